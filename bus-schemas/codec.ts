@@ -1,0 +1,86 @@
+import { Decoder, Encoder } from '@msgpack/msgpack';
+import { type Static, type TSchema, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+
+/** Largest single message on the bus; a larger sealed body travels in parts. */
+export const MAX_MESSAGE_BYTES = 512 * 1024;
+
+export type CodecErrorCode = 'too_large' | 'malformed' | 'unsupported_version' | 'schema_mismatch';
+
+/** Says which message kind failed and where, never what it held: messages can carry sealed content. */
+export class CodecError extends Error {
+  readonly code: CodecErrorCode;
+  readonly kind: string;
+
+  constructor(code: CodecErrorCode, kind: string, detail: string, cause?: unknown) {
+    super(`${kind}: ${detail}`, { cause });
+    this.name = 'CodecError';
+    this.code = code;
+    this.kind = kind;
+  }
+}
+
+/** One kind of message: its name, its schema, and how it becomes bytes and comes back. */
+export interface MessageKind<T> {
+  readonly kind: string;
+  readonly schema: TSchema;
+  encode(value: T): Uint8Array;
+  /** Throws CodecError. Unknown fields are ignored. */
+  decode(bytes: Uint8Array): T;
+}
+
+export type MessageOf<K> = K extends MessageKind<infer T> ? T : never;
+
+/** Raw bytes between `min` and `max` long. */
+export function Bytes(options: { min?: number; max: number }) {
+  const { min = 0, max } = options;
+  return Type.Refine(
+    Type.Unsafe<Uint8Array>({ 'x-bytes': { min, max } }),
+    (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,
+  );
+}
+
+// One encoder and one decoder serve the process: both are synchronous and keep no state between calls.
+const encoder = new Encoder({ ignoreUndefined: true, initialBufferSize: 4096 });
+const decoder = new Decoder({ maxStrLength: MAX_MESSAGE_BYTES, maxBinLength: MAX_MESSAGE_BYTES, maxExtLength: 0 });
+
+/** Version of every message; it stands first in each map so that a reader in any language can refuse early. */
+const VERSION = 1;
+
+export function defineMessage<S extends TSchema>(kind: string, schema: S): MessageKind<Static<S>> {
+  const validator = Compile(schema);
+  return {
+    kind,
+    schema,
+    encode(value) {
+      const bytes = encoder.encode({ v: VERSION, ...(value as object) });
+      if (bytes.length > MAX_MESSAGE_BYTES) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
+      return bytes;
+    },
+    decode(bytes) {
+      if (bytes.length > MAX_MESSAGE_BYTES) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
+      const value = decodeMap(kind, bytes);
+      if (value['v'] !== VERSION) throw new CodecError('unsupported_version', kind, 'version is not 1');
+      if (!validator.Check(value)) throw new CodecError('schema_mismatch', kind, firstMismatch(validator.Errors(value)));
+      return value as Static<S>;
+    },
+  };
+}
+
+function decodeMap(kind: string, bytes: Uint8Array): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = decoder.decode(bytes);
+  } catch (cause) {
+    throw new CodecError('malformed', kind, 'not MessagePack', cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new CodecError('malformed', kind, 'not a map');
+  }
+  return value as Record<string, unknown>;
+}
+
+function firstMismatch(errors: readonly { instancePath: string; keyword: string }[]): string {
+  const [first] = errors;
+  return first === undefined ? 'does not fit its schema' : `${first.instancePath || '/'} fails ${first.keyword}`;
+}

@@ -1,0 +1,122 @@
+import { type Static, Type } from 'typebox';
+import { defineMessage } from '../codec.ts';
+import { AccountId, AttemptNumber, BuildId, IngressId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { AttemptFailure, Finish, JobResult, Refusal, Usage } from './vocabulary.ts';
+
+/** Facts on `evt.>`: kept in JetStream, read by components and ops tools. None holds a word of a prompt or an answer. */
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const optional = Type.Optional;
+/** Milliseconds since 1970, by the clock of the component that says so. */
+const At = count;
+
+const jobAttempt = Type.Object({
+  job: JobId,
+  attempt: AttemptNumber,
+  provider: ProviderId,
+  build: BuildId,
+  at: At,
+  failure: AttemptFailure,
+  refusal: optional(Refusal),
+  /** The provider that the job goes to next, where there is one. */
+  next: optional(ProviderId),
+});
+export type JobAttempt = Static<typeof jobAttempt>;
+/** One provider's try ended without serving the job. */
+export const JobAttempt = defineMessage('evt.job.attempt', jobAttempt);
+
+const jobEnded = Type.Object({
+  job: JobId,
+  account: AccountId,
+  key: KeyId,
+  ingress: IngressId,
+  model: ModelName,
+  build: BuildId,
+  /** The provider that served content; absent when none did. */
+  provider: optional(ProviderId),
+  attempts: Type.Integer({ minimum: 0, maximum: 64 }),
+  result: JobResult,
+  finish: optional(Finish),
+  at: At,
+  streamed: Type.Boolean(),
+  /** Completion tokens that reached the ingress, counted there. */
+  deliveredTokens: count,
+  /** What the provider reported at its end, sealed to the ingress; absent when no end came. */
+  usage: optional(Usage),
+  /** Upper bound of prompt tokens, counted at the ingress. */
+  promptBound: count,
+  timing: Type.Object({ routeUs: count, holdUs: count, firstContentUs: optional(count), totalUs: count }),
+});
+export type JobEnded = Static<typeof jobEnded>;
+/** A job is over. Settlement charges by it, routing frees the slot, telemetry counts. */
+export const JobEnded = defineMessage('evt.job.ended', jobEnded);
+
+const routingDecision = Type.Object({
+  job: JobId,
+  at: At,
+  model: ModelName,
+  outcome: Type.Union([Type.Literal('placed'), Type.Literal('queued'), Type.Literal('refused')]),
+  provider: optional(ProviderId),
+  build: optional(BuildId),
+  candidates: count,
+  /** Providers turned down, by the first gate that failed. */
+  rejected: Type.Record(Type.String({ maxLength: 32 }), count),
+  /** Terms of the winner's expected delay in ms; they sum to the total. */
+  cost: optional(Type.Record(Type.String({ maxLength: 32 }), Type.Number())),
+  queuedMs: count,
+});
+export type RoutingDecision = Static<typeof routingDecision>;
+export const RoutingDecision = defineMessage('evt.routing.decision', routingDecision);
+
+const routingFleet = Type.Object({
+  provider: ProviderId,
+  at: At,
+  change: Type.Union([Type.Literal('joined'), Type.Literal('returned'), Type.Literal('silent'), Type.Literal('left'), Type.Literal('draining')]),
+});
+export type RoutingFleet = Static<typeof routingFleet>;
+export const RoutingFleet = defineMessage('evt.routing.fleet', routingFleet);
+
+const settlementSettled = Type.Object({
+  job: JobId,
+  account: AccountId,
+  at: At,
+  outcome: Type.Union([Type.Literal('settled'), Type.Literal('refunded')]),
+  heldMicroUsd: count,
+  chargedMicroUsd: count,
+  providerMicroUsd: count,
+  feeMicroUsd: count,
+  provider: optional(ProviderId),
+});
+export type SettlementSettled = Static<typeof settlementSettled>;
+export const SettlementSettled = defineMessage('evt.settlement.settled', settlementSettled);
+
+const settlementAlert = Type.Object({
+  at: At,
+  alert: Type.Union([Type.Literal('operation_conflict'), Type.Literal('ledger_drift'), Type.Literal('poison_event')]),
+  subject: Type.String({ maxLength: 128 }),
+});
+export type SettlementAlert = Static<typeof settlementAlert>;
+export const SettlementAlert = defineMessage('evt.settlement.alert', settlementAlert);
+
+const trustChange = Type.Object({ provider: ProviderId, at: At });
+export type TrustChange = Static<typeof trustChange>;
+export const TrustEnrolled = defineMessage('evt.trust.enrolled', trustChange);
+export const TrustRevoked = defineMessage('evt.trust.revoked', trustChange);
+
+const keyChanged = Type.Object({ key: KeyId, at: At });
+export type KeyChanged = Static<typeof keyChanged>;
+/** A key was made, changed or revoked: forget what you cached of it. */
+export const KeyChanged = defineMessage('evt.accounts.key-changed', keyChanged);
+
+const catalogChanged = Type.Object({ revision: count, at: At });
+export type CatalogChanged = Static<typeof catalogChanged>;
+export const CatalogChanged = defineMessage('evt.catalog.changed', catalogChanged);
+
+const violation = Type.Object({
+  provider: ProviderId,
+  at: At,
+  violation: Type.Union([Type.Literal('unopenable_frame'), Type.Literal('malformed_message'), Type.Literal('unknown_message'), Type.Literal('frame_out_of_window')]),
+});
+export type Violation = Static<typeof violation>;
+/** A provider broke the protocol; counted against it. */
+export const Violation = defineMessage('evt.telemetry.violation', violation);

@@ -1,0 +1,72 @@
+import { type Static, Type } from 'typebox';
+import { Bytes, defineMessage } from '../codec.ts';
+import { AttemptNumber, BuildId, IngressId, JobId } from '../ids.ts';
+import { CancelReason } from './vocabulary.ts';
+
+/** What the coordinator tells a provider. */
+
+const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
+
+/** Sealed body bytes that one part may carry: a part with its envelope stays under the bus's message size. */
+export const MAX_PART_BYTES = 480 * 1024;
+/** 16 MiB of body in all. */
+export const MAX_PARTS = 35;
+
+const job = Type.Object({
+  job: JobId,
+  attempt: AttemptNumber,
+  ingress: IngressId,
+  build: BuildId,
+  suite: Type.String({ maxLength: 64 }),
+  /** HPKE encapsulated key: names the context that this job's keys are exported from. */
+  enc: Bytes({ min: 32, max: 32 }),
+  /** Time left for the first content, from receipt: a duration, because clocks differ. */
+  firstContentMs: count(3_600_000),
+  promptTokens: count(10_000_000),
+  maxOutputTokens: count(10_000_000),
+  /** First frame number that may not be sent yet. */
+  window: count(0xffff_ffff),
+  part: count(MAX_PARTS - 1),
+  parts: Type.Integer({ minimum: 1, maximum: MAX_PARTS }),
+  sealed: Bytes({ max: MAX_PART_BYTES }),
+});
+export type JobOrder = Static<typeof job>;
+/** Do this. Sent again with the same job, attempt and bytes when no answer came; doing it twice is the provider's to prevent. */
+export const JobOrder = defineMessage('job', job);
+
+const flow = Type.Object({
+  ingress: IngressId,
+  jobs: Type.Array(
+    Type.Object({
+      job: JobId,
+      attempt: AttemptNumber,
+      /** Every frame below this number has arrived. */
+      received: count(0xffff_ffff),
+      /** First frame number that may not be sent yet. */
+      window: count(0xffff_ffff),
+      /** Frames from `received` on were lost: send them again. */
+      resend: Type.Boolean(),
+    }),
+    { maxItems: 1024 },
+  ),
+});
+export type Flow = Static<typeof flow>;
+export const Flow = defineMessage('flow', flow);
+
+const cancel = Type.Object({ job: JobId, attempt: AttemptNumber, reason: CancelReason });
+export type Cancel = Static<typeof cancel>;
+export const Cancel = defineMessage('cancel', cancel);
+
+const load = Type.Object({ build: BuildId });
+export type Load = Static<typeof load>;
+export const Load = defineMessage('load', load);
+
+const drain = Type.Object({ draining: Type.Boolean() });
+export type Drain = Static<typeof drain>;
+/** Take no new work (or take it again); what runs finishes. */
+export const Drain = defineMessage('drain', drain);
+
+const ack = Type.Object({ receipts: Type.Array(Type.Object({ job: JobId, attempt: AttemptNumber }), { maxItems: 1024 }) });
+export type Ack = Static<typeof ack>;
+/** These receipts are in the ledger: stop repeating them. */
+export const Ack = defineMessage('ack', ack);

@@ -1,0 +1,82 @@
+import { type Static, Type } from 'typebox';
+import { Bytes, defineMessage } from '../codec.ts';
+import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
+import { EngineName, Finish, Refusal, SlotState, Usage } from './vocabulary.ts';
+
+/** What a provider says about itself. Every number is a claim: receivers clamp it before use. */
+
+const rate = (maximum: number) => Type.Number({ minimum: 0, maximum });
+const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
+
+export const Machine = Type.Object({
+  chip: Type.String({ minLength: 1, maxLength: 64 }),
+  memoryGb: rate(4096),
+  bandwidthGbps: rate(10_000),
+  simulated: Type.Boolean(),
+});
+export type Machine = Static<typeof Machine>;
+
+/** One build on one machine: what it is, whether it is in memory, how busy it is and how fast. */
+export const Slot = Type.Object({
+  build: BuildId,
+  state: SlotState,
+  contextTokens: count(10_000_000),
+  running: count(100_000),
+  waiting: count(100_000),
+  maxConcurrency: count(100_000),
+  /** Tokens (prompt and output together) that may still be admitted. */
+  freeTokens: count(1_000_000_000),
+  decodeTps: rate(100_000),
+  prefillTps: rate(1_000_000),
+  loadMs: count(3_600_000),
+});
+export type Slot = Static<typeof Slot>;
+
+/** `sequence` rises with every capacity report of a session, so that a late one is recognised and dropped. */
+const capacityFields = {
+  session: SessionId,
+  sequence: count(Number.MAX_SAFE_INTEGER),
+  draining: Type.Boolean(),
+  slots: Type.Array(Slot, { maxItems: 64 }),
+};
+
+/** Sent when a slot changes, between beats. */
+const capacity = Type.Object(capacityFields);
+export type Capacity = Static<typeof capacity>;
+export const Capacity = defineMessage('capacity', capacity);
+
+const announcement = Type.Object({
+  ...capacityFields,
+  agentVersion: Type.String({ maxLength: 32 }),
+  machine: Machine,
+  engine: EngineName,
+  sealing: Type.Object({ suite: Type.String({ maxLength: 64 }), publicKey: Bytes({ min: 32, max: 32 }) }),
+});
+export type Announcement = Static<typeof announcement>;
+
+/** First words of a session. */
+export const Hello = defineMessage('hello', announcement);
+/** The same, every few seconds: complete in itself, so that a router that has just started rebuilds the fleet from beats alone. */
+export const Beat = defineMessage('beat', announcement);
+
+/** What the provider says the work was. Repeated until settlement acknowledges it. */
+const receipt = Type.Object({
+  job: JobId,
+  attempt: AttemptNumber,
+  build: BuildId,
+  usage: Usage,
+  finish: Finish,
+  requestHash: Bytes({ min: 32, max: 32 }),
+  responseHash: Bytes({ min: 32, max: 32 }),
+});
+export type Receipt = Static<typeof receipt>;
+export const Receipt = defineMessage('receipt', receipt);
+
+/** Everything a provider says about one job, on that job's own subject. */
+const out = Type.Union([
+  Type.Object({ t: Type.Literal('accept'), attempt: AttemptNumber }),
+  Type.Object({ t: Type.Literal('refuse'), attempt: AttemptNumber, reason: Refusal, retryAfterMs: Type.Optional(count(600_000)) }),
+  Type.Object({ t: Type.Literal('frame'), attempt: AttemptNumber, seq: count(0xffff_ffff), sealed: Bytes({ max: 256 * 1024 }) }),
+]);
+export type Out = Static<typeof out>;
+export const Out = defineMessage('out', out);

@@ -1,0 +1,222 @@
+import { type Static, Type } from 'typebox';
+import { Bytes, defineMessage, type MessageKind } from '../codec.ts';
+import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { type ComponentName, core } from '../subjects.ts';
+
+/** Requests between components, and their answers. A refusal that a caller must handle is part of the answer's type. */
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const At = count;
+const optional = Type.Optional;
+
+export interface ServiceMethod<Request, Reply> {
+  readonly component: ComponentName;
+  readonly method: string;
+  readonly subject: string;
+  readonly request: MessageKind<Request>;
+  readonly reply: MessageKind<Reply>;
+}
+
+function method<Request, Reply>(component: ComponentName, name: string, request: MessageKind<Request>, reply: MessageKind<Reply>): ServiceMethod<Request, Reply> {
+  return { component, method: name, subject: core.service(component, name), request, reply };
+}
+
+// routing
+
+export const Candidate = Type.Object({
+  provider: ProviderId,
+  build: BuildId,
+  suite: Type.String({ maxLength: 64 }),
+  sealingKey: Bytes({ min: 32, max: 32 }),
+  expectedFirstContentMs: Type.Number({ minimum: 0 }),
+});
+export type Candidate = Static<typeof Candidate>;
+
+const reserve = Type.Object({
+  job: JobId,
+  account: AccountId,
+  model: ModelName,
+  /** Builds that may serve the model, best first. */
+  builds: Type.Array(BuildId, { minItems: 1, maxItems: 8 }),
+  promptTokens: count,
+  maxOutputTokens: count,
+  /** How long the caller will wait in the queue. */
+  patienceMs: count,
+  /** Providers that already failed this job. */
+  exclude: Type.Array(ProviderId, { maxItems: 64 }),
+});
+export type Reserve = Static<typeof reserve>;
+
+export const ROUTING_REFUSALS = ['no_provider', 'saturated', 'queue_full', 'queue_timeout', 'too_large'] as const;
+const reserved = Type.Union([
+  /** The first is the winner and its slot is taken; the others are alternates in order. */
+  Type.Object({ ok: Type.Literal(true), candidates: Type.Array(Candidate, { minItems: 1, maxItems: 9 }), queuedMs: count }),
+  Type.Object({ ok: Type.Literal(false), code: Type.Enum(ROUTING_REFUSALS), retryAfterMs: count }),
+]);
+export type Reserved = Static<typeof reserved>;
+export type RoutingRefusal = (typeof ROUTING_REFUSALS)[number];
+
+const fleetRequest = Type.Object({});
+const fleetReply = Type.Object({
+  providers: Type.Array(
+    Type.Object({
+      provider: ProviderId,
+      build: BuildId,
+      state: Type.String({ maxLength: 32 }),
+      chip: Type.String({ maxLength: 64 }),
+      simulated: Type.Boolean(),
+      running: count,
+      pending: count,
+    }),
+    { maxItems: 2000 },
+  ),
+});
+
+export const routing = {
+  reserve: method('routing', 'reserve', defineMessage('routing.reserve', reserve), defineMessage('routing.reserve.reply', reserved)),
+  fleet: method('routing', 'fleet', defineMessage('routing.fleet', fleetRequest), defineMessage('routing.fleet.reply', fleetReply)),
+} as const;
+
+// settlement
+
+const hold = Type.Object({
+  job: JobId,
+  account: AccountId,
+  key: KeyId,
+  model: ModelName,
+  /** Upper bounds: the hold is the price of both. */
+  promptBound: count,
+  outputBound: count,
+  /** The hold ends by itself after this; longer than any job may run. */
+  expiresAt: At,
+});
+export type Hold = Static<typeof hold>;
+
+export const HOLD_REFUSALS = ['insufficient_funds', 'unknown_account', 'unpriced_model', 'operation_conflict'] as const;
+const held = Type.Union([
+  Type.Object({ ok: Type.Literal(true), heldMicroUsd: count }),
+  Type.Object({ ok: Type.Literal(false), code: Type.Enum(HOLD_REFUSALS) }),
+]);
+export type Held = Static<typeof held>;
+export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
+
+const balanceRequest = Type.Object({ account: AccountId });
+const balance = Type.Object({ availableMicroUsd: count, heldMicroUsd: count });
+
+const creditRequest = Type.Object({
+  account: AccountId,
+  amountMicroUsd: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+  /** Names the credit: the same one twice is one credit. */
+  operation: Type.String({ minLength: 1, maxLength: 128 }),
+});
+const credited = Type.Union([
+  Type.Object({ ok: Type.Literal(true), availableMicroUsd: count }),
+  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['operation_conflict']) }),
+]);
+
+const verifyRequest = Type.Object({});
+/** Every count is a count of violations; `ok` when all are nought. */
+const verified = Type.Object({
+  ok: Type.Boolean(),
+  unbalancedTransactions: count,
+  driftedBalances: count,
+  negativeBalances: count,
+  openHolds: count,
+  overdueHolds: count,
+  doubleEnded: count,
+});
+export type Verified = Static<typeof verified>;
+
+export const settlement = {
+  hold: method('settlement', 'hold', defineMessage('settlement.hold', hold), defineMessage('settlement.hold.reply', held)),
+  balance: method('settlement', 'balance', defineMessage('settlement.balance', balanceRequest), defineMessage('settlement.balance.reply', balance)),
+  credit: method('settlement', 'credit', defineMessage('settlement.credit', creditRequest), defineMessage('settlement.credit.reply', credited)),
+  verify: method('settlement', 'verify', defineMessage('settlement.verify', verifyRequest), defineMessage('settlement.verify.reply', verified)),
+} as const;
+
+// accounts
+
+/** SHA-256 of an API key: the key itself never travels on the bus. */
+const KeyHash = Bytes({ min: 32, max: 32 });
+const authenticate = Type.Object({ keyHash: KeyHash });
+const authenticated = Type.Union([
+  Type.Object({ ok: Type.Literal(true), account: AccountId, key: KeyId, expiresAt: optional(At) }),
+  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown', 'disabled', 'expired']) }),
+]);
+export type Authenticated = Static<typeof authenticated>;
+
+const createAccount = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }) });
+const accountCreated = Type.Object({ account: AccountId });
+const createKey = Type.Object({ account: AccountId, name: Type.String({ maxLength: 120 }), keyHash: KeyHash, hint: Type.String({ maxLength: 32 }) });
+const keyCreated = Type.Union([
+  Type.Object({ ok: Type.Literal(true), key: KeyId }),
+  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown_account', 'duplicate']) }),
+]);
+const revokeKey = Type.Object({ key: KeyId });
+const keyRevoked = Type.Object({ revoked: Type.Boolean() });
+const listKeys = Type.Object({ account: optional(AccountId) });
+const keys = Type.Object({
+  keys: Type.Array(
+    Type.Object({ key: KeyId, account: AccountId, name: Type.String(), hint: Type.String(), createdAt: At, revokedAt: optional(At) }),
+    { maxItems: 1000 },
+  ),
+});
+
+export const accounts = {
+  authenticate: method('accounts', 'authenticate', defineMessage('accounts.authenticate', authenticate), defineMessage('accounts.authenticate.reply', authenticated)),
+  createAccount: method('accounts', 'create-account', defineMessage('accounts.create-account', createAccount), defineMessage('accounts.create-account.reply', accountCreated)),
+  createKey: method('accounts', 'create-key', defineMessage('accounts.create-key', createKey), defineMessage('accounts.create-key.reply', keyCreated)),
+  revokeKey: method('accounts', 'revoke-key', defineMessage('accounts.revoke-key', revokeKey), defineMessage('accounts.revoke-key.reply', keyRevoked)),
+  listKeys: method('accounts', 'list-keys', defineMessage('accounts.list-keys', listKeys), defineMessage('accounts.list-keys.reply', keys)),
+} as const;
+
+// catalog
+
+export const CatalogModel = Type.Object({
+  /** The public name. */
+  id: ModelName,
+  displayName: Type.String({ maxLength: 120 }),
+  contextTokens: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
+  maxOutputTokens: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
+  /** Builds that may serve it, wanted one first. */
+  builds: Type.Array(BuildId, { minItems: 1, maxItems: 8 }),
+  inputMicroUsdPerMillion: count,
+  outputMicroUsdPerMillion: count,
+  createdAt: At,
+});
+export type CatalogModel = Static<typeof CatalogModel>;
+const snapshotRequest = Type.Object({});
+const snapshot = Type.Object({ revision: count, models: Type.Array(CatalogModel, { maxItems: 2000 }) });
+export type CatalogSnapshot = Static<typeof snapshot>;
+
+const putModel = Type.Object({ model: CatalogModel });
+const modelPut = Type.Object({ revision: count });
+
+export const catalog = {
+  snapshot: method('catalog', 'snapshot', defineMessage('catalog.snapshot', snapshotRequest), defineMessage('catalog.snapshot.reply', snapshot)),
+  putModel: method('catalog', 'put-model', defineMessage('catalog.put-model', putModel), defineMessage('catalog.put-model.reply', modelPut)),
+} as const;
+
+// trust
+
+const enrol = Type.Object({
+  token: Type.String({ minLength: 16, maxLength: 128 }),
+  /** The provider's own nkey; its seed never leaves the machine. */
+  userKey: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
+  name: Type.String({ maxLength: 120 }),
+});
+const enrolled = Type.Union([
+  Type.Object({ ok: Type.Literal(true), provider: ProviderId, userJwt: Type.String({ maxLength: 16_384 }), leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }) }),
+  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown_token', 'used_token', 'expired_token']) }),
+]);
+export type Enrolled = Static<typeof enrolled>;
+const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
+const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
+const revokeProvider = Type.Object({ provider: ProviderId });
+const providerRevoked = Type.Object({ revoked: Type.Boolean() });
+
+export const trust = {
+  enrol: method('trust', 'enrol', defineMessage('trust.enrol', enrol), defineMessage('trust.enrol.reply', enrolled)),
+  createToken: method('trust', 'create-token', defineMessage('trust.create-token', createToken), defineMessage('trust.create-token.reply', tokenCreated)),
+  revoke: method('trust', 'revoke', defineMessage('trust.revoke', revokeProvider), defineMessage('trust.revoke.reply', providerRevoked)),
+} as const;

@@ -1,0 +1,66 @@
+import { type Static, Type } from 'typebox';
+
+/** Closed vocabularies that several messages share. A new word is added here, and every switch over it fails to compile. */
+
+/** Why a provider did not take a job. */
+export const REFUSALS = [
+  'queue_full',
+  'token_budget_exhausted',
+  'model_not_loaded',
+  'draining',
+  'unsealable',
+  'request_exceeds_context',
+  'invalid_request',
+  'unsupported_suite',
+  'deadline_unreachable',
+] as const;
+export const Refusal = Type.Enum(REFUSALS);
+export type Refusal = Static<typeof Refusal>;
+
+/** Why a generation ended. */
+export const FINISHES = ['stop', 'length', 'cancelled', 'error'] as const;
+export const Finish = Type.Enum(FINISHES);
+export type Finish = Static<typeof Finish>;
+
+/** Why an attempt of a provider ended without serving the job to its end. */
+export const ATTEMPT_FAILURES = [
+  'refused',
+  'no_answer',
+  'first_content_late',
+  'disconnected',
+  'stalled',
+  'unopenable_frame',
+  'engine_error',
+  'protocol_violation',
+  'cancelled',
+] as const;
+export const AttemptFailure = Type.Enum(ATTEMPT_FAILURES);
+export type AttemptFailure = Static<typeof AttemptFailure>;
+
+/** How a job ended, as its consumer saw it. */
+export const JOB_RESULTS = ['completed', 'cut_short', 'client_gone', 'failed'] as const;
+export const JobResult = Type.Enum(JOB_RESULTS);
+export type JobResult = Static<typeof JobResult>;
+
+/** Why a coordinator takes a job back. */
+export const CANCEL_REASONS = ['client_gone', 'superseded', 'deadline', 'unaffordable', 'shutdown', 'fault'] as const;
+export const CancelReason = Type.Enum(CANCEL_REASONS);
+export type CancelReason = Static<typeof CancelReason>;
+
+export const ENGINES = ['mlx', 'webgpu', 'cpu', 'simulated'] as const;
+export const EngineName = Type.Enum(ENGINES);
+export type EngineName = Static<typeof EngineName>;
+
+/** Readiness of one build on one machine. */
+export const SLOT_STATES = ['resident', 'loading', 'cold', 'failed'] as const;
+export const SlotState = Type.Enum(SLOT_STATES);
+export type SlotState = Static<typeof SlotState>;
+
+const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
+
+export const Usage = Type.Object({
+  promptTokens: count(10_000_000),
+  cachedTokens: count(10_000_000),
+  completionTokens: count(10_000_000),
+});
+export type Usage = Static<typeof Usage>;

@@ -1,0 +1,26 @@
+/** What travels between the parts of the system. Every other folder may import this one; it imports none. */
+export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
+export * from './ids.ts';
+export * from './messages/events.ts';
+export * from './messages/inference.ts';
+export * from './messages/orders.ts';
+export * from './messages/provider.ts';
+export * as services from './messages/services.ts';
+export type {
+  Authenticated,
+  Candidate,
+  CatalogModel,
+  CatalogSnapshot,
+  Enrolled,
+  Held,
+  Hold,
+  HoldRefusal,
+  Reserve,
+  Reserved,
+  RoutingRefusal,
+  ServiceMethod,
+  Verified,
+} from './messages/services.ts';
+export * from './messages/vocabulary.ts';
+export { consumers, type DurableConsumer, DUPLICATE_WINDOW_MS, type EventStream, eventStreams } from './streams.ts';
+export { type ComponentName, core, type DownKind, type EventSubject, everyEvent, events, parseFrameSubject, provider as providerSubjects, providerOf, type UpKind } from './subjects.ts';

@@ -1,0 +1,32 @@
+/**
+ * What JetStream keeps. Each domain has a stream of its own, so that a flood of decisions cannot push out the endings of
+ * jobs, which money waits for. No stream may ever match a subject that carries sealed content.
+ */
+export interface EventStream {
+  readonly name: string;
+  readonly subjects: readonly string[];
+  readonly maxAgeHours: number;
+  readonly maxBytes: number;
+}
+
+const MiB = 1024 * 1024;
+
+export const eventStreams: readonly EventStream[] = [
+  { name: 'JOBS', subjects: ['evt.job.>'], maxAgeHours: 24 * 14, maxBytes: 1024 * MiB },
+  { name: 'ROUTING', subjects: ['evt.routing.>'], maxAgeHours: 24, maxBytes: 512 * MiB },
+  { name: 'SETTLEMENT', subjects: ['evt.settlement.>'], maxAgeHours: 24 * 14, maxBytes: 512 * MiB },
+  { name: 'STATE', subjects: ['evt.trust.>', 'evt.accounts.>', 'evt.catalog.>'], maxAgeHours: 24 * 14, maxBytes: 128 * MiB },
+  { name: 'TELEMETRY', subjects: ['evt.telemetry.>'], maxAgeHours: 24, maxBytes: 128 * MiB },
+];
+
+/** Durable consumers: who reads which facts to the last one. */
+export const consumers = {
+  settlementJobs: { stream: 'JOBS', name: 'settlement', filter: 'evt.job.ended' },
+  telemetryJobs: { stream: 'JOBS', name: 'telemetry', filter: 'evt.job.>' },
+  telemetrySettlement: { stream: 'SETTLEMENT', name: 'telemetry', filter: 'evt.settlement.>' },
+} as const;
+
+export type DurableConsumer = (typeof consumers)[keyof typeof consumers];
+
+/** How long JetStream remembers a message id to drop repeats: longer than any outage that a publisher bridges. */
+export const DUPLICATE_WINDOW_MS = 10 * 60_000;

@@ -1,0 +1,58 @@
+/**
+ * Every subject of the bus is built and parsed here and nowhere else.
+ *
+ * As CORE sees them, a provider's subjects carry its id in second place: `up.<P>.…` from it, `down.<P>.…` to it. The
+ * provider's own account imports that pair as plain `up.…` and `down.…`, so it cannot name another provider at all.
+ */
+
+export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt';
+export type DownKind = 'job' | 'flow' | 'cancel' | 'load' | 'challenge' | 'desired' | 'drain' | 'ack';
+export type ComponentName = 'ingress' | 'routing' | 'settlement' | 'accounts' | 'catalog' | 'trust' | 'telemetry';
+
+/** What the coordinator uses. */
+export const core = {
+  up: (provider: string, kind: UpKind) => `up.${provider}.${kind}`,
+  everyUp: (kind: UpKind) => `up.*.${kind}`,
+  frames: (provider: string, ingress: string, job: string) => `up.${provider}.out.${ingress}.${job}`,
+  everyFrameOf: (ingress: string) => `up.*.out.${ingress}.*`,
+  down: (provider: string, kind: DownKind) => `down.${provider}.${kind}`,
+  service: (component: ComponentName, method: string) => `svc.${component}.${method}`,
+} as const;
+
+/** What a provider uses, inside its own account. */
+export const provider = {
+  up: (kind: UpKind) => `up.${kind}`,
+  frames: (ingress: string, job: string) => `up.out.${ingress}.${job}`,
+  down: (kind: DownKind) => `down.${kind}`,
+  everyDown: 'down.>',
+} as const;
+
+export type EventSubject = (typeof events)[keyof typeof events];
+
+/** Facts. Kept in JetStream, readable by ops tools. */
+export const events = {
+  jobAttempt: 'evt.job.attempt',
+  jobEnded: 'evt.job.ended',
+  routingDecision: 'evt.routing.decision',
+  routingFleet: 'evt.routing.fleet',
+  settlementSettled: 'evt.settlement.settled',
+  settlementAlert: 'evt.settlement.alert',
+  trustEnrolled: 'evt.trust.enrolled',
+  trustRevoked: 'evt.trust.revoked',
+  accountsKeyChanged: 'evt.accounts.key-changed',
+  catalogChanged: 'evt.catalog.changed',
+  telemetryViolation: 'evt.telemetry.violation',
+} as const;
+
+export const everyEvent = 'evt.>';
+
+/** The provider that an `up.<P>.…` subject came from. The hub wrote that token, not the provider. */
+export function providerOf(subject: string): string {
+  return subject.split('.', 2)[1] ?? '';
+}
+
+/** The parts of `up.<P>.out.<ingress>.<job>`. Hot path: no array is made. */
+export function parseFrameSubject(subject: string): { provider: string; job: string } {
+  const start = subject.indexOf('.') + 1;
+  return { provider: subject.slice(start, subject.indexOf('.', start)), job: subject.slice(subject.lastIndexOf('.') + 1) };
+}

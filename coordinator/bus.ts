@@ -1,0 +1,148 @@
+import { jetstream, jetstreamManager, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
+import { Svcm } from '@nats-io/services';
+import { CodecError, type ComponentName, type EventSubject, type MessageKind, type ServiceMethod } from '#bus-schemas';
+import { EventPublisher } from './event-publisher.ts';
+
+export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
+
+/** A call to a component that got no answer. `unavailable` and `timeout` may be tried again: every method is idempotent. */
+export class BusError extends Error {
+  readonly code: BusErrorCode;
+
+  constructor(code: BusErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'BusError';
+    this.code = code;
+  }
+}
+
+export type Handler<Request, Reply> = (request: Request) => Promise<Reply> | Reply;
+export interface Endpoint {
+  readonly method: ServiceMethod<unknown, unknown>;
+  readonly handle: Handler<unknown, unknown>;
+}
+
+/** Pairs a method with what answers it, keeping their types together. */
+export function endpoint<Request, Reply>(method: ServiceMethod<Request, Reply>, handle: Handler<Request, Reply>): Endpoint {
+  return { method: method as ServiceMethod<unknown, unknown>, handle: handle as Handler<unknown, unknown> };
+}
+
+export interface SubscribeOptions<T> {
+  readonly subject: string;
+  readonly kind: MessageKind<T>;
+  readonly handle: (value: T, subject: string) => void;
+  /** Copies of a component share the work under one queue name. */
+  readonly queue?: string;
+  /** Told of messages that do not decode: they are dropped, never fatal. */
+  readonly onInvalid?: (error: CodecError, subject: string) => void;
+}
+
+/** The bus as a component sees it: typed calls, typed facts, typed subscriptions. */
+export class Bus {
+  readonly connection: NatsConnection;
+  readonly #jetstream: JetStreamClient;
+  readonly #events: EventPublisher;
+
+  constructor(connection: NatsConnection) {
+    this.connection = connection;
+    this.#jetstream = jetstream(connection, { timeout: 5_000 });
+    this.#events = new EventPublisher(this.#jetstream);
+  }
+
+  get jetstream(): JetStreamClient {
+    return this.#jetstream;
+  }
+
+  manager(): Promise<JetStreamManager> {
+    return jetstreamManager(this.connection, { timeout: 5_000 });
+  }
+
+  async call<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request, options: { timeoutMs: number }): Promise<Reply> {
+    const message = await this.#request(method.subject, method.request.encode(request), options.timeoutMs);
+    const failure = message.headers?.get('Nats-Service-Error');
+    if (failure) throw new BusError('failed', `${method.subject}: ${failure}`);
+    return method.reply.decode(message.data);
+  }
+
+  async #request(subject: string, payload: Uint8Array, timeout: number): Promise<Msg> {
+    try {
+      return await this.connection.request(subject, payload, { timeout });
+    } catch (cause) {
+      throw new BusError(failureOf(cause), `${subject}: ${cause instanceof Error ? cause.message : 'no answer'}`, cause);
+    }
+  }
+
+  /** Answers methods of one component; any number of copies share them. Visible to `nats micro ls`. */
+  async serve(component: ComponentName, endpoints: readonly Endpoint[]): Promise<AsyncDisposable> {
+    const service = await new Svcm(this.connection).add({ name: component, version: '1.0.0', queue: component });
+    for (const { method, handle } of endpoints) {
+      service.addEndpoint(method.method, {
+        subject: method.subject,
+        handler: (error, message) => {
+          if (error) return;
+          void this.#answer(message, method, handle);
+        },
+      });
+    }
+    return { [Symbol.asyncDispose]: async () => void (await service.stop()) };
+  }
+
+  async #answer(
+    message: { data: Uint8Array; respond(data: Uint8Array): boolean; respondError(code: number, description: string): boolean },
+    method: ServiceMethod<unknown, unknown>,
+    handle: Handler<unknown, unknown>,
+  ): Promise<void> {
+    try {
+      message.respond(method.reply.encode(await handle(method.request.decode(message.data))));
+    } catch (error) {
+      message.respondError(error instanceof CodecError ? 400 : 500, error instanceof Error ? error.message : 'failed');
+    }
+  }
+
+  publish<T>(subject: string, kind: MessageKind<T>, value: T): void {
+    this.connection.publish(subject, kind.encode(value));
+  }
+
+  subscribe<T>(options: SubscribeOptions<T>): Subscription {
+    const { subject, kind, handle, onInvalid } = options;
+    return this.connection.subscribe(subject, {
+      ...(options.queue === undefined ? {} : { queue: options.queue }),
+      callback: (error, message) => {
+        if (error) return;
+        let value: T;
+        try {
+          value = kind.decode(message.data);
+        } catch (invalid) {
+          if (!(invalid instanceof CodecError)) throw invalid;
+          onInvalid?.(invalid, message.subject);
+          return;
+        }
+        handle(value, message.subject);
+      },
+    });
+  }
+
+  /** States a fact. Kept by JetStream: repeated until acknowledged, and stored once for one `id`. */
+  emit<T>(subject: EventSubject, kind: MessageKind<T>, value: T, id: string): void {
+    this.#events.publish({ subject, payload: kind.encode(value), id });
+  }
+
+  /** Resolves when every fact stated so far is stored, or after `timeoutMs`. */
+  flushEvents(timeoutMs: number): Promise<boolean> {
+    return this.#events.flush(timeoutMs);
+  }
+
+  get droppedEvents(): number {
+    return this.#events.dropped;
+  }
+}
+
+function failureOf(cause: unknown): BusErrorCode {
+  if (!(cause instanceof Error)) return 'failed';
+  const root = cause.cause instanceof Error ? cause.cause : cause;
+  if (root.name === 'NoRespondersError') return 'unavailable';
+  if (root.name === 'TimeoutError') return 'timeout';
+  if (root.name === 'ClosedConnectionError' || root.name === 'DrainingConnectionError') return 'closed';
+  return 'failed';
+}
