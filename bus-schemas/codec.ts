@@ -42,23 +42,24 @@ export function Bytes(options: { min?: number; max: number }) {
 
 // One encoder and one decoder serve the process: both are synchronous and keep no state between calls.
 const encoder = new Encoder({ ignoreUndefined: true, initialBufferSize: 4096 });
-const decoder = new Decoder({ maxStrLength: MAX_MESSAGE_BYTES, maxBinLength: MAX_MESSAGE_BYTES, maxExtLength: 0 });
+const decoder = new Decoder({ maxExtLength: 0 });
 
 /** Version of every message; it stands first in each map so that a reader in any language can refuse early. */
 const VERSION = 1;
 
-export function defineMessage<S extends TSchema>(kind: string, schema: S): MessageKind<Static<S>> {
+/** `maxBytes` is raised only for content that is sealed and travels in parts. */
+export function defineMessage<S extends TSchema>(kind: string, schema: S, maxBytes = MAX_MESSAGE_BYTES): MessageKind<Static<S>> {
   const validator = Compile(schema);
   return {
     kind,
     schema,
     encode(value) {
       const bytes = encoder.encode({ v: VERSION, ...(value as object) });
-      if (bytes.length > MAX_MESSAGE_BYTES) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
+      if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
       return bytes;
     },
     decode(bytes) {
-      if (bytes.length > MAX_MESSAGE_BYTES) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
+      if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
       const value = decodeMap(kind, bytes);
       if (value['v'] !== VERSION) throw new CodecError('unsupported_version', kind, 'version is not 1');
       if (!validator.Check(value)) throw new CodecError('schema_mismatch', kind, firstMismatch(validator.Errors(value)));

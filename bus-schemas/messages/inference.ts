@@ -40,4 +40,4 @@ export type InferenceEvent = Static<typeof event>;
 const frame = Type.Object({ events: Type.Array(event, { minItems: 1, maxItems: 256 }) });
 export type FrameContent = Static<typeof frame>;
 export const FrameContent = defineMessage('frame-content', frame);
-export const InferenceRequest = defineMessage('inference-request', request);
+export const InferenceRequest = defineMessage('inference-request', request, MAX_REQUEST_BYTES);

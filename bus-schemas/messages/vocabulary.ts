@@ -13,6 +13,8 @@ export const REFUSALS = [
   'invalid_request',
   'unsupported_suite',
   'deadline_unreachable',
+  /** Asked about a job that this session does not know: it was lost with an earlier one. */
+  'unknown_job',
 ] as const;
 export const Refusal = Type.Enum(REFUSALS);
 export type Refusal = Static<typeof Refusal>;
