@@ -39,6 +39,8 @@ export const events = {
   settlementAlert: 'evt.settlement.alert',
   trustEnrolled: 'evt.trust.enrolled',
   trustRevoked: 'evt.trust.revoked',
+  trustConnected: 'evt.trust.connected',
+  trustDisconnected: 'evt.trust.disconnected',
   accountsKeyChanged: 'evt.accounts.key-changed',
   catalogChanged: 'evt.catalog.changed',
   telemetryViolation: 'evt.telemetry.violation',

@@ -102,6 +102,9 @@ const trustChange = Type.Object({ provider: ProviderId, at: At });
 export type TrustChange = Static<typeof trustChange>;
 export const TrustEnrolled = defineMessage('evt.trust.enrolled', trustChange);
 export const TrustRevoked = defineMessage('evt.trust.revoked', trustChange);
+/** The hub saw the provider's leaf come or go: quicker than any missed beat. */
+export const TrustConnected = defineMessage('evt.trust.connected', trustChange);
+export const TrustDisconnected = defineMessage('evt.trust.disconnected', trustChange);
 
 const keyChanged = Type.Object({ key: KeyId, at: At });
 export type KeyChanged = Static<typeof keyChanged>;

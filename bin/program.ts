@@ -1,0 +1,86 @@
+import { Command, CommanderError } from 'commander';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import packageJson from '../package.json' with { type: 'json' };
+import { ownSignals } from './signals.ts';
+
+interface Part {
+  readonly name: string;
+  readonly load: () => Promise<{ addCommands(program: Command): void }>;
+}
+
+/** Order is the order of `--help`. A part only describes its commands here and imports its weight in their actions. */
+const parts: readonly Part[] = [
+  { name: 'up', load: () => import('./up.ts') },
+  { name: 'coordinator', load: () => import('#coordinator/cli.ts') },
+  { name: 'provider', load: () => import('#provider/cli.ts') },
+  { name: 'simulator', load: () => import('#simulator/cli.ts') },
+  { name: 'test', load: () => import('./test.ts') },
+];
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    it started and then failed
+  64   the command line or the configuration is wrong
+  69   something from outside is missing (Node 24, npm, the network, nats-server, Postgres); the message says what
+  74   a disk is full, or a file may not be read or written
+  130  stopped by Ctrl-C before it could end in order (143 by SIGTERM)
+
+DINF_DEBUG=1 shows the stack of a failure.`;
+
+/** A part that does not load takes only its own commands with it. */
+async function assemble(loaded: readonly Part[], warn: (line: string) => void): Promise<Command> {
+  const program = new Command('dinf')
+    .description(packageJson.description)
+    .version(packageJson.version)
+    .showSuggestionAfterError()
+    .showHelpAfterError('(dinf --help lists what there is)')
+    .addHelpText('after', EXIT_CODES)
+    .exitOverride();
+  for (const { name, load } of loaded) {
+    try {
+      (await load()).addCommands(program);
+    } catch (error) {
+      warn(`the commands of ${name} are not available: ${error instanceof Error ? firstLine(error.message) : error}`);
+      if (process.env['DINF_DEBUG']) console.error(error);
+    }
+  }
+  throwInsteadOfExit(program);
+  return program;
+}
+
+/** Commands made with `new Command()` do not inherit it. */
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride();
+  for (const each of command.commands) throwInsteadOfExit(each);
+}
+
+const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
+
+/** Exit code and the line to print for whatever a command threw. */
+function ending(error: unknown): { code: number; line?: string } {
+  if (error instanceof CommanderError) {
+    // Commander has already printed its message.
+    return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage };
+  }
+  if (error instanceof CommandError) return { code: error.exitCode, line: error.message };
+  return { code: EXIT.failure, line: error instanceof Error ? error.message || error.name : String(error) };
+}
+
+export async function run(args: readonly string[]): Promise<void> {
+  const warn = (line: string) => process.stderr.write(`dinf: ${line}\n`);
+  ownSignals();
+  try {
+    const program = await assemble(parts, warn);
+    if (args.length === 0) {
+      program.outputHelp();
+      return;
+    }
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    const { code, line } = ending(error);
+    if (line) warn(line);
+    if (process.env['DINF_DEBUG']) console.error(error);
+    process.exit(code);
+  }
+}

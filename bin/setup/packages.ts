@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runNpm, SetupError } from '../npm.mjs';
+import { acquireLock } from './lock.ts';
+
+interface LockedPackage {
+  version?: string;
+  dev?: boolean;
+  devOptional?: boolean;
+  optional?: boolean;
+  integrity?: string;
+}
+
+type LockedPackages = Readonly<Record<string, LockedPackage>>;
+
+/**
+ * What package-lock.json asks for and node_modules lacks, by npm's own record of what it installed. Optional packages are
+ * other platforms' or failed to install: npm decides about those.
+ */
+export function missingPackages(wanted: LockedPackages, installed: LockedPackages, options: { dev: boolean }): string[] {
+  return Object.entries(wanted)
+    .filter(([path, want]) => {
+      if (path === '' || want.optional || want.devOptional || (want.dev && !options.dev)) return false;
+      const have = installed[path];
+      return have?.version !== want.version || have?.integrity !== want.integrity;
+    })
+    .map(([path]) => path);
+}
+
+function readPackages(path: string): LockedPackages | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  return (JSON.parse(text) as { packages?: LockedPackages }).packages ?? {};
+}
+
+interface PackagesOrder {
+  root: string;
+  /** Whether the tools for tests are needed too; a production install may leave them out. */
+  dev: boolean;
+  say: (line: string) => void;
+}
+
+/** Silent when node_modules is what package-lock.json says; `npm ci` otherwise. */
+export async function ensurePackages({ root, dev, say }: PackagesOrder): Promise<void> {
+  const missing = () => {
+    const wanted = readPackages(join(root, 'package-lock.json'));
+    if (!wanted) throw new SetupError(1, `${join(root, 'package-lock.json')} is missing: this is not a whole copy of the project.`);
+    const installed = readPackages(join(root, 'node_modules', '.package-lock.json'));
+    return missingPackages(wanted, installed ?? {}, { dev });
+  };
+  if (missing().length === 0) return;
+
+  const cache = process.env['DINF_CACHE'] || join(root, '.cache');
+  await using lock = await acquireLock(join(cache, 'installing.lock'), (pids) => say(`another dinf (pid ${pids.join(', ')}) is installing packages here; waiting`));
+  const lacking = missing();
+  if (lacking.length === 0) return;
+  say(`installing packages (npm ci, ${lacking.length} to get)`);
+  const started = performance.now();
+  const include = dev ? ['--include=dev'] : [];
+  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--prefix', root, ...include];
+  await runNpm({ node: process.execPath, args, cwd: root, what: 'the packages', onStart: lock.add });
+  const still = missing();
+  if (still.length > 0) throw new SetupError(1, `npm ci ended well but left out ${still.slice(0, 3).join(', ')}: is npm told to omit something (npm config get omit)?`);
+  say(`packages installed in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
+}

@@ -1,0 +1,25 @@
+/** What the shell sees when `dinf` ends. The numbers 64, 69 and 74 are those of sysexits.h. */
+export const EXIT = {
+  ok: 0,
+  /** It started and then failed. */
+  failure: 1,
+  /** The command line or the configuration is wrong. */
+  usage: 64,
+  /** Something from outside is missing: Node 24, npm, the network, nats-server, Postgres. */
+  unavailable: 69,
+  /** A disk is full, or a file may not be read or written. */
+  io: 74,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** An expected end of a command: its message is printed as it stands, without a stack. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,378 @@
+import type { AttemptFailure, CancelReason, Candidate, Finish, HoldRefusal, JobResult, Refusal, RoutingRefusal, Usage } from '#bus-schemas';
+import type { ApiErrorCode } from '../errors.ts';
+
+/**
+ * The life of one consumer request, as a function of (state, event) that returns commands.
+ *
+ *   reserving → holding → serving ⇄ reserving (no alternate left) → over
+ *        ↘        ↘          ↘ draining: the client is gone, the provider's account is awaited → over
+ *          leaving: the client is gone, an answer that may cost something is awaited → over
+ *
+ * Invariants: every job that was reserved gives exactly one `ended` command, after all that it asked for was answered;
+ * nothing is written to the client before the first content; an attempt left behind is cancelled and reported once.
+ */
+export type JobPhase = 'reserving' | 'holding' | 'serving' | 'draining' | 'leaving' | 'over';
+
+export interface Attempt {
+  readonly number: number;
+  readonly candidate: Candidate;
+  /** Ends a provider that took the job but gives nothing. */
+  readonly contentBy: number;
+}
+
+export interface JobState {
+  readonly phase: JobPhase;
+  readonly streamed: boolean;
+  /** Content must begin by then: absolute from receipt, never moved by retries. */
+  readonly firstContentBy: number;
+  readonly endBy: number;
+  /** A slot was taken, so somebody must hear of the end. */
+  readonly reserved: boolean;
+  readonly attempt: Attempt | undefined;
+  readonly attempts: number;
+  readonly alternates: readonly Candidate[];
+  readonly failed: readonly string[];
+  /** The client has its status line: failover is over. */
+  readonly committed: boolean;
+  readonly deliveredTokens: number;
+  readonly lastContentAt: number;
+  /** When a draining job stops waiting for the provider's end. */
+  readonly drainBy: number;
+  readonly lastError: ApiErrorCode;
+  readonly retryAfterMs: number;
+}
+
+export type JobEvent =
+  | { type: 'reserved'; candidates: readonly Candidate[] }
+  | { type: 'routing_refused'; code: RoutingRefusal | 'unavailable'; retryAfterMs: number }
+  | { type: 'held' }
+  | { type: 'hold_refused'; code: HoldRefusal | 'unavailable' }
+  | { type: 'refused'; attempt: number; reason: Refusal; retryAfterMs: number }
+  | { type: 'content'; attempt: number; text: string; tokens: number }
+  | { type: 'end'; attempt: number; finish: Finish; usage: Usage }
+  | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
+  | { type: 'client_gone' }
+  | { type: 'timer' };
+
+export type JobCommand =
+  | { do: 'reserve'; exclude: readonly string[] }
+  | { do: 'hold' }
+  | { do: 'dispatch'; attempt: Attempt }
+  | { do: 'cancel'; attempt: Attempt; reason: CancelReason }
+  | { do: 'report_attempt'; attempt: Attempt; failure: AttemptFailure; refusal?: Refusal; next?: string }
+  | { do: 'write'; text: string; tokens: number }
+  /** Forget what a failed attempt gave to a client that has seen none of it. */
+  | { do: 'discard' }
+  | { do: 'finish'; finish: Finish; usage: Usage }
+  | { do: 'reject'; code: ApiErrorCode; retryAfterMs: number }
+  | { do: 'cut'; code: ApiErrorCode }
+  | { do: 'ended'; result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage };
+
+export interface Step {
+  readonly state: JobState;
+  readonly commands: readonly JobCommand[];
+}
+
+export const MAX_ATTEMPTS = 4;
+/** A stream that says nothing for this long is cut. */
+export const STALL_MS = 60_000;
+/** How long the provider's own account of a cancelled job is waited for. */
+export const DRAIN_MS = 2_000;
+
+export function newJob(options: { streamed: boolean; now: number; firstContentMs: number; jobTimeoutMs: number }): Step {
+  return {
+    state: {
+      phase: 'reserving',
+      streamed: options.streamed,
+      firstContentBy: options.now + options.firstContentMs,
+      endBy: options.now + options.jobTimeoutMs,
+      reserved: false,
+      attempt: undefined,
+      attempts: 0,
+      alternates: [],
+      failed: [],
+      committed: false,
+      deliveredTokens: 0,
+      lastContentAt: options.now,
+      drainBy: 0,
+      lastError: 'no_provider',
+      retryAfterMs: 2_000,
+    },
+    commands: [{ do: 'reserve', exclude: [] }],
+  };
+}
+
+export function step(state: JobState, event: JobEvent, now: number): Step {
+  switch (state.phase) {
+    case 'reserving':
+      return whileReserving(state, event, now);
+    case 'holding':
+      return whileHolding(state, event, now);
+    case 'serving':
+      return whileServing(state, event, now);
+    case 'draining':
+      return whileDraining(state, event, now);
+    case 'leaving':
+      return whileLeaving(state, event);
+    case 'over':
+      return stay(state);
+  }
+}
+
+/** When the machine wants a `timer` event at the latest. */
+export function wakeAt(state: JobState): number {
+  switch (state.phase) {
+    case 'serving':
+      if (state.deliveredTokens > 0) return Math.min(state.lastContentAt + STALL_MS, state.endBy);
+      return state.attempt === undefined ? state.firstContentBy : state.attempt.contentBy;
+    case 'draining':
+      return state.drainBy;
+    case 'reserving':
+    case 'holding':
+    case 'leaving':
+    case 'over':
+      return Number.POSITIVE_INFINITY;
+  }
+}
+
+function whileReserving(state: JobState, event: JobEvent, now: number): Step {
+  switch (event.type) {
+    case 'reserved': {
+      const [winner, ...alternates] = event.candidates;
+      if (winner === undefined) return refuse(state, 'no_provider', state.retryAfterMs);
+      const reserved: JobState = { ...state, reserved: true, alternates };
+      // A second reservation follows a failed attempt: the money is held already.
+      if (state.attempts > 0) return dispatch(reserved, winner, now);
+      return { state: { ...reserved, phase: 'holding', alternates: event.candidates }, commands: [{ do: 'hold' }] };
+    }
+    case 'routing_refused':
+      return refuse(state, routingError(event.code), event.retryAfterMs);
+    case 'client_gone':
+      return { state: { ...state, phase: 'leaving' }, commands: [] };
+    default:
+      return stay(state);
+  }
+}
+
+function whileHolding(state: JobState, event: JobEvent, now: number): Step {
+  switch (event.type) {
+    case 'held': {
+      const [winner, ...alternates] = state.alternates;
+      if (winner === undefined) return over(state, [ended('failed', undefined)]);
+      return dispatch({ ...state, alternates }, winner, now);
+    }
+    case 'hold_refused':
+      return over(state, [{ do: 'reject', code: holdError(event.code), retryAfterMs: 2_000 }, ended('failed', undefined)]);
+    case 'client_gone':
+      return { state: { ...state, phase: 'leaving' }, commands: [] };
+    default:
+      return stay(state);
+  }
+}
+
+/** Ending before the answer came could leave a slot or a hold behind that nobody gives back. */
+function whileLeaving(state: JobState, event: JobEvent): Step {
+  switch (event.type) {
+    case 'reserved':
+    case 'held':
+    case 'hold_refused':
+      return over(state, [ended('failed', undefined)]);
+    case 'routing_refused':
+      return over(state, state.reserved ? [ended('failed', undefined)] : []);
+    default:
+      return stay(state);
+  }
+}
+
+function whileServing(state: JobState, event: JobEvent, now: number): Step {
+  const { attempt } = state;
+  if (attempt === undefined) return stay(state);
+  if ('attempt' in event && event.attempt !== attempt.number) return stay(state);
+  switch (event.type) {
+    case 'content':
+      return {
+        state: { ...state, committed: state.streamed, deliveredTokens: state.deliveredTokens + event.tokens, lastContentAt: now },
+        commands: [{ do: 'write', text: event.text, tokens: event.tokens }],
+      };
+    case 'end':
+      return endOfAttempt(state, attempt, event, now);
+    case 'refused':
+      return nextAttempt(
+        { ...state, lastError: refusalError(event.reason), retryAfterMs: event.retryAfterMs },
+        { attempt, failure: 'refused', refusal: event.reason },
+        now,
+      );
+    case 'attempt_failed':
+      return attemptFailed(state, attempt, event.failure, now);
+    case 'client_gone':
+      return {
+        state: { ...state, phase: 'draining', drainBy: now + DRAIN_MS },
+        commands: [{ do: 'cancel', attempt, reason: 'client_gone' }],
+      };
+    case 'timer':
+      return serveTimer(state, attempt, now);
+    default:
+      return stay(state);
+  }
+}
+
+/** The client is gone or was cut off; the provider's end says what the work was. */
+function whileDraining(state: JobState, event: JobEvent, now: number): Step {
+  const { attempt } = state;
+  if (attempt === undefined) return over(state, [ended('client_gone', undefined)]);
+  if ('attempt' in event && event.attempt !== attempt.number) return stay(state);
+  switch (event.type) {
+    case 'content':
+      // Made before the cancel arrived and never shown to anyone: not charged.
+      return stay(state);
+    case 'end':
+      return over(state, [ended('client_gone', attempt, event)]);
+    case 'refused':
+    case 'attempt_failed':
+      return over(state, [ended('client_gone', attempt)]);
+    case 'timer':
+      return now < state.drainBy ? stay(state) : over(state, [ended('client_gone', attempt)]);
+    default:
+      return stay(state);
+  }
+}
+
+function endOfAttempt(state: JobState, attempt: Attempt, end: { finish: Finish; usage: Usage }, now: number): Step {
+  switch (end.finish) {
+    case 'stop':
+    case 'length':
+      return over(state, [{ do: 'finish', finish: end.finish, usage: end.usage }, ended('completed', attempt, end)]);
+    case 'cancelled':
+    case 'error':
+      if (!state.committed) return attemptFailed(state, attempt, 'engine_error', now);
+      return over(state, [
+        { do: 'report_attempt', attempt, failure: 'engine_error' },
+        { do: 'cut', code: 'stream_cut' },
+        ended('cut_short', attempt, end),
+      ]);
+  }
+}
+
+function serveTimer(state: JobState, attempt: Attempt, now: number): Step {
+  if (now >= state.endBy) return attemptFailed({ ...state, lastError: 'timeout' }, attempt, 'stalled', now);
+  if (state.deliveredTokens > 0) {
+    return now < state.lastContentAt + STALL_MS ? stay(state) : attemptFailed(state, attempt, 'stalled', now);
+  }
+  if (now < attempt.contentBy) return stay(state);
+  return attemptFailed({ ...state, lastError: 'first_content_timeout' }, attempt, 'first_content_late', now);
+}
+
+function attemptFailed(state: JobState, attempt: Attempt, failure: AttemptFailure, now: number): Step {
+  if (!state.committed) {
+    const lastError = state.lastError === 'no_provider' ? 'provider_error' : state.lastError;
+    return nextAttempt({ ...state, lastError }, { attempt, failure }, now);
+  }
+  return over(state, [
+    { do: 'cancel', attempt, reason: 'fault' },
+    { do: 'report_attempt', attempt, failure },
+    { do: 'cut', code: state.lastError === 'timeout' ? 'timeout' : 'stream_cut' },
+    ended('cut_short', attempt),
+  ]);
+}
+
+/** Nobody has seen anything yet: another provider may answer. */
+function nextAttempt(state: JobState, lost: { attempt: Attempt; failure: AttemptFailure; refusal?: Refusal }, now: number): Step {
+  const { attempt, failure, refusal } = lost;
+  const failed = [...state.failed, attempt.candidate.provider];
+  const forget: JobCommand[] = failure === 'refused' ? [] : [{ do: 'cancel', attempt, reason: 'superseded' }];
+  if (state.deliveredTokens > 0) forget.push({ do: 'discard' });
+  const report = (next?: string): JobCommand => ({
+    do: 'report_attempt',
+    attempt,
+    failure,
+    ...(refusal === undefined ? {} : { refusal }),
+    ...(next === undefined ? {} : { next }),
+  });
+  const fresh: JobState = { ...state, failed, deliveredTokens: 0, attempt: undefined };
+  const isClientsFault = refusal === 'invalid_request' || refusal === 'request_exceeds_context';
+  const exhausted = isClientsFault || state.attempts >= MAX_ATTEMPTS || now >= state.firstContentBy;
+  if (exhausted) {
+    return over(fresh, [...forget, report(), { do: 'reject', code: state.lastError, retryAfterMs: state.retryAfterMs }, ended('failed', undefined)]);
+  }
+  const [next, ...alternates] = fresh.alternates.filter((candidate) => !failed.includes(candidate.provider));
+  if (next === undefined) {
+    return { state: { ...fresh, phase: 'reserving' }, commands: [...forget, report(), { do: 'reserve', exclude: failed }] };
+  }
+  const dispatched = dispatch({ ...fresh, alternates }, next, now);
+  return { state: dispatched.state, commands: [...forget, report(next.provider), ...dispatched.commands] };
+}
+
+function dispatch(state: JobState, candidate: Candidate, now: number): Step {
+  const number = state.attempts + 1;
+  const left = state.firstContentBy - now;
+  // The last try may use all that is left; an earlier one leaves half for the next.
+  const contentBy = number >= MAX_ATTEMPTS || state.alternates.length === 0 ? state.firstContentBy : now + left / 2;
+  const attempt: Attempt = { number, candidate, contentBy };
+  return { state: { ...state, phase: 'serving', attempts: number, attempt }, commands: [{ do: 'dispatch', attempt }] };
+}
+
+function refuse(state: JobState, code: ApiErrorCode, retryAfterMs: number): Step {
+  const reject: JobCommand = { do: 'reject', code: state.reserved ? state.lastError : code, retryAfterMs };
+  return over(state, state.reserved ? [reject, ended('failed', undefined)] : [reject]);
+}
+
+function ended(result: JobResult, served: Attempt | undefined, end?: { finish: Finish; usage: Usage }): JobCommand {
+  return { do: 'ended', result, served, ...(end === undefined ? {} : { finish: end.finish, usage: end.usage }) };
+}
+
+function over(state: JobState, commands: readonly JobCommand[]): Step {
+  return { state: { ...state, phase: 'over' }, commands };
+}
+
+function stay(state: JobState): Step {
+  return { state, commands: [] };
+}
+
+function routingError(code: RoutingRefusal | 'unavailable'): ApiErrorCode {
+  switch (code) {
+    case 'no_provider':
+      return 'no_provider';
+    case 'saturated':
+    case 'queue_full':
+    case 'queue_timeout':
+      return 'saturated';
+    case 'too_large':
+      return 'context_length_exceeded';
+    case 'unavailable':
+      return 'service_unavailable';
+  }
+}
+
+function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
+  switch (code) {
+    case 'insufficient_funds':
+      return 'insufficient_quota';
+    case 'unknown_account':
+      return 'invalid_key';
+    case 'unpriced_model':
+      return 'model_not_found';
+    case 'operation_conflict':
+      return 'internal_error';
+    case 'unavailable':
+      return 'service_unavailable';
+  }
+}
+
+function refusalError(reason: Refusal): ApiErrorCode {
+  switch (reason) {
+    case 'queue_full':
+    case 'token_budget_exhausted':
+    case 'model_not_loaded':
+    case 'draining':
+    case 'deadline_unreachable':
+      return 'saturated';
+    case 'request_exceeds_context':
+      return 'context_length_exceeded';
+    case 'invalid_request':
+      return 'invalid_request';
+    case 'unsealable':
+    case 'unsupported_suite':
+    case 'unknown_job':
+      return 'provider_error';
+  }
+}

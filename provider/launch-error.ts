@@ -1,0 +1,30 @@
+/** Every way in which a program that the system stands on can fail to start. */
+export const launchErrors = {
+  binary_missing: { retryable: false, level: 'error' },
+  binary_unusable: { retryable: false, level: 'error' },
+  binary_too_old: { retryable: false, level: 'error' },
+  fetch_failed: { retryable: true, level: 'warn' },
+  digest_mismatch: { retryable: false, level: 'error' },
+  cache_busy: { retryable: true, level: 'warn' },
+  exited_early: { retryable: false, level: 'error' },
+  address_in_use: { retryable: true, level: 'warn' },
+  not_ready_in_time: { retryable: true, level: 'error' },
+  privileges: { retryable: false, level: 'error' },
+  no_container_engine: { retryable: false, level: 'error' },
+} as const satisfies Record<string, { retryable: boolean; level: 'warn' | 'error' }>;
+
+export type LaunchErrorCode = keyof typeof launchErrors;
+
+export class LaunchError extends Error {
+  override readonly name = 'LaunchError';
+  readonly code: LaunchErrorCode;
+
+  constructor(code: LaunchErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  get retryable(): boolean {
+    return launchErrors[this.code].retryable;
+  }
+}

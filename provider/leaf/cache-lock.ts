@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto';
+import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { LaunchError } from '../launch-error.ts';
+
+// Invariant: the lock only saves a second download. What it guards is published by rename, so two holders
+// (a stolen lock, process ids of another container) cost time and nothing else.
+
+const ABANDONED_AFTER_MS = 10 * 60_000;
+const POLL_MS = 100;
+
+export async function acquireCacheLock(path: string, timeoutMs: number): Promise<AsyncDisposable> {
+  const mine = `${path}.${randomUUID()}`;
+  const deadline = Date.now() + timeoutMs;
+  await writeFile(mine, String(process.pid));
+  try {
+    while (!(await tryLink(mine, path))) {
+      if (await isAbandoned(path)) await discard(path, `${mine}.stale`);
+      else if (Date.now() > deadline) {
+        throw new LaunchError('cache_busy', `another process has held ${path} for too long; delete it if none runs`);
+      } else await delay(POLL_MS);
+    }
+  } finally {
+    await rm(mine, { force: true });
+  }
+  return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+}
+
+/** A link appears with its content or not at all, which a created and then written file does not. */
+async function tryLink(from: string, to: string): Promise<boolean> {
+  try {
+    await link(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function isAbandoned(path: string): Promise<boolean> {
+  try {
+    const pid = Number(await readFile(path, 'utf8'));
+    const { mtimeMs } = await stat(path);
+    return !isAlive(pid) || Date.now() - mtimeMs > ABANDONED_AFTER_MS;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+async function discard(path: string, aside: string): Promise<void> {
+  try {
+    await rename(path, aside);
+    await rm(aside, { force: true });
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}

@@ -1,0 +1,10 @@
+export { LaunchError, launchErrors } from './launch-error.ts';
+export type { LaunchErrorCode } from './launch-error.ts';
+export { cacheFolder } from './leaf/cache-folder.ts';
+export { startNatsServer } from './leaf/nats-server.ts';
+export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf/nats-server.ts';
+export { findNatsServer, MINIMUM_NATS_SERVER } from './leaf/nats-server-binary.ts';
+export type { NatsServerBinary, NatsServerSource } from './leaf/nats-server-binary.ts';
+export { startAgain } from './start-again.ts';
+export { startSupervised } from './supervised-process.ts';
+export type { Exit, SupervisedOptions, SupervisedProcess } from './supervised-process.ts';

@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+
+import { LaunchError, startAgain, startSupervised } from '#provider';
+import type { SupervisedProcess } from '#provider';
+
+import { createDatabase } from '../create-database.ts';
+import { freePort } from '../free-port.ts';
+import { POSTGRES_SETTINGS, POSTGRES_USER } from '../postgres-server.ts';
+import type { PostgresOptions, PostgresServer } from '../postgres-server.ts';
+import { postgresBinaries } from './postgres-binaries.ts';
+import { unprivileged } from './unprivileged.ts';
+import type { Unprivileged } from './unprivileged.ts';
+
+const run = promisify(execFile);
+const FREE_PORT_ATTEMPTS = 5;
+
+/** Postgres out of the npm packages, on loopback, ended with us. */
+export async function startLocalPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
+  const throwaway = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'dinf-postgres-')) : undefined;
+  const dataDir = resolve(options.dataDir ?? (throwaway as string));
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const place = await unprivileged(await postgresBinaries(), dataDir);
+  const password = await initialise(place, throwaway === undefined);
+
+  const begin = (port: number): Promise<SupervisedProcess> => startServer(place, port, options);
+  const first = options.port === undefined ? await onAFreePort(begin) : { port: options.port, server: await begin(options.port) };
+  const { port } = first;
+  let current = first.server;
+  const url = `postgres://${POSTGRES_USER}:${password}@127.0.0.1:${port}/postgres`;
+  const stop = async (): Promise<void> => {
+    await current.stop();
+    if (throwaway !== undefined) {
+      await rm(place.dataDir, { recursive: true, force: true });
+      await rm(throwaway, { recursive: true, force: true });
+    }
+  };
+  return {
+    port,
+    url,
+    get exited() {
+      return current.exited;
+    },
+    createDatabase: (name) => createDatabase(url, name),
+    logs: () => current.logs(),
+    kill: async () => void (await current.kill()),
+    restart: async () => {
+      await current.stop();
+      current = await startAgain(() => begin(port));
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** The cluster and its password appear together, by rename, or not at all. */
+async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable: boolean): Promise<string> {
+  const cluster = join(dataDir, 'cluster');
+  const kept = (folder: string): string => join(folder, 'dinf-password');
+  if (!(await exists(kept(cluster)))) {
+    const fresh = join(dataDir, `cluster.${randomBytes(6).toString('hex')}`);
+    const password = randomBytes(18).toString('base64url');
+    const pwfile = `${fresh}.password`;
+    await writeFile(pwfile, password, { mode: 0o600 });
+    try {
+      const line = [
+        ...[...launcher, join(binaries, 'bin', 'initdb')],
+        ...[`--pgdata=${fresh}`, `--username=${POSTGRES_USER}`, '--pwfile=/dev/stdin', '--auth=scram-sha-256'],
+        ...['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'],
+        ...(durable ? [] : ['--no-sync']),
+      ];
+      await runWithInput(line, password);
+      await writeFile(kept(fresh), password, { mode: 0o600 });
+      await rename(fresh, cluster);
+    } finally {
+      await rm(pwfile, { force: true });
+      await rm(fresh, { recursive: true, force: true });
+    }
+  }
+  return (await readFile(kept(cluster), 'utf8')).trim();
+}

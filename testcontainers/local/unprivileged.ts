@@ -1,0 +1,52 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chown, cp, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { LaunchError } from '#provider';
+
+// Postgres refuses to run as root. As root we start it in a user namespace where root is called nobody: the files
+// stay root's, so a clone under a 0700 home works. Where namespaces are forbidden (many containers) it becomes nobody.
+
+const NOBODY = 65534;
+const IN_NAMESPACE = ['unshare', '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`, '--'];
+const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
+
+export type Unprivileged = {
+  /** What to put before a command line. */
+  launcher: readonly string[];
+  binaries: string;
+  /** Where the data may live: `wanted`, unless nobody cannot go there. */
+  dataDir: string;
+};
+
+export async function unprivileged(binaries: string, wanted: string): Promise<Unprivileged> {
+  if (process.getuid?.() !== 0) return { launcher: [], binaries, dataDir: wanted };
+  if (succeeds([...IN_NAMESPACE, 'true'])) return { launcher: IN_NAMESPACE, binaries, dataDir: wanted };
+  if (!succeeds([...AS_NOBODY, 'true'])) {
+    throw new LaunchError(
+      'privileges',
+      'Postgres does not run as root, and neither unshare nor setpriv works here. ' +
+        'Run as an ordinary user, or set DATABASE_URL to a Postgres of your own.',
+    );
+  }
+  return await reachableByNobody(binaries, wanted);
+}
+
+async function reachableByNobody(binaries: string, wanted: string): Promise<Unprivileged> {
+  const place = { launcher: AS_NOBODY, binaries, dataDir: wanted };
+  const apart = `/var/tmp/dinf-postgres-${createHash('sha256').update(wanted).digest('hex').slice(0, 16)}`;
+  const canEnter = (folder: string): boolean => succeeds([...AS_NOBODY, 'test', '-x', folder]);
+  if (!canEnter(join(binaries, 'bin'))) {
+    place.binaries = join(apart, 'native');
+    await cp(binaries, place.binaries, { recursive: true, verbatimSymlinks: true });
+  }
+  if (!canEnter(dirname(wanted))) place.dataDir = join(apart, 'data');
+  await mkdir(place.dataDir, { recursive: true, mode: 0o700 });
+  await chown(place.dataDir, NOBODY, NOBODY);
+  return place;
+}
+
+function succeeds([command, ...args]: string[]): boolean {
+  return command !== undefined && spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+}
