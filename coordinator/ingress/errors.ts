@@ -1,26 +1,26 @@
-/** Every error a consumer can see: its HTTP status, its OpenAI type, and whether the very same request may succeed later. */
+/** Every error a consumer can see: its HTTP status, its OpenAI type, whether the very same request may succeed later, and what it says unless more is known. */
 const table = {
-  invalid_json: { status: 400, type: 'invalid_request_error', retryable: false },
-  invalid_request: { status: 400, type: 'invalid_request_error', retryable: false },
-  unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false },
-  payload_too_large: { status: 413, type: 'invalid_request_error', retryable: false },
-  missing_key: { status: 401, type: 'authentication_error', retryable: false },
-  invalid_key: { status: 401, type: 'authentication_error', retryable: false },
-  insufficient_quota: { status: 402, type: 'insufficient_funds', retryable: false },
-  model_not_found: { status: 404, type: 'invalid_request_error', retryable: false },
-  not_found: { status: 404, type: 'invalid_request_error', retryable: false },
-  context_length_exceeded: { status: 400, type: 'invalid_request_error', retryable: false },
-  saturated: { status: 429, type: 'rate_limit_exceeded', retryable: true },
-  first_content_timeout: { status: 429, type: 'rate_limit_exceeded', retryable: true },
-  draining: { status: 429, type: 'rate_limit_exceeded', retryable: true },
-  no_provider: { status: 503, type: 'model_unavailable', retryable: true },
-  provider_error: { status: 503, type: 'provider_error', retryable: true },
-  service_unavailable: { status: 503, type: 'service_unavailable', retryable: true },
-  stream_cut: { status: 502, type: 'provider_error', retryable: true },
-  timeout: { status: 504, type: 'timeout', retryable: true },
-  invalid_enrolment: { status: 403, type: 'forbidden', retryable: false },
-  internal_error: { status: 500, type: 'internal_error', retryable: false },
-} as const satisfies Record<string, { status: number; type: string; retryable: boolean }>;
+  invalid_json: { status: 400, type: 'invalid_request_error', retryable: false, message: 'The body is not valid JSON.' },
+  invalid_request: { status: 400, type: 'invalid_request_error', retryable: false, message: 'The request is not valid.' },
+  unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false, message: 'Send the body as application/json.' },
+  payload_too_large: { status: 413, type: 'invalid_request_error', retryable: false, message: 'The body is larger than 16 MiB.' },
+  missing_key: { status: 401, type: 'authentication_error', retryable: false, message: 'Send your API key as "Authorization: Bearer sk-db-…".' },
+  invalid_key: { status: 401, type: 'authentication_error', retryable: false, message: 'The API key is not known, or was revoked.' },
+  insufficient_quota: { status: 402, type: 'insufficient_funds', retryable: false, message: 'The balance does not cover the most that this request may cost. Add credit, or lower max_tokens.' },
+  model_not_found: { status: 404, type: 'invalid_request_error', retryable: false, message: 'No such model. GET /v1/models lists them.' },
+  not_found: { status: 404, type: 'invalid_request_error', retryable: false, message: 'No such path.' },
+  context_length_exceeded: { status: 400, type: 'invalid_request_error', retryable: false, message: 'The prompt and max_tokens do not fit into the context of this model.' },
+  saturated: { status: 429, type: 'rate_limit_exceeded', retryable: true, message: 'Every provider of this model is busy.' },
+  first_content_timeout: { status: 429, type: 'rate_limit_exceeded', retryable: true, message: 'No provider began to answer in time.' },
+  draining: { status: 429, type: 'rate_limit_exceeded', retryable: true, message: 'This server is shutting down; another one will take the request.' },
+  no_provider: { status: 503, type: 'model_unavailable', retryable: true, message: 'No provider serves this model at the moment.' },
+  provider_error: { status: 503, type: 'provider_error', retryable: true, message: 'The providers that were tried could not answer.' },
+  service_unavailable: { status: 503, type: 'service_unavailable', retryable: true, message: 'A part of the service is not reachable at the moment.' },
+  stream_cut: { status: 502, type: 'provider_error', retryable: true, message: 'The provider stopped in the middle of the answer. What was delivered is charged, nothing more.' },
+  timeout: { status: 504, type: 'timeout', retryable: true, message: 'The answer took longer than a request may take.' },
+  invalid_enrolment: { status: 403, type: 'forbidden', retryable: false, message: 'The enrolment token is not known, was used by another provider, or has expired.' },
+  internal_error: { status: 500, type: 'internal_error', retryable: false, message: 'Something went wrong here; it has been logged.' },
+} as const satisfies Record<string, { status: number; type: string; retryable: boolean; message: string }>;
 
 export type ApiErrorCode = keyof typeof table;
 
@@ -29,8 +29,8 @@ export class ApiError extends Error {
   readonly param: string | null;
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: ApiErrorCode, message: string, options: { param?: string; retryAfterMs?: number; cause?: unknown } = {}) {
-    super(message, { cause: options.cause });
+  constructor(code: ApiErrorCode, message?: string, options: { param?: string; retryAfterMs?: number; cause?: unknown } = {}) {
+    super(message ?? table[code].message, { cause: options.cause });
     this.name = 'ApiError';
     this.code = code;
     this.param = options.param ?? null;

@@ -36,6 +36,8 @@ export interface JobState {
   readonly committed: boolean;
   readonly deliveredTokens: number;
   readonly lastContentAt: number;
+  /** The client takes no more for now: silence is its fault, not the provider's. */
+  readonly clientBlocked: boolean;
   /** When a draining job stops waiting for the provider's end. */
   readonly drainBy: number;
   readonly lastError: ApiErrorCode;
@@ -51,6 +53,8 @@ export type JobEvent =
   | { type: 'content'; attempt: number; text: string; tokens: number }
   | { type: 'end'; attempt: number; finish: Finish; usage: Usage }
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
+  | { type: 'client_blocked' }
+  | { type: 'client_ready' }
   | { type: 'client_gone' }
   | { type: 'timer' };
 
@@ -94,6 +98,7 @@ export function newJob(options: { streamed: boolean; now: number; firstContentMs
       committed: false,
       deliveredTokens: 0,
       lastContentAt: options.now,
+      clientBlocked: false,
       drainBy: 0,
       lastError: 'no_provider',
       retryAfterMs: 2_000,
@@ -123,7 +128,7 @@ export function step(state: JobState, event: JobEvent, now: number): Step {
 export function wakeAt(state: JobState): number {
   switch (state.phase) {
     case 'serving':
-      if (state.deliveredTokens > 0) return Math.min(state.lastContentAt + STALL_MS, state.endBy);
+      if (state.deliveredTokens > 0) return state.clientBlocked ? state.endBy : Math.min(state.lastContentAt + STALL_MS, state.endBy);
       return state.attempt === undefined ? state.firstContentBy : state.attempt.contentBy;
     case 'draining':
       return state.drainBy;
@@ -197,6 +202,8 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
     case 'end':
       return endOfAttempt(state, attempt, event, now);
     case 'refused':
+      // It took the job and began: a refusal now is a broken word.
+      if (state.deliveredTokens > 0) return attemptFailed(state, attempt, 'protocol_violation', now);
       return nextAttempt(
         { ...state, lastError: refusalError(event.reason), retryAfterMs: event.retryAfterMs },
         { attempt, failure: 'refused', refusal: event.reason },
@@ -204,6 +211,10 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
       );
     case 'attempt_failed':
       return attemptFailed(state, attempt, event.failure, now);
+    case 'client_blocked':
+      return { state: { ...state, clientBlocked: true }, commands: [] };
+    case 'client_ready':
+      return { state: { ...state, clientBlocked: false, lastContentAt: now }, commands: [] };
     case 'client_gone':
       return {
         state: { ...state, phase: 'draining', drainBy: now + DRAIN_MS },
@@ -256,7 +267,7 @@ function endOfAttempt(state: JobState, attempt: Attempt, end: { finish: Finish; 
 function serveTimer(state: JobState, attempt: Attempt, now: number): Step {
   if (now >= state.endBy) return attemptFailed({ ...state, lastError: 'timeout' }, attempt, 'stalled', now);
   if (state.deliveredTokens > 0) {
-    return now < state.lastContentAt + STALL_MS ? stay(state) : attemptFailed(state, attempt, 'stalled', now);
+    return state.clientBlocked || now < state.lastContentAt + STALL_MS ? stay(state) : attemptFailed(state, attempt, 'stalled', now);
   }
   if (now < attempt.contentBy) return stay(state);
   return attemptFailed({ ...state, lastError: 'first_content_timeout' }, attempt, 'first_content_late', now);

@@ -1,0 +1,202 @@
+import { type AttemptFailure, CodecError, core, FrameContent, JobOrder, MAX_PART_BYTES, type Out, SealError, SUITE_ID } from '#bus-schemas';
+import type { Attempt, JobEvent } from './core/job.ts';
+import { FrameReceiver } from './core/frame-receiver.ts';
+import type { FlowSender } from './flow-sender.ts';
+
+/** An order without an answer is sent again after this long: core NATS may have lost it. */
+const RESEND_ORDER_MS = 300;
+const KEEP_ALIVE_MS = 2_000;
+const SEAL_OVERHEAD = 16;
+/** A provider that vanished after content may come back and go on. */
+const RETURN_GRACE_MS = 5_000;
+/** Text that one token may honestly be; a provider that sends more fills our memory, not an answer. */
+const MAX_BYTES_PER_TOKEN = 1_024;
+
+export interface AttemptJob {
+  readonly id: string;
+  readonly ingress: string;
+  /** The encoded InferenceRequest. */
+  readonly request: Uint8Array;
+  readonly promptTokens: number;
+  readonly maxOutputTokens: number;
+}
+
+/** The keys of one attempt: made for the provider's public key, used for this job and this attempt alone. */
+export interface AttemptSeals {
+  readonly enc: Uint8Array;
+  sealRequest(seq: number, plain: Uint8Array): Uint8Array;
+  openResponse(seq: number, sealed: Uint8Array): Uint8Array;
+}
+
+export interface AttemptStreamOptions {
+  readonly job: AttemptJob;
+  readonly attempt: Attempt;
+  readonly seals: AttemptSeals;
+  readonly flow: FlowSender;
+  readonly publish: (subject: string, payload: Uint8Array) => void;
+  readonly on: (event: JobEvent) => void;
+}
+
+/** One provider's try at one job, as the bus sees it: the order goes out until it is answered, frames come in, in order and once. */
+export class AttemptStream {
+  readonly attempt: Attempt;
+  readonly #options: AttemptStreamOptions;
+  readonly #receiver = new FrameReceiver();
+  #parts: Uint8Array[] = [];
+  #answered = false;
+  #ended = false;
+  #sentAt = 0;
+  #reportedAt: number;
+  #gapAskedFor = -1;
+  #lostAt: number | undefined;
+  #tokens = 0;
+
+  constructor(options: AttemptStreamOptions, now: number) {
+    this.#options = options;
+    this.attempt = options.attempt;
+    this.#reportedAt = now;
+    this.#parts = this.#sealParts(now);
+    this.#sendOrder(now);
+  }
+
+  #sealParts(now: number): Uint8Array[] {
+    const { job, attempt, seals } = this.#options;
+    const size = MAX_PART_BYTES - SEAL_OVERHEAD;
+    const parts = Math.max(1, Math.ceil(job.request.length / size));
+    return Array.from({ length: parts }, (_, part) =>
+      JobOrder.encode({
+        job: job.id,
+        attempt: attempt.number,
+        ingress: job.ingress,
+        build: attempt.candidate.build,
+        suite: SUITE_ID,
+        enc: seals.enc,
+        firstContentMs: Math.max(0, Math.round(attempt.contentBy - now)),
+        promptTokens: job.promptTokens,
+        maxOutputTokens: job.maxOutputTokens,
+        window: this.#receiver.window,
+        part,
+        parts,
+        sealed: seals.sealRequest(part, job.request.subarray(part * size, (part + 1) * size)),
+      }),
+    );
+  }
+
+  #sendOrder(now: number): void {
+    this.#sentAt = now;
+    const subject = core.down(this.attempt.candidate.provider, 'job');
+    for (const part of this.#parts) this.#options.publish(subject, part);
+  }
+
+  /** A message of this attempt's provider about this attempt. */
+  take(out: Out, now: number): void {
+    if (this.#ended) return this.#report(false);
+    switch (out.t) {
+      case 'accept':
+        return this.#setAnswered();
+      case 'refuse':
+        // It forgot a job that it had taken: it was started anew, and what it had is gone.
+        if (out.reason === 'unknown_job') return this.#fail('disconnected');
+        this.#setAnswered();
+        return this.#options.on({ type: 'refused', attempt: this.attempt.number, reason: out.reason, retryAfterMs: out.retryAfterMs ?? RESEND_ORDER_MS });
+      case 'frame':
+        this.#setAnswered();
+        return this.#takeFrame(out.seq, out.sealed, now);
+    }
+  }
+
+  #setAnswered(): void {
+    this.#answered = true;
+    this.#parts = [];
+  }
+
+  #takeFrame(seq: number, sealed: Uint8Array, now: number): void {
+    this.#lostAt = undefined;
+    switch (this.#receiver.offer(seq)) {
+      case 'accept':
+        return this.#open(seq, sealed);
+      case 'duplicate':
+        return this.#report(false);
+      case 'gap':
+        if (this.#gapAskedFor === this.#receiver.received) return;
+        this.#gapAskedFor = this.#receiver.received;
+        this.#reportedAt = now;
+        return this.#report(true);
+      case 'out_of_window':
+        return this.#fail('protocol_violation');
+    }
+  }
+
+  #open(seq: number, sealed: Uint8Array): void {
+    let content: FrameContent;
+    try {
+      content = FrameContent.decode(this.#options.seals.openResponse(seq, sealed));
+    } catch (error) {
+      if (!(error instanceof SealError) && !(error instanceof CodecError)) throw error;
+      return this.#fail(error instanceof SealError ? 'unopenable_frame' : 'protocol_violation');
+    }
+    let text = '';
+    let tokens = 0;
+    for (const event of content.events) {
+      if (event.k === 'text') {
+        text += event.text;
+        tokens += event.tokens;
+      }
+    }
+    this.#tokens += tokens;
+    if (text.length > tokens * MAX_BYTES_PER_TOKEN || this.#tokens > this.#options.job.maxOutputTokens) return this.#fail('protocol_violation');
+    if (tokens > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, text, tokens });
+    const last = content.events.at(-1);
+    if (last?.k !== 'end') return;
+    this.#ended = true;
+    this.#report(false);
+    this.#options.on({ type: 'end', attempt: this.attempt.number, finish: last.finish, usage: last.usage });
+  }
+
+  /** The client has taken all that arrived. */
+  consumed(): void {
+    this.#receiver.consume(this.#receiver.waiting);
+    if (this.#receiver.reportDue) this.#report(false);
+  }
+
+  tick(now: number): void {
+    if (this.#ended) return;
+    if (!this.#answered && now - this.#sentAt >= RESEND_ORDER_MS) this.#sendOrder(now);
+    if (this.#answered && now - this.#reportedAt >= KEEP_ALIVE_MS) {
+      this.#reportedAt = now;
+      this.#report(false);
+    }
+    if (this.#lostAt !== undefined && now - this.#lostAt >= RETURN_GRACE_MS) this.#fail('disconnected');
+  }
+
+  /** The bus was away: what was sent meanwhile is lost. */
+  reconnected(now: number): void {
+    if (this.#ended) return;
+    if (this.#answered) this.#report(true);
+    else this.#sendOrder(now);
+  }
+
+  /** The hub says that the provider is gone. With nothing delivered another one is quicker than waiting. */
+  providerLost(now: number): void {
+    if (this.#tokens === 0) this.#fail('disconnected');
+    else this.#lostAt ??= now;
+  }
+
+  #report(resend: boolean): void {
+    this.#receiver.reported();
+    const { job, flow } = this.#options;
+    flow.report(this.attempt.candidate.provider, {
+      job: job.id,
+      attempt: this.attempt.number,
+      received: this.#receiver.received,
+      window: this.#receiver.window,
+      resend,
+    });
+  }
+
+  #fail(failure: AttemptFailure): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.on({ type: 'attempt_failed', attempt: this.attempt.number, failure });
+  }
+}

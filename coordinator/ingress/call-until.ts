@@ -1,0 +1,24 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ServiceMethod } from '#bus-schemas';
+import { type Bus, BusError } from '#coordinator/bus.ts';
+
+const PAUSE_MS = 100;
+
+/** Asks again while nobody answers: a component may be starting anew, and every method may be asked twice. Undefined when time is up. */
+export async function callUntil<Request, Reply>(
+  bus: Bus,
+  method: ServiceMethod<Request, Reply>,
+  request: Request,
+  limits: { eachMs: number; totalMs: number },
+): Promise<Reply | undefined> {
+  const giveUpAt = performance.now() + limits.totalMs;
+  for (;;) {
+    try {
+      return await bus.call(method, request, { timeoutMs: Math.max(1, Math.min(limits.eachMs, giveUpAt - performance.now())) });
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      if (error.code === 'closed' || error.code === 'failed' || performance.now() + PAUSE_MS >= giveUpAt) return undefined;
+    }
+    await delay(PAUSE_MS);
+  }
+}

@@ -1,0 +1,83 @@
+import { CatalogChanged, type CatalogModel, type CatalogSnapshot, events, services } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import type { Logger } from 'pino';
+import { callUntil } from './call-until.ts';
+import { ApiError } from './errors.ts';
+
+const REFRESH_MS = 30_000;
+const FIRST_LOAD_MS = 3_000;
+const TICK_MS = 1_000;
+
+/** The models on offer. Changes come by event; the timer bounds what a lost event costs. */
+export class CatalogCache implements Disposable {
+  readonly #bus: Bus;
+  readonly #log: Logger;
+  readonly #subscription: { unsubscribe(): void };
+  readonly #timer: NodeJS.Timeout;
+  #models: ReadonlyMap<string, CatalogModel> | undefined;
+  #loading: Promise<void> | undefined;
+  #changedMeanwhile = false;
+  #triedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(bus: Bus, log: Logger) {
+    this.#bus = bus;
+    this.#log = log;
+    this.#subscription = bus.subscribe({ subject: events.catalogChanged, kind: CatalogChanged, handle: () => this.#changed() });
+    this.#timer = setInterval(() => this.#refresh(), TICK_MS);
+    void this.#load();
+  }
+
+  get isLoaded(): boolean {
+    return this.#models !== undefined;
+  }
+
+  async all(): Promise<readonly CatalogModel[]> {
+    return [...(await this.#loaded()).values()];
+  }
+
+  async model(name: string): Promise<CatalogModel> {
+    const model = (this.#models ?? (await this.#loaded())).get(name);
+    if (model === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
+    return model;
+  }
+
+  async #loaded(): Promise<ReadonlyMap<string, CatalogModel>> {
+    if (this.#models === undefined) await this.#load();
+    if (this.#models === undefined) throw new ApiError('service_unavailable');
+    return this.#models;
+  }
+
+  #refresh(): void {
+    if (this.#models === undefined || performance.now() - this.#triedAt >= REFRESH_MS) void this.#load();
+  }
+
+  /** A snapshot that is on its way may be older than the change. */
+  #changed(): void {
+    this.#changedMeanwhile = this.#loading !== undefined;
+    void this.#load();
+  }
+
+  #load(): Promise<void> {
+    this.#loading ??= this.#fetch().finally(() => {
+      this.#loading = undefined;
+      if (this.#changedMeanwhile) this.#changed();
+    });
+    return this.#loading;
+  }
+
+  async #fetch(): Promise<void> {
+    this.#triedAt = performance.now();
+    let snapshot: CatalogSnapshot | undefined;
+    try {
+      snapshot = await callUntil(this.#bus, services.catalog.snapshot, {}, { eachMs: 1_000, totalMs: FIRST_LOAD_MS });
+    } catch (error) {
+      this.#log.warn({ err: error }, 'the catalog could not be read; the last one stays in use');
+    }
+    if (snapshot !== undefined) this.#models = new Map(snapshot.models.map((model) => [model.id, model]));
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#subscription.unsubscribe();
+  }
+}

@@ -1,0 +1,270 @@
+import { type AttemptFailure, Cancel, type CancelReason, type CatalogModel, core, events, type Finish, JobAttempt, JobEnded, type JobResult, type Out, services, SUITE_ID, type Usage, Violation } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import type { Logger } from 'pino';
+import type { Answer } from './answer.ts';
+import { type AttemptSeals, AttemptStream } from './attempt-stream.ts';
+import { callUntil } from './call-until.ts';
+import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step, step, wakeAt } from './core/job.ts';
+import { ApiError } from './errors.ts';
+import type { FlowSender } from './flow-sender.ts';
+
+export interface JobSpec {
+  readonly id: string;
+  readonly account: string;
+  readonly key: string;
+  readonly model: CatalogModel;
+  readonly streamed: boolean;
+  /** The encoded InferenceRequest; emptied when the job is over. */
+  readonly request: Uint8Array;
+  /** For routing. */
+  readonly promptEstimate: number;
+  /** For money. */
+  readonly promptBound: number;
+  readonly maxOutputTokens: number;
+}
+
+export interface JobTimes {
+  readonly firstContentMs: number;
+  readonly jobTimeoutMs: number;
+  readonly queuePatienceMs: number;
+}
+
+export interface JobDeps {
+  readonly ingress: string;
+  readonly bus: Bus;
+  readonly flow: FlowSender;
+  readonly log: Logger;
+  readonly times: JobTimes;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Milliseconds that only rise. */
+  readonly clock: () => number;
+  readonly sealFor: (attempt: { recipient: Uint8Array; job: string; attempt: number }) => AttemptSeals;
+  readonly onOver: (job: JobRun) => void;
+}
+
+const HOLD_EACH_MS = 2_000;
+const HOLD_TOTAL_MS = 6_000;
+const RESERVE_EACH_MS = 5_000;
+/** A hold outlives the job that it pays for by this much, so that the end can still be charged. */
+const HOLD_MARGIN_MS = 120_000;
+/** Only what a provider does against the protocol counts against it here; slowness and refusals are routing's to judge. */
+const VIOLATIONS: Partial<Record<AttemptFailure, Violation['violation']>> = {
+  unopenable_frame: 'unopenable_frame',
+  protocol_violation: 'malformed_message',
+};
+
+/** Runs one job: feeds what happens to its state machine and carries out what that commands. */
+export class JobRun {
+  readonly spec: JobSpec;
+  readonly #deps: JobDeps;
+  readonly #answer: Answer;
+  readonly #startedAt: number;
+  #state: JobState;
+  #stream: AttemptStream | undefined;
+  #queue: JobEvent[] = [];
+  #stepping = false;
+  #routedAt = 0;
+  #heldAt = 0;
+  #contentAt: number | undefined;
+
+  constructor(spec: JobSpec, answer: Answer, deps: JobDeps) {
+    this.spec = spec;
+    this.#deps = deps;
+    this.#answer = answer;
+    this.#startedAt = deps.clock();
+    // A millisecond for each prompt token on top: the reference's measure of an honest prefill.
+    const firstContentMs = deps.times.firstContentMs + spec.promptEstimate;
+    const first = newJob({ streamed: spec.streamed, now: this.#startedAt, firstContentMs, jobTimeoutMs: deps.times.jobTimeoutMs });
+    this.#state = first.state;
+    this.#carryOut(first);
+  }
+
+  /** A message on this job's subject. False when it is of an attempt that is not, or no longer, the current one. */
+  take(provider: string, out: Out): boolean {
+    const stream = this.#stream;
+    if (stream === undefined || stream.attempt.candidate.provider !== provider || stream.attempt.number !== out.attempt) return false;
+    stream.take(out, this.#deps.clock());
+    return true;
+  }
+
+  clientGone(): void {
+    this.#happen({ type: 'client_gone' });
+  }
+
+  clientReady(): void {
+    this.#happen({ type: 'client_ready' });
+    this.#stream?.consumed();
+  }
+
+  tick(): void {
+    const now = this.#deps.clock();
+    this.#stream?.tick(now);
+    if (now >= wakeAt(this.#state)) this.#happen({ type: 'timer' });
+  }
+
+  busReconnected(): void {
+    this.#stream?.reconnected(this.#deps.clock());
+  }
+
+  providerLost(provider: string): void {
+    if (this.#stream?.attempt.candidate.provider === provider) this.#stream.providerLost(this.#deps.clock());
+  }
+
+  /** A command may make the next event happen while the last one is being carried out: each waits for its turn. */
+  #happen(event: JobEvent): void {
+    this.#queue.push(event);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        this.#carryOut(step(this.#state, next, this.#deps.clock()));
+      }
+    } finally {
+      this.#stepping = false;
+    }
+  }
+
+  #carryOut({ state, commands }: Step): void {
+    this.#state = state;
+    for (const command of commands) this.#do(command);
+  }
+
+  #do(command: JobCommand): void {
+    switch (command.do) {
+      case 'reserve':
+        return void this.#reserve(command.exclude);
+      case 'hold':
+        return void this.#hold();
+      case 'dispatch':
+        return this.#dispatch(command.attempt);
+      case 'cancel':
+        return this.#cancel(command.attempt, command.reason);
+      case 'report_attempt':
+        return this.#reportAttempt(command);
+      case 'write':
+        return this.#write(command.text);
+      case 'discard':
+        return this.#answer.discard();
+      case 'finish':
+        return this.#answer.finish(command.finish, this.#billable(command.usage));
+      case 'reject':
+        return this.#answer.reject(new ApiError(command.code, undefined, { retryAfterMs: command.retryAfterMs }));
+      case 'cut':
+        return this.#answer.cut(new ApiError(command.code));
+      case 'ended':
+        return this.#end(command);
+    }
+  }
+
+  async #reserve(exclude: readonly string[]): Promise<void> {
+    const { bus, clock, times } = this.#deps;
+    const { id, account, model, promptEstimate, maxOutputTokens } = this.spec;
+    const patienceMs = Math.max(0, Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - clock())));
+    const request = { job: id, account, model: model.id, builds: model.builds, promptTokens: promptEstimate, maxOutputTokens, patienceMs, exclude: [...exclude] };
+    const reply = await this.#ask(() => callUntil(bus, services.routing.reserve, request, { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS }));
+    this.#routedAt = clock();
+    if (reply === undefined) this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
+    else if (reply.ok) this.#happen({ type: 'reserved', candidates: reply.candidates });
+    else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs });
+  }
+
+  async #hold(): Promise<void> {
+    const { bus, clock, times, now } = this.#deps;
+    const { id, account, key, model, promptBound, maxOutputTokens } = this.spec;
+    const request = { job: id, account, key, model: model.id, promptBound, outputBound: maxOutputTokens, expiresAt: now() + times.jobTimeoutMs + HOLD_MARGIN_MS };
+    const reply = await this.#ask(() => callUntil(bus, services.settlement.hold, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
+    this.#heldAt = clock();
+    if (reply === undefined) this.#happen({ type: 'hold_refused', code: 'unavailable' });
+    else if (reply.ok) this.#happen({ type: 'held' });
+    else this.#happen({ type: 'hold_refused', code: reply.code });
+  }
+
+  /** An answer that we cannot read is as good as none; the job must still end. */
+  async #ask<Reply>(call: () => Promise<Reply | undefined>): Promise<Reply | undefined> {
+    try {
+      return await call();
+    } catch (error) {
+      this.#deps.log.error({ job: this.spec.id, err: error }, 'a component gave an unreadable answer');
+      return undefined;
+    }
+  }
+
+  #dispatch(attempt: Attempt): void {
+    const { candidate, number } = attempt;
+    if (candidate.suite !== SUITE_ID) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'protocol_violation' });
+    const { bus, flow, clock, sealFor, ingress } = this.#deps;
+    const { id, request, promptEstimate, maxOutputTokens } = this.spec;
+    const options = {
+      job: { id, ingress, request, promptTokens: promptEstimate, maxOutputTokens },
+      attempt,
+      seals: sealFor({ recipient: candidate.sealingKey, job: id, attempt: number }),
+      flow,
+      publish: (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload),
+      on: (event: JobEvent) => this.#happen(event),
+    };
+    this.#stream = new AttemptStream(options, clock());
+  }
+
+  #cancel(attempt: Attempt, reason: CancelReason): void {
+    this.#deps.bus.publish(core.down(attempt.candidate.provider, 'cancel'), Cancel, { job: this.spec.id, attempt: attempt.number, reason });
+  }
+
+  #reportAttempt({ attempt, failure, refusal, next }: Extract<JobCommand, { do: 'report_attempt' }>): void {
+    const { bus, now } = this.#deps;
+    const { provider, build } = attempt.candidate;
+    const fact = { job: this.spec.id, attempt: attempt.number, provider, build, at: now(), failure };
+    const id = `attempt:${this.spec.id}:${attempt.number}`;
+    bus.emit(events.jobAttempt, JobAttempt, { ...fact, ...(refusal && { refusal }), ...(next && { next }) }, id);
+    const violation = VIOLATIONS[failure];
+    if (violation) bus.emit(events.telemetryViolation, Violation, { provider, at: now(), violation }, `violation:${id}`);
+  }
+
+  #write(text: string): void {
+    this.#contentAt ??= this.#deps.clock();
+    if (this.#answer.write(text)) this.#stream?.consumed();
+    else this.#happen({ type: 'client_blocked' });
+  }
+
+  /** A provider's claim, held against what was sent and what arrived: nobody is shown more than he may be charged for. */
+  #billable(usage: Usage): Usage {
+    const promptTokens = Math.min(usage.promptTokens, this.spec.promptBound);
+    return {
+      promptTokens,
+      cachedTokens: Math.min(usage.cachedTokens, promptTokens),
+      completionTokens: Math.min(usage.completionTokens, this.#state.deliveredTokens),
+    };
+  }
+
+  #end({ result, served, finish, usage }: { result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage }): void {
+    const { bus, clock, now, ingress, onOver } = this.#deps;
+    const { id, account, key, model, streamed, promptBound } = this.spec;
+    const since = (mark: number, from: number) => (mark === 0 ? 0 : Math.max(0, Math.round((mark - from) * 1_000)));
+    const ended: JobEnded = {
+      job: id,
+      account,
+      key,
+      ingress,
+      model: model.id,
+      build: served?.candidate.build ?? this.#stream?.attempt.candidate.build ?? (model.builds[0] as string),
+      attempts: this.#state.attempts,
+      result,
+      at: now(),
+      streamed,
+      deliveredTokens: this.#state.deliveredTokens,
+      promptBound,
+      timing: {
+        routeUs: since(this.#routedAt, this.#startedAt),
+        holdUs: since(this.#heldAt, this.#routedAt),
+        totalUs: since(clock(), this.#startedAt),
+        ...(this.#contentAt !== undefined && { firstContentUs: since(this.#contentAt, this.#startedAt) }),
+      },
+      ...(served && { provider: served.candidate.provider }),
+      ...(finish && { finish }),
+      ...(usage && { usage }),
+    };
+    bus.emit(events.jobEnded, JobEnded, ended, `ended:${id}`);
+    onOver(this);
+  }
+}
+

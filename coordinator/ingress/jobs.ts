@@ -1,0 +1,117 @@
+import { Cancel, CodecError, core, events, Out, parseFrameSubject, providerOf, RoutingFleet, TrustDisconnected, TrustRevoked, Violation } from '#bus-schemas';
+import type { Answer } from './answer.ts';
+import { JobRun, type JobDeps, type JobSpec } from './job-run.ts';
+
+const TICK_MS = 25;
+/** One word in this time is enough for a provider that sends what nobody waits for, or what nobody can read. */
+const REPEAT_MS = 1_000;
+const MAX_REMEMBERED = 10_000;
+
+/** The jobs of this ingress: brings what the bus says to the job that it is about. */
+export class Jobs implements AsyncDisposable {
+  readonly #deps: JobDeps;
+  readonly #running = new Map<string, JobRun>();
+  readonly #saidAt = new Map<string, number>();
+  readonly #subscriptions: { unsubscribe(): void }[];
+  readonly #ticker: NodeJS.Timeout;
+  #idle: (() => void)[] = [];
+
+  constructor(deps: Omit<JobDeps, 'onOver'>) {
+    this.#deps = { ...deps, onOver: (job) => this.#over(job) };
+    const { bus, ingress } = deps;
+    const lost = ({ provider }: { provider: string }) => this.#providerLost(provider);
+    this.#subscriptions = [
+      bus.subscribe({
+        subject: core.everyFrameOf(ingress),
+        kind: Out,
+        handle: (out, subject) => this.#route(out, subject),
+        onInvalid: (error, subject) => this.#unreadable(error, subject),
+      }),
+      bus.subscribe({ subject: events.trustDisconnected, kind: TrustDisconnected, handle: lost }),
+      bus.subscribe({ subject: events.trustRevoked, kind: TrustRevoked, handle: lost }),
+      bus.subscribe({
+        subject: events.routingFleet,
+        kind: RoutingFleet,
+        handle: (fact) => (fact.change === 'silent' || fact.change === 'left' ? lost(fact) : undefined),
+      }),
+    ];
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    void this.#watchReconnects();
+  }
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  start(spec: JobSpec, answer: Answer): JobRun {
+    const job = new JobRun(spec, answer, this.#deps);
+    this.#running.set(spec.id, job);
+    return job;
+  }
+
+  /** Resolves when no job runs any more, or after `timeoutMs`. */
+  async whenIdle(timeoutMs: number): Promise<void> {
+    if (this.#running.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    this.#idle.push(resolve);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  #over(job: JobRun): void {
+    this.#running.delete(job.spec.id);
+    if (this.#running.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #route(out: Out, subject: string): void {
+    const { provider, job } = parseFrameSubject(subject);
+    if (this.#running.get(job)?.take(provider, out)) return;
+    if (out.t === 'frame') this.#dismiss(provider, job, out);
+  }
+
+  /** Nobody waits for this frame: the provider may forget it, and should stop making more. */
+  #dismiss(provider: string, job: string, frame: { attempt: number; seq: number }): void {
+    const { attempt, seq } = frame;
+    this.#deps.flow.report(provider, { job, attempt, received: seq + 1, window: seq + 1, resend: false });
+    if (this.#saidLately(`${job} ${attempt}`)) return;
+    this.#deps.bus.publish(core.down(provider, 'cancel'), Cancel, { job, attempt, reason: 'superseded' });
+  }
+
+  #unreadable(error: CodecError, subject: string): void {
+    const provider = providerOf(subject);
+    this.#deps.log.warn({ provider, code: error.code }, 'unreadable message from a provider');
+    if (this.#saidLately(provider)) return;
+    const at = this.#deps.now();
+    this.#deps.bus.emit(events.telemetryViolation, Violation, { provider, at, violation: 'malformed_message' }, `violation:${provider}:${at}`);
+  }
+
+  #saidLately(topic: string): boolean {
+    const now = this.#deps.clock();
+    const before = this.#saidAt.get(topic);
+    if (before !== undefined && now - before < REPEAT_MS) return true;
+    if (this.#saidAt.size >= MAX_REMEMBERED) this.#saidAt.clear();
+    this.#saidAt.set(topic, now);
+    return false;
+  }
+
+  #providerLost(provider: string): void {
+    for (const job of this.#running.values()) job.providerLost(provider);
+  }
+
+  #tick(): void {
+    for (const job of this.#running.values()) job.tick();
+  }
+
+  async #watchReconnects(): Promise<void> {
+    for await (const { type } of this.#deps.bus.connection.status()) {
+      if (type !== 'reconnect') continue;
+      for (const job of this.#running.values()) job.busReconnected();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#ticker);
+    for (const subscription of this.#subscriptions) subscription.unsubscribe();
+  }
+}

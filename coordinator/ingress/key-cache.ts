@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { type Authenticated, events, KeyChanged, services } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { callUntil } from './call-until.ts';
+import { ApiError } from './errors.ts';
+
+export interface Caller {
+  readonly account: string;
+  readonly key: string;
+}
+
+interface Entry {
+  readonly answer: Authenticated;
+  readonly goodUntil: number;
+}
+
+const KNOWN_MS = 60_000;
+/** Short: a key may be made right after a first, failed try with it. */
+const UNKNOWN_MS = 2_000;
+const MAX_ENTRIES = 50_000;
+const MAX_KEY_LENGTH = 256;
+
+/** Who a key belongs to. A revocation reaches every ingress through an event; the lifetime only bounds what a lost event costs. */
+export class KeyCache implements Disposable {
+  readonly #bus: Bus;
+  readonly #clock: () => number;
+  readonly #entries = new Map<string, Entry>();
+  readonly #asking = new Map<string, Promise<Authenticated>>();
+  readonly #subscription: { unsubscribe(): void };
+  #changes = 0;
+
+  constructor(bus: Bus, clock: () => number) {
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#subscription = bus.subscribe({ subject: events.accountsKeyChanged, kind: KeyChanged, handle: ({ key }) => this.#forget(key) });
+  }
+
+  /** Undefined when it must be asked for. */
+  known(keyText: string): Caller | undefined {
+    const entry = this.#entries.get(keyText);
+    return entry !== undefined && this.#clock() < entry.goodUntil ? callerOf(entry.answer) : undefined;
+  }
+
+  async caller(keyText: string): Promise<Caller> {
+    return this.known(keyText) ?? callerOf(await this.#ask(keyText));
+  }
+
+  #ask(keyText: string): Promise<Authenticated> {
+    const asked = this.#asking.get(keyText);
+    if (asked !== undefined) return asked;
+    const answer = this.#lookUp(keyText).finally(() => this.#asking.delete(keyText));
+    this.#asking.set(keyText, answer);
+    return answer;
+  }
+
+  async #lookUp(keyText: string): Promise<Authenticated> {
+    if (keyText.length > MAX_KEY_LENGTH) throw new ApiError('invalid_key');
+    const keyHash = createHash('sha256').update(keyText).digest();
+    const changes = this.#changes;
+    const answer = await callUntil(this.#bus, services.accounts.authenticate, { keyHash }, { eachMs: 1_000, totalMs: 3_000 });
+    if (answer === undefined) throw new ApiError('service_unavailable');
+    // An answer that was on its way while a key changed may be older than the change: used once, not kept.
+    if (changes !== this.#changes) return answer;
+    if (this.#entries.size >= MAX_ENTRIES) this.#entries.clear();
+    this.#entries.set(keyText, { answer, goodUntil: this.#clock() + (answer.ok ? KNOWN_MS : UNKNOWN_MS) });
+    return answer;
+  }
+
+  #forget(key: string): void {
+    this.#changes += 1;
+    for (const [text, { answer }] of this.#entries) {
+      if (!answer.ok || answer.key === key) this.#entries.delete(text);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription.unsubscribe();
+  }
+}
+
+function callerOf(answer: Authenticated): Caller {
+  if (answer.ok) return answer;
+  throw new ApiError('invalid_key');
+}

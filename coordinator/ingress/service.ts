@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { Gauge } from 'prom-client';
+import { newIngressId, RelaySenders } from '#bus-schemas';
+import type { Component } from '#coordinator/component.ts';
+import type { Context } from '#coordinator/context.ts';
+import { CatalogCache } from './catalog-cache.ts';
+import { FlowSender } from './flow-sender.ts';
+import { addChatRoute } from './http/chat-route.ts';
+import { addEnrolRoute } from './http/enrol-route.ts';
+import { addHealthRoutes } from './http/health-routes.ts';
+import { addModelsRoute } from './http/models-route.ts';
+import { createServer } from './http/server.ts';
+import { Jobs } from './jobs.ts';
+import { KeyCache } from './key-cache.ts';
+
+/** How long running answers may go on once the ingress was told to stop. */
+const DRAIN_MS = 30_000;
+
+export interface Ingress extends Component {
+  readonly name: 'ingress';
+  readonly url: string;
+}
+
+/** The OpenAI-compatible door: the only part of the coordinator that sees what is asked and answered. */
+export async function startIngress(context: Context): Promise<Ingress> {
+  const { bus, config, log, metrics, now } = context;
+  const clock = () => performance.now();
+  const ingress = newIngressId();
+  const publish = (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload);
+  const flow = new FlowSender({ ingress, publish });
+  const keys = new KeyCache(bus, clock);
+  const catalog = new CatalogCache(bus, log);
+  const senders = new RelaySenders();
+  const jobs = new Jobs({ ingress, bus, flow, log, times: config, now, clock, sealFor: (target) => senders.sealFor(target) });
+  new Gauge({ name: 'dinf_ingress_jobs_running', help: 'Jobs that run on this ingress', registers: [metrics], collect: function () { this.set(jobs.size); } });
+
+  let draining = false;
+  const missing = async () => [
+    ...(draining ? ['draining'] : []),
+    ...((await answersWithin(bus.connection, 1_000)) ? [] : ['bus']),
+    ...(catalog.isLoaded ? [] : ['catalog']),
+  ];
+  const server = createServer(log);
+  addHealthRoutes(server, { metrics, missing });
+  addModelsRoute(server, { keys, catalog });
+  addChatRoute(server, { keys, catalog, jobs, now, isDraining: () => draining });
+  addEnrolRoute(server, bus);
+  const url = await server.listen({ host: config.http.host, port: config.http.port });
+  log.info({ url, ingress }, 'the API listens');
+
+  const stop = async (): Promise<void> => {
+    draining = true;
+    await jobs.whenIdle(DRAIN_MS);
+    await jobs[Symbol.asyncDispose]();
+    await server.close();
+    flow[Symbol.dispose]();
+    catalog[Symbol.dispose]();
+    keys[Symbol.dispose]();
+  };
+  return { name: 'ingress', url, [Symbol.asyncDispose]: stop };
+}
+
+async function answersWithin(connection: NatsConnection, timeoutMs: number): Promise<boolean> {
+  const answered = connection.rtt().then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answered, delay(timeoutMs, false, { ref: false })]);
+}
