@@ -144,14 +144,14 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Step {
   switch (event.type) {
     case 'reserved': {
       const [winner, ...alternates] = event.candidates;
-      if (winner === undefined) return refuse(state, 'no_provider', state.retryAfterMs);
+      if (winner === undefined) return refuse(state, { code: 'no_provider', retryAfterMs: state.retryAfterMs });
       const reserved: JobState = { ...state, reserved: true, alternates };
       // A second reservation follows a failed attempt: the money is held already.
       if (state.attempts > 0) return dispatch(reserved, winner, now);
       return { state: { ...reserved, phase: 'holding', alternates: event.candidates }, commands: [{ do: 'hold' }] };
     }
     case 'routing_refused':
-      return refuse(state, routingError(event.code), event.retryAfterMs);
+      return refuse(state, event);
     case 'client_gone':
       return { state: { ...state, phase: 'leaving' }, commands: [] };
     default:
@@ -181,9 +181,9 @@ function whileLeaving(state: JobState, event: JobEvent): Step {
     case 'reserved':
     case 'held':
     case 'hold_refused':
-      return over(state, [ended('failed', undefined)]);
+      return over({ ...state, reserved: true }, [ended('failed', undefined)]);
     case 'routing_refused':
-      return over(state, state.reserved ? [ended('failed', undefined)] : []);
+      return refuse({ ...state, phase: 'leaving' }, event);
     default:
       return stay(state);
   }
@@ -322,9 +322,11 @@ function dispatch(state: JobState, candidate: Candidate, now: number): Step {
   return { state: { ...state, phase: 'serving', attempts: number, attempt }, commands: [{ do: 'dispatch', attempt }] };
 }
 
-function refuse(state: JobState, code: ApiErrorCode, retryAfterMs: number): Step {
-  const reject: JobCommand = { do: 'reject', code: state.reserved ? state.lastError : code, retryAfterMs };
-  return over(state, state.reserved ? [reject, ended('failed', undefined)] : [reject]);
+/** Routing that did not answer may have taken a slot all the same: it must hear of the end. */
+function refuse(state: JobState, { code, retryAfterMs }: { code: RoutingRefusal | 'unavailable'; retryAfterMs: number }): Step {
+  const reserved = state.reserved || code === 'unavailable';
+  const reject: JobCommand = { do: 'reject', code: state.attempts > 0 ? state.lastError : routingError(code), retryAfterMs };
+  return over({ ...state, reserved }, [...(state.phase === 'leaving' ? [] : [reject]), ...(reserved ? [ended('failed', undefined)] : [])]);
 }
 
 function ended(result: JobResult, served: Attempt | undefined, end?: { finish: Finish; usage: Usage }): JobCommand {

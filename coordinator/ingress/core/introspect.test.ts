@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest';
+import { ApiError } from '../errors.ts';
+import { forwardedRequest, introspectChat, parseJson } from './introspect.ts';
+
+const messages = [{ role: 'user', content: 'Hello' }];
+const chat = (fields: Record<string, unknown> = {}) => introspectChat({ model: 'sim', messages, ...fields });
+const codeOf = (run: () => unknown) => {
+  try {
+    run();
+  } catch (error) {
+    return error instanceof ApiError ? [error.code, error.param] : error;
+  }
+  return undefined;
+};
+
+describe('parsing', () => {
+  test.each([
+    ['malformed', Buffer.from('{"model": ')],
+    ['not UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])],
+    ['an array', Buffer.from('[]')],
+    ['empty', Buffer.alloc(0)],
+  ])('%s is invalid_json', (_, body) => {
+    expect(codeOf(() => parseJson(body))).toEqual(['invalid_json', null]);
+  });
+
+  test('ten thousand levels are refused, not recursed into', () => {
+    const deep = Buffer.from(`{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`);
+    expect(codeOf(() => parseJson(deep))).toEqual(['invalid_request', null]);
+  });
+});
+
+describe('a chat request', () => {
+  test.each([
+    [{ n: 2 }, 'n'],
+    [{ n: 'many' }, 'n'],
+    [{ max_tokens: -1 }, 'max_tokens'],
+    [{ max_tokens: 1.5 }, 'max_tokens'],
+    [{ max_completion_tokens: '5' }, 'max_completion_tokens'],
+    [{ stream: 'yes' }, 'stream'],
+    [{ stream_options: [] }, 'stream_options'],
+    [{ messages: 'Hello' }, 'messages'],
+    [{ messages: [] }, 'messages'],
+    [{ messages: [{ role: 1, content: 'x' }] }, 'messages'],
+    [{ messages: [{ role: 'user', content: 7 }] }, 'messages'],
+    [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }] }, 'messages'],
+    [{ model: 7 }, 'model'],
+    [{ model: undefined }, 'model'],
+  ])('%j names the field at fault', (fields, param) => {
+    expect(codeOf(() => chat(fields))).toEqual(['invalid_request', param]);
+  });
+
+  test.each([
+    [{ temperature: 3 }, 'temperature'],
+    [{ top_p: 'x' }, 'top_p'],
+    [{ seed: 0.5 }, 'seed'],
+    [{ stop: [7] }, 'stop'],
+  ])('%j is refused before anybody is asked to serve it', (fields, param) => {
+    expect(codeOf(() => forwardedRequest(chat(fields), 10))).toEqual(['invalid_request', param]);
+  });
+
+  test('what names the caller, or is ours to do, stays here; what is unknown passes', () => {
+    const intent = chat({ user: 'me', metadata: { a: 'b' }, stream: true, n: 1, max_completion_tokens: 7, response_format: { type: 'text' } });
+    expect(intent.maxOutputTokens).toBe(7);
+    expect(forwardedRequest(intent, 7).chat).toEqual({ messages, max_tokens: 7, response_format: { type: 'text' } });
+  });
+
+  test('no tokeniser makes more tokens of a prompt than the bound', () => {
+    const intent = chat({ messages: [{ role: 'user', content: '🦙'.repeat(10) }] });
+    expect(intent.promptBound).toBeGreaterThanOrEqual(40);
+    expect(intent.promptEstimate).toBeLessThan(intent.promptBound);
+  });
+});
