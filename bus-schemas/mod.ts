@@ -22,5 +22,9 @@ export type {
   Verified,
 } from './messages/services.ts';
 export * from './messages/vocabulary.ts';
+export { JobSeals, SealError, type SealErrorCode } from './sealing/job-seals.ts';
+export { RelayRecipient } from './sealing/relay-recipient.ts';
+export { RelaySenders } from './sealing/relay-senders.ts';
+export { generateSealingKeyPair, keyIdOf, type SealingKeyPair, SUITE_ID } from './sealing/suite.ts';
 export { consumers, type DurableConsumer, DUPLICATE_WINDOW_MS, type EventStream, eventStreams } from './streams.ts';
 export { type ComponentName, core, type DownKind, type EventSubject, everyEvent, events, parseFrameSubject, provider as providerSubjects, providerOf, type UpKind } from './subjects.ts';

@@ -39,7 +39,7 @@ export interface JobDeps {
   readonly now: () => number;
   /** Milliseconds that only rise. */
   readonly clock: () => number;
-  readonly sealFor: (attempt: { recipient: Uint8Array; job: string; attempt: number }) => AttemptSeals;
+  readonly sealFor: (attempt: { recipient: Uint8Array; job: string; attempt: number }) => Promise<AttemptSeals>;
   readonly onOver: (job: JobRun) => void;
 }
 
@@ -137,7 +137,7 @@ export class JobRun {
       case 'hold':
         return void this.#hold();
       case 'dispatch':
-        return this.#dispatch(command.attempt);
+        return void this.#dispatch(command.attempt);
       case 'cancel':
         return this.#cancel(command.attempt, command.reason);
       case 'report_attempt':
@@ -180,25 +180,28 @@ export class JobRun {
     else this.#happen({ type: 'hold_refused', code: reply.code });
   }
 
-  /** An answer that we cannot read is as good as none; the job must still end. */
+  /** An answer that we cannot use is as good as none; the job must still end. */
   async #ask<Reply>(call: () => Promise<Reply | undefined>): Promise<Reply | undefined> {
     try {
       return await call();
     } catch (error) {
-      this.#deps.log.error({ job: this.spec.id, err: error }, 'a component gave an unreadable answer');
+      this.#deps.log.error({ job: this.spec.id, err: error }, 'a job could not go on as it should');
       return undefined;
     }
   }
 
-  #dispatch(attempt: Attempt): void {
+  async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
-    if (candidate.suite !== SUITE_ID) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'protocol_violation' });
     const { bus, flow, clock, sealFor, ingress } = this.#deps;
     const { id, request, promptEstimate, maxOutputTokens } = this.spec;
+    const seals = await this.#ask(async () => (candidate.suite === SUITE_ID ? sealFor({ recipient: candidate.sealingKey, job: id, attempt: number }) : undefined));
+    if (seals === undefined) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'protocol_violation' });
+    // The client may have left meanwhile: then there is nothing to order.
+    if (this.#state.phase !== 'serving' || this.#state.attempt !== attempt) return;
     const options = {
       job: { id, ingress, request, promptTokens: promptEstimate, maxOutputTokens },
       attempt,
-      seals: sealFor({ recipient: candidate.sealingKey, job: id, attempt: number }),
+      seals,
       flow,
       publish: (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload),
       on: (event: JobEvent) => this.#happen(event),

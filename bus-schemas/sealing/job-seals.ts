@@ -1,0 +1,100 @@
+import { hkdfSync } from 'node:crypto';
+import sodium from 'libsodium-wrappers';
+import { SUITE_ID } from './suite.ts';
+
+export type SealErrorCode = 'unopenable' | 'repeated_number';
+
+export class SealError extends Error {
+  readonly code: SealErrorCode;
+
+  constructor(code: SealErrorCode, message: string) {
+    super(message);
+    this.name = 'SealError';
+    this.code = code;
+  }
+}
+
+export type Direction = 'request' | 'response';
+
+export interface JobName {
+  readonly job: string;
+  readonly attempt: number;
+}
+
+const NONCE_BYTES = 12;
+const KEY_BYTES = 32;
+
+/**
+ * One direction of one attempt. The number of a message is its nonce, so a number is sealed once and never again; what is
+ * sent twice is the same bytes. Job, attempt, direction and the recipient's key are bound by the key and as associated data.
+ */
+class Channel {
+  readonly #key: Uint8Array;
+  readonly #bound: Uint8Array;
+  readonly #nonce = new Uint8Array(NONCE_BYTES);
+  readonly #nonceNumber = new DataView(this.#nonce.buffer);
+  #next = 0;
+
+  constructor(secret: Uint8Array, keyId: string, { job, attempt }: JobName, direction: Direction) {
+    this.#bound = new TextEncoder().encode(`${SUITE_ID} ${keyId} ${job} ${attempt} ${direction}`);
+    this.#key = new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), this.#bound, KEY_BYTES));
+  }
+
+  seal(seq: number, plain: Uint8Array): Uint8Array {
+    if (seq < this.#next) throw new SealError('repeated_number', `message ${seq} was sealed before`);
+    this.#next = seq + 1;
+    return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, this.#bound, null, this.#nonceFor(seq), this.#key);
+  }
+
+  open(seq: number, sealed: Uint8Array): Uint8Array {
+    try {
+      return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, this.#bound, this.#nonceFor(seq), this.#key);
+    } catch {
+      throw new SealError('unopenable', `message ${seq} does not open`);
+    }
+  }
+
+  #nonceFor(seq: number): Uint8Array {
+    this.#nonceNumber.setUint32(8, seq);
+    return this.#nonce;
+  }
+
+  forget(): void {
+    this.#key.fill(0);
+  }
+}
+
+/** The keys of one attempt at one job, in both directions. */
+export class JobSeals implements Disposable {
+  /** Names the context to the recipient. */
+  readonly enc: Uint8Array;
+  readonly #request: Channel;
+  readonly #response: Channel;
+
+  constructor(context: { secret: Uint8Array; enc: Uint8Array; keyId: string }, name: JobName) {
+    this.enc = context.enc;
+    this.#request = new Channel(context.secret, context.keyId, name, 'request');
+    this.#response = new Channel(context.secret, context.keyId, name, 'response');
+  }
+
+  sealRequest(seq: number, plain: Uint8Array): Uint8Array {
+    return this.#request.seal(seq, plain);
+  }
+
+  openRequest(seq: number, sealed: Uint8Array): Uint8Array {
+    return this.#request.open(seq, sealed);
+  }
+
+  sealResponse(seq: number, plain: Uint8Array): Uint8Array {
+    return this.#response.seal(seq, plain);
+  }
+
+  openResponse(seq: number, sealed: Uint8Array): Uint8Array {
+    return this.#response.open(seq, sealed);
+  }
+
+  [Symbol.dispose](): void {
+    this.#request.forget();
+    this.#response.forget();
+  }
+}

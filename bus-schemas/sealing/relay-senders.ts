@@ -1,0 +1,55 @@
+import { type JobName, JobSeals } from './job-seals.ts';
+import { CONTEXT_INFO, contextSecret, keyIdOf, suite } from './suite.ts';
+
+interface SenderContext {
+  readonly enc: Uint8Array;
+  readonly secret: Uint8Array;
+  readonly keyId: string;
+}
+
+interface CachedContext {
+  readonly context: Promise<SenderContext>;
+  readonly madeAt: number;
+}
+
+const ROTATE_MS = 5 * 60_000;
+const MAX_CONTEXTS = 10_000;
+
+/** One HPKE context for each provider key, renewed every few minutes: a request costs no public-key operation. */
+export class RelaySenders {
+  readonly #contexts = new Map<string, CachedContext>();
+  readonly #clock: () => number;
+
+  constructor(clock: () => number = () => performance.now()) {
+    this.#clock = clock;
+  }
+
+  async sealFor(target: JobName & { recipient: Uint8Array }): Promise<JobSeals> {
+    return new JobSeals(await this.#contextFor(target.recipient), target);
+  }
+
+  #contextFor(recipient: Uint8Array): Promise<SenderContext> {
+    const keyId = keyIdOf(recipient);
+    const cached = this.#contexts.get(keyId);
+    if (cached !== undefined && this.#clock() - cached.madeAt < ROTATE_MS) return cached.context;
+    const context = setUp(recipient, keyId);
+    this.#contexts.delete(keyId);
+    this.#contexts.set(keyId, { context, madeAt: this.#clock() });
+    if (this.#contexts.size > MAX_CONTEXTS) this.#dropOldest();
+    context.catch(() => this.#contexts.delete(keyId));
+    return context;
+  }
+
+  #dropOldest(): void {
+    for (const keyId of this.#contexts.keys()) {
+      this.#contexts.delete(keyId);
+      return;
+    }
+  }
+}
+
+async function setUp(recipient: Uint8Array, keyId: string): Promise<SenderContext> {
+  const publicKey = await suite.DeserializePublicKey(recipient);
+  const { encapsulatedSecret, ctx } = await suite.SetupSender(publicKey, { info: CONTEXT_INFO });
+  return { enc: encapsulatedSecret, secret: await contextSecret(ctx), keyId };
+}

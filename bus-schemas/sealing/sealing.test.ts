@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { SealError } from './job-seals.ts';
+import { RelayRecipient } from './relay-recipient.ts';
+import { RelaySenders } from './relay-senders.ts';
+import { generateSealingKeyPair } from './suite.ts';
+
+let provider: RelayRecipient;
+const senders = new RelaySenders();
+const name = { job: 'job_0123456789abcdefghijkl', attempt: 1 };
+
+beforeAll(async () => {
+  provider = new RelayRecipient(await generateSealingKeyPair());
+});
+
+async function pair(job = name) {
+  const sender = await senders.sealFor({ ...job, recipient: provider.publicKey });
+  return { sender, receiver: await provider.sealsFor({ ...job, enc: sender.enc }) };
+}
+
+const unopenable = expect.objectContaining({ name: 'SealError', code: 'unopenable' });
+const failing = (run: () => unknown) => {
+  try {
+    return run();
+  } catch (error) {
+    return error;
+  }
+};
+
+describe('a job sealed to a provider', () => {
+  test('what one side seals the other opens, in both directions, whatever it is', async () => {
+    let attempt = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 500 }), { maxLength: 10 }), async (messages) => {
+        attempt += 1;
+        const { sender, receiver } = await pair({ ...name, attempt });
+        for (const [seq, message] of messages.entries()) {
+          expect(receiver.openRequest(seq, sender.sealRequest(seq, message))).toEqual(message);
+          expect(sender.openResponse(seq, receiver.sealResponse(seq, message))).toEqual(message);
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('any changed bit, any cut, any other number, direction, job or attempt does not open', async () => {
+    const { sender, receiver } = await pair();
+    const sealed = sender.sealRequest(3, new TextEncoder().encode('prompt'));
+    for (let bit = 0; bit < sealed.length * 8; bit += 1) {
+      const changed = sealed.slice();
+      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      expect(failing(() => receiver.openRequest(3, changed))).toEqual(unopenable);
+    }
+    for (let length = 0; length < sealed.length; length += 1) expect(failing(() => receiver.openRequest(3, sealed.subarray(0, length)))).toEqual(unopenable);
+    expect(failing(() => receiver.openRequest(2, sealed))).toEqual(unopenable);
+    expect(failing(() => receiver.openResponse(3, sealed))).toEqual(unopenable);
+    for (const other of [{ ...name, attempt: 2 }, { ...name, job: 'job_other56789abcdefghijkl' }]) {
+      const seals = await provider.sealsFor({ ...other, enc: sender.enc });
+      expect(failing(() => seals.openRequest(3, sealed))).toEqual(unopenable);
+    }
+    const stranger = await new RelayRecipient(await generateSealingKeyPair()).sealsFor({ ...name, enc: sender.enc });
+    expect(failing(() => stranger.openRequest(3, sealed))).toEqual(unopenable);
+    expect(new TextDecoder().decode(receiver.openRequest(3, sealed))).toBe('prompt');
+  });
+
+  test('a number is sealed once: its nonce is never used again', async () => {
+    const { sender } = await pair();
+    sender.sealRequest(0, Uint8Array.of(1));
+    expect(() => sender.sealRequest(0, Uint8Array.of(2))).toThrow(SealError);
+  });
+
+  test('keys are forgotten on disposal', async () => {
+    const { sender, receiver } = await pair();
+    const sealed = sender.sealRequest(0, Uint8Array.of(1));
+    receiver[Symbol.dispose]();
+    expect(failing(() => receiver.openRequest(0, sealed))).toEqual(unopenable);
+  });
+
+  test('one context serves many jobs, until it is too old', async () => {
+    let now = 0;
+    const aging = new RelaySenders(() => now);
+    const at = (job: string) => aging.sealFor({ job, attempt: 1, recipient: provider.publicKey });
+    const first = await at('job_a');
+    expect((await at('job_b')).enc).toEqual(first.enc);
+    now = 6 * 60_000;
+    expect((await at('job_c')).enc).not.toEqual(first.enc);
+  });
+});

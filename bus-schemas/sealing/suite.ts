@@ -1,0 +1,34 @@
+import { createHash } from 'node:crypto';
+import { AEAD_ChaCha20Poly1305, CipherSuite, KDF_HKDF_SHA256, KEM_DHKEM_X25519_HKDF_SHA256, type KeyPair } from 'hpke';
+import sodium from 'libsodium-wrappers';
+
+/** On the wire, so that another suite can follow. */
+export const SUITE_ID = 'x25519-sha256-chacha20poly1305';
+export const suite = new CipherSuite(KEM_DHKEM_X25519_HKDF_SHA256, KDF_HKDF_SHA256, AEAD_ChaCha20Poly1305);
+
+/** Both sides of a context must say the same. */
+export const CONTEXT_INFO = new TextEncoder().encode('d-inference relay 1');
+const EXPORT_LABEL = new TextEncoder().encode('d-inference jobs');
+const SECRET_BYTES = 32;
+
+export interface SealingKeyPair {
+  /** As it is announced. */
+  readonly publicKey: Uint8Array;
+  readonly keys: KeyPair;
+}
+
+export async function generateSealingKeyPair(): Promise<SealingKeyPair> {
+  const keys = await suite.GenerateKeyPair(false);
+  return { publicKey: await suite.SerializePublicKey(keys.publicKey), keys };
+}
+
+/** A short name for a public key. */
+export function keyIdOf(publicKey: Uint8Array): string {
+  return createHash('sha256').update(publicKey).digest('hex').slice(0, 16);
+}
+
+/** The one secret of a context, from which the keys of its jobs are derived without waiting. */
+export async function contextSecret(context: { Export(label: Uint8Array, length: number): Promise<Uint8Array> }): Promise<Uint8Array> {
+  await sodium.ready;
+  return context.Export(EXPORT_LABEL, SECRET_BYTES);
+}

@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+export interface ProcessMemory {
+  readonly pid: number;
+  readonly name: string;
+  readonly megabytes: number;
+}
+
+/** Resident memory of a process and all below it; empty where there is no /proc. */
+export function memoryOf(root: number): ProcessMemory[] {
+  const all = readProcesses();
+  const family = new Set([root]);
+  // A parent may be listed after its child: go on until a pass finds nobody new.
+  for (let before = 0; before !== family.size; ) {
+    before = family.size;
+    for (const { pid, parent } of all) if (family.has(parent)) family.add(pid);
+  }
+  return all.filter(({ pid }) => family.has(pid)).map(({ pid, name, megabytes }) => ({ pid, name, megabytes }));
+}
+
+function readProcesses(): (ProcessMemory & { parent: number })[] {
+  let entries: string[];
+  try {
+    entries = readdirSync('/proc');
+  } catch {
+    return [];
+  }
+  return entries.filter((entry) => /^\d+$/.test(entry)).flatMap((entry) => readProcess(Number(entry)));
+}
+
+function readProcess(pid: number): (ProcessMemory & { parent: number })[] {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? '';
+    return [{ pid, parent: Number(field('PPid')), name: field('Name'), megabytes: Number.parseInt(field('VmRSS') || '0', 10) / 1_024 }];
+  } catch {
+    // It ended between the listing and the look.
+    return [];
+  }
+}

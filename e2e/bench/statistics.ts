@@ -1,0 +1,18 @@
+/** The value below which `share` of the samples lie. */
+export function percentile(samples: readonly number[], share: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Of the same figure over several rounds. */
+export function spread(rounds: readonly number[]): Spread {
+  return { median: percentile(rounds, 0.5), min: Math.min(...rounds), max: Math.max(...rounds) };
+}
+
+export const show = ({ median, min, max }: Spread, digits = 2): string => `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;

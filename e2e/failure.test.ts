@@ -1,0 +1,84 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { simulatedText } from '#simulator';
+import { readStream } from './read-stream.ts';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const messages = [{ role: 'user', content: 'Count the stars.' }];
+const chat = (maxTokens: number) => ({ model: 'sim-llama-8b', messages, max_tokens: maxTokens });
+const expected = (maxTokens: number) => simulatedText({ chat: { messages, max_tokens: maxTokens } }).text;
+
+let network: TestNetwork;
+afterEach(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+describe('a provider is killed', () => {
+  test('before content: another one answers, and nobody notices', async () => {
+    network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000 });
+    const answer = readStream(network, chat(10));
+    const serving = await network.servingProvider();
+    await serving.kill();
+    expect(await answer).toMatchObject({ status: 200, text: expected(10), done: 1, errors: [] });
+  });
+
+  test('after content: one error event, no [DONE], and what was delivered is charged', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 20 });
+    let killed: Promise<void> | undefined;
+    const answer = await readStream(network, chat(2_000), {
+      onContent: (text) => {
+        if (text.length > 50) killed ??= network.servingProvider().then((provider) => provider.kill());
+      },
+    });
+    await killed;
+    expect(answer).toMatchObject({ status: 200, done: 0, errors: [{ code: 'stream_cut' }] });
+    expect(expected(2_000).startsWith(answer.text)).toBe(true);
+    const [charge] = await network.charges();
+    expect(charge).toMatchObject({ outcome: 'settled' });
+    expect(charge?.chargedMicroUsd).toBeGreaterThan(0);
+    expect(charge?.chargedMicroUsd).toBeLessThan(charge?.heldMicroUsd ?? 0);
+  });
+
+  test('the only one, before content: a true status with Retry-After, nothing charged', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 5, firstTokenMs: 1_000, config: { firstContentMs: 2_500 } });
+    const answer = readStream(network, chat(10));
+    await (await network.servingProvider()).kill();
+    expect((await answer).status).toBeGreaterThanOrEqual(429);
+    expect(await network.charges()).toMatchObject([{ outcome: 'refunded', chargedMicroUsd: 0 }]);
+  });
+});
+
+describe('a provider that breaks its word', () => {
+  test('a frame that does not open ends the attempt, counts against the provider, and another one answers', async () => {
+    network = await startTestNetwork({ providers: 2, tokenMs: 5, faults: { 0: 'corrupt_frames' } });
+    for (let round = 0; round < 4; round += 1) {
+      expect(await readStream(network, chat(10))).toMatchObject({ text: expected(10), done: 1, errors: [] });
+    }
+    await expect.poll(() => network.violations(), { timeout: 5_000 }).toContainEqual({ provider: network.providers[0]?.id, violation: 'unopenable_frame' });
+  });
+});
+
+describe('the client leaves', () => {
+  test('the engine stops within 250 ms, and what was delivered is charged, once', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 10 });
+    const abort = new AbortController();
+    let abortedAt = 0;
+    const reading = readStream(network, chat(5_000), {
+      signal: abort.signal,
+      onContent: (text) => {
+        if (abortedAt > 0 || text.length < 40) return;
+        abortedAt = performance.now();
+        abort.abort();
+      },
+    });
+    await expect(reading).rejects.toThrow();
+    await expect.poll(() => network.runningSequences(), { interval: 5, timeout: 1_000 }).toBe(0);
+    expect(performance.now() - abortedAt).toBeLessThan(250);
+    await network.expectMoneyBalances();
+    const charges = await network.charges();
+    expect(charges).toHaveLength(1);
+    expect(charges[0]).toMatchObject({ outcome: 'settled' });
+    expect(charges[0]?.chargedMicroUsd).toBeGreaterThan(0);
+    expect(charges[0]?.completionTokens).toBeLessThan(100);
+  });
+});

@@ -1,0 +1,61 @@
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { simulatedText } from '#simulator';
+import { readStream } from './read-stream.ts';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+let network: TestNetwork;
+afterEach(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+const MiB = 1024 * 1024;
+const SECONDS = 6;
+
+/** Reads a kilobyte each second, and is told how many tokens it asked for. */
+async function readSlowly(maxTokens: number): Promise<{ close(): void }> {
+  const { hostname, port } = new URL(network.url);
+  const body = JSON.stringify({ model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Talk to me slowly.' }], max_tokens: maxTokens, stream: true });
+  const socket = connect({ host: hostname, port: Number(port), highWaterMark: 1_024 });
+  socket.on('error', () => undefined);
+  socket.write(
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\nauthorization: Bearer ${network.apiKey}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  socket.pause();
+  const timer = setInterval(() => socket.read(1_024), 1_000);
+  return {
+    close: () => {
+      clearInterval(timer);
+      socket.destroy();
+    },
+  };
+}
+
+test('a client that reads 1 kB/s stops its own sequence, not the others and not the memory', async () => {
+  // As fast as the engine can: only the window holds it back.
+  network = await startTestNetwork({ providers: 1, tokenMs: 0, maxOutputTokens: 1_000_000, contextTokens: 2_000_000 });
+  const messages = [{ role: 'user', content: 'Quick.' }];
+  const quick = () => readStream(network, { model: 'sim-llama-8b', messages, max_tokens: 50 });
+  await quick();
+  const before = process.memoryUsage().rss;
+
+  const slow = await Promise.all([readSlowly(1_000_000), readSlowly(1_000_000)]);
+  const made: number[] = [];
+  const quickTimes: number[] = [];
+  for (let second = 0; second < SECONDS; second += 1) {
+    await delay(1_000);
+    made.push(network.tokensMade());
+    const startedAt = performance.now();
+    expect((await quick()).text).toBe(simulatedText({ chat: { messages, max_tokens: 50 } }).text);
+    quickTimes.push(performance.now() - startedAt);
+  }
+  const grown = (process.memoryUsage().rss - before) / MiB;
+  // The kernel's socket buffers fill first; after that the engine stands still but for the 1 kB/s.
+  const lately = (made.at(-1) ?? 0) - (made.at(-3) ?? 0);
+  expect(lately).toBeLessThan(2_000);
+  expect(Math.max(...quickTimes)).toBeLessThan(2_000);
+  expect(grown).toBeLessThan(96);
+  for (const reader of slow) reader.close();
+}, 60_000);

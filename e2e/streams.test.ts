@@ -1,0 +1,47 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { simulatedText } from '#simulator';
+import { readStream } from './read-stream.ts';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const STREAMS = 200;
+const TOKENS = 150;
+const TOKEN_MS = 20;
+
+let network: TestNetwork;
+afterEach(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+const prompt = (index: number) => [{ role: 'user' as const, content: `Tell me story number ${index}.` }];
+const expected = (index: number) => simulatedText({ chat: { messages: prompt(index), max_tokens: TOKENS } }).text;
+
+async function streamAll(): Promise<{ text: string; done: number; errors: unknown[] }[]> {
+  return Promise.all(
+    Array.from({ length: STREAMS }, (_, index) =>
+      readStream(network, { model: 'sim-llama-8b', messages: prompt(index), max_tokens: TOKENS }),
+    ),
+  );
+}
+
+function expectExact(streams: { text: string; done: number; errors: unknown[] }[]): void {
+  const wrong = streams.flatMap(({ text, done, errors }, index) => (text === expected(index) && done === 1 && errors.length === 0 ? [] : [{ index, text, done, errors }]));
+  expect(wrong).toEqual([]);
+}
+
+describe(`${STREAMS} streams at once at ${TOKEN_MS} ms a token`, () => {
+  test('each is the text of the engine, byte for byte', async () => {
+    network = await startTestNetwork({ providers: 4, tokenMs: TOKEN_MS, maxConcurrency: 64 });
+    expectExact(await streamAll());
+  });
+
+  test('the hub is killed and started again in the middle: nothing is lost, nothing comes twice', async () => {
+    network = await startTestNetwork({ providers: 4, tokenMs: TOKEN_MS, maxConcurrency: 64 });
+    const all = streamAll();
+    await delay((TOKENS * TOKEN_MS) / 3);
+    await network.hub.kill();
+    await network.hub.restart();
+    expectExact(await all);
+  });
+});
