@@ -1,4 +1,15 @@
 /** What travels between the parts of the system. Every other folder may import this one; it imports none. */
+export {
+  mintCredentials,
+  mintOperator,
+  mintProviderAccount,
+  mintProviderUser,
+  type OperatorJwts,
+  type OperatorKeys,
+  providerCredentials,
+} from './accounts/jwts.ts';
+export { Nkey } from './accounts/nkey.ts';
+export { hubConfig, leafConfig, type LeafRemote } from './accounts/server-config.ts';
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
 export * from './ids.ts';
 export * from './messages/events.ts';

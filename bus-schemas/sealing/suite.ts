@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AEAD_ChaCha20Poly1305, CipherSuite, KDF_HKDF_SHA256, KEM_DHKEM_X25519_HKDF_SHA256, type KeyPair } from 'hpke';
+import { AEAD_ChaCha20Poly1305, CipherSuite, KDF_HKDF_SHA256, KEM_DHKEM_X25519_HKDF_SHA256 } from 'hpke';
 import sodium from 'libsodium-wrappers';
 
 /** On the wire, so that another suite can follow. */
@@ -14,7 +14,7 @@ const SECRET_BYTES = 32;
 export interface SealingKeyPair {
   /** As it is announced. */
   readonly publicKey: Uint8Array;
-  readonly keys: KeyPair;
+  readonly keys: Awaited<ReturnType<typeof suite.GenerateKeyPair>>;
 }
 
 export async function generateSealingKeyPair(): Promise<SealingKeyPair> {

@@ -1,0 +1,91 @@
+import { type Account, encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
+import { Nkey } from './nkey.ts';
+
+/**
+ * Who may say what to whom, as data. CORE offers `up.<P>.…` and takes `down.<P>.…` for every account P, and the server
+ * itself puts the importing account's key into that place: an account cannot name another one. Only the operator's key signs
+ * accounts, so nobody can give himself an import.
+ */
+const UNLIMITED = -1;
+const MAX_LEAVES = 1;
+/** The leaf itself counts; a provider has no business with more. */
+const MAX_CONNECTIONS = 4;
+const MAX_SUBSCRIPTIONS = 256;
+const ACCOUNT_POSITION = 2;
+
+const open = { imports: UNLIMITED, exports: UNLIMITED, wildcards: true, conn: UNLIMITED, subs: UNLIMITED, data: UNLIMITED, payload: UNLIMITED };
+const jetstream = { mem_storage: UNLIMITED, disk_storage: UNLIMITED, streams: UNLIMITED, consumer: UNLIMITED };
+
+const systemAccount: Partial<Account> = { limits: { ...open, leaf: 0 } };
+
+const coreAccount: Partial<Account> = {
+  limits: { ...open, ...jetstream, leaf: 0 },
+  exports: [
+    { name: 'up', subject: 'up.*.>', type: 'service', response_type: 'Stream', account_token_position: ACCOUNT_POSITION },
+    { name: 'down', subject: 'down.*.>', type: 'stream', account_token_position: ACCOUNT_POSITION },
+    { name: 'facts', subject: 'evt.>', type: 'stream' },
+    { name: 'discovery', subject: '$SRV.>', type: 'service', response_type: 'Stream' },
+  ],
+};
+
+const opsAccount = (core: string): Partial<Account> => ({
+  limits: { ...open, exports: 0, leaf: 0 },
+  imports: [
+    { name: 'facts', account: core, subject: 'evt.>', type: 'stream' },
+    { name: 'discovery', account: core, subject: '$SRV.>', type: 'service' },
+  ],
+});
+
+const providerAccount = (core: string, provider: string): Partial<Account> => ({
+  limits: { ...open, imports: 2, exports: 0, wildcards: false, conn: MAX_CONNECTIONS, leaf: MAX_LEAVES, subs: MAX_SUBSCRIPTIONS },
+  imports: [
+    { name: 'up', account: core, subject: `up.${provider}.>`, local_subject: 'up.>', type: 'service' },
+    { name: 'down', account: core, subject: `down.${provider}.>`, local_subject: 'down.>', type: 'stream' },
+  ],
+});
+
+export interface OperatorKeys {
+  readonly operator: Nkey;
+  readonly system: Nkey;
+  readonly core: Nkey;
+  readonly ops: Nkey;
+}
+
+export interface OperatorJwts {
+  readonly operator: string;
+  readonly system: string;
+  readonly core: string;
+  readonly ops: string;
+}
+
+export async function mintOperator(keys: OperatorKeys): Promise<OperatorJwts> {
+  const signer = { signer: keys.operator };
+  const core = keys.core.getPublicKey();
+  return {
+    operator: await encodeOperator('d-inference', keys.operator, { system_account: keys.system.getPublicKey() }),
+    system: await encodeAccount('SYS', keys.system, systemAccount, signer),
+    core: await encodeAccount('CORE', keys.core, coreAccount, signer),
+    ops: await encodeAccount('OPS', keys.ops, opsAccount(core), signer),
+  };
+}
+
+export function mintProviderAccount(keys: OperatorKeys, provider: string): Promise<string> {
+  return encodeAccount('provider', provider, providerAccount(keys.core.getPublicKey(), provider), { signer: keys.operator });
+}
+
+/** For the provider's own key: the credential is of no use to whoever has only the token. */
+export function mintProviderUser(account: Nkey, userKey: string): Promise<string> {
+  return encodeUser('provider', userKey, account, { allowed_connection_types: ['LEAFNODE'] });
+}
+
+/** A credentials file for one of our own programs. */
+export async function mintCredentials(name: string, account: Nkey, rights: 'all' | 'read-only'): Promise<string> {
+  const user = Nkey.create('user');
+  const readOnly = { pub: { allow: ['$SRV.>'] }, sub: { allow: ['evt.>', '_INBOX.>'] } };
+  const jwt = await encodeUser(name, user, account, { allowed_connection_types: ['STANDARD'], ...(rights === 'read-only' && readOnly) });
+  return new TextDecoder().decode(fmtCreds(jwt, user));
+}
+
+export function providerCredentials(jwt: string, user: Nkey): string {
+  return new TextDecoder().decode(fmtCreds(jwt, user));
+}
