@@ -64,11 +64,10 @@ async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable
   if (!(await exists(kept(cluster)))) {
     const fresh = join(dataDir, `cluster.${randomBytes(6).toString('hex')}`);
     const password = randomBytes(18).toString('base64url');
-    const pwfile = `${fresh}.password`;
-    await writeFile(pwfile, password, { mode: 0o600 });
     try {
       const line = [
-        ...[...launcher, join(binaries, 'bin', 'initdb')],
+        // Through cat, because initdb opens its input by name, which a pipe allows and Node's socket does not.
+        ...[...launcher, 'sh', '-c', 'cat | "$@"', 'sh', join(binaries, 'bin', 'initdb')],
         ...[`--pgdata=${fresh}`, `--username=${POSTGRES_USER}`, '--pwfile=/dev/stdin', '--auth=scram-sha-256'],
         ...['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'],
         ...(durable ? [] : ['--no-sync']),
@@ -77,9 +76,48 @@ async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable
       await writeFile(kept(fresh), password, { mode: 0o600 });
       await rename(fresh, cluster);
     } finally {
-      await rm(pwfile, { force: true });
       await rm(fresh, { recursive: true, force: true });
     }
   }
   return (await readFile(kept(cluster), 'utf8')).trim();
+}
+
+async function startServer({ launcher, binaries, dataDir }: Unprivileged, port: number, options: PostgresOptions): Promise<SupervisedProcess> {
+  const settings = { ...POSTGRES_SETTINGS, ...options.settings, port: String(port), listen_addresses: '127.0.0.1', unix_socket_directories: '' };
+  return startSupervised({
+    name: 'postgres',
+    launcher,
+    command: join(binaries, 'bin', 'postgres'),
+    args: ['-D', join(dataDir, 'cluster'), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
+    isReady: (line) => line.includes('database system is ready to accept connections'),
+    // A fast shutdown: clients are cut off, nothing is lost.
+    stopSignal: 'SIGINT',
+    deathSignal: 'SIGINT',
+    ...(options.onLine && { onLine: options.onLine }),
+  });
+}
+
+async function onAFreePort(begin: (port: number) => Promise<SupervisedProcess>): Promise<{ port: number; server: SupervisedProcess }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await freePort();
+    try {
+      return { port, server: await begin(port) };
+    } catch (error) {
+      if (!(error instanceof LaunchError && error.code === 'address_in_use') || attempt === FREE_PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function runWithInput([command, ...args]: string[], input: string): Promise<void> {
+  const child = run(command as string, args, { env: { ...process.env, LC_ALL: 'C' } });
+  child.child.stdin?.end(input);
+  await child;
 }

@@ -1,0 +1,3 @@
+/** Everything that the system stands on, started for a test, a bench or one laptop, and ended with it. */
+export { startLocalPostgres as startPostgres } from './local/postgres.ts';
+export type { PostgresOptions, PostgresServer } from './postgres-server.ts';
