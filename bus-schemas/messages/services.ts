@@ -115,7 +115,7 @@ const credited = Type.Union([
 ]);
 
 const verifyRequest = Type.Object({});
-/** Every count is a count of violations; `ok` when all are nought. */
+/** Every count but that of open holds is a count of violations; `ok` when those are nought. */
 const verified = Type.Object({
   ok: Type.Boolean(),
   unbalancedTransactions: count,

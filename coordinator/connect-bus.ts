@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from 'pino';
+
+export interface BusPlace {
+  readonly urls: readonly string[];
+  readonly credentialsFile: string;
+  readonly name: string;
+  readonly log: Logger;
+}
+
+const RECONNECT_MS = 100;
+const RECONNECT_JITTER_MS = 100;
+const PING_MS = 10_000;
+
+/** A connection that never gives up: a hub that is away is waited for, at the start as later. */
+export async function connectToHub({ urls, credentialsFile, name, log }: BusPlace): Promise<NatsConnection> {
+  const connection = await connect({
+    servers: [...urls],
+    authenticator: credsAuthenticator(await readFile(credentialsFile)),
+    name,
+    waitOnFirstConnect: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_MS,
+    reconnectJitter: RECONNECT_JITTER_MS,
+    pingInterval: PING_MS,
+    ignoreAuthErrorAbort: true,
+  });
+  void reportChanges(connection, log);
+  return connection;
+}
+
+async function reportChanges(connection: NatsConnection, log: Logger): Promise<void> {
+  for await (const status of connection.status()) {
+    if (status.type === 'disconnect') log.warn('the hub is away; trying to reach it again');
+    if (status.type === 'reconnect') log.info('the hub is back');
+  }
+}

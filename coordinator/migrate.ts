@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client } from 'pg';
+
+const FOLDER = join(import.meta.dirname, 'migrations');
+/** Any number, as long as every copy takes the same one: two migrations at once wait for each other. */
+const LOCK = 4_711_001;
+
+const CREATE_TABLE = `
+  CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`;
+
+/** Brings a database to what this version needs, and answers with the names of what was applied. A file that changed after it was applied is an error. */
+export async function migrate(databaseUrl: string): Promise<readonly string[]> {
+  const client = new Client({ connectionString: databaseUrl, application_name: 'dinf migrate' });
+  await client.connect();
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
+    await client.query(CREATE_TABLE);
+    const { rows } = await client.query<{ name: string; sha256: string }>('SELECT name, sha256 FROM migrations');
+    const done = new Map(rows.map(({ name, sha256 }) => [name, sha256]));
+    const applied: string[] = [];
+    for (const name of (await readdir(FOLDER)).filter((file) => file.endsWith('.sql')).toSorted()) {
+      if (await apply(client, name, done.get(name))) applied.push(name);
+    }
+    return applied;
+  } finally {
+    await client.end();
+  }
+}
+
+async function apply(client: Client, name: string, appliedDigest: string | undefined): Promise<boolean> {
+  const text = await readFile(join(FOLDER, name), 'utf8');
+  const digest = createHash('sha256').update(text).digest('hex');
+  if (appliedDigest === digest) return false;
+  if (appliedDigest !== undefined) throw new Error(`${name} was changed after it had been applied; write a new migration instead`);
+  await client.query('BEGIN');
+  try {
+    await client.query(text);
+    await client.query('INSERT INTO migrations (name, sha256) VALUES ($1, $2)', [name, digest]);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw new Error(`migration ${name}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+  return true;
+}

@@ -1,0 +1,81 @@
+-- Writes a batch of transactions that the caller has worked out. Entry i belongs to operation entry_of[i], counted from 1.
+-- Balances are locked in the order of their ids, so that two batches never wait for each other in a circle. An operation that
+-- was written before is not written again: the caller gets its digest to compare.
+CREATE FUNCTION ledger_post(operations text[], digests bytea[], entry_of int[], accounts text[], kinds text[], amounts bigint[])
+RETURNS TABLE (operation text, posted boolean, digest bytea) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  fresh text[];
+BEGIN
+  INSERT INTO ledger_accounts (id, kind)
+    SELECT DISTINCT a.id, a.kind FROM unnest(accounts, kinds) AS a(id, kind) ORDER BY a.id
+    ON CONFLICT DO NOTHING;
+  PERFORM 1 FROM ledger_accounts WHERE id = ANY(accounts) ORDER BY id FOR UPDATE;
+
+  WITH inserted AS (
+    INSERT INTO ledger_transactions (operation, digest)
+      SELECT o.operation, o.digest FROM unnest(operations, digests) AS o(operation, digest) ORDER BY o.operation
+      ON CONFLICT DO NOTHING
+      RETURNING id, operation
+  ), entries AS (
+    INSERT INTO ledger_entries (transaction, account, amount)
+      SELECT i.id, e.account, sum(e.amount)
+      FROM unnest(entry_of, accounts, amounts) AS e(ordinal, account, amount)
+      JOIN inserted i ON i.operation = operations[e.ordinal]
+      GROUP BY i.id, e.account
+      RETURNING account, amount
+  ), moved AS (
+    UPDATE ledger_accounts a SET balance = a.balance + m.amount
+      FROM (SELECT account, sum(amount) AS amount FROM entries GROUP BY account) AS m
+      WHERE a.id = m.account
+  )
+  SELECT array_agg(i.operation) INTO fresh FROM inserted i;
+
+  RETURN QUERY
+    SELECT t.operation, t.operation = ANY(coalesce(fresh, '{}')), t.digest
+    FROM ledger_transactions t WHERE t.operation = ANY(operations);
+END $$;
+
+-- Holds money for a batch of jobs, each on its own merit, in the order of their accounts. One call, one round trip: a consumer
+-- waits for it. The commit does not wait for the disk: a hold that a crash of the database forgets is charged at the job's end
+-- all the same (docs/decisions/0020-holds-do-not-wait-for-the-disk.md).
+CREATE FUNCTION ledger_hold(jobs text[], consumers text[], keys text[], models text[], prices bigint[], bounds bigint[], helds bigint[], request_digests bytea[], expiries timestamptz[])
+RETURNS TABLE (job text, result text, held bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  ask record;
+  known job_charges;
+  written bigint;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  FOR ask IN
+    SELECT * FROM unnest(jobs, consumers, keys, models, prices, bounds, helds, request_digests, expiries)
+      AS a(job, account, key, model, price, prompt_bound, held, digest, expires_at)
+    ORDER BY a.account, a.job
+  LOOP
+    job := ask.job;
+    held := ask.held;
+    SELECT * INTO known FROM job_charges c WHERE c.job = ask.job;
+    IF FOUND THEN
+      held := known.held;
+      result := CASE WHEN known.status <> 'void' AND known.digest = ask.digest THEN 'held' ELSE 'operation_conflict' END;
+      RETURN NEXT;
+      CONTINUE;
+    END IF;
+    UPDATE ledger_accounts a SET balance = a.balance - ask.held WHERE a.id = 'consumer:' || ask.account AND a.balance >= ask.held;
+    IF NOT FOUND THEN
+      result := 'insufficient_funds';
+      RETURN NEXT;
+      CONTINUE;
+    END IF;
+    INSERT INTO ledger_accounts AS a (id, kind, balance) VALUES ('held:' || ask.account, 'held', ask.held)
+      ON CONFLICT (id) DO UPDATE SET balance = a.balance + excluded.balance;
+    INSERT INTO ledger_transactions (operation, digest) VALUES ('hold:' || ask.job, ask.digest) RETURNING id INTO written;
+    INSERT INTO ledger_entries (transaction, account, amount)
+      VALUES (written, 'consumer:' || ask.account, -ask.held), (written, 'held:' || ask.account, ask.held);
+    INSERT INTO job_charges (job, status, account, key, model, price_version, prompt_bound, held, digest, expires_at)
+      VALUES (ask.job, 'held', ask.account, ask.key, ask.model, ask.price, ask.prompt_bound, ask.held, ask.digest, ask.expires_at);
+    result := 'held';
+    RETURN NEXT;
+  END LOOP;
+END $$;

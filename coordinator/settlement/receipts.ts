@@ -1,0 +1,56 @@
+import { Ack, core, providerOf, Receipt } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import type { Logger } from 'pino';
+import { Batcher } from './batcher.ts';
+import type { LedgerStore, ReceiptRow } from './store/ledger-store.ts';
+
+const MAX_BATCH = 256;
+/** Providers repeat what is not acknowledged: past this it is they who wait, not our memory. */
+const MAX_WAITING = 10_000;
+
+/** Takes receipts in and acknowledges those that are written. The provider's name is the one the hub wrote on the subject. */
+export class Receipts implements Disposable {
+  readonly #bus: Bus;
+  readonly #log: Logger;
+  readonly #batcher: Batcher<ReceiptRow, undefined>;
+  readonly #subscription: { unsubscribe(): void };
+  #waiting = 0;
+
+  constructor({ bus, store, log }: { bus: Bus; store: LedgerStore; log: Logger }) {
+    this.#bus = bus;
+    this.#log = log;
+    this.#batcher = new Batcher(async (rows) => {
+      await store.recordReceipts(rows);
+      this.#acknowledge(rows);
+      return rows.map(() => undefined);
+    }, MAX_BATCH);
+    this.#subscription = bus.subscribe({
+      subject: core.everyUp('receipt'),
+      kind: Receipt,
+      queue: 'settlement',
+      handle: (receipt, subject) => void this.#take(receipt, providerOf(subject)),
+    });
+  }
+
+  async #take({ usage, ...receipt }: Receipt, provider: string): Promise<void> {
+    if (this.#waiting >= MAX_WAITING) return;
+    this.#waiting += 1;
+    try {
+      await this.#batcher.add({ ...receipt, provider, promptTokens: usage.promptTokens, completionTokens: usage.completionTokens });
+    } catch (error) {
+      this.#log.warn({ err: error }, 'receipts could not be written; they will come again');
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  #acknowledge(rows: readonly ReceiptRow[]): void {
+    for (const [provider, receipts] of Map.groupBy(rows, (row) => row.provider)) {
+      this.#bus.publish(core.down(provider, 'ack'), Ack, { receipts: receipts.map(({ job, attempt }) => ({ job, attempt })) });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription.unsubscribe();
+  }
+}

@@ -1,0 +1,46 @@
+import { AckPolicy, DiscardPolicy, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams } from '#bus-schemas';
+import type { Bus } from './bus.ts';
+
+const NANOSECONDS = 1_000_000;
+const HOUR_MS = 3_600_000;
+const ACK_WAIT_MS = 30_000;
+const MAX_ACK_PENDING = 8_192;
+
+/** Makes the streams and durable consumers what `bus-schemas/streams.ts` says; safe to repeat. */
+export async function ensureStreams(bus: Bus): Promise<void> {
+  const manager = await bus.manager();
+  for (const stream of eventStreams) await ensureStream(manager, stream);
+  for (const consumer of Object.values(consumers)) await ensureConsumer(manager, consumer);
+}
+
+async function ensureStream(manager: JetStreamManager, { name, subjects, maxAgeHours, maxBytes }: EventStream): Promise<void> {
+  const config = {
+    name,
+    subjects: [...subjects],
+    max_age: maxAgeHours * HOUR_MS * NANOSECONDS,
+    max_bytes: maxBytes,
+    duplicate_window: DUPLICATE_WINDOW_MS * NANOSECONDS,
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    discard: DiscardPolicy.Old,
+  };
+  if (await exists(manager.streams.info(name))) await manager.streams.update(name, config);
+  else await manager.streams.add(config);
+}
+
+async function ensureConsumer(manager: JetStreamManager, { stream, name, filter }: DurableConsumer): Promise<void> {
+  const config = { ack_wait: ACK_WAIT_MS * NANOSECONDS, max_ack_pending: MAX_ACK_PENDING, filter_subject: filter };
+  if (await exists(manager.consumers.info(stream, name))) await manager.consumers.update(stream, name, config);
+  else await manager.consumers.add(stream, { ...config, durable_name: name, ack_policy: AckPolicy.Explicit });
+}
+
+async function exists(lookup: Promise<unknown>): Promise<boolean> {
+  try {
+    await lookup;
+    return true;
+  } catch (error) {
+    if (error instanceof Error && /not found/.test(error.message)) return false;
+    throw error;
+  }
+}
