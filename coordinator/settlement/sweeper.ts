@@ -4,13 +4,21 @@ import type { LedgerStore, ReportedUsage } from './store/ledger-store.ts';
 
 const BATCH = 256;
 
+export interface SweeperOptions {
+  readonly store: LedgerStore;
+  readonly settler: Settler;
+  readonly log: Logger;
+  readonly receiptGraceMs: number;
+  readonly everyMs: number;
+}
+
 /** Ends the jobs whose ingress died before it could say how they ended: by the provider's receipt, or with a refund. */
 export class Sweeper implements AsyncDisposable {
-  readonly #options: { readonly store: LedgerStore; readonly settler: Settler; readonly log: Logger; readonly receiptGraceMs: number };
+  readonly #options: SweeperOptions;
   readonly #timer: NodeJS.Timeout;
   #sweeping: Promise<void> | undefined;
 
-  constructor(options: Sweeper['#options'] & { everyMs: number }) {
+  constructor(options: SweeperOptions) {
     this.#options = options;
     this.#timer = setInterval(() => {
       this.#sweeping ??= this.#sweep().finally(() => {
