@@ -1,0 +1,124 @@
+import type { Candidate, Reserve } from '#bus-schemas';
+import type { Faults } from './faults.ts';
+import type { Fleet, ProviderView, SlotView } from './fleet.ts';
+import type { Reservations } from './reservations.ts';
+
+/** Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who serves soonest. */
+export interface World {
+  readonly fleet: Fleet;
+  readonly reservations: Reservations;
+  readonly faults: Faults;
+  readonly suite: string;
+}
+
+export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'exclude'>;
+
+interface Place {
+  readonly provider: ProviderView;
+  readonly slot: SlotView;
+  /** Jobs there: what it says, or what we promised, whichever is more. */
+  readonly load: number;
+}
+
+type Gate = (place: Place, ask: Ask, world: World, now: number) => boolean;
+
+/** In order; the first that does not hold is the reason. */
+const gates = {
+  excluded: ({ provider }, ask) => !ask.exclude.includes(provider.id),
+  silent: ({ provider }) => !provider.silent,
+  draining: ({ provider }) => !provider.draining,
+  suite: ({ provider }, _ask, world) => provider.suite === world.suite,
+  slot_failed: ({ slot }) => slot.state !== 'failed',
+  context: ({ slot }, ask) => ask.promptTokens + ask.maxOutputTokens <= slot.contextTokens,
+  breaker: ({ provider }, _ask, world, now) => !world.faults.isOpen(provider.id, now),
+  busy: ({ slot, load }) => load < slot.maxConcurrency,
+  tokens: ({ provider, slot }, ask, world) =>
+    ask.promptTokens + ask.maxOutputTokens <= slot.freeTokens - world.reservations.tokensSince(provider.id, slot.build, slot.reportedAt),
+} as const satisfies Record<string, Gate>;
+
+export type GateName = keyof typeof gates;
+const gateList = Object.entries(gates) as [GateName, Gate][];
+
+/** Terms of the expected delay to the first content, in milliseconds. */
+export interface Cost {
+  readonly load: number;
+  readonly queue: number;
+  readonly prefill: number;
+  readonly decode: number;
+}
+
+export interface Choice {
+  readonly candidates: readonly Candidate[];
+  readonly cost: Cost | undefined;
+  readonly rejected: Readonly<Partial<Record<GateName, number>>>;
+}
+
+const MAX_ALTERNATES = 3;
+/** Places this close to the best are equals: among them chance decides, so that simultaneous requests do not all run to one. */
+const NEAR_MS = 10;
+const NEAR_SHARE = 0.1;
+const OVERLOAD_PENALTY = 1;
+
+export function choose(world: World, ask: Ask, now: number, random: () => number): Choice {
+  const choice = survey(world, ask, now, random, gateList);
+  // Providers that were only turned away for old faults are better than nobody.
+  if (choice.candidates.length > 0 || choice.rejected.breaker === undefined) return choice;
+  return survey(world, ask, now, random, gateList.filter(([name]) => name !== 'breaker'));
+}
+
+function survey(world: World, ask: Ask, now: number, random: () => number, applied: readonly [GateName, Gate][]): Choice {
+  const rejected: Partial<Record<GateName, number>> = {};
+  const places: { place: Place; cost: Cost; total: number }[] = [];
+  for (const build of ask.builds) {
+    for (const provider of world.fleet.serving(build)) {
+      const place = placeAt(world, provider, build);
+      if (place === undefined) continue;
+      const failed = applied.find(([, gate]) => !gate(place, ask, world, now))?.[0];
+      if (failed !== undefined) {
+        rejected[failed] = (rejected[failed] ?? 0) + 1;
+        continue;
+      }
+      const cost = costAt(place, ask);
+      places.push({ place, cost, total: cost.load + cost.queue + cost.prefill + cost.decode });
+    }
+    // A later build only serves when the wanted one has no place.
+    if (places.length > 0) break;
+  }
+  places.sort((a, b) => a.total - b.total);
+  liftOneOfTheEquals(places, random);
+  const chosen = places.slice(0, 1 + MAX_ALTERNATES);
+  return { candidates: chosen.map(candidateOf), cost: chosen[0]?.cost, rejected };
+}
+
+function placeAt({ reservations }: World, provider: ProviderView, build: string): Place | undefined {
+  const slot = provider.slots.get(build);
+  if (slot === undefined) return undefined;
+  return { provider, slot, load: Math.max(slot.running + slot.waiting, reservations.count(provider.id, build)) };
+}
+
+function costAt({ slot, load }: Place, { promptTokens }: Ask): Cost {
+  const share = slot.maxConcurrency === 0 ? 1 : load / slot.maxConcurrency;
+  const step = 1_000 / slot.decodeTps;
+  return {
+    load: slot.state === 'resident' ? 0 : slot.loadMs,
+    queue: load * step,
+    prefill: (1_000 * promptTokens) / slot.prefillTps,
+    decode: step * (1 + OVERLOAD_PENALTY * share),
+  };
+}
+
+function liftOneOfTheEquals<T extends { total: number }>(places: T[], random: () => number): void {
+  const [best] = places;
+  if (best === undefined) return;
+  const limit = best.total + Math.max(NEAR_MS, best.total * NEAR_SHARE);
+  let equals = 1;
+  while (equals < places.length && (places[equals]?.total ?? Number.POSITIVE_INFINITY) <= limit) equals += 1;
+  // Two at random, the better of them: nearly as even as asking everyone, and nearly always cheap.
+  const pick = Math.min(Math.floor(random() * equals), Math.floor(random() * equals));
+  const [lifted] = places.splice(pick, 1);
+  if (lifted !== undefined) places.unshift(lifted);
+}
+
+function candidateOf({ place: { provider, slot }, total }: { place: Place; total: number }): Candidate {
+  return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs: total };
+}

@@ -1,0 +1,181 @@
+import { Gauge } from 'prom-client';
+import {
+  Beat,
+  Capacity,
+  core,
+  events,
+  Hello,
+  JobAttempt,
+  JobEnded,
+  providerOf,
+  RoutingDecision,
+  RoutingFleet,
+  services,
+  SUITE_ID,
+  TrustDisconnected,
+  TrustRevoked,
+  Violation,
+  type Announcement,
+  type MessageKind,
+  type Reserved,
+} from '#bus-schemas';
+import { endpoint } from '#coordinator/bus.ts';
+import type { Component } from '#coordinator/component.ts';
+import type { Context } from '#coordinator/context.ts';
+import type { FleetChange } from './core/fleet.ts';
+import type { Choice } from './core/placement.ts';
+import { type Asked, Router } from './core/router.ts';
+
+const GRACE_MS = 6_000;
+const TICK_MS = 100;
+const SWEEP_MS = 1_000;
+const FORGET_AFTER_TIMEOUTS = 20;
+/** Decisions are for people to look at: this many a second are enough, and more would cost what they describe. */
+const MAX_DECISIONS_PER_SECOND = 20;
+const RESERVATION_MARGIN_MS = 60_000;
+
+/** Knows the live fleet and answers where a job should go. */
+export async function startRouting(context: Context): Promise<Component> {
+  const { bus, config, log, metrics, now } = context;
+  const clock = () => performance.now();
+  let decisionsLeft = MAX_DECISIONS_PER_SECOND;
+
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: config.queueDepth,
+    graceMs: GRACE_MS,
+    startedAt: clock(),
+    random: Math.random,
+    onDecision: (asked, choice, outcome) => {
+      if (decisionsLeft <= 0) return;
+      decisionsLeft -= 1;
+      bus.emit(events.routingDecision, RoutingDecision, describe(asked, choice, { outcome, at: now(), queuedMs: clock() - asked.askedAt }), `decision:${asked.request.job}:${asked.request.exclude.length}:${outcome}`);
+    },
+  });
+
+  const changed = (provider: string, change: FleetChange | undefined) => {
+    if (change === undefined) return;
+    log.info({ provider, change }, 'the fleet changed');
+    bus.emit(events.routingFleet, RoutingFleet, { provider, at: now(), change }, `fleet:${provider}:${change}:${now()}`);
+  };
+
+  // Many releases arrive together; one look at the queue serves them all.
+  let draining: NodeJS.Immediate | undefined;
+  const drainSoon = () => {
+    if (router.queued === 0) return;
+    draining ??= setImmediate(() => {
+      draining = undefined;
+      router.drain(clock());
+    });
+  };
+
+  const onInvalid = (_error: Error, subject: string) => {
+    const provider = providerOf(subject);
+    bus.emit(events.telemetryViolation, Violation, { provider, at: now(), violation: 'malformed_message' }, `violation:${provider}:${Math.floor(now() / SWEEP_MS)}`);
+  };
+  const announcements = (kind: MessageKind<Announcement>, word: 'hello' | 'beat') =>
+    bus.subscribe({
+      subject: core.everyUp(word),
+      kind,
+      onInvalid,
+      handle: (announcement, subject) => {
+        changed(providerOf(subject), router.fleet.announce(providerOf(subject), announcement, clock()));
+        drainSoon();
+      },
+    });
+  const gone = ({ provider }: { provider: string }) => changed(provider, router.fleet.lost(provider));
+  const subscriptions = [
+    announcements(Hello, 'hello'),
+    announcements(Beat, 'beat'),
+    bus.subscribe({
+      subject: core.everyUp('capacity'),
+      kind: Capacity,
+      onInvalid,
+      handle: (capacity, subject) => {
+        const change = router.fleet.report(providerOf(subject), capacity, clock());
+        if (change !== 'reported') changed(providerOf(subject), change);
+        drainSoon();
+      },
+    }),
+    bus.subscribe({ subject: events.trustDisconnected, kind: TrustDisconnected, handle: gone }),
+    bus.subscribe({ subject: events.trustRevoked, kind: TrustRevoked, handle: ({ provider }) => changed(provider, router.fleet.remove(provider)) }),
+    bus.subscribe({
+      subject: events.jobAttempt,
+      kind: JobAttempt,
+      handle: ({ job, provider, failure, next }) => {
+        if (failure !== 'refused' && failure !== 'cancelled') router.faults.failed(provider, clock());
+        if (router.reservations.of(job)?.provider === provider) router.release(job, clock(), next);
+        drainSoon();
+      },
+    }),
+    bus.subscribe({
+      subject: events.jobEnded,
+      kind: JobEnded,
+      handle: ({ job, provider, result }) => {
+        if (provider !== undefined && result === 'completed') router.faults.served(provider);
+        router.release(job, clock());
+        drainSoon();
+      },
+    }),
+  ];
+
+  const tick = setInterval(() => {
+    if (clock() >= router.nextDeadline) router.drain(clock());
+  }, TICK_MS);
+  const sweep = setInterval(() => {
+    decisionsLeft = MAX_DECISIONS_PER_SECOND;
+    const silentMs = config.beatTimeoutMs;
+    for (const provider of router.fleet.sweep(clock(), { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS })) changed(provider, 'silent');
+    router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
+    router.faults.sweep(clock());
+    drainSoon();
+  }, SWEEP_MS);
+  new Gauge({ name: 'dinf_routing_providers', help: 'Providers known to this router', registers: [metrics], collect() { this.set(router.fleet.size); } });
+  new Gauge({ name: 'dinf_routing_reservations', help: 'Slots promised to jobs', registers: [metrics], collect() { this.set(router.reservations.size); } });
+  new Gauge({ name: 'dinf_routing_queue', help: 'Jobs that wait for a place', registers: [metrics], collect() { this.set(router.queued); } });
+
+  const face = await bus.serve('routing', [
+    endpoint(services.routing.reserve, (request) => new Promise<Reserved>((answer) => router.reserve({ request, askedAt: clock(), answer }, clock()))),
+    endpoint(services.routing.fleet, () => ({ providers: listFleet(router) })),
+  ]);
+  const stop = async (): Promise<void> => {
+    await face[Symbol.asyncDispose]();
+    for (const subscription of subscriptions) subscription.unsubscribe();
+    clearInterval(tick);
+    clearInterval(sweep);
+    clearImmediate(draining);
+  };
+  return { name: 'routing', [Symbol.asyncDispose]: stop };
+}
+
+function describe({ request }: Asked, { candidates, cost, rejected }: Choice, about: { outcome: RoutingDecision['outcome']; at: number; queuedMs: number }): RoutingDecision {
+  const [winner] = candidates;
+  return {
+    job: request.job,
+    at: about.at,
+    model: request.model,
+    outcome: about.outcome,
+    candidates: candidates.length,
+    rejected,
+    queuedMs: Math.max(0, Math.round(about.queuedMs)),
+    ...(winner !== undefined && { provider: winner.provider, build: winner.build }),
+    ...(cost !== undefined && { cost: { ...cost } }),
+  };
+}
+
+const MAX_LISTED = 2_000;
+
+function listFleet({ fleet, reservations }: Router) {
+  const rows = [...fleet.all()].flatMap(({ id, machine, silent, draining, slots }) =>
+    [...slots.values()].map(({ build, state, running }) => ({
+      provider: id,
+      build,
+      state: silent ? 'silent' : draining ? 'draining' : state,
+      chip: machine.chip,
+      simulated: machine.simulated,
+      running,
+      pending: reservations.count(id, build),
+    })),
+  );
+  return rows.slice(0, MAX_LISTED);
+}
