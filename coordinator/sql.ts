@@ -26,6 +26,11 @@ export async function query<Row extends QueryResultRow>(database: Pool | ClientB
 export async function transaction<T>(database: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
   const client = await database.connect();
   let broken: Error | undefined;
+  // A connection that dies also says so outside of any query; unheard, that would end the process.
+  const onError = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', onError);
   try {
     await client.query('BEGIN');
     const result = await work(client);
@@ -37,6 +42,7 @@ export async function transaction<T>(database: Pool, work: (client: ClientBase) 
     });
     throw error;
   } finally {
+    client.off('error', onError);
     client.release(broken);
   }
 }

@@ -6,7 +6,9 @@ CREATE TABLE ledger_accounts (
   kind    text NOT NULL CHECK (kind IN ('consumer', 'held', 'provider', 'platform', 'external')),
   balance bigint NOT NULL DEFAULT 0,
   -- Only what stands for the world outside may owe.
-  CONSTRAINT never_negative CHECK (kind = 'external' OR balance >= 0)
+  CONSTRAINT never_negative CHECK (kind = 'external' OR balance >= 0),
+  -- Amounts stay exact in every reader whose integers are doubles.
+  CONSTRAINT exact CHECK (balance BETWEEN -9007199254740991 AND 9007199254740991)
 );
 
 INSERT INTO ledger_accounts (id, kind) VALUES ('external:credit', 'external'), ('platform:fees', 'platform');
@@ -84,7 +86,7 @@ CREATE TABLE receipts (
 );
 
 -- Facts that must be told because the money moved: committed with it, told until the bus has them.
-CREATE TABLE outbox (
+CREATE TABLE settlement_outbox (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   subject    text NOT NULL,
   message_id text NOT NULL UNIQUE,

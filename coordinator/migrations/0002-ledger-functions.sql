@@ -37,34 +37,37 @@ BEGIN
 END $$;
 
 -- Holds money for a batch of jobs, each on its own merit, in the order of their accounts. One call, one round trip: a consumer
--- waits for it. The commit does not wait for the disk: a hold that a crash of the database forgets is charged at the job's end
--- all the same (docs/decisions/0020-holds-do-not-wait-for-the-disk.md).
-CREATE FUNCTION ledger_hold(jobs text[], consumers text[], keys text[], models text[], prices bigint[], bounds bigint[], helds bigint[], request_digests bytea[], expiries timestamptz[])
-RETURNS TABLE (job text, result text, held bigint) LANGUAGE plpgsql AS $$
+-- waits for it. Unless `durable`, the commit does not wait for the disk: a hold that a crash of the database forgets is charged at
+-- the job's end all the same (docs/decisions/0020-holds-do-not-wait-for-the-disk.md). `ended` is a job whose end came first.
+CREATE FUNCTION ledger_hold(jobs text[], consumers text[], keys text[], models text[], prices bigint[], bounds bigint[], helds bigint[], request_digests bytea[], expiries timestamptz[], durable boolean)
+RETURNS TABLE (ordinal bigint, result text, held bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   ask record;
   known job_charges;
   written bigint;
 BEGIN
-  PERFORM set_config('synchronous_commit', 'off', true);
+  IF NOT durable THEN
+    PERFORM set_config('synchronous_commit', 'off', true);
+  END IF;
   FOR ask IN
-    SELECT * FROM unnest(jobs, consumers, keys, models, prices, bounds, helds, request_digests, expiries)
-      AS a(job, account, key, model, price, prompt_bound, held, digest, expires_at)
-    ORDER BY a.account, a.job
+    SELECT * FROM unnest(jobs, consumers, keys, models, prices, bounds, helds, request_digests, expiries) WITH ORDINALITY
+      AS a(job, account, key, model, price, prompt_bound, held, digest, expires_at, ordinal)
+    ORDER BY a.account, a.job, a.ordinal
   LOOP
-    job := ask.job;
+    ordinal := ask.ordinal;
     held := ask.held;
     SELECT * INTO known FROM job_charges c WHERE c.job = ask.job;
     IF FOUND THEN
       held := known.held;
-      result := CASE WHEN known.status <> 'void' AND known.digest = ask.digest THEN 'held' ELSE 'operation_conflict' END;
+      result := CASE WHEN known.status = 'void' THEN 'ended' WHEN known.digest = ask.digest THEN 'held' ELSE 'operation_conflict' END;
       RETURN NEXT;
       CONTINUE;
     END IF;
     UPDATE ledger_accounts a SET balance = a.balance - ask.held WHERE a.id = 'consumer:' || ask.account AND a.balance >= ask.held;
     IF NOT FOUND THEN
-      result := 'insufficient_funds';
+      PERFORM 1 FROM ledger_accounts a WHERE a.id = 'consumer:' || ask.account;
+      result := CASE WHEN FOUND THEN 'insufficient_funds' ELSE 'unknown_account' END;
       RETURN NEXT;
       CONTINUE;
     END IF;
@@ -72,7 +75,9 @@ BEGIN
       ON CONFLICT (id) DO UPDATE SET balance = a.balance + excluded.balance;
     INSERT INTO ledger_transactions (operation, digest) VALUES ('hold:' || ask.job, ask.digest) RETURNING id INTO written;
     INSERT INTO ledger_entries (transaction, account, amount)
-      VALUES (written, 'consumer:' || ask.account, -ask.held), (written, 'held:' || ask.account, ask.held);
+      SELECT written, e.account, e.amount
+      FROM (VALUES ('consumer:' || ask.account, -ask.held), ('held:' || ask.account, ask.held)) AS e(account, amount)
+      WHERE e.amount <> 0;
     INSERT INTO job_charges (job, status, account, key, model, price_version, prompt_bound, held, digest, expires_at)
       VALUES (ask.job, 'held', ask.account, ask.key, ask.model, ask.price, ask.prompt_bound, ask.held, ask.digest, ask.expires_at);
     result := 'held';

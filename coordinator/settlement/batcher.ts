@@ -4,16 +4,22 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void;
 }
 
+export interface BatcherOptions<Item, Result> {
+  /** Answers in the order of the items. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  readonly maximum: number;
+  /** Whether this failure is the fault of an item, so that the others may succeed without it. */
+  readonly isItemsFault?: (error: unknown) => boolean;
+}
+
 /** Runs one batch at a time: the first item goes at once, what comes meanwhile goes together. Idle costs no wait, load fills batches. */
 export class Batcher<Item, Result> {
-  readonly #run: (items: readonly Item[]) => Promise<readonly Result[]>;
-  readonly #maximum: number;
+  readonly #options: BatcherOptions<Item, Result>;
   #waiting: Waiting<Item, Result>[] = [];
   #running = false;
 
-  constructor(run: (items: readonly Item[]) => Promise<readonly Result[]>, maximum: number) {
-    this.#run = run;
-    this.#maximum = maximum;
+  constructor(options: BatcherOptions<Item, Result>) {
+    this.#options = options;
   }
 
   add(item: Item): Promise<Result> {
@@ -27,16 +33,21 @@ export class Batcher<Item, Result> {
     this.#running = true;
     // Items that arrive in the same turn of the event loop share the first batch.
     await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, this.#maximum);
-      this.#waiting = this.#waiting.slice(this.#maximum);
-      try {
-        const results = await this.#run(batch.map(({ item }) => item));
-        for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
+    while (this.#waiting.length > 0) await this.#runBatch(this.#waiting.splice(0, this.#options.maximum));
     this.#running = false;
+  }
+
+  /** A batch that one item spoils is halved until that item fails alone. */
+  async #runBatch(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.#options.run(batch.map(({ item }) => item));
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
+    } catch (error) {
+      if (batch.length > 1 && this.#options.isItemsFault?.(error)) {
+        const middle = Math.ceil(batch.length / 2);
+        await this.#runBatch(batch.slice(0, middle));
+        await this.#runBatch(batch.slice(middle));
+      } else for (const { reject } of batch) reject(error);
+    }
   }
 }

@@ -1,9 +1,11 @@
 import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
-import { CodecError, consumers, events, JobEnded, SettlementAlert } from '#bus-schemas';
+import { CodecError, consumers, JobEnded } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { Logger } from 'pino';
+import type { Alerts } from './alerts.ts';
 import { Batcher } from './batcher.ts';
 import { endOf, type Settler } from './settler.ts';
+import { isRowsFault } from './store/ledger-store.ts';
 
 const MAX_BATCH = 256;
 const MAX_UNSETTLED = 1_024;
@@ -13,7 +15,7 @@ export interface EndedJobsOptions {
   readonly bus: Bus;
   readonly settler: Settler;
   readonly log: Logger;
-  readonly now: () => number;
+  readonly alerts: Alerts;
 }
 
 /** Reads every `evt.job.ended` to the last one: acknowledged only when the money has moved, so a crash reads it again. */
@@ -27,10 +29,7 @@ export class EndedJobs implements AsyncDisposable {
 
   constructor(options: EndedJobsOptions) {
     this.#options = options;
-    this.#batcher = new Batcher(async (ended) => {
-      await options.settler.settle(ended.map(endOf));
-      return ended.map(() => undefined);
-    }, MAX_BATCH);
+    this.#batcher = new Batcher({ run: (ended) => this.#settleAll(ended), maximum: MAX_BATCH, isItemsFault: isRowsFault });
     this.#done = this.#read();
   }
 
@@ -51,23 +50,33 @@ export class EndedJobs implements AsyncDisposable {
     }
   }
 
+  async #settleAll(ended: readonly JobEnded[]): Promise<undefined[]> {
+    try {
+      await this.#options.settler.settle(ended.map(endOf));
+    } catch (error) {
+      this.#options.log.error({ err: error, jobs: ended.length }, 'ended jobs could not be settled; they will be tried again');
+      throw error;
+    }
+    return ended.map(() => undefined);
+  }
+
   #take(message: JsMsg): void {
     const work = this.#settle(message).finally(() => this.#inHand.delete(work));
     this.#inHand.add(work);
   }
 
   async #settle(message: JsMsg): Promise<void> {
-    const { bus, log, now } = this.#options;
+    const { alerts } = this.#options;
     try {
       await this.#batcher.add(JobEnded.decode(message.data));
       message.ack();
     } catch (error) {
-      if (error instanceof CodecError) {
-        message.term('unreadable');
-        bus.emit(events.settlementAlert, SettlementAlert, { at: now(), alert: 'poison_event', subject: `JOBS ${message.seq}` }, `poison:${message.seq}`);
+      // What can never succeed is taken out and shown; its hold ends by receipt or expiry.
+      if (error instanceof CodecError || isRowsFault(error)) {
+        message.term('poison');
+        alerts.raise('poison_event', `JOBS ${message.seq}`);
         return;
       }
-      log.error({ err: error, seq: message.seq }, 'a job could not be settled; it will be tried again');
       message.nak(RETRY_MS);
     }
   }

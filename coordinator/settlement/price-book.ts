@@ -7,30 +7,39 @@ export interface VersionedPrice extends Price {
   readonly version: string;
 }
 
+/** A change that was told while nobody heard is seen after this. */
 const STALE_MS = 60_000;
+/** A catalog that does not answer, or lacks a model, is asked again after this. */
+const ASK_AGAIN_MS = 1_000;
 
 /** Today's prices, from the catalog; each gets a version in the ledger before the first hold by it. */
 export class PriceBook implements Disposable {
   readonly #bus: Bus;
   readonly #store: LedgerStore;
+  readonly #now: () => number;
   readonly #subscription: { unsubscribe(): void };
   readonly #versions = new Map<string, Promise<string>>();
   #prices: ReadonlyMap<string, Price> = new Map();
-  #loadedAt = Number.NEGATIVE_INFINITY;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #isCurrent = false;
   #loading: Promise<void> | undefined;
 
-  constructor(bus: Bus, store: LedgerStore) {
+  constructor({ bus, store, now }: { bus: Bus; store: LedgerStore; now: () => number }) {
     this.#bus = bus;
     this.#store = store;
+    this.#now = now;
     const forget = () => {
-      this.#loadedAt = Number.NEGATIVE_INFINITY;
+      this.#askedAt = Number.NEGATIVE_INFINITY;
+      this.#isCurrent = false;
     };
     this.#subscription = bus.subscribe({ subject: events.catalogChanged, kind: CatalogChanged, handle: forget });
   }
 
   /** Undefined when the catalog has no such model. */
   async priceOf(model: string): Promise<VersionedPrice | undefined> {
-    if (performance.now() - this.#loadedAt > STALE_MS) await this.#load();
+    const age = this.#now() - this.#askedAt;
+    const isKnown = this.#isCurrent && this.#prices.has(model);
+    if (age > (isKnown ? STALE_MS : ASK_AGAIN_MS) || this.#loading !== undefined) await this.#load();
     const price = this.#prices.get(model);
     return price === undefined ? undefined : { ...price, version: await this.#versionOf(model, price) };
   }
@@ -54,13 +63,16 @@ export class PriceBook implements Disposable {
 
   /** While the catalog is away the last prices stay in force. */
   async #fetch(): Promise<void> {
-    const askedAt = performance.now();
+    this.#askedAt = this.#now();
+    this.#isCurrent = true;
     try {
       const { models } = await this.#bus.call(services.catalog.snapshot, {}, { timeoutMs: 1_000 });
       this.#prices = new Map(models.map((model) => [model.id, { inputPerMillion: model.inputMicroUsdPerMillion, outputPerMillion: model.outputMicroUsdPerMillion }]));
-      this.#loadedAt = askedAt;
     } catch (error) {
-      if (!(error instanceof BusError) || this.#prices.size === 0) throw error;
+      this.#isCurrent = false;
+      if (this.#prices.size > 0 && error instanceof BusError) return;
+      this.#askedAt = Number.NEGATIVE_INFINITY;
+      throw error;
     }
   }
 

@@ -2,7 +2,7 @@ import { Ack, core, providerOf, Receipt } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { Logger } from 'pino';
 import { Batcher } from './batcher.ts';
-import type { LedgerStore, ReceiptRow } from './store/ledger-store.ts';
+import { isRowsFault, type LedgerStore, type ReceiptRow } from './store/ledger-store.ts';
 
 const MAX_BATCH = 256;
 /** Providers repeat what is not acknowledged: past this it is they who wait, not our memory. */
@@ -19,11 +19,12 @@ export class Receipts implements Disposable {
   constructor({ bus, store, log }: { bus: Bus; store: LedgerStore; log: Logger }) {
     this.#bus = bus;
     this.#log = log;
-    this.#batcher = new Batcher(async (rows) => {
+    const run = async (rows: readonly ReceiptRow[]): Promise<undefined[]> => {
       await store.recordReceipts(rows);
       this.#acknowledge(rows);
       return rows.map(() => undefined);
-    }, MAX_BATCH);
+    };
+    this.#batcher = new Batcher({ run, maximum: MAX_BATCH, isItemsFault: isRowsFault });
     this.#subscription = bus.subscribe({
       subject: core.everyUp('receipt'),
       kind: Receipt,

@@ -3,7 +3,7 @@ import type { ClientBase } from 'pg';
 import { type Charge, chargeFor, costOf, type End } from './core/charge.ts';
 import { digestOf } from './core/digest.ts';
 import type { PriceBook, VersionedPrice } from './price-book.ts';
-import type { JobRow, LedgerStore, Posting } from './store/ledger-store.ts';
+import type { HoldRow, JobRow, LedgerStore, Posting } from './store/ledger-store.ts';
 
 /** The end of a job, told by an ingress or, when that died, by the provider's receipt. */
 export interface JobEnd extends End {
@@ -18,10 +18,11 @@ export interface SettlerOptions {
   readonly prices: PriceBook;
   readonly feeBps: number;
   readonly now: () => number;
-  readonly onSettled: () => void;
+  readonly onSettled: (facts: readonly SettlementSettled[]) => void;
 }
 
-type ModelPrices = ReadonlyMap<string, VersionedPrice | undefined>;
+/** A failed look-up counts only if the price is needed after all. */
+type ModelPrices = ReadonlyMap<string, PromiseSettledResult<VersionedPrice | undefined>>;
 
 const HOUR_MS = 3_600_000;
 
@@ -40,18 +41,18 @@ export class Settler {
   async settle(ends: readonly JobEnd[]): Promise<void> {
     const unique = [...new Map(ends.map((end) => [end.job, end])).values()];
     const prices = await this.#pricesOf(unique);
-    await this.#options.store.transaction((client) => this.#settleIn(client, unique, prices));
-    this.#options.onSettled();
+    const facts = await this.#options.store.transaction((client) => this.#settleIn(client, unique, prices));
+    if (facts.length > 0) this.#options.onSettled(facts);
   }
 
   async #pricesOf(ends: readonly JobEnd[]): Promise<ModelPrices> {
     const models = new Set(ends.flatMap(({ ended }) => (ended ? [ended.model] : [])));
     const { prices } = this.#options;
-    // A hold that was lost is rare, and settling what is held must not need the catalog.
-    return new Map(await Promise.all([...models].map(async (model) => [model, await prices.priceOf(model).catch(() => undefined)] as const)));
+    const results = await Promise.allSettled([...models].map((model) => prices.priceOf(model)));
+    return new Map([...models].map((model, index) => [model, results[index] as PromiseSettledResult<VersionedPrice | undefined>]));
   }
 
-  async #settleIn(client: ClientBase, ends: readonly JobEnd[], prices: ModelPrices): Promise<void> {
+  async #settleIn(client: ClientBase, ends: readonly JobEnd[], prices: ModelPrices): Promise<readonly SettlementSettled[]> {
     const { store, feeBps, now } = this.#options;
     const names = ends.map(({ job }) => job);
     let rows = await store.lockJobs(client, names);
@@ -64,7 +65,7 @@ export class Settler {
       const row = rows.get(end.job);
       return row?.status === 'held' ? [{ end, row }] : [];
     });
-    if (open.length === 0) return;
+    if (open.length === 0) return [];
     const reported = await this.#reportedUsage(client, open.map(({ end }) => end));
     const settled = open.map(({ end, row }) => {
       const usage = end.usage ?? reported.get(`${end.job} ${end.provider}`);
@@ -80,17 +81,21 @@ export class Settler {
       facts.map(({ job }) => ({ subject: events.settlementSettled, messageId: `settled:${job}` })),
       facts.map((fact) => SettlementSettled.encode(fact)),
     );
+    return facts;
   }
 
   /** Jobs without a hold: one that delivered had a hold that was lost, and is charged all the same; one that did not never gets a hold any more. */
   async #adopt(client: ClientBase, ends: readonly JobEnd[], prices: ModelPrices): Promise<void> {
     const { store, now } = this.#options;
-    for (const { ended } of ends) {
-      const price = ended && prices.get(ended.model);
-      if (!ended || !price || ended.deliveredTokens === 0 || ended.result === 'failed') continue;
-      const held = costOf(price, { prompt: ended.promptBound, completion: ended.deliveredTokens });
-      await store.hold([{ ...ended, priceVersion: price.version, held, digest: digestOf(['lost hold', ended.job]), expiresAt: now() + HOUR_MS }], client);
-    }
+    const lost = ends.flatMap(({ ended }): HoldRow[] => {
+      if (!ended || ended.deliveredTokens === 0 || ended.result === 'failed') return [];
+      const found = prices.get(ended.model);
+      if (found?.status === 'rejected') throw new Error(`no price of ${ended.model} for a hold that was lost`, { cause: found.reason });
+      if (found?.value === undefined) return [];
+      const held = costOf(found.value, { prompt: ended.promptBound, completion: ended.deliveredTokens });
+      return [{ ...ended, priceVersion: found.value.version, held, digest: digestOf(['lost hold', ended.job]), expiresAt: now() + HOUR_MS }];
+    });
+    if (lost.length > 0) await store.hold(lost, client);
     await store.voidJobs(client, ends.flatMap(({ ended }) => (ended ? [ended] : [])));
   }
 

@@ -11,10 +11,13 @@ const BASIS_POINTS = 10_000n;
 /** A prompt whose tokens nobody reported is taken at the usual four bytes each; the bound counts bytes. */
 const BYTES_PER_TOKEN = 4;
 
-/** In whole micro-dollars, rounded up: what is used is never free. Exact for any amount: tokens times price passes 2^53. */
+/**
+ * In whole micro-dollars, rounded up: what is used is never free. Exact, though tokens times price passes 2^53; a cost past
+ * 2^53 is more than any account can have and is left at that bound.
+ */
 export function costOf(price: Price, tokens: { prompt: number; completion: number }): number {
   const exact = BigInt(tokens.prompt) * BigInt(price.inputPerMillion) + BigInt(tokens.completion) * BigInt(price.outputPerMillion);
-  return Number((exact + MILLION - 1n) / MILLION);
+  return Math.min(Number((exact + MILLION - 1n) / MILLION), Number.MAX_SAFE_INTEGER);
 }
 
 export interface Held {

@@ -1,1 +1,1 @@
-DELETE FROM outbox WHERE id = ANY($1)
+DELETE FROM settlement_outbox WHERE id = ANY($1)

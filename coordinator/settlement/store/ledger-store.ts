@@ -36,8 +36,7 @@ export interface HoldRow {
 }
 
 export interface HoldResult {
-  readonly job: string;
-  readonly result: 'held' | 'insufficient_funds' | 'operation_conflict';
+  readonly result: 'held' | 'insufficient_funds' | 'unknown_account' | 'operation_conflict' | 'ended';
   readonly held: number;
 }
 
@@ -100,6 +99,11 @@ const pluck = <Row, Field extends keyof Row>(rows: readonly Row[], field: Field)
 const PASSING = new Set(['40001', '40P01', '23505']);
 const MAX_TRIES = 6;
 
+/** The values of one row do not fit: data exceptions and broken constraints. Anything else may pass by itself. */
+export function isRowsFault(error: unknown): boolean {
+  return error instanceof DatabaseError && /^2[23]/.test(error.code ?? '');
+}
+
 /** Tries again what only failed because somebody else did something at the same time; nothing else. */
 export async function retried<T>(work: () => Promise<T>, random: () => number = Math.random): Promise<T> {
   for (let tries = 1; ; tries += 1) {
@@ -124,12 +128,14 @@ export class LedgerStore {
     return retried(() => transaction(this.#database, work));
   }
 
-  async hold(rows: readonly HoldRow[], client: Pool | ClientBase = this.#database): Promise<HoldResult[]> {
+  /** With a transaction's client it is as durable as that; alone it does not wait for the disk. */
+  async hold(rows: readonly HoldRow[], client?: ClientBase): Promise<HoldResult[]> {
     const values = [
       ...[pluck(rows, 'job'), pluck(rows, 'account'), pluck(rows, 'key'), pluck(rows, 'model'), pluck(rows, 'priceVersion')],
       ...[pluck(rows, 'promptBound'), pluck(rows, 'held'), pluck(rows, 'digest'), rows.map(({ expiresAt }) => new Date(expiresAt))],
+      client !== undefined,
     ];
-    const results = await query<Numeric<HoldResult>>(client, sql.hold, values);
+    const results = await query<Numeric<HoldResult>>(client ?? this.#database, sql.hold, values);
     return results.map((row) => ({ ...row, held: Number(row.held) }));
   }
 

@@ -1,9 +1,18 @@
--- Held jobs that nobody ended: with a receipt older than the grace they are settled by it, past their expiry they are refunded.
+-- Held jobs that nobody ended: past the grace they are settled by their receipt, past their expiry they are refunded. An answer
+-- that reached its end outranks one that was cut off; one that two providers claim is paid to nobody.
 SELECT c.job, r.provider, r.prompt_tokens AS "promptTokens", r.completion_tokens AS "completionTokens"
 FROM job_charges c
 LEFT JOIN LATERAL (
-  SELECT * FROM receipts r WHERE r.job = c.job AND r.received_at < now() - $1 * interval '1 millisecond' ORDER BY r.attempt DESC LIMIT 1
+  SELECT
+    CASE WHEN count(DISTINCT provider) = 1 THEN min(provider) END AS provider,
+    (array_agg(prompt_tokens ORDER BY attempt DESC))[1] AS prompt_tokens,
+    (array_agg(completion_tokens ORDER BY attempt DESC))[1] AS completion_tokens,
+    max(received_at) AS received_at
+  FROM receipts WHERE job = c.job
+  GROUP BY finish IN ('stop', 'length')
+  ORDER BY finish IN ('stop', 'length') DESC
+  LIMIT 1
 ) r ON true
-WHERE c.status = 'held' AND (r.job IS NOT NULL OR c.expires_at < now())
+WHERE c.status = 'held' AND (c.expires_at < now() OR (r.provider IS NOT NULL AND r.received_at < now() - $1 * interval '1 millisecond'))
 ORDER BY c.expires_at
 LIMIT $2

@@ -1,0 +1,27 @@
+import type { Held, SettlementSettled } from '#bus-schemas';
+import { Counter, type Registry } from 'prom-client';
+
+export interface SettlementMetrics {
+  /** Answers with what it was given. */
+  countHold(held: Held): Held;
+  countSettled(facts: readonly SettlementSettled[]): void;
+}
+
+export function settlementMetrics(registry: Registry): SettlementMetrics {
+  const registers = [registry];
+  const holds = new Counter({ name: 'dinf_settlement_holds_total', help: 'Holds asked for, by answer', labelNames: ['answer'], registers });
+  const ends = new Counter({ name: 'dinf_settlement_ended_total', help: 'Jobs whose money has moved for the last time', labelNames: ['outcome'], registers });
+  const charged = new Counter({ name: 'dinf_settlement_charged_micro_usd_total', help: 'Charged to consumers', registers });
+  return {
+    countHold(held) {
+      holds.inc({ answer: held.ok ? 'held' : held.code });
+      return held;
+    },
+    countSettled(facts) {
+      for (const { outcome, chargedMicroUsd } of facts) {
+        ends.inc({ outcome });
+        charged.inc(chargedMicroUsd);
+      }
+    },
+  };
+}
