@@ -23,6 +23,7 @@ export const eventStreams: readonly EventStream[] = [
 export const consumers = {
   settlementJobs: { stream: 'JOBS', name: 'settlement', filter: 'evt.job.ended' },
   telemetryJobs: { stream: 'JOBS', name: 'telemetry', filter: 'evt.job.>' },
+  telemetryViolations: { stream: 'TELEMETRY', name: 'telemetry', filter: 'evt.telemetry.>' },
   telemetrySettlement: { stream: 'SETTLEMENT', name: 'telemetry', filter: 'evt.settlement.>' },
 } as const;
 

@@ -1,0 +1,66 @@
+import { Registry } from 'prom-client';
+import type { Logger } from 'pino';
+import type { ComponentName } from '#bus-schemas';
+import { Bus } from './bus.ts';
+import type { Component, StartComponent } from './component.ts';
+import type { Config } from './config.ts';
+import { connectToHub } from './connect-bus.ts';
+import { connectDatabase } from './database.ts';
+import { createLogger } from './logger.ts';
+
+/** Loaded only where they run: a process with one component is as small as that component. Started in this order, stopped in reverse. */
+const components: Record<ComponentName, () => Promise<StartComponent>> = {
+  accounts: async () => (await import('./accounts/service.ts')).startAccounts,
+  catalog: async () => (await import('./catalog/service.ts')).startCatalog,
+  settlement: async () => (await import('./settlement/service.ts')).startSettlement,
+  telemetry: async () => (await import('./telemetry/service.ts')).startTelemetry,
+  trust: async () => (await import('./trust/service.ts')).startTrust,
+  routing: async () => (await import('./routing/service.ts')).startRouting,
+  ingress: async () => (await import('./ingress/service.ts')).startIngress,
+};
+
+export const componentNames = Object.keys(components) as ComponentName[];
+
+export interface CoordinatorOptions {
+  readonly config: Config;
+  /** All when not named. */
+  readonly components?: readonly ComponentName[];
+  readonly log?: Logger;
+}
+
+export interface Coordinator extends AsyncDisposable {
+  readonly bus: Bus;
+  readonly metrics: Registry;
+  /** Where the API listens, when this process has the ingress. */
+  readonly httpUrl: string | undefined;
+}
+
+const POOL_SIZE = 8;
+const LAST_FACTS_MS = 5_000;
+
+export async function startCoordinator({ config, components: named = componentNames, log = createLogger({ name: 'coordinator', level: config.logLevel }) }: CoordinatorOptions): Promise<Coordinator> {
+  const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: `coordinator ${named.join(' ')}`, log });
+  const bus = new Bus(connection);
+  const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE });
+  // A database that restarts ends idle connections: the pool makes new ones, and this is not the end of the process.
+  database.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
+  const metrics = new Registry();
+  const running: Component[] = [];
+  const stop = async (): Promise<void> => {
+    for (const component of running.toReversed()) await component[Symbol.asyncDispose]();
+    await bus.flushEvents(LAST_FACTS_MS);
+    await connection.drain();
+    await database.end();
+  };
+  try {
+    for (const name of componentNames.filter((candidate) => named.includes(candidate))) {
+      const start = await components[name]();
+      running.push(await start({ bus, database, config, metrics, log: log.child({ component: name }), now: Date.now }));
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const httpUrl = running.flatMap((component) => ('url' in component && typeof component.url === 'string' ? [component.url] : []))[0];
+  return { bus, metrics, httpUrl, [Symbol.asyncDispose]: stop };
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import type { ClientBase, Pool } from 'pg';
+import type { JobAttempt, JobEnded, Violation } from '#bus-schemas';
+import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-attempts', 'add-jobs', 'add-violations', 'advance-cursor', 'cursor', 'forget']);
+
+export type Fact =
+  | { readonly kind: 'ended'; readonly value: JobEnded }
+  | { readonly kind: 'attempt'; readonly value: JobAttempt }
+  | { readonly kind: 'violation'; readonly value: Violation };
+
+export interface NumberedFact {
+  readonly sequence: number;
+  readonly fact: Fact;
+}
+
+/** Adds facts of one stream to the counts. Those up to the stream's cursor are in already. */
+export function addFacts(database: Pool, stream: string, facts: readonly NumberedFact[]): Promise<void> {
+  return transaction(database, async (client) => {
+    const [cursor] = await query<{ sequence: string }>(client, sql.cursor, [stream]);
+    const fresh = facts.filter(({ sequence }) => sequence > Number(cursor?.sequence ?? 0));
+    if (fresh.length === 0) return;
+    await addEnded(client, fresh.flatMap(({ fact }) => (fact.kind === 'ended' ? [fact.value] : [])));
+    const attempts = fresh.flatMap(({ fact }) => (fact.kind === 'attempt' ? [fact.value] : []));
+    await query(client, sql['add-attempts'], [attempts.map(({ at }) => at), attempts.map(({ provider }) => provider), attempts.map(({ failure }) => failure)]);
+    const violations = fresh.flatMap(({ fact }) => (fact.kind === 'violation' ? [fact.value] : []));
+    await query(client, sql['add-violations'], [violations.map(({ at }) => at), violations.map(({ provider }) => provider), violations.map(({ violation }) => violation)]);
+    await query(client, sql['advance-cursor'], [stream, Math.max(...fresh.map(({ sequence }) => sequence))]);
+  });
+}
+
+async function addEnded(client: ClientBase, ended: readonly JobEnded[]): Promise<void> {
+  await query(client, sql['add-jobs'], [
+    ...[ended.map(({ at }) => at), ended.map(({ model }) => model), ended.map(({ result }) => result), ended.map(({ deliveredTokens }) => deliveredTokens)],
+    ...[ended.map(({ timing }) => timing.firstContentUs ?? 0), ended.map(({ timing }) => timing.totalUs)],
+  ]);
+}
+
+export async function forgetOld(database: Pool): Promise<void> {
+  await query(database, sql.forget);
+}

@@ -1,0 +1,94 @@
+import type { JsMsg } from '@nats-io/jetstream';
+import { Counter, Histogram } from 'prom-client';
+import { CodecError, consumers, events, JobAttempt, JobEnded, SettlementSettled, Violation } from '#bus-schemas';
+import type { Component } from '#coordinator/component.ts';
+import type { Context } from '#coordinator/context.ts';
+import { FactReader } from './fact-reader.ts';
+import { addFacts, type Fact, forgetOld, type NumberedFact } from './rollup-store.ts';
+
+const FORGET_EVERY_MS = 6 * 3_600_000;
+const MICROSECONDS = 1_000_000;
+const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/** Counts what happened: in Postgres by the minute, and for Prometheus. Nobody waits for it. */
+export async function startTelemetry({ bus, database, log, metrics }: Context): Promise<Component> {
+  const jobs = new Counter({ name: 'dinf_jobs_total', help: 'Jobs that ended', labelNames: ['model', 'result'], registers: [metrics] });
+  const tokens = new Counter({ name: 'dinf_delivered_tokens_total', help: 'Completion tokens that reached an ingress', labelNames: ['model'], registers: [metrics] });
+  const attempts = new Counter({ name: 'dinf_attempts_failed_total', help: 'Attempts that did not serve', labelNames: ['failure'], registers: [metrics] });
+  const violations = new Counter({ name: 'dinf_violations_total', help: 'Broken protocol by providers', labelNames: ['violation'], registers: [metrics] });
+  const charged = new Counter({ name: 'dinf_charged_micro_usd_total', help: 'Charged to consumers', registers: [metrics] });
+  const firstContent = new Histogram({ name: 'dinf_first_content_seconds', help: 'From receipt to the first content', labelNames: ['model'], buckets: LATENCY_BUCKETS, registers: [metrics] });
+
+  const count = (fact: Fact) => {
+    switch (fact.kind) {
+      case 'ended': {
+        const { model, result, deliveredTokens, timing } = fact.value;
+        jobs.inc({ model, result });
+        tokens.inc({ model }, deliveredTokens);
+        if (timing.firstContentUs !== undefined) firstContent.observe({ model }, timing.firstContentUs / MICROSECONDS);
+        return;
+      }
+      case 'attempt':
+        return attempts.inc({ failure: fact.value.failure });
+      case 'violation':
+        return violations.inc({ violation: fact.value.violation });
+    }
+  };
+  const reader = (consumer: (typeof consumers)['telemetryJobs' | 'telemetryViolations']) =>
+    new FactReader({
+      bus,
+      consumer,
+      log,
+      store: async (messages) => {
+        const facts = messages.flatMap(readFact);
+        await addFacts(database, consumer.stream, facts);
+        for (const { fact } of facts) count(fact);
+      },
+    });
+  const readers = [
+    reader(consumers.telemetryJobs),
+    reader(consumers.telemetryViolations),
+    new FactReader({
+      bus,
+      consumer: consumers.telemetrySettlement,
+      log,
+      store: async (messages) => {
+        for (const message of messages) {
+          if (message.subject === events.settlementSettled) charged.inc(SettlementSettled.decode(message.data).chargedMicroUsd);
+        }
+      },
+    }),
+  ];
+  const forget = setInterval(() => {
+    forgetOld(database).catch((error: unknown) => log.warn({ err: error }, 'old counts could not be deleted'));
+  }, FORGET_EVERY_MS);
+  const stop = async (): Promise<void> => {
+    clearInterval(forget);
+    for (const running of readers) await running[Symbol.asyncDispose]();
+  };
+  return { name: 'telemetry', [Symbol.asyncDispose]: stop };
+}
+
+/** A fact that nobody can read is not counted, and does not stop the others. */
+function readFact({ subject, data, seq }: JsMsg): NumberedFact[] {
+  try {
+    const fact = decode(subject, data);
+    return fact === undefined ? [] : [{ sequence: seq, fact }];
+  } catch (error) {
+    if (error instanceof CodecError) return [];
+    throw error;
+  }
+}
+
+function decode(subject: string, data: Uint8Array): Fact | undefined {
+  switch (subject) {
+    case events.jobEnded:
+      return { kind: 'ended', value: JobEnded.decode(data) };
+    case events.jobAttempt:
+      return { kind: 'attempt', value: JobAttempt.decode(data) };
+    case events.telemetryViolation:
+      return { kind: 'violation', value: Violation.decode(data) };
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,1 @@
+SELECT sequence FROM telemetry_cursors WHERE stream = $1 FOR UPDATE

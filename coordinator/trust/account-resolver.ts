@@ -1,0 +1,43 @@
+import type { NatsConnection } from '@nats-io/nats-core';
+import { encodeGeneric } from '@nats-io/jwt';
+import { mintProviderAccount, type OperatorKeys } from '#bus-schemas';
+
+const TIMEOUT_MS = 5_000;
+
+interface ResolverReply {
+  readonly error?: { readonly description?: string };
+  readonly data?: unknown;
+}
+
+/** The hub's list of accounts, changed while it runs. */
+export class AccountResolver {
+  readonly #system: NatsConnection;
+  readonly #keys: OperatorKeys;
+
+  constructor(system: NatsConnection, keys: OperatorKeys) {
+    this.#system = system;
+    this.#keys = keys;
+  }
+
+  async admit(provider: string): Promise<void> {
+    await this.#ask('$SYS.REQ.CLAIMS.UPDATE', await mintProviderAccount(this.#keys, provider));
+  }
+
+  /** Ends the account's connections too. */
+  async expel(providers: readonly string[]): Promise<void> {
+    const { operator } = this.#keys;
+    await this.#ask('$SYS.REQ.CLAIMS.DELETE', await encodeGeneric('expel', operator, 'claims', { accounts: [...providers] }, { signer: operator }));
+  }
+
+  async known(): Promise<Set<string>> {
+    const { data } = await this.#ask('$SYS.REQ.CLAIMS.LIST', '');
+    return new Set(Array.isArray(data) ? data.filter((account) => typeof account === 'string') : []);
+  }
+
+  async #ask(subject: string, payload: string): Promise<ResolverReply> {
+    const message = await this.#system.request(subject, payload, { timeout: TIMEOUT_MS });
+    const reply = message.json<ResolverReply>();
+    if (reply.error !== undefined) throw new Error(`${subject}: ${reply.error.description ?? 'refused'}`);
+    return reply;
+  }
+}

@@ -1,0 +1,1 @@
+SELECT id FROM providers WHERE revoked_at IS NOT NULL
