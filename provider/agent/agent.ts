@@ -1,0 +1,104 @@
+import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import type { Logger } from 'pino';
+import { Ack, Cancel, CodecError, Drain, Flow, generateSealingKeyPair, JobOrder, type MessageKind, Out, providerSubjects, RelayRecipient } from '#bus-schemas';
+import type { Engine } from '../engine/engine.ts';
+import { Announcer } from './announcer.ts';
+import { JobDesk } from './job-desk.ts';
+import { ReceiptKeeper } from './receipts.ts';
+
+export interface AgentOptions {
+  /** To this machine's own leaf node, in this provider's account. */
+  readonly connection: NatsConnection;
+  readonly engine: Engine;
+  readonly log: Logger;
+  /** Where receipts that nobody acknowledged outlive a restart. */
+  readonly receiptsFile?: string;
+  readonly random?: () => number;
+}
+
+export interface Agent extends AsyncDisposable {
+  /** Jobs that run, or whose last frames nobody acknowledged yet. */
+  readonly running: number;
+  setDraining(draining: boolean): void;
+  /** Finishes what runs, takes nothing new. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+const AGENT_VERSION = '0.1.0';
+const TICK_MS = 100;
+
+/** A provider on the bus: announces itself, takes jobs, streams, reports. */
+export async function startAgent({ connection, engine, log, receiptsFile, random = Math.random }: AgentOptions): Promise<Agent> {
+  const clock = () => performance.now();
+  const publish = (subject: string, payload: Uint8Array) => {
+    if (!connection.isClosed()) connection.publish(subject, payload);
+  };
+  const recipient = new RelayRecipient(await generateSealingKeyPair());
+  const receipts = await ReceiptKeeper.open({ send: (payload) => publish(providerSubjects.up('receipt'), payload), file: receiptsFile });
+  const desk = new JobDesk({
+    engine,
+    recipient,
+    log,
+    clock,
+    send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
+    onReceipt: (receipt) => receipts.add(receipt, clock()),
+  });
+  let draining = false;
+  const announcer = new Announcer({ engine, publicKey: recipient.publicKey, agentVersion: AGENT_VERSION, publish, isDraining: () => draining, random });
+  const setDraining = (wanted: boolean) => {
+    draining = wanted;
+    desk.setDraining(wanted);
+    announcer.changed();
+  };
+
+  const handlers: Record<string, (data: Uint8Array) => void> = {
+    [providerSubjects.down('job')]: reader(JobOrder, (order) => desk.order(order)),
+    [providerSubjects.down('flow')]: reader(Flow, (flow) => desk.flow(flow)),
+    [providerSubjects.down('cancel')]: reader(Cancel, (cancel) => desk.cancel(cancel)),
+    [providerSubjects.down('ack')]: reader(Ack, (ack) => receipts.acknowledged(ack.receipts)),
+    [providerSubjects.down('drain')]: reader(Drain, (drain) => setDraining(drain.draining)),
+  };
+  const subscription = connection.subscribe(providerSubjects.everyDown, {
+    callback: (error, message) => {
+      if (!error) dispatch(handlers, message, log);
+    },
+  });
+  const ticker = setInterval(() => {
+    desk.tick();
+    receipts.tick(clock());
+  }, TICK_MS);
+  announcer.hello();
+
+  return {
+    get running() {
+      return desk.running;
+    },
+    setDraining,
+    drain: async (timeoutMs) => {
+      setDraining(true);
+      const giveUpAt = clock() + timeoutMs;
+      while (desk.running > 0 && clock() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    },
+    [Symbol.asyncDispose]: async () => {
+      subscription.unsubscribe();
+      clearInterval(ticker);
+      desk.cancelAll();
+      announcer[Symbol.dispose]();
+      await receipts[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function reader<T>(kind: MessageKind<T>, handle: (value: T) => void): (data: Uint8Array) => void {
+  return (data) => handle(kind.decode(data));
+}
+
+/** A word that we do not know, from a newer coordinator, is no reason to fall over. */
+function dispatch(handlers: Record<string, (data: Uint8Array) => void>, message: Msg, log: Logger): void {
+  try {
+    handlers[message.subject]?.(message.data);
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    log.warn({ subject: message.subject, code: error.code }, 'an unreadable order was dropped');
+  }
+}

@@ -1,0 +1,114 @@
+import { FrameContent, type InferenceEvent } from '#bus-schemas';
+
+/**
+ * The sending half of one attempt's stream; coordinator/ingress/core/frame-receiver.ts is the other.
+ *
+ * Invariants: a number is sealed once, and what is sent again is the same bytes; a frame is kept until it is acknowledged;
+ * no frame leaves that the window does not allow; what waits for the window is one text, however many tokens it took.
+ */
+export interface FrameSenderOptions {
+  readonly window: number;
+  readonly seal: (seq: number, plain: Uint8Array) => Uint8Array;
+  readonly send: (seq: number, sealed: Uint8Array) => void;
+  /** The window is full, or open again. */
+  readonly onBlocked: (blocked: boolean) => void;
+}
+
+/** After the last frame, or with a full window, nothing follows that would show a gap: send again what nobody acknowledged. */
+const TAIL_LOSS_MS = 500;
+/** In mid-stream the next frame shows the gap; this is for a stream that has fallen silent. */
+const SILENCE_MS = 3_000;
+const MAX_RESENT = 16;
+/** A frame stays well below the message size. */
+const MAX_TEXT_UNITS = 32 * 1024;
+
+export class FrameSender {
+  readonly #options: FrameSenderOptions;
+  readonly #kept = new Map<number, Uint8Array>();
+  #waiting: { text: string; tokens: number }[] = [];
+  #end: InferenceEvent | undefined;
+  #next = 0;
+  #received = 0;
+  #window: number;
+  #blocked = false;
+  #movedAt = 0;
+  #endSent = false;
+
+  constructor(options: FrameSenderOptions, now: number) {
+    this.#options = options;
+    this.#window = options.window;
+    this.#movedAt = now;
+  }
+
+  /** Everything was sent and has arrived. */
+  get isDone(): boolean {
+    return this.#endSent && this.#received >= this.#next;
+  }
+
+  text(text: string, tokens: number, now: number): void {
+    const last = this.#waiting.at(-1);
+    if (last !== undefined && last.text.length + text.length <= MAX_TEXT_UNITS) {
+      last.text += text;
+      last.tokens += tokens;
+    } else {
+      this.#waiting.push({ text, tokens });
+    }
+    this.#pump(now);
+  }
+
+  end(event: InferenceEvent & { k: 'end' }, now: number): void {
+    this.#end = event;
+    this.#pump(now);
+  }
+
+  flow({ received, window, resend }: { received: number; window: number; resend: boolean }, now: number): void {
+    if (received > this.#next || received < this.#received) return;
+    if (received > this.#received) this.#movedAt = now;
+    for (let seq = this.#received; seq < received; seq += 1) this.#kept.delete(seq);
+    this.#received = received;
+    this.#window = Math.max(this.#window, window);
+    if (resend) this.#sendAgain(this.#next - this.#received, now);
+    this.#pump(now);
+  }
+
+  tick(now: number): void {
+    if (this.#kept.size === 0) return;
+    const patience = this.#endSent || this.#blocked ? TAIL_LOSS_MS : SILENCE_MS;
+    if (now - this.#movedAt >= patience) this.#sendAgain(MAX_RESENT, now);
+  }
+
+  #sendAgain(count: number, now: number): void {
+    this.#movedAt = now;
+    const until = Math.min(this.#next, this.#received + count);
+    for (let seq = this.#received; seq < until; seq += 1) {
+      const sealed = this.#kept.get(seq);
+      if (sealed !== undefined) this.#options.send(seq, sealed);
+    }
+  }
+
+  #pump(now: number): void {
+    while (this.#next < this.#window && this.#sendNext(now));
+    const blocked = this.#next >= this.#window && !this.#endSent;
+    if (blocked === this.#blocked) return;
+    this.#blocked = blocked;
+    this.#options.onBlocked(blocked);
+  }
+
+  #sendNext(now: number): boolean {
+    const events: InferenceEvent[] = [];
+    const text = this.#waiting.shift();
+    if (text !== undefined) events.push({ k: 'text', ...text });
+    if (this.#end !== undefined && this.#waiting.length === 0 && !this.#endSent) {
+      events.push(this.#end);
+      this.#endSent = true;
+    }
+    if (events.length === 0) return false;
+    const seq = this.#next;
+    const sealed = this.#options.seal(seq, FrameContent.encode({ events }));
+    this.#next += 1;
+    if (this.#kept.size === 0) this.#movedAt = now;
+    this.#kept.set(seq, sealed);
+    this.#options.send(seq, sealed);
+    return true;
+  }
+}

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto';
+import { type Cancel, CodecError, type Flow, InferenceRequest, type JobOrder, type Out, type Receipt, type Refusal, type RelayRecipient, SUITE_ID } from '#bus-schemas';
+import type { Logger } from 'pino';
+import type { Engine } from '../engine/engine.ts';
+import { admit } from './admission.ts';
+import { JobRun } from './job-run.ts';
+import { RequestAssembly } from './request-assembly.ts';
+
+export interface JobDeskOptions {
+  readonly engine: Engine;
+  readonly recipient: RelayRecipient;
+  readonly send: (ingress: string, job: string, out: Out) => void;
+  readonly onReceipt: (receipt: Receipt) => void;
+  readonly log: Logger;
+  readonly clock: () => number;
+}
+
+type Verdict = { readonly t: 'accept' } | { readonly t: 'refuse'; readonly reason: Refusal; readonly retryAfterMs?: number };
+
+const LOST: Verdict = { t: 'refuse', reason: 'unknown_job' };
+const MAX_ASSEMBLIES = 64;
+const ASSEMBLY_MS = 30_000;
+const MAX_TOMBSTONES = 20_000;
+
+/**
+ * Takes orders in. A job is named by its id and attempt; each is done once, however often it is ordered.
+ *
+ *   parts come → whole → accepted → runs → every frame acknowledged → tombstone
+ *        ↘ cancelled, refused or timed out → tombstone
+ *
+ * Invariant: what has a tombstone is never started; an order that comes again gets the answer it got before.
+ */
+export class JobDesk {
+  readonly #options: JobDeskOptions;
+  readonly #assemblies = new Map<string, { assembly: RequestAssembly; since: number }>();
+  readonly #runs = new Map<string, JobRun>();
+  readonly #tombstones = new Map<string, Verdict>();
+  #draining = false;
+
+  constructor(options: JobDeskOptions) {
+    this.#options = options;
+  }
+
+  get running(): number {
+    return this.#runs.size;
+  }
+
+  setDraining(draining: boolean): void {
+    this.#draining = draining;
+  }
+
+  order(order: JobOrder): void {
+    const name = nameOf(order);
+    const before = this.#runs.has(name) ? ({ t: 'accept' } as const) : this.#tombstones.get(name);
+    if (before !== undefined) return this.#answer(order, before);
+    const assembly = this.#assemblyOf(order, name);
+    if (assembly === undefined) return this.#refuse(order, { reason: 'queue_full', retryAfterMs: 1_000 });
+    if (!assembly.add(order)) return this.#refuse(order, { reason: 'invalid_request' });
+    if (!assembly.isWhole) return;
+    this.#assemblies.delete(name);
+    void this.#start(assembly);
+  }
+
+  flow({ ingress, jobs }: Flow): void {
+    for (const flow of jobs) {
+      const name = nameOf(flow);
+      const run = this.#runs.get(name);
+      if (run !== undefined) {
+        run.flow(flow, this.#options.clock());
+        if (run.isDone) this.#close(name);
+        continue;
+      }
+      // An earlier life of this provider took it, or its lease ran out: whoever waits should hear at once that it is lost.
+      const verdict = this.#tombstones.get(name) ?? LOST;
+      if (verdict.t === 'refuse') this.#answer({ ingress, ...flow }, verdict);
+    }
+  }
+
+  cancel(cancel: Cancel): void {
+    const name = nameOf(cancel);
+    this.#assemblies.delete(name);
+    const run = this.#runs.get(name);
+    if (run === undefined) this.#bury(name, { t: 'accept' });
+    else run.cancel();
+  }
+
+  cancelAll(): void {
+    for (const run of this.#runs.values()) run.cancel();
+  }
+
+  tick(): void {
+    const now = this.#options.clock();
+    for (const [name, run] of this.#runs) {
+      if (run.tick(now)) continue;
+      this.#options.log.warn({ job: run.order.job }, 'nobody waits for this job any more');
+      run.cancel();
+      this.#runs.delete(name);
+      this.#bury(name, LOST);
+    }
+    for (const [name, { since }] of this.#assemblies) if (now - since > ASSEMBLY_MS) this.#assemblies.delete(name);
+  }
+
+  #assemblyOf(order: JobOrder, name: string): RequestAssembly | undefined {
+    const known = this.#assemblies.get(name);
+    if (known !== undefined) return known.assembly;
+    if (this.#assemblies.size >= MAX_ASSEMBLIES) return undefined;
+    const assembly = new RequestAssembly(order);
+    this.#assemblies.set(name, { assembly, since: this.#options.clock() });
+    return assembly;
+  }
+
+  async #start(assembly: RequestAssembly): Promise<void> {
+    const { order } = assembly;
+    const { engine, recipient, clock, onReceipt, send } = this.#options;
+    if (order.suite !== SUITE_ID) return this.#refuse(order, { reason: 'unsupported_suite' });
+    const slot = engine.slots().find(({ build }) => build === order.build);
+    const admitted = [...this.#runs.values()].filter((run) => run.isGenerating && run.order.build === order.build).length;
+    const admission = admit(order, slot, { draining: this.#draining, admitted });
+    if (!admission.ok) return this.#refuse(order, admission);
+    const opened = await this.#open(assembly, recipient);
+    if (opened.reason !== undefined) return this.#refuse(order, opened);
+    const name = nameOf(order);
+    // Cancelled, or started by a copy of the order, while the seal was opened.
+    if (this.#runs.has(name) || this.#tombstones.has(name)) return;
+    this.#answer(order, { t: 'accept' });
+    const options = {
+      ...opened,
+      order,
+      engine,
+      onEnd: onReceipt,
+      sendFrame: (seq: number, sealed: Uint8Array) => send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, seq, sealed }),
+    };
+    this.#runs.set(name, new JobRun(options, clock));
+  }
+
+  async #open(assembly: RequestAssembly, recipient: RelayRecipient) {
+    try {
+      const seals = await recipient.sealsFor(assembly.order);
+      const plain = assembly.open((part, sealed) => seals.openRequest(part, sealed));
+      return { seals, request: InferenceRequest.decode(plain), requestHash: createHash('sha256').update(plain).digest() };
+    } catch (error) {
+      return { reason: error instanceof CodecError ? ('invalid_request' as const) : ('unsealable' as const) };
+    }
+  }
+
+  #refuse(order: JobOrder, { reason, retryAfterMs }: { reason: Refusal; retryAfterMs?: number }): void {
+    const verdict: Verdict = { t: 'refuse', reason, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+    this.#bury(nameOf(order), verdict);
+    this.#answer(order, verdict);
+  }
+
+  #answer({ ingress, job, attempt }: Pick<JobOrder, 'ingress' | 'job' | 'attempt'>, verdict: Verdict): void {
+    this.#options.send(ingress, job, { ...verdict, attempt });
+  }
+
+  #close(name: string): void {
+    this.#runs.delete(name);
+    this.#bury(name, { t: 'accept' });
+  }
+
+  #bury(name: string, verdict: Verdict): void {
+    this.#tombstones.set(name, verdict);
+    if (this.#tombstones.size <= MAX_TOMBSTONES) return;
+    const [oldest] = this.#tombstones.keys();
+    if (oldest !== undefined) this.#tombstones.delete(oldest);
+  }
+}
+
+const nameOf = ({ job, attempt }: { job: string; attempt: number }) => `${job} ${attempt}`;

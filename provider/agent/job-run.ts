@@ -1,0 +1,85 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { Finish, JobOrder, JobSeals, InferenceRequest, Receipt, Usage } from '#bus-schemas';
+import type { Engine, Sequence } from '../engine/engine.ts';
+import { FrameSender } from './frame-sender.ts';
+
+export interface JobRunOptions {
+  readonly order: JobOrder;
+  readonly request: InferenceRequest;
+  readonly requestHash: Uint8Array;
+  readonly seals: JobSeals;
+  readonly engine: Engine;
+  readonly sendFrame: (seq: number, sealed: Uint8Array) => void;
+  readonly onEnd: (receipt: Receipt) => void;
+}
+
+/** An ingress says something about every running job every two seconds: one that is silent for this long is gone. */
+const LEASE_MS = 15_000;
+
+/** One job that this machine works on: from the engine's first token to the acknowledgement of the last frame. */
+export class JobRun {
+  readonly order: JobOrder;
+  readonly #options: JobRunOptions;
+  readonly #frames: FrameSender;
+  readonly #responseHash: Hash = createHash('sha256');
+  readonly #sequence: Sequence;
+  #heardAt: number;
+  #ended = false;
+
+  constructor(options: JobRunOptions, now: () => number) {
+    const { order, request, seals, engine, sendFrame } = options;
+    this.order = order;
+    this.#options = options;
+    this.#heardAt = now();
+    this.#frames = new FrameSender(
+      {
+        window: order.window,
+        seal: (seq, plain) => seals.sealResponse(seq, plain),
+        send: sendFrame,
+        onBlocked: (blocked) => (blocked ? this.#sequence.pause() : this.#sequence.resume()),
+      },
+      now(),
+    );
+    const maxTokens = Math.min(request.chat.max_tokens, order.maxOutputTokens);
+    this.#sequence = engine.generate({ build: order.build, chat: request.chat, maxTokens }, {
+      text: (text, tokens) => {
+        this.#responseHash.update(text);
+        this.#frames.text(text, tokens, now());
+      },
+      end: (finish, usage) => this.#end(finish, usage, now()),
+    });
+  }
+
+  /** The engine works on it. */
+  get isGenerating(): boolean {
+    return !this.#ended;
+  }
+
+  /** Nothing is left to do or to send. */
+  get isDone(): boolean {
+    return this.#frames.isDone;
+  }
+
+  flow(flow: { received: number; window: number; resend: boolean }, now: number): void {
+    this.#heardAt = now;
+    this.#frames.flow(flow, now);
+  }
+
+  cancel(): void {
+    if (!this.#ended) this.#sequence.cancel();
+  }
+
+  /** False when nobody waits for this job any more. */
+  tick(now: number): boolean {
+    this.#frames.tick(now);
+    return now - this.#heardAt < LEASE_MS;
+  }
+
+  #end(finish: Finish, usage: Usage, now: number): void {
+    this.#ended = true;
+    const { order, requestHash, onEnd } = this.#options;
+    const responseHash = this.#responseHash.digest();
+    this.#frames.end({ k: 'end', finish, usage, requestHash, responseHash }, now);
+    onEnd({ job: order.job, attempt: order.attempt, build: order.build, usage, finish, requestHash, responseHash });
+  }
+}

@@ -1,0 +1,39 @@
+import { type JobOrder, MAX_REQUEST_BYTES } from '#bus-schemas';
+
+/** The sealed parts of one request, until the last has come. The same part may come again; a different one of the same number may not replace it. */
+export class RequestAssembly {
+  readonly #first: JobOrder;
+  readonly #parts: (Uint8Array | undefined)[];
+  #missing: number;
+  #size = 0;
+
+  constructor(first: JobOrder) {
+    this.#first = first;
+    this.#parts = new Array(first.parts).fill(undefined);
+    this.#missing = first.parts;
+  }
+
+  get order(): JobOrder {
+    return this.#first;
+  }
+
+  /** False when the part cannot belong to this request. */
+  add(order: JobOrder): boolean {
+    if (order.parts !== this.#first.parts || order.part >= order.parts) return false;
+    if (this.#parts[order.part] !== undefined) return true;
+    this.#size += order.sealed.length;
+    if (this.#size > MAX_REQUEST_BYTES + order.parts * 64) return false;
+    this.#parts[order.part] = order.sealed;
+    this.#missing -= 1;
+    return true;
+  }
+
+  get isWhole(): boolean {
+    return this.#missing === 0;
+  }
+
+  /** Opens every part and puts them together. */
+  open(openPart: (part: number, sealed: Uint8Array) => Uint8Array): Uint8Array {
+    return Buffer.concat(this.#parts.map((sealed, part) => openPart(part, sealed ?? new Uint8Array())));
+  }
+}

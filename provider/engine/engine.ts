@@ -1,0 +1,33 @@
+import type { EngineName, Finish, InferenceRequest, Machine, Slot, Usage } from '#bus-schemas';
+
+export interface GenerationRequest {
+  readonly build: string;
+  readonly chat: InferenceRequest['chat'];
+  readonly maxTokens: number;
+}
+
+/** Where a sequence's output goes. After `end` nothing follows. */
+export interface Sink {
+  text(text: string, tokens: number): void;
+  end(finish: Finish, usage: Usage): void;
+}
+
+/** One running generation. */
+export interface Sequence {
+  /** No more text until `resume`: only this sequence stops, its batch goes on. */
+  pause(): void;
+  resume(): void;
+  /** Ends it with finish `cancelled`, at once or at the end of the step that runs. */
+  cancel(): void;
+}
+
+/** What runs models on a machine. Batching is the engine's own business; it decodes as fast as its sinks let it. */
+export interface Engine extends AsyncDisposable {
+  readonly name: EngineName;
+  readonly machine: Machine;
+  /** As it is now. */
+  slots(): readonly Slot[];
+  /** Called when a slot has changed. */
+  onChange(listener: () => void): void;
+  generate(request: GenerationRequest, sink: Sink): Sequence;
+}
