@@ -12,8 +12,8 @@ const LONGEST_MS = 24 * 3_600_000;
 
 export interface HoldsOptions {
   readonly store: LedgerStore;
-  readonly prices: PriceBook;
-  readonly alerts: Alerts;
+  readonly prices: Pick<PriceBook, 'priceOf'>;
+  readonly alerts: Pick<Alerts, 'raise'>;
   readonly now: () => number;
 }
 

@@ -15,7 +15,7 @@ export interface JobEnd extends End {
 
 export interface SettlerOptions {
   readonly store: LedgerStore;
-  readonly prices: PriceBook;
+  readonly prices: Pick<PriceBook, 'priceOf'>;
   readonly feeBps: number;
   readonly now: () => number;
   readonly onSettled: (facts: readonly SettlementSettled[]) => void;

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { Batcher } from './batcher.ts';
+
+test('the first item goes at once, those that come meanwhile go together, never more than the maximum', async () => {
+  const batches: number[][] = [];
+  const gates: (() => void)[] = [];
+  const run = async (items: readonly number[]): Promise<number[]> => {
+    batches.push([...items]);
+    await new Promise<void>((resolve) => gates.push(resolve));
+    return items.map((item) => item * 10);
+  };
+  const batcher = new Batcher({ run, maximum: 3 });
+  const first = batcher.add(1);
+  await Promise.resolve();
+  const others = [2, 3, 4, 5].map((item) => batcher.add(item));
+  for (let released = 0; released < 3; released += 1) {
+    while (gates.length === 0) await Promise.resolve();
+    gates.shift()?.();
+    await Promise.resolve();
+  }
+  expect(await Promise.all([first, ...others])).toEqual([10, 20, 30, 40, 50]);
+  expect(batches).toEqual([[1], [2, 3, 4], [5]]);
+});
+
+test('one item that spoils its batch fails alone', async () => {
+  class Spoilt extends Error {}
+  const run = async (items: readonly number[]): Promise<number[]> => {
+    if (items.includes(13)) throw new Spoilt();
+    return [...items];
+  };
+  const batcher = new Batcher({ run, maximum: 64, isItemsFault: (error) => error instanceof Spoilt });
+  const results = await Promise.allSettled(Array.from({ length: 40 }, (_, item) => batcher.add(item)));
+  expect(results.flatMap(({ status }, item) => (status === 'rejected' ? [item] : []))).toEqual([13]);
+});
+
+test('a failure that is nobody in particular fails the batch and not the next one', async () => {
+  let isAway = true;
+  const run = async (items: readonly number[]): Promise<number[]> => {
+    if (isAway) throw new Error('away');
+    return [...items];
+  };
+  const batcher = new Batcher({ run, maximum: 8 });
+  await expect(batcher.add(1)).rejects.toThrow('away');
+  isAway = false;
+  expect(await batcher.add(2)).toBe(2);
+});

@@ -1,0 +1,243 @@
+import { AckPolicy } from '@nats-io/jetstream';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Ack, consumers, core, events, type Held, type JobEnded, JobEnded as JobEndedMessage, newJobId, randomToken, Receipt, services, SettlementAlert, SettlementSettled } from '#bus-schemas';
+import { KEY, MODEL, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
+
+let settlement: Settlement;
+beforeAll(async () => {
+  settlement = await startSettlementUnderTest({ receiptGraceMs: 200 });
+}, 60_000);
+afterAll(() => settlement[Symbol.asyncDispose]());
+
+const { hold, credit, balance, verify } = services.settlement;
+const timeoutMs = 20_000;
+const newAccount = () => `acct_${randomToken(12)}`;
+
+async function fundedAccount(amountMicroUsd: number): Promise<string> {
+  const account = newAccount();
+  await settlement.bus.call(credit, { account, amountMicroUsd, operation: `first ${account}` }, { timeoutMs });
+  return account;
+}
+
+interface Ask {
+  readonly job?: string;
+  readonly account: string;
+  readonly outputBound?: number;
+  readonly lifeMs?: number;
+}
+/** 100 prompt tokens and 50 of output: 200 micro-dollars. */
+function ask({ job = newJobId(), account, outputBound = 50, lifeMs = 600_000 }: Ask): Promise<Held> {
+  return settlement.bus.call(hold, { job, account, key: KEY, model: MODEL.id, promptBound: 100, outputBound, expiresAt: Date.now() + lifeMs }, { timeoutMs });
+}
+
+function ended(job: string, account: string, changes: Partial<JobEnded> = {}): JobEnded {
+  return {
+    ...{ job, account, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'sim-build', provider: PROVIDER, attempts: 1 },
+    ...{ result: 'completed', finish: 'stop', at: Date.now(), streamed: true, deliveredTokens: 20, promptBound: 100 },
+    usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
+    timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
+    ...changes,
+  };
+}
+/** `copy` makes it another message of the stream, as an ingress that forgot would send it. */
+function tell(fact: JobEnded, copy = ''): void {
+  settlement.bus.emit(events.jobEnded, JobEndedMessage, fact, `ended:${fact.job}${copy}`);
+}
+
+function receiptOf(job: string, changes: Partial<Receipt> = {}): Receipt {
+  return { job, attempt: 1, build: 'sim-build', usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 }, finish: 'stop', requestHash: new Uint8Array(32), responseHash: new Uint8Array(32), ...changes };
+}
+
+const balanceOf = (account: string) => settlement.bus.call(balance, { account }, { timeoutMs });
+const shows = (account: string, availableMicroUsd: number, heldMicroUsd: number) =>
+  vi.waitFor(async () => expect(await balanceOf(account)).toMatchObject({ availableMicroUsd, heldMicroUsd }), { timeout: timeoutMs, interval: 20 });
+async function ledgerBalance(id: string): Promise<number> {
+  const { rows } = await settlement.database.query<{ balance: string }>('SELECT balance FROM ledger_accounts WHERE id = $1', [id]);
+  return Number(rows[0]?.balance ?? 0);
+}
+
+describe('a hold', () => {
+  test('sets the price of both bounds aside, and is given once however often it is asked', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    const answers = await Promise.all([1, 2, 3].map(() => ask({ job, account })));
+    expect(answers).toMatchObject([1, 2, 3].map(() => ({ ok: true, heldMicroUsd: 200 })));
+    await shows(account, 800, 200);
+  });
+
+  test('is refused by name: no money, no account, no price', async () => {
+    const account = await fundedAccount(199);
+    expect(await ask({ account })).toMatchObject({ ok: false, code: 'insufficient_funds' });
+    expect(await ask({ account: newAccount() })).toMatchObject({ ok: false, code: 'unknown_account' });
+    const unpriced = { job: newJobId(), account, key: KEY, model: 'nobody-has-it', promptBound: 1, outputBound: 1, expiresAt: Date.now() + 1_000 };
+    expect(await settlement.bus.call(hold, unpriced, { timeoutMs })).toMatchObject({ ok: false, code: 'unpriced_model' });
+    expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 199, heldMicroUsd: 0 });
+  });
+
+  test('asked again with other figures is a conflict that somebody hears of; the first stands', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    const alerts = settlement.bus.connection.subscribe(events.settlementAlert, { max: 1 });
+    const answers = await Promise.all([ask({ job, account }), ask({ job, account, outputBound: 51 })]);
+    expect(answers).toMatchObject([{ ok: true, heldMicroUsd: 200 }, { ok: false, code: 'operation_conflict' }]);
+    for await (const { data } of alerts) expect(SettlementAlert.decode(data)).toMatchObject({ alert: 'operation_conflict', subject: `hold:${job}` });
+    await shows(account, 800, 200);
+  });
+
+  test('absurd bounds are more than any account has, and spoil nobody else’s hold', async () => {
+    const account = await fundedAccount(1_000);
+    const answers = await Promise.all([ask({ account }), ask({ account, outputBound: Number.MAX_SAFE_INTEGER, lifeMs: 8e15 }), ask({ account })]);
+    expect(answers.map((answer) => answer.ok)).toEqual([true, false, true]);
+  });
+
+  test('ten thousand at once on one account spend what it has and nothing more', async () => {
+    const account = await fundedAccount(200 * 1_234);
+    const answers = await Promise.all(Array.from({ length: 10_000 }, () => ask({ account })));
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(1_234);
+    expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 0, heldMicroUsd: 200 * 1_234 });
+  }, 60_000);
+});
+
+describe('the end of a job', () => {
+  test('charges once, pays the provider, takes the fee and tells it', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    const [paid, fees] = await Promise.all([ledgerBalance(`provider:${PROVIDER}`), ledgerBalance('platform:fees')]);
+    await ask({ job, account });
+    const facts = settlement.bus.connection.subscribe(events.settlementSettled);
+    for (const copy of ['', 'a', 'b']) tell(ended(job, account), copy);
+    await shows(account, 930, 0);
+    for await (const { data } of facts) {
+      const fact = SettlementSettled.decode(data);
+      if (fact.job !== job) continue;
+      expect(fact).toMatchObject({ account, outcome: 'settled', heldMicroUsd: 200, chargedMicroUsd: 70, providerMicroUsd: 67, feeMicroUsd: 3, provider: PROVIDER });
+      break;
+    }
+    await settlement.bus.flushEvents(timeoutMs);
+    await everythingRead();
+    expect(await ledgerBalance(`provider:${PROVIDER}`)).toBe(paid + 67);
+    expect(await ledgerBalance('platform:fees')).toBe(fees + 3);
+    await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0));
+  });
+
+  test('gives everything back when the job failed', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account });
+    const { provider: _, usage: __, finish: ___, ...failed } = ended(job, account, { result: 'failed', deliveredTokens: 0 });
+    tell(failed);
+    await shows(account, 1_000, 0);
+  });
+
+  test('that overtakes the hold leaves nothing held', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    tell(ended(job, account, { result: 'failed', deliveredTokens: 0 }));
+    await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM job_charges WHERE job = $1', [job])).rowCount).toBe(1));
+    expect(await ask({ job, account })).toMatchObject({ ok: false, code: 'operation_conflict' });
+    expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 1_000, heldMicroUsd: 0 });
+  });
+
+  test('that delivered is charged though the database forgot its hold', async () => {
+    const account = await fundedAccount(1_000);
+    tell(ended(newJobId(), account));
+    await shows(account, 930, 0);
+  });
+
+  test('that cannot be read is taken out and somebody hears of it; the next is settled', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account });
+    const alerts = settlement.bus.connection.subscribe(events.settlementAlert, { max: 1 });
+    await settlement.bus.jetstream.publish(events.jobEnded, Uint8Array.of(0xc1, 1, 2));
+    tell(ended(job, account));
+    for await (const { data } of alerts) expect(SettlementAlert.decode(data).alert).toBe('poison_event');
+    await shows(account, 930, 0);
+    await everythingRead();
+  });
+});
+
+describe('a receipt', () => {
+  test('is acknowledged to the provider that sent it, when it is written', async () => {
+    const acks = settlement.bus.connection.subscribe(core.down(PROVIDER, 'ack'), { max: 1 });
+    const job = newJobId();
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(job));
+    for await (const { data } of acks) {
+      expect(Ack.decode(data).receipts).toEqual([{ job, attempt: 1 }]);
+      expect((await settlement.database.query('SELECT provider FROM receipts WHERE job = $1', [job])).rows).toEqual([{ provider: PROVIDER }]);
+    }
+  });
+
+  test('settles a job whose ingress never said how it ended', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(job));
+    await shows(account, 930, 0);
+  });
+
+  test('that two providers give for one job pays neither; the hold comes back when it expires', async () => {
+    const account = await fundedAccount(1_000);
+    const [job, witness] = [newJobId(), newJobId()];
+    await Promise.all([ask({ job, account, lifeMs: 2_000 }), ask({ job: witness, account })]);
+    const paid = await ledgerBalance(`provider:${OTHER_PROVIDER}`);
+    for (const provider of [PROVIDER, OTHER_PROVIDER]) settlement.bus.publish(core.up(provider, 'receipt'), Receipt, receiptOf(job));
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(witness));
+    await shows(account, 930, 0);
+    expect(await ledgerBalance(`provider:${OTHER_PROVIDER}`)).toBe(paid);
+  });
+
+  test('that was cut off gives way to one that reached the end', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account });
+    settlement.bus.publish(core.up(OTHER_PROVIDER, 'receipt'), Receipt, receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } }));
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(job));
+    await shows(account, 930, 0);
+  });
+});
+
+describe('a credit', () => {
+  test('of one name is one credit; of one name and another amount it is a conflict', async () => {
+    const account = newAccount();
+    const operation = `gift ${account}`;
+    const give = (amountMicroUsd: number) => settlement.bus.call(credit, { account, amountMicroUsd, operation }, { timeoutMs });
+    expect(await Promise.all([give(70), give(70), give(70)])).toMatchObject([1, 2, 3].map(() => ({ ok: true, availableMicroUsd: 70 })));
+    expect(await give(71)).toMatchObject({ ok: false, code: 'operation_conflict' });
+    expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 70, heldMicroUsd: 0 });
+  });
+});
+
+describe('the ledger', () => {
+  test('lets nobody change what was written', async () => {
+    await fundedAccount(1_000);
+    for (const statement of ['UPDATE ledger_entries SET amount = 1', 'DELETE FROM ledger_entries', 'TRUNCATE ledger_entries', 'DELETE FROM ledger_transactions']) {
+      await expect(settlement.database.query(statement)).rejects.toThrow(/append-only|foreign key/);
+    }
+  });
+
+  test('verifies, and finds a drift made by hand, a transaction that does not sum and a debt', async () => {
+    const account = await fundedAccount(1_000);
+    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: true, driftedBalances: 0, unbalancedTransactions: 0 });
+    const database = settlement.database;
+    await database.query('UPDATE ledger_accounts SET balance = balance + 1 WHERE id = $1', [`consumer:${account}`]);
+    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: false, driftedBalances: 1 });
+    await database.query("WITH t AS (INSERT INTO ledger_transactions (operation, digest) VALUES ('by hand', '') RETURNING id) INSERT INTO ledger_entries SELECT id, $1, 1 FROM t", [`consumer:${account}`]);
+    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: false, driftedBalances: 0, unbalancedTransactions: 1 });
+    await expect(database.query('UPDATE ledger_accounts SET balance = -1 WHERE id = $1', [`consumer:${account}`])).rejects.toThrow('never_negative');
+  });
+});
+
+/** Until every fact is not only delivered but acknowledged. */
+async function everythingRead(): Promise<void> {
+  const manager = await settlement.bus.manager();
+  const { stream, name } = consumers.settlementJobs;
+  await vi.waitFor(
+    async () => {
+      const info = await manager.consumers.info(stream, name);
+      expect(info.config.ack_policy).toBe(AckPolicy.Explicit);
+      expect(info.num_pending + info.num_ack_pending).toBe(0);
+    },
+    { timeout: timeoutMs, interval: 20 },
+  );
+}

@@ -1,0 +1,85 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import type { Pool } from 'pg';
+import { type Logger, pino } from 'pino';
+import { Registry } from 'prom-client';
+import { type CatalogModel, randomToken, services } from '#bus-schemas';
+import { Bus, endpoint } from '#coordinator/bus.ts';
+import type { Component } from '#coordinator/component.ts';
+import { readConfig } from '#coordinator/config.ts';
+import { connectDatabase } from '#coordinator/database.ts';
+import { migrate } from '#coordinator/migrate.ts';
+import { ensureStreams } from '#coordinator/streams.ts';
+import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
+import { type PostgresServer, startPostgres } from '#testcontainers';
+import { startSettlement } from './service.ts';
+
+export const PROVIDER = `A${'P'.repeat(55)}`;
+export const OTHER_PROVIDER = `A${'Q'.repeat(55)}`;
+export const KEY = 'key_test';
+/** One micro-dollar for a prompt token, two for an answer's. */
+export const MODEL: CatalogModel = {
+  id: 'sim-model',
+  displayName: 'A model',
+  contextTokens: 8_192,
+  maxOutputTokens: 4_096,
+  builds: ['sim-build'],
+  inputMicroUsdPerMillion: 1_000_000,
+  outputMicroUsdPerMillion: 2_000_000,
+  createdAt: 0,
+};
+
+export interface Settlement extends AsyncDisposable {
+  readonly bus: Bus;
+  readonly database: Pool;
+  readonly hub: NatsServer;
+  readonly postgres: PostgresServer;
+  /** Ends the component and starts another over the same ledger. */
+  restart(): Promise<void>;
+}
+
+export interface SettlementSettings {
+  readonly receiptGraceMs?: number;
+  readonly poolSize?: number;
+}
+
+/** A hub, a database, a catalog of one model and settlement between them; no other part of the coordinator. */
+export async function startSettlementUnderTest({ receiptGraceMs = 300_000, poolSize = 8 }: SettlementSettings = {}): Promise<Settlement> {
+  await using stack = new AsyncDisposableStack();
+  const [hub, postgres] = await Promise.all([startHub(stack), startPostgres()]);
+  stack.use(postgres);
+  const databaseUrl = await postgres.createDatabase(`ledger_${randomToken(8)}`);
+  await migrate(databaseUrl);
+  const connection = await connect({ servers: hub.clientUrl, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  stack.defer(() => connection.close());
+  const bus = new Bus(connection);
+  await ensureStreams(bus);
+  stack.use(await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => ({ revision: 1, models: [MODEL] }))]));
+
+  const database = connectDatabase(databaseUrl, { max: poolSize });
+  stack.defer(() => database.end());
+  const config = { ...readConfig({}), databaseUrl, receiptGraceMs };
+  const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
+  const start = (): Promise<Component> => startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
+  let component = await start();
+  stack.defer(() => component[Symbol.asyncDispose]());
+  const owned = stack.move();
+  return {
+    ...{ bus, database, hub, postgres },
+    restart: async () => {
+      await component[Symbol.asyncDispose]();
+      component = await start();
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function startHub(stack: AsyncDisposableStack): Promise<NatsServer> {
+  const home = await mkdtemp(join(tmpdir(), 'dinf-hub-'));
+  stack.defer(() => rm(home, { recursive: true, force: true }));
+  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  const config = ({ host, ports }: { host: string; ports: { client: number } }): string => `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
+  return stack.use(await startNatsServer({ binary, home, config }));
+}
