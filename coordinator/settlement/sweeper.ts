@@ -43,7 +43,7 @@ export class Sweeper implements AsyncDisposable {
   }
 }
 
-function endByReceipt({ job, provider, promptTokens, completionTokens }: ReportedUsage): JobEnd {
+export function endByReceipt({ job, provider, promptTokens, completionTokens }: ReportedUsage): JobEnd {
   if (provider === null) return { job, provider: undefined, result: 'failed', deliveredTokens: 0 };
   return { job, provider, result: 'completed', deliveredTokens: completionTokens, usage: { promptTokens, completionTokens } };
 }
