@@ -28,13 +28,13 @@ export class EnrolError extends Error {
 const TIMEOUT_MS = 15_000;
 
 /** The enrolment of this folder; made with the token when there is none yet. */
-export async function enrolment({ home, coordinatorUrl, token, name }: { home: string; coordinatorUrl: string; token?: string | undefined; name: string }): Promise<Enrolment> {
+export async function enrolment({ home, coordinatorUrl, token, name }: { home: string; coordinatorUrl: string; token?: (() => Promise<string>) | undefined; name: string }): Promise<Enrolment> {
   const known = await readIfThere(join(home, 'enrolment.json'));
   if (known !== undefined) return JSON.parse(known) as Enrolment;
   if (token === undefined) throw new EnrolError('refused', 'This machine is not enrolled yet: give it a token (dinf enrol-token makes one).');
   await mkdir(home, { recursive: true, mode: 0o700 });
   const key = await ownKey(home);
-  const answer = await enrol(coordinatorUrl, { token, user_key: key.getPublicKey(), name });
+  const answer = await enrol(coordinatorUrl, { token: await token(), user_key: key.getPublicKey(), name });
   const credentialsFile = join(home, 'leaf.creds');
   await writePrivate(credentialsFile, providerCredentials(answer.user_jwt, key));
   const made: Enrolment = { provider: answer.provider, leafUrls: answer.leaf_urls, credentialsFile };

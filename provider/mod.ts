@@ -1,3 +1,8 @@
+/** The machine that serves: its agent, its engine's face, its leaf node, and how its processes are looked after. */
+export { type Agent, type AgentOptions, startAgent } from './agent/agent.ts';
+export type { Engine, GenerationRequest, Sequence, Sink } from './engine/engine.ts';
+export { type Enrolment, EnrolError, enrolment } from './identity.ts';
+export { type Leaf, startLeaf } from './leaf/leaf.ts';
 export { LaunchError, launchErrors } from './launch-error.ts';
 export type { LaunchErrorCode } from './launch-error.ts';
 export { cacheFolder } from './leaf/cache-folder.ts';

@@ -20,6 +20,8 @@ export interface Leaf extends AsyncDisposable {
   readonly server: NatsServer;
   /** Into the account of one enrolment. */
   connect(enrolment: Enrolment): Promise<NatsConnection>;
+  /** SIGKILL, and it stays down. */
+  kill(): Promise<void>;
 }
 
 const RECONNECT_MS = 100;
@@ -44,6 +46,10 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
         reconnectTimeWait: RECONNECT_MS,
         reconnectJitter: RECONNECT_MS,
       });
+    },
+    kill: async () => {
+      stopped = true;
+      await server.kill();
     },
     [Symbol.asyncDispose]: async () => {
       stopped = true;

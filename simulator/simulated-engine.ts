@@ -1,0 +1,211 @@
+import type { Machine, Slot } from '#bus-schemas';
+import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
+import { type Chip, type ChipName, chipOf } from './chips.ts';
+import { type SimulatedBuild, simulatedBuilds } from './models.ts';
+import { TokenStream } from './simulated-text.ts';
+import { TimerWheel } from './timer-wheel.ts';
+
+/** How the imagined machine behaves. Without the overrides its speed follows from the chip and the model. */
+export interface EngineProfile {
+  readonly chip: ChipName;
+  readonly builds?: readonly SimulatedBuild[];
+  /** Between two tokens of a sequence; 0 is as fast as this computer can. */
+  readonly tokenMs?: number;
+  readonly firstTokenMs?: number;
+  readonly maxConcurrency?: number;
+  /** Answers go on until max_tokens. */
+  readonly endless?: boolean;
+  /** Takes jobs and says nothing. */
+  readonly stalls?: boolean;
+}
+
+export interface SimulatedEngine extends Engine {
+  readonly running: number;
+  readonly tokensMade: number;
+}
+
+const GIGA = 1e9;
+/** Of the memory's bandwidth, and of the chip's arithmetic, that inference reaches in practice. */
+const BANDWIDTH_SHARE = 0.7;
+const COMPUTE_SHARE = 0.5;
+const LOAD_GBPS = 2.5;
+/** Each further sequence in a batch costs every one this share of its speed. */
+const BATCH_DERATE = 0.39;
+const USABLE_MEMORY = 0.75;
+const DEFAULT_CONCURRENCY = 16;
+
+export function createSimulatedEngine(profile: EngineProfile): SimulatedEngine {
+  return new Simulation(profile);
+}
+
+class Simulation implements SimulatedEngine {
+  readonly name = 'simulated';
+  readonly machine: Machine;
+  readonly #profile: EngineProfile;
+  readonly #chip: Chip;
+  readonly #builds: ReadonlyMap<string, SimulatedBuild>;
+  readonly #wheel = new TimerWheel();
+  readonly #sequences = new Set<SimulatedSequence>();
+  #listeners: (() => void)[] = [];
+  tokensMade = 0;
+
+  constructor(profile: EngineProfile) {
+    this.#profile = profile;
+    this.#chip = chipOf(profile.chip);
+    const { name, memoryGb, bandwidthGbps } = this.#chip;
+    this.machine = { chip: name, memoryGb, bandwidthGbps, simulated: true };
+    const builds = profile.builds ?? simulatedBuilds;
+    this.#builds = new Map(builds.filter(({ weightsGb }) => weightsGb < memoryGb * USABLE_MEMORY).map((build) => [build.build, build]));
+  }
+
+  get running(): number {
+    return this.#sequences.size;
+  }
+
+  slots(): Slot[] {
+    return [...this.#builds.values()].map((build) => this.#slotOf(build));
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  generate(request: GenerationRequest, sink: Sink): Sequence {
+    const build = this.#builds.get(request.build);
+    if (build === undefined) throw new Error(`this machine does not have ${request.build}`);
+    const sequence = new SimulatedSequence(request, sink, {
+      endless: this.#profile.endless ?? false,
+      onToken: () => {
+        this.tokensMade += 1;
+      },
+      onEnd: () => {
+        this.#sequences.delete(sequence);
+        this.#changed();
+      },
+      schedule: (run) => this.#schedule(this.#tokenMs(build), run),
+    });
+    this.#sequences.add(sequence);
+    this.#changed();
+    if (!this.#profile.stalls) this.#schedule(this.#prefillMs(build, sequence.promptTokens), () => sequence.step());
+    return sequence;
+  }
+
+  #schedule(delayMs: number, run: () => void): void {
+    if (delayMs > 0) this.#wheel.after(delayMs, run);
+    else setImmediate(run);
+  }
+
+  #tokenMs(build: SimulatedBuild): number {
+    const { tokenMs } = this.#profile;
+    if (tokenMs !== undefined) return tokenMs;
+    return (1_000 / this.#decodeTps(build)) * (1 + BATCH_DERATE * Math.max(0, this.#sequences.size - 1));
+  }
+
+  #prefillMs(build: SimulatedBuild, promptTokens: number): number {
+    const { firstTokenMs, tokenMs } = this.#profile;
+    return firstTokenMs ?? tokenMs ?? (1_000 * promptTokens) / this.#prefillTps(build);
+  }
+
+  #decodeTps({ weightsGb }: SimulatedBuild): number {
+    return (this.#chip.bandwidthGbps * BANDWIDTH_SHARE) / weightsGb;
+  }
+
+  #prefillTps({ parametersBillion }: SimulatedBuild): number {
+    return (this.#chip.teraflops * 1e12 * COMPUTE_SHARE) / (2 * parametersBillion * GIGA);
+  }
+
+  #slotOf(build: SimulatedBuild): Slot {
+    const sequences = [...this.#sequences].filter((sequence) => sequence.build === build.build);
+    const reserved = sequences.reduce((sum, { tokens }) => sum + tokens, 0);
+    const capacity = ((this.#chip.memoryGb * USABLE_MEMORY - build.weightsGb) * GIGA) / build.kvBytesPerToken;
+    return {
+      build: build.build,
+      state: 'resident',
+      contextTokens: build.contextTokens,
+      running: sequences.length,
+      waiting: 0,
+      maxConcurrency: this.#profile.maxConcurrency ?? DEFAULT_CONCURRENCY,
+      freeTokens: Math.max(0, Math.floor(capacity - reserved)),
+      decodeTps: this.#profile.tokenMs === undefined ? this.#decodeTps(build) : 1_000 / Math.max(1, this.#profile.tokenMs),
+      prefillTps: this.#prefillTps(build),
+      loadMs: Math.round((1_000 * build.weightsGb) / LOAD_GBPS),
+    };
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const sequence of this.#sequences) sequence.cancel();
+    this.#listeners = [];
+    this.#wheel.stop();
+  }
+}
+
+interface SequenceDeps {
+  readonly endless: boolean;
+  readonly onToken: () => void;
+  readonly onEnd: () => void;
+  readonly schedule: (run: () => void) => void;
+}
+
+class SimulatedSequence implements Sequence {
+  readonly build: string;
+  /** Prompt and the most that may come. */
+  readonly tokens: number;
+  readonly #stream: TokenStream;
+  readonly #sink: Sink;
+  readonly #deps: SequenceDeps;
+  #paused = false;
+  #waiting = true;
+  #over = false;
+
+  constructor({ build, chat, maxTokens }: GenerationRequest, sink: Sink, deps: SequenceDeps) {
+    this.build = build;
+    this.#stream = new TokenStream({ ...chat, max_tokens: maxTokens }, { endless: deps.endless });
+    this.tokens = this.#stream.promptTokens + maxTokens;
+    this.#sink = sink;
+    this.#deps = deps;
+  }
+
+  get promptTokens(): number {
+    return this.#stream.promptTokens;
+  }
+
+  /** The next token, and the wish for the one after it. */
+  step(): void {
+    this.#waiting = false;
+    if (this.#over || this.#paused) return;
+    const token = this.#stream.next();
+    if (token === undefined) return this.#end(this.#stream.finish);
+    this.#deps.onToken();
+    this.#sink.text(token, 1);
+    this.#scheduleNext();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#scheduleNext();
+  }
+
+  cancel(): void {
+    if (!this.#over) this.#end('cancelled');
+  }
+
+  #scheduleNext(): void {
+    if (this.#waiting || this.#paused || this.#over) return;
+    this.#waiting = true;
+    this.#deps.schedule(() => this.step());
+  }
+
+  #end(finish: 'stop' | 'length' | 'cancelled' | 'error'): void {
+    this.#over = true;
+    this.#deps.onEnd();
+    this.#sink.end(finish, this.#stream.usage);
+  }
+}
