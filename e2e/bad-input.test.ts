@@ -14,7 +14,7 @@ const SECRET = 'zebra-crossing-4711';
 const messages = [{ role: 'user', content: SECRET }];
 const chat = (fields: Record<string, unknown>) => JSON.stringify({ model: 'sim-llama-8b', messages, max_tokens: 3, ...fields });
 
-async function post(body: BodyInit, headers: Record<string, string> = {}): Promise<{ status: number; body: unknown; retryAfter: string | null }> {
+async function post(body: string | Buffer<ArrayBuffer>, headers: Record<string, string> = {}): Promise<{ status: number; body: unknown; retryAfter: string | null }> {
   const response = await fetch(`${network.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json', ...headers },
@@ -24,7 +24,7 @@ async function post(body: BodyInit, headers: Record<string, string> = {}): Promi
 }
 
 describe('bad input gets a clear error in the OpenAI envelope', () => {
-  test.each<[string, BodyInit, number, string, string | null]>([
+  test.each<[string, string | Buffer<ArrayBuffer>, number, string, string | null]>([
     ['malformed JSON', `{"model": "${SECRET}`, 400, 'invalid_json', null],
     ['an empty body', '', 400, 'invalid_json', null],
     ['bad UTF-8', Buffer.concat([Buffer.from('{"model":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')]), 400, 'invalid_json', null],

@@ -1,11 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { simulatedText } from '#simulator';
 import { readStream } from './read-stream.ts';
-import { startTestNetwork, type TestNetwork } from './test-network.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const messages = [{ role: 'user', content: 'Count the stars.' }];
 const chat = (maxTokens: number) => ({ model: 'sim-llama-8b', messages, max_tokens: maxTokens });
-const expected = (maxTokens: number) => simulatedText({ chat: { messages, max_tokens: maxTokens } }).text;
+const expected = (maxTokens: number) => expectedText(messages, maxTokens);
 
 let network: TestNetwork;
 afterEach(async () => {

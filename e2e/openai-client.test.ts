@@ -1,7 +1,6 @@
 import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { simulatedText } from '#simulator';
-import { startTestNetwork, type TestNetwork } from './test-network.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
 
 let network: TestNetwork;
 let openai: OpenAI;
@@ -14,7 +13,7 @@ afterEach(() => network.expectMoneyBalances());
 afterAll(() => network[Symbol.asyncDispose]());
 
 const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
-const expected = (maxTokens: number) => simulatedText({ chat: { messages, max_tokens: maxTokens } }).text;
+const expected = (maxTokens: number) => expectedText(messages, maxTokens);
 
 describe('the official client', () => {
   test('lists the models', async () => {

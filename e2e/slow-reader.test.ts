@@ -1,9 +1,8 @@
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { simulatedText } from '#simulator';
 import { readStream } from './read-stream.ts';
-import { startTestNetwork, type TestNetwork } from './test-network.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
 
 let network: TestNetwork;
 afterEach(async () => {
@@ -18,7 +17,7 @@ const SECONDS = 6;
 async function readSlowly(maxTokens: number): Promise<{ close(): void }> {
   const { hostname, port } = new URL(network.url);
   const body = JSON.stringify({ model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Talk to me slowly.' }], max_tokens: maxTokens, stream: true });
-  const socket = connect({ host: hostname, port: Number(port), highWaterMark: 1_024 });
+  const socket = connect({ host: hostname, port: Number(port) });
   socket.on('error', () => undefined);
   socket.write(
     `POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\nauthorization: Bearer ${network.apiKey}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
@@ -48,7 +47,7 @@ test('a client that reads 1 kB/s stops its own sequence, not the others and not 
     await delay(1_000);
     made.push(network.tokensMade());
     const startedAt = performance.now();
-    expect((await quick()).text).toBe(simulatedText({ chat: { messages, max_tokens: 50 } }).text);
+    expect((await quick()).text).toBe(expectedText(messages, 50));
     quickTimes.push(performance.now() - startedAt);
   }
   const grown = (process.memoryUsage().rss - before) / MiB;

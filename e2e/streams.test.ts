@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { simulatedText } from '#simulator';
 import { readStream } from './read-stream.ts';
-import { startTestNetwork, type TestNetwork } from './test-network.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const STREAMS = 200;
 const TOKENS = 150;
@@ -15,7 +14,7 @@ afterEach(async () => {
 });
 
 const prompt = (index: number) => [{ role: 'user' as const, content: `Tell me story number ${index}.` }];
-const expected = (index: number) => simulatedText({ chat: { messages: prompt(index), max_tokens: TOKENS } }).text;
+const expected = (index: number) => expectedText(prompt(index), TOKENS);
 
 async function streamAll(): Promise<{ text: string; done: number; errors: unknown[] }[]> {
   return Promise.all(

@@ -1,0 +1,171 @@
+import { Writable } from 'node:stream';
+import OpenAI, { type ClientOptions } from 'openai';
+import { Pool } from 'pg';
+import { pino } from 'pino';
+import { expect } from 'vitest';
+import { services } from '#bus-schemas';
+import type { Config } from '#coordinator';
+import { type Fault, type Fleet, type SimulatedProvider, simulatedAnswer, simulatedBuilds, simulatedModels, startFleet } from '#simulator';
+import { type Network, startNetwork } from '#testcontainers';
+
+export interface TestNetworkOptions {
+  readonly providers: number;
+  readonly tokenMs: number;
+  readonly firstTokenMs?: number;
+  readonly maxConcurrency?: number;
+  readonly contextTokens?: number;
+  readonly maxOutputTokens?: number;
+  readonly leaves?: 'own' | 'shared';
+  readonly config?: Partial<Config>;
+  readonly faults?: Readonly<Record<number, Fault>>;
+}
+
+export interface Charge {
+  readonly job: string;
+  readonly outcome: 'held' | 'settled' | 'refunded' | 'void';
+  readonly heldMicroUsd: number;
+  readonly chargedMicroUsd: number;
+  readonly completionTokens: number;
+}
+
+const CREDIT_MICRO_USD = 1_000_000_000;
+const CALL = { timeoutMs: 10_000 };
+export const MODEL = 'sim-llama-8b';
+
+interface Message {
+  readonly role: string;
+  readonly content: string;
+}
+
+/** What the engine will say: answers of the test network come to no end before max_tokens. */
+export function expectedText(messages: readonly Message[], maxTokens: number): string {
+  return simulatedAnswer({ messages: [...messages], max_tokens: maxTokens }, { endless: true }).text;
+}
+
+/** A whole network with simulated providers, and what a test wants to know about it. */
+export class TestNetwork implements AsyncDisposable {
+  readonly network: Network;
+  readonly fleet: Fleet;
+  readonly apiKey: string;
+  readonly account: string;
+  readonly #database: Pool;
+  readonly #logLines: string[];
+
+  constructor(parts: { network: Network; fleet: Fleet; apiKey: string; account: string; database: Pool; logLines: string[] }) {
+    this.network = parts.network;
+    this.fleet = parts.fleet;
+    this.apiKey = parts.apiKey;
+    this.account = parts.account;
+    this.#database = parts.database;
+    this.#logLines = parts.logLines;
+  }
+
+  get url(): string {
+    return this.network.url;
+  }
+
+  get hub() {
+    return this.network.hub;
+  }
+
+  get providers(): readonly SimulatedProvider[] {
+    return this.fleet.providers;
+  }
+
+  openai(options: ClientOptions = {}): OpenAI {
+    return new OpenAI({ baseURL: `${this.url}/v1`, apiKey: this.apiKey, maxRetries: 0, ...options });
+  }
+
+  createKey(options: { creditMicroUsd: number }): Promise<{ apiKey: string; account: string }> {
+    return this.network.createKey({ name: 'another', ...options });
+  }
+
+  /** The one that an engine works for right now. */
+  async servingProvider(): Promise<SimulatedProvider> {
+    return expect.poll(() => this.providers.find(({ engine }) => engine.running > 0), { interval: 5, timeout: 5_000 }).toBeDefined().then(() => {
+      const serving = this.providers.find(({ engine }) => engine.running > 0);
+      if (serving === undefined) throw new Error('the provider that served has ended');
+      return serving;
+    });
+  }
+
+  runningSequences(): number {
+    return this.providers.reduce((sum, { engine }) => sum + engine.running, 0);
+  }
+
+  tokensMade(): number {
+    return this.providers.reduce((sum, { engine }) => sum + engine.tokensMade, 0);
+  }
+
+  sendAsProvider(index: number, kind: string, payload: Uint8Array): void {
+    const { connection } = this.providers[index] as SimulatedProvider;
+    connection.publish(kind === 'frames' ? 'up.out.in_000000000000.job_0000000000000000000000' : `up.${kind}`, payload);
+  }
+
+  async charges(): Promise<Charge[]> {
+    const { rows } = await this.#database.query<Charge & Record<string, string>>(
+      `SELECT job, status AS outcome, held AS "heldMicroUsd", charged AS "chargedMicroUsd", completion_tokens AS "completionTokens" FROM job_charges ORDER BY held_at`,
+    );
+    return rows.map((row) => ({ ...row, heldMicroUsd: Number(row.heldMicroUsd), chargedMicroUsd: Number(row.chargedMicroUsd), completionTokens: Number(row.completionTokens) }));
+  }
+
+  async violations(): Promise<{ provider: string; violation: string }[]> {
+    const { rows } = await this.#database.query<{ provider: string; violation: string }>('SELECT provider, violation FROM telemetry_violations');
+    return rows;
+  }
+
+  logs(): string {
+    return this.#logLines.join('');
+  }
+
+  /** Every hold has ended, entries are balances, each job was settled or refunded once. */
+  async expectMoneyBalances(): Promise<void> {
+    const { bus } = this.network.coordinator;
+    const verify = () => bus.call(services.settlement.verify, {}, CALL);
+    await expect.poll(async () => (await verify()).openHolds, { interval: 50, timeout: 15_000 }).toBe(0);
+    expect(await verify()).toEqual({ ok: true, unbalancedTransactions: 0, driftedBalances: 0, negativeBalances: 0, openHolds: 0, overdueHolds: 0, doubleEnded: 0 });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.fleet[Symbol.asyncDispose]();
+    await this.#database.end();
+    await this.network[Symbol.asyncDispose]();
+  }
+}
+
+export async function startTestNetwork(options: TestNetworkOptions): Promise<TestNetwork> {
+  const logLines: string[] = [];
+  const log = pino({ level: 'debug' }, new Writable({ write: (chunk, _encoding, done) => done(void logLines.push(String(chunk))) }));
+  const { http = { host: '127.0.0.1', port: 0 }, receiptGraceMs = 3_000, ...config } = options.config ?? {};
+  const network = await startNetwork({ log, config: { http, receiptGraceMs, ...config } });
+  const { contextTokens, maxOutputTokens } = options;
+  await network.putModels(simulatedModels.map((model) => ({ ...model, ...(contextTokens && { contextTokens }), ...(maxOutputTokens && { maxOutputTokens }) })));
+  const fleet = await startFleet({
+    coordinatorUrl: network.url,
+    token: network.enrolToken,
+    count: options.providers,
+    natsServer: network.natsServer,
+    home: `${network.home}/fleet`,
+    leaves: options.leaves ?? 'own',
+    log,
+    profile: {
+      chip: 'm3-ultra',
+      endless: true,
+      tokenMs: options.tokenMs,
+      ...(options.firstTokenMs !== undefined && { firstTokenMs: options.firstTokenMs }),
+      ...(options.maxConcurrency !== undefined && { maxConcurrency: options.maxConcurrency }),
+      builds: simulatedBuilds.map((build) => ({ ...build, ...(contextTokens && { contextTokens, kvBytesPerToken: 1 }) })),
+    },
+    ...(options.faults && { faults: options.faults }),
+  });
+  const { apiKey, account } = await network.createKey({ name: 'test', creditMicroUsd: CREDIT_MICRO_USD });
+  const database = new Pool({ connectionString: network.databaseUrl, max: 2 });
+  const testNetwork = new TestNetwork({ network, fleet, apiKey, account, database, logLines });
+  await allProvidersKnown(testNetwork, options.providers);
+  return testNetwork;
+}
+
+async function allProvidersKnown({ network }: TestNetwork, count: number): Promise<void> {
+  const known = async () => new Set((await network.coordinator.bus.call(services.routing.fleet, {}, CALL)).providers.map(({ provider }) => provider)).size;
+  await expect.poll(known, { interval: 20, timeout: 15_000 }).toBe(count);
+}

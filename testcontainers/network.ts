@@ -1,0 +1,114 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Logger } from 'pino';
+import { type CatalogModel, hubConfig, services } from '#bus-schemas';
+import { Bus, type Config, connectToHub, type Coordinator, ensureStreams, makeApiKey, migrate, type OperatorHome, prepareOperatorHome, readConfig, startCoordinator } from '#coordinator';
+import { cacheFolder, findNatsServer, type NatsPorts, type NatsServer, startNatsServer } from '#provider';
+import { startLocalPostgres } from './local/postgres.ts';
+import type { PostgresServer } from './postgres-server.ts';
+
+export interface NetworkOptions {
+  /** Where keys and data live. Without it they are thrown away at the end. */
+  readonly home?: string;
+  /** A Postgres of one's own; an embedded one otherwise. */
+  readonly databaseUrl?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Settings over those of the environment. */
+  readonly config?: Partial<Config>;
+  readonly hubPorts?: Partial<NatsPorts>;
+  readonly log: Logger;
+  /** Told what is being done, for somebody who waits. */
+  readonly say?: (line: string) => void;
+}
+
+/** A whole network but for its providers: hub, database, coordinator. */
+export interface Network extends AsyncDisposable {
+  readonly url: string;
+  readonly home: string;
+  readonly natsServer: string;
+  readonly hub: NatsServer;
+  readonly postgres: PostgresServer | undefined;
+  readonly databaseUrl: string;
+  readonly config: Config;
+  readonly coordinator: Coordinator;
+  createKey(options: { name: string; creditMicroUsd: number }): Promise<{ account: string; key: string; apiKey: string }>;
+  enrolToken(): Promise<string>;
+  putModels(models: readonly Omit<CatalogModel, 'createdAt'>[]): Promise<void>;
+}
+
+const CALL = { timeoutMs: 10_000 };
+const TOKEN_LIFETIME_MS = 3_600_000;
+const DATABASE = 'dinf';
+
+export async function startNetwork(options: NetworkOptions): Promise<Network> {
+  const { env = process.env, log, say = () => undefined } = options;
+  await using started = new AsyncDisposableStack();
+  const home = options.home === undefined ? await temporaryHome(started) : resolve(options.home);
+  const operator = await prepareOperatorHome({ home });
+
+  say('nats-server');
+  const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(env), env, log: say });
+  const hub = started.use(await startHub({ natsServer, home, operator, ports: options.hubPorts ?? {} }));
+  const postgres = options.databaseUrl === undefined ? started.use(await startDatabase(home, options.home !== undefined, say)) : undefined;
+  const databaseUrl = options.databaseUrl ?? (await postgres?.createDatabase(DATABASE)) ?? '';
+
+  say('database schema');
+  await migrate(databaseUrl);
+  const config: Config = { ...readConfig({ ...env, DINF_HOME: home }), databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl], ...options.config };
+  await prepareStreams(config, log);
+  say('coordinator');
+  const coordinator = started.use(await startCoordinator({ config, log }));
+  const { bus, httpUrl } = coordinator;
+  if (httpUrl === undefined) throw new Error('the coordinator started without its API');
+  const owned = started.move();
+  return {
+    url: httpUrl,
+    home,
+    natsServer,
+    hub,
+    postgres,
+    databaseUrl,
+    config,
+    coordinator,
+    createKey: async ({ name, creditMicroUsd }) => createKey(bus, name, creditMicroUsd),
+    enrolToken: async () => (await bus.call(services.trust.createToken, { lifetimeMs: TOKEN_LIFETIME_MS }, CALL)).token,
+    putModels: async (models) => {
+      for (const model of models) await bus.call(services.catalog.putModel, { model: { ...model, createdAt: Date.now() } }, CALL);
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function temporaryHome(started: AsyncDisposableStack): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), 'dinf-'));
+  started.defer(() => rm(home, { recursive: true, force: true, maxRetries: 3 }));
+  return home;
+}
+
+function startHub({ natsServer, home, operator, ports }: { natsServer: string; home: string; operator: OperatorHome; ports: Partial<NatsPorts> }): Promise<NatsServer> {
+  return startNatsServer({ binary: natsServer, home: join(home, 'hub'), name: 'hub', config: (place) => hubConfig(place, operator), ports });
+}
+
+async function startDatabase(home: string, durable: boolean, say: (line: string) => void): Promise<PostgresServer> {
+  say('Postgres');
+  return startLocalPostgres(durable ? { dataDir: join(home, 'postgres') } : {});
+}
+
+async function prepareStreams(config: Config, log: Logger): Promise<void> {
+  const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: 'migrate', log });
+  try {
+    await ensureStreams(new Bus(connection));
+  } finally {
+    await connection.close();
+  }
+}
+
+async function createKey(bus: Bus, name: string, creditMicroUsd: number): Promise<{ account: string; key: string; apiKey: string }> {
+  const { account } = await bus.call(services.accounts.createAccount, { name }, CALL);
+  const { text, hash, hint } = makeApiKey();
+  const made = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint }, CALL);
+  if (!made.ok) throw new Error(`no key was made: ${made.code}`);
+  if (creditMicroUsd > 0) await bus.call(services.settlement.credit, { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` }, CALL);
+  return { account, key: made.key, apiKey: text };
+}
