@@ -4,7 +4,8 @@ import type { Bus } from './bus.ts';
 
 const NANOSECONDS = 1_000_000;
 const HOUR_MS = 3_600_000;
-const ACK_WAIT_MS = 30_000;
+/** A fact that a process took with it when it was killed waits this long for the next one. */
+const ACK_WAIT_MS = 10_000;
 const MAX_ACK_PENDING = 8_192;
 
 /** Makes the streams and durable consumers what `bus-schemas/streams.ts` says; safe to repeat. */

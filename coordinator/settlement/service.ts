@@ -33,13 +33,15 @@ export async function startSettlement(context: Context): Promise<Component> {
       metrics.countSettled(facts);
     },
   });
-  const holds = new Holds({ store, prices, alerts, now });
+  const holds = new Holds({ store, prices, alerts, log, now });
   const endedJobs = new EndedJobs({ bus, settler, log, alerts });
   const receipts = new Receipts({ bus, store, log });
   const sweeper = new Sweeper({ store, settler, log, receiptGraceMs: config.receiptGraceMs, everyMs: Math.min(SWEEP_MS, config.receiptGraceMs) });
   // A database that dies ends the pool's idle connections; unheard, that would end the process.
   const onDatabaseError = (error: Error): void => log.warn({ err: error }, 'a connection to the database was lost');
   database.on('error', onDatabaseError);
+  const onConnectionGone = (): void => holds.askAgain();
+  database.on('remove', onConnectionGone);
 
   const face = await bus.serve('settlement', [
     endpoint(services.settlement.hold, async (request) => metrics.countHold(await holds.hold(request))),
@@ -52,11 +54,13 @@ export async function startSettlement(context: Context): Promise<Component> {
   ]);
   const stop = async (): Promise<void> => {
     await face[Symbol.asyncDispose]();
+    await holds[Symbol.asyncDispose]();
     receipts[Symbol.dispose]();
     await endedJobs[Symbol.asyncDispose]();
     await sweeper[Symbol.asyncDispose]();
     await outbox[Symbol.asyncDispose]();
     prices[Symbol.dispose]();
+    database.off('remove', onConnectionGone);
     database.off('error', onDatabaseError);
   };
   return { name: 'settlement', [Symbol.asyncDispose]: stop };

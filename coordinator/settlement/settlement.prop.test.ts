@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { Pool } from 'pg';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Held, type JobEnded, newJobId, randomToken, type SettlementSettled } from '#bus-schemas';
 import { migrate } from '#coordinator/migrate.ts';
@@ -88,7 +89,7 @@ class Life {
       const store = new LedgerStore(crashingPool(pool, next));
       const priceOf = async () => ({ ...PRICE, version: await store.priceVersion(MODEL.id, PRICE) });
       const settler = new Settler({ store, prices: { priceOf }, feeBps: FEE_BPS, now: () => 1, onSettled: (facts) => void this.#facts.push(...facts) });
-      return { store, settler, holds: new Holds({ store, prices: { priceOf }, alerts: { raise: () => undefined }, now: Date.now }) };
+      return { store, settler, holds: new Holds({ store, prices: { priceOf }, alerts: { raise: () => undefined }, log: pino({ level: 'silent' }), now: Date.now }) };
     });
   }
 

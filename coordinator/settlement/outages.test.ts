@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Ack, core, events, JobEnded, newJobId, randomToken, Receipt, services } from '#bus-schemas';
+import { BusError } from '#coordinator/bus.ts';
+import { KEY, MODEL, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
+
+const JOBS = 300;
+const WAIT = { timeout: 60_000, interval: 50 };
+const { hold, credit, balance, verify } = services.settlement;
+
+let settlement: Settlement;
+let account: string;
+beforeEach(async () => {
+  settlement = await startSettlementUnderTest({ receiptGraceMs: 500 });
+  account = `acct_${randomToken(12)}`;
+  await settlement.bus.call(credit, { account, amountMicroUsd: 1_000 * JOBS, operation: 'start' }, { timeoutMs: 5_000 });
+}, 60_000);
+afterEach(() => settlement[Symbol.asyncDispose]());
+
+/** As an ingress does it: asked again, with the same words, until there is an answer. */
+async function held(job: string): Promise<void> {
+  for (;;) {
+    try {
+      const request = { job, account, key: KEY, model: MODEL.id, promptBound: 100, outputBound: 50, expiresAt: Date.now() + 600_000 };
+      expect(await settlement.bus.call(hold, request, { timeoutMs: 1_000 })).toMatchObject({ ok: true, heldMicroUsd: 200 });
+      return;
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+    }
+  }
+}
+
+function finish(job: string): void {
+  const fact: JobEnded = {
+    ...{ job, account, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'b', provider: PROVIDER, attempts: 1, at: 1 },
+    ...{ result: 'completed', finish: 'stop', streamed: true, deliveredTokens: 20, promptBound: 100 },
+    usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
+    timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
+  };
+  settlement.bus.emit(events.jobEnded, JobEnded, fact, `ended:${job}`);
+}
+
+function sendReceipt(job: string): void {
+  const hash = new Uint8Array(32);
+  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, { job, attempt: 1, build: 'b', usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 }, finish: 'stop', requestHash: hash, responseHash: hash });
+}
+
+/** Runs the jobs, some at a time, and calls `interrupt` when a third of them is through. */
+async function runJobs(end: (job: string) => void, interrupt: () => Promise<void>): Promise<void> {
+  const jobs = Array.from({ length: JOBS }, newJobId);
+  let interruption: Promise<void> | undefined;
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < JOBS) {
+      const index = next++;
+      if (index >= JOBS / 3) interruption ??= interrupt();
+      const job = jobs[index] as string;
+      await held(job);
+      end(job);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+  await interruption;
+}
+
+/** 70 for each job, and not a micro-dollar more or less, anywhere. */
+async function everythingSettledOnce(): Promise<void> {
+  const timeoutMs = 5_000;
+  await vi.waitFor(async () => expect(await settlement.bus.call(balance, { account }, { timeoutMs })).toMatchObject({ availableMicroUsd: 930 * JOBS, heldMicroUsd: 0 }), WAIT);
+  expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: true, openHolds: 0 });
+  const { rows } = await settlement.database.query<{ balance: string }>("SELECT balance FROM ledger_accounts WHERE kind IN ('provider', 'platform') ORDER BY kind");
+  expect(rows.map((row) => Number(row.balance))).toEqual([3 * JOBS, 67 * JOBS]);
+  await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0), WAIT);
+  const manager = await settlement.bus.manager();
+  await vi.waitFor(async () => {
+    const { state } = await manager.streams.info('SETTLEMENT', { subjects_filter: events.settlementSettled });
+    expect(state.subjects?.[events.settlementSettled]).toBe(JOBS);
+  }, WAIT);
+}
+
+test('Postgres killed and restarted in the middle: every job is settled once and told once', async () => {
+  await runJobs(finish, async () => {
+    await settlement.postgres.kill();
+    await settlement.postgres.restart();
+  });
+  await everythingSettledOnce();
+}, 120_000);
+
+test('the hub killed and restarted in the middle: every job is settled once and told once', async () => {
+  await runJobs(finish, async () => {
+    await settlement.hub.kill();
+    await settlement.hub.restart();
+  });
+  await everythingSettledOnce();
+}, 120_000);
+
+test('settlement restarted in the middle: every job is settled once and told once', async () => {
+  await runJobs(finish, () => settlement.restart());
+  await everythingSettledOnce();
+}, 120_000);
+
+test('no ingress says how jobs ended while Postgres dies: receipts, repeated until acknowledged, settle each once', async () => {
+  const unacknowledged = new Set<string>();
+  settlement.bus.subscribe({ subject: core.down(PROVIDER, 'ack'), kind: Ack, handle: ({ receipts }) => receipts.forEach(({ job }) => unacknowledged.delete(job)) });
+  await runJobs(
+    (job) => {
+      unacknowledged.add(job);
+      sendReceipt(job);
+    },
+    async () => {
+      await settlement.postgres.kill();
+      await settlement.postgres.restart();
+    },
+  );
+  await vi.waitFor(() => {
+    for (const job of unacknowledged) sendReceipt(job);
+    expect(unacknowledged.size).toBe(0);
+  }, WAIT);
+  await everythingSettledOnce();
+}, 120_000);
