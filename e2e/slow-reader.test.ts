@@ -11,7 +11,9 @@ afterEach(async () => {
 });
 
 const MiB = 1024 * 1024;
-const SECONDS = 6;
+const LONGEST_SECONDS = 60;
+/** In a second, of two streams: the window moves in steps of a few frames. */
+const STILL_TOKENS = 100;
 
 /** Reads a kilobyte each second, and is told how many tokens it asked for. */
 async function readSlowly(maxTokens: number): Promise<{ close(): void }> {
@@ -41,20 +43,23 @@ test('a client that reads 1 kB/s stops its own sequence, not the others and not 
   const before = process.memoryUsage().rss;
 
   const slow = await Promise.all([readSlowly(1_000_000), readSlowly(1_000_000)]);
-  const made: number[] = [];
-  const quickTimes: number[] = [];
-  for (let second = 0; second < SECONDS; second += 1) {
-    await delay(1_000);
-    made.push(network.tokensMade());
-    const startedAt = performance.now();
-    expect((await quick()).text).toBe(expectedText(messages, 50));
-    quickTimes.push(performance.now() - startedAt);
+  try {
+    const quickTimes: number[] = [];
+    let made = 0;
+    // The kernel's socket buffers fill first, a few megabytes; then the engine must stand still but for the 1 kB/s.
+    for (let second = 0; second < LONGEST_SECONDS; second += 1) {
+      const before = network.tokensMade();
+      await delay(1_000);
+      made = network.tokensMade() - before;
+      const startedAt = performance.now();
+      expect((await quick()).text).toBe(expectedText(messages, 50));
+      quickTimes.push(performance.now() - startedAt);
+      if (made < STILL_TOKENS) break;
+    }
+    expect(made).toBeLessThan(STILL_TOKENS);
+    expect(Math.max(...quickTimes)).toBeLessThan(2_000);
+    expect((process.memoryUsage().rss - before) / MiB).toBeLessThan(96);
+  } finally {
+    for (const reader of slow) reader.close();
   }
-  const grown = (process.memoryUsage().rss - before) / MiB;
-  // The kernel's socket buffers fill first; after that the engine stands still but for the 1 kB/s.
-  const lately = (made.at(-1) ?? 0) - (made.at(-3) ?? 0);
-  expect(lately).toBeLessThan(2_000);
-  expect(Math.max(...quickTimes)).toBeLessThan(2_000);
-  expect(grown).toBeLessThan(96);
-  for (const reader of slow) reader.close();
-}, 60_000);
+}, 90_000);

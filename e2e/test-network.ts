@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import OpenAI, { type ClientOptions } from 'openai';
 import { Pool } from 'pg';
 import { pino } from 'pino';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import type { Config } from '#coordinator';
 import { type Fault, type Fleet, type SimulatedProvider, simulatedAnswer, simulatedBuilds, simulatedModels, startFleet } from '#simulator';
@@ -81,12 +81,15 @@ export class TestNetwork implements AsyncDisposable {
   }
 
   /** The one that an engine works for right now. */
-  async servingProvider(): Promise<SimulatedProvider> {
-    return expect.poll(() => this.providers.find(({ engine }) => engine.running > 0), { interval: 5, timeout: 5_000 }).toBeDefined().then(() => {
-      const serving = this.providers.find(({ engine }) => engine.running > 0);
-      if (serving === undefined) throw new Error('the provider that served has ended');
-      return serving;
-    });
+  servingProvider(): Promise<SimulatedProvider> {
+    return vi.waitFor(
+      () => {
+        const serving = this.providers.find(({ engine }) => engine.running > 0);
+        if (serving === undefined) throw new Error('no provider serves');
+        return serving;
+      },
+      { interval: 5, timeout: 5_000 },
+    );
   }
 
   runningSequences(): number {
@@ -122,8 +125,8 @@ export class TestNetwork implements AsyncDisposable {
   async expectMoneyBalances(): Promise<void> {
     const { bus } = this.network.coordinator;
     const verify = () => bus.call(services.settlement.verify, {}, CALL);
-    await expect.poll(async () => (await verify()).openHolds, { interval: 50, timeout: 15_000 }).toBe(0);
-    expect(await verify()).toEqual({ ok: true, unbalancedTransactions: 0, driftedBalances: 0, negativeBalances: 0, openHolds: 0, overdueHolds: 0, doubleEnded: 0 });
+    await vi.waitFor(async () => expect(await verify()).toMatchObject({ openHolds: 0 }), { interval: 50, timeout: 15_000 });
+    expect(await verify()).toMatchObject({ ok: true, unbalancedTransactions: 0, driftedBalances: 0, negativeBalances: 0, openHolds: 0, overdueHolds: 0, doubleEnded: 0 });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -167,5 +170,5 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
 
 async function allProvidersKnown({ network }: TestNetwork, count: number): Promise<void> {
   const known = async () => new Set((await network.coordinator.bus.call(services.routing.fleet, {}, CALL)).providers.map(({ provider }) => provider)).size;
-  await expect.poll(known, { interval: 20, timeout: 15_000 }).toBe(count);
+  await vi.waitFor(async () => expect(await known()).toBe(count), { interval: 20, timeout: 15_000 });
 }

@@ -33,6 +33,8 @@ const LOAD_GBPS = 2.5;
 const BATCH_DERATE = 0.39;
 const USABLE_MEMORY = 0.75;
 const DEFAULT_CONCURRENCY = 16;
+/** The most that a slot may announce. */
+const MAX_TOKENS = 1_000_000_000;
 
 export function createSimulatedEngine(profile: EngineProfile): SimulatedEngine {
   return new Simulation(profile);
@@ -125,7 +127,7 @@ class Simulation implements SimulatedEngine {
       running: sequences.length,
       waiting: 0,
       maxConcurrency: this.#profile.maxConcurrency ?? DEFAULT_CONCURRENCY,
-      freeTokens: Math.max(0, Math.floor(capacity - reserved)),
+      freeTokens: Math.max(0, Math.min(MAX_TOKENS, Math.floor(capacity - reserved))),
       decodeTps: this.#profile.tokenMs === undefined ? this.#decodeTps(build) : 1_000 / Math.max(1, this.#profile.tokenMs),
       prefillTps: this.#prefillTps(build),
       loadMs: Math.round((1_000 * build.weightsGb) / LOAD_GBPS),

@@ -11,6 +11,9 @@ export interface AnnouncerOptions {
 }
 
 const BEAT_MS = 5_000;
+/** The leaf may not have reached the hub when the first words are said, and nobody answers them: so they are repeated, ever slower. */
+const FIRST_BEAT_MS = 100;
+const SLOWER = 1.6;
 const JITTER = 0.1;
 const GATHER_MS = 50;
 
@@ -19,6 +22,7 @@ export class Announcer implements Disposable {
   readonly #options: AnnouncerOptions;
   readonly #session = newSessionId();
   #sequence = 0;
+  #pauseMs = FIRST_BEAT_MS;
   #beat: NodeJS.Timeout | undefined;
   #change: NodeJS.Timeout | undefined;
 
@@ -43,7 +47,8 @@ export class Announcer implements Disposable {
   /** A fleet that started together must not speak together. */
   #scheduleBeat(): void {
     clearTimeout(this.#beat);
-    const wait = BEAT_MS * (1 - JITTER + 2 * JITTER * this.#options.random());
+    const wait = this.#pauseMs * (1 - JITTER + 2 * JITTER * this.#options.random());
+    this.#pauseMs = Math.min(BEAT_MS, this.#pauseMs * SLOWER);
     this.#beat = setTimeout(() => {
       this.#options.publish(providerSubjects.up('beat'), Beat.encode(this.#announcement()));
       this.#scheduleBeat();
