@@ -69,7 +69,10 @@ export async function chooseNode({ root, say }) {
   const { version, platform, arch, env, execPath } = process;
   if (isEnough(version)) return execPath;
   if (isTooOldToLaunch(version)) {
-    throw new SetupError(69, `Node ${version} is too old: this runs on Node ${NEEDED}, and can fetch one itself from Node ${OLDEST_LAUNCHER.join('.')} on. ${howToInstall(platform)}`);
+    throw new SetupError(
+      69,
+      `Node ${version} is too old: this runs on Node ${NEEDED}, and can fetch one itself from Node ${OLDEST_LAUNCHER.join('.')} on. ${howToInstall(platform)}`,
+    );
   }
   const installed = firstEnough(installedCandidates(env));
   if (installed) return installed;
@@ -101,9 +104,20 @@ async function fetchNode({ cache, home, wanted, say }) {
     const dependencies = { [wanted.name]: PINNED };
     writeFileSync(join(staging, 'package.json'), JSON.stringify({ name: 'node-cache', version: '1.0.0', private: true, dependencies }));
     const root = { name: 'node-cache', version: '1.0.0', dependencies };
-    const lock = { name: 'node-cache', version: '1.0.0', lockfileVersion: 3, requires: true, packages: { '': root, [`node_modules/${wanted.name}`]: { version: PINNED, integrity: wanted.integrity } } };
+    const lock = {
+      name: 'node-cache',
+      version: '1.0.0',
+      lockfileVersion: 3,
+      requires: true,
+      packages: { '': root, [`node_modules/${wanted.name}`]: { version: PINNED, integrity: wanted.integrity } },
+    };
     writeFileSync(join(staging, 'package-lock.json'), JSON.stringify(lock));
-    await runNpm({ node: process.execPath, args: ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', staging], cwd: staging, what: `Node ${PINNED}` });
+    await runNpm({
+      node: process.execPath,
+      args: ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', staging],
+      cwd: staging,
+      what: `Node ${PINNED}`,
+    });
     inCache(cache, () => {
       try {
         renameSync(staging, home);

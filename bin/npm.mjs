@@ -73,12 +73,20 @@ export async function runNpm({ node, args, cwd, what, onStart }) {
 export function explainNpmFailure(what, output) {
   const code = /npm (?:error|ERR!) code (\w+)/.exec(output)?.[1] ?? '';
   const lines = output.split('\n').filter((line) => /^npm (error|ERR!) \S/.test(line) && !/A complete log|^npm (error|ERR!) code/.test(line));
-  const detail = lines.slice(0, 3).map((line) => line.replace(/^npm (error|ERR!) /, '')).join('; ') || 'npm said nothing';
+  const detail =
+    lines
+      .slice(0, 3)
+      .map((line) => line.replace(/^npm (error|ERR!) /, ''))
+      .join('; ') || 'npm said nothing';
   if (/^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)$/.test(code)) {
-    return new SetupError(69, `cannot reach the npm registry, so ${what} cannot be installed (${code}). Check the network or the proxy (npm config get registry) and try again.`);
+    return new SetupError(
+      69,
+      `cannot reach the npm registry, so ${what} cannot be installed (${code}). Check the network or the proxy (npm config get registry) and try again.`,
+    );
   }
   if (code === 'ENOSPC') return new SetupError(74, `the disk is full: ${what} could not be installed.`);
   if (/^(EACCES|EPERM|EROFS)$/.test(code)) return new SetupError(74, `no permission to write where ${what} should go: ${detail}`);
-  if (code === 'EINTEGRITY') return new SetupError(1, `${what}: the download is not the pinned one. Clear npm's cache (npm cache clean --force) and try again. ${detail}`);
+  if (code === 'EINTEGRITY')
+    return new SetupError(1, `${what}: the download is not the pinned one. Clear npm's cache (npm cache clean --force) and try again. ${detail}`);
   return new SetupError(1, `npm could not install ${what}${code ? ` (${code})` : ''}: ${detail}`);
 }

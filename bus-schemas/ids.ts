@@ -28,8 +28,9 @@ export const ProviderId = Type.String({ pattern: '^A[A-Z2-7]{55}$' });
 export const AccountId = Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' });
 export const KeyId = Type.String({ pattern: '^key_[0-9a-z]{4,40}$' });
 /** One exact set of weights. */
-export const BuildId = Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$' });
+const BUILD_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:/-]*$';
+export const BuildId = Type.String({ minLength: 1, maxLength: 128, pattern: BUILD_PATTERN });
 /** What a consumer writes in `model`: an alias or a build. */
-export const ModelName = BuildId;
+export const ModelName = Type.String({ minLength: 1, maxLength: 128, pattern: BUILD_PATTERN });
 /** The n-th provider's try at a job, counted from 1. */
 export const AttemptNumber = Type.Integer({ minimum: 1, maximum: 64 });

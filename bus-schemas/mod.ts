@@ -9,14 +9,13 @@ export {
   providerCredentials,
 } from './accounts/jwts.ts';
 export { Nkey } from './accounts/nkey.ts';
-export { hubConfig, leafConfig, type LeafRemote } from './accounts/server-config.ts';
+export { hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
 export * from './ids.ts';
 export * from './messages/events.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
 export * from './messages/provider.ts';
-export * as services from './messages/services.ts';
 export type {
   Authenticated,
   Candidate,
@@ -32,10 +31,22 @@ export type {
   ServiceMethod,
   Verified,
 } from './messages/services.ts';
+export * as services from './messages/services.ts';
 export * from './messages/vocabulary.ts';
 export { JobSeals, SealError, type SealErrorCode } from './sealing/job-seals.ts';
 export { RelayRecipient } from './sealing/relay-recipient.ts';
 export { RelaySenders } from './sealing/relay-senders.ts';
 export { generateSealingKeyPair, keyIdOf, type SealingKeyPair, SUITE_ID } from './sealing/suite.ts';
-export { consumers, type DurableConsumer, DUPLICATE_WINDOW_MS, type EventStream, eventStreams } from './streams.ts';
-export { type ComponentName, core, type DownKind, type EventSubject, everyEvent, events, parseFrameSubject, provider as providerSubjects, providerOf, type UpKind } from './subjects.ts';
+export { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams } from './streams.ts';
+export {
+  type ComponentName,
+  core,
+  type DownKind,
+  type EventSubject,
+  events,
+  everyEvent,
+  parseFrameSubject,
+  provider as providerSubjects,
+  providerOf,
+  type UpKind,
+} from './subjects.ts';

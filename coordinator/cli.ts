@@ -1,3 +1,204 @@
-import type { Command } from 'commander';
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { ComponentName } from '#bus-schemas';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import type { Bus } from './bus.ts';
+import type { Config } from './config.ts';
 
-export function addCommands(_program: Command): void {}
+/** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
+export function addCommands(program: Command): void {
+  program
+    .command('coordinator')
+    .description('run the coordinator, or some of its components')
+    .option('--components <names>', 'comma-separated; all when left out', (names: string) => names.split(','))
+    .action(({ components }: { components?: string[] }) => runCoordinator(components));
+  program.command('migrate').description('bring the database and the streams to this version').action(runMigrations);
+
+  const keys = program.command('keys').description('API keys');
+  keys
+    .command('create')
+    .description('make an API key; it is shown once')
+    .option('--account <id>', 'an account that exists; a new one otherwise')
+    .option('--name <name>', 'what to call it', 'key')
+    .option('--credit <usd>', 'dollars to put on the account', dollars, 0)
+    .action((options: { account?: string; name: string; credit: number }) => createKey(options));
+  keys
+    .command('list')
+    .description('all keys, newest first')
+    .option('--json', 'for programs')
+    .action((options: { json?: boolean }) => listKeys(options));
+  keys
+    .command('revoke <key>')
+    .description('the key stops working at once')
+    .action((key: string) => revokeKey(key));
+
+  program
+    .command('enrol-token')
+    .description('make a one-time token for a provider')
+    .option('--hours <n>', 'how long it is good', wholeNumber, 1)
+    .action(({ hours }: { hours: number }) => enrolToken(hours));
+  program
+    .command('revoke <provider>')
+    .description('end a provider’s access, and its connection')
+    .action((provider: string) => revokeProvider(provider));
+  program
+    .command('fleet')
+    .description('the providers that routing knows')
+    .option('--json', 'for programs')
+    .action((options: { json?: boolean }) => showFleet(options));
+  program.command('ledger').description('the money').command('verify').description('prove that the books balance').action(verifyLedger);
+}
+
+const CALL = { timeoutMs: 5_000 };
+const MICRO_USD = 1_000_000;
+const HOUR_MS = 3_600_000;
+
+function dollars(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new InvalidArgumentError('must be an amount in dollars');
+  return value;
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a whole number from 1 on');
+  return value;
+}
+
+/** The environment goes before what a running `dinf up` says. */
+async function settings(): Promise<Config> {
+  const { ConfigError, readConfig } = await import('./config.ts');
+  const { runningSettings } = await import('./running-network.ts');
+  const home = resolve(process.env['DINF_HOME'] ?? '.dinf');
+  try {
+    return readConfig({ ...runningSettings(home), ...process.env });
+  } catch (error) {
+    throw error instanceof ConfigError ? new CommandError(EXIT.usage, error.message) : error;
+  }
+}
+
+async function runCoordinator(wanted: readonly string[] | undefined): Promise<void> {
+  const { componentNames, startCoordinator } = await import('./main.ts');
+  const unknown = wanted?.filter((name) => !componentNames.includes(name as ComponentName)) ?? [];
+  if (unknown.length > 0) throw new CommandError(EXIT.usage, `no such component: ${unknown.join(', ')}. There are ${componentNames.join(', ')}.`);
+  const config = await settings();
+  await using _coordinator = await startCoordinator({ config, ...(wanted && { components: wanted as ComponentName[] }) });
+  await stopSignal();
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((stop) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
+  });
+}
+
+async function runMigrations(): Promise<void> {
+  const config = await settings();
+  if (config.databaseUrl === '') throw new CommandError(EXIT.usage, 'DATABASE_URL is not set, and no network runs out of this home.');
+  const { migrate } = await import('./migrate.ts');
+  const applied = await migrate(config.databaseUrl).catch((cause: Error) => {
+    throw new CommandError(EXIT.unavailable, `The database could not be migrated: ${cause.message}`, { cause });
+  });
+  const { ensureStreams } = await import('./streams.ts');
+  await withBus((bus) => ensureStreams(bus));
+  console.log(applied.length === 0 ? 'nothing to apply' : `applied ${applied.join(', ')}`);
+}
+
+/** A hub that does not answer soon is an error here: nobody wants to wait at a prompt for ever. */
+async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
+  const config = await settings();
+  const { connect, credsAuthenticator } = await import('@nats-io/transport-node');
+  const { readFile } = await import('node:fs/promises');
+  const { Bus } = await import('./bus.ts');
+  const away = (cause: unknown) =>
+    new CommandError(EXIT.unavailable, `No hub answers at ${config.natsUrls.join(', ')} with the keys in ${config.home}. Is the network running (dinf up)?`, {
+      cause,
+    });
+  const credentials = await readFile(config.coreCredentials).catch((cause: unknown) => {
+    throw away(cause);
+  });
+  const connection = await connect({
+    servers: [...config.natsUrls],
+    authenticator: credsAuthenticator(credentials),
+    name: 'dinf',
+    timeout: CALL.timeoutMs,
+  }).catch((cause: unknown) => {
+    throw away(cause);
+  });
+  try {
+    return await work(new Bus(connection));
+  } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'unavailable') {
+      throw new CommandError(EXIT.unavailable, 'The hub is there, but the coordinator does not answer.', { cause });
+    }
+    throw cause;
+  } finally {
+    await connection.close();
+  }
+}
+
+async function createKey({ account, name, credit }: { account?: string; name: string; credit: number }): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { makeApiKey } = await import('./accounts/api-key.ts');
+  await withBus(async (bus) => {
+    const owner = account ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
+    const { text, hash, hint } = makeApiKey();
+    const made = await bus.call(services.accounts.createKey, { account: owner, name, keyHash: hash, hint }, CALL);
+    if (!made.ok)
+      throw new CommandError(EXIT.failure, made.code === 'unknown_account' ? `There is no account ${owner}.` : 'The key could not be made; try again.');
+    if (credit > 0)
+      await bus.call(services.settlement.credit, { account: owner, amountMicroUsd: Math.round(credit * MICRO_USD), operation: `cli:${made.key}` }, CALL);
+    const { availableMicroUsd } = await bus.call(services.settlement.balance, { account: owner }, CALL);
+    console.error(`account ${owner}, key ${made.key}, balance $${(availableMicroUsd / MICRO_USD).toFixed(2)}. The key is shown this once:`);
+    console.log(text);
+  });
+}
+
+async function listKeys({ json }: { json?: boolean }): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { keys } = await withBus((bus) => bus.call(services.accounts.listKeys, {}, CALL));
+  if (json) console.log(JSON.stringify(keys));
+  else
+    for (const key of keys)
+      console.log(`${key.key}  ${key.account}  ${key.hint}  ${new Date(key.createdAt).toISOString()}  ${key.revokedAt ? 'revoked' : 'active'}  ${key.name}`);
+}
+
+async function revokeKey(key: string): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { revoked } = await withBus((bus) => bus.call(services.accounts.revokeKey, { key }, CALL));
+  if (!revoked) throw new CommandError(EXIT.failure, `${key} is not an active key.`);
+  console.log(`${key} is revoked`);
+}
+
+async function enrolToken(hours: number): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { token, expiresAt } = await withBus((bus) => bus.call(services.trust.createToken, { lifetimeMs: hours * HOUR_MS }, CALL));
+  console.error(`good for one provider until ${new Date(expiresAt).toISOString()}:`);
+  console.log(token);
+}
+
+async function revokeProvider(provider: string): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { revoked } = await withBus((bus) => bus.call(services.trust.revoke, { provider }, CALL));
+  if (!revoked) throw new CommandError(EXIT.failure, `${provider} is not enrolled here.`);
+  console.log(`${provider} is revoked and disconnected`);
+}
+
+async function showFleet({ json }: { json?: boolean }): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { providers } = await withBus((bus) => bus.call(services.routing.fleet, {}, CALL));
+  if (json) console.log(JSON.stringify(providers));
+  else
+    for (const row of providers)
+      console.log(
+        `${row.provider}  ${row.chip}${row.simulated ? ' (simulated)' : ''}  ${row.build}  ${row.state}  ${row.running} running, ${row.pending} promised`,
+      );
+}
+
+async function verifyLedger(): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { ok, ...counts } = await withBus((bus) => bus.call(services.settlement.verify, {}, CALL));
+  for (const [name, count] of Object.entries(counts)) console.log(`${String(count).padStart(8)}  ${name}`);
+  if (!ok) throw new CommandError(EXIT.failure, 'The books do not balance.');
+  console.log('the books balance');
+}

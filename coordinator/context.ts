@@ -1,5 +1,5 @@
-import type { Logger } from 'pino';
 import type { Pool } from 'pg';
+import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Bus } from './bus.ts';
 import type { Config } from './config.ts';

@@ -1,5 +1,5 @@
-import { Registry } from 'prom-client';
 import type { Logger } from 'pino';
+import { Registry } from 'prom-client';
 import type { ComponentName } from '#bus-schemas';
 import { Bus } from './bus.ts';
 import type { Component, StartComponent } from './component.ts';
@@ -38,7 +38,11 @@ export interface Coordinator extends AsyncDisposable {
 const POOL_SIZE = 8;
 const LAST_FACTS_MS = 5_000;
 
-export async function startCoordinator({ config, components: named = componentNames, log = createLogger({ name: 'coordinator', level: config.logLevel }) }: CoordinatorOptions): Promise<Coordinator> {
+export async function startCoordinator({
+  config,
+  components: named = componentNames,
+  log = createLogger({ name: 'coordinator', level: config.logLevel }),
+}: CoordinatorOptions): Promise<Coordinator> {
   const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: `coordinator ${named.join(' ')}`, log });
   const bus = new Bus(connection);
   const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE });

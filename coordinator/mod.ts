@@ -1,9 +1,10 @@
 /** The coordinator as other parts start it. */
-export { type NewApiKey, makeApiKey } from './accounts/api-key.ts';
+export { makeApiKey, type NewApiKey } from './accounts/api-key.ts';
 export { Bus, BusError } from './bus.ts';
 export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
 export { type Coordinator, type CoordinatorOptions, componentNames, startCoordinator } from './main.ts';
 export { migrate } from './migrate.ts';
+export { announceNetwork, type RunningNetwork, runningSettings } from './running-network.ts';
 export { ensureStreams } from './streams.ts';
 export { type OperatorHome, prepareOperatorHome } from './trust/operator-home.ts';

@@ -14,7 +14,10 @@ const SECRET = 'zebra-crossing-4711';
 const messages = [{ role: 'user', content: SECRET }];
 const chat = (fields: Record<string, unknown>) => JSON.stringify({ model: 'sim-llama-8b', messages, max_tokens: 3, ...fields });
 
-async function post(body: string | Buffer<ArrayBuffer>, headers: Record<string, string> = {}): Promise<{ status: number; body: unknown; retryAfter: string | null }> {
+async function post(
+  body: string | Buffer<ArrayBuffer>,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; body: unknown; retryAfter: string | null }> {
   const response = await fetch(`${network.url}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json', ...headers },
@@ -58,7 +61,10 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
   });
 
   test('another content type, another path, another method', async () => {
-    expect(await post('a=b', { 'content-type': 'application/x-www-form-urlencoded' })).toMatchObject({ status: 415, body: { error: { code: 'unsupported_media_type' } } });
+    expect(await post('a=b', { 'content-type': 'application/x-www-form-urlencoded' })).toMatchObject({
+      status: 415,
+      body: { error: { code: 'unsupported_media_type' } },
+    });
     const lost = await fetch(`${network.url}/v1/nothing`);
     expect(lost.status).toBe(404);
     expect(await lost.json()).toMatchObject({ error: { code: 'not_found' } });

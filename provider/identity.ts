@@ -28,7 +28,17 @@ export class EnrolError extends Error {
 const TIMEOUT_MS = 15_000;
 
 /** The enrolment of this folder; made with the token when there is none yet. */
-export async function enrolment({ home, coordinatorUrl, token, name }: { home: string; coordinatorUrl: string; token?: (() => Promise<string>) | undefined; name: string }): Promise<Enrolment> {
+export async function enrolment({
+  home,
+  coordinatorUrl,
+  token,
+  name,
+}: {
+  home: string;
+  coordinatorUrl: string;
+  token?: (() => Promise<string>) | undefined;
+  name: string;
+}): Promise<Enrolment> {
   const known = await readIfThere(join(home, 'enrolment.json'));
   if (known !== undefined) return JSON.parse(known) as Enrolment;
   if (token === undefined) throw new EnrolError('refused', 'This machine is not enrolled yet: give it a token (dinf enrol-token makes one).');
@@ -66,7 +76,8 @@ async function enrol(coordinatorUrl: string, request: { token: string; user_key:
     throw new EnrolError('unreachable', `The coordinator at ${coordinatorUrl} cannot be reached.`, { cause });
   }
   const body = (await response.json()) as EnrolAnswer & { error?: { message: string } };
-  if (!response.ok) throw new EnrolError(response.status >= 500 ? 'unreachable' : 'refused', body.error?.message ?? `The coordinator answered ${response.status}.`);
+  if (!response.ok)
+    throw new EnrolError(response.status >= 500 ? 'unreachable' : 'refused', body.error?.message ?? `The coordinator answered ${response.status}.`);
   return body;
 }
 

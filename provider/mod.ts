@@ -1,15 +1,15 @@
 /** The machine that serves: its agent, its engine's face, its leaf node, and how its processes are looked after. */
 export { type Agent, type AgentOptions, startAgent } from './agent/agent.ts';
 export type { Engine, GenerationRequest, Sequence, Sink } from './engine/engine.ts';
-export { type Enrolment, EnrolError, enrolment } from './identity.ts';
-export { type Leaf, startLeaf } from './leaf/leaf.ts';
-export { LaunchError, launchErrors } from './launch-error.ts';
+export { EnrolError, type Enrolment, enrolment } from './identity.ts';
 export type { LaunchErrorCode } from './launch-error.ts';
+export { LaunchError, launchErrors } from './launch-error.ts';
 export { cacheFolder } from './leaf/cache-folder.ts';
-export { startNatsServer } from './leaf/nats-server.ts';
+export { type Leaf, startLeaf } from './leaf/leaf.ts';
 export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf/nats-server.ts';
-export { findNatsServer, MINIMUM_NATS_SERVER } from './leaf/nats-server-binary.ts';
+export { startNatsServer } from './leaf/nats-server.ts';
 export type { NatsServerBinary, NatsServerSource } from './leaf/nats-server-binary.ts';
+export { findNatsServer, MINIMUM_NATS_SERVER } from './leaf/nats-server-binary.ts';
 export { startAgain } from './start-again.ts';
-export { startSupervised } from './supervised-process.ts';
 export type { Exit, SupervisedOptions, SupervisedProcess } from './supervised-process.ts';
+export { startSupervised } from './supervised-process.ts';

@@ -11,8 +11,7 @@ export type DeathSignal = 'SIGKILL' | 'SIGINT' | 'SIGTERM';
 let kernelGuardWorks: boolean | undefined;
 
 export function availableGuard(): ParentGuard {
-  kernelGuardWorks ??=
-    process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0;
+  kernelGuardWorks ??= process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0;
   return kernelGuardWorks ? 'kernel' : 'watcher';
 }
 

@@ -1,11 +1,11 @@
-import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
 import { LaunchError } from './launch-error.ts';
-import { availableGuard, kernelGuardPrefix, startWatcher } from './parent-guard.ts';
 import type { DeathSignal, ParentGuard } from './parent-guard.ts';
+import { availableGuard, kernelGuardPrefix, startWatcher } from './parent-guard.ts';
 
 // Invariant: a process started here never outlives the one that started it, however that one ends.
 
@@ -58,21 +58,14 @@ export async function startSupervised(options: SupervisedOptions): Promise<Super
     if (/address already in use|shared memory block .* still in use/i.test(tail)) {
       throw new LaunchError('address_in_use', `${name}: its port or its data is still in use\n${tail}`, { cause });
     }
-    throw cause instanceof LaunchError
-      ? new LaunchError(cause.code, `${cause.message}\n${tail}`, { cause })
-      : cause;
+    throw cause instanceof LaunchError ? new LaunchError(cause.code, `${cause.message}\n${tail}`, { cause }) : cause;
   }
 }
 
 function launch(options: SupervisedOptions): SupervisedProcess {
   const { name, deathSignal = 'SIGKILL', guard = availableGuard(), stopTimeoutMs = 10_000 } = options;
   const watcher = guard === 'watcher' ? startWatcher(deathSignal) : undefined;
-  const line = [
-    ...(options.launcher ?? []),
-    ...(guard === 'kernel' ? kernelGuardPrefix(deathSignal) : []),
-    options.command,
-    ...options.args,
-  ];
+  const line = [...(options.launcher ?? []), ...(guard === 'kernel' ? kernelGuardPrefix(deathSignal) : []), options.command, ...options.args];
   // Its own session: Ctrl-C reaches us alone, and we stop what depends on it first.
   const child = spawn(line[0] as string, line.slice(1), {
     cwd: options.cwd,
@@ -160,10 +153,7 @@ class OutputLines {
     if (this.#closed) throw this.#closed;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const waiting: Waiting = { test, resolve, reject };
-    const timer = setTimeout(
-      () => reject(new LaunchError('not_ready_in_time', `${name}: not ready within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+    const timer = setTimeout(() => reject(new LaunchError('not_ready_in_time', `${name}: not ready within ${timeoutMs} ms`)), timeoutMs);
     this.#waiting.add(waiting);
     try {
       return await promise;

@@ -1,3 +1,75 @@
-import type { Command } from 'commander';
+import { join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { type ChipName, chipNames } from './chips.ts';
 
-export function addCommands(_program: Command): void {}
+interface SimulateOptions {
+  readonly providers: number;
+  readonly chip: ChipName;
+  readonly coordinator: string;
+  readonly tokenMs?: number;
+  readonly concurrency?: number;
+  readonly endless?: boolean;
+  readonly leaves: 'own' | 'shared';
+}
+
+const DRAIN_MS = 10_000;
+
+export function addCommands(program: Command): void {
+  program
+    .command('simulate')
+    .description('run simulated providers: Macs that are not there, which answer with made-up text')
+    .option('--providers <n>', 'how many', number, 1)
+    .addOption(new Option('--chip <name>', 'which Mac').choices(chipNames).default('m4-max'))
+    .option('--coordinator <url>', 'where the API is', process.env['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080')
+    .option('--token-ms <ms>', 'time between two tokens; otherwise as the chip and the model give', number)
+    .option('--concurrency <n>', 'sequences at once on each', number)
+    .option('--endless', 'answers go on until max_tokens')
+    .addOption(new Option('--leaves <kind>', 'a leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
+    .addHelpText('after', '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token).')
+    .action((options: SimulateOptions) => simulate(options));
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new InvalidArgumentError('must be a number from 0 on');
+  return value;
+}
+
+async function simulate(options: SimulateOptions): Promise<void> {
+  const { cacheFolder, EnrolError, findNatsServer } = await import('#provider');
+  const { startFleet } = await import('./fleet.ts');
+  const { pino, destination } = await import('pino');
+  const { tokenMs, concurrency, endless } = options;
+  const tokens = (process.env['DINF_ENROL_TOKENS'] ?? '').split(',').filter((token) => token !== '');
+  const log = pino({ name: 'simulator', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'simulator' } }, destination({ dest: 2, sync: false }));
+  const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  await using fleet = await startFleet({
+    coordinatorUrl: options.coordinator,
+    token: async () => {
+      const token = tokens.shift();
+      if (token === undefined)
+        throw new CommandError(EXIT.usage, 'More providers are to be enrolled than there are tokens in DINF_ENROL_TOKENS (dinf enrol-token makes them).');
+      return token;
+    },
+    count: options.providers,
+    profile: {
+      chip: options.chip,
+      ...(tokenMs !== undefined && { tokenMs }),
+      ...(concurrency !== undefined && { maxConcurrency: concurrency }),
+      ...(endless !== undefined && { endless }),
+    },
+    natsServer,
+    home: join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'fleet'),
+    leaves: options.leaves,
+    log,
+  }).catch((error: unknown) => {
+    if (error instanceof EnrolError) throw new CommandError(error.code === 'unreachable' ? EXIT.unavailable : EXIT.failure, error.message, { cause: error });
+    throw error;
+  });
+  console.log(`${fleet.providers.length} simulated providers are ready`);
+  await new Promise<void>((stop) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
+  });
+  await fleet.drain(DRAIN_MS);
+}

@@ -5,7 +5,8 @@ import { Out } from '#bus-schemas';
 export function corruptFrames(connection: NatsConnection): NatsConnection {
   return new Proxy(connection, {
     get(target, property) {
-      if (property === 'publish') return (subject: string, payload: Uint8Array) => target.publish(subject, subject.startsWith('up.out.') ? corrupted(payload) : payload);
+      if (property === 'publish')
+        return (subject: string, payload: Uint8Array) => target.publish(subject, subject.startsWith('up.out.') ? corrupted(payload) : payload);
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },

@@ -45,10 +45,10 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { count, home, leaves: kind, natsServer: binary, log } = options;
   const enrolments = await enrolAll(options);
   const groups = kind === 'shared' ? [enrolments] : enrolments.map((one) => [one]);
-  const leaves = await Promise.all(groups.map((group, index) => startLeaf({ binary, home: join(home, kind === 'shared' ? 'leaf' : `leaf-${index}`), enrolments: group, log })));
-  const providers = await Promise.all(
-    enrolments.map((one, index) => startProvider(one, index, leaves[kind === 'shared' ? 0 : index] as Leaf, options)),
+  const leaves = await Promise.all(
+    groups.map((group, index) => startLeaf({ binary, home: join(home, kind === 'shared' ? 'leaf' : `leaf-${index}`), enrolments: group, log })),
   );
+  const providers = await Promise.all(enrolments.map((one, index) => startProvider(one, index, leaves[kind === 'shared' ? 0 : index] as Leaf, options)));
   log.info({ count, chip: options.profile.chip }, 'the simulated fleet runs');
   return {
     providers,
@@ -69,7 +69,11 @@ async function enrolAll({ count, home, coordinatorUrl, token }: FleetOptions): P
   const enrolments: Enrolment[] = [];
   for (let start = 0; start < count; start += ENROL_AT_ONCE) {
     const batch = Array.from({ length: Math.min(ENROL_AT_ONCE, count - start) }, (_, offset) => start + offset);
-    enrolments.push(...(await Promise.all(batch.map(async (index) => enrolment({ home: join(home, `provider-${index}`), coordinatorUrl, token, name: `simulated-${index}` })))));
+    enrolments.push(
+      ...(await Promise.all(
+        batch.map(async (index) => enrolment({ home: join(home, `provider-${index}`), coordinatorUrl, token, name: `simulated-${index}` })),
+      )),
+    );
   }
   return enrolments;
 }

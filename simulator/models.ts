@@ -14,7 +14,14 @@ export const simulatedBuilds: readonly SimulatedBuild[] = [
   { build: 'sim-qwen-32b-q4', weightsGb: 18.5, parametersBillion: 32, contextTokens: 40_960, kvBytesPerToken: 262_144 },
 ];
 
-const small = { displayName: 'Simulated Llama 8B', contextTokens: 131_072, maxOutputTokens: 8_192, builds: ['sim-llama-8b-q4'], inputMicroUsdPerMillion: 20_000, outputMicroUsdPerMillion: 50_000 };
+const small = {
+  displayName: 'Simulated Llama 8B',
+  contextTokens: 131_072,
+  maxOutputTokens: 8_192,
+  builds: ['sim-llama-8b-q4'],
+  inputMicroUsdPerMillion: 20_000,
+  outputMicroUsdPerMillion: 50_000,
+};
 
 /** What `dinf up` puts into the catalog. `sim` is an alias. */
 export const simulatedModels: readonly Omit<CatalogModel, 'createdAt'>[] = [

@@ -6,8 +6,38 @@ import type { Finish, InferenceRequest, Usage } from '#bus-schemas';
  * characters of one to four bytes: whoever cuts between bytes is found out.
  */
 const WORDS = [
-  ' the', ' a', ' of', ' and', ' to', ' in', ' model', ' token', ' light', ' river', ' café', ' naïve', ' über', ' señor', ' œuvre', ' Ærø',
-  ' 東京', ' 你好', ' мир', ' λόγος', ' שלום', ' 🦙', ' 🚀', ' 👩‍💻', ',', '.', ';', ' —', ' “quoted”', '\n', ' x²', ' ∑ᵢ',
+  ' the',
+  ' a',
+  ' of',
+  ' and',
+  ' to',
+  ' in',
+  ' model',
+  ' token',
+  ' light',
+  ' river',
+  ' café',
+  ' naïve',
+  ' über',
+  ' señor',
+  ' œuvre',
+  ' Ærø',
+  ' 東京',
+  ' 你好',
+  ' мир',
+  ' λόγος',
+  ' שלום',
+  ' 🦙',
+  ' 🚀',
+  ' 👩‍💻',
+  ',',
+  '.',
+  ';',
+  ' —',
+  ' “quoted”',
+  '\n',
+  ' x²',
+  ' ∑ᵢ',
 ] as const;
 const SHORTEST = 60;
 const SPREAD = 240;
@@ -38,13 +68,20 @@ export class TokenStream {
 
   constructor(chat: Chat, { endless = false }: TextOptions = {}) {
     const prompt = JSON.stringify(chat.messages);
-    const digest = createHash('sha256').update(prompt).update(String(chat.seed ?? 0)).digest();
+    const digest = createHash('sha256')
+      .update(prompt)
+      .update(String(chat.seed ?? 0))
+      .digest();
     this.promptTokens = Math.max(1, Math.floor(Buffer.byteLength(prompt) / BYTES_PER_TOKEN)) + TOKENS_PER_MESSAGE * chat.messages.length;
     const natural = SHORTEST + (digest.readUInt32LE(0) % SPREAD);
     this.#comesToAnEnd = !endless && natural <= chat.max_tokens;
     this.#limit = this.#comesToAnEnd ? natural : chat.max_tokens;
     this.#state = digest.readUInt32LE(4) | 1;
-    if (chat.stop !== undefined && chat.stop.length > 0) this.#prepared = cutAt(chat.stop, Array.from({ length: this.#limit }, () => this.#word()));
+    if (chat.stop !== undefined && chat.stop.length > 0)
+      this.#prepared = cutAt(
+        chat.stop,
+        Array.from({ length: this.#limit }, () => this.#word()),
+      );
   }
 
   get made(): number {

@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 
 /** A port that was free a moment ago: whoever uses it must be ready to find it taken and ask again. */
 export async function freePort(): Promise<number> {

@@ -3,7 +3,19 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { type CatalogModel, hubConfig, services } from '#bus-schemas';
-import { Bus, type Config, connectToHub, type Coordinator, ensureStreams, makeApiKey, migrate, type OperatorHome, prepareOperatorHome, readConfig, startCoordinator } from '#coordinator';
+import {
+  Bus,
+  type Config,
+  type Coordinator,
+  connectToHub,
+  ensureStreams,
+  makeApiKey,
+  migrate,
+  type OperatorHome,
+  prepareOperatorHome,
+  readConfig,
+  startCoordinator,
+} from '#coordinator';
 import { cacheFolder, findNatsServer, type NatsPorts, type NatsServer, startNatsServer } from '#provider';
 import { startLocalPostgres } from './local/postgres.ts';
 import type { PostgresServer } from './postgres-server.ts';
@@ -86,7 +98,17 @@ async function temporaryHome(started: AsyncDisposableStack): Promise<string> {
   return home;
 }
 
-function startHub({ natsServer, home, operator, ports }: { natsServer: string; home: string; operator: OperatorHome; ports: Partial<NatsPorts> }): Promise<NatsServer> {
+function startHub({
+  natsServer,
+  home,
+  operator,
+  ports,
+}: {
+  natsServer: string;
+  home: string;
+  operator: OperatorHome;
+  ports: Partial<NatsPorts>;
+}): Promise<NatsServer> {
   return startNatsServer({ binary: natsServer, home: join(home, 'hub'), name: 'hub', config: (place) => hubConfig(place, operator), ports });
 }
 

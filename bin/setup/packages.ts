@@ -56,7 +56,9 @@ export async function ensurePackages({ root, dev, say }: PackagesOrder): Promise
   if (missing().length === 0) return;
 
   const cache = process.env['DINF_CACHE'] || join(root, '.cache');
-  await using lock = await acquireLock(join(cache, 'installing.lock'), (pids) => say(`another dinf (pid ${pids.join(', ')}) is installing packages here; waiting`));
+  await using lock = await acquireLock(join(cache, 'installing.lock'), (pids) =>
+    say(`another dinf (pid ${pids.join(', ')}) is installing packages here; waiting`),
+  );
   const lacking = missing();
   if (lacking.length === 0) return;
   say(`installing packages (npm ci, ${lacking.length} to get)`);
@@ -65,6 +67,7 @@ export async function ensurePackages({ root, dev, say }: PackagesOrder): Promise
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--prefix', root, ...include];
   await runNpm({ node: process.execPath, args, cwd: root, what: 'the packages', onStart: lock.add });
   const still = missing();
-  if (still.length > 0) throw new SetupError(1, `npm ci ended well but left out ${still.slice(0, 3).join(', ')}: is npm told to omit something (npm config get omit)?`);
+  if (still.length > 0)
+    throw new SetupError(1, `npm ci ended well but left out ${still.slice(0, 3).join(', ')}: is npm told to omit something (npm config get omit)?`);
   say(`packages installed in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
 }

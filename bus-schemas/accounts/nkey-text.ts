@@ -4,7 +4,7 @@ const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const SEED_PREFIX = 18 << 3;
 const RAW_BYTES = 32;
 
-export const KIND_PREFIX = { operator: 14 << 3, account: 0, user: 20 << 3 } as const;
+const KIND_PREFIX = { operator: 14 << 3, account: 0, user: 20 << 3 } as const;
 export type NkeyKind = keyof typeof KIND_PREFIX;
 
 export function publicText(kind: NkeyKind, raw: Uint8Array): string {

@@ -47,7 +47,9 @@ export interface LeafRemote {
 export function leafConfig(place: ServerPlace, { hubs, remotes }: { hubs: readonly string[]; remotes: readonly LeafRemote[] }): string {
   const { host, ports } = place;
   const accounts = remotes.map(({ user, password }, index) => `  L${index} { users: [{ user: ${quoted(user)}, password: ${quoted(password)} }] }`);
-  const links = remotes.map(({ credentialsFile }, index) => `    { urls: ${JSON.stringify(hubs)}, account: L${index}, credentials: ${quoted(credentialsFile)} }`);
+  const links = remotes.map(
+    ({ credentialsFile }, index) => `    { urls: ${JSON.stringify(hubs)}, account: L${index}, credentials: ${quoted(credentialsFile)} }`,
+  );
   return `
 host: ${quoted(host)}
 port: ${ports.client}

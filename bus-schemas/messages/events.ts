@@ -118,7 +118,12 @@ export const CatalogChanged = defineMessage('evt.catalog.changed', catalogChange
 const violation = Type.Object({
   provider: ProviderId,
   at: At,
-  violation: Type.Union([Type.Literal('unopenable_frame'), Type.Literal('malformed_message'), Type.Literal('unknown_message'), Type.Literal('frame_out_of_window')]),
+  violation: Type.Union([
+    Type.Literal('unopenable_frame'),
+    Type.Literal('malformed_message'),
+    Type.Literal('unknown_message'),
+    Type.Literal('frame_out_of_window'),
+  ]),
 });
 export type Violation = Static<typeof violation>;
 /** A provider broke the protocol; counted against it. */

@@ -4,11 +4,7 @@ import { Finish, Usage } from './vocabulary.ts';
 
 /** What stands inside the seals: the only messages that hold prompts and completions. They exist in an ingress and in a provider, nowhere between. */
 
-const content = Type.Union([
-  Type.String(),
-  Type.Null(),
-  Type.Array(Type.Object({ type: Type.String({ maxLength: 64 }) }), { maxItems: 1024 }),
-]);
+const content = Type.Union([Type.String(), Type.Null(), Type.Array(Type.Object({ type: Type.String({ maxLength: 64 }) }), { maxItems: 1024 })]);
 
 const request = Type.Object({
   /** The chat contract: other surfaces are lowered to it at the ingress. Fields that we do not know pass through. */

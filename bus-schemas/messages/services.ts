@@ -17,7 +17,12 @@ export interface ServiceMethod<Request, Reply> {
   readonly reply: MessageKind<Reply>;
 }
 
-function method<Request, Reply>(component: ComponentName, name: string, request: MessageKind<Request>, reply: MessageKind<Reply>): ServiceMethod<Request, Reply> {
+function method<Request, Reply>(
+  component: ComponentName,
+  name: string,
+  request: MessageKind<Request>,
+  reply: MessageKind<Reply>,
+): ServiceMethod<Request, Reply> {
   return { component, method: name, subject: core.service(component, name), request, reply };
 }
 
@@ -156,15 +161,24 @@ const revokeKey = Type.Object({ key: KeyId });
 const keyRevoked = Type.Object({ revoked: Type.Boolean() });
 const listKeys = Type.Object({ account: optional(AccountId) });
 const keys = Type.Object({
-  keys: Type.Array(
-    Type.Object({ key: KeyId, account: AccountId, name: Type.String(), hint: Type.String(), createdAt: At, revokedAt: optional(At) }),
-    { maxItems: 1000 },
-  ),
+  keys: Type.Array(Type.Object({ key: KeyId, account: AccountId, name: Type.String(), hint: Type.String(), createdAt: At, revokedAt: optional(At) }), {
+    maxItems: 1000,
+  }),
 });
 
 export const accounts = {
-  authenticate: method('accounts', 'authenticate', defineMessage('accounts.authenticate', authenticate), defineMessage('accounts.authenticate.reply', authenticated)),
-  createAccount: method('accounts', 'create-account', defineMessage('accounts.create-account', createAccount), defineMessage('accounts.create-account.reply', accountCreated)),
+  authenticate: method(
+    'accounts',
+    'authenticate',
+    defineMessage('accounts.authenticate', authenticate),
+    defineMessage('accounts.authenticate.reply', authenticated),
+  ),
+  createAccount: method(
+    'accounts',
+    'create-account',
+    defineMessage('accounts.create-account', createAccount),
+    defineMessage('accounts.create-account.reply', accountCreated),
+  ),
   createKey: method('accounts', 'create-key', defineMessage('accounts.create-key', createKey), defineMessage('accounts.create-key.reply', keyCreated)),
   revokeKey: method('accounts', 'revoke-key', defineMessage('accounts.revoke-key', revokeKey), defineMessage('accounts.revoke-key.reply', keyRevoked)),
   listKeys: method('accounts', 'list-keys', defineMessage('accounts.list-keys', listKeys), defineMessage('accounts.list-keys.reply', keys)),
@@ -206,7 +220,12 @@ const enrol = Type.Object({
   name: Type.String({ maxLength: 120 }),
 });
 const enrolled = Type.Union([
-  Type.Object({ ok: Type.Literal(true), provider: ProviderId, userJwt: Type.String({ maxLength: 16_384 }), leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }) }),
+  Type.Object({
+    ok: Type.Literal(true),
+    provider: ProviderId,
+    userJwt: Type.String({ maxLength: 16_384 }),
+    leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
+  }),
   Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown_token', 'used_token', 'expired_token']) }),
 ]);
 export type Enrolled = Static<typeof enrolled>;

@@ -14,7 +14,7 @@ export class SealError extends Error {
   }
 }
 
-export type Direction = 'request' | 'response';
+type Direction = 'request' | 'response';
 
 export interface JobName {
   readonly job: string;

@@ -54,7 +54,10 @@ describe('a job sealed to a provider', () => {
     for (let length = 0; length < sealed.length; length += 1) expect(failing(() => receiver.openRequest(3, sealed.subarray(0, length)))).toEqual(unopenable);
     expect(failing(() => receiver.openRequest(2, sealed))).toEqual(unopenable);
     expect(failing(() => receiver.openResponse(3, sealed))).toEqual(unopenable);
-    for (const other of [{ ...name, attempt: 2 }, { ...name, job: 'job_other56789abcdefghijkl' }]) {
+    for (const other of [
+      { ...name, attempt: 2 },
+      { ...name, job: 'job_other56789abcdefghijkl' },
+    ]) {
       const seals = await provider.sealsFor({ ...other, enc: sender.enc });
       expect(failing(() => seals.openRequest(3, sealed))).toEqual(unopenable);
     }

@@ -53,5 +53,10 @@ async function authenticate(database: Pool, keyHash: Uint8Array, now: number): P
 async function listKeys(database: Pool, account: string | undefined) {
   type Row = { id: string; account: string; name: string; hint: string; createdAt: Date; revokedAt: Date | null };
   const rows = await query<Row>(database, sql['list-keys'], [account ?? null]);
-  return rows.map(({ id, createdAt, revokedAt, ...rest }) => ({ ...rest, key: id, createdAt: createdAt.getTime(), ...(revokedAt && { revokedAt: revokedAt.getTime() }) }));
+  return rows.map(({ id, createdAt, revokedAt, ...rest }) => ({
+    ...rest,
+    key: id,
+    createdAt: createdAt.getTime(),
+    ...(revokedAt && { revokedAt: revokedAt.getTime() }),
+  }));
 }

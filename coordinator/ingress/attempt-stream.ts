@@ -1,6 +1,6 @@
 import { type AttemptFailure, CodecError, core, FrameContent, JobOrder, MAX_PART_BYTES, type Out, SealError, SUITE_ID } from '#bus-schemas';
-import type { Attempt, JobEvent } from './core/job.ts';
 import { FrameReceiver } from './core/frame-receiver.ts';
+import type { Attempt, JobEvent } from './core/job.ts';
 import type { FlowSender } from './flow-sender.ts';
 
 /** An order without an answer is sent again after this long: core NATS may have lost it. */
@@ -12,7 +12,7 @@ const RETURN_GRACE_MS = 5_000;
 /** Text that one token may honestly be; a provider that sends more fills our memory, not an answer. */
 const MAX_BYTES_PER_TOKEN = 1_024;
 
-export interface AttemptJob {
+interface AttemptJob {
   readonly id: string;
   readonly ingress: string;
   /** The encoded InferenceRequest. */

@@ -1,6 +1,6 @@
+import type { Logger } from 'pino';
 import { CatalogChanged, type CatalogModel, type CatalogSnapshot, events, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { Logger } from 'pino';
 import { callUntil } from './call-until.ts';
 import { ApiError } from './errors.ts';
 

@@ -1,6 +1,22 @@
-import { type AttemptFailure, Cancel, type CancelReason, type CatalogModel, core, events, type Finish, JobAttempt, JobEnded, type JobResult, type Out, services, SUITE_ID, type Usage, Violation } from '#bus-schemas';
-import type { Bus } from '#coordinator/bus.ts';
 import type { Logger } from 'pino';
+import {
+  type AttemptFailure,
+  Cancel,
+  type CancelReason,
+  type CatalogModel,
+  core,
+  events,
+  type Finish,
+  JobAttempt,
+  JobEnded,
+  type JobResult,
+  type Out,
+  SUITE_ID,
+  services,
+  type Usage,
+  Violation,
+} from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
 import type { Answer } from './answer.ts';
 import { type AttemptSeals, AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
@@ -23,7 +39,7 @@ export interface JobSpec {
   readonly maxOutputTokens: number;
 }
 
-export interface JobTimes {
+interface JobTimes {
   readonly firstContentMs: number;
   readonly jobTimeoutMs: number;
   readonly queuePatienceMs: number;
@@ -161,7 +177,16 @@ export class JobRun {
     const { bus, clock, times } = this.#deps;
     const { id, account, model, promptEstimate, maxOutputTokens } = this.spec;
     const patienceMs = Math.max(0, Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - clock())));
-    const request = { job: id, account, model: model.id, builds: model.builds, promptTokens: promptEstimate, maxOutputTokens, patienceMs, exclude: [...exclude] };
+    const request = {
+      job: id,
+      account,
+      model: model.id,
+      builds: model.builds,
+      promptTokens: promptEstimate,
+      maxOutputTokens,
+      patienceMs,
+      exclude: [...exclude],
+    };
     const reply = await this.#ask(() => callUntil(bus, services.routing.reserve, request, { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS }));
     this.#routedAt = clock();
     if (reply === undefined) this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
@@ -172,7 +197,15 @@ export class JobRun {
   async #hold(): Promise<void> {
     const { bus, clock, times, now } = this.#deps;
     const { id, account, key, model, promptBound, maxOutputTokens } = this.spec;
-    const request = { job: id, account, key, model: model.id, promptBound, outputBound: maxOutputTokens, expiresAt: now() + times.jobTimeoutMs + HOLD_MARGIN_MS };
+    const request = {
+      job: id,
+      account,
+      key,
+      model: model.id,
+      promptBound,
+      outputBound: maxOutputTokens,
+      expiresAt: now() + times.jobTimeoutMs + HOLD_MARGIN_MS,
+    };
     const reply = await this.#ask(() => callUntil(bus, services.settlement.hold, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
     this.#heldAt = clock();
     if (reply === undefined) this.#happen({ type: 'hold_refused', code: 'unavailable' });
@@ -194,7 +227,9 @@ export class JobRun {
     const { candidate, number } = attempt;
     const { bus, flow, clock, sealFor, ingress } = this.#deps;
     const { id, request, promptEstimate, maxOutputTokens } = this.spec;
-    const seals = await this.#ask(async () => (candidate.suite === SUITE_ID ? sealFor({ recipient: candidate.sealingKey, job: id, attempt: number }) : undefined));
+    const seals = await this.#ask(async () =>
+      candidate.suite === SUITE_ID ? sealFor({ recipient: candidate.sealingKey, job: id, attempt: number }) : undefined,
+    );
     if (seals === undefined) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'protocol_violation' });
     // The client may have left meanwhile: then there is nothing to order.
     if (this.#state.phase !== 'serving' || this.#state.attempt !== attempt) return;
@@ -270,4 +305,3 @@ export class JobRun {
     onOver(this);
   }
 }
-

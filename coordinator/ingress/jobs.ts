@@ -1,6 +1,18 @@
-import { Cancel, CodecError, core, events, Out, parseFrameSubject, providerOf, RoutingFleet, TrustDisconnected, TrustRevoked, Violation } from '#bus-schemas';
+import {
+  Cancel,
+  type CodecError,
+  core,
+  events,
+  Out,
+  parseFrameSubject,
+  providerOf,
+  RoutingFleet,
+  TrustDisconnected,
+  TrustRevoked,
+  Violation,
+} from '#bus-schemas';
 import type { Answer } from './answer.ts';
-import { JobRun, type JobDeps, type JobSpec } from './job-run.ts';
+import { type JobDeps, JobRun, type JobSpec } from './job-run.ts';
 
 const TICK_MS = 25;
 /** One word in this time is enough for a provider that sends what nobody waits for, or what nobody can read. */

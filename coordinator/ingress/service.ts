@@ -33,7 +33,14 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const catalog = new CatalogCache(bus, log);
   const senders = new RelaySenders();
   const jobs = new Jobs({ ingress, bus, flow, log, times: config, now, clock, sealFor: (target) => senders.sealFor(target) });
-  new Gauge({ name: 'dinf_ingress_jobs_running', help: 'Jobs that run on this ingress', registers: [metrics], collect: function () { this.set(jobs.size); } });
+  new Gauge({
+    name: 'dinf_ingress_jobs_running',
+    help: 'Jobs that run on this ingress',
+    registers: [metrics],
+    collect: function () {
+      this.set(jobs.size);
+    },
+  });
 
   let draining = false;
   const missing = async () => [

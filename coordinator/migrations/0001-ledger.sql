@@ -9,7 +9,7 @@ CREATE TABLE ledger_accounts (
   CONSTRAINT never_negative CHECK (kind = 'external' OR balance >= 0),
   -- Amounts stay exact in every reader whose integers are doubles.
   CONSTRAINT exact CHECK (balance BETWEEN -9007199254740991 AND 9007199254740991)
-);
+) WITH (fillfactor = 70);
 
 INSERT INTO ledger_accounts (id, kind) VALUES ('external:credit', 'external'), ('platform:fees', 'platform');
 
@@ -21,9 +21,11 @@ CREATE TABLE ledger_transactions (
   at        timestamptz NOT NULL DEFAULT now()
 );
 
+-- No foreign keys: they cost a fifth of a settlement. `ledger_post` and `ledger_hold` make both rows first, nothing can delete
+-- them, and `verify` counts orphans as drift.
 CREATE TABLE ledger_entries (
-  transaction bigint NOT NULL REFERENCES ledger_transactions,
-  account     text NOT NULL REFERENCES ledger_accounts,
+  transaction bigint NOT NULL,
+  account     text NOT NULL,
   amount      bigint NOT NULL,
   PRIMARY KEY (transaction, account)
 );
@@ -35,6 +37,7 @@ END $$;
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transactions EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_gone BEFORE DELETE OR TRUNCATE ON ledger_accounts EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE price_versions (
   id                  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -52,7 +55,7 @@ CREATE TABLE job_charges (
   account           text NOT NULL,
   key               text NOT NULL,
   model             text NOT NULL,
-  price_version     bigint REFERENCES price_versions,
+  price_version     bigint,
   prompt_bound      bigint NOT NULL,
   held              bigint NOT NULL CHECK (held >= 0),
   digest            bytea NOT NULL,
@@ -68,7 +71,6 @@ CREATE TABLE job_charges (
   CHECK (charged = provider_share + fee AND charged <= held)
 );
 CREATE INDEX job_charges_open ON job_charges (expires_at) WHERE status = 'held';
-CREATE INDEX job_charges_by_account ON job_charges (account, held_at DESC);
 
 -- What providers say the work was. Paid only through a job that is still held.
 CREATE TABLE receipts (
@@ -89,6 +91,6 @@ CREATE TABLE receipts (
 CREATE TABLE settlement_outbox (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   subject    text NOT NULL,
-  message_id text NOT NULL UNIQUE,
+  message_id text NOT NULL,
   payload    bytea NOT NULL
 );

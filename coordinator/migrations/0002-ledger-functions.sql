@@ -1,38 +1,41 @@
--- Writes a batch of transactions that the caller has worked out. Entry i belongs to operation entry_of[i], counted from 1.
--- Balances are locked in the order of their ids, so that two batches never wait for each other in a circle. An operation that
--- was written before is not written again: the caller gets its digest to compare.
+-- Writes a batch of transactions that the caller has worked out. Entry i belongs to operation entry_of[i], counted from 1, and
+-- names an account that no other entry of that operation names. Balances are locked in the order of their ids, so that two batches
+-- never wait for each other in a circle. An operation that was written before is not written again: the caller gets its digest
+-- to compare.
 CREATE FUNCTION ledger_post(operations text[], digests bytea[], entry_of int[], accounts text[], kinds text[], amounts bigint[])
 RETURNS TABLE (operation text, posted boolean, digest bytea) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
-  fresh text[];
+  ids bigint[];
+  written bigint[];
 BEGIN
   INSERT INTO ledger_accounts (id, kind)
     SELECT DISTINCT a.id, a.kind FROM unnest(accounts, kinds) AS a(id, kind) ORDER BY a.id
     ON CONFLICT DO NOTHING;
   PERFORM 1 FROM ledger_accounts WHERE id = ANY(accounts) ORDER BY id FOR UPDATE;
 
+  -- Numbers are drawn first, so that entries find their transaction by position and not by a join.
+  SELECT array_agg(nextval('ledger_transactions_id_seq')) INTO ids FROM generate_series(1, cardinality(operations));
   WITH inserted AS (
-    INSERT INTO ledger_transactions (operation, digest)
-      SELECT o.operation, o.digest FROM unnest(operations, digests) AS o(operation, digest) ORDER BY o.operation
-      ON CONFLICT DO NOTHING
-      RETURNING id, operation
-  ), entries AS (
-    INSERT INTO ledger_entries (transaction, account, amount)
-      SELECT i.id, e.account, sum(e.amount)
-      FROM unnest(entry_of, accounts, amounts) AS e(ordinal, account, amount)
-      JOIN inserted i ON i.operation = operations[e.ordinal]
-      GROUP BY i.id, e.account
-      RETURNING account, amount
-  ), moved AS (
-    UPDATE ledger_accounts a SET balance = a.balance + m.amount
-      FROM (SELECT account, sum(amount) AS amount FROM entries GROUP BY account) AS m
-      WHERE a.id = m.account
+    INSERT INTO ledger_transactions (id, operation, digest) OVERRIDING SYSTEM VALUE
+      SELECT ids[o.n], o.operation, o.digest FROM unnest(operations, digests) WITH ORDINALITY AS o(operation, digest, n) ORDER BY o.operation
+      ON CONFLICT (operation) DO NOTHING
+      RETURNING id
   )
-  SELECT array_agg(i.operation) INTO fresh FROM inserted i;
+  SELECT coalesce(array_agg(id), '{}') INTO written FROM inserted;
+
+  WITH entries AS (
+    INSERT INTO ledger_entries (transaction, account, amount)
+      SELECT ids[e.operation], e.account, e.amount FROM unnest(entry_of, accounts, amounts) AS e(operation, account, amount)
+      WHERE cardinality(written) = cardinality(ids) OR ids[e.operation] = ANY(written)
+      RETURNING account, amount
+  )
+  UPDATE ledger_accounts a SET balance = a.balance + m.amount
+    FROM (SELECT account, sum(amount) AS amount FROM entries GROUP BY account) AS m
+    WHERE a.id = m.account;
 
   RETURN QUERY
-    SELECT t.operation, t.operation = ANY(coalesce(fresh, '{}')), t.digest
+    SELECT t.operation, t.id = ANY(written), t.digest
     FROM ledger_transactions t WHERE t.operation = ANY(operations);
 END $$;
 

@@ -1,5 +1,6 @@
 import { Gauge } from 'prom-client';
 import {
+  type Announcement,
   Beat,
   Capacity,
   core,
@@ -7,17 +8,16 @@ import {
   Hello,
   JobAttempt,
   JobEnded,
+  type MessageKind,
   providerOf,
+  type Reserved,
   RoutingDecision,
   RoutingFleet,
-  services,
   SUITE_ID,
+  services,
   TrustDisconnected,
   TrustRevoked,
   Violation,
-  type Announcement,
-  type MessageKind,
-  type Reserved,
 } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
@@ -49,7 +49,12 @@ export async function startRouting(context: Context): Promise<Component> {
     onDecision: (asked, choice, outcome) => {
       if (decisionsLeft <= 0) return;
       decisionsLeft -= 1;
-      bus.emit(events.routingDecision, RoutingDecision, describe(asked, choice, { outcome, at: now(), queuedMs: clock() - asked.askedAt }), `decision:${asked.request.job}:${asked.request.exclude.length}:${outcome}`);
+      bus.emit(
+        events.routingDecision,
+        RoutingDecision,
+        describe(asked, choice, { outcome, at: now(), queuedMs: clock() - asked.askedAt }),
+        `decision:${asked.request.job}:${asked.request.exclude.length}:${outcome}`,
+      );
     },
   });
 
@@ -71,7 +76,12 @@ export async function startRouting(context: Context): Promise<Component> {
 
   const onInvalid = (_error: Error, subject: string) => {
     const provider = providerOf(subject);
-    bus.emit(events.telemetryViolation, Violation, { provider, at: now(), violation: 'malformed_message' }, `violation:${provider}:${Math.floor(now() / SWEEP_MS)}`);
+    bus.emit(
+      events.telemetryViolation,
+      Violation,
+      { provider, at: now(), violation: 'malformed_message' },
+      `violation:${provider}:${Math.floor(now() / SWEEP_MS)}`,
+    );
   };
   const announcements = (kind: MessageKind<Announcement>, word: 'hello' | 'beat') =>
     bus.subscribe({
@@ -130,9 +140,30 @@ export async function startRouting(context: Context): Promise<Component> {
     router.faults.sweep(clock());
     drainSoon();
   }, SWEEP_MS);
-  new Gauge({ name: 'dinf_routing_providers', help: 'Providers known to this router', registers: [metrics], collect() { this.set(router.fleet.size); } });
-  new Gauge({ name: 'dinf_routing_reservations', help: 'Slots promised to jobs', registers: [metrics], collect() { this.set(router.reservations.size); } });
-  new Gauge({ name: 'dinf_routing_queue', help: 'Jobs that wait for a place', registers: [metrics], collect() { this.set(router.queued); } });
+  new Gauge({
+    name: 'dinf_routing_providers',
+    help: 'Providers known to this router',
+    registers: [metrics],
+    collect() {
+      this.set(router.fleet.size);
+    },
+  });
+  new Gauge({
+    name: 'dinf_routing_reservations',
+    help: 'Slots promised to jobs',
+    registers: [metrics],
+    collect() {
+      this.set(router.reservations.size);
+    },
+  });
+  new Gauge({
+    name: 'dinf_routing_queue',
+    help: 'Jobs that wait for a place',
+    registers: [metrics],
+    collect() {
+      this.set(router.queued);
+    },
+  });
 
   const face = await bus.serve('routing', [
     endpoint(services.routing.reserve, (request) => new Promise<Reserved>((answer) => router.reserve({ request, askedAt: clock(), answer }, clock()))),
@@ -148,7 +179,11 @@ export async function startRouting(context: Context): Promise<Component> {
   return { name: 'routing', [Symbol.asyncDispose]: stop };
 }
 
-function describe({ request }: Asked, { candidates, cost, rejected }: Choice, about: { outcome: RoutingDecision['outcome']; at: number; queuedMs: number }): RoutingDecision {
+function describe(
+  { request }: Asked,
+  { candidates, cost, rejected }: Choice,
+  about: { outcome: RoutingDecision['outcome']; at: number; queuedMs: number },
+): RoutingDecision {
   const [winner] = candidates;
   return {
     job: request.job,

@@ -1,7 +1,7 @@
 import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
+import type { Logger } from 'pino';
 import type { DurableConsumer } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { Logger } from 'pino';
 
 const BATCH = 512;
 const GATHER_MS = 500;

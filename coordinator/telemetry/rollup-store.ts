@@ -21,11 +21,18 @@ export function addFacts(database: Pool, stream: string, facts: readonly Numbere
     const [cursor] = await query<{ sequence: string }>(client, sql.cursor, [stream]);
     const fresh = facts.filter(({ sequence }) => sequence > Number(cursor?.sequence ?? 0));
     if (fresh.length === 0) return;
-    await addEnded(client, fresh.flatMap(({ fact }) => (fact.kind === 'ended' ? [fact.value] : [])));
+    await addEnded(
+      client,
+      fresh.flatMap(({ fact }) => (fact.kind === 'ended' ? [fact.value] : [])),
+    );
     const attempts = fresh.flatMap(({ fact }) => (fact.kind === 'attempt' ? [fact.value] : []));
     await query(client, sql['add-attempts'], [attempts.map(({ at }) => at), attempts.map(({ provider }) => provider), attempts.map(({ failure }) => failure)]);
     const violations = fresh.flatMap(({ fact }) => (fact.kind === 'violation' ? [fact.value] : []));
-    await query(client, sql['add-violations'], [violations.map(({ at }) => at), violations.map(({ provider }) => provider), violations.map(({ violation }) => violation)]);
+    await query(client, sql['add-violations'], [
+      violations.map(({ at }) => at),
+      violations.map(({ provider }) => provider),
+      violations.map(({ violation }) => violation),
+    ]);
     await query(client, sql['advance-cursor'], [stream, Math.max(...fresh.map(({ sequence }) => sequence))]);
   });
 }

@@ -13,11 +13,22 @@ const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
 /** Counts what happened: in Postgres by the minute, and for Prometheus. Nobody waits for it. */
 export async function startTelemetry({ bus, database, log, metrics }: Context): Promise<Component> {
   const jobs = new Counter({ name: 'dinf_jobs_total', help: 'Jobs that ended', labelNames: ['model', 'result'], registers: [metrics] });
-  const tokens = new Counter({ name: 'dinf_delivered_tokens_total', help: 'Completion tokens that reached an ingress', labelNames: ['model'], registers: [metrics] });
+  const tokens = new Counter({
+    name: 'dinf_delivered_tokens_total',
+    help: 'Completion tokens that reached an ingress',
+    labelNames: ['model'],
+    registers: [metrics],
+  });
   const attempts = new Counter({ name: 'dinf_attempts_failed_total', help: 'Attempts that did not serve', labelNames: ['failure'], registers: [metrics] });
   const violations = new Counter({ name: 'dinf_violations_total', help: 'Broken protocol by providers', labelNames: ['violation'], registers: [metrics] });
   const charged = new Counter({ name: 'dinf_charged_micro_usd_total', help: 'Charged to consumers', registers: [metrics] });
-  const firstContent = new Histogram({ name: 'dinf_first_content_seconds', help: 'From receipt to the first content', labelNames: ['model'], buckets: LATENCY_BUCKETS, registers: [metrics] });
+  const firstContent = new Histogram({
+    name: 'dinf_first_content_seconds',
+    help: 'From receipt to the first content',
+    labelNames: ['model'],
+    buckets: LATENCY_BUCKETS,
+    registers: [metrics],
+  });
 
   const count = (fact: Fact) => {
     switch (fact.kind) {

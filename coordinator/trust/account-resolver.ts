@@ -1,5 +1,5 @@
-import type { NatsConnection } from '@nats-io/nats-core';
 import { encodeGeneric } from '@nats-io/jwt';
+import type { NatsConnection } from '@nats-io/nats-core';
 import { mintProviderAccount, type OperatorKeys } from '#bus-schemas';
 
 const TIMEOUT_MS = 5_000;

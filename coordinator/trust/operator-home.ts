@@ -16,8 +16,7 @@ const MASTER_BYTES = 32;
 export async function prepareOperatorHome({ home }: { home: string }): Promise<OperatorHome> {
   const folder = join(home, 'keys');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const key = async (name: string, kind: 'operator' | 'account') =>
-    Nkey.fromSeed(await kept(join(folder, `${name}.nk`), async () => Nkey.create(kind).seed));
+  const key = async (name: string, kind: 'operator' | 'account') => Nkey.fromSeed(await kept(join(folder, `${name}.nk`), async () => Nkey.create(kind).seed));
   const keys: OperatorKeys = {
     operator: await key('operator', 'operator'),
     system: await key('system', 'account'),

@@ -33,10 +33,19 @@ export async function startTrust(context: Context): Promise<Component> {
   const resolver = new AccountResolver(system, keys);
 
   const own = new Set([keys.core, keys.ops, keys.system].map((key) => key.getPublicKey()));
-  const watch = watchConnections(system, (account) => account.startsWith('A') && !own.has(account), ({ provider, change, id }) => {
-    const connected = change === 'connected';
-    bus.emit(connected ? events.trustConnected : events.trustDisconnected, connected ? TrustConnected : TrustDisconnected, { provider, at: now() }, `trust:${id}`);
-  });
+  const watch = watchConnections(
+    system,
+    (account) => account.startsWith('A') && !own.has(account),
+    ({ provider, change, id }) => {
+      const connected = change === 'connected';
+      bus.emit(
+        connected ? events.trustConnected : events.trustDisconnected,
+        connected ? TrustConnected : TrustDisconnected,
+        { provider, at: now() },
+        `trust:${id}`,
+      );
+    },
+  );
 
   const reconcile = async (): Promise<void> => {
     try {
@@ -112,4 +121,3 @@ async function reconcileAccounts(database: Pool, resolver: AccountResolver): Pro
   const stillThere = revoked.filter(({ id }) => known.has(id)).map(({ id }) => id);
   if (stillThere.length > 0) await resolver.expel(stillThere);
 }
-

@@ -1,6 +1,17 @@
 import { createHash } from 'node:crypto';
-import { type Cancel, CodecError, type Flow, InferenceRequest, type JobOrder, type Out, type Receipt, type Refusal, type RelayRecipient, SUITE_ID } from '#bus-schemas';
 import type { Logger } from 'pino';
+import {
+  type Cancel,
+  CodecError,
+  type Flow,
+  InferenceRequest,
+  type JobOrder,
+  type Out,
+  type Receipt,
+  type Refusal,
+  type RelayRecipient,
+  SUITE_ID,
+} from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 import { admit } from './admission.ts';
 import { JobRun } from './job-run.ts';

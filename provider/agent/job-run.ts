@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { Finish, JobOrder, JobSeals, InferenceRequest, Receipt, Usage } from '#bus-schemas';
+import type { Finish, InferenceRequest, JobOrder, JobSeals, Receipt, Usage } from '#bus-schemas';
 import type { Engine, Sequence } from '../engine/engine.ts';
 import { FrameSender } from './frame-sender.ts';
 
@@ -41,13 +41,16 @@ export class JobRun {
       now(),
     );
     const maxTokens = Math.min(request.chat.max_tokens, order.maxOutputTokens);
-    this.#sequence = engine.generate({ build: order.build, chat: request.chat, maxTokens }, {
-      text: (text, tokens) => {
-        this.#responseHash.update(text);
-        this.#frames.text(text, tokens, now());
+    this.#sequence = engine.generate(
+      { build: order.build, chat: request.chat, maxTokens },
+      {
+        text: (text, tokens) => {
+          this.#responseHash.update(text);
+          this.#frames.text(text, tokens, now());
+        },
+        end: (finish, usage) => this.#end(finish, usage, now()),
       },
-      end: (finish, usage) => this.#end(finish, usage, now()),
-    });
+    );
   }
 
   /** The engine works on it. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -19,10 +19,7 @@ export async function unpackDebianPackage(folder: string, env: NodeJS.ProcessEnv
   const at = (name: string): string => join(folder, name);
   await mkdir(at('lists/partial'), { recursive: true });
   await mkdir(at('archives/partial'), { recursive: true });
-  await writeFile(
-    at('sid.sources'),
-    `Types: deb\nURIs: ${mirror}\nSuites: sid\nComponents: main\nSigned-By: ${KEYRING}\n`,
-  );
+  await writeFile(at('sid.sources'), `Types: deb\nURIs: ${mirror}\nSuites: sid\nComponents: main\nSigned-By: ${KEYRING}\n`);
   const settings = {
     'Dir::Etc::sourcelist': at('sid.sources'),
     'Dir::Etc::sourceparts': '/dev/null',
@@ -34,8 +31,7 @@ export async function unpackDebianPackage(folder: string, env: NodeJS.ProcessEnv
     'Acquire::Retries': '1',
   };
   const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  const apt = (...args: string[]) =>
-    run('apt-get', [...options, ...args], { cwd: folder, timeout: APT_TIMEOUT_MS, env: { ...env, LC_ALL: 'C' } });
+  const apt = (...args: string[]) => run('apt-get', [...options, ...args], { cwd: folder, timeout: APT_TIMEOUT_MS, env: { ...env, LC_ALL: 'C' } });
 
   await apt('update', '-qq');
   await apt('download', '-qq', 'nats-server');

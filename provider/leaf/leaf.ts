@@ -29,7 +29,11 @@ const RESTART_PAUSES_MS = [100, 500, 2_000, 10_000] as const;
 const PASSWORD_BYTES = 24;
 
 export async function startLeaf({ binary, home, enrolments, log }: LeafOptions): Promise<Leaf> {
-  const remotes = enrolments.map(({ provider, credentialsFile }) => ({ user: provider, password: randomBytes(PASSWORD_BYTES).toString('base64url'), credentialsFile }));
+  const remotes = enrolments.map(({ provider, credentialsFile }) => ({
+    user: provider,
+    password: randomBytes(PASSWORD_BYTES).toString('base64url'),
+    credentialsFile,
+  }));
   const hubs = [...new Set(enrolments.flatMap(({ leafUrls }) => leafUrls))];
   const server = await startNatsServer({ binary, home, name: 'leaf', config: (place) => leafConfig(place, { hubs, remotes }) });
   let stopped = false;

@@ -43,8 +43,7 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
   };
 
   const onPath = await findOnPath('nats-server', env);
-  const present =
-    (onPath && (await attempt(() => inspect(onPath, 'path')))) || (await attempt(() => inspectCached(cached)));
+  const present = (onPath && (await attempt(() => inspect(onPath, 'path')))) || (await attempt(() => inspectCached(cached)));
   if (present) return present;
 
   await mkdir(join(cacheDir, 'nats-server'), { recursive: true, mode: 0o700 });

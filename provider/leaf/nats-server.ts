@@ -2,8 +2,8 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { startAgain } from '../start-again.ts';
-import { startSupervised } from '../supervised-process.ts';
 import type { Exit, SupervisedProcess } from '../supervised-process.ts';
+import { startSupervised } from '../supervised-process.ts';
 
 /** -1 lets the server choose a free one; a listener that the configuration leaves out stays -1. */
 export type NatsPorts = { client: number; leaf: number; monitor: number };

@@ -4,17 +4,16 @@ import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-
-import { LaunchError, startAgain, startSupervised } from '#provider';
 import type { SupervisedProcess } from '#provider';
+import { LaunchError, startAgain, startSupervised } from '#provider';
 
 import { createDatabase } from '../create-database.ts';
 import { freePort } from '../free-port.ts';
-import { POSTGRES_SETTINGS, POSTGRES_USER } from '../postgres-server.ts';
 import type { PostgresOptions, PostgresServer } from '../postgres-server.ts';
+import { POSTGRES_SETTINGS, POSTGRES_USER } from '../postgres-server.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
-import { unprivileged } from './unprivileged.ts';
 import type { Unprivileged } from './unprivileged.ts';
+import { unprivileged } from './unprivileged.ts';
 
 const run = promisify(execFile);
 const FREE_PORT_ATTEMPTS = 5;

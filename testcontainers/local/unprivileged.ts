@@ -26,8 +26,7 @@ export async function unprivileged(binaries: string, wanted: string): Promise<Un
   if (!succeeds([...AS_NOBODY, 'true'])) {
     throw new LaunchError(
       'privileges',
-      'Postgres does not run as root, and neither unshare nor setpriv works here. ' +
-        'Run as an ordinary user, or set DATABASE_URL to a Postgres of your own.',
+      'Postgres does not run as root, and neither unshare nor setpriv works here. ' + 'Run as an ordinary user, or set DATABASE_URL to a Postgres of your own.',
     );
   }
   return await reachableByNobody(binaries, wanted);

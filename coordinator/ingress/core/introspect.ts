@@ -87,7 +87,8 @@ function checkMessage(message: unknown, index: number): void {
   if (!Array.isArray(content) || content.length > 1024) throw invalid('messages', `messages[${index}].content must be a string or an array of parts.`);
   for (const part of content) {
     if (!isObject(part) || typeof part['type'] !== 'string') throw invalid('messages', `messages[${index}].content has a part without a type.`);
-    if (part['type'] !== 'text') throw invalid('messages', `messages[${index}].content: parts of type ${JSON.stringify(part['type'].slice(0, 32))} are not supported.`);
+    if (part['type'] !== 'text')
+      throw invalid('messages', `messages[${index}].content: parts of type ${JSON.stringify(part['type'].slice(0, 32))} are not supported.`);
     if (typeof part['text'] !== 'string') throw invalid('messages', `messages[${index}].content: a text part needs a text.`);
   }
 }

@@ -132,13 +132,17 @@ describe('the life of a job', () => {
 describe('whatever happens', () => {
   const attempt = fc.integer({ min: 1, max: MAX_ATTEMPTS });
   const event: fc.Arbitrary<JobEvent> = fc.oneof(
-    fc.uniqueArray(fc.constantFrom('B', 'C', 'D'), { minLength: 1, maxLength: 3 }).map((letters): JobEvent => ({ type: 'reserved', candidates: letters.map(candidate) })),
+    fc
+      .uniqueArray(fc.constantFrom('B', 'C', 'D'), { minLength: 1, maxLength: 3 })
+      .map((letters): JobEvent => ({ type: 'reserved', candidates: letters.map(candidate) })),
     fc.constantFrom('saturated', 'unavailable').map((code): JobEvent => ({ type: 'routing_refused', code, retryAfterMs: 1 })),
     fc.constant<JobEvent>({ type: 'held' }),
     fc.constant<JobEvent>({ type: 'hold_refused', code: 'insufficient_funds' }),
     attempt.map((number): JobEvent => ({ type: 'refused', attempt: number, reason: 'queue_full', retryAfterMs: 1 })),
     attempt.map((number): JobEvent => ({ type: 'content', attempt: number, text: 'x', tokens: 1 })),
-    fc.tuple(attempt, fc.constantFrom('stop', 'length', 'cancelled', 'error')).map(([number, finish]): JobEvent => ({ type: 'end', attempt: number, finish, usage })),
+    fc
+      .tuple(attempt, fc.constantFrom('stop', 'length', 'cancelled', 'error'))
+      .map(([number, finish]): JobEvent => ({ type: 'end', attempt: number, finish, usage })),
     attempt.map((number): JobEvent => ({ type: 'attempt_failed', attempt: number, failure: 'stalled' })),
     fc.constantFrom<JobEvent>({ type: 'client_gone' }, { type: 'client_blocked' }, { type: 'client_ready' }, { type: 'timer' }),
   );

@@ -11,7 +11,7 @@ import type { ApiErrorCode } from '../errors.ts';
  * Invariants: every job that was reserved gives exactly one `ended` command, after all that it asked for was answered;
  * nothing is written to the client before the first content; an attempt left behind is cancelled and reported once.
  */
-export type JobPhase = 'reserving' | 'holding' | 'serving' | 'draining' | 'leaving' | 'over';
+type JobPhase = 'reserving' | 'holding' | 'serving' | 'draining' | 'leaving' | 'over';
 
 export interface Attempt {
   readonly number: number;
@@ -256,11 +256,7 @@ function endOfAttempt(state: JobState, attempt: Attempt, end: { finish: Finish; 
     case 'cancelled':
     case 'error':
       if (!state.committed) return attemptFailed(state, attempt, 'engine_error', now);
-      return over(state, [
-        { do: 'report_attempt', attempt, failure: 'engine_error' },
-        { do: 'cut', code: 'stream_cut' },
-        ended('cut_short', attempt, end),
-      ]);
+      return over(state, [{ do: 'report_attempt', attempt, failure: 'engine_error' }, { do: 'cut', code: 'stream_cut' }, ended('cut_short', attempt, end)]);
   }
 }
 

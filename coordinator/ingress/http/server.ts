@@ -1,6 +1,6 @@
-import { fastify, type FastifyError, type FastifyInstance } from 'fastify';
-import { MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
+import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
+import { MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { retryAfter } from './respond.ts';
 
@@ -42,6 +42,8 @@ function asApiError(error: FastifyError | ApiError): ApiError {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return new ApiError('unsupported_media_type');
     default:
-      return error.statusCode !== undefined && error.statusCode < 500 ? new ApiError('invalid_request') : new ApiError('internal_error', undefined, { cause: error });
+      return error.statusCode !== undefined && error.statusCode < 500
+        ? new ApiError('invalid_request')
+        : new ApiError('internal_error', undefined, { cause: error });
   }
 }

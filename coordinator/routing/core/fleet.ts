@@ -60,7 +60,18 @@ export class Fleet {
     if (before === undefined && this.#providers.size >= MAX_PROVIDERS) return undefined;
     if (before?.session === word.session && word.sequence < before.sequence) return undefined;
     const { session, sequence, machine, draining, sealing } = word;
-    this.#put({ id, session, sequence, machine, draining, suite: sealing.suite, sealingKey: sealing.publicKey, slots: viewsOf(word.slots, now), heardAt: now, silent: false });
+    this.#put({
+      id,
+      session,
+      sequence,
+      machine,
+      draining,
+      suite: sealing.suite,
+      sealingKey: sealing.publicKey,
+      slots: viewsOf(word.slots, now),
+      heardAt: now,
+      silent: false,
+    });
     if (before === undefined) return 'joined';
     if (before.silent) return 'returned';
     return draining && !before.draining ? 'draining' : undefined;
@@ -111,7 +122,10 @@ export class Fleet {
     this.#providers.set(view.id, view);
     for (const build of view.slots.keys()) {
       let ids = this.#byBuild.get(build);
-      if (ids === undefined) this.#byBuild.set(build, (ids = new Set()));
+      if (ids === undefined) {
+        ids = new Set();
+        this.#byBuild.set(build, ids);
+      }
       ids.add(view.id);
     }
   }

@@ -40,7 +40,7 @@ export type GateName = keyof typeof gates;
 const gateList = Object.entries(gates) as [GateName, Gate][];
 
 /** Terms of the expected delay to the first content, in milliseconds. */
-export interface Cost {
+interface Cost {
   readonly load: number;
   readonly queue: number;
   readonly prefill: number;
@@ -63,7 +63,13 @@ export function choose(world: World, ask: Ask, now: number, random: () => number
   const choice = survey(world, ask, now, random, gateList);
   // Providers that were only turned away for old faults are better than nobody.
   if (choice.candidates.length > 0 || choice.rejected.breaker === undefined) return choice;
-  return survey(world, ask, now, random, gateList.filter(([name]) => name !== 'breaker'));
+  return survey(
+    world,
+    ask,
+    now,
+    random,
+    gateList.filter(([name]) => name !== 'breaker'),
+  );
 }
 
 function survey(world: World, ask: Ask, now: number, random: () => number, applied: readonly [GateName, Gate][]): Choice {

@@ -28,7 +28,10 @@ export class Reservations {
     this.#byJob.set(reservation.job, reservation);
     const slot = slotOf(reservation);
     let jobs = this.#bySlot.get(slot);
-    if (jobs === undefined) this.#bySlot.set(slot, (jobs = new Map()));
+    if (jobs === undefined) {
+      jobs = new Map();
+      this.#bySlot.set(slot, jobs);
+    }
     jobs.set(reservation.job, reservation);
   }
 

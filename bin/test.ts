@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+
+const root = dirname(import.meta.dirname);
+const bin = (path: string) => join(root, 'node_modules', path);
+
+/** Cheapest first: a mistake that the compiler sees is not waited for. */
+const checks = [
+  { name: 'types', args: [bin('typescript/bin/tsc'), '--noEmit'] },
+  { name: 'style', args: [bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings'] },
+  { name: 'unused code', args: [bin('knip/bin/knip.js'), '--no-progress'] },
+] as const;
+
+export function addCommands(program: Command): void {
+  program
+    .command('test')
+    .description('types, style, unused code and every test; with arguments, only the tests that they name')
+    .argument('[vitest...]', 'passed on to vitest')
+    .allowUnknownOption()
+    .action((args: string[]) => test(args));
+}
+
+async function test(args: readonly string[]): Promise<void> {
+  const failed: string[] = [];
+  for (const { name, args: command } of args.length === 0 ? checks : []) {
+    const startedAt = performance.now();
+    const code = await runNode(command);
+    process.stdout.write(`${code === 0 ? 'ok' : 'FAILED'}  ${name}  ${seconds(startedAt)}\n`);
+    if (code !== 0) failed.push(name);
+  }
+  if (!(await runVitest(args))) failed.push('tests');
+  if (failed.length > 0) throw new CommandError(EXIT.failure, `failed: ${failed.join(', ')}`);
+}
+
+/** The last line is for machines and for whoever scrolls to the end. */
+async function runVitest(args: readonly string[]): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), 'dinf-test-'));
+  const report = join(folder, 'report.json');
+  try {
+    const code = await runNode([bin('vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args]);
+    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(await readFile(report, 'utf8')) as Record<string, number>;
+    process.stdout.write(`${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped\n`);
+    return code === 0;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function runNode(args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit' });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+const seconds = (startedAt: number) => `${((performance.now() - startedAt) / 1_000).toFixed(1)} s`;
