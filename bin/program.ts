@@ -15,6 +15,7 @@ const parts: readonly Part[] = [
   { name: 'provider', load: () => import('#provider/cli.ts') },
   { name: 'simulator', load: () => import('#simulator/cli.ts') },
   { name: 'test', load: () => import('./test.ts') },
+  { name: 'bench', load: () => import('./bench.ts') },
 ];
 
 const EXIT_CODES = `

@@ -7,6 +7,9 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 interface UpOptions {
   readonly providers: number;
   readonly chip: string;
+  readonly tokenMs?: string;
+  readonly concurrency?: string;
+  readonly endless?: boolean;
 }
 
 const FIRST_CREDIT_MICRO_USD = 10_000_000;
@@ -21,6 +24,9 @@ export function addCommands(program: Command): void {
     .description('the whole network on this machine: hub, database, coordinator, simulated providers')
     .option('--providers <n>', 'simulated providers to start; 0 for none', wholeNumber, 2)
     .option('--chip <name>', 'which Mac they are', 'm4-max')
+    .option('--token-ms <ms>', 'their time between two tokens')
+    .option('--concurrency <n>', 'sequences at once on each')
+    .option('--endless', 'their answers go on until max_tokens')
     .addHelpText('after', '\nState is kept in DINF_HOME (.dinf). DATABASE_URL names a Postgres of your own; DINF_HTTP_PORT the port of the API.')
     .action((options: UpOptions) => up(options));
 }
@@ -31,7 +37,8 @@ function wholeNumber(text: string): number {
   return value;
 }
 
-async function up({ providers, chip }: UpOptions): Promise<void> {
+async function up(options: UpOptions): Promise<void> {
+  const { providers } = options;
   const startedAt = performance.now();
   const stopped = new Promise<void>((stop) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
@@ -64,7 +71,7 @@ async function up({ providers, chip }: UpOptions): Promise<void> {
   const { simulatedModels } = await import('#simulator');
   await network.putModels(simulatedModels);
   const apiKey = await firstKey(home, network);
-  await using _fleet = providers === 0 ? undefined : await startFleet({ home, providers, chip, network, say });
+  await using _fleet = providers === 0 ? undefined : await startFleet({ home, options, network, say });
   greet({ url: network.url, apiKey, providers, seconds: (performance.now() - startedAt) / 1_000 });
   await stopped;
   say('stopping');
@@ -74,9 +81,9 @@ type Network = Awaited<ReturnType<typeof import('#testcontainers').startNetwork>
 
 /** The same port every time, where that is possible. */
 async function apiPort(say: (line: string) => void): Promise<number> {
-  const wanted = Number(process.env['DINF_HTTP_PORT'] ?? 8080);
+  const wanted = Number(process.env['DINF_HTTP_PORT'] || 8080);
   if (await isFree(wanted)) return wanted;
-  if (process.env['DINF_HTTP_PORT'] !== undefined) throw new CommandError(EXIT.usage, `Port ${wanted} (DINF_HTTP_PORT) is in use.`);
+  if (process.env['DINF_HTTP_PORT']) throw new CommandError(EXIT.usage, `Port ${wanted} (DINF_HTTP_PORT) is in use.`);
   say(`port ${wanted} is in use; the API takes another one (DINF_HTTP_PORT names it)`);
   return 0;
 }
@@ -124,17 +131,16 @@ async function firstKey(home: string, network: Network): Promise<string> {
 /** Processes of their own, as in the field. */
 async function startFleet({
   home,
-  providers,
-  chip,
+  options,
   network,
   say,
 }: {
   home: string;
-  providers: number;
-  chip: string;
+  options: UpOptions;
   network: Network;
   say: (line: string) => void;
 }): Promise<AsyncDisposable> {
+  const { providers, chip, tokenMs, concurrency, endless } = options;
   const { startSupervised } = await import('#provider');
   say(`starting ${providers} simulated provider${providers === 1 ? '' : 's'}`);
   const tokens = await Promise.all(Array.from({ length: providers }, () => network.enrolToken()));
@@ -143,16 +149,10 @@ async function startFleet({
     name: 'simulator',
     command: process.execPath,
     args: [
-      join(import.meta.dirname, 'dinf.ts'),
-      'simulate',
-      '--providers',
-      String(providers),
-      '--chip',
-      chip,
-      '--coordinator',
-      network.url,
-      '--leaves',
-      leaves,
+      ...[join(import.meta.dirname, 'dinf.ts'), 'simulate', '--providers', String(providers), '--chip', chip, '--coordinator', network.url, '--leaves', leaves],
+      ...(tokenMs === undefined ? [] : ['--token-ms', tokenMs]),
+      ...(concurrency === undefined ? [] : ['--concurrency', concurrency]),
+      ...(endless ? ['--endless'] : []),
     ],
     env: { ...process.env, DINF_HOME: home, DINF_ENROL_TOKENS: tokens.join(','), npm_lifecycle_event: undefined },
     isReady: (line) => line.includes('simulated providers are ready'),

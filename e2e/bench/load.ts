@@ -1,0 +1,55 @@
+import { type Exchange, encodeRequest, HttpStreamClient, type Target } from './http-stream-client.ts';
+
+export interface LoadResult {
+  readonly latenciesMs: readonly number[];
+  readonly firstBytesMs: readonly number[];
+  readonly gapsMs: readonly number[];
+  readonly perSecond: number;
+  readonly failed: number;
+}
+
+export interface Load {
+  readonly concurrency: number;
+  readonly requests: number;
+  readonly maxTokens: number;
+  readonly stream: boolean;
+}
+
+const body = ({ maxTokens, stream }: Load) =>
+  JSON.stringify({
+    model: 'sim-llama-8b',
+    max_tokens: maxTokens,
+    stream,
+    messages: [{ role: 'user', content: 'What is the weather like on the moon today, and tomorrow?' }],
+  });
+
+/** So many requests over so many connections, each of which sends the next when the last is answered. */
+export async function run(target: Target, load: Load): Promise<LoadResult> {
+  const request = encodeRequest(target, body(load));
+  const clients = await Promise.all(Array.from({ length: load.concurrency }, () => HttpStreamClient.open(target)));
+  const exchanges: Exchange[] = [];
+  let left = load.requests;
+  const startedAt = performance.now();
+  await Promise.all(
+    clients.map(async (client) => {
+      while (left > 0) {
+        left -= 1;
+        exchanges.push(await client.exchange(request));
+      }
+    }),
+  );
+  const seconds = (performance.now() - startedAt) / 1_000;
+  for (const client of clients) client[Symbol.dispose]();
+  const good = exchanges.filter(isGood);
+  const bad = exchanges.find((exchange) => !isGood(exchange));
+  if (bad !== undefined && good.length === 0) throw new Error(`${target.name} answered ${bad.status}: ${bad.body.slice(0, 300)}`);
+  return {
+    latenciesMs: good.map(({ totalMs }) => totalMs),
+    firstBytesMs: good.map(({ firstByteMs }) => firstByteMs),
+    gapsMs: good.flatMap(({ gapsMs }) => gapsMs),
+    perSecond: good.length / seconds,
+    failed: exchanges.length - good.length,
+  };
+}
+
+const isGood = ({ status, body: text }: Exchange) => status === 200 && (text.startsWith('{') ? text.includes('"choices"') : text.includes('[DONE]'));

@@ -1,0 +1,101 @@
+import { createServer } from 'node:net';
+import { cpus } from 'node:os';
+import { type Load, run } from './load.ts';
+import { memoryOf } from './memory.ts';
+import { type Measured, startDirect, startOurs, startRival } from './processes.ts';
+import { percentile, show, spread } from './statistics.ts';
+
+/** What we measure, in its full size and in the size that only shows that it works. Every comparison is interleaved in one run. */
+const sizes = {
+  full: { rounds: 7, requests: { 1: 300, 16: 1_600, 64: 4_800 }, streams: 500, streamTokens: 250 },
+  smoke: { rounds: 2, requests: { 1: 60, 16: 320, 64: 640 }, streams: 100, streamTokens: 50 },
+} as const;
+type Size = (typeof sizes)[keyof typeof sizes];
+
+const SHORT_ANSWER_TOKENS = 8;
+const STREAM_TOKEN_MS = 20;
+const say = (line = '') => console.log(line);
+
+export async function bench(name: keyof typeof sizes): Promise<void> {
+  const size = sizes[name];
+  const [{ model = 'unknown' } = {}] = cpus();
+  say(`${name} size; ${cpus().length} × ${model}; node ${process.version}. Times in ms; median of the rounds (least–most).`);
+  {
+    await using direct = await startDirect(0);
+    await using ours = await startOurs(0);
+    await using rival = await startRival(direct.target, await freePort(), say);
+    const measured = [direct, ours, ...(rival ? [rival] : [])];
+    for (const { target } of measured) await run(target, { concurrency: 16, requests: 400, maxTokens: SHORT_ANSWER_TOKENS, stream: false });
+    for (const stream of [false, true])
+      for (const concurrency of [1, 16, 64] as const)
+        await compare(measured, size, { concurrency, requests: size.requests[concurrency], maxTokens: SHORT_ANSWER_TOKENS, stream });
+    reportMemory('after the requests', ours.pid);
+  }
+  await using direct = await startDirect(STREAM_TOKEN_MS);
+  await using ours = await startOurs(STREAM_TOKEN_MS);
+  await holdStreams([direct, ours], size);
+}
+
+async function compare(measured: readonly Measured[], { rounds }: Size, load: Load): Promise<void> {
+  const results = measured.map(({ target }) => ({
+    name: target.name,
+    p50: [] as number[],
+    p99: [] as number[],
+    first50: [] as number[],
+    rate: [] as number[],
+    failed: 0,
+  }));
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [index, { target }] of measured.entries()) {
+      const result = await run(target, load);
+      const kept = results[index];
+      if (kept === undefined) continue;
+      kept.p50.push(percentile(result.latenciesMs, 0.5));
+      kept.p99.push(percentile(result.latenciesMs, 0.99));
+      kept.first50.push(percentile(result.firstBytesMs, 0.5));
+      kept.rate.push(result.perSecond);
+      kept.failed += result.failed;
+    }
+  }
+  say(`\n${load.stream ? 'streamed' : 'whole'} answers of ${load.maxTokens} tokens, c=${load.concurrency}, ${rounds} rounds of ${load.requests}`);
+  const [base] = results;
+  for (const { name, p50, p99, first50, rate, failed } of results) {
+    const added = (mine: number[], theirs: number[] | undefined) => spread(mine.map((value, round) => value - (theirs?.[round] ?? 0)));
+    const more = name === base?.name ? '' : `  added p50 ${show(added(p50, base?.p50))}  p99 ${show(added(p99, base?.p99))}`;
+    say(
+      `  ${name.padEnd(20)} ${show(spread(rate), 0).padStart(18)}/s  p50 ${show(spread(p50))}  p99 ${show(spread(p99))}  first byte ${show(spread(first50))}${more}${failed > 0 ? `  FAILED ${failed}` : ''}`,
+    );
+  }
+}
+
+async function holdStreams(measured: readonly Measured[], { streams, streamTokens }: Size): Promise<void> {
+  say(`\n${streams} streams at once, ${STREAM_TOKEN_MS} ms a token, ${streamTokens} tokens each`);
+  for (const { target, pid } of measured) {
+    const { gapsMs, failed, firstBytesMs } = await run(target, { concurrency: streams, requests: streams, maxTokens: streamTokens, stream: true });
+    const p = (share: number) => percentile(gapsMs, share).toFixed(1);
+    say(
+      `  ${target.name.padEnd(20)} between frames p50 ${p(0.5)}  p99 ${p(0.99)}  p99.9 ${p(0.999)}  first content p50 ${percentile(firstBytesMs, 0.5).toFixed(1)}  failed ${failed}`,
+    );
+    if (target.name !== 'direct') reportMemory('with the streams', pid);
+  }
+}
+
+function reportMemory(when: string, pid: number): void {
+  const all = memoryOf(pid);
+  const byName = Map.groupBy(all, ({ name }) => name);
+  const parts = [...byName].map(
+    ([name, group]) => `${name}${group.length > 1 ? ` ×${group.length}` : ''} ${group.reduce((sum, { megabytes }) => sum + megabytes, 0).toFixed(0)}`,
+  );
+  say(`  memory ${when} (resident MB): ${parts.join(', ')}`);
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,94 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { cacheFolder, type SupervisedProcess, startSupervised } from '#provider';
+import type { Target } from './http-stream-client.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const RIVAL = '@portkey-ai/gateway';
+const RIVAL_VERSION = '1.15.2';
+const READY_MS = 60_000;
+
+export interface Measured extends AsyncDisposable {
+  readonly target: Target;
+  readonly pid: number;
+}
+
+const node = (name: string, args: readonly string[], ready: string, env: NodeJS.ProcessEnv = {}): Promise<SupervisedProcess> =>
+  startSupervised({
+    name,
+    command: process.execPath,
+    args,
+    env: { ...process.env, ...env },
+    isReady: (line) => line.includes(ready),
+    readyTimeoutMs: READY_MS,
+    stopTimeoutMs: READY_MS,
+  });
+
+const urlIn = (lines: readonly string[], pattern: RegExp): URL => {
+  const found = lines.map((line) => pattern.exec(line)?.[1]).find((match) => match !== undefined);
+  if (found === undefined) throw new Error('a process under measurement did not say where it listens');
+  return new URL(found);
+};
+
+/** The engine alone. */
+export async function startDirect(tokenMs: number): Promise<Measured> {
+  const ready = 'direct server listens on ';
+  const server = await node('direct', [join(import.meta.dirname, 'direct-server.ts'), String(tokenMs)], ready);
+  const port = Number(
+    server
+      .logs()
+      .find((line) => line.includes(ready))
+      ?.split(ready)[1],
+  );
+  const target = { name: 'direct', host: '127.0.0.1', port, path: '/v1/chat/completions', headers: {} };
+  return { target, pid: server.pid, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+}
+
+/** The whole network, as `dinf up` starts it, with four providers that are as fast as the engine alone. */
+export async function startOurs(tokenMs: number): Promise<Measured> {
+  const home = await mkdtemp(join(tmpdir(), 'dinf-bench-'));
+  const dinf = join(ROOT, 'bin', 'dinf.ts');
+  const args = [dinf, 'up', '--providers', '4', '--chip', 'm3-ultra', '--token-ms', String(tokenMs), '--concurrency', '256', '--endless'];
+  const up = await node('dinf up', args, 'Ctrl-C stops it', { DINF_HOME: home, DINF_HTTP_PORT: '', DINF_LOG: 'warn' });
+  const url = urlIn(up.logs(), /base URL\s+(http:\S+)\/v1/);
+  const apiKey = up
+    .logs()
+    .map((line) => /API key\s+(\S+)/.exec(line)?.[1])
+    .find((key) => key !== undefined);
+  const target = {
+    name: 'd-inference',
+    host: url.hostname,
+    port: Number(url.port),
+    path: '/v1/chat/completions',
+    headers: { authorization: `Bearer ${apiKey}` },
+  };
+  const stop = async (): Promise<void> => {
+    await up.stop();
+    await rm(home, { recursive: true, force: true, maxRetries: 3 });
+  };
+  return { target, pid: up.pid, [Symbol.asyncDispose]: stop };
+}
+
+/** A gateway that many run, before the same upstream. Undefined, with the reason said, where it cannot be had. */
+export async function startRival(upstream: Target, port: number, say: (line: string) => void): Promise<Measured | undefined> {
+  const folder = join(cacheFolder(process.env), 'rival');
+  const server = join(folder, 'node_modules', RIVAL, 'build', 'start-server.js');
+  const install = ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', `${RIVAL}@${RIVAL_VERSION}`];
+  try {
+    await using _npm = await startSupervised({
+      name: 'npm',
+      command: 'npm',
+      args: install,
+      isReady: (line) => /added|up to date|changed/.test(line),
+      readyTimeoutMs: 120_000,
+    });
+  } catch (error) {
+    say(`${RIVAL} is skipped: it cannot be installed (${error instanceof Error ? error.message.split('\n')[0] : error})`);
+    return undefined;
+  }
+  const gateway = await node('rival', [server, `--port=${port}`, '--headless'], 'Ready for connections', { NODE_ENV: 'production' });
+  const headers = { 'x-portkey-provider': 'openai', 'x-portkey-custom-host': `http://127.0.0.1:${upstream.port}/v1`, authorization: 'Bearer none' };
+  const target = { name: RIVAL, host: '127.0.0.1', port, path: '/v1/chat/completions', headers };
+  return { target, pid: gateway.pid, [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose]() };
+}
