@@ -1,7 +1,7 @@
 import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
+import type { Logger } from 'pino';
 import { CodecError, consumers, JobEnded } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { Logger } from 'pino';
 import type { Alerts } from './alerts.ts';
 import { Batcher } from './batcher.ts';
 import { endOf, type Settler } from './settler.ts';
@@ -40,8 +40,10 @@ export class EndedJobs implements AsyncDisposable {
     while (!this.#stopped) {
       try {
         const consumer = await bus.jetstream.consumers.get(stream, name);
-        this.#messages = await consumer.consume({ max_messages: MAX_UNSETTLED });
-        for await (const message of this.#messages) this.#take(message);
+        // By callback: an iterator's queue would be forgotten at a stop, and each fact in it be late by the time to its redelivery.
+        this.#messages = await consumer.consume({ max_messages: MAX_UNSETTLED, callback: (message) => this.#take(message) });
+        const failure = await this.#messages.closed();
+        if (failure) throw failure;
       } catch (error) {
         if (this.#stopped) return;
         log.warn({ err: error }, 'ended jobs cannot be read; trying again');
@@ -83,7 +85,7 @@ export class EndedJobs implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    this.#messages?.stop();
+    await this.#messages?.close();
     await Promise.all(this.#inHand);
     await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }

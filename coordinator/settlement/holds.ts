@@ -1,5 +1,5 @@
-import type { Held, Hold } from '#bus-schemas';
 import type { Logger } from 'pino';
+import type { Held, Hold } from '#bus-schemas';
 import type { Alerts } from './alerts.ts';
 import { Batcher } from './batcher.ts';
 import { costOf } from './core/charge.ts';

@@ -1,5 +1,5 @@
-import type { Held, SettlementSettled } from '#bus-schemas';
 import { Counter, type Registry } from 'prom-client';
+import type { Held, SettlementSettled } from '#bus-schemas';
 
 export interface SettlementMetrics {
   /** Answers with what it was given. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Ack, core, events, JobEnded, newJobId, randomToken, Receipt, services } from '#bus-schemas';
+import { Ack, core, events, JobEnded, newJobId, Receipt, randomToken, services } from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
 import { KEY, MODEL, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
 
@@ -41,7 +41,15 @@ function finish(job: string): void {
 
 function sendReceipt(job: string): void {
   const hash = new Uint8Array(32);
-  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, { job, attempt: 1, build: 'b', usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 }, finish: 'stop', requestHash: hash, responseHash: hash });
+  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, {
+    job,
+    attempt: 1,
+    build: 'b',
+    usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
+    finish: 'stop',
+    requestHash: hash,
+    responseHash: hash,
+  });
 }
 
 /** Runs the jobs, some at a time, and calls `interrupt` when a third of them is through. */
@@ -65,9 +73,14 @@ async function runJobs(end: (job: string) => void, interrupt: () => Promise<void
 /** 70 for each job, and not a micro-dollar more or less, anywhere. */
 async function everythingSettledOnce(): Promise<void> {
   const timeoutMs = 5_000;
-  await vi.waitFor(async () => expect(await settlement.bus.call(balance, { account }, { timeoutMs })).toMatchObject({ availableMicroUsd: 930 * JOBS, heldMicroUsd: 0 }), WAIT);
+  await vi.waitFor(
+    async () => expect(await settlement.bus.call(balance, { account }, { timeoutMs })).toMatchObject({ availableMicroUsd: 930 * JOBS, heldMicroUsd: 0 }),
+    WAIT,
+  );
   expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: true, openHolds: 0 });
-  const { rows } = await settlement.database.query<{ balance: string }>("SELECT balance FROM ledger_accounts WHERE kind IN ('provider', 'platform') ORDER BY kind");
+  const { rows } = await settlement.database.query<{ balance: string }>(
+    "SELECT balance FROM ledger_accounts WHERE kind IN ('provider', 'platform') ORDER BY kind",
+  );
   expect(rows.map((row) => Number(row.balance))).toEqual([3 * JOBS, 67 * JOBS]);
   await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0), WAIT);
   const manager = await settlement.bus.manager();
@@ -100,7 +113,13 @@ test('settlement restarted in the middle: every job is settled once and told onc
 
 test('no ingress says how jobs ended while Postgres dies: receipts, repeated until acknowledged, settle each once', async () => {
   const unacknowledged = new Set<string>();
-  settlement.bus.subscribe({ subject: core.down(PROVIDER, 'ack'), kind: Ack, handle: ({ receipts }) => receipts.forEach(({ job }) => unacknowledged.delete(job)) });
+  settlement.bus.subscribe({
+    subject: core.down(PROVIDER, 'ack'),
+    kind: Ack,
+    handle: ({ receipts }) => {
+      for (const { job } of receipts) unacknowledged.delete(job);
+    },
+  });
   await runJobs(
     (job) => {
       unacknowledged.add(job);

@@ -1,5 +1,5 @@
-import type { Bus } from '#coordinator/bus.ts';
 import type { Logger } from 'pino';
+import type { Bus } from '#coordinator/bus.ts';
 import type { LedgerStore, OutboxRow } from './store/ledger-store.ts';
 
 const BATCH = 256;

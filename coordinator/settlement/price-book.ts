@@ -67,7 +67,9 @@ export class PriceBook implements Disposable {
     this.#isCurrent = true;
     try {
       const { models } = await this.#bus.call(services.catalog.snapshot, {}, { timeoutMs: 1_000 });
-      this.#prices = new Map(models.map((model) => [model.id, { inputPerMillion: model.inputMicroUsdPerMillion, outputPerMillion: model.outputMicroUsdPerMillion }]));
+      this.#prices = new Map(
+        models.map((model) => [model.id, { inputPerMillion: model.inputMicroUsdPerMillion, outputPerMillion: model.outputMicroUsdPerMillion }]),
+      );
     } catch (error) {
       this.#isCurrent = false;
       if (this.#prices.size > 0 && error instanceof BusError) return;

@@ -1,6 +1,6 @@
+import type { Logger } from 'pino';
 import { Ack, core, providerOf, Receipt } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { Logger } from 'pino';
 import { Batcher } from './batcher.ts';
 import { isRowsFault, type LedgerStore, type ReceiptRow } from './store/ledger-store.ts';
 

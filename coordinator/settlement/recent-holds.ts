@@ -20,6 +20,9 @@ export interface RecentHoldsOptions {
 export class RecentHolds implements AsyncDisposable {
   readonly #options: RecentHoldsOptions;
   #recent: { row: HoldRow; at: number }[] = [];
+  /** Holds answered since then may be forgotten; undefined while nothing is in doubt. */
+  #doubtfulSince: number | undefined;
+  #losses = 0;
   #asking: Promise<void> | undefined;
   #stopped = false;
 
@@ -30,32 +33,45 @@ export class RecentHolds implements AsyncDisposable {
   remember(rows: readonly HoldRow[]): void {
     const at = this.#options.now();
     this.#recent.push(...rows.map((row) => ({ row, at })));
-    if (this.#asking !== undefined) return;
-    const kept = this.#recent.findIndex((hold) => at - hold.at < KEEP_MS);
-    if (kept > this.#recent.length / 2) this.#recent = this.#recent.slice(kept);
+    if (this.#doubtfulSince === undefined) this.#forget(at - KEEP_MS);
   }
 
   /** A connection was lost. */
   askAgain(): void {
+    this.#losses += 1;
     if (this.#stopped || this.#recent.length === 0) return;
+    this.#doubtfulSince ??= this.#options.now() - KEEP_MS;
     this.#asking ??= this.#askUntilAnswered().finally(() => {
+      this.#doubtfulSince = undefined;
       this.#asking = undefined;
     });
   }
 
+  /** A database dies connection by connection and still answers on the others: only a round without a loss counts. */
   async #askUntilAnswered(): Promise<void> {
-    const { hold, log, now } = this.#options;
-    const lostAt = now();
-    const doubtful = this.#recent.filter(({ at }) => lostAt - at < KEEP_MS);
     while (!this.#stopped) {
-      const answers = await Promise.allSettled(doubtful.map(({ row }) => hold(row)));
-      if (answers.every(({ status }) => status === 'fulfilled')) {
-        const gone = answers.filter((answer) => answer.status === 'fulfilled' && answer.value.result === 'insufficient_funds');
-        if (gone.length > 0) log.error({ holds: gone.length }, 'the database forgot holds, and their money has gone elsewhere since');
-        return;
-      }
-      await delay(RETRY_MS);
+      const losses = this.#losses;
+      const isAnswered = await this.#ask();
+      if (isAnswered && losses === this.#losses) return;
+      if (!isAnswered) await delay(RETRY_MS);
     }
+  }
+
+  async #ask(): Promise<boolean> {
+    const { hold, log } = this.#options;
+    const since = this.#doubtfulSince ?? Number.POSITIVE_INFINITY;
+    const rows = new Map(this.#recent.flatMap(({ row, at }) => (at > since ? [[row.job, row]] : [])));
+    const answers = await Promise.allSettled([...rows.values()].map(hold));
+    const gone = answers.filter((answer) => answer.status === 'fulfilled' && answer.value.result === 'insufficient_funds');
+    if (gone.length > 0) log.error({ holds: gone.length }, 'the database forgot holds, and their money has gone elsewhere since');
+    return answers.every(({ status }) => status === 'fulfilled');
+  }
+
+  #forget(before: number): void {
+    const kept = this.#recent.findIndex(({ at }) => at > before);
+    const forgotten = kept === -1 ? this.#recent.length : kept;
+    // Moving the whole array for each hold would cost more than holding it.
+    if (forgotten > this.#recent.length / 2) this.#recent = this.#recent.slice(forgotten);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,20 @@
 import { AckPolicy } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { Ack, consumers, core, events, type Held, type JobEnded, JobEnded as JobEndedMessage, newJobId, randomToken, Receipt, services, SettlementAlert, SettlementSettled } from '#bus-schemas';
+import {
+  Ack,
+  consumers,
+  core,
+  events,
+  type Held,
+  type JobEnded,
+  JobEnded as JobEndedMessage,
+  newJobId,
+  Receipt,
+  randomToken,
+  SettlementAlert,
+  SettlementSettled,
+  services,
+} from '#bus-schemas';
 import { KEY, MODEL, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
 
 let settlement: Settlement;
@@ -45,7 +59,16 @@ function tell(fact: JobEnded, copy = ''): void {
 }
 
 function receiptOf(job: string, changes: Partial<Receipt> = {}): Receipt {
-  return { job, attempt: 1, build: 'sim-build', usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 }, finish: 'stop', requestHash: new Uint8Array(32), responseHash: new Uint8Array(32), ...changes };
+  return {
+    job,
+    attempt: 1,
+    build: 'sim-build',
+    usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
+    finish: 'stop',
+    requestHash: new Uint8Array(32),
+    responseHash: new Uint8Array(32),
+    ...changes,
+  };
 }
 
 const balanceOf = (account: string) => settlement.bus.call(balance, { account }, { timeoutMs });
@@ -79,7 +102,10 @@ describe('a hold', () => {
     const job = newJobId();
     const alerts = settlement.bus.connection.subscribe(events.settlementAlert, { max: 1 });
     const answers = await Promise.all([ask({ job, account }), ask({ job, account, outputBound: 51 })]);
-    expect(answers).toMatchObject([{ ok: true, heldMicroUsd: 200 }, { ok: false, code: 'operation_conflict' }]);
+    expect(answers).toMatchObject([
+      { ok: true, heldMicroUsd: 200 },
+      { ok: false, code: 'operation_conflict' },
+    ]);
     for await (const { data } of alerts) expect(SettlementAlert.decode(data)).toMatchObject({ alert: 'operation_conflict', subject: `hold:${job}` });
     await shows(account, 800, 200);
   });
@@ -110,7 +136,15 @@ describe('the end of a job', () => {
     for await (const { data } of facts) {
       const fact = SettlementSettled.decode(data);
       if (fact.job !== job) continue;
-      expect(fact).toMatchObject({ account, outcome: 'settled', heldMicroUsd: 200, chargedMicroUsd: 70, providerMicroUsd: 67, feeMicroUsd: 3, provider: PROVIDER });
+      expect(fact).toMatchObject({
+        account,
+        outcome: 'settled',
+        heldMicroUsd: 200,
+        chargedMicroUsd: 70,
+        providerMicroUsd: 67,
+        feeMicroUsd: 3,
+        provider: PROVIDER,
+      });
       break;
     }
     await settlement.bus.flushEvents(timeoutMs);
@@ -191,7 +225,11 @@ describe('a receipt', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
-    settlement.bus.publish(core.up(OTHER_PROVIDER, 'receipt'), Receipt, receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } }));
+    settlement.bus.publish(
+      core.up(OTHER_PROVIDER, 'receipt'),
+      Receipt,
+      receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } }),
+    );
     settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(job));
     await shows(account, 930, 0);
   });
@@ -211,7 +249,12 @@ describe('a credit', () => {
 describe('the ledger', () => {
   test('lets nobody change what was written', async () => {
     await fundedAccount(1_000);
-    for (const statement of ['UPDATE ledger_entries SET amount = 1', 'DELETE FROM ledger_entries', 'TRUNCATE ledger_entries', 'DELETE FROM ledger_transactions']) {
+    for (const statement of [
+      'UPDATE ledger_entries SET amount = 1',
+      'DELETE FROM ledger_entries',
+      'TRUNCATE ledger_entries',
+      'DELETE FROM ledger_transactions',
+    ]) {
       await expect(settlement.database.query(statement)).rejects.toThrow(/append-only|foreign key/);
     }
   });
@@ -222,7 +265,10 @@ describe('the ledger', () => {
     const database = settlement.database;
     await database.query('UPDATE ledger_accounts SET balance = balance + 1 WHERE id = $1', [`consumer:${account}`]);
     expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: false, driftedBalances: 1 });
-    await database.query("WITH t AS (INSERT INTO ledger_transactions (operation, digest) VALUES ('by hand', '') RETURNING id) INSERT INTO ledger_entries SELECT id, $1, 1 FROM t", [`consumer:${account}`]);
+    await database.query(
+      "WITH t AS (INSERT INTO ledger_transactions (operation, digest) VALUES ('by hand', '') RETURNING id) INSERT INTO ledger_entries SELECT id, $1, 1 FROM t",
+      [`consumer:${account}`],
+    );
     expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: false, driftedBalances: 0, unbalancedTransactions: 1 });
     await expect(database.query('UPDATE ledger_accounts SET balance = -1 WHERE id = $1', [`consumer:${account}`])).rejects.toThrow('never_negative');
   });

@@ -60,6 +60,7 @@ export async function startSettlementUnderTest({ receiptGraceMs = 300_000, poolS
 
   const database = connectDatabase(databaseUrl, { max: poolSize });
   // end() does not wait for the sockets: what the server says as it stops is heard by nobody else.
+  database.on('error', () => undefined);
   database.on('connect', (client) => client.on('error', () => undefined));
   stack.defer(() => database.end());
   const config = { ...readConfig({}), databaseUrl, receiptGraceMs };
@@ -82,6 +83,7 @@ async function startHub(stack: AsyncDisposableStack): Promise<NatsServer> {
   const home = await mkdtemp(join(tmpdir(), 'dinf-hub-'));
   stack.defer(() => rm(home, { recursive: true, force: true }));
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const config = ({ host, ports }: { host: string; ports: { client: number } }): string => `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
+  const config = ({ host, ports }: { host: string; ports: { client: number } }): string =>
+    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
   return stack.use(await startNatsServer({ binary, home, config }));
 }

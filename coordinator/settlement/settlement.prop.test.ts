@@ -9,8 +9,8 @@ import { chargeFor, costOf, type Price } from './core/charge.ts';
 import { digestOf } from './core/digest.ts';
 import { Crash, type CrashPoint, crashingPool } from './crashing-pool.ts';
 import { Holds } from './holds.ts';
-import { endOf, Settler } from './settler.ts';
 import { KEY, MODEL } from './settlement-under-test.ts';
+import { endOf, Settler } from './settler.ts';
 import { LedgerStore } from './store/ledger-store.ts';
 import { endByReceipt } from './sweeper.ts';
 
@@ -89,7 +89,11 @@ class Life {
       const store = new LedgerStore(crashingPool(pool, next));
       const priceOf = async () => ({ ...PRICE, version: await store.priceVersion(MODEL.id, PRICE) });
       const settler = new Settler({ store, prices: { priceOf }, feeBps: FEE_BPS, now: () => 1, onSettled: (facts) => void this.#facts.push(...facts) });
-      return { store, settler, holds: new Holds({ store, prices: { priceOf }, alerts: { raise: () => undefined }, log: pino({ level: 'silent' }), now: Date.now }) };
+      return {
+        store,
+        settler,
+        holds: new Holds({ store, prices: { priceOf }, alerts: { raise: () => undefined }, log: pino({ level: 'silent' }), now: Date.now }),
+      };
     });
   }
 
@@ -118,7 +122,10 @@ class Life {
       { account: 'external:credit', kind: 'external', amount: -FUNDS },
     ] as const;
     const { store } = this.#copy(0);
-    await this.#untilDone(async () => void (await store.transaction((client) => store.post(client, [{ operation: `credit:${account}`, digest: digestOf([account, FUNDS]), entries }]))));
+    await this.#untilDone(
+      async () =>
+        void (await store.transaction((client) => store.post(client, [{ operation: `credit:${account}`, digest: digestOf([account, FUNDS]), entries }]))),
+    );
   }
 
   #copy(order: number): Copy {
@@ -146,7 +153,9 @@ class Life {
       case 'receipt': {
         const { promptTokens, completionTokens } = usage ?? { promptTokens: 7, completionTokens: 7 };
         const hash = new Uint8Array(32);
-        await store.recordReceipts([{ job: id, attempt: 1, provider: this.#provider, build: 'b', promptTokens, completionTokens, finish: 'stop', requestHash: hash, responseHash: hash }]);
+        await store.recordReceipts([
+          { job: id, attempt: 1, provider: this.#provider, build: 'b', promptTokens, completionTokens, finish: 'stop', requestHash: hash, responseHash: hash },
+        ]);
         return void this.#receipts.add(index);
       }
       case 'sweep': {
@@ -197,7 +206,9 @@ class Life {
     }
     expect(await this.#balance(`provider:${this.#provider}`)).toBe(sum('provider_share'));
     expect(sum('charged')).toBe(sum('provider_share') + sum('fee'));
-    const told = await pool.query<{ message_id: string }>('SELECT message_id FROM settlement_outbox WHERE message_id = ANY($1)', [this.#ids.map((id) => `settled:${id}`)]);
+    const told = await pool.query<{ message_id: string }>('SELECT message_id FROM settlement_outbox WHERE message_id = ANY($1)', [
+      this.#ids.map((id) => `settled:${id}`),
+    ]);
     expect(told.rowCount).toBe(rows.filter(({ status }) => status !== 'void').length);
     const { openHolds: _, ...violations } = await new LedgerStore(pool).verify();
     expect(Object.values(violations).every((count) => count === 0)).toBe(true);
@@ -222,7 +233,9 @@ class Life {
     const job = { held, price: PRICE, promptBound };
     if (this.#ended.has(index)) {
       // Without usage of its own the end takes a receipt's, if that came first.
-      const possible = [usage, ...(this.#receipts.has(index) ? [reported] : [])].map((each) => chargeFor(job, { result, deliveredTokens, usage: each }, FEE_BPS).charged);
+      const possible = [usage, ...(this.#receipts.has(index) ? [reported] : [])].map(
+        (each) => chargeFor(job, { result, deliveredTokens, usage: each }, FEE_BPS).charged,
+      );
       expect(possible).toContain(Number(row.charged));
     } else if (this.#receipts.has(index)) {
       expect(Number(row.charged)).toBe(chargeFor(job, { result: 'completed', deliveredTokens: reported.completionTokens, usage: reported }, FEE_BPS).charged);

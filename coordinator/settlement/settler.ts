@@ -1,5 +1,5 @@
-import { events, type JobEnded, SettlementSettled } from '#bus-schemas';
 import type { ClientBase } from 'pg';
+import { events, type JobEnded, SettlementSettled } from '#bus-schemas';
 import { type Charge, chargeFor, costOf, type End } from './core/charge.ts';
 import { digestOf } from './core/digest.ts';
 import type { PriceBook, VersionedPrice } from './price-book.ts';
@@ -66,7 +66,10 @@ export class Settler {
       return row?.status === 'held' ? [{ end, row }] : [];
     });
     if (open.length === 0) return [];
-    const reported = await this.#reportedUsage(client, open.map(({ end }) => end));
+    const reported = await this.#reportedUsage(
+      client,
+      open.map(({ end }) => end),
+    );
     const settled = open.map(({ end, row }) => {
       const usage = end.usage ?? reported.get(`${end.job} ${end.provider}`);
       // Nobody to pay, nothing to charge.
@@ -74,7 +77,10 @@ export class Settler {
       return { end, row, charge: chargeFor(row, { ...end, usage, deliveredTokens }, feeBps) };
     });
     await store.post(client, settled.map(postingOf));
-    await store.endJobs(client, settled.map(({ end, charge }) => ({ ...charge, job: end.job, provider: end.provider ?? null, status: charge.charged > 0 ? 'settled' : 'refunded' })));
+    await store.endJobs(
+      client,
+      settled.map(({ end, charge }) => ({ ...charge, job: end.job, provider: end.provider ?? null, status: charge.charged > 0 ? 'settled' : 'refunded' })),
+    );
     const facts = settled.map((job) => factOf(job, now()));
     await store.addToOutbox(
       client,
@@ -96,13 +102,19 @@ export class Settler {
       return [{ ...ended, priceVersion: found.value.version, held, digest: digestOf(['lost hold', ended.job]), expiresAt: now() + HOUR_MS }];
     });
     if (lost.length > 0) await store.hold(lost, client);
-    await store.voidJobs(client, ends.flatMap(({ ended }) => (ended ? [ended] : [])));
+    await store.voidJobs(
+      client,
+      ends.flatMap(({ ended }) => (ended ? [ended] : [])),
+    );
   }
 
   async #reportedUsage(client: ClientBase, ends: readonly JobEnd[]) {
     const silent = ends.filter(({ usage, deliveredTokens }) => usage === undefined && deliveredTokens > 0);
     if (silent.length === 0) return new Map<string, End['usage']>();
-    const receipts = await this.#options.store.receiptsOf(client, silent.map(({ job }) => job));
+    const receipts = await this.#options.store.receiptsOf(
+      client,
+      silent.map(({ job }) => job),
+    );
     return new Map(receipts.map((receipt) => [`${receipt.job} ${receipt.provider}`, receipt]));
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientBase, DatabaseError, type Pool } from 'pg';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import type { Price } from '../core/charge.ts';
@@ -140,7 +140,9 @@ export class LedgerStore {
   }
 
   async lockJobs(client: ClientBase, jobs: readonly string[]): Promise<Map<string, JobRow>> {
-    const rows = await query<Numeric<Omit<JobRow, 'price'>> & { inputPerMillion: string | null; outputPerMillion: string | null }>(client, sql['lock-jobs'], [jobs]);
+    const rows = await query<Numeric<Omit<JobRow, 'price'>> & { inputPerMillion: string | null; outputPerMillion: string | null }>(client, sql['lock-jobs'], [
+      jobs,
+    ]);
     const price = (row: (typeof rows)[number]): Price => ({ inputPerMillion: Number(row.inputPerMillion), outputPerMillion: Number(row.outputPerMillion) });
     return new Map(rows.map((row) => [row.job, { ...row, held: Number(row.held), promptBound: Number(row.promptBound), price: price(row) }]));
   }
@@ -162,7 +164,12 @@ export class LedgerStore {
 
   /** Answers with the jobs that nobody knew until now. */
   async voidJobs(client: ClientBase, rows: readonly { job: string; account: string; key: string; model: string }[]): Promise<string[]> {
-    const voided = await query<{ job: string }>(client, sql['void-jobs'], [pluck(rows, 'job'), pluck(rows, 'account'), pluck(rows, 'key'), pluck(rows, 'model')]);
+    const voided = await query<{ job: string }>(client, sql['void-jobs'], [
+      pluck(rows, 'job'),
+      pluck(rows, 'account'),
+      pluck(rows, 'key'),
+      pluck(rows, 'model'),
+    ]);
     return pluck(voided, 'job');
   }
 
@@ -186,7 +193,14 @@ export class LedgerStore {
 
   async recordReceipts(rows: readonly ReceiptRow[]): Promise<void> {
     await query(this.#database, sql['record-receipts'], [
-      ...[pluck(rows, 'job'), pluck(rows, 'attempt'), pluck(rows, 'provider'), pluck(rows, 'build'), pluck(rows, 'promptTokens'), pluck(rows, 'completionTokens')],
+      ...[
+        pluck(rows, 'job'),
+        pluck(rows, 'attempt'),
+        pluck(rows, 'provider'),
+        pluck(rows, 'build'),
+        pluck(rows, 'promptTokens'),
+        pluck(rows, 'completionTokens'),
+      ],
       ...[pluck(rows, 'finish'), rows.map(({ requestHash }) => Buffer.from(requestHash)), rows.map(({ responseHash }) => Buffer.from(responseHash))],
     ]);
   }
