@@ -1,0 +1,35 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import { expect, test } from 'vitest';
+import { consumers, eventStreams } from '#bus-schemas';
+import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
+import { Bus } from './bus.ts';
+import { ensureStreams } from './streams.ts';
+
+test('streams and durable consumers are made once and repaired when somebody changed them', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'dinf-streams-'));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rm(home, { recursive: true, force: true }));
+  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  const hub = stack.use(
+    await startNatsServer({
+      binary,
+      home,
+      config: ({ host, ports }) => `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`,
+    }),
+  );
+  const connection = await connect({ servers: hub.clientUrl });
+  stack.defer(() => connection.close());
+  const bus = new Bus(connection);
+  await ensureStreams(bus);
+
+  const manager = await bus.manager();
+  const { stream, name, filter } = consumers.settlementJobs;
+  await manager.streams.update(stream, { max_age: 3_600e9 });
+  await ensureStreams(bus);
+  const wanted = eventStreams.find((each) => each.name === stream);
+  expect((await manager.streams.info(stream)).config).toMatchObject({ subjects: wanted?.subjects, max_age: (wanted?.maxAgeHours ?? 0) * 3_600e9 });
+  expect((await manager.consumers.info(stream, name)).config).toMatchObject({ durable_name: name, filter_subject: filter, ack_policy: 'explicit' });
+});
