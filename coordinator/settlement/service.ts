@@ -37,9 +37,6 @@ export async function startSettlement(context: Context): Promise<Component> {
   const endedJobs = new EndedJobs({ bus, settler, log, alerts });
   const receipts = new Receipts({ bus, store, log });
   const sweeper = new Sweeper({ store, settler, log, receiptGraceMs: config.receiptGraceMs, everyMs: Math.min(SWEEP_MS, config.receiptGraceMs) });
-  // A database that dies ends the pool's idle connections; unheard, that would end the process.
-  const onDatabaseError = (error: Error): void => log.warn({ err: error }, 'a connection to the database was lost');
-  database.on('error', onDatabaseError);
   const onConnectionGone = (): void => holds.askAgain();
   database.on('remove', onConnectionGone);
 
@@ -61,7 +58,6 @@ export async function startSettlement(context: Context): Promise<Component> {
     await outbox[Symbol.asyncDispose]();
     prices[Symbol.dispose]();
     database.off('remove', onConnectionGone);
-    database.off('error', onDatabaseError);
   };
   return { name: 'settlement', [Symbol.asyncDispose]: stop };
 }
