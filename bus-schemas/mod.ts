@@ -11,6 +11,7 @@ export {
 export { Nkey } from './accounts/nkey.ts';
 export { hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
+export { connectToServer } from './connect.ts';
 export * from './ids.ts';
 export * from './messages/events.ts';
 export * from './messages/inference.ts';

@@ -19,12 +19,14 @@ export const eventStreams: readonly EventStream[] = [
   { name: 'TELEMETRY', subjects: ['evt.telemetry.>'], maxAgeHours: 24, maxBytes: 128 * MiB },
 ];
 
-/** Durable consumers: who reads which facts to the last one. */
+/**
+ * Durable consumers: who reads which facts to the last one. `each` acknowledges every fact by itself; `all` acknowledges a fact
+ * and those before it, for readers that store them in order.
+ */
 export const consumers = {
-  settlementJobs: { stream: 'JOBS', name: 'settlement', filter: 'evt.job.ended' },
-  telemetryJobs: { stream: 'JOBS', name: 'telemetry', filter: 'evt.job.>' },
-  telemetryViolations: { stream: 'TELEMETRY', name: 'telemetry', filter: 'evt.telemetry.>' },
-  telemetrySettlement: { stream: 'SETTLEMENT', name: 'telemetry', filter: 'evt.settlement.>' },
+  settlementJobs: { stream: 'JOBS', name: 'settlement', filter: 'evt.job.ended', acknowledge: 'each' },
+  telemetryJobs: { stream: 'JOBS', name: 'telemetry', filter: 'evt.job.>', acknowledge: 'all' },
+  telemetryViolations: { stream: 'TELEMETRY', name: 'telemetry', filter: 'evt.telemetry.>', acknowledge: 'all' },
 } as const;
 
 export type DurableConsumer = (typeof consumers)[keyof typeof consumers];

@@ -107,7 +107,8 @@ async function runMigrations(): Promise<void> {
 /** A hub that does not answer soon is an error here: nobody wants to wait at a prompt for ever. */
 async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
   const config = await settings();
-  const { connect, credsAuthenticator } = await import('@nats-io/transport-node');
+  const { credsAuthenticator } = await import('@nats-io/transport-node');
+  const { connectToServer } = await import('#bus-schemas');
   const { readFile } = await import('node:fs/promises');
   const { Bus } = await import('./bus.ts');
   const away = (cause: unknown) =>
@@ -117,7 +118,7 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
   const credentials = await readFile(config.coreCredentials).catch((cause: unknown) => {
     throw away(cause);
   });
-  const connection = await connect({
+  const connection = await connectToServer({
     servers: [...config.natsUrls],
     authenticator: credsAuthenticator(credentials),
     name: 'dinf',
@@ -197,8 +198,9 @@ async function showFleet({ json }: { json?: boolean }): Promise<void> {
 
 async function verifyLedger(): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { ok, ...counts } = await withBus((bus) => bus.call(services.settlement.verify, {}, CALL));
-  for (const [name, count] of Object.entries(counts)) console.log(`${String(count).padStart(8)}  ${name}`);
+  const { ok, ...verified } = await withBus((bus) => bus.call(services.settlement.verify, {}, CALL));
+  const counts = Object.entries(verified).filter(([name]) => name !== 'v');
+  for (const [name, count] of counts) console.log(`${String(count).padStart(8)}  ${name}`);
   if (!ok) throw new CommandError(EXIT.failure, 'The books do not balance.');
   console.log('the books balance');
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import { credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
+import { connectToServer } from '#bus-schemas';
 
 export interface BusPlace {
   readonly urls: readonly string[];
@@ -15,7 +16,7 @@ const PING_MS = 10_000;
 
 /** A connection that never gives up: a hub that is away is waited for, at the start as later. */
 export async function connectToHub({ urls, credentialsFile, name, log }: BusPlace): Promise<NatsConnection> {
-  const connection = await connect({
+  const connection = await connectToServer({
     servers: [...urls],
     authenticator: credsAuthenticator(await readFile(credentialsFile)),
     name,

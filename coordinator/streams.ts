@@ -30,10 +30,10 @@ async function ensureStream(manager: JetStreamManager, { name, subjects, maxAgeH
   else await manager.streams.add(config);
 }
 
-async function ensureConsumer(manager: JetStreamManager, { stream, name, filter }: DurableConsumer): Promise<void> {
+async function ensureConsumer(manager: JetStreamManager, { stream, name, filter, acknowledge }: DurableConsumer): Promise<void> {
   const config = { ack_wait: ACK_WAIT_MS * NANOSECONDS, max_ack_pending: MAX_ACK_PENDING, filter_subject: filter };
   if (await exists(manager.consumers.info(stream, name))) await manager.consumers.update(stream, name, config);
-  else await manager.consumers.add(stream, { ...config, durable_name: name, ack_policy: AckPolicy.Explicit });
+  else await manager.consumers.add(stream, { ...config, durable_name: name, ack_policy: acknowledge === 'all' ? AckPolicy.All : AckPolicy.Explicit });
 }
 
 async function exists(lookup: Promise<unknown>): Promise<boolean> {

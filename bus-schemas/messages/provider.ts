@@ -59,7 +59,7 @@ export const Hello = defineMessage('hello', announcement);
 /** The same, every few seconds: complete in itself, so that a router that has just started rebuilds the fleet from beats alone. */
 export const Beat = defineMessage('beat', announcement);
 
-/** What the provider says the work was. Repeated until settlement acknowledges it. */
+/** What the provider says the work was. */
 const receipt = Type.Object({
   job: JobId,
   attempt: AttemptNumber,
@@ -70,7 +70,8 @@ const receipt = Type.Object({
   responseHash: Bytes({ min: 32, max: 32 }),
 });
 export type Receipt = Static<typeof receipt>;
-export const Receipt = defineMessage('receipt', receipt);
+/** Several at once; each is repeated until settlement acknowledges it. */
+export const Receipts = defineMessage('receipt', Type.Object({ receipts: Type.Array(receipt, { minItems: 1, maxItems: 256 }) }));
 
 /** Everything a provider says about one job, on that job's own subject. */
 const out = Type.Union([

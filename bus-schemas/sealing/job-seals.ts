@@ -23,6 +23,7 @@ export interface JobName {
 
 const NONCE_BYTES = 12;
 const KEY_BYTES = 32;
+const NO_SALT = new Uint8Array();
 
 /**
  * One direction of one attempt. The number of a message is its nonce, so a number is sealed once and never again; what is
@@ -35,9 +36,9 @@ class Channel {
   readonly #nonceNumber = new DataView(this.#nonce.buffer);
   #next = 0;
 
-  constructor(secret: Uint8Array, keyId: string, { job, attempt }: JobName, direction: Direction) {
-    this.#bound = new TextEncoder().encode(`${SUITE_ID} ${keyId} ${job} ${attempt} ${direction}`);
-    this.#key = new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), this.#bound, KEY_BYTES));
+  constructor(key: Uint8Array, name: string, direction: Direction) {
+    this.#key = key;
+    this.#bound = Buffer.from(`${name} ${direction}`);
   }
 
   seal(seq: number, plain: Uint8Array): Uint8Array {
@@ -73,8 +74,10 @@ export class JobSeals implements Disposable {
 
   constructor(context: { secret: Uint8Array; enc: Uint8Array; keyId: string }, name: JobName) {
     this.enc = context.enc;
-    this.#request = new Channel(context.secret, context.keyId, name, 'request');
-    this.#response = new Channel(context.secret, context.keyId, name, 'response');
+    const bound = `${SUITE_ID} ${context.keyId} ${name.job} ${name.attempt}`;
+    const keys = new Uint8Array(hkdfSync('sha256', context.secret, NO_SALT, bound, 2 * KEY_BYTES));
+    this.#request = new Channel(keys.subarray(0, KEY_BYTES), bound, 'request');
+    this.#response = new Channel(keys.subarray(KEY_BYTES), bound, 'response');
   }
 
   sealRequest(seq: number, plain: Uint8Array): Uint8Array {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Ack, core, events, JobEnded, newJobId, Receipt, randomToken, services } from '#bus-schemas';
+import { Ack, core, events, JobEnded, newJobId, Receipts, randomToken, services } from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
 import { KEY, MODEL, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
 
@@ -41,14 +41,10 @@ function finish(job: string): void {
 
 function sendReceipt(job: string): void {
   const hash = new Uint8Array(32);
-  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, {
-    job,
-    attempt: 1,
-    build: 'b',
-    usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
-    finish: 'stop',
-    requestHash: hash,
-    responseHash: hash,
+  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+    receipts: [
+      { job, attempt: 1, build: 'b', usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 }, finish: 'stop', requestHash: hash, responseHash: hash },
+    ],
   });
 }
 

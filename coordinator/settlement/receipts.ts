@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { Ack, core, providerOf, Receipt } from '#bus-schemas';
+import { Ack, core, providerOf, type Receipt, Receipts as ReceiptsMessage } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { Batcher } from './batcher.ts';
 import { isRowsFault, type LedgerStore, type ReceiptRow } from './store/ledger-store.ts';
@@ -27,9 +27,11 @@ export class Receipts implements Disposable {
     this.#batcher = new Batcher({ run, maximum: MAX_BATCH, isItemsFault: isRowsFault });
     this.#subscription = bus.subscribe({
       subject: core.everyUp('receipt'),
-      kind: Receipt,
+      kind: ReceiptsMessage,
       queue: 'settlement',
-      handle: (receipt, subject) => void this.#take(receipt, providerOf(subject)),
+      handle: ({ receipts }, subject) => {
+        for (const receipt of receipts) void this.#take(receipt, providerOf(subject));
+      },
     });
   }
 

@@ -9,7 +9,8 @@ import {
   type JobEnded,
   JobEnded as JobEndedMessage,
   newJobId,
-  Receipt,
+  type Receipt,
+  Receipts,
   randomToken,
   SettlementAlert,
   SettlementSettled,
@@ -195,7 +196,7 @@ describe('a receipt', () => {
   test('is acknowledged to the provider that sent it, when it is written', async () => {
     const acks = settlement.bus.connection.subscribe(core.down(PROVIDER, 'ack'), { max: 1 });
     const job = newJobId();
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(job));
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
     for await (const { data } of acks) {
       expect(Ack.decode(data).receipts).toEqual([{ job, attempt: 1 }]);
       expect((await settlement.database.query('SELECT provider FROM receipts WHERE job = $1', [job])).rows).toEqual([{ provider: PROVIDER }]);
@@ -206,7 +207,7 @@ describe('a receipt', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(job));
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
     await shows(account, 930, 0);
   });
 
@@ -215,8 +216,8 @@ describe('a receipt', () => {
     const [job, witness] = [newJobId(), newJobId()];
     await Promise.all([ask({ job, account, lifeMs: 2_000 }), ask({ job: witness, account })]);
     const paid = await ledgerBalance(`provider:${OTHER_PROVIDER}`);
-    for (const provider of [PROVIDER, OTHER_PROVIDER]) settlement.bus.publish(core.up(provider, 'receipt'), Receipt, receiptOf(job));
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(witness));
+    for (const provider of [PROVIDER, OTHER_PROVIDER]) settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(witness)] });
     await shows(account, 930, 0);
     expect(await ledgerBalance(`provider:${OTHER_PROVIDER}`)).toBe(paid);
   });
@@ -227,10 +228,10 @@ describe('a receipt', () => {
     await ask({ job, account });
     settlement.bus.publish(
       core.up(OTHER_PROVIDER, 'receipt'),
-      Receipt,
-      receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } }),
+      Receipts,
+      { receipts: [receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } })] },
     );
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipt, receiptOf(job));
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
     await shows(account, 930, 0);
   });
 });

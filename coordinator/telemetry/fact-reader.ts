@@ -59,13 +59,18 @@ export class FactReader implements AsyncDisposable {
     if (batch.length > 0) this.#storing = this.#storing.then(() => this.#store(batch));
   }
 
+  /** Tried until it is stored: what came after it must not be acknowledged before it. */
   async #store(batch: readonly JsMsg[]): Promise<void> {
-    try {
-      await this.#options.store(batch);
-      for (const message of batch) message.ack();
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'facts could not be stored; they will come again');
-      for (const message of batch) message.nak(RETRY_MS);
+    while (true) {
+      try {
+        await this.#options.store(batch);
+        batch.at(-1)?.ack();
+        return;
+      } catch (error) {
+        this.#options.log.warn({ err: error }, 'facts could not be stored; trying again');
+        if (this.#stopped) return;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 import type { JsMsg } from '@nats-io/jetstream';
 import { Counter, Histogram } from 'prom-client';
-import { CodecError, consumers, events, JobAttempt, JobEnded, SettlementSettled, Violation } from '#bus-schemas';
+import { CodecError, consumers, events, JobAttempt, JobEnded, Violation } from '#bus-schemas';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { FactReader } from './fact-reader.ts';
@@ -21,7 +21,6 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
   });
   const attempts = new Counter({ name: 'dinf_attempts_failed_total', help: 'Attempts that did not serve', labelNames: ['failure'], registers: [metrics] });
   const violations = new Counter({ name: 'dinf_violations_total', help: 'Broken protocol by providers', labelNames: ['violation'], registers: [metrics] });
-  const charged = new Counter({ name: 'dinf_charged_micro_usd_total', help: 'Charged to consumers', registers: [metrics] });
   const firstContent = new Histogram({
     name: 'dinf_first_content_seconds',
     help: 'From receipt to the first content',
@@ -59,16 +58,6 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
   const readers = [
     reader(consumers.telemetryJobs),
     reader(consumers.telemetryViolations),
-    new FactReader({
-      bus,
-      consumer: consumers.telemetrySettlement,
-      log,
-      store: async (messages) => {
-        for (const message of messages) {
-          if (message.subject === events.settlementSettled) charged.inc(SettlementSettled.decode(message.data).chargedMicroUsd);
-        }
-      },
-    }),
   ];
   const forget = setInterval(() => {
     forgetOld(database).catch((error: unknown) => log.warn({ err: error }, 'old counts could not be deleted'));

@@ -25,7 +25,7 @@ export interface Agent extends AsyncDisposable {
 }
 
 const AGENT_VERSION = '0.1.0';
-const TICK_MS = 100;
+const TICK_MS = 50;
 
 /** A provider on the bus: announces itself, takes jobs, streams, reports. */
 export async function startAgent({ connection, engine, log, receiptsFile, random = Math.random }: AgentOptions): Promise<Agent> {

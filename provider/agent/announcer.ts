@@ -15,7 +15,7 @@ const BEAT_MS = 5_000;
 const FIRST_BEAT_MS = 100;
 const SLOWER = 1.6;
 const JITTER = 0.1;
-const GATHER_MS = 50;
+const GATHER_MS = 100;
 
 /** Says who we are and how busy: a hello, a beat every few seconds that says everything, and changes in between, gathered. */
 export class Announcer implements Disposable {

@@ -12,7 +12,12 @@ export interface FrameSenderOptions {
   readonly send: (seq: number, sealed: Uint8Array) => void;
   /** The window is full, or open again. */
   readonly onBlocked: (blocked: boolean) => void;
+  /** Calls back after so many milliseconds. */
+  readonly later: (delayMs: number, run: (now: number) => void) => void;
 }
+
+/** Tokens that come faster than this share a frame: no reader sees the difference, and every hop has less to do. */
+const SPACING_MS = 2;
 
 /** After the last frame, or with a full window, nothing follows that would show a gap: send again what nobody acknowledged. */
 const TAIL_LOSS_MS = 500;
@@ -33,6 +38,8 @@ export class FrameSender {
   #blocked = false;
   #movedAt = 0;
   #endSent = false;
+  #sentAt = Number.NEGATIVE_INFINITY;
+  #gathering = false;
 
   constructor(options: FrameSenderOptions, now: number) {
     this.#options = options;
@@ -53,7 +60,17 @@ export class FrameSender {
     } else {
       this.#waiting.push({ text, tokens });
     }
-    this.#pump(now);
+    if (now - this.#sentAt >= SPACING_MS) this.#pump(now);
+    else this.#gather();
+  }
+
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.#options.later(SPACING_MS, (now) => {
+      this.#gathering = false;
+      this.#pump(now);
+    });
   }
 
   end(event: InferenceEvent & { k: 'end' }, now: number): void {
@@ -106,6 +123,7 @@ export class FrameSender {
     const seq = this.#next;
     const sealed = this.#options.seal(seq, FrameContent.encode({ events }));
     this.#next += 1;
+    this.#sentAt = now;
     if (this.#kept.size === 0) this.#movedAt = now;
     this.#kept.set(seq, sealed);
     this.#options.send(seq, sealed);

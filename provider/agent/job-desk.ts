@@ -102,6 +102,7 @@ export class JobDesk {
   tick(): void {
     const now = this.#options.clock();
     for (const [name, run] of this.#runs) {
+      if (!run.hasSpoken) this.#accept(run);
       if (run.tick(now)) continue;
       this.#options.log.warn({ job: run.order.job }, 'nobody waits for this job any more');
       run.cancel();
@@ -133,7 +134,6 @@ export class JobDesk {
     const name = nameOf(order);
     // Cancelled, or started by a copy of the order, while the seal was opened.
     if (this.#runs.has(name) || this.#tombstones.has(name)) return;
-    this.#answer(order, { t: 'accept' });
     const options = {
       ...opened,
       order,
@@ -162,6 +162,12 @@ export class JobDesk {
 
   #answer({ ingress, job, attempt }: Pick<JobOrder, 'ingress' | 'job' | 'attempt'>, verdict: Verdict): void {
     this.#options.send(ingress, job, { ...verdict, attempt });
+  }
+
+  /** Said only when no frame has said it by now. */
+  #accept(run: JobRun): void {
+    run.spoken();
+    this.#answer(run.order, { t: 'accept' });
   }
 
   #close(name: string): void {

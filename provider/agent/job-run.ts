@@ -25,6 +25,7 @@ export class JobRun {
   readonly #sequence: Sequence;
   #heardAt: number;
   #ended = false;
+  #hasSpoken = false;
 
   constructor(options: JobRunOptions, now: () => number) {
     const { order, request, seals, engine, sendFrame } = options;
@@ -35,7 +36,11 @@ export class JobRun {
       {
         window: order.window,
         seal: (seq, plain) => seals.sealResponse(seq, plain),
-        send: sendFrame,
+        send: (seq, sealed) => {
+          this.#hasSpoken = true;
+          sendFrame(seq, sealed);
+        },
+        later: (delayMs, run) => setTimeout(() => run(now()), delayMs),
         onBlocked: (blocked) => (blocked ? this.#sequence.pause() : this.#sequence.resume()),
       },
       now(),
@@ -56,6 +61,15 @@ export class JobRun {
   /** The engine works on it. */
   get isGenerating(): boolean {
     return !this.#ended;
+  }
+
+  /** Somebody has heard that it was taken: a first frame says so as well as an answer does. */
+  get hasSpoken(): boolean {
+    return this.#hasSpoken;
+  }
+
+  spoken(): void {
+    this.#hasSpoken = true;
   }
 
   /** Nothing is left to do or to send. */

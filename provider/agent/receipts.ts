@@ -1,38 +1,42 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
-import { Receipt } from '#bus-schemas';
+import { type Receipt, Receipts } from '#bus-schemas';
 
 interface Outstanding {
-  readonly payload: Uint8Array;
+  readonly receipt: Receipt;
   nextAt: number;
   pauseMs: number;
 }
 
+export interface ReceiptKeeperOptions {
+  readonly send: (payload: Uint8Array) => void;
+  /** Where they outlive a restart. */
+  readonly file?: string | undefined;
+}
+
+/** Nobody waits for a receipt: those of a moment go together. */
+const GATHER_MS = 50;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
+const MAX_TOGETHER = 128;
 /** Money for work done: kept long, but not without end. The oldest goes first. */
 const MAX_OUTSTANDING = 10_000;
 const SAVE_MS = 1_000;
 
 /** Says what was done, again and again, until the ledger has it; a restart goes on where the last run stopped. */
 export class ReceiptKeeper implements AsyncDisposable {
-  readonly #send: (payload: Uint8Array) => void;
-  readonly #file: string | undefined;
+  readonly #options: ReceiptKeeperOptions;
   readonly #outstanding = new Map<string, Outstanding>();
   readonly #saver: NodeJS.Timeout;
   #saved = '';
 
-  private constructor(send: (payload: Uint8Array) => void, file: string | undefined) {
-    this.#send = send;
-    this.#file = file;
+  private constructor(options: ReceiptKeeperOptions) {
+    this.#options = options;
     this.#saver = setInterval(() => void this.#save(), SAVE_MS);
   }
 
-  static async open({ send, file }: { send: (payload: Uint8Array) => void; file?: string | undefined }): Promise<ReceiptKeeper> {
-    const keeper = new ReceiptKeeper(send, file);
-    for (const payload of await readSaved(file)) {
-      const { job, attempt } = Receipt.decode(payload);
-      keeper.#outstanding.set(`${job} ${attempt}`, { payload, nextAt: 0, pauseMs: FIRST_PAUSE_MS });
-    }
+  static async open(options: ReceiptKeeperOptions): Promise<ReceiptKeeper> {
+    const keeper = new ReceiptKeeper(options);
+    for (const receipt of await readSaved(options.file)) keeper.#keep(receipt, 0);
     return keeper;
   }
 
@@ -41,13 +45,14 @@ export class ReceiptKeeper implements AsyncDisposable {
   }
 
   add(receipt: Receipt, now: number): void {
-    const payload = Receipt.encode(receipt);
-    this.#outstanding.set(`${receipt.job} ${receipt.attempt}`, { payload, nextAt: now + FIRST_PAUSE_MS, pauseMs: FIRST_PAUSE_MS });
-    if (this.#outstanding.size > MAX_OUTSTANDING) {
-      const [oldest] = this.#outstanding.keys();
-      if (oldest !== undefined) this.#outstanding.delete(oldest);
-    }
-    this.#send(payload);
+    this.#keep(receipt, now + GATHER_MS);
+    if (this.#outstanding.size <= MAX_OUTSTANDING) return;
+    const [oldest] = this.#outstanding.keys();
+    if (oldest !== undefined) this.#outstanding.delete(oldest);
+  }
+
+  #keep(receipt: Receipt, nextAt: number): void {
+    this.#outstanding.set(`${receipt.job} ${receipt.attempt}`, { receipt, nextAt, pauseMs: FIRST_PAUSE_MS });
   }
 
   acknowledged(receipts: readonly { job: string; attempt: number }[]): void {
@@ -55,22 +60,25 @@ export class ReceiptKeeper implements AsyncDisposable {
   }
 
   tick(now: number): void {
-    for (const receipt of this.#outstanding.values()) {
-      if (now < receipt.nextAt) continue;
-      receipt.pauseMs = Math.min(LONGEST_PAUSE_MS, receipt.pauseMs * 2);
-      receipt.nextAt = now + receipt.pauseMs;
-      this.#send(receipt.payload);
+    const due = [...this.#outstanding.values()].filter(({ nextAt }) => now >= nextAt);
+    for (const outstanding of due) {
+      outstanding.nextAt = now + outstanding.pauseMs;
+      outstanding.pauseMs = Math.min(LONGEST_PAUSE_MS, outstanding.pauseMs * 2);
+    }
+    for (let start = 0; start < due.length; start += MAX_TOGETHER) {
+      this.#options.send(Receipts.encode({ receipts: due.slice(start, start + MAX_TOGETHER).map(({ receipt }) => receipt) }));
     }
   }
 
   async #save(): Promise<void> {
-    if (this.#file === undefined) return;
-    const text = JSON.stringify([...this.#outstanding.values()].map(({ payload }) => Buffer.from(payload).toString('base64')));
+    const { file } = this.#options;
+    if (file === undefined) return;
+    const text = JSON.stringify([...this.#outstanding.values()].map(({ receipt }) => Buffer.from(Receipts.encode({ receipts: [receipt] })).toString('base64')));
     if (text === this.#saved) return;
     this.#saved = text;
-    const fresh = `${this.#file}.new`;
+    const fresh = `${file}.new`;
     await writeFile(fresh, text, { mode: 0o600 });
-    await rename(fresh, this.#file);
+    await rename(fresh, file);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -79,10 +87,10 @@ export class ReceiptKeeper implements AsyncDisposable {
   }
 }
 
-async function readSaved(file: string | undefined): Promise<Uint8Array[]> {
+async function readSaved(file: string | undefined): Promise<Receipt[]> {
   if (file === undefined) return [];
   try {
-    return (JSON.parse(await readFile(file, 'utf8')) as string[]).map((text) => Buffer.from(text, 'base64'));
+    return (JSON.parse(await readFile(file, 'utf8')) as string[]).flatMap((text) => Receipts.decode(Buffer.from(text, 'base64')).receipts);
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
     throw error;

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { leafConfig } from '#bus-schemas';
+import { connectToServer, leafConfig } from '#bus-schemas';
 import type { Enrolment } from '../identity.ts';
 import { startAgain } from '../start-again.ts';
 import { type NatsServer, startNatsServer } from './nats-server.ts';
@@ -42,7 +42,7 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
     server,
     connect: ({ provider }) => {
       const remote = remotes.find(({ user }) => user === provider);
-      return connect({
+      return connectToServer({
         servers: server.clientUrl,
         ...(remote && { user: remote.user, pass: remote.password }),
         name: 'agent',
