@@ -70,6 +70,8 @@ class Life {
   readonly #facts: SettlementSettled[] = [];
   /** What a hold of the job was answered with; every later answer must be the same. */
   readonly #held = new Map<number, number>();
+  /** The key that the job's hold was given to: asked for it again, the answer is the same; for another, a refusal. */
+  readonly #winners = new Map<number, string>();
   readonly #ended = new Set<number>();
   readonly #receipts = new Set<number>();
 
@@ -143,10 +145,10 @@ class Life {
     const ask = { job: id, account: name, key: KEY, model: MODEL.id, promptBound, outputBound, expiresAt: Date.now() + 3_600_000 };
     switch (does) {
       case 'hold':
-        return this.#remember(index, await holds.hold(ask));
+        return this.#remember(index, KEY, await holds.hold(ask));
       case 'contradict':
         // Asked for another key: the same amount, so that whichever comes first is held for the same.
-        return this.#remember(index, await holds.hold({ ...ask, key: 'key_other' }));
+        return this.#remember(index, 'key_other', await holds.hold({ ...ask, key: 'key_other' }));
       case 'end':
         await settler.settle([endOf(this.#endedFact(index))]);
         return void this.#ended.add(index);
@@ -165,8 +167,11 @@ class Life {
     }
   }
 
-  #remember(index: number, answer: Held): void {
+  #remember(index: number, key: string, answer: Held): void {
+    const winner = this.#winners.get(index);
+    if (winner !== undefined) expect(answer.ok).toBe(winner === key);
     if (!answer.ok) return;
+    this.#winners.set(index, key);
     const { promptBound, outputBound } = this.#job(index);
     expect(answer.heldMicroUsd).toBe(costOf(PRICE, { prompt: promptBound, completion: outputBound }));
     this.#held.set(index, answer.heldMicroUsd);
