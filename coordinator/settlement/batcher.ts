@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 interface Waiting<Item, Result> {
   readonly item: Item;
   readonly resolve: (result: Result) => void;
@@ -8,6 +10,8 @@ export interface BatcherOptions<Item, Result> {
   /** Answers in the order of the items. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly maximum: number;
+  /** How long the first item waits for others, where nobody waits for it. */
+  readonly gatherMs?: number;
   /** Whether this failure is the fault of an item, so that the others may succeed without it. */
   readonly isItemsFault?: (error: unknown) => boolean;
 }
@@ -31,9 +35,10 @@ export class Batcher<Item, Result> {
 
   async #drain(): Promise<void> {
     this.#running = true;
-    // Items that arrive in the same turn of the event loop share the first batch.
-    await Promise.resolve();
-    while (this.#waiting.length > 0) await this.#runBatch(this.#waiting.splice(0, this.#options.maximum));
+    const { gatherMs = 0, maximum } = this.#options;
+    // Items that arrive in the same turn of the event loop share the first batch in any case.
+    await (gatherMs > 0 ? delay(gatherMs) : Promise.resolve());
+    while (this.#waiting.length > 0) await this.#runBatch(this.#waiting.splice(0, maximum));
     this.#running = false;
   }
 

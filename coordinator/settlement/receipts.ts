@@ -5,6 +5,8 @@ import { Batcher } from './batcher.ts';
 import { isRowsFault, type LedgerStore, type ReceiptRow } from './store/ledger-store.ts';
 
 const MAX_BATCH = 256;
+/** The money can move a moment later: fewer, larger transactions leave the machine to the requests. */
+const GATHER_MS = 25;
 /** Providers repeat what is not acknowledged: past this it is they who wait, not our memory. */
 const MAX_WAITING = 10_000;
 
@@ -24,7 +26,7 @@ export class Receipts implements Disposable {
       this.#acknowledge(rows);
       return rows.map(() => undefined);
     };
-    this.#batcher = new Batcher({ run, maximum: MAX_BATCH, isItemsFault: isRowsFault });
+    this.#batcher = new Batcher({ run, maximum: MAX_BATCH, gatherMs: GATHER_MS, isItemsFault: isRowsFault });
     this.#subscription = bus.subscribe({
       subject: core.everyUp('receipt'),
       kind: ReceiptsMessage,

@@ -1,0 +1,69 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const TOP = ['bus-schemas', 'coordinator', 'native', 'provider', 'simulator', 'testcontainers', 'e2e', 'bin'] as const;
+type Top = (typeof TOP)[number];
+
+/** Who may import whom, through `#name` alone. `bin` puts the program together. */
+const allowed: Record<Top, readonly Top[]> = {
+  'bus-schemas': [],
+  native: [],
+  coordinator: ['bus-schemas'],
+  provider: ['bus-schemas', 'native'],
+  simulator: ['bus-schemas', 'provider'],
+  testcontainers: ['bus-schemas', 'coordinator', 'provider', 'simulator'],
+  e2e: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'testcontainers', 'native'],
+  bin: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'testcontainers', 'native', 'e2e'],
+};
+/** A test needs what its subject may not know: a hub, a database. */
+const forTests: readonly Top[] = ['testcontainers', 'provider', 'simulator'];
+const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
+/** Files of the coordinator that know every component, because they put them together. */
+const COMPOSERS = ['coordinator/main.ts', 'coordinator/mod.ts', 'coordinator/cli.ts'];
+const COMPONENTS = ['ingress', 'routing', 'settlement', 'accounts', 'catalog', 'trust', 'telemetry'];
+/** A core is handed its clock, its chance and its connections. */
+const IMPURE = /^(pg|@nats-io\/|fastify|node:(fs|net|http|child_process|timers))/;
+const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)import\s+'([^']+)'/g;
+
+const importsOf = (text: string) => [...text.matchAll(IMPORT)].map(([, from, dynamic, bare]) => from ?? dynamic ?? bare ?? '');
+const topOf = (path: string) => path.split('/', 1)[0] as Top;
+const componentOf = (path: string) => COMPONENTS.find((name) => path.startsWith(`coordinator/${name}/`));
+
+/** What is wrong with one import of one file; undefined when nothing is. */
+function faultOf(file: string, imported: string): string | undefined {
+  if (file.includes('/core/') && !file.endsWith('.test.ts') && IMPURE.test(imported)) return `${file} is a core and imports ${imported}`;
+  const named = /^#([a-z0-9-]+)/.exec(imported)?.[1] as Top | undefined;
+  if (named !== undefined && named !== topOf(file) && !allowed[topOf(file)].includes(named) && !(isTest(file) && forTests.includes(named))) return `${file} must not import ${imported}`;
+  const target = imported.startsWith('.') ? relative(ROOT, resolve(ROOT, dirname(file), imported)) : imported.replace(/^#/, '');
+  if (imported.startsWith('.') && topOf(target) !== topOf(file) && target !== 'package.json' && !(topOf(file) === 'bin' && topOf(target) === 'e2e')) return `${file} leaves its folder with ${imported}`;
+  const [own, other] = [componentOf(file), componentOf(target)];
+  if (other !== undefined && own !== other && !COMPOSERS.includes(file)) return `${file} reaches into the component ${other}`;
+  return undefined;
+}
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(ts|mjs)$/.test(name) && !name.includes('node_modules') && !name.startsWith('build/'))
+    .map((name) => join(folder, name));
+}
+
+describe('import directions', () => {
+  test.each(TOP)('%s keeps to them', (top) => {
+    const faults = sourceFiles(top).flatMap((file) => importsOf(readFileSync(join(ROOT, file), 'utf8')).map((imported) => faultOf(file, imported)));
+    expect(faults.filter((fault) => fault !== undefined)).toEqual([]);
+  });
+
+  test.each([
+    ['bus-schemas/codec.ts', '#coordinator'],
+    ['provider/agent/agent.ts', '#coordinator'],
+    ['provider/agent/agent.ts', '../../bus-schemas/mod.ts'],
+    ['coordinator/ingress/jobs.ts', '../routing/core/router.ts'],
+    ['coordinator/ingress/jobs.ts', '#coordinator/routing/service.ts'],
+    ['coordinator/routing/core/router.ts', 'pg'],
+    ['simulator/fleet.ts', '#testcontainers'],
+  ])('the rule sees that %s may not import %s', (file, imported) => {
+    expect(faultOf(file, imported)).toBeDefined();
+  });
+});
