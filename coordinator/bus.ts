@@ -3,6 +3,7 @@ import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { Svcm } from '@nats-io/services';
 import { CodecError, type ComponentName, type EventSubject, type MessageKind, type ServiceMethod } from '#bus-schemas';
 import { EventPublisher } from './event-publisher.ts';
+import { RequestError, RequestMux } from './request-mux.ts';
 
 export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
 
@@ -42,12 +43,14 @@ export interface SubscribeOptions<T> {
 export class Bus {
   readonly connection: NatsConnection;
   readonly #jetstream: JetStreamClient;
+  readonly #requests: RequestMux;
   readonly #events: EventPublisher;
 
   constructor(connection: NatsConnection) {
     this.connection = connection;
     this.#jetstream = jetstream(connection, { timeout: 5_000 });
-    this.#events = new EventPublisher(this.#jetstream);
+    this.#requests = new RequestMux(connection);
+    this.#events = new EventPublisher(this.#requests);
   }
 
   get jetstream(): JetStreamClient {
@@ -58,19 +61,17 @@ export class Bus {
     return jetstreamManager(this.connection, { timeout: 5_000 });
   }
 
-  async call<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request, options: { timeoutMs: number }): Promise<Reply> {
-    const message = await this.#request(method.subject, method.request.encode(request), options.timeoutMs);
+  async call<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request, { timeoutMs }: { timeoutMs: number }): Promise<Reply> {
+    let message: Msg;
+    try {
+      message = await this.#requests.request(method.subject, method.request.encode(request), { timeoutMs });
+    } catch (cause) {
+      if (cause instanceof RequestError) throw new BusError(cause.code, cause.message, cause);
+      throw cause;
+    }
     const failure = message.headers?.get('Nats-Service-Error');
     if (failure) throw new BusError('failed', `${method.subject}: ${failure}`);
     return method.reply.decode(message.data);
-  }
-
-  async #request(subject: string, payload: Uint8Array, timeout: number): Promise<Msg> {
-    try {
-      return await this.connection.request(subject, payload, { timeout });
-    } catch (cause) {
-      throw new BusError(failureOf(cause), `${subject}: ${cause instanceof Error ? cause.message : 'no answer'}`, cause);
-    }
   }
 
   /** Answers methods of one component; any number of copies share them. Visible to `nats micro ls`. */
@@ -128,6 +129,11 @@ export class Bus {
     this.#events.publish({ subject, payload: kind.encode(value), id });
   }
 
+  /** States a fact that is encoded already, once: rejects when the stream did not take it. */
+  store(subject: string, payload: Uint8Array, id: string): Promise<void> {
+    return this.#events.publishOnce({ subject, payload, id });
+  }
+
   /** Resolves when every fact stated so far is stored, or after `timeoutMs`. */
   flushEvents(timeoutMs: number): Promise<boolean> {
     return this.#events.flush(timeoutMs);
@@ -136,13 +142,4 @@ export class Bus {
   get droppedEvents(): number {
     return this.#events.dropped;
   }
-}
-
-function failureOf(cause: unknown): BusErrorCode {
-  if (!(cause instanceof Error)) return 'failed';
-  const root = cause.cause instanceof Error ? cause.cause : cause;
-  if (root.name === 'NoRespondersError') return 'unavailable';
-  if (root.name === 'TimeoutError') return 'timeout';
-  if (root.name === 'ClosedConnectionError' || root.name === 'DrainingConnectionError') return 'closed';
-  return 'failed';
 }

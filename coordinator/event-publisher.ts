@@ -1,4 +1,5 @@
-import type { JetStreamClient } from '@nats-io/jetstream';
+import { headers } from '@nats-io/nats-core';
+import { RequestError, type RequestMux } from './request-mux.ts';
 
 interface PendingEvent {
   readonly subject: string;
@@ -9,6 +10,7 @@ interface PendingEvent {
 /** Facts that wait for a hub that is away; past this the newest are dropped and counted. Money does not depend on them alone: receipts repeat. */
 const MAX_WAITING = 100_000;
 const MAX_IN_FLIGHT = 256;
+const ACK_TIMEOUT_MS = 5_000;
 const RETRY_MS = [50, 100, 250, 500, 1_000] as const;
 
 /**
@@ -16,14 +18,14 @@ const RETRY_MS = [50, 100, 250, 500, 1_000] as const;
  * the message id makes a repeated publish one stored event.
  */
 export class EventPublisher {
-  readonly #jetstream: JetStreamClient;
+  readonly #requests: RequestMux;
   readonly #waiting: PendingEvent[] = [];
   #inFlight = 0;
   #dropped = 0;
   #idle: (() => void)[] = [];
 
-  constructor(jetstream: JetStreamClient) {
-    this.#jetstream = jetstream;
+  constructor(requests: RequestMux) {
+    this.#requests = requests;
   }
 
   get dropped(): number {
@@ -37,6 +39,12 @@ export class EventPublisher {
     }
     this.#waiting.push(event);
     this.#pump();
+  }
+
+  /** Resolves when the stream has it; for a fact that somebody else repeats. */
+  async publishOnce(event: PendingEvent): Promise<void> {
+    const outcome = await this.#store(event);
+    if (outcome !== 'stored') throw new Error(`${event.subject}: not stored (${outcome})`);
   }
 
   async flush(timeoutMs: number): Promise<boolean> {
@@ -65,23 +73,29 @@ export class EventPublisher {
 
   async #deliver(event: PendingEvent): Promise<void> {
     for (let failures = 0; ; failures += 1) {
-      try {
-        await this.#jetstream.publish(event.subject, event.payload, { msgID: event.id });
+      const outcome = await this.#store(event);
+      if (outcome === 'stored') break;
+      if (outcome === 'closed') {
+        this.#dropped += 1;
         break;
-      } catch (error) {
-        if (isClosed(error)) {
-          this.#dropped += 1;
-          break;
-        }
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]));
       }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]));
     }
     this.#inFlight -= 1;
     this.#pump();
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
   }
-}
 
-function isClosed(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'ClosedConnectionError' || error.name === 'DrainingConnectionError');
+  async #store({ subject, payload, id }: PendingEvent): Promise<'stored' | 'failed' | 'closed'> {
+    const named = headers();
+    named.set('Nats-Msg-Id', id);
+    try {
+      const { data } = await this.#requests.request(subject, payload, { timeoutMs: ACK_TIMEOUT_MS, headers: named });
+      // {"stream":…,"seq":…} or {"error":…}: the stream's answer is short, and its first key tells.
+      return Buffer.from(data.buffer, data.byteOffset, data.byteLength).includes('"error"') ? 'failed' : 'stored';
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      return error.code === 'closed' ? 'closed' : 'failed';
+    }
+  }
 }

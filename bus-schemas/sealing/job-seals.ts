@@ -1,4 +1,4 @@
-import { hkdfSync } from 'node:crypto';
+import { hkdfSync, type KeyObject } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
 import { SUITE_ID } from './suite.ts';
 
@@ -72,7 +72,7 @@ export class JobSeals implements Disposable {
   readonly #request: Channel;
   readonly #response: Channel;
 
-  constructor(context: { secret: Uint8Array; enc: Uint8Array; keyId: string }, name: JobName) {
+  constructor(context: { secret: KeyObject; enc: Uint8Array; keyId: string }, name: JobName) {
     this.enc = context.enc;
     const bound = `${SUITE_ID} ${context.keyId} ${name.job} ${name.attempt}`;
     const keys = new Uint8Array(hkdfSync('sha256', context.secret, NO_SALT, bound, 2 * KEY_BYTES));

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { type JobName, JobSeals } from './job-seals.ts';
 import { CONTEXT_INFO, contextSecret, keyIdOf, type SealingKeyPair, suite } from './suite.ts';
 
@@ -8,7 +9,7 @@ const MAX_CONTEXTS = 1_024;
 export class RelayRecipient {
   readonly #keys: SealingKeyPair;
   readonly #keyId: string;
-  readonly #secrets = new Map<string, Promise<Uint8Array>>();
+  readonly #secrets = new Map<string, Promise<KeyObject>>();
 
   constructor(keys: SealingKeyPair) {
     this.#keys = keys;
@@ -24,7 +25,7 @@ export class RelayRecipient {
     return new JobSeals({ enc: order.enc, secret: await this.#secretOf(order.enc), keyId: this.#keyId }, order);
   }
 
-  #secretOf(enc: Uint8Array): Promise<Uint8Array> {
+  #secretOf(enc: Uint8Array): Promise<KeyObject> {
     const name = Buffer.from(enc.buffer, enc.byteOffset, enc.byteLength).toString('base64');
     const known = this.#secrets.get(name);
     if (known !== undefined) return known;

@@ -1,9 +1,10 @@
+import type { KeyObject } from 'node:crypto';
 import { type JobName, JobSeals } from './job-seals.ts';
 import { CONTEXT_INFO, contextSecret, keyIdOf, suite } from './suite.ts';
 
 interface SenderContext {
   readonly enc: Uint8Array;
-  readonly secret: Uint8Array;
+  readonly secret: KeyObject;
   readonly keyId: string;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import { AEAD_ChaCha20Poly1305, CipherSuite, KDF_HKDF_SHA256, KEM_DHKEM_X25519_HKDF_SHA256 } from 'hpke';
 import sodium from 'libsodium-wrappers';
 
@@ -28,7 +28,7 @@ export function keyIdOf(publicKey: Uint8Array): string {
 }
 
 /** The one secret of a context, from which the keys of its jobs are derived without waiting. */
-export async function contextSecret(context: { Export(label: Uint8Array, length: number): Promise<Uint8Array> }): Promise<Uint8Array> {
+export async function contextSecret(context: { Export(label: Uint8Array, length: number): Promise<Uint8Array> }): Promise<KeyObject> {
   await sodium.ready;
-  return context.Export(EXPORT_LABEL, SECRET_BYTES);
+  return createSecretKey(await context.Export(EXPORT_LABEL, SECRET_BYTES));
 }

@@ -44,7 +44,7 @@ export class OutboxRelay implements AsyncDisposable {
   }
 
   async #tell({ subject, messageId, payload }: OutboxRow): Promise<void> {
-    await this.#bus.jetstream.publish(subject, payload, { msgID: messageId });
+    await this.#bus.store(subject, payload, messageId);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,79 @@
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
+import { randomToken } from '#bus-schemas';
+
+export type RequestFailure = 'unavailable' | 'timeout' | 'closed';
+
+/** A request that got no answer. */
+export class RequestError extends Error {
+  readonly code: RequestFailure;
+
+  constructor(code: RequestFailure, subject: string) {
+    super(`${subject}: ${code}`);
+    this.name = 'RequestError';
+    this.code = code;
+  }
+}
+
+interface Pending {
+  readonly subject: string;
+  readonly resolve: (message: Msg) => void;
+  readonly reject: (error: RequestError) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+const NO_RESPONDERS = 503;
+const TOKEN_LENGTH = 16;
+
+/**
+ * Requests over one inbox. The library's own make an error with a stack for every request, answered or not, which costs more
+ * than the request; and they wait out their time when the connection is lost, where asking again at once is what helps.
+ */
+export class RequestMux {
+  readonly #connection: NatsConnection;
+  readonly #inbox = `_INBOX.${randomToken(TOKEN_LENGTH)}`;
+  readonly #pending = new Map<string, Pending>();
+  #last = 0;
+
+  constructor(connection: NatsConnection) {
+    this.#connection = connection;
+    connection.subscribe(`${this.#inbox}.*`, { callback: (error, message) => (error ? undefined : this.#answered(message)) });
+    void this.#watchConnection();
+  }
+
+  request(subject: string, payload: Uint8Array, { timeoutMs, headers }: { timeoutMs: number; headers?: MsgHdrs }): Promise<Msg> {
+    if (this.#connection.isClosed()) return Promise.reject(new RequestError('closed', subject));
+    this.#last += 1;
+    const token = this.#last.toString(36);
+    const { promise, resolve, reject } = Promise.withResolvers<Msg>();
+    const timer = setTimeout(() => this.#fail(token, 'timeout'), timeoutMs);
+    this.#pending.set(token, { subject, resolve, reject, timer });
+    this.#connection.publish(subject, payload, { reply: `${this.#inbox}.${token}`, ...(headers && { headers }) });
+    return promise;
+  }
+
+  #answered(message: Msg): void {
+    const token = message.subject.slice(this.#inbox.length + 1);
+    if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS) return this.#fail(token, 'unavailable');
+    const pending = this.#pending.get(token);
+    if (pending === undefined) return;
+    this.#pending.delete(token);
+    clearTimeout(pending.timer);
+    pending.resolve(message);
+  }
+
+  #fail(token: string, code: RequestFailure): void {
+    const pending = this.#pending.get(token);
+    if (pending === undefined) return;
+    this.#pending.delete(token);
+    clearTimeout(pending.timer);
+    pending.reject(new RequestError(code, pending.subject));
+  }
+
+  /** What was under way when the connection broke may be lost: nobody waits for it any longer. */
+  async #watchConnection(): Promise<void> {
+    for await (const { type } of this.#connection.status()) {
+      if (type === 'disconnect') for (const token of [...this.#pending.keys()]) this.#fail(token, 'unavailable');
+    }
+    for (const token of [...this.#pending.keys()]) this.#fail(token, 'closed');
+  }
+}
