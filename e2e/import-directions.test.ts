@@ -35,9 +35,11 @@ const componentOf = (path: string) => COMPONENTS.find((name) => path.startsWith(
 function faultOf(file: string, imported: string): string | undefined {
   if (file.includes('/core/') && !file.endsWith('.test.ts') && IMPURE.test(imported)) return `${file} is a core and imports ${imported}`;
   const named = /^#([a-z0-9-]+)/.exec(imported)?.[1] as Top | undefined;
-  if (named !== undefined && named !== topOf(file) && !allowed[topOf(file)].includes(named) && !(isTest(file) && forTests.includes(named))) return `${file} must not import ${imported}`;
+  if (named !== undefined && named !== topOf(file) && !allowed[topOf(file)].includes(named) && !(isTest(file) && forTests.includes(named)))
+    return `${file} must not import ${imported}`;
   const target = imported.startsWith('.') ? relative(ROOT, resolve(ROOT, dirname(file), imported)) : imported.replace(/^#/, '');
-  if (imported.startsWith('.') && topOf(target) !== topOf(file) && target !== 'package.json' && !(topOf(file) === 'bin' && topOf(target) === 'e2e')) return `${file} leaves its folder with ${imported}`;
+  if (imported.startsWith('.') && topOf(target) !== topOf(file) && target !== 'package.json' && !(topOf(file) === 'bin' && topOf(target) === 'e2e'))
+    return `${file} leaves its folder with ${imported}`;
   const [own, other] = [componentOf(file), componentOf(target)];
   if (other !== undefined && own !== other && !COMPOSERS.includes(file)) return `${file} reaches into the component ${other}`;
   return undefined;

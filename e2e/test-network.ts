@@ -104,7 +104,9 @@ export class TestNetwork implements AsyncDisposable {
     connection.publish(kind === 'frames' ? 'up.out.in_000000000000.job_0000000000000000000000' : `up.${kind}`, payload);
   }
 
+  /** When every job has ended. */
   async charges(): Promise<Charge[]> {
+    await this.expectMoneyBalances();
     const { rows } = await this.#database.query<Charge & Record<string, string>>(
       `SELECT job, status AS outcome, held AS "heldMicroUsd", charged AS "chargedMicroUsd", completion_tokens AS "completionTokens" FROM job_charges ORDER BY held_at`,
     );

@@ -43,7 +43,15 @@ function sendReceipt(job: string): void {
   const hash = new Uint8Array(32);
   settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
     receipts: [
-      { job, attempt: 1, build: 'b', usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 }, finish: 'stop', requestHash: hash, responseHash: hash },
+      {
+        job,
+        attempt: 1,
+        build: 'b',
+        usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
+        finish: 'stop',
+        requestHash: hash,
+        responseHash: hash,
+      },
     ],
   });
 }

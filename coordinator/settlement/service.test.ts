@@ -226,11 +226,9 @@ describe('a receipt', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
-    settlement.bus.publish(
-      core.up(OTHER_PROVIDER, 'receipt'),
-      Receipts,
-      { receipts: [receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } })] },
-    );
+    settlement.bus.publish(core.up(OTHER_PROVIDER, 'receipt'), Receipts, {
+      receipts: [receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } })],
+    });
     settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
     await shows(account, 930, 0);
   });

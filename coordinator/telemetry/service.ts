@@ -55,10 +55,7 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
         for (const { fact } of facts) count(fact);
       },
     });
-  const readers = [
-    reader(consumers.telemetryJobs),
-    reader(consumers.telemetryViolations),
-  ];
+  const readers = [reader(consumers.telemetryJobs), reader(consumers.telemetryViolations)];
   const forget = setInterval(() => {
     forgetOld(database).catch((error: unknown) => log.warn({ err: error }, 'old counts could not be deleted'));
   }, FORGET_EVERY_MS);

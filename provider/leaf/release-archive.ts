@@ -43,7 +43,7 @@ async function download(url: string): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-export type Archive = { archive: Buffer; sha256: string; name: string; folder: string; env: NodeJS.ProcessEnv };
+type Archive = { archive: Buffer; sha256: string; name: string; folder: string; env: NodeJS.ProcessEnv };
 
 /** No byte reaches tar before the digest is right. */
 export async function unpackVerified({ archive, sha256, name, folder, env }: Archive): Promise<string> {

@@ -21,7 +21,7 @@ const sql = loadStatements(join(import.meta.dirname), [
   'waiting-in-outbox',
 ]);
 
-export type AccountKind = 'consumer' | 'held' | 'provider' | 'platform' | 'external';
+type AccountKind = 'consumer' | 'held' | 'provider' | 'platform' | 'external';
 
 export interface HoldRow {
   readonly job: string;

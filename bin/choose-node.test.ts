@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'vitest';
+import { howToInstall, isEnough, isTooOldToLaunch } from './choose-node.mjs';
+
+describe('which Node will do', () => {
+  test.each([
+    ['v24.0.0', true],
+    ['24.21.0', true],
+    ['v25.1.0', true],
+    ['v23.11.0', false],
+    ['v20.19.0', false],
+    ['not a version', false],
+  ])('%s runs our TypeScript: %s', (version, enough) => {
+    expect(isEnough(version)).toBe(enough);
+  });
+
+  test.each([
+    ['v20.18.3', true],
+    ['v18.20.0', true],
+    ['v20.19.0', false],
+    ['v22.0.0', false],
+  ])('%s is too old even to fetch one: %s', (version, tooOld) => {
+    expect(isTooOldToLaunch(version)).toBe(tooOld);
+  });
+
+  test('a Mac is told of Homebrew', () => {
+    expect(howToInstall('darwin')).toContain('brew install node@24');
+    expect(howToInstall('linux')).not.toContain('brew');
+  });
+});

@@ -1,0 +1,21 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { expect, test } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const FOLDERS = ['bin', 'bus-schemas', 'coordinator', 'native', 'provider', 'simulator', 'testcontainers'];
+/** From a parent process to its child; nobody else sets it. */
+const INTERNAL = ['DINF_PARENT'];
+
+test('every setting that the code reads stands in docs/configuration.md, and none that it does not', () => {
+  const documented = new Set(readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8').match(/(?<=^\| `)[A-Z_]+/gm));
+  const read = new Set<string>();
+  for (const folder of FOLDERS) {
+    for (const file of readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })) {
+      if (!/\.(ts|mjs)$/.test(file) || file.includes('node_modules')) continue;
+      for (const [name] of readFileSync(join(ROOT, folder, file), 'utf8').matchAll(/(?<=['"])(DINF_[A-Z_]+|DATABASE_URL)(?=['"])/g)) read.add(name);
+    }
+  }
+  for (const name of INTERNAL) read.delete(name);
+  expect([...documented].toSorted()).toEqual([...read].toSorted());
+});

@@ -1,0 +1,142 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { FrameContent } from '#bus-schemas';
+import { FrameSender } from './frame-sender.ts';
+
+const WINDOW = 8;
+const END = {
+  k: 'end',
+  finish: 'stop',
+  usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 },
+  requestHash: new Uint8Array(32),
+  responseHash: new Uint8Array(32),
+} as const;
+
+/** The other half, as the ingress keeps it: each frame once and in order, the window as far as was consumed. */
+class Receiver {
+  received = 0;
+  text = '';
+  ended = 0;
+  readonly sealed = new Map<number, string>();
+
+  take(seq: number, bytes: Uint8Array): 'gap' | 'other' {
+    const seen = this.sealed.get(seq);
+    const hex = Buffer.from(bytes).toString('hex');
+    // A number is sealed once: whatever comes again is the same bytes.
+    if (seen !== undefined) expect(hex).toBe(seen);
+    this.sealed.set(seq, hex);
+    if (seq > this.received) return 'gap';
+    if (seq < this.received) return 'other';
+    this.received += 1;
+    for (const event of FrameContent.decode(bytes).events) {
+      if (event.k === 'text') this.text += event.text;
+      else this.ended += 1;
+    }
+    return 'other';
+  }
+}
+
+type Action =
+  | { do: 'token'; text: string }
+  | { do: 'end' }
+  | { do: 'deliver'; lose: boolean; twice: boolean; late: boolean }
+  | { do: 'flow'; lose: boolean }
+  | { do: 'wait'; ms: number };
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  fc.string({ minLength: 1, maxLength: 5 }).map((text): Action => ({ do: 'token', text })),
+  fc.record({ do: fc.constant('deliver' as const), lose: fc.boolean(), twice: fc.boolean(), late: fc.boolean() }),
+  fc.record({ do: fc.constant('flow' as const), lose: fc.boolean() }),
+  fc.nat({ max: 1_000 }).map((ms): Action => ({ do: 'wait', ms })),
+);
+
+test('over a link that loses, repeats and reorders, the text arrives once, in order and whole', () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
+      let now = 0;
+      const timers: ((now: number) => void)[] = [];
+      const link: [number, Uint8Array][] = [];
+      const receiver = new Receiver();
+      let mostAhead = 0;
+      const sender = new FrameSender(
+        {
+          window: WINDOW,
+          seal: (_seq, plain) => plain,
+          send: (seq, sealed) => {
+            mostAhead = Math.max(mostAhead, seq - receiver.received);
+            link.push([seq, sealed]);
+          },
+          onBlocked: () => undefined,
+          later: (_delay, run) => timers.push(run),
+        },
+        now,
+      );
+      const fire = () => {
+        for (const run of timers.splice(0)) run(now);
+      };
+      const flow = (resend: boolean) => sender.flow({ received: receiver.received, window: receiver.received + WINDOW, resend }, now);
+      const deliver = (at: number) => {
+        const [frame] = link.splice(at, 1);
+        if (frame !== undefined && receiver.take(...frame) === 'gap') flow(true);
+      };
+      let sent = '';
+      for (const next of actions) {
+        now += 3;
+        switch (next.do) {
+          case 'token':
+            sent += next.text;
+            sender.text(next.text, 1, now);
+            break;
+          case 'deliver':
+            if (next.twice && link[0] !== undefined) link.push(link[0]);
+            if (next.lose) link.shift();
+            else deliver(next.late ? link.length - 1 : 0);
+            break;
+          case 'flow':
+            if (!next.lose) flow(false);
+            break;
+          case 'wait':
+            now += next.ms;
+            fire();
+            sender.tick(now);
+            break;
+        }
+      }
+      sender.end(END, now);
+      // From here on the link is well again: everything must come through by itself.
+      for (let round = 0; round < 500 && !sender.isDone; round += 1) {
+        now += 600;
+        fire();
+        sender.tick(now);
+        while (link.length > 0) deliver(0);
+        flow(false);
+      }
+      expect(receiver.text).toBe(sent);
+      expect(receiver.ended).toBe(1);
+      expect(sender.isDone).toBe(true);
+      expect(mostAhead).toBeLessThan(WINDOW);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a closed window stops the engine, and what waits is one text', () => {
+  const blocked: boolean[] = [];
+  const frames: FrameContent[] = [];
+  const sender = new FrameSender(
+    {
+      window: 1,
+      seal: (_seq, plain) => plain,
+      send: (_seq, sealed) => frames.push(FrameContent.decode(sealed)),
+      onBlocked: (is) => blocked.push(is),
+      later: () => undefined,
+    },
+    0,
+  );
+  sender.text('a', 1, 10);
+  sender.text('b', 1, 20);
+  sender.text('c', 1, 30);
+  expect(blocked).toEqual([true]);
+  sender.flow({ received: 1, window: 2, resend: false }, 40);
+  expect(frames.map(({ events }) => events)).toEqual([[{ k: 'text', text: 'a', tokens: 1 }], [{ k: 'text', text: 'bc', tokens: 2 }]]);
+});

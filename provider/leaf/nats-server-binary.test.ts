@@ -1,0 +1,67 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findNatsServer, isNewEnough } from './nats-server-binary.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'dinf-nats-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** A program that only says which version it is: what is looked at before it is ever run as a server. */
+function program(path: string, version: string): string {
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\necho "nats-server: v${version}"\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+describe('versions', () => {
+  test.each([
+    ['2.14.0', true],
+    ['2.15.1', true],
+    ['3.0.0', true],
+    ['2.14.0-preview.1', false],
+    ['2.13.9', false],
+    ['2.9.10', false],
+  ])('%s is new enough: %s', (version, enough) => {
+    expect(isNewEnough(version)).toBe(enough);
+  });
+});
+
+describe('finding a nats-server', () => {
+  const find = (env: NodeJS.ProcessEnv) => findNatsServer({ cacheDir: join(folder, 'cache'), env });
+
+  test('the one that is named goes first', async () => {
+    const named = program(join(folder, 'named'), '2.14.2');
+    program(join(folder, 'bin/nats-server'), '2.15.0');
+    await expect(find({ DINF_NATS_SERVER: named, PATH: join(folder, 'bin') })).resolves.toEqual({ path: named, version: '2.14.2', source: 'environment' });
+  });
+
+  test('then PATH, then the cache', async () => {
+    const onPath = program(join(folder, 'bin/nats-server'), '2.15.0');
+    const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
+    await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({ path: onPath, source: 'path' });
+    await expect(find({ PATH: '/nowhere' })).resolves.toMatchObject({ path: cached, source: 'cache' });
+  });
+
+  test('one on PATH that is too old is passed over', async () => {
+    program(join(folder, 'bin/nats-server'), '2.9.10');
+    const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
+    await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({ path: cached });
+  });
+
+  test.each([
+    ['too old', '2.9.10', 'binary_too_old'],
+    ['no nats-server at all', 'nonsense', 'binary_unusable'],
+  ])('a named one that is %s is an error that says so', async (_, version, code) => {
+    const named = program(join(folder, 'named'), version);
+    await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({ code, message: expect.stringContaining(named) });
+  });
+
+  test('a name that is no absolute path is an error', async () => {
+    await expect(find({ DINF_NATS_SERVER: 'nats-server' })).rejects.toMatchObject({ code: 'binary_missing' });
+  });
+});

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { TimerWheel } from './timer-wheel.ts';
+
+test('many waits end in the order of their length, none before its time', async () => {
+  const wheel = new TimerWheel();
+  const startedAt = performance.now();
+  const ended: { wanted: number; took: number }[] = [];
+  await Promise.all(
+    Array.from({ length: 200 }, (_, index) => {
+      const wanted = (index * 37) % 100;
+      return new Promise<void>((resolve) =>
+        wheel.after(wanted, () => {
+          ended.push({ wanted, took: performance.now() - startedAt });
+          resolve();
+        }),
+      );
+    }),
+  );
+  expect(ended).toHaveLength(200);
+  for (const { wanted, took } of ended) expect(took).toBeGreaterThanOrEqual(wanted - 1);
+});
+
+test('after a stop nothing happens', async () => {
+  const wheel = new TimerWheel();
+  let happened = false;
+  wheel.after(1, () => {
+    happened = true;
+  });
+  wheel.stop();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(happened).toBe(false);
+});
