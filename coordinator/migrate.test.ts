@@ -1,9 +1,9 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PostgresServer, startPostgres } from '#testcontainers';
+import { type PostgresNode, startPostgres } from '#testcontainers';
 import { migrate } from './migrate.ts';
 
-let postgres: PostgresServer;
+let postgres: PostgresNode;
 beforeAll(async () => {
   postgres = await startPostgres();
 }, 60_000);

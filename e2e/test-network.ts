@@ -6,7 +6,7 @@ import { expect, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import type { Config } from '#coordinator';
 import { type Fault, type Fleet, type SimulatedProvider, simulatedAnswer, simulatedBuilds, simulatedModels, startFleet } from '#simulator';
-import { type Network, startNetwork } from '#testcontainers';
+import { chooseRuntime, type Network, startNetwork } from '#testcontainers';
 
 export interface TestNetworkOptions {
   readonly providers: number;
@@ -154,7 +154,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   const logLines: string[] = [];
   const log = pino({ level: 'debug' }, new Writable({ write: (chunk, _encoding, done) => done(void logLines.push(String(chunk))) }));
   const { http = { host: '127.0.0.1', port: 0 }, receiptGraceMs = 3_000, ...config } = options.config ?? {};
-  const network = await startNetwork({ log, config: { http, receiptGraceMs, ...config } });
+  const network = await startNetwork({ log, runtime: await chooseRuntime(), config: { http, receiptGraceMs, ...config } });
   const { contextTokens, maxOutputTokens } = options;
   await network.putModels(simulatedModels.map((model) => ({ ...model, ...(contextTokens && { contextTokens }), ...(maxOutputTokens && { maxOutputTokens }) })));
   const fleet = await startFleet({

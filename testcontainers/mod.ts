@@ -1,4 +1,7 @@
 /** Everything that the system stands on, started for a test, a bench or one laptop, and ended with it. */
-export { startLocalPostgres as startPostgres } from './local/postgres.ts';
+
+export type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 export { type Network, type NetworkOptions, startNetwork } from './network.ts';
-export type { PostgresOptions, PostgresServer } from './postgres-server.ts';
+export { startNatsHub, startNatsLeaf, startPostgres } from './nodes.ts';
+export type { PostgresNode, PostgresOptions } from './postgres-server.ts';
+export { chooseRuntime, type Runtime, whyNoContainers } from './runtime.ts';

@@ -16,9 +16,12 @@ import {
   readConfig,
   startCoordinator,
 } from '#coordinator';
-import { cacheFolder, findNatsServer, type NatsPorts, type NatsServer, startNatsServer } from '#provider';
-import { startLocalPostgres } from './local/postgres.ts';
-import type { PostgresServer } from './postgres-server.ts';
+import { cacheFolder, findNatsServer, type NatsPlace, type NatsPorts, startNatsServer } from '#provider';
+import { startContainerNats } from './containers/nats.ts';
+import type { NatsNode } from './nats-node.ts';
+import { startPostgres } from './nodes.ts';
+import type { PostgresNode } from './postgres-server.ts';
+import type { Runtime } from './runtime.ts';
 
 export interface NetworkOptions {
   /** Where keys and data live. Without it they are thrown away at the end. */
@@ -29,6 +32,8 @@ export interface NetworkOptions {
   /** Settings over those of the environment. */
   readonly config?: Partial<Config>;
   readonly hubPorts?: Partial<NatsPorts>;
+  /** Local processes when left out. */
+  readonly runtime?: Runtime;
   readonly log: Logger;
   /** Told what is being done, for somebody who waits. */
   readonly say?: (line: string) => void;
@@ -39,8 +44,8 @@ export interface Network extends AsyncDisposable {
   readonly url: string;
   readonly home: string;
   readonly natsServer: string;
-  readonly hub: NatsServer;
-  readonly postgres: PostgresServer | undefined;
+  readonly hub: NatsNode;
+  readonly postgres: PostgresNode | undefined;
   readonly databaseUrl: string;
   readonly config: Config;
   readonly coordinator: Coordinator;
@@ -61,8 +66,11 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 
   say('nats-server');
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(env), env, log: say });
-  const hub = started.use(await startHub({ natsServer, home, operator, ports: options.hubPorts ?? {} }));
-  const postgres = options.databaseUrl === undefined ? started.use(await startDatabase(home, options.home !== undefined, say)) : undefined;
+  const { runtime = 'local' } = options;
+  const hub = started.use(await startHub({ natsServer, home, operator, runtime, ports: options.hubPorts ?? {} }));
+  say('Postgres');
+  const kept = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
+  const postgres = options.databaseUrl === undefined ? started.use(await startPostgres({ runtime, ...kept })) : undefined;
   const databaseUrl = options.databaseUrl ?? (await postgres?.createDatabase(DATABASE)) ?? '';
 
   say('database schema');
@@ -98,23 +106,18 @@ async function temporaryHome(started: AsyncDisposableStack): Promise<string> {
   return home;
 }
 
-function startHub({
-  natsServer,
-  home,
-  operator,
-  ports,
-}: {
-  natsServer: string;
-  home: string;
-  operator: OperatorHome;
-  ports: Partial<NatsPorts>;
-}): Promise<NatsServer> {
-  return startNatsServer({ binary: natsServer, home: join(home, 'hub'), name: 'hub', config: (place) => hubConfig(place, operator), ports });
+interface HubOrder {
+  readonly natsServer: string;
+  readonly home: string;
+  readonly operator: OperatorHome;
+  readonly ports: Partial<NatsPorts>;
+  readonly runtime: Runtime;
 }
 
-async function startDatabase(home: string, durable: boolean, say: (line: string) => void): Promise<PostgresServer> {
-  say('Postgres');
-  return startLocalPostgres(durable ? { dataDir: join(home, 'postgres') } : {});
+function startHub({ natsServer, home, operator, ports, runtime }: HubOrder): Promise<NatsNode> {
+  const config = (place: NatsPlace) => hubConfig(place, operator);
+  if (runtime === 'containers') return startContainerNats({ config });
+  return startNatsServer({ binary: natsServer, home: join(home, 'hub'), name: 'hub', config, ports });
 }
 
 async function prepareStreams(config: Config, log: Logger): Promise<void> {

@@ -9,11 +9,11 @@ export type PostgresOptions = {
   onLine?: (line: string) => void;
 };
 
-export type PostgresServer = AsyncDisposable & {
+/** A Postgres, wherever it runs. */
+export type PostgresNode = AsyncDisposable & {
   readonly port: number;
   /** Of the maintenance database; our own databases come from `createDatabase`. */
   readonly url: string;
-  readonly exited: Promise<Exit>;
   /** Makes it unless it is there, and answers with its URL. */
   createDatabase(name: string): Promise<string>;
   logs(): readonly string[];
@@ -23,6 +23,9 @@ export type PostgresServer = AsyncDisposable & {
   restart(): Promise<void>;
   stop(): Promise<void>;
 };
+
+/** One that is a process of ours. */
+export type PostgresServer = PostgresNode & { readonly exited: Promise<Exit> };
 
 export const POSTGRES_USER = 'dinf';
 

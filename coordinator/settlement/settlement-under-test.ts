@@ -13,7 +13,7 @@ import { connectDatabase } from '#coordinator/database.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
-import { type PostgresServer, startPostgres } from '#testcontainers';
+import { type PostgresNode, startPostgres } from '#testcontainers';
 import { startSettlement } from './service.ts';
 
 export const PROVIDER = `A${'P'.repeat(55)}`;
@@ -35,7 +35,7 @@ export interface Settlement extends AsyncDisposable {
   readonly bus: Bus;
   readonly database: Pool;
   readonly hub: NatsServer;
-  readonly postgres: PostgresServer;
+  readonly postgres: PostgresNode;
   /** Ends the component and starts another over the same ledger. */
   restart(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Held, type JobEnded, newJobId, randomToken, type SettlementSettled } from '#bus-schemas';
 import { migrate } from '#coordinator/migrate.ts';
-import { type PostgresServer, startPostgres } from '#testcontainers';
+import { type PostgresNode, startPostgres } from '#testcontainers';
 import { chargeFor, costOf, type Price } from './core/charge.ts';
 import { digestOf } from './core/digest.ts';
 import { Crash, type CrashPoint, crashingPool } from './crashing-pool.ts';
@@ -19,7 +19,7 @@ const FEE_BPS = 725;
 const FUNDS = 600;
 const PRICE: Price = { inputPerMillion: 1_000_000, outputPerMillion: 2_000_000 };
 
-let postgres: PostgresServer;
+let postgres: PostgresNode;
 let pool: Pool;
 beforeAll(async () => {
   postgres = await startPostgres();

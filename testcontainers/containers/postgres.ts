@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+import { createDatabase } from '../create-database.ts';
+import { POSTGRES_SETTINGS, POSTGRES_USER, type PostgresNode, type PostgresOptions } from '../postgres-server.ts';
+import { startContainer } from './container.ts';
+
+const INSIDE = 5432;
+const DEFAULT_IMAGE = 'postgres:18-alpine';
+
+export async function startContainerPostgres({ settings = {} }: PostgresOptions): Promise<PostgresNode> {
+  const password = randomBytes(18).toString('base64url');
+  const running = await startContainer({
+    image: process.env['DINF_TEST_POSTGRES_IMAGE'] || DEFAULT_IMAGE,
+    environment: { POSTGRES_USER, POSTGRES_PASSWORD: password, POSTGRES_DB: 'postgres' },
+    command: ['postgres', ...Object.entries({ ...POSTGRES_SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    ports: [INSIDE],
+    // The image starts the server once to set it up, and says the same then.
+    ready: /database system is ready to accept connections/,
+    readyTimes: 2,
+  });
+  const port = running.port(INSIDE);
+  const url = `postgres://${POSTGRES_USER}:${password}@127.0.0.1:${port}/postgres`;
+  return {
+    port,
+    url,
+    createDatabase: (name) => createDatabase(url, name),
+    logs: running.logs,
+    kill: running.kill,
+    restart: running.restart,
+    stop: running.stop,
+    [Symbol.asyncDispose]: running.stop,
+  };
+}

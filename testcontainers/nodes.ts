@@ -1,0 +1,35 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
+import { startContainerNats } from './containers/nats.ts';
+import { startContainerPostgres } from './containers/postgres.ts';
+import { startLocalPostgres } from './local/postgres.ts';
+import type { NatsNode, NatsNodeOptions } from './nats-node.ts';
+import type { PostgresNode, PostgresOptions } from './postgres-server.ts';
+import { chooseRuntime, type Runtime } from './runtime.ts';
+
+/** Where it runs; chosen by DINF_TEST_RUNTIME when not said. */
+interface Somewhere {
+  readonly runtime?: Runtime;
+}
+
+export async function startPostgres({ runtime, ...options }: PostgresOptions & Somewhere = {}): Promise<PostgresNode> {
+  return (runtime ?? (await chooseRuntime())) === 'containers' ? startContainerPostgres(options) : startLocalPostgres(options);
+}
+
+export const startNatsHub = (options: NatsNodeOptions & Somewhere): Promise<NatsNode> => startNats('hub', options);
+export const startNatsLeaf = (options: NatsNodeOptions & Somewhere): Promise<NatsNode> => startNats('leaf', options);
+
+async function startNats(name: string, { runtime, ...options }: NatsNodeOptions & Somewhere): Promise<NatsNode> {
+  if ((runtime ?? (await chooseRuntime())) === 'containers') return startContainerNats(options);
+  const home = await mkdtemp(join(tmpdir(), `dinf-${name}-`));
+  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  const server = await startNatsServer({ ...options, binary, home, name });
+  const { stop: stopServer } = server;
+  const stop = async (): Promise<void> => {
+    await stopServer();
+    await rm(home, { recursive: true, force: true, maxRetries: 3 });
+  };
+  return Object.assign(server, { stop, [Symbol.asyncDispose]: stop });
+}

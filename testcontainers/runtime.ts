@@ -1,0 +1,54 @@
+import { LaunchError } from '#provider';
+
+export type Runtime = 'containers' | 'local';
+
+const LOOK_MS = 5_000;
+
+/**
+ * How tests start what they stand on. `auto` takes containers where an engine answers: it is what production looks like;
+ * without one, local processes behave the same.
+ */
+export async function chooseRuntime(env: NodeJS.ProcessEnv = process.env): Promise<Runtime> {
+  const wanted = env['DINF_TEST_RUNTIME'] || 'auto';
+  switch (wanted) {
+    case 'local':
+      return 'local';
+    case 'containers':
+    case 'auto': {
+      const missing = await whyNoContainers();
+      if (missing === undefined) return 'containers';
+      if (wanted === 'auto') return 'local';
+      throw new LaunchError('no_container_engine', `DINF_TEST_RUNTIME=containers, but ${missing}`);
+    }
+    default:
+      throw new LaunchError('no_container_engine', `DINF_TEST_RUNTIME must be containers, local or auto, not ${wanted}`);
+  }
+}
+
+let answer: Promise<string | undefined> | undefined;
+
+/** Undefined when containers can be started. Asked once: it takes a while where nothing answers. */
+export function whyNoContainers(): Promise<string | undefined> {
+  answer ??= lookForEngine();
+  return answer;
+}
+
+async function lookForEngine(): Promise<string | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<string>();
+  const timer = setTimeout(() => resolve(`no container engine answered within ${LOOK_MS} ms`), LOOK_MS);
+  try {
+    return await Promise.race([late, reachEngine()]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function reachEngine(): Promise<string | undefined> {
+  try {
+    const { getContainerRuntimeClient } = await import('testcontainers');
+    await getContainerRuntimeClient();
+    return undefined;
+  } catch (error) {
+    return `no container engine answers (${error instanceof Error ? error.message : error})`;
+  }
+}
