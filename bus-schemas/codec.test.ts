@@ -1,0 +1,91 @@
+import { Encoder } from '@msgpack/msgpack';
+import fc from 'fast-check';
+import { Type } from 'typebox';
+import { describe, expect, test } from 'vitest';
+import { Bytes, CodecError, defineMessage, MAX_MESSAGE_BYTES } from './codec.ts';
+
+const Note = defineMessage('note', Type.Object({ text: Type.String({ maxLength: 100 }), count: Type.Integer({ minimum: 0 }), bytes: Bytes({ max: 8 }) }));
+const good = { text: 'secret words', count: 1, bytes: Uint8Array.of(1, 2) };
+const encoder = new Encoder();
+const errorOf = (bytes: Uint8Array) => {
+  try {
+    Note.decode(bytes);
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+};
+const coded = (code: string) => expect.objectContaining({ name: 'CodecError', code, kind: 'note' });
+
+describe('a message', () => {
+  test('comes back as it went', () => {
+    expect(Note.decode(Note.encode(good))).toMatchObject(good);
+  });
+
+  test('with fields that we do not know is read all the same', () => {
+    expect(Note.decode(encoder.encode({ v: 1, ...good, fromTheFuture: [1, { two: 3 }] }))).toMatchObject(good);
+  });
+
+  test('cut anywhere is malformed, never anything else', () => {
+    const whole = Note.encode(good);
+    for (let length = 0; length < whole.length; length += 1) expect(errorOf(whole.subarray(0, length))).toEqual(coded('malformed'));
+  });
+
+  test.each([
+    ['of another version', encoder.encode({ v: 2, ...good }), 'unsupported_version'],
+    ['without a version', encoder.encode(good), 'unsupported_version'],
+    ['that is a list', encoder.encode([1]), 'malformed'],
+    ['that is nothing', encoder.encode(null), 'malformed'],
+    ['with a number as text', encoder.encode({ v: 1, ...good, text: 5 }), 'schema_mismatch'],
+    ['with a fraction as count', encoder.encode({ v: 1, ...good, count: 1.5 }), 'schema_mismatch'],
+    ['with no number as count', encoder.encode({ v: 1, ...good, count: Number.NaN }), 'schema_mismatch'],
+    ['with text as bytes', encoder.encode({ v: 1, ...good, bytes: 'ab' }), 'schema_mismatch'],
+    ['with too many bytes', encoder.encode({ v: 1, ...good, bytes: new Uint8Array(9) }), 'schema_mismatch'],
+    ['of an extension type', Uint8Array.of(0x81, 0xa1, 0x76, 0xc7, 0x01, 0x05, 0x00), 'malformed'],
+    ['larger than a message may be', new Uint8Array(MAX_MESSAGE_BYTES + 1), 'too_large'],
+  ])('%s is refused', (_, bytes, code) => {
+    expect(errorOf(bytes)).toEqual(coded(code));
+  });
+
+  test('too large to be sent is refused where it is made', () => {
+    const Large = defineMessage('large', Type.Object({ bytes: Bytes({ max: MAX_MESSAGE_BYTES * 2 }) }));
+    expect(() => Large.encode({ bytes: new Uint8Array(MAX_MESSAGE_BYTES) })).toThrow(CodecError);
+  });
+
+  test('a refusal says where, never what', () => {
+    const error = errorOf(encoder.encode({ v: 1, ...good, count: -1 }));
+    expect(error).toMatchObject({ message: expect.stringContaining('/count') });
+    expect(String(error)).not.toContain('secret');
+  });
+
+  test('cannot reach the prototype of objects', () => {
+    const hostile = Buffer.concat([
+      Uint8Array.of(0x82, 0xa1, 0x76, 0x01, 0xa9),
+      Buffer.from('__proto__'),
+      Uint8Array.of(0x81, 0xa8),
+      Buffer.from('polluted'),
+      Uint8Array.of(0xc3),
+    ]);
+    errorOf(hostile);
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+  });
+
+  test('nested without end, or announcing what it does not hold, is refused without harm', () => {
+    const deep = Buffer.alloc(MAX_MESSAGE_BYTES - 1, 0x91);
+    const greedy = Uint8Array.of(0x81, 0xa1, 0x76, 0xdd, 0xff, 0xff, 0xff, 0xff);
+    expect(errorOf(deep)).toEqual(coded('malformed'));
+    expect(errorOf(greedy)).toEqual(coded('malformed'));
+    // The decoder is as good as before.
+    expect(Note.decode(Note.encode(good))).toMatchObject(good);
+  });
+
+  test('of any bytes is read or refused, and nothing else happens', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const error = errorOf(bytes);
+        expect(error === undefined || error instanceof CodecError).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

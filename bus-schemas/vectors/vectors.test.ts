@@ -1,0 +1,48 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import * as everything from '../mod.ts';
+import { type MessageKind, services } from '../mod.ts';
+import { sampleOf } from './sample.ts';
+
+/**
+ * What every message looks like on the wire. A change here breaks programs that already run: they get a new version instead.
+ * DINF_WRITE_VECTORS=1 adds kinds that have no vector yet; it never rewrites one.
+ */
+const FILE = join(import.meta.dirname, 'messages.json');
+
+interface Vector {
+  readonly value: unknown;
+  readonly hex: string;
+}
+
+const isKind = (value: unknown): value is MessageKind<unknown> => typeof value === 'object' && value !== null && 'encode' in value && 'decode' in value && 'kind' in value;
+const methods: readonly unknown[] = Object.values(services).flatMap((component) => Object.values(component));
+const messagesOf = (method: unknown): unknown[] => (typeof method === 'object' && method !== null && 'request' in method && 'reply' in method ? [method.request, method.reply] : []);
+const candidates: readonly unknown[] = [...Object.values(everything), ...methods.flatMap(messagesOf)];
+const kinds: readonly MessageKind<unknown>[] = candidates.filter(isKind);
+
+const toJson = (_key: string, value: unknown) => (value instanceof Uint8Array ? { $bytes: Buffer.from(value).toString('hex') } : value);
+const fromJson = (_key: string, value: unknown) =>
+  typeof value === 'object' && value !== null && '$bytes' in value ? new Uint8Array(Buffer.from(String(value.$bytes), 'hex')) : value;
+
+const vectors: Record<string, Vector> = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8'), fromJson) : {};
+if (process.env['DINF_WRITE_VECTORS']) {
+  for (const { kind, schema, encode } of kinds) {
+    const value = sampleOf(schema);
+    vectors[kind] ??= { value, hex: Buffer.from(encode(value)).toString('hex') };
+  }
+  writeFileSync(FILE, `${JSON.stringify(vectors, toJson, 1)}\n`);
+}
+
+describe('golden vectors', () => {
+  test('every kind of message has one, and none is left over', () => {
+    expect(Object.keys(vectors).toSorted()).toEqual(kinds.map(({ kind }) => kind).toSorted());
+  });
+
+  test.each(kinds.map((kind) => [kind.kind, kind] as const))('%s is written and read as it always was', (name, kind) => {
+    const vector = vectors[name] as Vector;
+    expect(Buffer.from(kind.encode(vector.value)).toString('hex')).toBe(vector.hex);
+    expect(kind.decode(new Uint8Array(Buffer.from(vector.hex, 'hex')))).toMatchObject(vector.value as object);
+  });
+});
