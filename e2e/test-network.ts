@@ -91,6 +91,12 @@ export class TestNetwork implements AsyncDisposable {
     );
   }
 
+  /** What routing still holds for jobs. */
+  async promisedSlots(): Promise<number> {
+    const { providers } = await this.network.coordinator.bus.call(services.routing.fleet, {}, CALL);
+    return providers.reduce((sum, { pending }) => sum + pending, 0);
+  }
+
   runningSequences(): number {
     return this.providers.reduce((sum, { engine }) => sum + engine.running, 0);
   }

@@ -142,8 +142,10 @@ export class JobRun {
   }
 
   #carryOut({ state, commands }: Step): void {
+    const wasOver = this.#state.phase === 'over';
     this.#state = state;
     for (const command of commands) this.#do(command);
+    if (state.phase === 'over' && !wasOver) this.#deps.onOver(this);
   }
 
   #do(command: JobCommand): void {
@@ -275,7 +277,7 @@ export class JobRun {
   }
 
   #end({ result, served, finish, usage }: { result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage }): void {
-    const { bus, clock, now, ingress, onOver } = this.#deps;
+    const { bus, clock, now, ingress } = this.#deps;
     const { id, account, key, model, streamed, promptBound } = this.spec;
     const since = (mark: number, from: number) => (mark === 0 ? 0 : Math.max(0, Math.round((mark - from) * 1_000)));
     const ended: JobEnded = {
@@ -302,6 +304,5 @@ export class JobRun {
       ...(usage && { usage }),
     };
     bus.emit(events.jobEnded, JobEnded, ended, `ended:${id}`);
-    onOver(this);
   }
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
+import type { FastifyInstance } from 'fastify';
 import { Gauge } from 'prom-client';
 import { newIngressId, RelaySenders } from '#bus-schemas';
 import type { Component } from '#coordinator/component.ts';
@@ -16,6 +17,8 @@ import { KeyCache } from './key-cache.ts';
 
 /** How long running answers may go on once the ingress was told to stop. */
 const DRAIN_MS = 30_000;
+/** And how long clients may then take to read what is theirs. A connection on which nothing was ever asked would keep the server open for a minute. */
+const LINGER_MS = 2_000;
 
 export interface Ingress extends Component {
   readonly name: 'ingress';
@@ -60,12 +63,18 @@ export async function startIngress(context: Context): Promise<Ingress> {
     draining = true;
     await jobs.whenIdle(DRAIN_MS);
     await jobs[Symbol.asyncDispose]();
-    await server.close();
+    await closeServer(server);
     flow[Symbol.dispose]();
     catalog[Symbol.dispose]();
     keys[Symbol.dispose]();
   };
   return { name: 'ingress', url, [Symbol.asyncDispose]: stop };
+}
+
+async function closeServer(server: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => server.server.closeAllConnections(), LINGER_MS);
+  await server.close();
+  clearTimeout(timer);
 }
 
 async function answersWithin(connection: NatsConnection, timeoutMs: number): Promise<boolean> {

@@ -74,7 +74,7 @@ export function choose(world: World, ask: Ask, now: number, random: () => number
 
 function survey(world: World, ask: Ask, now: number, random: () => number, applied: readonly [GateName, Gate][]): Choice {
   const rejected: Partial<Record<GateName, number>> = {};
-  const places: { place: Place; cost: Cost; total: number }[] = [];
+  const places: Priced[] = [];
   for (const build of ask.builds) {
     for (const provider of world.fleet.serving(build)) {
       const place = placeAt(world, provider, build);
@@ -90,10 +90,28 @@ function survey(world: World, ask: Ask, now: number, random: () => number, appli
     // A later build only serves when the wanted one has no place.
     if (places.length > 0) break;
   }
-  places.sort((a, b) => a.total - b.total);
-  liftOneOfTheEquals(places, random);
-  const chosen = places.slice(0, 1 + MAX_ALTERNATES);
-  return { candidates: chosen.map(candidateOf), cost: chosen[0]?.cost, rejected };
+  const chosen = smallest(places, 1 + MAX_ALTERNATES);
+  const winner = oneOfTheEquals(places, chosen[0]?.total ?? 0, random);
+  const ordered = winner === undefined ? [] : [winner, ...chosen.filter((other) => other !== winner)].slice(0, 1 + MAX_ALTERNATES);
+  return { candidates: ordered.map(candidateOf), cost: winner?.cost, rejected };
+}
+
+interface Priced {
+  readonly place: Place;
+  readonly cost: Cost;
+  readonly total: number;
+}
+
+/** The first few in order, without sorting thousands for the sake of four. */
+function smallest(places: readonly Priced[], count: number): Priced[] {
+  const best: Priced[] = [];
+  for (const candidate of places) {
+    if (best.length === count && candidate.total >= (best.at(-1)?.total ?? 0)) continue;
+    const at = best.findIndex(({ total }) => candidate.total < total);
+    best.splice(at < 0 ? best.length : at, 0, candidate);
+    if (best.length > count) best.pop();
+  }
+  return best;
 }
 
 function placeAt({ reservations }: World, provider: ProviderView, build: string): Place | undefined {
@@ -113,18 +131,15 @@ function costAt({ slot, load }: Place, { promptTokens }: Ask): Cost {
   };
 }
 
-function liftOneOfTheEquals<T extends { total: number }>(places: T[], random: () => number): void {
-  const [best] = places;
-  if (best === undefined) return;
-  const limit = best.total + Math.max(NEAR_MS, best.total * NEAR_SHARE);
-  let equals = 1;
-  while (equals < places.length && (places[equals]?.total ?? Number.POSITIVE_INFINITY) <= limit) equals += 1;
-  // Two at random, the better of them: nearly as even as asking everyone, and nearly always cheap.
-  const pick = Math.min(Math.floor(random() * equals), Math.floor(random() * equals));
-  const [lifted] = places.splice(pick, 1);
-  if (lifted !== undefined) places.unshift(lifted);
+/** Two at random of those as good as the best, and the better of them: nearly as even as asking everyone, and nearly always cheap. */
+function oneOfTheEquals(places: readonly Priced[], best: number, random: () => number): Priced | undefined {
+  const limit = best + Math.max(NEAR_MS, best * NEAR_SHARE);
+  const equals = places.filter(({ total }) => total <= limit);
+  const pick = () => equals[Math.floor(random() * equals.length)];
+  const [one, other] = [pick(), pick()];
+  return one !== undefined && other !== undefined && other.total < one.total ? other : one;
 }
 
-function candidateOf({ place: { provider, slot }, total }: { place: Place; total: number }): Candidate {
+function candidateOf({ place: { provider, slot }, total }: Priced): Candidate {
   return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs: total };
 }

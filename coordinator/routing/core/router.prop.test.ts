@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type Announcement, type Reserve, type Reserved, SUITE_ID } from '#bus-schemas';
+import { Router } from './router.ts';
+
+const PROVIDERS = ['A', 'B', 'C'].map((letter) => `A${letter.repeat(55)}`);
+const BUILD = 'sim';
+const CONCURRENCY = 2;
+
+const announcement = (sequence: number, changes: { running: number; draining: boolean }): Announcement => ({
+  session: 's_0123456789ab',
+  sequence,
+  draining: changes.draining,
+  agentVersion: '1',
+  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
+  engine: 'simulated',
+  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
+  slots: [
+    {
+      build: BUILD,
+      state: 'resident',
+      contextTokens: 1_000,
+      running: changes.running,
+      waiting: 0,
+      maxConcurrency: CONCURRENCY,
+      freeTokens: 10_000,
+      decodeTps: 50,
+      prefillTps: 500,
+      loadMs: 0,
+    },
+  ],
+});
+
+const request = (job: number, patienceMs: number): Reserve => ({
+  job: `job_${String(job).padStart(22, '0')}`,
+  account: 'acct_0000',
+  model: 'sim',
+  builds: [BUILD],
+  promptTokens: 10,
+  maxOutputTokens: 10,
+  patienceMs,
+  exclude: [],
+});
+
+type Happening =
+  | { what: 'beat'; provider: number; running: number; draining: boolean }
+  | { what: 'ask'; patienceMs: number }
+  | { what: 'end'; index: number }
+  | { what: 'move'; index: number; to: number }
+  | { what: 'lose'; provider: number }
+  | { what: 'fault'; provider: number }
+  | { what: 'wait'; ms: number };
+
+const provider = fc.nat({ max: PROVIDERS.length - 1 });
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  fc.record({ what: fc.constant('beat' as const), provider, running: fc.nat({ max: 3 }), draining: fc.boolean() }),
+  fc.record({ what: fc.constant('ask' as const), patienceMs: fc.nat({ max: 5_000 }) }),
+  fc.record({ what: fc.constant('end' as const), index: fc.nat({ max: 30 }) }),
+  fc.record({ what: fc.constant('lose' as const), provider }),
+  fc.record({ what: fc.constant('fault' as const), provider }),
+  fc.record({ what: fc.constant('wait' as const), ms: fc.nat({ max: 3_000 }) }),
+);
+
+test('every request is answered once and in time, no slot is promised beyond its size, and none stays promised', () => {
+  fc.assert(
+    fc.property(fc.array(happening, { maxLength: 120 }), fc.integer(), (happenings, seed) => {
+      let now = 0;
+      let random = seed | 1;
+      const router = new Router({
+        suite: SUITE_ID,
+        queueDepth: 5,
+        graceMs: 1_000,
+        startedAt: 0,
+        random: () => {
+          random = Math.imul(random, 1_103_515_245) + 12_345;
+          return ((random >>> 8) % 1_000) / 1_000;
+        },
+      });
+      const asked: { request: Reserve; at: number; answers: { reply: Reserved; at: number }[] }[] = [];
+      let sequence = 0;
+      for (const next of happenings) {
+        now += 10;
+        switch (next.what) {
+          case 'beat':
+            sequence += 1;
+            router.fleet.announce(PROVIDERS[next.provider] as string, announcement(sequence, next), now);
+            break;
+          case 'ask': {
+            const one = { request: request(asked.length, next.patienceMs), at: now, answers: [] as { reply: Reserved; at: number }[] };
+            asked.push(one);
+            router.reserve({ request: one.request, askedAt: now, answer: (reply) => void one.answers.push({ reply, at: now }) }, now);
+            break;
+          }
+          case 'end':
+            router.release(asked[next.index]?.request.job ?? '', now);
+            break;
+          case 'lose':
+            router.fleet.lost(PROVIDERS[next.provider] as string);
+            break;
+          case 'fault':
+            router.faults.failed(PROVIDERS[next.provider] as string, now);
+            break;
+          case 'wait':
+            now += next.ms;
+            break;
+        }
+        router.drain(now);
+        for (const id of PROVIDERS) expect(router.reservations.count(id, BUILD)).toBeLessThanOrEqual(CONCURRENCY);
+        expect(router.queued).toBeLessThanOrEqual(5);
+        for (const {
+          request: { patienceMs },
+          at,
+          answers,
+        } of asked) {
+          expect(answers.length).toBeLessThanOrEqual(1);
+          if (now > at + patienceMs) expect(answers.length).toBe(1);
+        }
+      }
+      now += 10_000;
+      router.drain(now);
+      for (const {
+        request: { job },
+        answers,
+      } of asked) {
+        expect(answers).toHaveLength(1);
+        router.release(job, now);
+      }
+      expect(router.reservations.size).toBe(0);
+      expect(router.queued).toBe(0);
+    }),
+    { numRuns: 500 },
+  );
+});
