@@ -31,6 +31,7 @@ interface Waiting extends Asked {
 }
 
 const RATE_WINDOW_MS = 10_000;
+const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /** Gates that a wait cannot open. */
@@ -137,7 +138,9 @@ export class Router {
   /** The time until the queue before it is gone, at the pace of the last seconds. */
   #retryAfter(now: number): number {
     this.#releasedAt = this.#releasedAt.filter((at) => now - at < RATE_WINDOW_MS);
-    const perMs = Math.max(this.#releasedAt.length, 1) / RATE_WINDOW_MS;
+    // A pace of one or two says nothing.
+    if (this.#releasedAt.length < ENOUGH_TO_TELL) return MIN_RETRY_MS;
+    const perMs = this.#releasedAt.length / RATE_WINDOW_MS;
     return Math.round(Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (this.#queue.length + 1) / perMs)));
   }
 }

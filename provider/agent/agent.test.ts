@@ -1,0 +1,231 @@
+import type { NatsConnection } from '@nats-io/nats-core';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  Ack,
+  type Announcement,
+  Cancel,
+  connectToServer,
+  Flow,
+  FrameContent,
+  Hello,
+  InferenceRequest,
+  JobOrder,
+  type JobSeals,
+  type MessageKind,
+  newIngressId,
+  newJobId,
+  Out,
+  providerSubjects,
+  Receipts,
+  RelaySenders,
+  SUITE_ID,
+} from '#bus-schemas';
+import { createSimulatedEngine, type SimulatedEngine, simulatedAnswer } from '#simulator';
+import { type NatsNode, startNatsHub } from '#testcontainers';
+import { type Agent, startAgent } from './agent.ts';
+
+const chat = { messages: [{ role: 'user', content: 'Hello' }], max_tokens: 12 };
+const BUILD = 'sim-llama-8b-q4';
+
+let hub: NatsNode;
+let ingress: NatsConnection;
+let engine: SimulatedEngine;
+let agent: Agent;
+let agentConnection: NatsConnection;
+const said: { subject: string; data: Uint8Array }[] = [];
+
+beforeAll(async () => {
+  hub = await startNatsHub({ runtime: 'local', config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n` });
+  ingress = await connectToServer({ servers: hub.clientUrl });
+  ingress.subscribe('up.>', { callback: (_error, { subject, data }) => void said.push({ subject, data }) });
+  await ingress.flush();
+  agentConnection = await connectToServer({ servers: hub.clientUrl });
+  engine = createSimulatedEngine({ chip: 'm4-max', tokenMs: 5, endless: true, maxConcurrency: 2 });
+  agent = await startAgent({ connection: agentConnection, engine, log: pino({ level: 'silent' }) });
+});
+afterAll(async () => {
+  await agent[Symbol.asyncDispose]();
+  await agentConnection.close();
+  await ingress.close();
+  await hub[Symbol.asyncDispose]();
+});
+beforeEach(() => {
+  agent.setDraining(false);
+});
+
+const tell = <T>(kind: MessageKind<T>, to: 'job' | 'flow' | 'cancel' | 'ack', value: T) => ingress.publish(providerSubjects.down(to), kind.encode(value));
+const heard = <T>(kind: MessageKind<T>, subject: string): T[] => said.filter((message) => message.subject === subject).map(({ data }) => kind.decode(data));
+
+interface Job {
+  readonly id: string;
+  readonly ingress: string;
+  readonly seals: JobSeals;
+  readonly order: JobOrder;
+  outs(): Out[];
+  text(): string;
+}
+
+/** What an ingress would send for a request. */
+async function makeJob(changes: Partial<JobOrder> = {}, request: object = { chat }): Promise<Job> {
+  const hello = await vi.waitFor(() => {
+    const [first] = heard(Hello, 'up.hello');
+    if (first === undefined) throw new Error('no hello yet');
+    return first as Announcement;
+  });
+  const id = newJobId();
+  const own = newIngressId();
+  const seals = await new RelaySenders().sealFor({ job: id, attempt: 1, recipient: hello.sealing.publicKey });
+  const plain = InferenceRequest.encode(request as InferenceRequest);
+  const order: JobOrder = {
+    ...{ job: id, attempt: 1, ingress: own, build: BUILD, suite: SUITE_ID, enc: seals.enc, firstContentMs: 9_000 },
+    ...{ promptTokens: 10, maxOutputTokens: 1_000, window: 64, part: 0, parts: 1, sealed: seals.sealRequest(0, plain) },
+    ...changes,
+  };
+  const outs = () => heard(Out, providerSubjects.frames(own, id));
+  const frames = () => new Map(outs().flatMap((out) => (out.t === 'frame' ? [[out.seq, out.sealed] as const] : [])));
+  return {
+    id,
+    ingress: own,
+    seals,
+    order,
+    outs,
+    text: () =>
+      [...frames()]
+        .toSorted(([a], [b]) => a - b)
+        .flatMap(([seq, sealed]) => FrameContent.decode(seals.openResponse(seq, sealed)).events)
+        .map((event) => (event.k === 'text' ? event.text : ''))
+        .join(''),
+  };
+}
+
+const refusal = (job: Job) =>
+  vi.waitFor(() => {
+    const refused = job.outs().find((out) => out.t === 'refuse');
+    if (refused?.t !== 'refuse') throw new Error('not refused yet');
+    return refused.reason;
+  });
+const endOf = (job: Job) =>
+  vi.waitFor(
+    () =>
+      expect(
+        heard(Receipts, 'up.receipt')
+          .flatMap(({ receipts }) => receipts)
+          .find((receipt) => receipt.job === job.id),
+      ).toBeDefined(),
+    { timeout: 5_000 },
+  );
+
+describe('a job', () => {
+  test('is done and streamed, sealed, to the last byte; its receipt comes until it is acknowledged', async () => {
+    const job = await makeJob();
+    tell(JobOrder, 'job', job.order);
+    await endOf(job);
+    await vi.waitFor(() => expect(job.text()).toBe(simulatedAnswer(chat, { endless: true }).text));
+    const count = () => heard(Receipts, 'up.receipt').filter(({ receipts }) => receipts.some((receipt) => receipt.job === job.id)).length;
+    await vi.waitFor(() => expect(count()).toBeGreaterThan(1), { timeout: 5_000 });
+    tell(Ack, 'ack', { receipts: [{ job: job.id, attempt: 1 }] });
+    await agentConnection.flush();
+  });
+
+  test('ordered twice is done once', async () => {
+    const before = engine.tokensMade;
+    const job = await makeJob();
+    tell(JobOrder, 'job', job.order);
+    tell(JobOrder, 'job', job.order);
+    await endOf(job);
+    tell(JobOrder, 'job', job.order);
+    tell(JobOrder, 'job', job.order);
+    await vi.waitFor(() => expect(job.outs().filter(({ t }) => t === 'accept').length).toBeGreaterThan(0));
+    expect(engine.tokensMade - before).toBe(chat.max_tokens);
+  });
+
+  test('that comes in parts, in any order, is put together', async () => {
+    const long = { chat: { ...chat, messages: [{ role: 'user', content: 'x'.repeat(5_000) }] } };
+    const job = await makeJob({ attempt: 2 }, long);
+    const plain = InferenceRequest.encode(long);
+    const cut = 2_000;
+    const seals = await new RelaySenders().sealFor({ job: job.id, attempt: 2, recipient: (heard(Hello, 'up.hello')[0] as Announcement).sealing.publicKey });
+    const pieces = [plain.subarray(0, cut), plain.subarray(cut)];
+    const parts = pieces.map((piece, part) => ({ ...job.order, enc: seals.enc, parts: 2, part, sealed: seals.sealRequest(part, piece) }));
+    tell(JobOrder, 'job', parts[1] as JobOrder);
+    tell(JobOrder, 'job', parts[1] as JobOrder);
+    tell(JobOrder, 'job', parts[0] as JobOrder);
+    await endOf(job);
+  });
+
+  test('is cancelled within 250 ms, and still says what it was', async () => {
+    const job = await makeJob({}, { chat: { ...chat, max_tokens: 1_000 } });
+    tell(JobOrder, 'job', job.order);
+    await vi.waitFor(() => expect(engine.running).toBe(1));
+    const startedAt = performance.now();
+    tell(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'client_gone' });
+    await vi.waitFor(() => expect(engine.running).toBe(0), { interval: 1 });
+    expect(performance.now() - startedAt).toBeLessThan(250);
+    await endOf(job);
+  });
+
+  test('cancelled before it came is never begun', async () => {
+    const before = engine.tokensMade;
+    const job = await makeJob();
+    tell(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'superseded' });
+    tell(JobOrder, 'job', job.order);
+    await vi.waitFor(() => expect(job.outs().length).toBeGreaterThan(0));
+    expect(engine.tokensMade).toBe(before);
+  });
+});
+
+describe('an order that cannot be done is refused by a word', () => {
+  test.each<[string, Partial<JobOrder>, string]>([
+    ['for a build that is not here', { build: 'gpt-99' }, 'model_not_loaded'],
+    ['larger than the context', { promptTokens: 9_000_000 }, 'request_exceeds_context'],
+    ['under another suite', { suite: 'rot13' }, 'unsupported_suite'],
+    ['sealed to somebody else', { enc: new Uint8Array(32).fill(7) }, 'unsealable'],
+    ['with bytes that do not open', { sealed: new Uint8Array(100) }, 'unsealable'],
+    ['with a part that does not exist', { part: 3, parts: 2 }, 'invalid_request'],
+  ])('%s', async (_, changes, reason) => {
+    const job = await makeJob(changes);
+    tell(JobOrder, 'job', job.order);
+    expect(await refusal(job)).toBe(reason);
+  });
+
+  test('that is no request at all', async () => {
+    const job = await makeJob();
+    const seals = await new RelaySenders().sealFor({ job: job.id, attempt: 2, recipient: (heard(Hello, 'up.hello')[0] as Announcement).sealing.publicKey });
+    tell(JobOrder, 'job', { ...job.order, attempt: 2, enc: seals.enc, sealed: seals.sealRequest(0, Uint8Array.of(1, 2, 3)) });
+    expect(await refusal(job)).toBe('invalid_request');
+  });
+
+  test('while draining', async () => {
+    agent.setDraining(true);
+    const job = await makeJob();
+    tell(JobOrder, 'job', job.order);
+    expect(await refusal(job)).toBe('draining');
+  });
+
+  test('when every place is taken', async () => {
+    const running = await Promise.all([1, 2].map(() => makeJob({}, { chat: { ...chat, max_tokens: 1_000 } })));
+    for (const job of running) tell(JobOrder, 'job', job.order);
+    await vi.waitFor(() => expect(engine.running).toBe(2));
+    const job = await makeJob();
+    tell(JobOrder, 'job', job.order);
+    expect(await refusal(job)).toBe('queue_full');
+    for (const { id } of running) tell(Cancel, 'cancel', { job: id, attempt: 1, reason: 'client_gone' });
+    await vi.waitFor(() => expect(engine.running).toBe(0));
+  });
+});
+
+test('asked about a job that it does not know, it says so', async () => {
+  const job = await makeJob();
+  tell(Flow, 'flow', { ingress: job.ingress, jobs: [{ job: job.id, attempt: 1, received: 5, window: 69, resend: false }] });
+  expect(await refusal(job)).toBe('unknown_job');
+});
+
+test('words that it cannot read do no harm', async () => {
+  for (const to of ['job', 'flow', 'cancel', 'ack', 'drain', 'never-heard-of']) {
+    for (const bytes of [new Uint8Array(), Uint8Array.of(0xc1), Uint8Array.of(0x81, 0xa1, 0x76, 0x01)]) ingress.publish(`down.${to}`, bytes);
+  }
+  const job = await makeJob();
+  tell(JobOrder, 'job', job.order);
+  await endOf(job);
+});
