@@ -1,10 +1,10 @@
 import { Writable } from 'node:stream';
 import OpenAI, { type ClientOptions } from 'openai';
 import { Pool } from 'pg';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { expect, vi } from 'vitest';
-import { services } from '#bus-schemas';
-import type { Config } from '#coordinator';
+import { type ComponentName, services } from '#bus-schemas';
+import { type Config, type Coordinator, componentNames, startCoordinator } from '#coordinator';
 import { type Fault, type Fleet, type SimulatedProvider, simulatedAnswer, simulatedBuilds, simulatedModels, startFleet } from '#simulator';
 import { chooseRuntime, type Network, startNetwork } from '#testcontainers';
 
@@ -18,6 +18,8 @@ export interface TestNetworkOptions {
   readonly leaves?: 'own' | 'shared';
   readonly config?: Partial<Config>;
   readonly faults?: Readonly<Record<number, Fault>>;
+  /** Components that do not run with the others, but each for itself, as another process would run them. */
+  readonly apart?: readonly ComponentName[];
 }
 
 export interface Charge {
@@ -41,17 +43,47 @@ export function expectedText(messages: readonly Message[], maxTokens: number): s
   return simulatedAnswer({ messages: [...messages], max_tokens: maxTokens }, { endless: true }).text;
 }
 
+/** Components with a connection and a pool of their own. */
+class Apart implements AsyncDisposable {
+  readonly #network: Network;
+  readonly #log: Logger;
+  readonly #running = new Map<ComponentName, Coordinator>();
+
+  constructor(network: Network, log: Logger) {
+    this.#network = network;
+    this.#log = log;
+  }
+
+  async start(component: ComponentName): Promise<Coordinator> {
+    const config = { ...this.#network.config, http: { host: '127.0.0.1', port: 0 } };
+    const coordinator = await startCoordinator({ config, components: [component], log: this.#log });
+    this.#running.set(component, coordinator);
+    return coordinator;
+  }
+
+  async stop(component: ComponentName): Promise<void> {
+    await this.#running.get(component)?.[Symbol.asyncDispose]();
+    this.#running.delete(component);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const component of [...this.#running.keys()]) await this.stop(component);
+  }
+}
+
 /** A whole network with simulated providers, and what a test wants to know about it. */
 export class TestNetwork implements AsyncDisposable {
   readonly network: Network;
+  readonly apart: Apart;
   readonly fleet: Fleet;
   readonly apiKey: string;
   readonly account: string;
   readonly #database: Pool;
   readonly #logLines: string[];
 
-  constructor(parts: { network: Network; fleet: Fleet; apiKey: string; account: string; database: Pool; logLines: string[] }) {
+  constructor(parts: { network: Network; apart: Apart; fleet: Fleet; apiKey: string; account: string; database: Pool; logLines: string[] }) {
     this.network = parts.network;
+    this.apart = parts.apart;
     this.fleet = parts.fleet;
     this.apiKey = parts.apiKey;
     this.account = parts.account;
@@ -75,7 +107,7 @@ export class TestNetwork implements AsyncDisposable {
     return new OpenAI({ baseURL: `${this.url}/v1`, apiKey: this.apiKey, maxRetries: 0, ...options });
   }
 
-  createKey(options: { creditMicroUsd: number }): Promise<{ apiKey: string; account: string }> {
+  createKey(options: { creditMicroUsd: number }): Promise<{ apiKey: string; account: string; key: string }> {
     return this.network.createKey({ name: 'another', ...options });
   }
 
@@ -152,6 +184,7 @@ export class TestNetwork implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.fleet[Symbol.asyncDispose]();
     await this.#database.end();
+    await this.apart[Symbol.asyncDispose]();
     await this.network[Symbol.asyncDispose]();
   }
 }
@@ -160,8 +193,11 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   const logLines: string[] = [];
   const log = pino({ level: 'debug' }, new Writable({ write: (chunk, _encoding, done) => done(void logLines.push(String(chunk))) }));
   const { http = { host: '127.0.0.1', port: 0 }, receiptGraceMs = 3_000, ...config } = options.config ?? {};
-  const network = await startNetwork({ log, runtime: await chooseRuntime(), config: { http, receiptGraceMs, ...config } });
-  const { contextTokens, maxOutputTokens } = options;
+  const { contextTokens, maxOutputTokens, apart: alone = [] } = options;
+  const components = componentNames.filter((name) => !alone.includes(name));
+  const network = await startNetwork({ log, runtime: await chooseRuntime(), config: { http, receiptGraceMs, ...config }, components });
+  const apart = new Apart(network, log);
+  for (const name of alone) await apart.start(name);
   await network.putModels(simulatedModels.map((model) => ({ ...model, ...(contextTokens && { contextTokens }), ...(maxOutputTokens && { maxOutputTokens }) })));
   const fleet = await startFleet({
     coordinatorUrl: network.url,
@@ -183,7 +219,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   });
   const { apiKey, account } = await network.createKey({ name: 'test', creditMicroUsd: CREDIT_MICRO_USD });
   const database = new Pool({ connectionString: network.databaseUrl, max: 2 });
-  const testNetwork = new TestNetwork({ network, fleet, apiKey, account, database, logLines });
+  const testNetwork = new TestNetwork({ network, apart, fleet, apiKey, account, database, logLines });
   await allProvidersKnown(testNetwork, options.providers);
   return testNetwork;
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { type CatalogModel, hubConfig, services } from '#bus-schemas';
+import { type CatalogModel, type ComponentName, hubConfig, services } from '#bus-schemas';
 import {
   Bus,
   type Config,
@@ -34,6 +34,8 @@ export interface NetworkOptions {
   readonly hubPorts?: Partial<NatsPorts>;
   /** Local processes when left out. */
   readonly runtime?: Runtime;
+  /** Of the coordinator; all when left out. One of them must be the ingress. */
+  readonly components?: readonly ComponentName[];
   readonly log: Logger;
   /** Told what is being done, for somebody who waits. */
   readonly say?: (line: string) => void;
@@ -78,7 +80,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const config: Config = { ...readConfig({ ...env, DINF_HOME: home }), databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl], ...options.config };
   await prepareStreams(config, log);
   say('coordinator');
-  const coordinator = started.use(await startCoordinator({ config, log }));
+  const coordinator = started.use(await startCoordinator({ config, log, ...(options.components && { components: options.components }) }));
   const { bus, httpUrl } = coordinator;
   if (httpUrl === undefined) throw new Error('the coordinator started without its API');
   const owned = started.move();

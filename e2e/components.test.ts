@@ -1,0 +1,75 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import { readStream } from './read-stream.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const messages = [{ role: 'user', content: 'Who are you?' }];
+const chat = { model: 'sim-llama-8b', messages, max_tokens: 8 };
+const good = { status: 200, text: expectedText(messages, 8), done: 1, errors: [] };
+const CALL = { timeoutMs: 5_000 };
+
+let network: TestNetwork;
+afterEach(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+describe('no coordinator process is special', () => {
+  test('a second ingress serves beside the first, and its jobs are its own', async () => {
+    network = await startTestNetwork({ providers: 2, tokenMs: 2 });
+    const { httpUrl } = await network.apart.start('ingress');
+    const second = { url: String(httpUrl), apiKey: network.apiKey };
+    expect(await Promise.all([network, second, network, second].map((target) => readStream(target, chat)))).toEqual(
+      Array.from({ length: 4 }, () => expect.objectContaining(good)),
+    );
+  });
+
+  test('routing is stopped and another one started: it knows the fleet from its beats, and requests waited for it', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 2, apart: ['routing'] });
+    expect(await readStream(network, chat)).toMatchObject(good);
+    await network.apart.stop('routing');
+    const waiting = readStream(network, chat);
+    await network.apart.start('routing');
+    expect(await waiting).toMatchObject(good);
+  });
+
+  test('settlement is stopped in mid-stream and another one started: the job is charged, once', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 20, apart: ['settlement'] });
+    const streaming = readStream(network, { ...chat, max_tokens: 60 });
+    await network.servingProvider();
+    await network.apart.stop('settlement');
+    expect(await streaming).toMatchObject({ done: 1, errors: [] });
+    await network.apart.start('settlement');
+    expect(await network.charges()).toMatchObject([{ outcome: 'settled', completionTokens: 60 }]);
+  });
+
+  test('settlement is away: a true 503 with Retry-After, and nothing begun', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 2, apart: ['settlement'] });
+    await network.apart.stop('settlement');
+    expect(await readStream(network, chat)).toMatchObject({ status: 503, errors: [{ error: { code: 'service_unavailable' } }] });
+    expect(network.tokensMade()).toBe(0);
+    await network.apart.start('settlement');
+  });
+});
+
+describe('a key', () => {
+  test('that is revoked stops working at once, on every ingress that knew it', async () => {
+    network = await startTestNetwork({ providers: 1, tokenMs: 2 });
+    const { httpUrl } = await network.apart.start('ingress');
+    const { apiKey, key } = await network.createKey({ creditMicroUsd: 1_000_000 });
+    const status = async (url: string) => (await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${apiKey}` } })).status;
+    expect([await status(network.url), await status(String(httpUrl))]).toEqual([200, 200]);
+    await network.network.coordinator.bus.call(services.accounts.revokeKey, { key }, CALL);
+    await vi.waitFor(async () => expect([await status(network.url), await status(String(httpUrl))]).toEqual([401, 401]), { timeout: 1_000, interval: 10 });
+  });
+});
+
+test('a readiness probe says what is missing', async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 2 });
+  const ready = async () => (await fetch(`${network.url}/readyz`)).json();
+  expect(await ready()).toEqual({ ready: true, missing: [] });
+  await network.hub.kill();
+  expect(await ready()).toMatchObject({ ready: false, missing: ['bus'] });
+  await network.hub.restart();
+  await vi.waitFor(async () => expect(await ready()).toEqual({ ready: true, missing: [] }), { timeout: 5_000 });
+});
