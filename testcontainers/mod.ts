@@ -4,4 +4,5 @@ export type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 export { type Network, type NetworkOptions, startNetwork } from './network.ts';
 export { startNatsHub, startNatsLeaf, startPostgres } from './nodes.ts';
 export type { PostgresNode, PostgresOptions } from './postgres-server.ts';
+export { RawLeaf, type RawMessage } from './raw-leaf.ts';
 export { chooseRuntime, type Runtime, whyNoContainers } from './runtime.ts';

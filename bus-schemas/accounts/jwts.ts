@@ -73,9 +73,12 @@ export function mintProviderAccount(keys: OperatorKeys, provider: string): Promi
   return encodeAccount('provider', provider, providerAccount(keys.core.getPublicKey(), provider), { signer: keys.operator });
 }
 
-/** For the provider's own key: the credential is of no use to whoever has only the token. */
+/**
+ * For the provider's own key: the credential is of no use to whoever has only the token. Its account holds nothing else to speak to
+ * but what the server offers every account about itself, which is closed here too.
+ */
 export function mintProviderUser(account: Nkey, userKey: string): Promise<string> {
-  return encodeUser('provider', userKey, account, { allowed_connection_types: ['LEAFNODE'] });
+  return encodeUser('provider', userKey, account, { allowed_connection_types: ['LEAFNODE'], pub: { allow: ['up.>'] }, sub: { allow: ['down.>'] } });
 }
 
 /** A credentials file for one of our own programs. */
