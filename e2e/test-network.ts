@@ -145,6 +145,10 @@ export class TestNetwork implements AsyncDisposable {
   /** When every job has ended. */
   async charges(): Promise<Charge[]> {
     await this.expectMoneyBalances();
+    return this.chargesNow();
+  }
+
+  async chargesNow(): Promise<Charge[]> {
     const { rows } = await this.#database.query<Charge & Record<string, string>>(
       `SELECT job, status AS outcome, held AS "heldMicroUsd", charged AS "chargedMicroUsd", completion_tokens AS "completionTokens" FROM job_charges ORDER BY held_at`,
     );

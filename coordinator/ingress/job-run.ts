@@ -30,7 +30,7 @@ export interface JobSpec {
   readonly key: string;
   readonly model: CatalogModel;
   readonly streamed: boolean;
-  /** The encoded InferenceRequest; emptied when the job is over. */
+  /** The encoded InferenceRequest. */
   readonly request: Uint8Array;
   /** For routing. */
   readonly promptEstimate: number;
