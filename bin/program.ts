@@ -56,6 +56,9 @@ function throwInsteadOfExit(command: Command): void {
   for (const each of command.commands) throwInsteadOfExit(each);
 }
 
+/** The system's words for a file or a disk that is in the way. */
+const IO_CODES = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'EISDIR', 'EDQUOT']);
+
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
 
 /** Exit code and the line to print for whatever a command threw. */
@@ -65,6 +68,7 @@ function ending(error: unknown): { code: number; line?: string } {
     return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage };
   }
   if (error instanceof CommandError) return { code: error.exitCode, line: error.message };
+  if (error instanceof Error && 'code' in error && IO_CODES.has(String(error.code))) return { code: EXIT.io, line: error.message };
   return { code: EXIT.failure, line: error instanceof Error ? error.message || error.name : String(error) };
 }
 

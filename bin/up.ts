@@ -113,6 +113,9 @@ async function writePrivate(path: string, text: string): Promise<void> {
 
 async function explain(error: unknown): Promise<never> {
   const { LaunchError } = await import('#provider');
+  const { ConfigError, DatabaseUnreachable } = await import('#coordinator');
+  if (error instanceof ConfigError) throw new CommandError(EXIT.usage, error.message, { cause: error });
+  if (error instanceof DatabaseUnreachable) throw new CommandError(EXIT.unavailable, error.message, { cause: error });
   if (!(error instanceof LaunchError)) throw error;
   const hint = error.code === 'address_in_use' ? '\nDoes another "dinf up" run out of this folder? DINF_HOME names another one.' : '';
   throw new CommandError(EXIT.unavailable, error.message + hint, { cause: error });

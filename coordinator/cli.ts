@@ -96,8 +96,9 @@ async function runMigrations(): Promise<void> {
   const config = await settings();
   if (config.databaseUrl === '') throw new CommandError(EXIT.usage, 'DATABASE_URL is not set, and no network runs out of this home.');
   const { migrate } = await import('./migrate.ts');
+  const { DatabaseUnreachable } = await import('./database.ts');
   const applied = await migrate(config.databaseUrl).catch((cause: Error) => {
-    throw new CommandError(EXIT.unavailable, `The database could not be migrated: ${cause.message}`, { cause });
+    throw cause instanceof DatabaseUnreachable ? new CommandError(EXIT.unavailable, cause.message, { cause }) : cause;
   });
   const { ensureStreams } = await import('./streams.ts');
   await withBus((bus) => ensureStreams(bus));

@@ -11,3 +11,14 @@ export function connectDatabase(url: string, options: { max: number }): Pool {
     application_name: 'dinf',
   });
 }
+
+/** Nobody answers where the database should be, or not to us. */
+export class DatabaseUnreachable extends Error {
+  readonly code = 'database_unreachable';
+
+  constructor(url: string, cause: Error) {
+    const { host, pathname } = new URL(url);
+    super(`The database ${pathname.slice(1)} at ${host} cannot be used: ${cause.message}`, { cause });
+    this.name = 'DatabaseUnreachable';
+  }
+}

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { DatabaseUnreachable } from './database.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 /** Any number, as long as every copy takes the same one: two migrations at once wait for each other. */
@@ -13,7 +14,9 @@ const CREATE_TABLE = `
 /** Brings a database to what this version needs, and answers with the names of what was applied. A file that changed after it was applied is an error. */
 export async function migrate(databaseUrl: string): Promise<readonly string[]> {
   const client = new Client({ connectionString: databaseUrl, application_name: 'dinf migrate' });
-  await client.connect();
+  await client.connect().catch((cause: Error) => {
+    throw new DatabaseUnreachable(databaseUrl, cause);
+  });
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
     await client.query(CREATE_TABLE);

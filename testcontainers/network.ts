@@ -64,20 +64,22 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const { env = process.env, log, say = () => undefined } = options;
   await using started = new AsyncDisposableStack();
   const home = options.home === undefined ? await temporaryHome(started) : resolve(options.home);
+  // First of all: a setting that is wrong should not be found when half of the network runs.
+  const settings = readConfig({ ...env, DINF_HOME: home });
   const operator = await prepareOperatorHome({ home });
 
   say('nats-server');
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(env), env, log: say });
   const { runtime = 'local' } = options;
   const hub = started.use(await startHub({ natsServer, home, operator, runtime, ports: options.hubPorts ?? {} }));
-  say('Postgres');
+  if (options.databaseUrl === undefined) say('Postgres');
   const kept = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
   const postgres = options.databaseUrl === undefined ? started.use(await startPostgres({ runtime, ...kept })) : undefined;
   const databaseUrl = options.databaseUrl ?? (await postgres?.createDatabase(DATABASE)) ?? '';
 
   say('database schema');
   await migrate(databaseUrl);
-  const config: Config = { ...readConfig({ ...env, DINF_HOME: home }), databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl], ...options.config };
+  const config: Config = { ...settings, databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl], ...options.config };
   await prepareStreams(config, log);
   say('coordinator');
   const coordinator = started.use(await startCoordinator({ config, log, ...(options.components && { components: options.components }) }));
