@@ -12,7 +12,7 @@ interface Part {
 const parts: readonly Part[] = [
   { name: 'up', load: () => import('./up.ts') },
   { name: 'coordinator', load: () => import('#coordinator/cli.ts') },
-  { name: 'provider', load: () => import('#provider/cli.ts') },
+  { name: 'provider', load: () => import('./provider.ts') },
   { name: 'simulator', load: () => import('#simulator/cli.ts') },
   { name: 'test', load: () => import('./test.ts') },
   { name: 'bench', load: () => import('./bench.ts') },

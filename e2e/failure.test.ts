@@ -47,6 +47,20 @@ describe('a provider is killed', () => {
   });
 });
 
+test('no status and no byte before the first content', async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 5, firstTokenMs: 800 });
+  const startedAt = performance.now();
+  let contentAt = 0;
+  const answer = await readStream(network, chat(5), {
+    onHeaders: () => expect(performance.now() - startedAt).toBeGreaterThan(750),
+    onContent: () => {
+      contentAt ||= performance.now() - startedAt;
+    },
+  });
+  expect(answer).toMatchObject({ status: 200, done: 1 });
+  expect(contentAt).toBeGreaterThan(750);
+});
+
 describe('a provider that breaks its word', () => {
   test('a frame that does not open ends the attempt, counts against the provider, and another one answers', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 5, faults: { 0: 'corrupt_frames' } });

@@ -50,7 +50,10 @@ beforeEach(() => {
   atCore = [];
   victimHeard = [];
 });
-afterAll(() => network[Symbol.asyncDispose]());
+afterAll(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
 
 const credentialsFile = (index: number) => join(network.network.home, `fleet/provider-${index}/leaf.creds`);
 const arrives = (heard: () => readonly Heard[], text: string, subject: string) =>

@@ -10,6 +10,8 @@ export interface ReadStream {
 
 export interface ReadStreamOptions {
   readonly signal?: AbortSignal;
+  /** Called when the status line has come. */
+  readonly onHeaders?: () => void;
   /** Called with the text so far after each piece of content. */
   readonly onContent?: (text: string) => void;
 }
@@ -18,7 +20,7 @@ export interface ReadStreamOptions {
 export async function readStream(
   { url, apiKey }: { url: string; apiKey: string },
   body: Record<string, unknown>,
-  { signal, onContent }: ReadStreamOptions = {},
+  { signal, onHeaders, onContent }: ReadStreamOptions = {},
 ): Promise<ReadStream> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
@@ -26,6 +28,7 @@ export async function readStream(
     body: JSON.stringify({ ...body, stream: true }),
     ...(signal && { signal }),
   });
+  onHeaders?.();
   let text = '';
   let done = 0;
   let chunks = 0;

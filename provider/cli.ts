@@ -2,23 +2,57 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import type { Engine } from './engine/engine.ts';
+
+/** What can run models on this machine, by the name that chooses it. */
+export type Engines = Readonly<Record<string, () => Promise<Engine>>>;
+
+interface ProviderOptions {
+  readonly coordinator: string;
+  readonly token?: string;
+  readonly engine: string;
+}
+
+const DRAIN_MS = 60_000;
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
-export function addCommands(program: Command): void {
+export function addCommands(program: Command, engines: Engines): void {
   program
     .command('provider')
     .description('serve models on this machine')
     .option('--coordinator <url>', 'where the API is', process.env['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080')
     .option('--token <token>', 'a one-time token, for the first start (dinf enrol-token)')
-    .addOption(new Option('--engine <name>', 'what runs the models').env('DINF_ENGINE'))
-    .action((options: { engine?: string }) => {
-      // The engines that run real models come with their own issue; a stub here would only look like one.
-      throw new CommandError(
-        EXIT.unavailable,
-        `${options.engine === undefined ? 'No engine' : `The engine ${options.engine}`} can run a model on this machine yet. "dinf simulate" runs a simulated Mac.`,
-      );
-    });
+    .addOption(new Option('--engine <name>', 'what runs the models').choices(Object.keys(engines)).env('DINF_ENGINE').makeOptionMandatory())
+    .action((options: ProviderOptions) => provide(options, engines));
   program.command('doctor').description('what this machine has, lacks, and how to get it').action(doctor);
+}
+
+async function provide({ coordinator, token, engine: name }: ProviderOptions, engines: Engines): Promise<void> {
+  const { startDaemon } = await import('./daemon.ts');
+  const { EnrolError } = await import('./identity.ts');
+  const { cacheFolder } = await import('./leaf/cache-folder.ts');
+  const { findNatsServer } = await import('./leaf/nats-server-binary.ts');
+  const { pino, destination } = await import('pino');
+  const log = pino({ name: 'provider', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'provider' } }, destination({ dest: 2, sync: false }));
+  const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  await using engine = await (engines[name] as () => Promise<Engine>)();
+  await using daemon = await startDaemon({
+    home: join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'provider'),
+    coordinatorUrl: coordinator,
+    name: hostname(),
+    natsServer,
+    engine,
+    log,
+    ...(token !== undefined && { token }),
+  }).catch((error: unknown) => {
+    if (error instanceof EnrolError) throw new CommandError(error.code === 'unreachable' ? EXIT.unavailable : EXIT.failure, error.message, { cause: error });
+    throw error;
+  });
+  console.log(`provider ${daemon.provider} serves with ${name}`);
+  await new Promise<void>((stop) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
+  });
+  await daemon.drain(DRAIN_MS);
 }
 
 interface Finding {

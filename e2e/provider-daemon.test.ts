@@ -1,0 +1,51 @@
+import { join, resolve } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import { startSupervised } from '#provider';
+import { readStream } from './read-stream.ts';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
+const chat = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Hello?' }], max_tokens: 5 };
+
+let network: TestNetwork;
+afterEach(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+const startProvider = (args: readonly string[] = []) =>
+  startSupervised({
+    name: 'provider',
+    command: process.execPath,
+    args: [DINF, 'provider', '--engine', 'simulated', '--coordinator', network.url, ...args],
+    env: { ...process.env, DINF_HOME: join(network.network.home, 'elsewhere'), DINF_LOG: 'info' },
+    isReady: (line) => line.includes('serves with simulated'),
+  });
+
+async function states(): Promise<string[]> {
+  const { providers } = await network.network.coordinator.bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 });
+  return [...new Set(providers.map(({ provider, state }) => `${provider} ${state}`))];
+}
+const idIn = (lines: readonly string[]) => lines.map((line) => /provider (A\S+) serves/.exec(line)?.[1]).find((id) => id !== undefined);
+
+test('a provider enrols once, serves, drains at the end, and comes back as who it was; killed outright it is missed at once', { timeout: 60_000 }, async () => {
+  network = await startTestNetwork({ providers: 0, tokenMs: 2 });
+  const first = await startProvider(['--token', await network.network.enrolToken()]);
+  const id = idIn(first.logs());
+  await vi.waitFor(async () => expect(await states()).toEqual([`${id} resident`]), { timeout: 5_000 });
+  const streaming = readStream(network, { ...chat, max_tokens: 60 });
+  await vi.waitFor(async () => expect((await network.chargesNow()).length).toBe(1), { timeout: 5_000 });
+  // What runs is finished before it goes.
+  expect(await first.stop()).toEqual({ code: 0, signal: null });
+  expect(await streaming).toMatchObject({ status: 200, done: 1, errors: [] });
+
+  const second = await startProvider();
+  expect(idIn(second.logs())).toBe(id);
+  await vi.waitFor(async () => expect(await readStream(network, chat)).toMatchObject({ status: 200, done: 1 }), { timeout: 10_000, interval: 100 });
+  const killedAt = performance.now();
+  await second.kill();
+  await vi.waitFor(async () => expect(await states()).toEqual([`${id} silent`]), { timeout: 5_000, interval: 20 });
+  expect(performance.now() - killedAt).toBeLessThan(2_000);
+  expect((await readStream(network, chat)).status).toBe(503);
+});
