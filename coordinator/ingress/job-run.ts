@@ -6,20 +6,18 @@ import {
   type CatalogModel,
   core,
   events,
-  type Finish,
   JobAttempt,
   JobEnded,
-  type JobResult,
   type Out,
   SUITE_ID,
   services,
-  type Usage,
   Violation,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { Answer } from './answer.ts';
 import { type AttemptSeals, AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
+import { billable, endedFact, type JobMarks } from './core/ended-fact.ts';
 import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step, step, wakeAt } from './core/job.ts';
 import { ApiError } from './errors.ts';
 import type { FlowSender } from './flow-sender.ts';
@@ -75,23 +73,21 @@ export class JobRun {
   readonly spec: JobSpec;
   readonly #deps: JobDeps;
   readonly #answer: Answer;
-  readonly #startedAt: number;
+  readonly #marks: JobMarks;
   #state: JobState;
   #stream: AttemptStream | undefined;
   #queue: JobEvent[] = [];
   #stepping = false;
-  #routedAt = 0;
-  #heldAt = 0;
-  #contentAt: number | undefined;
 
   constructor(spec: JobSpec, answer: Answer, deps: JobDeps) {
     this.spec = spec;
     this.#deps = deps;
     this.#answer = answer;
-    this.#startedAt = deps.clock();
+    const startedAt = deps.clock();
+    this.#marks = { startedAt };
     // A millisecond for each prompt token on top: the reference's measure of an honest prefill.
     const firstContentMs = deps.times.firstContentMs + spec.promptEstimate;
-    const first = newJob({ streamed: spec.streamed, now: this.#startedAt, firstContentMs, jobTimeoutMs: deps.times.jobTimeoutMs });
+    const first = newJob({ streamed: spec.streamed, now: startedAt, firstContentMs, jobTimeoutMs: deps.times.jobTimeoutMs });
     this.#state = first.state;
     this.#carryOut(first);
   }
@@ -165,7 +161,10 @@ export class JobRun {
       case 'discard':
         return this.#answer.discard();
       case 'finish':
-        return this.#answer.finish(command.finish, this.#billable(command.usage));
+        return this.#answer.finish(
+          command.finish,
+          billable(command.usage, { promptBound: this.spec.promptBound, deliveredTokens: this.#state.deliveredTokens }),
+        );
       case 'reject':
         return this.#answer.reject(new ApiError(command.code, undefined, { retryAfterMs: command.retryAfterMs }));
       case 'cut':
@@ -190,7 +189,7 @@ export class JobRun {
       exclude: [...exclude],
     };
     const reply = await this.#ask(() => callUntil(bus, services.routing.reserve, request, { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS }));
-    this.#routedAt = clock();
+    this.#marks.routedAt ??= clock();
     if (reply === undefined) this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
     else if (reply.ok) this.#happen({ type: 'reserved', candidates: reply.candidates });
     else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs });
@@ -209,7 +208,7 @@ export class JobRun {
       expiresAt: now() + times.jobTimeoutMs + HOLD_MARGIN_MS,
     };
     const reply = await this.#ask(() => callUntil(bus, services.settlement.hold, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
-    this.#heldAt = clock();
+    this.#marks.heldAt = clock();
     if (reply === undefined) this.#happen({ type: 'hold_refused', code: 'unavailable' });
     else if (reply.ok) this.#happen({ type: 'held' });
     else this.#happen({ type: 'hold_refused', code: reply.code });
@@ -261,48 +260,14 @@ export class JobRun {
   }
 
   #write(text: string): void {
-    this.#contentAt ??= this.#deps.clock();
+    this.#marks.contentAt ??= this.#deps.clock();
     if (this.#answer.write(text)) this.#stream?.consumed();
     else this.#happen({ type: 'client_blocked' });
   }
 
-  /** A provider's claim, held against what was sent and what arrived: nobody is shown more than he may be charged for. */
-  #billable(usage: Usage): Usage {
-    const promptTokens = Math.min(usage.promptTokens, this.spec.promptBound);
-    return {
-      promptTokens,
-      cachedTokens: Math.min(usage.cachedTokens, promptTokens),
-      completionTokens: Math.min(usage.completionTokens, this.#state.deliveredTokens),
-    };
-  }
-
-  #end({ result, served, finish, usage }: { result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage }): void {
+  #end(end: Extract<JobCommand, { do: 'ended' }>): void {
     const { bus, clock, now, ingress } = this.#deps;
-    const { id, account, key, model, streamed, promptBound } = this.spec;
-    const since = (mark: number, from: number) => (mark === 0 ? 0 : Math.max(0, Math.round((mark - from) * 1_000)));
-    const ended: JobEnded = {
-      job: id,
-      account,
-      key,
-      ingress,
-      model: model.id,
-      build: served?.candidate.build ?? this.#stream?.attempt.candidate.build ?? (model.builds[0] as string),
-      attempts: this.#state.attempts,
-      result,
-      at: now(),
-      streamed,
-      deliveredTokens: this.#state.deliveredTokens,
-      promptBound,
-      timing: {
-        routeUs: since(this.#routedAt, this.#startedAt),
-        holdUs: since(this.#heldAt, this.#routedAt),
-        totalUs: since(clock(), this.#startedAt),
-        ...(this.#contentAt !== undefined && { firstContentUs: since(this.#contentAt, this.#startedAt) }),
-      },
-      ...(served && { provider: served.candidate.provider }),
-      ...(finish && { finish }),
-      ...(usage && { usage }),
-    };
-    bus.emit(events.jobEnded, JobEnded, ended, `ended:${id}`);
+    const fact = endedFact({ job: this.spec, ingress, state: this.#state, marks: this.#marks }, end, { at: now(), now: clock() });
+    bus.emit(events.jobEnded, JobEnded, fact, `ended:${this.spec.id}`);
   }
 }

@@ -1,0 +1,65 @@
+import type { JobEnded, Usage } from '#bus-schemas';
+import type { JobCommand, JobState } from './job.ts';
+
+/** When what happened, on a clock that only rises; what never happened is absent. */
+export interface JobMarks {
+  readonly startedAt: number;
+  routedAt?: number;
+  heldAt?: number;
+  contentAt?: number;
+}
+
+export interface EndedJob {
+  readonly id: string;
+  readonly account: string;
+  readonly key: string;
+  readonly model: { readonly id: string; readonly builds: readonly string[] };
+  readonly streamed: boolean;
+  readonly promptBound: number;
+}
+
+const MICROSECONDS = 1_000;
+
+/** What the rest of the system is told of a job's end: money, slots and counts follow from it. */
+export function endedFact(
+  { job, ingress, state, marks }: { job: EndedJob; ingress: string; state: JobState; marks: JobMarks },
+  { result, served, finish, usage }: Extract<JobCommand, { do: 'ended' }>,
+  { at, now }: { at: number; now: number },
+): JobEnded {
+  const { startedAt, routedAt, heldAt, contentAt } = marks;
+  const since = (from: number | undefined, mark: number | undefined) =>
+    from === undefined || mark === undefined ? 0 : Math.max(0, Math.round((mark - from) * MICROSECONDS));
+  return {
+    job: job.id,
+    account: job.account,
+    key: job.key,
+    ingress,
+    model: job.model.id,
+    build: served?.candidate.build ?? state.attempt?.candidate.build ?? (job.model.builds[0] as string),
+    attempts: state.attempts,
+    result,
+    at,
+    streamed: job.streamed,
+    deliveredTokens: state.deliveredTokens,
+    promptBound: job.promptBound,
+    timing: {
+      routeUs: since(startedAt, routedAt),
+      holdUs: since(routedAt, heldAt),
+      totalUs: since(startedAt, now),
+      ...(contentAt !== undefined && { firstContentUs: since(startedAt, contentAt) }),
+    },
+    ...(served && { provider: served.candidate.provider }),
+    ...(finish && { finish }),
+    ...(usage && { usage }),
+  };
+}
+
+/** A provider's claim, held against what was sent and what arrived: nobody is shown more than he may be charged for. */
+export function billable(usage: Usage, bounds: { promptBound: number; deliveredTokens: number }): Usage {
+  const promptTokens = Math.min(usage.promptTokens, bounds.promptBound);
+  return {
+    promptTokens,
+    cachedTokens: Math.min(usage.cachedTokens, promptTokens),
+    completionTokens: Math.min(usage.completionTokens, bounds.deliveredTokens),
+  };
+}
