@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { readStream } from './read-stream.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -45,6 +45,35 @@ describe('a provider is killed', () => {
     expect((await answer).status).toBeGreaterThanOrEqual(429);
     expect(await network.charges()).toMatchObject([{ outcome: 'refunded', chargedMicroUsd: 0 }]);
   });
+});
+
+test("a provider's leaf node is killed in mid-stream: it is started again, and the stream goes on, byte for byte", async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 20 });
+  let killed: Promise<void> | undefined;
+  const answer = await readStream(network, chat(200), {
+    onContent: (text) => {
+      if (text.length > 100) killed ??= network.fleet.leaves[0]?.server.kill();
+    },
+  });
+  await killed;
+  expect(answer).toMatchObject({ status: 200, text: expected(200), done: 1, errors: [] });
+});
+
+test('Postgres is killed in mid-stream: the stream does not notice, new requests get a true 503, and the end is charged once it is back', async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 20 });
+  let killed: Promise<void> | undefined;
+  const answer = await readStream(network, chat(100), {
+    onContent: (text) => {
+      if (text.length > 50) killed ??= network.network.postgres?.kill();
+    },
+  });
+  await killed;
+  expect(answer).toMatchObject({ status: 200, text: expected(100), done: 1, errors: [] });
+  expect(await readStream(network, chat(5))).toMatchObject({ status: 503, errors: [{ error: { code: 'service_unavailable' } }] });
+  await network.network.postgres?.restart();
+  await vi.waitFor(async () => expect(await readStream(network, chat(5))).toMatchObject({ status: 200, done: 1 }), { timeout: 10_000, interval: 200 });
+  const charges = await network.charges();
+  expect(charges.filter(({ completionTokens }) => completionTokens === 100)).toMatchObject([{ outcome: 'settled' }]);
 });
 
 test('no status and no byte before the first content', async () => {
