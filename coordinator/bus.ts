@@ -97,6 +97,8 @@ export class Bus {
     try {
       message.respond(method.reply.encode(await handle(method.request.decode(message.data))));
     } catch (error) {
+      // Whoever asked will ask another copy: this one is going.
+      if (this.connection.isClosed()) return;
       message.respondError(error instanceof CodecError ? 400 : 500, error instanceof Error ? error.message : 'failed');
     }
   }

@@ -10,7 +10,7 @@ interface PendingEvent {
 /** Facts that wait for a hub that is away; past this the newest are dropped and counted. Money does not depend on them alone: receipts repeat. */
 const MAX_WAITING = 100_000;
 const MAX_IN_FLIGHT = 256;
-const ACK_TIMEOUT_MS = 5_000;
+const ACK_TIMEOUT_MS = 1_500;
 const RETRY_MS = [50, 100, 250, 500, 1_000] as const;
 
 /**

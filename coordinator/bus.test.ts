@@ -1,0 +1,114 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { connectToServer, events, services, TrustEnrolled } from '#bus-schemas';
+import { type NatsNode, startNatsHub } from '#testcontainers';
+import { Bus, endpoint } from './bus.ts';
+import { ensureStreams } from './streams.ts';
+
+const PROVIDER = `A${'B'.repeat(55)}`;
+const CALL = { timeoutMs: 2_000 };
+
+let hub: NatsNode;
+let bus: Bus;
+
+beforeEach(async () => {
+  hub = await startNatsHub({
+    runtime: 'local',
+    config: ({ host, home, ports }) => `host: "${host}"\nport: ${ports.client}\njetstream { store_dir: "${home}/jetstream" }\n`,
+  });
+  bus = new Bus(await connectToServer({ servers: hub.clientUrl, maxReconnectAttempts: -1, reconnectTimeWait: 50 }));
+});
+afterEach(async () => {
+  await bus.connection.close();
+  await hub[Symbol.asyncDispose]();
+});
+
+describe('a call', () => {
+  test('is answered by the component', async () => {
+    await using _face = await bus.serve('catalog', [endpoint(services.catalog.putModel, ({ model }) => ({ revision: model.builds.length }))]);
+    const model = {
+      id: 'm',
+      displayName: 'M',
+      contextTokens: 1,
+      maxOutputTokens: 1,
+      builds: ['a', 'b'],
+      inputMicroUsdPerMillion: 1,
+      outputMicroUsdPerMillion: 1,
+      createdAt: 1,
+    };
+    expect(await bus.call(services.catalog.putModel, { model }, CALL)).toMatchObject({ revision: 2 });
+  });
+
+  test('to nobody says so at once, not after its time', async () => {
+    const startedAt = performance.now();
+    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({ name: 'BusError', code: 'unavailable' });
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
+  test('that takes too long is a timeout', async () => {
+    await using _face = await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => new Promise(() => undefined))]);
+    await expect(bus.call(services.catalog.snapshot, {}, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'timeout' });
+  });
+
+  test('that fails there fails here', async () => {
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => {
+        throw new Error('the shelf is empty');
+      }),
+    ]);
+    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
+      code: 'failed',
+      message: expect.stringContaining('the shelf is empty'),
+    });
+  });
+
+  test('under way when the hub dies is given up at once, so that it can be asked again', async () => {
+    await using _face = await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => new Promise(() => undefined))]);
+    const call = bus.call(services.catalog.snapshot, {}, { timeoutMs: 60_000 });
+    const failed = expect(call).rejects.toMatchObject({ code: 'unavailable' });
+    await hub.kill();
+    await failed;
+    await hub.restart();
+  });
+
+  test('whose words do not fit is refused before anything is done', async () => {
+    const handle = vi.fn(() => ({ revoked: true }));
+    await using _face = await bus.serve('accounts', [endpoint(services.accounts.revokeKey, handle)]);
+    await expect(bus.call(services.accounts.revokeKey, { key: 'not a key' }, CALL)).rejects.toMatchObject({ code: 'failed' });
+    expect(handle).not.toHaveBeenCalled();
+  });
+});
+
+describe('a fact', () => {
+  const stored = async () => (await (await bus.manager()).streams.info('STATE')).state.messages;
+  const state = (at: number) => bus.emit(events.trustEnrolled, TrustEnrolled, { provider: PROVIDER, at }, `enrolled:${at}`);
+
+  test('stated twice under one name is stored once', async () => {
+    await ensureStreams(bus);
+    state(1);
+    state(1);
+    state(2);
+    expect(await bus.flushEvents(5_000)).toBe(true);
+    expect(await stored()).toBe(2);
+  });
+
+  test('stated while the hub is away is stored when it is back, once', async () => {
+    await ensureStreams(bus);
+    for (let at = 0; at < 50; at += 1) state(at);
+    await hub.kill();
+    for (let at = 50; at < 100; at += 1) state(at);
+    await hub.restart();
+    expect(await bus.flushEvents(15_000)).toBe(true);
+    await vi.waitFor(async () => expect(await stored()).toBe(100), { timeout: 5_000 });
+    expect(bus.droppedEvents).toBe(0);
+  });
+});
+
+test('a message that cannot be read is told of, and the next one is read', async () => {
+  const read: unknown[] = [];
+  const unreadable: string[] = [];
+  bus.subscribe({ subject: 'evt.trust.enrolled', kind: TrustEnrolled, handle: (value) => read.push(value), onInvalid: ({ code }) => unreadable.push(code) });
+  bus.connection.publish('evt.trust.enrolled', Uint8Array.of(0xc1));
+  bus.publish('evt.trust.enrolled', TrustEnrolled, { provider: PROVIDER, at: 7 });
+  await vi.waitFor(() => expect(read).toMatchObject([{ provider: PROVIDER, at: 7 }]));
+  expect(unreadable).toEqual(['malformed']);
+});

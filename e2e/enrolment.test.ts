@@ -1,0 +1,74 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Nkey, services } from '#bus-schemas';
+import { RawLeaf } from '#testcontainers';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const CALL = { timeoutMs: 5_000 };
+let network: TestNetwork;
+
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 2 });
+});
+afterAll(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+async function enrol(body: unknown): Promise<{ status: number; body: Record<string, unknown> & { error?: { code: string } } }> {
+  const response = await fetch(`${network.url}/v1/providers/enrol`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+}
+const userKey = () => Nkey.create('user').getPublicKey();
+
+describe('a token', () => {
+  test('makes one provider; the same key asking again gets the same one, another key gets nothing', async () => {
+    const token = await network.network.enrolToken();
+    const mine = userKey();
+    const first = await enrol({ token, user_key: mine, name: 'mac' });
+    expect(first).toMatchObject({ status: 200, body: { provider: expect.stringMatching(/^A[A-Z2-7]{55}$/), leaf_urls: [network.hub.leafUrl] } });
+    expect(await enrol({ token, user_key: mine, name: 'mac' })).toMatchObject({ status: 200, body: { provider: first.body['provider'] } });
+    expect(await enrol({ token, user_key: userKey(), name: 'thief' })).toMatchObject({ status: 403, body: { error: { code: 'invalid_enrolment' } } });
+  });
+
+  test('that nobody made, or whose time is over, makes none', async () => {
+    expect((await enrol({ token: 'x'.repeat(32), user_key: userKey(), name: '' })).status).toBe(403);
+    const { token } = await network.network.coordinator.bus.call(services.trust.createToken, { lifetimeMs: 0 }, CALL);
+    expect((await enrol({ token, user_key: userKey(), name: '' })).status).toBe(403);
+  });
+
+  test.each([[{}], [{ token: 5, user_key: 'U' }], [{ token: 'x'.repeat(32), user_key: 'not a key' }], [[]]])('%j is a bad request', async (body) => {
+    expect((await enrol(body)).status).toBe(400);
+  });
+
+  test('of a provider that was revoked does not bring it back', async () => {
+    const token = await network.network.enrolToken();
+    const mine = userKey();
+    const { body } = await enrol({ token, user_key: mine, name: 'mac' });
+    await network.network.coordinator.bus.call(services.trust.revoke, { provider: String(body['provider']) }, CALL);
+    expect((await enrol({ token, user_key: mine, name: 'mac' })).status).toBe(403);
+  });
+});
+
+test('a hub that lost its accounts is told of every provider again', async () => {
+  await network.hub.kill();
+  await rm(join(network.network.home, 'hub/accounts'), { recursive: true, force: true });
+  await network.hub.restart();
+  const credentialsFile = join(network.network.home, 'fleet/provider-0/leaf.creds');
+  // The honest leaf comes back by itself; a second one with its credentials is refused because the first is there again.
+  await vi.waitFor(
+    async () => {
+      const { providers } = await network.network.coordinator.bus.call(services.routing.fleet, {}, CALL);
+      expect(providers[0]?.state).toBe('resident');
+      using second = await RawLeaf.connect({ url: network.hub.leafUrl, credentialsFile });
+      await second.closed;
+      expect(second.errors.join()).toContain('maximum account');
+    },
+    { timeout: 20_000, interval: 200 },
+  );
+});
