@@ -60,6 +60,11 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
     expect(answer).toMatchObject({ status: 400, body: { error: { code: 'context_length_exceeded' } } });
   });
 
+  test('a body that is small as JSON and too large as what it says', async () => {
+    const answer = await post(chat({ logit_bias: Array.from({ length: 2_500_000 }, () => 0.5) }));
+    expect(answer).toMatchObject({ status: 413, body: { error: { code: 'payload_too_large' } } });
+  });
+
   test('another content type, another path, another method', async () => {
     expect(await post('a=b', { 'content-type': 'application/x-www-form-urlencoded' })).toMatchObject({
       status: 415,

@@ -1,6 +1,6 @@
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import type { Logger } from 'pino';
-import { MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
+import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { retryAfter } from './respond.ts';
 
@@ -26,7 +26,7 @@ export function createServer(log: Logger): FastifyInstance {
   server.setNotFoundHandler(() => {
     throw new ApiError('not_found');
   });
-  server.setErrorHandler<FastifyError | ApiError>((error, request, reply) => {
+  server.setErrorHandler<FastifyError | ApiError | CodecError>((error, request, reply) => {
     const known = asApiError(error);
     if (known.code === 'internal_error') log.error({ request: request.id, err: error }, 'a request failed');
     return reply.code(known.status).headers(retryAfter(known)).send(known.toBody());
@@ -34,8 +34,10 @@ export function createServer(log: Logger): FastifyInstance {
   return server;
 }
 
-function asApiError(error: FastifyError | ApiError): ApiError {
+function asApiError(error: FastifyError | ApiError | CodecError): ApiError {
   if (error instanceof ApiError) return error;
+  // Some JSON is smaller than what it says: numbers, above all.
+  if (error instanceof CodecError) return new ApiError(error.code === 'too_large' ? 'payload_too_large' : 'internal_error', undefined, { cause: error });
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ApiError('payload_too_large');
