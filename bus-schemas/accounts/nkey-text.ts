@@ -71,6 +71,8 @@ function fromBase32(text: string): Buffer {
       bytes.push((buffer >> bits) & 0xff);
     }
   }
+  // One key, one spelling: the bits that fill the last letter are zero.
+  if ((buffer & ((1 << bits) - 1)) !== 0) throw new Error('not an nkey: bits are left over');
   if (bytes.length < 3) throw new Error('not an nkey: too short');
   return Buffer.from(bytes);
 }

@@ -1,0 +1,99 @@
+import { decode } from '@nats-io/jwt';
+import { createAccount, createOperator, createUser, fromPublic, fromSeed } from '@nats-io/nkeys';
+import { describe, expect, test } from 'vitest';
+import { mintOperator, mintProviderAccount, mintProviderUser, type OperatorKeys } from './jwts.ts';
+import { Nkey } from './nkey.ts';
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (seed: Uint8Array) => new TextDecoder().decode(seed);
+
+describe.each([
+  ['operator', createOperator],
+  ['account', createAccount],
+  ['user', createUser],
+] as const)("an %s's nkey", (kind, createByLibrary) => {
+  test("made by the library is read as the same key, and signs the library's signature", () => {
+    const theirs = createByLibrary();
+    const ours = Nkey.fromSeed(text(theirs.getSeed()));
+    expect(ours.seed).toBe(text(theirs.getSeed()));
+    expect(ours.getPublicKey()).toBe(theirs.getPublicKey());
+    const message = bytes('a nonce');
+    expect([...ours.sign(message)]).toEqual([...theirs.sign(message)]);
+    expect(ours.verify(message, theirs.sign(message))).toBe(true);
+  });
+
+  test('made here is one that the library reads, and verifies by its public half', () => {
+    const ours = Nkey.create(kind);
+    const theirs = fromSeed(bytes(ours.seed));
+    expect(theirs.getPublicKey()).toBe(ours.getPublicKey());
+    const signature = ours.sign(bytes('a nonce'));
+    const verifier = fromPublic(ours.getPublicKey());
+    expect(verifier.verify(bytes('a nonce'), signature)).toBe(true);
+    expect(verifier.verify(bytes('another'), signature)).toBe(false);
+    expect(ours.verify(bytes('another'), signature)).toBe(false);
+  });
+
+  test('survives its seed, and is the same from the same 32 bytes', () => {
+    const raw = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
+    const key = new Nkey(kind, raw);
+    expect(Nkey.fromSeed(key.seed).getPublicKey()).toBe(key.getPublicKey());
+    expect(Nkey.fromSeed(`${key.seed}\n`).seed).toBe(key.seed);
+    expect(new Nkey(kind, raw.with(0, 1)).getPublicKey()).not.toBe(key.getPublicKey());
+  });
+
+  test('with any one letter of its seed changed is refused', () => {
+    const { seed } = Nkey.create(kind);
+    for (let at = 0; at < seed.length; at += 1) {
+      for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.replace(seed.charAt(at), '')) {
+        const changed = seed.slice(0, at) + letter + seed.slice(at + 1);
+        expect(() => Nkey.fromSeed(changed), `letter ${at}`).toThrow(/nkey/);
+      }
+    }
+  });
+});
+
+test.each([
+  '',
+  'S',
+  'SU',
+  'not a seed',
+  'SUAA',
+  Nkey.create('user').getPublicKey(),
+  Nkey.create('user').seed.slice(0, -4),
+  Nkey.create('user').seed.toLowerCase(),
+])('what is no seed is refused: %j', (seed) => expect(() => Nkey.fromSeed(seed)).toThrow(/nkey/));
+
+describe('what the operator signs', () => {
+  const keys: OperatorKeys = {
+    operator: Nkey.create('operator'),
+    system: Nkey.create('account'),
+    core: Nkey.create('account'),
+    ops: Nkey.create('account'),
+  };
+  const account = Nkey.create('account');
+  const provider = account.getPublicKey();
+
+  test('gives a provider its own pair of subjects, one leaf, and no JetStream', async () => {
+    const claims = decode<{ imports: { subject: string }[]; exports?: unknown[]; limits: Record<string, unknown> }>(await mintProviderAccount(keys, provider));
+    expect(claims).toMatchObject({ sub: provider, iss: keys.operator.getPublicKey() });
+    expect(claims.nats.imports?.map(({ subject }) => subject)).toEqual([`up.${provider}.>`, `down.${provider}.>`]);
+    expect(claims.nats.exports ?? []).toEqual([]);
+    expect(claims.nats.limits).toMatchObject({ leaf: 1, exports: 0, wildcards: false });
+    for (const limit of ['mem_storage', 'disk_storage', 'streams', 'consumer']) expect(claims.nats.limits?.[limit] ?? 0).toBe(0);
+  });
+
+  test("gives a provider's user nothing but up and down, and only as a leaf", async () => {
+    const user = Nkey.create('user').getPublicKey();
+    const claims = decode<Record<string, unknown>>(await mintProviderUser(account, user));
+    expect(claims).toMatchObject({ sub: user, iss: provider });
+    expect(claims.nats).toMatchObject({ pub: { allow: ['up.>'] }, sub: { allow: ['down.>'] }, allowed_connection_types: ['LEAFNODE'] });
+  });
+
+  test("offers nothing of CORE under a provider's name without pinning that name to who asks", async () => {
+    const { core } = await mintOperator(keys);
+    const { exports } = decode<{ exports: { subject: string; account_token_position?: number }[] }>(core).nats;
+    const named = (exports ?? []).filter(({ subject }) => /^(up|down)\./.test(subject));
+    expect(named).toHaveLength(2);
+    for (const { account_token_position } of named) expect(account_token_position).toBe(2);
+  });
+});

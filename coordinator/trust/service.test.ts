@@ -1,0 +1,159 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Enrolled, Nkey, providerCredentials, services } from '#bus-schemas';
+import { RawLeaf } from '#testcontainers';
+import { startTrustUnderTest, type Trust } from './trust-under-test.ts';
+
+const CALL = { timeoutMs: 10_000 };
+const HOUR_MS = 3_600_000;
+
+let trust: Trust;
+const heard: { subject: string; text: string }[] = [];
+beforeAll(async () => {
+  trust = await startTrustUnderTest();
+  const { connection } = trust.bus;
+  connection.subscribe('up.>', { callback: (_error, message) => void heard.push({ subject: message.subject, text: message.string() }) });
+  await connection.flush();
+}, 60_000);
+afterAll(() => trust[Symbol.asyncDispose]());
+
+const newToken = async (lifetimeMs = HOUR_MS) => (await trust.bus.call(services.trust.createToken, { lifetimeMs }, CALL)).token;
+const enrol = (token: string, key: Nkey): Promise<Enrolled> =>
+  trust.bus.call(services.trust.enrol, { token, userKey: key.getPublicKey(), name: 'a Mac' }, CALL);
+const revoke = (provider: string) => trust.bus.call(services.trust.revoke, { provider }, CALL);
+
+interface Machine {
+  readonly provider: string;
+  readonly credentialsFile: string;
+  readonly token: string;
+  readonly key: Nkey;
+}
+async function newMachine(): Promise<Machine> {
+  const [token, key] = [await newToken(), Nkey.create('user')];
+  const enrolled = await enrol(token, key);
+  if (!enrolled.ok) throw new Error(enrolled.code);
+  const credentialsFile = join(trust.home, `${enrolled.provider}.creds`);
+  await writeFile(credentialsFile, providerCredentials(enrolled.userJwt, key));
+  return { provider: enrolled.provider, credentialsFile, token, key };
+}
+
+const connectAs = ({ credentialsFile }: Machine) => RawLeaf.connect({ url: trust.hub.leafUrl, credentialsFile });
+
+/** It is heard, under the name that it was given. */
+async function expectWelcome(machine: Machine, word: string): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      using leaf = await connectAs(machine);
+      leaf.publish('up.hello', word);
+      await leaf.flush();
+      await trust.bus.connection.flush();
+      expect(heard).toContainEqual({ subject: `up.${machine.provider}.hello`, text: word });
+    },
+    { timeout: 10_000, interval: 50 },
+  );
+}
+
+async function expectRefused(machine: Machine): Promise<void> {
+  using leaf = await connectAs(machine);
+  await leaf.closed;
+  expect(leaf.errors.join()).toMatch(/Authorization/i);
+}
+
+describe('a token', () => {
+  test('makes one provider, whose credentials the hub takes', async () => {
+    await expectWelcome(await newMachine(), 'first');
+  });
+
+  test('asked again with the same key gives the same provider: the first answer may be lost', async () => {
+    const { token, key, provider } = await newMachine();
+    expect(await enrol(token, key)).toMatchObject({ ok: true, provider });
+  });
+
+  test('is of no use to another key', async () => {
+    const { token } = await newMachine();
+    expect(await enrol(token, Nkey.create('user'))).toMatchObject({ ok: false, code: 'used_token' });
+  });
+
+  test('asked for by two keys at once serves one of them', async () => {
+    const token = await newToken();
+    const answers = await Promise.all(Array.from({ length: 6 }, () => enrol(token, Nkey.create('user'))));
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
+    expect(answers.filter((answer) => !answer.ok && answer.code === 'used_token')).toHaveLength(5);
+  });
+
+  test('that has expired, or that nobody made, is refused by its name', async () => {
+    expect(await enrol(await newToken(0), Nkey.create('user'))).toMatchObject({ ok: false, code: 'expired_token' });
+    expect(await enrol('a token that nobody made', Nkey.create('user'))).toMatchObject({ ok: false, code: 'unknown_token' });
+  });
+
+  test('stands in the database only as a hash', async () => {
+    const { token } = await newMachine();
+    const { rows } = await trust.database.query<{ line: string }>('SELECT t::text AS line FROM enrolment_tokens t UNION ALL SELECT p::text FROM providers p');
+    expect(rows.length).toBeGreaterThan(1);
+    const spellings = [token, Buffer.from(token).toString('hex'), Buffer.from(token, 'base64url').toString('hex')];
+    for (const { line } of rows) for (const spelling of spellings) expect(line).not.toContain(spelling);
+  });
+});
+
+describe('a revocation', () => {
+  test('ends the connection, refuses the next one, and cannot be undone by enrolling again', async () => {
+    const machine = await newMachine();
+    await expectWelcome(machine, 'before');
+    using leaf = await vi.waitFor(async () => {
+      const again = await connectAs(machine);
+      expect(again.isOpen).toBe(true);
+      return again;
+    });
+    expect(await revoke(machine.provider)).toMatchObject({ revoked: true });
+    await leaf.closed;
+    expect(await enrol(machine.token, machine.key)).toMatchObject({ ok: false, code: 'used_token' });
+    await expectRefused(machine);
+  });
+
+  test('may be said twice, and of somebody unknown says so', async () => {
+    const { provider } = await newMachine();
+    expect(await revoke(provider)).toMatchObject({ revoked: true });
+    expect(await revoke(provider)).toMatchObject({ revoked: true });
+    expect(await revoke(Nkey.create('account').getPublicKey())).toMatchObject({ revoked: false });
+  });
+
+  test('of one leaves the others in peace', async () => {
+    const [gone, stays] = [await newMachine(), await newMachine()];
+    await expectWelcome(stays, 'stays before');
+    await vi.waitFor(async () => {
+      using leaf = await connectAs(stays);
+      expect(leaf.isOpen).toBe(true);
+      await revoke(gone.provider);
+      leaf.publish('up.hello', 'stays after');
+      await leaf.flush();
+      expect(leaf.isOpen).toBe(true);
+    });
+    await vi.waitFor(() => expect(heard).toContainEqual({ subject: `up.${stays.provider}.hello`, text: 'stays after' }));
+  });
+});
+
+describe('the database is right about who belongs', () => {
+  test('a hub that lost its accounts learns them again, and not the revoked ones', async () => {
+    const [stays, gone] = [await newMachine(), await newMachine()];
+    await revoke(gone.provider);
+    await trust.loseAccounts();
+    await expectWelcome(stays, 'after the loss');
+    await expectRefused(gone);
+  });
+
+  test('one revoked while trust was cut off from the hub is off when trust is back', async () => {
+    const machine = await newMachine();
+    await expectWelcome(machine, 'before the cut');
+    await trust.stop();
+    await trust.database.query('UPDATE providers SET revoked_at = now() WHERE id = $1', [machine.provider]);
+    using leaf = await vi.waitFor(async () => {
+      const again = await connectAs(machine);
+      expect(again.isOpen).toBe(true);
+      return again;
+    });
+    await trust.start();
+    await leaf.closed;
+    await expectRefused(machine);
+  });
+});

@@ -1,0 +1,74 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import { type Logger, pino } from 'pino';
+import { Registry } from 'prom-client';
+import { hubConfig } from '#bus-schemas';
+import { Bus } from '#coordinator/bus.ts';
+import type { Component } from '#coordinator/component.ts';
+import { readConfig } from '#coordinator/config.ts';
+import { connectToHub } from '#coordinator/connect-bus.ts';
+import { connectDatabase } from '#coordinator/database.ts';
+import { migrate } from '#coordinator/migrate.ts';
+import { ensureStreams } from '#coordinator/streams.ts';
+import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
+import { startPostgres } from '#testcontainers';
+import { prepareOperatorHome } from './operator-home.ts';
+import { startTrust } from './service.ts';
+
+export interface Trust extends AsyncDisposable {
+  readonly bus: Bus;
+  readonly database: Pool;
+  readonly hub: NatsServer;
+  readonly home: string;
+  /** Kills the hub, takes what it knew of accounts from it, and starts it again. */
+  loseAccounts(): Promise<void>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** A hub as production has it, a database, and trust between them; no other part of the coordinator. */
+export async function startTrustUnderTest(): Promise<Trust> {
+  await using stack = new AsyncDisposableStack();
+  const home = await mkdtemp(join(tmpdir(), 'dinf-trust-'));
+  stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 3 }));
+  const operator = await prepareOperatorHome({ home });
+  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  const hubHome = join(home, 'hub');
+  const hub = stack.use(await startNatsServer({ binary, home: hubHome, config: (place) => hubConfig(place, operator) }));
+  const postgres = stack.use(await startPostgres());
+  const databaseUrl = await postgres.createDatabase('trust');
+  await migrate(databaseUrl);
+
+  const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
+  const config = { ...readConfig({ DINF_HOME: home }), databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl] };
+  const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: 'test', log });
+  stack.defer(() => connection.close());
+  const bus = new Bus(connection);
+  await ensureStreams(bus);
+  const database = connectDatabase(databaseUrl, { max: 4 });
+  database.on('error', () => undefined);
+  stack.defer(() => database.end());
+
+  let component: Component | undefined;
+  const start = async (): Promise<void> => {
+    component = await startTrust({ bus, database, config, log, metrics: new Registry(), now: Date.now });
+  };
+  const stop = async (): Promise<void> => {
+    await component?.[Symbol.asyncDispose]();
+    component = undefined;
+  };
+  await start();
+  stack.defer(stop);
+  const owned = stack.move();
+  return {
+    ...{ bus, database, hub, home, start, stop },
+    loseAccounts: async () => {
+      await hub.kill();
+      await rm(join(hubHome, 'accounts'), { recursive: true });
+      await hub.restart();
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
