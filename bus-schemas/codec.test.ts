@@ -39,9 +39,12 @@ describe('a message', () => {
     ['with a number as text', encoder.encode({ v: 1, ...good, text: 5 }), 'schema_mismatch'],
     ['with a fraction as count', encoder.encode({ v: 1, ...good, count: 1.5 }), 'schema_mismatch'],
     ['with no number as count', encoder.encode({ v: 1, ...good, count: Number.NaN }), 'schema_mismatch'],
+    ['with an endless number as count', encoder.encode({ v: 1, ...good, count: Number.POSITIVE_INFINITY }), 'schema_mismatch'],
     ['with text as bytes', encoder.encode({ v: 1, ...good, bytes: 'ab' }), 'schema_mismatch'],
     ['with too many bytes', encoder.encode({ v: 1, ...good, bytes: new Uint8Array(9) }), 'schema_mismatch'],
     ['of an extension type', Uint8Array.of(0x81, 0xa1, 0x76, 0xc7, 0x01, 0x05, 0x00), 'malformed'],
+    ['with a time stamp', encoder.encode({ v: 1, ...good, at: new Date(0) }), 'malformed'],
+    ['with something behind it', Buffer.concat([Note.encode(good), Uint8Array.of(0)]), 'malformed'],
     ['larger than a message may be', new Uint8Array(MAX_MESSAGE_BYTES + 1), 'too_large'],
   ])('%s is refused', (_, bytes, code) => {
     expect(errorOf(bytes)).toEqual(coded(code));
@@ -77,6 +80,15 @@ describe('a message', () => {
     expect(errorOf(greedy)).toEqual(coded('malformed'));
     // The decoder is as good as before.
     expect(Note.decode(Note.encode(good))).toMatchObject(good);
+  });
+
+  test('that would make the decoder fill the memory is refused before anything is made', () => {
+    const header = Uint8Array.of(0xdd, 0x00, 0x0f, 0x42, 0x40);
+    const hostile = Buffer.concat(Array.from({ length: 20 }, () => header));
+    const before = process.memoryUsage().heapUsed;
+    expect(errorOf(hostile)).toEqual(coded('malformed'));
+    // The decoder alone takes 8 MB for each of the twenty headers.
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(40_000_000);
   });
 
   test('of any bytes is read or refused, and nothing else happens', () => {

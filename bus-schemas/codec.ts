@@ -1,6 +1,7 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { isWholeValue } from './codec-shape.ts';
 
 /** Largest single message on the bus; a larger sealed body travels in parts. */
 export const MAX_MESSAGE_BYTES = 512 * 1024;
@@ -69,6 +70,7 @@ export function defineMessage<S extends TSchema>(kind: string, schema: S, maxByt
 }
 
 function decodeMap(kind: string, bytes: Uint8Array): Record<string, unknown> {
+  if (!isWholeValue(bytes)) throw new CodecError('malformed', kind, 'not whole MessagePack');
   let value: unknown;
   try {
     value = decoder.decode(bytes);

@@ -2,7 +2,7 @@ import { hkdfSync, type KeyObject } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
 import { SUITE_ID } from './suite.ts';
 
-export type SealErrorCode = 'unopenable' | 'repeated_number';
+export type SealErrorCode = 'unopenable' | 'repeated_number' | 'number_out_of_range' | 'forgotten';
 
 export class SealError extends Error {
   readonly code: SealErrorCode;
@@ -23,6 +23,8 @@ export interface JobName {
 
 const NONCE_BYTES = 12;
 const KEY_BYTES = 32;
+/** More would not fit the last four bytes of the nonce, and would use one again. */
+const MAX_NUMBER = 2 ** 32 - 1;
 const NO_SALT = new Uint8Array();
 
 /**
@@ -35,6 +37,7 @@ class Channel {
   readonly #nonce = new Uint8Array(NONCE_BYTES);
   readonly #nonceNumber = new DataView(this.#nonce.buffer);
   #next = 0;
+  #forgotten = false;
 
   constructor(key: Uint8Array, name: string, direction: Direction) {
     this.#key = key;
@@ -42,25 +45,31 @@ class Channel {
   }
 
   seal(seq: number, plain: Uint8Array): Uint8Array {
+    const nonce = this.#nonceFor(seq);
     if (seq < this.#next) throw new SealError('repeated_number', `message ${seq} was sealed before`);
     this.#next = seq + 1;
-    return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, this.#bound, null, this.#nonceFor(seq), this.#key);
+    return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, this.#bound, null, nonce, this.#key);
   }
 
   open(seq: number, sealed: Uint8Array): Uint8Array {
+    const nonce = this.#nonceFor(seq);
     try {
-      return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, this.#bound, this.#nonceFor(seq), this.#key);
+      return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, this.#bound, nonce, this.#key);
     } catch {
       throw new SealError('unopenable', `message ${seq} does not open`);
     }
   }
 
   #nonceFor(seq: number): Uint8Array {
+    // The key is all zeros by now: everyone could open what it seals.
+    if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt are gone');
+    if (!Number.isInteger(seq) || seq < 0 || seq > MAX_NUMBER) throw new SealError('number_out_of_range', `${seq} is no number of a message`);
     this.#nonceNumber.setUint32(8, seq);
     return this.#nonce;
   }
 
   forget(): void {
+    this.#forgotten = true;
     this.#key.fill(0);
   }
 }

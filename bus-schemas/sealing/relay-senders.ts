@@ -37,7 +37,9 @@ export class RelaySenders {
     this.#contexts.delete(keyId);
     this.#contexts.set(keyId, { context, madeAt: this.#clock() });
     if (this.#contexts.size > MAX_CONTEXTS) this.#dropOldest();
-    context.catch(() => this.#contexts.delete(keyId));
+    context.catch(() => {
+      if (this.#contexts.get(keyId)?.context === context) this.#contexts.delete(keyId);
+    });
     return context;
   }
 

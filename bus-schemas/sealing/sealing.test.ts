@@ -72,11 +72,38 @@ describe('a job sealed to a provider', () => {
     expect(() => sender.sealRequest(0, Uint8Array.of(2))).toThrow(SealError);
   });
 
-  test('keys are forgotten on disposal', async () => {
+  test('a number that does not fit the nonce seals and opens nothing', async () => {
+    const { sender, receiver } = await pair();
+    const sealed = sender.sealRequest(0, Uint8Array.of(1));
+    for (const seq of [-1, 0.5, 2 ** 32, Number.NaN]) {
+      expect(failing(() => sender.sealRequest(seq, Uint8Array.of(1)))).toMatchObject({ code: 'number_out_of_range' });
+      expect(failing(() => receiver.openRequest(seq, sealed))).toMatchObject({ code: 'number_out_of_range' });
+    }
+    expect(receiver.openRequest(2 ** 32 - 1, sender.sealRequest(2 ** 32 - 1, Uint8Array.of(7)))).toEqual(Uint8Array.of(7));
+  });
+
+  test('after disposal nothing is opened, and nothing sealed with a key of zeros', async () => {
     const { sender, receiver } = await pair();
     const sealed = sender.sealRequest(0, Uint8Array.of(1));
     receiver[Symbol.dispose]();
-    expect(failing(() => receiver.openRequest(0, sealed))).toEqual(unopenable);
+    expect(failing(() => receiver.openRequest(0, sealed))).toMatchObject({ code: 'forgotten' });
+    expect(failing(() => receiver.sealResponse(0, Uint8Array.of(1)))).toMatchObject({ code: 'forgotten' });
+  });
+
+  test('a context that one side names and the other never made opens nothing', async () => {
+    const { sender } = await pair();
+    const enc = (await senders.sealFor({ ...name, recipient: (await generateSealingKeyPair()).publicKey })).enc;
+    const receiver = await provider.sealsFor({ ...name, enc });
+    expect(failing(() => receiver.openRequest(0, sender.sealRequest(0, Uint8Array.of(1))))).toEqual(unopenable);
+    await expect(provider.sealsFor({ ...name, enc: new Uint8Array(31) })).rejects.toThrow();
+    await expect(provider.sealsFor({ ...name, enc: new Uint8Array(32) })).rejects.toThrow();
+  });
+
+  test('a key that is none is refused, and asked for again it is refused again', async () => {
+    const aimless = new RelaySenders();
+    for (const recipient of [new Uint8Array(31), new Uint8Array(32), new Uint8Array(31)]) {
+      await expect(aimless.sealFor({ ...name, recipient })).rejects.toThrow();
+    }
   });
 
   test('one context serves many jobs, until it is too old', async () => {
