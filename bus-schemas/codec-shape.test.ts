@@ -60,8 +60,8 @@ test('what the decoder reads is whole and what is not whole it does not read', (
   );
 });
 
-test('it may be 64 levels deep and no deeper', () => {
+test('it may be 80 levels deep and no deeper', () => {
   const nested = (levels: number) => Buffer.concat([Buffer.alloc(levels, 0x91), Uint8Array.of(1)]);
-  expect(isWholeValue(nested(64))).toBe(true);
-  expect(isWholeValue(nested(65))).toBe(false);
+  expect(isWholeValue(nested(80))).toBe(true);
+  expect(isWholeValue(nested(81))).toBe(false);
 });

@@ -1,4 +1,4 @@
-/** Deeper than any message of ours, and than the JSON schemas that tools bring along. */
+/** An ingress takes bodies 64 deep; inside a message they are a few levels deeper. */
 const MAX_DEPTH = 80;
 
 /**
