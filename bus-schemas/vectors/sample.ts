@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
 
-/** One value that fits a schema, always the same one: what golden vectors are first made from. */
+/** Values that fit a schema, always the same ones: what golden vectors are first made from. */
 
 interface Loose {
   readonly type?: string;
@@ -28,22 +28,29 @@ const IDS: readonly [string, string][] = [
   ['^[A-Za-z0-9]', 'sim-llama-8b-q4'],
 ];
 
-export function sampleOf(schema: TSchema): unknown {
-  return sample(schema as Loose);
+/** The first takes the first branch of every choice, the second the second, until each branch was taken once. */
+export function samplesOf(schema: TSchema): readonly unknown[] {
+  return Array.from({ length: branchesOf(schema as Loose) }, (_, branch) => sample(schema as Loose, branch));
 }
 
-function sample(schema: Loose): unknown {
+function branchesOf(schema: Loose): number {
+  const own = schema.anyOf?.length ?? schema.enum?.length ?? 1;
+  const inner = [...(schema.anyOf ?? []), ...Object.values(schema.properties ?? {}), ...(schema.items ? [schema.items] : [])];
+  return Math.max(own, ...inner.map(branchesOf));
+}
+
+function sample(schema: Loose, branch: number): unknown {
   const bytes = schema['x-bytes'];
   if (bytes) return Uint8Array.from({ length: Math.max(bytes.min, 4) }, (_, index) => index);
   if (schema.const !== undefined) return schema.const;
-  if (schema.enum) return schema.enum[0];
-  if (schema.anyOf) return sample(schema.anyOf[0] as Loose);
+  if (schema.enum) return schema.enum[Math.min(branch, schema.enum.length - 1)];
+  if (schema.anyOf) return sample(schema.anyOf[Math.min(branch, schema.anyOf.length - 1)] as Loose, branch);
   switch (schema.type) {
     case 'object':
-      if (schema.patternProperties) return { busy: sample(Object.values(schema.patternProperties)[0] as Loose) };
-      return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, field]) => [name, sample(field)]));
+      if (schema.patternProperties) return { busy: sample(Object.values(schema.patternProperties)[0] as Loose, branch) };
+      return Object.fromEntries(Object.entries(schema.properties ?? {}).map(([name, field]) => [name, sample(field, branch)]));
     case 'array':
-      return [sample(schema.items as Loose)];
+      return [sample(schema.items as Loose, branch)];
     case 'string':
       return textFor(schema);
     case 'integer':
