@@ -6,3 +6,4 @@ export { startNatsHub, startNatsLeaf, startPostgres } from './nodes.ts';
 export type { PostgresNode, PostgresOptions } from './postgres-server.ts';
 export { RawLeaf, type RawMessage } from './raw-leaf.ts';
 export { chooseRuntime, type Runtime, whyNoContainers } from './runtime.ts';
+export { startTcpProxy, type TcpProxy, type TcpProxyOptions, type TcpProxyTarget } from './tcp-proxy.ts';

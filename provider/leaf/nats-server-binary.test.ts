@@ -61,6 +61,18 @@ describe('finding a nats-server', () => {
     await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({ code, message: expect.stringContaining(named) });
   });
 
+  test('a named one that may not be run is an error that says so', async () => {
+    const named = program(join(folder, 'named'), '2.15.0');
+    chmodSync(named, 0o644);
+    await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({ code: 'binary_unusable', message: expect.stringContaining(named) });
+  });
+
+  test('one on PATH that may not be run is passed over', async () => {
+    chmodSync(program(join(folder, 'bin/nats-server'), '2.15.0'), 0o644);
+    const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
+    await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({ path: cached });
+  });
+
   test('a name that is no absolute path is an error', async () => {
     await expect(find({ DINF_NATS_SERVER: 'nats-server' })).rejects.toMatchObject({ code: 'binary_missing' });
   });

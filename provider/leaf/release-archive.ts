@@ -12,7 +12,7 @@ const RELEASES = 'https://github.com/nats-io/nats-server/releases/download';
 const MAX_BYTES = 64 * 1024 * 1024;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
 
-/** SHA-256 of the archives of RELEASE; where they were compared is in docs/decisions/0010. */
+/** SHA-256 of the archives of RELEASE; where they were compared is in docs/decisions/0011. */
 const DIGESTS: Readonly<Record<string, string>> = {
   'linux-amd64': '5e3b603d47c447bda1f77f9ac16dbf91c90aac4ff3681f8fbbc7201e4ed99355',
   'linux-arm64': '673a98d3faa79dde3f9ebf16d6dfac36a5f694e7ad2015e4954dd7939c85cd4c',
