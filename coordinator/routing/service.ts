@@ -1,4 +1,4 @@
-import { Gauge } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
 import {
   type Announcement,
   Beat,
@@ -40,6 +40,13 @@ export async function startRouting(context: Context): Promise<Component> {
   const clock = () => performance.now();
   let decisionsLeft = MAX_DECISIONS_PER_SECOND;
 
+  const decisions = new Counter({
+    name: 'dinf_routing_decisions_total',
+    help: 'Jobs placed, queued and refused',
+    labelNames: ['outcome'],
+    registers: [metrics],
+  });
+
   const router = new Router({
     suite: SUITE_ID,
     queueDepth: config.queueDepth,
@@ -47,6 +54,7 @@ export async function startRouting(context: Context): Promise<Component> {
     startedAt: clock(),
     random: Math.random,
     onDecision: (asked, choice, outcome) => {
+      decisions.inc({ outcome });
       if (decisionsLeft <= 0) return;
       decisionsLeft -= 1;
       bus.emit(
@@ -108,7 +116,7 @@ export async function startRouting(context: Context): Promise<Component> {
       },
     }),
     bus.subscribe({ subject: events.trustDisconnected, kind: TrustDisconnected, handle: gone }),
-    bus.subscribe({ subject: events.trustRevoked, kind: TrustRevoked, handle: ({ provider }) => changed(provider, router.fleet.remove(provider)) }),
+    bus.subscribe({ subject: events.trustRevoked, kind: TrustRevoked, handle: ({ provider }) => changed(provider, router.fleet.ban(provider, clock())) }),
     bus.subscribe({
       subject: events.jobAttempt,
       kind: JobAttempt,
@@ -122,8 +130,8 @@ export async function startRouting(context: Context): Promise<Component> {
       subject: events.jobEnded,
       kind: JobEnded,
       handle: ({ job, provider, result }) => {
-        if (provider !== undefined && result === 'completed') router.faults.served(provider);
-        router.release(job, clock());
+        if (provider !== undefined && result === 'completed') router.faults.served(provider, clock());
+        router.end(job, clock());
         drainSoon();
       },
     }),
@@ -169,6 +177,8 @@ export async function startRouting(context: Context): Promise<Component> {
     endpoint(services.routing.reserve, (request) => new Promise<Reserved>((answer) => router.reserve({ request, askedAt: clock(), answer }, clock()))),
     endpoint(services.routing.fleet, () => ({ providers: listFleet(router) })),
   ]);
+  // Started means heard from now on: a hello before the hub knew of us would be missed until the next beat.
+  await bus.connection.flush();
   const stop = async (): Promise<void> => {
     await face[Symbol.asyncDispose]();
     for (const subscription of subscriptions) subscription.unsubscribe();

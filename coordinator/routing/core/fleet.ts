@@ -14,6 +14,8 @@ export interface SlotView extends Slot {
 export interface ProviderView {
   readonly id: string;
   readonly session: string;
+  /** The one before it: its late words are not news. */
+  readonly formerSession: string | undefined;
   readonly sequence: number;
   readonly machine: Machine;
   readonly suite: string;
@@ -31,10 +33,15 @@ const MAX_PROVIDERS = 50_000;
 /** No machine that we know of does more: a claim beyond it would only draw work. */
 const LIMITS = { concurrency: 1_024, decodeTps: 5_000, prefillTps: 50_000 } as const;
 const MIN_RATE = 0.1;
+/** Weight of the newest claim of a speed: one odd measurement moves no fleet. */
+const NEWEST = 0.3;
+/** Longer than a word can be under way. */
+const BANNED_MS = 60_000;
 
 export class Fleet {
   readonly #providers = new Map<string, ProviderView>();
-  readonly #byBuild = new Map<string, Set<string>>();
+  readonly #byBuild = new Map<string, Map<string, ProviderView>>();
+  readonly #bannedUntil = new Map<string, number>();
 
   get size(): number {
     return this.#providers.size;
@@ -48,27 +55,26 @@ export class Fleet {
     return this.#providers.get(id);
   }
 
-  *serving(build: string): Generator<ProviderView> {
-    for (const id of this.#byBuild.get(build) ?? []) {
-      const view = this.#providers.get(id);
-      if (view !== undefined) yield view;
-    }
+  serving(build: string): Iterable<ProviderView> {
+    return this.#byBuild.get(build)?.values() ?? [];
   }
 
   announce(id: string, word: Announcement, now: number): FleetChange | undefined {
     const before = this.#providers.get(id);
     if (before === undefined && this.#providers.size >= MAX_PROVIDERS) return undefined;
     if (before?.session === word.session && word.sequence < before.sequence) return undefined;
+    if (before?.formerSession === word.session || now < (this.#bannedUntil.get(id) ?? 0)) return undefined;
     const { session, sequence, machine, draining, sealing } = word;
     this.#put({
       id,
       session,
+      formerSession: before?.session === session ? before.formerSession : before?.session,
       sequence,
       machine,
       draining,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
-      slots: viewsOf(word.slots, now),
+      slots: viewsOf(word.slots, now, before?.session === session ? before.slots : undefined),
       heardAt: now,
       silent: false,
     });
@@ -81,7 +87,7 @@ export class Fleet {
   report(id: string, { session, sequence, draining, slots }: Capacity, now: number): FleetChange | 'reported' | undefined {
     const before = this.#providers.get(id);
     if (before === undefined || before.session !== session || sequence < before.sequence) return undefined;
-    this.#put({ ...before, sequence, draining, slots: viewsOf(slots, now), heardAt: now, silent: false });
+    this.#put({ ...before, sequence, draining, slots: viewsOf(slots, now, before.slots), heardAt: now, silent: false });
     if (before.silent) return 'returned';
     return draining && !before.draining ? 'draining' : 'reported';
   }
@@ -90,8 +96,14 @@ export class Fleet {
   lost(id: string): FleetChange | undefined {
     const view = this.#providers.get(id);
     if (view === undefined || view.silent) return undefined;
-    this.#providers.set(id, { ...view, silent: true });
+    this.#put({ ...view, silent: true });
     return 'left';
+  }
+
+  /** As `remove`; words that were still under way do not bring it back. */
+  ban(id: string, now: number): FleetChange | undefined {
+    this.#bannedUntil.set(id, now + BANNED_MS);
+    return this.remove(id);
   }
 
   remove(id: string): FleetChange | undefined {
@@ -104,12 +116,13 @@ export class Fleet {
 
   /** Marks who was not heard for `silentMs` and forgets who was not heard for `forgetMs`. */
   sweep(now: number, { silentMs, forgetMs }: { silentMs: number; forgetMs: number }): string[] {
+    for (const [id, until] of this.#bannedUntil) if (now >= until) this.#bannedUntil.delete(id);
     const fallen: string[] = [];
     for (const view of this.#providers.values()) {
       const quiet = now - view.heardAt;
       if (quiet >= forgetMs) this.remove(view.id);
       else if (quiet >= silentMs && !view.silent) {
-        this.#providers.set(view.id, { ...view, silent: true });
+        this.#put({ ...view, silent: true });
         fallen.push(view.id);
       }
     }
@@ -121,36 +134,42 @@ export class Fleet {
     if (before !== undefined) this.#unindex(before, view);
     this.#providers.set(view.id, view);
     for (const build of view.slots.keys()) {
-      let ids = this.#byBuild.get(build);
-      if (ids === undefined) {
-        ids = new Set();
-        this.#byBuild.set(build, ids);
+      let serving = this.#byBuild.get(build);
+      if (serving === undefined) {
+        serving = new Map();
+        this.#byBuild.set(build, serving);
       }
-      ids.add(view.id);
+      serving.set(view.id, view);
     }
   }
 
   #unindex(view: ProviderView, successor?: ProviderView): void {
     for (const build of view.slots.keys()) {
       if (successor?.slots.has(build)) continue;
-      const ids = this.#byBuild.get(build);
-      ids?.delete(view.id);
-      if (ids?.size === 0) this.#byBuild.delete(build);
+      const serving = this.#byBuild.get(build);
+      serving?.delete(view.id);
+      if (serving?.size === 0) this.#byBuild.delete(build);
     }
   }
 }
 
-function viewsOf(slots: readonly Slot[], now: number): Map<string, SlotView> {
+function viewsOf(slots: readonly Slot[], now: number, before?: ReadonlyMap<string, SlotView>): Map<string, SlotView> {
   return new Map(
-    slots.map((slot) => [
-      slot.build,
-      {
-        ...slot,
-        maxConcurrency: Math.min(slot.maxConcurrency, LIMITS.concurrency),
-        decodeTps: Math.max(MIN_RATE, Math.min(slot.decodeTps, LIMITS.decodeTps)),
-        prefillTps: Math.max(MIN_RATE, Math.min(slot.prefillTps, LIMITS.prefillTps)),
-        reportedAt: now,
-      },
-    ]),
+    slots.map((slot) => {
+      const known = before?.get(slot.build);
+      return [
+        slot.build,
+        {
+          ...slot,
+          maxConcurrency: Math.min(slot.maxConcurrency, LIMITS.concurrency),
+          decodeTps: smoothed(clamped(slot.decodeTps, LIMITS.decodeTps), known?.decodeTps),
+          prefillTps: smoothed(clamped(slot.prefillTps, LIMITS.prefillTps), known?.prefillTps),
+          reportedAt: now,
+        },
+      ];
+    }),
   );
 }
+
+const clamped = (rate: number, limit: number) => Math.max(MIN_RATE, Math.min(rate, limit));
+const smoothed = (rate: number, before = rate) => before + NEWEST * (rate - before);

@@ -18,6 +18,8 @@ interface Place {
   readonly slot: SlotView;
   /** Jobs there: what it says, or what we promised, whichever is more. */
   readonly load: number;
+  /** Sum of the terms of its cost. */
+  readonly total: number;
 }
 
 type Gate = (place: Place, ask: Ask, world: World, now: number) => boolean;
@@ -37,7 +39,8 @@ const gates = {
 } as const satisfies Record<string, Gate>;
 
 export type GateName = keyof typeof gates;
-const gateList = Object.entries(gates) as [GateName, Gate][];
+const gateNames = Object.keys(gates) as GateName[];
+const allButBreaker = gateNames.filter((name) => name !== 'breaker');
 
 /** Terms of the expected delay to the first content, in milliseconds. */
 interface Cost {
@@ -60,32 +63,22 @@ const NEAR_SHARE = 0.1;
 const OVERLOAD_PENALTY = 1;
 
 export function choose(world: World, ask: Ask, now: number, random: () => number): Choice {
-  const choice = survey(world, ask, now, random, gateList);
+  const choice = survey(world, ask, now, random, gateNames);
   // Providers that were only turned away for old faults are better than nobody.
   if (choice.candidates.length > 0 || choice.rejected.breaker === undefined) return choice;
-  return survey(
-    world,
-    ask,
-    now,
-    random,
-    gateList.filter(([name]) => name !== 'breaker'),
-  );
+  return survey(world, ask, now, random, allButBreaker);
 }
 
-function survey(world: World, ask: Ask, now: number, random: () => number, applied: readonly [GateName, Gate][]): Choice {
+function survey(world: World, ask: Ask, now: number, random: () => number, applied: readonly GateName[]): Choice {
   const rejected: Partial<Record<GateName, number>> = {};
-  const places: Priced[] = [];
+  const places: Place[] = [];
   for (const build of ask.builds) {
     for (const provider of world.fleet.serving(build)) {
-      const place = placeAt(world, provider, build);
+      const place = placeAt(world, ask, provider, build);
       if (place === undefined) continue;
-      const failed = applied.find(([, gate]) => !gate(place, ask, world, now))?.[0];
-      if (failed !== undefined) {
-        rejected[failed] = (rejected[failed] ?? 0) + 1;
-        continue;
-      }
-      const cost = costAt(place, ask);
-      places.push({ place, cost, total: cost.load + cost.queue + cost.prefill + cost.decode });
+      const failed = firstFailed(place, ask, world, now, applied);
+      if (failed === undefined) places.push(place);
+      else rejected[failed] = (rejected[failed] ?? 0) + 1;
     }
     // A later build only serves when the wanted one has no place.
     if (places.length > 0) break;
@@ -93,18 +86,18 @@ function survey(world: World, ask: Ask, now: number, random: () => number, appli
   const chosen = smallest(places, 1 + MAX_ALTERNATES);
   const winner = oneOfTheEquals(places, chosen[0]?.total ?? 0, random);
   const ordered = winner === undefined ? [] : [winner, ...chosen.filter((other) => other !== winner)].slice(0, 1 + MAX_ALTERNATES);
-  return { candidates: ordered.map(candidateOf), cost: winner?.cost, rejected };
+  return { candidates: ordered.map(candidateOf), cost: winner && costAt(winner.slot, winner.load, ask), rejected };
 }
 
-interface Priced {
-  readonly place: Place;
-  readonly cost: Cost;
-  readonly total: number;
+/** Runs for every provider of every decision: a loop, not a `find`, whose closure would be made each time. */
+function firstFailed(place: Place, ask: Ask, world: World, now: number, applied: readonly GateName[]): GateName | undefined {
+  for (const name of applied) if (!gates[name](place, ask, world, now)) return name;
+  return undefined;
 }
 
 /** The first few in order, without sorting thousands for the sake of four. */
-function smallest(places: readonly Priced[], count: number): Priced[] {
-  const best: Priced[] = [];
+function smallest(places: readonly Place[], count: number): Place[] {
+  const best: Place[] = [];
   for (const candidate of places) {
     if (best.length === count && candidate.total >= (best.at(-1)?.total ?? 0)) continue;
     const at = best.findIndex(({ total }) => candidate.total < total);
@@ -114,13 +107,15 @@ function smallest(places: readonly Priced[], count: number): Priced[] {
   return best;
 }
 
-function placeAt({ reservations }: World, provider: ProviderView, build: string): Place | undefined {
+function placeAt({ reservations }: World, ask: Ask, provider: ProviderView, build: string): Place | undefined {
   const slot = provider.slots.get(build);
   if (slot === undefined) return undefined;
-  return { provider, slot, load: Math.max(slot.running + slot.waiting, reservations.count(provider.id, build)) };
+  const load = Math.max(slot.running + slot.waiting, reservations.count(provider.id, build));
+  const cost = costAt(slot, load, ask);
+  return { provider, slot, load, total: cost.load + cost.queue + cost.prefill + cost.decode };
 }
 
-function costAt({ slot, load }: Place, { promptTokens }: Ask): Cost {
+function costAt(slot: SlotView, load: number, { promptTokens }: Ask): Cost {
   const share = slot.maxConcurrency === 0 ? 1 : load / slot.maxConcurrency;
   const step = 1_000 / slot.decodeTps;
   return {
@@ -132,7 +127,7 @@ function costAt({ slot, load }: Place, { promptTokens }: Ask): Cost {
 }
 
 /** Two at random of those as good as the best, and the better of them: nearly as even as asking everyone, and nearly always cheap. */
-function oneOfTheEquals(places: readonly Priced[], best: number, random: () => number): Priced | undefined {
+function oneOfTheEquals(places: readonly Place[], best: number, random: () => number): Place | undefined {
   const limit = best + Math.max(NEAR_MS, best * NEAR_SHARE);
   const equals = places.filter(({ total }) => total <= limit);
   const pick = () => equals[Math.floor(random() * equals.length)];
@@ -140,6 +135,6 @@ function oneOfTheEquals(places: readonly Priced[], best: number, random: () => n
   return one !== undefined && other !== undefined && other.total < one.total ? other : one;
 }
 
-function candidateOf({ place: { provider, slot }, total }: Priced): Candidate {
+function candidateOf({ provider, slot, total }: Place): Candidate {
   return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs: total };
 }

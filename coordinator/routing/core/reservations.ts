@@ -1,5 +1,6 @@
 export interface Reservation {
   readonly job: string;
+  readonly account: string;
   readonly provider: string;
   readonly build: string;
   readonly tokens: number;
@@ -12,7 +13,9 @@ export interface Reservation {
  */
 export class Reservations {
   readonly #byJob = new Map<string, Reservation>();
-  readonly #bySlot = new Map<string, Map<string, Reservation>>();
+  /** By provider, then build: a decision asks this of every provider, and a joined key would be a string made each time. */
+  readonly #bySlot = new Map<string, Map<string, Map<string, Reservation>>>();
+  readonly #byAccount = new Map<string, number>();
 
   get size(): number {
     return this.#byJob.size;
@@ -25,38 +28,48 @@ export class Reservations {
   /** One place a job: taking another one gives the first back. */
   take(reservation: Reservation): void {
     this.release(reservation.job);
-    this.#byJob.set(reservation.job, reservation);
-    const slot = slotOf(reservation);
-    let jobs = this.#bySlot.get(slot);
-    if (jobs === undefined) {
-      jobs = new Map();
-      this.#bySlot.set(slot, jobs);
-    }
-    jobs.set(reservation.job, reservation);
+    const { job, account, provider, build } = reservation;
+    this.#byJob.set(job, reservation);
+    const builds = this.#bySlot.get(provider) ?? new Map<string, Map<string, Reservation>>();
+    const jobs = builds.get(build) ?? new Map<string, Reservation>();
+    jobs.set(job, reservation);
+    builds.set(build, jobs);
+    this.#bySlot.set(provider, builds);
+    this.#byAccount.set(account, this.heldBy(account) + 1);
   }
 
   release(job: string): Reservation | undefined {
     const reservation = this.#byJob.get(job);
     if (reservation === undefined) return undefined;
     this.#byJob.delete(job);
-    const slot = slotOf(reservation);
-    const jobs = this.#bySlot.get(slot);
+    const { account, provider, build } = reservation;
+    const builds = this.#bySlot.get(provider);
+    const jobs = builds?.get(build);
     jobs?.delete(job);
-    if (jobs?.size === 0) this.#bySlot.delete(slot);
+    if (jobs?.size === 0) builds?.delete(build);
+    if (builds?.size === 0) this.#bySlot.delete(provider);
+    const held = this.heldBy(account) - 1;
+    if (held > 0) this.#byAccount.set(account, held);
+    else this.#byAccount.delete(account);
     return reservation;
   }
 
   /** Jobs promised to a slot. */
   count(provider: string, build: string): number {
-    return this.#bySlot.get(slotOf({ provider, build }))?.size ?? 0;
+    return this.#bySlot.get(provider)?.get(build)?.size ?? 0;
+  }
+
+  /** Slots that an account's jobs hold. */
+  heldBy(account: string): number {
+    return this.#byAccount.get(account) ?? 0;
   }
 
   /** Tokens promised since the slot last said what it has free. */
   tokensSince(provider: string, build: string, since: number): number {
+    const jobs = this.#bySlot.get(provider)?.get(build);
+    if (jobs === undefined) return 0;
     let tokens = 0;
-    for (const reservation of this.#bySlot.get(slotOf({ provider, build }))?.values() ?? []) {
-      if (reservation.at >= since) tokens += reservation.tokens;
-    }
+    for (const reservation of jobs.values()) if (reservation.at >= since) tokens += reservation.tokens;
     return tokens;
   }
 
@@ -72,5 +85,3 @@ export class Reservations {
     return expired;
   }
 }
-
-const slotOf = ({ provider, build }: { provider: string; build: string }) => `${provider} ${build}`;

@@ -33,7 +33,7 @@ const announcement = (sequence: number, changes: { running: number; draining: bo
 
 const request = (job: number, patienceMs: number): Reserve => ({
   job: `job_${String(job).padStart(22, '0')}`,
-  account: 'acct_0000',
+  account: `acct_000${job % 3}`,
   model: 'sim',
   builds: [BUILD],
   promptTokens: 10,
@@ -56,6 +56,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ what: fc.constant('beat' as const), provider, running: fc.nat({ max: 3 }), draining: fc.boolean() }),
   fc.record({ what: fc.constant('ask' as const), patienceMs: fc.nat({ max: 5_000 }) }),
   fc.record({ what: fc.constant('end' as const), index: fc.nat({ max: 30 }) }),
+  fc.record({ what: fc.constant('move' as const), index: fc.nat({ max: 30 }), to: provider }),
   fc.record({ what: fc.constant('lose' as const), provider }),
   fc.record({ what: fc.constant('fault' as const), provider }),
   fc.record({ what: fc.constant('wait' as const), ms: fc.nat({ max: 3_000 }) }),
@@ -88,11 +89,19 @@ test('every request is answered once and in time, no slot is promised beyond its
           case 'ask': {
             const one = { request: request(asked.length, next.patienceMs), at: now, answers: [] as { reply: Reserved; at: number }[] };
             asked.push(one);
-            router.reserve({ request: one.request, askedAt: now, answer: (reply) => void one.answers.push({ reply, at: now }) }, now);
+            const answer = (reply: Reserved) => {
+              one.answers.push({ reply, at: now });
+              // Whatever was moved there, a decision only promises what is free.
+              if (reply.ok) expect(router.reservations.count(reply.candidates[0]?.provider ?? '', BUILD)).toBeLessThanOrEqual(CONCURRENCY);
+            };
+            router.reserve({ request: one.request, askedAt: now, answer }, now);
             break;
           }
           case 'end':
-            router.release(asked[next.index]?.request.job ?? '', now);
+            router.end(asked[next.index]?.request.job ?? '', now);
+            break;
+          case 'move':
+            router.release(asked[next.index]?.request.job ?? '', now, PROVIDERS[next.to]);
             break;
           case 'lose':
             router.fleet.lost(PROVIDERS[next.provider] as string);
@@ -105,7 +114,6 @@ test('every request is answered once and in time, no slot is promised beyond its
             break;
         }
         router.drain(now);
-        for (const id of PROVIDERS) expect(router.reservations.count(id, BUILD)).toBeLessThanOrEqual(CONCURRENCY);
         expect(router.queued).toBeLessThanOrEqual(5);
         for (const {
           request: { patienceMs },
@@ -123,7 +131,7 @@ test('every request is answered once and in time, no slot is promised beyond its
         answers,
       } of asked) {
         expect(answers).toHaveLength(1);
-        router.release(job, now);
+        router.end(job, now);
       }
       expect(router.reservations.size).toBe(0);
       expect(router.queued).toBe(0);

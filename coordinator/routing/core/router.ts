@@ -2,13 +2,14 @@ import type { Candidate, Reserve, Reserved, RoutingRefusal } from '#bus-schemas'
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { type Choice, choose, type GateName } from './placement.ts';
+import { Queue, type Waiting } from './queue.ts';
 import { Reservations } from './reservations.ts';
 
 /**
  * Decides where jobs go. Pure: time and chance are handed in, answers come back through `Asked`.
  *
- * Invariants: every request is answered exactly once, by its deadline; a slot never has more promised than its clamped
- * concurrency; a job holds one slot at most.
+ * Invariants: every request is answered exactly once, by its deadline; no decision promises a slot beyond its
+ * clamped concurrency (a job that its ingress moved there is a fact, and may); a job holds one slot at most.
  */
 export interface Asked {
   readonly request: Reserve;
@@ -26,10 +27,6 @@ export interface RouterOptions {
   readonly onDecision?: (asked: Asked, choice: Choice, outcome: 'placed' | 'queued' | 'refused') => void;
 }
 
-interface Waiting extends Asked {
-  readonly until: number;
-}
-
 const RATE_WINDOW_MS = 10_000;
 const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
@@ -42,11 +39,12 @@ export class Router {
   readonly reservations = new Reservations();
   readonly faults = new Faults();
   readonly #options: RouterOptions;
-  #queue: Waiting[] = [];
+  readonly #queue: Queue;
   #releasedAt: number[] = [];
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#queue = new Queue(options.queueDepth);
   }
 
   get queued(): number {
@@ -55,18 +53,29 @@ export class Router {
 
   reserve(asked: Asked, now: number): void {
     const { request } = asked;
+    // Nobody overtakes those who wait for what has just become free.
+    if (this.#queue.length > 0) this.drain(now);
     const before = this.reservations.of(request.job);
     if (before !== undefined && !request.exclude.includes(before.provider)) return this.#repeat(asked, before, now);
-    // Asked again while it waits: the newer request takes its place, and the older one is nobody's any more.
-    this.#queue = this.#queue.filter((waiting) => waiting.request.job !== request.job);
     const choice = this.#choose(request, now);
+    const earlier = this.#queue.of(request.job);
+    if (earlier !== undefined) return this.#queue.put({ ...earlier, answer: both(earlier.answer, asked.answer) });
     if (choice.candidates.length > 0) return this.#place(asked, choice, now);
     this.reservations.release(request.job);
     const refusal = this.#whyNot(request, choice, now);
     if (refusal !== undefined || request.patienceMs === 0) return this.#refuse(asked, choice, refusal ?? 'saturated', now);
-    if (this.#queue.length >= this.#options.queueDepth) return this.#refuse(asked, choice, 'queue_full', now);
-    this.#queue.push({ ...asked, until: now + request.patienceMs });
+    const displaced = this.#queue.displacedBy(request.account);
+    if (displaced === undefined) return this.#refuse(asked, choice, 'queue_full', now);
+    if (displaced !== 'nobody') this.#refuseWaiting(displaced, choice, 'queue_full', now);
+    this.#queue.put({ ...asked, until: now + request.patienceMs, untilHeard: !couldOpen(choice) });
     this.#options.onDecision?.(asked, choice, 'queued');
+  }
+
+  /** The job is over, wherever it was: a place that it waited for would never be given back. */
+  end(job: string, now: number): void {
+    const waiting = this.#queue.of(job);
+    if (waiting !== undefined) this.#refuseWaiting(waiting, NOTHING, 'queue_timeout', now);
+    this.release(job, now);
   }
 
   /** The job is over, or has moved on to `next`, an alternate that it was given. */
@@ -77,21 +86,45 @@ export class Router {
     if (next !== undefined) this.reservations.take({ ...released, provider: next, at: now });
   }
 
-  /** Gives waiting jobs what has become free, first come first served; one that cannot be placed holds up nobody else. */
+  /**
+   * Gives waiting jobs what has become free, in turn. One that cannot be placed holds up nobody else but those that ask for
+   * the same and as much: for them the fleet is not looked through again.
+   */
   drain(now: number): void {
-    const waiting = this.#queue;
-    this.#queue = [];
-    for (const asked of waiting) {
-      const choice = this.#choose(asked.request, now);
-      if (choice.candidates.length > 0) this.#place(asked, choice, now);
-      else if (now >= asked.until) this.#refuse(asked, choice, 'queue_timeout', now);
-      else this.#queue.push(asked);
+    const unplaceable = new Map<string, { tokens: number; choice: Choice }>();
+    for (const waiting of this.#queue.inTurn((account) => this.reservations.heldBy(account))) {
+      const { request } = waiting;
+      const kind = request.builds.join(' ');
+      const tokens = request.promptTokens + request.maxOutputTokens;
+      const known = unplaceable.get(kind);
+      const choice = known !== undefined && tokens >= known.tokens ? known.choice : this.#choose(request, now);
+      if (choice.candidates.length > 0) {
+        this.#queue.remove(request.job);
+        this.#place(waiting, choice, now);
+        continue;
+      }
+      if (request.exclude.length === 0) unplaceable.set(kind, { tokens: Math.min(tokens, known?.tokens ?? tokens), choice });
+      if (now >= waiting.until) this.#refuseWaiting(waiting, choice, 'queue_timeout', now);
+      else if (waiting.untilHeard && now >= this.#heardBy) this.#heard(waiting, choice, now);
     }
   }
 
-  /** When the first waiting job gives up. */
+  /** When a waiting job must be looked at, if nothing becomes free before. */
   get nextDeadline(): number {
-    return this.#queue.reduce((first, { until }) => Math.min(first, until), Number.POSITIVE_INFINITY);
+    let first = Number.POSITIVE_INFINITY;
+    for (const { until, untilHeard } of this.#queue.values()) first = Math.min(first, until, untilHeard ? this.#heardBy : until);
+    return first;
+  }
+
+  get #heardBy(): number {
+    return this.#options.startedAt + this.#options.graceMs;
+  }
+
+  /** Whoever is there has spoken by now: it waits on for someone, or for nobody. */
+  #heard(waiting: Waiting, choice: Choice, now: number): void {
+    const refusal = this.#whyNot(waiting.request, choice, now);
+    if (refusal !== undefined) this.#refuseWaiting(waiting, choice, refusal, now);
+    else this.#queue.put({ ...waiting, untilHeard: false });
   }
 
   #choose(request: Reserve, now: number): Choice {
@@ -104,7 +137,7 @@ export class Router {
     const [winner] = choice.candidates as readonly [Candidate, ...Candidate[]];
     this.faults.chosen(winner.provider, now);
     const tokens = request.promptTokens + request.maxOutputTokens;
-    this.reservations.take({ job: request.job, provider: winner.provider, build: winner.build, tokens, at: now });
+    this.reservations.take({ job: request.job, account: request.account, provider: winner.provider, build: winner.build, tokens, at: now });
     this.#options.onDecision?.(asked, choice, 'placed');
     answer({ ok: true, candidates: [...choice.candidates], queuedMs: Math.max(0, Math.round(now - askedAt)) });
   }
@@ -121,13 +154,16 @@ export class Router {
     asked.answer({ ok: true, candidates: [same, ...others], queuedMs: 0 });
   }
 
-  #whyNot(request: Reserve, { rejected }: Choice, now: number): RoutingRefusal | undefined {
-    const reasons = Object.keys(rejected) as GateName[];
+  #whyNot(request: Reserve, choice: Choice, now: number): RoutingRefusal | undefined {
+    const reasons = Object.keys(choice.rejected) as GateName[];
     if (reasons.length > 0 && reasons.every((reason) => reason === 'context')) return 'too_large';
-    const mayOpen = reasons.some((reason) => !PERMANENT.has(reason) && reason !== 'silent');
-    if (mayOpen) return undefined;
-    const { startedAt, graceMs } = this.#options;
-    return now - startedAt < graceMs && request.exclude.length === 0 ? undefined : 'no_provider';
+    if (couldOpen(choice)) return undefined;
+    return now < this.#heardBy && request.exclude.length === 0 ? undefined : 'no_provider';
+  }
+
+  #refuseWaiting(waiting: Waiting, choice: Choice, code: RoutingRefusal, now: number): void {
+    this.#queue.remove(waiting.request.job);
+    this.#refuse(waiting, choice, code, now);
   }
 
   #refuse(asked: Asked, choice: Choice, code: RoutingRefusal, now: number): void {
@@ -144,3 +180,14 @@ export class Router {
     return Math.round(Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (this.#queue.length + 1) / perMs)));
   }
 }
+
+const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
+
+/** Whether waiting may help: someone is there and only has no place now. */
+const couldOpen = ({ rejected }: Choice) => (Object.keys(rejected) as GateName[]).some((reason) => !PERMANENT.has(reason) && reason !== 'silent');
+
+/** The same job asked again while it waits keeps its turn; whoever still listens gets the one answer. */
+const both = (one: Asked['answer'], other: Asked['answer']) => (reply: Reserved) => {
+  one(reply);
+  other(reply);
+};

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { Faults } from './faults.ts';
+
+const P = 'provider';
+const failing = (times: number, now = 0) => {
+  const faults = new Faults();
+  for (let fault = 0; fault < times; fault += 1) faults.failed(P, now);
+  return faults;
+};
+
+test('two faults are bad luck, three close it out for a while', () => {
+  expect(failing(2).isOpen(P, 0)).toBe(false);
+  const faults = failing(3);
+  expect(faults.isOpen(P, 4_999)).toBe(true);
+  expect(faults.isOpen(P, 5_000)).toBe(false);
+});
+
+test('old faults fade', () => {
+  const faults = failing(2);
+  faults.failed(P, 10 * 60_000);
+  expect(faults.isOpen(P, 10 * 60_000)).toBe(false);
+});
+
+test('after the pause one job tries it, and serving it clears the record', () => {
+  const faults = failing(3);
+  faults.chosen(P, 5_000);
+  expect(faults.isOpen(P, 5_001)).toBe(true);
+  faults.served(P, 6_000);
+  expect(faults.isOpen(P, 6_000)).toBe(false);
+  faults.failed(P, 6_000);
+  expect(faults.isOpen(P, 6_000)).toBe(false);
+});
+
+test('a failed trial closes it out for twice as long', () => {
+  const faults = failing(3);
+  faults.chosen(P, 5_000);
+  faults.failed(P, 6_000);
+  expect(faults.isOpen(P, 15_999)).toBe(true);
+  expect(faults.isOpen(P, 16_000)).toBe(false);
+});
+
+test('a trial that nobody ended does not keep it out for ever', () => {
+  const faults = failing(3);
+  faults.chosen(P, 5_000);
+  expect(faults.isOpen(P, 5_000 + 30_000)).toBe(false);
+});
+
+test('a job from before that is served during the pause opens nothing', () => {
+  const faults = failing(3);
+  faults.served(P, 1_000);
+  expect(faults.isOpen(P, 1_001)).toBe(true);
+});

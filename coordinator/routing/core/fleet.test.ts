@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { type Announcement, SUITE_ID } from '#bus-schemas';
+import { Fleet } from './fleet.ts';
+
+const PROVIDER = `A${'B'.repeat(55)}`;
+const FIRST = 's_000000000001';
+const SECOND = 's_000000000002';
+const word = (session: string, sequence: number, decodeTps = 50): Announcement => ({
+  session,
+  sequence,
+  draining: false,
+  agentVersion: '1',
+  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
+  engine: 'simulated',
+  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
+  slots: [
+    {
+      build: 'sim',
+      state: 'resident',
+      contextTokens: 1_000,
+      ...{ running: 0, waiting: 0, maxConcurrency: 4, freeTokens: 1_000, decodeTps, prefillTps: 500, loadMs: 0 },
+    },
+  ],
+});
+const sizeOf = (serving: Iterable<unknown>) => [...serving].length;
+
+test('a late word of this session, or any of the one before, is not news', () => {
+  const fleet = new Fleet();
+  fleet.announce(PROVIDER, word(FIRST, 9), 0);
+  fleet.announce(PROVIDER, word(FIRST, 8), 10);
+  expect(fleet.provider(PROVIDER)?.heardAt).toBe(0);
+  fleet.announce(PROVIDER, word(SECOND, 1), 20);
+  fleet.announce(PROVIDER, word(FIRST, 10), 30);
+  expect(fleet.provider(PROVIDER)).toMatchObject({ session: SECOND, sequence: 1, heardAt: 20 });
+});
+
+test('a revoked provider is not brought back by a word that was under way', () => {
+  const fleet = new Fleet();
+  fleet.announce(PROVIDER, word(FIRST, 1), 0);
+  expect(fleet.ban(PROVIDER, 10)).toBe('left');
+  expect(fleet.announce(PROVIDER, word(FIRST, 2), 11)).toBeUndefined();
+  expect(sizeOf(fleet.serving('sim'))).toBe(0);
+});
+
+test('whoever asks what serves a build sees what was said last', () => {
+  const fleet = new Fleet();
+  fleet.announce(PROVIDER, word(FIRST, 1), 0);
+  fleet.lost(PROVIDER);
+  expect([...fleet.serving('sim')].map(({ silent }) => silent)).toEqual([true]);
+  fleet.announce(PROVIDER, { ...word(FIRST, 2), slots: [] }, 1);
+  expect(sizeOf(fleet.serving('sim'))).toBe(0);
+});
+
+test('one odd measurement moves a speed only a little, and a new session starts afresh', () => {
+  const fleet = new Fleet();
+  const speed = () => fleet.provider(PROVIDER)?.slots.get('sim')?.decodeTps;
+  fleet.announce(PROVIDER, word(FIRST, 1, 100), 0);
+  fleet.announce(PROVIDER, word(FIRST, 2, 0), 1);
+  expect(speed()).toBeCloseTo(70, 0);
+  fleet.announce(PROVIDER, word(SECOND, 1, 20), 2);
+  expect(speed()).toBe(20);
+});

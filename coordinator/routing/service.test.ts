@@ -1,0 +1,184 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import { Pool } from 'pg';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { expect, test, vi } from 'vitest';
+import {
+  type Announcement,
+  Beat,
+  core,
+  events,
+  Hello,
+  JobEnded,
+  type Reserve,
+  RoutingDecision,
+  RoutingFleet,
+  SUITE_ID,
+  services,
+  TrustDisconnected,
+  TrustRevoked,
+  Violation,
+} from '#bus-schemas';
+import { Bus } from '#coordinator/bus.ts';
+import type { Component } from '#coordinator/component.ts';
+import { readConfig } from '#coordinator/config.ts';
+import { ensureStreams } from '#coordinator/streams.ts';
+import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
+import { startRouting } from './service.ts';
+
+const PROVIDER = `A${'B'.repeat(55)}`;
+const CALL = { timeoutMs: 8_000 };
+/** As the hub writes it when the provider says `up.<word>`. */
+const upSubject = (word: 'hello' | 'beat') => core.everyUp(word).replace('*', PROVIDER);
+
+/** A hub and routing on it. The test speaks as the providers and the ingress do. */
+async function startRoutingUnderTest() {
+  await using stack = new AsyncDisposableStack();
+  const home = await mkdtemp(join(tmpdir(), 'dinf-routing-'));
+  stack.defer(() => rm(home, { recursive: true, force: true }));
+  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
+    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
+  const hub = stack.use(await startNatsServer({ binary, home, config }));
+  const connection = await connect({ servers: hub.clientUrl });
+  stack.defer(() => connection.close());
+  const bus = new Bus(connection);
+  await ensureStreams(bus);
+  // Routing keeps nothing in it and never connects.
+  const database = new Pool({ max: 1 });
+  stack.defer(() => database.end());
+  const metrics = { last: new Registry() };
+  const start = async (): Promise<Component> => {
+    metrics.last = new Registry();
+    const own = await connect({ servers: hub.clientUrl });
+    const component = await startRouting({
+      bus: new Bus(own),
+      ...{ database, config: readConfig({}), log: pino({ level: 'silent' }), metrics: metrics.last, now: Date.now },
+    });
+    return {
+      ...component,
+      [Symbol.asyncDispose]: async () => {
+        await component[Symbol.asyncDispose]();
+        await own.close();
+      },
+    };
+  };
+  let routing = await start();
+  stack.defer(() => routing[Symbol.asyncDispose]());
+  const owned = stack.move();
+  return {
+    ...{ bus, connection, metrics },
+    fleet: async () => (await bus.call(services.routing.fleet, {}, CALL)).providers,
+    stop: () => routing[Symbol.asyncDispose](),
+    start: async () => {
+      routing = await start();
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+let sequence = 0;
+const announcement = (): Announcement => ({
+  session: 's_0123456789ab',
+  sequence: ++sequence,
+  draining: false,
+  agentVersion: '1',
+  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
+  engine: 'simulated',
+  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
+  slots: [
+    {
+      ...{ build: 'sim', state: 'resident', contextTokens: 1_000, running: 0, waiting: 0, maxConcurrency: 1 },
+      ...{ freeTokens: 100_000, decodeTps: 50, prefillTps: 1_000, loadMs: 0 },
+    },
+  ],
+});
+const ask = (job: number, changes: Partial<Reserve> = {}): Reserve => ({
+  job: `job_${String(job).padStart(22, '0')}`,
+  account: 'acct_0000',
+  model: 'sim',
+  builds: ['sim'],
+  promptTokens: 10,
+  maxOutputTokens: 10,
+  patienceMs: 0,
+  exclude: [],
+  ...changes,
+});
+const ended = (job: number) => ({
+  ...{ job: ask(job).job, account: 'acct_0000', key: 'key_0000', ingress: 'in_000000000000', model: 'sim', build: 'sim', provider: PROVIDER },
+  ...{ attempts: 1, result: 'completed' as const, at: Date.now(), streamed: true, deliveredTokens: 1, promptBound: 10 },
+  timing: { routeUs: 1, holdUs: 1, totalUs: 1 },
+});
+
+test('a place is promised once, and again when the job has ended: a request that waits gets it at once', async () => {
+  await using network = await startRoutingUnderTest();
+  const { bus } = network;
+  bus.publish(upSubject('hello'), Hello, announcement());
+  const first = await bus.call(services.routing.reserve, ask(1, { patienceMs: 5_000 }), CALL);
+  expect(first).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
+  expect(await bus.call(services.routing.reserve, ask(2), CALL)).toMatchObject({ ok: false, code: 'saturated' });
+  const waiting = bus.call(services.routing.reserve, ask(3, { patienceMs: 5_000 }), CALL);
+  await vi.waitFor(async () => expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m));
+  bus.publish(events.jobEnded, JobEnded, ended(1));
+  expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
+});
+
+test('routing is ended and another one started: a request waits for the next beat, which is all that it needs', async () => {
+  await using network = await startRoutingUnderTest();
+  const { bus } = network;
+  bus.publish(upSubject('hello'), Hello, announcement());
+  await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
+  await network.stop();
+  await network.start();
+  expect(await network.fleet()).toEqual([]);
+  const waiting = bus.call(services.routing.reserve, ask(1, { patienceMs: 5_000 }), CALL);
+  await vi.waitFor(async () => expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m));
+  bus.publish(upSubject('beat'), Beat, announcement());
+  expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
+});
+
+test('a connection that ended takes its provider out at once, a beat brings it back, a revocation does not let it return', async () => {
+  await using network = await startRoutingUnderTest();
+  const { bus } = network;
+  const changes: string[] = [];
+  bus.subscribe({ subject: events.routingFleet, kind: RoutingFleet, handle: ({ change }) => void changes.push(change) });
+  const states = async () => (await network.fleet()).map(({ state }) => state);
+  bus.publish(upSubject('hello'), Hello, announcement());
+  await vi.waitFor(async () => expect(await states()).toEqual(['resident']));
+  bus.publish(events.trustDisconnected, TrustDisconnected, { provider: PROVIDER, at: Date.now() });
+  await vi.waitFor(async () => expect(await states()).toEqual(['silent']));
+  bus.publish(upSubject('beat'), Beat, announcement());
+  await vi.waitFor(async () => expect(await states()).toEqual(['resident']));
+  bus.publish(events.trustRevoked, TrustRevoked, { provider: PROVIDER, at: Date.now() });
+  bus.publish(upSubject('beat'), Beat, announcement());
+  await vi.waitFor(() => expect(changes).toEqual(['joined', 'left', 'returned', 'left']));
+  expect(await network.fleet()).toEqual([]);
+});
+
+test('words that mean nothing are told of, with who said them, and change nothing', async () => {
+  await using network = await startRoutingUnderTest();
+  const { bus, connection } = network;
+  const told: { provider: string; violation: string }[] = [];
+  bus.subscribe({ subject: events.telemetryViolation, kind: Violation, handle: ({ provider, violation }) => void told.push({ provider, violation }) });
+  await connection.flush();
+  connection.publish(upSubject('beat'), new Uint8Array([0xc1, 0xff]));
+  await vi.waitFor(() => expect(told).toEqual([{ provider: PROVIDER, violation: 'malformed_message' }]));
+  expect(await network.fleet()).toEqual([]);
+});
+
+test('a decision is told with terms and gates', async () => {
+  await using network = await startRoutingUnderTest();
+  const { bus } = network;
+  const decisions: RoutingDecision[] = [];
+  bus.subscribe({ subject: events.routingDecision, kind: RoutingDecision, handle: (decision) => void decisions.push(decision) });
+  bus.publish(upSubject('hello'), Hello, announcement());
+  await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
+  await bus.call(services.routing.reserve, ask(1), CALL);
+  await bus.call(services.routing.reserve, ask(2), CALL);
+  await vi.waitFor(() => expect(decisions.map(({ outcome }) => outcome)).toEqual(['placed', 'refused']));
+  expect(decisions[0]?.cost).toEqual({ load: 0, queue: 0, prefill: 10, decode: 20 });
+  expect(decisions[1]?.rejected).toEqual({ busy: 1 });
+});
