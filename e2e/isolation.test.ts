@@ -1,6 +1,6 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { core } from '#bus-schemas';
+import { core, Out } from '#bus-schemas';
 import { type Attacker, arrives, type Heard, honest, hostile, listen } from './attackers.ts';
 import { readStream } from './read-stream.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
@@ -149,25 +149,34 @@ describe.each([
     expect(answers.filter(isFromBeyond)).toEqual([]);
   });
 
-  test("another provider's frames, said again under one's own name, reach no stream", async () => {
+  test("frames forged for another provider's job reach no stream", async () => {
+    let forged = 0;
     const frames = core_.subscribe('up.*.out.*.*', {
       callback: (_error, message) => {
         if (message.subject.startsWith(`up.${attackerId}.`)) return;
-        attacker.publish(message.subject.split('.').toSpliced(1, 1).join('.'), message.data);
-        said += 1;
+        const out = Out.decode(message.data);
+        if (out.t !== 'frame') return;
+        const subject = message.subject.split('.').toSpliced(1, 1).join('.');
+        // Ahead of the true one, so that taking it would spoil the stream.
+        const sealed = Buffer.from(out.sealed).map((byte) => byte ^ 1);
+        attacker.publish(subject, Out.encode({ ...out, seq: out.seq + 1, sealed }));
+        attacker.publish(subject, Out.encode({ t: 'refuse', attempt: out.attempt, reason: 'queue_full' }));
+        forged += 1;
       },
     });
-    let said = 0;
     // The honest one is in the fleet itself: somebody else's turn comes soon.
-    for (let request = 0; request < 10 && said === 0; request += 1) {
+    for (let request = 0; request < 10 && forged === 0; request += 1) {
       expect(await readStream(network, chat(100))).toMatchObject({ status: 200, text: expectedText(messages, 100), done: 1, errors: [] });
     }
     frames.unsubscribe();
     await attacker.settle();
     await expectOwnWordsPass('after frames');
-    expect(said).toBeGreaterThan(0);
-    expect(atCore.filter(({ subject }) => subject.startsWith(`up.${attackerId}.out.`)).length).toBeGreaterThan(0);
+    expect(forged).toBeGreaterThan(0);
+    expect(atCore.filter(({ subject }) => subject.startsWith(`up.${attackerId}.out.`)).length).toBeGreaterThanOrEqual(forged);
     await network.expectMoneyBalances();
+    // Nobody is blamed for bytes that he did not send; that the secrets above were no messages is not blame.
+    const blamed = (await network.violations()).filter(({ provider, violation }) => provider !== attackerId && violation !== 'malformed_message');
+    expect(blamed).toEqual([]);
   });
 
   test('flooding and nonsense cost the others nothing', async () => {
