@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -36,14 +37,29 @@ async function test(args: readonly string[]): Promise<void> {
   if (failed.length > 0) throw new CommandError(EXIT.failure, `failed: ${failed.join(', ')}`);
 }
 
-/** The last line is for machines and for whoever scrolls to the end. */
+/** The part of vitest's JSON report that we read. */
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+}
+
+/** The last line is for machines and for whoever scrolls to the end. A file that did not load has no tests to count: it is one failure. */
+export function lastLine({ numPassedTests, numFailedTests, numPendingTests, testResults }: Report): string {
+  const notLoaded = testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0).length;
+  return `${numPassedTests} passed, ${numFailedTests + notLoaded} failed, ${numPendingTests} skipped`;
+}
+
 async function runVitest(args: readonly string[]): Promise<boolean> {
   const folder = await mkdtemp(join(tmpdir(), 'dinf-test-'));
   const report = join(folder, 'report.json');
+  const startedAt = performance.now();
   try {
     const code = await runNode([bin('vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args]);
-    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(await readFile(report, 'utf8')) as Record<string, number>;
-    process.stdout.write(`${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped\n`);
+    process.stdout.write(`${code === 0 ? 'ok' : 'FAILED'}  tests  ${seconds(startedAt)}\n`);
+    if (!existsSync(report)) return false;
+    process.stdout.write(`${lastLine(JSON.parse(await readFile(report, 'utf8')) as Report)}\n`);
     return code === 0;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest';
+import { lastLine } from './test.ts';
+
+test('a test file that did not load is counted as a failure, though it has no tests', () => {
+  const testResults = [
+    { status: 'passed', assertionResults: [{}, {}] },
+    { status: 'failed', assertionResults: [{}] },
+    { status: 'failed', assertionResults: [] },
+  ];
+  expect(lastLine({ numPassedTests: 2, numFailedTests: 1, numPendingTests: 3, testResults })).toBe('2 passed, 2 failed, 3 skipped');
+});
