@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -41,4 +41,27 @@ test('a lock whose holder was killed is taken over', async () => {
   });
   await using _lock = await taking;
   expect(waited).toEqual([pid]);
+});
+
+test('many who find a dead lock at once still take turns, and leave nothing behind', async () => {
+  const dead = spawn('true');
+  await new Promise((resolve) => dead.once('exit', resolve));
+  mkdirSync(join(folder, 'lock'));
+  writeFileSync(join(folder, 'lock', String(dead.pid)), '');
+  const log = join(folder, 'log');
+  const script = `import { appendFileSync } from 'node:fs';
+    import { acquireLock } from ${JSON.stringify(join(import.meta.dirname, 'lock.ts'))};
+    await using lock = await acquireLock(${JSON.stringify(join(folder, 'lock'))}, () => undefined);
+    appendFileSync(${JSON.stringify(log)}, 'in ');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    appendFileSync(${JSON.stringify(log)}, 'out ');`;
+  const codes = await Promise.all(
+    Array.from({ length: 6 }, () => {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'ignore', 'inherit'] });
+      return new Promise((resolve) => child.once('exit', resolve));
+    }),
+  );
+  expect(codes).toEqual(Array(6).fill(0));
+  expect(readFileSync(log, 'utf8')).toBe('in out '.repeat(6));
+  expect(readdirSync(folder)).toEqual(['log']);
 });
