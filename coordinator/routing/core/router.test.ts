@@ -182,11 +182,20 @@ test('a decision among five thousand providers takes less than what a request ma
       LATER,
     );
   }
-  const times = Array.from({ length: 200 }, (_, job) => {
+  const decide = (job: number) => {
     const startedAt = performance.now();
     reserve(router, ask({ job: `job_${String(job).padStart(22, '0')}` }));
     return performance.now() - startedAt;
-  }).toSorted((a, b) => a - b);
-  console.log(`a decision among 5000 providers: p50 ${times[100]?.toFixed(2)} ms, p99 ${times[197]?.toFixed(2)} ms`);
-  expect(times[100]).toBeLessThan(20);
+  };
+  const summary = (times: readonly number[]) => {
+    const sorted = times.toSorted((a, b) => a - b);
+    return { p50: sorted[Math.floor(sorted.length / 2)] ?? 0, p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0 };
+  };
+  // The first ones are compiled while they run: another thing than what a router that has run for a second takes.
+  const phases = { first: [0, 200], later: [200, 1_200] } as const;
+  for (const [phase, [from, to]] of Object.entries(phases)) {
+    const { p50, p99 } = summary(Array.from({ length: to - from }, (_, index) => decide(from + index)));
+    console.log(`a decision among 5000 providers, ${phase}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
+    expect(p50).toBeLessThan(20);
+  }
 });
