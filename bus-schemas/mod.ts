@@ -17,22 +17,32 @@ export * from './messages/events.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
 export * from './messages/provider.ts';
+export type { ServiceMethod } from './messages/service-method.ts';
 export type {
   Authenticated,
   Candidate,
   CatalogModel,
   CatalogSnapshot,
   Enrolled,
-  Held,
-  Hold,
-  HoldRefusal,
+  NewModel,
   Reserve,
   Reserved,
   RoutingRefusal,
-  ServiceMethod,
-  Verified,
 } from './messages/services.ts';
 export * as services from './messages/services.ts';
+export type {
+  AccountStatement,
+  Earnings,
+  Held,
+  Hold,
+  HoldRefusal,
+  KeyCaps,
+  Payout,
+  PayoutState,
+  Topped,
+  TopUp,
+  Verified,
+} from './messages/settlement.ts';
 export * from './messages/vocabulary.ts';
 export { JobSeals, SealError, type SealErrorCode } from './sealing/job-seals.ts';
 export { RelayRecipient } from './sealing/relay-recipient.ts';

@@ -36,6 +36,8 @@ export const events = {
   routingDecision: 'evt.routing.decision',
   routingFleet: 'evt.routing.fleet',
   settlementSettled: 'evt.settlement.settled',
+  settlementPosted: 'evt.settlement.posted',
+  settlementTermsChanged: 'evt.settlement.terms-changed',
   settlementAlert: 'evt.settlement.alert',
   trustEnrolled: 'evt.trust.enrolled',
   trustRevoked: 'evt.trust.revoked',

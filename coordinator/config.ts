@@ -22,6 +22,21 @@ export interface Config {
   readonly receiptGraceMs: number;
   /** The platform's share of a charge, in hundredths of a percent. */
   readonly feeBps: number;
+  /** Least that a job costs which delivered anything, in micro-dollars. */
+  readonly minimumChargeMicroUsd: number;
+  /** Micro-dollars for a million tokens of a model that has no price of its own. */
+  readonly defaultPrice: { readonly inputPerMillion: number; readonly outputPerMillion: number };
+  /** How often the ledger is proven to balance. */
+  readonly verifyEveryMs: number;
+  /** Absent where no money is bought or paid out. */
+  readonly stripe: StripeConfig | undefined;
+}
+
+export interface StripeConfig {
+  readonly apiKey: string;
+  readonly webhookSecret: string;
+  /** Where Stripe answers; its own address when absent. */
+  readonly url: string | undefined;
 }
 
 export class ConfigError extends Error {
@@ -46,7 +61,22 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     beatTimeoutMs: integer(env, 'DINF_BEAT_TIMEOUT_MS', 15_000, 500, 600_000),
     receiptGraceMs: integer(env, 'DINF_RECEIPT_GRACE_MS', 30_000, 100, 600_000),
     feeBps: integer(env, 'DINF_FEE_BPS', 500, 0, 10_000),
+    minimumChargeMicroUsd: integer(env, 'DINF_MINIMUM_CHARGE_MICRO_USD', 100, 0, 1_000_000),
+    defaultPrice: {
+      inputPerMillion: integer(env, 'DINF_DEFAULT_INPUT_PRICE', 50_000, 0, Number.MAX_SAFE_INTEGER),
+      outputPerMillion: integer(env, 'DINF_DEFAULT_OUTPUT_PRICE', 200_000, 0, Number.MAX_SAFE_INTEGER),
+    },
+    verifyEveryMs: integer(env, 'DINF_VERIFY_EVERY_MS', 300_000, 1_000, 86_400_000),
+    stripe: stripeConfig(env),
   };
+}
+
+function stripeConfig(env: NodeJS.ProcessEnv): StripeConfig | undefined {
+  const apiKey = env['DINF_STRIPE_KEY'] ?? '';
+  const webhookSecret = env['DINF_STRIPE_WEBHOOK_SECRET'] ?? '';
+  if (apiKey === '' && webhookSecret === '') return undefined;
+  if (apiKey === '' || webhookSecret === '') throw new ConfigError('DINF_STRIPE_KEY and DINF_STRIPE_WEBHOOK_SECRET belong together');
+  return { apiKey, webhookSecret, url: env['DINF_STRIPE_URL'] };
 }
 
 function list(value: string): string[] {

@@ -9,6 +9,8 @@ export function connectDatabase(url: string, options: { max: number }): Pool {
     query_timeout: 10_000,
     keepAlive: true,
     application_name: 'dinf',
+    // Not the owner of the tables: what may only be added cannot be changed, whatever a statement says.
+    options: '-c role=dinf_service',
   });
 }
 

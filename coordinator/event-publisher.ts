@@ -13,6 +13,19 @@ const MAX_IN_FLIGHT = 256;
 const ACK_TIMEOUT_MS = 1_500;
 const RETRY_MS = [50, 100, 250, 500, 1_000] as const;
 
+type StoreOutcome = 'stored' | 'refused' | 'failed' | 'closed';
+
+/** `refused` is the stream's own word against this very fact; the others may pass by themselves. */
+export class NotStoredError extends Error {
+  readonly code: Exclude<StoreOutcome, 'stored'>;
+
+  constructor(code: Exclude<StoreOutcome, 'stored'>, subject: string) {
+    super(`${subject}: not stored (${code})`);
+    this.name = 'NotStoredError';
+    this.code = code;
+  }
+}
+
 /**
  * Publishes facts to JetStream in the background. Invariant: an event leaves only when the stream has acknowledged it, and
  * the message id makes a repeated publish one stored event.
@@ -44,7 +57,7 @@ export class EventPublisher {
   /** Resolves when the stream has it; for a fact that somebody else repeats. */
   async publishOnce(event: PendingEvent): Promise<void> {
     const outcome = await this.#store(event);
-    if (outcome !== 'stored') throw new Error(`${event.subject}: not stored (${outcome})`);
+    if (outcome !== 'stored') throw new NotStoredError(outcome, event.subject);
   }
 
   async flush(timeoutMs: number): Promise<boolean> {
@@ -86,13 +99,13 @@ export class EventPublisher {
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  async #store({ subject, payload, id }: PendingEvent): Promise<'stored' | 'failed' | 'closed'> {
+  async #store({ subject, payload, id }: PendingEvent): Promise<StoreOutcome> {
     const named = headers();
     named.set('Nats-Msg-Id', id);
     try {
       const { data } = await this.#requests.request(subject, payload, { timeoutMs: ACK_TIMEOUT_MS, headers: named });
       // {"stream":…,"seq":…} or {"error":…}: the stream's answer is short, and its first key tells.
-      return Buffer.from(data.buffer, data.byteOffset, data.byteLength).includes('"error"') ? 'failed' : 'stored';
+      return Buffer.from(data.buffer, data.byteOffset, data.byteLength).includes('"error"') ? 'refused' : 'stored';
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       return error.code === 'closed' ? 'closed' : 'failed';

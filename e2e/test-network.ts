@@ -150,7 +150,8 @@ export class TestNetwork implements AsyncDisposable {
 
   async chargesNow(): Promise<Charge[]> {
     const { rows } = await this.#database.query<Charge & Record<string, string>>(
-      `SELECT job, status AS outcome, held AS "heldMicroUsd", charged AS "chargedMicroUsd", completion_tokens AS "completionTokens" FROM job_charges ORDER BY held_at`,
+      `SELECT job, outcome, held AS "heldMicroUsd", charged AS "chargedMicroUsd", completion_tokens AS "completionTokens", held_at FROM charges
+       UNION ALL SELECT job, 'held', held, 0, 0, held_at FROM holds ORDER BY held_at`,
     );
     return rows.map((row) => ({
       ...row,

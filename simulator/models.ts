@@ -1,4 +1,4 @@
-import type { CatalogModel } from '#bus-schemas';
+import type { NewModel } from '#bus-schemas';
 
 /** Models that only the simulator serves; the name says so wherever it is seen. */
 export interface SimulatedBuild {
@@ -24,7 +24,7 @@ const small = {
 };
 
 /** What `dinf up` puts into the catalog. `sim` is an alias. */
-export const simulatedModels: readonly Omit<CatalogModel, 'createdAt'>[] = [
+export const simulatedModels: readonly Omit<NewModel, 'createdAt'>[] = [
   { id: 'sim-llama-8b', ...small },
   { id: 'sim', ...small },
   {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { type CatalogModel, type ComponentName, hubConfig, services } from '#bus-schemas';
+import { type ComponentName, hubConfig, type NewModel, services } from '#bus-schemas';
 import {
   Bus,
   type Config,
@@ -53,7 +53,7 @@ export interface Network extends AsyncDisposable {
   readonly coordinator: Coordinator;
   createKey(options: { name: string; creditMicroUsd: number }): Promise<{ account: string; key: string; apiKey: string }>;
   enrolToken(): Promise<string>;
-  putModels(models: readonly Omit<CatalogModel, 'createdAt'>[]): Promise<void>;
+  putModels(models: readonly Omit<NewModel, 'createdAt'>[]): Promise<void>;
 }
 
 const CALL = { timeoutMs: 10_000 };

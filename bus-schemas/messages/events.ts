@@ -85,14 +85,35 @@ const settlementSettled = Type.Object({
   chargedMicroUsd: count,
   providerMicroUsd: count,
   feeMicroUsd: count,
+  /** The referrer's part of the fee. */
+  referralMicroUsd: count,
   provider: optional(ProviderId),
 });
 export type SettlementSettled = Static<typeof settlementSettled>;
 export const SettlementSettled = defineMessage('evt.settlement.settled', settlementSettled);
 
+const settlementPosted = Type.Object({
+  /** Names what was done, for ever. */
+  operation: Type.String({ maxLength: 200 }),
+  kind: Type.String({ maxLength: 32 }),
+  at: At,
+  /** They sum to zero. */
+  entries: Type.Array(Type.Object({ account: Type.String({ maxLength: 128 }), amountMicroUsd: Type.Integer(), earnedMicroUsd: Type.Integer() }), {
+    maxItems: 8,
+  }),
+});
+export type SettlementPosted = Static<typeof settlementPosted>;
+/** Money moved that no job moved: credits, deposits, withdrawals. */
+export const SettlementPosted = defineMessage('evt.settlement.posted', settlementPosted);
+
+const termsChanged = Type.Object({ at: At });
+/** Prices, fees or terms were changed: forget what you cached of them. */
+export const SettlementTermsChanged = defineMessage('evt.settlement.terms-changed', termsChanged);
+
+export const SETTLEMENT_ALERTS = ['operation_conflict', 'ledger_drift', 'poison_event', 'parked', 'payout_stuck'] as const;
 const settlementAlert = Type.Object({
   at: At,
-  alert: Type.Union([Type.Literal('operation_conflict'), Type.Literal('ledger_drift'), Type.Literal('poison_event')]),
+  alert: Type.Enum(SETTLEMENT_ALERTS),
   subject: Type.String({ maxLength: 128 }),
 });
 export type SettlementAlert = Static<typeof settlementAlert>;

@@ -1,30 +1,15 @@
 import { type Static, Type } from 'typebox';
-import { Bytes, defineMessage, type MessageKind } from '../codec.ts';
+import { Bytes, defineMessage } from '../codec.ts';
 import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
-import { type ComponentName, core } from '../subjects.ts';
+import { method } from './service-method.ts';
+
+export { settlement } from './settlement.ts';
 
 /** Requests between components, and their answers. A refusal that a caller must handle is part of the answer's type. */
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const At = count;
 const optional = Type.Optional;
-
-export interface ServiceMethod<Request, Reply> {
-  readonly component: ComponentName;
-  readonly method: string;
-  readonly subject: string;
-  readonly request: MessageKind<Request>;
-  readonly reply: MessageKind<Reply>;
-}
-
-function method<Request, Reply>(
-  component: ComponentName,
-  name: string,
-  request: MessageKind<Request>,
-  reply: MessageKind<Reply>,
-): ServiceMethod<Request, Reply> {
-  return { component, method: name, subject: core.service(component, name), request, reply };
-}
 
 // routing
 
@@ -80,63 +65,6 @@ const fleetReply = Type.Object({
 export const routing = {
   reserve: method('routing', 'reserve', defineMessage('routing.reserve', reserve), defineMessage('routing.reserve.reply', reserved)),
   fleet: method('routing', 'fleet', defineMessage('routing.fleet', fleetRequest), defineMessage('routing.fleet.reply', fleetReply)),
-} as const;
-
-// settlement
-
-const hold = Type.Object({
-  job: JobId,
-  account: AccountId,
-  key: KeyId,
-  model: ModelName,
-  /** Upper bounds: the hold is the price of both. */
-  promptBound: count,
-  outputBound: count,
-  /** The hold ends by itself after this; longer than any job may run. */
-  expiresAt: At,
-});
-export type Hold = Static<typeof hold>;
-
-export const HOLD_REFUSALS = ['insufficient_funds', 'unknown_account', 'unpriced_model', 'operation_conflict'] as const;
-const held = Type.Union([
-  Type.Object({ ok: Type.Literal(true), heldMicroUsd: count }),
-  Type.Object({ ok: Type.Literal(false), code: Type.Enum(HOLD_REFUSALS) }),
-]);
-export type Held = Static<typeof held>;
-export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
-
-const balanceRequest = Type.Object({ account: AccountId });
-const balance = Type.Object({ availableMicroUsd: count, heldMicroUsd: count });
-
-const creditRequest = Type.Object({
-  account: AccountId,
-  amountMicroUsd: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
-  /** Names the credit: the same one twice is one credit. */
-  operation: Type.String({ minLength: 1, maxLength: 128 }),
-});
-const credited = Type.Union([
-  Type.Object({ ok: Type.Literal(true), availableMicroUsd: count }),
-  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['operation_conflict']) }),
-]);
-
-const verifyRequest = Type.Object({});
-/** Every count but that of open holds is a count of violations; `ok` when those are nought. */
-const verified = Type.Object({
-  ok: Type.Boolean(),
-  unbalancedTransactions: count,
-  driftedBalances: count,
-  negativeBalances: count,
-  openHolds: count,
-  overdueHolds: count,
-  doubleEnded: count,
-});
-export type Verified = Static<typeof verified>;
-
-export const settlement = {
-  hold: method('settlement', 'hold', defineMessage('settlement.hold', hold), defineMessage('settlement.hold.reply', held)),
-  balance: method('settlement', 'balance', defineMessage('settlement.balance', balanceRequest), defineMessage('settlement.balance.reply', balance)),
-  credit: method('settlement', 'credit', defineMessage('settlement.credit', creditRequest), defineMessage('settlement.credit.reply', credited)),
-  verify: method('settlement', 'verify', defineMessage('settlement.verify', verifyRequest), defineMessage('settlement.verify.reply', verified)),
 } as const;
 
 // accounts
@@ -195,6 +123,8 @@ export const CatalogModel = Type.Object({
   /** Builds that may serve it, wanted one first. */
   builds: Type.Array(BuildId, { minItems: 1, maxItems: 8 }),
   inputMicroUsdPerMillion: count,
+  /** For prompt tokens that a provider had in its cache; never more than the input's. */
+  cacheReadMicroUsdPerMillion: count,
   outputMicroUsdPerMillion: count,
   createdAt: At,
 });
@@ -203,7 +133,15 @@ const snapshotRequest = Type.Object({});
 const snapshot = Type.Object({ revision: count, models: Type.Array(CatalogModel, { maxItems: 2000 }) });
 export type CatalogSnapshot = Static<typeof snapshot>;
 
-const putModel = Type.Object({ model: CatalogModel });
+/** What is left out of the price is the platform's default; a cached token's is half of the input's. */
+const NewModel = Type.Object({
+  ...CatalogModel.properties,
+  inputMicroUsdPerMillion: optional(count),
+  cacheReadMicroUsdPerMillion: optional(count),
+  outputMicroUsdPerMillion: optional(count),
+});
+export type NewModel = Static<typeof NewModel>;
+const putModel = Type.Object({ model: NewModel });
 const modelPut = Type.Object({ revision: count });
 
 export const catalog = {
@@ -229,6 +167,8 @@ const enrolled = Type.Union([
   Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown_token', 'used_token', 'expired_token']) }),
 ]);
 export type Enrolled = Static<typeof enrolled>;
+const owner = Type.Object({ provider: ProviderId });
+const owned = Type.Object({ account: optional(AccountId) });
 const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
 const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
 const revokeProvider = Type.Object({ provider: ProviderId });
@@ -237,5 +177,7 @@ const providerRevoked = Type.Object({ revoked: Type.Boolean() });
 export const trust = {
   enrol: method('trust', 'enrol', defineMessage('trust.enrol', enrol), defineMessage('trust.enrol.reply', enrolled)),
   createToken: method('trust', 'create-token', defineMessage('trust.create-token', createToken), defineMessage('trust.create-token.reply', tokenCreated)),
+  /** Whose machine it is; of a machine that nobody claimed, nobody's. */
+  owner: method('trust', 'owner', defineMessage('trust.owner', owner), defineMessage('trust.owner.reply', owned)),
   revoke: method('trust', 'revoke', defineMessage('trust.revoke', revokeProvider), defineMessage('trust.revoke.reply', providerRevoked)),
 } as const;

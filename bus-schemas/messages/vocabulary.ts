@@ -34,6 +34,8 @@ export const ATTEMPT_FAILURES = [
   'unopenable_frame',
   'engine_error',
   'protocol_violation',
+  /** The provider asks for more than the account has. */
+  'unaffordable',
   'cancelled',
 ] as const;
 export const AttemptFailure = Type.Enum(ATTEMPT_FAILURES);

@@ -26,6 +26,8 @@ const IDS: readonly [string, string][] = [
   ['^acct_', 'acct_0123456789abcdef'],
   ['^key_', 'key_0123456789abcdef'],
   ['^[A-Za-z0-9]', 'sim-llama-8b-q4'],
+  ['^https?', 'https://example.com/done'],
+  ['^[0-9]', '42'],
 ];
 
 /** The first takes the first branch of every choice, the second the second, until each branch was taken once. */

@@ -12,6 +12,12 @@ const table = {
     retryable: false,
     message: 'The balance does not cover the most that this request may cost. Add credit, or lower max_tokens.',
   },
+  key_limit_reached: {
+    status: 402,
+    type: 'insufficient_funds',
+    retryable: false,
+    message: 'This key may not spend that much more in its day, week, month or lifetime. Raise its limit, or lower max_tokens.',
+  },
   model_not_found: { status: 404, type: 'invalid_request_error', retryable: false, message: 'No such model. GET /v1/models lists them.' },
   not_found: { status: 404, type: 'invalid_request_error', retryable: false, message: 'No such path.' },
   context_length_exceeded: {

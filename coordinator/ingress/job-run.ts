@@ -149,7 +149,7 @@ export class JobRun {
       case 'reserve':
         return void this.#reserve(command.exclude);
       case 'hold':
-        return void this.#hold();
+        return void this.#hold(command.provider);
       case 'dispatch':
         return void this.#dispatch(command.attempt);
       case 'cancel':
@@ -195,7 +195,7 @@ export class JobRun {
     else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs });
   }
 
-  async #hold(): Promise<void> {
+  async #hold(provider: string): Promise<void> {
     const { bus, clock, times, now } = this.#deps;
     const { id, account, key, model, promptBound, maxOutputTokens } = this.spec;
     const request = {
@@ -203,6 +203,7 @@ export class JobRun {
       account,
       key,
       model: model.id,
+      provider,
       promptBound,
       outputBound: maxOutputTokens,
       expiresAt: now() + times.jobTimeoutMs + HOLD_MARGIN_MS,
@@ -227,6 +228,7 @@ export class JobRun {
   async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
     const { bus, flow, clock, sealFor, ingress } = this.#deps;
+    if (number > 1 && !(await this.#affords(candidate.provider))) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'unaffordable' });
     const { id, request, promptEstimate, maxOutputTokens } = this.spec;
     const seals = await this.#ask(async () =>
       candidate.suite === SUITE_ID ? sealFor({ recipient: candidate.sealingKey, job: id, attempt: number }) : undefined,
@@ -243,6 +245,13 @@ export class JobRun {
       on: (event: JobEvent) => this.#happen(event),
     };
     this.#stream = new AttemptStream(options, clock());
+  }
+
+  /** The hold was made for the first provider: another may be dearer, and has to be named in it to be paid by its receipt. */
+  async #affords(provider: string): Promise<boolean> {
+    const request = { job: this.spec.id, provider };
+    const reply = await this.#ask(() => callUntil(this.#deps.bus, services.settlement.topUp, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
+    return reply?.ok === true;
   }
 
   #cancel(attempt: Attempt, reason: CancelReason): void {

@@ -1,84 +1,82 @@
-import { type MessageOf, services, type Verified } from '#bus-schemas';
+import { services } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { Alerts } from './alerts.ts';
-import { digestOf } from './core/digest.ts';
-import { EndedJobs } from './ended-jobs.ts';
-import { Holds } from './holds.ts';
+import { EndedJobs } from './jobs/ended-jobs.ts';
+import { Holds } from './jobs/holds.ts';
+import { JobStore } from './jobs/job-store.ts';
+import { OpenJobs } from './jobs/open-jobs.ts';
+import { Receipts } from './jobs/receipts.ts';
+import { Settler } from './jobs/settler.ts';
+import { Sweeper } from './jobs/sweeper.ts';
+import { Books } from './ledger/books.ts';
+import { LedgerStore } from './ledger/ledger-store.ts';
+import { Prover } from './ledger/prover.ts';
 import { settlementMetrics } from './metrics.ts';
-import { OutboxRelay } from './outbox-relay.ts';
-import { PriceBook } from './price-book.ts';
-import { Receipts } from './receipts.ts';
-import { Settler } from './settler.ts';
-import { LedgerStore } from './store/ledger-store.ts';
-import { Sweeper } from './sweeper.ts';
+import { OutboxStore } from './outbox/outbox-store.ts';
+import { OutboxRelay } from './outbox/relay.ts';
+import { startPayments } from './payments/payments.ts';
+import { Agreements } from './pricing/agreements.ts';
+import { Pricing } from './pricing/pricing.ts';
+import { PricingStore } from './pricing/pricing-store.ts';
 
 const SWEEP_MS = 5_000;
-type CreditRequest = MessageOf<typeof services.settlement.credit.request>;
-type Credited = MessageOf<typeof services.settlement.credit.reply>;
 
-/** Money: held before the work, charged or given back after it, once. */
+/** Money: held before the work, charged or given back after it, once; bought and paid out through Stripe. */
 export async function startSettlement(context: Context): Promise<Component> {
   const { bus, database, config, log, now } = context;
-  const alerts = new Alerts(context);
-  const store = new LedgerStore(database);
   const metrics = settlementMetrics(context.metrics);
-  const prices = new PriceBook({ bus, store, now });
-  const outbox = new OutboxRelay({ bus, store, log });
+  const alerts = new Alerts(context);
+  const jobs = new JobStore(database);
+  const ledger = new LedgerStore(database, now);
+  const outboxStore = new OutboxStore(database);
+  const pricingStore = new PricingStore(database);
+  const openJobs = new OpenJobs();
+
+  await using stack = new AsyncDisposableStack();
+  const outbox = stack.use(new OutboxRelay({ bus, store: outboxStore, alerts, log }));
+  const pricing = stack.use(new Pricing({ bus, store: pricingStore, feeBps: config.feeBps, minimumMicroUsd: config.minimumChargeMicroUsd, now }));
   const settler = new Settler({
-    ...{ store, prices, feeBps: config.feeBps, now },
+    ...{ store: jobs, pricing, openJobs, alerts, now },
     onSettled: (facts) => {
       outbox.nudge();
       metrics.countSettled(facts);
     },
   });
-  const holds = new Holds({ store, prices, alerts, log, now });
-  const endedJobs = new EndedJobs({ bus, settler, log, alerts });
-  const receipts = new Receipts({ bus, store, log });
-  const sweeper = new Sweeper({ store, settler, log, receiptGraceMs: config.receiptGraceMs, everyMs: Math.min(SWEEP_MS, config.receiptGraceMs) });
+  const holds = stack.use(new Holds({ store: jobs, pricing, openJobs, alerts, log, now }));
   const onConnectionGone = (): void => holds.askAgain();
   database.on('remove', onConnectionGone);
+  stack.defer(() => void database.off('remove', onConnectionGone));
+  stack.use(new EndedJobs({ bus, settler, log, alerts }));
+  stack.use(new Receipts({ bus, store: jobs, log }));
+  stack.use(new Sweeper({ store: jobs, settler, log, receiptGraceMs: config.receiptGraceMs, everyMs: Math.min(SWEEP_MS, config.receiptGraceMs) }));
+  const payments = stack.use(startPayments({ config: config.stripe, database, ledger, alerts, outbox, log, now }));
+  const prover = stack.use(new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }));
+  const books = new Books({ ledger, outboxStore, outbox, alerts });
+  const agreements = new Agreements({ bus, store: pricingStore, now });
 
-  const face = await bus.serve('settlement', [
-    endpoint(services.settlement.hold, async (request) => metrics.countHold(await holds.hold(request))),
-    endpoint(services.settlement.balance, async ({ account }) => {
-      const { available, held } = await store.balance(account);
-      return { availableMicroUsd: available, heldMicroUsd: held };
-    }),
-    endpoint(services.settlement.credit, (request) => credit(store, alerts, request)),
-    endpoint(services.settlement.verify, () => verify(store, alerts)),
-  ]);
-  const stop = async (): Promise<void> => {
-    await face[Symbol.asyncDispose]();
-    await holds[Symbol.asyncDispose]();
-    receipts[Symbol.dispose]();
-    await endedJobs[Symbol.asyncDispose]();
-    await sweeper[Symbol.asyncDispose]();
-    await outbox[Symbol.asyncDispose]();
-    prices[Symbol.dispose]();
-    database.off('remove', onConnectionGone);
-  };
-  return { name: 'settlement', [Symbol.asyncDispose]: stop };
-}
-
-async function credit(store: LedgerStore, alerts: Alerts, { account, amountMicroUsd, operation }: CreditRequest): Promise<Credited> {
-  const digest = digestOf([account, amountMicroUsd]);
-  const entries = [
-    { account: `consumer:${account}`, kind: 'consumer', amount: amountMicroUsd },
-    { account: 'external:credit', kind: 'external', amount: -amountMicroUsd },
-  ] as const;
-  const [posted] = await store.transaction((client) => store.post(client, [{ operation: `credit:${operation}`, digest, entries }]));
-  if (posted === undefined || !posted.digest.equals(digest)) {
-    alerts.raise('operation_conflict', `credit:${operation}`);
-    return { ok: false, code: 'operation_conflict' };
-  }
-  return { ok: true, availableMicroUsd: (await store.balance(account)).available };
-}
-
-async function verify(store: LedgerStore, alerts: Alerts): Promise<Verified> {
-  const { openHolds, ...violations } = await store.verify();
-  const ok = Object.values(violations).every((count) => count === 0);
-  if (!ok) alerts.raise('ledger_drift', JSON.stringify(violations));
-  return { ok, openHolds, ...violations };
+  stack.use(
+    await bus.serve('settlement', [
+      endpoint(services.settlement.hold, async (request) => metrics.countHold(await holds.hold(request))),
+      endpoint(services.settlement.topUp, (request) => holds.topUp(request)),
+      endpoint(services.settlement.balance, ({ account }) => books.balance(account)),
+      endpoint(services.settlement.credit, (request) => books.credit(request)),
+      endpoint(services.settlement.statement, (request) => ledger.statement(request)),
+      endpoint(services.settlement.earnings, ({ account, from, until }) => ledger.earnings(`consumer:${account}`, from, until)),
+      endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({ used: await ledger.putKeyCaps(key, account, caps) })),
+      endpoint(services.settlement.setTerms, (request) => agreements.setTerms(request)),
+      endpoint(services.settlement.setProviderPrice, (request) => agreements.setProviderPrice(request)),
+      endpoint(services.settlement.checkout, (request) => payments.checkout(request)),
+      endpoint(services.settlement.onboard, (request) => payments.onboard(request)),
+      endpoint(services.settlement.withdraw, (request) => payments.withdraw(request)),
+      endpoint(services.settlement.payouts, ({ account }) => payments.payouts(account)),
+      endpoint(services.settlement.webhook, (request) => payments.webhook(request)),
+      endpoint(services.settlement.verify, ({ full = false }) => prover.prove(full)),
+      endpoint(services.settlement.parked, async () => ({ rows: await outboxStore.parked() })),
+      endpoint(services.settlement.replay, ({ ids }) => books.replay(ids)),
+    ]),
+  );
+  const running = stack.move();
+  return { name: 'settlement', [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

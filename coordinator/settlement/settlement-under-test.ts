@@ -8,7 +8,7 @@ import { Registry } from 'prom-client';
 import { type CatalogModel, randomToken, services } from '#bus-schemas';
 import { Bus, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
-import { readConfig } from '#coordinator/config.ts';
+import { readConfig, type StripeConfig } from '#coordinator/config.ts';
 import { connectDatabase } from '#coordinator/database.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
@@ -18,6 +18,9 @@ import { startSettlement } from './service.ts';
 
 export const PROVIDER = `A${'P'.repeat(55)}`;
 export const OTHER_PROVIDER = `A${'Q'.repeat(55)}`;
+/** The machine of OWNER. */
+export const OWNED_PROVIDER = `A${'R'.repeat(55)}`;
+export const OWNER = 'acct_owner';
 export const KEY = 'key_test';
 /** One micro-dollar for a prompt token, two for an answer's. */
 export const MODEL: CatalogModel = {
@@ -27,6 +30,7 @@ export const MODEL: CatalogModel = {
   maxOutputTokens: 4_096,
   builds: ['sim-build'],
   inputMicroUsdPerMillion: 1_000_000,
+  cacheReadMicroUsdPerMillion: 500_000,
   outputMicroUsdPerMillion: 2_000_000,
   createdAt: 0,
 };
@@ -43,10 +47,18 @@ export interface Settlement extends AsyncDisposable {
 export interface SettlementSettings {
   readonly receiptGraceMs?: number;
   readonly poolSize?: number;
+  /** Nobody's in most tests: charges are then what tokens cost. */
+  readonly minimumChargeMicroUsd?: number;
+  readonly stripe?: StripeConfig;
 }
 
 /** A hub, a database, a catalog of one model and settlement between them; no other part of the coordinator. */
-export async function startSettlementUnderTest({ receiptGraceMs = 300_000, poolSize = 8 }: SettlementSettings = {}): Promise<Settlement> {
+export async function startSettlementUnderTest({
+  receiptGraceMs = 300_000,
+  poolSize = 8,
+  minimumChargeMicroUsd = 0,
+  stripe,
+}: SettlementSettings = {}): Promise<Settlement> {
   await using stack = new AsyncDisposableStack();
   const [hub, postgres] = await Promise.all([startHub(stack), startPostgres()]);
   stack.use(postgres);
@@ -57,12 +69,13 @@ export async function startSettlementUnderTest({ receiptGraceMs = 300_000, poolS
   const bus = new Bus(connection);
   await ensureStreams(bus);
   stack.use(await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => ({ revision: 1, models: [MODEL] }))]));
+  stack.use(await bus.serve('trust', [endpoint(services.trust.owner, ({ provider }) => (provider === OWNED_PROVIDER ? { account: OWNER } : {}))]));
 
   const database = connectDatabase(databaseUrl, { max: poolSize });
   // As the coordinator does: a database that dies, or stops before the last socket is closed, is not the end of the process.
   database.on('error', () => undefined);
   stack.defer(() => database.end());
-  const config = { ...readConfig({}), databaseUrl, receiptGraceMs };
+  const config = { ...readConfig({}), databaseUrl, receiptGraceMs, minimumChargeMicroUsd, stripe };
   const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
   const start = (): Promise<Component> => startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
   let component = await start();

@@ -17,6 +17,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'add-provider',
   'add-token',
   'lock-token',
+  'owner',
   'provider-by-token',
   'revoke-provider',
   'revoked-providers',
@@ -60,9 +61,9 @@ export async function startTrust(context: Context): Promise<Component> {
   })();
 
   const face = await bus.serve('trust', [
-    endpoint(services.trust.createToken, async ({ lifetimeMs }) => {
+    endpoint(services.trust.createToken, async ({ lifetimeMs, account }) => {
       const token = randomBytes(TOKEN_BYTES).toString('base64url');
-      const [row] = await query<{ expiresAt: Date }>(database, sql['add-token'], [hashOf(token), lifetimeMs]);
+      const [row] = await query<{ expiresAt: Date }>(database, sql['add-token'], [hashOf(token), lifetimeMs, account ?? null]);
       return { token, expiresAt: row?.expiresAt.getTime() ?? 0 };
     }),
     endpoint(services.trust.enrol, async (request): Promise<Enrolled> => {
@@ -73,6 +74,10 @@ export async function startTrust(context: Context): Promise<Component> {
       await resolver.admit(provider);
       bus.emit(events.trustEnrolled, TrustEnrolled, { provider, at: now() }, `enrolled:${provider}`);
       return { ok: true, provider, userJwt: await mintProviderUser(admitted.account, request.userKey), leafUrls: [...config.leafUrls] };
+    }),
+    endpoint(services.trust.owner, async ({ provider }) => {
+      const [row] = await query<{ account: string | null }>(database, sql.owner, [provider]);
+      return { ...(row?.account && { account: row.account }) };
     }),
     endpoint(services.trust.revoke, async ({ provider }) => {
       const revoked = await query(database, sql['revoke-provider'], [provider]);
@@ -97,7 +102,7 @@ function admit(database: Pool, request: { token: string; userKey: string; name: 
   const { token, userKey, name, masterSecret } = request;
   return transaction(database, async (client): Promise<Admitted> => {
     const hash = hashOf(token);
-    const [known] = await query<{ expired: boolean }>(client, sql['lock-token'], [hash]);
+    const [known] = await query<{ expired: boolean; account: string | null }>(client, sql['lock-token'], [hash]);
     if (known === undefined) return { ok: false, code: 'unknown_token' };
     const [before] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(client, sql['provider-by-token'], [hash]);
     if (before !== undefined) {
@@ -107,7 +112,7 @@ function admit(database: Pool, request: { token: string; userKey: string; name: 
     if (known.expired) return { ok: false, code: 'expired_token' };
     const salt = newSalt();
     const account = accountKey(masterSecret, salt);
-    await query(client, sql['add-provider'], [account.getPublicKey(), salt, hash, userKey, name]);
+    await query(client, sql['add-provider'], [account.getPublicKey(), salt, hash, userKey, name, known.account]);
     return { ok: true, account };
   });
 }

@@ -60,7 +60,7 @@ export type JobEvent =
 
 export type JobCommand =
   | { do: 'reserve'; exclude: readonly string[] }
-  | { do: 'hold' }
+  | { do: 'hold'; provider: string }
   | { do: 'dispatch'; attempt: Attempt }
   | { do: 'cancel'; attempt: Attempt; reason: CancelReason }
   | { do: 'report_attempt'; attempt: Attempt; failure: AttemptFailure; refusal?: Refusal; next?: string }
@@ -148,7 +148,7 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Step {
       const reserved: JobState = { ...state, reserved: true, alternates };
       // A second reservation follows a failed attempt: the money is held already.
       if (state.attempts > 0) return dispatch(reserved, winner, now);
-      return { state: { ...reserved, phase: 'holding', alternates: event.candidates }, commands: [{ do: 'hold' }] };
+      return { state: { ...reserved, phase: 'holding', alternates: event.candidates }, commands: [{ do: 'hold', provider: winner.provider }] };
     }
     case 'routing_refused':
       return refuse(state, event);
@@ -271,7 +271,7 @@ function serveTimer(state: JobState, attempt: Attempt, now: number): Step {
 
 function attemptFailed(state: JobState, attempt: Attempt, failure: AttemptFailure, now: number): Step {
   if (!state.committed) {
-    const lastError = state.lastError === 'no_provider' ? 'provider_error' : state.lastError;
+    const lastError = failure === 'unaffordable' ? 'insufficient_quota' : state.lastError === 'no_provider' ? 'provider_error' : state.lastError;
     return nextAttempt({ ...state, lastError }, { attempt, failure }, now);
   }
   return over(state, [
@@ -356,6 +356,8 @@ function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
   switch (code) {
     case 'insufficient_funds':
       return 'insufficient_quota';
+    case 'key_limit':
+      return 'key_limit_reached';
     case 'unknown_account':
       return 'invalid_key';
     case 'unpriced_model':

@@ -3,27 +3,63 @@ import type { JobResult, Usage } from '#bus-schemas';
 /** Micro-dollars for a million tokens. */
 export interface Price {
   readonly inputPerMillion: number;
+  /** For prompt tokens that the provider had in its cache. */
+  readonly cacheReadPerMillion: number;
   readonly outputPerMillion: number;
+}
+
+/** What the account had agreed to when the money was set aside. */
+export interface Terms {
+  readonly feeBps: number;
+  /** Least that a job costs which delivered anything. */
+  readonly minimum: number;
+  /** The account that gets a part of the fees. */
+  readonly referrer: string | null;
 }
 
 const MILLION = 1_000_000n;
 const BASIS_POINTS = 10_000n;
+/** The referrer's part of the fee. */
+const REFERRAL_BPS = 2_000n;
 /** A prompt whose tokens nobody reported is taken at the usual four bytes each; the bound counts bytes. */
 const BYTES_PER_TOKEN = 4;
+
+export interface Tokens {
+  readonly prompt: number;
+  /** Of the prompt. */
+  readonly cached?: number;
+  readonly completion: number;
+}
 
 /**
  * In whole micro-dollars, rounded up: what is used is never free. Exact, though tokens times price passes 2^53; a cost past
  * 2^53 is more than any account can have and is left at that bound.
  */
-export function costOf(price: Price, tokens: { prompt: number; completion: number }): number {
-  const exact = BigInt(tokens.prompt) * BigInt(price.inputPerMillion) + BigInt(tokens.completion) * BigInt(price.outputPerMillion);
+export function costOf(price: Price, { prompt, cached = 0, completion }: Tokens): number {
+  const exact =
+    BigInt(prompt - cached) * BigInt(price.inputPerMillion) +
+    BigInt(cached) * BigInt(price.cacheReadPerMillion) +
+    BigInt(completion) * BigInt(price.outputPerMillion);
   return Math.min(Number((exact + MILLION - 1n) / MILLION), Number.MAX_SAFE_INTEGER);
+}
+
+/** A model that costs nothing has no minimum either. */
+function atLeast(cost: number, minimum: number): number {
+  return cost === 0 ? 0 : Math.max(cost, minimum);
+}
+
+/** What is set aside: the price of both bounds. */
+export function holdFor(price: Price, bounds: { prompt: number; completion: number }, minimum: number): number {
+  return atLeast(costOf(price, bounds), minimum);
 }
 
 export interface Held {
   readonly held: number;
   readonly price: Price;
   readonly promptBound: number;
+  readonly terms: Terms;
+  /** The machine belongs to the account that used it. */
+  readonly isOwnMachine: boolean;
 }
 
 export interface End {
@@ -31,28 +67,40 @@ export interface End {
   /** Counted at the ingress. */
   readonly deliveredTokens: number;
   /** The provider's word; absent when it died before it gave one. */
-  readonly usage?: Pick<Usage, 'promptTokens' | 'completionTokens'> | undefined;
+  readonly usage?: Usage | undefined;
 }
 
 export interface Charge {
   readonly promptTokens: number;
+  readonly cachedTokens: number;
   readonly completionTokens: number;
   readonly charged: number;
   readonly providerShare: number;
   readonly fee: number;
+  readonly referral: number;
 }
 
-const NOTHING: Charge = { promptTokens: 0, completionTokens: 0, charged: 0, providerShare: 0, fee: 0 };
+const NOTHING: Charge = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, charged: 0, providerShare: 0, fee: 0, referral: 0 };
 
 /**
  * What a job costs: the lesser of what the provider says and what arrived, never more than was held, nothing when nothing was
- * delivered. The fee is rounded down, so that the provider gets the odd micro-dollar.
+ * delivered or the machine is one's own. Shares are rounded down and the rest goes on to the next: of the charge the provider
+ * gets the odd micro-dollar, of the fee the platform.
  */
-export function chargeFor(job: Held, end: End, feeBps: number): Charge {
+export function chargeFor(job: Held, end: End): Charge {
   if (end.result === 'failed' || end.deliveredTokens === 0) return NOTHING;
   const promptTokens = Math.min(end.usage?.promptTokens ?? Math.ceil(job.promptBound / BYTES_PER_TOKEN), job.promptBound);
+  const cachedTokens = Math.min(end.usage?.cachedTokens ?? 0, promptTokens);
   const completionTokens = Math.min(end.usage?.completionTokens ?? end.deliveredTokens, end.deliveredTokens);
-  const charged = Math.min(job.held, costOf(job.price, { prompt: promptTokens, completion: completionTokens }));
-  const fee = Number((BigInt(charged) * BigInt(feeBps)) / BASIS_POINTS);
-  return { promptTokens, completionTokens, charged, providerShare: charged - fee, fee };
+  const tokens = { promptTokens, cachedTokens, completionTokens };
+  if (job.isOwnMachine) return { ...NOTHING, ...tokens };
+  const cost = costOf(job.price, { prompt: promptTokens, cached: cachedTokens, completion: completionTokens });
+  const charged = Math.min(job.held, atLeast(cost, job.terms.minimum));
+  const wholeFee = share(charged, BigInt(job.terms.feeBps));
+  const referral = job.terms.referrer === null ? 0 : share(wholeFee, REFERRAL_BPS);
+  return { ...tokens, charged, providerShare: charged - wholeFee, fee: wholeFee - referral, referral };
+}
+
+function share(amount: number, basisPoints: bigint): number {
+  return Number((BigInt(amount) * basisPoints) / BASIS_POINTS);
 }

@@ -1,1 +1,1 @@
-SELECT expires_at < now() AS expired FROM enrolment_tokens WHERE hash = $1 FOR UPDATE
+SELECT expires_at < now() AS expired, account FROM enrolment_tokens WHERE hash = $1 FOR UPDATE

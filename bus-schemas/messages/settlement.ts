@@ -1,0 +1,220 @@
+import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
+import { Bytes, defineMessage } from '../codec.ts';
+import { AccountId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { method } from './service-method.ts';
+
+/** What the other components ask of the money. Amounts are whole micro-dollars. */
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+const signed = Type.Integer({ minimum: -Number.MAX_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER });
+const At = count;
+const optional = Type.Optional;
+const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
+const ok = <Fields extends TProperties>(fields: Fields) => Type.Object({ ok: Type.Literal(true), ...fields });
+const refused = <const Codes extends string[]>(codes: readonly [...Codes]) => Type.Object({ ok: Type.Literal(false), code: Type.Enum(codes) });
+
+// holds
+
+const hold = Type.Object({
+  job: JobId,
+  account: AccountId,
+  key: KeyId,
+  model: ModelName,
+  /** Whom the job is ordered from first: it may have a price of its own. */
+  provider: optional(ProviderId),
+  /** Upper bounds: the hold is the price of both. */
+  promptBound: count,
+  outputBound: count,
+  /** The hold ends by itself after this; longer than any job may run. */
+  expiresAt: At,
+});
+export type Hold = Static<typeof hold>;
+
+export const HOLD_REFUSALS = ['insufficient_funds', 'key_limit', 'unknown_account', 'unpriced_model', 'operation_conflict'] as const;
+const held = Type.Union([ok({ heldMicroUsd: count }), refused(HOLD_REFUSALS)]);
+export type Held = Static<typeof held>;
+export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
+
+/** The job goes to another provider. */
+const topUp = Type.Object({ job: JobId, provider: ProviderId });
+export type TopUp = Static<typeof topUp>;
+const topped = Type.Union([ok({ heldMicroUsd: count }), refused(['insufficient_funds', 'key_limit', 'unknown_job', 'unpriced_model'])]);
+export type Topped = Static<typeof topped>;
+
+// accounts
+
+const ofAccount = Type.Object({ account: AccountId });
+const balance = Type.Object({
+  availableMicroUsd: count,
+  heldMicroUsd: count,
+  /** Of what is available, what the account earned and may take out. */
+  withdrawableMicroUsd: count,
+});
+
+const credit = Type.Object({
+  account: AccountId,
+  amountMicroUsd: positive,
+  /** Names the credit: the same one twice is one credit. */
+  operation: Type.String({ minLength: 1, maxLength: 128 }),
+});
+const credited = Type.Union([ok({ availableMicroUsd: count }), refused(['operation_conflict'])]);
+
+const setTerms = Type.Object({
+  account: AccountId,
+  /** The platform's part in hundredths of a percent; left out, everybody's. */
+  feeBps: optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+  /** Pays the platform's prices, and no minimum. */
+  service: Type.Boolean(),
+  /** Gets a part of the fees. */
+  referrer: optional(AccountId),
+});
+const termsSet = Type.Union([ok({}), refused(['own_referrer'])]);
+
+const setProviderPrice = Type.Object({
+  provider: ProviderId,
+  model: ModelName,
+  inputMicroUsdPerMillion: count,
+  cacheReadMicroUsdPerMillion: optional(count),
+  outputMicroUsdPerMillion: count,
+});
+const providerPriceSet = Type.Union([ok({}), refused(['cache_read_above_input'])]);
+
+/** Most that a key may spend in a UTC day, a week from Monday, a month, and ever; none where left out. */
+const KeyCaps = Type.Object({ day: optional(count), week: optional(count), month: optional(count), total: optional(count) });
+export type KeyCaps = Static<typeof KeyCaps>;
+const setKeyCaps = Type.Object({ key: KeyId, account: AccountId, caps: KeyCaps });
+const keyCapsSet = Type.Object({ used: Type.Object({ day: count, week: count, month: count, total: count }) });
+
+const statementRequest = Type.Object({
+  account: AccountId,
+  from: optional(At),
+  until: optional(At),
+  /** The `next` of the page before. */
+  after: optional(Type.String({ maxLength: 200 })),
+  limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
+});
+const statement = Type.Object({
+  /** Oldest first. Every change of the balance: a job's charge each, what was earned by the hour. */
+  lines: Type.Array(
+    Type.Object({
+      at: At,
+      kind: Type.String({ maxLength: 32 }),
+      reference: Type.String({ maxLength: 200 }),
+      amountMicroUsd: signed,
+      model: optional(ModelName),
+      key: optional(KeyId),
+      promptTokens: optional(count),
+      completionTokens: optional(count),
+    }),
+    { maxItems: 1_000 },
+  ),
+  next: optional(Type.String({ maxLength: 200 })),
+});
+export type AccountStatement = Static<typeof statement>;
+
+const earningsRequest = Type.Object({ account: AccountId, from: optional(At), until: optional(At) });
+const earnings = Type.Object({
+  lifetimeMicroUsd: count,
+  /** Within the window; whole hours. */
+  sources: Type.Array(
+    Type.Object({ source: Type.String({ maxLength: 64 }), jobs: count, promptTokens: count, completionTokens: count, amountMicroUsd: count }),
+    { maxItems: 10_000 },
+  ),
+});
+export type Earnings = Static<typeof earnings>;
+
+// Stripe
+
+const NOT_CONFIGURED = 'not_configured';
+const checkout = Type.Object({
+  account: AccountId,
+  amountMicroUsd: positive,
+  successUrl: Url,
+  cancelUrl: Url,
+  operation: Type.String({ minLength: 1, maxLength: 128 }),
+});
+const checkedOut = Type.Union([
+  ok({ session: Type.String({ maxLength: 255 }), url: Type.String({ maxLength: 4_096 }) }),
+  refused([NOT_CONFIGURED, 'unavailable', 'too_small', 'operation_conflict']),
+]);
+const onboard = Type.Object({ account: AccountId, refreshUrl: Url, returnUrl: Url });
+const onboarded = Type.Union([ok({ url: Type.String({ maxLength: 4_096 }) }), refused([NOT_CONFIGURED, 'unavailable'])]);
+
+export const PAYOUT_STATES = ['pending', 'transferred', 'paid', 'failed'] as const;
+export type PayoutState = (typeof PAYOUT_STATES)[number];
+const Payout = Type.Object({
+  payout: Type.String({ maxLength: 64 }),
+  amountMicroUsd: positive,
+  feeMicroUsd: count,
+  instant: Type.Boolean(),
+  state: Type.Enum(PAYOUT_STATES),
+  /** The money is on the account again. */
+  returned: Type.Boolean(),
+  at: At,
+});
+export type Payout = Static<typeof Payout>;
+const withdraw = Type.Object({
+  account: AccountId,
+  amountMicroUsd: positive,
+  instant: Type.Boolean(),
+  operation: Type.String({ minLength: 1, maxLength: 128 }),
+});
+const withdrawn = Type.Union([ok({ payout: Payout }), refused([NOT_CONFIGURED, 'not_onboarded', 'too_small', 'insufficient_funds', 'operation_conflict'])]);
+const payouts = Type.Object({ payouts: Type.Array(Payout, { maxItems: 1_000 }), onboarded: Type.Boolean() });
+/** As Stripe sent it: the signature is over these very bytes. */
+const webhook = Type.Object({ body: Bytes({ min: 1, max: 256 * 1_024 }), signature: Type.String({ maxLength: 2_048 }) });
+/** `later` asks Stripe to send it again. */
+const webhookTaken = Type.Union([ok({ result: Type.Enum(['applied', 'known', 'ignored']) }), refused([NOT_CONFIGURED, 'bad_signature', 'bad_event', 'later'])]);
+
+// books
+
+const nothing = Type.Object({});
+const verifyRequest = Type.Object({ full: optional(Type.Boolean()) });
+/** Every count but those of `openHolds`, `parked` and `newEntries` is a count of violations; `ok` when those are nought. */
+const verified = Type.Object({
+  ok: Type.Boolean(),
+  unbalancedTransactions: count,
+  driftedBalances: count,
+  negativeBalances: count,
+  openHolds: count,
+  overdueHolds: count,
+  orphanHolds: count,
+  overchargedReceipts: count,
+  doubleEnded: count,
+  stripeDriftMicroUsd: optional(signed),
+  parked: count,
+  /** Entries looked at: those since the last proof, or all. */
+  newEntries: count,
+});
+export type Verified = Static<typeof verified>;
+const parked = Type.Object({
+  rows: Type.Array(Type.Object({ id: Type.String({ maxLength: 20 }), subject: Type.String(), messages: count, parkedAt: At, reason: Type.String() }), {
+    maxItems: 1_000,
+  }),
+});
+const replay = Type.Object({ ids: optional(Type.Array(Type.String({ pattern: '^[0-9]{1,19}$' }), { maxItems: 1_000 })) });
+const replayed = Type.Object({ rows: count });
+
+const define = <Request extends TObject, Reply extends TSchema>(name: string, request: Request, reply: Reply) =>
+  method('settlement', name, defineMessage(`settlement.${name}`, request), defineMessage(`settlement.${name}.reply`, reply));
+
+export const settlement = {
+  hold: define('hold', hold, held),
+  topUp: define('top-up', topUp, topped),
+  balance: define('balance', ofAccount, balance),
+  credit: define('credit', credit, credited),
+  setTerms: define('set-terms', setTerms, termsSet),
+  setProviderPrice: define('set-provider-price', setProviderPrice, providerPriceSet),
+  setKeyCaps: define('set-key-caps', setKeyCaps, keyCapsSet),
+  statement: define('statement', statementRequest, statement),
+  earnings: define('earnings', earningsRequest, earnings),
+  checkout: define('checkout', checkout, checkedOut),
+  onboard: define('onboard', onboard, onboarded),
+  withdraw: define('withdraw', withdraw, withdrawn),
+  payouts: define('payouts', ofAccount, payouts),
+  webhook: define('webhook', webhook, webhookTaken),
+  verify: define('verify', verifyRequest, verified),
+  parked: define('parked', nothing, parked),
+  replay: define('replay', replay, replayed),
+} as const;

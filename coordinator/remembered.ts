@@ -1,0 +1,35 @@
+export interface RememberedOptions<Value> {
+  readonly load: (key: string) => Promise<Value>;
+  /** How long an answer is good when nobody says that it changed. */
+  readonly ttlMs: number;
+  readonly maximum: number;
+  readonly now: () => number;
+}
+
+/** Answers that were looked up once: each asked for once at a time, the oldest forgotten first, failures not remembered. */
+export class Remembered<Value> {
+  readonly #options: RememberedOptions<Value>;
+  readonly #known = new Map<string, { readonly value: Promise<Value>; readonly until: number }>();
+
+  constructor(options: RememberedOptions<Value>) {
+    this.#options = options;
+  }
+
+  get(key: string): Promise<Value> {
+    const { load, ttlMs, maximum, now } = this.#options;
+    const known = this.#known.get(key);
+    if (known !== undefined && now() < known.until) return known.value;
+    const value = load(key);
+    this.#known.delete(key);
+    this.#known.set(key, { value, until: now() + ttlMs });
+    if (this.#known.size > maximum) this.#known.delete(this.#known.keys().next().value as string);
+    value.catch(() => {
+      if (this.#known.get(key)?.value === value) this.#known.delete(key);
+    });
+    return value;
+  }
+
+  forget(): void {
+    this.#known.clear();
+  }
+}

@@ -1,0 +1,94 @@
+import type { ConsumerMessages, JsMsg } from '@nats-io/jetstream';
+import type { Logger } from 'pino';
+import { CodecError, consumers, JobEnded } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import type { Alerts } from '../alerts.ts';
+import { Batcher } from '../batcher.ts';
+import { isRowsFault } from '../database-work.ts';
+import { endOf, type Settler } from './settler.ts';
+
+const MAX_BATCH = 256;
+/** The money can move a moment later: fewer, larger transactions leave the machine to the requests. */
+const GATHER_MS = 25;
+const MAX_UNSETTLED = 1_024;
+const RETRY_MS = 1_000;
+
+export interface EndedJobsOptions {
+  readonly bus: Bus;
+  readonly settler: Settler;
+  readonly log: Logger;
+  readonly alerts: Alerts;
+}
+
+/** Reads every `evt.job.ended` to the last one: acknowledged only when the money has moved, so a crash reads it again. */
+export class EndedJobs implements AsyncDisposable {
+  readonly #options: EndedJobsOptions;
+  readonly #batcher: Batcher<JobEnded, undefined>;
+  readonly #inHand = new Set<Promise<void>>();
+  readonly #done: Promise<void>;
+  #messages: ConsumerMessages | undefined;
+  #stopped = false;
+
+  constructor(options: EndedJobsOptions) {
+    this.#options = options;
+    this.#batcher = new Batcher({ run: (ended) => this.#settleAll(ended), maximum: MAX_BATCH, gatherMs: GATHER_MS, isItemsFault: isRowsFault });
+    this.#done = this.#read();
+  }
+
+  /** A hub that restarts ends the reading, not the reader. */
+  async #read(): Promise<void> {
+    const { bus, log } = this.#options;
+    const { stream, name } = consumers.settlementJobs;
+    while (!this.#stopped) {
+      try {
+        const consumer = await bus.jetstream.consumers.get(stream, name);
+        // By callback: an iterator's queue would be forgotten at a stop, and each fact in it be late by the time to its redelivery.
+        this.#messages = await consumer.consume({ max_messages: MAX_UNSETTLED, callback: (message) => this.#take(message) });
+        const failure = await this.#messages.closed();
+        if (failure) throw failure;
+      } catch (error) {
+        if (this.#stopped) return;
+        log.warn({ err: error }, 'ended jobs cannot be read; trying again');
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  async #settleAll(ended: readonly JobEnded[]): Promise<undefined[]> {
+    try {
+      await this.#options.settler.settle(ended.map(endOf));
+    } catch (error) {
+      this.#options.log.error({ err: error, jobs: ended.length }, 'ended jobs could not be settled; they will be tried again');
+      throw error;
+    }
+    return ended.map(() => undefined);
+  }
+
+  #take(message: JsMsg): void {
+    const work = this.#settle(message).finally(() => this.#inHand.delete(work));
+    this.#inHand.add(work);
+  }
+
+  async #settle(message: JsMsg): Promise<void> {
+    const { alerts } = this.#options;
+    try {
+      await this.#batcher.add(JobEnded.decode(message.data));
+      message.ack();
+    } catch (error) {
+      // What can never succeed is taken out and shown; its hold ends by receipt or expiry.
+      if (error instanceof CodecError || isRowsFault(error)) {
+        message.term('poison');
+        alerts.raise('poison_event', `JOBS ${message.seq}`);
+        return;
+      }
+      message.nak(RETRY_MS);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await this.#messages?.close();
+    await Promise.all(this.#inHand);
+    await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
+  }
+}

@@ -1,0 +1,96 @@
+import type { Logger } from 'pino';
+import type { Held, Hold, Topped, TopUp } from '#bus-schemas';
+import type { Alerts } from '../alerts.ts';
+import { Batcher } from '../batcher.ts';
+import { holdFor } from '../core/charge.ts';
+import { digestOf } from '../core/digest.ts';
+import { isRowsFault, retried } from '../database-work.ts';
+import type { Pricing } from '../pricing/pricing.ts';
+import type { HoldResult, JobStore, NewHold } from './job-store.ts';
+import type { OpenJobs } from './open-jobs.ts';
+import { RecentHolds } from './recent-holds.ts';
+
+const MAX_BATCH = 256;
+/** No job runs for longer, whatever the caller says. */
+const LONGEST_MS = 24 * 3_600_000;
+
+export interface HoldsOptions {
+  readonly store: JobStore;
+  readonly pricing: Pick<Pricing, 'quote'>;
+  readonly openJobs: OpenJobs;
+  readonly alerts: Pick<Alerts, 'raise'>;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/** Sets money aside for a job: the price of both its upper bounds. Asked again, it gives the first answer. */
+export class Holds implements AsyncDisposable {
+  readonly #options: HoldsOptions;
+  readonly #batcher: Batcher<NewHold, HoldResult>;
+  readonly #recent: RecentHolds;
+
+  constructor(options: HoldsOptions) {
+    this.#options = options;
+    this.#batcher = new Batcher({ run: (rows) => this.#run(rows), maximum: MAX_BATCH, isItemsFault: isRowsFault });
+    this.#recent = new RecentHolds({ hold: (row) => this.#batcher.add(row), log: options.log, now: options.now });
+  }
+
+  async hold({ job, account, key, model, provider, promptBound, outputBound, expiresAt }: Hold): Promise<Held> {
+    const { pricing, alerts, now } = this.#options;
+    const quote = await pricing.quote({ account, model, provider });
+    if (quote === undefined) return { ok: false, code: 'unpriced_model' };
+    const { price, terms } = quote;
+    const { result, held } = await this.#batcher.add({
+      ...{ job, account, key, model, promptBound, outputBound, ...quote, revision: 1, isVoid: false },
+      providers: provider === undefined ? [] : [provider],
+      held: holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum),
+      digest: digestOf([account, key, model, promptBound, outputBound]),
+      expiresAt: Math.min(expiresAt, now() + LONGEST_MS),
+    });
+    if (result === 'held') return { ok: true, heldMicroUsd: held };
+    // A hold that its own job's end overtook is late, not contradictory.
+    if (result === 'ended') return { ok: false, code: 'operation_conflict' };
+    if (result === 'operation_conflict') alerts.raise('operation_conflict', `hold:${job}`);
+    return { ok: false, code: result };
+  }
+
+  /** The job goes to another provider, whose price may be higher. */
+  async topUp({ job, provider }: TopUp): Promise<Topped> {
+    const { store, pricing, openJobs } = this.#options;
+    openJobs.forget([job]);
+    const [known] = (await store.find([job])).held;
+    if (known === undefined) return { ok: false, code: 'unknown_job' };
+    const quote = await pricing.quote({ account: known.account, model: known.model, provider });
+    if (quote === undefined) return { ok: false, code: 'unpriced_model' };
+    const { price, priceVersion } = quote;
+    const held = holdFor(price, { prompt: known.promptBound, completion: known.outputBound }, known.terms.minimum);
+    const topped = await retried(() => store.topUp(job, { provider, payee: quote.payee as string, priceVersion, held }));
+    return topped.result === 'held' ? { ok: true, heldMicroUsd: topped.held } : { ok: false, code: topped.result };
+  }
+
+  /** A connection to the database was lost, perhaps the database with it. */
+  askAgain(): void {
+    this.#recent.askAgain();
+  }
+
+  async #run(rows: readonly NewHold[]): Promise<HoldResult[]> {
+    // The statement takes each job once: who asks again in the same moment is answered by the next batch.
+    const once = new Map(rows.map((row) => [row.job, row]));
+    if (once.size < rows.length) return this.#oneAfterAnother(rows);
+    const results = await retried(() => this.#options.store.hold(rows, false));
+    const held = rows.filter((row, index) => results[index]?.result === 'held' && results[index].held === row.held);
+    this.#options.openJobs.add(held);
+    this.#recent.remember(held);
+    return results;
+  }
+
+  async #oneAfterAnother(rows: readonly NewHold[]): Promise<HoldResult[]> {
+    const results: HoldResult[] = [];
+    for (const row of rows) results.push(...(await this.#run([row])));
+    return results;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#recent[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,178 @@
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import type { Usage } from '#bus-schemas';
+import { loadStatements, query } from '#coordinator/sql.ts';
+import type { Charge, Price, Terms } from '../core/charge.ts';
+import { numbered, pluck } from '../database-work.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'end',
+  'find-jobs',
+  'forget-strangers',
+  'hold',
+  'overdue-jobs',
+  'receipts-of-jobs',
+  'record-receipts',
+  'top-up',
+]);
+
+/** What a job's money was set aside for. */
+export interface HeldJob {
+  readonly job: string;
+  readonly account: string;
+  readonly key: string;
+  readonly model: string;
+  /** Whom it was ordered from, the last one last. */
+  readonly providers: readonly string[];
+  /** The ledger's account that earns for the last one. */
+  readonly payee: string | null;
+  readonly priceVersion: string;
+  readonly price: Price;
+  readonly terms: Terms;
+  readonly promptBound: number;
+  readonly outputBound: number;
+  readonly held: number;
+  readonly revision: number;
+  /** It ended before anybody asked for a hold. */
+  readonly isVoid: boolean;
+}
+
+export interface NewHold extends HeldJob {
+  readonly digest: Buffer;
+  readonly expiresAt: number;
+}
+
+export interface HoldResult {
+  readonly result: 'held' | 'insufficient_funds' | 'key_limit' | 'unknown_account' | 'operation_conflict' | 'ended';
+  readonly held: number;
+}
+
+export interface TopUpResult {
+  readonly result: 'held' | 'insufficient_funds' | 'key_limit' | 'unknown_job';
+  readonly held: number;
+}
+
+/** A job that is over, with the digest of the fact that ended it. */
+export interface EndedJob {
+  readonly job: string;
+  readonly digest: Buffer | null;
+}
+
+export interface JobCharge extends Charge {
+  readonly job: string;
+  readonly revision: number;
+  readonly outcome: 'settled' | 'refunded' | 'void';
+  readonly provider: string | null;
+  readonly payee: string | null;
+  readonly digest: Buffer | null;
+  /** What is told of it; nothing of a job that never was. */
+  readonly fact: Uint8Array | null;
+}
+
+export interface ReceiptRow extends Usage {
+  readonly job: string;
+  readonly attempt: number;
+  readonly provider: string;
+  readonly build: string;
+  readonly finish: string;
+  readonly requestHash: Uint8Array;
+  readonly responseHash: Uint8Array;
+}
+
+export interface ReportedUsage extends Usage {
+  readonly job: string;
+  readonly provider: string | null;
+}
+
+const asBuffer = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** The statements of jobs: each does all there is to do for a whole batch. */
+export class JobStore {
+  readonly #database: Pool;
+
+  constructor(database: Pool) {
+    this.#database = database;
+  }
+
+  /** Each job once. Unless `durable`, it does not wait for the disk. */
+  async hold(rows: readonly NewHold[], durable: boolean): Promise<HoldResult[]> {
+    const accounts = numbered(pluck(rows, 'account'));
+    const keys = numbered(pluck(rows, 'key'));
+    const [answer] = await query<{ results: HoldResult['result'][]; helds: string[] }>(this.#database, sql.hold, [
+      ...[accounts.distinct, keys.distinct, pluck(rows, 'job'), accounts.places, keys.places, pluck(rows, 'model')],
+      ...[rows.map(({ providers }) => providers.at(-1) ?? null), pluck(rows, 'payee'), pluck(rows, 'priceVersion')],
+      ...[pluck(rows, 'promptBound'), pluck(rows, 'outputBound'), pluck(rows, 'held')],
+      ...[rows.map(({ terms }) => terms.feeBps), rows.map(({ terms }) => terms.minimum), rows.map(({ terms }) => terms.referrer)],
+      ...[pluck(rows, 'digest'), pluck(rows, 'isVoid'), rows.map(({ expiresAt }) => new Date(expiresAt)), durable],
+    ]);
+    return rows.map((_, index) => ({ result: answer?.results[index] as HoldResult['result'], held: Number(answer?.helds[index]) }));
+  }
+
+  async topUp(job: string, to: { provider: string; payee: string; priceVersion: string; held: number }): Promise<TopUpResult> {
+    type Row = { result: TopUpResult['result']; held: string | null };
+    const [row] = await query<Row>(this.#database, sql['top-up'], [job, to.provider, to.payee, to.priceVersion, to.held]);
+    return { result: row?.result as TopUpResult['result'], held: Number(row?.held ?? 0) };
+  }
+
+  async find(jobs: readonly string[]): Promise<{ held: HeldJob[]; ended: EndedJob[] }> {
+    const rows = await query<FoundRow>(this.#database, sql['find-jobs'], [jobs]);
+    return { held: rows.filter(({ outcome }) => outcome === null).map(asHeld), ended: rows.filter(({ outcome }) => outcome !== null) };
+  }
+
+  /** Answers with the jobs that this call ended; the others had ended before. */
+  async end(charges: readonly JobCharge[]): Promise<Set<string>> {
+    const [row] = await query<{ ended: string[] }>(this.#database, sql.end, [
+      ...[pluck(charges, 'job'), pluck(charges, 'revision'), pluck(charges, 'outcome'), pluck(charges, 'provider'), pluck(charges, 'payee')],
+      ...[pluck(charges, 'promptTokens'), pluck(charges, 'cachedTokens'), pluck(charges, 'completionTokens')],
+      ...[pluck(charges, 'charged'), pluck(charges, 'providerShare'), pluck(charges, 'fee'), pluck(charges, 'referral')],
+      ...[pluck(charges, 'digest'), charges.map(({ fact }) => asBuffer(fact))],
+    ]);
+    return new Set(row?.ended);
+  }
+
+  async recordReceipts(rows: readonly ReceiptRow[]): Promise<void> {
+    await query(this.#database, sql['record-receipts'], [
+      ...[pluck(rows, 'job'), pluck(rows, 'attempt'), pluck(rows, 'provider'), pluck(rows, 'build')],
+      ...[pluck(rows, 'promptTokens'), pluck(rows, 'cachedTokens'), pluck(rows, 'completionTokens'), pluck(rows, 'finish')],
+      ...[rows.map(({ requestHash }) => asBuffer(requestHash)), rows.map(({ responseHash }) => asBuffer(responseHash))],
+    ]);
+  }
+
+  async receiptsOf(jobs: readonly string[]): Promise<ReportedUsage[]> {
+    return (await query<UsageRow>(this.#database, sql['receipts-of-jobs'], [jobs])).map(asUsage);
+  }
+
+  /** Held jobs that nobody ended; without a provider where none gave a receipt. */
+  async overdue(receiptGraceMs: number, limit: number): Promise<ReportedUsage[]> {
+    return (await query<UsageRow>(this.#database, sql['overdue-jobs'], [receiptGraceMs, limit])).map(asUsage);
+  }
+
+  async forgetStrangers(): Promise<void> {
+    await query(this.#database, sql['forget-strangers']);
+  }
+}
+
+type Numeric<Row> = { [Field in keyof Row]: Row[Field] extends number ? string : Row[Field] };
+type UsageRow = Numeric<ReportedUsage>;
+type FoundRow = Numeric<Omit<HeldJob, 'price' | 'terms' | 'revision'> & Price & Pick<Terms, 'minimum'>> &
+  Omit<Terms, 'minimum'> & { revision: number; outcome: string | null; digest: Buffer | null };
+
+function asHeld(row: FoundRow): HeldJob {
+  const { feeBps, referrer } = row;
+  return {
+    ...row,
+    price: {
+      inputPerMillion: Number(row.inputPerMillion),
+      cacheReadPerMillion: Number(row.cacheReadPerMillion),
+      outputPerMillion: Number(row.outputPerMillion),
+    },
+    terms: { feeBps, minimum: Number(row.minimum), referrer },
+    promptBound: Number(row.promptBound),
+    outputBound: Number(row.outputBound),
+    held: Number(row.held),
+  };
+}
+
+function asUsage({ job, provider, promptTokens, cachedTokens, completionTokens }: UsageRow): ReportedUsage {
+  return { job, provider, promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) };
+}

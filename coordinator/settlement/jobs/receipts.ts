@@ -1,0 +1,62 @@
+import type { Logger } from 'pino';
+import { Ack, core, providerOf, type Receipt, Receipts as ReceiptsMessage } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { Batcher } from '../batcher.ts';
+import { isRowsFault } from '../database-work.ts';
+import type { JobStore, ReceiptRow } from './job-store.ts';
+
+const MAX_BATCH = 256;
+/** The money can move a moment later: fewer, larger transactions leave the machine to the requests. */
+const GATHER_MS = 25;
+/** Providers repeat what is not acknowledged: past this it is they who wait, not our memory. */
+const MAX_WAITING = 10_000;
+
+/** Takes receipts in and acknowledges those that are written. The provider's name is the one the hub wrote on the subject. */
+export class Receipts implements Disposable {
+  readonly #bus: Bus;
+  readonly #log: Logger;
+  readonly #batcher: Batcher<ReceiptRow, undefined>;
+  readonly #subscription: { unsubscribe(): void };
+  #waiting = 0;
+
+  constructor({ bus, store, log }: { bus: Bus; store: JobStore; log: Logger }) {
+    this.#bus = bus;
+    this.#log = log;
+    const run = async (rows: readonly ReceiptRow[]): Promise<undefined[]> => {
+      await store.recordReceipts(rows);
+      this.#acknowledge(rows);
+      return rows.map(() => undefined);
+    };
+    this.#batcher = new Batcher({ run, maximum: MAX_BATCH, gatherMs: GATHER_MS, isItemsFault: isRowsFault });
+    this.#subscription = bus.subscribe({
+      subject: core.everyUp('receipt'),
+      kind: ReceiptsMessage,
+      queue: 'settlement',
+      handle: ({ receipts }, subject) => {
+        for (const receipt of receipts) void this.#take(receipt, providerOf(subject));
+      },
+    });
+  }
+
+  async #take({ usage, ...receipt }: Receipt, provider: string): Promise<void> {
+    if (this.#waiting >= MAX_WAITING) return;
+    this.#waiting += 1;
+    try {
+      await this.#batcher.add({ ...receipt, ...usage, provider });
+    } catch (error) {
+      this.#log.warn({ err: error }, 'receipts could not be written; they will come again');
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  #acknowledge(rows: readonly ReceiptRow[]): void {
+    for (const [provider, receipts] of Map.groupBy(rows, (row) => row.provider)) {
+      this.#bus.publish(core.down(provider, 'ack'), Ack, { receipts: receipts.map(({ job, attempt }) => ({ job, attempt })) });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription.unsubscribe();
+  }
+}

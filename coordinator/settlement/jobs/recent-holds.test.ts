@@ -1,0 +1,70 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import type { HoldResult, NewHold } from './job-store.ts';
+import { RecentHolds } from './recent-holds.ts';
+
+const rowOf = (job: string): NewHold => ({
+  job,
+  account: 'a',
+  key: 'k',
+  model: 'm',
+  providers: [],
+  payee: null,
+  priceVersion: '1',
+  price: { inputPerMillion: 0, cacheReadPerMillion: 0, outputPerMillion: 0 },
+  terms: { feeBps: 0, minimum: 0, referrer: null },
+  promptBound: 1,
+  outputBound: 1,
+  revision: 1,
+  isVoid: false,
+  held: 1,
+  digest: Buffer.alloc(32),
+  expiresAt: 1,
+});
+
+interface Asked {
+  readonly job: string;
+  readonly answer: (result: HoldResult['result']) => void;
+  readonly fail: () => void;
+}
+
+function underTest() {
+  const asked: Asked[] = [];
+  const clock = { now: 0 };
+  const hold = ({ job }: NewHold): Promise<HoldResult> =>
+    new Promise((resolve, reject) => asked.push({ job, answer: (result) => resolve({ result, held: 1 }), fail: () => reject(new Error('away')) }));
+  const recent = new RecentHolds({ hold, log: pino({ level: 'silent' }), now: () => clock.now });
+  return { recent, asked, clock };
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('when a connection is lost, the last seconds’ holds are asked again and older ones are not', async () => {
+  const { recent, asked, clock } = underTest();
+  recent.remember([rowOf('old')]);
+  clock.now = 6_000;
+  recent.remember([rowOf('new')]);
+  recent.askAgain();
+  expect(asked.map(({ job }) => job)).toEqual(['new']);
+});
+
+test('a hold answered by a dying database after the asking began is asked again too', async () => {
+  const { recent, asked } = underTest();
+  recent.remember([rowOf('first')]);
+  recent.askAgain();
+  recent.remember([rowOf('second')]);
+  recent.askAgain();
+  for (const { answer } of asked.splice(0)) answer('held');
+  await turn();
+  expect(asked.map(({ job }) => job)).toEqual(expect.arrayContaining(['first', 'second']));
+});
+
+test('an outage however long forgets no hold', async () => {
+  const { recent, asked, clock } = underTest();
+  recent.remember([rowOf('held')]);
+  recent.askAgain();
+  clock.now = 60_000;
+  recent.remember([]);
+  recent.askAgain();
+  for (const { fail } of asked.splice(0)) fail();
+  await expect.poll(() => asked.map(({ job }) => job)).toEqual(['held']);
+});

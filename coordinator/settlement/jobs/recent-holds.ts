@@ -1,0 +1,81 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { HoldResult, NewHold } from './job-store.ts';
+
+/** Many times what the database may take to bring a commit to the disk. */
+const KEEP_MS = 5_000;
+const RETRY_MS = 200;
+
+export interface RecentHoldsOptions {
+  readonly hold: (row: NewHold) => Promise<HoldResult>;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+/**
+ * Invariant: a hold that was answered is either on the database's disk or remembered here. The answer does not wait for the
+ * disk; when a connection is lost the database may have crashed and forgotten, so the last seconds' holds are asked once more.
+ * Asking again changes nothing where they were kept.
+ */
+export class RecentHolds implements AsyncDisposable {
+  readonly #options: RecentHoldsOptions;
+  #recent: { row: NewHold; at: number }[] = [];
+  /** Holds answered since then may be forgotten; undefined while nothing is in doubt. */
+  #doubtfulSince: number | undefined;
+  #losses = 0;
+  #asking: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(options: RecentHoldsOptions) {
+    this.#options = options;
+  }
+
+  remember(rows: readonly NewHold[]): void {
+    const at = this.#options.now();
+    this.#recent.push(...rows.map((row) => ({ row, at })));
+    if (this.#doubtfulSince === undefined) this.#forget(at - KEEP_MS);
+  }
+
+  /** A connection was lost. */
+  askAgain(): void {
+    this.#losses += 1;
+    if (this.#stopped || this.#recent.length === 0) return;
+    this.#doubtfulSince ??= this.#options.now() - KEEP_MS;
+    this.#asking ??= this.#askUntilAnswered().finally(() => {
+      this.#doubtfulSince = undefined;
+      this.#asking = undefined;
+    });
+  }
+
+  /** A database dies connection by connection and still answers on the others: only a round without a loss counts. */
+  async #askUntilAnswered(): Promise<void> {
+    while (!this.#stopped) {
+      const losses = this.#losses;
+      const isAnswered = await this.#ask();
+      if (isAnswered && losses === this.#losses) return;
+      if (!isAnswered) await delay(RETRY_MS);
+    }
+  }
+
+  async #ask(): Promise<boolean> {
+    const { hold, log } = this.#options;
+    const since = this.#doubtfulSince ?? Number.POSITIVE_INFINITY;
+    const rows = new Map(this.#recent.flatMap(({ row, at }) => (at > since ? [[row.job, row]] : [])));
+    const answers = await Promise.allSettled([...rows.values()].map(hold));
+    const gone = answers.filter((answer) => answer.status === 'fulfilled' && answer.value.result === 'insufficient_funds');
+    if (gone.length > 0) log.error({ holds: gone.length }, 'the database forgot holds, and their money has gone elsewhere since');
+    return answers.every(({ status }) => status === 'fulfilled');
+  }
+
+  #forget(before: number): void {
+    const kept = this.#recent.findIndex(({ at }) => at > before);
+    const forgotten = kept === -1 ? this.#recent.length : kept;
+    // Moving the whole array for each hold would cost more than holding it.
+    if (forgotten > this.#recent.length / 2) this.#recent = this.#recent.slice(forgotten);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await this.#asking;
+  }
+}

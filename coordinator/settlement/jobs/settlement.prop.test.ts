@@ -1,0 +1,334 @@
+import fc from 'fast-check';
+import { Pool } from 'pg';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Held, type JobEnded, newJobId, randomToken, type SettlementSettled } from '#bus-schemas';
+import { migrate } from '#coordinator/migrate.ts';
+import { type PostgresNode, startPostgres } from '#testcontainers';
+import { chargeFor, type End, holdFor, type Price, type Terms } from '../core/charge.ts';
+import { digestOf } from '../core/digest.ts';
+import { LedgerStore } from '../ledger/ledger-store.ts';
+import type { Quote } from '../pricing/pricing.ts';
+import { PricingStore } from '../pricing/pricing-store.ts';
+import { KEY, MODEL } from '../settlement-under-test.ts';
+import { Crash, type CrashPoint, crashingPool } from './crashing-pool.ts';
+import { Holds } from './holds.ts';
+import { JobStore } from './job-store.ts';
+import { OpenJobs } from './open-jobs.ts';
+import { endOf, Settler } from './settler.ts';
+import { endByReceipt } from './sweeper.ts';
+
+const RUNS = Number(process.env['DINF_PROPERTY_RUNS'] ?? 150);
+const FEE_BPS = 725;
+const FUNDS = 600;
+const PRICE: Price = { inputPerMillion: 1_000_000, cacheReadPerMillion: 500_000, outputPerMillion: 2_000_000 };
+/** What the second provider asks for; its owner is the third account. */
+const DEARER: Price = { inputPerMillion: 1_500_000, cacheReadPerMillion: 500_000, outputPerMillion: 3_000_000 };
+
+let postgres: PostgresNode;
+let pool: Pool;
+beforeAll(async () => {
+  postgres = await startPostgres();
+  const url = await postgres.createDatabase('ledger');
+  await migrate(url);
+  pool = new Pool({ connectionString: url, max: 8 });
+  pool.on('error', () => undefined);
+}, 60_000);
+afterAll(async () => {
+  await pool.end();
+  await postgres.stop();
+});
+
+const tokens = fc.integer({ min: 0, max: 60 });
+const aJob = fc.record({
+  account: fc.integer({ min: 0, max: 2 }),
+  /** It is the second provider that serves it. */
+  dear: fc.boolean(),
+  promptBound: tokens,
+  outputBound: tokens,
+  result: fc.constantFrom('completed' as const, 'cut_short' as const, 'client_gone' as const, 'failed' as const),
+  deliveredTokens: tokens,
+  usage: fc.option(fc.record({ promptTokens: tokens, cachedTokens: tokens, completionTokens: tokens }), { nil: undefined }),
+});
+type Job = typeof aJob extends fc.Arbitrary<infer T> ? T : never;
+const aStep = fc.record({ job: fc.nat(), does: fc.constantFrom('hold', 'hold', 'contradict', 'end', 'end', 'top up', 'receipt', 'sweep') });
+const aScript = fc.record({
+  jobs: fc.array(aJob, { minLength: 1, maxLength: 8 }),
+  /** What happens at the same moment, in turns. */
+  turns: fc.array(fc.array(aStep, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 6 }),
+  /** Statements until each crash. */
+  crashes: fc.array(fc.record({ after: fc.integer({ min: 0, max: 25 }), point: fc.constantFrom<CrashPoint>('before', 'after') }), { maxLength: 6 }),
+});
+type Script = typeof aScript extends fc.Arbitrary<infer T> ? T : never;
+
+/** Settlement as one of two processes runs it. */
+interface Copy {
+  readonly store: JobStore;
+  readonly ledger: LedgerStore;
+  readonly settler: Settler;
+  readonly holds: Holds;
+}
+
+/** One life of a small ledger: what was answered, and what must follow from it. */
+class Life {
+  readonly #script: Script;
+  readonly #copies: readonly Copy[];
+  readonly #provider = `A${randomToken(55)}`;
+  readonly #dearProvider = `A${randomToken(55)}`;
+  readonly #referrer = `consumer:acct_${randomToken(12)}`;
+  readonly #accounts = [0, 1, 2].map(() => `acct_${randomToken(12)}`);
+  readonly #ids: readonly string[];
+  readonly #facts: SettlementSettled[] = [];
+  /** The key that the job's hold was given to: asked for it again, the answer is the same; for another, a refusal. */
+  readonly #winners = new Map<number, string>();
+  readonly #ended = new Set<number>();
+  readonly #receipts = new Set<number>();
+  readonly #topped = new Set<number>();
+
+  constructor(script: Script) {
+    this.#script = script;
+    this.#ids = script.jobs.map(() => newJobId());
+    const crashes = [...script.crashes];
+    let statements = 0;
+    const next = (): CrashPoint | undefined => {
+      const [crash] = crashes;
+      if (crash === undefined || statements++ < crash.after) return undefined;
+      crashes.shift();
+      statements = 0;
+      return crash.point;
+    };
+    this.#copies = [1, 2].map(() => {
+      const crashing = crashingPool(pool, next);
+      const [store, ledger, prices, openJobs] = [new JobStore(crashing), new LedgerStore(crashing, () => 1), new PricingStore(crashing), new OpenJobs()];
+      const alerts = { raise: () => undefined };
+      const payeeOf = async (provider: string) => this.#payeeOf(provider);
+      const quote = async ({ account, provider }: { account: string; provider: string | undefined }): Promise<Quote> => {
+        const price = this.#priceOf(provider);
+        const payee = provider === undefined ? null : this.#payeeOf(provider);
+        return { price, payee, terms: this.#termsOf(account), priceVersion: await prices.priceVersion(MODEL.id, price) };
+      };
+      const pricing = { quote, payeeOf };
+      const settler = new Settler({ store, pricing, openJobs, alerts, now: Date.now, onSettled: (facts) => void this.#facts.push(...facts) });
+      return { store, ledger, settler, holds: new Holds({ store, pricing, openJobs, alerts, log: pino({ level: 'silent' }), now: Date.now }) };
+    });
+  }
+
+  async run(): Promise<void> {
+    for (const account of this.#accounts) await this.#credit(account);
+    for (const id of [this.#referrer, `provider:${this.#provider}`]) await new PricingStore(pool).openAccount(id, 'consumer');
+    for (const turn of this.#script.turns) {
+      await Promise.all(turn.map(({ job, does }, order) => this.#untilDone(() => this.#step(job % this.#ids.length, does, order))));
+    }
+    await this.#untilDone(() => this.#sweepAll());
+  }
+
+  /** What a crash interrupts is asked or delivered again. */
+  async #untilDone(work: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof Crash || (error instanceof Error && error.cause instanceof Crash))) throw error;
+      }
+    }
+  }
+
+  async #credit(account: string): Promise<void> {
+    const entries = [
+      { account: `consumer:${account}`, kind: 'consumer', amount: FUNDS },
+      { account: 'external:credit', kind: 'external', amount: -FUNDS },
+    ] as const;
+    const { ledger } = this.#copy(0);
+    const posting = { operation: `credit:${account}`, kind: 'credit', digest: digestOf([account, FUNDS]), entries } as const;
+    await this.#untilDone(async () => expect(await ledger.post(posting)).toBe(true));
+  }
+
+  #priceOf(provider: string | undefined): Price {
+    return provider === this.#dearProvider ? DEARER : PRICE;
+  }
+
+  #payeeOf(provider: string): string {
+    return provider === this.#dearProvider ? `consumer:${this.#accounts[2]}` : `provider:${provider}`;
+  }
+
+  /** The first account was referred. */
+  #termsOf(account: string): Terms {
+    return { feeBps: FEE_BPS, minimum: 0, referrer: account === this.#accounts[0] ? this.#referrer : null };
+  }
+
+  #copy(order: number): Copy {
+    return this.#copies[order % 2] as Copy;
+  }
+
+  #serving(index: number): string {
+    return this.#script.jobs[index]?.dear ? this.#dearProvider : this.#provider;
+  }
+
+  #job(index: number): Job & { id: string; name: string } {
+    const job = this.#script.jobs[index] as Job;
+    return { ...job, id: this.#ids[index] as string, name: this.#accounts[job.account] as string };
+  }
+
+  async #step(index: number, does: Script['turns'][number][number]['does'], order: number): Promise<void> {
+    const { store, settler, holds } = this.#copy(order);
+    const { id, name, promptBound, outputBound, usage } = this.#job(index);
+    const ask = { job: id, account: name, key: KEY, model: MODEL.id, provider: this.#provider, promptBound, outputBound, expiresAt: Date.now() + 3_600_000 };
+    switch (does) {
+      case 'hold':
+        return this.#remember(index, KEY, await holds.hold(ask));
+      case 'contradict':
+        // Asked for another key: the same amount, so that whichever comes first is held for the same.
+        return this.#remember(index, 'key_other', await holds.hold({ ...ask, key: 'key_other' }));
+      case 'end':
+        await settler.settle([endOf(this.#endedFact(index))]);
+        return void this.#ended.add(index);
+      case 'top up':
+        if ((await holds.topUp({ job: id, provider: this.#dearProvider })).ok) this.#topped.add(index);
+        return;
+      case 'receipt': {
+        const hash = new Uint8Array(32);
+        await store.recordReceipts([
+          { job: id, attempt: 1, provider: this.#serving(index), build: 'b', ...(usage ?? SEVEN), finish: 'stop', requestHash: hash, responseHash: hash },
+        ]);
+        return void this.#receipts.add(index);
+      }
+      case 'sweep': {
+        const mine = (await store.overdue(3_600_000, 1_000)).filter(({ job }) => this.#ids.includes(job));
+        expect(mine).toEqual([]);
+      }
+    }
+  }
+
+  #remember(index: number, key: string, answer: Held): void {
+    const winner = this.#winners.get(index);
+    if (winner !== undefined) expect(answer.ok).toBe(winner === key);
+    if (!answer.ok) return;
+    this.#winners.set(index, key);
+    const { promptBound, outputBound, deliveredTokens, dear } = this.#job(index);
+    const bounds = { prompt: promptBound, completion: outputBound };
+    // The last is what its end was charged from, when that came before any hold.
+    const overtaken = holdFor(dear ? DEARER : PRICE, { prompt: promptBound, completion: deliveredTokens }, 0);
+    const possible = [holdFor(PRICE, bounds, 0), holdFor(DEARER, bounds, 0), overtaken];
+    expect(possible).toContain(answer.heldMicroUsd);
+  }
+
+  #endedFact(index: number): JobEnded {
+    const { id, name, promptBound, result, deliveredTokens, usage } = this.#job(index);
+    return {
+      ...{ job: id, account: name, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'b', provider: this.#serving(index), attempts: 1, at: 1 },
+      ...{ result, streamed: true, deliveredTokens, promptBound, timing: { routeUs: 0, holdUs: 0, totalUs: 0 } },
+      ...(usage && { usage }),
+    };
+  }
+
+  /** Time passes: what has a receipt is settled by it, and the rest expires. Twice, as two copies would. */
+  async #sweepAll(): Promise<void> {
+    for (const { store, settler } of this.#copies) {
+      const overdue = (await store.overdue(0, 1_000)).filter(({ job }) => this.#ids.includes(job));
+      await settler.settle(overdue.map(endByReceipt));
+      const left = this.#ids.map((job) => endByReceipt({ job, provider: null, promptTokens: 0, cachedTokens: 0, completionTokens: 0 }));
+      await settler.settle(left);
+    }
+  }
+
+  async check(): Promise<void> {
+    const { rows } = await pool.query<ChargeRow>(
+      `SELECT job, outcome, charged::int, from_earned::int AS "fromEarned", provider_share::int AS share, fee::int, referral::int, referrer, payee, held::int
+       FROM charges WHERE job = ANY($1)`,
+      [this.#ids],
+    );
+    const byJob = new Map(rows.map((row) => [row.job, row]));
+    for (const index of this.#ids.keys()) this.#checkJob(index, byJob.get(this.#ids[index] as string));
+    const sum = (amount: (row: ChargeRow) => number) => rows.reduce((total, row) => total + amount(row), 0);
+    const earned = (id: string) => sum((row) => (row.payee === id ? row.share : 0) + (row.referrer === id ? row.referral : 0));
+    for (const [which, account] of this.#accounts.entries()) {
+      const isMine = ({ job }: ChargeRow) => this.#job(this.#ids.indexOf(job)).account === which;
+      const id = `consumer:${account}`;
+      const balance = FUNDS - sum((row) => (isMine(row) ? row.charged : 0)) + earned(id);
+      expect(await this.#balance(id)).toEqual({ balance, earned: earned(id) - sum((row) => (isMine(row) ? row.fromEarned : 0)), held: 0 });
+    }
+    for (const id of [`provider:${this.#provider}`, this.#referrer]) {
+      expect(await this.#balance(id)).toEqual({ balance: earned(id), earned: earned(id), held: 0 });
+    }
+    const told = await pool.query<{ id: string }>('SELECT unnest(message_ids) AS id FROM settlement_outbox WHERE message_ids && $1', [
+      this.#ids.map((id) => `settled:${id}`),
+    ]);
+    const mine = told.rows.filter(({ id }) => this.#ids.includes(id.slice('settled:'.length)));
+    expect(mine).toHaveLength(rows.filter(({ outcome }) => outcome !== 'void').length);
+  }
+
+  #checkJob(index: number, row: ChargeRow | undefined): void {
+    const isHeld = this.#winners.has(index);
+    const { promptBound, outputBound, deliveredTokens, result, usage, name, dear, account } = this.#job(index);
+    if (row === undefined) {
+      expect(isHeld || this.#ended.has(index)).toBe(false);
+      return;
+    }
+    if (!isHeld) {
+      // Only an end that brought tokens is charged without a hold.
+      if (row.charged > 0) expect(this.#ended.has(index) && deliveredTokens > 0 && result !== 'failed').toBe(true);
+      return;
+    }
+    // A top-up that raced the end may or may not have been there before it.
+    const prices = this.#topped.has(index) || dear ? [PRICE, DEARER] : [PRICE];
+    const bounds = { prompt: promptBound, completion: outputBound };
+    const charges = (end: End) => {
+      const job = { promptBound, terms: this.#termsOf(name), isOwnMachine: dear && account === 2 };
+      // An end that came before its hold was charged from a hold of its own.
+      const own = { prompt: promptBound, completion: deliveredTokens };
+      return prices.flatMap((price) => [bounds, own].map((each) => chargeFor({ ...job, price, held: holdFor(price, each, 0) }, end).charged));
+    };
+    const reported = usage ?? SEVEN;
+    if (this.#ended.has(index)) {
+      // Without usage of its own the end takes a receipt's, if that came first.
+      const possible = [usage, ...(this.#receipts.has(index) ? [reported] : [])].flatMap((each) => charges({ result, deliveredTokens, usage: each }));
+      expect(possible).toContain(row.charged);
+    } else if (this.#receipts.has(index)) {
+      // A provider that the job was never ordered from is not believed.
+      const isBelieved = !dear || this.#topped.has(index);
+      expect(isBelieved ? charges({ result: 'completed', deliveredTokens: reported.completionTokens, usage: reported }) : [0]).toContain(row.charged);
+    } else expect(row.charged).toBe(0);
+  }
+
+  async #balance(id: string): Promise<{ balance: number; earned: number; held: number } | undefined> {
+    const { rows } = await pool.query<{ balance: number; earned: number; held: number }>(
+      'SELECT balance::int, earned::int, held::int FROM ledger_accounts WHERE id = $1',
+      [id],
+    );
+    return rows[0];
+  }
+}
+
+interface ChargeRow {
+  readonly job: string;
+  readonly outcome: string;
+  readonly charged: number;
+  readonly fromEarned: number;
+  readonly share: number;
+  readonly fee: number;
+  readonly referral: number;
+  readonly referrer: string | null;
+  readonly payee: string | null;
+  readonly held: number;
+}
+
+const SEVEN = { promptTokens: 7, cachedTokens: 0, completionTokens: 7 };
+
+test('no interleaving of holds, ends, receipts, repeats, contradictions and crashes moves a micro-dollar too many', async () => {
+  await fc.assert(
+    fc.asyncProperty(aScript, async (script) => {
+      const life = new Life(script);
+      await life.run();
+      await life.check();
+    }),
+    { numRuns: RUNS, endOnFailure: false },
+  );
+  expect(await new LedgerStore(pool, Date.now).verify(true)).toMatchObject({
+    unbalancedTransactions: 0,
+    driftedBalances: 0,
+    negativeBalances: 0,
+    openHolds: 0,
+    orphanHolds: 0,
+    doubleEnded: 0,
+  });
+}, 600_000);

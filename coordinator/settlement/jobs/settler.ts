@@ -1,0 +1,184 @@
+import { type JobEnded, SettlementSettled, type Usage } from '#bus-schemas';
+import type { Alerts } from '../alerts.ts';
+import { type Charge, chargeFor, costOf, type End } from '../core/charge.ts';
+import { digestOf } from '../core/digest.ts';
+import { pluck, retried } from '../database-work.ts';
+import type { Pricing } from '../pricing/pricing.ts';
+import type { EndedJob, HeldJob, JobCharge, JobStore, NewHold } from './job-store.ts';
+import type { OpenJobs } from './open-jobs.ts';
+
+/** The end of a job, told by an ingress or, when that died, by the provider's receipt. */
+export interface JobEnd extends End {
+  readonly job: string;
+  readonly provider: string | undefined;
+  /** Known when an ingress tells it: enough to charge for a hold that a crash of the database forgot. */
+  readonly ended?: JobEnded;
+}
+
+export interface SettlerOptions {
+  readonly store: JobStore;
+  readonly pricing: Pick<Pricing, 'quote' | 'payeeOf'>;
+  readonly openJobs: OpenJobs;
+  readonly alerts: Pick<Alerts, 'raise'>;
+  readonly now: () => number;
+  readonly onSettled: (facts: readonly SettlementSettled[]) => void;
+}
+
+const HOUR_MS = 3_600_000;
+
+export function endOf(ended: JobEnded): JobEnd {
+  return { job: ended.job, provider: ended.provider, result: ended.result, deliveredTokens: ended.deliveredTokens, usage: ended.usage, ended };
+}
+
+/** Ends jobs: charges or refunds, pays, takes the fee, and writes what to tell, in one statement. A job that has ended stays as it is. */
+export class Settler {
+  readonly #options: SettlerOptions;
+
+  constructor(options: SettlerOptions) {
+    this.#options = options;
+  }
+
+  async settle(ends: readonly JobEnd[]): Promise<void> {
+    const { openJobs } = this.#options;
+    const unique = new Map(ends.map((end) => [end.job, end]));
+    for (const end of ends) if (unique.get(end.job) !== end) this.#compare(end, digestOfEnd(unique.get(end.job) as JobEnd));
+    await retried(async () => {
+      try {
+        await this.#settleOnce([...unique.values()]);
+      } catch (error) {
+        // The next try begins from what the database says.
+        openJobs.forget(unique.keys());
+        throw error;
+      }
+    });
+  }
+
+  async #settleOnce(ends: readonly JobEnd[]): Promise<void> {
+    const { store, openJobs, now, onSettled } = this.#options;
+    const held = await this.#heldJobs(ends);
+    const reported = await this.#reportedUsage(ends.filter(({ job }) => held.has(job)));
+    const settled = await Promise.all(
+      ends.flatMap((end) => {
+        const job = held.get(end.job);
+        return job === undefined ? [] : [this.#work(job, { ...end, usage: end.usage ?? reported.get(`${end.job} ${end.provider}`) })];
+      }),
+    );
+    if (settled.length === 0) return;
+    const facts = settled.map((each) => factOf(each, now()));
+    const ended = await store.end(settled.map((each, index) => rowOf(each, facts[index] as SettlementSettled)));
+    openJobs.forget(pluck(ends, 'job'));
+    onSettled(facts.filter((fact, index) => ended.has(fact.job) && !settled[index]?.job.isVoid));
+  }
+
+  /** What is held for each: as this process remembers it, as the database has it, or, of what nobody held, held now to be ended. */
+  async #heldJobs(ends: readonly JobEnd[]): Promise<Map<string, HeldJob>> {
+    const { store, openJobs } = this.#options;
+    const held = new Map(
+      ends.flatMap(({ job }): [string, HeldJob][] => {
+        const known = openJobs.get(job);
+        return known ? [[job, known]] : [];
+      }),
+    );
+    const unknown = ends.filter(({ job }) => !held.has(job));
+    if (unknown.length === 0) return held;
+    const found = await store.find(pluck(unknown, 'job'));
+    for (const job of found.held) held.set(job.job, job);
+    const over = new Map(found.ended.map((job): [string, EndedJob] => [job.job, job]));
+    for (const end of unknown) this.#compare(end, over.get(end.job)?.digest ?? null);
+    const strangers = unknown.filter(({ job }) => !held.has(job) && !over.has(job));
+    if (strangers.length === 0) return held;
+    for (const job of await this.#adopt(strangers)) held.set(job.job, job);
+    // A hold may have come in between, and the end is the end of that one.
+    const overtaken = pluck(strangers, 'job').filter((job) => !held.has(job));
+    for (const job of overtaken.length === 0 ? [] : (await store.find(overtaken)).held) held.set(job.job, job);
+    return held;
+  }
+
+  /** Jobs without a hold: one that delivered had a hold that was lost, and is charged all the same; one that did not never gets a hold any more. */
+  async #adopt(ends: readonly JobEnd[]): Promise<HeldJob[]> {
+    const { store } = this.#options;
+    const holds = (await Promise.all(ends.map((end) => this.#lateHold(end)))).filter((hold) => hold !== undefined);
+    if (holds.length === 0) return [];
+    const answers = await store.hold(holds, true);
+    const isHeld = (_: unknown, index: number) => answers[index]?.result === 'held';
+    // The money has gone elsewhere since: the job is closed all the same, without a charge.
+    const emptied = holds.filter((hold, index) => !isHeld(hold, index)).map((hold) => ({ ...hold, held: 0, isVoid: true }));
+    const closed = emptied.length === 0 ? [] : await store.hold(emptied, true);
+    return [...holds.filter(isHeld), ...emptied.filter((_, index) => closed[index]?.result === 'held')];
+  }
+
+  async #lateHold({ job, ended }: JobEnd): Promise<NewHold | undefined> {
+    if (ended === undefined) return undefined;
+    const { pricing, now } = this.#options;
+    const { account, key, model, provider, promptBound, deliveredTokens, result } = ended;
+    const hasDelivered = deliveredTokens > 0 && result !== 'failed' && provider !== undefined;
+    const quote = await pricing.quote({ account, model, provider });
+    if (quote === undefined) return undefined;
+    return {
+      ...{ job, account, key, model, promptBound, outputBound: deliveredTokens, ...quote, revision: 1, isVoid: !hasDelivered },
+      providers: provider === undefined ? [] : [provider],
+      held: hasDelivered ? costOf(quote.price, { prompt: promptBound, completion: deliveredTokens }) : 0,
+      digest: digestOf(['lost hold', job]),
+      expiresAt: now() + HOUR_MS,
+    };
+  }
+
+  async #work(job: HeldJob, end: JobEnd): Promise<Worked> {
+    const payee = end.provider === undefined || end.provider === job.providers.at(-1) ? job.payee : await this.#options.pricing.payeeOf(end.provider);
+    // Nobody to pay, nothing to charge.
+    const deliveredTokens = end.provider === undefined ? 0 : end.deliveredTokens;
+    return { job, end, payee, charge: chargeFor({ ...job, isOwnMachine: payee === `consumer:${job.account}` }, { ...end, deliveredTokens }) };
+  }
+
+  /** A provider that gave its receipt before the ingress told of an end without usage. */
+  async #reportedUsage(ends: readonly JobEnd[]): Promise<Map<string, Usage>> {
+    const silent = ends.filter(({ usage, deliveredTokens }) => usage === undefined && deliveredTokens > 0);
+    if (silent.length === 0) return new Map();
+    const receipts = await this.#options.store.receiptsOf(pluck(silent, 'job'));
+    return new Map(receipts.map((receipt) => [`${receipt.job} ${receipt.provider}`, receipt]));
+  }
+
+  /** The same job told of twice must have been told the same. */
+  #compare(end: JobEnd, before: Buffer | null): void {
+    const digest = digestOfEnd(end);
+    if (digest !== null && before !== null && !digest.equals(before)) this.#options.alerts.raise('operation_conflict', `end:${end.job}`);
+  }
+}
+
+interface Worked {
+  readonly job: HeldJob;
+  readonly end: JobEnd;
+  readonly payee: string | null;
+  readonly charge: Charge;
+}
+
+/** Of what an ingress told; an end that only a receipt or a clock tells of has none to contradict. */
+function digestOfEnd({ ended }: JobEnd): Buffer | null {
+  if (ended === undefined) return null;
+  const { job, provider = '', result, deliveredTokens, usage } = ended;
+  return digestOf([job, provider, result, deliveredTokens, usage?.promptTokens ?? -1, usage?.completionTokens ?? -1]);
+}
+
+function rowOf({ job, end, payee, charge }: Worked, fact: SettlementSettled): JobCharge {
+  return {
+    ...charge,
+    ...{ job: job.job, revision: job.revision, provider: end.provider ?? null, payee, digest: digestOfEnd(end) },
+    outcome: job.isVoid ? 'void' : fact.outcome,
+    fact: job.isVoid ? null : SettlementSettled.encode(fact),
+  };
+}
+
+function factOf({ job, end, charge }: Worked, at: number): SettlementSettled {
+  return {
+    job: job.job,
+    account: job.account,
+    at,
+    outcome: charge.promptTokens + charge.completionTokens > 0 ? 'settled' : 'refunded',
+    heldMicroUsd: job.held,
+    chargedMicroUsd: charge.charged,
+    providerMicroUsd: charge.providerShare,
+    feeMicroUsd: charge.fee,
+    referralMicroUsd: charge.referral,
+    ...(end.provider !== undefined && { provider: end.provider }),
+  };
+}

@@ -1,0 +1,20 @@
+-- Held jobs that nobody ended: past the grace they are settled by their receipt, past their expiry they are refunded. Only a
+-- provider that the job was ordered from is believed. An answer that reached its end outranks one that was cut off; one that two
+-- providers claim is paid to nobody.
+SELECT h.job, r.provider, r.prompt_tokens AS "promptTokens", r.cached_tokens AS "cachedTokens", r.completion_tokens AS "completionTokens"
+FROM holds h
+LEFT JOIN LATERAL (
+  SELECT
+    CASE WHEN count(DISTINCT provider) = 1 THEN min(provider) END AS provider,
+    (array_agg(prompt_tokens ORDER BY attempt DESC))[1] AS prompt_tokens,
+    (array_agg(cached_tokens ORDER BY attempt DESC))[1] AS cached_tokens,
+    (array_agg(completion_tokens ORDER BY attempt DESC))[1] AS completion_tokens,
+    max(received_at) AS received_at
+  FROM receipts WHERE job = h.job AND provider = ANY(h.providers)
+  GROUP BY finish IN ('stop', 'length')
+  ORDER BY finish IN ('stop', 'length') DESC
+  LIMIT 1
+) r ON true
+WHERE h.expires_at < now() OR (r.provider IS NOT NULL AND r.received_at < now() - $1 * interval '1 millisecond')
+ORDER BY h.expires_at
+LIMIT $2

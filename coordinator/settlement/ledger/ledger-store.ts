@@ -1,0 +1,167 @@
+import { join } from 'node:path';
+import { DatabaseError, type Pool } from 'pg';
+import { type AccountStatement, type Earnings, events, type KeyCaps, SettlementPosted } from '#bus-schemas';
+import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { pluck, retried } from '../database-work.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'balance',
+  'earnings',
+  'lifetime-earnings',
+  'lock-account',
+  'one-proof-at-a-time',
+  'post',
+  'put-key-caps',
+  'statement',
+  'verify',
+]);
+
+type AccountKind = 'consumer' | 'provider' | 'platform' | 'external';
+export type PostingKind = 'credit' | 'deposit' | 'withdrawal' | 'withdrawal_fee' | 'withdrawal_returned' | 'withdrawal_fee_returned';
+
+export interface Entry {
+  readonly account: string;
+  readonly kind: AccountKind;
+  readonly amount: number;
+  /** What of it comes from, or goes to, the part that was earned. */
+  readonly earned?: number;
+}
+
+export interface Posting {
+  readonly operation: string;
+  readonly kind: PostingKind;
+  readonly digest: Buffer;
+  readonly entries: readonly Entry[];
+}
+
+/** The account has less, or less that it earned, than the posting takes. */
+export class NotEnough extends Error {
+  readonly code = 'insufficient_funds';
+}
+
+const PROOFS = [
+  'unbalancedTransactions',
+  'driftedBalances',
+  'negativeBalances',
+  'openHolds',
+  'overdueHolds',
+  'orphanHolds',
+  'overchargedReceipts',
+  'doubleEnded',
+  'parked',
+  'newEntries',
+] as const;
+export type Proof = Record<(typeof PROOFS)[number], number>;
+const FUNDS_CONSTRAINTS = new Set(['never_negative', 'earned_is_there', 'held_is_there']);
+const START = new Date(0);
+const FOREVER = new Date(8.64e15 / 4);
+
+/** The books: what was posted, what is there, and the proof that both agree. */
+export class LedgerStore {
+  readonly #database: Pool;
+  readonly #now: () => number;
+
+  constructor(database: Pool, now: () => number) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  /** False when the operation was posted before with another digest: a contradiction. With a client, a part of its transaction. */
+  async post(posting: Posting, client: Parameters<typeof query>[0] = this.#database): Promise<boolean> {
+    const { operation, kind, digest } = posting;
+    const entries = posting.entries.map(({ earned = 0, ...entry }) => ({ ...entry, earned }));
+    const fact = SettlementPosted.encode({
+      ...{ operation, kind, at: this.#now() },
+      entries: entries.map(({ account, amount, earned }) => ({ account, amountMicroUsd: amount, earnedMicroUsd: earned })),
+    });
+    const values = [
+      ...[operation, kind, digest, pluck(entries, 'account'), pluck(entries, 'kind'), pluck(entries, 'amount'), pluck(entries, 'earned')],
+      ...[events.settlementPosted, Buffer.from(fact)],
+    ];
+    const post = () => query<{ posted: boolean; digest: Buffer }>(client, sql.post, values);
+    try {
+      const [row] = await (client === this.#database ? retried(post) : post());
+      return row?.digest.equals(digest) === true;
+    } catch (error) {
+      if (error instanceof DatabaseError && FUNDS_CONSTRAINTS.has(error.constraint ?? '')) throw new NotEnough(operation, { cause: error });
+      throw error;
+    }
+  }
+
+  async balance(account: string): Promise<{ available: number; held: number; withdrawable: number }> {
+    type Row = Record<'available' | 'held' | 'withdrawable', string>;
+    const [row] = await query<Row>(this.#database, sql.balance, [account]);
+    return { available: Number(row?.available ?? 0), held: Number(row?.held ?? 0), withdrawable: Number(row?.withdrawable ?? 0) };
+  }
+
+  /** What each source brought in the window, and everything ever. `account` is a ledger account: a consumer's or a machine's. */
+  async earnings(account: string, from: number | undefined, until: number | undefined): Promise<Earnings> {
+    type Row = Record<'source' | 'jobs' | 'promptTokens' | 'completionTokens' | 'amount', string>;
+    const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
+    const rows = await query<Row>(this.#database, sql.earnings, [account, ...window]);
+    const [lifetime] = await query<{ amount: string }>(this.#database, sql['lifetime-earnings'], [account]);
+    return {
+      lifetimeMicroUsd: Number(lifetime?.amount ?? 0),
+      sources: rows.map(({ source, jobs, promptTokens, completionTokens, amount }) => ({
+        ...{ source, jobs: Number(jobs), promptTokens: Number(promptTokens), completionTokens: Number(completionTokens), amountMicroUsd: Number(amount) },
+      })),
+    };
+  }
+
+  async statement(page: { account: string; from?: number; until?: number; after?: string; limit: number }): Promise<AccountStatement> {
+    const { account, from, until, after, limit } = page;
+    const [at, reference] = after === undefined ? [START.toISOString(), ''] : (after.split(' ', 2) as [string, string]);
+    const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
+    const rows = await query<StatementRow>(this.#database, sql.statement, [account, ...window, at, reference, limit]);
+    const last = rows.at(-1);
+    return {
+      lines: rows.map(asLine),
+      // Microseconds, which a Date would lose: the database wrote this text and reads it again.
+      ...(rows.length === limit && last && { next: `${last.exactAt} ${last.reference}` }),
+    };
+  }
+
+  async putKeyCaps(key: string, account: string, caps: KeyCaps): Promise<{ day: number; week: number; month: number; total: number }> {
+    type Row = Record<'day' | 'week' | 'month' | 'total', string>;
+    const values = [key, account, caps.day ?? null, caps.week ?? null, caps.month ?? null, caps.total ?? null];
+    const [row] = await retried(() =>
+      transaction(this.#database, async (client) => {
+        await query(client, sql['lock-account'], [account]);
+        return query<Row>(client, sql['put-key-caps'], values);
+      }),
+    );
+    return { day: Number(row?.day), week: Number(row?.week), month: Number(row?.month), total: Number(row?.total) };
+  }
+
+  /** Looks at what came since the last proof; with `full`, at everything. */
+  async verify(full: boolean): Promise<Proof> {
+    const [row] = await transaction(this.#database, async (client) => {
+      // A proof goes on from the one before it, so it must not begin before that is written.
+      await query(client, sql['one-proof-at-a-time']);
+      return query<Record<keyof Proof, string>>(client, sql.verify, [full]);
+    });
+    return Object.fromEntries(PROOFS.map((name) => [name, Number(row?.[name])])) as Proof;
+  }
+}
+
+interface StatementRow {
+  readonly at: Date;
+  readonly exactAt: string;
+  readonly kind: string;
+  readonly reference: string;
+  readonly amount: string;
+  readonly model: string | null;
+  readonly key: string | null;
+  readonly promptTokens: string | null;
+  readonly completionTokens: string | null;
+}
+
+function asLine({ at, kind, reference, amount, model, key, promptTokens, completionTokens }: StatementRow): AccountStatement['lines'][number] {
+  return {
+    ...{ at: at.getTime(), kind, reference, amountMicroUsd: Number(amount) },
+    ...(model !== null && { model }),
+    ...(key !== null && { key }),
+    ...(promptTokens !== null && { promptTokens: Number(promptTokens) }),
+    ...(completionTokens !== null && { completionTokens: Number(completionTokens) }),
+  };
+}

@@ -1,0 +1,46 @@
+-- Everything in one snapshot. What the last proof had seen need not be looked at again, because it cannot change.
+WITH proof AS (
+  SELECT seen FROM ledger_proofs WHERE NOT $1::boolean
+), new_moves AS MATERIALIZED (
+  SELECT operation, account, amount, earned FROM ledger_movements
+  WHERE tx >= coalesce((SELECT pg_snapshot_xmin(seen) FROM proof), '0') AND coalesce(NOT pg_visible_in_snapshot(tx, (SELECT seen FROM proof)), true)
+), new_charges AS MATERIALIZED (
+  SELECT job, provider, charged, completion_tokens FROM charges
+  WHERE tx >= coalesce((SELECT pg_snapshot_xmin(seen) FROM proof), '0') AND coalesce(NOT pg_visible_in_snapshot(tx, (SELECT seen FROM proof)), true)
+), sums AS (
+  SELECT account, sum(amount) AS balance, sum(earned) AS earned FROM (
+    SELECT account, balance AS amount, earned FROM ledger_proven WHERE EXISTS (SELECT 1 FROM proof)
+    UNION ALL SELECT account, amount, earned FROM new_moves
+  ) parts GROUP BY account
+), held AS (
+  SELECT 'consumer:' || account AS account, sum(held) AS held FROM holds GROUP BY account
+), drifted AS (
+  SELECT a.id FROM ledger_accounts a LEFT JOIN sums s ON s.account = a.id LEFT JOIN held h ON h.account = a.id
+  WHERE a.balance <> coalesce(s.balance, 0) OR a.earned <> coalesce(s.earned, 0) OR a.held <> coalesce(h.held, 0)
+  UNION ALL
+  SELECT s.account FROM sums s WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = s.account)
+), counts AS (
+  SELECT
+    (SELECT count(*) FROM (SELECT FROM new_moves GROUP BY operation HAVING sum(amount) <> 0) u) AS "unbalancedTransactions",
+    (SELECT count(*) FROM drifted) AS "driftedBalances",
+    (SELECT count(*) FROM ledger_accounts WHERE kind <> 'external' AND (balance < 0 OR earned < 0 OR held < 0)) AS "negativeBalances",
+    (SELECT count(*) FROM holds) AS "openHolds",
+    (SELECT count(*) FROM holds WHERE expires_at < now() - interval '1 minute') AS "overdueHolds",
+    (SELECT count(*) FROM holds h WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = 'consumer:' || h.account)) AS "orphanHolds",
+    (SELECT count(*) FROM new_charges c WHERE c.charged > 0 AND c.completion_tokens > (
+      SELECT max(r.completion_tokens) FROM receipts r WHERE r.job = c.job AND r.provider = c.provider)) AS "overchargedReceipts",
+    (SELECT count(*) FROM new_charges c WHERE EXISTS (SELECT 1 FROM holds h WHERE h.job = c.job)) AS "doubleEnded",
+    (SELECT count(*) FROM settlement_outbox WHERE parked_at IS NOT NULL) AS parked,
+    (SELECT count(*) FROM new_moves) AS "newEntries"
+), proven AS (
+  -- Only books that balance are a point to go on from.
+  INSERT INTO ledger_proofs (at, seen) SELECT now(), pg_current_snapshot() FROM counts
+  WHERE "unbalancedTransactions" + "driftedBalances" + "negativeBalances" = 0
+  ON CONFLICT (only_row) DO UPDATE SET at = excluded.at, seen = excluded.seen
+  RETURNING 1
+), kept AS (
+  INSERT INTO ledger_proven (account, balance, earned)
+  SELECT account, balance, earned FROM sums WHERE EXISTS (SELECT 1 FROM proven) AND account IN (SELECT account FROM new_moves)
+  ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, earned = excluded.earned
+)
+SELECT * FROM counts

@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import type { ClientBase, Pool } from 'pg';
+import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['clear', 'one-teller-at-a-time', 'park', 'parked', 'replay', 'waiting']);
+
+/** Facts of one statement, in order. */
+export interface OutboxRow {
+  readonly id: string;
+  readonly subject: string;
+  readonly messageIds: readonly string[];
+  readonly payloads: readonly Buffer[];
+}
+
+export interface ParkedRow {
+  readonly id: string;
+  readonly subject: string;
+  readonly messages: number;
+  readonly parkedAt: number;
+  readonly reason: string;
+}
+
+export class OutboxStore {
+  readonly #database: Pool;
+
+  constructor(database: Pool) {
+    this.#database = database;
+  }
+
+  /** Runs the work unless another copy is telling at the moment: order holds only when one tells. False when another is. */
+  asOnlyTeller(work: (client: ClientBase) => Promise<void>): Promise<boolean> {
+    return transaction(this.#database, async (client) => {
+      const [lock] = await query<{ mine: boolean }>(client, sql['one-teller-at-a-time']);
+      if (!lock?.mine) return false;
+      await work(client);
+      return true;
+    });
+  }
+
+  waiting(client: ClientBase, limit: number): Promise<OutboxRow[]> {
+    return query(client, sql.waiting, [limit]);
+  }
+
+  async clear(client: ClientBase, ids: readonly string[]): Promise<void> {
+    await query(client, sql.clear, [ids]);
+  }
+
+  async park(client: ClientBase, { id, messageIds, payloads }: OutboxRow, reason: string): Promise<void> {
+    await query(client, sql.park, [id, messageIds, payloads, reason.slice(0, 500)]);
+  }
+
+  async parked(): Promise<ParkedRow[]> {
+    const rows = await query<Omit<ParkedRow, 'parkedAt'> & { parkedAt: Date }>(this.#database, sql.parked);
+    return rows.map((row) => ({ ...row, parkedAt: row.parkedAt.getTime() }));
+  }
+
+  /** Answers with how many are told again. */
+  async replay(ids: readonly string[] | undefined): Promise<number> {
+    return (await query(this.#database, sql.replay, [ids ?? null])).length;
+  }
+}

@@ -1,0 +1,120 @@
+import type { Logger } from 'pino';
+import type { Bus } from '#coordinator/bus.ts';
+import { NotStoredError } from '#coordinator/event-publisher.ts';
+import type { Alerts } from '../alerts.ts';
+import type { OutboxRow, OutboxStore } from './outbox-store.ts';
+
+const ROWS = 8;
+const POLL_MS = 2_000;
+/** What comes within this is told together: nobody waits for it, and one look at the table serves all. */
+const GATHER_MS = 50;
+const MAX_REFUSALS = 10;
+const LONGEST_PAUSE_MS = 60_000;
+
+export interface OutboxRelayOptions {
+  readonly bus: Pick<Bus, 'store'>;
+  readonly store: OutboxStore;
+  readonly alerts: Pick<Alerts, 'raise'>;
+  readonly log: Logger;
+  /** For tests, which do not wait minutes. */
+  readonly firstPauseMs?: number;
+}
+
+type Told = 'all' | 'refused' | 'later';
+
+/**
+ * Tells what the ledger wrote down to be told, in order, until the bus has it; the message id makes a repeat no second fact.
+ * Facts leave over one connection, so what a lost connection leaves stored is the beginning of the row, never its middle.
+ */
+export class OutboxRelay implements AsyncDisposable {
+  readonly #options: OutboxRelayOptions;
+  readonly #poll: NodeJS.Timeout;
+  /** How often the stream refused something of a row. */
+  readonly #refusals = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #failures = 0;
+  #stopped = false;
+
+  constructor(options: OutboxRelayOptions) {
+    this.#options = options;
+    this.#poll = setInterval(() => this.nudge(), POLL_MS);
+  }
+
+  /** There may be something to tell. */
+  nudge(): void {
+    this.#schedule(GATHER_MS);
+  }
+
+  #schedule(inMs: number): void {
+    if (this.#stopped || this.#timer !== undefined || this.#running !== undefined) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#running = this.#relay().finally(() => {
+          this.#running = undefined;
+          if (this.#failures > 0) this.#schedule(this.#pauseMs());
+        });
+      },
+      Math.max(inMs, this.#failures > 0 ? this.#pauseMs() : 0),
+    );
+  }
+
+  #pauseMs(): number {
+    return Math.min(LONGEST_PAUSE_MS, (this.#options.firstPauseMs ?? 250) * 2 ** Math.min(this.#failures, 10));
+  }
+
+  async #relay(): Promise<void> {
+    const { store, log } = this.#options;
+    try {
+      let more = true;
+      while (more && !this.#stopped) {
+        more = false;
+        await store.asOnlyTeller(async (client) => {
+          const rows = await store.waiting(client, ROWS);
+          const told = await Promise.all(rows.map((row) => this.#tell(row, client)));
+          const done = rows.filter((_, index) => told[index] === 'all');
+          if (done.length > 0)
+            await store.clear(
+              client,
+              done.map(({ id }) => id),
+            );
+          this.#failures = told.every((result) => result === 'all') ? 0 : this.#failures + 1;
+          more = rows.length === ROWS && this.#failures === 0;
+        });
+      }
+    } catch (error) {
+      this.#failures += 1;
+      log.warn({ err: error }, 'what the ledger did could not be told; it will be told later');
+    }
+  }
+
+  async #tell(row: OutboxRow, client: Parameters<OutboxStore['park']>[0]): Promise<Told> {
+    const { bus, store, alerts } = this.#options;
+    const { id, subject, messageIds, payloads } = row;
+    const results = await Promise.allSettled(payloads.map((payload, index) => bus.store(subject, payload, messageIds[index] as string)));
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    if (failures.length === 0) {
+      this.#refusals.delete(id);
+      return 'all';
+    }
+    const isRefusal = (result: PromiseSettledResult<void> | undefined) =>
+      result?.status === 'rejected' && result.reason instanceof NotStoredError && result.reason.code === 'refused';
+    if (!results.every((result) => result.status === 'fulfilled' || isRefusal(result))) return 'later';
+    const refusals = (this.#refusals.get(id) ?? 0) + 1;
+    this.#refusals.set(id, refusals);
+    if (refusals < MAX_REFUSALS) return 'refused';
+    const refused = <T>(values: readonly T[]) => values.filter((_, index) => isRefusal(results[index]));
+    await store.park(client, { ...row, messageIds: refused(messageIds), payloads: refused(payloads) }, String(failures[0]));
+    this.#refusals.delete(id);
+    alerts.raise('parked', `outbox ${id}`);
+    return 'refused';
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    clearInterval(this.#poll);
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+}

@@ -1,0 +1,43 @@
+import type Stripe from 'stripe';
+import type { MessageOf, services } from '#bus-schemas';
+import type { PaymentStore } from './payment-store.ts';
+import { failureOf } from './stripe-client.ts';
+
+type Methods = typeof services.settlement;
+
+/** Makes a provider's owner known to Stripe, which pays him out. One account at Stripe for each of ours, however often it is begun. */
+export class Onboarding {
+  readonly #stripe: Stripe;
+  readonly #store: PaymentStore;
+
+  constructor(stripe: Stripe, store: PaymentStore) {
+    this.#stripe = stripe;
+    this.#store = store;
+  }
+
+  async begin({ account, refreshUrl, returnUrl }: MessageOf<Methods['onboard']['request']>): Promise<MessageOf<Methods['onboard']['reply']>> {
+    try {
+      const { url } = await this.#stripe.accountLinks.create({
+        account: await this.#stripeAccount(account),
+        type: 'account_onboarding',
+        refresh_url: refreshUrl,
+        return_url: returnUrl,
+      });
+      return { ok: true, url };
+    } catch (error) {
+      failureOf(error);
+      return { ok: false, code: 'unavailable' };
+    }
+  }
+
+  async #stripeAccount(account: string): Promise<string> {
+    const known = await this.#store.connectedAccount(account);
+    if (known !== undefined) return known.stripeAccount;
+    const made = await this.#stripe.accounts.create(
+      { type: 'express', metadata: { account }, capabilities: { transfers: { requested: true } } },
+      { idempotencyKey: `connect-${account}` },
+    );
+    await this.#store.addConnectedAccount(account, made.id);
+    return (await this.#store.connectedAccount(account))?.stripeAccount ?? made.id;
+  }
+}

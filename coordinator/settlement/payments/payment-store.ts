@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import type { ClientBase, Pool } from 'pg';
+import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import type { PayoutRecord } from '../core/payout.ts';
+import { retried } from '../database-work.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'add-connected-account',
+  'add-deposit',
+  'add-payout',
+  'clearing',
+  'connected-account',
+  'connected-account-told',
+  'deposit-by-operation',
+  'end-deposit',
+  'list-payouts',
+  'lock-deposit',
+  'lock-payout',
+  'lock-report',
+  'open-payouts',
+  'payout-by-operation',
+  'pending-deposits',
+  'save-payout',
+  'save-report',
+  'set-session',
+]);
+
+export interface DepositRow {
+  readonly id: string;
+  readonly account: string;
+  readonly amount: number;
+  readonly status: 'pending' | 'paid' | 'expired';
+  readonly session: string | null;
+  readonly url: string | null;
+}
+
+export interface PayoutRow extends PayoutRecord {
+  readonly createdAt: Date;
+}
+
+type Stored<Row> = { [Field in keyof Row]: Row[Field] extends number ? string | number : Row[Field] };
+const asDeposit = (row: Stored<DepositRow>): DepositRow => ({ ...row, amount: Number(row.amount) });
+const asPayout = (row: Stored<PayoutRow>): PayoutRow => ({ ...row, amount: Number(row.amount), fee: Number(row.fee), generation: Number(row.generation) });
+
+/** What was asked of Stripe and what is known of it. */
+export class PaymentStore {
+  readonly #database: Pool;
+
+  constructor(database: Pool) {
+    this.#database = database;
+  }
+
+  transaction<T>(work: (client: ClientBase) => Promise<T>): Promise<T> {
+    return retried(() => transaction(this.#database, work));
+  }
+
+  /** The deposit of that name: the one that was there, or this one. */
+  async openDeposit(deposit: { id: string; account: string; operation: string; amount: number }): Promise<DepositRow> {
+    await query(this.#database, sql['add-deposit'], [deposit.id, deposit.account, deposit.operation, deposit.amount]);
+    const [row] = await query<Stored<DepositRow>>(this.#database, sql['deposit-by-operation'], [deposit.account, deposit.operation]);
+    if (row === undefined) throw new Error('a deposit was neither found nor made');
+    return asDeposit(row);
+  }
+
+  async setSession(id: string, session: string, url: string): Promise<void> {
+    await query(this.#database, sql['set-session'], [id, session, url]);
+  }
+
+  async lockDeposit(client: ClientBase, id: string): Promise<DepositRow | undefined> {
+    return (await query<Stored<DepositRow>>(client, sql['lock-deposit'], [id])).map(asDeposit)[0];
+  }
+
+  async endDeposit(client: ClientBase, id: string, status: 'paid' | 'expired', session: string): Promise<void> {
+    await query(client, sql['end-deposit'], [id, status, session]);
+  }
+
+  async pendingDeposits(olderThanMs: number, limit: number): Promise<DepositRow[]> {
+    return (await query<Stored<DepositRow>>(this.#database, sql['pending-deposits'], [olderThanMs, limit])).map(asDeposit);
+  }
+
+  async connectedAccount(account: string): Promise<{ stripeAccount: string; payouts: boolean } | undefined> {
+    return (await query<{ stripeAccount: string; payouts: boolean }>(this.#database, sql['connected-account'], [account]))[0];
+  }
+
+  async addConnectedAccount(account: string, stripeAccount: string): Promise<void> {
+    await query(this.#database, sql['add-connected-account'], [account, stripeAccount]);
+  }
+
+  /** False when it is not ours, or a newer word is known. */
+  async connectedAccountTold(stripeAccount: string, payouts: boolean, at: Date): Promise<boolean> {
+    return (await query(this.#database, sql['connected-account-told'], [stripeAccount, payouts, at])).length === 1;
+  }
+
+  /** False when there is one of that name already. */
+  async addPayout(client: ClientBase, payout: Omit<PayoutRow, 'state' | 'createdAt'> & { operation: string }): Promise<boolean> {
+    const { id, account, operation, amount, fee, instant, stripeAccount } = payout;
+    return (await query(client, sql['add-payout'], [id, account, operation, amount, fee, instant, stripeAccount])).length === 1;
+  }
+
+  async payoutByOperation(client: ClientBase, account: string, operation: string): Promise<PayoutRow | undefined> {
+    return (await query<Stored<PayoutRow>>(client, sql['payout-by-operation'], [account, operation])).map(asPayout)[0];
+  }
+
+  async lockPayout(client: ClientBase, id: string): Promise<PayoutRow | undefined> {
+    return (await query<Stored<PayoutRow>>(client, sql['lock-payout'], [id])).map(asPayout)[0];
+  }
+
+  async savePayout(client: ClientBase, { id, state, returned, feeReturned, transfer, stripePayout, generation }: PayoutRecord): Promise<void> {
+    await query(client, sql['save-payout'], [id, state, returned, feeReturned, transfer, stripePayout, generation]);
+  }
+
+  async openPayouts(olderThanMs: number, limit: number): Promise<PayoutRow[]> {
+    return (await query<Stored<PayoutRow>>(this.#database, sql['open-payouts'], [olderThanMs, limit])).map(asPayout);
+  }
+
+  async listPayouts(account: string): Promise<PayoutRow[]> {
+    return (await query<Stored<PayoutRow>>(this.#database, sql['list-payouts'], [account])).map(asPayout);
+  }
+
+  /** What Stripe should have by our books, and what we debited and it has not moved yet. */
+  async clearing(): Promise<{ ledger: number; onTheWay: number }> {
+    const [row] = await query<Record<'ledger' | 'onTheWay', string>>(this.#database, sql.clearing);
+    return { ledger: Number(row?.ledger), onTheWay: Number(row?.onTheWay) };
+  }
+
+  async lockReport(client: ClientBase): Promise<{ lastId: string | null; cents: number }> {
+    const [row] = await query<{ lastId: string | null; cents: string }>(client, sql['lock-report']);
+    return { lastId: row?.lastId ?? null, cents: Number(row?.cents ?? 0) };
+  }
+
+  async saveReport(client: ClientBase, lastId: string, cents: number): Promise<void> {
+    await query(client, sql['save-report'], [lastId, cents]);
+  }
+}

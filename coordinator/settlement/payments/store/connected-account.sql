@@ -1,0 +1,1 @@
+SELECT stripe_account AS "stripeAccount", payouts FROM connected_accounts WHERE account = $1

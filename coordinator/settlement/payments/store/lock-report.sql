@@ -1,0 +1,1 @@
+SELECT last_id AS "lastId", cents FROM stripe_report FOR UPDATE

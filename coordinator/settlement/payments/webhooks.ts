@@ -1,0 +1,59 @@
+import Stripe from 'stripe';
+import type { MessageOf, services } from '#bus-schemas';
+import type { Applied, Deposits } from './deposits.ts';
+import type { PaymentStore } from './payment-store.ts';
+import type { Payouts } from './payouts.ts';
+
+type Taken = MessageOf<typeof services.settlement.webhook.reply>;
+
+export interface WebhooksOptions {
+  readonly secret: string;
+  readonly store: PaymentStore;
+  readonly deposits: Deposits;
+  readonly payouts: Payouts;
+}
+
+/** What Stripe tells by itself: any number of times, in any order, sometimes before we know what it is about. */
+export class Webhooks {
+  readonly #options: WebhooksOptions;
+
+  constructor(options: WebhooksOptions) {
+    this.#options = options;
+  }
+
+  async take({ body, signature }: { body: Uint8Array; signature: string }): Promise<Taken> {
+    let event: Stripe.Event;
+    try {
+      event = await Stripe.webhooks.constructEventAsync(Buffer.from(body), signature, this.#options.secret);
+    } catch (error) {
+      return { ok: false, code: error instanceof Stripe.errors.StripeSignatureVerificationError ? 'bad_signature' : 'bad_event' };
+    }
+    const result = await this.#apply(event);
+    return result === 'later' ? { ok: false, code: 'later' } : { ok: true, result };
+  }
+
+  async #apply(event: Stripe.Event): Promise<Applied> {
+    const { store, deposits, payouts } = this.#options;
+    switch (event.type) {
+      case 'checkout.session.completed':
+      case 'checkout.session.async_payment_succeeded':
+      case 'checkout.session.expired':
+        return deposits.apply(event.data.object);
+      case 'account.updated': {
+        const { id, payouts_enabled } = event.data.object;
+        return (await store.connectedAccountTold(id, payouts_enabled === true, new Date(event.created * 1_000))) ? 'applied' : 'known';
+      }
+      case 'transfer.reversed': {
+        const { metadata, reversed } = event.data.object;
+        return reversed ? payouts.tell(metadata['payout'], { type: 'transfer_reversed' }) : 'ignored';
+      }
+      case 'payout.paid':
+        return payouts.tell(event.data.object.metadata?.['payout'], { type: 'payout_paid' });
+      case 'payout.failed':
+      case 'payout.canceled':
+        return payouts.tell(event.data.object.metadata?.['payout'], { type: 'payout_failed' });
+      default:
+        return 'ignored';
+    }
+  }
+}

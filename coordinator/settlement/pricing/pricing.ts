@@ -1,0 +1,96 @@
+import { events, SettlementTermsChanged, services } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { Remembered } from '#coordinator/remembered.ts';
+import type { Price, Terms } from '../core/charge.ts';
+import { CatalogPrices } from './catalog-prices.ts';
+import type { AgreedTerms, PricingStore } from './pricing-store.ts';
+
+/** A change that was told while nobody heard is seen after this. */
+const TTL_MS = 60_000;
+const MAX_REMEMBERED = 50_000;
+
+/** All that decides what a job costs and who earns by it. */
+export interface Quote {
+  readonly price: Price;
+  readonly priceVersion: string;
+  readonly terms: Terms;
+  /** The ledger's account of the provider, or of its owner. */
+  readonly payee: string | null;
+}
+
+export interface PricingOptions {
+  readonly bus: Bus;
+  readonly store: PricingStore;
+  readonly feeBps: number;
+  readonly minimumMicroUsd: number;
+  readonly now: () => number;
+}
+
+/** The order of prices: the provider's own, unless the account is a service; then the platform's, of which the catalog's default is a part. */
+export class Pricing implements Disposable {
+  readonly #options: PricingOptions;
+  readonly #catalog: CatalogPrices;
+  readonly #versions: Remembered<string>;
+  readonly #providerPrices: Remembered<Price | undefined>;
+  readonly #terms: Remembered<{ terms: Terms; service: boolean }>;
+  readonly #payees: Remembered<string>;
+  readonly #subscription: { unsubscribe(): void };
+
+  constructor(options: PricingOptions) {
+    this.#options = options;
+    const { bus, store, now } = options;
+    this.#catalog = new CatalogPrices({ bus, now });
+    const remembered = <Value>(load: (key: string) => Promise<Value>) => new Remembered({ load, ttlMs: TTL_MS, maximum: MAX_REMEMBERED, now });
+    this.#versions = remembered((key) => store.priceVersion(...(JSON.parse(key) as [string, Price])));
+    this.#providerPrices = remembered((key) => store.providerPrice(...(key.split(' ', 2) as [string, string])));
+    this.#terms = remembered(async (account) => this.#termsFrom(await store.terms(account)));
+    this.#payees = remembered((provider) => this.#findPayee(provider));
+    this.#subscription = bus.subscribe({ subject: events.settlementTermsChanged, kind: SettlementTermsChanged, handle: () => this.forget() });
+  }
+
+  /** Undefined when the catalog has no such model. */
+  async quote({ account, model, provider }: { account: string; model: string; provider: string | undefined }): Promise<Quote | undefined> {
+    const [platform, own, { terms, service }, payee] = await Promise.all([
+      this.#catalog.priceOf(model),
+      provider === undefined ? undefined : this.#providerPrices.get(`${provider} ${model}`),
+      this.#terms.get(account),
+      provider === undefined ? null : this.payeeOf(provider),
+    ]);
+    if (platform === undefined) return undefined;
+    const price = service ? platform : (own ?? platform);
+    return { price, terms, payee, priceVersion: await this.#versions.get(JSON.stringify([model, price])) };
+  }
+
+  payeeOf(provider: string): Promise<string> {
+    return this.#payees.get(provider);
+  }
+
+  /** Something was changed. */
+  forget(): void {
+    this.#providerPrices.forget();
+    this.#terms.forget();
+  }
+
+  async #termsFrom(agreed: AgreedTerms | undefined): Promise<{ terms: Terms; service: boolean }> {
+    const { feeBps, minimumMicroUsd, store } = this.#options;
+    const { service = false, referrer = null } = agreed ?? {};
+    if (referrer !== null) await store.openAccount(`consumer:${referrer}`, 'consumer');
+    return {
+      service,
+      terms: { feeBps: agreed?.feeBps ?? feeBps, minimum: service ? 0 : minimumMicroUsd, referrer: referrer && `consumer:${referrer}` },
+    };
+  }
+
+  async #findPayee(provider: string): Promise<string> {
+    const { bus, store } = this.#options;
+    const { account } = await bus.call(services.trust.owner, { provider }, { timeoutMs: 2_000 });
+    const payee = account === undefined ? `provider:${provider}` : `consumer:${account}`;
+    await store.openAccount(payee, account === undefined ? 'provider' : 'consumer');
+    return payee;
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription.unsubscribe();
+    this.#catalog[Symbol.dispose]();
+  }
+}

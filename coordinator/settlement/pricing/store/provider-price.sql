@@ -1,0 +1,2 @@
+SELECT input_per_million AS "inputPerMillion", cache_read_per_million AS "cacheReadPerMillion", output_per_million AS "outputPerMillion"
+FROM provider_prices WHERE provider = $1 AND model = $2

@@ -1,3 +1,0 @@
-INSERT INTO receipts (job, attempt, provider, build, prompt_tokens, completion_tokens, finish, request_hash, response_hash)
-SELECT * FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::bytea[], $9::bytea[])
-ON CONFLICT DO NOTHING

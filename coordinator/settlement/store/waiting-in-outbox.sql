@@ -1,1 +1,0 @@
-SELECT id, subject, message_id AS "messageId", payload FROM settlement_outbox ORDER BY id LIMIT $1

@@ -1,0 +1,1 @@
+SELECT account FROM providers WHERE id = $1
