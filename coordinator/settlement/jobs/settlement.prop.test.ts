@@ -204,11 +204,11 @@ class Life {
     if (winner !== undefined) expect(answer.ok).toBe(winner === key);
     if (!answer.ok) return;
     this.#winners.set(index, key);
-    const { promptBound, outputBound, deliveredTokens, dear } = this.#job(index);
-    const bounds = { prompt: promptBound, completion: outputBound };
-    // The last is what its end was charged from, when that came before any hold.
-    const overtaken = holdFor(dear ? DEARER : PRICE, { prompt: promptBound, completion: deliveredTokens }, 0);
-    const possible = [holdFor(PRICE, bounds, 0), holdFor(DEARER, bounds, 0), overtaken];
+    const { promptBound, outputBound, deliveredTokens } = this.#job(index);
+    // What was delivered is what its end was charged from, when that came before any hold.
+    const possible = [outputBound, deliveredTokens].flatMap((completion) =>
+      [PRICE, DEARER].map((price) => holdFor(price, { prompt: promptBound, completion }, 0)),
+    );
     expect(possible).toContain(answer.heldMicroUsd);
   }
 

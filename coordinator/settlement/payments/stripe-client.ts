@@ -3,7 +3,7 @@ import type { StripeConfig } from '#coordinator/config.ts';
 
 const TIMEOUT_MS = 10_000;
 
-/** Never repeats a request by itself: whether to ask again is decided where the money is known. */
+/** Repeats nothing by itself but what a broken connection lost, under the same key: whether to ask again is decided where the money is known. */
 export function connectStripe({ apiKey, url }: StripeConfig, timeoutMs: number = TIMEOUT_MS): Stripe {
   const place = url === undefined ? undefined : new URL(url);
   return new Stripe(apiKey, {

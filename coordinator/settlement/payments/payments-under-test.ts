@@ -1,0 +1,84 @@
+import type { Pool } from 'pg';
+import { pino } from 'pino';
+import { randomToken } from '#bus-schemas';
+import { connectDatabase } from '#coordinator/database.ts';
+import { migrate } from '#coordinator/migrate.ts';
+import { FakeStripe, startPostgres } from '#testcontainers';
+import { digestOf } from '../core/digest.ts';
+import { LedgerStore } from '../ledger/ledger-store.ts';
+import { type Payments, startPayments } from './payments.ts';
+
+export const RETURN_URLS = { successUrl: 'https://example.com/done', cancelUrl: 'https://example.com/no' };
+
+export interface PaymentsUnderTest extends AsyncDisposable {
+  readonly stripe: FakeStripe;
+  readonly database: Pool;
+  readonly ledger: LedgerStore;
+  readonly payments: Payments;
+  readonly alerts: string[];
+  /** Another copy over the same ledger; with `database`, through that. */
+  copy(database?: Pool): Payments;
+}
+
+/** A database, a Stripe that can fail, and what stands between them. */
+export async function startPaymentsUnderTest(): Promise<PaymentsUnderTest> {
+  await using stack = new AsyncDisposableStack();
+  const stripe = stack.use(await FakeStripe.start());
+  const postgres = stack.use(await startPostgres());
+  const url = await postgres.createDatabase(`payments_${randomToken(8)}`);
+  await migrate(url);
+  const database = connectDatabase(url, { max: 8 });
+  database.on('error', () => undefined);
+  stack.defer(() => database.end());
+  const alerts: string[] = [];
+  const copies = new AsyncDisposableStack();
+  stack.defer(() => copies.disposeAsync());
+  const copy = (through: Pool = database): Payments =>
+    copies.use(
+      startPayments({
+        config: { apiKey: stripe.apiKey, webhookSecret: stripe.webhookSecret, url: stripe.url },
+        database: through,
+        ledger: new LedgerStore(through, Date.now),
+        alerts: { raise: (alert, subject) => void alerts.push(`${alert} ${subject}`) },
+        outbox: { nudge: () => undefined },
+        log: pino({ level: 'silent' }),
+        now: Date.now,
+      }),
+    );
+  const payments = copy();
+  const owned = stack.move();
+  return { stripe, database, ledger: new LedgerStore(database, Date.now), payments, alerts, copy, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+export const newAccount = () => `acct_${randomToken(12)}`;
+
+/** As if the account's machines had worked for it. */
+export async function earn({ ledger, stripe }: PaymentsUnderTest, account: string, amount: number): Promise<void> {
+  // Somebody paid for that work: the platform can only pass on what it has.
+  const form = { line_items: { 0: { quantity: '1', price_data: { currency: 'usd', unit_amount: String(amount / 10_000) } } } };
+  const payer = newAccount();
+  stripe.bank.pay(stripe.bank.createSession(form).id);
+  const paid = { account: `consumer:${payer}`, kind: 'consumer' } as const;
+  await ledger.post({
+    ...{ operation: `deposit:${payer}`, kind: 'deposit', digest: digestOf([payer]) },
+    entries: [
+      { ...paid, amount },
+      { account: 'external:stripe', kind: 'external', amount: -amount },
+    ],
+  });
+  await ledger.post({
+    ...{ operation: `work:${payer}`, kind: 'credit', digest: digestOf([payer]) },
+    entries: [
+      { ...paid, amount: -amount },
+      { account: `consumer:${account}`, kind: 'consumer', amount, earned: amount },
+    ],
+  });
+}
+
+export async function onboard({ payments, stripe, database }: PaymentsUnderTest, account: string): Promise<string> {
+  await payments.onboard({ account, refreshUrl: 'https://example.com/again', returnUrl: 'https://example.com/back' });
+  const { rows } = await database.query<{ id: string }>('SELECT stripe_account AS id FROM connected_accounts WHERE account = $1', [account]);
+  const id = rows[0]?.id as string;
+  await payments.webhook(stripe.sign(stripe.bank.onboard(id)));
+  return id;
+}

@@ -1,0 +1,170 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { FaultKind } from '#testcontainers';
+import { Crash, type CrashPoint, crashingPool } from '../jobs/crashing-pool.ts';
+import type { Payments } from './payments.ts';
+import { earn, newAccount, onboard, type PaymentsUnderTest, RETURN_URLS, startPaymentsUnderTest } from './payments-under-test.ts';
+
+const RUNS = Number(process.env['DINF_PROPERTY_RUNS'] ?? 100);
+const DOLLAR = 1_000_000;
+const EARNED = 20 * DOLLAR;
+
+let under: PaymentsUnderTest;
+beforeAll(async () => {
+  under = await startPaymentsUnderTest();
+}, 60_000);
+afterAll(() => under[Symbol.asyncDispose]());
+
+const aStep = fc.record({
+  does: fc.constantFrom('checkout', 'pay', 'withdraw', 'withdraw', 'reconcile', 'deliver', 'deliver', 'pay out', 'fail payout', 'reverse'),
+  which: fc.nat({ max: 20 }),
+  instant: fc.boolean(),
+});
+const aScript = fc.record({
+  /** What happens at the same moment, in turns. */
+  turns: fc.array(fc.array(aStep, { minLength: 1, maxLength: 5 }), { minLength: 2, maxLength: 6 }),
+  /** Statements until each crash. */
+  crashes: fc.array(fc.record({ after: fc.nat({ max: 20 }), point: fc.constantFrom<CrashPoint>('before', 'after') }), { maxLength: 4 }),
+  faults: fc.array(fc.constantFrom<FaultKind>('lost_answer', 'lost_request', 'error_500', 'error_429', 'rejected'), { maxLength: 4 }),
+});
+type Script = typeof aScript extends fc.Arbitrary<infer T> ? T : never;
+
+/** One life of one account that buys, earns and withdraws. */
+class Life {
+  readonly #account = newAccount();
+  readonly #script: Script;
+  readonly #copies: readonly Payments[];
+  readonly #firstEvent = under.stripe.bank.events.length;
+  readonly #sessions = new Set<string>();
+
+  constructor(script: Script) {
+    this.#script = script;
+    const crashes = [...script.crashes];
+    let statements = 0;
+    const next = (): CrashPoint | undefined => {
+      const [crash] = crashes;
+      if (crash === undefined || statements++ < crash.after) return undefined;
+      crashes.shift();
+      statements = 0;
+      return crash.point;
+    };
+    this.#copies = [1, 2].map(() => under.copy(crashingPool(under.database, next)));
+  }
+
+  async run(): Promise<void> {
+    await earn(under, this.#account, EARNED);
+    await onboard(under, this.#account);
+    for (const kind of this.#script.faults) under.stripe.fault('POST', /./, kind, kind.startsWith('lost') ? 2 : 1);
+    for (const turn of this.#script.turns) {
+      await Promise.all(turn.map((step, order) => this.#untilDone(() => this.#step(step, this.#copies[order % 2] as Payments))));
+    }
+    under.stripe.clearFaults();
+    // In the end everything is told, in any order, and what nobody told is asked for.
+    const last = this.#copies[0] as Payments;
+    for (const event of this.#events().toReversed()) await this.#untilDone(async () => void (await last.webhook(under.stripe.sign(event))));
+    for (let round = 0; round < 4; round += 1) await this.#untilDone(() => last.reconcile(0));
+    for (const event of this.#events()) await this.#untilDone(async () => void (await last.webhook(under.stripe.sign(event))));
+  }
+
+  #events() {
+    return under.stripe.bank.events.slice(this.#firstEvent);
+  }
+
+  /** Whom a crash or a broken line interrupts, he asks again. */
+  async #untilDone(work: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const isCrash = error instanceof Crash || (error instanceof Error && error.cause instanceof Crash);
+        if (!isCrash) throw error;
+      }
+    }
+  }
+
+  async #step({ does, which, instant }: Script['turns'][number][number], payments: Payments): Promise<void> {
+    const account = this.#account;
+    const { bank } = under.stripe;
+    const amountMicroUsd = (1 + (which % 5)) * DOLLAR;
+    switch (does) {
+      case 'checkout': {
+        const answer = await payments.checkout({ account, amountMicroUsd, operation: `buy ${which}`, ...RETURN_URLS });
+        if (answer.ok) this.#sessions.add(answer.session);
+        return;
+      }
+      case 'pay': {
+        const open = [...this.#sessions].filter((id) => bank.sessions.get(id)?.status === 'open');
+        if (open.length > 0) bank.pay(open[which % open.length] as string);
+        return;
+      }
+      case 'withdraw':
+        return void (await payments.withdraw({ account, amountMicroUsd, instant, operation: `out ${which} ${instant}` }));
+      case 'reconcile':
+        return payments.reconcile(0);
+      case 'deliver': {
+        const events = this.#events();
+        const event = events[which % events.length];
+        if (event) await payments.webhook(under.stripe.sign(event));
+        return;
+      }
+      case 'pay out':
+      case 'fail payout': {
+        const mine = await this.#payoutIds();
+        const open = [...bank.payouts.values()].filter(({ status, metadata }) => status === 'pending' && mine.has(metadata['payout'] ?? ''));
+        const payout = open[which % open.length];
+        if (payout) bank.endPayout(payout.id, does === 'pay out' ? 'paid' : 'failed');
+        return;
+      }
+      case 'reverse': {
+        const mine = await this.#payoutIds();
+        const paidOut = new Set([...bank.payouts.values()].filter(({ status }) => status !== 'failed').map(({ metadata }) => metadata['payout']));
+        const standing = [...bank.transfers.values()].filter(
+          ({ reversed, transfer_group }) => !reversed && mine.has(transfer_group) && !paidOut.has(transfer_group),
+        );
+        const transfer = standing[which % standing.length];
+        if (transfer) bank.reverse(transfer.id);
+      }
+    }
+  }
+
+  async #payoutIds(): Promise<Set<string>> {
+    const { rows } = await under.database.query<{ id: string }>('SELECT id FROM payouts WHERE account = $1', [this.#account]);
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  async check(): Promise<void> {
+    const { bank } = under.stripe;
+    type Row = { id: string; amount: string; fee: string; state: string; returned: boolean; feeReturned: boolean };
+    const { rows } = await under.database.query<Row>('SELECT id, amount, fee, state, returned, fee_returned AS "feeReturned" FROM payouts WHERE account = $1', [
+      this.#account,
+    ]);
+    let expected = EARNED;
+    for (const { id, amount, fee, state, returned, feeReturned } of rows) {
+      const transfers = [...bank.transfers.values()].filter(({ transfer_group }) => transfer_group === id);
+      expect(transfers.length).toBeLessThanOrEqual(1);
+      expect(state).not.toBe('pending');
+      expect(returned).toBe(transfers.length === 0 || transfers[0]?.reversed === true);
+      if (transfers[0]) expect(transfers[0].amount * 10_000).toBe(Number(amount) - Number(fee));
+      if (!returned) expected -= Number(amount) - (feeReturned ? Number(fee) : 0);
+    }
+    const bought = [...this.#sessions].reduce(
+      (sum, id) => sum + (bank.sessions.get(id)?.payment_status === 'paid' ? (bank.sessions.get(id)?.amount_total ?? 0) * 10_000 : 0),
+      0,
+    );
+    expect(await under.ledger.balance(this.#account)).toEqual({ available: expected + bought, held: 0, withdrawable: expected });
+    expect(await under.payments.drift()).toBe(0);
+    for (const copy of this.#copies) await copy[Symbol.asyncDispose]();
+  }
+}
+
+test('no interleaving of payments, withdrawals, webhooks, repeats, faults and crashes loses a cent or pays it twice', async () => {
+  await fc.assert(
+    fc.asyncProperty(aScript, async (script) => {
+      const life = new Life(script);
+      await life.run();
+      await life.check();
+    }),
+    { numRuns: RUNS, endOnFailure: true },
+  );
+  expect(await under.ledger.verify(true)).toMatchObject({ unbalancedTransactions: 0, driftedBalances: 0, negativeBalances: 0 });
+}, 3_600_000);

@@ -1,0 +1,196 @@
+import { randomToken } from '#bus-schemas';
+import { type Form, field, strings } from './form-body.ts';
+import { invalid, missing } from './stripe-error.ts';
+
+/** Stripe's objects, as far as they are used here, with the rules that keep their money together. Amounts are cents. */
+
+type Metadata = Record<string, string>;
+
+export interface Session {
+  id: string;
+  object: 'checkout.session';
+  amount_total: number;
+  currency: string;
+  client_reference_id: string;
+  metadata: Metadata;
+  payment_status: 'unpaid' | 'paid';
+  status: 'open' | 'complete' | 'expired';
+  url: string;
+}
+
+export interface ConnectedAccount {
+  id: string;
+  object: 'account';
+  metadata: Metadata;
+  payouts_enabled: boolean;
+  details_submitted: boolean;
+}
+
+export interface Transfer {
+  id: string;
+  object: 'transfer';
+  amount: number;
+  currency: string;
+  destination: string;
+  transfer_group: string;
+  metadata: Metadata;
+  reversed: boolean;
+}
+
+export interface BankPayout {
+  id: string;
+  object: 'payout';
+  amount: number;
+  currency: string;
+  method: string;
+  metadata: Metadata;
+  status: 'pending' | 'paid' | 'failed';
+}
+
+export interface StripeEvent {
+  readonly id: string;
+  readonly object: 'event';
+  readonly type: string;
+  readonly created: number;
+  readonly account?: string;
+  readonly data: { readonly object: object };
+}
+
+interface BalanceTransaction {
+  readonly id: string;
+  readonly object: 'balance_transaction';
+  readonly type: 'charge' | 'transfer' | 'transfer_refund';
+  readonly amount: number;
+  readonly source: string;
+}
+
+const now = () => Math.floor(Date.now() / 1_000);
+const positive = (form: Form, ...path: readonly string[]): number => {
+  const value = Number(field(form, ...path));
+  if (!Number.isInteger(value) || value < 1) throw invalid(`Invalid integer: ${path.join('.')}`);
+  return value;
+};
+
+export class Bank {
+  readonly sessions = new Map<string, Session>();
+  readonly accounts = new Map<string, ConnectedAccount>();
+  readonly transfers = new Map<string, Transfer>();
+  readonly payouts = new Map<string, BankPayout & { readonly account: string }>();
+  /** Newest first, as Stripe lists them. */
+  readonly report: BalanceTransaction[] = [];
+  readonly events: StripeEvent[] = [];
+
+  get balance(): number {
+    return this.report.reduce((sum, { amount }) => sum + amount, 0);
+  }
+
+  createSession(form: Form): Session {
+    const amount = positive(form, 'line_items', '0', 'price_data', 'unit_amount') * Number(field(form, 'line_items', '0', 'quantity') || 1);
+    const id = `cs_test_${randomToken(24)}`;
+    const session: Session = {
+      ...{ id, object: 'checkout.session', amount_total: amount, currency: field(form, 'line_items', '0', 'price_data', 'currency') },
+      ...{ client_reference_id: field(form, 'client_reference_id'), metadata: strings(form, 'metadata') },
+      ...{ payment_status: 'unpaid', status: 'open', url: `https://checkout.example/${id}` },
+    };
+    this.sessions.set(id, session);
+    return session;
+  }
+
+  pay(id: string): StripeEvent {
+    const session = get(this.sessions, id, 'checkout.session');
+    if (session.status !== 'open') throw new Error(`${id} is ${session.status}`);
+    Object.assign(session, { payment_status: 'paid', status: 'complete' });
+    this.#book('charge', session.amount_total, id);
+    return this.#event('checkout.session.completed', session);
+  }
+
+  expire(id: string): StripeEvent {
+    const session = Object.assign(get(this.sessions, id, 'checkout.session'), { status: 'expired' });
+    return this.#event('checkout.session.expired', session);
+  }
+
+  createAccount(form: Form): ConnectedAccount {
+    const account: ConnectedAccount = {
+      ...{ id: `acct_${randomToken(16)}`, object: 'account', metadata: strings(form, 'metadata'), payouts_enabled: false, details_submitted: false },
+    };
+    this.accounts.set(account.id, account);
+    return account;
+  }
+
+  createLink(form: Form): object {
+    const { id } = get(this.accounts, field(form, 'account'), 'account');
+    return { object: 'account_link', url: `https://connect.example/${id}`, created: now(), expires_at: now() + 300 };
+  }
+
+  /** `enabled` false is Stripe asking for more papers. */
+  onboard(id: string, enabled = true, created = now()): StripeEvent {
+    const account = Object.assign(get(this.accounts, id, 'account'), { payouts_enabled: enabled, details_submitted: true });
+    return this.#event('account.updated', account, { created });
+  }
+
+  createTransfer(form: Form): Transfer {
+    const amount = positive(form, 'amount');
+    const { id: destination } = get(this.accounts, field(form, 'destination'), 'destination');
+    if (amount > this.balance) throw invalid('You have insufficient funds in your Stripe account.', 'balance_insufficient');
+    const id = `tr_${randomToken(24)}`;
+    const transfer: Transfer = {
+      ...{ id, object: 'transfer', amount, currency: field(form, 'currency'), destination, transfer_group: field(form, 'transfer_group') },
+      ...{ metadata: strings(form, 'metadata'), reversed: false },
+    };
+    this.transfers.set(id, transfer);
+    this.#book('transfer', -amount, id);
+    return transfer;
+  }
+
+  reverse(id: string): StripeEvent {
+    const transfer = get(this.transfers, id, 'transfer');
+    if (transfer.reversed) throw new Error(`${id} is reversed`);
+    transfer.reversed = true;
+    this.#book('transfer_refund', transfer.amount, id);
+    return this.#event('transfer.reversed', transfer);
+  }
+
+  createPayout(form: Form, account: string): BankPayout {
+    const amount = positive(form, 'amount');
+    get(this.accounts, account, 'account');
+    const arrived = [...this.transfers.values()].filter(({ destination, reversed }) => destination === account && !reversed);
+    const gone = [...this.payouts.values()].filter((payout) => payout.account === account && payout.status !== 'failed');
+    const left = arrived.reduce((sum, each) => sum + each.amount, 0) - gone.reduce((sum, each) => sum + each.amount, 0);
+    if (amount > left) throw invalid('You have insufficient funds in your Stripe account.', 'balance_insufficient');
+    const id = `po_${randomToken(24)}`;
+    const payout = {
+      ...{ id, object: 'payout' as const, amount, currency: field(form, 'currency'), method: field(form, 'method') },
+      ...{ metadata: strings(form, 'metadata'), status: 'pending' as const, account },
+    };
+    this.payouts.set(id, payout);
+    return payout;
+  }
+
+  endPayout(id: string, status: 'paid' | 'failed'): StripeEvent {
+    const payout = Object.assign(get(this.payouts, id, 'payout'), { status });
+    return this.#event(`payout.${status}`, payout, { account: payout.account });
+  }
+
+  #book(type: BalanceTransaction['type'], amount: number, source: string): void {
+    this.report.unshift({ id: `txn_${randomToken(24)}`, object: 'balance_transaction', type, amount, source });
+  }
+
+  #event(type: string, object: object, { created = now(), account }: { created?: number; account?: string } = {}): StripeEvent {
+    const event = {
+      id: `evt_${randomToken(24)}`,
+      object: 'event',
+      type,
+      created,
+      data: { object: structuredClone(object) },
+      ...(account && { account }),
+    } as const;
+    this.events.push(event);
+    return event;
+  }
+}
+
+export function get<Value>(objects: ReadonlyMap<string, Value>, id: string, what: string): Value {
+  const found = objects.get(id);
+  if (found === undefined) throw missing(`${what}: '${id}'`);
+  return found;
+}

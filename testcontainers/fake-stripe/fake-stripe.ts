@@ -1,0 +1,173 @@
+import { createHmac } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Bank, get, type StripeEvent } from './bank.ts';
+import { type Form, parseForm } from './form-body.ts';
+import { StripeFault } from './stripe-error.ts';
+
+/**
+ * `lost_request` ends the connection before anything is done, `lost_answer` after it was done. `error_500` is remembered under the
+ * request's key, as at Stripe: asked again it is the same failure.
+ */
+export type FaultKind = 'lost_request' | 'lost_answer' | 'error_500' | 'error_429' | 'rejected';
+
+interface Fault {
+  readonly method: string;
+  readonly path: RegExp;
+  readonly kind: FaultKind;
+  times: number;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: object;
+  readonly replayed?: true;
+}
+
+interface Asked {
+  readonly form: Form;
+  readonly search: URLSearchParams;
+  /** The connected account it is asked for; empty for the platform's own. */
+  readonly account: string;
+}
+
+/** A server that speaks as much of Stripe's protocol as the unmodified client needs, and fails as asked. */
+export class FakeStripe implements AsyncDisposable {
+  readonly apiKey = 'sk_test_fake';
+  readonly webhookSecret = 'whsec_fake';
+  readonly bank = new Bank();
+  readonly #server = createServer((request, response) => void this.#serve(request, response));
+  readonly #answers = new Map<string, { readonly asked: string; readonly answer: Answer | undefined }>();
+  #faults: Fault[] = [];
+
+  static async start(): Promise<FakeStripe> {
+    const fake = new FakeStripe();
+    await new Promise<void>((listening) => fake.#server.listen(0, '127.0.0.1', listening));
+    return fake;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** The next requests that match meet this. */
+  fault(method: string, path: RegExp, kind: FaultKind, times = 1): void {
+    this.#faults.push({ method, path, kind, times });
+  }
+
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
+  /** An event as Stripe would send it. */
+  sign(event: StripeEvent, { secret = this.webhookSecret, at = Math.floor(Date.now() / 1_000) } = {}): { body: Uint8Array; signature: string } {
+    const body = JSON.stringify(event);
+    const mac = createHmac('sha256', secret).update(`${at}.${body}`).digest('hex');
+    return { body: Buffer.from(body), signature: `t=${at},v1=${mac}` };
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await text(request);
+    const url = new URL(request.url ?? '/', 'http://stripe');
+    const method = request.method ?? 'GET';
+    const fault = this.#faults.find((each) => each.times > 0 && each.method === method && each.path.test(url.pathname));
+    if (fault) fault.times -= 1;
+    if (fault?.kind === 'lost_request') return void request.socket.destroy();
+    const account = String(request.headers['stripe-account'] ?? '');
+    const key = method === 'POST' ? request.headers['idempotency-key'] : undefined;
+    const work = async (): Promise<Answer> => {
+      // Stripe is somewhere else: what is asked at the same moment is answered in any order.
+      for (let turns = Math.floor(Math.random() * 4); turns > 0; turns -= 1) await nextTurn();
+      return this.#answer(
+        `${method} ${url.pathname}`,
+        { form: parseForm(body), search: url.searchParams, account },
+        request.headers.authorization,
+        fault?.kind,
+      );
+    };
+    const answer = typeof key === 'string' ? await this.#once(key, `${method} ${url.pathname} ${account} ${body}`, work) : await work();
+    if (fault?.kind === 'lost_answer') return void request.socket.destroy();
+    response.writeHead(answer.status, {
+      'content-type': 'application/json',
+      'request-id': 'req_fake',
+      ...(answer.replayed && { 'idempotent-replayed': 'true' }),
+    });
+    response.end(JSON.stringify(answer.body));
+  }
+
+  /** The same key is the same request, answered the same for ever; while it is being answered the second one is turned away. */
+  async #once(key: string, asked: string, work: () => Promise<Answer>): Promise<Answer> {
+    const before = this.#answers.get(key);
+    if (before !== undefined && before.asked !== asked)
+      return refusal(400, 'idempotency_error', 'Keys for idempotent requests can only be used with the same parameters');
+    if (before !== undefined)
+      return before.answer === undefined
+        ? refusal(409, 'invalid_request_error', 'Another request with this key is in progress')
+        : { ...before.answer, replayed: true };
+    this.#answers.set(key, { asked, answer: undefined });
+    const answer = await work();
+    // What never began is not remembered.
+    if (answer.status === 429 || answer.status === 401) this.#answers.delete(key);
+    else this.#answers.set(key, { asked, answer });
+    return answer;
+  }
+
+  #answer(what: string, asked: Asked, authorization: string | undefined, fault: FaultKind | undefined): Answer {
+    try {
+      if (authorization !== `Bearer ${this.apiKey}`) throw new StripeFault(401, 'invalid_request_error', 'Invalid API Key provided');
+      if (fault === 'error_500') throw new StripeFault(500, 'api_error', 'An unknown error occurred');
+      if (fault === 'error_429') throw new StripeFault(429, 'invalid_request_error', 'Too many requests', 'rate_limit');
+      if (fault === 'rejected') throw new StripeFault(400, 'invalid_request_error', 'No such destination', 'account_invalid');
+      return { status: 200, body: this.#do(what, asked) };
+    } catch (error) {
+      if (error instanceof StripeFault) return { status: error.status, body: error.body };
+      throw error;
+    }
+  }
+
+  #do(what: string, { form, search, account }: Asked): object {
+    const { bank } = this;
+    const id = what.slice(what.lastIndexOf('/') + 1);
+    switch (what.replace(/\/(cs_test|po)_[a-z0-9]+$/, '/:id')) {
+      case 'POST /v1/checkout/sessions':
+        return bank.createSession(form);
+      case 'GET /v1/checkout/sessions/:id':
+        return get(bank.sessions, id, 'checkout.session');
+      case 'POST /v1/accounts':
+        return bank.createAccount(form);
+      case 'POST /v1/account_links':
+        return bank.createLink(form);
+      case 'POST /v1/transfers':
+        return bank.createTransfer(form);
+      case 'GET /v1/transfers':
+        return page([...bank.transfers.values()].filter((each) => each.transfer_group === search.get('transfer_group')).toReversed(), search, '/v1/transfers');
+      case 'POST /v1/payouts':
+        return bank.createPayout(form, account);
+      case 'GET /v1/payouts/:id':
+        return get(bank.payouts, id, 'payout');
+      case 'GET /v1/balance_transactions':
+        return page(bank.report, search, '/v1/balance_transactions');
+      default:
+        throw new StripeFault(404, 'invalid_request_error', `Unrecognized request URL (${what})`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((closed) => this.#server.close(closed));
+  }
+}
+
+function refusal(status: number, type: string, message: string): Answer {
+  return { status, body: new StripeFault(status, type, message).body };
+}
+
+/** Newest first. */
+function page(all: readonly { readonly id: string }[], search: URLSearchParams, url: string): object {
+  const limit = Number(search.get('limit') ?? 10);
+  const after = search.get('starting_after');
+  const from = after === null ? 0 : all.findIndex(({ id }) => id === after) + 1;
+  return { object: 'list', url, data: all.slice(from, from + limit), has_more: from + limit < all.length };
+}
