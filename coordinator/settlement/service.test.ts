@@ -1,22 +1,8 @@
 import { AckPolicy } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import {
-  Ack,
-  consumers,
-  core,
-  events,
-  type Held,
-  type JobEnded,
-  JobEnded as JobEndedMessage,
-  newJobId,
-  type Receipt,
-  Receipts,
-  randomToken,
-  SettlementAlert,
-  SettlementSettled,
-  services,
-} from '#bus-schemas';
-import { KEY, MODEL, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
+import { Ack, consumers, core, events, newJobId, Receipts, SettlementAlert, SettlementSettled, services } from '#bus-schemas';
+import { ended, jobsOf, newAccount, receiptOf } from './jobs-under-test.ts';
+import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
 
 let settlement: Settlement;
 beforeAll(async () => {
@@ -24,67 +10,9 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => settlement[Symbol.asyncDispose]());
 
-const { hold, topUp, credit, balance, verify } = services.settlement;
+const { hold, topUp, credit, verify } = services.settlement;
 const timeoutMs = 20_000;
-const newAccount = () => `acct_${randomToken(12)}`;
-
-async function fundedAccount(amountMicroUsd: number): Promise<string> {
-  const account = newAccount();
-  await settlement.bus.call(credit, { account, amountMicroUsd, operation: `first ${account}` }, { timeoutMs });
-  return account;
-}
-
-interface Ask {
-  readonly job?: string;
-  readonly key?: string;
-  readonly provider?: string;
-  readonly account: string;
-  readonly outputBound?: number;
-  readonly lifeMs?: number;
-}
-/** 100 prompt tokens and 50 of output: 200 micro-dollars. */
-function ask({ job = newJobId(), account, key = KEY, provider = PROVIDER, outputBound = 50, lifeMs = 600_000 }: Ask): Promise<Held> {
-  return settlement.bus.call(
-    hold,
-    { job, account, key, provider, model: MODEL.id, promptBound: 100, outputBound, expiresAt: Date.now() + lifeMs },
-    { timeoutMs },
-  );
-}
-
-function ended(job: string, account: string, changes: Partial<JobEnded> = {}): JobEnded {
-  return {
-    ...{ job, account, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'sim-build', provider: PROVIDER, attempts: 1 },
-    ...{ result: 'completed', finish: 'stop', at: Date.now(), streamed: true, deliveredTokens: 20, promptBound: 100 },
-    usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
-    timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
-    ...changes,
-  };
-}
-/** `copy` makes it another message of the stream, as an ingress that forgot would send it. */
-function tell(fact: JobEnded, copy = ''): void {
-  settlement.bus.emit(events.jobEnded, JobEndedMessage, fact, `ended:${fact.job}${copy}`);
-}
-
-function receiptOf(job: string, changes: Partial<Receipt> = {}): Receipt {
-  return {
-    job,
-    attempt: 1,
-    build: 'sim-build',
-    usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
-    finish: 'stop',
-    requestHash: new Uint8Array(32),
-    responseHash: new Uint8Array(32),
-    ...changes,
-  };
-}
-
-const balanceOf = (account: string) => settlement.bus.call(balance, { account }, { timeoutMs });
-const shows = (account: string, availableMicroUsd: number, heldMicroUsd: number) =>
-  vi.waitFor(async () => expect(await balanceOf(account)).toMatchObject({ availableMicroUsd, heldMicroUsd }), { timeout: timeoutMs, interval: 20 });
-async function ledgerBalance(id: string): Promise<number> {
-  const { rows } = await settlement.database.query<{ balance: string }>('SELECT balance FROM ledger_accounts WHERE id = $1', [id]);
-  return Number(rows[0]?.balance ?? 0);
-}
+const { ask, balanceOf, fundedAccount, shows, tell, ledgerBalance } = jobsOf(() => settlement);
 
 describe('a hold', () => {
   test('sets the price of both bounds aside, and is given once however often it is asked', async () => {

@@ -1,0 +1,66 @@
+import { expect, vi } from 'vitest';
+import { events, type Held, type JobEnded, JobEnded as JobEndedMessage, newJobId, type Receipt, randomToken, services } from '#bus-schemas';
+import { KEY, MODEL, PROVIDER, type Settlement } from './settlement-under-test.ts';
+
+const timeoutMs = 20_000;
+
+export interface Ask {
+  readonly job?: string;
+  readonly account: string;
+  readonly key?: string;
+  readonly provider?: string;
+  readonly outputBound?: number;
+  readonly lifeMs?: number;
+}
+
+export const newAccount = () => `acct_${randomToken(12)}`;
+
+export function ended(job: string, account: string, changes: Partial<JobEnded> = {}): JobEnded {
+  return {
+    ...{ job, account, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'sim-build', provider: PROVIDER, attempts: 1 },
+    ...{ result: 'completed', finish: 'stop', at: Date.now(), streamed: true, deliveredTokens: 20, promptBound: 100 },
+    usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
+    timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
+    ...changes,
+  };
+}
+
+export function receiptOf(job: string, changes: Partial<Receipt> = {}): Receipt {
+  return {
+    ...{ job, attempt: 1, build: 'sim-build', usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 }, finish: 'stop' },
+    ...{ requestHash: new Uint8Array(32), responseHash: new Uint8Array(32) },
+    ...changes,
+  };
+}
+
+/** What an ingress says of jobs, and what became of the money. */
+export function jobsOf(settlement: () => Settlement) {
+  const balanceOf = (account: string) => settlement().bus.call(services.settlement.balance, { account }, { timeoutMs });
+  return {
+    balanceOf,
+    async fundedAccount(amountMicroUsd: number): Promise<string> {
+      const account = newAccount();
+      await settlement().bus.call(services.settlement.credit, { account, amountMicroUsd, operation: `first ${account}` }, { timeoutMs });
+      return account;
+    },
+    /** 100 prompt tokens and 50 of output: 200 micro-dollars. */
+    ask({ job = newJobId(), account, key = KEY, provider = PROVIDER, outputBound = 50, lifeMs = 600_000 }: Ask): Promise<Held> {
+      const expiresAt = Date.now() + lifeMs;
+      return settlement().bus.call(
+        services.settlement.hold,
+        { job, account, key, provider, model: MODEL.id, promptBound: 100, outputBound, expiresAt },
+        { timeoutMs },
+      );
+    },
+    /** `copy` makes it another message of the stream, as an ingress that forgot would send it. */
+    tell(fact: JobEnded, copy = ''): void {
+      settlement().bus.emit(events.jobEnded, JobEndedMessage, fact, `ended:${fact.job}${copy}`);
+    },
+    shows: (account: string, availableMicroUsd: number, heldMicroUsd: number) =>
+      vi.waitFor(async () => expect(await balanceOf(account)).toMatchObject({ availableMicroUsd, heldMicroUsd }), { timeout: timeoutMs, interval: 20 }),
+    async ledgerBalance(id: string): Promise<number> {
+      const { rows } = await settlement().database.query<{ balance: string }>('SELECT balance FROM ledger_accounts WHERE id = $1', [id]);
+      return Number(rows[0]?.balance ?? 0);
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { type KeyCaps, newJobId, randomToken, services } from '#bus-schemas';
+import { ended, jobsOf } from '../jobs-under-test.ts';
+import { type Settlement, startSettlementUnderTest } from '../settlement-under-test.ts';
+
+let settlement: Settlement;
+beforeAll(async () => {
+  settlement = await startSettlementUnderTest();
+}, 60_000);
+afterAll(() => settlement[Symbol.asyncDispose]());
+
+const timeoutMs = 20_000;
+const { ask, fundedAccount, tell } = jobsOf(() => settlement);
+const newKey = () => `key_${randomToken(12)}`;
+const cap = async (key: string, account: string, caps: KeyCaps) =>
+  (await settlement.bus.call(services.settlement.setKeyCaps, { key, account, caps }, { timeoutMs })).used;
+/** The window began before today, as it will have tomorrow. */
+const endWindow = (window: 'day' | 'week' | 'month', key: string) =>
+  settlement.database.query(`UPDATE key_limits SET ${window} = ${window} - interval '40 days' WHERE key = $1`, [key]);
+
+test('a thousand at once on a key with room for a hundred: a hundred pass', async () => {
+  const account = await fundedAccount(1_000_000);
+  const key = newKey();
+  await cap(key, account, { day: 200 * 100 });
+  const answers = await Promise.all(Array.from({ length: 1_000 }, () => ask({ account, key })));
+  expect(answers.filter(({ ok }) => ok)).toHaveLength(100);
+  expect(answers.filter((answer) => !answer.ok && answer.code === 'key_limit')).toHaveLength(900);
+  expect(await ask({ account, key: newKey() })).toMatchObject({ ok: true });
+}, 60_000);
+
+test('what a job did not use of its hold can be used again; what it was charged cannot', async () => {
+  const account = await fundedAccount(10_000);
+  const key = newKey();
+  await cap(key, account, { total: 300, month: 1_000 });
+  const job = newJobId();
+  expect(await ask({ job, account, key })).toMatchObject({ ok: true });
+  expect(await ask({ account, key })).toMatchObject({ ok: false, code: 'key_limit' });
+  tell(ended(job, account, { key }));
+  await vi.waitFor(async () => expect(await cap(key, account, { total: 300, month: 1_000 })).toEqual({ day: 70, week: 70, month: 70, total: 70 }), {
+    timeout: timeoutMs,
+  });
+  expect(await ask({ account, key })).toMatchObject({ ok: true });
+  expect(await ask({ account, key, outputBound: 0 })).toMatchObject({ ok: false });
+});
+
+test.each(['day', 'week', 'month'] as const)(
+  'a %s that is over counts for nothing, and a job that ends after it takes nothing off the new one',
+  async (window) => {
+    const account = await fundedAccount(10_000);
+    const key = newKey();
+    await cap(key, account, { [window]: 250 });
+    const job = newJobId();
+    await ask({ job, account, key });
+    expect(await ask({ account, key })).toMatchObject({ ok: false, code: 'key_limit' });
+    await endWindow(window, key);
+    await settlement.database.query("UPDATE holds SET held_at = held_at - interval '40 days' WHERE job = $1", [job]);
+    expect(await ask({ account, key })).toMatchObject({ ok: true });
+    tell(ended(job, account, { key }));
+    await vi.waitFor(async () => expect(await cap(key, account, { [window]: 250 })).toMatchObject({ [window]: 200, total: 270 }), { timeout: timeoutMs });
+  },
+);
+
+test('a limit that is set later counts what the key spent before', async () => {
+  const account = await fundedAccount(10_000);
+  const key = newKey();
+  const [done, running] = [newJobId(), newJobId()];
+  await ask({ job: done, account, key });
+  tell(ended(done, account, { key }));
+  await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM charges WHERE job = $1', [done])).rowCount).toBe(1));
+  await ask({ job: running, account, key });
+  expect(await cap(key, account, { total: 400 })).toMatchObject({ total: 270, day: 270 });
+  expect(await ask({ account, key })).toMatchObject({ ok: false, code: 'key_limit' });
+  await cap(key, account, {});
+  expect(await ask({ account, key })).toMatchObject({ ok: true });
+});

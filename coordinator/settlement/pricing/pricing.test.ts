@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { newJobId, services } from '#bus-schemas';
+import { ended, jobsOf, newAccount } from '../jobs-under-test.ts';
+import { MODEL, OTHER_PROVIDER, OWNED_PROVIDER, OWNER, PROVIDER, type Settlement, startSettlementUnderTest } from '../settlement-under-test.ts';
+
+let settlement: Settlement;
+beforeAll(async () => {
+  settlement = await startSettlementUnderTest({ minimumChargeMicroUsd: 100 });
+  await settlement.bus.call(setProviderPrice, DEARER, { timeoutMs });
+}, 60_000);
+afterAll(() => settlement[Symbol.asyncDispose]());
+
+const { setProviderPrice, setTerms, topUp, earnings } = services.settlement;
+const timeoutMs = 20_000;
+const { ask, fundedAccount, shows, tell, ledgerBalance, balanceOf } = jobsOf(() => settlement);
+/** Twice the platform's price. */
+const DEARER = { provider: OTHER_PROVIDER, model: MODEL.id, inputMicroUsdPerMillion: 2_000_000, outputMicroUsdPerMillion: 4_000_000 };
+const top = (job: string, provider = OTHER_PROVIDER) => settlement.bus.call(topUp, { job, provider }, { timeoutMs });
+const agree = (account: string, terms: { feeBps?: number; service?: boolean; referrer?: string }) =>
+  settlement.bus.call(setTerms, { account, service: false, ...terms }, { timeoutMs });
+/** 30 of the prompt and 20 of the answer: 70 at the platform's price, 140 at the dearer one. */
+const served = (job: string, account: string, provider: string) => ended(job, account, { provider });
+
+describe('a price', () => {
+  test('is the provider’s own where it has one', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    expect(await ask({ job, account, provider: OTHER_PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 400 });
+    tell(served(job, account, OTHER_PROVIDER));
+    await shows(account, 860, 0);
+  });
+
+  test('is the platform’s for a service, which has no minimum either', async () => {
+    const account = await fundedAccount(1_000);
+    await agree(account, { service: true });
+    const job = newJobId();
+    expect(await ask({ job, account, provider: OTHER_PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 200 });
+    tell(served(job, account, OTHER_PROVIDER));
+    await shows(account, 930, 0);
+  });
+
+  test('has a minimum for everybody else', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account });
+    tell(served(job, account, PROVIDER));
+    await shows(account, 900, 0);
+  });
+
+  test('of cached tokens is lower, by default half, and never above the input’s', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account, provider: OTHER_PROVIDER });
+    tell(ended(job, account, { provider: OTHER_PROVIDER, usage: { promptTokens: 30, cachedTokens: 30, completionTokens: 20 } }));
+    await shows(account, 890, 0);
+    const dear = { ...DEARER, cacheReadMicroUsdPerMillion: 2_000_001 };
+    expect(await settlement.bus.call(setProviderPrice, dear, { timeoutMs })).toMatchObject({ ok: false, code: 'cache_read_above_input' });
+  });
+
+  test('that changes holds for later jobs; a job is charged by the version it was held at', async () => {
+    const account = await fundedAccount(2_000);
+    const provider = `A${'S'.repeat(55)}`;
+    const set = (input: number) => settlement.bus.call(setProviderPrice, { ...DEARER, provider, inputMicroUsdPerMillion: input }, { timeoutMs });
+    await set(2_000_000);
+    const [before, after] = [newJobId(), newJobId()];
+    expect(await ask({ job: before, account, provider })).toMatchObject({ heldMicroUsd: 400 });
+    await set(4_000_000);
+    await vi.waitFor(async () => expect(await ask({ account, provider })).toMatchObject({ heldMicroUsd: 600 }));
+    await ask({ job: after, account, provider });
+    for (const job of [before, after]) tell(served(job, account, provider));
+    await vi.waitFor(async () => {
+      const { rows } = await settlement.database.query(
+        'SELECT c.charged::int, p.input_per_million::int AS input FROM charges c JOIN price_versions p ON p.id = c.price_version WHERE job = ANY($1) ORDER BY charged',
+        [[before, after]],
+      );
+      expect(rows).toEqual([
+        { charged: 140, input: 2_000_000 },
+        { charged: 200, input: 4_000_000 },
+      ]);
+    });
+  });
+});
+
+describe('a job that goes to a dearer provider', () => {
+  test('has its hold raised, once however often it is asked, and is charged at the new price', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account });
+    const answers = await Promise.all([1, 2, 3].map(() => top(job)));
+    expect(answers).toMatchObject([1, 2, 3].map(() => ({ ok: true, heldMicroUsd: 400 })));
+    await shows(account, 600, 400);
+    tell(served(job, account, OTHER_PROVIDER));
+    await shows(account, 860, 0);
+  });
+
+  test('is refused when the account lacks the difference, and stays as it was', async () => {
+    const account = await fundedAccount(399);
+    const job = newJobId();
+    await ask({ job, account });
+    expect(await top(job)).toMatchObject({ ok: false, code: 'insufficient_funds' });
+    await shows(account, 199, 200);
+    expect(await top(newJobId())).toMatchObject({ ok: false, code: 'unknown_job' });
+  });
+
+  test('ends by what it was held at last, whoever remembers an older state', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account });
+    // Behind the back of this process, as another copy would.
+    await settlement.database.query(
+      `SELECT ledger_top_up($1, $2, $3, (SELECT id FROM price_versions WHERE input_per_million = 2000000 AND model = '${MODEL.id}' LIMIT 1), 400)`,
+      [job, OTHER_PROVIDER, `provider:${OTHER_PROVIDER}`],
+    );
+    tell(served(job, account, OTHER_PROVIDER));
+    await shows(account, 860, 0);
+  });
+});
+
+describe('what is charged', () => {
+  test('goes to the owner of the machine, who can spend it and take it out', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    const before = await balanceOf(OWNER);
+    await ask({ job, account, provider: OWNED_PROVIDER });
+    tell(served(job, account, OWNED_PROVIDER));
+    await shows(OWNER, before.availableMicroUsd + 95, 0);
+    expect((await balanceOf(OWNER)).withdrawableMicroUsd).toBe(before.withdrawableMicroUsd + 95);
+    const { sources, lifetimeMicroUsd } = await settlement.bus.call(earnings, { account: OWNER }, { timeoutMs });
+    expect(sources).toMatchObject([{ source: OWNED_PROVIDER, amountMicroUsd: lifetimeMicroUsd }]);
+  });
+
+  test('is nothing on one’s own machine', async () => {
+    await settlement.bus.call(services.settlement.credit, { account: OWNER, amountMicroUsd: 1_000, operation: 'own' }, { timeoutMs });
+    const before = await balanceOf(OWNER);
+    const job = newJobId();
+    await ask({ job, account: OWNER, provider: OWNED_PROVIDER });
+    tell(served(job, OWNER, OWNED_PROVIDER));
+    await vi.waitFor(async () => {
+      const { rows } = await settlement.database.query('SELECT charged::int, completion_tokens::int AS tokens, outcome FROM charges WHERE job = $1', [job]);
+      expect(rows).toEqual([{ charged: 0, tokens: 20, outcome: 'settled' }]);
+    });
+    await shows(OWNER, before.availableMicroUsd, 0);
+  });
+
+  test('takes the fee that was agreed, a fifth of it to the referrer, who is never oneself', async () => {
+    const [account, referrer] = [await fundedAccount(1_000), newAccount()];
+    expect(await agree(account, { referrer: account })).toMatchObject({ ok: false, code: 'own_referrer' });
+    await agree(account, { feeBps: 2_000, referrer });
+    const job = newJobId();
+    const fees = await ledgerBalance('platform:fees');
+    await ask({ job, account });
+    tell(served(job, account, PROVIDER));
+    await shows(referrer, 4, 0);
+    expect(await ledgerBalance('platform:fees')).toBe(fees + 16);
+  });
+
+  test('of earned money that comes back is earned again: bought money goes first, and only what is charged goes', async () => {
+    const owner = OWNER;
+    const { withdrawableMicroUsd: earned, availableMicroUsd: all } = await balanceOf(owner);
+    const bought = all - earned;
+    const jobs = [newJobId(), newJobId()] as const;
+    // The whole balance is held, the earned part with it.
+    const outputBound = Math.floor((all - 300) / 2);
+    await ask({ job: jobs[0], account: owner, outputBound: 50 });
+    await ask({ job: jobs[1], account: owner, outputBound });
+    expect((await balanceOf(owner)).withdrawableMicroUsd).toBeLessThan(earned);
+    tell(ended(jobs[1], owner, { result: 'failed', deliveredTokens: 0 }));
+    tell(served(jobs[0], owner, PROVIDER));
+    await shows(owner, all - 100, 0);
+    expect((await balanceOf(owner)).withdrawableMicroUsd).toBe(Math.min(earned, earned + bought - 100));
+  });
+});
