@@ -1,9 +1,14 @@
 import type { Command } from 'commander';
 
 export function addCommands(program: Command): void {
-  program
-    .command('bench')
+  const bench = program.command('bench');
+  bench
     .description('what the network costs, beside the engine alone and another gateway')
     .option('--smoke', 'the small size, which shows that it works')
     .action(async ({ smoke }: { smoke?: boolean }) => (await import('../e2e/bench/main.ts')).bench(smoke ? 'smoke' : 'full'));
+  bench
+    .command('ledger')
+    .description('settlements a second, a hold through the bus, and an outage of the database')
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) => (await import('../e2e/bench/ledger.ts')).benchLedger(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'));
 }

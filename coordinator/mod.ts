@@ -3,7 +3,7 @@ export { makeApiKey, type NewApiKey } from './accounts/api-key.ts';
 export { Bus, BusError } from './bus.ts';
 export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
-export { DatabaseUnreachable } from './database.ts';
+export { connectDatabase, DatabaseUnreachable } from './database.ts';
 export { type Coordinator, type CoordinatorOptions, componentNames, startCoordinator } from './main.ts';
 export { migrate } from './migrate.ts';
 export { announceNetwork, type RunningNetwork, runningSettings } from './running-network.ts';

@@ -20,8 +20,8 @@ const allowed: Record<Top, readonly Top[]> = {
 /** A test needs what its subject may not know: a hub, a database. */
 const forTests: readonly Top[] = ['testcontainers', 'provider', 'simulator'];
 const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
-/** Files of the coordinator that know every component, because they put them together. */
-const COMPOSERS = ['coordinator/main.ts', 'coordinator/mod.ts', 'coordinator/cli.ts'];
+/** Files that know what is inside of components: those that put them together, and the bench that measures the ledger without its bus. */
+const COMPOSERS = ['coordinator/main.ts', 'coordinator/mod.ts', 'coordinator/cli.ts', 'e2e/bench/ledger.ts'];
 const COMPONENTS = ['ingress', 'routing', 'settlement', 'accounts', 'catalog', 'trust', 'telemetry'];
 /** A core is handed its clock, its chance and its connections. */
 const IMPURE = /^(pg|@nats-io\/|fastify|node:(fs|net|http|child_process|timers))/;
