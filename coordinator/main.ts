@@ -65,6 +65,7 @@ export async function startCoordinator({
     await stop();
     throw error;
   }
+  log.info({ components: running.map(({ name }) => name) }, 'the coordinator runs');
   const httpUrl = running.flatMap((component) => ('url' in component && typeof component.url === 'string' ? [component.url] : []))[0];
   return { bus, metrics, httpUrl, [Symbol.asyncDispose]: stop };
 }

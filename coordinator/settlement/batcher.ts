@@ -16,11 +16,14 @@ export interface BatcherOptions<Item, Result> {
   readonly isItemsFault?: (error: unknown) => boolean;
 }
 
-/** Runs one batch at a time: the first item goes at once, what comes meanwhile goes together. Idle costs no wait, load fills batches. */
+/** While the database works on one full batch, the next is being written. */
+const MAX_LANES = 2;
+
+/** Runs one batch at a time, two when they are full: the first item goes at once, what comes meanwhile goes together. Idle costs no wait, load fills batches. */
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>;
   #waiting: Waiting<Item, Result>[] = [];
-  #running = false;
+  #lanes = 0;
 
   constructor(options: BatcherOptions<Item, Result>) {
     this.#options = options;
@@ -29,17 +32,18 @@ export class Batcher<Item, Result> {
   add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
-      if (!this.#running) void this.#drain();
+      const { maximum } = this.#options;
+      if (this.#lanes === 0 || (this.#lanes < MAX_LANES && this.#waiting.length >= maximum)) void this.#drain();
     });
   }
 
   async #drain(): Promise<void> {
-    this.#running = true;
+    this.#lanes += 1;
     const { gatherMs = 0, maximum } = this.#options;
     // Items that arrive in the same turn of the event loop share the first batch in any case.
     await (gatherMs > 0 ? delay(gatherMs) : Promise.resolve());
     while (this.#waiting.length > 0) await this.#runBatch(this.#waiting.splice(0, maximum));
-    this.#running = false;
+    this.#lanes -= 1;
   }
 
   /** A batch that one item spoils is halved until that item fails alone. */
