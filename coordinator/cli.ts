@@ -4,6 +4,7 @@ import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from './bus.ts';
 import type { Config } from './config.ts';
+import { addLedgerCommands } from './ledger-commands.ts';
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
 export function addCommands(program: Command): void {
@@ -36,7 +37,8 @@ export function addCommands(program: Command): void {
     .command('enrol-token')
     .description('make a one-time token for a provider')
     .option('--hours <n>', 'how long it is good', wholeNumber, 1)
-    .action(({ hours }: { hours: number }) => enrolToken(hours));
+    .option('--account <id>', 'whose machine it will be: what it earns is that account’s')
+    .action((options: { hours: number; account?: string }) => enrolToken(options));
   program
     .command('revoke <provider>')
     .description('end a provider’s access, and its connection')
@@ -46,7 +48,7 @@ export function addCommands(program: Command): void {
     .description('the providers that routing knows')
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => showFleet(options));
-  program.command('ledger').description('the money').command('verify').description('prove that the books balance').action(verifyLedger);
+  addLedgerCommands(program, withBus);
 }
 
 const CALL = { timeoutMs: 5_000 };
@@ -172,9 +174,9 @@ async function revokeKey(key: string): Promise<void> {
   console.log(`${key} is revoked`);
 }
 
-async function enrolToken(hours: number): Promise<void> {
+async function enrolToken({ hours, account }: { hours: number; account?: string }): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { token, expiresAt } = await withBus((bus) => bus.call(services.trust.createToken, { lifetimeMs: hours * HOUR_MS }, CALL));
+  const { token, expiresAt } = await withBus((bus) => bus.call(services.trust.createToken, { lifetimeMs: hours * HOUR_MS, ...(account && { account }) }, CALL));
   console.error(`good for one provider until ${new Date(expiresAt).toISOString()}:`);
   console.log(token);
 }
@@ -195,13 +197,4 @@ async function showFleet({ json }: { json?: boolean }): Promise<void> {
       console.log(
         `${row.provider}  ${row.chip}${row.simulated ? ' (simulated)' : ''}  ${row.build}  ${row.state}  ${row.running} running, ${row.pending} promised`,
       );
-}
-
-async function verifyLedger(): Promise<void> {
-  const { services } = await import('#bus-schemas');
-  const { ok, ...verified } = await withBus((bus) => bus.call(services.settlement.verify, {}, CALL));
-  const counts = Object.entries(verified).filter(([name]) => name !== 'v');
-  for (const [name, count] of counts) console.log(`${String(count).padStart(8)}  ${name}`);
-  if (!ok) throw new CommandError(EXIT.failure, 'The books do not balance.');
-  console.log('the books balance');
 }

@@ -20,6 +20,13 @@ test('many waits end in the order of their length, none before its time', async 
   for (const { wanted, took } of ended) expect(took).toBeGreaterThanOrEqual(wanted - 1);
 });
 
+test('a wait that begins when the only other one ends is as short as it should be', async () => {
+  const wheel = new TimerWheel();
+  const startedAt = performance.now();
+  for (let turn = 0; turn < 20; turn += 1) await new Promise<void>((resolve) => wheel.after(1, () => wheel.after(1, resolve)));
+  expect(performance.now() - startedAt).toBeLessThan(2_000);
+});
+
 test('after a stop nothing happens', async () => {
   const wheel = new TimerWheel();
   let happened = false;

@@ -7,6 +7,7 @@ export class TimerWheel {
   #timer: NodeJS.Timeout | undefined;
   #at: number;
   #waiting = 0;
+  #turning = false;
 
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock;
@@ -16,7 +17,8 @@ export class TimerWheel {
   /** Not before `delayMs`, and not later than the event loop allows. Longer than the wheel is cut to the wheel: ask again then. */
   after(delayMs: number, run: () => void): void {
     const now = Math.floor(this.#clock());
-    if (this.#waiting === 0) this.#at = now;
+    // While it turns it is where it is: from a later place it would miss what is asked for by what it runs.
+    if (this.#waiting === 0 && !this.#turning) this.#at = now;
     const due = Math.max(now, this.#at) + Math.min(SLOTS - 1, Math.max(1, Math.ceil(delayMs)));
     this.#slots[due % SLOTS]?.push(run);
     this.#waiting += 1;
@@ -26,7 +28,9 @@ export class TimerWheel {
   #turn(): void {
     this.#timer = undefined;
     const now = Math.floor(this.#clock());
+    this.#turning = true;
     for (; this.#at < now; this.#at += 1) this.#runSlot((this.#at + 1) % SLOTS);
+    this.#turning = false;
     if (this.#waiting > 0) this.#timer ??= setTimeout(() => this.#turn(), 1);
   }
 

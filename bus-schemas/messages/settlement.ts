@@ -31,7 +31,7 @@ const hold = Type.Object({
 });
 export type Hold = Static<typeof hold>;
 
-export const HOLD_REFUSALS = ['insufficient_funds', 'key_limit', 'unknown_account', 'unpriced_model', 'operation_conflict'] as const;
+const HOLD_REFUSALS = ['insufficient_funds', 'key_limit', 'unknown_account', 'unpriced_model', 'operation_conflict'] as const;
 const held = Type.Union([ok({ heldMicroUsd: count }), refused(HOLD_REFUSALS)]);
 export type Held = Static<typeof held>;
 export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
@@ -141,7 +141,7 @@ const checkedOut = Type.Union([
 const onboard = Type.Object({ account: AccountId, refreshUrl: Url, returnUrl: Url });
 const onboarded = Type.Union([ok({ url: Type.String({ maxLength: 4_096 }) }), refused([NOT_CONFIGURED, 'unavailable'])]);
 
-export const PAYOUT_STATES = ['pending', 'transferred', 'paid', 'failed'] as const;
+const PAYOUT_STATES = ['pending', 'transferred', 'paid', 'failed'] as const;
 export type PayoutState = (typeof PAYOUT_STATES)[number];
 const Payout = Type.Object({
   payout: Type.String({ maxLength: 64 }),

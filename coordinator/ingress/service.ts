@@ -12,6 +12,7 @@ import { addEnrolRoute } from './http/enrol-route.ts';
 import { addHealthRoutes } from './http/health-routes.ts';
 import { addModelsRoute } from './http/models-route.ts';
 import { createServer } from './http/server.ts';
+import { addStripeRoute } from './http/stripe-route.ts';
 import { Jobs } from './jobs.ts';
 import { KeyCache } from './key-cache.ts';
 
@@ -56,6 +57,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   addModelsRoute(server, { keys, catalog });
   addChatRoute(server, { keys, catalog, jobs, now, isDraining: () => draining });
   addEnrolRoute(server, bus);
+  addStripeRoute(server, bus);
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
 

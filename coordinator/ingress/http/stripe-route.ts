@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify';
+import { services } from '#bus-schemas';
+import { type Bus, BusError } from '#coordinator/bus.ts';
+import { ApiError } from '../errors.ts';
+
+const MAX_BYTES = 256 * 1024;
+const CALL = { timeoutMs: 10_000 };
+
+/** Stripe's webhook. The bytes go on as they came, because the signature is over them; whatever is not a 2xx Stripe sends again. */
+export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
+  server.post('/v1/webhooks/stripe', { bodyLimit: MAX_BYTES }, async (request) => {
+    const signature = request.headers['stripe-signature'];
+    if (typeof signature !== 'string' || !(request.body instanceof Buffer) || request.body.length === 0) throw new ApiError('invalid_request');
+    const answer = await deliver(bus, { body: request.body, signature: signature.slice(0, 2_048) });
+    if (answer.ok) return { received: true, result: answer.result };
+    switch (answer.code) {
+      case 'bad_signature':
+      case 'bad_event':
+        throw new ApiError('invalid_request', 'This is not an event that Stripe signed for us.');
+      case 'later':
+      case 'not_configured':
+        throw new ApiError('service_unavailable');
+    }
+  });
+}
+
+async function deliver(bus: Bus, request: { body: Uint8Array; signature: string }) {
+  try {
+    return await bus.call(services.settlement.webhook, request, CALL);
+  } catch (cause) {
+    if (cause instanceof BusError) throw new ApiError('service_unavailable', undefined, { cause });
+    throw cause;
+  }
+}

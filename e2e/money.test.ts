@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import { FakeStripe } from '#testcontainers';
+import { readStream } from './read-stream.ts';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
+const CALL = { timeoutMs: 10_000 };
+const MODEL = 'sim-llama-8b';
+const chat = { model: MODEL, messages: [{ role: 'user', content: 'What does it cost?' }], max_tokens: 10 };
+
+let network: TestNetwork;
+afterEach(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+const money = () => network.network.coordinator.bus;
+
+describe('a provider that fails before content is followed by a dearer one', () => {
+  async function killedWhileTheOtherBecomesDear(apiKey: string) {
+    const answer = readStream({ url: network.url, apiKey }, chat);
+    const serving = await network.servingProvider();
+    const other = network.providers.find((provider) => provider !== serving);
+    const price = { inputMicroUsdPerMillion: 1_000_000_000, outputMicroUsdPerMillion: 1_000_000_000 };
+    await money().call(services.settlement.setProviderPrice, { provider: other?.id as string, model: MODEL, ...price }, CALL);
+    await serving.kill();
+    return answer;
+  }
+
+  test('the hold is raised, and the charge is at the price of who answered', async () => {
+    network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000 });
+    expect(await killedWhileTheOtherBecomesDear(network.apiKey)).toMatchObject({ status: 200, done: 1 });
+    const [charge] = await network.charges();
+    // Ten tokens of the answer alone are ten thousand.
+    expect(charge?.chargedMicroUsd).toBeGreaterThan(10_000);
+  });
+
+  test('an account that cannot pay that gets a 402, and is charged nothing', async () => {
+    network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000 });
+    const { apiKey } = await network.createKey({ creditMicroUsd: 1_000 });
+    expect(await killedWhileTheOtherBecomesDear(apiKey)).toMatchObject({ status: 402 });
+    expect(await network.charges()).toMatchObject([{ outcome: 'refunded', chargedMicroUsd: 0 }]);
+  });
+});
+
+test('a key that may spend no more gets a 402 that says so; another key of the account goes on', async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 1 });
+  const { apiKey, account, key } = await network.createKey({ creditMicroUsd: 1_000_000 });
+  await money().call(services.settlement.setKeyCaps, { key, account, caps: { day: 50 } }, CALL);
+  const refused = await fetch(`${network.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify(chat),
+  });
+  expect(refused.status).toBe(402);
+  expect(await refused.json()).toMatchObject({ error: { code: 'key_limit_reached' } });
+  expect(await readStream(network, chat)).toMatchObject({ status: 200 });
+});
+
+describe('Stripe’s webhook', () => {
+  const deliver = (body: Uint8Array, signature: string) =>
+    fetch(`${network.url}/v1/webhooks/stripe`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json; charset=utf-8', 'stripe-signature': signature },
+      body,
+    });
+
+  test('credits what was bought, once; what is not Stripe’s is a 400, what is not known yet is to be sent again', async () => {
+    await using stripe = await FakeStripe.start();
+    const config = { stripe: { apiKey: stripe.apiKey, webhookSecret: stripe.webhookSecret, url: stripe.url } };
+    network = await startTestNetwork({ providers: 0, tokenMs: 1, config });
+    const { account } = await network.createKey({ creditMicroUsd: 1 });
+    const urls = { successUrl: 'https://example.com/done', cancelUrl: 'https://example.com/no' };
+    const order = await money().call(services.settlement.checkout, { account, amountMicroUsd: 5_000_000, operation: 'first', ...urls }, CALL);
+    const event = stripe.bank.pay(order.ok ? order.session : '');
+    const { body, signature } = stripe.sign(event);
+    expect((await deliver(body, 't=1,v1=00')).status).toBe(400);
+    for (const result of ['applied', 'known']) expect(await (await deliver(body, signature)).json()).toMatchObject({ received: true, result });
+    expect(await money().call(services.settlement.balance, { account }, CALL)).toMatchObject({ availableMicroUsd: 5_000_001, withdrawableMicroUsd: 0 });
+    const stranger = { ...event, data: { object: { ...event.data.object, metadata: { deposit: 'dep_nobody', account } } } };
+    const unknown = stripe.sign(stranger);
+    expect((await deliver(unknown.body, unknown.signature)).status).toBe(503);
+    expect(await money().call(services.settlement.verify, {}, CALL)).toMatchObject({ ok: true, stripeDriftMicroUsd: 0 });
+  });
+
+  test('is a 503 where there is no Stripe', async () => {
+    network = await startTestNetwork({ providers: 0, tokenMs: 1 });
+    expect((await deliver(Buffer.from('{}'), 't=1,v1=00')).status).toBe(503);
+  });
+});
+
+test('`dinf ledger` shows the books of a network that runs', { timeout: 60_000 }, async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 1 });
+  await readStream(network, chat);
+  await network.expectMoneyBalances();
+  const { home, config } = network.network;
+  const env = { ...process.env, DINF_HOME: home, DINF_NATS_URL: config.natsUrls.join(','), DATABASE_URL: config.databaseUrl };
+  const ledger = async (...args: string[]) => (await promisify(execFile)(process.execPath, [DINF, 'ledger', ...args], { env })).stdout;
+  const csv = (await ledger('statement', network.account, '--csv')).trim().split('\n');
+  expect(csv[0]).toBe('at,kind,reference,amountMicroUsd,model,key,promptTokens,completionTokens');
+  expect(csv[1]).toContain(`,credit,credit:first:${network.account},1000000000,`);
+  expect(csv[2]).toMatch(/,charge,job_[0-9a-z]{22},-100,sim-llama-8b,key_[0-9a-z]+,\d+,10$/);
+  expect(await ledger('balance', network.account)).toContain('$999.999900 available, $0.000000 held');
+  expect(await ledger('verify', '--full')).toContain('the books balance');
+  expect(await ledger('parked')).toContain('nothing is parked');
+  await vi.waitFor(async () => expect(await ledger('earnings', network.account)).toContain('$0.000000  ever'));
+});
