@@ -138,7 +138,7 @@ CREATE TABLE charges (
   CONSTRAINT parts_are_parts CHECK (provider_share >= 0 AND fee >= 0 AND referral >= 0 AND from_earned BETWEEN 0 AND charged),
   CONSTRAINT only_settled_is_charged CHECK (outcome = 'settled' OR charged = 0)
 );
-CREATE INDEX charges_of_account ON charges (account, at, job);
+CREATE INDEX charges_of_account ON charges (account, at);
 CREATE INDEX charges_by_tx ON charges (tx);
 
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transactions EXECUTE FUNCTION refuse_change();

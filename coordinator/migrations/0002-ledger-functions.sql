@@ -25,12 +25,17 @@ CREATE FUNCTION key_take(keys text[], amounts bigint[]) RETURNS void LANGUAGE sq
   FROM unnest(keys, amounts) AS t(key, amount) WHERE k.key = t.key AND t.amount > 0
 $$;
 
+-- The n-th row's bytes out of one value; NULL when it has none.
+CREATE FUNCTION between_ends(bytes bytea, ends int[], n bigint) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
+  SELECT nullif(substring(bytes FROM coalesce(ends[n - 1], 0) + 1 FOR ends[n] - coalesce(ends[n - 1], 0)), '')
+$$;
+
 -- Sets money aside for a batch of jobs, each on its own merit, in the order asked. `accounts` and `keys` are named once each, in
 -- order; a job points at them by number. A consumer waits for it: unless `durable`, the commit does not wait for the disk
--- (docs/decisions/0020-holds-do-not-wait-for-the-disk.md). `ended` is a job whose end came first.
+-- (docs/decisions/0020-holds-do-not-wait-for-the-disk.md). `ended` is a job whose end came first. No answers mean that all were held as asked.
 CREATE FUNCTION ledger_hold(
   accounts text[], keys text[], jobs text[], account_of int[], key_of int[], models text[], providers text[], payees text[], prices bigint[],
-  prompt_bounds bigint[], output_bounds bigint[], amounts bigint[], fees int[], minimums bigint[], referrers text[], digests bytea[],
+  prompt_bounds bigint[], output_bounds bigint[], amounts bigint[], fees int[], minimums bigint[], referrers text[], digests bytea, digest_ends int[],
   voids boolean[], expiries timestamptz[], durable boolean, OUT results text[], OUT helds bigint[]
 ) LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_mergejoin = off SET enable_material = off SET plan_cache_mode = force_generic_plan
@@ -64,7 +69,7 @@ BEGIN
 
   FOR known IN SELECT h.job, h.digest, h.is_void, h.held FROM holds h WHERE h.job = ANY(jobs) LOOP
     a := array_position(jobs, known.job);
-    results[a] := CASE WHEN known.digest = digests[a] THEN 'held' WHEN known.is_void THEN 'ended' ELSE 'operation_conflict' END;
+    results[a] := CASE WHEN known.digest = between_ends(digests, digest_ends, a) THEN 'held' WHEN known.is_void THEN 'ended' ELSE 'operation_conflict' END;
     helds[a] := known.held;
   END LOOP;
   -- One that was held and has ended since is answered as it was then.
@@ -106,11 +111,16 @@ BEGIN
   END IF;
   INSERT INTO holds (job, account, key, model, providers, payee, price_version, prompt_bound, output_bound, held, fee_bps, minimum, referrer, digest, is_void, expires_at)
     SELECT u.job, accounts[u.a], keys[u.k], u.model, CASE WHEN u.provider IS NULL THEN '{}' ELSE ARRAY[u.provider] END, u.payee, u.price,
-      u.prompt_bound, u.output_bound, u.amount, u.fee, u.minimum, u.referrer, u.digest, u.is_void, u.expiry
-    FROM unnest(results, jobs, account_of, key_of, models, providers, payees, prices, prompt_bounds, output_bounds, amounts, fees, minimums, referrers, digests, voids, expiries)
-      AS u(result, job, a, k, model, provider, payee, price, prompt_bound, output_bound, amount, fee, minimum, referrer, digest, is_void, expiry)
+      u.prompt_bound, u.output_bound, u.amount, u.fee, u.minimum, u.referrer, between_ends(digests, digest_ends, u.n), u.is_void, u.expiry
+    FROM unnest(results, jobs, account_of, key_of, models, providers, payees, prices, prompt_bounds, output_bounds, amounts, fees, minimums, referrers, voids, expiries)
+      WITH ORDINALITY AS u(result, job, a, k, model, provider, payee, price, prompt_bound, output_bound, amount, fee, minimum, referrer, is_void, expiry, n)
     WHERE u.result = 'new';
-  results := array_replace(results, 'new', 'held');
+  IF 'new' = ALL(results) THEN
+    results := NULL;
+    helds := NULL;
+  ELSE
+    results := array_replace(results, 'new', 'held');
+  END IF;
 END $$;
 
 -- The job goes to another provider, who may be dearer: raises its hold to `amount`, never lowers it. The same again changes nothing.
@@ -148,11 +158,11 @@ BEGIN
 END $$;
 
 -- Ends a batch of jobs: each hold goes, its charge is written, the money moves, what it frees of the key's limits is given back,
--- and what to tell is put into the outbox, all or nothing. Answers with the jobs that it ended: one that has no hold any more was
+-- and what to tell is put into the outbox, all or nothing. Digests and facts come as one value each, with where each row's end. Answers with the jobs that it ended: one that has no hold any more was
 -- ended by somebody else. `revisions` are those of the holds that the charges were worked out from.
 CREATE FUNCTION ledger_end(
   jobs text[], revisions int[], outcomes text[], providers text[], payees text[], prompts bigint[], cacheds bigint[], completions bigint[],
-  charges bigint[], shares bigint[], fees bigint[], referrals bigint[], digests bytea[], payloads bytea[]
+  charges bigint[], shares bigint[], fees bigint[], referrals bigint[], digests bytea, digest_ends int[], facts bytea, fact_ends int[]
 ) RETURNS text[] LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_mergejoin = off SET enable_material = off SET plan_cache_mode = force_generic_plan
 AS $$
@@ -161,8 +171,9 @@ DECLARE
   gone_holds bigint;
 BEGIN
   WITH asked AS (
-    SELECT * FROM unnest(jobs, revisions, outcomes, providers, payees, prompts, cacheds, completions, charges, shares, fees, referrals, digests, payloads)
-      WITH ORDINALITY AS e(job, revision, outcome, provider, payee, prompt, cached, completion, charged, share, fee, referral, digest, payload, n)
+    SELECT e.*, between_ends(digests, digest_ends, n) AS digest, between_ends(facts, fact_ends, n) AS payload
+    FROM unnest(jobs, revisions, outcomes, providers, payees, prompts, cacheds, completions, charges, shares, fees, referrals)
+      WITH ORDINALITY AS e(job, revision, outcome, provider, payee, prompt, cached, completion, charged, share, fee, referral, n)
   ), gone AS (
     DELETE FROM holds h WHERE h.job = ANY(jobs)
     RETURNING h.job, h.revision, h.account, h.key, h.model, h.price_version, h.held, h.held_at, h.referrer
@@ -203,6 +214,8 @@ BEGIN
     ) parts GROUP BY account, source ORDER BY account, source
     ON CONFLICT (account, source, hour) DO UPDATE SET jobs = t.jobs + excluded.jobs, prompt_tokens = t.prompt_tokens + excluded.prompt_tokens,
       completion_tokens = t.completion_tokens + excluded.completion_tokens, amount = t.amount + excluded.amount
+  ), limited AS (
+    SELECT key, day, week, month FROM key_limits WHERE key IN (SELECT key FROM split) ORDER BY key FOR UPDATE
   ), given_back AS (
     UPDATE key_limits k SET day_used = k.day_used - f.day, week_used = k.week_used - f.week, month_used = k.month_used - f.month, total_used = k.total_used - f.total
     FROM (
@@ -210,7 +223,7 @@ BEGIN
         coalesce(sum(s.held - s.charged) FILTER (WHERE utc_day(s.held_at) = l.day), 0) AS day,
         coalesce(sum(s.held - s.charged) FILTER (WHERE utc_week(s.held_at) = l.week), 0) AS week,
         coalesce(sum(s.held - s.charged) FILTER (WHERE utc_month(s.held_at) = l.month), 0) AS month
-      FROM split s JOIN (SELECT key, day, week, month FROM key_limits WHERE key IN (SELECT key FROM split) ORDER BY key FOR UPDATE) l ON l.key = s.key
+      FROM split s JOIN limited l ON l.key = s.key
       GROUP BY s.key
     ) f WHERE k.key = f.key
   ), told AS (

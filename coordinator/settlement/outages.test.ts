@@ -20,7 +20,8 @@ afterEach(() => settlement[Symbol.asyncDispose]());
 async function held(job: string): Promise<void> {
   for (;;) {
     try {
-      const request = { job, account, key: KEY, model: MODEL.id, promptBound: 100, outputBound: 50, expiresAt: Date.now() + 600_000 };
+      const ask = { job, account, key: KEY, model: MODEL.id, provider: PROVIDER, promptBound: 100, outputBound: 50 };
+      const request = { ...ask, expiresAt: Date.now() + 600_000 };
       expect(await settlement.bus.call(hold, request, { timeoutMs: 1_000 })).toMatchObject({ ok: true, heldMicroUsd: 200 });
       return;
     } catch (error) {

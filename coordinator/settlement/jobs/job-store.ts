@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import type { Usage } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { Charge, Price, Terms } from '../core/charge.ts';
-import { numbered, pluck } from '../database-work.ts';
+import { column, numbered, packed, pluck } from '../database-work.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'end',
@@ -98,14 +98,18 @@ export class JobStore {
   async hold(rows: readonly NewHold[], durable: boolean): Promise<HoldResult[]> {
     const accounts = numbered(pluck(rows, 'account'));
     const keys = numbered(pluck(rows, 'key'));
-    const [answer] = await query<{ results: HoldResult['result'][]; helds: string[] }>(this.#database, sql.hold, [
-      ...[accounts.distinct, keys.distinct, pluck(rows, 'job'), accounts.places, keys.places, pluck(rows, 'model')],
-      ...[rows.map(({ providers }) => providers.at(-1) ?? null), pluck(rows, 'payee'), pluck(rows, 'priceVersion')],
-      ...[pluck(rows, 'promptBound'), pluck(rows, 'outputBound'), pluck(rows, 'held')],
-      ...[rows.map(({ terms }) => terms.feeBps), rows.map(({ terms }) => terms.minimum), rows.map(({ terms }) => terms.referrer)],
-      ...[pluck(rows, 'digest'), pluck(rows, 'isVoid'), rows.map(({ expiresAt }) => new Date(expiresAt)), durable],
+    const digests = packed(pluck(rows, 'digest'));
+    const of = (value: (row: NewHold) => string | number | boolean | null) => column(rows.map(value));
+    const [answer] = await query<{ results: HoldResult['result'][] | null; helds: string[] | null }>(this.#database, sql.hold, [
+      ...[column(accounts.distinct), column(keys.distinct), of(({ job }) => job), column(accounts.places), column(keys.places), of(({ model }) => model)],
+      ...[of(({ providers }) => providers.at(-1) ?? null), of(({ payee }) => payee), of(({ priceVersion }) => priceVersion)],
+      ...[of(({ promptBound }) => promptBound), of(({ outputBound }) => outputBound), of(({ held }) => held)],
+      ...[of(({ terms }) => terms.feeBps), of(({ terms }) => terms.minimum), of(({ terms }) => terms.referrer)],
+      ...[digests.bytes, digests.ends, of(({ isVoid }) => isVoid), of(({ expiresAt }) => new Date(expiresAt).toISOString()), durable],
     ]);
-    return rows.map((_, index) => ({ result: answer?.results[index] as HoldResult['result'], held: Number(answer?.helds[index]) }));
+    const { results, helds } = answer ?? {};
+    if (!results || !helds) return rows.map(({ held }) => ({ result: 'held', held }));
+    return results.map((result, index) => ({ result, held: Number(helds[index]) }));
   }
 
   async topUp(job: string, to: { provider: string; payee: string; priceVersion: string; held: number }): Promise<TopUpResult> {
@@ -121,11 +125,13 @@ export class JobStore {
 
   /** Answers with the jobs that this call ended; the others had ended before. */
   async end(charges: readonly JobCharge[]): Promise<Set<string>> {
+    const of = (value: (charge: JobCharge) => string | number | null) => column(charges.map(value));
+    const [digests, facts] = [packed(pluck(charges, 'digest')), packed(pluck(charges, 'fact'))];
     const [row] = await query<{ ended: string[] }>(this.#database, sql.end, [
-      ...[pluck(charges, 'job'), pluck(charges, 'revision'), pluck(charges, 'outcome'), pluck(charges, 'provider'), pluck(charges, 'payee')],
-      ...[pluck(charges, 'promptTokens'), pluck(charges, 'cachedTokens'), pluck(charges, 'completionTokens')],
-      ...[pluck(charges, 'charged'), pluck(charges, 'providerShare'), pluck(charges, 'fee'), pluck(charges, 'referral')],
-      ...[pluck(charges, 'digest'), charges.map(({ fact }) => asBuffer(fact))],
+      ...[of(({ job }) => job), of(({ revision }) => revision), of(({ outcome }) => outcome), of(({ provider }) => provider), of(({ payee }) => payee)],
+      ...[of(({ promptTokens }) => promptTokens), of(({ cachedTokens }) => cachedTokens), of(({ completionTokens }) => completionTokens)],
+      ...[of(({ charged }) => charged), of(({ providerShare }) => providerShare), of(({ fee }) => fee), of(({ referral }) => referral)],
+      ...[digests.bytes, digests.ends, facts.bytes, facts.ends],
     ]);
     return new Set(row?.ended);
   }
