@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const FOLDERS = ['bin', 'bus-schemas', 'coordinator', 'native', 'provider', 'simulator', 'testcontainers'];
+const FOLDERS = ['bin', 'bus-schemas', 'coordinator', 'e2e', 'native', 'provider', 'simulator', 'testcontainers'];
 /** From a parent process to its child; nobody else sets it. */
 const INTERNAL = ['DINF_PARENT'];
 

@@ -34,8 +34,9 @@ test('a provider enrols once, serves, drains at the end, and comes back as who i
   const first = await startProvider(['--token', await network.network.enrolToken()]);
   const id = idIn(first.logs());
   await vi.waitFor(async () => expect(await states()).toEqual([`${id} resident`]), { timeout: 5_000 });
-  const streaming = readStream(network, { ...chat, max_tokens: 60 });
-  await vi.waitFor(async () => expect((await network.chargesNow()).length).toBe(1), { timeout: 5_000 });
+  const begun = Promise.withResolvers<void>();
+  const streaming = readStream(network, { ...chat, max_tokens: 200 }, { onContent: () => begun.resolve() });
+  await begun.promise;
   // What runs is finished before it goes.
   expect(await first.stop()).toEqual({ code: 0, signal: null });
   expect(await streaming).toMatchObject({ status: 200, done: 1, errors: [] });

@@ -41,7 +41,7 @@ export class Batcher<Item, Result> {
     this.#lanes += 1;
     const { gatherMs = 0, maximum } = this.#options;
     // Items that arrive in the same turn of the event loop share the first batch in any case.
-    await (gatherMs > 0 ? delay(gatherMs) : Promise.resolve());
+    if (this.#waiting.length < maximum) await (gatherMs > 0 ? delay(gatherMs) : Promise.resolve());
     while (this.#waiting.length > 0) await this.#runBatch(this.#waiting.splice(0, maximum));
     this.#lanes -= 1;
   }

@@ -1,6 +1,6 @@
 import { type JobEnded, SettlementSettled, type Usage } from '#bus-schemas';
 import type { Alerts } from '../alerts.ts';
-import { type Charge, chargeFor, costOf, type End } from '../core/charge.ts';
+import { type Charge, chargeFor, type End, holdFor } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { pluck, retried } from '../database-work.ts';
 import type { Pricing } from '../pricing/pricing.ts';
@@ -117,7 +117,7 @@ export class Settler {
     return {
       ...{ job, account, key, model, promptBound, outputBound: deliveredTokens, ...quote, revision: 1, isVoid: !hasDelivered },
       providers: provider === undefined ? [] : [provider],
-      held: hasDelivered ? costOf(quote.price, { prompt: promptBound, completion: deliveredTokens }) : 0,
+      held: hasDelivered ? holdFor(quote.price, { prompt: promptBound, completion: deliveredTokens }, quote.terms.minimum) : 0,
       digest: digestOf(['lost hold', job]),
       expiresAt: now() + HOUR_MS,
     };
