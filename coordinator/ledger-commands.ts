@@ -104,7 +104,7 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     });
 }
 
-const usd = (amount: number) => `$${(amount / MICRO_USD).toFixed(6)}`;
+const usd = (amount: number) => `${amount < 0 ? '-' : ''}$${(Math.abs(amount) / MICRO_USD).toFixed(6)}`;
 const iso = (at: number) => new Date(at).toISOString();
 
 function microUsd(text: string): number {
