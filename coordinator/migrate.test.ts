@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type PostgresNode, startPostgres } from '#testcontainers';
+import { connectDatabase } from './database.ts';
 import { migrate } from './migrate.ts';
 
 let postgres: PostgresNode;
@@ -26,4 +27,22 @@ test('a migration that changed after it was applied is refused by name', async (
   await client.query("UPDATE migrations SET sha256 = 'another' WHERE name = $1", [first]);
   await client.end();
   await expect(migrate(url)).rejects.toThrow(`${first} was changed`);
+});
+
+test('an owner who is no superuser can migrate, and the components can add to the ledger and change nothing in it', async () => {
+  // Roles are the whole server's: one where nobody else has migrated.
+  await using fresh = await startPostgres();
+  const client = new Client({ connectionString: await fresh.createDatabase('owned') });
+  await client.connect();
+  await client.query("CREATE ROLE operator LOGIN CREATEROLE PASSWORD 'secret'");
+  await client.query('ALTER DATABASE owned OWNER TO operator');
+  await client.end();
+  const url = new URL(fresh.url);
+  Object.assign(url, { username: 'operator', password: 'secret', pathname: '/owned' });
+  await migrate(url.href);
+  const database = connectDatabase(url.href, { max: 1 });
+  await database.query("INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('a', 'credit', '')");
+  await expect(database.query("UPDATE ledger_transactions SET kind = 'deposit'")).rejects.toThrow('permission denied');
+  await expect(database.query('ALTER TABLE ledger_transactions DISABLE TRIGGER ALL')).rejects.toThrow('must be owner');
+  await database.end();
 });

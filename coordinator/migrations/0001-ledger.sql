@@ -8,11 +8,13 @@ BEGIN
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
   NULL;
 END $$;
+-- Who makes a role may hand it on, and not always take it.
 DO $$
 BEGIN
-  IF NOT pg_has_role(current_user, 'dinf_service', 'MEMBER') THEN
-    EXECUTE format('GRANT dinf_service TO %I', current_user);
-  END IF;
+  SET LOCAL ROLE dinf_service;
+  SET LOCAL ROLE NONE;
+EXCEPTION WHEN insufficient_privilege THEN
+  EXECUTE format('GRANT dinf_service TO %I', current_user);
 END $$;
 GRANT USAGE ON SCHEMA public TO dinf_service;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO dinf_service;
