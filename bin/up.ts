@@ -68,8 +68,8 @@ async function up(options: UpOptions): Promise<void> {
     httpUrl: network.url,
     databaseUrl: network.databaseUrl,
   });
-  const { simulatedModels } = await import('#simulator');
-  await network.putModels(simulatedModels);
+  const { simulatedAliases, simulatedModels } = await import('#simulator');
+  await network.putModels(simulatedModels, simulatedAliases);
   const apiKey = await firstKey(home, network);
   await using _fleet = providers === 0 ? undefined : await startFleet({ home, options, network, say });
   greet({ url: network.url, apiKey, providers, seconds: (performance.now() - startedAt) / 1_000 });

@@ -20,6 +20,8 @@ export interface Config {
   readonly beatTimeoutMs: number;
   /** How long settlement waits for an ingress to report before it charges by the provider's receipt alone. */
   readonly receiptGraceMs: number;
+  /** Silence in a stream after which a comment is sent; 0 for none. */
+  readonly heartbeatMs: number;
   /** The platform's share of a charge, in hundredths of a percent. */
   readonly feeBps: number;
   /** Least that a job costs which delivered anything, in micro-dollars. */
@@ -60,6 +62,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     queuePatienceMs: integer(env, 'DINF_QUEUE_PATIENCE_MS', 30_000, 0, 600_000),
     beatTimeoutMs: integer(env, 'DINF_BEAT_TIMEOUT_MS', 15_000, 500, 600_000),
     receiptGraceMs: integer(env, 'DINF_RECEIPT_GRACE_MS', 30_000, 100, 600_000),
+    heartbeatMs: integer(env, 'DINF_HEARTBEAT_MS', 15_000, 0, 600_000),
     feeBps: integer(env, 'DINF_FEE_BPS', 500, 0, 10_000),
     minimumChargeMicroUsd: integer(env, 'DINF_MINIMUM_CHARGE_MICRO_USD', 100, 0, 1_000_000),
     defaultPrice: {

@@ -5,7 +5,7 @@ import { type Logger, pino } from 'pino';
 import { expect, vi } from 'vitest';
 import { type ComponentName, services } from '#bus-schemas';
 import { type Config, type Coordinator, componentNames, startCoordinator } from '#coordinator';
-import { type Fault, type Fleet, type SimulatedProvider, simulatedAnswer, simulatedBuilds, simulatedModels, startFleet } from '#simulator';
+import { type Fault, type Fleet, type SimulatedProvider, simulatedAliases, simulatedAnswer, simulatedBuilds, simulatedModels, startFleet } from '#simulator';
 import { chooseRuntime, type Network, startNetwork } from '#testcontainers';
 
 export interface TestNetworkOptions {
@@ -203,7 +203,10 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   const network = await startNetwork({ log, runtime: await chooseRuntime(), config: { http, receiptGraceMs, ...config }, components });
   const apart = new Apart(network, log);
   for (const name of alone) await apart.start(name);
-  await network.putModels(simulatedModels.map((model) => ({ ...model, ...(contextTokens && { contextTokens }), ...(maxOutputTokens && { maxOutputTokens }) })));
+  await network.putModels(
+    simulatedModels.map((model) => ({ ...model, ...(contextTokens && { contextTokens }), ...(maxOutputTokens && { maxOutputTokens }) })),
+    simulatedAliases,
+  );
   const fleet = await startFleet({
     coordinatorUrl: network.url,
     token: network.enrolToken,

@@ -1,4 +1,4 @@
-import type { NewModel } from '#bus-schemas';
+import type { NewModel, Trait } from '#bus-schemas';
 
 /** Models that only the simulator serves; the name says so wherever it is seen. */
 export interface SimulatedBuild {
@@ -7,32 +7,46 @@ export interface SimulatedBuild {
   readonly parametersBillion: number;
   readonly contextTokens: number;
   readonly kvBytesPerToken: number;
+  readonly traits: readonly Trait[];
 }
 
 export const simulatedBuilds: readonly SimulatedBuild[] = [
-  { build: 'sim-llama-8b-q4', weightsGb: 4.5, parametersBillion: 8, contextTokens: 131_072, kvBytesPerToken: 131_072 },
-  { build: 'sim-qwen-32b-q4', weightsGb: 18.5, parametersBillion: 32, contextTokens: 40_960, kvBytesPerToken: 262_144 },
+  { build: 'sim-llama-8b-q4', weightsGb: 4.5, parametersBillion: 8, contextTokens: 131_072, kvBytesPerToken: 131_072, traits: ['tools', 'reasoning'] },
+  { build: 'sim-qwen-32b-q4', weightsGb: 18.5, parametersBillion: 32, contextTokens: 40_960, kvBytesPerToken: 262_144, traits: ['tools', 'reasoning'] },
+  { build: 'sim-vision-7b-q4', weightsGb: 5.5, parametersBillion: 7, contextTokens: 32_768, kvBytesPerToken: 57_344, traits: ['tools', 'vision'] },
 ];
 
-const small = {
-  displayName: 'Simulated Llama 8B',
-  contextTokens: 131_072,
-  maxOutputTokens: 8_192,
-  builds: ['sim-llama-8b-q4'],
-  inputMicroUsdPerMillion: 20_000,
-  outputMicroUsdPerMillion: 50_000,
-};
+export const simulatedAliases: readonly { alias: string; model: string }[] = [{ alias: 'sim', model: 'sim-llama-8b' }];
 
-/** What `dinf up` puts into the catalog. `sim` is an alias. */
+/** What `dinf up` puts into the catalog. */
 export const simulatedModels: readonly Omit<NewModel, 'createdAt'>[] = [
-  { id: 'sim-llama-8b', ...small },
-  { id: 'sim', ...small },
+  {
+    id: 'sim-llama-8b',
+    displayName: 'Simulated Llama 8B',
+    contextTokens: 131_072,
+    maxOutputTokens: 8_192,
+    builds: ['sim-llama-8b-q4'],
+    traits: ['tools', 'reasoning'],
+    inputMicroUsdPerMillion: 20_000,
+    outputMicroUsdPerMillion: 50_000,
+  },
+  {
+    id: 'sim-vision-7b',
+    displayName: 'Simulated Vision 7B',
+    contextTokens: 32_768,
+    maxOutputTokens: 8_192,
+    builds: ['sim-vision-7b-q4'],
+    traits: ['tools', 'vision'],
+    inputMicroUsdPerMillion: 30_000,
+    outputMicroUsdPerMillion: 90_000,
+  },
   {
     id: 'sim-qwen-32b',
     displayName: 'Simulated Qwen 32B',
     contextTokens: 40_960,
     maxOutputTokens: 8_192,
     builds: ['sim-qwen-32b-q4'],
+    traits: ['tools', 'reasoning'],
     inputMicroUsdPerMillion: 80_000,
     outputMicroUsdPerMillion: 280_000,
   },

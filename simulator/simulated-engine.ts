@@ -1,8 +1,8 @@
-import type { Machine, Slot } from '#bus-schemas';
+import type { Finish, Machine, Slot } from '#bus-schemas';
 import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
 import { type Chip, type ChipName, chipOf } from './chips.ts';
 import { type SimulatedBuild, simulatedBuilds } from './models.ts';
-import { TokenStream } from './simulated-text.ts';
+import { AnswerStream } from './simulated-answer.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 /** How the imagined machine behaves. Without the overrides its speed follows from the chip and the model. */
@@ -131,6 +131,7 @@ class Simulation implements SimulatedEngine {
       decodeTps: this.#profile.tokenMs === undefined ? this.#decodeTps(build) : 1_000 / Math.max(1, this.#profile.tokenMs),
       prefillTps: this.#prefillTps(build),
       loadMs: Math.round((1_000 * build.weightsGb) / LOAD_GBPS),
+      traits: [...build.traits],
     };
   }
 
@@ -156,7 +157,7 @@ class SimulatedSequence implements Sequence {
   readonly build: string;
   /** Prompt and the most that may come. */
   readonly tokens: number;
-  readonly #stream: TokenStream;
+  readonly #stream: AnswerStream;
   readonly #sink: Sink;
   readonly #deps: SequenceDeps;
   #paused = false;
@@ -165,7 +166,7 @@ class SimulatedSequence implements Sequence {
 
   constructor({ build, chat, maxTokens }: GenerationRequest, sink: Sink, deps: SequenceDeps) {
     this.build = build;
-    this.#stream = new TokenStream({ ...chat, max_tokens: maxTokens }, { endless: deps.endless });
+    this.#stream = new AnswerStream({ ...chat, max_tokens: maxTokens }, { endless: deps.endless });
     this.tokens = this.#stream.promptTokens + maxTokens;
     this.#sink = sink;
     this.#deps = deps;
@@ -179,10 +180,10 @@ class SimulatedSequence implements Sequence {
   step(): void {
     this.#waiting = false;
     if (this.#over || this.#paused) return;
-    const token = this.#stream.next();
-    if (token === undefined) return this.#end(this.#stream.finish);
+    const delta = this.#stream.next();
+    if (delta === undefined) return this.#end(this.#stream.finish);
     this.#deps.onToken();
-    this.#sink.text(token, 1);
+    this.#sink.delta(delta);
     this.#scheduleNext();
   }
 
@@ -205,9 +206,9 @@ class SimulatedSequence implements Sequence {
     this.#deps.schedule(() => this.step());
   }
 
-  #end(finish: 'stop' | 'length' | 'cancelled' | 'error'): void {
+  #end(finish: Finish): void {
     this.#over = true;
     this.#deps.onEnd();
-    this.#sink.end(finish, this.#stream.usage);
+    this.#sink.end(finish, this.#stream.usage, this.#stream.stopSequence);
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Finish, InferenceRequest, Usage } from '#bus-schemas';
+import type { Finish, InferenceRequest } from '#bus-schemas';
 
 /**
  * Made-up text that depends on nothing but the request, so that a test can say what each byte of an answer must be. It holds
@@ -51,15 +51,11 @@ export interface TextOptions {
   readonly endless?: boolean;
 }
 
-export interface SimulatedAnswer {
-  readonly text: string;
-  readonly finish: Finish;
-  readonly usage: Usage;
-}
-
-/** An answer, token by token. */
+/** Words, token by token. */
 export class TokenStream {
   readonly promptTokens: number;
+  /** The stop string that ends it. */
+  readonly stoppedBy: string | undefined;
   readonly #limit: number;
   readonly #comesToAnEnd: boolean;
   readonly #prepared: readonly string[] | undefined;
@@ -77,30 +73,32 @@ export class TokenStream {
     this.#comesToAnEnd = !endless && natural <= chat.max_tokens;
     this.#limit = this.#comesToAnEnd ? natural : chat.max_tokens;
     this.#state = digest.readUInt32LE(4) | 1;
-    if (chat.stop !== undefined && chat.stop.length > 0)
-      this.#prepared = cutAt(
-        chat.stop,
-        Array.from({ length: this.#limit }, () => this.#word()),
-      );
+    if (chat.stop === undefined || chat.stop.length === 0) return;
+    const words = Array.from({ length: this.#limit }, () => this.#word());
+    const text = words.join('');
+    const found = chat.stop.map((stop) => ({ stop, at: text.indexOf(stop) })).filter(({ at }) => at >= 0);
+    const first = found.toSorted((one, other) => one.at - other.at)[0];
+    this.#prepared = first === undefined ? words : cutAt(first.at, words);
+    this.stoppedBy = first?.stop;
   }
 
   get made(): number {
     return this.#made;
   }
 
+  get length(): number {
+    return this.#prepared?.length ?? this.#limit;
+  }
+
   /** Undefined after the last one. */
   next(): string | undefined {
-    if (this.#made >= (this.#prepared?.length ?? this.#limit)) return undefined;
+    if (this.#made >= this.length) return undefined;
     this.#made += 1;
     return this.#prepared === undefined ? this.#word() : this.#prepared[this.#made - 1];
   }
 
   get finish(): Finish {
-    return this.#comesToAnEnd || (this.#prepared !== undefined && this.#prepared.length < this.#limit) ? 'stop' : 'length';
-  }
-
-  get usage(): Usage {
-    return { promptTokens: this.promptTokens, cachedTokens: 0, completionTokens: this.#made };
+    return this.#comesToAnEnd || this.stoppedBy !== undefined ? 'stop' : 'length';
   }
 
   /** Xorshift: as good as needed, and the same everywhere. */
@@ -114,20 +112,9 @@ export class TokenStream {
   }
 }
 
-/** The whole answer at once. */
-export function simulatedAnswer(chat: Chat, options?: TextOptions): SimulatedAnswer {
-  const stream = new TokenStream(chat, options);
-  let text = '';
-  for (let token = stream.next(); token !== undefined; token = stream.next()) text += token;
-  return { text, finish: stream.finish, usage: stream.usage };
-}
-
-/** The tokens up to the first of the stop strings; one that it begins in is cut there. */
-function cutAt(stops: readonly string[], tokens: readonly string[]): string[] {
-  const text = tokens.join('');
-  const ends = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
-  if (ends.length === 0) return [...tokens];
-  let left = Math.min(...ends);
+/** The tokens up to a place in their text; the one that it is in is cut there. */
+function cutAt(place: number, tokens: readonly string[]): string[] {
+  let left = place;
   const kept: string[] = [];
   for (const token of tokens) {
     if (left <= 0) break;

@@ -53,7 +53,7 @@ export interface Network extends AsyncDisposable {
   readonly coordinator: Coordinator;
   createKey(options: { name: string; creditMicroUsd: number }): Promise<{ account: string; key: string; apiKey: string }>;
   enrolToken(): Promise<string>;
-  putModels(models: readonly Omit<NewModel, 'createdAt'>[]): Promise<void>;
+  putModels(models: readonly Omit<NewModel, 'createdAt'>[], aliases?: readonly { alias: string; model: string }[]): Promise<void>;
 }
 
 const CALL = { timeoutMs: 10_000 };
@@ -97,8 +97,9 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     coordinator,
     createKey: async ({ name, creditMicroUsd }) => createKey(bus, name, creditMicroUsd),
     enrolToken: async () => (await bus.call(services.trust.createToken, { lifetimeMs: TOKEN_LIFETIME_MS }, CALL)).token,
-    putModels: async (models) => {
+    putModels: async (models, aliases = []) => {
       for (const model of models) await bus.call(services.catalog.putModel, { model: { ...model, createdAt: Date.now() } }, CALL);
+      for (const alias of aliases) await bus.call(services.catalog.putAlias, alias, CALL);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

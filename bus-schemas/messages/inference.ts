@@ -4,36 +4,76 @@ import { Finish, Usage } from './vocabulary.ts';
 
 /** What stands inside the seals: the only messages that hold prompts and completions. They exist in an ingress and in a provider, nowhere between. */
 
+const optional = Type.Optional;
 const content = Type.Union([Type.String(), Type.Null(), Type.Array(Type.Object({ type: Type.String({ maxLength: 64 }) }), { maxItems: 1024 })]);
+const JsonSchema = Type.Record(Type.String(), Type.Unknown());
+const tool = Type.Object({
+  type: Type.Literal('function'),
+  function: Type.Object({ name: Type.String({ minLength: 1, maxLength: 64 }), parameters: optional(JsonSchema) }),
+});
+const toolChoice = Type.Union([
+  Type.Enum(['none', 'auto', 'required']),
+  Type.Object({ type: Type.Literal('function'), function: Type.Object({ name: Type.String({ maxLength: 64 }) }) }),
+]);
+const responseFormat = Type.Object({
+  type: Type.Enum(['text', 'json_object', 'json_schema']),
+  json_schema: optional(Type.Object({ schema: optional(JsonSchema) })),
+});
 
 const request = Type.Object({
   /** The chat contract: other surfaces are lowered to it at the ingress. Fields that we do not know pass through. */
   chat: Type.Object({
-    messages: Type.Array(Type.Object({ role: Type.String({ maxLength: 64 }), content: Type.Optional(content) }), { minItems: 1, maxItems: 10_000 }),
+    messages: Type.Array(Type.Object({ role: Type.String({ maxLength: 64 }), content: optional(content) }), { minItems: 1, maxItems: 10_000 }),
     max_tokens: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
-    stop: Type.Optional(Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 16 })),
-    seed: Type.Optional(Type.Integer()),
-    temperature: Type.Optional(Type.Number()),
-    top_p: Type.Optional(Type.Number()),
+    stop: optional(Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 16 })),
+    seed: optional(Type.Integer()),
+    temperature: optional(Type.Number()),
+    top_p: optional(Type.Number()),
+    tools: optional(Type.Array(tool, { maxItems: 128 })),
+    tool_choice: optional(toolChoice),
+    parallel_tool_calls: optional(Type.Boolean()),
+    response_format: optional(responseFormat),
+    reasoning_effort: optional(Type.String({ maxLength: 16 })),
+    logprobs: optional(Type.Boolean()),
+    top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
   }),
 });
 export type InferenceRequest = Static<typeof request>;
 export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 
-const event = Type.Union([
-  /** Text, and how many tokens it took: coalesced tokens come as one event. */
-  Type.Object({ k: Type.Literal('text'), text: Type.String(), tokens: Type.Integer({ minimum: 1, maximum: 100_000 }) }),
-  Type.Object({
-    k: Type.Literal('end'),
-    finish: Finish,
-    usage: Usage,
-    requestHash: Bytes({ min: 32, max: 32 }),
-    responseHash: Bytes({ min: 32, max: 32 }),
-  }),
-]);
-export type InferenceEvent = Static<typeof event>;
+const Token = { token: Type.String({ maxLength: 256 }), logprob: Type.Number({ maximum: 0 }) };
+const TokenLogprob = Type.Object({ ...Token, top: Type.Array(Type.Object(Token), { maxItems: 20 }) });
+export type TokenLogprob = Static<typeof TokenLogprob>;
 
-const frame = Type.Object({ events: Type.Array(event, { minItems: 1, maxItems: 256 }) });
+/** Tokens that a piece took: coalesced tokens come as one. */
+const tokens = Type.Integer({ minimum: 1, maximum: 100_000 });
+const textDelta = Type.Object({ k: Type.Literal('text'), text: Type.String(), tokens, logprobs: optional(Type.Array(TokenLogprob, { maxItems: 256 })) });
+const reasoningDelta = Type.Object({ k: Type.Literal('reasoning'), text: Type.String(), tokens });
+/** Calls come one after the other: `index` rises by one, and the first piece of each has its id and name. */
+const toolDelta = Type.Object({
+  k: Type.Literal('tool'),
+  index: Type.Integer({ minimum: 0, maximum: 127 }),
+  id: optional(Type.String({ minLength: 1, maxLength: 64 })),
+  name: optional(Type.String({ minLength: 1, maxLength: 64 })),
+  text: Type.String(),
+  tokens,
+});
+/** A piece of an answer. `text` is what the model wrote: words, thoughts, or the JSON of a call's arguments. */
+export type Delta = Static<typeof textDelta> | Static<typeof reasoningDelta> | Static<typeof toolDelta>;
+
+const end = Type.Object({
+  k: Type.Literal('end'),
+  finish: Finish,
+  usage: Usage,
+  /** The one of the request's stop strings that ended it. */
+  stopSequence: optional(Type.String({ maxLength: 1024 })),
+  requestHash: Bytes({ min: 32, max: 32 }),
+  responseHash: Bytes({ min: 32, max: 32 }),
+});
+export type InferenceEnd = Static<typeof end>;
+export type InferenceEvent = Delta | InferenceEnd;
+
+const frame = Type.Object({ events: Type.Array(Type.Union([textDelta, end, reasoningDelta, toolDelta]), { minItems: 1, maxItems: 256 }) });
 export type FrameContent = Static<typeof frame>;
 export const FrameContent = defineMessage('frame-content', frame);
 export const InferenceRequest = defineMessage('inference-request', request, MAX_REQUEST_BYTES);

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
-import { EngineName, Finish, Refusal, SlotState, Usage } from './vocabulary.ts';
+import { EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
 
 /** What a provider says about itself. Every number is a claim: receivers clamp it before use. */
 
@@ -29,6 +29,7 @@ export const Slot = Type.Object({
   decodeTps: rate(100_000),
   prefillTps: rate(1_000_000),
   loadMs: count(3_600_000),
+  traits: Type.Optional(Traits),
 });
 export type Slot = Static<typeof Slot>;
 

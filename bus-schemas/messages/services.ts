@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
 import { method } from './service-method.ts';
+import { Traits } from './vocabulary.ts';
 
 export { settlement } from './settlement.ts';
 
@@ -19,6 +20,9 @@ export const Candidate = Type.Object({
   suite: Type.String({ maxLength: 64 }),
   sealingKey: Bytes({ min: 32, max: 32 }),
   expectedFirstContentMs: Type.Number({ minimum: 0 }),
+  /** What it says it is. */
+  chip: optional(Type.String({ maxLength: 64 })),
+  simulated: optional(Type.Boolean()),
 });
 export type Candidate = Static<typeof Candidate>;
 
@@ -32,8 +36,12 @@ const reserve = Type.Object({
   maxOutputTokens: count,
   /** How long the caller will wait in the queue. */
   patienceMs: count,
-  /** Providers that already failed this job. */
+  /** Providers that already failed this job, or that its caller does not want. */
   exclude: Type.Array(ProviderId, { maxItems: 64 }),
+  /** No other may serve it. */
+  only: optional(Type.Array(ProviderId, { maxItems: 64 })),
+  /** What a machine must be able to do. */
+  requires: optional(Traits),
 });
 export type Reserve = Static<typeof reserve>;
 
@@ -127,10 +135,17 @@ export const CatalogModel = Type.Object({
   cacheReadMicroUsdPerMillion: count,
   outputMicroUsdPerMillion: count,
   createdAt: At,
+  traits: optional(Traits),
 });
 export type CatalogModel = Static<typeof CatalogModel>;
 const snapshotRequest = Type.Object({});
-const snapshot = Type.Object({ revision: count, models: Type.Array(CatalogModel, { maxItems: 2000 }) });
+/** Another name of a model. */
+const Alias = Type.Object({ alias: ModelName, model: ModelName });
+const snapshot = Type.Object({
+  revision: count,
+  models: Type.Array(CatalogModel, { maxItems: 2000 }),
+  aliases: optional(Type.Array(Alias, { maxItems: 2000 })),
+});
 export type CatalogSnapshot = Static<typeof snapshot>;
 
 /** What is left out of the price is the platform's default; a cached token's is half of the input's. */
@@ -142,11 +157,20 @@ const NewModel = Type.Object({
 });
 export type NewModel = Static<typeof NewModel>;
 const putModel = Type.Object({ model: NewModel });
-const modelPut = Type.Object({ revision: count });
+const changed = Type.Object({ revision: count });
+const named = Type.Object({ id: ModelName });
+const maybeChanged = Type.Union([
+  Type.Object({ ok: Type.Literal(true), revision: count }),
+  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown', 'taken', 'in_use']) }),
+]);
 
 export const catalog = {
   snapshot: method('catalog', 'snapshot', defineMessage('catalog.snapshot', snapshotRequest), defineMessage('catalog.snapshot.reply', snapshot)),
-  putModel: method('catalog', 'put-model', defineMessage('catalog.put-model', putModel), defineMessage('catalog.put-model.reply', modelPut)),
+  putModel: method('catalog', 'put-model', defineMessage('catalog.put-model', putModel), defineMessage('catalog.put-model.reply', changed)),
+  /** Its aliases have to go first. */
+  dropModel: method('catalog', 'drop-model', defineMessage('catalog.drop-model', named), defineMessage('catalog.drop-model.reply', maybeChanged)),
+  putAlias: method('catalog', 'put-alias', defineMessage('catalog.put-alias', Alias), defineMessage('catalog.put-alias.reply', maybeChanged)),
+  dropAlias: method('catalog', 'drop-alias', defineMessage('catalog.drop-alias', named), defineMessage('catalog.drop-alias.reply', maybeChanged)),
 } as const;
 
 // trust

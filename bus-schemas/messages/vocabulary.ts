@@ -20,7 +20,7 @@ export const Refusal = Type.Enum(REFUSALS);
 export type Refusal = Static<typeof Refusal>;
 
 /** Why a generation ended. */
-export const FINISHES = ['stop', 'length', 'cancelled', 'error'] as const;
+export const FINISHES = ['stop', 'length', 'cancelled', 'error', 'tool_calls'] as const;
 export const Finish = Type.Enum(FINISHES);
 export type Finish = Static<typeof Finish>;
 
@@ -60,11 +60,20 @@ export const SLOT_STATES = ['resident', 'loading', 'cold', 'failed'] as const;
 export const SlotState = Type.Enum(SLOT_STATES);
 export type SlotState = Static<typeof SlotState>;
 
+/** What a request may ask for that not every model, and not every machine, can do. */
+export const TRAITS = ['tools', 'vision', 'reasoning'] as const;
+export const Trait = Type.Enum(TRAITS);
+export type Trait = Static<typeof Trait>;
+export const Traits = Type.Array(Trait, { maxItems: TRAITS.length });
+
 const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 
 export const Usage = Type.Object({
   promptTokens: count(10_000_000),
   cachedTokens: count(10_000_000),
+  /** Reasoning and answer together. */
   completionTokens: count(10_000_000),
+  /** Of these, what was reasoning. */
+  reasoningTokens: Type.Optional(count(10_000_000)),
 });
 export type Usage = Static<typeof Usage>;

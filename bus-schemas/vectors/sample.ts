@@ -12,6 +12,7 @@ interface Loose {
   readonly items?: Loose;
   readonly pattern?: string;
   readonly minimum?: number;
+  readonly maximum?: number;
   readonly minLength?: number;
   readonly 'x-bytes'?: { readonly min: number; readonly max: number };
 }
@@ -58,11 +59,13 @@ function sample(schema: Loose, branch: number): unknown {
     case 'integer':
       return Math.max(schema.minimum ?? 0, 7);
     case 'number':
-      return Math.max(schema.minimum ?? 0, 1.5);
+      return Math.max(schema.minimum ?? 0, Math.min(schema.maximum ?? 1.5, 1.5));
     case 'boolean':
       return true;
     case 'null':
       return null;
+    case undefined:
+      return 'anything';
     default:
       throw new Error(`no sample for ${JSON.stringify(schema)}`);
   }

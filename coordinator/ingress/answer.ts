@@ -1,13 +1,29 @@
-import type { Finish, Usage } from '#bus-schemas';
+import type { Delta } from '#bus-schemas';
+import type { AttemptEnd } from './core/job.ts';
 import type { ApiError } from './errors.ts';
 
-/** What a job says to its client. Each surface of the API has its own; the job does not know which. Exactly one of finish, reject and cut ends it. */
+/** Who serves an answer, and what happened before its first content. */
+export interface Evidence {
+  readonly provider: string;
+  readonly build: string;
+  readonly chip: string | undefined;
+  readonly simulated: boolean | undefined;
+  readonly attempt: number;
+  readonly parseUs: number;
+  readonly routeUs: number;
+  readonly holdUs: number;
+  readonly firstContentUs: number;
+}
+
+/** What a job says to its client. The job does not know how its client asked. Exactly one of finish, reject and cut ends it. */
 export interface Answer {
+  /** Said before the first write, and before a finish without one; again when another provider takes over. */
+  serving(evidence: Evidence): void;
   /** False when the client takes no more for now; the job hears of it when that changes. */
-  write(text: string): boolean;
+  write(deltas: readonly Delta[]): boolean;
   /** Forget what was written: none of it has left. */
   discard(): void;
-  finish(finish: Finish, usage: Usage): void;
+  finish(end: AttemptEnd): void;
   /** Nothing has been written yet: a true status code. */
   reject(error: ApiError): void;
   /** Something has been written: an error inside the stream. */

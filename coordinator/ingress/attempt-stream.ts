@@ -1,6 +1,19 @@
-import { type AttemptFailure, CodecError, core, FrameContent, JobOrder, MAX_PART_BYTES, type Out, SealError, SUITE_ID } from '#bus-schemas';
+import {
+  type AttemptFailure,
+  CodecError,
+  core,
+  type Delta,
+  FrameContent,
+  type InferenceEnd,
+  JobOrder,
+  MAX_PART_BYTES,
+  type Out,
+  SealError,
+  SUITE_ID,
+} from '#bus-schemas';
 import { FrameReceiver } from './core/frame-receiver.ts';
 import type { Attempt, JobEvent } from './core/job.ts';
+import { ToolCallOrder } from './core/tool-call-order.ts';
 import type { FlowSender } from './flow-sender.ts';
 
 /** An order without an answer is sent again after this long: core NATS may have lost it. */
@@ -42,6 +55,7 @@ export class AttemptStream {
   readonly attempt: Attempt;
   readonly #options: AttemptStreamOptions;
   readonly #receiver = new FrameReceiver();
+  readonly #toolCalls = new ToolCallOrder();
   #parts: Uint8Array[] = [];
   #answered = false;
   #ended = false;
@@ -135,22 +149,27 @@ export class AttemptStream {
       if (!(error instanceof SealError) && !(error instanceof CodecError)) throw error;
       return this.#fail(error instanceof SealError ? 'unopenable_frame' : 'protocol_violation');
     }
-    let text = '';
+    const deltas: Delta[] = [];
+    let end: InferenceEnd | undefined;
+    let size = 0;
     let tokens = 0;
     for (const event of content.events) {
-      if (event.k === 'text') {
-        text += event.text;
-        tokens += event.tokens;
+      if (event.k === 'end') {
+        end = event;
+        continue;
       }
+      if (end !== undefined || !this.#toolCalls.admits(event)) return this.#fail('protocol_violation');
+      deltas.push(event);
+      size += event.text.length;
+      tokens += event.tokens;
     }
     this.#tokens += tokens;
-    if (text.length > tokens * MAX_BYTES_PER_TOKEN || this.#tokens > this.#options.job.maxOutputTokens) return this.#fail('protocol_violation');
-    if (tokens > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, text, tokens });
-    const last = content.events.at(-1);
-    if (last?.k !== 'end') return;
+    if (size > tokens * MAX_BYTES_PER_TOKEN || this.#tokens > this.#options.job.maxOutputTokens) return this.#fail('protocol_violation');
+    if (tokens > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, deltas, tokens });
+    if (end === undefined) return;
     this.#ended = true;
     this.#report(false);
-    this.#options.on({ type: 'end', attempt: this.attempt.number, finish: last.finish, usage: last.usage });
+    this.#options.on({ type: 'end', attempt: this.attempt.number, finish: end.finish, usage: end.usage, stopSequence: end.stopSequence });
   }
 
   /** The client has taken all that arrived. */

@@ -14,6 +14,7 @@ export class CatalogCache implements Disposable {
   readonly #log: Logger;
   readonly #subscription: { unsubscribe(): void };
   readonly #timer: NodeJS.Timeout;
+  /** By every name that they have. */
   #models: ReadonlyMap<string, CatalogModel> | undefined;
   #loading: Promise<void> | undefined;
   #changedMeanwhile = false;
@@ -31,8 +32,9 @@ export class CatalogCache implements Disposable {
     return this.#models !== undefined;
   }
 
-  async all(): Promise<readonly CatalogModel[]> {
-    return [...(await this.#loaded()).values()];
+  /** Aliases too: name and what it stands for. */
+  async all(): Promise<readonly (readonly [string, CatalogModel])[]> {
+    return [...(await this.#loaded())];
   }
 
   async model(name: string): Promise<CatalogModel> {
@@ -73,7 +75,10 @@ export class CatalogCache implements Disposable {
     } catch (error) {
       this.#log.warn({ err: error }, 'the catalog could not be read; the last one stays in use');
     }
-    if (snapshot !== undefined) this.#models = new Map(snapshot.models.map((model) => [model.id, model]));
+    if (snapshot === undefined) return;
+    const models = new Map(snapshot.models.map((model) => [model.id, model]));
+    const aliases = (snapshot.aliases ?? []).flatMap(({ alias, model }) => (models.has(model) ? [[alias, models.get(model) as CatalogModel] as const] : []));
+    this.#models = new Map([...models, ...aliases]);
   }
 
   [Symbol.dispose](): void {

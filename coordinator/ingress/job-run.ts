@@ -5,19 +5,21 @@ import {
   type CancelReason,
   type CatalogModel,
   core,
+  type Delta,
   events,
   JobAttempt,
   JobEnded,
   type Out,
   SUITE_ID,
   services,
+  type Trait,
   Violation,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { Answer } from './answer.ts';
+import type { Answer, Evidence } from './answer.ts';
 import { type AttemptSeals, AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
-import { billable, endedFact, type JobMarks } from './core/ended-fact.ts';
+import { billable, endedFact, type JobMarks, microsecondsBetween } from './core/ended-fact.ts';
 import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step, step, wakeAt } from './core/job.ts';
 import { ApiError } from './errors.ts';
 import type { FlowSender } from './flow-sender.ts';
@@ -28,6 +30,13 @@ export interface JobSpec {
   readonly key: string;
   readonly model: CatalogModel;
   readonly streamed: boolean;
+  /** When its last byte had arrived, by the clock that only rises. */
+  readonly receivedAt: number;
+  /** What model and machine must be able to do. */
+  readonly requires: readonly Trait[];
+  /** Providers that the caller wants, or does not. */
+  readonly only: readonly string[] | undefined;
+  readonly ignore: readonly string[];
   /** The encoded InferenceRequest. */
   readonly request: Uint8Array;
   /** For routing. */
@@ -157,14 +166,12 @@ export class JobRun {
       case 'report_attempt':
         return this.#reportAttempt(command);
       case 'write':
-        return this.#write(command.text);
+        return this.#write(command.deltas);
       case 'discard':
+        delete this.#marks.contentAt;
         return this.#answer.discard();
       case 'finish':
-        return this.#answer.finish(
-          command.finish,
-          billable(command.usage, { promptBound: this.spec.promptBound, deliveredTokens: this.#state.deliveredTokens }),
-        );
+        return this.#finish(command);
       case 'reject':
         return this.#answer.reject(new ApiError(command.code, undefined, { retryAfterMs: command.retryAfterMs }));
       case 'cut':
@@ -176,7 +183,7 @@ export class JobRun {
 
   async #reserve(exclude: readonly string[]): Promise<void> {
     const { bus, clock, times } = this.#deps;
-    const { id, account, model, promptEstimate, maxOutputTokens } = this.spec;
+    const { id, account, model, promptEstimate, maxOutputTokens, only, ignore, requires } = this.spec;
     const patienceMs = Math.max(0, Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - clock())));
     const request = {
       job: id,
@@ -186,7 +193,9 @@ export class JobRun {
       promptTokens: promptEstimate,
       maxOutputTokens,
       patienceMs,
-      exclude: [...exclude],
+      exclude: [...ignore, ...exclude],
+      ...(only && { only: [...only] }),
+      ...(requires.length > 0 && { requires: [...requires] }),
     };
     const reply = await this.#ask(() => callUntil(bus, services.routing.reserve, request, { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS }));
     this.#marks.routedAt ??= clock();
@@ -268,10 +277,36 @@ export class JobRun {
     if (violation) bus.emit(events.telemetryViolation, Violation, { provider, at: now(), violation }, `violation:${id}`);
   }
 
-  #write(text: string): void {
-    this.#marks.contentAt ??= this.#deps.clock();
-    if (this.#answer.write(text)) this.#stream?.consumed();
+  #write(deltas: readonly Delta[]): void {
+    this.#answered();
+    if (this.#answer.write(deltas)) this.#stream?.consumed();
     else this.#happen({ type: 'client_blocked' });
+  }
+
+  #finish({ finish, usage, stopSequence }: Extract<JobCommand, { do: 'finish' }>): void {
+    this.#answered();
+    const { promptBound } = this.spec;
+    this.#answer.finish({ finish, usage: billable(usage, { promptBound, deliveredTokens: this.#state.deliveredTokens }), stopSequence });
+  }
+
+  /** The first thing that a provider says for the client to see. */
+  #answered(): void {
+    if (this.#marks.contentAt !== undefined) return;
+    this.#marks.contentAt = this.#deps.clock();
+    const attempt = this.#state.attempt;
+    if (attempt !== undefined) this.#answer.serving(this.#evidence(attempt));
+  }
+
+  #evidence({ number, candidate }: Attempt): Evidence {
+    const { startedAt, routedAt, heldAt, contentAt } = this.#marks;
+    const { provider, build, chip, simulated } = candidate;
+    return {
+      ...{ provider, build, chip, simulated, attempt: number },
+      parseUs: microsecondsBetween(this.spec.receivedAt, startedAt),
+      routeUs: microsecondsBetween(startedAt, routedAt),
+      holdUs: microsecondsBetween(routedAt, heldAt),
+      firstContentUs: microsecondsBetween(startedAt, contentAt),
+    };
   }
 
   #end(end: Extract<JobCommand, { do: 'ended' }>): void {

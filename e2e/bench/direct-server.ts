@@ -16,7 +16,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   engine.generate(
     { build: 'sim-llama-8b-q4', chat: { messages, max_tokens }, maxTokens: max_tokens },
     {
-      text: (token) => {
+      delta: ({ text: token }) => {
         text += token;
         if (stream)
           response.write(

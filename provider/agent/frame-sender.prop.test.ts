@@ -85,7 +85,7 @@ test('over a link that loses, repeats and reorders, the text arrives once, in or
         switch (next.do) {
           case 'token':
             sent += next.text;
-            sender.text(next.text, 1, now);
+            sender.delta({ k: 'text', text: next.text, tokens: 1 }, now);
             break;
           case 'deliver':
             if (next.twice && link[0] !== undefined) link.push(link[0]);
@@ -133,9 +133,9 @@ test('a closed window stops the engine, and what waits is one text', () => {
     },
     0,
   );
-  sender.text('a', 1, 10);
-  sender.text('b', 1, 20);
-  sender.text('c', 1, 30);
+  sender.delta({ k: 'text', text: 'a', tokens: 1 }, 10);
+  sender.delta({ k: 'text', text: 'b', tokens: 1 }, 20);
+  sender.delta({ k: 'text', text: 'c', tokens: 1 }, 30);
   expect(blocked).toEqual([true]);
   sender.flow({ received: 1, window: 2, resend: false }, 40);
   expect(frames.map(({ events }) => events)).toEqual([[{ k: 'text', text: 'a', tokens: 1 }], [{ k: 'text', text: 'bc', tokens: 2 }]]);

@@ -1,10 +1,10 @@
-import { FrameContent, type InferenceEvent } from '#bus-schemas';
+import { type Delta, FrameContent, type InferenceEnd, type InferenceEvent } from '#bus-schemas';
 
 /**
  * The sending half of one attempt's stream; coordinator/ingress/core/frame-receiver.ts is the other.
  *
  * Invariants: a number is sealed once, and what is sent again is the same bytes; a frame is kept until it is acknowledged;
- * no frame leaves that the window does not allow; what waits for the window is one text, however many tokens it took.
+ * no frame leaves that the window does not allow; text that waits for the window is one piece, however many tokens it took.
  */
 export interface FrameSenderOptions {
   readonly window: number;
@@ -30,8 +30,8 @@ const MAX_TEXT_UNITS = 32 * 1024;
 export class FrameSender {
   readonly #options: FrameSenderOptions;
   readonly #kept = new Map<number, Uint8Array>();
-  #waiting: { text: string; tokens: number }[] = [];
-  #end: InferenceEvent | undefined;
+  #waiting: Delta[] = [];
+  #end: InferenceEnd | undefined;
   #next = 0;
   #received = 0;
   #window: number;
@@ -52,13 +52,12 @@ export class FrameSender {
     return this.#endSent && this.#received >= this.#next;
   }
 
-  text(text: string, tokens: number, now: number): void {
+  delta(delta: Delta, now: number): void {
     const last = this.#waiting.at(-1);
-    if (last !== undefined && last.text.length + text.length <= MAX_TEXT_UNITS) {
-      last.text += text;
-      last.tokens += tokens;
+    if (last !== undefined && isContinued(last, delta) && last.text.length + delta.text.length <= MAX_TEXT_UNITS) {
+      this.#waiting[this.#waiting.length - 1] = { ...last, text: last.text + delta.text, tokens: last.tokens + delta.tokens };
     } else {
-      this.#waiting.push({ text, tokens });
+      this.#waiting.push(delta);
     }
     if (now - this.#sentAt >= SPACING_MS) this.#pump(now);
     else this.#gather();
@@ -73,7 +72,7 @@ export class FrameSender {
     });
   }
 
-  end(event: InferenceEvent & { k: 'end' }, now: number): void {
+  end(event: InferenceEnd, now: number): void {
     this.#end = event;
     this.#pump(now);
   }
@@ -113,8 +112,8 @@ export class FrameSender {
 
   #sendNext(now: number): boolean {
     const events: InferenceEvent[] = [];
-    const text = this.#waiting.shift();
-    if (text !== undefined) events.push({ k: 'text', ...text });
+    const delta = this.#waiting.shift();
+    if (delta !== undefined) events.push(delta);
     if (this.#end !== undefined && this.#waiting.length === 0 && !this.#endSent) {
       events.push(this.#end);
       this.#endSent = true;
@@ -129,4 +128,11 @@ export class FrameSender {
     this.#options.send(seq, sealed);
     return true;
   }
+}
+
+/** Whether two pieces are one longer piece. Probabilities belong to single tokens, so their pieces stay apart. */
+function isContinued(last: Delta, next: Delta): boolean {
+  if (last.k === 'text') return next.k === 'text' && last.logprobs === undefined && next.logprobs === undefined;
+  if (last.k === 'tool') return next.k === 'tool' && next.index === last.index && next.id === undefined;
+  return next.k === 'reasoning';
 }

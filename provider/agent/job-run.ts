@@ -49,11 +49,11 @@ export class JobRun {
     this.#sequence = engine.generate(
       { build: order.build, chat: request.chat, maxTokens },
       {
-        text: (text, tokens) => {
-          this.#responseHash.update(text);
-          this.#frames.text(text, tokens, now());
+        delta: (delta) => {
+          this.#responseHash.update(delta.text);
+          this.#frames.delta(delta, now());
         },
-        end: (finish, usage) => this.#end(finish, usage, now()),
+        end: (finish, usage, stopSequence) => this.#end({ finish, usage, ...(stopSequence !== undefined && { stopSequence }) }, now()),
       },
     );
   }
@@ -92,11 +92,12 @@ export class JobRun {
     return now - this.#heardAt < LEASE_MS;
   }
 
-  #end(finish: Finish, usage: Usage, now: number): void {
+  #end(end: { finish: Finish; usage: Usage; stopSequence?: string }, now: number): void {
     this.#ended = true;
     const { order, requestHash, onEnd } = this.#options;
     const responseHash = this.#responseHash.digest();
-    this.#frames.end({ k: 'end', finish, usage, requestHash, responseHash }, now);
+    this.#frames.end({ k: 'end', ...end, requestHash, responseHash }, now);
+    const { finish, usage } = end;
     onEnd({ job: order.job, attempt: order.attempt, build: order.build, usage, finish, requestHash, responseHash });
   }
 }

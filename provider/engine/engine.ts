@@ -1,4 +1,4 @@
-import type { EngineName, Finish, InferenceRequest, Machine, Slot, Usage } from '#bus-schemas';
+import type { Delta, EngineName, Finish, InferenceRequest, Machine, Slot, Usage } from '#bus-schemas';
 
 export interface GenerationRequest {
   readonly build: string;
@@ -8,8 +8,9 @@ export interface GenerationRequest {
 
 /** Where a sequence's output goes. After `end` nothing follows. */
 export interface Sink {
-  text(text: string, tokens: number): void;
-  end(finish: Finish, usage: Usage): void;
+  delta(delta: Delta): void;
+  /** `stopSequence` is the one of the request's stop strings that ended it. */
+  end(finish: Finish, usage: Usage, stopSequence?: string): void;
 }
 
 /** One running generation. */

@@ -20,6 +20,11 @@ export interface EndedJob {
 
 const MICROSECONDS = 1_000;
 
+/** Nought when one of them never happened. */
+export function microsecondsBetween(from: number | undefined, until: number | undefined): number {
+  return from === undefined || until === undefined ? 0 : Math.max(0, Math.round((until - from) * MICROSECONDS));
+}
+
 /** What the rest of the system is told of a job's end: money, slots and counts follow from it. */
 export function endedFact(
   { job, ingress, state, marks }: { job: EndedJob; ingress: string; state: JobState; marks: JobMarks },
@@ -27,8 +32,6 @@ export function endedFact(
   { at, now }: { at: number; now: number },
 ): JobEnded {
   const { startedAt, routedAt, heldAt, contentAt } = marks;
-  const since = (from: number | undefined, mark: number | undefined) =>
-    from === undefined || mark === undefined ? 0 : Math.max(0, Math.round((mark - from) * MICROSECONDS));
   return {
     job: job.id,
     account: job.account,
@@ -43,10 +46,10 @@ export function endedFact(
     deliveredTokens: state.deliveredTokens,
     promptBound: job.promptBound,
     timing: {
-      routeUs: since(startedAt, routedAt),
-      holdUs: since(routedAt, heldAt),
-      totalUs: since(startedAt, now),
-      ...(contentAt !== undefined && { firstContentUs: since(startedAt, contentAt) }),
+      routeUs: microsecondsBetween(startedAt, routedAt),
+      holdUs: microsecondsBetween(routedAt, heldAt),
+      totalUs: microsecondsBetween(startedAt, now),
+      ...(contentAt !== undefined && { firstContentUs: microsecondsBetween(startedAt, contentAt) }),
     },
     ...(served && { provider: served.candidate.provider }),
     ...(finish && { finish }),
@@ -57,9 +60,11 @@ export function endedFact(
 /** A provider's claim, held against what was sent and what arrived: nobody is shown more than he may be charged for. */
 export function billable(usage: Usage, bounds: { promptBound: number; deliveredTokens: number }): Usage {
   const promptTokens = Math.min(usage.promptTokens, bounds.promptBound);
+  const completionTokens = Math.min(usage.completionTokens, bounds.deliveredTokens);
   return {
     promptTokens,
     cachedTokens: Math.min(usage.cachedTokens, promptTokens),
-    completionTokens: Math.min(usage.completionTokens, bounds.deliveredTokens),
+    completionTokens,
+    ...(usage.reasoningTokens !== undefined && { reasoningTokens: Math.min(usage.reasoningTokens, completionTokens) }),
   };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ApiError } from '../errors.ts';
-import { forwardedRequest, introspectChat, parseJson } from './introspect.ts';
+import { forwardedRequest, introspectChat } from './introspect.ts';
+import { parseJson } from './json.ts';
 
 const messages = [{ role: 'user', content: 'Hello' }];
 const chat = (fields: Record<string, unknown> = {}) => introspectChat({ model: 'sim', messages, ...fields });

@@ -1,4 +1,4 @@
-import type { AttemptFailure, CancelReason, Candidate, Finish, HoldRefusal, JobResult, Refusal, RoutingRefusal, Usage } from '#bus-schemas';
+import type { AttemptFailure, CancelReason, Candidate, Delta, Finish, HoldRefusal, JobResult, Refusal, RoutingRefusal, Usage } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
 
 /**
@@ -44,14 +44,21 @@ export interface JobState {
   readonly retryAfterMs: number;
 }
 
+/** How the provider says that an attempt ended. */
+export interface AttemptEnd {
+  readonly finish: Finish;
+  readonly usage: Usage;
+  readonly stopSequence?: string | undefined;
+}
+
 export type JobEvent =
   | { type: 'reserved'; candidates: readonly Candidate[] }
   | { type: 'routing_refused'; code: RoutingRefusal | 'unavailable'; retryAfterMs: number }
   | { type: 'held' }
   | { type: 'hold_refused'; code: HoldRefusal | 'unavailable' }
   | { type: 'refused'; attempt: number; reason: Refusal; retryAfterMs: number }
-  | { type: 'content'; attempt: number; text: string; tokens: number }
-  | { type: 'end'; attempt: number; finish: Finish; usage: Usage }
+  | { type: 'content'; attempt: number; deltas: readonly Delta[]; tokens: number }
+  | ({ type: 'end'; attempt: number } & AttemptEnd)
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
   | { type: 'client_blocked' }
   | { type: 'client_ready' }
@@ -64,10 +71,10 @@ export type JobCommand =
   | { do: 'dispatch'; attempt: Attempt }
   | { do: 'cancel'; attempt: Attempt; reason: CancelReason }
   | { do: 'report_attempt'; attempt: Attempt; failure: AttemptFailure; refusal?: Refusal; next?: string }
-  | { do: 'write'; text: string; tokens: number }
+  | { do: 'write'; deltas: readonly Delta[]; tokens: number }
   /** Forget what a failed attempt gave to a client that has seen none of it. */
   | { do: 'discard' }
-  | { do: 'finish'; finish: Finish; usage: Usage }
+  | ({ do: 'finish' } & AttemptEnd)
   | { do: 'reject'; code: ApiErrorCode; retryAfterMs: number }
   | { do: 'cut'; code: ApiErrorCode }
   | { do: 'ended'; result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage };
@@ -197,7 +204,7 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
     case 'content':
       return {
         state: { ...state, committed: state.streamed, deliveredTokens: state.deliveredTokens + event.tokens, lastContentAt: now },
-        commands: [{ do: 'write', text: event.text, tokens: event.tokens }],
+        commands: [{ do: 'write', deltas: event.deltas, tokens: event.tokens }],
       };
     case 'end':
       return endOfAttempt(state, attempt, event, now);
@@ -248,11 +255,12 @@ function whileDraining(state: JobState, event: JobEvent, now: number): Step {
   }
 }
 
-function endOfAttempt(state: JobState, attempt: Attempt, end: { finish: Finish; usage: Usage }, now: number): Step {
+function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: number): Step {
   switch (end.finish) {
     case 'stop':
     case 'length':
-      return over(state, [{ do: 'finish', finish: end.finish, usage: end.usage }, ended('completed', attempt, end)]);
+    case 'tool_calls':
+      return over(state, [{ do: 'finish', finish: end.finish, usage: end.usage, stopSequence: end.stopSequence }, ended('completed', attempt, end)]);
     case 'cancelled':
     case 'error':
       if (!state.committed) return attemptFailed(state, attempt, 'engine_error', now);

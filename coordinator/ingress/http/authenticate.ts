@@ -11,7 +11,7 @@ declare module 'fastify' {
 /** Runs before the body is read: a stranger cannot make us take in 16 MiB. */
 export function authenticateWith(keys: KeyCache): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
-    const key = bearerOf(request.headers.authorization);
+    const key = bearerOf(request.headers.authorization) ?? apiKeyOf(request.headers['x-api-key']);
     if (key === undefined) throw new ApiError('missing_key');
     request.caller = keys.known(key) ?? (await keys.caller(key));
   };
@@ -20,6 +20,11 @@ export function authenticateWith(keys: KeyCache): (request: FastifyRequest) => P
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === undefined) throw new ApiError('missing_key');
   return request.caller;
+}
+
+/** How Anthropic's clients send it. */
+function apiKeyOf(header: string | string[] | undefined): string | undefined {
+  return typeof header === 'string' && header !== '' ? header : undefined;
 }
 
 function bearerOf(header: string | undefined): string | undefined {

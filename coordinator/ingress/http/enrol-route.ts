@@ -2,13 +2,13 @@ import type { FastifyInstance } from 'fastify';
 import { CodecError, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { callUntil } from '../call-until.ts';
-import { parseJson } from '../core/introspect.ts';
+import { parseJson } from '../core/json.ts';
 import { ApiError } from '../errors.ts';
 
 /** Turns a provider's one-time token into the credentials of its leaf node. */
 export function addEnrolRoute(server: FastifyInstance, bus: Bus): void {
   server.post('/v1/providers/enrol', { bodyLimit: 16_384 }, async (request) => {
-    const { token, user_key: userKey, name } = parseJson(request.body instanceof Buffer ? request.body : Buffer.alloc(0));
+    const { token, user_key: userKey, name } = parseJson(request.body);
     if (typeof token !== 'string' || typeof userKey !== 'string') throw new ApiError('invalid_request', 'token and user_key are required.');
     const answer = await enrol(bus, { token, userKey, name: typeof name === 'string' ? name.slice(0, 120) : '' });
     if (!answer.ok) throw new ApiError('invalid_enrolment');

@@ -6,13 +6,13 @@ import { authenticateWith } from './authenticate.ts';
 
 export function addModelsRoute(server: FastifyInstance, { keys, catalog }: { keys: KeyCache; catalog: CatalogCache }): void {
   const options = { onRequest: authenticateWith(keys) };
-  server.get('/v1/models', options, async () => ({ object: 'list', data: (await catalog.all()).map(describe) }));
-  server.get<{ Params: { '*': string } }>('/v1/models/*', options, async (request) => describe(await catalog.model(request.params['*'])));
+  server.get('/v1/models', options, async () => ({ object: 'list', data: (await catalog.all()).map(([name, model]) => describe(name, model)) }));
+  server.get<{ Params: { '*': string } }>('/v1/models/*', options, async (request) => describe(request.params['*'], await catalog.model(request.params['*'])));
 }
 
-function describe(model: CatalogModel) {
+function describe(name: string, model: CatalogModel) {
   return {
-    id: model.id,
+    id: name,
     object: 'model',
     created: Math.floor(model.createdAt / 1_000),
     owned_by: 'd-inference',

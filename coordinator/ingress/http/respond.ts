@@ -9,10 +9,6 @@ export function sendJson(response: ServerResponse, status: number, body: string,
   endWithin(response, body);
 }
 
-export function sendError(response: ServerResponse, error: ApiError): void {
-  sendJson(response, error.status, JSON.stringify(error.toBody()), retryAfter(error));
-}
-
 export function retryAfter(error: ApiError): Record<string, string> {
   const seconds = error.retryAfterSeconds;
   return seconds === undefined ? {} : { 'retry-after': String(seconds) };

@@ -29,7 +29,9 @@ export function createServer(log: Logger): FastifyInstance {
   server.setErrorHandler<FastifyError | ApiError | CodecError>((error, request, reply) => {
     const known = asApiError(error);
     if (known.code === 'internal_error') log.error({ request: request.id, err: error }, 'a request failed');
-    return reply.code(known.status).headers(retryAfter(known)).send(known.toBody());
+    const { surface } = request.routeOptions.config;
+    const body = surface === undefined ? known.toBody() : surface.error(known, request.id);
+    return reply.code(known.status).headers(retryAfter(known)).send(body);
   });
   return server;
 }

@@ -11,7 +11,7 @@ export interface World {
   readonly suite: string;
 }
 
-export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'exclude'>;
+export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'exclude' | 'only' | 'requires'>;
 
 interface Place {
   readonly provider: ProviderView;
@@ -26,11 +26,13 @@ type Gate = (place: Place, ask: Ask, world: World, now: number) => boolean;
 
 /** In order; the first that does not hold is the reason. */
 const gates = {
+  not_wanted: ({ provider }, ask) => ask.only === undefined || ask.only.includes(provider.id),
   excluded: ({ provider }, ask) => !ask.exclude.includes(provider.id),
   silent: ({ provider }) => !provider.silent,
   draining: ({ provider }) => !provider.draining,
   suite: ({ provider }, _ask, world) => provider.suite === world.suite,
   slot_failed: ({ slot }) => slot.state !== 'failed',
+  traits: ({ slot }, ask) => ask.requires === undefined || ask.requires.every((trait) => slot.traits?.includes(trait)),
   context: ({ slot }, ask) => ask.promptTokens + ask.maxOutputTokens <= slot.contextTokens,
   breaker: ({ provider }, _ask, world, now) => !world.faults.isOpen(provider.id, now),
   busy: ({ slot, load }) => load < slot.maxConcurrency,
@@ -136,5 +138,13 @@ function oneOfTheEquals(places: readonly Place[], best: number, random: () => nu
 }
 
 function candidateOf({ provider, slot, total }: Place): Candidate {
-  return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs: total };
+  return {
+    provider: provider.id,
+    build: slot.build,
+    suite: provider.suite,
+    sealingKey: provider.sealingKey,
+    expectedFirstContentMs: total,
+    chip: provider.machine.chip,
+    simulated: provider.machine.simulated,
+  };
 }

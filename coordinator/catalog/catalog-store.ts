@@ -1,0 +1,90 @@
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import type { CatalogModel, CatalogSnapshot, NewModel, Trait } from '#bus-schemas';
+import type { Config } from '#coordinator/config.ts';
+import { loadStatements, query, type Statement } from '#coordinator/sql.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['aliases', 'drop-alias', 'drop-model', 'put-alias', 'put-model', 'snapshot']);
+
+/** Models and aliases. Every change raises the revision, in the same statement. */
+export class CatalogStore {
+  readonly #database: Pool;
+  readonly #defaultPrice: Config['defaultPrice'];
+
+  constructor(database: Pool, defaultPrice: Config['defaultPrice']) {
+    this.#database = database;
+    this.#defaultPrice = defaultPrice;
+  }
+
+  async snapshot(): Promise<CatalogSnapshot> {
+    const { inputPerMillion, outputPerMillion } = this.#defaultPrice;
+    const [rows, aliases] = await Promise.all([query<SnapshotRow>(this.#database, sql.snapshot, [inputPerMillion, outputPerMillion]), this.#aliases()]);
+    const models = rows.flatMap(({ id, ...row }) => (id === null ? [] : [modelOf(id, row)]));
+    return { revision: Number(rows[0]?.revision ?? 0), models, aliases };
+  }
+
+  async putModel(model: NewModel): Promise<number> {
+    const { id, displayName, contextTokens, maxOutputTokens, builds, traits = [] } = model;
+    const prices = [model.inputMicroUsdPerMillion ?? null, model.cacheReadMicroUsdPerMillion ?? null, model.outputMicroUsdPerMillion ?? null];
+    return (await this.#change(sql['put-model'], [id, displayName, contextTokens, maxOutputTokens, builds, ...prices, traits])) ?? 0;
+  }
+
+  /** The new revision; undefined when there was nothing to change. So do the others. */
+  dropModel(id: string): Promise<number | undefined> {
+    return this.#change(sql['drop-model'], [id]);
+  }
+
+  putAlias(alias: string, model: string): Promise<number | undefined> {
+    return this.#change(sql['put-alias'], [alias, model]);
+  }
+
+  dropAlias(alias: string): Promise<number | undefined> {
+    return this.#change(sql['drop-alias'], [alias]);
+  }
+
+  async hasAliases(model: string): Promise<boolean> {
+    return (await this.#aliases()).some((alias) => alias.model === model);
+  }
+
+  async isModel(id: string): Promise<boolean> {
+    return (await this.snapshot()).models.some((model) => model.id === id);
+  }
+
+  #aliases(): Promise<{ alias: string; model: string }[]> {
+    return query(this.#database, sql.aliases);
+  }
+
+  async #change(statement: Statement, values: unknown[]): Promise<number | undefined> {
+    const [row] = await query<{ revision: string }>(this.#database, statement, values);
+    return row === undefined ? undefined : Number(row.revision);
+  }
+}
+
+interface SnapshotRow {
+  readonly revision: string;
+  readonly id: string | null;
+  readonly displayName: string;
+  readonly contextTokens: string;
+  readonly maxOutputTokens: string;
+  readonly builds: string[];
+  readonly traits: Trait[];
+  readonly inputPerMillion: string;
+  readonly cacheReadPerMillion: string;
+  readonly outputPerMillion: string;
+  readonly createdAt: Date;
+}
+
+function modelOf(id: string, row: Omit<SnapshotRow, 'id'>): CatalogModel {
+  return {
+    id,
+    displayName: row.displayName,
+    contextTokens: Number(row.contextTokens),
+    maxOutputTokens: Number(row.maxOutputTokens),
+    builds: row.builds,
+    traits: row.traits,
+    inputMicroUsdPerMillion: Number(row.inputPerMillion),
+    cacheReadMicroUsdPerMillion: Number(row.cacheReadPerMillion),
+    outputMicroUsdPerMillion: Number(row.outputPerMillion),
+    createdAt: row.createdAt.getTime(),
+  };
+}

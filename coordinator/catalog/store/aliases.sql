@@ -1,0 +1,1 @@
+SELECT alias, model FROM catalog_aliases ORDER BY alias

@@ -1,0 +1,80 @@
+import type { Delta } from '#bus-schemas';
+import type { ApiError } from '../../errors.ts';
+import type { AttemptEnd } from '../job.ts';
+import { DONE, finishReason, logprobsOf, usageOf } from './openai-shapes.ts';
+import { type AnswerHead, type StreamWriter, type Surface, sseData, type WholeAnswer } from './surface.ts';
+
+/** `POST /v1/chat/completions`: the contract itself. */
+export const chat: Surface = {
+  path: '/v1/chat/completions',
+  lower: (body) => body,
+  stream: (head) => new ChatStream(head),
+  whole: chatCompletion,
+  error: (error) => error.toBody(),
+};
+
+class ChatStream implements StreamWriter {
+  readonly #start: string;
+  readonly #includeUsage: boolean;
+  #begun = false;
+
+  constructor(head: AnswerHead) {
+    const fields = { id: `chatcmpl-${head.job}`, object: 'chat.completion.chunk', created: head.createdSeconds, model: head.model };
+    this.#start = `data: ${JSON.stringify(fields).slice(0, -1)},`;
+    this.#includeUsage = head.includeUsage;
+  }
+
+  /** Hot path: a token's chunk is put together from text, only the token itself is escaped. */
+  delta(delta: Delta): string {
+    switch (delta.k) {
+      case 'text': {
+        const logprobs = delta.logprobs === undefined ? '' : `"logprobs":${JSON.stringify(logprobsOf(delta.logprobs))},`;
+        return this.#chunk(`"content":${JSON.stringify(delta.text)}`, logprobs);
+      }
+      case 'reasoning':
+        return this.#chunk(`"reasoning_content":${JSON.stringify(delta.text)}`);
+      case 'tool': {
+        const { index, id, name, text } = delta;
+        const call = id === undefined ? { index, function: { arguments: text } } : { index, id, type: 'function', function: { name, arguments: text } };
+        return this.#chunk(`"tool_calls":[${JSON.stringify(call)}]`);
+      }
+    }
+  }
+
+  #chunk(fields: string, extra = ''): string {
+    const role = this.#begun ? '' : '"role":"assistant",';
+    this.#begun = true;
+    return `${this.#start}"choices":[{"index":0,"delta":{${role}${fields}},${extra}"finish_reason":null}]}\n\n`;
+  }
+
+  finish({ finish, usage }: AttemptEnd): string {
+    const role = this.#begun ? '' : '"role":"assistant","content":""';
+    const last = `${this.#start}"choices":[{"index":0,"delta":{${role}},"finish_reason":"${finishReason(finish)}"}]}\n\n`;
+    if (!this.#includeUsage) return last + DONE;
+    return `${last}${this.#start}"choices":[],"usage":${JSON.stringify(usageOf(usage))}}\n\n${DONE}`;
+  }
+
+  cut(error: ApiError): string {
+    return sseData(error.toBody());
+  }
+}
+
+function chatCompletion(head: AnswerHead, { text, reasoning, calls, logprobs, end }: WholeAnswer): object {
+  const message = {
+    role: 'assistant',
+    content: text === '' && calls.length > 0 ? null : text,
+    refusal: null,
+    ...(reasoning !== '' && { reasoning_content: reasoning }),
+    ...(calls.length > 0 && {
+      tool_calls: calls.map(({ id, name, arguments: args }) => ({ id, type: 'function', function: { name, arguments: args } })),
+    }),
+  };
+  return {
+    id: `chatcmpl-${head.job}`,
+    object: 'chat.completion',
+    created: head.createdSeconds,
+    model: head.model,
+    choices: [{ index: 0, message, logprobs: logprobs === undefined ? null : logprobsOf(logprobs), finish_reason: finishReason(end.finish) }],
+    usage: usageOf(end.usage),
+  };
+}

@@ -1,0 +1,155 @@
+import type { Delta } from '#bus-schemas';
+import type { ApiError } from '../../errors.ts';
+import type { AttemptEnd } from '../job.ts';
+import type { JsonObject } from '../json.ts';
+import { lowerMessages, wantsThinking } from './messages-request.ts';
+import { type AnswerHead, type StreamWriter, type Surface, sseEvent, type WholeAnswer } from './surface.ts';
+
+/** `POST /v1/messages`: Anthropic's API. An answer is a list of blocks; a stream opens and closes one after the other. */
+export const messages: Surface = {
+  path: '/v1/messages',
+  lower: lowerMessages,
+  stream: (head) => new MessageStream(head),
+  whole: message,
+  error: errorBody,
+};
+
+/** Thoughts are signed by Anthropic so that it knows them again; here they are not taken back, so nothing needs a signature. */
+const NO_SIGNATURE = '';
+
+function message(head: AnswerHead, { text, reasoning, calls, end }: WholeAnswer): object {
+  const content: object[] = [];
+  if (reasoning !== '' && wantsThinking(head.request)) content.push({ type: 'thinking', thinking: reasoning, signature: NO_SIGNATURE });
+  if (text !== '' || calls.length === 0) content.push({ type: 'text', text });
+  for (const { id, name, arguments: input } of calls) content.push({ type: 'tool_use', id, name, input: parsed(input) });
+  return {
+    ...headOf(head),
+    content,
+    ...stopOf(end),
+    usage: {
+      input_tokens: freshInput(end),
+      cache_creation_input_tokens: 0,
+      cache_read_input_tokens: end.usage.cachedTokens,
+      output_tokens: end.usage.completionTokens,
+    },
+  };
+}
+
+/** Arguments that a model left unfinished are still an answer. */
+function parsed(input: string): unknown {
+  try {
+    return JSON.parse(input === '' ? '{}' : input);
+  } catch {
+    return { unfinished: input };
+  }
+}
+
+const headOf = ({ job, model }: AnswerHead) => ({ id: `msg_${job}`, type: 'message', role: 'assistant', model });
+/** Anthropic counts what came from the cache apart. */
+const freshInput = ({ usage }: AttemptEnd) => usage.promptTokens - usage.cachedTokens;
+
+function stopOf({ finish, stopSequence }: AttemptEnd): { stop_reason: string; stop_sequence: string | null } {
+  if (finish === 'length') return { stop_reason: 'max_tokens', stop_sequence: null };
+  if (finish === 'tool_calls') return { stop_reason: 'tool_use', stop_sequence: null };
+  return stopSequence === undefined ? { stop_reason: 'end_turn', stop_sequence: null } : { stop_reason: 'stop_sequence', stop_sequence: stopSequence };
+}
+
+class MessageStream implements StreamWriter {
+  readonly #head: AnswerHead;
+  readonly #thinks: boolean;
+  #begun = false;
+  #open: Delta['k'] | undefined;
+  #blocks = 0;
+
+  constructor(head: AnswerHead) {
+    this.#head = head;
+    this.#thinks = wantsThinking(head.request);
+  }
+
+  delta(delta: Delta): string {
+    if (delta.k === 'reasoning' && !this.#thinks) return '';
+    const start = this.#begin();
+    const continues = this.#open === delta.k && (delta.k !== 'tool' || delta.id === undefined);
+    return start + (continues ? '' : this.#close() + this.#openBlock(delta)) + this.#piece(delta);
+  }
+
+  finish(end: AttemptEnd): string {
+    const start = this.#begin();
+    // A reader expects a block, even one that says nothing.
+    const empty = this.#blocks === 0 && this.#open === undefined ? this.#openBlock({ k: 'text', text: '', tokens: 1 }) : '';
+    const usage = { input_tokens: freshInput(end), cache_read_input_tokens: end.usage.cachedTokens, output_tokens: end.usage.completionTokens };
+    return `${start}${empty}${this.#close()}${sseEvent({ type: 'message_delta', delta: stopOf(end), usage } as { type: string })}${sseEvent({ type: 'message_stop' })}`;
+  }
+
+  cut(error: ApiError): string {
+    return sseEvent(errorBody(error) as { type: string });
+  }
+
+  #begin(): string {
+    if (this.#begun) return '';
+    this.#begun = true;
+    const empty = { ...headOf(this.#head), content: [], stop_reason: null, stop_sequence: null, usage: { input_tokens: 0, output_tokens: 0 } };
+    return sseEvent({ type: 'message_start', message: empty } as { type: string });
+  }
+
+  #openBlock(delta: Delta): string {
+    this.#open = delta.k;
+    return this.#event({ type: 'content_block_start', content_block: emptyBlock(delta) });
+  }
+
+  #piece(delta: Delta): string {
+    switch (delta.k) {
+      case 'text':
+        return this.#event({ type: 'content_block_delta', delta: { type: 'text_delta', text: delta.text } });
+      case 'reasoning':
+        return this.#event({ type: 'content_block_delta', delta: { type: 'thinking_delta', thinking: delta.text } });
+      case 'tool':
+        return delta.text === '' ? '' : this.#event({ type: 'content_block_delta', delta: { type: 'input_json_delta', partial_json: delta.text } });
+    }
+  }
+
+  #close(): string {
+    if (this.#open === undefined) return '';
+    const closed = this.#event({ type: 'content_block_stop' });
+    this.#open = undefined;
+    this.#blocks += 1;
+    return closed;
+  }
+
+  #event({ type, ...fields }: { type: string } & JsonObject): string {
+    return sseEvent({ type, index: this.#blocks, ...fields } as { type: string });
+  }
+}
+
+function emptyBlock(delta: Delta): object {
+  switch (delta.k) {
+    case 'text':
+      return { type: 'text', text: '' };
+    case 'reasoning':
+      return { type: 'thinking', thinking: '', signature: NO_SIGNATURE };
+    case 'tool':
+      return { type: 'tool_use', id: delta.id, name: delta.name, input: {} };
+  }
+}
+
+/** Anthropic's clients choose the class of an error by its status, and show its type. */
+const TYPES: Readonly<Record<number, string>> = {
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  402: 'billing_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  502: 'api_error',
+  503: 'overloaded_error',
+  504: 'timeout_error',
+};
+
+function errorBody(error: ApiError, requestId?: string): object {
+  return {
+    type: 'error',
+    error: { type: TYPES[error.status] ?? 'api_error', message: error.message },
+    ...(requestId !== undefined && { request_id: requestId }),
+  };
+}

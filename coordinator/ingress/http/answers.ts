@@ -1,0 +1,154 @@
+import type { ServerResponse } from 'node:http';
+import type { Delta } from '#bus-schemas';
+import type { Answer, Evidence } from '../answer.ts';
+import type { AttemptEnd } from '../core/job.ts';
+import { type AnswerHead, Gathering, type StreamWriter, type Surface } from '../core/surfaces/surface.ts';
+import type { ApiError } from '../errors.ts';
+import { endWithin, retryAfter, sendJson } from './respond.ts';
+
+interface AnswerOptions {
+  readonly response: ServerResponse;
+  readonly surface: Surface;
+  readonly head: AnswerHead;
+  readonly requestId: string;
+}
+
+/** A comment, which every reader of events skips; said into a silence so that nobody between takes the connection for dead. */
+const HEARTBEAT = ': still working\n\n';
+
+/** Server-sent events. No byte leaves before the first content, so that a status code is still possible until then. */
+export class StreamAnswer implements Answer {
+  readonly #options: AnswerOptions;
+  readonly #stream: StreamWriter;
+  readonly #heartbeatMs: number;
+  #evidence: Record<string, string> = {};
+  #heartbeat: NodeJS.Timeout | undefined;
+
+  /** No heartbeats when `heartbeatMs` is 0. */
+  constructor(options: AnswerOptions, heartbeatMs: number) {
+    this.#options = options;
+    this.#stream = options.surface.stream(options.head);
+    this.#heartbeatMs = heartbeatMs;
+  }
+
+  serving(evidence: Evidence): void {
+    this.#evidence = evidenceHeaders(evidence);
+  }
+
+  write(deltas: readonly Delta[]): boolean {
+    this.#begin();
+    let text = '';
+    for (const delta of deltas) text += this.#stream.delta(delta);
+    if (text === '') return true;
+    this.#heartbeat?.refresh();
+    return this.#options.response.write(text);
+  }
+
+  /** A stream commits with its first content, so there is never anything to forget. */
+  discard(): void {}
+
+  finish(end: AttemptEnd): void {
+    this.#begin();
+    this.#end(this.#stream.finish(end));
+  }
+
+  reject(error: ApiError): void {
+    sendError(this.#options, error);
+  }
+
+  cut(error: ApiError): void {
+    this.#end(this.#stream.cut(error));
+  }
+
+  #begin(): void {
+    const { response } = this.#options;
+    if (response.headersSent) return;
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      // Proxies that collect a response before they pass it on would undo the streaming.
+      'x-accel-buffering': 'no',
+      ...this.#evidence,
+    });
+    if (this.#heartbeatMs === 0) return;
+    this.#heartbeat = setInterval(() => this.#beat(), this.#heartbeatMs).unref();
+    response.once('close', () => clearInterval(this.#heartbeat));
+  }
+
+  /** A client that reads slowly is not silent: it has enough to read. */
+  #beat(): void {
+    const { response } = this.#options;
+    if (response.writableLength === 0) response.write(HEARTBEAT);
+  }
+
+  #end(last: string): void {
+    clearInterval(this.#heartbeat);
+    endWithin(this.#options.response, last);
+  }
+}
+
+/** One JSON object at the end. */
+export class WholeAnswer implements Answer {
+  readonly #options: AnswerOptions;
+  readonly #onEnd: (body: string | undefined) => void;
+  #gathered = new Gathering();
+  #evidence: Record<string, string> = {};
+
+  /** `onEnd` is given what the client got, or nothing when it got an error. */
+  constructor(options: AnswerOptions, onEnd: (body: string | undefined) => void = () => undefined) {
+    this.#options = options;
+    this.#onEnd = onEnd;
+  }
+
+  serving(evidence: Evidence): void {
+    this.#evidence = evidenceHeaders(evidence);
+  }
+
+  write(deltas: readonly Delta[]): boolean {
+    for (const delta of deltas) this.#gathered.add(delta);
+    return true;
+  }
+
+  discard(): void {
+    this.#gathered = new Gathering();
+  }
+
+  finish(end: AttemptEnd): void {
+    const { surface, head, response } = this.#options;
+    const body = JSON.stringify(surface.whole(head, { ...this.#gathered.whole(), end }));
+    this.#onEnd(body);
+    sendJson(response, 200, body, this.#evidence);
+  }
+
+  reject(error: ApiError): void {
+    this.#onEnd(undefined);
+    sendError(this.#options, error);
+  }
+
+  cut(error: ApiError): void {
+    this.reject(error);
+  }
+}
+
+function sendError({ response, surface, requestId }: AnswerOptions, error: ApiError): void {
+  sendJson(response, error.status, JSON.stringify(surface.error(error, requestId)), retryAfter(error));
+}
+
+/** Who answered, and where the time before the first content went. What a provider says of itself is not proven by this. */
+function evidenceHeaders({ provider, build, chip, simulated, attempt, parseUs, routeUs, holdUs, firstContentUs }: Evidence): Record<string, string> {
+  return {
+    'x-provider-id': provider,
+    'x-provider-build': build,
+    'x-provider-encrypted': 'true',
+    'x-provider-trust-level': 'none',
+    'x-inference-attempts': String(attempt),
+    'x-timing': JSON.stringify({ parse_us: parseUs, route_us: routeUs, hold_us: holdUs, first_content_us: firstContentUs }),
+    ...(chip !== undefined && { 'x-provider-chip': headerText(chip) }),
+    ...(simulated !== undefined && { 'x-provider-simulated': String(simulated) }),
+  };
+}
+
+/** A provider's words may hold what a header may not. */
+function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?');
+}

@@ -1,0 +1,100 @@
+import Anthropic from '@anthropic-ai/sdk';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
+
+let network: TestNetwork;
+let anthropic: Anthropic;
+
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 2 });
+  // It sends its key as x-api-key.
+  anthropic = new Anthropic({ baseURL: network.url, apiKey: network.apiKey, maxRetries: 0 });
+});
+afterEach(() => network.expectMoneyBalances());
+afterAll(() => network[Symbol.asyncDispose]());
+
+const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
+const tools = ['weather', 'tides'].map((name) => ({ name, input_schema: { type: 'object' as const, properties: { city: { type: 'string' } } } }));
+
+test('a whole message with its usage', async () => {
+  const message = await anthropic.messages.create({ model: 'sim', max_tokens: 9, messages, system: [{ type: 'text', text: 'Be brief.' }] });
+  expect(message).toMatchObject({ type: 'message', role: 'assistant', model: 'sim', stop_reason: 'max_tokens', usage: { output_tokens: 9 } });
+  expect(message.content).toEqual([{ type: 'text', text: expectedText([{ role: 'system', content: 'Be brief.' }, ...messages], 9) }]);
+});
+
+test('the same as a stream, put together by its helper', async () => {
+  const stream = anthropic.messages.stream({ model: 'sim', max_tokens: 9, messages });
+  let text = '';
+  stream.on('text', (piece) => {
+    text += piece;
+  });
+  const final = await stream.finalMessage();
+  expect(text).toBe(expectedText(messages, 9));
+  expect(final).toMatchObject({ stop_reason: 'max_tokens', usage: { output_tokens: 9 } });
+});
+
+test('uses tools, streamed and whole, and takes their results', async () => {
+  const whole = await anthropic.messages.create({ model: 'sim', max_tokens: 200, messages, tools });
+  const streamed = await anthropic.messages.stream({ model: 'sim', max_tokens: 200, messages, tools }).finalMessage();
+  const uses = [
+    expect.objectContaining({ type: 'tool_use', name: 'weather', input: { city: 'river' } }),
+    expect.objectContaining({ name: 'tides', input: { city: 'river' } }),
+  ];
+  expect(whole).toMatchObject({ stop_reason: 'tool_use', content: uses });
+  expect(streamed).toMatchObject({ stop_reason: 'tool_use', content: uses });
+  const results = whole.content.map((block) => ({ type: 'tool_result' as const, tool_use_id: block.type === 'tool_use' ? block.id : '', content: 'rain' }));
+  const answer = await anthropic.messages.create({
+    model: 'sim',
+    max_tokens: 5,
+    tools,
+    messages: [...messages, { role: 'assistant', content: whole.content }, { role: 'user', content: results }],
+  });
+  expect(answer.content).toMatchObject([{ type: 'text' }]);
+});
+
+test('is forced to one tool', async () => {
+  const message = await anthropic.messages.create({ model: 'sim', max_tokens: 200, messages, tools, tool_choice: { type: 'tool', name: 'tides' } });
+  expect(message.content).toMatchObject([{ type: 'tool_use', name: 'tides' }]);
+});
+
+test('thinks only where it was asked to', async () => {
+  const thinking = { type: 'enabled' as const, budget_tokens: 1_024 };
+  const final = await anthropic.messages.stream({ model: 'sim', max_tokens: 2_000, messages, thinking }).finalMessage();
+  expect(final.content.map(({ type }) => type)).toEqual(['thinking', 'text']);
+});
+
+test('is told which stop sequence ended it', async () => {
+  const stop = expectedText(messages, 30).slice(10, 14);
+  const message = await anthropic.messages.create({ model: 'sim', max_tokens: 30, messages, stop_sequences: [stop] });
+  expect(message).toMatchObject({ stop_reason: 'stop_sequence', stop_sequence: stop });
+});
+
+test('aborts', async () => {
+  const stream = anthropic.messages.stream({ model: 'sim', max_tokens: 5_000, messages });
+  let pieces = 0;
+  stream.on('text', () => {
+    pieces += 1;
+    if (pieces === 3) stream.abort();
+  });
+  await expect(stream.finalMessage()).rejects.toBeInstanceOf(Anthropic.APIUserAbortError);
+});
+
+test.each([
+  ['a wrong key', { apiKey: 'sk-db-wrong' }, {}, Anthropic.AuthenticationError, 'authentication_error'],
+  ['an unknown model', {}, { model: 'none' }, Anthropic.NotFoundError, 'not_found_error'],
+  [
+    'a remote image',
+    {},
+    { messages: [{ role: 'user', content: [{ type: 'image', source: { type: 'url', url: 'https://example.com/a.png' } }] }] },
+    Anthropic.BadRequestError,
+    'invalid_request_error',
+  ],
+])('throws its own error class for %s', async (_, options, fields, errorClass, type) => {
+  const client = new Anthropic({ baseURL: network.url, apiKey: network.apiKey, maxRetries: 0, ...options });
+  const error = await client.messages.create({ model: 'sim', max_tokens: 5, messages, ...(fields as object) }).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(errorClass);
+  expect(error).toMatchObject({ error: { type: 'error', error: { type }, request_id: expect.stringMatching(/^req_/) } });
+});

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto';
+import type { Delta, Finish, InferenceRequest, TokenLogprob, Usage } from '#bus-schemas';
+import { madeUpJson } from './made-up-json.ts';
+import { type TextOptions, TokenStream } from './simulated-text.ts';
+
+type Chat = InferenceRequest['chat'];
+type Tool = NonNullable<Chat['tools']>[number];
+
+const REASONING_TOKENS = 24;
+const PARALLEL_CALLS = 4;
+const CHARACTERS_PER_TOKEN = 4;
+
+/**
+ * What a simulated model answers, token by token, by the same rules as a real one: reasoning first where it was asked for, then a
+ * call of the tools on offer, JSON that fits the schema, or words. It depends on nothing but the request.
+ */
+export class AnswerStream {
+  readonly #chat: Chat;
+  readonly #words: TokenStream;
+  readonly #thoughts: TokenStream | undefined;
+  /** What is said instead of words. */
+  readonly #prepared: readonly Delta[] | undefined;
+  readonly #callsTools: boolean;
+  #made = 0;
+  #thought = 0;
+
+  constructor(chat: Chat, options: TextOptions = {}) {
+    this.#chat = chat;
+    this.#words = new TokenStream(chat, options);
+    const reasons = chat.reasoning_effort !== undefined && chat.reasoning_effort !== 'none';
+    this.#thoughts = reasons
+      ? new TokenStream({ messages: chat.messages, max_tokens: REASONING_TOKENS, seed: (chat.seed ?? 0) + 1 }, { endless: true })
+      : undefined;
+    const called = calledTools(chat);
+    this.#callsTools = called.length > 0;
+    if (called.length > 0) this.#prepared = called.flatMap((tool, index) => callOf(tool, index, chat));
+    else if (chat.response_format !== undefined && chat.response_format.type !== 'text') this.#prepared = jsonOf(chat.response_format);
+  }
+
+  get promptTokens(): number {
+    return this.#words.promptTokens;
+  }
+
+  /** Undefined after the last one. */
+  next(): Delta | undefined {
+    if (this.#made >= this.#chat.max_tokens) return undefined;
+    const delta = this.#think() ?? this.#say();
+    if (delta !== undefined) this.#made += 1;
+    return delta;
+  }
+
+  #think(): Delta | undefined {
+    const thought = this.#thoughts?.next();
+    if (thought === undefined) return undefined;
+    this.#thought += 1;
+    return { k: 'reasoning', text: thought, tokens: 1 };
+  }
+
+  #say(): Delta | undefined {
+    if (this.#prepared !== undefined) return this.#prepared[this.#made - this.#thought];
+    const text = this.#words.next();
+    if (text === undefined) return undefined;
+    return { k: 'text', text, tokens: 1, ...(this.#chat.logprobs && { logprobs: [logprobOf(text, this.#chat.top_logprobs ?? 0)] }) };
+  }
+
+  get finish(): Finish {
+    const isCut = this.#made >= this.#chat.max_tokens;
+    if (this.#prepared === undefined) return isCut && this.#words.made < this.#words.length ? 'length' : this.#words.finish;
+    if (isCut && this.#made - this.#thought < this.#prepared.length) return 'length';
+    return this.#callsTools ? 'tool_calls' : 'stop';
+  }
+
+  get stopSequence(): string | undefined {
+    return this.#prepared === undefined && this.finish === 'stop' ? this.#words.stoppedBy : undefined;
+  }
+
+  get usage(): Usage {
+    return {
+      ...{ promptTokens: this.promptTokens, cachedTokens: 0, completionTokens: this.#made },
+      ...(this.#thoughts && { reasoningTokens: this.#thought }),
+    };
+  }
+}
+
+/** It calls what it is offered, once: a conversation in which a tool has answered goes on in words. */
+function calledTools({ tools = [], tool_choice: choice, parallel_tool_calls: parallel = true, messages }: Chat): readonly Tool[] {
+  if (choice === 'none') return [];
+  if (typeof choice === 'object') return tools.filter((tool) => tool.function.name === choice.function.name).slice(0, 1);
+  if (messages.at(-1)?.role === 'tool' && choice !== 'required') return [];
+  return tools.slice(0, parallel ? PARALLEL_CALLS : 1);
+}
+
+function callOf(tool: Tool, index: number, chat: Chat): Delta[] {
+  const { name, parameters = {} } = tool.function;
+  const id = `call_${createHash('sha256')
+    .update(JSON.stringify([chat.messages, name, index]))
+    .digest('hex')
+    .slice(0, 24)}`;
+  const pieces = cut(JSON.stringify(madeUpJson(parameters)));
+  return [{ k: 'tool', index, id, name, text: '', tokens: 1 }, ...pieces.map((text): Delta => ({ k: 'tool', index, text, tokens: 1 }))];
+}
+
+function jsonOf({ json_schema: format }: NonNullable<Chat['response_format']>): Delta[] {
+  const value = format?.schema === undefined ? { answer: 'a river' } : madeUpJson(format.schema);
+  return cut(JSON.stringify(value)).map((text) => ({ k: 'text', text, tokens: 1 }));
+}
+
+/** Between characters, never inside one. */
+function cut(text: string): string[] {
+  const characters = [...text];
+  return Array.from({ length: Math.ceil(characters.length / CHARACTERS_PER_TOKEN) }, (_, index) =>
+    characters.slice(index * CHARACTERS_PER_TOKEN, (index + 1) * CHARACTERS_PER_TOKEN).join(''),
+  );
+}
+
+function logprobOf(token: string, top: number): TokenLogprob {
+  const others = Array.from({ length: Math.max(0, top - 1) }, (_, index) => ({ token: ` other${index}`, logprob: -2 - index }));
+  return { token, logprob: -0.125, top: top === 0 ? [] : [{ token, logprob: -0.125 }, ...others] };
+}
+
+export interface SimulatedAnswer {
+  readonly text: string;
+  readonly finish: Finish;
+  readonly usage: Usage;
+}
+
+/** The words of the whole answer at once. */
+export function simulatedAnswer(chat: Chat, options?: TextOptions): SimulatedAnswer {
+  const stream = new AnswerStream(chat, options);
+  let text = '';
+  for (let delta = stream.next(); delta !== undefined; delta = stream.next()) if (delta.k === 'text') text += delta.text;
+  return { text, finish: stream.finish, usage: stream.usage };
+}
