@@ -31,6 +31,7 @@ export function randomToken(size: number, random: RandomSource = pooledBytes): s
 }
 
 export const newJobId = (random?: RandomSource): string => `job_${randomToken(22, random)}`;
+export const newKeyId = (random?: RandomSource): string => `key_${randomToken(16, random)}`;
 export const newIngressId = (random?: RandomSource): string => `in_${randomToken(12, random)}`;
 export const newSessionId = (random?: RandomSource): string => `s_${randomToken(12, random)}`;
 

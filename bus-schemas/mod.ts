@@ -13,13 +13,13 @@ export { hubConfig, type LeafRemote, leafConfig } from './accounts/server-config
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
 export { connectToServer } from './connect.ts';
 export * from './ids.ts';
+export type { Authenticated, Claimed, KeyRecord, KeySettings, RateLimits, Take, Taken } from './messages/accounts.ts';
 export * from './messages/events.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
 export * from './messages/provider.ts';
 export type { ServiceMethod } from './messages/service-method.ts';
 export type {
-  Authenticated,
   Candidate,
   CatalogModel,
   CatalogSnapshot,
@@ -32,6 +32,7 @@ export type {
 export * as services from './messages/services.ts';
 export type {
   AccountStatement,
+  AccountUsage,
   Earnings,
   Held,
   Hold,
@@ -43,6 +44,7 @@ export type {
   TopUp,
   Verified,
 } from './messages/settlement.ts';
+export type { Generation } from './messages/telemetry.ts';
 export * from './messages/vocabulary.ts';
 export { JobSeals, SealError, type SealErrorCode } from './sealing/job-seals.ts';
 export { RelayRecipient } from './sealing/relay-recipient.ts';

@@ -143,11 +143,11 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
 
 async function createKey({ account, name, credit }: { account?: string; name: string; credit: number }): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { makeApiKey } = await import('./accounts/api-key.ts');
+  const { makeApiKey, PLAIN_KEY } = await import('./api-key.ts');
   await withBus(async (bus) => {
     const owner = account ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
     const { text, hash, hint } = makeApiKey();
-    const made = await bus.call(services.accounts.createKey, { account: owner, name, keyHash: hash, hint }, CALL);
+    const made = await bus.call(services.accounts.createKey, { account: owner, name, keyHash: hash, hint, ...PLAIN_KEY }, CALL);
     if (!made.ok)
       throw new CommandError(EXIT.failure, made.code === 'unknown_account' ? `There is no account ${owner}.` : 'The key could not be made; try again.');
     if (credit > 0)

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import type { RateLimits } from '#bus-schemas';
 
 /** Every setting of the coordinator, from the environment. The table in docs/configuration.md lists them. */
 export interface Config {
@@ -30,8 +31,29 @@ export interface Config {
   readonly defaultPrice: { readonly inputPerMillion: number; readonly outputPerMillion: number };
   /** How often the ledger is proven to balance. */
   readonly verifyEveryMs: number;
+  /** Most that an account may ask for in a minute, over all of its keys; none where left out. */
+  readonly accountLimits: RateLimits;
+  /** Wrong credentials, and calls that need none, that one address may make in a minute. */
+  readonly addressLimit: number;
+  /** How long a client may take to send its headers, and all of its request. */
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  /** Believe `X-Forwarded-For` of these proxies. */
+  readonly trustedProxies: readonly string[];
+  /** Where people sign in; absent where nobody can. */
+  readonly oidc: OidcConfig | undefined;
+  /** Where operators' routes listen; absent where they do not. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  /** The page on which a person types the code of a device. */
+  readonly linkUrl: string | undefined;
   /** Absent where no money is bought or paid out. */
   readonly stripe: StripeConfig | undefined;
+}
+
+export interface OidcConfig {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly algorithms: readonly string[];
 }
 
 export interface StripeConfig {
@@ -70,8 +92,35 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       outputPerMillion: integer(env, 'DINF_DEFAULT_OUTPUT_PRICE', 200_000, 0, Number.MAX_SAFE_INTEGER),
     },
     verifyEveryMs: integer(env, 'DINF_VERIFY_EVERY_MS', 300_000, 1_000, 86_400_000),
+    accountLimits: accountLimits(env),
+    addressLimit: integer(env, 'DINF_ADDRESS_LIMIT', 60, 1, 1_000_000),
+    headersTimeoutMs: integer(env, 'DINF_HEADERS_TIMEOUT_MS', 10_000, 100, 600_000),
+    requestTimeoutMs: integer(env, 'DINF_REQUEST_TIMEOUT_MS', 120_000, 100, 3_600_000),
+    trustedProxies: list(env['DINF_TRUSTED_PROXIES'] ?? ''),
+    oidc: oidcConfig(env),
+    admin: env['DINF_ADMIN_PORT'] ? { host: env['DINF_ADMIN_HOST'] ?? '127.0.0.1', port: integer(env, 'DINF_ADMIN_PORT', 0, 0, 65_535) } : undefined,
+    linkUrl: env['DINF_LINK_URL'] || undefined,
     stripe: stripeConfig(env),
   };
+}
+
+/** Nought is no limit. */
+function accountLimits(env: NodeJS.ProcessEnv): RateLimits {
+  const requests = integer(env, 'DINF_ACCOUNT_RPM', 1_200, 0, 1_000_000_000);
+  const inputTokens = integer(env, 'DINF_ACCOUNT_ITPM', 5_000_000, 0, Number.MAX_SAFE_INTEGER);
+  const outputTokens = integer(env, 'DINF_ACCOUNT_OTPM', 500_000, 0, Number.MAX_SAFE_INTEGER);
+  return { ...(requests > 0 && { requests }), ...(inputTokens > 0 && { inputTokens }), ...(outputTokens > 0 && { outputTokens }) };
+}
+
+const SIGNATURES = ['ES256', 'ES384', 'ES512', 'PS256', 'RS256', 'EdDSA'];
+
+function oidcConfig(env: NodeJS.ProcessEnv): OidcConfig | undefined {
+  const issuer = env['DINF_OIDC_ISSUER'] ?? '';
+  if (issuer === '') return undefined;
+  const algorithms = list(env['DINF_OIDC_ALGORITHMS'] ?? 'ES256');
+  const wrong = algorithms.find((algorithm) => !SIGNATURES.includes(algorithm));
+  if (wrong !== undefined) throw new ConfigError(`DINF_OIDC_ALGORITHMS: ${wrong} is not one of ${SIGNATURES.join(', ')}`);
+  return { issuer, audience: env['DINF_OIDC_AUDIENCE'] ?? 'd-inference', algorithms };
 }
 
 function stripeConfig(env: NodeJS.ProcessEnv): StripeConfig | undefined {

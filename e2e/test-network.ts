@@ -30,6 +30,20 @@ export interface Charge {
   readonly completionTokens: number;
 }
 
+export interface Told {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it
+  readonly json: any;
+}
+
+export interface Person {
+  readonly token: string;
+  readonly account: string;
+  ask(method: string, path: string, body?: unknown): Promise<Told>;
+}
+
 const CREDIT_MICRO_USD = 1_000_000_000;
 const CALL = { timeoutMs: 10_000 };
 
@@ -78,16 +92,18 @@ export class TestNetwork implements AsyncDisposable {
   readonly fleet: Fleet;
   readonly apiKey: string;
   readonly account: string;
+  readonly #log: Logger;
   readonly #database: Pool;
   readonly #logLines: string[];
 
-  constructor(parts: { network: Network; apart: Apart; fleet: Fleet; apiKey: string; account: string; database: Pool; logLines: string[] }) {
+  constructor(parts: { network: Network; apart: Apart; fleet: Fleet; apiKey: string; account: string; database: Pool; log: Logger; logLines: string[] }) {
     this.network = parts.network;
     this.apart = parts.apart;
     this.fleet = parts.fleet;
     this.apiKey = parts.apiKey;
     this.account = parts.account;
     this.#database = parts.database;
+    this.#log = parts.log;
     this.#logLines = parts.logLines;
   }
 
@@ -107,8 +123,37 @@ export class TestNetwork implements AsyncDisposable {
     return new OpenAI({ baseURL: `${this.url}/v1`, apiKey: this.apiKey, maxRetries: 0, ...options });
   }
 
-  createKey(options: { creditMicroUsd: number }): Promise<{ apiKey: string; account: string; key: string }> {
+  createKey(options: { creditMicroUsd: number; account?: string }): Promise<{ apiKey: string; account: string; key: string }> {
     return this.network.createKey({ name: 'another', ...options });
+  }
+
+  /** A person with an account of his own, and a way to ask for what only people may. */
+  async person(name: string): Promise<Person> {
+    const { token, account } = await this.network.signIn(name);
+    return { token, account, ask: (method, path, body) => this.ask(method, path, { token, body }) };
+  }
+
+  async credit(account: string, amountMicroUsd: number): Promise<void> {
+    await this.network.coordinator.bus.call(services.settlement.credit, { account, amountMicroUsd, operation: `test:${account}:${Math.random()}` }, CALL);
+  }
+
+  /** Another process would run it so: its own connection, its own memory. */
+  async secondIngress(): Promise<{ url: string } & AsyncDisposable> {
+    const config = { ...this.network.config, http: { host: '127.0.0.1', port: 0 } };
+    const coordinator = await startCoordinator({ config, components: ['ingress'], log: this.#log });
+    return { url: coordinator.httpUrl ?? '', [Symbol.asyncDispose]: () => coordinator[Symbol.asyncDispose]() };
+  }
+
+  /** Any route; the body as JSON. */
+  async ask(method: string, path: string, { token, body, headers = {} }: { token?: string; body?: unknown; headers?: Record<string, string> } = {}): Promise<Told> {
+    const response = await fetch(new URL(path, this.url), {
+      method,
+      headers: { ...(token && { authorization: `Bearer ${token}` }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') === true;
+    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
   }
 
   /** The one that an engine works for right now. */
@@ -227,7 +272,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   });
   const { apiKey, account } = await network.createKey({ name: 'test', creditMicroUsd: CREDIT_MICRO_USD });
   const database = new Pool({ connectionString: network.databaseUrl, max: 2 });
-  const testNetwork = new TestNetwork({ network, apart, fleet, apiKey, account, database, logLines });
+  const testNetwork = new TestNetwork({ network, apart, fleet, apiKey, account, database, log, logLines });
   await allProvidersKnown(testNetwork, options.providers);
   return testNetwork;
 }

@@ -10,6 +10,7 @@ import {
   connectToHub,
   ensureStreams,
   makeApiKey,
+  PLAIN_KEY,
   migrate,
   type OperatorHome,
   prepareOperatorHome,
@@ -20,6 +21,7 @@ import { cacheFolder, findNatsServer, type NatsPlace, type NatsPorts, startNatsS
 import { startContainerNats } from './containers/nats.ts';
 import type { NatsNode } from './nats-node.ts';
 import { startPostgres } from './nodes.ts';
+import { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
 import type { PostgresNode } from './postgres-server.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -34,6 +36,8 @@ export interface NetworkOptions {
   readonly hubPorts?: Partial<NatsPorts>;
   /** Local processes when left out. */
   readonly runtime?: Runtime;
+  /** Where the sign-in service listens; any free port when left out. */
+  readonly issuerPort?: number;
   /** Of the coordinator; all when left out. One of them must be the ingress. */
   readonly components?: readonly ComponentName[];
   readonly log: Logger;
@@ -51,7 +55,11 @@ export interface Network extends AsyncDisposable {
   readonly databaseUrl: string;
   readonly config: Config;
   readonly coordinator: Coordinator;
-  createKey(options: { name: string; creditMicroUsd: number }): Promise<{ account: string; key: string; apiKey: string }>;
+  /** Where people sign in; absent where the settings name another place. */
+  readonly issuer: OidcIssuer | undefined;
+  /** Signs somebody in: a token for what only people may do, and the account that he has here. */
+  signIn(name: string): Promise<{ token: string; account: string }>;
+  createKey(options: { name: string; creditMicroUsd: number; account?: string }): Promise<{ account: string; key: string; apiKey: string }>;
   enrolToken(): Promise<string>;
   putModels(models: readonly Omit<NewModel, 'createdAt'>[], aliases?: readonly { alias: string; model: string }[]): Promise<void>;
 }
@@ -79,7 +87,15 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 
   say('database schema');
   await migrate(databaseUrl);
-  const config: Config = { ...settings, databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl], ...options.config };
+  const issuer = settings.oidc === undefined ? started.use(await startOidcIssuer({ ...(options.issuerPort && { port: options.issuerPort }) })) : undefined;
+  const config: Config = {
+    ...settings,
+    ...{ databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl] },
+    ...(issuer && { oidc: { issuer: issuer.url, audience: issuer.audience, algorithms: ['ES256'] } }),
+    // Whoever runs a network for himself need not be protected from himself.
+    ...(limitsAreSet(env) ? {} : { accountLimits: {} }),
+    ...options.config,
+  };
   await prepareStreams(config, log);
   say('coordinator');
   const coordinator = started.use(await startCoordinator({ config, log, ...(options.components && { components: options.components }) }));
@@ -95,7 +111,13 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     databaseUrl,
     config,
     coordinator,
-    createKey: async ({ name, creditMicroUsd }) => createKey(bus, name, creditMicroUsd),
+    issuer,
+    signIn: async (name) => {
+      if (issuer === undefined) throw new Error('somebody else signs people in');
+      const { account } = await bus.call(services.accounts.signIn, { issuer: issuer.url, subject: name, email: `${name}@localhost` }, CALL);
+      return { token: await issuer.signIn({ subject: name, email: `${name}@localhost` }), account };
+    },
+    createKey: async (options) => createKey(bus, options),
     enrolToken: async () => (await bus.call(services.trust.createToken, { lifetimeMs: TOKEN_LIFETIME_MS }, CALL)).token,
     putModels: async (models, aliases = []) => {
       for (const model of models) await bus.call(services.catalog.putModel, { model: { ...model, createdAt: Date.now() } }, CALL);
@@ -103,6 +125,10 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function limitsAreSet(env: NodeJS.ProcessEnv): boolean {
+  return ['DINF_ACCOUNT_RPM', 'DINF_ACCOUNT_ITPM', 'DINF_ACCOUNT_OTPM'].some((name) => env[name]);
 }
 
 async function temporaryHome(started: AsyncDisposableStack): Promise<string> {
@@ -134,10 +160,10 @@ async function prepareStreams(config: Config, log: Logger): Promise<void> {
   }
 }
 
-async function createKey(bus: Bus, name: string, creditMicroUsd: number): Promise<{ account: string; key: string; apiKey: string }> {
-  const { account } = await bus.call(services.accounts.createAccount, { name }, CALL);
+async function createKey(bus: Bus, { name, creditMicroUsd, account: owner }: { name: string; creditMicroUsd: number; account?: string }): Promise<{ account: string; key: string; apiKey: string }> {
+  const account = owner ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
   const { text, hash, hint } = makeApiKey();
-  const made = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint }, CALL);
+  const made = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint, ...PLAIN_KEY }, CALL);
   if (!made.ok) throw new Error(`no key was made: ${made.code}`);
   if (creditMicroUsd > 0) await bus.call(services.settlement.credit, { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` }, CALL);
   return { account, key: made.key, apiKey: text };

@@ -1,10 +1,12 @@
 import { type Static, Type } from 'typebox';
 import { Bytes, defineMessage } from '../codec.ts';
-import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { method } from './service-method.ts';
 import { Traits } from './vocabulary.ts';
 
+export { accounts } from './accounts.ts';
 export { settlement } from './settlement.ts';
+export { telemetry } from './telemetry.ts';
 
 /** Requests between components, and their answers. A refusal that a caller must handle is part of the answer's type. */
 
@@ -70,54 +72,31 @@ const fleetReply = Type.Object({
   ),
 });
 
-export const routing = {
-  reserve: method('routing', 'reserve', defineMessage('routing.reserve', reserve), defineMessage('routing.reserve.reply', reserved)),
-  fleet: method('routing', 'fleet', defineMessage('routing.fleet', fleetRequest), defineMessage('routing.fleet.reply', fleetReply)),
-} as const;
-
-// accounts
-
-/** SHA-256 of an API key: the key itself never travels on the bus. */
-const KeyHash = Bytes({ min: 32, max: 32 });
-const authenticate = Type.Object({ keyHash: KeyHash });
-const authenticated = Type.Union([
-  Type.Object({ ok: Type.Literal(true), account: AccountId, key: KeyId, expiresAt: optional(At) }),
-  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown', 'disabled', 'expired']) }),
-]);
-export type Authenticated = Static<typeof authenticated>;
-
-const createAccount = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }) });
-const accountCreated = Type.Object({ account: AccountId });
-const createKey = Type.Object({ account: AccountId, name: Type.String({ maxLength: 120 }), keyHash: KeyHash, hint: Type.String({ maxLength: 32 }) });
-const keyCreated = Type.Union([
-  Type.Object({ ok: Type.Literal(true), key: KeyId }),
-  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown_account', 'duplicate']) }),
-]);
-const revokeKey = Type.Object({ key: KeyId });
-const keyRevoked = Type.Object({ revoked: Type.Boolean() });
-const listKeys = Type.Object({ account: optional(AccountId) });
-const keys = Type.Object({
-  keys: Type.Array(Type.Object({ key: KeyId, account: AccountId, name: Type.String(), hint: Type.String(), createdAt: At, revokedAt: optional(At) }), {
-    maxItems: 1000,
-  }),
+/** What the fleet could take on now, by build. */
+const capacityReply = Type.Object({
+  builds: Type.Array(
+    Type.Object({
+      build: BuildId,
+      /** Heard from, not draining. */
+      providers: count,
+      /** Of these, with the build in memory. */
+      warm: count,
+      running: count,
+      /** Sequences that could start at once. */
+      freeSlots: count,
+      freeTokens: count,
+      decodeTps: Type.Number({ minimum: 0 }),
+    }),
+    { maxItems: 2_000 },
+  ),
+  queued: count,
+  queueDepth: count,
 });
 
-export const accounts = {
-  authenticate: method(
-    'accounts',
-    'authenticate',
-    defineMessage('accounts.authenticate', authenticate),
-    defineMessage('accounts.authenticate.reply', authenticated),
-  ),
-  createAccount: method(
-    'accounts',
-    'create-account',
-    defineMessage('accounts.create-account', createAccount),
-    defineMessage('accounts.create-account.reply', accountCreated),
-  ),
-  createKey: method('accounts', 'create-key', defineMessage('accounts.create-key', createKey), defineMessage('accounts.create-key.reply', keyCreated)),
-  revokeKey: method('accounts', 'revoke-key', defineMessage('accounts.revoke-key', revokeKey), defineMessage('accounts.revoke-key.reply', keyRevoked)),
-  listKeys: method('accounts', 'list-keys', defineMessage('accounts.list-keys', listKeys), defineMessage('accounts.list-keys.reply', keys)),
+export const routing = {
+  reserve: method('routing', 'reserve', defineMessage('routing.reserve', reserve), defineMessage('routing.reserve.reply', reserved)),
+  capacity: method('routing', 'capacity', defineMessage('routing.capacity', fleetRequest), defineMessage('routing.capacity.reply', capacityReply)),
+  fleet: method('routing', 'fleet', defineMessage('routing.fleet', fleetRequest), defineMessage('routing.fleet.reply', fleetReply)),
 } as const;
 
 // catalog
@@ -193,6 +172,10 @@ const enrolled = Type.Union([
 export type Enrolled = Static<typeof enrolled>;
 const owner = Type.Object({ provider: ProviderId });
 const owned = Type.Object({ account: optional(AccountId) });
+const ofAccount = Type.Object({ account: AccountId });
+const machines = Type.Object({
+  machines: Type.Array(Type.Object({ provider: ProviderId, name: Type.String({ maxLength: 120 }), enrolledAt: At, revokedAt: optional(At) }), { maxItems: 1_000 }),
+});
 const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
 const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
 const revokeProvider = Type.Object({ provider: ProviderId });
@@ -203,5 +186,7 @@ export const trust = {
   createToken: method('trust', 'create-token', defineMessage('trust.create-token', createToken), defineMessage('trust.create-token.reply', tokenCreated)),
   /** Whose machine it is; of a machine that nobody claimed, nobody's. */
   owner: method('trust', 'owner', defineMessage('trust.owner', owner), defineMessage('trust.owner.reply', owned)),
+  /** The machines of an account. */
+  machines: method('trust', 'machines', defineMessage('trust.machines', ofAccount), defineMessage('trust.machines.reply', machines)),
   revoke: method('trust', 'revoke', defineMessage('trust.revoke', revokeProvider), defineMessage('trust.revoke.reply', providerRevoked)),
 } as const;

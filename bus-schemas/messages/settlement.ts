@@ -86,6 +86,44 @@ export type KeyCaps = Static<typeof KeyCaps>;
 const setKeyCaps = Type.Object({ key: KeyId, account: AccountId, caps: KeyCaps });
 const keyCapsSet = Type.Object({ used: Type.Object({ day: count, week: count, month: count, total: count }) });
 
+const keySpendingRequest = Type.Object({ key: KeyId, account: AccountId });
+const keySpending = Type.Object({ caps: KeyCaps, used: optional(Type.Object({ day: count, week: count, month: count, total: count })) });
+
+const setReferrer = Type.Object({ account: AccountId, referrer: AccountId });
+
+const usageRequest = Type.Object({
+  account: AccountId,
+  job: optional(JobId),
+  key: optional(KeyId),
+  model: optional(ModelName),
+  from: optional(At),
+  until: optional(At),
+  /** The `next` of the page before. */
+  after: optional(Type.String({ maxLength: 200 })),
+  limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
+});
+const usage = Type.Object({
+  /** Newest first; jobs that ended, whatever they cost. */
+  jobs: Type.Array(
+    Type.Object({
+      job: JobId,
+      at: At,
+      key: KeyId,
+      model: ModelName,
+      provider: optional(ProviderId),
+      outcome: Type.Enum(['settled', 'refunded', 'void']),
+      promptTokens: count,
+      cachedTokens: count,
+      completionTokens: count,
+      heldMicroUsd: count,
+      chargedMicroUsd: count,
+    }),
+    { maxItems: 1_000 },
+  ),
+  next: optional(Type.String({ maxLength: 200 })),
+});
+export type AccountUsage = Static<typeof usage>;
+
 const statementRequest = Type.Object({
   account: AccountId,
   from: optional(At),
@@ -207,6 +245,9 @@ export const settlement = {
   setTerms: define('set-terms', setTerms, termsSet),
   setProviderPrice: define('set-provider-price', setProviderPrice, providerPriceSet),
   setKeyCaps: define('set-key-caps', setKeyCaps, keyCapsSet),
+  setReferrer: define('set-referrer', setReferrer, termsSet),
+  keySpending: define('key-spending', keySpendingRequest, keySpending),
+  usage: define('usage', usageRequest, usage),
   statement: define('statement', statementRequest, statement),
   earnings: define('earnings', earningsRequest, earnings),
   checkout: define('checkout', checkout, checkedOut),

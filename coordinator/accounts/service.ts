@@ -1,62 +1,82 @@
-import { join } from 'node:path';
-import type { Pool } from 'pg';
-import { type Authenticated, events, KeyChanged, randomToken, services } from '#bus-schemas';
+import { services } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
-import { loadStatements, query } from '#coordinator/sql.ts';
+import { Claims } from './claims/claims.ts';
+import { Invites } from './invites/invites.ts';
+import { Keys } from './keys/keys.ts';
+import { Limits } from './limits/limits.ts';
+import { Links } from './links/links.ts';
+import { Operators } from './operators/operators.ts';
+import { People } from './people/people.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['account-exists', 'add-account', 'add-key', 'key-by-hash', 'list-keys', 'revoke-key']);
-const ID_LENGTH = 16;
+const FORGET_EVERY_MS = 60_000;
 
-/** Who calls: accounts and their API keys. */
-export async function startAccounts({ bus, database, now }: Context): Promise<Component> {
-  const keyChanged = (key: string) => bus.emit(events.accountsKeyChanged, KeyChanged, { key, at: now() }, `key-changed:${key}:${now()}`);
+const unknown = { ok: false as const, code: 'unknown' as const };
+const okOr = <Code extends string>(isOk: boolean, code: Code) => (isOk ? { ok: true as const } : { ok: false as const, code });
+
+/** Who calls, and what he may: people, their keys, how often and how much; devices that ask to join; invites; operators. */
+export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
+  const people = new People(database);
+  const keys = new Keys({ bus, database, now });
+  const limits = new Limits(database);
+  const claims = new Claims(database);
+  const links = new Links(database);
+  const invites = new Invites(database);
+  const operators = new Operators(database, now);
+  const record = async (key: string, account: string | undefined) => {
+    const found = await keys.find(key, account);
+    return found === undefined ? unknown : { ok: true as const, record: found };
+  };
 
   const face = await bus.serve('accounts', [
-    endpoint(services.accounts.createAccount, async ({ name }) => {
-      const account = `acct_${randomToken(ID_LENGTH)}`;
-      await query(database, sql['add-account'], [account, name]);
-      return { account };
+    endpoint(services.accounts.signIn, (person) => people.signIn(person)),
+    endpoint(services.accounts.createAccount, ({ name }) => people.createAccount(name)),
+    endpoint(services.accounts.authenticate, ({ keyHash }) => keys.authenticate(keyHash)),
+    endpoint(services.accounts.createKey, async (request) => {
+      const made = await keys.create(request);
+      if (made !== undefined) return made;
+      return { ok: false as const, code: (await people.accountExists(request.account)) ? ('duplicate' as const) : ('unknown_account' as const) };
     }),
-    endpoint(services.accounts.createKey, async ({ account, name, keyHash, hint }) => {
-      const key = `key_${randomToken(ID_LENGTH)}`;
-      const added = await query(database, sql['add-key'], [key, account, name, Buffer.from(keyHash), hint]);
-      if (added.length === 0) {
-        const known = await query(database, sql['account-exists'], [account]);
-        return { ok: false as const, code: known.length === 0 ? ('unknown_account' as const) : ('duplicate' as const) };
-      }
-      keyChanged(key);
-      return { ok: true as const, key };
+    endpoint(services.accounts.findKey, ({ key, account }) => record(key, account)),
+    endpoint(services.accounts.updateKey, async ({ key, account, ...settings }) => ((await keys.update(key, account, settings)) ? record(key, account) : unknown)),
+    endpoint(services.accounts.rotateKey, async ({ key, account, ...secret }) => ((await keys.rotate(key, account, secret)) ? record(key, account) : unknown)),
+    endpoint(services.accounts.revokeKey, async ({ key, account }) => ({ revoked: await keys.revoke(key, account) })),
+    endpoint(services.accounts.listKeys, async ({ account }) => ({ keys: await keys.list({ account }) })),
+    endpoint(services.accounts.take, async ({ takes }) => ({ results: await limits.take(takes) })),
+    endpoint(services.accounts.claim, (request) => claims.claim(request)),
+    endpoint(services.accounts.endClaim, async (request) => {
+      await claims.end(request);
+      return {};
     }),
-    endpoint(services.accounts.revokeKey, async ({ key }) => {
-      const revoked = await query(database, sql['revoke-key'], [key]);
-      keyChanged(key);
-      return { revoked: revoked.length === 1 };
+    endpoint(services.accounts.startLink, async (request) => {
+      await links.start(request);
+      return {};
     }),
-    endpoint(services.accounts.listKeys, async ({ account }) => ({ keys: await listKeys(database, account) })),
-    endpoint(services.accounts.authenticate, ({ keyHash }) => authenticate(database, keyHash, now())),
+    endpoint(services.accounts.pollLink, ({ deviceHash }) => links.poll(deviceHash)),
+    endpoint(services.accounts.decideLink, ({ userCode, account, approve }) => links.decide(userCode, account, approve)),
+    endpoint(services.accounts.createInvite, async (invite) => okOr(await invites.create(invite), 'taken')),
+    endpoint(services.accounts.redeemInvite, ({ code, account }) => invites.redeem(code, account)),
+    endpoint(services.accounts.setReferralCode, async ({ account, code }) => okOr(await invites.setReferralCode(account, code), 'taken')),
+    endpoint(services.accounts.applyReferral, ({ account, code }) => invites.applyReferral(account, code)),
+    endpoint(services.accounts.referral, ({ account }) => invites.referral(account)),
+    endpoint(services.accounts.createOperator, async ({ name, keyHash }) => okOr(await operators.create(name, keyHash), 'taken')),
+    endpoint(services.accounts.authenticateOperator, async ({ keyHash }) => {
+      const operator = await operators.byHash(keyHash);
+      return operator === undefined ? unknown : { ok: true as const, operator };
+    }),
+    endpoint(services.accounts.audit, async (row) => {
+      await operators.audit(row);
+      return {};
+    }),
+    endpoint(services.accounts.listAudit, async ({ before, limit }) => ({ rows: await operators.list(before, limit) })),
   ]);
-  return { name: 'accounts', [Symbol.asyncDispose]: () => face[Symbol.asyncDispose]() };
-}
-
-async function authenticate(database: Pool, keyHash: Uint8Array, now: number): Promise<Authenticated> {
-  type Row = { id: string; account: string; revokedAt: Date | null; expiresAt: Date | null };
-  const [key] = await query<Row>(database, sql['key-by-hash'], [Buffer.from(keyHash)]);
-  if (key === undefined) return { ok: false, code: 'unknown' };
-  if (key.revokedAt !== null) return { ok: false, code: 'disabled' };
-  if (key.expiresAt === null) return { ok: true, account: key.account, key: key.id };
-  if (key.expiresAt.getTime() <= now) return { ok: false, code: 'expired' };
-  return { ok: true, account: key.account, key: key.id, expiresAt: key.expiresAt.getTime() };
-}
-
-async function listKeys(database: Pool, account: string | undefined) {
-  type Row = { id: string; account: string; name: string; hint: string; createdAt: Date; revokedAt: Date | null };
-  const rows = await query<Row>(database, sql['list-keys'], [account ?? null]);
-  return rows.map(({ id, createdAt, revokedAt, ...rest }) => ({
-    ...rest,
-    key: id,
-    createdAt: createdAt.getTime(),
-    ...(revokedAt && { revokedAt: revokedAt.getTime() }),
-  }));
+  const forget = setInterval(() => {
+    Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch((error: unknown) => log.warn({ err: error }, 'what is old could not be deleted'));
+  }, FORGET_EVERY_MS);
+  const stop = async (): Promise<void> => {
+    clearInterval(forget);
+    await face[Symbol.asyncDispose]();
+  };
+  return { name: 'accounts', [Symbol.asyncDispose]: stop };
 }

@@ -7,14 +7,17 @@ import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { FlowSender } from './flow-sender.ts';
-import { addEnrolRoute } from './http/enrol-route.ts';
-import { addHealthRoutes } from './http/health-routes.ts';
-import { addInferenceRoutes } from './http/inference-routes.ts';
-import { addModelsRoute } from './http/models-route.ts';
+import { createAuth } from './http/authenticate.ts';
+import { addRoutes } from './http/routes.ts';
 import { createServer } from './http/server.ts';
-import { addStripeRoute } from './http/stripe-route.ts';
+import { IdempotentAnswers } from './idempotent-answers.ts';
+import { KeyCache } from './identity/key-cache.ts';
+import { TokenVerifier } from './identity/token-verifier.ts';
+import { Users } from './identity/users.ts';
 import { Jobs } from './jobs.ts';
-import { KeyCache } from './key-cache.ts';
+import { KeyPolicy } from './key-policy.ts';
+import { AddressLimiter } from './limits/address-limiter.ts';
+import { LimitTaker } from './limits/limit-taker.ts';
 
 /** How long running answers may go on once the ingress was told to stop. */
 const DRAIN_MS = 30_000;
@@ -33,7 +36,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const ingress = newIngressId();
   const publish = (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload);
   const flow = new FlowSender({ ingress, publish });
-  const keys = new KeyCache(bus, clock);
+  const keys = new KeyCache(bus, { clock, now });
+  const users = new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now);
   const catalog = new CatalogCache(bus, log);
   const senders = new RelaySenders();
   const jobs = new Jobs({ ingress, bus, flow, log, times: config, now, clock, sealFor: (target) => senders.sealFor(target) });
@@ -52,12 +56,16 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...((await answersWithin(bus.connection, 1_000)) ? [] : ['bus']),
     ...(catalog.isLoaded ? [] : ['catalog']),
   ];
-  const server = createServer(log);
-  addHealthRoutes(server, { metrics, missing });
-  addModelsRoute(server, { keys, catalog });
-  addInferenceRoutes(server, { keys, catalog, jobs, now, clock, heartbeatMs: config.heartbeatMs, isDraining: () => draining });
-  addEnrolRoute(server, bus);
-  addStripeRoute(server, bus);
+  const server = await createServer({ log, ...config });
+  const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
+  addRoutes(server, {
+    ...{ bus, catalog, jobs, metrics, missing, now, clock },
+    ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
+    auth: createAuth({ keys, users, wrong: addressLimiter() }),
+    policy: new KeyPolicy({ bus, clock, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
+    idempotent: new IdempotentAnswers({ bus, log, now, jobTimeoutMs: config.jobTimeoutMs }),
+    isDraining: () => draining,
+  });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
 

@@ -175,6 +175,7 @@ export async function startRouting(context: Context): Promise<Component> {
 
   const face = await bus.serve('routing', [
     endpoint(services.routing.reserve, (request) => new Promise<Reserved>((answer) => router.reserve({ request, askedAt: clock(), answer }, clock()))),
+    endpoint(services.routing.capacity, () => ({ builds: capacityByBuild(router), queued: router.queued, queueDepth: config.queueDepth })),
     endpoint(services.routing.fleet, () => ({ providers: listFleet(router) })),
   ]);
   // Started means heard from now on: a hello before the hub knew of us would be missed until the next beat.
@@ -206,6 +207,27 @@ function describe(
     ...(winner !== undefined && { provider: winner.provider, build: winner.build }),
     ...(cost !== undefined && { cost: { ...cost } }),
   };
+}
+
+/** By what providers say and what we promised, whichever is more: never more than a reservation would find. */
+function capacityByBuild({ fleet, reservations }: Router) {
+  const builds = new Map<string, { build: string; providers: number; warm: number; running: number; freeSlots: number; freeTokens: number; decodeTps: number }>();
+  for (const { id, silent, draining, slots } of fleet.all()) {
+    if (silent || draining) continue;
+    for (const slot of slots.values()) {
+      if (slot.state === 'failed') continue;
+      const sum = builds.get(slot.build) ?? { build: slot.build, providers: 0, warm: 0, running: 0, freeSlots: 0, freeTokens: 0, decodeTps: 0 };
+      builds.set(slot.build, sum);
+      const load = Math.max(slot.running + slot.waiting, reservations.count(id, slot.build));
+      sum.providers += 1;
+      sum.warm += slot.state === 'resident' ? 1 : 0;
+      sum.running += slot.running;
+      sum.freeSlots += Math.max(0, slot.maxConcurrency - load);
+      sum.freeTokens += Math.max(0, slot.freeTokens - reservations.tokensSince(id, slot.build, slot.reportedAt));
+      sum.decodeTps += slot.decodeTps;
+    }
+  }
+  return [...builds.values()].slice(0, MAX_LISTED);
 }
 
 const MAX_LISTED = 2_000;

@@ -1,9 +1,19 @@
 import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
-import type { JobAttempt, JobEnded, Violation } from '#bus-schemas';
+import type { Generation, JobAttempt, JobEnded, Violation } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { addGenerations, findGeneration } from './generations.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-attempts', 'add-jobs', 'add-violations', 'advance-cursor', 'cursor', 'forget']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'add-attempts',
+  'add-generations',
+  'add-jobs',
+  'add-violations',
+  'advance-cursor',
+  'cursor',
+  'forget',
+  'generation',
+]);
 
 export type Fact =
   | { readonly kind: 'ended'; readonly value: JobEnded }
@@ -21,10 +31,9 @@ export function addFacts(database: Pool, stream: string, facts: readonly Numbere
     const [cursor] = await query<{ sequence: string }>(client, sql.cursor, [stream]);
     const fresh = facts.filter(({ sequence }) => sequence > Number(cursor?.sequence ?? 0));
     if (fresh.length === 0) return;
-    await addEnded(
-      client,
-      fresh.flatMap(({ fact }) => (fact.kind === 'ended' ? [fact.value] : [])),
-    );
+    const ended = fresh.flatMap(({ fact }) => (fact.kind === 'ended' ? [fact.value] : []));
+    await addEnded(client, ended);
+    await addGenerations(client, sql['add-generations'], ended);
     const attempts = fresh.flatMap(({ fact }) => (fact.kind === 'attempt' ? [fact.value] : []));
     await query(client, sql['add-attempts'], [attempts.map(({ at }) => at), attempts.map(({ provider }) => provider), attempts.map(({ failure }) => failure)]);
     const violations = fresh.flatMap(({ fact }) => (fact.kind === 'violation' ? [fact.value] : []));
@@ -46,4 +55,8 @@ async function addEnded(client: ClientBase, ended: readonly JobEnded[]): Promise
 
 export async function forgetOld(database: Pool): Promise<void> {
   await query(database, sql.forget);
+}
+
+export function generationOf(database: Pool, of: { account: string; job: string }): Promise<Generation | undefined> {
+  return findGeneration(database, sql.generation, of);
 }

@@ -1,10 +1,11 @@
 import type { JsMsg } from '@nats-io/jetstream';
 import { Counter, Histogram } from 'prom-client';
-import { CodecError, consumers, events, JobAttempt, JobEnded, Violation } from '#bus-schemas';
+import { CodecError, consumers, events, JobAttempt, JobEnded, services, Violation } from '#bus-schemas';
+import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { FactReader } from './fact-reader.ts';
-import { addFacts, type Fact, forgetOld, type NumberedFact } from './rollup-store.ts';
+import { addFacts, type Fact, forgetOld, generationOf, type NumberedFact } from './rollup-store.ts';
 
 const FORGET_EVERY_MS = 6 * 3_600_000;
 const MICROSECONDS = 1_000_000;
@@ -56,11 +57,18 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
       },
     });
   const readers = [reader(consumers.telemetryJobs), reader(consumers.telemetryViolations)];
+  const face = await bus.serve('telemetry', [
+    endpoint(services.telemetry.generation, async (request) => {
+      const generation = await generationOf(database, request);
+      return { ...(generation && { generation }) };
+    }),
+  ]);
   const forget = setInterval(() => {
     forgetOld(database).catch((error: unknown) => log.warn({ err: error }, 'old counts could not be deleted'));
   }, FORGET_EVERY_MS);
   const stop = async (): Promise<void> => {
     clearInterval(forget);
+    await face[Symbol.asyncDispose]();
     for (const running of readers) await running[Symbol.asyncDispose]();
   };
   return { name: 'telemetry', [Symbol.asyncDispose]: stop };

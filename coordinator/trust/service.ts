@@ -17,6 +17,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'add-provider',
   'add-token',
   'lock-token',
+  'machines',
   'owner',
   'provider-by-token',
   'revoke-provider',
@@ -78,6 +79,16 @@ export async function startTrust(context: Context): Promise<Component> {
     endpoint(services.trust.owner, async ({ provider }) => {
       const [row] = await query<{ account: string | null }>(database, sql.owner, [provider]);
       return { ...(row?.account && { account: row.account }) };
+    }),
+    endpoint(services.trust.machines, async ({ account }) => {
+      type Row = { provider: string; name: string; enrolledAt: Date; revokedAt: Date | null };
+      const rows = await query<Row>(database, sql.machines, [account]);
+      return {
+        machines: rows.map(({ provider, name, enrolledAt, revokedAt }) => ({
+          ...{ provider, name, enrolledAt: enrolledAt.getTime() },
+          ...(revokedAt !== null && { revokedAt: revokedAt.getTime() }),
+        })),
+      };
     }),
     endpoint(services.trust.revoke, async ({ provider }) => {
       const revoked = await query(database, sql['revoke-provider'], [provider]);

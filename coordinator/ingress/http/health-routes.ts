@@ -7,11 +7,14 @@ export interface HealthDeps {
   readonly missing: () => Promise<readonly string[]>;
 }
 
+/** For those who run it, not for those who call it. */
+const HIDDEN = { schema: { hide: true }, config: { who: 'anybody' as const } };
+
 export function addHealthRoutes(server: FastifyInstance, { metrics, missing }: HealthDeps): void {
-  server.get('/healthz', async () => ({ status: 'ok' }));
-  server.get('/readyz', async (_request, reply) => {
+  server.get('/healthz', HIDDEN, async () => ({ status: 'ok' }));
+  server.get('/readyz', HIDDEN, async (_request, reply) => {
     const lacking = await missing();
     return reply.code(lacking.length === 0 ? 200 : 503).send({ ready: lacking.length === 0, missing: lacking });
   });
-  server.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
+  server.get('/metrics', HIDDEN, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
 }

@@ -10,14 +10,18 @@ import { messages } from '../core/surfaces/messages.ts';
 import { responses } from '../core/surfaces/responses.ts';
 import type { Surface } from '../core/surfaces/surface.ts';
 import { ApiError } from '../errors.ts';
+import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
-import type { KeyCache } from '../key-cache.ts';
+import type { KeyPolicy } from '../key-policy.ts';
 import { StreamAnswer, WholeAnswer } from './answers.ts';
-import { authenticateWith, callerOf } from './authenticate.ts';
+import { type Auth, keyOf, secretOf } from './authenticate.ts';
+import { inferenceSchema } from './inference-schemas.ts';
 
 export interface InferenceDeps {
-  readonly keys: KeyCache;
+  readonly auth: Auth;
+  readonly policy: KeyPolicy;
+  readonly idempotent: IdempotentAnswers;
   readonly catalog: CatalogCache;
   readonly jobs: Jobs;
   readonly now: () => number;
@@ -33,12 +37,14 @@ declare module 'fastify' {
   }
 }
 
+const MAX_IDEMPOTENCY_KEY = 255;
+
 const surfaces: readonly Surface[] = [chat, responses, completions, messages];
 
 /** Everything that makes a model work. The surfaces differ in what is read and written, and in nothing that is done. */
 export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps): void {
   for (const surface of surfaces) {
-    const options = { config: { surface }, onRequest: authenticateWith(deps.keys) };
+    const options = { config: { surface, who: 'key' as const }, onRequest: deps.auth.key, schema: inferenceSchema(surface.path) };
     server.post(surface.path, options, (request, reply) => infer(surface, { request, reply, deps }));
   }
 }
@@ -52,37 +58,60 @@ interface Exchange {
 async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply> {
   const { request, reply, deps } = exchange;
   const receivedAt = deps.clock();
-  const { account, key } = callerOf(request);
+  const caller = keyOf(request);
   if (deps.isDraining()) throw new ApiError('draining');
   const body = parseJson(request.body);
   const intent = introspectChat(surface.lower(body));
   const model = await deps.catalog.model(intent.model);
+  deps.policy.checkModel(caller, intent.model, model);
   checkCapable(intent, model);
   const maxOutputTokens = outputLimit(intent, model);
+  const only = await deps.policy.machinesFor(caller, intent, request.headers['x-dinf-route']);
+  const { headers, refusal } = await deps.policy.take(caller, { inputTokens: intent.promptEstimate, outputTokens: maxOutputTokens });
+  for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
+  if (refusal !== undefined) throw refusal;
   const spec: JobSpec = {
     id: newJobId(),
-    account,
-    key,
+    account: caller.account,
+    key: caller.key,
     model,
     streamed: intent.streamed,
     receivedAt,
     requires: intent.requires,
-    only: intent.only,
+    only,
     ignore: intent.ignore,
     request: InferenceRequest.encode(forwardedRequest(intent, maxOutputTokens)),
     promptEstimate: intent.promptEstimate,
     promptBound: intent.promptBound,
     maxOutputTokens,
   };
-  start(spec, answerFor(surface, exchange, { spec, intent, body }), exchange);
+  const claim = await claimOf(spec, surface, exchange);
+  if (claim !== undefined && 'answer' in claim) {
+    return reply.header('x-inference-job-id', claim.job).header('idempotent-replayed', 'true').type('application/json; charset=utf-8').serializer(String).send(claim.answer);
+  }
+  const answer = answerFor(surface, exchange, { spec, intent, body, claim: claim?.claim });
+  start(spec, answer, { ...exchange, outlivesClient: claim !== undefined });
   return reply;
 }
 
-function answerFor(
-  surface: Surface,
-  { request, reply, deps }: Exchange,
-  { spec, intent, body }: { spec: JobSpec; intent: ChatIntent; body: JsonObject },
-): Answer {
+/** Streams are not kept: who loses one has seen a part of it. */
+function claimOf(spec: JobSpec, surface: Surface, { request, deps }: Exchange) {
+  const idempotencyKey = request.headers['idempotency-key'];
+  if (idempotencyKey === undefined || spec.streamed) return undefined;
+  if (typeof idempotencyKey !== 'string' || idempotencyKey === '' || idempotencyKey.length > MAX_IDEMPOTENCY_KEY) {
+    throw new ApiError('invalid_request', `Idempotency-Key must have 1 to ${MAX_IDEMPOTENCY_KEY} characters.`, { param: 'Idempotency-Key' });
+  }
+  return deps.idempotent.begin({ account: spec.account, secret: secretOf(request), idempotencyKey, path: surface.path, body: request.body as Buffer, job: spec.id });
+}
+
+interface Asked {
+  readonly spec: JobSpec;
+  readonly intent: ChatIntent;
+  readonly body: JsonObject;
+  readonly claim: Claim | undefined;
+}
+
+function answerFor(surface: Surface, { request, reply, deps }: Exchange, { spec, intent, body, claim }: Asked): Answer {
   const head = {
     job: spec.id,
     model: intent.model,
@@ -92,11 +121,12 @@ function answerFor(
     request: body,
   };
   const options = { response: reply.raw, surface, head, requestId: request.id };
-  if (!intent.streamed) return new WholeAnswer(options);
+  if (!intent.streamed) return new WholeAnswer(options, (text) => claim?.end(text));
   return new StreamAnswer(options, request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs);
 }
 
-function start(spec: JobSpec, answer: Answer, { request, reply, deps }: Exchange): void {
+/** A request that may be asked for again goes on without its client: the answer is paid for, and will be fetched. */
+function start(spec: JobSpec, answer: Answer, { request, reply, deps, outlivesClient }: Exchange & { outlivesClient: boolean }): void {
   reply.hijack();
   const response = reply.raw;
   response.setHeader('x-request-id', request.id);
@@ -105,6 +135,7 @@ function start(spec: JobSpec, answer: Answer, { request, reply, deps }: Exchange
   response.on('error', () => undefined);
   const job = deps.jobs.start(spec, answer);
   response.on('drain', () => job.clientReady());
+  if (outlivesClient) return;
   response.once('close', () => job.clientGone());
   if (response.destroyed) job.clientGone();
 }

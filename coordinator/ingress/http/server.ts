@@ -1,27 +1,42 @@
-import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
+import fastifySwagger from '@fastify/swagger';
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
+import { describeApi } from './api-document.ts';
 import { retryAfter } from './respond.ts';
+import { compileValidator } from './validation.ts';
 
-/** A whole request must have arrived by then: slow senders hold no place for ever. */
-const REQUEST_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 65_000;
 
-/** What every route shares: bodies as bytes, errors in the OpenAI envelope, a request id. Nothing here logs a body. */
-export function createServer(log: Logger): FastifyInstance {
+export interface ServerOptions {
+  readonly log: Logger;
+  readonly trustedProxies: readonly string[];
+  /** How long a client may take to send its headers, and all of its request: slow senders hold no place for ever. */
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+}
+
+/** What every route shares: bodies as bytes, errors in the envelope of their surface, a request id. Nothing here logs a body. */
+export async function createServer({ log, trustedProxies, headersTimeoutMs, requestTimeoutMs }: ServerOptions): Promise<FastifyInstance> {
   const server = fastify({
     logger: false,
     bodyLimit: MAX_REQUEST_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: requestTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     requestIdHeader: false,
     genReqId: () => `req_${randomToken(16)}`,
     routerOptions: { maxParamLength: 256 },
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+    // Some clients send an Expect or upgrade that nobody here answers; the rest of the defaults are Node's.
+    http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: Math.min(headersTimeoutMs, requestTimeoutMs, 5_000) },
   });
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  for (const type of ['application/json', 'application/x-www-form-urlencoded']) {
+    server.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  }
+  server.setValidatorCompiler(compileValidator);
   server.addHook('onSend', async (request, reply) => void reply.header('x-request-id', request.id));
   server.setNotFoundHandler(() => {
     throw new ApiError('not_found');
@@ -31,8 +46,9 @@ export function createServer(log: Logger): FastifyInstance {
     if (known.code === 'internal_error') log.error({ request: request.id, err: error }, 'a request failed');
     const { surface } = request.routeOptions.config;
     const body = surface === undefined ? known.toBody() : surface.error(known, request.id);
-    return reply.code(known.status).headers(retryAfter(known)).send(body);
+    return reply.code(known.status).headers(retryAfter(known)).serializer(JSON.stringify).type('application/json; charset=utf-8').send(body);
   });
+  await server.register(fastifySwagger, describeApi());
   return server;
 }
 

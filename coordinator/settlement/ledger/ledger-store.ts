@@ -1,18 +1,20 @@
 import { join } from 'node:path';
 import { DatabaseError, type Pool } from 'pg';
-import { type AccountStatement, type Earnings, events, type KeyCaps, SettlementPosted } from '#bus-schemas';
+import { type AccountStatement, type AccountUsage, type Earnings, events, type KeyCaps, SettlementPosted } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { pluck, retried } from '../database-work.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'balance',
   'earnings',
+  'key-spending',
   'lifetime-earnings',
   'lock-account',
   'one-proof-at-a-time',
   'post',
   'put-key-caps',
   'statement',
+  'usage',
   'verify',
 ]);
 
@@ -121,6 +123,31 @@ export class LedgerStore {
     };
   }
 
+  async usage(page: { account: string; job?: string; key?: string; model?: string; from?: number; until?: number; after?: string; limit: number }): Promise<AccountUsage> {
+    const { account, job, key, model, from, until, after, limit } = page;
+    const [at, reference] = after === undefined ? [FOREVER.toISOString(), ''] : (after.split(' ', 2) as [string, string]);
+    const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
+    const rows = await query<UsageRow>(this.#database, sql.usage, [account, key ?? null, model ?? null, ...window, at, reference, job ?? null, limit]);
+    const last = rows.at(-1);
+    return { jobs: rows.map(asUsage), ...(rows.length === limit && last && { next: `${last.exactAt} ${last.job}` }) };
+  }
+
+  /** What a key may spend, and what it spent in each window; nothing where it never had a cap. */
+  async keySpending(key: string, account: string): Promise<{ caps: KeyCaps; used?: Record<'day' | 'week' | 'month' | 'total', number> }> {
+    type Row = Record<'day' | 'week' | 'month' | 'total', string> & Record<'dayCap' | 'weekCap' | 'monthCap' | 'totalCap', string | null>;
+    const [row] = await query<Row>(this.#database, sql['key-spending'], [key, account]);
+    if (row === undefined) return { caps: {} };
+    return {
+      caps: {
+        ...(row.dayCap !== null && { day: Number(row.dayCap) }),
+        ...(row.weekCap !== null && { week: Number(row.weekCap) }),
+        ...(row.monthCap !== null && { month: Number(row.monthCap) }),
+        ...(row.totalCap !== null && { total: Number(row.totalCap) }),
+      },
+      used: { day: Number(row.day), week: Number(row.week), month: Number(row.month), total: Number(row.total) },
+    };
+  }
+
   async putKeyCaps(key: string, account: string, caps: KeyCaps): Promise<{ day: number; week: number; month: number; total: number }> {
     type Row = Record<'day' | 'week' | 'month' | 'total', string>;
     const values = [key, account, caps.day ?? null, caps.week ?? null, caps.month ?? null, caps.total ?? null];
@@ -163,5 +190,28 @@ function asLine({ at, kind, reference, amount, model, key, promptTokens, complet
     ...(key !== null && { key }),
     ...(promptTokens !== null && { promptTokens: Number(promptTokens) }),
     ...(completionTokens !== null && { completionTokens: Number(completionTokens) }),
+  };
+}
+
+interface UsageRow {
+  readonly job: string;
+  readonly at: Date;
+  readonly exactAt: string;
+  readonly key: string;
+  readonly model: string;
+  readonly provider: string | null;
+  readonly outcome: 'settled' | 'refunded' | 'void';
+  readonly promptTokens: string;
+  readonly cachedTokens: string;
+  readonly completionTokens: string;
+  readonly held: string;
+  readonly charged: string;
+}
+
+function asUsage({ job, at, key, model, provider, outcome, promptTokens, cachedTokens, completionTokens, held, charged }: UsageRow): AccountUsage['jobs'][number] {
+  return {
+    ...{ job, at: at.getTime(), key, model, outcome, heldMicroUsd: Number(held), chargedMicroUsd: Number(charged) },
+    ...{ promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) },
+    ...(provider !== null && { provider }),
   };
 }

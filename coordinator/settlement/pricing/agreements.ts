@@ -25,6 +25,13 @@ export class Agreements {
     return { ok: true };
   }
 
+  async setReferrer({ account, referrer }: MessageOf<Methods['setReferrer']['request']>): Promise<MessageOf<Methods['setReferrer']['reply']>> {
+    if (referrer === account) return { ok: false, code: 'own_referrer' };
+    await this.#options.store.putReferrer(account, referrer);
+    this.#changed(`terms:${account}`);
+    return { ok: true };
+  }
+
   async setProviderPrice(request: MessageOf<Methods['setProviderPrice']['request']>): Promise<MessageOf<Methods['setProviderPrice']['reply']>> {
     const { provider, model, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: output } = request;
     const cacheRead = request.cacheReadMicroUsdPerMillion ?? Math.floor(input / 2);

@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { Price } from '../core/charge.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['open-account', 'price-version', 'provider-price', 'put-provider-price', 'put-terms', 'terms']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['open-account', 'price-version', 'provider-price', 'put-provider-price', 'put-referrer', 'put-terms', 'terms']);
 
 /** What was agreed with an account, other than what everybody gets. */
 export interface AgreedTerms {
@@ -48,6 +48,11 @@ export class PricingStore {
 
   async putTerms(account: string, { feeBps, service, referrer }: AgreedTerms): Promise<void> {
     await query(this.#database, sql['put-terms'], [account, feeBps, service, referrer]);
+  }
+
+  /** The other terms stay as they are. */
+  async putReferrer(account: string, referrer: string): Promise<void> {
+    await query(this.#database, sql['put-referrer'], [account, referrer]);
   }
 
   /** An account that is to gain something must be there. */

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
-import { type Authenticated, events, KeyChanged, services } from '#bus-schemas';
+import { type Authenticated, events, KeyChanged, type RateLimits, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from './call-until.ts';
-import { ApiError } from './errors.ts';
+import { callUntil } from '../call-until.ts';
+import { ApiError } from '../errors.ts';
 
-export interface Caller {
+export interface KeyCaller {
   readonly account: string;
   readonly key: string;
+  readonly limits?: RateLimits;
+  readonly allowedModels?: readonly string[];
+  readonly selfRouteOnly?: boolean;
 }
 
 interface Entry {
@@ -24,24 +27,26 @@ const MAX_KEY_LENGTH = 256;
 export class KeyCache implements Disposable {
   readonly #bus: Bus;
   readonly #clock: () => number;
+  readonly #now: () => number;
   readonly #entries = new Map<string, Entry>();
   readonly #asking = new Map<string, Promise<Authenticated>>();
   readonly #subscription: { unsubscribe(): void };
   #changes = 0;
 
-  constructor(bus: Bus, clock: () => number) {
+  constructor(bus: Bus, { clock, now }: { clock: () => number; now: () => number }) {
     this.#bus = bus;
+    this.#now = now;
     this.#clock = clock;
     this.#subscription = bus.subscribe({ subject: events.accountsKeyChanged, kind: KeyChanged, handle: ({ key }) => this.#forget(key) });
   }
 
   /** Undefined when it must be asked for. */
-  known(keyText: string): Caller | undefined {
+  known(keyText: string): KeyCaller | undefined {
     const entry = this.#entries.get(keyText);
     return entry !== undefined && this.#clock() < entry.goodUntil ? callerOf(entry.answer) : undefined;
   }
 
-  async caller(keyText: string): Promise<Caller> {
+  async caller(keyText: string): Promise<KeyCaller> {
     return this.known(keyText) ?? callerOf(await this.#ask(keyText));
   }
 
@@ -62,8 +67,14 @@ export class KeyCache implements Disposable {
     // An answer that was on its way while a key changed may be older than the change: used once, not kept.
     if (changes !== this.#changes) return answer;
     if (this.#entries.size >= MAX_ENTRIES) this.#entries.clear();
-    this.#entries.set(keyText, { answer, goodUntil: this.#clock() + (answer.ok ? KNOWN_MS : UNKNOWN_MS) });
+    this.#entries.set(keyText, { answer, goodUntil: this.#clock() + this.#lifetimeOf(answer) });
     return answer;
+  }
+
+  /** A key that expires is asked for again at that moment. */
+  #lifetimeOf(answer: Authenticated): number {
+    if (!answer.ok) return UNKNOWN_MS;
+    return answer.expiresAt === undefined ? KNOWN_MS : Math.max(0, Math.min(KNOWN_MS, answer.expiresAt - this.#now()));
   }
 
   #forget(key: string): void {
@@ -78,7 +89,7 @@ export class KeyCache implements Disposable {
   }
 }
 
-function callerOf(answer: Authenticated): Caller {
+function callerOf(answer: Authenticated): KeyCaller {
   if (answer.ok) return answer;
   throw new ApiError('invalid_key');
 }

@@ -1,0 +1,175 @@
+import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
+import { Bytes, defineMessage } from '../codec.ts';
+import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
+import { method } from './service-method.ts';
+
+/** What the other components ask about people, their keys and what those may do. Secrets travel as SHA-256 only. */
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+const At = count;
+const optional = Type.Optional;
+const Hash = Bytes({ min: 32, max: 32 });
+const Name = Type.String({ maxLength: 120 });
+const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
+const ok = <Fields extends TProperties>(fields: Fields) => Type.Object({ ok: Type.Literal(true), ...fields });
+const refused = <const Codes extends string[]>(codes: readonly [...Codes]) => Type.Object({ ok: Type.Literal(false), code: Type.Enum(codes) });
+
+// people
+
+const signIn = Type.Object({
+  issuer: Type.String({ minLength: 1, maxLength: 512 }),
+  subject: Type.String({ minLength: 1, maxLength: 255 }),
+  email: optional(Type.String({ maxLength: 320 })),
+});
+/** The first time makes the account. */
+const signedIn = Type.Object({ user: Type.String({ maxLength: 64 }), account: AccountId });
+const createAccount = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }) });
+const accountCreated = Type.Object({ account: AccountId });
+
+// keys
+
+/** Most that a key may ask for in any minute; none where left out. */
+const RateLimits = Type.Object({ requests: optional(positive), inputTokens: optional(positive), outputTokens: optional(positive) });
+export type RateLimits = Static<typeof RateLimits>;
+const settings = {
+  name: Name,
+  disabled: Type.Boolean(),
+  expiresAt: optional(At),
+  limits: RateLimits,
+  allowedModels: optional(Type.Array(ModelName, { maxItems: 256 })),
+  /** Only the account's own machines serve it. */
+  selfRouteOnly: Type.Boolean(),
+};
+const KeySettings = Type.Object(settings);
+export type KeySettings = Static<typeof KeySettings>;
+const KeyRecord = Type.Object({ key: KeyId, account: AccountId, hint: Type.String({ maxLength: 32 }), createdAt: At, revokedAt: optional(At), ...settings });
+export type KeyRecord = Static<typeof KeyRecord>;
+
+const authenticate = Type.Object({ keyHash: Hash });
+const authenticated = Type.Union([
+  ok({
+    account: AccountId,
+    key: KeyId,
+    expiresAt: optional(At),
+    limits: optional(RateLimits),
+    allowedModels: optional(Type.Array(ModelName, { maxItems: 256 })),
+    selfRouteOnly: optional(Type.Boolean()),
+  }),
+  refused(['unknown', 'disabled', 'expired']),
+]);
+export type Authenticated = Static<typeof authenticated>;
+const createKey = Type.Object({ account: AccountId, key: optional(KeyId), keyHash: Hash, hint: Type.String({ maxLength: 32 }), ...KeySettings.properties });
+const keyCreated = Type.Union([ok({ key: KeyId }), refused(['unknown_account', 'duplicate', 'too_many'])]);
+const ofKey = Type.Object({ key: KeyId, account: optional(AccountId) });
+const found = Type.Union([ok({ record: KeyRecord }), refused(['unknown'])]);
+const updateKey = Type.Object({ key: KeyId, account: AccountId, ...KeySettings.properties });
+/** The key keeps its id, its settings and what it spent; the old secret is dead at once. */
+const rotateKey = Type.Object({ key: KeyId, account: AccountId, keyHash: Hash, hint: Type.String({ maxLength: 32 }) });
+const keyRevoked = Type.Object({ revoked: Type.Boolean() });
+const listKeys = Type.Object({ account: optional(AccountId) });
+const keys = Type.Object({ keys: Type.Array(KeyRecord, { maxItems: 1000 }) });
+
+// limits
+
+const take = Type.Object({
+  /** Each is let through whole or not at all; in order. */
+  takes: Type.Array(
+    Type.Object({
+      inputTokens: count,
+      outputTokens: count,
+      /** All of them must have room: a key's own limits, and its account's. */
+      subjects: Type.Array(Type.Object({ subject: Type.String({ maxLength: 64 }), limits: RateLimits }), { minItems: 1, maxItems: 2 }),
+    }),
+    { minItems: 1, maxItems: 256 },
+  ),
+});
+export type Take = Static<typeof take>['takes'][number];
+const Room = Type.Object({ remaining: count, resetMs: count });
+const taken = Type.Object({
+  results: Type.Array(
+    Type.Object({
+      ok: Type.Boolean(),
+      /** Of the first subject that has a limit. */
+      requests: optional(Room),
+      inputTokens: optional(Room),
+      outputTokens: optional(Room),
+      retryAfterMs: count,
+    }),
+  ),
+});
+export type Taken = Static<typeof taken>['results'][number];
+
+// answers that may be asked for twice
+
+const claim = Type.Object({ account: AccountId, idempotencyKey: Hash, digest: Hash, job: JobId, expiresAt: At });
+const claimed = Type.Union([ok({}), Type.Object({ ok: Type.Literal(false), code: Type.Literal('answered'), job: JobId, sealed: Bytes({ max: 480 * 1024 }) }), refused(['running', 'conflict'])]);
+export type Claimed = Static<typeof claimed>;
+/** Sealed under a secret that only the caller has; nothing where there is no answer to keep, and the claim is given up. */
+const endClaim = Type.Object({ account: AccountId, idempotencyKey: Hash, job: JobId, sealed: optional(Bytes({ max: 480 * 1024 })), expiresAt: optional(At) });
+
+// devices
+
+const startLink = Type.Object({ deviceHash: Hash, userCode: Type.String({ minLength: 8, maxLength: 8 }), expiresAt: At, intervalMs: count });
+const pollLink = Type.Object({ deviceHash: Hash });
+const linkPolled = Type.Union([ok({ account: AccountId }), refused(['authorization_pending', 'slow_down', 'access_denied', 'expired_token', 'invalid_grant'])]);
+const decideLink = Type.Object({ userCode: Type.String({ maxLength: 32 }), account: AccountId, approve: Type.Boolean() });
+const linkDecided = Type.Union([ok({}), refused(['unknown', 'used', 'expired'])]);
+
+// invites and referrals
+
+const createInvite = Type.Object({ code: Code, creditMicroUsd: positive, uses: positive, expiresAt: optional(At) });
+const inviteCreated = Type.Union([ok({}), refused(['taken'])]);
+/** The same account again gets the same answer, so that a credit that was cut off can be finished. */
+const redeemInvite = Type.Object({ code: Type.String({ maxLength: 64 }), account: AccountId });
+const inviteRedeemed = Type.Union([ok({ creditMicroUsd: positive, again: Type.Boolean() }), refused(['unknown', 'used_up', 'expired'])]);
+const setReferralCode = Type.Object({ account: AccountId, code: Code });
+const referralCodeSet = Type.Union([ok({}), refused(['taken'])]);
+/** An account has one referrer, for ever. */
+const applyReferral = Type.Object({ account: AccountId, code: Type.String({ maxLength: 64 }) });
+const referralApplied = Type.Union([ok({ referrer: AccountId }), refused(['unknown', 'own', 'already'])]);
+const ofAccount = Type.Object({ account: AccountId });
+const referral = Type.Object({ code: optional(Code), referred: count, referrer: optional(AccountId) });
+
+// operators
+
+const createOperator = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }), keyHash: Hash });
+const operatorCreated = Type.Union([ok({}), refused(['taken'])]);
+const authenticateOperator = Type.Object({ keyHash: Hash });
+const operatorAuthenticated = Type.Union([ok({ operator: Name }), refused(['unknown'])]);
+/** Written before the change; its outcome after it. */
+const audit = Type.Object({ id: Type.String({ minLength: 8, maxLength: 64 }), operator: Name, action: Type.String({ maxLength: 64 }), subject: Type.String({ maxLength: 256 }), detail: Type.String({ maxLength: 16_384 }), outcome: Type.String({ maxLength: 64 }) });
+const listAudit = Type.Object({ before: optional(At), limit: Type.Integer({ minimum: 1, maximum: 1_000 }) });
+const auditRow = Type.Object({ ...audit.properties, at: At });
+const audits = Type.Object({ rows: Type.Array(auditRow, { maxItems: 1_000 }) });
+const done = Type.Object({});
+
+const define = <Request extends TObject, Reply extends TSchema>(name: string, request: Request, reply: Reply) =>
+  method('accounts', name, defineMessage(`accounts.${name}`, request), defineMessage(`accounts.${name}.reply`, reply));
+
+export const accounts = {
+  signIn: define('sign-in', signIn, signedIn),
+  createAccount: define('create-account', createAccount, accountCreated),
+  authenticate: define('authenticate', authenticate, authenticated),
+  createKey: define('create-key', createKey, keyCreated),
+  findKey: define('find-key', ofKey, found),
+  updateKey: define('update-key', updateKey, found),
+  rotateKey: define('rotate-key', rotateKey, found),
+  revokeKey: define('revoke-key', ofKey, keyRevoked),
+  listKeys: define('list-keys', listKeys, keys),
+  take: define('take', take, taken),
+  claim: define('claim', claim, claimed),
+  endClaim: define('end-claim', endClaim, done),
+  startLink: define('start-link', startLink, done),
+  pollLink: define('poll-link', pollLink, linkPolled),
+  decideLink: define('decide-link', decideLink, linkDecided),
+  createInvite: define('create-invite', createInvite, inviteCreated),
+  redeemInvite: define('redeem-invite', redeemInvite, inviteRedeemed),
+  setReferralCode: define('set-referral-code', setReferralCode, referralCodeSet),
+  applyReferral: define('apply-referral', applyReferral, referralApplied),
+  referral: define('referral', ofAccount, referral),
+  createOperator: define('create-operator', createOperator, operatorCreated),
+  authenticateOperator: define('authenticate-operator', authenticateOperator, operatorAuthenticated),
+  audit: define('audit', audit, done),
+  listAudit: define('list-audit', listAudit, audits),
+} as const;

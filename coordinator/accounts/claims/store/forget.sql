@@ -1,0 +1,1 @@
+DELETE FROM claimed_requests WHERE expires_at < now()

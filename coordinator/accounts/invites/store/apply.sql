@@ -1,0 +1,1 @@
+INSERT INTO referrals (account, referrer) VALUES ($1, $2) ON CONFLICT (account) DO NOTHING RETURNING referrer

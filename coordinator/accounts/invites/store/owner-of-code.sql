@@ -1,0 +1,1 @@
+SELECT account FROM referral_codes WHERE code = $1

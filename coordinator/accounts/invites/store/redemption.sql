@@ -1,0 +1,1 @@
+SELECT FROM invite_redemptions WHERE code = $1 AND account = $2

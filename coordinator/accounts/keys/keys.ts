@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import { type Authenticated, events, KeyChanged, type KeyRecord, type KeySettings, newKeyId } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { loadStatements, query } from '#coordinator/sql.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-key', 'count-keys', 'key-by-hash', 'list-keys', 'revoke-key', 'rotate-key', 'update-key']);
+/** A list of them has to fit into a message, and a person's memory. */
+const MAX_KEYS = 500;
+
+interface KeysOptions {
+  readonly bus: Bus;
+  readonly database: Pool;
+  readonly now: () => number;
+}
+
+interface NewKey extends KeySettings {
+  readonly key?: string | undefined;
+  readonly account: string;
+  readonly keyHash: Uint8Array;
+  readonly hint: string;
+}
+
+/** API keys. Every change is told to all ingresses, after it is stored: who hears of it and asks again gets the new state. */
+export class Keys {
+  readonly #options: KeysOptions;
+
+  constructor(options: KeysOptions) {
+    this.#options = options;
+  }
+
+  async authenticate(keyHash: Uint8Array): Promise<Authenticated> {
+    const [row] = await query<SettingsRow & { id: string; account: string; revokedAt: Date | null }>(this.#options.database, sql['key-by-hash'], [Buffer.from(keyHash)]);
+    if (row === undefined) return { ok: false, code: 'unknown' };
+    if (row.revokedAt !== null || row.disabled) return { ok: false, code: 'disabled' };
+    const { limits, allowedModels, selfRouteOnly, expiresAt } = settingsOf(row);
+    if (expiresAt !== undefined && expiresAt <= this.#options.now()) return { ok: false, code: 'expired' };
+    return {
+      ...{ ok: true, account: row.account, key: row.id },
+      ...(expiresAt !== undefined && { expiresAt }),
+      ...(Object.keys(limits).length > 0 && { limits }),
+      ...(allowedModels && { allowedModels }),
+      ...(selfRouteOnly && { selfRouteOnly }),
+    };
+  }
+
+  async create({ key = newKeyId(), account, keyHash, hint, ...settings }: NewKey) {
+    const { database } = this.#options;
+    const [count] = await query<{ keys: string }>(database, sql['count-keys'], [account]);
+    if (Number(count?.keys) >= MAX_KEYS) return { ok: false as const, code: 'too_many' as const };
+    const { name, ...rest } = settings;
+    const added = await query(database, sql['add-key'], [key, account, name, Buffer.from(keyHash), hint, ...valuesOf(rest)]);
+    if (added.length === 0) return undefined;
+    this.#changed(key);
+    return { ok: true as const, key };
+  }
+
+  async find(key: string, account: string | undefined): Promise<KeyRecord | undefined> {
+    return (await this.list({ key, account }))[0];
+  }
+
+  async list({ key, account }: { key?: string; account?: string | undefined }): Promise<KeyRecord[]> {
+    const rows = await query<KeyRow>(this.#options.database, sql['list-keys'], [account ?? null, key ?? null]);
+    return rows.map(recordOf);
+  }
+
+  async update(key: string, account: string, { name, ...settings }: KeySettings): Promise<boolean> {
+    return this.#change(key, await query(this.#options.database, sql['update-key'], [key, account, name, ...valuesOf(settings)]));
+  }
+
+  async rotate(key: string, account: string, secret: { keyHash: Uint8Array; hint: string }): Promise<boolean> {
+    return this.#change(key, await query(this.#options.database, sql['rotate-key'], [key, account, Buffer.from(secret.keyHash), secret.hint]));
+  }
+
+  async revoke(key: string, account: string | undefined): Promise<boolean> {
+    return this.#change(key, await query(this.#options.database, sql['revoke-key'], [key, account ?? null]));
+  }
+
+  #change(key: string, changed: readonly unknown[]): boolean {
+    if (changed.length > 0) this.#changed(key);
+    return changed.length > 0;
+  }
+
+  #changed(key: string): void {
+    const at = this.#options.now();
+    this.#options.bus.emit(events.accountsKeyChanged, KeyChanged, { key, at }, `key-changed:${key}:${at}`);
+  }
+}
+
+interface SettingsRow {
+  readonly disabled: boolean;
+  readonly expiresAt: Date | null;
+  readonly requests: string | null;
+  readonly inputTokens: string | null;
+  readonly outputTokens: string | null;
+  readonly allowedModels: string[] | null;
+  readonly selfRouteOnly: boolean;
+}
+
+interface KeyRow extends SettingsRow {
+  readonly id: string;
+  readonly account: string;
+  readonly name: string;
+  readonly hint: string;
+  readonly createdAt: Date;
+  readonly revokedAt: Date | null;
+}
+
+/** In the order in which every statement takes them. */
+function valuesOf({ disabled, expiresAt, limits, allowedModels, selfRouteOnly }: Omit<KeySettings, 'name'>): unknown[] {
+  const expiry = expiresAt === undefined ? null : new Date(expiresAt);
+  return [disabled, expiry, limits.requests ?? null, limits.inputTokens ?? null, limits.outputTokens ?? null, allowedModels ?? null, selfRouteOnly];
+}
+
+function settingsOf({ disabled, expiresAt, requests, inputTokens, outputTokens, allowedModels, selfRouteOnly }: SettingsRow) {
+  return {
+    ...{ disabled, selfRouteOnly },
+    limits: {
+      ...(requests !== null && { requests: Number(requests) }),
+      ...(inputTokens !== null && { inputTokens: Number(inputTokens) }),
+      ...(outputTokens !== null && { outputTokens: Number(outputTokens) }),
+    },
+    ...(expiresAt !== null && { expiresAt: expiresAt.getTime() }),
+    ...(allowedModels !== null && { allowedModels }),
+  };
+}
+
+function recordOf(row: KeyRow): KeyRecord {
+  const { id, account, name, hint, createdAt, revokedAt } = row;
+  return {
+    ...{ key: id, account, name, hint, createdAt: createdAt.getTime() },
+    ...(revokedAt !== null && { revokedAt: revokedAt.getTime() }),
+    ...settingsOf(row),
+  };
+}

@@ -1,0 +1,10 @@
+-- One statement, so that of two polls at the same time one gets the account. A poll that comes too soon makes the next one wait longer.
+WITH before AS (SELECT state, account, polled_at, interval_ms, expires_at FROM device_links WHERE device_hash = $1 FOR UPDATE),
+after AS (
+  UPDATE device_links d SET
+    state = CASE WHEN d.state = 'approved' AND d.expires_at >= now() THEN 'consumed' ELSE d.state END,
+    polled_at = now(),
+    interval_ms = CASE WHEN d.state = 'pending' AND d.polled_at > now() - d.interval_ms * interval '1 millisecond' THEN least(d.interval_ms + 5000, 60000) ELSE d.interval_ms END
+  WHERE d.device_hash = $1
+)
+SELECT state, account, expires_at < now() AS expired, coalesce(polled_at > now() - interval_ms * interval '1 millisecond', false) AS "tooSoon" FROM before

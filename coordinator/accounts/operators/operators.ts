@@ -1,0 +1,43 @@
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import { loadStatements, query } from '#coordinator/sql.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['add', 'by-hash', 'list-audit', 'write-audit']);
+
+interface Audit {
+  readonly id: string;
+  readonly operator: string;
+  readonly action: string;
+  readonly subject: string;
+  readonly detail: string;
+  readonly outcome: string;
+}
+
+/** Those who run the network, and what they changed. */
+export class Operators {
+  readonly #database: Pool;
+  readonly #now: () => number;
+
+  constructor(database: Pool, now: () => number) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  async create(name: string, keyHash: Uint8Array): Promise<boolean> {
+    return (await query(this.#database, sql.add, [name, Buffer.from(keyHash)])).length > 0;
+  }
+
+  async byHash(keyHash: Uint8Array): Promise<string | undefined> {
+    const [row] = await query<{ name: string }>(this.#database, sql['by-hash'], [Buffer.from(keyHash)]);
+    return row?.name;
+  }
+
+  async audit({ id, operator, action, subject, detail, outcome }: Audit): Promise<void> {
+    await query(this.#database, sql['write-audit'], [id, operator, action, subject, detail, outcome]);
+  }
+
+  async list(before: number | undefined, limit: number): Promise<(Audit & { at: number })[]> {
+    const rows = await query<Audit & { at: Date }>(this.#database, sql['list-audit'], [new Date(before ?? this.#now() + 1), limit]);
+    return rows.map(({ at, ...row }) => ({ ...row, at: at.getTime() }));
+  }
+}

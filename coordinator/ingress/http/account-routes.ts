@@ -1,0 +1,146 @@
+import { Type } from 'typebox';
+import { services } from '#bus-schemas';
+import { ApiError } from '../errors.ts';
+import { type Api, asTime, MicroUsd, optional, strict, orNull, LIST } from './api.ts';
+import { callerOf } from './authenticate.ts';
+
+const Provider = Type.String({ pattern: '^A[A-Z2-7]{55}$' });
+const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
+const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: 'Millionths of a US dollar for a million tokens.' });
+
+/** A person's account: machines, invites, and who brought whom. */
+export function addAccountRoutes(api: Api): void {
+  api.route({
+    ...{ method: 'GET', url: '/v1/me', group: 'Account', who: 'user', summary: 'Who you are here, and what you have' },
+    reply: Type.Object({ user: Type.String(), account: Type.String(), available_micro_usd: MicroUsd, withdrawable_micro_usd: MicroUsd, earned_micro_usd: MicroUsd, machines: Type.Integer() }),
+    handle: async ({ request }) => {
+      const { account, user = '' } = callerOf(request);
+      const [balance, earnings, { machines }] = await Promise.all([
+        api.ask(services.settlement.balance, { account }),
+        api.ask(services.settlement.earnings, { account }),
+        api.ask(services.trust.machines, { account }),
+      ]);
+      return {
+        ...{ user, account, available_micro_usd: balance.availableMicroUsd, withdrawable_micro_usd: balance.withdrawableMicroUsd },
+        ...{ earned_micro_usd: earnings.lifetimeMicroUsd, machines: machines.filter(({ revokedAt }) => revokedAt === undefined).length },
+      };
+    },
+  });
+  const Slot = Type.Object({ build: Type.String(), state: Type.String(), running: Type.Integer() });
+  api.route({
+    ...{ method: 'GET', url: '/v1/me/providers', group: 'Account', who: 'user', summary: 'Your machines, and what they do now' },
+    reply: Type.Object({
+      object: Type.Literal(LIST),
+      data: Type.Array(Type.Object({ id: Provider, name: Type.String(), enrolled_at: Type.String(), revoked_at: orNull(Type.String()), online: Type.Boolean(), chip: orNull(Type.String()), slots: Type.Array(Slot) })),
+    }),
+    handle: async ({ request }) => {
+      const { account } = callerOf(request);
+      const [{ machines }, { providers }] = await Promise.all([api.ask(services.trust.machines, { account }), api.ask(services.routing.fleet, {})]);
+      const data = machines.map(({ provider, name, enrolledAt, revokedAt }) => {
+        const slots = providers.filter((row) => row.provider === provider);
+        return {
+          ...{ id: provider, name, enrolled_at: asTime(enrolledAt), revoked_at: revokedAt === undefined ? null : asTime(revokedAt) },
+          ...{ online: slots.some(({ state }) => state !== 'silent'), chip: slots[0]?.chip ?? null },
+          slots: slots.map(({ build, state, running }) => ({ build, state, running })),
+        };
+      });
+      return { object: LIST, data };
+    },
+  });
+  const owned = async (account: string, provider: string): Promise<void> => {
+    const { machines } = await api.ask(services.trust.machines, { account });
+    if (!machines.some((machine) => machine.provider === provider)) throw new ApiError('not_found', 'You have no such machine.');
+  };
+  api.route({
+    ...{ method: 'DELETE', url: '/v1/me/providers/:id', group: 'Account', who: 'user', summary: 'Take a machine off the network, for ever' },
+    params: Type.Object({ id: Provider }),
+    reply: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),
+    handle: async ({ request, params }) => {
+      await owned(callerOf(request).account, params.id);
+      const { revoked } = await api.ask(services.trust.revoke, { provider: params.id });
+      return { id: params.id, revoked };
+    },
+  });
+  api.route({
+    ...{ method: 'PUT', url: '/v1/me/providers/:id/prices', group: 'Account', who: 'user', summary: 'Ask a price of your own for a model on your machine' },
+    params: Type.Object({ id: Provider }),
+    body: Type.Object({ model: Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$' }), input: Price, output: Price, cache_read: optional(Price) }, strict),
+    reply: Type.Object({ model: Type.String() }),
+    example: { body: { model: 'sim-llama-8b', input: 15_000, output: 40_000 } },
+    handle: async ({ request, params, body }) => {
+      await owned(callerOf(request).account, params.id);
+      const { model, input, output, cache_read: cacheRead } = body;
+      const price = { provider: params.id, model, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: output };
+      const set = await api.ask(services.settlement.setProviderPrice, { ...price, ...(cacheRead !== undefined && { cacheReadMicroUsdPerMillion: cacheRead }) });
+      if (!set.ok) throw new ApiError('invalid_request', 'cache_read must not be more than input.', { param: 'cache_read' });
+      return { model };
+    },
+  });
+  addCodeRoutes(api);
+}
+
+function addCodeRoutes(api: Api): void {
+  api.route({
+    ...{ method: 'POST', url: '/v1/invites/redeem', group: 'Account', who: 'user', summary: 'Turn an invite into credit, once' },
+    body: Type.Object({ code: Code }, strict),
+    reply: Type.Object({ credited_micro_usd: MicroUsd, available_micro_usd: MicroUsd }),
+    example: { body: { code: 'welcome-2026' } },
+    handle: async ({ request, body }) => {
+      const { account } = callerOf(request);
+      const redeemed = await api.ask(services.accounts.redeemInvite, { code: body.code, account });
+      if (!redeemed.ok) throw refusedInvite(redeemed.code);
+      // Named by invite and account: what a crash cut off is finished by asking again, and never credited twice.
+      const credit = { account, amountMicroUsd: redeemed.creditMicroUsd, operation: `invite:${body.code}:${account}` };
+      const credited = await api.ask(services.settlement.credit, credit);
+      if (!credited.ok) throw new ApiError('conflict');
+      return { credited_micro_usd: redeemed.creditMicroUsd, available_micro_usd: credited.availableMicroUsd };
+    },
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/referral', group: 'Account', who: 'user', summary: 'Your referral code, and whom it brought' },
+    reply: Type.Object({ code: orNull(Type.String()), referred: Type.Integer(), referred_by_somebody: Type.Boolean() }),
+    handle: async ({ request }) => {
+      const { code, referred, referrer } = await api.ask(services.accounts.referral, { account: callerOf(request).account });
+      return { code: code ?? null, referred, referred_by_somebody: referrer !== undefined };
+    },
+  });
+  api.route({
+    ...{ method: 'PUT', url: '/v1/referral', group: 'Account', who: 'user', summary: 'Choose your referral code' },
+    body: Type.Object({ code: Code }, strict),
+    reply: Type.Object({ code: Type.String() }),
+    example: { body: { code: 'my-studio' } },
+    handle: async ({ request, body }) => {
+      const set = await api.ask(services.accounts.setReferralCode, { account: callerOf(request).account, code: body.code });
+      if (!set.ok) throw new ApiError('conflict', 'Somebody else has this code.', { param: 'code' });
+      return { code: body.code };
+    },
+  });
+  api.route({
+    ...{ method: 'POST', url: '/v1/referral/apply', group: 'Account', who: 'user', summary: 'Say who brought you' },
+    description: 'Once, and for ever. A part of the fee on what you spend is theirs; you pay no more.',
+    body: Type.Object({ code: Code }, strict),
+    reply: Type.Object({ applied: Type.Boolean() }),
+    example: { body: { code: 'my-studio' } },
+    handle: async ({ request, body }) => {
+      const { account } = callerOf(request);
+      const applied = await api.ask(services.accounts.applyReferral, { account, code: body.code });
+      if (!applied.ok) {
+        if (applied.code === 'unknown') throw new ApiError('not_found', 'There is no such code.', { param: 'code' });
+        throw new ApiError('conflict', applied.code === 'own' ? 'This is your own code.' : 'You have said already who brought you.', { param: 'code' });
+      }
+      await api.ask(services.settlement.setReferrer, { account, referrer: applied.referrer });
+      return { applied: true };
+    },
+  });
+}
+
+function refusedInvite(code: 'unknown' | 'used_up' | 'expired'): ApiError {
+  switch (code) {
+    case 'unknown':
+      return new ApiError('not_found', 'There is no such invite.', { param: 'code' });
+    case 'used_up':
+      return new ApiError('conflict', 'This invite has been used up.', { param: 'code' });
+    case 'expired':
+      return new ApiError('gone', 'This invite has expired.', { param: 'code' });
+  }
+}

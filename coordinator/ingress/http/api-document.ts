@@ -1,0 +1,24 @@
+import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
+
+/** The frame of the OpenAPI document; what is in it comes from the routes. */
+export function describeApi(): FastifyDynamicSwaggerOptions {
+  return {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'd-inference',
+        version: '1',
+        description: 'Open models on idle Macs. Amounts are whole millionths of a US dollar. Errors are `{"error": {"message", "type", "code", "param"}}`; a 429 always says when to come back.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: 'http://127.0.0.1:8080', description: 'npm start' }],
+      tags: ['Inference', 'Models', 'Keys', 'Money', 'Account', 'Machines'].map((name) => ({ name })),
+      components: {
+        securitySchemes: {
+          apiKey: { type: 'http', scheme: 'bearer', description: 'An API key: `Authorization: Bearer sk-db-…`, or `x-api-key`.' },
+          signIn: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The token of a person who signed in (OpenID Connect).' },
+        },
+      },
+    },
+  };
+}

@@ -1,0 +1,115 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
+import { type Static, type TObject, type TSchema, Type } from 'typebox';
+import type { ServiceMethod } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { callUntil } from '../call-until.ts';
+import { parseJson } from '../core/json.ts';
+import { ApiError } from '../errors.ts';
+import type { Auth } from './authenticate.ts';
+
+/** How a route of the API is written down once: it is checked by this, answered by this, and documented by this. */
+
+export type Who = keyof Auth | 'anybody';
+
+export interface RouteDefinition<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema> {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly url: string;
+  readonly group: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly who: Who;
+  readonly params?: Params;
+  readonly query?: Query;
+  readonly body?: Body;
+  /** Fields that it does not name are not sent, whatever the handler returns. */
+  readonly reply: Reply;
+  readonly example?: { readonly path?: string; readonly body?: Static<Body> };
+  readonly handle: (asked: Asked<Static<Params>, Static<Query>, Static<Body>>) => Promise<Static<Reply> | FastifyReply>;
+}
+
+export interface Asked<Params, Query, Body> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    who?: Who | 'operator';
+    example?: { readonly path?: string; readonly body?: unknown };
+  }
+}
+
+const MAX_BODY_BYTES = 64 * 1024;
+const CALL = { eachMs: 5_000, totalMs: 10_000 };
+
+export class Api {
+  readonly #server: FastifyInstance;
+  readonly #auth: Auth;
+  readonly #bus: Bus;
+
+  constructor(server: FastifyInstance, auth: Auth, bus: Bus) {
+    this.#server = server;
+    this.#auth = auth;
+    this.#bus = bus;
+  }
+
+  /** The answer of a component; a 503 where none comes. */
+  async ask<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request): Promise<Reply> {
+    const reply = await callUntil(this.#bus, method, request, CALL);
+    if (reply === undefined) throw new ApiError('service_unavailable');
+    return reply;
+  }
+
+  route<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(definition: RouteDefinition<Params, Query, Body, Reply>): void {
+    const { method, url, group, summary, description, who, params, query, body, reply, example, handle } = definition;
+    const schema: FastifySchema = {
+      ...{ summary, tags: [group], response: { 200: reply } },
+      ...(description !== undefined && { description }),
+      ...(who !== 'anybody' && { security: SECURITY[who] }),
+      ...(params && { params }),
+      ...(query && { querystring: query }),
+      ...(body && { body }),
+    };
+    this.#server.route({
+      method,
+      url,
+      bodyLimit: MAX_BODY_BYTES,
+      config: { who, ...(example && { example }) },
+      ...(who !== 'anybody' && { onRequest: this.#auth[who] }),
+      ...(body !== undefined && {
+        preValidation: async (request: FastifyRequest) => {
+          request.body = parseJson(request.body);
+        },
+      }),
+      schema,
+      handler: async (request, raw): Promise<unknown> =>
+        handle({ params: request.params as Static<Params>, query: request.query as Static<Query>, body: request.body as Static<Body>, request, reply: raw }),
+    });
+  }
+}
+
+const SECURITY = { key: [{ apiKey: [] }], user: [{ signIn: [] }], keyOrUser: [{ apiKey: [] }, { signIn: [] }] };
+
+/** Whole micro-dollars: a millionth of a dollar. */
+export const MicroUsd = Type.Integer({ description: 'Millionths of a US dollar.' });
+export const When = Type.String({ description: 'RFC 3339.', minLength: 10, maxLength: 40 });
+export const optional = Type.Optional;
+export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+/** In a change: absent leaves it, null takes it away. */
+export const nullable = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema));
+export const LIST = 'list' as const;
+export const listOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Literal(LIST), data: Type.Array(row) });
+/** A name that is misspelt is refused, not ignored: somebody who sets a limit must get it. */
+export const strict = { additionalProperties: false } as const;
+
+export function timeOf(text: string | undefined, param: string): number | undefined {
+  if (text === undefined) return undefined;
+  const time = Date.parse(text);
+  if (Number.isNaN(time) || time < 0) throw new ApiError('invalid_request', `${param} must be a time such as 2026-01-31T00:00:00Z.`, { param });
+  return time;
+}
+
+export const asTime = (at: number): string => new Date(at).toISOString();

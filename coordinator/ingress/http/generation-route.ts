@@ -1,0 +1,69 @@
+import { Type } from 'typebox';
+import { type Generation, services } from '#bus-schemas';
+import { ApiError } from '../errors.ts';
+import { type Api, asTime, MicroUsd, orNull } from './api.ts';
+import { callerOf } from './authenticate.ts';
+
+const MICRO = 1_000_000;
+const MS = 1_000;
+
+/** One request, afterwards: OpenRouter's shape, and what the ledger says. */
+export function addGenerationRoute(api: Api): void {
+  api.route({
+    ...{ method: 'GET', url: '/v1/generation', group: 'Money', who: 'keyOrUser', summary: 'One request: its tokens, cost and times' },
+    description: 'By the `X-Inference-Job-ID` of the answer. It is there about a second after the answer has ended; the cost is null until the ledger has it.',
+    query: Type.Object({ id: Type.String({ pattern: '^job_[0-9a-z]{22}$' }) }, { additionalProperties: false }),
+    reply: Type.Object({
+      data: Type.Object({
+        id: Type.String(),
+        created_at: Type.String(),
+        model: Type.String(),
+        build: Type.String(),
+        key: Type.String(),
+        streamed: Type.Boolean(),
+        cancelled: Type.Boolean(),
+        finish_reason: orNull(Type.String()),
+        attempts: Type.Integer(),
+        provider: Type.Object({ id: orNull(Type.String()), trust_level: Type.String() }),
+        tokens_prompt: orNull(Type.Integer()),
+        tokens_cached: orNull(Type.Integer()),
+        tokens_completion: Type.Integer(),
+        total_cost: Type.Union([Type.Number(), Type.Null()], { description: 'US dollars.' }),
+        cost_micro_usd: Type.Union([MicroUsd, Type.Null()]),
+        latency: Type.Union([Type.Number(), Type.Null()], { description: 'Milliseconds to the first content.' }),
+        generation_time: Type.Union([Type.Number(), Type.Null()], { description: 'Milliseconds from the first content to the end.' }),
+      }),
+    }),
+    example: { path: '/v1/generation?id=job_0123456789abcdefghijkl' },
+    handle: async ({ request, query }) => {
+      const { account, key } = callerOf(request);
+      const [{ generation }, { jobs }] = await Promise.all([
+        api.ask(services.telemetry.generation, { account, job: query.id }),
+        api.ask(services.settlement.usage, { account, job: query.id, limit: 1 }),
+      ]);
+      if (generation === undefined || (key !== undefined && key.key !== generation.key)) throw new ApiError('not_found', 'You have no such generation.');
+      const [charge] = jobs;
+      return {
+        data: {
+          ...described(generation),
+          tokens_prompt: charge?.promptTokens ?? null,
+          tokens_cached: charge?.cachedTokens ?? null,
+          tokens_completion: charge?.completionTokens ?? generation.deliveredTokens,
+          total_cost: charge === undefined ? null : charge.chargedMicroUsd / MICRO,
+          cost_micro_usd: charge?.chargedMicroUsd ?? null,
+        },
+      };
+    },
+  });
+}
+
+function described({ job, at, model, build, key, streamed, result, finish, attempts, provider, firstContentUs, totalUs }: Generation) {
+  return {
+    ...{ id: job, created_at: asTime(at - totalUs / MS), model, build, key, streamed, attempts },
+    cancelled: result === 'client_gone' || finish === 'cancelled',
+    finish_reason: finish ?? null,
+    provider: { id: provider ?? null, trust_level: 'none' },
+    latency: firstContentUs === undefined ? null : firstContentUs / MS,
+    generation_time: firstContentUs === undefined ? null : (totalUs - firstContentUs) / MS,
+  };
+}

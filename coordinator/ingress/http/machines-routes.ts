@@ -1,0 +1,123 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { Type } from 'typebox';
+import { services } from '#bus-schemas';
+import { parseJson } from '../core/json.ts';
+import { ApiError } from '../errors.ts';
+import type { AddressLimiter } from '../limits/address-limiter.ts';
+import { type Api, strict } from './api.ts';
+import { callerOf } from './authenticate.ts';
+
+const DEVICE_CODE_BYTES = 32;
+/** None that is taken for another when it is read aloud or typed. */
+const USER_CODE_LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';
+const USER_CODE_LENGTH = 8;
+const LINK_LIFETIME_MS = 900_000;
+const POLL_INTERVAL_MS = 5_000;
+const TOKEN_LIFETIME_MS = 600_000;
+const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
+const MAX_BYTES = 16_384;
+
+interface MachinesDeps {
+  readonly api: Api;
+  readonly server: FastifyInstance;
+  /** Counts what is asked without a credential. */
+  readonly strangers: AddressLimiter;
+  readonly linkUrl: string | undefined;
+  readonly now: () => number;
+}
+
+/** How a machine joins: it shows a code (RFC 8628), a person approves it, and the machine's one-time token becomes the credentials of its leaf node. */
+export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: MachinesDeps): void {
+  const limited = (address: string) => {
+    strangers.check(address);
+    strangers.count(address);
+  };
+  api.route({
+    ...{ method: 'POST', url: '/v1/providers/enrol', group: 'Machines', who: 'anybody', summary: 'Turn a one-time token into the credentials of a leaf node' },
+    body: Type.Object({ token: Type.String({ minLength: 16, maxLength: 128 }), user_key: Type.String({ pattern: '^U[A-Z2-7]{55}$' }), name: Type.Optional(Type.String({ maxLength: 120 })) }),
+    reply: Type.Object({ provider: Type.String(), user_jwt: Type.String(), leaf_urls: Type.Array(Type.String()) }),
+    handle: async ({ request, body }) => {
+      strangers.check(request.ip);
+      const answer = await api.ask(services.trust.enrol, { token: body.token, userKey: body.user_key, name: body.name ?? '' });
+      if (!answer.ok) {
+        strangers.count(request.ip);
+        throw new ApiError('invalid_enrolment');
+      }
+      return { provider: answer.provider, user_jwt: answer.userJwt, leaf_urls: answer.leafUrls };
+    },
+  });
+  // RFC 8628 has forms come in and errors go out in a shape of its own, so these two are no routes of the API like the others.
+  server.post('/v1/device/code', { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask for a code to show'), config: { who: 'anybody' } }, async (request, reply) => {
+    limited(request.ip);
+    const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
+    const userCode = newUserCode();
+    const link = { deviceHash: sha256(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
+    await api.ask(services.accounts.startLink, link);
+    const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
+    const page = linkUrl ?? `${request.protocol}://${request.host}/v1/device/approve`;
+    return reply.header('cache-control', 'no-store').send({
+      ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
+      ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
+    });
+  });
+  server.post('/v1/device/token', { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask whether the code was approved'), config: { who: 'anybody' } }, async (request, reply) => {
+    const form = formOf(request.headers['content-type'], request.body);
+    if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
+    const deviceCode = form['device_code'];
+    if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128) return oauthError(reply, 'invalid_request');
+    const polled = await api.ask(services.accounts.pollLink, { deviceHash: sha256(deviceCode) });
+    if (!polled.ok) {
+      if (polled.code === 'invalid_grant') limited(request.ip);
+      return oauthError(reply, polled.code);
+    }
+    const { token } = await api.ask(services.trust.createToken, { account: polled.account, lifetimeMs: TOKEN_LIFETIME_MS });
+    return reply.header('cache-control', 'no-store').send({ access_token: token, token_type: 'enrolment', expires_in: TOKEN_LIFETIME_MS / 1_000 });
+  });
+  api.route({
+    ...{ method: 'POST', url: '/v1/device/approve', group: 'Machines', who: 'user', summary: 'Approve, or deny, the machine that shows a code' },
+    body: Type.Object({ user_code: Type.String({ minLength: 8, maxLength: 16 }), approve: Type.Optional(Type.Boolean()) }, strict),
+    reply: Type.Object({ approved: Type.Boolean() }),
+    example: { body: { user_code: 'WDJB-MJHT' } },
+    handle: async ({ request, body }) => {
+      const { approve = true } = body;
+      const userCode = body.user_code.toUpperCase().replace(/[^A-Z]/g, '');
+      strangers.check(request.ip);
+      const decided = await api.ask(services.accounts.decideLink, { userCode, account: callerOf(request).account, approve });
+      if (decided.ok) return { approved: approve };
+      // Somebody signed in may still guess codes.
+      strangers.count(request.ip);
+      switch (decided.code) {
+        case 'unknown':
+          throw new ApiError('not_found', 'No machine shows this code.', { param: 'user_code' });
+        case 'used':
+          throw new ApiError('conflict', 'This code was decided on already.', { param: 'user_code' });
+        case 'expired':
+          throw new ApiError('gone', 'This code has expired; the machine shows a new one when it asks again.', { param: 'user_code' });
+      }
+    },
+  });
+}
+
+function deviceSchema(summary: string) {
+  return { summary, tags: ['Machines'], description: 'RFC 8628. Takes a form, or JSON.' };
+}
+
+function newUserCode(): string {
+  const bytes = randomBytes(USER_CODE_LENGTH * 4);
+  let code = '';
+  // Unbiased: bytes past the last multiple of the letters are dropped.
+  for (const byte of bytes) if (byte < 240 && code.length < USER_CODE_LENGTH) code += USER_CODE_LETTERS[byte % USER_CODE_LETTERS.length];
+  return code.length === USER_CODE_LENGTH ? code : newUserCode();
+}
+
+const sha256 = (text: string): Uint8Array => createHash('sha256').update(text).digest();
+
+function formOf(type: string | undefined, body: unknown): Record<string, unknown> {
+  if (type?.startsWith('application/x-www-form-urlencoded') && Buffer.isBuffer(body)) return Object.fromEntries(new URLSearchParams(body.toString('utf8')));
+  return parseJson(body);
+}
+
+function oauthError(reply: FastifyReply, error: string): FastifyReply {
+  return reply.code(400).header('cache-control', 'no-store').send({ error });
+}

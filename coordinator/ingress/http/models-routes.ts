@@ -1,0 +1,136 @@
+import { Type } from 'typebox';
+import { type CatalogModel, type MessageOf, services, TRAITS } from '#bus-schemas';
+import type { CatalogCache } from '../catalog-cache.ts';
+import { type Api, listOf, LIST } from './api.ts';
+import { keyOf } from './authenticate.ts';
+
+const Traits = Type.Array(Type.Enum(TRAITS));
+const Model = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('model'),
+  created: Type.Integer(),
+  owned_by: Type.String(),
+  display_name: Type.String(),
+  alias_of: Type.Union([Type.String(), Type.Null()]),
+  context_length: Type.Integer(),
+  max_output_length: Type.Integer(),
+  features: Traits,
+  input_modalities: Type.Array(Type.String()),
+  output_modalities: Type.Array(Type.String()),
+  pricing: Type.Object({
+    prompt: Type.String({ description: 'US dollars for a token.' }),
+    completion: Type.String(),
+    input_cache_read: Type.String(),
+  }),
+});
+type Capacity = MessageOf<typeof services.routing.capacity.reply>;
+
+const CAPACITY_GOOD_MS = 2_000;
+const PER_MILLION = 1_000_000;
+
+/** What is on offer, to whom, and whether anybody can serve it now. */
+export function addModelsRoutes(api: Api, catalog: CatalogCache, clock: () => number): void {
+  api.route({
+    ...{ method: 'GET', url: '/v1/models', group: 'Models', who: 'key', summary: 'The models that your key may use' },
+    reply: listOf(Model),
+    handle: async ({ request }) => {
+      const { allowedModels } = keyOf(request);
+      const allowed = (await catalog.all()).filter(([name, { id }]) => allowedModels === undefined || allowedModels.includes(name) || allowedModels.includes(id));
+      return { object: LIST, data: allowed.map(([name, model]) => describe(name, model)) };
+    },
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/models/*', group: 'Models', who: 'key', summary: 'One model, by its name or an alias' },
+    params: Type.Object({ '*': Type.String() }),
+    reply: Model,
+    example: { path: '/v1/models/sim-llama-8b' },
+    handle: async ({ params }) => describe(params['*'], await catalog.model(params['*'])),
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/models/catalog', group: 'Models', who: 'anybody', summary: 'Everything on offer' },
+    reply: listOf(Model),
+    handle: async () => ({ object: LIST, data: (await catalog.all()).map(([name, model]) => describe(name, model)) }),
+  });
+
+  let known: { capacity: Capacity; at: number } | undefined;
+  const capacity = async (): Promise<Capacity> => {
+    if (known === undefined || clock() - known.at >= CAPACITY_GOOD_MS) known = { capacity: await api.ask(services.routing.capacity, {}), at: clock() };
+    return known.capacity;
+  };
+  const Room = Type.Object({
+    id: Type.String(),
+    ready: Type.Boolean({ description: 'A request would begin at once.' }),
+    can_accept: Type.Boolean({ description: 'It would begin at once, or find a place in the queue.' }),
+    routable_providers: Type.Integer(),
+    warm_providers: Type.Integer(),
+    active_requests: Type.Integer(),
+    free_slots: Type.Integer(),
+    token_budget_remaining: Type.Integer(),
+    aggregate_tps: Type.Number(),
+    queued_requests: Type.Integer({ description: 'Of all models.' }),
+    queue_limit: Type.Integer(),
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/models/capacity', group: 'Models', who: 'anybody', summary: 'What the fleet could take on now' },
+    reply: listOf(Room),
+    handle: async () => {
+      const now = await capacity();
+      return { object: LIST, data: (await catalog.all()).map(([name, model]) => roomFor(name, model, now)) };
+    },
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/models/openrouter', group: 'Models', who: 'anybody', summary: 'The list as a marketplace reads it' },
+    reply: Type.Object({ data: Type.Array(Type.Object({ ...Model.properties, name: Type.String(), quantization: Type.String(), supported_features: Type.Array(Type.String()), is_ready: Type.Boolean() })) }),
+    handle: async () => {
+      const now = await capacity();
+      const models = (await catalog.all()).filter(([name, { id }]) => name === id);
+      return {
+        data: models.map(([name, model]) => ({
+          ...describe(name, model),
+          name: model.displayName,
+          quantization: /q(\d)/.exec(model.builds[0] ?? '')?.[1] === '4' ? 'int4' : 'unknown',
+          supported_features: (model.traits ?? []).flatMap((trait) => (trait === 'vision' ? [] : [trait])),
+          is_ready: roomFor(name, model, now).ready,
+        })),
+      };
+    },
+  });
+}
+
+/** Decimal dollars for one token, without the noise of binary fractions. */
+const dollars = (microUsdPerMillion: number): string => (microUsdPerMillion / PER_MILLION / PER_MILLION).toFixed(12).replace(/\.?0+$/, '');
+
+function describe(name: string, model: CatalogModel) {
+  const traits = model.traits ?? [];
+  return {
+    id: name,
+    object: 'model' as const,
+    created: Math.floor(model.createdAt / 1_000),
+    owned_by: 'd-inference',
+    display_name: model.displayName,
+    alias_of: name === model.id ? null : model.id,
+    context_length: model.contextTokens,
+    max_output_length: model.maxOutputTokens,
+    features: traits,
+    input_modalities: traits.includes('vision') ? ['text', 'image'] : ['text'],
+    output_modalities: ['text'],
+    pricing: {
+      prompt: dollars(model.inputMicroUsdPerMillion),
+      completion: dollars(model.outputMicroUsdPerMillion),
+      input_cache_read: dollars(model.cacheReadMicroUsdPerMillion),
+    },
+  };
+}
+
+function roomFor(name: string, { builds }: CatalogModel, { builds: fleet, queued, queueDepth }: Capacity) {
+  const serving = fleet.filter(({ build }) => builds.includes(build));
+  const sum = (pick: (build: Capacity['builds'][number]) => number) => serving.reduce((total, build) => total + pick(build), 0);
+  const ready = serving.some(({ warm, freeSlots, freeTokens }) => warm > 0 && freeSlots > 0 && freeTokens > 0);
+  const providers = sum((build) => build.providers);
+  return {
+    ...{ id: name, ready, can_accept: ready || (providers > 0 && queued < queueDepth) },
+    ...{ routable_providers: providers, warm_providers: sum(({ warm }) => warm), active_requests: sum(({ running }) => running) },
+    ...{ free_slots: sum(({ freeSlots }) => freeSlots), token_budget_remaining: sum(({ freeTokens }) => freeTokens), aggregate_tps: sum(({ decodeTps }) => decodeTps) },
+    ...{ queued_requests: queued, queue_limit: queueDepth },
+  };
+}

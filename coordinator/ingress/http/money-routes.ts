@@ -1,0 +1,224 @@
+import type { FastifyReply } from 'fastify';
+import { type TSchema, Type } from 'typebox';
+import { type AccountUsage, randomToken, services } from '#bus-schemas';
+import type { CatalogCache } from '../catalog-cache.ts';
+import { ApiError } from '../errors.ts';
+import { type Api, asTime, MicroUsd, optional, strict, timeOf, When, orNull, LIST } from './api.ts';
+import { type Caller, callerOf } from './authenticate.ts';
+
+const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
+const Page = {
+  from: optional(When),
+  until: optional(When),
+  after: optional(Type.String({ maxLength: 200, description: 'The `next` of the page before.' })),
+  limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+  format: optional(Type.Enum(['json', 'csv'])),
+};
+const UsageRow = Type.Object({
+  job_id: Type.String(),
+  at: Type.String(),
+  key: Type.String(),
+  model: Type.String(),
+  provider: orNull(Type.String()),
+  outcome: Type.Enum(['settled', 'refunded', 'void']),
+  prompt_tokens: Type.Integer(),
+  cached_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  cost_micro_usd: MicroUsd,
+});
+const StatementRow = Type.Object({
+  at: Type.String(),
+  kind: Type.String(),
+  reference: Type.String(),
+  amount_micro_usd: MicroUsd,
+  model: orNull(Type.String()),
+  key: orNull(Type.String()),
+  prompt_tokens: orNull(Type.Integer()),
+  completion_tokens: orNull(Type.Integer()),
+});
+const Withdrawal = Type.Object({
+  id: Type.String(),
+  amount_micro_usd: MicroUsd,
+  fee_micro_usd: MicroUsd,
+  instant: Type.Boolean(),
+  state: Type.String(),
+  returned: Type.Boolean(),
+  at: Type.String(),
+});
+const pageOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
+const USAGE_LIMIT = 100;
+
+/** What somebody has, spent and earned; Stripe's part of it where there is Stripe. */
+export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
+  api.route({
+    ...{ method: 'GET', url: '/v1/pricing', group: 'Money', who: 'anybody', summary: 'What models cost' },
+    reply: Type.Object({ object: Type.Literal(LIST), data: Type.Array(Type.Object({ model: Type.String(), input_micro_usd_per_million: MicroUsd, cache_read_micro_usd_per_million: MicroUsd, output_micro_usd_per_million: MicroUsd })) }),
+    handle: async () => ({
+      object: LIST,
+      data: (await catalog.all()).map(([model, { inputMicroUsdPerMillion, cacheReadMicroUsdPerMillion, outputMicroUsdPerMillion }]) => ({
+        ...{ model, input_micro_usd_per_million: inputMicroUsdPerMillion, cache_read_micro_usd_per_million: cacheReadMicroUsdPerMillion },
+        output_micro_usd_per_million: outputMicroUsdPerMillion,
+      })),
+    }),
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/balance', group: 'Money', who: 'keyOrUser', summary: 'What the account has' },
+    reply: Type.Object({ available_micro_usd: MicroUsd, held_micro_usd: MicroUsd, withdrawable_micro_usd: MicroUsd }),
+    handle: async ({ request }) => {
+      const balance = await api.ask(services.settlement.balance, { account: callerOf(request).account });
+      return { available_micro_usd: balance.availableMicroUsd, held_micro_usd: balance.heldMicroUsd, withdrawable_micro_usd: balance.withdrawableMicroUsd };
+    },
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/usage', group: 'Money', who: 'keyOrUser', summary: 'Requests and what they cost, newest first' },
+    description: 'A person sees the whole account; a key sees what it did itself. `format=csv` gives a table.',
+    query: Type.Object({ ...Page, key: optional(Type.String({ pattern: '^key_[0-9a-z]{4,40}$' })), model: optional(Type.String({ maxLength: 128 })) }, strict),
+    reply: pageOf(UsageRow),
+    example: { path: '/v1/usage?model=sim-llama-8b&limit=20' },
+    handle: async ({ request, query, reply }) => {
+      const { from, until, after, limit = USAGE_LIMIT, format, model } = query;
+      const key = ownKey(callerOf(request), query.key);
+      const page = await api.ask(services.settlement.usage, {
+        ...{ account: callerOf(request).account, limit, ...window(from, until) },
+        ...(after !== undefined && { after: cursor(after) }),
+        ...(key !== undefined && { key }),
+        ...(model !== undefined && { model }),
+      });
+      const data = page.jobs.map(usageRow);
+      return format === 'csv' ? asCsv(reply, Object.keys(UsageRow.properties), data) : { object: LIST, data, next: page.next ?? null };
+    },
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/statement', group: 'Money', who: 'user', summary: 'Every change of the balance, oldest first' },
+    query: Type.Object(Page, strict),
+    reply: pageOf(StatementRow),
+    handle: async ({ request, query, reply }) => {
+      const { from, until, after, limit = USAGE_LIMIT, format } = query;
+      const request_ = { account: callerOf(request).account, limit, ...window(from, until), ...(after !== undefined && { after: cursor(after) }) };
+      const { lines, next } = await api.ask(services.settlement.statement, request_);
+      const data = lines.map(({ at, kind, reference, amountMicroUsd, model, key, promptTokens, completionTokens }) => ({
+        ...{ at: asTime(at), kind, reference, amount_micro_usd: amountMicroUsd, model: model ?? null, key: key ?? null },
+        ...{ prompt_tokens: promptTokens ?? null, completion_tokens: completionTokens ?? null },
+      }));
+      return format === 'csv' ? asCsv(reply, Object.keys(StatementRow.properties), data) : { object: LIST, data, next: next ?? null };
+    },
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/earnings', group: 'Money', who: 'user', summary: 'What your machines and referrals earned' },
+    query: Type.Object({ from: optional(When), until: optional(When) }, strict),
+    reply: Type.Object({
+      lifetime_micro_usd: MicroUsd,
+      data: Type.Array(Type.Object({ source: Type.String(), jobs: Type.Integer(), prompt_tokens: Type.Integer(), completion_tokens: Type.Integer(), amount_micro_usd: MicroUsd })),
+    }),
+    handle: async ({ request, query }) => {
+      const earnings = await api.ask(services.settlement.earnings, { account: callerOf(request).account, ...window(query.from, query.until) });
+      return {
+        lifetime_micro_usd: earnings.lifetimeMicroUsd,
+        data: earnings.sources.map(({ source, jobs, promptTokens, completionTokens, amountMicroUsd }) => ({
+          ...{ source, jobs, prompt_tokens: promptTokens, completion_tokens: completionTokens, amount_micro_usd: amountMicroUsd },
+        })),
+      };
+    },
+  });
+  addStripeRoutes(api);
+}
+
+function addStripeRoutes(api: Api): void {
+  api.route({
+    ...{ method: 'POST', url: '/v1/billing/checkout', group: 'Money', who: 'user', summary: 'Buy credit: a page of Stripe to pay on' },
+    body: Type.Object({ amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), success_url: Url, cancel_url: Url, operation: optional(Type.String({ minLength: 8, maxLength: 100 })) }, strict),
+    reply: Type.Object({ session: Type.String(), url: Type.String() }),
+    example: { body: { amount_micro_usd: 5_000_000, success_url: 'https://example.com/thanks', cancel_url: 'https://example.com/' } },
+    handle: async ({ request, body }) => {
+      const { account } = callerOf(request);
+      const operation = `checkout:${account}:${body.operation ?? randomToken(24)}`.slice(0, 128);
+      const made = await api.ask(services.settlement.checkout, { account, amountMicroUsd: body.amount_micro_usd, successUrl: body.success_url, cancelUrl: body.cancel_url, operation });
+      return made.ok ? { session: made.session, url: made.url } : refuse(made.code);
+    },
+  });
+  api.route({
+    ...{ method: 'POST', url: '/v1/billing/onboard', group: 'Money', who: 'user', summary: 'Say where earnings are to go: a page of Stripe' },
+    body: Type.Object({ return_url: Url, refresh_url: Url }, strict),
+    reply: Type.Object({ url: Type.String() }),
+    example: { body: { return_url: 'https://example.com/', refresh_url: 'https://example.com/again' } },
+    handle: async ({ request, body }) => {
+      const made = await api.ask(services.settlement.onboard, { account: callerOf(request).account, returnUrl: body.return_url, refreshUrl: body.refresh_url });
+      return made.ok ? { url: made.url } : refuse(made.code);
+    },
+  });
+  api.route({
+    ...{ method: 'POST', url: '/v1/billing/withdrawals', group: 'Money', who: 'user', summary: 'Take out what was earned' },
+    description: 'The same `operation` twice is one withdrawal.',
+    body: Type.Object({ amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), instant: optional(Type.Boolean()), operation: Type.String({ minLength: 8, maxLength: 80 }) }, strict),
+    reply: Withdrawal,
+    example: { body: { amount_micro_usd: 25_000_000, operation: 'january-2026' } },
+    handle: async ({ request, body }) => {
+      const { account } = callerOf(request);
+      const made = await api.ask(services.settlement.withdraw, { account, amountMicroUsd: body.amount_micro_usd, instant: body.instant ?? false, operation: `withdraw:${account}:${body.operation}`.slice(0, 128) });
+      return made.ok ? withdrawal(made.payout) : refuse(made.code);
+    },
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/billing/withdrawals', group: 'Money', who: 'user', summary: 'Your withdrawals' },
+    reply: Type.Object({ object: Type.Literal(LIST), onboarded: Type.Boolean(), data: Type.Array(Withdrawal) }),
+    handle: async ({ request }) => {
+      const { payouts, onboarded } = await api.ask(services.settlement.payouts, { account: callerOf(request).account });
+      return { object: LIST, onboarded, data: payouts.map(withdrawal) };
+    },
+  });
+}
+
+/** A key reads what it did itself; more would make a leaked key a window into the account. */
+function ownKey({ key }: Caller, wanted: string | undefined): string | undefined {
+  if (key === undefined) return wanted;
+  if (wanted !== undefined && wanted !== key.key) throw new ApiError('user_required');
+  return key.key;
+}
+
+function window(from: string | undefined, until: string | undefined): { from?: number; until?: number } {
+  const [start, end] = [timeOf(from, 'from'), timeOf(until, 'until')];
+  return { ...(start !== undefined && { from: start }), ...(end !== undefined && { until: end }) };
+}
+
+/** The place that a page ends at: a time of the database's and an id. */
+function cursor(after: string): string {
+  if (!/^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \S{1,150}$/.test(after)) throw new ApiError('invalid_request', 'after must be the next of the page before.', { param: 'after' });
+  return after;
+}
+
+export function usageRow({ job, at, key, model, provider, outcome, promptTokens, cachedTokens, completionTokens, chargedMicroUsd }: AccountUsage['jobs'][number]) {
+  return {
+    ...{ job_id: job, at: asTime(at), key, model, provider: provider ?? null, outcome },
+    ...{ prompt_tokens: promptTokens, cached_tokens: cachedTokens, completion_tokens: completionTokens, cost_micro_usd: chargedMicroUsd },
+  };
+}
+
+function withdrawal({ payout, amountMicroUsd, feeMicroUsd, instant, state, returned, at }: { payout: string; amountMicroUsd: number; feeMicroUsd: number; instant: boolean; state: string; returned: boolean; at: number }) {
+  return { id: payout, amount_micro_usd: amountMicroUsd, fee_micro_usd: feeMicroUsd, instant, state, returned, at: asTime(at) };
+}
+
+/** Nothing that stands in these tables holds a comma or a quote; what did would be quoted. */
+function asCsv(reply: FastifyReply, columns: readonly string[], rows: readonly Record<string, unknown>[]): FastifyReply {
+  const cell = (value: unknown) => (/[",\n]/.test(String(value ?? '')) ? `"${String(value).replaceAll('"', '""')}"` : String(value ?? ''));
+  const lines = [columns.join(','), ...rows.map((row) => columns.map((column) => cell(row[column])).join(','))];
+  return reply.type('text/csv; charset=utf-8').serializer(String).send(`${lines.join('\n')}\n`);
+}
+
+type MoneyRefusal = 'not_configured' | 'unavailable' | 'too_small' | 'operation_conflict' | 'not_onboarded' | 'insufficient_funds';
+
+function refuse(code: MoneyRefusal): never {
+  switch (code) {
+    case 'not_configured':
+      throw new ApiError('not_configured', 'No money is bought or paid out on this network.');
+    case 'unavailable':
+      throw new ApiError('service_unavailable', 'Stripe does not answer at the moment.');
+    case 'too_small':
+      throw new ApiError('invalid_request', 'The amount is too small.', { param: 'amount_micro_usd' });
+    case 'operation_conflict':
+      throw new ApiError('conflict', 'This operation was used for something else.', { param: 'operation' });
+    case 'not_onboarded':
+      throw new ApiError('forbidden', 'Say where the money is to go first: POST /v1/billing/onboard.');
+    case 'insufficient_funds':
+      throw new ApiError('insufficient_quota', 'Less than that was earned.');
+  }
+}

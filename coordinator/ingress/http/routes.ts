@@ -1,0 +1,39 @@
+import type { FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { Bus } from '#coordinator/bus.ts';
+import type { CatalogCache } from '../catalog-cache.ts';
+import type { AddressLimiter } from '../limits/address-limiter.ts';
+import { addAccountRoutes } from './account-routes.ts';
+import { Api } from './api.ts';
+import { addGenerationRoute } from './generation-route.ts';
+import { addHealthRoutes } from './health-routes.ts';
+import { addInferenceRoutes, type InferenceDeps } from './inference-routes.ts';
+import { addKeysRoutes } from './keys-routes.ts';
+import { addMachinesRoutes } from './machines-routes.ts';
+import { addModelsRoutes } from './models-routes.ts';
+import { addMoneyRoutes } from './money-routes.ts';
+import { addStripeRoute } from './stripe-route.ts';
+
+export interface RoutesDeps extends InferenceDeps {
+  readonly bus: Bus;
+  readonly catalog: CatalogCache;
+  readonly metrics: Registry;
+  readonly strangers: AddressLimiter;
+  readonly linkUrl: string | undefined;
+  readonly missing: () => Promise<readonly string[]>;
+}
+
+/** Every route that the public listener has. */
+export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
+  const api = new Api(server, deps.auth, deps.bus);
+  addHealthRoutes(server, deps);
+  addInferenceRoutes(server, deps);
+  addModelsRoutes(api, deps.catalog, deps.clock);
+  addKeysRoutes(api);
+  addMoneyRoutes(api, deps.catalog);
+  addGenerationRoute(api);
+  addAccountRoutes(api);
+  addMachinesRoutes({ api, server, strangers: deps.strangers, linkUrl: deps.linkUrl, now: deps.now });
+  addStripeRoute(server, deps.bus);
+  server.get('/openapi.json', { schema: { hide: true }, config: { who: 'anybody' } }, async (_request, reply) => reply.serializer(JSON.stringify).send(server.swagger()));
+}

@@ -1,0 +1,109 @@
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { services } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { callUntil } from './call-until.ts';
+import { ApiError } from './errors.ts';
+
+const CIPHER = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const KEPT_MS = 3_600_000;
+/** A job that outlives this was lost with its ingress. */
+const CLAIM_MARGIN_MS = 60_000;
+/** What one message of the bus may carry. */
+const MAX_SEALED_BYTES = 480 * 1_024;
+const CALL = { eachMs: 3_000, totalMs: 6_000 };
+
+export interface IdempotentRequest {
+  readonly account: string;
+  /** The caller's API key. */
+  readonly secret: string;
+  readonly idempotencyKey: string;
+  readonly path: string;
+  readonly body: Buffer;
+  readonly job: string;
+}
+
+export interface Claim {
+  /** The answer, or nothing where there was none: then the request may be sent again. */
+  end(answer: string | undefined): void;
+}
+
+interface Deps {
+  readonly bus: Bus;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly jobTimeoutMs: number;
+}
+
+/**
+ * A request that is sent again under the same Idempotency-Key gets the first one's answer, from any ingress.
+ *
+ * Invariant: an answer is stored only sealed under a key that is made from the caller's own API key, which is stored nowhere:
+ * nobody who reads the database can read an answer.
+ */
+export class IdempotentAnswers {
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** A claim to work on, or the answer that was given before. */
+  async begin(request: IdempotentRequest): Promise<{ claim: Claim } | { job: string; answer: string }> {
+    const { bus, now, jobTimeoutMs } = this.#deps;
+    const { account, job } = request;
+    const idempotencyKey = sha256(request.idempotencyKey);
+    const digest = sha256(`${request.path}\n`, request.body);
+    const question = { account, idempotencyKey, digest, job, expiresAt: now() + jobTimeoutMs + CLAIM_MARGIN_MS };
+    const answer = await callUntil(bus, services.accounts.claim, question, CALL);
+    if (answer === undefined) throw new ApiError('service_unavailable');
+    if (answer.ok) return { claim: { end: (text) => void this.#end(request, text) } };
+    switch (answer.code) {
+      case 'running':
+        throw new ApiError('request_running', undefined, { retryAfterMs: 1_000 });
+      case 'conflict':
+        throw new ApiError('idempotency_key_reused');
+      case 'answered':
+        return { job: answer.job, answer: open(request, Buffer.from(answer.sealed)) };
+    }
+  }
+
+  async #end(request: IdempotentRequest, text: string | undefined): Promise<void> {
+    const { bus, log, now } = this.#deps;
+    const { account, job } = request;
+    const sealed = text === undefined ? undefined : seal(request, text);
+    const kept = sealed !== undefined && sealed.length <= MAX_SEALED_BYTES;
+    const ended = { account, job, idempotencyKey: sha256(request.idempotencyKey), ...(kept && { sealed, expiresAt: now() + KEPT_MS }) };
+    const done = await callUntil(bus, services.accounts.endClaim, ended, CALL).catch(() => undefined);
+    if (done === undefined) log.warn({ job }, 'the answer of an idempotent request could not be kept');
+  }
+}
+
+function keyFor({ account, secret, idempotencyKey, path }: IdempotentRequest): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, account, `dinf idempotent answer ${path} ${idempotencyKey}`, 32));
+}
+
+function seal(request: IdempotentRequest, text: string): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, keyFor(request), nonce);
+  return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+}
+
+function open(request: IdempotentRequest, sealed: Buffer): string {
+  const decipher = createDecipheriv(CIPHER, keyFor(request), sealed.subarray(0, NONCE_BYTES));
+  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+  try {
+    return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8');
+  } catch (cause) {
+    // Another key of the same account, or the same one before it was rotated, asked first.
+    throw new ApiError('idempotency_key_reused', 'This Idempotency-Key was used with another API key. Take a new one.', { cause });
+  }
+}
+
+function sha256(...parts: readonly (string | Buffer)[]): Buffer {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}

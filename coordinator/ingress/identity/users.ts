@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import { services } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { callUntil } from '../call-until.ts';
+import { ApiError } from '../errors.ts';
+import type { TokenVerifier } from './token-verifier.ts';
+
+export interface User {
+  readonly user: string;
+  readonly account: string;
+}
+
+const KNOWN_MS = 60_000;
+const MAX_KNOWN = 10_000;
+
+/** Who a sign-in token belongs to. A token that was good is good for a minute without asking again. */
+export class Users {
+  readonly #bus: Bus;
+  readonly #verifier: TokenVerifier | undefined;
+  readonly #now: () => number;
+  readonly #known = new Map<string, User & { goodUntil: number }>();
+
+  constructor(bus: Bus, verifier: TokenVerifier | undefined, now: () => number) {
+    this.#bus = bus;
+    this.#verifier = verifier;
+    this.#now = now;
+  }
+
+  async user(token: string): Promise<User> {
+    if (this.#verifier === undefined) throw new ApiError('not_configured', 'This network has no sign-in (DINF_OIDC_ISSUER).');
+    const digest = createHash('sha256').update(token).digest('base64');
+    const known = this.#known.get(digest);
+    if (known !== undefined && this.#now() < known.goodUntil) return known;
+    const { issuer, subject, email, expiresAt } = await this.#verifier.verify(token);
+    const person = { issuer, subject, ...(email !== undefined && { email }) };
+    const user = await callUntil(this.#bus, services.accounts.signIn, person, { eachMs: 2_000, totalMs: 4_000 });
+    if (user === undefined) throw new ApiError('service_unavailable');
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(digest, { ...user, goodUntil: Math.min(expiresAt, this.#now() + KNOWN_MS) });
+    return user;
+  }
+}

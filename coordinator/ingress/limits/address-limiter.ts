@@ -1,0 +1,55 @@
+import { isIPv6 } from 'node:net';
+import { ApiError } from '../errors.ts';
+
+const WINDOW_MS = 60_000;
+const MAX_ADDRESSES = 100_000;
+
+/** Counts what strangers do, by the address that they do it from: in this process only, because it guards this process. */
+export class AddressLimiter {
+  readonly #limit: number;
+  readonly #clock: () => number;
+  #counts = new Map<string, number>();
+  #windowEnds: number;
+
+  constructor(limit: number, clock: () => number) {
+    this.#limit = limit;
+    this.#clock = clock;
+    this.#windowEnds = clock() + WINDOW_MS;
+  }
+
+  /** Throws when the address has used up its minute. */
+  check(address: string): void {
+    this.#turn();
+    if ((this.#counts.get(networkOf(address)) ?? 0) < this.#limit) return;
+    throw new ApiError('rate_limit_exceeded', 'Too many requests from this address.', { retryAfterMs: this.#windowEnds - this.#clock() });
+  }
+
+  count(address: string): void {
+    this.#turn();
+    const network = networkOf(address);
+    // Whoever has this many addresses is not stopped by a list of them; the list must not stop us.
+    if (this.#counts.size >= MAX_ADDRESSES) this.#counts.clear();
+    this.#counts.set(network, (this.#counts.get(network) ?? 0) + 1);
+  }
+
+  #turn(): void {
+    const now = this.#clock();
+    if (now < this.#windowEnds) return;
+    this.#windowEnds = now + WINDOW_MS;
+    this.#counts.clear();
+  }
+}
+
+/** One household has a /64 of the newer addresses, and one of the older. */
+function networkOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  const [head = '', tail] = address.split('::');
+  const left = head.split(':').filter(Boolean);
+  const right = tail?.split(':').filter(Boolean) ?? [];
+  return [...left, ...Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0'), ...right]
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':');
+}

@@ -1,0 +1,2 @@
+SELECT job, at, key, model, build, provider, result, finish, streamed, attempts, delivered_tokens AS "deliveredTokens", first_content_us AS "firstContentUs", total_us AS "totalUs"
+FROM generations WHERE job = $1 AND account = $2

@@ -1,0 +1,144 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
+
+let network: TestNetwork;
+let ann: Person;
+
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 0 });
+  ann = await network.person('ann');
+  await network.credit(ann.account, 100_000_000);
+});
+afterEach(() => network.expectMoneyBalances());
+afterAll(() => network[Symbol.asyncDispose]());
+
+const makeKey = async (settings: object = {}): Promise<{ id: string; secret: string }> => {
+  const { json } = await ann.ask('POST', '/v1/keys', settings);
+  return { id: json.data.id, secret: json.key };
+};
+const chat = (secret: string, fields: object = {}, headers: Record<string, string> = {}) =>
+  network.ask('POST', '/v1/chat/completions', { token: secret, headers, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2, ...fields } });
+
+describe('a key', () => {
+  test('is made, listed, changed and deleted by its owner, and its secret is shown once', async () => {
+    const made = await ann.ask('POST', '/v1/keys', { name: 'laptop', rpm_limit: 600, daily_limit_micro_usd: 5_000_000, allowed_models: ['sim'] });
+    expect(made.status).toBe(200);
+    expect(made.json).toMatchObject({ key: expect.stringMatching(/^sk-db-/), data: { name: 'laptop', rpm_limit: 600, daily_limit_micro_usd: 5_000_000 } });
+    const { id } = made.json.data;
+    const listed = await ann.ask('GET', '/v1/keys');
+    expect(listed.json.data).toContainEqual(made.json.data);
+    expect(listed.text).not.toContain(made.json.key);
+    const changed = await ann.ask('PATCH', `/v1/keys/${id}`, { rpm_limit: null, daily_limit_micro_usd: null, itpm_limit: 7_000 });
+    expect(changed.json).toMatchObject({ name: 'laptop', rpm_limit: null, daily_limit_micro_usd: null, itpm_limit: 7_000, allowed_models: ['sim'] });
+    expect((await ann.ask('DELETE', `/v1/keys/${id}`)).json).toEqual({ id, deleted: true });
+    expect((await ann.ask('GET', `/v1/keys/${id}`)).status).toBe(404);
+    expect((await ann.ask('DELETE', `/v1/keys/${id}`)).status).toBe(404);
+  });
+
+  test('tells of itself and of nothing else', async () => {
+    const { id, secret } = await makeKey({ name: 'self', total_limit_micro_usd: 1_000_000 });
+    expect((await chat(secret)).status).toBe(200);
+    await network.expectMoneyBalances();
+    const { json } = await network.ask('GET', '/v1/key', { token: secret });
+    expect(json).toMatchObject({ id, total_limit_micro_usd: 1_000_000, spent_micro_usd: { day: expect.any(Number), total: expect.any(Number) } });
+    expect(json.spent_micro_usd.total).toBeGreaterThan(0);
+    expect((await network.ask('GET', '/v1/keys', { token: secret })).json).toMatchObject({ error: { code: 'user_required' } });
+  });
+
+  test.each([
+    ['a name that is no setting', { rpm_limt: 5 }, 'rpm_limt'],
+    ['a negative limit', { rpm_limit: -1 }, 'rpm_limit'],
+    ['a text for a number', { itpm_limit: '5' }, 'itpm_limit'],
+    ['an expiry that is no time', { expires_at: 'tomorrow, maybe' }, 'expires_at'],
+  ])('with %s is refused', async (_, body, param) => {
+    const { status, json } = await ann.ask('POST', '/v1/keys', body);
+    expect(status).toBe(400);
+    expect(json.error).toMatchObject({ code: 'invalid_request', param });
+  });
+
+  test('that is rotated keeps its id, and its old secret is dead at once', async () => {
+    const { id, secret } = await makeKey();
+    expect((await chat(secret)).status).toBe(200);
+    const { json } = await ann.ask('POST', `/v1/keys/${id}/rotate`);
+    expect(json.data.id).toBe(id);
+    await vi.waitFor(async () => expect((await chat(secret)).status).toBe(401), { timeout: 1_000, interval: 10 });
+    expect((await chat(json.key)).status).toBe(200);
+  });
+
+  test('that is disabled is refused until it is enabled again; one that has expired for ever', async () => {
+    const { id, secret } = await makeKey();
+    await ann.ask('PATCH', `/v1/keys/${id}`, { disabled: true });
+    await vi.waitFor(async () => expect((await chat(secret)).status).toBe(401), { timeout: 1_000, interval: 10 });
+    await ann.ask('PATCH', `/v1/keys/${id}`, { disabled: false });
+    await vi.waitFor(async () => expect((await chat(secret)).status).toBe(200), { timeout: 1_000, interval: 10 });
+    const short = await makeKey({ expires_at: new Date(Date.now() + 700).toISOString() });
+    expect((await chat(short.secret)).status).toBe(200);
+    await delay(700);
+    expect((await chat(short.secret)).status).toBe(401);
+  });
+
+  test('may use the models that it was made for, and lists those', async () => {
+    const { secret } = await makeKey({ allowed_models: ['sim-vision-7b'] });
+    expect((await chat(secret)).json).toMatchObject({ error: { code: 'model_not_allowed', param: 'model' } });
+    expect((await chat(secret, { model: 'sim-vision-7b' })).status).toBe(200);
+    const { json } = await network.ask('GET', '/v1/models', { token: secret });
+    expect(json.data.map(({ id }: { id: string }) => id)).toEqual(['sim-vision-7b']);
+  });
+
+  test('for machines of one’s own finds none where there are none', async () => {
+    const { secret } = await makeKey({ self_route_only: true });
+    expect((await chat(secret)).json).toMatchObject({ error: { code: 'no_linked_machine' } });
+    expect((await chat((await makeKey()).secret, {}, { 'x-dinf-route': 'self' })).status).toBe(409);
+  });
+
+  test('that has spent what it may gets 402', async () => {
+    const { secret } = await makeKey({ daily_limit_micro_usd: 1 });
+    expect((await chat(secret)).json).toMatchObject({ error: { code: 'key_limit_reached' } });
+  });
+
+  test.each([
+    ['requests', { rpm_limit: 2 }, 3],
+    ['input tokens', { itpm_limit: 30 }, 3],
+    ['output tokens', { otpm_limit: 5 }, 3],
+  ])('with a limit of %s in a minute is told what is left, and when to come back', async (_, limit, calls) => {
+    const { secret } = await makeKey(limit);
+    const answers = [];
+    for (let call = 0; call < calls; call += 1) answers.push(await chat(secret));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 429]);
+    const [first, , last] = answers;
+    const name = Object.keys(Object.fromEntries(first?.headers ?? [])).find((header) => header.startsWith('x-ratelimit-remaining-')) ?? '';
+    expect(Number(first?.headers.get(name))).toBeGreaterThan(0);
+    expect(Number(last?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(last?.headers.get(name.replace('remaining', 'reset'))).toMatch(/^\d+s$/);
+  });
+});
+
+test('revoking takes effect in every ingress within a second', async () => {
+  await using second = await network.secondIngress();
+  const { id, secret } = await makeKey();
+  const ask = (url: string) => fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${secret}` } }).then(({ status }) => status);
+  expect([await ask(network.url), await ask(second.url)]).toEqual([200, 200]);
+  await ann.ask('DELETE', `/v1/keys/${id}`);
+  await vi.waitFor(async () => expect([await ask(network.url), await ask(second.url)]).toEqual([401, 401]), { timeout: 1_000, interval: 10 });
+});
+
+test('five hundred at once over three ingresses, on a key with a hundred a minute: a hundred pass', async () => {
+  await using second = await network.secondIngress();
+  await using third = await network.secondIngress();
+  const urls = [network.url, second.url, third.url];
+  const { secret } = await makeKey({ rpm_limit: 100 });
+  const ask = (url: string) =>
+    fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 1 }),
+    }).then(async (response) => {
+      await response.arrayBuffer();
+      return response;
+    });
+  const responses = await Promise.all(Array.from({ length: 500 }, (_, index) => ask(urls[index % 3] as string)));
+  const limited = responses.filter((response) => response.headers.get('x-ratelimit-remaining-requests') === '0' && response.status === 429);
+  expect(limited).toHaveLength(400);
+  expect(limited.every(({ headers }) => Number(headers.get('retry-after')) > 0)).toBe(true);
+});

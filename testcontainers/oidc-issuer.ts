@@ -1,0 +1,81 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+
+/**
+ * Stands for the sign-in service of the cloud on a network that has none: an OpenID issuer on loopback, which believes whoever
+ * says his name. It speaks the real protocol (discovery, published keys, ES256), so that what reads its tokens is the real thing.
+ */
+export interface OidcIssuer extends AsyncDisposable {
+  readonly url: string;
+  readonly audience: string;
+  /** A token for somebody, as if he had signed in. */
+  signIn(person: { subject: string; email?: string; lifetimeS?: number }): Promise<string>;
+  /** Signs with a new key from now on; the old one is published until `forget`. */
+  rotate(options?: { forget?: boolean }): Promise<void>;
+}
+
+interface SigningKey {
+  readonly kid: string;
+  readonly privateKey: CryptoKey;
+  readonly published: JWK;
+}
+
+export interface OidcIssuerOptions {
+  /** 0 for any that is free. */
+  readonly port?: number;
+  readonly audience?: string;
+}
+
+const ALGORITHM = 'ES256';
+const LIFETIME_S = 12 * 3_600;
+const MAX_NAME = 255;
+
+export async function startOidcIssuer({ port = 0, audience = 'd-inference' }: OidcIssuerOptions = {}): Promise<OidcIssuer> {
+  let keys = [await newKey()];
+  const server = createServer((request, response) => void answer(request, response));
+  await new Promise<void>((listening, failed) => server.once('error', failed).listen(port, '127.0.0.1', listening));
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : port}`;
+
+  const signIn: OidcIssuer['signIn'] = ({ subject, email, lifetimeS = LIFETIME_S }) => {
+    const { kid, privateKey } = keys.at(-1) as SigningKey;
+    return new SignJWT({ ...(email !== undefined && { email, email_verified: true }) })
+      .setProtectedHeader({ alg: ALGORITHM, kid })
+      .setIssuer(url)
+      .setAudience(audience)
+      .setSubject(subject)
+      .setIssuedAt()
+      .setExpirationTime(Math.floor(Date.now() / 1_000) + lifetimeS)
+      .sign(privateKey);
+  };
+
+  const answer = async ({ method, url: path }: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { pathname, searchParams } = new URL(path ?? '/', url);
+    const send = (status: number, body: object) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    if (pathname === '/.well-known/openid-configuration') return void send(200, { issuer: url, jwks_uri: `${url}/keys`, token_endpoint: `${url}/token`, id_token_signing_alg_values_supported: [ALGORITHM] });
+    if (pathname === '/keys') return void send(200, { keys: keys.map(({ published }) => published) });
+    const name = searchParams.get('name') ?? 'you';
+    if (pathname !== '/token' || method !== 'POST' || name.length > MAX_NAME) return void send(404, { error: 'not_found' });
+    send(200, { id_token: await signIn({ subject: name, email: `${name}@localhost` }), token_type: 'Bearer', expires_in: LIFETIME_S });
+  };
+
+  return {
+    url,
+    audience,
+    signIn,
+    rotate: async ({ forget = false } = {}) => {
+      const key = await newKey();
+      keys = forget ? [key] : [...keys, key];
+    },
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((closed) => server.close(() => closed()));
+    },
+  };
+}
+
+async function newKey(): Promise<SigningKey> {
+  const { privateKey, publicKey } = await generateKeyPair(ALGORITHM);
+  const kid = crypto.randomUUID();
+  return { kid, privateKey, published: { ...(await exportJWK(publicKey)), kid, alg: ALGORITHM, use: 'sig' } };
+}
