@@ -33,6 +33,8 @@ export interface Coordinator extends AsyncDisposable {
   readonly metrics: Registry;
   /** Where the API listens, when this process has the ingress. */
   readonly httpUrl: string | undefined;
+  /** Where operators' routes listen, when this process has them. */
+  readonly adminUrl: string | undefined;
 }
 
 const POOL_SIZE = 8;
@@ -66,6 +68,6 @@ export async function startCoordinator({
     throw error;
   }
   log.info({ components: running.map(({ name }) => name) }, 'the coordinator runs');
-  const httpUrl = running.flatMap((component) => ('url' in component && typeof component.url === 'string' ? [component.url] : []))[0];
-  return { bus, metrics, httpUrl, [Symbol.asyncDispose]: stop };
+  const addressOf = (field: 'url' | 'adminUrl') => running.flatMap((component) => Object.entries(component).flatMap(([name, value]) => (name === field && typeof value === "string" ? [value] : [])))[0];
+  return { bus, metrics, httpUrl: addressOf('url'), adminUrl: addressOf('adminUrl'), [Symbol.asyncDispose]: stop };
 }

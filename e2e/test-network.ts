@@ -92,7 +92,7 @@ export class TestNetwork implements AsyncDisposable {
   readonly fleet: Fleet;
   readonly apiKey: string;
   readonly account: string;
-  readonly #log: Logger;
+  readonly log: Logger;
   readonly #database: Pool;
   readonly #logLines: string[];
 
@@ -103,7 +103,7 @@ export class TestNetwork implements AsyncDisposable {
     this.apiKey = parts.apiKey;
     this.account = parts.account;
     this.#database = parts.database;
-    this.#log = parts.log;
+    this.log = parts.log;
     this.#logLines = parts.logLines;
   }
 
@@ -140,7 +140,7 @@ export class TestNetwork implements AsyncDisposable {
   /** Another process would run it so: its own connection, its own memory. */
   async secondIngress(): Promise<{ url: string } & AsyncDisposable> {
     const config = { ...this.network.config, http: { host: '127.0.0.1', port: 0 } };
-    const coordinator = await startCoordinator({ config, components: ['ingress'], log: this.#log });
+    const coordinator = await startCoordinator({ config, components: ['ingress'], log: this.log });
     return { url: coordinator.httpUrl ?? '', [Symbol.asyncDispose]: () => coordinator[Symbol.asyncDispose]() };
   }
 
@@ -209,6 +209,16 @@ export class TestNetwork implements AsyncDisposable {
   async violations(): Promise<{ provider: string; violation: string }[]> {
     const { rows } = await this.#database.query<{ provider: string; violation: string }>('SELECT provider, violation FROM telemetry_violations');
     return rows;
+  }
+
+  /** Whether a text stands anywhere in any table. */
+  async databaseHolds(text: string): Promise<boolean> {
+    const { rows: tables } = await this.#database.query<{ name: string }>("SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'");
+    for (const { name } of tables) {
+      const { rows } = await this.#database.query(`SELECT 1 FROM ${name} AS t WHERE t::text LIKE $1 OR t::text LIKE $2 LIMIT 1`, [`%${text}%`, `%${Buffer.from(text).toString('hex')}%`]);
+      if (rows.length > 0) return true;
+    }
+    return false;
   }
 
   logs(): string {

@@ -7,6 +7,9 @@ import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { FlowSender } from './flow-sender.ts';
+import { addAdminRoutes } from './admin/admin-routes.ts';
+import { operatorAuth } from './admin/operator-auth.ts';
+import { Api } from './http/api.ts';
 import { createAuth } from './http/authenticate.ts';
 import { addRoutes } from './http/routes.ts';
 import { createServer } from './http/server.ts';
@@ -27,6 +30,8 @@ const LINGER_MS = 2_000;
 export interface Ingress extends Component {
   readonly name: 'ingress';
   readonly url: string;
+  /** Where operators' routes listen. */
+  readonly adminUrl: string | undefined;
 }
 
 /** The OpenAI-compatible door: the only part of the coordinator that sees what is asked and answered. */
@@ -51,6 +56,9 @@ export async function startIngress(context: Context): Promise<Ingress> {
   });
 
   let draining = false;
+  const setDraining = (wanted: boolean): void => {
+    draining = wanted;
+  };
   const missing = async () => [
     ...(draining ? ['draining'] : []),
     ...((await answersWithin(bus.connection, 1_000)) ? [] : ['bus']),
@@ -68,17 +76,22 @@ export async function startIngress(context: Context): Promise<Ingress> {
   });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
+  const admin = config.admin && (await createServer({ log, ...config }));
+  if (admin !== undefined) addAdminRoutes({ api: new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus), setDraining });
+  const adminUrl = await admin?.listen(config.admin);
+  if (adminUrl !== undefined) log.info({ url: adminUrl }, "the operators' routes listen");
 
   const stop = async (): Promise<void> => {
     draining = true;
     await jobs.whenIdle(DRAIN_MS);
     await jobs[Symbol.asyncDispose]();
     await closeServer(server);
+    if (admin !== undefined) await closeServer(admin);
     flow[Symbol.dispose]();
     catalog[Symbol.dispose]();
     keys[Symbol.dispose]();
   };
-  return { name: 'ingress', url, [Symbol.asyncDispose]: stop };
+  return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: stop };
 }
 
 async function closeServer(server: FastifyInstance): Promise<void> {

@@ -9,7 +9,9 @@ import type { Auth } from './authenticate.ts';
 
 /** How a route of the API is written down once: it is checked by this, answered by this, and documented by this. */
 
-export type Who = keyof Auth | 'anybody';
+/** Who may call a route. */
+export type Who = keyof Auth | 'operator' | 'anybody';
+type Hooks = Readonly<Partial<Record<Who, (request: FastifyRequest) => Promise<void>>>>;
 
 export interface RouteDefinition<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema> {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -37,7 +39,7 @@ export interface Asked<Params, Query, Body> {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    who?: Who | 'operator';
+    who?: Who;
     example?: { readonly path?: string; readonly body?: unknown };
   }
 }
@@ -47,12 +49,12 @@ const CALL = { eachMs: 5_000, totalMs: 10_000 };
 
 export class Api {
   readonly #server: FastifyInstance;
-  readonly #auth: Auth;
+  readonly #hooks: Hooks;
   readonly #bus: Bus;
 
-  constructor(server: FastifyInstance, auth: Auth, bus: Bus) {
+  constructor(server: FastifyInstance, hooks: Hooks, bus: Bus) {
     this.#server = server;
-    this.#auth = auth;
+    this.#hooks = hooks;
     this.#bus = bus;
   }
 
@@ -65,6 +67,8 @@ export class Api {
 
   route<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(definition: RouteDefinition<Params, Query, Body, Reply>): void {
     const { method, url, group, summary, description, who, params, query, body, reply, example, handle } = definition;
+    const hook = this.#hooks[who];
+    if (hook === undefined && who !== 'anybody') throw new Error(`${url} is for ${who}, whom this listener cannot tell from others`);
     const schema: FastifySchema = {
       ...{ summary, tags: [group], response: { 200: reply } },
       ...(description !== undefined && { description }),
@@ -78,7 +82,7 @@ export class Api {
       url,
       bodyLimit: MAX_BODY_BYTES,
       config: { who, ...(example && { example }) },
-      ...(who !== 'anybody' && { onRequest: this.#auth[who] }),
+      ...(hook && { onRequest: hook }),
       ...(body !== undefined && {
         preValidation: async (request: FastifyRequest) => {
           request.body = parseJson(request.body);
@@ -91,7 +95,7 @@ export class Api {
   }
 }
 
-const SECURITY = { key: [{ apiKey: [] }], user: [{ signIn: [] }], keyOrUser: [{ apiKey: [] }, { signIn: [] }] };
+const SECURITY = { key: [{ apiKey: [] }], user: [{ signIn: [] }], keyOrUser: [{ apiKey: [] }, { signIn: [] }], operator: [{ operatorKey: [] }] };
 
 /** Whole micro-dollars: a millionth of a dollar. */
 export const MicroUsd = Type.Integer({ description: 'Millionths of a US dollar.' });

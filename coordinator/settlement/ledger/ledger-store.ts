@@ -125,7 +125,7 @@ export class LedgerStore {
 
   async usage(page: { account: string; job?: string; key?: string; model?: string; from?: number; until?: number; after?: string; limit: number }): Promise<AccountUsage> {
     const { account, job, key, model, from, until, after, limit } = page;
-    const [at, reference] = after === undefined ? [FOREVER.toISOString(), ''] : (after.split(' ', 2) as [string, string]);
+    const [at, reference] = after === undefined ? ['infinity', ''] : (after.split(' ', 2) as [string, string]);
     const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
     const rows = await query<UsageRow>(this.#database, sql.usage, [account, key ?? null, model ?? null, ...window, at, reference, job ?? null, limit]);
     const last = rows.at(-1);

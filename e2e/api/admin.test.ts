@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import { startTestNetwork, type TestNetwork } from '../test-network.ts';
+
+const CALL = { timeoutMs: 5_000 };
+const KEY = 'op-db-for-the-test';
+let network: TestNetwork;
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 0, config: { admin: { host: '127.0.0.1', port: 0 } } });
+  await network.network.coordinator.bus.call(services.accounts.createOperator, { name: 'olga', keyHash: createHash('sha256').update(KEY).digest() }, CALL);
+});
+afterAll(() => network[Symbol.asyncDispose]());
+
+const admin = (method: string, path: string, body?: unknown, token = KEY) => network.ask(method, `${network.network.coordinator.adminUrl}${path}`, { token, body });
+const lastAudit = async () => (await admin('GET', '/admin/audit?limit=1')).json.data[0];
+
+describe('operators', () => {
+  test('are told from everybody else, and have a listener of their own', async () => {
+    const ann = await network.person('ann');
+    for (const token of [network.apiKey, ann.token, 'op-db-guess']) expect((await admin('GET', '/admin/audit', undefined, token)).status).toBe(401);
+    expect((await network.ask('GET', '/admin/audit', { token: KEY })).status).toBe(404);
+    expect((await network.ask('GET', '/v1/models', { token: KEY })).status).toBe(401);
+  });
+
+  test('offer models and aliases, and every ingress hears of it', async () => {
+    const model = { display_name: 'New', context_length: 8_192, max_output_length: 1_024, builds: ['sim-llama-8b-q4'], features: ['tools'], input: 10, output: 20 };
+    expect((await admin('PUT', '/admin/models/org/new', model)).status).toBe(200);
+    expect((await admin('PUT', '/admin/aliases/newest', { model: 'org/new' })).status).toBe(200);
+    const ask = () => network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { model: 'newest', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 } });
+    await vi.waitFor(async () => expect((await ask()).json.model).toBe('newest'));
+    expect((await network.ask('GET', '/v1/models/newest', { token: network.apiKey })).json).toMatchObject({ id: 'newest', alias_of: 'org/new' });
+    expect((await admin('DELETE', '/admin/models/org/new')).json.error.code).toBe('conflict');
+    expect((await admin('PUT', '/admin/aliases/org/new', { model: 'sim-llama-8b' })).status).toBe(409);
+    expect((await admin('DELETE', '/admin/aliases/newest')).status).toBe(200);
+    expect((await admin('DELETE', '/admin/models/org/new')).status).toBe(200);
+    await vi.waitFor(async () => expect((await ask()).status).toBe(404));
+  });
+
+  test('credit an account once for each operation', async () => {
+    const { account } = await network.person('bob');
+    const credit = (amount: number) => admin('POST', `/admin/accounts/${account}/credit`, { amount_micro_usd: amount, operation: 'ticket-42' });
+    expect((await credit(5_000)).json).toEqual({ available_micro_usd: 5_000 });
+    expect((await credit(5_000)).json).toEqual({ available_micro_usd: 5_000 });
+    expect((await credit(6_000)).status).toBe(409);
+    expect(await lastAudit()).toMatchObject({ operator: 'olga', action: 'credit', subject: account, outcome: 'conflict' });
+  });
+
+  test('have every change on the record, also one that failed', async () => {
+    expect((await admin('DELETE', '/admin/keys/key_0000000000000000')).status).toBe(404);
+    expect(await lastAudit()).toMatchObject({ operator: 'olga', action: 'revoke-key', subject: 'key_0000000000000000', outcome: 'not_found' });
+    const { key, apiKey } = await network.createKey({ creditMicroUsd: 1 });
+    await admin('DELETE', `/admin/keys/${key}`);
+    expect(await lastAudit()).toMatchObject({ action: 'revoke-key', subject: key, outcome: 'done' });
+    await vi.waitFor(async () => expect((await network.ask('GET', '/v1/models', { token: apiKey })).status).toBe(401), 1_000);
+  });
+
+  test('drain an ingress, and have it take requests again', async () => {
+    const ask = () => network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 } });
+    await admin('POST', '/admin/drain', { draining: true });
+    const refused = await ask();
+    expect([refused.status, refused.json.error.code]).toEqual([429, 'draining']);
+    expect((await network.ask('GET', '/readyz')).status).toBe(503);
+    await admin('POST', '/admin/drain', { draining: false });
+    expect((await ask()).status).toBe(200);
+  });
+
+  test('see the fleet and the proof of the books', async () => {
+    expect((await admin('GET', '/admin/fleet')).json.data[0]).toMatchObject({ simulated: true });
+    await network.expectMoneyBalances();
+    expect((await admin('GET', '/admin/books')).json).toMatchObject({ ok: true, open_holds: 0 });
+  });
+
+  test('make invites', async () => {
+    expect((await admin('POST', '/admin/invites', { code: 'spring', credit_micro_usd: 100, uses: 1 })).status).toBe(200);
+    const cid = await network.person('cid');
+    expect((await cid.ask('POST', '/v1/invites/redeem', { code: 'spring' })).json.available_micro_usd).toBe(100);
+  });
+});

@@ -1,0 +1,86 @@
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { startTestNetwork, type TestNetwork } from '../test-network.ts';
+
+let network: TestNetwork;
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 5 });
+});
+afterEach(() => network.expectMoneyBalances());
+afterAll(() => network[Symbol.asyncDispose]());
+
+const body = (content: string, fields: object = {}) => ({ model: 'sim', messages: [{ role: 'user', content }], max_tokens: 20, ...fields });
+const ask = (key: string, content: string, fields: object = {}, url = network.url) =>
+  network.ask('POST', `${url}/v1/chat/completions`, { token: network.apiKey, headers: { 'idempotency-key': key }, body: body(content, fields) });
+const jobs = async () => (await network.chargesNow()).length;
+
+test('a request sent again gets the first answer, from any ingress, and is charged once', async () => {
+  await using second = await network.secondIngress();
+  const first = await ask('again', 'Hello');
+  await network.expectMoneyBalances();
+  const before = await jobs();
+  for (const url of [network.url, second.url]) {
+    const repeated = await vi.waitFor(async () => {
+      const told = await ask('again', 'Hello', {}, url);
+      expect(told.status).toBe(200);
+      return told;
+    });
+    expect(repeated.text).toBe(first.text);
+    expect(repeated.headers.get('idempotent-replayed')).toBe('true');
+    expect(repeated.headers.get('x-inference-job-id')).toBe(first.headers.get('x-inference-job-id'));
+  }
+  expect(await jobs()).toBe(before);
+});
+
+test('ten at once run once: the others hear that it runs', async () => {
+  const before = await jobs();
+  const answers = await Promise.all(Array.from({ length: 10 }, () => ask('together', 'Hi')));
+  const statuses = answers.map(({ status }) => status);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(1);
+  expect(statuses.filter((status) => status === 409)).toHaveLength(9);
+  await network.expectMoneyBalances();
+  expect(await jobs()).toBe(before + 1);
+});
+
+test('a key that was used for another request is refused', async () => {
+  await ask('mixed', 'One');
+  expect((await ask('mixed', 'Two')).json).toMatchObject({ error: { code: 'idempotency_key_reused' } });
+});
+
+test('a client that lost its connection fetches the answer', async () => {
+  const abort = new AbortController();
+  const lost = fetch(`${network.url}/v1/chat/completions`, {
+    method: 'POST',
+    signal: abort.signal,
+    headers: { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json', 'idempotency-key': 'lost' },
+    body: JSON.stringify(body('Lost', { max_tokens: 60 })),
+  });
+  await network.servingProvider();
+  abort.abort();
+  await expect(lost).rejects.toThrow();
+  const told = await vi.waitFor(async () => {
+    const again = await ask('lost', 'Lost', { max_tokens: 60 });
+    expect(again.status).toBe(200);
+    return again;
+  }, 5_000);
+  expect(told.headers.get('idempotent-replayed')).toBe('true');
+  expect(told.json.usage.completion_tokens).toBe(60);
+});
+
+test('an error is no answer: the request may be sent again', async () => {
+  const poor = await network.createKey({ creditMicroUsd: 1 });
+  const send = () => network.ask('POST', '/v1/chat/completions', { token: poor.apiKey, headers: { 'idempotency-key': 'poor' }, body: body('Hi') });
+  expect((await send()).status).toBe(402);
+  await network.credit(poor.account, 1_000_000);
+  await vi.waitFor(async () => expect((await send()).status).toBe(200));
+});
+
+test('another key of the account learns nothing of the answer, and neither does the database', async () => {
+  const answer = await ask('secret', 'A secret');
+  const words = answer.json.choices[0].message.content.slice(0, 24);
+  const other = await network.createKey({ creditMicroUsd: 0, account: network.account });
+  await vi.waitFor(async () => {
+    const told = await network.ask('POST', '/v1/chat/completions', { token: other.apiKey, headers: { 'idempotency-key': 'secret' }, body: body('A secret') });
+    expect([told.status, told.text.includes(words)]).toEqual([422, false]);
+  });
+  expect(await network.databaseHolds(words)).toBe(false);
+});

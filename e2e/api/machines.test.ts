@@ -1,0 +1,74 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startFleet } from '#simulator';
+import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
+
+let network: TestNetwork;
+let ann: Person;
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { addressLimit: 500 } });
+  ann = await network.person('ann');
+});
+afterAll(() => network[Symbol.asyncDispose]());
+
+const form = (path: string, fields: Record<string, string>) =>
+  fetch(new URL(path, network.url), { method: 'POST', body: new URLSearchParams(fields) }).then(async (response) => ({ status: response.status, json: (await response.json()) as Record<string, string> }));
+const start = async () => (await form('/v1/device/code', { client_id: 'test' })).json as { device_code: string; user_code: string; verification_uri: string };
+const poll = (device: string) => form('/v1/device/token', { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: device, client_id: 'test' });
+
+describe('a device that asks to belong to an account', () => {
+  test('waits, is told to slow down, is approved, and gets one token', async () => {
+    const { device_code: device, user_code: code, verification_uri: page } = await start();
+    expect(code).toMatch(/^[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}$/);
+    expect(page).toContain('/v1/device/approve');
+    expect(await poll(device)).toEqual({ status: 400, json: { error: 'authorization_pending' } });
+    expect(await poll(device)).toEqual({ status: 400, json: { error: 'slow_down' } });
+    // However a person types it.
+    expect((await ann.ask('POST', '/v1/device/approve', { user_code: code.toLowerCase().replace('-', ' ') })).json).toEqual({ approved: true });
+    const granted = await Promise.all([poll(device), poll(device), poll(device)]);
+    expect(granted.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(granted.filter(({ json }) => json['error'] === 'invalid_grant')).toHaveLength(2);
+    expect((await ann.ask('POST', '/v1/device/approve', { user_code: code })).status).toBe(409);
+  });
+
+  test('gets nothing when it is denied, or asks with a code that nobody gave it', async () => {
+    const { device_code: device, user_code: code } = await start();
+    await ann.ask('POST', '/v1/device/approve', { user_code: code, approve: false });
+    expect((await poll(device)).json).toEqual({ error: 'access_denied' });
+    expect((await poll('made-up')).json).toEqual({ error: 'invalid_grant' });
+    expect((await form('/v1/device/token', { grant_type: 'password' })).json).toEqual({ error: 'unsupported_grant_type' });
+    expect((await ann.ask('POST', '/v1/device/approve', { user_code: 'BBBB-BBBB' })).status).toBe(404);
+  });
+
+  test('is not approved by an API key', async () => {
+    const { user_code: code } = await start();
+    expect((await network.ask('POST', '/v1/device/approve', { token: network.apiKey, body: { user_code: code } })).status).toBe(403);
+  });
+
+  test('then serves its owner alone where he wants it so, for nothing, and ends when he takes it off', async () => {
+    const { device_code: device, user_code: code } = await start();
+    await ann.ask('POST', '/v1/device/approve', { user_code: code });
+    const token = (await poll(device)).json['access_token'] ?? '';
+    const fleet = await startFleet({
+      ...{ coordinatorUrl: network.url, token: async () => token, count: 1, natsServer: network.network.natsServer, home: `${network.network.home}/own`, leaves: 'own' },
+      ...{ log: network.log, profile: { chip: 'm4-max', tokenMs: 1, endless: true } },
+    });
+    const [own] = fleet.providers;
+    const { apiKey } = await network.createKey({ creditMicroUsd: 0, account: ann.account });
+    const ask = () => network.ask('POST', '/v1/chat/completions', { token: apiKey, headers: { 'x-dinf-route': 'self' }, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 } });
+    await network.credit(ann.account, 1_000_000);
+    for (let time = 0; time < 3; time += 1) {
+      const told = await ask();
+      expect([told.status, told.headers.get('x-provider-id')]).toEqual([200, own?.id]);
+    }
+    await network.expectMoneyBalances();
+    expect((await ann.ask('GET', '/v1/balance')).json.available_micro_usd).toBe(1_000_000);
+    const machines = (await ann.ask('GET', '/v1/me/providers')).json.data;
+    expect(machines).toMatchObject([{ id: own?.id, online: true, revoked_at: null }]);
+    expect((await ann.ask('PUT', `/v1/me/providers/${own?.id}/prices`, { model: 'sim-llama-8b', input: 1, output: 2 })).status).toBe(200);
+    expect((await ann.ask('DELETE', `/v1/me/providers/${own?.id}`)).json).toEqual({ id: own?.id, revoked: true });
+    await delay(5_100); // the list of one's own machines is known for five seconds
+    expect((await ask()).status).toBe(409);
+    await fleet[Symbol.asyncDispose]();
+  });
+});

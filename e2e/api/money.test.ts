@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
+
+let network: TestNetwork;
+let ann: Person;
+let apiKey: string;
+let keyId: string;
+
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 1 });
+  ann = await network.person('ann');
+  ({ apiKey, key: keyId } = await network.createKey({ creditMicroUsd: 10_000_000, account: ann.account }));
+});
+afterAll(() => network[Symbol.asyncDispose]());
+
+const chat = (fields: object = {}) => network.ask('POST', '/v1/chat/completions', { token: apiKey, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 20, ...fields } });
+
+describe('what a request cost', () => {
+  test('stands in the usage, the generation and the statement, the same everywhere', async () => {
+    const answer = await chat();
+    const id = answer.headers.get('x-inference-job-id') ?? '';
+    await network.expectMoneyBalances();
+    const generation = await vi.waitFor(async () => {
+      const { status, json } = await network.ask('GET', `/v1/generation?id=${id}`, { token: apiKey });
+      expect(status).toBe(200);
+      expect(json.data.cost_micro_usd).not.toBeNull();
+      return json.data;
+    }, 5_000);
+    expect(generation).toMatchObject({ id, model: 'sim-llama-8b', cancelled: false, finish_reason: 'length', attempts: 1, tokens_completion: 20, streamed: false });
+    expect(generation.latency).toBeGreaterThan(0);
+    expect(generation.provider.id).toBe(answer.headers.get('x-provider-id'));
+    const usage = (await ann.ask('GET', '/v1/usage?limit=10')).json.data.find((row: { job_id: string }) => row.job_id === id);
+    expect(usage).toMatchObject({ cost_micro_usd: generation.cost_micro_usd, completion_tokens: answer.json.usage.completion_tokens, outcome: 'settled' });
+    const line = (await ann.ask('GET', '/v1/statement')).json.data.find((row: { reference: string }) => row.reference === id);
+    expect(line).toMatchObject({ kind: 'charge', amount_micro_usd: -generation.cost_micro_usd });
+    const balance = (await network.ask('GET', '/v1/balance', { token: apiKey })).json;
+    expect(balance).toMatchObject({ available_micro_usd: 10_000_000 - generation.cost_micro_usd, held_micro_usd: 0 });
+  });
+
+  test('of a cancelled stream says so', async () => {
+    const abort = new AbortController();
+    const response = await fetch(`${network.url}/v1/chat/completions`, {
+      method: 'POST',
+      signal: abort.signal,
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5_000, stream: true }),
+    });
+    await response.body?.getReader().read();
+    abort.abort();
+    const id = response.headers.get('x-inference-job-id');
+    await vi.waitFor(async () => {
+      const { json } = await network.ask('GET', `/v1/generation?id=${id}`, { token: apiKey });
+      expect(json.data).toMatchObject({ cancelled: true, streamed: true });
+    }, 5_000);
+  });
+
+  test('is paged without gap or repetition, filtered, and had as a table', async () => {
+    for (let call = 0; call < 5; call += 1) await chat({ max_tokens: call + 1 });
+    await network.expectMoneyBalances();
+    const all: string[] = [];
+    let next: string | null = null;
+    do {
+      const { json } = await ann.ask('GET', `/v1/usage?limit=2${next === null ? '' : `&after=${encodeURIComponent(next)}`}`);
+      all.push(...json.data.map((row: { job_id: string }) => row.job_id));
+      next = json.next;
+    } while (next !== null);
+    const whole = (await ann.ask('GET', '/v1/usage?limit=1000')).json.data;
+    expect(all).toEqual(whole.map((row: { job_id: string }) => row.job_id));
+    expect(whole.map((row: { at: string }) => row.at)).toEqual(whole.map((row: { at: string }) => row.at).toSorted().toReversed());
+    expect((await ann.ask('GET', '/v1/usage?model=none')).json.data).toEqual([]);
+    expect((await ann.ask('GET', `/v1/usage?key=${keyId}&limit=1000`)).json.data).toHaveLength(whole.length);
+    expect((await ann.ask('GET', '/v1/usage?until=2020-01-01T00:00:00Z')).json.data).toEqual([]);
+    const csv = await ann.ask('GET', '/v1/usage?format=csv&limit=1000');
+    expect(csv.headers.get('content-type')).toContain('text/csv');
+    const [header, ...rows] = csv.text.trim().split('\n');
+    expect(header).toBe('job_id,at,key,model,provider,outcome,prompt_tokens,cached_tokens,completion_tokens,cost_micro_usd');
+    expect(rows).toHaveLength(whole.length);
+  });
+
+  test.each(['after=nonsense', 'limit=0', 'limit=many', 'from=yesterday', 'nothing=known'])('asked for with %s is refused', async (query) => {
+    expect((await ann.ask('GET', `/v1/usage?${query}`)).status).toBe(400);
+  });
+
+  test('is seen by a key for itself alone', async () => {
+    const other = await network.createKey({ creditMicroUsd: 0, account: ann.account });
+    expect((await network.ask('GET', '/v1/usage', { token: other.apiKey })).json.data).toEqual([]);
+    expect((await network.ask('GET', `/v1/usage?key=${keyId}`, { token: other.apiKey })).status).toBe(403);
+    const id = (await ann.ask('GET', '/v1/usage?limit=1')).json.data[0].job_id;
+    expect((await network.ask('GET', `/v1/generation?id=${id}`, { token: other.apiKey })).status).toBe(404);
+  });
+});
+
+test('prices, and what they are in a marketplace, agree', async () => {
+  const prices = (await network.ask('GET', '/v1/pricing')).json.data;
+  expect(prices).toContainEqual({ model: 'sim', input_micro_usd_per_million: 20_000, cache_read_micro_usd_per_million: 10_000, output_micro_usd_per_million: 50_000 });
+  const feed = (await network.ask('GET', '/v1/models/openrouter')).json.data;
+  expect(feed.find(({ id }: { id: string }) => id === 'sim-llama-8b')).toMatchObject({ pricing: { prompt: '0.00000002', completion: '0.00000005' }, is_ready: true, supported_features: ['tools', 'reasoning'] });
+});
+
+test('capacity never promises what dispatch would refuse', async () => {
+  const room = async () => (await network.ask('GET', '/v1/models/capacity')).json.data.find(({ id }: { id: string }) => id === 'sim');
+  expect(await room()).toMatchObject({ ready: true, routable_providers: 1, warm_providers: 1 });
+});
+
+describe('codes', () => {
+  test('an invite brings its credit once to each account, as often as it has uses', async () => {
+    const bus = network.network.coordinator.bus;
+    const { services } = await import('#bus-schemas');
+    await bus.call(services.accounts.createInvite, { code: 'welcome', creditMicroUsd: 1_000_000, uses: 2 }, { timeoutMs: 5_000 });
+    const people = await Promise.all(['bob', 'cid', 'dan'].map((name) => network.person(name)));
+    const redeem = (person: Person | undefined) => person?.ask('POST', '/v1/invites/redeem', { code: 'welcome' });
+    const twice = await Promise.all([redeem(people[0]), redeem(people[0])]);
+    expect(twice.map((told) => told?.json.available_micro_usd)).toEqual([1_000_000, 1_000_000]);
+    expect((await redeem(people[1]))?.status).toBe(200);
+    expect((await redeem(people[2]))?.status).toBe(409);
+    expect((await people[2]?.ask('POST', '/v1/invites/redeem', { code: 'nobody-knows' }))?.status).toBe(404);
+  });
+
+  test('a referral pays whoever brought the account, out of the fee', async () => {
+    const [referrer, newcomer] = await Promise.all([network.person('ref'), network.person('new')]);
+    expect((await referrer.ask('PUT', '/v1/referral', { code: 'studio' })).status).toBe(200);
+    expect((await newcomer.ask('PUT', '/v1/referral', { code: 'studio' })).status).toBe(409);
+    expect((await referrer.ask('POST', '/v1/referral/apply', { code: 'studio' })).status).toBe(409);
+    expect((await newcomer.ask('POST', '/v1/referral/apply', { code: 'studio' })).json).toEqual({ applied: true });
+    expect((await referrer.ask('GET', '/v1/referral')).json).toEqual({ code: 'studio', referred: 1, referred_by_somebody: false });
+    const { apiKey: key } = await network.createKey({ creditMicroUsd: 10_000_000, account: newcomer.account });
+    await vi.waitFor(async () => {
+      await network.ask('POST', '/v1/chat/completions', { token: key, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 8_000, stop: ['the'] } });
+      await network.expectMoneyBalances();
+      expect((await referrer.ask('GET', '/v1/earnings')).json.lifetime_micro_usd).toBeGreaterThan(0);
+    }, 15_000);
+  });
+});
+
+test('without Stripe its routes say that they are not configured', async () => {
+  const urls = { success_url: 'https://example.com/a', cancel_url: 'https://example.com/b' };
+  expect((await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, ...urls })).json.error.code).toBe('not_configured');
+  expect((await ann.ask('POST', '/v1/billing/withdrawals', { amount_micro_usd: 5_000_000, operation: 'january-1' })).status).toBe(503);
+  expect((await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, success_url: 'javascript:alert(1)', cancel_url: 'https://example.com/' })).status).toBe(400);
+});

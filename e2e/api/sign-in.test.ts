@@ -1,0 +1,120 @@
+import { createHmac } from 'node:crypto';
+import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type OidcIssuer, startOidcIssuer } from '#testcontainers';
+import { startTestNetwork, type TestNetwork } from '../test-network.ts';
+
+let network: TestNetwork;
+let issuer: OidcIssuer;
+
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 0, tokenMs: 0 });
+  issuer = network.network.issuer as OidcIssuer;
+});
+afterAll(() => network[Symbol.asyncDispose]());
+
+const me = (token: string) => network.ask('GET', '/v1/me', { token });
+const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const claims = () => ({ iss: issuer.url, aud: issuer.audience, sub: 'mallory', exp: Math.floor(Date.now() / 1_000) + 600 });
+const publishedKey = async () => ((await (await fetch(`${issuer.url}/keys`)).json()) as { keys: { kid: string }[] }).keys[0] as { kid: string };
+
+describe('a sign-in token', () => {
+  test('is an account from the first time on, and the same one each time', async () => {
+    const first = await me(await issuer.signIn({ subject: 'ann', email: 'ann@example.com' }));
+    const second = await me(await issuer.signIn({ subject: 'ann' }));
+    expect(first.json).toMatchObject({ user: expect.stringMatching(/^user_/), account: expect.stringMatching(/^acct_/), available_micro_usd: 0 });
+    expect(second.json.account).toBe(first.json.account);
+    expect((await me(await issuer.signIn({ subject: 'bob', email: 'ann@example.com' }))).json.account).not.toBe(first.json.account);
+  });
+
+  test('of twenty first requests at once makes one account', async () => {
+    const token = await issuer.signIn({ subject: 'crowd' });
+    const answers = await Promise.all(Array.from({ length: 20 }, () => me(token)));
+    expect(new Set(answers.map(({ json }) => json.account)).size).toBe(1);
+  });
+
+  test('of a new key of the issuer is believed, and of the old one while that is published', async () => {
+    const before = await issuer.signIn({ subject: 'dora' });
+    await issuer.rotate();
+    // Published keys are fetched again at most once a second, whoever asks for what key.
+    await vi.waitFor(async () => expect((await me(await issuer.signIn({ subject: 'dora' }))).status).toBe(200), 3_000);
+    expect((await me(before)).status).toBe(200);
+  });
+});
+
+describe('what is refused', () => {
+  test.each<[string, () => Promise<string>]>([
+    ['an expired one', () => issuer.signIn({ subject: 'mallory', lifetimeS: -60 })],
+    ['one without a signature', async () => `${base64({ alg: 'none' })}.${base64(claims())}.`],
+    [
+      'one that takes the public key for a shared secret',
+      async () => {
+        const key = await publishedKey();
+        const head = `${base64({ alg: 'HS256', kid: key.kid })}.${base64(claims())}`;
+        return `${head}.${createHmac('sha256', JSON.stringify(key)).update(head).digest('base64url')}`;
+      },
+    ],
+    [
+      'one of another key under a known name',
+      async () => {
+        const { privateKey } = await generateKeyPair('ES256');
+        return new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', kid: (await publishedKey()).kid }).sign(privateKey);
+      },
+    ],
+    [
+      'one that brings its own key',
+      async () => {
+        const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
+        return new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', jwk: await exportJWK(publicKey) }).sign(privateKey);
+      },
+    ],
+    [
+      'one of an algorithm that was not agreed on',
+      async () => {
+        const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
+        await exportSPKI(publicKey);
+        return new SignJWT(claims()).setProtectedHeader({ alg: 'RS256', kid: (await publishedKey()).kid }).sign(privateKey);
+      },
+    ],
+    [
+      'one of another issuer',
+      async () => {
+        await using other = await startOidcIssuer();
+        return await other.signIn({ subject: 'mallory' });
+      },
+    ],
+    ['one that is cut', async () => (await issuer.signIn({ subject: 'mallory' })).slice(0, -8)],
+    ['one that is longer than any token', async () => `eyJ${'a'.repeat(9_000)}`],
+  ])('%s', async (_, make) => {
+    const { status, json } = await me(await make());
+    expect([status, json.error.code]).toEqual([401, 'invalid_token']);
+  });
+
+  test('one for another audience', async () => {
+    await using other = await startOidcIssuer({ audience: 'somebody-else' });
+    const config = { oidc: { issuer: other.url, audience: 'd-inference', algorithms: ['ES256'] } };
+    await using elsewhere = await startTestNetwork({ providers: 0, tokenMs: 0, config });
+    expect((await elsewhere.ask('GET', '/v1/me', { token: await other.signIn({ subject: 'mallory' }) })).status).toBe(401);
+  });
+});
+
+test('an issuer that is away is a 503, and believed again when it is back', async () => {
+  const gone = await startOidcIssuer();
+  const token = await gone.signIn({ subject: 'erin' });
+  const config = { oidc: { issuer: gone.url, audience: 'd-inference', algorithms: ['ES256'] } };
+  await using elsewhere = await startTestNetwork({ providers: 0, tokenMs: 0, config });
+  await gone[Symbol.asyncDispose]();
+  expect((await elsewhere.ask('GET', '/v1/me', { token })).status).toBe(503);
+  await using back = await startOidcIssuer({ port: Number(new URL(gone.url).port) });
+  expect((await elsewhere.ask('GET', '/v1/me', { token: await back.signIn({ subject: 'erin' }) })).status).toBe(200);
+});
+
+test('sixty wrong keys from one address, and it has to wait; a good key does not', async () => {
+  const { apiKey } = network;
+  expect((await network.ask('GET', '/v1/models', { token: apiKey })).status).toBe(200);
+  const statuses = [];
+  for (let tries = 0; tries < 70; tries += 1) statuses.push((await network.ask('GET', '/v1/models', { token: `sk-db-guess${tries}` })).status);
+  expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(60);
+  expect(statuses.at(-1)).toBe(429);
+  expect((await network.ask('GET', '/v1/models', { token: apiKey })).status).toBe(200);
+});
