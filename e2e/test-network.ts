@@ -145,7 +145,11 @@ export class TestNetwork implements AsyncDisposable {
   }
 
   /** Any route; the body as JSON. */
-  async ask(method: string, path: string, { token, body, headers = {} }: { token?: string; body?: unknown; headers?: Record<string, string> } = {}): Promise<Told> {
+  async ask(
+    method: string,
+    path: string,
+    { token, body, headers = {} }: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Told> {
     const response = await fetch(new URL(path, this.url), {
       method,
       headers: { ...(token && { authorization: `Bearer ${token}` }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
@@ -213,9 +217,14 @@ export class TestNetwork implements AsyncDisposable {
 
   /** Whether a text stands anywhere in any table. */
   async databaseHolds(text: string): Promise<boolean> {
-    const { rows: tables } = await this.#database.query<{ name: string }>("SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'");
+    const { rows: tables } = await this.#database.query<{ name: string }>(
+      "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'",
+    );
     for (const { name } of tables) {
-      const { rows } = await this.#database.query(`SELECT 1 FROM ${name} AS t WHERE t::text LIKE $1 OR t::text LIKE $2 LIMIT 1`, [`%${text}%`, `%${Buffer.from(text).toString('hex')}%`]);
+      const { rows } = await this.#database.query(`SELECT 1 FROM ${name} AS t WHERE t::text LIKE $1 OR t::text LIKE $2 LIMIT 1`, [
+        `%${text}%`,
+        `%${Buffer.from(text).toString('hex')}%`,
+      ]);
       if (rows.length > 0) return true;
     }
     return false;

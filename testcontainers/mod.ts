@@ -3,8 +3,8 @@
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
 export type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 export { type Network, type NetworkOptions, startNetwork } from './network.ts';
-export { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
 export { startNatsHub, startNatsLeaf, startPostgres } from './nodes.ts';
+export { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
 export type { PostgresNode, PostgresOptions } from './postgres-server.ts';
 export { RawLeaf, type RawMessage } from './raw-leaf.ts';
 export { chooseRuntime, type Runtime, whyNoContainers } from './runtime.ts';

@@ -10,9 +10,9 @@ import {
   connectToHub,
   ensureStreams,
   makeApiKey,
-  PLAIN_KEY,
   migrate,
   type OperatorHome,
+  PLAIN_KEY,
   prepareOperatorHome,
   readConfig,
   startCoordinator,
@@ -160,7 +160,10 @@ async function prepareStreams(config: Config, log: Logger): Promise<void> {
   }
 }
 
-async function createKey(bus: Bus, { name, creditMicroUsd, account: owner }: { name: string; creditMicroUsd: number; account?: string }): Promise<{ account: string; key: string; apiKey: string }> {
+async function createKey(
+  bus: Bus,
+  { name, creditMicroUsd, account: owner }: { name: string; creditMicroUsd: number; account?: string },
+): Promise<{ account: string; key: string; apiKey: string }> {
   const account = owner ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
   const { text, hash, hint } = makeApiKey();
   const made = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint, ...PLAIN_KEY }, CALL);

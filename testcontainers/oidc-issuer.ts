@@ -52,7 +52,8 @@ export async function startOidcIssuer({ port = 0, audience = 'd-inference' }: Oi
   const answer = async ({ method, url: path }: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname, searchParams } = new URL(path ?? '/', url);
     const send = (status: number, body: object) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-    if (pathname === '/.well-known/openid-configuration') return void send(200, { issuer: url, jwks_uri: `${url}/keys`, token_endpoint: `${url}/token`, id_token_signing_alg_values_supported: [ALGORITHM] });
+    if (pathname === '/.well-known/openid-configuration')
+      return void send(200, { issuer: url, jwks_uri: `${url}/keys`, token_endpoint: `${url}/token`, id_token_signing_alg_values_supported: [ALGORITHM] });
     if (pathname === '/keys') return void send(200, { keys: keys.map(({ published }) => published) });
     const name = searchParams.get('name') ?? 'you';
     if (pathname !== '/token' || method !== 'POST' || name.length > MAX_NAME) return void send(404, { error: 'not_found' });

@@ -103,7 +103,11 @@ export type Taken = Static<typeof taken>['results'][number];
 // answers that may be asked for twice
 
 const claim = Type.Object({ account: AccountId, idempotencyKey: Hash, digest: Hash, job: JobId, expiresAt: At });
-const claimed = Type.Union([ok({}), Type.Object({ ok: Type.Literal(false), code: Type.Literal('answered'), job: JobId, sealed: Bytes({ max: 480 * 1024 }) }), refused(['running', 'conflict'])]);
+const claimed = Type.Union([
+  ok({}),
+  Type.Object({ ok: Type.Literal(false), code: Type.Literal('answered'), job: JobId, sealed: Bytes({ max: 480 * 1024 }) }),
+  refused(['running', 'conflict']),
+]);
 export type Claimed = Static<typeof claimed>;
 /** Sealed under a secret that only the caller has; nothing where there is no answer to keep, and the claim is given up. */
 const endClaim = Type.Object({ account: AccountId, idempotencyKey: Hash, job: JobId, sealed: optional(Bytes({ max: 480 * 1024 })), expiresAt: optional(At) });
@@ -138,7 +142,14 @@ const operatorCreated = Type.Union([ok({}), refused(['taken'])]);
 const authenticateOperator = Type.Object({ keyHash: Hash });
 const operatorAuthenticated = Type.Union([ok({ operator: Name }), refused(['unknown'])]);
 /** Written before the change; its outcome after it. */
-const audit = Type.Object({ id: Type.String({ minLength: 8, maxLength: 64 }), operator: Name, action: Type.String({ maxLength: 64 }), subject: Type.String({ maxLength: 256 }), detail: Type.String({ maxLength: 16_384 }), outcome: Type.String({ maxLength: 64 }) });
+const audit = Type.Object({
+  id: Type.String({ minLength: 8, maxLength: 64 }),
+  operator: Name,
+  action: Type.String({ maxLength: 64 }),
+  subject: Type.String({ maxLength: 256 }),
+  detail: Type.String({ maxLength: 16_384 }),
+  outcome: Type.String({ maxLength: 64 }),
+});
 const listAudit = Type.Object({ before: optional(At), limit: Type.Integer({ minimum: 1, maximum: 1_000 }) });
 const auditRow = Type.Object({ ...audit.properties, at: At });
 const audits = Type.Object({ rows: Type.Array(auditRow, { maxItems: 1_000 }) });

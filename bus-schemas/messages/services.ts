@@ -174,7 +174,9 @@ const owner = Type.Object({ provider: ProviderId });
 const owned = Type.Object({ account: optional(AccountId) });
 const ofAccount = Type.Object({ account: AccountId });
 const machines = Type.Object({
-  machines: Type.Array(Type.Object({ provider: ProviderId, name: Type.String({ maxLength: 120 }), enrolledAt: At, revokedAt: optional(At) }), { maxItems: 1_000 }),
+  machines: Type.Array(Type.Object({ provider: ProviderId, name: Type.String({ maxLength: 120 }), enrolledAt: At, revokedAt: optional(At) }), {
+    maxItems: 1_000,
+  }),
 });
 const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
 const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });

@@ -29,5 +29,10 @@ export type Generation = Static<typeof Generation>;
 const generation = Type.Object({ generation: optional(Generation) });
 
 export const telemetry = {
-  generation: method('telemetry', 'generation', defineMessage('telemetry.generation', generationRequest), defineMessage('telemetry.generation.reply', generation)),
+  generation: method(
+    'telemetry',
+    'generation',
+    defineMessage('telemetry.generation', generationRequest),
+    defineMessage('telemetry.generation.reply', generation),
+  ),
 } as const;

@@ -39,7 +39,9 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       return { ok: false as const, code: (await people.accountExists(request.account)) ? ('duplicate' as const) : ('unknown_account' as const) };
     }),
     endpoint(services.accounts.findKey, ({ key, account }) => record(key, account)),
-    endpoint(services.accounts.updateKey, async ({ key, account, ...settings }) => ((await keys.update(key, account, settings)) ? record(key, account) : unknown)),
+    endpoint(services.accounts.updateKey, async ({ key, account, ...settings }) =>
+      (await keys.update(key, account, settings)) ? record(key, account) : unknown,
+    ),
     endpoint(services.accounts.rotateKey, async ({ key, account, ...secret }) => ((await keys.rotate(key, account, secret)) ? record(key, account) : unknown)),
     endpoint(services.accounts.revokeKey, async ({ key, account }) => ({ revoked: await keys.revoke(key, account) })),
     endpoint(services.accounts.listKeys, async ({ account }) => ({ keys: await keys.list({ account }) })),
@@ -72,7 +74,9 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     endpoint(services.accounts.listAudit, async ({ before, limit }) => ({ rows: await operators.list(before, limit) })),
   ]);
   const forget = setInterval(() => {
-    Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch((error: unknown) => log.warn({ err: error }, 'what is old could not be deleted'));
+    Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch((error: unknown) =>
+      log.warn({ err: error }, 'what is old could not be deleted'),
+    );
   }, FORGET_EVERY_MS);
   const stop = async (): Promise<void> => {
     clearInterval(forget);

@@ -42,7 +42,10 @@ export class KeyPolicy {
   }
 
   /** Counts a request against the limits of its key and account; the headers say what is left. */
-  async take(key: KeyCaller, asked: { inputTokens: number; outputTokens: number }): Promise<{ headers: Record<string, string>; refusal: ApiError | undefined }> {
+  async take(
+    key: KeyCaller,
+    asked: { inputTokens: number; outputTokens: number },
+  ): Promise<{ headers: Record<string, string>; refusal: ApiError | undefined }> {
     const { accountLimits, limits } = this.#deps;
     const subjects = [
       ...(key.limits === undefined ? [] : [{ subject: key.key, limits: key.limits }]),

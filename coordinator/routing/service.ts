@@ -211,7 +211,10 @@ function describe(
 
 /** By what providers say and what we promised, whichever is more: never more than a reservation would find. */
 function capacityByBuild({ fleet, reservations }: Router) {
-  const builds = new Map<string, { build: string; providers: number; warm: number; running: number; freeSlots: number; freeTokens: number; decodeTps: number }>();
+  const builds = new Map<
+    string,
+    { build: string; providers: number; warm: number; running: number; freeSlots: number; freeTokens: number; decodeTps: number }
+  >();
   for (const { id, silent, draining, slots } of fleet.all()) {
     if (silent || draining) continue;
     for (const slot of slots.values()) {

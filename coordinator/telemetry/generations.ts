@@ -29,7 +29,11 @@ interface Row {
   readonly totalUs: string;
 }
 
-export async function findGeneration(database: Pool, statement: Statement, { account, job }: { account: string; job: string }): Promise<Generation | undefined> {
+export async function findGeneration(
+  database: Pool,
+  statement: Statement,
+  { account, job }: { account: string; job: string },
+): Promise<Generation | undefined> {
   const [row] = await query<Row>(database, statement, [job, account]);
   if (row === undefined) return undefined;
   const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, ...rest } = row;

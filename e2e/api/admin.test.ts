@@ -12,7 +12,8 @@ beforeAll(async () => {
 });
 afterAll(() => network[Symbol.asyncDispose]());
 
-const admin = (method: string, path: string, body?: unknown, token = KEY) => network.ask(method, `${network.network.coordinator.adminUrl}${path}`, { token, body });
+const admin = (method: string, path: string, body?: unknown, token = KEY) =>
+  network.ask(method, `${network.network.coordinator.adminUrl}${path}`, { token, body });
 const lastAudit = async () => (await admin('GET', '/admin/audit?limit=1')).json.data[0];
 
 describe('operators', () => {
@@ -24,10 +25,22 @@ describe('operators', () => {
   });
 
   test('offer models and aliases, and every ingress hears of it', async () => {
-    const model = { display_name: 'New', context_length: 8_192, max_output_length: 1_024, builds: ['sim-llama-8b-q4'], features: ['tools'], input: 10, output: 20 };
+    const model = {
+      display_name: 'New',
+      context_length: 8_192,
+      max_output_length: 1_024,
+      builds: ['sim-llama-8b-q4'],
+      features: ['tools'],
+      input: 10,
+      output: 20,
+    };
     expect((await admin('PUT', '/admin/models/org/new', model)).status).toBe(200);
     expect((await admin('PUT', '/admin/aliases/newest', { model: 'org/new' })).status).toBe(200);
-    const ask = () => network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { model: 'newest', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 } });
+    const ask = () =>
+      network.ask('POST', '/v1/chat/completions', {
+        token: network.apiKey,
+        body: { model: 'newest', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 },
+      });
     await vi.waitFor(async () => expect((await ask()).json.model).toBe('newest'));
     expect((await network.ask('GET', '/v1/models/newest', { token: network.apiKey })).json).toMatchObject({ id: 'newest', alias_of: 'org/new' });
     expect((await admin('DELETE', '/admin/models/org/new')).json.error.code).toBe('conflict');
@@ -56,7 +69,11 @@ describe('operators', () => {
   });
 
   test('drain an ingress, and have it take requests again', async () => {
-    const ask = () => network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 } });
+    const ask = () =>
+      network.ask('POST', '/v1/chat/completions', {
+        token: network.apiKey,
+        body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 },
+      });
     await admin('POST', '/admin/drain', { draining: true });
     const refused = await ask();
     expect([refused.status, refused.json.error.code]).toEqual([429, 'draining']);

@@ -18,7 +18,11 @@ const makeKey = async (settings: object = {}): Promise<{ id: string; secret: str
   return { id: json.data.id, secret: json.key };
 };
 const chat = (secret: string, fields: object = {}, headers: Record<string, string> = {}) =>
-  network.ask('POST', '/v1/chat/completions', { token: secret, headers, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2, ...fields } });
+  network.ask('POST', '/v1/chat/completions', {
+    token: secret,
+    headers,
+    body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2, ...fields },
+  });
 
 describe('a key', () => {
   test('is made, listed, changed and deleted by its owner, and its secret is shown once', async () => {

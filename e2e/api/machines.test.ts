@@ -12,9 +12,13 @@ beforeAll(async () => {
 afterAll(() => network[Symbol.asyncDispose]());
 
 const form = (path: string, fields: Record<string, string>) =>
-  fetch(new URL(path, network.url), { method: 'POST', body: new URLSearchParams(fields) }).then(async (response) => ({ status: response.status, json: (await response.json()) as Record<string, string> }));
+  fetch(new URL(path, network.url), { method: 'POST', body: new URLSearchParams(fields) }).then(async (response) => ({
+    status: response.status,
+    json: (await response.json()) as Record<string, string>,
+  }));
 const start = async () => (await form('/v1/device/code', { client_id: 'test' })).json as { device_code: string; user_code: string; verification_uri: string };
-const poll = (device: string) => form('/v1/device/token', { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: device, client_id: 'test' });
+const poll = (device: string) =>
+  form('/v1/device/token', { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: device, client_id: 'test' });
 
 describe('a device that asks to belong to an account', () => {
   test('waits, is told to slow down, is approved, and gets one token', async () => {
@@ -50,12 +54,24 @@ describe('a device that asks to belong to an account', () => {
     await ann.ask('POST', '/v1/device/approve', { user_code: code });
     const token = (await poll(device)).json['access_token'] ?? '';
     const fleet = await startFleet({
-      ...{ coordinatorUrl: network.url, token: async () => token, count: 1, natsServer: network.network.natsServer, home: `${network.network.home}/own`, leaves: 'own' },
+      ...{
+        coordinatorUrl: network.url,
+        token: async () => token,
+        count: 1,
+        natsServer: network.network.natsServer,
+        home: `${network.network.home}/own`,
+        leaves: 'own',
+      },
       ...{ log: network.log, profile: { chip: 'm4-max', tokenMs: 1, endless: true } },
     });
     const [own] = fleet.providers;
     const { apiKey } = await network.createKey({ creditMicroUsd: 0, account: ann.account });
-    const ask = () => network.ask('POST', '/v1/chat/completions', { token: apiKey, headers: { 'x-dinf-route': 'self' }, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 } });
+    const ask = () =>
+      network.ask('POST', '/v1/chat/completions', {
+        token: apiKey,
+        headers: { 'x-dinf-route': 'self' },
+        body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 },
+      });
     await network.credit(ann.account, 1_000_000);
     for (let time = 0; time < 3; time += 1) {
       const told = await ask();

@@ -13,7 +13,11 @@ beforeAll(async () => {
 });
 afterAll(() => network[Symbol.asyncDispose]());
 
-const chat = (fields: object = {}) => network.ask('POST', '/v1/chat/completions', { token: apiKey, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 20, ...fields } });
+const chat = (fields: object = {}) =>
+  network.ask('POST', '/v1/chat/completions', {
+    token: apiKey,
+    body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 20, ...fields },
+  });
 
 describe('what a request cost', () => {
   test('stands in the usage, the generation and the statement, the same everywhere', async () => {
@@ -26,7 +30,15 @@ describe('what a request cost', () => {
       expect(json.data.cost_micro_usd).not.toBeNull();
       return json.data;
     }, 5_000);
-    expect(generation).toMatchObject({ id, model: 'sim-llama-8b', cancelled: false, finish_reason: 'length', attempts: 1, tokens_completion: 20, streamed: false });
+    expect(generation).toMatchObject({
+      id,
+      model: 'sim-llama-8b',
+      cancelled: false,
+      finish_reason: 'length',
+      attempts: 1,
+      tokens_completion: 20,
+      streamed: false,
+    });
     expect(generation.latency).toBeGreaterThan(0);
     expect(generation.provider.id).toBe(answer.headers.get('x-provider-id'));
     const usage = (await ann.ask('GET', '/v1/usage?limit=10')).json.data.find((row: { job_id: string }) => row.job_id === id);
@@ -66,7 +78,12 @@ describe('what a request cost', () => {
     } while (next !== null);
     const whole = (await ann.ask('GET', '/v1/usage?limit=1000')).json.data;
     expect(all).toEqual(whole.map((row: { job_id: string }) => row.job_id));
-    expect(whole.map((row: { at: string }) => row.at)).toEqual(whole.map((row: { at: string }) => row.at).toSorted().toReversed());
+    expect(whole.map((row: { at: string }) => row.at)).toEqual(
+      whole
+        .map((row: { at: string }) => row.at)
+        .toSorted()
+        .toReversed(),
+    );
     expect((await ann.ask('GET', '/v1/usage?model=none')).json.data).toEqual([]);
     expect((await ann.ask('GET', `/v1/usage?key=${keyId}&limit=1000`)).json.data).toHaveLength(whole.length);
     expect((await ann.ask('GET', '/v1/usage?until=2020-01-01T00:00:00Z')).json.data).toEqual([]);
@@ -92,9 +109,18 @@ describe('what a request cost', () => {
 
 test('prices, and what they are in a marketplace, agree', async () => {
   const prices = (await network.ask('GET', '/v1/pricing')).json.data;
-  expect(prices).toContainEqual({ model: 'sim', input_micro_usd_per_million: 20_000, cache_read_micro_usd_per_million: 10_000, output_micro_usd_per_million: 50_000 });
+  expect(prices).toContainEqual({
+    model: 'sim',
+    input_micro_usd_per_million: 20_000,
+    cache_read_micro_usd_per_million: 10_000,
+    output_micro_usd_per_million: 50_000,
+  });
   const feed = (await network.ask('GET', '/v1/models/openrouter')).json.data;
-  expect(feed.find(({ id }: { id: string }) => id === 'sim-llama-8b')).toMatchObject({ pricing: { prompt: '0.00000002', completion: '0.00000005' }, is_ready: true, supported_features: ['tools', 'reasoning'] });
+  expect(feed.find(({ id }: { id: string }) => id === 'sim-llama-8b')).toMatchObject({
+    pricing: { prompt: '0.00000002', completion: '0.00000005' },
+    is_ready: true,
+    supported_features: ['tools', 'reasoning'],
+  });
 });
 
 test('capacity never promises what dispatch would refuse', async () => {
@@ -125,7 +151,10 @@ describe('codes', () => {
     expect((await referrer.ask('GET', '/v1/referral')).json).toEqual({ code: 'studio', referred: 1, referred_by_somebody: false });
     const { apiKey: key } = await network.createKey({ creditMicroUsd: 10_000_000, account: newcomer.account });
     await vi.waitFor(async () => {
-      await network.ask('POST', '/v1/chat/completions', { token: key, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 8_000, stop: ['the'] } });
+      await network.ask('POST', '/v1/chat/completions', {
+        token: key,
+        body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 8_000, stop: ['the'] },
+      });
       await network.expectMoneyBalances();
       expect((await referrer.ask('GET', '/v1/earnings')).json.lifetime_micro_usd).toBeGreaterThan(0);
     }, 15_000);
@@ -136,5 +165,8 @@ test('without Stripe its routes say that they are not configured', async () => {
   const urls = { success_url: 'https://example.com/a', cancel_url: 'https://example.com/b' };
   expect((await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, ...urls })).json.error.code).toBe('not_configured');
   expect((await ann.ask('POST', '/v1/billing/withdrawals', { amount_micro_usd: 5_000_000, operation: 'january-1' })).status).toBe(503);
-  expect((await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, success_url: 'javascript:alert(1)', cancel_url: 'https://example.com/' })).status).toBe(400);
+  expect(
+    (await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, success_url: 'javascript:alert(1)', cancel_url: 'https://example.com/' }))
+      .status,
+  ).toBe(400);
 });

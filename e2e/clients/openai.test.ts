@@ -1,4 +1,5 @@
 import OpenAI from 'openai';
+import type { ChatCompletionMessage } from 'openai/resources/chat/completions';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -102,7 +103,7 @@ describe('the official client', () => {
       { city: 'river' },
     ]);
     const results = (choice?.message.tool_calls ?? []).map(({ id }) => ({ role: 'tool' as const, tool_call_id: id, content: 'rain' }));
-    const answer = await openai.chat.completions.create({ model: 'sim', messages: [...messages, choice!.message, ...results], tools, max_tokens: 8 });
+    const answer = await openai.chat.completions.create({ model: 'sim', messages: [...messages, choice?.message as ChatCompletionMessage, ...results], tools, max_tokens: 8 });
     expect(answer.choices[0]?.message.content).not.toBe('');
   });
 

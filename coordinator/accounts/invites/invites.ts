@@ -2,7 +2,16 @@ import { join } from 'node:path';
 import { DatabaseError, type Pool } from 'pg';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['apply', 'create', 'lock-invite', 'owner-of-code', 'put-code', 'redeem', 'redemption', 'referral']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'apply',
+  'create',
+  'lock-invite',
+  'owner-of-code',
+  'put-code',
+  'redeem',
+  'redemption',
+  'referral',
+]);
 const UNIQUE_VIOLATION = '23505';
 
 /** Codes that bring credit, and codes that say who brought somebody. Money itself is settlement's. */

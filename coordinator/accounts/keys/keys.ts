@@ -30,7 +30,9 @@ export class Keys {
   }
 
   async authenticate(keyHash: Uint8Array): Promise<Authenticated> {
-    const [row] = await query<SettingsRow & { id: string; account: string; revokedAt: Date | null }>(this.#options.database, sql['key-by-hash'], [Buffer.from(keyHash)]);
+    const [row] = await query<SettingsRow & { id: string; account: string; revokedAt: Date | null }>(this.#options.database, sql['key-by-hash'], [
+      Buffer.from(keyHash),
+    ]);
     if (row === undefined) return { ok: false, code: 'unknown' };
     if (row.revokedAt !== null || row.disabled) return { ok: false, code: 'disabled' };
     const { limits, allowedModels, selfRouteOnly, expiresAt } = settingsOf(row);

@@ -23,7 +23,9 @@ export class Limits {
   }
 
   async take(takes: readonly Take[]): Promise<Taken[]> {
-    const wanted = takes.flatMap(({ inputTokens, outputTokens, subjects }, take) => subjects.map((subject) => ({ take, inputTokens, outputTokens, ...subject })));
+    const wanted = takes.flatMap(({ inputTokens, outputTokens, subjects }, take) =>
+      subjects.map((subject) => ({ take, inputTokens, outputTokens, ...subject })),
+    );
     const rows = await query<Row>(this.#database, sql.take, [
       wanted.map(({ take }) => take),
       wanted.map(({ subject }) => subject),

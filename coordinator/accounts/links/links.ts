@@ -17,7 +17,17 @@ export class Links {
     this.#database = database;
   }
 
-  async start({ deviceHash, userCode, intervalMs, expiresAt }: { deviceHash: Uint8Array; userCode: string; intervalMs: number; expiresAt: number }): Promise<void> {
+  async start({
+    deviceHash,
+    userCode,
+    intervalMs,
+    expiresAt,
+  }: {
+    deviceHash: Uint8Array;
+    userCode: string;
+    intervalMs: number;
+    expiresAt: number;
+  }): Promise<void> {
     await query(this.#database, sql.start, [Buffer.from(deviceHash), userCode, intervalMs, new Date(expiresAt)]);
   }
 

@@ -36,7 +36,17 @@ export function addAdminRoutes({ api, setDraining }: AdminDeps): void {
   read({
     ...{ url: '/admin/audit', summary: 'Who changed what, newest first' },
     query: Type.Object({ before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) }, strict),
-    reply: listOf(Type.Object({ id: Type.String(), at: Type.String(), operator: Type.String(), action: Type.String(), subject: Type.String(), detail: Type.String(), outcome: Type.String() })),
+    reply: listOf(
+      Type.Object({
+        id: Type.String(),
+        at: Type.String(),
+        operator: Type.String(),
+        action: Type.String(),
+        subject: Type.String(),
+        detail: Type.String(),
+        outcome: Type.String(),
+      }),
+    ),
     handle: async ({ query }) => {
       const before = timeOf(query.before, 'before');
       const { rows } = await api.ask(services.accounts.listAudit, { limit: query.limit ?? 100, ...(before !== undefined && { before }) });
@@ -45,15 +55,37 @@ export function addAdminRoutes({ api, setDraining }: AdminDeps): void {
   });
   read({
     ...{ url: '/admin/fleet', summary: 'Every provider that routing knows' },
-    reply: listOf(Type.Object({ provider: Type.String(), build: Type.String(), state: Type.String(), chip: Type.String(), simulated: Type.Boolean(), running: Type.Integer(), pending: Type.Integer() })),
+    reply: listOf(
+      Type.Object({
+        provider: Type.String(),
+        build: Type.String(),
+        state: Type.String(),
+        chip: Type.String(),
+        simulated: Type.Boolean(),
+        running: Type.Integer(),
+        pending: Type.Integer(),
+      }),
+    ),
     handle: async () => ({ object: LIST, data: (await api.ask(services.routing.fleet, {})).providers }),
   });
   read({
     ...{ url: '/admin/books', summary: 'The proof that the ledger balances' },
-    reply: Type.Object({ ok: Type.Boolean(), open_holds: Type.Integer(), drifted_balances: Type.Integer(), unbalanced_transactions: Type.Integer(), negative_balances: Type.Integer() }),
+    reply: Type.Object({
+      ok: Type.Boolean(),
+      open_holds: Type.Integer(),
+      drifted_balances: Type.Integer(),
+      unbalanced_transactions: Type.Integer(),
+      negative_balances: Type.Integer(),
+    }),
     handle: async () => {
       const proof = await api.ask(services.settlement.verify, {});
-      return { ok: proof.ok, open_holds: proof.openHolds, drifted_balances: proof.driftedBalances, unbalanced_transactions: proof.unbalancedTransactions, negative_balances: proof.negativeBalances };
+      return {
+        ok: proof.ok,
+        open_holds: proof.openHolds,
+        drifted_balances: proof.driftedBalances,
+        unbalanced_transactions: proof.unbalancedTransactions,
+        negative_balances: proof.negativeBalances,
+      };
     },
   });
   change('drain', {
@@ -121,11 +153,18 @@ function addPeopleChanges(api: Api, change: Change): void {
     ...{ method: 'POST', url: '/admin/accounts/:id/credit', summary: 'Give an account credit' },
     description: 'The same `operation` twice is one credit.',
     params: Account,
-    body: Type.Object({ amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), operation: Type.String({ minLength: 8, maxLength: 100 }) }, strict),
+    body: Type.Object(
+      { amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), operation: Type.String({ minLength: 8, maxLength: 100 }) },
+      strict,
+    ),
     reply: Type.Object({ available_micro_usd: MicroUsd }),
     example: { body: { amount_micro_usd: 5_000_000, operation: 'support-ticket-42' } },
     handle: async ({ params, body }) => {
-      const credited = await api.ask(services.settlement.credit, { account: params.id, amountMicroUsd: body.amount_micro_usd, operation: `admin:${body.operation}` });
+      const credited = await api.ask(services.settlement.credit, {
+        account: params.id,
+        amountMicroUsd: body.amount_micro_usd,
+        operation: `admin:${body.operation}`,
+      });
       if (!credited.ok) throw new ApiError('conflict', 'This operation was used for something else.', { param: 'operation' });
       return { available_micro_usd: credited.availableMicroUsd };
     },
@@ -133,11 +172,23 @@ function addPeopleChanges(api: Api, change: Change): void {
   change('set-terms', {
     ...{ method: 'PUT', url: '/admin/accounts/:id/terms', summary: 'Agree on a fee, or that the account is a service' },
     params: Account,
-    body: Type.Object({ fee_bps: optional(Type.Integer({ minimum: 0, maximum: 10_000 })), service: Type.Boolean(), referrer: optional(Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' })) }, strict),
+    body: Type.Object(
+      {
+        fee_bps: optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+        service: Type.Boolean(),
+        referrer: optional(Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' })),
+      },
+      strict,
+    ),
     reply: Done,
     example: { body: { fee_bps: 250, service: false } },
     handle: async ({ params, body }) => {
-      const terms = { account: params.id, service: body.service, ...(body.fee_bps !== undefined && { feeBps: body.fee_bps }), ...(body.referrer && { referrer: body.referrer }) };
+      const terms = {
+        account: params.id,
+        service: body.service,
+        ...(body.fee_bps !== undefined && { feeBps: body.fee_bps }),
+        ...(body.referrer && { referrer: body.referrer }),
+      };
       const set = await api.ask(services.settlement.setTerms, terms);
       if (!set.ok) throw new ApiError('invalid_request', 'An account cannot refer itself.', { param: 'referrer' });
       return DONE;
@@ -158,7 +209,12 @@ function addPeopleChanges(api: Api, change: Change): void {
     example: { body: { code: 'welcome-2026', credit_micro_usd: 5_000_000, uses: 100 } },
     handle: async ({ body }) => {
       const expiresAt = timeOf(body.expires_at, 'expires_at');
-      const made = await api.ask(services.accounts.createInvite, { code: body.code, creditMicroUsd: body.credit_micro_usd, uses: body.uses, ...(expiresAt !== undefined && { expiresAt }) });
+      const made = await api.ask(services.accounts.createInvite, {
+        code: body.code,
+        creditMicroUsd: body.credit_micro_usd,
+        uses: body.uses,
+        ...(expiresAt !== undefined && { expiresAt }),
+      });
       if (!made.ok) throw new ApiError('conflict', 'There is such an invite already.', { param: 'code' });
       return DONE;
     },
@@ -185,7 +241,12 @@ function addPeopleChanges(api: Api, change: Change): void {
   });
 }
 
-async function audited<Reply>(api: Api, action: string, { params, body, request }: Asked<unknown, unknown, unknown>, work: () => Promise<Reply>): Promise<Reply> {
+async function audited<Reply>(
+  api: Api,
+  action: string,
+  { params, body, request }: Asked<unknown, unknown, unknown>,
+  work: () => Promise<Reply>,
+): Promise<Reply> {
   const subject = Object.values((params ?? {}) as Record<string, string>).join(' ');
   const row = { id: `audit_${randomToken(20)}`, operator: request.operator ?? '', action, subject, detail: JSON.stringify(body ?? {}).slice(0, 16_000) };
   await api.ask(services.accounts.audit, { ...row, outcome: 'begun' });
@@ -199,12 +260,31 @@ async function audited<Reply>(api: Api, action: string, { params, body, request 
   }
 }
 
-function modelOf(id: string, body: { display_name: string; context_length: number; max_output_length: number; builds: string[]; features?: NewModel['traits']; input?: number; cache_read?: number; output?: number }): NewModel {
+function modelOf(
+  id: string,
+  body: {
+    display_name: string;
+    context_length: number;
+    max_output_length: number;
+    builds: string[];
+    features?: NewModel['traits'];
+    input?: number;
+    cache_read?: number;
+    output?: number;
+  },
+): NewModel {
   if (body.cache_read !== undefined && body.cache_read > (body.input ?? body.cache_read)) {
     throw new ApiError('invalid_request', 'cache_read must not be more than input.', { param: 'cache_read' });
   }
   return {
-    ...{ id, displayName: body.display_name, contextTokens: body.context_length, maxOutputTokens: body.max_output_length, builds: body.builds, createdAt: Date.now() },
+    ...{
+      id,
+      displayName: body.display_name,
+      contextTokens: body.context_length,
+      maxOutputTokens: body.max_output_length,
+      builds: body.builds,
+      createdAt: Date.now(),
+    },
     ...(body.features && { traits: body.features }),
     ...(body.input !== undefined && { inputMicroUsdPerMillion: body.input }),
     ...(body.cache_read !== undefined && { cacheReadMicroUsdPerMillion: body.cache_read }),

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { services } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
-import { type Api, asTime, MicroUsd, optional, strict, orNull, LIST } from './api.ts';
+import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
 const Provider = Type.String({ pattern: '^A[A-Z2-7]{55}$' });
@@ -12,7 +12,14 @@ const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description
 export function addAccountRoutes(api: Api): void {
   api.route({
     ...{ method: 'GET', url: '/v1/me', group: 'Account', who: 'user', summary: 'Who you are here, and what you have' },
-    reply: Type.Object({ user: Type.String(), account: Type.String(), available_micro_usd: MicroUsd, withdrawable_micro_usd: MicroUsd, earned_micro_usd: MicroUsd, machines: Type.Integer() }),
+    reply: Type.Object({
+      user: Type.String(),
+      account: Type.String(),
+      available_micro_usd: MicroUsd,
+      withdrawable_micro_usd: MicroUsd,
+      earned_micro_usd: MicroUsd,
+      machines: Type.Integer(),
+    }),
     handle: async ({ request }) => {
       const { account, user = '' } = callerOf(request);
       const [balance, earnings, { machines }] = await Promise.all([
@@ -31,7 +38,17 @@ export function addAccountRoutes(api: Api): void {
     ...{ method: 'GET', url: '/v1/me/providers', group: 'Account', who: 'user', summary: 'Your machines, and what they do now' },
     reply: Type.Object({
       object: Type.Literal(LIST),
-      data: Type.Array(Type.Object({ id: Provider, name: Type.String(), enrolled_at: Type.String(), revoked_at: orNull(Type.String()), online: Type.Boolean(), chip: orNull(Type.String()), slots: Type.Array(Slot) })),
+      data: Type.Array(
+        Type.Object({
+          id: Provider,
+          name: Type.String(),
+          enrolled_at: Type.String(),
+          revoked_at: orNull(Type.String()),
+          online: Type.Boolean(),
+          chip: orNull(Type.String()),
+          slots: Type.Array(Slot),
+        }),
+      ),
     }),
     handle: async ({ request }) => {
       const { account } = callerOf(request);
@@ -64,7 +81,15 @@ export function addAccountRoutes(api: Api): void {
   api.route({
     ...{ method: 'PUT', url: '/v1/me/providers/:id/prices', group: 'Account', who: 'user', summary: 'Ask a price of your own for a model on your machine' },
     params: Type.Object({ id: Provider }),
-    body: Type.Object({ model: Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$' }), input: Price, output: Price, cache_read: optional(Price) }, strict),
+    body: Type.Object(
+      {
+        model: Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$' }),
+        input: Price,
+        output: Price,
+        cache_read: optional(Price),
+      },
+      strict,
+    ),
     reply: Type.Object({ model: Type.String() }),
     example: { body: { model: 'sim-llama-8b', input: 15_000, output: 40_000 } },
     handle: async ({ request, params, body }) => {

@@ -8,7 +8,8 @@ export function describeApi(): FastifyDynamicSwaggerOptions {
       info: {
         title: 'd-inference',
         version: '1',
-        description: 'Open models on idle Macs. Amounts are whole millionths of a US dollar. Errors are `{"error": {"message", "type", "code", "param"}}`; a 429 always says when to come back.',
+        description:
+          'Open models on idle Macs. Amounts are whole millionths of a US dollar. Errors are `{"error": {"message", "type", "code", "param"}}`; a 429 always says when to come back.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: 'http://127.0.0.1:8080', description: 'npm start' }],
@@ -16,7 +17,11 @@ export function describeApi(): FastifyDynamicSwaggerOptions {
       components: {
         securitySchemes: {
           apiKey: { type: 'http', scheme: 'bearer', description: 'An API key: `Authorization: Bearer sk-db-…`, or `x-api-key`.' },
-          operatorKey: { type: 'http', scheme: 'bearer', description: "An operator's key, for the listener of operators alone: `Authorization: Bearer op-db-…`." },
+          operatorKey: {
+            type: 'http',
+            scheme: 'bearer',
+            description: "An operator's key, for the listener of operators alone: `Authorization: Bearer op-db-…`.",
+          },
           signIn: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The token of a person who signed in (OpenID Connect).' },
         },
       },

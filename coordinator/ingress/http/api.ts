@@ -40,7 +40,6 @@ export interface Asked<Params, Query, Body> {
 declare module 'fastify' {
   interface FastifyContextConfig {
     who?: Who;
-    example?: { readonly path?: string; readonly body?: unknown };
   }
 }
 
@@ -65,13 +64,16 @@ export class Api {
     return reply;
   }
 
-  route<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(definition: RouteDefinition<Params, Query, Body, Reply>): void {
+  route<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(
+    definition: RouteDefinition<Params, Query, Body, Reply>,
+  ): void {
     const { method, url, group, summary, description, who, params, query, body, reply, example, handle } = definition;
     const hook = this.#hooks[who];
     if (hook === undefined && who !== 'anybody') throw new Error(`${url} is for ${who}, whom this listener cannot tell from others`);
     const schema: FastifySchema = {
       ...{ summary, tags: [group], response: { 200: reply } },
       ...(description !== undefined && { description }),
+      ...(example && { 'x-example': example }),
       ...(who !== 'anybody' && { security: SECURITY[who] }),
       ...(params && { params }),
       ...(query && { querystring: query }),
@@ -81,7 +83,7 @@ export class Api {
       method,
       url,
       bodyLimit: MAX_BODY_BYTES,
-      config: { who, ...(example && { example }) },
+      config: { who },
       ...(hook && { onRequest: hook }),
       ...(body !== undefined && {
         preValidation: async (request: FastifyRequest) => {

@@ -87,7 +87,12 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   };
   const claim = await claimOf(spec, surface, exchange);
   if (claim !== undefined && 'answer' in claim) {
-    return reply.header('x-inference-job-id', claim.job).header('idempotent-replayed', 'true').type('application/json; charset=utf-8').serializer(String).send(claim.answer);
+    return reply
+      .header('x-inference-job-id', claim.job)
+      .header('idempotent-replayed', 'true')
+      .type('application/json; charset=utf-8')
+      .serializer(String)
+      .send(claim.answer);
   }
   const answer = answerFor(surface, exchange, { spec, intent, body, claim: claim?.claim });
   start(spec, answer, { ...exchange, outlivesClient: claim !== undefined });
@@ -101,7 +106,14 @@ function claimOf(spec: JobSpec, surface: Surface, { request, deps }: Exchange) {
   if (typeof idempotencyKey !== 'string' || idempotencyKey === '' || idempotencyKey.length > MAX_IDEMPOTENCY_KEY) {
     throw new ApiError('invalid_request', `Idempotency-Key must have 1 to ${MAX_IDEMPOTENCY_KEY} characters.`, { param: 'Idempotency-Key' });
   }
-  return deps.idempotent.begin({ account: spec.account, secret: secretOf(request), idempotencyKey, path: surface.path, body: request.body as Buffer, job: spec.id });
+  return deps.idempotent.begin({
+    account: spec.account,
+    secret: secretOf(request),
+    idempotencyKey,
+    path: surface.path,
+    body: request.body as Buffer,
+    job: spec.id,
+  });
 }
 
 interface Asked {

@@ -12,62 +12,80 @@ const shared = {
   top_p: optional(Type.Number({ minimum: 0, maximum: 1 })),
   tools: optional(Type.Array(any)),
   tool_choice: optional(any),
-  provider: optional(Type.Object({ only: optional(Type.Array(Type.String())), ignore: optional(Type.Array(Type.String())) }, { description: 'Provider ids that may, or may not, serve it.' })),
+  provider: optional(
+    Type.Object(
+      { only: optional(Type.Array(Type.String())), ignore: optional(Type.Array(Type.String())) },
+      { description: 'Provider ids that may, or may not, serve it.' },
+    ),
+  ),
 };
 
 interface Described {
   readonly summary: string;
   readonly body: ReturnType<typeof Type.Object>;
+  readonly example: object;
 }
 
 const described: Readonly<Record<string, Described>> = {
   '/v1/chat/completions': {
     summary: "An answer to a conversation: OpenAI's chat completions",
-    body: Type.Object(
-      {
-        ...shared,
-        messages: Messages,
-        max_tokens: optional(Type.Integer()),
-        max_completion_tokens: optional(Type.Integer()),
-        stop: optional(any),
-        seed: optional(Type.Integer()),
-        response_format: optional(any),
-        logprobs: optional(Type.Boolean()),
-        top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
-        reasoning_effort: optional(Type.String()),
-        parallel_tool_calls: optional(Type.Boolean()),
-        stream_options: optional(Type.Object({ include_usage: optional(Type.Boolean()) })),
-      },
-      { examples: [{ model: 'sim', messages: [{ role: 'user', content: 'Hello' }], stream: true }] },
-    ),
+    body: Type.Object({
+      ...shared,
+      messages: Messages,
+      max_tokens: optional(Type.Integer()),
+      max_completion_tokens: optional(Type.Integer()),
+      stop: optional(any),
+      seed: optional(Type.Integer()),
+      response_format: optional(any),
+      logprobs: optional(Type.Boolean()),
+      top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
+      reasoning_effort: optional(Type.String()),
+      parallel_tool_calls: optional(Type.Boolean()),
+      stream_options: optional(Type.Object({ include_usage: optional(Type.Boolean()) })),
+    }),
+    example: { model: 'sim', messages: [{ role: 'user', content: 'Hello' }], stream: true },
   },
   '/v1/responses': {
     summary: "The same, as OpenAI's Responses API",
-    body: Type.Object(
-      { ...shared, input: any, instructions: optional(Type.String()), max_output_tokens: optional(Type.Integer()), text: optional(any), reasoning: optional(any) },
-      { examples: [{ model: 'sim', input: 'Hello', max_output_tokens: 100 }] },
-    ),
+    body: Type.Object({
+      ...shared,
+      input: any,
+      instructions: optional(Type.String()),
+      max_output_tokens: optional(Type.Integer()),
+      text: optional(any),
+      reasoning: optional(any),
+    }),
+    example: { model: 'sim', input: 'Hello', max_output_tokens: 100 },
   },
   '/v1/completions': {
     summary: "The same, as OpenAI's legacy completions",
-    body: Type.Object(
-      { ...shared, prompt: any, max_tokens: optional(Type.Integer()), stop: optional(any), logprobs: optional(Type.Integer({ minimum: 0, maximum: 5 })) },
-      { examples: [{ model: 'sim', prompt: 'Once upon a time', max_tokens: 50 }] },
-    ),
+    body: Type.Object({
+      ...shared,
+      prompt: any,
+      max_tokens: optional(Type.Integer()),
+      stop: optional(any),
+      logprobs: optional(Type.Integer({ minimum: 0, maximum: 5 })),
+    }),
+    example: { model: 'sim', prompt: 'Once upon a time', max_tokens: 50 },
   },
   '/v1/messages': {
     summary: "The same, as Anthropic's Messages API",
-    body: Type.Object(
-      { ...shared, messages: Messages, max_tokens: Type.Integer(), system: optional(any), stop_sequences: optional(Type.Array(Type.String())), thinking: optional(any) },
-      { examples: [{ model: 'sim', max_tokens: 100, messages: [{ role: 'user', content: 'Hello' }] }] },
-    ),
+    body: Type.Object({
+      ...shared,
+      messages: Messages,
+      max_tokens: Type.Integer(),
+      system: optional(any),
+      stop_sequences: optional(Type.Array(Type.String())),
+      thinking: optional(any),
+    }),
+    example: { model: 'sim', max_tokens: 100, messages: [{ role: 'user', content: 'Hello' }] },
   },
 };
 
 export function inferenceSchema(path: string) {
-  const { summary, body } = described[path] as Described;
+  const { summary, body, example } = described[path] as Described;
   return {
-    ...{ summary, body, tags: ['Inference'], security: [{ apiKey: [] }] },
+    ...{ summary, body, tags: ['Inference'], security: [{ apiKey: [] }], 'x-example': { body: example } },
     description:
       'Answered as one JSON object, or as server-sent events with `stream: true`. `Idempotency-Key` makes an answer that is not streamed safe to ask for twice. ' +
       '`X-Dinf-Route: self` has only machines of your own serve it. `X-Dinf-Heartbeat: off` leaves out the comments in a silent stream.',

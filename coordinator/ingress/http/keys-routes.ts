@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { type KeyCaps, type KeyRecord, newKeyId, services } from '#bus-schemas';
 import { makeApiKey } from '#coordinator/api-key.ts';
 import { ApiError } from '../errors.ts';
-import { type Api, asTime, MicroUsd, optional, strict, timeOf, When, orNull, listOf, LIST, nullable } from './api.ts';
+import { type Api, asTime, LIST, listOf, MicroUsd, nullable, optional, orNull, strict, timeOf, When } from './api.ts';
 import { callerOf, keyOf } from './authenticate.ts';
 
 const Limit = Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 });
@@ -46,7 +46,9 @@ const Key = Type.Object({
   weekly_limit_micro_usd: orNull(Type.Integer()),
   monthly_limit_micro_usd: orNull(Type.Integer()),
   total_limit_micro_usd: orNull(Type.Integer()),
-  spent_micro_usd: Type.Union([Spent, Type.Null()], { description: 'In the current UTC day, week from Monday, month, and ever; null for a key that never had a spending limit.' }),
+  spent_micro_usd: Type.Union([Spent, Type.Null()], {
+    description: 'In the current UTC day, week from Monday, month, and ever; null for a key that never had a spending limit.',
+  }),
 });
 const WithSecret = Type.Object({ key: Type.String({ description: 'The secret. It is shown this once.' }), data: Key });
 const ById = Type.Object({ id: Type.String({ pattern: '^key_[0-9a-z]{4,40}$' }) });
@@ -168,7 +170,11 @@ function changed(before: Settings, caps: KeyCaps, changes: Changes): { settings:
       name: changes.name ?? before.name,
       disabled: changes.disabled ?? before.disabled,
       selfRouteOnly: changes.self_route_only ?? before.selfRouteOnly,
-      limits: { ...(requests !== undefined && { requests }), ...(inputTokens !== undefined && { inputTokens }), ...(outputTokens !== undefined && { outputTokens }) },
+      limits: {
+        ...(requests !== undefined && { requests }),
+        ...(inputTokens !== undefined && { inputTokens }),
+        ...(outputTokens !== undefined && { outputTokens }),
+      },
       ...(expiresAt !== undefined && { expiresAt }),
       ...(allowedModels !== undefined && { allowedModels }),
     },

@@ -35,7 +35,12 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
   };
   api.route({
     ...{ method: 'POST', url: '/v1/providers/enrol', group: 'Machines', who: 'anybody', summary: 'Turn a one-time token into the credentials of a leaf node' },
-    body: Type.Object({ token: Type.String({ minLength: 16, maxLength: 128 }), user_key: Type.String({ pattern: '^U[A-Z2-7]{55}$' }), name: Type.Optional(Type.String({ maxLength: 120 })) }),
+    body: Type.Object({
+      token: Type.String({ minLength: 16, maxLength: 128 }),
+      user_key: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
+      name: Type.Optional(Type.String({ maxLength: 120 })),
+    }),
+    example: { body: { token: '0123456789abcdef', user_key: `U${'A'.repeat(55)}`, name: 'studio' } },
     reply: Type.Object({ provider: Type.String(), user_jwt: Type.String(), leaf_urls: Type.Array(Type.String()) }),
     handle: async ({ request, body }) => {
       strangers.check(request.ip);
@@ -48,32 +53,40 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
     },
   });
   // RFC 8628 has forms come in and errors go out in a shape of its own, so these two are no routes of the API like the others.
-  server.post('/v1/device/code', { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask for a code to show'), config: { who: 'anybody' } }, async (request, reply) => {
-    limited(request.ip);
-    const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
-    const userCode = newUserCode();
-    const link = { deviceHash: sha256(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
-    await api.ask(services.accounts.startLink, link);
-    const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
-    const page = linkUrl ?? `${request.protocol}://${request.host}/v1/device/approve`;
-    return reply.header('cache-control', 'no-store').send({
-      ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
-      ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
-    });
-  });
-  server.post('/v1/device/token', { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask whether the code was approved'), config: { who: 'anybody' } }, async (request, reply) => {
-    const form = formOf(request.headers['content-type'], request.body);
-    if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
-    const deviceCode = form['device_code'];
-    if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128) return oauthError(reply, 'invalid_request');
-    const polled = await api.ask(services.accounts.pollLink, { deviceHash: sha256(deviceCode) });
-    if (!polled.ok) {
-      if (polled.code === 'invalid_grant') limited(request.ip);
-      return oauthError(reply, polled.code);
-    }
-    const { token } = await api.ask(services.trust.createToken, { account: polled.account, lifetimeMs: TOKEN_LIFETIME_MS });
-    return reply.header('cache-control', 'no-store').send({ access_token: token, token_type: 'enrolment', expires_in: TOKEN_LIFETIME_MS / 1_000 });
-  });
+  server.post(
+    '/v1/device/code',
+    { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask for a code to show', { client_id: 'dinf' }), config: { who: 'anybody' } },
+    async (request, reply) => {
+      limited(request.ip);
+      const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
+      const userCode = newUserCode();
+      const link = { deviceHash: sha256(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
+      await api.ask(services.accounts.startLink, link);
+      const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
+      const page = linkUrl ?? `${request.protocol}://${request.host}/v1/device/approve`;
+      return reply.header('cache-control', 'no-store').send({
+        ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
+        ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
+      });
+    },
+  );
+  server.post(
+    '/v1/device/token',
+    { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask whether the code was approved', { grant_type: GRANT, device_code: '…' }), config: { who: 'anybody' } },
+    async (request, reply) => {
+      const form = formOf(request.headers['content-type'], request.body);
+      if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
+      const deviceCode = form['device_code'];
+      if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128) return oauthError(reply, 'invalid_request');
+      const polled = await api.ask(services.accounts.pollLink, { deviceHash: sha256(deviceCode) });
+      if (!polled.ok) {
+        if (polled.code === 'invalid_grant') limited(request.ip);
+        return oauthError(reply, polled.code);
+      }
+      const { token } = await api.ask(services.trust.createToken, { account: polled.account, lifetimeMs: TOKEN_LIFETIME_MS });
+      return reply.header('cache-control', 'no-store').send({ access_token: token, token_type: 'enrolment', expires_in: TOKEN_LIFETIME_MS / 1_000 });
+    },
+  );
   api.route({
     ...{ method: 'POST', url: '/v1/device/approve', group: 'Machines', who: 'user', summary: 'Approve, or deny, the machine that shows a code' },
     body: Type.Object({ user_code: Type.String({ minLength: 8, maxLength: 16 }), approve: Type.Optional(Type.Boolean()) }, strict),
@@ -99,8 +112,8 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
   });
 }
 
-function deviceSchema(summary: string) {
-  return { summary, tags: ['Machines'], description: 'RFC 8628. Takes a form, or JSON.' };
+function deviceSchema(summary: string, body: object) {
+  return { summary, tags: ['Machines'], description: 'RFC 8628. Takes a form, or JSON.', 'x-example': { body } };
 }
 
 function newUserCode(): string {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { type CatalogModel, type MessageOf, services, TRAITS } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
-import { type Api, listOf, LIST } from './api.ts';
+import { type Api, LIST, listOf } from './api.ts';
 import { keyOf } from './authenticate.ts';
 
 const Traits = Type.Array(Type.Enum(TRAITS));
@@ -35,7 +35,9 @@ export function addModelsRoutes(api: Api, catalog: CatalogCache, clock: () => nu
     reply: listOf(Model),
     handle: async ({ request }) => {
       const { allowedModels } = keyOf(request);
-      const allowed = (await catalog.all()).filter(([name, { id }]) => allowedModels === undefined || allowedModels.includes(name) || allowedModels.includes(id));
+      const allowed = (await catalog.all()).filter(
+        ([name, { id }]) => allowedModels === undefined || allowedModels.includes(name) || allowedModels.includes(id),
+      );
       return { object: LIST, data: allowed.map(([name, model]) => describe(name, model)) };
     },
   });
@@ -80,7 +82,17 @@ export function addModelsRoutes(api: Api, catalog: CatalogCache, clock: () => nu
   });
   api.route({
     ...{ method: 'GET', url: '/v1/models/openrouter', group: 'Models', who: 'anybody', summary: 'The list as a marketplace reads it' },
-    reply: Type.Object({ data: Type.Array(Type.Object({ ...Model.properties, name: Type.String(), quantization: Type.String(), supported_features: Type.Array(Type.String()), is_ready: Type.Boolean() })) }),
+    reply: Type.Object({
+      data: Type.Array(
+        Type.Object({
+          ...Model.properties,
+          name: Type.String(),
+          quantization: Type.String(),
+          supported_features: Type.Array(Type.String()),
+          is_ready: Type.Boolean(),
+        }),
+      ),
+    }),
     handle: async () => {
       const now = await capacity();
       const models = (await catalog.all()).filter(([name, { id }]) => name === id);
@@ -130,7 +142,11 @@ function roomFor(name: string, { builds }: CatalogModel, { builds: fleet, queued
   return {
     ...{ id: name, ready, can_accept: ready || (providers > 0 && queued < queueDepth) },
     ...{ routable_providers: providers, warm_providers: sum(({ warm }) => warm), active_requests: sum(({ running }) => running) },
-    ...{ free_slots: sum(({ freeSlots }) => freeSlots), token_budget_remaining: sum(({ freeTokens }) => freeTokens), aggregate_tps: sum(({ decodeTps }) => decodeTps) },
+    ...{
+      free_slots: sum(({ freeSlots }) => freeSlots),
+      token_budget_remaining: sum(({ freeTokens }) => freeTokens),
+      aggregate_tps: sum(({ decodeTps }) => decodeTps),
+    },
     ...{ queued_requests: queued, queue_limit: queueDepth },
   };
 }

@@ -3,7 +3,7 @@ import { type TSchema, Type } from 'typebox';
 import { type AccountUsage, randomToken, services } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
-import { type Api, asTime, MicroUsd, optional, strict, timeOf, When, orNull, LIST } from './api.ts';
+import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
 
 const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
@@ -52,7 +52,17 @@ const USAGE_LIMIT = 100;
 export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
   api.route({
     ...{ method: 'GET', url: '/v1/pricing', group: 'Money', who: 'anybody', summary: 'What models cost' },
-    reply: Type.Object({ object: Type.Literal(LIST), data: Type.Array(Type.Object({ model: Type.String(), input_micro_usd_per_million: MicroUsd, cache_read_micro_usd_per_million: MicroUsd, output_micro_usd_per_million: MicroUsd })) }),
+    reply: Type.Object({
+      object: Type.Literal(LIST),
+      data: Type.Array(
+        Type.Object({
+          model: Type.String(),
+          input_micro_usd_per_million: MicroUsd,
+          cache_read_micro_usd_per_million: MicroUsd,
+          output_micro_usd_per_million: MicroUsd,
+        }),
+      ),
+    }),
     handle: async () => ({
       object: LIST,
       data: (await catalog.all()).map(([model, { inputMicroUsdPerMillion, cacheReadMicroUsdPerMillion, outputMicroUsdPerMillion }]) => ({
@@ -108,7 +118,15 @@ export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
     query: Type.Object({ from: optional(When), until: optional(When) }, strict),
     reply: Type.Object({
       lifetime_micro_usd: MicroUsd,
-      data: Type.Array(Type.Object({ source: Type.String(), jobs: Type.Integer(), prompt_tokens: Type.Integer(), completion_tokens: Type.Integer(), amount_micro_usd: MicroUsd })),
+      data: Type.Array(
+        Type.Object({
+          source: Type.String(),
+          jobs: Type.Integer(),
+          prompt_tokens: Type.Integer(),
+          completion_tokens: Type.Integer(),
+          amount_micro_usd: MicroUsd,
+        }),
+      ),
     }),
     handle: async ({ request, query }) => {
       const earnings = await api.ask(services.settlement.earnings, { account: callerOf(request).account, ...window(query.from, query.until) });
@@ -126,13 +144,27 @@ export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
 function addStripeRoutes(api: Api): void {
   api.route({
     ...{ method: 'POST', url: '/v1/billing/checkout', group: 'Money', who: 'user', summary: 'Buy credit: a page of Stripe to pay on' },
-    body: Type.Object({ amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), success_url: Url, cancel_url: Url, operation: optional(Type.String({ minLength: 8, maxLength: 100 })) }, strict),
+    body: Type.Object(
+      {
+        amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
+        success_url: Url,
+        cancel_url: Url,
+        operation: optional(Type.String({ minLength: 8, maxLength: 100 })),
+      },
+      strict,
+    ),
     reply: Type.Object({ session: Type.String(), url: Type.String() }),
     example: { body: { amount_micro_usd: 5_000_000, success_url: 'https://example.com/thanks', cancel_url: 'https://example.com/' } },
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
       const operation = `checkout:${account}:${body.operation ?? randomToken(24)}`.slice(0, 128);
-      const made = await api.ask(services.settlement.checkout, { account, amountMicroUsd: body.amount_micro_usd, successUrl: body.success_url, cancelUrl: body.cancel_url, operation });
+      const made = await api.ask(services.settlement.checkout, {
+        account,
+        amountMicroUsd: body.amount_micro_usd,
+        successUrl: body.success_url,
+        cancelUrl: body.cancel_url,
+        operation,
+      });
       return made.ok ? { session: made.session, url: made.url } : refuse(made.code);
     },
   });
@@ -149,12 +181,24 @@ function addStripeRoutes(api: Api): void {
   api.route({
     ...{ method: 'POST', url: '/v1/billing/withdrawals', group: 'Money', who: 'user', summary: 'Take out what was earned' },
     description: 'The same `operation` twice is one withdrawal.',
-    body: Type.Object({ amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), instant: optional(Type.Boolean()), operation: Type.String({ minLength: 8, maxLength: 80 }) }, strict),
+    body: Type.Object(
+      {
+        amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
+        instant: optional(Type.Boolean()),
+        operation: Type.String({ minLength: 8, maxLength: 80 }),
+      },
+      strict,
+    ),
     reply: Withdrawal,
     example: { body: { amount_micro_usd: 25_000_000, operation: 'january-2026' } },
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
-      const made = await api.ask(services.settlement.withdraw, { account, amountMicroUsd: body.amount_micro_usd, instant: body.instant ?? false, operation: `withdraw:${account}:${body.operation}`.slice(0, 128) });
+      const made = await api.ask(services.settlement.withdraw, {
+        account,
+        amountMicroUsd: body.amount_micro_usd,
+        instant: body.instant ?? false,
+        operation: `withdraw:${account}:${body.operation}`.slice(0, 128),
+      });
       return made.ok ? withdrawal(made.payout) : refuse(made.code);
     },
   });
@@ -182,18 +226,46 @@ function window(from: string | undefined, until: string | undefined): { from?: n
 
 /** The place that a page ends at: a time of the database's and an id. */
 function cursor(after: string): string {
-  if (!/^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \S{1,150}$/.test(after)) throw new ApiError('invalid_request', 'after must be the next of the page before.', { param: 'after' });
+  if (!/^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \S{1,150}$/.test(after))
+    throw new ApiError('invalid_request', 'after must be the next of the page before.', { param: 'after' });
   return after;
 }
 
-export function usageRow({ job, at, key, model, provider, outcome, promptTokens, cachedTokens, completionTokens, chargedMicroUsd }: AccountUsage['jobs'][number]) {
+export function usageRow({
+  job,
+  at,
+  key,
+  model,
+  provider,
+  outcome,
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+  chargedMicroUsd,
+}: AccountUsage['jobs'][number]) {
   return {
     ...{ job_id: job, at: asTime(at), key, model, provider: provider ?? null, outcome },
     ...{ prompt_tokens: promptTokens, cached_tokens: cachedTokens, completion_tokens: completionTokens, cost_micro_usd: chargedMicroUsd },
   };
 }
 
-function withdrawal({ payout, amountMicroUsd, feeMicroUsd, instant, state, returned, at }: { payout: string; amountMicroUsd: number; feeMicroUsd: number; instant: boolean; state: string; returned: boolean; at: number }) {
+function withdrawal({
+  payout,
+  amountMicroUsd,
+  feeMicroUsd,
+  instant,
+  state,
+  returned,
+  at,
+}: {
+  payout: string;
+  amountMicroUsd: number;
+  feeMicroUsd: number;
+  instant: boolean;
+  state: string;
+  returned: boolean;
+  at: number;
+}) {
   return { id: payout, amount_micro_usd: amountMicroUsd, fee_micro_usd: feeMicroUsd, instant, state, returned, at: asTime(at) };
 }
 
@@ -201,7 +273,10 @@ function withdrawal({ payout, amountMicroUsd, feeMicroUsd, instant, state, retur
 function asCsv(reply: FastifyReply, columns: readonly string[], rows: readonly Record<string, unknown>[]): FastifyReply {
   const cell = (value: unknown) => (/[",\n]/.test(String(value ?? '')) ? `"${String(value).replaceAll('"', '""')}"` : String(value ?? ''));
   const lines = [columns.join(','), ...rows.map((row) => columns.map((column) => cell(row[column])).join(','))];
-  return reply.type('text/csv; charset=utf-8').serializer(String).send(`${lines.join('\n')}\n`);
+  return reply
+    .type('text/csv; charset=utf-8')
+    .serializer(String)
+    .send(`${lines.join('\n')}\n`);
 }
 
 type MoneyRefusal = 'not_configured' | 'unavailable' | 'too_small' | 'operation_conflict' | 'not_onboarded' | 'insufficient_funds';

@@ -35,5 +35,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addAccountRoutes(api);
   addMachinesRoutes({ api, server, strangers: deps.strangers, linkUrl: deps.linkUrl, now: deps.now });
   addStripeRoute(server, deps.bus);
-  server.get('/openapi.json', { schema: { hide: true }, config: { who: 'anybody' } }, async (_request, reply) => reply.serializer(JSON.stringify).send(server.swagger()));
+  server.get('/openapi.json', { schema: { hide: true }, config: { who: 'anybody' } }, async (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(JSON.stringify(server.swagger())),
+  );
 }

@@ -8,20 +8,28 @@ const CALL = { timeoutMs: 10_000 };
 
 /** Stripe's webhook. The bytes go on as they came, because the signature is over them; whatever is not a 2xx Stripe sends again. */
 export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
-  server.post('/v1/webhooks/stripe', { bodyLimit: MAX_BYTES, config: { who: 'anybody' }, schema: { summary: 'Where Stripe tells of payments', tags: ['Money'], description: 'Signed by Stripe; the signature is over the very bytes.' } }, async (request) => {
-    const signature = request.headers['stripe-signature'];
-    if (typeof signature !== 'string' || !(request.body instanceof Buffer) || request.body.length === 0) throw new ApiError('invalid_request');
-    const answer = await deliver(bus, { body: request.body, signature: signature.slice(0, 2_048) });
-    if (answer.ok) return { received: true, result: answer.result };
-    switch (answer.code) {
-      case 'bad_signature':
-      case 'bad_event':
-        throw new ApiError('invalid_request', 'This is not an event that Stripe signed for us.');
-      case 'later':
-      case 'not_configured':
-        throw new ApiError('service_unavailable');
-    }
-  });
+  server.post(
+    '/v1/webhooks/stripe',
+    {
+      bodyLimit: MAX_BYTES,
+      config: { who: 'anybody' },
+      schema: { summary: 'Where Stripe tells of payments', tags: ['Money'], description: 'Signed by Stripe; the signature is over the very bytes.' },
+    },
+    async (request) => {
+      const signature = request.headers['stripe-signature'];
+      if (typeof signature !== 'string' || !(request.body instanceof Buffer) || request.body.length === 0) throw new ApiError('invalid_request');
+      const answer = await deliver(bus, { body: request.body, signature: signature.slice(0, 2_048) });
+      if (answer.ok) return { received: true, result: answer.result };
+      switch (answer.code) {
+        case 'bad_signature':
+        case 'bad_event':
+          throw new ApiError('invalid_request', 'This is not an event that Stripe signed for us.');
+        case 'later':
+        case 'not_configured':
+          throw new ApiError('service_unavailable');
+      }
+    },
+  );
 }
 
 async function deliver(bus: Bus, request: { body: Uint8Array; signature: string }) {

@@ -14,7 +14,13 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
     if (validator.Check(value)) return { value };
     const [first] = validator.Errors(value);
     const param = nameOf(first);
-    return { error: new ApiError('invalid_request', `${param || 'The request'} ${first?.message ?? 'is not as it should be'}.`, param === '' ? {} : { param }) as Error };
+    return {
+      error: new ApiError(
+        'invalid_request',
+        `${param || 'The request'} ${first?.message ?? 'is not as it should be'}.`,
+        param === '' ? {} : { param },
+      ) as Error,
+    };
   };
 };
 

@@ -123,7 +123,16 @@ export class LedgerStore {
     };
   }
 
-  async usage(page: { account: string; job?: string; key?: string; model?: string; from?: number; until?: number; after?: string; limit: number }): Promise<AccountUsage> {
+  async usage(page: {
+    account: string;
+    job?: string;
+    key?: string;
+    model?: string;
+    from?: number;
+    until?: number;
+    after?: string;
+    limit: number;
+  }): Promise<AccountUsage> {
     const { account, job, key, model, from, until, after, limit } = page;
     const [at, reference] = after === undefined ? ['infinity', ''] : (after.split(' ', 2) as [string, string]);
     const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
@@ -208,7 +217,19 @@ interface UsageRow {
   readonly charged: string;
 }
 
-function asUsage({ job, at, key, model, provider, outcome, promptTokens, cachedTokens, completionTokens, held, charged }: UsageRow): AccountUsage['jobs'][number] {
+function asUsage({
+  job,
+  at,
+  key,
+  model,
+  provider,
+  outcome,
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+  held,
+  charged,
+}: UsageRow): AccountUsage['jobs'][number] {
   return {
     ...{ job, at: at.getTime(), key, model, outcome, heldMicroUsd: Number(held), chargedMicroUsd: Number(charged) },
     ...{ promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) },

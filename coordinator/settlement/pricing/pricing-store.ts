@@ -3,7 +3,15 @@ import type { Pool } from 'pg';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { Price } from '../core/charge.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['open-account', 'price-version', 'provider-price', 'put-provider-price', 'put-referrer', 'put-terms', 'terms']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'open-account',
+  'price-version',
+  'provider-price',
+  'put-provider-price',
+  'put-referrer',
+  'put-terms',
+  'terms',
+]);
 
 /** What was agreed with an account, other than what everybody gets. */
 export interface AgreedTerms {

@@ -1,0 +1,74 @@
+import type { FastifyInstance } from 'fastify';
+
+type Document = ReturnType<FastifyInstance['swagger']>;
+
+interface Operation {
+  readonly summary?: string;
+  readonly description?: string;
+  readonly tags?: readonly string[];
+  readonly security?: readonly Record<string, unknown>[];
+  readonly 'x-example'?: { readonly path?: string; readonly body?: unknown };
+}
+
+const WHO: Readonly<Record<string, string>> = { apiKey: 'an API key', signIn: 'a sign-in token', operatorKey: "an operator's key" };
+const CREDENTIAL: Readonly<Record<string, string>> = { apiKey: '$API_KEY', signIn: '$TOKEN', operatorKey: '$OPERATOR_KEY' };
+
+/** docs/api.md: every route with a call that works, from what the routes say of themselves. */
+export function apiPage(documents: readonly Document[]): string {
+  const lines = [
+    '# The API',
+    '',
+    'Written from the routes (`DINF_WRITE_API=1` and the test `api-document`); the same as OpenAPI 3.1 in [openapi.json](openapi.json) and',
+    '[openapi-operators.json](openapi-operators.json), and from a running network at `/openapi.json`.',
+    '',
+    '`$URL` is what `npm start` prints without `/v1`; `$API_KEY` the key that it prints; `$TOKEN` comes from `npx dinf sign-in`; `$ADMIN_URL` is the',
+    'listener of `DINF_ADMIN_PORT`, `$OPERATOR_KEY` comes from `npx dinf operator-key create <name>`.',
+    '',
+    'Amounts are whole millionths of a US dollar. An error is `{"error": {"message", "type", "code", "param"}}` with a true status, in Anthropic\'s',
+    'shape under `/v1/messages`; a 429 always says in `Retry-After` when to come back. `x-ratelimit-*` tell what a key has left of its minute.',
+  ];
+  for (const [group, operations] of byGroup(documents)) lines.push('', `## ${group}`, ...operations.flatMap(section));
+  return `${lines.join('\n')}\n`;
+}
+
+interface Entry {
+  readonly method: string;
+  readonly path: string;
+  readonly operation: Operation;
+}
+
+function byGroup(documents: readonly Document[]): Map<string, Entry[]> {
+  const groups = new Map<string, Entry[]>();
+  for (const { paths = {} } of documents as readonly { paths?: Record<string, Record<string, Operation>> }[]) {
+    for (const [path, operations] of Object.entries(paths)) {
+      for (const [method, operation] of Object.entries(operations)) {
+        const group = operation.tags?.[0] ?? '';
+        groups.set(group, [...(groups.get(group) ?? []), { method: method.toUpperCase(), path, operation }]);
+      }
+    }
+  }
+  return groups;
+}
+
+function section({ method, path, operation }: Entry): string[] {
+  const schemes = (operation.security ?? []).flatMap(Object.keys);
+  const who = schemes.length === 0 ? 'Anybody.' : `With ${schemes.map((scheme) => WHO[scheme]).join(', or ')}.`;
+  const example = operation['x-example'];
+  const base = schemes.includes('operatorKey') ? '$ADMIN_URL' : '$URL';
+  const call = [
+    `curl ${method === 'GET' ? '' : `-X ${method} `}"${base}${example?.path ?? path.replace('{*}', 'sim-llama-8b').replace('{id}', '$ID')}"`,
+    ...(schemes[0] === undefined ? [] : [`-H "Authorization: Bearer ${CREDENTIAL[schemes[0]]}"`]),
+    ...(example?.body === undefined ? [] : ["-H 'Content-Type: application/json'", `-d '${JSON.stringify(example.body)}'`]),
+  ];
+  return [
+    '',
+    `### ${method} ${path.replace('{*}', '{name}')}`,
+    '',
+    `${operation.summary}. ${who}`,
+    ...(operation.description ? ['', operation.description] : []),
+    '',
+    '```sh',
+    call.join(' \\\n  '),
+    '```',
+  ];
+}

@@ -1,0 +1,201 @@
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import { type Person, startTestNetwork, type TestNetwork, type Told } from '../test-network.ts';
+import { named, nameOf, type Route, routesOf } from './routes.ts';
+
+const HEADERS_TIMEOUT_MS = 500;
+const REQUEST_TIMEOUT_MS = 1_000;
+
+interface Tenant {
+  readonly person: Person;
+  readonly apiKey: string;
+  readonly key: string;
+  readonly job: string;
+  readonly machine: string;
+}
+
+let network: TestNetwork;
+let routes: readonly Route[];
+let ann: Tenant;
+let bob: Tenant;
+
+beforeAll(async () => {
+  const config = { addressLimit: 100_000, headersTimeoutMs: HEADERS_TIMEOUT_MS, requestTimeoutMs: REQUEST_TIMEOUT_MS, admin: { host: '127.0.0.1', port: 0 } };
+  network = await startTestNetwork({ providers: 1, tokenMs: 0, config });
+  routes = await routesOf(network);
+  [ann, bob] = await Promise.all([tenant('ann'), tenant('bob')]);
+  await network.expectMoneyBalances();
+});
+afterAll(() => network[Symbol.asyncDispose]());
+
+async function tenant(name: string): Promise<Tenant> {
+  const person = await network.person(name);
+  const { apiKey, key } = await network.createKey({ creditMicroUsd: 10_000_000, account: person.account });
+  const answer = await network.ask('POST', '/v1/chat/completions', { token: apiKey, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 } });
+  await person.ask('PUT', '/v1/referral', { code: `code-of-${name}` });
+  const { bus } = network.network.coordinator;
+  const { token } = await bus.call(services.trust.createToken, { account: person.account, lifetimeMs: 60_000 }, { timeoutMs: 5_000 });
+  const { Nkey } = await import('#bus-schemas');
+  const { json } = await network.ask('POST', '/v1/providers/enrol', { body: { token, user_key: Nkey.create('user').getPublicKey(), name } });
+  return { person, apiKey, key, job: answer.headers.get('x-inference-job-id') ?? '', machine: json.provider };
+}
+
+const call = (route: Route, token: string | undefined, { path = named(route, ann.key), body = route.body }: { path?: string; body?: unknown } = {}): Promise<Told> =>
+  network.ask(route.method, path, { ...(token !== undefined && { token }), ...(route.method !== 'GET' && body !== undefined && { body }) });
+
+function expectEnvelope(route: Route, { json, status }: Told): void {
+  if (route.isAnthropic) return expect(json, `${nameOf(route)} ${status}`).toMatchObject({ type: 'error', error: { type: expect.any(String), message: expect.any(String) } });
+  // RFC 8628 has a shape of its own.
+  if (route.path === '/v1/device/token' && typeof json.error === 'string') return;
+  expect(json, `${nameOf(route)} ${status}`).toMatchObject({ error: { message: expect.any(String), type: expect.any(String), code: expect.any(String) } });
+}
+
+describe('every credential at every route', () => {
+  test('none, and one that nobody gave, is a 401', async () => {
+    for (const route of routes.filter(({ who }) => who !== 'anybody')) {
+      for (const token of [undefined, 'sk-db-nobody', 'eyJhbGciOiJub25lIn0.e30.']) {
+        const told = await call(route, token);
+        expect(told.status, nameOf(route)).toBe(401);
+        expectEnvelope(route, told);
+      }
+    }
+  });
+
+  test('an API key where a person is needed, and a person where a key is, is a 403', async () => {
+    for (const route of routes.filter(({ who }) => who === 'user')) expect((await call(route, ann.apiKey)).json.error.code, nameOf(route)).toBe('user_required');
+    for (const route of routes.filter(({ who }) => who === 'key')) {
+      const told = await call(route, ann.person.token);
+      expect(told.status, nameOf(route)).toBe(403);
+      expectEnvelope(route, told);
+    }
+  });
+
+  test('the right one is let in', async () => {
+    for (const route of routes.filter(({ method }) => method === 'GET')) {
+      const tokens = { anybody: [undefined], key: [ann.apiKey], user: [ann.person.token], keyOrUser: [ann.apiKey, ann.person.token] }[route.who];
+      for (const token of tokens) {
+        const path = route.path.startsWith('/v1/generation') ? `/v1/generation?id=${ann.job}` : named(route, ann.key);
+        // What is told of a job is there a moment after it has ended.
+        await vi.waitFor(async () => expect((await call(route, token, { path })).status, nameOf(route)).toBe(200), 3_000);
+      }
+    }
+  });
+
+  test('no credential of the API opens the listener of operators', async () => {
+    for (const token of [ann.apiKey, ann.person.token]) expect((await network.ask('GET', `${network.network.coordinator.adminUrl}/admin/audit`, { token })).status).toBe(401);
+  });
+});
+
+describe('two tenants at every route', () => {
+  test('nothing that is read holds a name of the other', async () => {
+    const secrets = [ann.person.account, ann.key, ann.job, ann.machine, 'code-of-ann'];
+    for (const route of routes.filter(({ method }) => method === 'GET')) {
+      for (const token of route.who === 'anybody' ? [undefined] : [bob.apiKey, bob.person.token]) {
+        const { text } = await call(route, token, { path: route.path.includes('{id}') ? named(route, bob.key) : route.path });
+        for (const secret of secrets) expect(text, `${nameOf(route)} tells ${secret}`).not.toContain(secret);
+      }
+    }
+  });
+
+  test('nothing of the other can be asked for, or changed, by its name', async () => {
+    const before = await Promise.all(['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)));
+    for (const route of routes.filter(({ path }) => path.includes('{id}'))) {
+      for (const id of [ann.key, ann.machine]) {
+        const told = await call(route, bob.person.token, { path: named(route, id) });
+        expect([400, 404], `${nameOf(route)} with ${id}`).toContain(told.status);
+      }
+      const own = route.path.includes('providers') ? ann.machine : ann.key;
+      expect((await call(route, bob.person.token, { path: named(route, own) })).status, nameOf(route)).toBe(404);
+    }
+    expect((await network.ask('GET', `/v1/generation?id=${ann.job}`, { token: bob.apiKey })).status).toBe(404);
+    expect((await bob.person.ask('GET', `/v1/usage?key=${ann.key}`)).json.data).toEqual([]);
+    const after = await Promise.all(['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)));
+    expect(after.map(({ json }) => json)).toEqual(before.map(({ json }) => json));
+  });
+});
+
+describe('every route that takes a body, with one that it cannot take', () => {
+  const rightToken = (route: Route) => (route.who === 'key' ? ann.apiKey : route.who === 'anybody' ? undefined : ann.person.token);
+  const send = async (route: Route, body: string | Uint8Array, type = 'application/json'): Promise<Told> => {
+    const token = rightToken(route);
+    const response = await fetch(new URL(named(route, route.path.includes('providers') ? ann.machine : ann.key), network.url), {
+      method: route.method,
+      headers: { 'content-type': type, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
+      body: body as never,
+      signal: AbortSignal.timeout(5_000),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, text, json: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : undefined };
+  };
+  const taking = () => routes.filter(({ body, method }) => body !== undefined && method !== 'GET');
+
+  test.each<[string, string | Uint8Array]>([
+    ['malformed', '{"a": '],
+    ['empty', ''],
+    ['an array', '[]'],
+    ['null', 'null'],
+    ['a number', '7'],
+    ['no UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])],
+    ['ten thousand deep', `{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`],
+    ['too large', JSON.stringify({ a: 'x'.repeat(17 * 1024 * 1024) })],
+  ])('%s', async (_, body) => {
+    for (const route of taking()) {
+      const told = await send(route, body);
+      // A device's code is all that this route takes, so a body of nothing asks for a code.
+      if (route.path === '/v1/device/code') expect(told.status).toBeLessThan(500);
+      else expect([400, 401, 413], nameOf(route)).toContain(told.status);
+      if (told.status >= 400) expectEnvelope(route, told);
+    }
+  });
+
+  test('of another type', async () => {
+    for (const route of taking()) expect((await send(route, 'a=1', 'text/plain')).status, nameOf(route)).toBe(415);
+  });
+
+  test('with each field of each wrong kind', async () => {
+    for (const route of taking()) {
+      for (const field of Object.keys(route.body ?? {})) {
+        for (const wrong of [null, 7, -1, 1.5, '', 'x'.repeat(100_000), [], {}, true, [[[]]]]) {
+          const told = await send(route, JSON.stringify({ ...route.body, [field]: wrong }));
+          expect(told.status, `${nameOf(route)} with ${field}: ${JSON.stringify(wrong).slice(0, 40)}`).toBeLessThan(500 + (told.json?.error?.code === 'not_configured' ? 100 : 0));
+          if (told.status >= 400) expectEnvelope(route, told);
+        }
+      }
+    }
+  });
+});
+
+describe('a sender that takes its time', () => {
+  const lastWords = (text: string) =>
+    new Promise<{ words: string; ms: number }>((resolve) => {
+      const { hostname, port } = new URL(network.url);
+      const startedAt = performance.now();
+      let words = '';
+      const socket = connect(Number(port), hostname, () => socket.write(text));
+      socket.on('data', (data) => {
+        words += data.toString();
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve({ words, ms: performance.now() - startedAt }));
+    });
+
+  test('with its headers is shown out', async () => {
+    const { words, ms } = await lastWords('GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Slow: ');
+    expect(words).toContain('408');
+    expect(ms).toBeLessThan(HEADERS_TIMEOUT_MS * 4);
+  });
+
+  test('with its body is shown out', async () => {
+    const { words, ms } = await lastWords(
+      `POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ann.apiKey}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"model":`,
+    );
+    expect(words).toMatch(/408|413|400/);
+    expect(ms).toBeLessThan(REQUEST_TIMEOUT_MS * 4);
+  });
+
+  test('with headers that have no end is shown out', async () => {
+    const { words } = await lastWords(`GET /v1/models HTTP/1.1\r\nHost: x\r\n${`X-Many: ${'y'.repeat(1_000)}\r\n`.repeat(64)}\r\n`);
+    expect(words).toContain('431');
+  });
+});

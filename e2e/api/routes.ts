@@ -1,0 +1,42 @@
+import type { TestNetwork } from '../test-network.ts';
+
+/** The routes of a running network, by its own OpenAPI document: a route that is added is tested without being named here. */
+
+export interface Route {
+  readonly method: string;
+  /** With `{id}` where something has to be named. */
+  readonly path: string;
+  readonly who: 'anybody' | 'key' | 'user' | 'keyOrUser';
+  /** A body that fits the schema. */
+  readonly body: Record<string, unknown> | undefined;
+  readonly isAnthropic: boolean;
+}
+
+interface Operation {
+  readonly security?: readonly Record<string, unknown>[];
+  readonly 'x-example'?: { readonly path?: string; readonly body?: Record<string, unknown> };
+}
+
+export async function routesOf(network: TestNetwork): Promise<Route[]> {
+  const { json } = await network.ask('GET', '/openapi.json');
+  return Object.entries(json.paths as Record<string, Record<string, Operation>>).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, operation]) => ({
+      method: method.toUpperCase(),
+      path: operation['x-example']?.path ?? path.replace('{*}', 'sim'),
+      who: whoMay(operation),
+      body: operation['x-example']?.body,
+      isAnthropic: path === '/v1/messages',
+    })),
+  );
+}
+
+function whoMay({ security = [] }: Operation): Route['who'] {
+  const schemes = security.flatMap(Object.keys);
+  if (schemes.length === 0) return 'anybody';
+  if (schemes.length === 2) return 'keyOrUser';
+  return schemes[0] === 'apiKey' ? 'key' : 'user';
+}
+
+/** With something in the place of `{id}`. */
+export const named = (route: Route, id: string): string => route.path.replace('{id}', id);
+export const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
