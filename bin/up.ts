@@ -13,7 +13,7 @@ interface UpOptions {
 }
 
 const FIRST_CREDIT_MICRO_USD = 10_000_000;
-const DEFAULT_PORTS = { client: 4222, leaf: 7422, monitor: 8222 };
+const DEFAULT_PORTS = { client: 4222, leaf: 7422, monitor: 8222, issuer: 8090 };
 const FLEET_READY_MS = 30_000;
 /** Past this a leaf node for each provider costs more memory than it shows. */
 const MAX_OWN_LEAVES = 4;
@@ -52,21 +52,23 @@ async function up(options: UpOptions): Promise<void> {
 
   const http = { host: process.env['DINF_HTTP_HOST'] ?? '127.0.0.1', port: await apiPort(say) };
   const databaseUrl = process.env['DATABASE_URL'];
-  const hubPorts = await keptPorts(home);
+  const { issuer: issuerPort, ...hubPorts } = await keptPorts(home);
   await using network = await startNetwork({
     home,
     log,
     say: (line) => say(`starting ${line}`),
     config: { http },
     hubPorts,
+    issuerPort,
     ...(databaseUrl && { databaseUrl }),
   }).catch(explain);
-  await keepPorts(home, network.hub.ports);
+  await keepPorts(home, { ...network.hub.ports, issuer: network.issuer === undefined ? issuerPort : Number(new URL(network.issuer.url).port) });
   await using _announced = await announceNetwork(home, {
     natsUrl: network.hub.clientUrl,
     leafUrl: network.hub.leafUrl,
     httpUrl: network.url,
     databaseUrl: network.databaseUrl,
+    ...(network.issuer && { issuerUrl: network.issuer.url }),
   });
   const { simulatedAliases, simulatedModels } = await import('#simulator');
   await network.putModels(simulatedModels, simulatedAliases);
@@ -96,12 +98,12 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** Providers remember where the hub is: it comes back where it was. */
+/** Providers remember where the hub is, and people are who they are at one issuer: both come back where they were. */
 async function keptPorts(home: string): Promise<typeof DEFAULT_PORTS> {
   const kept = await readFile(join(home, 'ports.json'), 'utf8').catch(() => undefined);
-  if (kept !== undefined) return JSON.parse(kept);
+  if (kept !== undefined) return { issuer: 0, ...JSON.parse(kept) };
   const free = await Promise.all(Object.values(DEFAULT_PORTS).map(isFree));
-  return free.every(Boolean) ? DEFAULT_PORTS : { client: -1, leaf: -1, monitor: -1 };
+  return free.every(Boolean) ? DEFAULT_PORTS : { client: -1, leaf: -1, monitor: -1, issuer: 0 };
 }
 
 const keepPorts = (home: string, ports: object) => writePrivate(join(home, 'ports.json'), JSON.stringify(ports));
@@ -126,7 +128,8 @@ async function firstKey(home: string, network: Network): Promise<string> {
   const file = join(home, 'api-key');
   const kept = await readFile(file, 'utf8').catch(() => undefined);
   if (kept !== undefined) return kept;
-  const { apiKey } = await network.createKey({ name: 'first', creditMicroUsd: FIRST_CREDIT_MICRO_USD });
+  const owner = network.issuer === undefined ? {} : { account: (await network.signIn('you')).account };
+  const { apiKey } = await network.createKey({ name: 'first', creditMicroUsd: FIRST_CREDIT_MICRO_USD, ...owner });
   await writePrivate(file, apiKey);
   return apiKey;
 }
@@ -180,6 +183,9 @@ d-inference is up (${seconds.toFixed(1)} s). ${providers === 0 ? 'No provider ru
   curl ${url}/v1/chat/completions \\
     -H "Authorization: Bearer ${apiKey}" -H "Content-Type: application/json" \\
     -d '{"model": "sim", "stream": true, "messages": [{"role": "user", "content": "Hello"}]}'
+
+Anthropic's SDK takes ${url} as its base URL and the same key. The account behind the key is yours: "npx dinf sign-in"
+prints a token for ${url}/v1/me, /v1/keys, /v1/usage and the rest of docs/api.md.
 
 Ctrl-C stops it. What was paid for and earned stays in ${process.env['DINF_HOME'] ?? '.dinf'}.
 `);

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { addAccountCommands } from './account-commands.ts';
 import type { Bus } from './bus.ts';
 import type { Config } from './config.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
@@ -48,6 +49,7 @@ export function addCommands(program: Command): void {
     .description('the providers that routing knows')
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => showFleet(options));
+  addAccountCommands(program, withBus);
   addLedgerCommands(program, withBus);
 }
 

@@ -8,6 +8,8 @@ export interface RunningNetwork {
   readonly leafUrl: string;
   readonly httpUrl: string;
   readonly databaseUrl: string;
+  /** Where people sign in, when that is a part of this network. */
+  readonly issuerUrl?: string;
 }
 
 const fileIn = (home: string) => join(home, 'network.json');
@@ -20,7 +22,10 @@ export function runningSettings(home: string): NodeJS.ProcessEnv {
   } catch {
     return {};
   }
-  return { DINF_NATS_URL: network.natsUrl, DINF_LEAF_URL: network.leafUrl, DINF_COORDINATOR: network.httpUrl, DATABASE_URL: network.databaseUrl };
+  return {
+    ...{ DINF_NATS_URL: network.natsUrl, DINF_LEAF_URL: network.leafUrl, DINF_COORDINATOR: network.httpUrl, DATABASE_URL: network.databaseUrl },
+    ...(network.issuerUrl && { DINF_OIDC_ISSUER: network.issuerUrl }),
+  };
 }
 
 /** The database's address holds a password: 0600. */

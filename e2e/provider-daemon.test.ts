@@ -14,13 +14,16 @@ afterEach(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-const startProvider = (args: readonly string[] = []) =>
+const startProvider = (args: readonly string[] = [], onLine: (line: string) => void = () => undefined) =>
   startSupervised({
     name: 'provider',
     command: process.execPath,
     args: [DINF, 'provider', '--engine', 'simulated', '--coordinator', network.url, ...args],
     env: { ...process.env, DINF_HOME: join(network.network.home, 'elsewhere'), DINF_LOG: 'info' },
-    isReady: (line) => line.includes('serves with simulated'),
+    isReady: (line) => {
+      onLine(line);
+      return line.includes('serves with simulated');
+    },
   });
 
 async function states(): Promise<string[]> {
@@ -49,4 +52,26 @@ test('a provider enrols once, serves, drains at the end, and comes back as who i
   await vi.waitFor(async () => expect(await states()).toEqual([`${id} silent`]), { timeout: 5_000, interval: 20 });
   expect(performance.now() - killedAt).toBeLessThan(2_000);
   expect((await readStream(network, chat)).status).toBe(503);
+});
+
+test('a machine is linked by the code that it shows, and what it earns is its owner’s', { timeout: 60_000 }, async () => {
+  network = await startTestNetwork({ providers: 0, tokenMs: 2 });
+  const owner = await network.person('owner');
+  const approved = Promise.withResolvers<void>();
+  const provider = await startProvider(['--link'], (line) => {
+    const code = /enter (\S{4}-\S{4})/.exec(line)?.[1];
+    if (code !== undefined) void owner.ask('POST', '/v1/device/approve', { user_code: code }).then(() => approved.resolve());
+  });
+  await approved.promise;
+  const id = idIn(provider.logs());
+  expect((await owner.ask('GET', '/v1/me/providers')).json.data).toMatchObject([{ id, online: true }]);
+  expect((await readStream(network, { ...chat, max_tokens: 200 })).status).toBe(200);
+  await network.expectMoneyBalances();
+  const earned = await vi.waitFor(async () => {
+    const { json } = await owner.ask('GET', '/v1/earnings');
+    expect(json.lifetime_micro_usd).toBeGreaterThan(0);
+    return json;
+  }, 5_000);
+  expect(earned.data).toMatchObject([{ source: id }]);
+  await provider.stop();
 });

@@ -10,6 +10,7 @@ export type Engines = Readonly<Record<string, () => Promise<Engine>>>;
 interface ProviderOptions {
   readonly coordinator: string;
   readonly token?: string;
+  readonly link?: boolean;
   readonly engine: string;
 }
 
@@ -22,12 +23,13 @@ export function addCommands(program: Command, engines: Engines): void {
     .description('serve models on this machine')
     .option('--coordinator <url>', 'where the API is', process.env['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080')
     .option('--token <token>', 'a one-time token, for the first start (dinf enrol-token)')
+    .option('--link', 'for the first start: show a code that its owner approves')
     .addOption(new Option('--engine <name>', 'what runs the models').choices(Object.keys(engines)).env('DINF_ENGINE').makeOptionMandatory())
     .action((options: ProviderOptions) => provide(options, engines));
   program.command('doctor').description('what this machine has, lacks, and how to get it').action(doctor);
 }
 
-async function provide({ coordinator, token, engine: name }: ProviderOptions, engines: Engines): Promise<void> {
+async function provide({ coordinator, token, link = false, engine: name }: ProviderOptions, engines: Engines): Promise<void> {
   const { startDaemon } = await import('./daemon.ts');
   const { EnrolError } = await import('./identity.ts');
   const { cacheFolder } = await import('./leaf/cache-folder.ts');
@@ -43,7 +45,7 @@ async function provide({ coordinator, token, engine: name }: ProviderOptions, en
     natsServer,
     engine,
     log,
-    ...(token !== undefined && { token }),
+    ...firstToken({ coordinator, token, link }),
   }).catch((error: unknown) => {
     if (error instanceof EnrolError) throw new CommandError(error.code === 'unreachable' ? EXIT.unavailable : EXIT.failure, error.message, { cause: error });
     throw error;
@@ -53,6 +55,20 @@ async function provide({ coordinator, token, engine: name }: ProviderOptions, en
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
   });
   await daemon.drain(DRAIN_MS);
+}
+
+/** How a machine that is not enrolled yet gets to be. */
+function firstToken({ coordinator, token, link }: { coordinator: string; token: string | undefined; link: boolean }): { token?: () => Promise<string> } {
+  if (token !== undefined) return { token: async () => token };
+  if (!link) return {};
+  return {
+    token: async () => {
+      const { linkMachine } = await import('./link.ts');
+      return linkMachine(coordinator, ({ code, page }) =>
+        console.log(`To make this machine yours, sign in, go to ${page}\nand enter ${code}   (on a network of your own: dinf approve ${code})`),
+      );
+    },
+  };
 }
 
 interface Finding {

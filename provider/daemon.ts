@@ -10,7 +10,7 @@ export interface DaemonOptions {
   readonly home: string;
   readonly coordinatorUrl: string;
   /** For the first start. */
-  readonly token?: string;
+  readonly token?: () => Promise<string>;
   readonly name: string;
   readonly natsServer: string;
   readonly engine: Engine;
@@ -27,7 +27,7 @@ export interface Daemon extends AsyncDisposable {
 export async function startDaemon({ home, coordinatorUrl, token, name, natsServer, engine, log }: DaemonOptions): Promise<Daemon> {
   harden(log);
   await using started = new AsyncDisposableStack();
-  const own = await enrolment({ home, coordinatorUrl, name, token: token === undefined ? undefined : async () => token });
+  const own = await enrolment({ home, coordinatorUrl, name, token });
   const leaf = started.use(await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }));
   const connection = await leaf.connect(own);
   started.defer(() => connection.close());

@@ -41,7 +41,8 @@ export async function enrolment({
 }): Promise<Enrolment> {
   const known = await readIfThere(join(home, 'enrolment.json'));
   if (known !== undefined) return JSON.parse(known) as Enrolment;
-  if (token === undefined) throw new EnrolError('refused', 'This machine is not enrolled yet: give it a token (dinf enrol-token makes one).');
+  if (token === undefined)
+    throw new EnrolError('refused', 'This machine is not enrolled yet: start it with --link, or give it a token (dinf enrol-token makes one).');
   await mkdir(home, { recursive: true, mode: 0o700 });
   const key = await ownKey(home);
   const answer = await enrol(coordinatorUrl, { token: await token(), user_key: key.getPublicKey(), name });

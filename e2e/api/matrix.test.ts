@@ -32,7 +32,10 @@ afterAll(() => network[Symbol.asyncDispose]());
 async function tenant(name: string): Promise<Tenant> {
   const person = await network.person(name);
   const { apiKey, key } = await network.createKey({ creditMicroUsd: 10_000_000, account: person.account });
-  const answer = await network.ask('POST', '/v1/chat/completions', { token: apiKey, body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 } });
+  const answer = await network.ask('POST', '/v1/chat/completions', {
+    token: apiKey,
+    body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 },
+  });
   await person.ask('PUT', '/v1/referral', { code: `code-of-${name}` });
   const { bus } = network.network.coordinator;
   const { token } = await bus.call(services.trust.createToken, { account: person.account, lifetimeMs: 60_000 }, { timeoutMs: 5_000 });
@@ -41,11 +44,15 @@ async function tenant(name: string): Promise<Tenant> {
   return { person, apiKey, key, job: answer.headers.get('x-inference-job-id') ?? '', machine: json.provider };
 }
 
-const call = (route: Route, token: string | undefined, { path = named(route, ann.key), body = route.body }: { path?: string; body?: unknown } = {}): Promise<Told> =>
-  network.ask(route.method, path, { ...(token !== undefined && { token }), ...(route.method !== 'GET' && body !== undefined && { body }) });
+const call = (
+  route: Route,
+  token: string | undefined,
+  { path = named(route, ann.key), body = route.body }: { path?: string; body?: unknown } = {},
+): Promise<Told> => network.ask(route.method, path, { ...(token !== undefined && { token }), ...(route.method !== 'GET' && body !== undefined && { body }) });
 
 function expectEnvelope(route: Route, { json, status }: Told): void {
-  if (route.isAnthropic) return expect(json, `${nameOf(route)} ${status}`).toMatchObject({ type: 'error', error: { type: expect.any(String), message: expect.any(String) } });
+  if (route.isAnthropic)
+    return expect(json, `${nameOf(route)} ${status}`).toMatchObject({ type: 'error', error: { type: expect.any(String), message: expect.any(String) } });
   // RFC 8628 has a shape of its own.
   if (route.path === '/v1/device/token' && typeof json.error === 'string') return;
   expect(json, `${nameOf(route)} ${status}`).toMatchObject({ error: { message: expect.any(String), type: expect.any(String), code: expect.any(String) } });
@@ -63,7 +70,8 @@ describe('every credential at every route', () => {
   });
 
   test('an API key where a person is needed, and a person where a key is, is a 403', async () => {
-    for (const route of routes.filter(({ who }) => who === 'user')) expect((await call(route, ann.apiKey)).json.error.code, nameOf(route)).toBe('user_required');
+    for (const route of routes.filter(({ who }) => who === 'user'))
+      expect((await call(route, ann.apiKey)).json.error.code, nameOf(route)).toBe('user_required');
     for (const route of routes.filter(({ who }) => who === 'key')) {
       const told = await call(route, ann.person.token);
       expect(told.status, nameOf(route)).toBe(403);
@@ -83,7 +91,8 @@ describe('every credential at every route', () => {
   });
 
   test('no credential of the API opens the listener of operators', async () => {
-    for (const token of [ann.apiKey, ann.person.token]) expect((await network.ask('GET', `${network.network.coordinator.adminUrl}/admin/audit`, { token })).status).toBe(401);
+    for (const token of [ann.apiKey, ann.person.token])
+      expect((await network.ask('GET', `${network.network.coordinator.adminUrl}/admin/audit`, { token })).status).toBe(401);
   });
 });
 
@@ -126,7 +135,12 @@ describe('every route that takes a body, with one that it cannot take', () => {
       signal: AbortSignal.timeout(5_000),
     });
     const text = await response.text();
-    return { status: response.status, headers: response.headers, text, json: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : undefined };
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: response.headers.get('content-type')?.includes('json') ? JSON.parse(text) : undefined,
+    };
   };
   const taking = () => routes.filter(({ body, method }) => body !== undefined && method !== 'GET');
 
@@ -158,7 +172,9 @@ describe('every route that takes a body, with one that it cannot take', () => {
       for (const field of Object.keys(route.body ?? {})) {
         for (const wrong of [null, 7, -1, 1.5, '', 'x'.repeat(100_000), [], {}, true, [[[]]]]) {
           const told = await send(route, JSON.stringify({ ...route.body, [field]: wrong }));
-          expect(told.status, `${nameOf(route)} with ${field}: ${JSON.stringify(wrong).slice(0, 40)}`).toBeLessThan(500 + (told.json?.error?.code === 'not_configured' ? 100 : 0));
+          expect(told.status, `${nameOf(route)} with ${field}: ${JSON.stringify(wrong).slice(0, 40)}`).toBeLessThan(
+            500 + (told.json?.error?.code === 'not_configured' ? 100 : 0),
+          );
           if (told.status >= 400) expectEnvelope(route, told);
         }
       }

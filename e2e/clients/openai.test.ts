@@ -103,7 +103,12 @@ describe('the official client', () => {
       { city: 'river' },
     ]);
     const results = (choice?.message.tool_calls ?? []).map(({ id }) => ({ role: 'tool' as const, tool_call_id: id, content: 'rain' }));
-    const answer = await openai.chat.completions.create({ model: 'sim', messages: [...messages, choice?.message as ChatCompletionMessage, ...results], tools, max_tokens: 8 });
+    const answer = await openai.chat.completions.create({
+      model: 'sim',
+      messages: [...messages, choice?.message as ChatCompletionMessage, ...results],
+      tools,
+      max_tokens: 8,
+    });
     expect(answer.choices[0]?.message.content).not.toBe('');
   });
 

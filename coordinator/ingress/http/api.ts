@@ -10,7 +10,7 @@ import type { Auth } from './authenticate.ts';
 /** How a route of the API is written down once: it is checked by this, answered by this, and documented by this. */
 
 /** Who may call a route. */
-export type Who = keyof Auth | 'operator' | 'anybody';
+type Who = keyof Auth | 'operator' | 'anybody';
 type Hooks = Readonly<Partial<Record<Who, (request: FastifyRequest) => Promise<void>>>>;
 
 export interface RouteDefinition<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema> {

@@ -231,18 +231,7 @@ function cursor(after: string): string {
   return after;
 }
 
-export function usageRow({
-  job,
-  at,
-  key,
-  model,
-  provider,
-  outcome,
-  promptTokens,
-  cachedTokens,
-  completionTokens,
-  chargedMicroUsd,
-}: AccountUsage['jobs'][number]) {
+function usageRow({ job, at, key, model, provider, outcome, promptTokens, cachedTokens, completionTokens, chargedMicroUsd }: AccountUsage['jobs'][number]) {
   return {
     ...{ job_id: job, at: asTime(at), key, model, provider: provider ?? null, outcome },
     ...{ prompt_tokens: promptTokens, cached_tokens: cachedTokens, completion_tokens: completionTokens, cost_micro_usd: chargedMicroUsd },

@@ -26,7 +26,14 @@ describe('the Responses API', () => {
       instructions: 'Be brief.',
       input: [
         { role: 'developer', content: 'And kind.' },
-        { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Look' }, { type: 'input_image', image_url: image.image_url.url }] },
+        {
+          type: 'message',
+          role: 'user',
+          content: [
+            { type: 'input_text', text: 'Look' },
+            { type: 'input_image', image_url: image.image_url.url },
+          ],
+        },
         { type: 'reasoning', summary: [] },
         { type: 'function_call', call_id: 'a', name: 'f', arguments: '{}' },
         { type: 'function_call', call_id: 'b', name: 'f', arguments: '{}' },
@@ -74,11 +81,28 @@ describe('the Messages API', () => {
   test('is lowered to a conversation, results of tools in their place', () => {
     const body = lowered(messages, {
       max_tokens: 5,
-      system: [{ type: 'text', text: 'a' }, { type: 'text', text: 'b' }],
+      system: [
+        { type: 'text', text: 'a' },
+        { type: 'text', text: 'b' },
+      ],
       messages: [
         { role: 'user', content: 'Hi' },
-        { role: 'assistant', content: [{ type: 'thinking', thinking: '…' }, { type: 'text', text: 'Wait' }, { type: 'tool_use', id: 'a', name: 'f', input: { x: 1 } }] },
-        { role: 'user', content: [{ type: 'text', text: 'before' }, { type: 'tool_result', tool_use_id: 'a', content: [{ type: 'text', text: 'one' }] }, { type: 'text', text: 'after' }] },
+        {
+          role: 'assistant',
+          content: [
+            { type: 'thinking', thinking: '…' },
+            { type: 'text', text: 'Wait' },
+            { type: 'tool_use', id: 'a', name: 'f', input: { x: 1 } },
+          ],
+        },
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'before' },
+            { type: 'tool_result', tool_use_id: 'a', content: [{ type: 'text', text: 'one' }] },
+            { type: 'text', text: 'after' },
+          ],
+        },
       ],
       tools: [{ name: 'f', input_schema: { type: 'object' } }],
       tool_choice: { type: 'any', disable_parallel_tool_use: true },
@@ -113,7 +137,11 @@ describe('the Messages API', () => {
 
 describe('the legacy completions', () => {
   test('are a message of the user', () => {
-    expect(lowered(completions, { prompt: ['Hi'], echo: false, best_of: 1, logprobs: 2 })).toMatchObject({ messages: [{ role: 'user', content: 'Hi' }], logprobs: true, top_logprobs: 2 });
+    expect(lowered(completions, { prompt: ['Hi'], echo: false, best_of: 1, logprobs: 2 })).toMatchObject({
+      messages: [{ role: 'user', content: 'Hi' }],
+      logprobs: true,
+      top_logprobs: 2,
+    });
   });
 
   test.each<[JsonObject, string]>([
@@ -164,7 +192,20 @@ describe('the chat contract', () => {
 
   test('says what model and machine must be able to do, and counts tools and images for what they are', () => {
     const plain = introspectChat({ model: 'sim', messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }] });
-    const seen = introspectChat({ model: 'sim', tools: [tool], reasoning_effort: 'low', messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }, { ...image, image_url: { url: `data:image/png;base64,${'A'.repeat(40_000)}` } }] }] });
+    const seen = introspectChat({
+      model: 'sim',
+      tools: [tool],
+      reasoning_effort: 'low',
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'x' },
+            { ...image, image_url: { url: `data:image/png;base64,${'A'.repeat(40_000)}` } },
+          ],
+        },
+      ],
+    });
     expect(plain.requires).toEqual([]);
     expect(seen.requires).toEqual(['tools', 'vision', 'reasoning']);
     expect(seen.promptEstimate).toBeLessThan(500);

@@ -26,10 +26,12 @@ const answers = fc
     fc.oneof(
       text.map((value): Delta[] => [{ k: 'text', text: value, tokens: 1 }]),
       text.map((value): Delta[] => [{ k: 'reasoning', text: value, tokens: 1 }]),
-      fc.array(text, { maxLength: 4 }).map((pieces): Delta[] => [
-        { k: 'tool', index: 0, id: 'call', name: 'tool', text: '', tokens: 1 },
-        ...pieces.map((piece): Delta => ({ k: 'tool', index: 0, text: piece, tokens: 1 })),
-      ]),
+      fc
+        .array(text, { maxLength: 4 })
+        .map((pieces): Delta[] => [
+          { k: 'tool', index: 0, id: 'call', name: 'tool', text: '', tokens: 1 },
+          ...pieces.map((piece): Delta => ({ k: 'tool', index: 0, text: piece, tokens: 1 })),
+        ]),
     ),
     { maxLength: 8 },
   )
@@ -151,12 +153,18 @@ function readStream(surface: Surface, events: readonly Event[]): Said {
 function readWhole(surface: Surface, whole: Any): Said {
   switch (surface) {
     case chat:
-      return { text: whole.choices[0].message.content ?? '', calls: (whole.choices[0].message.tool_calls ?? []).map((call: Any) => [call.id, call.function.arguments]) };
+      return {
+        text: whole.choices[0].message.content ?? '',
+        calls: (whole.choices[0].message.tool_calls ?? []).map((call: Any) => [call.id, call.function.arguments]),
+      };
     case completions:
       return { text: whole.choices[0].text, calls: [] };
     case responses: {
       const parts = whole.output.flatMap((item: Any) => (item.type === 'message' ? item.content : []));
-      return { text: parts.map((part: Any) => part.text).join(''), calls: whole.output.filter(({ type }: Any) => type === 'function_call').map((item: Any) => [item.call_id, item.arguments]) };
+      return {
+        text: parts.map((part: Any) => part.text).join(''),
+        calls: whole.output.filter(({ type }: Any) => type === 'function_call').map((item: Any) => [item.call_id, item.arguments]),
+      };
     }
     default:
       return {

@@ -1,0 +1,63 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import type { Bus } from './bus.ts';
+
+const CALL = { timeoutMs: 5_000 };
+const OPERATOR_KEY_BYTES = 24;
+
+/** Commands for people: signing in on a network of one's own, approving a machine, becoming an operator. */
+export function addAccountCommands(program: Command, withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>): void {
+  program
+    .command('sign-in')
+    .description('a token for what only people may do, on a network that "dinf up" runs')
+    .option('--name <name>', 'who to be', 'you')
+    .action(async ({ name }: { name: string }) => console.log(await signIn(name)));
+  program
+    .command('approve <code>')
+    .description('approve the machine that shows this code: it becomes yours')
+    .option('--name <name>', 'who to be', 'you')
+    .option('--deny', 'refuse it instead')
+    .action((code: string, options: { name: string; deny?: boolean }) => approve(code, options));
+  program
+    .command('operator-key <name>')
+    .description('make a key for the listener of operators (DINF_ADMIN_PORT); it is shown once')
+    .action((name: string) => withBus((bus) => createOperator(bus, name)));
+}
+
+async function signIn(name: string): Promise<string> {
+  const issuer = (await running())['DINF_OIDC_ISSUER'];
+  if (issuer === undefined) throw new CommandError(EXIT.unavailable, 'No network runs out of this home. Another network says itself where to sign in.');
+  const response = await fetch(`${issuer}/token?name=${encodeURIComponent(name)}`, { method: 'POST' }).catch((cause: unknown) => {
+    throw new CommandError(EXIT.unavailable, `Nobody answers at ${issuer}.`, { cause });
+  });
+  if (!response.ok) throw new CommandError(EXIT.failure, `${issuer} is no sign-in service of "dinf up".`);
+  return ((await response.json()) as { id_token: string }).id_token;
+}
+
+async function approve(code: string, { name, deny = false }: { name: string; deny?: boolean }): Promise<void> {
+  const url = new URL('/v1/device/approve', (await running())['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080');
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await signIn(name)}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ user_code: code, approve: !deny }),
+  });
+  const answer = (await response.json()) as { error?: { message: string } };
+  if (!response.ok) throw new CommandError(EXIT.failure, answer.error?.message ?? `${url} answered ${response.status}.`);
+  console.log(deny ? 'refused' : 'approved: the machine is yours');
+}
+
+async function running(): Promise<NodeJS.ProcessEnv> {
+  const { runningSettings } = await import('./running-network.ts');
+  return { ...runningSettings(resolve(process.env['DINF_HOME'] ?? '.dinf')), ...process.env };
+}
+
+async function createOperator(bus: Bus, name: string): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const key = `op-db-${randomBytes(OPERATOR_KEY_BYTES).toString('base64url')}`;
+  const made = await bus.call(services.accounts.createOperator, { name, keyHash: createHash('sha256').update(key).digest() }, CALL);
+  if (!made.ok) throw new CommandError(EXIT.failure, `There is an operator named ${name} already.`);
+  console.error(`operator ${name}; the key is shown this once:`);
+  console.log(key);
+}
