@@ -61,7 +61,7 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
   });
 
   test('a body that is small as JSON and too large as what it says', async () => {
-    const answer = await post(chat({ logit_bias: Array.from({ length: 2_500_000 }, () => 0.5) }));
+    const answer = await post(chat({ whatever: Array.from({ length: 2_500_000 }, () => 0.5) }));
     expect(answer).toMatchObject({ status: 413, body: { error: { code: 'payload_too_large' } } });
   });
 

@@ -5,6 +5,7 @@ import { Gauge } from 'prom-client';
 import { newIngressId, RelaySenders } from '#bus-schemas';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
+import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { operatorAuth } from './admin/operator-auth.ts';
 import { CatalogCache } from './catalog-cache.ts';
@@ -77,7 +78,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
   const admin = config.admin && (await createServer({ log, ...config }));
-  if (admin !== undefined) addAdminRoutes({ api: new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus), setDraining });
+  if (admin !== undefined) addAdminRoutes({ admin: new AdminApi(new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus)), setDraining });
   const adminUrl = await admin?.listen(config.admin);
   if (adminUrl !== undefined) log.info({ url: adminUrl }, "the operators' routes listen");
 

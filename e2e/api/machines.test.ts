@@ -24,7 +24,8 @@ describe('a device that asks to belong to an account', () => {
   test('waits, is told to slow down, is approved, and gets one token', async () => {
     const { device_code: device, user_code: code, verification_uri: page } = await start();
     expect(code).toMatch(/^[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}$/);
-    expect(page).toContain('/v1/device/approve');
+    expect(page).toContain('/link');
+    expect((await network.ask('GET', `${page}?user_code=${code}`)).text).toContain(`dinf approve ${code}`);
     expect(await poll(device)).toEqual({ status: 400, json: { error: 'authorization_pending' } });
     expect(await poll(device)).toEqual({ status: 400, json: { error: 'slow_down' } });
     // However a person types it.
@@ -72,13 +73,12 @@ describe('a device that asks to belong to an account', () => {
         headers: { 'x-dinf-route': 'self' },
         body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 },
       });
-    await network.credit(ann.account, 1_000_000);
     for (let time = 0; time < 3; time += 1) {
       const told = await ask();
       expect([told.status, told.headers.get('x-provider-id')]).toEqual([200, own?.id]);
     }
     await network.expectMoneyBalances();
-    expect((await ann.ask('GET', '/v1/balance')).json.available_micro_usd).toBe(1_000_000);
+    expect((await ann.ask('GET', '/v1/balance')).json.available_micro_usd).toBe(0);
     const machines = (await ann.ask('GET', '/v1/me/providers')).json.data;
     expect(machines).toMatchObject([{ id: own?.id, online: true, revoked_at: null }]);
     expect((await ann.ask('PUT', `/v1/me/providers/${own?.id}/prices`, { model: 'sim-llama-8b', input: 1, output: 2 })).status).toBe(200);

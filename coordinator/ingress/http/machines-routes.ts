@@ -52,40 +52,9 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
       return { provider: answer.provider, user_jwt: answer.userJwt, leaf_urls: answer.leafUrls };
     },
   });
-  // RFC 8628 has forms come in and errors go out in a shape of its own, so these two are no routes of the API like the others.
-  server.post(
-    '/v1/device/code',
-    { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask for a code to show', { client_id: 'dinf' }), config: { who: 'anybody' } },
-    async (request, reply) => {
-      limited(request.ip);
-      const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
-      const userCode = newUserCode();
-      const link = { deviceHash: sha256(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
-      await api.ask(services.accounts.startLink, link);
-      const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
-      const page = linkUrl ?? `${request.protocol}://${request.host}/v1/device/approve`;
-      return reply.header('cache-control', 'no-store').send({
-        ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
-        ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
-      });
-    },
-  );
-  server.post(
-    '/v1/device/token',
-    { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask whether the code was approved', { grant_type: GRANT, device_code: '…' }), config: { who: 'anybody' } },
-    async (request, reply) => {
-      const form = formOf(request.headers['content-type'], request.body);
-      if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
-      const deviceCode = form['device_code'];
-      if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128) return oauthError(reply, 'invalid_request');
-      const polled = await api.ask(services.accounts.pollLink, { deviceHash: sha256(deviceCode) });
-      if (!polled.ok) {
-        if (polled.code === 'invalid_grant') limited(request.ip);
-        return oauthError(reply, polled.code);
-      }
-      const { token } = await api.ask(services.trust.createToken, { account: polled.account, lifetimeMs: TOKEN_LIFETIME_MS });
-      return reply.header('cache-control', 'no-store').send({ access_token: token, token_type: 'enrolment', expires_in: TOKEN_LIFETIME_MS / 1_000 });
-    },
+  addDeviceRoutes({ api, server, limited, linkUrl, now });
+  server.get<{ Querystring: { user_code?: unknown } }>('/link', { schema: { hide: true }, config: { who: 'anybody' } }, async (request, reply) =>
+    reply.type('text/plain; charset=utf-8').send(linkPage(request.query.user_code)),
   );
   api.route({
     ...{ method: 'POST', url: '/v1/device/approve', group: 'Machines', who: 'user', summary: 'Approve, or deny, the machine that shows a code' },
@@ -110,6 +79,63 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
       }
     },
   });
+}
+
+type DeviceDeps = Pick<MachinesDeps, 'api' | 'server' | 'linkUrl' | 'now'> & { readonly limited: (address: string) => void };
+
+/** RFC 8628 has forms come in and errors go out in a shape of its own, so these two are no routes of the API like the others. */
+function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): void {
+  server.register(async (form) => {
+    form.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+    form.post(
+      '/v1/device/code',
+      { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask for a code to show', { client_id: 'dinf' }), config: { who: 'anybody' } },
+      async (request, reply) => {
+        limited(request.ip);
+        const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
+        const userCode = newUserCode();
+        const link = { deviceHash: sha256(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
+        await api.ask(services.accounts.startLink, link);
+        const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
+        const page = linkUrl ?? `${request.protocol}://${request.host}/link`;
+        return reply.header('cache-control', 'no-store').send({
+          ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
+          ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
+        });
+      },
+    );
+    form.post(
+      '/v1/device/token',
+      { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask whether the code was approved', { grant_type: GRANT, device_code: '…' }), config: { who: 'anybody' } },
+      async (request, reply) => {
+        const form = formOf(request.headers['content-type'], request.body);
+        if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
+        const deviceCode = form['device_code'];
+        if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128) return oauthError(reply, 'invalid_request');
+        const polled = await api.ask(services.accounts.pollLink, { deviceHash: sha256(deviceCode) });
+        if (!polled.ok) {
+          if (polled.code === 'invalid_grant') limited(request.ip);
+          return oauthError(reply, polled.code);
+        }
+        const { token } = await api.ask(services.trust.createToken, { account: polled.account, lifetimeMs: TOKEN_LIFETIME_MS });
+        return reply.header('cache-control', 'no-store').send({ access_token: token, token_type: 'enrolment', expires_in: TOKEN_LIFETIME_MS / 1_000 });
+      },
+    );
+  });
+}
+
+/** Where a person is sent who has no page of the network's own: how to approve without one. The code comes from a link, so it is not repeated unless it looks like one. */
+function linkPage(userCode: unknown): string {
+  const code = typeof userCode === 'string' && /^[A-Z]{4}-[A-Z]{4}$/.test(userCode) ? userCode : 'XXXX-XXXX';
+  return [
+    'A machine wants to serve models on this network, in your name: what it earns will be yours.',
+    'Approve it only if the machine in front of you shows this very code.',
+    '',
+    `  npx dinf approve ${code}`,
+    '',
+    `or, with your sign-in token:  POST /v1/device/approve  {"user_code": "${code}"}`,
+    '',
+  ].join('\n');
 }
 
 function deviceSchema(summary: string, body: object) {

@@ -1,12 +1,11 @@
 import type { FastifyReply } from 'fastify';
 import { type TSchema, Type } from 'typebox';
-import { type AccountUsage, randomToken, services } from '#bus-schemas';
+import { type AccountUsage, services } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
 
-const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
 const Page = {
   from: optional(When),
   until: optional(When),
@@ -36,19 +35,10 @@ const StatementRow = Type.Object({
   prompt_tokens: orNull(Type.Integer()),
   completion_tokens: orNull(Type.Integer()),
 });
-const Withdrawal = Type.Object({
-  id: Type.String(),
-  amount_micro_usd: MicroUsd,
-  fee_micro_usd: MicroUsd,
-  instant: Type.Boolean(),
-  state: Type.String(),
-  returned: Type.Boolean(),
-  at: Type.String(),
-});
 const pageOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
 const USAGE_LIMIT = 100;
 
-/** What somebody has, spent and earned; Stripe's part of it where there is Stripe. */
+/** What somebody has, spent and earned. */
 export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
   api.route({
     ...{ method: 'GET', url: '/v1/pricing', group: 'Money', who: 'anybody', summary: 'What models cost' },
@@ -138,78 +128,6 @@ export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
       };
     },
   });
-  addStripeRoutes(api);
-}
-
-function addStripeRoutes(api: Api): void {
-  api.route({
-    ...{ method: 'POST', url: '/v1/billing/checkout', group: 'Money', who: 'user', summary: 'Buy credit: a page of Stripe to pay on' },
-    body: Type.Object(
-      {
-        amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
-        success_url: Url,
-        cancel_url: Url,
-        operation: optional(Type.String({ minLength: 8, maxLength: 100 })),
-      },
-      strict,
-    ),
-    reply: Type.Object({ session: Type.String(), url: Type.String() }),
-    example: { body: { amount_micro_usd: 5_000_000, success_url: 'https://example.com/thanks', cancel_url: 'https://example.com/' } },
-    handle: async ({ request, body }) => {
-      const { account } = callerOf(request);
-      const operation = `checkout:${account}:${body.operation ?? randomToken(24)}`.slice(0, 128);
-      const made = await api.ask(services.settlement.checkout, {
-        account,
-        amountMicroUsd: body.amount_micro_usd,
-        successUrl: body.success_url,
-        cancelUrl: body.cancel_url,
-        operation,
-      });
-      return made.ok ? { session: made.session, url: made.url } : refuse(made.code);
-    },
-  });
-  api.route({
-    ...{ method: 'POST', url: '/v1/billing/onboard', group: 'Money', who: 'user', summary: 'Say where earnings are to go: a page of Stripe' },
-    body: Type.Object({ return_url: Url, refresh_url: Url }, strict),
-    reply: Type.Object({ url: Type.String() }),
-    example: { body: { return_url: 'https://example.com/', refresh_url: 'https://example.com/again' } },
-    handle: async ({ request, body }) => {
-      const made = await api.ask(services.settlement.onboard, { account: callerOf(request).account, returnUrl: body.return_url, refreshUrl: body.refresh_url });
-      return made.ok ? { url: made.url } : refuse(made.code);
-    },
-  });
-  api.route({
-    ...{ method: 'POST', url: '/v1/billing/withdrawals', group: 'Money', who: 'user', summary: 'Take out what was earned' },
-    description: 'The same `operation` twice is one withdrawal.',
-    body: Type.Object(
-      {
-        amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
-        instant: optional(Type.Boolean()),
-        operation: Type.String({ minLength: 8, maxLength: 80 }),
-      },
-      strict,
-    ),
-    reply: Withdrawal,
-    example: { body: { amount_micro_usd: 25_000_000, operation: 'january-2026' } },
-    handle: async ({ request, body }) => {
-      const { account } = callerOf(request);
-      const made = await api.ask(services.settlement.withdraw, {
-        account,
-        amountMicroUsd: body.amount_micro_usd,
-        instant: body.instant ?? false,
-        operation: `withdraw:${account}:${body.operation}`.slice(0, 128),
-      });
-      return made.ok ? withdrawal(made.payout) : refuse(made.code);
-    },
-  });
-  api.route({
-    ...{ method: 'GET', url: '/v1/billing/withdrawals', group: 'Money', who: 'user', summary: 'Your withdrawals' },
-    reply: Type.Object({ object: Type.Literal(LIST), onboarded: Type.Boolean(), data: Type.Array(Withdrawal) }),
-    handle: async ({ request }) => {
-      const { payouts, onboarded } = await api.ask(services.settlement.payouts, { account: callerOf(request).account });
-      return { object: LIST, onboarded, data: payouts.map(withdrawal) };
-    },
-  });
 }
 
 /** A key reads what it did itself; more would make a leaked key a window into the account. */
@@ -238,26 +156,6 @@ function usageRow({ job, at, key, model, provider, outcome, promptTokens, cached
   };
 }
 
-function withdrawal({
-  payout,
-  amountMicroUsd,
-  feeMicroUsd,
-  instant,
-  state,
-  returned,
-  at,
-}: {
-  payout: string;
-  amountMicroUsd: number;
-  feeMicroUsd: number;
-  instant: boolean;
-  state: string;
-  returned: boolean;
-  at: number;
-}) {
-  return { id: payout, amount_micro_usd: amountMicroUsd, fee_micro_usd: feeMicroUsd, instant, state, returned, at: asTime(at) };
-}
-
 /** Nothing that stands in these tables holds a comma or a quote; what did would be quoted. */
 function asCsv(reply: FastifyReply, columns: readonly string[], rows: readonly Record<string, unknown>[]): FastifyReply {
   const cell = (value: unknown) => (/[",\n]/.test(String(value ?? '')) ? `"${String(value).replaceAll('"', '""')}"` : String(value ?? ''));
@@ -266,23 +164,4 @@ function asCsv(reply: FastifyReply, columns: readonly string[], rows: readonly R
     .type('text/csv; charset=utf-8')
     .serializer(String)
     .send(`${lines.join('\n')}\n`);
-}
-
-type MoneyRefusal = 'not_configured' | 'unavailable' | 'too_small' | 'operation_conflict' | 'not_onboarded' | 'insufficient_funds';
-
-function refuse(code: MoneyRefusal): never {
-  switch (code) {
-    case 'not_configured':
-      throw new ApiError('not_configured', 'No money is bought or paid out on this network.');
-    case 'unavailable':
-      throw new ApiError('service_unavailable', 'Stripe does not answer at the moment.');
-    case 'too_small':
-      throw new ApiError('invalid_request', 'The amount is too small.', { param: 'amount_micro_usd' });
-    case 'operation_conflict':
-      throw new ApiError('conflict', 'This operation was used for something else.', { param: 'operation' });
-    case 'not_onboarded':
-      throw new ApiError('forbidden', 'Say where the money is to go first: POST /v1/billing/onboard.');
-    case 'insufficient_funds':
-      throw new ApiError('insufficient_quota', 'Less than that was earned.');
-  }
 }

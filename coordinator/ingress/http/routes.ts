@@ -5,6 +5,7 @@ import type { CatalogCache } from '../catalog-cache.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import { Api } from './api.ts';
+import { addBillingRoutes } from './billing-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
 import { addInferenceRoutes, type InferenceDeps } from './inference-routes.ts';
@@ -31,6 +32,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addModelsRoutes(api, deps.catalog, deps.clock);
   addKeysRoutes(api);
   addMoneyRoutes(api, deps.catalog);
+  addBillingRoutes(api);
   addGenerationRoute(api);
   addAccountRoutes(api);
   addMachinesRoutes({ api, server, strangers: deps.strangers, linkUrl: deps.linkUrl, now: deps.now });

@@ -33,9 +33,7 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
     http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: Math.min(headersTimeoutMs, requestTimeoutMs, 5_000) },
   });
   server.removeAllContentTypeParsers();
-  for (const type of ['application/json', 'application/x-www-form-urlencoded']) {
-    server.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-  }
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.setValidatorCompiler(compileValidator);
   server.addHook('onSend', async (request, reply) => void reply.header('x-request-id', request.id));
   server.setNotFoundHandler(() => {

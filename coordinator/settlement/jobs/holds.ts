@@ -43,7 +43,7 @@ export class Holds implements AsyncDisposable {
     const { result, held } = await this.#batcher.add({
       ...{ job, account, key, model, promptBound, outputBound, ...quote, revision: 1, isVoid: false },
       providers: provider === undefined ? [] : [provider],
-      held: holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum),
+      held: isOwn(quote.payee, account) ? 0 : holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum),
       digest: digestOf([account, key, model, promptBound, outputBound]),
       expiresAt: Math.min(expiresAt, now() + LONGEST_MS),
     });
@@ -63,7 +63,8 @@ export class Holds implements AsyncDisposable {
     const quote = await pricing.quote({ account: known.account, model: known.model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
     const { price, priceVersion } = quote;
-    const held = holdFor(price, { prompt: known.promptBound, completion: known.outputBound }, known.terms.minimum);
+    const bounds = { prompt: known.promptBound, completion: known.outputBound };
+    const held = isOwn(quote.payee, known.account) ? 0 : holdFor(price, bounds, known.terms.minimum);
     const topped = await retried(() => store.topUp(job, { provider, payee: quote.payee as string, priceVersion, held }));
     return topped.result === 'held' ? { ok: true, heldMicroUsd: topped.held } : { ok: false, code: topped.result };
   }
@@ -93,4 +94,9 @@ export class Holds implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#recent[Symbol.asyncDispose]();
   }
+}
+
+/** Nobody needs money to work on his own machine; a job that goes on to another's is topped up. */
+function isOwn(payee: string | null, account: string): boolean {
+  return payee === `consumer:${account}`;
 }

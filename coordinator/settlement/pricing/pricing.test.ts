@@ -142,6 +142,18 @@ describe('what is charged', () => {
     await shows(OWNER, before.availableMicroUsd, 0);
   });
 
+  test('needs no money for one’s own machine, and enough for another’s when the job goes on to it', async () => {
+    await settlement.bus.call(services.settlement.credit, { account: OWNER, amountMicroUsd: 1_000, operation: 'own-top-up' }, { timeoutMs });
+    const { heldMicroUsd } = await balanceOf(OWNER);
+    const job = newJobId();
+    expect(await ask({ job, account: OWNER, provider: OWNED_PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 0 });
+    const topped = await settlement.bus.call(services.settlement.topUp, { job, provider: PROVIDER }, { timeoutMs });
+    expect(topped).toMatchObject({ ok: true, heldMicroUsd: expect.any(Number) });
+    expect((await balanceOf(OWNER)).heldMicroUsd).toBeGreaterThan(heldMicroUsd);
+    tell(served(job, OWNER, PROVIDER));
+    await vi.waitFor(async () => expect((await balanceOf(OWNER)).heldMicroUsd).toBe(heldMicroUsd));
+  });
+
   test('takes the fee that was agreed, a fifth of it to the referrer, who is never oneself', async () => {
     const [account, referrer] = [await fundedAccount(1_000), newAccount()];
     expect(await agree(account, { referrer: account })).toMatchObject({ ok: false, code: 'own_referrer' });

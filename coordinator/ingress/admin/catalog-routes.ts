@@ -1,0 +1,99 @@
+import { type Static, Type } from 'typebox';
+import { type NewModel, services, TRAITS } from '#bus-schemas';
+import { ApiError } from '../errors.ts';
+import { optional, strict } from '../http/api.ts';
+import type { AdminApi } from './admin-api.ts';
+
+const Name = Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$' });
+const ByName = Type.Object({ '*': Name });
+const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: 'Millionths of a US dollar for a million tokens.' });
+const Changed = Type.Object({ revision: Type.Integer() });
+
+/** What is on offer. */
+export function addCatalogRoutes(admin: AdminApi): void {
+  const Model = Type.Object(
+    {
+      display_name: Type.String({ minLength: 1, maxLength: 120 }),
+      context_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
+      max_output_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
+      builds: Type.Array(Name, { minItems: 1, maxItems: 8, description: 'The wanted one first.' }),
+      features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
+      input: optional(Price),
+      cache_read: optional(Price),
+      output: optional(Price),
+    },
+    strict,
+  );
+  admin.change('put-model', {
+    ...{ method: 'PUT', url: '/admin/models/*', summary: 'Offer a model, or change its builds, limits and prices' },
+    params: ByName,
+    body: Model,
+    reply: Changed,
+    example: { body: { display_name: 'Llama 8B', context_length: 131_072, max_output_length: 8_192, builds: ['llama-8b-q4'], input: 20_000, output: 50_000 } },
+    handle: async ({ params, body }) => admin.ask(services.catalog.putModel, { model: modelOf(params['*'], body) }),
+  });
+  admin.change('drop-model', {
+    ...{ method: 'DELETE', url: '/admin/models/*', summary: 'Offer a model no more' },
+    params: ByName,
+    reply: Changed,
+    handle: async ({ params }) => revisionOf(await admin.ask(services.catalog.dropModel, { id: params['*'] })),
+  });
+  admin.change('put-alias', {
+    ...{ method: 'PUT', url: '/admin/aliases/*', summary: 'Give a model another name' },
+    params: ByName,
+    body: Type.Object({ model: Name }, strict),
+    reply: Changed,
+    example: { body: { model: 'sim-llama-8b' } },
+    handle: async ({ params, body }) => revisionOf(await admin.ask(services.catalog.putAlias, { alias: params['*'], model: body.model })),
+  });
+  admin.change('drop-alias', {
+    ...{ method: 'DELETE', url: '/admin/aliases/*', summary: 'Take a name back' },
+    params: ByName,
+    reply: Changed,
+    handle: async ({ params }) => revisionOf(await admin.ask(services.catalog.dropAlias, { id: params['*'] })),
+  });
+}
+
+function modelOf(
+  id: string,
+  body: {
+    display_name: string;
+    context_length: number;
+    max_output_length: number;
+    builds: string[];
+    features?: NewModel['traits'];
+    input?: number;
+    cache_read?: number;
+    output?: number;
+  },
+): NewModel {
+  if (body.cache_read !== undefined && body.cache_read > (body.input ?? body.cache_read)) {
+    throw new ApiError('invalid_request', 'cache_read must not be more than input.', { param: 'cache_read' });
+  }
+  return {
+    ...{
+      id,
+      displayName: body.display_name,
+      contextTokens: body.context_length,
+      maxOutputTokens: body.max_output_length,
+      builds: body.builds,
+      createdAt: Date.now(),
+    },
+    ...(body.features && { traits: body.features }),
+    ...(body.input !== undefined && { inputMicroUsdPerMillion: body.input }),
+    ...(body.cache_read !== undefined && { cacheReadMicroUsdPerMillion: body.cache_read }),
+    ...(body.output !== undefined && { outputMicroUsdPerMillion: body.output }),
+  };
+}
+
+function revisionOf(answer: { ok: true; revision: number } | { ok: false; code: 'unknown' | 'taken' | 'in_use' }): Static<typeof Changed> {
+  if (answer.ok) return { revision: answer.revision };
+  switch (answer.code) {
+    case 'unknown':
+      throw new ApiError('not_found', 'There is no such model or alias.');
+    case 'taken':
+      throw new ApiError('conflict', 'A model has this name.');
+    case 'in_use':
+      throw new ApiError('conflict', 'It still has aliases; take those back first.');
+  }
+}

@@ -1,0 +1,104 @@
+import { Type } from 'typebox';
+import { services } from '#bus-schemas';
+import { ApiError } from '../errors.ts';
+import { MicroUsd, optional, strict, timeOf, When } from '../http/api.ts';
+import type { AdminApi } from './admin-api.ts';
+
+const Account = Type.Object({ id: Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' }) });
+const Provider = Type.Object({ id: Type.String({ pattern: '^A[A-Z2-7]{55}$' }) });
+const Done = Type.Object({ done: Type.Boolean() });
+const DONE = { done: true };
+
+/** Credit, terms and invites; keys and machines that have to go. */
+export function addPeopleRoutes(admin: AdminApi): void {
+  admin.change('credit', {
+    ...{ method: 'POST', url: '/admin/accounts/:id/credit', summary: 'Give an account credit' },
+    description: 'The same `operation` twice is one credit.',
+    params: Account,
+    body: Type.Object(
+      { amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), operation: Type.String({ minLength: 8, maxLength: 100 }) },
+      strict,
+    ),
+    reply: Type.Object({ available_micro_usd: MicroUsd }),
+    example: { body: { amount_micro_usd: 5_000_000, operation: 'support-ticket-42' } },
+    handle: async ({ params, body }) => {
+      const credited = await admin.ask(services.settlement.credit, {
+        account: params.id,
+        amountMicroUsd: body.amount_micro_usd,
+        operation: `admin:${body.operation}`,
+      });
+      if (!credited.ok) throw new ApiError('conflict', 'This operation was used for something else.', { param: 'operation' });
+      return { available_micro_usd: credited.availableMicroUsd };
+    },
+  });
+  admin.change('set-terms', {
+    ...{ method: 'PUT', url: '/admin/accounts/:id/terms', summary: 'Agree on a fee, or that the account is a service' },
+    params: Account,
+    body: Type.Object(
+      {
+        fee_bps: optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+        service: Type.Boolean(),
+        referrer: optional(Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' })),
+      },
+      strict,
+    ),
+    reply: Done,
+    example: { body: { fee_bps: 250, service: false } },
+    handle: async ({ params, body }) => {
+      const terms = {
+        account: params.id,
+        service: body.service,
+        ...(body.fee_bps !== undefined && { feeBps: body.fee_bps }),
+        ...(body.referrer && { referrer: body.referrer }),
+      };
+      const set = await admin.ask(services.settlement.setTerms, terms);
+      if (!set.ok) throw new ApiError('invalid_request', 'An account cannot refer itself.', { param: 'referrer' });
+      return DONE;
+    },
+  });
+  admin.change('create-invite', {
+    ...{ method: 'POST', url: '/admin/invites', summary: 'Make an invite that brings credit' },
+    body: Type.Object(
+      {
+        code: Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' }),
+        credit_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
+        uses: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+        expires_at: optional(When),
+      },
+      strict,
+    ),
+    reply: Done,
+    example: { body: { code: 'welcome-2026', credit_micro_usd: 5_000_000, uses: 100 } },
+    handle: async ({ body }) => {
+      const expiresAt = timeOf(body.expires_at, 'expires_at');
+      const made = await admin.ask(services.accounts.createInvite, {
+        code: body.code,
+        creditMicroUsd: body.credit_micro_usd,
+        uses: body.uses,
+        ...(expiresAt !== undefined && { expiresAt }),
+      });
+      if (!made.ok) throw new ApiError('conflict', 'There is such an invite already.', { param: 'code' });
+      return DONE;
+    },
+  });
+  admin.change('revoke-key', {
+    ...{ method: 'DELETE', url: '/admin/keys/:id', summary: 'Revoke an API key, whoever has it' },
+    params: Type.Object({ id: Type.String({ pattern: '^key_[0-9a-z]{4,40}$' }) }),
+    reply: Done,
+    handle: async ({ params }) => {
+      const { revoked } = await admin.ask(services.accounts.revokeKey, { key: params.id });
+      if (!revoked) throw new ApiError('not_found', 'There is no such key.');
+      return DONE;
+    },
+  });
+  admin.change('revoke-provider', {
+    ...{ method: 'DELETE', url: '/admin/providers/:id', summary: 'Take a machine off the network, for ever' },
+    params: Provider,
+    reply: Done,
+    handle: async ({ params }) => {
+      const { revoked } = await admin.ask(services.trust.revoke, { provider: params.id });
+      if (!revoked) throw new ApiError('not_found', 'There is no such provider.');
+      return DONE;
+    },
+  });
+}
