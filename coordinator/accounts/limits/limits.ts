@@ -23,19 +23,19 @@ export class Limits {
   }
 
   async take(takes: readonly Take[]): Promise<Taken[]> {
-    const wanted = takes.flatMap(({ inputTokens, outputTokens, subjects }, take) =>
-      subjects.map((subject) => ({ take, inputTokens, outputTokens, ...subject })),
+    const subjects = [...new Map(takes.flatMap((take) => take.subjects).map((subject) => [subject.subject, subject])).values()];
+    const numbers = new Map(subjects.map(({ subject }, index) => [subject, index + 1]));
+    const wanted = takes.flatMap(({ inputTokens, outputTokens, ...take }, index) =>
+      take.subjects.map(({ subject }) => ({ index, subject, inputTokens, outputTokens })),
     );
     const rows = await query<Row>(this.#database, sql.take, [
-      wanted.map(({ take }) => take),
-      wanted.map(({ subject }) => subject),
-      wanted.map(({ limits }) => limits.requests ?? null),
-      wanted.map(({ limits }) => limits.inputTokens ?? null),
-      wanted.map(({ limits }) => limits.outputTokens ?? null),
-      wanted.map(({ inputTokens }) => inputTokens),
-      wanted.map(({ outputTokens }) => outputTokens),
+      ...[subjects.map(({ subject }) => subject), subjects.map(({ limits }) => limits.requests ?? null)],
+      ...[subjects.map(({ limits }) => limits.inputTokens ?? null), subjects.map(({ limits }) => limits.outputTokens ?? null)],
+      ...[wanted.map(({ index }) => index), wanted.map(({ subject }) => numbers.get(subject))],
+      ...[wanted.map(({ inputTokens }) => inputTokens), wanted.map(({ outputTokens }) => outputTokens)],
     ]);
-    return takes.map((_, take) => resultOf(rows.filter((row) => row.take === take)));
+    const byTake = Map.groupBy(rows, ({ take }) => take);
+    return takes.map((_, take) => resultOf(byTake.get(take) ?? []));
   }
 
   async forgetOld(): Promise<void> {

@@ -24,7 +24,7 @@ export function addBillingRoutes(api: Api): void {
         amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
         success_url: Url,
         cancel_url: Url,
-        operation: optional(Type.String({ minLength: 8, maxLength: 100 })),
+        operation: optional(Type.String({ minLength: 8, maxLength: 80 })),
       },
       strict,
     ),
@@ -32,7 +32,7 @@ export function addBillingRoutes(api: Api): void {
     example: { body: { amount_micro_usd: 5_000_000, success_url: 'https://example.com/thanks', cancel_url: 'https://example.com/' } },
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
-      const operation = `checkout:${account}:${body.operation ?? randomToken(24)}`.slice(0, 128);
+      const operation = `checkout:${account}:${body.operation ?? randomToken(24)}`;
       const made = await api.ask(services.settlement.checkout, {
         account,
         amountMicroUsd: body.amount_micro_usd,
@@ -72,7 +72,7 @@ export function addBillingRoutes(api: Api): void {
         account,
         amountMicroUsd: body.amount_micro_usd,
         instant: body.instant ?? false,
-        operation: `withdraw:${account}:${body.operation}`.slice(0, 128),
+        operation: `withdraw:${account}:${body.operation}`,
       });
       return made.ok ? withdrawal(made.payout) : refuse(made.code);
     },

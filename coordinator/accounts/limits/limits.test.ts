@@ -1,0 +1,84 @@
+import type { Pool } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { connectDatabase } from '#coordinator/database.ts';
+import { migrate } from '#coordinator/migrate.ts';
+import { chooseRuntime, type PostgresNode, startPostgres } from '#testcontainers';
+import { Limits } from './limits.ts';
+
+let postgres: PostgresNode;
+let database: Pool;
+let limits: Limits;
+beforeAll(async () => {
+  postgres = await startPostgres({ runtime: await chooseRuntime() });
+  const url = await postgres.createDatabase('limits');
+  await migrate(url);
+  database = connectDatabase(url, { max: 8 });
+  // The server goes before a connection of the pool has said goodbye.
+  database.on('error', () => undefined);
+  limits = new Limits(database);
+});
+beforeEach(() => database.query('DELETE FROM rate_slots'));
+afterAll(async () => {
+  await database.end();
+  await postgres[Symbol.asyncDispose]();
+});
+
+const take = (subject: string, requests: number, fields: object = {}) => ({
+  inputTokens: 10,
+  outputTokens: 5,
+  subjects: [{ subject, limits: { requests } }],
+  ...fields,
+});
+/** As if what is there had been asked for so long ago. */
+const age = (seconds: number) => database.query('UPDATE rate_slots SET slot = slot - $1', [seconds / 5]);
+const passed = async (takes: Parameters<Limits['take']>[0]) => (await limits.take(takes)).map(({ ok }) => ok);
+
+describe('a limit by the minute', () => {
+  test('is the same for many that ask at once over many connections', async () => {
+    const batches = await Promise.all(Array.from({ length: 40 }, () => passed(Array.from({ length: 10 }, () => take('key_a', 100)))));
+    expect(batches.flat().filter(Boolean)).toHaveLength(100);
+  });
+
+  test('counts what is left, and says when something comes back', async () => {
+    const [first, second, third] = await limits.take([take('key_a', 2), take('key_a', 2), take('key_a', 2)]);
+    expect([first?.requests?.remaining, second?.requests?.remaining, third?.requests?.remaining]).toEqual([1, 0, 0]);
+    expect(third).toMatchObject({ ok: false });
+    expect(third?.retryAfterMs).toBeGreaterThan(50_000);
+    expect(third?.retryAfterMs).toBeLessThanOrEqual(65_000);
+    expect(third?.inputTokens).toBeUndefined();
+  });
+
+  test('holds for any sixty seconds, not for each minute of the clock', async () => {
+    expect(await passed([take('key_a', 2), take('key_a', 2)])).toEqual([true, true]);
+    await age(60);
+    expect(await passed([take('key_a', 2)])).toEqual([false]);
+    await age(5);
+    expect(await passed([take('key_a', 2)])).toEqual([true]);
+  });
+
+  test('of tokens lets a small request through where a large one has no room', async () => {
+    const tokens = (inputTokens: number) => ({ inputTokens, outputTokens: 0, subjects: [{ subject: 'key_t', limits: { inputTokens: 100 } }] });
+    expect(await passed([tokens(80), tokens(30), tokens(20), tokens(1)])).toEqual([true, false, true, false]);
+  });
+
+  test('that one of two subjects refuses takes nothing from the other', async () => {
+    const both = {
+      inputTokens: 0,
+      outputTokens: 0,
+      subjects: [
+        { subject: 'key_b', limits: { requests: 5 } },
+        { subject: 'acct_b', limits: { requests: 1 } },
+      ],
+    };
+    expect(await passed([both, both, both])).toEqual([true, false, false]);
+    const [last] = await limits.take([take('key_b', 5)]);
+    expect(last?.requests?.remaining).toBe(3);
+  });
+
+  test('of one does not bind another, and what is old is forgotten', async () => {
+    expect(await passed([take('key_c', 1), take('key_d', 1), take('key_c', 1)])).toEqual([true, true, false]);
+    await age(70);
+    await limits.forgetOld();
+    expect((await database.query('SELECT * FROM rate_slots')).rows).toEqual([]);
+  });
+});
