@@ -38,6 +38,7 @@ export type {
   Hold,
   HoldRefusal,
   KeyCaps,
+  KeySpending,
   Payout,
   PayoutState,
   Topped,

@@ -1,12 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { KeySettings } from '#bus-schemas';
 
 const PREFIX = 'sk-db-';
 const SECRET_BYTES = 24;
 const HINT_LENGTH = 4;
-
-/** The settings of a key that may do everything. */
-export const PLAIN_KEY: Omit<KeySettings, 'name'> = { disabled: false, limits: {}, selfRouteOnly: false };
 
 export interface NewApiKey {
   /** Shown once, to its owner. */

@@ -26,7 +26,7 @@ export function addCommands(program: Command): void {
     .action((options: { account?: string; name: string; credit: number }) => createKey(options));
   keys
     .command('list')
-    .description('all keys, newest first')
+    .description('all keys: those in use first, newest first')
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => listKeys(options));
   keys
@@ -145,11 +145,11 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
 
 async function createKey({ account, name, credit }: { account?: string; name: string; credit: number }): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { makeApiKey, PLAIN_KEY } = await import('./api-key.ts');
+  const { makeApiKey } = await import('./api-key.ts');
   await withBus(async (bus) => {
     const owner = account ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
     const { text, hash, hint } = makeApiKey();
-    const made = await bus.call(services.accounts.createKey, { account: owner, name, keyHash: hash, hint, ...PLAIN_KEY }, CALL);
+    const made = await bus.call(services.accounts.createKey, { account: owner, name, keyHash: hash, hint }, CALL);
     if (!made.ok)
       throw new CommandError(EXIT.failure, made.code === 'unknown_account' ? `There is no account ${owner}.` : 'The key could not be made; try again.');
     if (credit > 0)

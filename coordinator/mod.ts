@@ -1,5 +1,5 @@
 /** The coordinator as other parts start it. */
-export { makeApiKey, type NewApiKey, PLAIN_KEY } from './api-key.ts';
+export { makeApiKey, type NewApiKey } from './api-key.ts';
 export { Bus, BusError } from './bus.ts';
 export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';

@@ -12,7 +12,6 @@ import {
   makeApiKey,
   migrate,
   type OperatorHome,
-  PLAIN_KEY,
   prepareOperatorHome,
   readConfig,
   startCoordinator,
@@ -166,7 +165,7 @@ async function createKey(
 ): Promise<{ account: string; key: string; apiKey: string }> {
   const account = owner ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
   const { text, hash, hint } = makeApiKey();
-  const made = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint, ...PLAIN_KEY }, CALL);
+  const made = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint }, CALL);
   if (!made.ok) throw new Error(`no key was made: ${made.code}`);
   if (creditMicroUsd > 0) await bus.call(services.settlement.credit, { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` }, CALL);
   return { account, key: made.key, apiKey: text };

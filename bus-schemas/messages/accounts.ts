@@ -59,7 +59,17 @@ const authenticated = Type.Union([
   refused(['unknown', 'disabled', 'expired']),
 ]);
 export type Authenticated = Static<typeof authenticated>;
-const createKey = Type.Object({ account: AccountId, key: optional(KeyId), keyHash: Hash, hint: Type.String({ maxLength: 32 }), ...KeySettings.properties });
+/** What is left out is as it is for a key that may do everything. */
+const createKey = Type.Object({
+  account: AccountId,
+  key: optional(KeyId),
+  keyHash: Hash,
+  hint: Type.String({ maxLength: 32 }),
+  ...KeySettings.properties,
+  disabled: optional(Type.Boolean()),
+  limits: optional(RateLimits),
+  selfRouteOnly: optional(Type.Boolean()),
+});
 const keyCreated = Type.Union([ok({ key: KeyId }), refused(['unknown_account', 'duplicate', 'too_many'])]);
 const ofKey = Type.Object({ key: KeyId, account: optional(AccountId) });
 const found = Type.Union([ok({ record: KeyRecord }), refused(['unknown'])]);
@@ -114,7 +124,7 @@ const endClaim = Type.Object({ account: AccountId, idempotencyKey: Hash, job: Jo
 
 // devices
 
-const startLink = Type.Object({ deviceHash: Hash, userCode: Type.String({ minLength: 8, maxLength: 8 }), expiresAt: At, intervalMs: count });
+const startLink = Type.Object({ deviceHash: Hash, userCode: Type.String({ pattern: '^[B-Z]{8}$' }), expiresAt: At, intervalMs: count });
 const pollLink = Type.Object({ deviceHash: Hash });
 const linkPolled = Type.Union([ok({ account: AccountId }), refused(['authorization_pending', 'slow_down', 'access_denied', 'expired_token', 'invalid_grant'])]);
 const decideLink = Type.Object({ userCode: Type.String({ maxLength: 32 }), account: AccountId, approve: Type.Boolean() });

@@ -86,8 +86,12 @@ export type KeyCaps = Static<typeof KeyCaps>;
 const setKeyCaps = Type.Object({ key: KeyId, account: AccountId, caps: KeyCaps });
 const keyCapsSet = Type.Object({ used: Type.Object({ day: count, week: count, month: count, total: count }) });
 
-const keySpendingRequest = Type.Object({ key: KeyId, account: AccountId });
-const keySpending = Type.Object({ caps: KeyCaps, used: optional(Type.Object({ day: count, week: count, month: count, total: count })) });
+/** Of one key, or of all that the account has. */
+const keySpendingRequest = Type.Object({ account: AccountId, key: optional(KeyId) });
+const KeySpending = Type.Object({ key: KeyId, caps: KeyCaps, used: Type.Object({ day: count, week: count, month: count, total: count }) });
+export type KeySpending = Static<typeof KeySpending>;
+/** A key that never had a cap is not counted, and not here. */
+const keySpending = Type.Object({ keys: Type.Array(KeySpending, { maxItems: 1_000 }) });
 
 const setReferrer = Type.Object({ account: AccountId, referrer: AccountId });
 

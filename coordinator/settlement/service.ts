@@ -65,7 +65,7 @@ export async function startSettlement(context: Context): Promise<Component> {
       endpoint(services.settlement.statement, (request) => ledger.statement(request)),
       endpoint(services.settlement.earnings, ({ account, from, until }) => ledger.earnings(`consumer:${account}`, from, until)),
       endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({ used: await ledger.putKeyCaps(key, account, caps) })),
-      endpoint(services.settlement.keySpending, ({ key, account }) => ledger.keySpending(key, account)),
+      endpoint(services.settlement.keySpending, async ({ account, key }) => ({ keys: await ledger.keySpending(account, key) })),
       endpoint(services.settlement.usage, (request) => ledger.usage(request)),
       endpoint(services.settlement.setReferrer, (request) => agreements.setReferrer(request)),
       endpoint(services.settlement.setTerms, (request) => agreements.setTerms(request)),

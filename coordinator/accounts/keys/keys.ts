@@ -14,7 +14,7 @@ interface KeysOptions {
   readonly now: () => number;
 }
 
-interface NewKey extends KeySettings {
+interface NewKey extends Pick<KeySettings, 'name' | 'expiresAt' | 'allowedModels'>, Partial<Pick<KeySettings, 'disabled' | 'limits' | 'selfRouteOnly'>> {
   readonly key?: string | undefined;
   readonly account: string;
   readonly keyHash: Uint8Array;
@@ -46,12 +46,18 @@ export class Keys {
     };
   }
 
-  async create({ key = newKeyId(), account, keyHash, hint, ...settings }: NewKey) {
+  async create({ key = newKeyId(), account, name, keyHash, hint, disabled = false, limits = {}, selfRouteOnly = false, ...rest }: NewKey) {
     const { database } = this.#options;
     const [count] = await query<{ keys: string }>(database, sql['count-keys'], [account]);
     if (Number(count?.keys) >= MAX_KEYS) return { ok: false as const, code: 'too_many' as const };
-    const { name, ...rest } = settings;
-    const added = await query(database, sql['add-key'], [key, account, name, Buffer.from(keyHash), hint, ...valuesOf(rest)]);
+    const added = await query(database, sql['add-key'], [
+      key,
+      account,
+      name,
+      Buffer.from(keyHash),
+      hint,
+      ...valuesOf({ disabled, limits, selfRouteOnly, ...rest }),
+    ]);
     if (added.length === 0) return undefined;
     this.#changed(key);
     return { ok: true as const, key };

@@ -37,12 +37,6 @@ export interface Asked<Params, Query, Body> {
   readonly reply: FastifyReply;
 }
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    who?: Who;
-  }
-}
-
 const MAX_BODY_BYTES = 64 * 1024;
 const CALL = { eachMs: 5_000, totalMs: 10_000 };
 
@@ -83,7 +77,6 @@ export class Api {
       method,
       url,
       bodyLimit: MAX_BODY_BYTES,
-      config: { who },
       ...(hook && { onRequest: hook }),
       ...(body !== undefined && {
         preValidation: async (request: FastifyRequest) => {

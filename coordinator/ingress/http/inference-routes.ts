@@ -44,7 +44,7 @@ const surfaces: readonly Surface[] = [chat, responses, completions, messages];
 /** Everything that makes a model work. The surfaces differ in what is read and written, and in nothing that is done. */
 export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps): void {
   for (const surface of surfaces) {
-    const options = { config: { surface, who: 'key' as const }, onRequest: deps.auth.key, schema: inferenceSchema(surface.path) };
+    const options = { config: { surface }, onRequest: deps.auth.key, schema: inferenceSchema(surface.path) };
     server.post(surface.path, options, (request, reply) => infer(surface, { request, reply, deps }));
   }
 }

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { type KeyCaps, type KeyRecord, newKeyId, services } from '#bus-schemas';
+import { type KeyCaps, type KeyRecord, type KeySpending, newKeyId, services } from '#bus-schemas';
 import { makeApiKey } from '#coordinator/api-key.ts';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, listOf, MicroUsd, nullable, optional, orNull, strict, timeOf, When } from './api.ts';
@@ -53,13 +53,13 @@ const Key = Type.Object({
 const WithSecret = Type.Object({ key: Type.String({ description: 'The secret. It is shown this once.' }), data: Key });
 const ById = Type.Object({ id: Type.String({ pattern: '^key_[0-9a-z]{4,40}$' }) });
 
-interface Spending {
-  readonly caps: KeyCaps;
-  readonly used?: { day: number; week: number; month: number; total: number };
-}
+type Spending = Pick<KeySpending, 'caps'> & Partial<Pick<KeySpending, 'used'>>;
+/** Of a key that never had a cap nothing is counted. */
+const UNWATCHED: Spending = { caps: {} };
 
 export function addKeysRoutes(api: Api): void {
-  const spending = (key: string, account: string): Promise<Spending> => api.ask(services.settlement.keySpending, { key, account });
+  const spending = async (key: string, account: string): Promise<Spending> =>
+    (await api.ask(services.settlement.keySpending, { account, key })).keys[0] ?? UNWATCHED;
   const find = async (key: string, account: string): Promise<KeyRecord> => {
     const found = await api.ask(services.accounts.findKey, { key, account });
     if (!found.ok || found.record.revokedAt !== undefined) throw new ApiError('not_found', 'You have no such key.');
@@ -79,9 +79,10 @@ export function addKeysRoutes(api: Api): void {
     reply: listOf(Key),
     handle: async ({ request }) => {
       const { account } = callerOf(request);
-      const { keys } = await api.ask(services.accounts.listKeys, { account });
+      const [{ keys }, spent] = await Promise.all([api.ask(services.accounts.listKeys, { account }), api.ask(services.settlement.keySpending, { account })]);
+      const spentBy = new Map(spent.keys.map((spending) => [spending.key, spending]));
       const live = keys.filter(({ revokedAt }) => revokedAt === undefined);
-      return { object: LIST, data: await Promise.all(live.map(async (record) => describe(record, await spending(record.key, account)))) };
+      return { object: LIST, data: live.map((record) => describe(record, spentBy.get(record.key) ?? UNWATCHED)) };
     },
   });
   api.route({

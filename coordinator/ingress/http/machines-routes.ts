@@ -53,7 +53,7 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
     },
   });
   addDeviceRoutes({ api, server, limited, linkUrl, now });
-  server.get<{ Querystring: { user_code?: unknown } }>('/link', { schema: { hide: true }, config: { who: 'anybody' } }, async (request, reply) =>
+  server.get<{ Querystring: { user_code?: unknown } }>('/link', { schema: { hide: true } }, async (request, reply) =>
     reply.type('text/plain; charset=utf-8').send(linkPage(request.query.user_code)),
   );
   api.route({
@@ -87,26 +87,22 @@ type DeviceDeps = Pick<MachinesDeps, 'api' | 'server' | 'linkUrl' | 'now'> & { r
 function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): void {
   server.register(async (form) => {
     form.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-    form.post(
-      '/v1/device/code',
-      { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask for a code to show', { client_id: 'dinf' }), config: { who: 'anybody' } },
-      async (request, reply) => {
-        limited(request.ip);
-        const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
-        const userCode = newUserCode();
-        const link = { deviceHash: sha256(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
-        await api.ask(services.accounts.startLink, link);
-        const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
-        const page = linkUrl ?? `${request.protocol}://${request.host}/link`;
-        return reply.header('cache-control', 'no-store').send({
-          ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
-          ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
-        });
-      },
-    );
+    form.post('/v1/device/code', { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask for a code to show', { client_id: 'dinf' }) }, async (request, reply) => {
+      limited(request.ip);
+      const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
+      const userCode = newUserCode();
+      const link = { deviceHash: sha256(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
+      await api.ask(services.accounts.startLink, link);
+      const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
+      const page = linkUrl ?? `${request.protocol}://${request.host}/link`;
+      return reply.header('cache-control', 'no-store').send({
+        ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
+        ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
+      });
+    });
     form.post(
       '/v1/device/token',
-      { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask whether the code was approved', { grant_type: GRANT, device_code: '…' }), config: { who: 'anybody' } },
+      { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask whether the code was approved', { grant_type: GRANT, device_code: '…' }) },
       async (request, reply) => {
         const form = formOf(request.headers['content-type'], request.body);
         if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');

@@ -37,7 +37,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addAccountRoutes(api);
   addMachinesRoutes({ api, server, strangers: deps.strangers, linkUrl: deps.linkUrl, now: deps.now });
   addStripeRoute(server, deps.bus);
-  server.get('/openapi.json', { schema: { hide: true }, config: { who: 'anybody' } }, async (_request, reply) =>
+  server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(JSON.stringify(server.swagger())),
   );
 }

@@ -12,7 +12,6 @@ export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
     '/v1/webhooks/stripe',
     {
       bodyLimit: MAX_BYTES,
-      config: { who: 'anybody' },
       schema: { summary: 'Where Stripe tells of payments', tags: ['Money'], description: 'Signed by Stripe; the signature is over the very bytes.' },
     },
     async (request) => {

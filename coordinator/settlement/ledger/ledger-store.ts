@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { DatabaseError, type Pool } from 'pg';
-import { type AccountStatement, type AccountUsage, type Earnings, events, type KeyCaps, SettlementPosted } from '#bus-schemas';
+import { type AccountStatement, type AccountUsage, type Earnings, events, type KeyCaps, type KeySpending, SettlementPosted } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { pluck, retried } from '../database-work.ts';
 
@@ -141,20 +141,9 @@ export class LedgerStore {
     return { jobs: rows.map(asUsage), ...(rows.length === limit && last && { next: `${last.exactAt} ${last.job}` }) };
   }
 
-  /** What a key may spend, and what it spent in each window; nothing where it never had a cap. */
-  async keySpending(key: string, account: string): Promise<{ caps: KeyCaps; used?: Record<'day' | 'week' | 'month' | 'total', number> }> {
-    type Row = Record<'day' | 'week' | 'month' | 'total', string> & Record<'dayCap' | 'weekCap' | 'monthCap' | 'totalCap', string | null>;
-    const [row] = await query<Row>(this.#database, sql['key-spending'], [key, account]);
-    if (row === undefined) return { caps: {} };
-    return {
-      caps: {
-        ...(row.dayCap !== null && { day: Number(row.dayCap) }),
-        ...(row.weekCap !== null && { week: Number(row.weekCap) }),
-        ...(row.monthCap !== null && { month: Number(row.monthCap) }),
-        ...(row.totalCap !== null && { total: Number(row.totalCap) }),
-      },
-      used: { day: Number(row.day), week: Number(row.week), month: Number(row.month), total: Number(row.total) },
-    };
+  /** What keys may spend, and what they spent in each window; without those that never had a cap. */
+  async keySpending(account: string, key: string | undefined): Promise<KeySpending[]> {
+    return (await query<KeySpendingRow>(this.#database, sql['key-spending'], [account, key ?? null])).map(asKeySpending);
   }
 
   async putKeyCaps(key: string, account: string, caps: KeyCaps): Promise<{ day: number; week: number; month: number; total: number }> {
@@ -234,5 +223,21 @@ function asUsage({
     ...{ job, at: at.getTime(), key, model, outcome, heldMicroUsd: Number(held), chargedMicroUsd: Number(charged) },
     ...{ promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) },
     ...(provider !== null && { provider }),
+  };
+}
+
+type Windows = 'day' | 'week' | 'month' | 'total';
+type KeySpendingRow = { readonly key: string } & Readonly<Record<Windows, string>> & Readonly<Record<`${Windows}Cap`, string | null>>;
+
+function asKeySpending({ key, day, week, month, total, dayCap, weekCap, monthCap, totalCap }: KeySpendingRow): KeySpending {
+  return {
+    key,
+    caps: {
+      ...(dayCap !== null && { day: Number(dayCap) }),
+      ...(weekCap !== null && { week: Number(weekCap) }),
+      ...(monthCap !== null && { month: Number(monthCap) }),
+      ...(totalCap !== null && { total: Number(totalCap) }),
+    },
+    used: { day: Number(day), week: Number(week), month: Number(month), total: Number(total) },
   };
 }
