@@ -58,6 +58,9 @@ describe('who may serve', () => {
     ['a failed slot does not', {}, { state: 'failed' }, {}, 'no_provider'],
     ['a context that is too small is the request’s fault', {}, { contextTokens: 150 }, {}, 'too_large'],
     ['a full slot does not', {}, { running: 4 }, {}, 'saturated'],
+    ['one that lacks what is asked for does not', {}, { traits: ['tools'] }, { requires: ['tools', 'vision'] }, 'no_provider'],
+    ['one that nobody asked for does not', {}, {}, { only: [id('Z')] }, 'no_provider'],
+    ['a context that is too small on all that are wanted is the request’s fault', {}, { contextTokens: 150 }, { only: [id('B')] }, 'too_large'],
     ['one without tokens to spare does not', {}, { freeTokens: 199 }, {}, 'saturated'],
     ['one that failed this job already does not', {}, {}, { exclude: [id('B')] }, 'no_provider'],
   ])('%s', (_, about, slotChanges, request, code) => {
@@ -169,6 +172,26 @@ test('right after the start a request waits for the first words of the fleet', (
   router.fleet.announce(id('B'), announcement(), 1_000);
   router.drain(1_000);
   expect(reply).toMatchObject({ ok: true, queuedMs: 990 });
+});
+
+test('a job that waits for one machine, or for what few can do, holds up nobody else', () => {
+  const router = newRouter();
+  for (const letter of ['B', 'C']) router.fleet.announce(id(letter), announcement({}, [slot({ maxConcurrency: 1, traits: [] })]), LATER);
+  const jobs = ['1', '2', '3', '4'].map((digit) => `job_${digit.repeat(22)}`);
+  const replies: (Reserved | undefined)[] = jobs.map(() => undefined);
+  const wait = (index: number, changes: Partial<Reserve>) =>
+    router.reserve(
+      { request: ask({ job: jobs[index] as string, patienceMs: 1_000, ...changes }), askedAt: LATER, answer: (reply) => void replies.splice(index, 1, reply) },
+      LATER,
+    );
+  wait(0, { only: [id('B')] });
+  wait(1, { only: [id('C')] });
+  wait(2, { only: [id('B')] });
+  wait(3, {});
+  expect(replies.map(winner)).toEqual([id('B'), id('C'), undefined, undefined]);
+  router.end(jobs[1] as string, LATER);
+  router.drain(LATER);
+  expect([winner(replies[2]), winner(replies[3])]).toEqual([undefined, id('C')]);
 });
 
 test('a decision among five thousand providers takes less than what a request may cost', () => {

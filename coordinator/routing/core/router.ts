@@ -32,7 +32,7 @@ const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /** Gates that a wait cannot open. */
-const PERMANENT = new Set<GateName>(['context', 'suite', 'slot_failed', 'excluded']);
+const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'context']);
 
 export class Router {
   readonly fleet = new Fleet();
@@ -103,7 +103,7 @@ export class Router {
         this.#place(waiting, choice, now);
         continue;
       }
-      if (request.exclude.length === 0) unplaceable.set(kind, { tokens: Math.min(tokens, known?.tokens ?? tokens), choice });
+      if (isForAnybody(request)) unplaceable.set(kind, { tokens: Math.min(tokens, known?.tokens ?? tokens), choice });
       if (now >= waiting.until) this.#refuseWaiting(waiting, choice, 'queue_timeout', now);
       else if (waiting.untilHeard && now >= this.#heardBy) this.#heard(waiting, choice, now);
     }
@@ -155,7 +155,7 @@ export class Router {
   }
 
   #whyNot(request: Reserve, choice: Choice, now: number): RoutingRefusal | undefined {
-    const reasons = Object.keys(choice.rejected) as GateName[];
+    const reasons = (Object.keys(choice.rejected) as GateName[]).filter((reason) => reason !== 'not_wanted');
     if (reasons.length > 0 && reasons.every((reason) => reason === 'context')) return 'too_large';
     if (couldOpen(choice)) return undefined;
     return now < this.#heardBy && request.exclude.length === 0 ? undefined : 'no_provider';
@@ -182,6 +182,9 @@ export class Router {
 }
 
 const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
+
+/** What finds no place then has none for others either. */
+const isForAnybody = ({ exclude, only, requires }: Reserve) => exclude.length === 0 && only === undefined && requires === undefined;
 
 /** Whether waiting may help: someone is there and only has no place now. */
 const couldOpen = ({ rejected }: Choice) => (Object.keys(rejected) as GateName[]).some((reason) => !PERMANENT.has(reason) && reason !== 'silent');
