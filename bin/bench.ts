@@ -7,6 +7,13 @@ export function addCommands(program: Command): void {
     .option('--smoke', 'the small size, which shows that it works')
     .action(async ({ smoke }: { smoke?: boolean }) => (await import('../e2e/bench/main.ts')).bench(smoke ? 'smoke' : 'full'));
   bench
+    .command('routing')
+    .description('what a decision takes, by the size of the fleet')
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) =>
+      (await import('../e2e/bench/routing.ts')).benchRouting(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
+    );
+  bench
     .command('ledger')
     .description('settlements a second, a hold through the bus, and an outage of the database')
     .option('--smoke', 'the small size, which shows that it works')

@@ -21,7 +21,7 @@ const allowed: Record<Top, readonly Top[]> = {
 const forTests: readonly Top[] = ['testcontainers', 'provider', 'simulator'];
 const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
 /** Files that know what is inside of components: those that put them together, and the bench that measures the ledger without its bus. */
-const COMPOSERS = ['coordinator/main.ts', 'coordinator/mod.ts', 'coordinator/cli.ts', 'e2e/bench/ledger.ts'];
+const COMPOSERS = ['coordinator/main.ts', 'coordinator/mod.ts', 'coordinator/cli.ts', 'e2e/bench/ledger.ts', 'e2e/bench/routing.ts'];
 const COMPONENTS = ['ingress', 'routing', 'settlement', 'accounts', 'catalog', 'trust', 'telemetry'];
 /** A core is handed its clock, its chance and its connections. */
 const IMPURE = /^(pg|@nats-io\/|fastify|node:(fs|net|http|child_process|timers))/;

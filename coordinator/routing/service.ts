@@ -145,7 +145,9 @@ export async function startRouting(context: Context): Promise<Component> {
     const silentMs = config.beatTimeoutMs;
     for (const provider of router.fleet.sweep(clock(), { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS })) changed(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
-    router.faults.sweep(clock());
+    const isKnown = (provider: string) => router.fleet.provider(provider) !== undefined;
+    router.faults.sweep(clock(), isKnown);
+    router.reservations.sweep(isKnown);
     drainSoon();
   }, SWEEP_MS);
   new Gauge({

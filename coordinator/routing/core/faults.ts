@@ -12,17 +12,28 @@ const LONGEST_PAUSE_MS = 5 * 60_000;
 const TRIAL_MS = 30_000;
 const FORGET_MS = 30 * 60_000;
 
-interface FaultRecord {
-  readonly score: number;
-  readonly lastAt: number;
+export interface FaultRecord {
+  score: number;
+  lastAt: number;
   /** How often it was closed out since it last served. */
-  readonly openings: number;
-  readonly openUntil: number;
-  readonly trialUntil: number;
+  openings: number;
+  openUntil: number;
+  trialUntil: number;
 }
 
+/** A provider's record is always the same object, which changes with it: decisions read it without looking it up. */
 export class Faults {
   readonly #records = new Map<string, FaultRecord>();
+
+  /** Blank for whoever did nothing wrong. */
+  record(provider: string): FaultRecord {
+    let record = this.#records.get(provider);
+    if (record === undefined) {
+      record = { ...BLANK };
+      this.#records.set(provider, record);
+    }
+    return record;
+  }
 
   isOpen(provider: string, now: number): boolean {
     const record = this.#records.get(provider);
@@ -31,33 +42,42 @@ export class Faults {
 
   /** A job goes there: after a pause it is the trial. */
   chosen(provider: string, now: number): void {
-    const record = this.#records.get(provider);
-    if (record !== undefined && record.openings > 0 && now >= record.openUntil) this.#records.set(provider, { ...record, trialUntil: now + TRIAL_MS });
+    const record = this.record(provider);
+    if (record.openings > 0 && now >= record.openUntil) record.trialUntil = now + TRIAL_MS;
   }
 
   failed(provider: string, now: number): void {
-    const before = this.#records.get(provider);
-    const score = (before === undefined ? 0 : fade(before, now)) + 1;
-    const { openings = 0, openUntil = 0, trialUntil = 0 } = before ?? {};
+    const record = this.record(provider);
+    record.score = fade(record, now) + 1;
+    record.lastAt = now;
     // While it is closed out, more of the same news is of jobs from before.
-    if (now < openUntil) return void this.#records.set(provider, { score, lastAt: now, openings, openUntil, trialUntil });
-    const opens = openings > 0 || score >= OPENS_AT;
-    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** openings);
-    this.#records.set(provider, { score, lastAt: now, openings: opens ? openings + 1 : 0, openUntil: opens ? now + pause : 0, trialUntil: 0 });
+    if (now < record.openUntil) return;
+    const opens = record.openings > 0 || record.score >= OPENS_AT;
+    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** record.openings);
+    record.openings = opens ? record.openings + 1 : 0;
+    record.openUntil = opens ? now + pause : 0;
+    record.trialUntil = 0;
   }
 
   served(provider: string, now: number): void {
     const record = this.#records.get(provider);
-    if (record === undefined) return;
-    const score = fade(record, now) * SERVED_LEAVES;
-    const proven = record.openings > 0 ? now >= record.openUntil : score < FORGIVEN_BELOW;
-    if (proven) this.#records.delete(provider);
-    else this.#records.set(provider, { ...record, score, lastAt: now });
+    if (record === undefined || record.score === 0) return;
+    record.score = fade(record, now) * SERVED_LEAVES;
+    record.lastAt = now;
+    const proven = record.openings > 0 ? now >= record.openUntil : record.score < FORGIVEN_BELOW;
+    if (proven) Object.assign(record, BLANK);
   }
 
-  sweep(now: number): void {
-    for (const [provider, { lastAt }] of this.#records) if (now - lastAt > FORGET_MS) this.#records.delete(provider);
+  /** Forgives what is long ago, and forgets whoever is not there. */
+  sweep(now: number, isKnown: (provider: string) => boolean): void {
+    for (const [provider, record] of this.#records) {
+      if (record.score > 0 && now - record.lastAt <= FORGET_MS) continue;
+      if (isKnown(provider)) Object.assign(record, BLANK);
+      else this.#records.delete(provider);
+    }
   }
 }
+
+const BLANK: FaultRecord = { score: 0, lastAt: 0, openings: 0, openUntil: 0, trialUntil: 0 };
 
 const fade = ({ score, lastAt }: FaultRecord, now: number) => score * 2 ** (-(now - lastAt) / HALF_LIFE_MS);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Announcement, SUITE_ID } from '#bus-schemas';
+import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
@@ -22,10 +23,10 @@ const word = (session: string, sequence: number, decodeTps = 50): Announcement =
     },
   ],
 });
-const sizeOf = (serving: Iterable<unknown>) => [...serving].length;
+const newFleet = () => new Fleet(SUITE_ID, { promised: () => new Map(), fault: () => new Faults().record(PROVIDER) });
 
 test('a late word of this session, or any of the one before, is not news', () => {
-  const fleet = new Fleet();
+  const fleet = newFleet();
   fleet.announce(PROVIDER, word(FIRST, 9), 0);
   fleet.announce(PROVIDER, word(FIRST, 8), 10);
   expect(fleet.provider(PROVIDER)?.heardAt).toBe(0);
@@ -35,24 +36,24 @@ test('a late word of this session, or any of the one before, is not news', () =>
 });
 
 test('a revoked provider is not brought back by a word that was under way', () => {
-  const fleet = new Fleet();
+  const fleet = newFleet();
   fleet.announce(PROVIDER, word(FIRST, 1), 0);
   expect(fleet.ban(PROVIDER, 10)).toBe('left');
   expect(fleet.announce(PROVIDER, word(FIRST, 2), 11)).toBeUndefined();
-  expect(sizeOf(fleet.serving('sim'))).toBe(0);
+  expect(fleet.serving('sim').length).toBe(0);
 });
 
 test('whoever asks what serves a build sees what was said last', () => {
-  const fleet = new Fleet();
+  const fleet = newFleet();
   fleet.announce(PROVIDER, word(FIRST, 1), 0);
   fleet.lost(PROVIDER);
-  expect([...fleet.serving('sim')].map(({ silent }) => silent)).toEqual([true]);
+  expect(fleet.serving('sim').map(({ closed }) => closed)).toEqual(['silent']);
   fleet.announce(PROVIDER, { ...word(FIRST, 2), slots: [] }, 1);
-  expect(sizeOf(fleet.serving('sim'))).toBe(0);
+  expect(fleet.serving('sim').length).toBe(0);
 });
 
 test('one odd measurement moves a speed only a little, and a new session starts afresh', () => {
-  const fleet = new Fleet();
+  const fleet = newFleet();
   const speed = () => fleet.provider(PROVIDER)?.slots.get('sim')?.decodeTps;
   fleet.announce(PROVIDER, word(FIRST, 1, 100), 0);
   fleet.announce(PROVIDER, word(FIRST, 2, 0), 1);

@@ -1,4 +1,5 @@
 import type { Announcement, Capacity, Machine, Slot } from '#bus-schemas';
+import { type Memory, Serving, ServingList } from './serving.ts';
 
 /**
  * Who is there, by their own words, clamped. Every beat says everything, so a router that has just started knows the fleet
@@ -38,10 +39,21 @@ const NEWEST = 0.3;
 /** Longer than a word can be under way. */
 const BANNED_MS = 60_000;
 
+const NOBODY: readonly Serving[] = [];
+
 export class Fleet {
   readonly #providers = new Map<string, ProviderView>();
-  readonly #byBuild = new Map<string, Map<string, ProviderView>>();
+  readonly #byBuild = new Map<string, ServingList>();
   readonly #bannedUntil = new Map<string, number>();
+
+  readonly #suite: string;
+  readonly #memory: Memory;
+
+  /** `suite` is the only one that we seal with. */
+  constructor(suite: string, memory: Memory) {
+    this.#suite = suite;
+    this.#memory = memory;
+  }
 
   get size(): number {
     return this.#providers.size;
@@ -55,8 +67,8 @@ export class Fleet {
     return this.#providers.get(id);
   }
 
-  serving(build: string): Iterable<ProviderView> {
-    return this.#byBuild.get(build)?.values() ?? [];
+  serving(build: string): readonly Serving[] {
+    return this.#byBuild.get(build)?.all ?? NOBODY;
   }
 
   announce(id: string, word: Announcement, now: number): FleetChange | undefined {
@@ -133,13 +145,13 @@ export class Fleet {
     const before = this.#providers.get(view.id);
     if (before !== undefined) this.#unindex(before, view);
     this.#providers.set(view.id, view);
-    for (const build of view.slots.keys()) {
+    for (const [build, slot] of view.slots) {
       let serving = this.#byBuild.get(build);
       if (serving === undefined) {
-        serving = new Map();
+        serving = new ServingList();
         this.#byBuild.set(build, serving);
       }
-      serving.set(view.id, view);
+      serving.put(new Serving({ provider: view, slot, suite: this.#suite, memory: this.#memory }));
     }
   }
 
@@ -147,8 +159,8 @@ export class Fleet {
     for (const build of view.slots.keys()) {
       if (successor?.slots.has(build)) continue;
       const serving = this.#byBuild.get(build);
-      serving?.delete(view.id);
-      if (serving?.size === 0) this.#byBuild.delete(build);
+      serving?.remove(view.id);
+      if (serving?.all.length === 0) this.#byBuild.delete(build);
     }
   }
 }

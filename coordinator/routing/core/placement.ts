@@ -1,48 +1,25 @@
 import type { Candidate, Reserve } from '#bus-schemas';
-import type { Faults } from './faults.ts';
-import type { Fleet, ProviderView, SlotView } from './fleet.ts';
-import type { Reservations } from './reservations.ts';
+import type { Closed, Serving } from './serving.ts';
 
 /** Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who serves soonest. */
-export interface World {
-  readonly fleet: Fleet;
-  readonly reservations: Reservations;
-  readonly faults: Faults;
-  readonly suite: string;
-}
 
 export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'exclude' | 'only' | 'requires'>;
 
-interface Place {
-  readonly provider: ProviderView;
-  readonly slot: SlotView;
-  /** Jobs there: what it says, or what we promised, whichever is more. */
-  readonly load: number;
-  /** Sum of the terms of its cost. */
-  readonly total: number;
+/** Why a slot may not serve. In this order; the first that does not hold is the reason, so each provider is counted once. */
+export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'context' | 'breaker' | 'busy' | 'tokens';
+
+/** The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of every decision: no table, no closure, no object. */
+export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {
+  if (ask.only !== undefined && !ask.only.includes(serving.id)) return 'not_wanted';
+  if (ask.exclude.length > 0 && ask.exclude.includes(serving.id)) return 'excluded';
+  if (serving.closed !== undefined) return serving.closed;
+  if (ask.requires !== undefined && !ask.requires.every((trait) => serving.slot.traits?.includes(trait))) return 'traits';
+  const tokens = ask.promptTokens + ask.maxOutputTokens;
+  if (tokens > serving.contextTokens) return 'context';
+  if (serving.isBroken(now)) return 'breaker';
+  if (serving.load >= serving.maxConcurrency) return 'busy';
+  return tokens > serving.tokensLeft ? 'tokens' : undefined;
 }
-
-type Gate = (place: Place, ask: Ask, world: World, now: number) => boolean;
-
-/** In order; the first that does not hold is the reason. */
-const gates = {
-  not_wanted: ({ provider }, ask) => ask.only === undefined || ask.only.includes(provider.id),
-  excluded: ({ provider }, ask) => !ask.exclude.includes(provider.id),
-  silent: ({ provider }) => !provider.silent,
-  draining: ({ provider }) => !provider.draining,
-  suite: ({ provider }, _ask, world) => provider.suite === world.suite,
-  slot_failed: ({ slot }) => slot.state !== 'failed',
-  traits: ({ slot }, ask) => ask.requires === undefined || ask.requires.every((trait) => slot.traits?.includes(trait)),
-  context: ({ slot }, ask) => ask.promptTokens + ask.maxOutputTokens <= slot.contextTokens,
-  breaker: ({ provider }, _ask, world, now) => !world.faults.isOpen(provider.id, now),
-  busy: ({ slot, load }) => load < slot.maxConcurrency,
-  tokens: ({ provider, slot }, ask, world) =>
-    ask.promptTokens + ask.maxOutputTokens <= slot.freeTokens - world.reservations.tokensSince(provider.id, slot.build, slot.reportedAt),
-} as const satisfies Record<string, Gate>;
-
-export type GateName = keyof typeof gates;
-const gateNames = Object.keys(gates) as GateName[];
-const allButBreaker = gateNames.filter((name) => name !== 'breaker');
 
 /** Terms of the expected delay to the first content, in milliseconds. */
 interface Cost {
@@ -64,87 +41,121 @@ const NEAR_MS = 10;
 const NEAR_SHARE = 0.1;
 const OVERLOAD_PENALTY = 1;
 
-export function choose(world: World, ask: Ask, now: number, random: () => number): Choice {
-  const choice = survey(world, ask, now, random, gateNames);
+/** Walks over those that serve a build. */
+export type ServedBy = (build: string) => readonly Serving[];
+
+export function choose(servedBy: ServedBy, ask: Ask, now: number, random: () => number): Choice {
+  const choice = survey(servedBy, ask, now, { random, forgiving: false });
   // Providers that were only turned away for old faults are better than nobody.
   if (choice.candidates.length > 0 || choice.rejected.breaker === undefined) return choice;
-  return survey(world, ask, now, random, allButBreaker);
+  return survey(servedBy, ask, now, { random, forgiving: true });
 }
 
-function survey(world: World, ask: Ask, now: number, random: () => number, applied: readonly GateName[]): Choice {
+function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiving }: { random: () => number; forgiving: boolean }): Choice {
   const rejected: Partial<Record<GateName, number>> = {};
-  const places: Place[] = [];
   for (const build of ask.builds) {
-    for (const provider of world.fleet.serving(build)) {
-      const place = placeAt(world, ask, provider, build);
-      if (place === undefined) continue;
-      const failed = firstFailed(place, ask, world, now, applied);
-      if (failed === undefined) places.push(place);
-      else rejected[failed] = (rejected[failed] ?? 0) + 1;
+    const servings = servedBy(build);
+    const totals = totalsFor(servings.length);
+    let best = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < servings.length; place += 1) {
+      const serving = servings[place] as Serving;
+      const gate = failedGate(serving, ask, now);
+      if (gate === undefined || (forgiving && gate === 'breaker' && hasRoom(serving, ask))) {
+        const total = totalCost(serving, ask.promptTokens);
+        totals[place] = total;
+        if (total < best) best = total;
+      } else {
+        totals[place] = Number.POSITIVE_INFINITY;
+        rejected[gate] = (rejected[gate] ?? 0) + 1;
+      }
     }
     // A later build only serves when the wanted one has no place.
-    if (places.length > 0) break;
+    if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, random }, ask.promptTokens), rejected };
   }
-  const chosen = smallest(places, 1 + MAX_ALTERNATES);
-  const winner = oneOfTheEquals(places, chosen[0]?.total ?? 0, random);
-  const ordered = winner === undefined ? [] : [winner, ...chosen.filter((other) => other !== winner)].slice(0, 1 + MAX_ALTERNATES);
-  return { candidates: ordered.map(candidateOf), cost: winner && costAt(winner.slot, winner.load, ask), rejected };
+  return { candidates: [], cost: undefined, rejected };
 }
 
-/** Runs for every provider of every decision: a loop, not a `find`, whose closure would be made each time. */
-function firstFailed(place: Place, ask: Ask, world: World, now: number, applied: readonly GateName[]): GateName | undefined {
-  for (const name of applied) if (!gates[name](place, ask, world, now)) return name;
-  return undefined;
+/** The gates behind the breaker. */
+function hasRoom(serving: Serving, ask: Ask): boolean {
+  return serving.load < serving.maxConcurrency && ask.promptTokens + ask.maxOutputTokens <= serving.tokensLeft;
 }
 
-/** The first few in order, without sorting thousands for the sake of four. */
-function smallest(places: readonly Place[], count: number): Place[] {
-  const best: Place[] = [];
-  for (const candidate of places) {
-    if (best.length === count && candidate.total >= (best.at(-1)?.total ?? 0)) continue;
-    const at = best.findIndex(({ total }) => candidate.total < total);
-    best.splice(at < 0 ? best.length : at, 0, candidate);
-    if (best.length > count) best.pop();
-  }
-  return best;
+/** Kept between decisions, of which there is only one at a time: an array of thousands made for each would be the dearest part of it. */
+let scratch = new Float64Array(1_024);
+
+function totalsFor(length: number): Float64Array {
+  if (scratch.length < length) scratch = new Float64Array(length * 2);
+  return scratch.subarray(0, length);
 }
 
-function placeAt({ reservations }: World, ask: Ask, provider: ProviderView, build: string): Place | undefined {
-  const slot = provider.slots.get(build);
-  if (slot === undefined) return undefined;
-  const load = Math.max(slot.running + slot.waiting, reservations.count(provider.id, build));
-  const cost = costAt(slot, load, ask);
-  return { provider, slot, load, total: cost.load + cost.queue + cost.prefill + cost.decode };
+interface Places {
+  readonly servings: readonly Serving[];
+  /** The cost of each; infinite where it may not serve. */
+  readonly totals: Float64Array;
+  readonly best: number;
+  readonly random: () => number;
 }
 
-function costAt(slot: SlotView, load: number, { promptTokens }: Ask): Cost {
-  const share = slot.maxConcurrency === 0 ? 1 : load / slot.maxConcurrency;
-  const step = 1_000 / slot.decodeTps;
+function chosen(places: Places, promptTokens: number): Pick<Choice, 'candidates' | 'cost'> {
+  const { servings, totals } = places;
+  const winner = oneOfTheEquals(places);
+  const others = smallest(totals, 1 + MAX_ALTERNATES).filter((place) => place !== winner);
+  const ordered = [winner, ...others].slice(0, 1 + MAX_ALTERNATES);
   return {
-    load: slot.state === 'resident' ? 0 : slot.loadMs,
-    queue: load * step,
-    prefill: (1_000 * promptTokens) / slot.prefillTps,
-    decode: step * (1 + OVERLOAD_PENALTY * share),
+    candidates: ordered.map((place) => candidateOf(servings[place] as Serving, totals[place] as number)),
+    cost: costAt(servings[winner] as Serving, promptTokens),
   };
 }
 
 /** Two at random of those as good as the best, and the better of them: nearly as even as asking everyone, and nearly always cheap. */
-function oneOfTheEquals(places: readonly Place[], best: number, random: () => number): Place | undefined {
+function oneOfTheEquals({ totals, best, random }: Places): number {
   const limit = best + Math.max(NEAR_MS, best * NEAR_SHARE);
-  const equals = places.filter(({ total }) => total <= limit);
-  const pick = () => equals[Math.floor(random() * equals.length)];
-  const [one, other] = [pick(), pick()];
-  return one !== undefined && other !== undefined && other.total < one.total ? other : one;
+  let equals = 0;
+  for (let place = 0; place < totals.length; place += 1) if ((totals[place] as number) <= limit) equals += 1;
+  const one = nthWithin(totals, limit, Math.floor(random() * equals));
+  const other = nthWithin(totals, limit, Math.floor(random() * equals));
+  return (totals[other] as number) < (totals[one] as number) ? other : one;
 }
 
-function candidateOf({ provider, slot, total }: Place): Candidate {
-  return {
-    provider: provider.id,
-    build: slot.build,
-    suite: provider.suite,
-    sealingKey: provider.sealingKey,
-    expectedFirstContentMs: total,
-    chip: provider.machine.chip,
-    simulated: provider.machine.simulated,
-  };
+function nthWithin(totals: Float64Array, limit: number, n: number): number {
+  let left = n;
+  for (let place = 0; place < totals.length; place += 1) {
+    if ((totals[place] as number) > limit) continue;
+    if (left === 0) return place;
+    left -= 1;
+  }
+  throw new RangeError('fewer places than were counted');
+}
+
+/** The first few in order, without sorting thousands for the sake of four. */
+function smallest(totals: Float64Array, count: number): number[] {
+  const best: number[] = [];
+  let worst = Number.POSITIVE_INFINITY;
+  for (let place = 0; place < totals.length; place += 1) {
+    const total = totals[place] as number;
+    if (total >= worst) continue;
+    const at = best.findIndex((other) => total < (totals[other] as number));
+    best.splice(at < 0 ? best.length : at, 0, place);
+    if (best.length > count) best.pop();
+    if (best.length === count) worst = totals[best.at(-1) as number] as number;
+  }
+  return best;
+}
+
+function candidateOf({ provider, slot }: Serving, total: number): Candidate {
+  const { chip, simulated } = provider.machine;
+  return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs: total, chip, simulated };
+}
+
+function costAt(serving: Serving, promptTokens: number): Cost {
+  const { load, loadMs, tokenMs, promptTokenMs, maxConcurrency } = serving;
+  const share = maxConcurrency === 0 ? 1 : load / maxConcurrency;
+  return { load: loadMs, queue: load * tokenMs, prefill: promptTokens * promptTokenMs, decode: tokenMs * (1 + OVERLOAD_PENALTY * share) };
+}
+
+/** The sum of the terms, without making them: this too runs for every provider. */
+function totalCost(serving: Serving, promptTokens: number): number {
+  const { load, tokenMs, maxConcurrency } = serving;
+  const share = maxConcurrency === 0 ? 1 : load / maxConcurrency;
+  return serving.loadMs + load * tokenMs + promptTokens * serving.promptTokenMs + tokenMs * (1 + OVERLOAD_PENALTY * share);
 }

@@ -13,7 +13,7 @@ export interface Reservation {
  */
 export class Reservations {
   readonly #byJob = new Map<string, Reservation>();
-  /** By provider, then build: a decision asks this of every provider, and a joined key would be a string made each time. */
+  /** By provider, then build. A slot's map stays the same one for as long as anybody may hold it: decisions read it without looking it up. */
   readonly #bySlot = new Map<string, Map<string, Map<string, Reservation>>>();
   readonly #byAccount = new Map<string, number>();
 
@@ -30,11 +30,7 @@ export class Reservations {
     this.release(reservation.job);
     const { job, account, provider, build } = reservation;
     this.#byJob.set(job, reservation);
-    const builds = this.#bySlot.get(provider) ?? new Map<string, Map<string, Reservation>>();
-    const jobs = builds.get(build) ?? new Map<string, Reservation>();
-    jobs.set(job, reservation);
-    builds.set(build, jobs);
-    this.#bySlot.set(provider, builds);
+    this.#promised(provider, build).set(job, reservation);
     this.#byAccount.set(account, this.heldBy(account) + 1);
   }
 
@@ -43,15 +39,37 @@ export class Reservations {
     if (reservation === undefined) return undefined;
     this.#byJob.delete(job);
     const { account, provider, build } = reservation;
-    const builds = this.#bySlot.get(provider);
-    const jobs = builds?.get(build);
-    jobs?.delete(job);
-    if (jobs?.size === 0) builds?.delete(build);
-    if (builds?.size === 0) this.#bySlot.delete(provider);
+    this.#bySlot.get(provider)?.get(build)?.delete(job);
     const held = this.heldBy(account) - 1;
     if (held > 0) this.#byAccount.set(account, held);
     else this.#byAccount.delete(account);
     return reservation;
+  }
+
+  /** The jobs promised to a slot: always the same map, which changes with them. */
+  promised(provider: string, build: string): ReadonlyMap<string, Reservation> {
+    return this.#promised(provider, build);
+  }
+
+  #promised(provider: string, build: string): Map<string, Reservation> {
+    let builds = this.#bySlot.get(provider);
+    if (builds === undefined) {
+      builds = new Map();
+      this.#bySlot.set(provider, builds);
+    }
+    let jobs = builds.get(build);
+    if (jobs === undefined) {
+      jobs = new Map();
+      builds.set(build, jobs);
+    }
+    return jobs;
+  }
+
+  /** Drops what is kept of providers that nobody knows any more and that hold nothing. */
+  sweep(isKnown: (provider: string) => boolean): void {
+    for (const [provider, builds] of this.#bySlot) {
+      if (!isKnown(provider) && [...builds.values()].every((jobs) => jobs.size === 0)) this.#bySlot.delete(provider);
+    }
   }
 
   /** Jobs promised to a slot. */

@@ -35,7 +35,7 @@ const MAX_RETRY_MS = 30_000;
 const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'context']);
 
 export class Router {
-  readonly fleet = new Fleet();
+  readonly fleet: Fleet;
   readonly reservations = new Reservations();
   readonly faults = new Faults();
   readonly #options: RouterOptions;
@@ -44,6 +44,10 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.fleet = new Fleet(options.suite, {
+      promised: (provider, build) => this.reservations.promised(provider, build),
+      fault: (provider) => this.faults.record(provider),
+    });
     this.#queue = new Queue(options.queueDepth);
   }
 
@@ -128,8 +132,7 @@ export class Router {
   }
 
   #choose(request: Reserve, now: number): Choice {
-    const { suite, random } = this.#options;
-    return choose({ fleet: this.fleet, reservations: this.reservations, faults: this.faults, suite }, request, now, random);
+    return choose((build) => this.fleet.serving(build), request, now, this.#options.random);
   }
 
   #place(asked: Asked, choice: Choice, now: number): void {

@@ -62,9 +62,11 @@ export class Holds implements AsyncDisposable {
     if (known === undefined) return { ok: false, code: 'unknown_job' };
     const quote = await pricing.quote({ account: known.account, model: known.model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
-    const { price, priceVersion } = quote;
     const bounds = { prompt: known.promptBound, completion: known.outputBound };
-    const held = isOwn(quote.payee, known.account) ? 0 : holdFor(price, bounds, known.terms.minimum);
+    // One's own machine needs no more money and has no price: the one before stays, in case that provider's end is under way.
+    const [held, priceVersion] = isOwn(quote.payee, known.account)
+      ? [0, known.priceVersion]
+      : [holdFor(quote.price, bounds, known.terms.minimum), quote.priceVersion];
     const topped = await retried(() => store.topUp(job, { provider, payee: quote.payee as string, priceVersion, held }));
     return topped.result === 'held' ? { ok: true, heldMicroUsd: topped.held } : { ok: false, code: topped.result };
   }

@@ -1,0 +1,97 @@
+import type { FaultRecord } from './faults.ts';
+import type { ProviderView, SlotView } from './fleet.ts';
+import type { Reservation } from './reservations.ts';
+
+/** What is known of a provider whether it is there or not: what was promised to it, and how it behaved. */
+export interface Memory {
+  promised(provider: string, build: string): ReadonlyMap<string, Reservation>;
+  fault(provider: string): Readonly<FaultRecord>;
+}
+
+/** Why nobody is sent to a slot, whatever he asks for. */
+export type Closed = 'silent' | 'draining' | 'suite' | 'slot_failed';
+
+/**
+ * One slot of one provider, laid out for the walk that every decision makes over all of them: plain numbers in one object, nothing
+ * to look up. Replaced whole with each word of the provider; what is promised to it changes underneath.
+ */
+export class Serving {
+  readonly provider: ProviderView;
+  readonly slot: SlotView;
+  readonly id: string;
+  readonly closed: Closed | undefined;
+  readonly contextTokens: number;
+  readonly freeTokens: number;
+  readonly maxConcurrency: number;
+  /** Sequences that it says it has. */
+  readonly busy: number;
+  readonly loadMs: number;
+  readonly tokenMs: number;
+  readonly promptTokenMs: number;
+  readonly #promised: ReadonlyMap<string, Reservation>;
+  readonly #fault: Readonly<FaultRecord>;
+
+  constructor({ provider, slot, suite, memory }: { provider: ProviderView; slot: SlotView; suite: string; memory: Memory }) {
+    this.provider = provider;
+    this.slot = slot;
+    this.id = provider.id;
+    this.closed = closedBy(provider, slot, suite);
+    this.contextTokens = slot.contextTokens;
+    this.freeTokens = slot.freeTokens;
+    this.maxConcurrency = slot.maxConcurrency;
+    this.busy = slot.running + slot.waiting;
+    this.loadMs = slot.state === 'resident' ? 0 : slot.loadMs;
+    this.tokenMs = 1_000 / slot.decodeTps;
+    this.promptTokenMs = 1_000 / slot.prefillTps;
+    this.#promised = memory.promised(provider.id, slot.build);
+    this.#fault = memory.fault(provider.id);
+  }
+
+  /** Jobs there: what it says, or what we promised, whichever is more. */
+  get load(): number {
+    return Math.max(this.busy, this.#promised.size);
+  }
+
+  /** Tokens that may still be promised: what it said it has free, less what was promised since. */
+  get tokensLeft(): number {
+    if (this.#promised.size === 0) return this.freeTokens;
+    let left = this.freeTokens;
+    for (const { at, tokens } of this.#promised.values()) if (at >= this.slot.reportedAt) left -= tokens;
+    return left;
+  }
+
+  /** Closed out by its faults. */
+  isBroken(now: number): boolean {
+    return now < this.#fault.openUntil || now < this.#fault.trialUntil;
+  }
+}
+
+function closedBy(provider: ProviderView, slot: SlotView, suite: string): Closed | undefined {
+  if (provider.silent) return 'silent';
+  if (provider.draining) return 'draining';
+  if (provider.suite !== suite) return 'suite';
+  return slot.state === 'failed' ? 'slot_failed' : undefined;
+}
+
+/** All that serve one build, in no order. */
+export class ServingList {
+  readonly all: Serving[] = [];
+  readonly #places = new Map<string, number>();
+
+  put(serving: Serving): void {
+    const place = this.#places.get(serving.id) ?? this.all.length;
+    this.all[place] = serving;
+    this.#places.set(serving.id, place);
+  }
+
+  /** The last one takes its place. */
+  remove(id: string): void {
+    const place = this.#places.get(id);
+    if (place === undefined) return;
+    this.#places.delete(id);
+    const last = this.all.pop() as Serving;
+    if (last.id === id) return;
+    this.all[place] = last;
+    this.#places.set(last.id, place);
+  }
+}
