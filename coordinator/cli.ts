@@ -6,6 +6,7 @@ import { addAccountCommands } from './account-commands.ts';
 import type { Bus } from './bus.ts';
 import type { Config } from './config.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
+import { addRoutingCommands } from './routing-commands.ts';
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
 export function addCommands(program: Command): void {
@@ -50,6 +51,7 @@ export function addCommands(program: Command): void {
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => showFleet(options));
   addAccountCommands(program, withBus);
+  addRoutingCommands(program, withBus);
   addLedgerCommands(program, withBus);
 }
 

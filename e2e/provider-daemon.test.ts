@@ -64,7 +64,7 @@ test('a machine is linked by the code that it shows, and what it earns is its ow
   });
   await approved.promise;
   const id = idIn(provider.logs());
-  expect((await owner.ask('GET', '/v1/me/providers')).json.data).toMatchObject([{ id, online: true }]);
+  await vi.waitFor(async () => expect((await owner.ask('GET', '/v1/me/providers')).json.data).toMatchObject([{ id, online: true }]), 5_000);
   expect((await readStream(network, { ...chat, max_tokens: 200 })).status).toBe(200);
   await network.expectMoneyBalances();
   const earned = await vi.waitFor(async () => {

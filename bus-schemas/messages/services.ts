@@ -72,6 +72,37 @@ const fleetReply = Type.Object({
   ),
 });
 
+/** What would keep slots from serving such a job at this moment. */
+const explain = Type.Object({
+  /** All that somebody serves when left out. */
+  builds: optional(Type.Array(BuildId, { maxItems: 64 })),
+  /** Everybody when left out. */
+  providers: optional(Type.Array(ProviderId, { maxItems: 1_000 })),
+  promptTokens: count,
+  maxOutputTokens: count,
+  requires: optional(Traits),
+});
+const explained = Type.Object({
+  slots: Type.Array(
+    Type.Object({
+      provider: ProviderId,
+      build: BuildId,
+      chip: Type.String({ maxLength: 64 }),
+      /** The first gate that does not hold; absent where it would serve. */
+      gate: optional(Type.String({ maxLength: 32 })),
+      /** What that means, and what would change it. */
+      because: Type.String({ maxLength: 256 }),
+      load: count,
+      maxConcurrency: count,
+      expectedFirstContentMs: Type.Number({ minimum: 0 }),
+    }),
+    { maxItems: 1_000 },
+  ),
+  /** Slots by gate, of all that were asked about; `open` are those that would serve. */
+  tally: Type.Record(Type.String({ maxLength: 32 }), count),
+  queued: count,
+});
+
 /** What the fleet could take on now, by build. */
 const capacityReply = Type.Object({
   builds: Type.Array(
@@ -96,6 +127,7 @@ const capacityReply = Type.Object({
 export const routing = {
   reserve: method('routing', 'reserve', defineMessage('routing.reserve', reserve), defineMessage('routing.reserve.reply', reserved)),
   capacity: method('routing', 'capacity', defineMessage('routing.capacity', fleetRequest), defineMessage('routing.capacity.reply', capacityReply)),
+  explain: method('routing', 'explain', defineMessage('routing.explain', explain), defineMessage('routing.explain.reply', explained)),
   fleet: method('routing', 'fleet', defineMessage('routing.fleet', fleetRequest), defineMessage('routing.fleet.reply', fleetReply)),
 } as const;
 

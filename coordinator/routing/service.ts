@@ -9,6 +9,7 @@ import {
   JobAttempt,
   JobEnded,
   type MessageKind,
+  type MessageOf,
   providerOf,
   type Reserved,
   RoutingDecision,
@@ -22,6 +23,7 @@ import {
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
+import { explain } from './core/explanation.ts';
 import type { FleetChange } from './core/fleet.ts';
 import type { Choice } from './core/placement.ts';
 import { type Asked, Router } from './core/router.ts';
@@ -178,6 +180,7 @@ export async function startRouting(context: Context): Promise<Component> {
   const face = await bus.serve('routing', [
     endpoint(services.routing.reserve, (request) => new Promise<Reserved>((answer) => router.reserve({ request, askedAt: clock(), answer }, clock()))),
     endpoint(services.routing.capacity, () => ({ builds: capacityByBuild(router), queued: router.queued, queueDepth: config.queueDepth })),
+    endpoint(services.routing.explain, (request) => explainFleet(router, request, clock())),
     endpoint(services.routing.fleet, () => ({ providers: listFleet(router) })),
   ]);
   // Started means heard from now on: a hello before the hub knew of us would be missed until the next beat.
@@ -233,6 +236,22 @@ function capacityByBuild({ fleet, reservations }: Router) {
     }
   }
   return [...builds.values()].slice(0, MAX_LISTED);
+}
+
+const MAX_EXPLAINED = 1_000;
+
+function explainFleet(
+  router: Router,
+  request: MessageOf<typeof services.routing.explain.request>,
+  now: number,
+): MessageOf<typeof services.routing.explain.reply> {
+  const { promptTokens, maxOutputTokens, requires, providers } = request;
+  const wanted = providers && new Set(providers);
+  const builds = request.builds ?? [...router.fleet.builds()];
+  const servings = builds.flatMap((build) => router.fleet.serving(build).filter(({ id }) => wanted === undefined || wanted.has(id)));
+  const ask = { job: '', builds, promptTokens, maxOutputTokens, exclude: [], ...(requires && { requires }) };
+  const { slots, tally } = explain(servings, ask, now);
+  return { slots: slots.slice(0, MAX_EXPLAINED), tally, queued: router.queued };
 }
 
 const MAX_LISTED = 2_000;

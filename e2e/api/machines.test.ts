@@ -81,6 +81,7 @@ describe('a device that asks to belong to an account', () => {
     expect((await ann.ask('GET', '/v1/balance')).json.available_micro_usd).toBe(0);
     const machines = (await ann.ask('GET', '/v1/me/providers')).json.data;
     expect(machines).toMatchObject([{ id: own?.id, online: true, revoked_at: null }]);
+    expect(machines[0].slots).toContainEqual({ build: 'sim-llama-8b-q4', running: 0, serves: true, because: 'It would serve.' });
     expect((await ann.ask('PUT', `/v1/me/providers/${own?.id}/prices`, { model: 'sim-llama-8b', input: 1, output: 2 })).status).toBe(200);
     expect((await ann.ask('DELETE', `/v1/me/providers/${own?.id}`)).json).toEqual({ id: own?.id, revoked: true });
     await delay(5_100); // the list of one's own machines is known for five seconds

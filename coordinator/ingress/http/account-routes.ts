@@ -8,6 +8,9 @@ const Provider = Type.String({ pattern: '^A[A-Z2-7]{55}$' });
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
 const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: 'Millionths of a US dollar for a million tokens.' });
 
+/** What almost everybody asks for: a machine that cannot serve this serves nothing. */
+const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
+
 /** A person's account: machines, invites, and who brought whom. */
 export function addAccountRoutes(api: Api): void {
   api.route({
@@ -33,7 +36,12 @@ export function addAccountRoutes(api: Api): void {
       };
     },
   });
-  const Slot = Type.Object({ build: Type.String(), state: Type.String(), running: Type.Integer() });
+  const Slot = Type.Object({
+    build: Type.String(),
+    running: Type.Integer(),
+    serves: Type.Boolean({ description: 'A short request would be served at this moment.' }),
+    because: Type.String({ description: 'Why not, and what would change it.' }),
+  });
   api.route({
     ...{ method: 'GET', url: '/v1/me/providers', group: 'Account', who: 'user', summary: 'Your machines, and what they do now' },
     reply: Type.Object({
@@ -52,13 +60,14 @@ export function addAccountRoutes(api: Api): void {
     }),
     handle: async ({ request }) => {
       const { account } = callerOf(request);
-      const [{ machines }, { providers }] = await Promise.all([api.ask(services.trust.machines, { account }), api.ask(services.routing.fleet, {})]);
+      const { machines } = await api.ask(services.trust.machines, { account });
+      const explained = await api.ask(services.routing.explain, { ...SHORT_REQUEST, providers: machines.map(({ provider }) => provider) });
       const data = machines.map(({ provider, name, enrolledAt, revokedAt }) => {
-        const slots = providers.filter((row) => row.provider === provider);
+        const slots = explained.slots.filter((slot) => slot.provider === provider);
         return {
           ...{ id: provider, name, enrolled_at: asTime(enrolledAt), revoked_at: revokedAt === undefined ? null : asTime(revokedAt) },
-          ...{ online: slots.some(({ state }) => state !== 'silent'), chip: slots[0]?.chip ?? null },
-          slots: slots.map(({ build, state, running }) => ({ build, state, running })),
+          ...{ online: slots.some(({ gate }) => gate !== 'silent'), chip: slots[0]?.chip ?? null },
+          slots: slots.map(({ build, load, gate, because }) => ({ build, running: load, serves: gate === undefined, because })),
         };
       });
       return { object: LIST, data };

@@ -67,6 +67,10 @@ export class Fleet {
     return this.#providers.get(id);
   }
 
+  builds(): IterableIterator<string> {
+    return this.#byBuild.keys();
+  }
+
   serving(build: string): readonly Serving[] {
     return this.#byBuild.get(build)?.all ?? NOBODY;
   }

@@ -61,7 +61,7 @@ function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiving }
       const serving = servings[place] as Serving;
       const gate = failedGate(serving, ask, now);
       if (gate === undefined || (forgiving && gate === 'breaker' && hasRoom(serving, ask))) {
-        const total = totalCost(serving, ask.promptTokens);
+        const total = expectedMs(serving, ask.promptTokens);
         totals[place] = total;
         if (total < best) best = total;
       } else {
@@ -154,7 +154,7 @@ function costAt(serving: Serving, promptTokens: number): Cost {
 }
 
 /** The sum of the terms, without making them: this too runs for every provider. */
-function totalCost(serving: Serving, promptTokens: number): number {
+export function expectedMs(serving: Serving, promptTokens: number): number {
   const { load, tokenMs, maxConcurrency } = serving;
   const share = maxConcurrency === 0 ? 1 : load / maxConcurrency;
   return serving.loadMs + load * tokenMs + promptTokens * serving.promptTokenMs + tokenMs * (1 + OVERLOAD_PENALTY * share);

@@ -1,0 +1,46 @@
+import { type Ask, expectedMs, failedGate, type GateName } from './placement.ts';
+import type { Serving } from './serving.ts';
+
+/** What a gate means to the owner of a machine, and what he, or time, can do about it. */
+const BECAUSE: Readonly<Record<GateName, string>> = {
+  not_wanted: 'The request names other providers.',
+  excluded: 'It has failed this very request already.',
+  silent: 'It was not heard of lately. Is it awake, and is its connection up?',
+  draining: 'It was told to take nothing new; it finishes what runs.',
+  suite: 'It seals with a suite that the coordinator does not use. Update it.',
+  slot_failed: 'The model could not be loaded there. Its own log says why.',
+  traits: 'It does not offer what the request needs of this model (tools, vision, reasoning). Update it.',
+  context: 'The request is longer than the context that it offers.',
+  breaker: 'It failed several requests in a short time. It is tried again by itself, one request first.',
+  busy: 'It has as many requests as it takes at once.',
+  tokens: 'It has no memory left for a request of this length.',
+};
+const SERVES = 'It would serve.';
+
+export interface SlotExplanation {
+  readonly provider: string;
+  readonly build: string;
+  readonly chip: string;
+  readonly gate?: GateName;
+  readonly because: string;
+  readonly load: number;
+  readonly maxConcurrency: number;
+  readonly expectedFirstContentMs: number;
+}
+
+/** Why each slot would serve such a job, or not: the gates that decisions go through, and no others. */
+export function explain(servings: Iterable<Serving>, ask: Ask, now: number): { slots: SlotExplanation[]; tally: Record<string, number> } {
+  const slots: SlotExplanation[] = [];
+  const tally: Record<string, number> = {};
+  for (const serving of servings) {
+    const gate = failedGate(serving, ask, now);
+    const { id, slot, provider, load, maxConcurrency } = serving;
+    slots.push({
+      ...{ provider: id, build: slot.build, chip: provider.machine.chip, load, maxConcurrency, expectedFirstContentMs: expectedMs(serving, ask.promptTokens) },
+      ...(gate !== undefined && { gate }),
+      because: gate === undefined ? SERVES : BECAUSE[gate],
+    });
+    tally[gate ?? 'open'] = (tally[gate ?? 'open'] ?? 0) + 1;
+  }
+  return { slots, tally };
+}
