@@ -10,6 +10,7 @@ import {
   JobAttempt,
   JobEnded,
   type Out,
+  type Reserved,
   SUITE_ID,
   services,
   type Trait,
@@ -23,6 +24,7 @@ import { billable, endedFact, type JobMarks, microsecondsBetween } from './core/
 import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step, step, wakeAt } from './core/job.ts';
 import { ApiError } from './errors.ts';
 import type { FlowSender } from './flow-sender.ts';
+import type { WantedMachines } from './key-policy.ts';
 
 export interface JobSpec {
   readonly id: string;
@@ -34,8 +36,8 @@ export interface JobSpec {
   readonly receivedAt: number;
   /** What model and machine must be able to do. */
   readonly requires: readonly Trait[];
-  /** Providers that the caller wants, or does not. */
-  readonly only: readonly string[] | undefined;
+  readonly machines: WantedMachines;
+  /** Providers that the caller does not want. */
   readonly ignore: readonly string[];
   /** The encoded InferenceRequest. */
   readonly request: Uint8Array;
@@ -182,9 +184,28 @@ export class JobRun {
   }
 
   async #reserve(exclude: readonly string[]): Promise<void> {
-    const { bus, clock, times } = this.#deps;
-    const { id, account, model, promptEstimate, maxOutputTokens, only, ignore, requires } = this.spec;
+    const { clock, times } = this.#deps;
+    const { only, first } = this.spec.machines;
+    // Whoever is preferred is asked without waiting: if they are busy, the others are there.
+    const preferred = first.length > 0 && exclude.length === 0 ? await this.#askForPlace({ exclude, only: first, patienceMs: 0 }) : undefined;
     const patienceMs = Math.max(0, Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - clock())));
+    const reply = preferred?.ok ? preferred : await this.#askForPlace({ exclude, only, patienceMs });
+    this.#marks.routedAt ??= clock();
+    if (reply === undefined) this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
+    else if (reply.ok) this.#happen({ type: 'reserved', candidates: reply.candidates });
+    else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs });
+  }
+
+  #askForPlace({
+    exclude,
+    only,
+    patienceMs,
+  }: {
+    exclude: readonly string[];
+    only: readonly string[] | undefined;
+    patienceMs: number;
+  }): Promise<Reserved | undefined> {
+    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires } = this.spec;
     const request = {
       job: id,
       account,
@@ -197,11 +218,8 @@ export class JobRun {
       ...(only && { only: [...only] }),
       ...(requires.length > 0 && { requires: [...requires] }),
     };
-    const reply = await this.#ask(() => callUntil(bus, services.routing.reserve, request, { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS }));
-    this.#marks.routedAt ??= clock();
-    if (reply === undefined) this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
-    else if (reply.ok) this.#happen({ type: 'reserved', candidates: reply.candidates });
-    else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs });
+    const times = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };
+    return this.#ask(() => callUntil(this.#deps.bus, services.routing.reserve, request, times));
   }
 
   async #hold(provider: string): Promise<void> {

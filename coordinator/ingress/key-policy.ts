@@ -13,6 +13,13 @@ interface Deps {
   readonly clock: () => number;
 }
 
+export interface WantedMachines {
+  /** No other may serve it; undefined for any. */
+  readonly only: readonly string[] | undefined;
+  /** Asked before the others. */
+  readonly first: readonly string[];
+}
+
 const MACHINES_GOOD_MS = 5_000;
 const MAX_KNOWN = 10_000;
 const MAX_MACHINES = 64;
@@ -31,14 +38,17 @@ export class KeyPolicy {
     throw new ApiError('model_not_allowed', undefined, { param: 'model' });
   }
 
-  /** The machines that may serve it; undefined for any. */
-  async machinesFor({ account, selfRouteOnly }: KeyCaller, { only }: ChatIntent, route: unknown): Promise<readonly string[] | undefined> {
-    if (route !== undefined && route !== 'self') throw new ApiError('invalid_request', 'X-Dinf-Route must be "self".', { param: 'X-Dinf-Route' });
-    if (selfRouteOnly !== true && route !== 'self') return only;
-    const own = await this.#ownMachines(account);
-    const wanted = only === undefined ? own : own.filter((id) => only.includes(id));
-    if (wanted.length === 0) throw new ApiError('no_linked_machine');
-    return wanted.slice(0, MAX_MACHINES);
+  /** Which machines may serve it, and which are asked first. A key for one's own machines is held to them whatever the request says. */
+  async machinesFor({ account, selfRouteOnly }: KeyCaller, { only }: ChatIntent, route: unknown): Promise<WantedMachines> {
+    if (route !== undefined && route !== 'self' && route !== 'prefer') {
+      throw new ApiError('invalid_request', 'X-Dinf-Route must be "self" or "prefer".', { param: 'X-Dinf-Route' });
+    }
+    if (selfRouteOnly !== true && route === undefined) return { only, first: [] };
+    const all = await this.#ownMachines(account);
+    const own = (only === undefined ? all : all.filter((id) => only.includes(id))).slice(0, MAX_MACHINES);
+    if (selfRouteOnly !== true && route === 'prefer') return { only, first: own };
+    if (own.length === 0) throw new ApiError('no_linked_machine');
+    return { only: own, first: [] };
   }
 
   /** Counts a request against the limits of its key and account; the headers say what is left. */

@@ -67,16 +67,17 @@ describe('a device that asks to belong to an account', () => {
     });
     const [own] = fleet.providers;
     const { apiKey } = await network.createKey({ creditMicroUsd: 0, account: ann.account });
-    const ask = () =>
+    const ask = (route = 'self') =>
       network.ask('POST', '/v1/chat/completions', {
         token: apiKey,
-        headers: { 'x-dinf-route': 'self' },
+        headers: { 'x-dinf-route': route },
         body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5 },
       });
     for (let time = 0; time < 3; time += 1) {
       const told = await ask();
       expect([told.status, told.headers.get('x-provider-id')]).toEqual([200, own?.id]);
     }
+    expect((await ask('prefer')).headers.get('x-provider-id')).toBe(own?.id);
     await network.expectMoneyBalances();
     expect((await ann.ask('GET', '/v1/balance')).json.available_micro_usd).toBe(0);
     const machines = (await ann.ask('GET', '/v1/me/providers')).json.data;
@@ -86,6 +87,11 @@ describe('a device that asks to belong to an account', () => {
     expect((await ann.ask('DELETE', `/v1/me/providers/${own?.id}`)).json).toEqual({ id: own?.id, revoked: true });
     await delay(5_100); // the list of one's own machines is known for five seconds
     expect((await ask()).status).toBe(409);
+    // Preferred is not required: with nothing of one's own left, others serve it, for money.
+    expect((await ask('prefer')).status).toBe(402);
+    await network.credit(ann.account, 1_000_000);
+    expect((await ask('prefer')).status).toBe(200);
+    expect((await ask('sideways')).status).toBe(400);
     await fleet[Symbol.asyncDispose]();
   });
 });

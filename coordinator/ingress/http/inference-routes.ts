@@ -66,7 +66,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   deps.policy.checkModel(caller, intent.model, model);
   checkCapable(intent, model);
   const maxOutputTokens = outputLimit(intent, model);
-  const only = await deps.policy.machinesFor(caller, intent, request.headers['x-dinf-route']);
+  const machines = await deps.policy.machinesFor(caller, intent, request.headers['x-dinf-route']);
   const { headers, refusal } = await deps.policy.take(caller, { inputTokens: intent.promptEstimate, outputTokens: maxOutputTokens });
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   if (refusal !== undefined) throw refusal;
@@ -78,7 +78,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
     streamed: intent.streamed,
     receivedAt,
     requires: intent.requires,
-    only,
+    machines,
     ignore: intent.ignore,
     request: InferenceRequest.encode(forwardedRequest(intent, maxOutputTokens)),
     promptEstimate: intent.promptEstimate,
