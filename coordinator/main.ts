@@ -68,7 +68,6 @@ export async function startCoordinator({
     throw error;
   }
   log.info({ components: running.map(({ name }) => name) }, 'the coordinator runs');
-  const addressOf = (field: 'url' | 'adminUrl') =>
-    running.flatMap((component) => Object.entries(component).flatMap(([name, value]) => (name === field && typeof value === 'string' ? [value] : [])))[0];
-  return { bus, metrics, httpUrl: addressOf('url'), adminUrl: addressOf('adminUrl'), [Symbol.asyncDispose]: stop };
+  const door = running.find(({ url }) => url !== undefined);
+  return { bus, metrics, httpUrl: door?.url, adminUrl: door?.adminUrl, [Symbol.asyncDispose]: stop };
 }

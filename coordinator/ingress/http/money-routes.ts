@@ -94,8 +94,10 @@ export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
     reply: pageOf(StatementRow),
     handle: async ({ request, query, reply }) => {
       const { from, until, after, limit = USAGE_LIMIT, format } = query;
-      const request_ = { account: callerOf(request).account, limit, ...window(from, until), ...(after !== undefined && { after: cursor(after) }) };
-      const { lines, next } = await api.ask(services.settlement.statement, request_);
+      const { lines, next } = await api.ask(services.settlement.statement, {
+        ...{ account: callerOf(request).account, limit, ...window(from, until) },
+        ...(after !== undefined && { after: cursor(after) }),
+      });
       const data = lines.map(({ at, kind, reference, amountMicroUsd, model, key, promptTokens, completionTokens }) => ({
         ...{ at: asTime(at), kind, reference, amount_micro_usd: amountMicroUsd, model: model ?? null, key: key ?? null },
         ...{ prompt_tokens: promptTokens ?? null, completion_tokens: completionTokens ?? null },
