@@ -9,8 +9,9 @@ const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEPT_MS = 3_600_000;
-/** A job that outlives this was lost with its ingress. */
-const CLAIM_MARGIN_MS = 60_000;
+/** A claim that nobody renews was lost with its ingress: after this the request may be sent again. */
+const LEASE_MS = 30_000;
+const RENEW_MS = 10_000;
 /** What one message of the bus may carry. */
 const MAX_SEALED_BYTES = 480 * 1_024;
 const CALL = { eachMs: 3_000, totalMs: 6_000 };
@@ -34,7 +35,6 @@ interface Deps {
   readonly bus: Bus;
   readonly log: Logger;
   readonly now: () => number;
-  readonly jobTimeoutMs: number;
 }
 
 /**
@@ -52,14 +52,14 @@ export class IdempotentAnswers {
 
   /** A claim to work on, or the answer that was given before. */
   async begin(request: IdempotentRequest): Promise<{ claim: Claim } | { job: string; answer: string }> {
-    const { bus, now, jobTimeoutMs } = this.#deps;
     const { account, job } = request;
     const idempotencyKey = sha256(request.idempotencyKey);
     const digest = sha256(`${request.path}\n`, request.body);
-    const question = { account, idempotencyKey, digest, job, expiresAt: now() + jobTimeoutMs + CLAIM_MARGIN_MS };
-    const answer = await callUntil(bus, services.accounts.claim, question, CALL);
+    const claim = () =>
+      callUntil(this.#deps.bus, services.accounts.claim, { account, idempotencyKey, digest, job, expiresAt: this.#deps.now() + LEASE_MS }, CALL);
+    const answer = await claim();
     if (answer === undefined) throw new ApiError('service_unavailable');
-    if (answer.ok) return { claim: { end: (text) => void this.#end(request, text) } };
+    if (answer.ok) return { claim: this.#held(request, claim) };
     switch (answer.code) {
       case 'running':
         throw new ApiError('request_running', undefined, { retryAfterMs: 1_000 });
@@ -68,6 +68,19 @@ export class IdempotentAnswers {
       case 'answered':
         return { job: answer.job, answer: open(request, Buffer.from(answer.sealed)) };
     }
+  }
+
+  /** Renewed as long as the job runs, and ended once. */
+  #held(request: IdempotentRequest, renew: () => Promise<unknown>): Claim {
+    const renewal = setInterval(() => {
+      renew().catch((error: unknown) => this.#deps.log.warn({ job: request.job, err: error }, 'the claim of an idempotent request could not be renewed'));
+    }, RENEW_MS).unref();
+    return {
+      end: (text) => {
+        clearInterval(renewal);
+        void this.#end(request, text);
+      },
+    };
   }
 
   async #end(request: IdempotentRequest, text: string | undefined): Promise<void> {

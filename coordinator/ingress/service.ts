@@ -72,7 +72,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ bus, clock, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
-    idempotent: new IdempotentAnswers({ bus, log, now, jobTimeoutMs: config.jobTimeoutMs }),
+    idempotent: new IdempotentAnswers({ bus, log, now }),
     isDraining: () => draining,
   });
   const url = await server.listen({ host: config.http.host, port: config.http.port });

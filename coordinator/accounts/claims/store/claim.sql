@@ -1,8 +1,8 @@
--- Taken if nobody has it, or whoever had it is past its time.
+-- Taken if nobody has it, or whoever had it is past its time; taken again, for longer, by the job that has it and has not answered yet.
 WITH taken AS (
   INSERT INTO claimed_requests AS c (account, idempotency_key, digest, job, expires_at) VALUES ($1, $2, $3, $4, $5)
   ON CONFLICT (account, idempotency_key) DO UPDATE SET digest = excluded.digest, job = excluded.job, sealed = NULL, expires_at = excluded.expires_at
-    WHERE c.expires_at < now()
+    WHERE c.expires_at < now() OR (c.job = excluded.job AND c.sealed IS NULL)
   RETURNING job
 )
 SELECT true AS taken, NULL AS digest, NULL AS job, NULL AS sealed FROM taken

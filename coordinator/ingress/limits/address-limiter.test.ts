@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { AddressLimiter } from './address-limiter.ts';
+
+const newLimiter = () => {
+  const clock = { now: 0 };
+  const limiter = new AddressLimiter(2, () => clock.now);
+  const isOut = (address: string) => {
+    try {
+      limiter.check(address);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  return { clock, limiter, isOut };
+};
+
+test('an address that has used up its minute waits for the next; others do not', () => {
+  const { clock, limiter, isOut } = newLimiter();
+  for (let count = 0; count < 2; count += 1) limiter.count('192.0.2.1');
+  expect([isOut('192.0.2.1'), isOut('192.0.2.2')]).toEqual([true, false]);
+  clock.now = 59_999;
+  expect(isOut('192.0.2.1')).toBe(true);
+  clock.now = 60_000;
+  expect(isOut('192.0.2.1')).toBe(false);
+});
+
+test.each([
+  ['2001:db8::1', '2001:db8:0:0:ffff::2', true],
+  ['2001:db8:0:1::1', '2001:0db8:0000:0001:9::', true],
+  ['2001:db8::1', '2001:db8:0:1::1', false],
+  ['::ffff:192.0.2.1', '192.0.2.1', true],
+])('%s and %s are one household: %s', (one, other, same) => {
+  const { limiter, isOut } = newLimiter();
+  for (let count = 0; count < 2; count += 1) limiter.count(one);
+  expect(isOut(other)).toBe(same);
+});
