@@ -68,7 +68,7 @@ async function up(options: UpOptions): Promise<void> {
     leafUrl: network.hub.leafUrl,
     httpUrl: network.url,
     databaseUrl: network.databaseUrl,
-    ...(network.issuer && { issuerUrl: network.issuer.url }),
+    ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
   });
   const { simulatedAliases, simulatedModels } = await import('#simulator');
   await network.putModels(simulatedModels, simulatedAliases);

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from './bus.ts';
+import type { RunningNetwork } from './running-network.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const OPERATOR_KEY_BYTES = 24;
@@ -27,17 +28,20 @@ export function addAccountCommands(program: Command, withBus: <T>(work: (bus: Bu
 }
 
 async function signIn(name: string): Promise<string> {
-  const issuer = (await running())['DINF_OIDC_ISSUER'];
+  const issuer = (await running())?.issuer;
   if (issuer === undefined) throw new CommandError(EXIT.unavailable, 'No network runs out of this home. Another network says itself where to sign in.');
-  const response = await fetch(`${issuer}/token?name=${encodeURIComponent(name)}`, { method: 'POST' }).catch((cause: unknown) => {
-    throw new CommandError(EXIT.unavailable, `Nobody answers at ${issuer}.`, { cause });
+  const response = await fetch(`${issuer.url}/token?name=${encodeURIComponent(name)}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${issuer.secret}` },
+  }).catch((cause: unknown) => {
+    throw new CommandError(EXIT.unavailable, `Nobody answers at ${issuer.url}.`, { cause });
   });
-  if (!response.ok) throw new CommandError(EXIT.failure, `${issuer} is no sign-in service of "dinf up".`);
+  if (!response.ok) throw new CommandError(EXIT.failure, `${issuer.url} answered ${response.status}.`);
   return ((await response.json()) as { id_token: string }).id_token;
 }
 
 async function approve(code: string, { name, deny = false }: { name: string; deny?: boolean }): Promise<void> {
-  const url = new URL('/v1/device/approve', (await running())['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080');
+  const url = new URL('/v1/device/approve', (await running())?.httpUrl ?? 'http://127.0.0.1:8080');
   const response = await fetch(url, {
     method: 'POST',
     headers: { authorization: `Bearer ${await signIn(name)}`, 'content-type': 'application/json' },
@@ -48,9 +52,9 @@ async function approve(code: string, { name, deny = false }: { name: string; den
   console.log(deny ? 'refused' : 'approved: the machine is yours');
 }
 
-async function running(): Promise<NodeJS.ProcessEnv> {
-  const { runningSettings } = await import('./running-network.ts');
-  return { ...runningSettings(resolve(process.env['DINF_HOME'] ?? '.dinf')), ...process.env };
+async function running(): Promise<RunningNetwork | undefined> {
+  const { runningNetwork } = await import('./running-network.ts');
+  return runningNetwork(resolve(process.env['DINF_HOME'] ?? '.dinf'));
 }
 
 async function createOperator(bus: Bus, name: string): Promise<void> {

@@ -9,26 +9,31 @@ export interface RunningNetwork {
   readonly httpUrl: string;
   readonly databaseUrl: string;
   /** Where people sign in, when that is a part of this network. */
-  readonly issuerUrl?: string;
+  readonly issuer?: { readonly url: string; readonly secret: string };
 }
 
 const fileIn = (home: string) => join(home, 'network.json');
 
+/** Undefined when nothing runs. */
+export function runningNetwork(home: string): RunningNetwork | undefined {
+  try {
+    return JSON.parse(readFileSync(fileIn(home), 'utf8')) as RunningNetwork;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Settings for those that the environment leaves out. Empty when nothing runs. */
 export function runningSettings(home: string): NodeJS.ProcessEnv {
-  let network: RunningNetwork;
-  try {
-    network = JSON.parse(readFileSync(fileIn(home), 'utf8')) as RunningNetwork;
-  } catch {
-    return {};
-  }
+  const network = runningNetwork(home);
+  if (network === undefined) return {};
   return {
     ...{ DINF_NATS_URL: network.natsUrl, DINF_LEAF_URL: network.leafUrl, DINF_COORDINATOR: network.httpUrl, DATABASE_URL: network.databaseUrl },
-    ...(network.issuerUrl && { DINF_OIDC_ISSUER: network.issuerUrl }),
+    ...(network.issuer && { DINF_OIDC_ISSUER: network.issuer.url }),
   };
 }
 
-/** The database's address holds a password: 0600. */
+/** The database's address holds a password, and the issuer's secret makes one anybody: 0600. */
 export async function announceNetwork(home: string, network: RunningNetwork): Promise<AsyncDisposable> {
   const fresh = `${fileIn(home)}.new`;
   await writeFile(fresh, JSON.stringify(network), { mode: 0o600 });

@@ -1,13 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 
 /**
- * Stands for the sign-in service of the cloud on a network that has none: an OpenID issuer on loopback, which believes whoever
- * says his name. It speaks the real protocol (discovery, published keys, ES256), so that what reads its tokens is the real thing.
+ * Stands for the sign-in service of the cloud on a network that has none: an OpenID issuer on loopback, which believes the name that
+ * is said by whoever knows its secret. It speaks the real protocol (discovery, published keys, ES256), so that what reads its tokens is the real thing.
  */
 export interface OidcIssuer extends AsyncDisposable {
   readonly url: string;
   readonly audience: string;
+  /** What its token endpoint asks for: otherwise every program on the machine, and every page in its browser, could be anybody here. */
+  readonly secret: string;
   /** A token for somebody, as if he had signed in. */
   signIn(person: { subject: string; email?: string; lifetimeS?: number }): Promise<string>;
   /** Signs with a new key from now on; the old one is published until `forget`. */
@@ -32,6 +35,7 @@ const MAX_NAME = 255;
 
 export async function startOidcIssuer({ port = 0, audience = 'd-inference' }: OidcIssuerOptions = {}): Promise<OidcIssuer> {
   let keys = [await newKey()];
+  const secret = randomBytes(24).toString('base64url');
   const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((listening, failed) => server.once('error', failed).listen(port, '127.0.0.1', listening));
   const address = server.address();
@@ -49,7 +53,7 @@ export async function startOidcIssuer({ port = 0, audience = 'd-inference' }: Oi
       .sign(privateKey);
   };
 
-  const answer = async ({ method, url: path }: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async ({ method, url: path, headers }: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { pathname, searchParams } = new URL(path ?? '/', url);
     const send = (status: number, body: object) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     if (pathname === '/.well-known/openid-configuration')
@@ -57,12 +61,14 @@ export async function startOidcIssuer({ port = 0, audience = 'd-inference' }: Oi
     if (pathname === '/keys') return void send(200, { keys: keys.map(({ published }) => published) });
     const name = searchParams.get('name') ?? 'you';
     if (pathname !== '/token' || method !== 'POST' || name.length > MAX_NAME) return void send(404, { error: 'not_found' });
+    if (headers.authorization !== `Bearer ${secret}`) return void send(401, { error: 'invalid_client' });
     send(200, { id_token: await signIn({ subject: name, email: `${name}@localhost` }), token_type: 'Bearer', expires_in: LIFETIME_S });
   };
 
   return {
     url,
     audience,
+    secret,
     signIn,
     rotate: async ({ forget = false } = {}) => {
       const key = await newKey();

@@ -42,6 +42,15 @@ describe('a sign-in token', () => {
   });
 });
 
+test('whoever does not know the secret of a network’s own issuer is nobody there', async () => {
+  const token = (authorization?: string) =>
+    fetch(`${issuer.url}/token?name=ann`, { method: 'POST', headers: authorization === undefined ? {} : { authorization } });
+  expect((await token()).status).toBe(401);
+  expect((await token('Bearer guess')).status).toBe(401);
+  const { id_token: idToken } = (await (await token(`Bearer ${issuer.secret}`)).json()) as { id_token: string };
+  expect((await me(idToken)).status).toBe(200);
+});
+
 describe('what is refused', () => {
   test.each<[string, () => Promise<string>]>([
     ['an expired one', () => issuer.signIn({ subject: 'mallory', lifetimeS: -60 })],
