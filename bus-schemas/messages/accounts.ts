@@ -1,7 +1,7 @@
-import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
-import { Bytes, defineMessage } from '../codec.ts';
+import { type Static, Type } from 'typebox';
+import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
-import { method } from './service-method.ts';
+import { methodsOf, ok, refused } from './service-method.ts';
 
 /** What the other components ask about people, their keys and what those may do. Secrets travel as SHA-256 only. */
 
@@ -12,8 +12,6 @@ const optional = Type.Optional;
 const Hash = Bytes({ min: 32, max: 32 });
 const Name = Type.String({ maxLength: 120 });
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
-const ok = <Fields extends TProperties>(fields: Fields) => Type.Object({ ok: Type.Literal(true), ...fields });
-const refused = <const Codes extends string[]>(codes: readonly [...Codes]) => Type.Object({ ok: Type.Literal(false), code: Type.Enum(codes) });
 
 // people
 
@@ -165,8 +163,7 @@ const auditRow = Type.Object({ ...audit.properties, at: At });
 const audits = Type.Object({ rows: Type.Array(auditRow, { maxItems: 1_000 }) });
 const done = Type.Object({});
 
-const define = <Request extends TObject, Reply extends TSchema>(name: string, request: Request, reply: Reply) =>
-  method('accounts', name, defineMessage(`accounts.${name}`, request), defineMessage(`accounts.${name}.reply`, reply));
+const define = methodsOf('accounts');
 
 export const accounts = {
   signIn: define('sign-in', signIn, signedIn),

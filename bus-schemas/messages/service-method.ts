@@ -1,4 +1,5 @@
-import type { MessageKind } from '../codec.ts';
+import { type Static, type TProperties, type TSchema, Type } from 'typebox';
+import { defineMessage, type MessageKind } from '../codec.ts';
 import { type ComponentName, core } from '../subjects.ts';
 
 export interface ServiceMethod<Request, Reply> {
@@ -9,11 +10,17 @@ export interface ServiceMethod<Request, Reply> {
   readonly reply: MessageKind<Reply>;
 }
 
-export function method<Request, Reply>(
-  component: ComponentName,
-  name: string,
-  request: MessageKind<Request>,
-  reply: MessageKind<Reply>,
-): ServiceMethod<Request, Reply> {
-  return { component, method: name, subject: core.service(component, name), request, reply };
+/** How a component's methods are written down: `define(name, request, reply)`. */
+export function methodsOf(component: ComponentName) {
+  return <Request extends TSchema, Reply extends TSchema>(name: string, request: Request, reply: Reply): ServiceMethod<Static<Request>, Static<Reply>> => ({
+    component,
+    method: name,
+    subject: core.service(component, name),
+    request: defineMessage(`${component}.${name}`, request),
+    reply: defineMessage(`${component}.${name}.reply`, reply),
+  });
 }
+
+/** An answer is one of these, and a refusal that a caller must handle is a part of its type. */
+export const ok = <Fields extends TProperties>(fields: Fields) => Type.Object({ ok: Type.Literal(true), ...fields });
+export const refused = <const Codes extends string[]>(codes: readonly [...Codes]) => Type.Object({ ok: Type.Literal(false), code: Type.Enum(codes) });

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
-import { Bytes, defineMessage } from '../codec.ts';
+import { Bytes } from '../codec.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
-import { method } from './service-method.ts';
+import { methodsOf } from './service-method.ts';
 import { Traits } from './vocabulary.ts';
 
 export { accounts } from './accounts.ts';
@@ -124,11 +124,12 @@ const capacityReply = Type.Object({
   queueDepth: count,
 });
 
+const defineRouting = methodsOf('routing');
 export const routing = {
-  reserve: method('routing', 'reserve', defineMessage('routing.reserve', reserve), defineMessage('routing.reserve.reply', reserved)),
-  capacity: method('routing', 'capacity', defineMessage('routing.capacity', fleetRequest), defineMessage('routing.capacity.reply', capacityReply)),
-  explain: method('routing', 'explain', defineMessage('routing.explain', explain), defineMessage('routing.explain.reply', explained)),
-  fleet: method('routing', 'fleet', defineMessage('routing.fleet', fleetRequest), defineMessage('routing.fleet.reply', fleetReply)),
+  reserve: defineRouting('reserve', reserve, reserved),
+  capacity: defineRouting('capacity', fleetRequest, capacityReply),
+  explain: defineRouting('explain', explain, explained),
+  fleet: defineRouting('fleet', fleetRequest, fleetReply),
 } as const;
 
 // catalog
@@ -175,13 +176,14 @@ const maybeChanged = Type.Union([
   Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown', 'taken', 'in_use']) }),
 ]);
 
+const defineCatalog = methodsOf('catalog');
 export const catalog = {
-  snapshot: method('catalog', 'snapshot', defineMessage('catalog.snapshot', snapshotRequest), defineMessage('catalog.snapshot.reply', snapshot)),
-  putModel: method('catalog', 'put-model', defineMessage('catalog.put-model', putModel), defineMessage('catalog.put-model.reply', changed)),
+  snapshot: defineCatalog('snapshot', snapshotRequest, snapshot),
+  putModel: defineCatalog('put-model', putModel, changed),
   /** Its aliases have to go first. */
-  dropModel: method('catalog', 'drop-model', defineMessage('catalog.drop-model', named), defineMessage('catalog.drop-model.reply', maybeChanged)),
-  putAlias: method('catalog', 'put-alias', defineMessage('catalog.put-alias', Alias), defineMessage('catalog.put-alias.reply', maybeChanged)),
-  dropAlias: method('catalog', 'drop-alias', defineMessage('catalog.drop-alias', named), defineMessage('catalog.drop-alias.reply', maybeChanged)),
+  dropModel: defineCatalog('drop-model', named, maybeChanged),
+  putAlias: defineCatalog('put-alias', Alias, maybeChanged),
+  dropAlias: defineCatalog('drop-alias', named, maybeChanged),
 } as const;
 
 // trust
@@ -215,12 +217,13 @@ const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
 const revokeProvider = Type.Object({ provider: ProviderId });
 const providerRevoked = Type.Object({ revoked: Type.Boolean() });
 
+const defineTrust = methodsOf('trust');
 export const trust = {
-  enrol: method('trust', 'enrol', defineMessage('trust.enrol', enrol), defineMessage('trust.enrol.reply', enrolled)),
-  createToken: method('trust', 'create-token', defineMessage('trust.create-token', createToken), defineMessage('trust.create-token.reply', tokenCreated)),
+  enrol: defineTrust('enrol', enrol, enrolled),
+  createToken: defineTrust('create-token', createToken, tokenCreated),
   /** Whose machine it is; of a machine that nobody claimed, nobody's. */
-  owner: method('trust', 'owner', defineMessage('trust.owner', owner), defineMessage('trust.owner.reply', owned)),
+  owner: defineTrust('owner', owner, owned),
   /** The machines of an account. */
-  machines: method('trust', 'machines', defineMessage('trust.machines', ofAccount), defineMessage('trust.machines.reply', machines)),
-  revoke: method('trust', 'revoke', defineMessage('trust.revoke', revokeProvider), defineMessage('trust.revoke.reply', providerRevoked)),
+  machines: defineTrust('machines', ofAccount, machines),
+  revoke: defineTrust('revoke', revokeProvider, providerRevoked),
 } as const;

@@ -1,7 +1,7 @@
-import { type Static, type TObject, type TProperties, type TSchema, Type } from 'typebox';
-import { Bytes, defineMessage } from '../codec.ts';
+import { type Static, Type } from 'typebox';
+import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
-import { method } from './service-method.ts';
+import { methodsOf, ok, refused } from './service-method.ts';
 
 /** What the other components ask of the money. Amounts are whole micro-dollars. */
 
@@ -11,8 +11,6 @@ const signed = Type.Integer({ minimum: -Number.MAX_SAFE_INTEGER, maximum: Number
 const At = count;
 const optional = Type.Optional;
 const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
-const ok = <Fields extends TProperties>(fields: Fields) => Type.Object({ ok: Type.Literal(true), ...fields });
-const refused = <const Codes extends string[]>(codes: readonly [...Codes]) => Type.Object({ ok: Type.Literal(false), code: Type.Enum(codes) });
 
 // holds
 
@@ -95,16 +93,20 @@ const keySpending = Type.Object({ keys: Type.Array(KeySpending, { maxItems: 1_00
 
 const setReferrer = Type.Object({ account: AccountId, referrer: AccountId });
 
-const usageRequest = Type.Object({
-  account: AccountId,
-  job: optional(JobId),
-  key: optional(KeyId),
-  model: optional(ModelName),
+const Page = {
   from: optional(At),
   until: optional(At),
   /** The `next` of the page before. */
   after: optional(Type.String({ maxLength: 200 })),
   limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
+};
+
+const usageRequest = Type.Object({
+  account: AccountId,
+  job: optional(JobId),
+  key: optional(KeyId),
+  model: optional(ModelName),
+  ...Page,
 });
 const usage = Type.Object({
   /** Newest first; jobs that ended, whatever they cost. */
@@ -130,11 +132,7 @@ export type AccountUsage = Static<typeof usage>;
 
 const statementRequest = Type.Object({
   account: AccountId,
-  from: optional(At),
-  until: optional(At),
-  /** The `next` of the page before. */
-  after: optional(Type.String({ maxLength: 200 })),
-  limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
+  ...Page,
 });
 const statement = Type.Object({
   /** Oldest first. Every change of the balance: a job's charge each, what was earned by the hour. */
@@ -238,8 +236,7 @@ const parked = Type.Object({
 const replay = Type.Object({ ids: optional(Type.Array(Type.String({ pattern: '^[0-9]{1,19}$' }), { maxItems: 1_000 })) });
 const replayed = Type.Object({ rows: count });
 
-const define = <Request extends TObject, Reply extends TSchema>(name: string, request: Request, reply: Reply) =>
-  method('settlement', name, defineMessage(`settlement.${name}`, request), defineMessage(`settlement.${name}.reply`, reply));
+const define = methodsOf('settlement');
 
 export const settlement = {
   hold: define('hold', hold, held),

@@ -1,7 +1,6 @@
 import { type Static, Type } from 'typebox';
-import { defineMessage } from '../codec.ts';
 import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
-import { method } from './service-method.ts';
+import { methodsOf } from './service-method.ts';
 import { Finish, JobResult } from './vocabulary.ts';
 
 /** What is remembered of single jobs, for those who paid for them. */
@@ -28,11 +27,7 @@ const Generation = Type.Object({
 export type Generation = Static<typeof Generation>;
 const generation = Type.Object({ generation: optional(Generation) });
 
+const define = methodsOf('telemetry');
 export const telemetry = {
-  generation: method(
-    'telemetry',
-    'generation',
-    defineMessage('telemetry.generation', generationRequest),
-    defineMessage('telemetry.generation.reply', generation),
-  ),
+  generation: define('generation', generationRequest, generation),
 } as const;
