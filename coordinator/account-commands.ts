@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
@@ -6,7 +5,6 @@ import type { Bus } from './bus.ts';
 import type { RunningNetwork } from './running-network.ts';
 
 const CALL = { timeoutMs: 5_000 };
-const OPERATOR_KEY_BYTES = 24;
 
 /** Commands for people: signing in on a network of one's own, approving a machine, becoming an operator. */
 export function addAccountCommands(program: Command, withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>): void {
@@ -59,9 +57,10 @@ async function running(): Promise<RunningNetwork | undefined> {
 
 async function createOperator(bus: Bus, name: string): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const key = `op-db-${randomBytes(OPERATOR_KEY_BYTES).toString('base64url')}`;
-  const made = await bus.call(services.accounts.createOperator, { name, keyHash: createHash('sha256').update(key).digest() }, CALL);
+  const { makeOperatorKey } = await import('./secrets.ts');
+  const { text, hash } = makeOperatorKey();
+  const made = await bus.call(services.accounts.createOperator, { name, keyHash: hash }, CALL);
   if (!made.ok) throw new CommandError(EXIT.failure, `There is an operator named ${name} already.`);
   console.error(`operator ${name}; the key is shown this once:`);
-  console.log(key);
+  console.log(text);
 }

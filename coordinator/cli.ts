@@ -147,7 +147,7 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
 
 async function createKey({ account, name, credit }: { account?: string; name: string; credit: number }): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { makeApiKey } = await import('./api-key.ts');
+  const { makeApiKey } = await import('./secrets.ts');
   await withBus(async (bus) => {
     const owner = account ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
     const { text, hash, hint } = makeApiKey();

@@ -1,5 +1,5 @@
 /** The coordinator as other parts start it. */
-export { makeApiKey, type NewApiKey } from './api-key.ts';
+
 export { Bus, BusError } from './bus.ts';
 export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
@@ -7,5 +7,6 @@ export { connectDatabase, DatabaseUnreachable } from './database.ts';
 export { type Coordinator, type CoordinatorOptions, componentNames, startCoordinator } from './main.ts';
 export { migrate } from './migrate.ts';
 export { announceNetwork, type RunningNetwork, runningSettings } from './running-network.ts';
+export { makeApiKey, type NewSecret } from './secrets.ts';
 export { ensureStreams } from './streams.ts';
 export { type OperatorHome, prepareOperatorHome } from './trust/operator-home.ts';

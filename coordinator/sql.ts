@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { ClientBase, Pool, QueryResultRow } from 'pg';
+import { type ClientBase, DatabaseError, type Pool, type QueryResultRow } from 'pg';
 
 export type Statement = { readonly name: string; readonly text: string };
 
@@ -45,4 +45,9 @@ export async function transaction<T>(database: Pool, work: (client: ClientBase) 
     client.off('error', onError);
     client.release(broken);
   }
+}
+
+/** Whether a statement failed because there is such a row already. */
+export function isDuplicate(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === '23505';
 }

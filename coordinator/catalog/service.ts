@@ -23,9 +23,10 @@ export async function startCatalog({ bus, database, config, now }: Context): Pro
     endpoint(services.catalog.dropModel, async ({ id }) =>
       (await store.hasAliases(id)) ? { ok: false as const, code: 'in_use' as const } : answer(await store.dropModel(id), 'unknown'),
     ),
-    endpoint(services.catalog.putAlias, async ({ alias, model }) =>
-      answer(await store.putAlias(alias, model), (await store.isModel(alias)) ? 'taken' : 'unknown'),
-    ),
+    endpoint(services.catalog.putAlias, async ({ alias, model }) => {
+      const revision = await store.putAlias(alias, model);
+      return answer(revision, revision === undefined && (await store.isModel(alias)) ? 'taken' : 'unknown');
+    }),
     endpoint(services.catalog.dropAlias, async ({ id }) => answer(await store.dropAlias(id), 'unknown')),
   ]);
   return { name: 'catalog', [Symbol.asyncDispose]: () => face[Symbol.asyncDispose]() };

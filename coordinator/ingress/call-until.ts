@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceMethod } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
+import { ApiError } from './errors.ts';
 
 const PAUSE_MS = 100;
 
@@ -21,4 +22,16 @@ export async function callUntil<Request, Reply>(
     }
     await delay(PAUSE_MS);
   }
+}
+
+/** The same for whoever has nothing to say without the answer: a 503 when time is up. */
+export async function answerOf<Request, Reply>(
+  bus: Bus,
+  method: ServiceMethod<Request, Reply>,
+  request: Request,
+  limits: { eachMs: number; totalMs: number },
+): Promise<Reply> {
+  const answer = await callUntil(bus, method, request, limits);
+  if (answer === undefined) throw new ApiError('service_unavailable');
+  return answer;
 }

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } f
 import type { Logger } from 'pino';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from './call-until.ts';
+import { answerOf, callUntil } from './call-until.ts';
 import { ApiError } from './errors.ts';
 
 const CIPHER = 'aes-256-gcm';
@@ -56,9 +56,8 @@ export class IdempotentAnswers {
     const idempotencyKey = sha256(request.idempotencyKey);
     const digest = sha256(`${request.path}\n`, request.body);
     const claim = () =>
-      callUntil(this.#deps.bus, services.accounts.claim, { account, idempotencyKey, digest, job, expiresAt: this.#deps.now() + LEASE_MS }, CALL);
+      answerOf(this.#deps.bus, services.accounts.claim, { account, idempotencyKey, digest, job, expiresAt: this.#deps.now() + LEASE_MS }, CALL);
     const answer = await claim();
-    if (answer === undefined) throw new ApiError('service_unavailable');
     if (answer.ok) return { claim: this.#held(request, claim) };
     switch (answer.code) {
       case 'running':

@@ -1,6 +1,6 @@
 import { type CatalogModel, type RateLimits, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from './call-until.ts';
+import { answerOf } from './call-until.ts';
 import type { ChatIntent } from './core/introspect.ts';
 import { ApiError } from './errors.ts';
 import type { KeyCaller } from './identity/key-cache.ts';
@@ -71,8 +71,7 @@ export class KeyPolicy {
     const { bus, clock } = this.#deps;
     const known = this.#machines.get(account);
     if (known !== undefined && clock() - known.at < MACHINES_GOOD_MS) return known.ids;
-    const answer = await callUntil(bus, services.trust.machines, { account }, { eachMs: 2_000, totalMs: 4_000 });
-    if (answer === undefined) throw new ApiError('service_unavailable');
+    const answer = await answerOf(bus, services.trust.machines, { account }, { eachMs: 2_000, totalMs: 4_000 });
     const ids = answer.machines.flatMap(({ provider, revokedAt }) => (revokedAt === undefined ? [provider] : []));
     if (this.#machines.size >= MAX_KNOWN) this.#machines.clear();
     this.#machines.set(account, { ids, at: clock() });

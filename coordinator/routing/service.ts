@@ -27,6 +27,7 @@ import { explain } from './core/explanation.ts';
 import type { FleetChange } from './core/fleet.ts';
 import type { Choice } from './core/placement.ts';
 import { type Asked, Router } from './core/router.ts';
+import type { Serving } from './core/serving.ts';
 
 const GRACE_MS = 6_000;
 const TICK_MS = 100;
@@ -214,28 +215,19 @@ function describe(
   };
 }
 
-/** By what providers say and what we promised, whichever is more: never more than a reservation would find. */
-function capacityByBuild({ fleet, reservations }: Router) {
-  const builds = new Map<
-    string,
-    { build: string; providers: number; warm: number; running: number; freeSlots: number; freeTokens: number; decodeTps: number }
-  >();
-  for (const { id, silent, draining, slots } of fleet.all()) {
-    if (silent || draining) continue;
-    for (const slot of slots.values()) {
-      if (slot.state === 'failed') continue;
-      const sum = builds.get(slot.build) ?? { build: slot.build, providers: 0, warm: 0, running: 0, freeSlots: 0, freeTokens: 0, decodeTps: 0 };
-      builds.set(slot.build, sum);
-      const load = Math.max(slot.running + slot.waiting, reservations.count(id, slot.build));
-      sum.providers += 1;
-      sum.warm += slot.state === 'resident' ? 1 : 0;
-      sum.running += slot.running;
-      sum.freeSlots += Math.max(0, slot.maxConcurrency - load);
-      sum.freeTokens += Math.max(0, slot.freeTokens - reservations.tokensSince(id, slot.build, slot.reportedAt));
-      sum.decodeTps += slot.decodeTps;
-    }
-  }
-  return [...builds.values()].slice(0, MAX_LISTED);
+/** Only of slots that a job could be sent to: never more than a reservation would find. */
+function capacityByBuild({ fleet }: Router) {
+  const rows = [...fleet.builds()].map((build) => {
+    const open = fleet.serving(build).filter(({ closed }) => closed === undefined);
+    const sum = (pick: (serving: Serving) => number) => open.reduce((total, serving) => total + pick(serving), 0);
+    return {
+      ...{ build, providers: open.length, warm: sum(({ slot }) => (slot.state === 'resident' ? 1 : 0)), running: sum(({ slot }) => slot.running) },
+      freeSlots: sum(({ load, maxConcurrency }) => Math.max(0, maxConcurrency - load)),
+      freeTokens: sum(({ tokensLeft }) => Math.max(0, tokensLeft)),
+      decodeTps: sum(({ slot }) => slot.decodeTps),
+    };
+  });
+  return rows.filter(({ providers }) => providers > 0).slice(0, MAX_LISTED);
 }
 
 const MAX_EXPLAINED = 1_000;

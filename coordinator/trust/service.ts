@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { type Enrolled, events, mintProviderUser, services, TrustConnected, TrustDisconnected, TrustEnrolled, TrustRevoked } from '#bus-schemas';
@@ -6,6 +6,7 @@ import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
+import { hashOf } from '#coordinator/secrets.ts';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { AccountResolver } from './account-resolver.ts';
 import { watchConnections } from './connection-watch.ts';
@@ -25,7 +26,6 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
 ]);
 
 const TOKEN_BYTES = 24;
-const hashOf = (token: string) => createHash('sha256').update(token).digest();
 
 /** Who may connect: turns one-time tokens into credentials, takes them back, and tells when providers come and go. */
 export async function startTrust(context: Context): Promise<Component> {

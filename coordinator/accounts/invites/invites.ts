@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { DatabaseError, type Pool } from 'pg';
-import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import type { Pool } from 'pg';
+import { isDuplicate, loadStatements, query, transaction } from '#coordinator/sql.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'apply',
@@ -12,7 +12,6 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'redemption',
   'referral',
 ]);
-const UNIQUE_VIOLATION = '23505';
 
 /** Codes that bring credit, and codes that say who brought somebody. Money itself is settlement's. */
 export class Invites {
@@ -46,7 +45,7 @@ export class Invites {
       await query(this.#database, sql['put-code'], [account, code]);
       return true;
     } catch (error) {
-      if (error instanceof DatabaseError && error.code === UNIQUE_VIOLATION) return false;
+      if (isDuplicate(error)) return false;
       throw error;
     }
   }

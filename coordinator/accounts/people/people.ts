@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import { DatabaseError, type Pool } from 'pg';
+import type { Pool } from 'pg';
 import { randomToken } from '#bus-schemas';
-import { loadStatements, query } from '#coordinator/sql.ts';
+import { isDuplicate, loadStatements, query } from '#coordinator/sql.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), ['account-exists', 'add-account', 'add-user', 'user']);
 const ID_LENGTH = 16;
-const UNIQUE_VIOLATION = '23505';
 
 interface User {
   readonly id: string;
@@ -48,7 +47,7 @@ export class People {
       const [user] = await query<User>(this.#database, sql['add-user'], values);
       if (user !== undefined) return user;
     } catch (error) {
-      if (!(error instanceof DatabaseError) || error.code !== UNIQUE_VIOLATION) throw error;
+      if (!isDuplicate(error)) throw error;
     }
     // Another request of the same person was quicker.
     const user = await this.#known(person);

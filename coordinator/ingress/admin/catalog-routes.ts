@@ -1,11 +1,10 @@
 import { type Static, Type } from 'typebox';
-import { type NewModel, services, TRAITS } from '#bus-schemas';
+import { ModelName, type NewModel, services, TRAITS } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { optional, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
-const Name = Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$' });
-const ByName = Type.Object({ '*': Name });
+const ByName = Type.Object({ '*': ModelName });
 const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: 'Millionths of a US dollar for a million tokens.' });
 const Changed = Type.Object({ revision: Type.Integer() });
 
@@ -16,7 +15,7 @@ export function addCatalogRoutes(admin: AdminApi): void {
       display_name: Type.String({ minLength: 1, maxLength: 120 }),
       context_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
       max_output_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
-      builds: Type.Array(Name, { minItems: 1, maxItems: 8, description: 'The wanted one first.' }),
+      builds: Type.Array(ModelName, { minItems: 1, maxItems: 8, description: 'The wanted one first.' }),
       features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
       input: optional(Price),
       cache_read: optional(Price),
@@ -41,7 +40,7 @@ export function addCatalogRoutes(admin: AdminApi): void {
   admin.change('put-alias', {
     ...{ method: 'PUT', url: '/admin/aliases/*', summary: 'Give a model another name' },
     params: ByName,
-    body: Type.Object({ model: Name }, strict),
+    body: Type.Object({ model: ModelName }, strict),
     reply: Changed,
     example: { body: { model: 'sim-llama-8b' } },
     handle: async ({ params, body }) => revisionOf(await admin.ask(services.catalog.putAlias, { alias: params['*'], model: body.model })),

@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from '../call-until.ts';
+import { hashOf } from '#coordinator/secrets.ts';
+import { answerOf } from '../call-until.ts';
 import { ApiError } from '../errors.ts';
+import { bearerOf } from '../http/authenticate.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 
 declare module 'fastify' {
@@ -15,12 +16,10 @@ declare module 'fastify' {
 /** Operators have keys of their own, asked for every time: there are few of them, and a revoked one must be out at once. */
 export function operatorAuth(bus: Bus, wrong: AddressLimiter): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
-    const [scheme, key] = request.headers.authorization?.split(' ', 2) ?? [];
-    if (scheme?.toLowerCase() !== 'bearer' || !key) throw new ApiError('missing_key', 'Send your operator key as "Authorization: Bearer op-db-…".');
+    const key = bearerOf(request.headers.authorization);
+    if (key === undefined) throw new ApiError('missing_key', 'Send your operator key as "Authorization: Bearer op-db-…".');
     wrong.check(request.ip);
-    const keyHash = createHash('sha256').update(key).digest();
-    const answer = await callUntil(bus, services.accounts.authenticateOperator, { keyHash }, { eachMs: 2_000, totalMs: 4_000 });
-    if (answer === undefined) throw new ApiError('service_unavailable');
+    const answer = await answerOf(bus, services.accounts.authenticateOperator, { keyHash: hashOf(key) }, { eachMs: 2_000, totalMs: 4_000 });
     if (!answer.ok) {
       wrong.count(request.ip);
       throw new ApiError('invalid_key', 'The operator key is not known.');

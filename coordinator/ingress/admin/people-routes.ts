@@ -1,11 +1,11 @@
 import { Type } from 'typebox';
-import { services } from '#bus-schemas';
+import { AccountId, KeyId, ProviderId, services } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { MicroUsd, optional, strict, timeOf, When } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
-const Account = Type.Object({ id: Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' }) });
-const Provider = Type.Object({ id: Type.String({ pattern: '^A[A-Z2-7]{55}$' }) });
+const Account = Type.Object({ id: AccountId });
+const Provider = Type.Object({ id: ProviderId });
 const Done = Type.Object({ done: Type.Boolean() });
 const DONE = { done: true };
 
@@ -38,7 +38,7 @@ export function addPeopleRoutes(admin: AdminApi): void {
       {
         fee_bps: optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
         service: Type.Boolean(),
-        referrer: optional(Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' })),
+        referrer: optional(AccountId),
       },
       strict,
     ),
@@ -83,7 +83,7 @@ export function addPeopleRoutes(admin: AdminApi): void {
   });
   admin.change('revoke-key', {
     ...{ method: 'DELETE', url: '/admin/keys/:id', summary: 'Revoke an API key, whoever has it' },
-    params: Type.Object({ id: Type.String({ pattern: '^key_[0-9a-z]{4,40}$' }) }),
+    params: Type.Object({ id: KeyId }),
     reply: Done,
     handle: async ({ params }) => {
       const { revoked } = await admin.ask(services.accounts.revokeKey, { key: params.id });

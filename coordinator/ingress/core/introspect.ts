@@ -1,4 +1,5 @@
-import type { InferenceRequest, Trait } from '#bus-schemas';
+import { Compile } from 'typebox/compile';
+import { type InferenceRequest, ProviderId, type Trait } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { checkChat, checkFlag, checkStop } from './chat-request.ts';
 import { invalid, isGiven, isObject, type JsonObject, quoted } from './json.ts';
@@ -28,7 +29,7 @@ const TOKENS_PER_IMAGE = 300;
 /** What a model's template may say around a list of tools. */
 const TOOLS_PREAMBLE_TOKENS = 512;
 const MAX_NAMED_PROVIDERS = 32;
-const PROVIDER_ID = /^A[A-Z2-7]{55}$/;
+const providerId = Compile(ProviderId);
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 /** Spent at the ingress, or telling who the caller is: not for the provider. */
 const STRIPPED_FIELDS = [
@@ -115,7 +116,7 @@ function providerIds(list: unknown, field: string): string[] {
   if (!Array.isArray(list) || list.length === 0 || list.length > MAX_NAMED_PROVIDERS) {
     throw invalid('provider', `provider.${field} must be an array of 1 to ${MAX_NAMED_PROVIDERS} provider ids.`);
   }
-  const wrong = list.find((id) => typeof id !== 'string' || !PROVIDER_ID.test(id));
+  const wrong = list.find((id) => !providerId.Check(id));
   if (wrong !== undefined) throw invalid('provider', `provider.${field}: ${quoted(wrong)} is not a provider id.`);
   return list;
 }

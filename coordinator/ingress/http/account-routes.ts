@@ -1,10 +1,9 @@
 import { Type } from 'typebox';
-import { services } from '#bus-schemas';
+import { ModelName, ProviderId, services } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
-const Provider = Type.String({ pattern: '^A[A-Z2-7]{55}$' });
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
 const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: 'Millionths of a US dollar for a million tokens.' });
 
@@ -48,7 +47,7 @@ export function addAccountRoutes(api: Api): void {
       object: Type.Literal(LIST),
       data: Type.Array(
         Type.Object({
-          id: Provider,
+          id: ProviderId,
           name: Type.String(),
           enrolled_at: Type.String(),
           revoked_at: orNull(Type.String()),
@@ -79,7 +78,7 @@ export function addAccountRoutes(api: Api): void {
   };
   api.route({
     ...{ method: 'DELETE', url: '/v1/me/providers/:id', group: 'Account', who: 'user', summary: 'Take a machine off the network, for ever' },
-    params: Type.Object({ id: Provider }),
+    params: Type.Object({ id: ProviderId }),
     reply: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),
     handle: async ({ request, params }) => {
       await owned(callerOf(request).account, params.id);
@@ -89,10 +88,10 @@ export function addAccountRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'PUT', url: '/v1/me/providers/:id/prices', group: 'Account', who: 'user', summary: 'Ask a price of your own for a model on your machine' },
-    params: Type.Object({ id: Provider }),
+    params: Type.Object({ id: ProviderId }),
     body: Type.Object(
       {
-        model: Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$' }),
+        model: ModelName,
         input: Price,
         output: Price,
         cache_read: optional(Price),

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } fro
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ServiceMethod } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from '../call-until.ts';
+import { answerOf } from '../call-until.ts';
 import { parseJson } from '../core/json.ts';
 import { ApiError } from '../errors.ts';
 import type { Auth } from './authenticate.ts';
@@ -52,10 +52,8 @@ export class Api {
   }
 
   /** The answer of a component; a 503 where none comes. */
-  async ask<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request): Promise<Reply> {
-    const reply = await callUntil(this.#bus, method, request, CALL);
-    if (reply === undefined) throw new ApiError('service_unavailable');
-    return reply;
+  ask<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request): Promise<Reply> {
+    return answerOf(this.#bus, method, request, CALL);
   }
 
   route<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(

@@ -99,7 +99,8 @@ function apiKeyOf(header: string | string[] | undefined): string | undefined {
   return typeof header === 'string' && header !== '' ? header : undefined;
 }
 
-function bearerOf(header: string | undefined): string | undefined {
+/** The token of an Authorization header. */
+export function bearerOf(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
   const [scheme, token] = header.split(' ', 2);
   return scheme?.toLowerCase() === 'bearer' && token ? token : undefined;

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { type Generation, services } from '#bus-schemas';
+import { type Generation, JobId, services } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, MicroUsd, orNull } from './api.ts';
 import { callerOf } from './authenticate.ts';
@@ -12,7 +12,7 @@ export function addGenerationRoute(api: Api): void {
   api.route({
     ...{ method: 'GET', url: '/v1/generation', group: 'Money', who: 'keyOrUser', summary: 'One request: its tokens, cost and times' },
     description: 'By the `X-Inference-Job-ID` of the answer. It is there about a second after the answer has ended; the cost is null until the ledger has it.',
-    query: Type.Object({ id: Type.String({ pattern: '^job_[0-9a-z]{22}$' }) }, { additionalProperties: false }),
+    query: Type.Object({ id: JobId }, { additionalProperties: false }),
     reply: Type.Object({
       data: Type.Object({
         id: Type.String(),

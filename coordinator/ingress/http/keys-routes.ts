@@ -1,13 +1,12 @@
 import { type Static, Type } from 'typebox';
-import { type KeyCaps, type KeyRecord, type KeySpending, newKeyId, services } from '#bus-schemas';
-import { makeApiKey } from '#coordinator/api-key.ts';
+import { type KeyCaps, KeyId, type KeyRecord, type KeySpending, ModelName, newKeyId, services } from '#bus-schemas';
+import { makeApiKey } from '#coordinator/secrets.ts';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, listOf, MicroUsd, nullable, optional, orNull, strict, timeOf, When } from './api.ts';
 import { callerOf, keyOf } from './authenticate.ts';
 
 const Limit = Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 });
 const Cap = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Millionths of a US dollar.' });
-const Model = Type.String({ minLength: 1, maxLength: 128, pattern: '^[A-Za-z0-9][A-Za-z0-9._:/-]*$' });
 
 /** What is absent stays as it is; null takes it away. */
 const Changes = Type.Object(
@@ -18,7 +17,7 @@ const Changes = Type.Object(
     rpm_limit: nullable(Limit),
     itpm_limit: nullable(Limit),
     otpm_limit: nullable(Limit),
-    allowed_models: nullable(Type.Array(Model, { maxItems: 256 })),
+    allowed_models: nullable(Type.Array(ModelName, { maxItems: 256 })),
     self_route_only: optional(Type.Boolean()),
     daily_limit_micro_usd: nullable(Cap),
     weekly_limit_micro_usd: nullable(Cap),
@@ -51,7 +50,7 @@ const Key = Type.Object({
   }),
 });
 const WithSecret = Type.Object({ key: Type.String({ description: 'The secret. It is shown this once.' }), data: Key });
-const ById = Type.Object({ id: Type.String({ pattern: '^key_[0-9a-z]{4,40}$' }) });
+const ById = Type.Object({ id: KeyId });
 
 type Spending = Pick<KeySpending, 'caps'> & Partial<Pick<KeySpending, 'used'>>;
 /** Of a key that never had a cap nothing is counted. */

@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { services } from '#bus-schemas';
+import { hashOf } from '#coordinator/secrets.ts';
 import { parseJson } from '../core/json.ts';
 import { ApiError } from '../errors.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
@@ -91,7 +92,7 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
       limited(request.ip);
       const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
       const userCode = newUserCode();
-      const link = { deviceHash: sha256(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
+      const link = { deviceHash: hashOf(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
       await api.ask(services.accounts.startLink, link);
       const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
       const page = linkUrl ?? `${request.protocol}://${request.host}/link`;
@@ -108,7 +109,7 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
         if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
         const deviceCode = form['device_code'];
         if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128) return oauthError(reply, 'invalid_request');
-        const polled = await api.ask(services.accounts.pollLink, { deviceHash: sha256(deviceCode) });
+        const polled = await api.ask(services.accounts.pollLink, { deviceHash: hashOf(deviceCode) });
         if (!polled.ok) {
           if (polled.code === 'invalid_grant') limited(request.ip);
           return oauthError(reply, polled.code);
@@ -122,7 +123,7 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
 
 /** Where a person is sent who has no page of the network's own: how to approve without one. The code comes from a link, so it is not repeated unless it looks like one. */
 function linkPage(userCode: unknown): string {
-  const code = typeof userCode === 'string' && /^[A-Z]{4}-[A-Z]{4}$/.test(userCode) ? userCode : 'XXXX-XXXX';
+  const code = typeof userCode === 'string' && /^[A-Z]{4}-[A-Z]{4}$/.test(userCode) ? userCode : '<its code>';
   return [
     'A machine wants to serve models on this network, in your name: what it earns will be yours.',
     'Approve it only if the machine in front of you shows this very code.',
@@ -145,8 +146,6 @@ function newUserCode(): string {
   for (const byte of bytes) if (byte < 240 && code.length < USER_CODE_LENGTH) code += USER_CODE_LETTERS[byte % USER_CODE_LETTERS.length];
   return code.length === USER_CODE_LENGTH ? code : newUserCode();
 }
-
-const sha256 = (text: string): Uint8Array => createHash('sha256').update(text).digest();
 
 function formOf(type: string | undefined, body: unknown): Record<string, unknown> {
   if (type?.startsWith('application/x-www-form-urlencoded') && Buffer.isBuffer(body)) return Object.fromEntries(new URLSearchParams(body.toString('utf8')));

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { type TSchema, Type } from 'typebox';
-import { type AccountUsage, services } from '#bus-schemas';
+import { type AccountUsage, KeyId, services } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
@@ -72,7 +72,7 @@ export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
   api.route({
     ...{ method: 'GET', url: '/v1/usage', group: 'Money', who: 'keyOrUser', summary: 'Requests and what they cost, newest first' },
     description: 'A person sees the whole account; a key sees what it did itself. `format=csv` gives a table.',
-    query: Type.Object({ ...Page, key: optional(Type.String({ pattern: '^key_[0-9a-z]{4,40}$' })), model: optional(Type.String({ maxLength: 128 })) }, strict),
+    query: Type.Object({ ...Page, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) }, strict),
     reply: pageOf(UsageRow),
     example: { path: '/v1/usage?model=sim-llama-8b&limit=20' },
     handle: async ({ request, query, reply }) => {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { type Authenticated, events, KeyChanged, type RateLimits, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from '../call-until.ts';
+import { hashOf } from '#coordinator/secrets.ts';
+import { answerOf } from '../call-until.ts';
 import { ApiError } from '../errors.ts';
 
 export interface KeyCaller {
@@ -60,10 +60,8 @@ export class KeyCache implements Disposable {
 
   async #lookUp(keyText: string): Promise<Authenticated> {
     if (keyText.length > MAX_KEY_LENGTH) throw new ApiError('invalid_key');
-    const keyHash = createHash('sha256').update(keyText).digest();
     const changes = this.#changes;
-    const answer = await callUntil(this.#bus, services.accounts.authenticate, { keyHash }, { eachMs: 1_000, totalMs: 3_000 });
-    if (answer === undefined) throw new ApiError('service_unavailable');
+    const answer = await answerOf(this.#bus, services.accounts.authenticate, { keyHash: hashOf(keyText) }, { eachMs: 1_000, totalMs: 3_000 });
     // An answer that was on its way while a key changed may be older than the change: used once, not kept.
     if (changes !== this.#changes) return answer;
     if (this.#entries.size >= MAX_ENTRIES) this.#entries.clear();

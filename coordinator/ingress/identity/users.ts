@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from '../call-until.ts';
+import { hashOf } from '#coordinator/secrets.ts';
+import { answerOf } from '../call-until.ts';
 import { ApiError } from '../errors.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
@@ -28,13 +28,12 @@ export class Users {
 
   async user(token: string): Promise<User> {
     if (this.#verifier === undefined) throw new ApiError('not_configured', 'This network has no sign-in (DINF_OIDC_ISSUER).');
-    const digest = createHash('sha256').update(token).digest('base64');
+    const digest = hashOf(token).toString('base64');
     const known = this.#known.get(digest);
     if (known !== undefined && this.#now() < known.goodUntil) return known;
     const { issuer, subject, email, expiresAt } = await this.#verifier.verify(token);
     const person = { issuer, subject, ...(email !== undefined && { email }) };
-    const user = await callUntil(this.#bus, services.accounts.signIn, person, { eachMs: 2_000, totalMs: 4_000 });
-    if (user === undefined) throw new ApiError('service_unavailable');
+    const user = await answerOf(this.#bus, services.accounts.signIn, person, { eachMs: 2_000, totalMs: 4_000 });
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.set(digest, { ...user, goodUntil: Math.min(expiresAt, this.#now() + KNOWN_MS) });
     return user;

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { type RateLimits, services, type Take, type Taken } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from '../call-until.ts';
+import { answerOf } from '../call-until.ts';
 import { ApiError } from '../errors.ts';
 
 const MAX_TAKES = 256;
@@ -43,8 +43,7 @@ export class LimitTaker {
   async #ask(batch: readonly Waiting[]): Promise<void> {
     try {
       // Asked once: an answer that was lost may have counted already, and counting twice is worse than asking the client to come again.
-      const answer = await callUntil(this.#bus, services.accounts.take, { takes: batch.map(({ take }) => take) }, { eachMs: 2_000, totalMs: 2_000 });
-      if (answer === undefined) throw new ApiError('service_unavailable');
+      const answer = await answerOf(this.#bus, services.accounts.take, { takes: batch.map(({ take }) => take) }, { eachMs: 2_000, totalMs: 2_000 });
       for (const [index, { resolve, reject }] of batch.entries()) {
         const taken = answer.results[index];
         if (taken === undefined) reject(new ApiError('service_unavailable'));

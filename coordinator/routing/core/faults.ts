@@ -37,7 +37,7 @@ export class Faults {
 
   isOpen(provider: string, now: number): boolean {
     const record = this.#records.get(provider);
-    return record !== undefined && (now < record.openUntil || now < record.trialUntil);
+    return record !== undefined && isClosedOut(record, now);
   }
 
   /** A job goes there: after a pause it is the trial. */
@@ -76,6 +76,11 @@ export class Faults {
       else this.#records.delete(provider);
     }
   }
+}
+
+/** No job goes there: it waits out its pause, or its trial. */
+export function isClosedOut({ openUntil, trialUntil }: Readonly<FaultRecord>, now: number): boolean {
+  return now < openUntil || now < trialUntil;
 }
 
 const BLANK: FaultRecord = { score: 0, lastAt: 0, openings: 0, openUntil: 0, trialUntil: 0 };

@@ -17,6 +17,11 @@ export function failedGate(serving: Serving, ask: Ask, now: number): GateName | 
   const tokens = ask.promptTokens + ask.maxOutputTokens;
   if (tokens > serving.contextTokens) return 'context';
   if (serving.isBroken(now)) return 'breaker';
+  return noRoom(serving, tokens);
+}
+
+/** The gates behind the breaker. */
+function noRoom(serving: Serving, tokens: number): 'busy' | 'tokens' | undefined {
   if (serving.load >= serving.maxConcurrency) return 'busy';
   return tokens > serving.tokensLeft ? 'tokens' : undefined;
 }
@@ -60,7 +65,7 @@ function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiving }
     for (let place = 0; place < servings.length; place += 1) {
       const serving = servings[place] as Serving;
       const gate = failedGate(serving, ask, now);
-      if (gate === undefined || (forgiving && gate === 'breaker' && hasRoom(serving, ask))) {
+      if (gate === undefined || (forgiving && gate === 'breaker' && noRoom(serving, ask.promptTokens + ask.maxOutputTokens) === undefined)) {
         const total = expectedMs(serving, ask.promptTokens);
         totals[place] = total;
         if (total < best) best = total;
@@ -73,11 +78,6 @@ function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiving }
     if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, random }, ask.promptTokens), rejected };
   }
   return { candidates: [], cost: undefined, rejected };
-}
-
-/** The gates behind the breaker. */
-function hasRoom(serving: Serving, ask: Ask): boolean {
-  return serving.load < serving.maxConcurrency && ask.promptTokens + ask.maxOutputTokens <= serving.tokensLeft;
 }
 
 /** Kept between decisions, of which there is only one at a time: an array of thousands made for each would be the dearest part of it. */
@@ -153,9 +153,7 @@ function costAt(serving: Serving, promptTokens: number): Cost {
   return { load: loadMs, queue: load * tokenMs, prefill: promptTokens * promptTokenMs, decode: tokenMs * (1 + OVERLOAD_PENALTY * share) };
 }
 
-/** The sum of the terms, without making them: this too runs for every provider. */
 export function expectedMs(serving: Serving, promptTokens: number): number {
-  const { load, tokenMs, maxConcurrency } = serving;
-  const share = maxConcurrency === 0 ? 1 : load / maxConcurrency;
-  return serving.loadMs + load * tokenMs + promptTokens * serving.promptTokenMs + tokenMs * (1 + OVERLOAD_PENALTY * share);
+  const { load, queue, prefill, decode } = costAt(serving, promptTokens);
+  return load + queue + prefill + decode;
 }

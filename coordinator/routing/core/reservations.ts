@@ -82,15 +82,6 @@ export class Reservations {
     return this.#byAccount.get(account) ?? 0;
   }
 
-  /** Tokens promised since the slot last said what it has free. */
-  tokensSince(provider: string, build: string, since: number): number {
-    const jobs = this.#bySlot.get(provider)?.get(build);
-    if (jobs === undefined) return 0;
-    let tokens = 0;
-    for (const reservation of jobs.values()) if (reservation.at >= since) tokens += reservation.tokens;
-    return tokens;
-  }
-
   /** Gives back what was promised before `before`. */
   expire(before: number): number {
     let expired = 0;

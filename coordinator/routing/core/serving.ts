@@ -1,4 +1,4 @@
-import type { FaultRecord } from './faults.ts';
+import { type FaultRecord, isClosedOut } from './faults.ts';
 import type { ProviderView, SlotView } from './fleet.ts';
 import type { Reservation } from './reservations.ts';
 
@@ -62,7 +62,7 @@ export class Serving {
 
   /** Closed out by its faults. */
   isBroken(now: number): boolean {
-    return now < this.#fault.openUntil || now < this.#fault.trialUntil;
+    return isClosedOut(this.#fault, now);
   }
 }
 

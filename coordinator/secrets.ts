@@ -1,0 +1,26 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+/** Secrets that we give out. We keep their hashes only, and only those travel on the bus. */
+
+const SECRET_BYTES = 24;
+const HINT_LENGTH = 4;
+
+export interface NewSecret {
+  /** Shown once, to its owner. */
+  readonly text: string;
+  readonly hash: Uint8Array;
+  readonly hint: string;
+}
+
+export const makeApiKey = (): NewSecret => makeSecret('sk-db-');
+export const makeOperatorKey = (): NewSecret => makeSecret('op-db-');
+
+function makeSecret(prefix: string): NewSecret {
+  const text = prefix + randomBytes(SECRET_BYTES).toString('base64url');
+  return { text, hash: hashOf(text), hint: `${prefix}…${text.slice(-HINT_LENGTH)}` };
+}
+
+/** What a secret is known by. */
+export function hashOf(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}
