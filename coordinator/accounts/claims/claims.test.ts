@@ -1,27 +1,15 @@
-import type { Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newJobId } from '#bus-schemas';
-import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
-import { chooseRuntime, type PostgresNode, startPostgres } from '#testcontainers';
+import { startAccountsDatabase } from '../accounts-under-test.ts';
 import { Claims } from './claims.ts';
 
-let postgres: PostgresNode;
-let database: Pool;
+let accounts: Awaited<ReturnType<typeof startAccountsDatabase>>;
 let claims: Claims;
 beforeAll(async () => {
-  postgres = await startPostgres({ runtime: await chooseRuntime() });
-  const url = await postgres.createDatabase('claims');
-  await migrate(url);
-  database = connectDatabase(url, { max: 8 });
-  // The server goes before a connection of the pool has said goodbye.
-  database.on('error', () => undefined);
-  claims = new Claims(database);
+  accounts = await startAccountsDatabase();
+  claims = new Claims(accounts.database);
 });
-afterAll(async () => {
-  await database.end();
-  await postgres[Symbol.asyncDispose]();
-});
+afterAll(() => accounts[Symbol.asyncDispose]());
 
 let made = 0;
 const aRequest = () => {

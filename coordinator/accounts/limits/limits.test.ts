@@ -1,27 +1,15 @@
-import type { Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectDatabase } from '#coordinator/database.ts';
-import { migrate } from '#coordinator/migrate.ts';
-import { chooseRuntime, type PostgresNode, startPostgres } from '#testcontainers';
+import { startAccountsDatabase } from '../accounts-under-test.ts';
 import { Limits } from './limits.ts';
 
-let postgres: PostgresNode;
-let database: Pool;
+let accounts: Awaited<ReturnType<typeof startAccountsDatabase>>;
 let limits: Limits;
 beforeAll(async () => {
-  postgres = await startPostgres({ runtime: await chooseRuntime() });
-  const url = await postgres.createDatabase('limits');
-  await migrate(url);
-  database = connectDatabase(url, { max: 8 });
-  // The server goes before a connection of the pool has said goodbye.
-  database.on('error', () => undefined);
-  limits = new Limits(database);
+  accounts = await startAccountsDatabase();
+  limits = new Limits(accounts.database);
 });
-beforeEach(() => database.query('DELETE FROM rate_slots'));
-afterAll(async () => {
-  await database.end();
-  await postgres[Symbol.asyncDispose]();
-});
+beforeEach(() => accounts.database.query('DELETE FROM rate_slots'));
+afterAll(() => accounts[Symbol.asyncDispose]());
 
 const take = (subject: string, requests: number, fields: object = {}) => ({
   inputTokens: 10,
@@ -30,7 +18,7 @@ const take = (subject: string, requests: number, fields: object = {}) => ({
   ...fields,
 });
 /** As if what is there had been asked for so long ago. */
-const age = (seconds: number) => database.query('UPDATE rate_slots SET slot = slot - $1', [seconds / 5]);
+const age = (seconds: number) => accounts.database.query('UPDATE rate_slots SET slot = slot - $1', [seconds / 5]);
 const passed = async (takes: Parameters<Limits['take']>[0]) => (await limits.take(takes)).map(({ ok }) => ok);
 
 describe('a limit by the minute', () => {
@@ -79,6 +67,6 @@ describe('a limit by the minute', () => {
     expect(await passed([take('key_c', 1), take('key_d', 1), take('key_c', 1)])).toEqual([true, true, false]);
     await age(70);
     await limits.forgetOld();
-    expect((await database.query('SELECT * FROM rate_slots')).rows).toEqual([]);
+    expect((await accounts.database.query('SELECT * FROM rate_slots')).rows).toEqual([]);
   });
 });

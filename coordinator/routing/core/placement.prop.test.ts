@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SUITE_ID, type Trait } from '#bus-schemas';
+import { announcement, idOf, slot } from './fleet-under-test.ts';
 import { type Ask, choose, failedGate } from './placement.ts';
 import { Router } from './router.ts';
 
 const BUILD = 'sim';
-const idOf = (index: number) => `A${String.fromCharCode(65 + index).repeat(55)}`;
+const providerAt = (index: number) => idOf(String.fromCharCode(65 + index));
 
 const provider = fc.record({
   draining: fc.boolean(),
@@ -22,8 +23,8 @@ const provider = fc.record({
 const ask = fc.record({
   promptTokens: fc.nat({ max: 400 }),
   maxOutputTokens: fc.nat({ max: 400 }),
-  exclude: fc.array(fc.nat({ max: 19 }).map(idOf), { maxLength: 3 }),
-  only: fc.option(fc.array(fc.nat({ max: 19 }).map(idOf), { minLength: 1, maxLength: 10 }), { nil: undefined }),
+  exclude: fc.array(fc.nat({ max: 19 }).map(providerAt), { maxLength: 3 }),
+  only: fc.option(fc.array(fc.nat({ max: 19 }).map(providerAt), { minLength: 1, maxLength: 10 }), { nil: undefined }),
   requires: fc.option(fc.constant<Trait[]>(['tools']), { nil: undefined }),
 });
 
@@ -36,32 +37,14 @@ test('a choice is the best, or as good as the best, of all that pass every gate,
       (providers, { only, requires, ...asked }, chance) => {
         const router = new Router({ suite: SUITE_ID, queueDepth: 0, graceMs: 0, startedAt: 0, random: () => chance });
         for (const [index, { draining, suite, state, running, freeTokens, decodeTps, tools, promised, faults, silent }] of providers.entries()) {
-          const slot = {
-            build: BUILD,
-            state,
-            contextTokens: 600,
-            running,
-            waiting: 0,
-            maxConcurrency: 4,
-            freeTokens,
-            decodeTps,
-            prefillTps: decodeTps * 10,
-            loadMs: 1_000,
-          };
-          router.fleet.announce(
-            idOf(index),
-            {
-              ...{ session: 's_0123456789ab', sequence: 1, draining, agentVersion: '1', engine: 'simulated' },
-              machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
-              sealing: { suite, publicKey: new Uint8Array(32) },
-              slots: [{ ...slot, traits: tools ? ['tools'] : [] }],
-            },
-            0,
-          );
+          const speeds = { decodeTps, prefillTps: decodeTps * 10, loadMs: 1_000 };
+          const offered = slot({ ...speeds, state, contextTokens: 600, running, freeTokens, traits: tools ? ['tools'] : [] });
+          const word = announcement({ draining, sealing: { suite, publicKey: new Uint8Array(32) } }, [offered]);
+          router.fleet.announce(providerAt(index), word, 0);
           for (let job = 0; job < promised; job += 1)
-            router.reservations.take({ job: `${index} ${job}`, account: 'a', provider: idOf(index), build: BUILD, tokens: 50, at: 1 });
-          for (let fault = 0; fault < faults; fault += 1) router.faults.failed(idOf(index), 1);
-          if (silent) router.fleet.lost(idOf(index));
+            router.reservations.take({ job: `${index} ${job}`, account: 'a', provider: providerAt(index), build: BUILD, tokens: 50, at: 1 });
+          for (let fault = 0; fault < faults; fault += 1) router.faults.failed(providerAt(index), 1);
+          if (silent) router.fleet.lost(providerAt(index));
         }
         const request: Ask = { ...asked, job: 'job', builds: [BUILD], ...(only && { only }), ...(requires && { requires }) };
         const servings = router.fleet.serving(BUILD);

@@ -1,32 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { type Announcement, type Reserve, type Reserved, type Slot, SUITE_ID } from '#bus-schemas';
+import { announcement, idOf, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
-const id = (letter: string) => `A${letter.repeat(55)}`;
-const slot = (changes: Partial<Slot> = {}): Slot => ({
-  build: 'sim',
-  state: 'resident',
-  contextTokens: 1_000,
-  running: 0,
-  waiting: 0,
-  maxConcurrency: 4,
-  freeTokens: 100_000,
-  decodeTps: 50,
-  prefillTps: 1_000,
-  loadMs: 5_000,
-  ...changes,
-});
-const announcement = (changes: Partial<Announcement> = {}, slots: Slot[] = [slot()]): Announcement => ({
-  session: 's_0123456789ab',
-  sequence: 1,
-  draining: false,
-  agentVersion: '1',
-  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
-  engine: 'simulated',
-  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
-  slots,
-  ...changes,
-});
 const ask = (changes: Partial<Reserve> = {}): Reserve => ({
   job: 'job_0000000000000000000000',
   account: 'acct_0000',
@@ -59,58 +35,58 @@ describe('who may serve', () => {
     ['a context that is too small is the request’s fault', {}, { contextTokens: 150 }, {}, 'too_large'],
     ['a full slot does not', {}, { running: 4 }, {}, 'saturated'],
     ['one that lacks what is asked for does not', {}, { traits: ['tools'] }, { requires: ['tools', 'vision'] }, 'no_provider'],
-    ['one that nobody asked for does not', {}, {}, { only: [id('Z')] }, 'no_provider'],
-    ['a context that is too small on all that are wanted is the request’s fault', {}, { contextTokens: 150 }, { only: [id('B')] }, 'too_large'],
+    ['one that nobody asked for does not', {}, {}, { only: [idOf('Z')] }, 'no_provider'],
+    ['a context that is too small on all that are wanted is the request’s fault', {}, { contextTokens: 150 }, { only: [idOf('B')] }, 'too_large'],
     ['one without tokens to spare does not', {}, { freeTokens: 199 }, {}, 'saturated'],
-    ['one that failed this job already does not', {}, {}, { exclude: [id('B')] }, 'no_provider'],
+    ['one that failed this job already does not', {}, {}, { exclude: [idOf('B')] }, 'no_provider'],
   ])('%s', (_, about, slotChanges, request, code) => {
     const router = newRouter();
-    router.fleet.announce(id('B'), announcement(about, [slot(slotChanges)]), LATER);
+    router.fleet.announce(idOf('B'), announcement(about, [slot(slotChanges)]), LATER);
     expect(winner(reserve(router, ask(request)))).toBe(code);
   });
 
   test('a silent provider does not, and does again with its next word', () => {
     const router = newRouter();
-    router.fleet.announce(id('B'), announcement(), 0);
-    expect(router.fleet.sweep(LATER, { silentMs: 5_000, forgetMs: 60_000 })).toEqual([id('B')]);
+    router.fleet.announce(idOf('B'), announcement(), 0);
+    expect(router.fleet.sweep(LATER, { silentMs: 5_000, forgetMs: 60_000 })).toEqual([idOf('B')]);
     expect(winner(reserve(router, ask()))).toBe('no_provider');
-    expect(router.fleet.announce(id('B'), announcement({ sequence: 2 }), LATER)).toBe('returned');
-    expect(winner(reserve(router, ask()))).toBe(id('B'));
+    expect(router.fleet.announce(idOf('B'), announcement({ sequence: 2 }), LATER)).toBe('returned');
+    expect(winner(reserve(router, ask()))).toBe(idOf('B'));
   });
 
   test('one that keeps failing is left alone, unless there is nobody else', () => {
     const router = newRouter();
-    for (const letter of ['B', 'C']) router.fleet.announce(id(letter), announcement(), LATER);
-    for (let fault = 0; fault < 3; fault += 1) router.faults.failed(id('B'), LATER);
-    expect(winner(reserve(router, ask()))).toBe(id('C'));
-    router.fleet.remove(id('C'));
-    expect(winner(reserve(router, ask({ job: 'job_1000000000000000000000' })))).toBe(id('B'));
+    for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement(), LATER);
+    for (let fault = 0; fault < 3; fault += 1) router.faults.failed(idOf('B'), LATER);
+    expect(winner(reserve(router, ask()))).toBe(idOf('C'));
+    router.fleet.remove(idOf('C'));
+    expect(winner(reserve(router, ask({ job: 'job_1000000000000000000000' })))).toBe(idOf('B'));
   });
 });
 
 describe('who serves', () => {
   test('the quickest to the first content: loaded before fast, idle before busy', () => {
     const router = newRouter();
-    router.fleet.announce(id('B'), announcement({}, [slot({ state: 'cold', decodeTps: 500, prefillTps: 9_000 })]), LATER);
-    router.fleet.announce(id('C'), announcement({}, [slot({ running: 3 })]), LATER);
-    router.fleet.announce(id('D'), announcement(), LATER);
+    router.fleet.announce(idOf('B'), announcement({}, [slot({ state: 'cold', decodeTps: 500, prefillTps: 9_000 })]), LATER);
+    router.fleet.announce(idOf('C'), announcement({}, [slot({ running: 3 })]), LATER);
+    router.fleet.announce(idOf('D'), announcement(), LATER);
     const reply = reserve(router, ask());
-    expect(reply?.ok && reply.candidates.map(({ provider }) => provider)).toEqual([id('D'), id('C'), id('B')]);
+    expect(reply?.ok && reply.candidates.map(({ provider }) => provider)).toEqual([idOf('D'), idOf('C'), idOf('B')]);
   });
 
   test('a later build only when the wanted one has no place', () => {
     const router = newRouter();
-    router.fleet.announce(id('B'), announcement({}, [slot({ build: 'old', decodeTps: 900 })]), LATER);
-    router.fleet.announce(id('C'), announcement({}, [slot({ build: 'new' })]), LATER);
-    expect(winner(reserve(router, ask({ builds: ['new', 'old'] })))).toBe(id('C'));
-    router.fleet.remove(id('C'));
-    expect(winner(reserve(router, ask({ job: 'job_1000000000000000000000', builds: ['new', 'old'] })))).toBe(id('B'));
+    router.fleet.announce(idOf('B'), announcement({}, [slot({ build: 'old', decodeTps: 900 })]), LATER);
+    router.fleet.announce(idOf('C'), announcement({}, [slot({ build: 'new' })]), LATER);
+    expect(winner(reserve(router, ask({ builds: ['new', 'old'] })))).toBe(idOf('C'));
+    router.fleet.remove(idOf('C'));
+    expect(winner(reserve(router, ask({ job: 'job_1000000000000000000000', builds: ['new', 'old'] })))).toBe(idOf('B'));
   });
 
   test('a claim beyond any machine draws no more work than the best machine would', () => {
     const router = newRouter();
-    router.fleet.announce(id('B'), announcement({}, [slot({ decodeTps: 100_000, prefillTps: 1_000_000 })]), LATER);
-    router.fleet.announce(id('C'), announcement({}, [slot({ decodeTps: 5_000, prefillTps: 50_000 })]), LATER);
+    router.fleet.announce(idOf('B'), announcement({}, [slot({ decodeTps: 100_000, prefillTps: 1_000_000 })]), LATER);
+    router.fleet.announce(idOf('C'), announcement({}, [slot({ decodeTps: 5_000, prefillTps: 50_000 })]), LATER);
     const reply = reserve(router, ask());
     const costs = reply?.ok ? reply.candidates.map(({ expectedFirstContentMs }) => expectedFirstContentMs) : [];
     expect(costs[0]).toBe(costs[1]);
@@ -122,7 +98,7 @@ describe('who serves', () => {
       state = (state * 16_807) % 2_147_483_647;
       return state / 2_147_483_647;
     });
-    for (const letter of ['B', 'C', 'D', 'E']) router.fleet.announce(id(letter), announcement({}, [slot({ maxConcurrency: 100 })]), LATER);
+    for (const letter of ['B', 'C', 'D', 'E']) router.fleet.announce(idOf(letter), announcement({}, [slot({ maxConcurrency: 100 })]), LATER);
     const counts = new Map<string, number>();
     for (let job = 0; job < 100; job += 1) {
       const chosen = String(winner(reserve(router, ask({ job: `job_${String(job).padStart(22, '0')}` }))));
@@ -136,7 +112,7 @@ describe('who serves', () => {
 describe('a reservation', () => {
   test('asked for again is the same one', () => {
     const router = newRouter();
-    for (const letter of ['B', 'C']) router.fleet.announce(id(letter), announcement(), LATER);
+    for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement(), LATER);
     const first = winner(reserve(router, ask()));
     expect(winner(reserve(router, ask()))).toBe(first);
     expect(router.reservations.size).toBe(1);
@@ -144,9 +120,9 @@ describe('a reservation', () => {
 
   test('moves to the alternate that the job went to, and goes with the job', () => {
     const router = newRouter();
-    for (const letter of ['B', 'C']) router.fleet.announce(id(letter), announcement(), LATER);
+    for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement(), LATER);
     const first = winner(reserve(router, ask()));
-    const next = first === id('B') ? id('C') : id('B');
+    const next = first === idOf('B') ? idOf('C') : idOf('B');
     router.release(ask().job, LATER, next);
     expect(router.reservations.of(ask().job)?.provider).toBe(next);
     router.release(ask().job, LATER);
@@ -155,7 +131,7 @@ describe('a reservation', () => {
 
   test('of a job that nobody ended is given back when it cannot run any more', () => {
     const router = newRouter();
-    router.fleet.announce(id('B'), announcement(), LATER);
+    router.fleet.announce(idOf('B'), announcement(), LATER);
     reserve(router, ask());
     expect(router.reservations.expire(LATER + 1)).toBe(1);
   });
@@ -169,14 +145,14 @@ test('right after the start a request waits for the first words of the fleet', (
   };
   router.reserve({ request: ask({ patienceMs: 5_000 }), askedAt: 10, answer }, 10);
   expect(reply).toBeUndefined();
-  router.fleet.announce(id('B'), announcement(), 1_000);
+  router.fleet.announce(idOf('B'), announcement(), 1_000);
   router.drain(1_000);
   expect(reply).toMatchObject({ ok: true, queuedMs: 990 });
 });
 
 test('a job that waits for one machine, or for what few can do, holds up nobody else', () => {
   const router = newRouter();
-  for (const letter of ['B', 'C']) router.fleet.announce(id(letter), announcement({}, [slot({ maxConcurrency: 1, traits: [] })]), LATER);
+  for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement({}, [slot({ maxConcurrency: 1, traits: [] })]), LATER);
   const jobs = ['1', '2', '3', '4'].map((digit) => `job_${digit.repeat(22)}`);
   const replies: (Reserved | undefined)[] = jobs.map(() => undefined);
   const wait = (index: number, changes: Partial<Reserve>) =>
@@ -184,14 +160,14 @@ test('a job that waits for one machine, or for what few can do, holds up nobody 
       { request: ask({ job: jobs[index] as string, patienceMs: 1_000, ...changes }), askedAt: LATER, answer: (reply) => void replies.splice(index, 1, reply) },
       LATER,
     );
-  wait(0, { only: [id('B')] });
-  wait(1, { only: [id('C')] });
-  wait(2, { only: [id('B')] });
+  wait(0, { only: [idOf('B')] });
+  wait(1, { only: [idOf('C')] });
+  wait(2, { only: [idOf('B')] });
   wait(3, {});
-  expect(replies.map(winner)).toEqual([id('B'), id('C'), undefined, undefined]);
+  expect(replies.map(winner)).toEqual([idOf('B'), idOf('C'), undefined, undefined]);
   router.end(jobs[1] as string, LATER);
   router.drain(LATER);
-  expect([winner(replies[2]), winner(replies[3])]).toEqual([undefined, id('C')]);
+  expect([winner(replies[2]), winner(replies[3])]).toEqual([undefined, idOf('C')]);
 });
 
 test('a decision among five thousand providers takes less than what a request may cost', () => {

@@ -1,0 +1,21 @@
+import type { Pool } from 'pg';
+import { connectDatabase } from '#coordinator/database.ts';
+import { migrate } from '#coordinator/migrate.ts';
+import { chooseRuntime, startPostgres } from '#testcontainers';
+
+/** A database with the tables of accounts, as the component sees it. */
+export async function startAccountsDatabase(): Promise<{ database: Pool } & AsyncDisposable> {
+  const postgres = await startPostgres({ runtime: await chooseRuntime() });
+  const url = await postgres.createDatabase('accounts');
+  await migrate(url);
+  const database = connectDatabase(url, { max: 8 });
+  // The server goes before a connection of the pool has said goodbye.
+  database.on('error', () => undefined);
+  return {
+    database,
+    [Symbol.asyncDispose]: async () => {
+      await database.end();
+      await postgres[Symbol.asyncDispose]();
+    },
+  };
+}
