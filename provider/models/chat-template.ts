@@ -1,0 +1,68 @@
+import { Template } from '@huggingface/jinja';
+import type { InferenceRequest } from '#bus-schemas';
+import { ModelError } from './model-error.ts';
+import { isObject, parseObject } from './safetensors.ts';
+
+type Chat = InferenceRequest['chat'];
+
+/** The model's own way to write a conversation down. */
+export class ChatTemplate {
+  readonly #template: Template;
+  readonly #signs: Record<string, string>;
+  readonly rendersThinking: boolean;
+
+  constructor({ text, config }: { text: string; config: Record<string, unknown> }) {
+    try {
+      this.#template = new Template(text);
+    } catch (cause) {
+      throw new ModelError('malformed_template', cause instanceof Error ? cause.message : String(cause), { cause });
+    }
+    this.#signs = Object.fromEntries(['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]));
+    this.rendersThinking = text.includes('<think>');
+  }
+
+  render({ messages, tools, tool_choice, reasoning_effort }: Chat): string {
+    const offered = tool_choice === 'none' ? undefined : tools;
+    try {
+      return this.#template.render({
+        ...this.#signs,
+        messages: messages.map(forTemplate),
+        tools: offered !== undefined && offered.length > 0 ? offered : null,
+        add_generation_prompt: true,
+        enable_thinking: reasoning_effort !== undefined && reasoning_effort !== 'none',
+      });
+    } catch (cause) {
+      throw new ModelError('malformed_template', cause instanceof Error ? cause.message : String(cause), { cause });
+    }
+  }
+}
+
+/** From `tokenizer_config.json`, where no file of its own holds it. */
+export function templateIn(config: Record<string, unknown>): string | undefined {
+  const { chat_template: template } = config;
+  if (typeof template === 'string') return template;
+  const named = Array.isArray(template) ? template.find((entry) => isObject(entry) && entry['name'] === 'default') : undefined;
+  return isObject(named) && typeof named['template'] === 'string' ? named['template'] : undefined;
+}
+
+const signOf = (value: unknown): string =>
+  typeof value === 'string' ? value : isObject(value) && typeof value['content'] === 'string' ? value['content'] : '';
+
+/** Templates want text in one piece, and the arguments of calls as objects; the API has parts, and text that holds JSON. */
+function forTemplate(message: Chat['messages'][number]): Record<string, unknown> {
+  const { content, tool_calls: calls, ...rest } = message as Record<string, unknown>;
+  const parts = Array.isArray(content) ? content.filter((part) => part.type === 'text').map(({ text }) => String(text)) : [content ?? ''];
+  return { ...rest, content: parts.join(''), ...(Array.isArray(calls) && { tool_calls: calls.map(withParsedArguments) }) };
+}
+
+function withParsedArguments(call: unknown): unknown {
+  if (!isObject(call) || !isObject(call['function'])) return call;
+  const { arguments: text } = call['function'];
+  if (typeof text !== 'string') return call;
+  try {
+    return { ...call, function: { ...call['function'], arguments: parseObject(text, 'arguments') } };
+  } catch {
+    // What a model once wrote and nobody could read is shown to it as it was.
+    return call;
+  }
+}

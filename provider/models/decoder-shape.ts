@@ -1,0 +1,168 @@
+import { FieldReader } from './field-reader.ts';
+import { ModelError } from './model-error.ts';
+import { type RopeScaling, readRopeScaling } from './rope.ts';
+
+/** The architectures that are one decoder block with parts switched on and off. */
+const FAMILIES = ['llama', 'qwen2', 'qwen3', 'gemma3', 'qwen3_moe'] as const;
+type Family = (typeof FAMILIES)[number];
+
+interface Rope {
+  readonly theta: number;
+  readonly scaling: RopeScaling;
+}
+
+export interface LayerShape {
+  /** Which of the shape's ropes turns queries and keys. */
+  readonly rope: number;
+  /** Tokens that a query sees, itself included; 0 is all of them. */
+  readonly window: number;
+  readonly mlp: { readonly kind: 'dense'; readonly width: number } | Experts;
+}
+
+interface Experts {
+  readonly kind: 'experts';
+  readonly width: number;
+  readonly experts: number;
+  readonly perToken: number;
+  /** The chosen experts' shares are made to sum to one. */
+  readonly normalised: boolean;
+}
+
+/** Everything about a decoder but its weights. */
+export interface DecoderShape {
+  readonly family: Family;
+  readonly vocabulary: number;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly contextTokens: number;
+  readonly normEps: number;
+  /** Norms multiply by one plus their weight. */
+  readonly normPlusOne: boolean;
+  /** Attention's and the MLP's results have norms of their own. */
+  readonly outputNorms: boolean;
+  readonly qkNorm: boolean;
+  readonly activation: 'silu' | 'gelu_tanh';
+  readonly embeddingScale: number;
+  readonly attentionScale: number;
+  /** 0 is none. */
+  readonly logitSoftcap: number;
+  readonly tied: boolean;
+  readonly ropes: readonly Rope[];
+  readonly layers: readonly LayerShape[];
+  /** What stands before `model.` in the names of the weights. */
+  readonly prefix: string;
+}
+
+const MAX_LAYERS = 512;
+
+/** Reads `config.json`. What it does not know it refuses: a model that runs wrongly is worse than one that does not. */
+export function readDecoderShape(config: Record<string, unknown>): DecoderShape {
+  const outer = new FieldReader(config, 'config.json');
+  const nested = outer.object('text_config');
+  const fields = nested ?? outer;
+  const family = familyOf(config, nested !== undefined);
+  const hidden = fields.integer('hidden_size', { max: 1 << 16 });
+  const heads = fields.integer('num_attention_heads', { max: 1024, ...(family === 'gemma3' && { or: 8 }) });
+  const kvHeads = fields.integer('num_key_value_heads', { max: 1024, or: family === 'gemma3' ? 4 : heads });
+  const headDim = fields.integer('head_dim', { min: 2, max: 512, or: family === 'gemma3' ? 256 : hidden / heads });
+  if (!Number.isInteger(headDim) || headDim % 2 !== 0) throw new ModelError('malformed_config', `a head of ${headDim} numbers cannot be turned in pairs`);
+  if (heads % kvHeads !== 0) throw new ModelError('malformed_config', `${heads} heads cannot share ${kvHeads} keys evenly`);
+  const layers = fields.integer('num_hidden_layers', { max: MAX_LAYERS });
+  const gemma = family === 'gemma3';
+  const softcap = (name: string) => fields.number(name, { max: 1e4, or: 0 });
+  if (softcap('attn_logit_softcapping') !== 0) throw new ModelError('unsupported_architecture', 'caps on attention scores');
+  const contextTokens = fields.integer('max_position_embeddings', { max: 10_000_000, or: gemma ? 32_768 : 4_096 });
+  return {
+    family,
+    vocabulary: fields.integer('vocab_size', { min: 2, or: gemma ? 262_208 : undefined }) ?? missing('vocab_size'),
+    hidden,
+    heads,
+    kvHeads,
+    headDim,
+    contextTokens,
+    normEps: fields.number('rms_norm_eps', { max: 1, or: gemma ? 1e-6 : 1e-5 }),
+    normPlusOne: gemma,
+    outputNorms: gemma,
+    qkNorm: gemma || family === 'qwen3' || family === 'qwen3_moe',
+    activation: activationOf(fields, gemma),
+    embeddingScale: gemma ? toBfloat16(Math.sqrt(hidden)) : 1,
+    attentionScale: gemma ? fields.number('query_pre_attn_scalar', { min: 1, or: 256 }) ** -0.5 : headDim ** -0.5,
+    logitSoftcap: softcap('final_logit_softcapping'),
+    tied: fields.flag('tie_word_embeddings', gemma || outer.flag('tie_word_embeddings', false)),
+    ropes: ropesOf(fields, gemma),
+    layers: Array.from({ length: layers }, (_, index) => layerOf(fields, { index, layers, family })),
+    prefix: nested === undefined ? '' : 'language_model.',
+  };
+}
+
+function missing(name: string): never {
+  throw new ModelError('malformed_config', `config.json.${name} is missing`);
+}
+
+function familyOf(config: Record<string, unknown>, isNested: boolean): Family {
+  const type = String(config['model_type']).slice(0, 64);
+  if (type === 'gemma3_text' || (type === 'gemma3' && isNested)) return 'gemma3';
+  const family = FAMILIES.find((known) => known === type);
+  if (family === undefined || family === 'gemma3' || isNested)
+    throw new ModelError('unsupported_architecture', `model_type ${JSON.stringify(type)}; ${FAMILIES.join(', ')} are served`);
+  return family;
+}
+
+function activationOf(fields: FieldReader, gemma: boolean): 'silu' | 'gelu_tanh' {
+  if (!gemma) return fields.text('hidden_act', ['silu'], { or: 'silu' as const });
+  const name = fields.has('hidden_activation') ? 'hidden_activation' : 'hidden_act';
+  fields.text(name, ['gelu_pytorch_tanh'], { or: undefined });
+  return 'gelu_tanh';
+}
+
+/** Gemma's local layers turn faster than its global ones, and only the global ones are scaled. */
+function ropesOf(fields: FieldReader, gemma: boolean): Rope[] {
+  const newer = fields.object('rope_parameters');
+  const theta = (newer?.has('rope_theta') ? newer : fields).number('rope_theta', { min: 1, or: gemma ? 1e6 : 1e4 });
+  const scaling = readRopeScaling(newer ?? fields.object('rope_scaling'));
+  if (!gemma) return [{ theta, scaling }];
+  return [
+    { theta, scaling },
+    { theta: fields.number('rope_local_base_freq', { min: 1, or: 1e4 }), scaling: { kind: 'none' } },
+  ];
+}
+
+function layerOf(fields: FieldReader, { index, layers, family }: { index: number; layers: number; family: Family }): LayerShape {
+  const width = () => fields.integer('intermediate_size', { max: 1 << 18 });
+  if (family === 'gemma3') {
+    const pattern = fields.integer('sliding_window_pattern', { or: 6 });
+    const isGlobal = (index + 1) % pattern === 0;
+    const window = isGlobal ? 0 : fields.integer('sliding_window', { max: 10_000_000, or: 512 });
+    return { rope: isGlobal ? 0 : 1, window, mlp: { kind: 'dense', width: width() } };
+  }
+  const local = fields.flag('use_sliding_window', false) && index >= fields.integer('max_window_layers', { min: 0, or: layers });
+  const window = local ? fields.integer('sliding_window', { max: 10_000_000 }) : 0;
+  return { rope: 0, window, mlp: family === 'qwen3_moe' && hasExperts(fields, index) ? expertsOf(fields) : { kind: 'dense', width: width() } };
+}
+
+function hasExperts(fields: FieldReader, index: number): boolean {
+  const isIndex = (item: unknown): item is number => Number.isSafeInteger(item);
+  const dense = fields.list('mlp_only_layers', isIndex, MAX_LAYERS) ?? [];
+  return !dense.includes(index) && (index + 1) % fields.integer('decoder_sparse_step', { or: 1 }) === 0;
+}
+
+function expertsOf(fields: FieldReader): Experts {
+  const experts = fields.integer('num_experts', { max: 4096 });
+  return {
+    kind: 'experts',
+    width: fields.integer('moe_intermediate_size', { max: 1 << 18 }),
+    experts,
+    perToken: fields.integer('num_experts_per_tok', { max: Math.min(experts, 64) }),
+    normalised: fields.flag('norm_topk_prob', false),
+  };
+}
+
+/** Gemma's scale was rounded when it was trained. */
+function toBfloat16(value: number): number {
+  const bits = new Uint32Array(new Float32Array([value]).buffer);
+  const whole = bits[0] as number;
+  bits[0] = (whole + 0x7fff + ((whole >>> 16) & 1)) & 0xffff0000;
+  return new Float32Array(bits.buffer)[0] as number;
+}

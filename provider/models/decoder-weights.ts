@@ -1,0 +1,249 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import type { DecoderShape, LayerShape } from './decoder-shape.ts';
+import { FieldReader } from './field-reader.ts';
+import { ModelError } from './model-error.ts';
+import { isObject, type Tensor, type Tensors } from './safetensors.ts';
+
+/** A matrix as the file holds it: plain, or rounded to whole numbers by groups along its rows: w = q·scale + bias. */
+export interface Matrix {
+  readonly out: number;
+  readonly in: number;
+  /** Matrices in one tensor: the experts of a layer. */
+  readonly count: number;
+  readonly weight: Tensor;
+  readonly quantized?: { readonly bits: number; readonly group: number; readonly scales: Tensor; readonly biases: Tensor };
+  readonly bias?: Tensor;
+}
+
+type Mlp = { readonly gate: Matrix; readonly up: Matrix; readonly down: Matrix; readonly router?: Matrix };
+
+export interface LayerWeights {
+  readonly inputNorm: Tensor;
+  readonly q: Matrix;
+  readonly k: Matrix;
+  readonly v: Matrix;
+  readonly o: Matrix;
+  readonly qNorm?: Tensor;
+  readonly kNorm?: Tensor;
+  /** Of attention's result. */
+  readonly attentionNorm?: Tensor;
+  readonly mlpNorm: Tensor;
+  readonly mlp: Mlp;
+  /** Of the MLP's result. */
+  readonly mlpOutputNorm?: Tensor;
+}
+
+export interface DecoderWeights {
+  readonly embedding: Matrix;
+  readonly layers: readonly LayerWeights[];
+  readonly norm: Tensor;
+  /** The embedding, when tied. */
+  readonly head: Matrix;
+}
+
+const BITS = [2, 3, 4, 5, 6, 8];
+const GROUPS = [32, 64, 128];
+
+/** Finds every weight that the shape asks for, and checks that each has the size that it must have. */
+export function findWeights(shape: DecoderShape, tensors: Tensors, config: Record<string, unknown>): DecoderWeights {
+  const find = new WeightFinder(tensors, readQuantization(config), shape.prefix);
+  const { hidden, vocabulary } = shape;
+  const embedding = find.matrix('model.embed_tokens', { out: vocabulary, in: hidden });
+  const hasHead = find.has('lm_head.weight');
+  return {
+    embedding,
+    layers: shape.layers.map((layer, index) => findLayer(find, { shape, layer, path: `model.layers.${index}` })),
+    norm: find.vector('model.norm', hidden),
+    head: shape.tied && !hasHead ? embedding : find.matrix('lm_head', { out: vocabulary, in: hidden }),
+  };
+}
+
+function findLayer(find: WeightFinder, { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string }): LayerWeights {
+  const { hidden, heads, kvHeads, headDim } = shape;
+  const attention = `${path}.self_attn`;
+  const { outputNorms, qkNorm } = shape;
+  return {
+    inputNorm: find.vector(`${path}.input_layernorm`, hidden),
+    q: find.matrix(`${attention}.q_proj`, { out: heads * headDim, in: hidden }),
+    k: find.matrix(`${attention}.k_proj`, { out: kvHeads * headDim, in: hidden }),
+    v: find.matrix(`${attention}.v_proj`, { out: kvHeads * headDim, in: hidden }),
+    o: find.matrix(`${attention}.o_proj`, { out: hidden, in: heads * headDim }),
+    ...(qkNorm && { qNorm: find.vector(`${attention}.q_norm`, headDim), kNorm: find.vector(`${attention}.k_norm`, headDim) }),
+    ...(outputNorms && { attentionNorm: find.vector(`${path}.post_attention_layernorm`, hidden) }),
+    mlpNorm: find.vector(`${path}.${outputNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`, hidden),
+    mlp: findMlp(find, { layer, hidden, path: `${path}.mlp` }),
+    ...(outputNorms && { mlpOutputNorm: find.vector(`${path}.post_feedforward_layernorm`, hidden) }),
+  };
+}
+
+function findMlp(find: WeightFinder, { layer, hidden, path }: { layer: LayerShape; hidden: number; path: string }): Mlp {
+  const { width } = layer.mlp;
+  const isRouted = layer.mlp.kind === 'experts';
+  const count = layer.mlp.kind === 'experts' ? layer.mlp.experts : 1;
+  const inside = isRouted ? `${path}.switch_mlp` : path;
+  return {
+    gate: find.matrix(`${inside}.gate_proj`, { out: width, in: hidden, count }),
+    up: find.matrix(`${inside}.up_proj`, { out: width, in: hidden, count }),
+    down: find.matrix(`${inside}.down_proj`, { out: hidden, in: width, count }),
+    ...(isRouted && { router: find.matrix(`${path}.gate`, { out: count, in: hidden }) }),
+  };
+}
+
+interface Quantization {
+  readonly bits: number;
+  readonly group: number;
+}
+
+type QuantizationOf = (path: string) => Quantization | undefined;
+
+/** What the config says of a layer by its path, or else of all. Which layers are rounded at all is seen by their scales. */
+function readQuantization(config: Record<string, unknown>): QuantizationOf {
+  const about = config['quantization'] ?? config['quantization_config'];
+  if (about === undefined || about === null) return () => undefined;
+  if (!isObject(about)) throw new ModelError('malformed_config', 'config.json.quantization is no object');
+  const read = (fields: Record<string, unknown>, path: string): Quantization => {
+    const reader = new FieldReader(fields, path);
+    reader.text('mode', ['affine'], { or: 'affine' as const });
+    const bits = reader.integer('bits');
+    const group = reader.integer('group_size');
+    if (!BITS.includes(bits) || !GROUPS.includes(group))
+      throw new ModelError('unsupported_architecture', `${path} asks for ${bits} bits in groups of ${group}; ${BITS} bits and groups of ${GROUPS} are read`);
+    return { bits, group };
+  };
+  const general = read(about, 'config.json.quantization');
+  return (path) => {
+    const own = about[path];
+    return isObject(own) ? read({ ...about, ...own }, `config.json.quantization.${path}`) : general;
+  };
+}
+
+class WeightFinder {
+  readonly #tensors: Tensors;
+  readonly #quantizationOf: QuantizationOf;
+  readonly #prefix: string;
+
+  constructor(tensors: Tensors, quantizationOf: QuantizationOf, prefix: string) {
+    this.#tensors = tensors;
+    this.#quantizationOf = quantizationOf;
+    this.#prefix = prefix;
+  }
+
+  has(name: string): boolean {
+    return this.#tensors.has(this.#prefix + name);
+  }
+
+  vector(path: string, size: number): Tensor {
+    return this.#tensor(`${path}.weight`, [size]);
+  }
+
+  matrix(path: string, { out, in: width, count = 1 }: { out: number; in: number; count?: number }): Matrix {
+    const rows = count > 1 ? [count, out] : [out];
+    const common = { out, in: width, count, ...(this.has(`${path}.bias`) && { bias: this.#tensor(`${path}.bias`, rows) }) };
+    if (!this.has(`${path}.scales`)) return { ...common, weight: this.#tensor(`${path}.weight`, [...rows, width]) };
+    const quantization = this.#quantizationOf(this.#prefix + path);
+    if (quantization === undefined) throw new ModelError('malformed_config', `${path} is quantised and config.json does not say how`);
+    const { bits, group } = quantization;
+    if (width % group !== 0) throw new ModelError('wrong_shape', `${path}: rows of ${width} do not divide into groups of ${group}`);
+    const weight = this.#tensor(`${path}.weight`, [...rows, (width * bits) / 32], ['U32']);
+    const ofGroups = (name: string) => this.#tensor(`${path}.${name}`, [...rows, width / group]);
+    return { ...common, weight, quantized: { bits, group, scales: ofGroups('scales'), biases: ofGroups('biases') } };
+  }
+
+  #tensor(name: string, shape: readonly number[], types: readonly string[] = ['F32', 'F16', 'BF16']): Tensor {
+    const tensor = this.#tensors.get(this.#prefix + name);
+    if (tensor === undefined) throw new ModelError('missing_weight', this.#prefix + name);
+    if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
+      throw new ModelError('wrong_shape', `${name} is ${tensor.shape.join('×')} and should be ${shape.join('×')}`);
+    }
+    if (!types.includes(tensor.type)) throw new ModelError('wrong_shape', `${name} holds ${tensor.type} and should hold ${types.join(' or ')}`);
+    return tensor;
+  }
+}
+
+const PIECE = 8 * 1024 * 1024;
+
+/** Reads tensors piece by piece: no model is ever whole in this process's heap. */
+export class TensorReader implements AsyncDisposable {
+  readonly #files = new Map<string, FileHandle>();
+  readonly #piece = Buffer.allocUnsafeSlow(PIECE);
+
+  /** The pieces lie in one buffer that the next one overwrites. */
+  async *pieces(tensor: Tensor): AsyncGenerator<{ bytes: Uint8Array; at: number }> {
+    const file = await this.#open(tensor.file);
+    for (let at = 0; at < tensor.bytes; ) {
+      const { bytesRead } = await file.read(this.#piece, 0, Math.min(PIECE, tensor.bytes - at), tensor.offset + at);
+      if (bytesRead === 0) throw new ModelError('malformed_weights', `${tensor.file} was cut short`);
+      yield { bytes: this.#piece.subarray(0, bytesRead), at };
+      at += bytesRead;
+    }
+  }
+
+  async read(tensor: Tensor): Promise<Uint8Array<ArrayBuffer>> {
+    const whole = new Uint8Array(tensor.bytes);
+    for await (const { bytes, at } of this.pieces(tensor)) whole.set(bytes, at);
+    return whole;
+  }
+
+  /** As 32-bit numbers, whatever the file holds. */
+  async numbers(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    return toFloat32(await this.read(tensor), tensor.type);
+  }
+
+  async #open(path: string): Promise<FileHandle> {
+    const known = this.#files.get(path) ?? (await open(path, 'r'));
+    this.#files.set(path, known);
+    return known;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const file of this.#files.values()) await file.close();
+    this.#files.clear();
+  }
+}
+
+function toFloat32(bytes: Uint8Array<ArrayBuffer>, type: Tensor['type']): Float32Array<ArrayBuffer> {
+  if (type === 'F32') return new Float32Array(bytes.buffer);
+  const halves = new Uint16Array(bytes.buffer);
+  const whole = new Uint32Array(halves.length);
+  if (type === 'BF16') for (let i = 0; i < halves.length; i += 1) whole[i] = (halves[i] as number) << 16;
+  else for (let i = 0; i < halves.length; i += 1) whole[i] = halfToSingle(halves[i] as number);
+  return new Float32Array(whole.buffer);
+}
+
+/** The bits of the 32-bit number that equals a 16-bit one. */
+function halfToSingle(half: number): number {
+  const sign = (half & 0x8000) << 16;
+  const exponent = (half >>> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
+  if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
+  if (fraction === 0) return sign;
+  const shift = Math.clz32(fraction) - 21;
+  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
+}
+
+/** Of all the small tensors on which everything is multiplied: one number that is none would silently spoil every answer. */
+export async function checkFinite(weights: DecoderWeights, reader: TensorReader): Promise<void> {
+  for (const tensor of multipliers(weights)) {
+    const exponent = tensor.type === 'F16' ? 0x7c00 : 0x7f80;
+    const step = tensor.type === 'F32' ? 2 : 1;
+    for await (const { bytes } of reader.pieces(tensor)) {
+      const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
+      for (let i = step - 1; i < halves.length; i += step) {
+        if (((halves[i] as number) & exponent) === exponent) throw new ModelError('not_finite', `${tensor.name} holds an infinity or no number`);
+      }
+    }
+  }
+}
+
+function* multipliers({ embedding, layers, norm, head }: DecoderWeights): Generator<Tensor> {
+  const matrices = [embedding, head, ...layers.flatMap(({ q, k, v, o, mlp }) => [q, k, v, o, ...Object.values(mlp)])];
+  for (const { quantized, bias } of new Set(matrices)) {
+    if (quantized) yield* [quantized.scales, quantized.biases];
+    if (bias) yield bias;
+  }
+  yield norm;
+  for (const layer of layers) {
+    for (const vector of [layer.inputNorm, layer.qNorm, layer.kNorm, layer.attentionNorm, layer.mlpNorm, layer.mlpOutputNorm]) if (vector) yield vector;
+  }
+}

@@ -1,0 +1,16 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { basename, join } from 'node:path';
+import { ModelError } from './model-error.ts';
+
+/** A folder of that path, or a repository in Hugging Face's cache by its name, as in mlx-community/Qwen3-4B-4bit. */
+export async function findModel(name: string, env: NodeJS.ProcessEnv = process.env): Promise<{ path: string; build: string }> {
+  if (existsSync(join(name, 'config.json'))) return { path: name, build: basename(name) };
+  const cache = env['HF_HUB_CACHE'] ?? join(env['HF_HOME'] ?? join(homedir(), '.cache', 'huggingface'), 'hub');
+  const repository = join(cache, `models--${name.replaceAll('/', '--')}`);
+  const commit = await readFile(join(repository, 'refs', 'main'), 'utf8').catch(() => undefined);
+  if (commit === undefined || !/^[0-9a-f]{40}\s*$/.test(commit))
+    throw new ModelError('missing_file', `${name} is neither a folder with a config.json nor a repository in ${cache}`);
+  return { path: join(repository, 'snapshots', commit.trim()), build: basename(name) };
+}

@@ -1,0 +1,100 @@
+import { basename } from 'node:path';
+import type { Trait } from '#bus-schemas';
+import { ChatTemplate, templateIn } from './chat-template.ts';
+import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
+import { checkFinite, type DecoderWeights, findWeights, TensorReader } from './decoder-weights.ts';
+import { FieldReader } from './field-reader.ts';
+import { ModelError } from './model-error.ts';
+import { ModelFolder } from './model-folder.ts';
+import { parseObject, readTensors } from './safetensors.ts';
+import { Tokenizer } from './tokenizer.ts';
+import { type ToolStyle, toolStyleOf } from './tool-style.ts';
+
+/** What computes: an architecture, and where its weights lie. They stay on the disk until an engine asks for them. */
+export interface DecoderModel {
+  readonly shape: DecoderShape;
+  readonly weights: DecoderWeights;
+  readonly weightBytes: number;
+}
+
+/** A model folder, read and checked. */
+export interface Model extends DecoderModel {
+  readonly build: string;
+  readonly tokenizer: Tokenizer;
+  readonly template: ChatTemplate;
+  /** Tokens that end an answer. */
+  readonly endTokens: ReadonlySet<number>;
+  readonly traits: readonly Trait[];
+  readonly toolStyle: ToolStyle | undefined;
+  /** How its makers want it sampled, by the API's names, where a request says nothing. */
+  readonly defaults: Readonly<Record<string, number>>;
+}
+
+/** Throws ModelError for a folder that holds no model that we can serve as it is meant. */
+export async function openModel(path: string, build = basename(path)): Promise<Model> {
+  const folder = await ModelFolder.open(path);
+  const config = await readConfig(folder);
+  const decoder = await openDecoder(folder, config);
+  const tokenizerConfig = await folder.textIfAny('tokenizer_config.json');
+  const about = tokenizerConfig === undefined ? {} : parseObject(tokenizerConfig, 'tokenizer_config.json');
+  const tokenizer = Tokenizer.parse({ json: await folder.text('tokenizer.json'), config: tokenizerConfig, vocabularySize: decoder.shape.vocabulary });
+  const text = (await folder.textIfAny('chat_template.jinja')) ?? templateIn(about);
+  if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json says how a conversation is written');
+  const template = new ChatTemplate({ text, config: about });
+  const toolStyle = toolStyleOf(text);
+  const saved = await folder.textIfAny('generation_config.json');
+  const generation = saved === undefined ? {} : parseObject(saved, 'generation_config.json');
+  return {
+    ...decoder,
+    build,
+    tokenizer,
+    template,
+    endTokens: endTokensOf({ config, generation, tokenizer, about }),
+    toolStyle,
+    defaults: defaultsOf(generation),
+    traits: [...(toolStyle ? ['tools' as const] : []), ...(template.rendersThinking ? ['reasoning' as const] : [])],
+  };
+}
+
+export const readConfig = async (folder: ModelFolder): Promise<Record<string, unknown>> => parseObject(await folder.text('config.json'), 'config.json');
+
+export async function openDecoder(folder: ModelFolder, config: Record<string, unknown>): Promise<DecoderModel> {
+  const shape = readDecoderShape(config);
+  const tensors = await readTensors(folder);
+  const weights = findWeights(shape, tensors, config);
+  await using reader = new TensorReader();
+  await checkFinite(weights, reader);
+  return { shape, weights, weightBytes: tensors.values().reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+interface EndSources {
+  readonly config: Record<string, unknown>;
+  readonly generation: Record<string, unknown>;
+  readonly tokenizer: Tokenizer;
+  readonly about: Record<string, unknown>;
+}
+
+function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<number> {
+  const isId = (item: unknown): item is number => Number.isSafeInteger(item);
+  const read = (fields: Record<string, unknown>, file: string): number[] => {
+    const value = fields['eos_token_id'];
+    return new FieldReader({ ids: value === undefined || Array.isArray(value) ? value : [value] }, file).list('ids', isId, 64) ?? [];
+  };
+  const named = typeof about['eos_token'] === 'string' ? tokenizer.idOf(about['eos_token']) : undefined;
+  const ids = new Set([
+    ...read(config, 'config.json.eos_token_id'),
+    ...read(generation, 'generation_config.json.eos_token_id'),
+    ...(named === undefined ? [] : [named]),
+  ]);
+  if (ids.size === 0) throw new ModelError('malformed_config', 'nothing says which token ends an answer');
+  return ids;
+}
+
+const DEFAULTS = { temperature: 2, top_p: 1, top_k: 1_000_000, min_p: 1, repetition_penalty: 10 };
+
+function defaultsOf(generation: Record<string, unknown>): Record<string, number> {
+  const fields = new FieldReader(generation, 'generation_config.json');
+  if (!fields.flag('do_sample', true)) return { temperature: 0 };
+  const said = Object.entries(DEFAULTS).map(([name, max]) => [name, fields.number(name, { max, or: undefined })] as const);
+  return Object.fromEntries(said.filter((entry): entry is readonly [string, number] => entry[1] !== undefined));
+}

@@ -1,0 +1,93 @@
+import type { FieldReader } from './field-reader.ts';
+
+export type RopeScaling =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'linear'; readonly factor: number }
+  | { readonly kind: 'llama3'; readonly factor: number; readonly low: number; readonly high: number; readonly trained: number }
+  | { readonly kind: 'yarn'; readonly factor: number; readonly trained: number; readonly fast: number; readonly slow: number; readonly attention: number };
+
+export function readRopeScaling(fields: FieldReader | undefined): RopeScaling {
+  if (fields === undefined) return { kind: 'none' };
+  const name = fields.has('rope_type') ? 'rope_type' : 'type';
+  const type = fields.text(name, ['default', 'linear', 'llama3', 'yarn'], { or: 'default' as const });
+  if (type === 'default') return { kind: 'none' };
+  const factor = fields.number('factor', { min: 1, max: 1e4 });
+  if (type === 'linear') return { kind: 'linear', factor };
+  const trained = fields.integer('original_max_position_embeddings', { max: 10_000_000 });
+  if (type === 'llama3') {
+    return { kind: 'llama3', factor, trained, low: fields.number('low_freq_factor', { or: 1 }), high: fields.number('high_freq_factor', { or: 4 }) };
+  }
+  const weight = (mscale: number) => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
+  const attention = fields.number('attention_factor', { or: weight(fields.number('mscale', { or: 1 })) / weight(fields.number('mscale_all_dim', { or: 0 })) });
+  return { kind: 'yarn', factor, trained, fast: fields.number('beta_fast', { or: 32 }), slow: fields.number('beta_slow', { or: 1 }), attention };
+}
+
+/** How far each pair of a head's numbers turns from one token to the next. */
+function frequencies({ theta, scaling }: { theta: number; scaling: RopeScaling }, headDim: number): Float64Array {
+  const half = headDim / 2;
+  return Float64Array.from({ length: half }, (_, i) => {
+    const plain = theta ** (-i / half);
+    switch (scaling.kind) {
+      case 'none':
+        return plain;
+      case 'linear':
+        return plain / scaling.factor;
+      case 'llama3': {
+        const length = (2 * Math.PI) / plain;
+        const { factor, low, high, trained } = scaling;
+        if (length > trained / low) return plain / factor;
+        if (length < trained / high) return plain;
+        const smooth = (trained / length - low) / (high - low);
+        return ((1 - smooth) * plain) / factor + smooth * plain;
+      }
+      case 'yarn': {
+        const pairOf = (turns: number) => (headDim * Math.log(scaling.trained / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+        const from = Math.max(Math.floor(pairOf(scaling.fast)), 0);
+        const to = Math.min(Math.ceil(pairOf(scaling.slow)), headDim - 1);
+        const ramp = Math.min(1, Math.max(0, (i - from) / Math.max(to - from, 0.001)));
+        return (plain / scaling.factor) * ramp + plain * (1 - ramp);
+      }
+    }
+  });
+}
+
+/** Cosines and sines by position, worked out once for all engines, so that none differs by its own library's idea of a sine. */
+export class RopeTable {
+  readonly half: number;
+  readonly #frequencies: Float64Array;
+  readonly #scale: number;
+  #rows: Float32Array = new Float32Array(0);
+  #known = 0;
+
+  constructor(rope: { theta: number; scaling: RopeScaling }, headDim: number) {
+    this.half = headDim / 2;
+    this.#frequencies = frequencies(rope, headDim);
+    this.#scale = rope.scaling.kind === 'yarn' ? rope.scaling.attention : 1;
+  }
+
+  /** For each position its cosines, then its sines. */
+  fill(into: Float32Array, positions: Int32Array): void {
+    const width = 2 * this.half;
+    for (let i = 0; i < positions.length; i += 1) {
+      const position = positions[i] as number;
+      if (position >= this.#known) this.#grow(position + 1);
+      into.set(this.#rows.subarray(position * width, (position + 1) * width), i * width);
+    }
+  }
+
+  #grow(least: number): void {
+    const width = 2 * this.half;
+    const known = Math.max(least, this.#known * 2, 256);
+    const rows = new Float32Array(known * width);
+    rows.set(this.#rows);
+    for (let position = this.#known; position < known; position += 1) {
+      for (let i = 0; i < this.half; i += 1) {
+        const angle = position * (this.#frequencies[i] as number);
+        rows[position * width + i] = Math.cos(angle) * this.#scale;
+        rows[position * width + this.half + i] = Math.sin(angle) * this.#scale;
+      }
+    }
+    this.#rows = rows;
+    this.#known = known;
+  }
+}

@@ -1,0 +1,118 @@
+import type { FileHandle } from 'node:fs/promises';
+import { ModelError } from './model-error.ts';
+import type { ModelFolder } from './model-folder.ts';
+
+/** Types of safetensors that a decoder's weights come in, with their bytes. */
+const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4 } as const;
+type TensorType = keyof typeof BYTES;
+
+/** Where a tensor's bytes lie. Nothing is read until somebody asks. */
+export interface Tensor {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly shape: readonly number[];
+  readonly file: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+export type Tensors = ReadonlyMap<string, Tensor>;
+
+const MAX_HEADER_BYTES = 32 * 1024 * 1024;
+const MAX_TENSORS = 200_000;
+const MAX_DIMENSIONS = 8;
+const MAX_FILES = 1_000;
+
+/** Every tensor of the folder, from the headers of its files. With an index, the files that it names and no other. */
+export async function readTensors(folder: ModelFolder): Promise<Tensors> {
+  const tensors = new Map<string, Tensor>();
+  for (const name of await weightFiles(folder)) {
+    await using file = await folder.open(name);
+    const path = await folder.pathOf(name);
+    for (const tensor of await readHeader(file, { name, path })) {
+      if (tensors.has(tensor.name)) throw new ModelError('malformed_weights', `${tensor.name} stands in two files`);
+      tensors.set(tensor.name, tensor);
+    }
+  }
+  return tensors;
+}
+
+async function weightFiles(folder: ModelFolder): Promise<string[]> {
+  const index = await folder.textIfAny('model.safetensors.index.json');
+  if (index === undefined) {
+    const files = (await folder.names()).filter((name) => name.endsWith('.safetensors'));
+    if (files.length === 0) throw new ModelError('missing_file', 'the folder has no .safetensors file');
+    return files;
+  }
+  const { weight_map: map } = parseObject(index, 'model.safetensors.index.json');
+  if (!isObject(map)) throw new ModelError('malformed_weights', 'model.safetensors.index.json has no weight_map');
+  const files = new Set<string>();
+  for (const file of Object.values(map)) {
+    if (typeof file !== 'string') throw new ModelError('malformed_weights', 'weight_map names something that is no file');
+    files.add(file);
+  }
+  if (files.size > MAX_FILES) throw new ModelError('malformed_weights', `weight_map names ${files.size} files`);
+  return [...files].sort();
+}
+
+async function readHeader(file: FileHandle, { name, path }: { name: string; path: string }): Promise<Tensor[]> {
+  const bad = (why: string) => new ModelError('malformed_weights', `${name}: ${why}`);
+  const { size } = await file.stat();
+  const start = await readBytes(file, 0, Math.min(8, size));
+  if (start.length < 8) throw bad('too short to be a safetensors file');
+  const length = start.readBigUInt64LE(0);
+  if (length > BigInt(Math.min(MAX_HEADER_BYTES, size - 8))) throw bad(`a header of ${length} bytes in a file of ${size}`);
+  const header = parseObject((await readBytes(file, 8, Number(length))).toString('utf8'), name);
+  const data = 8 + Number(length);
+  const entries = Object.entries(header).filter(([key]) => key !== '__metadata__');
+  if (entries.length > MAX_TENSORS) throw bad(`${entries.length} tensors`);
+  const tensors = entries.map(([key, about]) => readEntry(key, about, { path, data, size, bad }));
+  const inOrder = tensors.filter(({ bytes }) => bytes > 0).sort((a, b) => a.offset - b.offset);
+  for (const [i, tensor] of inOrder.entries()) {
+    const before = inOrder[i - 1];
+    if (before !== undefined && before.offset + before.bytes > tensor.offset) throw bad(`${before.name} and ${tensor.name} overlap`);
+  }
+  return tensors;
+}
+
+interface Place {
+  readonly path: string;
+  readonly data: number;
+  readonly size: number;
+  readonly bad: (why: string) => ModelError;
+}
+
+function readEntry(name: string, about: unknown, { path, data, size, bad }: Place): Tensor {
+  if (!isObject(about)) throw bad(`${name} is described by no object`);
+  const { dtype, shape, data_offsets: offsets } = about;
+  if (typeof dtype !== 'string' || !Object.hasOwn(BYTES, dtype))
+    throw bad(`${name} has the type ${String(dtype).slice(0, 32)}; ${Object.keys(BYTES).join(', ')} are read`);
+  const type = dtype as TensorType;
+  if (!isCounts(shape) || shape.length > MAX_DIMENSIONS) throw bad(`the shape of ${name} is no list of sizes`);
+  if (!isCounts(offsets) || offsets.length !== 2) throw bad(`${name} does not say where it lies`);
+  const [begin, end] = offsets as [number, number];
+  const wanted = shape.reduce((product, n) => product * n, 1) * BYTES[type];
+  if (end - begin !== wanted) throw bad(`${name} should have ${wanted} bytes and has ${end - begin}`);
+  if (data + end > size) throw bad(`${name} goes on past the end of the file`);
+  return { name, type, shape, file: path, offset: data + begin, bytes: wanted };
+}
+
+async function readBytes(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length);
+  const { bytesRead } = await file.read(buffer, 0, length, position);
+  return buffer.subarray(0, bytesRead);
+}
+
+export function parseObject(text: string, what: string): Record<string, unknown> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw new ModelError('malformed_config', `${what} is no JSON`, { cause });
+  }
+  if (!isObject(parsed)) throw new ModelError('malformed_config', `${what} holds no JSON object`);
+  return parsed;
+}
+
+export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
