@@ -14,7 +14,7 @@ const NOBODY = 65_534;
 function freshCheckout(): string {
   const root = mkdtempSync(join(tmpdir(), 'dinf-native-'));
   mkdirSync(join(root, 'native'));
-  cpSync(join(ROOT, 'native/hardening.cc'), join(root, 'native/hardening.cc'));
+  cpSync(join(ROOT, 'native/hardening'), join(root, 'native/hardening'), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
   chmodSync(root, 0o755);
   return root;
@@ -27,7 +27,7 @@ test('without a compiler it says what is lost and how to get one, and goes on', 
   vi.stubEnv('CXX', '');
   vi.stubEnv('PATH', root);
   const said: string[] = [];
-  expect(await buildNative({ root, say: (line) => said.push(line) })).toEqual({ state: 'no_compiler' });
+  expect(await buildNative({ root, only: ['hardening'], say: (line) => said.push(line) })).toEqual({ state: 'no_compiler' });
   expect(said).toEqual([expect.stringMatching(/no C\+\+ compiler.*debuggers.*All else works.*To get it/)]);
   expect(existsSync(addonPath(root, 'hardening'))).toBe(false);
   rmSync(root, { recursive: true });
@@ -36,7 +36,7 @@ test('without a compiler it says what is lost and how to get one, and goes on', 
 describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
   let root: string;
   const said: string[] = [];
-  const build = () => buildNative({ root, say: (line) => said.push(line) });
+  const build = () => buildNative({ root, only: ['hardening'], say: (line) => said.push(line) });
 
   beforeAll(async () => {
     root = freshCheckout();
@@ -107,7 +107,7 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
   });
 
   test('sources that do not compile are reported with the compiler’s words, and the addon that works stays', async () => {
-    appendFileSync(join(root, 'native/hardening.cc'), '\n#error no such luck\n');
+    appendFileSync(join(root, 'native/hardening/hardening.cc'), '\n#error no such luck\n');
     said.length = 0;
     expect(await build()).toMatchObject({ state: 'failed', addon: 'hardening', log: expect.stringContaining('no such luck') });
     expect(said.at(-1)).toContain('All else works');

@@ -2,33 +2,20 @@
 // any package is imported; the headers come from two packages that hold nothing but headers.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-
-interface Addon {
-  readonly name: string;
-  readonly sources: readonly string[];
-  /** What a machine without a compiler goes without, for the one line that says so. */
-  readonly without: string;
-}
-
-const addons: readonly Addon[] = [
-  {
-    name: 'hardening',
-    sources: ['hardening.cc'],
-    without: 'a provider cannot shut out debuggers and core dumps',
-  },
-];
+import { type Addon, addons, type Needs } from './addons.ts';
 
 const COMMON = [
   '-std=c++20',
-  '-O2',
+  '-O3',
   '-fPIC',
   '-fvisibility=hidden',
   '-fno-exceptions',
   '-Wall',
   '-Wextra',
   '-Werror',
+  '-Wno-psabi',
   '-DNAPI_VERSION=9',
   '-DNAPI_DISABLE_CPP_EXCEPTIONS',
 ];
@@ -63,69 +50,103 @@ function isExecutable(path: string): boolean {
 }
 
 interface BuildOrder {
-  root: string;
-  say: (line: string) => void;
+  readonly root: string;
+  readonly say: (line: string) => void;
+  /** Names; all when not given. */
+  readonly only?: readonly string[];
+}
+
+interface Job {
+  readonly addon: Addon;
+  readonly needs: Needs;
+  readonly root: string;
 }
 
 /** Silent when every addon is built from the sources as they are. Never throws for a machine that cannot build. */
-export async function buildNative({ root, say }: BuildOrder): Promise<NativeBuild> {
-  const stale = addons.filter((addon) => !isCurrent(root, addon));
+export async function buildNative({ root, say, only }: BuildOrder): Promise<NativeBuild> {
+  const jobs = addons
+    .filter(({ name }) => only === undefined || only.includes(name))
+    .flatMap((addon) => {
+      const needs = addon.needs ? addon.needs(process.env) : { compile: [], link: [] };
+      return needs === undefined ? [] : [{ addon, needs, root }];
+    });
+  const stale = jobs.filter((job) => !isCurrent(job));
   if (stale.length === 0) return { state: 'current' };
-  const without = stale.map((addon) => addon.without).join('; ');
   const compiler = findCompiler();
   if (!compiler) {
+    const without = stale.map(({ addon }) => addon.without).join('; ');
     const get = process.platform === 'darwin' ? 'xcode-select --install' : 'g++ or clang++ from your package manager';
     say(`no C++ compiler, so the native part is not built: ${without}. All else works. To get it: ${get}`);
     return { state: 'no_compiler' };
   }
-  for (const addon of stale) {
-    say(`building native/${addon.name}`);
-    const failure = await build(root, addon, compiler);
+  let result: NativeBuild = { state: 'built' };
+  for (const job of stale) {
+    const { name, without } = job.addon;
+    say(`building native/${name}`);
+    const failure = await build(job, compiler);
     if (failure === undefined) continue;
-    say(`native/${addon.name} did not build: ${without}. All else works. ${failure}`);
-    return { state: 'failed', addon: addon.name, log: failure };
+    say(`native/${name} did not build: ${without}. All else works. ${failure}`);
+    result = { state: 'failed', addon: name, log: failure };
   }
-  return { state: 'built' };
+  return result;
 }
 
-const includes = (root: string) => ['node-addon-api', 'node-api-headers/include'].map((path) => join(root, 'node_modules', path));
-const stampPath = (root: string, addon: Addon) => join(root, 'native', 'build', `${addon.name}.stamp`);
+const stampPath = ({ root, addon }: Job) => join(root, 'native', 'build', `${addon.name}.stamp`);
 
-function isCurrent(root: string, addon: Addon): boolean {
-  const stamp = stampPath(root, addon);
-  return existsSync(addonPath(root, addon.name)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(root, addon);
+function isCurrent(job: Job): boolean {
+  const stamp = stampPath(job);
+  return existsSync(addonPath(job.root, job.addon.name)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(job);
 }
 
-function fingerprint(root: string, addon: Addon): string {
-  const hash = createHash('sha256').update(JSON.stringify([COMMON, LINK, process.platform, process.arch]));
-  for (const source of addon.sources) hash.update(readFileSync(join(root, 'native', source)));
-  for (const name of ['node-addon-api', 'node-api-headers']) hash.update(readFileSync(join(root, 'node_modules', name, 'package.json')));
+const filesOf = ({ root, addon }: Job): string[] =>
+  addon.folders.flatMap((folder) =>
+    readdirSync(join(root, 'native', folder))
+      .filter((name) => /\.(cc|h)$/.test(name))
+      .sort()
+      .map((name) => join(root, 'native', folder, name)),
+  );
+
+function fingerprint(job: Job): string {
+  const flags = filesOf(job).map((file) => job.addon.flagsOf?.(file) ?? []);
+  const hash = createHash('sha256').update(JSON.stringify([COMMON, LINK, job.addon.flags, flags, job.needs, process.platform, process.arch]));
+  for (const source of filesOf(job)) hash.update(readFileSync(source));
+  for (const name of ['node-addon-api', 'node-api-headers']) hash.update(readFileSync(join(job.root, 'node_modules', name, 'package.json')));
   return hash.digest('hex');
 }
 
 /** What went wrong, or nothing. Built aside and renamed: a process that has the old one loaded keeps it. */
-async function build(root: string, addon: Addon, compiler: string): Promise<string | undefined> {
+async function build(job: Job, compiler: string): Promise<string | undefined> {
+  const { root, addon, needs } = job;
   const link = LINK[process.platform];
   if (!link) return `There is no recipe for ${process.platform}.`;
   const out = addonPath(root, addon.name);
   const aside = `${out}.${process.pid}`;
   try {
-    mkdirSync(join(root, 'native', 'build'), { recursive: true });
-    const sources = addon.sources.map((source) => join(root, 'native', source));
-    const headers = includes(root).flatMap((folder) => ['-isystem', folder]);
-    const said = await compile(compiler, [...COMMON, ...headers, ...link, ...sources, '-o', aside]);
+    mkdirSync(aside, { recursive: true });
+    const headers = ['node-addon-api', 'node-api-headers/include'].flatMap((path) => ['-isystem', join(root, 'node_modules', path)]);
+    const objects = filesOf(job)
+      .filter((file) => file.endsWith('.cc'))
+      .map((source, i) => ({ source, object: join(aside, `${i}.o`) }));
+    const compiled = await Promise.all(
+      objects.map(({ source, object }) =>
+        compile(compiler, [...COMMON, ...headers, ...needs.compile, ...(addon.flags ?? []), ...(addon.flagsOf?.(source) ?? []), '-c', source, '-o', object]),
+      ),
+    );
+    const made = join(aside, 'addon.node');
+    const said =
+      compiled.find((words) => words !== undefined) ?? (await compile(compiler, [...link, ...objects.map(({ object }) => object), ...needs.link, '-o', made]));
     if (said !== undefined) {
       const log = join(root, 'native', 'build', `${addon.name}.log`);
       writeFileSync(log, said);
       return `The compiler said: ${said.split('\n').find((line) => line.includes('error')) ?? said.slice(0, 200)} (all of it: ${log})`;
     }
-    renameSync(aside, out);
-    writeFileSync(stampPath(root, addon), fingerprint(root, addon));
+    renameSync(made, out);
+    writeFileSync(stampPath(job), fingerprint(job));
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   } finally {
-    rmSync(aside, { force: true });
+    rmSync(aside, { recursive: true, force: true });
   }
 }
 

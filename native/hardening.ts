@@ -1,7 +1,4 @@
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
-import { addonPath } from './build.ts';
+import { loadAddon } from './loaded-addon.ts';
 
 export type Measure = 'debugger_denied' | 'core_dumps_off' | 'memory_locked' | 'memory_unlocked';
 
@@ -21,21 +18,14 @@ export interface Hardening {
 
 export type HardeningOrReason = Hardening | { readonly available: false; readonly reason: string };
 
-const root = dirname(import.meta.dirname);
 let loaded: HardeningOrReason | undefined;
 
-/** The addon, or why it is not there. Never throws. */
 export function loadHardening(): HardeningOrReason {
-  loaded ??= load(addonPath(root, 'hardening'));
+  loaded ??= load();
   return loaded;
 }
 
-function load(path: string): HardeningOrReason {
-  if (!existsSync(path)) return { available: false, reason: 'it is not built: there was no C++ compiler, or it failed (see native/build)' };
-  try {
-    const addon = createRequire(import.meta.url)(path) as Omit<Hardening, 'available'>;
-    return { available: true, ...addon };
-  } catch (error) {
-    return { available: false, reason: error instanceof Error ? error.message : String(error) };
-  }
+function load(): HardeningOrReason {
+  const addon = loadAddon<Omit<Hardening, 'available'>>('hardening');
+  return addon.available ? { available: true, ...addon.exports } : addon;
 }

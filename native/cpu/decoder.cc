@@ -1,0 +1,309 @@
+#include "decoder.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+
+namespace dinf::cpu {
+
+const Kernels& chooseKernels() {
+  const char* wanted = std::getenv("DINF_CPU_KERNELS");
+  const std::string name = wanted ? wanted : "";
+  if (name == "portable") return portable;
+#if defined(__x86_64__)
+  if (name != "avx2" && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) return avx512;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2;
+#elif defined(__aarch64__)
+#if defined(__ARM_FEATURE_DOTPROD) || defined(__APPLE__)
+  return neon;
+#endif
+#endif
+  return portable;
+}
+
+std::string CpuEngine::load(const Model& model) {
+  model_ = model;
+  kernels_ = &chooseKernels();
+  threads_ = std::make_unique<Threads>(model.threads);
+  const std::string gone = "a file of the model is gone or shorter than it was";
+  if (!pack(model_.embedding, 0, files_, *threads_, embedding_)) return gone;
+  if (!model_.tied && !pack(model_.head, 0, files_, *threads_, head_)) return gone;
+  if (!loadVector(model_.norm, model_.normPlusOne, norm_)) return gone;
+  layers_.resize(model_.layers.size());
+  for (size_t i = 0; i < layers_.size(); i++)
+    if (!loadLayer(model_.layers[i], layers_[i])) return gone;
+  int widest = 0;
+  for (const Layer& layer : model_.layers) widest = std::max(widest, layer.width * std::max(1, layer.perToken));
+  const size_t tokens = model_.maxTokens, query = static_cast<size_t>(model_.heads) * model_.headDim, key = static_cast<size_t>(model_.kvHeads) * model_.headDim;
+  state_.resize(tokens * model_.hidden);
+  normed_.resize(tokens * model_.hidden);
+  out_.resize(tokens * std::max<size_t>(model_.hidden, query));
+  made_.resize(tokens * model_.hidden);
+  q_.resize(tokens * query);
+  k_.resize(tokens * key);
+  v_.resize(tokens * key);
+  gate_.resize(tokens * widest);
+  up_.resize(tokens * widest);
+  scores_.resize(threads_->count());
+  for (const LayerOf& layer : layers_) {
+    for (const Weights* w : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.router}) memory_ += w->bytes();
+    for (const auto* list : {&layer.gate, &layer.up, &layer.down})
+      for (const Weights& w : *list) memory_ += w.bytes();
+    memory_ += 4 * static_cast<int64_t>(layer.keys.size() + layer.values.size());
+  }
+  memory_ += embedding_.bytes() + head_.bytes() + 4 * static_cast<int64_t>(state_.size() + normed_.size() + out_.size() + made_.size() + q_.size() + k_.size() + v_.size() + gate_.size() + up_.size());
+  return "";
+}
+
+bool CpuEngine::loadLayer(const Layer& from, LayerOf& to) {
+  to.shape = &from;
+  bool ok = pack(from.q, 0, files_, *threads_, to.q) && pack(from.k, 0, files_, *threads_, to.k) && pack(from.v, 0, files_, *threads_, to.v) && pack(from.o, 0, files_, *threads_, to.o);
+  ok = ok && (!from.router || pack(*from.router, 0, files_, *threads_, to.router));
+  const int count = std::max(1, from.experts);
+  for (auto [matrix, list] : {std::pair{&from.gate, &to.gate}, {&from.up, &to.up}, {&from.down, &to.down}}) {
+    list->resize(count);
+    for (int i = 0; ok && i < count; i++) ok = pack(*matrix, i, files_, *threads_, (*list)[i]);
+  }
+  const bool plusOne = model_.normPlusOne;
+  ok = ok && loadVector(from.inputNorm, plusOne, to.inputNorm) && loadVector(from.mlpNorm, plusOne, to.mlpNorm) && loadVector(from.qNorm, plusOne, to.qNorm) && loadVector(from.kNorm, plusOne, to.kNorm) &&
+       loadVector(from.attentionNorm, plusOne, to.attentionNorm) && loadVector(from.mlpOutputNorm, plusOne, to.mlpOutputNorm);
+  const size_t cache = static_cast<size_t>(model_.pages) * model_.pageTokens * model_.kvHeads * model_.headDim;
+  to.keys.resize(cache);
+  to.values.resize(cache);
+  return ok;
+}
+
+bool CpuEngine::loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to) {
+  if (!from) return true;
+  const uint8_t* bytes = files_.bytes(*from);
+  if (!bytes) return false;
+  to.resize(from->bytes / (from->type == Type::f32 ? 4 : 2));
+  for (size_t i = 0; i < to.size(); i++) to[i] = toFloat(bytes, numberOf(from->type), i) + (plusOne ? 1.0f : 0.0f);
+  return true;
+}
+
+void CpuEngine::setInputs(Inputs& inputs, float* rows, int width) {
+  inputs.rows = rows;
+  inputs.width = width;
+  inputs.isRounded[0] = inputs.isRounded[1] = false;
+}
+
+Rounded CpuEngine::rounded(Inputs& inputs, int block, int tokens) {
+  const size_t bytes = model_.fine ? 2 : 1;
+  const int kind = block == 64, width = inputs.width, blocks = width / block;
+  auto &values = inputs.values[kind];
+  auto &scales = inputs.scales[kind], &sums = inputs.sums[kind];
+  if (!inputs.isRounded[kind]) {
+    values.resize(std::max(values.size(), bytes * tokens * width));
+    scales.resize(std::max(scales.size(), static_cast<size_t>(tokens) * blocks));
+    sums.resize(std::max(sums.size(), static_cast<size_t>(tokens) * blocks));
+    threads_->each(tokens, [&](int t, int) {
+      kernels_->round(inputs.rows + static_cast<size_t>(t) * width, width, block, model_.fine, &values[bytes * t * width], &scales[static_cast<size_t>(t) * blocks], &sums[static_cast<size_t>(t) * blocks]);
+    });
+    inputs.isRounded[kind] = true;
+  }
+  return {values.data(), scales.data(), sums.data(), width, blocks, model_.fine};
+}
+
+/// A unit of work: PAIR blocks of a matrix's rows times n inputs. `from` picks the inputs, `to` the rows of `out`.
+void CpuEngine::rows(const Weights& w, int unit, Inputs& inputs, const Rounded& x, const int* from, const int* to, int n, float* out) {
+  const int block = unit * PAIR, blocks = std::min(PAIR, w.blocks() - block), first = block * LANES, last = std::min(first + blocks * LANES, w.out);
+  constexpr int MOST = 64;
+  for (int t = 0; t < n; t += MOST) {
+    const int count = std::min(MOST, n - t);
+    float* outs[MOST];
+    const float* ins[MOST];
+    for (int i = 0; i < count; i++) {
+      outs[i] = out + static_cast<size_t>(to[t + i]) * w.out;
+      ins[i] = inputs.rows + static_cast<size_t>(from[t + i]) * inputs.width;
+    }
+    if (w.isPacked()) kernels_->multiplyPacked(w.packed, block, blocks, x, from + t, count, outs);
+    else
+      for (int i = 0; i < count; i += TILE)
+        for (int row = first; row < last; row++) kernels_->multiplyDense(w.dense, row, ins + i, std::min(TILE, count - i), outs + i);
+    if (!w.bias.empty())
+      for (int i = 0; i < count; i++)
+        for (int row = first; row < last; row++) outs[i][row] += w.bias[row];
+  }
+}
+
+static const int* identity(int n) {
+  static thread_local std::vector<int> list;
+  if (static_cast<int>(list.size()) < n) {
+    list.resize(n);
+    std::iota(list.begin(), list.end(), 0);
+  }
+  return list.data();
+}
+
+/// Several matrices times the same inputs, as one phase.
+void CpuEngine::multiply(std::initializer_list<std::pair<const Weights*, float*>> products, Inputs& inputs, int tokens) {
+  int units = 0;
+  Rounded xs[2]{};
+  for (auto [w, out] : products) {
+    units += w->units();
+    if (w->isPacked()) xs[w->packed.block() == 64] = rounded(inputs, w->packed.block(), tokens);
+  }
+  const int* all = identity(tokens);
+  threads_->each(units, [&](int unit, int) {
+    for (auto [w, out] : products) {
+      if (unit < w->units()) return rows(*w, unit, inputs, xs[w->packed.block() == 64], all, all, tokens, out);
+      unit -= w->units();
+    }
+  });
+}
+
+void CpuEngine::multiplySome(const Weights& w, Inputs& inputs, int tokens, const int* from, const int* to, int n, float* out) {
+  const Rounded x = w.isPacked() ? rounded(inputs, w.packed.block(), tokens) : Rounded{};
+  threads_->each(w.units(), [&](int unit, int) { rows(w, unit, inputs, x, from, to, n, out); });
+}
+
+void CpuEngine::normInputs(const std::vector<float>& norm, const float* state, int tokens) {
+  const int hidden = model_.hidden;
+  threads_->each(tokens, [&](int t, int) { kernels_->normalise(state + static_cast<size_t>(t) * hidden, norm.data(), hidden, model_.normEps, normed_.data() + static_cast<size_t>(t) * hidden); });
+  setInputs(inputs_, normed_.data(), hidden);
+}
+
+void CpuEngine::addTo(float* state, const float* made, const std::vector<float>& norm, int tokens) {
+  const int hidden = model_.hidden;
+  threads_->each(tokens, [&](int t, int) {
+    float* to = state + static_cast<size_t>(t) * hidden;
+    const float* from = made + static_cast<size_t>(t) * hidden;
+    if (!norm.empty()) {
+      float* room = normed_.data() + static_cast<size_t>(t) * hidden;
+      kernels_->normalise(from, norm.data(), hidden, model_.normEps, room);
+      from = room;
+    }
+    for (int i = 0; i < hidden; i++) to[i] += from[i];
+  });
+}
+
+static void rotate(float* head, const float* turn, int headDim) {
+  const int half = headDim / 2;
+  for (int i = 0; i < half; i++) {
+    const float a = head[i], b = head[half + i], cos = turn[i], sin = turn[half + i];
+    head[i] = a * cos - b * sin;
+    head[half + i] = b * cos + a * sin;
+  }
+}
+
+/// From queries, keys and values in q_, k_, v_ to what was found, in out_.
+void CpuEngine::attention(LayerOf& layer, const Step& step, const float* turns) {
+  const int tokens = step.tokens.size(), headDim = model_.headDim, heads = model_.heads, kvHeads = model_.kvHeads, shared = heads / kvHeads;
+  const int stride = kvHeads * headDim;
+  threads_->each(tokens, [&](int t, int) {
+    const float* turn = turns + static_cast<size_t>(t) * headDim;
+    const auto ready = [&](float* at, int count, const std::vector<float>& norm) {
+      for (int h = 0; h < count; h++, at += headDim) {
+        if (!norm.empty()) kernels_->normalise(at, norm.data(), headDim, model_.normEps, at);
+        rotate(at, turn, headDim);
+      }
+    };
+    ready(q_.data() + static_cast<size_t>(t) * heads * headDim, heads, layer.qNorm);
+    ready(k_.data() + static_cast<size_t>(t) * stride, kvHeads, layer.kNorm);
+    const int page = step.places[t] / model_.pageTokens, slot = step.places[t] % model_.pageTokens;
+    float* key = layer.keys.data() + static_cast<size_t>(page) * model_.pageTokens * stride + slot;
+    for (int i = 0; i < stride; i++) key[static_cast<size_t>(i) * model_.pageTokens] = k_[static_cast<size_t>(t) * stride + i];
+    std::copy_n(v_.data() + static_cast<size_t>(t) * stride, stride, layer.values.data() + static_cast<size_t>(step.places[t]) * stride);
+  });
+  threads_->each(tokens * kvHeads, [&](int i, int thread) {
+    const int t = i / kvHeads, head = i % kvHeads, last = step.positions[t], first = layer.shape->window > 0 ? std::max(0, last - layer.shape->window + 1) : 0;
+    auto& scores = scores_[thread];
+    const size_t row = static_cast<size_t>(last - first + 1) + 2 * model_.pageTokens;
+    scores.resize(std::max(scores.size(), row * shared));
+    const size_t offset = (static_cast<size_t>(t) * heads + head * shared) * headDim;
+    kernels_->attend({q_.data() + offset, layer.keys.data() + static_cast<size_t>(head) * headDim * model_.pageTokens, layer.values.data() + head * headDim, step.tables.data() + static_cast<size_t>(step.rows[t]) * step.tableWidth,
+                      model_.pageTokens, first, last, shared, headDim, stride, model_.attentionScale, scores.data(), row, out_.data() + offset});
+  });
+  setInputs(attended_, out_.data(), heads * headDim);
+}
+
+void CpuEngine::mlp(LayerOf& layer, int tokens) {
+  const int width = layer.shape->width;
+  multiply({{&layer.gate[0], gate_.data()}, {&layer.up[0], up_.data()}}, inputs_, tokens);
+  threads_->each(tokens, [&](int t, int) { kernels_->activate(gate_.data() + static_cast<size_t>(t) * width, up_.data() + static_cast<size_t>(t) * width, width, model_.gelu); });
+  setInputs(gated_, gate_.data(), width);
+  multiply({{&layer.down[0], made_.data()}}, gated_, tokens);
+}
+
+void CpuEngine::experts(LayerOf& layer, int tokens) {
+  const Layer& shape = *layer.shape;
+  const int chosen = shape.perToken, width = shape.width, hidden = model_.hidden, slots = tokens * chosen;
+  std::vector<float> shares(static_cast<size_t>(tokens) * shape.experts), weights(slots), made(static_cast<size_t>(slots) * hidden);
+  multiply({{&layer.router, shares.data()}}, inputs_, tokens);
+  std::vector<std::vector<int>> tokensOf(shape.experts), slotsOf(shape.experts);
+  for (int t = 0; t < tokens; t++) {
+    float* row = shares.data() + static_cast<size_t>(t) * shape.experts;
+    const float most = *std::max_element(row, row + shape.experts);
+    float sum = 0;
+    for (int e = 0; e < shape.experts; e++) sum += row[e] = std::exp(row[e] - most);
+    std::vector<int> order(shape.experts);
+    std::iota(order.begin(), order.end(), 0);
+    std::partial_sort(order.begin(), order.begin() + chosen, order.end(), [row](int a, int b) { return row[a] != row[b] ? row[a] > row[b] : a < b; });
+    float taken = 0;
+    for (int i = 0; i < chosen; i++) taken += row[order[i]];
+    for (int i = 0; i < chosen; i++) {
+      weights[t * chosen + i] = row[order[i]] / (shape.normalised ? taken : sum);
+      tokensOf[order[i]].push_back(t);
+      slotsOf[order[i]].push_back(t * chosen + i);
+    }
+  }
+  for (int e = 0; e < shape.experts; e++) {
+    const int n = tokensOf[e].size();
+    if (n == 0) continue;
+    multiplySome(layer.gate[e], inputs_, tokens, tokensOf[e].data(), slotsOf[e].data(), n, gate_.data());
+    multiplySome(layer.up[e], inputs_, tokens, tokensOf[e].data(), slotsOf[e].data(), n, up_.data());
+  }
+  threads_->each(slots, [&](int s, int) { kernels_->activate(gate_.data() + static_cast<size_t>(s) * width, up_.data() + static_cast<size_t>(s) * width, width, model_.gelu); });
+  setInputs(gated_, gate_.data(), width);
+  for (int e = 0; e < shape.experts; e++)
+    if (!slotsOf[e].empty()) multiplySome(layer.down[e], gated_, slots, slotsOf[e].data(), slotsOf[e].data(), slotsOf[e].size(), made.data());
+  for (int t = 0; t < tokens; t++) {
+    float* to = made_.data() + static_cast<size_t>(t) * hidden;
+    std::fill_n(to, hidden, 0.0f);
+    for (int s = t * chosen; s < (t + 1) * chosen; s++)
+      for (int i = 0; i < hidden; i++) to[i] += weights[s] * made[static_cast<size_t>(s) * hidden + i];
+  }
+}
+
+std::string CpuEngine::step(const Step& step, StepResult& result) {
+  const int tokens = step.tokens.size(), hidden = model_.hidden;
+  if (tokens > model_.maxTokens) return "more tokens than a step may have";
+  threads_->each(tokens, [&](int t, int) {
+    float* to = state_.data() + static_cast<size_t>(t) * hidden;
+    embedding_.row(step.tokens[t], to);
+    for (int i = 0; i < hidden; i++) to[i] *= model_.embeddingScale;
+  });
+  for (LayerOf& layer : layers_) {
+    normInputs(layer.inputNorm, state_.data(), tokens);
+    multiply({{&layer.q, q_.data()}, {&layer.k, k_.data()}, {&layer.v, v_.data()}}, inputs_, tokens);
+    attention(layer, step, step.turns.data() + static_cast<size_t>(layer.shape->rope) * tokens * model_.headDim);
+    multiply({{&layer.o, made_.data()}}, attended_, tokens);
+    addTo(state_.data(), made_.data(), layer.attentionNorm, tokens);
+    normInputs(layer.mlpNorm, state_.data(), tokens);
+    if (layer.shape->experts > 0) experts(layer, tokens);
+    else mlp(layer, tokens);
+    addTo(state_.data(), made_.data(), layer.mlpOutputNorm, tokens);
+  }
+  const int outputs = step.outputs.size();
+  if (outputs == 0) return "";
+  for (int i = 0; i < outputs; i++) {
+    if (step.outputs[i] < i) return "outputs must rise";
+    std::copy_n(state_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, state_.data() + static_cast<size_t>(i) * hidden);
+  }
+  normInputs(norm_, state_.data(), outputs);
+  const Weights& head = model_.tied ? embedding_ : head_;
+  result.logits.resize(static_cast<size_t>(outputs) * model_.vocabulary);
+  multiply({{&head, result.logits.data()}}, inputs_, outputs);
+  result.best.resize(outputs);
+  threads_->each(outputs, [&](int i, int) {
+    float* row = result.logits.data() + static_cast<size_t>(i) * model_.vocabulary;
+    if (model_.logitSoftcap > 0)
+      for (int v = 0; v < model_.vocabulary; v++) row[v] = std::tanh(row[v] / model_.logitSoftcap) * model_.logitSoftcap;
+    result.best[i] = std::max_element(row, row + model_.vocabulary) - row;
+  });
+  if (!step.wantsLogits) result.logits.clear();
+  return "";
+}
+
+}  // namespace dinf::cpu

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "../decoder/addon.h"
+#include "packing.h"
+
+namespace dinf::cpu {
+
+/// The instruction set that this processor has; DINF_CPU_KERNELS chooses a lesser one.
+const Kernels& chooseKernels();
+
+class CpuEngine final : public Engine {
+ public:
+  std::string load(const Model& model) override;
+  std::string step(const Step& step, StepResult& result) override;
+  int64_t memoryBytes() const override { return memory_; }
+
+ private:
+  struct LayerOf {
+    const Layer* shape;
+    Weights q, k, v, o;
+    /// One of each, or one for each expert.
+    std::vector<Weights> gate, up, down;
+    Weights router;
+    std::vector<float> inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
+    std::vector<float> keys, values;
+  };
+  /// Inputs of a multiplication: as they are, and rounded for each size of block that somebody asked for.
+  struct Inputs {
+    float* rows = nullptr;
+    int width = 0;
+    std::vector<int8_t> values[2];
+    std::vector<float> scales[2], sums[2];
+    bool isRounded[2] = {false, false};
+  };
+
+  bool loadLayer(const Layer& from, LayerOf& to);
+  bool loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to);
+  void setInputs(Inputs& inputs, float* rows, int width);
+  Rounded rounded(Inputs& inputs, int block, int tokens);
+  void multiply(std::initializer_list<std::pair<const Weights*, float*>> products, Inputs& inputs, int tokens);
+  void multiplySome(const Weights& w, Inputs& inputs, int tokens, const int* from, const int* to, int n, float* out);
+  void rows(const Weights& w, int unit, Inputs& inputs, const Rounded& x, const int* from, const int* to, int n, float* out);
+  void attention(LayerOf& layer, const Step& step, const float* turns);
+  void mlp(LayerOf& layer, int tokens);
+  void experts(LayerOf& layer, int tokens);
+  void addTo(float* state, const float* made, const std::vector<float>& norm, int tokens);
+  void normInputs(const std::vector<float>& norm, const float* state, int tokens);
+
+  Model model_;
+  const Kernels* kernels_ = nullptr;
+  std::unique_ptr<Threads> threads_;
+  Mappings files_;
+  Weights embedding_, head_;
+  std::vector<float> norm_;
+  std::vector<LayerOf> layers_;
+  int64_t memory_ = 0;
+  Inputs inputs_, attended_, gated_;
+  std::vector<float> state_, normed_, q_, k_, v_, out_, gate_, up_, made_;
+  std::vector<std::vector<float>> scores_;
+};
+
+}  // namespace dinf::cpu

@@ -1,0 +1,291 @@
+// Included once by each instruction set's file, after it has said how four products of small numbers are summed:
+//   struct Dot { load, low, high of weights; input: four numbers; add: their products, summed in each lane }
+// Everything else is vectors of 16 that the compiler lowers to whatever there is.
+#include <string.h>
+
+namespace dinf::cpu {
+namespace {
+
+inline Floats spread(float x) { return Floats{} + x; }
+inline Floats load(const float* from) { Floats v; memcpy(&v, from, sizeof v); return v; }
+inline void store(float* to, Floats v) { memcpy(to, &v, sizeof v); }
+
+inline float total(Floats v) {
+  typedef float Half __attribute__((vector_size(32)));
+  typedef float Quarter __attribute__((vector_size(16)));
+  Half halves[2];
+  memcpy(halves, &v, sizeof v);
+  halves[0] += halves[1];
+  Quarter quarters[2];
+  memcpy(quarters, halves, sizeof quarters);
+  quarters[0] += quarters[1];
+  return (quarters[0][0] + quarters[0][2]) + (quarters[0][1] + quarters[0][3]);
+}
+
+/// e^x to 2e-7 of itself.
+inline Floats exponential(Floats x) {
+  x = x < -87.0f ? spread(-87.0f) : x;
+  x = x > 88.0f ? spread(88.0f) : x;
+  Floats whole = x * 1.44269504f + 12582912.0f;
+  Ints power = (Ints)whole;
+  whole = whole - 12582912.0f;
+  Floats rest = x - whole * 0.693359375f;
+  rest = rest + whole * 2.12194440e-4f;
+  Floats p = spread(1.9875691500e-4f);
+  p = p * rest + 1.3981999507e-3f;
+  p = p * rest + 8.3334519073e-3f;
+  p = p * rest + 4.1665795894e-2f;
+  p = p * rest + 1.6666665459e-1f;
+  p = p * rest + 5.0000001201e-1f;
+  p = p * rest * rest + rest + 1.0f;
+  return p * (Floats)((power - 0x4B400000 + 127) << 23);
+}
+
+inline Floats loadNumbers(const void* at, Number type) {
+  if (type == Number::f32) return load((const float*)at);
+  Halves halves;
+  memcpy(&halves, at, sizeof halves);
+  return type == Number::f16 ? Dot::widen(halves) : (Floats)(__builtin_convertvector(halves, Ints) << 16);
+}
+
+/// A shorter end is padded, so that every number goes through the same steps wherever it stands.
+inline Floats loadPart(const float* from, int n, float rest) {
+  Floats v = spread(rest);
+  memcpy(&v, from, n * sizeof(float));
+  return v;
+}
+
+void roundInputs(const float* x, int n, int block, bool fine, int8_t* values, float* scales, float* sums) {
+  const float largest = fine ? 32512.0f : 127.0f;
+  int8_t* lows = values + n;
+  for (int b = 0; b < n / block; b++, x += block, values += block, lows += block) {
+    float most = 0;
+    for (int i = 0; i < block; i++) { float a = __builtin_fabsf(x[i]); most = a > most ? a : most; }
+    const float scale = most / largest, inverse = most > 0 ? largest / most : 0;
+    int sum = 0;
+    for (int i = 0; i < block; i++) {
+      const int q = (int)__builtin_rintf(x[i] * inverse);
+      sum += q;
+      if (!fine) {
+        values[i] = (int8_t)q;
+        continue;
+      }
+      const int high = (q + 128) >> 8;
+      values[i] = (int8_t)high;
+      lows[i] = (int8_t)(q - high * 256);
+    }
+    scales[b] = scale;
+    sums[b] = scale * sum;
+  }
+}
+
+/// BLOCKS blocks of rows times N inputs: each reading of an input serves all blocks, each reading of a weight all inputs.
+template <int N, int BLOCKS, bool NIBBLES, bool FINE>
+inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int block, const Rounded& x, const int* rows, float* const* out) {
+  const int groups = w.in / w.group, blockSize = w.block(), perGroup = w.group / blockSize;
+  const uint8_t* values[BLOCKS];
+  const uint8_t* scales[BLOCKS];
+  for (int r = 0; r < BLOCKS; r++) {
+    values[r] = w.values + (block + r) * w.blockBytes();
+    scales[r] = w.scales + (size_t)(block + r) * groups * 2 * w.scaleBytes();
+  }
+  const int8_t* inputs[N];
+  const float *inputScales[N], *inputSums[N];
+  // The sums stay in memory: the registers are needed for what is counted in the inner loop, and the compiler would spill those.
+  Floats room[BLOCKS * N] = {};
+  Floats* sums = room;
+  asm volatile("" : "+r"(sums) : : "memory");
+  for (int t = 0; t < N; t++) {
+    inputs[t] = x.values + (size_t)rows[t] * x.in * (FINE ? 2 : 1);
+    inputScales[t] = x.scales + (size_t)rows[t] * x.blocks;
+    inputSums[t] = x.sums + (size_t)rows[t] * x.blocks;
+  }
+  int column = 0;
+  for (int b = 0; b < groups * perGroup; b++) {
+    Ints highs[BLOCKS][N], lows[BLOCKS][N];
+    for (int r = 0; r < BLOCKS; r++)
+      for (int t = 0; t < N; t++) highs[r][t] = lows[r][t] = Ints{};
+    for (int end = column + blockSize; column < end; column += NIBBLES ? 8 : 4) {
+      Bytes parts[NIBBLES ? 2 : 1][BLOCKS];
+      for (int r = 0; r < BLOCKS; r++) {
+        const Bytes read = Dot::load(values[r]);
+        values[r] += 4 * LANES;
+        parts[0][r] = NIBBLES ? Dot::low(read) : read;
+        if (NIBBLES) parts[NIBBLES][r] = Dot::high(read);
+      }
+      for (int half = 0; half < (NIBBLES ? 2 : 1); half++)
+        for (int t = 0; t < N; t++) {
+          const int8_t* at = inputs[t] + column + 4 * half;
+          const auto high = Dot::input(at);
+          for (int r = 0; r < BLOCKS; r++) highs[r][t] = Dot::add<!NIBBLES>(highs[r][t], parts[half][r], high);
+          if (!FINE) continue;
+          const auto low = Dot::input(at + w.in);
+          for (int r = 0; r < BLOCKS; r++) lows[r][t] = Dot::add<!NIBBLES>(lows[r][t], parts[half][r], low);
+        }
+    }
+    for (int r = 0; r < BLOCKS; r++) {
+      const uint8_t* at = scales[r] + (size_t)(b / perGroup) * 2 * w.scaleBytes();
+      const Floats scale = loadNumbers(at, w.scaleType), bias = loadNumbers(at + w.scaleBytes(), w.scaleType);
+      for (int t = 0; t < N; t++) {
+        const Floats made = __builtin_convertvector(FINE ? (highs[r][t] << 8) + lows[r][t] : highs[r][t], Floats) * (scale * inputScales[t][b]);
+        sums[r * N + t] += made + bias * inputSums[t][b];
+      }
+    }
+  }
+  for (int r = 0; r < BLOCKS; r++) {
+    const int first = (block + r) * LANES, left = w.out - first;
+    for (int t = 0; t < N; t++) {
+      if (left >= LANES) store(out[t] + first, sums[r * N + t]);
+      else memcpy(out[t] + first, &sums[r * N + t], left * sizeof(float));
+    }
+  }
+}
+
+template <int BLOCKS, bool NIBBLES, bool FINE>
+void multiplyBlocks(const Packed& w, int block, const Rounded& x, const int* rows, int n, float* const* out) {
+  for (; n >= TILE; n -= TILE, rows += TILE, out += TILE) multiplyTile<TILE, BLOCKS, NIBBLES, FINE>(w, block, x, rows, out);
+  switch (n) {
+    case 1: return multiplyTile<1, BLOCKS, NIBBLES, FINE>(w, block, x, rows, out);
+    case 2: return multiplyTile<2, BLOCKS, NIBBLES, FINE>(w, block, x, rows, out);
+    case 3: return multiplyTile<3, BLOCKS, NIBBLES, FINE>(w, block, x, rows, out);
+  }
+}
+
+template <int BLOCKS>
+void multiplyBlocksOf(const Packed& w, int block, const Rounded& x, const int* rows, int n, float* const* out) {
+  if (w.nibbles) return x.fine ? multiplyBlocks<BLOCKS, true, true>(w, block, x, rows, n, out) : multiplyBlocks<BLOCKS, true, false>(w, block, x, rows, n, out);
+  return x.fine ? multiplyBlocks<BLOCKS, false, true>(w, block, x, rows, n, out) : multiplyBlocks<BLOCKS, false, false>(w, block, x, rows, n, out);
+}
+
+void multiplyPacked(const Packed& w, int block, int blocks, const Rounded& x, const int* rows, int n, float* const* out) {
+  static_assert(TILE == 4 && PAIR == 2);
+  // One input alone waits for the memory, and two streams of weights are read no faster than one.
+  if (blocks == PAIR && n > 1) return multiplyBlocksOf<PAIR>(w, block, x, rows, n, out);
+  for (int b = block; b < block + blocks; b++) multiplyBlocksOf<1>(w, b, x, rows, n, out);
+}
+
+template <class Read>
+inline void multiplyDenseRow(int in, const Read& read, const float* const* x, int n, int row, float* const* out) {
+  Floats sums[TILE];
+  for (int t = 0; t < n; t++) sums[t] = spread(0);
+  int i = 0;
+  for (; i + LANES <= in; i += LANES) {
+    const Floats w = read(i, LANES);
+    for (int t = 0; t < n; t++) sums[t] += w * load(x[t] + i);
+  }
+  if (i < in) {
+    const Floats w = read(i, in - i);
+    for (int t = 0; t < n; t++) sums[t] += w * loadPart(x[t] + i, in - i, 0);
+  }
+  for (int t = 0; t < n; t++) out[t][row] = total(sums[t]);
+}
+
+void multiplyDense(const Dense& w, int row, const float* const* x, int n, float* const* out) {
+  const int size = w.type == Number::f32 ? 4 : 2;
+  const uint8_t* from = (const uint8_t*)w.values + (size_t)row * w.in * size;
+  return multiplyDenseRow(w.in, [&w, from, size](int i, int n) {
+    if (n == LANES) return loadNumbers(from + (size_t)i * size, w.type);
+    uint8_t padded[LANES * 4] = {};
+    memcpy(padded, from + (size_t)i * size, n * size);
+    return loadNumbers(padded, w.type);
+  }, x, n, row, out);
+}
+
+inline float dot(const float* a, const float* b, int n) {
+  Floats sum = spread(0);
+  int i = 0;
+  for (; i + LANES <= n; i += LANES) sum += load(a + i) * load(b + i);
+  if (i < n) sum += loadPart(a + i, n - i, 0) * loadPart(b + i, n - i, 0);
+  return total(sum);
+}
+
+/// Scores of one page's tokens for HEADS queries: a token in each lane.
+template <int HEADS>
+inline void scorePage(const Attention& a, const float* page, int head, int count, float* scores, size_t row) {
+  for (int token = 0; token < count; token += LANES) {
+    Floats sums[HEADS];
+    for (int h = 0; h < HEADS; h++) sums[h] = spread(0);
+    const float* query = a.query + head * a.headDim;
+    for (int d = 0; d < a.headDim; d++) {
+      const Floats key = load(page + (size_t)d * a.pageTokens + token);
+      for (int h = 0; h < HEADS; h++) sums[h] += key * query[h * a.headDim + d];
+    }
+    for (int h = 0; h < HEADS; h++) store(scores + (head + h) * row + token, sums[h] * a.scale);
+  }
+}
+
+/// What COUNT·LANES numbers of a head's result are, from every token's value.
+template <int COUNT>
+inline void gather(const Attention& a, const float* shares, int from, int to, int d, float* out) {
+  Floats sums[COUNT];
+  for (int i = 0; i < COUNT; i++) sums[i] = spread(0);
+  for (int position = from; position < to;) {
+    const int slot = position % a.pageTokens, end = to - position < a.pageTokens - slot ? to - position : a.pageTokens - slot;
+    const float* value = a.values + ((size_t)a.pages[position / a.pageTokens] * a.pageTokens + slot) * a.stride + d;
+    for (int i = 0; i < end; i++, position++, value += a.stride) {
+      const float share = shares[position - from];
+      for (int j = 0; j < COUNT; j++) sums[j] += load(value + j * LANES) * share;
+    }
+  }
+  for (int i = 0; i < COUNT; i++) store(out + d + i * LANES, sums[i]);
+}
+
+void attend(const Attention& a) {
+  // Scores begin at the first page's start: what lies before `first` is worked out in vain and left aside.
+  const int begin = a.first - a.first % a.pageTokens, before = a.first - begin, count = a.last - a.first + 1;
+  const size_t row = a.row;
+  for (int position = begin; position <= a.last; position += a.pageTokens) {
+    const float* page = a.keys + (size_t)a.pages[position / a.pageTokens] * a.pageTokens * a.stride;
+    const int tokens = a.last + 1 - position < a.pageTokens ? a.last + 1 - position : a.pageTokens;
+    float* scores = a.scores + (position - begin);
+    int h = 0;
+    for (; h + 4 <= a.heads; h += 4) scorePage<4>(a, page, h, tokens, scores, row);
+    if (a.heads - h >= 2) scorePage<2>(a, page, h, tokens, scores, row), h += 2;
+    if (a.heads - h == 1) scorePage<1>(a, page, h, tokens, scores, row);
+  }
+  for (int h = 0; h < a.heads; h++) {
+    float* scores = a.scores + h * row + before;
+    float most = scores[0];
+    for (int i = 1; i < count; i++) most = scores[i] > most ? scores[i] : most;
+    Floats sum = spread(0);
+    for (int i = 0; i < count; i += LANES) {
+      const int n = count - i < LANES ? count - i : LANES;
+      const Floats e = exponential(loadPart(scores + i, n, -1e30f) - most);
+      sum += n == LANES ? e : loadPart((const float*)&e, n, 0);
+      memcpy(scores + i, &e, n * sizeof(float));
+    }
+    const float inverse = 1.0f / total(sum);
+    for (int i = 0; i < count; i++) scores[i] *= inverse;
+    float* out = a.out + h * a.headDim;
+    int d = 0;
+    for (; d + 4 * LANES <= a.headDim; d += 4 * LANES) gather<4>(a, scores, a.first, a.last + 1, d, out);
+    for (; d + LANES <= a.headDim; d += LANES) gather<1>(a, scores, a.first, a.last + 1, d, out);
+    for (; d < a.headDim; d++) {
+      float made = 0;
+      for (int i = 0; i < count; i++) {
+        const int position = a.first + i;
+        made += scores[i] * a.values[((size_t)a.pages[position / a.pageTokens] * a.pageTokens + position % a.pageTokens) * a.stride + d];
+      }
+      out[d] = made;
+    }
+  }
+}
+
+void normalise(const float* x, const float* weight, int n, float eps, float* out) {
+  const float factor = 1.0f / __builtin_sqrtf(dot(x, x, n) / n + eps);
+  for (int i = 0; i < n; i++) out[i] = x[i] * factor * weight[i];
+}
+
+void activate(float* gate, const float* up, int n, bool gelu) {
+  for (int i = 0; i < n; i += LANES) {
+    const int count = n - i < LANES ? n - i : LANES;
+    const Floats x = loadPart(gate + i, count, 0), u = loadPart(up + i, count, 0);
+    // tanh-gelu is x·sigmoid of twice the inner polynomial.
+    const Floats inner = gelu ? (x + x * x * x * 0.044715f) * 1.5957691216f : x;
+    const Floats made = x / (exponential(-inner) + 1.0f) * u;
+    memcpy(gate + i, &made, count * sizeof(float));
+  }
+}
+
+}  // namespace
+}  // namespace dinf::cpu

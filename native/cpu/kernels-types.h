@@ -1,0 +1,13 @@
+// Vectors of 16 of everything.
+#pragma once
+
+#include "kernels.h"
+
+namespace dinf::cpu {
+namespace {
+typedef float Floats __attribute__((vector_size(64)));
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint16_t Halves __attribute__((vector_size(32)));
+typedef uint8_t Bytes __attribute__((vector_size(64)));
+}  // namespace
+}  // namespace dinf::cpu

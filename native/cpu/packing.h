@@ -1,0 +1,121 @@
+// Weights as the kernels want them, made from weights as the file has them.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "../decoder/model.h"
+#include "kernels.h"
+#include "threads.h"
+
+namespace dinf::cpu {
+
+inline Number numberOf(Type type) { return type == Type::f16 ? Number::f16 : type == Type::bf16 ? Number::bf16 : Number::f32; }
+
+inline float toFloat(const uint8_t* from, Number type, size_t i) {
+  if (type == Number::f32) { float v; std::memcpy(&v, from + 4 * i, 4); return v; }
+  uint16_t half;
+  std::memcpy(&half, from + 2 * i, 2);
+  uint32_t bits;
+  if (type == Number::bf16) bits = static_cast<uint32_t>(half) << 16;
+  else {
+    float magnitude = std::ldexp(static_cast<float>(half & 0x3ff) + ((half & 0x7c00) ? 1024 : 0), (half & 0x7c00 ? (half >> 10 & 31) : 1) - 25);
+    return half & 0x8000 ? -magnitude : magnitude;
+  }
+  float v;
+  std::memcpy(&v, &bits, 4);
+  return v;
+}
+
+/// One matrix of an engine: packed when it is rounded, otherwise the file itself.
+struct Weights {
+  int out = 0, in = 0;
+  std::vector<uint8_t> values;
+  std::vector<uint8_t> scales;
+  std::vector<float> bias;
+  Packed packed{};
+  Dense dense{};
+  bool isPacked() const { return packed.values != nullptr; }
+  int blocks() const { return (out + LANES - 1) / LANES; }
+  int units() const { return (blocks() + PAIR - 1) / PAIR; }
+  int64_t bytes() const { return values.size() + scales.size() + 4 * bias.size() + (isPacked() ? 0 : static_cast<int64_t>(out) * in * (dense.type == Number::f32 ? 4 : 2)); }
+
+  /// A row in full precision: an embedding.
+  void row(int index, float* to) const {
+    if (!isPacked()) {
+      for (int i = 0; i < in; i++) to[i] = toFloat(static_cast<const uint8_t*>(dense.values), dense.type, static_cast<size_t>(index) * in + i);
+      return;
+    }
+    const int block = index / LANES, lane = index % LANES, groups = in / packed.group;
+    const uint8_t* at = packed.values + block * packed.blockBytes();
+    for (int i = 0; i < in; i++) {
+      const uint8_t* scale = packed.scales + (static_cast<size_t>(block) * groups + i / packed.group) * 2 * packed.scaleBytes();
+      to[i] = quantum(at, lane, i) * toFloat(scale, packed.scaleType, lane) + toFloat(scale, packed.scaleType, LANES + lane);
+    }
+  }
+
+ private:
+  int quantum(const uint8_t* block, int lane, int column) const {
+    if (!packed.nibbles) return block[static_cast<size_t>(column / 4) * 4 * LANES + lane * 4 + column % 4];
+    const uint8_t both = block[static_cast<size_t>(column / 8) * 4 * LANES + lane * 4 + column % 4];
+    return column % 8 < 4 ? both & 15 : both >> 4;
+  }
+};
+
+inline uint32_t packedNumber(const uint8_t* row, int bits, int i) {
+  const size_t bit = static_cast<size_t>(i) * bits;
+  uint32_t low, high = 0;
+  std::memcpy(&low, row + bit / 32 * 4, 4);
+  const int shift = bit % 32;
+  if (shift + bits > 32) std::memcpy(&high, row + bit / 32 * 4 + 4, 4);
+  return static_cast<uint32_t>(((static_cast<uint64_t>(high) << 32 | low) >> shift) & ((1u << bits) - 1));
+}
+
+/// The `index`th of a tensor's matrices. False when the file is gone.
+inline bool pack(const Matrix& from, int index, Mappings& files, Threads& threads, Weights& to) {
+  to.out = from.out;
+  to.in = from.in;
+  const uint8_t* weight = files.bytes(from.weight);
+  if (!weight) return false;
+  if (from.bias) {
+    const uint8_t* bias = files.bytes(*from.bias);
+    if (!bias) return false;
+    to.bias.resize(from.out);
+    for (int i = 0; i < from.out; i++) to.bias[i] = toFloat(bias, numberOf(from.bias->type), static_cast<size_t>(index) * from.out + i);
+  }
+  if (from.bits == 0) {
+    const Number type = numberOf(from.weight.type);
+    const size_t size = type == Number::f32 ? 4 : 2;
+    to.dense = {weight + static_cast<size_t>(index) * from.out * from.in * size, from.in, from.out, type};
+    return true;
+  }
+  const uint8_t *scales = files.bytes(from.scales), *biases = files.bytes(from.biases);
+  if (!scales || !biases) return false;
+  const int groups = from.in / from.group, blocks = to.blocks();
+  to.packed = {nullptr, nullptr, from.in, from.out, from.group, from.bits <= 4, numberOf(from.scales.type)};
+  const size_t rowBytes = static_cast<size_t>(from.in) * from.bits / 8;
+  to.values.assign(blocks * to.packed.blockBytes(), 0);
+  to.scales.assign(static_cast<size_t>(blocks) * groups * 2 * to.packed.scaleBytes(), 0);
+  const size_t size = to.packed.scaleBytes() / LANES;
+  threads.each(blocks, [&](int block, int) {
+    for (int lane = 0; lane < LANES && block * LANES + lane < from.out; lane++) {
+      const size_t row = static_cast<size_t>(index) * from.out + block * LANES + lane;
+      uint8_t* at = to.values.data() + block * to.packed.blockBytes();
+      for (int i = 0; i < from.in; i++) {
+        const uint8_t q = packedNumber(weight + row * rowBytes, from.bits, i);
+        if (!to.packed.nibbles) at[static_cast<size_t>(i / 4) * 4 * LANES + lane * 4 + i % 4] = q;
+        else at[static_cast<size_t>(i / 8) * 4 * LANES + lane * 4 + i % 4] |= i % 8 < 4 ? q : q << 4;
+      }
+      uint8_t* scale = to.scales.data() + static_cast<size_t>(block) * groups * 2 * LANES * size + lane * size;
+      for (int g = 0; g < groups; g++, scale += 2 * LANES * size) {
+        std::memcpy(scale, scales + (row * groups + g) * size, size);
+        std::memcpy(scale + LANES * size, biases + (row * groups + g) * size, size);
+      }
+    }
+  });
+  to.packed.values = to.values.data();
+  to.packed.scales = to.scales.data();
+  return true;
+}
+
+}  // namespace dinf::cpu

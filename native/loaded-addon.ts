@@ -1,0 +1,20 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { addonPath } from './build.ts';
+
+export type LoadedAddon<Exports> = { readonly available: true; readonly exports: Exports } | { readonly available: false; readonly reason: string };
+
+const root = dirname(import.meta.dirname);
+
+/** The addon, or why it is not there. Never throws. */
+export function loadAddon<Exports>(name: string): LoadedAddon<Exports> {
+  const path = addonPath(root, name);
+  if (!existsSync(path))
+    return { available: false, reason: 'it is not built: there was no C++ compiler, or something that it needs, or it failed (see native/build)' };
+  try {
+    return { available: true, exports: createRequire(import.meta.url)(path) as Exports };
+  } catch (error) {
+    return { available: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+}

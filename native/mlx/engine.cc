@@ -1,0 +1,258 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+namespace dinf::mlx {
+
+/// Buffers that MLX keeps for the next step, in bytes and in steps.
+constexpr size_t CACHE_BYTES = size_t{1} << 30;
+constexpr int STEPS_BETWEEN_CLEANING = 256;
+
+std::string device() { return mx::default_device() == mx::Device::gpu ? "Metal" : "MLX on the processor"; }
+
+std::string mismatch() {
+  const std::string built = std::to_string(MLX_VERSION_MAJOR) + "." + std::to_string(MLX_VERSION_MINOR) + "." + std::to_string(MLX_VERSION_PATCH);
+  const std::string found = mx::version();
+  return found.rfind(built, 0) == 0 ? "" : "built for MLX " + built + ", and this is " + found;
+}
+
+MlxEngine::~MlxEngine() {
+  layers_.clear();
+  embedding_ = head_ = Weights{};
+  norm_ = mx::array(0.0f);
+  mx::synchronize();
+  mx::clear_cache();
+#if MLX_VERSION_NUMERIC >= 31002
+  mx::clear_streams();
+#endif
+}
+
+mx::array MlxEngine::read(const Tensor& tensor, const mx::Shape& shape, mx::Dtype as) {
+  const uint8_t* bytes = files_.bytes(tensor);
+  if (!bytes) throw std::runtime_error("a file of the model is gone or shorter than it was");
+  switch (tensor.type) {
+    case Type::f32: return mx::astype(mx::array(reinterpret_cast<const float*>(bytes), shape, mx::float32), as);
+    case Type::f16: return mx::astype(mx::array(reinterpret_cast<const mx::float16_t*>(bytes), shape, mx::float16), as);
+    case Type::bf16: return mx::astype(mx::array(reinterpret_cast<const mx::bfloat16_t*>(bytes), shape, mx::bfloat16), as);
+    case Type::u32: break;
+  }
+  return mx::array(reinterpret_cast<const uint32_t*>(bytes), shape, mx::uint32);
+}
+
+MlxEngine::Weights MlxEngine::read(const Matrix& matrix) {
+  const auto shape = [&](int width) { return matrix.count > 1 ? mx::Shape{matrix.count, matrix.out, width} : mx::Shape{matrix.out, width}; };
+  Weights weights;
+  weights.bits = matrix.bits;
+  weights.group = matrix.group;
+  if (matrix.bits == 0) weights.weight = read(matrix.weight, shape(matrix.in), type_);
+  else {
+    weights.weight = read(matrix.weight, shape(matrix.in * matrix.bits / 32), mx::uint32);
+    weights.scales = read(matrix.scales, shape(matrix.in / matrix.group), type_);
+    weights.biases = read(matrix.biases, shape(matrix.in / matrix.group), type_);
+  }
+  if (matrix.bias) weights.bias = read(*matrix.bias, mx::Shape{matrix.out}, type_);
+  std::vector<mx::array> all{weights.weight};
+  for (const auto* part : {&weights.scales, &weights.biases, &weights.bias})
+    if (*part) all.push_back(**part);
+  mx::eval(all);
+  for (const auto& part : all) memory_ += part.nbytes();
+  return weights;
+}
+
+mx::array MlxEngine::norm(const Tensor& tensor) {
+  auto weight = read(tensor, mx::Shape{static_cast<int>(tensor.bytes / (tensor.type == Type::f32 ? 4 : 2))}, mx::float32);
+  if (model_.normPlusOne) weight = weight + mx::array(1.0f);
+  weight = mx::astype(weight, type_);
+  mx::eval(weight);
+  return weight;
+}
+
+std::optional<mx::array> MlxEngine::norm(const std::optional<Tensor>& tensor) { return tensor ? std::optional(norm(*tensor)) : std::nullopt; }
+
+MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
+  LayerOf of;
+  of.shape = &layer;
+  of.q = read(layer.q);
+  of.k = read(layer.k);
+  of.v = read(layer.v);
+  of.o = read(layer.o);
+  of.gate = read(layer.gate);
+  of.up = read(layer.up);
+  of.down = read(layer.down);
+  if (layer.router) of.router = read(*layer.router);
+  of.inputNorm = norm(layer.inputNorm);
+  of.mlpNorm = norm(layer.mlpNorm);
+  of.qNorm = norm(layer.qNorm);
+  of.kNorm = norm(layer.kNorm);
+  of.attentionNorm = norm(layer.attentionNorm);
+  of.mlpOutputNorm = norm(layer.mlpOutputNorm);
+  of.keys = mx::zeros({model_.pages * model_.pageTokens, model_.kvHeads, model_.headDim}, type_);
+  of.values = mx::zeros({model_.pages * model_.pageTokens, model_.kvHeads, model_.headDim}, type_);
+  mx::eval(of.keys, of.values);
+  memory_ += of.keys.nbytes() + of.values.nbytes();
+  return of;
+}
+
+std::string MlxEngine::load(const Model& model) try {
+  if (const std::string wrong = mismatch(); !wrong.empty()) return wrong;
+  model_ = model;
+  mx::set_cache_limit(CACHE_BYTES);
+  // On a processor, arithmetic in 16 bits is slow and rough; on Metal it is what the model was made for.
+  if (mx::default_device() == mx::Device::gpu) {
+    const Type stored = model.embedding.bits ? model.embedding.scales.type : model.embedding.weight.type;
+    type_ = stored == Type::f16 ? mx::float16 : stored == Type::bf16 ? mx::bfloat16 : mx::float32;
+  }
+  embedding_ = read(model_.embedding);
+  head_ = model_.tied ? embedding_ : read(model_.head);
+  norm_ = norm(model_.norm);
+  for (const Layer& layer : model_.layers) layers_.push_back(read(layer));
+  return "";
+} catch (const std::exception& error) {
+  return error.what();
+}
+
+static mx::array listOf(const std::vector<int32_t>& list) { return mx::array(list.data(), mx::Shape{static_cast<int>(list.size())}, mx::int32); }
+
+static mx::array times(const mx::array& x, const mx::array& weight, const std::optional<mx::array>& scales, const std::optional<mx::array>& biases, int group, int bits) {
+  return bits == 0 ? mx::matmul(x, mx::transpose(weight)) : mx::quantized_matmul(x, weight, *scales, biases, true, group, bits);
+}
+
+template <class Weights>
+static mx::array multiply(const Weights& w, const mx::array& x) {
+  auto made = times(x, w.weight, w.scales, w.biases, w.group, w.bits);
+  return w.bias ? made + *w.bias : made;
+}
+
+mx::array MlxEngine::embed(const Step& step) {
+  const auto tokens = listOf(step.tokens);
+  auto rows = mx::take(embedding_.weight, tokens, 0);
+  if (embedding_.bits) rows = mx::dequantize(rows, mx::take(*embedding_.scales, tokens, 0), mx::take(*embedding_.biases, tokens, 0), embedding_.group, embedding_.bits);
+  return model_.embeddingScale == 1 ? rows : rows * mx::array(model_.embeddingScale, type_);
+}
+
+std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
+  std::vector<Group> groups;
+  const int tokens = step.tokens.size();
+  for (int t = 0; t < tokens;) {
+    int end = t + 1;
+    while (end < tokens && step.rows[end] == step.rows[t]) end++;
+    const bool isSingle = end - t == 1;
+    if (isSingle && !groups.empty() && groups.back().tokens == 1 && groups.back().firstToken + static_cast<int>(groups.back().rows.size()) == t) groups.back().rows.push_back(step.rows[t]);
+    else {
+      groups.emplace_back();
+      groups.back().rows = {step.rows[t]};
+      groups.back().firstToken = t;
+      groups.back().tokens = end - t;
+    }
+    t = end;
+  }
+  for (Group& group : groups) {
+    const int rows = group.rows.size();
+    int longest = 0;
+    for (int t = group.firstToken; t < group.firstToken + rows * group.tokens; t++) longest = std::max(longest, step.positions[t] + 1);
+    std::vector<int32_t> places(static_cast<size_t>(rows) * longest);
+    for (int r = 0; r < rows; r++)
+      for (int i = 0; i < longest; i++) places[static_cast<size_t>(r) * longest + i] = step.tables[group.rows[r] * step.tableWidth + i / model_.pageTokens] * model_.pageTokens + i % model_.pageTokens;
+    group.places = listOf(places);
+    for (const Layer& layer : model_.layers) {
+      if (group.masks.count(layer.window)) continue;
+      std::vector<uint8_t> seen(static_cast<size_t>(rows) * group.tokens * longest);
+      for (int n = 0; n < rows * group.tokens; n++) {
+        const int position = step.positions[group.firstToken + n], first = layer.window > 0 ? position - layer.window + 1 : 0;
+        for (int i = 0; i < longest; i++) seen[static_cast<size_t>(n) * longest + i] = i >= first && i <= position;
+      }
+      group.masks.emplace(layer.window, mx::astype(mx::array(seen.data(), mx::Shape{rows, 1, group.tokens, longest}, mx::uint8), mx::bool_));
+    }
+  }
+  return groups;
+}
+
+mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& turns, const std::vector<Group>& groups) {
+  const int tokens = step.tokens.size(), half = model_.headDim / 2;
+  const auto cos = mx::slice(turns, {0, 0, 0}, {tokens, 1, half}), sin = mx::slice(turns, {0, 0, half}, {tokens, 1, 2 * half});
+  const auto heads = [&](const Weights& w, int count) { return mx::reshape(multiply(w, input), {tokens, count, model_.headDim}); };
+  const auto ready = [&](mx::array x, int count, const std::optional<mx::array>& weight) {
+    if (weight) x = mx::fast::rms_norm(x, *weight, model_.normEps);
+    const auto a = mx::slice(x, {0, 0, 0}, {tokens, count, half}), b = mx::slice(x, {0, 0, half}, {tokens, count, 2 * half});
+    return mx::concatenate({a * cos - b * sin, b * cos + a * sin}, -1);
+  };
+  const auto queries = ready(heads(layer.q, model_.heads), model_.heads, layer.qNorm);
+  const mx::Shape update{tokens, 1, model_.kvHeads, model_.headDim};
+  // The old handle goes with the assignment: what is left is written in place.
+  layer.keys = mx::scatter(layer.keys, places, mx::reshape(ready(heads(layer.k, model_.kvHeads), model_.kvHeads, layer.kNorm), update), 0);
+  layer.values = mx::scatter(layer.values, places, mx::reshape(heads(layer.v, model_.kvHeads), update), 0);
+  std::vector<mx::array> found;
+  for (const Group& group : groups) {
+    const int rows = group.rows.size(), all = rows * group.tokens, length = group.places.shape(0) / rows;
+    const auto seen = [&](const mx::array& cache) { return mx::transpose(mx::reshape(mx::take(cache, group.places, 0), {rows, length, model_.kvHeads, model_.headDim}), {0, 2, 1, 3}); };
+    const auto asked = mx::transpose(mx::reshape(mx::slice(queries, {group.firstToken, 0, 0}, {group.firstToken + all, model_.heads, model_.headDim}), {rows, group.tokens, model_.heads, model_.headDim}), {0, 2, 1, 3});
+    const auto made = mx::fast::scaled_dot_product_attention(asked, seen(layer.keys), seen(layer.values), model_.attentionScale, "array", group.masks.at(layer.shape->window));
+    found.push_back(mx::reshape(mx::transpose(made, {0, 2, 1, 3}), {all, model_.heads * model_.headDim}));
+  }
+  return multiply(layer.o, found.size() == 1 ? found[0] : mx::concatenate(found, 0));
+}
+
+mx::array MlxEngine::activate(const mx::array& gate, const mx::array& up) {
+  if (!model_.gelu) return gate * mx::sigmoid(gate) * up;
+  const auto inner = (gate + gate * gate * gate * mx::array(0.044715f, type_)) * mx::array(0.7978845608f, type_);
+  return gate * (mx::tanh(inner) + mx::array(1.0f, type_)) * mx::array(0.5f, type_) * up;
+}
+
+mx::array MlxEngine::mlp(const LayerOf& layer, const mx::array& input) { return multiply(layer.down, activate(multiply(layer.gate, input), multiply(layer.up, input))); }
+
+mx::array MlxEngine::experts(const LayerOf& layer, const mx::array& input) {
+  const int tokens = input.shape(0), chosen = layer.shape->perToken;
+  const auto shares = mx::softmax(mx::astype(multiply(layer.router, input), mx::float32), -1);
+  const auto order = mx::slice(mx::argsort(mx::negative(shares), -1), {0, 0}, {tokens, chosen});
+  auto parts = mx::take_along_axis(shares, order, -1);
+  if (layer.shape->normalised) parts = parts / mx::sum(parts, -1, true);
+  const auto picked = mx::astype(order, mx::uint32);
+  const auto each = [&](const Weights& w, const mx::array& x) {
+    return w.bits ? mx::gather_qmm(x, w.weight, *w.scales, w.biases, std::nullopt, picked, true, w.group, w.bits) : mx::gather_mm(x, mx::swapaxes(w.weight, -1, -2), std::nullopt, picked);
+  };
+  const auto x = mx::reshape(input, {tokens, 1, 1, model_.hidden});
+  const auto made = each(layer.down, activate(each(layer.gate, x), each(layer.up, x)));
+  return mx::sum(mx::reshape(made, {tokens, chosen, model_.hidden}) * mx::reshape(mx::astype(parts, type_), {tokens, chosen, 1}), 1);
+}
+
+std::string MlxEngine::step(const Step& step, StepResult& result) try {
+  const int tokens = step.tokens.size(), outputs = step.outputs.size();
+  if (tokens > model_.maxTokens) return "more tokens than a step may have";
+  const auto places = listOf(step.places);
+  std::vector<mx::array> turns;
+  for (int rope = 0; rope < model_.ropes; rope++)
+    turns.push_back(mx::astype(mx::array(step.turns.data() + static_cast<size_t>(rope) * tokens * model_.headDim, mx::Shape{tokens, 1, model_.headDim}, mx::float32), type_));
+  const auto together = groups(step);
+  auto state = embed(step);
+  for (LayerOf& layer : layers_) {
+    const auto add = [&](const mx::array& made, const std::optional<mx::array>& norm) { state = state + (norm ? mx::fast::rms_norm(made, *norm, model_.normEps) : made); };
+    add(attention(layer, mx::fast::rms_norm(state, layer.inputNorm, model_.normEps), step, places, turns[layer.shape->rope], together), layer.attentionNorm);
+    const auto input = mx::fast::rms_norm(state, layer.mlpNorm, model_.normEps);
+    add(layer.shape->experts > 0 ? experts(layer, input) : mlp(layer, input), layer.mlpOutputNorm);
+  }
+  std::vector<mx::array> wanted;
+  for (const LayerOf& layer : layers_) wanted.insert(wanted.end(), {layer.keys, layer.values});
+  if (outputs > 0) {
+    auto logits = mx::astype(multiply(head_, mx::fast::rms_norm(mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps)), mx::float32);
+    if (model_.logitSoftcap > 0) logits = mx::tanh(logits / mx::array(model_.logitSoftcap)) * mx::array(model_.logitSoftcap);
+    wanted.push_back(mx::astype(mx::argmax(logits, -1), mx::int32));
+    if (step.wantsLogits) wanted.push_back(mx::contiguous(logits));
+  }
+  mx::eval(wanted);
+  if (outputs > 0) {
+    const auto& best = wanted[2 * layers_.size()];
+    result.best.assign(best.data<int32_t>(), best.data<int32_t>() + outputs);
+    if (step.wantsLogits) {
+      const float* logits = wanted.back().data<float>();
+      result.logits.assign(logits, logits + static_cast<size_t>(outputs) * model_.vocabulary);
+    }
+  }
+  if (tokens > static_cast<int>(together.size()) || ++steps_ % STEPS_BETWEEN_CLEANING == 0) mx::clear_cache();
+  return "";
+} catch (const std::exception& error) {
+  return error.what();
+}
+
+}  // namespace dinf::mlx
