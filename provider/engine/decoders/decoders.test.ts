@@ -1,0 +1,69 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { backendsUnderTest, distance, fixtures, generateGreedily, stepOf, withFixture } from './decoder-under-test.ts';
+
+/** How far a logit may lie from mlx-lm's, against the largest. The processor rounds inputs to 16 bits where weights are rounded. */
+const TOLERANCE = 1e-3;
+const PAGES = [3, 9, 1, 4];
+
+for (const { name: kind, create } of backendsUnderTest) {
+  const made = await create();
+  describe.skipIf('reason' in made)(`${kind}${'reason' in made ? ` (${made.reason})` : ''}`, () => {
+    if ('reason' in made) return;
+    const { backend } = made;
+    afterAll(() => backend[Symbol.asyncDispose]());
+
+    for (const name of fixtures) {
+      test(`${name}: every logit of a prompt is mlx-lm's`, () =>
+        withFixture(backend, name, async (decoder, { prompt, logits }) => {
+          const result = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, wants: 'every' }]));
+          expect(distance(result.logits as Float32Array, logits)).toBeLessThan(TOLERANCE);
+        }));
+
+      test(`${name}: greedy decoding says what mlx-lm says`, () =>
+        withFixture(backend, name, async (decoder, { prompt, greedy }) => {
+          expect(await generateGreedily(decoder, { prompt, count: greedy.length, pages: PAGES })).toEqual(greedy);
+        }));
+    }
+
+    test('a prompt in pieces, beside others, over scattered pages, is the same prompt', () =>
+      withFixture(backend, 'gemma3', async (decoder, { prompt }) => {
+        const whole = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [0], wants: 'last' }]));
+        const expected = Float32Array.from(whole.logits as Float32Array);
+        const other = prompt.toReversed();
+        await decoder.step(
+          stepOf([
+            { tokens: prompt.slice(0, 7), from: 0, pages: [5], wants: 'none' },
+            { tokens: other.slice(0, 20), from: 0, pages: [6], wants: 'last' },
+          ]),
+        );
+        await decoder.step(
+          stepOf([
+            { tokens: other.slice(20), from: 20, pages: [6], wants: 'last' },
+            { tokens: prompt.slice(7, 23), from: 7, pages: [5], wants: 'last' },
+          ]),
+        );
+        const last = await decoder.step(stepOf([{ tokens: prompt.slice(23), from: 23, pages: [5], wants: 'last' }]));
+        expect(distance(last.logits as Float32Array, expected)).toBeLessThan(1e-5);
+      }));
+
+    test('the likeliest token is that of the logits', () =>
+      withFixture(backend, 'llama', async (decoder, { prompt }) => {
+        const { best, logits } = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, wants: 'every' }]));
+        const width = (logits as Float32Array).length / best.length;
+        for (const [i, token] of best.entries()) {
+          const row = (logits as Float32Array).subarray(i * width, (i + 1) * width);
+          expect(token).toBe(row.indexOf(Math.max(...row)));
+        }
+      }));
+
+    test('more tokens than a step may have are refused, and the next step is none the worse', () =>
+      withFixture(backend, 'llama', async (decoder, { prompt, greedy }) => {
+        const many = Array.from({ length: 65 }, () => 1);
+        if (backend.name !== 'reference')
+          await expect(Promise.resolve().then(() => decoder.step(stepOf([{ tokens: many, from: 0, pages: [...PAGES, 0], wants: 'last' }])))).rejects.toThrow(
+            'more tokens than a step may have',
+          );
+        expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));
+      }));
+  });
+}

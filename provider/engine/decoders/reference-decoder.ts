@@ -1,0 +1,278 @@
+import type { DecoderShape, LayerShape } from '../../models/decoder-shape.ts';
+import { type LayerWeights, type Matrix, TensorReader } from '../../models/decoder-weights.ts';
+import { RopeTable } from '../../models/rope.ts';
+import type { Tensor } from '../../models/safetensors.ts';
+import { type Backend, type Decoder, type DecoderOptions, kvBytesPerToken, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
+
+/**
+ * The decoder in plain TypeScript, in the order in which a paper would tell it. It runs on any machine, slowly, and
+ * every faster one is held against it.
+ */
+export function createReferenceBackend(): Backend {
+  return {
+    name: 'reference',
+    device: 'plain TypeScript',
+    isSoftware: false,
+    maxBufferBytes: Number.POSITIVE_INFINITY,
+    load: ReferenceDecoder.load,
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+/** Weights are whole 32-bit numbers here. */
+export interface Dense {
+  readonly out: number;
+  readonly in: number;
+  readonly values: Float32Array;
+  readonly bias: Float32Array | undefined;
+}
+
+type Layer = { readonly shape: LayerShape } & {
+  readonly [Name in keyof Omit<LayerWeights, 'mlp'>]: NonNullable<LayerWeights[Name]> extends Matrix ? Dense : Float32Array | undefined;
+} & { readonly gate: Dense; readonly up: Dense; readonly down: Dense; readonly router: Dense | undefined };
+
+interface Parts {
+  readonly shape: DecoderShape;
+  readonly embedding: Dense;
+  readonly head: Dense;
+  readonly norm: Float32Array;
+  readonly layers: readonly Layer[];
+  readonly ropes: readonly RopeTable[];
+}
+
+class ReferenceDecoder implements Decoder {
+  readonly memoryBytes: number;
+  readonly #parts: Parts;
+  readonly #keys: readonly Float32Array[];
+  readonly #values: readonly Float32Array[];
+
+  private constructor(parts: Parts, options: DecoderOptions) {
+    this.#parts = parts;
+    const { shape } = parts;
+    const cache = () => shape.layers.map(() => new Float32Array(options.pages * PAGE_TOKENS * shape.kvHeads * shape.headDim));
+    this.#keys = cache();
+    this.#values = cache();
+    this.memoryBytes = options.pages * PAGE_TOKENS * kvBytesPerToken(options.model) + 4 * countWeights(parts);
+  }
+
+  static async load(options: DecoderOptions): Promise<ReferenceDecoder> {
+    const { shape, weights } = options.model;
+    await using reader = new TensorReader();
+    const dense = (matrix: Matrix) => readDense(reader, matrix);
+    const vector = async (tensor: Tensor | undefined) => (tensor === undefined ? undefined : normOf(await reader.numbers(tensor), shape));
+    const embedding = await dense(weights.embedding);
+    const layers: Layer[] = [];
+    for (const [index, layer] of weights.layers.entries()) {
+      const { gate, up, down, router } = layer.mlp;
+      layers.push({
+        shape: shape.layers[index] as LayerShape,
+        inputNorm: await vector(layer.inputNorm),
+        q: await dense(layer.q),
+        k: await dense(layer.k),
+        v: await dense(layer.v),
+        o: await dense(layer.o),
+        qNorm: await vector(layer.qNorm),
+        kNorm: await vector(layer.kNorm),
+        attentionNorm: await vector(layer.attentionNorm),
+        mlpNorm: await vector(layer.mlpNorm),
+        mlpOutputNorm: await vector(layer.mlpOutputNorm),
+        gate: await dense(gate),
+        up: await dense(up),
+        down: await dense(down),
+        router: router && (await dense(router)),
+      });
+    }
+    const parts = {
+      shape,
+      embedding,
+      head: weights.head === weights.embedding ? embedding : await dense(weights.head),
+      norm: (await vector(weights.norm)) as Float32Array,
+      layers,
+      ropes: shape.ropes.map((rope) => new RopeTable(rope, shape.headDim)),
+    };
+    return new ReferenceDecoder(parts, options);
+  }
+
+  async step(step: Step): Promise<StepResult> {
+    const { shape, embedding, head, norm, layers, ropes } = this.#parts;
+    const { hidden, normEps, embeddingScale, vocabulary } = shape;
+    const states = Array.from(step.tokens, (token) => embedding.values.slice(token * hidden, (token + 1) * hidden).map((value) => value * embeddingScale));
+    const turns = ropes.map((rope) => {
+      const table = new Float32Array(step.tokens.length * shape.headDim);
+      rope.fill(table, step.positions);
+      return table;
+    });
+    for (const [index, layer] of layers.entries()) {
+      const queries = states.map((state, token) => {
+        const input = normalise(state, { weight: layer.inputNorm, eps: normEps });
+        return this.#attend(index, { layer, step, token, input, turn: turns[layer.shape.rope] as Float32Array });
+      });
+      for (const [token, state] of states.entries()) {
+        const attended = multiply(layer.o, this.#look(index, { layer, step, token, query: queries[token] as Float32Array }));
+        add(state, layer.attentionNorm ? normalise(attended, { weight: layer.attentionNorm, eps: normEps }) : attended);
+        const made = think(layer, normalise(state, { weight: layer.mlpNorm, eps: normEps }), shape);
+        add(state, layer.mlpOutputNorm ? normalise(made, { weight: layer.mlpOutputNorm, eps: normEps }) : made);
+      }
+    }
+    const logits = new Float32Array(step.outputs.length * vocabulary);
+    const best = new Int32Array(step.outputs.length);
+    for (const [index, token] of step.outputs.entries()) {
+      const row = multiply(head, normalise(states[token] as Float32Array, { weight: norm, eps: normEps }));
+      if (shape.logitSoftcap > 0) for (let i = 0; i < row.length; i += 1) row[i] = Math.tanh((row[i] as number) / shape.logitSoftcap) * shape.logitSoftcap;
+      logits.set(row, index * vocabulary);
+      best[index] = row.reduce((found, value, i) => (value > (row[found] as number) ? i : found), 0);
+    }
+    return { best, logits };
+  }
+
+  /** Keeps the token's key and value, and returns its query. */
+  #attend(
+    index: number,
+    { layer, step, token, input, turn }: { layer: Layer; step: Step; token: number; input: Float32Array; turn: Float32Array },
+  ): Float32Array {
+    const { headDim, kvHeads, normEps } = this.#parts.shape;
+    const ready = (matrix: Dense, weight: Float32Array | undefined) => {
+      const heads = multiply(matrix, input);
+      for (let from = 0; from < heads.length; from += headDim) {
+        const head = heads.subarray(from, from + headDim);
+        if (weight) head.set(normalise(head, { weight, eps: normEps }));
+        rotate(head, turn.subarray(token * headDim, (token + 1) * headDim));
+      }
+      return heads;
+    };
+    const at = (step.places[token] as number) * kvHeads * headDim;
+    this.#keys[index]?.set(ready(layer.k, layer.kNorm), at);
+    this.#values[index]?.set(multiply(layer.v, input), at);
+    return ready(layer.q, layer.qNorm);
+  }
+
+  #look(index: number, { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array }): Float32Array {
+    const { heads, kvHeads, headDim, attentionScale } = this.#parts.shape;
+    const keys = this.#keys[index] as Float32Array;
+    const values = this.#values[index] as Float32Array;
+    const position = step.positions[token] as number;
+    const first = layer.shape.window > 0 ? Math.max(0, position - layer.shape.window + 1) : 0;
+    const table = (step.rows[token] as number) * step.tableWidth;
+    const seen = Array.from({ length: position - first + 1 }, (_, i) => {
+      const page = step.tables[table + Math.floor((first + i) / PAGE_TOKENS)] as number;
+      return (page * PAGE_TOKENS + ((first + i) % PAGE_TOKENS)) * kvHeads * headDim;
+    });
+    const out = new Float32Array(heads * headDim);
+    for (let head = 0; head < heads; head += 1) {
+      const offset = Math.floor((head * kvHeads) / heads) * headDim;
+      const scores = seen.map((at) => {
+        let sum = 0;
+        for (let i = 0; i < headDim; i += 1) sum += (query[head * headDim + i] as number) * (keys[at + offset + i] as number);
+        return sum * attentionScale;
+      });
+      const shares = softmax(scores);
+      for (const [n, at] of seen.entries()) {
+        const share = shares[n] as number;
+        for (let i = 0; i < headDim; i += 1) out[head * headDim + i] = (out[head * headDim + i] as number) + share * (values[at + offset + i] as number);
+      }
+    }
+    return out;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Every weight as a 32-bit number. */
+export async function readDense(reader: TensorReader, matrix: Matrix): Promise<Dense> {
+  const bias = matrix.bias && (await reader.numbers(matrix.bias));
+  const { out, in: width, count, quantized } = matrix;
+  if (!quantized) return { out, in: width, values: await reader.numbers(matrix.weight), bias };
+  const { bits, group } = quantized;
+  const packed = new Uint32Array((await reader.read(matrix.weight)).buffer);
+  const scales = await reader.numbers(quantized.scales);
+  const biases = await reader.numbers(quantized.biases);
+  const values = new Float32Array(count * out * width);
+  const mask = 2 ** bits - 1;
+  for (let i = 0; i < values.length; i += 1) {
+    const bit = i * bits;
+    const word = Math.floor(bit / 32);
+    const shift = bit % 32;
+    let q = (packed[word] as number) >>> shift;
+    if (shift + bits > 32) q |= (packed[word + 1] as number) << (32 - shift);
+    const g = Math.floor(i / group);
+    values[i] = (q & mask) * (scales[g] as number) + (biases[g] as number);
+  }
+  return { out, in: width, values, bias };
+}
+
+const normOf = (weight: Float32Array, { normPlusOne }: DecoderShape): Float32Array => (normPlusOne ? weight.map((value) => value + 1) : weight);
+
+const countWeights = ({ embedding, head, layers }: Parts): number =>
+  new Set([embedding, head, ...layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down])])
+    .values()
+    .reduce((sum, { values }) => sum + values.length, 0);
+
+/** `expert` is the one of the matrices stacked in it. */
+function multiply(matrix: Dense, input: Float32Array, expert = 0): Float32Array {
+  const { out, in: width, values, bias } = matrix;
+  const result = new Float32Array(out);
+  for (let row = 0; row < out; row += 1) {
+    const from = (expert * out + row) * width;
+    let sum = 0;
+    for (let i = 0; i < width; i += 1) sum += (values[from + i] as number) * (input[i] as number);
+    result[row] = sum + (bias?.[expert * out + row] ?? 0);
+  }
+  return result;
+}
+
+function normalise(input: Float32Array, { weight, eps }: { weight: Float32Array | undefined; eps: number }): Float32Array {
+  const factor = 1 / Math.sqrt(input.reduce((sum, value) => sum + value * value, 0) / input.length + eps);
+  return input.map((value, i) => value * factor * (weight?.[i] ?? 1));
+}
+
+function rotate(head: Float32Array, turn: Float32Array): void {
+  const half = head.length / 2;
+  for (let i = 0; i < half; i += 1) {
+    const [a, b] = [head[i] as number, head[half + i] as number];
+    const [cos, sin] = [turn[i] as number, turn[half + i] as number];
+    head[i] = a * cos - b * sin;
+    head[half + i] = b * cos + a * sin;
+  }
+}
+
+function think(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Array {
+  const { mlp } = layer.shape;
+  if (mlp.kind === 'dense' || layer.router === undefined) return pass(layer, { input, activation: shape.activation, expert: 0 });
+  const shares = softmax(Array.from(multiply(layer.router, input)));
+  const chosen = shares
+    .map((share, expert) => ({ share, expert }))
+    .sort((a, b) => b.share - a.share || a.expert - b.expert)
+    .slice(0, mlp.perToken);
+  const total = mlp.normalised ? chosen.reduce((sum, { share }) => sum + share, 0) : 1;
+  const out = new Float32Array(input.length);
+  for (const { share, expert } of chosen) {
+    const made = pass(layer, { input, activation: shape.activation, expert });
+    for (let i = 0; i < out.length; i += 1) out[i] = (out[i] as number) + ((made[i] as number) * share) / total;
+  }
+  return out;
+}
+
+function pass(layer: Layer, { input, activation, expert }: { input: Float32Array; activation: DecoderShape['activation']; expert: number }): Float32Array {
+  const gate = multiply(layer.gate, input, expert);
+  const up = multiply(layer.up, input, expert);
+  const act = activation === 'silu' ? silu : geluTanh;
+  return multiply(
+    layer.down,
+    up.map((value, i) => value * act(gate[i] as number)),
+    expert,
+  );
+}
+
+const silu = (x: number): number => x / (1 + Math.exp(-x));
+const geluTanh = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+
+function softmax(scores: readonly number[]): number[] {
+  const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const parts = scores.map((score) => Math.exp(score - most));
+  const total = parts.reduce((sum, part) => sum + part, 0);
+  return parts.map((part) => part / total);
+}
+
+function add(into: Float32Array, what: Float32Array): void {
+  for (let i = 0; i < into.length; i += 1) into[i] = (into[i] as number) + (what[i] as number);
+}
