@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { PAGE_TOKENS } from '../decoders/decoder.ts';
+import { PagePool, type SequencePages } from './page-pool.ts';
+
+const PAGES = 12;
+
+/** What happens to a pool: a sequence begins with a prompt and goes on for so many tokens, or the nth one ends. */
+const event = fc.oneof(
+  fc.record({
+    k: fc.constant('begin' as const),
+    family: fc.integer({ min: 0, max: 2 }),
+    scope: fc.constantFrom('a', 'b'),
+    prompt: fc.integer({ min: 1, max: 130 }),
+    more: fc.integer({ min: 1, max: 80 }),
+  }),
+  fc.record({ k: fc.constant('end' as const), nth: fc.nat(20) }),
+);
+
+/** Prompts of a family begin alike. */
+const promptOf = (family: number, length: number): number[] => Array.from({ length }, (_, i) => family * 1_000 + (i % 61));
+
+test('pages are never held by two who did not begin alike, none is lost, and what is known is what was written', () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      const pool = new PagePool(PAGES);
+      const live: { pages: SequencePages; tokens: number[]; scope: string }[] = [];
+      /** What a machine would have in each page: scope and tokens, written when a sequence works on them. */
+      const memory: string[] = Array.from({ length: PAGES }, () => '');
+      for (const happening of events) {
+        if (happening.k === 'end') {
+          const [gone] = live.splice(happening.nth % Math.max(1, live.length), 1);
+          if (gone) pool.release(gone.pages);
+          continue;
+        }
+        const prompt = promptOf(happening.family, happening.prompt);
+        const total = prompt.length + happening.more;
+        const before = pool.available;
+        const pages = pool.take({ prompt, scope: happening.scope, tokens: total });
+        if (pages === undefined) {
+          expect(pool.available).toBe(before);
+          expect(Math.ceil(total / PAGE_TOKENS)).toBeGreaterThan(0);
+          continue;
+        }
+        const tokens = [...prompt, ...Array.from({ length: happening.more }, (_, i) => i % 7)];
+        expect(pages.named * PAGE_TOKENS).toBeLessThan(prompt.length);
+        for (let n = 0; n < pages.named; n += 1) expect(memory[pages.pages[n] as number]).toBe(`${happening.scope} ${tokens.slice(0, (n + 1) * PAGE_TOKENS)}`);
+        for (let n = pages.named; n < pages.pages.length; n += 1) {
+          expect(live.some((other) => other.pages.pages.includes(pages.pages[n] as number))).toBe(false);
+          memory[pages.pages[n] as number] = `${happening.scope} ${tokens.slice(0, (n + 1) * PAGE_TOKENS)}`;
+        }
+        pool.name(pages, tokens);
+        live.push({ pages, tokens, scope: happening.scope });
+      }
+      for (const { pages } of live) pool.release(pages);
+      expect(pool.available).toBe(PAGES);
+    }),
+    { numRuns: 400 },
+  );
+});

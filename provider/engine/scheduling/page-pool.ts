@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { PAGE_TOKENS } from '../decoders/decoder.ts';
+
+/**
+ * Whose the pages of the key and value cache are.
+ *
+ *   free → held by one or more sequences → known (full, its content named by a digest, held by nobody) → free
+ *
+ * Invariants: a page is in exactly one of these states; a page that others may hold is never written to, because only full pages
+ * are named and what is full is not written again; a sequence has all the pages it will ever need before it starts.
+ */
+export class PagePool {
+  readonly pages: number;
+  readonly #free: number[];
+  readonly #holders: Int32Array;
+  /** The digest of what a full page holds, with all that stands before it. */
+  readonly #digests: (string | undefined)[];
+  readonly #byDigest = new Map<string, number>();
+  /** Known and held by nobody, the one that nobody has asked for longest first. */
+  readonly #known = new Set<number>();
+
+  constructor(pages: number) {
+    this.pages = pages;
+    this.#free = Array.from({ length: pages }, (_, page) => pages - 1 - page);
+    this.#holders = new Int32Array(pages);
+    this.#digests = Array.from({ length: pages });
+  }
+
+  get available(): number {
+    return this.#free.length + this.#known.size;
+  }
+
+  /**
+   * Pages for a sequence of at most `tokens` tokens, or nothing when there are not enough. Of those, the first ones may hold the
+   * beginning of the prompt already; the last token of a prompt is always worked out anew, because its successor is asked.
+   */
+  take({ prompt, scope, tokens }: { prompt: readonly number[]; scope: string; tokens: number }): SequencePages | undefined {
+    const shared: number[] = [];
+    const digests: string[] = [];
+    let digest = scope;
+    for (let from = 0; from + PAGE_TOKENS < prompt.length; from += PAGE_TOKENS) {
+      digest = digestOf(digest, prompt, from);
+      const page = this.#byDigest.get(digest);
+      if (page === undefined) break;
+      shared.push(page);
+      digests.push(digest);
+    }
+    const more = Math.ceil(tokens / PAGE_TOKENS) - shared.length;
+    const unheld = shared.filter((page) => this.#holders[page] === 0).length;
+    if (more > this.available - unheld) return undefined;
+    for (const page of shared) this.#hold(page);
+    const own = Array.from({ length: more }, () => this.#claim());
+    return { pages: Int32Array.from([...shared, ...own]), scope, named: shared.length, digest: digests.at(-1) ?? scope };
+  }
+
+  /** Names the pages that the tokens so far have filled, so that others who begin alike find them. */
+  name(sequence: SequencePages, tokens: readonly number[]): void {
+    while ((sequence.named + 1) * PAGE_TOKENS <= tokens.length) {
+      const page = sequence.pages[sequence.named] as number;
+      sequence.digest = digestOf(sequence.digest, tokens, sequence.named * PAGE_TOKENS);
+      sequence.named += 1;
+      if (this.#byDigest.has(sequence.digest)) continue;
+      this.#byDigest.set(sequence.digest, page);
+      this.#digests[page] = sequence.digest;
+    }
+  }
+
+  release({ pages }: SequencePages): void {
+    // The end of a text is the least likely to be asked for again: it goes first.
+    for (const page of pages.toReversed()) {
+      const holders = (this.#holders[page] as number) - 1;
+      this.#holders[page] = holders;
+      if (holders > 0) continue;
+      if (this.#digests[page] === undefined) this.#free.push(page);
+      else this.#known.add(page);
+    }
+  }
+
+  #hold(page: number): void {
+    this.#known.delete(page);
+    this.#holders[page] = (this.#holders[page] as number) + 1;
+  }
+
+  #claim(): number {
+    const page = this.#free.pop() ?? this.#forget();
+    this.#hold(page);
+    return page;
+  }
+
+  #forget(): number {
+    const [page] = this.#known;
+    if (page === undefined) throw new Error('a page was claimed that is not there');
+    this.#known.delete(page);
+    this.#byDigest.delete(this.#digests[page] as string);
+    this.#digests[page] = undefined;
+    return page;
+  }
+}
+
+export interface SequencePages {
+  readonly pages: Int32Array<ArrayBuffer>;
+  /** Only sequences of the same scope share pages. */
+  readonly scope: string;
+  /** Full pages at the start that have a name. */
+  named: number;
+  digest: string;
+}
+
+function digestOf(before: string, tokens: readonly number[], from: number): string {
+  return createHash('sha256')
+    .update(before)
+    .update(Int32Array.from(tokens.slice(from, from + PAGE_TOKENS)))
+    .digest('base64');
+}

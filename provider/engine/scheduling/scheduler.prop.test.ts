@@ -1,0 +1,144 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { nextOf, RememberingDecoder } from './remembering-decoder-under-test.ts';
+import { type Running, Scheduler, type TaskEnd } from './scheduler.ts';
+
+const PAGES = 24;
+const MAX_TOKENS = 48;
+
+const plan = fc.record({
+  prompt: fc.integer({ min: 1, max: 150 }),
+  family: fc.integer({ min: 0, max: 2 }),
+  count: fc.integer({ min: 1, max: 40 }),
+  wantsLogits: fc.boolean(),
+  chooses: fc.constantFrom('at once', 'later'),
+  /** Steps of others before it comes, is paused and so long, is cancelled. */
+  comesAfter: fc.integer({ min: 0, max: 30 }),
+  pausesAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
+  cancelsAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
+});
+
+const promptOf = (family: number, length: number): number[] => Array.from({ length }, (_, i) => (family * 13 + (i % 53)) % 97);
+
+/** What it says alone. */
+function alone(prompt: readonly number[], count: number): number[] {
+  const tokens = [...prompt];
+  while (tokens.length < prompt.length + count) tokens.push(nextOf(tokens));
+  return tokens.slice(prompt.length);
+}
+
+const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+test('whoever joins, leaves, waits or shares a beginning: every sequence says what it says alone, ends once, and gives back what it held', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(plan, { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 5 }), async (plans, maxRunning) => {
+      const decoder = new RememberingDecoder(PAGES);
+      const failures: unknown[] = [];
+      const scheduler = new Scheduler({
+        decoder,
+        pages: PAGES,
+        maxTokens: MAX_TOKENS,
+        maxRunning,
+        prefillMs: 5,
+        speeds: { prefillTps: 2_000, decodeTps: 1 },
+        clock: () => decoder.steps,
+        onFailure: (error) => failures.push(error),
+      });
+      const free = scheduler.freeTokens;
+      const ends: TaskEnd[][] = plans.map(() => []);
+      const said: number[][] = plans.map(() => []);
+      const begin = (index: number) => {
+        const { prompt: length, family, count, wantsLogits, chooses, pausesAt, cancelsAt } = plans[index] as (typeof plans)[number];
+        const prompt = promptOf(family, length);
+        let running: Running | undefined;
+        running = scheduler.submit({
+          prompt,
+          wantsLogits,
+          maxTokens: count,
+          scope: 'one',
+          choose: (best, row) => {
+            if (wantsLogits) expect(row?.[best]).toBe(5);
+            said[index]?.push(best);
+            if (said[index]?.length === pausesAt) {
+              running?.pause();
+              setTimeout(() => running?.resume(), 1);
+            }
+            if (said[index]?.length === cancelsAt) running?.cancel();
+            return chooses === 'later' ? settled().then(() => best) : best;
+          },
+          end: (why) => ends[index]?.push(why),
+        });
+      };
+      for (const index of plans.keys()) {
+        const { comesAfter } = plans[index] as (typeof plans)[number];
+        for (let n = 0; n < comesAfter % 7; n += 1) await settled();
+        begin(index);
+      }
+      for (let n = 0; ends.some((list) => list.length === 0) && n < 5_000; n += 1) await settled();
+      for (const [index, { prompt, family, count, cancelsAt }] of plans.entries()) {
+        const expected = alone(promptOf(family, prompt), count);
+        expect(said[index]).toEqual(expected.slice(0, said[index]?.length));
+        const isCancelled = cancelsAt !== undefined && cancelsAt < count;
+        expect(ends[index]).toEqual([isCancelled ? 'cancelled' : 'length']);
+        if (!isCancelled) expect(said[index]).toHaveLength(count);
+      }
+      await scheduler.close();
+      expect(failures).toEqual([]);
+      expect(scheduler.freeTokens).toBe(free);
+      expect(decoder.largest).toBeLessThanOrEqual(MAX_TOKENS);
+    }),
+    { numRuns: 60 },
+  );
+}, 60_000);
+
+test('when the decoder fails, everyone is told once, and so is whoever comes later', async () => {
+  const decoder = new RememberingDecoder(PAGES, { failsAt: 3 });
+  const failures: unknown[] = [];
+  const scheduler = new Scheduler({
+    decoder,
+    pages: PAGES,
+    maxTokens: MAX_TOKENS,
+    maxRunning: 2,
+    prefillMs: 5,
+    speeds: { prefillTps: 2_000, decodeTps: 1 },
+    clock: () => decoder.steps,
+    onFailure: (error) => failures.push(error),
+  });
+  const ends: TaskEnd[] = [];
+  const task = { prompt: [1, 2, 3], maxTokens: 9, scope: 'one', wantsLogits: false, choose: (best: number) => best, end: (why: TaskEnd) => ends.push(why) };
+  for (let i = 0; i < 3; i += 1) scheduler.submit(task);
+  while (ends.length < 3) await settled();
+  expect(failures).toHaveLength(1);
+  scheduler.submit(task);
+  while (ends.length < 4) await settled();
+  expect(ends).toEqual(Array(4).fill('failed'));
+});
+
+test('a prompt that others began with is not worked out again, and only within its scope', async () => {
+  const decoder = new RememberingDecoder(PAGES);
+  const scheduler = new Scheduler({
+    decoder,
+    pages: PAGES,
+    maxTokens: MAX_TOKENS,
+    maxRunning: 4,
+    prefillMs: 5,
+    speeds: { prefillTps: 2_000, decodeTps: 1 },
+    clock: () => decoder.steps,
+    onFailure: () => {},
+  });
+  const run = (scope: string) =>
+    new Promise<number>((resolve) => {
+      const running = scheduler.submit({
+        prompt: promptOf(1, 100),
+        maxTokens: 3,
+        scope,
+        wantsLogits: false,
+        choose: (best) => best,
+        end: () => resolve(running.cachedTokens),
+      });
+    });
+  expect(await run('mine')).toBe(0);
+  expect(await run('mine')).toBe(96);
+  expect(await run('theirs')).toBe(0);
+  await scheduler.close();
+});
