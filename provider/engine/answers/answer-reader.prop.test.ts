@@ -1,0 +1,122 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { toolStyleOf } from '../../models/tool-style.ts';
+import { AnswerReader, type Piece, type ReaderOptions } from './answer-reader.ts';
+import { StopStrings } from './stop-strings.ts';
+
+const TAGGED = toolStyleOf('<tool_call>');
+const BARE = toolStyleOf('"parameters" ipython');
+
+/** Neighbours of one kind are one piece. */
+function read(text: string, cuts: readonly number[], options: Partial<ReaderOptions> = {}): Piece[] {
+  const reader = new AnswerReader({ tools: TAGGED, thinks: true, thinksFirst: false, ...options });
+  const pieces: Piece[] = [];
+  const add = (more: readonly Piece[]) => {
+    for (const piece of more) {
+      const last = pieces.at(-1);
+      if (last && last.k === piece.k && 'text' in last && 'text' in piece) pieces[pieces.length - 1] = { ...last, text: last.text + piece.text };
+      else pieces.push(piece);
+    }
+  };
+  const at = [...new Set(cuts.map((cut) => cut % (text.length + 1)))].sort((a, b) => a - b);
+  for (const [i, from] of [0, ...at].entries()) add(reader.push(text.slice(from, at[i] ?? text.length)));
+  add(reader.end());
+  return pieces;
+}
+
+const call = (name: string, args: unknown) => `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`;
+
+test('wherever the text is cut, what is read is the same', () => {
+  const part = fc.oneof(
+    fc.string({ unit: 'grapheme', maxLength: 20 }),
+    fc.constantFrom('<think>', '</think>', '<tool_call>', '</tool_call>', '{"name": "f", "arguments": ', '}', '{"a": "}"}', '\n', '<', '"\\"'),
+    fc.tuple(fc.string({ minLength: 1, maxLength: 8 }), fc.jsonValue({ maxDepth: 2 })).map(([name, args]) => call(name, args)),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 8 }), fc.array(fc.nat(500), { maxLength: 30 }), fc.boolean(), (parts, cuts, thinksFirst) => {
+      const text = parts.join('');
+      expect(read(text, cuts, { thinksFirst })).toEqual(read(text, [...Array(text.length).keys()], { thinksFirst }));
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('calls come out with their arguments as they were written, whatever stands in them', () => {
+  const calls = fc.array(fc.tuple(fc.string({ minLength: 1, maxLength: 12 }), fc.object({ maxDepth: 2 })), { minLength: 1, maxLength: 3 });
+  fc.assert(
+    fc.property(calls, fc.array(fc.nat(500), { maxLength: 20 }), (wanted, cuts) => {
+      // What cannot be JSON is none of a call's.
+      const clean = wanted.map(([name, args]) => [name, JSON.parse(JSON.stringify(args))] as const);
+      const pieces = read(clean.map(([name, args]) => call(name, args)).join('\n'), cuts);
+      const got = pieces
+        .filter((piece) => piece.k === 'call' || piece.k === 'arguments')
+        .map((piece) => (piece.k === 'call' ? piece.name : JSON.stringify(JSON.parse(piece.text))));
+      expect(got).toEqual(clean.flatMap(([name, args]) => [name, JSON.stringify(args)]));
+      expect(
+        pieces
+          .filter((piece) => piece.k === 'text')
+          .map((piece) => ('text' in piece ? piece.text.trim() : ''))
+          .join(''),
+      ).toBe('');
+    }),
+    { numRuns: 500 },
+  );
+});
+
+describe('reading', () => {
+  test('thoughts are told from words', () => {
+    expect(read('<think>\nhm\n</think>\n\nYes.', [3, 9])).toEqual([
+      { k: 'reasoning', text: '\nhm\n' },
+      { k: 'text', text: 'Yes.' },
+    ]);
+    expect(read('hm</think>Yes.', [1], { thinksFirst: true })).toEqual([
+      { k: 'reasoning', text: 'hm' },
+      { k: 'text', text: 'Yes.' },
+    ]);
+  });
+
+  test('what looks like a call and is none is text', () => {
+    expect(read('<tool_call>nonsense</tool_call>', [])).toEqual([{ k: 'text', text: '<tool_call>nonsense</tool_call>' }]);
+    expect(read('a < b', [])).toEqual([{ k: 'text', text: 'a < b' }]);
+  });
+
+  test('without tools on offer nothing is a call', () => {
+    expect(read(call('f', {}), [], { tools: undefined })).toEqual([{ k: 'text', text: call('f', {}) }]);
+  });
+
+  test('a call with its parts in another order is a call', () => {
+    expect(read('<tool_call>{"arguments": {"a": 1}, "name": "f"}</tool_call>', [])).toEqual([
+      { k: 'call', name: 'f' },
+      { k: 'arguments', text: '{"a":1}' },
+    ]);
+  });
+
+  test('a Llama calls without marks, and only where its answer begins', () => {
+    expect(read('{"name": "f", "parameters": {"a": 1}}', [4, 15], { tools: BARE })).toEqual([
+      { k: 'call', name: 'f' },
+      { k: 'arguments', text: '{"a": 1}' },
+    ]);
+    expect(read('Here: {"name": "f", "parameters": {}}', [], { tools: BARE })).toEqual([{ k: 'text', text: 'Here: {"name": "f", "parameters": {}}' }]);
+  });
+});
+
+test('a stop string is found across any cuts, and nothing of it or after it is shown', () => {
+  const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 30 });
+  const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 });
+  fc.assert(
+    fc.property(letters, stops, fc.array(fc.nat(30), { maxLength: 10 }), (text, wanted, cuts) => {
+      const reader = new StopStrings(wanted);
+      const at = [...new Set(cuts.map((cut) => cut % (text.length + 1)))].sort((a, b) => a - b);
+      let shown = '';
+      for (const [i, from] of [0, ...at].entries()) shown += reader.push(text.slice(from, at[i] ?? text.length));
+      shown += reader.end();
+      const firsts = wanted.map((stop) => text.indexOf(stop)).filter((index) => index !== -1);
+      expect(reader.found !== undefined).toBe(firsts.length > 0);
+      // One that ends earlier may be seen before one that begins earlier: either way nothing of a stop string is shown.
+      if (firsts.length === 0) expect(shown).toBe(text);
+      else for (const stop of wanted) expect(shown.includes(stop)).toBe(false);
+      expect(text.startsWith(shown)).toBe(true);
+    }),
+    { numRuns: 1_000 },
+  );
+});

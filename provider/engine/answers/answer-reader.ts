@@ -1,0 +1,230 @@
+import type { ToolStyle } from '../../models/tool-style.ts';
+import { overlap } from './stop-strings.ts';
+
+/** A stretch of what a model wrote, by what it is. */
+export type Piece =
+  | { readonly k: 'text' | 'reasoning'; readonly text: string }
+  | { readonly k: 'call'; readonly name: string }
+  | { readonly k: 'arguments'; readonly text: string };
+
+export interface ReaderOptions {
+  /** Calls are looked for, in this style. */
+  readonly tools: ToolStyle | undefined;
+  /** The model may think aloud between <think> and </think>. */
+  readonly thinks: boolean;
+  /** It was thinking when it began. */
+  readonly thinksFirst: boolean;
+}
+
+const OPEN = '<think>';
+const CLOSE = '</think>';
+
+/**
+ * Tells words, thoughts and calls apart while they come.
+ *
+ *   text ⇄ thinking        text → call → arguments → text
+ *
+ * Invariant: what was pushed comes out as text, thoughts or arguments, in order, but for the marks between them and the white
+ * space around them; what looks like a call and is none comes out as text.
+ */
+export class AnswerReader {
+  readonly #options: ReaderOptions;
+  #state: 'text' | 'thinking' | 'call' | 'arguments';
+  #held = '';
+  #value = new JsonValueEnd();
+  #begun = false;
+  #calls = 0;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#state = options.thinksFirst ? 'thinking' : 'text';
+  }
+
+  get isThinking(): boolean {
+    return this.#state === 'thinking';
+  }
+
+  get calls(): number {
+    return this.#calls;
+  }
+
+  push(text: string): Piece[] {
+    this.#held += text;
+    const pieces: Piece[] = [];
+    for (let before = ''; before !== `${this.#state} ${this.#held}`; ) {
+      before = `${this.#state} ${this.#held}`;
+      if (this.#held !== '') this.#read(pieces);
+    }
+    return pieces;
+  }
+
+  /** What was held back, when no more comes. */
+  end(): Piece[] {
+    const rest = this.#held;
+    this.#held = '';
+    if (this.#state === 'call') return this.#whole(rest, true);
+    if (this.#state === 'arguments' || rest === '') return [];
+    return [{ k: this.#state === 'thinking' ? 'reasoning' : 'text', text: rest }];
+  }
+
+  #read(pieces: Piece[]): void {
+    switch (this.#state) {
+      case 'text':
+        return this.#readText(pieces);
+      case 'thinking':
+        return this.#readUntil(pieces, { mark: CLOSE, kind: 'reasoning', next: 'text' });
+      case 'call':
+        return this.#readCall(pieces);
+      case 'arguments':
+        return this.#readArguments(pieces);
+    }
+  }
+
+  #readText(pieces: Piece[]): void {
+    const { tools, thinks } = this.#options;
+    // White space between the marks is not the answer's.
+    if (!this.#begun && (thinks || tools)) this.#held = this.#held.trimStart();
+    const marks = [...(thinks && !this.#begun ? [OPEN] : []), ...(tools && (!tools.onlyFirst || !this.#begun) ? [tools.trigger] : [])];
+    const found = marks
+      .map((mark) => ({ mark, at: this.#held.indexOf(mark) }))
+      .filter(({ mark, at }) => at === 0 || (at > 0 && mark === tools?.trigger && !tools.onlyFirst));
+    const first = found.sort((a, b) => a.at - b.at)[0];
+    if (first === undefined) {
+      const held = Math.max(0, ...marks.map((mark) => overlap(this.#held, mark)));
+      this.#say(pieces, 'text', this.#held.slice(0, this.#held.length - held));
+      this.#held = this.#held.slice(this.#held.length - held);
+      return;
+    }
+    this.#say(pieces, 'text', this.#held.slice(0, first.at));
+    const isCall = first.mark === tools?.trigger;
+    // A bare call has no mark of its own: its first words are the call's.
+    this.#held = this.#held.slice(first.at + (isCall && tools?.begin === '' ? 0 : first.mark.length));
+    this.#state = isCall ? 'call' : 'thinking';
+  }
+
+  #readUntil(pieces: Piece[], { mark, kind, next }: { mark: string; kind: 'reasoning'; next: 'text' }): void {
+    const at = this.#held.indexOf(mark);
+    const shown = at === -1 ? this.#held.length - overlap(this.#held, mark) : at;
+    this.#say(pieces, kind, this.#held.slice(0, shown));
+    this.#held = this.#held.slice(at === -1 ? shown : at + mark.length);
+    if (at !== -1) this.#state = next;
+  }
+
+  #readCall(pieces: Piece[]): void {
+    const { tools } = this.#options;
+    const begun = /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\S)/.exec(this.#held);
+    const name = begun === null ? undefined : textIn(begun[1] as string);
+    if (begun !== null && name !== undefined && name !== '') {
+      this.#held = this.#held.slice(begun[0].length);
+      this.#state = 'arguments';
+      this.#value = new JsonValueEnd();
+      this.#calls += 1;
+      pieces.push({ k: 'call', name });
+      return;
+    }
+    const end = tools?.end.trim() ?? '';
+    const at = end === '' ? -1 : this.#held.indexOf(end);
+    if (at === -1) return;
+    const said = this.#held.slice(0, at);
+    this.#held = this.#held.slice(at + end.length);
+    this.#state = 'text';
+    pieces.push(...this.#whole(said, false));
+  }
+
+  #readArguments(pieces: Piece[]): void {
+    const length = this.#value.isOver ? 0 : this.#value.push(this.#held);
+    if (length > 0) pieces.push({ k: 'arguments', text: this.#held.slice(0, length) });
+    this.#held = this.#held.slice(length);
+    if (!this.#value.isOver) return;
+    // What is left of the call: its last brace, and the mark that ends it.
+    const end = this.#options.tools?.end.trim() ?? '';
+    const rest = this.#held.trimStart();
+    const wanted = `}${end}`;
+    const squeezed = rest.replace(/^\}\s*/, '}');
+    if (squeezed.startsWith(wanted)) {
+      this.#held = squeezed.slice(wanted.length);
+      this.#state = 'text';
+      this.#begun = false;
+    } else if (!wanted.startsWith(squeezed.trimEnd())) {
+      this.#state = 'text';
+    }
+  }
+
+  /** A call whose parts stand in another order, or text that only began like one. */
+  #whole(said: string, isLast: boolean): Piece[] {
+    const { name, args } = callIn(said);
+    if (name !== undefined) {
+      this.#calls += 1;
+      return [
+        { k: 'call', name },
+        { k: 'arguments', text: args },
+      ];
+    }
+    const { tools } = this.#options;
+    const mark = tools?.begin === '' ? '' : (tools?.trigger ?? '');
+    return [{ k: 'text', text: `${mark}${said}${isLast ? '' : (tools?.end.trim() ?? '')}` }];
+  }
+
+  #say(pieces: Piece[], k: 'text' | 'reasoning', text: string): void {
+    if (text === '') return;
+    if (k === 'text') this.#begun = true;
+    pieces.push({ k, text });
+  }
+}
+
+function textIn(json: string): string | undefined {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}
+
+function callIn(text: string): { name?: string; args: string } {
+  try {
+    const { name, arguments: given, parameters } = JSON.parse(text);
+    return typeof name === 'string' && name !== '' ? { name, args: JSON.stringify(given ?? parameters ?? {}) } : { args: '' };
+  } catch {
+    return { args: '' };
+  }
+}
+
+/** Where a JSON value ends in a text that comes in pieces. */
+class JsonValueEnd {
+  isOver = false;
+  #depth = 0;
+  #inText = false;
+  #escaped = false;
+  #begun = false;
+
+  /** How many of these characters belong to it. */
+  push(text: string): number {
+    for (let i = 0; i < text.length; i += 1) {
+      const c = text[i] as string;
+      if (this.#inText) {
+        if (this.#escaped) this.#escaped = false;
+        else if (c === '\\') this.#escaped = true;
+        else if (c === '"') {
+          this.#inText = false;
+          if (this.#depth === 0) return this.#end(i + 1);
+        }
+        continue;
+      }
+      // A number or a word ends where something else begins.
+      if (this.#depth === 0 && this.#begun && /[\s,}\]]/.test(c)) return this.#end(i);
+      this.#begun = true;
+      if (c === '"') this.#inText = true;
+      else if (c === '{' || c === '[') this.#depth += 1;
+      else if (c === '}' || c === ']') {
+        this.#depth -= 1;
+        if (this.#depth === 0) return this.#end(i + 1);
+      }
+    }
+    return text.length;
+  }
+
+  #end(length: number): number {
+    this.isOver = true;
+    return length;
+  }
+}

@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs';
+import Module, { createRequire } from 'node:module';
+
+export type GrammarLibrary = typeof import('@mlc-ai/web-xgrammar');
+
+let library: GrammarLibrary | undefined;
+
+/** XGrammar in WebAssembly. Its package says that it is an ES module and holds CommonJS: neither import nor require takes it. */
+export function loadGrammarLibrary(): GrammarLibrary {
+  if (library !== undefined) return library;
+  const path = createRequire(import.meta.url).resolve('@mlc-ai/web-xgrammar');
+  const module = new Module(path) as Module & { _compile(code: string, path: string): void };
+  module._compile(readFileSync(path, 'utf8'), path);
+  library = module.exports as GrammarLibrary;
+  return library;
+}

@@ -1,0 +1,80 @@
+import { parentPort } from 'node:worker_threads';
+import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
+import { loadGrammarLibrary } from './grammar-library.ts';
+
+/** What a grammar thread is asked, and answers. Everything that a stranger's schema can break, breaks here. */
+export type GrammarQuestion =
+  | { readonly op: 'vocabulary'; readonly spelled: readonly string[]; readonly spelling: string; readonly endTokens: readonly number[] }
+  | { readonly op: 'check'; readonly format: string }
+  | { readonly op: 'open'; readonly id: number; readonly format: string }
+  | { readonly op: 'next'; readonly id: number; readonly token?: number }
+  | { readonly op: 'close'; readonly id: number };
+
+export type GrammarAnswer = { readonly ok: true; readonly mask?: Int32Array<ArrayBuffer> } | { readonly ok: false; readonly why: string };
+
+const MAX_COMPILED = 32;
+
+const library = loadGrammarLibrary();
+const matchers = new Map<number, GrammarMatcher>();
+const compiled = new Map<string, CompiledGrammar>();
+let compiler: GrammarCompiler | undefined;
+
+async function answer(question: GrammarQuestion): Promise<GrammarAnswer> {
+  switch (question.op) {
+    case 'vocabulary': {
+      const { spelled, spelling, endTokens } = question;
+      const info = await library.TokenizerInfo.createTokenizerInfo([...spelled], spelling, false, spelled.length, [...endTokens]);
+      compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
+      return { ok: true };
+    }
+    case 'check': {
+      (await library.Grammar.fromStructuralTag(question.format)).dispose();
+      return { ok: true };
+    }
+    case 'open': {
+      matchers.set(question.id, await library.GrammarMatcher.createGrammarMatcher(await compile(question.format)));
+      return { ok: true, ...(await maskOf(question.id)) };
+    }
+    case 'next': {
+      const matcher = matchers.get(question.id);
+      if (matcher === undefined) return { ok: false, why: 'there is no such grammar' };
+      if (question.token !== undefined && !matcher.acceptToken(question.token)) return { ok: false, why: 'the token is not one that may come' };
+      return { ok: true, ...(await maskOf(question.id)) };
+    }
+    case 'close': {
+      matchers.get(question.id)?.dispose();
+      matchers.delete(question.id);
+      return { ok: true };
+    }
+  }
+}
+
+async function compile(format: string): Promise<CompiledGrammar> {
+  const known = compiled.get(format);
+  if (known) return known;
+  if (compiler === undefined) throw new Error('no vocabulary was given');
+  const made = await compiler.compileStructuralTag(format);
+  compiled.set(format, made);
+  // A matcher keeps what it needs of a grammar: ours may go.
+  for (const [oldest, grammar] of compiled) {
+    if (compiled.size <= MAX_COMPILED) break;
+    compiled.delete(oldest);
+    grammar.dispose();
+  }
+  return made;
+}
+
+/** None once the grammar is at its end. */
+async function maskOf(id: number): Promise<{ mask?: Int32Array<ArrayBuffer> }> {
+  const matcher = matchers.get(id);
+  return matcher === undefined || matcher.isTerminated() ? {} : { mask: Int32Array.from(await matcher.getNextTokenBitmask()) };
+}
+
+let last: Promise<void> = Promise.resolve();
+parentPort?.on('message', (question: GrammarQuestion) => {
+  // One after the other, in the order in which they came.
+  last = last.then(async () => {
+    const said = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: error instanceof Error ? error.message : String(error) }));
+    parentPort?.postMessage(said, said.ok && said.mask ? [said.mask.buffer] : []);
+  });
+});

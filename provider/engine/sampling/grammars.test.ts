@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { type Model, openModel } from '../../models/model.ts';
+import { type Constraint, formatOf, GrammarError, Grammars } from './grammars.ts';
+
+let model: Model;
+let grammars: Grammars;
+
+beforeAll(async () => {
+  model = await openModel(TINY_MODEL_FOLDER);
+  grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
+});
+afterAll(() => grammars[Symbol.asyncDispose]());
+
+type Chat = Parameters<typeof formatOf>[0];
+const chat = (fields: Partial<Chat>): Chat => ({ messages: [{ role: 'user', content: 'x' }], max_tokens: 10, ...fields });
+const schema = (of: object): Partial<Chat> => ({ response_format: { type: 'json_schema', json_schema: { schema: of as Record<string, unknown> } } });
+const open = (fields: Partial<Chat>): Promise<Constraint> =>
+  grammars.open(formatOf(chat(fields), model.toolStyle) as object as Readonly<Record<string, unknown>>);
+
+/** Whether the whole text may be said, and the answer may end there. */
+async function allows(constraint: Constraint, text: string): Promise<boolean> {
+  const may = async (token: number) => (((await constraint.mask())?.[token >> 5] ?? -1) >>> (token & 31)) & 1;
+  for (const token of model.tokenizer.encode(text)) {
+    if (!(await may(token))) return false;
+    constraint.accept(token);
+  }
+  const mask = await constraint.mask();
+  const ends = [...model.endTokens].some((token) => mask === undefined || ((mask[token >> 5] as number) >>> (token & 31)) & 1);
+  constraint.close();
+  return ends;
+}
+
+describe('answers in JSON', () => {
+  const person = schema({
+    type: 'object',
+    properties: { name: { type: 'string' }, age: { type: 'integer' } },
+    required: ['name', 'age'],
+    additionalProperties: false,
+  });
+
+  test.each([
+    ['{"name": "Ada", "age": 36}', true],
+    ['{"name": "Ada"}', false],
+    ['{"name": 5, "age": 36}', false],
+    ['Hello', false],
+  ])('%s fits the schema: %s', async (text, fits) => expect(await allows(await open(person), text)).toBe(fits));
+
+  test('an object is asked for without a schema', async () => {
+    expect(await allows(await open({ response_format: { type: 'json_object' } }), '{"a": [1, true]}')).toBe(true);
+    expect(await allows(await open({ response_format: { type: 'json_object' } }), '[1]')).toBe(false);
+  });
+});
+
+describe('calls of tools', () => {
+  const tool = (name: string) => ({
+    type: 'function' as const,
+    function: { name, parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } },
+  });
+  const call = (name: string, args: string) => `<tool_call>\n{"name": "${name}", "arguments": ${args}}\n</tool_call>`;
+  const tools = [tool('weather'), tool('time')];
+
+  test('one must be called, and with what it takes', async () => {
+    expect(await allows(await open({ tools, tool_choice: 'required' }), call('time', '{"city": "Oslo"}'))).toBe(true);
+    expect(await allows(await open({ tools, tool_choice: 'required' }), 'Hello')).toBe(false);
+    expect(await allows(await open({ tools, tool_choice: 'required' }), call('time', '{"town": 1}'))).toBe(false);
+    expect(await allows(await open({ tools, tool_choice: 'required' }), call('other', '{"city": "Oslo"}'))).toBe(false);
+  });
+
+  test('the one that was named', async () => {
+    const named = { tools, tool_choice: { type: 'function' as const, function: { name: 'time' } } };
+    expect(await allows(await open(named), call('time', '{"city": "Oslo"}'))).toBe(true);
+    expect(await allows(await open(named), call('weather', '{"city": "Oslo"}'))).toBe(false);
+  });
+
+  test('left to the model it may talk, but a call that it begins is whole', async () => {
+    expect(await allows(await open({ tools }), 'Hello')).toBe(true);
+    expect(await allows(await open({ tools }), call('time', '{"city": "Oslo"}'))).toBe(true);
+    expect(await allows(await open({ tools }), call('time', 'nonsense'))).toBe(false);
+  });
+
+  test('no tools, no grammar', () => {
+    expect(formatOf(chat({ tools, tool_choice: 'none' }), model.toolStyle)).toBeUndefined();
+    expect(formatOf(chat({}), model.toolStyle)).toBeUndefined();
+  });
+});
+
+describe('a hostile schema', () => {
+  test('that breaks the library is refused, and others go on', async () => {
+    const running = await open(schema({ type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] }));
+    await expect(open(schema({ $ref: '#/nowhere' }))).rejects.toThrow(GrammarError);
+    await expect(open(schema({ type: 'string', pattern: '(' }))).rejects.toThrow(GrammarError);
+    expect(await allows(running, '{"a": 1}')).toBe(true);
+    expect(await allows(await open(schema({ type: 'boolean' })), 'true')).toBe(true);
+  });
+
+  test('that is too large is refused', async () => {
+    await expect(open(schema({ enum: Array.from({ length: 60_000 }, (_, i) => `value ${i}`) }))).rejects.toThrow('too large');
+  });
+});

@@ -1,0 +1,163 @@
+import { Worker } from 'node:worker_threads';
+import type { InferenceRequest } from '#bus-schemas';
+import type { VocabularyFacts } from '../../models/tokenizer.ts';
+import type { ToolStyle } from '../../models/tool-style.ts';
+import type { GrammarAnswer, GrammarQuestion } from './grammar-thread.ts';
+import type { TokenMask } from './sampler.ts';
+
+type Chat = InferenceRequest['chat'];
+
+/** What an answer must look like, in XGrammar's words. */
+type Format = Readonly<Record<string, unknown>>;
+
+const MAX_FORMAT_CHARACTERS = 256 * 1024;
+const CHECK_MS = 2_000;
+
+/** What the request demands of the answer's form; nothing when any text will do. */
+export function formatOf(
+  { response_format: wanted, tools = [], tool_choice: choice = 'auto', parallel_tool_calls: parallel = true }: Chat,
+  style: ToolStyle | undefined,
+): Format | undefined {
+  if (tools.length > 0 && choice !== 'none' && style !== undefined) {
+    const named = typeof choice === 'object' ? tools.filter(({ function: { name } }) => name === choice.function.name) : tools;
+    const tags = named.map(({ function: { name, parameters } }) => ({
+      type: 'tag',
+      begin: `${style.begin}{"name": ${JSON.stringify(name)}, "${style.argumentsName}": `,
+      content: { type: 'json_schema', json_schema: parameters ?? { type: 'object' } },
+      end: `}${style.end}`,
+    }));
+    return {
+      type: 'triggered_tags',
+      triggers: [style.trigger],
+      tags,
+      at_least_one: choice !== 'auto',
+      stop_after_first: typeof choice === 'object' || !parallel,
+    };
+  }
+  if (wanted === undefined || wanted.type === 'text') return undefined;
+  return { type: 'json_schema', json_schema: (wanted.type === 'json_schema' ? wanted.json_schema?.schema : undefined) ?? { type: 'object' } };
+}
+
+/** A schema that no grammar can be made of: the request's fault. */
+export class GrammarError extends Error {
+  readonly code = 'malformed_schema';
+  override name = 'GrammarError';
+}
+
+/** One answer's grammar, a token at a time. */
+export interface Constraint {
+  /** Which tokens may come next; nothing when any may. Worked out while the decoder works. */
+  mask(): Promise<TokenMask | undefined>;
+  accept(token: number): void;
+  close(): void;
+}
+
+/**
+ * Grammars run on a thread of their own, and a schema is tried on another one first: one that breaks the library or takes too
+ * long costs that thread and nothing else.
+ */
+export class Grammars implements AsyncDisposable {
+  readonly #vocabulary: VocabularyFacts;
+  readonly #endTokens: readonly number[];
+  #tester: GrammarThread | undefined;
+  #runner: GrammarThread | undefined;
+  #next = 0;
+
+  constructor(vocabulary: VocabularyFacts, endTokens: Iterable<number>) {
+    this.#vocabulary = vocabulary;
+    this.#endTokens = [...endTokens];
+  }
+
+  /** Throws GrammarError. */
+  async open(format: Format): Promise<Constraint> {
+    const text = JSON.stringify({ type: 'structural_tag', format });
+    if (text.length > MAX_FORMAT_CHARACTERS) throw new GrammarError('the schema is too large');
+    this.#tester ??= new GrammarThread();
+    const tester = this.#tester;
+    const tried = await tester.ask({ op: 'check', format: text }, CHECK_MS);
+    if (!tried.ok) {
+      if (this.#tester === tester) this.#tester = undefined;
+      await tester[Symbol.asyncDispose]();
+      throw new GrammarError(tried.why);
+    }
+    this.#runner ??= this.#startRunner();
+    const runner = this.#runner;
+    const id = this.#next++;
+    return new RunningConstraint(runner, id, runner.ask({ op: 'open', id, format: text }));
+  }
+
+  #startRunner(): GrammarThread {
+    const runner = new GrammarThread();
+    void runner.ask({ op: 'vocabulary', ...this.#vocabulary, endTokens: this.#endTokens });
+    return runner;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#tester, this.#runner].map((thread) => thread?.[Symbol.asyncDispose]()));
+  }
+}
+
+class RunningConstraint implements Constraint {
+  readonly #thread: GrammarThread;
+  readonly #id: number;
+  #answer: Promise<GrammarAnswer>;
+
+  constructor(thread: GrammarThread, id: number, first: Promise<GrammarAnswer>) {
+    this.#thread = thread;
+    this.#id = id;
+    this.#answer = first;
+  }
+
+  async mask(): Promise<TokenMask | undefined> {
+    const answer = await this.#answer;
+    if (!answer.ok) throw new GrammarError(answer.why);
+    return answer.mask;
+  }
+
+  accept(token: number): void {
+    this.#answer = this.#thread.ask({ op: 'next', id: this.#id, token });
+  }
+
+  close(): void {
+    void this.#thread.ask({ op: 'close', id: this.#id });
+  }
+}
+
+/** Answers come in the order of the questions. */
+class GrammarThread implements AsyncDisposable {
+  readonly #worker: Worker;
+  readonly #asked: ((answer: GrammarAnswer) => void)[] = [];
+  #over: string | undefined;
+
+  constructor() {
+    // What the library prints when it gives up quotes the schema, which is the consumer's: nobody reads it.
+    this.#worker = new Worker(new URL('./grammar-thread.ts', import.meta.url), { stdout: true, stderr: true });
+    this.#worker.stdout.resume();
+    this.#worker.stderr.resume();
+    this.#worker.unref();
+    this.#worker.on('message', (answer: GrammarAnswer) => this.#asked.shift()?.(answer));
+    this.#worker.on('error', () => this.#end('the grammar thread failed'));
+    this.#worker.on('exit', () => this.#end('the grammar thread is gone'));
+  }
+
+  ask(question: GrammarQuestion, timeoutMs?: number): Promise<GrammarAnswer> {
+    if (this.#over !== undefined) return Promise.resolve({ ok: false, why: this.#over });
+    return new Promise((resolve) => {
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => void this.#worker.terminate(), timeoutMs);
+      this.#asked.push((answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
+      this.#worker.postMessage(question);
+    });
+  }
+
+  #end(why: string): void {
+    this.#over ??= why;
+    for (const settle of this.#asked.splice(0)) settle({ ok: false, why });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.terminate();
+  }
+}

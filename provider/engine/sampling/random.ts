@@ -1,0 +1,18 @@
+/** Numbers from 0 to 1, the same ones for the same seed: splitmix32 over a counter, so that a token's number depends on its place alone. */
+export class SeededRandom {
+  readonly #seed: number;
+  #count = 0;
+
+  constructor(seed: number) {
+    // Seeds are whole numbers of any size: both halves count.
+    this.#seed = (seed ^ Math.imul(Math.floor(seed / 2 ** 32), 0x9e3779b9)) >>> 0;
+  }
+
+  next(): number {
+    this.#count += 1;
+    let z = (this.#seed + Math.imul(this.#count, 0x9e3779b9)) >>> 0;
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
+  }
+}
