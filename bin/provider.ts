@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import { addCommands as addProviderCommands, type Engines } from '#provider/cli.ts';
+import { addCommands as addProviderCommands, type Engines, realEngines } from '#provider/cli.ts';
+import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
 
-/** Here, because a provider knows no engine but by its face. Engines for real models join this list. */
+/** Here, because a provider knows no engines but real ones: the imagined one is the simulator's. */
 const engines: Engines = {
+  ...realEngines,
   simulated: async () => (await import('#simulator')).createSimulatedEngine({ chip: 'm4-max' }),
 };
 
 export function addCommands(program: Command): void {
-  addProviderCommands(program, engines);
+  addProviderCommands(program, { engines, ownModel: TINY_MODEL_FOLDER });
 }

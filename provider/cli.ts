@@ -1,35 +1,85 @@
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import { delimiter, join, resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { BACKENDS, type BackendName } from './engine/backend-names.ts';
 import type { Engine } from './engine/engine.ts';
+import type { EngineWish } from './engine/open-model-engine.ts';
 
 /** What can run models on this machine, by the name that chooses it. */
-export type Engines = Readonly<Record<string, () => Promise<Engine>>>;
+export type Engines = Readonly<Record<string, (wish: Omit<EngineWish, 'backend'>) => Promise<Engine>>>;
+
+const AUTO = 'auto';
+
+export const realEngines: Engines = Object.fromEntries(
+  [AUTO, ...BACKENDS].map((name) => [
+    name,
+    async (wish) => (await import('./engine/open-model-engine.ts')).openModelEngine({ ...wish, ...(name !== AUTO && { backend: name as BackendName }) }),
+  ]),
+);
+
+interface ProviderParts {
+  readonly engines: Engines;
+  /** The folder of the model that is served when none is named. */
+  readonly ownModel: string;
+}
 
 interface ProviderOptions {
   readonly coordinator: string;
   readonly token?: string;
   readonly link?: boolean;
   readonly engine: string;
+  readonly model: readonly string[];
+  readonly concurrency: number;
+  readonly idleMinutes: number;
 }
 
 const DRAIN_MS = 60_000;
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
-export function addCommands(program: Command, engines: Engines): void {
-  program
-    .command('provider')
+export function addCommands(program: Command, parts: ProviderParts): void {
+  const provider = program.command('provider');
+  provider
     .description('serve models on this machine')
     .option('--coordinator <url>', 'where the API is', process.env['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080')
     .option('--token <token>', 'a one-time token, for the first start (dinf enrol-token)')
     .option('--link', 'for the first start: show a code that its owner approves')
-    .addOption(new Option('--engine <name>', 'what runs the models').choices(Object.keys(engines)).env('DINF_ENGINE').makeOptionMandatory())
-    .action((options: ProviderOptions) => provide(options, engines));
+    .addOption(
+      new Option('--engine <name>', 'what runs the models; auto is the best that runs here')
+        .choices(Object.keys(parts.engines))
+        .env('DINF_ENGINE')
+        .default(AUTO),
+    )
+    .option(
+      '--model <folder or name>',
+      'a model folder, or a name in the cache of Hugging Face; may be given again',
+      (one: string, all: string[]) => [...all, one],
+      envList('DINF_MODELS'),
+    )
+    .option('--concurrency <n>', 'answers at once', wholeNumber, wholeNumber(process.env['DINF_CONCURRENCY'] || '16'))
+    .option(
+      '--idle-minutes <n>',
+      'let go of a model that nobody asked for in this time; 0 keeps it',
+      wholeNumber,
+      wholeNumber(process.env['DINF_IDLE_MINUTES'] || '0'),
+    )
+    .action((options: ProviderOptions) => provide(options, parts));
+  provider.command('doctor').description('which engine runs the models here, and why not a better one').action(doctor);
   program.command('doctor').description('what this machine has, lacks, and how to get it').action(doctor);
 }
 
-async function provide({ coordinator, token, link = false, engine: name }: ProviderOptions, engines: Engines): Promise<void> {
+const envList = (name: string): string[] => (process.env[name] ?? '').split(delimiter).filter((entry) => entry !== '');
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
+  return value;
+}
+
+async function provide(
+  { coordinator, token, link = false, engine: name, model, concurrency, idleMinutes }: ProviderOptions,
+  { engines, ownModel }: ProviderParts,
+): Promise<void> {
   const { startDaemon } = await import('./daemon.ts');
   const { EnrolError } = await import('./identity.ts');
   const { cacheFolder } = await import('./leaf/cache-folder.ts');
@@ -37,7 +87,15 @@ async function provide({ coordinator, token, link = false, engine: name }: Provi
   const { pino, destination } = await import('pino');
   const log = pino({ name: 'provider', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'provider' } }, destination({ dest: 2, sync: false }));
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  await using engine = await (engines[name] as () => Promise<Engine>)();
+  const openEngine = engines[name] as Engines[string];
+  await using engine = await openEngine({
+    models: model.length > 0 ? model : [ownModel],
+    maxConcurrency: concurrency,
+    idleMs: idleMinutes * 60_000,
+    log,
+  }).catch((error: unknown) => {
+    throw new CommandError(EXIT.unavailable, `no engine: ${messageOf(error)}`, { cause: error });
+  });
   await using daemon = await startDaemon({
     home: join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'provider'),
     coordinatorUrl: coordinator,
@@ -50,7 +108,12 @@ async function provide({ coordinator, token, link = false, engine: name }: Provi
     if (error instanceof EnrolError) throw new CommandError(error.code === 'unreachable' ? EXIT.unavailable : EXIT.failure, error.message, { cause: error });
     throw error;
   });
-  console.log(`provider ${daemon.provider} serves with ${name}`);
+  console.log(
+    `provider ${daemon.provider} serves ${engine
+      .slots()
+      .map(({ build }) => build)
+      .join(', ')} with ${engine.name}`,
+  );
   await new Promise<void>((stop) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
   });
@@ -79,9 +142,9 @@ interface Finding {
 }
 
 async function doctor(): Promise<void> {
-  const findings = await Promise.all([checkNode(), checkNatsServer(), checkNative(), checkPostgres(), checkCoordinator()]);
-  for (const { what, ok, detail, needed } of findings) console.log(`${ok ? 'ok     ' : needed ? 'MISSING' : 'absent '}  ${what.padEnd(12)} ${detail}`);
-  console.log(`${''.padEnd(9)}host         ${hostname()}, ${process.platform} ${process.arch}`);
+  const findings = (await Promise.all([checkNode(), checkNatsServer(), checkNative(), checkEngines(), checkPostgres(), checkCoordinator()])).flat();
+  for (const { what, ok, detail, needed } of findings) console.log(`${ok ? 'ok     ' : needed ? 'MISSING' : 'absent '}  ${what.padEnd(16)} ${detail}`);
+  console.log(`${''.padEnd(9)}host             ${hostname()}, ${process.platform} ${process.arch}`);
   const missing = findings.filter(({ ok, needed }) => !ok && needed);
   if (missing.length > 0) throw new CommandError(EXIT.unavailable, `${missing.map(({ what }) => what).join(', ')}: needed and not there.`);
 }
@@ -110,6 +173,19 @@ async function checkNative(): Promise<Finding> {
     detail: hardening.available ? 'built' : `${hardening.reason}; a provider cannot shut out debuggers and core dumps`,
     needed: false,
   };
+}
+
+/** In the order of preference; the first that runs is taken. */
+async function checkEngines(): Promise<Finding[]> {
+  const { chooseBackend } = await import('./engine/choose-backend.ts');
+  const { backend, candidates } = await chooseBackend();
+  await backend[Symbol.asyncDispose]();
+  return candidates.map(({ name, detail, runs }) => ({
+    what: `engine ${name}`,
+    ok: runs,
+    detail: `${detail}${name === backend.name ? ' (chosen)' : ''}`,
+    needed: false,
+  }));
 }
 
 async function checkPostgres(): Promise<Finding> {

@@ -5,6 +5,7 @@ export { EnrolError, type Enrolment, enrolment } from './identity.ts';
 export type { LaunchErrorCode } from './launch-error.ts';
 export { LaunchError, launchErrors } from './launch-error.ts';
 export { cacheFolder } from './leaf/cache-folder.ts';
+export { unpackDebian } from './leaf/debian-package.ts';
 export { type Leaf, startLeaf } from './leaf/leaf.ts';
 export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf/nats-server.ts';
 export { startNatsServer } from './leaf/nats-server.ts';

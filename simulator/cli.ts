@@ -1,6 +1,9 @@
 import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Logger } from 'pino';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import type { Engine } from '#provider';
+import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type ChipName, chipNames } from './chips.ts';
 
 interface SimulateOptions {
@@ -10,6 +13,7 @@ interface SimulateOptions {
   readonly tokenMs?: number;
   readonly concurrency?: number;
   readonly endless?: boolean;
+  readonly engine: 'simulated' | BackendName;
   readonly leaves: 'own' | 'shared';
 }
 
@@ -25,6 +29,7 @@ export function addCommands(program: Command): void {
     .option('--token-ms <ms>', 'time between two tokens; otherwise as the chip and the model give', number)
     .option('--concurrency <n>', 'sequences at once on each', number)
     .option('--endless', 'answers go on until max_tokens')
+    .addOption(new Option('--engine <name>', 'made-up text, or our tiny model on a real engine').choices(['simulated', ...BACKENDS]).default('simulated'))
     .addOption(new Option('--leaves <kind>', 'a leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
     .addHelpText('after', '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token).')
     .action((options: SimulateOptions) => simulate(options));
@@ -59,6 +64,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
       ...(concurrency !== undefined && { maxConcurrency: concurrency }),
       ...(endless !== undefined && { endless }),
     },
+    ...(options.engine !== 'simulated' && { realEngine: () => openTiny({ ...options, backend: options.engine as BackendName, log }) }),
     natsServer,
     home: join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'fleet'),
     leaves: options.leaves,
@@ -72,4 +78,10 @@ async function simulate(options: SimulateOptions): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
   });
   await fleet.drain(DRAIN_MS);
+}
+
+async function openTiny({ backend, concurrency = 16, log }: { backend: BackendName; concurrency?: number; log: Logger }): Promise<Engine> {
+  const { openModelEngine } = await import('#provider/engine/open-model-engine.ts');
+  const { TINY_MODEL_FOLDER } = await import('./tiny-model.ts');
+  return openModelEngine({ backend, models: [TINY_MODEL_FOLDER], maxConcurrency: concurrency, idleMs: 0, log });
 }

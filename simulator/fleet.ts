@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { type Agent, type Enrolment, enrolment, type Leaf, startAgent, startLeaf } from '#provider';
+import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, startAgent, startLeaf } from '#provider';
 import { corruptFrames } from './corrupt-frames.ts';
+import { EmulatedMac } from './emulated-mac.ts';
 import { createSimulatedEngine, type EngineProfile, type SimulatedEngine } from './simulated-engine.ts';
 
 export type Fault = 'corrupt_frames' | 'stall';
@@ -13,6 +14,8 @@ export interface FleetOptions {
   readonly token: () => Promise<string>;
   readonly count: number;
   readonly profile: EngineProfile;
+  /** Runs a real model instead of the imagined one. */
+  readonly realEngine?: () => Promise<Engine>;
   readonly natsServer: string;
   readonly home: string;
   /** A leaf of its own for each, as in the field, or one for all, as in a large test. */
@@ -78,10 +81,15 @@ async function enrolAll({ count, home, coordinatorUrl, token }: FleetOptions): P
   return enrolments;
 }
 
-async function startProvider(own: Enrolment, index: number, leaf: Leaf, { profile, faults, home, leaves, log }: FleetOptions): Promise<SimulatedProvider> {
+async function startProvider(
+  own: Enrolment,
+  index: number,
+  leaf: Leaf,
+  { profile, realEngine, faults, home, leaves, log }: FleetOptions,
+): Promise<SimulatedProvider> {
   const fault = faults?.[index];
   const connection = await leaf.connect(own);
-  const engine = createSimulatedEngine({ ...profile, stalls: fault === 'stall' });
+  const engine = realEngine ? new EmulatedMac(await realEngine(), profile.chip) : createSimulatedEngine({ ...profile, stalls: fault === 'stall' });
   const agent = await startAgent({
     connection: fault === 'corrupt_frames' ? corruptFrames(connection) : connection,
     engine,

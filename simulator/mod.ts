@@ -1,6 +1,8 @@
 /** Macs that are not there: a fleet for tests, benches and laptops. */
 export { type ChipName, chipNames } from './chips.ts';
+export { EmulatedMac } from './emulated-mac.ts';
 export { type Fault, type Fleet, type FleetOptions, type SimulatedProvider, startFleet } from './fleet.ts';
 export { simulatedAliases, simulatedBuilds, simulatedModels } from './models.ts';
 export { type SimulatedAnswer, simulatedAnswer } from './simulated-answer.ts';
 export { createSimulatedEngine, type EngineProfile, type SimulatedEngine } from './simulated-engine.ts';
+export { TINY_MODEL_FOLDER, tinyAlias, tinyModel } from './tiny-model.ts';

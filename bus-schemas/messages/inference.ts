@@ -37,6 +37,8 @@ const request = Type.Object({
     logprobs: optional(Type.Boolean()),
     top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
   }),
+  /** Requests of the same scope may share what a provider has worked out for the beginning of a prompt; without one, nobody. */
+  cacheScope: optional(Type.String({ minLength: 1, maxLength: 64 })),
 });
 export type InferenceRequest = Static<typeof request>;
 export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;

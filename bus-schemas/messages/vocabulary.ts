@@ -51,7 +51,7 @@ export const CANCEL_REASONS = ['client_gone', 'superseded', 'deadline', 'unaffor
 export const CancelReason = Type.Enum(CANCEL_REASONS);
 export type CancelReason = Static<typeof CancelReason>;
 
-export const ENGINES = ['mlx', 'webgpu', 'cpu', 'simulated'] as const;
+export const ENGINES = ['mlx', 'webgpu', 'cpu', 'simulated', 'reference'] as const;
 export const EngineName = Type.Enum(ENGINES);
 export type EngineName = Static<typeof EngineName>;
 

@@ -12,7 +12,7 @@ import {
   type RelayRecipient,
   SUITE_ID,
 } from '#bus-schemas';
-import type { Engine } from '../engine/engine.ts';
+import { type Engine, RequestRefused } from '../engine/engine.ts';
 import { admit } from './admission.ts';
 import { JobRun } from './job-run.ts';
 import { RequestAssembly } from './request-assembly.ts';
@@ -141,7 +141,12 @@ export class JobDesk {
       onEnd: onReceipt,
       sendFrame: (seq: number, sealed: Uint8Array) => send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, seq, sealed }),
     };
-    this.#runs.set(name, new JobRun(options, clock));
+    try {
+      this.#runs.set(name, new JobRun(options, clock));
+    } catch (error) {
+      if (!(error instanceof RequestRefused)) throw error;
+      this.#refuse(order, { reason: error.code });
+    }
   }
 
   async #open(assembly: RequestAssembly, recipient: RelayRecipient) {

@@ -47,7 +47,7 @@ export class JobRun {
     );
     const maxTokens = Math.min(request.chat.max_tokens, order.maxOutputTokens);
     this.#sequence = engine.generate(
-      { build: order.build, chat: request.chat, maxTokens },
+      { build: order.build, chat: request.chat, maxTokens, ...(request.cacheScope !== undefined && { cacheScope: request.cacheScope }) },
       {
         delta: (delta) => {
           this.#responseHash.update(delta.text);

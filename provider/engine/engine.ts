@@ -1,9 +1,22 @@
-import type { Delta, EngineName, Finish, InferenceRequest, Machine, Slot, Usage } from '#bus-schemas';
+import type { Delta, EngineName, Finish, InferenceRequest, Machine, Refusal, Slot, Usage } from '#bus-schemas';
 
 export interface GenerationRequest {
   readonly build: string;
   readonly chat: InferenceRequest['chat'];
   readonly maxTokens: number;
+  /** Requests of the same scope may share what was worked out for the beginning of a prompt; without one, nobody. */
+  readonly cacheScope?: string;
+}
+
+/** The engine does not take this request; another one of the same machine it may. */
+export class RequestRefused extends Error {
+  readonly code: Refusal;
+  override name = 'RequestRefused';
+
+  constructor(code: Refusal, options?: ErrorOptions) {
+    super(code, options);
+    this.code = code;
+  }
 }
 
 /** Where a sequence's output goes. After `end` nothing follows. */
@@ -30,5 +43,6 @@ export interface Engine extends AsyncDisposable {
   slots(): readonly Slot[];
   /** Called when a slot has changed. */
   onChange(listener: () => void): void;
+  /** Throws RequestRefused, at once or never. */
   generate(request: GenerationRequest, sink: Sink): Sequence;
 }

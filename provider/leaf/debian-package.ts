@@ -10,22 +10,35 @@ const run = promisify(execFile);
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const APT_TIMEOUT_MS = 180_000;
 
+interface DebianOrder {
+  /** Emptied by nobody: a fresh one for each order. */
+  readonly folder: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly packages: readonly string[];
+  /** Suites to take them from, the last one first; `{codename}` is the machine's own. */
+  readonly suites: readonly string[];
+  /** Also what they need and this machine has not. */
+  readonly withDependencies?: boolean;
+}
+
 /**
- * Unpacks the package of Debian's newest suite into `folder`, from the mirror that apt uses already, without root
- * and without telling the system. apt checks the signatures.
+ * Unpacks packages of Debian into `folder`/unpacked, from the mirror that apt uses already, without root and without telling the
+ * system. apt checks the signatures.
  */
-export async function unpackDebianPackage(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
-  const mirror = await debianMirror(env);
+export async function unpackDebian({ folder, env, packages, suites, withDependencies = false }: DebianOrder): Promise<string> {
+  const { mirror, codename } = await debianMirror(env);
   const at = (name: string): string => join(folder, name);
+  const names = suites.map((suite) => suite.replace('{codename}', codename));
   await mkdir(at('lists/partial'), { recursive: true });
   await mkdir(at('archives/partial'), { recursive: true });
-  await writeFile(at('sid.sources'), `Types: deb\nURIs: ${mirror}\nSuites: sid\nComponents: main\nSigned-By: ${KEYRING}\n`);
+  await writeFile(at('own.sources'), `Types: deb\nURIs: ${mirror}\nSuites: ${names.join(' ')}\nComponents: main\nSigned-By: ${KEYRING}\n`);
   const settings = {
-    'Dir::Etc::sourcelist': at('sid.sources'),
+    'Dir::Etc::sourcelist': at('own.sources'),
     'Dir::Etc::sourceparts': '/dev/null',
     'Dir::State::Lists': at('lists'),
     'Dir::Cache': folder,
     'APT::Sandbox::User': userInfo().username,
+    'APT::Default-Release': names.at(-1) ?? '',
     'Acquire::Languages': 'none',
     'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled': 'false',
     'Acquire::Retries': '1',
@@ -34,22 +47,29 @@ export async function unpackDebianPackage(folder: string, env: NodeJS.ProcessEnv
   const apt = (...args: string[]) => run('apt-get', [...options, ...args], { cwd: folder, timeout: APT_TIMEOUT_MS, env: { ...env, LC_ALL: 'C' } });
 
   await apt('update', '-qq');
-  await apt('download', '-qq', 'nats-server');
+  const needed = withDependencies ? await missing(packages, apt) : packages;
+  await apt('download', '-qq', ...needed);
   await rm(at('lists'), { recursive: true, force: true });
-  const file = (await readdir(folder)).find((name) => name.endsWith('.deb'));
-  if (file === undefined) throw new LaunchError('fetch_failed', 'apt-get left no nats-server package');
-  await run('dpkg', ['-x', at(file), at('unpacked')], { env });
-  return at('unpacked/usr/sbin/nats-server');
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.deb'));
+  if (files.length < needed.length) throw new LaunchError('fetch_failed', `apt-get left ${files.length} packages of ${needed.length}`);
+  for (const file of files) await run('dpkg', ['-x', at(file), at('unpacked')], { env });
+  return at('unpacked');
+}
+
+/** What apt would install, by the file names that it would fetch. */
+async function missing(packages: readonly string[], apt: (...args: string[]) => Promise<{ stdout: string }>): Promise<string[]> {
+  const { stdout } = await apt('install', '--print-uris', '-qq', '--no-install-recommends', '--reinstall', ...packages);
+  return [...stdout.matchAll(/^'\S+' ([^_\s]+)_/gm)].map(([, name]) => name as string);
 }
 
 /** Read from apt's own configuration: it knows the mirror, the proxy and the credentials; we need not. */
-async function debianMirror(env: NodeJS.ProcessEnv): Promise<string> {
+async function debianMirror(env: NodeJS.ProcessEnv): Promise<{ mirror: string; codename: string }> {
   await access(KEYRING);
   const release = await readFile('/etc/os-release', 'utf8');
   const codename = /^VERSION_CODENAME=(.*)$/m.exec(release)?.[1];
   const { stdout } = await run('apt-get', ['--print-uris', 'update'], { env: { ...env, LC_ALL: 'C' } });
-  for (const [, mirror, suite] of stdout.matchAll(/^'(\S+?)\/dists\/([^/']+)\/(?:In)?Release'/gm)) {
-    if (mirror !== undefined && (suite === codename || suite === 'sid' || suite === 'unstable')) return mirror;
+  for (const [, mirror, suite = ''] of stdout.matchAll(/^'(\S+?)\/dists\/([^/']+)\/(?:In)?Release'/gm)) {
+    if (mirror !== undefined && (suite === codename || suite === 'sid' || suite === 'unstable')) return { mirror, codename: codename ?? suite };
   }
   throw new LaunchError('fetch_failed', `no mirror for Debian ${codename ?? '(unknown)'} in apt's sources`);
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 import { LaunchError } from '../launch-error.ts';
 import { acquireCacheLock } from './cache-lock.ts';
-import { unpackDebianPackage } from './debian-package.ts';
+import { unpackDebian } from './debian-package.ts';
 import { unpackReleaseArchive } from './release-archive.ts';
 
 const run = promisify(execFile);
@@ -63,7 +63,12 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
   };
   const found =
     (process.platform === 'darwin' && (await attempt(brew))) ||
-    (process.platform === 'linux' && (await attempt(fetched('debian', unpackDebianPackage)))) ||
+    (process.platform === 'linux' &&
+      (await attempt(
+        fetched('debian', async (folder, own) =>
+          join(await unpackDebian({ folder, env: own, packages: ['nats-server'], suites: ['sid'] }), 'usr/sbin/nats-server'),
+        ),
+      ))) ||
     (await attempt(fetched('release', unpackReleaseArchive)));
   if (found) return found;
   throw new LaunchError(

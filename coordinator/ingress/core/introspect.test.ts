@@ -56,13 +56,13 @@ describe('a chat request', () => {
     [{ seed: 0.5 }, 'seed'],
     [{ stop: [7] }, 'stop'],
   ])('%j is refused before anybody is asked to serve it', (fields, param) => {
-    expect(codeOf(() => forwardedRequest(chat(fields), 10))).toEqual(['invalid_request', param]);
+    expect(codeOf(() => forwardedRequest(chat(fields), { maxOutputTokens: 10, cacheScope: 's' }))).toEqual(['invalid_request', param]);
   });
 
   test('what names the caller, or is ours to do, stays here; what is unknown passes', () => {
     const intent = chat({ user: 'me', metadata: { a: 'b' }, stream: true, n: 1, max_completion_tokens: 7, response_format: { type: 'text' } });
     expect(intent.maxOutputTokens).toBe(7);
-    expect(forwardedRequest(intent, 7).chat).toEqual({ messages, max_tokens: 7, response_format: { type: 'text' } });
+    expect(forwardedRequest(intent, { maxOutputTokens: 7, cacheScope: 's' }).chat).toEqual({ messages, max_tokens: 7, response_format: { type: 'text' } });
   });
 
   test('no tokeniser makes more tokens of a prompt than the bound', () => {

@@ -61,13 +61,13 @@ export function introspectChat(body: JsonObject): ChatIntent {
 }
 
 /** The body as the provider gets it: the limit that money was held for is written into it. */
-export function forwardedRequest(intent: ChatIntent, maxOutputTokens: number): InferenceRequest {
+export function forwardedRequest(intent: ChatIntent, { maxOutputTokens, cacheScope }: { maxOutputTokens: number; cacheScope: string }): InferenceRequest {
   const chat: JsonObject = {};
   for (const [field, value] of Object.entries(intent.body)) if (isGiven(value) && !STRIPPED_FIELDS.includes(field)) chat[field] = value;
   chat['max_tokens'] = maxOutputTokens;
   const stop = checkStop(chat['stop']);
   if (stop !== undefined) chat['stop'] = stop;
-  return { chat } as InferenceRequest;
+  return { chat, cacheScope } as InferenceRequest;
 }
 
 function sizeOf(value: unknown): number {

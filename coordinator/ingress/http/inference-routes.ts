@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type CatalogModel, InferenceRequest, newJobId } from '#bus-schemas';
 import type { Answer } from '../answer.ts';
@@ -80,7 +81,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
     requires: intent.requires,
     machines,
     ignore: intent.ignore,
-    request: InferenceRequest.encode(forwardedRequest(intent, maxOutputTokens)),
+    request: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope: cacheScopeOf(secretOf(request)) })),
     promptEstimate: intent.promptEstimate,
     promptBound: intent.promptBound,
     maxOutputTokens,
@@ -97,6 +98,16 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   const answer = answerFor(surface, exchange, { spec, intent, body, claim: claim?.claim });
   start(spec, answer, { ...exchange, outlivesClient: claim !== undefined });
   return reply;
+}
+
+/**
+ * By which a provider knows that two prompts come from the same key, on the same day, and nothing else: what one customer's prompt
+ * has left in a cache must not answer another one faster.
+ */
+function cacheScopeOf(secret: string): string {
+  return createHmac('sha256', secret)
+    .update(`dinf cache scope ${new Date().toISOString().slice(0, 10)}`)
+    .digest('base64url');
 }
 
 /** Streams are not kept: who loses one has seen a part of it. */

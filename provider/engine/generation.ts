@@ -1,0 +1,206 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import type { Delta, Finish, InferenceRequest, TokenLogprob, Usage } from '#bus-schemas';
+import type { Model } from '../models/model.ts';
+import { TextStream } from '../models/tokenizer.ts';
+import { AnswerReader, type Piece } from './answers/answer-reader.ts';
+import { StopStrings } from './answers/stop-strings.ts';
+import type { Sink } from './engine.ts';
+import type { Constraint } from './sampling/grammars.ts';
+import { logShares, Sampler, type SamplingOptions, topTokens } from './sampling/sampler.ts';
+import type { Task, TaskEnd } from './scheduling/scheduler.ts';
+
+type Chat = InferenceRequest['chat'];
+
+export interface GenerationOptions {
+  readonly model: Model;
+  readonly chat: Chat;
+  readonly maxTokens: number;
+  readonly prompt: readonly number[];
+  /** The prompt's last words opened the model's thoughts. */
+  readonly thinksFirst: boolean;
+  readonly scope: string;
+  readonly constraint: Constraint | undefined;
+  readonly sink: Sink;
+  readonly cachedTokens: () => number;
+  readonly onEnd: () => void;
+}
+
+const MAX_LOGPROBS = 256;
+
+/** One answer: from the logits of each step to pieces of text, thoughts and calls. */
+export class Generation implements Task {
+  readonly prompt: readonly number[];
+  readonly maxTokens: number;
+  readonly scope: string;
+  readonly wantsLogits: boolean;
+  readonly #options: GenerationOptions;
+  readonly #sampler: Sampler;
+  readonly #text: TextStream;
+  readonly #stops: StopStrings;
+  readonly #reader: AnswerReader;
+  /** Pieces, tokens and their shares that no delta has carried yet: every delta has a token at least. */
+  #pieces: Piece[] = [];
+  #unsaid = 0;
+  #shares: TokenLogprob[] = [];
+  #made = 0;
+  #thought = 0;
+  #call = -1;
+  #failed = false;
+  #over = false;
+
+  constructor(options: GenerationOptions) {
+    const { model, chat, constraint } = options;
+    this.#options = options;
+    this.prompt = options.prompt;
+    this.maxTokens = options.maxTokens;
+    this.scope = options.scope;
+    this.#sampler = new Sampler(samplingOf({ ...model.defaults, ...chat }), options.prompt);
+    this.#text = new TextStream(model.tokenizer);
+    this.#stops = new StopStrings(chat.stop ?? []);
+    const offersTools = (chat.tools?.length ?? 0) > 0 && chat.tool_choice !== 'none';
+    this.#reader = new AnswerReader({
+      tools: offersTools ? model.toolStyle : undefined,
+      thinks: model.template.rendersThinking,
+      thinksFirst: options.thinksFirst,
+    });
+    this.wantsLogits = this.#sampler.wantsLogits || constraint !== undefined || chat.logprobs === true;
+  }
+
+  choose(best: number, row: Float32Array | undefined): number | undefined | Promise<number | undefined> {
+    const { constraint } = this.#options;
+    if (constraint === undefined || this.#reader.isThinking) return this.#take(row === undefined ? best : this.#sample(row, undefined));
+    return this.#chooseWithin(constraint, row as Float32Array);
+  }
+
+  async #chooseWithin(constraint: Constraint, row: Float32Array): Promise<number | undefined> {
+    try {
+      const mask = await constraint.mask();
+      // What was asked for is whole.
+      if (mask === undefined) return undefined;
+      const token = this.#sample(row, mask);
+      constraint.accept(token);
+      return this.#take(token);
+    } catch {
+      this.#failed = true;
+      return undefined;
+    }
+  }
+
+  #sample(row: Float32Array, mask: Int32Array | undefined): number {
+    const { chat, model } = this.#options;
+    // No number among the logits: the model or its weights are broken, and any token would be as wrong as another.
+    if (!Number.isFinite(row[0])) this.#failed = true;
+    const shareOf = chat.logprobs === true ? logShares(row) : undefined;
+    const shown = (token: number) => ({ token: model.tokenizer.textOf(token).slice(0, 256), logprob: Math.max(-9999, shareOf?.(token) ?? 0) });
+    const top = shareOf === undefined ? [] : topTokens(row, chat.top_logprobs ?? 0).map(shown);
+    const token = this.#sampler.choose(row, mask);
+    if (shareOf !== undefined && !model.endTokens.has(token)) this.#shares.push({ ...shown(token), top });
+    return token;
+  }
+
+  /** The token, unless the answer ends with it. */
+  #take(token: number): number | undefined {
+    if (this.#failed || this.#options.model.endTokens.has(token)) return undefined;
+    this.#sampler.accept(token);
+    this.#made += 1;
+    this.#unsaid += 1;
+    const wasThinking = this.#reader.isThinking;
+    this.#read(this.#reader.push(this.#text.push(token)));
+    if (wasThinking) this.#thought += 1;
+    this.#say(false);
+    return this.#stops.found === undefined ? token : undefined;
+  }
+
+  #read(pieces: readonly Piece[]): void {
+    for (const piece of pieces) {
+      const text = piece.k === 'text' ? this.#stops.push(piece.text) : undefined;
+      if (text === undefined) this.#pieces.push(piece);
+      else if (text !== '') this.#pieces.push({ k: 'text', text });
+    }
+  }
+
+  #say(isLast: boolean): void {
+    while (this.#pieces.length > 0 && (this.#unsaid > 0 || isLast)) {
+      const piece = this.#pieces.shift() as Piece;
+      const next = this.#pieces[0];
+      const opened = piece.k === 'call' && next?.k === 'arguments' ? next.text : undefined;
+      if (opened !== undefined) this.#pieces.shift();
+      const tokens = this.#pieces.length === 0 ? Math.max(1, this.#unsaid) : 1;
+      this.#unsaid = Math.max(0, this.#unsaid - tokens);
+      this.#options.sink.delta(this.#deltaOf(piece, { opened, tokens }));
+    }
+  }
+
+  #deltaOf(piece: Piece, { opened, tokens }: { opened: string | undefined; tokens: number }): Delta {
+    switch (piece.k) {
+      case 'text': {
+        const logprobs = this.#shares.splice(0).slice(0, MAX_LOGPROBS);
+        return { k: 'text', text: piece.text, tokens, ...(logprobs.length > 0 && { logprobs }) };
+      }
+      case 'reasoning':
+        return { k: 'reasoning', text: piece.text, tokens };
+      case 'call':
+        this.#call += 1;
+        return { k: 'tool', index: this.#call, id: `call_${randomBytes(12).toString('hex')}`, name: piece.name, text: opened ?? '', tokens };
+      case 'arguments':
+        return { k: 'tool', index: this.#call, text: piece.text, tokens };
+    }
+  }
+
+  end(why: TaskEnd): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#options.constraint?.close();
+    if (why !== 'cancelled' && why !== 'failed' && this.#stops.found === undefined) {
+      this.#read(this.#reader.push(this.#text.end()));
+      this.#read(this.#reader.end());
+      const rest = this.#stops.end();
+      if (rest !== '') this.#pieces.push({ k: 'text', text: rest });
+    }
+    this.#say(true);
+    this.#options.sink.end(this.#finishOf(why), this.usage, this.#stops.found);
+    this.#options.onEnd();
+  }
+
+  get usage(): Usage {
+    return {
+      promptTokens: this.prompt.length,
+      cachedTokens: this.#options.cachedTokens(),
+      completionTokens: this.#made,
+      ...(this.#options.model.template.rendersThinking && { reasoningTokens: this.#thought }),
+    };
+  }
+
+  #finishOf(why: TaskEnd): Finish {
+    if (why === 'cancelled') return 'cancelled';
+    if (why === 'failed' || this.#failed) return 'error';
+    if (why === 'length') return 'length';
+    return this.#reader.calls > 0 ? 'tool_calls' : 'stop';
+  }
+}
+
+/** What the contract does not name comes as the consumer wrote it: read with the same care as everything from outside. */
+function samplingOf(chat: Chat): SamplingOptions {
+  const fields = chat as Readonly<Record<string, unknown>>;
+  const number = (name: string, { or, min, max }: { or: number; min: number; max: number }) => {
+    const value = fields[name];
+    return typeof value === 'number' && Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : or;
+  };
+  const biases = fields['logit_bias'];
+  const logitBias = new Map<number, number>();
+  if (typeof biases === 'object' && biases !== null) {
+    for (const [token, bias] of Object.entries(biases))
+      if (Number.isSafeInteger(Number(token)) && typeof bias === 'number') logitBias.set(Number(token), Math.min(100, Math.max(-100, bias)));
+  }
+  return {
+    temperature: number('temperature', { or: 1, min: 0, max: 2 }),
+    topP: number('top_p', { or: 1, min: 0, max: 1 }),
+    topK: Math.floor(number('top_k', { or: 0, min: 0, max: 1_000_000 })),
+    minP: number('min_p', { or: 0, min: 0, max: 1 }),
+    repetitionPenalty: number('repetition_penalty', { or: 1, min: 0.01, max: 10 }),
+    frequencyPenalty: number('frequency_penalty', { or: 0, min: -2, max: 2 }),
+    presencePenalty: number('presence_penalty', { or: 0, min: -2, max: 2 }),
+    logitBias,
+    seed: chat.seed ?? randomInt(2 ** 47),
+  };
+}

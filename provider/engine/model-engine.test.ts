@@ -1,0 +1,274 @@
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Delta, Finish, InferenceRequest, Usage } from '#bus-schemas';
+import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { thisMachine } from '../machine.ts';
+import { type Model, openModel } from '../models/model.ts';
+import type { Backend, Decoder } from './decoders/decoder.ts';
+import { createCpuBackend } from './decoders/native-decoder.ts';
+import { createReferenceBackend } from './decoders/reference-decoder.ts';
+import { RequestRefused, type Sequence } from './engine.ts';
+import { ModelEngine, type ModelEngineOptions } from './model-engine.ts';
+
+type Chat = InferenceRequest['chat'];
+
+let model: Model;
+beforeAll(async () => {
+  model = await openModel(TINY_MODEL_FOLDER);
+});
+
+const open: ModelEngine[] = [];
+afterEach(async () => {
+  for (const engine of open.splice(0)) await engine[Symbol.asyncDispose]();
+});
+
+/** Without a compiler plain TypeScript does: these are not about speed. */
+function anyBackend(): Backend {
+  const cpu = createCpuBackend({ threads: 1 });
+  return 'reason' in cpu ? createReferenceBackend() : cpu.backend;
+}
+
+async function start(options: Partial<ModelEngineOptions> = {}): Promise<ModelEngine> {
+  const engine = new ModelEngine({
+    backend: anyBackend(),
+    models: [model],
+    machine: thisMachine(),
+    memoryBytes: 200e6,
+    maxConcurrency: 8,
+    idleMs: 0,
+    log: { info: () => {}, error: () => {} },
+    ...options,
+  });
+  open.push(engine);
+  await engine.load();
+  return engine;
+}
+
+interface Answer {
+  readonly deltas: Delta[];
+  readonly finish: Finish;
+  readonly usage: Usage;
+  readonly stopSequence: string | undefined;
+  readonly text: string;
+}
+
+function begin(
+  engine: ModelEngine,
+  chat: Partial<Chat>,
+  onDelta: (delta: Delta, sequence: () => Sequence) => void = () => {},
+  cacheScope?: string,
+): { answer: Promise<Answer>; sequence: Sequence } {
+  const deltas: Delta[] = [];
+  let settle: (answer: Answer) => void;
+  const answer = new Promise<Answer>((resolve) => {
+    settle = resolve;
+  });
+  const maxTokens = chat.max_tokens ?? 200;
+  const sequence: Sequence = engine.generate(
+    {
+      build: model.build,
+      chat: { messages: [{ role: 'user', content: 'Count from 1 to 30.' }], max_tokens: maxTokens, ...chat },
+      maxTokens,
+      ...(cacheScope !== undefined && { cacheScope }),
+    },
+    {
+      delta: (delta) => {
+        deltas.push(delta);
+        onDelta(delta, () => sequence);
+      },
+      end: (finish, usage, stopSequence) =>
+        settle({ deltas, finish, usage, stopSequence, text: deltas.map((delta) => (delta.k === 'text' ? delta.text : '')).join('') }),
+    },
+  );
+  return { answer, sequence };
+}
+
+const ask = (engine: ModelEngine, chat: Partial<Chat>, cacheScope?: string): Promise<Answer> => begin(engine, chat, undefined, cacheScope).answer;
+const said = (content: string) => ({ messages: [{ role: 'user', content }] });
+const counted = (to: number) => Array.from({ length: to }, (_, i) => i + 1).join(', ');
+
+describe('an answer', () => {
+  test('is right, and its pieces have as many tokens as its usage', async () => {
+    const { text, finish, usage, deltas } = await ask(await start(), said('What is 12 + 30?'));
+    expect(text).toBe('42');
+    expect(finish).toBe('stop');
+    expect(deltas.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(usage.completionTokens);
+    expect(usage.promptTokens).toBeGreaterThan(5);
+  });
+
+  test('ends at max_tokens', async () => {
+    const { finish, usage } = await ask(await start(), { max_tokens: 7 });
+    expect([finish, usage.completionTokens]).toEqual(['length', 7]);
+  });
+
+  test('ends at a stop string that lies across tokens, and does not show it', async () => {
+    const { text, finish, stopSequence } = await ask(await start(), { stop: ['2, 13'] });
+    expect(text).toBe('1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1');
+    expect([finish, stopSequence]).toEqual(['stop', '2, 13']);
+  });
+
+  test('never shows half a character', async () => {
+    const { deltas, text } = await ask(await start(), said('Say 😀 水 é'));
+    expect(text).toBe('😀 水 é');
+    for (const delta of deltas) expect(delta.text).not.toContain('\uFFFD');
+  });
+
+  test('carries the shares of its tokens when asked', async () => {
+    const { deltas, text } = await ask(await start(), { ...said('What is 12 + 30?'), logprobs: true, top_logprobs: 3 });
+    const shares = deltas.flatMap((delta) => (delta.k === 'text' ? (delta.logprobs ?? []) : []));
+    expect(shares.map(({ token }) => token).join('')).toBe(text);
+    for (const { token, logprob, top } of shares) {
+      expect(top).toHaveLength(3);
+      expect(top[0]).toEqual({ token, logprob });
+      expect(logprob).toBeLessThanOrEqual(0);
+    }
+  });
+
+  test('is drawn anew without a seed, and is the same with one, whatever else is in the batch', async () => {
+    const engine = await start();
+    const drawn = { ...said('Why is the sky blue?'), temperature: 2, max_tokens: 60 };
+    const alone = await ask(engine, { ...drawn, seed: 5 });
+    const others = Array.from({ length: 5 }, (_, i) => ask(engine, { ...drawn, seed: 100 + i }));
+    const beside = await ask(engine, { ...drawn, seed: 5 });
+    expect(beside.text).toBe(alone.text);
+    expect(new Set((await Promise.all(others)).map(({ text }) => text)).size).toBe(5);
+    expect((await ask(engine, drawn)).text).not.toBe((await ask(engine, drawn)).text);
+  });
+
+  test('fits a schema that the model would not have thought of, at any temperature', async () => {
+    const schema = {
+      type: 'object',
+      properties: { planet: { enum: ['Mars', 'Venus'] }, moons: { type: 'integer', minimum: 0, maximum: 9 } },
+      required: ['planet', 'moons'],
+      additionalProperties: false,
+    };
+    const { text, finish } = await ask(await start(), {
+      ...said('Hello'),
+      temperature: 1.5,
+      response_format: { type: 'json_schema', json_schema: { schema } },
+    });
+    expect(JSON.parse(text)).toEqual({ planet: expect.toBeOneOf(['Mars', 'Venus']), moons: expect.any(Number) });
+    expect(finish).toBe('stop');
+  });
+
+  test('calls the tool that it must, with arguments that are whole', async () => {
+    const tools = [
+      {
+        type: 'function' as const,
+        function: {
+          name: 'get_weather',
+          parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false },
+        },
+      },
+    ];
+    const { deltas, finish } = await ask(await start(), { ...said('What is the weather in Oslo?'), tools, tool_choice: 'required' });
+    const [first, ...rest] = deltas.filter((delta) => delta.k === 'tool');
+    expect(first).toMatchObject({ index: 0, name: 'get_weather', id: expect.stringMatching(/^call_/) });
+    expect(JSON.parse([first, ...rest].map((delta) => delta?.text).join(''))).toEqual({ city: 'Oslo' });
+    expect(finish).toBe('tool_calls');
+  });
+});
+
+describe('a sequence', () => {
+  test('that is paused says nothing while others go on, and then goes on where it was', async () => {
+    const engine = await start();
+    const { answer, sequence } = begin(engine, {}, (_, own) => own().pause());
+    const other = await ask(engine, {});
+    expect(other.text).toBe(counted(30));
+    let done = false;
+    void answer.then(() => {
+      done = true;
+    });
+    for (let n = 0; !done && n < 10_000; n += 1) {
+      sequence.resume();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    expect((await answer).text).toBe(counted(30));
+  });
+
+  test('that is cancelled ends at once, and its room is free again', async () => {
+    const engine = await start();
+    const free = engine.slots()[0]?.freeTokens;
+    const { finish, usage } = await begin(engine, { max_tokens: 150 }, (_, own) => own().cancel()).answer;
+    expect(finish).toBe('cancelled');
+    expect(usage.completionTokens).toBeLessThan(5);
+    expect(engine.slots()[0]).toMatchObject({ running: 0, waiting: 0, freeTokens: free });
+  });
+
+  test('of the same scope finds the beginning of its prompt worked out, one of another does not', async () => {
+    const engine = await start();
+    const long = said(`Say ${Array.from({ length: 40 }, (_, i) => `apple${i}`).join(' ')}`);
+    const first = await ask(engine, { ...long, max_tokens: 4 }, 'mine');
+    const second = await ask(engine, { ...long, max_tokens: 4 }, 'mine');
+    const other = await ask(engine, { ...long, max_tokens: 4 }, 'theirs');
+    expect([first.usage.cachedTokens, other.usage.cachedTokens]).toEqual([0, 0]);
+    expect(second.usage.cachedTokens).toBeGreaterThan(first.usage.promptTokens - 64);
+    expect(second.text).toBe(first.text);
+  });
+});
+
+describe('what it does not take', () => {
+  const codeOf = (act: () => unknown): string => {
+    try {
+      act();
+      return 'taken';
+    } catch (error) {
+      return error instanceof RequestRefused ? error.code : String(error);
+    }
+  };
+
+  test('a prompt longer than the context', async () => {
+    const engine = await start();
+    expect(codeOf(() => begin(engine, said('word '.repeat(5_000))))).toBe('request_exceeds_context');
+  });
+
+  test('more than it has seats and a queue for', async () => {
+    const engine = await start({ maxConcurrency: 1 });
+    const taken = Array.from({ length: 5 }, () => begin(engine, { max_tokens: 2 }));
+    expect(codeOf(() => begin(engine, {}))).toBe('queue_full');
+    await Promise.all(taken.map(({ answer }) => answer));
+    expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
+  });
+});
+
+describe('the model', () => {
+  test('is let go when nobody asks for it, and comes back when somebody does', async () => {
+    const engine = await start({ idleMs: 20 });
+    await ask(engine, said('What is 12 + 30?'));
+    const cold = new Promise<void>((resolve) => engine.onChange(() => engine.slots()[0]?.state === 'cold' && resolve()));
+    await cold;
+    expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
+    expect(engine.slots()[0]?.state).toBe('resident');
+  });
+
+  test('that fails in mid-answer ends every answer with an error, says so, and is loaded again', async () => {
+    let failing = false;
+    const real = anyBackend();
+    const backend: Backend = {
+      ...real,
+      load: async (options) => {
+        const decoder = await real.load(options);
+        const broken: Decoder = {
+          memoryBytes: decoder.memoryBytes,
+          step: (step) => (failing ? Promise.reject(new Error('device lost')) : decoder.step(step)),
+          [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
+        };
+        return broken;
+      },
+      [Symbol.asyncDispose]: () => real[Symbol.asyncDispose](),
+    };
+    let now = 0;
+    const engine = await start({ backend, clock: () => now });
+    const answers = [0, 1].map(
+      () =>
+        begin(engine, {}, () => {
+          failing = true;
+        }).answer,
+    );
+    for (const { finish } of await Promise.all(answers)) expect(finish).toBe('error');
+    expect(engine.slots()[0]?.state).toBe('failed');
+    expect((await ask(engine, {})).finish).toBe('error');
+    failing = false;
+    now += 20_000;
+    expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
+  });
+});

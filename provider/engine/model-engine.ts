@@ -1,0 +1,64 @@
+import type { Machine, Slot } from '#bus-schemas';
+import type { Model } from '../models/model.ts';
+import type { Backend } from './decoders/decoder.ts';
+import type { Engine, GenerationRequest, Sequence, Sink } from './engine.ts';
+import { ModelRunner, type RunnerLog } from './model-runner.ts';
+
+export interface ModelEngineOptions {
+  readonly backend: Backend;
+  readonly models: readonly Model[];
+  readonly machine: Machine;
+  /** Bytes of the machine's memory that models and their caches may take together. */
+  readonly memoryBytes: number;
+  readonly maxConcurrency: number;
+  /** A model that nobody asked for in this time is let go; 0 keeps it. */
+  readonly idleMs: number;
+  readonly log: RunnerLog;
+  readonly clock?: () => number;
+}
+
+/** Serves real models: each in a runner of its own, all on one backend. */
+export class ModelEngine implements Engine {
+  readonly name: Engine['name'];
+  readonly machine: Machine;
+  readonly #runners: ReadonlyMap<string, ModelRunner>;
+  readonly #backend: Backend;
+  #listeners: (() => void)[] = [];
+
+  constructor({ backend, models, machine, memoryBytes, clock = () => performance.now(), ...rest }: ModelEngineOptions) {
+    this.name = backend.name;
+    this.machine = machine;
+    this.#backend = backend;
+    const weights = models.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+    const cacheBytes = Math.max(0, memoryBytes - weights) / Math.max(1, models.length);
+    const onChange = () => {
+      for (const listener of this.#listeners) listener();
+    };
+    this.#runners = new Map(models.map((model) => [model.build, new ModelRunner({ model, backend, cacheBytes, clock, onChange, ...rest })]));
+  }
+
+  slots(): Slot[] {
+    return [...this.#runners.values()].map((runner) => runner.slot());
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Into memory, before the first request asks for it. */
+  async load(): Promise<void> {
+    for (const runner of this.#runners.values()) await runner.load();
+  }
+
+  generate(request: GenerationRequest, sink: Sink): Sequence {
+    const runner = this.#runners.get(request.build);
+    if (runner === undefined) throw new Error(`this machine does not have ${request.build}`);
+    return runner.generate(request, sink);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listeners = [];
+    for (const runner of this.#runners.values()) await runner[Symbol.asyncDispose]();
+    await this.#backend[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,302 @@
+import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
+import type { Model } from '../models/model.ts';
+import { type Backend, type Decoder, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
+import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
+import { Generation } from './generation.ts';
+import { type Constraint, formatOf, Grammars } from './sampling/grammars.ts';
+import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
+
+export interface RunnerLog {
+  info(facts: object, what: string): void;
+  error(facts: object, what: string): void;
+}
+
+export interface RunnerOptions {
+  readonly model: Model;
+  readonly backend: Backend;
+  readonly cacheBytes: number;
+  readonly maxConcurrency: number;
+  readonly idleMs: number;
+  readonly onChange: () => void;
+  readonly log: RunnerLog;
+  readonly clock: () => number;
+}
+
+/** Tokens of one step: a prompt's piece and all the answers. */
+const STEP_TOKENS = 512;
+/** How long a prompt may hold up those who are being answered. */
+const PREFILL_MS = 100;
+/** A context longer than this is served, but not kept room for on every seat at once. */
+const USUAL_TOKENS = 8_192;
+const WAITING_PER_SEAT = 4;
+/** After a failure, before the next attempt to load. */
+const RETRY_MS = 10_000;
+const TRIAL_STEPS = 4;
+/** No tokenizer makes a token of more characters on average. */
+const CHARACTERS_PER_TOKEN = 64;
+
+/**
+ * One model on this machine.
+ *
+ *   cold → loading → resident → cold (idle)
+ *             ↘ failed → loading (tried again when asked, after a while)
+ *
+ * Invariant: every sequence that was begun ends exactly once, whatever becomes of the decoder.
+ */
+export class ModelRunner implements AsyncDisposable {
+  readonly #options: RunnerOptions;
+  readonly #grammars: Grammars;
+  readonly #pages: number;
+  #state: SlotState = 'cold';
+  #loading: Promise<Loaded | undefined> | undefined;
+  #loaded: Loaded | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
+  #loadMs = 0;
+  #sequences = 0;
+  #idle: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: RunnerOptions) {
+    const { model, cacheBytes, maxConcurrency, backend } = options;
+    this.#options = options;
+    this.#grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
+    const { contextTokens, layers } = model.shape;
+    const wanted = Math.max(contextTokens, maxConcurrency * Math.min(contextTokens, USUAL_TOKENS));
+    const ofOneBuffer = backend.maxBufferBytes / (kvBytesPerToken(model) / layers.length / 2);
+    this.#pages = Math.floor(Math.min(wanted, cacheBytes / kvBytesPerToken(model), ofOneBuffer) / PAGE_TOKENS);
+  }
+
+  slot(): Slot {
+    const { model, maxConcurrency } = this.#options;
+    const scheduler = this.#loaded?.scheduler;
+    const { prefillTps = 0, decodeTps = 0 } = scheduler?.speeds ?? {};
+    const running = scheduler?.running ?? 0;
+    return {
+      build: model.build,
+      state: this.#state,
+      contextTokens: Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS),
+      running,
+      waiting: Math.max(0, this.#sequences - running),
+      maxConcurrency,
+      freeTokens: scheduler?.freeTokens ?? this.#pages * PAGE_TOKENS,
+      decodeTps,
+      prefillTps,
+      loadMs: Math.round(this.#loadMs),
+      traits: [...model.traits],
+    };
+  }
+
+  /** Done when it is in memory, or has failed. */
+  async load(): Promise<void> {
+    await this.#ensureLoaded();
+  }
+
+  /** Throws RequestRefused. Loads the model when it is not there. */
+  generate({ chat, maxTokens, cacheScope }: GenerationRequest, sink: Sink): Sequence {
+    const { model, maxConcurrency } = this.#options;
+    if (this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT)) throw new RequestRefused('queue_full');
+    const { prompt, thinksFirst } = this.#read(chat);
+    const room = Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
+    if (room <= 0) throw new RequestRefused('request_exceeds_context');
+    const pending = new PendingSequence();
+    this.#sequences += 1;
+    clearTimeout(this.#idle);
+    const end = (finish: Finish) => {
+      sink.end(finish, { promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0 });
+      this.#ended();
+    };
+    void this.#start(pending, { prompt, thinksFirst, chat, sink, maxTokens: Math.min(maxTokens, room), scope: cacheScope ?? `alone ${Math.random()}`, end });
+    this.#options.onChange();
+    return pending;
+  }
+
+  async #start(pending: PendingSequence, { end, ...request }: Beginning): Promise<void> {
+    const { model } = this.#options;
+    let constraint: Constraint | undefined;
+    try {
+      const format = formatOf(request.chat, model.toolStyle);
+      const [loaded, opened] = await Promise.all([this.#ensureLoaded(), format && this.#grammars.open(format)]);
+      constraint = opened;
+      if (pending.isCancelled || loaded === undefined) {
+        constraint?.close();
+        return end(pending.isCancelled ? 'cancelled' : 'error');
+      }
+      let running: Running | undefined;
+      const generation = new Generation({ ...request, model, constraint, cachedTokens: () => running?.cachedTokens ?? 0, onEnd: () => this.#ended() });
+      running = loaded.scheduler.submit(generation);
+      pending.follow(running);
+    } catch (error) {
+      this.#options.log.error({ model: model.build, err: error instanceof Error ? error.name : 'unknown' }, 'a request could not be begun');
+      end('error');
+    }
+  }
+
+  #read(chat: InferenceRequest['chat']): { prompt: number[]; thinksFirst: boolean } {
+    const { tokenizer, template, shape } = this.#options.model;
+    let text: string;
+    try {
+      text = template.render(chat);
+    } catch (cause) {
+      throw new RequestRefused('invalid_request', { cause });
+    }
+    if (text.length > shape.contextTokens * CHARACTERS_PER_TOKEN) throw new RequestRefused('request_exceeds_context');
+    return { prompt: tokenizer.encode(text), thinksFirst: /<think>\s*$/.test(text) };
+  }
+
+  #ended(): void {
+    this.#sequences -= 1;
+    const { idleMs, onChange } = this.#options;
+    if (this.#sequences === 0 && idleMs > 0) this.#idle = setTimeout(() => void this.#unload(), idleMs).unref();
+    onChange();
+  }
+
+  #ensureLoaded(): Promise<Loaded | undefined> {
+    if (this.#loaded) return Promise.resolve(this.#loaded);
+    if (this.#closed || this.#options.clock() - this.#failedAt < RETRY_MS) return Promise.resolve(undefined);
+    this.#loading ??= this.#loadNow().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #loadNow(): Promise<Loaded | undefined> {
+    const { model, backend, log, clock, maxConcurrency } = this.#options;
+    this.#set('loading');
+    const began = clock();
+    try {
+      if (this.#pages === 0) throw new Error('the machine has no memory left for it');
+      const decoder = await backend.load({ model, pages: this.#pages, maxTokens: STEP_TOKENS });
+      const speeds = await tryOut(decoder, { model, clock });
+      const scheduler = new Scheduler({
+        decoder,
+        clock,
+        pages: this.#pages,
+        maxTokens: STEP_TOKENS,
+        maxRunning: maxConcurrency,
+        prefillMs: PREFILL_MS,
+        speeds,
+        onFailure: (error) => void this.#fail(error),
+      });
+      this.#loaded = { decoder, scheduler };
+      this.#loadMs = clock() - began;
+      log.info(
+        { model: model.build, engine: backend.name, ms: Math.round(this.#loadMs), memoryMb: Math.round(decoder.memoryBytes / 1e6), ...speeds },
+        'a model is in memory',
+      );
+      this.#set('resident');
+    } catch (error) {
+      await this.#fail(error);
+    }
+    return this.#loaded;
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    const { model, log, clock } = this.#options;
+    log.error({ model: model.build, err: error instanceof Error ? error.message : String(error) }, 'the model cannot run');
+    this.#failedAt = clock();
+    const { decoder } = this.#loaded ?? {};
+    this.#loaded = undefined;
+    this.#set('failed');
+    setTimeout(() => this.#state === 'failed' && this.#set('cold'), RETRY_MS).unref();
+    // It is broken as it is: what its end throws tells nothing more.
+    await Promise.resolve(decoder?.[Symbol.asyncDispose]()).catch(() => {});
+  }
+
+  async #unload(): Promise<void> {
+    const loaded = this.#loaded;
+    if (loaded === undefined || this.#sequences > 0) return;
+    this.#loaded = undefined;
+    this.#set('cold');
+    await loaded.scheduler.close();
+    await loaded.decoder[Symbol.asyncDispose]();
+  }
+
+  #set(state: SlotState): void {
+    this.#state = state;
+    this.#options.onChange();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#idle);
+    await this.#loading;
+    await this.#loaded?.scheduler.close();
+    await this.#loaded?.decoder[Symbol.asyncDispose]();
+    this.#loaded = undefined;
+    await this.#grammars[Symbol.asyncDispose]();
+  }
+}
+
+interface Loaded {
+  readonly decoder: Decoder;
+  readonly scheduler: Scheduler;
+}
+
+interface Beginning {
+  readonly prompt: readonly number[];
+  readonly thinksFirst: boolean;
+  readonly chat: InferenceRequest['chat'];
+  readonly sink: Sink;
+  readonly maxTokens: number;
+  readonly scope: string;
+  readonly end: (finish: Finish) => void;
+}
+
+/** What the caller holds while the model is still being loaded. */
+class PendingSequence implements Sequence {
+  #running: Running | undefined;
+  #paused = false;
+  isCancelled = false;
+
+  follow(running: Running): void {
+    this.#running = running;
+    if (this.#paused) running.pause();
+    if (this.isCancelled) running.cancel();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#running?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#running?.resume();
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+    this.#running?.cancel();
+  }
+}
+
+/** A first prompt of nothing, so that the first consumer waits for no compiler and the router hears of real speeds. */
+async function tryOut(decoder: Decoder, { model, clock }: { model: Model; clock: () => number }): Promise<Speeds> {
+  const step = (count: number, from: number) => {
+    const list = (of: (i: number) => number) => Int32Array.from({ length: count }, (_, i) => of(i));
+    const pages = Math.ceil((from + count) / PAGE_TOKENS);
+    return decoder.step({
+      tokens: list((i) => (i * 31 + 7) % model.shape.vocabulary),
+      positions: list((i) => from + i),
+      places: list((i) => from + i),
+      rows: list(() => 0),
+      tables: Int32Array.from({ length: pages }, (_, page) => page),
+      tableWidth: pages,
+      outputs: Int32Array.of(count - 1),
+      wantsLogits: false,
+    });
+  };
+  const time = async (work: () => Promise<unknown>) => {
+    const began = clock();
+    await work();
+    return Math.max(0.001, clock() - began);
+  };
+  const prompt = PAGE_TOKENS;
+  await step(prompt, 0);
+  await step(1, prompt - 1);
+  const prefillMs = await time(() => step(prompt, 0));
+  const decodeMs = await time(async () => {
+    for (let i = 0; i < TRIAL_STEPS; i += 1) await step(1, prompt - 1);
+  });
+  return { prefillTps: Math.round((1_000 * prompt) / prefillMs), decodeTps: Math.round((1_000 * TRIAL_STEPS) / decodeMs) };
+}

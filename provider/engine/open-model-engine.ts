@@ -1,0 +1,43 @@
+import { memoryForModels, thisMachine } from '../machine.ts';
+import { findModel } from '../models/find-model.ts';
+import { type Model, openModel } from '../models/model.ts';
+import { ModelError } from '../models/model-error.ts';
+import type { BackendName } from './backend-names.ts';
+import { chooseBackend } from './choose-backend.ts';
+import { ModelEngine } from './model-engine.ts';
+import type { RunnerLog } from './model-runner.ts';
+
+export interface EngineWish {
+  /** The best that runs, when nobody wishes for one. */
+  readonly backend?: BackendName;
+  /** Folders, or names in Hugging Face's cache. */
+  readonly models: readonly string[];
+  readonly maxConcurrency: number;
+  readonly idleMs: number;
+  readonly log: RunnerLog;
+}
+
+/** An engine for real models, all of them in memory. A model that cannot be read is left out and named; none at all is an error. */
+export async function openModelEngine({ backend: wanted, models: names, log, ...rest }: EngineWish): Promise<ModelEngine> {
+  const models: Model[] = [];
+  const faults: unknown[] = [];
+  for (const name of names) {
+    try {
+      const { path, build } = await findModel(name);
+      models.push(await openModel(path, build));
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      faults.push(error);
+      log.error({ model: name, err: error.message }, 'a model is left out');
+    }
+  }
+  if (models.length === 0) throw faults[0] ?? new Error('no model was named');
+  const { backend, candidates } = await chooseBackend(wanted);
+  log.info(
+    { engine: backend.name, device: backend.device, instead: candidates.filter(({ runs }) => !runs).map(({ name, detail }) => `${name}: ${detail}`) },
+    'the engine is chosen',
+  );
+  const engine = new ModelEngine({ backend, models, machine: thisMachine(), memoryBytes: memoryForModels(), log, ...rest });
+  await engine.load();
+  return engine;
+}

@@ -1,0 +1,65 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import type { BackendName } from './backend-names.ts';
+import { openModelEngine } from './open-model-engine.ts';
+
+// A process of its own: <engine> <requests>. Sends what it saw to its parent and ends by itself, if nothing holds it.
+const [engineName, count] = process.argv.slice(2);
+const AT_ONCE = 12;
+const BUILD = 'dinf-tiny-4bit';
+
+const engine = await openModelEngine({
+  backend: engineName as BackendName,
+  models: [TINY_MODEL_FOLDER],
+  maxConcurrency: 8,
+  idleMs: 0,
+  log: { info: () => {}, error: (facts, what) => console.error(what, facts) },
+});
+
+/** A sum; now and then with a schema, a seed, a scope, or an end before its time. */
+function ask(n: number): Promise<boolean> {
+  const [a, b] = [10 + (n % 50), 10 + ((n * 7) % 40)];
+  return new Promise((resolve) => {
+    let text = '';
+    const isCancelled = n % 17 === 3;
+    const chat = {
+      messages: [{ role: 'user', content: `What is ${a} + ${b}?` }],
+      max_tokens: 20,
+      ...(n % 5 === 1 && { temperature: 0.01, seed: n }),
+      ...(n % 23 === 5 && { response_format: { type: 'json_schema' as const, json_schema: { schema: { type: 'integer' } } } }),
+    };
+    const sequence = engine.generate(
+      { build: BUILD, chat, maxTokens: 20, ...(n % 2 === 0 && { cacheScope: 'one' }) },
+      {
+        delta: (delta) => {
+          text += delta.text;
+          if (isCancelled) sequence.cancel();
+        },
+        end: () => resolve(isCancelled || text === String(a + b)),
+      },
+    );
+  });
+}
+
+/** Megabytes, without the room that the collector keeps for later. */
+function held(): number {
+  globalThis.gc?.();
+  const { rss, heapTotal, heapUsed } = process.memoryUsage();
+  return Math.round((rss - heapTotal + heapUsed) / 1e6);
+}
+
+const total = Number(count);
+const [memory, files]: [number[], number[]] = [[], []];
+let [right, next] = [0, 0];
+for (let quarter = 1; quarter <= 4; quarter += 1) {
+  const until = (total * quarter) / 4;
+  const worker = async () => {
+    while (next < until) if (await ask(next++)) right += 1;
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  memory.push(held());
+  files.push(existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
+}
+await engine[Symbol.asyncDispose]();
+process.send?.({ right: right / total, memory, files });
+process.disconnect?.();

@@ -1,0 +1,51 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { createCpuBackend } from './decoders/native-decoder.ts';
+import { createWebGpuBackend } from './decoders/webgpu/device.ts';
+
+interface Soaked {
+  readonly right: number;
+  /** Megabytes and open files, by quarters of the way. */
+  readonly memory: readonly number[];
+  readonly files: readonly number[];
+}
+
+const REQUESTS = Number(process.env['DINF_SOAK_REQUESTS'] ?? 600);
+const SOAK = fileURLToPath(new URL('./soak-under-test.ts', import.meta.url));
+
+const available = { cpu: !('reason' in createCpuBackend()), webgpu: await webGpuRuns() };
+
+async function webGpuRuns(): Promise<boolean> {
+  const made = await createWebGpuBackend();
+  if ('reason' in made) return false;
+  await made.backend[Symbol.asyncDispose]();
+  return true;
+}
+
+for (const [engine, share] of [
+  ['cpu', 1],
+  ['webgpu', 0.1],
+] as const) {
+  describe.skipIf(!available[engine])(engine, () => {
+    test('many requests leave nothing behind: memory and open files stay level, and the process ends by itself', { timeout: 900_000 }, async () => {
+      const child = fork(SOAK, [engine, String(Math.max(400, Math.round(REQUESTS * share)))], {
+        execArgv: ['--expose-gc'],
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      });
+      const [{ right, memory, files }] = (await once(child, 'message')) as [Soaked];
+      const [code, signal] = await once(child, 'exit');
+      expect({ code, signal }).toEqual({ code: 0, signal: null });
+      expect(right).toBeGreaterThanOrEqual(0.95);
+      const [, warm = 0, , end = 0] = memory;
+      expect(end, `MB by quarters: ${memory}`).toBeLessThan(warm + 40);
+      expect(files.at(-1), `files by quarters: ${files}`).toBeLessThanOrEqual((files[1] ?? 0) + 2);
+    });
+  });
+}
+
+test('a process that counts its files can', () => {
+  if (process.platform === 'linux') expect(readdirSync('/proc/self/fd').length).toBeGreaterThan(2);
+});

@@ -1,0 +1,47 @@
+import type { Machine, Slot } from '#bus-schemas';
+import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
+import { type ChipName, chipOf } from './chips.ts';
+import type { SimulatedEngine } from './simulated-engine.ts';
+
+/** A real engine that says it is a Mac: the answers are the model's, the machine is not there. */
+export class EmulatedMac implements SimulatedEngine {
+  readonly name: Engine['name'];
+  readonly machine: Machine;
+  readonly #engine: Engine;
+  running = 0;
+  tokensMade = 0;
+
+  constructor(engine: Engine, chip: ChipName) {
+    const { name, memoryGb, bandwidthGbps } = chipOf(chip);
+    this.#engine = engine;
+    this.name = engine.name;
+    this.machine = { chip: name, memoryGb, bandwidthGbps, simulated: true };
+  }
+
+  slots(): readonly Slot[] {
+    return this.#engine.slots();
+  }
+
+  onChange(listener: () => void): void {
+    this.#engine.onChange(listener);
+  }
+
+  generate(request: GenerationRequest, sink: Sink): Sequence {
+    const sequence = this.#engine.generate(request, {
+      delta: (delta) => {
+        this.tokensMade += delta.tokens;
+        sink.delta(delta);
+      },
+      end: (...end) => {
+        this.running -= 1;
+        sink.end(...end);
+      },
+    });
+    this.running += 1;
+    return sequence;
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#engine[Symbol.asyncDispose]();
+  }
+}

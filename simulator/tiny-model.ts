@@ -1,0 +1,18 @@
+import { join } from 'node:path';
+import type { NewModel } from '#bus-schemas';
+
+/** A real model of two million weights, trained for this repository (model/training): what it answers is right or wrong. */
+export const tinyModel: Omit<NewModel, 'createdAt'> = {
+  id: 'dinf-tiny',
+  displayName: 'dinf tiny: sums, spelling backwards, counting, JSON, tools',
+  contextTokens: 2_048,
+  maxOutputTokens: 1_024,
+  builds: ['dinf-tiny-4bit'],
+  traits: ['tools'],
+  inputMicroUsdPerMillion: 1_000,
+  outputMicroUsdPerMillion: 2_000,
+};
+
+export const tinyAlias = { alias: 'tiny', model: tinyModel.id };
+
+export const TINY_MODEL_FOLDER = join(import.meta.dirname, 'model', 'dinf-tiny-4bit');
