@@ -14,6 +14,13 @@ export function addCommands(program: Command): void {
       (await import('../e2e/bench/routing.ts')).benchRouting(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
     );
   bench
+    .command('engine')
+    .description('tokens a second of the engines that run here, by model and batch, beside llama.cpp')
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) =>
+      (await import('../e2e/bench/engine/main.ts')).benchEngine(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
+    );
+  bench
     .command('ledger')
     .description('settlements a second, a hold through the bus, and an outage of the database')
     .option('--smoke', 'the small size, which shows that it works')

@@ -33,6 +33,7 @@ async function test(args: readonly string[]): Promise<void> {
     process.stdout.write(`${code === 0 ? 'ok' : 'FAILED'}  ${name}  ${seconds(startedAt)}\n`);
     if (code !== 0) failed.push(name);
   }
+  await prepareEngines();
   if (!(await runVitest(args))) failed.push('tests');
   if (failed.length > 0) throw new CommandError(EXIT.failure, `failed: ${failed.join(', ')}`);
 }
@@ -49,6 +50,17 @@ interface Report {
 export function lastLine({ numPassedTests, numFailedTests, numPendingTests, testResults }: Report): string {
   const notLoaded = testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0).length;
   return `${numPassedTests} passed, ${numFailedTests + notLoaded} failed, ${numPendingTests} skipped`;
+}
+
+/** What real engines run on, into this process's environment: the tests are its children. */
+async function prepareEngines(): Promise<void> {
+  const { findEngineDrivers } = await import('#testcontainers');
+  const { cacheFolder } = await import('#provider');
+  const { env, missing } = await findEngineDrivers(cacheFolder(process.env), process.env);
+  Object.assign(process.env, env);
+  for (const why of missing) process.stdout.write(`some engines are not tested: ${why}\n`);
+  const { buildNative } = await import('#native/build.ts');
+  await buildNative({ root, only: ['mlx'], say: (line) => process.stdout.write(`${line}\n`) });
 }
 
 async function runVitest(args: readonly string[]): Promise<boolean> {

@@ -10,6 +10,7 @@ interface UpOptions {
   readonly tokenMs?: string;
   readonly concurrency?: string;
   readonly endless?: boolean;
+  readonly engine: string;
 }
 
 const FIRST_CREDIT_MICRO_USD = 10_000_000;
@@ -27,6 +28,7 @@ export function addCommands(program: Command): void {
     .option('--token-ms <ms>', 'their time between two tokens')
     .option('--concurrency <n>', 'sequences at once on each')
     .option('--endless', 'their answers go on until max_tokens')
+    .option('--engine <name>', 'what runs our tiny model on one provider more; none for no such provider', process.env['DINF_ENGINE'] || 'auto')
     .addHelpText('after', '\nState is kept in DINF_HOME (.dinf). DATABASE_URL names a Postgres of your own; DINF_HTTP_PORT the port of the API.')
     .action((options: UpOptions) => up(options));
 }
@@ -70,11 +72,13 @@ async function up(options: UpOptions): Promise<void> {
     databaseUrl: network.databaseUrl,
     ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
   });
-  const { simulatedAliases, simulatedModels } = await import('#simulator');
-  await network.putModels(simulatedModels, simulatedAliases);
+  const { simulatedAliases, simulatedModels, tinyAlias, tinyModel } = await import('#simulator');
+  await network.putModels([...simulatedModels, tinyModel], [...simulatedAliases, tinyAlias]);
   const apiKey = await firstKey(home, network);
   await using _fleet = providers === 0 ? undefined : await startFleet({ home, options, network, say });
-  greet({ url: network.url, apiKey, providers, seconds: (performance.now() - startedAt) / 1_000 });
+  await using real = options.engine === 'none' ? undefined : await startRealProvider({ home, engine: options.engine, network, say });
+  await untilKnown(network, providers + (real ? 1 : 0));
+  greet({ url: network.url, apiKey, providers, engine: real?.engine, seconds: (performance.now() - startedAt) / 1_000 });
   await stopped;
   say('stopping');
 }
@@ -165,24 +169,65 @@ async function startFleet({
     readyTimeoutMs: FLEET_READY_MS,
     stopTimeoutMs: FLEET_READY_MS,
   });
+  return fleet;
+}
+
+/** A provider as anybody would start one, with a model that answers. Without one the network is up all the same. */
+async function startRealProvider({ home, engine, network, say }: { home: string; engine: string; network: Network; say: (line: string) => void }) {
+  const { startSupervised } = await import('#provider');
+  say('starting a provider with a real model');
+  let said = '';
+  const provider = await startSupervised({
+    name: 'provider',
+    command: process.execPath,
+    args: [join(import.meta.dirname, 'dinf.ts'), 'provider', '--engine', engine, '--coordinator', network.url, '--token', await network.enrolToken()],
+    env: { ...process.env, DINF_HOME: home, DINF_LOG: process.env['DINF_LOG'] ?? 'error', npm_lifecycle_event: undefined },
+    isReady: (line) => {
+      said = line;
+      return /^provider \S+ serves/.test(line);
+    },
+    readyTimeoutMs: FLEET_READY_MS,
+    stopTimeoutMs: FLEET_READY_MS,
+  }).catch((error: unknown) => say(`no real model: ${error instanceof Error ? error.message : error}`));
+  if (provider === undefined) return undefined;
+  return { engine: said.split(' ').at(-1) ?? engine, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
+}
+
+/** Until the router has heard of them all. */
+async function untilKnown(network: Network, providers: number): Promise<void> {
   const { services } = await import('#bus-schemas');
   const knows = async () =>
     new Set((await network.coordinator.bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers.map(({ provider }) => provider)).size;
   for (const giveUpAt = performance.now() + FLEET_READY_MS; (await knows()) < providers && performance.now() < giveUpAt; )
     await new Promise((resolve) => setTimeout(resolve, 50));
-  return fleet;
 }
 
-function greet({ url, apiKey, providers, seconds }: { url: string; apiKey: string; providers: number; seconds: number }): void {
+interface Greeting {
+  readonly url: string;
+  readonly apiKey: string;
+  readonly providers: number;
+  /** What runs the tiny model, if anything does. */
+  readonly engine: string | undefined;
+  readonly seconds: number;
+}
+
+function greet({ url, apiKey, providers, engine, seconds }: Greeting): void {
+  const who = [
+    ...(engine === undefined ? [] : [`"tiny" is a real model, on ${engine}: sums, spelling backwards, counting, JSON, tools.`]),
+    ...(providers === 0
+      ? []
+      : [`"sim" is ${providers} simulated Mac${providers === 1 ? '' : 's'} that answer${providers === 1 ? 's' : ''} with made-up text.`]),
+  ];
+  const [model, question] = engine === undefined ? ['sim', 'Hello'] : ['tiny', 'What is 12 + 30?'];
   console.log(`
-d-inference is up (${seconds.toFixed(1)} s). ${providers === 0 ? 'No provider runs yet: dinf simulate, or dinf provider.' : `${providers} simulated Macs answer with made-up text.`}
+d-inference is up (${seconds.toFixed(1)} s). ${who.length === 0 ? 'No provider runs yet: dinf simulate, or dinf provider.' : who.join('\n')}
 
   base URL   ${url}/v1
   API key    ${apiKey}
 
   curl ${url}/v1/chat/completions \\
     -H "Authorization: Bearer ${apiKey}" -H "Content-Type: application/json" \\
-    -d '{"model": "sim", "stream": true, "messages": [{"role": "user", "content": "Hello"}]}'
+    -d '{"model": "${model}", "stream": true, "messages": [{"role": "user", "content": "${question}"}]}'
 
 Anthropic's SDK takes ${url} as its base URL and the same key. The account behind the key is yours: "npx dinf sign-in"
 prints a token for ${url}/v1/me, /v1/keys, /v1/usage and the rest of docs/api.md.

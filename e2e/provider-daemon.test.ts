@@ -22,7 +22,7 @@ const startProvider = (args: readonly string[] = [], onLine: (line: string) => v
     env: { ...process.env, DINF_HOME: join(network.network.home, 'elsewhere'), DINF_LOG: 'info' },
     isReady: (line) => {
       onLine(line);
-      return line.includes('serves with simulated');
+      return line.includes('with simulated');
     },
   });
 

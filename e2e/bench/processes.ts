@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { cacheFolder, type SupervisedProcess, startSupervised } from '#provider';
+import { type SupervisedProcess, startSupervised } from '#provider';
 import type { Target } from './http-stream-client.ts';
+import { installRival } from './rival-package.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const RIVAL = '@portkey-ai/gateway';
@@ -72,21 +73,9 @@ export async function startOurs(tokenMs: number): Promise<Measured> {
 
 /** A gateway that many run, before the same upstream. Undefined, with the reason said, where it cannot be had. */
 export async function startRival(upstream: Target, port: number, say: (line: string) => void): Promise<Measured | undefined> {
-  const folder = join(cacheFolder(process.env), 'rival');
-  const server = join(folder, 'node_modules', RIVAL, 'build', 'start-server.js');
-  const install = ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', `${RIVAL}@${RIVAL_VERSION}`];
-  try {
-    await using _npm = await startSupervised({
-      name: 'npm',
-      command: 'npm',
-      args: install,
-      isReady: (line) => /added|up to date|changed/.test(line),
-      readyTimeoutMs: 120_000,
-    });
-  } catch (error) {
-    say(`${RIVAL} is skipped: it cannot be installed (${error instanceof Error ? error.message.split('\n')[0] : error})`);
-    return undefined;
-  }
+  const modules = await installRival({ name: RIVAL, version: RIVAL_VERSION }, say);
+  if (modules === undefined) return undefined;
+  const server = join(modules, RIVAL, 'build', 'start-server.js');
   const gateway = await node('rival', [server, `--port=${port}`, '--headless'], 'Ready for connections', { NODE_ENV: 'production' });
   const headers = { 'x-portkey-provider': 'openai', 'x-portkey-custom-host': `http://127.0.0.1:${upstream.port}/v1`, authorization: 'Bearer none' };
   const target = { name: RIVAL, host: '127.0.0.1', port, path: '/v1/chat/completions', headers };

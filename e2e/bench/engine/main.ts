@@ -1,0 +1,176 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { BackendOrReason } from '#provider/engine/decoders/backend-or-reason.ts';
+import type { Backend, Decoder } from '#provider/engine/decoders/decoder.ts';
+import { PAGE_TOKENS } from '#provider/engine/decoders/decoder.ts';
+import { createCpuBackend, createMlxBackend } from '#provider/engine/decoders/native-decoder.ts';
+import { createWebGpuBackend } from '#provider/engine/decoders/webgpu/device.ts';
+import { type DecoderModel, openDecoder, readConfig } from '#provider/models/model.ts';
+import { ModelFolder } from '#provider/models/model-folder.ts';
+import { installRival } from '../rival-package.ts';
+import { show, spread } from '../statistics.ts';
+import { makeRandomModel, sizes, writeGguf, writeMlxFolder } from './random-model.ts';
+
+const run = promisify(execFile);
+const say = (line = '') => console.log(line);
+
+/** Every round measures each in turn. MLX on a processor and a GPU that is one are measured on what they can manage. */
+const runs = {
+  full: { rounds: 3, models: ['m6', 'm10', 'm100', 'b1'], prompt: 512, tokens: 32, rival: true },
+  smoke: { rounds: 1, models: ['m6'], prompt: 64, tokens: 8, rival: false },
+} as const;
+const BATCHES = [1, 2, 4, 8, 16];
+const ROOM = 640;
+const SLOW_MODELS: Readonly<Record<string, readonly string[]>> = { mlx: ['m6', 'm10'], webgpu: ['m6', 'm100'] };
+
+interface Contender {
+  readonly name: string;
+  readonly open: () => Promise<BackendOrReason>;
+}
+
+const contenders: readonly Contender[] = [
+  { name: 'cpu, 1 thread', open: async () => createCpuBackend({ threads: 1, fine: true }) },
+  { name: 'cpu, 1 thread, fast', open: async () => createCpuBackend({ threads: 1, fine: false }) },
+  { name: 'cpu, all threads', open: async () => createCpuBackend({ fine: true }) },
+  { name: 'cpu, all threads, fast', open: async () => createCpuBackend({ fine: false }) },
+  { name: 'webgpu', open: createWebGpuBackend },
+  { name: 'mlx', open: async () => createMlxBackend() },
+];
+
+interface Figures {
+  readonly prefill: number[];
+  /** By the number of sequences. */
+  readonly decode: Map<number, number[]>;
+  loadMs: number;
+  memoryMb: number;
+}
+
+/** Tokens a second of our engines and of llama.cpp, on the same random weights in 4 bits, in one run. */
+export async function benchEngine(name: keyof typeof runs): Promise<void> {
+  const { models, rival, ...size } = runs[name];
+  const [{ model: processor = 'unknown' } = {}] = cpus();
+  say(`${name} size; ${cpus().length} × ${processor}; node ${process.version}. Tokens/s; median of the rounds (least–most).`);
+  const folder = await mkdtemp(join(tmpdir(), 'dinf-bench-'));
+  try {
+    const llama = rival
+      ? await installRival(
+          {
+            name: 'node-llama-cpp',
+            version: '3.22.1',
+            also: [`@node-llama-cpp/${process.platform === 'darwin' ? 'mac' : 'linux'}-${process.arch}`],
+            flags: ['--omit=optional'],
+          },
+          say,
+        )
+      : undefined;
+    for (const model of models) await compare({ model, folder, llama, ...size });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Comparison {
+  readonly model: keyof typeof sizes;
+  readonly folder: string;
+  readonly llama: string | undefined;
+  readonly rounds: number;
+  readonly prompt: number;
+  readonly tokens: number;
+}
+
+async function compare({ model, folder, llama, rounds, prompt, tokens }: Comparison): Promise<void> {
+  const random = makeRandomModel(sizes[model]);
+  const path = join(folder, model);
+  await writeMlxFolder(random, path);
+  if (llama) await writeGguf(random, `${path}.gguf`);
+  const opened = await ModelFolder.open(path);
+  const decoderModel = await openDecoder(opened, await readConfig(opened));
+  say(`\n${model}: ${(decoderModel.weightBytes / 1e6).toFixed(0)} MB of weights; prompt of ${prompt}, then ${tokens} tokens`);
+  const figures = new Map<string, Figures>();
+  const rivals: { prefillTps: number; decodeTps: number }[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    for (const { name, open } of contenders) {
+      if (SLOW_MODELS[name]?.includes(model) === false) continue;
+      const made = await open();
+      if ('reason' in made) {
+        if (round === 0) say(`  ${name} is left out: ${made.reason}`);
+        continue;
+      }
+      await using backend = made.backend;
+      await measure(backend, decoderModel, { prompt, tokens, into: figures, name });
+    }
+    if (llama) {
+      const { stdout } = await run(process.execPath, [join(import.meta.dirname, 'llama-cpp.mjs'), llama, `${path}.gguf`, '1', String(prompt), String(tokens)]);
+      rivals.push(JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}'));
+    }
+  }
+  for (const [name, { prefill, decode, loadMs, memoryMb }] of figures) {
+    const alone = spread(decode.get(1) ?? []).median;
+    const batches = BATCHES.map((batch) => `${batch}: ${show(spread(decode.get(batch) ?? []), 0)}`).join('  ');
+    const eight = spread(decode.get(8) ?? []).median;
+    say(
+      `  ${name.padEnd(24)} load ${loadMs.toFixed(0)} ms, ${memoryMb.toFixed(0)} MB; prefill ${show(spread(prefill), 0)}; decode ${batches}; 8 at once ${(eight / alone).toFixed(2)}×`,
+    );
+  }
+  if (rivals.length === 0) return;
+  const [theirs, ours] = [
+    { prefill: spread(rivals.map(({ prefillTps }) => prefillTps)), decode: spread(rivals.map(({ decodeTps }) => decodeTps)) },
+    figures.get('cpu, 1 thread'),
+  ];
+  say(`  ${'llama.cpp, 1 thread'.padEnd(24)} prefill ${show(theirs.prefill, 0)}; decode 1: ${show(theirs.decode, 0)}`);
+  if (ours)
+    say(
+      `  ours against it, 1 thread: prefill ${(spread(ours.prefill).median / theirs.prefill.median).toFixed(2)}×, decode ${(spread(ours.decode.get(1) ?? []).median / theirs.decode.median).toFixed(2)}×`,
+    );
+}
+
+async function measure(
+  backend: Backend,
+  model: DecoderModel,
+  { prompt, tokens, into, name }: { prompt: number; tokens: number; into: Map<string, Figures>; name: string },
+): Promise<void> {
+  const began = performance.now();
+  const pagesOfOne = ROOM / PAGE_TOKENS;
+  await using decoder = await backend.load({ model, pages: pagesOfOne * (BATCHES.at(-1) ?? 1), maxTokens: 512 });
+  const own: Figures = into.get(name) ?? { prefill: [], decode: new Map(), loadMs: 0, memoryMb: 0 };
+  into.set(name, own);
+  own.loadMs = performance.now() - began;
+  own.memoryMb = decoder.memoryBytes / 1e6;
+  const step = stepper(decoder, { vocabulary: model.shape.vocabulary, pagesOfOne });
+  await step({ sequences: 1, count: prompt, from: 0 });
+  own.prefill.push((1_000 * prompt) / (await timed(() => step({ sequences: 1, count: prompt, from: 0 }))));
+  for (const batch of BATCHES) {
+    await step({ sequences: batch, count: 1, from: 16 });
+    const took = await timed(async () => {
+      for (let i = 0; i < tokens; i += 1) await step({ sequences: batch, count: 1, from: 16 + i });
+    });
+    own.decode.set(batch, [...(own.decode.get(batch) ?? []), (1_000 * batch * tokens) / took]);
+  }
+}
+
+function stepper(decoder: Decoder, { vocabulary, pagesOfOne }: { vocabulary: number; pagesOfOne: number }) {
+  return ({ sequences, count, from }: { sequences: number; count: number; from: number }) => {
+    const list = (of: (sequence: number, i: number) => number) =>
+      Int32Array.from({ length: sequences * count }, (_, n) => of(Math.floor(n / count), n % count));
+    const tableWidth = Math.ceil((from + count) / PAGE_TOKENS);
+    return decoder.step({
+      tokens: list((sequence, i) => ((from + i) * 37 + sequence * 101 + 11) % vocabulary),
+      positions: list((_, i) => from + i),
+      places: list((sequence, i) => sequence * pagesOfOne * PAGE_TOKENS + from + i),
+      rows: list((sequence) => sequence),
+      tables: Int32Array.from({ length: sequences * tableWidth }, (_, n) => Math.floor(n / tableWidth) * pagesOfOne + (n % tableWidth)),
+      tableWidth,
+      outputs: Int32Array.from({ length: sequences }, (_, sequence) => (sequence + 1) * count - 1),
+      wantsLogits: false,
+    });
+  };
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}

@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { unpackDebian } from '#provider';
+
+const run = promisify(execFile);
+
+/** The version of MLX that tests hold our engine against. */
+const MLX = '0.32.4';
+const PIP_TIMEOUT_MS = 180_000;
+const DRIVER = 'usr/share/vulkan/icd.d/lvp_icd.json';
+
+interface Drivers {
+  /** What the tests' process needs to find them. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Why something is not there. */
+  readonly missing: readonly string[];
+}
+
+/** A Vulkan that computes on the processor, and MLX for Linux: where they can be had, tests run on them. Kept in the cache. */
+export async function findEngineDrivers(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Drivers> {
+  const missing: string[] = [];
+  const found = await Promise.all(
+    [softwareVulkan, mlxForLinux].map((find) =>
+      find(cacheDir, env).catch((error: unknown) => {
+        missing.push(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+        return {};
+      }),
+    ),
+  );
+  return { env: Object.assign({}, ...found), missing };
+}
+
+async function softwareVulkan(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
+  if (process.platform !== 'linux' || env['VK_DRIVER_FILES'] || existsSync(`/${DRIVER}`)) return {};
+  const folder = await once(join(cacheDir, 'lavapipe'), async (staged) => {
+    await unpackDebian({
+      folder: staged,
+      env,
+      packages: ['mesa-vulkan-drivers', 'libvulkan1'],
+      suites: ['{codename}', '{codename}-backports'],
+      withDependencies: true,
+    });
+  });
+  const root = join(folder, 'unpacked');
+  const [triple] = await readdir(join(root, 'usr/lib'));
+  const libraries = join(root, 'usr/lib', triple ?? '');
+  // The loader takes the path of a library as it stands there.
+  const icd = JSON.parse(await readFile(join(root, DRIVER), 'utf8'));
+  icd.ICD.library_path = join(libraries, 'libvulkan_lvp.so');
+  await writeFile(join(root, DRIVER), JSON.stringify(icd));
+  return {
+    VK_DRIVER_FILES: join(root, DRIVER),
+    LD_LIBRARY_PATH: [libraries, env['LD_LIBRARY_PATH']].filter(Boolean).join(':'),
+    MESA_SHADER_CACHE_DIR: join(cacheDir, 'shaders'),
+  };
+}
+
+async function mlxForLinux(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
+  if (process.platform !== 'linux' || env['DINF_MLX']) return {};
+  const folder = await once(join(cacheDir, `mlx-${MLX}`), async (staged) => {
+    await run('python3', ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', staged, `mlx==${MLX}`, `mlx-cpu==${MLX}`], {
+      timeout: PIP_TIMEOUT_MS,
+      env,
+    });
+  });
+  return { DINF_MLX: join(folder, 'mlx') };
+}
+
+/** Made aside and renamed, so that what is there is whole. */
+async function once(folder: string, make: (staged: string) => Promise<void>): Promise<string> {
+  if (existsSync(folder)) return folder;
+  await mkdir(join(folder, '..'), { recursive: true });
+  const staged = await mkdtemp(`${folder}-`);
+  try {
+    await make(staged);
+    await rename(staged, folder);
+  } finally {
+    await rm(staged, { recursive: true, force: true });
+  }
+  return folder;
+}
