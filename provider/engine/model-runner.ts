@@ -53,6 +53,7 @@ export class ModelRunner implements AsyncDisposable {
   #failedAt = Number.NEGATIVE_INFINITY;
   #loadMs = 0;
   #sequences = 0;
+  #begun = 0;
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -100,12 +101,13 @@ export class ModelRunner implements AsyncDisposable {
     if (room <= 0) throw new RequestRefused('request_exceeds_context');
     const pending = new PendingSequence();
     this.#sequences += 1;
+    this.#begun += 1;
     clearTimeout(this.#idle);
     const end = (finish: Finish) => {
       sink.end(finish, { promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0 });
       this.#ended();
     };
-    void this.#start(pending, { prompt, thinksFirst, chat, sink, maxTokens: Math.min(maxTokens, room), scope: cacheScope ?? `alone ${Math.random()}`, end });
+    void this.#start(pending, { prompt, thinksFirst, chat, sink, maxTokens: Math.min(maxTokens, room), scope: cacheScope ?? `alone ${this.#begun}`, end });
     this.#options.onChange();
     return pending;
   }

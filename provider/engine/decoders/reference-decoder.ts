@@ -43,11 +43,13 @@ interface Parts {
 class ReferenceDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #parts: Parts;
+  readonly #maxTokens: number;
   readonly #keys: readonly Float32Array[];
   readonly #values: readonly Float32Array[];
 
   private constructor(parts: Parts, options: DecoderOptions) {
     this.#parts = parts;
+    this.#maxTokens = options.maxTokens;
     const { shape } = parts;
     const cache = () => shape.layers.map(() => new Float32Array(options.pages * PAGE_TOKENS * shape.kvHeads * shape.headDim));
     this.#keys = cache();
@@ -95,6 +97,7 @@ class ReferenceDecoder implements Decoder {
 
   async step(step: Step): Promise<StepResult> {
     const { shape, embedding, head, norm, layers, ropes } = this.#parts;
+    if (step.tokens.length > this.#maxTokens) throw new Error('more tokens than a step may have');
     const { hidden, normEps, embeddingScale, vocabulary } = shape;
     const states = Array.from(step.tokens, (token) => embedding.values.slice(token * hidden, (token + 1) * hidden).map((value) => value * embeddingScale));
     const turns = ropes.map((rope) => {

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { services } from '#bus-schemas';
+import { cacheFolder, findNatsServer } from '#provider';
+import { openModelEngine } from '#provider/engine/open-model-engine.ts';
+import { startFleet, TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#simulator';
+import { startTestNetwork } from './test-network.ts';
+
+/** WebGPU where there is a driver, as in CI with one in software; otherwise whatever runs. */
+const open = (log: { info(): void; error(): void }) => {
+  const wish = { models: [TINY_MODEL_FOLDER], maxConcurrency: 4, idleMs: 0, log };
+  return openModelEngine({ ...wish, backend: 'webgpu' }).catch(() => openModelEngine(wish));
+};
+
+test('two emulated Macs with real engines serve as Macs would, and the fleet says that they are not there', { timeout: 180_000 }, async () => {
+  await using network = await startTestNetwork({ providers: 0, tokenMs: 1 });
+  await network.network.putModels([tinyModel], [tinyAlias]);
+  const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  await using fleet = await startFleet({
+    coordinatorUrl: network.url,
+    token: () => network.network.enrolToken(),
+    count: 2,
+    profile: { chip: 'm4-max' },
+    realEngine: () => open({ info: () => {}, error: () => {} }),
+    natsServer,
+    home: join(network.network.home, 'emulated'),
+    leaves: 'shared',
+    log: network.log,
+  });
+  const { bus } = network.network.coordinator;
+  await vi.waitFor(async () => expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toHaveLength(2), { timeout: 20_000 });
+  expect(fleet.providers.map(({ engine }) => engine.machine)).toEqual(Array(2).fill(expect.objectContaining({ chip: 'Apple M4 Max', simulated: true })));
+  const asked = await Promise.all(
+    Array.from({ length: 8 }, () =>
+      network.openai().chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'Spell stone backwards.' }] }),
+    ),
+  );
+  expect(asked.map(({ choices }) => choices[0]?.message.content)).toEqual(Array(8).fill('enots'));
+  expect(fleet.providers.every(({ engine }) => engine.tokensMade > 0 && engine.running === 0)).toBe(true);
+  await network.expectMoneyBalances();
+});
