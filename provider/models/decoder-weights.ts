@@ -1,8 +1,8 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import type { DecoderShape, LayerShape } from './decoder-shape.ts';
 import { FieldReader } from './field-reader.ts';
 import { ModelError } from './model-error.ts';
 import { isObject, type Tensor, type Tensors } from './safetensors.ts';
+import type { TensorReader } from './tensor-reader.ts';
 
 /** A matrix as the file holds it: plain, or rounded to whole numbers by groups along its rows: w = q·scale + bias. */
 export interface Matrix {
@@ -158,68 +158,6 @@ class WeightFinder {
     if (!types.includes(tensor.type)) throw new ModelError('wrong_shape', `${name} holds ${tensor.type} and should hold ${types.join(' or ')}`);
     return tensor;
   }
-}
-
-const PIECE = 8 * 1024 * 1024;
-
-/** Reads tensors piece by piece: no model is ever whole in this process's heap. */
-export class TensorReader implements AsyncDisposable {
-  readonly #files = new Map<string, FileHandle>();
-  readonly #piece = Buffer.allocUnsafeSlow(PIECE);
-
-  /** The pieces lie in one buffer that the next one overwrites. */
-  async *pieces(tensor: Tensor): AsyncGenerator<{ bytes: Uint8Array; at: number }> {
-    const file = await this.#open(tensor.file);
-    for (let at = 0; at < tensor.bytes; ) {
-      const { bytesRead } = await file.read(this.#piece, 0, Math.min(PIECE, tensor.bytes - at), tensor.offset + at);
-      if (bytesRead === 0) throw new ModelError('malformed_weights', `${tensor.file} was cut short`);
-      yield { bytes: this.#piece.subarray(0, bytesRead), at };
-      at += bytesRead;
-    }
-  }
-
-  async read(tensor: Tensor): Promise<Uint8Array<ArrayBuffer>> {
-    const whole = new Uint8Array(tensor.bytes);
-    for await (const { bytes, at } of this.pieces(tensor)) whole.set(bytes, at);
-    return whole;
-  }
-
-  /** As 32-bit numbers, whatever the file holds. */
-  async numbers(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
-    return toFloat32(await this.read(tensor), tensor.type);
-  }
-
-  async #open(path: string): Promise<FileHandle> {
-    const known = this.#files.get(path) ?? (await open(path, 'r'));
-    this.#files.set(path, known);
-    return known;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const file of this.#files.values()) await file.close();
-    this.#files.clear();
-  }
-}
-
-function toFloat32(bytes: Uint8Array<ArrayBuffer>, type: Tensor['type']): Float32Array<ArrayBuffer> {
-  if (type === 'F32') return new Float32Array(bytes.buffer);
-  const halves = new Uint16Array(bytes.buffer);
-  const whole = new Uint32Array(halves.length);
-  if (type === 'BF16') for (let i = 0; i < halves.length; i += 1) whole[i] = (halves[i] as number) << 16;
-  else for (let i = 0; i < halves.length; i += 1) whole[i] = halfToSingle(halves[i] as number);
-  return new Float32Array(whole.buffer);
-}
-
-/** The bits of the 32-bit number that equals a 16-bit one. */
-function halfToSingle(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >>> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13);
-  if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
-  if (fraction === 0) return sign;
-  const shift = Math.clz32(fraction) - 21;
-  return sign | ((113 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
 
 /** Of all the small tensors on which everything is multiplied: one number that is none would silently spoil every answer. */

@@ -2,11 +2,12 @@ import { basename } from 'node:path';
 import type { Trait } from '#bus-schemas';
 import { ChatTemplate, templateIn } from './chat-template.ts';
 import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
-import { checkFinite, type DecoderWeights, findWeights, TensorReader } from './decoder-weights.ts';
+import { checkFinite, type DecoderWeights, findWeights } from './decoder-weights.ts';
 import { FieldReader } from './field-reader.ts';
 import { ModelError } from './model-error.ts';
 import { ModelFolder } from './model-folder.ts';
 import { parseObject, readTensors } from './safetensors.ts';
+import { TensorReader } from './tensor-reader.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { type ToolStyle, toolStyleOf } from './tool-style.ts';
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { type DecoderWeights, type Matrix, TensorReader } from '../../models/decoder-weights.ts';
+import type { DecoderWeights, Matrix } from '../../models/decoder-weights.ts';
 import { type DecoderModel, openDecoder, readConfig } from '../../models/model.ts';
 import { ModelFolder } from '../../models/model-folder.ts';
+import { TensorReader } from '../../models/tensor-reader.ts';
 import type { BackendOrReason } from './backend-or-reason.ts';
 import { type Backend, type Decoder, PAGE_TOKENS, type Step } from './decoder.ts';
 import { createCpuBackend, createMlxBackend } from './native-decoder.ts';

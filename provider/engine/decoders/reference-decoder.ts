@@ -1,7 +1,8 @@
 import type { DecoderShape, LayerShape } from '../../models/decoder-shape.ts';
-import { type LayerWeights, type Matrix, TensorReader } from '../../models/decoder-weights.ts';
+import type { LayerWeights, Matrix } from '../../models/decoder-weights.ts';
 import { RopeTable } from '../../models/rope.ts';
 import type { Tensor } from '../../models/safetensors.ts';
+import { TensorReader } from '../../models/tensor-reader.ts';
 import { type Backend, type Decoder, type DecoderOptions, kvBytesPerToken, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
 
 /**

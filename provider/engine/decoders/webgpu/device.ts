@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { BackendOrReason } from '../backend-or-reason.ts';
-import { loadDecoder } from './webgpu-decoder.ts';
+import { loadDecoder } from './load-decoder.ts';
 
 /** A device of WebGPU with what there is to know about it. */
 export interface Gpu {

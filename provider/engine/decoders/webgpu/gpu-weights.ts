@@ -1,5 +1,6 @@
-import type { Matrix, TensorReader } from '../../../models/decoder-weights.ts';
+import type { Matrix } from '../../../models/decoder-weights.ts';
 import type { Tensor } from '../../../models/safetensors.ts';
+import type { TensorReader } from '../../../models/tensor-reader.ts';
 
 /** How a matrix's numbers are written; the kernels are made for one way each. */
 export interface Format {

@@ -1,0 +1,204 @@
+import { literal, STEP, THREADS } from './wgsl.ts';
+
+export interface Heads {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly eps: number;
+  readonly qkNorm: boolean;
+  /** Numbers before this layer's rope in the table of turns, in heads. */
+  readonly rope: number;
+  readonly maxTokens: number;
+}
+
+/** A thread for each head of queries, keys and values: norm, turn, and into the cache. */
+export function place({ heads, kvHeads, headDim, eps, qkNorm, rope, maxTokens }: Heads): string {
+  const all = heads + 2 * kvHeads;
+  const half = headDim / 2;
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> qkv: array<f32>;
+@group(0) @binding(2) var<storage, read_write> keys: array<f32>;
+@group(0) @binding(3) var<storage, read_write> values: array<f32>;
+@group(0) @binding(4) var<storage, read> places: array<u32>;
+@group(0) @binding(5) var<storage, read> turns: array<f32>;
+${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(0) @binding(7) var<storage, read> kNorm: array<f32>;' : ''}
+@compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= step.tokens * ${all}u) { return; }
+  let token = id.x / ${all}u;
+  let head = id.x % ${all}u;
+  let at = id.x * ${headDim}u;
+  let kept = places[token] * ${kvHeads * headDim}u;
+  if (head >= ${heads + kvHeads}u) {
+    for (var i = 0u; i < ${headDim}u; i++) { values[kept + (head - ${heads + kvHeads}u) * ${headDim}u + i] = qkv[at + i]; }
+    return;
+  }
+  let isKey = head >= ${heads}u;
+  var factor = 1.0;
+  ${qkNorm ? `var sum = 0.0;\n  for (var i = 0u; i < ${headDim}u; i++) { sum += qkv[at + i] * qkv[at + i]; }\n  factor = inverseSqrt(sum / ${headDim}.0 + ${eps});` : ''}
+  let turn = (${rope * maxTokens}u + token) * ${headDim}u;
+  for (var i = 0u; i < ${half}u; i++) {
+    var a = qkv[at + i] * factor;
+    var b = qkv[at + ${half}u + i] * factor;
+    ${qkNorm ? `a *= select(qNorm[i], kNorm[i], isKey);\n    b *= select(qNorm[${half}u + i], kNorm[${half}u + i], isKey);` : ''}
+    let cosine = turns[turn + i];
+    let sine = turns[turn + ${half}u + i];
+    let first = a * cosine - b * sine;
+    let second = b * cosine + a * sine;
+    if (isKey) {
+      let to = kept + (head - ${heads}u) * ${headDim}u + i;
+      keys[to] = first;
+      keys[to + ${half}u] = second;
+    } else {
+      qkv[at + i] = first;
+      qkv[at + ${half}u + i] = second;
+    }
+  }
+}`;
+}
+
+export interface Looking {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly window: number;
+  readonly scale: number;
+  readonly pageTokens: number;
+}
+
+/** Positions whose scores are in shared memory at once. */
+const CHUNK = 256;
+
+/** Tokens of one sequence that follow one another, in one workgroup. */
+export const STRETCH = 32;
+
+/**
+ * A workgroup for each head of a stretch of one sequence's tokens, a thread for each token: all read the same keys and values at
+ * the same time. Right for prompts; where a stretch is one token, most threads would have nothing to do.
+ */
+export function attendStretch({ heads, kvHeads, headDim, window, scale, pageTokens }: Looking): string {
+  const stride = (heads + 2 * kvHeads) * headDim;
+  const quads = headDim / 4;
+  const keys = Array.from({ length: 8 }, (_, j) => j);
+  const each = (body: (j: number) => string, join = '\n') => keys.map(body).join(join);
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(2) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> keys: array<vec4f>;
+@group(0) @binding(4) var<storage, read> values: array<vec4f>;
+@group(0) @binding(5) var<storage, read> positions: array<u32>;
+@group(0) @binding(6) var<storage, read> stretches: array<u32>;
+@group(0) @binding(7) var<storage, read> tables: array<u32>;
+@compute @workgroup_size(${STRETCH}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  let head = group.x;
+  let begin = stretches[group.y * 3u];
+  let count = stretches[group.y * 3u + 1u];
+  let table = stretches[group.y * 3u + 2u] * step.tableWidth;
+  let token = begin + min(local, count - 1u);
+  let position = positions[token];
+  let last = positions[begin + count - 1u];
+  let kvHead = (head / ${heads / kvHeads}u) * ${quads}u;
+  let query = (token * ${stride}u + head * ${headDim}u) / 4u;
+  var q: array<vec4f, ${quads}>;
+  var sum: array<vec4f, ${quads}>;
+  for (var d = 0u; d < ${quads}u; d++) { q[d] = qkv[query + d] * ${literal(scale)}; }
+  var most = -1e30;
+  var total = 0.0;
+  let start = ${window > 0 ? `select(0u, positions[begin] - ${window - 1}u, positions[begin] >= ${window}u)` : '0u'};
+  for (var p = start - start % 8u; p <= last; p += 8u) {
+    let at = (tables[table + p / ${pageTokens}u] * ${pageTokens}u + p % ${pageTokens}u) * ${(kvHeads * headDim) / 4}u + kvHead;
+    ${each((j) => `var s${j} = 0.0;`)}
+    for (var d = 0u; d < ${quads}u; d++) {
+      let x = q[d];
+      ${each((j) => `s${j} += dot(x, keys[at + ${(j * kvHeads * headDim) / 4}u + d]);`)}
+    }
+    ${each((j) => `let seen${j} = p + ${j}u <= position${window > 0 ? ` && p + ${j + window}u > position` : ''};`)}
+    ${each((j) => `s${j} = select(-1e30, s${j}, seen${j});`)}
+    let largest = max(most, ${each((j) => `max(s${j}, `, '')}-1e30${')'.repeat(keys.length)});
+    let fade = exp(most - largest);
+    ${each((j) => `let e${j} = select(0.0, exp(s${j} - largest), seen${j});`)}
+    total = total * fade + ${each((j) => `e${j}`, ' + ')};
+    for (var d = 0u; d < ${quads}u; d++) {
+      sum[d] = sum[d] * fade + ${each((j) => `e${j} * values[at + ${(j * kvHeads * headDim) / 4}u + d]`, ' + ')};
+    }
+    most = largest;
+  }
+  if (local < count) {
+    for (var d = 0u; d < ${quads}u; d++) { out[(token * ${heads}u + head) * ${quads}u + d] = sum[d] / total; }
+  }
+}`;
+}
+
+/**
+ * A workgroup for each head of a token that comes alone. First its threads divide the positions and score them, then they divide the numbers of
+ * the result and add up the values; what came before is scaled down when a larger score turns up.
+ */
+export function attend({ heads, kvHeads, headDim, window, scale, pageTokens }: Looking): string {
+  const stride = (heads + 2 * kvHeads) * headDim;
+  const each = Math.ceil(headDim / THREADS);
+  const mine = (body: (j: number) => string) => Array.from({ length: each }, (_, j) => body(j)).join('\n');
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> qkv: array<vec4f>;
+@group(0) @binding(3) var<storage, read> keys: array<vec4f>;
+@group(0) @binding(4) var<storage, read> values: array<f32>;
+@group(0) @binding(5) var<storage, read> positions: array<u32>;
+@group(0) @binding(6) var<storage, read> singles: array<u32>;
+@group(0) @binding(7) var<storage, read> tables: array<u32>;
+var<workgroup> scores: array<f32, ${CHUNK}>;
+var<workgroup> places: array<u32, ${CHUNK}>;
+var<workgroup> partial: array<f32, ${THREADS}>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  let head = group.x;
+  let token = singles[group.y * 2u];
+  let last = positions[token];
+  let first = ${window > 0 ? `select(0u, last - ${window - 1}u, last >= ${window}u)` : '0u'};
+  let table = singles[group.y * 2u + 1u] * step.tableWidth;
+  let query = (token * ${stride}u + head * ${headDim}u) / 4u;
+  let kvHead = head / ${heads / kvHeads}u;
+  var most = -1e30;
+  var total = 0.0;
+  ${mine((j) => `var sum${j} = 0.0;`)}
+  for (var start = first; start <= last; start += ${CHUNK}u) {
+    let count = min(${CHUNK}u, last - start + 1u);
+    var largest = most;
+    for (var i = local; i < count; i += ${THREADS}u) {
+      let position = start + i;
+      let kept = tables[table + position / ${pageTokens}u] * ${pageTokens}u + position % ${pageTokens}u;
+      let key = (kept * ${kvHeads * headDim}u + kvHead * ${headDim}u) / 4u;
+      var score = 0.0;
+      for (var d = 0u; d < ${headDim / 4}u; d++) { score += dot(qkv[query + d], keys[key + d]); }
+      score *= ${literal(scale)};
+      scores[i] = score;
+      places[i] = kept * ${kvHeads * headDim}u + kvHead * ${headDim}u;
+      largest = max(largest, score);
+    }
+    partial[local] = largest;
+    workgroupBarrier();
+    for (var i = 0u; i < ${THREADS}u; i++) { largest = max(largest, partial[i]); }
+    workgroupBarrier();
+    var share = 0.0;
+    for (var i = local; i < count; i += ${THREADS}u) {
+      let e = exp(scores[i] - largest);
+      scores[i] = e;
+      share += e;
+    }
+    partial[local] = share;
+    workgroupBarrier();
+    let fade = exp(most - largest);
+    total *= fade;
+    for (var i = 0u; i < ${THREADS}u; i++) { total += partial[i]; }
+    ${mine((j) => `sum${j} *= fade;`)}
+    for (var i = 0u; i < count; i++) {
+      let e = scores[i];
+      let value = places[i];
+      ${mine((j) => `if (local + ${j * THREADS}u < ${headDim}u) { sum${j} += e * values[value + local + ${j * THREADS}u]; }`)}
+    }
+    most = largest;
+    workgroupBarrier();
+  }
+  ${mine((j) => `if (local + ${j * THREADS}u < ${headDim}u) { out[(token * ${heads}u + head) * ${headDim}u + local + ${j * THREADS}u] = sum${j} / total; }`)}
+}`;
+}

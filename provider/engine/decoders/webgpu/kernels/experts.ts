@@ -1,0 +1,48 @@
+import { STEP, THREADS } from './wgsl.ts';
+
+/** A thread for each token: which experts, and how much of each. */
+export function choose({ experts, perToken, normalised }: { experts: number; perToken: number; normalised: boolean }): string {
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> scores: array<f32>;
+@group(0) @binding(2) var<storage, read_write> chosen: array<u32>;
+@group(0) @binding(3) var<storage, read_write> shares: array<f32>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
+  let token = id.x;
+  if (token >= step.tokens) { return; }
+  let begin = token * ${experts}u;
+  var most = scores[begin];
+  for (var e = 1u; e < ${experts}u; e++) { most = max(most, scores[begin + e]); }
+  var total = 0.0;
+  for (var e = 0u; e < ${experts}u; e++) {
+    let share = exp(scores[begin + e] - most);
+    scores[begin + e] = share;
+    total += share;
+  }
+  var taken = 0.0;
+  for (var n = 0u; n < ${perToken}u; n++) {
+    var best = 0u;
+    for (var e = 1u; e < ${experts}u; e++) { if (scores[begin + e] > scores[begin + best]) { best = e; } }
+    chosen[token * ${perToken}u + n] = best;
+    shares[token * ${perToken}u + n] = scores[begin + best];
+    taken += scores[begin + best];
+    scores[begin + best] = -1.0;
+  }
+  for (var n = 0u; n < ${perToken}u; n++) { shares[token * ${perToken}u + n] /= ${normalised ? 'taken' : 'total'}; }
+}`;
+}
+
+/** A thread for each number of the state: what the chosen experts made, each by its share. */
+export function combine({ hidden, perToken }: { hidden: number; perToken: number }): string {
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> made: array<f32>;
+@group(0) @binding(3) var<storage, read> shares: array<f32>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= ${hidden}u || id.y >= step.tokens) { return; }
+  var sum = 0.0;
+  for (var n = 0u; n < ${perToken}u; n++) { let slot = id.y * ${perToken}u + n; sum += shares[slot] * made[slot * ${hidden}u + id.x]; }
+  out[id.y * ${hidden}u + id.x] += sum;
+}`;
+}

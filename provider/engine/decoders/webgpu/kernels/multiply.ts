@@ -1,0 +1,133 @@
+import type { Format } from '../gpu-weights.ts';
+import { numberAt, quadOf, STEP, THREADS } from './wgsl.ts';
+
+export interface Multiplication {
+  readonly format: Format;
+  readonly in: number;
+  readonly rows: number;
+  /** Where in the result these rows' numbers stand, and how far apart two inputs' results are. */
+  readonly firstRow: number;
+  readonly stride: number;
+  readonly hasBias: boolean;
+  /** Adds to what is there. */
+  readonly adds: boolean;
+  /** Inputs of one thread. */
+  readonly tile: 1 | 2;
+  /** Threads of a workgroup share rows and divide their columns, instead of each having rows of its own. */
+  readonly split: boolean;
+  /** What counts the inputs. */
+  readonly counted: 'tokens' | 'outputs' | 'slots';
+  /** For a layer of experts: matrices of so many rows are stacked, and each slot says which it wants; so many slots share an input. */
+  readonly experts?: { readonly rows: number; readonly shared: number };
+}
+
+/** Rows of one thread: they share the reading of the input. */
+const ROWS = 8;
+
+export const multiplyGroups = ({ rows, split, tile }: Multiplication, inputs: number): [number, number] => [
+  Math.ceil(rows / ROWS / (split ? 1 : THREADS)),
+  Math.ceil(inputs / tile),
+];
+
+/** out = weights · input, for ROWS rows and `tile` inputs a thread. */
+export function multiply(m: Multiplication): string {
+  const { format, rows, tile, split, experts } = m;
+  const width = m.in;
+  const isRounded = format.bits > 0;
+  // Four inputs at a time; with 4 bits a word's eight.
+  const fast = format.bits === 4;
+  const each = (body: (r: number, t: number) => string) => Array.from({ length: ROWS * tile }, (_, i) => body(Math.floor(i / tile), i % tile)).join('\n');
+  const tiles = (body: (t: number) => string) => Array.from({ length: tile }, (_, t) => body(t)).join('\n');
+  const rowsEach = (body: (r: number) => string) => Array.from({ length: ROWS }, (_, r) => body(r)).join('\n');
+  const inputOf = (t: number) => (experts ? `(input + ${t}u) / ${experts.shared}u` : `(input + ${t}u)`);
+  const step = split ? THREADS : 1;
+  const from = split ? 'local' : '0u';
+  const fastLoop = /* wgsl */ `
+  let perGroup = ${format.group / 8}u;
+  for (var word = ${from}; word < ${width / 8}u; word += ${step}u) {
+    ${tiles(
+      (t) => `let low${t} = inputs[at${t} + word * 2u]; let high${t} = inputs[at${t} + word * 2u + 1u];
+    let sum${t} = dot(low${t} + high${t}, vec4f(1.0));
+    let a${t} = low${t} * parts; let b${t} = high${t} * parts;`,
+    )}
+    ${rowsEach(
+      (r) => `{
+      let w = weights[(base + ${r}u) * ${width / 8}u + word];
+      let lows = vec4f(vec4u(w) & masks); let highs = vec4f(vec4u(w >> 16u) & masks);
+      let g = (base + ${r}u) * ${width / format.group}u + word / perGroup;
+      let scale = scalesAt(g); let offset = biasesAt(g);
+      ${tiles((t) => `total${r}_${t} += scale * (dot(lows, a${t}) + dot(highs, b${t})) + offset * sum${t};`)}
+    }`,
+    )}
+  }`;
+  // Each thread with rows of its own works through them group by group: one scale for all of a group's columns.
+  const groupLoop = /* wgsl */ `
+  for (var g = 0u; g < ${width / format.group}u; g++) {
+    ${each((r, t) => `var part${r}_${t} = 0.0;`)}
+    ${tiles((t) => `var sum${t} = vec4f(0.0);`)}
+    for (var word = g * ${format.group / 8}u; word < (g + 1u) * ${format.group / 8}u; word++) {
+      ${tiles(
+        (t) => `let low${t} = inputs[at${t} + word * 2u]; let high${t} = inputs[at${t} + word * 2u + 1u];
+      sum${t} += low${t} + high${t};
+      let a${t} = low${t} * parts; let b${t} = high${t} * parts;`,
+      )}
+      ${rowsEach(
+        (r) => `{
+        let w = weights[(base + ${r}u) * ${width / 8}u + word];
+        let lows = vec4f(vec4u(w) & masks); let highs = vec4f(vec4u(w >> 16u) & masks);
+        ${tiles((t) => `part${r}_${t} += dot(lows, a${t}) + dot(highs, b${t});`)}
+      }`,
+      )}
+    }
+    ${tiles((t) => `let whole${t} = dot(sum${t}, vec4f(1.0));`)}
+    ${rowsEach(
+      (r) => `{
+      let at = (base + ${r}u) * ${width / format.group}u + g;
+      let scale = scalesAt(at); let offset = biasesAt(at);
+      ${tiles((t) => `total${r}_${t} += scale * part${r}_${t} + offset * whole${t};`)}
+    }`,
+    )}
+  }`;
+  const plainLoop = /* wgsl */ `
+  for (var i = ${from}; i < ${width / 4}u; i += ${step}u) {
+    ${tiles((t) => `let x${t} = inputs[at${t} + i];`)}
+    ${rowsEach((r) => `{ let w = quad(base + ${r}u, i * 4u); ${tiles((t) => `total${r}_${t} += dot(w, x${t});`)} }`)}
+  }`;
+  const put = (r: number, t: number, value: string) => `if (row + ${r}u < ${experts?.rows ?? rows}u && input + ${t}u < count) {
+    let at = (input + ${t}u) * ${m.stride}u + ${m.firstRow}u + row + ${r}u;
+    out[at] = ${m.adds ? 'out[at] + ' : ''}${value}${m.hasBias ? ` + bias[base + ${r}u]` : ''};
+  }`;
+  const reduce = /* wgsl */ `
+  ${each((r, t) => `partial[${r * tile + t}u * ${THREADS}u + local] = total${r}_${t};`)}
+  workgroupBarrier();
+  if (local == 0u) {
+    ${each((r, t) => `{ var sum = 0.0; for (var i = 0u; i < ${THREADS}u; i++) { sum += partial[${r * tile + t}u * ${THREADS}u + i]; } ${put(r, t, 'sum')} }`)}
+  }`;
+  const bindings = [
+    'inputs: array<vec4f>',
+    'weights: array<u32>',
+    ...(isRounded ? ['scales: array<u32>', 'biases: array<u32>'] : []),
+    ...(m.hasBias ? ['bias: array<f32>'] : []),
+    ...(experts ? ['chosen: array<u32>'] : []),
+  ];
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+${bindings.map((binding, i) => `@group(0) @binding(${i + 2}) var<storage, read> ${binding};`).join('\n')}
+${isRounded ? `${numberAt('scales', format.type)}\n${numberAt('biases', format.type)}` : ''}
+${fast ? '' : quadOf(format, width)}
+${split ? `var<workgroup> partial: array<f32, ${ROWS * tile * THREADS}>;` : ''}
+const masks = vec4u(15u, 240u, 3840u, 61440u);
+const parts = vec4f(1.0, 0.0625, 0.00390625, 0.000244140625);
+@compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  let count = step.${m.counted};
+  let row = ${split ? 'group.x' : 'id.x'} * ${ROWS}u;
+  let input = id.y * ${tile}u;
+  if (row >= ${experts?.rows ?? rows}u) { return; }
+  let base = row${experts ? ` + chosen[input] * ${experts.rows}u` : ''};
+  ${tiles((t) => `let at${t} = ${inputOf(t)} * ${width / 4}u;`)}
+  ${each((r, t) => `var total${r}_${t} = 0.0;`)}
+  ${fast ? (split ? fastLoop : groupLoop) : plainLoop}
+  ${split ? reduce : each((r, t) => put(r, t, `total${r}_${t}`))}
+}`;
+}

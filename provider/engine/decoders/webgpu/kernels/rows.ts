@@ -1,0 +1,75 @@
+import { literal, STEP, THREADS } from './wgsl.ts';
+
+export interface Normalisation {
+  readonly width: number;
+  readonly eps: number;
+  /** Takes only the tokens of which something is asked, and puts them together. */
+  readonly picks: boolean;
+  /** Adds the result to the state instead of writing it. */
+  readonly adds: boolean;
+}
+
+/** A workgroup for each token. */
+export function normalise({ width, eps, picks, adds }: Normalisation): string {
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> inputs: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+${picks ? '@group(0) @binding(4) var<storage, read> picked: array<u32>;' : ''}
+var<workgroup> squares: array<f32, ${THREADS}>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  _ = step.tokens;
+  let begin = ${picks ? 'picked[group.x]' : 'group.x'} * ${width}u;
+  let to = group.x * ${width}u;
+  var sum = 0.0;
+  for (var i = local; i < ${width}u; i += ${THREADS}u) { sum += inputs[begin + i] * inputs[begin + i]; }
+  squares[local] = sum;
+  workgroupBarrier();
+  var total = 0.0;
+  for (var i = 0u; i < ${THREADS}u; i++) { total += squares[i]; }
+  let factor = inverseSqrt(total / ${width}.0 + ${eps});
+  for (var i = local; i < ${width}u; i += ${THREADS}u) { out[to + i] = ${adds ? 'out[to + i] + ' : ''}inputs[begin + i] * factor * weight[i]; }
+}`;
+}
+
+/** A thread for each number of the MLP's width: act(gate)·up. Gate and up stand side by side. */
+export function activate({ width, gelu, counted }: { width: number; gelu: boolean; counted: 'tokens' | 'slots' }): string {
+  const act = gelu ? '0.5 * g * (1.0 + tanh(clamp(0.7978845608 * (g + 0.044715 * g * g * g), -15.0, 15.0)))' : 'g / (1.0 + exp(-g))';
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@group(0) @binding(2) var<storage, read> both: array<f32>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= ${width}u || id.y >= step.${counted}) { return; }
+  let g = both[id.y * ${2 * width}u + id.x];
+  out[id.y * ${width}u + id.x] = ${act} * both[id.y * ${2 * width}u + ${width}u + id.x];
+}`;
+}
+
+/** A workgroup for each output: the likeliest token, the first of equals; and the cap on logits, where there is one. */
+export function pick({ vocabulary, softcap }: { vocabulary: number; softcap: number }): string {
+  return /* wgsl */ `${STEP}
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read_write> logits: array<f32>;
+@group(0) @binding(2) var<storage, read_write> best: array<u32>;
+var<workgroup> values: array<f32, ${THREADS}>;
+var<workgroup> found: array<u32, ${THREADS}>;
+@compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+  _ = step.tokens;
+  let begin = group.x * ${vocabulary}u;
+  var most = -1e38;
+  var at = 0u;
+  for (var i = local; i < ${vocabulary}u; i += ${THREADS}u) {
+    ${softcap > 0 ? `let value = tanh(logits[begin + i] / ${literal(softcap)}) * ${literal(softcap)};\n    logits[begin + i] = value;` : 'let value = logits[begin + i];'}
+    if (value > most) { most = value; at = i; }
+  }
+  values[local] = most;
+  found[local] = at;
+  workgroupBarrier();
+  if (local == 0u) {
+    for (var i = 1u; i < ${THREADS}u; i++) { if (values[i] > most || (values[i] == most && found[i] < at)) { most = values[i]; at = found[i]; } }
+    best[group.x] = at;
+  }
+}`;
+}

@@ -1,0 +1,37 @@
+import type { Format } from '../gpu-weights.ts';
+
+/** What every kernel may ask about the step. */
+export const STEP = /* wgsl */ `
+struct Step { tokens: u32, outputs: u32, tableWidth: u32, slots: u32, singles: u32, stretches: u32 }
+`;
+
+/** Of a workgroup. */
+export const THREADS = 32;
+
+export const literal = (value: number): string => (Number.isInteger(value) ? `${value}.0` : String(value));
+
+/** Four decoders of 16-bit numbers, two to a word. */
+export const numberAt = (name: string, type: Format['type']): string => {
+  if (type === 'F32') return `fn ${name}At(i: u32) -> f32 { return bitcast<f32>(${name}[i]); }`;
+  const read = type === 'F16' ? 'unpack2x16float(word)[i % 2u]' : 'bitcast<f32>(select(word << 16u, word & 0xffff0000u, i % 2u == 1u))';
+  return `fn ${name}At(i: u32) -> f32 { let word = ${name}[i / 2u]; return ${read}; }`;
+};
+
+/** Four weights of a row from column i on, whatever the format. */
+export function quadOf({ bits, group, type }: Format, width: number): string {
+  if (bits === 0)
+    return `${numberAt('weights', type)}\nfn quad(row: u32, i: u32) -> vec4f { let at = row * ${width}u + i; return vec4f(weightsAt(at), weightsAt(at + 1u), weightsAt(at + 2u), weightsAt(at + 3u)); }`;
+  return /* wgsl */ `
+fn number(row: u32, i: u32) -> f32 {
+  let bit = i * ${bits}u;
+  let at = row * ${(width * bits) / 32}u + bit / 32u;
+  let shift = bit % 32u;
+  var q = weights[at] >> shift;
+  if (shift + ${bits}u > 32u) { q |= weights[at + 1u] << (32u - shift); }
+  return f32(q & ${2 ** bits - 1}u);
+}
+fn quad(row: u32, i: u32) -> vec4f {
+  let g = (row * ${width}u + i) / ${group}u;
+  return vec4f(number(row, i), number(row, i + 1u), number(row, i + 2u), number(row, i + 3u)) * scalesAt(g) + biasesAt(g);
+}`;
+}

@@ -1,0 +1,317 @@
+import type { DecoderShape, LayerShape } from '../../../models/decoder-shape.ts';
+import type { LayerWeights, Matrix } from '../../../models/decoder-weights.ts';
+import { ModelError } from '../../../models/model-error.ts';
+import { RopeTable } from '../../../models/rope.ts';
+import type { Tensor } from '../../../models/safetensors.ts';
+import { TensorReader } from '../../../models/tensor-reader.ts';
+import { type Decoder, type DecoderOptions, PAGE_TOKENS } from '../decoder.ts';
+import type { Gpu } from './device.ts';
+import { type Piece, Uploader } from './gpu-weights.ts';
+import { attend, attendStretch, place } from './kernels/attention.ts';
+import { embed } from './kernels/embedding.ts';
+import { choose, combine } from './kernels/experts.ts';
+import { type Multiplication, multiply, multiplyGroups } from './kernels/multiply.ts';
+import { activate, normalise, pick } from './kernels/rows.ts';
+import { THREADS } from './kernels/wgsl.ts';
+import { type Counts, type Operation, type Room, WebGpuDecoder } from './webgpu-decoder.ts';
+
+/** From how many inputs on it pays that threads take two at a time. */
+const FEW = 1;
+export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<Decoder> {
+  gpu.device.pushErrorScope('validation');
+  gpu.device.pushErrorScope('out-of-memory');
+  const decoder = await new Builder(gpu, options).build();
+  for (const error of [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()]) {
+    if (error === null) continue;
+    await decoder[Symbol.asyncDispose]();
+    throw new Error(`the device refused the model: ${error.message}`);
+  }
+  return decoder;
+}
+
+/** Lays out the buffers and strings the dispatches of a step together. */
+class Builder {
+  readonly #gpu: Gpu;
+  readonly #options: DecoderOptions;
+  readonly #shape: DecoderShape;
+  readonly #reader = new TensorReader();
+  readonly #upload: Uploader;
+  readonly #pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  readonly #operations: Operation[] = [];
+  readonly #uniform: GPUBuffer;
+  #splits = false;
+
+  constructor(gpu: Gpu, options: DecoderOptions) {
+    this.#gpu = gpu;
+    this.#options = options;
+    this.#shape = options.model.shape;
+    if (this.#shape.hidden % 4 !== 0 || this.#shape.headDim % 4 !== 0)
+      throw new ModelError('unsupported_architecture', 'WebGPU works on four numbers at a time, and the sizes do not divide by four');
+    this.#upload = new Uploader(gpu.device, this.#reader);
+    this.#uniform = gpu.device.createBuffer({ size: 32, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+  }
+
+  async build(): Promise<Decoder> {
+    await using _ = this.#reader;
+    const { model, pages, maxTokens } = this.#options;
+    const { shape, weights } = model;
+    const { hidden, heads, kvHeads, headDim, vocabulary } = shape;
+    const widest = Math.max(...shape.layers.map(({ mlp }) => mlp.width * (mlp.kind === 'experts' ? mlp.perToken : 1)));
+    const slots = Math.max(...shape.layers.map(({ mlp }) => (mlp.kind === 'experts' ? mlp.perToken : 1)));
+    const numbers = (count: number, usage = 0) => this.#upload.buffer(4 * count, usage);
+    const room: Room = {
+      tokens: numbers(maxTokens),
+      positions: numbers(maxTokens),
+      places: numbers(maxTokens),
+      singles: numbers(2 * maxTokens),
+      stretches: numbers(3 * maxTokens),
+      tables: numbers(maxTokens * pages),
+      outputs: numbers(maxTokens),
+      turns: numbers(shape.ropes.length * maxTokens * headDim),
+      state: numbers(maxTokens * hidden),
+      normed: numbers(maxTokens * hidden),
+      made: numbers(maxTokens * hidden * slots),
+      qkv: numbers(maxTokens * (heads + 2 * kvHeads) * headDim),
+      found: numbers(maxTokens * heads * headDim),
+      both: numbers(2 * maxTokens * widest),
+      gated: numbers(maxTokens * widest),
+    };
+    const rowsOfLogits = Math.min(maxTokens, Math.max(1, Math.floor(this.#gpu.device.limits.maxStorageBufferBindingSize / (4 * vocabulary))));
+    const logits = numbers(rowsOfLogits * vocabulary, GPUBufferUsage.COPY_SRC);
+    const best = numbers(maxTokens, GPUBufferUsage.COPY_SRC);
+    const embedding = await this.#upload.matrices([weights.embedding]);
+    const head = weights.head === weights.embedding ? embedding : await this.#upload.matrices([weights.head]);
+    this.#splits = await this.#isSplittingFaster(head[0] as Piece);
+    for (const piece of embedding) await this.#embed(piece, room);
+    const cache = pages * PAGE_TOKENS * kvHeads * headDim;
+    for (const [index, layer] of weights.layers.entries()) {
+      await this.#layer(layer, { shape: shape.layers[index] as LayerShape, room, keys: numbers(cache), values: numbers(cache) });
+    }
+    const norm = await this.#norm(weights.norm);
+    await this.#run(
+      normalise({ width: hidden, eps: shape.normEps, picks: true, adds: false }),
+      [room.normed, room.state, norm, room.outputs],
+      ({ outputs }) => [outputs, 1],
+    );
+    await this.#multiply(head, { from: room.normed, to: logits, stride: vocabulary, counted: 'outputs' });
+    await this.#run(pick({ vocabulary, softcap: shape.logitSoftcap }), [logits, best], ({ outputs }) => [outputs, 1]);
+    return new WebGpuDecoder(this.#gpu.device, {
+      operations: this.#operations,
+      uniform: this.#uniform,
+      buffers: this.#upload.buffers,
+      memoryBytes: this.#upload.bytes,
+      ropes: shape.ropes.map((rope) => new RopeTable(rope, headDim)),
+      slots,
+      room,
+      logits,
+      best,
+      rowsOfLogits,
+      maxTokens,
+      headDim,
+      vocabulary,
+    });
+  }
+
+  async #embed({ format, firstRow, rows, weight, scales, biases }: Piece, room: Room): Promise<void> {
+    const { hidden, embeddingScale } = this.#shape;
+    const code = embed({ format, width: hidden, firstRow, rows, scale: embeddingScale });
+    await this.#run(code, [room.state, room.tokens, weight, ...present(scales, biases)], ({ tokens }) => [Math.ceil(hidden / 4 / THREADS), tokens]);
+  }
+
+  async #layer(layer: LayerWeights, { shape, room, keys, values }: LayerParts): Promise<void> {
+    const { hidden, heads, kvHeads, headDim, normEps, activation, attentionScale, outputNorms, qkNorm } = this.#shape;
+    const qkvHeads = heads + 2 * kvHeads;
+    const eps = normEps;
+    const write = normalise({ width: hidden, eps, picks: false, adds: false });
+    const addNormed = normalise({ width: hidden, eps, picks: false, adds: true });
+    const perToken = ({ tokens }: Counts): [number, number] => [tokens, 1];
+    /** What a part of the layer made is added to the state: at once, or by way of a norm of its own. */
+    const addResult = async (matrices: readonly Matrix[], from: GPUBuffer, norm: Tensor | undefined) => {
+      const to = outputNorms ? room.made : room.state;
+      await this.#multiply(await this.#upload.matrices(matrices), { from, to, stride: hidden, counted: 'tokens', adds: !outputNorms });
+      if (norm) await this.#run(addNormed, [room.state, room.made, await this.#norm(norm)], perToken);
+    };
+
+    await this.#run(write, [room.normed, room.state, await this.#norm(layer.inputNorm)], perToken);
+    await this.#multiply(await this.#upload.matrices([layer.q, layer.k, layer.v]), {
+      from: room.normed,
+      to: room.qkv,
+      stride: qkvHeads * headDim,
+      counted: 'tokens',
+    });
+    const norms = layer.qNorm && layer.kNorm ? [await this.#norm(layer.qNorm), await this.#norm(layer.kNorm)] : [];
+    await this.#run(
+      place({ heads, kvHeads, headDim, eps, qkNorm, rope: shape.rope, maxTokens: this.#options.maxTokens }),
+      [room.qkv, keys, values, room.places, room.turns, ...norms],
+      ({ tokens }) => [Math.ceil((tokens * qkvHeads) / THREADS), 1],
+    );
+    const looking = { heads, kvHeads, headDim, window: shape.window, scale: attentionScale, pageTokens: PAGE_TOKENS };
+    await this.#run(attend(looking), [room.found, room.qkv, keys, values, room.positions, room.singles, room.tables], ({ singles }) => [heads, singles]);
+    await this.#run(attendStretch(looking), [room.found, room.qkv, keys, values, room.positions, room.stretches, room.tables], ({ stretches }) => [
+      heads,
+      stretches,
+    ]);
+    await addResult([layer.o], room.found, layer.attentionNorm);
+    await this.#run(write, [room.normed, room.state, await this.#norm(layer.mlpNorm)], perToken);
+    const { mlp } = shape;
+    const gelu = activation === 'gelu_tanh';
+    const { width } = mlp;
+    if (mlp.kind === 'experts') return this.#experts(layer, { mlp, room, gelu });
+    await this.#multiply(await this.#upload.matrices([layer.mlp.gate, layer.mlp.up]), {
+      from: room.normed,
+      to: room.both,
+      stride: 2 * width,
+      counted: 'tokens',
+    });
+    await this.#run(activate({ width, gelu, counted: 'tokens' }), [room.gated, room.both], ({ tokens }) => [Math.ceil(width / THREADS), tokens]);
+    await addResult([layer.mlp.down], room.gated, layer.mlpOutputNorm);
+  }
+
+  async #experts(
+    { mlp: { gate, up, down, router } }: LayerWeights,
+    { mlp, room, gelu }: { mlp: Extract<LayerShape['mlp'], { kind: 'experts' }>; room: Room; gelu: boolean },
+  ): Promise<void> {
+    const { hidden } = this.#shape;
+    const { experts, perToken, normalised, width } = mlp;
+    const most = this.#options.maxTokens * perToken;
+    const [scores, chosen, shares] = [this.#upload.buffer(4 * this.#options.maxTokens * experts), this.#upload.buffer(4 * most), this.#upload.buffer(4 * most)];
+    await this.#multiply(await this.#upload.matrices([router as Matrix]), { from: room.normed, to: scores, stride: experts, counted: 'tokens' });
+    await this.#run(choose({ experts, perToken, normalised }), [scores, chosen, shares], ({ tokens }) => [Math.ceil(tokens / THREADS), 1]);
+    const stacked = async (matrix: Matrix, parts: { from: GPUBuffer; to: GPUBuffer; stride: number; firstRow: number; shared: number }) => {
+      const [piece, more] = await this.#upload.matrices([matrix]);
+      if (piece === undefined || more !== undefined)
+        throw new ModelError('unsupported_architecture', `the experts of a layer do not fit into one buffer of this device`);
+      const { shared, ...rest } = parts;
+      await this.#multiply([piece], { ...rest, counted: 'slots', experts: { rows: matrix.out, shared }, chosen });
+    };
+    await stacked(gate, { from: room.normed, to: room.both, stride: 2 * width, firstRow: 0, shared: perToken });
+    await stacked(up, { from: room.normed, to: room.both, stride: 2 * width, firstRow: width, shared: perToken });
+    await this.#run(activate({ width, gelu, counted: 'slots' }), [room.gated, room.both], ({ tokens }) => [Math.ceil(width / THREADS), tokens * perToken]);
+    await stacked(down, { from: room.gated, to: room.made, stride: hidden, firstRow: 0, shared: 1 });
+    await this.#run(combine({ hidden, perToken }), [room.state, room.made, shares], ({ tokens }) => [Math.ceil(hidden / THREADS), tokens]);
+  }
+
+  async #multiply(pieces: readonly Piece[], { from, to, stride, counted, adds = false, firstRow = 0, experts, chosen }: Product): Promise<void> {
+    for (const piece of pieces) {
+      const { format, rows, bias, weight, scales, biases } = piece;
+      const common = {
+        format,
+        in: piece.in,
+        rows,
+        firstRow: firstRow + piece.firstRow,
+        stride,
+        hasBias: bias !== undefined,
+        adds,
+        counted,
+        split: this.#splits,
+      };
+      const kernelOf = async (m: Multiplication) => {
+        const pipeline = await this.#pipeline(multiply(m));
+        return {
+          m: { ...m, rows: experts?.rows ?? rows },
+          pipeline,
+          bindings: this.#bind(pipeline, [to, from, weight, ...present(scales, biases, bias, chosen)]),
+        };
+      };
+      const few = await kernelOf({ ...common, tile: 1, ...(experts && { experts }) });
+      const many = experts ? few : await kernelOf({ ...common, tile: 2, split: false });
+      this.#operations.push((counts) => {
+        const { m, ...kernel } = counts[counted] <= FEW ? few : many;
+        return { ...kernel, groups: multiplyGroups(m, counts[counted]) };
+      });
+    }
+  }
+
+  async #run(code: string, buffers: readonly GPUBuffer[], groups: (counts: Counts) => [number, number]): Promise<void> {
+    const pipeline = await this.#pipeline(code);
+    const bindings = this.#bind(pipeline, buffers);
+    this.#operations.push((counts) => ({ pipeline, bindings, groups: groups(counts) }));
+  }
+
+  /** The step first, then the buffers in the order of their bindings. */
+  #bind(pipeline: GPUComputePipeline, buffers: readonly GPUBuffer[]): GPUBindGroup {
+    const entries = [this.#uniform, ...buffers].map((buffer, binding) => ({ binding, resource: { buffer } }));
+    return this.#gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+  }
+
+  #pipeline(code: string): Promise<GPUComputePipeline> {
+    const known = this.#pipelines.get(code);
+    if (known) return known;
+    const module = this.#gpu.device.createShaderModule({ code });
+    const made = this.#gpu.device.createComputePipelineAsync({ layout: 'auto', compute: { module } }).catch(async (cause: unknown) => {
+      const { messages } = await module.getCompilationInfo();
+      throw new Error(`a kernel does not compile: ${messages.map(({ lineNum, message }) => `line ${lineNum}: ${message}`).join('; ')}`, { cause });
+    });
+    this.#pipelines.set(code, made);
+    return made;
+  }
+
+  async #norm(tensor: Tensor): Promise<GPUBuffer> {
+    const values = await this.#reader.numbers(tensor);
+    return this.#upload.vector(this.#shape.normPlusOne ? values.map((value) => value + 1) : values);
+  }
+
+  /** A processor in a GPU's clothes wants threads that work alone, a real one threads that share: measured, on one multiplication. */
+  async #isSplittingFaster(piece: Piece): Promise<boolean> {
+    const { device } = this.#gpu;
+    const rows = Math.min(piece.rows, 1024);
+    const [from, to] = [
+      device.createBuffer({ size: 4 * piece.in, usage: GPUBufferUsage.STORAGE }),
+      device.createBuffer({ size: 4 * rows, usage: GPUBufferUsage.STORAGE }),
+    ];
+    device.queue.writeBuffer(this.#uniform, 0, Uint32Array.of(1, 1, 1, 1, 1, 1));
+    const time = async (split: boolean): Promise<number> => {
+      const m: Multiplication = {
+        format: piece.format,
+        in: piece.in,
+        rows,
+        firstRow: 0,
+        stride: rows,
+        hasBias: false,
+        adds: false,
+        tile: 1,
+        split,
+        counted: 'tokens',
+      };
+      const pipeline = await this.#pipeline(multiply(m));
+      const bindings = this.#bind(pipeline, [to, from, piece.weight, ...present(piece.scales, piece.biases)]);
+      const times: number[] = [];
+      for (let i = 0; i < 4; i += 1) {
+        const began = performance.now();
+        const encoder = device.createCommandEncoder();
+        const pass = encoder.beginComputePass();
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindings);
+        for (let n = 0; n < 20; n += 1) pass.dispatchWorkgroups(...multiplyGroups(m, 1));
+        pass.end();
+        device.queue.submit([encoder.finish()]);
+        await device.queue.onSubmittedWorkDone();
+        times.push(performance.now() - began);
+      }
+      return Math.min(...times);
+    };
+    const [alone, together] = [await time(false), await time(true)];
+    for (const buffer of [from, to]) buffer.destroy();
+    return together < alone;
+  }
+}
+
+interface LayerParts {
+  readonly shape: LayerShape;
+  readonly room: Room;
+  readonly keys: GPUBuffer;
+  readonly values: GPUBuffer;
+}
+
+interface Product {
+  readonly from: GPUBuffer;
+  readonly to: GPUBuffer;
+  readonly stride: number;
+  readonly counted: Multiplication['counted'];
+  readonly adds?: boolean;
+  readonly firstRow?: number;
+  readonly experts?: NonNullable<Multiplication['experts']>;
+  readonly chosen?: GPUBuffer;
+}
+
+const present = (...buffers: (GPUBuffer | undefined)[]): GPUBuffer[] => buffers.filter((buffer) => buffer !== undefined);
