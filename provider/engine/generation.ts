@@ -26,6 +26,7 @@ export interface GenerationOptions {
 }
 
 const MAX_LOGPROBS = 256;
+const MAX_BIASES = 1_024;
 
 /** One answer: from the logits of each step to pieces of text, thoughts and calls. */
 export class Generation implements Task {
@@ -189,7 +190,7 @@ function samplingOf(chat: Chat): SamplingOptions {
   const biases = fields['logit_bias'];
   const logitBias = new Map<number, number>();
   if (typeof biases === 'object' && biases !== null) {
-    for (const [token, bias] of Object.entries(biases))
+    for (const [token, bias] of Object.entries(biases).slice(0, MAX_BIASES))
       if (Number.isSafeInteger(Number(token)) && typeof bias === 'number') logitBias.set(Number(token), Math.min(100, Math.max(-100, bias)));
   }
   return {

@@ -33,7 +33,7 @@ const WAITING_PER_SEAT = 4;
 const RETRY_MS = 10_000;
 const TRIAL_STEPS = 4;
 /** No tokenizer makes a token of more characters on average. */
-const CHARACTERS_PER_TOKEN = 64;
+const CHARACTERS_PER_TOKEN = 16;
 
 /**
  * One model on this machine.

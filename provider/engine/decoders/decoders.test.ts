@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { backendsUnderTest, distance, fixtures, generateGreedily, stepOf, withFixture } from './decoder-under-test.ts';
 
 /** How far a logit may lie from mlx-lm's, against the largest. The processor rounds inputs to 16 bits where weights are rounded. */
@@ -66,3 +66,22 @@ for (const { name: kind, create } of backendsUnderTest) {
       }));
   });
 }
+
+/** What the processor has besides its best: `native/cpu/decoder.cc` chooses when a model is loaded. */
+describe('lesser instruction sets', async () => {
+  const made = await (backendsUnderTest.find(({ name }) => name === 'cpu') as (typeof backendsUnderTest)[number]).create();
+  afterEach(() => vi.unstubAllEnvs());
+
+  test
+    .skipIf('reason' in made)
+    .for(['avx2', 'portable'].flatMap((kernels) => (['llama', 'llama-every-width', 'qwen3', 'gemma3'] as const).map((name) => [kernels, name] as const)))(
+    '%s says of %s what mlx-lm says',
+    async ([kernels, name]) => {
+      if ('reason' in made) return;
+      vi.stubEnv('DINF_CPU_KERNELS', kernels);
+      await withFixture(made.backend, name, async (decoder, { prompt, greedy }) => {
+        expect(await generateGreedily(decoder, { prompt, count: greedy.length, pages: PAGES })).toEqual(greedy);
+      });
+    },
+  );
+});

@@ -53,7 +53,10 @@ function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftwar
     load: async ({ model, pages, maxTokens }: DecoderOptions) => {
       const native = new Native();
       const { shape, weights } = model;
-      const memoryBytes = await native.load({ shape, weights, pages, pageTokens: PAGE_TOKENS, maxTokens, threads, fine });
+      const memoryBytes = await native.load({ shape, weights, pages, pageTokens: PAGE_TOKENS, maxTokens, threads, fine }).catch(async (error: unknown) => {
+        await native.close();
+        throw error;
+      });
       return new NativelyDecoded(native, { memoryBytes, ropes: shape.ropes.map((rope) => new RopeTable(rope, shape.headDim)) });
     },
     [Symbol.asyncDispose]: async () => {},

@@ -15,22 +15,39 @@ let instance: GPU | undefined;
 
 const SOFTWARE = /llvmpipe|swiftshader|lavapipe|software|basic render/i;
 
-/** WebGPU through Dawn, on whatever adapter the machine's drivers offer first. */
+/** WebGPU through Dawn, on whatever adapter the machine's drivers offer first. A device that was lost is asked for again with the next model. */
 export async function createWebGpuBackend(): Promise<BackendOrReason> {
-  const gpu = await openGpu();
-  if ('reason' in gpu) return gpu;
-  const { device, name, isSoftware } = gpu;
+  const first = await openGpu();
+  if ('reason' in first) return first;
+  let gpu = first;
+  let isLost = false;
+  const watch = () =>
+    void gpu.device.lost.then(() => {
+      isLost = true;
+    });
+  watch();
+  const { name, isSoftware } = gpu;
   return {
     backend: {
       name: 'webgpu',
       isSoftware,
       device: isSoftware ? `${name}, in software on ${availableParallelism()} cores` : name,
-      maxBufferBytes: device.limits.maxStorageBufferBindingSize,
-      load: (options) => loadDecoder(gpu, options),
+      maxBufferBytes: gpu.device.limits.maxStorageBufferBindingSize,
+      load: async (options) => {
+        if (isLost) {
+          const again = await openGpu();
+          if ('reason' in again) throw new Error(again.reason);
+          gpu = again;
+          isLost = false;
+          watch();
+        }
+        return loadDecoder(gpu, options);
+      },
       [Symbol.asyncDispose]: async () => {
-        await device.queue.onSubmittedWorkDone();
-        device.destroy();
-        await device.lost;
+        if (isLost) return;
+        await gpu.device.queue.onSubmittedWorkDone();
+        gpu.device.destroy();
+        await gpu.device.lost;
       },
     },
   };

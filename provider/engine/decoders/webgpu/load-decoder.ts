@@ -20,13 +20,12 @@ const FEW = 1;
 export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<Decoder> {
   gpu.device.pushErrorScope('validation');
   gpu.device.pushErrorScope('out-of-memory');
-  const decoder = await new Builder(gpu, options).build();
-  for (const error of [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()]) {
-    if (error === null) continue;
-    await decoder[Symbol.asyncDispose]();
-    throw new Error(`the device refused the model: ${error.message}`);
-  }
-  return decoder;
+  const builder = new Builder(gpu, options);
+  const built = await builder.build().catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+  const refused = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()].find((error) => error !== null);
+  if (!(built instanceof Error) && refused === undefined) return built;
+  builder.discard();
+  throw refused === undefined ? built : new Error(`the device refused the model: ${refused.message}`);
 }
 
 /** Lays out the buffers and strings the dispatches of a step together. */
@@ -110,6 +109,11 @@ class Builder {
       headDim,
       vocabulary,
     });
+  }
+
+  /** Frees what was made, when the model cannot be. */
+  discard(): void {
+    for (const buffer of [...this.#upload.buffers, this.#uniform]) buffer.destroy();
   }
 
   async #embed({ format, firstRow, rows, weight, scales, biases }: Piece, room: Room): Promise<void> {
