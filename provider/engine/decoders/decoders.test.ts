@@ -5,6 +5,9 @@ import { backendsUnderTest, distance, fixtures, generateGreedily, stepOf, withFi
 const TOLERANCE = 1e-3;
 const PAGES = [3, 9, 1, 4];
 
+// A driver that compiles on the processor takes a while over kernels that it has never seen.
+vi.setConfig({ testTimeout: 180_000 });
+
 for (const { name: kind, create } of backendsUnderTest) {
   const made = await create();
   describe.skipIf('reason' in made)(`${kind}${'reason' in made ? ` (${made.reason})` : ''}`, () => {

@@ -4,16 +4,20 @@ import { createWebGpuBackend } from './device.ts';
 
 const made = await createWebGpuBackend();
 
-test.skipIf('reason' in made)(`a device that was lost is asked for again with the next model${'reason' in made ? ` (${made.reason})` : ''}`, async () => {
-  if ('reason' in made) return;
-  const { backend } = made;
-  const answers = () =>
-    withFixture(backend, 'llama', async (decoder, { prompt, greedy }) =>
-      expect(await generateGreedily(decoder, { prompt, count: 3, pages: [0, 1] })).toEqual(greedy.slice(0, 3)),
-    );
-  await answers();
-  // Its end is a loss like any other.
-  await backend[Symbol.asyncDispose]();
-  await answers();
-  await backend[Symbol.asyncDispose]();
-});
+test.skipIf('reason' in made)(
+  `a device that was lost is asked for again with the next model${'reason' in made ? ` (${made.reason})` : ''}`,
+  { timeout: 180_000 },
+  async () => {
+    if ('reason' in made) return;
+    const { backend } = made;
+    const answers = () =>
+      withFixture(backend, 'llama', async (decoder, { prompt, greedy }) =>
+        expect(await generateGreedily(decoder, { prompt, count: 3, pages: [0, 1] })).toEqual(greedy.slice(0, 3)),
+      );
+    await answers();
+    // Its end is a loss like any other.
+    await backend[Symbol.asyncDispose]();
+    await answers();
+    await backend[Symbol.asyncDispose]();
+  },
+);
