@@ -61,10 +61,14 @@ async function softwareVulkan(cacheDir: string, env: NodeJS.ProcessEnv): Promise
 async function mlxForLinux(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
   if (process.platform !== 'linux' || env['DINF_MLX']) return {};
   const folder = await once(join(cacheDir, `mlx-${MLX}`), async (staged) => {
-    await run('python3', ['-m', 'pip', 'install', '--quiet', '--no-deps', '--target', staged, `mlx==${MLX}`, `mlx-cpu==${MLX}`], {
-      timeout: PIP_TIMEOUT_MS,
-      env,
-    });
+    await run(
+      'python3',
+      ['-m', 'pip', 'install', '--quiet', '--retries', '1', '--timeout', '15', '--no-deps', '--target', staged, `mlx==${MLX}`, `mlx-cpu==${MLX}`],
+      {
+        timeout: PIP_TIMEOUT_MS,
+        env,
+      },
+    );
   });
   return { DINF_MLX: join(folder, 'mlx') };
 }
