@@ -1,5 +1,6 @@
 #include "decoder.h"
 
+#include <cmath>
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>

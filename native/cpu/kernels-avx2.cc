@@ -14,30 +14,19 @@ struct Dot {
     __builtin_memcpy(&all, wide, sizeof all);
     return all;
   }
-  static inline Bytes load(const uint8_t* from) { Bytes v; __builtin_memcpy(&v, from, sizeof v); return v; }
-  static inline Bytes low(Bytes v) { return v & 15; }
-  static inline Bytes high(Bytes v) { return v >> 4; }
   static inline __m256i input(const int8_t* from) {
     int32_t four;
     __builtin_memcpy(&four, from, 4);
     return _mm256_set1_epi32(four);
   }
-  /// Two products of bytes must fit 16 bits: weights of more than 4 bits go in two halves.
-  template <bool WIDE>
+  /// Two products of bytes must fit 16 bits.
+  static constexpr bool TAKES_BYTES = false;
   static inline Ints add(Ints sum, Bytes weights, __m256i x) {
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i halves[2], sums[2];
     __builtin_memcpy(halves, &weights, sizeof halves);
     __builtin_memcpy(sums, &sum, sizeof sums);
-    for (int i = 0; i < 2; i++) {
-      const __m256i mask = _mm256_set1_epi8(15);
-      const __m256i low = WIDE ? _mm256_and_si256(halves[i], mask) : halves[i];
-      sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(_mm256_maddubs_epi16(low, x), ones));
-      if (WIDE) {
-        const __m256i high = _mm256_and_si256(_mm256_srli_epi16(halves[i], 4), mask);
-        sums[i] = _mm256_add_epi32(sums[i], _mm256_slli_epi32(_mm256_madd_epi16(_mm256_maddubs_epi16(high, x), ones), 4));
-      }
-    }
+    for (int i = 0; i < 2; i++) sums[i] = _mm256_add_epi32(sums[i], _mm256_madd_epi16(_mm256_maddubs_epi16(halves[i], x), ones));
     __builtin_memcpy(&sum, sums, sizeof sum);
     return sum;
   }

@@ -8,15 +8,12 @@ namespace dinf::cpu {
 namespace {
 struct Dot {
   static inline Floats widen(Halves halves) { return (Floats)_mm512_maskz_cvtph_ps(0xffff, (__m256i)halves); }
-  static inline Bytes load(const uint8_t* from) { return (Bytes)_mm512_loadu_si512(from); }
-  static inline Bytes low(Bytes v) { return (Bytes)_mm512_and_si512((__m512i)v, _mm512_set1_epi8(15)); }
-  static inline Bytes high(Bytes v) { return (Bytes)_mm512_and_si512(_mm512_srli_epi16((__m512i)v, 4), _mm512_set1_epi8(15)); }
   static inline __m512i input(const int8_t* from) {
     int32_t four;
     __builtin_memcpy(&four, from, 4);
     return _mm512_set1_epi32(four);
   }
-  template <bool WIDE>
+  static constexpr bool TAKES_BYTES = true;
   static inline Ints add(Ints sum, Bytes weights, __m512i input) {
     return (Ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)weights, input);
   }

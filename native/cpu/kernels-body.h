@@ -1,6 +1,6 @@
-// Included once by each instruction set's file, after it has said how four products of small numbers are summed:
-//   struct Dot { load, low, high of weights; input: four numbers; add: their products, summed in each lane }
-// Everything else is vectors of 16 that the compiler lowers to whatever there is.
+// Included once by each instruction set's file, after it has said, as a struct Dot, what it does in its own way: `input` spreads four
+// inputs, `add` adds their products with each lane's four weights, TAKES_BYTES says whether weights of more than 4 bits may come whole,
+// `widen` reads 16-bit numbers. Everything else is vectors of 16 that the compiler lowers to whatever there is.
 #include <string.h>
 
 namespace dinf::cpu {
@@ -39,6 +39,16 @@ inline Floats exponential(Floats x) {
   p = p * rest + 5.0000001201e-1f;
   p = p * rest * rest + rest + 1.0f;
   return p * (Floats)((power - 0x4B400000 + 127) << 23);
+}
+
+inline Bytes low(Bytes v) { return v & 15; }
+inline Bytes high(Bytes v) { return v >> 4; }
+
+/// Products of weights of 4 bits, or, wide, of up to 8: where those may not come whole, as two halves.
+template <bool WIDE, class Input>
+inline Ints addProducts(Ints sum, Bytes weights, Input input) {
+  if (!WIDE || Dot::TAKES_BYTES) return Dot::add(sum, weights, input);
+  return Dot::add(sum, low(weights), input) + (Dot::add(Ints{}, high(weights), input) << 4);
 }
 
 inline Floats loadNumbers(const void* at, Number type) {
@@ -108,19 +118,20 @@ inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int blo
     for (int end = column + blockSize; column < end; column += NIBBLES ? 8 : 4) {
       Bytes parts[NIBBLES ? 2 : 1][BLOCKS];
       for (int r = 0; r < BLOCKS; r++) {
-        const Bytes read = Dot::load(values[r]);
+        Bytes read;
+        memcpy(&read, values[r], sizeof read);
         values[r] += 4 * LANES;
-        parts[0][r] = NIBBLES ? Dot::low(read) : read;
-        if (NIBBLES) parts[NIBBLES][r] = Dot::high(read);
+        parts[0][r] = NIBBLES ? low(read) : read;
+        if (NIBBLES) parts[NIBBLES][r] = high(read);
       }
       for (int half = 0; half < (NIBBLES ? 2 : 1); half++)
         for (int t = 0; t < N; t++) {
           const int8_t* at = inputs[t] + column + 4 * half;
-          const auto high = Dot::input(at);
-          for (int r = 0; r < BLOCKS; r++) highs[r][t] = Dot::add<!NIBBLES>(highs[r][t], parts[half][r], high);
+          const auto upper = Dot::input(at);
+          for (int r = 0; r < BLOCKS; r++) highs[r][t] = addProducts<!NIBBLES>(highs[r][t], parts[half][r], upper);
           if (!FINE) continue;
-          const auto low = Dot::input(at + w.in);
-          for (int r = 0; r < BLOCKS; r++) lows[r][t] = Dot::add<!NIBBLES>(lows[r][t], parts[half][r], low);
+          const auto lower = Dot::input(at + w.in);
+          for (int r = 0; r < BLOCKS; r++) lows[r][t] = addProducts<!NIBBLES>(lows[r][t], parts[half][r], lower);
         }
     }
     for (int r = 0; r < BLOCKS; r++) {

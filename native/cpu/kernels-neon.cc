@@ -16,26 +16,19 @@ struct Dot {
     __builtin_memcpy(&all, wide, sizeof all);
     return all;
   }
-  static inline Bytes load(const uint8_t* from) { Bytes v; __builtin_memcpy(&v, from, sizeof v); return v; }
-  static inline Bytes low(Bytes v) { return v & 15; }
-  static inline Bytes high(Bytes v) { return v >> 4; }
   static inline int8x16_t input(const int8_t* from) {
     int32_t four;
     __builtin_memcpy(&four, from, 4);
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
-  /// The instruction wants both sides signed: weights of more than 4 bits go in two halves.
-  template <bool WIDE>
+  /// The instruction wants both sides signed.
+  static constexpr bool TAKES_BYTES = false;
   static inline Ints add(Ints sum, Bytes weights, int8x16_t x) {
     uint8x16_t parts[4];
     int32x4_t sums[4];
     __builtin_memcpy(parts, &weights, sizeof parts);
     __builtin_memcpy(sums, &sum, sizeof sums);
-    for (int i = 0; i < 4; i++) {
-      const uint8x16_t low = WIDE ? vandq_u8(parts[i], vdupq_n_u8(15)) : parts[i];
-      sums[i] = vdotq_s32(sums[i], vreinterpretq_s8_u8(low), x);
-      if (WIDE) sums[i] = vaddq_s32(sums[i], vshlq_n_s32(vdotq_s32(vdupq_n_s32(0), vreinterpretq_s8_u8(vshrq_n_u8(parts[i], 4)), x), 4));
-    }
+    for (int i = 0; i < 4; i++) sums[i] = vdotq_s32(sums[i], vreinterpretq_s8_u8(parts[i]), x);
     __builtin_memcpy(&sum, sums, sizeof sum);
     return sum;
   }

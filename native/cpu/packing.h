@@ -1,10 +1,10 @@
 // Weights as the kernels want them, made from weights as the file has them.
 #pragma once
 
-#include <cmath>
 #include <cstring>
 
 #include "../decoder/model.h"
+#include "half.h"
 #include "kernels.h"
 #include "threads.h"
 
@@ -16,12 +16,8 @@ inline float toFloat(const uint8_t* from, Number type, size_t i) {
   if (type == Number::f32) { float v; std::memcpy(&v, from + 4 * i, 4); return v; }
   uint16_t half;
   std::memcpy(&half, from + 2 * i, 2);
-  uint32_t bits;
-  if (type == Number::bf16) bits = static_cast<uint32_t>(half) << 16;
-  else {
-    float magnitude = std::ldexp(static_cast<float>(half & 0x3ff) + ((half & 0x7c00) ? 1024 : 0), (half & 0x7c00 ? (half >> 10 & 31) : 1) - 25);
-    return half & 0x8000 ? -magnitude : magnitude;
-  }
+  if (type == Number::f16) return halfToFloat(half);
+  const uint32_t bits = static_cast<uint32_t>(half) << 16;
   float v;
   std::memcpy(&v, &bits, 4);
   return v;

@@ -109,12 +109,11 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
 
   /// The engine goes where it was made: on its own thread.
   Napi::Value close(const Napi::CallbackInfo& info) {
-    auto promise = run(info.Env(), [engine = engine_](Answer& answer) {
+    return run(info.Env(), [engine = engine_](Answer& answer) {
       engine->reset();
       answer = [](Napi::Env env) { return env.Undefined(); };
       return std::string();
     });
-    return promise;
   }
 
   Napi::Value run(Napi::Env env, Work work) {
