@@ -1,7 +1,7 @@
 import { Template } from '@huggingface/jinja';
 import type { InferenceRequest } from '#bus-schemas';
+import { isObject, type JsonObject, parseObject } from './json.ts';
 import { ModelError } from './model-error.ts';
-import { isObject, parseObject } from './safetensors.ts';
 
 type Chat = InferenceRequest['chat'];
 
@@ -11,7 +11,7 @@ export class ChatTemplate {
   readonly #signs: Record<string, string>;
   readonly rendersThinking: boolean;
 
-  constructor({ text, config }: { text: string; config: Record<string, unknown> }) {
+  constructor({ text, config }: { text: string; config: JsonObject }) {
     try {
       this.#template = new Template(text);
     } catch (cause) {
@@ -38,7 +38,7 @@ export class ChatTemplate {
 }
 
 /** From `tokenizer_config.json`, where no file of its own holds it. */
-export function templateIn(config: Record<string, unknown>): string | undefined {
+export function templateIn(config: JsonObject): string | undefined {
   const { chat_template: template } = config;
   if (typeof template === 'string') return template;
   const named = Array.isArray(template) ? template.find((entry) => isObject(entry) && entry['name'] === 'default') : undefined;
@@ -49,8 +49,8 @@ const signOf = (value: unknown): string =>
   typeof value === 'string' ? value : isObject(value) && typeof value['content'] === 'string' ? value['content'] : '';
 
 /** Templates want text in one piece, and the arguments of calls as objects; the API has parts, and text that holds JSON. */
-function forTemplate(message: Chat['messages'][number]): Record<string, unknown> {
-  const { content, tool_calls: calls, ...rest } = message as Record<string, unknown>;
+function forTemplate(message: Chat['messages'][number]): JsonObject {
+  const { content, tool_calls: calls, ...rest } = message as JsonObject;
   const parts = Array.isArray(content) ? content.filter((part) => part.type === 'text').map(({ text }) => String(text)) : [content ?? ''];
   return { ...rest, content: parts.join(''), ...(Array.isArray(calls) && { tool_calls: calls.map(withParsedArguments) }) };
 }

@@ -76,7 +76,7 @@ export function readDecoderShape(config: Record<string, unknown>): DecoderShape 
   const contextTokens = fields.integer('max_position_embeddings', { max: 10_000_000, or: gemma ? 32_768 : 4_096 });
   return {
     family,
-    vocabulary: fields.integer('vocab_size', { min: 2, or: gemma ? 262_208 : undefined }) ?? missing('vocab_size'),
+    vocabulary: fields.integer('vocab_size', { min: 2, ...(gemma && { or: 262_208 }) }),
     hidden,
     heads,
     kvHeads,
@@ -95,10 +95,6 @@ export function readDecoderShape(config: Record<string, unknown>): DecoderShape 
     layers: Array.from({ length: layers }, (_, index) => layerOf(fields, { index, layers, family })),
     prefix: nested === undefined ? '' : 'language_model.',
   };
-}
-
-function missing(name: string): never {
-  throw new ModelError('malformed_config', `config.json.${name} is missing`);
 }
 
 function familyOf(config: Record<string, unknown>, isNested: boolean): Family {

@@ -1,7 +1,8 @@
 import type { DecoderShape, LayerShape } from './decoder-shape.ts';
 import { FieldReader } from './field-reader.ts';
+import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
-import { isObject, type Tensor, type Tensors } from './safetensors.ts';
+import type { Tensor, Tensors } from './safetensors.ts';
 import type { TensorReader } from './tensor-reader.ts';
 
 /** A matrix as the file holds it: plain, or rounded to whole numbers by groups along its rows: w = q·scale + bias. */
@@ -45,7 +46,7 @@ const BITS = [2, 3, 4, 5, 6, 8];
 const GROUPS = [32, 64, 128];
 
 /** Finds every weight that the shape asks for, and checks that each has the size that it must have. */
-export function findWeights(shape: DecoderShape, tensors: Tensors, config: Record<string, unknown>): DecoderWeights {
+export function findWeights(shape: DecoderShape, tensors: Tensors, config: JsonObject): DecoderWeights {
   const find = new WeightFinder(tensors, readQuantization(config), shape.prefix);
   const { hidden, vocabulary } = shape;
   const embedding = find.matrix('model.embed_tokens', { out: vocabulary, in: hidden });
@@ -97,11 +98,11 @@ interface Quantization {
 type QuantizationOf = (path: string) => Quantization | undefined;
 
 /** What the config says of a layer by its path, or else of all. Which layers are rounded at all is seen by their scales. */
-function readQuantization(config: Record<string, unknown>): QuantizationOf {
+function readQuantization(config: JsonObject): QuantizationOf {
   const about = config['quantization'] ?? config['quantization_config'];
   if (about === undefined || about === null) return () => undefined;
   if (!isObject(about)) throw new ModelError('malformed_config', 'config.json.quantization is no object');
-  const read = (fields: Record<string, unknown>, path: string): Quantization => {
+  const read = (fields: JsonObject, path: string): Quantization => {
     const reader = new FieldReader(fields, path);
     reader.text('mode', ['affine'], { or: 'affine' as const });
     const bits = reader.integer('bits');

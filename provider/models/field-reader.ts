@@ -1,7 +1,5 @@
+import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
-import { isObject } from './safetensors.ts';
-
-type Fields = Record<string, unknown>;
 
 interface Bounds<Fallback> {
   readonly min?: number;
@@ -12,10 +10,10 @@ interface Bounds<Fallback> {
 
 /** Reads a configuration that nobody vouches for: every number has its bounds, and what is wrong is named. */
 export class FieldReader {
-  readonly #fields: Fields;
+  readonly #fields: JsonObject;
   readonly #path: string;
 
-  constructor(fields: Fields, path: string) {
+  constructor(fields: JsonObject, path: string) {
     this.#fields = fields;
     this.#path = path;
   }

@@ -4,9 +4,10 @@ import { ChatTemplate, templateIn } from './chat-template.ts';
 import { type DecoderShape, readDecoderShape } from './decoder-shape.ts';
 import { checkFinite, type DecoderWeights, findWeights } from './decoder-weights.ts';
 import { FieldReader } from './field-reader.ts';
+import type { JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 import { ModelFolder } from './model-folder.ts';
-import { parseObject, readTensors } from './safetensors.ts';
+import { readTensors } from './safetensors.ts';
 import { TensorReader } from './tensor-reader.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { type ToolStyle, toolStyleOf } from './tool-style.ts';
@@ -34,17 +35,15 @@ export interface Model extends DecoderModel {
 /** Throws ModelError for a folder that holds no model that we can serve as it is meant. */
 export async function openModel(path: string, build = basename(path)): Promise<Model> {
   const folder = await ModelFolder.open(path);
-  const config = await readConfig(folder);
+  const config = await folder.json('config.json');
   const decoder = await openDecoder(folder, config);
-  const tokenizerConfig = await folder.textIfAny('tokenizer_config.json');
-  const about = tokenizerConfig === undefined ? {} : parseObject(tokenizerConfig, 'tokenizer_config.json');
-  const tokenizer = Tokenizer.parse({ json: await folder.text('tokenizer.json'), config: tokenizerConfig, vocabularySize: decoder.shape.vocabulary });
+  const about = (await folder.jsonIfAny('tokenizer_config.json')) ?? {};
+  const tokenizer = Tokenizer.read({ json: await folder.json('tokenizer.json'), config: about, vocabularySize: decoder.shape.vocabulary });
   const text = (await folder.textIfAny('chat_template.jinja')) ?? templateIn(about);
   if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json says how a conversation is written');
   const template = new ChatTemplate({ text, config: about });
   const toolStyle = toolStyleOf(text);
-  const saved = await folder.textIfAny('generation_config.json');
-  const generation = saved === undefined ? {} : parseObject(saved, 'generation_config.json');
+  const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};
   return {
     ...decoder,
     build,
@@ -57,9 +56,13 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   };
 }
 
-export const readConfig = async (folder: ModelFolder): Promise<Record<string, unknown>> => parseObject(await folder.text('config.json'), 'config.json');
+/** What computes, without what speaks: for a folder that need not have a tokenizer. */
+export async function openDecoderAlone(path: string): Promise<DecoderModel> {
+  const folder = await ModelFolder.open(path);
+  return openDecoder(folder, await folder.json('config.json'));
+}
 
-export async function openDecoder(folder: ModelFolder, config: Record<string, unknown>): Promise<DecoderModel> {
+async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<DecoderModel> {
   const shape = readDecoderShape(config);
   const tensors = await readTensors(folder);
   const weights = findWeights(shape, tensors, config);
@@ -69,15 +72,15 @@ export async function openDecoder(folder: ModelFolder, config: Record<string, un
 }
 
 interface EndSources {
-  readonly config: Record<string, unknown>;
-  readonly generation: Record<string, unknown>;
+  readonly config: JsonObject;
+  readonly generation: JsonObject;
   readonly tokenizer: Tokenizer;
-  readonly about: Record<string, unknown>;
+  readonly about: JsonObject;
 }
 
 function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<number> {
   const isId = (item: unknown): item is number => Number.isSafeInteger(item);
-  const read = (fields: Record<string, unknown>, file: string): number[] => {
+  const read = (fields: JsonObject, file: string): number[] => {
     const value = fields['eos_token_id'];
     return new FieldReader({ ids: value === undefined || Array.isArray(value) ? value : [value] }, file).list('ids', isId, 64) ?? [];
   };
@@ -93,7 +96,7 @@ function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<
 
 const DEFAULTS = { temperature: 2, top_p: 1, top_k: 1_000_000, min_p: 1, repetition_penalty: 10 };
 
-function defaultsOf(generation: Record<string, unknown>): Record<string, number> {
+function defaultsOf(generation: JsonObject): Record<string, number> {
   const fields = new FieldReader(generation, 'generation_config.json');
   if (!fields.flag('do_sample', true)) return { temperature: 0 };
   const said = Object.entries(DEFAULTS).map(([name, max]) => [name, fields.number(name, { max, or: undefined })] as const);

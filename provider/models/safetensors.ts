@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
+import { isObject, parseObject } from './json.ts';
 import { ModelError } from './model-error.ts';
-import type { ModelFolder } from './model-folder.ts';
+import type { ModelFile, ModelFolder } from './model-folder.ts';
 
 /** Types of safetensors that a decoder's weights come in, with their bytes. */
 const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4 } as const;
@@ -27,8 +28,7 @@ export async function readTensors(folder: ModelFolder): Promise<Tensors> {
   const tensors = new Map<string, Tensor>();
   for (const name of await weightFiles(folder)) {
     await using file = await folder.open(name);
-    const path = await folder.pathOf(name);
-    for (const tensor of await readHeader(file, { name, path })) {
+    for (const tensor of await readHeader(file, name)) {
       if (tensors.has(tensor.name)) throw new ModelError('malformed_weights', `${tensor.name} stands in two files`);
       tensors.set(tensor.name, tensor);
     }
@@ -37,13 +37,13 @@ export async function readTensors(folder: ModelFolder): Promise<Tensors> {
 }
 
 async function weightFiles(folder: ModelFolder): Promise<string[]> {
-  const index = await folder.textIfAny('model.safetensors.index.json');
+  const index = await folder.jsonIfAny('model.safetensors.index.json');
   if (index === undefined) {
     const files = (await folder.names()).filter((name) => name.endsWith('.safetensors'));
     if (files.length === 0) throw new ModelError('missing_file', 'the folder has no .safetensors file');
     return files;
   }
-  const { weight_map: map } = parseObject(index, 'model.safetensors.index.json');
+  const { weight_map: map } = index;
   if (!isObject(map)) throw new ModelError('malformed_weights', 'model.safetensors.index.json has no weight_map');
   const files = new Set<string>();
   for (const file of Object.values(map)) {
@@ -54,14 +54,13 @@ async function weightFiles(folder: ModelFolder): Promise<string[]> {
   return [...files].sort();
 }
 
-async function readHeader(file: FileHandle, { name, path }: { name: string; path: string }): Promise<Tensor[]> {
+async function readHeader({ handle, path, size }: ModelFile, name: string): Promise<Tensor[]> {
   const bad = (why: string) => new ModelError('malformed_weights', `${name}: ${why}`);
-  const { size } = await file.stat();
-  const start = await readBytes(file, 0, Math.min(8, size));
+  const start = await readBytes(handle, 0, Math.min(8, size));
   if (start.length < 8) throw bad('too short to be a safetensors file');
   const length = start.readBigUInt64LE(0);
   if (length > BigInt(Math.min(MAX_HEADER_BYTES, size - 8))) throw bad(`a header of ${length} bytes in a file of ${size}`);
-  const header = parseObject((await readBytes(file, 8, Number(length))).toString('utf8'), name);
+  const header = parseObject((await readBytes(handle, 8, Number(length))).toString('utf8'), name);
   const data = 8 + Number(length);
   const entries = Object.entries(header).filter(([key]) => key !== '__metadata__');
   if (entries.length > MAX_TENSORS) throw bad(`${entries.length} tensors`);
@@ -101,18 +100,5 @@ async function readBytes(file: FileHandle, position: number, length: number): Pr
   const { bytesRead } = await file.read(buffer, 0, length, position);
   return buffer.subarray(0, bytesRead);
 }
-
-export function parseObject(text: string, what: string): Record<string, unknown> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (cause) {
-    throw new ModelError('malformed_config', `${what} is no JSON`, { cause });
-  }
-  if (!isObject(parsed)) throw new ModelError('malformed_config', `${what} holds no JSON object`);
-  return parsed;
-}
-
-export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);

@@ -32,9 +32,13 @@ export class TensorReader implements AsyncDisposable {
   }
 
   async #open(path: string): Promise<FileHandle> {
-    const known = this.#files.get(path) ?? (await open(path, 'r'));
-    this.#files.set(path, known);
-    return known;
+    const known = this.#files.get(path);
+    if (known !== undefined) return known;
+    const file = await open(path, 'r').catch((cause: unknown) => {
+      throw new ModelError('missing_file', path, { cause });
+    });
+    this.#files.set(path, file);
+    return file;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { FieldReader } from './field-reader.ts';
+import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
-import { isObject, parseObject } from './safetensors.ts';
 
 /** How a vocabulary writes bytes as characters. */
 type Spelling = 'byte_level' | 'byte_fallback';
@@ -19,25 +19,24 @@ export class Tokenizer {
   readonly #ids: ReadonlyMap<string, number>;
   readonly vocabulary: VocabularyFacts;
 
-  private constructor(tokenizer: HuggingFaceTokenizer, { ids, special, spelling, size }: Vocabulary) {
+  private constructor(tokenizer: HuggingFaceTokenizer, { ids, signs, added, spelling, size }: Vocabulary) {
     this.#tokenizer = tokenizer;
     this.#ids = ids;
     const spelled = Array.from({ length: size }, () => '');
     const bytes: (Uint8Array | undefined)[] = Array.from({ length: size });
     for (const [token, id] of ids) {
       spelled[id] = token;
-      if (!special.has(id)) bytes[id] = special.plain.has(id) ? new TextEncoder().encode(token) : bytesOf(token, spelling);
+      if (!signs.has(id)) bytes[id] = added.has(id) ? new TextEncoder().encode(token) : bytesOf(token, spelling);
     }
     this.#bytes = bytes;
     this.vocabulary = { spelled, spelling };
   }
 
-  static parse({ json, config, vocabularySize }: { json: string; config: string | undefined; vocabularySize: number }): Tokenizer {
-    const parsed = parseObject(json, 'tokenizer.json');
-    const about = config === undefined ? {} : parseObject(config, 'tokenizer_config.json');
-    const vocabulary = readVocabulary(parsed, vocabularySize);
+  /** From `tokenizer.json` and `tokenizer_config.json`. */
+  static read({ json, config, vocabularySize }: { json: JsonObject; config: JsonObject; vocabularySize: number }): Tokenizer {
+    const vocabulary = readVocabulary(json, vocabularySize);
     try {
-      return new Tokenizer(new HuggingFaceTokenizer(parsed, about), vocabulary);
+      return new Tokenizer(new HuggingFaceTokenizer(json, config), vocabulary);
     } catch (cause) {
       throw new ModelError('malformed_tokenizer', `tokenizer.json: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     }
@@ -85,18 +84,15 @@ export class TextStream {
 
 interface Vocabulary {
   readonly ids: ReadonlyMap<string, number>;
-  readonly special: SpecialTokens;
+  /** Tokens that are no text. */
+  readonly signs: ReadonlySet<number>;
+  /** Tokens whose text is as it stands. */
+  readonly added: ReadonlySet<number>;
   readonly spelling: Spelling;
   readonly size: number;
 }
 
-/** `has` is true of those that are no text; `plain` are added tokens, whose text is as it stands. */
-interface SpecialTokens {
-  has(id: number): boolean;
-  readonly plain: ReadonlySet<number>;
-}
-
-function readVocabulary(parsed: Record<string, unknown>, size: number): Vocabulary {
+function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const model = new FieldReader(parsed, 'tokenizer.json').object('model');
   const words = (parsed['model'] as { vocab?: unknown } | undefined)?.vocab;
   if (model === undefined || model.text('type', ['BPE'], { or: 'BPE' as const }) !== 'BPE' || !isObject(words))
@@ -108,18 +104,19 @@ function readVocabulary(parsed: Record<string, unknown>, size: number): Vocabula
     if ((id as number) < size) ids.set(token, id as number);
   };
   for (const [token, id] of Object.entries(words)) add(token, id);
-  const special = new Set<number>();
-  const plain = new Set<number>();
-  const added = parsed['added_tokens'];
-  if (added !== undefined && !Array.isArray(added)) throw new ModelError('malformed_tokenizer', 'added_tokens is no list');
-  for (const token of added ?? []) {
+  const signs = new Set<number>();
+  const added = new Set<number>();
+  const extra = parsed['added_tokens'];
+  if (extra !== undefined && !Array.isArray(extra)) throw new ModelError('malformed_tokenizer', 'added_tokens is no list');
+  for (const token of extra ?? []) {
     if (!isObject(token) || typeof token['content'] !== 'string') throw new ModelError('malformed_tokenizer', 'an added token has no content');
     add(token['content'], token['id']);
-    (token['special'] === true ? special : plain).add(token['id'] as number);
+    (token['special'] === true ? signs : added).add(token['id'] as number);
   }
   return {
     ids,
-    special: { has: (id) => special.has(id), plain },
+    signs,
+    added,
     spelling: JSON.stringify(parsed['decoder'] ?? null).includes('"ByteLevel"') ? 'byte_level' : 'byte_fallback',
     size,
   };

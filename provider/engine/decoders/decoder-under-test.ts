@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { DecoderWeights, Matrix } from '../../models/decoder-weights.ts';
-import { type DecoderModel, openDecoder, readConfig } from '../../models/model.ts';
-import { ModelFolder } from '../../models/model-folder.ts';
+import { type DecoderModel, openDecoderAlone } from '../../models/model.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 import type { BackendOrReason } from './backend-or-reason.ts';
 import { type Backend, type Decoder, PAGE_TOKENS, type Step } from './decoder.ts';
@@ -24,10 +23,9 @@ export interface Fixture {
 
 async function openFixture(name: (typeof fixtures)[number]): Promise<Fixture> {
   const path = fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
-  const folder = await ModelFolder.open(path);
   const { prompt, greedy, logits } = JSON.parse(readFileSync(`${path}/expected.json`, 'utf8'));
   return {
-    model: await openDecoder(folder, await readConfig(folder)),
+    model: await openDecoderAlone(path),
     prompt,
     greedy,
     logits: new Float32Array(Uint8Array.from(Buffer.from(logits, 'base64')).buffer),
