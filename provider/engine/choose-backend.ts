@@ -1,6 +1,5 @@
 import { BACKENDS, type BackendName } from './backend-names.ts';
-import type { BackendOrReason } from './decoders/backend-or-reason.ts';
-import type { Backend } from './decoders/decoder.ts';
+import type { Backend, BackendOrReason } from './decoders/decoder.ts';
 import { createCpuBackend, createMlxBackend } from './decoders/native-decoder.ts';
 import { createReferenceBackend } from './decoders/reference-decoder.ts';
 import { createWebGpuBackend } from './decoders/webgpu/device.ts';

@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Delta, Finish, InferenceRequest, TokenLogprob, Usage } from '#bus-schemas';
 import type { Model } from '../models/model.ts';
 import { TextStream } from '../models/tokenizer.ts';
@@ -6,7 +6,8 @@ import { AnswerReader, type Piece } from './answers/answer-reader.ts';
 import { StopStrings } from './answers/stop-strings.ts';
 import type { Sink } from './engine.ts';
 import type { Constraint } from './sampling/grammars.ts';
-import { logShares, Sampler, type SamplingOptions, topTokens } from './sampling/sampler.ts';
+import { logShares, Sampler, topTokens } from './sampling/sampler.ts';
+import { samplingOf } from './sampling/sampling-options.ts';
 import type { Task, TaskEnd } from './scheduling/scheduler.ts';
 
 type Chat = InferenceRequest['chat'];
@@ -26,7 +27,6 @@ export interface GenerationOptions {
 }
 
 const MAX_LOGPROBS = 256;
-const MAX_BIASES = 1_024;
 
 /** One answer: from the logits of each step to pieces of text, thoughts and calls. */
 export class Generation implements Task {
@@ -47,7 +47,6 @@ export class Generation implements Task {
   #thought = 0;
   #call = -1;
   #failed = false;
-  #over = false;
 
   constructor(options: GenerationOptions) {
     const { model, chat, constraint } = options;
@@ -74,17 +73,11 @@ export class Generation implements Task {
   }
 
   async #chooseWithin(constraint: Constraint, row: Float32Array): Promise<number | undefined> {
-    try {
-      const mask = await constraint.mask();
-      // What was asked for is whole.
-      if (mask === undefined) return undefined;
-      const token = this.#sample(row, mask);
-      constraint.accept(token);
-      return this.#take(token);
-    } catch {
-      this.#failed = true;
-      return undefined;
-    }
+    const mask = await constraint.mask();
+    if (mask === undefined) return undefined;
+    const token = this.#sample(row, mask);
+    constraint.accept(token);
+    return this.#take(token);
   }
 
   #sample(row: Float32Array, mask: Int32Array | undefined): number {
@@ -149,8 +142,6 @@ export class Generation implements Task {
   }
 
   end(why: TaskEnd): void {
-    if (this.#over) return;
-    this.#over = true;
     this.#options.constraint?.close();
     if (why !== 'cancelled' && why !== 'failed' && this.#stops.found === undefined) {
       this.#read(this.#reader.push(this.#text.end()));
@@ -178,30 +169,4 @@ export class Generation implements Task {
     if (why === 'length') return 'length';
     return this.#reader.calls > 0 ? 'tool_calls' : 'stop';
   }
-}
-
-/** What the contract does not name comes as the consumer wrote it: read with the same care as everything from outside. */
-function samplingOf(chat: Chat): SamplingOptions {
-  const fields = chat as Readonly<Record<string, unknown>>;
-  const number = (name: string, { or, min, max }: { or: number; min: number; max: number }) => {
-    const value = fields[name];
-    return typeof value === 'number' && Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : or;
-  };
-  const biases = fields['logit_bias'];
-  const logitBias = new Map<number, number>();
-  if (typeof biases === 'object' && biases !== null) {
-    for (const [token, bias] of Object.entries(biases).slice(0, MAX_BIASES))
-      if (Number.isSafeInteger(Number(token)) && typeof bias === 'number') logitBias.set(Number(token), Math.min(100, Math.max(-100, bias)));
-  }
-  return {
-    temperature: number('temperature', { or: 1, min: 0, max: 2 }),
-    topP: number('top_p', { or: 1, min: 0, max: 1 }),
-    topK: Math.floor(number('top_k', { or: 0, min: 0, max: 1_000_000 })),
-    minP: number('min_p', { or: 0, min: 0, max: 1 }),
-    repetitionPenalty: number('repetition_penalty', { or: 1, min: 0.01, max: 10 }),
-    frequencyPenalty: number('frequency_penalty', { or: 0, min: -2, max: 2 }),
-    presencePenalty: number('presence_penalty', { or: 0, min: -2, max: 2 }),
-    logitBias,
-    seed: chat.seed ?? randomInt(2 ** 47),
-  };
 }

@@ -1,10 +1,11 @@
 import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
 import type { Model } from '../models/model.ts';
 import { type Backend, type Decoder, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
+import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
 import { type Constraint, formatOf, Grammars } from './sampling/grammars.ts';
-import { type Running, Scheduler, type Speeds } from './scheduling/scheduler.ts';
+import { type Running, Scheduler } from './scheduling/scheduler.ts';
 
 export interface RunnerLog {
   info(facts: object, what: string): void;
@@ -31,7 +32,6 @@ const USUAL_TOKENS = 8_192;
 const WAITING_PER_SEAT = 4;
 /** After a failure, before the next attempt to load. */
 const RETRY_MS = 10_000;
-const TRIAL_STEPS = 4;
 /** No tokenizer makes a token of more characters on average. */
 const CHARACTERS_PER_TOKEN = 16;
 
@@ -128,6 +128,7 @@ export class ModelRunner implements AsyncDisposable {
       running = loaded.scheduler.submit(generation);
       pending.follow(running);
     } catch (error) {
+      constraint?.close();
       this.#options.log.error({ model: model.build, err: error instanceof Error ? error.name : 'unknown' }, 'a request could not be begun');
       end('error');
     }
@@ -168,7 +169,7 @@ export class ModelRunner implements AsyncDisposable {
     try {
       if (this.#pages === 0) throw new Error('the machine has no memory left for it');
       const decoder = await backend.load({ model, pages: this.#pages, maxTokens: STEP_TOKENS });
-      const speeds = await tryOut(decoder, { model, clock });
+      const speeds = await tryOut(decoder, { vocabulary: model.shape.vocabulary, clock });
       const scheduler = new Scheduler({
         decoder,
         clock,
@@ -270,35 +271,4 @@ class PendingSequence implements Sequence {
     this.isCancelled = true;
     this.#running?.cancel();
   }
-}
-
-/** A first prompt of nothing, so that the first consumer waits for no compiler and the router hears of real speeds. */
-async function tryOut(decoder: Decoder, { model, clock }: { model: Model; clock: () => number }): Promise<Speeds> {
-  const step = (count: number, from: number) => {
-    const list = (of: (i: number) => number) => Int32Array.from({ length: count }, (_, i) => of(i));
-    const pages = Math.ceil((from + count) / PAGE_TOKENS);
-    return decoder.step({
-      tokens: list((i) => (i * 31 + 7) % model.shape.vocabulary),
-      positions: list((i) => from + i),
-      places: list((i) => from + i),
-      rows: list(() => 0),
-      tables: Int32Array.from({ length: pages }, (_, page) => page),
-      tableWidth: pages,
-      outputs: Int32Array.of(count - 1),
-      wantsLogits: false,
-    });
-  };
-  const time = async (work: () => Promise<unknown>) => {
-    const began = clock();
-    await work();
-    return Math.max(0.001, clock() - began);
-  };
-  const prompt = PAGE_TOKENS;
-  await step(prompt, 0);
-  await step(1, prompt - 1);
-  const prefillMs = await time(() => step(prompt, 0));
-  const decodeMs = await time(async () => {
-    for (let i = 0; i < TRIAL_STEPS; i += 1) await step(1, prompt - 1);
-  });
-  return { prefillTps: Math.round((1_000 * prompt) / prefillMs), decodeTps: Math.round((1_000 * TRIAL_STEPS) / decodeMs) };
 }

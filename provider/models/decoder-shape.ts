@@ -1,15 +1,10 @@
 import { FieldReader } from './field-reader.ts';
 import { ModelError } from './model-error.ts';
-import { type RopeScaling, readRopeScaling } from './rope.ts';
+import { type Rope, readRopeScaling } from './rope.ts';
 
 /** The architectures that are one decoder block with parts switched on and off. */
 const FAMILIES = ['llama', 'qwen2', 'qwen3', 'gemma3', 'qwen3_moe'] as const;
 type Family = (typeof FAMILIES)[number];
-
-interface Rope {
-  readonly theta: number;
-  readonly scaling: RopeScaling;
-}
 
 export interface LayerShape {
   /** Which of the shape's ropes turns queries and keys. */

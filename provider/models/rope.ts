@@ -6,6 +6,11 @@ export type RopeScaling =
   | { readonly kind: 'llama3'; readonly factor: number; readonly low: number; readonly high: number; readonly trained: number }
   | { readonly kind: 'yarn'; readonly factor: number; readonly trained: number; readonly fast: number; readonly slow: number; readonly attention: number };
 
+export interface Rope {
+  readonly theta: number;
+  readonly scaling: RopeScaling;
+}
+
 export function readRopeScaling(fields: FieldReader | undefined): RopeScaling {
   if (fields === undefined) return { kind: 'none' };
   const name = fields.has('rope_type') ? 'rope_type' : 'type';
@@ -23,7 +28,7 @@ export function readRopeScaling(fields: FieldReader | undefined): RopeScaling {
 }
 
 /** How far each pair of a head's numbers turns from one token to the next. */
-function frequencies({ theta, scaling }: { theta: number; scaling: RopeScaling }, headDim: number): Float64Array {
+function frequencies({ theta, scaling }: Rope, headDim: number): Float64Array {
   const half = headDim / 2;
   return Float64Array.from({ length: half }, (_, i) => {
     const plain = theta ** (-i / half);
@@ -52,14 +57,14 @@ function frequencies({ theta, scaling }: { theta: number; scaling: RopeScaling }
 }
 
 /** Cosines and sines by position, worked out once for all engines, so that none differs by its own library's idea of a sine. */
-export class RopeTable {
+class RopeTable {
   readonly half: number;
   readonly #frequencies: Float64Array;
   readonly #scale: number;
   #rows: Float32Array = new Float32Array(0);
   #known = 0;
 
-  constructor(rope: { theta: number; scaling: RopeScaling }, headDim: number) {
+  constructor(rope: Rope, headDim: number) {
     this.half = headDim / 2;
     this.#frequencies = frequencies(rope, headDim);
     this.#scale = rope.scaling.kind === 'yarn' ? rope.scaling.attention : 1;
@@ -89,5 +94,22 @@ export class RopeTable {
     }
     this.#rows = rows;
     this.#known = known;
+  }
+}
+
+/** All of a model's tables. */
+export class RopeTables {
+  readonly #tables: readonly RopeTable[];
+
+  constructor({ ropes, headDim }: { ropes: readonly Rope[]; headDim: number }) {
+    this.#tables = ropes.map((rope) => new RopeTable(rope, headDim));
+  }
+
+  /** For each rope, for each position, its cosines and then its sines. */
+  turns(positions: Int32Array): Float32Array<ArrayBuffer> {
+    const size = positions.length * 2 * (this.#tables[0]?.half ?? 0);
+    const turns = new Float32Array(this.#tables.length * size);
+    for (const [index, table] of this.#tables.entries()) table.fill(turns.subarray(index * size, (index + 1) * size), positions);
+    return turns;
   }
 }

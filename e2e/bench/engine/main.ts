@@ -3,10 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { BackendOrReason } from '#provider/engine/decoders/backend-or-reason.ts';
-import type { Backend, Decoder } from '#provider/engine/decoders/decoder.ts';
-import { PAGE_TOKENS } from '#provider/engine/decoders/decoder.ts';
+import { type Backend, type BackendOrReason, type Decoder, PAGE_TOKENS } from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend, createMlxBackend } from '#provider/engine/decoders/native-decoder.ts';
+import { type StepPart, stepOf } from '#provider/engine/decoders/step.ts';
 import { createWebGpuBackend } from '#provider/engine/decoders/webgpu/device.ts';
 import { type DecoderModel, openDecoderAlone } from '#provider/models/model.ts';
 import { installRival } from '../rival-package.ts';
@@ -151,19 +150,18 @@ async function measure(
 
 function stepper(decoder: Decoder, { vocabulary, pagesOfOne }: { vocabulary: number; pagesOfOne: number }) {
   return ({ sequences, count, from }: { sequences: number; count: number; from: number }) => {
-    const list = (of: (sequence: number, i: number) => number) =>
-      Int32Array.from({ length: sequences * count }, (_, n) => of(Math.floor(n / count), n % count));
-    const tableWidth = Math.ceil((from + count) / PAGE_TOKENS);
-    return decoder.step({
-      tokens: list((sequence, i) => ((from + i) * 37 + sequence * 101 + 11) % vocabulary),
-      positions: list((_, i) => from + i),
-      places: list((sequence, i) => sequence * pagesOfOne * PAGE_TOKENS + from + i),
-      rows: list((sequence) => sequence),
-      tables: Int32Array.from({ length: sequences * tableWidth }, (_, n) => Math.floor(n / tableWidth) * pagesOfOne + (n % tableWidth)),
-      tableWidth,
-      outputs: Int32Array.from({ length: sequences }, (_, sequence) => (sequence + 1) * count - 1),
-      wantsLogits: false,
+    const part = (sequence: number): StepPart => ({
+      from,
+      tokens: Int32Array.from({ length: count }, (_, i) => ((from + i) * 37 + sequence * 101 + 11) % vocabulary),
+      pages: Int32Array.from({ length: pagesOfOne }, (_, page) => sequence * pagesOfOne + page),
+      asks: 'last',
     });
+    return decoder.step(
+      stepOf(
+        Array.from({ length: sequences }, (_, sequence) => part(sequence)),
+        false,
+      ),
+    );
   };
 }
 

@@ -72,7 +72,7 @@ export class AnswerReader {
       case 'text':
         return this.#readText(pieces);
       case 'thinking':
-        return this.#readUntil(pieces, { mark: CLOSE, kind: 'reasoning', next: 'text' });
+        return this.#readThoughts(pieces);
       case 'call':
         return this.#readCall(pieces);
       case 'arguments':
@@ -102,12 +102,12 @@ export class AnswerReader {
     this.#state = isCall ? 'call' : 'thinking';
   }
 
-  #readUntil(pieces: Piece[], { mark, kind, next }: { mark: string; kind: 'reasoning'; next: 'text' }): void {
-    const at = this.#held.indexOf(mark);
-    const shown = at === -1 ? this.#held.length - overlap(this.#held, mark) : at;
-    this.#say(pieces, kind, this.#held.slice(0, shown));
-    this.#held = this.#held.slice(at === -1 ? shown : at + mark.length);
-    if (at !== -1) this.#state = next;
+  #readThoughts(pieces: Piece[]): void {
+    const at = this.#held.indexOf(CLOSE);
+    const shown = at === -1 ? this.#held.length - overlap(this.#held, CLOSE) : at;
+    this.#say(pieces, 'reasoning', this.#held.slice(0, shown));
+    this.#held = this.#held.slice(at === -1 ? shown : at + CLOSE.length);
+    if (at !== -1) this.#state = 'text';
   }
 
   #readCall(pieces: Piece[]): void {

@@ -4,10 +4,10 @@ import { fileURLToPath } from 'node:url';
 import type { DecoderWeights, Matrix } from '../../models/decoder-weights.ts';
 import { type DecoderModel, openDecoderAlone } from '../../models/model.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
-import type { BackendOrReason } from './backend-or-reason.ts';
-import { type Backend, type Decoder, PAGE_TOKENS, type Step } from './decoder.ts';
+import type { Backend, BackendOrReason, Decoder } from './decoder.ts';
 import { createCpuBackend, createMlxBackend } from './native-decoder.ts';
 import { createReferenceBackend, readDense } from './reference-decoder.ts';
+import { stepOf } from './step.ts';
 import { createWebGpuBackend } from './webgpu/device.ts';
 
 /** Small models of random weights with the answers of mlx-lm: fixtures/make.py. */
@@ -32,37 +32,6 @@ async function openFixture(name: (typeof fixtures)[number]): Promise<Fixture> {
   };
 }
 
-/** What a sequence puts into a step, and which of its tokens it wants the next one of. */
-export interface Chunk {
-  readonly tokens: readonly number[];
-  readonly from: number;
-  readonly pages: readonly number[];
-  readonly wants: 'every' | 'last' | 'none';
-}
-
-export function stepOf(chunks: readonly Chunk[]): Step {
-  const flat = chunks.flatMap(({ tokens, from, pages }, row) =>
-    tokens.map((token, i) => ({
-      token,
-      row,
-      position: from + i,
-      place: (pages[Math.floor((from + i) / PAGE_TOKENS)] as number) * PAGE_TOKENS + ((from + i) % PAGE_TOKENS),
-    })),
-  );
-  const tableWidth = Math.max(...chunks.map(({ pages }) => pages.length));
-  const wanted = chunks.flatMap(({ tokens, wants }) => tokens.map((_, i) => wants === 'every' || (wants === 'last' && i === tokens.length - 1)));
-  return {
-    tokens: Int32Array.from(flat, ({ token }) => token),
-    positions: Int32Array.from(flat, ({ position }) => position),
-    places: Int32Array.from(flat, ({ place }) => place),
-    rows: Int32Array.from(flat, ({ row }) => row),
-    tables: Int32Array.from(chunks.flatMap(({ pages }) => [...pages, ...Array.from({ length: tableWidth - pages.length }, () => 0)])),
-    tableWidth,
-    outputs: Int32Array.from(wanted.flatMap((isWanted, i) => (isWanted ? [i] : []))),
-    wantsLogits: true,
-  };
-}
-
 interface Generation {
   readonly prompt: readonly number[];
   readonly count: number;
@@ -74,7 +43,7 @@ export async function generateGreedily(decoder: Decoder, { prompt, count, pages 
   const made: number[] = [];
   let tokens = prompt;
   for (let from = 0; made.length < count; ) {
-    const { best } = await decoder.step({ ...stepOf([{ tokens, from, pages, wants: 'last' }]), wantsLogits: false });
+    const { best } = await decoder.step(stepOf([{ tokens, from, pages, asks: 'last' }], false));
     from += tokens.length;
     tokens = [best[0] as number];
     made.push(...tokens);

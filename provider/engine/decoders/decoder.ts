@@ -57,6 +57,9 @@ export interface Backend extends AsyncDisposable {
   load(options: DecoderOptions): Promise<Decoder>;
 }
 
+/** What runs decoders here, or why it does not. */
+export type BackendOrReason = { readonly backend: Backend } | { readonly reason: string };
+
 /** Bytes that keys and values of one token take in a cache of 32-bit numbers. */
 export function kvBytesPerToken({ shape }: DecoderModel): number {
   return shape.layers.length * 2 * shape.kvHeads * shape.headDim * Float32Array.BYTES_PER_ELEMENT;

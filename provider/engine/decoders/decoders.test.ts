@@ -1,5 +1,6 @@
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
-import { backendsUnderTest, distance, fixtures, generateGreedily, stepOf, withFixture } from './decoder-under-test.ts';
+import { backendsUnderTest, distance, fixtures, generateGreedily, withFixture } from './decoder-under-test.ts';
+import { stepOf } from './step.ts';
 
 /** How far a logit may lie from mlx-lm's, against the largest. The processor rounds inputs to 16 bits where weights are rounded. */
 const TOLERANCE = 1e-3;
@@ -18,7 +19,7 @@ for (const { name: kind, create } of backendsUnderTest) {
     for (const name of fixtures) {
       test(`${name}: every logit of a prompt is mlx-lm's`, () =>
         withFixture(backend, name, async (decoder, { prompt, logits }) => {
-          const result = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, wants: 'every' }]));
+          const result = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, asks: 'every' }], true));
           expect(distance(result.logits as Float32Array, logits)).toBeLessThan(TOLERANCE);
         }));
 
@@ -30,28 +31,34 @@ for (const { name: kind, create } of backendsUnderTest) {
 
     test('a prompt in pieces, beside others, over scattered pages, is the same prompt', () =>
       withFixture(backend, 'gemma3', async (decoder, { prompt }) => {
-        const whole = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [0], wants: 'last' }]));
+        const whole = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [0], asks: 'last' }], true));
         const expected = Float32Array.from(whole.logits as Float32Array);
         const other = prompt.toReversed();
         await decoder.step(
-          stepOf([
-            { tokens: prompt.slice(0, 7), from: 0, pages: [5], wants: 'none' },
-            { tokens: other.slice(0, 20), from: 0, pages: [6], wants: 'last' },
-          ]),
+          stepOf(
+            [
+              { tokens: prompt.slice(0, 7), from: 0, pages: [5], asks: 'none' },
+              { tokens: other.slice(0, 20), from: 0, pages: [6], asks: 'last' },
+            ],
+            true,
+          ),
         );
         await decoder.step(
-          stepOf([
-            { tokens: other.slice(20), from: 20, pages: [6], wants: 'last' },
-            { tokens: prompt.slice(7, 23), from: 7, pages: [5], wants: 'last' },
-          ]),
+          stepOf(
+            [
+              { tokens: other.slice(20), from: 20, pages: [6], asks: 'last' },
+              { tokens: prompt.slice(7, 23), from: 7, pages: [5], asks: 'last' },
+            ],
+            true,
+          ),
         );
-        const last = await decoder.step(stepOf([{ tokens: prompt.slice(23), from: 23, pages: [5], wants: 'last' }]));
+        const last = await decoder.step(stepOf([{ tokens: prompt.slice(23), from: 23, pages: [5], asks: 'last' }], true));
         expect(distance(last.logits as Float32Array, expected)).toBeLessThan(1e-5);
       }));
 
     test('the likeliest token is that of the logits', () =>
       withFixture(backend, 'llama', async (decoder, { prompt }) => {
-        const { best, logits } = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, wants: 'every' }]));
+        const { best, logits } = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, asks: 'every' }], true));
         const width = (logits as Float32Array).length / best.length;
         for (const [i, token] of best.entries()) {
           const row = (logits as Float32Array).subarray(i * width, (i + 1) * width);
@@ -62,7 +69,7 @@ for (const { name: kind, create } of backendsUnderTest) {
     test('more tokens than a step may have are refused, and the next step is none the worse', () =>
       withFixture(backend, 'llama', async (decoder, { prompt, greedy }) => {
         const many = Array.from({ length: 65 }, () => 1);
-        await expect(Promise.resolve().then(() => decoder.step(stepOf([{ tokens: many, from: 0, pages: [...PAGES, 0], wants: 'last' }])))).rejects.toThrow(
+        await expect(Promise.resolve().then(() => decoder.step(stepOf([{ tokens: many, from: 0, pages: [...PAGES, 0], asks: 'last' }], true)))).rejects.toThrow(
           'more tokens than a step may have',
         );
         expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));

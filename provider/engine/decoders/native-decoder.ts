@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecoders } from '#native';
-import { RopeTable } from '../../models/rope.ts';
-import type { BackendOrReason } from './backend-or-reason.ts';
-import { type Backend, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
+import { RopeTables } from '../../models/rope.ts';
+import { type Backend, type BackendOrReason, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
 
 interface CpuOptions {
   /** Of its own for each decoder; without a wish, one for each core. */
@@ -57,7 +56,7 @@ function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftwar
         await native.close();
         throw error;
       });
-      return new NativelyDecoded(native, { memoryBytes, ropes: shape.ropes.map((rope) => new RopeTable(rope, shape.headDim)) });
+      return new NativelyDecoded(native, { memoryBytes, ropes: new RopeTables(shape) });
     },
     [Symbol.asyncDispose]: async () => {},
   };
@@ -66,27 +65,19 @@ function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftwar
 class NativelyDecoded implements Decoder {
   readonly memoryBytes: number;
   readonly #native: NativeDecoder;
-  readonly #ropes: readonly RopeTable[];
+  readonly #ropes: RopeTables;
 
-  constructor(native: NativeDecoder, { memoryBytes, ropes }: { memoryBytes: number; ropes: readonly RopeTable[] }) {
+  constructor(native: NativeDecoder, { memoryBytes, ropes }: { memoryBytes: number; ropes: RopeTables }) {
     this.#native = native;
     this.memoryBytes = memoryBytes;
     this.#ropes = ropes;
   }
 
   step(step: Step): Promise<StepResult> {
-    return this.#native.step({ ...step, turns: turnsOf(this.#ropes, step.positions) });
+    return this.#native.step({ ...step, turns: this.#ropes.turns(step.positions) });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#native.close();
   }
-}
-
-/** For each rope, for each token, its cosines and then its sines. */
-function turnsOf(ropes: readonly RopeTable[], positions: Int32Array): Float32Array<ArrayBuffer> {
-  const size = positions.length * 2 * (ropes[0]?.half ?? 0);
-  const turns = new Float32Array(ropes.length * size);
-  for (const [index, rope] of ropes.entries()) rope.fill(turns.subarray(index * size, (index + 1) * size), positions);
-  return turns;
 }

@@ -1,6 +1,6 @@
 import type { DecoderShape, LayerShape } from '../../models/decoder-shape.ts';
 import type { LayerWeights, Matrix } from '../../models/decoder-weights.ts';
-import { RopeTable } from '../../models/rope.ts';
+import { RopeTables } from '../../models/rope.ts';
 import type { Tensor } from '../../models/safetensors.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 import { type Backend, type Decoder, type DecoderOptions, kvBytesPerToken, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
@@ -38,7 +38,7 @@ interface Parts {
   readonly head: Dense;
   readonly norm: Float32Array;
   readonly layers: readonly Layer[];
-  readonly ropes: readonly RopeTable[];
+  readonly ropes: RopeTables;
 }
 
 class ReferenceDecoder implements Decoder {
@@ -91,7 +91,7 @@ class ReferenceDecoder implements Decoder {
       head: weights.head === weights.embedding ? embedding : await dense(weights.head),
       norm: (await vector(weights.norm)) as Float32Array,
       layers,
-      ropes: shape.ropes.map((rope) => new RopeTable(rope, shape.headDim)),
+      ropes: new RopeTables(shape),
     };
     return new ReferenceDecoder(parts, options);
   }
@@ -101,15 +101,12 @@ class ReferenceDecoder implements Decoder {
     if (step.tokens.length > this.#maxTokens) throw new Error('more tokens than a step may have');
     const { hidden, normEps, embeddingScale, vocabulary } = shape;
     const states = Array.from(step.tokens, (token) => embedding.values.slice(token * hidden, (token + 1) * hidden).map((value) => value * embeddingScale));
-    const turns = ropes.map((rope) => {
-      const table = new Float32Array(step.tokens.length * shape.headDim);
-      rope.fill(table, step.positions);
-      return table;
-    });
+    const turns = ropes.turns(step.positions);
+    const turnsOfOne = step.tokens.length * shape.headDim;
     for (const [index, layer] of layers.entries()) {
       const queries = states.map((state, token) => {
         const input = normalise(state, { weight: layer.inputNorm, eps: normEps });
-        return this.#attend(index, { layer, step, token, input, turn: turns[layer.shape.rope] as Float32Array });
+        return this.#attend(index, { layer, step, token, input, turn: turns.subarray(layer.shape.rope * turnsOfOne) });
       });
       for (const [token, state] of states.entries()) {
         const attended = multiply(layer.o, this.#look(index, { layer, step, token, query: queries[token] as Float32Array }));

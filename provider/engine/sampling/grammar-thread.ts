@@ -7,7 +7,7 @@ export type GrammarQuestion =
   | { readonly op: 'vocabulary'; readonly spelled: readonly string[]; readonly spelling: string; readonly endTokens: readonly number[] }
   | { readonly op: 'check'; readonly format: string }
   | { readonly op: 'open'; readonly id: number; readonly format: string }
-  | { readonly op: 'next'; readonly id: number; readonly token?: number }
+  | { readonly op: 'next'; readonly id: number; readonly token: number }
   | { readonly op: 'close'; readonly id: number };
 
 export type GrammarAnswer = { readonly ok: true; readonly mask?: Int32Array<ArrayBuffer> } | { readonly ok: false; readonly why: string };
@@ -38,7 +38,7 @@ async function answer(question: GrammarQuestion): Promise<GrammarAnswer> {
     case 'next': {
       const matcher = matchers.get(question.id);
       if (matcher === undefined) return { ok: false, why: 'there is no such grammar' };
-      if (question.token !== undefined && !matcher.acceptToken(question.token)) return { ok: false, why: 'the token is not one that may come' };
+      if (!matcher.acceptToken(question.token)) return { ok: false, why: 'the token is not one that may come' };
       return { ok: true, ...(await maskOf(question.id)) };
     }
     case 'close': {

@@ -46,7 +46,7 @@ export class GrammarError extends Error {
 
 /** One answer's grammar, a token at a time. */
 export interface Constraint {
-  /** Which tokens may come next; nothing when any may. Worked out while the decoder works. */
+  /** Which tokens may come next; nothing when the answer is whole. Worked out while the decoder works. */
   mask(): Promise<TokenMask | undefined>;
   accept(token: number): void;
   close(): void;

@@ -10,7 +10,6 @@ import { PAGE_TOKENS } from '../decoders/decoder.ts';
  * are named and what is full is not written again; a sequence has all the pages it will ever need before it starts.
  */
 export class PagePool {
-  readonly pages: number;
   readonly #free: number[];
   readonly #holders: Int32Array;
   /** The digest of what a full page holds, with all that stands before it. */
@@ -20,7 +19,6 @@ export class PagePool {
   readonly #known = new Set<number>();
 
   constructor(pages: number) {
-    this.pages = pages;
     this.#free = Array.from({ length: pages }, (_, page) => pages - 1 - page);
     this.#holders = new Int32Array(pages);
     this.#digests = Array.from({ length: pages });
@@ -36,21 +34,20 @@ export class PagePool {
    */
   take({ prompt, scope, tokens }: { prompt: readonly number[]; scope: string; tokens: number }): SequencePages | undefined {
     const shared: number[] = [];
-    const digests: string[] = [];
     let digest = scope;
     for (let from = 0; from + PAGE_TOKENS < prompt.length; from += PAGE_TOKENS) {
-      digest = digestOf(digest, prompt, from);
-      const page = this.#byDigest.get(digest);
+      const next = digestOf(digest, prompt, from);
+      const page = this.#byDigest.get(next);
       if (page === undefined) break;
       shared.push(page);
-      digests.push(digest);
+      digest = next;
     }
     const more = Math.ceil(tokens / PAGE_TOKENS) - shared.length;
     const unheld = shared.filter((page) => this.#holders[page] === 0).length;
     if (more > this.available - unheld) return undefined;
     for (const page of shared) this.#hold(page);
     const own = Array.from({ length: more }, () => this.#claim());
-    return { pages: Int32Array.from([...shared, ...own]), scope, named: shared.length, digest: digests.at(-1) ?? scope };
+    return { pages: Int32Array.from([...shared, ...own]), named: shared.length, digest };
   }
 
   /** Names the pages that the tokens so far have filled, so that others who begin alike find them. */
@@ -99,10 +96,9 @@ export class PagePool {
 
 export interface SequencePages {
   readonly pages: Int32Array<ArrayBuffer>;
-  /** Only sequences of the same scope share pages. */
-  readonly scope: string;
   /** Full pages at the start that have a name. */
   named: number;
+  /** Of those pages; of none, the scope: only sequences of the same scope share pages. */
   digest: string;
 }
 

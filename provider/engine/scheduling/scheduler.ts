@@ -1,5 +1,5 @@
-import type { Decoder, Step, StepResult } from '../decoders/decoder.ts';
-import { PAGE_TOKENS } from '../decoders/decoder.ts';
+import { type Decoder, PAGE_TOKENS, type StepResult } from '../decoders/decoder.ts';
+import { stepOf } from '../decoders/step.ts';
 import { PagePool, type SequencePages } from './page-pool.ts';
 
 /** One sequence as the scheduler sees it. What its tokens mean is for others to say. */
@@ -10,7 +10,7 @@ export interface Task {
   readonly scope: string;
   /** It needs the whole vocabulary's logits to choose from, not just the likeliest token. */
   readonly wantsLogits: boolean;
-  /** The next token. `row` is its logits when it wants them; a choice may wait for something. Nothing ends the sequence. */
+  /** The next token. `row` is its logits when it wants them; a choice may wait for something. Nothing ends the sequence, and so does an error. */
   choose(best: number, row: Float32Array | undefined): number | undefined | Promise<number | undefined>;
   /** No more tokens come: the text is at its end, as long as allowed, or was cancelled; or the decoder failed. */
   end(why: TaskEnd): void;
@@ -50,15 +50,45 @@ export interface Speeds {
 const LEAST_CHUNK = 16;
 const SMOOTHING = 0.2;
 
-interface Sequence extends Running {
+class Sequence implements Running {
   readonly task: Task;
   readonly tokens: number[];
-  readonly pages: SequencePages;
+  readonly #wake: () => void;
+  /** None while it waits. */
+  pages: SequencePages | undefined;
   /** Tokens whose keys and values are in the cache. */
-  worked: number;
-  paused: boolean;
-  cancelled: boolean;
-  cachedTokens: number;
+  worked = 0;
+  cachedTokens = 0;
+  isPaused = false;
+  isCancelled = false;
+
+  constructor(task: Task, wake: () => void) {
+    this.task = task;
+    this.tokens = [...task.prompt];
+    this.#wake = wake;
+  }
+
+  get isAnswering(): boolean {
+    return this.worked > 0 && this.tokens.length - this.worked === 1;
+  }
+
+  get isFull(): boolean {
+    return this.tokens.length >= this.task.prompt.length + this.task.maxTokens;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.#wake();
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+    this.#wake();
+  }
 }
 
 /**
@@ -68,7 +98,7 @@ interface Sequence extends Running {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #pool: PagePool;
-  readonly #waiting: { task: Task; start: (sequence: Sequence) => void; cancelled: boolean }[] = [];
+  #waiting: Sequence[] = [];
   #running: Sequence[] = [];
   #loop: Promise<void> | undefined;
   #failed = false;
@@ -86,10 +116,6 @@ export class Scheduler {
     return this.#running.length;
   }
 
-  get waiting(): number {
-    return this.#waiting.length;
-  }
-
   get freeTokens(): number {
     return this.#pool.available * PAGE_TOKENS;
   }
@@ -99,43 +125,15 @@ export class Scheduler {
   }
 
   submit(task: Task): Running {
-    let running: Sequence | undefined;
-    let paused = false;
-    const waiting = {
-      task,
-      cancelled: false,
-      start: (sequence: Sequence) => {
-        running = sequence;
-        sequence.paused = paused;
-      },
-    };
-    this.#waiting.push(waiting);
+    const sequence = new Sequence(task, () => this.#wake());
+    this.#waiting.push(sequence);
     this.#wake();
-    return {
-      get cachedTokens() {
-        return running?.cachedTokens ?? 0;
-      },
-      pause: () => {
-        paused = true;
-        running?.pause();
-      },
-      resume: () => {
-        paused = false;
-        running?.resume();
-      },
-      cancel: () => {
-        waiting.cancelled = true;
-        running?.cancel();
-        this.#wake();
-      },
-    };
+    return sequence;
   }
 
   /** All tasks have ended when it is done. */
   async close(): Promise<void> {
-    for (const sequence of this.#running) sequence.cancel();
-    for (const waiting of this.#waiting) waiting.cancelled = true;
-    this.#wake();
+    for (const sequence of [...this.#running, ...this.#waiting]) sequence.cancel();
     while (this.#loop !== undefined) await this.#loop;
   }
 
@@ -144,12 +142,13 @@ export class Scheduler {
     this.#loop ??= this.#run().finally(() => {
       this.#loop = undefined;
       // Whoever came while the last step was being cleared away.
-      if (!this.#failed && (this.#waiting.some(({ cancelled }) => cancelled) || this.#canWork())) this.#wake();
+      if (!this.#failed && this.#hasWork()) this.#wake();
     });
   }
 
-  #canWork(): boolean {
-    return this.#running.some(({ paused, cancelled }) => !paused || cancelled) || (this.#waiting.length > 0 && this.#running.length === 0);
+  #hasWork(): boolean {
+    if (this.#waiting.length > 0 && this.#running.length === 0) return true;
+    return this.#running.some(({ isPaused, isCancelled }) => !isPaused || isCancelled) || this.#waiting.some(({ isCancelled }) => isCancelled);
   }
 
   async #run(): Promise<void> {
@@ -163,7 +162,13 @@ export class Scheduler {
       const began = this.#options.clock();
       let result: StepResult;
       try {
-        result = await this.#options.decoder.step(stepOf(parts));
+        const wantsLogits = parts.some(({ sequence, asks }) => asks === 'last' && sequence.task.wantsLogits);
+        result = await this.#options.decoder.step(
+          stepOf(
+            parts.map(({ sequence, pages, ...part }) => ({ ...part, from: sequence.worked, pages: pages.pages })),
+            wantsLogits,
+          ),
+        );
       } catch (error) {
         this.#failed = true;
         this.#endAll('failed');
@@ -175,59 +180,37 @@ export class Scheduler {
   }
 
   #drop(): void {
-    this.#running = this.#running.filter((sequence) => {
-      if (sequence.cancelled) this.#end(sequence, 'cancelled');
-      return !sequence.cancelled;
-    });
-    for (let i = this.#waiting.length - 1; i >= 0; i -= 1) {
-      if (!this.#waiting[i]?.cancelled) continue;
-      const [gone] = this.#waiting.splice(i, 1);
-      gone?.task.end('cancelled');
-    }
+    const remain = (sequence: Sequence) => {
+      if (sequence.isCancelled) this.#end(sequence, 'cancelled');
+      return !sequence.isCancelled;
+    };
+    this.#running = this.#running.filter(remain);
+    this.#waiting = this.#waiting.filter(remain);
   }
 
   /** In the order in which they came: none overtakes one that needs more room. */
   #admit(): void {
     for (let next = this.#waiting[0]; next !== undefined && this.#running.length < this.#options.maxRunning; next = this.#waiting[0]) {
-      const { task, start } = next;
-      const pages = this.#pool.take({ prompt: task.prompt, scope: task.scope, tokens: task.prompt.length + task.maxTokens });
-      if (pages === undefined) return;
+      const { prompt, scope, maxTokens } = next.task;
+      next.pages = this.#pool.take({ prompt, scope, tokens: prompt.length + maxTokens });
+      if (next.pages === undefined) return;
+      next.cachedTokens = next.pages.named * PAGE_TOKENS;
+      next.worked = next.cachedTokens;
       this.#waiting.shift();
-      const cachedTokens = pages.named * PAGE_TOKENS;
-      const sequence: Sequence = {
-        task,
-        pages,
-        cachedTokens,
-        tokens: [...task.prompt],
-        worked: cachedTokens,
-        paused: false,
-        cancelled: false,
-        pause: () => {
-          sequence.paused = true;
-        },
-        resume: () => {
-          sequence.paused = false;
-          this.#wake();
-        },
-        cancel: () => {
-          sequence.cancelled = true;
-        },
-      };
-      start(sequence);
-      this.#running.push(sequence);
+      this.#running.push(next);
     }
   }
 
   #parts(): Part[] {
-    const active = this.#running.filter(({ paused }) => !paused);
-    const parts: Part[] = active.filter(isAnswering).map((sequence) => ({ sequence, count: 1 }));
+    const active = this.#running.filter(({ isPaused }) => !isPaused);
+    const parts = active.filter(({ isAnswering }) => isAnswering).map((sequence) => partOf(sequence, 1));
     let room = this.#options.maxTokens - parts.length;
     if (parts.length > 0) room = Math.min(room, Math.max(LEAST_CHUNK, Math.floor((this.#prefillTps * this.#options.prefillMs) / 1_000)));
     for (const sequence of active) {
-      if (isAnswering(sequence) || room <= 0) continue;
-      const count = Math.min(room, sequence.tokens.length - sequence.worked);
-      parts.push({ sequence, count });
-      room -= count;
+      if (sequence.isAnswering || room <= 0) continue;
+      const part = partOf(sequence, room);
+      parts.push(part);
+      room -= part.tokens.length;
     }
     return parts;
   }
@@ -236,8 +219,8 @@ export class Scheduler {
   #measure(parts: readonly Part[], tookMs: number): void {
     if (tookMs <= 0) return;
     const smooth = (before: number, now: number) => before + SMOOTHING * (now - before);
-    const prompts = parts.filter(({ sequence }) => !isAnswering(sequence));
-    const tokens = parts.reduce((sum, { count }) => sum + count, 0);
+    const prompts = parts.filter(({ sequence }) => !sequence.isAnswering);
+    const tokens = parts.reduce((sum, part) => sum + part.tokens.length, 0);
     if (prompts.length === 0) this.#decodeTps = smooth(this.#decodeTps, 1_000 / tookMs);
     else if (prompts.length === parts.length && tokens >= LEAST_CHUNK) this.#prefillTps = smooth(this.#prefillTps, (1_000 * tokens) / tookMs);
   }
@@ -246,61 +229,53 @@ export class Scheduler {
     let output = 0;
     const vocabulary = logits === undefined ? 0 : logits.length / best.length;
     const ended = new Set<Sequence>();
-    for (const { sequence, count } of parts) {
-      sequence.worked += count;
-      this.#pool.name(sequence.pages, sequence.tokens.length === sequence.worked ? sequence.tokens : sequence.tokens.slice(0, sequence.worked));
-      if (sequence.worked < sequence.tokens.length) continue;
+    for (const { sequence, tokens, pages, asks } of parts) {
+      sequence.worked += tokens.length;
+      this.#pool.name(pages, asks === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked));
+      if (asks === 'none') continue;
       const row = sequence.task.wantsLogits ? logits?.subarray(output * vocabulary, (output + 1) * vocabulary) : undefined;
-      const chosen = sequence.task.choose(best[output] as number, row);
+      const why = await this.#choose(sequence, best[output] as number, row);
       output += 1;
-      const token = chosen instanceof Promise ? await chosen : chosen;
-      if (token !== undefined) sequence.tokens.push(token);
-      const isFull = sequence.tokens.length >= sequence.task.prompt.length + sequence.task.maxTokens;
-      if (token !== undefined && !isFull) continue;
+      if (why === undefined) continue;
       ended.add(sequence);
-      this.#end(sequence, token === undefined ? 'done' : 'length');
+      this.#end(sequence, why);
     }
     if (ended.size > 0) this.#running = this.#running.filter((sequence) => !ended.has(sequence));
   }
 
-  #end(sequence: Sequence, why: TaskEnd): void {
-    this.#pool.release(sequence.pages);
-    sequence.task.end(why);
+  /** Why the sequence ends with this step, if it does. */
+  async #choose(sequence: Sequence, best: number, row: Float32Array | undefined): Promise<TaskEnd | undefined> {
+    let token: number | undefined;
+    try {
+      token = await sequence.task.choose(best, row);
+    } catch {
+      return 'failed';
+    }
+    if (token === undefined) return 'done';
+    sequence.tokens.push(token);
+    return sequence.isFull ? 'length' : undefined;
+  }
+
+  #end({ pages, task }: Sequence, why: TaskEnd): void {
+    if (pages) this.#pool.release(pages);
+    task.end(why);
   }
 
   #endAll(why: TaskEnd): void {
-    const [running, waiting] = [this.#running.splice(0), this.#waiting.splice(0)];
-    for (const sequence of running) this.#end(sequence, why);
-    for (const { task, cancelled } of waiting) task.end(cancelled ? 'cancelled' : why);
+    for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) this.#end(sequence, sequence.isCancelled ? 'cancelled' : why);
   }
 }
-
-const isAnswering = ({ tokens, worked }: Sequence): boolean => tokens.length - worked === 1 && worked > 0;
 
 interface Part {
   readonly sequence: Sequence;
-  readonly count: number;
+  readonly pages: SequencePages;
+  readonly tokens: readonly number[];
+  readonly asks: 'last' | 'none';
 }
 
-function stepOf(parts: readonly Part[]): Step {
-  const total = parts.reduce((sum, { count }) => sum + count, 0);
-  const tableWidth = Math.max(...parts.map(({ sequence, count }) => Math.ceil((sequence.worked + count) / PAGE_TOKENS)));
-  const list = () => new Int32Array(total);
-  const step = { tokens: list(), positions: list(), places: list(), rows: list(), tables: new Int32Array(parts.length * tableWidth) };
-  const outputs: number[] = [];
-  let at = 0;
-  for (const [row, { sequence, count }] of parts.entries()) {
-    const { pages } = sequence.pages;
-    step.tables.set(pages.subarray(0, tableWidth), row * tableWidth);
-    for (let i = 0; i < count; i += 1, at += 1) {
-      const position = sequence.worked + i;
-      step.tokens[at] = sequence.tokens[position] as number;
-      step.positions[at] = position;
-      step.places[at] = (pages[Math.floor(position / PAGE_TOKENS)] as number) * PAGE_TOKENS + (position % PAGE_TOKENS);
-      step.rows[at] = row;
-    }
-    if (sequence.worked + count === sequence.tokens.length) outputs.push(at - 1);
-  }
-  const wantsLogits = parts.some(({ sequence, count }) => sequence.task.wantsLogits && sequence.worked + count === sequence.tokens.length);
-  return { ...step, tableWidth, outputs: Int32Array.from(outputs), wantsLogits };
+/** The sequence's next tokens, `most` at most. */
+function partOf(sequence: Sequence, most: number): Part {
+  const tokens = sequence.tokens.slice(sequence.worked, sequence.worked + most);
+  const isWhole = sequence.worked + tokens.length === sequence.tokens.length;
+  return { sequence, pages: sequence.pages as SequencePages, tokens, asks: isWhole ? 'last' : 'none' };
 }

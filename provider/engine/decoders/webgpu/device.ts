@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { BackendOrReason } from '../backend-or-reason.ts';
+import type { BackendOrReason } from '../decoder.ts';
 import { loadDecoder } from './load-decoder.ts';
 
 /** A device of WebGPU with what there is to know about it. */

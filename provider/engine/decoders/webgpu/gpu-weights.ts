@@ -113,9 +113,14 @@ export class Uploader {
   }
 
   async #numbers(tensors: readonly Tensor[]): Promise<Float32Array<ArrayBuffer>> {
-    const all: number[] = [];
-    for (const tensor of tensors) all.push(...(await this.#reader.numbers(tensor)));
-    return Float32Array.from(all);
+    const all = new Float32Array(tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0));
+    let at = 0;
+    for (const tensor of tensors) {
+      const numbers = await this.#reader.numbers(tensor);
+      all.set(numbers, at);
+      at += numbers.length;
+    }
+    return all;
   }
 
   /** Rows of tensors that lie one below the other. */

@@ -1,7 +1,7 @@
 import type { DecoderShape, LayerShape } from '../../../models/decoder-shape.ts';
 import type { LayerWeights, Matrix } from '../../../models/decoder-weights.ts';
 import { ModelError } from '../../../models/model-error.ts';
-import { RopeTable } from '../../../models/rope.ts';
+import { RopeTables } from '../../../models/rope.ts';
 import type { Tensor } from '../../../models/safetensors.ts';
 import { TensorReader } from '../../../models/tensor-reader.ts';
 import { type Decoder, type DecoderOptions, PAGE_TOKENS } from '../decoder.ts';
@@ -99,14 +99,13 @@ class Builder {
       uniform: this.#uniform,
       buffers: this.#upload.buffers,
       memoryBytes: this.#upload.bytes,
-      ropes: shape.ropes.map((rope) => new RopeTable(rope, headDim)),
+      ropes: new RopeTables(shape),
       slots,
       room,
       logits,
       best,
       rowsOfLogits,
       maxTokens,
-      headDim,
       vocabulary,
     });
   }
@@ -145,7 +144,7 @@ class Builder {
     });
     const norms = layer.qNorm && layer.kNorm ? [await this.#norm(layer.qNorm), await this.#norm(layer.kNorm)] : [];
     await this.#run(
-      place({ heads, kvHeads, headDim, eps, qkNorm, rope: shape.rope, maxTokens: this.#options.maxTokens }),
+      place({ heads, kvHeads, headDim, eps, qkNorm, rope: shape.rope }),
       [room.qkv, keys, values, room.places, room.turns, ...norms],
       ({ tokens }) => [Math.ceil((tokens * qkvHeads) / THREADS), 1],
     );

@@ -1,4 +1,4 @@
-import type { RopeTable } from '../../../models/rope.ts';
+import type { RopeTables } from '../../../models/rope.ts';
 import type { Decoder, Step, StepResult } from '../decoder.ts';
 import { STRETCH } from './kernels/attention.ts';
 
@@ -45,14 +45,13 @@ interface Parts {
   readonly uniform: GPUBuffer;
   readonly buffers: readonly GPUBuffer[];
   readonly memoryBytes: number;
-  readonly ropes: readonly RopeTable[];
+  readonly ropes: RopeTables;
   readonly slots: number;
   readonly room: Room;
   readonly logits: GPUBuffer;
   readonly best: GPUBuffer;
   readonly rowsOfLogits: number;
   readonly maxTokens: number;
-  readonly headDim: number;
   readonly vocabulary: number;
 }
 
@@ -61,19 +60,17 @@ export class WebGpuDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #device: GPUDevice;
   readonly #parts: Parts;
-  readonly #turns: Float32Array<ArrayBuffer>;
   #read: GPUBuffer;
 
   constructor(device: GPUDevice, parts: Parts) {
     this.#device = device;
     this.#parts = parts;
     this.memoryBytes = parts.memoryBytes;
-    this.#turns = new Float32Array(parts.maxTokens * parts.headDim);
     this.#read = this.#readable(4 * 64);
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { operations, uniform, room, ropes, slots, logits, best, rowsOfLogits, vocabulary, maxTokens, headDim } = this.#parts;
+    const { operations, uniform, room, ropes, slots, logits, best, rowsOfLogits, vocabulary, maxTokens } = this.#parts;
     const { queue } = this.#device;
     const { singles, stretches } = divide(step);
     const counts: Counts = {
@@ -85,14 +82,9 @@ export class WebGpuDecoder implements Decoder {
     };
     if (counts.tokens > maxTokens || counts.outputs > rowsOfLogits) throw new Error('more tokens than a step may have');
     queue.writeBuffer(uniform, 0, Uint32Array.of(counts.tokens, counts.outputs, step.tableWidth, counts.slots, counts.singles, counts.stretches));
-    const lists = { ...step, singles: Int32Array.from(singles), stretches: Int32Array.from(stretches) };
-    for (const name of ['tokens', 'positions', 'places', 'singles', 'stretches', 'tables', 'outputs'] as const)
+    const lists = { ...step, singles: Int32Array.from(singles), stretches: Int32Array.from(stretches), turns: ropes.turns(step.positions) };
+    for (const name of ['tokens', 'positions', 'places', 'singles', 'stretches', 'tables', 'outputs', 'turns'] as const)
       if (lists[name].length > 0) queue.writeBuffer(room[name], 0, lists[name]);
-    for (const [index, rope] of ropes.entries()) {
-      const turns = this.#turns.subarray(0, counts.tokens * headDim);
-      rope.fill(turns, step.positions);
-      queue.writeBuffer(room.turns, index * maxTokens * headDim * 4, turns);
-    }
     const encoder = this.#device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const operation of operations) {

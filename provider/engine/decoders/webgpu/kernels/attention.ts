@@ -6,13 +6,12 @@ export interface Heads {
   readonly headDim: number;
   readonly eps: number;
   readonly qkNorm: boolean;
-  /** Numbers before this layer's rope in the table of turns, in heads. */
+  /** Which of the step's tables of turns is this layer's. */
   readonly rope: number;
-  readonly maxTokens: number;
 }
 
 /** A thread for each head of queries, keys and values: norm, turn, and into the cache. */
-export function place({ heads, kvHeads, headDim, eps, qkNorm, rope, maxTokens }: Heads): string {
+export function place({ heads, kvHeads, headDim, eps, qkNorm, rope }: Heads): string {
   const all = heads + 2 * kvHeads;
   const half = headDim / 2;
   return /* wgsl */ `${STEP}
@@ -36,7 +35,7 @@ ${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(
   let isKey = head >= ${heads}u;
   var factor = 1.0;
   ${qkNorm ? `var sum = 0.0;\n  for (var i = 0u; i < ${headDim}u; i++) { sum += qkv[at + i] * qkv[at + i]; }\n  factor = inverseSqrt(sum / ${headDim}.0 + ${eps});` : ''}
-  let turn = (${rope * maxTokens}u + token) * ${headDim}u;
+  let turn = (${rope}u * step.tokens + token) * ${headDim}u;
   for (var i = 0u; i < ${half}u; i++) {
     var a = qkv[at + i] * factor;
     var b = qkv[at + ${half}u + i] * factor;

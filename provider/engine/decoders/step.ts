@@ -1,0 +1,32 @@
+import { PAGE_TOKENS, type Step } from './decoder.ts';
+
+/** What one sequence brings to a step: its next tokens, the first of them at the position `from` of its text. */
+export interface StepPart {
+  readonly tokens: ArrayLike<number>;
+  readonly from: number;
+  /** All the sequence's pages, in order. */
+  readonly pages: ArrayLike<number>;
+  /** Which tokens' successors are asked. */
+  readonly asks: 'every' | 'last' | 'none';
+}
+
+export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
+  const total = parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const tableWidth = Math.max(...parts.map(({ tokens, from }) => Math.ceil((from + tokens.length) / PAGE_TOKENS)));
+  const list = () => new Int32Array(total);
+  const step = { tokens: list(), positions: list(), places: list(), rows: list(), tables: new Int32Array(parts.length * tableWidth) };
+  const outputs: number[] = [];
+  let at = 0;
+  for (const [row, { tokens, from, pages, asks }] of parts.entries()) {
+    for (let i = 0; i < Math.min(tableWidth, pages.length); i += 1) step.tables[row * tableWidth + i] = pages[i] as number;
+    for (let i = 0; i < tokens.length; i += 1, at += 1) {
+      const position = from + i;
+      step.tokens[at] = tokens[i] as number;
+      step.positions[at] = position;
+      step.places[at] = (pages[Math.floor(position / PAGE_TOKENS)] as number) * PAGE_TOKENS + (position % PAGE_TOKENS);
+      step.rows[at] = row;
+      if (asks === 'every' || (asks === 'last' && i === tokens.length - 1)) outputs.push(at);
+    }
+  }
+  return { ...step, tableWidth, outputs: Int32Array.from(outputs), wantsLogits };
+}

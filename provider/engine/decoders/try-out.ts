@@ -1,0 +1,24 @@
+import type { Speeds } from '../scheduling/scheduler.ts';
+import { type Decoder, PAGE_TOKENS } from './decoder.ts';
+import { stepOf } from './step.ts';
+
+const DECODE_STEPS = 4;
+
+/** A first prompt of nothing, so that the first consumer waits for no compiler and the router hears of real speeds. */
+export async function tryOut(decoder: Decoder, { vocabulary, clock }: { vocabulary: number; clock: () => number }): Promise<Speeds> {
+  const tokens = Int32Array.from({ length: PAGE_TOKENS }, (_, i) => (i * 31 + 7) % vocabulary);
+  const step = (from: number) => decoder.step(stepOf([{ tokens: tokens.subarray(from), from, pages: [0], asks: 'last' }], false));
+  const time = async (work: () => Promise<unknown>) => {
+    const began = clock();
+    await work();
+    return Math.max(0.001, clock() - began);
+  };
+  const last = PAGE_TOKENS - 1;
+  await step(0);
+  await step(last);
+  const prefillMs = await time(() => step(0));
+  const decodeMs = await time(async () => {
+    for (let i = 0; i < DECODE_STEPS; i += 1) await step(last);
+  });
+  return { prefillTps: Math.round((1_000 * PAGE_TOKENS) / prefillMs), decodeTps: Math.round((1_000 * DECODE_STEPS) / decodeMs) };
+}
