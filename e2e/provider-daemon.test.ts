@@ -1,11 +1,9 @@
-import { join, resolve } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
-import { startSupervised } from '#provider';
+import { startProviderProcess } from './provider-process.ts';
 import { readStream } from './read-stream.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
-const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
 const chat = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Hello?' }], max_tokens: 5 };
 
 let network: TestNetwork;
@@ -14,17 +12,8 @@ afterEach(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-const startProvider = (args: readonly string[] = [], onLine: (line: string) => void = () => undefined) =>
-  startSupervised({
-    name: 'provider',
-    command: process.execPath,
-    args: [DINF, 'provider', '--engine', 'simulated', '--coordinator', network.url, ...args],
-    env: { ...process.env, DINF_HOME: join(network.network.home, 'elsewhere'), DINF_LOG: 'info' },
-    isReady: (line) => {
-      onLine(line);
-      return line.includes('with simulated');
-    },
-  });
+const startProvider = (args: readonly string[] = [], onLine?: (line: string) => void) =>
+  startProviderProcess(network, ['--engine', 'simulated', ...args], onLine);
 
 async function states(): Promise<string[]> {
   const { providers } = await network.network.coordinator.bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 });

@@ -1,11 +1,9 @@
-import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
-import { type SupervisedProcess, startSupervised } from '#provider';
+import type { SupervisedProcess } from '#provider';
 import { tinyAlias, tinyModel } from '#simulator';
+import { startProviderProcess } from './provider-process.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
-
-const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
 
 let network: TestNetwork;
 let provider: SupervisedProcess;
@@ -15,16 +13,8 @@ let said = '';
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   await network.network.putModels([tinyModel], [tinyAlias]);
-  provider = await startSupervised({
-    name: 'provider',
-    command: process.execPath,
-    args: [DINF, 'provider', '--coordinator', network.url, '--token', await network.network.enrolToken()],
-    env: { ...process.env, DINF_HOME: join(network.network.home, 'elsewhere'), DINF_LOG: 'info' },
-    isReady: (line) => {
-      said = line;
-      return /^provider \S+ serves/.test(line);
-    },
-    readyTimeoutMs: 120_000,
+  provider = await startProviderProcess(network, ['--token', await network.network.enrolToken()], (line) => {
+    said = line;
   });
   const { bus } = network.network.coordinator;
   await vi.waitFor(async () => expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toMatchObject([{ state: 'resident' }]), {

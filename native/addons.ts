@@ -1,7 +1,6 @@
 // What is built, from what, with which flags. Runs before any package is imported.
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 
 export interface Addon {
   readonly name: string;
@@ -50,13 +49,26 @@ function findMlx(env: NodeJS.ProcessEnv): Needs | undefined {
   return { compile: ['-isystem', join(prefix, 'include')], link: [`-L${library}`, '-lmlx', `-Wl,-rpath,${library}`] };
 }
 
-let asked: string | undefined | null = null;
-
+/** Where pip puts a package for the python3 of this shell. Looked up and not asked: python3 needs longer than all else that a start does. */
 function pythonMlx(env: NodeJS.ProcessEnv): string | undefined {
-  if (asked === null) {
-    const script = 'import importlib.util as u; s = u.find_spec("mlx"); print(list(s.submodule_search_locations)[0] if s else "")';
-    const { status, stdout } = spawnSync('python3', ['-c', script], { encoding: 'utf8', env, timeout: 10_000 });
-    asked = status === 0 && stdout.trim() !== '' ? stdout.trim() : undefined;
-  }
-  return asked;
+  const interpreter = (env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'python3'))
+    .find(existsSync);
+  const prefixes = [env['VIRTUAL_ENV'], env['CONDA_PREFIX'], ...(interpreter === undefined ? [] : [interpreter, realpathSync(interpreter)].map(twoUp))];
+  return prefixes
+    .flatMap(packageFolders)
+    .map((folder) => join(folder, 'mlx'))
+    .find(existsSync);
+}
+
+const twoUp = (path: string) => dirname(dirname(path));
+
+function packageFolders(prefix: string | undefined): string[] {
+  if (prefix === undefined) return [];
+  return ['lib', 'local/lib'].flatMap((lib) => {
+    const folder = join(prefix, lib);
+    const versions = existsSync(folder) ? readdirSync(folder).filter((name) => /^python3\.\d+$/.test(name)) : [];
+    return versions.flatMap((version) => ['site-packages', 'dist-packages'].map((name) => join(folder, version, name)));
+  });
 }

@@ -107,9 +107,10 @@ const filesOf = ({ root, addon }: Job): string[] =>
   );
 
 function fingerprint(job: Job): string {
-  const flags = filesOf(job).map((file) => job.addon.flagsOf?.(file) ?? []);
+  const files = filesOf(job);
+  const flags = files.map((file) => job.addon.flagsOf?.(file) ?? []);
   const hash = createHash('sha256').update(JSON.stringify([COMMON, LINK, job.addon.flags, flags, job.needs, process.platform, process.arch]));
-  for (const source of filesOf(job)) hash.update(readFileSync(source));
+  for (const source of files) hash.update(readFileSync(source));
   for (const name of ['node-addon-api', 'node-api-headers']) hash.update(readFileSync(join(job.root, 'node_modules', name, 'package.json')));
   return hash.digest('hex');
 }

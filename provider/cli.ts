@@ -5,6 +5,7 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { BACKENDS, type BackendName } from './engine/backend-names.ts';
 import type { Engine } from './engine/engine.ts';
 import type { EngineWish } from './engine/open-model-engine.ts';
+import { messageOf } from './message-of.ts';
 
 /** What can run models on this machine, by the name that chooses it. */
 export type Engines = Readonly<Record<string, (wish: Omit<EngineWish, 'backend'>) => Promise<Engine>>>;
@@ -212,5 +213,3 @@ async function checkCoordinator(): Promise<Finding> {
     return { what: 'coordinator', ok: false, detail: `${url}: ${messageOf(error)}. "dinf up" starts one here.`, needed: false };
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

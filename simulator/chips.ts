@@ -1,3 +1,5 @@
+import type { Machine } from '#bus-schemas';
+
 /** Macs as Apple sells them: what decides how fast a model runs on them. */
 export interface Chip {
   readonly name: string;
@@ -22,3 +24,8 @@ const chips = {
 export type ChipName = keyof typeof chips;
 export const chipNames = Object.keys(chips) as ChipName[];
 export const chipOf = (name: ChipName): Chip => chips[name];
+
+/** The machine that says it is one of these. */
+export function machineOf({ name, memoryGb, bandwidthGbps }: Chip): Machine {
+  return { chip: name, memoryGb, bandwidthGbps, simulated: true };
+}

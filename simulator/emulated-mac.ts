@@ -1,6 +1,6 @@
 import type { Machine, Slot } from '#bus-schemas';
 import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
-import { type ChipName, chipOf } from './chips.ts';
+import { type ChipName, chipOf, machineOf } from './chips.ts';
 import type { SimulatedEngine } from './simulated-engine.ts';
 
 /** A real engine that says it is a Mac: the answers are the model's, the machine is not there. */
@@ -12,10 +12,9 @@ export class EmulatedMac implements SimulatedEngine {
   tokensMade = 0;
 
   constructor(engine: Engine, chip: ChipName) {
-    const { name, memoryGb, bandwidthGbps } = chipOf(chip);
     this.#engine = engine;
     this.name = engine.name;
-    this.machine = { chip: name, memoryGb, bandwidthGbps, simulated: true };
+    this.machine = machineOf(chipOf(chip));
   }
 
   slots(): readonly Slot[] {

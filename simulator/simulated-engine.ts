@@ -1,6 +1,6 @@
 import type { Finish, Machine, Slot } from '#bus-schemas';
 import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
-import { type Chip, type ChipName, chipOf } from './chips.ts';
+import { type Chip, type ChipName, chipOf, machineOf } from './chips.ts';
 import { type SimulatedBuild, simulatedBuilds } from './models.ts';
 import { AnswerStream } from './simulated-answer.ts';
 import { TimerWheel } from './timer-wheel.ts';
@@ -54,10 +54,9 @@ class Simulation implements SimulatedEngine {
   constructor(profile: EngineProfile) {
     this.#profile = profile;
     this.#chip = chipOf(profile.chip);
-    const { name, memoryGb, bandwidthGbps } = this.#chip;
-    this.machine = { chip: name, memoryGb, bandwidthGbps, simulated: true };
+    this.machine = machineOf(this.#chip);
     const builds = profile.builds ?? simulatedBuilds;
-    this.#builds = new Map(builds.filter(({ weightsGb }) => weightsGb < memoryGb * USABLE_MEMORY).map((build) => [build.build, build]));
+    this.#builds = new Map(builds.filter(({ weightsGb }) => weightsGb < this.#chip.memoryGb * USABLE_MEMORY).map((build) => [build.build, build]));
   }
 
   get running(): number {

@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Delta, Finish, InferenceRequest } from '#bus-schemas';
+import type { InferenceRequest } from '#bus-schemas';
 import { backendsUnderTest, generateGreedily, unrounded } from '#provider/engine/decoders/decoder-under-test.ts';
+import { type Answer, begin } from '#provider/engine/engine-under-test.ts';
 import { ModelEngine } from '#provider/engine/model-engine.ts';
 import { thisMachine } from '#provider/machine.ts';
 import { type Model, openModel } from '#provider/models/model.ts';
@@ -39,27 +40,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-interface Answer {
-  text: string;
-  calls: { name: string; text: string }[];
-  finish: Finish;
-}
-
-function ask(engine: ModelEngine, { messages, tools }: Question): Promise<Answer> {
-  const answer: Answer = { text: '', calls: [], finish: 'error' };
-  return new Promise((resolve) => {
-    const delta = (piece: Delta) => {
-      if (piece.k === 'text') answer.text += piece.text;
-      if (piece.k !== 'tool') return;
-      if (piece.name !== undefined) answer.calls.push({ name: piece.name, text: '' });
-      (answer.calls.at(-1) as { text: string }).text += piece.text;
-    };
-    engine.generate(
-      { build: model.build, chat: { messages, max_tokens: 400, ...(tools && { tools }) }, maxTokens: 400 },
-      { delta, end: (finish) => resolve({ ...answer, finish }) },
-    );
-  });
-}
+const ask = (engine: ModelEngine, { messages, tools }: Question): Promise<Answer> =>
+  begin(engine, { build: model.build, chat: { messages, max_tokens: 400, ...(tools && { tools }) }, maxTokens: 400 }).answer;
 
 function isRight({ right }: Question, { text, calls }: Answer): boolean {
   const wanted = right.tool_calls?.map(({ function: { name, arguments: args } }) => `${name} ${JSON.stringify(args)}`) ?? [];

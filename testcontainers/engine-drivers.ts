@@ -1,15 +1,12 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { unpackDebian } from '#provider';
-
-const run = promisify(execFile);
+import { madeOnce } from './made-once.ts';
+import { pythonPackages } from './python-packages.ts';
 
 /** The version of MLX that tests hold our engine against. */
 const MLX = '0.32.4';
-const PIP_TIMEOUT_MS = 180_000;
 const DRIVER = 'usr/share/vulkan/icd.d/lvp_icd.json';
 
 interface Drivers {
@@ -35,7 +32,7 @@ export async function findEngineDrivers(cacheDir: string, env: NodeJS.ProcessEnv
 
 async function softwareVulkan(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
   if (process.platform !== 'linux' || env['VK_DRIVER_FILES'] || existsSync(`/${DRIVER}`)) return {};
-  const folder = await once(join(cacheDir, 'lavapipe'), async (staged) => {
+  const folder = await madeOnce(join(cacheDir, 'lavapipe'), async (staged) => {
     await unpackDebian({
       folder: staged,
       env,
@@ -60,29 +57,6 @@ async function softwareVulkan(cacheDir: string, env: NodeJS.ProcessEnv): Promise
 
 async function mlxForLinux(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
   if (process.platform !== 'linux' || env['DINF_MLX']) return {};
-  const folder = await once(join(cacheDir, `mlx-${MLX}`), async (staged) => {
-    await run(
-      'python3',
-      ['-m', 'pip', 'install', '--quiet', '--retries', '1', '--timeout', '15', '--no-deps', '--target', staged, `mlx==${MLX}`, `mlx-cpu==${MLX}`],
-      {
-        timeout: PIP_TIMEOUT_MS,
-        env,
-      },
-    );
-  });
+  const folder = await pythonPackages(join(cacheDir, `mlx-${MLX}`), [`mlx==${MLX}`, `mlx-cpu==${MLX}`], { env, withDependencies: false });
   return { DINF_MLX: join(folder, 'mlx') };
-}
-
-/** Made aside and renamed, so that what is there is whole. */
-async function once(folder: string, make: (staged: string) => Promise<void>): Promise<string> {
-  if (existsSync(folder)) return folder;
-  await mkdir(join(folder, '..'), { recursive: true });
-  const staged = await mkdtemp(`${folder}-`);
-  try {
-    await make(staged);
-    await rename(staged, folder);
-  } finally {
-    await rm(staged, { recursive: true, force: true });
-  }
-  return folder;
 }

@@ -7,6 +7,7 @@ export { type Network, type NetworkOptions, startNetwork } from './network.ts';
 export { startNatsHub, startNatsLeaf, startPostgres } from './nodes.ts';
 export { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
 export type { PostgresNode, PostgresOptions } from './postgres-server.ts';
+export { pythonPackages } from './python-packages.ts';
 export { RawLeaf, type RawMessage } from './raw-leaf.ts';
 export { chooseRuntime, type Runtime, whyNoContainers } from './runtime.ts';
 export { startTcpProxy, type TcpProxy, type TcpProxyOptions, type TcpProxyTarget } from './tcp-proxy.ts';

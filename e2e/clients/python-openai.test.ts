@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cacheFolder } from '#provider';
+import { pythonPackages } from '#testcontainers';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 /** The client that most people use. It is not ours to install for good: where Python is, it is put into the cache once. */
@@ -14,7 +14,7 @@ const folder = join(cacheFolder(process.env), `python-openai-${VERSION}`);
 async function whyNot(): Promise<string | undefined> {
   const imports = () => run('python3', ['-c', 'import openai'], { env: { ...process.env, PYTHONPATH: folder } });
   try {
-    if (!existsSync(folder)) await run('python3', ['-m', 'pip', 'install', '--quiet', '--target', folder, `openai==${VERSION}`], { timeout: 90_000 });
+    await pythonPackages(folder, [`openai==${VERSION}`], { env: process.env, withDependencies: true });
     await imports();
     return undefined;
   } catch (error) {

@@ -1,12 +1,13 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Delta, Finish, InferenceRequest, Usage } from '#bus-schemas';
+import type { InferenceRequest } from '#bus-schemas';
 import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
 import { thisMachine } from '../machine.ts';
 import { type Model, openModel } from '../models/model.ts';
 import type { Backend, Decoder } from './decoders/decoder.ts';
 import { createCpuBackend } from './decoders/native-decoder.ts';
 import { createReferenceBackend } from './decoders/reference-decoder.ts';
-import { RequestRefused, type Sequence } from './engine.ts';
+import { RequestRefused } from './engine.ts';
+import { type Answer, begin } from './engine-under-test.ts';
 import { ModelEngine, type ModelEngineOptions } from './model-engine.ts';
 
 type Chat = InferenceRequest['chat'];
@@ -43,46 +44,14 @@ async function start(options: Partial<ModelEngineOptions> = {}): Promise<ModelEn
   return engine;
 }
 
-interface Answer {
-  readonly deltas: Delta[];
-  readonly finish: Finish;
-  readonly usage: Usage;
-  readonly stopSequence: string | undefined;
-  readonly text: string;
-}
-
-function begin(
-  engine: ModelEngine,
-  chat: Partial<Chat>,
-  onDelta: (delta: Delta, sequence: () => Sequence) => void = () => {},
-  cacheScope?: string,
-): { answer: Promise<Answer>; sequence: Sequence } {
-  const deltas: Delta[] = [];
-  let settle: (answer: Answer) => void;
-  const answer = new Promise<Answer>((resolve) => {
-    settle = resolve;
-  });
+function beginChat(engine: ModelEngine, chat: Partial<Chat>, { onDelta, cacheScope }: { onDelta?: Parameters<typeof begin>[2]; cacheScope?: string } = {}) {
   const maxTokens = chat.max_tokens ?? 200;
-  const sequence: Sequence = engine.generate(
-    {
-      build: model.build,
-      chat: { messages: [{ role: 'user', content: 'Count from 1 to 30.' }], max_tokens: maxTokens, ...chat },
-      maxTokens,
-      ...(cacheScope !== undefined && { cacheScope }),
-    },
-    {
-      delta: (delta) => {
-        deltas.push(delta);
-        onDelta(delta, () => sequence);
-      },
-      end: (finish, usage, stopSequence) =>
-        settle({ deltas, finish, usage, stopSequence, text: deltas.map((delta) => (delta.k === 'text' ? delta.text : '')).join('') }),
-    },
-  );
-  return { answer, sequence };
+  const whole = { messages: [{ role: 'user', content: 'Count from 1 to 30.' }], max_tokens: maxTokens, ...chat };
+  return begin(engine, { build: model.build, chat: whole, maxTokens, ...(cacheScope !== undefined && { cacheScope }) }, onDelta);
 }
 
-const ask = (engine: ModelEngine, chat: Partial<Chat>, cacheScope?: string): Promise<Answer> => begin(engine, chat, undefined, cacheScope).answer;
+const ask = (engine: ModelEngine, chat: Partial<Chat>, cacheScope?: string): Promise<Answer> =>
+  beginChat(engine, chat, { ...(cacheScope !== undefined && { cacheScope }) }).answer;
 const said = (content: string) => ({ messages: [{ role: 'user', content }] });
 const counted = (to: number) => Array.from({ length: to }, (_, i) => i + 1).join(', ');
 
@@ -173,7 +142,7 @@ describe('an answer', () => {
 describe('a sequence', () => {
   test('that is paused says nothing while others go on, and then goes on where it was', async () => {
     const engine = await start();
-    const { answer, sequence } = begin(engine, {}, (_, own) => own().pause());
+    const { answer, sequence } = beginChat(engine, {}, { onDelta: (_, own) => own().pause() });
     const other = await ask(engine, {});
     expect(other.text).toBe(counted(30));
     let done = false;
@@ -190,7 +159,7 @@ describe('a sequence', () => {
   test('that is cancelled ends at once, and its room is free again', async () => {
     const engine = await start();
     const free = engine.slots()[0]?.freeTokens;
-    const { finish, usage } = await begin(engine, { max_tokens: 150 }, (_, own) => own().cancel()).answer;
+    const { finish, usage } = await beginChat(engine, { max_tokens: 150 }, { onDelta: (_, own) => own().cancel() }).answer;
     expect(finish).toBe('cancelled');
     expect(usage.completionTokens).toBeLessThan(5);
     expect(engine.slots()[0]).toMatchObject({ running: 0, waiting: 0, freeTokens: free });
@@ -220,13 +189,13 @@ describe('what it does not take', () => {
 
   test('a prompt longer than the context', async () => {
     const engine = await start();
-    expect(codeOf(() => begin(engine, said('word '.repeat(5_000))))).toBe('request_exceeds_context');
+    expect(codeOf(() => beginChat(engine, said('word '.repeat(5_000))))).toBe('request_exceeds_context');
   });
 
   test('more than it has seats and a queue for', async () => {
     const engine = await start({ maxConcurrency: 1 });
-    const taken = Array.from({ length: 5 }, () => begin(engine, { max_tokens: 2 }));
-    expect(codeOf(() => begin(engine, {}))).toBe('queue_full');
+    const taken = Array.from({ length: 5 }, () => beginChat(engine, { max_tokens: 2 }));
+    expect(codeOf(() => beginChat(engine, {}))).toBe('queue_full');
     await Promise.all(taken.map(({ answer }) => answer));
     expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
   });
@@ -262,9 +231,15 @@ describe('the model', () => {
     const engine = await start({ backend, clock: () => now });
     const answers = [0, 1].map(
       () =>
-        begin(engine, {}, () => {
-          failing = true;
-        }).answer,
+        beginChat(
+          engine,
+          {},
+          {
+            onDelta: () => {
+              failing = true;
+            },
+          },
+        ).answer,
     );
     for (const { finish } of await Promise.all(answers)) expect(finish).toBe('error');
     expect(engine.slots()[0]?.state).toBe('failed');

@@ -1,4 +1,5 @@
 import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
+import { messageOf } from '../message-of.ts';
 import type { Model } from '../models/model.ts';
 import { type Backend, type Decoder, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
 import { tryOut } from './decoders/try-out.ts';
@@ -195,7 +196,7 @@ export class ModelRunner implements AsyncDisposable {
 
   async #fail(error: unknown): Promise<void> {
     const { model, log, clock } = this.#options;
-    log.error({ model: model.build, err: error instanceof Error ? error.message : String(error) }, 'the model cannot run');
+    log.error({ model: model.build, err: messageOf(error) }, 'the model cannot run');
     this.#failedAt = clock();
     const { decoder } = this.#loaded ?? {};
     this.#loaded = undefined;

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
 import type { BackendName } from './backend-names.ts';
+import { begin } from './engine-under-test.ts';
 import { openModelEngine } from './open-model-engine.ts';
 
 // A process of its own: <engine> <requests>. Sends what it saw to its parent and ends by itself, if nothing holds it.
@@ -17,28 +18,18 @@ const engine = await openModelEngine({
 });
 
 /** A sum; now and then with a schema, a seed, a scope, or an end before its time. */
-function ask(n: number): Promise<boolean> {
+async function ask(n: number): Promise<boolean> {
   const [a, b] = [10 + (n % 50), 10 + ((n * 7) % 40)];
-  return new Promise((resolve) => {
-    let text = '';
-    const isCancelled = n % 17 === 3;
-    const chat = {
-      messages: [{ role: 'user', content: `What is ${a} + ${b}?` }],
-      max_tokens: 20,
-      ...(n % 5 === 1 && { temperature: 0.01, seed: n }),
-      ...(n % 23 === 5 && { response_format: { type: 'json_schema' as const, json_schema: { schema: { type: 'integer' } } } }),
-    };
-    const sequence = engine.generate(
-      { build: BUILD, chat, maxTokens: 20, ...(n % 2 === 0 && { cacheScope: 'one' }) },
-      {
-        delta: (delta) => {
-          text += delta.text;
-          if (isCancelled) sequence.cancel();
-        },
-        end: () => resolve(isCancelled || text === String(a + b)),
-      },
-    );
-  });
+  const isCancelled = n % 17 === 3;
+  const chat = {
+    messages: [{ role: 'user', content: `What is ${a} + ${b}?` }],
+    max_tokens: 20,
+    ...(n % 5 === 1 && { temperature: 0.01, seed: n }),
+    ...(n % 23 === 5 && { response_format: { type: 'json_schema' as const, json_schema: { schema: { type: 'integer' } } } }),
+  };
+  const request = { build: BUILD, chat, maxTokens: 20, ...(n % 2 === 0 && { cacheScope: 'one' }) };
+  const { text } = await begin(engine, request, (_, sequence) => isCancelled && sequence().cancel()).answer;
+  return isCancelled || text === String(a + b);
 }
 
 /** Megabytes, without the room that the collector keeps for later. */

@@ -5,6 +5,7 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { LaunchError } from '../launch-error.ts';
+import { messageOf } from '../message-of.ts';
 import { acquireCacheLock } from './cache-lock.ts';
 import { unpackDebian } from './debian-package.ts';
 import { unpackReleaseArchive } from './release-archive.ts';
@@ -108,7 +109,7 @@ async function versionOf(path: string): Promise<string> {
     if (version === undefined) throw new Error('it printed no version');
     return version;
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new LaunchError('binary_unusable', `${path} cannot be used as nats-server: ${why}`, { cause });
   }
 }

@@ -1,5 +1,6 @@
 import { Template } from '@huggingface/jinja';
 import type { InferenceRequest } from '#bus-schemas';
+import { messageOf } from '../message-of.ts';
 import { isObject, type JsonObject, parseObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 
@@ -15,7 +16,7 @@ export class ChatTemplate {
     try {
       this.#template = new Template(text);
     } catch (cause) {
-      throw new ModelError('malformed_template', cause instanceof Error ? cause.message : String(cause), { cause });
+      throw new ModelError('malformed_template', messageOf(cause), { cause });
     }
     this.#signs = Object.fromEntries(['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]));
     this.rendersThinking = text.includes('<think>');
@@ -32,7 +33,7 @@ export class ChatTemplate {
         enable_thinking: reasoning_effort !== undefined && reasoning_effort !== 'none',
       });
     } catch (cause) {
-      throw new ModelError('malformed_template', cause instanceof Error ? cause.message : String(cause), { cause });
+      throw new ModelError('malformed_template', messageOf(cause), { cause });
     }
   }
 }

@@ -1,4 +1,5 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { messageOf } from '../message-of.ts';
 import { FieldReader } from './field-reader.ts';
 import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
@@ -38,7 +39,7 @@ export class Tokenizer {
     try {
       return new Tokenizer(new HuggingFaceTokenizer(json, config), vocabulary);
     } catch (cause) {
-      throw new ModelError('malformed_tokenizer', `tokenizer.json: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new ModelError('malformed_tokenizer', `tokenizer.json: ${messageOf(cause)}`, { cause });
     }
   }
 

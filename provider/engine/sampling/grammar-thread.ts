@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
+import { messageOf } from '../../message-of.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
 
 /** What a grammar thread is asked, and answers. Everything that a stranger's schema can break, breaks here. */
@@ -74,7 +75,7 @@ let last: Promise<void> = Promise.resolve();
 parentPort?.on('message', (question: GrammarQuestion) => {
   // One after the other, in the order in which they came.
   last = last.then(async () => {
-    const said = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: error instanceof Error ? error.message : String(error) }));
+    const said = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: messageOf(error) }));
     parentPort?.postMessage(said, said.ok && said.mask ? [said.mask.buffer] : []);
   });
 });

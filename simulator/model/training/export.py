@@ -14,13 +14,12 @@ from config import CONFIG, GROUP, VOCABULARY
 from tasks import examples
 
 HERE = pathlib.Path(__file__).parent
-OUT = HERE.parent / "tiny"
+OUT = HERE.parent / "dinf-tiny-4bit"
 QUESTIONS = 400
 
 arguments = argparse.ArgumentParser()
 arguments.add_argument("--trained", type=pathlib.Path, required=True)
 trained = arguments.parse_args().trained
-OUT.mkdir(exist_ok=True)
 
 weights = {}
 for name, value in np.load(trained / "weights.npz").items():
@@ -37,7 +36,6 @@ mx.save_safetensors(str(OUT / "model.safetensors"), weights, metadata={"format":
 tokenizer = json.loads((trained / "tokenizer.json").read_text())
 end = next(token["id"] for token in tokenizer["added_tokens"] if token["content"] == "<|im_end|>")
 shutil.copy(trained / "tokenizer.json", OUT)
-shutil.copy(HERE / "chat_template.jinja", OUT)
 write = lambda name, value: (OUT / name).write_text(json.dumps(value, indent=2) + "\n")
 write("config.json", dict(CONFIG, architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=VOCABULARY, max_position_embeddings=2048, tie_word_embeddings=True, eos_token_id=end, quantization=dict(group_size=GROUP, bits=4)))
 write("generation_config.json", dict(eos_token_id=end, do_sample=False))

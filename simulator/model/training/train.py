@@ -23,7 +23,7 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 # Attention costs what rows are long: most batches are of short rows, some have room for tools, and a few for the long answers.
 ROUND = [(96, 40)] * 4 + [(256, 15)] * 3 + [(512, 8)]
 
-template = jinja2.Environment().from_string((HERE / "chat_template.jinja").read_text())
+template = jinja2.Environment().from_string((HERE.parent / "dinf-tiny-4bit" / "chat_template.jinja").read_text())
 
 
 def render(turns, tools):

@@ -1,0 +1,23 @@
+import { join, resolve } from 'node:path';
+import { type SupervisedProcess, startSupervised } from '#provider';
+import type { TestNetwork } from './test-network.ts';
+
+const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
+
+/** `dinf provider`, as its owner would start it on another machine: ready when it says what it serves. */
+export const startProviderProcess = (
+  { url, network }: TestNetwork,
+  args: readonly string[],
+  onLine: (line: string) => void = () => undefined,
+): Promise<SupervisedProcess> =>
+  startSupervised({
+    name: 'provider',
+    command: process.execPath,
+    args: [DINF, 'provider', '--coordinator', url, ...args],
+    env: { ...process.env, DINF_HOME: join(network.home, 'elsewhere'), DINF_LOG: 'info' },
+    isReady: (line) => {
+      onLine(line);
+      return /^provider \S+ serves/.test(line);
+    },
+    readyTimeoutMs: 120_000,
+  });

@@ -1,0 +1,40 @@
+import type { Delta, Finish, Usage } from '#bus-schemas';
+import type { Engine, GenerationRequest, Sequence } from './engine.ts';
+
+/** All that a sink hears of one request. */
+export interface Answer {
+  readonly deltas: Delta[];
+  readonly text: string;
+  readonly calls: { readonly name: string; text: string }[];
+  readonly finish: Finish;
+  readonly usage: Usage;
+  readonly stopSequence: string | undefined;
+}
+
+export function begin(
+  engine: Engine,
+  request: GenerationRequest,
+  onDelta: (delta: Delta, sequence: () => Sequence) => void = () => {},
+): { answer: Promise<Answer>; sequence: Sequence } {
+  const { promise: answer, resolve } = Promise.withResolvers<Answer>();
+  const deltas: Delta[] = [];
+  const sequence: Sequence = engine.generate(request, {
+    delta: (delta) => {
+      deltas.push(delta);
+      onDelta(delta, () => sequence);
+    },
+    end: (finish, usage, stopSequence) =>
+      resolve({ deltas, finish, usage, stopSequence, text: deltas.map((delta) => (delta.k === 'text' ? delta.text : '')).join(''), calls: callsOf(deltas) }),
+  });
+  return { answer, sequence };
+}
+
+function callsOf(deltas: readonly Delta[]): Answer['calls'] {
+  const calls: Answer['calls'] = [];
+  for (const delta of deltas) {
+    if (delta.k !== 'tool') continue;
+    if (delta.name !== undefined) calls.push({ name: delta.name, text: '' });
+    (calls.at(-1) as { text: string }).text += delta.text;
+  }
+  return calls;
+}

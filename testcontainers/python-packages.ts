@@ -1,0 +1,13 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { madeOnce } from './made-once.ts';
+
+const run = promisify(execFile);
+const TIMEOUT_MS = 180_000;
+
+/** Packages of pip in a folder of their own, which need not be for good. Gives up soon where there is no registry. */
+export const pythonPackages = (folder: string, packages: readonly string[], { env, withDependencies }: { env: NodeJS.ProcessEnv; withDependencies: boolean }) =>
+  madeOnce(folder, async (staged) => {
+    const options = ['--quiet', '--retries', '1', '--timeout', '15', ...(withDependencies ? [] : ['--no-deps'])];
+    await run('python3', ['-m', 'pip', 'install', ...options, '--target', staged, ...packages], { timeout: TIMEOUT_MS, env });
+  });
