@@ -35,6 +35,7 @@ export const events = {
   jobEnded: 'evt.job.ended',
   routingDecision: 'evt.routing.decision',
   routingFleet: 'evt.routing.fleet',
+  routingLed: 'evt.routing.led',
   settlementSettled: 'evt.settlement.settled',
   settlementPosted: 'evt.settlement.posted',
   settlementTermsChanged: 'evt.settlement.terms-changed',

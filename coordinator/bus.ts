@@ -18,6 +18,11 @@ export class BusError extends Error {
   }
 }
 
+/** Thrown by a handler that must not answer any more: the caller asks again, and finds who may. */
+export class AskAgain extends Error {}
+
+const ASK_AGAIN = 503;
+
 export type Handler<Request, Reply> = (request: Request) => Promise<Reply> | Reply;
 export interface Endpoint {
   readonly method: ServiceMethod<unknown, unknown>;
@@ -69,9 +74,15 @@ export class Bus {
       if (cause instanceof RequestError) throw new BusError(cause.code, cause.message, cause);
       throw cause;
     }
+    if (message.headers?.get('Nats-Service-Error-Code') === String(ASK_AGAIN)) throw new BusError('unavailable', `${method.subject}: ask again`);
     const failure = message.headers?.get('Nats-Service-Error');
     if (failure) throw new BusError('failed', `${method.subject}: ${failure}`);
     return method.reply.decode(message.data);
+  }
+
+  /** Whoever waits for an answer of this method is told to ask again: the one he asked may be gone. */
+  abandon({ subject }: { readonly subject: string }): void {
+    this.#requests.abandon(subject);
   }
 
   /** Answers methods of one component; any number of copies share them. Visible to `nats micro ls`. */
@@ -99,7 +110,7 @@ export class Bus {
     } catch (error) {
       // Whoever asked will ask another copy: this one is going.
       if (this.connection.isClosed()) return;
-      message.respondError(error instanceof CodecError ? 400 : 500, error instanceof Error ? error.message : 'failed');
+      message.respondError(error instanceof AskAgain ? ASK_AGAIN : error instanceof CodecError ? 400 : 500, error instanceof Error ? error.message : 'failed');
     }
   }
 

@@ -51,6 +51,11 @@ export class RequestMux {
     return promise;
   }
 
+  /** Requests of this subject that are under way get no answer any more. */
+  abandon(subject: string): void {
+    for (const [token, pending] of [...this.#pending]) if (pending.subject === subject) this.#fail(token, 'unavailable');
+  }
+
   #answered(message: Msg): void {
     const token = message.subject.slice(this.#inbox.length + 1);
     if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS) return this.#fail(token, 'unavailable');

@@ -76,6 +76,16 @@ const routingFleet = Type.Object({
 export type RoutingFleet = Static<typeof routingFleet>;
 export const RoutingFleet = defineMessage('evt.routing.fleet', routingFleet);
 
+/** Another copy of routing answers from now on. */
+const routingLed = Type.Object({
+  router: Type.String({ maxLength: 64 }),
+  at: At,
+  /** Grows with every one that takes over. */
+  epoch: count,
+});
+export type RoutingLed = Static<typeof routingLed>;
+export const RoutingLed = defineMessage('evt.routing.led', routingLed);
+
 const settlementSettled = Type.Object({
   job: JobId,
   account: AccountId,

@@ -7,6 +7,8 @@ import {
   parseFrameSubject,
   providerOf,
   RoutingFleet,
+  RoutingLed,
+  services,
   TrustDisconnected,
   TrustRevoked,
   Violation,
@@ -46,6 +48,7 @@ export class Jobs implements AsyncDisposable {
         kind: RoutingFleet,
         handle: (fact) => (fact.change === 'silent' || fact.change === 'left' ? lost(fact) : undefined),
       }),
+      bus.subscribe({ subject: events.routingLed, kind: RoutingLed, handle: () => bus.abandon(services.routing.reserve) }),
     ];
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     void this.#watchReconnects();

@@ -14,13 +14,15 @@ import {
   type Reserved,
   RoutingDecision,
   RoutingFleet,
+  RoutingLed,
+  randomToken,
   SUITE_ID,
   services,
   TrustDisconnected,
   TrustRevoked,
   Violation,
 } from '#bus-schemas';
-import { endpoint } from '#coordinator/bus.ts';
+import { AskAgain, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { explain } from './core/explanation.ts';
@@ -28,6 +30,7 @@ import type { FleetChange } from './core/fleet.ts';
 import type { Choice } from './core/placement.ts';
 import { type Asked, Router } from './core/router.ts';
 import type { Serving } from './core/serving.ts';
+import { Lease } from './lease.ts';
 
 const GRACE_MS = 6_000;
 const TICK_MS = 100;
@@ -36,8 +39,13 @@ const FORGET_AFTER_TIMEOUTS = 20;
 /** Decisions are for people to look at: this many a second are enough, and more would cost what they describe. */
 const MAX_DECISIONS_PER_SECOND = 20;
 const RESERVATION_MARGIN_MS = 60_000;
+const LEASE = 'routing';
+const NAME_LENGTH = 12;
 
-/** Knows the live fleet and answers where a job should go. */
+/**
+ * Knows the live fleet and answers where a job should go. Every copy listens; the one that holds the lease answers and speaks. What
+ * another one learns by listening is all that it needs to go on: who is there, what runs, who failed.
+ */
 export async function startRouting(context: Context): Promise<Component> {
   const { bus, config, log, metrics, now } = context;
   const clock = () => performance.now();
@@ -70,7 +78,7 @@ export async function startRouting(context: Context): Promise<Component> {
   });
 
   const changed = (provider: string, change: FleetChange | undefined) => {
-    if (change === undefined) return;
+    if (change === undefined || !lease.isHeld) return;
     log.info({ provider, change }, 'the fleet changed');
     bus.emit(events.routingFleet, RoutingFleet, { provider, at: now(), change }, `fleet:${provider}:${change}:${now()}`);
   };
@@ -178,16 +186,44 @@ export async function startRouting(context: Context): Promise<Component> {
     },
   });
 
-  const face = await bus.serve('routing', [
-    endpoint(services.routing.reserve, (request) => new Promise<Reserved>((answer) => router.reserve({ request, askedAt: clock(), answer }, clock()))),
+  const endpoints = [
+    endpoint(
+      services.routing.reserve,
+      (request) =>
+        new Promise<Reserved>((answer, fail) => {
+          const askAgain = () => fail(new AskAgain());
+          if (lease.isHeld) router.reserve({ request, askedAt: clock(), answer, askAgain }, clock());
+          else askAgain();
+        }),
+    ),
     endpoint(services.routing.capacity, () => ({ builds: capacityByBuild(router), queued: router.queued, queueDepth: config.queueDepth })),
     endpoint(services.routing.explain, (request) => explainFleet(router, request, clock())),
     endpoint(services.routing.fleet, () => ({ providers: listFleet(router) })),
-  ]);
+  ];
+  const name = `router_${randomToken(NAME_LENGTH)}`;
+  let face: Promise<AsyncDisposable> | undefined;
+  const lease = new Lease({
+    connection: bus.connection,
+    name: LEASE,
+    holder: name,
+    clock,
+    onGained: (epoch) => {
+      log.info({ router: name, epoch, providers: router.fleet.size }, 'this router leads');
+      face = bus.serve('routing', endpoints);
+      void face.then(() => bus.emit(events.routingLed, RoutingLed, { router: name, at: now(), epoch }, `led:${name}:${epoch}`));
+    },
+    onLost: () => {
+      log.warn({ router: name }, 'another router leads');
+      void face?.then((served) => served[Symbol.asyncDispose]());
+      router.standDown();
+    },
+  });
+  await lease.tried;
+  await face;
   // Started means heard from now on: a hello before the hub knew of us would be missed until the next beat.
   await bus.connection.flush();
   const stop = async (): Promise<void> => {
-    await face[Symbol.asyncDispose]();
+    await lease[Symbol.asyncDispose]();
     for (const subscription of subscriptions) subscription.unsubscribe();
     clearInterval(tick);
     clearInterval(sweep);

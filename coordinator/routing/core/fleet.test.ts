@@ -23,7 +23,7 @@ const word = (session: string, sequence: number, decodeTps = 50): Announcement =
     },
   ],
 });
-const newFleet = () => new Fleet(SUITE_ID, { promised: () => new Map(), fault: () => new Faults().record(PROVIDER) });
+const newFleet = () => new Fleet(SUITE_ID, { promised: () => new Map(), promisedBefore: () => 0, fault: () => new Faults().record(PROVIDER) });
 
 test('a late word of this session, or any of the one before, is not news', () => {
   const fleet = newFleet();

@@ -82,6 +82,17 @@ export class Reservations {
     return this.#byAccount.get(account) ?? 0;
   }
 
+  /** Jobs that were promised a slot before its provider spoke at `reportedAt`: they are among what it reported. */
+  countBefore(provider: string, build: string, reportedAt: number): number {
+    let count = 0;
+    for (const { at } of this.#bySlot.get(provider)?.get(build)?.values() ?? []) if (at < reportedAt) count += 1;
+    return count;
+  }
+
+  clear(): void {
+    for (const job of [...this.#byJob.keys()]) this.release(job);
+  }
+
   /** Gives back what was promised before `before`. */
   expire(before: number): number {
     let expired = 0;

@@ -137,6 +137,38 @@ describe('a reservation', () => {
   });
 });
 
+describe('another router', () => {
+  test('its jobs count as long as their provider runs them, beside what is promised here', () => {
+    const router = newRouter();
+    const say = (sequence: number, running: number, now: number) =>
+      router.fleet.announce(idOf('B'), announcement({ sequence }, [slot({ running, maxConcurrency: 4 })]), now);
+    const job = (digit: string) => ask({ job: `job_${digit.repeat(22)}` });
+    say(1, 3, LATER);
+    expect(winner(reserve(router, job('1'), LATER + 1))).toBe(idOf('B'));
+    expect(winner(reserve(router, job('2'), LATER + 1))).toBe('saturated');
+    say(2, 4, LATER + 2);
+    expect(winner(reserve(router, job('2'), LATER + 3))).toBe('saturated');
+    // One of those three has ended.
+    say(3, 3, LATER + 4);
+    expect(winner(reserve(router, job('2'), LATER + 5))).toBe(idOf('B'));
+    router.end(job('1').job, LATER + 6);
+    say(4, 3, LATER + 7);
+    expect(winner(reserve(router, job('3'), LATER + 8))).toBe(idOf('B'));
+    expect(winner(reserve(router, job('4'), LATER + 8))).toBe('saturated');
+  });
+
+  test('takes over: who waits asks again, and nothing is promised here any more', () => {
+    const router = newRouter();
+    router.fleet.announce(idOf('B'), announcement({}, [slot({ maxConcurrency: 1 })]), LATER);
+    reserve(router, ask());
+    const told: string[] = [];
+    const request = ask({ job: `job_${'1'.repeat(22)}`, patienceMs: 5_000 });
+    router.reserve({ request, askedAt: LATER, answer: () => told.push('answer'), askAgain: () => told.push('ask again') }, LATER);
+    router.standDown();
+    expect([told, router.queued, router.reservations.size]).toEqual([['ask again'], 0, 0]);
+  });
+});
+
 test('right after the start a request waits for the first words of the fleet', () => {
   const router = newRouter();
   let reply: Reserved | undefined;

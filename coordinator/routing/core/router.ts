@@ -15,6 +15,8 @@ export interface Asked {
   readonly request: Reserve;
   readonly askedAt: number;
   readonly answer: (reply: Reserved) => void;
+  /** Instead of an answer, where another router may take over. */
+  readonly askAgain?: () => void;
 }
 
 export interface RouterOptions {
@@ -46,6 +48,7 @@ export class Router {
     this.#options = options;
     this.fleet = new Fleet(options.suite, {
       promised: (provider, build) => this.reservations.promised(provider, build),
+      promisedBefore: (provider, build, reportedAt) => this.reservations.countBefore(provider, build, reportedAt),
       fault: (provider) => this.faults.record(provider),
     });
     this.#queue = new Queue(options.queueDepth);
@@ -63,7 +66,7 @@ export class Router {
     if (before !== undefined && !request.exclude.includes(before.provider)) return this.#repeat(asked, before, now);
     const choice = this.#choose(request, now);
     const earlier = this.#queue.of(request.job);
-    if (earlier !== undefined) return this.#queue.put({ ...earlier, answer: both(earlier.answer, asked.answer) });
+    if (earlier !== undefined) return this.#queue.put({ ...earlier, ...both(earlier, asked) });
     if (choice.candidates.length > 0) return this.#place(asked, choice, now);
     this.reservations.release(request.job);
     const refusal = this.#whyNot(request, choice, now);
@@ -73,6 +76,15 @@ export class Router {
     if (displaced !== 'nobody') this.#refuseWaiting(displaced, choice, 'queue_full', now);
     this.#queue.put({ ...asked, until: now + request.patienceMs, untilHeard: !couldOpen(choice) });
     this.#options.onDecision?.(asked, choice, 'queued');
+  }
+
+  /** Another decides from now on: who waits here asks there, and what was promised is seen in what providers report. */
+  standDown(): void {
+    for (const waiting of [...this.#queue.values()]) {
+      this.#queue.remove(waiting.request.job);
+      waiting.askAgain?.();
+    }
+    this.reservations.clear();
   }
 
   /** The job is over, wherever it was: a place that it waited for would never be given back. */
@@ -193,7 +205,13 @@ const isForAnybody = ({ exclude, only, requires }: Reserve) => exclude.length ==
 const couldOpen = ({ rejected }: Choice) => (Object.keys(rejected) as GateName[]).some((reason) => !PERMANENT.has(reason) && reason !== 'silent');
 
 /** The same job asked again while it waits keeps its turn; whoever still listens gets the one answer. */
-const both = (one: Asked['answer'], other: Asked['answer']) => (reply: Reserved) => {
-  one(reply);
-  other(reply);
-};
+const both = (one: Asked, other: Asked): Pick<Asked, 'answer' | 'askAgain'> => ({
+  answer: (reply) => {
+    one.answer(reply);
+    other.answer(reply);
+  },
+  askAgain: () => {
+    one.askAgain?.();
+    other.askAgain?.();
+  },
+});

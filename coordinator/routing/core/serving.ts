@@ -5,6 +5,8 @@ import type { Reservation } from './reservations.ts';
 /** What is known of a provider whether it is there or not: what was promised to it, and how it behaved. */
 export interface Memory {
   promised(provider: string, build: string): ReadonlyMap<string, Reservation>;
+  /** How many of them were promised before the provider spoke. */
+  promisedBefore(provider: string, build: string, reportedAt: number): number;
   fault(provider: string): Readonly<FaultRecord>;
 }
 
@@ -25,6 +27,8 @@ export class Serving {
   readonly maxConcurrency: number;
   /** Sequences that it says it has. */
   readonly busy: number;
+  /** Of those, jobs that we did not send: another router did, before it died or before this one was started. */
+  readonly inherited: number;
   readonly loadMs: number;
   readonly tokenMs: number;
   readonly promptTokenMs: number;
@@ -40,6 +44,7 @@ export class Serving {
     this.freeTokens = slot.freeTokens;
     this.maxConcurrency = slot.maxConcurrency;
     this.busy = slot.running + slot.waiting;
+    this.inherited = Math.max(0, this.busy - memory.promisedBefore(provider.id, slot.build, slot.reportedAt));
     this.loadMs = slot.state === 'resident' ? 0 : slot.loadMs;
     this.tokenMs = 1_000 / slot.decodeTps;
     this.promptTokenMs = 1_000 / slot.prefillTps;
@@ -49,7 +54,7 @@ export class Serving {
 
   /** Jobs there: what it says, or what we promised, whichever is more. */
   get load(): number {
-    return Math.max(this.busy, this.#promised.size);
+    return Math.max(this.busy, this.inherited + this.#promised.size);
   }
 
   /** Tokens that may still be promised: what it said it has free, less what was promised since. */

@@ -143,8 +143,12 @@ class GrammarThread implements AsyncDisposable {
   ask(question: GrammarQuestion, timeoutMs?: number): Promise<GrammarAnswer> {
     if (this.#over !== undefined) return Promise.resolve({ ok: false, why: this.#over });
     return new Promise((resolve) => {
-      const timer = timeoutMs === undefined ? undefined : setTimeout(() => void this.#worker.terminate(), timeoutMs);
+      let isAnswered = false;
+      // An answer may have come long ago, to a loop that was busy: it is heard before the time counts.
+      const late = () => setImmediate(() => isAnswered || void this.#worker.terminate());
+      const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
       this.#asked.push((answer) => {
+        isAnswered = true;
         clearTimeout(timer);
         resolve(answer);
       });

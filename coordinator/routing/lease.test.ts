@@ -1,0 +1,83 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '@nats-io/transport-node';
+import { afterEach, expect, test, vi } from 'vitest';
+import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
+import { Lease } from './lease.ts';
+
+let stack: AsyncDisposableStack;
+afterEach(() => stack.disposeAsync());
+
+/** Candidates on one hub. Time for each of them may run on, or stand still as in a machine that sleeps. */
+async function startHub() {
+  stack = new AsyncDisposableStack();
+  const home = await mkdtemp(join(tmpdir(), 'dinf-lease-'));
+  stack.defer(() => rm(home, { recursive: true, force: true }));
+  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
+    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
+  const hub = stack.use(await startNatsServer({ binary, home, config }));
+  const happened: string[] = [];
+  const candidate = async (holder: string, clock = () => performance.now()) => {
+    const connection = await connect({ servers: hub.clientUrl });
+    const lease = new Lease({
+      ...{ connection, name: 'one', holder, clock },
+      onGained: (epoch) => happened.push(`${holder} gained ${epoch}`),
+      onLost: () => happened.push(`${holder} lost`),
+    });
+    stack.defer(async () => {
+      await lease[Symbol.asyncDispose]();
+      await connection.close();
+    });
+    await lease.tried;
+    return { lease, connection };
+  };
+  return { candidate, happened };
+}
+
+test('one of two holds it; given up, the other has it at once', async () => {
+  const { candidate, happened } = await startHub();
+  const one = await candidate('one');
+  const two = await candidate('two');
+  expect([one.lease.isHeld, two.lease.isHeld]).toEqual([true, false]);
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  expect([one.lease.isHeld, two.lease.isHeld]).toEqual([true, false]);
+  const began = performance.now();
+  await one.lease[Symbol.asyncDispose]();
+  await vi.waitFor(() => expect(two.lease.isHeld).toBe(true), { interval: 10 });
+  expect(performance.now() - began).toBeLessThan(500);
+  expect(happened.map((line) => line.replace(/ \d+/, ''))).toEqual(['one gained', 'one lost', 'two gained']);
+  const [first, , second] = happened.map((line) => Number(line.split(' ')[2]));
+  expect(second).toBeGreaterThan(first as number);
+});
+
+test('a holder that is cut off stops before the other begins, and the two never hold it at once', async () => {
+  const { candidate } = await startHub();
+  const one = await candidate('one');
+  const two = await candidate('two');
+  const began = performance.now();
+  let stoppedAt = 0;
+  await one.connection.close();
+  while (!two.lease.isHeld) {
+    if (!one.lease.isHeld && stoppedAt === 0) stoppedAt = performance.now() - began;
+    expect(performance.now() - began).toBeLessThan(3_000);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(one.lease.isHeld && two.lease.isHeld).toBe(false);
+  }
+  expect(stoppedAt).toBeGreaterThan(0);
+  expect(performance.now() - began).toBeLessThan(2_000);
+});
+
+test('a holder that slept finds another in its place, and says so once', async () => {
+  const { candidate, happened } = await startHub();
+  let asleep: number | undefined;
+  // Asleep, neither its clock nor its timers run; awake, what it asks the store comes first.
+  const one = await candidate('one', () => asleep ?? performance.now());
+  const two = await candidate('two');
+  asleep = performance.now() + 10_000;
+  expect(one.lease.isHeld).toBe(false);
+  await one.connection.close();
+  await vi.waitFor(() => expect(two.lease.isHeld).toBe(true), { timeout: 3_000, interval: 10 });
+  expect(happened.at(-1)).toMatch(/^two gained/);
+});

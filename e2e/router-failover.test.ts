@@ -1,0 +1,93 @@
+import { afterEach, expect, test } from 'vitest';
+import { events, JobAttempt, RoutingLed } from '#bus-schemas';
+import type { SupervisedProcess } from '#provider';
+import { startComponentProcess } from './component-process.ts';
+import { readStream } from './read-stream.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const messages = [{ role: 'user', content: 'Who decides?' }];
+const model = 'sim-llama-8b';
+const LONG = 400;
+const SHORT = 5;
+const PROVIDERS = 3;
+
+let network: TestNetwork;
+afterEach(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+/** Two processes that want to route, and who leads when. */
+async function startRouters() {
+  network = await startTestNetwork({ providers: PROVIDERS, tokenMs: 10, maxConcurrency: 4, apart: ['routing'] });
+  await network.apart.stop('routing');
+  const { bus } = network.network.coordinator;
+  const failures: string[] = [];
+  bus.subscribe({ subject: events.jobAttempt, kind: JobAttempt, handle: ({ failure, refusal }) => void failures.push(`${failure} ${refusal}`) });
+  const led: { router: string; epoch: number; at: number }[] = [];
+  bus.subscribe({
+    subject: events.routingLed,
+    kind: RoutingLed,
+    handle: ({ router, epoch }) => void led.push({ router, epoch, at: performance.now() }),
+  });
+  const routers = [await startComponentProcess(network, 'routing'), await startComponentProcess(network, 'routing')];
+  const leader = (): SupervisedProcess | undefined => routers.find((process) => process.logs().some((line) => line.includes(led.at(-1)?.router ?? 'nobody')));
+  await expect.poll(() => led.length, { timeout: 5_000 }).toBe(1);
+  await expect.poll(() => leader() !== undefined).toBe(true);
+  return { led, failures, routers, leader: () => leader() as SupervisedProcess };
+}
+
+/** Requests one after another, as a client would send them: how long each took. */
+async function keepAsking(until: () => boolean): Promise<{ status: number; startedAt: number; ms: number }[]> {
+  const asked: { status: number; startedAt: number; ms: number }[] = [];
+  while (!until()) {
+    const startedAt = performance.now();
+    const { status } = await readStream(network, { model, messages, max_tokens: SHORT });
+    asked.push({ status, startedAt, ms: performance.now() - startedAt });
+  }
+  return asked;
+}
+
+test('the leading router is killed under traffic: another serves within two seconds, streams notice nothing, no slot is counted twice', {
+  timeout: 90_000,
+}, async () => {
+  const { led, failures, routers, leader } = await startRouters();
+  // The first question waits for the fleet to be heard.
+  expect(await readStream(network, { model, messages, max_tokens: SHORT })).toMatchObject({ status: 200, done: 1 });
+  // Half of all places are taken by streams that the next router did not place.
+  const streams = Array.from({ length: (PROVIDERS * 4) / 2 }, () => readStream(network, { model, messages, max_tokens: LONG }));
+  await expect.poll(() => network.runningSequences()).toBe(streams.length);
+  let isOver = false;
+  const asking = [0, 1, 2].map(() => keepAsking(() => isOver));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const killedAt = performance.now();
+  await leader().kill();
+  await expect.poll(() => led.length, { timeout: 5_000, interval: 10 }).toBe(2);
+  // As many as there are places left, at once: a router that took the others for free would send them where none is.
+  const rush = Array.from({ length: PROVIDERS * 4 - streams.length - asking.length }, () => readStream(network, { model, messages, max_tokens: 50 }));
+  expect((await Promise.all(rush)).map(({ status }) => status)).toEqual(rush.map(() => 200));
+  isOver = true;
+  const asked = (await Promise.all(asking)).flat();
+  expect(new Set(asked.map(({ status }) => status))).toEqual(new Set([200]));
+  const after = asked.filter(({ startedAt, ms }) => startedAt + ms > killedAt);
+  expect(Math.max(...after.map(({ ms }) => ms))).toBeLessThan(2_500);
+  expect((led[1]?.at ?? Number.POSITIVE_INFINITY) - killedAt).toBeLessThan(2_000);
+  expect(led[1]?.epoch).toBeGreaterThan(led[0]?.epoch ?? 0);
+  for (const stream of await Promise.all(streams)) expect(stream).toMatchObject({ status: 200, done: 1, errors: [], text: expectedText(messages, LONG) });
+  expect(failures).toEqual([]);
+  for (const router of routers) await router.stop();
+});
+
+test('a router that is frozen and thawed decides nothing any more', { timeout: 90_000 }, async () => {
+  const { led, routers, leader } = await startRouters();
+  expect(await readStream(network, { model, messages, max_tokens: SHORT })).toMatchObject({ status: 200 });
+  const frozen = leader();
+  process.kill(frozen.pid, 'SIGSTOP');
+  await expect.poll(() => led.length, { timeout: 5_000, interval: 10 }).toBe(2);
+  process.kill(frozen.pid, 'SIGCONT');
+  await expect.poll(() => frozen.logs().some((line) => line.includes('another router leads')), { timeout: 5_000 }).toBe(true);
+  const answers = await Promise.all(Array.from({ length: 6 }, () => readStream(network, { model, messages, max_tokens: SHORT })));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  expect(led).toHaveLength(2);
+  for (const router of routers) await router.stop();
+});
