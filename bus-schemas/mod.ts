@@ -64,3 +64,4 @@ export {
   providerOf,
   type UpKind,
 } from './subjects.ts';
+export { type Arrival, parseArrival } from './trace.ts';

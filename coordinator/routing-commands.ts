@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Trait } from '#bus-schemas';
+import type { Arrival, Trait } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from './bus.ts';
 
@@ -26,6 +26,33 @@ export function addRoutingCommands(program: Command, withBus: <T>(work: (bus: Bu
     .option('--requires <traits>', 'what a machine must be able to do: tools, vision, reasoning', (text: string) => text.split(','), [])
     .option('--json', 'for programs')
     .action((options: ExplainOptions) => withBus((bus) => explain(bus, options)));
+  routing
+    .command('trace')
+    .description('every request that the network remembers, a line of JSON each: when, of whom, how long; dinf replay --trace plays it again')
+    .action(() => withBus(printTrace));
+}
+
+/** What was asked of the network as far as it is kept, oldest first, without a word of what was said. */
+async function printTrace(bus: Bus): Promise<void> {
+  const { JobEnded, events } = await import('#bus-schemas');
+  const stream = 'JOBS';
+  const consumer = await bus.jetstream.consumers.get(stream, { filter_subjects: [events.jobEnded] });
+  let left = (await consumer.info()).num_pending;
+  if (left === 0) return;
+  let first: number | undefined;
+  for await (const message of await consumer.consume()) {
+    const { at, timing, account, model, usage, promptBound, deliveredTokens } = JobEnded.decode(message.data);
+    const askedAt = at - timing.totalUs / 1_000;
+    first ??= askedAt;
+    const outputTokens = usage?.completionTokens ?? deliveredTokens;
+    const arrival: Arrival = {
+      at: Math.max(0, Math.round(askedAt - first)),
+      ...{ account, model, promptTokens: usage?.promptTokens ?? promptBound, maxTokens: outputTokens, outputTokens },
+    };
+    process.stdout.write(`${JSON.stringify(arrival)}\n`);
+    left -= 1;
+    if (left === 0) return;
+  }
 }
 
 function wholeNumber(text: string): number {

@@ -12,7 +12,7 @@ const allowed: Record<Top, readonly Top[]> = {
   native: [],
   coordinator: ['bus-schemas'],
   provider: ['bus-schemas', 'native'],
-  simulator: ['bus-schemas', 'provider'],
+  simulator: ['bus-schemas', 'coordinator', 'provider'],
   testcontainers: ['bus-schemas', 'coordinator', 'provider', 'simulator'],
   e2e: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'testcontainers', 'native'],
   bin: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'testcontainers', 'native', 'e2e'],
@@ -20,8 +20,16 @@ const allowed: Record<Top, readonly Top[]> = {
 /** A test needs what its subject may not know: a hub, a database. */
 const forTests: readonly Top[] = ['testcontainers', 'provider', 'simulator'];
 const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
-/** Files that know what is inside of components: those that put them together, and the bench that measures the ledger without its bus. */
-const COMPOSERS = ['coordinator/main.ts', 'coordinator/mod.ts', 'coordinator/cli.ts', 'e2e/bench/ledger.ts', 'e2e/bench/routing.ts'];
+/** Files that know what is inside of components: those that put them together, the bench that measures them without a bus, and the replay that plays them without time. */
+const COMPOSERS = [
+  'coordinator/main.ts',
+  'coordinator/mod.ts',
+  'coordinator/cli.ts',
+  'e2e/bench/ledger.ts',
+  'e2e/bench/routing.ts',
+  'simulator/replay/virtual-job.ts',
+  'simulator/replay/world.ts',
+];
 const COMPONENTS = ['ingress', 'routing', 'settlement', 'accounts', 'catalog', 'trust', 'telemetry'];
 /** A core is handed its clock, its chance and its connections. */
 const IMPURE = /^(pg|@nats-io\/|fastify|node:(fs|net|http|child_process|timers))/;

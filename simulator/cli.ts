@@ -5,6 +5,7 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Engine } from '#provider';
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type ChipName, chipNames } from './chips.ts';
+import { addReplayCommand } from './replay/cli.ts';
 
 interface SimulateOptions {
   readonly providers: number;
@@ -33,6 +34,7 @@ export function addCommands(program: Command): void {
     .addOption(new Option('--leaves <kind>', 'a leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
     .addHelpText('after', '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token).')
     .action((options: SimulateOptions) => simulate(options));
+  addReplayCommand(program);
 }
 
 function number(text: string): number {

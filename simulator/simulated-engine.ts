@@ -3,6 +3,7 @@ import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
 import { type Chip, type ChipName, chipOf, machineOf } from './chips.ts';
 import { type SimulatedBuild, simulatedBuilds } from './models.ts';
 import { AnswerStream } from './simulated-answer.ts';
+import { cacheTokens, decodeTps, fits, loadMs, prefillTps, slowdown } from './speeds.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 /** How the imagined machine behaves. Without the overrides its speed follows from the chip and the model. */
@@ -24,14 +25,6 @@ export interface SimulatedEngine extends Engine {
   readonly tokensMade: number;
 }
 
-const GIGA = 1e9;
-/** Of the memory's bandwidth, and of the chip's arithmetic, that inference reaches in practice. */
-const BANDWIDTH_SHARE = 0.7;
-const COMPUTE_SHARE = 0.5;
-const LOAD_GBPS = 2.5;
-/** Each further sequence in a batch costs every one this share of its speed. */
-const BATCH_DERATE = 0.39;
-const USABLE_MEMORY = 0.75;
 const DEFAULT_CONCURRENCY = 16;
 /** The most that a slot may announce. */
 const MAX_TOKENS = 1_000_000_000;
@@ -56,7 +49,7 @@ class Simulation implements SimulatedEngine {
     this.#chip = chipOf(profile.chip);
     this.machine = machineOf(this.#chip);
     const builds = profile.builds ?? simulatedBuilds;
-    this.#builds = new Map(builds.filter(({ weightsGb }) => weightsGb < this.#chip.memoryGb * USABLE_MEMORY).map((build) => [build.build, build]));
+    this.#builds = new Map(builds.filter((build) => fits(this.#chip, build)).map((build) => [build.build, build]));
   }
 
   get running(): number {
@@ -99,26 +92,17 @@ class Simulation implements SimulatedEngine {
   #tokenMs(build: SimulatedBuild): number {
     const { tokenMs } = this.#profile;
     if (tokenMs !== undefined) return tokenMs;
-    return (1_000 / this.#decodeTps(build)) * (1 + BATCH_DERATE * Math.max(0, this.#sequences.size - 1));
+    return (1_000 / decodeTps(this.#chip, build)) * slowdown(this.#sequences.size);
   }
 
   #prefillMs(build: SimulatedBuild, promptTokens: number): number {
     const { firstTokenMs, tokenMs } = this.#profile;
-    return firstTokenMs ?? tokenMs ?? (1_000 * promptTokens) / this.#prefillTps(build);
-  }
-
-  #decodeTps({ weightsGb }: SimulatedBuild): number {
-    return (this.#chip.bandwidthGbps * BANDWIDTH_SHARE) / weightsGb;
-  }
-
-  #prefillTps({ parametersBillion }: SimulatedBuild): number {
-    return (this.#chip.teraflops * 1e12 * COMPUTE_SHARE) / (2 * parametersBillion * GIGA);
+    return firstTokenMs ?? tokenMs ?? (1_000 * promptTokens) / prefillTps(this.#chip, build);
   }
 
   #slotOf(build: SimulatedBuild): Slot {
     const sequences = [...this.#sequences].filter((sequence) => sequence.build === build.build);
     const reserved = sequences.reduce((sum, { tokens }) => sum + tokens, 0);
-    const capacity = ((this.#chip.memoryGb * USABLE_MEMORY - build.weightsGb) * GIGA) / build.kvBytesPerToken;
     return {
       build: build.build,
       state: 'resident',
@@ -126,10 +110,10 @@ class Simulation implements SimulatedEngine {
       running: sequences.length,
       waiting: 0,
       maxConcurrency: this.#profile.maxConcurrency ?? DEFAULT_CONCURRENCY,
-      freeTokens: Math.max(0, Math.min(MAX_TOKENS, Math.floor(capacity - reserved))),
-      decodeTps: this.#profile.tokenMs === undefined ? this.#decodeTps(build) : 1_000 / Math.max(1, this.#profile.tokenMs),
-      prefillTps: this.#prefillTps(build),
-      loadMs: Math.round((1_000 * build.weightsGb) / LOAD_GBPS),
+      freeTokens: Math.max(0, Math.min(MAX_TOKENS, Math.floor(cacheTokens(this.#chip, build) - reserved))),
+      decodeTps: this.#profile.tokenMs === undefined ? decodeTps(this.#chip, build) : 1_000 / Math.max(1, this.#profile.tokenMs),
+      prefillTps: prefillTps(this.#chip, build),
+      loadMs: loadMs(build),
       traits: [...build.traits],
     };
   }

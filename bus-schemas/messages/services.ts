@@ -38,6 +38,8 @@ const reserve = Type.Object({
   maxOutputTokens: count,
   /** How long the caller will wait in the queue. */
   patienceMs: count,
+  /** The first content is wanted within this time: a machine that would take longer is none. */
+  firstContentMs: optional(count),
   /** Providers that already failed this job, or that its caller does not want. */
   exclude: Type.Array(ProviderId, { maxItems: 64 }),
   /** No other may serve it. */

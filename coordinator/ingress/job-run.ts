@@ -22,6 +22,7 @@ import { type AttemptSeals, AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
 import { billable, endedFact, type JobMarks, microsecondsBetween } from './core/ended-fact.ts';
 import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step, step, wakeAt } from './core/job.ts';
+import type { LateBudget } from './core/late-budget.ts';
 import { ApiError } from './errors.ts';
 import type { FlowSender } from './flow-sender.ts';
 import type { WantedMachines } from './key-policy.ts';
@@ -58,6 +59,7 @@ export interface JobDeps {
   readonly ingress: string;
   readonly bus: Bus;
   readonly flow: FlowSender;
+  readonly lateBudget: LateBudget;
   readonly log: Logger;
   readonly times: JobTimes;
   /** Milliseconds since 1970. */
@@ -123,7 +125,7 @@ export class JobRun {
   tick(): void {
     const now = this.#deps.clock();
     this.#stream?.tick(now);
-    if (now >= wakeAt(this.#state)) this.#happen({ type: 'timer' });
+    if (now >= wakeAt(this.#state)) this.#happen({ type: 'timer', isPatient: !this.#deps.lateBudget.mayCut(now) });
   }
 
   busReconnected(): void {
@@ -214,6 +216,7 @@ export class JobRun {
       promptTokens: promptEstimate,
       maxOutputTokens,
       patienceMs,
+      firstContentMs: Math.max(0, Math.round(this.#state.firstContentBy - this.#deps.clock())),
       exclude: [...ignore, ...exclude],
       ...(only && { only: [...only] }),
       ...(requires.length > 0 && { requires: [...requires] }),
@@ -254,7 +257,7 @@ export class JobRun {
 
   async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
-    const { bus, flow, clock, sealFor, ingress } = this.#deps;
+    const { bus, flow, clock, sealFor, ingress, lateBudget } = this.#deps;
     if (number > 1 && !(await this.#affords(candidate.provider))) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'unaffordable' });
     const { id, request, promptEstimate, maxOutputTokens } = this.spec;
     const seals = await this.#ask(async () =>
@@ -262,7 +265,8 @@ export class JobRun {
     );
     if (seals === undefined) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'protocol_violation' });
     // The client may have left meanwhile: then there is nothing to order.
-    if (this.#state.phase !== 'serving' || this.#state.attempt !== attempt) return;
+    if (this.#state.phase !== 'serving' || this.#state.attempt?.number !== number) return;
+    lateBudget.begun(clock());
     const options = {
       job: { id, ingress, request, promptTokens: promptEstimate, maxOutputTokens },
       attempt,
@@ -286,7 +290,8 @@ export class JobRun {
   }
 
   #reportAttempt({ attempt, failure, refusal, next }: Extract<JobCommand, { do: 'report_attempt' }>): void {
-    const { bus, now } = this.#deps;
+    const { bus, now, clock, lateBudget } = this.#deps;
+    if (failure === 'first_content_late') lateBudget.cut(clock());
     const { provider, build } = attempt.candidate;
     const fact = { job: this.spec.id, attempt: attempt.number, provider, build, at: now(), failure };
     const id = `attempt:${this.spec.id}:${attempt.number}`;

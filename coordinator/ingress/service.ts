@@ -9,6 +9,7 @@ import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { operatorAuth } from './admin/operator-auth.ts';
 import { CatalogCache } from './catalog-cache.ts';
+import { LateBudget } from './core/late-budget.ts';
 import { FlowSender } from './flow-sender.ts';
 import { Api } from './http/api.ts';
 import { createAuth } from './http/authenticate.ts';
@@ -46,7 +47,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const users = new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now);
   const catalog = new CatalogCache(bus, log);
   const senders = new RelaySenders();
-  const jobs = new Jobs({ ingress, bus, flow, log, times: config, now, clock, sealFor: (target) => senders.sealFor(target) });
+  const jobs = new Jobs({ ingress, bus, flow, lateBudget: new LateBudget(), log, times: config, now, clock, sealFor: (target) => senders.sealFor(target) });
   new Gauge({
     name: 'dinf_ingress_jobs_running',
     help: 'Jobs that run on this ingress',

@@ -179,6 +179,6 @@ test('a decision is told with terms and gates', async () => {
   await bus.call(services.routing.reserve, ask(1), CALL);
   await bus.call(services.routing.reserve, ask(2), CALL);
   await vi.waitFor(() => expect(decisions.map(({ outcome }) => outcome)).toEqual(['placed', 'refused']));
-  expect(decisions[0]?.cost).toEqual({ load: 0, queue: 0, prefill: 10, decode: 20 });
+  expect(decisions[0]?.cost).toEqual({ load: 0, queue: 0, prompts: 0, prefill: 10, decode: 20 });
   expect(decisions[1]?.rejected).toEqual({ busy: 1 });
 });

@@ -131,18 +131,16 @@ export async function startRouting(context: Context): Promise<Component> {
     bus.subscribe({
       subject: events.jobAttempt,
       kind: JobAttempt,
-      handle: ({ job, provider, failure, next }) => {
-        if (failure !== 'refused' && failure !== 'cancelled') router.faults.failed(provider, clock());
-        if (router.reservations.of(job)?.provider === provider) router.release(job, clock(), next);
+      handle: (attempt) => {
+        router.attemptFailed(attempt, clock());
         drainSoon();
       },
     }),
     bus.subscribe({
       subject: events.jobEnded,
       kind: JobEnded,
-      handle: ({ job, provider, result }) => {
-        if (provider !== undefined && result === 'completed') router.faults.served(provider, clock());
-        router.end(job, clock());
+      handle: (end) => {
+        router.jobEnded(end, clock());
         drainSoon();
       },
     }),

@@ -68,13 +68,33 @@ describe('the life of a job', () => {
     expect(kinds(job.happen({ type: 'held' }))).toEqual(['ended']);
   });
 
-  test('a slow first provider leaves half of the time to the next', () => {
+  test('a slow first provider leaves half of the time to the next, whom routing names anew', () => {
     const job = new Machine().serving('B', 'C');
     expect(wakeAt(job.state)).toBe(4_500);
-    expect(kinds(job.happen({ type: 'timer' }, 4_500))).toContain('dispatch');
+    expect(kinds(job.happen({ type: 'timer' }, 4_500))).toEqual(['cancel', 'report_attempt', 'reserve']);
+    expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('D')] }))).toEqual(['dispatch']);
     expect(wakeAt(job.state)).toBe(9_000);
     job.happen({ type: 'timer' }, 4_500);
     expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'first_content_timeout' })]);
+  });
+
+  test('where many are late it is waited for, four times as long at most', () => {
+    const job = new Machine().serving('B', 'C');
+    while (job.now + 1_000 < 4 * 9_000) {
+      job.now = wakeAt(job.state);
+      expect(job.happen({ type: 'timer', isPatient: true })).toEqual([]);
+    }
+    job.now = wakeAt(job.state);
+    expect(job.now).toBe(4 * 9_000);
+    job.happen({ type: 'timer', isPatient: true });
+    expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'first_content_timeout' })]);
+  });
+
+  test('alternates are tried at once as long as what routing knew of them is fresh', () => {
+    const job = new Machine().serving('B', 'C', 'D');
+    const refused = (attempt: number) => ({ type: 'refused', attempt, reason: 'queue_full', retryAfterMs: 0 }) as const;
+    expect(kinds(job.happen(refused(1), 500))).toEqual(['report_attempt', 'dispatch']);
+    expect(kinds(job.happen(refused(2), 1))).toEqual(['report_attempt', 'reserve']);
   });
 
   test('silence is the provider’s fault only while the client reads', () => {

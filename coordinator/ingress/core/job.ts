@@ -25,12 +25,16 @@ export interface JobState {
   readonly streamed: boolean;
   /** Content must begin by then: absolute from receipt, never moved by retries. */
   readonly firstContentBy: number;
+  /** And when so many are late that cutting them off would help nobody, by then. */
+  readonly lateUntil: number;
   readonly endBy: number;
   /** A slot was taken, so somebody must hear of the end. */
   readonly reserved: boolean;
   readonly attempt: Attempt | undefined;
   readonly attempts: number;
   readonly alternates: readonly Candidate[];
+  /** When routing named them. */
+  readonly plannedAt: number;
   readonly failed: readonly string[];
   /** The client has its status line: failover is over. */
   readonly committed: boolean;
@@ -63,7 +67,8 @@ export type JobEvent =
   | { type: 'client_blocked' }
   | { type: 'client_ready' }
   | { type: 'client_gone' }
-  | { type: 'timer' };
+  /** Patient: too many were cut off for being late already. */
+  | { type: 'timer'; isPatient?: boolean };
 
 export type JobCommand =
   | { do: 'reserve'; exclude: readonly string[] }
@@ -85,6 +90,11 @@ export interface Step {
 }
 
 export const MAX_ATTEMPTS = 4;
+/** What routing knew of the alternates is of no worth after this; it is asked again. */
+const PLAN_MS = 500;
+/** Where everybody is late: so many times the usual wait for the first content. */
+const LATE_FACTOR = 4;
+const PATIENT_MS = 1_000;
 /** A stream that says nothing for this long is cut. */
 export const STALL_MS = 60_000;
 /** How long the provider's own account of a cancelled job is waited for. */
@@ -96,11 +106,13 @@ export function newJob(options: { streamed: boolean; now: number; firstContentMs
       phase: 'reserving',
       streamed: options.streamed,
       firstContentBy: options.now + options.firstContentMs,
+      lateUntil: options.now + Math.min(LATE_FACTOR * options.firstContentMs, options.jobTimeoutMs),
       endBy: options.now + options.jobTimeoutMs,
       reserved: false,
       attempt: undefined,
       attempts: 0,
       alternates: [],
+      plannedAt: options.now,
       failed: [],
       committed: false,
       deliveredTokens: 0,
@@ -152,7 +164,7 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Step {
     case 'reserved': {
       const [winner, ...alternates] = event.candidates;
       if (winner === undefined) return refuse(state, { code: 'no_provider', retryAfterMs: state.retryAfterMs });
-      const reserved: JobState = { ...state, reserved: true, alternates };
+      const reserved: JobState = { ...state, reserved: true, alternates, plannedAt: now };
       // A second reservation follows a failed attempt: the money is held already.
       if (state.attempts > 0) return dispatch(reserved, winner, now);
       return { state: { ...reserved, phase: 'holding', alternates: event.candidates }, commands: [{ do: 'hold', provider: winner.provider }] };
@@ -228,7 +240,7 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
         commands: [{ do: 'cancel', attempt, reason: 'client_gone' }],
       };
     case 'timer':
-      return serveTimer(state, attempt, now);
+      return serveTimer(state, attempt, { now, isPatient: event.isPatient === true });
     default:
       return stay(state);
   }
@@ -268,12 +280,15 @@ function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: n
   }
 }
 
-function serveTimer(state: JobState, attempt: Attempt, now: number): Step {
+function serveTimer(state: JobState, attempt: Attempt, { now, isPatient }: { now: number; isPatient: boolean }): Step {
   if (now >= state.endBy) return attemptFailed({ ...state, lastError: 'timeout' }, attempt, 'stalled', now);
   if (state.deliveredTokens > 0) {
     return state.clientBlocked || now < state.lastContentAt + STALL_MS ? stay(state) : attemptFailed(state, attempt, 'stalled', now);
   }
   if (now < attempt.contentBy) return stay(state);
+  if (isPatient && now < state.lateUntil) {
+    return { state: { ...state, attempt: { ...attempt, contentBy: Math.min(now + PATIENT_MS, state.lateUntil) } }, commands: [] };
+  }
   return attemptFailed({ ...state, lastError: 'first_content_timeout' }, attempt, 'first_content_late', now);
 }
 
@@ -309,7 +324,8 @@ function nextAttempt(state: JobState, lost: { attempt: Attempt; failure: Attempt
   if (exhausted) {
     return over(fresh, [...forget, report(), { do: 'reject', code: state.lastError, retryAfterMs: state.retryAfterMs }, ended('failed', undefined)]);
   }
-  const [next, ...alternates] = fresh.alternates.filter((candidate) => !failed.includes(candidate.provider));
+  const isFresh = now - state.plannedAt <= PLAN_MS;
+  const [next, ...alternates] = isFresh ? fresh.alternates.filter((candidate) => !failed.includes(candidate.provider)) : [];
   if (next === undefined) {
     return { state: { ...fresh, phase: 'reserving' }, commands: [...forget, report(), { do: 'reserve', exclude: failed }] };
   }

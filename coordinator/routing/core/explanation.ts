@@ -11,7 +11,9 @@ const BECAUSE: Readonly<Record<GateName, string>> = {
   slot_failed: 'The model could not be loaded there. Its own log says why.',
   traits: 'It does not offer what the request needs of this model (tools, vision, reasoning). Update it.',
   context: 'The request is longer than the context that it offers.',
+  slow: 'Alone with this request it would still begin its answer too late.',
   breaker: 'It failed several requests in a short time. It is tried again by itself, one request first.',
+  cooling: 'It refused a request although it said that it had room. It is asked again after a moment.',
   busy: 'It has as many requests as it takes at once.',
   tokens: 'It has no memory left for a request of this length.',
 };
@@ -36,7 +38,14 @@ export function explain(servings: Iterable<Serving>, ask: Ask, now: number): { s
     const gate = failedGate(serving, ask, now);
     const { id, slot, provider, load, maxConcurrency } = serving;
     slots.push({
-      ...{ provider: id, build: slot.build, chip: provider.machine.chip, load, maxConcurrency, expectedFirstContentMs: expectedMs(serving, ask.promptTokens) },
+      ...{
+        provider: id,
+        build: slot.build,
+        chip: provider.machine.chip,
+        load,
+        maxConcurrency,
+        expectedFirstContentMs: expectedMs(serving, ask.promptTokens, now),
+      },
       ...(gate !== undefined && { gate }),
       because: gate === undefined ? SERVES : BECAUSE[gate],
     });

@@ -50,3 +50,17 @@ test('a job from before that is served during the pause opens nothing', () => {
   faults.served(P, 1_000);
   expect(faults.isOpen(P, 1_001)).toBe(true);
 });
+
+test('a refusal by who said that it had room is a short pause, twice as long each time, until it serves', () => {
+  const faults = new Faults();
+  const pauseAfter = (now: number) => {
+    faults.refused(P, now);
+    return faults.record(P).coolUntil - now;
+  };
+  expect([0, 1, 2].map(pauseAfter)).toEqual([250, 500, 1_000]);
+  for (let more = 0; more < 10; more += 1) pauseAfter(3);
+  expect(pauseAfter(4)).toBe(30_000);
+  faults.served(P, 5);
+  expect(pauseAfter(6)).toBe(250);
+  expect(faults.isOpen(P, 6)).toBe(false);
+});

@@ -10,6 +10,9 @@ const FIRST_PAUSE_MS = 5_000;
 const LONGEST_PAUSE_MS = 5 * 60_000;
 /** A trial that nobody ended (its client left) must not keep the provider out for ever. */
 const TRIAL_MS = 30_000;
+/** After a refusal by a machine that said it had room: its next word may be truer. Each one in a row counts double. */
+const FIRST_COOLING_MS = 250;
+const LONGEST_COOLING_MS = 30_000;
 const FORGET_MS = 30 * 60_000;
 
 export interface FaultRecord {
@@ -19,6 +22,9 @@ export interface FaultRecord {
   openings: number;
   openUntil: number;
   trialUntil: number;
+  /** Refusals in a row. */
+  refusals: number;
+  coolUntil: number;
 }
 
 /** A provider's record is always the same object, which changes with it: decisions read it without looking it up. */
@@ -59,9 +65,19 @@ export class Faults {
     record.trialUntil = 0;
   }
 
+  /** It did not take a job although it said that it had room. */
+  refused(provider: string, now: number): void {
+    const record = this.record(provider);
+    record.coolUntil = now + Math.min(LONGEST_COOLING_MS, FIRST_COOLING_MS * 2 ** record.refusals);
+    record.refusals += 1;
+    record.lastAt = now;
+  }
+
   served(provider: string, now: number): void {
     const record = this.#records.get(provider);
-    if (record === undefined || record.score === 0) return;
+    if (record === undefined) return;
+    record.refusals = 0;
+    if (record.score === 0) return;
     record.score = fade(record, now) * SERVED_LEAVES;
     record.lastAt = now;
     const proven = record.openings > 0 ? now >= record.openUntil : record.score < FORGIVEN_BELOW;
@@ -71,7 +87,7 @@ export class Faults {
   /** Forgives what is long ago, and forgets whoever is not there. */
   sweep(now: number, isKnown: (provider: string) => boolean): void {
     for (const [provider, record] of this.#records) {
-      if (record.score > 0 && now - record.lastAt <= FORGET_MS) continue;
+      if ((record.score > 0 || record.refusals > 0) && now - record.lastAt <= FORGET_MS) continue;
       if (isKnown(provider)) Object.assign(record, BLANK);
       else this.#records.delete(provider);
     }
@@ -83,6 +99,6 @@ export function isClosedOut({ openUntil, trialUntil }: Readonly<FaultRecord>, no
   return now < openUntil || now < trialUntil;
 }
 
-const BLANK: FaultRecord = { score: 0, lastAt: 0, openings: 0, openUntil: 0, trialUntil: 0 };
+const BLANK: FaultRecord = { score: 0, lastAt: 0, openings: 0, openUntil: 0, trialUntil: 0, refusals: 0, coolUntil: 0 };
 
 const fade = ({ score, lastAt }: FaultRecord, now: number) => score * 2 ** (-(now - lastAt) / HALF_LIFE_MS);

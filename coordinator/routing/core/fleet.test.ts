@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { type Announcement, SUITE_ID } from '#bus-schemas';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
+import { SlotPromises } from './reservations.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
 const FIRST = 's_000000000001';
@@ -23,7 +24,7 @@ const word = (session: string, sequence: number, decodeTps = 50): Announcement =
     },
   ],
 });
-const newFleet = () => new Fleet(SUITE_ID, { promised: () => new Map(), promisedBefore: () => 0, fault: () => new Faults().record(PROVIDER) });
+const newFleet = () => new Fleet(SUITE_ID, { promised: () => new SlotPromises(), promisedBefore: () => 0, fault: () => new Faults().record(PROVIDER) });
 
 test('a late word of this session, or any of the one before, is not news', () => {
   const fleet = newFleet();

@@ -45,6 +45,8 @@ export class Fleet {
   readonly #providers = new Map<string, ProviderView>();
   readonly #byBuild = new Map<string, ServingList>();
   readonly #bannedUntil = new Map<string, number>();
+  /** How often somebody said something new. */
+  words = 0;
 
   readonly #suite: string;
   readonly #memory: Memory;
@@ -146,6 +148,7 @@ export class Fleet {
   }
 
   #put(view: ProviderView): void {
+    this.words += 1;
     const before = this.#providers.get(view.id);
     if (before !== undefined) this.#unindex(before, view);
     this.#providers.set(view.id, view);

@@ -42,7 +42,7 @@ test('a choice is the best, or as good as the best, of all that pass every gate,
           const word = announcement({ draining, sealing: { suite, publicKey: new Uint8Array(32) } }, [offered]);
           router.fleet.announce(providerAt(index), word, 0);
           for (let job = 0; job < promised; job += 1)
-            router.reservations.take({ job: `${index} ${job}`, account: 'a', provider: providerAt(index), build: BUILD, tokens: 50, at: 1 });
+            router.reservations.take({ job: `${index} ${job}`, account: 'a', provider: providerAt(index), build: BUILD, tokens: 50, promptMs: 0, at: 1 });
           for (let fault = 0; fault < faults; fault += 1) router.faults.failed(providerAt(index), 1);
           if (silent) router.fleet.lost(providerAt(index));
         }

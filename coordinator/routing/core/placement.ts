@@ -3,10 +3,10 @@ import type { Closed, Serving } from './serving.ts';
 
 /** Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who serves soonest. */
 
-export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'exclude' | 'only' | 'requires'>;
+export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires'>;
 
 /** Why a slot may not serve. In this order; the first that does not hold is the reason, so each provider is counted once. */
-export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'context' | 'breaker' | 'busy' | 'tokens';
+export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'context' | 'slow' | 'breaker' | 'cooling' | 'busy' | 'tokens';
 
 /** The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of every decision: no table, no closure, no object. */
 export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {
@@ -14,22 +14,30 @@ export function failedGate(serving: Serving, ask: Ask, now: number): GateName | 
   if (ask.exclude.length > 0 && ask.exclude.includes(serving.id)) return 'excluded';
   if (serving.closed !== undefined) return serving.closed;
   if (ask.requires !== undefined && !ask.requires.every((trait) => serving.slot.traits?.includes(trait))) return 'traits';
-  const tokens = ask.promptTokens + ask.maxOutputTokens;
-  if (tokens > serving.contextTokens) return 'context';
+  if (ask.promptTokens + ask.maxOutputTokens > serving.contextTokens) return 'context';
+  if (ask.firstContentMs !== undefined && isTooSlow(serving, ask.promptTokens, ask.firstContentMs)) return 'slow';
   if (serving.isBroken(now)) return 'breaker';
-  return noRoom(serving, tokens);
+  return noRoom(serving, ask, now);
+}
+
+/** Alone on the machine, it would come too late. */
+function isTooSlow(serving: Serving, promptTokens: number, firstContentMs: number): boolean {
+  return serving.loadMs + promptTokens * serving.promptTokenMs > firstContentMs;
 }
 
 /** The gates behind the breaker. */
-function noRoom(serving: Serving, tokens: number): 'busy' | 'tokens' | undefined {
+function noRoom(serving: Serving, { promptTokens, maxOutputTokens }: Ask, now: number): 'cooling' | 'busy' | 'tokens' | undefined {
+  if (serving.isCooling(now)) return 'cooling';
   if (serving.load >= serving.maxConcurrency) return 'busy';
-  return tokens > serving.tokensLeft ? 'tokens' : undefined;
+  return promptTokens + maxOutputTokens > serving.tokensLeft ? 'tokens' : undefined;
 }
 
 /** Terms of the expected delay to the first content, in milliseconds. */
 interface Cost {
   readonly load: number;
   readonly queue: number;
+  /** Prompts that are read before. */
+  readonly prompts: number;
   readonly prefill: number;
   readonly decode: number;
 }
@@ -50,13 +58,21 @@ const OVERLOAD_PENALTY = 1;
 export type ServedBy = (build: string) => readonly Serving[];
 
 export function choose(servedBy: ServedBy, ask: Ask, now: number, random: () => number): Choice {
-  const choice = survey(servedBy, ask, now, { random, forgiving: false });
-  // Providers that were only turned away for old faults are better than nobody.
-  if (choice.candidates.length > 0 || choice.rejected.breaker === undefined) return choice;
-  return survey(servedBy, ask, now, { random, forgiving: true });
+  let choice = survey(servedBy, ask, now, { random });
+  // Providers that were only turned away for old faults are better than nobody; slow ones are, where no wait brings a quicker one.
+  if (choice.candidates.length === 0 && choice.rejected.breaker !== undefined) choice = survey(servedBy, ask, now, { random, forgiven: 'breaker' });
+  if (choice.candidates.length > 0 || choice.rejected.slow === undefined) return choice;
+  const { busy, tokens, cooling } = choice.rejected;
+  return (busy ?? tokens ?? cooling) ? choice : survey(servedBy, ask, now, { random, forgiven: 'slow' });
 }
 
-function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiving }: { random: () => number; forgiving: boolean }): Choice {
+type Forgivable = 'breaker' | 'slow';
+
+function isForgiven(gate: Forgivable, serving: Serving, ask: Ask, now: number): boolean {
+  return (gate === 'breaker' || !serving.isBroken(now)) && noRoom(serving, ask, now) === undefined;
+}
+
+function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiven }: { random: () => number; forgiven?: Forgivable }): Choice {
   const rejected: Partial<Record<GateName, number>> = {};
   for (const build of ask.builds) {
     const servings = servedBy(build);
@@ -65,8 +81,8 @@ function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiving }
     for (let place = 0; place < servings.length; place += 1) {
       const serving = servings[place] as Serving;
       const gate = failedGate(serving, ask, now);
-      if (gate === undefined || (forgiving && gate === 'breaker' && noRoom(serving, ask.promptTokens + ask.maxOutputTokens) === undefined)) {
-        const total = expectedMs(serving, ask.promptTokens);
+      if (gate === undefined || (gate === forgiven && isForgiven(gate, serving, ask, now))) {
+        const total = expectedMs(serving, ask.promptTokens, now);
         totals[place] = total;
         if (total < best) best = total;
       } else {
@@ -75,7 +91,7 @@ function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiving }
       }
     }
     // A later build only serves when the wanted one has no place.
-    if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, random }, ask.promptTokens), rejected };
+    if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, random }, ask.promptTokens, now), rejected };
   }
   return { candidates: [], cost: undefined, rejected };
 }
@@ -96,14 +112,14 @@ interface Places {
   readonly random: () => number;
 }
 
-function chosen(places: Places, promptTokens: number): Pick<Choice, 'candidates' | 'cost'> {
+function chosen(places: Places, promptTokens: number, now: number): Pick<Choice, 'candidates' | 'cost'> {
   const { servings, totals } = places;
   const winner = oneOfTheEquals(places);
   const others = smallest(totals, 1 + MAX_ALTERNATES).filter((place) => place !== winner);
   const ordered = [winner, ...others].slice(0, 1 + MAX_ALTERNATES);
   return {
     candidates: ordered.map((place) => candidateOf(servings[place] as Serving, totals[place] as number)),
-    cost: costAt(servings[winner] as Serving, promptTokens),
+    cost: costAt(servings[winner] as Serving, promptTokens, now),
   };
 }
 
@@ -147,13 +163,19 @@ function candidateOf({ provider, slot }: Serving, total: number): Candidate {
   return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs: total, chip, simulated };
 }
 
-function costAt(serving: Serving, promptTokens: number): Cost {
+function costAt(serving: Serving, promptTokens: number, now: number): Cost {
   const { load, loadMs, tokenMs, promptTokenMs, maxConcurrency } = serving;
   const share = maxConcurrency === 0 ? 1 : load / maxConcurrency;
-  return { load: loadMs, queue: load * tokenMs, prefill: promptTokens * promptTokenMs, decode: tokenMs * (1 + OVERLOAD_PENALTY * share) };
+  return {
+    load: loadMs,
+    queue: load * tokenMs,
+    prompts: serving.promptsMs(now),
+    prefill: promptTokens * promptTokenMs,
+    decode: tokenMs * (1 + OVERLOAD_PENALTY * share),
+  };
 }
 
-export function expectedMs(serving: Serving, promptTokens: number): number {
-  const { load, queue, prefill, decode } = costAt(serving, promptTokens);
-  return load + queue + prefill + decode;
+export function expectedMs(serving: Serving, promptTokens: number, now: number): number {
+  const { load, queue, prompts, prefill, decode } = costAt(serving, promptTokens, now);
+  return load + queue + prompts + prefill + decode;
 }

@@ -4,7 +4,29 @@ export interface Reservation {
   readonly provider: string;
   readonly build: string;
   readonly tokens: number;
+  /** Reading the prompt takes the machine so long. */
+  readonly promptMs: number;
   readonly at: number;
+}
+
+/** What is promised of one slot. */
+export class SlotPromises {
+  readonly jobs = new Map<string, Reservation>();
+  /** Of `jobs`, as a plain number: every decision reads it for every slot. */
+  count = 0;
+  /** Prompts are read one after another: when the last of them will be. */
+  promptsReadAt = 0;
+
+  take(reservation: Reservation): void {
+    this.jobs.set(reservation.job, reservation);
+    this.count = this.jobs.size;
+    this.promptsReadAt = Math.max(this.promptsReadAt, reservation.at) + reservation.promptMs;
+  }
+
+  release(job: string): void {
+    this.jobs.delete(job);
+    this.count = this.jobs.size;
+  }
 }
 
 /**
@@ -13,9 +35,11 @@ export interface Reservation {
  */
 export class Reservations {
   readonly #byJob = new Map<string, Reservation>();
-  /** By provider, then build. A slot's map stays the same one for as long as anybody may hold it: decisions read it without looking it up. */
-  readonly #bySlot = new Map<string, Map<string, Map<string, Reservation>>>();
+  /** By provider, then build. A slot's promises stay the same object for as long as anybody may hold it: decisions read it without looking it up. */
+  readonly #bySlot = new Map<string, Map<string, SlotPromises>>();
   readonly #byAccount = new Map<string, number>();
+  /** How often something was given back. */
+  releases = 0;
 
   get size(): number {
     return this.#byJob.size;
@@ -30,7 +54,7 @@ export class Reservations {
     this.release(reservation.job);
     const { job, account, provider, build } = reservation;
     this.#byJob.set(job, reservation);
-    this.#promised(provider, build).set(job, reservation);
+    this.promised(provider, build).take(reservation);
     this.#byAccount.set(account, this.heldBy(account) + 1);
   }
 
@@ -38,43 +62,40 @@ export class Reservations {
     const reservation = this.#byJob.get(job);
     if (reservation === undefined) return undefined;
     this.#byJob.delete(job);
+    this.releases += 1;
     const { account, provider, build } = reservation;
-    this.#bySlot.get(provider)?.get(build)?.delete(job);
+    this.#bySlot.get(provider)?.get(build)?.release(job);
     const held = this.heldBy(account) - 1;
     if (held > 0) this.#byAccount.set(account, held);
     else this.#byAccount.delete(account);
     return reservation;
   }
 
-  /** The jobs promised to a slot: always the same map, which changes with them. */
-  promised(provider: string, build: string): ReadonlyMap<string, Reservation> {
-    return this.#promised(provider, build);
-  }
-
-  #promised(provider: string, build: string): Map<string, Reservation> {
+  /** What is promised of a slot: always the same object, which changes. */
+  promised(provider: string, build: string): SlotPromises {
     let builds = this.#bySlot.get(provider);
     if (builds === undefined) {
       builds = new Map();
       this.#bySlot.set(provider, builds);
     }
-    let jobs = builds.get(build);
-    if (jobs === undefined) {
-      jobs = new Map();
-      builds.set(build, jobs);
+    let promises = builds.get(build);
+    if (promises === undefined) {
+      promises = new SlotPromises();
+      builds.set(build, promises);
     }
-    return jobs;
+    return promises;
   }
 
   /** Drops what is kept of providers that nobody knows any more and that hold nothing. */
   sweep(isKnown: (provider: string) => boolean): void {
     for (const [provider, builds] of this.#bySlot) {
-      if (!isKnown(provider) && [...builds.values()].every((jobs) => jobs.size === 0)) this.#bySlot.delete(provider);
+      if (!isKnown(provider) && [...builds.values()].every(({ count }) => count === 0)) this.#bySlot.delete(provider);
     }
   }
 
   /** Jobs promised to a slot. */
   count(provider: string, build: string): number {
-    return this.#bySlot.get(provider)?.get(build)?.size ?? 0;
+    return this.#bySlot.get(provider)?.get(build)?.count ?? 0;
   }
 
   /** Slots that an account's jobs hold. */
@@ -85,7 +106,7 @@ export class Reservations {
   /** Jobs that were promised a slot before its provider spoke at `reportedAt`: they are among what it reported. */
   countBefore(provider: string, build: string, reportedAt: number): number {
     let count = 0;
-    for (const { at } of this.#bySlot.get(provider)?.get(build)?.values() ?? []) if (at < reportedAt) count += 1;
+    for (const { at } of this.#bySlot.get(provider)?.get(build)?.jobs.values() ?? []) if (at < reportedAt) count += 1;
     return count;
   }
 

@@ -137,6 +137,36 @@ describe('a reservation', () => {
   });
 });
 
+describe('a prompt that a machine reads slowly', () => {
+  const both = () => {
+    const router = newRouter();
+    router.fleet.announce(idOf('B'), announcement({}, [slot({ prefillTps: 100, decodeTps: 200, contextTokens: 10_000 })]), LATER);
+    router.fleet.announce(idOf('C'), announcement({}, [slot({ prefillTps: 1_000, contextTokens: 10_000, maxConcurrency: 1 })]), LATER);
+    return router;
+  };
+  const long = (digit: string, patienceMs = 0) => ask({ job: `job_${digit.repeat(22)}`, promptTokens: 2_000, firstContentMs: 10_000, patienceMs });
+
+  test('goes to one that is in time; when that is busy it waits for it', () => {
+    const router = both();
+    expect(winner(reserve(router, long('1')))).toBe(idOf('C'));
+    expect(winner(reserve(router, long('2')))).toBe('saturated');
+    expect(winner(reserve(router, { ...long('3'), promptTokens: 100 }))).toBe(idOf('B'));
+  });
+
+  test('goes to a slow one where there is no other', () => {
+    const router = both();
+    router.fleet.remove(idOf('C'));
+    expect(winner(reserve(router, long('1')))).toBe(idOf('B'));
+  });
+
+  test('counts for those after it: two at once go to two machines', () => {
+    const router = newRouter();
+    for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement({}, [slot({ contextTokens: 10_000 })]), LATER);
+    const placed = ['1', '2'].map((digit) => winner(reserve(router, long(digit))));
+    expect(placed.toSorted()).toEqual([idOf('B'), idOf('C')]);
+  });
+});
+
 describe('another router', () => {
   test('its jobs count as long as their provider runs them, beside what is promised here', () => {
     const router = newRouter();

@@ -1,4 +1,4 @@
-import type { Candidate, Reserve, Reserved, RoutingRefusal } from '#bus-schemas';
+import type { Candidate, JobAttempt, JobEnded, Reserve, Reserved, RoutingRefusal } from '#bus-schemas';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { type Choice, choose, type GateName } from './placement.ts';
@@ -34,7 +34,7 @@ const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /** Gates that a wait cannot open. */
-const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'context']);
+const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'context', 'slow']);
 
 export class Router {
   readonly fleet: Fleet;
@@ -43,6 +43,8 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #queue: Queue;
   #releasedAt: number[] = [];
+  /** `#changes` when those who wait were looked at last. */
+  #drained = 0;
 
   constructor(options: RouterOptions) {
     this.#options = options;
@@ -61,7 +63,7 @@ export class Router {
   reserve(asked: Asked, now: number): void {
     const { request } = asked;
     // Nobody overtakes those who wait for what has just become free.
-    if (this.#queue.length > 0) this.drain(now);
+    if (this.#queue.length > 0 && (this.#changes !== this.#drained || now >= this.nextDeadline)) this.drain(now);
     const before = this.reservations.of(request.job);
     if (before !== undefined && !request.exclude.includes(before.provider)) return this.#repeat(asked, before, now);
     const choice = this.#choose(request, now);
@@ -87,6 +89,19 @@ export class Router {
     this.reservations.clear();
   }
 
+  /** An attempt of a job failed; the job went on to `next`, an alternate that it was given, or asks anew. */
+  attemptFailed({ job, provider, failure, refusal, next }: Pick<JobAttempt, 'job' | 'provider' | 'failure' | 'refusal' | 'next'>, now: number): void {
+    if (failure === 'refused') {
+      if (!isClientsFault(refusal)) this.faults.refused(provider, now);
+    } else if (failure !== 'cancelled') this.faults.failed(provider, now);
+    if (this.reservations.of(job)?.provider === provider) this.release(job, now, next);
+  }
+
+  jobEnded({ job, provider, result }: Pick<JobEnded, 'job' | 'provider' | 'result'>, now: number): void {
+    if (provider !== undefined && result === 'completed') this.faults.served(provider, now);
+    this.end(job, now);
+  }
+
   /** The job is over, wherever it was: a place that it waited for would never be given back. */
   end(job: string, now: number): void {
     const waiting = this.#queue.of(job);
@@ -107,19 +122,20 @@ export class Router {
    * the same and as much: for them the fleet is not looked through again.
    */
   drain(now: number): void {
-    const unplaceable = new Map<string, { tokens: number; choice: Choice }>();
+    this.#drained = this.#changes;
+    const unplaceable = new Map<string, { request: Reserve; choice: Choice }>();
     for (const waiting of this.#queue.inTurn((account) => this.reservations.heldBy(account))) {
       const { request } = waiting;
       const kind = request.builds.join(' ');
-      const tokens = request.promptTokens + request.maxOutputTokens;
       const known = unplaceable.get(kind);
-      const choice = known !== undefined && tokens >= known.tokens ? known.choice : this.#choose(request, now);
+      const isNoEasier = known !== undefined && isAsHard(request, known.request);
+      const choice = isNoEasier ? known.choice : this.#choose(request, now);
       if (choice.candidates.length > 0) {
         this.#queue.remove(request.job);
         this.#place(waiting, choice, now);
         continue;
       }
-      if (isForAnybody(request)) unplaceable.set(kind, { tokens: Math.min(tokens, known?.tokens ?? tokens), choice });
+      if (isForAnybody(request) && !isNoEasier) unplaceable.set(kind, { request, choice });
       if (now >= waiting.until) this.#refuseWaiting(waiting, choice, 'queue_timeout', now);
       else if (waiting.untilHeard && now >= this.#heardBy) this.#heard(waiting, choice, now);
     }
@@ -130,6 +146,11 @@ export class Router {
     let first = Number.POSITIVE_INFINITY;
     for (const { until, untilHeard } of this.#queue.values()) first = Math.min(first, until, untilHeard ? this.#heardBy : until);
     return first;
+  }
+
+  /** Grows with all that may give a place to somebody who waits, but for time. */
+  get #changes(): number {
+    return this.fleet.words + this.reservations.releases;
   }
 
   get #heardBy(): number {
@@ -152,7 +173,8 @@ export class Router {
     const [winner] = choice.candidates as readonly [Candidate, ...Candidate[]];
     this.faults.chosen(winner.provider, now);
     const tokens = request.promptTokens + request.maxOutputTokens;
-    this.reservations.take({ job: request.job, account: request.account, provider: winner.provider, build: winner.build, tokens, at: now });
+    const { job, account } = request;
+    this.reservations.take({ job, account, provider: winner.provider, build: winner.build, tokens, promptMs: choice.cost?.prefill ?? 0, at: now });
     this.#options.onDecision?.(asked, choice, 'placed');
     answer({ ok: true, candidates: [...choice.candidates], queuedMs: Math.max(0, Math.round(now - askedAt)) });
   }
@@ -197,6 +219,12 @@ export class Router {
 }
 
 const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
+
+const isClientsFault = (refusal: JobAttempt['refusal']) => refusal === 'invalid_request' || refusal === 'request_exceeds_context';
+
+/** Whatever has no place for the other has none for this one: the time that it has grows with its prompt. */
+const isAsHard = (one: Reserve, other: Reserve) =>
+  one.promptTokens >= other.promptTokens && one.promptTokens + one.maxOutputTokens >= other.promptTokens + other.maxOutputTokens;
 
 /** What finds no place then has none for others either. */
 const isForAnybody = ({ exclude, only, requires }: Reserve) => exclude.length === 0 && only === undefined && requires === undefined;

@@ -1,14 +1,17 @@
 import { type FaultRecord, isClosedOut } from './faults.ts';
 import type { ProviderView, SlotView } from './fleet.ts';
-import type { Reservation } from './reservations.ts';
+import type { SlotPromises } from './reservations.ts';
 
 /** What is known of a provider whether it is there or not: what was promised to it, and how it behaved. */
 export interface Memory {
-  promised(provider: string, build: string): ReadonlyMap<string, Reservation>;
+  promised(provider: string, build: string): SlotPromises;
   /** How many of them were promised before the provider spoke. */
   promisedBefore(provider: string, build: string, reportedAt: number): number;
   fault(provider: string): Readonly<FaultRecord>;
 }
+
+/** A job that was promised so shortly before the provider spoke may not have been there yet. */
+const UNDER_WAY_MS = 20;
 
 /** Why nobody is sent to a slot, whatever he asks for. */
 export type Closed = 'silent' | 'draining' | 'suite' | 'slot_failed';
@@ -32,7 +35,7 @@ export class Serving {
   readonly loadMs: number;
   readonly tokenMs: number;
   readonly promptTokenMs: number;
-  readonly #promised: ReadonlyMap<string, Reservation>;
+  readonly #promised: SlotPromises;
   readonly #fault: Readonly<FaultRecord>;
 
   constructor({ provider, slot, suite, memory }: { provider: ProviderView; slot: SlotView; suite: string; memory: Memory }) {
@@ -54,15 +57,28 @@ export class Serving {
 
   /** Jobs there: what it says, or what we promised, whichever is more. */
   get load(): number {
-    return Math.max(this.busy, this.inherited + this.#promised.size);
+    return Math.max(this.busy, this.inherited + this.#promised.count);
   }
 
   /** Tokens that may still be promised: what it said it has free, less what was promised since. */
   get tokensLeft(): number {
-    if (this.#promised.size === 0) return this.freeTokens;
+    const { jobs, count } = this.#promised;
+    if (count === 0) return this.freeTokens;
     let left = this.freeTokens;
-    for (const { at, tokens } of this.#promised.values()) if (at >= this.slot.reportedAt) left -= tokens;
+    const known = this.slot.reportedAt - UNDER_WAY_MS;
+    for (const { at, tokens } of jobs.values()) if (at >= known) left -= tokens;
     return left;
+  }
+
+  /** Until the prompts that it was sent are read, by its own word of its speed. */
+  promptsMs(now: number): number {
+    const left = this.#promised.promptsReadAt - now;
+    return left > 0 && this.load > 0 ? left : 0;
+  }
+
+  /** It refused lately what it said that it had room for. */
+  isCooling(now: number): boolean {
+    return now < this.#fault.coolUntil;
   }
 
   /** Closed out by its faults. */

@@ -1,0 +1,88 @@
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import type { Report } from './replay.ts';
+import { type ScenarioName, scenarioNames } from './scenarios.ts';
+
+interface ReplayCommand {
+  readonly scenario?: ScenarioName;
+  readonly trace?: string;
+  readonly hours: number;
+  readonly perSecond: number;
+  readonly macs: number;
+  readonly concurrency: number;
+  readonly seed: number;
+  readonly json?: boolean;
+}
+
+const DAY_SWING = 0.6;
+const ACCOUNTS = 500;
+
+export function addReplayCommand(program: Command): void {
+  program
+    .command('replay')
+    .description('play a day, a recorded trace or an incident against the real routing code, in virtual time')
+    .addOption(new Option('--scenario <name>', 'an incident').choices(scenarioNames))
+    .option('--trace <file>', 'requests that were recorded (dinf routing trace)')
+    .option('--hours <n>', 'of made-up requests, more by day than by night', positive, 24)
+    .option('--per-second <n>', 'requests, on average', positive, 10)
+    .option('--macs <n>', 'machines, of all kinds', positive, 1_260)
+    .option('--concurrency <n>', 'answers at once on each', positive, 8)
+    .option('--seed <n>', 'the same seed gives the same run', positive, 1)
+    .option('--json', 'for programs')
+    .action((options: ReplayCommand) => run(options));
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('must be a number above 0');
+  return value;
+}
+
+async function run(options: ReplayCommand): Promise<void> {
+  const startedAt = performance.now();
+  const report = await reportOf(options);
+  if (options.json) return console.log(JSON.stringify(report));
+  const tookSeconds = (performance.now() - startedAt) / 1_000;
+  const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+  const list = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', ') || 'none';
+  const { p50, p95, p99 } = report.firstContentMs;
+  const lines = [
+    `${report.virtualHours.toFixed(1)} hours and ${report.requests} requests in ${tookSeconds.toFixed(1)} s`,
+    `served            ${percent(report.servedShare)}, ${percent(report.ofOptimum)} of what could have been`,
+    `not served        ${list(report.refusedBy)}`,
+    `first content     p50 ${p50} ms, p95 ${p95} ms, p99 ${p99} ms`,
+    `attempts          ${report.attemptsPerRequest.toFixed(3)} for each request; refused by machines: ${list(report.refusedAttempts)}`,
+    `hung, zombies     ${report.hung}, ${report.zombies}`,
+    `digest            ${report.digest.slice(0, 16)}`,
+  ];
+  console.log(lines.join('\n'));
+}
+
+async function reportOf({ scenario, trace, hours, perSecond, macs, concurrency, seed }: ReplayCommand): Promise<Report> {
+  const { QUEUE_DEPTH, replay, runScenario, TIMES } = await import('./replay.ts');
+  if (scenario !== undefined) return runScenario((await import('./scenarios.ts')).scenarios[scenario], seed);
+  const { madeUpArrivals } = await import('./made-up-arrivals.ts');
+  const { SeededRandom } = await import('#provider/engine/sampling/random.ts');
+  const demand = { hours, perSecond, swing: DAY_SWING, accounts: ACCOUNTS, model: 'sim-llama-8b' };
+  const arrivals = trace === undefined ? madeUpArrivals(demand, new SeededRandom(seed + 1)) : await readTrace(trace);
+  return replay({ macs, concurrency, queueDepth: QUEUE_DEPTH, seed, times: TIMES, clients: { retries: 2 }, incidents: [], arrivals });
+}
+
+async function readTrace(file: string) {
+  const { parseArrival } = await import('#bus-schemas');
+  const arrivals = [];
+  let line = 0;
+  for await (const text of createInterface({ input: createReadStream(file) })) {
+    line += 1;
+    if (text.trim() === '') continue;
+    const arrival = parseArrival(text);
+    if (arrival === undefined) throw new CommandError(EXIT.usage, `${file}, line ${line}: this is no request of a trace`);
+    arrivals.push(arrival);
+  }
+  return arrivals.sort((one, other) => one.at - other.at);
+}

@@ -1,0 +1,164 @@
+import { createHash } from 'node:crypto';
+import type { Arrival } from '#bus-schemas';
+import { SeededRandom } from '#provider/engine/sampling/random.ts';
+import { FluidBound } from './fluid-bound.ts';
+import { type Demand, madeUpArrivals } from './made-up-arrivals.ts';
+import type { Clients, Incident, Scenario } from './scenarios.ts';
+import { type Outcome, VirtualJob } from './virtual-job.ts';
+import { World, type WorldOptions } from './world.ts';
+
+export interface ReplayOptions extends WorldOptions {
+  readonly arrivals: Iterable<Arrival>;
+  readonly clients: Clients;
+  readonly incidents: readonly Incident[];
+}
+
+export interface Report {
+  readonly requests: number;
+  readonly servedShare: number;
+  /** Of the most that anybody could have served. */
+  readonly ofOptimum: number;
+  readonly refusedBy: Readonly<Record<string, number>>;
+  readonly firstContentMs: { readonly p50: number; readonly p95: number; readonly p99: number };
+  /** Offered to machines for each time that the network was asked. */
+  readonly attemptsPerRequest: number;
+  readonly refusedAttempts: Readonly<Record<string, number>>;
+  readonly hung: number;
+  readonly zombies: number;
+  /** Of every request's fate, in order: the same seed gives the same. */
+  readonly digest: string;
+  readonly virtualHours: number;
+}
+
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60_000;
+export const TIMES = { firstContentMs: 9_000, queuePatienceMs: 30_000, jobTimeoutMs: 600_000 } as const;
+export const QUEUE_DEPTH = 128;
+
+export function runScenario(scenario: Scenario, seed: number): Report {
+  const { macs, concurrency, minutes, load, clients, incidents, times, queueDepth = QUEUE_DEPTH } = scenario;
+  const options = { macs, concurrency, queueDepth, seed, times: { ...TIMES, ...times } };
+  const demand: Demand = { hours: minutes / 60, perSecond: load * capacityOf(new World(options)), swing: 0, accounts: 50, model: 'sim-llama-8b' };
+  return replay({ ...options, clients, incidents, arrivals: madeUpArrivals(demand, new SeededRandom(seed + 1)) });
+}
+
+/** Requests a second that the machines that are there, and well, can serve. */
+function capacityOf({ macs }: World): number {
+  let sum = 0;
+  for (const mac of macs) if (mac.isAble) sum += mac.requestsPerSecond;
+  return sum;
+}
+
+/** Plays the arrivals against the ingress's and the router's own code, and says what became of them. */
+export function replay(options: ReplayOptions): Report {
+  const world = new World(options);
+  const fates = new Fates();
+  const bound = new FluidBound(options.times.queuePatienceMs);
+  const { timeline } = world;
+  let asked = 0;
+  let open = 0;
+  let jobs = 0;
+  const ask = (arrival: Arrival, tried: number, firstAskedAt: number) => {
+    jobs += 1;
+    open += 1;
+    new VirtualJob(world, `job_${String(jobs).padStart(22, '0')}`, arrival, (outcome) => {
+      open -= 1;
+      const again = outcome.served ? undefined : retryAfter(options.clients, outcome, tried);
+      if (again === undefined) fates.add(outcome, timeline.now - firstAskedAt, tried);
+      else timeline.after(again * (1 + world.random.next() / 4), () => ask(arrival, tried + 1, firstAskedAt));
+    });
+  };
+  const arrivals = options.arrivals[Symbol.iterator]();
+  let isOver = false;
+  const next = () => {
+    const { value, done } = arrivals.next();
+    isOver = done === true;
+    if (done) return;
+    timeline.at(value.at, () => {
+      asked += 1;
+      ask(value, 0, timeline.now);
+      next();
+    });
+  };
+  const everySecond = () => {
+    bound.second(asked, capacityOf(world));
+    asked = 0;
+    if (!isOver || open > 0) timeline.after(SECOND_MS, everySecond);
+  };
+  next();
+  timeline.after(SECOND_MS, everySecond);
+  for (const incident of options.incidents) befall(world, incident);
+  while (!isOver) timeline.runUntil(timeline.now + MINUTE_MS);
+  const endedAt = timeline.now;
+  timeline.runUntil(endedAt + 2 * options.times.jobTimeoutMs);
+  return {
+    ...fates.report(bound.share),
+    attemptsPerRequest: world.attempts / jobs,
+    refusedAttempts: world.refusals,
+    hung: open,
+    zombies: world.zombies,
+    virtualHours: endedAt / 60 / MINUTE_MS,
+  };
+}
+
+function retryAfter({ retries, retryMs }: Clients, { code, retryAfterMs }: Outcome, tried: number): number | undefined {
+  const mayRetry = tried < retries && code !== 'stream_cut';
+  return mayRetry ? (retryMs ?? Math.max(500, retryAfterMs)) : undefined;
+}
+
+function befall(world: World, incident: Incident): void {
+  const { minute, untilMinute, share, ailment, sleepSeconds, everyMinute } = incident;
+  const { timeline, random } = world;
+  timeline.at(minute * MINUTE_MS, () => {
+    const chosen = world.macs.filter(() => random.next() < share);
+    for (const mac of chosen) {
+      if (ailment) mac.ailment = ailment;
+      if (sleepSeconds) timeline.after(random.next() * MINUTE_MS, () => world.sleep(mac, sleepSeconds * SECOND_MS));
+    }
+    if (everyMinute && minute + 1 < (untilMinute ?? Number.POSITIVE_INFINITY)) befall(world, { ...incident, minute: minute + 1 });
+    if (ailment && untilMinute !== undefined)
+      timeline.at(untilMinute * MINUTE_MS, () => {
+        for (const mac of chosen) world.heal(mac);
+      });
+  });
+}
+
+/** What became of the requests, in the order of their ends. */
+class Fates {
+  readonly #hash = createHash('sha256');
+  readonly #firstContent: number[] = [];
+  readonly #refusedBy: Record<string, number> = {};
+  #count = 0;
+  #served = 0;
+  #line = '';
+
+  add({ served, code = 'served', firstContentMs, attempts }: Outcome, tookMs: number, tried: number): void {
+    this.#count += 1;
+    this.#line += `${code} ${attempts} ${tried} ${firstContentMs} ${tookMs}\n`;
+    if (this.#line.length > 65_536) this.#flush();
+    if (served) {
+      this.#served += 1;
+      this.#firstContent.push(firstContentMs);
+    } else this.#refusedBy[code] = (this.#refusedBy[code] ?? 0) + 1;
+  }
+
+  report(bound: number) {
+    this.#flush();
+    const sorted = Float64Array.from(this.#firstContent).sort();
+    const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+    const servedShare = this.#count === 0 ? 1 : this.#served / this.#count;
+    return {
+      requests: this.#count,
+      servedShare,
+      ofOptimum: servedShare / bound,
+      refusedBy: this.#refusedBy,
+      firstContentMs: { p50: at(0.5), p95: at(0.95), p99: at(0.99) },
+      digest: this.#hash.digest('hex'),
+    };
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#line);
+    this.#line = '';
+  }
+}

@@ -1,0 +1,84 @@
+import type { Ailment } from './virtual-mac.ts';
+import type { Times, WorldOptions } from './world.ts';
+
+/** What befalls a share of the fleet, from a minute on. */
+export interface Incident {
+  readonly minute: number;
+  /** To the end when left out. */
+  readonly untilMinute?: number;
+  readonly share: number;
+  readonly ailment?: Ailment;
+  /** Each of them is gone for so long, some time in this minute. */
+  readonly sleepSeconds?: number;
+  /** Again every minute, others each time. */
+  readonly everyMinute?: boolean;
+}
+
+/** What a client does when it is refused. */
+export interface Clients {
+  readonly retries: number;
+  /** As the answer's Retry-After says; otherwise after so long. */
+  readonly retryMs?: number;
+}
+
+export interface Scenario {
+  readonly what: string;
+  readonly macs: number;
+  readonly concurrency: number;
+  readonly minutes: number;
+  /** Of what the fleet could serve. */
+  readonly load: number;
+  readonly clients: Clients;
+  readonly times?: Partial<Times>;
+  readonly incidents: readonly Incident[];
+  readonly queueDepth?: WorldOptions['queueDepth'];
+}
+
+/** As a stock SDK has it. */
+const SDK: Clients = { retries: 2 };
+
+const usual = { macs: 200, concurrency: 8, minutes: 20, load: 0.6, clients: SDK, incidents: [] } as const;
+
+/** What befell the reference in production, and what any fleet lives with. */
+export const scenarios = {
+  calm: { ...usual, what: 'nothing happens' },
+  'four-fifths': { ...usual, what: 'a fleet of all kinds at four fifths of what it can do', load: 0.8 },
+  'deadline-cascade': {
+    ...usual,
+    what: 'answers begin later than their deadline allows, on every machine: cut off, they would be begun again elsewhere, in vain',
+    times: { firstContentMs: 4_000 },
+    incidents: [{ minute: 5, untilMinute: 15, share: 1, ailment: { lateMs: 6_000 } }],
+  },
+  'fleet-upgrade': { ...usual, what: 'every machine is started anew within one minute', incidents: [{ minute: 8, share: 1, sleepSeconds: 15 }] },
+  'black-hole': {
+    ...usual,
+    what: 'a tenth of the fleet says that it has room and refuses every job at once',
+    incidents: [{ minute: 5, untilMinute: 15, share: 0.1, ailment: { refuses: 'queue_full' } }],
+  },
+  churn: {
+    ...usual,
+    what: 'a tenth of the fleet goes to sleep every minute, for half a minute',
+    incidents: [{ minute: 3, untilMinute: 18, share: 0.1, sleepSeconds: 30, everyMinute: true }],
+  },
+  overload: { ...usual, minutes: 6, what: 'more is asked than the fleet can do', load: 1.3, clients: { retries: 0 } },
+  'retry-storm': {
+    ...usual,
+    minutes: 6,
+    what: 'more is asked than the fleet can do, and every refusal is asked again at once',
+    load: 1.3,
+    clients: { retries: 10, retryMs: 200 },
+  },
+  stalls: {
+    ...usual,
+    what: 'one machine in twenty takes jobs and says nothing',
+    incidents: [{ minute: 5, untilMinute: 15, share: 0.05, ailment: { stalls: true } }],
+  },
+  zombies: {
+    ...usual,
+    what: 'a tenth of the fleet begins late and does not listen when a job is taken back',
+    incidents: [{ minute: 5, untilMinute: 15, share: 0.1, ailment: { lateMs: 15_000, ignoresCancels: true } }],
+  },
+} as const satisfies Record<string, Scenario>;
+
+export type ScenarioName = keyof typeof scenarios;
+export const scenarioNames = Object.keys(scenarios) as ScenarioName[];

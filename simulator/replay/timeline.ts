@@ -1,0 +1,64 @@
+interface Happening {
+  readonly at: number;
+  readonly turn: number;
+  readonly run: () => void;
+}
+
+/** Time that passes as fast as what happens in it can be worked out. What is planned for the same moment happens in the order of planning. */
+export class Timeline {
+  /** A heap: what comes first is at the front, and no one is before those at half its place. */
+  readonly #planned: Happening[] = [];
+  #now = 0;
+  #turn = 0;
+
+  get now(): number {
+    return this.#now;
+  }
+
+  at(time: number, run: () => void): void {
+    const happening = { at: Math.max(time, this.#now), turn: this.#turn++, run };
+    let place = this.#planned.length;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      const above = this.#planned[parent] as Happening;
+      if (isBefore(above, happening)) break;
+      this.#planned[place] = above;
+      place = parent;
+    }
+    this.#planned[place] = happening;
+  }
+
+  after(delayMs: number, run: () => void): void {
+    this.at(this.#now + delayMs, run);
+  }
+
+  /** Until nothing is planned any more, or the time is come. */
+  runUntil(end: number): void {
+    for (let first = this.#planned[0]; first !== undefined && first.at <= end; first = this.#planned[0]) {
+      this.#removeFirst();
+      this.#now = first.at;
+      first.run();
+    }
+    this.#now = Math.max(this.#now, Math.min(end, Number.MAX_SAFE_INTEGER));
+  }
+
+  #removeFirst(): void {
+    const last = this.#planned.pop() as Happening;
+    const { length } = this.#planned;
+    if (length === 0) return;
+    let place = 0;
+    for (;;) {
+      const left = 2 * place + 1;
+      if (left >= length) break;
+      const right = left + 1;
+      const least = right < length && isBefore(this.#planned[right] as Happening, this.#planned[left] as Happening) ? right : left;
+      const below = this.#planned[least] as Happening;
+      if (isBefore(last, below)) break;
+      this.#planned[place] = below;
+      place = least;
+    }
+    this.#planned[place] = last;
+  }
+}
+
+const isBefore = (one: Happening, other: Happening): boolean => one.at < other.at || (one.at === other.at && one.turn < other.turn);

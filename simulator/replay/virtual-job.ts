@@ -1,0 +1,211 @@
+import type { Arrival, Reserved } from '#bus-schemas';
+import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step, step, wakeAt } from '#coordinator/ingress/core/job.ts';
+import type { VirtualMac, Work } from './virtual-mac.ts';
+import type { World } from './world.ts';
+
+/** A message's way over the bus. */
+const HOP_MS = 1;
+/** An attempt left behind may be worked on for so long; then it is a zombie. */
+const ZOMBIE_MS = 1_000;
+const REFUSED_FOR_MS = 1_000;
+const NO_PROGRESS = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+
+/** How a request ended, as its client saw it. */
+export interface Outcome {
+  readonly served: boolean;
+  /** The error, where there is one. */
+  readonly code: string | undefined;
+  readonly firstContentMs: number;
+  readonly attempts: number;
+  readonly retryAfterMs: number;
+}
+
+/** One request at the ingress, in virtual time: the ingress's own state machine, and what carries out its commands. */
+export class VirtualJob {
+  readonly #world: World;
+  readonly #id: string;
+  readonly #arrival: Arrival;
+  readonly #onOver: (outcome: Outcome) => void;
+  readonly #startedAt: number;
+  readonly #events: JobEvent[] = [];
+  #state: JobState;
+  #isStepping = false;
+  #wakesAt = Number.POSITIVE_INFINITY;
+  #mac: VirtualMac | undefined;
+  #work: Work | undefined;
+  #contentAt: number | undefined;
+  #error: { code: string; retryAfterMs: number } | undefined;
+
+  constructor(world: World, id: string, arrival: Arrival, onOver: (outcome: Outcome) => void) {
+    [this.#world, this.#id, this.#arrival, this.#onOver] = [world, id, arrival, onOver];
+    this.#startedAt = world.timeline.now;
+    const { firstContentMs, jobTimeoutMs } = world.times;
+    const first = newJob({ streamed: true, now: this.#startedAt, firstContentMs: firstContentMs + arrival.promptTokens, jobTimeoutMs });
+    this.#state = first.state;
+    this.#carryOut(first);
+  }
+
+  #happen(event: JobEvent): void {
+    this.#events.push(event);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) this.#carryOut(step(this.#state, next, this.#world.timeline.now));
+    this.#isStepping = false;
+  }
+
+  #soon(event: () => JobEvent | undefined): void {
+    this.#world.timeline.after(HOP_MS, () => {
+      const happened = event();
+      if (happened !== undefined) this.#happen(happened);
+    });
+  }
+
+  #carryOut({ state, commands }: Step): void {
+    const wasOver = this.#state.phase === 'over';
+    this.#state = state;
+    for (const command of commands) this.#do(command);
+    if (state.phase === 'over') {
+      if (!wasOver) this.#over();
+    } else this.#planWake();
+  }
+
+  #planWake(): void {
+    const at = wakeAt(this.#state);
+    if (at >= this.#wakesAt) return;
+    this.#wakesAt = at;
+    this.#world.timeline.at(at, () => {
+      if (this.#wakesAt !== at) return;
+      this.#wakesAt = Number.POSITIVE_INFINITY;
+      if (this.#state.phase === 'over') return;
+      const { now } = this.#world.timeline;
+      const more = this.#more();
+      if (more !== undefined) this.#happen(more);
+      else if (now >= wakeAt(this.#state)) this.#happen({ type: 'timer', isPatient: !this.#world.lateBudget.mayCut(now) });
+      else this.#planWake();
+    });
+  }
+
+  /** Tokens that came since somebody looked: they are not played one by one. */
+  #more(): JobEvent | undefined {
+    const { attempt, deliveredTokens } = this.#state;
+    if (attempt === undefined || this.#mac === undefined || this.#work === undefined || deliveredTokens === 0) return undefined;
+    const tokens = this.#mac.progress(this.#work) - deliveredTokens;
+    return tokens > 0 ? { type: 'content', attempt: attempt.number, deltas: [], tokens } : undefined;
+  }
+
+  #do(command: JobCommand): void {
+    const { router, timeline } = this.#world;
+    switch (command.do) {
+      case 'reserve':
+        return this.#reserve(command.exclude);
+      case 'hold':
+        return this.#soon(() => ({ type: 'held' }));
+      case 'dispatch':
+        return this.#dispatch(command.attempt);
+      case 'cancel':
+        return this.#cancel();
+      case 'report_attempt': {
+        const { attempt, failure, refusal, next } = command;
+        if (failure === 'first_content_late') this.#world.lateBudget.cut(timeline.now);
+        const fact = { job: this.#id, provider: attempt.candidate.provider, failure };
+        router.attemptFailed({ ...fact, ...(refusal && { refusal }), ...(next && { next }) }, timeline.now);
+        return this.#world.drainSoon();
+      }
+      case 'write':
+        this.#contentAt ??= timeline.now;
+        return;
+      case 'discard':
+        this.#contentAt = undefined;
+        return;
+      case 'reject':
+        this.#error = command;
+        return;
+      case 'cut':
+        this.#error = { code: command.code, retryAfterMs: 0 };
+        return;
+      case 'finish':
+        return;
+      case 'ended': {
+        const provider = command.served?.candidate.provider;
+        router.jobEnded({ job: this.#id, result: command.result, ...(provider && { provider }) }, timeline.now);
+        return this.#world.drainSoon();
+      }
+    }
+  }
+
+  #reserve(exclude: readonly string[]): void {
+    const { router, timeline, times, build } = this.#world;
+    const { account, model, promptTokens, maxTokens } = this.#arrival;
+    const patienceMs = Math.max(0, Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - timeline.now)));
+    const request = {
+      job: this.#id,
+      account,
+      model,
+      builds: [build.build],
+      promptTokens,
+      maxOutputTokens: maxTokens,
+      patienceMs,
+      firstContentMs: Math.max(0, this.#state.firstContentBy - timeline.now),
+      exclude: [...exclude],
+    };
+    const answer = (reply: Reserved) =>
+      this.#soon(() =>
+        reply.ok ? { type: 'reserved', candidates: reply.candidates } : { type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs },
+      );
+    router.reserve({ request, askedAt: timeline.now, answer }, timeline.now);
+    this.#world.watchQueue();
+  }
+
+  #dispatch({ number, candidate }: Attempt): void {
+    const mac = this.#world.mac(candidate.provider);
+    const { promptTokens, outputTokens, maxTokens } = this.#arrival;
+    const tell = (event: JobEvent) => this.#soon(() => event);
+    const work: Work = {
+      ...{ promptTokens, outputTokens, maxTokens },
+      onContent: () => tell({ type: 'content', attempt: number, deltas: [], tokens: 1 }),
+      onEnd: () => {
+        this.#world.report(mac);
+        tell({ type: 'end', attempt: number, finish: 'stop', usage: NO_PROGRESS });
+      },
+      onLost: () => tell({ type: 'attempt_failed', attempt: number, failure: 'disconnected' }),
+    };
+    [this.#mac, this.#work] = [mac, work];
+    this.#world.attempts += 1;
+    this.#world.lateBudget.begun(this.#world.timeline.now);
+    this.#soon(() => {
+      if (!mac.isAwake) return { type: 'attempt_failed', attempt: number, failure: 'disconnected' };
+      const reason = mac.offer(work);
+      if (reason === undefined) {
+        this.#world.report(mac);
+        return undefined;
+      }
+      const { refusals } = this.#world;
+      refusals[reason] = (refusals[reason] ?? 0) + 1;
+      return { type: 'refused', attempt: number, reason, retryAfterMs: REFUSED_FOR_MS };
+    });
+  }
+
+  #cancel(): void {
+    const [mac, work] = [this.#mac, this.#work];
+    if (mac === undefined || work === undefined) return;
+    const { timeline } = this.#world;
+    timeline.after(HOP_MS, () => {
+      if (mac.cancel(work)) this.#world.report(mac);
+    });
+    timeline.after(ZOMBIE_MS, () => {
+      if (mac.isAt(work) && !mac.ailment.ignoresCancels) this.#world.zombies += 1;
+    });
+  }
+
+  #over(): void {
+    const { attempts } = this.#state;
+    const error = this.#error;
+    this.#onOver({
+      served: error === undefined,
+      code: error?.code,
+      firstContentMs: (this.#contentAt ?? this.#world.timeline.now) - this.#startedAt,
+      attempts,
+      retryAfterMs: error?.retryAfterMs ?? 0,
+    });
+  }
+}

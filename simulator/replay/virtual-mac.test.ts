@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { chipOf } from '../chips.ts';
+import { type SimulatedBuild, simulatedBuilds } from '../models.ts';
+import { decodeTps, prefillTps, slowdown } from '../speeds.ts';
+import { Timeline } from './timeline.ts';
+import { VirtualMac } from './virtual-mac.ts';
+
+const [build] = simulatedBuilds as readonly [SimulatedBuild];
+const chip = chipOf('m4-max');
+
+function setUp(concurrency = 4) {
+  const timeline = new Timeline();
+  const mac = new VirtualMac({ id: 'A', chip, build, concurrency, timeline });
+  const log: { what: string; name: string; at: number }[] = [];
+  const work = (name: string, promptTokens: number, outputTokens: number) => {
+    const note = (what: string) => () => void log.push({ what, name, at: timeline.now });
+    return { promptTokens, outputTokens, maxTokens: outputTokens, onContent: note('content'), onEnd: note('end'), onLost: note('lost') };
+  };
+  return { timeline, mac, log, work };
+}
+const readMs = (tokens: number) => (1_000 * tokens) / prefillTps(chip, build);
+const writeMs = (tokens: number, beside = 1) => (1_000 * tokens * slowdown(beside)) / decodeTps(chip, build);
+
+test('alone, a job takes as long as its prompt and its answer', () => {
+  const { timeline, mac, log, work } = setUp();
+  expect(mac.offer(work('one', 1_000, 100))).toBeUndefined();
+  timeline.runUntil(1e6);
+  expect(log.map(({ what }) => what)).toEqual(['content', 'end']);
+  expect(log[0]?.at).toBeCloseTo(readMs(1_000), 6);
+  expect(log[1]?.at).toBeCloseTo(readMs(1_000) + writeMs(100), 6);
+  expect(mac.running).toBe(0);
+});
+
+test('two answers at once slow each other down, and what one leaves the other has', () => {
+  const { timeline, mac, log, work } = setUp();
+  mac.offer(work('short', 0, 100));
+  mac.offer(work('long', 0, 200));
+  timeline.runUntil(1e6);
+  expect(log.find(({ what, name }) => what === 'end' && name === 'short')?.at).toBeCloseTo(writeMs(100, 2), 6);
+  expect(log.find(({ what, name }) => what === 'end' && name === 'long')?.at).toBeCloseTo(writeMs(100, 2) + writeMs(100), 6);
+});
+
+test('what is taken back gives its room back and is heard of no more; what sleeps is lost, once', () => {
+  const { timeline, mac, log, work } = setUp(2);
+  const [one, two, three] = [work('one', 500, 500), work('two', 500, 500), work('three', 500, 500)];
+  expect([mac.offer(one), mac.offer(two), mac.offer(three)]).toEqual([undefined, undefined, 'queue_full']);
+  expect(mac.cancel(one)).toBe(true);
+  expect(mac.cancel(one)).toBe(false);
+  expect(mac.offer(three)).toBeUndefined();
+  timeline.runUntil(readMs(500) + 1);
+  mac.sleep();
+  expect(mac.offer(work('four', 1, 1))).toBe('draining');
+  mac.wake();
+  timeline.runUntil(1e6);
+  expect(log.map(({ what, name }) => `${name} ${what}`)).toEqual(['two content', 'three lost', 'two lost']);
+  expect(mac.running).toBe(0);
+});

@@ -1,0 +1,228 @@
+import { type Announcement, type Refusal, type Slot, SUITE_ID } from '#bus-schemas';
+import { type Chip, machineOf } from '../chips.ts';
+import type { SimulatedBuild } from '../models.ts';
+import { cacheTokens, decodeTps, fits, loadMs, prefillTps, slowdown } from '../speeds.ts';
+import { meanRequest } from './made-up-arrivals.ts';
+import type { Timeline } from './timeline.ts';
+
+/** What is wrong with a machine, for as long as it is. */
+export interface Ailment {
+  /** Every job, at once, while it says that it has room. */
+  readonly refuses?: Refusal;
+  /** Each answer begins so much later. */
+  readonly lateMs?: number;
+  /** Takes jobs and says nothing. */
+  readonly stalls?: boolean;
+  readonly ignoresCancels?: boolean;
+}
+
+/** One attempt of a job at one machine. */
+export interface Work {
+  readonly promptTokens: number;
+  readonly outputTokens: number;
+  readonly maxTokens: number;
+  /** The first token is there. */
+  readonly onContent: () => void;
+  readonly onEnd: () => void;
+  readonly onLost: () => void;
+}
+
+interface Running extends Work {
+  /** Where the machine's count of tokens stood when the answer began, and will stand when it ends. */
+  from: number;
+  until: number;
+}
+
+export interface VirtualMacOptions {
+  readonly id: string;
+  readonly chip: Chip;
+  readonly build: SimulatedBuild;
+  readonly concurrency: number;
+  readonly timeline: Timeline;
+}
+
+/** A Mac in virtual time: prompts one after another, answers side by side, each the slower the more there are. */
+export class VirtualMac {
+  readonly id: string;
+  readonly chip: Chip;
+  readonly build: SimulatedBuild;
+  readonly concurrency: number;
+  /** Usual requests that it can serve in a second, with all its places full. */
+  readonly requestsPerSecond: number;
+  readonly #timeline: Timeline;
+  readonly #room: number;
+  readonly #prompts: Running[] = [];
+  /** Read, and not begun to be answered. */
+  readonly #late = new Set<Running>();
+  readonly #answers = new Set<Running>();
+  ailment: Ailment = {};
+  isAwake = true;
+  #session = 0;
+  #sequence = 0;
+  #promised = 0;
+  /** Tokens that each answer has had since the machine began, and when that was so. */
+  #count = 0;
+  #countedAt = 0;
+  #plan = 0;
+
+  constructor({ id, chip, build, concurrency, timeline }: VirtualMacOptions) {
+    if (!fits(chip, build)) throw new RangeError(`${build.build} does not fit into ${chip.name}`);
+    [this.id, this.chip, this.build, this.concurrency, this.#timeline] = [id, chip, build, concurrency, timeline];
+    this.#room = Math.floor(cacheTokens(chip, build));
+    const reading = meanRequest.promptTokens / prefillTps(chip, build);
+    const writing = (meanRequest.outputTokens * slowdown(concurrency)) / decodeTps(chip, build) / concurrency;
+    this.requestsPerSecond = 1 / Math.max(reading, writing);
+  }
+
+  get running(): number {
+    return this.#prompts.length + this.#late.size + this.#answers.size;
+  }
+
+  /** It is there, and takes work and does it. */
+  get isAble(): boolean {
+    return this.isAwake && this.ailment.refuses === undefined && this.ailment.stalls !== true;
+  }
+
+  announcement(): Announcement {
+    this.#sequence += 1;
+    return {
+      session: `s_${String(this.#session).padStart(12, '0')}`,
+      sequence: this.#sequence,
+      draining: false,
+      agentVersion: '1',
+      machine: machineOf(this.chip),
+      engine: 'simulated',
+      sealing: { suite: SUITE_ID, publicKey: NO_KEY },
+      slots: [this.#slot()],
+    };
+  }
+
+  /** Why it does not take the work, if it does not. */
+  offer(work: Work): Refusal | undefined {
+    if (!this.isAwake) return 'draining';
+    if (this.ailment.refuses) return this.ailment.refuses;
+    if (this.running >= this.concurrency) return 'queue_full';
+    if (work.promptTokens + work.maxTokens > this.#room - this.#promised) return 'token_budget_exhausted';
+    this.#promised += work.promptTokens + work.maxTokens;
+    const running: Running = Object.assign(work, { from: 0, until: 0 });
+    this.#prompts.push(running);
+    if (this.#prompts.length === 1) this.#readNext();
+    return undefined;
+  }
+
+  /** False when it is not there, or does not listen. */
+  cancel(work: Work): boolean {
+    return !this.ailment.ignoresCancels && this.#remove(work as Running);
+  }
+
+  isAt(work: Work): boolean {
+    const running = work as Running;
+    return this.#answers.has(running) || this.#late.has(running) || this.#prompts.includes(running);
+  }
+
+  /** Tokens of the answer so far. */
+  progress(work: Work): number {
+    const running = work as Running;
+    if (!this.#answers.has(running)) return 0;
+    this.#advance();
+    return Math.min(running.outputTokens, Math.floor(this.#count - running.from));
+  }
+
+  /** Gone without a word, with all that it was doing. */
+  sleep(): void {
+    this.isAwake = false;
+    const lost = [...this.#prompts.splice(0), ...this.#late, ...this.#answers];
+    this.#late.clear();
+    this.#answers.clear();
+    this.#promised = 0;
+    this.#plan += 1;
+    for (const work of lost) work.onLost();
+  }
+
+  /** Jobs that it had been silent about go on. */
+  recover(): void {
+    const didStall = this.ailment.stalls === true;
+    this.ailment = {};
+    if (didStall) this.#readNext();
+  }
+
+  wake(): void {
+    this.isAwake = true;
+    this.#session += 1;
+  }
+
+  #slot(): Slot {
+    const { build, contextTokens, traits } = this.build;
+    return {
+      ...{ build, contextTokens, traits: [...traits], state: 'resident', waiting: 0 },
+      ...{ running: this.running, maxConcurrency: this.concurrency, freeTokens: Math.max(0, this.#room - this.#promised) },
+      ...{ decodeTps: decodeTps(this.chip, this.build), prefillTps: prefillTps(this.chip, this.build), loadMs: loadMs(this.build) },
+    };
+  }
+
+  #remove(work: Running): boolean {
+    this.#advance();
+    const place = this.#prompts.indexOf(work);
+    const isThere = place >= 0 || this.#late.delete(work) || this.#answers.delete(work);
+    if (!isThere) return false;
+    this.#promised -= work.promptTokens + work.maxTokens;
+    if (place >= 0) this.#prompts.splice(place, 1);
+    if (place === 0) this.#readNext();
+    if (place < 0) this.#planEnd();
+    return true;
+  }
+
+  /** The first prompt in the row, unless it is taken back meanwhile. */
+  #readNext(): void {
+    const next = this.#prompts[0];
+    if (next === undefined || this.ailment.stalls) return;
+    const session = this.#session;
+    this.#timeline.after((1_000 * next.promptTokens) / prefillTps(this.chip, this.build), () => {
+      if (this.#prompts[0] !== next || session !== this.#session) return;
+      this.#prompts.shift();
+      this.#late.add(next);
+      this.#readNext();
+      const { lateMs } = this.ailment;
+      if (lateMs === undefined) this.#answer(next);
+      else this.#timeline.after(lateMs, () => this.#answer(next));
+    });
+  }
+
+  #answer(work: Running): void {
+    if (!this.#late.delete(work)) return;
+    this.#advance();
+    this.#answers.add(work);
+    work.from = this.#count;
+    work.until = this.#count + work.outputTokens;
+    this.#planEnd();
+    work.onContent();
+  }
+
+  /** Brings the count of tokens up to now. */
+  #advance(): void {
+    const { now } = this.#timeline;
+    this.#count += (now - this.#countedAt) * this.#tokensPerMs;
+    this.#countedAt = now;
+  }
+
+  get #tokensPerMs(): number {
+    return this.#answers.size === 0 ? 0 : decodeTps(this.chip, this.build) / slowdown(this.#answers.size) / 1_000;
+  }
+
+  /** The next answer's end, as long as nobody comes or goes before. */
+  #planEnd(): void {
+    this.#plan += 1;
+    const plan = this.#plan;
+    let first: Running | undefined;
+    for (const work of this.#answers) if (first === undefined || work.until < first.until) first = work;
+    if (first === undefined) return;
+    const ending = first;
+    this.#timeline.after(Math.max(0, (ending.until - this.#count) / this.#tokensPerMs), () => {
+      if (plan !== this.#plan) return;
+      this.#remove(ending);
+      ending.onEnd();
+    });
+  }
+}
+
+const NO_KEY = new Uint8Array(32);

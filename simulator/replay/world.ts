@@ -1,0 +1,144 @@
+import { type Refusal, SUITE_ID } from '#bus-schemas';
+import { LateBudget } from '#coordinator/ingress/core/late-budget.ts';
+import { Router } from '#coordinator/routing/core/router.ts';
+import { SeededRandom } from '#provider/engine/sampling/random.ts';
+import { type ChipName, chipOf } from '../chips.ts';
+import { type SimulatedBuild, simulatedBuilds } from '../models.ts';
+import { fits } from '../speeds.ts';
+import { Timeline } from './timeline.ts';
+import { VirtualMac } from './virtual-mac.ts';
+
+export interface Times {
+  readonly firstContentMs: number;
+  readonly queuePatienceMs: number;
+  readonly jobTimeoutMs: number;
+}
+
+export interface WorldOptions {
+  readonly macs: number;
+  readonly concurrency: number;
+  readonly queueDepth: number;
+  readonly times: Times;
+  readonly seed: number;
+}
+
+/** Of a hundred idle Macs, how many are which: the cheap ones are many. */
+const MIX: readonly (readonly [ChipName, number])[] = [
+  ['m1', 10],
+  ['m2', 12],
+  ['m3-pro', 12],
+  ['m3-max', 8],
+  ['m4', 20],
+  ['m4-pro', 18],
+  ['m4-max', 14],
+  ['m2-ultra', 4],
+  ['m3-ultra', 2],
+];
+const TICK_MS = 100;
+const SWEEP_MS = 10_000;
+const GRACE_MS = 6_000;
+
+/** A fleet and the router that knows it, in virtual time. Beats that say nothing new are not played. */
+export class World {
+  readonly timeline = new Timeline();
+  readonly times: Times;
+  readonly build: SimulatedBuild;
+  readonly macs: readonly VirtualMac[];
+  readonly router: Router;
+  readonly random: SeededRandom;
+  readonly lateBudget = new LateBudget();
+  readonly #byId: ReadonlyMap<string, VirtualMac>;
+  #isDraining = false;
+  #isWatching = false;
+  /** Offered to machines, refused by them, and worked on after nobody wanted them any more. */
+  attempts = 0;
+  readonly refusals: Partial<Record<Refusal, number>> = {};
+  zombies = 0;
+
+  constructor({ macs, concurrency, queueDepth, times, seed }: WorldOptions) {
+    this.times = times;
+    this.random = new SeededRandom(seed);
+    [this.build] = simulatedBuilds as readonly [SimulatedBuild];
+    const { build, timeline } = this;
+    this.macs = Array.from({ length: macs }, (_, index) => new VirtualMac({ id: idOf(index), chip: this.#someChip(), build, concurrency, timeline }));
+    this.#byId = new Map(this.macs.map((mac) => [mac.id, mac]));
+    this.router = new Router({ suite: SUITE_ID, queueDepth, graceMs: GRACE_MS, startedAt: -GRACE_MS, random: () => this.random.next() });
+    for (const mac of this.macs) this.report(mac);
+    this.#sweep();
+  }
+
+  mac(id: string): VirtualMac {
+    return this.#byId.get(id) as VirtualMac;
+  }
+
+  /** What the machine says of itself reaches the router. */
+  report(mac: VirtualMac): void {
+    if (!mac.isAwake) return;
+    this.router.fleet.announce(mac.id, mac.announcement(), this.timeline.now);
+    this.drainSoon();
+  }
+
+  /** Gone for a while, as a laptop that is closed: the hub tells at once. */
+  sleep(mac: VirtualMac, forMs: number): void {
+    if (!mac.isAwake) return;
+    mac.sleep();
+    this.router.fleet.lost(mac.id);
+    this.timeline.after(forMs, () => {
+      mac.wake();
+      this.report(mac);
+    });
+  }
+
+  /** Nothing ails it any more. */
+  heal(mac: VirtualMac): void {
+    mac.recover();
+    this.report(mac);
+  }
+
+  drainSoon(): void {
+    if (this.#isDraining || this.router.queued === 0) return;
+    this.#isDraining = true;
+    this.timeline.after(0, () => {
+      this.#isDraining = false;
+      this.router.drain(this.timeline.now);
+    });
+  }
+
+  /** As long as anybody waits. */
+  watchQueue(): void {
+    if (this.#isWatching || this.router.queued === 0) return;
+    this.#isWatching = true;
+    this.timeline.after(TICK_MS, () => {
+      this.#isWatching = false;
+      if (this.timeline.now >= this.router.nextDeadline) this.router.drain(this.timeline.now);
+      this.watchQueue();
+    });
+  }
+
+  #sweep(): void {
+    this.timeline.after(SWEEP_MS, () => {
+      const isKnown = (provider: string) => this.router.fleet.provider(provider) !== undefined;
+      this.router.faults.sweep(this.timeline.now, isKnown);
+      this.drainSoon();
+      this.#sweep();
+    });
+  }
+
+  #someChip() {
+    const suitable = MIX.filter(([name]) => fits(chipOf(name), this.build));
+    let left = this.random.next() * suitable.reduce((sum, [, share]) => sum + share, 0);
+    for (const [name, share] of suitable) {
+      left -= share;
+      if (left < 0) return chipOf(name);
+    }
+    return chipOf((suitable.at(-1) as readonly [ChipName, number])[0]);
+  }
+}
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+function idOf(index: number): string {
+  let id = '';
+  for (let rest = index; id.length < 6; rest = Math.floor(rest / LETTERS.length)) id = `${LETTERS[rest % LETTERS.length]}${id}`;
+  return `A${id.padStart(55, 'A')}`;
+}
