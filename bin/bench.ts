@@ -14,6 +14,11 @@ export function addCommands(program: Command): void {
       (await import('../e2e/bench/routing.ts')).benchRouting(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
     );
   bench
+    .command('fleet')
+    .description('what two thousand providers cost the router and the requests, over the bus')
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) => (await import('../e2e/bench/fleet.ts')).benchFleet(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'));
+  bench
     .command('engine')
     .description('tokens a second of the engines that run here, by model and batch, beside llama.cpp')
     .option('--smoke', 'the small size, which shows that it works')

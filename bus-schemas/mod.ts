@@ -25,6 +25,7 @@ export type {
   CatalogSnapshot,
   Enrolled,
   NewModel,
+  Preferences,
   Reserve,
   Reserved,
   RoutingRefusal,

@@ -28,6 +28,17 @@ export const Candidate = Type.Object({
 });
 export type Candidate = Static<typeof Candidate>;
 
+/** What its caller would rather have. Nobody is turned away for it: who comes nearest serves. */
+const preferences = Type.Object({
+  /** Asked in this order before all others. */
+  order: optional(Type.Array(ProviderId, { maxItems: 32 })),
+  /** What counts most; the time to the first content when left out. */
+  sort: optional(Type.Enum(['latency', 'throughput'] as const)),
+  minTokensPerSecond: optional(Type.Number({ minimum: 0, maximum: 1e6 })),
+  maxFirstContentMs: optional(Type.Number({ minimum: 0, maximum: 1e9 })),
+});
+export type Preferences = Static<typeof preferences>;
+
 const reserve = Type.Object({
   job: JobId,
   account: AccountId,
@@ -46,6 +57,7 @@ const reserve = Type.Object({
   only: optional(Type.Array(ProviderId, { maxItems: 64 })),
   /** What a machine must be able to do. */
   requires: optional(Traits),
+  prefers: optional(preferences),
 });
 export type Reserve = Static<typeof reserve>;
 

@@ -10,6 +10,7 @@ import {
   JobAttempt,
   JobEnded,
   type Out,
+  type Preferences,
   type Reserved,
   SUITE_ID,
   services,
@@ -40,6 +41,7 @@ export interface JobSpec {
   readonly machines: WantedMachines;
   /** Providers that the caller does not want. */
   readonly ignore: readonly string[];
+  readonly prefers: Preferences | undefined;
   /** The encoded InferenceRequest. */
   readonly request: Uint8Array;
   /** For routing. */
@@ -207,7 +209,7 @@ export class JobRun {
     only: readonly string[] | undefined;
     patienceMs: number;
   }): Promise<Reserved | undefined> {
-    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires } = this.spec;
+    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, prefers } = this.spec;
     const request = {
       job: id,
       account,
@@ -220,6 +222,7 @@ export class JobRun {
       exclude: [...ignore, ...exclude],
       ...(only && { only: [...only] }),
       ...(requires.length > 0 && { requires: [...requires] }),
+      ...(prefers && { prefers }),
     };
     const times = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };
     return this.#ask(() => callUntil(this.#deps.bus, services.routing.reserve, request, times));

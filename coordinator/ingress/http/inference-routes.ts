@@ -81,6 +81,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
     requires: intent.requires,
     machines,
     ignore: intent.ignore,
+    prefers: intent.prefers,
     request: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope: cacheScopeOf(secretOf(request)) })),
     promptEstimate: intent.promptEstimate,
     promptBound: intent.promptBound,

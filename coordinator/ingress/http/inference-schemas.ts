@@ -14,8 +14,17 @@ const shared = {
   tool_choice: optional(any),
   provider: optional(
     Type.Object(
-      { only: optional(Type.Array(Type.String())), ignore: optional(Type.Array(Type.String())) },
-      { description: 'Provider ids that may, or may not, serve it.' },
+      {
+        only: optional(Type.Array(Type.String(), { description: 'Ids of providers; no other may serve it.' })),
+        ignore: optional(Type.Array(Type.String(), { description: 'These may not.' })),
+        order: optional(Type.Array(Type.String(), { description: 'Asked in this order before all others.' })),
+        allow_fallbacks: optional(Type.Boolean({ description: 'Together with `order`: false has nobody else serve it.' })),
+        sort: optional(Type.Enum(['latency', 'throughput'] as const, { description: 'What counts most.' })),
+        preferred_min_throughput: optional(Type.Number({ description: 'Tokens a second; slower ones serve when there is no other.' })),
+        preferred_max_latency: optional(Type.Number({ description: 'Seconds to the first content; slower ones serve when there is no other.' })),
+        require_parameters: optional(Type.Boolean({ description: 'Always so.' })),
+      },
+      { description: 'Who should serve it.' },
     ),
   ),
 };

@@ -48,12 +48,7 @@ test('a choice is the best, or as good as the best, of all that pass every gate,
         }
         const request: Ask = { ...asked, job: 'job', builds: [BUILD], ...(only && { only }), ...(requires && { requires }) };
         const servings = router.fleet.serving(BUILD);
-        const { candidates, rejected } = choose(
-          () => servings,
-          request,
-          2,
-          () => chance,
-        );
+        const { candidates, rejected } = choose(() => servings, request, { now: 2, random: () => chance });
         const gates = servings.map((serving) => failedGate(serving, request, 2));
         const open = gates.filter((gate) => gate === undefined).length;
         const passing = open > 0 ? open : gates.filter((gate, index) => gate === 'breaker' && hasRoom(servings[index], request)).length;

@@ -48,7 +48,7 @@ export interface Choice {
   readonly rejected: Readonly<Partial<Record<GateName, number>>>;
 }
 
-const MAX_ALTERNATES = 3;
+export const MAX_CANDIDATES = 4;
 /** Places this close to the best are equals: among them chance decides, so that simultaneous requests do not all run to one. */
 const NEAR_MS = 10;
 const NEAR_SHARE = 0.1;
@@ -57,13 +57,20 @@ const OVERLOAD_PENALTY = 1;
 /** Walks over those that serve a build. */
 export type ServedBy = (build: string) => readonly Serving[];
 
-export function choose(servedBy: ServedBy, ask: Ask, now: number, random: () => number): Choice {
-  let choice = survey(servedBy, ask, now, { random });
+interface Choosing {
+  readonly now: number;
+  readonly random: () => number;
+  /** What is best to have least of; the expected delay when left out. */
+  readonly costOf?: typeof expectedMs;
+}
+
+export function choose(servedBy: ServedBy, ask: Ask, choosing: Choosing): Choice {
+  let choice = survey(servedBy, ask, choosing);
   // Providers that were only turned away for old faults are better than nobody; slow ones are, where no wait brings a quicker one.
-  if (choice.candidates.length === 0 && choice.rejected.breaker !== undefined) choice = survey(servedBy, ask, now, { random, forgiven: 'breaker' });
+  if (choice.candidates.length === 0 && choice.rejected.breaker !== undefined) choice = survey(servedBy, ask, choosing, 'breaker');
   if (choice.candidates.length > 0 || choice.rejected.slow === undefined) return choice;
   const { busy, tokens, cooling } = choice.rejected;
-  return (busy ?? tokens ?? cooling) ? choice : survey(servedBy, ask, now, { random, forgiven: 'slow' });
+  return (busy ?? tokens ?? cooling) ? choice : survey(servedBy, ask, choosing, 'slow');
 }
 
 type Forgivable = 'breaker' | 'slow';
@@ -72,7 +79,7 @@ function isForgiven(gate: Forgivable, serving: Serving, ask: Ask, now: number): 
   return (gate === 'breaker' || !serving.isBroken(now)) && noRoom(serving, ask, now) === undefined;
 }
 
-function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiven }: { random: () => number; forgiven?: Forgivable }): Choice {
+function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs }: Choosing, forgiven?: Forgivable): Choice {
   const rejected: Partial<Record<GateName, number>> = {};
   for (const build of ask.builds) {
     const servings = servedBy(build);
@@ -82,7 +89,7 @@ function survey(servedBy: ServedBy, ask: Ask, now: number, { random, forgiven }:
       const serving = servings[place] as Serving;
       const gate = failedGate(serving, ask, now);
       if (gate === undefined || (gate === forgiven && isForgiven(gate, serving, ask, now))) {
-        const total = expectedMs(serving, ask.promptTokens, now);
+        const total = costOf(serving, ask.promptTokens, now);
         totals[place] = total;
         if (total < best) best = total;
       } else {
@@ -115,10 +122,10 @@ interface Places {
 function chosen(places: Places, promptTokens: number, now: number): Pick<Choice, 'candidates' | 'cost'> {
   const { servings, totals } = places;
   const winner = oneOfTheEquals(places);
-  const others = smallest(totals, 1 + MAX_ALTERNATES).filter((place) => place !== winner);
-  const ordered = [winner, ...others].slice(0, 1 + MAX_ALTERNATES);
+  const others = smallest(totals, MAX_CANDIDATES).filter((place) => place !== winner);
+  const ordered = [winner, ...others].slice(0, MAX_CANDIDATES);
   return {
-    candidates: ordered.map((place) => candidateOf(servings[place] as Serving, totals[place] as number)),
+    candidates: ordered.map((place) => candidateOf(servings[place] as Serving, promptTokens, now)),
     cost: costAt(servings[winner] as Serving, promptTokens, now),
   };
 }
@@ -158,9 +165,11 @@ function smallest(totals: Float64Array, count: number): number[] {
   return best;
 }
 
-function candidateOf({ provider, slot }: Serving, total: number): Candidate {
+function candidateOf(serving: Serving, promptTokens: number, now: number): Candidate {
+  const { provider, slot } = serving;
   const { chip, simulated } = provider.machine;
-  return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs: total, chip, simulated };
+  const expectedFirstContentMs = expectedMs(serving, promptTokens, now);
+  return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs, chip, simulated };
 }
 
 function costAt(serving: Serving, promptTokens: number, now: number): Cost {

@@ -1,7 +1,8 @@
 import type { Candidate, JobAttempt, JobEnded, Reserve, Reserved, RoutingRefusal } from '#bus-schemas';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
-import { type Choice, choose, type GateName } from './placement.ts';
+import type { Choice, GateName } from './placement.ts';
+import { choosePreferred } from './preferences.ts';
 import { Queue, type Waiting } from './queue.ts';
 import { Reservations } from './reservations.ts';
 
@@ -165,7 +166,7 @@ export class Router {
   }
 
   #choose(request: Reserve, now: number): Choice {
-    return choose((build) => this.fleet.serving(build), request, now, this.#options.random);
+    return choosePreferred((build) => this.fleet.serving(build), request, now, this.#options.random);
   }
 
   #place(asked: Asked, choice: Choice, now: number): void {

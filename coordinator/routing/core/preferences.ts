@@ -1,0 +1,30 @@
+import type { Reserve } from '#bus-schemas';
+import { type Ask, type Choice, choose, expectedMs, MAX_CANDIDATES, type ServedBy } from './placement.ts';
+import type { Serving } from './serving.ts';
+
+type Wish = Ask & Pick<Reserve, 'prefers'>;
+
+/** The choice that comes nearest to what the caller would rather have. Nobody waits, and nobody goes without, for a preference. */
+export function choosePreferred(servedBy: ServedBy, ask: Wish, now: number, random: () => number): Choice {
+  const { prefers } = ask;
+  if (prefers === undefined) return choose(servedBy, ask, { now, random });
+  const { order = [], sort, minTokensPerSecond, maxFirstContentMs } = prefers;
+  const costOf = sort === 'throughput' ? tokenMs : undefined;
+  const options = { now, random, ...(costOf && { costOf }) };
+  const only = (wanted: (serving: Serving) => boolean) => choose((build) => servedBy(build).filter(wanted), ask, options);
+  const isLimited = minTokensPerSecond !== undefined || maxFirstContentMs !== undefined;
+  const liked = isLimited
+    ? only(
+        (serving) =>
+          1_000 / tokenMs(serving) >= (minTokensPerSecond ?? 0) &&
+          expectedMs(serving, ask.promptTokens, now) <= (maxFirstContentMs ?? Number.POSITIVE_INFINITY),
+      )
+    : undefined;
+  const choice = liked !== undefined && liked.candidates.length > 0 ? liked : choose(servedBy, ask, options);
+  const first = order.flatMap((id) => only((serving) => serving.id === id).candidates.slice(0, 1));
+  const others = choice.candidates.filter(({ provider }) => !order.includes(provider));
+  return { ...choice, candidates: [...first, ...others].slice(0, MAX_CANDIDATES) };
+}
+
+/** Between two tokens of one more answer. */
+const tokenMs = ({ tokenMs: alone, load, maxConcurrency }: Serving): number => alone * (1 + load / Math.max(1, maxConcurrency));
