@@ -7,6 +7,7 @@ import type { Bus } from './bus.ts';
 import type { Config } from './config.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addRoutingCommands } from './routing-commands.ts';
+import { addTopCommand } from './top-command.ts';
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
 export function addCommands(program: Command): void {
@@ -52,6 +53,7 @@ export function addCommands(program: Command): void {
     .action((options: { json?: boolean }) => showFleet(options));
   addAccountCommands(program, withBus);
   addRoutingCommands(program, withBus);
+  addTopCommand(program, withBus);
   addLedgerCommands(program, withBus);
 }
 

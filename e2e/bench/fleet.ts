@@ -3,20 +3,24 @@ import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
-import { services } from '#bus-schemas';
-import { componentNames } from '#coordinator';
+import { type Announcement, Beat, core, SUITE_ID, services } from '#bus-schemas';
+import { type Bus, componentNames } from '#coordinator';
 import { type SupervisedProcess, startSupervised } from '#provider';
-import { simulatedModels } from '#simulator';
+import { imaginaryId, simulatedModels } from '#simulator';
 import { startNetwork } from '#testcontainers';
 import type { Target } from './http-stream-client.ts';
 import { run } from './load.ts';
 import { memoryOf } from './memory.ts';
 import { percentile, show, spread } from './statistics.ts';
 
-/** What a fleet costs the router and the requests, over the real bus: every provider with a connection, an account and beats of its own. */
+/**
+ * What a fleet costs the requests and the router. First ten machines serve, and others are only heard of: their beats are real, they are
+ * full, and what they would take of this computer is not measured with them. Then all are there, each with a connection, an account and
+ * a leaf link of its own, which takes 8 MB of memory for each.
+ */
 const sizes = {
-  full: { fleets: [10, 1_000, 2_000], rounds: 5, requests: 200, watchSeconds: 20 },
-  smoke: { fleets: [10, 60], rounds: 2, requests: 30, watchSeconds: 3 },
+  full: { heardOf: [10, 1_000, 10_000], there: [10, 1_000, 2_000], rounds: 7, requests: 200, watchSeconds: 20 },
+  smoke: { heardOf: [10, 200], there: [10, 30], rounds: 2, requests: 30, watchSeconds: 2 },
 } as const;
 
 const DINF = join(resolve(import.meta.dirname, '../..'), 'bin', 'dinf.ts');
@@ -26,10 +30,12 @@ const READY_MS = 300_000;
 const CALL = { timeoutMs: 10_000 };
 const CREDIT_MICRO_USD = 1_000_000_000;
 const TICKS_PER_SECOND = 100;
+const BUILD = 'sim-llama-8b-q4';
+const BEAT_MS = 5_000;
 const say = (line = '') => console.log(line);
 
 export async function benchFleet(name: keyof typeof sizes): Promise<void> {
-  const { fleets, rounds, requests, watchSeconds } = sizes[name];
+  const { heardOf, there: fleets, rounds, requests, watchSeconds } = sizes[name];
   const [{ model = 'unknown' } = {}] = cpus();
   say(`${name} size; ${cpus().length} × ${model}; node ${process.version}. Median of ${rounds} rounds (least–most).`);
   await using stack = new AsyncDisposableStack();
@@ -58,16 +64,10 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
     path: '/v1/chat/completions',
     headers: { authorization: `Bearer ${apiKey}` },
   };
-  const known = async () => {
-    const { slots, tally } = await network.coordinator.bus.call(
-      services.routing.explain,
-      { builds: ['sim-llama-8b-q4'], promptTokens: 1, maxOutputTokens: 1 },
-      CALL,
-    );
-    return tally['open'] ?? slots.length;
-  };
+  const known = async (gate: 'open' | 'busy') =>
+    (await network.coordinator.bus.call(services.routing.explain, { builds: [BUILD], promptTokens: 1, maxOutputTokens: 1 }, CALL)).tally[gate] ?? 0;
   let there = 0;
-  for (const fleet of fleets) {
+  const grow = async (fleet: number): Promise<number> => {
     const began = performance.now();
     while (there < fleet) {
       const count = Math.min(PROVIDERS_A_PROCESS, fleet - there);
@@ -76,26 +76,86 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
       await start('fleet', args, 'simulated providers are ready', { DINF_HOME: join(network.home, `fleet-${there}`), DINF_ENROL_TOKENS: tokens.join(',') });
       there += count;
     }
-    while ((await known()) < fleet) await delay(250);
-    const seconds = (performance.now() - began) / 1_000;
-    const load = { requests, maxTokens: 8, stream: false };
+    while ((await known('open')) < fleet) await delay(250);
+    return (performance.now() - began) / 1_000;
+  };
+  const load = { requests, maxTokens: 8, stream: false };
+  const latency = async (): Promise<string> => {
     await run(target, { ...load, concurrency: 1 });
     const p50: number[] = [];
     for (let round = 0; round < rounds; round += 1) p50.push(percentile((await run(target, { ...load, concurrency: 1 })).latenciesMs, 0.5));
-    const before = cpuSeconds(router.pid);
-    const until = performance.now() + 1_000 * watchSeconds;
+    return `request p50 ${show(spread(p50))} ms`;
+  };
+  const busy = async (work: () => Promise<unknown>): Promise<string> => {
+    const [before, began] = [cpuSeconds(router.pid), performance.now()];
+    await work();
+    return percent((cpuSeconds(router.pid) - before) / ((performance.now() - began) / 1_000));
+  };
+  await grow(fleets[0]);
+  {
+    using crowd = new Crowd(network.coordinator.bus);
+    for (const fleet of heardOf) {
+      crowd.grow(fleet - there);
+      while ((await known('busy')) < fleet - there) await delay(250);
+      say(`${String(fleet).padStart(6)} heard of    ${await latency()}   router ${await busy(() => delay(1_000 * watchSeconds))} of a core with beats alone`);
+    }
+  }
+  for (const fleet of fleets) {
+    const seconds = await grow(fleet);
+    const p50 = await latency();
+    const idle = await busy(() => delay(1_000 * watchSeconds));
     let served = 0;
-    while (performance.now() < until) served += (await run(target, { ...load, requests: 100, concurrency: 4 })).latenciesMs.length;
-    const share = (cpuSeconds(router.pid) - before) / ((performance.now() - until) / 1_000 + watchSeconds);
-    const idleBefore = cpuSeconds(router.pid);
-    await delay(1_000 * watchSeconds);
-    const idle = (cpuSeconds(router.pid) - idleBefore) / watchSeconds;
+    const until = performance.now() + 1_000 * watchSeconds;
+    const loaded = await busy(async () => {
+      while (performance.now() < until) served += (await run(target, { ...load, requests: 100, concurrency: 4 })).latenciesMs.length;
+    });
     const [memory] = memoryOf(router.pid);
     say(
-      `${String(fleet).padStart(6)} providers   request p50 ${show(spread(p50))} ms   router ${percent(idle)} of a core with beats alone, ${percent(share)} at ${(served / watchSeconds).toFixed(0)} requests/s, ${memory?.megabytes.toFixed(0)} MB   (there after ${seconds.toFixed(0)} s)`,
+      `${String(fleet).padStart(6)} there       ${p50}   router ${idle} of a core with beats alone, ${loaded} at ${(served / watchSeconds).toFixed(0)} requests/s, ${memory?.megabytes.toFixed(0)} MB   (after ${seconds.toFixed(0)} s)`,
     );
   }
 }
+
+/** Machines that speak and have no room: they make a decision longer and take no part in it. */
+class Crowd implements Disposable {
+  readonly #bus: Bus;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #size = 0;
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+  }
+
+  grow(size: number): void {
+    for (; this.#size < size; this.#size += 1) {
+      const id = imaginaryId(this.#size);
+      const say = () => this.#bus.publish(core.up(id, 'beat'), Beat, fullMachine());
+      say();
+      this.#timers.push(setInterval(say, BEAT_MS));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) clearInterval(timer);
+  }
+}
+
+let sequence = 0;
+const fullMachine = (): Announcement => ({
+  session: 's_000000000000',
+  sequence: ++sequence,
+  draining: false,
+  agentVersion: '1',
+  machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
+  engine: 'simulated',
+  sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
+  slots: [
+    {
+      ...{ build: BUILD, state: 'resident', contextTokens: 8_192, running: 4, waiting: 0, maxConcurrency: 4 },
+      ...{ freeTokens: 100_000, decodeTps: 50, prefillTps: 1_000, loadMs: 0 },
+    },
+  ],
+});
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 

@@ -1,6 +1,7 @@
 import { cpus } from 'node:os';
 import { newJobId, SUITE_ID } from '#bus-schemas';
 import { Router } from '#coordinator/routing/core/router.ts';
+import { imaginaryId } from '#simulator';
 import { percentile, show, spread } from './statistics.ts';
 
 /** What a decision takes, by the size of the fleet, without the bus: the router alone, on a fleet that is busy in part. */
@@ -12,7 +13,6 @@ const sizes = {
 const BUILD = 'bench-build';
 /** Jobs that run while others are placed: what the fleet is busy with. */
 const RUNNING = 64;
-const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const say = (line = '') => console.log(line);
 
 export function benchRouting(name: keyof typeof sizes): void {
@@ -75,7 +75,7 @@ function routerWith(providers: number): Router {
     const speed = 20 + (index % 9) * 10;
     const slot = { build: BUILD, state: 'resident' as const, contextTokens: 32_768, running: index % 5, waiting: 0, maxConcurrency: 8, freeTokens: 200_000 };
     router.fleet.announce(
-      idOf(index),
+      imaginaryId(index),
       {
         ...{ session: 's_0123456789ab', sequence: 1, draining: index % 50 === 0, agentVersion: '1', engine: 'simulated' },
         machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
@@ -86,10 +86,4 @@ function routerWith(providers: number): Router {
     );
   }
   return router;
-}
-
-function idOf(index: number): string {
-  let id = '';
-  for (let left = index; id.length < 55; left = Math.floor(left / LETTERS.length)) id += LETTERS[left % LETTERS.length];
-  return `A${id}`;
 }

@@ -3,6 +3,7 @@ import { LateBudget } from '#coordinator/ingress/core/late-budget.ts';
 import { Router } from '#coordinator/routing/core/router.ts';
 import { SeededRandom } from '#provider/engine/sampling/random.ts';
 import { type ChipName, chipOf } from '../chips.ts';
+import { imaginaryId } from '../imaginary-id.ts';
 import { type SimulatedBuild, simulatedBuilds } from '../models.ts';
 import { fits } from '../speeds.ts';
 import { Timeline } from './timeline.ts';
@@ -60,7 +61,7 @@ export class World {
     this.random = new SeededRandom(seed);
     [this.build] = simulatedBuilds as readonly [SimulatedBuild];
     const { build, timeline } = this;
-    this.macs = Array.from({ length: macs }, (_, index) => new VirtualMac({ id: idOf(index), chip: this.#someChip(), build, concurrency, timeline }));
+    this.macs = Array.from({ length: macs }, (_, index) => new VirtualMac({ id: imaginaryId(index), chip: this.#someChip(), build, concurrency, timeline }));
     this.#byId = new Map(this.macs.map((mac) => [mac.id, mac]));
     this.router = new Router({ suite: SUITE_ID, queueDepth, graceMs: GRACE_MS, startedAt: -GRACE_MS, random: () => this.random.next() });
     for (const mac of this.macs) this.report(mac);
@@ -133,12 +134,4 @@ export class World {
     }
     return chipOf((suitable.at(-1) as readonly [ChipName, number])[0]);
   }
-}
-
-const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-function idOf(index: number): string {
-  let id = '';
-  for (let rest = index; id.length < 6; rest = Math.floor(rest / LETTERS.length)) id = `${LETTERS[rest % LETTERS.length]}${id}`;
-  return `A${id.padStart(55, 'A')}`;
 }

@@ -1,0 +1,50 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseArrival } from '#bus-schemas';
+import { readStream } from './read-stream.ts';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
+const run = promisify(execFile);
+const messages = [{ role: 'user', content: 'What do operators see of this?' }];
+const TOKENS = 6;
+const REQUESTS = 5;
+
+let network: TestNetwork;
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 2, tokenMs: 1 });
+  for (let request = 0; request < REQUESTS; request += 1) await readStream(network, { model: 'sim-llama-8b', messages, max_tokens: TOKENS });
+});
+afterAll(() => network[Symbol.asyncDispose]());
+
+async function dinf(...args: string[]): Promise<string> {
+  const { home, config } = network.network;
+  const env = { ...process.env, DINF_HOME: home, DINF_NATS_URL: config.natsUrls.join(','), DATABASE_URL: config.databaseUrl, NO_COLOR: '1' };
+  return (await run(process.execPath, [DINF, ...args], { env, timeout: 30_000 })).stdout;
+}
+
+test('dinf top shows models, machines and requests', async () => {
+  const asking = setTimeout(() => void readStream(network, { model: 'sim-llama-8b', messages, max_tokens: TOKENS }), 500);
+  const screen = await dinf('top', '--once');
+  clearTimeout(asking);
+  expect(screen).toMatch(/^sim-llama-8b-q4 +2 +2 +\d+ +\d+ +\d+$/m);
+  expect(screen).toMatch(/^slots +6 open$/m);
+  expect(screen).toMatch(/^queue +0 of 128$/m);
+});
+
+test('what was asked of a network can be played again, and none of it is a word of what was said', async () => {
+  const trace = await dinf('routing', 'trace');
+  expect(trace).not.toContain('operators');
+  const arrivals = trace.trim().split('\n').map(parseArrival);
+  expect(arrivals.length).toBeGreaterThanOrEqual(REQUESTS);
+  expect(arrivals[0]).toMatchObject({ at: 0, account: network.account, model: 'sim-llama-8b', outputTokens: TOKENS });
+  const file = join(network.network.home, 'trace.jsonl');
+  await writeFile(file, trace);
+  const report = JSON.parse(await dinf('replay', '--trace', file, '--macs', '3', '--json'));
+  expect(report).toMatchObject({ requests: arrivals.length, servedShare: 1, hung: 0 });
+  await writeFile(file, '{"at": "soon"}\n');
+  await expect(dinf('replay', '--trace', file)).rejects.toThrow(/line 1: this is no request of a trace/);
+});
