@@ -156,6 +156,7 @@ export async function startRouting(context: Context): Promise<Component> {
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     const isKnown = (provider: string) => router.fleet.provider(provider) !== undefined;
     router.faults.sweep(clock(), isKnown);
+    router.calibration.sweep(clock(), isKnown);
     router.reservations.sweep(isKnown);
     drainSoon();
   }, SWEEP_MS);

@@ -13,7 +13,7 @@ function reportOf(name: ScenarioName): Report {
 /** Answers that broke off because their machine went: nobody else could have gone on with them. */
 const cut = ({ refusedBy, requests }: Report) => (refusedBy['stream_cut'] ?? 0) / requests;
 
-test.each(['calm', 'four-fifths', 'deadline-cascade', 'fleet-upgrade', 'black-hole', 'churn', 'stalls', 'zombies'] satisfies ScenarioName[])(
+test.each(['calm', 'four-fifths', 'deadline-cascade', 'fleet-upgrade', 'black-hole', 'churn', 'boasters', 'stalls', 'zombies'] satisfies ScenarioName[])(
   '%s: 99 of 100 that could be served are, in one attempt each, and nothing hangs',
   { timeout: 60_000 },
   (name) => {

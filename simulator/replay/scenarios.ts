@@ -60,13 +60,19 @@ export const scenarios = {
     what: 'a tenth of the fleet goes to sleep every minute, for half a minute',
     incidents: [{ minute: 3, untilMinute: 18, share: 0.1, sleepSeconds: 30, everyMinute: true }],
   },
-  overload: { ...usual, minutes: 6, what: 'more is asked than the fleet can do', load: 1.3, clients: { retries: 0 } },
+  overload: { ...usual, macs: 80, minutes: 8, what: 'more is asked than the fleet can do', load: 1.3, clients: { retries: 0 } },
   'retry-storm': {
     ...usual,
-    minutes: 6,
+    macs: 80,
+    minutes: 8,
     what: 'more is asked than the fleet can do, and every refusal is asked again at once',
     load: 1.3,
     clients: { retries: 10, retryMs: 200 },
+  },
+  boasters: {
+    ...usual,
+    what: 'a tenth of the fleet says that it is ten times as fast as it is',
+    incidents: [{ minute: 2, share: 0.1, ailment: { boasts: 10 } }],
   },
   stalls: {
     ...usual,

@@ -33,6 +33,7 @@ export class VirtualJob {
   #wakesAt = Number.POSITIVE_INFINITY;
   #mac: VirtualMac | undefined;
   #work: Work | undefined;
+  #orderedAt: number | undefined;
   #contentAt: number | undefined;
   #error: { code: string; retryAfterMs: number } | undefined;
 
@@ -126,8 +127,7 @@ export class VirtualJob {
       case 'finish':
         return;
       case 'ended': {
-        const provider = command.served?.candidate.provider;
-        router.jobEnded({ job: this.#id, result: command.result, ...(provider && { provider }) }, timeline.now);
+        router.jobEnded(this.#endedFact(command), timeline.now);
         return this.#world.drainSoon();
       }
     }
@@ -170,6 +170,7 @@ export class VirtualJob {
       onLost: () => tell({ type: 'attempt_failed', attempt: number, failure: 'disconnected' }),
     };
     [this.#mac, this.#work] = [mac, work];
+    this.#orderedAt ??= this.#world.timeline.now;
     this.#world.attempts += 1;
     this.#world.lateBudget.begun(this.#world.timeline.now);
     this.#soon(() => {
@@ -195,6 +196,17 @@ export class VirtualJob {
     timeline.after(ZOMBIE_MS, () => {
       if (mac.isAt(work) && !mac.ailment.ignoresCancels) this.#world.zombies += 1;
     });
+  }
+
+  #endedFact({ served, result }: Extract<JobCommand, { do: 'ended' }>) {
+    const since = (at: number | undefined) => Math.round(1_000 * ((at ?? this.#startedAt) - this.#startedAt));
+    const provider = served?.candidate.provider;
+    const timing = { routeUs: since(this.#orderedAt), holdUs: 0, totalUs: since(this.#world.timeline.now) };
+    return {
+      ...{ job: this.#id, result, attempts: this.#state.attempts },
+      ...(provider && { provider }),
+      timing: this.#contentAt === undefined ? timing : { ...timing, firstContentUs: since(this.#contentAt) },
+    };
   }
 
   #over(): void {

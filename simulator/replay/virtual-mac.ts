@@ -14,6 +14,8 @@ export interface Ailment {
   /** Takes jobs and says nothing. */
   readonly stalls?: boolean;
   readonly ignoresCancels?: boolean;
+  /** Says that it is so many times as fast as it is. */
+  readonly boasts?: number;
 }
 
 /** One attempt of a job at one machine. */
@@ -153,10 +155,11 @@ export class VirtualMac {
 
   #slot(): Slot {
     const { build, contextTokens, traits } = this.build;
+    const { boasts = 1 } = this.ailment;
     return {
       ...{ build, contextTokens, traits: [...traits], state: 'resident', waiting: 0 },
       ...{ running: this.running, maxConcurrency: this.concurrency, freeTokens: Math.max(0, this.#room - this.#promised) },
-      ...{ decodeTps: decodeTps(this.chip, this.build), prefillTps: prefillTps(this.chip, this.build), loadMs: loadMs(this.build) },
+      ...{ decodeTps: decodeTps(this.chip, this.build) * boasts, prefillTps: prefillTps(this.chip, this.build) * boasts, loadMs: loadMs(this.build) },
     };
   }
 

@@ -120,6 +120,7 @@ export class World {
     this.timeline.after(SWEEP_MS, () => {
       const isKnown = (provider: string) => this.router.fleet.provider(provider) !== undefined;
       this.router.faults.sweep(this.timeline.now, isKnown);
+      this.router.calibration.sweep(this.timeline.now, isKnown);
       this.drainSoon();
       this.#sweep();
     });

@@ -4,6 +4,8 @@ export interface Reservation {
   readonly provider: string;
   readonly build: string;
   readonly tokens: number;
+  /** Until the first content, by the machine's own figures; nothing where that is not to be learned from. */
+  readonly expectedMs?: number;
   /** Reading the prompt takes the machine so long. */
   readonly promptMs: number;
   readonly at: number;

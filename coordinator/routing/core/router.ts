@@ -1,4 +1,5 @@
 import type { Candidate, JobAttempt, JobEnded, Reserve, Reserved, RoutingRefusal } from '#bus-schemas';
+import { Calibration } from './calibration.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import type { Choice, GateName } from './placement.ts';
@@ -41,6 +42,7 @@ export class Router {
   readonly fleet: Fleet;
   readonly reservations = new Reservations();
   readonly faults = new Faults();
+  readonly calibration = new Calibration();
   readonly #options: RouterOptions;
   readonly #queue: Queue;
   #releasedAt: number[] = [];
@@ -53,6 +55,7 @@ export class Router {
       promised: (provider, build) => this.reservations.promised(provider, build),
       promisedBefore: (provider, build, reportedAt) => this.reservations.countBefore(provider, build, reportedAt),
       fault: (provider) => this.faults.record(provider),
+      pace: (provider) => this.calibration.of(provider),
     });
     this.#queue = new Queue(options.queueDepth);
   }
@@ -98,8 +101,14 @@ export class Router {
     if (this.reservations.of(job)?.provider === provider) this.release(job, now, next);
   }
 
-  jobEnded({ job, provider, result }: Pick<JobEnded, 'job' | 'provider' | 'result'>, now: number): void {
+  jobEnded({ job, provider, result, attempts, timing }: Pick<JobEnded, 'job' | 'provider' | 'result' | 'attempts' | 'timing'>, now: number): void {
     if (provider !== undefined && result === 'completed') this.faults.served(provider, now);
+    const reservation = this.reservations.of(job);
+    const isFirst = attempts === 1 && reservation !== undefined && reservation.provider === provider;
+    if (isFirst && reservation.expectedMs !== undefined && timing.firstContentUs !== undefined) {
+      const tookMs = (timing.firstContentUs - timing.routeUs - timing.holdUs) / 1_000;
+      this.calibration.learn(reservation.provider, { expectedMs: reservation.expectedMs, tookMs });
+    }
     this.end(job, now);
   }
 
@@ -115,7 +124,9 @@ export class Router {
     const released = this.reservations.release(job);
     if (released === undefined) return;
     this.#releasedAt.push(now);
-    if (next !== undefined) this.reservations.take({ ...released, provider: next, at: now });
+    if (next === undefined) return;
+    const { expectedMs: _, ...moved } = released;
+    this.reservations.take({ ...moved, provider: next, at: now });
   }
 
   /**
@@ -175,7 +186,12 @@ export class Router {
     this.faults.chosen(winner.provider, now);
     const tokens = request.promptTokens + request.maxOutputTokens;
     const { job, account } = request;
-    this.reservations.take({ job, account, provider: winner.provider, build: winner.build, tokens, promptMs: choice.cost?.prefill ?? 0, at: now });
+    const { provider, build, expectedFirstContentMs } = winner;
+    const isWarm = choice.cost?.load === 0;
+    this.reservations.take({
+      ...{ job, account, provider, build, tokens, at: now, promptMs: choice.cost?.prefill ?? 0 },
+      ...(isWarm && { expectedMs: expectedFirstContentMs / this.calibration.of(provider).factor }),
+    });
     this.#options.onDecision?.(asked, choice, 'placed');
     answer({ ok: true, candidates: [...choice.candidates], queuedMs: Math.max(0, Math.round(now - askedAt)) });
   }

@@ -1,3 +1,4 @@
+import type { Pace } from './calibration.ts';
 import { type FaultRecord, isClosedOut } from './faults.ts';
 import type { ProviderView, SlotView } from './fleet.ts';
 import type { SlotPromises } from './reservations.ts';
@@ -8,6 +9,8 @@ export interface Memory {
   /** How many of them were promised before the provider spoke. */
   promisedBefore(provider: string, build: string, reportedAt: number): number;
   fault(provider: string): Readonly<FaultRecord>;
+  /** How much longer it takes than its own figures promise. */
+  pace(provider: string): Readonly<Pace>;
 }
 
 /** A job that was promised so shortly before the provider spoke may not have been there yet. */
@@ -33,8 +36,9 @@ export class Serving {
   /** Of those, jobs that we did not send: another router did, before it died or before this one was started. */
   readonly inherited: number;
   readonly loadMs: number;
-  readonly tokenMs: number;
-  readonly promptTokenMs: number;
+  readonly #tokenMs: number;
+  readonly #promptTokenMs: number;
+  readonly #pace: Readonly<Pace>;
   readonly #promised: SlotPromises;
   readonly #fault: Readonly<FaultRecord>;
 
@@ -49,10 +53,19 @@ export class Serving {
     this.busy = slot.running + slot.waiting;
     this.inherited = Math.max(0, this.busy - memory.promisedBefore(provider.id, slot.build, slot.reportedAt));
     this.loadMs = slot.state === 'resident' ? 0 : slot.loadMs;
-    this.tokenMs = 1_000 / slot.decodeTps;
-    this.promptTokenMs = 1_000 / slot.prefillTps;
+    this.#tokenMs = 1_000 / slot.decodeTps;
+    this.#promptTokenMs = 1_000 / slot.prefillTps;
+    this.#pace = memory.pace(provider.id);
     this.#promised = memory.promised(provider.id, slot.build);
     this.#fault = memory.fault(provider.id);
+  }
+
+  get tokenMs(): number {
+    return this.#tokenMs * this.#pace.factor;
+  }
+
+  get promptTokenMs(): number {
+    return this.#promptTokenMs * this.#pace.factor;
   }
 
   /** Jobs there: what it says, or what we promised, whichever is more. */
@@ -70,7 +83,7 @@ export class Serving {
     return left;
   }
 
-  /** Until the prompts that it was sent are read, by its own word of its speed. */
+  /** Until the prompts that it was sent are read. */
   promptsMs(now: number): number {
     const left = this.#promised.promptsReadAt - now;
     return left > 0 && this.load > 0 ? left : 0;

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { Calibration } from './calibration.ts';
+
+const known = () => true;
+/** A fleet whose answers all begin twice as late as expected, but for one machine. */
+function fleet(odd: number, answers = 40): Calibration {
+  const calibration = new Calibration();
+  for (let round = 0; round < answers; round += 1) {
+    for (let machine = 0; machine < 20; machine += 1) calibration.learn(`machine ${machine}`, { expectedMs: 1_000, tookMs: 2_000 });
+    calibration.learn('odd', { expectedMs: 1_000, tookMs: 2_000 * odd });
+  }
+  return calibration;
+}
+
+test('an error that all share changes nothing, nor does one that is small', () => {
+  for (const odd of [0.05, 1, 2.5]) {
+    const calibration = fleet(odd);
+    expect(['machine 0', 'odd'].map((name) => calibration.of(name).factor)).toEqual([1, 1]);
+  }
+});
+
+test('who is ten times as late as the others counts as so much slower, and is tried again after a while', () => {
+  const calibration = fleet(10);
+  expect(calibration.of('odd').factor).toBeGreaterThan(8);
+  expect(calibration.of('odd').factor).toBeLessThan(12);
+  expect(calibration.of('machine 0').factor).toBe(1);
+  calibration.sweep(10 * 60_000, known);
+  expect(calibration.of('odd').factor).toBe(1);
+});
+
+test('one answer that is late says nothing, and nobody counts as more than twenty times slower', () => {
+  expect(fleet(1, 10).of('odd').factor).toBe(1);
+  const calibration = fleet(1, 10);
+  calibration.learn('odd', { expectedMs: 1_000, tookMs: 60_000 });
+  expect(calibration.of('odd').factor).toBe(1);
+  for (let answer = 0; answer < 40; answer += 1) calibration.learn('odd', { expectedMs: 1_000, tookMs: 1e9 });
+  expect(calibration.of('odd').factor).toBe(20);
+});
