@@ -15,7 +15,7 @@ export function addCommands(program: Command): void {
     );
   bench
     .command('fleet')
-    .description('what two thousand providers cost the router and the requests, over the bus')
+    .description('what a fleet costs the router and the requests, over the bus; the full size takes 16 GB of memory')
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) => (await import('../e2e/bench/fleet.ts')).benchFleet(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'));
   bench

@@ -26,6 +26,7 @@ export type {
   Enrolled,
   NewModel,
   Preferences,
+  Prefix,
   Reserve,
   Reserved,
   RoutingRefusal,

@@ -39,6 +39,10 @@ const preferences = Type.Object({
 });
 export type Preferences = Static<typeof preferences>;
 
+/** The beginning of a conversation, as a digest, and how long it is. */
+const prefix = Type.Object({ key: Type.String({ maxLength: 32 }), tokens: count });
+export type Prefix = Static<typeof prefix>;
+
 const reserve = Type.Object({
   job: JobId,
   account: AccountId,
@@ -58,6 +62,8 @@ const reserve = Type.Object({
   /** What a machine must be able to do. */
   requires: optional(Traits),
   prefers: optional(preferences),
+  /** Longest first: who has read one of them begins sooner. */
+  prefixes: optional(Type.Array(prefix, { maxItems: 16 })),
 });
 export type Reserve = Static<typeof reserve>;
 

@@ -11,6 +11,7 @@ import {
   JobEnded,
   type Out,
   type Preferences,
+  type Prefix,
   type Reserved,
   SUITE_ID,
   services,
@@ -42,6 +43,7 @@ export interface JobSpec {
   /** Providers that the caller does not want. */
   readonly ignore: readonly string[];
   readonly prefers: Preferences | undefined;
+  readonly prefixes: readonly Prefix[];
   /** The encoded InferenceRequest. */
   readonly request: Uint8Array;
   /** For routing. */
@@ -209,7 +211,7 @@ export class JobRun {
     only: readonly string[] | undefined;
     patienceMs: number;
   }): Promise<Reserved | undefined> {
-    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, prefers } = this.spec;
+    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, prefers, prefixes } = this.spec;
     const request = {
       job: id,
       account,
@@ -223,6 +225,7 @@ export class JobRun {
       ...(only && { only: [...only] }),
       ...(requires.length > 0 && { requires: [...requires] }),
       ...(prefers && { prefers }),
+      ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };
     const times = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };
     return this.#ask(() => callUntil(this.#deps.bus, services.routing.reserve, request, times));

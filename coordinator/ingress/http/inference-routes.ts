@@ -5,6 +5,7 @@ import type { Answer } from '../answer.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
+import { prefixesOf } from '../core/prefixes.ts';
 import { chat } from '../core/surfaces/chat.ts';
 import { completions } from '../core/surfaces/completions.ts';
 import { messages } from '../core/surfaces/messages.ts';
@@ -71,6 +72,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   const { headers, refusal } = await deps.policy.take(caller, { inputTokens: intent.promptEstimate, outputTokens: maxOutputTokens });
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   if (refusal !== undefined) throw refusal;
+  const cacheScope = cacheScopeOf(secretOf(request));
   const spec: JobSpec = {
     id: newJobId(),
     account: caller.account,
@@ -82,7 +84,8 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
     machines,
     ignore: intent.ignore,
     prefers: intent.prefers,
-    request: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope: cacheScopeOf(secretOf(request)) })),
+    prefixes: prefixesOf(intent.body, `${cacheScope} ${model.id}`),
+    request: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
     promptEstimate: intent.promptEstimate,
     promptBound: intent.promptBound,
     maxOutputTokens,

@@ -70,6 +70,7 @@ export class Faults {
     const record = this.record(provider);
     record.coolUntil = now + Math.min(LONGEST_COOLING_MS, FIRST_COOLING_MS * 2 ** record.refusals);
     record.refusals += 1;
+    record.score = fade(record, now);
     record.lastAt = now;
   }
 

@@ -3,7 +3,10 @@ import type { Closed, Serving } from './serving.ts';
 
 /** Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who serves soonest. */
 
-export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires'>;
+export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires'> & {
+  /** One of the machines has read so much of the prompt already. */
+  readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
+};
 
 /** Why a slot may not serve. In this order; the first that does not hold is the reason, so each provider is counted once. */
 export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'context' | 'slow' | 'breaker' | 'cooling' | 'busy' | 'tokens';
@@ -89,7 +92,7 @@ function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs
       const serving = servings[place] as Serving;
       const gate = failedGate(serving, ask, now);
       if (gate === undefined || (gate === forgiven && isForgiven(gate, serving, ask, now))) {
-        const total = costOf(serving, ask.promptTokens, now);
+        const total = costOf(serving, unreadTokens(serving, ask), now);
         totals[place] = total;
         if (total < best) best = total;
       } else {
@@ -98,9 +101,13 @@ function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs
       }
     }
     // A later build only serves when the wanted one has no place.
-    if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, random }, ask.promptTokens, now), rejected };
+    if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, random }, ask, now), rejected };
   }
   return { candidates: [], cost: undefined, rejected };
+}
+
+function unreadTokens(serving: Serving, { promptTokens, warm }: Ask): number {
+  return warm !== undefined && warm.provider === serving.id ? Math.max(0, promptTokens - warm.tokens) : promptTokens;
 }
 
 /** Kept between decisions, of which there is only one at a time: an array of thousands made for each would be the dearest part of it. */
@@ -119,14 +126,14 @@ interface Places {
   readonly random: () => number;
 }
 
-function chosen(places: Places, promptTokens: number, now: number): Pick<Choice, 'candidates' | 'cost'> {
+function chosen(places: Places, ask: Ask, now: number): Pick<Choice, 'candidates' | 'cost'> {
   const { servings, totals } = places;
   const winner = oneOfTheEquals(places);
   const others = smallest(totals, MAX_CANDIDATES).filter((place) => place !== winner);
   const ordered = [winner, ...others].slice(0, MAX_CANDIDATES);
   return {
-    candidates: ordered.map((place) => candidateOf(servings[place] as Serving, promptTokens, now)),
-    cost: costAt(servings[winner] as Serving, promptTokens, now),
+    candidates: ordered.map((place) => candidateOf(servings[place] as Serving, ask, now)),
+    cost: costAt(servings[winner] as Serving, unreadTokens(servings[winner] as Serving, ask), now),
   };
 }
 
@@ -165,10 +172,10 @@ function smallest(totals: Float64Array, count: number): number[] {
   return best;
 }
 
-function candidateOf(serving: Serving, promptTokens: number, now: number): Candidate {
+function candidateOf(serving: Serving, ask: Ask, now: number): Candidate {
   const { provider, slot } = serving;
   const { chip, simulated } = provider.machine;
-  const expectedFirstContentMs = expectedMs(serving, promptTokens, now);
+  const expectedFirstContentMs = expectedMs(serving, unreadTokens(serving, ask), now);
   return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs, chip, simulated };
 }
 

@@ -137,6 +137,38 @@ describe('a reservation', () => {
   });
 });
 
+describe('a conversation', () => {
+  const four = () => {
+    const router = newRouter(Math.random);
+    for (const letter of ['B', 'C', 'D', 'E'])
+      router.fleet.announce(idOf(letter), announcement({}, [slot({ contextTokens: 10_000, maxConcurrency: 2 })]), LATER);
+    return router;
+  };
+  const turn = (digit: string, keys: readonly string[]) =>
+    ask({ job: `job_${digit.repeat(22)}`, promptTokens: 1_000, prefixes: keys.map((key, index) => ({ key, tokens: 900 - 100 * index })) });
+
+  test('goes on where it began, which has its beginning in the cache', () => {
+    for (let round = 0; round < 20; round += 1) {
+      const router = four();
+      const first = winner(reserve(router, turn('1', ['a'])));
+      router.end(turn('1', []).job, LATER);
+      const next = reserve(router, turn('2', ['b', 'a']));
+      expect(winner(next)).toBe(first);
+      expect(next?.ok && next.candidates[0]?.expectedFirstContentMs).toBeLessThan(500);
+    }
+  });
+
+  test('goes elsewhere when that machine has no room, and then on from there', () => {
+    const router = four();
+    const first = winner(reserve(router, turn('1', ['a'])));
+    reserve(router, turn('2', ['b', 'a']));
+    const second = winner(reserve(router, turn('3', ['c', 'b', 'a'])));
+    expect(second).not.toBe(first);
+    router.end(turn('3', []).job, LATER + 2_000);
+    expect(winner(reserve(router, turn('4', ['d', 'c']), LATER + 2_000))).toBe(second);
+  });
+});
+
 describe('a prompt that a machine reads slowly', () => {
   const both = () => {
     const router = newRouter();

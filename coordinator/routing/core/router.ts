@@ -4,6 +4,7 @@ import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import type { Choice, GateName } from './placement.ts';
 import { choosePreferred } from './preferences.ts';
+import { PrefixMemory } from './prefix-memory.ts';
 import { Queue, type Waiting } from './queue.ts';
 import { Reservations } from './reservations.ts';
 
@@ -45,6 +46,7 @@ export class Router {
   readonly calibration = new Calibration();
   readonly #options: RouterOptions;
   readonly #queue: Queue;
+  readonly #prefixes = new PrefixMemory();
   #releasedAt: number[] = [];
   /** `#changes` when those who wait were looked at last. */
   #drained = 0;
@@ -177,7 +179,8 @@ export class Router {
   }
 
   #choose(request: Reserve, now: number): Choice {
-    return choosePreferred((build) => this.fleet.serving(build), request, now, this.#options.random);
+    const warm = request.prefixes && this.#prefixes.find(request.prefixes, now);
+    return choosePreferred((build) => this.fleet.serving(build), { ...request, warm }, now, this.#options.random);
   }
 
   #place(asked: Asked, choice: Choice, now: number): void {
@@ -187,10 +190,11 @@ export class Router {
     const tokens = request.promptTokens + request.maxOutputTokens;
     const { job, account } = request;
     const { provider, build, expectedFirstContentMs } = winner;
-    const isWarm = choice.cost?.load === 0;
+    const isLoaded = choice.cost?.load === 0;
+    if (request.prefixes) this.#prefixes.remember(request.prefixes, provider, now);
     this.reservations.take({
       ...{ job, account, provider, build, tokens, at: now, promptMs: choice.cost?.prefill ?? 0 },
-      ...(isWarm && { expectedMs: expectedFirstContentMs / this.calibration.of(provider).factor }),
+      ...(isLoaded && { expectedMs: expectedFirstContentMs / this.calibration.of(provider).factor }),
     });
     this.#options.onDecision?.(asked, choice, 'placed');
     answer({ ok: true, candidates: [...choice.candidates], queuedMs: Math.max(0, Math.round(now - askedAt)) });

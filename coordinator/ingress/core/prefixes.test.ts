@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { prefixesOf } from './prefixes.ts';
+
+const say = (role: string, words: number, about = 'word') => ({ role, content: `${about} `.repeat(words) });
+const turns = [say('system', 200), say('user', 50), say('assistant', 80), say('user', 20)];
+const keys = (body: Parameters<typeof prefixesOf>[0], scope = 'scope') => prefixesOf(body, scope).map(({ key }) => key);
+
+test('the next turn begins with what the last one was, the longest first', () => {
+  const [before, after] = [keys({ messages: turns.slice(0, 2) }), keys({ messages: turns })];
+  expect(before).toHaveLength(2);
+  expect(after).toHaveLength(4);
+  expect(after.slice(2)).toEqual(before);
+  const tokens = prefixesOf({ messages: turns }, 'scope').map((prefix) => prefix.tokens);
+  expect(tokens).toEqual(tokens.toSorted((one, other) => other - one));
+});
+
+test('another key, other tools or other words have nothing in common, and no word is in it', () => {
+  const messages = turns;
+  const all = [
+    keys({ messages }),
+    keys({ messages }, 'another'),
+    keys({ messages, tools: [{}] }),
+    keys({ messages: [say('system', 200, 'other'), ...turns.slice(1)] }),
+  ].flat();
+  expect(new Set(all).size).toBe(all.length);
+  for (const key of all) expect(key).toMatch(/^[\w-]{22}$/);
+});
+
+test('short beginnings and more than eight are left out', () => {
+  expect(keys({ messages: [say('user', 5)] })).toEqual([]);
+  expect(keys({ messages: Array.from({ length: 40 }, () => say('user', 200)) })).toHaveLength(8);
+});

@@ -1,0 +1,74 @@
+import type { MessageOf, RoutingDecision, services } from '#bus-schemas';
+import { explain } from './core/explanation.ts';
+import type { Choice } from './core/placement.ts';
+import type { Asked, Router } from './core/router.ts';
+import type { Serving } from './core/serving.ts';
+
+/** What routing shows of itself: to ingresses, operators, and whoever listens to its decisions. */
+
+const MAX_EXPLAINED = 1_000;
+const MAX_LISTED = 2_000;
+
+/** A decision, as people read it. */
+export function describe(
+  { request }: Asked,
+  { candidates, cost, rejected }: Choice,
+  about: { outcome: RoutingDecision['outcome']; at: number; queuedMs: number },
+): RoutingDecision {
+  const [winner] = candidates;
+  return {
+    job: request.job,
+    at: about.at,
+    model: request.model,
+    outcome: about.outcome,
+    candidates: candidates.length,
+    rejected,
+    queuedMs: Math.max(0, Math.round(about.queuedMs)),
+    ...(winner !== undefined && { provider: winner.provider, build: winner.build }),
+    ...(cost !== undefined && { cost: { ...cost } }),
+  };
+}
+
+/** Only of slots that a job could be sent to: never more than a reservation would find. */
+export function capacityByBuild({ fleet }: Router) {
+  const rows = [...fleet.builds()].map((build) => {
+    const open = fleet.serving(build).filter(({ closed }) => closed === undefined);
+    const sum = (pick: (serving: Serving) => number) => open.reduce((total, serving) => total + pick(serving), 0);
+    return {
+      ...{ build, providers: open.length, warm: sum(({ slot }) => (slot.state === 'resident' ? 1 : 0)), running: sum(({ slot }) => slot.running) },
+      freeSlots: sum(({ load, maxConcurrency }) => Math.max(0, maxConcurrency - load)),
+      freeTokens: sum(({ tokensLeft }) => Math.max(0, tokensLeft)),
+      decodeTps: sum(({ slot }) => slot.decodeTps),
+    };
+  });
+  return rows.filter(({ providers }) => providers > 0).slice(0, MAX_LISTED);
+}
+
+export function explainFleet(
+  router: Router,
+  request: MessageOf<typeof services.routing.explain.request>,
+  now: number,
+): MessageOf<typeof services.routing.explain.reply> {
+  const { promptTokens, maxOutputTokens, requires, providers } = request;
+  const wanted = providers && new Set(providers);
+  const builds = request.builds ?? [...router.fleet.builds()];
+  const servings = builds.flatMap((build) => router.fleet.serving(build).filter(({ id }) => wanted === undefined || wanted.has(id)));
+  const ask = { job: '', builds, promptTokens, maxOutputTokens, exclude: [], ...(requires && { requires }) };
+  const { slots, tally } = explain(servings, ask, now);
+  return { slots: slots.slice(0, MAX_EXPLAINED), tally, queued: router.queued };
+}
+
+export function listFleet({ fleet, reservations }: Router) {
+  const rows = [...fleet.all()].flatMap(({ id, machine, silent, draining, slots }) =>
+    [...slots.values()].map(({ build, state, running }) => ({
+      provider: id,
+      build,
+      state: silent ? 'silent' : draining ? 'draining' : state,
+      chip: machine.chip,
+      simulated: machine.simulated,
+      running,
+      pending: reservations.count(id, build),
+    })),
+  );
+  return rows.slice(0, MAX_LISTED);
+}
