@@ -59,6 +59,8 @@ const routingDecision = Type.Object({
   provider: optional(ProviderId),
   build: optional(BuildId),
   candidates: count,
+  /** Who would have served instead, and how soon: the job goes there when the winner fails at once. */
+  alternates: optional(Type.Array(Type.Object({ provider: ProviderId, expectedFirstContentMs: Type.Number({ minimum: 0 }) }), { maxItems: 8 })),
   /** Providers turned down, by the first gate that failed. */
   rejected: Type.Record(Type.String({ maxLength: 32 }), count),
   /** Terms of the winner's expected delay in ms; they sum to the total. */

@@ -15,13 +15,14 @@ export function describe(
   { candidates, cost, rejected }: Choice,
   about: { outcome: RoutingDecision['outcome']; at: number; queuedMs: number },
 ): RoutingDecision {
-  const [winner] = candidates;
+  const [winner, ...others] = candidates;
   return {
     job: request.job,
     at: about.at,
     model: request.model,
     outcome: about.outcome,
     candidates: candidates.length,
+    alternates: others.map(({ provider, expectedFirstContentMs }) => ({ provider, expectedFirstContentMs })),
     rejected,
     queuedMs: Math.max(0, Math.round(about.queuedMs)),
     ...(winner !== undefined && { provider: winner.provider, build: winner.build }),
