@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Engine } from '#provider';
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
+import { type AilmentName, ailmentNames, ailments } from './ailment.ts';
 import { type ChipName, chipNames } from './chips.ts';
 import { addReplayCommand } from './replay/cli.ts';
 
@@ -16,6 +17,7 @@ interface SimulateOptions {
   readonly endless?: boolean;
   readonly engine: 'simulated' | BackendName;
   readonly leaves: 'own' | 'shared';
+  readonly ailment?: AilmentName;
 }
 
 const DRAIN_MS = 10_000;
@@ -32,6 +34,7 @@ export function addCommands(program: Command): void {
     .option('--endless', 'answers go on until max_tokens')
     .addOption(new Option('--engine <name>', 'made-up text, or our tiny model on a real engine').choices(['simulated', ...BACKENDS]).default('simulated'))
     .addOption(new Option('--leaves <kind>', 'a leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
+    .addOption(new Option('--ailment <name>', 'what is wrong with them').choices(ailmentNames))
     .addHelpText('after', '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token).')
     .action((options: SimulateOptions) => simulate(options));
   addReplayCommand(program);
@@ -65,6 +68,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
       ...(tokenMs !== undefined && { tokenMs }),
       ...(concurrency !== undefined && { maxConcurrency: concurrency }),
       ...(endless !== undefined && { endless }),
+      ...(options.ailment && { ailment: ailments[options.ailment] }),
     },
     ...(options.engine !== 'simulated' && { realEngine: () => openTiny({ ...options, backend: options.engine as BackendName, log }) }),
     natsServer,

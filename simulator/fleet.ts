@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
 import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, startAgent, startLeaf } from '#provider';
+import { type AilmentName, ailments } from './ailment.ts';
 import { corruptFrames } from './corrupt-frames.ts';
 import { EmulatedMac } from './emulated-mac.ts';
 import { createSimulatedEngine, type EngineProfile, type SimulatedEngine } from './simulated-engine.ts';
 
-export type Fault = 'corrupt_frames' | 'stall';
+/** Of one provider among others: an ailment, or a liar on the bus. */
+export type Fault = 'corrupt_frames' | AilmentName;
 
 export interface FleetOptions {
   readonly coordinatorUrl: string;
@@ -89,7 +91,9 @@ async function startProvider(
 ): Promise<SimulatedProvider> {
   const fault = faults?.[index];
   const connection = await leaf.connect(own);
-  const engine = realEngine ? new EmulatedMac(await realEngine(), profile.chip) : createSimulatedEngine({ ...profile, stalls: fault === 'stall' });
+  const engine = realEngine
+    ? new EmulatedMac(await realEngine(), profile.chip)
+    : createSimulatedEngine({ ...profile, ...(fault && fault !== 'corrupt_frames' && { ailment: ailments[fault] }) });
   const agent = await startAgent({
     connection: fault === 'corrupt_frames' ? corruptFrames(connection) : connection,
     engine,

@@ -1,5 +1,6 @@
 import type { Finish, Machine, Slot } from '#bus-schemas';
-import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
+import { type Engine, type GenerationRequest, RequestRefused, type Sequence, type Sink } from '#provider';
+import type { Ailment } from './ailment.ts';
 import { type Chip, type ChipName, chipOf, machineOf } from './chips.ts';
 import { type SimulatedBuild, simulatedBuilds } from './models.ts';
 import { AnswerStream } from './simulated-answer.ts';
@@ -16,8 +17,7 @@ export interface EngineProfile {
   readonly maxConcurrency?: number;
   /** Answers go on until max_tokens. */
   readonly endless?: boolean;
-  /** Takes jobs and says nothing. */
-  readonly stalls?: boolean;
+  readonly ailment?: Ailment;
 }
 
 export interface SimulatedEngine extends Engine {
@@ -52,6 +52,10 @@ class Simulation implements SimulatedEngine {
     this.#builds = new Map(builds.filter((build) => fits(this.#chip, build)).map((build) => [build.build, build]));
   }
 
+  get #ailment(): Ailment {
+    return this.#profile.ailment ?? {};
+  }
+
   get running(): number {
     return this.#sequences.size;
   }
@@ -67,7 +71,10 @@ class Simulation implements SimulatedEngine {
   generate(request: GenerationRequest, sink: Sink): Sequence {
     const build = this.#builds.get(request.build);
     if (build === undefined) throw new Error(`this machine does not have ${request.build}`);
+    const { refuses, lateMs = 0, stalls, ignoresCancels } = this.#ailment;
+    if (refuses) throw new RequestRefused(refuses);
     const sequence = new SimulatedSequence(request, sink, {
+      isDeaf: ignoresCancels ?? false,
       endless: this.#profile.endless ?? false,
       onToken: () => {
         this.tokensMade += 1;
@@ -80,7 +87,7 @@ class Simulation implements SimulatedEngine {
     });
     this.#sequences.add(sequence);
     this.#changed();
-    if (!this.#profile.stalls) this.#schedule(this.#prefillMs(build, sequence.promptTokens), () => sequence.step());
+    if (!stalls) this.#schedule(lateMs + this.#prefillMs(build, sequence.promptTokens), () => sequence.step());
     return sequence;
   }
 
@@ -102,6 +109,8 @@ class Simulation implements SimulatedEngine {
 
   #slotOf(build: SimulatedBuild): Slot {
     const sequences = [...this.#sequences].filter((sequence) => sequence.build === build.build);
+    const { boasts = 1 } = this.#ailment;
+    const tps = this.#profile.tokenMs === undefined ? decodeTps(this.#chip, build) : 1_000 / Math.max(1, this.#profile.tokenMs);
     const reserved = sequences.reduce((sum, { tokens }) => sum + tokens, 0);
     return {
       build: build.build,
@@ -111,8 +120,8 @@ class Simulation implements SimulatedEngine {
       waiting: 0,
       maxConcurrency: this.#profile.maxConcurrency ?? DEFAULT_CONCURRENCY,
       freeTokens: Math.max(0, Math.min(MAX_TOKENS, Math.floor(cacheTokens(this.#chip, build) - reserved))),
-      decodeTps: this.#profile.tokenMs === undefined ? decodeTps(this.#chip, build) : 1_000 / Math.max(1, this.#profile.tokenMs),
-      prefillTps: prefillTps(this.#chip, build),
+      decodeTps: tps * boasts,
+      prefillTps: prefillTps(this.#chip, build) * boasts,
       loadMs: loadMs(build),
       traits: [...build.traits],
     };
@@ -123,13 +132,15 @@ class Simulation implements SimulatedEngine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const sequence of this.#sequences) sequence.cancel();
+    for (const sequence of this.#sequences) sequence.abandon();
     this.#listeners = [];
     this.#wheel.stop();
   }
 }
 
 interface SequenceDeps {
+  /** It goes on when it is cancelled. */
+  readonly isDeaf: boolean;
   readonly endless: boolean;
   readonly onToken: () => void;
   readonly onEnd: () => void;
@@ -180,6 +191,11 @@ class SimulatedSequence implements Sequence {
   }
 
   cancel(): void {
+    if (!this.#deps.isDeaf) this.abandon();
+  }
+
+  /** Whatever ails it. */
+  abandon(): void {
     if (!this.#over) this.#end('cancelled');
   }
 

@@ -1,4 +1,4 @@
-import type { Ailment } from './virtual-mac.ts';
+import { type Ailment, ailments } from '../ailment.ts';
 import type { Times, WorldOptions } from './world.ts';
 
 /** What befalls a share of the fleet, from a minute on. */
@@ -47,13 +47,13 @@ export const scenarios = {
     ...usual,
     what: 'answers begin later than their deadline allows, on every machine: cut off, they would be begun again elsewhere, in vain',
     times: { firstContentMs: 4_000 },
-    incidents: [{ minute: 5, untilMinute: 15, share: 1, ailment: { lateMs: 6_000 } }],
+    incidents: [{ minute: 5, untilMinute: 15, share: 1, ailment: ailments.late }],
   },
   'fleet-upgrade': { ...usual, what: 'every machine is started anew within one minute', incidents: [{ minute: 8, share: 1, sleepSeconds: 15 }] },
   'black-hole': {
     ...usual,
     what: 'a tenth of the fleet says that it has room and refuses every job at once',
-    incidents: [{ minute: 5, untilMinute: 15, share: 0.1, ailment: { refuses: 'queue_full' } }],
+    incidents: [{ minute: 5, untilMinute: 15, share: 0.1, ailment: ailments['black-hole'] }],
   },
   churn: {
     ...usual,
@@ -72,12 +72,12 @@ export const scenarios = {
   boasters: {
     ...usual,
     what: 'a tenth of the fleet says that it is ten times as fast as it is',
-    incidents: [{ minute: 2, share: 0.1, ailment: { boasts: 10 } }],
+    incidents: [{ minute: 2, share: 0.1, ailment: ailments.boaster }],
   },
   stalls: {
     ...usual,
     what: 'one machine in twenty takes jobs and says nothing',
-    incidents: [{ minute: 5, untilMinute: 15, share: 0.05, ailment: { stalls: true } }],
+    incidents: [{ minute: 5, untilMinute: 15, share: 0.05, ailment: ailments.stalls }],
   },
   zombies: {
     ...usual,

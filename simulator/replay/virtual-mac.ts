@@ -1,22 +1,10 @@
 import { type Announcement, type Refusal, type Slot, SUITE_ID } from '#bus-schemas';
+import type { Ailment } from '../ailment.ts';
 import { type Chip, machineOf } from '../chips.ts';
 import type { SimulatedBuild } from '../models.ts';
 import { cacheTokens, decodeTps, fits, loadMs, prefillTps, slowdown } from '../speeds.ts';
 import { meanRequest } from './made-up-arrivals.ts';
 import type { Timeline } from './timeline.ts';
-
-/** What is wrong with a machine, for as long as it is. */
-export interface Ailment {
-  /** Every job, at once, while it says that it has room. */
-  readonly refuses?: Refusal;
-  /** Each answer begins so much later. */
-  readonly lateMs?: number;
-  /** Takes jobs and says nothing. */
-  readonly stalls?: boolean;
-  readonly ignoresCancels?: boolean;
-  /** Says that it is so many times as fast as it is. */
-  readonly boasts?: number;
-}
 
 /** One attempt of a job at one machine. */
 export interface Work {

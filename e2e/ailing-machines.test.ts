@@ -1,0 +1,46 @@
+import { afterEach, expect, test } from 'vitest';
+import { events, JobAttempt } from '#bus-schemas';
+import type { Fault } from '#simulator';
+import { readStream } from './read-stream.ts';
+import { startTestNetwork, type TestNetwork } from './test-network.ts';
+
+const PROVIDERS = 4;
+const AT_ONCE = 4;
+const REQUESTS = 80;
+const chat = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Is anybody well?' }], max_tokens: 5 };
+
+let network: TestNetwork;
+afterEach(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+/** Requests, some at once, to a fleet of which one machine is not well: what was answered, and which attempts failed. */
+async function askAll(fault: Fault) {
+  network = await startTestNetwork({ providers: PROVIDERS, tokenMs: 2, faults: { 0: fault }, config: { firstContentMs: 3_000 } });
+  const failures: string[] = [];
+  const { bus } = network.network.coordinator;
+  bus.subscribe({ subject: events.jobAttempt, kind: JobAttempt, handle: ({ failure, refusal }) => void failures.push(refusal ?? failure) });
+  const statuses: number[] = [];
+  let left = REQUESTS;
+  const client = async () => {
+    for (; left > 0; left -= 1) statuses.push((await readStream(network, chat)).status);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, client));
+  return { statuses: new Set(statuses), failures };
+}
+
+test('one that refuses what it says it has room for costs a few attempts and nobody an answer', { timeout: 60_000 }, async () => {
+  const { statuses, failures } = await askAll('black-hole');
+  expect(statuses).toEqual(new Set([200]));
+  expect(new Set(failures)).toEqual(new Set(['queue_full']));
+  // A quarter of all would be its share.
+  expect(failures.length).toBeLessThan(REQUESTS / 8);
+});
+
+test('one that takes jobs and says nothing is left alone after a few', { timeout: 60_000 }, async () => {
+  const { statuses, failures } = await askAll('stalls');
+  expect(statuses).toEqual(new Set([200]));
+  expect(new Set(failures)).toEqual(new Set(['first_content_late']));
+  expect(failures.length).toBeLessThan(10);
+});

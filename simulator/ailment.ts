@@ -1,0 +1,26 @@
+import type { Refusal } from '#bus-schemas';
+
+/** What is wrong with a machine: the same for one on the bus and one in virtual time. */
+export interface Ailment {
+  /** Every job, at once, while it says that it has room. */
+  readonly refuses?: Refusal;
+  /** Each answer begins so much later. */
+  readonly lateMs?: number;
+  /** Takes jobs and says nothing. */
+  readonly stalls?: boolean;
+  readonly ignoresCancels?: boolean;
+  /** Says that it is so many times as fast as it is. */
+  readonly boasts?: number;
+}
+
+/** By the names that the command line knows. */
+export const ailments = {
+  'black-hole': { refuses: 'queue_full' },
+  late: { lateMs: 6_000 },
+  stalls: { stalls: true },
+  deaf: { ignoresCancels: true },
+  boaster: { boasts: 10 },
+} as const satisfies Record<string, Ailment>;
+
+export type AilmentName = keyof typeof ailments;
+export const ailmentNames = Object.keys(ailments) as AilmentName[];
