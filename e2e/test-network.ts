@@ -16,6 +16,8 @@ export interface TestNetworkOptions {
   readonly contextTokens?: number;
   readonly maxOutputTokens?: number;
   readonly leaves?: 'own' | 'shared';
+  /** Models are on the machines' disks first. */
+  readonly startsCold?: boolean;
   readonly config?: Partial<Config>;
   readonly faults?: Readonly<Record<number, Fault>>;
   /** Components that do not run with the others, but each for itself, as another process would run them. */
@@ -284,6 +286,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
       endless: true,
       tokenMs: options.tokenMs,
       ...(options.firstTokenMs !== undefined && { firstTokenMs: options.firstTokenMs }),
+      ...(options.startsCold && { startsCold: true }),
       ...(options.maxConcurrency !== undefined && { maxConcurrency: options.maxConcurrency }),
       builds: simulatedBuilds.map((build) => ({ ...build, ...(contextTokens && { contextTokens, kvBytesPerToken: 1 }) })),
     },

@@ -25,6 +25,10 @@ export class EmulatedMac implements SimulatedEngine {
     this.#engine.onChange(listener);
   }
 
+  load(build: string): void {
+    this.#engine.load(build);
+  }
+
   generate(request: GenerationRequest, sink: Sink): Sequence {
     const sequence = this.#engine.generate(request, {
       delta: (delta) => {

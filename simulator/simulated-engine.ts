@@ -18,6 +18,8 @@ export interface EngineProfile {
   /** Answers go on until max_tokens. */
   readonly endless?: boolean;
   readonly ailment?: Ailment;
+  /** Models are on the disk first, and loaded when they are asked for. */
+  readonly startsCold?: boolean;
 }
 
 export interface SimulatedEngine extends Engine {
@@ -41,6 +43,8 @@ class Simulation implements SimulatedEngine {
   readonly #builds: ReadonlyMap<string, SimulatedBuild>;
   readonly #wheel = new TimerWheel();
   readonly #sequences = new Set<SimulatedSequence>();
+  /** Of models that were not in memory at the start, and when they are. */
+  readonly #loads = new Map<string, { isDone: boolean; at: number }>();
   #listeners: (() => void)[] = [];
   tokensMade = 0;
 
@@ -68,11 +72,25 @@ class Simulation implements SimulatedEngine {
     this.#listeners.push(listener);
   }
 
+  load(name: string): void {
+    const build = this.#builds.get(name);
+    if (build === undefined || this.#stateOf(build) !== 'cold') return;
+    const load = { isDone: false, at: performance.now() + loadMs(build) };
+    this.#loads.set(name, load);
+    this.#changed();
+    this.#schedule(loadMs(build), () => {
+      load.isDone = true;
+      this.#changed();
+    });
+  }
+
   generate(request: GenerationRequest, sink: Sink): Sequence {
     const build = this.#builds.get(request.build);
     if (build === undefined) throw new Error(`this machine does not have ${request.build}`);
     const { refuses, lateMs = 0, stalls, ignoresCancels } = this.#ailment;
     if (refuses) throw new RequestRefused(refuses);
+    this.load(build.build);
+    const loadingMs = Math.max(0, (this.#loads.get(build.build)?.at ?? 0) - performance.now());
     const sequence = new SimulatedSequence(request, sink, {
       isDeaf: ignoresCancels ?? false,
       endless: this.#profile.endless ?? false,
@@ -87,8 +105,15 @@ class Simulation implements SimulatedEngine {
     });
     this.#sequences.add(sequence);
     this.#changed();
-    if (!stalls) this.#schedule(lateMs + this.#prefillMs(build, sequence.promptTokens), () => sequence.step());
+    if (!stalls) this.#schedule(loadingMs + lateMs + this.#prefillMs(build, sequence.promptTokens), () => sequence.step());
     return sequence;
+  }
+
+  #stateOf({ build }: SimulatedBuild): Slot['state'] {
+    if (this.#profile.startsCold !== true) return 'resident';
+    const load = this.#loads.get(build);
+    if (load === undefined) return 'cold';
+    return load.isDone ? 'resident' : 'loading';
   }
 
   #schedule(delayMs: number, run: () => void): void {
@@ -114,7 +139,7 @@ class Simulation implements SimulatedEngine {
     const reserved = sequences.reduce((sum, { tokens }) => sum + tokens, 0);
     return {
       build: build.build,
-      state: 'resident',
+      state: this.#stateOf(build),
       contextTokens: build.contextTokens,
       running: sequences.length,
       waiting: 0,

@@ -63,7 +63,7 @@ for (const { name, create } of backendsUnderTest) {
 
     test('of the questions that it was never trained on it gets 95 in 100 right', async () => {
       const engine = new ModelEngine({ backend, models: [model], machine: thisMachine(), memoryBytes: 1e9, maxConcurrency: AT_ONCE, idleMs: 0, log });
-      await engine.load();
+      await engine.loadAll();
       const left = questions.filter((_, i) => i % (EVERY[name] ?? 1) === 0);
       const asked = left.length;
       const wrong: string[] = [];

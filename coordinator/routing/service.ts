@@ -8,6 +8,7 @@ import {
   Hello,
   JobAttempt,
   JobEnded,
+  Load,
   type MessageKind,
   providerOf,
   type Reserved,
@@ -155,6 +156,7 @@ export async function startRouting(context: Context): Promise<Component> {
     router.faults.sweep(clock(), isKnown);
     router.calibration.sweep(clock(), isKnown);
     router.reservations.sweep(isKnown);
+    if (lease.isHeld) for (const { provider, build } of router.loadOrders(clock())) bus.publish(core.down(provider, 'load'), Load, { build });
     drainSoon();
   }, SWEEP_MS);
   new Gauge({

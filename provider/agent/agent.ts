@@ -1,6 +1,19 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { Ack, Cancel, CodecError, Drain, Flow, generateSealingKeyPair, JobOrder, type MessageKind, Out, providerSubjects, RelayRecipient } from '#bus-schemas';
+import {
+  Ack,
+  Cancel,
+  CodecError,
+  Drain,
+  Flow,
+  generateSealingKeyPair,
+  JobOrder,
+  Load,
+  type MessageKind,
+  Out,
+  providerSubjects,
+  RelayRecipient,
+} from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 import { Announcer } from './announcer.ts';
 import { JobDesk } from './job-desk.ts';
@@ -56,6 +69,7 @@ export async function startAgent({ connection, engine, log, receiptsFile, random
     [providerSubjects.down('flow')]: reader(Flow, (flow) => desk.flow(flow)),
     [providerSubjects.down('cancel')]: reader(Cancel, (cancel) => desk.cancel(cancel)),
     [providerSubjects.down('ack')]: reader(Ack, (ack) => receipts.acknowledged(ack.receipts)),
+    [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
     [providerSubjects.down('drain')]: reader(Drain, (drain) => setDraining(drain.draining)),
   };
   const subscription = connection.subscribe(providerSubjects.everyDown, {

@@ -43,6 +43,8 @@ export interface Engine extends AsyncDisposable {
   slots(): readonly Slot[];
   /** Called when a slot has changed. */
   onChange(listener: () => void): void;
+  /** Brings a model into memory before somebody asks for it, if it can: what became of it is seen in its slot. */
+  load(build: string): void;
   /** Throws RequestRefused, at once or never. */
   generate(request: GenerationRequest, sink: Sink): Sequence;
 }

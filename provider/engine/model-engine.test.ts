@@ -40,7 +40,7 @@ async function start(options: Partial<ModelEngineOptions> = {}): Promise<ModelEn
     ...options,
   });
   open.push(engine);
-  await engine.load();
+  await engine.loadAll();
   return engine;
 }
 

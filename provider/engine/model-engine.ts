@@ -45,8 +45,12 @@ export class ModelEngine implements Engine {
     this.#listeners.push(listener);
   }
 
-  /** Into memory, before the first request asks for it. */
-  async load(): Promise<void> {
+  load(build: string): void {
+    void this.#runners.get(build)?.load();
+  }
+
+  /** All into memory, before the first request asks for one. */
+  async loadAll(): Promise<void> {
     for (const runner of this.#runners.values()) await runner.load();
   }
 

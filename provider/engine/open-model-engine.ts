@@ -38,6 +38,6 @@ export async function openModelEngine({ backend: wanted, models: names, log, ...
     'the engine is chosen',
   );
   const engine = new ModelEngine({ backend, models, machine: thisMachine(), memoryBytes: memoryForModels(), log, ...rest });
-  await engine.load();
+  await engine.loadAll();
   return engine;
 }

@@ -7,6 +7,7 @@ import { choosePreferred } from './preferences.ts';
 import { PrefixMemory } from './prefix-memory.ts';
 import { Queue, type Waiting } from './queue.ts';
 import { Reservations } from './reservations.ts';
+import { type LoadOrder, WarmPool } from './warm-pool.ts';
 
 /**
  * Decides where jobs go. Pure: time and chance are handed in, answers come back through `Asked`.
@@ -47,6 +48,7 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
+  readonly #warmPool = new WarmPool();
   #releasedAt: number[] = [];
   /** `#changes` when those who wait were looked at last. */
   #drained = 0;
@@ -74,6 +76,8 @@ export class Router {
     if (before !== undefined && !request.exclude.includes(before.provider)) return this.#repeat(asked, before, now);
     const choice = this.#choose(request, now);
     const earlier = this.#queue.of(request.job);
+    const [wanted] = request.builds;
+    if (earlier === undefined && request.exclude.length === 0 && wanted !== undefined) this.#warmPool.arrived(wanted, now);
     if (earlier !== undefined) return this.#queue.put({ ...earlier, ...both(earlier, asked) });
     if (choice.candidates.length > 0) return this.#place(asked, choice, now);
     this.reservations.release(request.job);
@@ -106,6 +110,7 @@ export class Router {
   jobEnded({ job, provider, result, attempts, timing }: Pick<JobEnded, 'job' | 'provider' | 'result' | 'attempts' | 'timing'>, now: number): void {
     if (provider !== undefined && result === 'completed') this.faults.served(provider, now);
     const reservation = this.reservations.of(job);
+    if (result === 'completed' && reservation !== undefined) this.#warmPool.served(reservation.build, now - reservation.at);
     const isFirst = attempts === 1 && reservation !== undefined && reservation.provider === provider;
     if (isFirst && reservation.expectedMs !== undefined && timing.firstContentUs !== undefined) {
       const tookMs = (timing.firstContentUs - timing.routeUs - timing.holdUs) / 1_000;
@@ -153,6 +158,11 @@ export class Router {
       if (now >= waiting.until) this.#refuseWaiting(waiting, choice, 'queue_timeout', now);
       else if (waiting.untilHeard && now >= this.#heardBy) this.#heard(waiting, choice, now);
     }
+  }
+
+  /** Machines that should load a model, because more is asked of it than is warm. */
+  loadOrders(now: number): LoadOrder[] {
+    return this.#warmPool.orders((build) => this.fleet.serving(build), now);
   }
 
   /** When a waiting job must be looked at, if nothing becomes free before. */
