@@ -1,5 +1,6 @@
 import type { AttemptFailure, CancelReason, Candidate, Delta, Finish, HoldRefusal, JobResult, Refusal, RoutingRefusal, Usage } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
+import { holdError, refusalError, routingError } from './refusal-errors.ts';
 
 /**
  * The life of one consumer request, as a function of (state, event) that returns commands.
@@ -359,55 +360,4 @@ function over(state: JobState, commands: readonly JobCommand[]): Step {
 
 function stay(state: JobState): Step {
   return { state, commands: [] };
-}
-
-function routingError(code: RoutingRefusal | 'unavailable'): ApiErrorCode {
-  switch (code) {
-    case 'no_provider':
-      return 'no_provider';
-    case 'saturated':
-    case 'queue_full':
-    case 'queue_timeout':
-      return 'saturated';
-    case 'too_large':
-      return 'context_length_exceeded';
-    case 'unavailable':
-      return 'service_unavailable';
-  }
-}
-
-function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
-  switch (code) {
-    case 'insufficient_funds':
-      return 'insufficient_quota';
-    case 'key_limit':
-      return 'key_limit_reached';
-    case 'unknown_account':
-      return 'invalid_key';
-    case 'unpriced_model':
-      return 'model_not_found';
-    case 'operation_conflict':
-      return 'internal_error';
-    case 'unavailable':
-      return 'service_unavailable';
-  }
-}
-
-function refusalError(reason: Refusal): ApiErrorCode {
-  switch (reason) {
-    case 'queue_full':
-    case 'token_budget_exhausted':
-    case 'model_not_loaded':
-    case 'draining':
-    case 'deadline_unreachable':
-      return 'saturated';
-    case 'request_exceeds_context':
-      return 'context_length_exceeded';
-    case 'invalid_request':
-      return 'invalid_request';
-    case 'unsealable':
-    case 'unsupported_suite':
-    case 'unknown_job':
-      return 'provider_error';
-  }
 }
