@@ -69,13 +69,23 @@ describe('the life of a job', () => {
   });
 
   test('a slow first provider leaves half of the time to the next, whom routing names anew', () => {
-    const job = new Machine().serving('B', 'C');
+    const job = new Machine();
+    const slow = { ...candidate('B'), expectedFirstContentMs: 3_000 };
+    job.happen({ type: 'reserved', candidates: [slow, candidate('C')] });
+    job.happen({ type: 'held' });
     expect(wakeAt(job.state)).toBe(4_500);
     expect(kinds(job.happen({ type: 'timer' }, 4_500))).toEqual(['cancel', 'report_attempt', 'reserve']);
     expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('D')] }))).toEqual(['dispatch']);
     expect(wakeAt(job.state)).toBe(9_000);
     job.happen({ type: 'timer' }, 4_500);
     expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'first_content_timeout' })]);
+  });
+
+  test('one that was expected at once is looked for elsewhere sooner', () => {
+    const job = new Machine().serving('B', 'C');
+    expect(wakeAt(job.state)).toBe(2_000);
+    expect(kinds(job.happen({ type: 'timer', isPatient: true }, 2_000))).toEqual([]);
+    expect(kinds(job.happen({ type: 'timer' }, 1_000))).toEqual(['cancel', 'report_attempt', 'reserve']);
   });
 
   test('where many are late it is waited for, four times as long at most', () => {

@@ -96,6 +96,9 @@ const PLAN_MS = 500;
 /** Where everybody is late: so many times the usual wait for the first content. */
 const LATE_FACTOR = 4;
 const PATIENT_MS = 1_000;
+/** An answer that takes so many times as long as it was expected to is looked for elsewhere, as far as the budget for late ones goes. */
+const OVERDUE_FACTOR = 5;
+const LEAST_OVERDUE_MS = 2_000;
 /** A stream that says nothing for this long is cut. */
 export const STALL_MS = 60_000;
 /** How long the provider's own account of a cancelled job is waited for. */
@@ -337,8 +340,10 @@ function nextAttempt(state: JobState, lost: { attempt: Attempt; failure: Attempt
 function dispatch(state: JobState, candidate: Candidate, now: number): Step {
   const number = state.attempts + 1;
   const left = state.firstContentBy - now;
-  // The last try may use all that is left; an earlier one leaves half for the next.
-  const contentBy = number >= MAX_ATTEMPTS || state.alternates.length === 0 ? state.firstContentBy : now + left / 2;
+  // The last try may use all that is left; an earlier one leaves half for the next, and more when it was expected much sooner.
+  const hasNext = number < MAX_ATTEMPTS && state.alternates.length > 0;
+  const overdue = Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * candidate.expectedFirstContentMs);
+  const contentBy = hasNext ? now + Math.min(left / 2, overdue) : state.firstContentBy;
   const attempt: Attempt = { number, candidate, contentBy };
   return { state: { ...state, phase: 'serving', attempts: number, attempt }, commands: [{ do: 'dispatch', attempt }] };
 }
