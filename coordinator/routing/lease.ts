@@ -5,13 +5,13 @@ import type { NatsConnection } from '@nats-io/nats-core';
 
 const BUCKET = 'LEASES';
 const MAX_BYTES = 1024 * 1024;
-const RENEW_MS = 200;
+const RENEW_MS = 150;
 /** Of one question to the store: shorter than a lease, so that a lost answer does not cost it. */
-const ASK_MS = 400;
+const ASK_MS = 300;
 /** How long a holder may act on its last renewal, counted from before it was sent. */
-const LEASE_MS = 1_000;
+const LEASE_MS = 800;
 /** How long another must have seen nothing new before it takes over: longer than a lease, clocks being what they are. */
-const TAKE_OVER_MS = 1_300;
+const TAKE_OVER_MS = 1_000;
 
 export interface LeaseOptions {
   readonly connection: NatsConnection;
