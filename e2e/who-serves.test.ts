@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { services } from '#bus-schemas';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const PROVIDERS = 4;
@@ -27,6 +28,17 @@ async function ask(messages: readonly Message[], provider?: object): Promise<{ b
     .withResponse();
   return { by: response.headers.get('x-provider-id'), content: data.choices[0]?.message.content ?? '' };
 }
+/** Routing has heard that nothing runs any more: before, a machine counts as busy with what it has just done. */
+async function idle(): Promise<void> {
+  const { bus } = network.network.coordinator;
+  await expect
+    .poll(async () => (await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers.every(({ running, pending }) => running + pending === 0), {
+      timeout: 10_000,
+      interval: 20,
+    })
+    .toBe(true);
+}
+
 const question: Message[] = [{ role: 'user', content: 'Who serves?' }];
 
 test('whoever is asked for first, as long as it is there', async () => {
@@ -44,10 +56,13 @@ test('a conversation goes on where it began', async () => {
       { role: 'system', content: `You are number ${conversation}. ${'Mind what you were told. '.repeat(200)}` },
       { role: 'user', content: 'Hello?' },
     ];
+    await idle();
     const first = await ask(messages);
     messages.push({ role: 'assistant', content: first.content }, { role: 'user', content: 'And then?' });
+    await idle();
     const second = await ask(messages);
     messages.push({ role: 'assistant', content: second.content }, { role: 'user', content: 'And then?' });
+    await idle();
     expect([second.by, (await ask(messages)).by]).toEqual([first.by, first.by]);
   }
 });

@@ -28,6 +28,8 @@ export class SlotPromises {
   release(job: string): void {
     this.jobs.delete(job);
     this.count = this.jobs.size;
+    // Whose jobs are over has read their prompts, however long that should have taken.
+    if (this.count === 0) this.promptsReadAt = 0;
   }
 }
 
