@@ -49,10 +49,12 @@ export async function startCoordinator({
   const bus = new Bus(connection);
   const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE });
   // A database that restarts ends idle connections: the pool makes new ones, and this is not the end of the process.
-  database.on('error', (error) => log.warn({ err: error }, 'a database connection was lost'));
+  let isStopping = false;
+  database.on('error', (error) => isStopping || log.warn({ err: error }, 'a database connection was lost'));
   const metrics = new Registry();
   const running: Component[] = [];
   const stop = async (): Promise<void> => {
+    isStopping = true;
     for (const component of running.toReversed()) await component[Symbol.asyncDispose]();
     await bus.flushEvents(LAST_FACTS_MS);
     await connection.drain();

@@ -211,7 +211,7 @@ export async function startRouting(context: Context): Promise<Component> {
       void face.then(() => bus.emit(events.routingLed, RoutingLed, { router: name, at: now(), epoch }, `led:${name}:${epoch}`));
     },
     onLost: () => {
-      log.warn({ router: name }, 'another router leads');
+      log.info({ router: name }, 'this router leads no more');
       void face?.then((served) => served[Symbol.asyncDispose]());
       router.standDown();
     },
