@@ -25,7 +25,7 @@ export interface ChatIntent {
 }
 
 const MESSAGE_FRAMING_TOKENS = 4;
-const BYTES_PER_TOKEN = 4;
+export const BYTES_PER_TOKEN = 4;
 const TOKENS_PER_IMAGE = 300;
 /** What a model's template may say around a list of tools. */
 const TOOLS_PREAMBLE_TOKENS = 512;

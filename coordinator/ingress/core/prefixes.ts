@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Prefix } from '#bus-schemas';
+import { BYTES_PER_TOKEN } from './introspect.ts';
 import type { JsonObject } from './json.ts';
 
 /** A beginning shorter than this is read again before anybody could be found who has it. */
 const LEAST_TOKENS = 100;
 const MOST = 8;
 const KEY_CHARACTERS = 22;
-const BYTES_PER_TOKEN = 4;
 
 /**
  * The beginnings of a conversation, the longest first: who has answered one of them has it in his cache. As digests under a scope that
@@ -18,14 +18,14 @@ export function prefixesOf({ messages, tools }: JsonObject, scope: string): Pref
     .update(JSON.stringify(tools ?? null));
   let bytes = 0;
   const prefixes: Prefix[] = [];
-  for (const message of messages as readonly JsonObject[]) {
+  const all = messages as readonly JsonObject[];
+  for (const [index, message] of all.entries()) {
     const text = JSON.stringify(message);
     hash.update('\n').update(text);
     bytes += Buffer.byteLength(text);
     const tokens = Math.floor(bytes / BYTES_PER_TOKEN);
-    if (tokens < LEAST_TOKENS) continue;
+    if (tokens < LEAST_TOKENS || index < all.length - MOST) continue;
     prefixes.push({ key: hash.copy().digest('base64url').slice(0, KEY_CHARACTERS), tokens });
-    if (prefixes.length > MOST) prefixes.shift();
   }
   return prefixes.reverse();
 }
