@@ -152,10 +152,7 @@ export async function startRouting(context: Context): Promise<Component> {
     const silentMs = config.beatTimeoutMs;
     for (const provider of router.fleet.sweep(clock(), { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS })) changed(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
-    const isKnown = (provider: string) => router.fleet.provider(provider) !== undefined;
-    router.faults.sweep(clock(), isKnown);
-    router.calibration.sweep(clock(), isKnown);
-    router.reservations.sweep(isKnown);
+    router.sweep(clock());
     if (lease.isHeld) for (const { provider, build } of router.loadOrders(clock())) bus.publish(core.down(provider, 'load'), Load, { build });
     drainSoon();
   }, SWEEP_MS);

@@ -118,9 +118,7 @@ export class World {
 
   #sweep(): void {
     this.timeline.after(SWEEP_MS, () => {
-      const isKnown = (provider: string) => this.router.fleet.provider(provider) !== undefined;
-      this.router.faults.sweep(this.timeline.now, isKnown);
-      this.router.calibration.sweep(this.timeline.now, isKnown);
+      this.router.sweep(this.timeline.now);
       this.drainSoon();
       this.#sweep();
     });

@@ -44,7 +44,7 @@ export class Router {
   readonly fleet: Fleet;
   readonly reservations = new Reservations();
   readonly faults = new Faults();
-  readonly calibration = new Calibration();
+  readonly #calibration = new Calibration();
   readonly #options: RouterOptions;
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
@@ -59,7 +59,7 @@ export class Router {
       promised: (provider, build) => this.reservations.promised(provider, build),
       promisedBefore: (provider, build, reportedAt) => this.reservations.countBefore(provider, build, reportedAt),
       fault: (provider) => this.faults.record(provider),
-      pace: (provider) => this.calibration.of(provider),
+      pace: (provider) => this.#calibration.of(provider),
     });
     this.#queue = new Queue(options.queueDepth);
   }
@@ -114,7 +114,7 @@ export class Router {
     const isFirst = attempts === 1 && reservation !== undefined && reservation.provider === provider;
     if (isFirst && reservation.expectedMs !== undefined && timing.firstContentUs !== undefined) {
       const tookMs = (timing.firstContentUs - timing.routeUs - timing.holdUs) / 1_000;
-      this.calibration.learn(reservation.provider, { expectedMs: reservation.expectedMs, tookMs });
+      this.#calibration.learn(reservation.provider, { expectedMs: reservation.expectedMs, tookMs });
     }
     this.end(job, now);
   }
@@ -158,6 +158,14 @@ export class Router {
       if (now >= waiting.until) this.#refuseWaiting(waiting, choice, 'queue_timeout', now);
       else if (waiting.untilHeard && now >= this.#heardBy) this.#heard(waiting, choice, now);
     }
+  }
+
+  /** Forgives what is long ago, and forgets who is not there. */
+  sweep(now: number): void {
+    const isKnown = (provider: string) => this.fleet.provider(provider) !== undefined;
+    this.faults.sweep(now, isKnown);
+    this.#calibration.sweep(now, isKnown);
+    this.reservations.sweep(isKnown);
   }
 
   /** Machines that should load a model, because more is asked of it than is warm. */
@@ -204,7 +212,7 @@ export class Router {
     if (request.prefixes) this.#prefixes.remember(request.prefixes, provider, now);
     this.reservations.take({
       ...{ job, account, provider, build, tokens, at: now, promptMs: choice.cost?.prefill ?? 0 },
-      ...(isLoaded && { expectedMs: expectedFirstContentMs / this.calibration.of(provider).factor }),
+      ...(isLoaded && { expectedMs: expectedFirstContentMs / this.#calibration.of(provider).factor }),
     });
     this.#options.onDecision?.(asked, choice, 'placed');
     answer({ ok: true, candidates: [...choice.candidates], queuedMs: Math.max(0, Math.round(now - askedAt)) });
