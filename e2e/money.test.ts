@@ -1,13 +1,12 @@
 import { execFile } from 'node:child_process';
-import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import { FakeStripe } from '#testcontainers';
+import { DINF, operatorSettings } from './dinf-program.ts';
 import { readStream } from './read-stream.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
-const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
 const CALL = { timeoutMs: 10_000 };
 const MODEL = 'sim-llama-8b';
 const chat = { model: MODEL, messages: [{ role: 'user', content: 'What does it cost?' }], max_tokens: 10 };
@@ -97,8 +96,7 @@ test('`dinf ledger` shows the books of a network that runs', { timeout: 60_000 }
   network = await startTestNetwork({ providers: 1, tokenMs: 1 });
   await readStream(network, chat);
   await network.expectMoneyBalances();
-  const { home, config } = network.network;
-  const env = { ...process.env, DINF_HOME: home, DINF_NATS_URL: config.natsUrls.join(','), DATABASE_URL: config.databaseUrl };
+  const env = { ...process.env, ...operatorSettings(network.network) };
   const ledger = async (...args: string[]) => (await promisify(execFile)(process.execPath, [DINF, 'ledger', ...args], { env })).stdout;
   const csv = (await ledger('statement', network.account, '--csv')).trim().split('\n');
   expect(csv[0]).toBe('at,kind,reference,amountMicroUsd,model,key,promptTokens,completionTokens');

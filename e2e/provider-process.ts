@@ -1,8 +1,7 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type SupervisedProcess, startSupervised } from '#provider';
+import { DINF } from './dinf-program.ts';
 import type { TestNetwork } from './test-network.ts';
-
-const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
 
 /** `dinf provider`, as its owner would start it on another machine: ready when it says what it serves. */
 export const startProviderProcess = (

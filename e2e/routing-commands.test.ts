@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseArrival } from '#bus-schemas';
+import { DINF, operatorSettings } from './dinf-program.ts';
 import { readStream } from './read-stream.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
-const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
 const run = promisify(execFile);
 const messages = [{ role: 'user', content: 'What do operators see of this?' }];
 const TOKENS = 6;
@@ -21,8 +21,7 @@ beforeAll(async () => {
 afterAll(() => network[Symbol.asyncDispose]());
 
 async function dinf(...args: string[]): Promise<string> {
-  const { home, config } = network.network;
-  const env = { ...process.env, DINF_HOME: home, DINF_NATS_URL: config.natsUrls.join(','), DATABASE_URL: config.databaseUrl, NO_COLOR: '1' };
+  const env = { ...process.env, ...operatorSettings(network.network), NO_COLOR: '1' };
   return (await run(process.execPath, [DINF, ...args], { env, timeout: 30_000 })).stdout;
 }
 

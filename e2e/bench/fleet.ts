@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { type Announcement, Beat, core, SUITE_ID, services } from '#bus-schemas';
@@ -8,6 +8,7 @@ import { type Bus, componentNames } from '#coordinator';
 import { type SupervisedProcess, startSupervised } from '#provider';
 import { imaginaryId, simulatedModels } from '#simulator';
 import { startNetwork } from '#testcontainers';
+import { DINF, operatorSettings } from '../dinf-program.ts';
 import type { Target } from './http-stream-client.ts';
 import { run } from './load.ts';
 import { memoryOf } from './memory.ts';
@@ -23,7 +24,6 @@ const sizes = {
   smoke: { heardOf: [10, 200], there: [10, 30], rounds: 2, requests: 30, watchSeconds: 2 },
 } as const;
 
-const DINF = join(resolve(import.meta.dirname, '../..'), 'bin', 'dinf.ts');
 /** Of one process: more would take turns with each other instead of with the router. */
 const PROVIDERS_A_PROCESS = 500;
 const READY_MS = 300_000;
@@ -44,7 +44,7 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
     await startNetwork({ log, components: componentNames.filter((component) => component !== 'routing'), config: { http: { host: '127.0.0.1', port: 0 } } }),
   );
   const env = {
-    ...{ ...process.env, DINF_HOME: network.home, DINF_NATS_URL: network.config.natsUrls.join(','), DATABASE_URL: network.databaseUrl, DINF_LOG: 'info' },
+    ...{ ...process.env, ...operatorSettings(network), DINF_LOG: 'info' },
   };
   const start = async (what: string, args: readonly string[], ready: string, more: NodeJS.ProcessEnv = {}): Promise<SupervisedProcess> =>
     stack.use(

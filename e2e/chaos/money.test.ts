@@ -1,4 +1,3 @@
-import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -6,10 +5,10 @@ import { core, events, JobEnded, newJobId, Receipts, services } from '#bus-schem
 import { type Bus, connectDatabase } from '#coordinator';
 import { type SupervisedProcess, startSupervised } from '#provider';
 import { type Network, startNetwork } from '#testcontainers';
+import { DINF, operatorSettings } from '../dinf-program.ts';
 
 /** How many times something is killed. Two of each in CI. */
 const KILLS = Number(process.env['DINF_CHAOS_KILLS'] ?? 4);
-const DINF = join(resolve(import.meta.dirname, '..', '..'), 'bin', 'dinf.ts');
 const MODEL = 'chaos-model';
 const PROVIDER = `A${'P'.repeat(55)}`;
 const CALL = { timeoutMs: 1_000 };
@@ -42,13 +41,11 @@ afterAll(async () => {
 
 /** As an operator runs it: a process of its own. */
 function startSettlement(): Promise<SupervisedProcess> {
-  const { home, config } = network;
-  const settings = { DINF_HOME: home, DINF_NATS_URL: config.natsUrls.join(','), DATABASE_URL: config.databaseUrl };
   return startSupervised({
     name: 'settlement',
     command: process.execPath,
     args: [DINF, 'coordinator', '--components', 'settlement'],
-    env: { ...process.env, ...settings, DINF_LOG: 'info', DINF_RECEIPT_GRACE_MS: '500', DINF_MINIMUM_CHARGE_MICRO_USD: '0' },
+    env: { ...process.env, ...operatorSettings(network), DINF_LOG: 'info', DINF_RECEIPT_GRACE_MS: '500', DINF_MINIMUM_CHARGE_MICRO_USD: '0' },
     isReady: (line) => line.includes('the coordinator runs'),
   });
 }
