@@ -16,6 +16,9 @@ export const Machine = Type.Object({
 });
 export type Machine = Static<typeof Machine>;
 
+/** More than any machine runs side by side. */
+export const MAX_JOBS_NAMED = 1_024;
+
 /** One build on one machine: what it is, whether it is in memory, how busy it is and how fast. */
 export const Slot = Type.Object({
   build: BuildId,
@@ -23,6 +26,8 @@ export const Slot = Type.Object({
   contextTokens: count(10_000_000),
   running: count(100_000),
   waiting: count(100_000),
+  /** Which they are: a router knows by it which of its orders have arrived, and which jobs another router sent. */
+  jobs: Type.Optional(Type.Array(JobId, { maxItems: MAX_JOBS_NAMED })),
   maxConcurrency: count(100_000),
   /** Tokens (prompt and output together) that may still be admitted. */
   freeTokens: count(1_000_000_000),

@@ -57,7 +57,11 @@ export async function startAgent({ connection, engine, log, receiptsFile, random
     onReceipt: (receipt) => receipts.add(receipt, clock()),
   });
   let draining = false;
-  const announcer = new Announcer({ engine, publicKey: recipient.publicKey, agentVersion: AGENT_VERSION, publish, isDraining: () => draining, random });
+  const announcer = new Announcer({
+    ...{ engine, publish, random, publicKey: recipient.publicKey, agentVersion: AGENT_VERSION },
+    jobsOf: (build) => desk.generating(build),
+    isDraining: () => draining,
+  });
   const setDraining = (wanted: boolean) => {
     draining = wanted;
     desk.setDraining(wanted);

@@ -1,8 +1,10 @@
-import { type Announcement, Beat, Capacity, Hello, newSessionId, providerSubjects, SUITE_ID } from '#bus-schemas';
+import { type Announcement, Beat, Capacity, Hello, MAX_JOBS_NAMED, newSessionId, providerSubjects, SUITE_ID } from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 
 export interface AnnouncerOptions {
   readonly engine: Engine;
+  /** Jobs that a build is busy with. */
+  readonly jobsOf: (build: string) => string[];
   readonly publicKey: Uint8Array;
   readonly agentVersion: string;
   readonly publish: (subject: string, payload: Uint8Array) => void;
@@ -56,13 +58,13 @@ export class Announcer implements Disposable {
   }
 
   #announcement(): Announcement {
-    const { engine, publicKey, agentVersion, isDraining } = this.#options;
+    const { engine, jobsOf, publicKey, agentVersion, isDraining } = this.#options;
     this.#sequence += 1;
     return {
       session: this.#session,
       sequence: this.#sequence,
       draining: isDraining(),
-      slots: [...engine.slots()],
+      slots: engine.slots().map((slot) => ({ ...slot, jobs: jobsOf(slot.build).slice(0, MAX_JOBS_NAMED) })),
       agentVersion,
       machine: engine.machine,
       engine: engine.name,

@@ -56,6 +56,11 @@ export class JobDesk {
     return this.#runs.size;
   }
 
+  /** Jobs that a build still works on. */
+  generating(build: string): string[] {
+    return [...this.#runs.values()].filter((run) => run.isGenerating && run.order.build === build).map(({ order }) => order.job);
+  }
+
   setDraining(draining: boolean): void {
     this.#draining = draining;
   }
@@ -126,8 +131,7 @@ export class JobDesk {
     const { engine, recipient, clock, onReceipt, send } = this.#options;
     if (order.suite !== SUITE_ID) return this.#refuse(order, { reason: 'unsupported_suite' });
     const slot = engine.slots().find(({ build }) => build === order.build);
-    const admitted = [...this.#runs.values()].filter((run) => run.isGenerating && run.order.build === order.build).length;
-    const admission = admit(order, slot, { draining: this.#draining, admitted });
+    const admission = admit(order, slot, { draining: this.#draining, admitted: this.generating(order.build).length });
     if (!admission.ok) return this.#refuse(order, admission);
     const opened = await this.#open(assembly, recipient);
     if (opened.reason !== undefined) return this.#refuse(order, opened);

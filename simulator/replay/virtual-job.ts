@@ -161,7 +161,7 @@ export class VirtualJob {
     const { promptTokens, outputTokens, maxTokens } = this.#arrival;
     const tell = (event: JobEvent) => this.#soon(() => event);
     const work: Work = {
-      ...{ promptTokens, outputTokens, maxTokens },
+      ...{ job: this.#id, promptTokens, outputTokens, maxTokens },
       onContent: () => tell({ type: 'content', attempt: number, deltas: [], tokens: 1 }),
       onEnd: () => {
         this.#world.report(mac);

@@ -14,7 +14,7 @@ function setUp(concurrency = 4) {
   const log: { what: string; name: string; at: number }[] = [];
   const work = (name: string, promptTokens: number, outputTokens: number) => {
     const note = (what: string) => () => void log.push({ what, name, at: timeline.now });
-    return { promptTokens, outputTokens, maxTokens: outputTokens, onContent: note('content'), onEnd: note('end'), onLost: note('lost') };
+    return { job: name, promptTokens, outputTokens, maxTokens: outputTokens, onContent: note('content'), onEnd: note('end'), onLost: note('lost') };
   };
   return { timeline, mac, log, work };
 }

@@ -8,6 +8,7 @@ import type { Timeline } from './timeline.ts';
 
 /** One attempt of a job at one machine. */
 export interface Work {
+  readonly job: string;
   readonly promptTokens: number;
   readonly outputTokens: number;
   readonly maxTokens: number;
@@ -121,7 +122,8 @@ export class VirtualMac {
   /** Gone without a word, with all that it was doing. */
   sleep(): void {
     this.isAwake = false;
-    const lost = [...this.#prompts.splice(0), ...this.#late, ...this.#answers];
+    const lost = this.#all();
+    this.#prompts.length = 0;
     this.#late.clear();
     this.#answers.clear();
     this.#promised = 0;
@@ -141,12 +143,21 @@ export class VirtualMac {
     this.#session += 1;
   }
 
+  #all(): Running[] {
+    return [...this.#prompts, ...this.#late, ...this.#answers];
+  }
+
   #slot(): Slot {
     const { build, contextTokens, traits } = this.build;
     const { boasts = 1 } = this.ailment;
     return {
       ...{ build, contextTokens, traits: [...traits], state: 'resident', waiting: 0 },
-      ...{ running: this.running, maxConcurrency: this.concurrency, freeTokens: Math.max(0, this.#room - this.#promised) },
+      ...{
+        running: this.running,
+        jobs: this.#all().map(({ job }) => job),
+        maxConcurrency: this.concurrency,
+        freeTokens: Math.max(0, this.#room - this.#promised),
+      },
       ...{ decodeTps: decodeTps(this.chip, this.build) * boasts, prefillTps: prefillTps(this.chip, this.build) * boasts, loadMs: loadMs(this.build) },
     };
   }

@@ -38,6 +38,8 @@ const MIX: readonly (readonly [ChipName, number])[] = [
 const TICK_MS = 100;
 const SWEEP_MS = 10_000;
 const GRACE_MS = 6_000;
+/** As long as a provider gathers what changes. */
+const GATHER_MS = 100;
 
 /** A fleet and the router that knows it, in virtual time. Beats that say nothing new are not played. */
 export class World {
@@ -49,6 +51,7 @@ export class World {
   readonly random: SeededRandom;
   readonly lateBudget = new LateBudget();
   readonly #byId: ReadonlyMap<string, VirtualMac>;
+  readonly #reporting = new Set<VirtualMac>();
   #isDraining = false;
   #isWatching = false;
   /** Offered to machines, refused by them, and worked on after nobody wanted them any more. */
@@ -64,7 +67,7 @@ export class World {
     this.macs = Array.from({ length: macs }, (_, index) => new VirtualMac({ id: imaginaryId(index), chip: this.#someChip(), build, concurrency, timeline }));
     this.#byId = new Map(this.macs.map((mac) => [mac.id, mac]));
     this.router = new Router({ suite: SUITE_ID, queueDepth, graceMs: GRACE_MS, startedAt: -GRACE_MS, random: () => this.random.next() });
-    for (const mac of this.macs) this.report(mac);
+    for (const mac of this.macs) this.#announce(mac);
     this.#sweep();
   }
 
@@ -72,11 +75,14 @@ export class World {
     return this.#byId.get(id) as VirtualMac;
   }
 
-  /** What the machine says of itself reaches the router. */
+  /** Changes reach the router gathered, as a provider sends them. */
   report(mac: VirtualMac): void {
-    if (!mac.isAwake) return;
-    this.router.fleet.announce(mac.id, mac.announcement(), this.timeline.now);
-    this.drainSoon();
+    if (this.#reporting.has(mac)) return;
+    this.#reporting.add(mac);
+    this.timeline.after(GATHER_MS, () => {
+      this.#reporting.delete(mac);
+      this.#announce(mac);
+    });
   }
 
   /** Gone for a while, as a laptop that is closed: the hub tells at once. */
@@ -86,7 +92,7 @@ export class World {
     this.router.fleet.lost(mac.id);
     this.timeline.after(forMs, () => {
       mac.wake();
-      this.report(mac);
+      this.#announce(mac);
     });
   }
 
@@ -114,6 +120,12 @@ export class World {
       if (this.timeline.now >= this.router.nextDeadline) this.router.drain(this.timeline.now);
       this.watchQueue();
     });
+  }
+
+  #announce(mac: VirtualMac): void {
+    if (!mac.isAwake) return;
+    this.router.fleet.announce(mac.id, mac.announcement(), this.timeline.now);
+    this.drainSoon();
   }
 
   #sweep(): void {

@@ -7,11 +7,6 @@ import { type Memory, Serving, ServingList } from './serving.ts';
  *
  * Invariants: a word of an older session or sequence changes nothing; a provider is in the index of a build iff it has a slot for it.
  */
-export interface SlotView extends Slot {
-  /** When the provider said so. */
-  readonly reportedAt: number;
-}
-
 export interface ProviderView {
   readonly id: string;
   readonly session: string;
@@ -22,7 +17,7 @@ export interface ProviderView {
   readonly suite: string;
   readonly sealingKey: Uint8Array;
   readonly draining: boolean;
-  readonly slots: ReadonlyMap<string, SlotView>;
+  readonly slots: ReadonlyMap<string, Slot>;
   readonly heardAt: number;
   readonly silent: boolean;
 }
@@ -92,7 +87,7 @@ export class Fleet {
       draining,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
-      slots: viewsOf(word.slots, now, before?.session === session ? before.slots : undefined),
+      slots: viewsOf(word.slots, before?.session === session ? before.slots : undefined),
       heardAt: now,
       silent: false,
     });
@@ -105,7 +100,7 @@ export class Fleet {
   report(id: string, { session, sequence, draining, slots }: Capacity, now: number): FleetChange | 'reported' | undefined {
     const before = this.#providers.get(id);
     if (before === undefined || before.session !== session || sequence < before.sequence) return undefined;
-    this.#put({ ...before, sequence, draining, slots: viewsOf(slots, now, before.slots), heardAt: now, silent: false });
+    this.#put({ ...before, sequence, draining, slots: viewsOf(slots, before.slots), heardAt: now, silent: false });
     if (before.silent) return 'returned';
     return draining && !before.draining ? 'draining' : 'reported';
   }
@@ -158,6 +153,7 @@ export class Fleet {
         serving = new ServingList();
         this.#byBuild.set(build, serving);
       }
+      this.#memory.promised(view.id, build).heard(slot.jobs);
       serving.put(new Serving({ provider: view, slot, suite: this.#suite, memory: this.#memory }));
     }
   }
@@ -172,7 +168,7 @@ export class Fleet {
   }
 }
 
-function viewsOf(slots: readonly Slot[], now: number, before?: ReadonlyMap<string, SlotView>): Map<string, SlotView> {
+function viewsOf(slots: readonly Slot[], before?: ReadonlyMap<string, Slot>): Map<string, Slot> {
   return new Map(
     slots.map((slot) => {
       const known = before?.get(slot.build);
@@ -183,7 +179,6 @@ function viewsOf(slots: readonly Slot[], now: number, before?: ReadonlyMap<strin
           maxConcurrency: Math.min(slot.maxConcurrency, LIMITS.concurrency),
           decodeTps: smoothed(clamped(slot.decodeTps, LIMITS.decodeTps), known?.decodeTps),
           prefillTps: smoothed(clamped(slot.prefillTps, LIMITS.prefillTps), known?.prefillTps),
-          reportedAt: now,
         },
       ];
     }),

@@ -47,7 +47,7 @@ function fullRouter() {
     router.reserve({ request, askedAt: now, answer: (reply) => void answers.push({ name, reply }) }, now);
   };
   const end = (name: string, now = LATER) => {
-    router.end(jobOf(name), now);
+    router.end(jobOf(name), now, true);
     router.drain(now);
   };
   const placed = () => answers.filter(({ reply }) => reply.ok).map(({ name }) => name);

@@ -11,27 +11,63 @@ export interface Reservation {
   readonly at: number;
 }
 
-/** What is promised of one slot. */
+/**
+ * What is promised of one slot, beside what its provider said last. Plain numbers: every decision reads them for every slot.
+ *
+ * Invariant: a promised job counts once, in the provider's word if that names it, among the unheard if not.
+ */
 export class SlotPromises {
-  readonly jobs = new Map<string, Reservation>();
-  /** Of `jobs`, as a plain number: every decision reads it for every slot. */
-  count = 0;
+  readonly #jobs = new Map<string, Reservation>();
+  #named: ReadonlySet<string> = NOBODY;
+  /** Promised, and not in the provider's last word. */
+  unheard = 0;
+  unheardTokens = 0;
+  /** In the provider's last word, and over since. */
+  finished = 0;
   /** Prompts are read one after another: when the last of them will be. */
   promptsReadAt = 0;
 
+  get count(): number {
+    return this.#jobs.size;
+  }
+
+  /** Jobs in the provider's last word. */
+  get named(): number {
+    return this.#named.size;
+  }
+
+  /** The provider says which jobs it has. One that does not say is taken to have all of ours. */
+  heard(jobs?: readonly string[]): void {
+    this.#named = jobs?.length === 0 ? NOBODY : new Set(jobs ?? this.#jobs.keys());
+    this.finished = 0;
+    this.unheard = 0;
+    this.unheardTokens = 0;
+    for (const reservation of this.#jobs.values()) this.#countUnheard(reservation, 1);
+  }
+
   take(reservation: Reservation): void {
-    this.jobs.set(reservation.job, reservation);
-    this.count = this.jobs.size;
+    this.#jobs.set(reservation.job, reservation);
+    this.#countUnheard(reservation, 1);
     this.promptsReadAt = Math.max(this.promptsReadAt, reservation.at) + reservation.promptMs;
   }
 
-  release(job: string): void {
-    this.jobs.delete(job);
-    this.count = this.jobs.size;
+  /** `isFinished`: by the provider itself, so that its place is free before it says so. */
+  release(reservation: Reservation, isFinished: boolean): void {
+    this.#jobs.delete(reservation.job);
+    this.#countUnheard(reservation, -1);
+    if (isFinished && this.#named.has(reservation.job)) this.finished += 1;
     // Whose jobs are over has read their prompts, however long that should have taken.
-    if (this.count === 0) this.promptsReadAt = 0;
+    if (this.#jobs.size === 0) this.promptsReadAt = 0;
+  }
+
+  #countUnheard({ job, tokens }: Reservation, change: 1 | -1): void {
+    if (this.#named.has(job)) return;
+    this.unheard += change;
+    this.unheardTokens += change * tokens;
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /**
  * Which slots are promised to which job. A slot is taken from the reservation to the job's end, whatever the provider reports
@@ -62,13 +98,13 @@ export class Reservations {
     this.#byAccount.set(account, this.heldBy(account) + 1);
   }
 
-  release(job: string): Reservation | undefined {
+  release(job: string, isFinished = false): Reservation | undefined {
     const reservation = this.#byJob.get(job);
     if (reservation === undefined) return undefined;
     this.#byJob.delete(job);
     this.releases += 1;
     const { account, provider, build } = reservation;
-    this.#bySlot.get(provider)?.get(build)?.release(job);
+    this.#bySlot.get(provider)?.get(build)?.release(reservation, isFinished);
     const held = this.heldBy(account) - 1;
     if (held > 0) this.#byAccount.set(account, held);
     else this.#byAccount.delete(account);
@@ -105,13 +141,6 @@ export class Reservations {
   /** Slots that an account's jobs hold. */
   heldBy(account: string): number {
     return this.#byAccount.get(account) ?? 0;
-  }
-
-  /** Jobs that were promised a slot before its provider spoke at `reportedAt`: they are among what it reported. */
-  countBefore(provider: string, build: string, reportedAt: number): number {
-    let count = 0;
-    for (const { at } of this.#bySlot.get(provider)?.get(build)?.jobs.values() ?? []) if (at < reportedAt) count += 1;
-    return count;
   }
 
   clear(): void {

@@ -7,7 +7,7 @@ const PROVIDERS = ['A', 'B', 'C'].map((letter) => `A${letter.repeat(55)}`);
 const BUILD = 'sim';
 const CONCURRENCY = 2;
 
-const announcement = (sequence: number, changes: { running: number; draining: boolean }): Announcement => ({
+const announcement = (sequence: number, changes: { running: number; draining: boolean; jobs?: string[] }): Announcement => ({
   session: 's_0123456789ab',
   sequence,
   draining: changes.draining,
@@ -21,6 +21,7 @@ const announcement = (sequence: number, changes: { running: number; draining: bo
       state: 'resident',
       contextTokens: 1_000,
       running: changes.running,
+      ...(changes.jobs && { jobs: changes.jobs }),
       waiting: 0,
       maxConcurrency: CONCURRENCY,
       freeTokens: 10_000,
@@ -42,10 +43,15 @@ const request = (job: number, patienceMs: number): Reserve => ({
   exclude: [],
 });
 
+function moved(router: Router, job: string, next: string, now: number): void {
+  const provider = router.reservations.of(job)?.provider;
+  if (provider !== undefined) router.attemptFailed({ job, provider, failure: 'refused', refusal: 'invalid_request', next }, now);
+}
+
 type Happening =
-  | { what: 'beat'; provider: number; running: number; draining: boolean }
+  | { what: 'beat'; provider: number; running: number; draining: boolean; names: 'nothing' | 'all' | 'half' }
   | { what: 'ask'; patienceMs: number }
-  | { what: 'end'; index: number }
+  | { what: 'end'; index: number; isFinished: boolean }
   | { what: 'move'; index: number; to: number }
   | { what: 'lose'; provider: number }
   | { what: 'fault'; provider: number }
@@ -53,9 +59,15 @@ type Happening =
 
 const provider = fc.nat({ max: PROVIDERS.length - 1 });
 const happening: fc.Arbitrary<Happening> = fc.oneof(
-  fc.record({ what: fc.constant('beat' as const), provider, running: fc.nat({ max: 3 }), draining: fc.boolean() }),
+  fc.record({
+    what: fc.constant('beat' as const),
+    provider,
+    running: fc.nat({ max: 3 }),
+    draining: fc.boolean(),
+    names: fc.constantFrom('nothing', 'all', 'half'),
+  }),
   fc.record({ what: fc.constant('ask' as const), patienceMs: fc.nat({ max: 5_000 }) }),
-  fc.record({ what: fc.constant('end' as const), index: fc.nat({ max: 30 }) }),
+  fc.record({ what: fc.constant('end' as const), index: fc.nat({ max: 30 }), isFinished: fc.boolean() }),
   fc.record({ what: fc.constant('move' as const), index: fc.nat({ max: 30 }), to: provider }),
   fc.record({ what: fc.constant('lose' as const), provider }),
   fc.record({ what: fc.constant('fault' as const), provider }),
@@ -84,7 +96,12 @@ test('every request is answered once and in time, no slot is promised beyond its
         switch (next.what) {
           case 'beat':
             sequence += 1;
-            router.fleet.announce(PROVIDERS[next.provider] as string, announcement(sequence, next), now);
+            {
+              const id = PROVIDERS[next.provider] as string;
+              const has = asked.map(({ request: { job } }) => job).filter((job) => router.reservations.of(job)?.provider === id);
+              const jobs = next.names === 'nothing' ? {} : { jobs: has.filter((_, place) => next.names === 'all' || place % 2 === 0) };
+              router.fleet.announce(id, announcement(sequence, { ...next, ...jobs }), now);
+            }
             break;
           case 'ask': {
             const one = { request: request(asked.length, next.patienceMs), at: now, answers: [] as { reply: Reserved; at: number }[] };
@@ -98,10 +115,10 @@ test('every request is answered once and in time, no slot is promised beyond its
             break;
           }
           case 'end':
-            router.end(asked[next.index]?.request.job ?? '', now);
+            router.end(asked[next.index]?.request.job ?? '', now, next.isFinished);
             break;
           case 'move':
-            router.release(asked[next.index]?.request.job ?? '', now, PROVIDERS[next.to]);
+            moved(router, asked[next.index]?.request.job ?? '', PROVIDERS[next.to] as string, now);
             break;
           case 'lose':
             router.fleet.lost(PROVIDERS[next.provider] as string);

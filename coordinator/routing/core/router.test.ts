@@ -121,11 +121,11 @@ describe('a reservation', () => {
   test('moves to the alternate that the job went to, and goes with the job', () => {
     const router = newRouter();
     for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement(), LATER);
-    const first = winner(reserve(router, ask()));
+    const first = String(winner(reserve(router, ask())));
     const next = first === idOf('B') ? idOf('C') : idOf('B');
-    router.release(ask().job, LATER, next);
+    router.attemptFailed({ job: ask().job, provider: first, failure: 'stalled', next }, LATER);
     expect(router.reservations.of(ask().job)?.provider).toBe(next);
-    router.release(ask().job, LATER);
+    router.end(ask().job, LATER);
     expect(router.reservations.size).toBe(0);
   });
 
@@ -200,23 +200,51 @@ describe('a prompt that a machine reads slowly', () => {
 });
 
 describe('another router', () => {
-  test('its jobs count as long as their provider runs them, beside what is promised here', () => {
+  test('its jobs count as long as their provider names them, beside what is promised here', () => {
     const router = newRouter();
-    const say = (sequence: number, running: number, now: number) =>
-      router.fleet.announce(idOf('B'), announcement({ sequence }, [slot({ running, maxConcurrency: 4 })]), now);
-    const job = (digit: string) => ask({ job: `job_${digit.repeat(22)}` });
-    say(1, 3, LATER);
-    expect(winner(reserve(router, job('1'), LATER + 1))).toBe(idOf('B'));
-    expect(winner(reserve(router, job('2'), LATER + 1))).toBe('saturated');
-    say(2, 4, LATER + 2);
-    expect(winner(reserve(router, job('2'), LATER + 3))).toBe('saturated');
-    // One of those three has ended.
-    say(3, 3, LATER + 4);
-    expect(winner(reserve(router, job('2'), LATER + 5))).toBe(idOf('B'));
-    router.end(job('1').job, LATER + 6);
-    say(4, 3, LATER + 7);
-    expect(winner(reserve(router, job('3'), LATER + 8))).toBe(idOf('B'));
-    expect(winner(reserve(router, job('4'), LATER + 8))).toBe('saturated');
+    const job = (digit: string) => `job_${digit.repeat(22)}`;
+    let sequence = 0;
+    const say = (...jobs: string[]) => {
+      sequence += 1;
+      router.fleet.announce(idOf('B'), announcement({ sequence }, [slot({ running: jobs.length, jobs: jobs.map(job), maxConcurrency: 4 })]), LATER);
+    };
+    const asked = (digit: string) => winner(reserve(router, ask({ job: job(digit) })));
+    say('a', 'b', 'c');
+    expect(asked('1')).toBe(idOf('B'));
+    expect(asked('2')).toBe('saturated');
+    // Said before the order had come, heard after it was promised.
+    say('a', 'b', 'c');
+    expect(asked('2')).toBe('saturated');
+    say('a', 'b', 'c', '1');
+    expect(asked('2')).toBe('saturated');
+    say('b', 'c', '1');
+    expect(asked('2')).toBe(idOf('B'));
+    expect(asked('3')).toBe('saturated');
+  });
+
+  test('a job that its provider has finished gives its place back before the provider says so, a cancelled one does not', () => {
+    const router = newRouter();
+    const [finished, cancelled, third, fourth] = ['1', '2', '3', '4'].map((digit) => `job_${digit.repeat(22)}`) as [string, string, string, string];
+    const full = [slot({ running: 2, jobs: [finished, cancelled], maxConcurrency: 2 })];
+    router.fleet.announce(idOf('B'), announcement({}, [slot({ maxConcurrency: 2 })]), LATER);
+    for (const job of [finished, cancelled]) expect(winner(reserve(router, ask({ job })))).toBe(idOf('B'));
+    router.fleet.announce(idOf('B'), announcement({ sequence: 2 }, full), LATER);
+    router.end(cancelled, LATER);
+    expect(winner(reserve(router, ask({ job: third })))).toBe('saturated');
+    router.end(finished, LATER, true);
+    expect(winner(reserve(router, ask({ job: third })))).toBe(idOf('B'));
+    expect(winner(reserve(router, ask({ job: fourth })))).toBe('saturated');
+  });
+
+  test('one that does not name its jobs is taken to have all that were promised', () => {
+    const router = newRouter();
+    const jobs = ['1', '2', '3'].map((digit) => ask({ job: `job_${digit.repeat(22)}` }));
+    router.fleet.announce(idOf('B'), announcement({}, [slot({ maxConcurrency: 2 })]), LATER);
+    for (const job of jobs.slice(0, 2)) expect(winner(reserve(router, job))).toBe(idOf('B'));
+    for (const running of [0, 1, 2]) {
+      router.fleet.announce(idOf('B'), announcement({ sequence: 2 + running }, [slot({ running, maxConcurrency: 2 })]), LATER);
+      expect(winner(reserve(router, jobs[2] as Reserve))).toBe('saturated');
+    }
   });
 
   test('takes over: who waits asks again, and nothing is promised here any more', () => {

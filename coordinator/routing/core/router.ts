@@ -57,7 +57,6 @@ export class Router {
     this.#options = options;
     this.fleet = new Fleet(options.suite, {
       promised: (provider, build) => this.reservations.promised(provider, build),
-      promisedBefore: (provider, build, reportedAt) => this.reservations.countBefore(provider, build, reportedAt),
       fault: (provider) => this.faults.record(provider),
       pace: (provider) => this.#calibration.of(provider),
     });
@@ -104,7 +103,7 @@ export class Router {
     if (failure === 'refused') {
       if (!isClientsFault(refusal)) this.faults.refused(provider, now);
     } else if (failure !== 'cancelled') this.faults.failed(provider, now);
-    if (this.reservations.of(job)?.provider === provider) this.release(job, now, next);
+    if (this.reservations.of(job)?.provider === provider) this.#release(job, now, { next });
   }
 
   jobEnded({ job, provider, result, attempts, timing }: Pick<JobEnded, 'job' | 'provider' | 'result' | 'attempts' | 'timing'>, now: number): void {
@@ -116,19 +115,18 @@ export class Router {
       const tookMs = (timing.firstContentUs - timing.routeUs - timing.holdUs) / 1_000;
       this.#calibration.learn(reservation.provider, { expectedMs: reservation.expectedMs, tookMs });
     }
-    this.end(job, now);
+    this.end(job, now, result === 'completed');
   }
 
   /** The job is over, wherever it was: a place that it waited for would never be given back. */
-  end(job: string, now: number): void {
+  end(job: string, now: number, isFinished = false): void {
     const waiting = this.#queue.of(job);
     if (waiting !== undefined) this.#refuseWaiting(waiting, NOTHING, 'queue_timeout', now);
-    this.release(job, now);
+    this.#release(job, now, { isFinished });
   }
 
-  /** The job is over, or has moved on to `next`, an alternate that it was given. */
-  release(job: string, now: number, next?: string): void {
-    const released = this.reservations.release(job);
+  #release(job: string, now: number, { isFinished, next }: { isFinished?: boolean; next?: string | undefined }): void {
+    const released = this.reservations.release(job, isFinished);
     if (released === undefined) return;
     this.#releasedAt.push(now);
     if (next === undefined) return;

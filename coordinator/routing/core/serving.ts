@@ -1,20 +1,16 @@
+import type { Slot } from '#bus-schemas';
 import type { Pace } from './calibration.ts';
 import { type FaultRecord, isClosedOut } from './faults.ts';
-import type { ProviderView, SlotView } from './fleet.ts';
+import type { ProviderView } from './fleet.ts';
 import type { SlotPromises } from './reservations.ts';
 
 /** What is known of a provider whether it is there or not: what was promised to it, and how it behaved. */
 export interface Memory {
   promised(provider: string, build: string): SlotPromises;
-  /** How many of them were promised before the provider spoke. */
-  promisedBefore(provider: string, build: string, reportedAt: number): number;
   fault(provider: string): Readonly<FaultRecord>;
   /** How much longer it takes than its own figures promise. */
   pace(provider: string): Readonly<Pace>;
 }
-
-/** A job that was promised so shortly before the provider spoke may not have been there yet. */
-const UNDER_WAY_MS = 20;
 
 /** Why nobody is sent to a slot, whatever he asks for. */
 export type Closed = 'silent' | 'draining' | 'suite' | 'slot_failed';
@@ -25,16 +21,14 @@ export type Closed = 'silent' | 'draining' | 'suite' | 'slot_failed';
  */
 export class Serving {
   readonly provider: ProviderView;
-  readonly slot: SlotView;
+  readonly slot: Slot;
   readonly id: string;
   readonly closed: Closed | undefined;
   readonly contextTokens: number;
   readonly freeTokens: number;
   readonly maxConcurrency: number;
-  /** Sequences that it says it has. */
+  /** Jobs that it says it has. */
   readonly busy: number;
-  /** Of those, jobs that we did not send: another router did, before it died or before this one was started. */
-  readonly inherited: number;
   readonly loadMs: number;
   readonly #tokenMs: number;
   readonly #promptTokenMs: number;
@@ -42,7 +36,7 @@ export class Serving {
   readonly #promised: SlotPromises;
   readonly #fault: Readonly<FaultRecord>;
 
-  constructor({ provider, slot, suite, memory }: { provider: ProviderView; slot: SlotView; suite: string; memory: Memory }) {
+  constructor({ provider, slot, suite, memory }: { provider: ProviderView; slot: Slot; suite: string; memory: Memory }) {
     this.provider = provider;
     this.slot = slot;
     this.id = provider.id;
@@ -50,13 +44,12 @@ export class Serving {
     this.contextTokens = slot.contextTokens;
     this.freeTokens = slot.freeTokens;
     this.maxConcurrency = slot.maxConcurrency;
-    this.busy = slot.running + slot.waiting;
-    this.inherited = Math.max(0, this.busy - memory.promisedBefore(provider.id, slot.build, slot.reportedAt));
     this.loadMs = slot.state === 'resident' ? 0 : slot.loadMs;
     this.#tokenMs = 1_000 / slot.decodeTps;
     this.#promptTokenMs = 1_000 / slot.prefillTps;
     this.#pace = memory.pace(provider.id);
     this.#promised = memory.promised(provider.id, slot.build);
+    this.busy = Math.max(slot.running + slot.waiting, this.#promised.named);
     this.#fault = memory.fault(provider.id);
   }
 
@@ -68,19 +61,14 @@ export class Serving {
     return this.#promptTokenMs * this.#pace.factor;
   }
 
-  /** Jobs there: what it says, or what we promised, whichever is more. */
+  /** Jobs there: those it says it has, whoever sent them, but for the finished; and those that it has yet to hear of. */
   get load(): number {
-    return Math.max(this.busy, this.inherited + this.#promised.count);
+    return Math.max(0, this.busy - this.#promised.finished) + this.#promised.unheard;
   }
 
-  /** Tokens that may still be promised: what it said it has free, less what was promised since. */
+  /** Tokens that may still be promised: what it said it has free, less what it has yet to hear of. */
   get tokensLeft(): number {
-    const { jobs, count } = this.#promised;
-    if (count === 0) return this.freeTokens;
-    let left = this.freeTokens;
-    const known = this.slot.reportedAt - UNDER_WAY_MS;
-    for (const { at, tokens } of jobs.values()) if (at >= known) left -= tokens;
-    return left;
+    return this.freeTokens - this.#promised.unheardTokens;
   }
 
   /** Until the prompts that it was sent are read. */
@@ -100,7 +88,7 @@ export class Serving {
   }
 }
 
-function closedBy(provider: ProviderView, slot: SlotView, suite: string): Closed | undefined {
+function closedBy(provider: ProviderView, slot: Slot, suite: string): Closed | undefined {
   if (provider.silent) return 'silent';
   if (provider.draining) return 'draining';
   if (provider.suite !== suite) return 'suite';
