@@ -14,11 +14,12 @@ export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTE
 export { connectToServer } from './connect.ts';
 export * from './ids.ts';
 export type { Authenticated, Claimed, KeyRecord, KeySettings, RateLimits, Take, Taken } from './messages/accounts.ts';
+export { CellDigest, FIRST_CELL, MAX_CELLS } from './messages/cells.ts';
 export * from './messages/events.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
 export * from './messages/provider.ts';
-export type { ServiceMethod } from './messages/service-method.ts';
+export { inCell, type ServiceMethod } from './messages/service-method.ts';
 export type {
   Candidate,
   CatalogModel,

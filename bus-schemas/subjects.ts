@@ -16,6 +16,8 @@ export const core = {
   frames: (provider: string, ingress: string, job: string) => `up.${provider}.out.${ingress}.${job}`,
   everyFrameOf: (ingress: string) => `up.*.out.${ingress}.*`,
   down: (provider: string, kind: DownKind) => `down.${provider}.${kind}`,
+  cell: (cell: number) => `cell.${cell}`,
+  everyCell: 'cell.*',
   service: (component: ComponentName, method: string) => `svc.${component}.${method}`,
 } as const;
 

@@ -38,6 +38,8 @@ export interface SubscribeOptions<T> {
   readonly subject: string;
   readonly kind: MessageKind<T>;
   readonly handle: (value: T, subject: string) => void;
+  /** What is not wanted is not even read. */
+  readonly wants?: (subject: string) => boolean;
   /** Copies of a component share the work under one queue name. */
   readonly queue?: string;
   /** Told of messages that do not decode: they are dropped, never fatal. */
@@ -119,11 +121,11 @@ export class Bus {
   }
 
   subscribe<T>(options: SubscribeOptions<T>): Subscription {
-    const { subject, kind, handle, onInvalid } = options;
+    const { subject, kind, handle, wants, onInvalid } = options;
     return this.connection.subscribe(subject, {
       ...(options.queue === undefined ? {} : { queue: options.queue }),
       callback: (error, message) => {
-        if (error) return;
+        if (error || wants?.(message.subject) === false) return;
         let value: T;
         try {
           value = kind.decode(message.data);

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import type { RateLimits } from '#bus-schemas';
+import { FIRST_CELL, MAX_CELLS, type RateLimits } from '#bus-schemas';
 
 /** Every setting of the coordinator, from the environment. The table in docs/configuration.md lists them. */
 export interface Config {
@@ -15,6 +15,8 @@ export interface Config {
   readonly jobTimeoutMs: number;
   /** Base of the time a provider has for the first content; a millisecond for each prompt token comes on top. */
   readonly firstContentMs: number;
+  /** The part of the fleet that the router of this process is for. */
+  readonly cell: number;
   readonly queueDepth: number;
   readonly queuePatienceMs: number;
   /** Silence after which a provider is no longer offered work. */
@@ -80,6 +82,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     logLevel: env['DINF_LOG'] ?? 'info',
     jobTimeoutMs: integer(env, 'DINF_JOB_TIMEOUT_MS', 600_000, 1_000, 3_600_000),
     firstContentMs: integer(env, 'DINF_FIRST_CONTENT_MS', 9_000, 100, 600_000),
+    cell: integer(env, 'DINF_CELL', FIRST_CELL, 0, MAX_CELLS - 1),
     queueDepth: integer(env, 'DINF_QUEUE_DEPTH', 128, 0, 100_000),
     queuePatienceMs: integer(env, 'DINF_QUEUE_PATIENCE_MS', 30_000, 0, 600_000),
     beatTimeoutMs: integer(env, 'DINF_BEAT_TIMEOUT_MS', 15_000, 500, 600_000),

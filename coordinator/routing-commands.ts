@@ -30,6 +30,46 @@ export function addRoutingCommands(program: Command, withBus: <T>(work: (bus: Bu
     .command('trace')
     .description('every request that the network remembers, a line of JSON each: when, of whom, how long; dinf replay --trace plays it again')
     .action(() => withBus(printTrace));
+  routing
+    .command('cells')
+    .description('the parts of the fleet that have a router of their own, and what each has to give')
+    .option('--json', 'for programs')
+    .action((options: { json?: boolean }) => withBus((bus) => showCells(bus, options)));
+  routing
+    .command('drain')
+    .argument('<cell>', 'its number', wholeNumber)
+    .description('its machines go over to the other cells, so that its routers may be stopped')
+    .action((cell: number) => withBus((bus) => drain(bus, cell, true)));
+  routing
+    .command('undrain')
+    .argument('<cell>', 'its number', wholeNumber)
+    .description('it serves again')
+    .action((cell: number) => withBus((bus) => drain(bus, cell, false)));
+}
+
+/** Every cell has spoken twice by then. */
+const LISTEN_MS = 600;
+
+async function showCells(bus: Bus, { json = false }: { json?: boolean }): Promise<void> {
+  const { Cells } = await import('./cells/cells.ts');
+  using cells = new Cells(bus, () => performance.now());
+  await new Promise((resolve) => setTimeout(resolve, LISTEN_MS));
+  const digests = cells.digests();
+  if (json) return console.log(JSON.stringify(digests));
+  if (digests.length === 0) throw new CommandError(EXIT.unavailable, 'No router speaks.');
+  for (const { cell, draining, providers, queued, builds } of digests) {
+    const free = builds.map(({ build, freeSlots }) => `${freeSlots} × ${build}`).join(', ') || 'nothing';
+    console.log(`cell ${cell}  ${draining ? 'draining' : 'serves'}  ${providers} machines  ${queued} wait  free: ${free}`);
+  }
+}
+
+async function drain(bus: Bus, cell: number, draining: boolean): Promise<void> {
+  const { inCell, services } = await import('#bus-schemas');
+  const { BusError } = await import('./bus.ts');
+  await bus.call(inCell(services.routing.drain, cell), { draining }, CALL).catch((error: unknown) => {
+    throw error instanceof BusError ? new CommandError(EXIT.unavailable, `No router of cell ${cell} answers.`, { cause: error }) : error;
+  });
+  console.log(draining ? `cell ${cell} drains: its machines are with the others within ten seconds` : `cell ${cell} serves again`);
 }
 
 /** What was asked of the network as far as it is kept, oldest first, without a word of what was said. */

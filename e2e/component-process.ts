@@ -4,12 +4,16 @@ import { DINF, operatorSettings } from './dinf-program.ts';
 import type { TestNetwork } from './test-network.ts';
 
 /** One component of the coordinator as a process of its own, the way an operator runs it. */
-export function startComponentProcess({ network }: TestNetwork, component: ComponentName): Promise<SupervisedProcess> {
+export function startComponentProcess(
+  { network }: TestNetwork,
+  component: ComponentName,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<SupervisedProcess> {
   return startSupervised({
     name: component,
     command: process.execPath,
     args: [DINF, 'coordinator', '--components', component],
-    env: { ...process.env, ...operatorSettings(network), DINF_HTTP_PORT: '0', DINF_LOG: 'info' },
+    env: { ...process.env, ...operatorSettings(network), DINF_HTTP_PORT: '0', DINF_LOG: 'info', ...settings },
     isReady: (line) => line.includes('the coordinator runs'),
   });
 }

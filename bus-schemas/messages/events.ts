@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { AccountId, AttemptNumber, BuildId, IngressId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { CellNumber } from './cells.ts';
 import { AttemptFailure, Finish, JobResult, Refusal, Usage } from './vocabulary.ts';
 
 /** Facts on `evt.>`: kept in JetStream, read by components and ops tools. None holds a word of a prompt or an answer. */
@@ -84,6 +85,8 @@ const routingLed = Type.Object({
   at: At,
   /** Grows with every one that takes over. */
   epoch: count,
+  /** Of which cell; the first when left out. */
+  cell: Type.Optional(CellNumber),
 });
 export type RoutingLed = Static<typeof routingLed>;
 export const RoutingLed = defineMessage('evt.routing.led', routingLed);

@@ -21,6 +21,11 @@ export function methodsOf(component: ComponentName) {
   });
 }
 
+/** The same, asked of one cell of the fleet. */
+export function inCell<Request, Reply>(method: ServiceMethod<Request, Reply>, cell: number): ServiceMethod<Request, Reply> {
+  return { ...method, method: `${method.method}-${cell}`, subject: `${method.subject}.${cell}` };
+}
+
 /** An answer is one of these, and a refusal that a caller must handle is a part of its type. */
 export const ok = <Fields extends TProperties>(fields: Fields) => Type.Object({ ok: Type.Literal(true), ...fields });
 export const refused = <const Codes extends string[]>(codes: readonly [...Codes]) => Type.Object({ ok: Type.Literal(false), code: Type.Enum(codes) });

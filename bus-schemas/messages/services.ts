@@ -144,12 +144,17 @@ const capacityReply = Type.Object({
   queueDepth: count,
 });
 
+/** A cell that is to serve nobody any more, or to serve again. */
+const drain = Type.Object({ draining: Type.Boolean() });
+
 const defineRouting = methodsOf('routing');
+/** `reserve` and `drain` are asked of one cell; the others of the whole fleet or of one cell. */
 export const routing = {
   reserve: defineRouting('reserve', reserve, reserved),
   capacity: defineRouting('capacity', fleetRequest, capacityReply),
   explain: defineRouting('explain', explain, explained),
   fleet: defineRouting('fleet', fleetRequest, fleetReply),
+  drain: defineRouting('drain', drain, drain),
 } as const;
 
 // catalog

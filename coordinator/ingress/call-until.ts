@@ -5,17 +5,22 @@ import { ApiError } from './errors.ts';
 
 const PAUSE_MS = 100;
 
-/** Asks again while nobody answers: a component may be starting anew, and every method may be asked twice. Undefined when time is up. */
-export async function callUntil<Request, Reply>(
+/** Calls again while nobody answers: a component may be starting anew, and every method may be asked twice. Undefined when time is up. */
+export function callUntil<Request, Reply>(
   bus: Bus,
   method: ServiceMethod<Request, Reply>,
   request: Request,
   limits: { eachMs: number; totalMs: number },
 ): Promise<Reply | undefined> {
+  return askUntil((timeoutMs) => bus.call(method, request, { timeoutMs }), limits);
+}
+
+/** The same for any way of asking. */
+export async function askUntil<Reply>(ask: (timeoutMs: number) => Promise<Reply>, limits: { eachMs: number; totalMs: number }): Promise<Reply | undefined> {
   const giveUpAt = performance.now() + limits.totalMs;
   for (;;) {
     try {
-      return await bus.call(method, request, { timeoutMs: Math.max(1, Math.min(limits.eachMs, giveUpAt - performance.now())) });
+      return await ask(Math.max(1, Math.min(limits.eachMs, giveUpAt - performance.now())));
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
       if (error.code === 'closed' || error.code === 'failed' || performance.now() + PAUSE_MS >= giveUpAt) return undefined;

@@ -28,6 +28,7 @@ import type { LateBudget } from './core/late-budget.ts';
 import { ApiError } from './errors.ts';
 import type { FlowSender } from './flow-sender.ts';
 import type { WantedMachines } from './key-policy.ts';
+import type { PlaceFinder } from './place-finder.ts';
 
 export interface JobSpec {
   readonly id: string;
@@ -43,6 +44,8 @@ export interface JobSpec {
   /** Providers that the caller does not want. */
   readonly ignore: readonly string[];
   readonly prefers: Preferences | undefined;
+  /** A digest that every turn of it has. */
+  readonly conversation: string;
   readonly prefixes: readonly Prefix[];
   /** The encoded InferenceRequest. */
   readonly request: Uint8Array;
@@ -62,6 +65,7 @@ interface JobTimes {
 export interface JobDeps {
   readonly ingress: string;
   readonly bus: Bus;
+  readonly places: PlaceFinder;
   readonly flow: FlowSender;
   readonly lateBudget: LateBudget;
   readonly log: Logger;
@@ -228,7 +232,7 @@ export class JobRun {
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };
     const times = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };
-    return this.#ask(() => callUntil(this.#deps.bus, services.routing.reserve, request, times));
+    return this.#ask(() => this.#deps.places.reserve(request, this.spec.conversation, times));
   }
 
   async #hold(provider: string): Promise<void> {

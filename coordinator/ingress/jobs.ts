@@ -3,6 +3,8 @@ import {
   type CodecError,
   core,
   events,
+  FIRST_CELL,
+  inCell,
   Out,
   parseFrameSubject,
   providerOf,
@@ -48,7 +50,7 @@ export class Jobs implements AsyncDisposable {
         kind: RoutingFleet,
         handle: (fact) => (fact.change === 'silent' || fact.change === 'left' ? lost(fact) : undefined),
       }),
-      bus.subscribe({ subject: events.routingLed, kind: RoutingLed, handle: () => bus.abandon(services.routing.reserve) }),
+      bus.subscribe({ subject: events.routingLed, kind: RoutingLed, handle: ({ cell = FIRST_CELL }) => bus.abandon(inCell(services.routing.reserve, cell)) }),
     ];
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     void this.#watchReconnects();

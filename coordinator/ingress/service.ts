@@ -3,6 +3,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { FastifyInstance } from 'fastify';
 import { Gauge } from 'prom-client';
 import { newIngressId, RelaySenders } from '#bus-schemas';
+import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { AdminApi } from './admin/admin-api.ts';
@@ -23,6 +24,7 @@ import { Jobs } from './jobs.ts';
 import { KeyPolicy } from './key-policy.ts';
 import { AddressLimiter } from './limits/address-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
+import { PlaceFinder } from './place-finder.ts';
 
 /** How long running answers may go on once the ingress was told to stop. */
 const DRAIN_MS = 30_000;
@@ -47,7 +49,20 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const users = new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now);
   const catalog = new CatalogCache(bus, log);
   const senders = new RelaySenders();
-  const jobs = new Jobs({ ingress, bus, flow, lateBudget: new LateBudget(), log, times: config, now, clock, sealFor: (target) => senders.sealFor(target) });
+  const cells = new Cells(bus, clock);
+  const places = new PlaceFinder(bus, cells);
+  const jobs = new Jobs({
+    ingress,
+    bus,
+    flow,
+    places,
+    lateBudget: new LateBudget(),
+    log,
+    times: config,
+    now,
+    clock,
+    sealFor: (target) => senders.sealFor(target),
+  });
   new Gauge({
     name: 'dinf_ingress_jobs_running',
     help: 'Jobs that run on this ingress',
@@ -92,6 +107,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     flow[Symbol.dispose]();
     catalog[Symbol.dispose]();
     keys[Symbol.dispose]();
+    cells[Symbol.dispose]();
   };
   return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: stop };
 }

@@ -12,6 +12,7 @@ import {
   core,
   events,
   Hello,
+  inCell,
   JobEnded,
   type Reserve,
   RoutingDecision,
@@ -80,6 +81,8 @@ async function startRoutingUnderTest() {
   };
 }
 
+const RESERVE = inCell(services.routing.reserve, 0);
+
 let sequence = 0;
 const announcement = (): Announcement => ({
   session: 's_0123456789ab',
@@ -117,10 +120,10 @@ test('a place is promised once, and again when the job has ended: a request that
   await using network = await startRoutingUnderTest();
   const { bus } = network;
   bus.publish(upSubject('hello'), Hello, announcement());
-  const first = await bus.call(services.routing.reserve, ask(1, { patienceMs: 5_000 }), CALL);
+  const first = await bus.call(RESERVE, ask(1, { patienceMs: 5_000 }), CALL);
   expect(first).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
-  expect(await bus.call(services.routing.reserve, ask(2), CALL)).toMatchObject({ ok: false, code: 'saturated' });
-  const waiting = bus.call(services.routing.reserve, ask(3, { patienceMs: 5_000 }), CALL);
+  expect(await bus.call(RESERVE, ask(2), CALL)).toMatchObject({ ok: false, code: 'saturated' });
+  const waiting = bus.call(RESERVE, ask(3, { patienceMs: 5_000 }), CALL);
   await vi.waitFor(async () => expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m));
   bus.publish(events.jobEnded, JobEnded, ended(1));
   expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
@@ -134,7 +137,7 @@ test('routing is ended and another one started: a request waits for the next bea
   await network.stop();
   await network.start();
   expect(await network.fleet()).toEqual([]);
-  const waiting = bus.call(services.routing.reserve, ask(1, { patienceMs: 5_000 }), CALL);
+  const waiting = bus.call(RESERVE, ask(1, { patienceMs: 5_000 }), CALL);
   await vi.waitFor(async () => expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m));
   bus.publish(upSubject('beat'), Beat, announcement());
   expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
@@ -176,8 +179,8 @@ test('a decision is told with terms and gates', async () => {
   bus.subscribe({ subject: events.routingDecision, kind: RoutingDecision, handle: (decision) => void decisions.push(decision) });
   bus.publish(upSubject('hello'), Hello, announcement());
   await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
-  await bus.call(services.routing.reserve, ask(1), CALL);
-  await bus.call(services.routing.reserve, ask(2), CALL);
+  await bus.call(RESERVE, ask(1), CALL);
+  await bus.call(RESERVE, ask(2), CALL);
   await vi.waitFor(() => expect(decisions.map(({ outcome }) => outcome)).toEqual(['placed', 'refused']));
   expect(decisions[0]?.cost).toEqual({ load: 0, queue: 0, prompts: 0, prefill: 10, decode: 20 });
   expect(decisions[1]?.rejected).toEqual({ busy: 1 });

@@ -6,6 +6,7 @@ import {
   core,
   events,
   Hello,
+  inCell,
   JobAttempt,
   JobEnded,
   Load,
@@ -23,12 +24,15 @@ import {
   Violation,
 } from '#bus-schemas';
 import { AskAgain, endpoint } from '#coordinator/bus.ts';
+import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import type { FleetChange } from './core/fleet.ts';
 import { Router } from './core/router.ts';
 import { Lease } from './lease.ts';
+import { OwnCell } from './own-cell.ts';
 import { capacityByBuild, describe, explainFleet, listFleet } from './views.ts';
+import { wholeFleet } from './whole-fleet.ts';
 
 const GRACE_MS = 6_000;
 const TICK_MS = 100;
@@ -37,15 +41,15 @@ const FORGET_AFTER_TIMEOUTS = 20;
 /** Decisions are for people to look at: this many a second are enough, and more would cost what they describe. */
 const MAX_DECISIONS_PER_SECOND = 20;
 const RESERVATION_MARGIN_MS = 60_000;
-const LEASE = 'routing';
 const NAME_LENGTH = 12;
 
 /**
- * Knows the live fleet and answers where a job should go. Every copy listens; the one that holds the lease answers and speaks. What
- * another one learns by listening is all that it needs to go on: who is there, what runs, who failed.
+ * Knows the live fleet of its cell and answers where a job should go. Every copy listens; the one that holds the cell's lease answers and
+ * speaks. What another one learns by listening is all that it needs to go on: who is there, what runs, who failed.
  */
 export async function startRouting(context: Context): Promise<Component> {
   const { bus, config, log, metrics, now } = context;
+  const { cell } = config;
   const clock = () => performance.now();
   let decisionsLeft = MAX_DECISIONS_PER_SECOND;
 
@@ -75,6 +79,9 @@ export async function startRouting(context: Context): Promise<Component> {
     },
   });
 
+  const cells = new Cells(bus, clock);
+  const own = new OwnCell({ bus, cells, cell, router, isLeading: () => lease.isHeld });
+
   const changed = (provider: string, change: FleetChange | undefined) => {
     if (change === undefined || !lease.isHeld) return;
     log.info({ provider, change }, 'the fleet changed');
@@ -100,10 +107,12 @@ export async function startRouting(context: Context): Promise<Component> {
       `violation:${provider}:${Math.floor(now() / SWEEP_MS)}`,
     );
   };
+  const isOurs = (subject: string) => own.has(providerOf(subject));
   const announcements = (kind: MessageKind<Announcement>, word: 'hello' | 'beat') =>
     bus.subscribe({
       subject: core.everyUp(word),
       kind,
+      wants: isOurs,
       onInvalid,
       handle: (announcement, subject) => {
         changed(providerOf(subject), router.fleet.announce(providerOf(subject), announcement, clock()));
@@ -117,6 +126,7 @@ export async function startRouting(context: Context): Promise<Component> {
     bus.subscribe({
       subject: core.everyUp('capacity'),
       kind: Capacity,
+      wants: isOurs,
       onInvalid,
       handle: (capacity, subject) => {
         const change = router.fleet.report(providerOf(subject), capacity, clock());
@@ -153,6 +163,7 @@ export async function startRouting(context: Context): Promise<Component> {
     for (const provider of router.fleet.sweep(clock(), { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS })) changed(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     router.sweep(clock());
+    own.sweep();
     if (lease.isHeld) for (const { provider, build } of router.loadOrders(clock())) bus.publish(core.down(provider, 'load'), Load, { build });
     drainSoon();
   }, SWEEP_MS);
@@ -183,7 +194,7 @@ export async function startRouting(context: Context): Promise<Component> {
 
   const endpoints = [
     endpoint(
-      services.routing.reserve,
+      inCell(services.routing.reserve, cell),
       (request) =>
         new Promise<Reserved>((answer, fail) => {
           const askAgain = () => fail(new AskAgain());
@@ -191,21 +202,29 @@ export async function startRouting(context: Context): Promise<Component> {
           else askAgain();
         }),
     ),
-    endpoint(services.routing.capacity, () => ({ builds: capacityByBuild(router), queued: router.queued, queueDepth: config.queueDepth })),
-    endpoint(services.routing.explain, (request) => explainFleet(router, request, clock())),
-    endpoint(services.routing.fleet, () => ({ providers: listFleet(router) })),
+    endpoint(inCell(services.routing.capacity, cell), () => ({ builds: capacityByBuild(router), queued: router.queued, queueDepth: config.queueDepth })),
+    endpoint(inCell(services.routing.explain, cell), (request) => explainFleet(router, request, clock())),
+    endpoint(inCell(services.routing.fleet, cell), () => ({ providers: listFleet(router) })),
+    endpoint(inCell(services.routing.drain, cell), ({ draining }) => {
+      own.drain(draining);
+      return { draining };
+    }),
+    ...wholeFleet(bus, cells),
   ];
   const name = `router_${randomToken(NAME_LENGTH)}`;
   let face: Promise<AsyncDisposable> | undefined;
   const lease = new Lease({
     connection: bus.connection,
-    name: LEASE,
+    name: `routing-${cell}`,
     holder: name,
     clock,
     onGained: (epoch) => {
-      log.info({ router: name, epoch, providers: router.fleet.size }, 'this router leads');
+      log.info({ router: name, cell, epoch, providers: router.fleet.size }, 'this router leads');
       face = bus.serve('routing', endpoints);
-      void face.then(() => bus.emit(events.routingLed, RoutingLed, { router: name, at: now(), epoch }, `led:${name}:${epoch}`));
+      void face.then(() => {
+        bus.emit(events.routingLed, RoutingLed, { router: name, at: now(), epoch, cell }, `led:${name}:${epoch}`);
+        own.tell();
+      });
     },
     onLost: () => {
       log.info({ router: name }, 'this router leads no more');
@@ -223,6 +242,8 @@ export async function startRouting(context: Context): Promise<Component> {
     clearInterval(tick);
     clearInterval(sweep);
     clearImmediate(draining);
+    own[Symbol.dispose]();
+    cells[Symbol.dispose]();
   };
   return { name: 'routing', [Symbol.asyncDispose]: stop };
 }

@@ -6,8 +6,8 @@ import type { Serving } from './core/serving.ts';
 
 /** What routing shows of itself: to ingresses, operators, and whoever listens to its decisions. */
 
-const MAX_EXPLAINED = 1_000;
-const MAX_LISTED = 2_000;
+export const MAX_EXPLAINED = 1_000;
+export const MAX_LISTED = 2_000;
 
 /** A decision, as people read it. */
 export function describe(

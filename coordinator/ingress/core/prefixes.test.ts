@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { prefixesOf } from './prefixes.ts';
+import { conversationOf, prefixesOf } from './prefixes.ts';
 
 const say = (role: string, words: number, about = 'word') => ({ role, content: `${about} `.repeat(words) });
 const turns = [say('system', 200), say('user', 50), say('assistant', 80), say('user', 20)];
@@ -29,4 +29,17 @@ test('another key, other tools or other words have nothing in common, and no wor
 test('short beginnings and more than eight are left out', () => {
   expect(keys({ messages: [say('user', 5)] })).toEqual([]);
   expect(keys({ messages: Array.from({ length: 40 }, () => say('user', 200)) })).toHaveLength(8);
+});
+
+test('a conversation is the same one in every turn, and another with another first question', () => {
+  const [system, question, answer, next] = turns as [object, object, object, object];
+  const [first, later, retold, other, stranger] = [
+    conversationOf({ messages: [system, question] }, 'scope'),
+    conversationOf({ messages: turns }, 'scope'),
+    conversationOf({ messages: [system, question, say('assistant', 9), next] }, 'scope'),
+    conversationOf({ messages: [system, say('user', 9), answer] }, 'scope'),
+    conversationOf({ messages: turns }, 'another'),
+  ];
+  expect([later, retold]).toEqual([first, first]);
+  expect(new Set([first, other, stranger]).size).toBe(3);
 });

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import type { Prefix } from '#bus-schemas';
 import { BYTES_PER_TOKEN } from './introspect.ts';
 import type { JsonObject } from './json.ts';
@@ -7,6 +7,13 @@ import type { JsonObject } from './json.ts';
 const LEAST_TOKENS = 100;
 const MOST = 8;
 const KEY_CHARACTERS = 22;
+
+/** What a conversation keeps as long as it goes on, and shares with no other: all up to its first question. */
+export function conversationOf({ messages, tools }: JsonObject, scope: string): string {
+  const all = messages as readonly JsonObject[];
+  const question = all.findIndex(({ role }) => role === 'user');
+  return digestOf(createHash('sha256').update(JSON.stringify([scope, tools ?? null, all.slice(0, question + 1)])));
+}
 
 /**
  * The beginnings of a conversation, the longest first: who has answered one of them has it in his cache. As digests under a scope that
@@ -25,7 +32,9 @@ export function prefixesOf({ messages, tools }: JsonObject, scope: string): Pref
     bytes += Buffer.byteLength(text);
     const tokens = Math.floor(bytes / BYTES_PER_TOKEN);
     if (tokens < LEAST_TOKENS || index < all.length - MOST) continue;
-    prefixes.push({ key: hash.copy().digest('base64url').slice(0, KEY_CHARACTERS), tokens });
+    prefixes.push({ key: digestOf(hash.copy()), tokens });
   }
   return prefixes.reverse();
 }
+
+const digestOf = (hash: Hash) => hash.digest('base64url').slice(0, KEY_CHARACTERS);

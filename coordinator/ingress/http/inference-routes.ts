@@ -5,7 +5,7 @@ import type { Answer } from '../answer.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
-import { prefixesOf } from '../core/prefixes.ts';
+import { conversationOf, prefixesOf } from '../core/prefixes.ts';
 import { chat } from '../core/surfaces/chat.ts';
 import { completions } from '../core/surfaces/completions.ts';
 import { messages } from '../core/surfaces/messages.ts';
@@ -73,6 +73,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   if (refusal !== undefined) throw refusal;
   const cacheScope = cacheScopeOf(secretOf(request));
+  const scope = `${cacheScope} ${model.id}`;
   const spec: JobSpec = {
     id: newJobId(),
     account: caller.account,
@@ -84,7 +85,8 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
     machines,
     ignore: intent.ignore,
     prefers: intent.prefers,
-    prefixes: prefixesOf(intent.body, `${cacheScope} ${model.id}`),
+    conversation: conversationOf(intent.body, scope),
+    prefixes: prefixesOf(intent.body, scope),
     request: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
     promptEstimate: intent.promptEstimate,
     promptBound: intent.promptBound,

@@ -1,0 +1,24 @@
+import { type Static, Type } from 'typebox';
+import { defineMessage } from '../codec.ts';
+import { BuildId } from '../ids.ts';
+
+/** A cell is a part of the fleet with a router of its own. */
+
+export const MAX_CELLS = 100;
+/** The one that there is where nobody speaks of cells. */
+export const FIRST_CELL = 0;
+export const CellNumber = Type.Integer({ minimum: 0, maximum: MAX_CELLS - 1 });
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+/** What the leading router of a cell says again and again: that it is there, and what it has to give. */
+const cellDigest = Type.Object({
+  cell: CellNumber,
+  /** Takes nothing new; its machines belong to the others. */
+  draining: Type.Boolean(),
+  providers: count,
+  queued: count,
+  builds: Type.Array(Type.Object({ build: BuildId, freeSlots: count }), { maxItems: 2_000 }),
+});
+export type CellDigest = Static<typeof cellDigest>;
+export const CellDigest = defineMessage('cell.digest', cellDigest);

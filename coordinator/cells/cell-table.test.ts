@@ -1,0 +1,117 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { CellDigest } from '#bus-schemas';
+import { CellTable } from './cell-table.ts';
+
+const providers = Array.from({ length: 2_000 }, (_, index) => `A${String(index).padStart(55, 'B')}`);
+const digest = (cell: number, changes: Partial<CellDigest> = {}): CellDigest => ({
+  ...{ cell, draining: false, providers: 0, queued: 0, builds: [{ build: 'sim', freeSlots: 10 }] },
+  ...changes,
+});
+/** Settled: what is heard now changes something. */
+const LATER = 20_000;
+const OVER = LATER + 10_000;
+
+function tableOf(...digests: CellDigest[]): CellTable {
+  const table = new CellTable(0);
+  for (const one of digests) table.hear(one, 0);
+  return table;
+}
+const ownersAt = (table: CellTable, now: number) => providers.map((provider) => table.ownersOf(provider, now));
+
+describe('a machine', () => {
+  test('belongs to one cell, and to each about as many', () => {
+    const owners = ownersAt(tableOf(digest(0), digest(1), digest(2), digest(7)), 0);
+    expect(owners.every(({ length }) => length === 1)).toBe(true);
+    for (const cell of [0, 1, 2, 7]) {
+      const share = owners.filter(([owner]) => owner === cell).length / providers.length;
+      expect(share).toBeGreaterThan(0.2);
+      expect(share).toBeLessThan(0.3);
+    }
+  });
+
+  test('moves only to the cell that came, or from the one that went', () => {
+    const cell = fc.integer({ min: 0, max: 99 });
+    fc.assert(
+      fc.property(fc.uniqueArray(cell, { minLength: 2, maxLength: 12 }), (cells) => {
+        const [newcomer, ...others] = cells as [number, ...number[]];
+        const before = tableOf(...others.map((one) => digest(one)));
+        const after = tableOf(...cells.map((one) => digest(one)));
+        for (const provider of providers.slice(0, 200)) {
+          const owner = after.ownersOf(provider, 0);
+          if (owner[0] !== newcomer) expect(owner).toEqual(before.ownersOf(provider, 0));
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('belongs to both while it is handed over, whichever way', () => {
+    const table = tableOf(digest(0), digest(1));
+    const before = ownersAt(table, 0);
+    for (const draining of [true, false]) {
+      const now = draining ? LATER : OVER;
+      for (const cell of [0, 1]) table.hear(digest(cell, { draining: draining && cell === 1 }), now);
+      providers.forEach((provider, index) => {
+        const wasOfOne = before[index]?.[0] === 1;
+        const during = table.ownersOf(provider, now);
+        expect(during.toSorted()).toEqual(wasOfOne ? [0, 1] : [0]);
+        expect(during[0]).toBe(draining || !wasOfOne ? 0 : 1);
+        expect(table.ownersOf(provider, now + 6_000)).toEqual([during[0]]);
+      });
+    }
+  });
+
+  test('of a cell that nobody hears of is another’s, and anybody’s where nobody is left', () => {
+    const table = tableOf(digest(0), digest(1));
+    const lost = providers.find((provider) => table.ownersOf(provider, 0)[0] === 1) as string;
+    table.hear(digest(0), LATER);
+    expect(table.ownersOf(lost, LATER)).toContain(0);
+    expect(table.isOf(1, lost, LATER + 6_000)).toBe(false);
+    table.hear(digest(0, { draining: true }), LATER + 6_000);
+    expect([0, 1, 2].map((cell) => table.isOf(cell, lost, LATER + 6_000))).toEqual([true, true, true]);
+  });
+
+  test('is not handed over by what a listener only learns at its own start', () => {
+    const table = new CellTable(0);
+    table.hear(digest(1), 10);
+    table.hear(digest(0), 200);
+    expect(ownersAt(table, 300).every(({ length }) => length === 1)).toBe(true);
+  });
+});
+
+describe('a request', () => {
+  const BUILDS = ['sim'];
+  const keys = Array.from({ length: 300 }, (_, index) => `key ${index}`);
+
+  test('goes to the first cell where nobody has spoken, and to the only one where there is one', () => {
+    expect(new CellTable(0).choiceFor('key', BUILDS, 0)).toEqual([0]);
+    expect(tableOf(digest(4)).choiceFor('key', BUILDS, 0)).toEqual([4]);
+  });
+
+  test('has two of all cells to choose from, and a conversation the same two again', () => {
+    const table = tableOf(digest(0), digest(1), digest(2));
+    const homes = keys.map((key) => table.choiceFor(key, BUILDS, 0));
+    expect(new Set(homes.map((cells) => cells.join()))).toEqual(new Set(['0,1', '0,2', '1,0', '1,2', '2,0', '2,1']));
+    expect(keys.map((key) => table.choiceFor(key, BUILDS, 100))).toEqual(homes);
+  });
+
+  test('leaves a cell that has much less to give of what it wants', () => {
+    const free = (freeSlots: number) => ({ builds: [{ build: 'sim', freeSlots }] });
+    const firsts = (table: CellTable) => new Set(keys.map((key) => table.choiceFor(key, BUILDS, 0)[0]));
+    expect(firsts(tableOf(digest(0, free(10)), digest(1, free(19))))).toEqual(new Set([0, 1]));
+    expect(firsts(tableOf(digest(0, free(10)), digest(1, free(21))))).toEqual(new Set([1]));
+    expect(firsts(tableOf(digest(0), digest(1, { builds: [{ build: 'other', freeSlots: 100 }] })))).toEqual(new Set([0]));
+  });
+
+  test('does not go where nothing was heard lately, nor where a cell drains, as long as there is another', () => {
+    const table = tableOf(digest(0), digest(1));
+    table.hear(digest(0), 2_000);
+    expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(new Set(['0']));
+    table.hear(digest(1), 2_000);
+    table.hear(digest(0, { draining: true }), 2_000);
+    expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(new Set(['1']));
+    table.hear(digest(1, { draining: true }), 2_000);
+    expect(table.choiceFor('key', BUILDS, 2_000)).toHaveLength(2);
+  });
+});

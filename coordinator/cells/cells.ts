@@ -1,0 +1,43 @@
+import type { Subscription } from '@nats-io/nats-core';
+import { CellDigest, core } from '#bus-schemas';
+import type { Bus } from '../bus.ts';
+import { CellTable } from './cell-table.ts';
+
+/** The cells, as the bus tells of them. */
+export class Cells implements Disposable {
+  readonly #clock: () => number;
+  readonly #table: CellTable;
+  readonly #subscription: Subscription;
+
+  constructor(bus: Bus, clock: () => number) {
+    this.#clock = clock;
+    this.#table = new CellTable(clock());
+    this.#subscription = bus.subscribe({ subject: core.everyCell, kind: CellDigest, handle: (digest) => this.#table.hear(digest, clock()) });
+  }
+
+  digests(): CellDigest[] {
+    this.#table.sweep(this.#clock());
+    return this.#table.digests();
+  }
+
+  digestOf(cell: number): CellDigest | undefined {
+    return this.#table.digestOf(cell);
+  }
+
+  isOf(cell: number, provider: string): boolean {
+    return this.#table.isOf(cell, provider, this.#clock());
+  }
+
+  ownersOf(provider: string): number[] {
+    return this.#table.ownersOf(provider, this.#clock());
+  }
+
+  choiceFor(key: string, builds: readonly string[]): number[] {
+    this.#table.sweep(this.#clock());
+    return this.#table.choiceFor(key, builds, this.#clock());
+  }
+
+  [Symbol.dispose](): void {
+    this.#subscription.unsubscribe();
+  }
+}

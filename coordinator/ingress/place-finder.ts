@@ -1,0 +1,61 @@
+import { inCell, type Reserve, type Reserved, services } from '#bus-schemas';
+import { type Bus, BusError } from '#coordinator/bus.ts';
+import type { Cells } from '#coordinator/cells/cells.ts';
+import { askUntil } from './call-until.ts';
+
+/** Finds a job a place: asks the better of two cells, then the other, and waits where the queue is shorter. */
+export class PlaceFinder {
+  readonly #bus: Bus;
+  readonly #cells: Cells;
+
+  constructor(bus: Bus, cells: Cells) {
+    this.#bus = bus;
+    this.#cells = cells;
+  }
+
+  /** Asks again, and chooses anew, while nobody answers. Undefined when time is up. */
+  reserve(request: Reserve, conversation: string, limits: { eachMs: number; totalMs: number }): Promise<Reserved | undefined> {
+    return askUntil((timeoutMs) => this.#ask(request, conversation, timeoutMs), limits);
+  }
+
+  async #ask(request: Reserve, conversation: string, timeoutMs: number): Promise<Reserved> {
+    const cells = this.#cellsFor(request, conversation);
+    const [only] = cells as [number];
+    if (cells.length === 1) return this.#askCell(only, request, timeoutMs);
+    const refusals = new Map<number, Reserved>();
+    let unanswered: unknown;
+    for (const cell of cells) {
+      try {
+        const reply = await this.#askCell(cell, { ...request, patienceMs: 0 }, timeoutMs);
+        if (reply.ok) return reply;
+        refusals.set(cell, reply);
+      } catch (error) {
+        if (!(error instanceof BusError)) throw error;
+        unanswered = error;
+      }
+    }
+    const full = [...refusals].flatMap(([cell, reply]) => (!reply.ok && reply.code === 'saturated' ? [cell] : []));
+    const [shortest] = full.toSorted((one, other) => this.#queued(one) - this.#queued(other));
+    if (shortest !== undefined && request.patienceMs > 0) return this.#askCell(shortest, request, timeoutMs);
+    const [refusal] = shortest === undefined ? refusals.values() : [refusals.get(shortest)];
+    if (refusal === undefined) throw unanswered;
+    return refusal;
+  }
+
+  /** Where the wanted machines are; or two for the conversation, so that it goes on where its beginning was read. */
+  #cellsFor({ builds, only, prefers }: Reserve, conversation: string): number[] {
+    const owners = only?.flatMap((provider) => this.#cells.ownersOf(provider)) ?? [];
+    if (owners.length > 0) return [...new Set(owners)];
+    const choice = this.#cells.choiceFor(conversation, builds);
+    const [preferred] = prefers?.order ?? [];
+    return preferred === undefined ? choice : [...new Set([...this.#cells.ownersOf(preferred), ...choice])];
+  }
+
+  #askCell(cell: number, request: Reserve, timeoutMs: number): Promise<Reserved> {
+    return this.#bus.call(inCell(services.routing.reserve, cell), request, { timeoutMs });
+  }
+
+  #queued(cell: number): number {
+    return this.#cells.digestOf(cell)?.queued ?? 0;
+  }
+}
