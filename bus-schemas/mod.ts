@@ -42,6 +42,8 @@ export type {
   HoldRefusal,
   KeyCaps,
   KeySpending,
+  MaxPrice,
+  OwnPrice,
   Payout,
   PayoutState,
   Topped,

@@ -47,7 +47,31 @@ test('whoever is asked for first, as long as it is there', async () => {
   expect((await ask(question, { order: [nobody, idOf(2)] })).by).toBe(idOf(2));
   expect((await ask(question, { order: [nobody] })).by).not.toBeNull();
   await expect(ask(question, { order: [nobody], allow_fallbacks: false })).rejects.toMatchObject({ status: 503 });
-  await expect(ask(question, { max_price: { prompt: 1 } })).rejects.toMatchObject({ status: 400, param: 'provider' });
+});
+
+test('nobody who is dearer than the caller would pay, and the cheapest first where that counts', async () => {
+  const { bus } = network.network.coordinator;
+  const setPrice = (index: number, dollars: number) =>
+    bus.call(
+      services.settlement.setProviderPrice,
+      { provider: idOf(index), model, inputMicroUsdPerMillion: dollars * 1e6, outputMicroUsdPerMillion: dollars * 1e6 },
+      { timeoutMs: 5_000 },
+    );
+  // The model costs 0.02 and 0.05 dollars.
+  await setPrice(0, 10);
+  await setPrice(1, 0.01);
+  expect((await ask(question, { max_price: { completion: 0.01 }, order: [idOf(0)] })).by).toBe(idOf(1));
+  for (let round = 0; round < 3; round += 1) expect((await ask(question, { sort: 'price' })).by).toBe(idOf(1));
+  expect((await ask(question, { max_price: { prompt: 0.02 }, order: [idOf(0)] })).by).not.toBe(idOf(0));
+  await expect(ask(question, { max_price: { prompt: 0.001 } })).rejects.toMatchObject({ status: 404, code: 'preferences_unmet' });
+  // He was cheap a moment ago, and the ingress does not know better yet: the money does.
+  await setPrice(1, 10);
+  await expect(ask(question, { max_price: { completion: 0.01 } })).rejects.toMatchObject({ status: 404, code: 'preferences_unmet' });
+});
+
+test('weights in as many bits as the caller wants', async () => {
+  expect((await ask(question, { quantizations: ['int4', 'fp16'] })).by).not.toBeNull();
+  await expect(ask(question, { quantizations: ['fp16'] })).rejects.toMatchObject({ status: 404, code: 'preferences_unmet' });
 });
 
 test('a conversation goes on where it began', async () => {

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { methodsOf } from './service-method.ts';
-import { Traits } from './vocabulary.ts';
+import { Quantization, Traits } from './vocabulary.ts';
 
 export { accounts } from './accounts.ts';
 export { settlement } from './settlement.ts';
@@ -56,7 +56,7 @@ const reserve = Type.Object({
   /** The first content is wanted within this time: a machine that would take longer is none. */
   firstContentMs: optional(count),
   /** Providers that already failed this job, or that its caller does not want. */
-  exclude: Type.Array(ProviderId, { maxItems: 64 }),
+  exclude: Type.Array(ProviderId, { maxItems: 128 }),
   /** No other may serve it. */
   only: optional(Type.Array(ProviderId, { maxItems: 64 })),
   /** What a machine must be able to do. */
@@ -173,6 +173,8 @@ export const CatalogModel = Type.Object({
   outputMicroUsdPerMillion: count,
   createdAt: At,
   traits: optional(Traits),
+  /** Of builds of which it is known. */
+  quantizations: optional(Type.Record(BuildId, Quantization)),
 });
 export type CatalogModel = Static<typeof CatalogModel>;
 const snapshotRequest = Type.Object({});

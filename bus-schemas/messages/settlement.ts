@@ -14,6 +14,10 @@ const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' 
 
 // holds
 
+/** The most that the caller would pay for a million tokens. */
+const maxPrice = Type.Object({ inputMicroUsdPerMillion: optional(count), outputMicroUsdPerMillion: optional(count) });
+export type MaxPrice = Static<typeof maxPrice>;
+
 const hold = Type.Object({
   job: JobId,
   account: AccountId,
@@ -24,20 +28,21 @@ const hold = Type.Object({
   /** Upper bounds: the hold is the price of both. */
   promptBound: count,
   outputBound: count,
+  maxPrice: optional(maxPrice),
   /** The hold ends by itself after this; longer than any job may run. */
   expiresAt: At,
 });
 export type Hold = Static<typeof hold>;
 
-const HOLD_REFUSALS = ['insufficient_funds', 'key_limit', 'unknown_account', 'unpriced_model', 'operation_conflict'] as const;
+const HOLD_REFUSALS = ['insufficient_funds', 'key_limit', 'unknown_account', 'unpriced_model', 'price_above_limit', 'operation_conflict'] as const;
 const held = Type.Union([ok({ heldMicroUsd: count }), refused(HOLD_REFUSALS)]);
 export type Held = Static<typeof held>;
 export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
 
 /** The job goes to another provider. */
-const topUp = Type.Object({ job: JobId, provider: ProviderId });
+const topUp = Type.Object({ job: JobId, provider: ProviderId, maxPrice: optional(maxPrice) });
 export type TopUp = Static<typeof topUp>;
-const topped = Type.Union([ok({ heldMicroUsd: count }), refused(['insufficient_funds', 'key_limit', 'unknown_job', 'unpriced_model'])]);
+const topped = Type.Union([ok({ heldMicroUsd: count }), refused(['insufficient_funds', 'key_limit', 'unknown_job', 'unpriced_model', 'price_above_limit'])]);
 export type Topped = Static<typeof topped>;
 
 // accounts
@@ -77,6 +82,12 @@ const setProviderPrice = Type.Object({
   outputMicroUsdPerMillion: count,
 });
 const providerPriceSet = Type.Union([ok({}), refused(['cache_read_above_input'])]);
+
+/** Who has a price of his own for a model, the cheapest first. */
+const providerPrices = Type.Object({ model: ModelName });
+const ownPrice = Type.Object({ provider: ProviderId, inputMicroUsdPerMillion: count, outputMicroUsdPerMillion: count });
+export type OwnPrice = Static<typeof ownPrice>;
+const pricesOfProviders = Type.Object({ prices: Type.Array(ownPrice, { maxItems: 1_000 }) });
 
 /** Most that a key may spend in a UTC day, a week from Monday, a month, and ever; none where left out. */
 const KeyCaps = Type.Object({ day: optional(count), week: optional(count), month: optional(count), total: optional(count) });
@@ -245,6 +256,7 @@ export const settlement = {
   credit: define('credit', credit, credited),
   setTerms: define('set-terms', setTerms, termsSet),
   setProviderPrice: define('set-provider-price', setProviderPrice, providerPriceSet),
+  providerPrices: define('provider-prices', providerPrices, pricesOfProviders),
   setKeyCaps: define('set-key-caps', setKeyCaps, keyCapsSet),
   setReferrer: define('set-referrer', setReferrer, termsSet),
   keySpending: define('key-spending', keySpendingRequest, keySpending),

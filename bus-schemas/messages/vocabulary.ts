@@ -41,6 +41,11 @@ export const ATTEMPT_FAILURES = [
 export const AttemptFailure = Type.Enum(ATTEMPT_FAILURES);
 export type AttemptFailure = Static<typeof AttemptFailure>;
 
+/** In how many bits a build's weights are; by the names that OpenRouter gave them. */
+export const QUANTIZATIONS = ['int4', 'int8', 'fp4', 'fp6', 'fp8', 'fp16', 'bf16', 'fp32', 'unknown'] as const;
+export const Quantization = Type.Enum(QUANTIZATIONS);
+export type Quantization = Static<typeof Quantization>;
+
 /** How a job ended, as its consumer saw it. */
 export const JOB_RESULTS = ['completed', 'cut_short', 'client_gone', 'failed'] as const;
 export const JobResult = Type.Enum(JOB_RESULTS);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
-import type { CatalogModel, CatalogSnapshot, NewModel, Trait } from '#bus-schemas';
+import type { CatalogModel, CatalogSnapshot, NewModel, Quantization, Trait } from '#bus-schemas';
 import type { Config } from '#coordinator/config.ts';
 import { loadStatements, query, type Statement } from '#coordinator/sql.ts';
 
@@ -24,9 +24,9 @@ export class CatalogStore {
   }
 
   async putModel(model: NewModel): Promise<number> {
-    const { id, displayName, contextTokens, maxOutputTokens, builds, traits = [] } = model;
+    const { id, displayName, contextTokens, maxOutputTokens, builds, traits = [], quantizations = {} } = model;
     const prices = [model.inputMicroUsdPerMillion ?? null, model.cacheReadMicroUsdPerMillion ?? null, model.outputMicroUsdPerMillion ?? null];
-    return (await this.#change(sql['put-model'], [id, displayName, contextTokens, maxOutputTokens, builds, ...prices, traits])) ?? 0;
+    return (await this.#change(sql['put-model'], [id, displayName, contextTokens, maxOutputTokens, builds, ...prices, traits, quantizations])) ?? 0;
   }
 
   /** The new revision; undefined when there was nothing to change. So do the others. */
@@ -68,6 +68,7 @@ interface SnapshotRow {
   readonly maxOutputTokens: string;
   readonly builds: string[];
   readonly traits: Trait[];
+  readonly quantizations: Record<string, Quantization>;
   readonly inputPerMillion: string;
   readonly cacheReadPerMillion: string;
   readonly outputPerMillion: string;
@@ -82,6 +83,7 @@ function modelOf(id: string, row: Omit<SnapshotRow, 'id'>): CatalogModel {
     maxOutputTokens: Number(row.maxOutputTokens),
     builds: row.builds,
     traits: row.traits,
+    quantizations: row.quantizations,
     inputMicroUsdPerMillion: Number(row.inputPerMillion),
     cacheReadMicroUsdPerMillion: Number(row.cacheReadPerMillion),
     outputMicroUsdPerMillion: Number(row.outputPerMillion),

@@ -30,6 +30,12 @@ const table = {
     retryable: false,
     message: 'This Idempotency-Key was used for another request. Take a new one.',
   },
+  preferences_unmet: {
+    status: 404,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'Nobody serves this model the way that you asked for.',
+  },
   no_linked_machine: {
     status: 409,
     type: 'invalid_request_error',

@@ -9,6 +9,7 @@ import {
   events,
   JobAttempt,
   JobEnded,
+  type MaxPrice,
   type Out,
   type Preferences,
   type Prefix,
@@ -44,6 +45,8 @@ export interface JobSpec {
   /** Providers that the caller does not want. */
   readonly ignore: readonly string[];
   readonly prefers: Preferences | undefined;
+  /** More than this must not be charged. */
+  readonly maxPrice: MaxPrice | undefined;
   /** A digest that every turn of it has. */
   readonly conversation: string;
   readonly prefixes: readonly Prefix[];
@@ -237,7 +240,7 @@ export class JobRun {
 
   async #hold(provider: string): Promise<void> {
     const { bus, clock, times, now } = this.#deps;
-    const { id, account, key, model, promptBound, maxOutputTokens } = this.spec;
+    const { id, account, key, model, promptBound, maxOutputTokens, maxPrice } = this.spec;
     const request = {
       job: id,
       account,
@@ -246,6 +249,7 @@ export class JobRun {
       provider,
       promptBound,
       outputBound: maxOutputTokens,
+      ...(maxPrice && { maxPrice }),
       expiresAt: now() + times.jobTimeoutMs + HOLD_MARGIN_MS,
     };
     const reply = await this.#ask(() => callUntil(bus, services.settlement.hold, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
@@ -290,7 +294,8 @@ export class JobRun {
 
   /** The hold was made for the first provider: another may be dearer, and has to be named in it to be paid by its receipt. */
   async #affords(provider: string): Promise<boolean> {
-    const request = { job: this.spec.id, provider };
+    const { id, maxPrice } = this.spec;
+    const request = { job: id, provider, ...(maxPrice && { maxPrice }) };
     const reply = await this.#ask(() => callUntil(this.#deps.bus, services.settlement.topUp, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
     return reply?.ok === true;
   }

@@ -18,6 +18,8 @@ export interface WantedMachines {
   readonly only: readonly string[] | undefined;
   /** Asked before the others. */
   readonly first: readonly string[];
+  /** `only` are the caller's, who pays nothing for them. */
+  readonly areOwn?: boolean;
 }
 
 const MACHINES_GOOD_MS = 5_000;
@@ -48,7 +50,7 @@ export class KeyPolicy {
     const own = (only === undefined ? all : all.filter((id) => only.includes(id))).slice(0, MAX_MACHINES);
     if (selfRouteOnly !== true && route === 'prefer') return { only, first: own };
     if (own.length === 0) throw new ApiError('no_linked_machine');
-    return { only: own, first: [] };
+    return { only: own, first: [], areOwn: true };
   }
 
   /** Counts a request against the limits of its key and account; the headers say what is left. */

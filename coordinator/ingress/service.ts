@@ -25,6 +25,7 @@ import { KeyPolicy } from './key-policy.ts';
 import { AddressLimiter } from './limits/address-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
 import { PlaceFinder } from './place-finder.ts';
+import { ProviderPrices } from './provider-prices.ts';
 
 /** How long running answers may go on once the ingress was told to stop. */
 const DRAIN_MS = 30_000;
@@ -88,6 +89,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ bus, clock, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
+    prices: new ProviderPrices(bus, now),
     idempotent: new IdempotentAnswers({ bus, log, now }),
     isDraining: () => draining,
   });

@@ -1,5 +1,5 @@
 import { expect, vi } from 'vitest';
-import { events, type Held, type JobEnded, JobEnded as JobEndedMessage, newJobId, type Receipt, randomToken, services } from '#bus-schemas';
+import { events, type Held, type JobEnded, JobEnded as JobEndedMessage, type MaxPrice, newJobId, type Receipt, randomToken, services } from '#bus-schemas';
 import { KEY, MODEL, PROVIDER, type Settlement } from './settlement-under-test.ts';
 
 const timeoutMs = 20_000;
@@ -10,6 +10,7 @@ export interface Ask {
   readonly key?: string;
   readonly provider?: string;
   readonly outputBound?: number;
+  readonly maxPrice?: MaxPrice;
   readonly lifeMs?: number;
 }
 
@@ -44,11 +45,11 @@ export function jobsOf(settlement: () => Settlement) {
       return account;
     },
     /** 100 prompt tokens and 50 of output: 200 micro-dollars. */
-    ask({ job = newJobId(), account, key = KEY, provider = PROVIDER, outputBound = 50, lifeMs = 600_000 }: Ask): Promise<Held> {
+    ask({ job = newJobId(), account, key = KEY, provider = PROVIDER, outputBound = 50, lifeMs = 600_000, maxPrice }: Ask): Promise<Held> {
       const expiresAt = Date.now() + lifeMs;
       return settlement().bus.call(
         services.settlement.hold,
-        { job, account, key, provider, model: MODEL.id, promptBound: 100, outputBound, expiresAt },
+        { job, account, key, provider, model: MODEL.id, promptBound: 100, outputBound, expiresAt, ...(maxPrice && { maxPrice }) },
         { timeoutMs },
       );
     },

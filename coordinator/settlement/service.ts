@@ -70,6 +70,7 @@ export async function startSettlement(context: Context): Promise<Component> {
       endpoint(services.settlement.setReferrer, (request) => agreements.setReferrer(request)),
       endpoint(services.settlement.setTerms, (request) => agreements.setTerms(request)),
       endpoint(services.settlement.setProviderPrice, (request) => agreements.setProviderPrice(request)),
+      endpoint(services.settlement.providerPrices, (request) => agreements.providerPrices(request)),
       endpoint(services.settlement.checkout, (request) => payments.checkout(request)),
       endpoint(services.settlement.onboard, (request) => payments.onboard(request)),
       endpoint(services.settlement.withdraw, (request) => payments.withdraw(request)),

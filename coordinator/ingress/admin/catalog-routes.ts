@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { ModelName, type NewModel, services, TRAITS } from '#bus-schemas';
+import { ModelName, type NewModel, QUANTIZATIONS, services, TRAITS } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { optional, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
@@ -16,6 +16,7 @@ export function addCatalogRoutes(admin: AdminApi): void {
       context_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
       max_output_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
       builds: Type.Array(ModelName, { minItems: 1, maxItems: 8, description: 'The wanted one first.' }),
+      quantizations: optional(Type.Record(ModelName, Type.Enum(QUANTIZATIONS), { description: 'By build.' })),
       features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
       input: optional(Price),
       cache_read: optional(Price),
@@ -61,6 +62,7 @@ function modelOf(
     max_output_length: number;
     builds: string[];
     features?: NewModel['traits'];
+    quantizations?: NewModel['quantizations'];
     input?: number;
     cache_read?: number;
     output?: number;
@@ -79,6 +81,7 @@ function modelOf(
       createdAt: Date.now(),
     },
     ...(body.features && { traits: body.features }),
+    ...(body.quantizations && { quantizations: body.quantizations }),
     ...(body.input !== undefined && { inputMicroUsdPerMillion: body.input }),
     ...(body.cache_read !== undefined && { cacheReadMicroUsdPerMillion: body.cache_read }),
     ...(body.output !== undefined && { outputMicroUsdPerMillion: body.output }),

@@ -71,26 +71,3 @@ describe('a chat request', () => {
     expect(intent.promptEstimate).toBeLessThan(intent.promptBound);
   });
 });
-
-describe('whom the caller would rather have', () => {
-  const [B, C] = ['B', 'C'].map((letter) => `A${letter.repeat(55)}`) as [string, string];
-
-  test('is read by the names that OpenRouter gave it', () => {
-    const provider = { order: [B, C], sort: 'throughput', preferred_min_throughput: 30, preferred_max_latency: 1.5, require_parameters: true };
-    expect(chat({ provider })).toMatchObject({
-      only: undefined,
-      prefers: { order: [B, C], sort: 'throughput', minTokensPerSecond: 30, maxFirstContentMs: 1_500 },
-    });
-    expect(chat({ provider: { order: [B, C], allow_fallbacks: false, only: [C] } }).only).toEqual([C]);
-    expect(chat({ provider: { only: [C] } }).prefers).toBeUndefined();
-  });
-
-  test.each([
-    ['a price that we would not keep to', { max_price: { prompt: 1 } }],
-    ['a sort that is none', { sort: 'price' }],
-    ['a throughput that is no number', { preferred_min_throughput: { p50: 30 } }],
-    ['an id that is none', { order: ['deepinfra'] }],
-  ])('%s is refused', (_, provider) => {
-    expect(codeOf(() => chat({ provider }))).toEqual(['invalid_request', 'provider']);
-  });
-});

@@ -1,11 +1,11 @@
-import { Compile } from 'typebox/compile';
-import { type InferenceRequest, type Preferences, ProviderId, type Trait } from '#bus-schemas';
+import type { InferenceRequest, Trait } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { checkChat, checkFlag, checkStop } from './chat-request.ts';
-import { invalid, isGiven, isObject, type JsonObject, quoted } from './json.ts';
+import { invalid, isGiven, isObject, type JsonObject } from './json.ts';
+import { type ProviderPreferences, providerPreferences } from './provider-preferences.ts';
 
 /** What is learned from a chat request before it is routed. Two prompt numbers that are never mixed: an estimate for routing, a bound for money. */
-export interface ChatIntent {
+export interface ChatIntent extends ProviderPreferences {
   readonly model: string;
   readonly streamed: boolean;
   readonly includeUsage: boolean;
@@ -17,10 +17,6 @@ export interface ChatIntent {
   readonly maxOutputTokens: number | undefined;
   /** What model and machine must be able to do. */
   readonly requires: readonly Trait[];
-  /** Providers that the caller wants, or does not. */
-  readonly only: readonly string[] | undefined;
-  readonly ignore: readonly string[];
-  readonly prefers: Preferences | undefined;
   readonly body: JsonObject;
 }
 
@@ -29,10 +25,6 @@ export const BYTES_PER_TOKEN = 4;
 const TOKENS_PER_IMAGE = 300;
 /** What a model's template may say around a list of tools. */
 const TOOLS_PREAMBLE_TOKENS = 512;
-const MAX_NAMED_PROVIDERS = 32;
-/** Tokens a second, or seconds: more of either is no wish. */
-const MAX_WISH = 100_000;
-const providerId = Compile(ProviderId);
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 /** Spent at the ingress, or telling who the caller is: not for the provider. */
 const STRIPPED_FIELDS = [
@@ -103,53 +95,4 @@ function outputLimit(body: JsonObject): number | undefined {
     limit ??= value;
   }
   return limit;
-}
-
-const SORTS = ['latency', 'throughput'] as const;
-
-/**
- * A preference that is not known is refused: somebody who asked for a highest price must not pay more because we did not read it.
- * The names are those that OpenRouter gave them.
- */
-function providerPreferences(preferences: unknown): Pick<ChatIntent, 'only' | 'ignore' | 'prefers'> {
-  if (!isGiven(preferences)) return { only: undefined, ignore: [], prefers: undefined };
-  if (!isObject(preferences)) throw invalid('provider', 'provider must be an object.');
-  const { only, ignore, order, allow_fallbacks: fallbacks, sort, require_parameters: requires, ...others } = preferences;
-  const { preferred_min_throughput: throughput, preferred_max_latency: latency, ...unknown } = others;
-  const [name] = Object.keys(unknown);
-  if (name !== undefined) throw invalid('provider', `provider.${name.slice(0, 64)} is not supported.`);
-  if (isGiven(sort) && !SORTS.includes(sort as (typeof SORTS)[number])) throw invalid('provider', `provider.sort must be one of ${SORTS.join(', ')}.`);
-  // What a request needs is always required of a machine.
-  if (isGiven(requires) && typeof requires !== 'boolean') throw invalid('provider', 'provider.require_parameters must be true or false.');
-  if (isGiven(fallbacks) && typeof fallbacks !== 'boolean') throw invalid('provider', 'provider.allow_fallbacks must be true or false.');
-  const wanted = isGiven(order) ? providerIds(order, 'order') : undefined;
-  const listed = isGiven(only) ? providerIds(only, 'only') : undefined;
-  const seconds = positive(latency, 'preferred_max_latency');
-  const tokensPerSecond = positive(throughput, 'preferred_min_throughput');
-  const prefers: Preferences = {
-    ...(wanted && { order: wanted }),
-    ...(isGiven(sort) && { sort: sort as (typeof SORTS)[number] }),
-    ...(tokensPerSecond !== undefined && { minTokensPerSecond: tokensPerSecond }),
-    ...(seconds !== undefined && { maxFirstContentMs: seconds * 1_000 }),
-  };
-  return {
-    only: fallbacks === false && wanted !== undefined ? wanted.filter((id) => listed?.includes(id) ?? true) : listed,
-    ignore: isGiven(ignore) ? providerIds(ignore, 'ignore') : [],
-    prefers: Object.keys(prefers).length === 0 ? undefined : prefers,
-  };
-}
-
-function positive(value: unknown, field: string): number | undefined {
-  if (!isGiven(value)) return undefined;
-  if (typeof value !== 'number' || !(value > 0 && value <= MAX_WISH)) throw invalid('provider', `provider.${field} must be a number above 0.`);
-  return value;
-}
-
-function providerIds(list: unknown, field: string): string[] {
-  if (!Array.isArray(list) || list.length === 0 || list.length > MAX_NAMED_PROVIDERS) {
-    throw invalid('provider', `provider.${field} must be an array of 1 to ${MAX_NAMED_PROVIDERS} provider ids.`);
-  }
-  const wrong = list.find((id) => !providerId.Check(id));
-  if (wrong !== undefined) throw invalid('provider', `provider.${field}: ${quoted(wrong)} is not a provider id.`);
-  return list;
 }

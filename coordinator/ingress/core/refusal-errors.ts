@@ -28,6 +28,8 @@ export function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
       return 'invalid_key';
     case 'unpriced_model':
       return 'model_not_found';
+    case 'price_above_limit':
+      return 'preferences_unmet';
     case 'operation_conflict':
       return 'internal_error';
     case 'unavailable':

@@ -6,6 +6,7 @@ import type { CatalogCache } from '../catalog-cache.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { conversationOf, prefixesOf } from '../core/prefixes.ts';
+import { withinPrice, withQuantizations } from '../core/provider-preferences.ts';
 import { chat } from '../core/surfaces/chat.ts';
 import { completions } from '../core/surfaces/completions.ts';
 import { messages } from '../core/surfaces/messages.ts';
@@ -15,7 +16,8 @@ import { ApiError } from '../errors.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
-import type { KeyPolicy } from '../key-policy.ts';
+import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
+import type { ProviderPrices } from '../provider-prices.ts';
 import { StreamAnswer, WholeAnswer } from './answers.ts';
 import { type Auth, keyOf, secretOf } from './authenticate.ts';
 import { inferenceSchema } from './inference-schemas.ts';
@@ -28,6 +30,7 @@ export interface InferenceDeps {
   readonly jobs: Jobs;
   readonly now: () => number;
   readonly clock: () => number;
+  readonly prices: ProviderPrices;
   readonly heartbeatMs: number;
   readonly isDraining: () => boolean;
 }
@@ -64,9 +67,10 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   if (deps.isDraining()) throw new ApiError('draining');
   const body = parseJson(request.body);
   const intent = introspectChat(surface.lower(body));
-  const model = await deps.catalog.model(intent.model);
-  deps.policy.checkModel(caller, intent.model, model);
-  checkCapable(intent, model);
+  const offered = await deps.catalog.model(intent.model);
+  deps.policy.checkModel(caller, intent.model, offered);
+  checkCapable(intent, offered);
+  const model = withQuantizations(offered, intent.quantizations);
   const maxOutputTokens = outputLimit(intent, model);
   const machines = await deps.policy.machinesFor(caller, intent, request.headers['x-dinf-route']);
   const { headers, refusal } = await deps.policy.take(caller, { inputTokens: intent.promptEstimate, outputTokens: maxOutputTokens });
@@ -82,9 +86,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
     streamed: intent.streamed,
     receivedAt,
     requires: intent.requires,
-    machines,
-    ignore: intent.ignore,
-    prefers: intent.prefers,
+    ...(await whoServes(intent, model, machines, deps.prices)),
     conversation: conversationOf(intent.body, scope),
     prefixes: prefixesOf(intent.body, scope),
     request: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
@@ -171,6 +173,24 @@ function start(spec: JobSpec, answer: Answer, { request, reply, deps, outlivesCl
 
 /** Where each trait is asked for, to name the field that asks too much. */
 const TRAIT_FIELDS = { tools: 'tools', vision: 'messages', reasoning: 'reasoning_effort' } as const;
+
+/** Who may serve and who is asked first, by all that the caller says of it. His own machines cost him nothing, whatever he would pay at most. */
+async function whoServes(
+  { ignore, prefers, price }: ChatIntent,
+  model: CatalogModel,
+  machines: WantedMachines,
+  prices: ProviderPrices,
+): Promise<Pick<JobSpec, 'machines' | 'ignore' | 'prefers' | 'maxPrice'>> {
+  if (price === undefined || machines.areOwn) return { machines, ignore, prefers, maxPrice: undefined };
+  const { only, ignore: tooDear, order } = withinPrice(price, model, await prices.of(model.id));
+  const inReach = only === undefined ? machines.only : (machines.only?.filter((id) => only.includes(id)) ?? only);
+  return {
+    machines: { ...machines, only: inReach },
+    ignore: [...ignore, ...tooDear],
+    prefers: order.length === 0 ? prefers : { order: [...order], ...prefers },
+    maxPrice: price.max,
+  };
+}
 
 function checkCapable({ requires }: ChatIntent, { id, traits = [] }: CatalogModel): void {
   const missing = requires.find((trait) => !traits.includes(trait));

@@ -1,4 +1,6 @@
 import { Type } from 'typebox';
+import { QUANTIZATIONS } from '#bus-schemas';
+import { SORTS } from '../core/provider-preferences.ts';
 
 /** What the documents say of the four ways to ask. The rules themselves are in core/chat-request.ts and core/surfaces/. */
 
@@ -19,9 +21,16 @@ const shared = {
         ignore: optional(Type.Array(Type.String(), { description: 'These may not.' })),
         order: optional(Type.Array(Type.String(), { description: 'Asked in this order before all others.' })),
         allow_fallbacks: optional(Type.Boolean({ description: 'Together with `order`: false has nobody else serve it.' })),
-        sort: optional(Type.Enum(['latency', 'throughput'] as const, { description: 'What counts most.' })),
+        sort: optional(Type.Enum(SORTS, { description: 'What counts most.' })),
         preferred_min_throughput: optional(Type.Number({ description: 'Tokens a second; slower ones serve when there is no other.' })),
         preferred_max_latency: optional(Type.Number({ description: 'Seconds to the first content; slower ones serve when there is no other.' })),
+        max_price: optional(
+          Type.Object(
+            { prompt: optional(Type.Number()), completion: optional(Type.Number()) },
+            { description: 'Dollars for a million tokens: nobody dearer serves it, and no more is charged.' },
+          ),
+        ),
+        quantizations: optional(Type.Array(Type.Enum(QUANTIZATIONS), { description: 'In how many bits the weights may be.' })),
         require_parameters: optional(Type.Boolean({ description: 'Always so.' })),
       },
       { description: 'Who should serve it.' },

@@ -100,7 +100,7 @@ export function addModelsRoutes(api: Api, catalog: CatalogCache, clock: () => nu
         data: models.map(([name, model]) => ({
           ...describe(name, model),
           name: model.displayName,
-          quantization: /q(\d)/.exec(model.builds[0] ?? '')?.[1] === '4' ? 'int4' : 'unknown',
+          quantization: model.quantizations?.[model.builds[0] ?? ''] ?? 'unknown',
           supported_features: (model.traits ?? []).flatMap((trait) => (trait === 'vision' ? [] : [trait])),
           is_ready: roomFor(name, model, now).ready,
         })),

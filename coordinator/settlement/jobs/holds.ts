@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
-import type { Held, Hold, Topped, TopUp } from '#bus-schemas';
+import type { Held, Hold, MaxPrice, Topped, TopUp } from '#bus-schemas';
 import type { Alerts } from '../alerts.ts';
 import { Batcher } from '../batcher.ts';
-import { holdFor } from '../core/charge.ts';
+import { holdFor, type Price } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { isRowsFault, retried } from '../database-work.ts';
 import type { Pricing } from '../pricing/pricing.ts';
@@ -35,15 +35,17 @@ export class Holds implements AsyncDisposable {
     this.#recent = new RecentHolds({ hold: (row) => this.#batcher.add(row), log: options.log, now: options.now });
   }
 
-  async hold({ job, account, key, model, provider, promptBound, outputBound, expiresAt }: Hold): Promise<Held> {
+  async hold({ job, account, key, model, provider, promptBound, outputBound, maxPrice, expiresAt }: Hold): Promise<Held> {
     const { pricing, alerts, now } = this.#options;
     const quote = await pricing.quote({ account, model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
     const { price, terms } = quote;
+    const isFree = isOwn(quote.payee, account);
+    if (!isFree && isAbove(price, maxPrice)) return { ok: false, code: 'price_above_limit' };
     const { result, held } = await this.#batcher.add({
       ...{ job, account, key, model, promptBound, outputBound, ...quote, revision: 1, isVoid: false },
       providers: provider === undefined ? [] : [provider],
-      held: isOwn(quote.payee, account) ? 0 : holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum),
+      held: isFree ? 0 : holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum),
       digest: digestOf([account, key, model, promptBound, outputBound]),
       expiresAt: Math.min(expiresAt, now() + LONGEST_MS),
     });
@@ -55,18 +57,18 @@ export class Holds implements AsyncDisposable {
   }
 
   /** The job goes to another provider, whose price may be higher. */
-  async topUp({ job, provider }: TopUp): Promise<Topped> {
+  async topUp({ job, provider, maxPrice }: TopUp): Promise<Topped> {
     const { store, pricing, openJobs } = this.#options;
     openJobs.forget([job]);
     const [known] = (await store.find([job])).held;
     if (known === undefined) return { ok: false, code: 'unknown_job' };
     const quote = await pricing.quote({ account: known.account, model: known.model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
+    const isFree = isOwn(quote.payee, known.account);
+    if (!isFree && isAbove(quote.price, maxPrice)) return { ok: false, code: 'price_above_limit' };
     const bounds = { prompt: known.promptBound, completion: known.outputBound };
     // One's own machine needs no more money and has no price: the one before stays, in case that provider's end is under way.
-    const [held, priceVersion] = isOwn(quote.payee, known.account)
-      ? [0, known.priceVersion]
-      : [holdFor(quote.price, bounds, known.terms.minimum), quote.priceVersion];
+    const [held, priceVersion] = isFree ? [0, known.priceVersion] : [holdFor(quote.price, bounds, known.terms.minimum), quote.priceVersion];
     const topped = await retried(() => store.topUp(job, { provider, payee: quote.payee as string, priceVersion, held }));
     return topped.result === 'held' ? { ok: true, heldMicroUsd: topped.held } : { ok: false, code: topped.result };
   }
@@ -101,4 +103,8 @@ export class Holds implements AsyncDisposable {
 /** Nobody needs money to work on his own machine; a job that goes on to another's is topped up. */
 function isOwn(payee: string | null, account: string): boolean {
   return payee === `consumer:${account}`;
+}
+
+function isAbove({ inputPerMillion, outputPerMillion }: Price, { inputMicroUsdPerMillion, outputMicroUsdPerMillion }: MaxPrice = {}): boolean {
+  return inputPerMillion > (inputMicroUsdPerMillion ?? Number.POSITIVE_INFINITY) || outputPerMillion > (outputMicroUsdPerMillion ?? Number.POSITIVE_INFINITY);
 }

@@ -41,6 +41,10 @@ export class Agreements {
     return { ok: true };
   }
 
+  async providerPrices({ model }: MessageOf<Methods['providerPrices']['request']>): Promise<MessageOf<Methods['providerPrices']['reply']>> {
+    return { prices: await this.#options.store.providerPrices(model) };
+  }
+
   #changed(what: string): void {
     const at = this.#options.now();
     this.#options.bus.emit(events.settlementTermsChanged, SettlementTermsChanged, { at }, `${what}:${at}`);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
+import type { OwnPrice } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { Price } from '../core/charge.ts';
 
@@ -7,6 +8,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'open-account',
   'price-version',
   'provider-price',
+  'provider-prices',
   'put-provider-price',
   'put-referrer',
   'put-terms',
@@ -42,6 +44,16 @@ export class PricingStore {
       cacheReadPerMillion: Number(row.cacheReadPerMillion),
       outputPerMillion: Number(row.outputPerMillion),
     };
+  }
+
+  /** The cheapest first. */
+  async providerPrices(model: string): Promise<OwnPrice[]> {
+    const rows = await query<{ provider: string; inputPerMillion: string; outputPerMillion: string }>(this.#database, sql['provider-prices'], [model]);
+    return rows.map(({ provider, inputPerMillion, outputPerMillion }) => ({
+      provider,
+      inputMicroUsdPerMillion: Number(inputPerMillion),
+      outputMicroUsdPerMillion: Number(outputPerMillion),
+    }));
   }
 
   async putProviderPrice(provider: string, model: string, price: Price): Promise<void> {

@@ -30,6 +30,27 @@ describe('a price', () => {
     await shows(account, 860, 0);
   });
 
+  test('above what the caller would pay is not held, unless a service pays the platform’s', async () => {
+    const account = await fundedAccount(1_000);
+    const dear = { account, provider: OTHER_PROVIDER, maxPrice: { outputMicroUsdPerMillion: 3_000_000 } };
+    expect(await ask({ job: newJobId(), ...dear })).toMatchObject({ ok: false, code: 'price_above_limit' });
+    expect(await ask({ job: newJobId(), ...dear, maxPrice: { inputMicroUsdPerMillion: 1_999_999 } })).toMatchObject({ ok: false, code: 'price_above_limit' });
+    const job = newJobId();
+    const { maxPrice } = dear;
+    expect(await ask({ job, ...dear, provider: PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 200 });
+    expect(await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER, maxPrice }, { timeoutMs })).toMatchObject({
+      ok: false,
+      code: 'price_above_limit',
+    });
+    tell(served(job, account, PROVIDER));
+    await shows(account, 900, 0);
+    await agree(account, { service: true });
+    const another = newJobId();
+    expect(await ask({ job: another, ...dear })).toMatchObject({ ok: true, heldMicroUsd: 200 });
+    tell(served(another, account, OTHER_PROVIDER));
+    await shows(account, 830, 0);
+  });
+
   test('is the platform’s for a service, which has no minimum either', async () => {
     const account = await fundedAccount(1_000);
     await agree(account, { service: true });

@@ -1,0 +1,132 @@
+import { Compile } from 'typebox/compile';
+import { type CatalogModel, type MaxPrice, type OwnPrice, type Preferences, ProviderId, QUANTIZATIONS, type Quantization } from '#bus-schemas';
+import { ApiError } from '../errors.ts';
+import { invalid, isGiven, isObject, quoted } from './json.ts';
+
+/** What the caller says of who should serve him, by the names that OpenRouter gave them. */
+export interface ProviderPreferences {
+  /** Providers that the caller wants, or does not. */
+  readonly only: readonly string[] | undefined;
+  readonly ignore: readonly string[];
+  readonly prefers: Preferences | undefined;
+  readonly quantizations: readonly Quantization[] | undefined;
+  readonly price: PriceWish | undefined;
+}
+
+export interface PriceWish {
+  readonly max: MaxPrice;
+  readonly cheapestFirst: boolean;
+}
+
+/** Whom a wish about prices leaves, and who comes first. */
+interface Reach {
+  readonly only: readonly string[] | undefined;
+  readonly ignore: readonly string[];
+  readonly order: readonly string[];
+}
+
+const MAX_NAMED_PROVIDERS = 32;
+/** What is told to routing; whoever is beyond it is held against the price when the money is. */
+const MAX_PRICED_PROVIDERS = 64;
+/** Tokens a second, or seconds: more of either is no wish. */
+const MAX_WISH = 100_000;
+const MICRO_USD = 1_000_000;
+export const SORTS = ['latency', 'throughput', 'price'] as const;
+const PRICES = { prompt: 'inputMicroUsdPerMillion', completion: 'outputMicroUsdPerMillion' } as const;
+const providerId = Compile(ProviderId);
+
+/** A preference that is not known is refused: somebody who asked for a highest price must not pay more because we did not read it. */
+export function providerPreferences(preferences: unknown): ProviderPreferences {
+  if (!isGiven(preferences)) return { only: undefined, ignore: [], prefers: undefined, quantizations: undefined, price: undefined };
+  if (!isObject(preferences)) throw invalid('provider', 'provider must be an object.');
+  const { only, ignore, order, allow_fallbacks: fallbacks, sort, require_parameters: requires, quantizations, max_price: maxPrice, ...others } = preferences;
+  const { preferred_min_throughput: throughput, preferred_max_latency: latency, ...unknown } = others;
+  const [name] = Object.keys(unknown);
+  if (name !== undefined) throw invalid('provider', `provider.${name.slice(0, 64)} is not supported.`);
+  // What a request needs is always required of a machine.
+  if (isGiven(requires) && typeof requires !== 'boolean') throw invalid('provider', 'provider.require_parameters must be true or false.');
+  if (isGiven(fallbacks) && typeof fallbacks !== 'boolean') throw invalid('provider', 'provider.allow_fallbacks must be true or false.');
+  const wanted = isGiven(order) ? providerIds(order, 'order') : undefined;
+  const listed = isGiven(only) ? providerIds(only, 'only') : undefined;
+  const seconds = positive(latency, 'preferred_max_latency');
+  const tokensPerSecond = positive(throughput, 'preferred_min_throughput');
+  const first = isGiven(sort) ? oneOf(sort, SORTS, 'sort') : undefined;
+  const prefers: Preferences = {
+    ...(wanted && { order: wanted }),
+    ...(first !== undefined && first !== 'price' && { sort: first }),
+    ...(tokensPerSecond !== undefined && { minTokensPerSecond: tokensPerSecond }),
+    ...(seconds !== undefined && { maxFirstContentMs: seconds * 1_000 }),
+  };
+  return {
+    only: fallbacks === false && wanted !== undefined ? wanted.filter((id) => listed?.includes(id) ?? true) : listed,
+    ignore: isGiven(ignore) ? providerIds(ignore, 'ignore') : [],
+    prefers: Object.keys(prefers).length === 0 ? undefined : prefers,
+    quantizations: isGiven(quantizations) ? listOf(quantizations, 'quantizations').map((one) => oneOf(one, QUANTIZATIONS, 'quantizations')) : undefined,
+    price: isGiven(maxPrice) || first === 'price' ? { max: isGiven(maxPrice) ? priceLimit(maxPrice) : {}, cheapestFirst: first === 'price' } : undefined,
+  };
+}
+
+/** The model with those of its builds that are wanted. */
+export function withQuantizations(model: CatalogModel, wanted: ProviderPreferences['quantizations']): CatalogModel {
+  if (wanted === undefined) return model;
+  const builds = model.builds.filter((build) => wanted.includes(model.quantizations?.[build] ?? 'unknown'));
+  if (builds.length === 0) throw new ApiError('preferences_unmet', `${model.id} is not offered in ${wanted.join(' or ')}.`, { param: 'provider' });
+  return { ...model, builds };
+}
+
+/** Some providers have a price of their own, the cheapest first in `own`; all others the model's. */
+export function withinPrice({ max, cheapestFirst }: PriceWish, model: CatalogModel, own: readonly OwnPrice[]): Reach {
+  const [near, dear] = [own.filter((price) => isWithin(price, max)), own.filter((price) => !isWithin(price, max))];
+  const isEverybody = isWithin(model, max);
+  const ids = (prices: readonly OwnPrice[], most: number) => prices.slice(0, most).map(({ provider }) => provider);
+  if (!isEverybody && near.length === 0) throw new ApiError('preferences_unmet', `Nobody serves ${model.id} at that price.`, { param: 'provider' });
+  const cheaper = cheapestFirst ? near.filter((price) => sumOf(price) < sumOf(model)) : [];
+  return {
+    only: isEverybody ? undefined : ids(near, MAX_PRICED_PROVIDERS),
+    ignore: isEverybody ? ids(dear, MAX_PRICED_PROVIDERS) : [],
+    order: ids(cheaper, MAX_NAMED_PROVIDERS),
+  };
+}
+
+type Price = Pick<OwnPrice, 'inputMicroUsdPerMillion' | 'outputMicroUsdPerMillion'>;
+
+const sumOf = ({ inputMicroUsdPerMillion, outputMicroUsdPerMillion }: Price) => inputMicroUsdPerMillion + outputMicroUsdPerMillion;
+const isWithin = (price: Price, max: MaxPrice) => Object.values(PRICES).every((field) => price[field] <= (max[field] ?? Number.POSITIVE_INFINITY));
+
+/** Dollars for a million tokens. */
+function priceLimit(limit: unknown): MaxPrice {
+  if (!isObject(limit)) throw invalid('provider', 'provider.max_price must be an object.');
+  const max: MaxPrice = {};
+  for (const [name, value] of Object.entries(limit)) {
+    const field = PRICES[name as keyof typeof PRICES];
+    if (field === undefined) throw invalid('provider', `provider.max_price.${name.slice(0, 64)} is not supported.`);
+    const dollars = typeof value === 'string' && value !== '' ? Number(value) : value;
+    if (typeof dollars !== 'number' || !(dollars >= 0 && dollars <= MICRO_USD))
+      throw invalid('provider', `provider.max_price.${name} must be dollars for a million tokens.`);
+    max[field] = Math.floor(dollars * MICRO_USD);
+  }
+  return max;
+}
+
+function positive(value: unknown, field: string): number | undefined {
+  if (!isGiven(value)) return undefined;
+  if (typeof value !== 'number' || !(value > 0 && value <= MAX_WISH)) throw invalid('provider', `provider.${field} must be a number above 0.`);
+  return value;
+}
+
+function oneOf<const Word extends string>(value: unknown, words: readonly Word[], field: string): Word {
+  if (!words.includes(value as Word)) throw invalid('provider', `provider.${field} must be one of ${words.join(', ')}.`);
+  return value as Word;
+}
+
+function listOf(value: unknown, field: string): unknown[] {
+  if (Array.isArray(value) && value.length > 0 && value.length <= MAX_NAMED_PROVIDERS) return value;
+  throw invalid('provider', `provider.${field} must be an array of 1 to ${MAX_NAMED_PROVIDERS}.`);
+}
+
+function providerIds(value: unknown, field: string): string[] {
+  const list = listOf(value, field);
+  const wrong = list.find((id) => !providerId.Check(id));
+  if (wrong !== undefined) throw invalid('provider', `provider.${field}: ${quoted(wrong)} is not a provider id.`);
+  return list as string[];
+}
