@@ -136,7 +136,9 @@ export class JobRun {
   tick(): void {
     const now = this.#deps.clock();
     this.#stream?.tick(now);
-    if (now >= wakeAt(this.#state)) this.#happen({ type: 'timer', isPatient: !this.#deps.lateBudget.mayCut(now) });
+    if (now < wakeAt(this.#state)) return;
+    const provider = this.#state.attempt?.candidate.provider;
+    this.#happen({ type: 'timer', isPatient: provider !== undefined && !this.#deps.lateBudget.mayCut(provider, now) });
   }
 
   busReconnected(): void {
@@ -280,7 +282,7 @@ export class JobRun {
     if (seals === undefined) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'protocol_violation' });
     // The client may have left meanwhile: then there is nothing to order.
     if (this.#state.phase !== 'serving' || this.#state.attempt?.number !== number) return;
-    lateBudget.begun(clock());
+    lateBudget.begun(candidate.provider, clock());
     const options = {
       job: { id, ingress, request, promptTokens: promptEstimate, maxOutputTokens },
       attempt,
@@ -306,8 +308,8 @@ export class JobRun {
 
   #reportAttempt({ attempt, failure, refusal, next }: Extract<JobCommand, { do: 'report_attempt' }>): void {
     const { bus, now, clock, lateBudget } = this.#deps;
-    if (failure === 'first_content_late') lateBudget.cut(clock());
     const { provider, build } = attempt.candidate;
+    if (failure === 'first_content_late') lateBudget.cut(provider, clock());
     const fact = { job: this.spec.id, attempt: attempt.number, provider, build, at: now(), failure };
     const id = `attempt:${this.spec.id}:${attempt.number}`;
     bus.emit(events.jobAttempt, JobAttempt, { ...fact, ...(refusal && { refusal }), ...(next && { next }) }, id);

@@ -1,22 +1,41 @@
 import { expect, test } from 'vitest';
 import { LateBudget } from './late-budget.ts';
 
+const begin = (budget: LateBudget, provider: string, count: number) => {
+  for (let begun = 0; begun < count; begun += 1) budget.begun(provider, 1);
+};
+const cutAll = (budget: LateBudget, provider: string, now: number, most = 1_000) => {
+  let cuts = 0;
+  for (; cuts < most && budget.mayCut(provider, now); cuts += 1) budget.cut(provider, now);
+  return cuts;
+};
+
 test('three may always be cut, and one in twenty of many', () => {
   const budget = new LateBudget();
-  const cutAll = (now: number) => {
-    let cuts = 0;
-    for (; budget.mayCut(now); cuts += 1) budget.cut(now);
-    return cuts;
-  };
-  expect(cutAll(0)).toBe(3);
-  for (let begun = 0; begun < 1_000; begun += 1) budget.begun(1);
-  expect(cutAll(2)).toBe(47);
-  expect(cutAll(29_000)).toBe(0);
+  expect(cutAll(budget, 'A', 0)).toBe(3);
+  begin(budget, 'A', 1_000);
+  expect(cutAll(budget, 'A', 2)).toBe(47);
+  expect(cutAll(budget, 'A', 29_000)).toBe(0);
 });
 
 test('what was long ago does not count', () => {
   const budget = new LateBudget();
-  for (let cut = 0; cut < 3; cut += 1) budget.cut(0);
-  expect(budget.mayCut(45_000)).toBe(false);
-  expect(budget.mayCut(61_000)).toBe(true);
+  for (let cut = 0; cut < 3; cut += 1) budget.cut('A', 0);
+  expect(budget.mayCut('A', 45_000)).toBe(false);
+  expect(budget.mayCut('A', 61_000)).toBe(true);
+});
+
+test('one machine that is late while the others are in time may be cut off as often as it is late', () => {
+  const budget = new LateBudget();
+  begin(budget, 'B', 9);
+  expect(cutAll(budget, 'A', 2)).toBe(3);
+  begin(budget, 'C', 1);
+  expect(cutAll(budget, 'A', 2, 50)).toBe(50);
+});
+
+test('when several are late it is not their fault any more', () => {
+  const budget = new LateBudget();
+  for (const provider of ['A', 'B', 'C', 'D']) begin(budget, provider, 20);
+  const cuts = [0, 1, 2, 3, 4, 5].flatMap(() => ['A', 'B', 'C', 'D'].map((provider) => cutAll(budget, provider, 2, 1)));
+  expect(cuts.reduce((sum, cut) => sum + cut, 0)).toBeLessThanOrEqual(6);
 });
