@@ -20,7 +20,7 @@ test('two emulated Macs with real engines serve as Macs would, and the fleet say
     coordinatorUrl: network.url,
     token: () => network.network.enrolToken(),
     count: 2,
-    profile: { chip: 'm4-max' },
+    profile: () => ({ chip: 'm4-max' }),
     realEngine: () => open({ info: () => {}, error: () => {} }),
     natsServer,
     home: join(network.network.home, 'emulated'),

@@ -281,7 +281,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
     home: `${network.home}/fleet`,
     leaves: options.leaves ?? 'own',
     log,
-    profile: {
+    profile: () => ({
       chip: 'm3-ultra',
       endless: true,
       tokenMs: options.tokenMs,
@@ -289,7 +289,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
       ...(options.startsCold && { startsCold: true }),
       ...(options.maxConcurrency !== undefined && { maxConcurrency: options.maxConcurrency }),
       builds: simulatedBuilds.map((build) => ({ ...build, ...(contextTokens && { contextTokens, kvBytesPerToken: 1 }) })),
-    },
+    }),
     ...(options.faults && { faults: options.faults }),
   });
   const { apiKey, account } = await network.createKey({ name: 'test', creditMicroUsd: CREDIT_MICRO_USD });

@@ -11,6 +11,10 @@ export interface Ailment {
   readonly ignoresCancels?: boolean;
   /** Says that it is so many times as fast as it is. */
   readonly boasts?: number;
+  /** After so long at work it goes on at a share of its speed, until it has rested as long, and says nothing of it. */
+  readonly throttles?: { readonly afterMs: number; readonly to: number };
+  /** Something else has taken its memory: so much of the room for tokens is left. */
+  readonly roomShare?: number;
 }
 
 /** By the names that the command line knows. */
@@ -20,6 +24,8 @@ export const ailments = {
   stalls: { stalls: true },
   deaf: { ignoresCancels: true },
   boaster: { boasts: 10 },
+  hot: { throttles: { afterMs: 60_000, to: 0.5 } },
+  squeezed: { roomShare: 0.05 },
 } as const satisfies Record<string, Ailment>;
 
 export type AilmentName = keyof typeof ailments;

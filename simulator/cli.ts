@@ -6,11 +6,13 @@ import type { Engine } from '#provider';
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type AilmentName, ailmentNames, ailments } from './ailment.ts';
 import { type ChipName, chipNames } from './chips.ts';
+import type { Mac } from './mix.ts';
 import { addReplayCommand } from './replay/cli.ts';
 
 interface SimulateOptions {
   readonly providers: number;
-  readonly chip: ChipName;
+  readonly chip: ChipName | typeof MIXED;
+  readonly seed: number;
   readonly coordinator: string;
   readonly tokenMs?: number;
   readonly concurrency?: number;
@@ -18,7 +20,10 @@ interface SimulateOptions {
   readonly engine: 'simulated' | BackendName;
   readonly leaves: 'own' | 'shared';
   readonly ailment?: AilmentName;
+  readonly ailing: number;
 }
+
+const MIXED = 'mixed';
 
 const DRAIN_MS = 10_000;
 
@@ -27,7 +32,8 @@ export function addCommands(program: Command): void {
     .command('simulate')
     .description('run simulated providers: Macs that are not there, which answer with made-up text')
     .option('--providers <n>', 'how many', number, 1)
-    .addOption(new Option('--chip <name>', 'which Mac').choices(chipNames).default('m4-max'))
+    .addOption(new Option('--chip <name>', 'which Macs; mixed as people have them').choices([...chipNames, MIXED]).default('m4-max'))
+    .option('--seed <n>', 'which of them are what: the same seed gives the same fleet', number, 1)
     .option('--coordinator <url>', 'where the API is', process.env['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080')
     .option('--token-ms <ms>', 'time between two tokens; otherwise as the chip and the model give', number)
     .option('--concurrency <n>', 'sequences at once on each', number)
@@ -35,6 +41,7 @@ export function addCommands(program: Command): void {
     .addOption(new Option('--engine <name>', 'made-up text, or our tiny model on a real engine').choices(['simulated', ...BACKENDS]).default('simulated'))
     .addOption(new Option('--leaves <kind>', 'a leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
     .addOption(new Option('--ailment <name>', 'what is wrong with them').choices(ailmentNames))
+    .option('--ailing <share>', 'with how many of them, from 0 to 1', number, 1)
     .addHelpText('after', '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token).')
     .action((options: SimulateOptions) => simulate(options));
   addReplayCommand(program);
@@ -51,6 +58,9 @@ async function simulate(options: SimulateOptions): Promise<void> {
   const { startFleet } = await import('./fleet.ts');
   const { pino, destination } = await import('pino');
   const { tokenMs, concurrency, endless } = options;
+  const { someMacs } = await import('./mix.ts');
+  const { chip, ailment } = options;
+  const macs = someMacs({ ...options, count: options.providers, chip: chip === MIXED ? undefined : chip, ailment: ailment && ailments[ailment] });
   const tokens = (process.env['DINF_ENROL_TOKENS'] ?? '').split(',').filter((token) => token !== '');
   const log = pino({ name: 'simulator', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'simulator' } }, destination({ dest: 2, sync: false }));
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
@@ -63,13 +73,12 @@ async function simulate(options: SimulateOptions): Promise<void> {
       return token;
     },
     count: options.providers,
-    profile: {
-      chip: options.chip,
+    profile: (index) => ({
+      ...(macs[index] as Mac),
       ...(tokenMs !== undefined && { tokenMs }),
       ...(concurrency !== undefined && { maxConcurrency: concurrency }),
       ...(endless !== undefined && { endless }),
-      ...(options.ailment && { ailment: ailments[options.ailment] }),
-    },
+    }),
     ...(options.engine !== 'simulated' && { realEngine: () => openTiny({ ...options, backend: options.engine as BackendName, log }) }),
     natsServer,
     home: join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'fleet'),

@@ -15,7 +15,8 @@ export interface FleetOptions {
   /** A one-time token for each provider that is not enrolled yet. */
   readonly token: () => Promise<string>;
   readonly count: number;
-  readonly profile: EngineProfile;
+  /** Of each, by its number. */
+  readonly profile: (index: number) => EngineProfile;
   /** Runs a real model instead of the imagined one. */
   readonly realEngine?: () => Promise<Engine>;
   readonly natsServer: string;
@@ -54,7 +55,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     groups.map((group, index) => startLeaf({ binary, home: join(home, kind === 'shared' ? 'leaf' : `leaf-${index}`), enrolments: group, log })),
   );
   const providers = await Promise.all(enrolments.map((one, index) => startProvider(one, index, leaves[kind === 'shared' ? 0 : index] as Leaf, options)));
-  log.info({ count, chip: options.profile.chip }, 'the simulated fleet runs');
+  log.info({ count }, 'the simulated fleet runs');
   return {
     providers,
     leaves,
@@ -87,9 +88,10 @@ async function startProvider(
   own: Enrolment,
   index: number,
   leaf: Leaf,
-  { profile, realEngine, faults, home, leaves, log }: FleetOptions,
+  { profile: profileOf, realEngine, faults, home, leaves, log }: FleetOptions,
 ): Promise<SimulatedProvider> {
   const fault = faults?.[index];
+  const profile = profileOf(index);
   const connection = await leaf.connect(own);
   const engine = realEngine
     ? new EmulatedMac(await realEngine(), profile.chip)

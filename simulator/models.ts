@@ -10,7 +10,7 @@ export interface SimulatedBuild {
   readonly traits: readonly Trait[];
 }
 
-export const simulatedBuilds: readonly SimulatedBuild[] = [
+export const simulatedBuilds: readonly [SimulatedBuild, ...SimulatedBuild[]] = [
   { build: 'sim-llama-8b-q4', weightsGb: 4.5, parametersBillion: 8, contextTokens: 131_072, kvBytesPerToken: 131_072, traits: ['tools', 'reasoning'] },
   { build: 'sim-qwen-32b-q4', weightsGb: 18.5, parametersBillion: 32, contextTokens: 40_960, kvBytesPerToken: 262_144, traits: ['tools', 'reasoning'] },
   { build: 'sim-vision-7b-q4', weightsGb: 5.5, parametersBillion: 7, contextTokens: 32_768, kvBytesPerToken: 57_344, traits: ['tools', 'vision'] },

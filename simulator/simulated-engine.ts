@@ -2,6 +2,7 @@ import type { Finish, Machine, Slot } from '#bus-schemas';
 import { type Engine, type GenerationRequest, RequestRefused, type Sequence, type Sink } from '#provider';
 import type { Ailment } from './ailment.ts';
 import { type Chip, type ChipName, chipOf, machineOf } from './chips.ts';
+import { Heat } from './heat.ts';
 import { type SimulatedBuild, simulatedBuilds } from './models.ts';
 import { AnswerStream } from './simulated-answer.ts';
 import { cacheTokens, decodeTps, fits, loadMs, prefillTps, slowdown } from './speeds.ts';
@@ -45,6 +46,7 @@ class Simulation implements SimulatedEngine {
   readonly #sequences = new Set<SimulatedSequence>();
   /** Of models that were not in memory at the start, and when they are. */
   readonly #loads = new Map<string, { isDone: boolean; at: number }>();
+  readonly #heat = new Heat();
   #listeners: (() => void)[] = [];
   tokensMade = 0;
 
@@ -122,19 +124,22 @@ class Simulation implements SimulatedEngine {
   }
 
   #tokenMs(build: SimulatedBuild): number {
-    const { tokenMs } = this.#profile;
-    if (tokenMs !== undefined) return tokenMs;
-    return (1_000 / decodeTps(this.#chip, build)) * slowdown(this.#sequences.size);
+    const { tokenMs = (1_000 / decodeTps(this.#chip, build)) * slowdown(this.#sequences.size) } = this.#profile;
+    return tokenMs / this.#speed(true);
   }
 
   #prefillMs(build: SimulatedBuild, promptTokens: number): number {
     const { firstTokenMs, tokenMs } = this.#profile;
-    return firstTokenMs ?? tokenMs ?? (1_000 * promptTokens) / prefillTps(this.#chip, build);
+    return (firstTokenMs ?? tokenMs ?? (1_000 * promptTokens) / prefillTps(this.#chip, build)) / this.#speed(this.#sequences.size > 1);
+  }
+
+  #speed(wasBusy: boolean): number {
+    return this.#heat.speed(this.#ailment, wasBusy, performance.now());
   }
 
   #slotOf(build: SimulatedBuild): Slot {
     const sequences = [...this.#sequences].filter((sequence) => sequence.build === build.build);
-    const { boasts = 1 } = this.#ailment;
+    const { boasts = 1, roomShare = 1 } = this.#ailment;
     const tps = this.#profile.tokenMs === undefined ? decodeTps(this.#chip, build) : 1_000 / Math.max(1, this.#profile.tokenMs);
     const reserved = sequences.reduce((sum, { tokens }) => sum + tokens, 0);
     return {
@@ -144,7 +149,7 @@ class Simulation implements SimulatedEngine {
       running: sequences.length,
       waiting: 0,
       maxConcurrency: this.#profile.maxConcurrency ?? DEFAULT_CONCURRENCY,
-      freeTokens: Math.max(0, Math.min(MAX_TOKENS, Math.floor(cacheTokens(this.#chip, build) - reserved))),
+      freeTokens: Math.max(0, Math.min(MAX_TOKENS, Math.floor(cacheTokens(this.#chip, build) * roomShare - reserved))),
       decodeTps: tps * boasts,
       prefillTps: prefillTps(this.#chip, build) * boasts,
       loadMs: loadMs(build),

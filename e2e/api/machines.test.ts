@@ -63,7 +63,7 @@ describe('a device that asks to belong to an account', () => {
         home: `${network.network.home}/own`,
         leaves: 'own',
       },
-      ...{ log: network.log, profile: { chip: 'm4-max', tokenMs: 1, endless: true } },
+      ...{ log: network.log, profile: () => ({ chip: 'm4-max', tokenMs: 1, endless: true }) },
     });
     const [own] = fleet.providers;
     const { apiKey } = await network.createKey({ creditMicroUsd: 0, account: ann.account });

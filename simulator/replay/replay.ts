@@ -45,7 +45,7 @@ export function runScenario(scenario: Scenario, seed: number): Report {
 /** Requests a second that the machines that are there, and well, can serve. */
 function capacityOf({ macs }: World): number {
   let sum = 0;
-  for (const mac of macs) if (mac.isAble) sum += mac.requestsPerSecond;
+  for (const mac of macs) if (mac.isAble) sum += mac.requestsPerSecond * mac.speed;
   return sum;
 }
 

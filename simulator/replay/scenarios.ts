@@ -74,6 +74,16 @@ export const scenarios = {
     what: 'a tenth of the fleet says that it is ten times as fast as it is',
     incidents: [{ minute: 2, share: 0.1, ailment: ailments.boaster }],
   },
+  heat: {
+    ...usual,
+    what: 'two machines in five run at half their speed once they have worked for a minute, and do not say so',
+    incidents: [{ minute: 2, share: 0.4, ailment: ailments.hot }],
+  },
+  squeeze: {
+    ...usual,
+    what: 'on a third of the fleet something else takes nearly all of the memory',
+    incidents: [{ minute: 5, untilMinute: 15, share: 0.33, ailment: ailments.squeezed }],
+  },
   stalls: {
     ...usual,
     what: 'one machine in twenty takes jobs and says nothing',

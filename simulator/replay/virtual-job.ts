@@ -80,8 +80,9 @@ export class VirtualJob {
       if (this.#state.phase === 'over') return;
       const { now } = this.#world.timeline;
       const more = this.#more();
+      const provider = this.#state.attempt?.candidate.provider;
       if (more !== undefined) this.#happen(more);
-      else if (now >= wakeAt(this.#state)) this.#happen({ type: 'timer', isPatient: !this.#world.lateBudget.mayCut(now) });
+      else if (now >= wakeAt(this.#state)) this.#happen({ type: 'timer', isPatient: provider !== undefined && !this.#world.lateBudget.mayCut(provider, now) });
       else this.#planWake();
     });
   }
@@ -107,8 +108,9 @@ export class VirtualJob {
         return this.#cancel();
       case 'report_attempt': {
         const { attempt, failure, refusal, next } = command;
-        if (failure === 'first_content_late') this.#world.lateBudget.cut(timeline.now);
-        const fact = { job: this.#id, provider: attempt.candidate.provider, failure };
+        const { provider } = attempt.candidate;
+        if (failure === 'first_content_late') this.#world.lateBudget.cut(provider, timeline.now);
+        const fact = { job: this.#id, provider, failure };
         router.attemptFailed({ ...fact, ...(refusal && { refusal }), ...(next && { next }) }, timeline.now);
         return this.#world.drainSoon();
       }
@@ -172,7 +174,7 @@ export class VirtualJob {
     [this.#mac, this.#work] = [mac, work];
     this.#orderedAt ??= this.#world.timeline.now;
     this.#world.attempts += 1;
-    this.#world.lateBudget.begun(this.#world.timeline.now);
+    this.#world.lateBudget.begun(candidate.provider, this.#world.timeline.now);
     this.#soon(() => {
       if (!mac.isAwake) return { type: 'attempt_failed', attempt: number, failure: 'disconnected' };
       const reason = mac.offer(work);

@@ -1,6 +1,7 @@
 import { type Announcement, type Refusal, type Slot, SUITE_ID } from '#bus-schemas';
 import type { Ailment } from '../ailment.ts';
 import { type Chip, machineOf } from '../chips.ts';
+import { Heat } from '../heat.ts';
 import type { SimulatedBuild } from '../models.ts';
 import { cacheTokens, decodeTps, fits, loadMs, prefillTps, slowdown } from '../speeds.ts';
 import { meanRequest } from './made-up-arrivals.ts';
@@ -55,6 +56,9 @@ export class VirtualMac {
   #count = 0;
   #countedAt = 0;
   #plan = 0;
+  readonly #heat = new Heat();
+  /** What heat has left of it. */
+  speed = 1;
 
   constructor({ id, chip, build, concurrency, timeline }: VirtualMacOptions) {
     if (!fits(chip, build)) throw new RangeError(`${build.build} does not fit into ${chip.name}`);
@@ -93,7 +97,7 @@ export class VirtualMac {
     if (!this.isAwake) return 'draining';
     if (this.ailment.refuses) return this.ailment.refuses;
     if (this.running >= this.concurrency) return 'queue_full';
-    if (work.promptTokens + work.maxTokens > this.#room - this.#promised) return 'token_budget_exhausted';
+    if (work.promptTokens + work.maxTokens > this.#freeTokens) return 'token_budget_exhausted';
     this.#promised += work.promptTokens + work.maxTokens;
     const running: Running = Object.assign(work, { from: 0, until: 0 });
     this.#prompts.push(running);
@@ -147,6 +151,10 @@ export class VirtualMac {
     return [...this.#prompts, ...this.#late, ...this.#answers];
   }
 
+  get #freeTokens(): number {
+    return Math.max(0, Math.floor(this.#room * (this.ailment.roomShare ?? 1)) - this.#promised);
+  }
+
   #slot(): Slot {
     const { build, contextTokens, traits } = this.build;
     const { boasts = 1 } = this.ailment;
@@ -156,7 +164,7 @@ export class VirtualMac {
         running: this.running,
         jobs: this.#all().map(({ job }) => job),
         maxConcurrency: this.concurrency,
-        freeTokens: Math.max(0, this.#room - this.#promised),
+        freeTokens: this.#freeTokens,
       },
       ...{ decodeTps: decodeTps(this.chip, this.build) * boasts, prefillTps: prefillTps(this.chip, this.build) * boasts, loadMs: loadMs(this.build) },
     };
@@ -179,7 +187,7 @@ export class VirtualMac {
     const next = this.#prompts[0];
     if (next === undefined || this.ailment.stalls) return;
     const session = this.#session;
-    this.#timeline.after((1_000 * next.promptTokens) / prefillTps(this.chip, this.build), () => {
+    this.#timeline.after((1_000 * next.promptTokens) / prefillTps(this.chip, this.build) / this.speed, () => {
       if (this.#prompts[0] !== next || session !== this.#session) return;
       this.#prompts.shift();
       this.#late.add(next);
@@ -205,10 +213,11 @@ export class VirtualMac {
     const { now } = this.#timeline;
     this.#count += (now - this.#countedAt) * this.#tokensPerMs;
     this.#countedAt = now;
+    this.speed = this.#heat.speed(this.ailment, this.running > 0, now);
   }
 
   get #tokensPerMs(): number {
-    return this.#answers.size === 0 ? 0 : decodeTps(this.chip, this.build) / slowdown(this.#answers.size) / 1_000;
+    return this.#answers.size === 0 ? 0 : (this.speed * decodeTps(this.chip, this.build)) / slowdown(this.#answers.size) / 1_000;
   }
 
   /** The next answer's end, as long as nobody comes or goes before. */
@@ -219,8 +228,15 @@ export class VirtualMac {
     for (const work of this.#answers) if (first === undefined || work.until < first.until) first = work;
     if (first === undefined) return;
     const ending = first;
-    this.#timeline.after(Math.max(0, (ending.until - this.#count) / this.#tokensPerMs), () => {
+    const leftMs = Math.max(0, (ending.until - this.#count) / this.#tokensPerMs);
+    // Meanwhile it may have become too warm to be done by then.
+    const lookMs = Math.min(leftMs, this.ailment.throttles?.afterMs ?? leftMs);
+    this.#timeline.after(lookMs, () => {
       if (plan !== this.#plan) return;
+      if (lookMs < leftMs) {
+        this.#advance();
+        return this.#planEnd();
+      }
       this.#remove(ending);
       ending.onEnd();
     });

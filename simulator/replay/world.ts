@@ -2,10 +2,10 @@ import { type Refusal, SUITE_ID } from '#bus-schemas';
 import { LateBudget } from '#coordinator/ingress/core/late-budget.ts';
 import { Router } from '#coordinator/routing/core/router.ts';
 import { SeededRandom } from '#provider/engine/sampling/random.ts';
-import { type ChipName, chipOf } from '../chips.ts';
+import { chipOf } from '../chips.ts';
 import { imaginaryId } from '../imaginary-id.ts';
+import { someChip } from '../mix.ts';
 import { type SimulatedBuild, simulatedBuilds } from '../models.ts';
-import { fits } from '../speeds.ts';
 import { Timeline } from './timeline.ts';
 import { VirtualMac } from './virtual-mac.ts';
 
@@ -23,18 +23,6 @@ export interface WorldOptions {
   readonly seed: number;
 }
 
-/** Of a hundred idle Macs, how many are which: the cheap ones are many. */
-const MIX: readonly (readonly [ChipName, number])[] = [
-  ['m1', 10],
-  ['m2', 12],
-  ['m3-pro', 12],
-  ['m3-max', 8],
-  ['m4', 20],
-  ['m4-pro', 18],
-  ['m4-max', 14],
-  ['m2-ultra', 4],
-  ['m3-ultra', 2],
-];
 const TICK_MS = 100;
 const SWEEP_MS = 10_000;
 const GRACE_MS = 6_000;
@@ -62,9 +50,12 @@ export class World {
   constructor({ macs, concurrency, queueDepth, times, seed }: WorldOptions) {
     this.times = times;
     this.random = new SeededRandom(seed);
-    [this.build] = simulatedBuilds as readonly [SimulatedBuild];
+    [this.build] = simulatedBuilds;
     const { build, timeline } = this;
-    this.macs = Array.from({ length: macs }, (_, index) => new VirtualMac({ id: imaginaryId(index), chip: this.#someChip(), build, concurrency, timeline }));
+    this.macs = Array.from(
+      { length: macs },
+      (_, index) => new VirtualMac({ id: imaginaryId(index), chip: chipOf(someChip(this.random, build)), build, concurrency, timeline }),
+    );
     this.#byId = new Map(this.macs.map((mac) => [mac.id, mac]));
     this.router = new Router({ suite: SUITE_ID, queueDepth, graceMs: GRACE_MS, startedAt: -GRACE_MS, random: () => this.random.next() });
     for (const mac of this.macs) this.#announce(mac);
@@ -134,15 +125,5 @@ export class World {
       this.drainSoon();
       this.#sweep();
     });
-  }
-
-  #someChip() {
-    const suitable = MIX.filter(([name]) => fits(chipOf(name), this.build));
-    let left = this.random.next() * suitable.reduce((sum, [, share]) => sum + share, 0);
-    for (const [name, share] of suitable) {
-      left -= share;
-      if (left < 0) return chipOf(name);
-    }
-    return chipOf((suitable.at(-1) as readonly [ChipName, number])[0]);
   }
 }

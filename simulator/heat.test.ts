@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { Heat } from './heat.ts';
+
+const hot = { throttles: { afterMs: 1_000, to: 0.5 } };
+
+test('a machine slows down when it has worked for long, and is as fast as ever when it has rested as long', () => {
+  const heat = new Heat();
+  const speeds = [
+    [false, 5_000],
+    [true, 5_999],
+    [true, 6_000],
+    [true, 9_000],
+    [false, 9_999],
+    [true, 10_000],
+    [false, 11_000],
+    [true, 11_500],
+  ].map(([wasBusy, now]) => heat.speed(hot, wasBusy as boolean, now as number));
+  expect(speeds).toEqual([1, 1, 0.5, 0.5, 0.5, 0.5, 1, 1]);
+});
+
+test('one that nothing ails never does, and one that is healed is cool', () => {
+  const heat = new Heat();
+  expect(heat.speed({}, true, 60_000)).toBe(1);
+  expect(heat.speed(hot, true, 70_000)).toBe(0.5);
+  expect(heat.speed({}, true, 70_001)).toBe(1);
+  expect(heat.speed(hot, true, 70_500)).toBe(1);
+});

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { ailments } from './ailment.ts';
+import { someMacs } from './mix.ts';
+
+const fleet = { count: 400, chip: undefined, seed: 1, ailment: ailments.hot, ailing: 0.25 };
+
+test('the same seed gives the same fleet, another one another', () => {
+  const [one, same, other] = [someMacs(fleet), someMacs(fleet), someMacs({ ...fleet, seed: 2 })];
+  expect(same).toEqual(one);
+  expect(other).not.toEqual(one);
+});
+
+test('a mixed fleet has many of the cheap ones and few of the dear ones, and as many ill as were asked for', () => {
+  const macs = someMacs(fleet);
+  const share = (isMeant: (mac: (typeof macs)[number]) => boolean) => macs.filter(isMeant).length / macs.length;
+  expect(share(({ chip }) => chip === 'm4')).toBeGreaterThan(0.15);
+  expect(share(({ chip }) => chip === 'm3-ultra')).toBeLessThan(0.05);
+  expect(share(({ ailment }) => ailment !== undefined)).toBeCloseTo(0.25, 1);
+  expect(new Set(someMacs({ ...fleet, chip: 'm1', ailing: 0 }).map((mac) => JSON.stringify(mac)))).toEqual(new Set(['{"chip":"m1"}']));
+});

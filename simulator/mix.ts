@@ -1,0 +1,56 @@
+import { SeededRandom } from '#provider/engine/sampling/random.ts';
+import type { Ailment } from './ailment.ts';
+import { type ChipName, chipOf } from './chips.ts';
+import { type SimulatedBuild, simulatedBuilds } from './models.ts';
+import { fits } from './speeds.ts';
+
+/** Of a hundred idle Macs, how many are which: the cheap ones are many. */
+const MIX: readonly (readonly [ChipName, number])[] = [
+  ['m1', 10],
+  ['m2', 12],
+  ['m3-pro', 12],
+  ['m3-max', 8],
+  ['m4', 20],
+  ['m4-pro', 18],
+  ['m4-max', 14],
+  ['m2-ultra', 4],
+  ['m3-ultra', 2],
+];
+
+/** One of them, as likely as there are many, that has room for the build. */
+export function someChip(random: Pick<SeededRandom, 'next'>, build: SimulatedBuild): ChipName {
+  const suitable = MIX.filter(([name]) => fits(chipOf(name), build));
+  let left = random.next() * suitable.reduce((sum, [, share]) => sum + share, 0);
+  for (const [name, share] of suitable) {
+    left -= share;
+    if (left < 0) return name;
+  }
+  return (suitable.at(-1) as readonly [ChipName, number])[0];
+}
+
+export interface Mac {
+  readonly chip: ChipName;
+  readonly ailment?: Ailment;
+}
+
+/** A fleet: of one kind or mixed, and so many of them not well. The same seed gives the same one. */
+export function someMacs({
+  count,
+  chip,
+  seed,
+  ailment,
+  ailing,
+}: {
+  count: number;
+  chip: ChipName | undefined;
+  seed: number;
+  ailment: Ailment | undefined;
+  /** The share of those that are not well. */
+  ailing: number;
+}): Mac[] {
+  const random = new SeededRandom(seed);
+  return Array.from({ length: count }, () => ({
+    chip: chip ?? someChip(random, simulatedBuilds[0]),
+    ...(ailment && random.next() < ailing && { ailment }),
+  }));
+}
