@@ -48,7 +48,7 @@ export function addRoutingCommands(program: Command, withBus: <T>(work: (bus: Bu
 }
 
 /** Every cell has spoken twice by then. */
-const LISTEN_MS = 600;
+const LISTEN_MS = 1_100;
 
 async function showCells(bus: Bus, { json = false }: { json?: boolean }): Promise<void> {
   const { Cells } = await import('./cells/cells.ts');

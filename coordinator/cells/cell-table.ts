@@ -52,15 +52,21 @@ export class CellTable {
     return this.#heard.get(cell)?.digest;
   }
 
+  /** When no machine belongs to two cells any more. */
+  get settledAt(): number {
+    return this.#changedAt + HAND_OVER_MS;
+  }
+
   /** Where there is nobody else, a machine is anybody's. */
   isOf(cell: number, provider: string, now: number): boolean {
-    return this.#members.length === 0 || this.ownersOf(provider, now).includes(cell);
+    if (this.#members.length === 0 || first(provider, this.#members) === cell) return true;
+    return now < this.settledAt && first(provider, this.#before) === cell;
   }
 
   /** The cell that a machine belongs to, and shortly after a change the one that it belonged to. */
   ownersOf(provider: string, now: number): number[] {
     const owners = new Set([first(provider, this.#members)]);
-    if (now - this.#changedAt < HAND_OVER_MS) owners.add(first(provider, this.#before));
+    if (now < this.settledAt) owners.add(first(provider, this.#before));
     return [...owners].filter((cell) => cell !== undefined);
   }
 
@@ -79,8 +85,13 @@ export class CellTable {
   }
 }
 
+/** The first of `ranked`; asked for with every beat, so it makes nothing. */
 function first(key: string, cells: readonly number[]): number | undefined {
-  return cells.length < 2 ? cells[0] : ranked(key, cells)[0];
+  if (cells.length < 2) return cells[0];
+  const hash = hashOf(key);
+  let best = 0;
+  for (let place = 1; place < cells.length; place += 1) if (weight(hash, cells[place] as number) > weight(hash, cells[best] as number)) best = place;
+  return cells[best];
 }
 
 /** Highest random weight: each cell draws a number for the key, and the highest comes first. */

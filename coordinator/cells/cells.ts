@@ -24,6 +24,10 @@ export class Cells implements Disposable {
     return this.#table.digestOf(cell);
   }
 
+  get settledAt(): number {
+    return this.#table.settledAt;
+  }
+
   isOf(cell: number, provider: string): boolean {
     return this.#table.isOf(cell, provider, this.#clock());
   }

@@ -5,10 +5,10 @@ import { askUntil } from './call-until.ts';
 
 /** Finds a job a place: asks the better of two cells, then the other, and waits where the queue is shorter. */
 export class PlaceFinder {
-  readonly #bus: Bus;
-  readonly #cells: Cells;
+  readonly #bus: Pick<Bus, 'call'>;
+  readonly #cells: Pick<Cells, 'choiceFor' | 'ownersOf' | 'digestOf'>;
 
-  constructor(bus: Bus, cells: Cells) {
+  constructor(bus: Pick<Bus, 'call'>, cells: Pick<Cells, 'choiceFor' | 'ownersOf' | 'digestOf'>) {
     this.#bus = bus;
     this.#cells = cells;
   }
@@ -37,9 +37,9 @@ export class PlaceFinder {
     const full = [...refusals].flatMap(([cell, reply]) => (!reply.ok && reply.code === 'saturated' ? [cell] : []));
     const [shortest] = full.toSorted((one, other) => this.#queued(one) - this.#queued(other));
     if (shortest !== undefined && request.patienceMs > 0) return this.#askCell(shortest, request, timeoutMs);
-    const [refusal] = shortest === undefined ? refusals.values() : [refusals.get(shortest)];
-    if (refusal === undefined) throw unanswered;
-    return refusal;
+    // Who has nobody for it says nothing of the cell that did not answer.
+    if (shortest === undefined && unanswered !== undefined) throw unanswered;
+    return refusals.get(shortest ?? only) as Reserved;
   }
 
   /** Where the wanted machines are; or two for the conversation, so that it goes on where its beginning was read. */

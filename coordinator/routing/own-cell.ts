@@ -2,9 +2,9 @@ import { CellDigest, core } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
 import type { Router } from './core/router.ts';
-import { capacityByBuild } from './views.ts';
+import { freeSlotsByBuild } from './views.ts';
 
-const TELL_MS = 250;
+const TELL_MS = 500;
 
 export interface OwnCellOptions {
   readonly bus: Bus;
@@ -20,6 +20,7 @@ export class OwnCell implements Disposable {
   readonly #options: OwnCellOptions;
   readonly #timer: NodeJS.Timeout;
   #isDraining = false;
+  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: OwnCellOptions) {
     this.#options = options;
@@ -44,16 +45,18 @@ export class OwnCell implements Disposable {
     }
     const digest = {
       ...{ cell, draining: this.#isDraining, providers: router.fleet.size, queued: router.queued },
-      builds: capacityByBuild(router).map(({ build, freeSlots }) => ({ build, freeSlots })),
+      builds: freeSlotsByBuild(router),
     };
     bus.publish(core.cell(cell), CellDigest, digest);
   }
 
   /** Lets machines go that another cell has now. They are not lost, so nobody is told that they were. Who waits here when none is left waits elsewhere. */
-  sweep(): void {
-    const { fleet } = this.#options.router;
-    for (const { id } of fleet.all()) if (!this.has(id)) fleet.remove(id);
-    if (this.#isDraining && fleet.size === 0) this.#options.router.standDown();
+  sweep(now: number): void {
+    const { cells, router } = this.#options;
+    const { fleet } = router;
+    if (this.#sweptAt < cells.settledAt) for (const { id } of fleet.all()) if (!this.has(id)) fleet.remove(id);
+    this.#sweptAt = now;
+    if (this.#isDraining && fleet.size === 0) router.standDown();
   }
 
   [Symbol.dispose](): void {

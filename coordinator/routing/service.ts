@@ -163,7 +163,7 @@ export async function startRouting(context: Context): Promise<Component> {
     for (const provider of router.fleet.sweep(clock(), { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS })) changed(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     router.sweep(clock());
-    own.sweep();
+    own.sweep(clock());
     if (lease.isHeld) for (const { provider, build } of router.loadOrders(clock())) bus.publish(core.down(provider, 'load'), Load, { build });
     drainSoon();
   }, SWEEP_MS);

@@ -37,13 +37,26 @@ export function capacityByBuild({ fleet }: Router) {
     const sum = (pick: (serving: Serving) => number) => open.reduce((total, serving) => total + pick(serving), 0);
     return {
       ...{ build, providers: open.length, warm: sum(({ slot }) => (slot.state === 'resident' ? 1 : 0)), running: sum(({ slot }) => slot.running) },
-      freeSlots: sum(({ load, maxConcurrency }) => Math.max(0, maxConcurrency - load)),
+      freeSlots: sum(freePlaces),
       freeTokens: sum(({ tokensLeft }) => Math.max(0, tokensLeft)),
       decodeTps: sum(({ slot }) => slot.decodeTps),
     };
   });
   return rows.filter(({ providers }) => providers > 0).slice(0, MAX_LISTED);
 }
+
+/** The one figure of it that is told twice a second. */
+export function freeSlotsByBuild({ fleet }: Router): { build: string; freeSlots: number }[] {
+  const rows: { build: string; freeSlots: number }[] = [];
+  for (const build of fleet.builds()) {
+    let freeSlots = 0;
+    for (const serving of fleet.serving(build)) if (serving.closed === undefined) freeSlots += freePlaces(serving);
+    if (rows.length < MAX_LISTED) rows.push({ build, freeSlots });
+  }
+  return rows;
+}
+
+const freePlaces = ({ load, maxConcurrency }: Serving) => Math.max(0, maxConcurrency - load);
 
 export function explainFleet(
   router: Router,

@@ -53,7 +53,8 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
         ...{ isReady: (line) => line.includes(ready), readyTimeoutMs: READY_MS, stopTimeoutMs: 60_000 },
       }),
     );
-  const router = await start('router', ['coordinator', '--components', 'routing'], 'the coordinator runs');
+  const startRouter = () => start('router', ['coordinator', '--components', 'routing'], 'the coordinator runs');
+  let router = await startRouter();
   await network.putModels(simulatedModels);
   const { apiKey } = await network.createKey({ name: 'bench', creditMicroUsd: CREDIT_MICRO_USD });
   const { hostname, port } = new URL(network.url);
@@ -100,6 +101,9 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
       say(`${String(fleet).padStart(6)} heard of    ${await latency()}   router ${await busy(() => delay(1_000 * watchSeconds))} of a core with beats alone`);
     }
   }
+  // Ten thousand that are silent would still be in the memory of the one that heard them.
+  await router.stop();
+  router = await startRouter();
   for (const fleet of fleets) {
     const seconds = await grow(fleet);
     const p50 = await latency();

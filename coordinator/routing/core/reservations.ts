@@ -38,7 +38,8 @@ export class SlotPromises {
 
   /** The provider says which jobs it has. One that does not say is taken to have all of ours. */
   heard(jobs?: readonly string[]): void {
-    this.#named = jobs?.length === 0 ? NOBODY : new Set(jobs ?? this.#jobs.keys());
+    const named = jobs ?? [...this.#jobs.keys()];
+    this.#named = named.length === 0 ? NOBODY : new Set(named);
     this.finished = 0;
     this.unheard = 0;
     this.unheardTokens = 0;

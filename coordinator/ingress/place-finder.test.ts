@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { type CellDigest, newJobId, type Reserve, type Reserved } from '#bus-schemas';
+import { BusError } from '#coordinator/bus.ts';
+import { PlaceFinder } from './place-finder.ts';
+
+const [B, C] = ['B', 'C'].map((letter) => `A${letter.repeat(55)}`) as [string, string];
+const LIMITS = { eachMs: 1_000, totalMs: 250 };
+const request = (changes: Partial<Reserve> = {}): Reserve => ({
+  ...{ job: newJobId(), account: 'acct_0000', model: 'sim', builds: ['sim'], promptTokens: 1, maxOutputTokens: 1, patienceMs: 900, exclude: [] },
+  ...changes,
+});
+const placed: Reserved = {
+  ...{ ok: true, queuedMs: 0 },
+  candidates: [{ provider: B, build: 'sim', suite: 's', sealingKey: new Uint8Array(32), expectedFirstContentMs: 1 }],
+};
+const refused = (code: 'saturated' | 'no_provider' | 'queue_timeout'): Reserved => ({ ok: false, code, retryAfterMs: 1_000 });
+type Saying = Reserved | 'nothing';
+
+/** Cells 0 and 1, in this order, each with what it answers in turn; the last answer stays. */
+function networkOf(sayings: readonly [readonly Saying[], readonly Saying[]], queued: readonly [number, number] = [0, 0]) {
+  const asked: string[] = [];
+  const left = sayings.map((list) => [...list]);
+  const bus = {
+    call: async (method: { subject: string }, { patienceMs }: Reserve) => {
+      const cell = Number(method.subject.split('.').at(-1));
+      asked.push(`${cell} ${patienceMs}`);
+      const answers = left[cell] as Saying[];
+      const answer = answers.length > 1 ? answers.shift() : answers[0];
+      if (answer === 'nothing') throw new BusError('unavailable', 'nobody there');
+      return answer;
+    },
+  };
+  const cells = {
+    choiceFor: () => [0, 1],
+    ownersOf: (provider: string) => [provider === B ? 0 : 1],
+    digestOf: (cell: number): CellDigest => ({ cell, draining: false, providers: 1, queued: queued[cell] as number, builds: [] }),
+  };
+  const finder = new PlaceFinder(bus as never, cells);
+  return { asked, reserve: (changes?: Partial<Reserve>) => finder.reserve(request(changes), 'conversation', LIMITS) };
+}
+
+describe('a job', () => {
+  test('is placed by the first of two cells without a question to the other', async () => {
+    const { asked, reserve } = networkOf([[placed], [placed]]);
+    expect(await reserve()).toBe(placed);
+    expect(asked).toEqual(['0 0']);
+  });
+
+  test('goes to the other where the first is full or does not answer', async () => {
+    for (const first of [refused('saturated'), refused('no_provider'), 'nothing'] as const) {
+      const { asked, reserve } = networkOf([[first], [placed]]);
+      expect(await reserve()).toBe(placed);
+      expect(asked).toEqual(['0 0', '1 0']);
+    }
+  });
+
+  test('waits where fewer wait, when both are full', async () => {
+    const full = refused('saturated');
+    const { asked, reserve } = networkOf([[full], [full, placed]], [7, 3]);
+    expect(await reserve()).toBe(placed);
+    expect(asked).toEqual(['0 0', '1 0', '1 900']);
+  });
+
+  test('that would not wait is told what it was told, and one that nobody serves too', async () => {
+    const full = refused('saturated');
+    expect(await networkOf([[full], [full]]).reserve({ patienceMs: 0 })).toBe(full);
+    const nobody = refused('no_provider');
+    expect(await networkOf([[nobody], [nobody]]).reserve()).toBe(nobody);
+    const waited = refused('queue_timeout');
+    expect(await networkOf([[nobody], [full, waited]]).reserve()).toBe(waited);
+  });
+
+  test('is not refused for want of machines as long as a cell that may have them does not answer', async () => {
+    const nobody = refused('no_provider');
+    expect(await networkOf([[nobody], ['nothing', placed]]).reserve()).toBe(placed);
+    expect(await networkOf([[nobody], ['nothing']]).reserve()).toBeUndefined();
+  });
+
+  test('for certain machines is asked of their cells alone, and for a preferred one there first', async () => {
+    const own = networkOf([[placed], [placed]]);
+    await own.reserve({ only: [C] });
+    expect(own.asked).toEqual(['1 900']);
+    const preferred = networkOf([[placed], [placed]]);
+    await preferred.reserve({ prefers: { order: [C] } });
+    expect(preferred.asked).toEqual(['1 0']);
+  });
+});
