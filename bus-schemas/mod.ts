@@ -52,6 +52,9 @@ export type {
 } from './messages/settlement.ts';
 export type { Generation } from './messages/telemetry.ts';
 export * from './messages/vocabulary.ts';
+export { faultOfReceipt, PrintedReceipt, printReceipt } from './receipts/printed-receipt.ts';
+export { type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';
+export { ed25519Signer, isSignedByP256, newEd25519Key, newP256Key, p256Signer, type Signer } from './receipts/signatures.ts';
 export { JobSeals, SealError, type SealErrorCode } from './sealing/job-seals.ts';
 export { RelayRecipient } from './sealing/relay-recipient.ts';
 export { RelaySenders } from './sealing/relay-senders.ts';

@@ -8,6 +8,7 @@ import type { Config } from './config.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addRoutingCommands } from './routing-commands.ts';
 import { addTopCommand } from './top-command.ts';
+import { addVerifyCommand } from './verify-command.ts';
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
 export function addCommands(program: Command): void {
@@ -55,6 +56,7 @@ export function addCommands(program: Command): void {
   addRoutingCommands(program, withBus);
   addTopCommand(program, withBus);
   addLedgerCommands(program, withBus);
+  addVerifyCommand(program);
 }
 
 const CALL = { timeoutMs: 5_000 };

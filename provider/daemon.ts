@@ -5,6 +5,7 @@ import { startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
 import { enrolment } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
+import { ownSigner } from './own-signer.ts';
 
 export interface DaemonOptions {
   readonly home: string;
@@ -31,7 +32,7 @@ export async function startDaemon({ home, coordinatorUrl, token, name, natsServe
   const leaf = started.use(await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }));
   const connection = await leaf.connect(own);
   started.defer(() => connection.close());
-  const agent = started.use(await startAgent({ connection, engine, log, receiptsFile: join(home, 'receipts.json') }));
+  const agent = started.use(await startAgent({ connection, engine, log, signer: await ownSigner(home), receiptsFile: join(home, 'receipts.json') }));
   const running = started.move();
   return { provider: own.provider, drain: (timeoutMs) => agent.drain(timeoutMs), [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

@@ -1,6 +1,7 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
+import { readIfThere, writePrivate } from './private-file.ts';
 
 /** What a provider keeps in its folder: a key that never leaves the machine, and what the coordinator gave for it. */
 export interface Enrolment {
@@ -80,19 +81,4 @@ async function enrol(coordinatorUrl: string, request: { token: string; user_key:
   if (!response.ok)
     throw new EnrolError(response.status >= 500 ? 'unreachable' : 'refused', body.error?.message ?? `The coordinator answered ${response.status}.`);
   return body;
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-async function writePrivate(path: string, text: string): Promise<void> {
-  const fresh = `${path}.new`;
-  await writeFile(fresh, text, { mode: 0o600 });
-  await rename(fresh, path);
 }

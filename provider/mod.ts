@@ -11,6 +11,7 @@ export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf
 export { startNatsServer } from './leaf/nats-server.ts';
 export type { NatsServerBinary, NatsServerSource } from './leaf/nats-server-binary.ts';
 export { findNatsServer, MINIMUM_NATS_SERVER } from './leaf/nats-server-binary.ts';
+export { ownSigner } from './own-signer.ts';
 export { startAgain } from './start-again.ts';
 export type { Exit, SupervisedOptions, SupervisedProcess } from './supervised-process.ts';
 export { startSupervised } from './supervised-process.ts';

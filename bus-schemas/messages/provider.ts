@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
+import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
 import { EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
 
 /** What a provider says about itself. Every number is a claim: receivers clamp it before use. */
@@ -74,6 +75,9 @@ const receipt = Type.Object({
   finish: Finish,
   requestHash: Bytes({ min: 32, max: 32 }),
   responseHash: Bytes({ min: 32, max: 32 }),
+  /** Of all this, with the provider's own key (bus-schemas/receipts/). */
+  signature: Type.Optional(Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES })),
+  signingKey: Type.Optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
 });
 export type Receipt = Static<typeof receipt>;
 /** Several at once; each is repeated until settlement acknowledges it. */

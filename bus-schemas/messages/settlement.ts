@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { PrintedReceipt } from '../receipts/printed-receipt.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** What the other components ask of the money. Amounts are whole micro-dollars. */
@@ -141,6 +142,13 @@ const usage = Type.Object({
 });
 export type AccountUsage = Static<typeof usage>;
 
+/** Of one key alone, where it is named. */
+const ofJob = Type.Object({ account: AccountId, key: optional(KeyId), job: JobId });
+/** `unsigned`: no provider has signed for it, or not yet; `forged`: the signature is not over this work. */
+const receipt = Type.Union([ok({ receipt: PrintedReceipt }), refused(['unknown_job', 'unsigned', 'forged'])]);
+/** In hexadecimal; the one that signs now comes first. */
+const receiptKeys = Type.Object({ keys: Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { maxItems: 1_000 }) });
+
 const statementRequest = Type.Object({
   account: AccountId,
   ...Page,
@@ -261,6 +269,8 @@ export const settlement = {
   setReferrer: define('set-referrer', setReferrer, termsSet),
   keySpending: define('key-spending', keySpendingRequest, keySpending),
   usage: define('usage', usageRequest, usage),
+  receipt: define('receipt', ofJob, receipt),
+  receiptKeys: define('receipt-keys', nothing, receiptKeys),
   statement: define('statement', statementRequest, statement),
   earnings: define('earnings', earningsRequest, earnings),
   checkout: define('checkout', checkout, checkedOut),

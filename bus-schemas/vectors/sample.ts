@@ -33,6 +33,8 @@ const IDS: readonly [string, string][] = [
   ['^[0-9]', '42'],
 ];
 
+const HEXADECIMAL = /^\^\[0-9a-f\]\{(\d+)\}\$$/;
+
 /** The first takes the first branch of every choice, the second the second, until each branch was taken once. */
 export function samplesOf(schema: TSchema): readonly unknown[] {
   return Array.from({ length: branchesOf(schema as Loose) }, (_, branch) => sample(schema as Loose, branch));
@@ -75,6 +77,8 @@ function sample(schema: Loose, branch: number): unknown {
 
 function textFor({ pattern, minLength = 0 }: Loose): string {
   if (pattern === undefined) return 'words é🦙' + '.'.repeat(minLength);
+  const digits = HEXADECIMAL.exec(pattern)?.[1];
+  if (digits !== undefined) return 'a1'.repeat(Number(digits) / 2);
   const known = IDS.find(([start]) => pattern.startsWith(start));
   if (known === undefined) throw new Error(`no sample for the pattern ${pattern}`);
   return known[1];

@@ -20,6 +20,8 @@ import { startPayments } from './payments/payments.ts';
 import { Agreements } from './pricing/agreements.ts';
 import { Pricing } from './pricing/pricing.ts';
 import { PricingStore } from './pricing/pricing-store.ts';
+import { ReceiptKeys } from './receipts/receipt-keys.ts';
+import { SettledReceipts } from './receipts/settled-receipts.ts';
 
 const SWEEP_MS = 5_000;
 
@@ -54,6 +56,8 @@ export async function startSettlement(context: Context): Promise<Component> {
   const payments = stack.use(startPayments({ config: config.stripe, database, ledger, alerts, outbox, log, now }));
   const prover = stack.use(new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }));
   const books = new Books({ ledger, outboxStore, outbox, alerts });
+  const receiptKeys = await ReceiptKeys.open(config.home);
+  const settledReceipts = new SettledReceipts(database, receiptKeys);
   const agreements = new Agreements({ bus, store: pricingStore, now });
 
   stack.use(
@@ -66,6 +70,8 @@ export async function startSettlement(context: Context): Promise<Component> {
       endpoint(services.settlement.earnings, ({ account, from, until }) => ledger.earnings(`consumer:${account}`, from, until)),
       endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({ used: await ledger.putKeyCaps(key, account, caps) })),
       endpoint(services.settlement.keySpending, async ({ account, key }) => ({ keys: await ledger.keySpending(account, key) })),
+      endpoint(services.settlement.receipt, (request) => settledReceipts.of(request)),
+      endpoint(services.settlement.receiptKeys, () => ({ keys: receiptKeys.publicKeys() })),
       endpoint(services.settlement.usage, (request) => ledger.usage(request)),
       endpoint(services.settlement.setReferrer, (request) => agreements.setReferrer(request)),
       endpoint(services.settlement.setTerms, (request) => agreements.setTerms(request)),

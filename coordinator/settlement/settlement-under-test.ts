@@ -40,6 +40,8 @@ export interface Settlement extends AsyncDisposable {
   readonly database: Pool;
   readonly hub: NatsServer;
   readonly postgres: PostgresNode;
+  /** The operator's folder. */
+  readonly home: string;
   /** Ends the component and starts another over the same ledger. */
   restart(): Promise<void>;
 }
@@ -60,7 +62,9 @@ export async function startSettlementUnderTest({
   stripe,
 }: SettlementSettings = {}): Promise<Settlement> {
   await using stack = new AsyncDisposableStack();
-  const [hub, postgres] = await Promise.all([startHub(stack), startPostgres()]);
+  const home = await mkdtemp(join(tmpdir(), 'dinf-settlement-'));
+  stack.defer(() => rm(home, { recursive: true, force: true }));
+  const [hub, postgres] = await Promise.all([startHub(stack, home), startPostgres()]);
   stack.use(postgres);
   const databaseUrl = await postgres.createDatabase(`ledger_${randomToken(8)}`);
   await migrate(databaseUrl);
@@ -75,14 +79,14 @@ export async function startSettlementUnderTest({
   // As the coordinator does: a database that dies, or stops before the last socket is closed, is not the end of the process.
   database.on('error', () => undefined);
   stack.defer(() => database.end());
-  const config = { ...readConfig({}), databaseUrl, receiptGraceMs, minimumChargeMicroUsd, stripe };
+  const config = { ...readConfig({ DINF_HOME: home }), databaseUrl, receiptGraceMs, minimumChargeMicroUsd, stripe };
   const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
   const start = (): Promise<Component> => startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
   let component = await start();
   stack.defer(() => component[Symbol.asyncDispose]());
   const owned = stack.move();
   return {
-    ...{ bus, database, hub, postgres },
+    ...{ bus, database, hub, postgres, home },
     restart: async () => {
       await component[Symbol.asyncDispose]();
       component = await start();
@@ -91,9 +95,7 @@ export async function startSettlementUnderTest({
   };
 }
 
-async function startHub(stack: AsyncDisposableStack): Promise<NatsServer> {
-  const home = await mkdtemp(join(tmpdir(), 'dinf-hub-'));
-  stack.defer(() => rm(home, { recursive: true, force: true }));
+async function startHub(stack: AsyncDisposableStack, home: string): Promise<NatsServer> {
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   const config = ({ host, ports }: { host: string; ports: { client: number } }): string =>
     `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mintCredentials, mintOperator, Nkey, type OperatorJwts, type OperatorKeys } from '#bus-schemas';
+import { kept } from '#coordinator/kept-file.ts';
 
 /** What the operator of a network holds: its keys, and the secret from which each provider's account key is derived. */
 export interface OperatorHome {
@@ -28,18 +29,4 @@ export async function prepareOperatorHome({ home }: { home: string }): Promise<O
   await kept(join(folder, 'ops.creds'), () => mintCredentials('ops', keys.ops, 'read-only'));
   const master = await kept(join(folder, 'provider-accounts.secret'), async () => randomBytes(MASTER_BYTES).toString('base64url'));
   return { keys, jwts: await mintOperator(keys), masterSecret: Buffer.from(master, 'base64url') };
-}
-
-/** The file's content; a new file appears whole or not at all. */
-async function kept(path: string, make: () => Promise<string>): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-  }
-  const text = await make();
-  const fresh = `${path}.${randomBytes(6).toString('hex')}`;
-  await writeFile(fresh, text, { mode: 0o600, flag: 'wx' });
-  await rename(fresh, path);
-  return text;
 }

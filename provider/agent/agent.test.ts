@@ -15,7 +15,9 @@ import {
   type MessageKind,
   newIngressId,
   newJobId,
+  newP256Key,
   Out,
+  p256Signer,
   providerSubjects,
   Receipts,
   RelaySenders,
@@ -42,7 +44,7 @@ beforeAll(async () => {
   await ingress.flush();
   agentConnection = await connectToServer({ servers: hub.clientUrl });
   engine = createSimulatedEngine({ chip: 'm4-max', tokenMs: 5, endless: true, maxConcurrency: 2 });
-  agent = await startAgent({ connection: agentConnection, engine, log: pino({ level: 'silent' }) });
+  agent = await startAgent({ connection: agentConnection, engine, signer: p256Signer(newP256Key()), log: pino({ level: 'silent' }) });
 });
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();

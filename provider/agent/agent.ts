@@ -13,6 +13,8 @@ import {
   Out,
   providerSubjects,
   RelayRecipient,
+  type Signer,
+  workText,
 } from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 import { Announcer } from './announcer.ts';
@@ -23,6 +25,8 @@ export interface AgentOptions {
   /** To this machine's own leaf node, in this provider's account. */
   readonly connection: NatsConnection;
   readonly engine: Engine;
+  /** Signs what was done. */
+  readonly signer: Signer;
   readonly log: Logger;
   /** Where receipts that nobody acknowledged outlive a restart. */
   readonly receiptsFile?: string;
@@ -41,7 +45,7 @@ const AGENT_VERSION = '0.1.0';
 const TICK_MS = 50;
 
 /** A provider on the bus: announces itself, takes jobs, streams, reports. */
-export async function startAgent({ connection, engine, log, receiptsFile, random = Math.random }: AgentOptions): Promise<Agent> {
+export async function startAgent({ connection, engine, signer, log, receiptsFile, random = Math.random }: AgentOptions): Promise<Agent> {
   const clock = () => performance.now();
   const publish = (subject: string, payload: Uint8Array) => {
     if (!connection.isClosed()) connection.publish(subject, payload);
@@ -54,7 +58,7 @@ export async function startAgent({ connection, engine, log, receiptsFile, random
     log,
     clock,
     send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
-    onReceipt: (receipt) => receipts.add(receipt, clock()),
+    onReceipt: (receipt) => receipts.add({ ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey }, clock()),
   });
   let draining = false;
   const announcer = new Announcer({

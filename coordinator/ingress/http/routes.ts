@@ -13,6 +13,7 @@ import { addKeysRoutes } from './keys-routes.ts';
 import { addMachinesRoutes } from './machines-routes.ts';
 import { addModelsRoutes } from './models-routes.ts';
 import { addMoneyRoutes } from './money-routes.ts';
+import { addReceiptRoutes } from './receipt-routes.ts';
 import { addStripeRoute } from './stripe-route.ts';
 
 export interface RoutesDeps extends InferenceDeps {
@@ -34,6 +35,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addMoneyRoutes(api, deps.catalog);
   addBillingRoutes(api);
   addGenerationRoute(api);
+  addReceiptRoutes(api);
   addAccountRoutes(api);
   addMachinesRoutes({ api, server, strangers: deps.strangers, linkUrl: deps.linkUrl, now: deps.now });
   addStripeRoute(server, deps.bus);

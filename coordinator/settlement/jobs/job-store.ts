@@ -77,6 +77,8 @@ export interface ReceiptRow extends Usage {
   readonly finish: string;
   readonly requestHash: Uint8Array;
   readonly responseHash: Uint8Array;
+  readonly signature?: Uint8Array | undefined;
+  readonly signingKey?: Uint8Array | undefined;
 }
 
 export interface ReportedUsage extends Usage {
@@ -141,6 +143,7 @@ export class JobStore {
       ...[pluck(rows, 'job'), pluck(rows, 'attempt'), pluck(rows, 'provider'), pluck(rows, 'build')],
       ...[pluck(rows, 'promptTokens'), pluck(rows, 'cachedTokens'), pluck(rows, 'completionTokens'), pluck(rows, 'finish')],
       ...[rows.map(({ requestHash }) => asBuffer(requestHash)), rows.map(({ responseHash }) => asBuffer(responseHash))],
+      ...[rows.map(({ signature }) => signature && asBuffer(signature)), rows.map(({ signingKey }) => signingKey && asBuffer(signingKey))],
     ]);
   }
 

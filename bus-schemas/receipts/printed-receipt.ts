@@ -1,0 +1,90 @@
+import { type Static, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { AttemptNumber, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
+import { Finish } from '../messages/vocabulary.ts';
+import { type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipt-texts.ts';
+import { ED25519_KEY_BYTES, isSignedByEd25519, isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES } from './signatures.ts';
+
+/** A receipt as people get it and keep it: JSON, bytes in hexadecimal. */
+
+const hexadecimal = (bytes: number, description: string) => Type.String({ pattern: `^[0-9a-f]{${2 * bytes}}$`, description });
+const count = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
+const HASH_BYTES = 32;
+const ED25519_SIGNATURE_BYTES = 64;
+
+export const PrintedReceipt = Type.Object({
+  object: Type.Literal('receipt'),
+  job: JobId,
+  attempt: AttemptNumber,
+  provider: ProviderId,
+  model: ModelName,
+  build: BuildId,
+  usage: Type.Object({
+    prompt_tokens: count('All of the prompt.'),
+    cached_tokens: count('Of these, those that were not read again.'),
+    completion_tokens: count('Of the answer.'),
+  }),
+  finish: Finish,
+  request_hash: hexadecimal(HASH_BYTES, 'SHA-256 of the request as the provider got it.'),
+  response_hash: hexadecimal(HASH_BYTES, 'SHA-256 of the text that it made, as far as it came.'),
+  signing_key: hexadecimal(P256_KEY_BYTES, "The provider's, of P-256."),
+  signature: hexadecimal(P256_SIGNATURE_BYTES, 'Of the provider, over the work.'),
+  prices: Type.Object({ input: count('Micro-dollars for a million tokens.'), cache_read: count('The same.'), output: count('The same.') }),
+  charged_micro_usd: count('What it cost.'),
+  settled_at: count('Milliseconds since 1970.'),
+  coordinator_key: hexadecimal(ED25519_KEY_BYTES, 'Of Ed25519.'),
+  countersignature: hexadecimal(ED25519_SIGNATURE_BYTES, 'Of the coordinator, over the work, its signature and the price.'),
+});
+export type PrintedReceipt = Static<typeof PrintedReceipt>;
+const shape = Compile(PrintedReceipt);
+
+export interface SettledReceipt {
+  readonly work: WorkDone;
+  readonly by: ProviderSignature;
+  readonly settled: Settled;
+  readonly coordinatorKey: Uint8Array;
+  readonly countersignature: Uint8Array;
+}
+
+export function printReceipt({ work, by, settled, coordinatorKey, countersignature }: SettledReceipt): PrintedReceipt {
+  const { usage } = work;
+  const { prices } = settled;
+  return {
+    ...{ object: 'receipt', job: work.job, attempt: work.attempt, provider: settled.provider, model: settled.model, build: work.build },
+    usage: { prompt_tokens: usage.promptTokens, cached_tokens: usage.cachedTokens, completion_tokens: usage.completionTokens },
+    ...{ finish: work.finish, request_hash: hex(work.requestHash), response_hash: hex(work.responseHash) },
+    ...{ signing_key: hex(by.signingKey), signature: hex(by.signature) },
+    prices: { input: prices.input, cache_read: prices.cacheRead, output: prices.output },
+    ...{ charged_micro_usd: settled.chargedMicroUsd, settled_at: settled.settledAt },
+    ...{ coordinator_key: hex(coordinatorKey), countersignature: hex(countersignature) },
+  };
+}
+
+/** What is wrong with a receipt; nothing where both signatures hold. Whether the coordinator's key is the coordinator's is for the reader to know. */
+export function faultOfReceipt(printed: unknown): string | undefined {
+  if (!shape.Check(printed)) return 'this is no receipt';
+  const { work, by, settled, coordinatorKey, countersignature } = read(printed);
+  if (!isSignedByP256(by.signingKey, workText(work), by.signature)) return 'the provider did not sign this';
+  if (!isSignedByEd25519(coordinatorKey, settledText(work, by, settled), countersignature)) return 'the coordinator did not sign this';
+  return undefined;
+}
+
+function read(printed: PrintedReceipt): SettledReceipt {
+  const { job, attempt, build, finish, usage, provider, model, prices } = printed;
+  return {
+    work: {
+      ...{ job, attempt, build, finish },
+      usage: { promptTokens: usage.prompt_tokens, cachedTokens: usage.cached_tokens, completionTokens: usage.completion_tokens },
+      ...{ requestHash: bytes(printed.request_hash), responseHash: bytes(printed.response_hash) },
+    },
+    by: { signingKey: bytes(printed.signing_key), signature: bytes(printed.signature) },
+    settled: {
+      ...{ provider, model, chargedMicroUsd: printed.charged_micro_usd, settledAt: printed.settled_at },
+      prices: { input: prices.input, cacheRead: prices.cache_read, output: prices.output },
+    },
+    ...{ coordinatorKey: bytes(printed.coordinator_key), countersignature: bytes(printed.countersignature) },
+  };
+}
+
+const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex');
+const bytes = (value: string): Uint8Array => Buffer.from(value, 'hex');

@@ -1,0 +1,65 @@
+import type { Finish, Usage } from '../messages/vocabulary.ts';
+
+/**
+ * What is signed. Lines of plain text, each a name and its values, in this order and no other: anybody can write them down again from
+ * what a receipt says, in any language, and hold the signatures against them.
+ */
+
+/** What the provider says the work was. */
+export interface WorkDone {
+  readonly job: string;
+  readonly attempt: number;
+  readonly build: string;
+  readonly usage: Usage;
+  readonly finish: Finish;
+  readonly requestHash: Uint8Array;
+  readonly responseHash: Uint8Array;
+}
+
+/** What the coordinator says beside it: whose work it was, and what it cost. */
+export interface Settled {
+  readonly provider: string;
+  readonly model: string;
+  /** Micro-dollars for a million tokens. */
+  readonly prices: { readonly input: number; readonly cacheRead: number; readonly output: number };
+  readonly chargedMicroUsd: number;
+  readonly settledAt: number;
+}
+
+export interface ProviderSignature {
+  /** Uncompressed P-256. */
+  readonly signingKey: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export function workText({ job, attempt, build, usage, finish, requestHash, responseHash }: WorkDone): Uint8Array {
+  const { promptTokens, cachedTokens, completionTokens } = usage;
+  return textOf([
+    'd-inference receipt 1',
+    `job ${job}`,
+    `attempt ${attempt}`,
+    `build ${build}`,
+    `tokens ${promptTokens} ${cachedTokens} ${completionTokens}`,
+    `finish ${finish}`,
+    `request ${hex(requestHash)}`,
+    `response ${hex(responseHash)}`,
+  ]);
+}
+
+/** The provider's lines and signature are a part of it. */
+export function settledText(work: WorkDone, by: ProviderSignature, { provider, model, prices, chargedMicroUsd, settledAt }: Settled): Uint8Array {
+  const lines = textOf([
+    'd-inference settled receipt 1',
+    `provider ${provider}`,
+    `key ${hex(by.signingKey)}`,
+    `signature ${hex(by.signature)}`,
+    `model ${model}`,
+    `prices ${prices.input} ${prices.cacheRead} ${prices.output}`,
+    `charged ${chargedMicroUsd}`,
+    `at ${settledAt}`,
+  ]);
+  return Buffer.concat([workText(work), lines]);
+}
+
+const textOf = (lines: readonly string[]): Uint8Array => Buffer.from(lines.map((line) => `${line}\n`).join(''));
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

@@ -1,0 +1,63 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto';
+
+/** Says that something was said with a key that only one machine has. */
+export interface Signer {
+  readonly publicKey: Uint8Array;
+  sign(text: Uint8Array): Uint8Array;
+}
+
+/** A provider's: P-256, since that is what a Secure Enclave has; public keys are uncompressed points, signatures r and s. */
+export const P256_KEY_BYTES = 65;
+export const P256_SIGNATURE_BYTES = 64;
+const COORDINATE_BYTES = 32;
+const UNCOMPRESSED = 4;
+const SIGNATURE = { dsaEncoding: 'ieee-p1363' } as const;
+
+export const newP256Key = (): string => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+
+/** Of a key in PEM. */
+export function p256Signer(pem: string): Signer {
+  const key = createPrivateKey(pem);
+  const { x = '', y = '', crv } = createPublicKey(key).export({ format: 'jwk' });
+  if (crv !== 'P-256') throw new TypeError('this is no key of P-256');
+  return {
+    publicKey: Buffer.concat([Uint8Array.of(UNCOMPRESSED), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]),
+    sign: (text) => sign('sha256', text, { key, ...SIGNATURE }),
+  };
+}
+
+export function isSignedByP256(publicKey: Uint8Array, text: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== P256_KEY_BYTES || publicKey[0] !== UNCOMPRESSED || signature.length !== P256_SIGNATURE_BYTES) return false;
+  const coordinate = (start: number) => Buffer.from(publicKey.subarray(start, start + COORDINATE_BYTES)).toString('base64url');
+  const jwk = { kty: 'EC', crv: 'P-256', x: coordinate(1), y: coordinate(1 + COORDINATE_BYTES) };
+  return holds(() => verify('sha256', text, { key: publicKeyOf(jwk), ...SIGNATURE }, signature));
+}
+
+/** The coordinator's: Ed25519. */
+export const ED25519_KEY_BYTES = 32;
+
+export const newEd25519Key = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+
+export function ed25519Signer(pem: string): Signer {
+  const key = createPrivateKey(pem);
+  const { x = '', crv } = createPublicKey(key).export({ format: 'jwk' });
+  if (crv !== 'Ed25519') throw new TypeError('this is no key of Ed25519');
+  return { publicKey: Buffer.from(x, 'base64url'), sign: (text) => sign(null, text, key) };
+}
+
+export function isSignedByEd25519(publicKey: Uint8Array, text: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== ED25519_KEY_BYTES) return false;
+  const x = Buffer.from(publicKey).toString('base64url');
+  return holds(() => verify(null, text, publicKeyOf({ kty: 'OKP', crv: 'Ed25519', x }), signature));
+}
+
+const publicKeyOf = (jwk: JsonWebKey): KeyObject => createPublicKey({ key: jwk, format: 'jwk' });
+
+/** A point that is not on the curve has signed nothing. */
+function holds(check: () => boolean): boolean {
+  try {
+    return check();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,38 @@
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ed25519Signer, newEd25519Key, type Signer } from '#bus-schemas';
+import { kept } from '#coordinator/kept-file.ts';
+
+const FIRST = '0001.pem';
+
+/** The keys that receipts were ever signed with, in the operator's folder: the last by name signs. A new one is a new file and a restart. */
+export class ReceiptKeys {
+  readonly #signers: readonly [Signer, ...Signer[]];
+
+  private constructor(signers: readonly [Signer, ...Signer[]]) {
+    this.#signers = signers;
+  }
+
+  static async open(home: string): Promise<ReceiptKeys> {
+    const folder = join(home, 'keys', 'receipts');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if ((await names(folder)).length === 0) await kept(join(folder, FIRST), async () => newEd25519Key());
+    const signers = await Promise.all((await names(folder)).map(async (name) => ed25519Signer(await readFile(join(folder, name), 'utf8'))));
+    return new ReceiptKeys(signers as [Signer, ...Signer[]]);
+  }
+
+  get current(): Signer {
+    return this.#signers[0];
+  }
+
+  /** The one that signs now comes first. */
+  publicKeys(): string[] {
+    return this.#signers.map(({ publicKey }) => Buffer.from(publicKey).toString('hex'));
+  }
+}
+
+const names = async (folder: string): Promise<string[]> =>
+  (await readdir(folder))
+    .filter((name) => name.endsWith('.pem'))
+    .toSorted()
+    .reverse();

@@ -1,0 +1,66 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { core, faultOfReceipt, newEd25519Key, newJobId, newP256Key, p256Signer, type Receipt, Receipts, services, workText } from '#bus-schemas';
+import { ended, jobsOf, receiptOf } from '../jobs-under-test.ts';
+import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from '../settlement-under-test.ts';
+
+let settlement: Settlement;
+beforeAll(async () => {
+  settlement = await startSettlementUnderTest();
+}, 60_000);
+afterAll(() => settlement[Symbol.asyncDispose]());
+
+const timeoutMs = 20_000;
+const { ask, fundedAccount, shows, tell } = jobsOf(() => settlement);
+const signer = p256Signer(newP256Key());
+const signed = (receipt: Receipt): Receipt => ({ ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey });
+const say = (receipt: Receipt, provider = PROVIDER) => settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [receipt] });
+const receiptFor = (account: string, job: string, key?: string) =>
+  settlement.bus.call(services.settlement.receipt, { account, job, ...(key && { key }) }, { timeoutMs });
+
+/** A job of 70 micro-dollars that has ended, and what its provider said of it. */
+async function served(...receipts: ((job: string) => void)[]) {
+  const account = await fundedAccount(1_000);
+  const job = newJobId();
+  await ask({ job, account });
+  for (const told of receipts) told(job);
+  tell(ended(job, account));
+  await shows(account, 930, 0);
+  return { account, job };
+}
+
+test('what was paid for and signed is countersigned; with another key where the operator has put one beside the first', async () => {
+  const { account, job } = await served((name) => say(signed(receiptOf(name))));
+  const [firstKey] = (await settlement.bus.call(services.settlement.receiptKeys, {}, { timeoutMs })).keys;
+  const answer = () =>
+    vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), { timeout: timeoutMs }).then(() => receiptFor(account, job));
+  const first = await answer();
+  expect(first).toMatchObject({ receipt: { job, provider: PROVIDER, charged_micro_usd: 70, coordinator_key: firstKey } });
+  expect(first.ok && faultOfReceipt(first.receipt)).toBeUndefined();
+  await writeFile(join(settlement.home, 'keys', 'receipts', '0002.pem'), newEd25519Key(), { mode: 0o600 });
+  await settlement.restart();
+  const { keys } = await settlement.bus.call(services.settlement.receiptKeys, {}, { timeoutMs });
+  expect([keys.length, keys[1]]).toEqual([2, firstKey]);
+  const second = await answer();
+  expect(second.ok && [second.receipt.coordinator_key, faultOfReceipt(second.receipt)]).toEqual([keys[0], undefined]);
+});
+
+test('work that is not what was signed has none', async () => {
+  const dearer = { promptTokens: 30, cachedTokens: 0, completionTokens: 1 };
+  const { account, job } = await served((name) => say({ ...signed(receiptOf(name)), usage: dearer }));
+  await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' }), { timeout: timeoutMs });
+});
+
+test('nor has work that was not signed, that somebody else signed, or that is another’s', async () => {
+  const { account, job } = await served(
+    (name) => say(receiptOf(name)),
+    (name) => say(signed(receiptOf(name)), OTHER_PROVIDER),
+  );
+  expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'unsigned' });
+  const whole = await served((name) => say(signed(receiptOf(name))));
+  await vi.waitFor(async () => expect(await receiptFor(whole.account, whole.job, KEY)).toMatchObject({ ok: true }), { timeout: timeoutMs });
+  expect(await receiptFor(whole.account, whole.job, 'key_other')).toMatchObject({ ok: false, code: 'unknown_job' });
+  expect(await receiptFor(account, whole.job)).toMatchObject({ ok: false, code: 'unknown_job' });
+  expect(await receiptFor(account, newJobId())).toMatchObject({ ok: false, code: 'unknown_job' });
+});

@@ -1,0 +1,59 @@
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import { type Finish, isSignedByP256, type MessageOf, printReceipt, type services, settledText, workText } from '#bus-schemas';
+import { loadStatements, query } from '#coordinator/sql.ts';
+import type { ReceiptKeys } from './receipt-keys.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['settled-receipt']);
+
+interface Row {
+  readonly job: string;
+  readonly attempt: number;
+  readonly provider: string;
+  readonly build: string;
+  readonly promptTokens: string;
+  readonly cachedTokens: string;
+  readonly completionTokens: string;
+  readonly finish: Finish;
+  readonly requestHash: Buffer;
+  readonly responseHash: Buffer;
+  /** Null, with all above, where nobody who was paid has signed. */
+  readonly signature: Buffer | null;
+  readonly signingKey: Buffer | null;
+  readonly model: string;
+  readonly charged: string;
+  readonly at: Date;
+  readonly input: string;
+  readonly cacheRead: string;
+  readonly output: string;
+}
+
+/** What a provider signed, with what it cost, signed by us: for jobs that the ledger has ended. */
+export class SettledReceipts {
+  readonly #database: Pool;
+  readonly #keys: ReceiptKeys;
+
+  constructor(database: Pool, keys: ReceiptKeys) {
+    this.#database = database;
+    this.#keys = keys;
+  }
+
+  async of({ account, key, job }: MessageOf<typeof services.settlement.receipt.request>): Promise<MessageOf<typeof services.settlement.receipt.reply>> {
+    const [row] = await query<Row>(this.#database, sql['settled-receipt'], [account, key ?? null, job]);
+    if (row === undefined) return { ok: false, code: 'unknown_job' };
+    const { signature, signingKey } = row;
+    if (signature === null || signingKey === null) return { ok: false, code: 'unsigned' };
+    const work = {
+      ...{ job: row.job, attempt: row.attempt, build: row.build, finish: row.finish, requestHash: row.requestHash, responseHash: row.responseHash },
+      usage: { promptTokens: Number(row.promptTokens), cachedTokens: Number(row.cachedTokens), completionTokens: Number(row.completionTokens) },
+    };
+    if (!isSignedByP256(signingKey, workText(work), signature)) return { ok: false, code: 'forged' };
+    const by = { signature, signingKey };
+    const settled = {
+      ...{ provider: row.provider, model: row.model, chargedMicroUsd: Number(row.charged), settledAt: row.at.getTime() },
+      prices: { input: Number(row.input), cacheRead: Number(row.cacheRead), output: Number(row.output) },
+    };
+    const { publicKey: coordinatorKey, sign } = this.#keys.current;
+    return { ok: true, receipt: printReceipt({ work, by, settled, coordinatorKey, countersignature: sign(settledText(work, by, settled)) }) };
+  }
+}

@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { DINF, operatorSettings } from '../dinf-program.ts';
+import { startTestNetwork, type TestNetwork, type Told } from '../test-network.ts';
+
+const run = promisify(execFile);
+const chat = { model: 'sim', messages: [{ role: 'user', content: 'What did I pay for?' }] };
+
+let network: TestNetwork;
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 5 });
+});
+afterAll(async () => {
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+const receiptOf = (job: string, token = network.apiKey) => network.ask('GET', `/v1/receipts/${job}`, { token });
+const settled = (job: string): Promise<Told> =>
+  vi.waitFor(async () => {
+    const told = await receiptOf(job);
+    expect(told.status).toBe(200);
+    return told;
+  }, 10_000);
+
+async function verify(receipt: unknown, ...options: string[]): Promise<string> {
+  const file = join(network.network.home, 'receipt.json');
+  await writeFile(file, JSON.stringify(receipt));
+  const env = { ...process.env, ...operatorSettings(network.network), DINF_NATS_URL: 'nats://127.0.0.1:1' };
+  return (await run(process.execPath, [DINF, 'verify', 'receipt', file, ...options], { env, timeout: 30_000 })).stdout;
+}
+
+test('a request has a receipt for exactly what was answered and charged, which anybody can check with nobody there', async () => {
+  const asked = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 8 } });
+  const job = asked.headers.get('x-inference-job-id') as string;
+  const { json: receipt } = await settled(job);
+  const [charge] = await network.charges();
+  expect(receipt).toMatchObject({ object: 'receipt', job, attempt: 1, provider: network.providers[0]?.id, charged_micro_usd: charge?.chargedMicroUsd });
+  expect(receipt.usage).toMatchObject({ prompt_tokens: asked.json.usage.prompt_tokens, completion_tokens: asked.json.usage.completion_tokens });
+  const answer = asked.json.choices[0].message.content;
+  expect(receipt.response_hash).toBe(createHash('sha256').update(answer).digest('hex'));
+  const { keys } = (await network.ask('GET', '/v1/receipt-keys')).json;
+  const file = join(network.network.home, 'answer.txt');
+  await writeFile(file, answer);
+  expect(await verify(receipt, '--key', keys[0], '--answer', file)).toMatch(
+    new RegExp(`^${job}: A\\S+ did it and it cost ${charge?.chargedMicroUsd} micro-dollars. Both signatures hold, and the answer is the one`),
+  );
+  expect(await verify(receipt)).toContain(`The coordinator’s key is ${keys[0]}`);
+  await expect(verify({ ...receipt, charged_micro_usd: 1 })).rejects.toThrow(/the coordinator did not sign this/);
+  await expect(verify(receipt, '--key', '00'.repeat(32))).rejects.toThrow(/another coordinator’s key/);
+  await writeFile(file, `${answer}!`);
+  await expect(verify(receipt, '--answer', file)).rejects.toThrow(/not the answer that this receipt is for/);
+});
+
+test('a stream that its client left has a receipt for what had come', async () => {
+  const leave = new AbortController();
+  const response = await fetch(`${network.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ ...chat, max_tokens: 2_000, stream: true }),
+    signal: leave.signal,
+  });
+  const reader = response.body?.getReader();
+  for (let chunk = 0; chunk < 5; chunk += 1) await reader?.read();
+  leave.abort();
+  const { json: receipt } = await settled(response.headers.get('x-inference-job-id') as string);
+  expect(receipt.finish).toBe('cancelled');
+  expect(receipt.usage.completion_tokens).toBeGreaterThan(0);
+  expect(receipt.usage.completion_tokens).toBeLessThan(2_000);
+  expect(await verify(receipt)).toContain('Both signatures hold');
+});
+
+test('nobody sees the receipt of another, nor one key that of another key', async () => {
+  const asked = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 1 } });
+  const job = asked.headers.get('x-inference-job-id') as string;
+  await settled(job);
+  const [stranger, sibling] = [await network.createKey({ creditMicroUsd: 0 }), await network.createKey({ creditMicroUsd: 0, account: network.account })];
+  for (const { apiKey } of [stranger, sibling]) expect((await receiptOf(job, apiKey)).status).toBe(404);
+  expect((await receiptOf(job, '')).status).toBe(401);
+  expect((await receiptOf('job_none')).status).toBe(400);
+});
