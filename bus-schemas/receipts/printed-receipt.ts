@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AttemptNumber, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { Finish } from '../messages/vocabulary.ts';
-import { type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipt-texts.ts';
+import { hex, type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipt-texts.ts';
 import { ED25519_KEY_BYTES, isSignedByEd25519, isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES } from './signatures.ts';
 
 /** A receipt as people get it and keep it: JSON, bytes in hexadecimal. */
@@ -86,5 +86,4 @@ function read(printed: PrintedReceipt): SettledReceipt {
   };
 }
 
-const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex');
 const bytes = (value: string): Uint8Array => Buffer.from(value, 'hex');

@@ -1,4 +1,4 @@
-import type { Finish, Usage } from '../messages/vocabulary.ts';
+import type { Receipt } from '../messages/provider.ts';
 
 /**
  * What is signed. Lines of plain text, each a name and its values, in this order and no other: anybody can write them down again from
@@ -6,15 +6,7 @@ import type { Finish, Usage } from '../messages/vocabulary.ts';
  */
 
 /** What the provider says the work was. */
-export interface WorkDone {
-  readonly job: string;
-  readonly attempt: number;
-  readonly build: string;
-  readonly usage: Usage;
-  readonly finish: Finish;
-  readonly requestHash: Uint8Array;
-  readonly responseHash: Uint8Array;
-}
+export type WorkDone = Omit<Receipt, 'signature' | 'signingKey'>;
 
 /** What the coordinator says beside it: whose work it was, and what it cost. */
 export interface Settled {
@@ -62,4 +54,4 @@ export function settledText(work: WorkDone, by: ProviderSignature, { provider, m
 }
 
 const textOf = (lines: readonly string[]): Uint8Array => Buffer.from(lines.map((line) => `${line}\n`).join(''));
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
