@@ -83,7 +83,8 @@ describe('every credential at every route', () => {
     for (const route of routes.filter(({ method }) => method === 'GET')) {
       const tokens = { anybody: [undefined], key: [ann.apiKey], user: [ann.person.token], keyOrUser: [ann.apiKey, ann.person.token] }[route.who];
       for (const token of tokens) {
-        const path = route.path.startsWith('/v1/generation') ? `/v1/generation?id=${ann.job}` : named(route, ann.key);
+        const ofJob = /^\/v1\/(generation\?id=|receipts\/)/.exec(route.path)?.[0];
+        const path = ofJob === undefined ? named(route, ann.key) : `${ofJob}${ann.job}`;
         // What is told of a job is there a moment after it has ended.
         await vi.waitFor(async () => expect((await call(route, token, { path })).status, nameOf(route)).toBe(200), 3_000);
       }
@@ -117,7 +118,8 @@ describe('two tenants at every route', () => {
       const own = route.path.includes('providers') ? ann.machine : ann.key;
       expect((await call(route, bob.person.token, { path: named(route, own) })).status, nameOf(route)).toBe(404);
     }
-    expect((await network.ask('GET', `/v1/generation?id=${ann.job}`, { token: bob.apiKey })).status).toBe(404);
+    for (const path of [`/v1/generation?id=${ann.job}`, `/v1/receipts/${ann.job}`])
+      expect((await network.ask('GET', path, { token: bob.apiKey })).status).toBe(404);
     expect((await bob.person.ask('GET', `/v1/usage?key=${ann.key}`)).json.data).toEqual([]);
     const after = await Promise.all(['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)));
     expect(after.map(({ json }) => json)).toEqual(before.map(({ json }) => json));

@@ -182,7 +182,7 @@ describe('the official client', () => {
     for (let time = 0; time < 4; time += 1) expect((await ask({ only: [one?.id] })).response.headers.get('x-provider-id')).toBe(one?.id);
     expect((await ask({ ignore: [one?.id] })).response.headers.get('x-provider-id')).not.toBe(one?.id);
     await expect(ask({ only: ['nobody'] })).rejects.toMatchObject({ status: 400, param: 'provider' });
-    await expect(ask({ max_price: { prompt: 1 } })).rejects.toMatchObject({ status: 400, param: 'provider' });
+    await expect(ask({ zdr: true })).rejects.toMatchObject({ status: 400, param: 'provider' });
   });
 
   test('an empty purse is refused before any work, without a retry', async () => {
