@@ -147,7 +147,7 @@ const ofJob = Type.Object({ account: AccountId, key: optional(KeyId), job: JobId
 /** `unsigned`: no provider has signed for it, or not yet; `forged`: the signature is not over this work. */
 const receipt = Type.Union([ok({ receipt: PrintedReceipt }), refused(['unknown_job', 'unsigned', 'forged'])]);
 /** In hexadecimal; the one that signs now comes first. */
-const receiptKeys = Type.Object({ keys: Type.Array(Type.String({ pattern: '^[0-9a-f]{64}$' }), { maxItems: 1_000 }) });
+const receiptKeys = Type.Object({ keys: Type.Array(PrintedReceipt.properties.coordinator_key, { maxItems: 1_000 }) });
 
 const statementRequest = Type.Object({
   account: AccountId,

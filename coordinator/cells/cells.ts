@@ -37,7 +37,6 @@ export class Cells implements Disposable {
   }
 
   choiceFor(key: string, builds: readonly string[]): number[] {
-    this.#table.sweep(this.#clock());
     return this.#table.choiceFor(key, builds, this.#clock());
   }
 

@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
-import { conversationOf, prefixesOf } from './prefixes.ts';
+import { beginningsOf } from './prefixes.ts';
 
 const say = (role: string, words: number, about = 'word') => ({ role, content: `${about} `.repeat(words) });
 const turns = [say('system', 200), say('user', 50), say('assistant', 80), say('user', 20)];
-const keys = (body: Parameters<typeof prefixesOf>[0], scope = 'scope') => prefixesOf(body, scope).map(({ key }) => key);
+type Body = Parameters<typeof beginningsOf>[0];
+const prefixesOf = (body: Body, scope: string) => beginningsOf(body, scope).prefixes;
+const conversationOf = (body: Body, scope: string) => beginningsOf(body, scope).conversation;
+const keys = (body: Body, scope = 'scope') => prefixesOf(body, scope).map(({ key }) => key);
 
 test('the next turn begins with what the last one was, the longest first', () => {
   const [before, after] = [keys({ messages: turns.slice(0, 2) }), keys({ messages: turns })];

@@ -5,7 +5,7 @@ import type { Answer } from '../answer.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
-import { conversationOf, prefixesOf } from '../core/prefixes.ts';
+import { beginningsOf } from '../core/prefixes.ts';
 import { withinPrice, withQuantizations } from '../core/provider-preferences.ts';
 import { chat } from '../core/surfaces/chat.ts';
 import { completions } from '../core/surfaces/completions.ts';
@@ -77,7 +77,6 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   if (refusal !== undefined) throw refusal;
   const cacheScope = cacheScopeOf(secretOf(request));
-  const scope = `${cacheScope} ${model.id}`;
   const spec: JobSpec = {
     id: newJobId(),
     account: caller.account,
@@ -87,8 +86,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
     receivedAt,
     requires: intent.requires,
     ...(await whoServes(intent, model, machines, deps.prices)),
-    conversation: conversationOf(intent.body, scope),
-    prefixes: prefixesOf(intent.body, scope),
+    ...beginningsOf(intent.body, `${cacheScope} ${model.id}`),
     request: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
     promptEstimate: intent.promptEstimate,
     promptBound: intent.promptBound,
