@@ -1,4 +1,4 @@
-import { hkdfSync, type KeyObject } from 'node:crypto';
+import { hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
 import { SUITE_ID } from './suite.ts';
 
@@ -25,6 +25,7 @@ const NONCE_BYTES = 12;
 const KEY_BYTES = 32;
 /** More would not fit the last four bytes of the nonce, and would use one again. */
 const MAX_NUMBER = 2 ** 32 - 1;
+const SALT_BYTES = 16;
 const NO_SALT = new Uint8Array();
 
 /**
@@ -74,19 +75,31 @@ class Channel {
   }
 }
 
-/** The keys of one attempt at one job, in both directions. */
+/**
+ * The keys of one attempt at one job, in both directions. Those of the answer follow from a salt too, which the recipient draws and the
+ * first message of the answer begins with: an order that somebody sends a second time, when it is long forgotten, is answered under
+ * another key, and not a second time under the same one.
+ */
 export class JobSeals implements Disposable {
   /** Names the context to the recipient. */
   readonly enc: Uint8Array;
+  readonly #secret: KeyObject;
+  readonly #bound: string;
   readonly #request: Channel;
-  readonly #response: Channel;
+  #salt: Uint8Array | undefined;
+  #response: Channel | undefined;
+  #forgotten = false;
 
   constructor(context: { secret: KeyObject; enc: Uint8Array; keyId: string }, name: JobName) {
     this.enc = context.enc;
-    const bound = `${SUITE_ID} ${context.keyId} ${name.job} ${name.attempt}`;
-    const keys = new Uint8Array(hkdfSync('sha256', context.secret, NO_SALT, bound, 2 * KEY_BYTES));
-    this.#request = new Channel(keys.subarray(0, KEY_BYTES), bound, 'request');
-    this.#response = new Channel(keys.subarray(KEY_BYTES), bound, 'response');
+    this.#secret = context.secret;
+    this.#bound = `${SUITE_ID} ${context.keyId} ${name.job} ${name.attempt}`;
+    this.#request = this.#channel(NO_SALT, 'request');
+  }
+
+  #channel(salt: Uint8Array, direction: Direction): Channel {
+    const key = new Uint8Array(hkdfSync('sha256', this.#secret, salt, `${this.#bound} ${direction}`, KEY_BYTES));
+    return new Channel(key, this.#bound, direction);
   }
 
   sealRequest(seq: number, plain: Uint8Array): Uint8Array {
@@ -98,15 +111,33 @@ export class JobSeals implements Disposable {
   }
 
   sealResponse(seq: number, plain: Uint8Array): Uint8Array {
-    return this.#response.seal(seq, plain);
+    this.#salt ??= randomBytes(SALT_BYTES);
+    const sealed = this.#answering(this.#salt).seal(seq, plain);
+    return seq === 0 ? Buffer.concat([this.#salt, sealed]) : sealed;
   }
 
+  /** The first message has to be opened before all others. */
   openResponse(seq: number, sealed: Uint8Array): Uint8Array {
-    return this.#response.open(seq, sealed);
+    if (seq !== 0) return this.#answering(this.#salt).open(seq, sealed);
+    const salt = sealed.slice(0, SALT_BYTES);
+    if (this.#salt !== undefined && Buffer.compare(this.#salt, salt) !== 0) throw new SealError('unopenable', 'this is the beginning of another answer');
+    const plain = this.#answering(salt).open(seq, sealed.subarray(SALT_BYTES));
+    this.#salt = salt;
+    return plain;
+  }
+
+  /** Kept only once the salt is known to be the one: a forged beginning must not decide about the true one. */
+  #answering(salt: Uint8Array | undefined): Channel {
+    if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt are gone');
+    if (salt === undefined) throw new SealError('unopenable', 'the answer has not begun');
+    if (salt !== this.#salt) return this.#channel(salt, 'response');
+    this.#response ??= this.#channel(salt, 'response');
+    return this.#response;
   }
 
   [Symbol.dispose](): void {
+    this.#forgotten = true;
     this.#request.forget();
-    this.#response.forget();
+    this.#response?.forget();
   }
 }

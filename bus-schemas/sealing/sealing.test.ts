@@ -72,6 +72,21 @@ describe('a job sealed to a provider', () => {
     expect(() => sender.sealRequest(0, Uint8Array.of(2))).toThrow(SealError);
   });
 
+  test('an order that comes again is never answered under the same key twice', async () => {
+    const { sender } = await pair();
+    const answers = await Promise.all([1, 2].map(async () => (await provider.sealsFor({ ...name, enc: sender.enc })).sealResponse(0, new Uint8Array(32))));
+    const [first, second] = answers.map((sealed) => Buffer.from(sealed).subarray(16).toString('hex'));
+    expect(first).not.toBe(second);
+    expect(sender.openResponse(0, answers[0] as Uint8Array)).toEqual(new Uint8Array(32));
+    expect(failing(() => sender.openResponse(0, answers[1] as Uint8Array))).toEqual(unopenable);
+  });
+
+  test('an answer that is opened from its middle does not open', async () => {
+    const { sender, receiver } = await pair();
+    receiver.sealResponse(0, Uint8Array.of(1));
+    expect(failing(() => sender.openResponse(1, receiver.sealResponse(1, Uint8Array.of(2))))).toEqual(unopenable);
+  });
+
   test('a number that does not fit the nonce seals and opens nothing', async () => {
     const { sender, receiver } = await pair();
     const sealed = sender.sealRequest(0, Uint8Array.of(1));

@@ -7,7 +7,7 @@ export const SUITE_ID = 'x25519-sha256-chacha20poly1305';
 export const suite = new CipherSuite(KEM_DHKEM_X25519_HKDF_SHA256, KDF_HKDF_SHA256, AEAD_ChaCha20Poly1305);
 
 /** Both sides of a context must say the same. */
-export const CONTEXT_INFO = new TextEncoder().encode('d-inference relay 1');
+export const CONTEXT_INFO = new TextEncoder().encode('d-inference relay 2');
 const EXPORT_LABEL = new TextEncoder().encode('d-inference jobs');
 const SECRET_BYTES = 32;
 
