@@ -12,6 +12,9 @@ export { Nkey } from './accounts/nkey.ts';
 export { hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
 export { connectToServer } from './connect.ts';
+export { codeHash } from './evidence/code-hash.ts';
+export { Evidence, isEvidenceSigned, NONCE_BYTES, type Posture, signEvidence } from './evidence/evidence.ts';
+export { trustFaultTexts } from './evidence/fault-texts.ts';
 export * from './ids.ts';
 export type { Authenticated, Claimed, KeyRecord, KeySettings, RateLimits, Take, Taken } from './messages/accounts.ts';
 export { CellDigest, FIRST_CELL, MAX_CELLS } from './messages/cells.ts';
@@ -24,7 +27,6 @@ export type {
   Candidate,
   CatalogModel,
   CatalogSnapshot,
-  Enrolled,
   NewModel,
   Preferences,
   Prefix,
@@ -51,6 +53,8 @@ export type {
   Verified,
 } from './messages/settlement.ts';
 export type { Generation } from './messages/telemetry.ts';
+export { TrustHead } from './messages/transparency.ts';
+export { Challenge, type Enrolled, Judgement, TrustVerdict, TrustWord, type Verdict } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';
 export { faultOfReceipt, PrintedReceipt, printReceipt } from './receipts/printed-receipt.ts';
 export { type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';
@@ -73,3 +77,5 @@ export {
   type UpKind,
 } from './subjects.ts';
 export { type Arrival, parseArrival } from './trace.ts';
+export { isHeadSigned, keyEntry, releaseEntry, signHead, TreeHead, verdictEntry } from './transparency/log-entries.ts';
+export { EMPTY_ROOT, isConsistent, leafHash, nodeHash, rootOfInclusion, type Tree } from './transparency/merkle.ts';

@@ -6,7 +6,7 @@
  */
 
 export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt';
-export type DownKind = 'job' | 'flow' | 'cancel' | 'load' | 'challenge' | 'desired' | 'drain' | 'ack';
+export type DownKind = 'job' | 'flow' | 'cancel' | 'load' | 'challenge' | 'desired' | 'drain' | 'ack' | 'judgement';
 export type ComponentName = 'ingress' | 'routing' | 'settlement' | 'accounts' | 'catalog' | 'trust' | 'telemetry';
 
 /** What the coordinator uses. */
@@ -46,6 +46,8 @@ export const events = {
   trustRevoked: 'evt.trust.revoked',
   trustConnected: 'evt.trust.connected',
   trustDisconnected: 'evt.trust.disconnected',
+  trustVerdict: 'evt.trust.verdict',
+  trustHead: 'evt.trust.head',
   accountsKeyChanged: 'evt.accounts.key-changed',
   catalogChanged: 'evt.catalog.changed',
   telemetryViolation: 'evt.telemetry.violation',

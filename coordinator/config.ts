@@ -48,6 +48,10 @@ export interface Config {
   readonly admin: { readonly host: string; readonly port: number } | undefined;
   /** The page on which a person types the code of a device. */
   readonly linkUrl: string | undefined;
+  /** What Apple's attestations have to end at, in PEM; Apple's own root where none is named. */
+  readonly appleRootFiles: readonly string[];
+  /** Serial numbers of certificates that count no more. */
+  readonly revokedCertificates: readonly string[];
   /** Absent where no money is bought or paid out. */
   readonly stripe: StripeConfig | undefined;
 }
@@ -103,6 +107,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     oidc: oidcConfig(env),
     admin: env['DINF_ADMIN_PORT'] ? { host: env['DINF_ADMIN_HOST'] ?? '127.0.0.1', port: integer(env, 'DINF_ADMIN_PORT', 0, 0, 65_535) } : undefined,
     linkUrl: env['DINF_LINK_URL'] || undefined,
+    appleRootFiles: list(env['DINF_APPLE_ROOTS'] ?? ''),
+    revokedCertificates: list(env['DINF_REVOKED_CERTIFICATES'] ?? '').map((serial) => serial.toLowerCase()),
     stripe: stripeConfig(env),
   };
 }

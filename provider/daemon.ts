@@ -5,7 +5,8 @@ import { startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
 import { enrolment } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
-import { ownSigner } from './own-signer.ts';
+import { ownIdentity } from './own-identity.ts';
+import { postureOf } from './posture.ts';
 
 export interface DaemonOptions {
   readonly home: string;
@@ -26,22 +27,33 @@ export interface Daemon extends AsyncDisposable {
 
 /** One machine that serves: enrolled, behind a leaf node of its own, shut to debuggers where the native part is built. */
 export async function startDaemon({ home, coordinatorUrl, token, name, natsServer, engine, log }: DaemonOptions): Promise<Daemon> {
-  harden(log);
+  const denied = harden(log);
   await using started = new AsyncDisposableStack();
   const own = await enrolment({ home, coordinatorUrl, name, token });
   const leaf = started.use(await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }));
   const connection = await leaf.connect(own);
   started.defer(() => connection.close());
-  const agent = started.use(await startAgent({ connection, engine, log, signer: await ownSigner(home), receiptsFile: join(home, 'receipts.json') }));
+  const agent = started.use(
+    await startAgent({
+      connection,
+      engine,
+      log,
+      identity: await ownIdentity(home, own.provider, () => postureOf(denied)),
+      receiptsFile: join(home, 'receipts.json'),
+    }),
+  );
   const running = started.move();
   return { provider: own.provider, drain: (timeoutMs) => agent.drain(timeoutMs), [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-function harden(log: Logger): void {
+/** Whether no debugger can look into this process. */
+function harden(log: Logger): boolean {
   const hardening = loadHardening();
   if (!hardening.available) {
     log.warn(hardening.reason);
-    return;
+    return false;
   }
-  for (const outcome of hardening.hardenProcess()) if (!outcome.done) log.warn(outcome, 'a protection could not be had');
+  const outcomes = hardening.hardenProcess();
+  for (const outcome of outcomes) if (!outcome.done) log.warn(outcome, 'a protection could not be had');
+  return outcomes.some(({ measure, done }) => measure === 'debugger_denied' && done);
 }

@@ -1,5 +1,6 @@
 /** The machine that serves: its agent, its engine's face, its leaf node, and how its processes are looked after. */
 export { type Agent, type AgentOptions, startAgent } from './agent/agent.ts';
+export type { Identity } from './agent/attester.ts';
 export { type Engine, type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine/engine.ts';
 export { EnrolError, type Enrolment, enrolment } from './identity.ts';
 export type { LaunchErrorCode } from './launch-error.ts';
@@ -11,7 +12,7 @@ export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf
 export { startNatsServer } from './leaf/nats-server.ts';
 export type { NatsServerBinary, NatsServerSource } from './leaf/nats-server-binary.ts';
 export { findNatsServer, MINIMUM_NATS_SERVER } from './leaf/nats-server-binary.ts';
-export { ownSigner } from './own-signer.ts';
+export { ownIdentity } from './own-identity.ts';
 export { startAgain } from './start-again.ts';
 export type { Exit, SupervisedOptions, SupervisedProcess } from './supervised-process.ts';
 export { startSupervised } from './supervised-process.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, ownSigner, startAgent, startLeaf } from '#provider';
+import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, ownIdentity, startAgent, startLeaf } from '#provider';
 import { type AilmentName, ailments } from './ailment.ts';
 import { corruptFrames } from './corrupt-frames.ts';
 import { EmulatedMac } from './emulated-mac.ts';
@@ -100,7 +100,7 @@ async function startProvider(
     connection: fault === 'corrupt_frames' ? corruptFrames(connection) : connection,
     engine,
     log: log.child({ provider: index }),
-    signer: await ownSigner(join(home, `provider-${index}`)),
+    identity: await ownIdentity(join(home, `provider-${index}`), own.provider),
     receiptsFile: join(home, `provider-${index}`, 'receipts.json'),
   });
   return {

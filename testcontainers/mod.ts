@@ -11,3 +11,4 @@ export { pythonPackages } from './python-packages.ts';
 export { RawLeaf, type RawMessage } from './raw-leaf.ts';
 export { chooseRuntime, type Runtime, whyNoContainers } from './runtime.ts';
 export { startTcpProxy, type TcpProxy, type TcpProxyOptions, type TcpProxyTarget } from './tcp-proxy.ts';
+export { deviceExtensions, issueCertificate, TestAppleCa, type TestCertificate, type TestDevice } from './test-apple-ca.ts';

@@ -2,11 +2,14 @@ import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { methodsOf } from './service-method.ts';
-import { Quantization, Traits } from './vocabulary.ts';
+import { Quantization, Traits, TrustLevel } from './vocabulary.ts';
 
 export { accounts } from './accounts.ts';
+export { releases } from './releases.ts';
 export { settlement } from './settlement.ts';
 export { telemetry } from './telemetry.ts';
+export { transparency } from './transparency.ts';
+export { trust } from './trust.ts';
 
 /** Requests between components, and their answers. A refusal that a caller must handle is part of the answer's type. */
 
@@ -25,6 +28,8 @@ export const Candidate = Type.Object({
   /** What it says it is. */
   chip: optional(Type.String({ maxLength: 64 })),
   simulated: optional(Type.Boolean()),
+  /** What it has shown. */
+  level: optional(TrustLevel),
 });
 export type Candidate = Static<typeof Candidate>;
 
@@ -211,46 +216,4 @@ export const catalog = {
   dropModel: defineCatalog('drop-model', named, maybeChanged),
   putAlias: defineCatalog('put-alias', Alias, maybeChanged),
   dropAlias: defineCatalog('drop-alias', named, maybeChanged),
-} as const;
-
-// trust
-
-const enrol = Type.Object({
-  token: Type.String({ minLength: 16, maxLength: 128 }),
-  /** The provider's own nkey; its seed never leaves the machine. */
-  userKey: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
-  name: Type.String({ maxLength: 120 }),
-});
-const enrolled = Type.Union([
-  Type.Object({
-    ok: Type.Literal(true),
-    provider: ProviderId,
-    userJwt: Type.String({ maxLength: 16_384 }),
-    leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
-  }),
-  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown_token', 'used_token', 'expired_token']) }),
-]);
-export type Enrolled = Static<typeof enrolled>;
-const owner = Type.Object({ provider: ProviderId });
-const owned = Type.Object({ account: optional(AccountId) });
-const ofAccount = Type.Object({ account: AccountId });
-const machines = Type.Object({
-  machines: Type.Array(Type.Object({ provider: ProviderId, name: Type.String({ maxLength: 120 }), enrolledAt: At, revokedAt: optional(At) }), {
-    maxItems: 1_000,
-  }),
-});
-const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
-const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
-const revokeProvider = Type.Object({ provider: ProviderId });
-const providerRevoked = Type.Object({ revoked: Type.Boolean() });
-
-const defineTrust = methodsOf('trust');
-export const trust = {
-  enrol: defineTrust('enrol', enrol, enrolled),
-  createToken: defineTrust('create-token', createToken, tokenCreated),
-  /** Whose machine it is; of a machine that nobody claimed, nobody's. */
-  owner: defineTrust('owner', owner, owned),
-  /** The machines of an account. */
-  machines: defineTrust('machines', ofAccount, machines),
-  revoke: defineTrust('revoke', revokeProvider, providerRevoked),
 } as const;

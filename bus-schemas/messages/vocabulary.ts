@@ -82,3 +82,33 @@ export const Usage = Type.Object({
   reasoningTokens: Type.Optional(count(10_000_000)),
 });
 export type Usage = Static<typeof Usage>;
+
+/** How well a machine has shown what it is; each is worth more than those before it. */
+export const TRUST_LEVELS = ['none', 'self_signed', 'hardware'] as const;
+export const TrustLevel = Type.Enum(TRUST_LEVELS);
+export type TrustLevel = Static<typeof TrustLevel>;
+
+/**
+ * Where a machine stands. `pending`: not shown yet, or not any more; `verified`: may be offered work; `lapsed`: it was asked three times
+ * and was silent; `untrusted`: caught, until an operator pardons it.
+ */
+export const STANDINGS = ['pending', 'verified', 'lapsed', 'untrusted'] as const;
+export const Standing = Type.Enum(STANDINGS);
+export type Standing = Static<typeof Standing>;
+
+/** Why a machine is not trusted. */
+export const TRUST_FAULTS = [
+  'bad_signature',
+  'wrong_provider',
+  'wrong_bus_key',
+  'other_signing_key',
+  'posture_off',
+  'posture_unknown',
+  'bad_certificates',
+  'clock_off',
+  'unknown_code',
+  'unsupported_suite',
+  'no_answer',
+] as const;
+export const TrustFault = Type.Enum(TRUST_FAULTS);
+export type TrustFault = Static<typeof TrustFault>;

@@ -53,5 +53,5 @@ export function settledText(work: WorkDone, by: ProviderSignature, { provider, m
   return Buffer.concat([workText(work), lines]);
 }
 
-const textOf = (lines: readonly string[]): Uint8Array => Buffer.from(lines.map((line) => `${line}\n`).join(''));
+export const textOf = (lines: readonly string[]): Uint8Array => Buffer.from(lines.map((line) => `${line}\n`).join(''));
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

@@ -27,6 +27,8 @@ const IDS: readonly [string, string][] = [
   ['^acct_', 'acct_0123456789abcdef'],
   ['^key_', 'key_0123456789abcdef'],
   ['^[A-Za-z0-9]', 'sim-llama-8b-q4'],
+  ['^[a-z0-9-]', 'x25519-sha256-chacha20poly1305'],
+  ['^[0-9A-Za-z.+-]', '0.1.0'],
   ['^[A-Za-z0-9_-]', 'welcome-2026'],
   ['^[B-Z]', 'WDJBMJHT'],
   ['^https?', 'https://example.com/done'],

@@ -1,4 +1,4 @@
-import type { Delta } from '#bus-schemas';
+import type { Delta, TrustLevel } from '#bus-schemas';
 import type { AttemptEnd } from './core/job.ts';
 import type { ApiError } from './errors.ts';
 
@@ -8,6 +8,7 @@ export interface Evidence {
   readonly build: string;
   readonly chip: string | undefined;
   readonly simulated: boolean | undefined;
+  readonly level: TrustLevel;
   readonly attempt: number;
   readonly parseUs: number;
   readonly routeUs: number;

@@ -339,9 +339,9 @@ export class JobRun {
 
   #evidence({ number, candidate }: Attempt): Evidence {
     const { startedAt, routedAt, heldAt, contentAt } = this.#marks;
-    const { provider, build, chip, simulated } = candidate;
+    const { provider, build, chip, simulated, level = 'none' } = candidate;
     return {
-      ...{ provider, build, chip, simulated, attempt: number },
+      ...{ provider, build, chip, simulated, level, attempt: number },
       parseUs: microsecondsBetween(this.spec.receivedAt, startedAt),
       routeUs: microsecondsBetween(startedAt, routedAt),
       holdUs: microsecondsBetween(routedAt, heldAt),

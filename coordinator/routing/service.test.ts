@@ -5,7 +5,7 @@ import { connect } from '@nats-io/transport-node';
 import { Pool } from 'pg';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   type Announcement,
   Beat,
@@ -21,9 +21,11 @@ import {
   services,
   TrustDisconnected,
   TrustRevoked,
+  TrustVerdict,
+  type Verdict,
   Violation,
 } from '#bus-schemas';
-import { Bus } from '#coordinator/bus.ts';
+import { Bus, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { readConfig } from '#coordinator/config.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
@@ -48,6 +50,8 @@ async function startRoutingUnderTest() {
   stack.defer(() => connection.close());
   const bus = new Bus(connection);
   await ensureStreams(bus);
+  const known = { verdicts: [verdict()] };
+  stack.use(await bus.serve('trust', [endpoint(services.trust.verdicts, () => known)]));
   // Routing keeps nothing in it and never connects.
   const database = new Pool({ max: 1 });
   stack.defer(() => database.end());
@@ -71,7 +75,7 @@ async function startRoutingUnderTest() {
   stack.defer(() => routing[Symbol.asyncDispose]());
   const owned = stack.move();
   return {
-    ...{ bus, connection, metrics },
+    ...{ bus, connection, metrics, known },
     fleet: async () => (await bus.call(services.routing.fleet, {}, CALL)).providers,
     stop: () => routing[Symbol.asyncDispose](),
     start: async () => {
@@ -80,6 +84,12 @@ async function startRoutingUnderTest() {
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+const verdict = (changes: Partial<Verdict> = {}): Verdict => ({
+  ...{ provider: PROVIDER, revision: 2, standing: 'verified', level: 'self_signed', sealingKey: new Uint8Array(32), at: Date.now() },
+  freshUntil: Date.now() + 600_000,
+  ...changes,
+});
 
 const RESERVE = inCell(services.routing.reserve, 0);
 
@@ -184,4 +194,46 @@ test('a decision is told with terms and gates', async () => {
   await vi.waitFor(() => expect(decisions.map(({ outcome }) => outcome)).toEqual(['placed', 'refused']));
   expect(decisions[0]?.cost).toEqual({ load: 0, queue: 0, prompts: 0, prefill: 10, decode: 20 });
   expect(decisions[1]?.rejected).toEqual({ busy: 1 });
+});
+
+describe('a machine that has not shown what it is', () => {
+  const tryToJoin = async ({ bus, fleet }: Awaited<ReturnType<typeof startRoutingUnderTest>>) => {
+    bus.publish(upSubject('hello'), Hello, announcement());
+    await bus.connection.flush();
+    return fleet();
+  };
+
+  test.each<[string, Partial<Verdict>]>([
+    ['is pending', { standing: 'pending', level: 'none' }],
+    ['has lapsed', { standing: 'lapsed', level: 'none' }],
+    ['was caught', { standing: 'untrusted', level: 'none' }],
+    ['showed itself too long ago', { freshUntil: Date.now() - 1 }],
+    ['was verified with another sealing key', { sealingKey: new Uint8Array(32).fill(1) }],
+    ['never showed a sealing key', { sealingKey: undefined as never }],
+  ])('%s: it is not in the fleet', async (_, changes) => {
+    await using network = await startRoutingUnderTest();
+    network.bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 3, ...changes }));
+    expect(await tryToJoin(network)).toEqual([]);
+    network.bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 4 }));
+    expect(await tryToJoin(network)).toHaveLength(1);
+  });
+
+  test('of which trust has no word at all is not in it either', async () => {
+    await using network = await startRoutingUnderTest();
+    network.known.verdicts = [];
+    await network.stop();
+    await network.start();
+    expect(await tryToJoin(network)).toEqual([]);
+  });
+
+  test('any more leaves at once, and a word from before does not bring it back', async () => {
+    await using network = await startRoutingUnderTest();
+    const { bus } = network;
+    expect(await tryToJoin(network)).toHaveLength(1);
+    expect(await bus.call(RESERVE, ask(1), CALL)).toMatchObject({ ok: true, candidates: [{ level: 'self_signed' }] });
+    bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 5, standing: 'untrusted', level: 'none', fault: 'posture_off' }));
+    bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 4 }));
+    await vi.waitFor(async () => expect(await network.fleet()).toEqual([]));
+    expect(await tryToJoin(network)).toEqual([]);
+  });
 });

@@ -29,8 +29,10 @@ import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import type { FleetChange } from './core/fleet.ts';
 import { Router } from './core/router.ts';
+import { TrustedMachines } from './core/trusted-machines.ts';
 import { Lease } from './lease.ts';
 import { OwnCell } from './own-cell.ts';
+import { TrustReader } from './trust-reader.ts';
 import { capacityByBuild, describe, explainFleet, listFleet } from './views.ts';
 import { wholeFleet } from './whole-fleet.ts';
 
@@ -51,6 +53,7 @@ export async function startRouting(context: Context): Promise<Component> {
   const { bus, config, log, metrics, now } = context;
   const { cell } = config;
   const clock = () => performance.now();
+  const trusted = new TrustedMachines();
   let decisionsLeft = MAX_DECISIONS_PER_SECOND;
 
   const decisions = new Counter({
@@ -115,11 +118,20 @@ export async function startRouting(context: Context): Promise<Component> {
       wants: isOurs,
       onInvalid,
       handle: (announcement, subject) => {
+        if (!trusted.admits(providerOf(subject), announcement, now())) return;
         changed(providerOf(subject), router.fleet.announce(providerOf(subject), announcement, clock()));
         drainSoon();
       },
     });
   const gone = ({ provider }: { provider: string }) => changed(provider, router.fleet.lost(provider));
+  const verdicts = new TrustReader({
+    bus,
+    log,
+    on: (verdict) => {
+      const { provider } = verdict;
+      if (trusted.take(verdict) && !trusted.isGood(provider, now())) changed(provider, router.fleet.remove(provider));
+    },
+  });
   const subscriptions = [
     announcements(Hello, 'hello'),
     announcements(Beat, 'beat'),
@@ -163,6 +175,7 @@ export async function startRouting(context: Context): Promise<Component> {
     for (const provider of router.fleet.sweep(clock(), { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS })) changed(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     router.sweep(clock());
+    for (const { id } of router.fleet.all()) if (!trusted.isGood(id, now())) changed(id, router.fleet.remove(id));
     own.sweep(clock());
     if (lease.isHeld) for (const { provider, build } of router.loadOrders(clock())) bus.publish(core.down(provider, 'load'), Load, { build });
     drainSoon();
@@ -192,13 +205,15 @@ export async function startRouting(context: Context): Promise<Component> {
     },
   });
 
+  const withLevels = (reply: Reserved): Reserved =>
+    reply.ok ? { ...reply, candidates: reply.candidates.map((candidate) => ({ ...candidate, level: trusted.levelOf(candidate.provider) })) } : reply;
   const endpoints = [
     endpoint(
       inCell(services.routing.reserve, cell),
       (request) =>
         new Promise<Reserved>((answer, fail) => {
           const askAgain = () => fail(new AskAgain());
-          if (lease.isHeld) router.reserve({ request, askedAt: clock(), answer, askAgain }, clock());
+          if (lease.isHeld) router.reserve({ request, askedAt: clock(), answer: (reply) => answer(withLevels(reply)), askAgain }, clock());
           else askAgain();
         }),
     ),
@@ -233,11 +248,13 @@ export async function startRouting(context: Context): Promise<Component> {
     },
   });
   await lease.tried;
+  await verdicts.tried;
   await face;
   // Started means heard from now on: a hello before the hub knew of us would be missed until the next beat.
   await bus.connection.flush();
   const stop = async (): Promise<void> => {
     await lease[Symbol.asyncDispose]();
+    verdicts[Symbol.dispose]();
     for (const subscription of subscriptions) subscription.unsubscribe();
     clearInterval(tick);
     clearInterval(sweep);

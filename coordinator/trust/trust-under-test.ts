@@ -7,7 +7,7 @@ import { Registry } from 'prom-client';
 import { hubConfig } from '#bus-schemas';
 import { Bus } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
-import { readConfig } from '#coordinator/config.ts';
+import { type Config, readConfig } from '#coordinator/config.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import { connectDatabase } from '#coordinator/database.ts';
 import { migrate } from '#coordinator/migrate.ts';
@@ -29,7 +29,7 @@ export interface Trust extends AsyncDisposable {
 }
 
 /** A hub as production has it, a database, and trust between them; no other part of the coordinator. */
-export async function startTrustUnderTest(): Promise<Trust> {
+export async function startTrustUnderTest(settings: Partial<Config> = {}): Promise<Trust> {
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-trust-'));
   stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 3 }));
@@ -42,7 +42,7 @@ export async function startTrustUnderTest(): Promise<Trust> {
   await migrate(databaseUrl);
 
   const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
-  const config = { ...readConfig({ DINF_HOME: home }), databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl] };
+  const config = { ...readConfig({ DINF_HOME: home }), databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl], ...settings };
   const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: 'test', log });
   stack.defer(() => connection.close());
   const bus = new Bus(connection);

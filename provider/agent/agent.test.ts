@@ -13,6 +13,7 @@ import {
   JobOrder,
   type JobSeals,
   type MessageKind,
+  Nkey,
   newIngressId,
   newJobId,
   newP256Key,
@@ -26,9 +27,19 @@ import {
 import { createSimulatedEngine, type SimulatedEngine, simulatedAnswer } from '#simulator';
 import { type NatsNode, startNatsHub } from '#testcontainers';
 import { type Agent, startAgent } from './agent.ts';
+import type { Identity } from './attester.ts';
 
 const chat = { messages: [{ role: 'user', content: 'Hello' }], max_tokens: 12 };
 const BUILD = 'sim-llama-8b-q4';
+
+const identity: Identity = {
+  provider: `A${'B'.repeat(55)}`,
+  busKey: Nkey.create('user').getPublicKey(),
+  signer: p256Signer(newP256Key()),
+  keyStore: 'software',
+  codeHash: new Uint8Array(32),
+  posture: () => ({ systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' }),
+};
 
 let hub: NatsNode;
 let ingress: NatsConnection;
@@ -44,7 +55,7 @@ beforeAll(async () => {
   await ingress.flush();
   agentConnection = await connectToServer({ servers: hub.clientUrl });
   engine = createSimulatedEngine({ chip: 'm4-max', tokenMs: 5, endless: true, maxConcurrency: 2 });
-  agent = await startAgent({ connection: agentConnection, engine, signer: p256Signer(newP256Key()), log: pino({ level: 'silent' }) });
+  agent = await startAgent({ connection: agentConnection, engine, identity, log: pino({ level: 'silent' }) });
 });
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();

@@ -1,32 +1,18 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import {
-  Ack,
-  Cancel,
-  CodecError,
-  Drain,
-  Flow,
-  generateSealingKeyPair,
-  JobOrder,
-  Load,
-  type MessageKind,
-  Out,
-  providerSubjects,
-  RelayRecipient,
-  type Signer,
-  workText,
-} from '#bus-schemas';
+import { Ack, Cancel, Challenge, CodecError, Drain, Flow, JobOrder, Judgement, Load, type MessageKind, Out, providerSubjects, workText } from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 import { Announcer } from './announcer.ts';
+import { Attester, type Identity } from './attester.ts';
 import { JobDesk } from './job-desk.ts';
 import { ReceiptKeeper } from './receipts.ts';
+import { SealingKeys } from './sealing-keys.ts';
 
 export interface AgentOptions {
   /** To this machine's own leaf node, in this provider's account. */
   readonly connection: NatsConnection;
   readonly engine: Engine;
-  /** Signs what was done. */
-  readonly signer: Signer;
+  readonly identity: Identity;
   readonly log: Logger;
   /** Where receipts that nobody acknowledged outlive a restart. */
   readonly receiptsFile?: string;
@@ -37,6 +23,8 @@ export interface Agent extends AsyncDisposable {
   /** Jobs that run, or whose last frames nobody acknowledged yet. */
   readonly running: number;
   setDraining(draining: boolean): void;
+  /** Serves with a new key as soon as it is trusted. */
+  rotateKeys(): Promise<void>;
   /** Finishes what runs, takes nothing new. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -45,16 +33,17 @@ const AGENT_VERSION = '0.1.0';
 const TICK_MS = 50;
 
 /** A provider on the bus: announces itself, takes jobs, streams, reports. */
-export async function startAgent({ connection, engine, signer, log, receiptsFile, random = Math.random }: AgentOptions): Promise<Agent> {
+export async function startAgent({ connection, engine, identity, log, receiptsFile, random = Math.random }: AgentOptions): Promise<Agent> {
   const clock = () => performance.now();
   const publish = (subject: string, payload: Uint8Array) => {
     if (!connection.isClosed()) connection.publish(subject, payload);
   };
-  const recipient = new RelayRecipient(await generateSealingKeyPair());
+  const { signer } = identity;
+  const keys = await SealingKeys.make(clock);
   const receipts = await ReceiptKeeper.open({ send: (payload) => publish(providerSubjects.up('receipt'), payload), file: receiptsFile });
   const desk = new JobDesk({
     engine,
-    recipient,
+    recipients: () => keys.recipients,
     log,
     clock,
     send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
@@ -62,10 +51,12 @@ export async function startAgent({ connection, engine, signer, log, receiptsFile
   });
   let draining = false;
   const announcer = new Announcer({
-    ...{ engine, publish, random, publicKey: recipient.publicKey, agentVersion: AGENT_VERSION },
+    ...{ engine, publish, random, agentVersion: AGENT_VERSION },
     jobsOf: (build) => desk.generating(build),
+    sealingKey: () => keys.announced,
     isDraining: () => draining,
   });
+  const attester = new Attester({ identity, agentVersion: AGENT_VERSION, simulated: engine.machine.simulated, publish, keys, log, clock, now: Date.now });
   const setDraining = (wanted: boolean) => {
     draining = wanted;
     desk.setDraining(wanted);
@@ -77,6 +68,8 @@ export async function startAgent({ connection, engine, signer, log, receiptsFile
     [providerSubjects.down('flow')]: reader(Flow, (flow) => desk.flow(flow)),
     [providerSubjects.down('cancel')]: reader(Cancel, (cancel) => desk.cancel(cancel)),
     [providerSubjects.down('ack')]: reader(Ack, (ack) => receipts.acknowledged(ack.receipts)),
+    [providerSubjects.down('challenge')]: reader(Challenge, (challenge) => attester.challenged(challenge)),
+    [providerSubjects.down('judgement')]: reader(Judgement, (judgement) => attester.judged(judgement)),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
     [providerSubjects.down('drain')]: reader(Drain, (drain) => setDraining(drain.draining)),
   };
@@ -88,6 +81,8 @@ export async function startAgent({ connection, engine, signer, log, receiptsFile
   const ticker = setInterval(() => {
     desk.tick();
     receipts.tick(clock());
+    attester.tick();
+    keys.tick(() => attester.ask());
   }, TICK_MS);
   announcer.hello();
 
@@ -96,6 +91,10 @@ export async function startAgent({ connection, engine, signer, log, receiptsFile
       return desk.running;
     },
     setDraining,
+    rotateKeys: async () => {
+      await keys.rotate();
+      attester.ask();
+    },
     drain: async (timeoutMs) => {
       setDraining(true);
       const giveUpAt = clock() + timeoutMs;

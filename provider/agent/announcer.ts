@@ -5,7 +5,7 @@ export interface AnnouncerOptions {
   readonly engine: Engine;
   /** Jobs that a build is busy with. */
   readonly jobsOf: (build: string) => string[];
-  readonly publicKey: Uint8Array;
+  readonly sealingKey: () => Uint8Array;
   readonly agentVersion: string;
   readonly publish: (subject: string, payload: Uint8Array) => void;
   readonly isDraining: () => boolean;
@@ -58,7 +58,7 @@ export class Announcer implements Disposable {
   }
 
   #announcement(): Announcement {
-    const { engine, jobsOf, publicKey, agentVersion, isDraining } = this.#options;
+    const { engine, jobsOf, sealingKey, agentVersion, isDraining } = this.#options;
     this.#sequence += 1;
     return {
       session: this.#session,
@@ -68,7 +68,7 @@ export class Announcer implements Disposable {
       agentVersion,
       machine: engine.machine,
       engine: engine.name,
-      sealing: { suite: SUITE_ID, publicKey },
+      sealing: { suite: SUITE_ID, publicKey: sealingKey() },
     };
   }
 

@@ -14,18 +14,20 @@ import {
 } from '#bus-schemas';
 import { type Engine, RequestRefused } from '../engine/engine.ts';
 import { admit } from './admission.ts';
-import { JobRun } from './job-run.ts';
+import { JobRun, type JobRunOptions } from './job-run.ts';
 import { RequestAssembly } from './request-assembly.ts';
 
 export interface JobDeskOptions {
   readonly engine: Engine;
-  readonly recipient: RelayRecipient;
+  /** Who may have been sealed to, the likeliest first. */
+  readonly recipients: () => readonly RelayRecipient[];
   readonly send: (ingress: string, job: string, out: Out) => void;
   readonly onReceipt: (receipt: Receipt) => void;
   readonly log: Logger;
   readonly clock: () => number;
 }
 
+type Opened = Pick<JobRunOptions, 'seals' | 'request' | 'requestHash'>;
 type Verdict = { readonly t: 'accept' } | { readonly t: 'refuse'; readonly reason: Refusal; readonly retryAfterMs?: number };
 
 const LOST: Verdict = { t: 'refuse', reason: 'unknown_job' };
@@ -128,13 +130,13 @@ export class JobDesk {
 
   async #start(assembly: RequestAssembly): Promise<void> {
     const { order } = assembly;
-    const { engine, recipient, clock, onReceipt, send } = this.#options;
+    const { engine, recipients, clock, onReceipt, send } = this.#options;
     if (order.suite !== SUITE_ID) return this.#refuse(order, { reason: 'unsupported_suite' });
     const slot = engine.slots().find(({ build }) => build === order.build);
     const admission = admit(order, slot, { draining: this.#draining, admitted: this.generating(order.build).length });
     if (!admission.ok) return this.#refuse(order, admission);
-    const opened = await this.#open(assembly, recipient);
-    if (opened.reason !== undefined) return this.#refuse(order, opened);
+    const opened = await this.#open(assembly, recipients());
+    if ('reason' in opened) return this.#refuse(order, opened);
     const name = nameOf(order);
     // Cancelled, or started by a copy of the order, while the seal was opened.
     if (this.#runs.has(name) || this.#tombstones.has(name)) return;
@@ -153,13 +155,14 @@ export class JobDesk {
     }
   }
 
-  async #open(assembly: RequestAssembly, recipient: RelayRecipient) {
+  async #open(assembly: RequestAssembly, [recipient, ...others]: readonly RelayRecipient[]): Promise<Opened | { reason: Refusal }> {
+    if (recipient === undefined) return { reason: 'unsealable' };
     try {
       const seals = await recipient.sealsFor(assembly.order);
       const plain = assembly.open((part, sealed) => seals.openRequest(part, sealed));
       return { seals, request: InferenceRequest.decode(plain), requestHash: createHash('sha256').update(plain).digest() };
     } catch (error) {
-      return { reason: error instanceof CodecError ? ('invalid_request' as const) : ('unsealable' as const) };
+      return error instanceof CodecError ? { reason: 'invalid_request' } : this.#open(assembly, others);
     }
   }
 

@@ -135,12 +135,12 @@ function sendError({ response, surface, requestId }: AnswerOptions, error: ApiEr
 }
 
 /** Who answered, and where the time before the first content went. What a provider says of itself is not proven by this. */
-function evidenceHeaders({ provider, build, chip, simulated, attempt, parseUs, routeUs, holdUs, firstContentUs }: Evidence): Record<string, string> {
+function evidenceHeaders({ provider, build, chip, simulated, level, attempt, parseUs, routeUs, holdUs, firstContentUs }: Evidence): Record<string, string> {
   return {
     'x-provider-id': provider,
     'x-provider-build': build,
     'x-provider-encrypted': 'true',
-    'x-provider-trust-level': 'none',
+    'x-provider-trust-level': level,
     'x-inference-attempts': String(attempt),
     'x-timing': JSON.stringify({ parse_us: parseUs, route_us: routeUs, hold_us: holdUs, first_content_us: firstContentUs }),
     ...(chip !== undefined && { 'x-provider-chip': headerText(chip) }),

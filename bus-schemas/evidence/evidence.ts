@@ -1,0 +1,74 @@
+import { type Static, Type } from 'typebox';
+import { Bytes } from '../codec.ts';
+import { ProviderId } from '../ids.ts';
+import { hex, textOf } from '../receipts/receipt-texts.ts';
+import { isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES, type Signer } from '../receipts/signatures.ts';
+
+/**
+ * What a machine says of itself, signed with the key of its receipts: which keys are its own and which code it runs. Made anew for
+ * every challenge, whose nonce is a part of it. Lines of plain text, as receipts are: anybody can write them down again and check them.
+ */
+
+/** On a Mac as its system says; elsewhere nobody can tell. */
+export const PROTECTIONS = ['on', 'off', 'unknown'] as const;
+const Protection = Type.Enum(PROTECTIONS);
+const posture = Type.Object({ systemIntegrity: Protection, secureBoot: Protection, authenticatedRoot: Protection, debuggersDenied: Protection });
+export type Posture = Static<typeof posture>;
+
+/** Where the signing key is. */
+export const KEY_STORES = ['secure_enclave', 'software'] as const;
+
+export const NONCE_BYTES = 32;
+const HASH_BYTES = 32;
+const MAX_CERTIFICATES = 5;
+const MAX_CERTIFICATE_BYTES = 4_096;
+
+const claims = {
+  provider: ProviderId,
+  signingKey: Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES }),
+  keyStore: Type.Enum(KEY_STORES),
+  suite: Type.String({ maxLength: 64, pattern: '^[a-z0-9-]+$' }),
+  sealingKey: Bytes({ min: 32, max: 32 }),
+  /** Its own key on the bus. */
+  busKey: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
+  agentVersion: Type.String({ maxLength: 32, pattern: '^[0-9A-Za-z.+-]+$' }),
+  /** Of the code that it runs. */
+  codeHash: Bytes({ min: HASH_BYTES, max: HASH_BYTES }),
+  simulated: Type.Boolean(),
+  posture,
+  /** Milliseconds since 1970, by its own clock. */
+  at: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }),
+  /** Apple's word for the device and its key: certificates, the device's own first. */
+  certificates: Type.Optional(Type.Array(Bytes({ min: 1, max: MAX_CERTIFICATE_BYTES }), { maxItems: MAX_CERTIFICATES })),
+};
+const claimsObject = Type.Object(claims);
+export type EvidenceClaims = Static<typeof claimsObject>;
+
+export const Evidence = Type.Object({ ...claims, signature: Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES }) });
+export type Evidence = Static<typeof Evidence>;
+
+/** The certificates are not in it: they speak for the key by themselves. */
+function evidenceText(claimed: EvidenceClaims): Uint8Array {
+  const { provider, signingKey, keyStore, suite, sealingKey, busKey, agentVersion, codeHash, simulated, at, nonce } = claimed;
+  const { systemIntegrity, secureBoot, authenticatedRoot, debuggersDenied } = claimed.posture;
+  return textOf([
+    'd-inference evidence 1',
+    `provider ${provider}`,
+    `signing ${hex(signingKey)} ${keyStore}`,
+    `sealing ${suite} ${hex(sealingKey)}`,
+    `bus ${busKey}`,
+    `agent ${agentVersion} ${hex(codeHash)}`,
+    `machine ${simulated ? 'simulated' : 'real'}`,
+    `posture ${systemIntegrity} ${secureBoot} ${authenticatedRoot} ${debuggersDenied}`,
+    `at ${at}`,
+    `nonce ${hex(nonce)}`,
+  ]);
+}
+
+export function signEvidence(signer: Signer, claimed: Omit<EvidenceClaims, 'signingKey'>): Evidence {
+  const signed = { ...claimed, signingKey: signer.publicKey };
+  return { ...signed, signature: signer.sign(evidenceText(signed)) };
+}
+
+export const isEvidenceSigned = (evidence: Evidence): boolean => isSignedByP256(evidence.signingKey, evidenceText(evidence), evidence.signature);

@@ -1,0 +1,28 @@
+import { Type } from 'typebox';
+import { Bytes, defineMessage } from '../codec.ts';
+import { Hash, TreeHead } from '../transparency/log-entries.ts';
+import { methodsOf, ok, refused } from './service-method.ts';
+
+/** What the log of trust is asked. */
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+/** A tree of 2^64 leaves needs no longer one. */
+const Proof = Type.Array(Hash, { maxItems: 128 });
+const nothing = Type.Object({});
+const MAX_ENTRY_BYTES = 1_024;
+
+/** It has grown. */
+export const TrustHead = defineMessage('evt.trust.head', TreeHead);
+
+const define = methodsOf('trust');
+export const transparency = {
+  head: define('log-head', nothing, TreeHead),
+  /** The newest place of a leaf, by its hash, in the tree of a size. */
+  inclusion: define('log-inclusion', Type.Object({ leaf: Hash, size: count }), Type.Union([ok({ index: count, proof: Proof }), refused(['not_in_log'])])),
+  consistency: define('log-consistency', Type.Object({ earlier: count, later: count }), Type.Union([ok({ proof: Proof }), refused(['no_such_size'])])),
+  entries: define(
+    'log-entries',
+    Type.Object({ from: count, limit: Type.Integer({ minimum: 1, maximum: 1_000 }) }),
+    Type.Object({ entries: Type.Array(Type.Object({ index: count, entry: Bytes({ max: MAX_ENTRY_BYTES }) }), { maxItems: 1_000 }) }),
+  ),
+} as const;

@@ -1,0 +1,123 @@
+import { type Static, Type } from 'typebox';
+import { Bytes, defineMessage } from '../codec.ts';
+import { Evidence, NONCE_BYTES } from '../evidence/evidence.ts';
+import { AccountId, ProviderId } from '../ids.ts';
+import { P256_KEY_BYTES } from '../receipts/signatures.ts';
+import { methodsOf, ok, refused } from './service-method.ts';
+import { Standing, TrustFault, TrustLevel } from './vocabulary.ts';
+
+/** Who belongs to the network, and what each machine has shown of itself. */
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const At = count;
+const optional = Type.Optional;
+const SealingKey = Bytes({ min: 32, max: 32 });
+const HASH_BYTES = 32;
+const CodeHash = Bytes({ min: HASH_BYTES, max: HASH_BYTES });
+
+// between a machine and us
+
+/** Show what you are, now. */
+export const Challenge = defineMessage('challenge', Type.Object({ nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }) }));
+
+const trustWord = Type.Union([
+  /** It wants to serve with this key, and nobody has challenged it for it yet. */
+  Type.Object({ t: Type.Literal('ask'), sealingKey: SealingKey }),
+  Type.Object({ t: Type.Literal('evidence'), evidence: Evidence }),
+]);
+export type TrustWord = Static<typeof trustWord>;
+/** What a machine says to be trusted. */
+export const TrustWord = defineMessage('trust', trustWord);
+
+const judgement = Type.Object({ standing: Standing, level: TrustLevel, fault: optional(TrustFault), sealingKey: optional(SealingKey) });
+export type Judgement = Static<typeof judgement>;
+/** What came of it, to the machine itself. */
+export const Judgement = defineMessage('judgement', judgement);
+
+/** What came of it, to everybody. */
+const Verdict = Type.Object({
+  provider: ProviderId,
+  /** Grows with every change: an older one that comes late changes nothing. */
+  revision: count,
+  standing: Standing,
+  level: TrustLevel,
+  fault: optional(TrustFault),
+  sealingKey: optional(SealingKey),
+  signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
+  codeHash: optional(CodeHash),
+  /** Good until then, by the clock of trust. */
+  freshUntil: At,
+  at: At,
+});
+export type Verdict = Static<typeof Verdict>;
+export const TrustVerdict = defineMessage('evt.trust.verdict', Verdict);
+
+// enrolment
+
+const enrol = Type.Object({
+  token: Type.String({ minLength: 16, maxLength: 128 }),
+  /** The provider's own nkey; its seed never leaves the machine. */
+  userKey: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
+  name: Type.String({ maxLength: 120 }),
+});
+const enrolled = Type.Union([
+  ok({
+    provider: ProviderId,
+    userJwt: Type.String({ maxLength: 16_384 }),
+    leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
+  }),
+  refused(['unknown_token', 'used_token', 'expired_token']),
+]);
+export type Enrolled = Static<typeof enrolled>;
+const ofProvider = Type.Object({ provider: ProviderId });
+const owned = Type.Object({ account: optional(AccountId) });
+const ofAccount = Type.Object({ account: AccountId });
+const machines = Type.Object({
+  machines: Type.Array(
+    Type.Object({
+      provider: ProviderId,
+      name: Type.String({ maxLength: 120 }),
+      enrolledAt: At,
+      revokedAt: optional(At),
+      standing: optional(Standing),
+      level: optional(TrustLevel),
+      fault: optional(TrustFault),
+    }),
+    { maxItems: 1_000 },
+  ),
+});
+const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
+const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
+const providerRevoked = Type.Object({ revoked: Type.Boolean() });
+
+// verdicts
+
+const verdictsRequest = Type.Object({
+  /** The last one of the page before. */
+  after: optional(ProviderId),
+  limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
+});
+const verdicts = Type.Object({ verdicts: Type.Array(Verdict, { maxItems: 1_000 }) });
+/** `none`: nothing that holds now. */
+const evidence = Type.Union([ok({ evidence: Evidence, level: TrustLevel, freshUntil: At }), refused(['none'])]);
+const attestation = Type.Object({ machines: Type.Array(Type.Object({ level: TrustLevel, freshUntil: At, evidence: Evidence }), { maxItems: 1_000 }) });
+const pardoned = Type.Object({ pardoned: Type.Boolean() });
+
+const define = methodsOf('trust');
+export const trust = {
+  enrol: define('enrol', enrol, enrolled),
+  createToken: define('create-token', createToken, tokenCreated),
+  /** Whose machine it is; of a machine that nobody claimed, nobody's. */
+  owner: define('owner', ofProvider, owned),
+  /** The machines of an account. */
+  machines: define('machines', ofAccount, machines),
+  revoke: define('revoke', ofProvider, providerRevoked),
+  /** Of every machine, by its id. */
+  verdicts: define('verdicts', verdictsRequest, verdicts),
+  /** The newest of one machine. */
+  evidence: define('evidence', ofProvider, evidence),
+  /** Of all that are verified now, by their ids. */
+  attestation: define('attestation', verdictsRequest, attestation),
+  /** It may show itself anew. */
+  pardon: define('pardon', ofProvider, pardoned),
+} as const;

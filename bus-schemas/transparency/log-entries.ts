@@ -1,0 +1,50 @@
+import { type Static, Type } from 'typebox';
+import { Bytes } from '../codec.ts';
+import type { Standing, TrustLevel } from '../messages/vocabulary.ts';
+import { hex, textOf } from '../receipts/receipt-texts.ts';
+import { ED25519_KEY_BYTES, isSignedByEd25519, type Signer } from '../receipts/signatures.ts';
+
+/** What stands in the log, as lines of plain text. A machine is named by its id on the bus and its key, and by nothing that names its owner. */
+
+/** Code that machines may run. */
+export const releaseEntry = ({ version, codeHash, active }: { version: string; codeHash: Uint8Array; active: boolean }): Uint8Array =>
+  textOf(['d-inference log 1', 'release', `version ${version}`, `code ${hex(codeHash)}`, active ? 'active' : 'withdrawn']);
+
+/** What a machine is taken for from then on. */
+export const verdictEntry = (verdict: { provider: string; standing: Standing; level: TrustLevel; signingKey: Uint8Array | undefined }): Uint8Array =>
+  textOf([
+    'd-inference log 1',
+    'verdict',
+    `provider ${verdict.provider}`,
+    `signing ${verdict.signingKey ? hex(verdict.signingKey) : 'none'}`,
+    `${verdict.standing} ${verdict.level}`,
+  ]);
+
+/** A key that the coordinator signs with. */
+export const keyEntry = ({ purpose, publicKey }: { purpose: 'receipts'; publicKey: Uint8Array }): Uint8Array =>
+  textOf(['d-inference log 1', 'key', `${purpose} ${hex(publicKey)}`]);
+
+const HASH_BYTES = 32;
+const ED25519_SIGNATURE_BYTES = 64;
+export const Hash = Bytes({ min: HASH_BYTES, max: HASH_BYTES });
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+/** How far the log had come, and what all of it amounts to. */
+export const TreeHead = Type.Object({
+  size: count,
+  root: Hash,
+  /** Milliseconds since 1970. */
+  at: count,
+  key: Bytes({ min: ED25519_KEY_BYTES, max: ED25519_KEY_BYTES }),
+  signature: Bytes({ min: ED25519_SIGNATURE_BYTES, max: ED25519_SIGNATURE_BYTES }),
+});
+export type TreeHead = Static<typeof TreeHead>;
+
+const headText = ({ size, root, at }: Pick<TreeHead, 'size' | 'root' | 'at'>): Uint8Array =>
+  textOf(['d-inference tree head 1', `size ${size}`, `root ${hex(root)}`, `at ${at}`]);
+
+export function signHead(signer: Signer, head: Pick<TreeHead, 'size' | 'root' | 'at'>): TreeHead {
+  return { ...head, key: signer.publicKey, signature: signer.sign(headText(head)) };
+}
+
+export const isHeadSigned = (head: TreeHead): boolean => isSignedByEd25519(head.key, headText(head), head.signature);

@@ -1,0 +1,54 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { events, services, TrustVerdict, type Verdict } from '#bus-schemas';
+import { type Bus, BusError } from '#coordinator/bus.ts';
+
+const PAGE = 500;
+const CALL_MS = 5_000;
+const AGAIN_MS = 1_000;
+
+export interface TrustReaderOptions {
+  readonly bus: Bus;
+  readonly log: Logger;
+  readonly on: (verdict: Verdict) => void;
+}
+
+/** Brings every verdict: each as it is spoken, and all that there are at the start, for which trust may have to be waited. */
+export class TrustReader implements Disposable {
+  readonly #options: TrustReaderOptions;
+  readonly #subscription: { unsubscribe(): void };
+  readonly #stop = new AbortController();
+  /** All are known, or trust was not there to be asked. */
+  readonly tried: Promise<void>;
+
+  constructor(options: TrustReaderOptions) {
+    this.#options = options;
+    this.#subscription = options.bus.subscribe({ subject: events.trustVerdict, kind: TrustVerdict, handle: options.on });
+    this.tried = this.#read(undefined).then((done) => {
+      if (!done) void this.#readWhenThere();
+    });
+  }
+
+  async #read(after: string | undefined): Promise<boolean> {
+    const { bus, log, on } = this.#options;
+    try {
+      const { verdicts } = await bus.call(services.trust.verdicts, { limit: PAGE, ...(after && { after }) }, { timeoutMs: CALL_MS });
+      for (const verdict of verdicts) on(verdict);
+      return verdicts.length < PAGE || this.#read(verdicts.at(-1)?.provider);
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      log.info({ code: error.code }, 'trust does not say yet who may serve');
+      return false;
+    }
+  }
+
+  async #readWhenThere(): Promise<void> {
+    do await delay(AGAIN_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    while (!this.#stop.signal.aborted && !(await this.#read(undefined)));
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort();
+    this.#subscription.unsubscribe();
+  }
+}

@@ -1,0 +1,22 @@
+import type { Pool } from 'pg';
+import { type MessageOf, services } from '#bus-schemas';
+import { type Endpoint, endpoint } from '#coordinator/bus.ts';
+import type { Attestor } from './attestor.ts';
+import { readVerdicts, readVerified, readVerifiedMachine } from './verdict-store.ts';
+
+/** A page of evidence has to fit one message, with certificates of every machine. */
+const MAX_EVIDENCE = 20;
+
+export function attestationEndpoints({ database, attestor, now }: { database: Pool; attestor: Attestor; now: () => number }): Endpoint[] {
+  return [
+    endpoint(services.trust.verdicts, async ({ after = '', limit }) => ({ verdicts: await readVerdicts(database, { after, limit, now: now() }) })),
+    endpoint(services.trust.evidence, async ({ provider }): Promise<MessageOf<typeof services.trust.evidence.reply>> => {
+      const found = await readVerifiedMachine(database, provider, now());
+      return found === undefined ? { ok: false, code: 'none' } : { ok: true, ...found };
+    }),
+    endpoint(services.trust.attestation, async ({ after = '', limit }) => ({
+      machines: await readVerified(database, { after, limit: Math.min(limit, MAX_EVIDENCE), now: now() }),
+    })),
+    endpoint(services.trust.pardon, async ({ provider }) => ({ pardoned: await attestor.pardon(provider) })),
+  ];
+}

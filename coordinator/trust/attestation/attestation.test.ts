@@ -1,0 +1,346 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import {
+  Challenge,
+  codeHash,
+  core,
+  type Evidence,
+  events,
+  isConsistent,
+  isHeadSigned,
+  Judgement,
+  leafHash,
+  Nkey,
+  newP256Key,
+  type Posture,
+  p256Signer,
+  rootOfInclusion,
+  SUITE_ID,
+  services,
+  signEvidence,
+  TrustVerdict,
+  TrustWord,
+  type Verdict,
+  verdictEntry,
+} from '#bus-schemas';
+import { TestAppleCa } from '#testcontainers';
+import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
+
+const CALL = { timeoutMs: 10_000 };
+const ON: Posture = { systemIntegrity: 'on', secureBoot: 'on', authenticatedRoot: 'on', debuggersDenied: 'on' };
+const UNKNOWN: Posture = { systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' };
+
+const apple = new TestAppleCa({ from: new Date(Date.now() - 86_400_000), until: new Date(Date.now() + 86_400_000) });
+const elsewhere = new TestAppleCa({ from: new Date(Date.now() - 86_400_000), until: new Date(Date.now() + 86_400_000) });
+let folder: string;
+let trust: Trust;
+const verdicts: Verdict[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'dinf-apple-'));
+  const root = join(folder, 'root.pem');
+  await writeFile(root, `-----BEGIN CERTIFICATE-----\n${Buffer.from(apple.root.der).toString('base64')}\n-----END CERTIFICATE-----\n`);
+  trust = await startTrustUnderTest({ appleRootFiles: [root] });
+  trust.bus.subscribe({ subject: events.trustVerdict, kind: TrustVerdict, handle: (verdict) => void verdicts.push(verdict) });
+  await trust.bus.connection.flush();
+}, 60_000);
+afterAll(async () => {
+  await trust[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+type Claims = Parameters<typeof signEvidence>[1];
+
+/** A machine as the hub presents it: what it says arrives under its own name, whatever it says. */
+class Machine {
+  readonly signer = p256Signer(newP256Key());
+  sealingKey: Uint8Array = randomBytes(32);
+  readonly judgements: Judgement[] = [];
+  readonly nonces: Uint8Array[] = [];
+  readonly provider: string;
+  readonly busKey: string;
+
+  private constructor(provider: string, busKey: string) {
+    this.provider = provider;
+    this.busKey = busKey;
+    trust.bus.subscribe({ subject: core.down(provider, 'challenge'), kind: Challenge, handle: ({ nonce }) => void this.nonces.push(nonce) });
+    trust.bus.subscribe({ subject: core.down(provider, 'judgement'), kind: Judgement, handle: (judgement) => void this.judgements.push(judgement) });
+  }
+
+  static async enrol(): Promise<Machine> {
+    const { token } = await trust.bus.call(services.trust.createToken, { lifetimeMs: 60_000 }, CALL);
+    const key = Nkey.create('user').getPublicKey();
+    const enrolled = await trust.bus.call(services.trust.enrol, { token, userKey: key, name: 'a Mac' }, CALL);
+    if (!enrolled.ok) throw new Error(enrolled.code);
+    const machine = new Machine(enrolled.provider, key);
+    await trust.bus.connection.flush();
+    return machine;
+  }
+
+  say(word: TrustWord): void {
+    trust.bus.publish(core.up(this.provider, 'trust'), TrustWord, word);
+  }
+
+  async challenge(): Promise<Uint8Array> {
+    const before = this.nonces.length;
+    this.say({ t: 'ask', sealingKey: this.sealingKey });
+    return vi.waitFor(() => {
+      const nonce = this.nonces.at(-1);
+      if (nonce === undefined || this.nonces.length === before) throw new Error('not challenged');
+      return nonce;
+    });
+  }
+
+  evidence(nonce: Uint8Array, changes: Partial<Claims> = {}): Evidence {
+    return signEvidence(this.signer, {
+      ...{ provider: this.provider, keyStore: 'software', suite: SUITE_ID, sealingKey: this.sealingKey, busKey: this.busKey, agentVersion: '0.1.0' },
+      ...{ codeHash: codeHash(), simulated: false, posture: UNKNOWN, at: Date.now(), nonce },
+      ...changes,
+    });
+  }
+
+  /** What it is told after it has said this. */
+  async judged(evidence: Evidence): Promise<Judgement> {
+    const before = this.judgements.length;
+    this.say({ t: 'evidence', evidence });
+    return vi.waitFor(() => {
+      const judgement = this.judgements[before];
+      if (judgement === undefined) throw new Error('not judged');
+      return judgement;
+    });
+  }
+
+  async show(changes: Partial<Claims> = {}): Promise<Judgement> {
+    return this.judged(this.evidence(await this.challenge(), changes));
+  }
+
+  /** It says this, and nothing comes of it: what is said after it is answered first. */
+  async unheard(evidence: Evidence): Promise<void> {
+    const before = this.judgements.length;
+    this.say({ t: 'evidence', evidence });
+    await this.challenge();
+    expect(this.judgements).toHaveLength(before);
+  }
+
+  /** As Apple would vouch for its key. */
+  certificates(ca = apple, key: Uint8Array = this.signer.publicKey): Uint8Array[] {
+    const freshness = createHash('sha256').update(key).digest();
+    return ca
+      .attest({ serialNumber: 'C02TEST', udid: '00008103-000000000000001E', freshness, sip: 0, secureBoot: 'Full Security' })
+      .map((der) => new Uint8Array(der));
+  }
+}
+
+describe('a machine that shows what it is', () => {
+  test('is verified, and everybody is told with which keys', async () => {
+    const machine = await Machine.enrol();
+    expect(await machine.show()).toMatchObject({ standing: 'verified', level: 'self_signed' });
+    const verdict = await vi.waitFor(() => {
+      const heard = verdicts.findLast(({ provider }) => provider === machine.provider);
+      if (heard === undefined) throw new Error('nobody was told');
+      return heard;
+    });
+    expect(verdict).toMatchObject({ standing: 'verified', level: 'self_signed', codeHash: codeHash() });
+    expect(Buffer.from(verdict.sealingKey ?? [])).toEqual(Buffer.from(machine.sealingKey));
+    expect(verdict.freshUntil - Date.now()).toBeGreaterThan(15 * 60_000);
+    expect(await trust.bus.call(services.trust.evidence, { provider: machine.provider }, CALL)).toMatchObject({ ok: true, level: 'self_signed' });
+  });
+
+  test('ranks as hardware with Apple’s word for its key, and the certificates of another device catch it', async () => {
+    const hardware = { keyStore: 'secure_enclave', posture: ON } as const;
+    const mac = await Machine.enrol();
+    const evidence = mac.evidence(await mac.challenge(), hardware);
+    expect(await mac.judged({ ...evidence, certificates: mac.certificates() })).toMatchObject({ standing: 'verified', level: 'hardware' });
+    const thief = await Machine.enrol();
+    const stolen = { ...thief.evidence(await thief.challenge(), hardware), certificates: mac.certificates() };
+    expect(await thief.judged(stolen)).toMatchObject({ standing: 'untrusted', fault: 'bad_certificates' });
+    const fake = await Machine.enrol();
+    const other = { ...fake.evidence(await fake.challenge(), hardware), certificates: fake.certificates(elsewhere) };
+    expect(await fake.judged(other)).toMatchObject({ standing: 'untrusted', fault: 'bad_certificates' });
+  });
+
+  test.each([
+    ['is simulated', { keyStore: 'secure_enclave', posture: ON, simulated: true }],
+    ['keeps its key in software', { keyStore: 'software', posture: ON, simulated: false }],
+  ] as const)('and %s never ranks as hardware, whatever Apple says', async (_, changes) => {
+    const machine = await Machine.enrol();
+    const evidence = machine.evidence(await machine.challenge(), changes);
+    expect(await machine.judged({ ...evidence, certificates: machine.certificates() })).toMatchObject({ standing: 'verified', level: 'self_signed' });
+  });
+
+  test('renews its sealing key: it is told when it may serve with it', async () => {
+    const machine = await Machine.enrol();
+    await machine.show();
+    machine.sealingKey = randomBytes(32);
+    const judgement = await machine.show();
+    expect(Buffer.from(judgement.sealingKey ?? [])).toEqual(machine.sealingKey);
+  });
+
+  test('hears it again when it asks again: the first word may be lost', async () => {
+    const machine = await Machine.enrol();
+    await machine.show();
+    const [before, challenges] = [machine.judgements.length, machine.nonces.length];
+    machine.say({ t: 'ask', sealingKey: machine.sealingKey });
+    await vi.waitFor(() => expect(machine.judgements).toHaveLength(before + 1));
+    expect(machine.judgements.at(-1)).toMatchObject({ standing: 'verified' });
+    expect(machine.nonces).toHaveLength(challenges);
+  });
+});
+
+describe('evidence that is', () => {
+  test.each<[string, (machine: Machine, nonce: Uint8Array) => Evidence, object]>([
+    ['forged', (machine, nonce) => ({ ...machine.evidence(nonce), signature: randomBytes(64) }), { standing: 'untrusted', fault: 'bad_signature' }],
+    [
+      'changed after it was signed',
+      (machine, nonce) => ({ ...machine.evidence(nonce), sealingKey: randomBytes(32) }),
+      { standing: 'untrusted', fault: 'bad_signature' },
+    ],
+    [
+      'spliced out of two',
+      (machine, nonce) => ({ ...machine.evidence(nonce, { posture: ON }), signature: machine.evidence(nonce).signature }),
+      { standing: 'untrusted', fault: 'bad_signature' },
+    ],
+    ['of another machine', (machine, nonce) => machine.evidence(nonce, { provider: `A${'Z'.repeat(55)}` }), { standing: 'untrusted', fault: 'wrong_provider' }],
+    [
+      'of another key on the bus',
+      (machine, nonce) => machine.evidence(nonce, { busKey: Nkey.create('user').getPublicKey() }),
+      { standing: 'untrusted', fault: 'wrong_bus_key' },
+    ],
+    [
+      'of a machine with protections off',
+      (machine, nonce) => machine.evidence(nonce, { posture: { ...ON, systemIntegrity: 'off' } }),
+      { standing: 'untrusted', fault: 'posture_off' },
+    ],
+    [
+      'of a Mac that does not say how it was started',
+      (machine, nonce) => machine.evidence(nonce, { keyStore: 'secure_enclave' }),
+      { standing: 'pending', fault: 'posture_unknown' },
+    ],
+    ['of other code', (machine, nonce) => machine.evidence(nonce, { codeHash: randomBytes(32) }), { standing: 'pending', fault: 'unknown_code' }],
+    ['for a weaker suite', (machine, nonce) => machine.evidence(nonce, { suite: 'x25519-sha256-none' }), { standing: 'pending', fault: 'unsupported_suite' }],
+    ['from tomorrow', (machine, nonce) => machine.evidence(nonce, { at: Date.now() + 86_400_000 }), { standing: 'pending', fault: 'clock_off' }],
+    ['from yesterday', (machine, nonce) => machine.evidence(nonce, { at: Date.now() - 86_400_000 }), { standing: 'pending', fault: 'clock_off' }],
+  ])('%s is refused by name', async (_, forge, judgement) => {
+    const machine = await Machine.enrol();
+    expect(await machine.judged(forge(machine, await machine.challenge()))).toMatchObject({ ...judgement, level: 'none' });
+    expect(await trust.bus.call(services.trust.evidence, { provider: machine.provider }, CALL)).toMatchObject({ ok: false, code: 'none' });
+  });
+
+  test('played again is not heard: a nonce is answered once', async () => {
+    const machine = await Machine.enrol();
+    const evidence = machine.evidence(await machine.challenge());
+    await machine.judged(evidence);
+    machine.sealingKey = randomBytes(32);
+    await machine.unheard(evidence);
+  });
+
+  test('of a nonce that nobody drew, or that was drawn for another machine, is not heard', async () => {
+    const [machine, other] = [await Machine.enrol(), await Machine.enrol()];
+    const foreign = await other.challenge();
+    await machine.challenge();
+    await machine.unheard(machine.evidence(randomBytes(32)));
+    await machine.unheard(machine.evidence(foreign));
+  });
+
+  test('signed with another key than before catches the machine', async () => {
+    const machine = await Machine.enrol();
+    await machine.show();
+    machine.sealingKey = randomBytes(32);
+    const evidence = signEvidence(p256Signer(newP256Key()), machine.evidence(await machine.challenge()));
+    expect(await machine.judged(evidence)).toMatchObject({ standing: 'untrusted', fault: 'other_signing_key' });
+  });
+
+  test('good does not help a machine that was caught, until an operator pardons it', async () => {
+    const machine = await Machine.enrol();
+    await machine.show({ posture: { ...ON, secureBoot: 'off' } });
+    const before = machine.judgements.length;
+    machine.say({ t: 'ask', sealingKey: machine.sealingKey });
+    await vi.waitFor(() => expect(machine.judgements.length).toBeGreaterThan(before));
+    expect(machine.judgements.at(-1)).toMatchObject({ standing: 'untrusted' });
+    expect(await trust.bus.call(services.trust.pardon, { provider: machine.provider }, CALL)).toMatchObject({ pardoned: true });
+    expect(await machine.show()).toMatchObject({ standing: 'verified' });
+  });
+
+  test('of a revoked machine is not even looked at', async () => {
+    const machine = await Machine.enrol();
+    const nonce = await machine.challenge();
+    await trust.bus.call(services.trust.revoke, { provider: machine.provider }, CALL);
+    machine.say({ t: 'evidence', evidence: machine.evidence(nonce) });
+    const other = await Machine.enrol();
+    await other.show();
+    expect(machine.judgements).toEqual([]);
+    expect(await trust.bus.call(services.trust.pardon, { provider: machine.provider }, CALL)).toMatchObject({ pardoned: false });
+  });
+});
+
+describe('a release', () => {
+  const withdraw = (hash: Uint8Array, force: boolean) => trust.bus.call(services.releases.withdraw, { codeHash: hash, force }, CALL);
+
+  test('that is withdrawn takes its machines out at once, and lets them in again when it is restored', async () => {
+    const [old, current] = [randomBytes(32), await Machine.enrol()];
+    await trust.bus.call(services.releases.add, { version: '0.0.9', codeHash: old }, CALL);
+    const machine = await Machine.enrol();
+    expect(await machine.show({ codeHash: old })).toMatchObject({ standing: 'verified' });
+    await current.show();
+    expect(await withdraw(old, true)).toMatchObject({ ok: true });
+    await vi.waitFor(() => expect(machine.judgements.at(-1)).toMatchObject({ standing: 'pending', fault: 'unknown_code' }));
+    expect(current.judgements.at(-1)).toMatchObject({ standing: 'verified' });
+    expect(await machine.show({ codeHash: old })).toMatchObject({ standing: 'pending', fault: 'unknown_code' });
+    expect(await trust.bus.call(services.releases.restore, { codeHash: old }, CALL)).toMatchObject({ ok: true });
+    expect(await machine.show({ codeHash: old })).toMatchObject({ standing: 'verified' });
+  });
+
+  test('that most of the fleet runs is not withdrawn by accident', async () => {
+    const machine = await Machine.enrol();
+    await machine.show();
+    expect(await withdraw(codeHash(), false)).toMatchObject({ ok: false, code: 'would_stop_fleet' });
+    expect(await withdraw(randomBytes(32), false)).toMatchObject({ ok: false, code: 'unknown' });
+  });
+});
+
+describe('the log', () => {
+  const { head, inclusion, consistency } = services.transparency;
+
+  test('has every change of a verdict, and proves it to whoever kept an earlier head', async () => {
+    const earlier = await trust.bus.call(head, {}, CALL);
+    const machine = await Machine.enrol();
+    await machine.show();
+    const later = await trust.bus.call(head, {}, CALL);
+    expect([isHeadSigned(earlier), isHeadSigned(later), later.size > earlier.size]).toEqual([true, true, true]);
+    const grown = await trust.bus.call(consistency, { earlier: earlier.size, later: later.size }, CALL);
+    expect(grown.ok && isConsistent(earlier, later, grown.proof)).toBe(true);
+    const leaf = leafHash(verdictEntry({ provider: machine.provider, standing: 'verified', level: 'self_signed', signingKey: machine.signer.publicKey }));
+    const included = await trust.bus.call(inclusion, { leaf, size: later.size }, CALL);
+    if (!included.ok) throw new Error(included.code);
+    expect(Buffer.from(rootOfInclusion(leaf, { index: included.index, size: later.size }, included.proof) ?? [])).toEqual(Buffer.from(later.root));
+    expect(await trust.bus.call(inclusion, { leaf, size: earlier.size }, CALL)).toMatchObject({ ok: false, code: 'not_in_log' });
+  });
+
+  test('cannot be changed, not even by us', async () => {
+    for (const statement of ["UPDATE log_entries SET entry = 'x'", 'DELETE FROM log_entries', 'DELETE FROM log_nodes'])
+      await expect(trust.database.query(statement)).rejects.toThrow(/permission denied/);
+  });
+});
+
+test('a machine that is silent three times has lapsed, and is asked no more until it asks itself', async () => {
+  const machine = await Machine.enrol();
+  await machine.show();
+  const past = () => trust.database.query('UPDATE verdicts SET wake_at = 0 WHERE provider = $1', [machine.provider]);
+  for (let strike = 1; strike <= 3; strike += 1) {
+    await past();
+    await vi.waitFor(() => expect(machine.nonces).toHaveLength(1 + strike), { timeout: 5_000 });
+    await past();
+    await vi.waitFor(
+      async () => {
+        const { rows } = await trust.database.query('SELECT misses, standing FROM verdicts WHERE provider = $1', [machine.provider]);
+        expect(rows[0]).toMatchObject(strike < 3 ? { misses: strike } : { standing: 'lapsed' });
+      },
+      { timeout: 5_000 },
+    );
+  }
+  expect(machine.judgements.at(-1)).toMatchObject({ standing: 'lapsed', fault: 'no_answer' });
+  expect(await machine.show()).toMatchObject({ standing: 'verified' });
+}, 30_000);

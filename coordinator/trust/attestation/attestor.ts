@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import type { Pool } from 'pg';
+import type { Logger } from 'pino';
+import { Counter, type Registry } from 'prom-client';
+import { Challenge, core, type Evidence, events, Judgement, NONCE_BYTES, providerOf, TrustVerdict, TrustWord, verdictEntry } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { transaction } from '#coordinator/sql.ts';
+import { examine, reexamine } from '../core/examine.ts';
+import { isAwaited, judgementOf, type TrustEvent, type TrustState, type TrustStep, trustStep } from '../core/standing.ts';
+import type { TransparencyLog } from '../log/transparency-log.ts';
+import { isActiveCode } from '../releases/releases.ts';
+import { dueMachines, type KnownMachine, lockMachine, machinesWithCode, saveVerdict, verdictOf } from './verdict-store.ts';
+
+export interface AttestorOptions {
+  readonly bus: Bus;
+  readonly database: Pool;
+  readonly transparency: TransparencyLog;
+  /** Whether Apple vouches for a key and the state of its device. */
+  readonly vouched: (evidence: Evidence) => boolean;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  readonly now: () => number;
+}
+
+const WAKE_MS = 1_000;
+/** More are taken up the next second: a fleet that comes back together is spread out by it. */
+const MAX_WOKEN = 200;
+/** No honest machine has more to say in a second. */
+const MAX_WORDS = 10;
+
+/** What the event has to know of what else is in the database. */
+type EventFor = (known: KnownMachine, isActive: (codeHash: Uint8Array) => Promise<boolean>) => Promise<TrustEvent | undefined> | TrustEvent;
+
+/**
+ * Has machines show what they are, over and over. Any number of copies share the work: where a machine stands is in the database, and
+ * changes under its lock; what is told of it is told after the commit, and told again whenever the machine asks.
+ */
+export class Attestor implements AsyncDisposable {
+  readonly #options: AttestorOptions;
+  readonly #timer: NodeJS.Timeout;
+  readonly #subscription: { unsubscribe(): void };
+  readonly #outcomes: Counter<'standing'>;
+  readonly #words = new Map<string, number>();
+  readonly #running = new Set<Promise<void>>();
+  #waking = false;
+
+  constructor(options: AttestorOptions) {
+    this.#options = options;
+    this.#outcomes = new Counter({ name: 'dinf_trust_verdicts_total', help: 'Verdicts on machines', labelNames: ['standing'], registers: [options.metrics] });
+    this.#subscription = options.bus.subscribe({
+      subject: core.everyUp('trust'),
+      kind: TrustWord,
+      queue: 'trust',
+      wants: (subject) => this.#mayspeak(providerOf(subject)),
+      handle: (word, subject) => this.#run(providerOf(subject), (known, isActive) => this.#heard(word, known, providerOf(subject), isActive)),
+    });
+    this.#timer = setInterval(() => void this.#wake(), WAKE_MS);
+  }
+
+  /** The hub says that it is there. */
+  connected(provider: string): void {
+    this.#run(provider, () => ({ type: 'connected' }));
+  }
+
+  async pardon(provider: string): Promise<boolean> {
+    return this.#happen(provider, () => ({ type: 'pardoned' }));
+  }
+
+  /** Looks again at whoever runs this code. */
+  async review(codeHash: Uint8Array): Promise<void> {
+    for (const provider of await machinesWithCode(this.#options.database, codeHash)) {
+      await this.#happen(provider, async ({ state: { evidence } }, isActive) => {
+        if (evidence === undefined) return undefined;
+        const active = await isActive(evidence.codeHash);
+        return { type: 'reviewed', finding: reexamine(evidence, { isActiveCode: () => active, vouched: this.#options.vouched }) };
+      });
+    }
+  }
+
+  async #heard(word: TrustWord, known: KnownMachine, provider: string, isActive: (codeHash: Uint8Array) => Promise<boolean>): Promise<TrustEvent | undefined> {
+    if (word.t === 'ask') return { type: 'asked', sealingKey: word.sealingKey };
+    const { evidence } = word;
+    const now = this.#options.now();
+    // An old answer, or one that was recorded: not worth a look.
+    if (!isAwaited(known.state, evidence.nonce, now)) return undefined;
+    const active = await isActive(evidence.codeHash);
+    const signingKey = known.state.evidence?.signingKey;
+    const finding = examine(evidence, { provider, busKey: known.busKey, signingKey, now, isActiveCode: () => active, vouched: this.#options.vouched });
+    return { type: 'answered', evidence, finding };
+  }
+
+  #mayspeak(provider: string): boolean {
+    const words = (this.#words.get(provider) ?? 0) + 1;
+    this.#words.set(provider, words);
+    return words <= MAX_WORDS;
+  }
+
+  async #wake(): Promise<void> {
+    this.#words.clear();
+    if (this.#waking) return;
+    this.#waking = true;
+    const { database, log, now } = this.#options;
+    try {
+      for (const provider of await dueMachines(database, now(), MAX_WOKEN)) await this.#happen(provider, () => ({ type: 'due' }));
+    } catch (error) {
+      log.warn({ err: error }, 'machines could not be challenged');
+    } finally {
+      this.#waking = false;
+    }
+  }
+
+  /** Nobody waits for what comes of it. */
+  #run(provider: string, eventFor: EventFor): void {
+    const work = this.#happen(provider, eventFor).then(
+      () => undefined,
+      (error: unknown) => this.#options.log.warn({ provider, err: error }, 'a machine could not be judged'),
+    );
+    this.#running.add(work);
+    void work.finally(() => this.#running.delete(work));
+  }
+
+  /** False where there is no such machine. */
+  async #happen(provider: string, eventFor: EventFor): Promise<boolean> {
+    const { database, now, transparency } = this.#options;
+    const happened = await transaction(database, async (client) => {
+      const known = await lockMachine(client, provider);
+      const event = known && (await eventFor(known, (codeHash) => isActiveCode(client, codeHash)));
+      if (known === undefined || event === undefined) return { known };
+      // Another copy was quicker.
+      if (event.type === 'due' && (known.state.wakeAt ?? Number.POSITIVE_INFINITY) > now()) return { known };
+      const step = trustStep(known.state, event, now(), { nonce: () => randomBytes(NONCE_BYTES), random: Math.random });
+      const changed = step.state !== known.state;
+      const revision = changed ? await saveVerdict(client, provider, step.state) : known.revision;
+      if (isNews(known.state, step.state)) {
+        const { standing, level, evidence } = step.state;
+        await transparency.append(client, verdictEntry({ provider, standing, level, signingKey: evidence?.signingKey }));
+      }
+      return { known, step, revision };
+    });
+    if (happened.step !== undefined) this.#tell(provider, happened.step, happened.revision);
+    return happened.known !== undefined;
+  }
+
+  #tell(provider: string, { state, challenge, tell }: TrustStep, revision: number): void {
+    const { bus, log, now } = this.#options;
+    if (challenge && state.nonce !== undefined) bus.publish(core.down(provider, 'challenge'), Challenge, { nonce: state.nonce });
+    if (!tell) return;
+    this.#outcomes.inc({ standing: state.standing });
+    if (state.fault !== undefined) log.warn({ provider, standing: state.standing, fault: state.fault }, 'a machine is not trusted');
+    bus.publish(core.down(provider, 'judgement'), Judgement, judgementOf(state));
+    bus.emit(events.trustVerdict, TrustVerdict, verdictOf({ provider, revision, state, now: now() }), `verdict:${provider}:${revision}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    this.#subscription.unsubscribe();
+    await Promise.all(this.#running);
+  }
+}
+
+/** What the log is told: another standing, level or key; that it is still as it was is no news. */
+function isNews(before: TrustState, after: TrustState): boolean {
+  const key = ({ evidence }: TrustState) => evidence && Buffer.from(evidence.signingKey).toString('hex');
+  return before.standing !== after.standing || before.level !== after.level || key(before) !== key(after);
+}

@@ -1,0 +1,123 @@
+import { join } from 'node:path';
+import type { ClientBase, Pool } from 'pg';
+import { type Evidence, type Standing, type TrustFault, type TrustLevel, TrustWord, type Verdict } from '#bus-schemas';
+import { loadStatements, query } from '#coordinator/sql.ts';
+import { STRANGER, type TrustState } from '../core/standing.ts';
+
+/** How verdicts are kept. Evidence is kept as the message that it came in. */
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'due-machines',
+  'lock-machine',
+  'machines-with-code',
+  'save-verdict',
+  'verdicts',
+  'verified',
+  'verified-machine',
+]);
+
+interface VerdictColumns {
+  readonly standing: Standing;
+  readonly level: TrustLevel;
+  readonly fault: TrustFault | null;
+  readonly evidence: Buffer | null;
+  readonly freshUntil: number;
+}
+
+interface MachineRow extends Omit<VerdictColumns, 'standing'> {
+  readonly busKey: string;
+  readonly revision: number;
+  readonly standing: Standing | null;
+  readonly misses: number;
+  readonly nonce: Buffer | null;
+  readonly nonceAt: number;
+  readonly wakeAt: number | null;
+}
+
+export interface KnownMachine {
+  readonly busKey: string;
+  readonly revision: number;
+  readonly state: TrustState;
+}
+
+/** Nobody else changes it until the transaction ends. Undefined where there is no such machine, or none any more. */
+export async function lockMachine(client: ClientBase, provider: string): Promise<KnownMachine | undefined> {
+  const [row] = await query<MachineRow>(client, sql['lock-machine'], [provider]);
+  if (row === undefined) return undefined;
+  const { busKey, revision, standing, level, freshUntil, misses, nonceAt } = row;
+  if (standing === null) return { busKey, revision, state: STRANGER };
+  const state: TrustState = {
+    ...{ standing, level, freshUntil, misses, nonceAt },
+    fault: row.fault ?? undefined,
+    evidence: evidenceIn(row.evidence),
+    nonce: row.nonce ?? undefined,
+    wakeAt: row.wakeAt ?? undefined,
+  };
+  return { busKey, revision, state };
+}
+
+/** The revision that it has now. */
+export async function saveVerdict(client: ClientBase, provider: string, state: TrustState): Promise<number> {
+  const { standing, level, fault, evidence, freshUntil, misses, nonce, nonceAt, wakeAt } = state;
+  const kept = evidence && TrustWord.encode({ t: 'evidence', evidence });
+  const values = [provider, standing, level, fault, kept, freshUntil, misses, nonce, nonceAt, wakeAt, evidence?.codeHash];
+  const [saved] = await query<{ revision: number }>(client, sql['save-verdict'], values);
+  return saved?.revision ?? 0;
+}
+
+const idsOf = (rows: readonly { provider: string }[]): string[] => rows.map(({ provider }) => provider);
+
+export const dueMachines = async (database: Pool, now: number, limit: number): Promise<string[]> =>
+  idsOf(await query(database, sql['due-machines'], [now, limit]));
+
+export const machinesWithCode = async (database: Pool, codeHash: Uint8Array): Promise<string[]> =>
+  idsOf(await query(database, sql['machines-with-code'], [codeHash]));
+
+export async function readVerdicts(database: Pool, { after, limit, now }: { after: string; limit: number; now: number }): Promise<Verdict[]> {
+  const rows = await query<VerdictColumns & { provider: string; revision: number }>(database, sql.verdicts, [after, limit]);
+  return rows.map(({ provider, revision, ...row }) =>
+    verdictOf({ provider, revision, state: { ...row, fault: row.fault ?? undefined, evidence: evidenceIn(row.evidence) }, now }),
+  );
+}
+
+/** What everybody is told of a machine. */
+export function verdictOf({
+  provider,
+  revision,
+  state: { standing, level, fault, evidence, freshUntil },
+  now,
+}: {
+  provider: string;
+  revision: number;
+  state: Pick<TrustState, 'standing' | 'level' | 'fault' | 'evidence' | 'freshUntil'>;
+  now: number;
+}): Verdict {
+  const keys = evidence && { sealingKey: evidence.sealingKey, signingKey: evidence.signingKey, codeHash: evidence.codeHash };
+  return { provider, revision, standing, level, freshUntil, at: now, ...(fault && { fault }), ...keys };
+}
+
+export interface Attested {
+  readonly level: TrustLevel;
+  readonly freshUntil: number;
+  readonly evidence: Evidence;
+}
+type AttestedRow = Pick<VerdictColumns, 'level' | 'evidence' | 'freshUntil'>;
+
+export async function readVerified(database: Pool, { after, limit, now }: { after: string; limit: number; now: number }): Promise<Attested[]> {
+  return (await query<AttestedRow>(database, sql.verified, [now, after, limit])).flatMap(attestedIn);
+}
+
+export async function readVerifiedMachine(database: Pool, provider: string, now: number): Promise<Attested | undefined> {
+  return (await query<AttestedRow>(database, sql['verified-machine'], [now, provider])).flatMap(attestedIn)[0];
+}
+
+function attestedIn({ level, freshUntil, evidence: kept }: AttestedRow): Attested[] {
+  const evidence = evidenceIn(kept);
+  return evidence === undefined ? [] : [{ level, freshUntil, evidence }];
+}
+
+function evidenceIn(kept: Uint8Array | null): Evidence | undefined {
+  if (kept === null) return undefined;
+  const word = TrustWord.decode(kept);
+  return word.t === 'evidence' ? word.evidence : undefined;
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Pool } from 'pg';
+import {
+  type Enrolled,
+  events,
+  mintProviderUser,
+  type Standing,
+  services,
+  TrustEnrolled,
+  type TrustFault,
+  type TrustLevel,
+  TrustRevoked,
+  verdictEntry,
+} from '#bus-schemas';
+import { type Bus, type Endpoint, endpoint } from '#coordinator/bus.ts';
+import { hashOf } from '#coordinator/secrets.ts';
+import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import type { AccountResolver } from './account-resolver.ts';
+import type { TransparencyLog } from './log/transparency-log.ts';
+import { accountKey, newSalt } from './provider-account.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'active-providers',
+  'add-provider',
+  'add-token',
+  'lock-token',
+  'machines',
+  'owner',
+  'provider-by-token',
+  'revoke-provider',
+  'revoked-providers',
+]);
+
+const TOKEN_BYTES = 24;
+
+export interface EnrolmentOptions {
+  readonly bus: Bus;
+  readonly database: Pool;
+  readonly resolver: AccountResolver;
+  readonly transparency: TransparencyLog;
+  readonly masterSecret: Uint8Array;
+  readonly leafUrls: readonly string[];
+  readonly now: () => number;
+}
+
+interface MachineRow {
+  readonly provider: string;
+  readonly name: string;
+  readonly enrolledAt: Date;
+  readonly revokedAt: Date | null;
+  readonly standing: Standing | null;
+  readonly level: TrustLevel | null;
+  readonly fault: TrustFault | null;
+}
+
+/** Who may connect: one-time tokens become credentials, and credentials are taken back. */
+export function enrolmentEndpoints({ bus, database, resolver, transparency, masterSecret, leafUrls, now }: EnrolmentOptions): Endpoint[] {
+  return [
+    endpoint(services.trust.createToken, async ({ lifetimeMs, account }) => {
+      const token = randomBytes(TOKEN_BYTES).toString('base64url');
+      const [row] = await query<{ expiresAt: Date }>(database, sql['add-token'], [hashOf(token), lifetimeMs, account ?? null]);
+      return { token, expiresAt: row?.expiresAt.getTime() ?? 0 };
+    }),
+    endpoint(services.trust.enrol, async (request): Promise<Enrolled> => {
+      const admitted = await admit(database, { ...request, masterSecret });
+      if (!admitted.ok) return admitted;
+      // Only after the row is written: what the hub knows, the database knows too.
+      const provider = admitted.account.getPublicKey();
+      await resolver.admit(provider);
+      bus.emit(events.trustEnrolled, TrustEnrolled, { provider, at: now() }, `enrolled:${provider}`);
+      return { ok: true, provider, userJwt: await mintProviderUser(admitted.account, request.userKey), leafUrls: [...leafUrls] };
+    }),
+    endpoint(services.trust.owner, async ({ provider }) => {
+      const [row] = await query<{ account: string | null }>(database, sql.owner, [provider]);
+      return { ...(row?.account && { account: row.account }) };
+    }),
+    endpoint(services.trust.machines, async ({ account }) => {
+      const rows = await query<MachineRow>(database, sql.machines, [account]);
+      return {
+        machines: rows.map(({ provider, name, enrolledAt, revokedAt, standing, level, fault }) => ({
+          ...{ provider, name, enrolledAt: enrolledAt.getTime() },
+          ...(revokedAt !== null && { revokedAt: revokedAt.getTime() }),
+          ...(standing !== null && { standing }),
+          ...(level !== null && { level }),
+          ...(fault !== null && { fault }),
+        })),
+      };
+    }),
+    endpoint(services.trust.revoke, async ({ provider }) => {
+      const revoked = await transaction(database, async (client) => {
+        const [before] = await query<{ first: boolean }>(client, sql['revoke-provider'], [provider]);
+        if (before?.first) await transparency.append(client, verdictEntry({ provider, standing: 'untrusted', level: 'none', signingKey: undefined }));
+        return before !== undefined;
+      });
+      if (!revoked) return { revoked: false };
+      await resolver.expel([provider]);
+      bus.emit(events.trustRevoked, TrustRevoked, { provider, at: now() }, `revoked:${provider}`);
+      return { revoked: true };
+    }),
+  ];
+}
+
+type Admitted = { ok: true; account: ReturnType<typeof accountKey> } | Extract<Enrolled, { ok: false }>;
+
+/** A token serves one key. The same key asking again gets the same provider: its first answer may be lost. */
+function admit(database: Pool, request: { token: string; userKey: string; name: string; masterSecret: Uint8Array }): Promise<Admitted> {
+  const { token, userKey, name, masterSecret } = request;
+  return transaction(database, async (client): Promise<Admitted> => {
+    const hash = hashOf(token);
+    const [known] = await query<{ expired: boolean; account: string | null }>(client, sql['lock-token'], [hash]);
+    if (known === undefined) return { ok: false, code: 'unknown_token' };
+    const [before] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(client, sql['provider-by-token'], [hash]);
+    if (before !== undefined) {
+      const isSame = before.userKey === userKey && before.revokedAt === null;
+      return isSame ? { ok: true, account: accountKey(masterSecret, before.salt) } : { ok: false, code: 'used_token' };
+    }
+    if (known.expired) return { ok: false, code: 'expired_token' };
+    const salt = newSalt();
+    const account = accountKey(masterSecret, salt);
+    await query(client, sql['add-provider'], [account.getPublicKey(), salt, hash, userKey, name, known.account]);
+    return { ok: true, account };
+  });
+}
+
+/** After a hub lost its folder, or a crash between the database and the hub: the database is right. */
+export async function reconcileAccounts(database: Pool, resolver: AccountResolver): Promise<void> {
+  const known = await resolver.known();
+  const active = await query<{ id: string }>(database, sql['active-providers']);
+  for (const { id } of active) if (!known.has(id)) await resolver.admit(id);
+  const revoked = await query<{ id: string }>(database, sql['revoked-providers']);
+  const stillThere = revoked.filter(({ id }) => known.has(id)).map(({ id }) => id);
+  if (stillThere.length > 0) await resolver.expel(stillThere);
+}

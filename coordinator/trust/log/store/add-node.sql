@@ -1,0 +1,1 @@
+INSERT INTO log_nodes (level, index, hash) VALUES ($1, $2, $3)

@@ -1,0 +1,99 @@
+import { join } from 'node:path';
+import type { ClientBase, Pool } from 'pg';
+import { leafHash, nodeHash, type Signer, signHead, type TreeHead } from '#bus-schemas';
+import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { completedBy, consistencyProof, inclusionProof, type ReadNode, rootAt, withNodes } from '../core/tree-proofs.ts';
+
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-entry', 'add-node', 'entries', 'index-of', 'lock-log', 'log-size', 'nodes']);
+
+interface Coordinates {
+  readonly level: number;
+  readonly index: number;
+}
+
+/**
+ * What was decided about code, machines and keys, for everybody to read: nothing in it changes, and whoever kept a head can prove it.
+ * Invariant: an entry is in the log iff the transaction that decided it was committed.
+ */
+export class TransparencyLog {
+  readonly #database: Pool;
+  readonly #signer: Signer;
+  readonly #now: () => number;
+
+  constructor(options: { database: Pool; signer: Signer; now: () => number }) {
+    this.#database = options.database;
+    this.#signer = options.signer;
+    this.#now = options.now;
+  }
+
+  /** As a part of the transaction that decides what the entry says; whoever else appends waits for its end. */
+  async append(client: ClientBase, entry: Uint8Array): Promise<void> {
+    await query(client, sql['lock-log']);
+    const index = await sizeOf(client);
+    const hash = leafHash(entry);
+    await query(client, sql['add-entry'], [index, Buffer.from(entry), hash]);
+    const completed = completedBy(index);
+    const left = await nodesOf(
+      client,
+      completed.map((node) => ({ level: node.level - 1, index: 2 * node.index })),
+    );
+    await query(client, sql['add-node'], [0, index, hash]);
+    let right = hash;
+    for (const node of completed) {
+      right = nodeHash(left(node.level - 1, 2 * node.index), right);
+      await query(client, sql['add-node'], [node.level, node.index, right]);
+    }
+  }
+
+  /** For what may be said at every start. */
+  async appendOnce(entry: Uint8Array): Promise<void> {
+    await transaction(this.#database, async (client) => {
+      await query(client, sql['lock-log']);
+      const known = await query(client, sql['index-of'], [leafHash(entry), await sizeOf(client)]);
+      if (known.length === 0) await this.append(client, entry);
+    });
+  }
+
+  async head(): Promise<TreeHead> {
+    const size = await sizeOf(this.#database);
+    return signHead(this.#signer, { size, root: await this.#read((node) => rootAt(size, node)), at: this.#now() });
+  }
+
+  /** The newest place of an entry in the tree of this size; undefined where it is not in it. */
+  async inclusion(leaf: Uint8Array, size: number): Promise<{ index: number; proof: Uint8Array[] } | undefined> {
+    const [found] = await query<{ index: number }>(this.#database, sql['index-of'], [leaf, size]);
+    if (found === undefined || size > (await sizeOf(this.#database))) return undefined;
+    return { index: found.index, proof: await this.#read((node) => inclusionProof(found.index, size, node)) };
+  }
+
+  async consistency(earlier: number, later: number): Promise<Uint8Array[] | undefined> {
+    if (earlier > later || later > (await sizeOf(this.#database))) return undefined;
+    return this.#read((node) => consistencyProof(earlier, later, node));
+  }
+
+  entries(from: number, limit: number): Promise<{ index: number; entry: Buffer }[]> {
+    return query(this.#database, sql.entries, [from, limit]);
+  }
+
+  #read<T>(read: (node: ReadNode) => T): Promise<T> {
+    return withNodes(read, (wanted) => nodesOf(this.#database, wanted));
+  }
+}
+
+async function sizeOf(database: Pool | ClientBase): Promise<number> {
+  const [row] = await query<{ size: number }>(database, sql['log-size']);
+  return row?.size ?? 0;
+}
+
+async function nodesOf(database: Pool | ClientBase, wanted: readonly Coordinates[]): Promise<ReadNode> {
+  const rows =
+    wanted.length === 0
+      ? []
+      : await query<Coordinates & { hash: Buffer }>(database, sql.nodes, [wanted.map(({ level }) => level), wanted.map(({ index }) => index)]);
+  const hashes = new Map(rows.map(({ level, index, hash }) => [`${level} ${index}`, hash]));
+  return (level, index) => {
+    const hash = hashes.get(`${level} ${index}`);
+    if (hash === undefined) throw new Error(`the log has lost the node ${index} of level ${level}`);
+    return hash;
+  };
+}
