@@ -5,6 +5,7 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { addAccountCommands } from './account-commands.ts';
 import type { Bus } from './bus.ts';
 import type { Config } from './config.ts';
+import { addCustomerCommands } from './customer-commands.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addRoutingCommands } from './routing-commands.ts';
 import { addTopCommand } from './top-command.ts';
@@ -57,6 +58,7 @@ export function addCommands(program: Command): void {
   addTopCommand(program, withBus);
   addLedgerCommands(program, withBus);
   addVerifyCommand(program);
+  addCustomerCommands(program);
 }
 
 const CALL = { timeoutMs: 5_000 };

@@ -3,14 +3,24 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 
 /** The file's content; a new file appears whole or not at all. */
 export async function kept(path: string, make: () => Promise<string>): Promise<string> {
+  const known = await readIfThere(path);
+  if (known !== undefined) return known;
+  const text = await make();
+  await replace(path, text);
+  return text;
+}
+
+export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
   }
-  const text = await make();
+}
+
+export async function replace(path: string, text: string): Promise<void> {
   const fresh = `${path}.${randomBytes(6).toString('hex')}`;
   await writeFile(fresh, text, { mode: 0o600, flag: 'wx' });
   await rename(fresh, path);
-  return text;
 }

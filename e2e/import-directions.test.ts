@@ -25,11 +25,14 @@ const COMPOSERS = [
   'coordinator/main.ts',
   'coordinator/mod.ts',
   'coordinator/cli.ts',
+  'coordinator/customer-commands.ts',
   'e2e/bench/ledger.ts',
   'e2e/bench/routing.ts',
   'simulator/replay/virtual-job.ts',
   'simulator/replay/world.ts',
 ];
+/** What customers import; it knows nothing of the coordinator that it lies in. */
+const CLIENT = '#coordinator/client/mod.ts';
 const COMPONENTS = ['ingress', 'routing', 'settlement', 'accounts', 'catalog', 'trust', 'telemetry'];
 /** A core is handed its clock, its chance and its connections. */
 const IMPURE = /^(pg|@nats-io\/|fastify|node:(fs|net|http|child_process|timers))/;
@@ -40,7 +43,10 @@ const topOf = (path: string) => path.split('/', 1)[0] as Top;
 const componentOf = (path: string) => COMPONENTS.find((name) => path.startsWith(`coordinator/${name}/`));
 
 /** What is wrong with one import of one file; undefined when nothing is. */
-function faultOf(file: string, imported: string): string | undefined {
+function faultOf(file: string, given: string): string | undefined {
+  const imported = given === '#client' ? CLIENT : given;
+  if (file.startsWith('coordinator/client/') && !file.endsWith('.test.ts') && !/^(\.\/|#bus-schemas$|node:|typebox)/.test(imported))
+    return `${file} is for customers and imports ${imported}`;
   if (file.includes('/core/') && !file.endsWith('.test.ts') && IMPURE.test(imported)) return `${file} is a core and imports ${imported}`;
   const named = /^#([a-z0-9-]+)/.exec(imported)?.[1] as Top | undefined;
   if (named !== undefined && named !== topOf(file) && !allowed[topOf(file)].includes(named) && !(isTest(file) && forTests.includes(named)))
@@ -73,6 +79,7 @@ describe('import directions', () => {
     ['coordinator/ingress/jobs.ts', '#coordinator/routing/service.ts'],
     ['coordinator/routing/core/router.ts', 'pg'],
     ['simulator/fleet.ts', '#testcontainers'],
+    ['coordinator/client/log-view.ts', '#coordinator/bus.ts'],
   ])('the rule sees that %s may not import %s', (file, imported) => {
     expect(faultOf(file, imported)).toBeDefined();
   });

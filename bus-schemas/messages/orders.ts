@@ -26,6 +26,8 @@ const job = Type.Object({
   maxOutputTokens: count(10_000_000),
   /** First frame number that may not be sent yet. */
   window: count(0xffff_ffff),
+  /** Whoever ordered it cannot open the answer: say beside each frame what has to be known to pass it on. */
+  outlined: Type.Optional(Type.Boolean()),
   part: count(MAX_PARTS - 1),
   parts: Type.Integer({ minimum: 1, maximum: MAX_PARTS }),
   sealed: Bytes({ max: MAX_PART_BYTES }),

@@ -83,11 +83,21 @@ export type Receipt = Static<typeof receipt>;
 /** Several at once; each is repeated until settlement acknowledges it. */
 export const Receipts = defineMessage('receipt', Type.Object({ receipts: Type.Array(receipt, { minItems: 1, maxItems: 256 }) }));
 
+/** What somebody who cannot open a frame has to know of it; whoever can, holds it against what is inside. */
+const outline = Type.Object({ tokens: count(10_000_000), end: Type.Optional(Type.Object({ finish: Finish, usage: Usage })) });
+export type Outline = Static<typeof outline>;
+
 /** Everything a provider says about one job, on that job's own subject. */
 const out = Type.Union([
   Type.Object({ t: Type.Literal('accept'), attempt: AttemptNumber }),
   Type.Object({ t: Type.Literal('refuse'), attempt: AttemptNumber, reason: Refusal, retryAfterMs: Type.Optional(count(600_000)) }),
-  Type.Object({ t: Type.Literal('frame'), attempt: AttemptNumber, seq: count(0xffff_ffff), sealed: Bytes({ max: 256 * 1024 }) }),
+  Type.Object({
+    t: Type.Literal('frame'),
+    attempt: AttemptNumber,
+    seq: count(0xffff_ffff),
+    sealed: Bytes({ max: 256 * 1024 }),
+    outline: Type.Optional(outline),
+  }),
 ]);
 export type Out = Static<typeof out>;
 export const Out = defineMessage('out', out);

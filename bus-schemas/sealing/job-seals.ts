@@ -1,5 +1,6 @@
 import { hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
+import { MAX_PART_BYTES } from '../messages/orders.ts';
 import { SUITE_ID } from './suite.ts';
 
 export type SealErrorCode = 'unopenable' | 'repeated_number' | 'number_out_of_range' | 'forgotten';
@@ -22,6 +23,8 @@ export interface JobName {
 }
 
 const NONCE_BYTES = 12;
+/** What sealing adds to a message. */
+export const SEAL_OVERHEAD_BYTES = 16;
 const KEY_BYTES = 32;
 /** More would not fit the last four bytes of the nonce, and would use one again. */
 const MAX_NUMBER = 2 ** 32 - 1;
@@ -104,6 +107,13 @@ export class JobSeals implements Disposable {
 
   sealRequest(seq: number, plain: Uint8Array): Uint8Array {
     return this.#request.seal(seq, plain);
+  }
+
+  /** A whole request, in pieces that fit a message each. */
+  sealRequestParts(plain: Uint8Array): Uint8Array[] {
+    const size = MAX_PART_BYTES - SEAL_OVERHEAD_BYTES;
+    const parts = Math.max(1, Math.ceil(plain.length / size));
+    return Array.from({ length: parts }, (_, part) => this.sealRequest(part, plain.subarray(part * size, (part + 1) * size)));
   }
 
   openRequest(seq: number, sealed: Uint8Array): Uint8Array {

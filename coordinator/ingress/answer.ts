@@ -1,5 +1,6 @@
-import type { Delta, TrustLevel } from '#bus-schemas';
+import type { TrustLevel } from '#bus-schemas';
 import type { AttemptEnd } from './core/job.ts';
+import type { Piece } from './core/piece.ts';
 import type { ApiError } from './errors.ts';
 
 /** Who serves an answer, and what happened before its first content. */
@@ -21,7 +22,7 @@ export interface Answer {
   /** Said before the first write, and before a finish without one; again when another provider takes over. */
   serving(evidence: Evidence): void;
   /** False when the client takes no more for now; the job hears of it when that changes. */
-  write(deltas: readonly Delta[]): boolean;
+  write(pieces: readonly Piece[]): boolean;
   /** Forget what was written: none of it has left. */
   discard(): void;
   finish(end: AttemptEnd): void;

@@ -1,25 +1,12 @@
-import {
-  type AttemptFailure,
-  CodecError,
-  core,
-  type Delta,
-  FrameContent,
-  type InferenceEnd,
-  JobOrder,
-  MAX_PART_BYTES,
-  type Out,
-  SealError,
-  SUITE_ID,
-} from '#bus-schemas';
+import { type AttemptFailure, CodecError, core, JobOrder, type Out, SealError, SUITE_ID } from '#bus-schemas';
+import { type AttemptSealing, type Frame, ProtocolViolation, type Reading } from './attempt-sealing.ts';
 import { FrameReceiver } from './core/frame-receiver.ts';
 import type { Attempt, JobEvent } from './core/job.ts';
-import { ToolCallOrder } from './core/tool-call-order.ts';
 import type { FlowSender } from './flow-sender.ts';
 
 /** An order without an answer is sent again after this long: core NATS may have lost it. */
 const RESEND_ORDER_MS = 300;
 const KEEP_ALIVE_MS = 2_000;
-const SEAL_OVERHEAD = 16;
 /** A provider that vanished after content may come back and go on. */
 const RETURN_GRACE_MS = 5_000;
 /** Text that one token may honestly be; a provider that sends more fills our memory, not an answer. */
@@ -28,23 +15,14 @@ const MAX_BYTES_PER_TOKEN = 1_024;
 interface AttemptJob {
   readonly id: string;
   readonly ingress: string;
-  /** The encoded InferenceRequest. */
-  readonly request: Uint8Array;
   readonly promptTokens: number;
   readonly maxOutputTokens: number;
-}
-
-/** The keys of one attempt: made for the provider's public key, used for this job and this attempt alone. */
-export interface AttemptSeals {
-  readonly enc: Uint8Array;
-  sealRequest(seq: number, plain: Uint8Array): Uint8Array;
-  openResponse(seq: number, sealed: Uint8Array): Uint8Array;
 }
 
 export interface AttemptStreamOptions {
   readonly job: AttemptJob;
   readonly attempt: Attempt;
-  readonly seals: AttemptSeals;
+  readonly sealing: AttemptSealing;
   readonly flow: FlowSender;
   readonly publish: (subject: string, payload: Uint8Array) => void;
   readonly on: (event: JobEvent) => void;
@@ -55,8 +33,7 @@ export class AttemptStream {
   readonly attempt: Attempt;
   readonly #options: AttemptStreamOptions;
   readonly #receiver = new FrameReceiver();
-  readonly #toolCalls = new ToolCallOrder();
-  #parts: Uint8Array[] = [];
+  #orders: Uint8Array[] = [];
   #answered = false;
   #ended = false;
   #sentAt = 0;
@@ -69,29 +46,28 @@ export class AttemptStream {
     this.#options = options;
     this.attempt = options.attempt;
     this.#reportedAt = now;
-    this.#parts = this.#sealParts(now);
+    this.#orders = this.#ordersFor(now);
     this.#sendOrder(now);
   }
 
-  #sealParts(now: number): Uint8Array[] {
-    const { job, attempt, seals } = this.#options;
-    const size = MAX_PART_BYTES - SEAL_OVERHEAD;
-    const parts = Math.max(1, Math.ceil(job.request.length / size));
-    return Array.from({ length: parts }, (_, part) =>
+  #ordersFor(now: number): Uint8Array[] {
+    const { job, attempt, sealing } = this.#options;
+    return sealing.parts.map((sealed, part) =>
       JobOrder.encode({
         job: job.id,
         attempt: attempt.number,
         ingress: job.ingress,
         build: attempt.candidate.build,
         suite: SUITE_ID,
-        enc: seals.enc,
+        enc: sealing.enc,
         firstContentMs: Math.max(0, Math.round(attempt.contentBy - now)),
         promptTokens: job.promptTokens,
         maxOutputTokens: job.maxOutputTokens,
         window: this.#receiver.window,
         part,
-        parts,
-        sealed: seals.sealRequest(part, job.request.subarray(part * size, (part + 1) * size)),
+        parts: sealing.parts.length,
+        sealed,
+        ...(sealing.outlined && { outlined: true }),
       }),
     );
   }
@@ -99,7 +75,7 @@ export class AttemptStream {
   #sendOrder(now: number): void {
     this.#sentAt = now;
     const subject = core.down(this.attempt.candidate.provider, 'job');
-    for (const part of this.#parts) this.#options.publish(subject, part);
+    for (const order of this.#orders) this.#options.publish(subject, order);
   }
 
   /** A message of this attempt's provider about this attempt. */
@@ -115,20 +91,20 @@ export class AttemptStream {
         return this.#options.on({ type: 'refused', attempt: this.attempt.number, reason: out.reason, retryAfterMs: out.retryAfterMs ?? RESEND_ORDER_MS });
       case 'frame':
         this.#setAnswered();
-        return this.#takeFrame(out.seq, out.sealed, now);
+        return this.#takeFrame(out, now);
     }
   }
 
   #setAnswered(): void {
     this.#answered = true;
-    this.#parts = [];
+    this.#orders = [];
   }
 
-  #takeFrame(seq: number, sealed: Uint8Array, now: number): void {
+  #takeFrame(frame: Frame, now: number): void {
     this.#lostAt = undefined;
-    switch (this.#receiver.offer(seq)) {
+    switch (this.#receiver.offer(frame.seq)) {
       case 'accept':
-        return this.#open(seq, sealed);
+        return this.#read(frame);
       case 'duplicate':
         return this.#report(false);
       case 'gap':
@@ -141,35 +117,22 @@ export class AttemptStream {
     }
   }
 
-  #open(seq: number, sealed: Uint8Array): void {
-    let content: FrameContent;
+  #read(frame: Frame): void {
+    let reading: Reading;
     try {
-      content = FrameContent.decode(this.#options.seals.openResponse(seq, sealed));
+      reading = this.#options.sealing.read(frame);
     } catch (error) {
-      if (!(error instanceof SealError) && !(error instanceof CodecError)) throw error;
+      if (!(error instanceof SealError) && !(error instanceof CodecError) && !(error instanceof ProtocolViolation)) throw error;
       return this.#fail(error instanceof SealError ? 'unopenable_frame' : 'protocol_violation');
     }
-    const deltas: Delta[] = [];
-    let end: InferenceEnd | undefined;
-    let size = 0;
-    let tokens = 0;
-    for (const event of content.events) {
-      if (event.k === 'end') {
-        end = event;
-        continue;
-      }
-      if (end !== undefined || !this.#toolCalls.admits(event)) return this.#fail('protocol_violation');
-      deltas.push(event);
-      size += event.text.length;
-      tokens += event.tokens;
-    }
+    const { pieces, tokens, size, end } = reading;
     this.#tokens += tokens;
     if (size > tokens * MAX_BYTES_PER_TOKEN || this.#tokens > this.#options.job.maxOutputTokens) return this.#fail('protocol_violation');
-    if (tokens > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, deltas, tokens });
+    if (pieces.length > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, pieces, tokens });
     if (end === undefined) return;
     this.#ended = true;
     this.#report(false);
-    this.#options.on({ type: 'end', attempt: this.attempt.number, finish: end.finish, usage: end.usage, stopSequence: end.stopSequence });
+    this.#options.on({ type: 'end', attempt: this.attempt.number, ...end });
   }
 
   /** The client has taken all that arrived. */

@@ -24,6 +24,12 @@ const table = {
     retryable: true,
     message: 'A request with this Idempotency-Key is being answered. Ask again for its answer.',
   },
+  seal_again: {
+    status: 409,
+    type: 'conflict',
+    retryable: true,
+    message: 'This provider cannot serve it. Seal the request for the one that is offered here.',
+  },
   idempotency_key_reused: {
     status: 422,
     type: 'invalid_request_error',
@@ -87,6 +93,7 @@ const table = {
 } as const satisfies Record<string, { status: number; type: string; retryable: boolean; message: string }>;
 
 export type ApiErrorCode = keyof typeof table;
+export const isApiErrorCode = (code: string): code is ApiErrorCode => Object.hasOwn(table, code);
 
 export class ApiError extends Error {
   readonly code: ApiErrorCode;

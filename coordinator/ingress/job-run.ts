@@ -5,7 +5,6 @@ import {
   type CancelReason,
   type CatalogModel,
   core,
-  type Delta,
   events,
   JobAttempt,
   JobEnded,
@@ -14,18 +13,19 @@ import {
   type Preferences,
   type Prefix,
   type Reserved,
-  SUITE_ID,
   services,
   type Trait,
   Violation,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { Answer, Evidence } from './answer.ts';
-import { type AttemptSeals, AttemptStream } from './attempt-stream.ts';
+import type { SealAttempt } from './attempt-sealing.ts';
+import { AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
 import { billable, endedFact, type JobMarks, microsecondsBetween } from './core/ended-fact.ts';
 import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step, step, wakeAt } from './core/job.ts';
 import type { LateBudget } from './core/late-budget.ts';
+import type { Piece } from './core/piece.ts';
 import { ApiError } from './errors.ts';
 import type { FlowSender } from './flow-sender.ts';
 import type { WantedMachines } from './key-policy.ts';
@@ -50,8 +50,9 @@ export interface JobSpec {
   /** A digest that every turn of it has. */
   readonly conversation: string;
   readonly prefixes: readonly Prefix[];
-  /** The encoded InferenceRequest. */
-  readonly request: Uint8Array;
+  readonly seal: SealAttempt;
+  /** Its client seals, and we cannot read it. */
+  readonly clientSeals: boolean;
   /** For routing. */
   readonly promptEstimate: number;
   /** For money. */
@@ -77,7 +78,6 @@ export interface JobDeps {
   readonly now: () => number;
   /** Milliseconds that only rise. */
   readonly clock: () => number;
-  readonly sealFor: (attempt: { recipient: Uint8Array; job: string; attempt: number }) => Promise<AttemptSeals>;
   readonly onOver: (job: JobRun) => void;
 }
 
@@ -111,7 +111,7 @@ export class JobRun {
     this.#marks = { startedAt };
     // A millisecond for each prompt token on top: the reference's measure of an honest prefill.
     const firstContentMs = deps.times.firstContentMs + spec.promptEstimate;
-    const first = newJob({ streamed: spec.streamed, now: startedAt, firstContentMs, jobTimeoutMs: deps.times.jobTimeoutMs });
+    const first = newJob({ streamed: spec.streamed, clientSeals: spec.clientSeals, now: startedAt, firstContentMs, jobTimeoutMs: deps.times.jobTimeoutMs });
     this.#state = first.state;
     this.#carryOut(first);
   }
@@ -183,7 +183,7 @@ export class JobRun {
       case 'report_attempt':
         return this.#reportAttempt(command);
       case 'write':
-        return this.#write(command.deltas);
+        return this.#write(command.pieces);
       case 'discard':
         delete this.#marks.contentAt;
         return this.#answer.discard();
@@ -273,20 +273,20 @@ export class JobRun {
 
   async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
-    const { bus, flow, clock, sealFor, ingress, lateBudget } = this.#deps;
+    const { bus, flow, clock, ingress, lateBudget } = this.#deps;
     if (number > 1 && !(await this.#affords(candidate.provider))) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'unaffordable' });
-    const { id, request, promptEstimate, maxOutputTokens } = this.spec;
-    const seals = await this.#ask(async () =>
-      candidate.suite === SUITE_ID ? sealFor({ recipient: candidate.sealingKey, job: id, attempt: number }) : undefined,
-    );
-    if (seals === undefined) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'protocol_violation' });
+    const { id, seal, promptEstimate, maxOutputTokens } = this.spec;
+    const sealing = await this.#ask(() => seal(attempt));
+    if (sealing === undefined)
+      return this.#happen({ type: 'attempt_failed', attempt: number, failure: this.spec.clientSeals ? 'no_answer' : 'protocol_violation' });
     // The client may have left meanwhile: then there is nothing to order.
     if (this.#state.phase !== 'serving' || this.#state.attempt?.number !== number) return;
+    this.#happen({ type: 'sealed', attempt: number });
     lateBudget.begun(candidate.provider, clock());
     const options = {
-      job: { id, ingress, request, promptTokens: promptEstimate, maxOutputTokens },
-      attempt,
-      seals,
+      job: { id, ingress, promptTokens: promptEstimate, maxOutputTokens },
+      attempt: this.#state.attempt,
+      sealing,
       flow,
       publish: (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload),
       on: (event: JobEvent) => this.#happen(event),
@@ -317,9 +317,9 @@ export class JobRun {
     if (violation) bus.emit(events.telemetryViolation, Violation, { provider, at: now(), violation }, `violation:${id}`);
   }
 
-  #write(deltas: readonly Delta[]): void {
+  #write(pieces: readonly Piece[]): void {
     this.#answered();
-    if (this.#answer.write(deltas)) this.#stream?.consumed();
+    if (this.#answer.write(pieces)) this.#stream?.consumed();
     else this.#happen({ type: 'client_blocked' });
   }
 

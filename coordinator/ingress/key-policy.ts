@@ -41,7 +41,7 @@ export class KeyPolicy {
   }
 
   /** Which machines may serve it, and which are asked first. A key for one's own machines is held to them whatever the request says. */
-  async machinesFor({ account, selfRouteOnly }: KeyCaller, { only }: ChatIntent, route: unknown): Promise<WantedMachines> {
+  async machinesFor({ account, selfRouteOnly }: KeyCaller, { only }: Pick<ChatIntent, 'only'>, route: unknown): Promise<WantedMachines> {
     if (route !== undefined && route !== 'self' && route !== 'prefer') {
       throw new ApiError('invalid_request', 'X-Dinf-Route must be "self" or "prefer".', { param: 'X-Dinf-Route' });
     }

@@ -26,6 +26,8 @@ import { AddressLimiter } from './limits/address-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
 import { PlaceFinder } from './place-finder.ts';
 import { ProviderPrices } from './provider-prices.ts';
+import { EvidenceCache } from './sealed/evidence-cache.ts';
+import { SealedSessions } from './sealed/sealed-sessions.ts';
 
 /** How long running answers may go on once the ingress was told to stop. */
 const DRAIN_MS = 30_000;
@@ -62,7 +64,6 @@ export async function startIngress(context: Context): Promise<Ingress> {
     times: config,
     now,
     clock,
-    sealFor: (target) => senders.sealFor(target),
   });
   new Gauge({
     name: 'dinf_ingress_jobs_running',
@@ -85,12 +86,13 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const server = await createServer({ log, ...config });
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   addRoutes(server, {
-    ...{ bus, catalog, jobs, metrics, missing, now, clock },
+    ...{ bus, catalog, jobs, metrics, missing, now, clock, sealFor: senders.sealFor.bind(senders) },
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ bus, clock, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
     prices: new ProviderPrices(bus, now),
     idempotent: new IdempotentAnswers({ bus, log, now }),
+    sessions: new SealedSessions(jobs, new EvidenceCache(bus, clock)),
     isDraining: () => draining,
   });
   const url = await server.listen({ host: config.http.host, port: config.http.port });

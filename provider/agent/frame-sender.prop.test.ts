@@ -62,7 +62,8 @@ test('over a link that loses, repeats and reorders, the text arrives once, in or
         {
           window: WINDOW,
           seal: (_seq, plain) => plain,
-          send: (seq, sealed) => {
+          outlined: false,
+          send: ({ seq, sealed }) => {
             mostAhead = Math.max(mostAhead, seq - receiver.received);
             link.push([seq, sealed]);
           },
@@ -127,7 +128,8 @@ test('a closed window stops the engine, and what waits is one text', () => {
     {
       window: 1,
       seal: (_seq, plain) => plain,
-      send: (_seq, sealed) => frames.push(FrameContent.decode(sealed)),
+      outlined: false,
+      send: ({ sealed }) => frames.push(FrameContent.decode(sealed)),
       onBlocked: (is) => blocked.push(is),
       later: () => undefined,
     },

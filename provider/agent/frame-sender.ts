@@ -1,4 +1,4 @@
-import { type Delta, FrameContent, type InferenceEnd, type InferenceEvent } from '#bus-schemas';
+import { type Delta, FrameContent, type InferenceEnd, type InferenceEvent, type Outline } from '#bus-schemas';
 
 /**
  * The sending half of one attempt's stream; coordinator/ingress/core/frame-receiver.ts is the other.
@@ -9,11 +9,19 @@ import { type Delta, FrameContent, type InferenceEnd, type InferenceEvent } from
 export interface FrameSenderOptions {
   readonly window: number;
   readonly seal: (seq: number, plain: Uint8Array) => Uint8Array;
-  readonly send: (seq: number, sealed: Uint8Array) => void;
+  readonly send: (frame: SealedFrame) => void;
+  /** Say beside each frame what is in it. */
+  readonly outlined: boolean;
   /** The window is full, or open again. */
   readonly onBlocked: (blocked: boolean) => void;
   /** Calls back after so many milliseconds. */
   readonly later: (delayMs: number, run: (now: number) => void) => void;
+}
+
+export interface SealedFrame {
+  readonly seq: number;
+  readonly sealed: Uint8Array;
+  readonly outline?: Outline;
 }
 
 /** Tokens that come faster than this share a frame: no reader sees the difference, and every hop has less to do. */
@@ -29,7 +37,7 @@ const MAX_TEXT_UNITS = 32 * 1024;
 
 export class FrameSender {
   readonly #options: FrameSenderOptions;
-  readonly #kept = new Map<number, Uint8Array>();
+  readonly #kept = new Map<number, SealedFrame>();
   #waiting: Delta[] = [];
   #end: InferenceEnd | undefined;
   #next = 0;
@@ -97,8 +105,8 @@ export class FrameSender {
     this.#movedAt = now;
     const until = Math.min(this.#next, this.#received + count);
     for (let seq = this.#received; seq < until; seq += 1) {
-      const sealed = this.#kept.get(seq);
-      if (sealed !== undefined) this.#options.send(seq, sealed);
+      const frame = this.#kept.get(seq);
+      if (frame !== undefined) this.#options.send(frame);
     }
   }
 
@@ -120,14 +128,27 @@ export class FrameSender {
     }
     if (events.length === 0) return false;
     const seq = this.#next;
-    const sealed = this.#options.seal(seq, FrameContent.encode({ events }));
+    const frame: SealedFrame = {
+      seq,
+      sealed: this.#options.seal(seq, FrameContent.encode({ events })),
+      ...(this.#options.outlined && { outline: outlineOf(events) }),
+    };
     this.#next += 1;
     this.#sentAt = now;
     if (this.#kept.size === 0) this.#movedAt = now;
-    this.#kept.set(seq, sealed);
-    this.#options.send(seq, sealed);
+    this.#kept.set(seq, frame);
+    this.#options.send(frame);
     return true;
   }
+}
+
+function outlineOf(events: readonly InferenceEvent[]): Outline {
+  const outline: Outline = { tokens: 0 };
+  for (const event of events) {
+    if (event.k === 'end') outline.end = { finish: event.finish, usage: event.usage };
+    else outline.tokens += event.tokens;
+  }
+  return outline;
 }
 
 /** Whether two pieces are one longer piece. Probabilities belong to single tokens, so their pieces stay apart. */

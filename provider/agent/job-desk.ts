@@ -14,6 +14,7 @@ import {
 } from '#bus-schemas';
 import { type Engine, RequestRefused } from '../engine/engine.ts';
 import { admit } from './admission.ts';
+import type { SealedFrame } from './frame-sender.ts';
 import { JobRun, type JobRunOptions } from './job-run.ts';
 import { RequestAssembly } from './request-assembly.ts';
 
@@ -145,7 +146,7 @@ export class JobDesk {
       order,
       engine,
       onEnd: onReceipt,
-      sendFrame: (seq: number, sealed: Uint8Array) => send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, seq, sealed }),
+      sendFrame: (frame: SealedFrame) => send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, ...frame }),
     };
     try {
       this.#runs.set(name, new JobRun(options, clock));

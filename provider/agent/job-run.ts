@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Finish, InferenceRequest, JobOrder, JobSeals, Receipt, Usage } from '#bus-schemas';
 import type { Engine, Sequence } from '../engine/engine.ts';
-import { FrameSender } from './frame-sender.ts';
+import { FrameSender, type SealedFrame } from './frame-sender.ts';
 
 export interface JobRunOptions {
   readonly order: JobOrder;
@@ -9,7 +9,7 @@ export interface JobRunOptions {
   readonly requestHash: Uint8Array;
   readonly seals: JobSeals;
   readonly engine: Engine;
-  readonly sendFrame: (seq: number, sealed: Uint8Array) => void;
+  readonly sendFrame: (frame: SealedFrame) => void;
   readonly onEnd: (receipt: Receipt) => void;
 }
 
@@ -36,9 +36,10 @@ export class JobRun {
       {
         window: order.window,
         seal: (seq, plain) => seals.sealResponse(seq, plain),
-        send: (seq, sealed) => {
+        outlined: order.outlined === true,
+        send: (frame) => {
           this.#hasSpoken = true;
-          sendFrame(seq, sealed);
+          sendFrame(frame);
         },
         later: (delayMs, run) => setTimeout(() => run(now()), delayMs),
         onBlocked: (blocked) => (blocked ? this.#sequence.pause() : this.#sequence.resume()),

@@ -92,7 +92,7 @@ export class VirtualJob {
     const { attempt, deliveredTokens } = this.#state;
     if (attempt === undefined || this.#mac === undefined || this.#work === undefined || deliveredTokens === 0) return undefined;
     const tokens = this.#mac.progress(this.#work) - deliveredTokens;
-    return tokens > 0 ? { type: 'content', attempt: attempt.number, deltas: [], tokens } : undefined;
+    return tokens > 0 ? { type: 'content', attempt: attempt.number, pieces: [], tokens } : undefined;
   }
 
   #do(command: JobCommand): void {
@@ -164,7 +164,7 @@ export class VirtualJob {
     const tell = (event: JobEvent) => this.#soon(() => event);
     const work: Work = {
       ...{ job: this.#id, promptTokens, outputTokens, maxTokens },
-      onContent: () => tell({ type: 'content', attempt: number, deltas: [], tokens: 1 }),
+      onContent: () => tell({ type: 'content', attempt: number, pieces: [], tokens: 1 }),
       onEnd: () => {
         this.#world.report(mac);
         tell({ type: 'end', attempt: number, finish: 'stop', usage: NO_PROGRESS });

@@ -24,7 +24,7 @@ const MESSAGE_FRAMING_TOKENS = 4;
 export const BYTES_PER_TOKEN = 4;
 const TOKENS_PER_IMAGE = 300;
 /** What a model's template may say around a list of tools. */
-const TOOLS_PREAMBLE_TOKENS = 512;
+export const TOOLS_PREAMBLE_TOKENS = 512;
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 /** Spent at the ingress, or telling who the caller is: not for the provider. */
 const STRIPPED_FIELDS = [

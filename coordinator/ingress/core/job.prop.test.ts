@@ -13,7 +13,7 @@ describe('whatever happens', () => {
     fc.constant<JobEvent>({ type: 'held' }),
     fc.constant<JobEvent>({ type: 'hold_refused', code: 'insufficient_funds' }),
     attempt.map((number): JobEvent => ({ type: 'refused', attempt: number, reason: 'queue_full', retryAfterMs: 1 })),
-    attempt.map((number): JobEvent => ({ type: 'content', attempt: number, deltas: [], tokens: 1 })),
+    attempt.map((number): JobEvent => ({ type: 'content', attempt: number, pieces: [], tokens: 1 })),
     fc
       .tuple(attempt, fc.constantFrom('stop', 'length', 'cancelled', 'error'))
       .map(([number, finish]): JobEvent => ({ type: 'end', attempt: number, finish, usage })),

@@ -10,7 +10,7 @@ describe('the life of a job', () => {
     expect(kinds(job.commands)).toEqual(['reserve']);
     expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('B')] }))).toEqual(['hold']);
     expect(kinds(job.happen({ type: 'held' }))).toEqual(['dispatch']);
-    expect(kinds(job.happen({ type: 'content', attempt: 1, deltas: [], tokens: 1 }))).toEqual(['write']);
+    expect(kinds(job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 }))).toEqual(['write']);
     expect(kinds(job.happen({ type: 'end', attempt: 1, finish: 'stop', usage }))).toEqual(['finish', 'ended']);
     expect(job.state.phase).toBe('over');
   });
@@ -32,7 +32,7 @@ describe('the life of a job', () => {
 
   test('a provider lost after content cuts the stream and is charged for what was delivered', () => {
     const job = new Machine().serving('B', 'C');
-    job.happen({ type: 'content', attempt: 1, deltas: [], tokens: 2 });
+    job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
     const commands = job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' });
     expect(kinds(commands)).toEqual(['cancel', 'report_attempt', 'cut', 'ended']);
     expect(commands.at(-1)).toMatchObject({ result: 'cut_short', served: { number: 1 } });
@@ -41,7 +41,7 @@ describe('the life of a job', () => {
 
   test('a whole answer lost half-way starts again elsewhere, and the half is forgotten', () => {
     const job = new Machine(false).serving('B', 'C');
-    job.happen({ type: 'content', attempt: 1, deltas: [], tokens: 2 });
+    job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
     expect(kinds(job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' }))).toEqual(['cancel', 'discard', 'report_attempt', 'dispatch']);
     expect(job.state.deliveredTokens).toBe(0);
   });
@@ -55,7 +55,7 @@ describe('the life of a job', () => {
 
   test('a client that leaves has the work stopped, and the provider is waited for only so long', () => {
     const job = new Machine().serving('B');
-    job.happen({ type: 'content', attempt: 1, deltas: [], tokens: 1 });
+    job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 });
     expect(kinds(job.happen({ type: 'client_gone' }))).toEqual(['cancel']);
     expect(kinds(job.happen({ type: 'timer' }, DRAIN_MS - 1))).toEqual([]);
     expect(job.happen({ type: 'timer' }, 1)).toEqual([{ do: 'ended', result: 'client_gone', served: expect.anything() }]);
@@ -109,7 +109,7 @@ describe('the life of a job', () => {
 
   test('silence is the provider’s fault only while the client reads', () => {
     const job = new Machine().serving('B');
-    job.happen({ type: 'content', attempt: 1, deltas: [], tokens: 1 });
+    job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 });
     job.happen({ type: 'client_blocked' });
     expect(job.happen({ type: 'timer' }, STALL_MS * 2)).toEqual([]);
     job.happen({ type: 'client_ready' });

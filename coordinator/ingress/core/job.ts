@@ -1,5 +1,6 @@
-import type { AttemptFailure, CancelReason, Candidate, Delta, Finish, HoldRefusal, JobResult, Refusal, RoutingRefusal, Usage } from '#bus-schemas';
+import type { AttemptFailure, CancelReason, Candidate, Finish, HoldRefusal, JobResult, Refusal, RoutingRefusal, Usage } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
+import type { Piece } from './piece.ts';
 import { holdError, refusalError, routingError } from './refusal-errors.ts';
 
 /**
@@ -19,11 +20,15 @@ export interface Attempt {
   readonly candidate: Candidate;
   /** Ends a provider that took the job but gives nothing. */
   readonly contentBy: number;
+  /** The client has to have sealed its request for this provider by then; undefined once it has, and where it need not. */
+  readonly sealBy: number | undefined;
 }
 
 export interface JobState {
   readonly phase: JobPhase;
   readonly streamed: boolean;
+  /** We cannot read the request: its client seals it for each provider that is tried. */
+  readonly clientSeals: boolean;
   /** Content must begin by then: absolute from receipt, never moved by retries. */
   readonly firstContentBy: number;
   /** And when so many are late that cutting them off would help nobody, by then. */
@@ -62,9 +67,11 @@ export type JobEvent =
   | { type: 'held' }
   | { type: 'hold_refused'; code: HoldRefusal | 'unavailable' }
   | { type: 'refused'; attempt: number; reason: Refusal; retryAfterMs: number }
-  | { type: 'content'; attempt: number; deltas: readonly Delta[]; tokens: number }
+  | { type: 'content'; attempt: number; pieces: readonly Piece[]; tokens: number }
   | ({ type: 'end'; attempt: number } & AttemptEnd)
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
+  /** The client has sealed its request for the provider of this attempt. */
+  | { type: 'sealed'; attempt: number }
   | { type: 'client_blocked' }
   | { type: 'client_ready' }
   | { type: 'client_gone' }
@@ -77,7 +84,7 @@ export type JobCommand =
   | { do: 'dispatch'; attempt: Attempt }
   | { do: 'cancel'; attempt: Attempt; reason: CancelReason }
   | { do: 'report_attempt'; attempt: Attempt; failure: AttemptFailure; refusal?: Refusal; next?: string }
-  | { do: 'write'; deltas: readonly Delta[]; tokens: number }
+  | { do: 'write'; pieces: readonly Piece[]; tokens: number }
   /** Forget what a failed attempt gave to a client that has seen none of it. */
   | { do: 'discard' }
   | ({ do: 'finish' } & AttemptEnd)
@@ -96,6 +103,8 @@ const PLAN_MS = 500;
 /** Where everybody is late: so many times the usual wait for the first content. */
 const LATE_FACTOR = 4;
 const PATIENT_MS = 1_000;
+/** A client that has a place and does not use it keeps it from others. */
+export const SEAL_MS = 10_000;
 /** An answer that takes so many times as long as it was expected to is looked for elsewhere, as far as the budget for late ones goes. */
 const OVERDUE_FACTOR = 5;
 const LEAST_OVERDUE_MS = 2_000;
@@ -104,11 +113,12 @@ export const STALL_MS = 60_000;
 /** How long the provider's own account of a cancelled job is waited for. */
 export const DRAIN_MS = 2_000;
 
-export function newJob(options: { streamed: boolean; now: number; firstContentMs: number; jobTimeoutMs: number }): Step {
+export function newJob(options: { streamed: boolean; clientSeals?: boolean; now: number; firstContentMs: number; jobTimeoutMs: number }): Step {
   return {
     state: {
       phase: 'reserving',
       streamed: options.streamed,
+      clientSeals: options.clientSeals === true,
       firstContentBy: options.now + options.firstContentMs,
       lateUntil: options.now + Math.min(LATE_FACTOR * options.firstContentMs, options.jobTimeoutMs),
       endBy: options.now + options.jobTimeoutMs,
@@ -152,7 +162,7 @@ export function wakeAt(state: JobState): number {
   switch (state.phase) {
     case 'serving':
       if (state.deliveredTokens > 0) return state.clientBlocked ? state.endBy : Math.min(state.lastContentAt + STALL_MS, state.endBy);
-      return state.attempt === undefined ? state.firstContentBy : state.attempt.contentBy;
+      return state.attempt === undefined ? state.firstContentBy : (state.attempt.sealBy ?? state.attempt.contentBy);
     case 'draining':
       return state.drainBy;
     case 'reserving':
@@ -220,7 +230,7 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
     case 'content':
       return {
         state: { ...state, committed: state.streamed, deliveredTokens: state.deliveredTokens + event.tokens, lastContentAt: now },
-        commands: [{ do: 'write', deltas: event.deltas, tokens: event.tokens }],
+        commands: [{ do: 'write', pieces: event.pieces, tokens: event.tokens }],
       };
     case 'end':
       return endOfAttempt(state, attempt, event, now);
@@ -234,6 +244,8 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
       );
     case 'attempt_failed':
       return attemptFailed(state, attempt, event.failure, now);
+    case 'sealed':
+      return sealed(state, attempt, now);
     case 'client_blocked':
       return { state: { ...state, clientBlocked: true }, commands: [] };
     case 'client_ready':
@@ -285,6 +297,9 @@ function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: n
 }
 
 function serveTimer(state: JobState, attempt: Attempt, { now, isPatient }: { now: number; isPatient: boolean }): Step {
+  if (attempt.sealBy !== undefined) {
+    return now < attempt.sealBy ? stay(state) : over(state, [{ do: 'reject', code: 'gone', retryAfterMs: state.retryAfterMs }, ended('failed', undefined)]);
+  }
   if (now >= state.endBy) return attemptFailed({ ...state, lastError: 'timeout' }, attempt, 'stalled', now);
   if (state.deliveredTokens > 0) {
     return state.clientBlocked || now < state.lastContentAt + STALL_MS ? stay(state) : attemptFailed(state, attempt, 'stalled', now);
@@ -339,13 +354,25 @@ function nextAttempt(state: JobState, lost: { attempt: Attempt; failure: Attempt
 
 function dispatch(state: JobState, candidate: Candidate, now: number): Step {
   const number = state.attempts + 1;
+  const sealBy = state.clientSeals ? now + SEAL_MS : undefined;
+  const attempt: Attempt = { number, candidate, sealBy, contentBy: contentBy(state, { number, candidate }, now) };
+  return { state: { ...state, phase: 'serving', attempts: number, attempt }, commands: [{ do: 'dispatch', attempt }] };
+}
+
+/** What the client took to seal is not the provider's time. */
+function sealed(state: JobState, attempt: Attempt, now: number): Step {
+  if (attempt.sealBy === undefined) return stay(state);
+  const waited = now - (attempt.sealBy - SEAL_MS);
+  const moved = { ...state, firstContentBy: state.firstContentBy + waited, lateUntil: state.lateUntil + waited };
+  return { state: { ...moved, attempt: { ...attempt, sealBy: undefined, contentBy: contentBy(moved, attempt, now) } }, commands: [] };
+}
+
+function contentBy(state: JobState, { number, candidate }: Pick<Attempt, 'number' | 'candidate'>, now: number): number {
   const left = state.firstContentBy - now;
   // The last try may use all that is left; an earlier one leaves half for the next, and more when it was expected much sooner.
   const hasNext = number < MAX_ATTEMPTS && state.alternates.length > 0;
   const overdue = Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * candidate.expectedFirstContentMs);
-  const contentBy = hasNext ? now + Math.min(left / 2, overdue) : state.firstContentBy;
-  const attempt: Attempt = { number, candidate, contentBy };
-  return { state: { ...state, phase: 'serving', attempts: number, attempt }, commands: [{ do: 'dispatch', attempt }] };
+  return hasNext ? now + Math.min(left / 2, overdue) : state.firstContentBy;
 }
 
 /** Routing that did not answer may have taken a slot all the same: it must hear of the end. */

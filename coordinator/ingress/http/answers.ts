@@ -2,8 +2,10 @@ import type { ServerResponse } from 'node:http';
 import type { Delta } from '#bus-schemas';
 import type { Answer, Evidence } from '../answer.ts';
 import type { AttemptEnd } from '../core/job.ts';
+import type { Piece } from '../core/piece.ts';
 import { type AnswerHead, Gathering, type StreamWriter, type Surface } from '../core/surfaces/surface.ts';
 import type { ApiError } from '../errors.ts';
+import { evidenceHeaders } from './evidence-headers.ts';
 import { endWithin, retryAfter, sendJson } from './respond.ts';
 
 interface AnswerOptions {
@@ -35,10 +37,10 @@ export class StreamAnswer implements Answer {
     this.#evidence = evidenceHeaders(evidence);
   }
 
-  write(deltas: readonly Delta[]): boolean {
+  write(pieces: readonly Piece[]): boolean {
     this.#begin();
     let text = '';
-    for (const delta of deltas) text += this.#stream.delta(delta);
+    for (const piece of pieces) text += this.#stream.delta(readable(piece));
     if (text === '') return true;
     this.#heartbeat?.refresh();
     return this.#options.response.write(text);
@@ -104,8 +106,8 @@ export class WholeAnswer implements Answer {
     this.#evidence = evidenceHeaders(evidence);
   }
 
-  write(deltas: readonly Delta[]): boolean {
-    for (const delta of deltas) this.#gathered.add(delta);
+  write(pieces: readonly Piece[]): boolean {
+    for (const piece of pieces) this.#gathered.add(readable(piece));
     return true;
   }
 
@@ -130,25 +132,12 @@ export class WholeAnswer implements Answer {
   }
 }
 
+/** Only requests that were read here are answered in words. */
+function readable(piece: Piece): Delta {
+  if (piece.k === 'sealed') throw new TypeError('a sealed piece has no words');
+  return piece;
+}
+
 function sendError({ response, surface, requestId }: AnswerOptions, error: ApiError): void {
   sendJson(response, error.status, JSON.stringify(surface.error(error, requestId)), retryAfter(error));
-}
-
-/** Who answered, and where the time before the first content went. What a provider says of itself is not proven by this. */
-function evidenceHeaders({ provider, build, chip, simulated, level, attempt, parseUs, routeUs, holdUs, firstContentUs }: Evidence): Record<string, string> {
-  return {
-    'x-provider-id': provider,
-    'x-provider-build': build,
-    'x-provider-encrypted': 'true',
-    'x-provider-trust-level': level,
-    'x-inference-attempts': String(attempt),
-    'x-timing': JSON.stringify({ parse_us: parseUs, route_us: routeUs, hold_us: holdUs, first_content_us: firstContentUs }),
-    ...(chip !== undefined && { 'x-provider-chip': headerText(chip) }),
-    ...(simulated !== undefined && { 'x-provider-simulated': String(simulated) }),
-  };
-}
-
-/** A provider's words may hold what a header may not. */
-function headerText(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?');
 }

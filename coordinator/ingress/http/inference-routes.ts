@@ -1,12 +1,10 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type CatalogModel, InferenceRequest, newJobId } from '#bus-schemas';
+import { InferenceRequest, newJobId } from '#bus-schemas';
 import type { Answer } from '../answer.ts';
-import type { CatalogCache } from '../catalog-cache.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { beginningsOf } from '../core/prefixes.ts';
-import { withinPrice, withQuantizations } from '../core/provider-preferences.ts';
 import { chat } from '../core/surfaces/chat.ts';
 import { completions } from '../core/surfaces/completions.ts';
 import { messages } from '../core/surfaces/messages.ts';
@@ -16,23 +14,20 @@ import { ApiError } from '../errors.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
-import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
-import type { ProviderPrices } from '../provider-prices.ts';
+import { relaySealing, type SealFor } from '../relay-sealing.ts';
 import { StreamAnswer, WholeAnswer } from './answers.ts';
-import { type Auth, keyOf, secretOf } from './authenticate.ts';
+import { type Auth, secretOf } from './authenticate.ts';
 import { inferenceSchema } from './inference-schemas.ts';
+import { type AdmissionDeps, admitJob, checkOpen } from './job-admission.ts';
 
-export interface InferenceDeps {
+export interface InferenceDeps extends AdmissionDeps {
   readonly auth: Auth;
-  readonly policy: KeyPolicy;
   readonly idempotent: IdempotentAnswers;
-  readonly catalog: CatalogCache;
   readonly jobs: Jobs;
   readonly now: () => number;
   readonly clock: () => number;
-  readonly prices: ProviderPrices;
+  readonly sealFor: SealFor;
   readonly heartbeatMs: number;
-  readonly isDraining: () => boolean;
 }
 
 declare module 'fastify' {
@@ -63,34 +58,20 @@ interface Exchange {
 async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply> {
   const { request, reply, deps } = exchange;
   const receivedAt = deps.clock();
-  const caller = keyOf(request);
-  if (deps.isDraining()) throw new ApiError('draining');
+  checkOpen(deps);
   const body = parseJson(request.body);
   const intent = introspectChat(surface.lower(body));
-  const offered = await deps.catalog.model(intent.model);
-  deps.policy.checkModel(caller, intent.model, offered);
-  checkCapable(intent, offered);
-  const model = withQuantizations(offered, intent.quantizations);
-  const maxOutputTokens = outputLimit(intent, model);
-  const machines = await deps.policy.machinesFor(caller, intent, request.headers['x-dinf-route']);
-  const { headers, refusal } = await deps.policy.take(caller, { inputTokens: intent.promptEstimate, outputTokens: maxOutputTokens });
+  const { headers, refusal, job } = await admitJob(intent, request, deps);
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   if (refusal !== undefined) throw refusal;
   const cacheScope = cacheScopeOf(secretOf(request));
+  const id = newJobId();
+  const { maxOutputTokens } = job;
   const spec: JobSpec = {
-    id: newJobId(),
-    account: caller.account,
-    key: caller.key,
-    model,
-    streamed: intent.streamed,
-    receivedAt,
-    requires: intent.requires,
-    ...(await whoServes(intent, model, machines, deps.prices)),
-    ...beginningsOf(intent.body, `${cacheScope} ${model.id}`),
-    request: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
-    promptEstimate: intent.promptEstimate,
-    promptBound: intent.promptBound,
-    maxOutputTokens,
+    ...job,
+    ...{ id, receivedAt, streamed: intent.streamed, clientSeals: false },
+    ...beginningsOf(intent.body, `${cacheScope} ${job.model.id}`),
+    seal: relaySealing(deps.sealFor, id, InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope }))),
   };
   const claim = await claimOf(spec, surface, exchange);
   if (claim !== undefined && 'answer' in claim) {
@@ -167,37 +148,4 @@ function start(spec: JobSpec, answer: Answer, { request, reply, deps, outlivesCl
   if (outlivesClient) return;
   response.once('close', () => job.clientGone());
   if (response.destroyed) job.clientGone();
-}
-
-/** Where each trait is asked for, to name the field that asks too much. */
-const TRAIT_FIELDS = { tools: 'tools', vision: 'messages', reasoning: 'reasoning_effort' } as const;
-
-/** Who may serve and who is asked first, by all that the caller says of it. His own machines cost him nothing, whatever he would pay at most. */
-async function whoServes(
-  { ignore, prefers, price }: ChatIntent,
-  model: CatalogModel,
-  machines: WantedMachines,
-  prices: ProviderPrices,
-): Promise<Pick<JobSpec, 'machines' | 'ignore' | 'prefers' | 'maxPrice'>> {
-  if (price === undefined || machines.areOwn) return { machines, ignore, prefers, maxPrice: undefined };
-  const { only, ignore: tooDear, order } = withinPrice(price, model, await prices.of(model.id));
-  const inReach = only === undefined ? machines.only : (machines.only?.filter((id) => only.includes(id)) ?? only);
-  return {
-    machines: { ...machines, only: inReach },
-    ignore: [...ignore, ...tooDear],
-    prefers: order.length === 0 ? prefers : { order: [...order], ...prefers },
-    maxPrice: price.max,
-  };
-}
-
-function checkCapable({ requires }: ChatIntent, { id, traits = [] }: CatalogModel): void {
-  const missing = requires.find((trait) => !traits.includes(trait));
-  if (missing !== undefined) throw new ApiError('invalid_request', `${id} cannot do this: it has no ${missing}.`, { param: TRAIT_FIELDS[missing] });
-}
-
-/** The smaller of what was asked for and what the model can give in one answer. */
-function outputLimit(intent: ChatIntent, model: CatalogModel): number {
-  const room = model.contextTokens - intent.promptEstimate;
-  if (room < 1) throw new ApiError('context_length_exceeded', undefined, { param: 'messages' });
-  return Math.min(intent.maxOutputTokens ?? model.maxOutputTokens, model.maxOutputTokens, room);
 }

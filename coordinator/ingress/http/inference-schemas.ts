@@ -7,6 +7,26 @@ import { SORTS } from '../core/provider-preferences.ts';
 const optional = Type.Optional;
 const any = Type.Unknown();
 const Messages = Type.Array(Type.Object({ role: Type.String(), content: any }));
+export const providerWishes = Type.Object(
+  {
+    only: optional(Type.Array(Type.String(), { description: 'Ids of providers; no other may serve it.' })),
+    ignore: optional(Type.Array(Type.String(), { description: 'These may not.' })),
+    order: optional(Type.Array(Type.String(), { description: 'Asked in this order before all others.' })),
+    allow_fallbacks: optional(Type.Boolean({ description: 'Together with `order`: false has nobody else serve it.' })),
+    sort: optional(Type.Enum(SORTS, { description: 'What counts most.' })),
+    preferred_min_throughput: optional(Type.Number({ description: 'Tokens a second; slower ones serve when there is no other.' })),
+    preferred_max_latency: optional(Type.Number({ description: 'Seconds to the first content; slower ones serve when there is no other.' })),
+    max_price: optional(
+      Type.Object(
+        { prompt: optional(Type.Number()), completion: optional(Type.Number()) },
+        { description: 'Dollars for a million tokens: nobody dearer serves it, and no more is charged.' },
+      ),
+    ),
+    quantizations: optional(Type.Array(Type.Enum(QUANTIZATIONS), { description: 'In how many bits the weights may be.' })),
+    require_parameters: optional(Type.Boolean({ description: 'Always so.' })),
+  },
+  { description: 'Who should serve it.' },
+);
 const shared = {
   model: Type.String({ description: 'A model, or an alias.' }),
   stream: optional(Type.Boolean()),
@@ -14,28 +34,7 @@ const shared = {
   top_p: optional(Type.Number({ minimum: 0, maximum: 1 })),
   tools: optional(Type.Array(any)),
   tool_choice: optional(any),
-  provider: optional(
-    Type.Object(
-      {
-        only: optional(Type.Array(Type.String(), { description: 'Ids of providers; no other may serve it.' })),
-        ignore: optional(Type.Array(Type.String(), { description: 'These may not.' })),
-        order: optional(Type.Array(Type.String(), { description: 'Asked in this order before all others.' })),
-        allow_fallbacks: optional(Type.Boolean({ description: 'Together with `order`: false has nobody else serve it.' })),
-        sort: optional(Type.Enum(SORTS, { description: 'What counts most.' })),
-        preferred_min_throughput: optional(Type.Number({ description: 'Tokens a second; slower ones serve when there is no other.' })),
-        preferred_max_latency: optional(Type.Number({ description: 'Seconds to the first content; slower ones serve when there is no other.' })),
-        max_price: optional(
-          Type.Object(
-            { prompt: optional(Type.Number()), completion: optional(Type.Number()) },
-            { description: 'Dollars for a million tokens: nobody dearer serves it, and no more is charged.' },
-          ),
-        ),
-        quantizations: optional(Type.Array(Type.Enum(QUANTIZATIONS), { description: 'In how many bits the weights may be.' })),
-        require_parameters: optional(Type.Boolean({ description: 'Always so.' })),
-      },
-      { description: 'Who should serve it.' },
-    ),
-  ),
+  provider: optional(providerWishes),
 };
 
 interface Described {

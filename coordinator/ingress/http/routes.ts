@@ -14,9 +14,11 @@ import { addMachinesRoutes } from './machines-routes.ts';
 import { addModelsRoutes } from './models-routes.ts';
 import { addMoneyRoutes } from './money-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
+import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStripeRoute } from './stripe-route.ts';
+import { addTrustRoutes } from './trust-routes.ts';
 
-export interface RoutesDeps extends InferenceDeps {
+export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   readonly bus: Bus;
   readonly catalog: CatalogCache;
   readonly metrics: Registry;
@@ -30,12 +32,14 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   const api = new Api(server, deps.auth, deps.bus);
   addHealthRoutes(server, deps);
   addInferenceRoutes(server, deps);
+  addSealedRoutes(api, server, deps);
   addModelsRoutes(api, deps.catalog, deps.clock);
   addKeysRoutes(api);
   addMoneyRoutes(api, deps.catalog);
   addBillingRoutes(api);
   addGenerationRoute(api);
   addReceiptRoutes(api);
+  addTrustRoutes(api);
   addAccountRoutes(api);
   addMachinesRoutes({ api, server, strangers: deps.strangers, linkUrl: deps.linkUrl, now: deps.now });
   addStripeRoute(server, deps.bus);

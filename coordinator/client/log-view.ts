@@ -1,0 +1,88 @@
+import { type Static, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { isConsistent, isHeadSigned, leafHash, rootOfInclusion, type TreeHead } from '#bus-schemas';
+import { SealedError } from './sealed-error.ts';
+
+/** The log as one client has seen it grow: each head is held against the one before, and the key against the first. */
+
+const hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+const PrintedHead = Type.Object({ size: count, root: hash, at: count, key: hash, signature: Type.String({ pattern: '^[0-9a-f]{128}$' }) });
+export type PrintedHead = Static<typeof PrintedHead>;
+const headShape = Compile(PrintedHead);
+const inclusionShape = Compile(Type.Object({ index: count, proof: Type.Array(hash, { maxItems: 128 }) }));
+const consistencyShape = Compile(Type.Object({ proof: Type.Array(hash, { maxItems: 128 }) }));
+
+export interface LogViewOptions {
+  readonly get: (path: string) => Promise<unknown>;
+  /** In hexadecimal; the first that is seen where none is given. */
+  readonly key?: string | undefined;
+  /** The last head of an earlier run. */
+  readonly kept?: PrintedHead | undefined;
+  readonly onHead?: (head: PrintedHead) => void;
+}
+
+export class LogView {
+  readonly #options: LogViewOptions;
+  #key: string | undefined;
+  #head: TreeHead | undefined;
+
+  constructor(options: LogViewOptions) {
+    this.#options = options;
+    this.#key = options.key ?? options.kept?.key;
+    this.#head = options.kept && readHead(options.kept);
+  }
+
+  get size(): number {
+    return this.#head?.size ?? 0;
+  }
+
+  /** Fetches the newest head, and throws where it is not a continuation of the last. */
+  async refresh(): Promise<TreeHead> {
+    const printed = await this.#options.get('/v1/transparency/head');
+    if (!headShape.Check(printed)) throw new SealedError('unreadable_answer', 'The log has no head that can be read.');
+    const head = readHead(printed);
+    this.#key ??= printed.key;
+    if (printed.key !== this.#key) throw new SealedError('log_key_changed', `The log is signed with another key than ${this.#key}.`);
+    if (!isHeadSigned(head)) throw new SealedError('log_forked', 'The head of the log is not signed with its key.');
+    const before = this.#head;
+    // An older head than ours comes from a copy that lags behind: it must be a beginning of what we know.
+    if (before !== undefined) await this.#prove(before.size <= head.size ? [before, head] : [head, before]);
+    if (before === undefined || head.size >= before.size) {
+      this.#head = head;
+      this.#options.onHead?.(printed);
+    }
+    return this.#head as TreeHead;
+  }
+
+  /** Whether the entry is in the log. */
+  async has(entry: Uint8Array): Promise<boolean> {
+    if (this.#head !== undefined && (await this.#isIn(this.#head, entry))) return true;
+    // It may be newer than what we know.
+    return this.#isIn(await this.refresh(), entry);
+  }
+
+  async #isIn({ size, root }: TreeHead, entry: Uint8Array): Promise<boolean> {
+    const leaf = leafHash(entry);
+    const found = await this.#options.get(`/v1/transparency/inclusion?leaf=${Buffer.from(leaf).toString('hex')}&size=${size}`).catch(notThere);
+    if (!inclusionShape.Check(found)) return false;
+    const proven = rootOfInclusion(leaf, { index: found.index, size }, found.proof.map(bytes));
+    return proven !== undefined && Buffer.compare(proven, root) === 0;
+  }
+
+  async #prove([earlier, later]: readonly [TreeHead, TreeHead]): Promise<void> {
+    const isSame = earlier.size === later.size;
+    const answer = isSame ? { proof: [] } : await this.#options.get(`/v1/transparency/consistency?earlier=${earlier.size}&later=${later.size}`);
+    if (consistencyShape.Check(answer) && isConsistent(earlier, later, answer.proof.map(bytes))) return;
+    throw new SealedError('log_forked', `The log says something else about its first ${earlier.size} entries than it did before.`);
+  }
+}
+
+/** Only that it is not there is an answer; that nobody answers is none. */
+function notThere(error: unknown): undefined {
+  if (error instanceof SealedError && error.status === 404) return undefined;
+  throw error;
+}
+
+const readHead = ({ size, root, at, key, signature }: PrintedHead): TreeHead => ({ size, at, root: bytes(root), key: bytes(key), signature: bytes(signature) });
+const bytes = (text: string): Uint8Array => Buffer.from(text, 'hex');

@@ -1,0 +1,107 @@
+import { type Static, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import {
+  type Evidence,
+  hex,
+  isEvidenceSigned,
+  PrintedEvidence,
+  readPrintedEvidence,
+  releaseEntry,
+  SUITE_ID,
+  TRUST_LEVELS,
+  TrustLevel,
+  verdictEntry,
+} from '#bus-schemas';
+import type { LogView } from './log-view.ts';
+import { SealedError } from './sealed-error.ts';
+
+/** Whether what the coordinator offers to seal for is a machine that has shown what it is. The coordinator is not believed in anything. */
+
+export const Offer = Type.Object({
+  attempt: Type.Integer({ minimum: 1, maximum: 64 }),
+  provider: Type.String(),
+  build: Type.String(),
+  suite: Type.String(),
+  sealing_key: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  level: TrustLevel,
+  evidence: PrintedEvidence,
+});
+export type Offer = Static<typeof Offer>;
+
+const releasesShape = Compile(
+  Type.Object({ data: Type.Array(Type.Object({ version: Type.String(), code_hash: Type.String({ pattern: '^[0-9a-f]{64}$' }), active: Type.Boolean() })) }),
+);
+
+export interface OfferCheckOptions {
+  readonly log: Pick<LogView, 'has'>;
+  readonly get: (path: string) => Promise<unknown>;
+  readonly minimumLevel: TrustLevel;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** A machine shows itself every five minutes, and may miss that three times; clocks differ. */
+const FRESH_MS = 16 * 60_000;
+const CLOCK_MS = 2 * 60_000;
+const MAX_KNOWN = 10_000;
+
+export class OfferCheck {
+  readonly #options: OfferCheckOptions;
+  /** Signatures that held, and what was found in the log: neither changes. */
+  readonly #signed = new Set<string>();
+  readonly #logged = new Set<string>();
+
+  constructor(options: OfferCheckOptions) {
+    this.#options = options;
+  }
+
+  /** Throws the SealedError that says why nothing may be sealed for it. */
+  async check(offer: Offer): Promise<void> {
+    const { minimumLevel, now } = this.#options;
+    const evidence = readPrintedEvidence(offer.evidence);
+    if (evidence === undefined) throw untrusted('what it has shown cannot be read');
+    if (evidence.provider !== offer.provider) throw untrusted('what it has shown is of another machine');
+    if (offer.suite !== SUITE_ID || evidence.suite !== SUITE_ID) throw untrusted('it seals in another way than we do');
+    if (hex(evidence.sealingKey) !== offer.sealing_key) throw untrusted('the key is not the one that the machine has signed');
+    const age = now() - evidence.at;
+    if (age > FRESH_MS + CLOCK_MS || age < -CLOCK_MS) throw untrusted('it showed itself too long ago, or in the future');
+    if (rank(offer.level) < rank(minimumLevel)) throw untrusted(`it has shown no more than ${offer.level}, and ${minimumLevel} is asked for`);
+    if (!this.#isSigned(evidence)) throw untrusted('what it has shown is not signed by it');
+    await this.#isLogged(evidence, offer.level);
+  }
+
+  #isSigned(evidence: Evidence): boolean {
+    const known = hex(evidence.signature);
+    // Of what was signed, all is in the evidence: another one with this signature does not hold, and is not known.
+    const name = `${known} ${hex(evidence.sealingKey)} ${evidence.provider} ${hex(evidence.codeHash)} ${evidence.at}`;
+    if (this.#signed.has(name)) return true;
+    if (!isEvidenceSigned(evidence)) return false;
+    remember(this.#signed, name);
+    return true;
+  }
+
+  async #isLogged({ provider, signingKey, codeHash }: Evidence, level: TrustLevel): Promise<void> {
+    const { log } = this.#options;
+    const name = `${provider} ${hex(signingKey)} ${level} ${hex(codeHash)}`;
+    if (this.#logged.has(name)) return;
+    if (!(await log.has(verdictEntry({ provider, standing: 'verified', level, signingKey })))) throw untrusted('its key is not in the log');
+    const version = await this.#versionOf(codeHash);
+    if (version === undefined) throw untrusted('it runs no active release');
+    if (!(await log.has(releaseEntry({ version, codeHash, active: true })))) throw untrusted('its release is not in the log');
+    remember(this.#logged, name);
+  }
+
+  async #versionOf(codeHash: Uint8Array): Promise<string | undefined> {
+    const releases = await this.#options.get('/v1/releases');
+    if (!releasesShape.Check(releases)) throw new SealedError('unreadable_answer', 'The releases cannot be read.');
+    return releases.data.find((release) => release.active && release.code_hash === hex(codeHash))?.version;
+  }
+}
+
+function remember(names: Set<string>, name: string): void {
+  if (names.size >= MAX_KNOWN) names.clear();
+  names.add(name);
+}
+
+const rank = (level: TrustLevel): number => TRUST_LEVELS.indexOf(level);
+const untrusted = (why: string): SealedError => new SealedError('untrusted_offer', `The coordinator offered a machine that is not to be trusted: ${why}.`);

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { type Static, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { CodecError, FrameContent, type InferenceEnd, type InferenceEvent, type JobSeals, SealError } from '#bus-schemas';
+import { SealedError } from './sealed-error.ts';
+
+const Frame = Type.Object({ seq: Type.Integer({ minimum: 0 }), tokens: Type.Integer({ minimum: 0 }), sealed: Type.String() });
+type Frame = Static<typeof Frame>;
+const frameShape = Compile(Frame);
+const MAX_EVENT_CHARACTERS = 1024 * 1024;
+const DATA = 'data: ';
+const ERROR_EVENT = 'event: error\n';
+
+export interface SealedStreamOptions {
+  readonly seals: Pick<JobSeals, 'openResponse'>;
+  readonly requestHash: Uint8Array;
+}
+
+/**
+ * Opens an answer as it comes. Invariants: frames are taken in order, each once, none left out; what was said beside a frame for the
+ * bill is what is in it; the machine signs for the request that we sealed and the text that we got.
+ */
+export class SealedStream {
+  readonly #options: SealedStreamOptions;
+  readonly #text = createHash('sha256');
+  #next = 0;
+
+  constructor(options: SealedStreamOptions) {
+    this.#options = options;
+  }
+
+  async *read(chunks: AsyncIterable<Buffer>): AsyncGenerator<InferenceEvent, InferenceEnd> {
+    try {
+      for await (const event of eventsIn(chunks)) {
+        for (const content of this.#open(frameIn(event))) {
+          if (content.k === 'end') return this.#ended(content);
+          this.#text.update(content.text);
+          yield content;
+        }
+      }
+    } catch (error) {
+      if (error instanceof SealedError) throw error;
+      throw new SealedError('stream_cut', 'The connection ended in the middle of the answer.', { cause: error });
+    }
+    throw new SealedError('stream_cut', 'The answer has no end.');
+  }
+
+  #open({ seq, tokens, sealed }: Frame): readonly InferenceEvent[] {
+    if (seq !== this.#next) throw new SealedError('unopenable_frame', `Frame ${this.#next} is missing: ${seq} came.`);
+    this.#next += 1;
+    let events: FrameContent['events'];
+    try {
+      ({ events } = FrameContent.decode(this.#options.seals.openResponse(seq, Buffer.from(sealed, 'base64'))));
+    } catch (cause) {
+      if (!(cause instanceof SealError) && !(cause instanceof CodecError)) throw cause;
+      throw new SealedError('unopenable_frame', `Frame ${seq} does not open: it was changed on its way, or is of another answer.`, { cause });
+    }
+    const inside = events.reduce((sum, event) => sum + (event.k === 'end' ? 0 : event.tokens), 0);
+    if (inside !== tokens) throw new SealedError('false_outline', `Frame ${seq} is billed as ${tokens} tokens, and holds ${inside}.`);
+    return events;
+  }
+
+  #ended(end: InferenceEnd): InferenceEnd {
+    if (Buffer.compare(end.requestHash, this.#options.requestHash) !== 0)
+      throw new SealedError('false_hash', 'The machine answered another request than ours.');
+    if (Buffer.compare(end.responseHash, this.#text.digest()) !== 0)
+      throw new SealedError('false_hash', 'The machine signs for another answer than the one that came.');
+    return end;
+  }
+}
+
+function frameIn(event: string): Frame {
+  const data: unknown = JSON.parse(event.slice(event.indexOf(DATA) + DATA.length));
+  if (event.startsWith(ERROR_EVENT)) {
+    const { code = 'stream_cut', message = 'The answer was cut.' } = (data as { error?: { code?: string; message?: string } }).error ?? {};
+    throw new SealedError({ code, status: 502, retryAfterMs: undefined }, message);
+  }
+  if (!frameShape.Check(data)) throw new SealedError('unreadable_answer', 'This is no frame.');
+  return data;
+}
+
+/** Server-sent events, whole. */
+async function* eventsIn(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let rest = '';
+  const decoder = new TextDecoder();
+  for await (const chunk of chunks) {
+    rest += decoder.decode(chunk, { stream: true });
+    if (rest.length > MAX_EVENT_CHARACTERS) throw new SealedError('unreadable_answer', 'An event is longer than any should be.');
+    for (let end = rest.indexOf('\n\n'); end >= 0; end = rest.indexOf('\n\n')) {
+      yield rest.slice(0, end);
+      rest = rest.slice(end + 2);
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { TrustLevel } from '#bus-schemas';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+
+interface NetworkOptions {
+  readonly coordinator: string;
+  readonly logKey?: string;
+}
+
+interface ProxyOptions extends NetworkOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly level: TrustLevel;
+}
+
+interface WitnessOptions extends NetworkOptions {
+  readonly every: number;
+  readonly once?: boolean;
+}
+
+const COORDINATOR = ['--coordinator <url>', 'the network', 'http://127.0.0.1:8080'] as const;
+const LOG_KEY = ['--log-key <hex>', 'the key of its log; the first that is seen is kept where none is given'] as const;
+
+/** What customers run, who do not have to believe the coordinator. */
+export function addCustomerCommands(program: Command): void {
+  program
+    .command('proxy')
+    .description('an OpenAI-compatible API on this machine that nobody on the way can read')
+    .option(...COORDINATOR)
+    .option('--host <address>', 'where it listens', '127.0.0.1')
+    .option('--port <number>', 'where it listens', wholeNumber, 8081)
+    .addOption(new Option('--level <level>', 'what a machine must have shown at least').choices(['self_signed', 'hardware']).default('self_signed'))
+    .option(...LOG_KEY)
+    .addHelpText('after', '\nCallers send their own API key; DINF_API_KEY is used for those that send none. What is known of the log is kept in DINF_HOME.')
+    .action((options: ProxyOptions) => runProxy(options));
+  program
+    .command('witness')
+    .description("watch a network's log: an alarm, and an end, when it takes back what it said")
+    .option(...COORDINATOR)
+    .option(...LOG_KEY)
+    .option('--every <seconds>', 'how often', wholeNumber, 60)
+    .option('--once', 'look once')
+    .action((options: WitnessOptions) => runWitness(options));
+}
+
+async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions): Promise<void> {
+  const [{ SealedClient }, { createProxy }, { createLogger }, { KeptHead }] = await Promise.all([
+    import('#client'),
+    import('./ingress/proxy/proxy-server.ts'),
+    import('./logger.ts'),
+    import('./kept-head.ts'),
+  ]);
+  const log = createLogger({ name: 'proxy', level: process.env['DINF_LOG'] ?? 'warn' });
+  const kept = await KeptHead.of(coordinator);
+  const onHead = (head: Parameters<typeof kept.keep>[0]) =>
+    void kept.keep(head).catch((error: unknown) => log.warn({ err: error }, 'the log could not be kept'));
+  using client = new SealedClient({ url: coordinator, minimumLevel: level, logKey, keptHead: await kept.read(), onHead });
+  const { key, size } = await client.log.refresh().catch(explain);
+  const server = await createProxy({ client, log, apiKey: process.env['DINF_API_KEY'] });
+  const url = await server.listen({ host, port });
+  console.log(`dinf proxy is up.
+
+  base URL   ${url}/v1
+
+What is asked here is sealed on this machine for the Mac that answers. ${coordinator} sees models, lengths and money.
+Machines must have shown: ${level}. The network's log has ${size} entries, signed with
+${Buffer.from(key).toString('hex')}`);
+  await untilStopped();
+  await server.close();
+}
+
+async function runWitness({ coordinator, logKey, every, once }: WitnessOptions): Promise<void> {
+  const [{ SealedClient }, { KeptHead }] = await Promise.all([import('#client'), import('./kept-head.ts')]);
+  const kept = await KeptHead.of(coordinator);
+  const writes: Promise<void>[] = [];
+  const onHead = (head: Parameters<typeof kept.keep>[0]) => void writes.splice(0, writes.length, kept.keep(head));
+  using client = new SealedClient({ url: coordinator, minimumLevel: 'none', logKey, keptHead: await kept.read(), onHead });
+  const stopped = untilStopped().then(() => true);
+  for (let isOver = false; !isOver; ) {
+    const { size, root, at } = await client.log.refresh().catch(explain);
+    await Promise.all(writes);
+    console.log(`${new Date(at).toISOString()} ${size} entries, ${Buffer.from(root).toString('hex')}: a continuation of what was seen before`);
+    isOver = once === true || (await Promise.race([stopped, new Promise<boolean>((go) => setTimeout(() => go(false), every * 1_000))]));
+  }
+}
+
+async function explain(error: unknown): Promise<never> {
+  const { SealedError } = await import('#client');
+  if (!(error instanceof SealedError)) throw error;
+  if (error.code === 'unreachable') throw new CommandError(EXIT.unavailable, error.message, { cause: error });
+  const isAlarm = error.code === 'log_forked' || error.code === 'log_key_changed';
+  throw new CommandError(EXIT.failure, isAlarm ? `ALARM: ${error.message} Do not send anything to this network before you know why.` : error.message, {
+    cause: error,
+  });
+}
+
+async function untilStopped(): Promise<void> {
+  await new Promise<void>((stop) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
+  });
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
+  return value;
+}

@@ -1,0 +1,35 @@
+import type { Outline } from '#bus-schemas';
+import type { Attempt, AttemptEnd } from './core/job.ts';
+import type { Piece } from './core/piece.ts';
+
+/** How the request of one attempt is sealed for its provider, and how what comes back is read. */
+export interface AttemptSealing {
+  readonly enc: Uint8Array;
+  readonly parts: readonly Uint8Array[];
+  /** Whether the provider has to say beside its frames what we cannot read in them. */
+  readonly outlined: boolean;
+  /** Frames come in order, each once. Throws what a provider can be blamed for: SealError, CodecError, ProtocolViolation. */
+  read(frame: Frame): Reading;
+}
+
+/** Undefined where it cannot be sealed for this provider. */
+export type SealAttempt = (attempt: Attempt) => Promise<AttemptSealing | undefined>;
+
+export interface Frame {
+  readonly seq: number;
+  readonly sealed: Uint8Array;
+  readonly outline?: Outline;
+}
+
+export interface Reading {
+  readonly pieces: readonly Piece[];
+  readonly tokens: number;
+  /** Of the text, or of what holds it. */
+  readonly size: number;
+  readonly end: AttemptEnd | undefined;
+}
+
+/** A frame that opens and says what it may not. */
+export class ProtocolViolation extends Error {
+  readonly code = 'protocol_violation';
+}

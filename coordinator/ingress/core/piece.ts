@@ -1,0 +1,13 @@
+import type { Delta } from '#bus-schemas';
+
+/** A frame as it came, which only the client can open. */
+export interface SealedPiece {
+  readonly k: 'sealed';
+  readonly seq: number;
+  readonly sealed: Uint8Array;
+  /** What the provider says is in it. */
+  readonly tokens: number;
+}
+
+/** What an answer is made of: words where we could read them, frames where we could not. */
+export type Piece = Delta | SealedPiece;

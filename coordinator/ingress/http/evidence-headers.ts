@@ -1,0 +1,31 @@
+import type { Evidence } from '../answer.ts';
+
+/** Who answered, and where the time before the first content went. What a provider says of itself is not proven by this. */
+export function evidenceHeaders({
+  provider,
+  build,
+  chip,
+  simulated,
+  level,
+  attempt,
+  parseUs,
+  routeUs,
+  holdUs,
+  firstContentUs,
+}: Evidence): Record<string, string> {
+  return {
+    'x-provider-id': provider,
+    'x-provider-build': build,
+    'x-provider-encrypted': 'true',
+    'x-provider-trust-level': level,
+    'x-inference-attempts': String(attempt),
+    'x-timing': JSON.stringify({ parse_us: parseUs, route_us: routeUs, hold_us: holdUs, first_content_us: firstContentUs }),
+    ...(chip !== undefined && { 'x-provider-chip': headerText(chip) }),
+    ...(simulated !== undefined && { 'x-provider-simulated': String(simulated) }),
+  };
+}
+
+/** A provider's words may hold what a header may not. */
+function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?');
+}

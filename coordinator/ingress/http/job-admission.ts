@@ -1,0 +1,85 @@
+import type { FastifyRequest } from 'fastify';
+import type { CatalogModel } from '#bus-schemas';
+import type { CatalogCache } from '../catalog-cache.ts';
+import type { ChatIntent } from '../core/introspect.ts';
+import { withinPrice, withQuantizations } from '../core/provider-preferences.ts';
+import { ApiError } from '../errors.ts';
+import type { JobSpec } from '../job-run.ts';
+import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
+import type { ProviderPrices } from '../provider-prices.ts';
+import { keyOf } from './authenticate.ts';
+
+export interface AdmissionDeps {
+  readonly policy: KeyPolicy;
+  readonly catalog: CatalogCache;
+  readonly prices: ProviderPrices;
+  readonly isDraining: () => boolean;
+}
+
+/** What is asked for, whoever can read the words of it. */
+export type JobWish = Omit<ChatIntent, 'body' | 'streamed' | 'includeUsage'>;
+
+type AdmittedJob = Omit<JobSpec, 'id' | 'receivedAt' | 'streamed' | 'clientSeals' | 'conversation' | 'prefixes' | 'seal'>;
+
+export interface Admission {
+  /** What is left of the limits of key and account. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** It counts, and is too much. */
+  readonly refusal: ApiError | undefined;
+  readonly job: AdmittedJob;
+}
+
+export function checkOpen({ isDraining }: AdmissionDeps): void {
+  if (isDraining()) throw new ApiError('draining');
+}
+
+/** The rules that every job passes, in one order: model, abilities, length, whose machines, how much in a minute, at what price. */
+export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog, policy, prices }: AdmissionDeps): Promise<Admission> {
+  const caller = keyOf(request);
+  const offered = await catalog.model(wish.model);
+  policy.checkModel(caller, wish.model, offered);
+  checkCapable(wish, offered);
+  const model = withQuantizations(offered, wish.quantizations);
+  const maxOutputTokens = outputLimit(wish, model);
+  const machines = await policy.machinesFor(caller, wish, request.headers['x-dinf-route']);
+  const { promptEstimate, promptBound, requires } = wish;
+  const { headers, refusal } = await policy.take(caller, { inputTokens: promptEstimate, outputTokens: maxOutputTokens });
+  const job = {
+    ...{ account: caller.account, key: caller.key, model, requires, promptEstimate, promptBound, maxOutputTokens },
+    ...(await whoServes(wish, model, machines, prices)),
+  };
+  return { headers, refusal, job };
+}
+
+/** Where each trait is asked for, to name the field that asks too much. */
+const TRAIT_FIELDS = { tools: 'tools', vision: 'messages', reasoning: 'reasoning_effort' } as const;
+
+/** Who may serve and who is asked first, by all that the caller says of it. His own machines cost him nothing, whatever he would pay at most. */
+async function whoServes(
+  { ignore, prefers, price }: JobWish,
+  model: CatalogModel,
+  machines: WantedMachines,
+  prices: ProviderPrices,
+): Promise<Pick<JobSpec, 'machines' | 'ignore' | 'prefers' | 'maxPrice'>> {
+  if (price === undefined || machines.areOwn) return { machines, ignore, prefers, maxPrice: undefined };
+  const { only, ignore: tooDear, order } = withinPrice(price, model, await prices.of(model.id));
+  const inReach = only === undefined ? machines.only : (machines.only?.filter((id) => only.includes(id)) ?? only);
+  return {
+    machines: { ...machines, only: inReach },
+    ignore: [...ignore, ...tooDear],
+    prefers: order.length === 0 ? prefers : { order: [...order], ...prefers },
+    maxPrice: price.max,
+  };
+}
+
+function checkCapable({ requires }: JobWish, { id, traits = [] }: CatalogModel): void {
+  const missing = requires.find((trait) => !traits.includes(trait));
+  if (missing !== undefined) throw new ApiError('invalid_request', `${id} cannot do this: it has no ${missing}.`, { param: TRAIT_FIELDS[missing] });
+}
+
+/** The smaller of what was asked for and what the model can give in one answer. */
+function outputLimit(wish: JobWish, model: CatalogModel): number {
+  const room = model.contextTokens - wish.promptEstimate;
+  if (room < 1) throw new ApiError('context_length_exceeded', undefined, { param: 'messages' });
+  return Math.min(wish.maxOutputTokens ?? model.maxOutputTokens, model.maxOutputTokens, room);
+}

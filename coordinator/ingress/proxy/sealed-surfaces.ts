@@ -1,0 +1,130 @@
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { InferenceRequest } from '#bus-schemas';
+import type { SealedClient, SealedJob } from '#client';
+import { SealedError } from '#client';
+import type { Answer } from '../answer.ts';
+import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
+import { type JsonObject, parseJson } from '../core/json.ts';
+import { beginningsOf } from '../core/prefixes.ts';
+import { chat } from '../core/surfaces/chat.ts';
+import { completions } from '../core/surfaces/completions.ts';
+import { messages } from '../core/surfaces/messages.ts';
+import { responses } from '../core/surfaces/responses.ts';
+import type { Surface } from '../core/surfaces/surface.ts';
+import { ApiError, type ApiErrorCode, isApiErrorCode } from '../errors.ts';
+import { StreamAnswer, WholeAnswer } from '../http/answers.ts';
+
+interface Deps {
+  readonly client: SealedClient;
+  readonly authorizationOf: (request: FastifyRequest) => string;
+}
+
+const surfaces: readonly Surface[] = [chat, responses, completions, messages];
+/** The limit of the answer is written into a request that was measured before it was known. */
+const LIMIT_ROOM_BYTES = 32;
+const HEARTBEAT_MS = 15_000;
+const UNKNOWN_LIMIT = 1;
+
+/** The same four ways to ask as at the ingress, read and raised here, where the words may be known. */
+export function addSealedSurfaces(server: FastifyInstance, deps: Deps): void {
+  for (const surface of surfaces) server.post(surface.path, { config: { surface } }, (request, reply) => infer(surface, request, reply, deps));
+}
+
+async function infer(surface: Surface, request: FastifyRequest, reply: FastifyReply, { client, authorizationOf }: Deps): Promise<FastifyReply> {
+  const authorization = authorizationOf(request);
+  const body = parseJson(request.body);
+  const intent = introspectChat(surface.lower(body));
+  const scope = scopeOf(authorization);
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort());
+  const job = await client.open(wishOf(intent, scope), authorization, gone.signal).catch(asApiError);
+  reply.hijack();
+  const answer = answerFor(surface, { request, reply, job, intent, body });
+  await play(
+    client.run(job, forwardedRequest(intent, { maxOutputTokens: job.maxTokens, cacheScope: scope }), authorization, gone.signal),
+    answer,
+    reply,
+    gone.signal,
+  );
+  return reply;
+}
+
+/** What a provider may recognise requests of this key by: nothing that the coordinator ever sees. */
+const scopeOf = (authorization: string): string => createHmac('sha256', authorization).update('dinf sealed scope').digest('base64url');
+
+function wishOf(intent: ChatIntent, scope: string) {
+  const { model, maxOutputTokens, requires, body } = intent;
+  const longest = InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens: maxOutputTokens ?? UNKNOWN_LIMIT, cacheScope: scope }));
+  return {
+    ...{ model, requires, maxTokens: maxOutputTokens, provider: body['provider'], requestBytes: longest.length + LIMIT_ROOM_BYTES },
+    // The same for every turn of a conversation, and a riddle to everybody else.
+    affinity: beginningsOf(body, scope).conversation.slice(0, 64),
+  };
+}
+
+interface Exchange {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly job: SealedJob;
+  readonly intent: ChatIntent;
+  readonly body: JsonObject;
+}
+
+function answerFor(surface: Surface, { request, reply, job, intent, body }: Exchange): Answer {
+  const response = reply.raw;
+  response.setHeader('x-request-id', request.id);
+  response.setHeader('x-inference-job-id', job.id);
+  response.on('error', () => undefined);
+  const head = {
+    ...{ job: job.id, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: job.maxTokens, request: body },
+    createdSeconds: Math.floor(Date.now() / 1_000),
+  };
+  const options = { response, surface, head, requestId: request.id };
+  return intent.streamed ? new StreamAnswer(options, HEARTBEAT_MS) : new WholeAnswer(options);
+}
+
+/** Has the answer say what comes, no faster than the caller reads. */
+async function play(events: ReturnType<SealedClient['run']>, answer: Answer, { raw }: FastifyReply, signal: AbortSignal): Promise<void> {
+  let hasBegun = false;
+  try {
+    for (let next = await events.next(); ; next = await events.next()) {
+      if (next.done) return answer.finish(next.value);
+      const event = next.value;
+      if (event.k === 'end') continue;
+      if (event.k === 'serving') {
+        const { provider, build, level, attempt, evidence } = event.offer;
+        answer.serving({
+          ...{ provider, build, level, attempt, simulated: evidence.simulated, chip: undefined },
+          parseUs: 0,
+          routeUs: 0,
+          holdUs: 0,
+          firstContentUs: 0,
+        });
+        continue;
+      }
+      hasBegun = true;
+      if (!answer.write([event])) await once(raw, 'drain', { signal });
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    const told = apiErrorOf(error);
+    if (hasBegun) answer.cut(told);
+    else answer.reject(told);
+  }
+}
+
+function asApiError(error: unknown): never {
+  throw apiErrorOf(error);
+}
+
+/** The coordinator's own refusals keep their names; ours say what was wrong with it. */
+function apiErrorOf(error: unknown): ApiError {
+  if (!(error instanceof SealedError)) return new ApiError('internal_error', undefined, { cause: error });
+  const retry = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
+  if (isApiErrorCode(error.code)) return new ApiError(error.code, error.message, { cause: error, ...retry });
+  return new ApiError(OWN_ERRORS[error.code] ?? 'provider_error', `${error.message} (${error.code})`, { cause: error });
+}
+
+const OWN_ERRORS: Readonly<Record<string, ApiErrorCode>> = { unreachable: 'service_unavailable', request_too_long: 'payload_too_large' };

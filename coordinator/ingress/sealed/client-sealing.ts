@@ -1,0 +1,37 @@
+import { MAX_PART_BYTES, MAX_PARTS, type Outline } from '#bus-schemas';
+import { type AttemptSealing, type Frame, ProtocolViolation, type Reading } from '../attempt-sealing.ts';
+
+const ENC_BYTES = 32;
+/** What a frame may hold beside its text: its end, with hashes and counts. */
+const FRAME_BYTES = 2_048;
+
+/** Blind mode: the client has sealed the request, and opens the answer. What we know of a frame is its length and what its provider says of it. */
+export class ClientSealing implements AttemptSealing {
+  readonly outlined = true;
+  readonly enc: Uint8Array;
+  readonly parts: readonly Uint8Array[];
+
+  private constructor(enc: Uint8Array, parts: readonly Uint8Array[]) {
+    this.enc = enc;
+    this.parts = parts;
+  }
+
+  /** `enc`, and then the sealed parts, all but the last of the greatest length. Undefined where it is not that. */
+  static from(body: Uint8Array): ClientSealing | undefined {
+    const sealed = body.subarray(ENC_BYTES);
+    const count = Math.ceil(sealed.length / MAX_PART_BYTES);
+    if (count < 1 || count > MAX_PARTS) return undefined;
+    const parts = Array.from({ length: count }, (_, part) => sealed.subarray(part * MAX_PART_BYTES, (part + 1) * MAX_PART_BYTES));
+    return new ClientSealing(body.subarray(0, ENC_BYTES), parts);
+  }
+
+  read({ seq, sealed, outline }: Frame): Reading {
+    if (outline === undefined) throw new ProtocolViolation('it was asked to say what is in its frames');
+    const { tokens, end } = outline;
+    if (tokens === 0 && end === undefined) throw new ProtocolViolation('a frame with nothing in it');
+    return { pieces: isForClient(outline) ? [{ k: 'sealed', seq, sealed, tokens }] : [], tokens, size: Math.max(0, sealed.length - FRAME_BYTES), end };
+  }
+}
+
+/** The end of an attempt that gave nothing and failed is for us alone: another provider takes over. */
+const isForClient = ({ tokens, end }: Outline): boolean => tokens > 0 || (end !== undefined && end.finish !== 'error' && end.finish !== 'cancelled');

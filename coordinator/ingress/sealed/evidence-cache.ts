@@ -1,0 +1,40 @@
+import { type Evidence, services, type TrustLevel } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { callUntil } from '../call-until.ts';
+
+interface Known {
+  readonly evidence: Evidence;
+  readonly level: TrustLevel;
+  readonly at: number;
+}
+
+/** Newer evidence is made every five minutes: what is given out stays young. */
+const GOOD_MS = 60_000;
+const MAX_KNOWN = 20_000;
+const CALL = { eachMs: 2_000, totalMs: 4_000 };
+
+/** What providers have shown, for clients that want to see it. */
+export class EvidenceCache {
+  readonly #bus: Bus;
+  readonly #clock: () => number;
+  readonly #known = new Map<string, Known>();
+
+  constructor(bus: Bus, clock: () => number) {
+    this.#bus = bus;
+    this.#clock = clock;
+  }
+
+  /** Of this provider with this sealing key; undefined where it has shown none that holds. */
+  async of(provider: string, sealingKey: Uint8Array): Promise<Known | undefined> {
+    const known = this.#known.get(provider);
+    if (known !== undefined && this.#clock() - known.at < GOOD_MS && isFor(known, sealingKey)) return known;
+    const answer = await callUntil(this.#bus, services.trust.evidence, { provider }, CALL);
+    if (!answer?.ok) return undefined;
+    const fresh = { evidence: answer.evidence, level: answer.level, at: this.#clock() };
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(provider, fresh);
+    return isFor(fresh, sealingKey) ? fresh : undefined;
+  }
+}
+
+const isFor = ({ evidence }: Known, sealingKey: Uint8Array): boolean => Buffer.compare(evidence.sealingKey, sealingKey) === 0;

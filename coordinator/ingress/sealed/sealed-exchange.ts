@@ -1,0 +1,146 @@
+import type { ServerResponse } from 'node:http';
+import { hex, type Evidence as MachineEvidence, printEvidence, type TrustLevel } from '#bus-schemas';
+import type { Answer, Evidence } from '../answer.ts';
+import type { AttemptSealing } from '../attempt-sealing.ts';
+import type { Attempt } from '../core/job.ts';
+import type { Piece } from '../core/piece.ts';
+import { ApiError } from '../errors.ts';
+import { evidenceHeaders } from '../http/evidence-headers.ts';
+import { endWithin, retryAfter, sendJson } from '../http/respond.ts';
+import type { ClientSealing } from './client-sealing.ts';
+
+/** Whom the client has to seal for, and what that machine has shown of itself. */
+export interface Offer {
+  readonly attempt: Attempt;
+  readonly evidence: MachineEvidence;
+  readonly level: TrustLevel;
+}
+
+export interface SealedExchangeOptions {
+  /** What a machine has shown; undefined where it has shown nothing that holds. */
+  readonly evidenceFor: (attempt: Attempt) => Promise<{ evidence: MachineEvidence; level: TrustLevel } | undefined>;
+  /** Nothing more will be said to the client. */
+  readonly onOver: () => void;
+}
+
+/** What was said when nobody listened waits for so long. */
+const LAST_WORD_MS = 30_000;
+
+/**
+ * One sealed job as its client sees it, over two or more requests: the session is answered with an offer; the client seals for it and
+ * orders; where that provider cannot serve, the order is answered with another offer, and is made again. The first frame is the answer.
+ *
+ *   offered → ordered → (offered → ordered …) → streaming → over
+ *
+ * Invariant: each request of the client gets exactly one answer: an offer, an error, or a stream.
+ */
+export class SealedExchange implements Answer {
+  readonly #options: SealedExchangeOptions;
+  readonly #firstOffer = Promise.withResolvers<Offer>();
+  #pending: { readonly offer: Offer; readonly seal: (sealing: AttemptSealing | undefined) => void } | undefined;
+  #response: ServerResponse | undefined;
+  #last: ApiError | undefined;
+  #headers: Record<string, string> = {};
+
+  constructor(options: SealedExchangeOptions) {
+    this.#options = options;
+    // A session whose client has left waits for nothing.
+    this.#firstOffer.promise.catch(() => undefined);
+  }
+
+  /** Rejects with the ApiError of a job that found no provider or no money. */
+  get firstOffer(): Promise<Offer> {
+    return this.#firstOffer.promise;
+  }
+
+  /** Asked by the job for each provider that it tries. */
+  async seal(attempt: Attempt): Promise<AttemptSealing | undefined> {
+    const shown = await this.#options.evidenceFor(attempt);
+    if (shown === undefined) return undefined;
+    const { promise, resolve } = Promise.withResolvers<AttemptSealing | undefined>();
+    const offer = { attempt, ...shown };
+    this.#pending = { offer, seal: resolve };
+    this.#firstOffer.resolve(offer);
+    if (this.#response !== undefined) this.#offerAgain(this.#response, offer);
+    return promise;
+  }
+
+  /** The client has sealed for an attempt. */
+  order(attempt: number, sealing: ClientSealing, response: ServerResponse): void {
+    if (this.#last !== undefined) {
+      sendError(response, this.#last);
+      return this.#options.onOver();
+    }
+    if (this.#response !== undefined) return sendError(response, new ApiError('request_running', 'This job is being answered to another request.'));
+    const pending = this.#pending;
+    if (pending === undefined) return sendError(response, new ApiError('conflict', 'Nothing has to be sealed for this job.'));
+    // It sealed for a provider that has been given up since.
+    if (pending.offer.attempt.number !== attempt) return this.#offerAgain(response, pending.offer);
+    this.#pending = undefined;
+    this.#response = response;
+    pending.seal(sealing);
+  }
+
+  serving(evidence: Evidence): void {
+    this.#headers = evidenceHeaders(evidence);
+  }
+
+  write(pieces: readonly Piece[]): boolean {
+    const response = this.#response;
+    if (response === undefined) return true;
+    if (!response.headersSent) {
+      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no', ...this.#headers });
+    }
+    let text = '';
+    for (const piece of pieces) if (piece.k === 'sealed') text += sseOf(piece.seq, piece.tokens, piece.sealed);
+    return response.write(text);
+  }
+
+  /** A stream commits with its first frame, so there is never anything to forget. */
+  discard(): void {}
+
+  finish(): void {
+    if (this.#response !== undefined) endWithin(this.#response, '');
+    this.#options.onOver();
+  }
+
+  reject(error: ApiError): void {
+    this.#last = error;
+    this.#pending?.seal(undefined);
+    this.#firstOffer.reject(error);
+    if (this.#response === undefined) {
+      setTimeout(this.#options.onOver, LAST_WORD_MS).unref();
+      return;
+    }
+    sendError(this.#response, error);
+    this.#options.onOver();
+  }
+
+  cut(error: ApiError): void {
+    if (this.#response !== undefined) endWithin(this.#response, `event: error\ndata: ${JSON.stringify(error.toBody())}\n\n`);
+    this.#options.onOver();
+  }
+
+  /** Its client is not there any more: nobody will seal. */
+  abandoned(): void {
+    this.#pending?.seal(undefined);
+    this.#options.onOver();
+  }
+
+  #offerAgain(response: ServerResponse, offer: Offer): void {
+    if (response === this.#response) this.#response = undefined;
+    sendJson(response, 409, JSON.stringify({ ...new ApiError('seal_again').toBody(), offer: printOffer(offer) }));
+  }
+}
+
+export function printOffer({ attempt: { number, candidate }, evidence, level }: Offer) {
+  const { provider, build, suite, sealingKey } = candidate;
+  return { ...{ attempt: number, provider, build, suite, level }, sealing_key: hex(sealingKey), evidence: printEvidence(evidence) };
+}
+
+const sseOf = (seq: number, tokens: number, sealed: Uint8Array): string =>
+  `data: {"seq":${seq},"tokens":${tokens},"sealed":"${Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString('base64')}"}\n\n`;
+
+function sendError(response: ServerResponse, error: ApiError): void {
+  sendJson(response, error.status, JSON.stringify(error.toBody()), retryAfter(error));
+}

@@ -1,0 +1,31 @@
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { PrintedHead } from '#client';
+import { readIfThere, replace } from './kept-file.ts';
+
+/** What was seen last of a network's log, on this machine: whoever forks it has to do so for good. */
+export class KeptHead {
+  readonly #file: string;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(file: string) {
+    this.#file = file;
+  }
+
+  static async of(coordinatorUrl: string): Promise<KeptHead> {
+    const home = resolve(process.env['DINF_HOME'] ?? '.dinf');
+    await mkdir(home, { recursive: true, mode: 0o700 });
+    return new KeptHead(join(home, `log-${new URL(coordinatorUrl).host.replace(/[^a-z0-9.]/gi, '-')}.json`));
+  }
+
+  async read(): Promise<PrintedHead | undefined> {
+    const text = await readIfThere(this.#file);
+    return text === undefined ? undefined : (JSON.parse(text) as PrintedHead);
+  }
+
+  /** In the order in which they were seen. */
+  keep(head: PrintedHead): Promise<void> {
+    this.#writing = this.#writing.then(() => replace(this.#file, JSON.stringify(head)));
+    return this.#writing;
+  }
+}
