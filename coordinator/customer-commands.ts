@@ -44,9 +44,10 @@ export function addCustomerCommands(program: Command): void {
 }
 
 async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions): Promise<void> {
-  const [{ SealedClient }, { createProxy }, { createLogger }, { KeptHead }] = await Promise.all([
+  const [{ SealedClient }, { createProxy }, { closeServer }, { createLogger }, { KeptHead }] = await Promise.all([
     import('#client'),
     import('./ingress/proxy/proxy-server.ts'),
+    import('./ingress/http/server.ts'),
     import('./logger.ts'),
     import('./kept-head.ts'),
   ]);
@@ -66,7 +67,7 @@ What is asked here is sealed on this machine for the Mac that answers. ${coordin
 Machines must have shown: ${level}. The network's log has ${size} entries, signed with
 ${Buffer.from(key).toString('hex')}`);
   await untilStopped();
-  await server.close();
+  await closeServer(server);
 }
 
 async function runWitness({ coordinator, logKey, every, once }: WitnessOptions): Promise<void> {

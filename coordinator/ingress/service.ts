@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
-import type { FastifyInstance } from 'fastify';
 import { Gauge } from 'prom-client';
 import { newIngressId, RelaySenders } from '#bus-schemas';
 import { Cells } from '#coordinator/cells/cells.ts';
@@ -15,7 +14,7 @@ import { FlowSender } from './flow-sender.ts';
 import { Api } from './http/api.ts';
 import { createAuth } from './http/authenticate.ts';
 import { addRoutes } from './http/routes.ts';
-import { createServer } from './http/server.ts';
+import { closeServer, createServer } from './http/server.ts';
 import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import { TokenVerifier } from './identity/token-verifier.ts';
@@ -31,8 +30,6 @@ import { SealedSessions } from './sealed/sealed-sessions.ts';
 
 /** How long running answers may go on once the ingress was told to stop. */
 const DRAIN_MS = 30_000;
-/** And how long clients may then take to read what is theirs. A connection on which nothing was ever asked would keep the server open for a minute. */
-const LINGER_MS = 2_000;
 
 export interface Ingress extends Component {
   readonly name: 'ingress';
@@ -114,12 +111,6 @@ export async function startIngress(context: Context): Promise<Ingress> {
     cells[Symbol.dispose]();
   };
   return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: stop };
-}
-
-async function closeServer(server: FastifyInstance): Promise<void> {
-  const timer = setTimeout(() => server.server.closeAllConnections(), LINGER_MS);
-  await server.close();
-  clearTimeout(timer);
 }
 
 async function answersWithin(connection: NatsConnection, timeoutMs: number): Promise<boolean> {

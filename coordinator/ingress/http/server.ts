@@ -8,6 +8,8 @@ import { retryAfter } from './respond.ts';
 import { compileValidator } from './validation.ts';
 
 const KEEP_ALIVE_MS = 65_000;
+/** How long clients may take, once it closes, to read what is theirs. A connection on which nothing was ever asked would keep the server open for a minute. */
+const LINGER_MS = 2_000;
 
 export interface ServerOptions {
   readonly log: Logger;
@@ -64,4 +66,10 @@ function asApiError(error: FastifyError | ApiError | CodecError): ApiError {
         ? new ApiError('invalid_request')
         : new ApiError('internal_error', undefined, { cause: error });
   }
+}
+
+export async function closeServer(server: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => server.server.closeAllConnections(), LINGER_MS);
+  await server.close();
+  clearTimeout(timer);
 }

@@ -1,0 +1,164 @@
+import { open, readFile } from 'node:fs/promises';
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { InferenceRequest } from '#bus-schemas';
+import { startComponentProcess } from '../component-process.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
+import { answerOf, type Customer, openJob, requestFor, startCustomer } from './sealed-network.ts';
+
+let network: TestNetwork;
+let customer: Customer;
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 2, tokenMs: 5 });
+  customer = await startCustomer(network.url);
+}, 60_000);
+afterAll(async () => {
+  await customer[Symbol.asyncDispose]();
+  await network.expectMoneyBalances();
+  await network[Symbol.asyncDispose]();
+});
+
+const ask = (words: string) => [{ role: 'user' as const, content: words }];
+const authorization = () => `Bearer ${network.apiKey}`;
+
+describe('through the proxy', () => {
+  const openai = () => new OpenAI({ baseURL: `${customer.url}/v1`, apiKey: network.apiKey, maxRetries: 0 });
+
+  test('a stock SDK gets the answer that it would get in the clear, streamed and whole, and the receipt for it', async () => {
+    const messages = ask('Who can read this?');
+    const whole = await openai().chat.completions.create({ model: 'sim', messages, max_tokens: 20 }).withResponse();
+    expect(whole.data.choices[0]?.message.content).toBe(expectedText(messages, 20));
+    expect(whole.data.usage).toMatchObject({ completion_tokens: 20 });
+    expect(whole.response.headers.get('x-provider-trust-level')).toBe('self_signed');
+    let text = '';
+    for await (const chunk of await openai().chat.completions.create({ model: 'sim', messages, max_tokens: 20, stream: true }))
+      text += chunk.choices[0]?.delta.content ?? '';
+    expect(text).toBe(expectedText(messages, 20));
+    const job = whole.response.headers.get('x-inference-job-id');
+    await vi.waitFor(async () => {
+      const receipt = await fetch(`${customer.url}/v1/receipts/${job}`, { headers: { authorization: authorization() } });
+      expect(await receipt.json()).toMatchObject({ job, usage: { completion_tokens: 20 } });
+    }, 10_000);
+  });
+
+  test('Anthropic’s SDK does too, and models are listed', async () => {
+    const anthropic = new Anthropic({ baseURL: customer.url, apiKey: network.apiKey, maxRetries: 0 });
+    const message = await anthropic.messages.create({ model: 'sim', max_tokens: 10, messages: ask('Hello') });
+    expect(message.content[0]).toMatchObject({ type: 'text', text: expectedText(ask('Hello'), 10) });
+    expect((await openai().models.list()).data.map(({ id }) => id)).toContain('sim');
+  });
+
+  test('a refusal of the coordinator keeps its name and status', async () => {
+    await expect(openai().chat.completions.create({ model: 'nobody-has-this', messages: ask('Hello') })).rejects.toMatchObject({
+      status: 404,
+      code: 'model_not_found',
+    });
+    const stranger = new OpenAI({ baseURL: `${customer.url}/v1`, apiKey: 'sk-db-unknown', maxRetries: 0 });
+    await expect(stranger.chat.completions.create({ model: 'sim', messages: ask('Hello') })).rejects.toMatchObject({ status: 401, code: 'invalid_key' });
+  });
+
+  test('a client that leaves stops the machine', async () => {
+    const stream = await openai().chat.completions.create({ model: 'sim', messages: ask('Talk for long'), max_tokens: 4_000, stream: true });
+    for await (const _ of stream) break;
+    stream.controller.abort();
+    await vi.waitFor(() => expect(network.runningSequences()).toBe(0), 10_000);
+  });
+});
+
+describe('nobody but the machine reads the prompt', () => {
+  test('it is in no table, no log and no message on the bus', async () => {
+    const secret = 'osprey-7f3a-marmalade';
+    const heard: Buffer[] = [];
+    const tap = network.network.coordinator.bus.connection.subscribe('>', { callback: (_error, { data }) => void heard.push(Buffer.from(data)) });
+    const request = requestFor(`The word is ${secret}.`, 30);
+    const { text } = await answerOf(customer.client.run(await openJob(customer, network, request), request, authorization()));
+    expect(text).toBe(expectedText(ask(`The word is ${secret}.`), 30));
+    await network.expectMoneyBalances();
+    tap.unsubscribe();
+    expect(heard.length).toBeGreaterThan(10);
+    const answer = text.slice(0, 40);
+    for (const words of [secret, answer]) {
+      expect(heard.some((data) => data.includes(words))).toBe(false);
+      expect(await network.databaseHolds(words)).toBe(false);
+      expect(network.logs()).not.toContain(words);
+    }
+  });
+
+  test.skipIf(process.platform !== 'linux')('it is nowhere in the memory of the ingress, where a prompt in the clear is found', async () => {
+    const ingress = await startComponentProcess(network, 'ingress');
+    const url = String(JSON.parse(ingress.logs().find((line) => line.includes('the API listens')) ?? '{}').url);
+    await using own = await startCustomer(url);
+    const [sealed, clear] = ['sealed-cormorant-91c2', 'plain-cormorant-5d07'];
+    const request = requestFor(`The word is ${sealed}.`, 10);
+    await answerOf(own.client.run(await openJob(own, network, request), request, authorization()));
+    const body = JSON.stringify({ model: 'sim', messages: ask(`The word is ${clear}.`), max_tokens: 10 });
+    const headers = { authorization: authorization(), 'content-type': 'application/json' };
+    expect((await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body })).status).toBe(200);
+    const [foundSealed, foundClear] = await Promise.all([memoryHolds(ingress.pid, sealed), memoryHolds(ingress.pid, clear)]);
+    await ingress.stop();
+    expect({ foundSealed, foundClear }).toEqual({ foundSealed: false, foundClear: true });
+  });
+});
+
+describe('a sealed job', () => {
+  test('goes to another machine when the first cannot serve: its client seals again, and pays once', async () => {
+    const request = requestFor('Who else is there?', 12);
+    const job = await openJob(customer, network, request);
+    const first = network.providers.find(({ id }) => id === job.offer.provider);
+    first?.agent.setDraining(true);
+    const answered = await answerOf(customer.client.run(job, request, authorization()));
+    first?.agent.setDraining(false);
+    expect(answered).toMatchObject({ attempts: 2, text: expectedText(ask('Who else is there?'), 12) });
+    expect(answered.provider).not.toBe(job.offer.provider);
+    const charges = (await network.charges()).filter((charge) => charge.job === job.id);
+    expect(charges).toMatchObject([{ outcome: 'settled', completionTokens: 12 }]);
+  });
+
+  test('that is never sealed gives its place and its money back', async () => {
+    const request = requestFor('I changed my mind', 12);
+    const job = await openJob(customer, network, request);
+    expect(await network.promisedSlots()).toBeGreaterThan(0);
+    await vi.waitFor(async () => expect(await network.promisedSlots()).toBe(0), { timeout: 15_000, interval: 200 });
+    const charges = (await network.charges()).filter((charge) => charge.job === job.id);
+    expect(charges).toMatchObject([{ chargedMicroUsd: 0 }]);
+    await expect(answerOf(customer.client.run(job, request, authorization()))).rejects.toMatchObject({ status: 410 });
+  }, 30_000);
+
+  test('is its key’s alone, and no longer than it was said to be', async () => {
+    const request = requestFor('Mine', 12);
+    const job = await openJob(customer, network, request);
+    const { apiKey } = await network.createKey({ creditMicroUsd: 1_000_000 });
+    await expect(answerOf(customer.client.run(job, request, `Bearer ${apiKey}`))).rejects.toMatchObject({ status: 404 });
+    const longer = requestFor('Mine'.repeat(100), 12);
+    await expect(answerOf(customer.client.run(job, longer, authorization()))).rejects.toMatchObject({ status: 400 });
+    expect((await answerOf(customer.client.run(job, request, authorization()))).text).toBe(expectedText(ask('Mine'), 12));
+  });
+
+  test('of many parts arrives whole', async () => {
+    const request = requestFor('word '.repeat(250_000), 5);
+    expect(InferenceRequest.encode(request).length).toBeGreaterThan(1_000_000);
+    await expect(openJob(customer, network, request)).rejects.toMatchObject({ code: 'context_length_exceeded' });
+    const shorter = requestFor('word '.repeat(100_000), 5);
+    const job = await customer.client.open({ model: 'sim', maxTokens: 5, requestBytes: 500_100 }, authorization());
+    expect((await answerOf(customer.client.run(job, shorter, authorization()))).text).toBe(
+      expectedText(shorter.chat.messages as { role: string; content: string }[], 5),
+    );
+  });
+});
+
+/** Looks through every page that the process can write to. */
+async function memoryHolds(pid: number, text: string): Promise<boolean> {
+  const [utf8, utf16] = [Buffer.from(text, 'latin1'), Buffer.from(text, 'utf16le')];
+  await using memory = await open(`/proc/${pid}/mem`, 'r');
+  for (const line of (await readFile(`/proc/${pid}/maps`, 'utf8')).split('\n')) {
+    const [, from = '', until = ''] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? [];
+    if (from === '') continue;
+    const [start, end] = [Number.parseInt(from, 16), Number.parseInt(until, 16)];
+    const page = Buffer.alloc(end - start);
+    // Some mappings cannot be read, by anybody.
+    const read = await memory.read(page, 0, page.length, start).catch(() => undefined);
+    if (read !== undefined && (page.includes(utf8) || page.includes(utf16))) return true;
+  }
+  return false;
+}

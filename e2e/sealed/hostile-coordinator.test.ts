@@ -1,0 +1,252 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  ed25519Signer,
+  generateSealingKeyPair,
+  hex,
+  newEd25519Key,
+  newP256Key,
+  p256Signer,
+  printEvidence,
+  readPrintedEvidence,
+  signEvidence,
+  signHead,
+} from '#bus-schemas';
+import { startTestNetwork, type TestNetwork } from '../test-network.ts';
+import { answerOf, openJob, requestFor, startCustomer, startLiar, type Tamper } from './sealed-network.ts';
+
+/** The coordinator itself is the attacker: what can it make a customer send, or believe? */
+
+let network: TestNetwork;
+let attackerKey: string;
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 2, tokenMs: 2 });
+  attackerKey = hex((await generateSealingKeyPair()).publicKey);
+}, 60_000);
+afterAll(() => network[Symbol.asyncDispose]());
+
+const request = requestFor('Nobody else should read this', 40);
+
+/** What a customer gets who asks through a coordinator that lies. */
+async function askThrough(tamper: Tamper): Promise<unknown> {
+  await using liar = await startLiar(network.url, tamper);
+  await using customer = await startCustomer(liar.url);
+  return await answerOf(customer.client.run(await openJob(customer, network, request), request, `Bearer ${network.apiKey}`));
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what comes over HTTP, to be changed in any way
+type Changed = any;
+const onSession =
+  (change: (session: Changed) => void): Tamper =>
+  ({ path, text }) => {
+    if (path !== '/v1/sealed/sessions') return undefined;
+    const session = JSON.parse(text);
+    change(session);
+    return JSON.stringify(session);
+  };
+/** Evidence that the attacker makes with a key of his own. */
+function resigned(session: Changed, changes: object = {}): void {
+  const evidence = readPrintedEvidence(session.offer.evidence);
+  if (evidence === undefined) throw new Error('no evidence');
+  session.offer.evidence = printEvidence(signEvidence(p256Signer(newP256Key()), { ...evidence, sealingKey: Buffer.from(attackerKey, 'hex'), ...changes }));
+  session.offer.sealing_key = attackerKey;
+}
+
+test('left alone, the man in between changes nothing', async () => {
+  await expect(askThrough(() => undefined)).resolves.toMatchObject({ attempts: 1 });
+});
+
+describe('nothing is sealed for a key that', () => {
+  test.each<[string, (session: Changed) => void, RegExp]>([
+    [
+      'was put in the place of the machine’s',
+      ({ offer }) => {
+        offer.sealing_key = attackerKey;
+      },
+      /the key is not the one that the machine has signed/,
+    ],
+    [
+      'was put into its evidence too',
+      ({ offer }) => {
+        offer.sealing_key = attackerKey;
+        offer.evidence.sealing_key = attackerKey;
+      },
+      /not signed by it/,
+    ],
+    ['the attacker has signed for himself', (session) => resigned(session), /its key is not in the log/],
+    [
+      'is of a machine that nobody enrolled',
+      (session) => {
+        const provider = `A${'Q'.repeat(55)}`;
+        resigned(session, { provider });
+        session.offer.provider = provider;
+      },
+      /its key is not in the log/,
+    ],
+    [
+      'ranks higher than it ever did',
+      ({ offer }) => {
+        offer.level = 'hardware';
+      },
+      /its key is not in the log/,
+    ],
+    [
+      'is for a suite that we do not know',
+      ({ offer }) => {
+        offer.suite = 'x25519-sha256-none';
+      },
+      /it seals in another way/,
+    ],
+    [
+      'was shown an hour ago',
+      ({ offer }) => {
+        offer.evidence.at -= 3_600_000;
+      },
+      /too long ago/,
+    ],
+    [
+      'will be shown in an hour',
+      ({ offer }) => {
+        offer.evidence.at += 3_600_000;
+      },
+      /too long ago, or in the future/,
+    ],
+    [
+      'has evidence that was cut',
+      ({ offer }) => {
+        offer.evidence.signature = offer.evidence.signature.slice(0, 100);
+      },
+      /cannot be read/,
+    ],
+    [
+      'has the evidence of another machine',
+      ({ offer }) => {
+        offer.provider = `A${'Q'.repeat(55)}`;
+      },
+      /of another machine/,
+    ],
+  ])('%s', async (_, change, why) => {
+    const error = await askThrough(onSession(change)).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ name: 'SealedError' });
+    expect(String(error)).toMatch(why);
+  });
+
+  test('runs code whose release is not in the log', async () => {
+    const hideReleases: Tamper = ({ path, text }) => (path === '/v1/releases' ? JSON.stringify({ ...JSON.parse(text), data: [] }) : undefined);
+    await expect(askThrough(hideReleases)).rejects.toThrow(/runs no active release/);
+    const renamed: Tamper = ({ path, text }) => (path === '/v1/releases' ? text.replace(/"version":"[^"]*"/g, '"version":"9.9.9"') : undefined);
+    await expect(askThrough(renamed)).rejects.toThrow(/its release is not in the log/);
+  });
+
+  test('may not be hardware where hardware is asked for', async () => {
+    await using customer = await startCustomer(network.url, { minimumLevel: 'hardware' });
+    const job = await openJob(customer, network, request);
+    await expect(answerOf(customer.client.run(job, request, `Bearer ${network.apiKey}`))).rejects.toThrow(/no more than self_signed/);
+  });
+});
+
+describe('an answer whose frames', () => {
+  const onFrames =
+    (change: (frames: string[]) => string[]): Tamper =>
+    ({ path, text }) =>
+      path.startsWith('/v1/sealed/jobs/')
+        ? change(text.split('\n\n').filter((frame) => frame !== ''))
+            .map((frame) => `${frame}\n\n`)
+            .join('')
+        : undefined;
+  const edit = (frame: string | undefined, change: (data: Changed) => void): string => {
+    const data = JSON.parse((frame ?? '').slice('data: '.length));
+    change(data);
+    return `data: ${JSON.stringify(data)}`;
+  };
+
+  test.each<[string, (frames: string[]) => string[], string]>([
+    ['were reordered', ([first, second, third, ...rest]) => [first, third, second, ...rest] as string[], 'unopenable_frame'],
+    [
+      'were reordered and numbered anew',
+      ([first, second, third, ...rest]) => [first, edit(third, (data) => (data.seq = 1)), edit(second, (data) => (data.seq = 2)), ...rest] as string[],
+      'unopenable_frame',
+    ],
+    ['were dropped', ([first, , ...rest]) => [first, ...rest] as string[], 'unopenable_frame'],
+    ['were repeated', ([first, second, ...rest]) => [first, second, second, ...rest] as string[], 'unopenable_frame'],
+    [
+      'were changed by one bit',
+      ([first, second, ...rest]) =>
+        [
+          first,
+          edit(second, (data) => {
+            const bytes = Buffer.from(data.sealed, 'base64');
+            bytes[3] = (bytes[3] as number) ^ 1;
+            data.sealed = bytes.toString('base64');
+          }),
+          ...rest,
+        ] as string[],
+      'unopenable_frame',
+    ],
+    ['are billed for more than they hold', ([first, ...rest]) => [edit(first, (data) => (data.tokens += 1)), ...rest], 'false_outline'],
+    ['end too early', (frames) => frames.slice(0, -1), 'stream_cut'],
+    ['are none', () => ['data: "hello"'], 'unreadable_answer'],
+  ])('%s is not believed', async (_, change, code) => {
+    await expect(askThrough(onFrames(change))).rejects.toMatchObject({ code });
+  });
+
+  test('come from another job is not believed', async () => {
+    let recorded: string | undefined;
+    const replay: Tamper = ({ path, text }) => {
+      if (!path.startsWith('/v1/sealed/jobs/')) return undefined;
+      recorded ??= text;
+      return recorded;
+    };
+    await askThrough(replay);
+    await expect(askThrough(replay)).rejects.toMatchObject({ code: 'unopenable_frame' });
+  });
+});
+
+describe('a log that', () => {
+  const onHead =
+    (change: (head: Changed) => Changed): Tamper =>
+    ({ path, text }) =>
+      path === '/v1/transparency/head' ? JSON.stringify(change(JSON.parse(text))) : undefined;
+  const signedWith = (pem: string, { size, root, at }: Changed) => {
+    const head = signHead(ed25519Signer(pem), { size, at, root: Buffer.from(root, 'hex') });
+    return { size, at, root, key: hex(head.key), signature: hex(head.signature) };
+  };
+
+  test('is signed with another key than before is refused', async () => {
+    await using customer = await startCustomer(network.url);
+    const { key } = await customer.client.log.refresh();
+    const stranger = newEd25519Key();
+    await using liar = await startLiar(
+      network.url,
+      onHead((head) => signedWith(stranger, head)),
+    );
+    await using victim = await startCustomer(liar.url, { logKey: hex(key) });
+    await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_key_changed' });
+  });
+
+  test('is not signed with its key is refused', async () => {
+    await using liar = await startLiar(
+      network.url,
+      onHead((head) => ({ ...head, size: head.size + 1 })),
+    );
+    await using victim = await startCustomer(liar.url);
+    await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_forked' });
+  });
+
+  test('forks, signed with its very own key, is caught by whoever saw it before', async () => {
+    const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
+    let forked = false;
+    const fork = onHead((head) => (forked ? signedWith(own, { ...head, root: 'ab'.repeat(32) }) : head));
+    await using liar = await startLiar(network.url, fork);
+    await using victim = await startCustomer(liar.url);
+    await victim.client.log.refresh();
+    forked = true;
+    await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_forked' });
+  });
+
+  test('forks for one customer alone cannot prove to him that a key is in it', async () => {
+    const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
+    await expect(askThrough(onHead((head) => signedWith(own, { ...head, root: 'cd'.repeat(32) })))).rejects.toThrow(/its key is not in the log/);
+  });
+});

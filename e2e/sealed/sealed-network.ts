@@ -1,0 +1,85 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pino } from 'pino';
+import { InferenceRequest, type TrustLevel } from '#bus-schemas';
+import { SealedClient, type SealedEvent, type SealedJob } from '#client';
+import { closeServer } from '#coordinator/ingress/http/server.ts';
+import { createProxy } from '#coordinator/ingress/proxy/proxy-server.ts';
+import type { TestNetwork } from '../test-network.ts';
+
+/** A customer's side of a network, and somebody in between who changes what he likes. */
+
+export interface Customer extends AsyncDisposable {
+  readonly client: SealedClient;
+  /** Where `dinf proxy` would listen. */
+  readonly url: string;
+}
+
+export async function startCustomer(coordinatorUrl: string, options: { minimumLevel?: TrustLevel; logKey?: string } = {}): Promise<Customer> {
+  const client = new SealedClient({ url: coordinatorUrl, minimumLevel: 'self_signed', ...options });
+  const server = await createProxy({ client, apiKey: undefined, log: pino({ level: 'silent' }) });
+  const url = await server.listen({ host: '127.0.0.1', port: 0 });
+  return {
+    client,
+    url,
+    [Symbol.asyncDispose]: async () => {
+      await closeServer(server);
+      client[Symbol.dispose]();
+    },
+  };
+}
+
+export const requestFor = (words: string, maxTokens: number): InferenceRequest => ({
+  chat: { messages: [{ role: 'user', content: words }], max_tokens: maxTokens },
+});
+
+export async function openJob({ client }: Customer, { apiKey }: TestNetwork, request: InferenceRequest): Promise<SealedJob> {
+  return client.open({ model: 'sim', maxTokens: request.chat.max_tokens, requestBytes: InferenceRequest.encode(request).length }, `Bearer ${apiKey}`);
+}
+
+export interface Answered {
+  readonly text: string;
+  readonly attempts: number;
+  readonly provider: string;
+}
+
+export async function answerOf(events: AsyncGenerator<SealedEvent, unknown>): Promise<Answered> {
+  let [text, attempts, provider] = ['', 0, ''];
+  for await (const event of events) {
+    if (event.k === 'serving') ({ attempt: attempts, provider } = event.offer);
+    else if (event.k === 'text') text += event.text;
+  }
+  return { text, attempts, provider };
+}
+
+/** What an answer of the coordinator becomes on its way; undefined for as it is. */
+export type Tamper = (answer: { path: string; text: string }) => string | undefined;
+
+/** A coordinator that lies: everything is the real one's, but for what `tamper` makes of it. */
+export async function startLiar(coordinatorUrl: string, tamper: Tamper): Promise<{ url: string } & AsyncDisposable> {
+  const server = createServer((request, response) => {
+    void (async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+      const path = request.url ?? '/';
+      const headers = Object.fromEntries(
+        ['authorization', 'content-type'].flatMap((name) => (request.headers[name] ? [[name, String(request.headers[name])]] : [])),
+      );
+      const answer = await fetch(new URL(path, coordinatorUrl), {
+        ...{ method: request.method ?? 'GET', headers },
+        ...(chunks.length > 0 && { body: Buffer.concat(chunks) }),
+      });
+      const text = await answer.text();
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'application/json' });
+      response.end(tamper({ path, text }) ?? text);
+    })();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((done) => server.close(done));
+    },
+  };
+}
