@@ -26,6 +26,11 @@ export function addCommands(program: Command): void {
       (await import('../e2e/bench/engine/main.ts')).benchEngine(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
     );
   bench
+    .command('sealed')
+    .description('what it costs that the coordinator cannot read, beside the same requests in the clear')
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) => (await import('../e2e/bench/sealed.ts')).benchSealed(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'));
+  bench
     .command('ledger')
     .description('settlements a second, a hold through the bus, and an outage of the database')
     .option('--smoke', 'the small size, which shows that it works')

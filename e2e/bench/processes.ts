@@ -71,6 +71,19 @@ export async function startOurs(tokenMs: number): Promise<Measured> {
   return { target, pid: up.pid, [Symbol.asyncDispose]: stop };
 }
 
+/** What a customer runs beside his own program, asking this network. */
+export async function startProxy(network: Target, url: string): Promise<Measured> {
+  const home = await mkdtemp(join(tmpdir(), 'dinf-bench-proxy-'));
+  const args = [join(ROOT, 'bin', 'dinf.ts'), 'proxy', '--coordinator', url, '--port', '0'];
+  const proxy = await node('dinf proxy', args, 'signed with', { DINF_HOME: home });
+  const { hostname, port } = urlIn(proxy.logs(), /base URL\s+(http:\S+)\/v1/);
+  const stop = async (): Promise<void> => {
+    await proxy.stop();
+    await rm(home, { recursive: true, force: true, maxRetries: 3 });
+  };
+  return { target: { ...network, name: 'dinf proxy', host: hostname, port: Number(port) }, pid: proxy.pid, [Symbol.asyncDispose]: stop };
+}
+
 /** A gateway that many run, before the same upstream. Undefined, with the reason said, where it cannot be had. */
 export async function startRival(upstream: Target, port: number, say: (line: string) => void): Promise<Measured | undefined> {
   const modules = await installRival({ name: RIVAL, version: RIVAL_VERSION }, say);
