@@ -41,6 +41,8 @@ const preferences = Type.Object({
   sort: optional(Type.Enum(['latency', 'throughput'] as const)),
   minTokensPerSecond: optional(Type.Number({ minimum: 0, maximum: 1e6 })),
   maxFirstContentMs: optional(Type.Number({ minimum: 0, maximum: 1e9 })),
+  /** It is sealed for this one already: another has to be much better to be worth the way back. */
+  sealedFor: optional(ProviderId),
 });
 export type Preferences = Static<typeof preferences>;
 

@@ -1,4 +1,4 @@
-import { hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
+import { createHmac, type KeyObject, randomBytes } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
 import { MAX_PART_BYTES } from '../messages/orders.ts';
 import { SUITE_ID } from './suite.ts';
@@ -25,11 +25,11 @@ export interface JobName {
 const NONCE_BYTES = 12;
 /** What sealing adds to a message. */
 export const SEAL_OVERHEAD_BYTES = 16;
-const KEY_BYTES = 32;
 /** More would not fit the last four bytes of the nonce, and would use one again. */
 const MAX_NUMBER = 2 ** 32 - 1;
 const SALT_BYTES = 16;
 const NO_SALT = new Uint8Array();
+const LAST_BLOCK = Uint8Array.of(1);
 
 /**
  * One direction of one attempt. The number of a message is its nonce, so a number is sealed once and never again; what is
@@ -101,7 +101,8 @@ export class JobSeals implements Disposable {
   }
 
   #channel(salt: Uint8Array, direction: Direction): Channel {
-    const key = new Uint8Array(hkdfSync('sha256', this.#secret, salt, `${this.#bound} ${direction}`, KEY_BYTES));
+    // HKDF-Expand (RFC 5869) of one block: the secret is a key already, so there is nothing to extract.
+    const key = createHmac('sha256', this.#secret).update(`${this.#bound} ${direction} `).update(salt).update(LAST_BLOCK).digest();
     return new Channel(key, this.#bound, direction);
   }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { type Static, Type } from 'typebox';
+import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { type InferenceEnd, type InferenceEvent, InferenceRequest, JobId, RelaySenders, type Trait, type TrustLevel } from '#bus-schemas';
 import { type Call, Connection, errorOf, readJson } from './connection.ts';
@@ -30,24 +30,42 @@ export interface SealedWish {
   readonly requestBytes: number;
 }
 
-export interface SealedJob {
-  readonly id: string;
-  readonly model: string;
+/** Where a request goes: a machine that is held for it, or one that answered before. */
+export interface Place {
+  readonly job: string;
+  /** The longest answer that it may ask for. */
   readonly maxTokens: number;
   readonly offer: Offer;
-  readonly headers: Readonly<Record<string, string>>;
+  /** The coordinator holds it; otherwise it is asked for with the request. */
+  readonly isHeld: boolean;
+}
+
+/** A request, what the coordinator has to know of it, and where it goes. */
+export interface Sealed {
+  readonly wish: SealedWish;
+  readonly place: Place;
+  readonly request: InferenceRequest;
 }
 
 /** What a job says: whom it was sealed for, what that machine wrote, and how it ended. */
-export type SealedEvent = { readonly k: 'serving'; readonly offer: Offer; readonly headers: IncomingMessage['headers'] } | InferenceEvent;
+export type SealedEvent = ({ readonly k: 'serving' } & Place) | InferenceEvent;
 
 const sessionShape = Compile(Type.Object({ id: JobId, model: Type.String(), max_tokens: Type.Integer({ minimum: 1 }), offer: Offer }));
 const againShape = Compile(Type.Object({ offer: Offer }));
-type Session = Static<ReturnType<typeof sessionShape.Type>>;
 
 const JSON_TYPE = 'application/json';
 const SEALED_TYPE = 'application/octet-stream';
+const NEXT_JOB = 'x-dinf-next-job';
 const MAX_OFFERS = 4;
+/** Machines that answered are asked again without a session, as long as what they have shown is young. */
+const REMEMBERED_MS = 5 * 60_000;
+const MAX_NAMES = 256;
+
+interface Remembered {
+  readonly offer: Offer;
+  readonly maxTokens: number;
+  readonly at: number;
+}
 
 /** Asks so that only the machine which answers can read it: what the coordinator offers is checked, sealed for, and checked again as it comes. */
 export class SealedClient implements Disposable {
@@ -55,6 +73,9 @@ export class SealedClient implements Disposable {
   readonly #connection: Connection;
   readonly #check: OfferCheck;
   readonly #senders = new RelaySenders();
+  readonly #remembered = new Map<string, Remembered>();
+  /** Of jobs to come, by the credential that they were named to. */
+  readonly #names = new Map<string, string[]>();
 
   constructor({ url, minimumLevel, logKey, keptHead, onHead }: SealedClientOptions) {
     this.#connection = new Connection(url);
@@ -68,47 +89,85 @@ export class SealedClient implements Disposable {
     return this.#connection.send(call);
   }
 
-  /** Reserves a machine and the money. */
-  async open(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<SealedJob> {
-    const { model, maxTokens, requires, provider, affinity, requestBytes } = wish;
-    const asked = {
-      ...{ model, request_bytes: requestBytes },
-      ...(maxTokens !== undefined && { max_tokens: maxTokens }),
-      ...(requires && requires.length > 0 && { requires }),
-      ...(provider !== undefined && provider !== null && { provider }),
-      ...(affinity !== undefined && { affinity }),
-    };
-    const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(asked)) };
+  /** Has a machine and the money held; whoever opens a place has ten seconds to use it. */
+  async open(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
+    const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(fieldsOf(wish))) };
     const answer = await this.#connection.json({ method: 'POST', path: '/v1/sealed/sessions', headers: { authorization }, body, signal });
     if (!sessionShape.Check(answer)) throw new SealedError('unreadable_answer', 'The session cannot be read.');
-    const session = answer as Session;
-    return { id: session.id, model: session.model, maxTokens: session.max_tokens, offer: session.offer, headers: {} };
+    const { id, max_tokens: maxTokens, offer } = answer;
+    return { job: id, maxTokens, offer, isHeld: true };
   }
 
-  /** Seals the request for whoever is offered, and opens the answer. */
-  async *run(job: SealedJob, request: InferenceRequest, authorization: string, signal?: AbortSignal): AsyncGenerator<SealedEvent, InferenceEnd> {
+  /** A machine that answered lately, if the coordinator has named a job to come; otherwise one that it holds. */
+  async place(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
+    const known = this.#remembered.get(wish.model);
+    const isYoung = known !== undefined && Date.now() - known.at < REMEMBERED_MS;
+    const job = isYoung ? this.#names.get(authorization)?.pop() : undefined;
+    if (known === undefined || job === undefined) return this.open(wish, authorization, signal);
+    return { job, offer: known.offer, isHeld: false, maxTokens: Math.min(wish.maxTokens ?? known.maxTokens, known.maxTokens) };
+  }
+
+  /** Seals the request for the machine of its place, or for another that is offered instead, and opens the answer. */
+  async *run(asked: Sealed, authorization: string, signal?: AbortSignal): AsyncGenerator<SealedEvent, InferenceEnd> {
+    const { wish, request } = asked;
+    let { place } = asked;
     const plain = InferenceRequest.encode(request);
+    if (plain.length > wish.requestBytes) throw new SealedError('request_too_long', 'The request is longer than was said.');
     const requestHash = createHash('sha256').update(plain).digest();
-    let offer = job.offer;
     for (let offers = 0; offers < MAX_OFFERS; offers += 1) {
-      await this.#check.check(offer);
-      const recipient = Buffer.from(offer.sealing_key, 'hex');
-      using seals = await this.#senders.sealFor({ recipient, job: job.id, attempt: offer.attempt });
-      const body = { type: SEALED_TYPE, bytes: Buffer.concat([seals.enc, ...seals.sealRequestParts(plain)]) };
-      const path = `/v1/sealed/jobs/${job.id}?attempt=${offer.attempt}`;
+      await this.#check.check(place.offer);
+      const { job, offer } = place;
+      using seals = await this.#senders.sealFor({ recipient: Buffer.from(offer.sealing_key, 'hex'), job, attempt: offer.attempt });
+      const sealed = [seals.enc, ...seals.sealRequestParts(plain)];
+      const body = { type: SEALED_TYPE, bytes: Buffer.concat(place.isHeld ? sealed : [lengthened(wishFor(place, wish)), ...sealed]) };
+      const path = place.isHeld ? `/v1/sealed/jobs/${job}?attempt=${offer.attempt}` : '/v1/sealed/jobs';
       const response = await this.#connection.send({ method: 'POST', path, headers: { authorization }, body, signal });
+      this.#keepName(authorization, response.headers[NEXT_JOB]);
       if (response.statusCode === 200) {
-        yield { k: 'serving', offer, headers: response.headers };
+        this.#remembered.set(wish.model, { offer: { ...offer, attempt: 1 }, maxTokens: place.maxTokens, at: Date.now() });
+        yield { k: 'serving', ...place };
         return yield* new SealedStream({ seals, requestHash }).read(response);
       }
       const answer = await readJson(response);
-      if (response.statusCode !== 409 || !againShape.Check(answer)) throw errorOf(response, answer);
-      offer = answer.offer;
+      this.#remembered.delete(wish.model);
+      if (response.statusCode === 409 && againShape.Check(answer)) place = { ...place, isHeld: true, offer: answer.offer };
+      // The name was good for another process of the coordinator, or is too old.
+      else if (response.statusCode === 410 && !place.isHeld) place = await this.open(wish, authorization, signal);
+      else throw errorOf(response, answer);
     }
     throw new SealedError('untrusted_offer', 'None of the machines that were offered could serve.');
+  }
+
+  #keepName(authorization: string, name: string | string[] | undefined): void {
+    if (typeof name !== 'string') return;
+    const names = this.#names.get(authorization) ?? [];
+    if (names.length < MAX_NAMES) names.push(name);
+    if (this.#names.size >= MAX_NAMES) this.#names.clear();
+    this.#names.set(authorization, names);
   }
 
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();
   }
+}
+
+function fieldsOf({ model, maxTokens, requires, provider, affinity, requestBytes }: SealedWish): Record<string, unknown> {
+  return {
+    ...{ model, request_bytes: requestBytes },
+    ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+    ...(requires && requires.length > 0 && { requires }),
+    ...(provider !== undefined && provider !== null && { provider }),
+    ...(affinity !== undefined && { affinity }),
+  };
+}
+
+function wishFor({ job, offer, maxTokens }: Place, wish: SealedWish): Record<string, unknown> {
+  return { ...fieldsOf({ ...wish, maxTokens }), id: job, sealed_for: { provider: offer.provider, sealing_key: offer.sealing_key } };
+}
+
+function lengthened(json: Record<string, unknown>): Buffer {
+  const bytes = Buffer.from(JSON.stringify(json));
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return Buffer.concat([length, bytes]);
 }

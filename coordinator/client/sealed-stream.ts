@@ -30,10 +30,16 @@ export class SealedStream {
   }
 
   async *read(chunks: AsyncIterable<Buffer>): AsyncGenerator<InferenceEvent, InferenceEnd> {
+    let end: InferenceEnd | undefined;
     try {
+      // Read out to its last byte: the connection is used again.
       for await (const event of eventsIn(chunks)) {
         for (const content of this.#open(frameIn(event))) {
-          if (content.k === 'end') return this.#ended(content);
+          if (end !== undefined) throw new SealedError('unreadable_answer', 'Something follows the end.');
+          if (content.k === 'end') {
+            end = this.#ended(content);
+            continue;
+          }
           this.#text.update(content.text);
           yield content;
         }
@@ -42,7 +48,8 @@ export class SealedStream {
       if (error instanceof SealedError) throw error;
       throw new SealedError('stream_cut', 'The connection ended in the middle of the answer.', { cause: error });
     }
-    throw new SealedError('stream_cut', 'The answer has no end.');
+    if (end === undefined) throw new SealedError('stream_cut', 'The answer has no end.');
+    return end;
   }
 
   #open({ seq, tokens, sealed }: Frame): readonly InferenceEvent[] {

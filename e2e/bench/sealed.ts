@@ -1,6 +1,6 @@
 import { cpus } from 'node:os';
-import { SealedClient } from '#client';
 import { InferenceRequest } from '#bus-schemas';
+import { SealedClient } from '#client';
 import { type Load, run } from './load.ts';
 import { startOurs, startProxy } from './processes.ts';
 import { percentile, show, spread } from './statistics.ts';
@@ -64,7 +64,7 @@ async function runSealed(client: SealedClient, authorization: string, { concurre
     while (left > 0) {
       left -= 1;
       const askedAt = performance.now();
-      for await (const _ of client.run(await client.open(wish, authorization), request, authorization));
+      for await (const _ of client.run({ wish, request, place: await client.place(wish, authorization) }, authorization));
       latenciesMs.push(performance.now() - askedAt);
     }
   };

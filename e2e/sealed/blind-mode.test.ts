@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { InferenceRequest } from '#bus-schemas';
 import { startComponentProcess } from '../component-process.ts';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
-import { answerOf, type Customer, openJob, requestFor, startCustomer } from './sealed-network.ts';
+import { answerOf, type Customer, openJob, requestFor, startCustomer, wishFor } from './sealed-network.ts';
 
 let network: TestNetwork;
 let customer: Customer;
@@ -72,7 +72,7 @@ describe('nobody but the machine reads the prompt', () => {
     const heard: Buffer[] = [];
     const tap = network.network.coordinator.bus.connection.subscribe('>', { callback: (_error, { data }) => void heard.push(Buffer.from(data)) });
     const request = requestFor(`The word is ${secret}.`, 30);
-    const { text } = await answerOf(customer.client.run(await openJob(customer, network, request), request, authorization()));
+    const { text } = await answerOf(customer.client.run(await openJob(customer, network, request), authorization()));
     expect(text).toBe(expectedText(ask(`The word is ${secret}.`), 30));
     await network.expectMoneyBalances();
     tap.unsubscribe();
@@ -91,7 +91,7 @@ describe('nobody but the machine reads the prompt', () => {
     await using own = await startCustomer(url);
     const [sealed, clear] = ['sealed-cormorant-91c2', 'plain-cormorant-5d07'];
     const request = requestFor(`The word is ${sealed}.`, 10);
-    await answerOf(own.client.run(await openJob(own, network, request), request, authorization()));
+    await answerOf(own.client.run(await openJob(own, network, request), authorization()));
     const body = JSON.stringify({ model: 'sim', messages: ask(`The word is ${clear}.`), max_tokens: 10 });
     const headers = { authorization: authorization(), 'content-type': 'application/json' };
     expect((await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body })).status).toBe(200);
@@ -105,13 +105,13 @@ describe('a sealed job', () => {
   test('goes to another machine when the first cannot serve: its client seals again, and pays once', async () => {
     const request = requestFor('Who else is there?', 12);
     const job = await openJob(customer, network, request);
-    const first = network.providers.find(({ id }) => id === job.offer.provider);
+    const first = network.providers.find(({ id }) => id === job.place.offer.provider);
     first?.agent.setDraining(true);
-    const answered = await answerOf(customer.client.run(job, request, authorization()));
+    const answered = await answerOf(customer.client.run(job, authorization()));
     first?.agent.setDraining(false);
     expect(answered).toMatchObject({ attempts: 2, text: expectedText(ask('Who else is there?'), 12) });
-    expect(answered.provider).not.toBe(job.offer.provider);
-    const charges = (await network.charges()).filter((charge) => charge.job === job.id);
+    expect(answered.provider).not.toBe(job.place.offer.provider);
+    const charges = (await network.charges()).filter((charge) => charge.job === job.place.job);
     expect(charges).toMatchObject([{ outcome: 'settled', completionTokens: 12 }]);
   });
 
@@ -120,19 +120,39 @@ describe('a sealed job', () => {
     const job = await openJob(customer, network, request);
     expect(await network.promisedSlots()).toBeGreaterThan(0);
     await vi.waitFor(async () => expect(await network.promisedSlots()).toBe(0), { timeout: 15_000, interval: 200 });
-    const charges = (await network.charges()).filter((charge) => charge.job === job.id);
+    const charges = (await network.charges()).filter((charge) => charge.job === job.place.job);
     expect(charges).toMatchObject([{ chargedMicroUsd: 0 }]);
-    await expect(answerOf(customer.client.run(job, request, authorization()))).rejects.toMatchObject({ status: 410 });
+    await expect(answerOf(customer.client.run(job, authorization()))).rejects.toMatchObject({ status: 410 });
   }, 30_000);
 
   test('is its key’s alone, and no longer than it was said to be', async () => {
     const request = requestFor('Mine', 12);
     const job = await openJob(customer, network, request);
     const { apiKey } = await network.createKey({ creditMicroUsd: 1_000_000 });
-    await expect(answerOf(customer.client.run(job, request, `Bearer ${apiKey}`))).rejects.toMatchObject({ status: 404 });
+    await expect(answerOf(customer.client.run(job, `Bearer ${apiKey}`))).rejects.toMatchObject({ status: 404 });
     const longer = requestFor('Mine'.repeat(100), 12);
-    await expect(answerOf(customer.client.run(job, longer, authorization()))).rejects.toMatchObject({ status: 400 });
-    expect((await answerOf(customer.client.run(job, request, authorization()))).text).toBe(expectedText(ask('Mine'), 12));
+    await expect(
+      answerOf(customer.client.run({ ...job, request: longer, wish: { ...job.wish, requestBytes: 10_000 } }, authorization())),
+    ).rejects.toMatchObject({ status: 400 });
+    expect((await answerOf(customer.client.run(job, authorization()))).text).toBe(expectedText(ask('Mine'), 12));
+  });
+
+  test('needs no session for a machine that answered before, and gets one where that cannot serve', async () => {
+    const request = requestFor('And once more', 12);
+    const asked = { wish: wishFor(request), request };
+    const next = async () => ({ ...asked, place: await customer.client.place(asked.wish, authorization()) });
+    await answerOf(customer.client.run(await openJob(customer, network, request), authorization()));
+    const again = await next();
+    expect(again.place.isHeld).toBe(false);
+    expect(await answerOf(customer.client.run(again, authorization()))).toMatchObject({ attempts: 1, provider: again.place.offer.provider });
+    await expect(answerOf(customer.client.run(again, authorization()))).resolves.toMatchObject({ text: expectedText(ask('And once more'), 12) });
+    const busy = await next();
+    const machine = network.providers.find(({ id }) => id === busy.place.offer.provider);
+    machine?.agent.setDraining(true);
+    const other = await answerOf(customer.client.run(busy, authorization()));
+    machine?.agent.setDraining(false);
+    expect(other).toMatchObject({ text: expectedText(ask('And once more'), 12) });
+    expect(other.provider).not.toBe(machine?.id);
   });
 
   test('of many parts arrives whole', async () => {
@@ -140,8 +160,8 @@ describe('a sealed job', () => {
     expect(InferenceRequest.encode(request).length).toBeGreaterThan(1_000_000);
     await expect(openJob(customer, network, request)).rejects.toMatchObject({ code: 'context_length_exceeded' });
     const shorter = requestFor('word '.repeat(100_000), 5);
-    const job = await customer.client.open({ model: 'sim', maxTokens: 5, requestBytes: 500_100 }, authorization());
-    expect((await answerOf(customer.client.run(job, shorter, authorization()))).text).toBe(
+    const job = await openJob(customer, network, shorter);
+    expect((await answerOf(customer.client.run(job, authorization()))).text).toBe(
       expectedText(shorter.chat.messages as { role: string; content: string }[], 5),
     );
   });

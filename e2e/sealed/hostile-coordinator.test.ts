@@ -32,7 +32,7 @@ const request = requestFor('Nobody else should read this', 40);
 async function askThrough(tamper: Tamper): Promise<unknown> {
   await using liar = await startLiar(network.url, tamper);
   await using customer = await startCustomer(liar.url);
-  return await answerOf(customer.client.run(await openJob(customer, network, request), request, `Bearer ${network.apiKey}`));
+  return await answerOf(customer.client.run(await openJob(customer, network, request), `Bearer ${network.apiKey}`));
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes over HTTP, to be changed in any way
@@ -142,7 +142,7 @@ describe('nothing is sealed for a key that', () => {
   test('may not be hardware where hardware is asked for', async () => {
     await using customer = await startCustomer(network.url, { minimumLevel: 'hardware' });
     const job = await openJob(customer, network, request);
-    await expect(answerOf(customer.client.run(job, request, `Bearer ${network.apiKey}`))).rejects.toThrow(/no more than self_signed/);
+    await expect(answerOf(customer.client.run(job, `Bearer ${network.apiKey}`))).rejects.toThrow(/no more than self_signed/);
   });
 });
 

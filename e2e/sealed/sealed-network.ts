@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { InferenceRequest, type TrustLevel } from '#bus-schemas';
-import { SealedClient, type SealedEvent, type SealedJob } from '#client';
+import { type Sealed, SealedClient, type SealedEvent } from '#client';
 import { closeServer } from '#coordinator/ingress/http/server.ts';
 import { createProxy } from '#coordinator/ingress/proxy/proxy-server.ts';
 import type { TestNetwork } from '../test-network.ts';
@@ -33,9 +33,15 @@ export const requestFor = (words: string, maxTokens: number): InferenceRequest =
   chat: { messages: [{ role: 'user', content: words }], max_tokens: maxTokens },
 });
 
-export async function openJob({ client }: Customer, { apiKey }: TestNetwork, request: InferenceRequest): Promise<SealedJob> {
-  return client.open({ model: 'sim', maxTokens: request.chat.max_tokens, requestBytes: InferenceRequest.encode(request).length }, `Bearer ${apiKey}`);
+/** A request with a place that is held for it. */
+export async function openJob({ client }: Customer, { apiKey }: TestNetwork, request: InferenceRequest): Promise<Sealed> {
+  const wish = wishFor(request);
+  return { wish, request, place: await client.open(wish, `Bearer ${apiKey}`) };
 }
+
+export const wishFor = (request: InferenceRequest) => ({
+  ...{ model: 'sim', maxTokens: request.chat.max_tokens, requestBytes: InferenceRequest.encode(request).length },
+});
 
 export interface Answered {
   readonly text: string;

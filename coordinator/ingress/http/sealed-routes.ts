@@ -1,10 +1,13 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { JobId, MAX_PART_BYTES, MAX_REQUEST_BYTES, newJobId, PrintedEvidence, SEAL_OVERHEAD_BYTES, TRAITS, Trait, TrustLevel } from '#bus-schemas';
+import { Compile } from 'typebox/compile';
+import { JobId, MAX_PART_BYTES, MAX_REQUEST_BYTES, newJobId, PrintedEvidence, ProviderId, SEAL_OVERHEAD_BYTES, TRAITS, Trait, TrustLevel } from '#bus-schemas';
 import { BYTES_PER_TOKEN, TOOLS_PREAMBLE_TOKENS } from '../core/introspect.ts';
 import { SEAL_MS } from '../core/job.ts';
+import { parseJson } from '../core/json.ts';
 import { providerPreferences } from '../core/provider-preferences.ts';
 import { ApiError } from '../errors.ts';
+import type { JobSpec } from '../job-run.ts';
 import { ClientSealing } from '../sealed/client-sealing.ts';
 import { printOffer } from '../sealed/sealed-exchange.ts';
 import type { SealedSessions } from '../sealed/sealed-sessions.ts';
@@ -20,21 +23,28 @@ export interface SealedRoutesDeps extends AdmissionDeps {
 }
 
 const ENC_BYTES = 32;
+/** Of the length that a wish is preceded by. */
+const LENGTH_BYTES = 4;
+const MAX_WISH_BYTES = 16 * 1024;
 
-const SessionRequest = Type.Object(
-  {
-    model: Type.String({ minLength: 1, maxLength: 128, description: 'A model, or an alias.' }),
-    request_bytes: Type.Integer({
-      minimum: 1,
-      maximum: MAX_REQUEST_BYTES,
-      description: 'The most that the request has before it is sealed; no prompt has more tokens.',
-    }),
-    max_tokens: optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
-    requires: optional(Type.Array(Trait, { maxItems: TRAITS.length, description: 'What model and machine must be able to do.' })),
-    provider: optional(providerWishes),
-    affinity: optional(Type.String({ maxLength: 64, description: 'The same for requests that begin alike; nobody has to be able to tell why.' })),
-  },
-  strict,
+const wishFields = {
+  model: Type.String({ minLength: 1, maxLength: 128, description: 'A model, or an alias.' }),
+  request_bytes: Type.Integer({
+    minimum: 1,
+    maximum: MAX_REQUEST_BYTES,
+    description: 'The most that the request has before it is sealed; no prompt has more tokens.',
+  }),
+  max_tokens: optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
+  requires: optional(Type.Array(Trait, { maxItems: TRAITS.length, description: 'What model and machine must be able to do.' })),
+  provider: optional(providerWishes),
+  affinity: optional(Type.String({ maxLength: 64, description: 'The same for requests that begin alike; nobody has to be able to tell why.' })),
+};
+const SessionRequest = Type.Object(wishFields, strict);
+type SessionRequest = Static<typeof SessionRequest>;
+
+/** A wish and its order in one: sealed for a machine that an earlier answer has named. */
+const guessShape = Compile(
+  Type.Object({ ...wishFields, id: JobId, sealed_for: Type.Object({ provider: ProviderId, sealing_key: Type.String({ pattern: '^[0-9a-f]{64}$' }) }) }, strict),
 );
 
 const Offer = Type.Object({
@@ -52,7 +62,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
   api.route({
     ...{ method: 'POST', url: '/v1/sealed/sessions', group: 'Sealed', who: 'key', summary: 'A place for a request that only its provider can read' },
     description:
-      'Reserves a provider, holds what the request may cost at most, and answers with the provider’s key and what it has shown of itself. Check both (docs/security/blind-mode.md; `dinf proxy` does), seal the request for that key, and send it to `/v1/sealed/jobs/{id}` within ten seconds.',
+      'Reserves a provider, holds what the request may cost at most, and answers with the provider’s key and what it has shown of itself. Check both (docs/security/blind-mode.md; `dinf proxy` does), seal the request for that key, and send it to `/v1/sealed/jobs/{job}` within ten seconds.',
     body: SessionRequest,
     reply: Type.Object({
       id: JobId,
@@ -63,16 +73,10 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
     }),
     example: { body: { model: 'sim', request_bytes: 200, max_tokens: 100 } },
     handle: async ({ request, reply, body }) => {
-      const receivedAt = deps.clock();
-      checkOpen(deps);
-      const { headers, refusal, job } = await admitJob(wishOf(body), request, deps);
-      reply.headers(headers);
-      if (refusal !== undefined) throw refusal;
       const id = newJobId();
-      const session = deps.sessions.open(
-        { ...job, id, receivedAt, conversation: `${job.account} ${body.affinity ?? id}`, prefixes: [] },
-        sealedBytes(body.request_bytes),
-      );
+      const { spec, headers } = await admitted(id, body, request, deps);
+      reply.headers(headers);
+      const session = deps.sessions.open(spec, sealedBytes(body.request_bytes));
       const gone = () => {
         session.exchange.abandoned();
         session.job.clientGone();
@@ -80,49 +84,78 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       reply.raw.once('close', gone);
       const offer = await session.exchange.firstOffer;
       reply.raw.off('close', gone);
-      return { id, model: job.model.id, max_tokens: job.maxOutputTokens, expires_in_ms: SEAL_MS, offer: printOffer(offer) };
+      return { id, model: spec.model.id, max_tokens: spec.maxOutputTokens, expires_in_ms: SEAL_MS, offer: printOffer(offer) };
     },
   });
 
   void server.register(async (scope) => {
     scope.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-    scope.post<{ Params: { job: string }; Querystring: { attempt: number } }>(
-      '/v1/sealed/jobs/:job',
-      { onRequest: deps.auth.key, bodyLimit: sealedBytes(MAX_REQUEST_BYTES), schema: jobSchema },
-      (request, reply) => {
-        const session = deps.sessions.of(request.params.job, keyOf(request).key);
-        if (session === undefined) throw new ApiError('not_found', 'There is no such session here, or no more. Open another one.');
-        const body = request.body as Buffer;
-        const sealing = body.length > session.mostBytes ? undefined : ClientSealing.from(body);
-        if (sealing === undefined) throw new ApiError('invalid_request', 'This is no sealed request, or a longer one than its session is for.');
-        reply.hijack();
-        const response = reply.raw;
-        response.setHeader('x-request-id', request.id);
-        response.setHeader('x-inference-job-id', request.params.job);
-        // Writing to a client that has just left is no event of its own: `close` tells of it.
-        response.on('error', () => undefined);
-        response.on('drain', () => session.job.clientReady());
-        response.once('close', () => {
-          // One that got another offer comes back.
-          if (response.statusCode !== 409) session.job.clientGone();
-        });
-        session.exchange.order(request.query.attempt, sealing, response);
-        return reply;
-      },
-    );
+    const options = { onRequest: deps.auth.key, bodyLimit: LENGTH_BYTES + MAX_WISH_BYTES + sealedBytes(MAX_REQUEST_BYTES) };
+    scope.post<{ Params: { job: string }; Querystring: { attempt: number } }>('/v1/sealed/jobs/:job', { ...options, schema: orderSchema }, (request, reply) => {
+      const { job } = request.params;
+      const session = deps.sessions.of(job, keyOf(request).key);
+      if (session === undefined) throw new ApiError('not_found', 'There is no such session here, or no more. Open another one.');
+      const sealing = sealingIn(request.body as Buffer, session.mostBytes);
+      answerWith(session, { job, request, reply, deps });
+      session.exchange.order(request.query.attempt, sealing, reply.raw);
+      return reply;
+    });
+    scope.post('/v1/sealed/jobs', { ...options, schema: guessSchema }, (request, reply) => guess(request, reply, deps));
   });
 }
 
-const jobSchema = {
-  ...{ summary: 'The sealed request of a session, and its sealed answer', tags: ['Sealed'], security: [{ apiKey: [] }] },
-  description:
-    'The body: the encapsulated key, then the sealed parts. Answered with server-sent events that hold sealed frames, or with 409 `seal_again` and another offer, as long as nothing has been answered.',
-  consumes: ['application/octet-stream'],
-  params: Type.Object({ job: JobId }),
-  querystring: Type.Object({ attempt: Type.Integer({ minimum: 1, maximum: 64 }) }),
-};
+async function guess(request: FastifyRequest, reply: FastifyReply, deps: SealedRoutesDeps): Promise<FastifyReply> {
+  const body = request.body as Buffer;
+  const length = body.length < LENGTH_BYTES ? MAX_WISH_BYTES + 1 : body.readUInt32BE(0);
+  const wish = length > MAX_WISH_BYTES ? undefined : parseJson(body.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
+  if (!guessShape.Check(wish)) throw new ApiError('invalid_request', 'This is no wish: its length in four bytes, then JSON, then the sealed request.');
+  const { id, sealed_for: sealedFor, ...asked } = wish;
+  const mostBytes = sealedBytes(asked.request_bytes);
+  const sealing = sealingIn(body.subarray(LENGTH_BYTES + length), mostBytes);
+  if (!deps.sessions.redeem(id, keyOf(request).key)) throw new ApiError('gone', 'This job was not named here, or was done. Open a session.');
+  const { spec, headers } = await admitted(id, asked, request, deps);
+  for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
+  const { provider, sealing_key: sealingKey } = sealedFor;
+  const session = deps.sessions.open({ ...spec, prefers: { ...spec.prefers, sealedFor: provider } }, mostBytes, {
+    ...{ provider, sealing, response: reply.raw, sealingKey: Buffer.from(sealingKey, 'hex') },
+  });
+  answerWith(session, { job: id, request, reply, deps });
+  return reply;
+}
 
-function wishOf({ model, request_bytes: bytes, max_tokens: maxOutputTokens, requires = [], provider }: Static<typeof SessionRequest>): JobWish {
+/** From here on the exchange speaks to the client, and hears when it leaves. */
+function answerWith(
+  { job }: ReturnType<SealedSessions['open']>,
+  { job: id, request, reply, deps }: { job: string; request: FastifyRequest; reply: FastifyReply; deps: SealedRoutesDeps },
+): void {
+  reply.hijack();
+  const response = reply.raw;
+  response.setHeader('x-request-id', request.id);
+  response.setHeader('x-inference-job-id', id);
+  response.setHeader('x-dinf-next-job', deps.sessions.issue(keyOf(request).key));
+  // Writing to a client that has just left is no event of its own: `close` tells of it.
+  response.on('error', () => undefined);
+  response.on('drain', () => job.clientReady());
+  response.once('close', () => {
+    // One that got another offer comes back.
+    if (response.statusCode !== 409) job.clientGone();
+  });
+}
+
+async function admitted(
+  id: string,
+  asked: SessionRequest,
+  request: FastifyRequest,
+  deps: SealedRoutesDeps,
+): Promise<{ spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>; headers: Record<string, string> }> {
+  const receivedAt = deps.clock();
+  checkOpen(deps);
+  const { headers, refusal, job } = await admitJob(wishOf(asked), request, deps);
+  if (refusal !== undefined) throw refusal;
+  return { headers: { ...headers }, spec: { ...job, id, receivedAt, conversation: `${job.account} ${asked.affinity ?? id}`, prefixes: [] } };
+}
+
+function wishOf({ model, request_bytes: bytes, max_tokens: maxOutputTokens, requires = [], provider }: SessionRequest): JobWish {
   return {
     ...{ model, maxOutputTokens, requires },
     // What a prompt is made of we cannot see: it has no more tokens than bytes.
@@ -132,6 +165,28 @@ function wishOf({ model, request_bytes: bytes, max_tokens: maxOutputTokens, requ
   };
 }
 
+function sealingIn(body: Buffer, mostBytes: number): ClientSealing {
+  const sealing = body.length > mostBytes ? undefined : ClientSealing.from(body);
+  if (sealing === undefined) throw new ApiError('invalid_request', 'This is no sealed request, or a longer one than was said.');
+  return sealing;
+}
+
 function sealedBytes(bytes: number): number {
   return ENC_BYTES + bytes + SEAL_OVERHEAD_BYTES * Math.ceil(bytes / (MAX_PART_BYTES - SEAL_OVERHEAD_BYTES));
 }
+
+const ANSWER =
+  'Answered with server-sent events that hold sealed frames, or with 409 `seal_again` and another offer, as long as nothing has been answered. `X-Dinf-Next-Job` names a job that may be ordered without a session.';
+const sealedSchema = { tags: ['Sealed'], security: [{ apiKey: [] }], consumes: ['application/octet-stream'] };
+const orderSchema = {
+  ...sealedSchema,
+  summary: 'The sealed request of a session, and its sealed answer',
+  description: `The body: the encapsulated key, then the sealed parts. ${ANSWER}`,
+  params: Type.Object({ job: JobId }),
+  querystring: Type.Object({ attempt: Type.Integer({ minimum: 1, maximum: 64 }) }),
+};
+const guessSchema = {
+  ...sealedSchema,
+  summary: 'A sealed request without a session, for a machine that an earlier answer named',
+  description: `The body: four bytes of length, so much JSON (the fields of a session, \`id\` as \`X-Dinf-Next-Job\` named it, and \`sealed_for\` with \`provider\` and \`sealing_key\`), then as for a session. ${ANSWER}`,
+};

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { InferenceRequest } from '#bus-schemas';
-import type { SealedClient, SealedJob } from '#client';
+import type { Place, SealedClient } from '#client';
 import { SealedError } from '#client';
 import type { Answer } from '../answer.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
@@ -26,6 +26,7 @@ const surfaces: readonly Surface[] = [chat, responses, completions, messages];
 const LIMIT_ROOM_BYTES = 32;
 const HEARTBEAT_MS = 15_000;
 const UNKNOWN_LIMIT = 1;
+const NOT_MEASURED = { parseUs: 0, routeUs: 0, holdUs: 0, firstContentUs: 0 };
 
 /** The same four ways to ask as at the ingress, read and raised here, where the words may be known. */
 export function addSealedSurfaces(server: FastifyInstance, deps: Deps): void {
@@ -39,15 +40,15 @@ async function infer(surface: Surface, request: FastifyRequest, reply: FastifyRe
   const scope = scopeOf(authorization);
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
-  const job = await client.open(wishOf(intent, scope), authorization, gone.signal).catch(asApiError);
+  const wish = wishOf(intent, scope);
+  const place = await client.place(wish, authorization, gone.signal).catch(asApiError);
+  const sealed = { wish, place, request: forwardedRequest(intent, { maxOutputTokens: place.maxTokens, cacheScope: scope }) };
+  const events = client.run(sealed, authorization, gone.signal);
+  const first = await events.next().catch(asApiError);
+  if (first.done || first.value.k !== 'serving') throw new ApiError('internal_error');
   reply.hijack();
-  const answer = answerFor(surface, { request, reply, job, intent, body });
-  await play(
-    client.run(job, forwardedRequest(intent, { maxOutputTokens: job.maxTokens, cacheScope: scope }), authorization, gone.signal),
-    answer,
-    reply,
-    gone.signal,
-  );
+  const answer = answerFor(surface, { request, reply, place: first.value, intent, body });
+  await play(events, answer, reply, gone.signal);
   return reply;
 }
 
@@ -67,22 +68,25 @@ function wishOf(intent: ChatIntent, scope: string) {
 interface Exchange {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  readonly job: SealedJob;
+  readonly place: Place;
   readonly intent: ChatIntent;
   readonly body: JsonObject;
 }
 
-function answerFor(surface: Surface, { request, reply, job, intent, body }: Exchange): Answer {
+function answerFor(surface: Surface, { request, reply, place, intent, body }: Exchange): Answer {
   const response = reply.raw;
   response.setHeader('x-request-id', request.id);
-  response.setHeader('x-inference-job-id', job.id);
+  response.setHeader('x-inference-job-id', place.job);
   response.on('error', () => undefined);
   const head = {
-    ...{ job: job.id, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: job.maxTokens, request: body },
+    ...{ job: place.job, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: place.maxTokens, request: body },
     createdSeconds: Math.floor(Date.now() / 1_000),
   };
   const options = { response, surface, head, requestId: request.id };
-  return intent.streamed ? new StreamAnswer(options, HEARTBEAT_MS) : new WholeAnswer(options);
+  const answer = intent.streamed ? new StreamAnswer(options, HEARTBEAT_MS) : new WholeAnswer(options);
+  const { provider, build, level, attempt, evidence } = place.offer;
+  answer.serving({ ...{ provider, build, level, attempt, simulated: evidence.simulated, chip: undefined }, ...NOT_MEASURED });
+  return answer;
 }
 
 /** Has the answer say what comes, no faster than the caller reads. */
@@ -92,18 +96,7 @@ async function play(events: ReturnType<SealedClient['run']>, answer: Answer, { r
     for (let next = await events.next(); ; next = await events.next()) {
       if (next.done) return answer.finish(next.value);
       const event = next.value;
-      if (event.k === 'end') continue;
-      if (event.k === 'serving') {
-        const { provider, build, level, attempt, evidence } = event.offer;
-        answer.serving({
-          ...{ provider, build, level, attempt, simulated: evidence.simulated, chip: undefined },
-          parseUs: 0,
-          routeUs: 0,
-          holdUs: 0,
-          firstContentUs: 0,
-        });
-        continue;
-      }
+      if (event.k === 'end' || event.k === 'serving') continue;
       hasBegun = true;
       if (!answer.write([event])) await once(raw, 'drain', { signal });
     }

@@ -1,7 +1,8 @@
+import { newJobId } from '#bus-schemas';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
 import type { EvidenceCache } from './evidence-cache.ts';
-import { SealedExchange } from './sealed-exchange.ts';
+import { type Guess, SealedExchange } from './sealed-exchange.ts';
 
 interface Session {
   /** Whoever asked for it, and nobody else, may use it. */
@@ -11,26 +12,47 @@ interface Session {
   readonly mostBytes: number;
 }
 
+const MAX_ISSUED = 100_000;
+
 /** Sealed jobs that this ingress holds a place and money for. Each ends by itself: the job's own times bound how long it is kept. */
 export class SealedSessions {
   readonly #jobs: Jobs;
   readonly #evidence: EvidenceCache;
   readonly #sessions = new Map<string, Session>();
+  /** Names for jobs to come, each good once and for its key alone. */
+  readonly #issued = new Map<string, string>();
 
   constructor(jobs: Jobs, evidence: EvidenceCache) {
     this.#jobs = jobs;
     this.#evidence = evidence;
   }
 
-  open(spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>, mostBytes: number): Session {
+  open(spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>, mostBytes: number, guess?: Guess): Session {
     const exchange = new SealedExchange({
       evidenceFor: ({ candidate }) => this.#evidence.of(candidate.provider, candidate.sealingKey),
       onOver: () => void this.#sessions.delete(spec.id),
+      ...(guess && { guess }),
     });
     const job = this.#jobs.start({ ...spec, clientSeals: true, streamed: true, seal: (attempt) => exchange.seal(attempt) }, exchange);
     const session = { key: spec.key, exchange, job, mostBytes };
     this.#sessions.set(spec.id, session);
     return session;
+  }
+
+  /** A name that a client may seal its next request under, without asking first. */
+  issue(key: string): string {
+    const job = newJobId();
+    if (this.#issued.size >= MAX_ISSUED) {
+      const [oldest] = this.#issued.keys();
+      if (oldest !== undefined) this.#issued.delete(oldest);
+    }
+    this.#issued.set(job, key);
+    return job;
+  }
+
+  /** False where it was not issued to this key, or was used. */
+  redeem(job: string, key: string): boolean {
+    return this.#issued.get(job) === key && this.#issued.delete(job);
   }
 
   of(job: string, key: string): Session | undefined {

@@ -36,6 +36,9 @@ test.each<[string, string, Reserve['prefers'], Parameters<typeof chosen>[1]?, st
   ['only those that are fast enough', 'C', { minTokensPerSecond: 50 }],
   ['only those that begin soon enough', 'B', { maxFirstContentMs: 500 }],
   ['the others, when no one is', 'BCD', { minTokensPerSecond: 500 }],
+  ['whom it is sealed for, when nobody is much better', 'DBC', { sealedFor: idOf('D') }, { B: { prefillTps: 500 }, C: { prefillTps: 450 } }],
+  ['another than it is sealed for, when that is much slower', 'BCD', { sealedFor: idOf('D') }],
+  ['another than it is sealed for, when that is full', 'BC', { sealedFor: idOf('D') }, { D: full }],
   ['the others, when the fast one is full', 'BD', { minTokensPerSecond: 50 }, { C: full }],
 ])('%s', (_, expected, prefers, changes, only) => {
   expect(chosen(prefers, changes, only)).toBe(expected);

@@ -2,13 +2,16 @@ import type { Reserve } from '#bus-schemas';
 import { type Ask, type Choice, choose, expectedMs, MAX_CANDIDATES, type ServedBy } from './placement.ts';
 import type { Serving } from './serving.ts';
 
+const MUCH_SLOWER = 2;
+const WAY_BACK_MS = 100;
+
 type Wish = Ask & Pick<Reserve, 'prefers'>;
 
 /** The choice that comes nearest to what the caller would rather have. Nobody waits, and nobody goes without, for a preference. */
 export function choosePreferred(servedBy: ServedBy, ask: Wish, now: number, random: () => number): Choice {
   const { prefers } = ask;
   if (prefers === undefined) return choose(servedBy, ask, { now, random });
-  const { order = [], sort, minTokensPerSecond, maxFirstContentMs } = prefers;
+  const { order = [], sort, minTokensPerSecond, maxFirstContentMs, sealedFor } = prefers;
   const costOf = sort === 'throughput' ? tokenMs : undefined;
   const options = { now, random, ...(costOf && { costOf }) };
   const only = (wanted: (serving: Serving) => boolean) => choose((build) => servedBy(build).filter(wanted), ask, options);
@@ -23,7 +26,21 @@ export function choosePreferred(servedBy: ServedBy, ask: Wish, now: number, rand
   const choice = liked !== undefined && liked.candidates.length > 0 ? liked : choose(servedBy, ask, options);
   const first = order.flatMap((id) => only((serving) => serving.id === id).candidates.slice(0, 1));
   const others = choice.candidates.filter(({ provider }) => !order.includes(provider));
-  return { ...choice, candidates: [...first, ...others].slice(0, MAX_CANDIDATES) };
+  const preferred = { ...choice, candidates: [...first, ...others].slice(0, MAX_CANDIDATES) };
+  return sealedFor === undefined
+    ? preferred
+    : sparingTheWayBack(
+        preferred,
+        only((serving) => serving.id === sealedFor),
+      );
+}
+
+/** Sealing for another machine costs the client a way back and forth: worth it only where this one is much slower. */
+function sparingTheWayBack(choice: Choice, sealed: Choice): Choice {
+  const [[best], [own]] = [choice.candidates, sealed.candidates];
+  if (best === undefined || own === undefined || own.expectedFirstContentMs > MUCH_SLOWER * best.expectedFirstContentMs + WAY_BACK_MS) return choice;
+  const others = choice.candidates.filter(({ provider }) => provider !== own.provider);
+  return { ...choice, cost: sealed.cost, candidates: [own, ...others].slice(0, MAX_CANDIDATES) };
 }
 
 /** Between two tokens of one more answer. */
