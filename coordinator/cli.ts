@@ -9,6 +9,7 @@ import { addCustomerCommands } from './customer-commands.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addRoutingCommands } from './routing-commands.ts';
 import { addTopCommand } from './top-command.ts';
+import { addTrustCommands } from './trust-commands.ts';
 import { addVerifyCommand } from './verify-command.ts';
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
@@ -55,6 +56,7 @@ export function addCommands(program: Command): void {
     .action((options: { json?: boolean }) => showFleet(options));
   addAccountCommands(program, withBus);
   addRoutingCommands(program, withBus);
+  addTrustCommands(program, withBus);
   addTopCommand(program, withBus);
   addLedgerCommands(program, withBus);
   addVerifyCommand(program);

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { AccountId, AttemptNumber, BuildId, IngressId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
 import { CellNumber } from './cells.ts';
-import { AttemptFailure, Finish, JobResult, Refusal, Usage } from './vocabulary.ts';
+import { AttemptFailure, Finish, JobResult, Refusal, TrustLevel, Usage } from './vocabulary.ts';
 
 /** Facts on `evt.>`: kept in JetStream, read by components and ops tools. None holds a word of a prompt or an answer. */
 
@@ -38,6 +38,8 @@ const jobEnded = Type.Object({
   attempts: Type.Integer({ minimum: 0, maximum: 64 }),
   result: JobResult,
   finish: optional(Finish),
+  /** What that provider had shown of itself. */
+  trustLevel: optional(TrustLevel),
   at: At,
   streamed: Type.Boolean(),
   /** Completion tokens that reached the ingress, counted there. */

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
 import { methodsOf } from './service-method.ts';
-import { Finish, JobResult } from './vocabulary.ts';
+import { Finish, JobResult, TrustLevel } from './vocabulary.ts';
 
 /** What is remembered of single jobs, for those who paid for them. */
 
@@ -23,6 +23,8 @@ const Generation = Type.Object({
   deliveredTokens: count,
   firstContentUs: optional(count),
   totalUs: count,
+  /** What the machine had shown when it served. */
+  trustLevel: optional(TrustLevel),
 });
 export type Generation = Static<typeof Generation>;
 const generation = Type.Object({ generation: optional(Generation) });

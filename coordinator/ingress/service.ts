@@ -25,6 +25,7 @@ import { AddressLimiter } from './limits/address-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
 import { PlaceFinder } from './place-finder.ts';
 import { ProviderPrices } from './provider-prices.ts';
+import { receiptWhenSettled } from './receipt-wait.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
 
@@ -84,6 +85,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   addRoutes(server, {
     ...{ bus, catalog, jobs, metrics, missing, now, clock, sealFor: senders.sealFor.bind(senders) },
+    receiptOf: (asked) => receiptWhenSettled(bus, asked, clock),
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ bus, clock, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),

@@ -1,5 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
-import type { Finish, Generation, JobEnded, JobResult } from '#bus-schemas';
+import type { Finish, Generation, JobEnded, JobResult, TrustLevel } from '#bus-schemas';
 import { query, type Statement } from '#coordinator/sql.ts';
 
 /** Single jobs: kept for ninety days, for the account that paid. */
@@ -10,6 +10,7 @@ export async function addGenerations(client: ClientBase, statement: Statement, e
     ...[column(({ build }) => build), column(({ provider }) => provider ?? null), column(({ result }) => result), column(({ finish }) => finish ?? null)],
     ...[column(({ streamed }) => streamed), column(({ attempts }) => attempts), column(({ deliveredTokens }) => deliveredTokens)],
     ...[column(({ timing }) => timing.firstContentUs ?? null), column(({ timing }) => timing.totalUs)],
+    column(({ trustLevel }) => trustLevel ?? null),
   ]);
 }
 
@@ -27,6 +28,7 @@ interface Row {
   readonly deliveredTokens: string;
   readonly firstContentUs: string | null;
   readonly totalUs: string;
+  readonly trustLevel: TrustLevel | null;
 }
 
 export async function findGeneration(
@@ -36,12 +38,13 @@ export async function findGeneration(
 ): Promise<Generation | undefined> {
   const [row] = await query<Row>(database, statement, [job, account]);
   if (row === undefined) return undefined;
-  const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, ...rest } = row;
+  const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, trustLevel, ...rest } = row;
   return {
     ...rest,
     ...{ at: at.getTime(), deliveredTokens: Number(deliveredTokens), totalUs: Number(totalUs) },
     ...(provider !== null && { provider }),
     ...(finish !== null && { finish }),
+    ...(trustLevel !== null && { trustLevel }),
     ...(firstContentUs !== null && { firstContentUs: Number(firstContentUs) }),
   };
 }

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { services } from '#bus-schemas';
+import { leafHash, services } from '#bus-schemas';
 import { type Person, startTestNetwork, type TestNetwork, type Told } from '../test-network.ts';
 import { named, nameOf, type Route, routesOf } from './routes.ts';
 
@@ -50,6 +50,15 @@ const call = (
   { path = named(route, ann.key), body = route.body }: { path?: string; body?: unknown } = {},
 ): Promise<Told> => network.ask(route.method, path, { ...(token !== undefined && { token }), ...(route.method !== 'GET' && body !== undefined && { body }) });
 
+/** The path of something that is there. */
+async function existing(route: Route): Promise<string> {
+  const ofJob = /^\/v1\/(generation\?id=|receipts\/)/.exec(route.path)?.[0];
+  if (ofJob !== undefined) return `${ofJob}${ann.job}`;
+  if (!route.path.startsWith('/v1/transparency/inclusion')) return named(route, ann.key);
+  const { json } = await network.ask('GET', '/v1/transparency/entries?limit=1');
+  return `/v1/transparency/inclusion?leaf=${Buffer.from(leafHash(Buffer.from(json.data[0].entry))).toString('hex')}&size=1`;
+}
+
 function expectEnvelope(route: Route, { json, status }: Told): void {
   if (route.isAnthropic)
     return expect(json, `${nameOf(route)} ${status}`).toMatchObject({ type: 'error', error: { type: expect.any(String), message: expect.any(String) } });
@@ -83,8 +92,7 @@ describe('every credential at every route', () => {
     for (const route of routes.filter(({ method }) => method === 'GET')) {
       const tokens = { anybody: [undefined], key: [ann.apiKey], user: [ann.person.token], keyOrUser: [ann.apiKey, ann.person.token] }[route.who];
       for (const token of tokens) {
-        const ofJob = /^\/v1\/(generation\?id=|receipts\/)/.exec(route.path)?.[0];
-        const path = ofJob === undefined ? named(route, ann.key) : `${ofJob}${ann.job}`;
+        const path = await existing(route);
         // What is told of a job is there a moment after it has ended.
         await vi.waitFor(async () => expect((await call(route, token, { path })).status, nameOf(route)).toBe(200), 3_000);
       }

@@ -56,6 +56,16 @@ test('a request has a receipt for exactly what was answered and charged, which a
   await expect(verify(receipt, '--answer', file)).rejects.toThrow(/not the answer that this receipt is for/);
 });
 
+test('a stream says its receipt before its end, when it is asked to', async () => {
+  const body = { ...chat, max_tokens: 8, stream: true };
+  const { text, headers } = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body, headers: { 'x-dinf-receipt': 'on' } });
+  const [, printed = '', rest] = /event: receipt\ndata: (.*)\n\n([\s\S]*)/.exec(text) ?? [];
+  expect(rest).toMatch(/finish_reason[\s\S]*\[DONE\]/);
+  const receipt = JSON.parse(printed);
+  expect(receipt).toMatchObject({ job: headers.get('x-inference-job-id'), usage: { completion_tokens: 8 } });
+  expect(await verify(receipt)).toContain('Both signatures hold');
+});
+
 test('a stream that its client left has a receipt for what had come', async () => {
   const leave = new AbortController();
   const response = await fetch(`${network.url}/v1/chat/completions`, {

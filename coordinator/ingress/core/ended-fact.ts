@@ -52,6 +52,7 @@ export function endedFact(
       ...(contentAt !== undefined && { firstContentUs: microsecondsBetween(startedAt, contentAt) }),
     },
     ...(served && { provider: served.candidate.provider }),
+    ...(served?.candidate.level && { trustLevel: served.candidate.level }),
     ...(finish && { finish }),
     ...(usage && { usage }),
   };

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { ModelName, ProviderId, services } from '#bus-schemas';
+import { ModelName, ProviderId, Standing, services, TrustLevel, trustFaultTexts } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
@@ -53,6 +53,11 @@ export function addAccountRoutes(api: Api): void {
           revoked_at: orNull(Type.String()),
           online: Type.Boolean(),
           chip: orNull(Type.String()),
+          trust: Type.Object({
+            standing: Standing,
+            level: TrustLevel,
+            because: orNull(Type.String({ description: 'What keeps it from being trusted, and what helps.' })),
+          }),
           slots: Type.Array(Slot),
         }),
       ),
@@ -61,11 +66,12 @@ export function addAccountRoutes(api: Api): void {
       const { account } = callerOf(request);
       const { machines } = await api.ask(services.trust.machines, { account });
       const explained = await api.ask(services.routing.explain, { ...SHORT_REQUEST, providers: machines.map(({ provider }) => provider) });
-      const data = machines.map(({ provider, name, enrolledAt, revokedAt }) => {
+      const data = machines.map(({ provider, name, enrolledAt, revokedAt, standing = 'pending', level = 'none', fault }) => {
         const slots = explained.slots.filter((slot) => slot.provider === provider);
         return {
           ...{ id: provider, name, enrolled_at: asTime(enrolledAt), revoked_at: revokedAt === undefined ? null : asTime(revokedAt) },
           ...{ online: slots.some(({ gate }) => gate !== 'silent'), chip: slots[0]?.chip ?? null },
+          trust: { standing, level, because: fault === undefined ? null : trustFaultTexts[fault] },
           slots: slots.map(({ build, load, gate, because }) => ({ build, running: load, serves: gate === undefined, because })),
         };
       });

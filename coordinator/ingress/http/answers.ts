@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Delta } from '#bus-schemas';
+import type { Delta, PrintedReceipt } from '#bus-schemas';
 import type { Answer, Evidence } from '../answer.ts';
 import type { AttemptEnd } from '../core/job.ts';
 import type { Piece } from '../core/piece.ts';
@@ -26,9 +26,12 @@ export class StreamAnswer implements Answer {
   #evidence: Record<string, string> = {};
   #heartbeat: NodeJS.Timeout | undefined;
 
-  /** No heartbeats when `heartbeatMs` is 0. */
-  constructor(options: AnswerOptions, heartbeatMs: number) {
+  readonly #receipt: (() => Promise<PrintedReceipt | undefined>) | undefined;
+
+  /** No heartbeats when `heartbeatMs` is 0; a receipt before the end where it was asked for. */
+  constructor(options: AnswerOptions, heartbeatMs: number, receipt?: () => Promise<PrintedReceipt | undefined>) {
     this.#options = options;
+    this.#receipt = receipt;
     this.#stream = options.surface.stream(options.head);
     this.#heartbeatMs = heartbeatMs;
   }
@@ -51,7 +54,9 @@ export class StreamAnswer implements Answer {
 
   finish(end: AttemptEnd): void {
     this.#begin();
-    this.#end(this.#stream.finish(end));
+    const last = this.#stream.finish(end);
+    if (this.#receipt === undefined) return this.#end(last);
+    void this.#receipt().then((receipt) => this.#end(`${receipt === undefined ? '' : `event: receipt\ndata: ${JSON.stringify(receipt)}\n\n`}${last}`));
   }
 
   reject(error: ApiError): void {

@@ -57,12 +57,12 @@ export function addGenerationRoute(api: Api): void {
   });
 }
 
-function described({ job, at, model, build, key, streamed, result, finish, attempts, provider, firstContentUs, totalUs }: Generation) {
+function described({ job, at, model, build, key, streamed, result, finish, attempts, provider, firstContentUs, totalUs, trustLevel }: Generation) {
   return {
     ...{ id: job, created_at: asTime(at - totalUs / MS), model, build, key, streamed, attempts },
     cancelled: result === 'client_gone' || finish === 'cancelled',
     finish_reason: finish ?? null,
-    provider: { id: provider ?? null, trust_level: 'none' },
+    provider: { id: provider ?? null, trust_level: trustLevel ?? 'none' },
     latency: firstContentUs === undefined ? null : firstContentUs / MS,
     generation_time: firstContentUs === undefined ? null : (totalUs - firstContentUs) / MS,
   };

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { InferenceRequest, newJobId } from '#bus-schemas';
+import { InferenceRequest, newJobId, type PrintedReceipt } from '#bus-schemas';
 import type { Answer } from '../answer.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
@@ -27,6 +27,8 @@ export interface InferenceDeps extends AdmissionDeps {
   readonly now: () => number;
   readonly clock: () => number;
   readonly sealFor: SealFor;
+  /** Of a job that has just ended. */
+  readonly receiptOf: (asked: { account: string; job: string }) => Promise<PrintedReceipt | undefined>;
   readonly heartbeatMs: number;
 }
 
@@ -132,7 +134,9 @@ function answerFor(surface: Surface, { request, reply, deps }: Exchange, { spec,
   };
   const options = { response: reply.raw, surface, head, requestId: request.id };
   if (!intent.streamed) return new WholeAnswer(options, (text) => claim?.end(text));
-  return new StreamAnswer(options, request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs);
+  const heartbeatMs = request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs;
+  const receipt = request.headers['x-dinf-receipt'] === 'on' ? () => deps.receiptOf({ account: spec.account, job: spec.id }) : undefined;
+  return new StreamAnswer(options, heartbeatMs, receipt);
 }
 
 /** A request that may be asked for again goes on without its client: the answer is paid for, and will be fetched. */
