@@ -31,6 +31,13 @@ export function addCommands(program: Command): void {
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) => (await import('../e2e/bench/sealed.ts')).benchSealed(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'));
   bench
+    .command('attestation')
+    .description('what it costs the coordinator to have a fleet show itself every five minutes')
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) =>
+      (await import('../e2e/bench/attestation.ts')).benchAttestation(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
+    );
+  bench
     .command('ledger')
     .description('settlements a second, a hold through the bus, and an outage of the database')
     .option('--smoke', 'the small size, which shows that it works')

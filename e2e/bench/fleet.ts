@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
-import { type Announcement, Beat, core, SUITE_ID, services } from '#bus-schemas';
+import { type Announcement, Beat, core, events, SUITE_ID, services, TrustVerdict, type Verdict } from '#bus-schemas';
 import { type Bus, componentNames } from '#coordinator';
 import { type SupervisedProcess, startSupervised } from '#provider';
 import { imaginaryId, simulatedModels } from '#simulator';
@@ -11,7 +10,7 @@ import { startNetwork } from '#testcontainers';
 import { DINF, operatorSettings } from '../dinf-program.ts';
 import type { Target } from './http-stream-client.ts';
 import { run } from './load.ts';
-import { memoryOf } from './memory.ts';
+import { cpuSeconds, memoryOf } from './process-figures.ts';
 import { percentile, show, spread } from './statistics.ts';
 
 /**
@@ -29,7 +28,6 @@ const PROVIDERS_A_PROCESS = 500;
 const READY_MS = 300_000;
 const CALL = { timeoutMs: 10_000 };
 const CREDIT_MICRO_USD = 1_000_000_000;
-const TICKS_PER_SECOND = 100;
 const BUILD = 'sim-llama-8b-q4';
 const BEAT_MS = 5_000;
 const say = (line = '') => console.log(line);
@@ -133,6 +131,7 @@ class Crowd implements Disposable {
   grow(size: number): void {
     for (; this.#size < size; this.#size += 1) {
       const id = imaginaryId(this.#size);
+      this.#bus.publish(events.trustVerdict, TrustVerdict, verdictFor(id));
       const say = () => this.#bus.publish(core.up(id, 'beat'), Beat, fullMachine());
       say();
       this.#timers.push(setInterval(say, BEAT_MS));
@@ -143,6 +142,12 @@ class Crowd implements Disposable {
     for (const timer of this.#timers) clearInterval(timer);
   }
 }
+
+/** Trust never heard of them: a machine that takes no part has nothing to show. */
+const verdictFor = (provider: string): Verdict => ({
+  ...{ provider, revision: 1, standing: 'verified', level: 'self_signed', sealingKey: new Uint8Array(32) },
+  ...{ at: Date.now(), freshUntil: Date.now() + 3_600_000 },
+});
 
 let sequence = 0;
 const fullMachine = (): Announcement => ({
@@ -162,13 +167,3 @@ const fullMachine = (): Announcement => ({
 });
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
-
-/** User and system time of a process so far; nothing where there is no /proc. */
-function cpuSeconds(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-  } catch {
-    return Number.NaN;
-  }
-}

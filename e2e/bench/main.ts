@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { cpus } from 'node:os';
 import { type Load, run } from './load.ts';
-import { memoryOf } from './memory.ts';
+import { memoryOf } from './process-figures.ts';
 import { type Measured, startDirect, startOurs, startRival } from './processes.ts';
 import { percentile, show, spread } from './statistics.ts';
 

@@ -38,3 +38,15 @@ function readProcess(pid: number): (ProcessMemory & { parent: number })[] {
     return [];
   }
 }
+
+const TICKS_PER_SECOND = 100;
+
+/** User and system time of a process so far; nothing where there is no /proc. */
+export function cpuSeconds(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  } catch {
+    return Number.NaN;
+  }
+}
