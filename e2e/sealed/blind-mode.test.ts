@@ -155,6 +155,23 @@ describe('a sealed job', () => {
     expect(other.provider).not.toBe(machine?.id);
   });
 
+  test('opens when its machine has renewed its key since the offer; the next is sealed for the new one, and nobody waits', async () => {
+    const request = requestFor('Between two keys', 12);
+    const job = await openJob(customer, network, request);
+    const machine = network.providers.find(({ id }) => id === job.place.offer.provider);
+    await machine?.agent.rotateKeys();
+    expect(await answerOf(customer.client.run(job, authorization()))).toMatchObject({ attempts: 1, text: expectedText(ask('Between two keys'), 12) });
+    const only = { ...job.wish, provider: { only: [job.place.offer.provider] } };
+    await vi.waitFor(
+      async () => {
+        const later = { wish: only, request, place: await customer.client.open(only, authorization()) };
+        expect(await answerOf(customer.client.run(later, authorization()))).toMatchObject({ attempts: 1 });
+        expect(later.place.offer.sealing_key).not.toBe(job.place.offer.sealing_key);
+      },
+      { timeout: 15_000, interval: 500 },
+    );
+  });
+
   test('of many parts arrives whole', async () => {
     const request = requestFor('word '.repeat(250_000), 5);
     expect(InferenceRequest.encode(request).length).toBeGreaterThan(1_000_000);

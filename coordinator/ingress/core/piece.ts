@@ -1,7 +1,7 @@
 import type { Delta } from '#bus-schemas';
 
 /** A frame as it came, which only the client can open. */
-export interface SealedPiece {
+interface SealedPiece {
   readonly k: 'sealed';
   readonly seq: number;
   readonly sealed: Uint8Array;

@@ -54,7 +54,7 @@ const ANSWER_MS = 30_000;
 const RETRY_MS = 60_000;
 const STRIKES = 3;
 /** Three challenges may be missed, and a minute. */
-export const FRESH_MS = 16 * 60_000;
+const FRESH_MS = 16 * 60_000;
 
 export const STRANGER: TrustState = {
   standing: 'pending',
@@ -92,7 +92,7 @@ export function trustStep(state: TrustState, event: TrustEvent, now: number, cha
   }
 }
 
-export const isVerified = ({ standing, freshUntil }: Pick<TrustState, 'standing' | 'freshUntil'>, now: number): boolean =>
+const isVerified = ({ standing, freshUntil }: Pick<TrustState, 'standing' | 'freshUntil'>, now: number): boolean =>
   standing === 'verified' && now < freshUntil;
 
 /** Whether this answers the challenge that is under way. */

@@ -1,0 +1,77 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ed25519Signer, hex, signHead } from '#bus-schemas';
+import { startSupervised } from '#provider';
+import { DINF, operatorSettings } from '../dinf-program.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
+import { startLiar } from './sealed-network.ts';
+
+const run = promisify(execFile);
+
+let network: TestNetwork;
+let home: string;
+beforeAll(async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 2 });
+  home = await mkdtemp(join(tmpdir(), 'dinf-customer-'));
+}, 60_000);
+afterAll(async () => {
+  await network[Symbol.asyncDispose]();
+  await rm(home, { recursive: true, force: true });
+});
+
+const env = () => ({ ...process.env, DINF_HOME: home });
+const witness = (url: string, ...more: string[]) =>
+  run(process.execPath, [DINF, 'witness', '--once', '--coordinator', url, ...more], { env: env(), timeout: 30_000 });
+
+test('dinf proxy is a base URL for a stock SDK, and says whose log it goes by', async () => {
+  await using proxy = await startSupervised({
+    ...{ name: 'proxy', command: process.execPath, args: [DINF, 'proxy', '--coordinator', network.url, '--port', '0'] },
+    ...{ env: env(), isReady: (line) => line.includes('signed with') },
+  });
+  const baseURL = /base URL\s+(\S+)/.exec(proxy.logs().join('\n'))?.[1] ?? '';
+  const openai = new OpenAI({ baseURL, apiKey: network.apiKey, maxRetries: 0 });
+  const messages = [{ role: 'user' as const, content: 'Through the proxy' }];
+  const { choices } = await openai.chat.completions.create({ model: 'sim', messages, max_tokens: 8 });
+  expect(choices[0]?.message.content).toBe(expectedText(messages, 8));
+});
+
+describe('dinf witness', () => {
+  test('says that the log goes on as it was, run after run', async () => {
+    for (let time = 0; time < 2; time += 1) expect((await witness(network.url)).stdout).toMatch(/ entries, [0-9a-f]{64}: a continuation/);
+  });
+
+  test('alarms, and ends with an error, when the log takes back what it said to an earlier run', async () => {
+    const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
+    let forks = false;
+    await using liar = await startLiar(network.url, ({ path, text }) => {
+      if (!forks || path !== '/v1/transparency/head') return undefined;
+      const { size, at } = JSON.parse(text);
+      const { key, signature } = signHead(ed25519Signer(own), { size, at, root: Buffer.alloc(32, 7) });
+      return JSON.stringify({ size, at, root: '07'.repeat(32), key: hex(key), signature: hex(signature) });
+    });
+    await witness(liar.url);
+    forks = true;
+    await expect(witness(liar.url)).rejects.toMatchObject({ stderr: expect.stringMatching(/ALARM: The log says something else about its first/) });
+  });
+
+  test('alarms when the log is signed with another key than the one that it was given', async () => {
+    await expect(witness(network.url, '--log-key', '11'.repeat(32))).rejects.toMatchObject({ stderr: expect.stringContaining('ALARM') });
+  });
+});
+
+test('dinf trust list and dinf release list say where machines stand and what they may run', async () => {
+  const operator = { env: { ...process.env, ...operatorSettings(network.network) }, timeout: 30_000 };
+  const { stdout: machines } = await run(process.execPath, [DINF, 'trust', 'list'], operator);
+  expect(machines).toMatch(new RegExp(`^${network.providers[0]?.id}\\s+verified\\s+self_signed`));
+  const { stdout: hash } = await run(process.execPath, [DINF, 'release', 'hash'], operator);
+  const { stdout: releases } = await run(process.execPath, [DINF, 'release', 'list'], operator);
+  expect(releases).toMatch(new RegExp(`^${hash.trim()}\\s+\\S+\\s+active`));
+  await expect(run(process.execPath, [DINF, 'release', 'withdraw', hash.trim()], operator)).rejects.toMatchObject({
+    stderr: expect.stringContaining('would stop the network'),
+  });
+});
