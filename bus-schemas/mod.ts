@@ -13,7 +13,7 @@ export { hubConfig, type LeafRemote, leafConfig } from './accounts/server-config
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
 export { connectToServer } from './connect.ts';
 export { codeHash } from './evidence/code-hash.ts';
-export { Evidence, isEvidenceSigned, NONCE_BYTES, type Posture, signEvidence } from './evidence/evidence.ts';
+export { Evidence, isEvidenceSigned, NONCE_BYTES, type Posture, signEvidence, type WeightsDigest } from './evidence/evidence.ts';
 export { trustFaultTexts } from './evidence/fault-texts.ts';
 export { PrintedEvidence, printEvidence, readPrintedEvidence } from './evidence/printed-evidence.ts';
 export * from './ids.ts';

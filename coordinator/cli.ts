@@ -4,6 +4,7 @@ import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { addAccountCommands } from './account-commands.ts';
 import type { Bus } from './bus.ts';
+import { addCanaryCommand } from './canary-command.ts';
 import type { Config } from './config.ts';
 import { addCustomerCommands } from './customer-commands.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
@@ -57,6 +58,7 @@ export function addCommands(program: Command): void {
   addAccountCommands(program, withBus);
   addRoutingCommands(program, withBus);
   addTrustCommands(program, withBus);
+  addCanaryCommand(program, withBus);
   addTopCommand(program, withBus);
   addLedgerCommands(program, withBus);
   addVerifyCommand(program);

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Arrival, Trait } from '#bus-schemas';
+import type { Arrival, CatalogSnapshot, Trait } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from './bus.ts';
 
@@ -105,10 +105,12 @@ async function explain(bus: Bus, { model, promptTokens, maxTokens, requires, jso
   const { services, TRAITS } = await import('#bus-schemas');
   const unknown = requires.find((name) => !TRAITS.includes(name as Trait));
   if (unknown !== undefined) throw new CommandError(EXIT.usage, `There is no trait ${unknown}; there are ${TRAITS.join(', ')}.`);
-  const builds = model === undefined ? undefined : await buildsOf(bus, model);
+  const catalog = await bus.call(services.catalog.snapshot, {}, CALL);
+  const builds = model === undefined ? undefined : buildsOf(model, catalog);
+  const weights = Object.assign({}, ...catalog.models.map((each) => each.weights));
   const explained = await bus.call(
     services.routing.explain,
-    { promptTokens, maxOutputTokens: maxTokens, ...(builds && { builds }), ...(requires.length > 0 && { requires: requires as Trait[] }) },
+    { promptTokens, maxOutputTokens: maxTokens, weights, ...(builds && { builds }), ...(requires.length > 0 && { requires: requires as Trait[] }) },
     CALL,
   );
   if (json) return console.log(JSON.stringify(explained));
@@ -122,9 +124,7 @@ async function explain(bus: Bus, { model, promptTokens, maxTokens, requires, jso
   if (slots.length > SHOWN) console.log(`… and ${slots.length - SHOWN} more (--json shows them)`);
 }
 
-async function buildsOf(bus: Bus, name: string): Promise<string[]> {
-  const { services } = await import('#bus-schemas');
-  const { models, aliases = [] } = await bus.call(services.catalog.snapshot, {}, CALL);
+function buildsOf(name: string, { models, aliases = [] }: CatalogSnapshot): string[] {
   const id = aliases.find(({ alias }) => alias === name)?.model ?? name;
   const model = models.find((candidate) => candidate.id === id);
   if (model === undefined) throw new CommandError(EXIT.failure, `There is no model ${name}.`);

@@ -65,8 +65,22 @@ export function addCommands(program: Command, parts: ProviderParts): void {
       wholeNumber(process.env['DINF_IDLE_MINUTES'] || '0'),
     )
     .action((options: ProviderOptions) => provide(options, parts));
+  program
+    .command('weights <folder or name>')
+    .description("what a model's files amount to, as the catalog names it: SHA-256 over their names and digests")
+    .action(printWeights);
   provider.command('doctor').description('which engine runs the models here, and why not a better one').action(doctor);
   program.command('doctor').description('what this machine has, lacks, and how to get it').action(doctor);
+}
+
+async function printWeights(name: string): Promise<void> {
+  const [{ findModel }, { ModelFolder }, { weightsDigest }] = await Promise.all([
+    import('./models/find-model.ts'),
+    import('./models/model-folder.ts'),
+    import('./models/weights-digest.ts'),
+  ]);
+  const { path, build } = await findModel(name);
+  console.log(`${Buffer.from(await weightsDigest(await ModelFolder.open(path))).toString('hex')}  ${build}`);
 }
 
 const envList = (name: string): string[] => (process.env[name] ?? '').split(delimiter).filter((entry) => entry !== '');

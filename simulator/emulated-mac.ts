@@ -1,4 +1,4 @@
-import type { Machine, Slot } from '#bus-schemas';
+import type { Machine, Slot, WeightsDigest } from '#bus-schemas';
 import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
 import { type ChipName, chipOf, machineOf } from './chips.ts';
 import type { SimulatedEngine } from './simulated-engine.ts';
@@ -19,6 +19,10 @@ export class EmulatedMac implements SimulatedEngine {
 
   slots(): readonly Slot[] {
     return this.#engine.slots();
+  }
+
+  weights(): readonly WeightsDigest[] {
+    return this.#engine.weights?.() ?? [];
   }
 
   onChange(listener: () => void): void {

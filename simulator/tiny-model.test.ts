@@ -53,6 +53,7 @@ test('the catalog says what the folder holds', () => {
   expect(tinyModel.builds).toEqual([model.build]);
   expect(tinyModel.contextTokens).toBe(model.shape.contextTokens);
   expect(tinyModel.traits).toEqual(model.traits);
+  expect(tinyModel.weights).toEqual({ [model.build]: Buffer.from(model.digest).toString('hex') });
 });
 
 for (const { name, create } of backendsUnderTest) {

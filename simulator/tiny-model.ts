@@ -9,6 +9,8 @@ export const tinyModel: Omit<NewModel, 'createdAt'> = {
   maxOutputTokens: 1_024,
   builds: ['dinf-tiny-4bit'],
   traits: ['tools'],
+  // As `dinf weights` prints it: a machine that has other files under this name does not serve it.
+  weights: { 'dinf-tiny-4bit': 'ffde2034a12ef71df0bddb211d3a96cb4eb93b8abb7d237f5a9797860e04936e' },
   inputMicroUsdPerMillion: 1_000,
   outputMicroUsdPerMillion: 2_000,
 };

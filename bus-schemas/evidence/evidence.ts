@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
-import { ProviderId } from '../ids.ts';
+import { BuildId, ProviderId } from '../ids.ts';
 import { hex, textOf } from '../receipts/receipt-texts.ts';
 import { isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES, type Signer } from '../receipts/signatures.ts';
 
@@ -23,6 +23,10 @@ const HASH_BYTES = 32;
 const MAX_CERTIFICATES = 5;
 const MAX_CERTIFICATE_BYTES = 4_096;
 
+const MAX_BUILDS = 64;
+export const WeightsDigest = Type.Object({ build: BuildId, digest: Bytes({ min: HASH_BYTES, max: HASH_BYTES }) });
+export type WeightsDigest = Static<typeof WeightsDigest>;
+
 const claims = {
   provider: ProviderId,
   signingKey: Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES }),
@@ -36,6 +40,8 @@ const claims = {
   codeHash: Bytes({ min: HASH_BYTES, max: HASH_BYTES }),
   simulated: Type.Boolean(),
   posture,
+  /** Of the builds that it has in memory, or would load: what their files amount to. */
+  weights: Type.Optional(Type.Array(WeightsDigest, { maxItems: MAX_BUILDS })),
   /** Milliseconds since 1970, by its own clock. */
   at: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }),
@@ -50,7 +56,7 @@ export type Evidence = Static<typeof Evidence>;
 
 /** The certificates are not in it: they speak for the key by themselves. */
 function evidenceText(claimed: EvidenceClaims): Uint8Array {
-  const { provider, signingKey, keyStore, suite, sealingKey, busKey, agentVersion, codeHash, simulated, at, nonce } = claimed;
+  const { provider, signingKey, keyStore, suite, sealingKey, busKey, agentVersion, codeHash, simulated, weights = [], at, nonce } = claimed;
   const { systemIntegrity, secureBoot, authenticatedRoot, debuggersDenied } = claimed.posture;
   return textOf([
     'd-inference evidence 1',
@@ -61,6 +67,7 @@ function evidenceText(claimed: EvidenceClaims): Uint8Array {
     `agent ${agentVersion} ${hex(codeHash)}`,
     `machine ${simulated ? 'simulated' : 'real'}`,
     `posture ${systemIntegrity} ${secureBoot} ${authenticatedRoot} ${debuggersDenied}`,
+    ...weights.map(({ build, digest }) => `weights ${build} ${hex(digest)}`),
     `at ${at}`,
     `nonce ${hex(nonce)}`,
   ]);

@@ -13,5 +13,6 @@ export const trustFaultTexts: Readonly<Record<TrustFault, string>> = {
   clock_off: 'Its clock is more than two minutes off. Let it follow a time server.',
   unknown_code: 'It runs a release that is not, or no longer, an active one. Update it.',
   unsupported_suite: 'It seals in a way that this network does not know. Update it.',
+  wrong_model: 'It answered questions whose answers are known as another model would. Fetch the model anew and ask the operator to pardon the machine.',
   no_answer: 'It was asked three times to show itself and did not answer.',
 };

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { ProviderId } from '../ids.ts';
+import { BuildId, ProviderId } from '../ids.ts';
 import { hex } from '../receipts/receipt-texts.ts';
 import { type Evidence, KEY_STORES, NONCE_BYTES, PROTECTIONS } from './evidence.ts';
 
@@ -20,6 +20,7 @@ export const PrintedEvidence = Type.Object({
   code_hash: hexadecimal(32),
   simulated: Type.Boolean(),
   posture: Type.Object({ system_integrity: Protection, secure_boot: Protection, authenticated_root: Protection, debuggers_denied: Protection }),
+  weights: Type.Array(Type.Object({ build: BuildId, digest: hexadecimal(32) }), { maxItems: 64 }),
   at: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   nonce: hexadecimal(NONCE_BYTES),
   signature: hexadecimal(64),
@@ -35,6 +36,7 @@ export function printEvidence(evidence: Evidence): PrintedEvidence {
     ...{ suite: evidence.suite, sealing_key: hex(evidence.sealingKey), bus_key: evidence.busKey },
     ...{ agent_version: evidence.agentVersion, code_hash: hex(evidence.codeHash), simulated: evidence.simulated },
     posture: { system_integrity: systemIntegrity, secure_boot: secureBoot, authenticated_root: authenticatedRoot, debuggers_denied: debuggersDenied },
+    weights: (evidence.weights ?? []).map(({ build, digest }) => ({ build, digest: hex(digest) })),
     ...{ at: evidence.at, nonce: hex(evidence.nonce), signature: hex(evidence.signature) },
   };
 }
@@ -51,6 +53,7 @@ export function readPrintedEvidence(printed: unknown): Evidence | undefined {
       ...{ systemIntegrity: posture.system_integrity, secureBoot: posture.secure_boot },
       ...{ authenticatedRoot: posture.authenticated_root, debuggersDenied: posture.debuggers_denied },
     },
+    ...(printed.weights.length > 0 && { weights: printed.weights.map(({ build, digest }) => ({ build, digest: bytes(digest) })) }),
     ...{ at: printed.at, nonce: bytes(printed.nonce), signature: bytes(printed.signature) },
   };
 }

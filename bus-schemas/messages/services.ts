@@ -16,6 +16,7 @@ export { trust } from './trust.ts';
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const At = count;
 const optional = Type.Optional;
+const WeightsHex = Type.String({ pattern: '^[0-9a-f]{64}$' });
 
 // routing
 
@@ -68,6 +69,8 @@ const reserve = Type.Object({
   only: optional(Type.Array(ProviderId, { maxItems: 64 })),
   /** What a machine must be able to do. */
   requires: optional(Traits),
+  /** What the files of a build must amount to, in hexadecimal; of a build that is not named, anything. */
+  weights: optional(Type.Record(BuildId, WeightsHex)),
   prefers: optional(preferences),
   /** Longest first: who has read one of them begins sooner. */
   prefixes: optional(Type.Array(prefix, { maxItems: 16 })),
@@ -108,6 +111,7 @@ const explain = Type.Object({
   promptTokens: count,
   maxOutputTokens: count,
   requires: optional(Traits),
+  weights: optional(Type.Record(BuildId, WeightsHex)),
 });
 const explained = Type.Object({
   slots: Type.Array(
@@ -182,6 +186,8 @@ export const CatalogModel = Type.Object({
   traits: optional(Traits),
   /** Of builds of which it is known. */
   quantizations: optional(Type.Record(BuildId, Quantization)),
+  /** SHA-256 of each build's files, in hexadecimal: a machine that has shown others does not serve it. */
+  weights: optional(Type.Record(BuildId, WeightsHex)),
 });
 export type CatalogModel = Static<typeof CatalogModel>;
 const snapshotRequest = Type.Object({});

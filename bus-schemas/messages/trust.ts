@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Bytes, defineMessage } from '../codec.ts';
-import { Evidence, NONCE_BYTES } from '../evidence/evidence.ts';
+import { Evidence, NONCE_BYTES, WeightsDigest } from '../evidence/evidence.ts';
 import { AccountId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signatures.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
@@ -45,6 +45,8 @@ const Verdict = Type.Object({
   sealingKey: optional(SealingKey),
   signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
   codeHash: optional(CodeHash),
+  /** Of its builds; of one that is not here nothing is known. */
+  weights: optional(Type.Array(WeightsDigest, { maxItems: 64 })),
   /** Good until then, by the clock of trust. */
   freshUntil: At,
   at: At,
@@ -102,6 +104,7 @@ const verdicts = Type.Object({ verdicts: Type.Array(Verdict, { maxItems: 1_000 }
 const evidence = Type.Union([ok({ evidence: Evidence, level: TrustLevel, freshUntil: At }), refused(['none'])]);
 const attestation = Type.Object({ machines: Type.Array(Type.Object({ level: TrustLevel, freshUntil: At, evidence: Evidence }), { maxItems: 1_000 }) });
 const pardoned = Type.Object({ pardoned: Type.Boolean() });
+const accused = Type.Object({ accused: Type.Boolean() });
 
 const define = methodsOf('trust');
 export const trust = {
@@ -120,4 +123,6 @@ export const trust = {
   attestation: define('attestation', verdictsRequest, attestation),
   /** It may show itself anew. */
   pardon: define('pardon', ofProvider, pardoned),
+  /** It was caught serving another model than it says. */
+  accuse: define('accuse', ofProvider, accused),
 } as const;

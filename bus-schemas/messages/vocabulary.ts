@@ -109,6 +109,7 @@ export const TRUST_FAULTS = [
   'unknown_code',
   'unsupported_suite',
   'no_answer',
+  'wrong_model',
 ] as const;
 export const TrustFault = Type.Enum(TRUST_FAULTS);
 export type TrustFault = Static<typeof TrustFault>;

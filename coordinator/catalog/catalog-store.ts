@@ -24,9 +24,9 @@ export class CatalogStore {
   }
 
   async putModel(model: NewModel): Promise<number> {
-    const { id, displayName, contextTokens, maxOutputTokens, builds, traits = [], quantizations = {} } = model;
+    const { id, displayName, contextTokens, maxOutputTokens, builds, traits = [], quantizations = {}, weights = {} } = model;
     const prices = [model.inputMicroUsdPerMillion ?? null, model.cacheReadMicroUsdPerMillion ?? null, model.outputMicroUsdPerMillion ?? null];
-    return (await this.#change(sql['put-model'], [id, displayName, contextTokens, maxOutputTokens, builds, ...prices, traits, quantizations])) ?? 0;
+    return (await this.#change(sql['put-model'], [id, displayName, contextTokens, maxOutputTokens, builds, ...prices, traits, quantizations, weights])) ?? 0;
   }
 
   /** The new revision; undefined when there was nothing to change. So do the others. */
@@ -69,6 +69,7 @@ interface SnapshotRow {
   readonly builds: string[];
   readonly traits: Trait[];
   readonly quantizations: Record<string, Quantization>;
+  readonly weights: Record<string, string>;
   readonly inputPerMillion: string;
   readonly cacheReadPerMillion: string;
   readonly outputPerMillion: string;
@@ -84,6 +85,7 @@ function modelOf(id: string, row: Omit<SnapshotRow, 'id'>): CatalogModel {
     builds: row.builds,
     traits: row.traits,
     quantizations: row.quantizations,
+    ...(Object.keys(row.weights).length > 0 && { weights: row.weights }),
     inputMicroUsdPerMillion: Number(row.inputPerMillion),
     cacheReadMicroUsdPerMillion: Number(row.cacheReadPerMillion),
     outputMicroUsdPerMillion: Number(row.outputPerMillion),

@@ -37,6 +37,11 @@ export class CatalogCache implements Disposable {
     return [...(await this.#loaded())];
   }
 
+  /** What the files of builds must amount to. */
+  async weights(): Promise<Record<string, string>> {
+    return Object.assign({}, ...[...(await this.#loaded()).values()].map(({ weights }) => weights));
+  }
+
   async model(name: string): Promise<CatalogModel> {
     const model = (this.#models ?? (await this.#loaded())).get(name);
     if (model === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });

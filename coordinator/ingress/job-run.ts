@@ -233,6 +233,7 @@ export class JobRun {
       exclude: [...ignore, ...exclude],
       ...(only && { only: [...only] }),
       ...(requires.length > 0 && { requires: [...requires] }),
+      ...(model.weights && { weights: model.weights }),
       ...(prefers && { prefers }),
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };

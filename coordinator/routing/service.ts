@@ -119,7 +119,7 @@ export async function startRouting(context: Context): Promise<Component> {
       onInvalid,
       handle: (announcement, subject) => {
         if (!trusted.admits(providerOf(subject), announcement, now())) return;
-        changed(providerOf(subject), router.fleet.announce(providerOf(subject), announcement, clock()));
+        changed(providerOf(subject), router.fleet.announce(providerOf(subject), announcement, clock(), trusted.weightsOf(providerOf(subject))));
         drainSoon();
       },
     });

@@ -63,11 +63,11 @@ export function explainFleet(
   request: MessageOf<typeof services.routing.explain.request>,
   now: number,
 ): MessageOf<typeof services.routing.explain.reply> {
-  const { promptTokens, maxOutputTokens, requires, providers } = request;
+  const { promptTokens, maxOutputTokens, requires, weights, providers } = request;
   const wanted = providers && new Set(providers);
   const builds = request.builds ?? [...router.fleet.builds()];
   const servings = builds.flatMap((build) => router.fleet.serving(build).filter(({ id }) => wanted === undefined || wanted.has(id)));
-  const ask = { job: '', builds, promptTokens, maxOutputTokens, exclude: [], ...(requires && { requires }) };
+  const ask = { job: '', builds, promptTokens, maxOutputTokens, exclude: [], ...(requires && { requires }), ...(weights && { weights }) };
   const { slots, tally } = explain(servings, ask, now);
   return { slots: slots.slice(0, MAX_EXPLAINED), tally, queued: router.queued };
 }

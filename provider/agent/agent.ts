@@ -56,7 +56,11 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
     sealingKey: () => keys.announced,
     isDraining: () => draining,
   });
-  const attester = new Attester({ identity, agentVersion: AGENT_VERSION, simulated: engine.machine.simulated, publish, keys, log, clock, now: Date.now });
+  const attester = new Attester({
+    ...{ identity, agentVersion: AGENT_VERSION, publish, keys, log, clock, now: Date.now },
+    simulated: engine.machine.simulated,
+    weights: () => engine.weights?.() ?? [],
+  });
   const setDraining = (wanted: boolean) => {
     draining = wanted;
     desk.setDraining(wanted);

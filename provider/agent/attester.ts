@@ -1,5 +1,15 @@
 import type { Logger } from 'pino';
-import { type Judgement, type Posture, providerSubjects, type Signer, SUITE_ID, signEvidence, TrustWord, trustFaultTexts } from '#bus-schemas';
+import {
+  type Judgement,
+  type Posture,
+  providerSubjects,
+  type Signer,
+  SUITE_ID,
+  signEvidence,
+  TrustWord,
+  trustFaultTexts,
+  type WeightsDigest,
+} from '#bus-schemas';
 
 /** By what a machine is known. */
 export interface Identity {
@@ -20,6 +30,8 @@ export interface AttesterOptions {
   readonly identity: Identity;
   readonly agentVersion: string;
   readonly simulated: boolean;
+  /** Of the builds that it serves. */
+  readonly weights: () => readonly WeightsDigest[];
   readonly publish: (subject: string, payload: Uint8Array) => void;
   /** The key that it wants to serve with, and the one that it may. */
   readonly keys: { readonly wanted: Uint8Array; trusted(key: Uint8Array): void };
@@ -64,10 +76,12 @@ export class Attester {
 
   challenged({ nonce }: { nonce: Uint8Array }): void {
     const { identity, agentVersion, simulated, publish, keys, now, clock } = this.#options;
+    const weights = this.#options.weights();
     const { provider, busKey, signer, keyStore, codeHash, posture, certificates } = identity;
     const evidence = signEvidence(signer, {
       ...{ provider, busKey, keyStore, codeHash, agentVersion, simulated, nonce, at: now() },
       ...{ suite: SUITE_ID, sealingKey: keys.wanted, posture: posture() },
+      ...(weights.length > 0 && { weights: [...weights] }),
     });
     publish(
       providerSubjects.up('trust'),

@@ -1,4 +1,4 @@
-import type { Delta, EngineName, Finish, InferenceRequest, Machine, Refusal, Slot, Usage } from '#bus-schemas';
+import type { Delta, EngineName, Finish, InferenceRequest, Machine, Refusal, Slot, Usage, WeightsDigest } from '#bus-schemas';
 
 export interface GenerationRequest {
   readonly build: string;
@@ -41,6 +41,8 @@ export interface Engine extends AsyncDisposable {
   readonly machine: Machine;
   /** As it is now. */
   slots(): readonly Slot[];
+  /** What the files of its builds amount to; of an engine without files, nothing. */
+  weights?(): readonly WeightsDigest[];
   /** Called when a slot has changed. */
   onChange(listener: () => void): void;
   /** Brings a model into memory before somebody asks for it, if it can: what became of it is seen in its slot. */

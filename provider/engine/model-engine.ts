@@ -1,4 +1,4 @@
-import type { Machine, Slot } from '#bus-schemas';
+import type { Machine, Slot, WeightsDigest } from '#bus-schemas';
 import type { Model } from '../models/model.ts';
 import type { Backend } from './decoders/decoder.ts';
 import type { Engine, GenerationRequest, Sequence, Sink } from './engine.ts';
@@ -23,12 +23,14 @@ export class ModelEngine implements Engine {
   readonly machine: Machine;
   readonly #runners: ReadonlyMap<string, ModelRunner>;
   readonly #backend: Backend;
+  readonly #models: readonly Model[];
   #listeners: (() => void)[] = [];
 
   constructor({ backend, models, machine, memoryBytes, clock = () => performance.now(), ...rest }: ModelEngineOptions) {
     this.name = backend.name;
     this.machine = machine;
     this.#backend = backend;
+    this.#models = models;
     const weights = models.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
     const cacheBytes = Math.max(0, memoryBytes - weights) / Math.max(1, models.length);
     const onChange = () => {
@@ -39,6 +41,10 @@ export class ModelEngine implements Engine {
 
   slots(): Slot[] {
     return [...this.#runners.values()].map((runner) => runner.slot());
+  }
+
+  weights(): WeightsDigest[] {
+    return this.#models.map(({ build, digest }) => ({ build, digest }));
   }
 
   onChange(listener: () => void): void {

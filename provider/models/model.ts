@@ -11,6 +11,7 @@ import { readTensors } from './safetensors.ts';
 import { TensorReader } from './tensor-reader.ts';
 import { Tokenizer } from './tokenizer.ts';
 import { type ToolStyle, toolStyleOf } from './tool-style.ts';
+import { weightsDigest } from './weights-digest.ts';
 
 /** What computes: an architecture, and where its weights lie. They stay on the disk until an engine asks for them. */
 export interface DecoderModel {
@@ -22,6 +23,8 @@ export interface DecoderModel {
 /** A model folder, read and checked. */
 export interface Model extends DecoderModel {
   readonly build: string;
+  /** What its files amount to. */
+  readonly digest: Uint8Array;
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
   /** Tokens that end an answer. */
@@ -47,6 +50,7 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   return {
     ...decoder,
     build,
+    digest: await weightsDigest(folder),
     tokenizer,
     template,
     endTokens: endTokensOf({ config, generation, tokenizer, about }),

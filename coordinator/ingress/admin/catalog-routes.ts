@@ -17,6 +17,9 @@ export function addCatalogRoutes(admin: AdminApi): void {
       max_output_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
       builds: Type.Array(ModelName, { minItems: 1, maxItems: 8, description: 'The wanted one first.' }),
       quantizations: optional(Type.Record(ModelName, Type.Enum(QUANTIZATIONS), { description: 'By build.' })),
+      weights: optional(
+        Type.Record(ModelName, Type.String({ pattern: '^[0-9a-f]{64}$' }), { description: 'By build: SHA-256 of its files, as `dinf weights` prints it.' }),
+      ),
       features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
       input: optional(Price),
       cache_read: optional(Price),
@@ -63,6 +66,7 @@ function modelOf(
     builds: string[];
     features?: NewModel['traits'];
     quantizations?: NewModel['quantizations'];
+    weights?: NewModel['weights'];
     input?: number;
     cache_read?: number;
     output?: number;
@@ -82,6 +86,7 @@ function modelOf(
     },
     ...(body.features && { traits: body.features }),
     ...(body.quantizations && { quantizations: body.quantizations }),
+    ...(body.weights && { weights: body.weights }),
     ...(body.input !== undefined && { inputMicroUsdPerMillion: body.input }),
     ...(body.cache_read !== undefined && { cacheReadMicroUsdPerMillion: body.cache_read }),
     ...(body.output !== undefined && { outputMicroUsdPerMillion: body.output }),

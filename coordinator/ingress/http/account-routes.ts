@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { ModelName, ProviderId, Standing, services, TrustLevel, trustFaultTexts } from '#bus-schemas';
+import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
@@ -11,7 +12,7 @@ const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description
 const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
 
 /** A person's account: machines, invites, and who brought whom. */
-export function addAccountRoutes(api: Api): void {
+export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
   api.route({
     ...{ method: 'GET', url: '/v1/me', group: 'Account', who: 'user', summary: 'Who you are here, and what you have' },
     reply: Type.Object({
@@ -65,7 +66,11 @@ export function addAccountRoutes(api: Api): void {
     handle: async ({ request }) => {
       const { account } = callerOf(request);
       const { machines } = await api.ask(services.trust.machines, { account });
-      const explained = await api.ask(services.routing.explain, { ...SHORT_REQUEST, providers: machines.map(({ provider }) => provider) });
+      const explained = await api.ask(services.routing.explain, {
+        ...SHORT_REQUEST,
+        providers: machines.map(({ provider }) => provider),
+        weights: await catalog.weights(),
+      });
       const data = machines.map(({ provider, name, enrolledAt, revokedAt, standing = 'pending', level = 'none', fault }) => {
         const slots = explained.slots.filter((slot) => slot.provider === provider);
         return {

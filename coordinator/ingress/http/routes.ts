@@ -40,7 +40,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addGenerationRoute(api);
   addReceiptRoutes(api);
   addTrustRoutes(api);
-  addAccountRoutes(api);
+  addAccountRoutes(api, deps.catalog);
   addMachinesRoutes({ api, server, strangers: deps.strangers, linkUrl: deps.linkUrl, now: deps.now });
   addStripeRoute(server, deps.bus);
   server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>

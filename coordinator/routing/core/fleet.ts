@@ -16,6 +16,8 @@ export interface ProviderView {
   readonly machine: Machine;
   readonly suite: string;
   readonly sealingKey: Uint8Array;
+  /** What it has shown of its builds, in hexadecimal. */
+  readonly weights: ReadonlyMap<string, string> | undefined;
   readonly draining: boolean;
   readonly slots: ReadonlyMap<string, Slot>;
   readonly heardAt: number;
@@ -72,7 +74,7 @@ export class Fleet {
     return this.#byBuild.get(build)?.all ?? NOBODY;
   }
 
-  announce(id: string, word: Announcement, now: number): FleetChange | undefined {
+  announce(id: string, word: Announcement, now: number, weights?: ReadonlyMap<string, string>): FleetChange | undefined {
     const before = this.#providers.get(id);
     if (before === undefined && this.#providers.size >= MAX_PROVIDERS) return undefined;
     if (before?.session === word.session && word.sequence < before.sequence) return undefined;
@@ -87,6 +89,7 @@ export class Fleet {
       draining,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
+      weights,
       slots: viewsOf(word.slots, before?.session === session ? before.slots : undefined),
       heardAt: now,
       silent: false,

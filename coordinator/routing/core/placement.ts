@@ -3,13 +3,13 @@ import type { Closed, Serving } from './serving.ts';
 
 /** Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who serves soonest. */
 
-export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires'> & {
+export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires' | 'weights'> & {
   /** One of the machines has read so much of the prompt already. */
   readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
 };
 
 /** Why a slot may not serve. In this order; the first that does not hold is the reason, so each provider is counted once. */
-export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'context' | 'slow' | 'breaker' | 'cooling' | 'busy' | 'tokens';
+export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'weights' | 'context' | 'slow' | 'breaker' | 'cooling' | 'busy' | 'tokens';
 
 /** The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of every decision: no table, no closure, no object. */
 export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {
@@ -17,10 +17,17 @@ export function failedGate(serving: Serving, ask: Ask, now: number): GateName | 
   if (ask.exclude.length > 0 && ask.exclude.includes(serving.id)) return 'excluded';
   if (serving.closed !== undefined) return serving.closed;
   if (ask.requires !== undefined && !ask.requires.every((trait) => serving.slot.traits?.includes(trait))) return 'traits';
+  if (ask.weights !== undefined && !hasWeights(serving, ask.weights)) return 'weights';
   if (ask.promptTokens + ask.maxOutputTokens > serving.contextTokens) return 'context';
   if (ask.firstContentMs !== undefined && isTooSlow(serving, ask.promptTokens, ask.firstContentMs)) return 'slow';
   if (serving.isBroken(now)) return 'breaker';
   return noRoom(serving, ask, now);
+}
+
+/** What nobody has named may be anything; what is named must have been shown. */
+function hasWeights({ slot, provider }: Serving, weights: Readonly<Record<string, string>>): boolean {
+  const wanted = weights[slot.build];
+  return wanted === undefined || provider.weights?.get(slot.build) === wanted;
 }
 
 /** Alone on the machine, it would come too late. */

@@ -38,7 +38,7 @@ const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /** Gates that a wait cannot open. */
-const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'context', 'slow']);
+const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'weights', 'context', 'slow']);
 
 export class Router {
   readonly fleet: Fleet;

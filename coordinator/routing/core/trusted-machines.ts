@@ -1,4 +1,4 @@
-import type { Announcement, TrustLevel, Verdict } from '#bus-schemas';
+import { type Announcement, hex, type TrustLevel, type Verdict } from '#bus-schemas';
 
 /**
  * Which machines may be in the fleet at all, by the verdicts of trust. Invariant: a machine is offered work only while its verdict is
@@ -6,12 +6,15 @@ import type { Announcement, TrustLevel, Verdict } from '#bus-schemas';
  */
 export class TrustedMachines {
   readonly #verdicts = new Map<string, Verdict>();
+  readonly #weights = new Map<string, ReadonlyMap<string, string>>();
 
   /** False where it is older than what is known: an old word comes late, and changes nothing. */
   take(verdict: Verdict): boolean {
     const known = this.#verdicts.get(verdict.provider);
     if (known !== undefined && known.revision > verdict.revision) return false;
     this.#verdicts.set(verdict.provider, verdict);
+    if (verdict.weights === undefined) this.#weights.delete(verdict.provider);
+    else this.#weights.set(verdict.provider, new Map(verdict.weights.map(({ build, digest }) => [build, hex(digest)])));
     return true;
   }
 
@@ -22,6 +25,11 @@ export class TrustedMachines {
 
   isGood(provider: string, now: number): boolean {
     return isGood(this.#verdicts.get(provider), now);
+  }
+
+  /** What it has shown of its builds, in hexadecimal. */
+  weightsOf(provider: string): ReadonlyMap<string, string> | undefined {
+    return this.#weights.get(provider);
   }
 
   levelOf(provider: string): TrustLevel {

@@ -17,6 +17,7 @@ export function attestationEndpoints({ database, attestor, now }: { database: Po
     endpoint(services.trust.attestation, async ({ after = '', limit }) => ({
       machines: await readVerified(database, { after, limit: Math.min(limit, MAX_EVIDENCE), now: now() }),
     })),
+    endpoint(services.trust.accuse, async ({ provider }) => ({ accused: await attestor.accuse(provider) })),
     endpoint(services.trust.pardon, async ({ provider }) => ({ pardoned: await attestor.pardon(provider) })),
   ];
 }

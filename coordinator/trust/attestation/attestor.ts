@@ -66,6 +66,10 @@ export class Attestor implements AsyncDisposable {
     return this.#happen(provider, () => ({ type: 'pardoned' }));
   }
 
+  async accuse(provider: string): Promise<boolean> {
+    return this.#happen(provider, () => ({ type: 'accused' }));
+  }
+
   /** Looks again at whoever runs this code. */
   async review(codeHash: Uint8Array): Promise<void> {
     for (const provider of await machinesWithCode(this.#options.database, codeHash)) {

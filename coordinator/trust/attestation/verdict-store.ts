@@ -92,7 +92,12 @@ export function verdictOf({
   state: Pick<TrustState, 'standing' | 'level' | 'fault' | 'evidence' | 'freshUntil'>;
   now: number;
 }): Verdict {
-  const keys = evidence && { sealingKey: evidence.sealingKey, signingKey: evidence.signingKey, codeHash: evidence.codeHash };
+  const keys = evidence && {
+    sealingKey: evidence.sealingKey,
+    signingKey: evidence.signingKey,
+    codeHash: evidence.codeHash,
+    ...(evidence.weights && { weights: evidence.weights }),
+  };
   return { provider, revision, standing, level, freshUntil, at: now, ...(fault && { fault }), ...keys };
 }
 

@@ -38,6 +38,8 @@ export type TrustEvent =
   | { readonly type: 'answered'; readonly evidence: Evidence; readonly finding: Finding }
   /** What was good enough may not be any more: what it showed last was looked at again. */
   | { readonly type: 'reviewed'; readonly finding: Finding }
+  /** What it served was looked at. */
+  | { readonly type: 'accused' }
   | { readonly type: 'pardoned' };
 
 export interface TrustStep {
@@ -87,13 +89,14 @@ export function trustStep(state: TrustState, event: TrustEvent, now: number, cha
       return answered({ ...state, nonce: undefined, misses: 0 }, event, now, chances);
     case 'reviewed':
       return reviewed(state, event.finding);
+    case 'accused':
+      return state.standing === 'untrusted' ? stay(state) : refused(state, { is: 'caught', fault: 'wrong_model' });
     case 'pardoned':
       return { state: { ...STRANGER, wakeAt: now }, challenge: false, tell: true };
   }
 }
 
-const isVerified = ({ standing, freshUntil }: Pick<TrustState, 'standing' | 'freshUntil'>, now: number): boolean =>
-  standing === 'verified' && now < freshUntil;
+const isVerified = ({ standing, freshUntil }: Pick<TrustState, 'standing' | 'freshUntil'>, now: number): boolean => standing === 'verified' && now < freshUntil;
 
 /** Whether this answers the challenge that is under way. */
 export const isAwaited = ({ nonce, nonceAt }: TrustState, answer: Uint8Array, now: number): boolean =>

@@ -1,0 +1,26 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { ModelFolder } from './model-folder.ts';
+
+/** What a model says follows from these; a note beside them changes nothing. */
+const FILES = /\.(safetensors|json|jinja)$/;
+const PIECE_BYTES = 4 * 1024 * 1024;
+
+/** SHA-256 over the names and digests of a build's files, in order: the same wherever the same model lies. */
+export async function weightsDigest(folder: ModelFolder): Promise<Uint8Array> {
+  const all = createHash('sha256').update('d-inference weights 1\n');
+  for (const name of (await folder.names()).filter((each) => FILES.test(each))) all.update(`${await digestOf(folder, name)} ${name}\n`);
+  return all.digest();
+}
+
+async function digestOf(folder: ModelFolder, name: string): Promise<string> {
+  await using file = await folder.open(name);
+  const hash: Hash = createHash('sha256');
+  const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  for (let at = 0; at < file.size; ) {
+    const { bytesRead } = await file.handle.read(piece, 0, PIECE_BYTES, at);
+    if (bytesRead === 0) break;
+    hash.update(piece.subarray(0, bytesRead));
+    at += bytesRead;
+  }
+  return hash.digest('hex');
+}
