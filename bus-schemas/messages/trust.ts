@@ -102,6 +102,7 @@ const verdictsRequest = Type.Object({
 const verdicts = Type.Object({ verdicts: Type.Array(Verdict, { maxItems: 1_000 }) });
 /** `none`: nothing that holds now. */
 const evidence = Type.Union([ok({ evidence: Evidence, level: TrustLevel, freshUntil: At }), refused(['none'])]);
+const signingKey = Type.Object({ signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })) });
 const attestation = Type.Object({ machines: Type.Array(Type.Object({ level: TrustLevel, freshUntil: At, evidence: Evidence }), { maxItems: 1_000 }) });
 const pardoned = Type.Object({ pardoned: Type.Boolean() });
 const accused = Type.Object({ accused: Type.Boolean() });
@@ -119,6 +120,8 @@ export const trust = {
   verdicts: define('verdicts', verdictsRequest, verdicts),
   /** The newest of one machine. */
   evidence: define('evidence', ofProvider, evidence),
+  /** With which it showed itself last, whether it is trusted now or not. */
+  signingKey: define('signing-key', ofProvider, signingKey),
   /** Of all that are verified now, by their ids. */
   attestation: define('attestation', verdictsRequest, attestation),
   /** It may show itself anew. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import {
@@ -47,7 +48,7 @@ const MAX_KNOWN = 10_000;
 
 export class OfferCheck {
   readonly #options: OfferCheckOptions;
-  /** Signatures that held, and what was found in the log: neither changes. */
+  /** Evidence whose signature held, and what was found in the log: neither changes. */
   readonly #signed = new Set<string>();
   readonly #logged = new Set<string>();
 
@@ -66,14 +67,12 @@ export class OfferCheck {
     const age = now() - evidence.at;
     if (age > FRESH_MS + CLOCK_MS || age < -CLOCK_MS) throw untrusted('it showed itself too long ago, or in the future');
     if (rank(offer.level) < rank(minimumLevel)) throw untrusted(`it has shown no more than ${offer.level}, and ${minimumLevel} is asked for`);
-    if (!this.#isSigned(evidence)) throw untrusted('what it has shown is not signed by it');
+    if (!this.#isSigned(offer, evidence)) throw untrusted('what it has shown is not signed by it');
     await this.#isLogged(evidence, offer.level);
   }
 
-  #isSigned(evidence: Evidence): boolean {
-    const known = hex(evidence.signature);
-    // Of what was signed, all is in the evidence: another one with this signature does not hold, and is not known.
-    const name = `${known} ${hex(evidence.sealingKey)} ${evidence.provider} ${hex(evidence.codeHash)} ${evidence.at}`;
+  #isSigned(offer: Offer, evidence: Evidence): boolean {
+    const name = createHash('sha256').update(JSON.stringify(offer.evidence)).digest('base64');
     if (this.#signed.has(name)) return true;
     if (!isEvidenceSigned(evidence)) return false;
     remember(this.#signed, name);

@@ -1,5 +1,5 @@
 import { services } from '#bus-schemas';
-import { endpoint } from '#coordinator/bus.ts';
+import { type Bus, BusError, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { Alerts } from './alerts.ts';
@@ -24,6 +24,7 @@ import { ReceiptKeys } from './receipts/receipt-keys.ts';
 import { SettledReceipts } from './receipts/settled-receipts.ts';
 
 const SWEEP_MS = 5_000;
+const TRUST_MS = 2_000;
 
 /** Money: held before the work, charged or given back after it, once; bought and paid out through Stripe. */
 export async function startSettlement(context: Context): Promise<Component> {
@@ -57,7 +58,7 @@ export async function startSettlement(context: Context): Promise<Component> {
   const prover = stack.use(new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }));
   const books = new Books({ ledger, outboxStore, outbox, alerts });
   const receiptKeys = await ReceiptKeys.open(config.home);
-  const settledReceipts = new SettledReceipts(database, receiptKeys);
+  const settledReceipts = new SettledReceipts({ database, keys: receiptKeys, keyOf: (provider) => signingKeyOf(bus, provider) });
   const agreements = new Agreements({ bus, store: pricingStore, now });
 
   stack.use(
@@ -89,4 +90,14 @@ export async function startSettlement(context: Context): Promise<Component> {
   );
   const running = stack.move();
   return { name: 'settlement', [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Trust may not be there to be asked; then a receipt is what its own signature makes it. */
+async function signingKeyOf(bus: Bus, provider: string): Promise<Uint8Array | undefined> {
+  try {
+    return (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS })).signingKey;
+  } catch (error) {
+    if (error instanceof BusError) return undefined;
+    throw error;
+  }
 }

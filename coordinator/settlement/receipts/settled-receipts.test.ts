@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { core, faultOfReceipt, newEd25519Key, newJobId, newP256Key, p256Signer, type Receipt, Receipts, services, workText } from '#bus-schemas';
+import { endpoint } from '#coordinator/bus.ts';
 import { ended, jobsOf, receiptOf } from '../jobs-under-test.ts';
 import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from '../settlement-under-test.ts';
 
@@ -50,6 +51,15 @@ test('work that is not what was signed has none', async () => {
   const dearer = { promptTokens: 30, cachedTokens: 0, completionTokens: 1 };
   const { account, job } = await served((name) => say({ ...signed(receiptOf(name)), usage: dearer }));
   await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' }), { timeout: timeoutMs });
+});
+
+test('nor has work that is signed with another key than the machine has shown', async () => {
+  const trust = { shown: signer.publicKey };
+  await using _trust = await settlement.bus.serve('trust', [endpoint(services.trust.signingKey, () => ({ signingKey: trust.shown }))]);
+  const { account, job } = await served((name) => say(signed(receiptOf(name))));
+  await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), { timeout: timeoutMs });
+  trust.shown = p256Signer(newP256Key()).publicKey;
+  expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' });
 });
 
 test('nor has work that was not signed, that somebody else signed, or that is another’s', async () => {

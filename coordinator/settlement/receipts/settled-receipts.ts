@@ -32,10 +32,13 @@ interface Row {
 export class SettledReceipts {
   readonly #database: Pool;
   readonly #keys: ReceiptKeys;
+  readonly #keyOf: (provider: string) => Promise<Uint8Array | undefined>;
 
-  constructor(database: Pool, keys: ReceiptKeys) {
-    this.#database = database;
-    this.#keys = keys;
+  /** `keyOf` says with which key a machine has shown itself; undefined where nobody can say. */
+  constructor(options: { database: Pool; keys: ReceiptKeys; keyOf: (provider: string) => Promise<Uint8Array | undefined> }) {
+    this.#database = options.database;
+    this.#keys = options.keys;
+    this.#keyOf = options.keyOf;
   }
 
   async of({ account, key, job }: MessageOf<typeof services.settlement.receipt.request>): Promise<MessageOf<typeof services.settlement.receipt.reply>> {
@@ -47,7 +50,9 @@ export class SettledReceipts {
       ...{ job: row.job, attempt: row.attempt, build: row.build, finish: row.finish, requestHash: row.requestHash, responseHash: row.responseHash },
       usage: { promptTokens: Number(row.promptTokens), cachedTokens: Number(row.cachedTokens), completionTokens: Number(row.completionTokens) },
     };
-    if (!isSignedByP256(signingKey, workText(work), signature)) return { ok: false, code: 'forged' };
+    const shown = await this.#keyOf(row.provider);
+    const isAnothers = shown !== undefined && Buffer.compare(shown, signingKey) !== 0;
+    if (isAnothers || !isSignedByP256(signingKey, workText(work), signature)) return { ok: false, code: 'forged' };
     const by = { signature, signingKey };
     const settled = {
       ...{ provider: row.provider, model: row.model, chargedMicroUsd: Number(row.charged), settledAt: row.at.getTime() },

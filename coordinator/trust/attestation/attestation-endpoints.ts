@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { type MessageOf, services } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Attestor } from './attestor.ts';
-import { readVerdicts, readVerified, readVerifiedMachine } from './verdict-store.ts';
+import { readSigningKey, readVerdicts, readVerified, readVerifiedMachine } from './verdict-store.ts';
 
 /** A page of evidence has to fit one message, with certificates of every machine. */
 const MAX_EVIDENCE = 20;
@@ -13,6 +13,10 @@ export function attestationEndpoints({ database, attestor, now }: { database: Po
     endpoint(services.trust.evidence, async ({ provider }): Promise<MessageOf<typeof services.trust.evidence.reply>> => {
       const found = await readVerifiedMachine(database, provider, now());
       return found === undefined ? { ok: false, code: 'none' } : { ok: true, ...found };
+    }),
+    endpoint(services.trust.signingKey, async ({ provider }) => {
+      const signingKey = await readSigningKey(database, provider);
+      return { ...(signingKey && { signingKey }) };
     }),
     endpoint(services.trust.attestation, async ({ after = '', limit }) => ({
       machines: await readVerified(database, { after, limit: Math.min(limit, MAX_EVIDENCE), now: now() }),

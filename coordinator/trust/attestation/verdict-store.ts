@@ -11,6 +11,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'lock-machine',
   'machines-with-code',
   'save-verdict',
+  'shown-evidence',
   'verdicts',
   'verified',
   'verified-machine',
@@ -114,6 +115,11 @@ export async function readVerified(database: Pool, { after, limit, now }: { afte
 
 export async function readVerifiedMachine(database: Pool, provider: string, now: number): Promise<Attested | undefined> {
   return (await query<AttestedRow>(database, sql['verified-machine'], [now, provider])).flatMap(attestedIn)[0];
+}
+
+export async function readSigningKey(database: Pool, provider: string): Promise<Uint8Array | undefined> {
+  const [row] = await query<Pick<VerdictColumns, 'evidence'>>(database, sql['shown-evidence'], [provider]);
+  return row && evidenceIn(row.evidence)?.signingKey;
 }
 
 function attestedIn({ level, freshUntil, evidence: kept }: AttestedRow): Attested[] {

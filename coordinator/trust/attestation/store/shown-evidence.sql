@@ -1,0 +1,1 @@
+SELECT evidence FROM verdicts WHERE provider = $1
