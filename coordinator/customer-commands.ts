@@ -1,3 +1,4 @@
+import { join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { TrustLevel } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
@@ -18,6 +19,7 @@ interface WitnessOptions extends NetworkOptions {
   readonly once?: boolean;
 }
 
+const SECRET_BYTES = 32;
 const COORDINATOR = ['--coordinator <url>', 'the network', 'http://127.0.0.1:8080'] as const;
 const LOG_KEY = ['--log-key <hex>', 'the key of its log; the first that is seen is kept where none is given'] as const;
 
@@ -57,7 +59,8 @@ async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions
     void kept.keep(head).catch((error: unknown) => log.warn({ err: error }, 'the log could not be kept'));
   using client = new SealedClient({ url: coordinator, minimumLevel: level, logKey, keptHead: await kept.read(), onHead });
   const { key, size } = await client.log.refresh().catch(explain);
-  const server = await createProxy({ client, log, apiKey: process.env['DINF_API_KEY'] });
+  const secret = Buffer.from(await proxySecret(), 'base64url');
+  const server = await createProxy({ client, log, secret, apiKey: process.env['DINF_API_KEY'] });
   const url = await server.listen({ host, port });
   console.log(`dinf proxy is up.
 
@@ -68,6 +71,11 @@ Machines must have shown: ${level}. The network's log has ${size} entries, signe
 ${Buffer.from(key).toString('hex')}`);
   await untilStopped();
   await closeServer(server);
+}
+
+async function proxySecret(): Promise<string> {
+  const [{ kept }, { randomBytes }] = await Promise.all([import('./kept-file.ts'), import('node:crypto')]);
+  return kept(join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'proxy.secret'), async () => randomBytes(SECRET_BYTES).toString('base64url'));
 }
 
 async function runWitness({ coordinator, logKey, every, once }: WitnessOptions): Promise<void> {

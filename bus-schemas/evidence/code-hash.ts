@@ -5,7 +5,7 @@ import { join, relative, resolve, sep } from 'node:path';
 /** All that a provider runs of this program. Tests, fixtures and what is built on the machine are no part of it. */
 const FOLDERS = ['bin', 'bus-schemas', 'native', 'provider'];
 const FILES = ['package-lock.json', 'package.json'];
-const CODE = /\.(ts|mjs|cpp|mm|h|json)$/;
+const CODE = /\.(ts|mjs|json|c|cc|cpp|h|hpp|m|mm|metal|gyp|gypi)$/;
 const NOT_CODE = /(\.test\.ts|-under-test\.ts)$|(^|\/)(build|fixtures|vectors)\//;
 
 /** SHA-256 over the names and digests of its files, in order: the same on every machine that has the same release. */

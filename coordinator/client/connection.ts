@@ -23,13 +23,17 @@ export class Connection implements Disposable {
   }
 
   send({ method, path, headers, body, signal }: Call): Promise<IncomingMessage> {
-    const send = this.#base.protocol === 'https:' ? httpsRequest : httpRequest;
+    const url = new URL(path, this.#base);
+    // A whole address would go there, with the key.
+    if (url.origin !== this.#base.origin)
+      return Promise.reject(new SealedError('not_this_network', `${path.slice(0, 100)} is no path of ${this.#base.origin}.`));
+    const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
     return new Promise((answer, fail) => {
       const options = {
         ...{ method, agent: this.#agent, timeout: TIMEOUT_MS, ...(signal && { signal }) },
         headers: { ...headers, ...(body && { 'content-type': body.type, 'content-length': body.bytes.length }) },
       };
-      const request = send(new URL(path, this.#base), options, answer);
+      const request = send(url, options, answer);
       request.once('error', (cause) => fail(new SealedError('unreachable', `${this.#base.origin} does not answer.`, { cause })));
       request.once('timeout', () => request.destroy(new Error('it took too long')));
       request.end(body?.bytes);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { type InferenceEnd, type InferenceEvent, InferenceRequest, JobId, RelaySenders, type Trait, type TrustLevel } from '#bus-schemas';
+import { type InferenceEnd, type InferenceEvent, InferenceRequest, JobId, type JobSeals, RelaySenders, type Trait, type TrustLevel } from '#bus-schemas';
 import { type Call, Connection, errorOf, readJson } from './connection.ts';
 import { LogView, type PrintedHead } from './log-view.ts';
 import { Offer, OfferCheck } from './offer-check.ts';
@@ -60,6 +60,7 @@ const MAX_OFFERS = 4;
 /** Machines that answered are asked again without a session, as long as what they have shown is young. */
 const REMEMBERED_MS = 5 * 60_000;
 const MAX_NAMES = 256;
+const MAX_SEALED = 100_000;
 
 interface Remembered {
   readonly offer: Offer;
@@ -72,7 +73,9 @@ export class SealedClient implements Disposable {
   readonly log: LogView;
   readonly #connection: Connection;
   readonly #check: OfferCheck;
-  readonly #senders = new RelaySenders();
+  #senders = new RelaySenders();
+  /** Jobs and attempts that were sealed for with the contexts of `#senders`. */
+  readonly #sealed = new Set<string>();
   readonly #remembered = new Map<string, Remembered>();
   /** Of jobs to come, by the credential that they were named to. */
   readonly #names = new Map<string, string[]>();
@@ -117,7 +120,7 @@ export class SealedClient implements Disposable {
     for (let offers = 0; offers < MAX_OFFERS; offers += 1) {
       await this.#check.check(place.offer);
       const { job, offer } = place;
-      using seals = await this.#senders.sealFor({ recipient: Buffer.from(offer.sealing_key, 'hex'), job, attempt: offer.attempt });
+      using seals = await this.#sealsFor(job, offer);
       const sealed = [seals.enc, ...seals.sealRequestParts(plain)];
       const body = { type: SEALED_TYPE, bytes: Buffer.concat(place.isHeld ? sealed : [lengthened(wishFor(place, wish)), ...sealed]) };
       const path = place.isHeld ? `/v1/sealed/jobs/${job}?attempt=${offer.attempt}` : '/v1/sealed/jobs';
@@ -136,6 +139,18 @@ export class SealedClient implements Disposable {
       else throw errorOf(response, answer);
     }
     throw new SealedError('untrusted_offer', 'None of the machines that were offered could serve.');
+  }
+
+  /** The coordinator names jobs. The same name twice would be one key and one number for two requests: whoever has both has their difference. */
+  async #sealsFor(job: string, { sealing_key: key, attempt }: Offer): Promise<JobSeals> {
+    const name = `${job} ${attempt} ${key}`;
+    if (this.#sealed.has(name)) throw new SealedError('untrusted_offer', 'The coordinator named a job that was sealed before.');
+    if (this.#sealed.size >= MAX_SEALED) {
+      this.#senders = new RelaySenders();
+      this.#sealed.clear();
+    }
+    this.#sealed.add(name);
+    return this.#senders.sealFor({ recipient: Buffer.from(key, 'hex'), job, attempt });
   }
 
   #keepName(authorization: string, name: string | string[] | undefined): void {

@@ -2,6 +2,7 @@
 export type RefusalReason =
   | 'unreadable_answer'
   | 'unreachable'
+  | 'not_this_network'
   /** What is offered does not show what it is. */
   | 'untrusted_offer'
   /** The log says two things. */

@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { CodecError, FrameContent, type InferenceEnd, type InferenceEvent, type JobSeals, SealError } from '#bus-schemas';
+import { CodecError, Finish, FrameContent, type InferenceEnd, type InferenceEvent, type JobSeals, SealError, Usage } from '#bus-schemas';
 import { SealedError } from './sealed-error.ts';
 
-const Frame = Type.Object({ seq: Type.Integer({ minimum: 0 }), tokens: Type.Integer({ minimum: 0 }), sealed: Type.String() });
+const Frame = Type.Object({
+  seq: Type.Integer({ minimum: 0 }),
+  tokens: Type.Integer({ minimum: 0 }),
+  end: Type.Optional(Type.Object({ finish: Finish, usage: Usage })),
+  sealed: Type.String(),
+});
 type Frame = Static<typeof Frame>;
 const frameShape = Compile(Frame);
 const MAX_EVENT_CHARACTERS = 1024 * 1024;
@@ -52,7 +58,7 @@ export class SealedStream {
     return end;
   }
 
-  #open({ seq, tokens, sealed }: Frame): readonly InferenceEvent[] {
+  #open({ seq, tokens, end, sealed }: Frame): readonly InferenceEvent[] {
     if (seq !== this.#next) throw new SealedError('unopenable_frame', `Frame ${this.#next} is missing: ${seq} came.`);
     this.#next += 1;
     let events: FrameContent['events'];
@@ -64,6 +70,9 @@ export class SealedStream {
     }
     const inside = events.reduce((sum, event) => sum + (event.k === 'end' ? 0 : event.tokens), 0);
     if (inside !== tokens) throw new SealedError('false_outline', `Frame ${seq} is billed as ${tokens} tokens, and holds ${inside}.`);
+    const ending = events.find((event) => event.k === 'end');
+    if (ending !== undefined && !isDeepStrictEqual(end, { finish: ending.finish, usage: ending.usage }))
+      throw new SealedError('false_outline', 'The end that is billed is not the one that the machine gave.');
     return events;
   }
 

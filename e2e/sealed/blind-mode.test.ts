@@ -1,4 +1,5 @@
 import { open, readFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -56,6 +57,23 @@ describe('through the proxy', () => {
     });
     const stranger = new OpenAI({ baseURL: `${customer.url}/v1`, apiKey: 'sk-db-unknown', maxRetries: 0 });
     await expect(stranger.chat.completions.create({ model: 'sim', messages: ask('Hello') })).rejects.toMatchObject({ status: 401, code: 'invalid_key' });
+  });
+
+  test('a whole address in a request line goes nowhere: the key stays with its network', async () => {
+    const { hostname, port } = new URL(customer.url);
+    const answer = await new Promise<string>((done, fail) => {
+      const socket = connect(Number(port), hostname, () =>
+        socket.write(`GET http://127.0.0.1:9/v1/models HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization()}\r\nconnection: close\r\n\r\n`),
+      );
+      let text = '';
+      socket.on('data', (bytes) => {
+        text += bytes;
+      });
+      socket.once('close', () => done(text));
+      socket.once('error', fail);
+    });
+    expect(answer).not.toMatch(/^HTTP\/1.1 200/);
+    expect(answer).not.toContain('does not answer');
   });
 
   test('a client that leaves stops the machine', async () => {
@@ -129,11 +147,14 @@ describe('a sealed job', () => {
     const request = requestFor('Mine', 12);
     const job = await openJob(customer, network, request);
     const { apiKey } = await network.createKey({ creditMicroUsd: 1_000_000 });
-    await expect(answerOf(customer.client.run(job, `Bearer ${apiKey}`))).rejects.toMatchObject({ status: 404 });
+    // Each of them a client of its own: one never seals twice for the same job.
+    await using stranger = await startCustomer(network.url);
+    await using other = await startCustomer(network.url);
+    await expect(answerOf(stranger.client.run(job, `Bearer ${apiKey}`))).rejects.toMatchObject({ status: 404 });
     const longer = requestFor('Mine'.repeat(100), 12);
-    await expect(
-      answerOf(customer.client.run({ ...job, request: longer, wish: { ...job.wish, requestBytes: 10_000 } }, authorization())),
-    ).rejects.toMatchObject({ status: 400 });
+    await expect(answerOf(other.client.run({ ...job, request: longer, wish: { ...job.wish, requestBytes: 10_000 } }, authorization()))).rejects.toMatchObject({
+      status: 400,
+    });
     expect((await answerOf(customer.client.run(job, authorization()))).text).toBe(expectedText(ask('Mine'), 12));
   });
 
@@ -145,7 +166,8 @@ describe('a sealed job', () => {
     const again = await next();
     expect(again.place.isHeld).toBe(false);
     expect(await answerOf(customer.client.run(again, authorization()))).toMatchObject({ attempts: 1, provider: again.place.offer.provider });
-    await expect(answerOf(customer.client.run(again, authorization()))).resolves.toMatchObject({ text: expectedText(ask('And once more'), 12) });
+    await using newcomer = await startCustomer(network.url);
+    await expect(answerOf(newcomer.client.run(again, authorization()))).resolves.toMatchObject({ text: expectedText(ask('And once more'), 12) });
     const busy = await next();
     const machine = network.providers.find(({ id }) => id === busy.place.offer.provider);
     machine?.agent.setDraining(true);

@@ -132,6 +132,40 @@ describe('nothing is sealed for a key that', () => {
     expect(String(error)).toMatch(why);
   });
 
+  test('was refused once, when it comes again under the true machine’s name', async () => {
+    let offers = 0;
+    await using liar = await startLiar(
+      network.url,
+      onSession((session) => {
+        const { signing_key: signingKey } = session.offer.evidence;
+        resigned(session);
+        offers += 1;
+        if (offers > 1) session.offer.evidence = { ...first, signing_key: signingKey };
+        else first = session.offer.evidence;
+      }),
+    );
+    let first: Changed;
+    await using customer = await startCustomer(liar.url);
+    const ask = async () => answerOf(customer.client.run(await openJob(customer, network, request), `Bearer ${network.apiKey}`));
+    await expect(ask()).rejects.toThrow(/its key is not in the log/);
+    await expect(ask()).rejects.toThrow(/not signed by it/);
+  });
+
+  test('is for a job that was sealed before: two requests never share a key and a number', async () => {
+    let named: Changed;
+    await using liar = await startLiar(
+      network.url,
+      onSession((session) => {
+        named ??= session.id;
+        session.id = named;
+      }),
+    );
+    await using customer = await startCustomer(liar.url);
+    const ask = async () => answerOf(customer.client.run(await openJob(customer, network, request), `Bearer ${network.apiKey}`));
+    await ask();
+    await expect(ask()).rejects.toThrow(/named a job that was sealed before|no such session/);
+  });
+
   test('runs code whose release is not in the log', async () => {
     const hideReleases: Tamper = ({ path, text }) => (path === '/v1/releases' ? JSON.stringify({ ...JSON.parse(text), data: [] }) : undefined);
     await expect(askThrough(hideReleases)).rejects.toThrow(/runs no active release/);
@@ -185,6 +219,7 @@ describe('an answer whose frames', () => {
       'unopenable_frame',
     ],
     ['are billed for more than they hold', ([first, ...rest]) => [edit(first, (data) => (data.tokens += 1)), ...rest], 'false_outline'],
+    ['end with more than was used', (frames) => [...frames.slice(0, -1), edit(frames.at(-1), (data) => (data.end.usage.promptTokens += 1))], 'false_outline'],
     ['end too early', (frames) => frames.slice(0, -1), 'stream_cut'],
     ['are none', () => ['data: "hello"'], 'unreadable_answer'],
   ])('%s is not believed', async (_, change, code) => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
@@ -17,7 +18,7 @@ export interface Customer extends AsyncDisposable {
 
 export async function startCustomer(coordinatorUrl: string, options: { minimumLevel?: TrustLevel; logKey?: string } = {}): Promise<Customer> {
   const client = new SealedClient({ url: coordinatorUrl, minimumLevel: 'self_signed', ...options });
-  const server = await createProxy({ client, apiKey: undefined, log: pino({ level: 'silent' }) });
+  const server = await createProxy({ client, apiKey: undefined, secret: randomBytes(32), log: pino({ level: 'silent' }) });
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   return {
     client,

@@ -9,6 +9,8 @@ export interface ProxyOptions {
   readonly client: SealedClient;
   /** Of callers that have none of their own. */
   readonly apiKey: string | undefined;
+  /** Of this machine; another one at each start forgets what providers have cached. */
+  readonly secret: Uint8Array;
   readonly log: Logger;
 }
 
@@ -16,7 +18,7 @@ const TIMES = { headersTimeoutMs: 10_000, requestTimeoutMs: 120_000 };
 const PASSED_HEADERS = ['content-type', 'retry-after', 'x-request-id'] as const;
 
 /** OpenAI's and Anthropic's API on this machine: what is asked leaves it sealed for the Mac that answers, and nobody else can read it. */
-export async function createProxy({ client, apiKey, log }: ProxyOptions): Promise<FastifyInstance> {
+export async function createProxy({ client, apiKey, secret, log }: ProxyOptions): Promise<FastifyInstance> {
   const server = await createServer({ log, trustedProxies: [], ...TIMES });
   const authorizationOf = ({ headers }: FastifyRequest): string => {
     const own = headers['x-api-key'];
@@ -24,7 +26,7 @@ export async function createProxy({ client, apiKey, log }: ProxyOptions): Promis
     if (!authorization) throw new ApiError('missing_key');
     return authorization;
   };
-  addSealedSurfaces(server, { client, authorizationOf });
+  addSealedSurfaces(server, { client, authorizationOf, secret });
   server.get('/health', async () => ({ status: 'ok' }));
   // Models, balances, receipts: nothing of them is a prompt.
   server.get('/v1/*', (request, reply) => pass(client, request, reply, authorizationOf));

@@ -19,6 +19,8 @@ import { StreamAnswer, WholeAnswer } from '../http/answers.ts';
 interface Deps {
   readonly client: SealedClient;
   readonly authorizationOf: (request: FastifyRequest) => string;
+  /** Never leaves this machine: what the coordinator is told of a conversation, it cannot guess at. */
+  readonly secret: Uint8Array;
 }
 
 const surfaces: readonly Surface[] = [chat, responses, completions, messages];
@@ -33,11 +35,11 @@ export function addSealedSurfaces(server: FastifyInstance, deps: Deps): void {
   for (const surface of surfaces) server.post(surface.path, { config: { surface } }, (request, reply) => infer(surface, request, reply, deps));
 }
 
-async function infer(surface: Surface, request: FastifyRequest, reply: FastifyReply, { client, authorizationOf }: Deps): Promise<FastifyReply> {
+async function infer(surface: Surface, request: FastifyRequest, reply: FastifyReply, { client, authorizationOf, secret }: Deps): Promise<FastifyReply> {
   const authorization = authorizationOf(request);
   const body = parseJson(request.body);
   const intent = introspectChat(surface.lower(body));
-  const scope = scopeOf(authorization);
+  const scope = scopeOf(secret, authorization);
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
   const wish = wishOf(intent, scope);
@@ -52,8 +54,12 @@ async function infer(surface: Surface, request: FastifyRequest, reply: FastifyRe
   return reply;
 }
 
-/** What a provider may recognise requests of this key by: nothing that the coordinator ever sees. */
-const scopeOf = (authorization: string): string => createHmac('sha256', authorization).update('dinf sealed scope').digest('base64url');
+/** By which a provider knows that two requests are of the same key on the same day, and nobody else anything. */
+function scopeOf(secret: Uint8Array, authorization: string): string {
+  return createHmac('sha256', secret)
+    .update(`dinf sealed scope ${new Date().toISOString().slice(0, 10)} ${authorization}`)
+    .digest('base64url');
+}
 
 function wishOf(intent: ChatIntent, scope: string) {
   const { model, maxOutputTokens, requires, body } = intent;

@@ -108,7 +108,7 @@ export class SealedExchange implements Answer {
       response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no', ...this.#headers });
     }
     let text = '';
-    for (const piece of pieces) if (piece.k === 'sealed') text += sseOf(piece.seq, piece.tokens, piece.sealed);
+    for (const piece of pieces) if (piece.k === 'sealed') text += sseOf(piece);
     return response.write(text);
   }
 
@@ -158,8 +158,12 @@ export function printOffer({ attempt: { number, candidate }, evidence, level }: 
   return { ...{ attempt: number, provider, build, suite, level }, sealing_key: hex(sealingKey), evidence: printEvidence(evidence) };
 }
 
-const sseOf = (seq: number, tokens: number, sealed: Uint8Array): string =>
-  `data: {"seq":${seq},"tokens":${tokens},"sealed":"${Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString('base64')}"}\n\n`;
+/** With what is said of it outside of the seal: the client holds it against what is inside. */
+function sseOf({ seq, tokens, sealed, end }: Extract<Piece, { k: 'sealed' }>): string {
+  const base64 = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString('base64');
+  const ending = end === undefined ? '' : `,"end":${JSON.stringify(end)}`;
+  return `data: {"seq":${seq},"tokens":${tokens}${ending},"sealed":"${base64}"}\n\n`;
+}
 
 function sendError(response: ServerResponse, error: ApiError): void {
   sendJson(response, error.status, JSON.stringify(error.toBody()), retryAfter(error));
