@@ -11,7 +11,7 @@ import { answerOf, type Customer, openJob, requestFor, startCustomer, wishFor } 
 let network: TestNetwork;
 let customer: Customer;
 beforeAll(async () => {
-  network = await startTestNetwork({ providers: 2, tokenMs: 5 });
+  network = await startTestNetwork({ providers: 2, tokenMs: 5, maxConcurrency: 64 });
   customer = await startCustomer(network.url);
 }, 60_000);
 afterAll(async () => {
@@ -142,6 +142,16 @@ describe('a sealed job', () => {
     expect(charges).toMatchObject([{ chargedMicroUsd: 0 }]);
     await expect(answerOf(customer.client.run(job, authorization()))).rejects.toMatchObject({ status: 410 });
   }, 30_000);
+
+  test('of a key that lets sixty-four of them lie is not opened any more', async () => {
+    const { apiKey } = await network.createKey({ creditMicroUsd: 10_000_000 });
+    const request = requestFor('Never mind', 1);
+    const opened = Array.from({ length: 70 }, () => customer.client.open(wishFor(request), `Bearer ${apiKey}`));
+    const refused = (await Promise.allSettled(opened)).filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(6);
+    expect(new Set((refused as PromiseRejectedResult[]).map(({ reason }) => reason.code))).toEqual(new Set(['rate_limit_exceeded']));
+    await vi.waitFor(async () => expect(await network.promisedSlots()).toBe(0), { timeout: 20_000, interval: 500 });
+  }, 40_000);
 
   test('is its key’s alone, and no longer than it was said to be', async () => {
     const request = requestFor('Mine', 12);

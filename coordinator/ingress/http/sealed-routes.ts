@@ -78,8 +78,8 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       reply.headers(headers);
       const session = deps.sessions.open(spec, sealedBytes(body.request_bytes));
       const gone = () => {
-        session.exchange.abandoned();
         session.job.clientGone();
+        session.exchange.abandoned();
       };
       reply.raw.once('close', gone);
       const offer = await session.exchange.firstOffer;
@@ -125,7 +125,7 @@ async function guess(request: FastifyRequest, reply: FastifyReply, deps: SealedR
 
 /** From here on the exchange speaks to the client, and hears when it leaves. */
 function answerWith(
-  { job }: ReturnType<SealedSessions['open']>,
+  { job, exchange }: ReturnType<SealedSessions['open']>,
   { job: id, request, reply, deps }: { job: string; request: FastifyRequest; reply: FastifyReply; deps: SealedRoutesDeps },
 ): void {
   reply.hijack();
@@ -138,7 +138,9 @@ function answerWith(
   response.on('drain', () => job.clientReady());
   response.once('close', () => {
     // One that got another offer comes back.
-    if (response.statusCode !== 409) job.clientGone();
+    if (response.statusCode === 409) return;
+    job.clientGone();
+    exchange.abandoned();
   });
 }
 

@@ -61,6 +61,11 @@ export class SealedExchange implements Answer {
     this.#firstOffer.promise.catch(() => undefined);
   }
 
+  /** It has a place or waits for one, and its client has not ordered yet. */
+  get awaitsClient(): boolean {
+    return this.#response === undefined && this.#last === undefined;
+  }
+
   /** Rejects with the ApiError of a job that found no provider or no money. */
   get firstOffer(): Promise<Offer> {
     return this.#firstOffer.promise;

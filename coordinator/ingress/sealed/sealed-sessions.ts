@@ -1,4 +1,5 @@
 import { newJobId } from '#bus-schemas';
+import { ApiError } from '../errors.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
 import type { EvidenceCache } from './evidence-cache.ts';
@@ -13,6 +14,8 @@ interface Session {
 }
 
 const MAX_ISSUED = 100_000;
+/** Sessions of one key whose client has not sealed yet: more would keep machines from those who have. */
+const MAX_IDLE = 64;
 
 /** Sealed jobs that this ingress holds a place and money for. Each ends by itself: the job's own times bound how long it is kept. */
 export class SealedSessions {
@@ -27,7 +30,16 @@ export class SealedSessions {
     this.#evidence = evidence;
   }
 
+  #checkIdle(key: string): void {
+    if (this.#sessions.size < MAX_IDLE) return;
+    let idle = 0;
+    for (const session of this.#sessions.values()) if (session.key === key && session.exchange.awaitsClient) idle += 1;
+    if (idle >= MAX_IDLE) throw new ApiError('rate_limit_exceeded', `${idle} sessions of this key wait for their requests. Use them, or let them end.`);
+  }
+
+  /** Throws where too many sessions of its key are not used. */
   open(spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>, mostBytes: number, guess?: Guess): Session {
+    if (guess === undefined) this.#checkIdle(spec.key);
     const exchange = new SealedExchange({
       evidenceFor: ({ candidate }) => this.#evidence.of(candidate.provider, candidate.sealingKey),
       onOver: () => void this.#sessions.delete(spec.id),
