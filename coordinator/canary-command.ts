@@ -66,7 +66,7 @@ async function judge(provider: string, canaries: readonly Canary[], ask: Ask, bu
     if (!canary.answers.includes(answer)) wrong += 1;
   }
   if (asked === 0) return;
-  const isCaught = wrong >= Math.min(WRONG_ANSWERS, asked);
+  const isCaught = wrong >= WRONG_ANSWERS;
   console.log(`${provider}  ${asked - wrong} of ${asked} right${isCaught ? ': it serves another model' : ''}`);
   if (!isCaught || bus === undefined) return;
   const { services } = await import('#bus-schemas');
@@ -85,19 +85,24 @@ async function learn(file: string, canaries: readonly Canary[], provider: string
   console.log(`${learned.length} answers are written down.`);
 }
 
-/** Undefined where the machine does not serve the model now. */
+/** Undefined where the machine does not serve the model now, or does not answer: one machine must not keep the others from being asked. */
 async function answerOf({ url, apiKey, canary, provider }: { url: string; apiKey: string; canary: Canary; provider: string }): Promise<string | undefined> {
   const { answers: _, ...request } = canary;
-  const response = await fetch(new URL('/v1/chat/completions', url), {
-    method: 'POST',
-    headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ ...request, temperature: 0, provider: { only: [provider] } }),
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  });
-  const answer = (await response.json()) as { choices?: { message?: { content?: string } }[]; error?: { code?: string; message?: string } };
-  if (response.ok) return answer.choices?.[0]?.message?.content ?? '';
-  if (response.status === 429 || response.status === 503) return undefined;
-  throw new CommandError(EXIT.failure, `${canary.model}: ${answer.error?.message ?? response.status}`);
+  try {
+    const response = await fetch(new URL('/v1/chat/completions', url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...request, temperature: 0, provider: { only: [provider] } }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const answer = (await response.json()) as { choices?: { message?: { content?: string } }[]; error?: { message?: string } };
+    if (response.ok) return answer.choices?.[0]?.message?.content ?? '';
+    if (response.status < 500 && response.status !== 429) throw new CommandError(EXIT.failure, `${canary.model}: ${answer.error?.message ?? response.status}`);
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    console.log(`${provider}  does not answer: ${error instanceof Error ? error.message : error}`);
+  }
+  return undefined;
 }
 
 async function providersOf(url: string): Promise<string[]> {

@@ -20,6 +20,7 @@ interface WitnessOptions extends NetworkOptions {
 }
 
 const SECRET_BYTES = 32;
+const ALARMS = ['log_forked', 'log_key_changed', 'log_stale'];
 const COORDINATOR = ['--coordinator <url>', 'the network', 'http://127.0.0.1:8080'] as const;
 const LOG_KEY = ['--log-key <hex>', 'the key of its log; the first that is seen is kept where none is given'] as const;
 
@@ -97,7 +98,7 @@ async function explain(error: unknown): Promise<never> {
   const { SealedError } = await import('#client');
   if (!(error instanceof SealedError)) throw error;
   if (error.code === 'unreachable') throw new CommandError(EXIT.unavailable, error.message, { cause: error });
-  const isAlarm = error.code === 'log_forked' || error.code === 'log_key_changed';
+  const isAlarm = ALARMS.includes(error.code);
   throw new CommandError(EXIT.failure, isAlarm ? `ALARM: ${error.message} Do not send anything to this network before you know why.` : error.message, {
     cause: error,
   });

@@ -1,23 +1,30 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { codeHash, Nkey, type Posture } from '#bus-schemas';
+import { type EnclaveKeyOrReason, openEnclaveKey } from '#native';
 import type { Identity } from './agent/attester.ts';
-import { ownSigner } from './own-signer.ts';
+import { type OwnSigner, ownSigner } from './own-signer.ts';
 import { postureOf } from './posture.ts';
 import { readIfThere } from './private-file.ts';
 
 let hash: Uint8Array | undefined;
 
-/** What is kept in a provider's folder that others know it by. Certificates are there where device management has put them. */
-export async function ownIdentity(home: string, provider: string, posture: () => Posture = () => postureOf(false)): Promise<Identity> {
+/** A Mac that is only simulated has no enclave, and leaves alone that of the machine it runs on. */
+const NO_ENCLAVE: EnclaveKeyOrReason = { available: false, reason: 'this machine says nothing of its protections' };
+
+/**
+ * What is kept in a provider's folder that others know it by. Certificates are there where device management has put them. A machine
+ * that does not tell its posture is a simulated one.
+ */
+export async function ownIdentity(home: string, provider: string, posture?: () => Promise<Posture>): Promise<Identity & Pick<OwnSigner, 'whySoftware'>> {
   const seed = await readIfThere(join(home, 'user.nk'));
   if (seed === undefined) throw new Error(`${home} has no key for the bus`);
   const certificates = certificatesIn(await readIfThere(join(home, 'certificates.pem')));
   hash ??= codeHash();
   return {
-    ...{ provider, posture, codeHash: hash, keyStore: 'software' },
+    ...(await ownSigner(home, () => (posture ? openEnclaveKey(`d-inference ${provider}`) : NO_ENCLAVE))),
+    ...{ provider, codeHash: hash, posture: posture ?? (() => postureOf(false)) },
     busKey: Nkey.fromSeed(seed).getPublicKey(),
-    signer: await ownSigner(home),
     ...(certificates && { certificates }),
   };
 }

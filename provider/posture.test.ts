@@ -28,6 +28,6 @@ test.each([
   expect(secureBootIn(text)).toBe(state);
 });
 
-test('a machine that is no Mac claims nothing', () => {
-  expect(postureOf(true, 'linux')).toEqual({ systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'on' });
+test('a machine that is no Mac claims nothing', async () => {
+  expect(await postureOf(true, 'linux')).toEqual({ systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'on' });
 });

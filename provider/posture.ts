@@ -1,5 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import type { Posture } from '#bus-schemas';
+
+const run = promisify(execFile);
 
 type Protection = Posture['secureBoot'];
 
@@ -7,15 +10,15 @@ const UNKNOWN: Posture = { systemIntegrity: 'unknown', secureBoot: 'unknown', au
 const TIMEOUT_MS = 5_000;
 
 /** What the system says of its own protections. Only a Mac does; nothing is made up for others. */
-export function postureOf(debuggersDenied: boolean, platform: NodeJS.Platform = process.platform): Posture {
+export async function postureOf(debuggersDenied: boolean, platform: NodeJS.Platform = process.platform): Promise<Posture> {
   const denied: Protection = debuggersDenied ? 'on' : 'unknown';
   if (platform !== 'darwin') return { ...UNKNOWN, debuggersDenied: denied };
-  return {
-    systemIntegrity: integrityIn(said('/usr/bin/csrutil', ['status'])),
-    authenticatedRoot: authenticatedRootIn(said('/usr/bin/csrutil', ['authenticated-root', 'status'])),
-    secureBoot: secureBootIn(said('/usr/sbin/system_profiler', ['SPiBridgeDataType'])),
-    debuggersDenied: denied,
-  };
+  const [integrity, root, boot] = await Promise.all([
+    said('/usr/bin/csrutil', ['status']),
+    said('/usr/bin/csrutil', ['authenticated-root', 'status']),
+    said('/usr/sbin/system_profiler', ['SPiBridgeDataType']),
+  ]);
+  return { systemIntegrity: integrityIn(integrity), authenticatedRoot: authenticatedRootIn(root), secureBoot: secureBootIn(boot), debuggersDenied: denied };
 }
 
 /** Anything but a plain "enabled", such as a custom configuration, counts as switched off. */
@@ -34,9 +37,9 @@ export function secureBootIn(text: string | undefined): Protection {
   return state === undefined ? 'unknown' : /^Full Security$/.test(state.trim()) ? 'on' : 'off';
 }
 
-function said(command: string, args: readonly string[]): string | undefined {
+async function said(command: string, args: readonly string[]): Promise<string | undefined> {
   try {
-    return execFileSync(command, args, { encoding: 'utf8', timeout: TIMEOUT_MS, stdio: ['ignore', 'pipe', 'ignore'] });
+    return (await run(command, [...args], { timeout: TIMEOUT_MS })).stdout;
   } catch {
     // A system that cannot say it is one of which it is not known.
     return undefined;

@@ -20,12 +20,18 @@ export interface LogViewOptions {
   /** The last head of an earlier run. */
   readonly kept?: PrintedHead | undefined;
   readonly onHead?: (head: PrintedHead) => void;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
+
+/** A head is signed when it is asked for; clocks differ. */
+const OLDEST_HEAD_MS = 10 * 60_000;
 
 export class LogView {
   readonly #options: LogViewOptions;
   #key: string | undefined;
   #head: TreeHead | undefined;
+  #refreshing: Promise<void> = Promise.resolve();
 
   constructor(options: LogViewOptions) {
     this.#options = options;
@@ -37,14 +43,25 @@ export class LogView {
     return this.#head?.size ?? 0;
   }
 
-  /** Fetches the newest head, and throws where it is not a continuation of the last. */
-  async refresh(): Promise<TreeHead> {
+  /** Fetches the newest head, and throws where it is not a continuation of the last. One after the other: each is held against the one before. */
+  refresh(): Promise<TreeHead> {
+    const next = this.#refreshing.then(() => this.#fetchHead());
+    this.#refreshing = next.then(
+      () => undefined,
+      () => undefined,
+    );
+    return next;
+  }
+
+  async #fetchHead(): Promise<TreeHead> {
     const printed = await this.#options.get('/v1/transparency/head');
     if (!headShape.Check(printed)) throw new SealedError('unreadable_answer', 'The log has no head that can be read.');
     const head = readHead(printed);
     this.#key ??= printed.key;
     if (printed.key !== this.#key) throw new SealedError('log_key_changed', `The log is signed with another key than ${this.#key}.`);
     if (!isHeadSigned(head)) throw new SealedError('log_forked', 'The head of the log is not signed with its key.');
+    if (this.#options.now() - head.at > OLDEST_HEAD_MS)
+      throw new SealedError('log_stale', 'The log shows a head of long ago: what was decided since is kept from us.');
     const before = this.#head;
     // An older head than ours comes from a copy that lags behind: it must be a beginning of what we know.
     if (before !== undefined) await this.#prove(before.size <= head.size ? [before, head] : [head, before]);

@@ -83,7 +83,7 @@ export class SealedClient implements Disposable {
   constructor({ url, minimumLevel, logKey, keptHead, onHead }: SealedClientOptions) {
     this.#connection = new Connection(url);
     const get = (path: string) => this.#connection.json({ method: 'GET', path });
-    this.log = new LogView({ get, key: logKey, kept: keptHead, ...(onHead && { onHead }) });
+    this.log = new LogView({ get, now: Date.now, key: logKey, kept: keptHead, ...(onHead && { onHead }) });
     this.#check = new OfferCheck({ log: this.log, get, minimumLevel, now: Date.now });
   }
 

@@ -8,6 +8,7 @@ export type RefusalReason =
   /** The log says two things. */
   | 'log_forked'
   | 'log_key_changed'
+  | 'log_stale'
   /** What was said beside the frames is not what is in them. */
   | 'false_outline'
   | 'false_hash'

@@ -269,6 +269,26 @@ describe('a log that', () => {
     await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_forked' });
   });
 
+  test('stands still, signed with its very own key, is refused', async () => {
+    const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
+    await using liar = await startLiar(
+      network.url,
+      onHead((head) => signedWith(own, { ...head, at: head.at - 3_600_000 })),
+    );
+    await using victim = await startCustomer(liar.url);
+    await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_stale' });
+  });
+
+  test('forks between two looks at once is caught: the second is held against the first', async () => {
+    const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
+    let looks = 0;
+    const fork = onHead((head) => signedWith(own, { ...head, root: looks++ === 0 ? head.root : 'ef'.repeat(32) }));
+    await using liar = await startLiar(network.url, fork);
+    await using victim = await startCustomer(liar.url);
+    const [first, second] = await Promise.allSettled([victim.client.log.refresh(), victim.client.log.refresh()]);
+    expect([first.status, second.status]).toEqual(['fulfilled', 'rejected']);
+  });
+
   test('forks, signed with its very own key, is caught by whoever saw it before', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
     let forked = false;

@@ -38,7 +38,7 @@ const identity: Identity = {
   signer: p256Signer(newP256Key()),
   keyStore: 'software',
   codeHash: new Uint8Array(32),
-  posture: () => ({ systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' }),
+  posture: async () => ({ systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' }),
 };
 
 let hub: NatsNode;

@@ -72,7 +72,7 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
     [providerSubjects.down('flow')]: reader(Flow, (flow) => desk.flow(flow)),
     [providerSubjects.down('cancel')]: reader(Cancel, (cancel) => desk.cancel(cancel)),
     [providerSubjects.down('ack')]: reader(Ack, (ack) => receipts.acknowledged(ack.receipts)),
-    [providerSubjects.down('challenge')]: reader(Challenge, (challenge) => attester.challenged(challenge)),
+    [providerSubjects.down('challenge')]: reader(Challenge, (challenge) => void attester.challenged(challenge)),
     [providerSubjects.down('judgement')]: reader(Judgement, (judgement) => attester.judged(judgement)),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
     [providerSubjects.down('drain')]: reader(Drain, (drain) => setDraining(drain.draining)),

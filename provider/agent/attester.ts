@@ -21,7 +21,7 @@ export interface Identity {
   readonly keyStore: 'secure_enclave' | 'software';
   readonly codeHash: Uint8Array;
   /** Asked at every challenge: somebody may have switched a protection off. */
-  readonly posture: () => Posture;
+  readonly posture: () => Promise<Posture>;
   /** Apple's word for the signing key, where there is one. */
   readonly certificates?: readonly Uint8Array[];
 }
@@ -74,13 +74,13 @@ export class Attester {
     publish(providerSubjects.up('trust'), TrustWord.encode({ t: 'ask', sealingKey: keys.wanted }));
   }
 
-  challenged({ nonce }: { nonce: Uint8Array }): void {
+  async challenged({ nonce }: { nonce: Uint8Array }): Promise<void> {
     const { identity, agentVersion, simulated, publish, keys, now, clock } = this.#options;
     const weights = this.#options.weights();
     const { provider, busKey, signer, keyStore, codeHash, posture, certificates } = identity;
     const evidence = signEvidence(signer, {
       ...{ provider, busKey, keyStore, codeHash, agentVersion, simulated, nonce, at: now() },
-      ...{ suite: SUITE_ID, sealingKey: keys.wanted, posture: posture() },
+      ...{ suite: SUITE_ID, sealingKey: keys.wanted, posture: await posture() },
       ...(weights.length > 0 && { weights: [...weights] }),
     });
     publish(
