@@ -47,10 +47,9 @@ export function addCustomerCommands(program: Command): void {
 }
 
 async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions): Promise<void> {
-  const [{ SealedClient }, { createProxy }, { closeServer }, { createLogger }, { KeptHead }] = await Promise.all([
+  const [{ SealedClient }, { startProxy }, { createLogger }, { KeptHead }] = await Promise.all([
     import('#client'),
     import('./ingress/proxy/proxy-server.ts'),
-    import('./ingress/http/server.ts'),
     import('./logger.ts'),
     import('./kept-head.ts'),
   ]);
@@ -61,17 +60,15 @@ async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions
   using client = new SealedClient({ url: coordinator, minimumLevel: level, logKey, keptHead: await kept.read(), onHead });
   const { key, size } = await client.log.refresh().catch(explain);
   const secret = Buffer.from(await proxySecret(), 'base64url');
-  const server = await createProxy({ client, log, secret, apiKey: process.env['DINF_API_KEY'] });
-  const url = await server.listen({ host, port });
+  await using proxy = await startProxy({ client, log, secret, host, port, apiKey: process.env['DINF_API_KEY'] });
   console.log(`dinf proxy is up.
 
-  base URL   ${url}/v1
+  base URL   ${proxy.url}/v1
 
 What is asked here is sealed on this machine for the Mac that answers. ${coordinator} sees models, lengths and money.
 Machines must have shown: ${level}. The network's log has ${size} entries, signed with
 ${Buffer.from(key).toString('hex')}`);
   await untilStopped();
-  await closeServer(server);
 }
 
 async function proxySecret(): Promise<string> {

@@ -4,6 +4,7 @@ export { Bus, BusError } from './bus.ts';
 export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
 export { connectDatabase, DatabaseUnreachable } from './database.ts';
+export { startProxy } from './ingress/proxy/proxy-server.ts';
 export { type Coordinator, type CoordinatorOptions, componentNames, startCoordinator } from './main.ts';
 export { migrate } from './migrate.ts';
 export { announceNetwork, type RunningNetwork, runningSettings } from './running-network.ts';

@@ -25,6 +25,12 @@ const X64 = process.arch === 'x64';
 export const addons: readonly Addon[] = [
   { name: 'hardening', folders: ['hardening'], without: 'a provider cannot shut out debuggers and core dumps' },
   {
+    name: 'secure-enclave',
+    folders: ['secure-enclave'],
+    without: 'a provider keeps its signing key in a file',
+    needs: () => (process.platform === 'darwin' ? { compile: [], link: ['-framework', 'Security', '-framework', 'CoreFoundation'] } : undefined),
+  },
+  {
     name: 'cpu',
     folders: ['cpu', 'decoder'],
     without: 'models run on WebGPU or, slowly, in plain TypeScript',

@@ -71,6 +71,8 @@ const reserve = Type.Object({
   requires: optional(Traits),
   /** What the files of a build must amount to, in hexadecimal; of a build that is not named, anything. */
   weights: optional(Type.Record(BuildId, WeightsHex)),
+  /** What a machine must have shown at least. */
+  level: optional(TrustLevel),
   prefers: optional(preferences),
   /** Longest first: who has read one of them begins sooner. */
   prefixes: optional(Type.Array(prefix, { maxItems: 16 })),

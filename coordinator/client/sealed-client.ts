@@ -73,6 +73,7 @@ export class SealedClient implements Disposable {
   readonly log: LogView;
   readonly #connection: Connection;
   readonly #check: OfferCheck;
+  readonly #minimumLevel: TrustLevel;
   #senders = new RelaySenders();
   /** Jobs and attempts that were sealed for with the contexts of `#senders`. */
   readonly #sealed = new Set<string>();
@@ -81,6 +82,7 @@ export class SealedClient implements Disposable {
   readonly #names = new Map<string, string[]>();
 
   constructor({ url, minimumLevel, logKey, keptHead, onHead }: SealedClientOptions) {
+    this.#minimumLevel = minimumLevel;
     this.#connection = new Connection(url);
     const get = (path: string) => this.#connection.json({ method: 'GET', path });
     this.log = new LogView({ get, now: Date.now, key: logKey, kept: keptHead, ...(onHead && { onHead }) });
@@ -94,7 +96,7 @@ export class SealedClient implements Disposable {
 
   /** Has a machine and the money held; whoever opens a place has ten seconds to use it. */
   async open(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
-    const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(fieldsOf(wish))) };
+    const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(this.#fieldsOf(wish))) };
     const answer = await this.#connection.json({ method: 'POST', path: '/v1/sealed/sessions', headers: { authorization }, body, signal });
     if (!sessionShape.Check(answer)) throw new SealedError('unreadable_answer', 'The session cannot be read.');
     const { id, max_tokens: maxTokens, offer } = answer;
@@ -122,7 +124,7 @@ export class SealedClient implements Disposable {
       const { job, offer } = place;
       using seals = await this.#sealsFor(job, offer);
       const sealed = [seals.enc, ...seals.sealRequestParts(plain)];
-      const body = { type: SEALED_TYPE, bytes: Buffer.concat(place.isHeld ? sealed : [lengthened(wishFor(place, wish)), ...sealed]) };
+      const body = { type: SEALED_TYPE, bytes: Buffer.concat(place.isHeld ? sealed : [lengthened(this.#fieldsFor(place, wish)), ...sealed]) };
       const path = place.isHeld ? `/v1/sealed/jobs/${job}?attempt=${offer.attempt}` : '/v1/sealed/jobs';
       const response = await this.#connection.send({ method: 'POST', path, headers: { authorization }, body, signal });
       this.#keepName(authorization, response.headers[NEXT_JOB]);
@@ -153,6 +155,20 @@ export class SealedClient implements Disposable {
     return this.#senders.sealFor({ recipient: Buffer.from(key, 'hex'), job, attempt });
   }
 
+  /** The coordinator is asked for what the client insists on: it is checked all the same. */
+  #fieldsOf({ model, maxTokens, requires, provider, affinity, requestBytes }: SealedWish): Record<string, unknown> {
+    return {
+      ...{ model, request_bytes: requestBytes, provider: { trust_level: this.#minimumLevel, ...(provider ?? {}) } },
+      ...(maxTokens !== undefined && { max_tokens: maxTokens }),
+      ...(requires && requires.length > 0 && { requires }),
+      ...(affinity !== undefined && { affinity }),
+    };
+  }
+
+  #fieldsFor({ job, offer, maxTokens }: Place, wish: SealedWish): Record<string, unknown> {
+    return { ...this.#fieldsOf({ ...wish, maxTokens }), id: job, sealed_for: { provider: offer.provider, sealing_key: offer.sealing_key } };
+  }
+
   #keepName(authorization: string, name: string | string[] | undefined): void {
     if (typeof name !== 'string') return;
     const names = this.#names.get(authorization) ?? [];
@@ -164,20 +180,6 @@ export class SealedClient implements Disposable {
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();
   }
-}
-
-function fieldsOf({ model, maxTokens, requires, provider, affinity, requestBytes }: SealedWish): Record<string, unknown> {
-  return {
-    ...{ model, request_bytes: requestBytes },
-    ...(maxTokens !== undefined && { max_tokens: maxTokens }),
-    ...(requires && requires.length > 0 && { requires }),
-    ...(provider !== undefined && provider !== null && { provider }),
-    ...(affinity !== undefined && { affinity }),
-  };
-}
-
-function wishFor({ job, offer, maxTokens }: Place, wish: SealedWish): Record<string, unknown> {
-  return { ...fieldsOf({ ...wish, maxTokens }), id: job, sealed_for: { provider: offer.provider, sealing_key: offer.sealing_key } };
 }
 
 function lengthened(json: Record<string, unknown>): Buffer {

@@ -15,6 +15,7 @@ import {
   type Reserved,
   services,
   type Trait,
+  type TrustLevel,
   Violation,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
@@ -41,6 +42,8 @@ export interface JobSpec {
   readonly receivedAt: number;
   /** What model and machine must be able to do. */
   readonly requires: readonly Trait[];
+  /** What a machine must have shown at least. */
+  readonly level: TrustLevel | undefined;
   readonly machines: WantedMachines;
   /** Providers that the caller does not want. */
   readonly ignore: readonly string[];
@@ -220,7 +223,7 @@ export class JobRun {
     only: readonly string[] | undefined;
     patienceMs: number;
   }): Promise<Reserved | undefined> {
-    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, prefers, prefixes } = this.spec;
+    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, level, prefers, prefixes } = this.spec;
     const request = {
       job: id,
       account,
@@ -234,6 +237,7 @@ export class JobRun {
       ...(only && { only: [...only] }),
       ...(requires.length > 0 && { requires: [...requires] }),
       ...(model.weights && { weights: model.weights }),
+      ...(level && { level }),
       ...(prefers && { prefers }),
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };

@@ -237,3 +237,13 @@ describe('a machine that has not shown what it is', () => {
     expect(await tryToJoin(network)).toEqual([]);
   });
 });
+
+test('a request that asks for hardware is not given less', async () => {
+  await using network = await startRoutingUnderTest();
+  const { bus } = network;
+  bus.publish(upSubject('hello'), Hello, announcement());
+  expect(await bus.call(RESERVE, ask(1, { level: 'hardware' }), CALL)).toMatchObject({ ok: false });
+  bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 3, level: 'hardware' }));
+  bus.publish(upSubject('beat'), Beat, announcement());
+  expect(await bus.call(RESERVE, ask(2, { level: 'hardware' }), CALL)).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER, level: 'hardware' }] });
+});

@@ -119,7 +119,7 @@ export async function startRouting(context: Context): Promise<Component> {
       onInvalid,
       handle: (announcement, subject) => {
         if (!trusted.admits(providerOf(subject), announcement, now())) return;
-        changed(providerOf(subject), router.fleet.announce(providerOf(subject), announcement, clock(), trusted.weightsOf(providerOf(subject))));
+        changed(providerOf(subject), router.fleet.announce(providerOf(subject), announcement, clock(), trusted.shownBy(providerOf(subject))));
         drainSoon();
       },
     });
@@ -205,15 +205,13 @@ export async function startRouting(context: Context): Promise<Component> {
     },
   });
 
-  const withLevels = (reply: Reserved): Reserved =>
-    reply.ok ? { ...reply, candidates: reply.candidates.map((candidate) => ({ ...candidate, level: trusted.levelOf(candidate.provider) })) } : reply;
   const endpoints = [
     endpoint(
       inCell(services.routing.reserve, cell),
       (request) =>
         new Promise<Reserved>((answer, fail) => {
           const askAgain = () => fail(new AskAgain());
-          if (lease.isHeld) router.reserve({ request, askedAt: clock(), answer: (reply) => answer(withLevels(reply)), askAgain }, clock());
+          if (lease.isHeld) router.reserve({ request, askedAt: clock(), answer, askAgain }, clock());
           else askAgain();
         }),
     ),

@@ -173,7 +173,9 @@ describe('nothing is sealed for a key that', () => {
 
   test('may not be hardware where hardware is asked for', async () => {
     await using customer = await startCustomer(network.url, { minimumLevel: 'hardware' });
-    const job = await openJob(customer, network, request);
+    await expect(openJob(customer, network, request)).rejects.toMatchObject({ status: 503, code: 'no_provider' });
+    await using less = await startCustomer(network.url);
+    const job = await openJob(less, network, request);
     await expect(answerOf(customer.client.run(job, `Bearer ${network.apiKey}`))).rejects.toThrow(/no more than self_signed/);
   });
 });

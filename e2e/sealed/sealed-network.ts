@@ -4,8 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { InferenceRequest, type TrustLevel } from '#bus-schemas';
 import { type Sealed, SealedClient, type SealedEvent } from '#client';
-import { closeServer } from '#coordinator/ingress/http/server.ts';
-import { createProxy } from '#coordinator/ingress/proxy/proxy-server.ts';
+import { startProxy } from '#coordinator';
 import type { TestNetwork } from '../test-network.ts';
 
 /** A customer's side of a network, and somebody in between who changes what he likes. */
@@ -18,13 +17,12 @@ export interface Customer extends AsyncDisposable {
 
 export async function startCustomer(coordinatorUrl: string, options: { minimumLevel?: TrustLevel; logKey?: string } = {}): Promise<Customer> {
   const client = new SealedClient({ url: coordinatorUrl, minimumLevel: 'self_signed', ...options });
-  const server = await createProxy({ client, apiKey: undefined, secret: randomBytes(32), log: pino({ level: 'silent' }) });
-  const url = await server.listen({ host: '127.0.0.1', port: 0 });
+  const proxy = await startProxy({ client, apiKey: undefined, secret: randomBytes(32), host: '127.0.0.1', port: 0, log: pino({ level: 'silent' }) });
   return {
     client,
-    url,
+    url: proxy.url,
     [Symbol.asyncDispose]: async () => {
-      await closeServer(server);
+      await proxy[Symbol.asyncDispose]();
       client[Symbol.dispose]();
     },
   };

@@ -1,6 +1,22 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { Ack, Cancel, Challenge, CodecError, Drain, Flow, JobOrder, Judgement, Load, type MessageKind, Out, providerSubjects, workText } from '#bus-schemas';
+import {
+  Ack,
+  Cancel,
+  Challenge,
+  CodecError,
+  Drain,
+  Flow,
+  JobOrder,
+  Judgement,
+  Load,
+  type MessageKind,
+  Out,
+  providerSubjects,
+  type Receipt,
+  type Signer,
+  workText,
+} from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 import { Announcer } from './announcer.ts';
 import { Attester, type Identity } from './attester.ts';
@@ -47,7 +63,7 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
     log,
     clock,
     send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
-    onReceipt: (receipt) => receipts.add({ ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey }, clock()),
+    onReceipt: (receipt) => receipts.add(signed(receipt, signer, log), clock()),
   });
   let draining = false;
   const announcer = new Announcer({
@@ -72,7 +88,10 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
     [providerSubjects.down('flow')]: reader(Flow, (flow) => desk.flow(flow)),
     [providerSubjects.down('cancel')]: reader(Cancel, (cancel) => desk.cancel(cancel)),
     [providerSubjects.down('ack')]: reader(Ack, (ack) => receipts.acknowledged(ack.receipts)),
-    [providerSubjects.down('challenge')]: reader(Challenge, (challenge) => void attester.challenged(challenge)),
+    [providerSubjects.down('challenge')]: reader(
+      Challenge,
+      (challenge) => void attester.challenged(challenge).catch((error: unknown) => log.error({ err: error }, 'this machine could not show itself')),
+    ),
     [providerSubjects.down('judgement')]: reader(Judgement, (judgement) => attester.judged(judgement)),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
     [providerSubjects.down('drain')]: reader(Drain, (drain) => setDraining(drain.draining)),
@@ -112,6 +131,16 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
       await receipts[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Work is paid without a signature too; only its customer goes without a receipt. */
+function signed(receipt: Receipt, signer: Signer, log: Logger): Receipt {
+  try {
+    return { ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey };
+  } catch (error) {
+    log.error({ job: receipt.job, err: error }, 'the key of this machine does not sign');
+    return receipt;
+  }
 }
 
 function reader<T>(kind: MessageKind<T>, handle: (value: T) => void): (data: Uint8Array) => void {

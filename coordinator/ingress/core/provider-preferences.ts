@@ -1,5 +1,15 @@
 import { Compile } from 'typebox/compile';
-import { type CatalogModel, type MaxPrice, type OwnPrice, type Preferences, ProviderId, QUANTIZATIONS, type Quantization } from '#bus-schemas';
+import {
+  type CatalogModel,
+  type MaxPrice,
+  type OwnPrice,
+  type Preferences,
+  ProviderId,
+  QUANTIZATIONS,
+  type Quantization,
+  TRUST_LEVELS,
+  type TrustLevel,
+} from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { invalid, isGiven, isObject, quoted } from './json.ts';
 
@@ -11,6 +21,8 @@ export interface ProviderPreferences {
   readonly prefers: Preferences | undefined;
   readonly quantizations: readonly Quantization[] | undefined;
   readonly price: PriceWish | undefined;
+  /** What a machine must have shown at least. */
+  readonly level: TrustLevel | undefined;
 }
 
 export interface PriceWish {
@@ -37,10 +49,10 @@ const providerId = Compile(ProviderId);
 
 /** A preference that is not known is refused: somebody who asked for a highest price must not pay more because we did not read it. */
 export function providerPreferences(preferences: unknown): ProviderPreferences {
-  if (!isGiven(preferences)) return { only: undefined, ignore: [], prefers: undefined, quantizations: undefined, price: undefined };
+  if (!isGiven(preferences)) return { only: undefined, ignore: [], prefers: undefined, quantizations: undefined, price: undefined, level: undefined };
   if (!isObject(preferences)) throw invalid('provider', 'provider must be an object.');
   const { only, ignore, order, allow_fallbacks: fallbacks, sort, require_parameters: requires, quantizations, max_price: maxPrice, ...others } = preferences;
-  const { preferred_min_throughput: throughput, preferred_max_latency: latency, ...unknown } = others;
+  const { preferred_min_throughput: throughput, preferred_max_latency: latency, trust_level: level, ...unknown } = others;
   const [name] = Object.keys(unknown);
   if (name !== undefined) throw invalid('provider', `provider.${name.slice(0, 64)} is not supported.`);
   // What a request needs is always required of a machine.
@@ -63,6 +75,7 @@ export function providerPreferences(preferences: unknown): ProviderPreferences {
     prefers: Object.keys(prefers).length === 0 ? undefined : prefers,
     quantizations: isGiven(quantizations) ? listOf(quantizations, 'quantizations').map((one) => oneOf(one, QUANTIZATIONS, 'quantizations')) : undefined,
     price: isGiven(maxPrice) || first === 'price' ? { max: isGiven(maxPrice) ? priceLimit(maxPrice) : {}, cheapestFirst: first === 'price' } : undefined,
+    level: isGiven(level) ? oneOf(level, TRUST_LEVELS, 'trust_level') : undefined,
   };
 }
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { QUANTIZATIONS } from '#bus-schemas';
+import { QUANTIZATIONS, TRUST_LEVELS } from '#bus-schemas';
 import { SORTS } from '../core/provider-preferences.ts';
 
 /** What the documents say of the four ways to ask. The rules themselves are in core/chat-request.ts and core/surfaces/. */
@@ -23,6 +23,7 @@ export const providerWishes = Type.Object(
       ),
     ),
     quantizations: optional(Type.Array(Type.Enum(QUANTIZATIONS), { description: 'In how many bits the weights may be.' })),
+    trust_level: optional(Type.Enum(TRUST_LEVELS, { description: 'What a machine must have shown of itself at least.' })),
     require_parameters: optional(Type.Boolean({ description: 'Always so.' })),
   },
   { description: 'Who should serve it.' },

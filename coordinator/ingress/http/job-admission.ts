@@ -42,10 +42,10 @@ export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog
   const model = withQuantizations(offered, wish.quantizations);
   const maxOutputTokens = outputLimit(wish, model);
   const machines = await policy.machinesFor(caller, wish, request.headers['x-dinf-route']);
-  const { promptEstimate, promptBound, requires } = wish;
+  const { promptEstimate, promptBound, requires, level } = wish;
   const { headers, refusal } = await policy.take(caller, { inputTokens: promptEstimate, outputTokens: maxOutputTokens });
   const job = {
-    ...{ account: caller.account, key: caller.key, model, requires, promptEstimate, promptBound, maxOutputTokens },
+    ...{ account: caller.account, key: caller.key, model, requires, level, promptEstimate, promptBound, maxOutputTokens },
     ...(await whoServes(wish, model, machines, prices)),
   };
   return { headers, refusal, job };

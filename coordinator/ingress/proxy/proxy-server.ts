@@ -1,8 +1,8 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { SealedClient } from '#client';
 import { ApiError } from '../errors.ts';
-import { createServer } from '../http/server.ts';
+import { closeServer, createServer } from '../http/server.ts';
 import { addSealedSurfaces } from './sealed-surfaces.ts';
 
 export interface ProxyOptions {
@@ -11,14 +11,20 @@ export interface ProxyOptions {
   readonly apiKey: string | undefined;
   /** Of this machine; another one at each start forgets what providers have cached. */
   readonly secret: Uint8Array;
+  readonly host: string;
+  readonly port: number;
   readonly log: Logger;
+}
+
+export interface Proxy extends AsyncDisposable {
+  readonly url: string;
 }
 
 const TIMES = { headersTimeoutMs: 10_000, requestTimeoutMs: 120_000 };
 const PASSED_HEADERS = ['content-type', 'retry-after', 'x-request-id'] as const;
 
 /** OpenAI's and Anthropic's API on this machine: what is asked leaves it sealed for the Mac that answers, and nobody else can read it. */
-export async function createProxy({ client, apiKey, secret, log }: ProxyOptions): Promise<FastifyInstance> {
+export async function startProxy({ client, apiKey, secret, host, port, log }: ProxyOptions): Promise<Proxy> {
   const server = await createServer({ log, trustedProxies: [], ...TIMES });
   const authorizationOf = ({ headers }: FastifyRequest): string => {
     const own = headers['x-api-key'];
@@ -30,7 +36,7 @@ export async function createProxy({ client, apiKey, secret, log }: ProxyOptions)
   server.get('/health', async () => ({ status: 'ok' }));
   // Models, balances, receipts: nothing of them is a prompt.
   server.get('/v1/*', (request, reply) => pass(client, request, reply, authorizationOf));
-  return server;
+  return { url: await server.listen({ host, port }), [Symbol.asyncDispose]: () => closeServer(server) };
 }
 
 async function pass(

@@ -1,4 +1,4 @@
-import type { Announcement, Capacity, Machine, Slot } from '#bus-schemas';
+import type { Announcement, Capacity, Machine, Slot, TrustLevel } from '#bus-schemas';
 import { type Memory, Serving, ServingList } from './serving.ts';
 
 /**
@@ -7,7 +7,14 @@ import { type Memory, Serving, ServingList } from './serving.ts';
  *
  * Invariants: a word of an older session or sequence changes nothing; a provider is in the index of a build iff it has a slot for it.
  */
-export interface ProviderView {
+/** What a machine has proven, and not only said. */
+export interface Shown {
+  readonly level: TrustLevel;
+  /** What its builds' files amount to, in hexadecimal. */
+  readonly weights: ReadonlyMap<string, string> | undefined;
+}
+
+export interface ProviderView extends Shown {
   readonly id: string;
   readonly session: string;
   /** The one before it: its late words are not news. */
@@ -16,8 +23,6 @@ export interface ProviderView {
   readonly machine: Machine;
   readonly suite: string;
   readonly sealingKey: Uint8Array;
-  /** What it has shown of its builds, in hexadecimal. */
-  readonly weights: ReadonlyMap<string, string> | undefined;
   readonly draining: boolean;
   readonly slots: ReadonlyMap<string, Slot>;
   readonly heardAt: number;
@@ -37,6 +42,7 @@ const NEWEST = 0.3;
 const BANNED_MS = 60_000;
 
 const NOBODY: readonly Serving[] = [];
+const NOTHING: Shown = { level: 'none', weights: undefined };
 
 export class Fleet {
   readonly #providers = new Map<string, ProviderView>();
@@ -74,7 +80,7 @@ export class Fleet {
     return this.#byBuild.get(build)?.all ?? NOBODY;
   }
 
-  announce(id: string, word: Announcement, now: number, weights?: ReadonlyMap<string, string>): FleetChange | undefined {
+  announce(id: string, word: Announcement, now: number, shown: Shown = NOTHING): FleetChange | undefined {
     const before = this.#providers.get(id);
     if (before === undefined && this.#providers.size >= MAX_PROVIDERS) return undefined;
     if (before?.session === word.session && word.sequence < before.sequence) return undefined;
@@ -89,7 +95,7 @@ export class Fleet {
       draining,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
-      weights,
+      ...shown,
       slots: viewsOf(word.slots, before?.session === session ? before.slots : undefined),
       heardAt: now,
       silent: false,

@@ -1,15 +1,18 @@
-import type { Candidate, Reserve } from '#bus-schemas';
+import { type Candidate, type Reserve, TRUST_LEVELS } from '#bus-schemas';
 import type { Closed, Serving } from './serving.ts';
 
 /** Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who serves soonest. */
 
-export type Ask = Pick<Reserve, 'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires' | 'weights'> & {
+export type Ask = Pick<
+  Reserve,
+  'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires' | 'weights' | 'level'
+> & {
   /** One of the machines has read so much of the prompt already. */
   readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
 };
 
 /** Why a slot may not serve. In this order; the first that does not hold is the reason, so each provider is counted once. */
-export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'weights' | 'context' | 'slow' | 'breaker' | 'cooling' | 'busy' | 'tokens';
+export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'weights' | 'level' | 'context' | 'slow' | 'breaker' | 'cooling' | 'busy' | 'tokens';
 
 /** The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of every decision: no table, no closure, no object. */
 export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {
@@ -18,6 +21,7 @@ export function failedGate(serving: Serving, ask: Ask, now: number): GateName | 
   if (serving.closed !== undefined) return serving.closed;
   if (ask.requires !== undefined && !ask.requires.every((trait) => serving.slot.traits?.includes(trait))) return 'traits';
   if (ask.weights !== undefined && !hasWeights(serving, ask.weights)) return 'weights';
+  if (ask.level !== undefined && TRUST_LEVELS.indexOf(serving.provider.level) < TRUST_LEVELS.indexOf(ask.level)) return 'level';
   if (ask.promptTokens + ask.maxOutputTokens > serving.contextTokens) return 'context';
   if (ask.firstContentMs !== undefined && isTooSlow(serving, ask.promptTokens, ask.firstContentMs)) return 'slow';
   if (serving.isBroken(now)) return 'breaker';
@@ -183,7 +187,16 @@ function candidateOf(serving: Serving, ask: Ask, now: number): Candidate {
   const { provider, slot } = serving;
   const { chip, simulated } = provider.machine;
   const expectedFirstContentMs = expectedMs(serving, unreadTokens(serving, ask), now);
-  return { provider: provider.id, build: slot.build, suite: provider.suite, sealingKey: provider.sealingKey, expectedFirstContentMs, chip, simulated };
+  return {
+    provider: provider.id,
+    build: slot.build,
+    suite: provider.suite,
+    sealingKey: provider.sealingKey,
+    expectedFirstContentMs,
+    chip,
+    simulated,
+    level: provider.level,
+  };
 }
 
 function costAt(serving: Serving, promptTokens: number, now: number): Cost {

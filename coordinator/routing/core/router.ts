@@ -38,7 +38,7 @@ const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /** Gates that a wait cannot open. */
-const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'weights', 'context', 'slow']);
+const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'weights', 'level', 'context', 'slow']);
 
 export class Router {
   readonly fleet: Fleet;
@@ -223,7 +223,7 @@ export class Router {
       this.reservations.release(asked.request.job);
       return this.reserve(asked, now);
     }
-    const same: Candidate = { provider, build, suite: view.suite, sealingKey: view.sealingKey, expectedFirstContentMs: 0 };
+    const same: Candidate = { provider, build, suite: view.suite, sealingKey: view.sealingKey, expectedFirstContentMs: 0, level: view.level };
     const others = this.#choose(asked.request, now).candidates.filter((candidate) => candidate.provider !== provider);
     asked.answer({ ok: true, candidates: [same, ...others], queuedMs: 0 });
   }

@@ -1,4 +1,5 @@
-import { type Announcement, hex, type TrustLevel, type Verdict } from '#bus-schemas';
+import { type Announcement, hex, type Verdict } from '#bus-schemas';
+import type { Shown } from './fleet.ts';
 
 /**
  * Which machines may be in the fleet at all, by the verdicts of trust. Invariant: a machine is offered work only while its verdict is
@@ -27,13 +28,8 @@ export class TrustedMachines {
     return isGood(this.#verdicts.get(provider), now);
   }
 
-  /** What it has shown of its builds, in hexadecimal. */
-  weightsOf(provider: string): ReadonlyMap<string, string> | undefined {
-    return this.#weights.get(provider);
-  }
-
-  levelOf(provider: string): TrustLevel {
-    return this.#verdicts.get(provider)?.level ?? 'none';
+  shownBy(provider: string): Shown {
+    return { level: this.#verdicts.get(provider)?.level ?? 'none', weights: this.#weights.get(provider) };
   }
 }
 
