@@ -33,12 +33,14 @@ export async function startDaemon({ home, coordinatorUrl, token, name, natsServe
   const leaf = started.use(await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }));
   const connection = await leaf.connect(own);
   started.defer(() => connection.close());
+  const identity = await ownIdentity(home, own.provider, () => postureOf(denied));
+  if (identity.whySoftware !== undefined) log.info({ because: identity.whySoftware }, 'the signing key is in a file');
   const agent = started.use(
     await startAgent({
       connection,
       engine,
       log,
-      identity: await ownIdentity(home, own.provider, () => postureOf(denied)),
+      identity,
       receiptsFile: join(home, 'receipts.json'),
     }),
   );
