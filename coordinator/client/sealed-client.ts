@@ -64,7 +64,8 @@ const MAX_SEALED = 100_000;
 
 interface Remembered {
   readonly offer: Offer;
-  readonly maxTokens: number;
+  /** The model's own limit, once a request without one has asked. */
+  readonly longest: number | undefined;
   readonly at: number;
 }
 
@@ -106,10 +107,10 @@ export class SealedClient implements Disposable {
   /** A machine that answered lately, if the coordinator has named a job to come; otherwise one that it holds. */
   async place(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
     const known = this.#remembered.get(wish.model);
-    const isYoung = known !== undefined && Date.now() - known.at < REMEMBERED_MS;
-    const job = isYoung ? this.#names.get(authorization)?.pop() : undefined;
-    if (known === undefined || job === undefined) return this.open(wish, authorization, signal);
-    return { job, offer: known.offer, isHeld: false, maxTokens: Math.min(wish.maxTokens ?? known.maxTokens, known.maxTokens) };
+    const maxTokens = wish.maxTokens ?? known?.longest;
+    if (known === undefined || maxTokens === undefined || Date.now() - known.at > REMEMBERED_MS) return this.open(wish, authorization, signal);
+    const job = this.#names.get(authorization)?.pop();
+    return job === undefined ? this.open(wish, authorization, signal) : { job, maxTokens, offer: known.offer, isHeld: false };
   }
 
   /** Seals the request for the machine of its place, or for another that is offered instead, and opens the answer. */
@@ -129,7 +130,8 @@ export class SealedClient implements Disposable {
       const response = await this.#connection.send({ method: 'POST', path, headers: { authorization }, body, signal });
       this.#keepName(authorization, response.headers[NEXT_JOB]);
       if (response.statusCode === 200) {
-        this.#remembered.set(wish.model, { offer: { ...offer, attempt: 1 }, maxTokens: place.maxTokens, at: Date.now() });
+        const longest = wish.maxTokens === undefined ? place.maxTokens : this.#remembered.get(wish.model)?.longest;
+        this.#remembered.set(wish.model, { offer: { ...offer, attempt: 1 }, longest, at: Date.now() });
         yield { k: 'serving', ...place };
         return yield* new SealedStream({ seals, requestHash }).read(response);
       }

@@ -43,6 +43,20 @@ describe('through the proxy', () => {
     }, 10_000);
   });
 
+  test('each request gets as much as it asks for, whatever the one before it asked', async () => {
+    const messages = ask('How much more?');
+    for (const max_tokens of [5, 50, 8]) {
+      const { choices, usage } = await openai().chat.completions.create({ model: 'sim', messages, max_tokens });
+      expect([usage?.completion_tokens, choices[0]?.message.content]).toEqual([max_tokens, expectedText(messages, max_tokens)]);
+    }
+    for (let time = 0; time < 2; time += 1) {
+      const stream = await openai().chat.completions.create({ model: 'sim', messages, stream: true });
+      let tokens = 0;
+      for await (const chunk of stream) if (chunk.choices[0]?.delta.content && ++tokens > 60) break;
+      expect(tokens).toBeGreaterThan(60);
+    }
+  });
+
   test('Anthropic’s SDK does too, and models are listed', async () => {
     const anthropic = new Anthropic({ baseURL: customer.url, apiKey: network.apiKey, maxRetries: 0 });
     const message = await anthropic.messages.create({ model: 'sim', max_tokens: 10, messages: ask('Hello') });
