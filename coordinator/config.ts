@@ -54,6 +54,16 @@ export interface Config {
   readonly revokedCertificates: readonly string[];
   /** Absent where no money is bought or paid out. */
   readonly stripe: StripeConfig | undefined;
+  /** Absent where no device is asked through MDM for Apple's word. */
+  readonly mdm: MdmConfig | undefined;
+}
+
+export interface MdmConfig {
+  readonly url: string;
+  /** What MicroMDM was started with as `-api-key`. */
+  readonly apiKey: string;
+  /** What its webhook has to bring along. */
+  readonly webhookSecret: string;
 }
 
 export interface OidcConfig {
@@ -110,6 +120,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     appleRootFiles: list(env['DINF_APPLE_ROOTS'] ?? ''),
     revokedCertificates: list(env['DINF_REVOKED_CERTIFICATES'] ?? '').map((serial) => serial.toLowerCase()),
     stripe: stripeConfig(env),
+    mdm: mdmConfig(env),
   };
 }
 
@@ -138,6 +149,17 @@ function stripeConfig(env: NodeJS.ProcessEnv): StripeConfig | undefined {
   if (apiKey === '' && webhookSecret === '') return undefined;
   if (apiKey === '' || webhookSecret === '') throw new ConfigError('DINF_STRIPE_KEY and DINF_STRIPE_WEBHOOK_SECRET belong together');
   return { apiKey, webhookSecret, url: env['DINF_STRIPE_URL'] };
+}
+
+const MIN_SECRET = 16;
+
+function mdmConfig(env: NodeJS.ProcessEnv): MdmConfig | undefined {
+  const [url = '', apiKey = '', webhookSecret = ''] = [env['DINF_MDM_URL'], env['DINF_MDM_KEY'], env['DINF_MDM_WEBHOOK_SECRET']];
+  if (url === '' && apiKey === '' && webhookSecret === '') return undefined;
+  if (url === '' || apiKey === '') throw new ConfigError('DINF_MDM_URL, DINF_MDM_KEY and DINF_MDM_WEBHOOK_SECRET belong together');
+  if (webhookSecret.length < MIN_SECRET) throw new ConfigError(`DINF_MDM_WEBHOOK_SECRET must have ${MIN_SECRET} characters or more`);
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError('DINF_MDM_URL must be an address that begins with https:// or http://');
+  return { url, apiKey, webhookSecret };
 }
 
 function list(value: string): string[] {

@@ -20,6 +20,11 @@ export function addTrustCommands(program: Command, withBus: WithBus): void {
     .description('a machine that was caught may show itself anew')
     .action((provider: string) => withBus((bus) => pardon(bus, provider)));
 
+  trust
+    .command('device <provider> <serial>')
+    .description('which Mac a machine is, so that Apple can be asked for its word through MDM (DINF_MDM_URL)')
+    .action((provider: string, serial: string) => withBus((bus) => assignDevice(bus, provider, serial)));
+
   const release = program.command('release').description('the code that machines may run: the union of all active releases');
   release.command('hash').description('of the code of this folder').action(printHash);
   release
@@ -67,6 +72,13 @@ async function pardon(bus: Bus, provider: string): Promise<void> {
   const { pardoned } = await bus.call(services.trust.pardon, { provider }, CALL);
   if (!pardoned) throw new CommandError(EXIT.failure, `There is no machine ${provider}, or it was revoked.`);
   console.log(`${provider} is asked to show itself anew.`);
+}
+
+async function assignDevice(bus: Bus, provider: string, serial: string): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { assigned } = await bus.call(services.trust.assignDevice, { provider, serial }, CALL);
+  if (!assigned) throw new CommandError(EXIT.failure, `There is no machine ${provider}, or it was revoked.`);
+  console.log(`${provider} is ${serial}.`);
 }
 
 async function printHash(): Promise<void> {

@@ -20,12 +20,13 @@ const allowed: Record<Top, readonly Top[]> = {
 /** A test needs what its subject may not know: a hub, a database. */
 const forTests: readonly Top[] = ['testcontainers', 'provider', 'simulator'];
 const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
-/** Files that know what is inside of components: those that put them together, the bench that measures them without a bus, and the replay that plays them without time. */
+/** Files that know what is inside of components: those that put them together, a test that does, the bench that measures them without a bus, and the replay that plays them without time. */
 const COMPOSERS = [
   'coordinator/main.ts',
   'coordinator/mod.ts',
   'coordinator/cli.ts',
   'coordinator/customer-commands.ts',
+  'coordinator/trust/mdm/mdm.test.ts',
   'e2e/bench/ledger.ts',
   'e2e/bench/routing.ts',
   'simulator/replay/virtual-job.ts',

@@ -1,6 +1,7 @@
 /** Everything that the system stands on, started for a test, a bench or one laptop, and ended with it. */
 
 export { findEngineDrivers } from './engine-drivers.ts';
+export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
 export type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 export { type Network, type NetworkOptions, startNetwork } from './network.ts';

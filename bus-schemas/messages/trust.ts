@@ -107,6 +107,16 @@ const attestation = Type.Object({ machines: Type.Array(Type.Object({ level: Trus
 const pardoned = Type.Object({ pardoned: Type.Boolean() });
 const accused = Type.Object({ accused: Type.Boolean() });
 
+// devices
+
+const assignDevice = Type.Object({ provider: ProviderId, serial: Type.String({ minLength: 5, maxLength: 32 }) });
+const deviceAssigned = Type.Object({ assigned: Type.Boolean() });
+/** As MDM sent it, with the secret that it was told to send along. */
+const mdmEvent = Type.Object({ body: Bytes({ min: 1, max: 256 * 1_024 }), secret: Type.String({ maxLength: 256 }) });
+/** But for `kept` the device is asked again, or was not asked. */
+const MDM_OUTCOMES = ['kept', 'no_answer', 'not_asked', 'failed', 'no_attestation', 'bad_chain', 'stale', 'other_device', 'posture_off'] as const;
+const mdmEventTaken = Type.Union([ok({ outcome: Type.Enum(MDM_OUTCOMES) }), refused(['not_configured', 'bad_secret', 'bad_event'])]);
+
 const define = methodsOf('trust');
 export const trust = {
   enrol: define('enrol', enrol, enrolled),
@@ -124,6 +134,10 @@ export const trust = {
   signingKey: define('signing-key', ofProvider, signingKey),
   /** Of all that are verified now, by their ids. */
   attestation: define('attestation', verdictsRequest, attestation),
+  /** Which device a machine is, by the operator's word. */
+  assignDevice: define('assign-device', assignDevice, deviceAssigned),
+  /** The MDM server tells something of a device. */
+  mdmEvent: define('mdm-event', mdmEvent, mdmEventTaken),
   /** It may show itself anew. */
   pardon: define('pardon', ofProvider, pardoned),
   /** It was caught serving another model than it says. */

@@ -7,6 +7,7 @@ import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
+import { addMdmRoute } from './admin/mdm-route.ts';
 import { operatorAuth } from './admin/operator-auth.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { LateBudget } from './core/late-budget.ts';
@@ -98,6 +99,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   log.info({ url, ingress }, 'the API listens');
   const admin = config.admin && (await createServer({ log, ...config }));
   if (admin !== undefined) addAdminRoutes({ admin: new AdminApi(new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus)), setDraining });
+  if (admin !== undefined) addMdmRoute(admin, bus);
   const adminUrl = await admin?.listen(config.admin);
   if (adminUrl !== undefined) log.info({ url: adminUrl }, "the operators' routes listen");
 

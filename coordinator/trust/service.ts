@@ -13,6 +13,9 @@ import { enrolmentEndpoints, reconcileAccounts } from './enrolment.ts';
 import { logEndpoints } from './log/log-endpoints.ts';
 import { TransparencyLog } from './log/transparency-log.ts';
 import { appleVouching } from './mda/apple-vouching.ts';
+import { DeviceAttestations } from './mdm/device-attestations.ts';
+import { mdmEndpoints } from './mdm/mdm-endpoints.ts';
+import { MicroMdm } from './mdm/micro-mdm.ts';
 import { prepareOperatorHome } from './operator-home.ts';
 import { releaseEndpoints } from './releases/release-endpoints.ts';
 import { Releases } from './releases/releases.ts';
@@ -30,8 +33,10 @@ export async function startTrust(context: Context): Promise<Component> {
   const releases = new Releases({ database, transparency, signer });
   // Whoever runs this coordinator trusts the code that it was started from, and machines run the same.
   await releases.add({ version: packageJson.version, codeHash: codeHash() });
-  const vouched = appleVouching({ rootFiles: config.appleRootFiles, revoked: config.revokedCertificates, now });
+  const { verify, vouched } = appleVouching({ rootFiles: config.appleRootFiles, revoked: config.revokedCertificates, now });
   const attestor = new Attestor({ bus, database, transparency, vouched, log, metrics, now });
+  const mdm = config.mdm && new MicroMdm(config.mdm);
+  const devices = new DeviceAttestations({ database, mdm, verify, attestor, log, metrics, now, random: Math.random });
 
   const own = new Set([keys.core, keys.ops, keys.system].map((key) => key.getPublicKey()));
   const watch = watchConnections(
@@ -66,6 +71,7 @@ export async function startTrust(context: Context): Promise<Component> {
     ...attestationEndpoints({ database, attestor, now }),
     ...releaseEndpoints({ releases, attestor }),
     ...logEndpoints(transparency),
+    ...mdmEndpoints({ devices, secret: config.mdm?.webhookSecret }),
   ]);
 
   /** The keys that receipts are signed with stand in the log too: a receipt of another key is nobody's. */
@@ -84,6 +90,7 @@ export async function startTrust(context: Context): Promise<Component> {
     clearInterval(keysTimer);
     await face[Symbol.asyncDispose]();
     watch[Symbol.dispose]();
+    await devices[Symbol.asyncDispose]();
     await attestor[Symbol.asyncDispose]();
     await system.close();
   };

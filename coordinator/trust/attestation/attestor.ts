@@ -15,8 +15,8 @@ export interface AttestorOptions {
   readonly bus: Bus;
   readonly database: Pool;
   readonly transparency: TransparencyLog;
-  /** Whether Apple vouches for a key and the state of its device. */
-  readonly vouched: (evidence: Evidence) => boolean;
+  /** Whether Apple vouches for a key and the state of its device: in the evidence, or in the certificates that it gave us; undefined where in neither. */
+  readonly vouched: (evidence: Evidence, chain: readonly Uint8Array[] | undefined) => boolean | undefined;
   readonly log: Logger;
   readonly metrics: Registry;
   readonly now: () => number;
@@ -29,7 +29,7 @@ const MAX_WOKEN = 200;
 const MAX_WORDS = 10;
 
 /** What the event has to know of what else is in the database. */
-type EventFor = (known: KnownMachine, isActive: (codeHash: Uint8Array) => Promise<boolean>) => Promise<TrustEvent | undefined> | TrustEvent;
+type EventFor = (known: KnownMachine, isActive: (codeHash: Uint8Array) => Promise<boolean>) => Promise<TrustEvent | undefined> | TrustEvent | undefined;
 
 /**
  * Has machines show what they are, over and over. Any number of copies share the work: where a machine stands is in the database, and
@@ -70,13 +70,25 @@ export class Attestor implements AsyncDisposable {
     return this.#happen(provider, () => ({ type: 'accused' }));
   }
 
+  /** Apple's word for it has come: it is asked to show itself at once. */
+  vouched(provider: string): void {
+    this.#run(provider, () => ({ type: 'vouched' }));
+  }
+
+  /** Apple says otherwise of the device with this key than it says itself. */
+  refuted(provider: string, signingKey: Uint8Array): void {
+    this.#run(provider, ({ state: { evidence } }) =>
+      evidence && Buffer.compare(evidence.signingKey, signingKey) === 0 ? { type: 'reviewed', finding: { is: 'caught', fault: 'posture_off' } } : undefined,
+    );
+  }
+
   /** Looks again at whoever runs this code. */
   async review(codeHash: Uint8Array): Promise<void> {
     for (const provider of await machinesWithCode(this.#options.database, codeHash)) {
-      await this.#happen(provider, async ({ state: { evidence } }, isActive) => {
+      await this.#happen(provider, async ({ state: { evidence }, chain }, isActive) => {
         if (evidence === undefined) return undefined;
         const active = await isActive(evidence.codeHash);
-        return { type: 'reviewed', finding: reexamine(evidence, { isActiveCode: () => active, vouched: this.#options.vouched }) };
+        return { type: 'reviewed', finding: reexamine(evidence, { isActiveCode: () => active, vouched: (shown) => this.#options.vouched(shown, chain) }) };
       });
     }
   }
@@ -89,7 +101,8 @@ export class Attestor implements AsyncDisposable {
     if (!isAwaited(known.state, evidence.nonce, now)) return undefined;
     const active = await isActive(evidence.codeHash);
     const signingKey = known.state.evidence?.signingKey;
-    const finding = examine(evidence, { provider, busKey: known.busKey, signingKey, now, isActiveCode: () => active, vouched: this.#options.vouched });
+    const vouched = (shown: Evidence) => this.#options.vouched(shown, known.chain);
+    const finding = examine(evidence, { provider, busKey: known.busKey, signingKey, now, isActiveCode: () => active, vouched });
     return { type: 'answered', evidence, finding };
   }
 

@@ -33,12 +33,15 @@ interface MachineRow extends Omit<VerdictColumns, 'standing'> {
   readonly nonce: Buffer | null;
   readonly nonceAt: number;
   readonly wakeAt: number | null;
+  readonly chain: readonly Buffer[] | null;
 }
 
 export interface KnownMachine {
   readonly busKey: string;
   readonly revision: number;
   readonly state: TrustState;
+  /** Apple's certificates for it that did not come from itself. */
+  readonly chain: readonly Uint8Array[] | undefined;
 }
 
 /** Nobody else changes it until the transaction ends. Undefined where there is no such machine, or none any more. */
@@ -46,7 +49,8 @@ export async function lockMachine(client: ClientBase, provider: string): Promise
   const [row] = await query<MachineRow>(client, sql['lock-machine'], [provider]);
   if (row === undefined) return undefined;
   const { busKey, revision, standing, level, freshUntil, misses, nonceAt } = row;
-  if (standing === null) return { busKey, revision, state: STRANGER };
+  const chain = row.chain ?? undefined;
+  if (standing === null) return { busKey, revision, state: STRANGER, chain };
   const state: TrustState = {
     ...{ standing, level, freshUntil, misses, nonceAt },
     fault: row.fault ?? undefined,
@@ -54,7 +58,7 @@ export async function lockMachine(client: ClientBase, provider: string): Promise
     nonce: row.nonce ?? undefined,
     wakeAt: row.wakeAt ?? undefined,
   };
-  return { busKey, revision, state };
+  return { busKey, revision, state, chain };
 }
 
 /** The revision that it has now. */
@@ -127,7 +131,7 @@ function attestedIn({ level, freshUntil, evidence: kept }: AttestedRow): Atteste
   return evidence === undefined ? [] : [{ level, freshUntil, evidence }];
 }
 
-function evidenceIn(kept: Uint8Array | null): Evidence | undefined {
+export function evidenceIn(kept: Uint8Array | null): Evidence | undefined {
   if (kept === null) return undefined;
   const word = TrustWord.decode(kept);
   return word.t === 'evidence' ? word.evidence : undefined;

@@ -10,8 +10,8 @@ export interface Known {
   readonly signingKey: Uint8Array | undefined;
   readonly now: number;
   readonly isActiveCode: (hash: Uint8Array) => boolean;
-  /** Whether Apple vouches for this key and the state of its device. */
-  readonly vouched: (evidence: Evidence) => boolean;
+  /** Whether Apple vouches for this key and the state of its device; undefined where there is no word of Apple's. */
+  readonly vouched: (evidence: Evidence) => boolean | undefined;
 }
 
 /** Its clock may be off by so much. */
@@ -47,8 +47,9 @@ const standingCode = ({ codeHash }: Evidence, { isActiveCode }: Pick<Known, 'isA
 
 function shownBy(evidence: Evidence, { vouched }: Pick<Known, 'vouched'>): Finding {
   // A simulated Mac, and a key that can be copied, never rank above what anybody can say of himself.
-  if (evidence.certificates === undefined || evidence.simulated || evidence.keyStore === 'software') return { is: 'shown', level: 'self_signed' };
-  return vouched(evidence) ? { is: 'shown', level: 'hardware' } : caught('bad_certificates');
+  const word = evidence.simulated || evidence.keyStore === 'software' ? undefined : vouched(evidence);
+  if (word === undefined) return { is: 'shown', level: 'self_signed' };
+  return word ? { is: 'shown', level: 'hardware' } : caught('bad_certificates');
 }
 
 const caught = (fault: Extract<Finding, { is: 'caught' }>['fault']): Finding => ({ is: 'caught', fault });

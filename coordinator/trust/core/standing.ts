@@ -40,6 +40,8 @@ export type TrustEvent =
   | { readonly type: 'reviewed'; readonly finding: Finding }
   /** What it served was looked at. */
   | { readonly type: 'accused' }
+  /** Somebody speaks for it who did not before: it may show itself as more than it did. */
+  | { readonly type: 'vouched' }
   | { readonly type: 'pardoned' };
 
 export interface TrustStep {
@@ -91,6 +93,8 @@ export function trustStep(state: TrustState, event: TrustEvent, now: number, cha
       return reviewed(state, event.finding);
     case 'accused':
       return state.standing === 'untrusted' ? stay(state) : refused(state, { is: 'caught', fault: 'wrong_model' });
+    case 'vouched':
+      return isVerified(state, now) ? challenged(state, now, chances) : stay(state);
     case 'pardoned':
       return { state: { ...STRANGER, wakeAt: now }, challenge: false, tell: true };
   }

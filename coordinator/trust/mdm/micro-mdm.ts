@@ -1,0 +1,133 @@
+import { Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { MdmConfig } from '#coordinator/config.ts';
+
+type MdmErrorCode = 'unreachable' | 'refused' | 'malformed_answer' | 'unknown_device';
+
+class MdmError extends Error {
+  readonly code: MdmErrorCode;
+
+  constructor(code: MdmErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+export interface Question {
+  readonly udid: string;
+  /** A UUID: the answer comes under it. */
+  readonly command: string;
+  /** At most 32 bytes, which Apple writes into the certificate. */
+  readonly nonce: Uint8Array;
+}
+
+const TIMEOUT_MS = 10_000;
+const MAX_ANSWER_BYTES = 256 * 1024;
+const devices = Compile(
+  Type.Object({
+    devices: Type.Union([
+      Type.Array(Type.Object({ serial_number: Type.String(), udid: Type.String({ maxLength: 64 }), enrollment_status: Type.Boolean() })),
+      Type.Null(),
+    ]),
+  }),
+);
+
+/**
+ * MicroMDM, as far as it is needed: which device a serial number is, one question to it, and waking it up. No other command can be sent.
+ *
+ * From its documentation (docs/user-guide/api-and-webhooks.md) and source, v1.13.1:
+ * - basic auth, of the user `micromdm`;
+ * - `POST /v1/devices` {filter_serial} answers {devices: […]}, null where there is none;
+ * - `POST /v1/commands/{udid}` queues a plist under the UUID that stands in it, answers 201, and pushes to the device;
+ * - `POST /v1/push/{udid}` pushes again; a failure is a 500.
+ * `POST /v1/commands` with JSON makes a command too, but its DeviceInformation has queries and no nonce, and drops one without a word.
+ */
+export class MicroMdm {
+  readonly #config: Pick<MdmConfig, 'url' | 'apiKey'>;
+  readonly #timeoutMs: number;
+
+  constructor(config: Pick<MdmConfig, 'url' | 'apiKey'>, timeoutMs = TIMEOUT_MS) {
+    this.#config = config;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async udidOf(serial: string): Promise<string> {
+    const answer = await this.#post('v1/devices', 'application/json', JSON.stringify({ filter_serial: [serial] }));
+    const found = jsonIn(answer);
+    if (!devices.Check(found)) throw new MdmError('malformed_answer', 'this is no list of devices');
+    const device = found.devices?.find(({ serial_number, enrollment_status }) => serial_number === serial && enrollment_status);
+    if (device === undefined) throw new MdmError('unknown_device', 'no device that is enrolled has this serial number');
+    return device.udid;
+  }
+
+  async ask(question: Question): Promise<void> {
+    await this.#post(`v1/commands/${encodeURIComponent(question.udid)}`, 'application/xml', deviceInformation(question));
+  }
+
+  async push(udid: string): Promise<void> {
+    await this.#post(`v1/push/${encodeURIComponent(udid)}`, 'application/json', '');
+  }
+
+  async #post(path: string, type: string, body: string): Promise<Uint8Array> {
+    const { url, apiKey } = this.#config;
+    const authorization = `Basic ${Buffer.from(`micromdm:${apiKey}`).toString('base64')}`;
+    try {
+      const response = await fetch(new URL(path, url.endsWith('/') ? url : `${url}/`), {
+        ...{ method: 'POST', headers: { authorization, 'content-type': type }, body, signal: AbortSignal.timeout(this.#timeoutMs) },
+        // Nobody else is told the key.
+        redirect: 'error',
+      });
+      const answer = await bounded(response);
+      if (!response.ok) throw new MdmError('refused', `MDM answers ${response.status}`);
+      return answer;
+    } catch (cause) {
+      if (cause instanceof MdmError) throw cause;
+      throw new MdmError('unreachable', 'MDM does not answer', cause);
+    }
+  }
+}
+
+/** Apple's schema (information.device.yaml): the nonce is data, not text, and counts only together with this query. Nothing here comes from outside as text. */
+function deviceInformation({ command, nonce }: Question): string {
+  return `<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+  <key>Command</key>
+  <dict>
+    <key>RequestType</key>
+    <string>DeviceInformation</string>
+    <key>Queries</key>
+    <array>
+      <string>SerialNumber</string>
+      <string>UDID</string>
+      <string>DevicePropertiesAttestation</string>
+    </array>
+    <key>DeviceAttestationNonce</key>
+    <data>${Buffer.from(nonce).toString('base64')}</data>
+  </dict>
+  <key>CommandUUID</key>
+  <string>${command}</string>
+</dict>
+</plist>
+`;
+}
+
+async function bounded({ body }: Response): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.length;
+    if (size > MAX_ANSWER_BYTES) throw new MdmError('malformed_answer', 'MDM answers more than is read');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function jsonIn(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString('utf8'));
+  } catch (cause) {
+    throw new MdmError('malformed_answer', 'MDM answers no JSON', cause);
+  }
+}
