@@ -26,6 +26,8 @@ export interface SealedWish {
   readonly requires?: readonly Trait[];
   readonly provider?: unknown;
   readonly affinity?: string;
+  /** `self` for machines of one's own alone, `prefer` for them first. */
+  readonly route?: string | undefined;
   /** The longest that the request may become, in bytes. */
   readonly requestBytes: number;
 }
@@ -98,7 +100,7 @@ export class SealedClient implements Disposable {
   /** Has a machine and the money held; whoever opens a place has ten seconds to use it. */
   async open(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
     const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(this.#fieldsOf(wish))) };
-    const answer = await this.#connection.json({ method: 'POST', path: '/v1/sealed/sessions', headers: { authorization }, body, signal });
+    const answer = await this.#connection.json({ method: 'POST', path: '/v1/sealed/sessions', headers: headersOf(wish, authorization), body, signal });
     if (!sessionShape.Check(answer)) throw new SealedError('unreadable_answer', 'The session cannot be read.');
     const { id, max_tokens: maxTokens, offer } = answer;
     return { job: id, maxTokens, offer, isHeld: true };
@@ -127,7 +129,7 @@ export class SealedClient implements Disposable {
       const sealed = [seals.enc, ...seals.sealRequestParts(plain)];
       const body = { type: SEALED_TYPE, bytes: Buffer.concat(place.isHeld ? sealed : [lengthened(this.#fieldsFor(place, wish)), ...sealed]) };
       const path = place.isHeld ? `/v1/sealed/jobs/${job}?attempt=${offer.attempt}` : '/v1/sealed/jobs';
-      const response = await this.#connection.send({ method: 'POST', path, headers: { authorization }, body, signal });
+      const response = await this.#connection.send({ method: 'POST', path, headers: headersOf(wish, authorization), body, signal });
       this.#keepName(authorization, response.headers[NEXT_JOB]);
       if (response.statusCode === 200) {
         const longest = wish.maxTokens === undefined ? place.maxTokens : this.#remembered.get(wish.model)?.longest;
@@ -183,6 +185,8 @@ export class SealedClient implements Disposable {
     this.#connection[Symbol.dispose]();
   }
 }
+
+const headersOf = ({ route }: SealedWish, authorization: string) => ({ authorization, ...(route !== undefined && { 'x-dinf-route': route }) });
 
 function lengthened(json: Record<string, unknown>): Buffer {
   const bytes = Buffer.from(JSON.stringify(json));

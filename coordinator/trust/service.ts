@@ -10,6 +10,7 @@ import { attestationEndpoints } from './attestation/attestation-endpoints.ts';
 import { Attestor } from './attestation/attestor.ts';
 import { watchConnections } from './connection-watch.ts';
 import { enrolmentEndpoints, reconcileAccounts } from './enrolment.ts';
+import { HeadTeller } from './log/head-teller.ts';
 import { logEndpoints } from './log/log-endpoints.ts';
 import { TransparencyLog } from './log/transparency-log.ts';
 import { appleVouching } from './mda/apple-vouching.ts';
@@ -86,7 +87,10 @@ export async function startTrust(context: Context): Promise<Component> {
   const keysTimer = setInterval(() => void logKeys(), KEYS_EVERY_MS);
   void logKeys();
 
+  const teller = new HeadTeller({ bus, transparency, log });
+
   const stop = async (): Promise<void> => {
+    teller[Symbol.dispose]();
     clearInterval(keysTimer);
     await face[Symbol.asyncDispose]();
     watch[Symbol.dispose]();

@@ -69,6 +69,8 @@ describe('through the proxy', () => {
       status: 404,
       code: 'model_not_found',
     });
+    const owner = new OpenAI({ baseURL: `${customer.url}/v1`, apiKey: network.apiKey, maxRetries: 0, defaultHeaders: { 'x-dinf-route': 'self' } });
+    await expect(owner.chat.completions.create({ model: 'sim', messages: ask('Hello') })).rejects.toMatchObject({ code: 'no_linked_machine' });
     const stranger = new OpenAI({ baseURL: `${customer.url}/v1`, apiKey: 'sk-db-unknown', maxRetries: 0 });
     await expect(stranger.chat.completions.create({ model: 'sim', messages: ask('Hello') })).rejects.toMatchObject({ status: 401, code: 'invalid_key' });
   });

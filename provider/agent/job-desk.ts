@@ -161,7 +161,10 @@ export class JobDesk {
     try {
       const seals = await recipient.sealsFor(assembly.order);
       const plain = assembly.open((part, sealed) => seals.openRequest(part, sealed));
-      return { seals, request: InferenceRequest.decode(plain), requestHash: createHash('sha256').update(plain).digest() };
+      const opened = { seals, request: InferenceRequest.decode(plain), requestHash: createHash('sha256').update(plain).digest() };
+      // What is left of the prompt is what the engine works on.
+      plain.fill(0);
+      return opened;
     } catch (error) {
       return error instanceof CodecError ? { reason: 'invalid_request' } : this.#open(assembly, others);
     }
@@ -184,6 +187,7 @@ export class JobDesk {
   }
 
   #close(name: string): void {
+    this.#runs.get(name)?.[Symbol.dispose]();
     this.#runs.delete(name);
     this.#bury(name, { t: 'accept' });
   }

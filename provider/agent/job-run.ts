@@ -17,7 +17,7 @@ export interface JobRunOptions {
 const LEASE_MS = 15_000;
 
 /** One job that this machine works on: from the engine's first token to the acknowledgement of the last frame. */
-export class JobRun {
+export class JobRun implements Disposable {
   readonly order: JobOrder;
   readonly #options: JobRunOptions;
   readonly #frames: FrameSender;
@@ -91,6 +91,11 @@ export class JobRun {
   tick(now: number): boolean {
     this.#frames.tick(now);
     return now - this.#heardAt < LEASE_MS;
+  }
+
+  /** Everything was sent and has arrived: its keys are of no more use. */
+  [Symbol.dispose](): void {
+    this.#options.seals[Symbol.dispose]();
   }
 
   #end(end: { finish: Finish; usage: Usage; stopSequence?: string }, now: number): void {

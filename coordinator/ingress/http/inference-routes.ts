@@ -5,11 +5,8 @@ import type { Answer } from '../answer.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { beginningsOf } from '../core/prefixes.ts';
-import { chat } from '../core/surfaces/chat.ts';
-import { completions } from '../core/surfaces/completions.ts';
-import { messages } from '../core/surfaces/messages.ts';
-import { responses } from '../core/surfaces/responses.ts';
 import type { Surface } from '../core/surfaces/surface.ts';
+import { surfaces } from '../core/surfaces/surfaces.ts';
 import { ApiError } from '../errors.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { JobSpec } from '../job-run.ts';
@@ -40,8 +37,6 @@ declare module 'fastify' {
 }
 
 const MAX_IDEMPOTENCY_KEY = 255;
-
-const surfaces: readonly Surface[] = [chat, responses, completions, messages];
 
 /** Everything that makes a model work. The surfaces differ in what is read and written, and in nothing that is done. */
 export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps): void {

@@ -8,11 +8,8 @@ import type { Answer } from '../answer.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { beginningsOf } from '../core/prefixes.ts';
-import { chat } from '../core/surfaces/chat.ts';
-import { completions } from '../core/surfaces/completions.ts';
-import { messages } from '../core/surfaces/messages.ts';
-import { responses } from '../core/surfaces/responses.ts';
 import type { Surface } from '../core/surfaces/surface.ts';
+import { surfaces } from '../core/surfaces/surfaces.ts';
 import { ApiError, type ApiErrorCode, isApiErrorCode } from '../errors.ts';
 import { StreamAnswer, WholeAnswer } from '../http/answers.ts';
 
@@ -23,7 +20,6 @@ interface Deps {
   readonly secret: Uint8Array;
 }
 
-const surfaces: readonly Surface[] = [chat, responses, completions, messages];
 /** The limit of the answer is written into a request that was measured before it was known. */
 const LIMIT_ROOM_BYTES = 32;
 const HEARTBEAT_MS = 15_000;
@@ -42,7 +38,7 @@ async function infer(surface: Surface, request: FastifyRequest, reply: FastifyRe
   const scope = scopeOf(secret, authorization);
   const gone = new AbortController();
   reply.raw.once('close', () => gone.abort());
-  const wish = wishOf(intent, scope);
+  const wish = { ...wishOf(intent, scope), route: request.headers['x-dinf-route']?.toString() };
   const place = await client.place(wish, authorization, gone.signal).catch(asApiError);
   const sealed = { wish, place, request: forwardedRequest(intent, { maxOutputTokens: place.maxTokens, cacheScope: scope }) };
   const events = client.run(sealed, authorization, gone.signal);

@@ -21,6 +21,8 @@ import {
   SUITE_ID,
   services,
   signEvidence,
+  type TreeHead,
+  TrustHead,
   TrustVerdict,
   TrustWord,
   type Verdict,
@@ -317,6 +319,16 @@ describe('the log', () => {
     if (!included.ok) throw new Error(included.code);
     expect(Buffer.from(rootOfInclusion(leaf, { index: included.index, size: later.size }, included.proof) ?? [])).toEqual(Buffer.from(later.root));
     expect(await trust.bus.call(inclusion, { leaf, size: earlier.size }, CALL)).toMatchObject({ ok: false, code: 'not_in_log' });
+  });
+
+  test('tells everybody on the bus when it has grown', async () => {
+    const heads: TreeHead[] = [];
+    trust.bus.subscribe({ subject: events.trustHead, kind: TrustHead, handle: (told) => void heads.push(told) });
+    const machine = await Machine.enrol();
+    await machine.show();
+    const { size } = await trust.bus.call(head, {}, CALL);
+    await vi.waitFor(() => expect(heads.at(-1)?.size).toBeGreaterThanOrEqual(size), { timeout: 10_000 });
+    expect(heads.every(isHeadSigned)).toBe(true);
   });
 
   test('cannot be changed, not even by us', async () => {

@@ -54,6 +54,10 @@ export class TransparencyLog {
     });
   }
 
+  size(): Promise<number> {
+    return sizeOf(this.#database);
+  }
+
   async head(): Promise<TreeHead> {
     const size = await sizeOf(this.#database);
     return signHead(this.#signer, { size, root: await this.#read((node) => rootAt(size, node)), at: this.#now() });

@@ -36,7 +36,7 @@ afterAll(async () => {
 beforeEach(async () => {
   await trust.database.query('DELETE FROM device_attestations');
   await trust.database.query('DELETE FROM provider_devices');
-  clock = Date.now() + 1_000;
+  clock = Date.now();
   vouched.length = 0;
 });
 
@@ -58,6 +58,8 @@ function attestations(mdm: Pick<MicroMdm, 'udidOf' | 'ask' | 'push'>): DeviceAtt
 /** By the clock of the test it never lapses. */
 async function verifiedMac(serial: string): Promise<MacUnderTest> {
   const mac = await MacUnderTest.verified(trust, serial);
+  // It is due since it was assigned, by the real clock.
+  clock = Math.max(clock, Date.now());
   await trust.database.query('UPDATE verdicts SET fresh_until = $2, wake_at = NULL WHERE provider = $1', [mac.provider, clock + 365 * DAY_MS]);
   return mac;
 }
@@ -181,6 +183,9 @@ describe('MDM is asked for a device', () => {
         },
       }),
     );
+    stack.defer(() => {
+      for (const answer of open) answer();
+    });
     for (let each = 0; each < 15; each += 1) await verifiedMac(`C02MANY${each}`);
     const first = devices.wake();
     await vi.waitFor(() => expect(open).toHaveLength(12));

@@ -80,12 +80,14 @@ export class DeviceAttestations implements AsyncDisposable {
 
   /** The operator says which device a provider is. False where there is no such provider. */
   async assign(provider: string, serial: string): Promise<boolean> {
-    const { database, now } = this.#options;
-    return transaction(database, async (client) => {
-      const [assigned] = await query(client, sql['assign-device'], [provider, serial]);
-      if (assigned !== undefined) await query(client, sql['expect-device'], [provider, serial, now()]);
-      return assigned !== undefined;
+    const { database, now, mdm } = this.#options;
+    const assigned = await transaction(database, async (client) => {
+      const [row] = await query(client, sql['assign-device'], [provider, serial]);
+      if (row !== undefined) await query(client, sql['expect-device'], [provider, serial, now()]);
+      return row !== undefined;
     });
+    if (assigned && mdm !== undefined) void this.wake();
+    return assigned;
   }
 
   /** Asks for whoever is due; resolves when the questions of this turn were put. */

@@ -1,0 +1,40 @@
+import type { Logger } from 'pino';
+import { events, TrustHead } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import type { TransparencyLog } from './transparency-log.ts';
+
+const LOOK_MS = 2_000;
+
+export interface HeadTellerOptions {
+  readonly bus: Bus;
+  readonly transparency: TransparencyLog;
+  readonly log: Logger;
+}
+
+/** Tells everybody on the bus when the log has grown: whoever listens has the same heads as whoever asks. */
+export class HeadTeller implements Disposable {
+  readonly #options: HeadTellerOptions;
+  readonly #timer: NodeJS.Timeout;
+  #told = 0;
+
+  constructor(options: HeadTellerOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.#look(), LOOK_MS);
+  }
+
+  async #look(): Promise<void> {
+    const { bus, transparency, log } = this.#options;
+    try {
+      if ((await transparency.size()) === this.#told) return;
+      const head = await transparency.head();
+      this.#told = head.size;
+      bus.emit(events.trustHead, TrustHead, head, `head:${head.size}`);
+    } catch (error) {
+      log.warn({ err: error }, 'the head of the log could not be told');
+    }
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
