@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { type InferenceEnd, type InferenceEvent, InferenceRequest, JobId, type JobSeals, RelaySenders, type Trait, type TrustLevel } from '#bus-schemas';
 import { type Call, Connection, errorOf, readJson } from './connection.ts';
+import { KnownMachines } from './known-machines.ts';
 import { LogView, type PrintedHead } from './log-view.ts';
 import { Offer, OfferCheck } from './offer-check.ts';
 import { SealedError } from './sealed-error.ts';
@@ -59,17 +60,8 @@ const JSON_TYPE = 'application/json';
 const SEALED_TYPE = 'application/octet-stream';
 const NEXT_JOB = 'x-dinf-next-job';
 const MAX_OFFERS = 4;
-/** Machines that answered are asked again without a session, as long as what they have shown is young. */
-const REMEMBERED_MS = 5 * 60_000;
 const MAX_NAMES = 256;
 const MAX_SEALED = 100_000;
-
-interface Remembered {
-  readonly offer: Offer;
-  /** The model's own limit, once a request without one has asked. */
-  readonly longest: number | undefined;
-  readonly at: number;
-}
 
 /** Asks so that only the machine which answers can read it: what the coordinator offers is checked, sealed for, and checked again as it comes. */
 export class SealedClient implements Disposable {
@@ -80,7 +72,7 @@ export class SealedClient implements Disposable {
   #senders = new RelaySenders();
   /** Jobs and attempts that were sealed for with the contexts of `#senders`. */
   readonly #sealed = new Set<string>();
-  readonly #remembered = new Map<string, Remembered>();
+  readonly #machines = new KnownMachines();
   /** Of jobs to come, by the credential that they were named to. */
   readonly #names = new Map<string, string[]>();
 
@@ -108,11 +100,11 @@ export class SealedClient implements Disposable {
 
   /** A machine that answered lately, if the coordinator has named a job to come; otherwise one that it holds. */
   async place(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
-    const known = this.#remembered.get(wish.model);
-    const maxTokens = wish.maxTokens ?? known?.longest;
-    if (known === undefined || maxTokens === undefined || Date.now() - known.at > REMEMBERED_MS) return this.open(wish, authorization, signal);
+    const offer = this.#machines.any(wish.model, Date.now());
+    const maxTokens = wish.maxTokens ?? this.#machines.longest(wish.model);
+    if (offer === undefined || maxTokens === undefined) return this.open(wish, authorization, signal);
     const job = this.#names.get(authorization)?.pop();
-    return job === undefined ? this.open(wish, authorization, signal) : { job, maxTokens, offer: known.offer, isHeld: false };
+    return job === undefined ? this.open(wish, authorization, signal) : { job, maxTokens, offer, isHeld: false };
   }
 
   /** Seals the request for the machine of its place, or for another that is offered instead, and opens the answer. */
@@ -132,13 +124,13 @@ export class SealedClient implements Disposable {
       const response = await this.#connection.send({ method: 'POST', path, headers: headersOf(wish, authorization), body, signal });
       this.#keepName(authorization, response.headers[NEXT_JOB]);
       if (response.statusCode === 200) {
-        const longest = wish.maxTokens === undefined ? place.maxTokens : this.#remembered.get(wish.model)?.longest;
-        this.#remembered.set(wish.model, { offer: { ...offer, attempt: 1 }, longest, at: Date.now() });
+        this.#machines.answered(wish.model, offer, Date.now());
+        if (wish.maxTokens === undefined) this.#machines.limited(wish.model, place.maxTokens);
         yield { k: 'serving', ...place };
         return yield* new SealedStream({ seals, requestHash }).read(response);
       }
       const answer = await readJson(response);
-      this.#remembered.delete(wish.model);
+      this.#machines.failed(wish.model, offer);
       if (response.statusCode === 409 && againShape.Check(answer)) place = { ...place, isHeld: true, offer: answer.offer };
       // The name was good for another process of the coordinator, or is too old.
       else if (response.statusCode === 410 && !place.isHeld) place = await this.open(wish, authorization, signal);
