@@ -93,7 +93,8 @@ test('no status and no byte before the first content', async () => {
 describe('a provider that breaks its word', () => {
   test('a frame that does not open ends the attempt, counts against the provider, and another one answers', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 5, faults: { 0: 'corrupt_frames' } });
-    for (let round = 0; round < 4; round += 1) {
+    // Either of the two may be asked first: on and on, until it was the one that breaks its word.
+    for (let round = 0; round < 60 && (await network.violations()).length === 0; round += 1) {
       expect(await readStream(network, chat(10))).toMatchObject({ text: expected(10), done: 1, errors: [] });
     }
     await expect.poll(() => network.violations(), { timeout: 5_000 }).toContainEqual({ provider: network.providers[0]?.id, violation: 'unopenable_frame' });
