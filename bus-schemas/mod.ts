@@ -10,6 +10,7 @@ export {
 } from './accounts/jwts.ts';
 export { Nkey } from './accounts/nkey.ts';
 export { hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
+export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
 export { connectToServer } from './connect.ts';
 export { codeHash } from './evidence/code-hash.ts';
@@ -58,8 +59,8 @@ export { TrustHead } from './messages/transparency.ts';
 export { Challenge, type Enrolled, Judgement, TrustVerdict, TrustWord, type Verdict } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';
 export { faultOfReceipt, PrintedReceipt, printReceipt } from './receipts/printed-receipt.ts';
-export { hex, type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';
-export { ed25519Signer, isSignedByP256, newEd25519Key, newP256Key, p256Signer, type Signer } from './receipts/signatures.ts';
+export { type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';
+export { ED25519_SIGNATURE_BYTES, ed25519Signer, isSignedByP256, newEd25519Key, newP256Key, p256Signer, type Signer } from './receipts/signatures.ts';
 export { type JobName, JobSeals, SEAL_OVERHEAD_BYTES, SealError, type SealErrorCode } from './sealing/job-seals.ts';
 export { RelayRecipient } from './sealing/relay-recipient.ts';
 export { RelaySenders } from './sealing/relay-senders.ts';

@@ -1,8 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from './bus.ts';
+import { positiveNumber } from './command-arguments.ts';
 
 /**
  * Questions whose answers are known, asked like any other: a machine that answers them as another model would serves another model.
@@ -35,7 +36,7 @@ export function addCanaryCommand(program: Command, withBus: WithBus): void {
     .description('ask every machine questions whose answers are known, with DINF_API_KEY, and say who serves another model')
     .requiredOption('--file <json>', 'the questions: [{"model", "messages", "max_tokens", "answers"}]')
     .option('--coordinator <url>', 'the network', 'http://127.0.0.1:8080')
-    .option('--every <seconds>', 'how often', wholeNumber, 3_600)
+    .option('--every <seconds>', 'how often', positiveNumber, 3_600)
     .option('--once', 'ask once')
     .option('--learn <provider>', 'write down what this machine answers, which has to be one that is believed, instead')
     .option('--accuse', 'have trust shut out whoever answers wrongly; it stays out until "dinf trust pardon"')
@@ -114,10 +115,4 @@ async function providersOf(url: string): Promise<string[]> {
     if (next === undefined) return providers;
     after = next;
   }
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a whole number');
-  return value;
 }

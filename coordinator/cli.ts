@@ -5,10 +5,12 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { addAccountCommands } from './account-commands.ts';
 import type { Bus } from './bus.ts';
 import { addCanaryCommand } from './canary-command.ts';
+import { positiveNumber } from './command-arguments.ts';
 import type { Config } from './config.ts';
 import { addCustomerCommands } from './customer-commands.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
 import { addRoutingCommands } from './routing-commands.ts';
+import { stopSignal } from './stop-signal.ts';
 import { addTopCommand } from './top-command.ts';
 import { addTrustCommands } from './trust-commands.ts';
 import { addVerifyCommand } from './verify-command.ts';
@@ -43,7 +45,7 @@ export function addCommands(program: Command): void {
   program
     .command('enrol-token')
     .description('make a one-time token for a provider')
-    .option('--hours <n>', 'how long it is good', wholeNumber, 1)
+    .option('--hours <n>', 'how long it is good', positiveNumber, 1)
     .option('--account <id>', 'whose machine it will be: what it earns is that account’s')
     .action((options: { hours: number; account?: string }) => enrolToken(options));
   program
@@ -75,12 +77,6 @@ function dollars(text: string): number {
   return value;
 }
 
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('must be a whole number from 1 on');
-  return value;
-}
-
 /** The environment goes before what a running `dinf up` says. */
 async function settings(): Promise<Config> {
   const { ConfigError, readConfig } = await import('./config.ts');
@@ -100,12 +96,6 @@ async function runCoordinator(wanted: readonly string[] | undefined): Promise<vo
   const config = await settings();
   await using _coordinator = await startCoordinator({ config, ...(wanted && { components: wanted as ComponentName[] }) });
   await stopSignal();
-}
-
-function stopSignal(): Promise<void> {
-  return new Promise((stop) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
-  });
 }
 
 async function runMigrations(): Promise<void> {

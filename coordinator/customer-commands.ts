@@ -1,7 +1,9 @@
 import { join, resolve } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { TrustLevel } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { wholeNumber } from './command-arguments.ts';
+import { stopSignal } from './stop-signal.ts';
 
 interface NetworkOptions {
   readonly coordinator: string;
@@ -47,7 +49,8 @@ export function addCustomerCommands(program: Command): void {
 }
 
 async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions): Promise<void> {
-  const [{ SealedClient }, { startProxy }, { createLogger }, { KeptHead }] = await Promise.all([
+  const [{ hex }, { SealedClient }, { startProxy }, { createLogger }, { KeptHead }] = await Promise.all([
+    import('#bus-schemas'),
     import('#client'),
     import('./ingress/proxy/proxy-server.ts'),
     import('./logger.ts'),
@@ -67,8 +70,8 @@ async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions
 
 What is asked here is sealed on this machine for the Mac that answers. ${coordinator} sees models, lengths and money.
 Machines must have shown: ${level}. The network's log has ${size} entries, signed with
-${Buffer.from(key).toString('hex')}`);
-  await untilStopped();
+${hex(key)}`);
+  await stopSignal();
 }
 
 async function proxySecret(): Promise<string> {
@@ -77,16 +80,16 @@ async function proxySecret(): Promise<string> {
 }
 
 async function runWitness({ coordinator, logKey, every, once }: WitnessOptions): Promise<void> {
-  const [{ SealedClient }, { KeptHead }] = await Promise.all([import('#client'), import('./kept-head.ts')]);
+  const [{ hex }, { SealedClient }, { KeptHead }] = await Promise.all([import('#bus-schemas'), import('#client'), import('./kept-head.ts')]);
   const kept = await KeptHead.of(coordinator);
   const writes: Promise<void>[] = [];
   const onHead = (head: Parameters<typeof kept.keep>[0]) => void writes.splice(0, writes.length, kept.keep(head));
   using client = new SealedClient({ url: coordinator, minimumLevel: 'none', logKey, keptHead: await kept.read(), onHead });
-  const stopped = untilStopped().then(() => true);
+  const stopped = stopSignal().then(() => true);
   for (let isOver = false; !isOver; ) {
     const { size, root, at } = await client.log.refresh().catch(explain);
     await Promise.all(writes);
-    console.log(`${new Date(at).toISOString()} ${size} entries, ${Buffer.from(root).toString('hex')}: a continuation of what was seen before`);
+    console.log(`${new Date(at).toISOString()} ${size} entries, ${hex(root)}: a continuation of what was seen before`);
     isOver = once === true || (await Promise.race([stopped, new Promise<boolean>((go) => setTimeout(() => go(false), every * 1_000))]));
   }
 }
@@ -99,16 +102,4 @@ async function explain(error: unknown): Promise<never> {
   throw new CommandError(EXIT.failure, isAlarm ? `ALARM: ${error.message} Do not send anything to this network before you know why.` : error.message, {
     cause: error,
   });
-}
-
-async function untilStopped(): Promise<void> {
-  await new Promise<void>((stop) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
-  });
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
-  return value;
 }

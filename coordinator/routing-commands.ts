@@ -1,7 +1,8 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Arrival, CatalogSnapshot, Trait } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from './bus.ts';
+import { wholeNumber } from './command-arguments.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const SHOWN = 40;
@@ -93,12 +94,6 @@ async function printTrace(bus: Bus): Promise<void> {
     left -= 1;
     if (left === 0) return;
   }
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
-  return value;
 }
 
 async function explain(bus: Bus, { model, promptTokens, maxTokens, requires, json = false }: ExplainOptions): Promise<void> {

@@ -48,7 +48,7 @@ export function addTrustCommands(program: Command, withBus: WithBus): void {
 }
 
 async function list(bus: Bus, { json = false }: { json?: boolean }): Promise<void> {
-  const { services } = await import('#bus-schemas');
+  const { hex, services } = await import('#bus-schemas');
   const all: Verdict[] = [];
   for (let after: string | undefined, more = true; more; ) {
     const { verdicts } = await bus.call(services.trust.verdicts, { limit: PAGE, ...(after && { after }) }, CALL);
@@ -57,7 +57,7 @@ async function list(bus: Bus, { json = false }: { json?: boolean }): Promise<voi
     more = verdicts.length === PAGE;
   }
   for (const { provider, standing, level, fault, freshUntil, codeHash } of all) {
-    const code = codeHash && Buffer.from(codeHash).toString('hex');
+    const code = codeHash && hex(codeHash);
     if (json) console.log(JSON.stringify({ provider, standing, level, fault, freshUntil, codeHash: code }));
     else
       console.log(

@@ -74,13 +74,14 @@ export function addCommands(program: Command, parts: ProviderParts): void {
 }
 
 async function printWeights(name: string): Promise<void> {
-  const [{ findModel }, { ModelFolder }, { weightsDigest }] = await Promise.all([
+  const [{ hex }, { findModel }, { ModelFolder }, { weightsDigest }] = await Promise.all([
+    import('#bus-schemas'),
     import('./models/find-model.ts'),
     import('./models/model-folder.ts'),
     import('./models/weights-digest.ts'),
   ]);
   const { path, build } = await findModel(name);
-  console.log(`${Buffer.from(await weightsDigest(await ModelFolder.open(path))).toString('hex')}  ${build}`);
+  console.log(`${hex(await weightsDigest(await ModelFolder.open(path)))}  ${build}`);
 }
 
 const envList = (name: string): string[] => (process.env[name] ?? '').split(delimiter).filter((entry) => entry !== '');

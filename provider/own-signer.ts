@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSignedByP256, newP256Key, p256Signer, type Signer } from '#bus-schemas';
+import { hex, isSignedByP256, newP256Key, p256Signer, type Signer } from '#bus-schemas';
 import { type EnclaveKeyOrReason, SecureEnclaveError } from '#native';
 import type { Identity } from './agent/attester.ts';
 import { readIfThere, writePrivate } from './private-file.ts';
@@ -60,5 +60,3 @@ function sameKey(known: string, key: EnclaveKeyOrReason): Signer {
     `the network knows this machine by a key in its Secure Enclave, which does not give it: ${reason}. If it is lost, enrol the machine anew with another folder.`,
   );
 }
-
-const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');

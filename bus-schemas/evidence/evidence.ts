@@ -1,7 +1,8 @@
 import { type Static, Type } from 'typebox';
+import { Hash, hex, X25519Key } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { BuildId, ProviderId } from '../ids.ts';
-import { hex, textOf } from '../receipts/receipt-texts.ts';
+import { textOf } from '../receipts/receipt-texts.ts';
 import { isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES, type Signer } from '../receipts/signatures.ts';
 
 /**
@@ -19,12 +20,11 @@ export type Posture = Static<typeof posture>;
 export const KEY_STORES = ['secure_enclave', 'software'] as const;
 
 export const NONCE_BYTES = 32;
-const HASH_BYTES = 32;
 const MAX_CERTIFICATES = 5;
 const MAX_CERTIFICATE_BYTES = 4_096;
 
 const MAX_BUILDS = 64;
-export const WeightsDigest = Type.Object({ build: BuildId, digest: Bytes({ min: HASH_BYTES, max: HASH_BYTES }) });
+export const WeightsDigest = Type.Object({ build: BuildId, digest: Hash });
 export type WeightsDigest = Static<typeof WeightsDigest>;
 
 const claims = {
@@ -32,12 +32,12 @@ const claims = {
   signingKey: Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES }),
   keyStore: Type.Enum(KEY_STORES),
   suite: Type.String({ maxLength: 64, pattern: '^[a-z0-9-]+$' }),
-  sealingKey: Bytes({ min: 32, max: 32 }),
+  sealingKey: X25519Key,
   /** Its own key on the bus. */
   busKey: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
   agentVersion: Type.String({ maxLength: 32, pattern: '^[0-9A-Za-z.+-]+$' }),
   /** Of the code that it runs. */
-  codeHash: Bytes({ min: HASH_BYTES, max: HASH_BYTES }),
+  codeHash: Hash,
   simulated: Type.Boolean(),
   posture,
   /** Of the builds that it has in memory, or would load: what their files amount to. */

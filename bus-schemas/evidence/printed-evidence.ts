@@ -1,29 +1,29 @@
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { fromHex, HASH_BYTES, Hex, hex, X25519_KEY_BYTES } from '../bytes.ts';
 import { BuildId, ProviderId } from '../ids.ts';
-import { hex } from '../receipts/receipt-texts.ts';
+import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
 import { type Evidence, KEY_STORES, NONCE_BYTES, PROTECTIONS } from './evidence.ts';
 
 /** Evidence as people get it: JSON, bytes in hexadecimal. */
 
-const hexadecimal = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${2 * bytes}}$` });
 const Protection = Type.Enum(PROTECTIONS);
 
 export const PrintedEvidence = Type.Object({
   provider: ProviderId,
-  signing_key: hexadecimal(65),
+  signing_key: Hex(P256_KEY_BYTES),
   key_store: Type.Enum(KEY_STORES),
   suite: Type.String({ pattern: '^[a-z0-9-]+$', maxLength: 64 }),
-  sealing_key: hexadecimal(32),
+  sealing_key: Hex(X25519_KEY_BYTES),
   bus_key: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
   agent_version: Type.String({ pattern: '^[0-9A-Za-z.+-]+$', maxLength: 32 }),
-  code_hash: hexadecimal(32),
+  code_hash: Hex(HASH_BYTES),
   simulated: Type.Boolean(),
   posture: Type.Object({ system_integrity: Protection, secure_boot: Protection, authenticated_root: Protection, debuggers_denied: Protection }),
-  weights: Type.Array(Type.Object({ build: BuildId, digest: hexadecimal(32) }), { maxItems: 64 }),
+  weights: Type.Array(Type.Object({ build: BuildId, digest: Hex(HASH_BYTES) }), { maxItems: 64 }),
   at: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-  nonce: hexadecimal(NONCE_BYTES),
-  signature: hexadecimal(64),
+  nonce: Hex(NONCE_BYTES),
+  signature: Hex(P256_SIGNATURE_BYTES),
 });
 export type PrintedEvidence = Static<typeof PrintedEvidence>;
 const shape = Compile(PrintedEvidence);
@@ -46,16 +46,14 @@ export function readPrintedEvidence(printed: unknown): Evidence | undefined {
   if (!shape.Check(printed)) return undefined;
   const { posture } = printed;
   return {
-    ...{ provider: printed.provider, signingKey: bytes(printed.signing_key), keyStore: printed.key_store },
-    ...{ suite: printed.suite, sealingKey: bytes(printed.sealing_key), busKey: printed.bus_key },
-    ...{ agentVersion: printed.agent_version, codeHash: bytes(printed.code_hash), simulated: printed.simulated },
+    ...{ provider: printed.provider, signingKey: fromHex(printed.signing_key), keyStore: printed.key_store },
+    ...{ suite: printed.suite, sealingKey: fromHex(printed.sealing_key), busKey: printed.bus_key },
+    ...{ agentVersion: printed.agent_version, codeHash: fromHex(printed.code_hash), simulated: printed.simulated },
     posture: {
       ...{ systemIntegrity: posture.system_integrity, secureBoot: posture.secure_boot },
       ...{ authenticatedRoot: posture.authenticated_root, debuggersDenied: posture.debuggers_denied },
     },
-    ...(printed.weights.length > 0 && { weights: printed.weights.map(({ build, digest }) => ({ build, digest: bytes(digest) })) }),
-    ...{ at: printed.at, nonce: bytes(printed.nonce), signature: bytes(printed.signature) },
+    ...(printed.weights.length > 0 && { weights: printed.weights.map(({ build, digest }) => ({ build, digest: fromHex(digest) })) }),
+    ...{ at: printed.at, nonce: fromHex(printed.nonce), signature: fromHex(printed.signature) },
   };
 }
-
-const bytes = (text: string): Uint8Array => Buffer.from(text, 'hex');

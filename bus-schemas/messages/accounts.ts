@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Hash } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
@@ -9,7 +10,6 @@ const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const At = count;
 const optional = Type.Optional;
-const Hash = Bytes({ min: 32, max: 32 });
 const Name = Type.String({ maxLength: 120 });
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
 

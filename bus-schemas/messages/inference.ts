@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
-import { Bytes, defineMessage } from '../codec.ts';
+import { Hash } from '../bytes.ts';
+import { defineMessage } from '../codec.ts';
 import { Finish, Usage } from './vocabulary.ts';
 
 /** What stands inside the seals: the only messages that hold prompts and completions. They exist in an ingress and in a provider, nowhere between. */
@@ -69,8 +70,8 @@ const end = Type.Object({
   usage: Usage,
   /** The one of the request's stop strings that ended it. */
   stopSequence: optional(Type.String({ maxLength: 1024 })),
-  requestHash: Bytes({ min: 32, max: 32 }),
-  responseHash: Bytes({ min: 32, max: 32 }),
+  requestHash: Hash,
+  responseHash: Hash,
 });
 export type InferenceEnd = Static<typeof end>;
 export type InferenceEvent = Delta | InferenceEnd;

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, IngressId, JobId } from '../ids.ts';
 import { CancelReason } from './vocabulary.ts';
@@ -19,7 +20,7 @@ const job = Type.Object({
   build: BuildId,
   suite: Type.String({ maxLength: 64 }),
   /** HPKE encapsulated key: names the context that this job's keys are exported from. */
-  enc: Bytes({ min: 32, max: 32 }),
+  enc: X25519Key,
   /** Time left for the first content, from receipt: a duration, because clocks differ. */
   firstContentMs: count(3_600_000),
   promptTokens: count(10_000_000),

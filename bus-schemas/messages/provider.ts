@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Hash, X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
@@ -57,7 +58,7 @@ const announcement = Type.Object({
   agentVersion: Type.String({ maxLength: 32 }),
   machine: Machine,
   engine: EngineName,
-  sealing: Type.Object({ suite: Type.String({ maxLength: 64 }), publicKey: Bytes({ min: 32, max: 32 }) }),
+  sealing: Type.Object({ suite: Type.String({ maxLength: 64 }), publicKey: X25519Key }),
 });
 export type Announcement = Static<typeof announcement>;
 
@@ -73,8 +74,8 @@ const receipt = Type.Object({
   build: BuildId,
   usage: Usage,
   finish: Finish,
-  requestHash: Bytes({ min: 32, max: 32 }),
-  responseHash: Bytes({ min: 32, max: 32 }),
+  requestHash: Hash,
+  responseHash: Hash,
   /** Of all this, with the provider's own key (bus-schemas/receipts/). */
   signature: Type.Optional(Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES })),
   signingKey: Type.Optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
+import { Hash } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
-import { Hash } from '../transparency/log-entries.ts';
+import { ED25519_SIGNATURE_BYTES } from '../receipts/signatures.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** Which code machines may run. */
@@ -9,7 +10,6 @@ const At = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const Version = Type.String({ minLength: 1, maxLength: 32, pattern: '^[0-9A-Za-z.+-]+$' });
 const ofCode = Type.Object({ codeHash: Hash });
 const changed = Type.Union([ok({}), refused(['unknown', 'would_stop_fleet'])]);
-const ED25519_SIGNATURE_BYTES = 64;
 
 const define = methodsOf('trust');
 export const releases = {

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { Bytes } from '../codec.ts';
+import { HASH_BYTES, Hex, X25519Key } from '../bytes.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { methodsOf } from './service-method.ts';
 import { Quantization, Traits, TrustLevel } from './vocabulary.ts';
@@ -16,7 +16,7 @@ export { trust } from './trust.ts';
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const At = count;
 const optional = Type.Optional;
-const WeightsHex = Type.String({ pattern: '^[0-9a-f]{64}$' });
+const WeightsHex = Hex(HASH_BYTES);
 
 // routing
 
@@ -24,7 +24,7 @@ export const Candidate = Type.Object({
   provider: ProviderId,
   build: BuildId,
   suite: Type.String({ maxLength: 64 }),
-  sealingKey: Bytes({ min: 32, max: 32 }),
+  sealingKey: X25519Key,
   expectedFirstContentMs: Type.Number({ minimum: 0 }),
   /** What it says it is. */
   chip: optional(Type.String({ maxLength: 64 })),

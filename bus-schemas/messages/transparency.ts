@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
+import { Hash } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
-import { Hash, TreeHead } from '../transparency/log-entries.ts';
+import { TreeHead } from '../transparency/log-entries.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** What the log of trust is asked. */

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Hash, X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { Evidence, NONCE_BYTES, WeightsDigest } from '../evidence/evidence.ts';
 import { AccountId, ProviderId } from '../ids.ts';
@@ -11,9 +12,6 @@ import { Standing, TrustFault, TrustLevel } from './vocabulary.ts';
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const At = count;
 const optional = Type.Optional;
-const SealingKey = Bytes({ min: 32, max: 32 });
-const HASH_BYTES = 32;
-const CodeHash = Bytes({ min: HASH_BYTES, max: HASH_BYTES });
 
 // between a machine and us
 
@@ -22,14 +20,14 @@ export const Challenge = defineMessage('challenge', Type.Object({ nonce: Bytes({
 
 const trustWord = Type.Union([
   /** It wants to serve with this key, and nobody has challenged it for it yet. */
-  Type.Object({ t: Type.Literal('ask'), sealingKey: SealingKey }),
+  Type.Object({ t: Type.Literal('ask'), sealingKey: X25519Key }),
   Type.Object({ t: Type.Literal('evidence'), evidence: Evidence }),
 ]);
 export type TrustWord = Static<typeof trustWord>;
 /** What a machine says to be trusted. */
 export const TrustWord = defineMessage('trust', trustWord);
 
-const judgement = Type.Object({ standing: Standing, level: TrustLevel, fault: optional(TrustFault), sealingKey: optional(SealingKey) });
+const judgement = Type.Object({ standing: Standing, level: TrustLevel, fault: optional(TrustFault), sealingKey: optional(X25519Key) });
 export type Judgement = Static<typeof judgement>;
 /** What came of it, to the machine itself. */
 export const Judgement = defineMessage('judgement', judgement);
@@ -42,9 +40,9 @@ const Verdict = Type.Object({
   standing: Standing,
   level: TrustLevel,
   fault: optional(TrustFault),
-  sealingKey: optional(SealingKey),
+  sealingKey: optional(X25519Key),
   signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
-  codeHash: optional(CodeHash),
+  codeHash: optional(Hash),
   /** Of its builds; of one that is not here nothing is known. */
   weights: optional(Type.Array(WeightsDigest, { maxItems: 64 })),
   /** Good until then, by the clock of trust. */

@@ -1,16 +1,14 @@
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { fromHex, HASH_BYTES, Hex, hex } from '../bytes.ts';
 import { AttemptNumber, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { Finish } from '../messages/vocabulary.ts';
-import { hex, type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipt-texts.ts';
-import { ED25519_KEY_BYTES, isSignedByEd25519, isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES } from './signatures.ts';
+import { type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipt-texts.ts';
+import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, isSignedByEd25519, isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES } from './signatures.ts';
 
 /** A receipt as people get it and keep it: JSON, bytes in hexadecimal. */
 
-const hexadecimal = (bytes: number, description: string) => Type.String({ pattern: `^[0-9a-f]{${2 * bytes}}$`, description });
 const count = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
-const HASH_BYTES = 32;
-const ED25519_SIGNATURE_BYTES = 64;
 
 export const PrintedReceipt = Type.Object({
   object: Type.Literal('receipt'),
@@ -25,15 +23,15 @@ export const PrintedReceipt = Type.Object({
     completion_tokens: count('Of the answer.'),
   }),
   finish: Finish,
-  request_hash: hexadecimal(HASH_BYTES, 'SHA-256 of the request as the provider got it.'),
-  response_hash: hexadecimal(HASH_BYTES, 'SHA-256 of the text that it made, as far as it came.'),
-  signing_key: hexadecimal(P256_KEY_BYTES, "The provider's, of P-256."),
-  signature: hexadecimal(P256_SIGNATURE_BYTES, 'Of the provider, over the work.'),
+  request_hash: Hex(HASH_BYTES, { description: 'SHA-256 of the request as the provider got it.' }),
+  response_hash: Hex(HASH_BYTES, { description: 'SHA-256 of the text that it made, as far as it came.' }),
+  signing_key: Hex(P256_KEY_BYTES, { description: "The provider's, of P-256." }),
+  signature: Hex(P256_SIGNATURE_BYTES, { description: 'Of the provider, over the work.' }),
   prices: Type.Object({ input: count('Micro-dollars for a million tokens.'), cache_read: count('The same.'), output: count('The same.') }),
   charged_micro_usd: count('What it cost.'),
   settled_at: count('Milliseconds since 1970.'),
-  coordinator_key: hexadecimal(ED25519_KEY_BYTES, 'Of Ed25519.'),
-  countersignature: hexadecimal(ED25519_SIGNATURE_BYTES, 'Of the coordinator, over the work, its signature and the price.'),
+  coordinator_key: Hex(ED25519_KEY_BYTES, { description: 'Of Ed25519.' }),
+  countersignature: Hex(ED25519_SIGNATURE_BYTES, { description: 'Of the coordinator, over the work, its signature and the price.' }),
 });
 export type PrintedReceipt = Static<typeof PrintedReceipt>;
 const shape = Compile(PrintedReceipt);
@@ -75,15 +73,13 @@ function read(printed: PrintedReceipt): SettledReceipt {
     work: {
       ...{ job, attempt, build, finish },
       usage: { promptTokens: usage.prompt_tokens, cachedTokens: usage.cached_tokens, completionTokens: usage.completion_tokens },
-      ...{ requestHash: bytes(printed.request_hash), responseHash: bytes(printed.response_hash) },
+      ...{ requestHash: fromHex(printed.request_hash), responseHash: fromHex(printed.response_hash) },
     },
-    by: { signingKey: bytes(printed.signing_key), signature: bytes(printed.signature) },
+    by: { signingKey: fromHex(printed.signing_key), signature: fromHex(printed.signature) },
     settled: {
       ...{ provider, model, chargedMicroUsd: printed.charged_micro_usd, settledAt: printed.settled_at },
       prices: { input: prices.input, cacheRead: prices.cache_read, output: prices.output },
     },
-    ...{ coordinatorKey: bytes(printed.coordinator_key), countersignature: bytes(printed.countersignature) },
+    ...{ coordinatorKey: fromHex(printed.coordinator_key), countersignature: fromHex(printed.countersignature) },
   };
 }
-
-const bytes = (value: string): Uint8Array => Buffer.from(value, 'hex');

@@ -1,3 +1,4 @@
+import { hex } from '../bytes.ts';
 import type { Receipt } from '../messages/provider.ts';
 
 /**
@@ -54,4 +55,3 @@ export function settledText(work: WorkDone, by: ProviderSignature, { provider, m
 }
 
 export const textOf = (lines: readonly string[]): Uint8Array => Buffer.from(lines.map((line) => `${line}\n`).join(''));
-export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

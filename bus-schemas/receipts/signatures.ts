@@ -35,6 +35,7 @@ export function isSignedByP256(publicKey: Uint8Array, text: Uint8Array, signatur
 
 /** The coordinator's: Ed25519. */
 export const ED25519_KEY_BYTES = 32;
+export const ED25519_SIGNATURE_BYTES = 64;
 
 export const newEd25519Key = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
 

@@ -1,5 +1,6 @@
 import { createHmac, type KeyObject, randomBytes } from 'node:crypto';
 import sodium from 'libsodium-wrappers';
+import { isSame } from '../bytes.ts';
 import { MAX_PART_BYTES } from '../messages/orders.ts';
 import { SUITE_ID } from './suite.ts';
 
@@ -131,7 +132,7 @@ export class JobSeals implements Disposable {
   openResponse(seq: number, sealed: Uint8Array): Uint8Array {
     if (seq !== 0) return this.#answering(this.#salt).open(seq, sealed);
     const salt = sealed.slice(0, SALT_BYTES);
-    if (this.#salt !== undefined && Buffer.compare(this.#salt, salt) !== 0) throw new SealError('unopenable', 'this is the beginning of another answer');
+    if (this.#salt !== undefined && !isSame(this.#salt, salt)) throw new SealError('unopenable', 'this is the beginning of another answer');
     const plain = this.#answering(salt).open(seq, sealed.subarray(SALT_BYTES));
     this.#salt = salt;
     return plain;

@@ -1,8 +1,9 @@
 import { type Static, Type } from 'typebox';
+import { Hash, hex } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import type { Standing, TrustLevel } from '../messages/vocabulary.ts';
-import { hex, textOf } from '../receipts/receipt-texts.ts';
-import { ED25519_KEY_BYTES, isSignedByEd25519, type Signer } from '../receipts/signatures.ts';
+import { textOf } from '../receipts/receipt-texts.ts';
+import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, isSignedByEd25519, type Signer } from '../receipts/signatures.ts';
 
 /** What stands in the log, as lines of plain text. A machine is named by its id on the bus and its key, and by nothing that names its owner. */
 
@@ -24,9 +25,6 @@ export const verdictEntry = (verdict: { provider: string; standing: Standing; le
 export const keyEntry = ({ purpose, publicKey }: { purpose: 'receipts'; publicKey: Uint8Array }): Uint8Array =>
   textOf(['d-inference log 1', 'key', `${purpose} ${hex(publicKey)}`]);
 
-const HASH_BYTES = 32;
-const ED25519_SIGNATURE_BYTES = 64;
-export const Hash = Bytes({ min: HASH_BYTES, max: HASH_BYTES });
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 /** How far the log had come, and what all of it amounts to. */

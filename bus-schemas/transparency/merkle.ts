@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isSame } from '../bytes.ts';
 
 /** The tree of RFC 6962 and how its proofs are checked (RFC 9162, 2.1.3.2 and 2.1.4.2). */
 
@@ -41,8 +42,8 @@ export interface Tree {
 /** Whether the later tree begins with the whole earlier one: nothing was changed, nothing taken out. */
 export function isConsistent(earlier: Tree, later: Tree, proof: readonly Uint8Array[]): boolean {
   if (!isCount(earlier.size) || !isCount(later.size) || earlier.size > later.size) return false;
-  if (earlier.size === 0) return proof.length === 0 && same(earlier.root, EMPTY_ROOT);
-  if (earlier.size === later.size) return proof.length === 0 && same(earlier.root, later.root);
+  if (earlier.size === 0) return proof.length === 0 && isSame(earlier.root, EMPTY_ROOT);
+  if (earlier.size === later.size) return proof.length === 0 && isSame(earlier.root, later.root);
   const path = isPowerOfTwo(earlier.size) ? [earlier.root, ...proof] : [...proof];
   let [place, last] = [earlier.size - 1, later.size - 1];
   while (isOdd(place)) [place, last] = [half(place), half(last)];
@@ -60,7 +61,7 @@ export function isConsistent(earlier: Tree, later: Tree, proof: readonly Uint8Ar
     }
     [place, last] = [half(place), half(last)];
   }
-  return last === 0 && same(before, earlier.root) && same(after, later.root);
+  return last === 0 && isSame(before, earlier.root) && isSame(after, later.root);
 }
 
 // Sizes may pass what fits the 32 bits of JavaScript's own shifts.
@@ -68,4 +69,3 @@ const isCount = (value: number): boolean => Number.isSafeInteger(value) && value
 const half = (value: number): number => Math.floor(value / 2);
 const isOdd = (value: number): boolean => value % 2 === 1;
 const isPowerOfTwo = (value: number): boolean => Number.isInteger(Math.log2(value));
-const same = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0;

@@ -1,13 +1,25 @@
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { isConsistent, isHeadSigned, leafHash, rootOfInclusion, type TreeHead } from '#bus-schemas';
+import {
+  ED25519_SIGNATURE_BYTES,
+  fromHex,
+  HASH_BYTES,
+  Hex,
+  hex,
+  isConsistent,
+  isHeadSigned,
+  isSame,
+  leafHash,
+  rootOfInclusion,
+  type TreeHead,
+} from '#bus-schemas';
 import { SealedError } from './sealed-error.ts';
 
 /** The log as one client has seen it grow: each head is held against the one before, and the key against the first. */
 
-const hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
+const hash = Hex(HASH_BYTES);
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const PrintedHead = Type.Object({ size: count, root: hash, at: count, key: hash, signature: Type.String({ pattern: '^[0-9a-f]{128}$' }) });
+const PrintedHead = Type.Object({ size: count, root: hash, at: count, key: hash, signature: Hex(ED25519_SIGNATURE_BYTES) });
 export type PrintedHead = Static<typeof PrintedHead>;
 const headShape = Compile(PrintedHead);
 const inclusionShape = Compile(Type.Object({ index: count, proof: Type.Array(hash, { maxItems: 128 }) }));
@@ -37,10 +49,6 @@ export class LogView {
     this.#options = options;
     this.#key = options.key ?? options.kept?.key;
     this.#head = options.kept && readHead(options.kept);
-  }
-
-  get size(): number {
-    return this.#head?.size ?? 0;
   }
 
   /** Fetches the newest head, and throws where it is not a continuation of the last. One after the other: each is held against the one before. */
@@ -81,16 +89,16 @@ export class LogView {
 
   async #isIn({ size, root }: TreeHead, entry: Uint8Array): Promise<boolean> {
     const leaf = leafHash(entry);
-    const found = await this.#options.get(`/v1/transparency/inclusion?leaf=${Buffer.from(leaf).toString('hex')}&size=${size}`).catch(notThere);
+    const found = await this.#options.get(`/v1/transparency/inclusion?leaf=${hex(leaf)}&size=${size}`).catch(notThere);
     if (!inclusionShape.Check(found)) return false;
-    const proven = rootOfInclusion(leaf, { index: found.index, size }, found.proof.map(bytes));
-    return proven !== undefined && Buffer.compare(proven, root) === 0;
+    const proven = rootOfInclusion(leaf, { index: found.index, size }, found.proof.map(fromHex));
+    return proven !== undefined && isSame(proven, root);
   }
 
   async #prove([earlier, later]: readonly [TreeHead, TreeHead]): Promise<void> {
     const isSame = earlier.size === later.size;
     const answer = isSame ? { proof: [] } : await this.#options.get(`/v1/transparency/consistency?earlier=${earlier.size}&later=${later.size}`);
-    if (consistencyShape.Check(answer) && isConsistent(earlier, later, answer.proof.map(bytes))) return;
+    if (consistencyShape.Check(answer) && isConsistent(earlier, later, answer.proof.map(fromHex))) return;
     throw new SealedError('log_forked', `The log says something else about its first ${earlier.size} entries than it did before.`);
   }
 }
@@ -101,5 +109,10 @@ function notThere(error: unknown): undefined {
   throw error;
 }
 
-const readHead = ({ size, root, at, key, signature }: PrintedHead): TreeHead => ({ size, at, root: bytes(root), key: bytes(key), signature: bytes(signature) });
-const bytes = (text: string): Uint8Array => Buffer.from(text, 'hex');
+const readHead = ({ size, root, at, key, signature }: PrintedHead): TreeHead => ({
+  size,
+  at,
+  root: fromHex(root),
+  key: fromHex(key),
+  signature: fromHex(signature),
+});

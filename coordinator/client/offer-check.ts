@@ -3,6 +3,8 @@ import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import {
   type Evidence,
+  HASH_BYTES,
+  Hex,
   hex,
   isEvidenceSigned,
   PrintedEvidence,
@@ -12,6 +14,7 @@ import {
   TRUST_LEVELS,
   TrustLevel,
   verdictEntry,
+  X25519_KEY_BYTES,
 } from '#bus-schemas';
 import type { LogView } from './log-view.ts';
 import { SealedError } from './sealed-error.ts';
@@ -23,15 +26,13 @@ export const Offer = Type.Object({
   provider: Type.String(),
   build: Type.String(),
   suite: Type.String(),
-  sealing_key: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  sealing_key: Hex(X25519_KEY_BYTES),
   level: TrustLevel,
   evidence: PrintedEvidence,
 });
 export type Offer = Static<typeof Offer>;
 
-const releasesShape = Compile(
-  Type.Object({ data: Type.Array(Type.Object({ version: Type.String(), code_hash: Type.String({ pattern: '^[0-9a-f]{64}$' }), active: Type.Boolean() })) }),
-);
+const releasesShape = Compile(Type.Object({ data: Type.Array(Type.Object({ version: Type.String(), code_hash: Hex(HASH_BYTES), active: Type.Boolean() })) }));
 
 export interface OfferCheckOptions {
   readonly log: Pick<LogView, 'has'>;

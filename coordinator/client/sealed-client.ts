@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { type InferenceEnd, type InferenceEvent, InferenceRequest, JobId, type JobSeals, RelaySenders, type Trait, type TrustLevel } from '#bus-schemas';
+import { type Delta, fromHex, type InferenceEnd, InferenceRequest, JobId, type JobSeals, RelaySenders, type Trait, type TrustLevel } from '#bus-schemas';
 import { type Call, Connection, errorOf, readJson } from './connection.ts';
 import { KnownMachines } from './known-machines.ts';
 import { LogView, type PrintedHead } from './log-view.ts';
@@ -51,7 +51,7 @@ export interface Sealed {
 }
 
 /** What a job says: whom it was sealed for, what that machine wrote, and how it ended. */
-export type SealedEvent = ({ readonly k: 'serving' } & Place) | InferenceEvent;
+export type SealedEvent = ({ readonly k: 'serving' } & Place) | Delta;
 
 const sessionShape = Compile(Type.Object({ id: JobId, model: Type.String(), max_tokens: Type.Integer({ minimum: 1 }), offer: Offer }));
 const againShape = Compile(Type.Object({ offer: Offer }));
@@ -148,7 +148,7 @@ export class SealedClient implements Disposable {
       this.#sealed.clear();
     }
     this.#sealed.add(name);
-    return this.#senders.sealFor({ recipient: Buffer.from(key, 'hex'), job, attempt });
+    return this.#senders.sealFor({ recipient: fromHex(key), job, attempt });
   }
 
   /** The coordinator is asked for what the client insists on: it is checked all the same. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { CodecError, Finish, FrameContent, type InferenceEnd, type InferenceEvent, type JobSeals, SealError, Usage } from '#bus-schemas';
+import { CodecError, type Delta, Finish, FrameContent, type InferenceEnd, type InferenceEvent, isSame, type JobSeals, SealError, Usage } from '#bus-schemas';
 import { SealedError } from './sealed-error.ts';
 
 const Frame = Type.Object({
@@ -35,7 +35,7 @@ export class SealedStream {
     this.#options = options;
   }
 
-  async *read(chunks: AsyncIterable<Buffer>): AsyncGenerator<InferenceEvent, InferenceEnd> {
+  async *read(chunks: AsyncIterable<Buffer>): AsyncGenerator<Delta, InferenceEnd> {
     let end: InferenceEnd | undefined;
     try {
       // Read out to its last byte: the connection is used again.
@@ -77,10 +77,8 @@ export class SealedStream {
   }
 
   #ended(end: InferenceEnd): InferenceEnd {
-    if (Buffer.compare(end.requestHash, this.#options.requestHash) !== 0)
-      throw new SealedError('false_hash', 'The machine answered another request than ours.');
-    if (Buffer.compare(end.responseHash, this.#text.digest()) !== 0)
-      throw new SealedError('false_hash', 'The machine signs for another answer than the one that came.');
+    if (!isSame(end.requestHash, this.#options.requestHash)) throw new SealedError('false_hash', 'The machine answered another request than ours.');
+    if (!isSame(end.responseHash, this.#text.digest())) throw new SealedError('false_hash', 'The machine signs for another answer than the one that came.');
     return end;
   }
 }

@@ -118,8 +118,9 @@ export async function startRouting(context: Context): Promise<Component> {
       wants: isOurs,
       onInvalid,
       handle: (announcement, subject) => {
-        if (!trusted.admits(providerOf(subject), announcement, now())) return;
-        changed(providerOf(subject), router.fleet.announce(providerOf(subject), announcement, clock(), trusted.shownBy(providerOf(subject))));
+        const provider = providerOf(subject);
+        if (!trusted.admits(provider, announcement, now())) return;
+        changed(provider, router.fleet.announce(provider, announcement, clock(), trusted.shownBy(provider)));
         drainSoon();
       },
     });

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { codeHash, ed25519Signer, events, keyEntry, newEd25519Key, services, TrustConnected, TrustDisconnected } from '#bus-schemas';
+import { codeHash, ed25519Signer, events, fromHex, keyEntry, newEd25519Key, services, TrustConnected, TrustDisconnected } from '#bus-schemas';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
@@ -79,7 +79,7 @@ export async function startTrust(context: Context): Promise<Component> {
   const logKeys = async (): Promise<void> => {
     try {
       const { keys: known } = await bus.call(services.settlement.receiptKeys, {}, { timeoutMs: 5_000 });
-      for (const key of known) await transparency.appendOnce(keyEntry({ purpose: 'receipts', publicKey: Buffer.from(key, 'hex') }));
+      for (const key of known) await transparency.appendOnce(keyEntry({ purpose: 'receipts', publicKey: fromHex(key) }));
     } catch (error) {
       log.info({ err: error }, 'settlement does not name its keys yet');
     }

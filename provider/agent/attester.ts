@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import {
+  isSame,
   type Judgement,
   type Posture,
   providerSubjects,
@@ -93,7 +94,7 @@ export class Attester {
 
   judged({ standing, level, fault, sealingKey }: Judgement): void {
     const { clock, keys, log } = this.#options;
-    const isOurs = sealingKey !== undefined && Buffer.compare(sealingKey, keys.wanted) === 0;
+    const isOurs = sealingKey !== undefined && isSame(sealingKey, keys.wanted);
     if (standing === 'verified' && isOurs) {
       this.#askAt = clock() + FORGOTTEN_MS;
       this.#pauseMs = FIRST_PAUSE_MS;

@@ -1,4 +1,4 @@
-import { generateSealingKeyPair, RelayRecipient } from '#bus-schemas';
+import { generateSealingKeyPair, isSame, RelayRecipient } from '#bus-schemas';
 
 const ROTATE_MS = 24 * 3_600_000;
 /** What was sealed for the key before may still be under way, or wait with a client that has reserved us. */
@@ -42,7 +42,7 @@ export class SealingKeys {
   }
 
   trusted(key: Uint8Array): void {
-    if (this.#next === undefined || Buffer.compare(this.#next.publicKey, key) !== 0) return;
+    if (this.#next === undefined || !isSame(this.#next.publicKey, key)) return;
     this.#former = { recipient: this.#current, until: this.#now() + FORMER_MS };
     this.#current = this.#next;
     this.#next = undefined;

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { ModelName, type NewModel, QUANTIZATIONS, services, TRAITS } from '#bus-schemas';
+import { HASH_BYTES, Hex, ModelName, type NewModel, QUANTIZATIONS, services, TRAITS } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { optional, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
@@ -17,9 +17,7 @@ export function addCatalogRoutes(admin: AdminApi): void {
       max_output_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
       builds: Type.Array(ModelName, { minItems: 1, maxItems: 8, description: 'The wanted one first.' }),
       quantizations: optional(Type.Record(ModelName, Type.Enum(QUANTIZATIONS), { description: 'By build.' })),
-      weights: optional(
-        Type.Record(ModelName, Type.String({ pattern: '^[0-9a-f]{64}$' }), { description: 'By build: SHA-256 of its files, as `dinf weights` prints it.' }),
-      ),
+      weights: optional(Type.Record(ModelName, Hex(HASH_BYTES), { description: 'By build: SHA-256 of its files, as `dinf weights` prints it.' })),
       features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
       input: optional(Price),
       cache_read: optional(Price),

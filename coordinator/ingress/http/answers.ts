@@ -6,7 +6,7 @@ import type { Piece } from '../core/piece.ts';
 import { type AnswerHead, Gathering, type StreamWriter, type Surface } from '../core/surfaces/surface.ts';
 import type { ApiError } from '../errors.ts';
 import { evidenceHeaders } from './evidence-headers.ts';
-import { endWithin, retryAfter, sendJson } from './respond.ts';
+import { EVENT_STREAM, endWithin, sendError, sendJson } from './respond.ts';
 
 interface AnswerOptions {
   readonly response: ServerResponse;
@@ -60,7 +60,7 @@ export class StreamAnswer implements Answer {
   }
 
   reject(error: ApiError): void {
-    sendError(this.#options, error);
+    refuse(this.#options, error);
   }
 
   cut(error: ApiError): void {
@@ -70,13 +70,7 @@ export class StreamAnswer implements Answer {
   #begin(): void {
     const { response } = this.#options;
     if (response.headersSent) return;
-    response.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache',
-      // Proxies that collect a response before they pass it on would undo the streaming.
-      'x-accel-buffering': 'no',
-      ...this.#evidence,
-    });
+    response.writeHead(200, { ...EVENT_STREAM, ...this.#evidence });
     if (this.#heartbeatMs === 0) return;
     this.#heartbeat = setInterval(() => this.#beat(), this.#heartbeatMs).unref();
     response.once('close', () => clearInterval(this.#heartbeat));
@@ -129,7 +123,7 @@ export class WholeAnswer implements Answer {
 
   reject(error: ApiError): void {
     this.#onEnd(undefined);
-    sendError(this.#options, error);
+    refuse(this.#options, error);
   }
 
   cut(error: ApiError): void {
@@ -143,6 +137,6 @@ function readable(piece: Piece): Delta {
   return piece;
 }
 
-function sendError({ response, surface, requestId }: AnswerOptions, error: ApiError): void {
-  sendJson(response, error.status, JSON.stringify(surface.error(error, requestId)), retryAfter(error));
+function refuse({ response, surface, requestId }: AnswerOptions, error: ApiError): void {
+  sendError(response, error, surface.error(error, requestId));
 }

@@ -16,6 +16,7 @@ import { StreamAnswer, WholeAnswer } from './answers.ts';
 import { type Auth, secretOf } from './authenticate.ts';
 import { inferenceSchema } from './inference-schemas.ts';
 import { type AdmissionDeps, admitJob, checkOpen } from './job-admission.ts';
+import { takeOver } from './respond.ts';
 
 export interface InferenceDeps extends AdmissionDeps {
   readonly auth: Auth;
@@ -136,12 +137,7 @@ function answerFor(surface: Surface, { request, reply, deps }: Exchange, { spec,
 
 /** A request that may be asked for again goes on without its client: the answer is paid for, and will be fetched. */
 function start(spec: JobSpec, answer: Answer, { request, reply, deps, outlivesClient }: Exchange & { outlivesClient: boolean }): void {
-  reply.hijack();
-  const response = reply.raw;
-  response.setHeader('x-request-id', request.id);
-  response.setHeader('x-inference-job-id', spec.id);
-  // Writing to a client that has just left is no event of its own: `close` tells of it.
-  response.on('error', () => undefined);
+  const response = takeOver(request, reply, spec.id);
   const job = deps.jobs.start(spec, answer);
   response.on('drain', () => job.clientReady());
   if (outlivesClient) return;

@@ -1,20 +1,21 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { JobId, MAX_PART_BYTES, MAX_REQUEST_BYTES, newJobId, PrintedEvidence, ProviderId, SEAL_OVERHEAD_BYTES, TRAITS, Trait, TrustLevel } from '#bus-schemas';
+import { fromHex, Hex, JobId, MAX_REQUEST_BYTES, newJobId, PrintedEvidence, ProviderId, TRAITS, Trait, TrustLevel, X25519_KEY_BYTES } from '#bus-schemas';
 import { BYTES_PER_TOKEN, TOOLS_PREAMBLE_TOKENS } from '../core/introspect.ts';
 import { SEAL_MS } from '../core/job.ts';
 import { parseJson } from '../core/json.ts';
 import { providerPreferences } from '../core/provider-preferences.ts';
 import { ApiError } from '../errors.ts';
 import type { JobSpec } from '../job-run.ts';
-import { ClientSealing } from '../sealed/client-sealing.ts';
+import { ClientSealing, sealedBytes } from '../sealed/client-sealing.ts';
 import { printOffer } from '../sealed/sealed-exchange.ts';
 import type { SealedSessions } from '../sealed/sealed-sessions.ts';
 import { type Api, optional, strict } from './api.ts';
 import { type Auth, keyOf } from './authenticate.ts';
 import { providerWishes } from './inference-schemas.ts';
 import { type AdmissionDeps, admitJob, checkOpen, type JobWish } from './job-admission.ts';
+import { takeOver } from './respond.ts';
 
 export interface SealedRoutesDeps extends AdmissionDeps {
   readonly sessions: SealedSessions;
@@ -22,7 +23,6 @@ export interface SealedRoutesDeps extends AdmissionDeps {
   readonly clock: () => number;
 }
 
-const ENC_BYTES = 32;
 /** Of the length that a wish is preceded by. */
 const LENGTH_BYTES = 4;
 const MAX_WISH_BYTES = 16 * 1024;
@@ -44,7 +44,7 @@ type SessionRequest = Static<typeof SessionRequest>;
 
 /** A wish and its order in one: sealed for a machine that an earlier answer has named. */
 const guessShape = Compile(
-  Type.Object({ ...wishFields, id: JobId, sealed_for: Type.Object({ provider: ProviderId, sealing_key: Type.String({ pattern: '^[0-9a-f]{64}$' }) }) }, strict),
+  Type.Object({ ...wishFields, id: JobId, sealed_for: Type.Object({ provider: ProviderId, sealing_key: Hex(X25519_KEY_BYTES) }) }, strict),
 );
 
 const Offer = Type.Object({
@@ -117,7 +117,7 @@ async function guess(request: FastifyRequest, reply: FastifyReply, deps: SealedR
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   const { provider, sealing_key: sealingKey } = sealedFor;
   const session = deps.sessions.open({ ...spec, prefers: { ...spec.prefers, sealedFor: provider } }, mostBytes, {
-    ...{ provider, sealing, response: reply.raw, sealingKey: Buffer.from(sealingKey, 'hex') },
+    ...{ provider, sealing, response: reply.raw, sealingKey: fromHex(sealingKey) },
   });
   answerWith(session, { job: id, request, reply, deps });
   return reply;
@@ -128,13 +128,8 @@ function answerWith(
   { job, exchange }: ReturnType<SealedSessions['open']>,
   { job: id, request, reply, deps }: { job: string; request: FastifyRequest; reply: FastifyReply; deps: SealedRoutesDeps },
 ): void {
-  reply.hijack();
-  const response = reply.raw;
-  response.setHeader('x-request-id', request.id);
-  response.setHeader('x-inference-job-id', id);
+  const response = takeOver(request, reply, id);
   response.setHeader('x-dinf-next-job', deps.sessions.issue(keyOf(request).key));
-  // Writing to a client that has just left is no event of its own: `close` tells of it.
-  response.on('error', () => undefined);
   response.on('drain', () => job.clientReady());
   response.once('close', () => {
     // One that got another offer comes back.
@@ -171,10 +166,6 @@ function sealingIn(body: Buffer, mostBytes: number): ClientSealing {
   const sealing = body.length > mostBytes ? undefined : ClientSealing.from(body);
   if (sealing === undefined) throw new ApiError('invalid_request', 'This is no sealed request, or a longer one than was said.');
   return sealing;
-}
-
-function sealedBytes(bytes: number): number {
-  return ENC_BYTES + bytes + SEAL_OVERHEAD_BYTES * Math.ceil(bytes / (MAX_PART_BYTES - SEAL_OVERHEAD_BYTES));
 }
 
 const ANSWER =

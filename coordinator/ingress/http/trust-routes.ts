@@ -1,11 +1,11 @@
 import { type Static, Type } from 'typebox';
-import { hex, PrintedEvidence, ProviderId, printEvidence, services, TrustLevel } from '#bus-schemas';
+import { fromHex, HASH_BYTES, Hex, hex, PrintedEvidence, ProviderId, printEvidence, services, TrustLevel } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, listOf, optional, strict } from './api.ts';
 
 /** What anybody may check for himself: which machines are trusted and why, which code they may run, and the log of all that was decided. */
 
-const Hash = Type.String({ pattern: '^[0-9a-f]{64}$' });
+const Hash = Hex(HASH_BYTES);
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const Proof = Type.Array(Hash, { description: 'As in RFC 6962.' });
 const MAX_PAGE = 20;
@@ -60,11 +60,11 @@ export function addTrustRoutes(api: Api): void {
 
   api.route({
     ...{ method: 'GET', url: '/v1/transparency/inclusion', group: 'Trust', who: 'anybody', summary: 'That an entry is in the log' },
-    query: Type.Object({ leaf: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of a zero byte and the entry.' }), size: count }, strict),
+    query: Type.Object({ leaf: Hex(HASH_BYTES, { description: 'SHA-256 of a zero byte and the entry.' }), size: count }, strict),
     reply: Type.Object({ index: Type.Integer(), proof: Proof }),
     example: { path: `/v1/transparency/inclusion?leaf=${'00'.repeat(32)}&size=1` },
     handle: async ({ query: { leaf, size } }) => {
-      const found = await api.ask(inclusion, { leaf: Buffer.from(leaf, 'hex'), size });
+      const found = await api.ask(inclusion, { leaf: fromHex(leaf), size });
       if (!found.ok) throw new ApiError('not_found', 'There is no such entry in the log of that size.');
       return { index: found.index, proof: found.proof.map(hex) };
     },

@@ -12,6 +12,7 @@ import type { Surface } from '../core/surfaces/surface.ts';
 import { surfaces } from '../core/surfaces/surfaces.ts';
 import { ApiError, type ApiErrorCode, isApiErrorCode } from '../errors.ts';
 import { StreamAnswer, WholeAnswer } from '../http/answers.ts';
+import { takeOver } from '../http/respond.ts';
 
 interface Deps {
   readonly client: SealedClient;
@@ -44,7 +45,6 @@ async function infer(surface: Surface, request: FastifyRequest, reply: FastifyRe
   const events = client.run(sealed, authorization, gone.signal);
   const first = await events.next().catch(asApiError);
   if (first.done || first.value.k !== 'serving') throw new ApiError('internal_error');
-  reply.hijack();
   const answer = answerFor(surface, { request, reply, place: first.value, intent, body });
   await play(events, answer, reply, gone.signal);
   return reply;
@@ -76,10 +76,7 @@ interface Exchange {
 }
 
 function answerFor(surface: Surface, { request, reply, place, intent, body }: Exchange): Answer {
-  const response = reply.raw;
-  response.setHeader('x-request-id', request.id);
-  response.setHeader('x-inference-job-id', place.job);
-  response.on('error', () => undefined);
+  const response = takeOver(request, reply, place.job);
   const head = {
     ...{ job: place.job, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: place.maxTokens, request: body },
     createdSeconds: Math.floor(Date.now() / 1_000),
@@ -98,7 +95,7 @@ async function play(events: ReturnType<SealedClient['run']>, answer: Answer, { r
     for (let next = await events.next(); ; next = await events.next()) {
       if (next.done) return answer.finish(next.value);
       const event = next.value;
-      if (event.k === 'end' || event.k === 'serving') continue;
+      if (event.k === 'serving') continue;
       hasBegun = true;
       if (!answer.write([event])) await once(raw, 'drain', { signal });
     }

@@ -1,9 +1,12 @@
-import { MAX_PART_BYTES, MAX_PARTS, type Outline } from '#bus-schemas';
+import { MAX_PART_BYTES, MAX_PARTS, type Outline, SEAL_OVERHEAD_BYTES, X25519_KEY_BYTES } from '#bus-schemas';
 import { type AttemptSealing, type Frame, ProtocolViolation, type Reading } from '../attempt-sealing.ts';
 
-const ENC_BYTES = 32;
 /** What a frame may hold beside its text: its end, with hashes and counts. */
 const FRAME_BYTES = 2_048;
+
+/** How long a request of so many bytes is at most when it is sealed. */
+export const sealedBytes = (bytes: number): number =>
+  X25519_KEY_BYTES + bytes + SEAL_OVERHEAD_BYTES * Math.ceil(bytes / (MAX_PART_BYTES - SEAL_OVERHEAD_BYTES));
 
 /** Blind mode: the client has sealed the request, and opens the answer. What we know of a frame is its length and what its provider says of it. */
 export class ClientSealing implements AttemptSealing {
@@ -18,11 +21,11 @@ export class ClientSealing implements AttemptSealing {
 
   /** `enc`, and then the sealed parts, all but the last of the greatest length. Undefined where it is not that. */
   static from(body: Uint8Array): ClientSealing | undefined {
-    const sealed = body.subarray(ENC_BYTES);
+    const sealed = body.subarray(X25519_KEY_BYTES);
     const count = Math.ceil(sealed.length / MAX_PART_BYTES);
     if (count < 1 || count > MAX_PARTS) return undefined;
     const parts = Array.from({ length: count }, (_, part) => sealed.subarray(part * MAX_PART_BYTES, (part + 1) * MAX_PART_BYTES));
-    return new ClientSealing(body.subarray(0, ENC_BYTES), parts);
+    return new ClientSealing(body.subarray(0, X25519_KEY_BYTES), parts);
   }
 
   read({ seq, sealed, outline }: Frame): Reading {

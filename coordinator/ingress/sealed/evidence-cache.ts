@@ -1,4 +1,4 @@
-import { type Evidence, services, type TrustLevel } from '#bus-schemas';
+import { type Evidence, isSame, services, type TrustLevel } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { callUntil } from '../call-until.ts';
 
@@ -37,4 +37,4 @@ export class EvidenceCache {
   }
 }
 
-const isFor = ({ evidence }: Known, sealingKey: Uint8Array): boolean => Buffer.compare(evidence.sealingKey, sealingKey) === 0;
+const isFor = ({ evidence }: Known, sealingKey: Uint8Array): boolean => isSame(evidence.sealingKey, sealingKey);

@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import { hex, type Evidence as MachineEvidence, printEvidence, type TrustLevel } from '#bus-schemas';
+import { hex, isSame, type Evidence as MachineEvidence, printEvidence, type TrustLevel } from '#bus-schemas';
 import type { Answer, Evidence } from '../answer.ts';
 import type { AttemptSealing } from '../attempt-sealing.ts';
 import type { Attempt } from '../core/job.ts';
 import type { Piece } from '../core/piece.ts';
 import { ApiError } from '../errors.ts';
 import { evidenceHeaders } from '../http/evidence-headers.ts';
-import { endWithin, retryAfter, sendJson } from '../http/respond.ts';
+import { EVENT_STREAM, endWithin, sendError, sendJson } from '../http/respond.ts';
 import type { ClientSealing } from './client-sealing.ts';
 
 /** Whom the client has to seal for, and what that machine has shown of itself. */
@@ -110,7 +110,7 @@ export class SealedExchange implements Answer {
     const response = this.#response;
     if (response === undefined) return true;
     if (!response.headersSent) {
-      response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no', ...this.#headers });
+      response.writeHead(200, { ...EVENT_STREAM, ...this.#headers });
     }
     let text = '';
     for (const piece of pieces) if (piece.k === 'sealed') text += sseOf(piece);
@@ -155,7 +155,7 @@ export class SealedExchange implements Answer {
 }
 
 function isFor({ provider, sealingKey }: Guess, { candidate }: Attempt): boolean {
-  return candidate.provider === provider && Buffer.compare(candidate.sealingKey, sealingKey) === 0;
+  return candidate.provider === provider && isSame(candidate.sealingKey, sealingKey);
 }
 
 export function printOffer({ attempt: { number, candidate }, evidence, level }: Offer) {
@@ -168,8 +168,4 @@ function sseOf({ seq, tokens, sealed, end }: Extract<Piece, { k: 'sealed' }>): s
   const base64 = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString('base64');
   const ending = end === undefined ? '' : `,"end":${JSON.stringify(end)}`;
   return `data: {"seq":${seq},"tokens":${tokens}${ending},"sealed":"${base64}"}\n\n`;
-}
-
-function sendError(response: ServerResponse, error: ApiError): void {
-  sendJson(response, error.status, JSON.stringify(error.toBody()), retryAfter(error));
 }

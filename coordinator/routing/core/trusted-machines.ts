@@ -1,4 +1,4 @@
-import { type Announcement, hex, type Verdict } from '#bus-schemas';
+import { type Announcement, hex, isSame, type Verdict } from '#bus-schemas';
 import type { Shown } from './fleet.ts';
 
 /**
@@ -6,32 +6,32 @@ import type { Shown } from './fleet.ts';
  * `verified` and fresh, and only with the sealing key that it was verified with. Whoever is not known is not in.
  */
 export class TrustedMachines {
-  readonly #verdicts = new Map<string, Verdict>();
-  readonly #weights = new Map<string, ReadonlyMap<string, string>>();
+  readonly #known = new Map<string, { readonly verdict: Verdict; readonly shown: Shown }>();
 
   /** False where it is older than what is known: an old word comes late, and changes nothing. */
   take(verdict: Verdict): boolean {
-    const known = this.#verdicts.get(verdict.provider);
-    if (known !== undefined && known.revision > verdict.revision) return false;
-    this.#verdicts.set(verdict.provider, verdict);
-    if (verdict.weights === undefined) this.#weights.delete(verdict.provider);
-    else this.#weights.set(verdict.provider, new Map(verdict.weights.map(({ build, digest }) => [build, hex(digest)])));
+    const known = this.#known.get(verdict.provider);
+    if (known !== undefined && known.verdict.revision > verdict.revision) return false;
+    const weights = verdict.weights && new Map(verdict.weights.map(({ build, digest }) => [build, hex(digest)]));
+    this.#known.set(verdict.provider, { verdict, shown: { level: verdict.level, weights } });
     return true;
   }
 
   admits(provider: string, { sealing }: Pick<Announcement, 'sealing'>, now: number): boolean {
-    const verdict = this.#verdicts.get(provider);
-    return isGood(verdict, now) && verdict.sealingKey !== undefined && Buffer.compare(verdict.sealingKey, sealing.publicKey) === 0;
+    const verdict = this.#known.get(provider)?.verdict;
+    return isGood(verdict, now) && verdict.sealingKey !== undefined && isSame(verdict.sealingKey, sealing.publicKey);
   }
 
   isGood(provider: string, now: number): boolean {
-    return isGood(this.#verdicts.get(provider), now);
+    return isGood(this.#known.get(provider)?.verdict, now);
   }
 
   shownBy(provider: string): Shown {
-    return { level: this.#verdicts.get(provider)?.level ?? 'none', weights: this.#weights.get(provider) };
+    return this.#known.get(provider)?.shown ?? NOTHING_SHOWN;
   }
 }
+
+const NOTHING_SHOWN: Shown = { level: 'none', weights: undefined };
 
 const isGood = (verdict: Verdict | undefined, now: number): verdict is Verdict =>
   verdict !== undefined && verdict.standing === 'verified' && now < verdict.freshUntil;

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ed25519Signer, newEd25519Key, type Signer } from '#bus-schemas';
+import { ed25519Signer, hex, newEd25519Key, type Signer } from '#bus-schemas';
 import { kept } from '#coordinator/kept-file.ts';
 
 const FIRST = '0001.pem';
@@ -27,7 +27,7 @@ export class ReceiptKeys {
 
   /** The one that signs now comes first. */
   publicKeys(): string[] {
-    return this.#signers.map(({ publicKey }) => Buffer.from(publicKey).toString('hex'));
+    return this.#signers.map(({ publicKey }) => hex(publicKey));
   }
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
-import { type Finish, isSignedByP256, type MessageOf, printReceipt, type services, settledText, workText } from '#bus-schemas';
+import { type Finish, isSame, isSignedByP256, type MessageOf, printReceipt, type services, settledText, workText } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { ReceiptKeys } from './receipt-keys.ts';
 
@@ -51,7 +51,7 @@ export class SettledReceipts {
       usage: { promptTokens: Number(row.promptTokens), cachedTokens: Number(row.cachedTokens), completionTokens: Number(row.completionTokens) },
     };
     const shown = await this.#keyOf(row.provider);
-    const isAnothers = shown !== undefined && Buffer.compare(shown, signingKey) !== 0;
+    const isAnothers = shown !== undefined && !isSame(shown, signingKey);
     if (isAnothers || !isSignedByP256(signingKey, workText(work), signature)) return { ok: false, code: 'forged' };
     const by = { signature, signingKey };
     const settled = {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
-import { Challenge, core, type Evidence, events, Judgement, NONCE_BYTES, providerOf, TrustVerdict, TrustWord, verdictEntry } from '#bus-schemas';
+import { Challenge, core, type Evidence, events, hex, isSame, Judgement, NONCE_BYTES, providerOf, TrustVerdict, TrustWord, verdictEntry } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { transaction } from '#coordinator/sql.ts';
 import { examine, reexamine } from '../core/examine.ts';
@@ -51,7 +51,7 @@ export class Attestor implements AsyncDisposable {
       subject: core.everyUp('trust'),
       kind: TrustWord,
       queue: 'trust',
-      wants: (subject) => this.#mayspeak(providerOf(subject)),
+      wants: (subject) => this.#maySpeak(providerOf(subject)),
       handle: (word, subject) => this.#run(providerOf(subject), (known, isActive) => this.#heard(word, known, providerOf(subject), isActive)),
     });
     this.#timer = setInterval(() => void this.#wake(), WAKE_MS);
@@ -78,7 +78,7 @@ export class Attestor implements AsyncDisposable {
   /** Apple says otherwise of the device with this key than it says itself. */
   refuted(provider: string, signingKey: Uint8Array): void {
     this.#run(provider, ({ state: { evidence } }) =>
-      evidence && Buffer.compare(evidence.signingKey, signingKey) === 0 ? { type: 'reviewed', finding: { is: 'caught', fault: 'posture_off' } } : undefined,
+      evidence && isSame(evidence.signingKey, signingKey) ? { type: 'reviewed', finding: { is: 'caught', fault: 'posture_off' } } : undefined,
     );
   }
 
@@ -87,8 +87,8 @@ export class Attestor implements AsyncDisposable {
     for (const provider of await machinesWithCode(this.#options.database, codeHash)) {
       await this.#happen(provider, async ({ state: { evidence }, chain }, isActive) => {
         if (evidence === undefined) return undefined;
-        const active = await isActive(evidence.codeHash);
-        return { type: 'reviewed', finding: reexamine(evidence, { isActiveCode: () => active, vouched: (shown) => this.#options.vouched(shown, chain) }) };
+        const runsActiveCode = await isActive(evidence.codeHash);
+        return { type: 'reviewed', finding: reexamine(evidence, { runsActiveCode, vouched: (shown) => this.#options.vouched(shown, chain) }) };
       });
     }
   }
@@ -99,14 +99,14 @@ export class Attestor implements AsyncDisposable {
     const now = this.#options.now();
     // An old answer, or one that was recorded: not worth a look.
     if (!isAwaited(known.state, evidence.nonce, now)) return undefined;
-    const active = await isActive(evidence.codeHash);
+    const runsActiveCode = await isActive(evidence.codeHash);
     const signingKey = known.state.evidence?.signingKey;
     const vouched = (shown: Evidence) => this.#options.vouched(shown, known.chain);
-    const finding = examine(evidence, { provider, busKey: known.busKey, signingKey, now, isActiveCode: () => active, vouched });
+    const finding = examine(evidence, { provider, busKey: known.busKey, signingKey, now, runsActiveCode, vouched });
     return { type: 'answered', evidence, finding };
   }
 
-  #mayspeak(provider: string): boolean {
+  #maySpeak(provider: string): boolean {
     const words = (this.#words.get(provider) ?? 0) + 1;
     this.#words.set(provider, words);
     return words <= MAX_WORDS;
@@ -177,6 +177,6 @@ export class Attestor implements AsyncDisposable {
 
 /** What the log is told: another standing, level or key; that it is still as it was is no news. */
 function isNews(before: TrustState, after: TrustState): boolean {
-  const key = ({ evidence }: TrustState) => evidence && Buffer.from(evidence.signingKey).toString('hex');
+  const key = ({ evidence }: TrustState) => evidence && hex(evidence.signingKey);
   return before.standing !== after.standing || before.level !== after.level || key(before) !== key(after);
 }

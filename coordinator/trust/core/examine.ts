@@ -1,4 +1,4 @@
-import { type Evidence, isEvidenceSigned, SUITE_ID } from '#bus-schemas';
+import { type Evidence, isEvidenceSigned, isSame, SUITE_ID } from '#bus-schemas';
 import type { Finding } from './standing.ts';
 
 /** What is known of the machine that the evidence is of, and what counts as good. */
@@ -9,7 +9,7 @@ export interface Known {
   /** The key that it showed before, if it did. */
   readonly signingKey: Uint8Array | undefined;
   readonly now: number;
-  readonly isActiveCode: (hash: Uint8Array) => boolean;
+  readonly runsActiveCode: boolean;
   /** Whether Apple vouches for this key and the state of its device; undefined where there is no word of Apple's. */
   readonly vouched: (evidence: Evidence) => boolean | undefined;
 }
@@ -22,13 +22,13 @@ export function examine(evidence: Evidence, known: Known): Finding {
   if (!isEvidenceSigned(evidence)) return caught('bad_signature');
   if (evidence.provider !== known.provider) return caught('wrong_provider');
   if (evidence.busKey !== known.busKey) return caught('wrong_bus_key');
-  if (known.signingKey !== undefined && Buffer.compare(known.signingKey, evidence.signingKey) !== 0) return caught('other_signing_key');
+  if (known.signingKey !== undefined && !isSame(known.signingKey, evidence.signingKey)) return caught('other_signing_key');
   return review(evidence, known) ?? shownBy(evidence, known);
 }
 
 /** The part that may change without the machine: what was good code yesterday may be none today. */
-export function reexamine(evidence: Evidence, known: Pick<Known, 'isActiveCode' | 'vouched'>): Finding {
-  return standingCode(evidence, known) ?? shownBy(evidence, known);
+export function reexamine(evidence: Evidence, known: Pick<Known, 'runsActiveCode' | 'vouched'>): Finding {
+  return standingCode(known) ?? shownBy(evidence, known);
 }
 
 function review(evidence: Evidence, known: Known): Finding | undefined {
@@ -39,11 +39,10 @@ function review(evidence: Evidence, known: Known): Finding | undefined {
   if (evidence.keyStore === 'secure_enclave' && protections.includes('unknown')) return barred('posture_unknown');
   if (Math.abs(evidence.at - known.now) > CLOCK_MS) return barred('clock_off');
   if (evidence.suite !== SUITE_ID) return barred('unsupported_suite');
-  return standingCode(evidence, known);
+  return standingCode(known);
 }
 
-const standingCode = ({ codeHash }: Evidence, { isActiveCode }: Pick<Known, 'isActiveCode'>): Finding | undefined =>
-  isActiveCode(codeHash) ? undefined : barred('unknown_code');
+const standingCode = ({ runsActiveCode }: Pick<Known, 'runsActiveCode'>): Finding | undefined => (runsActiveCode ? undefined : barred('unknown_code'));
 
 function shownBy(evidence: Evidence, { vouched }: Pick<Known, 'vouched'>): Finding {
   // A simulated Mac, and a key that can be copied, never rank above what anybody can say of himself.

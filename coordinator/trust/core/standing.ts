@@ -1,4 +1,4 @@
-import type { Evidence, Judgement, Standing, TrustFault, TrustLevel } from '#bus-schemas';
+import { type Evidence, isSame, type Judgement, type Standing, type TrustFault, type TrustLevel } from '#bus-schemas';
 
 /**
  * Where one machine stands, as a function of (state, event, now).
@@ -147,4 +147,4 @@ function refused(state: TrustState, { is, fault }: Exclude<Finding, { is: 'shown
 const stay = (state: TrustState): TrustStep => ({ state, challenge: false, tell: false });
 
 /** Neither side of it is a secret: a nonce that arrives late is worth nothing, and keys are public. */
-const same = (one: Uint8Array | undefined, other: Uint8Array): boolean => one !== undefined && Buffer.compare(one, other) === 0;
+const same = (one: Uint8Array | undefined, other: Uint8Array): boolean => one !== undefined && isSame(one, other);
