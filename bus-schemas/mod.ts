@@ -79,5 +79,5 @@ export {
   type UpKind,
 } from './subjects.ts';
 export { type Arrival, parseArrival } from './trace.ts';
-export { isHeadSigned, keyEntry, releaseEntry, signHead, TreeHead, verdictEntry } from './transparency/log-entries.ts';
+export { isHeadSigned, keyEntry, modelEntry, releaseEntry, signHead, TreeHead, verdictEntry } from './transparency/log-entries.ts';
 export { EMPTY_ROOT, isConsistent, leafHash, nodeHash, rootOfInclusion, type Tree } from './transparency/merkle.ts';

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { defineMessage } from '../codec.ts';
+import { BuildId } from '../ids.ts';
 import { Finish, Usage } from './vocabulary.ts';
 
 /** What stands inside the seals: the only messages that hold prompts and completions. They exist in an ingress and in a provider, nowhere between. */
@@ -38,6 +39,8 @@ const request = Type.Object({
     logprobs: optional(Type.Boolean()),
     top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
   }),
+  /** The build that the sender sealed this request for. The provider refuses an order for another one, so the coordinator cannot swap models in blind mode. */
+  build: optional(BuildId),
   /** Requests of the same scope may share what a provider has worked out for the beginning of a prompt; without one, nobody. */
   cacheScope: optional(Type.String({ minLength: 1, maxLength: 64 })),
 });

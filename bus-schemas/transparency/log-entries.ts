@@ -11,6 +11,17 @@ import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, isSignedByEd25519, type Sig
 export const releaseEntry = ({ version, codeHash, active }: { version: string; codeHash: Uint8Array; active: boolean }): Uint8Array =>
   textOf(['d-inference log 1', 'release', `version ${version}`, `code ${hex(codeHash)}`, active ? 'active' : 'withdrawn']);
 
+/** One build that may answer for one public name (a model or an alias), and the digest of its weights. `any` where the operator pins no digest. */
+export const modelEntry = (model: { name: string; build: string; weights: Uint8Array | undefined; active: boolean }): Uint8Array =>
+  textOf([
+    'd-inference log 1',
+    'model',
+    `name ${model.name}`,
+    `build ${model.build}`,
+    `weights ${model.weights ? hex(model.weights) : 'any'}`,
+    model.active ? 'active' : 'withdrawn',
+  ]);
+
 /** What a machine is taken for from then on. */
 export const verdictEntry = (verdict: { provider: string; standing: Standing; level: TrustLevel; signingKey: Uint8Array | undefined }): Uint8Array =>
   textOf([

@@ -7,6 +7,7 @@ import {
   Hex,
   hex,
   isEvidenceSigned,
+  modelEntry,
   PrintedEvidence,
   readPrintedEvidence,
   releaseEntry,
@@ -57,8 +58,8 @@ export class OfferCheck {
     this.#options = options;
   }
 
-  /** Throws the SealedError that says why nothing may be sealed for it. */
-  async check(offer: Offer): Promise<void> {
+  /** Throws the SealedError that says why nothing may be sealed for it. `model` is the name that the caller asked for. */
+  async check(offer: Offer, model: string): Promise<void> {
     const { minimumLevel, now } = this.#options;
     const evidence = readPrintedEvidence(offer.evidence);
     if (evidence === undefined) throw untrusted('what it has shown cannot be read');
@@ -70,6 +71,7 @@ export class OfferCheck {
     if (rank(offer.level) < rank(minimumLevel)) throw untrusted(`it has shown no more than ${offer.level}, and ${minimumLevel} is asked for`);
     if (!this.#isSigned(offer, evidence)) throw untrusted('what it has shown is not signed by it');
     await this.#isLogged(evidence, offer.level);
+    await this.#isModel(evidence, { model, build: offer.build });
   }
 
   #isSigned(offer: Offer, evidence: Evidence): boolean {
@@ -88,6 +90,19 @@ export class OfferCheck {
     const version = await this.#versionOf(codeHash);
     if (version === undefined) throw untrusted('it runs no active release');
     if (!(await log.has(releaseEntry({ version, codeHash, active: true })))) throw untrusted('its release is not in the log');
+    remember(this.#logged, name);
+  }
+
+  /** Prevents a coordinator from ordering another model than the caller asked for, and a machine from serving other weights under the build's name. */
+  async #isModel({ weights = [] }: Evidence, { model, build }: { model: string; build: string }): Promise<void> {
+    const { log } = this.#options;
+    const digest = weights.find((shown) => shown.build === build)?.digest;
+    const name = JSON.stringify([model, build, digest && hex(digest)]);
+    if (this.#logged.has(name)) return;
+    const entry = { name: model, build, active: true };
+    const isPinned = digest !== undefined && (await log.has(modelEntry({ ...entry, weights: digest })));
+    if (!isPinned && !(await log.has(modelEntry({ ...entry, weights: undefined }))))
+      throw untrusted(`the log does not say that its build ${build}, with the weights that it has, answers for ${model}`);
     remember(this.#logged, name);
   }
 

@@ -59,6 +59,8 @@ const againShape = Compile(Type.Object({ offer: Offer }));
 const JSON_TYPE = 'application/json';
 const SEALED_TYPE = 'application/octet-stream';
 const NEXT_JOB = 'x-dinf-next-job';
+/** The offered build is named inside the sealed request: its field name, its length and at most 128 characters. */
+const BUILD_FIELD_BYTES = 160;
 const MAX_OFFERS = 4;
 const MAX_NAMES = 256;
 const MAX_SEALED = 100_000;
@@ -111,13 +113,12 @@ export class SealedClient implements Disposable {
   async *run(asked: Sealed, authorization: string, signal?: AbortSignal): AsyncGenerator<SealedEvent, InferenceEnd> {
     const { wish, request } = asked;
     let { place } = asked;
-    const plain = InferenceRequest.encode(request);
-    if (plain.length > wish.requestBytes) throw new SealedError('request_too_long', 'The request is longer than was said.');
-    const requestHash = createHash('sha256').update(plain).digest();
+    if (InferenceRequest.encode(request).length > wish.requestBytes) throw new SealedError('request_too_long', 'The request is longer than was said.');
     for (let offers = 0; offers < MAX_OFFERS; offers += 1) {
-      await this.#check.check(place.offer);
+      await this.#check.check(place.offer, wish.model);
       const { job, offer } = place;
       using seals = await this.#sealsFor(job, offer);
+      const plain = InferenceRequest.encode({ ...request, build: offer.build });
       const sealed = [seals.enc, ...seals.sealRequestParts(plain)];
       const body = { type: SEALED_TYPE, bytes: Buffer.concat(place.isHeld ? sealed : [lengthened(this.#fieldsFor(place, wish)), ...sealed]) };
       const path = place.isHeld ? `/v1/sealed/jobs/${job}?attempt=${offer.attempt}` : '/v1/sealed/jobs';
@@ -127,7 +128,7 @@ export class SealedClient implements Disposable {
         this.#machines.answered(wish.model, offer, Date.now());
         if (wish.maxTokens === undefined) this.#machines.limited(wish.model, place.maxTokens);
         yield { k: 'serving', ...place };
-        return yield* new SealedStream({ seals, requestHash }).read(response);
+        return yield* new SealedStream({ seals, requestHash: createHash('sha256').update(plain).digest() }).read(response);
       }
       const answer = await readJson(response);
       this.#machines.failed(wish.model, offer);
@@ -154,7 +155,7 @@ export class SealedClient implements Disposable {
   /** The coordinator is asked for what the client insists on: it is checked all the same. */
   #fieldsOf({ model, maxTokens, requires, provider, affinity, requestBytes }: SealedWish): Record<string, unknown> {
     return {
-      ...{ model, request_bytes: requestBytes, provider: { trust_level: this.#minimumLevel, ...(provider ?? {}) } },
+      ...{ model, request_bytes: requestBytes + BUILD_FIELD_BYTES, provider: { trust_level: this.#minimumLevel, ...(provider ?? {}) } },
       ...(maxTokens !== undefined && { max_tokens: maxTokens }),
       ...(requires && requires.length > 0 && { requires }),
       ...(affinity !== undefined && { affinity }),

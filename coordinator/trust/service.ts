@@ -12,6 +12,7 @@ import { watchConnections } from './connection-watch.ts';
 import { enrolmentEndpoints, reconcileAccounts } from './enrolment.ts';
 import { HeadTeller } from './log/head-teller.ts';
 import { logEndpoints } from './log/log-endpoints.ts';
+import { LoggedModels } from './log/logged-models.ts';
 import { TransparencyLog } from './log/transparency-log.ts';
 import { appleVouching } from './mda/apple-vouching.ts';
 import { DeviceAttestations } from './mdm/device-attestations.ts';
@@ -87,10 +88,12 @@ export async function startTrust(context: Context): Promise<Component> {
   const keysTimer = setInterval(() => void logKeys(), KEYS_EVERY_MS);
   void logKeys();
 
+  const models = new LoggedModels({ bus, database, transparency, log });
   const teller = new HeadTeller({ bus, transparency, log });
 
   const stop = async (): Promise<void> => {
     teller[Symbol.dispose]();
+    await models[Symbol.asyncDispose]();
     clearInterval(keysTimer);
     await face[Symbol.asyncDispose]();
     watch[Symbol.dispose]();

@@ -10,11 +10,13 @@ import {
   p256Signer,
   printEvidence,
   readPrintedEvidence,
+  services,
   signEvidence,
   signHead,
 } from '#bus-schemas';
+import { simulatedModels } from '#simulator';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
-import { answerOf, openJob, requestFor, startCustomer, startLiar, type Tamper } from './sealed-network.ts';
+import { answerOf, openJob, type Rewrite, requestFor, startCustomer, startLiar, type Tamper, wishFor } from './sealed-network.ts';
 
 /** The coordinator itself is the attacker: what can it make a customer send, or believe? */
 
@@ -177,6 +179,43 @@ describe('nothing is sealed for a key that', () => {
     await using less = await startCustomer(network.url);
     const job = await openJob(less, network, request);
     await expect(answerOf(customer.client.run(job, `Bearer ${network.apiKey}`))).rejects.toThrow(/no more than self_signed/);
+  });
+});
+
+describe('a coordinator that orders another model than its customer asked for', () => {
+  const ASKED = 'sim-qwen-32b';
+  const ordering =
+    (model: string): Rewrite =>
+    ({ path, body }) =>
+      path === '/v1/sealed/sessions' ? Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), model })) : undefined;
+
+  async function askFor(model: string, rewrite: Rewrite, tamper: Tamper = () => undefined): Promise<unknown> {
+    await using liar = await startLiar(network.url, tamper, rewrite);
+    await using customer = await startCustomer(liar.url);
+    const wish = { ...wishFor(request), model };
+    const place = await customer.client.open(wish, `Bearer ${network.apiKey}`);
+    return await answerOf(customer.client.run({ wish, request, place }, `Bearer ${network.apiKey}`));
+  }
+
+  test('is caught by the log when it names the build that it orders', async () => {
+    await expect(askFor('sim', ordering(ASKED))).rejects.toThrow(/the log does not say that its build .* answers for sim/);
+    await expect(askFor(ASKED, ordering(ASKED))).resolves.toMatchObject({ attempts: 1 });
+  });
+
+  test('is refused by the machine when it names the build that was asked for', async () => {
+    const builds = new Map(simulatedModels.map(({ id, builds: [first] }) => [id, first]));
+    const renamed = onSession(({ offer }) => {
+      offer.build = builds.get(ASKED);
+    });
+    await expect(askFor(ASKED, ordering('sim'), renamed)).rejects.toMatchObject({ status: 400, code: 'invalid_request' });
+  });
+
+  test('is caught by the log when the machine has not the weights that the operator pinned', async () => {
+    const model = simulatedModels.find(({ id }) => id === 'sim-llama-8b');
+    if (model === undefined) throw new Error('the simulator has no sim-llama-8b');
+    const pinned = { ...model, id: 'pinned', createdAt: 1, weights: Object.fromEntries(model.builds.map((build) => [build, 'ab'.repeat(32)])) };
+    await network.network.coordinator.bus.call(services.catalog.putModel, { model: pinned }, { timeoutMs: 5_000 });
+    await expect(askFor('pinned', ordering(model.id))).rejects.toThrow(/with the weights that it has, answers for pinned/);
   });
 });
 

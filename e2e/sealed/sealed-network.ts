@@ -60,19 +60,23 @@ export async function answerOf(events: AsyncGenerator<SealedEvent, unknown>): Pr
 /** What an answer of the coordinator becomes on its way; undefined for as it is. */
 export type Tamper = (answer: { path: string; text: string }) => string | undefined;
 
-/** A coordinator that lies: everything is the real one's, but for what `tamper` makes of it. */
-export async function startLiar(coordinatorUrl: string, tamper: Tamper): Promise<{ url: string } & AsyncDisposable> {
+/** Changes the body of a request on its way to the coordinator; undefined leaves it as it is. */
+export type Rewrite = (request: { path: string; body: Buffer }) => Buffer | undefined;
+
+/** A coordinator that lies: a proxy before the real one that changes requests by `rewrite` and answers by `tamper`. */
+export async function startLiar(coordinatorUrl: string, tamper: Tamper, rewrite: Rewrite = () => undefined): Promise<{ url: string } & AsyncDisposable> {
   const server = createServer((request, response) => {
     void (async () => {
       const chunks: Buffer[] = [];
       for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
       const path = request.url ?? '/';
+      const body = Buffer.concat(chunks);
       const headers = Object.fromEntries(
         ['authorization', 'content-type'].flatMap((name) => (request.headers[name] ? [[name, String(request.headers[name])]] : [])),
       );
       const answer = await fetch(new URL(path, coordinatorUrl), {
         ...{ method: request.method ?? 'GET', headers },
-        ...(chunks.length > 0 && { body: Buffer.concat(chunks) }),
+        ...(chunks.length > 0 && { body: rewrite({ path, body }) ?? body }),
       });
       const text = await answer.text();
       response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'application/json' });

@@ -209,6 +209,12 @@ describe('an order that cannot be done is refused by a word', () => {
     expect(await refusal(job)).toBe('invalid_request');
   });
 
+  test('whose sealed request names another build', async () => {
+    const job = await makeJob({}, { chat, build: 'another-build' });
+    tell(JobOrder, 'job', job.order);
+    expect(await refusal(job)).toBe('invalid_request');
+  });
+
   test('while draining', async () => {
     agent.setDraining(true);
     const job = await makeJob();

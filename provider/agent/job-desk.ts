@@ -161,7 +161,10 @@ export class JobDesk {
     try {
       const seals = await recipient.sealsFor(assembly.order);
       const plain = assembly.open((part, sealed) => seals.openRequest(part, sealed));
-      const opened = { seals, request: InferenceRequest.decode(plain), requestHash: createHash('sha256').update(plain).digest() };
+      const request = InferenceRequest.decode(plain);
+      // In blind mode the coordinator writes the order and the client seals the request: a coordinator could order a cheaper model.
+      if (request.build !== undefined && request.build !== assembly.order.build) return { reason: 'invalid_request' };
+      const opened = { seals, request, requestHash: createHash('sha256').update(plain).digest() };
       // What is left of the prompt is what the engine works on.
       plain.fill(0);
       return opened;

@@ -4,7 +4,19 @@ import { leafHash, nodeHash, type Signer, signHead, type TreeHead } from '#bus-s
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { completedBy, consistencyProof, inclusionProof, type ReadNode, rootAt, withNodes } from '../core/tree-proofs.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-entry', 'add-node', 'entries', 'index-of', 'lock-log', 'log-size', 'nodes']);
+export const logStatements = loadStatements(join(import.meta.dirname, 'store'), [
+  'add-entry',
+  'add-node',
+  'entries',
+  'index-of',
+  'lock-log',
+  'log-model',
+  'log-size',
+  'logged-models',
+  'nodes',
+  'unlog-model',
+]);
+const sql = logStatements;
 
 interface Coordinates {
   readonly level: number;

@@ -1,0 +1,76 @@
+import type { Pool } from 'pg';
+import type { Logger } from 'pino';
+import { CatalogChanged, events, modelEntry, services } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { query, transaction } from '#coordinator/sql.ts';
+import { changesBetween, type LoggedModel, modelsIn } from '../core/model-entries.ts';
+import { logStatements as sql, type TransparencyLog } from './transparency-log.ts';
+
+/** A catalog change whose event was lost is logged after this, in milliseconds. */
+const COMPARE_EVERY_MS = 30_000;
+
+export interface LoggedModelsOptions {
+  readonly bus: Bus;
+  readonly database: Pool;
+  readonly transparency: TransparencyLog;
+  readonly log: Logger;
+}
+
+/**
+ * Writes into the log which builds, with which weights, answer for each public name. A blind client checks the machine that it is offered
+ * against these entries: without them, a coordinator could order a cheaper model than the client asked for.
+ *
+ * The catalog decides and trust logs: the entries follow a change by one round trip. Until then clients refuse the new build.
+ */
+export class LoggedModels implements AsyncDisposable {
+  readonly #options: LoggedModelsOptions;
+  readonly #subscription: { unsubscribe(): void };
+  readonly #timer: NodeJS.Timeout;
+  #comparing: Promise<void> | undefined;
+  /** A change arrived after the running comparison had read the catalog. */
+  #isStale = false;
+  #isStopped = false;
+
+  constructor(options: LoggedModelsOptions) {
+    this.#options = options;
+    this.#subscription = options.bus.subscribe({ subject: events.catalogChanged, kind: CatalogChanged, handle: () => this.#compare() });
+    this.#timer = setInterval(() => this.#compare(), COMPARE_EVERY_MS);
+    this.#compare();
+  }
+
+  #compare(): void {
+    if (this.#isStopped) return;
+    this.#isStale = this.#comparing !== undefined;
+    this.#comparing ??= this.#logChanges().finally(() => {
+      this.#comparing = undefined;
+      if (this.#isStale) this.#compare();
+    });
+  }
+
+  async #logChanges(): Promise<void> {
+    const { bus, database, transparency, log } = this.#options;
+    try {
+      const wanted = modelsIn(await bus.call(services.catalog.snapshot, {}, { timeoutMs: 5_000 }));
+      await transaction(database, async (client) => {
+        await query(client, sql['lock-log']);
+        const rows = await query<{ name: string; build: string; weights: Buffer | null }>(client, sql['logged-models']);
+        const logged: LoggedModel[] = rows.map(({ weights, ...row }) => ({ ...row, weights: weights ?? undefined }));
+        for (const change of changesBetween(logged, wanted)) {
+          const { name, build, weights, active } = change;
+          await transparency.append(client, modelEntry(change));
+          if (active) await query(client, sql['log-model'], [name, build, weights]);
+          else await query(client, sql['unlog-model'], [name, build]);
+        }
+      });
+    } catch (error) {
+      log.warn({ err: error }, 'trust could not compare the catalog with the transparency log; it tries again within 30 s');
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    this.#subscription.unsubscribe();
+    await this.#comparing;
+  }
+}

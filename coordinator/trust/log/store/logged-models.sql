@@ -1,0 +1,1 @@
+SELECT name, build, weights FROM logged_models

@@ -1,0 +1,1 @@
+DELETE FROM logged_models WHERE name = $1 AND build = $2
