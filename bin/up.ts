@@ -1,8 +1,9 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
 
 interface UpOptions {
   readonly providers: number;
@@ -45,10 +46,9 @@ async function up(options: UpOptions): Promise<void> {
   const stopped = new Promise<void>((stop) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
   });
-  const home = resolve(process.env['DINF_HOME'] ?? '.dinf');
+  const home = homeFolder(process.env);
   const say = (line: string) => process.stderr.write(`dinf: ${line}\n`);
   const { startNetwork } = await import('#testcontainers');
-  const { announceNetwork } = await import('#coordinator');
   const { createLogger } = await import('#coordinator/logger.ts');
   const log = createLogger({ name: 'dinf', level: process.env['DINF_LOG'] ?? 'warn' });
 

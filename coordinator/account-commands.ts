@@ -1,8 +1,7 @@
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { coordinatorUrl, homeFolder, runningNetwork } from '#bus-schemas/running-network.ts';
 import type { Bus } from './bus.ts';
-import type { RunningNetwork } from './running-network.ts';
 
 const CALL = { timeoutMs: 5_000 };
 
@@ -26,7 +25,7 @@ export function addAccountCommands(program: Command, withBus: <T>(work: (bus: Bu
 }
 
 async function signIn(name: string): Promise<string> {
-  const issuer = (await running())?.issuer;
+  const issuer = runningNetwork(homeFolder(process.env))?.issuer;
   if (issuer === undefined) throw new CommandError(EXIT.unavailable, 'No network runs out of this home. Another network says itself where to sign in.');
   const response = await fetch(`${issuer.url}/token?name=${encodeURIComponent(name)}`, {
     method: 'POST',
@@ -39,7 +38,7 @@ async function signIn(name: string): Promise<string> {
 }
 
 async function approve(code: string, { name, deny = false }: { name: string; deny?: boolean }): Promise<void> {
-  const url = new URL('/v1/device/approve', (await running())?.httpUrl ?? 'http://127.0.0.1:8080');
+  const url = new URL('/v1/device/approve', coordinatorUrl(process.env));
   const response = await fetch(url, {
     method: 'POST',
     headers: { authorization: `Bearer ${await signIn(name)}`, 'content-type': 'application/json' },
@@ -48,11 +47,6 @@ async function approve(code: string, { name, deny = false }: { name: string; den
   const answer = (await response.json()) as { error?: { message: string } };
   if (!response.ok) throw new CommandError(EXIT.failure, answer.error?.message ?? `${url} answered ${response.status}.`);
   console.log(deny ? 'refused' : 'approved: the machine is yours');
-}
-
-async function running(): Promise<RunningNetwork | undefined> {
-  const { runningNetwork } = await import('./running-network.ts');
-  return runningNetwork(resolve(process.env['DINF_HOME'] ?? '.dinf'));
 }
 
 async function createOperator(bus: Bus, name: string): Promise<void> {

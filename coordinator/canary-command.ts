@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { coordinatorUrl } from '#bus-schemas/running-network.ts';
 import type { Bus } from './bus.ts';
 import { positiveNumber } from './command-arguments.ts';
 
@@ -35,7 +36,7 @@ export function addCanaryCommand(program: Command, withBus: WithBus): void {
     .command('canary')
     .description('ask every machine questions whose answers are known, with DINF_API_KEY, and say who serves another model')
     .requiredOption('--file <json>', 'the questions: [{"model", "messages", "max_tokens", "answers"}]')
-    .option('--coordinator <url>', 'the network', 'http://127.0.0.1:8080')
+    .option('--coordinator <url>', 'the network', coordinatorUrl(process.env))
     .option('--every <seconds>', 'how often', positiveNumber, 3_600)
     .option('--once', 'ask once')
     .option('--learn <provider>', 'write down what this machine answers, which has to be one that is believed, instead')

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
@@ -80,10 +79,9 @@ function dollars(text: string): number {
 /** The environment goes before what a running `dinf up` says. */
 async function settings(): Promise<Config> {
   const { ConfigError, readConfig } = await import('./config.ts');
-  const { runningSettings } = await import('./running-network.ts');
-  const home = resolve(process.env['DINF_HOME'] ?? '.dinf');
+  const { homeFolder, runningSettings } = await import('#bus-schemas/running-network.ts');
   try {
-    return readConfig({ ...runningSettings(home), ...process.env });
+    return readConfig({ ...runningSettings(homeFolder(process.env)), ...process.env });
   } catch (error) {
     throw error instanceof ConfigError ? new CommandError(EXIT.usage, error.message) : error;
   }

@@ -1,5 +1,6 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { FIRST_CELL, MAX_CELLS, type RateLimits } from '#bus-schemas';
+import { homeFolder } from '#bus-schemas/running-network.ts';
 
 /** Every setting of the coordinator, from the environment. The table in docs/configuration.md lists them. */
 export interface Config {
@@ -84,7 +85,7 @@ export class ConfigError extends Error {
 }
 
 export function readConfig(env: NodeJS.ProcessEnv): Config {
-  const home = resolve(env['DINF_HOME'] ?? '.dinf');
+  const home = homeFolder(env);
   return {
     home,
     natsUrls: list(env['DINF_NATS_URL'] ?? 'nats://127.0.0.1:4222'),

@@ -1,7 +1,8 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { TrustLevel } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { wholeNumber } from './command-arguments.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -23,7 +24,7 @@ interface WitnessOptions extends NetworkOptions {
 
 const SECRET_BYTES = 32;
 const ALARMS = ['log_forked', 'log_key_changed', 'log_stale'];
-const COORDINATOR = ['--coordinator <url>', 'the network', 'http://127.0.0.1:8080'] as const;
+const COORDINATOR = ['--coordinator <url>', 'the network', coordinatorUrl(process.env)] as const;
 const LOG_KEY = ['--log-key <hex>', 'the key of its log; the first that is seen is kept where none is given'] as const;
 
 /** What customers run, who do not have to believe the coordinator. */
@@ -76,7 +77,7 @@ ${hex(key)}`);
 
 async function proxySecret(): Promise<string> {
   const [{ kept }, { randomBytes }] = await Promise.all([import('./kept-file.ts'), import('node:crypto')]);
-  return kept(join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'proxy.secret'), async () => randomBytes(SECRET_BYTES).toString('base64url'));
+  return kept(join(homeFolder(process.env), 'proxy.secret'), async () => randomBytes(SECRET_BYTES).toString('base64url'));
 }
 
 async function runWitness({ coordinator, logKey, every, once }: WitnessOptions): Promise<void> {

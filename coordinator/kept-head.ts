@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { homeFolder } from '#bus-schemas/running-network.ts';
 import type { PrintedHead } from '#client';
 import { readIfThere, replace } from './kept-file.ts';
 
@@ -13,7 +14,7 @@ export class KeptHead {
   }
 
   static async of(coordinatorUrl: string): Promise<KeptHead> {
-    const home = resolve(process.env['DINF_HOME'] ?? '.dinf');
+    const home = homeFolder(process.env);
     await mkdir(home, { recursive: true, mode: 0o700 });
     return new KeptHead(join(home, `log-${new URL(coordinatorUrl).host.replace(/[^a-z0-9.]/gi, '-')}.json`));
   }

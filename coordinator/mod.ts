@@ -7,7 +7,6 @@ export { connectDatabase, DatabaseUnreachable } from './database.ts';
 export { startProxy } from './ingress/proxy/proxy-server.ts';
 export { type Coordinator, type CoordinatorOptions, componentNames, startCoordinator } from './main.ts';
 export { migrate } from './migrate.ts';
-export { announceNetwork, type RunningNetwork, runningSettings } from './running-network.ts';
 export { makeApiKey, type NewSecret } from './secrets.ts';
 export { ensureStreams } from './streams.ts';
 export { type OperatorHome, prepareOperatorHome } from './trust/operator-home.ts';

@@ -1,10 +1,12 @@
 import { hostname } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
+import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { BACKENDS, type BackendName } from './engine/backend-names.ts';
 import type { Engine } from './engine/engine.ts';
 import type { EngineWish } from './engine/open-model-engine.ts';
+import type { EnrolErrorCode, FirstToken } from './identity.ts';
 import { messageOf } from './message-of.ts';
 
 /** What can run models on this machine, by the name that chooses it. */
@@ -29,6 +31,7 @@ interface ProviderOptions {
   readonly coordinator: string;
   readonly token?: string;
   readonly link?: boolean;
+  readonly home: string;
   readonly engine: string;
   readonly model: readonly string[];
   readonly concurrency: number;
@@ -36,15 +39,17 @@ interface ProviderOptions {
 }
 
 const DRAIN_MS = 60_000;
+const EXIT_OF: { readonly [code in EnrolErrorCode]: ExitCode } = { unreachable: EXIT.unavailable, refused: EXIT.failure, enrolled_already: EXIT.usage };
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
 export function addCommands(program: Command, parts: ProviderParts): void {
   const provider = program.command('provider');
   provider
     .description('serve models on this machine')
-    .option('--coordinator <url>', 'where the API is', process.env['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080')
+    .option('--coordinator <url>', 'where the API is', coordinatorUrl(process.env))
     .option('--token <token>', 'a one-time token, for the first start (dinf enrol-token)')
     .option('--link', 'for the first start: show a code that its owner approves')
+    .option('--home <folder>', 'the identity, keys and credentials of this machine', join(homeFolder(process.env), 'provider'))
     .addOption(
       new Option('--engine <name>', 'what runs the models; auto is the best that runs here')
         .choices(Object.keys(parts.engines))
@@ -52,7 +57,7 @@ export function addCommands(program: Command, parts: ProviderParts): void {
         .default(AUTO),
     )
     .option(
-      '--model <folder or name>',
+      '--model <model>',
       'a model folder, or a name in the cache of Hugging Face; may be given again',
       (one: string, all: string[]) => [...all, one],
       envList('DINF_MODELS'),
@@ -66,7 +71,8 @@ export function addCommands(program: Command, parts: ProviderParts): void {
     )
     .action((options: ProviderOptions) => provide(options, parts));
   program
-    .command('weights <folder or name>')
+    .command('weights')
+    .argument('<model>', "a model folder, or a name in Hugging Face's cache")
     .description("what a model's files amount to, as the catalog names it: SHA-256 over their names and digests")
     .action(printWeights);
   provider.command('doctor').description('which engine runs the models here, and why not a better one').action(doctor);
@@ -93,7 +99,7 @@ function wholeNumber(text: string): number {
 }
 
 async function provide(
-  { coordinator, token, link = false, engine: name, model, concurrency, idleMinutes }: ProviderOptions,
+  { coordinator, token, link = false, home, engine: name, model, concurrency, idleMinutes }: ProviderOptions,
   { engines, ownModel }: ProviderParts,
 ): Promise<void> {
   const { startDaemon } = await import('./daemon.ts');
@@ -113,15 +119,15 @@ async function provide(
     throw new CommandError(EXIT.unavailable, `no engine: ${messageOf(error)}`, { cause: error });
   });
   await using daemon = await startDaemon({
-    home: join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'provider'),
+    home: resolve(home),
     coordinatorUrl: coordinator,
     name: hostname(),
     natsServer,
     engine,
     log,
-    ...firstToken({ coordinator, token, link }),
+    token: firstToken({ coordinator, token, link }),
   }).catch((error: unknown) => {
-    if (error instanceof EnrolError) throw new CommandError(error.code === 'unreachable' ? EXIT.unavailable : EXIT.failure, error.message, { cause: error });
+    if (error instanceof EnrolError) throw new CommandError(EXIT_OF[error.code], error.message, { cause: error });
     throw error;
   });
   console.log(
@@ -136,12 +142,14 @@ async function provide(
   await daemon.drain(DRAIN_MS);
 }
 
-/** How a machine that is not enrolled yet gets to be. */
-function firstToken({ coordinator, token, link }: { coordinator: string; token: string | undefined; link: boolean }): { token?: () => Promise<string> } {
-  if (token !== undefined) return { token: async () => token };
-  if (!link) return {};
+/** How a machine that is not enrolled yet gets its one-time token. */
+function firstToken({ coordinator, token, link }: { coordinator: string; token: string | undefined; link: boolean }): FirstToken | undefined {
+  if (token !== undefined) return { source: 'operator', isDemanded: true, get: async () => token };
+  if (!link) return undefined;
   return {
-    token: async () => {
+    source: 'link',
+    isDemanded: true,
+    get: async () => {
       const { linkMachine } = await import('./link.ts');
       return linkMachine(coordinator, ({ code, page }) =>
         console.log(`To make this machine yours, sign in, go to ${page}\nand enter ${code}   (on a network of your own: dinf approve ${code})`),
@@ -217,10 +225,7 @@ async function checkPostgres(): Promise<Finding> {
 }
 
 async function checkCoordinator(): Promise<Finding> {
-  const { readFile } = await import('node:fs/promises');
-  const home = resolve(process.env['DINF_HOME'] ?? '.dinf');
-  const running = await readFile(join(home, 'network.json'), 'utf8').catch(() => undefined);
-  const url = process.env['DINF_COORDINATOR'] ?? (running === undefined ? 'http://127.0.0.1:8080' : JSON.parse(running).httpUrl);
+  const url = coordinatorUrl(process.env);
   try {
     const response = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(3_000) });
     return { what: 'coordinator', ok: response.ok, detail: `${url} ${response.ok ? 'is ready' : `is not ready: ${await response.text()}`}`, needed: false };

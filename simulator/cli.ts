@@ -1,7 +1,8 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Logger } from 'pino';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import type { Engine } from '#provider';
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type AilmentName, ailmentNames, ailments } from './ailment.ts';
@@ -34,7 +35,7 @@ export function addCommands(program: Command): void {
     .option('--providers <n>', 'how many', number, 1)
     .addOption(new Option('--chip <name>', 'which Macs; mixed as people have them').choices([...chipNames, MIXED]).default('m4-max'))
     .option('--seed <n>', 'which of them are what: the same seed gives the same fleet', number, 1)
-    .option('--coordinator <url>', 'where the API is', process.env['DINF_COORDINATOR'] ?? 'http://127.0.0.1:8080')
+    .option('--coordinator <url>', 'where the API is', coordinatorUrl(process.env))
     .option('--token-ms <ms>', 'time between two tokens; otherwise as the chip and the model give', number)
     .option('--concurrency <n>', 'sequences at once on each', number)
     .option('--endless', 'answers go on until max_tokens')
@@ -81,7 +82,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     }),
     ...(options.engine !== 'simulated' && { realEngine: () => openTiny({ ...options, backend: options.engine as BackendName, log }) }),
     natsServer,
-    home: join(resolve(process.env['DINF_HOME'] ?? '.dinf'), 'fleet'),
+    home: join(homeFolder(process.env), 'fleet'),
     leaves: options.leaves,
     log,
   }).catch((error: unknown) => {

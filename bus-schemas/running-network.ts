@@ -1,20 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
-/** Where a network that runs out of this home can be reached: what `dinf up` writes and every other command reads. */
+/** The addresses of the network that `dinf up` runs out of this home. `dinf up` writes them, every other command reads them. */
 export interface RunningNetwork {
   readonly natsUrl: string;
   readonly leafUrl: string;
   readonly httpUrl: string;
   readonly databaseUrl: string;
-  /** Where people sign in, when that is a part of this network. */
+  /** The sign-in issuer, when it is a part of this network. */
   readonly issuer?: { readonly url: string; readonly secret: string };
 }
 
+const DEFAULT_COORDINATOR = 'http://127.0.0.1:8080';
+
+/** The folder with the keys and data of the network or machine that a command works for. */
+export const homeFolder = (env: NodeJS.ProcessEnv): string => resolve(env['DINF_HOME'] ?? '.dinf');
+
 const fileIn = (home: string) => join(home, 'network.json');
 
-/** Undefined when nothing runs. */
+/** Undefined when no network runs out of this home. */
 export function runningNetwork(home: string): RunningNetwork | undefined {
   try {
     return JSON.parse(readFileSync(fileIn(home), 'utf8')) as RunningNetwork;
@@ -23,7 +28,12 @@ export function runningNetwork(home: string): RunningNetwork | undefined {
   }
 }
 
-/** Settings for those that the environment leaves out. Empty when nothing runs. */
+/** The coordinator that a command talks to unless it is told another: the network of its home goes before the default port. */
+export function coordinatorUrl(env: NodeJS.ProcessEnv): string {
+  return env['DINF_COORDINATOR'] || (runningNetwork(homeFolder(env))?.httpUrl ?? DEFAULT_COORDINATOR);
+}
+
+/** Settings that the environment leaves out. Empty when no network runs out of this home. */
 export function runningSettings(home: string): NodeJS.ProcessEnv {
   const network = runningNetwork(home);
   if (network === undefined) return {};
@@ -33,7 +43,7 @@ export function runningSettings(home: string): NodeJS.ProcessEnv {
   };
 }
 
-/** The database's address holds a password, and the issuer's secret makes one anybody: 0600. */
+/** Mode 0600: the database's address holds a password, and with the issuer's secret a reader could sign in as any person. */
 export async function announceNetwork(home: string, network: RunningNetwork): Promise<AsyncDisposable> {
   const fresh = `${fileIn(home)}.new`;
   await writeFile(fresh, JSON.stringify(network), { mode: 0o600 });
