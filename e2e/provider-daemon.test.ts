@@ -43,6 +43,17 @@ test('a provider enrols once, serves, drains at the end, and comes back as who i
   expect((await readStream(network, chat)).status).toBe(503);
 });
 
+test('a machine that was enrolled in another way refuses to be linked, instead of serving for another account', { timeout: 60_000 }, async () => {
+  network = await startTestNetwork({ providers: 0, tokenMs: 2 });
+  const enrolled = await startProvider(['--token', await network.network.enrolToken()]);
+  const id = idIn(enrolled.logs());
+  await enrolled.stop();
+  await expect(startProvider(['--link'])).rejects.toThrow(new RegExp(`holds the machine ${id}, which was enrolled with a token of the operator`));
+  const again = await startProvider();
+  expect(idIn(again.logs())).toBe(id);
+  await again.stop();
+});
+
 test('a machine is linked by the code that it shows, and what it earns is its owner’s', { timeout: 60_000 }, async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   const owner = await network.person('owner');

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { loadHardening } from '#native';
 import { startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
-import { enrolment } from './identity.ts';
+import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
 import { ownIdentity } from './own-identity.ts';
 import { postureOf } from './posture.ts';
@@ -11,8 +11,7 @@ import { postureOf } from './posture.ts';
 export interface DaemonOptions {
   readonly home: string;
   readonly coordinatorUrl: string;
-  /** For the first start. */
-  readonly token?: () => Promise<string>;
+  readonly token?: FirstToken | undefined;
   readonly name: string;
   readonly natsServer: string;
   readonly engine: Engine;

@@ -3,9 +3,15 @@ import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
 import { readIfThere, writePrivate } from './private-file.ts';
 
+/** Where the one-time token of an enrolment came from: the operator made it, or an owner approved the code that the machine showed. */
+type TokenSource = 'operator' | 'link';
+
 /** What a provider keeps in its folder: a key that never leaves the machine, and what the coordinator gave for it. */
 export interface Enrolment {
   readonly provider: string;
+  /** The coordinator that enrolled this machine, and how; absent in enrolments that an older version made. */
+  readonly coordinatorUrl?: string;
+  readonly enrolledBy?: TokenSource;
   readonly leafUrls: readonly string[];
   readonly credentialsFile: string;
 }
@@ -16,10 +22,12 @@ interface EnrolAnswer {
   readonly leaf_urls: string[];
 }
 
-export class EnrolError extends Error {
-  readonly code: 'refused' | 'unreachable';
+export type EnrolErrorCode = 'refused' | 'unreachable' | 'enrolled_already';
 
-  constructor(code: EnrolError['code'], message: string, options?: ErrorOptions) {
+export class EnrolError extends Error {
+  readonly code: EnrolErrorCode;
+
+  constructor(code: EnrolErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'EnrolError';
     this.code = code;
@@ -28,31 +36,53 @@ export class EnrolError extends Error {
 
 const TIMEOUT_MS = 15_000;
 
+export interface FirstToken {
+  readonly source: TokenSource;
+  /** The caller insists on this way to enrol: an enrolment that was made in another way is an error. */
+  readonly isDemanded: boolean;
+  readonly get: () => Promise<string>;
+}
+
+export interface EnrolmentOptions {
+  readonly home: string;
+  readonly coordinatorUrl: string;
+  /** For the first start. */
+  readonly token?: FirstToken | undefined;
+  readonly name: string;
+}
+
 /** The enrolment of this folder; made with the token when there is none yet. */
-export async function enrolment({
-  home,
-  coordinatorUrl,
-  token,
-  name,
-}: {
-  home: string;
-  coordinatorUrl: string;
-  token?: (() => Promise<string>) | undefined;
-  name: string;
-}): Promise<Enrolment> {
+export async function enrolment({ home, coordinatorUrl, token, name }: EnrolmentOptions): Promise<Enrolment> {
   const known = await readIfThere(join(home, 'enrolment.json'));
-  if (known !== undefined) return JSON.parse(known) as Enrolment;
+  if (known !== undefined) return checkedEnrolment(JSON.parse(known) as Enrolment, { home, coordinatorUrl, token });
   if (token === undefined)
     throw new EnrolError('refused', 'This machine is not enrolled yet: start it with --link, or give it a token (dinf enrol-token makes one).');
   await mkdir(home, { recursive: true, mode: 0o700 });
   const key = await ownKey(home);
-  const answer = await enrol(coordinatorUrl, { token: await token(), user_key: key.getPublicKey(), name });
+  const answer = await enrol(coordinatorUrl, { token: await token.get(), user_key: key.getPublicKey(), name });
   const credentialsFile = join(home, 'leaf.creds');
   await writePrivate(credentialsFile, providerCredentials(answer.user_jwt, key));
-  const made: Enrolment = { provider: answer.provider, leafUrls: answer.leaf_urls, credentialsFile };
+  const made: Enrolment = { provider: answer.provider, coordinatorUrl, enrolledBy: token.source, leafUrls: answer.leaf_urls, credentialsFile };
   await writePrivate(join(home, 'enrolment.json'), JSON.stringify(made));
   return made;
 }
+
+/** Refuses to serve under an enrolment that is not the one the caller asked for: the machine would earn for another account, or on another network. */
+function checkedEnrolment(known: Enrolment, { home, coordinatorUrl, token }: Pick<EnrolmentOptions, 'home' | 'coordinatorUrl' | 'token'>): Enrolment {
+  const another = 'Give this one a folder of its own with --home, or delete that folder to enrol anew.';
+  if (token?.isDemanded && known.enrolledBy !== token.source) {
+    const how = known.enrolledBy === 'link' ? 'by the link that its owner approved' : 'with a token of the operator';
+    throw new EnrolError('enrolled_already', `${home} holds the machine ${known.provider}, which was enrolled ${how}. ${another}`);
+  }
+  if (token?.isDemanded && known.coordinatorUrl !== undefined && !isSameOrigin(known.coordinatorUrl, coordinatorUrl))
+    throw new EnrolError(
+      'enrolled_already',
+      `${home} holds the machine ${known.provider} of the network at ${known.coordinatorUrl}, not of ${coordinatorUrl}. ${another}`,
+    );
+  return known;
+}
+
+const isSameOrigin = (one: string, other: string): boolean => new URL(one).origin === new URL(other).origin;
 
 /** Written before the token is spent: an enrolment that was cut off goes on with the same key. */
 async function ownKey(home: string): Promise<Nkey> {

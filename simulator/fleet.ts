@@ -77,7 +77,14 @@ async function enrolAll({ count, home, coordinatorUrl, token }: FleetOptions): P
     const batch = Array.from({ length: Math.min(ENROL_AT_ONCE, count - start) }, (_, offset) => start + offset);
     enrolments.push(
       ...(await Promise.all(
-        batch.map(async (index) => enrolment({ home: join(home, `provider-${index}`), coordinatorUrl, token, name: `simulated-${index}` })),
+        batch.map(async (index) =>
+          enrolment({
+            home: join(home, `provider-${index}`),
+            coordinatorUrl,
+            token: { source: 'operator', isDemanded: false, get: token },
+            name: `simulated-${index}`,
+          }),
+        ),
       )),
     );
   }
