@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { acquireLock } from './lock.ts';
+import { acquireLock, tryLock } from './lock.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -64,4 +64,22 @@ test('many who find a dead lock at once still take turns, and leave nothing behi
   expect(codes).toEqual(Array(6).fill(0));
   expect(readFileSync(log, 'utf8')).toBe('in out '.repeat(6));
   expect(readdirSync(folder)).toEqual(['log']);
+});
+
+test('a lock that is held is not waited for: its holders are named and nothing changes', async () => {
+  const path = join(folder, 'lock');
+  await using _lock = await acquireLock(path, () => undefined);
+  expect(tryLock(path)).toEqual({ holders: [process.pid] });
+  expect(readdirSync(folder)).toEqual(['lock']);
+});
+
+test('a lock of a process id that another process has now is taken over', async () => {
+  const path = join(folder, 'lock');
+  mkdirSync(path);
+  // As after a restart of a container: the id in the lock is that of a living process which started at another time.
+  writeFileSync(join(path, String(process.pid)), 'started long ago');
+  const taken = tryLock(path);
+  if (!('lock' in taken)) throw new Error('the lock was not taken over');
+  await taken.lock[Symbol.asyncDispose]();
+  expect(readdirSync(folder)).toEqual([]);
 });

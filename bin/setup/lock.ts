@@ -1,9 +1,10 @@
-// One bootstrap at a time. Invariant: while a process named in the lock lives, nobody else holds the lock. One gap is known: three
-// that find a dead lock within the same microseconds (see bury); the second `npm ci` then repairs what the first one left.
+// A lock that processes hold, as a folder with one file for each of them. Invariant: while a process named in the lock lives, no other
+// process takes it. One gap is known: three that find a dead lock within the same microseconds (see bury).
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { processStart } from './process-start.ts';
 
 const POLL_MS = 100;
 
@@ -12,34 +13,63 @@ export interface Lock extends AsyncDisposable {
   add(pid: number): void;
 }
 
-/** A folder with one empty file for each process that must be gone before someone else may take over. */
+/** Waits until the lock is free. `onWait` is called once, with the processes that hold it. */
 export async function acquireLock(path: string, onWait: (pids: readonly number[]) => void): Promise<Lock> {
-  mkdirSync(dirname(path), { recursive: true });
+  let told = false;
+  for (;;) {
+    const taken = tryLock(path);
+    if ('lock' in taken) return taken.lock;
+    if (!told) onWait(taken.holders);
+    told = true;
+    await delay(POLL_MS);
+  }
+}
+
+/** Takes the lock, or names the living processes that hold it. A lock whose processes are all gone is taken over. */
+export function tryLock(path: string): { readonly lock: Lock } | { readonly holders: readonly number[] } {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const mine = `${path}.${randomUUID()}`;
   mkdirSync(mine);
-  writeFileSync(join(mine, String(process.pid)), '');
-  let told = false;
+  addHolder(mine, process.pid);
   try {
     while (!tryPublish(mine, path)) {
-      const names = namesIn(path);
-      const living = names.filter(isAlive);
-      if (living.length === 0) {
-        if (names.length > 0) bury(path);
-        continue;
-      }
-      if (!told) onWait(living);
-      told = true;
-      await delay(POLL_MS);
+      const holders = holdersIn(path);
+      const living = holders.filter((pid) => isHolding(path, pid));
+      if (living.length > 0) return { holders: living };
+      if (holders.length > 0) bury(path);
     }
   } finally {
     rmSync(mine, { recursive: true, force: true });
   }
   return {
-    add: (pid) => writeFileSync(join(path, String(pid)), ''),
-    async [Symbol.asyncDispose]() {
-      remove(path);
+    lock: {
+      add: (pid) => addHolder(path, pid),
+      async [Symbol.asyncDispose]() {
+        remove(path);
+      },
     },
   };
+}
+
+/** The start time tells a holder from a later process with the same id: ids repeat after a restart of a machine or a container. */
+function addHolder(folder: string, pid: number): void {
+  writeFileSync(join(folder, String(pid)), processStart(pid) ?? '');
+}
+
+function isHolding(folder: string, pid: number): boolean {
+  if (!isAlive(pid)) return false;
+  const written = readStart(folder, pid);
+  const now = processStart(pid);
+  return written === '' || now === undefined || written === now;
+}
+
+function readStart(folder: string, pid: number): string {
+  try {
+    return readFileSync(join(folder, String(pid)), 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return '';
+    throw error;
+  }
 }
 
 /** A folder renamed into place has its name in it from the first moment, and never replaces one that has. */
@@ -53,7 +83,7 @@ function tryPublish(mine: string, path: string): boolean {
   }
 }
 
-function namesIn(path: string): number[] {
+function holdersIn(path: string): number[] {
   try {
     return readdirSync(path).map(Number);
   } catch (error) {
@@ -66,7 +96,7 @@ function namesIn(path: string): number[] {
 function bury(path: string): void {
   const grave = moveAside(path);
   if (grave === undefined) return;
-  if (namesIn(grave).some(isAlive) && !existsSync(path)) renameSync(grave, path);
+  if (holdersIn(grave).some((pid) => isHolding(grave, pid)) && !existsSync(path)) renameSync(grave, path);
   else rmSync(grave, { recursive: true, force: true });
 }
 
