@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { connectToServer } from '#bus-schemas';
@@ -13,6 +14,7 @@ export interface BusPlace {
 const RECONNECT_MS = 100;
 const RECONNECT_JITTER_MS = 100;
 const PING_MS = 10_000;
+const DRAIN_MS = 2_000;
 
 /** A connection that never gives up: a hub that is away is waited for, at the start as later. */
 export async function connectToHub({ urls, credentialsFile, name, log }: BusPlace): Promise<NatsConnection> {
@@ -29,6 +31,14 @@ export async function connectToHub({ urls, credentialsFile, name, log }: BusPlac
   });
   void reportChanges(connection, log);
   return connection;
+}
+
+/** Leaves the hub in order: what was published arrives. A hub that is away cannot confirm it, and is waited for no longer than this. */
+export async function leaveHub(connection: NatsConnection): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([connection.drain().catch(() => undefined), delay(DRAIN_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
+  late.abort();
+  await connection.close();
 }
 
 async function reportChanges(connection: NatsConnection, log: Logger): Promise<void> {

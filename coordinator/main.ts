@@ -4,7 +4,7 @@ import type { ComponentName } from '#bus-schemas';
 import { Bus } from './bus.ts';
 import type { Component, StartComponent } from './component.ts';
 import type { Config } from './config.ts';
-import { connectToHub } from './connect-bus.ts';
+import { connectToHub, leaveHub } from './connect-bus.ts';
 import { connectDatabase } from './database.ts';
 import { createLogger } from './logger.ts';
 
@@ -57,7 +57,7 @@ export async function startCoordinator({
     isStopping = true;
     for (const component of running.toReversed()) await component[Symbol.asyncDispose]();
     await bus.flushEvents(LAST_FACTS_MS);
-    await connection.drain();
+    await leaveHub(connection);
     await database.end();
   };
   try {

@@ -41,7 +41,8 @@ export class RequestMux {
   }
 
   request(subject: string, payload: Uint8Array, { timeoutMs, headers }: { timeoutMs: number; headers?: MsgHdrs }): Promise<Msg> {
-    if (this.#connection.isClosed()) return Promise.reject(new RequestError('closed', subject));
+    // While it drains, the inbox is gone already: an answer could not arrive, and the library throws instead of sending.
+    if (this.#connection.isClosed() || this.#connection.isDraining()) return Promise.reject(new RequestError('closed', subject));
     this.#last += 1;
     const token = this.#last.toString(36);
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
