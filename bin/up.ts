@@ -1,9 +1,10 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
+import type { Network } from '#testcontainers';
+import { greet } from './up/greeting.ts';
+import { lockHome } from './up/home-lock.ts';
 
 interface UpOptions {
   readonly providers: number;
@@ -15,10 +16,7 @@ interface UpOptions {
 }
 
 const FIRST_CREDIT_MICRO_USD = 10_000_000;
-const DEFAULT_PORTS = { client: 4222, leaf: 7422, monitor: 8222, issuer: 8090 };
-const FLEET_READY_MS = 30_000;
-/** Past this a leaf node for each provider costs more memory than it shows. */
-const MAX_OWN_LEAVES = 4;
+const FLEET_KNOWN_MS = 30_000;
 
 export function addCommands(program: Command): void {
   program
@@ -41,15 +39,24 @@ function wholeNumber(text: string): number {
 }
 
 async function up(options: UpOptions): Promise<void> {
+  const broken = await runNetwork(options);
+  if (broken !== undefined) throw new CommandError(EXIT.failure, broken.message, { cause: broken });
+}
+
+/** Runs until a signal comes, or until something that the network cannot do without has failed for good: then answers with what failed. */
+async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { providers } = options;
   const startedAt = performance.now();
-  const stopped = new Promise<void>((stop) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
-  });
+  const { promise: ended, resolve: end } = Promise.withResolvers<Error | undefined>();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end(undefined));
   const home = homeFolder(process.env);
+  await using _lock = lockHome(home);
   const say = (line: string) => process.stderr.write(`dinf: ${line}\n`);
   const { startNetwork } = await import('#testcontainers');
   const { createLogger } = await import('#coordinator/logger.ts');
+  const { keepRunning } = await import('#provider');
+  const { apiPort, keepPorts, keptPorts } = await import('./up/ports.ts');
+  const { startFleet, startRealProvider } = await import('./up/providers.ts');
   const log = createLogger({ name: 'dinf', level: process.env['DINF_LOG'] ?? 'warn' });
 
   const http = { host: process.env['DINF_HTTP_HOST'] ?? '127.0.0.1', port: await apiPort(say) };
@@ -64,6 +71,8 @@ async function up(options: UpOptions): Promise<void> {
     issuerPort,
     ...(databaseUrl && { databaseUrl }),
   }).catch(explain);
+  await using kept = new AsyncDisposableStack();
+  for (const { name, child } of network.children) kept.use(keepRunning({ name, child, log, onGivingUp: end }));
   await keepPorts(home, { ...network.hub.ports, issuer: network.issuer === undefined ? issuerPort : Number(new URL(network.issuer.url).port) });
   await using _announced = await announceNetwork(home, {
     natsUrl: network.hub.clientUrl,
@@ -75,46 +84,14 @@ async function up(options: UpOptions): Promise<void> {
   const { simulatedAliases, simulatedModels, tinyAlias, tinyModel } = await import('#simulator');
   await network.putModels([...simulatedModels, tinyModel], [...simulatedAliases, tinyAlias]);
   const apiKey = await firstKey(home, network);
-  await using _fleet = providers === 0 ? undefined : await startFleet({ home, options, network, say });
-  await using real = options.engine === 'none' ? undefined : await startRealProvider({ home, engine: options.engine, network, say });
+  const order = { home, network, log, say };
+  await using _fleet = providers === 0 ? undefined : await startFleet({ ...order, ...options });
+  await using real = options.engine === 'none' ? undefined : await startRealProvider({ ...order, engine: options.engine });
   await untilKnown(network, providers + (real ? 1 : 0));
   greet({ url: network.url, apiKey, providers, engine: real?.engine, seconds: (performance.now() - startedAt) / 1_000 });
-  await stopped;
+  const broken = await ended;
   say('stopping');
-}
-
-type Network = Awaited<ReturnType<typeof import('#testcontainers').startNetwork>>;
-
-/** The same port every time, where that is possible. */
-async function apiPort(say: (line: string) => void): Promise<number> {
-  const wanted = Number(process.env['DINF_HTTP_PORT'] || 8080);
-  if (await isFree(wanted)) return wanted;
-  if (process.env['DINF_HTTP_PORT']) throw new CommandError(EXIT.usage, `Port ${wanted} (DINF_HTTP_PORT) is in use.`);
-  say(`port ${wanted} is in use; the API takes another one (DINF_HTTP_PORT names it)`);
-  return 0;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((answer) => {
-    const server = createServer();
-    server.once('error', () => answer(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => answer(true)));
-  });
-}
-
-/** Providers remember where the hub is, and people are who they are at one issuer: both come back where they were. */
-async function keptPorts(home: string): Promise<typeof DEFAULT_PORTS> {
-  const kept = await readFile(join(home, 'ports.json'), 'utf8').catch(() => undefined);
-  if (kept !== undefined) return { issuer: 0, ...JSON.parse(kept) };
-  const free = await Promise.all(Object.values(DEFAULT_PORTS).map(isFree));
-  return free.every(Boolean) ? DEFAULT_PORTS : { client: -1, leaf: -1, monitor: -1, issuer: 0 };
-}
-
-const keepPorts = (home: string, ports: object) => writePrivate(join(home, 'ports.json'), JSON.stringify(ports));
-
-async function writePrivate(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text, { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  return broken;
 }
 
 async function explain(error: unknown): Promise<never> {
@@ -123,14 +100,15 @@ async function explain(error: unknown): Promise<never> {
   if (error instanceof ConfigError) throw new CommandError(EXIT.usage, error.message, { cause: error });
   if (error instanceof DatabaseUnreachable) throw new CommandError(EXIT.unavailable, error.message, { cause: error });
   if (!(error instanceof LaunchError)) throw error;
-  const hint = error.code === 'address_in_use' ? '\nDoes another "dinf up" run out of this folder? DINF_HOME names another one.' : '';
+  const hint = error.code === 'address_in_use' ? '\nThe ports of this network are in ports.json of its home. Does another program use one of them?' : '';
   throw new CommandError(EXIT.unavailable, error.message + hint, { cause: error });
 }
 
 /** Made at the first start and kept, so that the second start prints the same one. */
 async function firstKey(home: string, network: Network): Promise<string> {
+  const { readIfThere, writePrivate } = await import('#provider');
   const file = join(home, 'api-key');
-  const kept = await readFile(file, 'utf8').catch(() => undefined);
+  const kept = await readIfThere(file);
   if (kept !== undefined) return kept;
   const owner = network.issuer === undefined ? {} : { account: (await network.signIn('you')).account };
   const { apiKey } = await network.createKey({ name: 'first', creditMicroUsd: FIRST_CREDIT_MICRO_USD, ...owner });
@@ -138,100 +116,11 @@ async function firstKey(home: string, network: Network): Promise<string> {
   return apiKey;
 }
 
-/** Processes of their own, as in the field. */
-async function startFleet({
-  home,
-  options,
-  network,
-  say,
-}: {
-  home: string;
-  options: UpOptions;
-  network: Network;
-  say: (line: string) => void;
-}): Promise<AsyncDisposable> {
-  const { providers, chip, tokenMs, concurrency, endless } = options;
-  const { startSupervised } = await import('#provider');
-  say(`starting ${providers} simulated provider${providers === 1 ? '' : 's'}`);
-  const tokens = await Promise.all(Array.from({ length: providers }, () => network.enrolToken()));
-  const leaves = providers <= MAX_OWN_LEAVES ? 'own' : 'shared';
-  const fleet = await startSupervised({
-    name: 'simulator',
-    command: process.execPath,
-    args: [
-      ...[join(import.meta.dirname, 'dinf.ts'), 'simulate', '--providers', String(providers), '--chip', chip, '--coordinator', network.url, '--leaves', leaves],
-      ...(tokenMs === undefined ? [] : ['--token-ms', tokenMs]),
-      ...(concurrency === undefined ? [] : ['--concurrency', concurrency]),
-      ...(endless ? ['--endless'] : []),
-    ],
-    env: { ...process.env, DINF_HOME: home, DINF_ENROL_TOKENS: tokens.join(','), npm_lifecycle_event: undefined },
-    isReady: (line) => line.includes('simulated providers are ready'),
-    readyTimeoutMs: FLEET_READY_MS,
-    stopTimeoutMs: FLEET_READY_MS,
-  });
-  return fleet;
-}
-
-/** A provider as anybody would start one, with a model that answers. Without one the network is up all the same. */
-async function startRealProvider({ home, engine, network, say }: { home: string; engine: string; network: Network; say: (line: string) => void }) {
-  const { startSupervised } = await import('#provider');
-  say('starting a provider with a real model');
-  let said = '';
-  const provider = await startSupervised({
-    name: 'provider',
-    command: process.execPath,
-    args: [join(import.meta.dirname, 'dinf.ts'), 'provider', '--engine', engine, '--coordinator', network.url, '--token', await network.enrolToken()],
-    env: { ...process.env, DINF_HOME: home, DINF_LOG: process.env['DINF_LOG'] ?? 'error', npm_lifecycle_event: undefined },
-    isReady: (line) => {
-      said = line;
-      return /^provider \S+ serves/.test(line);
-    },
-    readyTimeoutMs: FLEET_READY_MS,
-    stopTimeoutMs: FLEET_READY_MS,
-  }).catch((error: unknown) => say(`no real model: ${error instanceof Error ? error.message : error}`));
-  if (provider === undefined) return undefined;
-  return { engine: said.split(' ').at(-1) ?? engine, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
-}
-
 /** Until the router has heard of them all. */
 async function untilKnown(network: Network, providers: number): Promise<void> {
   const { services } = await import('#bus-schemas');
   const knows = async () =>
     new Set((await network.coordinator.bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers.map(({ provider }) => provider)).size;
-  for (const giveUpAt = performance.now() + FLEET_READY_MS; (await knows()) < providers && performance.now() < giveUpAt; )
+  for (const giveUpAt = performance.now() + FLEET_KNOWN_MS; (await knows()) < providers && performance.now() < giveUpAt; )
     await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
-interface Greeting {
-  readonly url: string;
-  readonly apiKey: string;
-  readonly providers: number;
-  /** What runs the tiny model, if anything does. */
-  readonly engine: string | undefined;
-  readonly seconds: number;
-}
-
-function greet({ url, apiKey, providers, engine, seconds }: Greeting): void {
-  const who = [
-    ...(engine === undefined ? [] : [`"tiny" is a real model, on ${engine}: sums, spelling backwards, counting, JSON, tools.`]),
-    ...(providers === 0
-      ? []
-      : [`"sim" is ${providers} simulated Mac${providers === 1 ? '' : 's'} that answer${providers === 1 ? 's' : ''} with made-up text.`]),
-  ];
-  const [model, question] = engine === undefined ? ['sim', 'Hello'] : ['tiny', 'What is 12 + 30?'];
-  console.log(`
-d-inference is up (${seconds.toFixed(1)} s). ${who.length === 0 ? 'No provider runs yet: dinf simulate, or dinf provider.' : who.join('\n')}
-
-  base URL   ${url}/v1
-  API key    ${apiKey}
-
-  curl ${url}/v1/chat/completions \\
-    -H "Authorization: Bearer ${apiKey}" -H "Content-Type: application/json" \\
-    -d '{"model": "${model}", "stream": true, "messages": [{"role": "user", "content": "${question}"}]}'
-
-Anthropic's SDK takes ${url} as its base URL and the same key. The account behind the key is yours: "npx dinf sign-in"
-prints a token for ${url}/v1/me, /v1/keys, /v1/usage and the rest of docs/api.md.
-
-Ctrl-C stops it. What was paid for and earned stays in ${process.env['DINF_HOME'] ?? '.dinf'}.
-`);
 }

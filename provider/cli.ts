@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Logger } from 'pino';
 import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { BACKENDS, type BackendName } from './engine/backend-names.ts';
@@ -30,6 +31,7 @@ interface ProviderParts {
 interface ProviderOptions {
   readonly coordinator: string;
   readonly token?: string;
+  readonly tokenFile?: string;
   readonly link?: boolean;
   readonly home: string;
   readonly engine: string;
@@ -47,7 +49,8 @@ export function addCommands(program: Command, parts: ProviderParts): void {
   provider
     .description('serve models on this machine')
     .option('--coordinator <url>', 'where the API is', coordinatorUrl(process.env))
-    .option('--token <token>', 'a one-time token, for the first start (dinf enrol-token)')
+    .option('--token <token>', 'a one-time token, for the first start (dinf enrol-token); other users can read it in the list of processes')
+    .option('--token-file <path>', 'a file that holds the token; - reads it from standard input. DINF_ENROL_TOKEN holds it too')
     .option('--link', 'for the first start: show a code that its owner approves')
     .option('--home <folder>', 'the identity, keys and credentials of this machine', join(homeFolder(process.env), 'provider'))
     .addOption(
@@ -99,7 +102,7 @@ function wholeNumber(text: string): number {
 }
 
 async function provide(
-  { coordinator, token, link = false, home, engine: name, model, concurrency, idleMinutes }: ProviderOptions,
+  { coordinator, token, tokenFile, link = false, home, engine: name, model, concurrency, idleMinutes }: ProviderOptions,
   { engines, ownModel }: ProviderParts,
 ): Promise<void> {
   const { startDaemon } = await import('./daemon.ts');
@@ -125,7 +128,7 @@ async function provide(
     natsServer,
     engine,
     log,
-    token: firstToken({ coordinator, token, link }),
+    token: firstToken({ coordinator, token, tokenFile, link, log }),
   }).catch((error: unknown) => {
     if (error instanceof EnrolError) throw new CommandError(EXIT_OF[error.code], error.message, { cause: error });
     throw error;
@@ -142,9 +145,24 @@ async function provide(
   await daemon.drain(DRAIN_MS);
 }
 
-/** How a machine that is not enrolled yet gets its one-time token. */
-function firstToken({ coordinator, token, link }: { coordinator: string; token: string | undefined; link: boolean }): FirstToken | undefined {
-  if (token !== undefined) return { source: 'operator', isDemanded: true, get: async () => token };
+interface FirstTokenOptions {
+  readonly coordinator: string;
+  readonly token: string | undefined;
+  readonly tokenFile: string | undefined;
+  readonly link: boolean;
+  readonly log: Pick<Logger, 'warn'>;
+}
+
+/** How a machine that is not enrolled yet gets its one-time token. The environment is a default: an enrolment that is there already is kept. */
+function firstToken({ coordinator, token, tokenFile, link, log }: FirstTokenOptions): FirstToken | undefined {
+  if (token !== undefined) {
+    // Another user of this machine could take the token from the list of processes and enrol a machine of their own with it.
+    log.warn('--token shows the enrolment token to every user of this machine (ps); --token-file or DINF_ENROL_TOKEN does not');
+    return { source: 'operator', isDemanded: true, get: async () => token };
+  }
+  if (tokenFile !== undefined) return { source: 'operator', isDemanded: true, get: () => readToken(tokenFile) };
+  const given = process.env['DINF_ENROL_TOKEN'];
+  if (!link && given) return { source: 'operator', isDemanded: false, get: async () => given };
   if (!link) return undefined;
   return {
     source: 'link',
@@ -156,6 +174,14 @@ function firstToken({ coordinator, token, link }: { coordinator: string; token: 
       );
     },
   };
+}
+
+async function readToken(file: string): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  const text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8').catch((cause: unknown) => {
+    throw new CommandError(EXIT.usage, `The enrolment token cannot be read: ${messageOf(cause)}`, { cause });
+  });
+  return text.trim();
 }
 
 interface Finding {

@@ -16,7 +16,7 @@ import {
   readConfig,
   startCoordinator,
 } from '#coordinator';
-import { cacheFolder, findNatsServer, type NatsPlace, type NatsPorts, startNatsServer } from '#provider';
+import { cacheFolder, findNatsServer, type NatsPlace, type NatsPorts, type Restartable, startNatsServer } from '#provider';
 import { startContainerNats } from './containers/nats.ts';
 import type { NatsNode } from './nats-node.ts';
 import { startPostgres } from './nodes.ts';
@@ -52,6 +52,8 @@ export interface Network extends AsyncDisposable {
   readonly hub: NatsNode;
   readonly postgres: PostgresNode | undefined;
   readonly databaseUrl: string;
+  /** Child processes that somebody has to start again when they end; none where containers run, or where the database is another's. */
+  readonly children: readonly { readonly name: string; readonly child: Restartable }[];
   readonly config: Config;
   readonly coordinator: Coordinator;
   /** Where people sign in; absent where the settings name another place. */
@@ -100,6 +102,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const coordinator = started.use(await startCoordinator({ config, log, ...(options.components && { components: options.components }) }));
   const { bus, httpUrl } = coordinator;
   if (httpUrl === undefined) throw new Error('the coordinator started without its API');
+  const children = Object.entries({ 'the hub': hub, Postgres: postgres }).flatMap(([name, child]) => (isChild(child) ? [{ name, child }] : []));
   const owned = started.move();
   return {
     url: httpUrl,
@@ -108,6 +111,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     hub,
     postgres,
     databaseUrl,
+    children,
     config,
     coordinator,
     issuer,
@@ -125,6 +129,9 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+/** A container is looked after by its engine. */
+const isChild = (node: object | undefined): node is Restartable => node !== undefined && 'exited' in node;
 
 function limitsAreSet(env: NodeJS.ProcessEnv): boolean {
   return ['DINF_ACCOUNT_RPM', 'DINF_ACCOUNT_ITPM', 'DINF_ACCOUNT_OTPM'].some((name) => env[name]);

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
 import { connectToServer, leafConfig } from '#bus-schemas';
 import type { Enrolment } from '../identity.ts';
-import { startAgain } from '../start-again.ts';
+import { keepRunning } from '../keep-running.ts';
 import { type NatsServer, startNatsServer } from './nats-server.ts';
 
 export interface LeafOptions {
@@ -25,7 +24,6 @@ export interface Leaf extends AsyncDisposable {
 }
 
 const RECONNECT_MS = 100;
-const RESTART_PAUSES_MS = [100, 500, 2_000, 10_000] as const;
 const PASSWORD_BYTES = 24;
 
 export async function startLeaf({ binary, home, enrolments, log }: LeafOptions): Promise<Leaf> {
@@ -36,8 +34,8 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
   }));
   const hubs = [...new Set(enrolments.flatMap(({ leafUrls }) => leafUrls))];
   const server = await startNatsServer({ binary, home, name: 'leaf', config: (place) => leafConfig(place, { hubs, remotes }) });
-  let stopped = false;
-  void keepRunning(server, () => stopped, log);
+  // Never given up: a machine in the field has nobody beside it. The agents connect again by themselves.
+  const kept = keepRunning({ name: 'the leaf node', child: server, log });
   return {
     server,
     connect: ({ provider }) => {
@@ -52,24 +50,12 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
       });
     },
     kill: async () => {
-      stopped = true;
+      await kept[Symbol.asyncDispose]();
       await server.kill();
     },
     [Symbol.asyncDispose]: async () => {
-      stopped = true;
+      await kept[Symbol.asyncDispose]();
       await server.stop();
     },
   };
-}
-
-/** A leaf that dies is started again in its place: the agents reconnect by themselves. */
-async function keepRunning(server: NatsServer, isStopped: () => boolean, log: Logger): Promise<void> {
-  for (let deaths = 0; ; deaths += 1) {
-    const exit = await server.exited;
-    if (isStopped()) return;
-    log.warn(exit, 'the leaf node ended; starting it again');
-    await delay(RESTART_PAUSES_MS[Math.min(deaths, RESTART_PAUSES_MS.length - 1)]);
-    if (isStopped()) return;
-    await startAgain(() => server.restart());
-  }
 }

@@ -1,0 +1,33 @@
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { readIfThere, writePrivate } from '#provider';
+
+const DEFAULT_PORTS = { client: 4222, leaf: 7422, monitor: 8222, issuer: 8090 };
+
+/** The same port every time, where that is possible. */
+export async function apiPort(say: (line: string) => void): Promise<number> {
+  const wanted = Number(process.env['DINF_HTTP_PORT'] || 8080);
+  if (await isFree(wanted)) return wanted;
+  if (process.env['DINF_HTTP_PORT']) throw new CommandError(EXIT.usage, `Port ${wanted} (DINF_HTTP_PORT) is in use.`);
+  say(`port ${wanted} is in use; the API takes another one (DINF_HTTP_PORT names it)`);
+  return 0;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((answer) => {
+    const server = createServer();
+    server.once('error', () => answer(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => answer(true)));
+  });
+}
+
+/** Providers remember where the hub is, and people are who they are at one issuer: both come back where they were. */
+export async function keptPorts(home: string): Promise<typeof DEFAULT_PORTS> {
+  const kept = await readIfThere(join(home, 'ports.json'));
+  if (kept !== undefined) return { issuer: 0, ...JSON.parse(kept) };
+  const free = await Promise.all(Object.values(DEFAULT_PORTS).map(isFree));
+  return free.every(Boolean) ? DEFAULT_PORTS : { client: -1, leaf: -1, monitor: -1, issuer: 0 };
+}
+
+export const keepPorts = (home: string, ports: object) => writePrivate(join(home, 'ports.json'), JSON.stringify(ports));
