@@ -8,6 +8,7 @@ import { positiveNumber } from './command-arguments.ts';
 import type { Config } from './config.ts';
 import { addCustomerCommands } from './customer-commands.ts';
 import { addLedgerCommands } from './ledger-commands.ts';
+import { addModelCommands } from './model-commands.ts';
 import { addRoutingCommands } from './routing-commands.ts';
 import { stopSignal } from './stop-signal.ts';
 import { addTopCommand } from './top-command.ts';
@@ -57,6 +58,7 @@ export function addCommands(program: Command): void {
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => showFleet(options));
   addAccountCommands(program, withBus);
+  addModelCommands(program, withBus);
   addRoutingCommands(program, withBus);
   addTrustCommands(program, withBus);
   addCanaryCommand(program, withBus);

@@ -128,6 +128,9 @@ const explained = Type.Object({
       load: count,
       maxConcurrency: count,
       expectedFirstContentMs: Type.Number({ minimum: 0 }),
+      /** What the machine says that this build can do there. */
+      contextTokens: optional(count),
+      traits: optional(Traits),
     }),
     { maxItems: 1_000 },
   ),

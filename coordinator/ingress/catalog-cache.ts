@@ -42,10 +42,9 @@ export class CatalogCache implements Disposable {
     return Object.assign({}, ...[...(await this.#loaded()).values()].map(({ weights }) => weights));
   }
 
-  async model(name: string): Promise<CatalogModel> {
-    const model = (this.#models ?? (await this.#loaded())).get(name);
-    if (model === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
-    return model;
+  /** Undefined where the catalog has no model or alias of this name. */
+  async model(name: string): Promise<CatalogModel | undefined> {
+    return (this.#models ?? (await this.#loaded())).get(name);
   }
 
   async #loaded(): Promise<ReadonlyMap<string, CatalogModel>> {

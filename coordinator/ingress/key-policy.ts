@@ -1,16 +1,14 @@
-import { type CatalogModel, type RateLimits, services } from '#bus-schemas';
-import type { Bus } from '#coordinator/bus.ts';
-import { answerOf } from './call-until.ts';
+import type { CatalogModel, RateLimits } from '#bus-schemas';
 import type { ChatIntent } from './core/introspect.ts';
 import { ApiError } from './errors.ts';
 import type { KeyCaller } from './identity/key-cache.ts';
 import { type LimitTaker, limitHeaders } from './limits/limit-taker.ts';
+import type { OwnMachines } from './own-machines.ts';
 
 interface Deps {
-  readonly bus: Bus;
+  readonly ownMachines: Pick<OwnMachines, 'of'>;
   readonly limits: LimitTaker;
   readonly accountLimits: RateLimits;
-  readonly clock: () => number;
 }
 
 export interface WantedMachines {
@@ -22,14 +20,11 @@ export interface WantedMachines {
   readonly areOwn?: boolean;
 }
 
-const MACHINES_GOOD_MS = 5_000;
-const MAX_KNOWN = 10_000;
 const MAX_MACHINES = 64;
 
 /** What a key may ask for, checked in one order: the model, whose machines, how much in a minute. */
 export class KeyPolicy {
   readonly #deps: Deps;
-  readonly #machines = new Map<string, { ids: readonly string[]; at: number }>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -46,7 +41,7 @@ export class KeyPolicy {
       throw new ApiError('invalid_request', 'X-Dinf-Route must be "self" or "prefer".', { param: 'X-Dinf-Route' });
     }
     if (selfRouteOnly !== true && route === undefined) return { only, first: [] };
-    const all = await this.#ownMachines(account);
+    const all = await this.#deps.ownMachines.of(account);
     const own = (only === undefined ? all : all.filter((id) => only.includes(id))).slice(0, MAX_MACHINES);
     if (selfRouteOnly !== true && route === 'prefer') return { only, first: own };
     if (own.length === 0) throw new ApiError('no_linked_machine');
@@ -67,16 +62,5 @@ export class KeyPolicy {
     const taken = await limits.take({ ...asked, subjects });
     const headers = limitHeaders(taken, { ...accountLimits, ...key.limits });
     return { headers, refusal: taken.ok ? undefined : new ApiError('rate_limit_exceeded', undefined, { retryAfterMs: taken.retryAfterMs }) };
-  }
-
-  async #ownMachines(account: string): Promise<readonly string[]> {
-    const { bus, clock } = this.#deps;
-    const known = this.#machines.get(account);
-    if (known !== undefined && clock() - known.at < MACHINES_GOOD_MS) return known.ids;
-    const answer = await answerOf(bus, services.trust.machines, { account }, { eachMs: 2_000, totalMs: 4_000 });
-    const ids = answer.machines.flatMap(({ provider, revokedAt }) => (revokedAt === undefined ? [provider] : []));
-    if (this.#machines.size >= MAX_KNOWN) this.#machines.clear();
-    this.#machines.set(account, { ids, at: clock() });
-    return ids;
   }
 }

@@ -24,6 +24,7 @@ import { Jobs } from './jobs.ts';
 import { KeyPolicy } from './key-policy.ts';
 import { AddressLimiter } from './limits/address-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
+import { OwnMachines } from './own-machines.ts';
 import { PlaceFinder } from './place-finder.ts';
 import { ProviderPrices } from './provider-prices.ts';
 import { receiptWhenSettled } from './receipt-wait.ts';
@@ -51,6 +52,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const users = new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now);
   const catalog = new CatalogCache(bus, log);
   const senders = new RelaySenders();
+  const ownMachines = new OwnMachines(bus, clock);
   const cells = new Cells(bus, clock);
   const places = new PlaceFinder(bus, cells);
   const jobs = new Jobs({
@@ -85,11 +87,11 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const server = await createServer({ log, ...config });
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   addRoutes(server, {
-    ...{ bus, catalog, jobs, metrics, missing, now, clock, sealFor: senders.sealFor.bind(senders) },
+    ...{ bus, catalog, ownMachines, jobs, metrics, missing, now, clock, sealFor: senders.sealFor.bind(senders) },
     receiptOf: (asked) => receiptWhenSettled(bus, asked, clock),
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
-    policy: new KeyPolicy({ bus, clock, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
+    policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
     prices: new ProviderPrices(bus, now),
     idempotent: new IdempotentAnswers({ bus, log, now }),
     sessions: new SealedSessions(jobs, new EvidenceCache(bus, clock)),

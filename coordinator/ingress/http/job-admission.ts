@@ -6,12 +6,14 @@ import { withinPrice, withQuantizations } from '../core/provider-preferences.ts'
 import { ApiError } from '../errors.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
+import type { OwnMachines } from '../own-machines.ts';
 import type { ProviderPrices } from '../provider-prices.ts';
 import { keyOf } from './authenticate.ts';
 
 export interface AdmissionDeps {
   readonly policy: KeyPolicy;
   readonly catalog: CatalogCache;
+  readonly ownMachines: OwnMachines;
   readonly prices: ProviderPrices;
   readonly isDraining: () => boolean;
 }
@@ -34,14 +36,17 @@ export function checkOpen({ isDraining }: AdmissionDeps): void {
 }
 
 /** The rules that every job passes, in one order: model, abilities, length, whose machines, how much in a minute, at what price. */
-export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog, policy, prices }: AdmissionDeps): Promise<Admission> {
+export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog, ownMachines, policy, prices }: AdmissionDeps): Promise<Admission> {
   const caller = keyOf(request);
-  const offered = await catalog.model(wish.model);
+  const inCatalog = await catalog.model(wish.model);
+  const offered = inCatalog ?? (await ownMachines.model(caller.account, wish.model));
+  if (offered === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
   policy.checkModel(caller, wish.model, offered);
   checkCapable(wish, offered);
   const model = withQuantizations(offered, wish.quantizations);
   const maxOutputTokens = outputLimit(wish, model);
-  const machines = await policy.machinesFor(caller, wish, request.headers['x-dinf-route']);
+  // A build without a catalog entry has no price: only its owner's machines may serve it.
+  const machines = await policy.machinesFor(caller, wish, inCatalog === undefined ? 'self' : request.headers['x-dinf-route']);
   const { promptEstimate, promptBound, requires, level } = wish;
   const { headers, refusal } = await policy.take(caller, { inputTokens: promptEstimate, outputTokens: maxOutputTokens });
   const job = {

@@ -1,7 +1,9 @@
 import { Type } from 'typebox';
 import { type CatalogModel, type MessageOf, services, TRAITS } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
-import { type Api, LIST, listOf } from './api.ts';
+import { ApiError } from '../errors.ts';
+import type { OwnMachines } from '../own-machines.ts';
+import { type Api, LIST, listOf, optional, strict } from './api.ts';
 import { keyOf } from './authenticate.ts';
 
 const Traits = Type.Array(Type.Enum(TRAITS));
@@ -23,19 +25,38 @@ const Model = Type.Object({
     input_cache_read: Type.String(),
   }),
 });
+export interface ModelsDeps {
+  readonly catalog: CatalogCache;
+  readonly ownMachines: OwnMachines;
+  readonly clock: () => number;
+}
+
 type Capacity = MessageOf<typeof services.routing.capacity.reply>;
 
 const CAPACITY_GOOD_MS = 2_000;
 const PER_MILLION = 1_000_000;
 
 /** What is on offer, to whom, and whether anybody can serve it now. */
-export function addModelsRoutes(api: Api, catalog: CatalogCache, clock: () => number): void {
+export function addModelsRoutes(api: Api, { catalog, ownMachines, clock }: ModelsDeps): void {
+  let known: { capacity: Capacity; at: number } | undefined;
+  const capacity = async (): Promise<Capacity> => {
+    if (known === undefined || clock() - known.at >= CAPACITY_GOOD_MS) known = { capacity: await api.ask(services.routing.capacity, {}), at: clock() };
+    return known.capacity;
+  };
   api.route({
-    ...{ method: 'GET', url: '/v1/models', group: 'Models', who: 'key', summary: 'The models that your key may use' },
+    ...{ method: 'GET', url: '/v1/models', group: 'Models', who: 'key', summary: 'The models that your key may use and a machine could serve now' },
+    description:
+      'Builds that only your own machines serve are in it too: you may call them by their own name, free. `all=true` adds the models that no machine serves at the moment.',
+    query: Type.Object({ all: optional(Type.Boolean()) }, strict),
     reply: listOf(Model),
-    handle: async ({ request }) => {
-      const { allowedModels } = keyOf(request);
-      const allowed = (await catalog.all()).filter(
+    handle: async ({ request, query }) => {
+      const { account, allowedModels } = keyOf(request);
+      const [offered, { builds: served }, own] = await Promise.all([catalog.all(), capacity(), ownMachines.models(account)]);
+      const inCatalog = new Set(offered.map(([name]) => name));
+      const isServed = ({ builds }: CatalogModel) => served.some(({ build, providers }) => providers > 0 && builds.includes(build));
+      const listed = offered.filter(([, model]) => query.all === true || isServed(model));
+      const ownBuilds = own.flatMap((model) => (inCatalog.has(model.id) ? [] : [[model.id, model] as const]));
+      const allowed = [...listed, ...ownBuilds].filter(
         ([name, { id }]) => allowedModels === undefined || allowedModels.includes(name) || allowedModels.includes(id),
       );
       return { object: LIST, data: allowed.map(([name, model]) => describe(name, model)) };
@@ -46,19 +67,17 @@ export function addModelsRoutes(api: Api, catalog: CatalogCache, clock: () => nu
     params: Type.Object({ '*': Type.String() }),
     reply: Model,
     example: { path: '/v1/models/sim-llama-8b' },
-    handle: async ({ params }) => describe(params['*'], await catalog.model(params['*'])),
+    handle: async ({ params: { '*': name }, request }) => {
+      const model = (await catalog.model(name)) ?? (await ownMachines.model(keyOf(request).account, name));
+      if (model === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
+      return describe(name, model);
+    },
   });
   api.route({
     ...{ method: 'GET', url: '/v1/models/catalog', group: 'Models', who: 'anybody', summary: 'Everything on offer' },
     reply: listOf(Model),
     handle: async () => ({ object: LIST, data: (await catalog.all()).map(([name, model]) => describe(name, model)) }),
   });
-
-  let known: { capacity: Capacity; at: number } | undefined;
-  const capacity = async (): Promise<Capacity> => {
-    if (known === undefined || clock() - known.at >= CAPACITY_GOOD_MS) known = { capacity: await api.ask(services.routing.capacity, {}), at: clock() };
-    return known.capacity;
-  };
   const Room = Type.Object({
     id: Type.String(),
     ready: Type.Boolean({ description: 'A request would begin at once.' }),

@@ -33,7 +33,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addHealthRoutes(server, deps);
   addInferenceRoutes(server, deps);
   addSealedRoutes(api, server, deps);
-  addModelsRoutes(api, deps.catalog, deps.clock);
+  addModelsRoutes(api, deps);
   addKeysRoutes(api);
   addMoneyRoutes(api, deps.catalog);
   addBillingRoutes(api);

@@ -1,3 +1,4 @@
+import type { Trait } from '#bus-schemas';
 import { type Ask, expectedMs, failedGate, type GateName } from './placement.ts';
 import type { Serving } from './serving.ts';
 
@@ -30,6 +31,8 @@ export interface SlotExplanation {
   readonly load: number;
   readonly maxConcurrency: number;
   readonly expectedFirstContentMs: number;
+  readonly contextTokens: number;
+  readonly traits?: Trait[];
 }
 
 /** Why each slot would serve such a job, or not: the gates that decisions go through, and no others. */
@@ -47,7 +50,9 @@ export function explain(servings: Iterable<Serving>, ask: Ask, now: number): { s
         load,
         maxConcurrency,
         expectedFirstContentMs: expectedMs(serving, ask.promptTokens, now),
+        contextTokens: serving.contextTokens,
       },
+      ...(slot.traits && { traits: slot.traits }),
       ...(gate !== undefined && { gate }),
       because: gate === undefined ? SERVES : BECAUSE[gate],
     });

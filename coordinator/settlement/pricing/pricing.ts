@@ -8,6 +8,7 @@ import type { AgreedTerms, PricingStore } from './pricing-store.ts';
 /** A change that was told while nobody heard is seen after this. */
 const TTL_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
+const FREE: Price = { inputPerMillion: 0, cacheReadPerMillion: 0, outputPerMillion: 0 };
 
 /** All that decides what a job costs and who earns by it. */
 export interface Quote {
@@ -48,7 +49,7 @@ export class Pricing implements Disposable {
     this.#subscription = bus.subscribe({ subject: events.settlementTermsChanged, kind: SettlementTermsChanged, handle: () => this.forget() });
   }
 
-  /** Undefined when the catalog has no such model. */
+  /** Undefined when the catalog has no such model. An owner uses a build on their own machine free, with or without a catalog entry. */
   async quote({ account, model, provider }: { account: string; model: string; provider: string | undefined }): Promise<Quote | undefined> {
     const [platform, own, { terms, service }, payee] = await Promise.all([
       this.#catalog.priceOf(model),
@@ -56,8 +57,9 @@ export class Pricing implements Disposable {
       this.#terms.get(account),
       provider === undefined ? null : this.payeeOf(provider),
     ]);
-    if (platform === undefined) return undefined;
-    const price = service ? platform : (own ?? platform);
+    const listed = platform ?? (payee === `consumer:${account}` ? FREE : undefined);
+    if (listed === undefined) return undefined;
+    const price = service ? listed : (own ?? listed);
     return { price, terms, payee, priceVersion: await this.#versions.get(JSON.stringify([model, price])) };
   }
 
