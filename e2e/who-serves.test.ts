@@ -49,6 +49,22 @@ test('whoever is asked for first, as long as it is there', async () => {
   await expect(ask(question, { order: [nobody], allow_fallbacks: false })).rejects.toMatchObject({ status: 503 });
 });
 
+test('a request that no machine may serve is told why', async () => {
+  const hardware = await ask(question, { trust_level: 'hardware' }).catch((error: unknown) => error);
+  expect(hardware).toMatchObject({ status: 503, code: 'no_provider', message: expect.stringContaining('has shown the trust level that the request asks for') });
+  const unnamed = await ask(question, { only: [`A${'B'.repeat(55)}`] }).catch((error: unknown) => error);
+  expect(unnamed).toMatchObject({ status: 503, message: expect.stringContaining('None of the machines that the request names serves this model') });
+});
+
+test('a key of an account that never had credit is a good key without money', async () => {
+  const { apiKey } = await network.createKey({ creditMicroUsd: 0 });
+  const body = { model, messages: question, max_tokens: 5 };
+  expect(await network.ask('POST', '/v1/chat/completions', { token: apiKey, body })).toMatchObject({
+    status: 402,
+    json: { error: { code: 'insufficient_quota' } },
+  });
+});
+
 test('nobody who is dearer than the caller would pay, and the cheapest first where that counts', async () => {
   const { bus } = network.network.coordinator;
   const setPrice = (index: number, dollars: number) =>

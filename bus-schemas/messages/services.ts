@@ -83,7 +83,13 @@ export const ROUTING_REFUSALS = ['no_provider', 'saturated', 'queue_full', 'queu
 const reserved = Type.Union([
   /** The first is the winner and its slot is taken; the others are alternates in order. */
   Type.Object({ ok: Type.Literal(true), candidates: Type.Array(Candidate, { minItems: 1, maxItems: 9 }), queuedMs: count }),
-  Type.Object({ ok: Type.Literal(false), code: Type.Enum(ROUTING_REFUSALS), retryAfterMs: count }),
+  Type.Object({
+    ok: Type.Literal(false),
+    code: Type.Enum(ROUTING_REFUSALS),
+    retryAfterMs: count,
+    /** The gate that most machines failed; absent where no machine offers the build. */
+    gate: optional(Type.String({ maxLength: 32 })),
+  }),
 ]);
 export type Reserved = Static<typeof reserved>;
 export type RoutingRefusal = (typeof ROUTING_REFUSALS)[number];

@@ -193,7 +193,7 @@ export class JobRun {
       case 'finish':
         return this.#finish(command);
       case 'reject':
-        return this.#answer.reject(new ApiError(command.code, undefined, { retryAfterMs: command.retryAfterMs }));
+        return this.#answer.reject(new ApiError(command.code, command.message, { retryAfterMs: command.retryAfterMs }));
       case 'cut':
         return this.#answer.cut(new ApiError(command.code));
       case 'ended':
@@ -211,7 +211,7 @@ export class JobRun {
     this.#marks.routedAt ??= clock();
     if (reply === undefined) this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
     else if (reply.ok) this.#happen({ type: 'reserved', candidates: reply.candidates });
-    else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs });
+    else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs, gate: reply.gate });
   }
 
   #askForPlace({

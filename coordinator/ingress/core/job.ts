@@ -1,7 +1,7 @@
 import type { AttemptFailure, CancelReason, Candidate, Finish, HoldRefusal, JobResult, Refusal, RoutingRefusal, Usage } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
 import type { Piece } from './piece.ts';
-import { holdError, refusalError, routingError } from './refusal-errors.ts';
+import { holdError, refusalError, routingError, unservedBecause } from './refusal-errors.ts';
 
 /**
  * The life of one consumer request, as a function of (state, event) that returns commands.
@@ -63,7 +63,7 @@ export interface AttemptEnd {
 
 export type JobEvent =
   | { type: 'reserved'; candidates: readonly Candidate[] }
-  | { type: 'routing_refused'; code: RoutingRefusal | 'unavailable'; retryAfterMs: number }
+  | { type: 'routing_refused'; code: RoutingRefusal | 'unavailable'; retryAfterMs: number; gate?: string | undefined }
   | { type: 'held' }
   | { type: 'hold_refused'; code: HoldRefusal | 'unavailable' }
   | { type: 'refused'; attempt: number; reason: Refusal; retryAfterMs: number }
@@ -88,7 +88,7 @@ export type JobCommand =
   /** Forget what a failed attempt gave to a client that has seen none of it. */
   | { do: 'discard' }
   | ({ do: 'finish' } & AttemptEnd)
-  | { do: 'reject'; code: ApiErrorCode; retryAfterMs: number }
+  | { do: 'reject'; code: ApiErrorCode; retryAfterMs: number; message?: string | undefined }
   | { do: 'cut'; code: ApiErrorCode }
   | { do: 'ended'; result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage };
 
@@ -376,9 +376,11 @@ function contentBy(state: JobState, { number, candidate }: Pick<Attempt, 'number
 }
 
 /** Routing that did not answer may have taken a slot all the same: it must hear of the end. */
-function refuse(state: JobState, { code, retryAfterMs }: { code: RoutingRefusal | 'unavailable'; retryAfterMs: number }): Step {
+function refuse(state: JobState, { code, retryAfterMs, gate }: Omit<Extract<JobEvent, { type: 'routing_refused' }>, 'type'>): Step {
   const reserved = state.reserved || code === 'unavailable';
-  const reject: JobCommand = { do: 'reject', code: state.attempts > 0 ? state.lastError : routingError(code), retryAfterMs };
+  const error =
+    state.attempts > 0 ? { code: state.lastError } : { code: routingError(code), message: code === 'no_provider' ? unservedBecause(gate) : undefined };
+  const reject: JobCommand = { do: 'reject', ...error, retryAfterMs };
   return over({ ...state, reserved }, [...(state.phase === 'leaving' ? [] : [reject]), ...(reserved ? [ended('failed', undefined)] : [])]);
 }
 

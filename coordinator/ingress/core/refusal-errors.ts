@@ -18,14 +18,30 @@ export function routingError(code: RoutingRefusal | 'unavailable'): ApiErrorCode
   }
 }
 
+/** Names the cause for the caller when machines are there and none may serve this request. Undefined for causes that only the network can change. */
+export function unservedBecause(gate: string | undefined): string | undefined {
+  switch (gate) {
+    case 'level':
+      return 'No machine that serves this model has shown the trust level that the request asks for (provider.trust_level).';
+    case 'traits':
+      return 'No machine that serves this model offers what the request needs (tools, vision or reasoning).';
+    case 'weights':
+      return 'The machines that serve this model have other files than the ones that the catalog names.';
+    case 'not_wanted':
+      return 'None of the machines that the request names serves this model at the moment.';
+    default:
+      return undefined;
+  }
+}
+
 export function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
   switch (code) {
+    // The ledger knows an account from its first credit on: the key is good, there is no money.
+    case 'unknown_account':
     case 'insufficient_funds':
       return 'insufficient_quota';
     case 'key_limit':
       return 'key_limit_reached';
-    case 'unknown_account':
-      return 'invalid_key';
     case 'unpriced_model':
       return 'model_not_found';
     case 'price_above_limit':

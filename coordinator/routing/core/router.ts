@@ -242,7 +242,8 @@ export class Router {
 
   #refuse(asked: Asked, choice: Choice, code: RoutingRefusal, now: number): void {
     this.#options.onDecision?.(asked, choice, 'refused');
-    asked.answer({ ok: false, code, retryAfterMs: this.#retryAfter(now) });
+    const gate = mostCommonGate(choice);
+    asked.answer({ ok: false, code, retryAfterMs: this.#retryAfter(now), ...(gate !== undefined && { gate }) });
   }
 
   /** The time until the queue before it is gone, at the pace of the last seconds. */
@@ -253,6 +254,11 @@ export class Router {
     const perMs = this.#releasedAt.length / RATE_WINDOW_MS;
     return Math.round(Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (this.#queue.length + 1) / perMs)));
   }
+}
+
+function mostCommonGate({ rejected }: Choice): GateName | undefined {
+  const [first] = (Object.entries(rejected) as [GateName, number][]).toSorted(([, one], [, other]) => other - one);
+  return first?.[0];
 }
 
 const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
