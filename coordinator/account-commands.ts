@@ -5,6 +5,11 @@ import type { Bus } from './bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 
+interface OperatorKeyOptions {
+  readonly revoke?: boolean;
+  readonly list?: boolean;
+}
+
 /** Commands for people: signing in on a network of one's own, approving a machine, becoming an operator. */
 export function addAccountCommands(program: Command, withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>): void {
   program
@@ -19,9 +24,12 @@ export function addAccountCommands(program: Command, withBus: <T>(work: (bus: Bu
     .option('--deny', 'refuse it instead')
     .action((code: string, options: { name: string; deny?: boolean }) => approve(code, options));
   program
-    .command('operator-key <name>')
+    .command('operator-key')
+    .argument('[name]', 'who the key is for')
+    .option('--revoke', 'the key of this operator stops working at once; the name is not given again')
+    .option('--list', 'every operator, and whether their key works')
     .description('make a key for the listener of operators (DINF_ADMIN_PORT); it is shown once')
-    .action((name: string) => withBus((bus) => createOperator(bus, name)));
+    .action((name: string | undefined, options: OperatorKeyOptions) => withBus((bus) => operatorKey(bus, name, options)));
 }
 
 async function signIn(name: string): Promise<string> {
@@ -49,12 +57,32 @@ async function approve(code: string, { name, deny = false }: { name: string; den
   console.log(deny ? 'refused' : 'approved: the machine is yours');
 }
 
+async function operatorKey(bus: Bus, name: string | undefined, { revoke = false, list = false }: OperatorKeyOptions): Promise<void> {
+  if (list) return listOperators(bus);
+  if (name === undefined) throw new CommandError(EXIT.usage, 'Name the operator, or give --list.');
+  await (revoke ? revokeOperator(bus, name) : createOperator(bus, name));
+}
+
+async function listOperators(bus: Bus): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { operators } = await bus.call(services.accounts.listOperators, {}, CALL);
+  for (const { name, createdAt, revokedAt } of operators)
+    console.log(`${name}  since ${new Date(createdAt).toISOString()}  ${revokedAt === undefined ? 'active' : `revoked ${new Date(revokedAt).toISOString()}`}`);
+}
+
+async function revokeOperator(bus: Bus, name: string): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const revoked = await bus.call(services.accounts.revokeOperator, { name }, CALL);
+  if (!revoked.ok) throw new CommandError(EXIT.failure, `No operator named ${name} has a key that works. "dinf operator-key --list" shows them all.`);
+  console.log(`The key of ${name} does not work any more.`);
+}
+
 async function createOperator(bus: Bus, name: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { makeOperatorKey } = await import('./secrets.ts');
   const { text, hash } = makeOperatorKey();
   const made = await bus.call(services.accounts.createOperator, { name, keyHash: hash }, CALL);
-  if (!made.ok) throw new CommandError(EXIT.failure, `There is an operator named ${name} already.`);
+  if (!made.ok) throw new CommandError(EXIT.failure, `There is, or was, an operator named ${name}. Choose another name.`);
   console.error(`operator ${name}; the key is shown this once:`);
   console.log(text);
 }

@@ -117,7 +117,7 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
   const { credsAuthenticator } = await import('@nats-io/transport-node');
   const { connectToServer } = await import('#bus-schemas');
   const { readFile } = await import('node:fs/promises');
-  const { Bus } = await import('./bus.ts');
+  const { AuditedBus } = await import('./audited-bus.ts');
   const away = (cause: unknown) =>
     new CommandError(EXIT.unavailable, `No hub answers at ${config.natsUrls.join(', ')} with the keys in ${config.home}. Is the network running (dinf up)?`, {
       cause,
@@ -134,7 +134,7 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
     throw away(cause);
   });
   try {
-    return await work(new Bus(connection));
+    return await work(new AuditedBus(connection));
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'unavailable') {
       throw new CommandError(EXIT.unavailable, 'The hub is there, but the coordinator does not answer.', { cause });

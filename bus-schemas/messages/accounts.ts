@@ -147,6 +147,11 @@ const referral = Type.Object({ code: optional(Code), referred: count, referrer: 
 
 const createOperator = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }), keyHash: Hash });
 const operatorCreated = Type.Union([ok({}), refused(['taken'])]);
+const revokeOperator = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }) });
+const operatorRevoked = Type.Union([ok({}), refused(['unknown'])]);
+const operators = Type.Object({
+  operators: Type.Array(Type.Object({ name: Name, createdAt: At, revokedAt: optional(At) }), { maxItems: 1_000 }),
+});
 const authenticateOperator = Type.Object({ keyHash: Hash });
 const operatorAuthenticated = Type.Union([ok({ operator: Name }), refused(['unknown'])]);
 /** Written before the change; its outcome after it. */
@@ -158,7 +163,12 @@ const audit = Type.Object({
   detail: Type.String({ maxLength: 16_384 }),
   outcome: Type.String({ maxLength: 64 }),
 });
-const listAudit = Type.Object({ before: optional(At), limit: Type.Integer({ minimum: 1, maximum: 1_000 }) });
+const listAudit = Type.Object({
+  before: optional(At),
+  /** Changes of one actor alone: an operator, or the account of a person. */
+  operator: optional(Name),
+  limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
+});
 const auditRow = Type.Object({ ...audit.properties, at: At });
 const audits = Type.Object({ rows: Type.Array(auditRow, { maxItems: 1_000 }) });
 const done = Type.Object({});
@@ -187,6 +197,8 @@ export const accounts = {
   applyReferral: define('apply-referral', applyReferral, referralApplied),
   referral: define('referral', ofAccount, referral),
   createOperator: define('create-operator', createOperator, operatorCreated),
+  revokeOperator: define('revoke-operator', revokeOperator, operatorRevoked),
+  listOperators: define('list-operators', Type.Object({}), operators),
   authenticateOperator: define('authenticate-operator', authenticateOperator, operatorAuthenticated),
   audit: define('audit', audit, done),
   listAudit: define('list-audit', listAudit, audits),

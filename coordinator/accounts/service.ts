@@ -63,6 +63,8 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     endpoint(services.accounts.applyReferral, ({ account, code }) => invites.applyReferral(account, code)),
     endpoint(services.accounts.referral, ({ account }) => invites.referral(account)),
     endpoint(services.accounts.createOperator, async ({ name, keyHash }) => okOr(await operators.create(name, keyHash), 'taken')),
+    endpoint(services.accounts.revokeOperator, async ({ name }) => okOr(await operators.revoke(name), 'unknown')),
+    endpoint(services.accounts.listOperators, async () => ({ operators: await operators.list() })),
     endpoint(services.accounts.authenticateOperator, async ({ keyHash }) => {
       const operator = await operators.byHash(keyHash);
       return operator === undefined ? unknown : { ok: true as const, operator };
@@ -71,7 +73,7 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       await operators.audit(row);
       return {};
     }),
-    endpoint(services.accounts.listAudit, async ({ before, limit }) => ({ rows: await operators.list(before, limit) })),
+    endpoint(services.accounts.listAudit, async (asked) => ({ rows: await operators.changes(asked) })),
   ]);
   const forget = setInterval(() => {
     Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch((error: unknown) =>

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
+import { DINF, operatorSettings } from '../dinf-program.ts';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 const CALL = { timeoutMs: 5_000 };
@@ -14,6 +17,9 @@ afterAll(() => network[Symbol.asyncDispose]());
 
 const admin = (method: string, path: string, body?: unknown, token = KEY) =>
   network.ask(method, `${network.network.coordinator.adminUrl}${path}`, { token, body });
+const run = promisify(execFile);
+const dinf = async (...args: string[]): Promise<string> =>
+  (await run(process.execPath, [DINF, ...args], { env: { ...process.env, ...operatorSettings(network.network), NO_COLOR: '1' }, timeout: 30_000 })).stdout;
 const lastAudit = async () => (await admin('GET', '/admin/audit?limit=1')).json.data[0];
 
 describe('operators', () => {
@@ -66,6 +72,36 @@ describe('operators', () => {
     await admin('DELETE', `/admin/keys/${key}`);
     expect(await lastAudit()).toMatchObject({ action: 'revoke-key', subject: key, outcome: 'done' });
     await vi.waitFor(async () => expect((await network.ask('GET', '/v1/models', { token: apiKey })).status).toBe(401), 1_000);
+  });
+
+  test('are out at once when their key is revoked', async () => {
+    const key = (await dinf('operator-key', 'oscar')).trim();
+    expect((await admin('GET', '/admin/books', undefined, key)).status).toBe(200);
+    expect(await dinf('operator-key', 'oscar', '--revoke')).toContain('does not work any more');
+    expect((await admin('GET', '/admin/books', undefined, key)).status).toBe(401);
+    expect(await dinf('operator-key', '--list')).toMatch(/^oscar {2}since \S+ {2}revoked/m);
+    await expect(dinf('operator-key', 'oscar', '--revoke')).rejects.toThrow(/No operator named oscar has a key that works/);
+  });
+
+  test('see what people and commands changed too, without the codes that are secrets', async () => {
+    const dan = await network.person('dan');
+    const { id } = (await dan.ask('POST', '/v1/keys', { name: 'laptop' })).json.data;
+    await dan.ask('POST', `/v1/keys/${id}/rotate`);
+    await dan.ask('POST', '/v1/invites/redeem', { code: 'no-such-invite' });
+    const shown = (row: { action: string; subject: string; outcome: string }) => [row.action, row.subject, row.outcome];
+    const changes = (await dan.ask('GET', '/v1/me/changes')).json.data;
+    expect(changes.map(shown)).toEqual([
+      ['redeem-invite', '', 'not_found'],
+      ['rotate-key', id, 'done'],
+      ['create-key', '', 'done'],
+    ]);
+    await dinf('keys', 'revoke', id);
+    const { data } = (await admin('GET', '/admin/audit?limit=5')).json;
+    expect(data[0]).toMatchObject({ operator: expect.stringMatching(/^cli:\S+@\S+$/), action: 'revoke-key', subject: id, outcome: 'done' });
+    expect(data[1]).toMatchObject({ operator: dan.account, action: 'redeem-invite' });
+    expect(JSON.stringify(data)).not.toContain('no-such-invite');
+    // A person reads their own changes, and nobody else's.
+    expect((await (await network.person('eve')).ask('GET', '/v1/me/changes')).json.data).toEqual([]);
   });
 
   test('drain an ingress, and have it take requests again', async () => {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { loadStatements, query } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['add', 'by-hash', 'list-audit', 'write-audit']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['add', 'by-hash', 'list', 'list-audit', 'revoke', 'write-audit']);
 
 interface Audit {
   readonly id: string;
@@ -13,7 +13,7 @@ interface Audit {
   readonly outcome: string;
 }
 
-/** Those who run the network, and what they changed. */
+/** The operators of the network, and the audit log of all changes. */
 export class Operators {
   readonly #database: Pool;
   readonly #now: () => number;
@@ -27,6 +27,16 @@ export class Operators {
     return (await query(this.#database, sql.add, [name, Buffer.from(keyHash)])).length > 0;
   }
 
+  /** False where no operator of this name has a key that works. */
+  async revoke(name: string): Promise<boolean> {
+    return (await query(this.#database, sql.revoke, [name])).length > 0;
+  }
+
+  async list(): Promise<{ name: string; createdAt: number; revokedAt?: number }[]> {
+    const rows = await query<{ name: string; createdAt: Date; revokedAt: Date | null }>(this.#database, sql.list);
+    return rows.map(({ name, createdAt, revokedAt }) => ({ name, createdAt: createdAt.getTime(), ...(revokedAt && { revokedAt: revokedAt.getTime() }) }));
+  }
+
   async byHash(keyHash: Uint8Array): Promise<string | undefined> {
     const [row] = await query<{ name: string }>(this.#database, sql['by-hash'], [Buffer.from(keyHash)]);
     return row?.name;
@@ -36,8 +46,8 @@ export class Operators {
     await query(this.#database, sql['write-audit'], [id, operator, action, subject, detail, outcome]);
   }
 
-  async list(before: number | undefined, limit: number): Promise<(Audit & { at: number })[]> {
-    const rows = await query<Audit & { at: Date }>(this.#database, sql['list-audit'], [new Date(before ?? this.#now() + 1), limit]);
+  async changes({ before, limit, operator }: { before?: number; limit: number; operator?: string }): Promise<(Audit & { at: number })[]> {
+    const rows = await query<Audit & { at: Date }>(this.#database, sql['list-audit'], [new Date(before ?? this.#now() + 1), limit, operator ?? null]);
     return rows.map(({ at, ...row }) => ({ ...row, at: at.getTime() }));
   }
 }

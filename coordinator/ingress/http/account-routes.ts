@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { ModelName, ProviderId, Standing, services, TrustLevel, trustFaultTexts } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
-import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict } from './api.ts';
+import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
@@ -34,6 +34,19 @@ export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
         ...{ user, account, available_micro_usd: balance.availableMicroUsd, withdrawable_micro_usd: balance.withdrawableMicroUsd },
         ...{ earned_micro_usd: earnings.lifetimeMicroUsd, machines: machines.filter(({ revokedAt }) => revokedAt === undefined).length },
       };
+    },
+  });
+  api.route({
+    ...{ method: 'GET', url: '/v1/me/changes', group: 'Account', who: 'user', summary: 'What was changed on your account, newest first' },
+    description: 'Keys, machines, prices, codes and withdrawals, with the outcome of each change. Changes by operators are not in it.',
+    query: Type.Object({ before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) }, strict),
+    reply: listOf(Type.Object({ at: Type.String(), action: Type.String(), subject: Type.String(), detail: Type.String(), outcome: Type.String() })),
+    handle: async ({ request, query }) => {
+      const before = timeOf(query.before, 'before');
+      const { account } = callerOf(request);
+      const asked = { operator: account, limit: query.limit ?? 100, ...(before !== undefined && { before }) };
+      const { rows } = await api.ask(services.accounts.listAudit, asked);
+      return { object: LIST, data: rows.map(({ at, ...row }) => ({ ...row, at: asTime(at) })) };
     },
   });
   const Slot = Type.Object({
@@ -89,6 +102,7 @@ export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
   };
   api.route({
     ...{ method: 'DELETE', url: '/v1/me/providers/:id', group: 'Account', who: 'user', summary: 'Take a machine off the network, for ever' },
+    audit: 'revoke-provider',
     params: Type.Object({ id: ProviderId }),
     reply: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),
     handle: async ({ request, params }) => {
@@ -99,6 +113,7 @@ export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
   });
   api.route({
     ...{ method: 'PUT', url: '/v1/me/providers/:id/prices', group: 'Account', who: 'user', summary: 'Ask a price of your own for a model on your machine' },
+    audit: 'set-provider-price',
     params: Type.Object({ id: ProviderId }),
     body: Type.Object(
       {
@@ -126,6 +141,8 @@ export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
 function addCodeRoutes(api: Api): void {
   api.route({
     ...{ method: 'POST', url: '/v1/invites/redeem', group: 'Account', who: 'user', summary: 'Turn an invite into credit, once' },
+    audit: 'redeem-invite',
+    isBodySecret: true,
     body: Type.Object({ code: Code }, strict),
     reply: Type.Object({ credited_micro_usd: MicroUsd, available_micro_usd: MicroUsd }),
     example: { body: { code: 'welcome-2026' } },
@@ -150,6 +167,7 @@ function addCodeRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'PUT', url: '/v1/referral', group: 'Account', who: 'user', summary: 'Choose your referral code' },
+    audit: 'set-referral-code',
     body: Type.Object({ code: Code }, strict),
     reply: Type.Object({ code: Type.String() }),
     example: { body: { code: 'my-studio' } },
@@ -161,6 +179,7 @@ function addCodeRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'POST', url: '/v1/referral/apply', group: 'Account', who: 'user', summary: 'Say who brought you' },
+    audit: 'apply-referral',
     description: 'Once, and for ever. A part of the fee on what you spend is theirs; you pay no more.',
     body: Type.Object({ code: Code }, strict),
     reply: Type.Object({ applied: Type.Boolean() }),

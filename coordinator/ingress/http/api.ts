@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify';
 import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ServiceMethod } from '#bus-schemas';
+import { audited } from '#coordinator/audit.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { answerOf } from '../call-until.ts';
 import { parseJson } from '../core/json.ts';
@@ -25,6 +26,10 @@ export interface RouteDefinition<Params extends TObject, Query extends TObject, 
   readonly body?: Body;
   /** Fields that it does not name are not sent, whatever the handler returns. */
   readonly reply: Reply;
+  /** The name of a change: who made it, and how it ended, is written into the audit log. */
+  readonly audit?: string;
+  /** The body is itself a secret, such as a code, and stays out of the audit log. */
+  readonly isBodySecret?: true;
   readonly example?: { readonly path?: string; readonly body?: Static<Body> };
   readonly handle: (asked: Asked<Static<Params>, Static<Query>, Static<Body>>) => Promise<Static<Reply> | FastifyReply>;
 }
@@ -59,7 +64,7 @@ export class Api {
   route<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(
     definition: RouteDefinition<Params, Query, Body, Reply>,
   ): void {
-    const { method, url, group, summary, description, who, params, query, body, reply, example, handle } = definition;
+    const { method, url, group, summary, description, who, params, query, body, reply, example } = definition;
     const hook = this.#hooks[who];
     if (hook === undefined && who !== 'anybody') throw new Error(`${url} is for ${who}, whom this listener cannot tell from others`);
     const schema: FastifySchema = {
@@ -83,8 +88,29 @@ export class Api {
       }),
       schema,
       handler: async (request, raw): Promise<unknown> =>
-        handle({ params: request.params as Static<Params>, query: request.query as Static<Query>, body: request.body as Static<Body>, request, reply: raw }),
+        this.#handle(definition, {
+          ...{ params: request.params as Static<Params>, query: request.query as Static<Query>, body: request.body as Static<Body> },
+          ...{ request, reply: raw },
+        }),
     });
+  }
+
+  #handle<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(
+    { audit: action, isBodySecret, handle }: RouteDefinition<Params, Query, Body, Reply>,
+    asked: Asked<Static<Params>, Static<Query>, Static<Body>>,
+  ): Promise<Static<Reply> | FastifyReply> {
+    if (action === undefined) return handle(asked);
+    const { operator, caller } = asked.request;
+    const subject = Object.values((asked.params ?? {}) as Record<string, string>).join(' ');
+    const detail = isBodySecret ? {} : ((asked.body as object | undefined) ?? {});
+    return audited(
+      (method, row) => this.ask(method, row),
+      { actor: operator ?? caller?.account ?? '', action, subject, detail },
+      {
+        run: () => handle(asked),
+        outcomeOf: (end) => ('reply' in end ? 'done' : end.error instanceof ApiError ? end.error.code : 'failed'),
+      },
+    );
   }
 }
 

@@ -19,6 +19,7 @@ const Withdrawal = Type.Object({
 export function addBillingRoutes(api: Api): void {
   api.route({
     ...{ method: 'POST', url: '/v1/billing/checkout', group: 'Money', who: 'user', summary: 'Buy credit: a page of Stripe to pay on' },
+    audit: 'checkout',
     body: Type.Object(
       {
         amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
@@ -45,6 +46,7 @@ export function addBillingRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'POST', url: '/v1/billing/onboard', group: 'Money', who: 'user', summary: 'Say where earnings are to go: a page of Stripe' },
+    audit: 'onboard',
     body: Type.Object({ return_url: Url, refresh_url: Url }, strict),
     reply: Type.Object({ url: Type.String() }),
     example: { body: { return_url: 'https://example.com/', refresh_url: 'https://example.com/again' } },
@@ -55,6 +57,7 @@ export function addBillingRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'POST', url: '/v1/billing/withdrawals', group: 'Money', who: 'user', summary: 'Take out what was earned' },
+    audit: 'withdraw',
     description: 'The same `operation` twice is one withdrawal.',
     body: Type.Object(
       {

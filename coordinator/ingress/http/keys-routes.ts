@@ -86,6 +86,7 @@ export function addKeysRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'POST', url: '/v1/keys', group: 'Keys', who: 'user', summary: 'Make a key' },
+    audit: 'create-key',
     body: Changes,
     reply: WithSecret,
     example: { body: { name: 'laptop', rpm_limit: 60, daily_limit_micro_usd: 1_000_000 } },
@@ -112,6 +113,7 @@ export function addKeysRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'PATCH', url: '/v1/keys/:id', group: 'Keys', who: 'user', summary: 'Change a key' },
+    audit: 'update-key',
     description: 'A field that is absent stays as it is; null takes a limit away.',
     params: ById,
     body: Changes,
@@ -129,6 +131,7 @@ export function addKeysRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'POST', url: '/v1/keys/:id/rotate', group: 'Keys', who: 'user', summary: 'Give a key a new secret' },
+    audit: 'rotate-key',
     description: 'Id, settings and what was spent stay; the old secret stops working at once.',
     params: ById,
     reply: WithSecret,
@@ -142,6 +145,7 @@ export function addKeysRoutes(api: Api): void {
   });
   api.route({
     ...{ method: 'DELETE', url: '/v1/keys/:id', group: 'Keys', who: 'user', summary: 'Revoke a key, for ever' },
+    audit: 'revoke-key',
     params: ById,
     reply: Type.Object({ id: Type.String(), deleted: Type.Boolean() }),
     handle: async ({ request, params }) => {

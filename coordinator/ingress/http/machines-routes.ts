@@ -59,6 +59,8 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
   );
   api.route({
     ...{ method: 'POST', url: '/v1/device/approve', group: 'Machines', who: 'user', summary: 'Approve, or deny, the machine that shows a code' },
+    audit: 'decide-link',
+    isBodySecret: true,
     body: Type.Object({ user_code: Type.String({ minLength: 8, maxLength: 16 }), approve: Type.Optional(Type.Boolean()) }, strict),
     reply: Type.Object({ approved: Type.Boolean() }),
     example: { body: { user_code: 'WDJB-MJHT' } },

@@ -1,0 +1,1 @@
+SELECT name, created_at AS "createdAt", revoked_at AS "revokedAt" FROM operators ORDER BY name LIMIT 1000
