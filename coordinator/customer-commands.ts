@@ -13,6 +13,7 @@ interface NetworkOptions {
 
 interface ProxyOptions extends NetworkOptions {
   readonly host: string;
+  readonly allowHost: string[];
   readonly port: number;
   readonly level: TrustLevel;
 }
@@ -35,6 +36,7 @@ export function addCustomerCommands(program: Command): void {
     .option(...COORDINATOR)
     .option('--host <address>', 'where it listens', '127.0.0.1')
     .option('--port <number>', 'where it listens', wholeNumber, 8081)
+    .option('--allow-host <name...>', 'names of this machine that callers may use, besides its addresses and localhost', [])
     .addOption(new Option('--level <level>', 'what a machine must have shown at least').choices(['self_signed', 'hardware']).default('self_signed'))
     .option(...LOG_KEY)
     .addHelpText('after', '\nCallers send their own API key; DINF_API_KEY is used for those that send none. What is known of the log is kept in DINF_HOME.')
@@ -49,7 +51,7 @@ export function addCustomerCommands(program: Command): void {
     .action((options: WitnessOptions) => runWitness(options));
 }
 
-async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions): Promise<void> {
+async function runProxy({ coordinator, host, allowHost, port, level, logKey }: ProxyOptions): Promise<void> {
   const [{ hex }, { SealedClient }, { startProxy }, { createLogger }, { KeptHead }] = await Promise.all([
     import('#bus-schemas'),
     import('#client'),
@@ -64,7 +66,7 @@ async function runProxy({ coordinator, host, port, level, logKey }: ProxyOptions
   using client = new SealedClient({ url: coordinator, minimumLevel: level, logKey, keptHead: await kept.read(), onHead });
   const { key, size } = await client.log.refresh().catch(explain);
   const secret = Buffer.from(await proxySecret(), 'base64url');
-  await using proxy = await startProxy({ client, log, secret, host, port, apiKey: process.env['DINF_API_KEY'] });
+  await using proxy = await startProxy({ client, log, secret, host, allowedHosts: allowHost, port, apiKey: process.env['DINF_API_KEY'] });
   console.log(`dinf proxy is up.
 
   base URL   ${proxy.url}/v1

@@ -1,4 +1,5 @@
 import { open, readFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { connect } from 'node:net';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
@@ -79,7 +80,9 @@ describe('through the proxy', () => {
     const { hostname, port } = new URL(customer.url);
     const answer = await new Promise<string>((done, fail) => {
       const socket = connect(Number(port), hostname, () =>
-        socket.write(`GET http://127.0.0.1:9/v1/models HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization()}\r\nconnection: close\r\n\r\n`),
+        socket.write(
+          `GET http://127.0.0.1:9/v1/models HTTP/1.1\r\nhost: ${hostname}:${port}\r\nauthorization: ${authorization()}\r\nconnection: close\r\n\r\n`,
+        ),
       );
       let text = '';
       socket.on('data', (bytes) => {
@@ -90,6 +93,25 @@ describe('through the proxy', () => {
     });
     expect(answer).not.toMatch(/^HTTP\/1.1 200/);
     expect(answer).not.toContain('does not answer');
+  });
+
+  test('a page of another site cannot spend the key of its owner: a foreign Host or Origin is refused', async () => {
+    const { port } = new URL(customer.url);
+    const statusFor = (headers: Record<string, string>) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const asking = request({ host: '127.0.0.1', port, path: '/v1/models', headers: { authorization: authorization(), ...headers } }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        asking.once('error', reject);
+        asking.end();
+      });
+    expect(await statusFor({})).toBe(200);
+    expect(await statusFor({ host: `localhost:${port}`, origin: 'http://localhost:3000' })).toBe(200);
+    expect(await statusFor({ host: `evil.example:${port}` })).toBe(403);
+    expect(await statusFor({ origin: 'https://evil.example' })).toBe(403);
+    expect(await statusFor({ origin: 'http://192.0.2.1' })).toBe(403);
+    expect(await statusFor({ origin: 'null' })).toBe(403);
   });
 
   test('a client that leaves stops the machine', async () => {
