@@ -19,7 +19,7 @@ export { trustFaultTexts } from './evidence/fault-texts.ts';
 export { PrintedEvidence, printEvidence, readPrintedEvidence } from './evidence/printed-evidence.ts';
 export * from './ids.ts';
 export type { Authenticated, Claimed, KeyRecord, KeySettings, RateLimits, Take, Taken } from './messages/accounts.ts';
-export { CellDigest, FIRST_CELL, MAX_CELLS } from './messages/cells.ts';
+export { CellDigest, FIRST_CELL, LeaseWord, MAX_CELLS } from './messages/cells.ts';
 export * from './messages/events.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';

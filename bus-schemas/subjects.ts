@@ -18,6 +18,8 @@ export const core = {
   down: (provider: string, kind: DownKind) => `down.${provider}.${kind}`,
   cell: (cell: number) => `cell.${cell}`,
   everyCell: 'cell.*',
+  lease: (name: string) => `lease.${name}`,
+  leaseHolder: (name: string) => `lease.${name}.holder`,
   service: (component: ComponentName, method: string) => `svc.${component}.${method}`,
 } as const;
 

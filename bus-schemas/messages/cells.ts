@@ -22,3 +22,16 @@ const cellDigest = Type.Object({
 });
 export type CellDigest = Static<typeof cellDigest>;
 export const CellDigest = defineMessage('cell.digest', cellDigest);
+
+/** What candidates for one lease tell one another, many times a second and never through JetStream. */
+const leaseWord = Type.Object({
+  /** Different for every candidate and every start of its process. */
+  holder: Type.String({ minLength: 1, maxLength: 64 }),
+  /** Greater than that of every holder before. */
+  epoch: count,
+  state: Type.Union([Type.Literal('claimed'), Type.Literal('held'), Type.Literal('released')]),
+  /** When it was sent, in milliseconds of the sender's own clock: only the sender reads it, when the hub brings the message back. */
+  sentAt: count,
+});
+export type LeaseWord = Static<typeof leaseWord>;
+export const LeaseWord = defineMessage('lease.word', leaseWord);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { afterEach, expect, test, vi } from 'vitest';
+import { Bus } from '#coordinator/bus.ts';
 import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
 import { Lease } from './lease.ts';
 
@@ -15,14 +16,13 @@ async function startHub() {
   const home = await mkdtemp(join(tmpdir(), 'dinf-lease-'));
   stack.defer(() => rm(home, { recursive: true, force: true }));
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
-    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
+  const config = ({ host, ports }: { host: string; ports: { client: number } }) => `host: ${host}\nport: ${ports.client}\n`;
   const hub = stack.use(await startNatsServer({ binary, home, config }));
   const happened: string[] = [];
   const candidate = async (holder: string, clock = () => performance.now()) => {
     const connection = await connect({ servers: hub.clientUrl });
     const lease = new Lease({
-      ...{ connection, name: 'one', holder, clock },
+      ...{ bus: new Bus(connection), name: 'one', holder, clock },
       onGained: (epoch) => happened.push(`${holder} gained ${epoch}`),
       onLost: () => happened.push(`${holder} lost`),
     });

@@ -1,20 +1,17 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { jetstream } from '@nats-io/jetstream';
-import { type KV, Kvm } from '@nats-io/kv';
-import type { NatsConnection } from '@nats-io/nats-core';
+import { RequestError, type Subscription } from '@nats-io/nats-core';
+import { core, LeaseWord } from '#bus-schemas';
+import type { Bus } from '#coordinator/bus.ts';
+import { Election, type Outcome } from './core/election.ts';
 
-const BUCKET = 'LEASES';
-const MAX_BYTES = 1024 * 1024;
-const RENEW_MS = 150;
-/** Of one question to the store: shorter than a lease, so that a lost answer does not cost it. */
-const ASK_MS = 300;
-/** How long a holder may act on its last renewal, counted from before it was sent. */
-const LEASE_MS = 800;
-/** How long another must have seen nothing new before it takes over: longer than a lease, clocks being what they are. */
-const TAKE_OVER_MS = 1_000;
+const TICK_MS = 100;
+/** Of the question whether there is a holder: no answer within this time counts as yes. */
+const ASK_MS = 500;
+/** How long a start waits to learn who holds the lease. */
+const DECIDE_MS = 1_500;
+const SECOND_MS = 1_000;
 
 export interface LeaseOptions {
-  readonly connection: NatsConnection;
+  readonly bus: Bus;
   readonly name: string;
   /** Unlike any other's, and unlike this process's own before it was started anew. */
   readonly holder: string;
@@ -25,82 +22,94 @@ export interface LeaseOptions {
 }
 
 /**
- * One holder among many who want to be it: a key that the holder writes anew again and again, and that another may write when it
- * stays as it was.
- *
- *   waiting → held → waiting
- *
- * Invariant: no two are in `isHeld` at once, as long as their clocks run at nearly the same rate. A holder that cannot reach the
- * store stops by itself before anybody else begins.
+ * The right to be the one that acts, held by saying so on the bus again and again (`core/election.ts`). It needs the hub and nothing
+ * else: a stream that cannot be written and a database that is away take it from nobody.
  */
 export class Lease implements AsyncDisposable {
   readonly #options: LeaseOptions;
-  readonly #stopping = new AbortController();
-  readonly #loop: Promise<void>;
-  /** It was asked for once: whoever is alone has it now. */
-  readonly tried: Promise<void>;
-  #store: KV | undefined;
-  #seen = 0;
-  #seenAt = 0;
-  #isHolder = false;
-  #heldUntil = Number.NEGATIVE_INFINITY;
+  readonly #election: Election;
+  readonly #subject: string;
+  readonly #subscription: Subscription;
+  readonly #timer: NodeJS.Timeout;
+  readonly #decided = Promise.withResolvers<void>();
+  #asHolder: Subscription | undefined;
+  #isConnected = true;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
-    this.tried = this.#try();
-    this.#loop = this.#run();
+    const { bus, name, holder, clock } = options;
+    this.#election = new Election({ holder, epoch: Math.floor(Date.now() / SECOND_MS), now: clock() });
+    this.#subject = core.lease(name);
+    this.#subscription = bus.subscribe({
+      subject: this.#subject,
+      kind: LeaseWord,
+      handle: (word) => this.#act(this.#election.hear(word, clock())),
+    });
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    setTimeout(() => this.#decided.resolve(), DECIDE_MS).unref();
+    void this.#watchConnection();
+    this.#act(this.#election.connected(clock()));
+  }
+
+  /** It is known who holds the lease, or nobody said so in time: a candidate that is alone has it now. */
+  get tried(): Promise<void> {
+    return this.#decided.promise;
   }
 
   get isHeld(): boolean {
-    return this.#isHolder && this.#options.clock() < this.#heldUntil;
+    return this.#election.isHeld(this.#options.clock());
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    await this.tried;
-    while (!signal.aborted) {
-      await delay(RENEW_MS, undefined, { signal }).catch(() => undefined);
-      if (!signal.aborted) await this.#try();
+  #tick(): void {
+    // The library would keep the words and send them when they are no longer true.
+    if (this.#isConnected) this.#act(this.#election.tick(this.#options.clock()));
+  }
+
+  #act({ say, ask, became }: Outcome): void {
+    const { bus, onGained, onLost } = this.#options;
+    if (bus.connection.isClosed() || bus.connection.isDraining()) return;
+    this.#listenAsHolder();
+    if (say !== undefined) bus.publish(this.#subject, LeaseWord, say);
+    if (ask) void this.#ask();
+    if (became === 'holder') onGained(this.#election.epoch);
+    if (became === 'other') onLost();
+    if (this.#election.isDecided) this.#decided.resolve();
+  }
+
+  /** Only that somebody listens there matters: without it the hub itself answers that nobody does. */
+  #listenAsHolder(): void {
+    const { bus, name } = this.#options;
+    if (this.#election.isHolding) this.#asHolder ??= bus.connection.subscribe(core.leaseHolder(name), { callback: (_, message) => void message.respond() });
+    else {
+      this.#asHolder?.unsubscribe();
+      this.#asHolder = undefined;
     }
   }
 
-  /** A store that does not answer, or was written by another meanwhile: the next round sees how things are. */
-  #try(): Promise<void> {
-    return this.#attempt().catch(() => {
-      this.#store = undefined;
-    });
+  async #ask(): Promise<void> {
+    const { bus, name, clock } = this.#options;
+    const isAnotherHolding = await bus.connection.request(core.leaseHolder(name), '', { timeout: ASK_MS }).then(
+      () => true,
+      (error: unknown) => !(error instanceof RequestError && error.isNoResponders()),
+    );
+    this.#act(this.#election.answered(isAnotherHolding, clock()));
   }
 
-  async #attempt(): Promise<void> {
-    const { name, holder, clock } = this.#options;
-    const began = clock();
-    this.#store ??= await new Kvm(jetstream(this.#options.connection, { timeout: ASK_MS })).create(BUCKET, { history: 1, max_bytes: MAX_BYTES });
-    const entry = await this.#store.get(name);
-    const isFree = entry === null || entry.operation !== 'PUT';
-    if (!isFree && entry.string() !== holder) {
-      this.#lose();
-      if (entry.revision !== this.#seen) [this.#seen, this.#seenAt] = [entry.revision, began];
-      if (began - this.#seenAt < TAKE_OVER_MS) return;
+  async #watchConnection(): Promise<void> {
+    for await (const { type } of this.#options.bus.connection.status()) {
+      if (type === 'disconnect') this.#isConnected = false;
+      if (type !== 'reconnect') continue;
+      this.#isConnected = true;
+      this.#act(this.#election.connected(this.#options.clock()));
     }
-    const epoch = isFree ? await this.#store.create(name, holder) : await this.#store.update(name, holder, entry.revision);
-    this.#heldUntil = began + LEASE_MS;
-    if (this.#isHolder) return;
-    this.#isHolder = true;
-    this.#options.onGained(epoch);
   }
 
-  #lose(): void {
-    if (!this.#isHolder) return;
-    this.#isHolder = false;
-    this.#options.onLost();
-  }
-
-  /** Gives it up, so that another need not wait. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping.abort();
-    await this.#loop;
-    if (!this.#isHolder) return;
-    this.#lose();
-    await this.#store?.delete(this.#options.name).catch(() => undefined);
+    const { bus, clock } = this.#options;
+    clearInterval(this.#timer);
+    this.#act(this.#election.release(clock()));
+    this.#subscription.unsubscribe();
+    // The last word leaves before the process does; a hub that is away is not waited for.
+    if (this.#isConnected && !bus.connection.isClosed()) await bus.connection.flush();
   }
 }

@@ -228,7 +228,7 @@ export async function startRouting(context: Context): Promise<Component> {
   const name = `router_${randomToken(NAME_LENGTH)}`;
   let face: Promise<AsyncDisposable> | undefined;
   const lease = new Lease({
-    connection: bus.connection,
+    bus,
     name: `routing-${cell}`,
     holder: name,
     clock,
