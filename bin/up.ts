@@ -55,6 +55,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { startNetwork } = await import('#testcontainers');
   const { createLogger } = await import('#coordinator/logger.ts');
   const { keepRunning } = await import('#provider');
+  const { careForHub } = await import('./up/hub-care.ts');
   const { apiPort, keepPorts, keptPorts } = await import('./up/ports.ts');
   const { startFleet, startRealProvider } = await import('./up/providers.ts');
   const log = createLogger({ name: 'dinf', level: process.env['DINF_LOG'] ?? 'warn' });
@@ -73,6 +74,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   }).catch(explain);
   await using kept = new AsyncDisposableStack();
   for (const { name, child } of network.children) kept.use(keepRunning({ name, child, log, onGivingUp: end }));
+  kept.use(careForHub({ network, log }));
   await keepPorts(home, { ...network.hub.ports, issuer: network.issuer === undefined ? issuerPort : Number(new URL(network.issuer.url).port) });
   await using _announced = await announceNetwork(home, {
     natsUrl: network.hub.clientUrl,

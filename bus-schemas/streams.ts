@@ -19,6 +19,11 @@ export const eventStreams: readonly EventStream[] = [
   { name: 'TELEMETRY', subjects: ['evt.telemetry.>'], maxAgeHours: 24, maxBytes: 128 * MiB },
 ];
 
+/** The stream that keeps facts of this subject. */
+export function streamOf(subject: string): string | undefined {
+  return eventStreams.find(({ subjects }) => subjects.some((pattern) => subject.startsWith(pattern.slice(0, -'>'.length))))?.name;
+}
+
 /**
  * Durable consumers: who reads which facts to the last one. `each` acknowledges every fact by itself; `all` acknowledges a fact
  * and those before it, for readers that store them in order.

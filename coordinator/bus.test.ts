@@ -101,6 +101,18 @@ describe('a fact', () => {
     await vi.waitFor(async () => expect(await stored()).toBe(100), { timeout: 5_000 });
     expect(bus.droppedEvents).toBe(0);
   });
+
+  test('that no stream can store are heard at once by those who listen, however many wait', async () => {
+    // No streams were made: as with a full disk, nothing is confirmed.
+    const heard = new Set<number>();
+    bus.subscribe({ subject: events.trustEnrolled, kind: TrustEnrolled, handle: ({ at }) => void heard.add(at) });
+    for (let at = 0; at < 1_000; at += 1) state(at);
+    await vi.waitFor(() => expect(heard.size).toBe(1_000), { timeout: 5_000 });
+    expect(bus.waitingEvents).toBe(1_000);
+    await ensureStreams(bus);
+    expect(await bus.flushEvents(20_000)).toBe(true);
+    expect(await stored()).toBe(1_000);
+  });
 });
 
 test('a message that cannot be read is told of, and the next one is read', async () => {

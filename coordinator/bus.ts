@@ -2,7 +2,7 @@ import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManage
 import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { Svcm } from '@nats-io/services';
 import { CodecError, type ComponentName, type EventSubject, type MessageKind, type ServiceMethod } from '#bus-schemas';
-import { EventPublisher } from './event-publisher.ts';
+import { EventPublisher, type FailingStream } from './event-publisher.ts';
 import { RequestError, RequestMux } from './request-mux.ts';
 
 export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
@@ -73,7 +73,7 @@ export class Bus {
     try {
       message = await this.#requests.request(method.subject, method.request.encode(request), { timeoutMs });
     } catch (cause) {
-      if (cause instanceof RequestError) throw new BusError(cause.code, cause.message, cause);
+      if (cause instanceof RequestError) throw new BusError(cause.code === 'no_responders' ? 'unavailable' : cause.code, cause.message, cause);
       throw cause;
     }
     if (message.headers?.get('Nats-Service-Error-Code') === String(ASK_AGAIN)) throw new BusError('unavailable', `${method.subject}: ask again`);
@@ -156,5 +156,14 @@ export class Bus {
 
   get droppedEvents(): number {
     return this.#events.dropped;
+  }
+
+  get waitingEvents(): number {
+    return this.#events.waiting;
+  }
+
+  /** Streams that have not stored a fact for some seconds although the hub is there, and why. */
+  failingStreams(): FailingStream[] {
+    return this.#events.failing();
   }
 }

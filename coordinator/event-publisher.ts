@@ -1,4 +1,5 @@
-import { headers } from '@nats-io/nats-core';
+import { headers, type MsgHdrs } from '@nats-io/nats-core';
+import { streamOf } from '#bus-schemas';
 import { RequestError, type RequestMux } from './request-mux.ts';
 
 interface PendingEvent {
@@ -7,11 +8,15 @@ interface PendingEvent {
   readonly id: string;
 }
 
-/** Facts that wait for a hub that is away; past this the newest are dropped and counted. Money does not depend on them alone: receipts repeat. */
+/** Facts that wait for a hub that is away or cannot write; past this the newest are dropped and counted. Money does not depend on them alone: receipts repeat. */
 const MAX_WAITING = 100_000;
+const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const MAX_IN_FLIGHT = 256;
 const ACK_TIMEOUT_MS = 1_500;
 const RETRY_MS = [50, 100, 250, 500, 1_000] as const;
+/** A stream that is being recovered after a restart of the hub stores nothing for a moment either. */
+const FAILING_AFTER_MS = 5_000;
+const MAX_ERROR_BYTES = 300;
 
 type StoreOutcome = 'stored' | 'refused' | 'failed' | 'closed';
 
@@ -26,13 +31,24 @@ export class NotStoredError extends Error {
   }
 }
 
+export interface FailingStream {
+  readonly stream: string;
+  /** The last failure, in words for an operator. */
+  readonly error: string;
+  readonly forMs: number;
+}
+
 /**
  * Publishes facts to JetStream in the background. Invariant: an event leaves only when the stream has acknowledged it, and
- * the message id makes a repeated publish one stored event.
+ * the message id makes a repeated publish one stored event. Whether it can be stored or not, those who listen at the moment hear
+ * of it at once: routing must not keep a place for a job that has ended because a disk is full.
  */
 export class EventPublisher {
   readonly #requests: RequestMux;
   readonly #waiting: PendingEvent[] = [];
+  /** By stream, of which there are a few: since when it has stored nothing, and why. */
+  readonly #failing = new Map<string, { since: number; error: string }>();
+  #waitingBytes = 0;
   #inFlight = 0;
   #dropped = 0;
   #idle: (() => void)[] = [];
@@ -45,13 +61,28 @@ export class EventPublisher {
     return this.#dropped;
   }
 
+  get waiting(): number {
+    return this.#waiting.length + this.#inFlight;
+  }
+
+  failing(): FailingStream[] {
+    const now = performance.now();
+    return [...this.#failing]
+      .map(([stream, { since, error }]) => ({ stream, error, forMs: Math.round(now - since) }))
+      .filter(({ forMs }) => forMs >= FAILING_AFTER_MS);
+  }
+
   publish(event: PendingEvent): void {
-    if (this.#waiting.length >= MAX_WAITING) {
+    if (this.#waiting.length >= MAX_WAITING || this.#waitingBytes + event.payload.length > MAX_WAITING_BYTES) {
       this.#dropped += 1;
+      this.#requests.say(event.subject, event.payload, headersOf(event));
       return;
     }
     this.#waiting.push(event);
+    this.#waitingBytes += event.payload.length;
     this.#pump();
+    // It waits behind others that are not stored: its turn may be minutes away.
+    if (this.#waiting.at(-1) === event) this.#requests.say(event.subject, event.payload, headersOf(event));
   }
 
   /** Resolves when the stream has it; for a fact that somebody else repeats. */
@@ -79,6 +110,7 @@ export class EventPublisher {
     while (this.#inFlight < MAX_IN_FLIGHT) {
       const event = this.#waiting.shift();
       if (event === undefined) break;
+      this.#waitingBytes -= event.payload.length;
       this.#inFlight += 1;
       void this.#deliver(event);
     }
@@ -99,16 +131,43 @@ export class EventPublisher {
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  async #store({ subject, payload, id }: PendingEvent): Promise<StoreOutcome> {
-    const named = headers();
-    named.set('Nats-Msg-Id', id);
+  async #store(event: PendingEvent): Promise<StoreOutcome> {
+    const { subject, payload } = event;
+    const stream = streamOf(subject) ?? subject;
     try {
-      const { data } = await this.#requests.request(subject, payload, { timeoutMs: ACK_TIMEOUT_MS, headers: named });
+      const { data } = await this.#requests.request(subject, payload, { timeoutMs: ACK_TIMEOUT_MS, headers: headersOf(event) });
       // {"stream":…,"seq":…} or {"error":…}: the stream's answer is short, and its first key tells.
-      return Buffer.from(data.buffer, data.byteOffset, data.byteLength).includes('"error"') ? 'refused' : 'stored';
+      const answer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+      if (!answer.includes('"error"')) {
+        this.#failing.delete(stream);
+        return 'stored';
+      }
+      this.#failed(stream, `refused: ${answer.toString('utf8', 0, MAX_ERROR_BYTES)}`);
+      return 'refused';
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      return error.code === 'closed' ? 'closed' : 'failed';
+      switch (error.code) {
+        case 'closed':
+          return 'closed';
+        case 'timeout':
+          this.#failed(stream, 'no confirmation: the disk of the hub is full, or the hub keeps a write error (its log has it)');
+          return 'failed';
+        case 'no_responders':
+          this.#failed(stream, 'the stream is missing, or JetStream is off');
+          return 'failed';
+        case 'unavailable':
+          return 'failed';
+      }
     }
   }
+
+  #failed(stream: string, error: string): void {
+    this.#failing.set(stream, { since: this.#failing.get(stream)?.since ?? performance.now(), error });
+  }
+}
+
+function headersOf({ id }: PendingEvent): MsgHdrs {
+  const named = headers();
+  named.set('Nats-Msg-Id', id);
+  return named;
 }

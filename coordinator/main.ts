@@ -6,6 +6,7 @@ import type { Component, StartComponent } from './component.ts';
 import type { Config } from './config.ts';
 import { connectToHub, leaveHub } from './connect-bus.ts';
 import { connectDatabase } from './database.ts';
+import { measureFacts } from './fact-metrics.ts';
 import { createLogger } from './logger.ts';
 
 /** Loaded only where they run: a process with one component is as small as that component. Started in this order, stopped in reverse. */
@@ -52,6 +53,7 @@ export async function startCoordinator({
   let isStopping = false;
   database.on('error', (error) => isStopping || log.warn({ err: error }, 'a database connection was lost'));
   const metrics = new Registry();
+  measureFacts(bus, metrics);
   const running: Component[] = [];
   const stop = async (): Promise<void> => {
     isStopping = true;

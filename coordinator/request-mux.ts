@@ -1,7 +1,8 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { randomToken } from '#bus-schemas';
 
-export type RequestFailure = 'unavailable' | 'timeout' | 'closed';
+/** `no_responders` is the hub's word that nobody listens; `unavailable` that the connection broke, or that the answer will not come. */
+export type RequestFailure = 'no_responders' | 'unavailable' | 'timeout' | 'closed';
 
 /** A request that got no answer. */
 export class RequestError extends Error {
@@ -33,6 +34,7 @@ export class RequestMux {
   readonly #inbox = `_INBOX.${randomToken(TOKEN_LENGTH)}`;
   readonly #pending = new Map<string, Pending>();
   #last = 0;
+  #isConnected = true;
 
   constructor(connection: NatsConnection) {
     this.#connection = connection;
@@ -52,6 +54,11 @@ export class RequestMux {
     return promise;
   }
 
+  /** Says something to those who listen now, and nothing when the hub is away: the library would keep it and send it later. */
+  say(subject: string, payload: Uint8Array, headers: MsgHdrs): void {
+    if (this.#isConnected && !this.#connection.isClosed() && !this.#connection.isDraining()) this.#connection.publish(subject, payload, { headers });
+  }
+
   /** Requests of this subject that are under way get no answer any more. */
   abandon(subject: string): void {
     for (const [token, pending] of [...this.#pending]) if (pending.subject === subject) this.#fail(token, 'unavailable');
@@ -59,7 +66,7 @@ export class RequestMux {
 
   #answered(message: Msg): void {
     const token = message.subject.slice(this.#inbox.length + 1);
-    if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS) return this.#fail(token, 'unavailable');
+    if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS) return this.#fail(token, 'no_responders');
     const pending = this.#pending.get(token);
     if (pending === undefined) return;
     this.#pending.delete(token);
@@ -78,7 +85,10 @@ export class RequestMux {
   /** What was under way when the connection broke may be lost: nobody waits for it any longer. */
   async #watchConnection(): Promise<void> {
     for await (const { type } of this.#connection.status()) {
-      if (type === 'disconnect') for (const token of [...this.#pending.keys()]) this.#fail(token, 'unavailable');
+      if (type === 'reconnect') this.#isConnected = true;
+      if (type !== 'disconnect') continue;
+      this.#isConnected = false;
+      for (const token of [...this.#pending.keys()]) this.#fail(token, 'unavailable');
     }
     for (const token of [...this.#pending.keys()]) this.#fail(token, 'closed');
   }

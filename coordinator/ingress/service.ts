@@ -84,10 +84,12 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...((await answersWithin(bus.connection, 1_000)) ? [] : ['bus']),
     ...(catalog.isLoaded ? [] : ['catalog']),
   ];
+  const degraded = () =>
+    bus.failingStreams().map(({ stream, error, forMs }) => `stream ${stream} has stored nothing for ${Math.round(forMs / 1_000)} s: ${error}`);
   const server = await createServer({ log, ...config });
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   addRoutes(server, {
-    ...{ bus, catalog, ownMachines, jobs, metrics, missing, now, clock, sealFor: senders.sealFor.bind(senders) },
+    ...{ bus, catalog, ownMachines, jobs, metrics, missing, degraded, now, clock, sealFor: senders.sealFor.bind(senders) },
     receiptOf: (asked) => receiptWhenSettled(bus, asked, clock),
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),

@@ -25,6 +25,7 @@ export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   readonly strangers: AddressLimiter;
   readonly linkUrl: string | undefined;
   readonly missing: () => Promise<readonly string[]>;
+  readonly degraded: () => readonly string[];
 }
 
 /** Every route that the public listener has. */

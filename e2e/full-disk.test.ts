@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { startUpProcess, type UpProcess } from './up-process.ts';
+
+/** Room for the streams to be made, which ask how large the disk is; it is shrunk afterwards. */
+const ROOMY = '4g';
+const SMALL = '48m';
+
+function mount(folder: string, options: string): void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder], { stdio: 'ignore' });
+}
+
+function canMount(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'dinf-mount-'));
+  try {
+    mount(folder, 'size=1m');
+    execFileSync('umount', [folder]);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface Answer {
+  readonly status: number;
+  readonly job: string | null;
+}
+
+async function ask({ url, apiKey }: UpProcess): Promise<Answer> {
+  const response = await fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Is there room?' }], max_tokens: 3 }),
+  });
+  await response.arrayBuffer();
+  return { status: response.status, job: response.headers.get('x-inference-job-id') };
+}
+
+async function degraded({ url }: UpProcess): Promise<string[]> {
+  const { degraded: broken = [] } = (await (await fetch(`${url}/readyz`)).json()) as { degraded?: string[] };
+  return broken;
+}
+
+test.skipIf(!canMount())(
+  'while JetStream cannot write, requests are served; when there is space again, the hub is restarted and no fact is missing',
+  { timeout: 120_000 },
+  async () => {
+    await using stack = new AsyncDisposableStack();
+    // Beside the home, which is deleted at the end: a folder that something is mounted on cannot be.
+    const store = mkdtempSync(join(tmpdir(), 'dinf-small-disk-'));
+    stack.defer(() => rmSync(store, { recursive: true }));
+    mount(store, `size=${ROOMY}`);
+    stack.defer(() => void execFileSync('umount', [store]));
+    const up = stack.use(
+      await startUpProcess({
+        prepare: async (home) => {
+          mkdirSync(join(home, 'hub'), { mode: 0o700 });
+          symlinkSync(store, join(home, 'hub', 'jetstream'));
+        },
+      }),
+    );
+    execFileSync('mount', ['-o', `remount,size=${SMALL}`, store]);
+    const fill = join(store, 'fill');
+    // Ends with an error, as it should: the disk is full then.
+    expect(() => execFileSync('dd', ['if=/dev/zero', `of=${fill}`, 'bs=4k'], { stdio: 'ignore' })).toThrow();
+
+    const answers: Answer[] = [];
+    await expect
+      .poll(
+        async () => {
+          answers.push(await ask(up));
+          return (await degraded(up)).join();
+        },
+        { timeout: 30_000 },
+      )
+      .toContain('stream JOBS has stored nothing for');
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+
+    rmSync(fill);
+    await up.process.whenLine((line) => line.includes('the hub is restarted'), 30_000);
+    await expect.poll(async () => (await ask(up)).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(() => degraded(up), { timeout: 20_000 }).toEqual([]);
+    const rows = () =>
+      Promise.all(
+        answers.map(({ job }) =>
+          fetch(`${up.url}/v1/generation?id=${job}`, { headers: { authorization: `Bearer ${up.apiKey}` } }).then(({ status }) => status),
+        ),
+      );
+    await expect.poll(async () => new Set(await rows()), { timeout: 20_000 }).toEqual(new Set([200]));
+  },
+);
