@@ -106,8 +106,12 @@ async function runMigrations(): Promise<void> {
   const applied = await migrate(config.databaseUrl).catch((cause: Error) => {
     throw cause instanceof DatabaseUnreachable ? new CommandError(EXIT.unavailable, cause.message, { cause }) : cause;
   });
-  const { ensureStreams } = await import('./streams.ts');
-  await withBus((bus) => ensureStreams(bus));
+  const { ensureStreams, StreamStorageError } = await import('./streams.ts');
+  await withBus((bus) => ensureStreams(bus)).catch(async (cause: unknown) => {
+    if (!(cause instanceof StreamStorageError)) throw cause;
+    const { explainStorage } = await import('./stream-storage.ts');
+    throw new CommandError(EXIT.unavailable, await explainStorage(cause, config), { cause });
+  });
   console.log(applied.length === 0 ? 'nothing to apply' : `applied ${applied.join(', ')}`);
 }
 

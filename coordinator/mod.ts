@@ -8,5 +8,6 @@ export { startProxy } from './ingress/proxy/proxy-server.ts';
 export { type Coordinator, type CoordinatorOptions, componentNames, startCoordinator } from './main.ts';
 export { migrate } from './migrate.ts';
 export { makeApiKey, type NewSecret } from './secrets.ts';
-export { ensureStreams } from './streams.ts';
+export { explainStorage } from './stream-storage.ts';
+export { ensureStreams, StreamStorageError } from './streams.ts';
 export { type OperatorHome, prepareOperatorHome } from './trust/operator-home.ts';

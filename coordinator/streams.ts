@@ -1,4 +1,4 @@
-import { AckPolicy, DiscardPolicy, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { AckPolicy, DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams } from '#bus-schemas';
 import type { Bus } from './bus.ts';
 
@@ -11,9 +11,28 @@ const MAX_ACK_PENDING = 8_192;
 /** Makes the streams and durable consumers what `bus-schemas/streams.ts` says; safe to repeat. */
 export async function ensureStreams(bus: Bus): Promise<void> {
   const manager = await bus.manager();
-  for (const stream of eventStreams) await ensureStream(manager, stream);
+  for (const stream of eventStreams)
+    await ensureStream(manager, stream).catch((cause: unknown) => {
+      throw isNoRoom(cause) ? new StreamStorageError(stream, cause) : cause;
+    });
   for (const consumer of Object.values(consumers)) await ensureConsumer(manager, consumer);
 }
+
+/** The hub has no room for a stream, which asks for its largest size when it is made. */
+export class StreamStorageError extends Error {
+  override readonly name = 'StreamStorageError';
+  readonly code = 'no_stream_storage';
+
+  constructor({ name, maxBytes }: EventStream, cause: unknown) {
+    const all = eventStreams.reduce((sum, stream) => sum + stream.maxBytes, 0);
+    super(`JetStream has no room for the stream ${name}, which needs ${gigabytes(maxBytes)}; all streams together need ${gigabytes(all)}`, { cause });
+  }
+}
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+
+const NO_STORAGE = 10_047;
+const isNoRoom = (error: unknown) => error instanceof JetStreamApiError && error.code === NO_STORAGE;
 
 async function ensureStream(manager: JetStreamManager, { name, subjects, maxAgeHours, maxBytes }: EventStream): Promise<void> {
   const config = {

@@ -46,24 +46,35 @@ async function degraded({ url }: UpProcess): Promise<string[]> {
   return broken;
 }
 
+/** A disk of its own for JetStream, and the network that is to use it. */
+async function startOnDisk(stack: AsyncDisposableStack, size: string): Promise<{ up: UpProcess; store: string }> {
+  // Beside the home, which is deleted at the end: a folder that something is mounted on cannot be.
+  const store = mkdtempSync(join(tmpdir(), 'dinf-small-disk-'));
+  stack.defer(() => rmSync(store, { recursive: true }));
+  mount(store, `size=${size}`);
+  stack.defer(() => void execFileSync('umount', [store]));
+  const up = await startUpProcess({
+    prepare: async (home) => {
+      mkdirSync(join(home, 'hub'), { mode: 0o700 });
+      symlinkSync(store, join(home, 'hub', 'jetstream'));
+    },
+  });
+  return { up: stack.use(up), store };
+}
+
+test.skipIf(!canMount())('a disk that is too small for the streams is named, with what they need and what it offers', { timeout: 60_000 }, async () => {
+  await using stack = new AsyncDisposableStack();
+  await expect(startOnDisk(stack, SMALL)).rejects.toThrow(
+    /JetStream has no room for the stream JOBS, which needs 1\.1 GB; all streams together need 2\.4 GB\. The server hub keeps them at \S+\/hub\/jetstream\S* and offers 37 MB/,
+  );
+});
+
 test.skipIf(!canMount())(
   'while JetStream cannot write, requests are served; when there is space again, the hub is restarted and no fact is missing',
   { timeout: 120_000 },
   async () => {
     await using stack = new AsyncDisposableStack();
-    // Beside the home, which is deleted at the end: a folder that something is mounted on cannot be.
-    const store = mkdtempSync(join(tmpdir(), 'dinf-small-disk-'));
-    stack.defer(() => rmSync(store, { recursive: true }));
-    mount(store, `size=${ROOMY}`);
-    stack.defer(() => void execFileSync('umount', [store]));
-    const up = stack.use(
-      await startUpProcess({
-        prepare: async (home) => {
-          mkdirSync(join(home, 'hub'), { mode: 0o700 });
-          symlinkSync(store, join(home, 'hub', 'jetstream'));
-        },
-      }),
-    );
+    const { up, store } = await startOnDisk(stack, ROOMY);
     execFileSync('mount', ['-o', `remount,size=${SMALL}`, store]);
     const fill = join(store, 'fill');
     // Ends with an error, as it should: the disk is full then.

@@ -8,6 +8,7 @@ export const launchErrors = {
   cache_busy: { retryable: true, level: 'warn' },
   exited_early: { retryable: false, level: 'error' },
   address_in_use: { retryable: true, level: 'warn' },
+  no_stream_storage: { retryable: false, level: 'error' },
   crash_loop: { retryable: false, level: 'error' },
   not_ready_in_time: { retryable: true, level: 'error' },
   privileges: { retryable: false, level: 'error' },

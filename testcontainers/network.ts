@@ -9,14 +9,16 @@ import {
   type Coordinator,
   connectToHub,
   ensureStreams,
+  explainStorage,
   makeApiKey,
   migrate,
   type OperatorHome,
   prepareOperatorHome,
   readConfig,
+  StreamStorageError,
   startCoordinator,
 } from '#coordinator';
-import { cacheFolder, findNatsServer, type NatsPlace, type NatsPorts, type Restartable, startNatsServer } from '#provider';
+import { cacheFolder, findNatsServer, LaunchError, type NatsPlace, type NatsPorts, type Restartable, startNatsServer } from '#provider';
 import { startContainerNats } from './containers/nats.ts';
 import type { NatsNode } from './nats-node.ts';
 import { startPostgres } from './nodes.ts';
@@ -161,6 +163,8 @@ async function prepareStreams(config: Config, log: Logger): Promise<void> {
   const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: 'migrate', log });
   try {
     await ensureStreams(new Bus(connection));
+  } catch (cause) {
+    throw cause instanceof StreamStorageError ? new LaunchError('no_stream_storage', await explainStorage(cause, config), { cause }) : cause;
   } finally {
     await connection.close();
   }

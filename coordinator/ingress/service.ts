@@ -14,6 +14,7 @@ import { LateBudget } from './core/late-budget.ts';
 import { FlowSender } from './flow-sender.ts';
 import { Api } from './http/api.ts';
 import { createAuth } from './http/authenticate.ts';
+import { limitConnections } from './http/connection-limit.ts';
 import { addRoutes } from './http/routes.ts';
 import { closeServer, createServer } from './http/server.ts';
 import { IdempotentAnswers } from './idempotent-answers.ts';
@@ -99,6 +100,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     sessions: new SealedSessions(jobs, new EvidenceCache(bus, clock)),
     isDraining: () => draining,
   });
+  limitConnections(server.server, { log, metrics });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
   const admin = config.admin && (await createServer({ log, ...config }));

@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises';
+import { credsAuthenticator } from '@nats-io/transport-node';
+import { connectToServer } from '#bus-schemas';
+import type { Config } from './config.ts';
+import type { StreamStorageError } from './streams.ts';
+
+const TIMEOUT_MS = 3_000;
+const MB = 1_000_000;
+
+interface ServerStorage {
+  readonly server: { readonly name: string };
+  readonly data?: { readonly config?: { readonly max_storage: number; readonly store_dir: string }; readonly reserved_storage?: number };
+}
+
+/** What an operator can do about it: which server keeps the streams where, and how much it offers. Without the system account, what to look for. */
+export async function explainStorage({ message }: StreamStorageError, config: Pick<Config, 'natsUrls' | 'systemCredentials'>): Promise<string> {
+  const server = await askServer(config).catch(() => undefined);
+  const { max_storage: most, store_dir: folder } = server?.data?.config ?? {};
+  const offer =
+    most === undefined || folder === undefined
+      ? 'The hub could not be asked where it keeps them.'
+      : `The server ${server?.server.name} keeps them at ${folder} and offers ${megabytes(most)}, of which ${megabytes(server?.data?.reserved_storage ?? 0)} are taken.`;
+  return `${message}. ${offer} A nats-server offers three quarters of what was free when it started: free space there and start it again, or set max_file_store in its configuration.`;
+}
+
+const megabytes = (bytes: number) => `${Math.floor(bytes / MB)} MB`;
+
+async function askServer({ natsUrls, systemCredentials }: Pick<Config, 'natsUrls' | 'systemCredentials'>): Promise<ServerStorage> {
+  const authenticator = credsAuthenticator(await readFile(systemCredentials));
+  const connection = await connectToServer({ servers: [...natsUrls], authenticator, name: 'storage', timeout: TIMEOUT_MS });
+  try {
+    return (await connection.request('$SYS.REQ.SERVER.PING.JSZ', '', { timeout: TIMEOUT_MS })).json<ServerStorage>();
+  } finally {
+    await connection.close();
+  }
+}
