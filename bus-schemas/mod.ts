@@ -32,9 +32,11 @@ export type {
   NewModel,
   Preferences,
   Prefix,
+  PriceTerms,
   Reserve,
   Reserved,
   RoutingRefusal,
+  TokenPrice,
 } from './messages/services.ts';
 export * as services from './messages/services.ts';
 export type {
@@ -50,6 +52,7 @@ export type {
   OwnPrice,
   Payout,
   PayoutState,
+  PricedProvider,
   Topped,
   TopUp,
   Verified,

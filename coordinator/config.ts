@@ -30,6 +30,8 @@ export interface Config {
   readonly feeBps: number;
   /** Least that a job costs which delivered anything, in micro-dollars. */
   readonly minimumChargeMicroUsd: number;
+  /** How long before it holds a provider has to announce a higher price, in milliseconds. */
+  readonly priceNoticeMs: number;
   /** Micro-dollars for a million tokens of a model that has no price of its own. */
   readonly defaultPrice: { readonly inputPerMillion: number; readonly outputPerMillion: number };
   /** How often the ledger is proven to balance. */
@@ -104,6 +106,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     receiptGraceMs: integer(env, 'DINF_RECEIPT_GRACE_MS', 30_000, 100, 600_000),
     heartbeatMs: integer(env, 'DINF_HEARTBEAT_MS', 15_000, 0, 600_000),
     feeBps: integer(env, 'DINF_FEE_BPS', 500, 0, 10_000),
+    priceNoticeMs: integer(env, 'DINF_PRICE_NOTICE_MS', 600_000, 0, 30 * 86_400_000),
     minimumChargeMicroUsd: integer(env, 'DINF_MINIMUM_CHARGE_MICRO_USD', 100, 0, 1_000_000),
     defaultPrice: {
       inputPerMillion: integer(env, 'DINF_DEFAULT_INPUT_PRICE', 50_000, 0, Number.MAX_SAFE_INTEGER),

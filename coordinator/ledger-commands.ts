@@ -78,7 +78,14 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
       const price = { inputMicroUsdPerMillion: Number(input), outputMicroUsdPerMillion: Number(output) };
       const request = { provider, model, ...price, ...(cacheRead !== undefined && { cacheReadMicroUsdPerMillion: cacheRead }) };
       const answer = await withBus((bus) => bus.call(method, request, CALL));
-      if (!answer.ok) throw new CommandError(EXIT.usage, 'A cached token cannot cost more than one that is not.');
+      if (answer.ok)
+        return console.log(answer.effectiveAt === undefined ? 'The price is set.' : `The price holds from ${new Date(answer.effectiveAt).toISOString()} on.`);
+      throw new CommandError(
+        EXIT.usage,
+        answer.code === 'too_many_models'
+          ? 'This provider has prices for as many models as one may have.'
+          : 'A cached token cannot cost more than one that is not.',
+      );
     });
   ledger
     .command('payouts <account>')

@@ -3,6 +3,7 @@ import type { Arrival, CatalogSnapshot, Trait } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from './bus.ts';
 import { wholeNumber } from './command-arguments.ts';
+import { requirementsOf } from './model-requirements.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const SHOWN = 40;
@@ -102,10 +103,15 @@ async function explain(bus: Bus, { model, promptTokens, maxTokens, requires, jso
   if (unknown !== undefined) throw new CommandError(EXIT.usage, `There is no trait ${unknown}; there are ${TRAITS.join(', ')}.`);
   const catalog = await bus.call(services.catalog.snapshot, {}, CALL);
   const builds = model === undefined ? undefined : buildsOf(model, catalog);
-  const weights = Object.assign({}, ...catalog.models.map((each) => each.weights));
   const explained = await bus.call(
     services.routing.explain,
-    { promptTokens, maxOutputTokens: maxTokens, weights, ...(builds && { builds }), ...(requires.length > 0 && { requires: requires as Trait[] }) },
+    {
+      promptTokens,
+      maxOutputTokens: maxTokens,
+      ...requirementsOf(catalog.models),
+      ...(builds && { builds }),
+      ...(requires.length > 0 && { requires: requires as Trait[] }),
+    },
     CALL,
   );
   if (json) return console.log(JSON.stringify(explained));

@@ -21,7 +21,8 @@ const money = () => network.network.coordinator.bus;
 
 describe('a provider that fails before content is followed by a dearer one', () => {
   async function killedWhileTheOtherBecomesDear(apiKey: string) {
-    const answer = readStream({ url: network.url, apiKey }, chat);
+    // The caller accepts what the other machine asks: a thousand dollars for a million tokens.
+    const answer = readStream({ url: network.url, apiKey }, { ...chat, provider: { max_price: { prompt: 1_000, completion: 1_000 } } });
     const serving = await network.servingProvider();
     const other = network.providers.find((provider) => provider !== serving);
     const price = { inputMicroUsdPerMillion: 1_000_000_000, outputMicroUsdPerMillion: 1_000_000_000 };
@@ -31,7 +32,7 @@ describe('a provider that fails before content is followed by a dearer one', () 
   }
 
   test('the hold is raised, and the charge is at the price of who answered', async () => {
-    network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000 });
+    network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000, config: { priceNoticeMs: 0 } });
     expect(await killedWhileTheOtherBecomesDear(network.apiKey)).toMatchObject({ status: 200, done: 1 });
     const [charge] = await network.charges();
     // Ten tokens of the answer alone are ten thousand.
@@ -39,7 +40,7 @@ describe('a provider that fails before content is followed by a dearer one', () 
   });
 
   test('an account that cannot pay that gets a 402, and is charged nothing', async () => {
-    network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000 });
+    network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000, config: { priceNoticeMs: 0 } });
     const { apiKey } = await network.createKey({ creditMicroUsd: 1_000 });
     expect(await killedWhileTheOtherBecomesDear(apiKey)).toMatchObject({ status: 402 });
     expect(await network.charges()).toMatchObject([{ outcome: 'refunded', chargedMicroUsd: 0 }]);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -7,7 +7,7 @@ const model = 'sim-llama-8b';
 
 let network: TestNetwork;
 beforeAll(async () => {
-  network = await startTestNetwork({ providers: PROVIDERS, tokenMs: 1, maxConcurrency: 2 });
+  network = await startTestNetwork({ providers: PROVIDERS, tokenMs: 1, maxConcurrency: 2, config: { priceNoticeMs: 0 } });
 });
 afterAll(async () => {
   await network.expectMoneyBalances();
@@ -76,11 +76,12 @@ test('nobody who is dearer than the caller would pay, and the cheapest first whe
   // The model costs 0.02 and 0.05 dollars.
   await setPrice(0, 10);
   await setPrice(1, 0.01);
-  expect((await ask(question, { max_price: { completion: 0.01 }, order: [idOf(0)] })).by).toBe(idOf(1));
+  // Routing reads a price shortly after it is set.
+  await vi.waitFor(async () => expect((await ask(question, { max_price: { completion: 0.01 }, order: [idOf(0)] })).by).toBe(idOf(1)), { timeout: 10_000 });
   for (let round = 0; round < 3; round += 1) expect((await ask(question, { sort: 'price' })).by).toBe(idOf(1));
   expect((await ask(question, { max_price: { prompt: 0.02 }, order: [idOf(0)] })).by).not.toBe(idOf(0));
   await expect(ask(question, { max_price: { prompt: 0.001 } })).rejects.toMatchObject({ status: 404, code: 'preferences_unmet' });
-  // He was cheap a moment ago, and the ingress does not know better yet: the money does.
+  // The machine was cheap a moment ago: whether routing knows better or not, the money does.
   await setPrice(1, 10);
   await expect(ask(question, { max_price: { completion: 0.01 } })).rejects.toMatchObject({ status: 404, code: 'preferences_unmet' });
 });

@@ -31,6 +31,8 @@ export const Candidate = Type.Object({
   simulated: optional(Type.Boolean()),
   /** What it has shown. */
   level: optional(TrustLevel),
+  /** What the request costs there at most. */
+  costMicroUsd: optional(count),
 });
 export type Candidate = Static<typeof Candidate>;
 
@@ -39,7 +41,7 @@ const preferences = Type.Object({
   /** Asked in this order before all others. */
   order: optional(Type.Array(ProviderId, { maxItems: 32 })),
   /** What counts most; the time to the first content when left out. */
-  sort: optional(Type.Enum(['latency', 'throughput'] as const)),
+  sort: optional(Type.Enum(['latency', 'throughput', 'price'] as const)),
   minTokensPerSecond: optional(Type.Number({ minimum: 0, maximum: 1e6 })),
   maxFirstContentMs: optional(Type.Number({ minimum: 0, maximum: 1e9 })),
   /** It is sealed for this one already: another has to be much better to be worth the way back. */
@@ -50,6 +52,19 @@ export type Preferences = Static<typeof preferences>;
 /** The beginning of a conversation, as a digest, and how long it is. */
 const prefix = Type.Object({ key: Type.String({ maxLength: 32 }), tokens: count });
 export type Prefix = Static<typeof prefix>;
+
+/** Micro-dollars for a million tokens. */
+const TokenPrice = Type.Object({ inputMicroUsdPerMillion: count, outputMicroUsdPerMillion: count });
+export type TokenPrice = Static<typeof TokenPrice>;
+const priceTerms = Type.Object({
+  /** What the catalog lists: the price of every machine that has none of its own. */
+  list: TokenPrice,
+  /** A machine that asks for more does not serve. */
+  max: TokenPrice,
+  /** Machines of the caller, whose price does not matter. */
+  exempt: optional(Type.Array(ProviderId, { maxItems: 64 })),
+});
+export type PriceTerms = Static<typeof priceTerms>;
 
 const reserve = Type.Object({
   job: JobId,
@@ -74,6 +89,8 @@ const reserve = Type.Object({
   /** What a machine must have shown at least. */
   level: optional(TrustLevel),
   prefers: optional(preferences),
+  /** Absent where price does not matter: the caller's own machines are free. */
+  price: optional(priceTerms),
   /** Longest first: who has read one of them begins sooner. */
   prefixes: optional(Type.Array(prefix, { maxItems: 16 })),
 });
@@ -120,6 +137,8 @@ const explain = Type.Object({
   maxOutputTokens: count,
   requires: optional(Traits),
   weights: optional(Type.Record(BuildId, WeightsHex)),
+  /** What the models cost that these builds serve: a machine that asks for more is shown with that as its reason. */
+  priced: optional(Type.Array(Type.Object({ model: ModelName, builds: Type.Array(BuildId, { maxItems: 8 }), list: TokenPrice }), { maxItems: 2_000 })),
 });
 const explained = Type.Object({
   slots: Type.Array(

@@ -15,7 +15,7 @@ const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' 
 
 // holds
 
-/** The most that the caller would pay for a million tokens. */
+/** The most that the caller would pay for a million tokens; the catalog's price where a part is absent. */
 const maxPrice = Type.Object({ inputMicroUsdPerMillion: optional(count), outputMicroUsdPerMillion: optional(count) });
 export type MaxPrice = Static<typeof maxPrice>;
 
@@ -82,12 +82,27 @@ const setProviderPrice = Type.Object({
   cacheReadMicroUsdPerMillion: optional(count),
   outputMicroUsdPerMillion: count,
 });
-const providerPriceSet = Type.Union([ok({}), refused(['cache_read_above_input'])]);
+/** A higher price holds from `effectiveAt` on; a lower one at once. */
+const providerPriceSet = Type.Union([ok({ effectiveAt: optional(At) }), refused(['cache_read_above_input', 'too_many_models'])]);
 
-/** Who has a price of his own for a model, the cheapest first. */
+/** The providers that have a price of their own for a model, the cheapest first; prices that are announced and not in force yet follow in it. */
 const providerPrices = Type.Object({ model: ModelName });
-const ownPrice = Type.Object({ provider: ProviderId, inputMicroUsdPerMillion: count, outputMicroUsdPerMillion: count });
+const ownPrice = Type.Object({
+  provider: ProviderId,
+  inputMicroUsdPerMillion: count,
+  outputMicroUsdPerMillion: count,
+  /** Absent where the price was always in force. */
+  effectiveAt: optional(At),
+});
 export type OwnPrice = Static<typeof ownPrice>;
+/** Every price in force of every provider, by provider and model: what routing needs to know. */
+const allProviderPrices = Type.Object({
+  after: optional(Type.Object({ provider: ProviderId, model: ModelName })),
+  limit: Type.Integer({ minimum: 1, maximum: 5_000 }),
+});
+const PricedProvider = Type.Object({ provider: ProviderId, model: ModelName, inputMicroUsdPerMillion: count, outputMicroUsdPerMillion: count });
+export type PricedProvider = Static<typeof PricedProvider>;
+const pricedProviders = Type.Object({ prices: Type.Array(PricedProvider, { maxItems: 5_000 }) });
 const pricesOfProviders = Type.Object({ prices: Type.Array(ownPrice, { maxItems: 1_000 }) });
 
 /** Most that a key may spend in a UTC day, a week from Monday, a month, and ever; none where left out. */
@@ -264,6 +279,7 @@ export const settlement = {
   credit: define('credit', credit, credited),
   setTerms: define('set-terms', setTerms, termsSet),
   setProviderPrice: define('set-provider-price', setProviderPrice, providerPriceSet),
+  allProviderPrices: define('all-provider-prices', allProviderPrices, pricedProviders),
   providerPrices: define('provider-prices', providerPrices, pricesOfProviders),
   setKeyCaps: define('set-key-caps', setKeyCaps, keyCapsSet),
   setReferrer: define('set-referrer', setReferrer, termsSet),

@@ -37,11 +37,6 @@ export class CatalogCache implements Disposable {
     return [...(await this.#loaded())];
   }
 
-  /** What the files of builds must amount to. */
-  async weights(): Promise<Record<string, string>> {
-    return Object.assign({}, ...[...(await this.#loaded()).values()].map(({ weights }) => weights));
-  }
-
   /** Undefined where the catalog has no model or alias of this name. */
   async model(name: string): Promise<CatalogModel | undefined> {
     return (this.#models ?? (await this.#loaded())).get(name);

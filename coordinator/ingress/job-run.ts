@@ -12,6 +12,7 @@ import {
   type Out,
   type Preferences,
   type Prefix,
+  type PriceTerms,
   type Reserved,
   services,
   type Trait,
@@ -50,6 +51,8 @@ export interface JobSpec {
   readonly prefers: Preferences | undefined;
   /** More than this must not be charged. */
   readonly maxPrice: MaxPrice | undefined;
+  /** What routing holds machines' prices against; absent where price does not matter. */
+  readonly price: PriceTerms | undefined;
   /** A digest that every turn of it has. */
   readonly conversation: string;
   readonly prefixes: readonly Prefix[];
@@ -211,7 +214,12 @@ export class JobRun {
     this.#marks.routedAt ??= clock();
     if (reply === undefined) this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
     else if (reply.ok) this.#happen({ type: 'reserved', candidates: reply.candidates });
-    else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs, gate: reply.gate });
+    else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs, gate: this.#causeOf(reply.gate) });
+  }
+
+  /** Without a limit of its own, a caller has no use for hearing that machines above the listed price were left out. */
+  #causeOf(gate: string | undefined): string | undefined {
+    return gate === 'price' && this.spec.maxPrice === undefined ? undefined : gate;
   }
 
   #askForPlace({
@@ -223,7 +231,7 @@ export class JobRun {
     only: readonly string[] | undefined;
     patienceMs: number;
   }): Promise<Reserved | undefined> {
-    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, level, prefers, prefixes } = this.spec;
+    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, level, prefers, price, prefixes } = this.spec;
     const request = {
       job: id,
       account,
@@ -239,6 +247,7 @@ export class JobRun {
       ...(model.weights && { weights: model.weights }),
       ...(level && { level }),
       ...(prefers && { prefers }),
+      ...(price && { price }),
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };
     const times = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };

@@ -27,7 +27,6 @@ import { AddressLimiter } from './limits/address-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
 import { OwnMachines } from './own-machines.ts';
 import { PlaceFinder } from './place-finder.ts';
-import { ProviderPrices } from './provider-prices.ts';
 import { receiptWhenSettled } from './receipt-wait.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
@@ -95,7 +94,6 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
-    prices: new ProviderPrices(bus, now),
     idempotent: new IdempotentAnswers({ bus, log, now }),
     sessions: new SealedSessions(jobs, new EvidenceCache(bus, clock)),
     isDraining: () => draining,

@@ -32,6 +32,7 @@ import { Router } from './core/router.ts';
 import { TrustedMachines } from './core/trusted-machines.ts';
 import { Lease } from './lease.ts';
 import { OwnCell } from './own-cell.ts';
+import { PriceReader } from './price-reader.ts';
 import { TrustReader } from './trust-reader.ts';
 import { capacityByBuild, describe, explainFleet, listFleet } from './views.ts';
 import { wholeFleet } from './whole-fleet.ts';
@@ -133,6 +134,7 @@ export async function startRouting(context: Context): Promise<Component> {
       if (trusted.take(verdict) && !trusted.isGood(provider, now())) changed(provider, router.fleet.remove(provider));
     },
   });
+  const prices = new PriceReader({ bus, log, on: (all) => router.prices.replace(all) });
   const subscriptions = [
     announcements(Hello, 'hello'),
     announcements(Beat, 'beat'),
@@ -254,6 +256,7 @@ export async function startRouting(context: Context): Promise<Component> {
   const stop = async (): Promise<void> => {
     await lease[Symbol.asyncDispose]();
     verdicts[Symbol.dispose]();
+    prices[Symbol.dispose]();
     for (const subscription of subscriptions) subscription.unsubscribe();
     clearInterval(tick);
     clearInterval(sweep);

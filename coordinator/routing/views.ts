@@ -1,5 +1,5 @@
 import type { MessageOf, RoutingDecision, services } from '#bus-schemas';
-import { explain } from './core/explanation.ts';
+import { explain, type SlotExplanation } from './core/explanation.ts';
 import type { Choice } from './core/placement.ts';
 import type { Asked, Router } from './core/router.ts';
 import type { Serving } from './core/serving.ts';
@@ -66,9 +66,17 @@ export function explainFleet(
   const { promptTokens, maxOutputTokens, requires, weights, providers } = request;
   const wanted = providers && new Set(providers);
   const builds = request.builds ?? [...router.fleet.builds()];
-  const servings = builds.flatMap((build) => router.fleet.serving(build).filter(({ id }) => wanted === undefined || wanted.has(id)));
   const ask = { job: '', builds, promptTokens, maxOutputTokens, exclude: [], ...(requires && { requires }), ...(weights && { weights }) };
-  const { slots, tally } = explain(servings, ask, now);
+  const slots: SlotExplanation[] = [];
+  const tally: Record<string, number> = {};
+  for (const build of builds) {
+    const servings = router.fleet.serving(build).filter(({ id }) => wanted === undefined || wanted.has(id));
+    const priced = request.priced?.find((model) => model.builds.includes(build));
+    const pricing = priced && router.prices.pricingFor(priced.model, { list: priced.list, max: priced.list });
+    const explained = explain(servings, { ...ask, pricing }, now);
+    slots.push(...explained.slots);
+    for (const [gate, count] of Object.entries(explained.tally)) tally[gate] = (tally[gate] ?? 0) + count;
+  }
   return { slots: slots.slice(0, MAX_EXPLAINED), tally, queued: router.queued };
 }
 

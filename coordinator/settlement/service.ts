@@ -59,7 +59,7 @@ export async function startSettlement(context: Context): Promise<Component> {
   const books = new Books({ ledger, outboxStore, outbox, alerts });
   const receiptKeys = await ReceiptKeys.open(config.home);
   const settledReceipts = new SettledReceipts({ database, keys: receiptKeys, keyOf: (provider) => signingKeyOf(bus, provider) });
-  const agreements = new Agreements({ bus, store: pricingStore, now });
+  const agreements = new Agreements({ bus, store: pricingStore, noticeMs: config.priceNoticeMs, listedPrice: (model) => pricing.listedPrice(model), now });
 
   stack.use(
     await bus.serve('settlement', [
@@ -77,6 +77,7 @@ export async function startSettlement(context: Context): Promise<Component> {
       endpoint(services.settlement.setReferrer, (request) => agreements.setReferrer(request)),
       endpoint(services.settlement.setTerms, (request) => agreements.setTerms(request)),
       endpoint(services.settlement.setProviderPrice, (request) => agreements.setProviderPrice(request)),
+      endpoint(services.settlement.allProviderPrices, (request) => agreements.allProviderPrices(request)),
       endpoint(services.settlement.providerPrices, (request) => agreements.providerPrices(request)),
       endpoint(services.settlement.checkout, (request) => payments.checkout(request)),
       endpoint(services.settlement.onboard, (request) => payments.onboard(request)),

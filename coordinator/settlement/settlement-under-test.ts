@@ -51,6 +51,8 @@ export interface SettlementSettings {
   readonly poolSize?: number;
   /** Nobody's in most tests: charges are then what tokens cost. */
   readonly minimumChargeMicroUsd?: number;
+  /** None in most tests: a price that is set holds at once. */
+  readonly priceNoticeMs?: number;
   readonly stripe?: StripeConfig;
 }
 
@@ -59,6 +61,7 @@ export async function startSettlementUnderTest({
   receiptGraceMs = 300_000,
   poolSize = 8,
   minimumChargeMicroUsd = 0,
+  priceNoticeMs = 0,
   stripe,
 }: SettlementSettings = {}): Promise<Settlement> {
   await using stack = new AsyncDisposableStack();
@@ -79,7 +82,7 @@ export async function startSettlementUnderTest({
   // As the coordinator does: a database that dies, or stops before the last socket is closed, is not the end of the process.
   database.on('error', () => undefined);
   stack.defer(() => database.end());
-  const config = { ...readConfig({ DINF_HOME: home }), databaseUrl, receiptGraceMs, minimumChargeMicroUsd, stripe };
+  const config = { ...readConfig({ DINF_HOME: home }), databaseUrl, receiptGraceMs, minimumChargeMicroUsd, priceNoticeMs, stripe };
   const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
   const start = (): Promise<Component> => startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
   let component = await start();

@@ -94,7 +94,7 @@ async function fill(database: Pool, accounts: readonly string[], providers: read
 
 function quoteOf(priceVersion: string) {
   return async ({ provider }: { provider: string | undefined }): Promise<Quote> => ({
-    ...{ price: PRICE, priceVersion, payee: `provider:${provider}` },
+    ...{ price: PRICE, listed: PRICE, priceVersion, payee: `provider:${provider}` },
     terms: { feeBps: 500, minimum: 100, referrer: null },
   });
 }

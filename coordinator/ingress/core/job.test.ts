@@ -46,6 +46,38 @@ describe('the life of a job', () => {
     expect(job.state.deliveredTokens).toBe(0);
   });
 
+  test('a machine above the price that the caller accepts is left out, and a place is sought anew', () => {
+    const job = new Machine();
+    job.happen({ type: 'reserved', candidates: [candidate('B'), candidate('C')] });
+    expect(job.happen({ type: 'hold_refused', code: 'price_above_limit' })).toEqual([{ do: 'reserve', exclude: [provider('B')] }]);
+    expect(job.happen({ type: 'reserved', candidates: [candidate('C')] })).toEqual([{ do: 'hold', provider: provider('C') }]);
+    expect(kinds(job.happen({ type: 'held' }))).toEqual(['dispatch']);
+    expect(job.state.attempt?.number).toBe(1);
+  });
+
+  test('a machine that the caller cannot afford is left out only where another costs less', () => {
+    const [dear, cheap] = [
+      { ...candidate('B'), costMicroUsd: 900 },
+      { ...candidate('C'), costMicroUsd: 400 },
+    ];
+    const job = new Machine();
+    job.happen({ type: 'reserved', candidates: [dear, cheap] });
+    expect(kinds(job.happen({ type: 'hold_refused', code: 'insufficient_funds' }))).toEqual(['reserve']);
+    job.happen({ type: 'reserved', candidates: [cheap] });
+    const commands = job.happen({ type: 'hold_refused', code: 'insufficient_funds' });
+    expect(commands).toContainEqual(expect.objectContaining({ do: 'reject', code: 'insufficient_quota' }));
+    expect(kinds(commands)).toEqual(['reject', 'ended']);
+  });
+
+  test('a caller hears of the refused money when no other machine is there', () => {
+    const job = new Machine();
+    job.happen({ type: 'reserved', candidates: [candidate('B')] });
+    job.happen({ type: 'hold_refused', code: 'price_above_limit' });
+    const commands = job.happen({ type: 'routing_refused', code: 'no_provider', retryAfterMs: 2_000 });
+    expect(commands).toContainEqual(expect.objectContaining({ do: 'reject', code: 'preferences_unmet' }));
+    expect(job.all('ended')).toHaveLength(1);
+  });
+
   test("the client's own mistake is tried once", () => {
     const job = new Machine().serving('B', 'C');
     const commands = job.happen({ type: 'refused', attempt: 1, reason: 'request_exceeds_context', retryAfterMs: 0 });

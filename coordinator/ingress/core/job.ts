@@ -179,7 +179,7 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Step {
       const [winner, ...alternates] = event.candidates;
       if (winner === undefined) return refuse(state, { code: 'no_provider', retryAfterMs: state.retryAfterMs });
       const reserved: JobState = { ...state, reserved: true, alternates, plannedAt: now };
-      // A second reservation follows a failed attempt: the money is held already.
+      // A reservation after a failed attempt: the money is held already.
       if (state.attempts > 0) return dispatch(reserved, winner, now);
       return { state: { ...reserved, phase: 'holding', alternates: event.candidates }, commands: [{ do: 'hold', provider: winner.provider }] };
     }
@@ -200,13 +200,30 @@ function whileHolding(state: JobState, event: JobEvent, now: number): Step {
       return dispatch({ ...state, alternates }, winner, now);
     }
     case 'hold_refused':
-      return over(state, [{ do: 'reject', code: holdError(event.code), retryAfterMs: 2_000 }, ended('failed', undefined)]);
+      return holdRefused(state, event.code, now);
     case 'client_gone':
       return { state: { ...state, phase: 'leaving' }, commands: [] };
     default:
       return stay(state);
   }
 }
+
+/**
+ * The price of one machine must not keep a caller from the others: a machine above the caller's limit, or one that the caller cannot afford while
+ * another costs less, is left out and a place is sought anew. Its slot goes back with the new reservation.
+ */
+function holdRefused(state: JobState, code: HoldRefusal | 'unavailable', now: number): Step {
+  const [refused, ...others] = state.alternates;
+  const lastError = holdError(code);
+  const isWorthAnother = code === 'price_above_limit' || (isUnaffordable(code) && others.some((other) => costOf(other) < costOf(refused)));
+  const failed = refused === undefined ? state.failed : [...state.failed, refused.provider];
+  if (!isWorthAnother || failed.length >= MAX_ATTEMPTS || now >= state.firstContentBy)
+    return over(state, [{ do: 'reject', code: lastError, retryAfterMs: 2_000 }, ended('failed', undefined)]);
+  return { state: { ...state, phase: 'reserving', failed, lastError, alternates: [] }, commands: [{ do: 'reserve', exclude: failed }] };
+}
+
+const isUnaffordable = (code: HoldRefusal | 'unavailable'): boolean => code === 'insufficient_funds' || code === 'key_limit';
+const costOf = (candidate: Candidate | undefined): number => candidate?.costMicroUsd ?? 0;
 
 /** Ending before the answer came could leave a slot or a hold behind that nobody gives back. */
 function whileLeaving(state: JobState, event: JobEvent): Step {
@@ -378,8 +395,8 @@ function contentBy(state: JobState, { number, candidate }: Pick<Attempt, 'number
 /** Routing that did not answer may have taken a slot all the same: it must hear of the end. */
 function refuse(state: JobState, { code, retryAfterMs, gate }: Omit<Extract<JobEvent, { type: 'routing_refused' }>, 'type'>): Step {
   const reserved = state.reserved || code === 'unavailable';
-  const error =
-    state.attempts > 0 ? { code: state.lastError } : { code: routingError(code), message: code === 'no_provider' ? unservedBecause(gate) : undefined };
+  // After a refused hold or a failed attempt, the caller is told of that: no further machine was found.
+  const error = state.failed.length > 0 ? { code: state.lastError } : (unservedBecause(code, gate) ?? { code: routingError(code) });
   const reject: JobCommand = { do: 'reject', ...error, retryAfterMs };
   return over({ ...state, reserved }, [...(state.phase === 'leaving' ? [] : [reject]), ...(reserved ? [ended('failed', undefined)] : [])]);
 }

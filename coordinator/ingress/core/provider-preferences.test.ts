@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { CatalogModel } from '#bus-schemas';
-import { providerPreferences, withinPrice, withQuantizations } from './provider-preferences.ts';
+import { priceTerms, providerPreferences, withQuantizations } from './provider-preferences.ts';
 
-const [B, C, D] = ['B', 'C', 'D'].map((letter) => `A${letter.repeat(55)}`) as [string, string, string];
+const [B, C] = ['B', 'C'].map((letter) => `A${letter.repeat(55)}`) as [string, string];
 const model: CatalogModel = {
   ...{ id: 'sim', displayName: 'Sim', contextTokens: 1_000, maxOutputTokens: 100, createdAt: 0 },
   ...{ builds: ['sim-8', 'sim-4', 'sim-x'], quantizations: { 'sim-8': 'int8', 'sim-4': 'int4' } },
@@ -16,11 +16,11 @@ describe('whom the caller would rather have', () => {
     expect(providerPreferences({ ...wishes, quantizations: ['int8', 'fp16'], max_price: { prompt: 0.1, completion: '0.2' } })).toEqual({
       ...{ only: undefined, ignore: [], quantizations: ['int8', 'fp16'] },
       prefers: { order: [B, C], sort: 'throughput', minTokensPerSecond: 30, maxFirstContentMs: 1_500 },
-      price: { max: { inputMicroUsdPerMillion: 100_000, outputMicroUsdPerMillion: 200_000 }, cheapestFirst: false },
+      maxPrice: { inputMicroUsdPerMillion: 100_000, outputMicroUsdPerMillion: 200_000 },
     });
     expect(providerPreferences({ order: [B, C], allow_fallbacks: false, only: [C] }).only).toEqual([C]);
     expect(providerPreferences({ only: [C] }).prefers).toBeUndefined();
-    expect(providerPreferences({ sort: 'price' })).toMatchObject({ prefers: undefined, price: { max: {}, cheapestFirst: true } });
+    expect(providerPreferences({ sort: 'price' })).toMatchObject({ prefers: { sort: 'price' }, maxPrice: undefined });
   });
 
   test.each([
@@ -46,32 +46,14 @@ test('of a model those builds are left whose weights are wanted', () => {
   expect(() => buildsIn('fp16')).toThrow(refusal('preferences_unmet'));
 });
 
-describe('a price', () => {
-  const price = (provider: string, input: number, output: number) => ({ provider, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: output });
-  const own = [price(B, 50_000, 100_000), price(C, 50_000, 200_000), price(D, 300_000, 200_000)];
-  const reach = (input: number | undefined, output: number | undefined, cheapestFirst = false) =>
-    withinPrice(
-      {
-        max: { ...(input !== undefined && { inputMicroUsdPerMillion: input }), ...(output !== undefined && { outputMicroUsdPerMillion: output }) },
-        cheapestFirst,
-      },
-      model,
-      own,
-    );
+describe('the price that a request accepts', () => {
+  const list = { inputMicroUsdPerMillion: model.inputMicroUsdPerMillion, outputMicroUsdPerMillion: model.outputMicroUsdPerMillion };
 
-  test('that the model has leaves all but the dearer ones', () => {
-    expect(reach(100_000, undefined)).toEqual({ only: undefined, ignore: [D], order: [] });
-    expect(reach(undefined, undefined)).toEqual({ only: undefined, ignore: [], order: [] });
+  test('is the listed one when the caller names none', () => {
+    expect(priceTerms(model, undefined)).toEqual({ list, max: list });
   });
 
-  test('that the model does not have leaves those that are cheaper', () => {
-    expect(reach(99_999, undefined)).toEqual({ only: [B, C], ignore: [], order: [] });
-    expect(reach(undefined, 150_000)).toEqual({ only: [B], ignore: [], order: [] });
-    expect(() => reach(49_999, undefined)).toThrow(refusal('preferences_unmet'));
-  });
-
-  test('that counts most puts those first that are cheaper than the model', () => {
-    expect(reach(undefined, undefined, true).order).toEqual([B, C]);
-    expect(reach(undefined, 150_000, true)).toEqual({ only: [B], ignore: [], order: [B] });
+  test('is the caller’s where they name one, and the listed one for the part that they leave out', () => {
+    expect(priceTerms(model, { outputMicroUsdPerMillion: 999 })).toEqual({ list, max: { ...list, outputMicroUsdPerMillion: 999 } });
   });
 });

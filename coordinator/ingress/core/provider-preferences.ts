@@ -2,8 +2,8 @@ import { Compile } from 'typebox/compile';
 import {
   type CatalogModel,
   type MaxPrice,
-  type OwnPrice,
   type Preferences,
+  type PriceTerms,
   ProviderId,
   QUANTIZATIONS,
   type Quantization,
@@ -20,26 +20,13 @@ export interface ProviderPreferences {
   readonly ignore: readonly string[];
   readonly prefers: Preferences | undefined;
   readonly quantizations: readonly Quantization[] | undefined;
-  readonly price: PriceWish | undefined;
+  /** The most that the caller pays; the catalog's price where a part is absent. */
+  readonly maxPrice: MaxPrice | undefined;
   /** What a machine must have shown at least. */
   readonly level: TrustLevel | undefined;
 }
 
-export interface PriceWish {
-  readonly max: MaxPrice;
-  readonly cheapestFirst: boolean;
-}
-
-/** Whom a wish about prices leaves, and who comes first. */
-interface Reach {
-  readonly only: readonly string[] | undefined;
-  readonly ignore: readonly string[];
-  readonly order: readonly string[];
-}
-
 const MAX_NAMED_PROVIDERS = 32;
-/** What is told to routing; whoever is beyond it is held against the price when the money is. */
-const MAX_PRICED_PROVIDERS = 64;
 /** Tokens a second, or seconds: more of either is no wish. */
 const MAX_WISH = 100_000;
 const MICRO_USD = 1_000_000;
@@ -49,7 +36,7 @@ const providerId = Compile(ProviderId);
 
 /** A preference that is not known is refused: somebody who asked for a highest price must not pay more because we did not read it. */
 export function providerPreferences(preferences: unknown): ProviderPreferences {
-  if (!isGiven(preferences)) return { only: undefined, ignore: [], prefers: undefined, quantizations: undefined, price: undefined, level: undefined };
+  if (!isGiven(preferences)) return { only: undefined, ignore: [], prefers: undefined, quantizations: undefined, maxPrice: undefined, level: undefined };
   if (!isObject(preferences)) throw invalid('provider', 'provider must be an object.');
   const { only, ignore, order, allow_fallbacks: fallbacks, sort, require_parameters: requires, quantizations, max_price: maxPrice, ...others } = preferences;
   const { preferred_min_throughput: throughput, preferred_max_latency: latency, trust_level: level, ...unknown } = others;
@@ -65,7 +52,7 @@ export function providerPreferences(preferences: unknown): ProviderPreferences {
   const first = isGiven(sort) ? oneOf(sort, SORTS, 'sort') : undefined;
   const prefers: Preferences = {
     ...(wanted && { order: wanted }),
-    ...(first !== undefined && first !== 'price' && { sort: first }),
+    ...(first !== undefined && { sort: first }),
     ...(tokensPerSecond !== undefined && { minTokensPerSecond: tokensPerSecond }),
     ...(seconds !== undefined && { maxFirstContentMs: seconds * 1_000 }),
   };
@@ -74,7 +61,7 @@ export function providerPreferences(preferences: unknown): ProviderPreferences {
     ignore: isGiven(ignore) ? providerIds(ignore, 'ignore') : [],
     prefers: Object.keys(prefers).length === 0 ? undefined : prefers,
     quantizations: isGiven(quantizations) ? listOf(quantizations, 'quantizations').map((one) => oneOf(one, QUANTIZATIONS, 'quantizations')) : undefined,
-    price: isGiven(maxPrice) || first === 'price' ? { max: isGiven(maxPrice) ? priceLimit(maxPrice) : {}, cheapestFirst: first === 'price' } : undefined,
+    maxPrice: isGiven(maxPrice) ? priceLimit(maxPrice) : undefined,
     level: isGiven(level) ? oneOf(level, TRUST_LEVELS, 'trust_level') : undefined,
   };
 }
@@ -87,24 +74,11 @@ export function withQuantizations(model: CatalogModel, wanted: ProviderPreferenc
   return { ...model, builds };
 }
 
-/** Some providers have a price of their own, the cheapest first in `own`; all others the model's. */
-export function withinPrice({ max, cheapestFirst }: PriceWish, model: CatalogModel, own: readonly OwnPrice[]): Reach {
-  const [near, dear] = [own.filter((price) => isWithin(price, max)), own.filter((price) => !isWithin(price, max))];
-  const isEverybody = isWithin(model, max);
-  const ids = (prices: readonly OwnPrice[], most: number) => prices.slice(0, most).map(({ provider }) => provider);
-  if (!isEverybody && near.length === 0) throw new ApiError('preferences_unmet', `Nobody serves ${model.id} at that price.`, { param: 'provider' });
-  const cheaper = cheapestFirst ? near.filter((price) => sumOf(price) < sumOf(model)) : [];
-  return {
-    only: isEverybody ? undefined : ids(near, MAX_PRICED_PROVIDERS),
-    ignore: isEverybody ? ids(dear, MAX_PRICED_PROVIDERS) : [],
-    order: ids(cheaper, MAX_NAMED_PROVIDERS),
-  };
+/** What the request may cost by the token: by default what the catalog lists, so that a machine cannot charge more than its caller expects. */
+export function priceTerms({ inputMicroUsdPerMillion, outputMicroUsdPerMillion }: CatalogModel, max: MaxPrice | undefined): Pick<PriceTerms, 'list' | 'max'> {
+  const list = { inputMicroUsdPerMillion, outputMicroUsdPerMillion };
+  return { list, max: { ...list, ...max } };
 }
-
-type Price = Pick<OwnPrice, 'inputMicroUsdPerMillion' | 'outputMicroUsdPerMillion'>;
-
-const sumOf = ({ inputMicroUsdPerMillion, outputMicroUsdPerMillion }: Price) => inputMicroUsdPerMillion + outputMicroUsdPerMillion;
-const isWithin = (price: Price, max: MaxPrice) => Object.values(PRICES).every((field) => price[field] <= (max[field] ?? Number.POSITIVE_INFINITY));
 
 /** Dollars for a million tokens. */
 function priceLimit(limit: unknown): MaxPrice {

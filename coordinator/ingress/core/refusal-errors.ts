@@ -18,17 +18,25 @@ export function routingError(code: RoutingRefusal | 'unavailable'): ApiErrorCode
   }
 }
 
+interface Unserved {
+  readonly code: ApiErrorCode;
+  readonly message: string;
+}
+
 /** Names the cause for the caller when machines are there and none may serve this request. Undefined for causes that only the network can change. */
-export function unservedBecause(gate: string | undefined): string | undefined {
+export function unservedBecause(code: RoutingRefusal | 'unavailable', gate: string | undefined): Unserved | undefined {
+  if (code !== 'no_provider') return undefined;
   switch (gate) {
+    case 'price':
+      return { code: 'preferences_unmet', message: 'No machine serves this model at the price that the request accepts (provider.max_price).' };
     case 'level':
-      return 'No machine that serves this model has shown the trust level that the request asks for (provider.trust_level).';
+      return { code, message: 'No machine that serves this model has shown the trust level that the request asks for (provider.trust_level).' };
     case 'traits':
-      return 'No machine that serves this model offers what the request needs (tools, vision or reasoning).';
+      return { code, message: 'No machine that serves this model offers what the request needs (tools, vision or reasoning).' };
     case 'weights':
-      return 'The machines that serve this model have other files than the ones that the catalog names.';
+      return { code, message: 'The machines that serve this model have other files than the ones that the catalog names.' };
     case 'not_wanted':
-      return 'None of the machines that the request names serves this model at the moment.';
+      return { code, message: 'None of the machines that the request names serves this model at the moment.' };
     default:
       return undefined;
   }

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { ModelName, ProviderId, Standing, services, TrustLevel, trustFaultTexts } from '#bus-schemas';
+import { requirementsOf } from '#coordinator/model-requirements.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
@@ -82,7 +83,7 @@ export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
       const explained = await api.ask(services.routing.explain, {
         ...SHORT_REQUEST,
         providers: machines.map(({ provider }) => provider),
-        weights: await catalog.weights(),
+        ...requirementsOf((await catalog.all()).flatMap(([name, model]) => (name === model.id ? [model] : []))),
       });
       const data = machines.map(({ provider, name, enrolledAt, revokedAt, standing = 'pending', level = 'none', fault }) => {
         const slots = explained.slots.filter((slot) => slot.provider === provider);
@@ -113,6 +114,7 @@ export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
   });
   api.route({
     ...{ method: 'PUT', url: '/v1/me/providers/:id/prices', group: 'Account', who: 'user', summary: 'Ask a price of your own for a model on your machine' },
+    description: 'A price above the listed one is paid only by callers who accept it (`provider.max_price`): others are served elsewhere.',
     audit: 'set-provider-price',
     params: Type.Object({ id: ProviderId }),
     body: Type.Object(
@@ -124,15 +126,26 @@ export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
       },
       strict,
     ),
-    reply: Type.Object({ model: Type.String() }),
+    reply: Type.Object({
+      model: Type.String(),
+      effective_at: orNull(Type.String({ description: 'A lower price holds at once, a higher one after its notice.' })),
+    }),
     example: { body: { model: 'sim-llama-8b', input: 15_000, output: 40_000 } },
     handle: async ({ request, params, body }) => {
       await owned(callerOf(request).account, params.id);
-      const { model, input, output, cache_read: cacheRead } = body;
+      const { input, output, cache_read: cacheRead } = body;
+      const offered = await catalog.model(body.model);
+      if (offered === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
+      const { id: model } = offered;
       const price = { provider: params.id, model, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: output };
       const set = await api.ask(services.settlement.setProviderPrice, { ...price, ...(cacheRead !== undefined && { cacheReadMicroUsdPerMillion: cacheRead }) });
-      if (!set.ok) throw new ApiError('invalid_request', 'cache_read must not be more than input.', { param: 'cache_read' });
-      return { model };
+      if (set.ok) return { model, effective_at: set.effectiveAt === undefined ? null : asTime(set.effectiveAt) };
+      switch (set.code) {
+        case 'cache_read_above_input':
+          throw new ApiError('invalid_request', 'cache_read must not be more than input.', { param: 'cache_read' });
+        case 'too_many_models':
+          throw new ApiError('conflict', 'This machine has prices for as many models as one may have.', { param: 'model' });
+      }
     },
   });
   addCodeRoutes(api);

@@ -2,19 +2,17 @@ import type { FastifyRequest } from 'fastify';
 import type { CatalogModel } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { ChatIntent } from '../core/introspect.ts';
-import { withinPrice, withQuantizations } from '../core/provider-preferences.ts';
+import { priceTerms, withQuantizations } from '../core/provider-preferences.ts';
 import { ApiError } from '../errors.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';
-import type { ProviderPrices } from '../provider-prices.ts';
 import { keyOf } from './authenticate.ts';
 
 export interface AdmissionDeps {
   readonly policy: KeyPolicy;
   readonly catalog: CatalogCache;
   readonly ownMachines: OwnMachines;
-  readonly prices: ProviderPrices;
   readonly isDraining: () => boolean;
 }
 
@@ -36,7 +34,7 @@ export function checkOpen({ isDraining }: AdmissionDeps): void {
 }
 
 /** The rules that every job passes, in one order: model, abilities, length, whose machines, how much in a minute, at what price. */
-export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog, ownMachines, policy, prices }: AdmissionDeps): Promise<Admission> {
+export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog, ownMachines, policy }: AdmissionDeps): Promise<Admission> {
   const caller = keyOf(request);
   const inCatalog = await catalog.model(wish.model);
   const offered = inCatalog ?? (await ownMachines.model(caller.account, wish.model));
@@ -51,7 +49,7 @@ export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog
   const { headers, refusal } = await policy.take(caller, { inputTokens: promptEstimate, outputTokens: maxOutputTokens });
   const job = {
     ...{ account: caller.account, key: caller.key, model, requires, level, promptEstimate, promptBound, maxOutputTokens },
-    ...(await whoServes(wish, model, machines, prices)),
+    ...whoServes(wish, model, machines),
   };
   return { headers, refusal, job };
 }
@@ -59,22 +57,16 @@ export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog
 /** Where each trait is asked for, to name the field that asks too much. */
 const TRAIT_FIELDS = { tools: 'tools', vision: 'messages', reasoning: 'reasoning_effort' } as const;
 
-/** Who may serve and who is asked first, by all that the caller says of it. His own machines cost him nothing, whatever he would pay at most. */
-async function whoServes(
-  { ignore, prefers, price }: JobWish,
+/** Who may serve and who is asked first. Callers pay nothing for their own machines, so a price does not matter there. */
+function whoServes(
+  { ignore, prefers, maxPrice }: JobWish,
   model: CatalogModel,
   machines: WantedMachines,
-  prices: ProviderPrices,
-): Promise<Pick<JobSpec, 'machines' | 'ignore' | 'prefers' | 'maxPrice'>> {
-  if (price === undefined || machines.areOwn) return { machines, ignore, prefers, maxPrice: undefined };
-  const { only, ignore: tooDear, order } = withinPrice(price, model, await prices.of(model.id));
-  const inReach = only === undefined ? machines.only : (machines.only?.filter((id) => only.includes(id)) ?? only);
-  return {
-    machines: { ...machines, only: inReach },
-    ignore: [...ignore, ...tooDear],
-    prefers: order.length === 0 ? prefers : { order: [...order], ...prefers },
-    maxPrice: price.max,
-  };
+): Pick<JobSpec, 'machines' | 'ignore' | 'prefers' | 'maxPrice' | 'price'> {
+  const common = { machines, ignore, prefers };
+  if (machines.areOwn) return { ...common, maxPrice: undefined, price: undefined };
+  const exempt = machines.first.length > 0 && { exempt: [...machines.first] };
+  return { ...common, maxPrice, price: { ...priceTerms(model, maxPrice), ...exempt } };
 }
 
 function checkCapable({ requires }: JobWish, { id, traits = [] }: CatalogModel): void {

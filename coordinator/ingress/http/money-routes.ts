@@ -5,6 +5,7 @@ import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
+import { addPricingRoute } from './pricing-route.ts';
 
 const Page = {
   from: optional(When),
@@ -39,28 +40,8 @@ const pageOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Lit
 const USAGE_LIMIT = 100;
 
 /** What somebody has, spent and earned. */
-export function addMoneyRoutes(api: Api, catalog: CatalogCache): void {
-  api.route({
-    ...{ method: 'GET', url: '/v1/pricing', group: 'Money', who: 'anybody', summary: 'What models cost' },
-    reply: Type.Object({
-      object: Type.Literal(LIST),
-      data: Type.Array(
-        Type.Object({
-          model: Type.String(),
-          input_micro_usd_per_million: MicroUsd,
-          cache_read_micro_usd_per_million: MicroUsd,
-          output_micro_usd_per_million: MicroUsd,
-        }),
-      ),
-    }),
-    handle: async () => ({
-      object: LIST,
-      data: (await catalog.all()).map(([model, { inputMicroUsdPerMillion, cacheReadMicroUsdPerMillion, outputMicroUsdPerMillion }]) => ({
-        ...{ model, input_micro_usd_per_million: inputMicroUsdPerMillion, cache_read_micro_usd_per_million: cacheReadMicroUsdPerMillion },
-        output_micro_usd_per_million: outputMicroUsdPerMillion,
-      })),
-    }),
-  });
+export function addMoneyRoutes(api: Api, { catalog, clock }: { catalog: CatalogCache; clock: () => number }): void {
+  addPricingRoute(api, catalog, clock);
   api.route({
     ...{ method: 'GET', url: '/v1/balance', group: 'Money', who: 'keyOrUser', summary: 'What the account has' },
     reply: Type.Object({ available_micro_usd: MicroUsd, held_micro_usd: MicroUsd, withdrawable_micro_usd: MicroUsd }),

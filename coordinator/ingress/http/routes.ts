@@ -36,7 +36,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addSealedRoutes(api, server, deps);
   addModelsRoutes(api, deps);
   addKeysRoutes(api);
-  addMoneyRoutes(api, deps.catalog);
+  addMoneyRoutes(api, deps);
   addBillingRoutes(api);
   addGenerationRoute(api);
   addReceiptRoutes(api);

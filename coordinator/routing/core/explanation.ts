@@ -13,6 +13,7 @@ const BECAUSE: Readonly<Record<GateName, string>> = {
   traits: 'It does not offer what the request needs of this model (tools, vision, reasoning). Update it.',
   weights: 'The files of the model there are not the ones that the catalog names. Fetch the model anew.',
   level: 'It has not shown as much of itself as the request asks for (provider.trust_level).',
+  price: 'It asks for more than the catalog lists. It gets requests only from callers who accept its price (provider.max_price).',
   context: 'The request is longer than the context that it offers.',
   slow: 'Alone with this request it would still begin its answer too late.',
   breaker: 'It failed several requests in a short time. It is tried again by itself, one request first.',

@@ -1,4 +1,5 @@
 import { type Candidate, type Reserve, TRUST_LEVELS } from '#bus-schemas';
+import { isTooExpensive, type Pricing, priceMs } from './price-book.ts';
 import type { Closed, Serving } from './serving.ts';
 
 /** Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who serves soonest. */
@@ -7,12 +8,26 @@ export type Ask = Pick<
   Reserve,
   'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires' | 'weights' | 'level'
 > & {
+  readonly pricing?: Pricing | undefined;
   /** One of the machines has read so much of the prompt already. */
   readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
 };
 
 /** Why a slot may not serve. In this order; the first that does not hold is the reason, so each provider is counted once. */
-export type GateName = 'not_wanted' | 'excluded' | Closed | 'traits' | 'weights' | 'level' | 'context' | 'slow' | 'breaker' | 'cooling' | 'busy' | 'tokens';
+export type GateName =
+  | 'not_wanted'
+  | 'excluded'
+  | Closed
+  | 'traits'
+  | 'weights'
+  | 'level'
+  | 'price'
+  | 'context'
+  | 'slow'
+  | 'breaker'
+  | 'cooling'
+  | 'busy'
+  | 'tokens';
 
 /** The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of every decision: no table, no closure, no object. */
 export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {
@@ -22,6 +37,7 @@ export function failedGate(serving: Serving, ask: Ask, now: number): GateName | 
   if (ask.requires !== undefined && !ask.requires.every((trait) => serving.slot.traits?.includes(trait))) return 'traits';
   if (ask.weights !== undefined && !hasWeights(serving, ask.weights)) return 'weights';
   if (ask.level !== undefined && TRUST_LEVELS.indexOf(serving.provider.level) < TRUST_LEVELS.indexOf(ask.level)) return 'level';
+  if (ask.pricing !== undefined && isTooExpensive(serving.id, ask.pricing)) return 'price';
   if (ask.promptTokens + ask.maxOutputTokens > serving.contextTokens) return 'context';
   if (ask.firstContentMs !== undefined && isTooSlow(serving, ask.promptTokens, ask.firstContentMs)) return 'slow';
   if (serving.isBroken(now)) return 'breaker';
@@ -54,6 +70,8 @@ interface Cost {
   readonly prompts: number;
   readonly prefill: number;
   readonly decode: number;
+  /** Not a delay: what the machine asks, beside the listed price. */
+  readonly price?: number;
 }
 
 export interface Choice {
@@ -76,6 +94,8 @@ interface Choosing {
   readonly random: () => number;
   /** What is best to have least of; the expected delay when left out. */
   readonly costOf?: typeof expectedMs;
+  /** Machines whose cost is above the best by this share of it are equals of the best. */
+  readonly nearShare?: number;
 }
 
 export function choose(servedBy: ServedBy, ask: Ask, choosing: Choosing): Choice {
@@ -93,7 +113,7 @@ function isForgiven(gate: Forgivable, serving: Serving, ask: Ask, now: number): 
   return (gate === 'breaker' || !serving.isBroken(now)) && noRoom(serving, ask, now) === undefined;
 }
 
-function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs }: Choosing, forgiven?: Forgivable): Choice {
+function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs, nearShare = NEAR_SHARE }: Choosing, forgiven?: Forgivable): Choice {
   const rejected: Partial<Record<GateName, number>> = {};
   for (const build of ask.builds) {
     const servings = servedBy(build);
@@ -103,7 +123,7 @@ function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs
       const serving = servings[place] as Serving;
       const gate = failedGate(serving, ask, now);
       if (gate === undefined || (gate === forgiven && isForgiven(gate, serving, ask, now))) {
-        const total = costOf(serving, unreadTokens(serving, ask), now);
+        const total = costOf(serving, unreadTokens(serving, ask), now) + (ask.pricing === undefined ? 0 : priceMs(serving.id, ask.pricing));
         totals[place] = total;
         if (total < best) best = total;
       } else {
@@ -112,7 +132,7 @@ function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs
       }
     }
     // A later build only serves when the wanted one has no place.
-    if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, random }, ask, now), rejected };
+    if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, nearShare, random }, ask, now), rejected };
   }
   return { candidates: [], cost: undefined, rejected };
 }
@@ -134,6 +154,7 @@ interface Places {
   /** The cost of each; infinite where it may not serve. */
   readonly totals: Float64Array;
   readonly best: number;
+  readonly nearShare: number;
   readonly random: () => number;
 }
 
@@ -144,13 +165,15 @@ function chosen(places: Places, ask: Ask, now: number): Pick<Choice, 'candidates
   const ordered = [winner, ...others].slice(0, MAX_CANDIDATES);
   return {
     candidates: ordered.map((place) => candidateOf(servings[place] as Serving, ask, now)),
-    cost: costAt(servings[winner] as Serving, unreadTokens(servings[winner] as Serving, ask), now),
+    cost: { ...costAt(servings[winner] as Serving, unreadTokens(servings[winner] as Serving, ask), now), ...priced(servings[winner] as Serving, ask) },
   };
 }
 
+const priced = ({ id }: Serving, { pricing }: Ask): Pick<Cost, 'price'> => (pricing === undefined ? {} : { price: priceMs(id, pricing) });
+
 /** Two at random of those as good as the best, and the better of them: nearly as even as asking everyone, and nearly always cheap. */
-function oneOfTheEquals({ totals, best, random }: Places): number {
-  const limit = best + Math.max(NEAR_MS, best * NEAR_SHARE);
+function oneOfTheEquals({ totals, best, nearShare, random }: Places): number {
+  const limit = best + Math.max(NEAR_MS, best * nearShare);
   let equals = 0;
   for (let place = 0; place < totals.length; place += 1) if ((totals[place] as number) <= limit) equals += 1;
   const one = nthWithin(totals, limit, Math.floor(random() * equals));

@@ -1,9 +1,12 @@
 import type { Reserve } from '#bus-schemas';
 import { type Ask, type Choice, choose, expectedMs, MAX_CANDIDATES, type ServedBy } from './placement.ts';
+import { type Pricing, priceMs } from './price-book.ts';
 import type { Serving } from './serving.ts';
 
 const MUCH_SLOWER = 2;
 const WAY_BACK_MS = 100;
+/** With `sort: price`: a difference of a hundredth of the listed price outweighs a delay of ten seconds. */
+const PRICE_FIRST = 5_000;
 
 type Wish = Ask & Pick<Reserve, 'prefers'>;
 
@@ -12,8 +15,8 @@ export function choosePreferred(servedBy: ServedBy, ask: Wish, now: number, rand
   const { prefers } = ask;
   if (prefers === undefined) return choose(servedBy, ask, { now, random });
   const { order = [], sort, minTokensPerSecond, maxFirstContentMs, sealedFor } = prefers;
-  const costOf = sort === 'throughput' ? tokenMs : undefined;
-  const options = { now, random, ...(costOf && { costOf }) };
+  const { pricing } = ask;
+  const options = { now, random, ...(sort === 'throughput' && { costOf: tokenMs }), ...(sort === 'price' && pricing !== undefined && cheapestFirst(pricing)) };
   const only = (wanted: (serving: Serving) => boolean) => choose((build) => servedBy(build).filter(wanted), ask, options);
   const isLimited = minTokensPerSecond !== undefined || maxFirstContentMs !== undefined;
   const liked = isLimited
@@ -42,6 +45,12 @@ function sparingTheWayBack(choice: Choice, sealed: Choice): Choice {
   const others = choice.candidates.filter(({ provider }) => provider !== own.provider);
   return { ...choice, cost: sealed.cost, candidates: [own, ...others].slice(0, MAX_CANDIDATES) };
 }
+
+/** A small difference of price outweighs every delay; machines of one price are told apart by their delay. */
+const cheapestFirst = (pricing: Pricing) => ({
+  costOf: (serving: Serving, promptTokens: number, now: number) => PRICE_FIRST * priceMs(serving.id, pricing) + expectedMs(serving, promptTokens, now),
+  nearShare: 0,
+});
 
 /** Between two tokens of one more answer. */
 const tokenMs = ({ tokenMs: alone, load, maxConcurrency }: Serving): number => alone * (1 + load / Math.max(1, maxConcurrency));

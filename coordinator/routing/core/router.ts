@@ -1,10 +1,11 @@
-import type { Candidate, JobAttempt, JobEnded, Reserve, Reserved, RoutingRefusal } from '#bus-schemas';
+import type { Candidate, JobAttempt, JobEnded, PriceTerms, Reserve, Reserved, RoutingRefusal } from '#bus-schemas';
 import { Calibration } from './calibration.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import type { Choice, GateName } from './placement.ts';
 import { choosePreferred } from './preferences.ts';
 import { PrefixMemory } from './prefix-memory.ts';
+import { PriceBook } from './price-book.ts';
 import { Queue, type Waiting } from './queue.ts';
 import { Reservations } from './reservations.ts';
 import { type LoadOrder, WarmPool } from './warm-pool.ts';
@@ -38,7 +39,7 @@ const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /** Gates that a wait cannot open. */
-const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'weights', 'level', 'context', 'slow']);
+const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'weights', 'level', 'price', 'context', 'slow']);
 
 export class Router {
   readonly fleet: Fleet;
@@ -49,6 +50,7 @@ export class Router {
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
   readonly #warmPool = new WarmPool();
+  readonly prices = new PriceBook();
   #releasedAt: number[] = [];
   /** `#changes` when those who wait were looked at last. */
   #drained = 0;
@@ -196,7 +198,8 @@ export class Router {
 
   #choose(request: Reserve, now: number): Choice {
     const warm = request.prefixes && this.#prefixes.find(request.prefixes, now);
-    return choosePreferred((build) => this.fleet.serving(build), { ...request, warm }, now, this.#options.random);
+    const pricing = this.prices.pricingFor(request.model, request.price);
+    return choosePreferred((build) => this.fleet.serving(build), { ...request, warm, pricing }, now, this.#options.random);
   }
 
   #place(asked: Asked, choice: Choice, now: number): void {
@@ -213,7 +216,7 @@ export class Router {
       ...(isLoaded && { expectedMs: expectedFirstContentMs / this.#calibration.of(provider).factor }),
     });
     this.#options.onDecision?.(asked, choice, 'placed');
-    answer({ ok: true, candidates: [...choice.candidates], queuedMs: Math.max(0, Math.round(now - askedAt)) });
+    answer({ ok: true, candidates: this.#priced(choice.candidates, request), queuedMs: Math.max(0, Math.round(now - askedAt)) });
   }
 
   /** The same job asked again gets the same place: the first answer may be lost. */
@@ -225,7 +228,13 @@ export class Router {
     }
     const same: Candidate = { provider, build, suite: view.suite, sealingKey: view.sealingKey, expectedFirstContentMs: 0, level: view.level };
     const others = this.#choose(asked.request, now).candidates.filter((candidate) => candidate.provider !== provider);
-    asked.answer({ ok: true, candidates: [same, ...others], queuedMs: 0 });
+    asked.answer({ ok: true, candidates: this.#priced([same, ...others], asked.request), queuedMs: 0 });
+  }
+
+  #priced(candidates: readonly Candidate[], { model, price, promptTokens, maxOutputTokens }: Reserve): Candidate[] {
+    if (price === undefined) return [...candidates];
+    const bounds = { promptTokens, maxOutputTokens };
+    return candidates.map((candidate) => ({ ...candidate, costMicroUsd: this.prices.costOf(model, price, { provider: candidate.provider, ...bounds }) }));
   }
 
   #whyNot(request: Reserve, choice: Choice, now: number): RoutingRefusal | undefined {
@@ -270,7 +279,12 @@ const isAsHard = (one: Reserve, other: Reserve) =>
   one.promptTokens >= other.promptTokens && one.promptTokens + one.maxOutputTokens >= other.promptTokens + other.maxOutputTokens;
 
 /** What finds no place then has none for others either. */
-const isForAnybody = ({ exclude, only, requires }: Reserve) => exclude.length === 0 && only === undefined && requires === undefined;
+const isForAnybody = ({ exclude, only, requires, price }: Reserve) =>
+  exclude.length === 0 && only === undefined && requires === undefined && (price === undefined || isListed(price));
+
+/** The caller accepts what everybody accepts. */
+const isListed = ({ list, max }: PriceTerms) =>
+  max.inputMicroUsdPerMillion === list.inputMicroUsdPerMillion && max.outputMicroUsdPerMillion === list.outputMicroUsdPerMillion;
 
 /** Whether waiting may help: someone is there and only has no place now. */
 const couldOpen = ({ rejected }: Choice) => (Object.keys(rejected) as GateName[]).some((reason) => !PERMANENT.has(reason) && reason !== 'silent');

@@ -39,9 +39,9 @@ export class Holds implements AsyncDisposable {
     const { pricing, alerts, now } = this.#options;
     const quote = await pricing.quote({ account, model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
-    const { price, terms } = quote;
+    const { price, listed, terms } = quote;
     const isFree = isOwn(quote.payee, account);
-    if (!isFree && isAbove(price, maxPrice)) return { ok: false, code: 'price_above_limit' };
+    if (!isFree && isAbove(price, limitOf(listed, maxPrice))) return { ok: false, code: 'price_above_limit' };
     const { result, held } = await this.#batcher.add({
       ...{ job, account, key, model, promptBound, outputBound, ...quote, revision: 1, isVoid: false },
       providers: provider === undefined ? [] : [provider],
@@ -65,7 +65,7 @@ export class Holds implements AsyncDisposable {
     const quote = await pricing.quote({ account: known.account, model: known.model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
     const isFree = isOwn(quote.payee, known.account);
-    if (!isFree && isAbove(quote.price, maxPrice)) return { ok: false, code: 'price_above_limit' };
+    if (!isFree && isAbove(quote.price, limitOf(quote.listed, maxPrice))) return { ok: false, code: 'price_above_limit' };
     const bounds = { prompt: known.promptBound, completion: known.outputBound };
     // One's own machine needs no more money and has no price: the one before stays, in case that provider's end is under way.
     const [held, priceVersion] = isFree ? [0, known.priceVersion] : [holdFor(quote.price, bounds, known.terms.minimum), quote.priceVersion];
@@ -105,6 +105,11 @@ function isOwn(payee: string | null, account: string): boolean {
   return payee === `consumer:${account}`;
 }
 
-function isAbove({ inputPerMillion, outputPerMillion }: Price, { inputMicroUsdPerMillion, outputMicroUsdPerMillion }: MaxPrice = {}): boolean {
-  return inputPerMillion > (inputMicroUsdPerMillion ?? Number.POSITIVE_INFINITY) || outputPerMillion > (outputMicroUsdPerMillion ?? Number.POSITIVE_INFINITY);
+type Limit = Pick<Price, 'inputPerMillion' | 'outputPerMillion'>;
+
+/** Prevents price gouging: a machine that asks for more than the catalog lists is paid only by callers who accept more. */
+function limitOf(listed: Price, { inputMicroUsdPerMillion, outputMicroUsdPerMillion }: MaxPrice = {}): Limit {
+  return { inputPerMillion: inputMicroUsdPerMillion ?? listed.inputPerMillion, outputPerMillion: outputMicroUsdPerMillion ?? listed.outputPerMillion };
 }
+
+const isAbove = (price: Limit, limit: Limit): boolean => price.inputPerMillion > limit.inputPerMillion || price.outputPerMillion > limit.outputPerMillion;

@@ -105,7 +105,7 @@ class Life {
       const quote = async ({ account, provider }: { account: string; provider: string | undefined }): Promise<Quote> => {
         const price = this.#priceOf(provider);
         const payee = provider === undefined ? null : this.#payeeOf(provider);
-        return { price, payee, terms: this.#termsOf(account), priceVersion: await prices.priceVersion(MODEL.id, price) };
+        return { price, listed: price, payee, terms: this.#termsOf(account), priceVersion: await prices.priceVersion(MODEL.id, price) };
       };
       const pricing = { quote, payeeOf };
       const settler = new Settler({ store, pricing, openJobs, alerts, now: Date.now, onSettled: (facts) => void this.#facts.push(...facts) });

@@ -1,5 +1,6 @@
 import { events, type MessageOf, SettlementTermsChanged, type services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import type { Price } from '../core/charge.ts';
 import type { PricingStore } from './pricing-store.ts';
 
 type Methods = typeof services.settlement;
@@ -7,6 +8,9 @@ type Methods = typeof services.settlement;
 export interface AgreementsOptions {
   readonly bus: Pick<Bus, 'emit'>;
   readonly store: PricingStore;
+  /** How long before it holds a higher price is announced, in milliseconds. */
+  readonly noticeMs: number;
+  readonly listedPrice: (model: string) => Promise<Price | undefined>;
   readonly now: () => number;
 }
 
@@ -32,17 +36,28 @@ export class Agreements {
     return { ok: true };
   }
 
+  /** A lower price holds at once, a higher one after the notice: a price cannot rise between the plan of a request and its charge. */
   async setProviderPrice(request: MessageOf<Methods['setProviderPrice']['request']>): Promise<MessageOf<Methods['setProviderPrice']['reply']>> {
     const { provider, model, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: output } = request;
     const cacheRead = request.cacheReadMicroUsdPerMillion ?? Math.floor(input / 2);
     if (cacheRead > input) return { ok: false, code: 'cache_read_above_input' };
-    await this.#options.store.putProviderPrice(provider, model, { inputPerMillion: input, cacheReadPerMillion: cacheRead, outputPerMillion: output });
+    const { store, now, listedPrice, noticeMs } = this.#options;
+    const price = { inputPerMillion: input, cacheReadPerMillion: cacheRead, outputPerMillion: output };
+    const before = (await store.providerPrice(provider, model, now())) ?? (await listedPrice(model));
+    const isHigher = before === undefined || (Object.keys(price) as (keyof Price)[]).some((part) => price[part] > before[part]);
+    const effectiveAt = isHigher ? now() + noticeMs : now();
+    if (!(await store.putProviderPrice({ provider, model, price, effectiveAt, now: now() }))) return { ok: false, code: 'too_many_models' };
     this.#changed(`price:${provider}:${model}`);
-    return { ok: true };
+    return { ok: true, effectiveAt };
   }
 
   async providerPrices({ model }: MessageOf<Methods['providerPrices']['request']>): Promise<MessageOf<Methods['providerPrices']['reply']>> {
-    return { prices: await this.#options.store.providerPrices(model) };
+    return { prices: await this.#options.store.providerPrices(model, this.#options.now()) };
+  }
+
+  async allProviderPrices({ after, limit }: MessageOf<Methods['allProviderPrices']['request']>): Promise<MessageOf<Methods['allProviderPrices']['reply']>> {
+    const { store, now } = this.#options;
+    return { prices: await store.allProviderPrices(after ?? { provider: '', model: '' }, limit, now()) };
   }
 
   #changed(what: string): void {

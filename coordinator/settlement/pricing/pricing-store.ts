@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
-import type { OwnPrice } from '#bus-schemas';
+import type { OwnPrice, PricedProvider } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { Price } from '../core/charge.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'all-provider-prices',
   'open-account',
   'price-version',
   'provider-price',
@@ -22,6 +23,23 @@ export interface AgreedTerms {
   readonly referrer: string | null;
 }
 
+export interface NewProviderPrice {
+  readonly provider: string;
+  readonly model: string;
+  readonly price: Price;
+  readonly effectiveAt: number;
+  readonly now: number;
+}
+
+interface PriceRow {
+  readonly provider: string;
+  readonly inputPerMillion: string;
+  readonly outputPerMillion: string;
+}
+
+/** Models for which one provider may have a price of its own: without a bound an owner could fill the table and every router. */
+const MAX_PRICED_MODELS = 64;
+
 export class PricingStore {
   readonly #database: Pool;
 
@@ -36,8 +54,9 @@ export class PricingStore {
     return row.id;
   }
 
-  async providerPrice(provider: string, model: string): Promise<Price | undefined> {
-    const [row] = await query<{ [Field in keyof Price]: string }>(this.#database, sql['provider-price'], [provider, model]);
+  /** The price that is in force at this time. */
+  async providerPrice(provider: string, model: string, now: number): Promise<Price | undefined> {
+    const [row] = await query<{ [Field in keyof Price]: string }>(this.#database, sql['provider-price'], [provider, model, new Date(now)]);
     if (row === undefined) return undefined;
     return {
       inputPerMillion: Number(row.inputPerMillion),
@@ -46,19 +65,22 @@ export class PricingStore {
     };
   }
 
-  /** The cheapest first. */
-  async providerPrices(model: string): Promise<OwnPrice[]> {
-    const rows = await query<{ provider: string; inputPerMillion: string; outputPerMillion: string }>(this.#database, sql['provider-prices'], [model]);
-    return rows.map(({ provider, inputPerMillion, outputPerMillion }) => ({
-      provider,
-      inputMicroUsdPerMillion: Number(inputPerMillion),
-      outputMicroUsdPerMillion: Number(outputPerMillion),
-    }));
+  /** Prices in force and announced ones, the cheapest first. */
+  async providerPrices(model: string, now: number): Promise<OwnPrice[]> {
+    const rows = await query<PriceRow & { effectiveFrom: Date | null }>(this.#database, sql['provider-prices'], [model, new Date(now)]);
+    return rows.map(({ effectiveFrom, ...row }) => ({ ...priceOf(row), ...(effectiveFrom && { effectiveAt: effectiveFrom.getTime() }) }));
   }
 
-  async putProviderPrice(provider: string, model: string, price: Price): Promise<void> {
-    const values = [provider, model, price.inputPerMillion, price.cacheReadPerMillion, price.outputPerMillion];
-    await query(this.#database, sql['put-provider-price'], values);
+  /** One page of the prices in force, in the order of provider and model. */
+  async allProviderPrices(after: { provider: string; model: string }, limit: number, now: number): Promise<PricedProvider[]> {
+    const rows = await query<PriceRow & { model: string }>(this.#database, sql['all-provider-prices'], [new Date(now), after.provider, after.model, limit]);
+    return rows.map(({ model, ...row }) => ({ ...priceOf(row), model }));
+  }
+
+  /** False where the provider has prices for as many models as it may. */
+  async putProviderPrice({ provider, model, price, effectiveAt, now }: NewProviderPrice): Promise<boolean> {
+    const values = [provider, model, price.inputPerMillion, price.cacheReadPerMillion, price.outputPerMillion, new Date(effectiveAt), new Date(now)];
+    return (await query(this.#database, sql['put-provider-price'], [...values, MAX_PRICED_MODELS])).length > 0;
   }
 
   async terms(account: string): Promise<AgreedTerms | undefined> {
@@ -80,3 +102,9 @@ export class PricingStore {
     await query(this.#database, sql['open-account'], [id, kind]);
   }
 }
+
+const priceOf = ({ provider, inputPerMillion, outputPerMillion }: PriceRow) => ({
+  provider,
+  inputMicroUsdPerMillion: Number(inputPerMillion),
+  outputMicroUsdPerMillion: Number(outputPerMillion),
+});

@@ -15,7 +15,9 @@ const timeoutMs = 20_000;
 const { ask, fundedAccount, shows, tell, ledgerBalance, balanceOf } = jobsOf(() => settlement);
 /** Twice the platform's price. */
 const DEARER = { provider: OTHER_PROVIDER, model: MODEL.id, inputMicroUsdPerMillion: 2_000_000, outputMicroUsdPerMillion: 4_000_000 };
-const top = (job: string, provider = OTHER_PROVIDER) => settlement.bus.call(topUp, { job, provider }, { timeoutMs });
+/** Callers who accept any price of these tests. */
+const maxPrice = { inputMicroUsdPerMillion: 10_000_000, outputMicroUsdPerMillion: 10_000_000 };
+const top = (job: string, provider = OTHER_PROVIDER) => settlement.bus.call(topUp, { job, provider, maxPrice }, { timeoutMs });
 const agree = (account: string, terms: { feeBps?: number; service?: boolean; referrer?: string }) =>
   settlement.bus.call(setTerms, { account, service: false, ...terms }, { timeoutMs });
 /** 30 of the prompt and 20 of the answer: 70 at the platform's price, 140 at the dearer one. */
@@ -25,20 +27,19 @@ describe('a price', () => {
   test('is the provider’s own where it has one', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
-    expect(await ask({ job, account, provider: OTHER_PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 400 });
+    expect(await ask({ job, account, provider: OTHER_PROVIDER, maxPrice })).toMatchObject({ ok: true, heldMicroUsd: 400 });
     tell(served(job, account, OTHER_PROVIDER));
     await shows(account, 860, 0);
   });
 
   test('above what the caller would pay is not held, unless a service pays the platform’s', async () => {
     const account = await fundedAccount(1_000);
-    const dear = { account, provider: OTHER_PROVIDER, maxPrice: { outputMicroUsdPerMillion: 3_000_000 } };
+    const dear = { account, provider: OTHER_PROVIDER, maxPrice: { inputMicroUsdPerMillion: 2_000_000, outputMicroUsdPerMillion: 3_000_000 } };
     expect(await ask({ job: newJobId(), ...dear })).toMatchObject({ ok: false, code: 'price_above_limit' });
     expect(await ask({ job: newJobId(), ...dear, maxPrice: { inputMicroUsdPerMillion: 1_999_999 } })).toMatchObject({ ok: false, code: 'price_above_limit' });
     const job = newJobId();
-    const { maxPrice } = dear;
     expect(await ask({ job, ...dear, provider: PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 200 });
-    expect(await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER, maxPrice }, { timeoutMs })).toMatchObject({
+    expect(await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER, maxPrice: dear.maxPrice }, { timeoutMs })).toMatchObject({
       ok: false,
       code: 'price_above_limit',
     });
@@ -71,7 +72,7 @@ describe('a price', () => {
   test('of cached tokens is lower, by default half, and never above the input’s', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
-    await ask({ job, account, provider: OTHER_PROVIDER });
+    await ask({ job, account, provider: OTHER_PROVIDER, maxPrice });
     tell(ended(job, account, { provider: OTHER_PROVIDER, usage: { promptTokens: 30, cachedTokens: 30, completionTokens: 20 } }));
     await shows(account, 890, 0);
     const dear = { ...DEARER, cacheReadMicroUsdPerMillion: 2_000_001 };
@@ -84,10 +85,10 @@ describe('a price', () => {
     const set = (input: number) => settlement.bus.call(setProviderPrice, { ...DEARER, provider, inputMicroUsdPerMillion: input }, { timeoutMs });
     await set(2_000_000);
     const [before, after] = [newJobId(), newJobId()];
-    expect(await ask({ job: before, account, provider })).toMatchObject({ heldMicroUsd: 400 });
+    expect(await ask({ job: before, account, provider, maxPrice })).toMatchObject({ heldMicroUsd: 400 });
     await set(4_000_000);
-    await vi.waitFor(async () => expect(await ask({ account, provider })).toMatchObject({ heldMicroUsd: 600 }));
-    await ask({ job: after, account, provider });
+    await vi.waitFor(async () => expect(await ask({ account, provider, maxPrice })).toMatchObject({ heldMicroUsd: 600 }));
+    await ask({ job: after, account, provider, maxPrice });
     for (const job of [before, after]) tell(served(job, account, provider));
     await vi.waitFor(async () => {
       const { rows } = await settlement.database.query(
@@ -99,6 +100,48 @@ describe('a price', () => {
         { charged: 200, input: 4_000_000 },
       ]);
     });
+  });
+});
+
+describe('a machine that asks for more than the catalog lists', () => {
+  test('is not paid by a caller who named no price, neither first nor as the next one', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    expect(await ask({ account, provider: OTHER_PROVIDER })).toMatchObject({ ok: false, code: 'price_above_limit' });
+    expect(await ask({ job, account })).toMatchObject({ ok: true, heldMicroUsd: 200 });
+    expect(await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs })).toMatchObject({ ok: false, code: 'price_above_limit' });
+    tell(served(job, account, PROVIDER));
+    await shows(account, 900, 0);
+  });
+
+  test('has prices for a bounded number of models', async () => {
+    const provider = `A${'T'.repeat(55)}`;
+    const set = (model: string) => settlement.bus.call(setProviderPrice, { ...DEARER, provider, model }, { timeoutMs });
+    for (let model = 0; model < 64; model += 1) expect(await set(`model-${model}`)).toMatchObject({ ok: true });
+    expect(await set('one-more')).toMatchObject({ ok: false, code: 'too_many_models' });
+    expect(await set('model-0')).toMatchObject({ ok: true });
+  });
+});
+
+describe('a higher price', () => {
+  test('is announced and holds after the notice; a lower one holds at once', async () => {
+    await using noticed = await startSettlementUnderTest({ priceNoticeMs: 3_600_000 });
+    const call = { timeoutMs };
+    const set = (input: number) => noticed.bus.call(setProviderPrice, { ...DEARER, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: 2_000_000 }, call);
+    const prices = async () => (await noticed.bus.call(services.settlement.providerPrices, { model: MODEL.id }, call)).prices;
+    const inForce = async () => (await noticed.bus.call(services.settlement.allProviderPrices, { limit: 10 }, call)).prices;
+    const now = Date.now();
+    const lower = await set(500_000);
+    const raised = await set(900_000);
+    expect(lower.ok && lower.effectiveAt).toBeLessThan(now + 60_000);
+    expect(raised.ok && raised.effectiveAt).toBeGreaterThan(now + 3_500_000);
+    expect(await inForce()).toMatchObject([{ provider: OTHER_PROVIDER, model: MODEL.id, inputMicroUsdPerMillion: 500_000 }]);
+    expect(await prices()).toMatchObject([{ inputMicroUsdPerMillion: 500_000 }, { inputMicroUsdPerMillion: 900_000, effectiveAt: expect.any(Number) }]);
+    // An announcement replaces the one before it, and a lower price all of them.
+    await set(800_000);
+    expect((await prices()).map((price) => price.inputMicroUsdPerMillion)).toEqual([500_000, 800_000]);
+    await set(400_000);
+    expect((await prices()).map((price) => price.inputMicroUsdPerMillion)).toEqual([400_000]);
   });
 });
 

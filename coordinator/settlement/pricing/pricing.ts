@@ -13,6 +13,8 @@ const FREE: Price = { inputPerMillion: 0, cacheReadPerMillion: 0, outputPerMilli
 /** All that decides what a job costs and who earns by it. */
 export interface Quote {
   readonly price: Price;
+  /** The catalog's price: the most that the account pays unless it accepts more. */
+  readonly listed: Price;
   readonly priceVersion: string;
   readonly terms: Terms;
   /** The ledger's account of the provider, or of its owner. */
@@ -27,7 +29,7 @@ export interface PricingOptions {
   readonly now: () => number;
 }
 
-/** The order of prices: the provider's own, unless the account is a service; then the platform's, of which the catalog's default is a part. */
+/** The order of prices: the provider's own, unless the account is a service; then the catalog's. */
 export class Pricing implements Disposable {
   readonly #options: PricingOptions;
   readonly #catalog: CatalogPrices;
@@ -43,7 +45,7 @@ export class Pricing implements Disposable {
     this.#catalog = new CatalogPrices({ bus, now });
     const remembered = <Value>(load: (key: string) => Promise<Value>) => new Remembered({ load, ttlMs: TTL_MS, maximum: MAX_REMEMBERED, now });
     this.#versions = remembered((key) => store.priceVersion(...(JSON.parse(key) as [string, Price])));
-    this.#providerPrices = remembered((key) => store.providerPrice(...(key.split(' ', 2) as [string, string])));
+    this.#providerPrices = remembered((key) => store.providerPrice(...(key.split(' ', 2) as [string, string]), now()));
     this.#terms = remembered(async (account) => this.#termsFrom(await store.terms(account)));
     this.#payees = remembered((provider) => this.#findPayee(provider));
     this.#subscription = bus.subscribe({ subject: events.settlementTermsChanged, kind: SettlementTermsChanged, handle: () => this.forget() });
@@ -60,7 +62,12 @@ export class Pricing implements Disposable {
     const listed = platform ?? (payee === `consumer:${account}` ? FREE : undefined);
     if (listed === undefined) return undefined;
     const price = service ? listed : (own ?? listed);
-    return { price, terms, payee, priceVersion: await this.#versions.get(JSON.stringify([model, price])) };
+    return { price, listed, terms, payee, priceVersion: await this.#versions.get(JSON.stringify([model, price])) };
+  }
+
+  /** Undefined when the catalog has no such model. */
+  listedPrice(model: string): Promise<Price | undefined> {
+    return this.#catalog.priceOf(model);
   }
 
   payeeOf(provider: string): Promise<string> {
