@@ -13,6 +13,8 @@ export interface Addon {
   readonly flagsOf?: (source: string) => readonly string[];
   /** What it needs besides a compiler; nothing when this machine has it not, and then it is left out without a word. */
   readonly needs?: (env: NodeJS.ProcessEnv) => Needs | undefined;
+  /** Built only when it is named: it serves a test, not a provider. */
+  readonly onlyOnRequest?: true;
 }
 
 export interface Needs {
@@ -22,6 +24,18 @@ export interface Needs {
 
 const X64 = process.arch === 'x64';
 
+const cpu = {
+  folders: ['cpu', 'decoder'],
+  flagsOf: (source: string) => {
+    if (X64 && source.endsWith('kernels-avx512.cc')) return ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512vnni', '-mfma', '-mf16c'];
+    if (X64 && source.endsWith('kernels-avx2.cc')) return ['-mavx2', '-mfma', '-mf16c'];
+    if (process.arch === 'arm64' && process.platform === 'linux' && source.endsWith('kernels-neon.cc')) return ['-march=armv8.2-a+dotprod'];
+    return [];
+  },
+};
+
+const SANITIZERS = '-fsanitize=address,undefined,float-cast-overflow';
+
 export const addons: readonly Addon[] = [
   { name: 'hardening', folders: ['hardening'], without: 'a provider cannot shut out debuggers and core dumps' },
   {
@@ -30,16 +44,14 @@ export const addons: readonly Addon[] = [
     without: 'a provider keeps its signing key in a file',
     needs: () => (process.platform === 'darwin' ? { compile: [], link: ['-framework', 'Security', '-framework', 'CoreFoundation'] } : undefined),
   },
+  { name: 'cpu', ...cpu, without: 'models run on WebGPU or, slowly, in plain TypeScript' },
   {
-    name: 'cpu',
-    folders: ['cpu', 'decoder'],
-    without: 'models run on WebGPU or, slowly, in plain TypeScript',
-    flagsOf: (source) => {
-      if (X64 && source.endsWith('kernels-avx512.cc')) return ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512vnni', '-mfma', '-mf16c'];
-      if (X64 && source.endsWith('kernels-avx2.cc')) return ['-mavx2', '-mfma', '-mf16c'];
-      if (process.arch === 'arm64' && process.platform === 'linux' && source.endsWith('kernels-neon.cc')) return ['-march=armv8.2-a+dotprod'];
-      return [];
-    },
+    name: 'cpu-sanitized',
+    ...cpu,
+    without: 'the processor’s engine is not fuzzed',
+    onlyOnRequest: true,
+    flags: ['-O0', '-g', '-Wno-error', '-fno-omit-frame-pointer', '-fno-sanitize-recover=all', SANITIZERS],
+    needs: () => (process.platform === 'linux' ? { compile: [], link: [SANITIZERS] } : undefined),
   },
   { name: 'mlx', folders: ['mlx', 'decoder'], without: 'models do not run on MLX', flags: ['-fexceptions'], needs: findMlx },
 ];

@@ -52,7 +52,7 @@ function isExecutable(path: string): boolean {
 interface BuildOrder {
   readonly root: string;
   readonly say: (line: string) => void;
-  /** Names; all when not given. */
+  /** Names; all but those built on request when not given. */
   readonly only?: readonly string[];
 }
 
@@ -65,7 +65,7 @@ interface Job {
 /** Silent when every addon is built from the sources as they are. Never throws for a machine that cannot build. */
 export async function buildNative({ root, say, only }: BuildOrder): Promise<NativeBuild> {
   const jobs = addons
-    .filter(({ name }) => only === undefined || only.includes(name))
+    .filter(({ name, onlyOnRequest }) => (only === undefined ? !onlyOnRequest : only.includes(name)))
     .flatMap((addon) => {
       const needs = addon.needs ? addon.needs(process.env) : { compile: [], link: [] };
       return needs === undefined ? [] : [{ addon, needs, root }];

@@ -2,7 +2,7 @@ import { loadAddon } from './loaded-addon.ts';
 
 /** A decoder on a thread of its own. Calls are done one after the other. */
 export interface NativeDecoder {
-  /** The bytes that it takes. Rejects with what is wrong. */
+  /** The bytes that it takes. Errors have the code `invalid_model`, `invalid_step`, `not_loaded` or `engine_failed`. */
   load(model: unknown): Promise<number>;
   step(step: unknown): Promise<{ best: Int32Array; logits?: Float32Array }>;
   close(): Promise<void>;
@@ -16,4 +16,4 @@ export interface NativeDecoders {
 export const loadMlxDecoders = () => loadAddon<NativeDecoders & { readonly device: string; readonly mismatch: string }>('mlx');
 
 /** The instruction set that its loops were chosen for. */
-export const loadCpuDecoders = () => loadAddon<NativeDecoders & { readonly kernels: string }>('cpu');
+export const loadCpuDecoders = (addon: 'cpu' | 'cpu-sanitized') => loadAddon<NativeDecoders & { readonly kernels: string }>(addon);

@@ -65,16 +65,32 @@ inline Floats loadPart(const float* from, int n, float rest) {
   return v;
 }
 
+/// Below this no input is told from zero: its inverse would be infinite.
+constexpr float LEAST_INPUT = 1e-30f;
+
+/// Whether an infinity or NaN is among the numbers. Weights that are too large, or are none, make such inputs.
+inline bool isAnyNotFinite(const float* x, int n) {
+  int found = 0;
+  for (int i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy(&bits, x + i, sizeof bits);
+    found |= (bits & 0x7f800000) == 0x7f800000;
+  }
+  return found != 0;
+}
+
+/// A block with an input that is not finite has the scale NaN, so that its products are NaN too: no integer can hold such an input.
 void roundInputs(const float* x, int n, int block, bool fine, int8_t* values, float* scales, float* sums) {
   const float largest = fine ? 32512.0f : 127.0f;
   int8_t* lows = values + n;
   for (int b = 0; b < n / block; b++, x += block, values += block, lows += block) {
     float most = 0;
     for (int i = 0; i < block; i++) { float a = __builtin_fabsf(x[i]); most = a > most ? a : most; }
-    const float scale = most / largest, inverse = most > 0 ? largest / most : 0;
+    const bool isFinite = !isAnyNotFinite(x, block);
+    const float scale = isFinite ? most / largest : __builtin_nanf(""), inverse = most > LEAST_INPUT ? largest / most : 0;
     int sum = 0;
     for (int i = 0; i < block; i++) {
-      const int q = (int)__builtin_rintf(x[i] * inverse);
+      const int q = isFinite ? (int)__builtin_rintf(x[i] * inverse) : 0;
       sum += q;
       if (!fine) {
         values[i] = (int8_t)q;

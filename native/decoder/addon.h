@@ -9,11 +9,13 @@
 #include <string>
 #include <thread>
 
-#include "model.h"
+#include "checks.h"
+#include "reading.h"
 
 namespace dinf {
 
-/// What an engine implements. Called on the engine's thread only. A text says what went wrong; none is success.
+/// What an engine implements. Called on the engine's thread only, with models and steps that passed checks.h. A text says what went
+/// wrong; an empty one is success.
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -67,30 +69,48 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
     using Wrap = Napi::ObjectWrap<Decoder>;
     return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("close", &Decoder::close)});
   }
-  explicit Decoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Decoder>(info), thread_(std::make_unique<EngineThread>()), engine_(std::make_shared<std::unique_ptr<EngineOf>>()) {}
+  explicit Decoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Decoder>(info), thread_(std::make_unique<EngineThread>()), state_(std::make_shared<State>()) {}
   ~Decoder() override { shut(); }
 
  private:
+  /// Belongs to the engine's thread.
+  struct State {
+    Model model;
+    std::unique_ptr<EngineOf> engine;
+  };
   using Answer = std::function<Napi::Value(Napi::Env)>;
-  using Work = std::function<std::string(Answer&)>;
+  /// Why a call was refused or failed: `code` becomes that of the JavaScript error. No code is success.
+  struct Failure {
+    const char* code = nullptr;
+    std::string text;
+  };
+  using Work = std::function<Failure(Answer&)>;
+  static Failure failureOf(std::string wrong) { return wrong.empty() ? Failure{} : Failure{"engine_failed", std::move(wrong)}; }
 
   Napi::Value load(const Napi::CallbackInfo& info) {
-    auto model = std::make_shared<Model>(reading::model(info[0].As<Napi::Object>()));
-    return run(info.Env(), [engine = engine_, model](Answer& answer) {
-      *engine = std::make_unique<EngineOf>();
-      std::string wrong = (*engine)->load(*model);
-      int64_t bytes = (*engine)->memoryBytes();
-      answer = [bytes](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(bytes)); };
-      return wrong;
+    std::string wrong;
+    auto model = std::make_shared<Model>(reading::model(info[0], wrong));
+    if (wrong.empty()) wrong = checks::wrongModel(*model);
+    if (!wrong.empty()) return refuse(info.Env(), {"invalid_model", wrong});
+    return run(info.Env(), [state = state_, model](Answer& answer) {
+      state->model = *model;
+      state->engine = std::make_unique<EngineOf>();
+      Failure failure = failureOf(state->engine->load(state->model));
+      if (failure.code) state->engine.reset();
+      else answer = [bytes = state->engine->memoryBytes()](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(bytes)); };
+      return failure;
     });
   }
 
   Napi::Value step(const Napi::CallbackInfo& info) {
-    auto step = std::make_shared<Step>(reading::step(info[0].As<Napi::Object>()));
-    return run(info.Env(), [engine = engine_, step](Answer& answer) -> std::string {
-      if (!*engine) return "no model is loaded";
+    std::string wrong;
+    auto step = std::make_shared<Step>(reading::step(info[0], wrong));
+    if (!wrong.empty()) return refuse(info.Env(), {"invalid_step", wrong});
+    return run(info.Env(), [state = state_, step](Answer& answer) -> Failure {
+      if (!state->engine) return {"not_loaded", "no model is loaded"};
+      if (std::string wrong = checks::wrongStep(state->model, *step); !wrong.empty()) return {"invalid_step", wrong};
       auto result = std::make_shared<StepResult>();
-      std::string wrong = (*engine)->step(*step, *result);
+      Failure failure = failureOf(state->engine->step(*step, *result));
       answer = [result](Napi::Env env) {
         auto object = Napi::Object::New(env);
         auto best = Napi::Int32Array::New(env, result->best.size());
@@ -103,17 +123,29 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
         }
         return object;
       };
-      return wrong;
+      return failure;
     });
   }
 
   /// The engine goes where it was made: on its own thread.
   Napi::Value close(const Napi::CallbackInfo& info) {
-    return run(info.Env(), [engine = engine_](Answer& answer) {
-      engine->reset();
+    return run(info.Env(), [state = state_](Answer& answer) {
+      state->engine.reset();
       answer = [](Napi::Env env) { return env.Undefined(); };
-      return std::string();
+      return Failure{};
     });
+  }
+
+  static Napi::Value errorOf(Napi::Env env, const Failure& failure) {
+    Napi::Object error = Napi::Error::New(env, failure.text).Value();
+    error.Set("code", failure.code);
+    return error;
+  }
+
+  static Napi::Value refuse(Napi::Env env, const Failure& failure) {
+    auto deferred = Napi::Promise::Deferred::New(env);
+    deferred.Reject(errorOf(env, failure));
+    return deferred.Promise();
   }
 
   Napi::Value run(Napi::Env env, Work work) {
@@ -121,11 +153,11 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
     auto settle = Napi::ThreadSafeFunction::New(env, Napi::Function(), "decoder", 0, 1);
     thread_->post([deferred, settle, work = std::move(work)] {
       auto answer = std::make_shared<Answer>();
-      auto wrong = std::make_shared<std::string>(work(*answer));
-      settle.BlockingCall([deferred, answer, wrong](Napi::Env env, Napi::Function) {
+      auto failure = std::make_shared<Failure>(work(*answer));
+      settle.BlockingCall([deferred, answer, failure](Napi::Env env, Napi::Function) {
         Napi::HandleScope scope(env);
-        if (wrong->empty()) deferred.Resolve((*answer)(env));
-        else deferred.Reject(Napi::Error::New(env, *wrong).Value());
+        if (failure->code) deferred.Reject(errorOf(env, *failure));
+        else deferred.Resolve((*answer)(env));
       });
       Napi::ThreadSafeFunction(settle).Release();
     });
@@ -134,13 +166,13 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
 
   void shut() {
     if (!thread_) return;
-    thread_->post([engine = engine_] { engine->reset(); });
+    thread_->post([state = state_] { state->engine.reset(); });
     thread_->stop();
     thread_.reset();
   }
 
   std::unique_ptr<EngineThread> thread_;
-  std::shared_ptr<std::unique_ptr<EngineOf>> engine_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace dinf

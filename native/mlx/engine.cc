@@ -219,7 +219,6 @@ mx::array MlxEngine::experts(const LayerOf& layer, const mx::array& input) {
 
 std::string MlxEngine::step(const Step& step, StepResult& result) try {
   const int tokens = step.tokens.size(), outputs = step.outputs.size();
-  if (tokens > model_.maxTokens) return "more tokens than a step may have";
   const auto places = listOf(step.places);
   std::vector<mx::array> turns;
   for (int rope = 0; rope < model_.ropes; rope++)

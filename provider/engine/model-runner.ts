@@ -137,14 +137,16 @@ export class ModelRunner implements AsyncDisposable {
 
   #read(chat: InferenceRequest['chat']): { prompt: number[]; thinksFirst: boolean } {
     const { tokenizer, template, shape } = this.#options.model;
-    let text: string;
-    try {
-      text = template.render(chat);
-    } catch (cause) {
-      throw new RequestRefused('invalid_request', { cause });
-    }
+    const refusing = <T>(read: () => T): T => {
+      try {
+        return read();
+      } catch (cause) {
+        throw new RequestRefused('invalid_request', { cause });
+      }
+    };
+    const text = refusing(() => template.render(chat));
     if (text.length > shape.contextTokens * CHARACTERS_PER_TOKEN) throw new RequestRefused('request_exceeds_context');
-    return { prompt: tokenizer.encode(text), thinksFirst: /<think>\s*$/.test(text) };
+    return { prompt: refusing(() => tokenizer.encode(text)), thinksFirst: /<think>\s*$/.test(text) };
   }
 
   #ended(): void {

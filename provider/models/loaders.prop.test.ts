@@ -1,58 +1,23 @@
 import { execFileSync } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
 import { openModel } from './model.ts';
-import { ModelError } from './model-error.ts';
+import { ModelFolderUnderTest, mutationsOf, promptsOf } from './model-folder-under-test.ts';
 
-let folder: string;
-const at = (name: string) => join(folder, name);
-const originals = new Map<string, Buffer>();
-const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'model.safetensors'] as const;
+let folder: ModelFolderUnderTest;
+const at = (name: string) => folder.at(name);
+const opened = () => folder.opened();
+const withFile = (name: Parameters<ModelFolderUnderTest['original']>[0], bytes: Uint8Array | string, use: () => Promise<void>) =>
+  folder.withFile({ name, bytes }, use);
+const json = (name: Parameters<ModelFolderUnderTest['original']>[0]) => folder.json(name);
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'dinf-model-'));
-  await cp(TINY_MODEL_FOLDER, folder, { recursive: true });
-  for (const name of FILES) originals.set(name, await readFile(at(name)));
+  folder = await ModelFolderUnderTest.create();
 });
-afterAll(() => rm(folder, { recursive: true }));
-
-/** What opening says: the model is good, or the code of the refusal. Anything else thrown is a fault of ours. */
-async function opened(): Promise<string> {
-  try {
-    await openModel(folder);
-    return 'opened';
-  } catch (error) {
-    if (error instanceof ModelError) return error.code;
-    throw error;
-  }
-}
-
-async function withFile(name: string, bytes: Uint8Array | string, use: () => Promise<void>): Promise<void> {
-  await writeFile(at(name), bytes);
-  try {
-    await use();
-  } finally {
-    await writeFile(at(name), originals.get(name) as Buffer);
-  }
-}
-
-const json = (name: string) => JSON.parse((originals.get(name) as Buffer).toString('utf8'));
-
-/** A safetensors file with another header; what follows it stays. */
-function withHeader(change: (header: Record<string, { dtype: string; shape: number[]; data_offsets: number[] }>) => void): Buffer {
-  const file = originals.get('model.safetensors') as Buffer;
-  const length = Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.subarray(8, 8 + length).toString('utf8'));
-  change(header);
-  const text = Buffer.from(JSON.stringify(header));
-  const start = Buffer.alloc(8);
-  start.writeBigUInt64LE(BigInt(text.length));
-  return Buffer.concat([start, text, file.subarray(8 + length)]);
-}
+afterAll(() => folder[Symbol.asyncDispose]());
 
 const NORM = 'model.norm.weight';
 const WEIGHT = 'model.layers.0.mlp.up_proj.weight';
@@ -64,7 +29,7 @@ test('the model as it is opens', async () => {
 
 describe('a hostile folder is refused, with the reason', () => {
   const other = (name: string, fields: object) => (header: object) => void Object.assign(header[name as keyof typeof header] as object, fields);
-  const headers: Record<string, [string, Parameters<typeof withHeader>[0]]> = {
+  const headers: Record<string, [string, Parameters<ModelFolderUnderTest['withHeader']>[0]]> = {
     'overlapping tensors': ['malformed_weights', other(NORM, { data_offsets: [0, 384] })],
     'a tensor past the end': ['malformed_weights', other(NORM, { data_offsets: [2 ** 40, 2 ** 40 + 384] })],
     'a shape of astronomic size': ['malformed_weights', other(NORM, { shape: [2 ** 50, 2 ** 50, 2 ** 50] })],
@@ -74,11 +39,11 @@ describe('a hostile folder is refused, with the reason', () => {
     'a weight of another shape': ['wrong_shape', other(WEIGHT, { shape: [288, 48] })],
   };
   for (const [what, [code, change]] of Object.entries(headers)) {
-    test(what, () => withFile('model.safetensors', withHeader(change), async () => expect(await opened()).toBe(code)));
+    test(what, () => withFile('model.safetensors', folder.withHeader(change), async () => expect(await opened()).toBe(code)));
   }
 
   test('a scale that is no number', async () => {
-    const file = Buffer.from(originals.get('model.safetensors') as Buffer);
+    const file = Buffer.from(folder.original('model.safetensors'));
     const length = Number(file.readBigUInt64LE(0));
     const [begin] = JSON.parse(file.subarray(8, 8 + length).toString('utf8'))[SCALES].data_offsets;
     file.writeUInt16LE(0x7e00, 8 + length + begin + 10);
@@ -88,7 +53,7 @@ describe('a hostile folder is refused, with the reason', () => {
   test('weights cut short', async () => {
     await truncate(at('model.safetensors'), 1_000_000);
     expect(await opened()).toBe('malformed_weights');
-    await writeFile(at('model.safetensors'), originals.get('model.safetensors') as Buffer);
+    await writeFile(at('model.safetensors'), folder.original('model.safetensors'));
   });
 
   test('a link that leads out of the folder', async () => {
@@ -96,7 +61,7 @@ describe('a hostile folder is refused, with the reason', () => {
     await symlink(join(TINY_MODEL_FOLDER, 'model.safetensors'), at('model.safetensors'));
     expect(await opened()).toBe('outside_folder');
     await rm(at('model.safetensors'));
-    await writeFile(at('model.safetensors'), originals.get('model.safetensors') as Buffer);
+    await writeFile(at('model.safetensors'), folder.original('model.safetensors'));
   });
 
   test('a pipe in place of a file, which would keep its reader waiting', async () => {
@@ -104,7 +69,7 @@ describe('a hostile folder is refused, with the reason', () => {
     execFileSync('mkfifo', [at('config.json')]);
     expect(await opened()).toBe('missing_file');
     await rm(at('config.json'));
-    await writeFile(at('config.json'), originals.get('config.json') as Buffer);
+    await writeFile(at('config.json'), folder.original('config.json'));
   });
 
   test('an index that names a file elsewhere', async () => {
@@ -124,74 +89,46 @@ describe('a hostile folder is refused, with the reason', () => {
     ));
 });
 
-/** In CI some seconds; DINF_FUZZ_SECONDS=600 for the long run. */
+describe('a token that the model has no row for', () => {
+  const withToken = (id: number, use: () => Promise<void>) => {
+    const whole = json('tokenizer.json');
+    whole.added_tokens.push({ content: '<|evil|>', id, special: true });
+    return withFile('tokenizer.json', JSON.stringify(whole), use);
+  };
+
+  test.each([512, 513, 400_000_000])('does not keep a model from opening, and a prompt with it is refused: id %i', (id) =>
+    withToken(id, async () => {
+      const { tokenizer } = await openModel(folder.path);
+      expect(tokenizer.encode('hello').length).toBeGreaterThan(0);
+      expect(() => tokenizer.encode('hello <|evil|> x')).toThrow(expect.objectContaining({ code: 'token_outside_vocabulary' }));
+    }),
+  );
+
+  test('does not end an answer, because grammars count end tokens in the vocabulary', () =>
+    withFile('generation_config.json', JSON.stringify({ eos_token_id: [2, 512, 400_000_000] }), async () =>
+      expect([...(await openModel(folder.path)).endTokens]).toEqual([2]),
+    ));
+
+  test('written by the template itself makes the folder malformed, because every request would fail', () =>
+    withToken(700, () =>
+      withFile('chat_template.jinja', '<|evil|>{{ messages[0].content }}', async () => expect(await opened()).toBe('token_outside_vocabulary')),
+    ));
+});
+
+/** In CI some seconds; `npm run fuzz` for the long run. */
 const FUZZ_MS = 1_000 * Number(process.env['DINF_FUZZ_SECONDS'] ?? 6);
 
 test(
-  'whatever is changed in a model’s files, it opens or is refused with a reason',
+  'whatever is changed in a model’s files, it opens or is refused with a reason, and its prompts stay within the vocabulary',
   async () => {
-    const values = fc.oneof(
-      fc.integer(),
-      fc.double(),
-      fc.string({ maxLength: 20 }),
-      fc.constantFrom<unknown>(null, true, [], {}, -1, 0, 2 ** 31, 2 ** 53, 1e308, 'é'.repeat(1000), [[]], { a: {} }),
-    );
-    /** The value at a random place of a JSON file is another one. */
-    const changed = fc
-      .tuple(
-        fc.constantFrom('config.json', 'generation_config.json', 'tokenizer_config.json', 'tokenizer.json'),
-        fc.array(fc.nat(10_000), { minLength: 1, maxLength: 5 }),
-        values,
-      )
-      .map(([name, path, value]) => {
-        const whole = json(name);
-        let here = whole;
-        for (const [i, n] of path.entries()) {
-          const keys = Object.keys(here);
-          const key = keys[n % keys.length];
-          if (key === undefined) break;
-          const inner = here[key];
-          if (i === path.length - 1 || typeof inner !== 'object' || inner === null) {
-            here[key] = value;
-            break;
-          }
-          here = inner;
-        }
-        return { name, bytes: Buffer.from(JSON.stringify(whole)) };
-      });
-    const header = fc
-      .tuple(
-        fc.nat(10_000),
-        fc.constantFrom('dtype', 'shape', 'data_offsets'),
-        fc.oneof(values, fc.array(fc.integer({ min: -10, max: 2_000_000 }), { maxLength: 4 })),
-      )
-      .map(([n, field, value]) => ({
-        name: 'model.safetensors',
-        bytes: withHeader((all) => {
-          const names = Object.keys(all);
-          Object.assign(all[names[n % names.length] as string] as object, { [field]: value });
-        }),
-      }));
-    /** Some bytes are others, or the file ends early. */
-    const spoiled = fc
-      .tuple(
-        fc.constantFrom(...FILES),
-        fc.array(fc.tuple(fc.nat(2_000_000), fc.nat(255)), { minLength: 1, maxLength: 8 }),
-        fc.option(fc.nat(2_000_000), { nil: undefined }),
-      )
-      .map(([name, changes, end]) => {
-        const bytes = Buffer.from(originals.get(name) as Buffer);
-        const most = name === 'model.safetensors' ? 8_000 : bytes.length;
-        for (const [place, byte] of changes) bytes[place % Math.min(most, bytes.length)] = byte;
-        return { name, bytes: end === undefined ? bytes : bytes.subarray(0, end % (bytes.length + 1)) };
-      });
     let tried = 0;
     let last: Promise<void> = Promise.resolve();
     const refused = new Map<string, number>();
     await fc.assert(
-      fc.asyncProperty(fc.oneof(changed, header, spoiled), ({ name, bytes }) => {
-        last = withFile(name, bytes, async () => {
+      fc.asyncProperty(mutationsOf(folder), (mutation) => {
+        last = folder.withFile(mutation, async () => {
           const said = await opened();
+          if (said === 'opened') await promptsOf(folder.path);
           refused.set(said, (refused.get(said) ?? 0) + 1);
           tried += 1;
         });

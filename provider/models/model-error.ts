@@ -10,6 +10,7 @@ export type ModelFault =
   | 'wrong_shape'
   | 'not_finite'
   | 'malformed_tokenizer'
+  | 'token_outside_vocabulary'
   | 'malformed_template';
 
 export class ModelError extends Error {

@@ -45,6 +45,8 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   const text = (await folder.textIfAny('chat_template.jinja')) ?? templateIn(about);
   if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json says how a conversation is written');
   const template = new ChatTemplate({ text, config: about });
+  // A template that writes tokens outside of the vocabulary would make every request fail: that is the folder's fault.
+  tokenizer.encode(template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }));
   const toolStyle = toolStyleOf(text);
   const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};
   return {
@@ -94,8 +96,10 @@ function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<
     ...read(generation, 'generation_config.json.eos_token_id'),
     ...(named === undefined ? [] : [named]),
   ]);
-  if (ids.size === 0) throw new ModelError('malformed_config', 'nothing says which token ends an answer');
-  return ids;
+  // The grammar library takes end tokens as indices into the vocabulary, and checks none.
+  const known = new Set([...ids].filter((id) => tokenizer.has(id)));
+  if (known.size === 0) throw new ModelError('malformed_config', 'nothing says which token ends an answer');
+  return known;
 }
 
 const DEFAULTS = { temperature: 2, top_p: 1, top_k: 1_000_000, min_p: 1, repetition_penalty: 10 };

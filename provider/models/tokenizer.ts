@@ -43,9 +43,26 @@ export class Tokenizer {
     }
   }
 
-  /** Templates write what begins and ends a text themselves. */
+  /**
+   * The text's tokens, without those that begin and end a text: templates write them. Throws ModelError for a text with a token
+   * that the model has no row for: a decoder that looked it up would read outside of its weights.
+   */
   encode(text: string): number[] {
-    return this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
+    // The library gives undefined for text that no token stands for.
+    let ids: (number | undefined)[];
+    try {
+      ids = this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
+    } catch (cause) {
+      throw new ModelError('malformed_tokenizer', messageOf(cause), { cause });
+    }
+    if (!ids.every((id): id is number => id !== undefined && this.has(id)))
+      throw new ModelError('token_outside_vocabulary', "a token of this text is not in the model's vocabulary");
+    return ids;
+  }
+
+  /** Whether the model has a row for it. */
+  has(id: number): boolean {
+    return Number.isInteger(id) && id >= 0 && id < this.vocabulary.spelled.length;
   }
 
   idOf(token: string): number | undefined {
@@ -101,7 +118,7 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const ids = new Map<string, number>();
   const add = (token: string, id: unknown) => {
     if (!Number.isSafeInteger(id) || (id as number) < 0) throw new ModelError('malformed_tokenizer', `${JSON.stringify(token).slice(0, 40)} has no number`);
-    // Some models' tokenizers know tokens that the model has no row for: it cannot be asked about them.
+    // Published models have such tokens: Gemma 3's <image_soft_token> has no row in its text models. `encode` refuses them.
     if ((id as number) < size) ids.set(token, id as number);
   };
   for (const [token, id] of Object.entries(words)) add(token, id);

@@ -21,7 +21,7 @@ export interface Fixture {
   readonly logits: Float32Array;
 }
 
-async function openFixture(name: (typeof fixtures)[number]): Promise<Fixture> {
+export async function openFixture(name: (typeof fixtures)[number]): Promise<Fixture> {
   const path = fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
   const { prompt, greedy, logits } = JSON.parse(readFileSync(`${path}/expected.json`, 'utf8'));
   return {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { PAGE_TOKENS, type Step } from './decoder.ts';
 import { backendsUnderTest, distance, fixtures, generateGreedily, withFixture } from './decoder-under-test.ts';
 import { stepOf } from './step.ts';
 
@@ -72,6 +73,28 @@ for (const { name: kind, create } of backendsUnderTest) {
         await expect(Promise.resolve().then(() => decoder.step(stepOf([{ tokens: many, from: 0, pages: [...PAGES, 0], asks: 'last' }], true)))).rejects.toThrow(
           'more tokens than a step may have',
         );
+        expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));
+      }));
+
+    test('a step that would leave the memory of the decoder is refused, and the next step is none the worse', () =>
+      withFixture(backend, 'llama', async (decoder, { model, prompt, greedy }) => {
+        const good = stepOf([{ tokens: prompt.slice(0, 4), from: 0, pages: PAGES, asks: 'last' }], true);
+        const all = (value: number) => Int32Array.of(value, value, value, value);
+        const hostile: Partial<Step>[] = [
+          ...[model.shape.vocabulary, 400_000_000, -1, -(2 ** 31)].map((token) => ({ tokens: all(token) })),
+          ...[16 * PAGE_TOKENS, 2 ** 31 - 1, -1].flatMap((value) => [{ places: all(value) }, { positions: all(value) }, { rows: all(value) }]),
+          ...[16, 2 ** 31 - 1, -1].map((page) => ({ tables: Int32Array.of(page) })),
+          ...[[4], [-1], [1, 0], [0, 0]].map((outputs) => ({ outputs: Int32Array.from(outputs) })),
+          ...[0, 2, -1, 2 ** 31 - 1].map((tableWidth) => ({ tableWidth })),
+          ...[{ rows: Int32Array.of(0) }, { positions: Int32Array.of(0) }, { places: Int32Array.of(0) }, { tokens: new Int32Array(0) }],
+        ];
+        for (const fields of hostile)
+          await expect(
+            Promise.resolve().then(() => decoder.step({ ...good, ...fields })),
+            JSON.stringify(fields),
+          ).rejects.toMatchObject({
+            code: 'invalid_step',
+          });
         expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));
       }));
   });

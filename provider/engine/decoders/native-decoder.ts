@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecoders } from '#native';
 import { RopeTables } from '../../models/rope.ts';
+import { checkStep, type StepLimits } from './check-step.ts';
 import { type Backend, type BackendOrReason, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
 
 interface CpuOptions {
@@ -11,10 +12,16 @@ interface CpuOptions {
    * llama.cpp does it, prompts and batches are read half as fast again, and an unlikely token sometimes takes the place of another.
    */
   readonly fine?: boolean;
+  /** The build with address and undefined behaviour checks, for the fuzz. */
+  readonly addon?: 'cpu' | 'cpu-sanitized';
 }
 
-export function createCpuBackend({ threads = availableParallelism(), fine = process.env['DINF_CPU_FAST'] !== '1' }: CpuOptions = {}): BackendOrReason {
-  const addon = loadCpuDecoders();
+export function createCpuBackend({
+  threads = availableParallelism(),
+  fine = process.env['DINF_CPU_FAST'] !== '1',
+  addon: addonName = 'cpu',
+}: CpuOptions = {}): BackendOrReason {
+  const addon = loadCpuDecoders(addonName);
   if (!addon.available) return { reason: addon.reason };
   const { Decoder: NativeCpuDecoder, kernels } = addon.exports;
   return {
@@ -56,7 +63,7 @@ function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftwar
         await native.close();
         throw error;
       });
-      return new NativelyDecoded(native, { memoryBytes, ropes: new RopeTables(shape) });
+      return new NativelyDecoded(native, { memoryBytes, ropes: new RopeTables(shape), limits: { vocabulary: shape.vocabulary, pages, maxTokens } });
     },
     [Symbol.asyncDispose]: async () => {},
   };
@@ -66,14 +73,18 @@ class NativelyDecoded implements Decoder {
   readonly memoryBytes: number;
   readonly #native: NativeDecoder;
   readonly #ropes: RopeTables;
+  readonly #limits: StepLimits;
 
-  constructor(native: NativeDecoder, { memoryBytes, ropes }: { memoryBytes: number; ropes: RopeTables }) {
+  constructor(native: NativeDecoder, { memoryBytes, ropes, limits }: { memoryBytes: number; ropes: RopeTables; limits: StepLimits }) {
     this.#native = native;
     this.memoryBytes = memoryBytes;
     this.#ropes = ropes;
+    this.#limits = limits;
   }
 
-  step(step: Step): Promise<StepResult> {
+  async step(step: Step): Promise<StepResult> {
+    // The addon checks it again, but turns of a position that is out of range would take all memory before that.
+    checkStep(step, this.#limits);
     return this.#native.step({ ...step, turns: this.#ropes.turns(step.positions) });
   }
 

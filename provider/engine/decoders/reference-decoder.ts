@@ -3,6 +3,7 @@ import type { LayerWeights, Matrix } from '../../models/decoder-weights.ts';
 import { RopeTables } from '../../models/rope.ts';
 import type { Tensor } from '../../models/safetensors.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
+import { checkStep, type StepLimits } from './check-step.ts';
 import { type Backend, type Decoder, type DecoderOptions, kvBytesPerToken, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
 
 /**
@@ -44,13 +45,13 @@ interface Parts {
 class ReferenceDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #parts: Parts;
-  readonly #maxTokens: number;
+  readonly #limits: StepLimits;
   readonly #keys: readonly Float32Array[];
   readonly #values: readonly Float32Array[];
 
   private constructor(parts: Parts, options: DecoderOptions) {
     this.#parts = parts;
-    this.#maxTokens = options.maxTokens;
+    this.#limits = { ...options, vocabulary: parts.shape.vocabulary };
     const { shape } = parts;
     const cache = () => shape.layers.map(() => new Float32Array(options.pages * PAGE_TOKENS * shape.kvHeads * shape.headDim));
     this.#keys = cache();
@@ -98,8 +99,8 @@ class ReferenceDecoder implements Decoder {
 
   async step(step: Step): Promise<StepResult> {
     const { shape, embedding, head, norm, layers, ropes } = this.#parts;
-    if (step.tokens.length > this.#maxTokens) throw new Error('more tokens than a step may have');
     const { hidden, normEps, embeddingScale, vocabulary } = shape;
+    checkStep(step, this.#limits);
     const states = Array.from(step.tokens, (token) => embedding.values.slice(token * hidden, (token + 1) * hidden).map((value) => value * embeddingScale));
     const turns = ropes.turns(step.positions);
     const turnsOfOne = step.tokens.length * shape.headDim;

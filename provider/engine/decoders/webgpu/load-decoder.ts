@@ -105,6 +105,7 @@ class Builder {
       logits,
       best,
       rowsOfLogits,
+      pages,
       maxTokens,
       vocabulary,
     });

@@ -1,4 +1,5 @@
 import type { RopeTables } from '../../../models/rope.ts';
+import { checkStep, InvalidStep } from '../check-step.ts';
 import type { Decoder, Step, StepResult } from '../decoder.ts';
 import { STRETCH } from './kernels/attention.ts';
 
@@ -51,6 +52,7 @@ interface Parts {
   readonly logits: GPUBuffer;
   readonly best: GPUBuffer;
   readonly rowsOfLogits: number;
+  readonly pages: number;
   readonly maxTokens: number;
   readonly vocabulary: number;
 }
@@ -70,7 +72,8 @@ export class WebGpuDecoder implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { operations, uniform, room, ropes, slots, logits, best, rowsOfLogits, vocabulary, maxTokens } = this.#parts;
+    const { operations, uniform, room, ropes, slots, logits, best, rowsOfLogits, vocabulary } = this.#parts;
+    checkStep(step, this.#parts);
     const { queue } = this.#device;
     const { singles, stretches } = divide(step);
     const counts: Counts = {
@@ -80,7 +83,7 @@ export class WebGpuDecoder implements Decoder {
       singles: singles.length / 2,
       stretches: stretches.length / 3,
     };
-    if (counts.tokens > maxTokens || counts.outputs > rowsOfLogits) throw new Error('more tokens than a step may have');
+    if (counts.outputs > rowsOfLogits) throw new InvalidStep('more outputs than a step may have');
     queue.writeBuffer(uniform, 0, Uint32Array.of(counts.tokens, counts.outputs, step.tableWidth, counts.slots, counts.singles, counts.stretches));
     const lists = { ...step, singles: Int32Array.from(singles), stretches: Int32Array.from(stretches), turns: ropes.turns(step.positions) };
     for (const name of ['tokens', 'positions', 'places', 'singles', 'stretches', 'tables', 'outputs', 'turns'] as const)

@@ -1,0 +1,111 @@
+// What must hold before an engine touches memory. TypeScript has checked the model folder and made the step; both are checked again
+// here, because a prompt or a hostile model folder that finds a gap there would otherwise read or write outside of our memory.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+
+#include "model.h"
+
+namespace dinf::checks {
+
+/// Tokens of the cache that the kernels read at once.
+constexpr int LANES = 16;
+constexpr int MAX_SIZE = 1 << 20;
+constexpr int MAX_THREADS = 1024;
+/// Numbers of one buffer of a step: 8 GB of 32-bit numbers.
+constexpr int64_t MAX_NUMBERS = int64_t{1} << 31;
+
+inline bool isWithin(int64_t value, int64_t least, int64_t most) { return value >= least && value <= most; }
+
+struct Size {
+  int out, in, count = 1;
+};
+
+/// The first fault that was found; the rest of the checks is skipped.
+class ModelCheck {
+ public:
+  explicit ModelCheck(const Model& model) : m(model) {}
+
+  std::string wrong() {
+    check(isWithin(m.vocabulary, 1, MAX_SIZE) && isWithin(m.hidden, 1, MAX_SIZE) && isWithin(m.headDim, 2, 1024) && m.headDim % 2 == 0, "the sizes of the model");
+    check(isWithin(m.heads, 1, 1024) && isWithin(m.kvHeads, 1, m.heads) && m.heads % m.kvHeads == 0, "the number of heads");
+    check(isWithin(m.pageTokens, LANES, 1024) && m.pageTokens % LANES == 0 && m.pages >= 1 && int64_t{m.pages} * m.pageTokens <= INT32_MAX, "the number of pages");
+    check(isWithin(m.maxTokens, 1, 1 << 16) && isWithin(m.threads, 1, MAX_THREADS) && isWithin(m.ropes, 1, 16), "the number of tokens, threads or ropes");
+    check(isWithin(m.layers.size(), 1, 1024), "the number of layers");
+    if (!wrong_.empty()) return wrong_;
+    const int query = m.heads * m.headDim, key = m.kvHeads * m.headDim;
+    matrix(m.embedding, {m.vocabulary, m.hidden}, "embedding");
+    matrix(m.head, {m.vocabulary, m.hidden}, "head");
+    vector(m.norm, m.hidden, "norm");
+    int64_t widest = std::max({m.hidden, query, m.vocabulary});
+    for (const Layer& layer : m.layers) {
+      check(isWithin(layer.rope, 0, m.ropes - 1) && layer.window >= 0 && isWithin(layer.width, 1, MAX_SIZE), "the shape of a layer");
+      check(layer.router.has_value() ? isWithin(layer.experts, 1, 4096) && isWithin(layer.perToken, 1, layer.experts) : layer.experts == 0, "the number of experts");
+      if (!wrong_.empty()) return wrong_;
+      const int count = std::max(1, layer.experts);
+      widest = std::max(widest, int64_t{std::max(layer.width, m.hidden)} * std::max(1, layer.perToken));
+      matrix(layer.q, {query, m.hidden}, "q");
+      matrix(layer.k, {key, m.hidden}, "k");
+      matrix(layer.v, {key, m.hidden}, "v");
+      matrix(layer.o, {m.hidden, query}, "o");
+      matrix(layer.gate, {layer.width, m.hidden, count}, "gate");
+      matrix(layer.up, {layer.width, m.hidden, count}, "up");
+      matrix(layer.down, {m.hidden, layer.width, count}, "down");
+      if (layer.router) matrix(*layer.router, {layer.experts, m.hidden}, "router");
+      vector(layer.inputNorm, m.hidden, "inputNorm");
+      vector(layer.mlpNorm, m.hidden, "mlpNorm");
+      if (layer.qNorm) vector(*layer.qNorm, m.headDim, "qNorm");
+      if (layer.kNorm) vector(*layer.kNorm, m.headDim, "kNorm");
+      if (layer.attentionNorm) vector(*layer.attentionNorm, m.hidden, "attentionNorm");
+      if (layer.mlpOutputNorm) vector(*layer.mlpOutputNorm, m.hidden, "mlpOutputNorm");
+    }
+    check(widest * m.maxTokens <= MAX_NUMBERS, "the size of a step");
+    return wrong_;
+  }
+
+ private:
+  void check(bool holds, const std::string& what) {
+    if (!holds && wrong_.empty()) wrong_ = what + " cannot be";
+  }
+  void matrix(const Matrix& matrix, const Size& size, const std::string& name) {
+    const int64_t rows = int64_t{size.out} * size.count, numbers = rows * size.in;
+    check(matrix.out == size.out && matrix.in == size.in && matrix.count == size.count, "the shape of " + name);
+    if (matrix.bias) check(matrix.bias->type != Type::u32 && matrix.bias->bytes == rows * sizeOf(matrix.bias->type), "the bias of " + name);
+    if (matrix.bits == 0) return check(matrix.weight.type != Type::u32 && matrix.weight.bytes == numbers * sizeOf(matrix.weight.type), "the bytes of " + name);
+    const int bits = matrix.bits, group = matrix.group;
+    check((bits == 2 || bits == 3 || bits == 4 || bits == 5 || bits == 6 || bits == 8) && (group == 32 || group == 64 || group == 128), "the rounding of " + name);
+    if (!wrong_.empty()) return;
+    check(size.in % group == 0 && matrix.weight.type == Type::u32 && matrix.weight.bytes == numbers * bits / 8, "the bytes of " + name);
+    const int64_t bytes = numbers / group * sizeOf(matrix.scales.type);
+    check(matrix.scales.type != Type::u32 && matrix.scales.type == matrix.biases.type && matrix.scales.bytes == bytes && matrix.biases.bytes == bytes, "the scales of " + name);
+  }
+  void vector(const Tensor& tensor, int size, const std::string& name) { check(tensor.type != Type::u32 && tensor.bytes == size * sizeOf(tensor.type), "the bytes of " + name); }
+
+  const Model& m;
+  std::string wrong_;
+};
+
+inline std::string wrongModel(const Model& model) { return ModelCheck(model).wrong(); }
+
+/// What is wrong with a step of a model that passed `wrongModel`; nothing when no read or write of it can leave the model's memory.
+inline std::string wrongStep(const Model& model, const Step& step) {
+  const size_t tokens = step.tokens.size();
+  if (tokens > static_cast<size_t>(model.maxTokens)) return "more tokens than a step may have";
+  if (tokens == 0) return "a step has at least one token";
+  if (step.positions.size() != tokens || step.places.size() != tokens || step.rows.size() != tokens) return "the lists of a step differ in length";
+  if (step.turns.size() != static_cast<size_t>(model.ropes) * tokens * model.headDim) return "turns do not fit the tokens";
+  const int64_t width = step.tableWidth, kept = int64_t{model.pages} * model.pageTokens;
+  if (!isWithin(width, 1, model.pages) || step.tables.size() % width != 0) return "the tables do not fit their width";
+  const auto all = [](const std::vector<int32_t>& list, int64_t below) { return std::all_of(list.begin(), list.end(), [below](int32_t value) { return value >= 0 && value < below; }); };
+  if (!all(step.tokens, model.vocabulary)) return "a token is not in the vocabulary";
+  if (!all(step.places, kept)) return "a place is in no page";
+  if (!all(step.tables, model.pages)) return "a page is not in the cache";
+  if (!all(step.rows, step.tables.size() / width)) return "a row is not in the tables";
+  if (!all(step.positions, width * model.pageTokens)) return "a position is in no page of its sequence";
+  if (!all(step.outputs, tokens) || std::adjacent_find(step.outputs.begin(), step.outputs.end(), std::greater_equal<int32_t>()) != step.outputs.end())
+    return "outputs must be tokens of the step, in rising order";
+  return "";
+}
+
+}  // namespace dinf::checks

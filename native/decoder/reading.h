@@ -1,0 +1,187 @@
+// Reads JavaScript's values into the structs of model.h. A value of another type than expected is named in an error: nothing here
+// assumes that the caller is our own TypeScript.
+#pragma once
+
+#include <napi.h>
+
+#include <cmath>
+
+#include "model.h"
+
+namespace dinf::reading {
+
+/// An object of JavaScript. The first field of a wrong type is named in `wrong`; from then on every field reads as nothing.
+class Fields {
+ public:
+  Fields(const Napi::Value& value, const char* name, std::string& wrong) : wrong_(wrong) {
+    if (wrong_.empty() && (value.IsEmpty() || !value.IsObject())) fail(name, "an object");
+    if (wrong_.empty()) object_ = value.As<Napi::Object>();
+  }
+
+  int integer(const char* name) const { return static_cast<int>(whole(name, INT32_MAX)); }
+  int64_t whole(const char* name, int64_t most = int64_t{1} << 53) const {
+    const double value = number(name);
+    if (std::trunc(value) == value && std::fabs(value) <= static_cast<double>(most)) return static_cast<int64_t>(value);
+    fail(name, "a whole number");
+    return 0;
+  }
+  double number(const char* name) const {
+    const Napi::Value value = get(name);
+    if (!value.IsEmpty() && value.IsNumber()) return value.As<Napi::Number>().DoubleValue();
+    fail(name, "a number");
+    return 0;
+  }
+  bool flag(const char* name) const {
+    const Napi::Value value = get(name);
+    if (!value.IsEmpty() && value.IsBoolean()) return value.As<Napi::Boolean>().Value();
+    fail(name, "a boolean");
+    return false;
+  }
+  std::string text(const char* name) const {
+    const Napi::Value value = get(name);
+    if (!value.IsEmpty() && value.IsString()) return value.As<Napi::String>().Utf8Value();
+    fail(name, "a string");
+    return "";
+  }
+  bool has(const char* name) const {
+    const Napi::Value value = get(name);
+    return !value.IsEmpty() && value.IsObject();
+  }
+  Fields object(const char* name) const { return Fields(get(name), name, wrong_); }
+  uint32_t length(const char* name) const {
+    const Napi::Value value = get(name);
+    if (!value.IsEmpty() && value.IsArray()) return value.As<Napi::Array>().Length();
+    fail(name, "an array");
+    return 0;
+  }
+  Fields at(const char* name, uint32_t index) const {
+    const Napi::Value value = get(name);
+    return Fields(value.IsEmpty() || !value.IsArray() ? Napi::Value() : withoutException(value.As<Napi::Array>().Get(index)), name, wrong_);
+  }
+  bool areSame(const char* one, const char* other) const {
+    const Napi::Value first = get(one), second = get(other);
+    return !first.IsEmpty() && !second.IsEmpty() && first.StrictEquals(second);
+  }
+  /// A copy of an Int32Array or a Float32Array: JavaScript may change or detach the original while the engine works.
+  template <class T>
+  std::vector<T> list(const char* name) const {
+    const Napi::Value value = get(name);
+    constexpr napi_typedarray_type type = std::is_same_v<T, float> ? napi_float32_array : napi_int32_array;
+    if (value.IsEmpty() || !value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) {
+      fail(name, "a typed array of 32-bit numbers");
+      return {};
+    }
+    const auto array = value.As<Napi::TypedArrayOf<T>>();
+    const T* data = const_cast<Napi::TypedArrayOf<T>&>(array).Data();
+    return data == nullptr ? std::vector<T>() : std::vector<T>(data, data + array.ElementLength());
+  }
+  void fail(const char* name, const char* wanted) const {
+    if (wrong_.empty()) wrong_ = std::string(name) + " should be " + wanted;
+  }
+
+ private:
+  Napi::Value get(const char* name) const { return wrong_.empty() ? withoutException(object_.Get(name)) : Napi::Value(); }
+  /// A getter of the caller's object may throw: that error is dropped, and the field counts as missing.
+  Napi::Value withoutException(const Napi::Value& value) const {
+    const Napi::Env env = object_.Env();
+    if (!env.IsExceptionPending()) return value;
+    env.GetAndClearPendingException();
+    return Napi::Value();
+  }
+
+  Napi::Object object_;
+  std::string& wrong_;
+};
+
+inline Tensor tensor(const Fields& from) {
+  const std::string type = from.text("type");
+  if (type != "F32" && type != "F16" && type != "BF16" && type != "U32") from.fail("type", "F32, F16, BF16 or U32");
+  return {from.text("file"), from.whole("offset"), from.whole("bytes"), type == "F16" ? Type::f16 : type == "BF16" ? Type::bf16 : type == "U32" ? Type::u32 : Type::f32};
+}
+
+inline std::optional<Tensor> maybeTensor(const Fields& from, const char* name) { return from.has(name) ? std::optional(tensor(from.object(name))) : std::nullopt; }
+
+inline Matrix matrix(const Fields& from) {
+  Matrix m;
+  m.out = from.integer("out");
+  m.in = from.integer("in");
+  m.count = from.integer("count");
+  m.weight = tensor(from.object("weight"));
+  m.bias = maybeTensor(from, "bias");
+  if (from.has("quantized")) {
+    const Fields quantized = from.object("quantized");
+    m.bits = quantized.integer("bits");
+    m.group = quantized.integer("group");
+    m.scales = tensor(quantized.object("scales"));
+    m.biases = tensor(quantized.object("biases"));
+  }
+  return m;
+}
+
+inline Layer layer(const Fields& shape, const Fields& weights) {
+  Layer l;
+  const Fields mlp = shape.object("mlp"), of = weights.object("mlp");
+  l.rope = shape.integer("rope");
+  l.window = shape.integer("window");
+  l.width = mlp.integer("width");
+  if (of.has("router")) {
+    l.experts = mlp.integer("experts");
+    l.perToken = mlp.integer("perToken");
+    l.normalised = mlp.flag("normalised");
+    l.router = matrix(of.object("router"));
+  }
+  l.q = matrix(weights.object("q"));
+  l.k = matrix(weights.object("k"));
+  l.v = matrix(weights.object("v"));
+  l.o = matrix(weights.object("o"));
+  l.gate = matrix(of.object("gate"));
+  l.up = matrix(of.object("up"));
+  l.down = matrix(of.object("down"));
+  l.inputNorm = tensor(weights.object("inputNorm"));
+  l.mlpNorm = tensor(weights.object("mlpNorm"));
+  l.qNorm = maybeTensor(weights, "qNorm");
+  l.kNorm = maybeTensor(weights, "kNorm");
+  l.attentionNorm = maybeTensor(weights, "attentionNorm");
+  l.mlpOutputNorm = maybeTensor(weights, "mlpOutputNorm");
+  return l;
+}
+
+/// The model, or in `wrong` what is wrong with the value.
+inline Model model(const Napi::Value& value, std::string& wrong) {
+  const Fields from(value, "model", wrong), shape = from.object("shape"), weights = from.object("weights");
+  Model m;
+  m.vocabulary = shape.integer("vocabulary");
+  m.hidden = shape.integer("hidden");
+  m.heads = shape.integer("heads");
+  m.kvHeads = shape.integer("kvHeads");
+  m.headDim = shape.integer("headDim");
+  m.ropes = static_cast<int>(shape.length("ropes"));
+  m.normEps = static_cast<float>(shape.number("normEps"));
+  m.embeddingScale = static_cast<float>(shape.number("embeddingScale"));
+  m.attentionScale = static_cast<float>(shape.number("attentionScale"));
+  m.logitSoftcap = static_cast<float>(shape.number("logitSoftcap"));
+  m.normPlusOne = shape.flag("normPlusOne");
+  m.gelu = shape.text("activation") == "gelu_tanh";
+  m.tied = weights.areSame("head", "embedding");
+  m.embedding = matrix(weights.object("embedding"));
+  m.head = matrix(weights.object("head"));
+  m.norm = tensor(weights.object("norm"));
+  const uint32_t layers = weights.length("layers");
+  if (shape.length("layers") != layers) shape.fail("layers", "as many shapes as weights");
+  for (uint32_t i = 0; i < layers && wrong.empty(); i++) m.layers.push_back(layer(shape.at("layers", i), weights.at("layers", i)));
+  m.pages = from.integer("pages");
+  m.pageTokens = from.integer("pageTokens");
+  m.maxTokens = from.integer("maxTokens");
+  m.threads = from.integer("threads");
+  m.fine = from.flag("fine");
+  return m;
+}
+
+/// The step, or in `wrong` what is wrong with the value.
+inline Step step(const Napi::Value& value, std::string& wrong) {
+  const Fields from(value, "step", wrong);
+  return {from.list<int32_t>("tokens"), from.list<int32_t>("positions"), from.list<int32_t>("places"), from.list<int32_t>("rows"), from.list<int32_t>("tables"),
+          from.list<int32_t>("outputs"), from.list<float>("turns"), from.integer("tableWidth"), from.flag("wantsLogits")};
+}
+
+}  // namespace dinf::reading

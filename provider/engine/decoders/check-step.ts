@@ -1,0 +1,45 @@
+import { PAGE_TOKENS, type Step } from './decoder.ts';
+
+/** A step that would read or write outside of a decoder's memory. The decoder has not begun it. */
+export class InvalidStep extends Error {
+  readonly code = 'invalid_step';
+  override name = 'InvalidStep';
+}
+
+export interface StepLimits {
+  readonly vocabulary: number;
+  readonly pages: number;
+  readonly maxTokens: number;
+}
+
+/**
+ * Throws InvalidStep. Every decoder checks its steps: a shader or a typed array silently clamps what is out of range, and then a
+ * sequence reads what another one wrote. `native/decoder/checks.h` has the same rules for the decoders in C++.
+ */
+export function checkStep(step: Step, { vocabulary, pages, maxTokens }: StepLimits): void {
+  const { tokens, positions, places, rows, tables, tableWidth, outputs } = step;
+  const count = tokens.length;
+  check(count <= maxTokens, 'more tokens than a step may have');
+  check(count > 0, 'a step has at least one token');
+  check(
+    [positions, places, rows].every(({ length }) => length === count),
+    'the lists of a step differ in length',
+  );
+  check(isIndex(tableWidth, pages + 1) && tableWidth > 0 && tables.length % tableWidth === 0, 'the tables do not fit their width');
+  const all = (list: Int32Array, below: number) => list.every((value) => isIndex(value, below));
+  check(all(tokens, vocabulary), 'a token is not in the vocabulary');
+  check(all(places, pages * PAGE_TOKENS), 'a place is in no page');
+  check(all(tables, pages), 'a page is not in the cache');
+  check(all(rows, tables.length / tableWidth), 'a row is not in the tables');
+  check(all(positions, tableWidth * PAGE_TOKENS), 'a position is in no page of its sequence');
+  check(
+    outputs.every((token, i) => isIndex(token, count) && (i === 0 || token > (outputs[i - 1] as number))),
+    'outputs must be tokens of the step, in rising order',
+  );
+}
+
+const isIndex = (value: number, below: number): boolean => Number.isInteger(value) && value >= 0 && value < below;
+
+function check(holds: boolean, wrong: string): void {
+  if (!holds) throw new InvalidStep(wrong);
+}

@@ -1,0 +1,53 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { addonPath, buildNative, findCompiler } from '#native/build.ts';
+
+const ROOT = dirname(dirname(dirname(import.meta.dirname)));
+/** In CI some seconds; `npm run fuzz` for the long run. A failure names its seed: DINF_FUZZ_SEED repeats it. */
+const SECONDS = Number(process.env['DINF_FUZZ_SECONDS'] ?? 8);
+const SEED = Number(process.env['DINF_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+
+/** The library that must be in the process before all others, or why the fuzz cannot run here. */
+function findSanitizer(): { readonly library: string } | { readonly reason: string } {
+  if (process.platform !== 'linux') return { reason: 'only Linux loads a sanitizer into a running Node' };
+  const compiler = findCompiler();
+  if (compiler === undefined) return { reason: 'no C++ compiler' };
+  const library = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? '';
+  return isAbsolute(library) && existsSync(library) ? { library } : { reason: `${compiler} comes without libasan.so` };
+}
+
+const sanitizer = findSanitizer();
+
+describe.skipIf('reason' in sanitizer)(`the engine in C++ under AddressSanitizer${'reason' in sanitizer ? ` (${sanitizer.reason})` : ''}`, () => {
+  test(
+    'no model folder, tokenizer, template or direct call reads or writes outside of its memory, or overflows a number',
+    async () => {
+      if ('reason' in sanitizer) return;
+      const said: string[] = [];
+      await buildNative({ root: ROOT, only: ['cpu-sanitized'], say: (line) => said.push(line) });
+      expect(existsSync(addonPath(ROOT, 'cpu-sanitized')), said.join('\n')).toBe(true);
+      // Node frees nothing at its end, and V8 handles SIGSEGV of WebAssembly itself.
+      const env = {
+        ...process.env,
+        LD_PRELOAD: sanitizer.library,
+        ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1',
+        UBSAN_OPTIONS: 'print_stacktrace=1',
+      };
+      const child = fileURLToPath(new URL('./native-fuzz-under-test.ts', import.meta.url));
+      const { stdout } = await promisify(execFile)(process.execPath, [child, String(SECONDS), String(SEED)], { env, maxBuffer: 1 << 24 }).catch(
+        (error: { stderr?: string }) => {
+          throw new Error(`seed ${SEED}: ${error.stderr?.slice(0, 8_000) ?? error}`);
+        },
+      );
+      const tried = JSON.parse(stdout);
+      if (SECONDS > 60) console.log(tried);
+      // Without calls that are taken, only the checks would have been tested.
+      for (const count of ['folders', 'answers', 'steps', 'taken', 'models', 'loaded']) expect(tried[count], `${count} of ${stdout}`).toBeGreaterThan(0);
+    },
+    SECONDS * 1_000 + 240_000,
+  );
+});
