@@ -38,8 +38,8 @@ export interface SubscribeOptions<T> {
   readonly subject: string;
   readonly kind: MessageKind<T>;
   readonly handle: (value: T, subject: string) => void;
-  /** What is not wanted is not even read. */
-  readonly wants?: (subject: string) => boolean;
+  /** A message that is not wanted is not decoded. `bytes` is its size. */
+  readonly wants?: (subject: string, bytes: number) => boolean;
   /** Copies of a component share the work under one queue name. */
   readonly queue?: string;
   /** Told of messages that do not decode: they are dropped, never fatal. */
@@ -125,7 +125,7 @@ export class Bus {
     return this.connection.subscribe(subject, {
       ...(options.queue === undefined ? {} : { queue: options.queue }),
       callback: (error, message) => {
-        if (error || wants?.(message.subject) === false) return;
+        if (error || wants?.(message.subject, message.data.length) === false) return;
         let value: T;
         try {
           value = kind.decode(message.data);

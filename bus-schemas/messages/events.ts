@@ -161,6 +161,8 @@ const violation = Type.Object({
     Type.Literal('malformed_message'),
     Type.Literal('unknown_message'),
     Type.Literal('frame_out_of_window'),
+    /** Far more messages about itself than a machine may send. */
+    Type.Literal('flood'),
   ]),
 });
 export type Violation = Static<typeof violation>;

@@ -182,6 +182,55 @@ test('words that mean nothing are told of, with who said them, and change nothin
   expect(await network.fleet()).toEqual([]);
 });
 
+describe('a machine that sends messages about itself without end', () => {
+  const gauge = async ({ metrics }: Awaited<ReturnType<typeof startRoutingUnderTest>>, name: string) =>
+    Number((await metrics.last.metrics()).match(new RegExp(`^${name} (\\d+)$`, 'm'))?.[1]);
+
+  test('is remembered by the builds of its last message only, whatever names it listed before', async () => {
+    await using network = await startRoutingUnderTest();
+    const { bus } = network;
+    const [slot] = announcement().slots as [Announcement['slots'][number]];
+    const named = (round: number) => Array.from({ length: 64 }, (_, index) => ({ ...slot, build: `made-up-${round}-${index}` }));
+    // As many as are read at once.
+    for (let round = 0; round < 30; round += 1) bus.publish(upSubject('beat'), Beat, { ...announcement(), slots: named(round) });
+    await vi.waitFor(async () => expect((await network.fleet()).map(({ build }) => build)).toContain('made-up-29-63'));
+    expect(await gauge(network, 'dinf_routing_slots_kept')).toBe(64);
+    // A name whose slot holds a job stays until the job ends.
+    const reserved = await bus.call(RESERVE, ask(1, { builds: ['made-up-29-0'] }), CALL);
+    expect(reserved).toMatchObject({ ok: true });
+    bus.publish(upSubject('beat'), Beat, announcement());
+    await vi.waitFor(async () => expect(await gauge(network, 'dinf_routing_slots_kept')).toBe(2));
+    bus.publish(events.jobEnded, JobEnded, ended(1));
+    await vi.waitFor(async () => expect(await gauge(network, 'dinf_routing_slots_kept')).toBe(1));
+  });
+
+  test('is read at the pace of an honest one, gets no jobs while it floods, and the reason is shown', async () => {
+    await using network = await startRoutingUnderTest();
+    const { bus } = network;
+    const told: string[] = [];
+    bus.subscribe({ subject: events.telemetryViolation, kind: Violation, handle: ({ violation }) => void told.push(violation) });
+    bus.publish(upSubject('hello'), Hello, announcement());
+    await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
+    for (let beat = 0; beat < 400; beat += 1) bus.publish(upSubject('beat'), Beat, announcement());
+    const gates = async () => (await bus.call(services.routing.explain, { promptTokens: 1, maxOutputTokens: 1 }, CALL)).slots.map(({ gate }) => gate);
+    await vi.waitFor(async () => expect(await gates()).toEqual(['flooding']), { timeout: 5_000 });
+    expect(await bus.call(RESERVE, ask(1), CALL)).toMatchObject({ ok: false, gate: 'flooding' });
+    expect(await gauge(network, 'dinf_routing_rejected_messages_total{kind="announcement"}')).toBeGreaterThanOrEqual(300);
+    await vi.waitFor(() => expect(told).toEqual(['flood']));
+  });
+
+  test('is not read at all where a message is larger than any that an honest machine sends', async () => {
+    await using network = await startRoutingUnderTest();
+    const { bus } = network;
+    const [slot] = announcement().slots as [Announcement['slots'][number]];
+    const jobs = Array.from({ length: 1_024 }, (_, index) => ask(index).job);
+    bus.publish(upSubject('hello'), Hello, { ...announcement(), slots: Array.from({ length: 4 }, (_, index) => ({ ...slot, build: `build-${index}`, jobs })) });
+    bus.publish(upSubject('beat'), Beat, announcement());
+    await vi.waitFor(async () => expect((await network.fleet()).map(({ build }) => build)).toEqual(['sim']));
+    expect(await gauge(network, 'dinf_routing_rejected_messages_total{kind="announcement"}')).toBe(1);
+  });
+});
+
 test('a decision is told with terms and gates', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;

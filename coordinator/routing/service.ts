@@ -28,6 +28,7 @@ import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import type { FleetChange } from './core/fleet.ts';
+import { type LimitedMessage, MessageRates } from './core/message-rates.ts';
 import { Router } from './core/router.ts';
 import { TrustedMachines } from './core/trusted-machines.ts';
 import { Lease } from './lease.ts';
@@ -61,6 +62,13 @@ export async function startRouting(context: Context): Promise<Component> {
     name: 'dinf_routing_decisions_total',
     help: 'Jobs placed, queued and refused',
     labelNames: ['outcome'],
+    registers: [metrics],
+  });
+
+  const rejectedMessages = new Counter({
+    name: 'dinf_routing_rejected_messages_total',
+    help: 'Messages of machines about themselves that were not read: too many, or too large',
+    labelNames: ['kind'],
     registers: [metrics],
   });
 
@@ -111,12 +119,26 @@ export async function startRouting(context: Context): Promise<Component> {
       `violation:${provider}:${Math.floor(now() / SWEEP_MS)}`,
     );
   };
-  const isOurs = (subject: string) => own.has(providerOf(subject));
+  const rates = new MessageRates();
+  /** Of a machine of this cell, and no more than a machine may send: before anything is decoded. */
+  const isRead = (kind: LimitedMessage) => (subject: string, bytes: number) => {
+    const provider = providerOf(subject);
+    if (!own.has(provider)) return false;
+    const admission = rates.admit(provider, { kind, bytes }, clock());
+    if (admission === 'taken') return true;
+    rejectedMessages.inc({ kind });
+    if (admission === 'flood') {
+      log.warn({ provider, kind, bytes }, 'a machine floods the router with messages; it gets no jobs until it has been quiet for a minute');
+      const at = now();
+      bus.emit(events.telemetryViolation, Violation, { provider, at, violation: 'flood' }, `violation:flood:${provider}:${at}`);
+    }
+    return false;
+  };
   const announcements = (kind: MessageKind<Announcement>, word: 'hello' | 'beat') =>
     bus.subscribe({
       subject: core.everyUp(word),
       kind,
-      wants: isOurs,
+      wants: isRead('announcement'),
       onInvalid,
       handle: (announcement, subject) => {
         const provider = providerOf(subject);
@@ -141,7 +163,7 @@ export async function startRouting(context: Context): Promise<Component> {
     bus.subscribe({
       subject: core.everyUp('capacity'),
       kind: Capacity,
-      wants: isOurs,
+      wants: isRead('capacity'),
       onInvalid,
       handle: (capacity, subject) => {
         const change = router.fleet.report(providerOf(subject), capacity, clock());
@@ -178,6 +200,8 @@ export async function startRouting(context: Context): Promise<Component> {
     for (const provider of router.fleet.sweep(clock(), { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS })) changed(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     router.sweep(clock());
+    rates.sweep(clock());
+    for (const { id } of router.fleet.all()) router.fleet.setFlooding(id, rates.isFlooding(id, clock()));
     for (const { id } of router.fleet.all()) if (!trusted.isGood(id, now())) changed(id, router.fleet.remove(id));
     own.sweep(clock());
     if (lease.isHeld) for (const { provider, build } of router.loadOrders(clock())) bus.publish(core.down(provider, 'load'), Load, { build });
@@ -197,6 +221,14 @@ export async function startRouting(context: Context): Promise<Component> {
     registers: [metrics],
     collect() {
       this.set(router.reservations.size);
+    },
+  });
+  new Gauge({
+    name: 'dinf_routing_slots_kept',
+    help: 'Slots of machines of which something is kept in memory',
+    registers: [metrics],
+    collect() {
+      this.set(router.reservations.slotsKept);
     },
   });
   new Gauge({

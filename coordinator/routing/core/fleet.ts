@@ -27,6 +27,8 @@ export interface ProviderView extends Shown {
   readonly slots: ReadonlyMap<string, Slot>;
   readonly heardAt: number;
   readonly silent: boolean;
+  /** It sends far more messages than are read. */
+  readonly flooding: boolean;
 }
 
 export type FleetChange = 'joined' | 'returned' | 'silent' | 'left' | 'draining';
@@ -99,6 +101,7 @@ export class Fleet {
       slots: viewsOf(word.slots, before?.session === session ? before.slots : undefined),
       heardAt: now,
       silent: false,
+      flooding: before?.flooding ?? false,
     });
     if (before === undefined) return 'joined';
     if (before.silent) return 'returned';
@@ -120,6 +123,11 @@ export class Fleet {
     if (view === undefined || view.silent) return undefined;
     this.#put({ ...view, silent: true });
     return 'left';
+  }
+
+  setFlooding(id: string, flooding: boolean): void {
+    const view = this.#providers.get(id);
+    if (view !== undefined && view.flooding !== flooding) this.#put({ ...view, flooding });
   }
 
   /** As `remove`; words that were still under way do not bring it back. */
@@ -173,6 +181,7 @@ export class Fleet {
       const serving = this.#byBuild.get(build);
       serving?.remove(view.id);
       if (serving?.all.length === 0) this.#byBuild.delete(build);
+      this.#memory.unlist(view.id, build);
     }
   }
 }

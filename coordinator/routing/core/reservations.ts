@@ -26,6 +26,8 @@ export class SlotPromises {
   finished = 0;
   /** Prompts are read one after another: when the last of them will be. */
   promptsReadAt = 0;
+  /** The machine's last message lists this slot. Promises of a slot that is not listed are dropped when their last job ends. */
+  isListed = false;
 
   get count(): number {
     return this.#jobs.size;
@@ -39,6 +41,7 @@ export class SlotPromises {
   /** The provider says which jobs it has. One that does not say is taken to have all of ours. */
   heard(jobs?: readonly string[]): void {
     const named = jobs ?? [...this.#jobs.keys()];
+    this.isListed = true;
     this.#named = named.length === 0 ? NOBODY : new Set(named);
     this.finished = 0;
     this.unheard = 0;
@@ -76,7 +79,7 @@ const NOBODY: ReadonlySet<string> = new Set();
  */
 export class Reservations {
   readonly #byJob = new Map<string, Reservation>();
-  /** By provider, then build. A slot's promises stay the same object for as long as anybody may hold it: decisions read it without looking it up. */
+  /** By provider, then build. The promises of a slot stay the same object while the machine lists the slot: decisions read them without a lookup. */
   readonly #bySlot = new Map<string, Map<string, SlotPromises>>();
   readonly #byAccount = new Map<string, number>();
   /** How often something was given back. */
@@ -106,6 +109,7 @@ export class Reservations {
     this.releases += 1;
     const { account, provider, build } = reservation;
     this.#bySlot.get(provider)?.get(build)?.release(reservation, isFinished);
+    this.#dropUnused(provider, build);
     const held = this.heldBy(account) - 1;
     if (held > 0) this.#byAccount.set(account, held);
     else this.#byAccount.delete(account);
@@ -127,11 +131,27 @@ export class Reservations {
     return promises;
   }
 
-  /** Drops what is kept of providers that nobody knows any more and that hold nothing. */
-  sweep(isKnown: (provider: string) => boolean): void {
-    for (const [provider, builds] of this.#bySlot) {
-      if (!isKnown(provider) && [...builds.values()].every(({ count }) => count === 0)) this.#bySlot.delete(provider);
-    }
+  /** The machine lists this slot no more. Its name is forgotten: a machine that lists new names in every message must not fill the memory. */
+  unlist(provider: string, build: string): void {
+    const promises = this.#bySlot.get(provider)?.get(build);
+    if (promises === undefined) return;
+    promises.isListed = false;
+    this.#dropUnused(provider, build);
+  }
+
+  #dropUnused(provider: string, build: string): void {
+    const builds = this.#bySlot.get(provider);
+    const promises = builds?.get(build);
+    if (builds === undefined || promises === undefined || promises.isListed || promises.count > 0) return;
+    builds.delete(build);
+    if (builds.size === 0) this.#bySlot.delete(provider);
+  }
+
+  /** Slots of which something is kept: those that machines list, and those that hold jobs. */
+  get slotsKept(): number {
+    let slots = 0;
+    for (const builds of this.#bySlot.values()) slots += builds.size;
+    return slots;
   }
 
   /** Jobs promised to a slot. */

@@ -7,6 +7,7 @@ import { choosePreferred } from './preferences.ts';
 import { PrefixMemory } from './prefix-memory.ts';
 import { PriceBook } from './price-book.ts';
 import { Queue, type Waiting } from './queue.ts';
+import { RecentCount } from './recent-count.ts';
 import { Reservations } from './reservations.ts';
 import { type LoadOrder, WarmPool } from './warm-pool.ts';
 
@@ -39,7 +40,7 @@ const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /** Gates that a wait cannot open. */
-const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'suite', 'slot_failed', 'traits', 'weights', 'level', 'price', 'context', 'slow']);
+const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'flooding', 'suite', 'slot_failed', 'traits', 'weights', 'level', 'price', 'context', 'slow']);
 
 export class Router {
   readonly fleet: Fleet;
@@ -51,7 +52,7 @@ export class Router {
   readonly #prefixes = new PrefixMemory();
   readonly #warmPool = new WarmPool();
   readonly prices = new PriceBook();
-  #releasedAt: number[] = [];
+  readonly #releases = new RecentCount(RATE_WINDOW_MS);
   /** `#changes` when those who wait were looked at last. */
   #drained = 0;
 
@@ -59,6 +60,7 @@ export class Router {
     this.#options = options;
     this.fleet = new Fleet(options.suite, {
       promised: (provider, build) => this.reservations.promised(provider, build),
+      unlist: (provider, build) => this.reservations.unlist(provider, build),
       fault: (provider) => this.faults.record(provider),
       pace: (provider) => this.#calibration.of(provider),
     });
@@ -130,7 +132,7 @@ export class Router {
   #release(job: string, now: number, { isFinished, next }: { isFinished?: boolean; next?: string | undefined }): void {
     const released = this.reservations.release(job, isFinished);
     if (released === undefined) return;
-    this.#releasedAt.push(now);
+    this.#releases.add(now);
     if (next === undefined) return;
     const { expectedMs: _, ...moved } = released;
     this.reservations.take({ ...moved, provider: next, at: now });
@@ -165,7 +167,6 @@ export class Router {
     const isKnown = (provider: string) => this.fleet.provider(provider) !== undefined;
     this.faults.sweep(now, isKnown);
     this.#calibration.sweep(now, isKnown);
-    this.reservations.sweep(isKnown);
   }
 
   /** Machines that should load a model, because more is asked of it than is warm. */
@@ -257,10 +258,10 @@ export class Router {
 
   /** The time until the queue before it is gone, at the pace of the last seconds. */
   #retryAfter(now: number): number {
-    this.#releasedAt = this.#releasedAt.filter((at) => now - at < RATE_WINDOW_MS);
+    const released = this.#releases.at(now);
     // A pace of one or two says nothing.
-    if (this.#releasedAt.length < ENOUGH_TO_TELL) return MIN_RETRY_MS;
-    const perMs = this.#releasedAt.length / RATE_WINDOW_MS;
+    if (released < ENOUGH_TO_TELL) return MIN_RETRY_MS;
+    const perMs = released / RATE_WINDOW_MS;
     return Math.round(Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (this.#queue.length + 1) / perMs)));
   }
 }

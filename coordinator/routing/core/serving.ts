@@ -7,13 +7,15 @@ import type { SlotPromises } from './reservations.ts';
 /** What is known of a provider whether it is there or not: what was promised to it, and how it behaved. */
 export interface Memory {
   promised(provider: string, build: string): SlotPromises;
+  /** The provider lists this slot no more. */
+  unlist(provider: string, build: string): void;
   fault(provider: string): Readonly<FaultRecord>;
   /** How much longer it takes than its own figures promise. */
   pace(provider: string): Readonly<Pace>;
 }
 
 /** Why nobody is sent to a slot, whatever he asks for. */
-export type Closed = 'silent' | 'draining' | 'suite' | 'slot_failed';
+export type Closed = 'silent' | 'flooding' | 'draining' | 'suite' | 'slot_failed';
 
 /**
  * One slot of one provider, laid out for the walk that every decision makes over all of them: plain numbers in one object, nothing
@@ -90,6 +92,7 @@ export class Serving {
 
 function closedBy(provider: ProviderView, slot: Slot, suite: string): Closed | undefined {
   if (provider.silent) return 'silent';
+  if (provider.flooding) return 'flooding';
   if (provider.draining) return 'draining';
   if (provider.suite !== suite) return 'suite';
   return slot.state === 'failed' ? 'slot_failed' : undefined;

@@ -1,0 +1,92 @@
+/**
+ * Limits what a machine may send about itself, for each kind of message a token bucket. A machine that floods the router with messages
+ * would otherwise cost memory and processor time in proportion to what it sends, and delay the decisions for all others.
+ *
+ * An honest machine sends a beat every 5 s (and about nine in its first 10 s), and at most ten capacity reports a second.
+ */
+const LIMITS = {
+  announcement: { perSecond: 2, burst: 40 },
+  capacity: { perSecond: 12, burst: 60 },
+} as const;
+export type LimitedMessage = keyof typeof LIMITS;
+
+/** 64 slots and more than a thousand job ids fit. */
+export const MAX_MESSAGE_BYTES = 64 * 1_024;
+
+/** So many rejected messages within the window are no accident. */
+const FLOOD_REJECTED = 200;
+const FLOOD_WINDOW_MS = 10_000;
+/** A machine that floods gets no jobs until it has been quiet for so long. */
+const FLOOD_PAUSE_MS = 60_000;
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+interface Sender {
+  readonly buckets: Record<LimitedMessage, Bucket>;
+  rejected: number;
+  windowEnds: number;
+  floodsUntil: number;
+}
+
+/** What a message from outside comes to: `flood` is told once, when a machine begins to flood. */
+export type Admission = 'taken' | 'rejected' | 'flood';
+
+export class MessageRates {
+  readonly #senders = new Map<string, Sender>();
+
+  get size(): number {
+    return this.#senders.size;
+  }
+
+  admit(provider: string, { kind, bytes }: { kind: LimitedMessage; bytes: number }, now: number): Admission {
+    const sender = this.#sender(provider, now);
+    if (bytes <= MAX_MESSAGE_BYTES && take(sender.buckets[kind], LIMITS[kind], now)) return 'taken';
+    if (now >= sender.windowEnds) Object.assign(sender, { rejected: 0, windowEnds: now + FLOOD_WINDOW_MS });
+    sender.rejected += 1;
+    if (sender.rejected < FLOOD_REJECTED) return 'rejected';
+    const isNew = now >= sender.floodsUntil;
+    sender.floodsUntil = now + FLOOD_PAUSE_MS;
+    return isNew ? 'flood' : 'rejected';
+  }
+
+  isFlooding(provider: string, now: number): boolean {
+    const sender = this.#senders.get(provider);
+    return sender !== undefined && now < sender.floodsUntil;
+  }
+
+  /** Forgets machines whose buckets are full again. */
+  sweep(now: number): void {
+    for (const [provider, { buckets, floodsUntil, windowEnds }] of this.#senders) {
+      const isFull = (Object.keys(LIMITS) as LimitedMessage[]).every((kind) => filled(buckets[kind], LIMITS[kind], now) === LIMITS[kind].burst);
+      if (isFull && now >= floodsUntil && now >= windowEnds) this.#senders.delete(provider);
+    }
+  }
+
+  #sender(provider: string, now: number): Sender {
+    let sender = this.#senders.get(provider);
+    if (sender === undefined) {
+      const full = (kind: LimitedMessage): Bucket => ({ tokens: LIMITS[kind].burst, at: now });
+      sender = { buckets: { announcement: full('announcement'), capacity: full('capacity') }, rejected: 0, windowEnds: 0, floodsUntil: 0 };
+      this.#senders.set(provider, sender);
+    }
+    return sender;
+  }
+}
+
+interface Limit {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+const filled = ({ tokens, at }: Bucket, { perSecond, burst }: Limit, now: number) => Math.min(burst, tokens + ((now - at) / 1_000) * perSecond);
+
+function take(bucket: Bucket, limit: Limit, now: number): boolean {
+  bucket.tokens = filled(bucket, limit, now);
+  bucket.at = now;
+  if (bucket.tokens < 1) return false;
+  bucket.tokens -= 1;
+  return true;
+}
