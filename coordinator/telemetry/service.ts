@@ -5,10 +5,13 @@ import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { FactReader } from './fact-reader.ts';
+import { LabelValues } from './label-values.ts';
 import { addFacts, type Fact, forgetOld, generationOf, type NumberedFact } from './rollup-store.ts';
 
 const FORGET_EVERY_MS = 6 * 3_600_000;
 const MICROSECONDS = 1_000_000;
+/** About 20 series each. */
+const MAX_MODEL_LABELS = 1_000;
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Counts what happened: in Postgres by the minute, and for Prometheus. Nobody waits for it. */
@@ -30,10 +33,12 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
     registers: [metrics],
   });
 
+  const models = new LabelValues(MAX_MODEL_LABELS);
   const count = (fact: Fact) => {
     switch (fact.kind) {
       case 'ended': {
-        const { model, result, deliveredTokens, timing } = fact.value;
+        const { result, deliveredTokens, timing } = fact.value;
+        const model = models.of(fact.value.model);
         jobs.inc({ model, result });
         tokens.inc({ model }, deliveredTokens);
         if (timing.firstContentUs !== undefined) firstContent.observe({ model }, timing.firstContentUs / MICROSECONDS);

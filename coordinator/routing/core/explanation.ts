@@ -7,7 +7,8 @@ const BECAUSE: Readonly<Record<GateName, string>> = {
   not_wanted: 'The request names other providers.',
   excluded: 'It has failed this very request already.',
   silent: 'It was not heard of lately. Is it awake, and is its connection up?',
-  flooding: 'It sends far more messages about itself than are read. It is asked again when it has been quiet for a minute; its log and its version may tell why.',
+  flooding:
+    'It sends far more messages about itself than are read. It is asked again when it has been quiet for a minute; its log and its version may tell why.',
   draining: 'It was told to take nothing new; it finishes what runs.',
   suite: 'It seals with a suite that the coordinator does not use. Update it.',
   slot_failed: 'The model could not be loaded there. Its own log says why.',

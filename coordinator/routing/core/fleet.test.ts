@@ -24,7 +24,8 @@ const word = (session: string, sequence: number, decodeTps = 50): Announcement =
     },
   ],
 });
-const newFleet = () => new Fleet(SUITE_ID, { promised: () => new SlotPromises(), unlist: () => undefined, fault: () => new Faults().record(PROVIDER), pace: () => ({ factor: 1 }) });
+const newFleet = () =>
+  new Fleet(SUITE_ID, { promised: () => new SlotPromises(), unlist: () => undefined, fault: () => new Faults().record(PROVIDER), pace: () => ({ factor: 1 }) });
 
 test('a late word of this session, or any of the one before, is not news', () => {
   const fleet = newFleet();
