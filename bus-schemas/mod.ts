@@ -23,6 +23,7 @@ export { CellDigest, FIRST_CELL, LeaseWord, MAX_CELLS } from './messages/cells.t
 export * from './messages/events.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
+export { attemptOutcome, FINISH_FAILURES, type Outcome, REFUSAL_ABOUTS, type RefusalAbout, type RefusalContext } from './messages/outcomes.ts';
 export * from './messages/provider.ts';
 export { inCell, type ServiceMethod } from './messages/service-method.ts';
 export type {

@@ -100,6 +100,41 @@ test('a schema is kept to', async () => {
   expect(JSON.parse(choices[0]?.message.content ?? '')).toEqual({ name: 'Ada', age: 36 });
 });
 
+describe('schemas that cannot be compiled', () => {
+  const held = (schema: object) => ask('What is 12 + 30?', { response_format: { type: 'json_schema', json_schema: { name: 'held', schema } } });
+  const gates = async () => {
+    const { bus } = network.network.coordinator;
+    const { slots } = await bus.call(services.routing.explain, { promptTokens: 10, maxOutputTokens: 10 }, { timeoutMs: 5_000 });
+    return slots.map(({ gate }) => gate);
+  };
+
+  test('are the client’s fault: refused with the compiler’s reason, and nothing is held against the machine', async () => {
+    for (let time = 0; time < 8; time += 1) {
+      await expect(held({ type: 'string', pattern: '(' })).rejects.toMatchObject({
+        status: 422,
+        code: 'invalid_schema',
+        message: expect.stringContaining('The parenthesis is not closed.'),
+      });
+    }
+    expect(await gates()).toEqual([undefined]);
+    expect((await ask('What is 12 + 30?')).choices[0]?.message.content).toBe('42');
+  });
+
+  test('never reach a machine when they only refer to themselves', async () => {
+    const { length: before } = await network.charges();
+    for (let time = 0; time < 8; time += 1) await expect(held({ $ref: '#' })).rejects.toMatchObject({ status: 422, code: 'invalid_schema' });
+    expect(await network.charges()).toHaveLength(before);
+    expect(await gates()).toEqual([undefined]);
+  });
+
+  test('are quoted in no log and no table', async () => {
+    const pattern = 'a-secret-of-the-client(';
+    await expect(held({ type: 'string', pattern, title: pattern })).rejects.toMatchObject({ status: 422 });
+    expect(network.logs()).not.toContain('a-secret-of-the-client');
+    expect(await network.databaseHolds('a-secret-of-the-client')).toBe(false);
+  });
+});
+
 test('a prompt that the same key sent before costs less to read', async () => {
   const content = `Say ${Array.from({ length: 30 }, (_, i) => `stone${i}`).join(' ')}`;
   await ask(content, { max_tokens: 3 });

@@ -39,6 +39,10 @@ export class EmulatedMac implements SimulatedEngine {
         this.tokensMade += delta.tokens;
         sink.delta(delta);
       },
+      refuse: (refusal) => {
+        this.running -= 1;
+        sink.refuse(refusal);
+      },
       end: (...end) => {
         this.running -= 1;
         sink.end(...end);

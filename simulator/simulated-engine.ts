@@ -238,6 +238,6 @@ class SimulatedSequence implements Sequence {
   #end(finish: Finish): void {
     this.#over = true;
     this.#deps.onEnd();
-    this.#sink.end(finish, this.#stream.usage, this.#stream.stopSequence);
+    this.#sink.end(finish, this.#stream.usage, { stopSequence: this.#stream.stopSequence });
   }
 }

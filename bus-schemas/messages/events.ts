@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { AccountId, AttemptNumber, BuildId, IngressId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
 import { CellNumber } from './cells.ts';
+import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { AttemptFailure, Finish, JobResult, Refusal, TrustLevel, Usage } from './vocabulary.ts';
 
 /** Facts on `evt.>`: kept in JetStream, read by components and ops tools. None holds a word of a prompt or an answer. */
@@ -19,6 +20,12 @@ const jobAttempt = Type.Object({
   at: At,
   failure: AttemptFailure,
   refusal: optional(Refusal),
+  /** The part of an invalid request that the provider named. */
+  about: optional(Type.Enum(REFUSAL_ABOUTS)),
+  /** The client sealed the request: the ingress cannot vouch for what the provider received. */
+  clientSealed: optional(Type.Boolean()),
+  /** The account that asked. Routing counts by it how many customers a provider blames. */
+  account: optional(AccountId),
   /** The provider that the job goes to next, where there is one. */
   next: optional(ProviderId),
 });

@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
+import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { Finish, Usage } from './vocabulary.ts';
 
 /** What stands inside the seals: the only messages that hold prompts and completions. They exist in an ingress and in a provider, nowhere between. */
@@ -46,6 +47,8 @@ const request = Type.Object({
 });
 export type InferenceRequest = Static<typeof request>;
 export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
+/** Characters of the longest JSON schema that answers can be held to, as JSON. */
+export const MAX_SCHEMA_CHARACTERS = 256 * 1024;
 
 const Token = { token: Type.String({ maxLength: 256 }), logprob: Type.Number({ maximum: 0 }) };
 const TokenLogprob = Type.Object({ ...Token, top: Type.Array(Type.Object(Token), { maxItems: 20 }) });
@@ -75,11 +78,17 @@ const end = Type.Object({
   stopSequence: optional(Type.String({ maxLength: 1024 })),
   requestHash: Hash,
   responseHash: Hash,
+  /** With the finish `error`: the part of the request that made it fail, where the engine itself works. */
+  about: optional(Type.Enum(REFUSAL_ABOUTS)),
 });
 export type InferenceEnd = Static<typeof end>;
 export type InferenceEvent = Delta | InferenceEnd;
 
 const frame = Type.Object({ events: Type.Array(Type.Union([textDelta, end, reasoningDelta, toolDelta]), { minItems: 1, maxItems: 256 }) });
 export type FrameContent = Static<typeof frame>;
+/** Characters of the longest reason that a provider may give to a client. */
+export const MAX_DETAIL_CHARACTERS = 300;
+/** Why a provider cannot use a request, in words for its client. */
+export const RefusalDetail = defineMessage('refusal-detail', Type.Object({ message: Type.String({ minLength: 1, maxLength: MAX_DETAIL_CHARACTERS }) }));
 export const FrameContent = defineMessage('frame-content', frame);
 export const InferenceRequest = defineMessage('inference-request', request, MAX_REQUEST_BYTES);

@@ -3,6 +3,7 @@ import { Hash, X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
+import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
 
 /** What a provider says about itself. Every number is a claim: receivers clamp it before use. */
@@ -85,13 +86,27 @@ export type Receipt = Static<typeof receipt>;
 export const Receipts = defineMessage('receipt', Type.Object({ receipts: Type.Array(receipt, { minItems: 1, maxItems: 256 }) }));
 
 /** What somebody who cannot open a frame has to know of it; whoever can, holds it against what is inside. */
-const outline = Type.Object({ tokens: count(10_000_000), end: Type.Optional(Type.Object({ finish: Finish, usage: Usage })) });
+const outline = Type.Object({
+  tokens: count(10_000_000),
+  end: Type.Optional(Type.Object({ finish: Finish, usage: Usage, about: Type.Optional(Type.Enum(REFUSAL_ABOUTS)) })),
+});
 export type Outline = Static<typeof outline>;
+
+const MAX_DETAIL_BYTES = 2_048;
 
 /** Everything a provider says about one job, on that job's own subject. */
 const out = Type.Union([
   Type.Object({ t: Type.Literal('accept'), attempt: AttemptNumber }),
-  Type.Object({ t: Type.Literal('refuse'), attempt: AttemptNumber, reason: Refusal, retryAfterMs: Type.Optional(count(600_000)) }),
+  Type.Object({
+    t: Type.Literal('refuse'),
+    attempt: AttemptNumber,
+    reason: Refusal,
+    retryAfterMs: Type.Optional(count(600_000)),
+    /** The part of an invalid request that cannot be used. */
+    about: Type.Optional(Type.Enum(REFUSAL_ABOUTS)),
+    /** Why, for the client: `RefusalDetail`, sealed as frame 0, because it may quote the request. */
+    detail: Type.Optional(Bytes({ max: MAX_DETAIL_BYTES })),
+  }),
   Type.Object({
     t: Type.Literal('frame'),
     attempt: AttemptNumber,

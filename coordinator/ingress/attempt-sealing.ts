@@ -10,6 +10,8 @@ export interface AttemptSealing {
   readonly outlined: boolean;
   /** Frames come in order, each once. Throws what a provider can be blamed for: SealError, CodecError, ProtocolViolation. */
   read(frame: Frame): Reading;
+  /** Opens the reason of a refusal; undefined where only the client can. Throws SealError and CodecError. */
+  readDetail(sealed: Uint8Array): string | undefined;
 }
 
 /** Undefined where it cannot be sealed for this provider. */

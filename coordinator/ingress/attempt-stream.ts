@@ -88,10 +88,24 @@ export class AttemptStream {
         // It forgot a job that it had taken: it was started anew, and what it had is gone.
         if (out.reason === 'unknown_job') return this.#fail('disconnected');
         this.#setAnswered();
-        return this.#options.on({ type: 'refused', attempt: this.attempt.number, reason: out.reason, retryAfterMs: out.retryAfterMs ?? RESEND_ORDER_MS });
+        return this.#options.on({
+          ...{ type: 'refused', attempt: this.attempt.number, reason: out.reason, about: out.about },
+          ...{ retryAfterMs: out.retryAfterMs ?? RESEND_ORDER_MS, detail: this.#detailIn(out) },
+        });
       case 'frame':
         this.#setAnswered();
         return this.#takeFrame(out, now);
+    }
+  }
+
+  /** A reason that does not open or has the wrong form is left out: the refusal itself still counts. */
+  #detailIn({ detail }: Extract<Out, { t: 'refuse' }>): string | undefined {
+    if (detail === undefined) return undefined;
+    try {
+      return this.#options.sealing.readDetail(detail);
+    } catch (error) {
+      if (!(error instanceof SealError) && !(error instanceof CodecError)) throw error;
+      return undefined;
     }
   }
 

@@ -2,6 +2,13 @@
 const table = {
   invalid_json: { status: 400, type: 'invalid_request_error', retryable: false, message: 'The body is not valid JSON.' },
   invalid_request: { status: 400, type: 'invalid_request_error', retryable: false, message: 'The request is not valid.' },
+  invalid_schema: { status: 422, type: 'invalid_request_error', retryable: false, message: 'No answer can be held to this JSON schema.' },
+  badly_sealed: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The provider cannot open this sealed request. Open a new session and seal for the key of its offer.',
+  },
   unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false, message: 'Send the body as application/json.' },
   payload_too_large: { status: 413, type: 'invalid_request_error', retryable: false, message: 'The body is larger than 16 MiB.' },
   missing_key: { status: 401, type: 'authentication_error', retryable: false, message: 'Send your API key as "Authorization: Bearer sk-db-…".' },

@@ -320,13 +320,14 @@ export class JobRun {
     this.#deps.bus.publish(core.down(attempt.candidate.provider, 'cancel'), Cancel, { job: this.spec.id, attempt: attempt.number, reason });
   }
 
-  #reportAttempt({ attempt, failure, refusal, next }: Extract<JobCommand, { do: 'report_attempt' }>): void {
+  #reportAttempt({ attempt, failure, refusal, about, next }: Extract<JobCommand, { do: 'report_attempt' }>): void {
     const { bus, now, clock, lateBudget } = this.#deps;
     const { provider, build } = attempt.candidate;
     if (failure === 'first_content_late') lateBudget.cut(provider, clock());
-    const fact = { job: this.spec.id, attempt: attempt.number, provider, build, at: now(), failure };
+    const { id: job, account, clientSeals: clientSealed } = this.spec;
+    const fact = { job, account, clientSealed, attempt: attempt.number, provider, build, at: now(), failure };
     const id = `attempt:${this.spec.id}:${attempt.number}`;
-    bus.emit(events.jobAttempt, JobAttempt, { ...fact, ...(refusal && { refusal }), ...(next && { next }) }, id);
+    bus.emit(events.jobAttempt, JobAttempt, { ...fact, ...(refusal && { refusal }), ...(about && { about }), ...(next && { next }) }, id);
     const violation = VIOLATIONS[failure];
     if (violation) bus.emit(events.telemetryViolation, Violation, { provider, at: now(), violation }, `violation:${id}`);
   }

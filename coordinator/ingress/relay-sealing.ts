@@ -1,4 +1,4 @@
-import { type Delta, FrameContent, type InferenceEnd, type JobName, type JobSeals, SUITE_ID } from '#bus-schemas';
+import { type Delta, FrameContent, type InferenceEnd, type JobName, type JobSeals, RefusalDetail, SUITE_ID } from '#bus-schemas';
 import { type AttemptSealing, type Frame, ProtocolViolation, type Reading, type SealAttempt } from './attempt-sealing.ts';
 import { ToolCallOrder } from './core/tool-call-order.ts';
 
@@ -9,6 +9,9 @@ export function relaySealing(sealFor: SealFor, job: string, request: Uint8Array)
   return async ({ candidate, number }) =>
     candidate.suite === SUITE_ID ? new RelaySealing(await sealFor({ recipient: candidate.sealingKey, job, attempt: number }), request) : undefined;
 }
+
+/** A provider must not write terminal escapes or line breaks into the errors that clients print. */
+const CONTROL_CHARACTERS = /\p{C}/gu;
 
 class RelaySealing implements AttemptSealing {
   readonly outlined = false;
@@ -21,6 +24,11 @@ class RelaySealing implements AttemptSealing {
     this.#seals = seals;
     this.enc = seals.enc;
     this.parts = seals.sealRequestParts(request);
+  }
+
+  /** Sealed as frame 0: a provider that refuses sends no frames. */
+  readDetail(sealed: Uint8Array): string {
+    return RefusalDetail.decode(this.#seals.openResponse(0, sealed)).message.replace(CONTROL_CHARACTERS, ' ');
   }
 
   read({ seq, sealed }: Frame): Reading {

@@ -25,6 +25,7 @@ import { Jobs } from './jobs.ts';
 import { KeyPolicy } from './key-policy.ts';
 import { AddressLimiter } from './limits/address-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
+import { MinuteCounts } from './limits/minute-counts.ts';
 import { OwnMachines } from './own-machines.ts';
 import { PlaceFinder } from './place-finder.ts';
 import { receiptWhenSettled } from './receipt-wait.ts';
@@ -95,7 +96,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
     idempotent: new IdempotentAnswers({ bus, log, now }),
-    sessions: new SealedSessions(jobs, new EvidenceCache(bus, clock)),
+    sessions: new SealedSessions(jobs, new EvidenceCache(bus, clock), new MinuteCounts(clock)),
     isDraining: () => draining,
   });
   limitConnections(server.server, { log, metrics });

@@ -23,6 +23,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
             `data: ${JSON.stringify({ object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: token }, finish_reason: null }] })}\n\n`,
           );
       },
+      refuse: () => response.destroy(),
       end: (finish, usage) => {
         if (stream) {
           response.end(

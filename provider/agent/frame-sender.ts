@@ -145,7 +145,7 @@ export class FrameSender {
 function outlineOf(events: readonly InferenceEvent[]): Outline {
   const outline: Outline = { tokens: 0 };
   for (const event of events) {
-    if (event.k === 'end') outline.end = { finish: event.finish, usage: event.usage };
+    if (event.k === 'end') outline.end = { finish: event.finish, usage: event.usage, ...(event.about && { about: event.about }) };
     else outline.tokens += event.tokens;
   }
   return outline;

@@ -6,9 +6,12 @@ import {
   type Flow,
   InferenceRequest,
   type JobOrder,
+  type JobSeals,
+  MAX_DETAIL_CHARACTERS,
   type Out,
   type Receipt,
   type Refusal,
+  RefusalDetail,
   type RelayRecipient,
   SUITE_ID,
 } from '#bus-schemas';
@@ -29,7 +32,8 @@ export interface JobDeskOptions {
 }
 
 type Opened = Pick<JobRunOptions, 'seals' | 'request' | 'requestHash'>;
-type Verdict = { readonly t: 'accept' } | { readonly t: 'refuse'; readonly reason: Refusal; readonly retryAfterMs?: number };
+type Refused = Pick<Extract<Out, { t: 'refuse' }>, 'reason' | 'retryAfterMs' | 'about' | 'detail'>;
+type Verdict = { readonly t: 'accept' } | ({ readonly t: 'refuse' } & Refused);
 
 const LOST: Verdict = { t: 'refuse', reason: 'unknown_job' };
 const MAX_ASSEMBLIES = 64;
@@ -146,13 +150,17 @@ export class JobDesk {
       order,
       engine,
       onEnd: onReceipt,
+      onRefused: (refusal: RequestRefused) => {
+        this.#runs.delete(name);
+        this.#refuse(order, refusedWith(refusal, opened.seals));
+      },
       sendFrame: (frame: SealedFrame) => send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, ...frame }),
     };
     try {
       this.#runs.set(name, new JobRun(options, clock));
     } catch (error) {
       if (!(error instanceof RequestRefused)) throw error;
-      this.#refuse(order, { reason: error.code });
+      this.#refuse(order, refusedWith(error, opened.seals));
     }
   }
 
@@ -173,8 +181,8 @@ export class JobDesk {
     }
   }
 
-  #refuse(order: JobOrder, { reason, retryAfterMs }: { reason: Refusal; retryAfterMs?: number }): void {
-    const verdict: Verdict = { t: 'refuse', reason, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  #refuse(order: JobOrder, refused: Refused): void {
+    const verdict: Verdict = { t: 'refuse', ...refused };
     this.#bury(nameOf(order), verdict);
     this.#answer(order, verdict);
   }
@@ -201,6 +209,14 @@ export class JobDesk {
     const [oldest] = this.#tombstones.keys();
     if (oldest !== undefined) this.#tombstones.delete(oldest);
   }
+}
+
+/** The reason is sealed as frame 0, which this attempt does not send: it may quote the request, which no one on the way may read. */
+function refusedWith({ code, about, detail }: RequestRefused, seals: JobSeals): Refused {
+  const message = detail?.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
+  const sealed = message && seals.sealResponse(0, RefusalDetail.encode({ message }));
+  seals[Symbol.dispose]();
+  return { reason: code, ...(about && { about }), ...(sealed && { detail: sealed }) };
 }
 
 const nameOf = ({ job, attempt }: { job: string; attempt: number }) => `${job} ${attempt}`;

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Finish, InferenceRequest, JobOrder, JobSeals, Receipt, Usage } from '#bus-schemas';
-import type { Engine, Sequence } from '../engine/engine.ts';
+import type { EndFacts, Engine, RequestRefused, Sequence } from '../engine/engine.ts';
 import { FrameSender, type SealedFrame } from './frame-sender.ts';
 
 export interface JobRunOptions {
@@ -11,6 +11,8 @@ export interface JobRunOptions {
   readonly engine: Engine;
   readonly sendFrame: (frame: SealedFrame) => void;
   readonly onEnd: (receipt: Receipt) => void;
+  /** Instead of an answer. */
+  readonly onRefused: (refusal: RequestRefused) => void;
 }
 
 /** An ingress says something about every running job every two seconds: one that is silent for this long is gone. */
@@ -54,7 +56,11 @@ export class JobRun implements Disposable {
           this.#responseHash.update(delta.text);
           this.#frames.delta(delta, now());
         },
-        end: (finish, usage, stopSequence) => this.#end({ finish, usage, ...(stopSequence !== undefined && { stopSequence }) }, now()),
+        end: (finish, usage, more) => this.#end({ finish, usage, ...more }, now()),
+        refuse: (refusal) => {
+          this.#ended = true;
+          options.onRefused(refusal);
+        },
       },
     );
   }
@@ -98,12 +104,12 @@ export class JobRun implements Disposable {
     this.#options.seals[Symbol.dispose]();
   }
 
-  #end(end: { finish: Finish; usage: Usage; stopSequence?: string }, now: number): void {
+  #end({ finish, usage, stopSequence, about }: { finish: Finish; usage: Usage } & EndFacts, now: number): void {
     this.#ended = true;
     const { order, requestHash, onEnd } = this.#options;
     const responseHash = this.#responseHash.digest();
-    this.#frames.end({ k: 'end', ...end, requestHash, responseHash }, now);
-    const { finish, usage } = end;
+    const facts = { ...(stopSequence !== undefined && { stopSequence }), ...(about !== undefined && { about }) };
+    this.#frames.end({ k: 'end', finish, usage, ...facts, requestHash, responseHash }, now);
     onEnd({ job: order.job, attempt: order.attempt, build: order.build, usage, finish, requestHash, responseHash });
   }
 }

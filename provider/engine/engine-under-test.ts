@@ -16,14 +16,15 @@ export function begin(
   request: GenerationRequest,
   onDelta: (delta: Delta, sequence: () => Sequence) => void = () => {},
 ): { answer: Promise<Answer>; sequence: Sequence } {
-  const { promise: answer, resolve } = Promise.withResolvers<Answer>();
+  const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
   const deltas: Delta[] = [];
   const sequence: Sequence = engine.generate(request, {
     delta: (delta) => {
       deltas.push(delta);
       onDelta(delta, () => sequence);
     },
-    end: (finish, usage, stopSequence) =>
+    refuse: reject,
+    end: (finish, usage, { stopSequence } = {}) =>
       resolve({ deltas, finish, usage, stopSequence, text: deltas.map((delta) => (delta.k === 'text' ? delta.text : '')).join(''), calls: callsOf(deltas) }),
   });
   return { answer, sequence };

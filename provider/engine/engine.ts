@@ -1,4 +1,4 @@
-import type { Delta, EngineName, Finish, InferenceRequest, Machine, Refusal, Slot, Usage, WeightsDigest } from '#bus-schemas';
+import type { Delta, EngineName, Finish, InferenceRequest, Machine, Refusal, RefusalAbout, Slot, Usage, WeightsDigest } from '#bus-schemas';
 
 export interface GenerationRequest {
   readonly build: string;
@@ -11,19 +11,33 @@ export interface GenerationRequest {
 /** The engine does not take this request; another one of the same machine it may. */
 export class RequestRefused extends Error {
   readonly code: Refusal;
+  /** The part of an invalid request that cannot be used. */
+  readonly about: RefusalAbout | undefined;
+  /** Why, for the client alone: it may quote the request. */
+  readonly detail: string | undefined;
   override name = 'RequestRefused';
 
-  constructor(code: Refusal, options?: ErrorOptions) {
+  constructor(code: Refusal, { about, detail, ...options }: ErrorOptions & { about?: RefusalAbout; detail?: string } = {}) {
     super(code, options);
     this.code = code;
+    this.about = about;
+    this.detail = detail;
   }
 }
 
 /** Where a sequence's output goes. After `end` nothing follows. */
 export interface Sink {
   delta(delta: Delta): void;
-  /** `stopSequence` is the one of the request's stop strings that ended it. */
-  end(finish: Finish, usage: Usage, stopSequence?: string): void;
+  end(finish: Finish, usage: Usage, more?: EndFacts): void;
+  /** Instead of all that: the engine found out after `generate` that it cannot use the request. */
+  refuse(refusal: RequestRefused): void;
+}
+
+export interface EndFacts {
+  /** The one of the request's stop strings that ended it. */
+  readonly stopSequence?: string | undefined;
+  /** With `error`: the part of the request that made it fail, where the engine itself works. */
+  readonly about?: RefusalAbout | undefined;
 }
 
 /** One running generation. */
@@ -47,6 +61,6 @@ export interface Engine extends AsyncDisposable {
   onChange(listener: () => void): void;
   /** Brings a model into memory before somebody asks for it, if it can: what became of it is seen in its slot. */
   load(build: string): void;
-  /** Throws RequestRefused, at once or never. */
+  /** Throws RequestRefused for what is known at once. */
   generate(request: GenerationRequest, sink: Sink): Sequence;
 }

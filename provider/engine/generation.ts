@@ -5,7 +5,7 @@ import { TextStream } from '../models/tokenizer.ts';
 import { AnswerReader, type Piece } from './answers/answer-reader.ts';
 import { StopStrings } from './answers/stop-strings.ts';
 import type { Sink } from './engine.ts';
-import type { Constraint } from './sampling/grammars.ts';
+import { type Constraint, GrammarError } from './sampling/grammars.ts';
 import { logShares, Sampler, topTokens } from './sampling/sampler.ts';
 import { samplingOf } from './sampling/sampling-options.ts';
 import type { Task, TaskEnd } from './scheduling/scheduler.ts';
@@ -23,7 +23,8 @@ export interface GenerationOptions {
   readonly constraint: Constraint | undefined;
   readonly sink: Sink;
   readonly cachedTokens: () => number;
-  readonly onEnd: () => void;
+  /** `failure` is what went wrong in this machine. */
+  readonly onEnd: (failure?: unknown) => void;
 }
 
 const MAX_LOGPROBS = 256;
@@ -75,6 +76,7 @@ export class Generation implements Task {
   async #chooseWithin(constraint: Constraint, row: Float32Array): Promise<number | undefined> {
     const mask = await constraint.mask();
     if (mask === undefined) return undefined;
+    if (mask.every((bits) => bits === 0)) throw new GrammarError('No token can follow.');
     const token = this.#sample(row, mask);
     constraint.accept(token);
     return this.#take(token);
@@ -141,7 +143,7 @@ export class Generation implements Task {
     }
   }
 
-  end(why: TaskEnd): void {
+  end(why: TaskEnd, cause?: unknown): void {
     this.#options.constraint?.close();
     if (why !== 'cancelled' && why !== 'failed' && this.#stops.found === undefined) {
       this.#read(this.#reader.push(this.#text.end()));
@@ -150,8 +152,10 @@ export class Generation implements Task {
       if (rest !== '') this.#pieces.push({ k: 'text', text: rest });
     }
     this.#say(true);
-    this.#options.sink.end(this.#finishOf(why), this.usage, this.#stops.found);
-    this.#options.onEnd();
+    const finish = this.#finishOf(why);
+    const about = cause instanceof GrammarError ? 'schema' : undefined;
+    this.#options.sink.end(finish, this.usage, { stopSequence: this.#stops.found, about });
+    this.#options.onEnd(finish === 'error' && about === undefined ? (cause ?? new Error('the logits are not numbers')) : undefined);
   }
 
   get usage(): Usage {

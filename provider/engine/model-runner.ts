@@ -1,11 +1,12 @@
 import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
+import { errorPlace } from '../error-place.ts';
 import { messageOf } from '../message-of.ts';
 import type { Model } from '../models/model.ts';
 import { type Backend, type Decoder, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
 import { tryOut } from './decoders/try-out.ts';
 import { type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine.ts';
 import { Generation } from './generation.ts';
-import { type Constraint, formatOf, Grammars } from './sampling/grammars.ts';
+import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/grammars.ts';
 import { type Running, Scheduler } from './scheduling/scheduler.ts';
 
 export interface RunnerLog {
@@ -125,12 +126,22 @@ export class ModelRunner implements AsyncDisposable {
         return end(pending.isCancelled ? 'cancelled' : 'error');
       }
       let running: Running | undefined;
-      const generation = new Generation({ ...request, model, constraint, cachedTokens: () => running?.cachedTokens ?? 0, onEnd: () => this.#ended() });
+      const generation = new Generation({
+        ...request,
+        model,
+        constraint,
+        cachedTokens: () => running?.cachedTokens ?? 0,
+        onEnd: (failure) => this.#ended(failure),
+      });
       running = loaded.scheduler.submit(generation);
       pending.follow(running);
     } catch (error) {
       constraint?.close();
-      this.#options.log.error({ model: model.build, err: error instanceof Error ? error.name : 'unknown' }, 'a request could not be begun');
+      if (error instanceof GrammarError) {
+        request.sink.refuse(new RequestRefused('invalid_request', { about: 'schema', detail: error.message, cause: error }));
+        return this.#ended();
+      }
+      this.#logFailure(error, 'a request could not be begun');
       end('error');
     }
   }
@@ -149,7 +160,12 @@ export class ModelRunner implements AsyncDisposable {
     return { prompt: refusing(() => tokenizer.encode(text)), thinksFirst: /<think>\s*$/.test(text) };
   }
 
-  #ended(): void {
+  #logFailure(error: unknown, what: string): void {
+    this.#options.log.error({ model: this.#options.model.build, err: errorPlace(error) }, what);
+  }
+
+  #ended(failure?: unknown): void {
+    if (failure !== undefined) this.#logFailure(failure, 'an answer failed');
     this.#sequences -= 1;
     const { idleMs, onChange } = this.#options;
     if (this.#sequences === 0 && idleMs > 0) this.#idle = setTimeout(() => void this.#unload(), idleMs).unref();

@@ -1,4 +1,5 @@
 import { invalid, isGiven, isObject, type JsonObject, quoted } from './json.ts';
+import { checkSchema } from './schema-check.ts';
 
 /** The rules of the chat contract that every surface is lowered to. What passes here a provider may refuse, but never misread. */
 
@@ -120,6 +121,7 @@ function checkTools(tools: unknown): string[] {
     const { name, parameters } = tool['function'];
     if (typeof name !== 'string' || !FUNCTION_NAME.test(name)) throw invalid('tools', `tools[${index}].function.name must be 1 to 64 letters, digits, _ or -.`);
     if (isGiven(parameters) && !isObject(parameters)) throw invalid('tools', `tools[${index}].function.parameters must be a JSON schema.`);
+    if (isObject(parameters)) checkSchema(parameters, `tools[${index}].function.parameters`);
     return name;
   });
 }
@@ -143,6 +145,7 @@ function checkResponseFormat(format: unknown): void {
   if (!isObject(schema) || (isGiven(schema['schema']) && !isObject(schema['schema']))) {
     throw invalid('response_format', 'response_format.json_schema needs a name and a schema.');
   }
+  if (isObject(schema['schema'])) checkSchema(schema['schema'], 'response_format.json_schema.schema');
 }
 
 function checkLogprobs(body: JsonObject): void {

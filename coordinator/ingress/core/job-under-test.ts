@@ -17,8 +17,8 @@ export class Machine {
   now = 0;
   readonly commands: JobCommand[] = [];
 
-  constructor(streamed = true) {
-    const first = newJob({ streamed, now: 0, firstContentMs: 9_000, jobTimeoutMs: 600_000 });
+  constructor(streamed = true, clientSeals = false) {
+    const first = newJob({ streamed, clientSeals, now: 0, firstContentMs: 9_000, jobTimeoutMs: 600_000 });
     this.state = first.state;
     this.commands.push(...first.commands);
   }

@@ -85,6 +85,29 @@ describe('the life of a job', () => {
     expect(job.state.phase).toBe('over');
   });
 
+  test('an order that its client sealed badly is the client’s mistake, and tried once; one that the ingress sealed is tried elsewhere', () => {
+    const refused = { type: 'refused', attempt: 1, reason: 'unsealable', retryAfterMs: 0 } as const;
+    const blind = new Machine(true, true).serving('B', 'C');
+    expect(blind.happen(refused)).toContainEqual(expect.objectContaining({ do: 'reject', code: 'badly_sealed' }));
+    expect(kinds(new Machine().serving('B', 'C').happen(refused))).toEqual(['report_attempt', 'dispatch']);
+  });
+
+  test('a schema that the provider cannot compile is tried once, and its reason reaches the client', () => {
+    const job = new Machine().serving('B', 'C');
+    const detail = 'Unsupported type "nonsense"';
+    const commands = job.happen({ type: 'refused', attempt: 1, reason: 'invalid_request', about: 'schema', detail, retryAfterMs: 0 });
+    expect(commands).toContainEqual(expect.objectContaining({ do: 'reject', code: 'invalid_schema', message: `The provider answers: ${detail}` }));
+    expect(commands[0]).toEqual({ do: 'report_attempt', attempt: expect.anything(), failure: 'refused', refusal: 'invalid_request', about: 'schema' });
+  });
+
+  test('an answer that fails for its schema is not tried again, unlike one whose engine fails', () => {
+    const failed = { type: 'end', attempt: 1, finish: 'error', usage } as const;
+    expect(kinds(new Machine().serving('B', 'C').happen(failed))).toContain('dispatch');
+    const job = new Machine(false).serving('B', 'C');
+    job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
+    expect(job.happen({ ...failed, about: 'schema' })).toContainEqual(expect.objectContaining({ do: 'reject', code: 'invalid_schema' }));
+  });
+
   test('a client that leaves has the work stopped, and the provider is waited for only so long', () => {
     const job = new Machine().serving('B');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 });

@@ -1,7 +1,21 @@
-import type { AttemptFailure, CancelReason, Candidate, Finish, HoldRefusal, JobResult, Refusal, RoutingRefusal, Usage } from '#bus-schemas';
+import {
+  type AttemptFailure,
+  attemptOutcome,
+  type CancelReason,
+  type Candidate,
+  FINISH_FAILURES,
+  type Finish,
+  type HoldRefusal,
+  type JobResult,
+  type Outcome,
+  type Refusal,
+  type RefusalAbout,
+  type RoutingRefusal,
+  type Usage,
+} from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
 import type { Piece } from './piece.ts';
-import { holdError, refusalError, routingError, unservedBecause } from './refusal-errors.ts';
+import { holdError, routingError, unservedBecause } from './refusal-errors.ts';
 
 /**
  * The life of one consumer request, as a function of (state, event) that returns commands.
@@ -50,6 +64,7 @@ export interface JobState {
   readonly clientBlocked: boolean;
   /** When a draining job stops waiting for the provider's end. */
   readonly drainBy: number;
+  /** The API's error if nothing else is tried. */
   readonly lastError: ApiErrorCode;
   readonly retryAfterMs: number;
 }
@@ -59,6 +74,18 @@ export interface AttemptEnd {
   readonly finish: Finish;
   readonly usage: Usage;
   readonly stopSequence?: string | undefined;
+  /** The part of the request that made it fail, where the engine works. */
+  readonly about?: RefusalAbout | undefined;
+}
+
+/** An attempt that did not serve the job, in the words of bus-schemas/messages/outcomes.ts. */
+interface Lost {
+  readonly attempt: Attempt;
+  readonly failure: AttemptFailure;
+  readonly refusal?: Refusal | undefined;
+  readonly about?: RefusalAbout | undefined;
+  /** The reason that the provider gives to the client. It may quote the request, so it goes nowhere else. */
+  readonly detail?: string | undefined;
 }
 
 export type JobEvent =
@@ -66,7 +93,7 @@ export type JobEvent =
   | { type: 'routing_refused'; code: RoutingRefusal | 'unavailable'; retryAfterMs: number; gate?: string | undefined }
   | { type: 'held' }
   | { type: 'hold_refused'; code: HoldRefusal | 'unavailable' }
-  | { type: 'refused'; attempt: number; reason: Refusal; retryAfterMs: number }
+  | { type: 'refused'; attempt: number; reason: Refusal; retryAfterMs: number; about?: RefusalAbout | undefined; detail?: string | undefined }
   | { type: 'content'; attempt: number; pieces: readonly Piece[]; tokens: number }
   | ({ type: 'end'; attempt: number } & AttemptEnd)
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
@@ -83,7 +110,7 @@ export type JobCommand =
   | { do: 'hold'; provider: string }
   | { do: 'dispatch'; attempt: Attempt }
   | { do: 'cancel'; attempt: Attempt; reason: CancelReason }
-  | { do: 'report_attempt'; attempt: Attempt; failure: AttemptFailure; refusal?: Refusal; next?: string }
+  | ({ do: 'report_attempt'; next?: string } & Omit<Lost, 'detail'>)
   | { do: 'write'; pieces: readonly Piece[]; tokens: number }
   /** Forget what a failed attempt gave to a client that has seen none of it. */
   | { do: 'discard' }
@@ -255,8 +282,8 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
       // It took the job and began: a refusal now is a broken word.
       if (state.deliveredTokens > 0) return attemptFailed(state, attempt, 'protocol_violation', now);
       return nextAttempt(
-        { ...state, lastError: refusalError(event.reason), retryAfterMs: event.retryAfterMs },
-        { attempt, failure: 'refused', refusal: event.reason },
+        { ...state, retryAfterMs: event.retryAfterMs },
+        { attempt, failure: 'refused', refusal: event.reason, about: event.about, detail: event.detail },
         now,
       );
     case 'attempt_failed':
@@ -301,23 +328,20 @@ function whileDraining(state: JobState, event: JobEvent, now: number): Step {
 }
 
 function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: number): Step {
-  switch (end.finish) {
-    case 'stop':
-    case 'length':
-    case 'tool_calls':
-      return over(state, [{ do: 'finish', finish: end.finish, usage: end.usage, stopSequence: end.stopSequence }, ended('completed', attempt, end)]);
-    case 'cancelled':
-    case 'error':
-      if (!state.committed) return attemptFailed(state, attempt, 'engine_error', now);
-      return over(state, [{ do: 'report_attempt', attempt, failure: 'engine_error' }, { do: 'cut', code: 'stream_cut' }, ended('cut_short', attempt, end)]);
+  const failure = FINISH_FAILURES[end.finish];
+  if (failure === undefined) {
+    return over(state, [{ do: 'finish', finish: end.finish, usage: end.usage, stopSequence: end.stopSequence }, ended('completed', attempt, end)]);
   }
+  const lost: Lost = end.about === undefined ? { attempt, failure } : { attempt, failure: 'refused', refusal: 'invalid_request', about: end.about };
+  if (!state.committed) return nextAttempt(state, lost, now);
+  return over(state, [report(lost), { do: 'cut', code: 'stream_cut' }, ended('cut_short', attempt, end)]);
 }
 
 function serveTimer(state: JobState, attempt: Attempt, { now, isPatient }: { now: number; isPatient: boolean }): Step {
   if (attempt.sealBy !== undefined) {
     return now < attempt.sealBy ? stay(state) : over(state, [{ do: 'reject', code: 'gone', retryAfterMs: state.retryAfterMs }, ended('failed', undefined)]);
   }
-  if (now >= state.endBy) return attemptFailed({ ...state, lastError: 'timeout' }, attempt, 'stalled', now);
+  if (now >= state.endBy) return attemptFailed(state, attempt, 'stalled', now);
   if (state.deliveredTokens > 0) {
     return state.clientBlocked || now < state.lastContentAt + STALL_MS ? stay(state) : attemptFailed(state, attempt, 'stalled', now);
   }
@@ -325,48 +349,49 @@ function serveTimer(state: JobState, attempt: Attempt, { now, isPatient }: { now
   if (isPatient && now < state.lateUntil) {
     return { state: { ...state, attempt: { ...attempt, contentBy: Math.min(now + PATIENT_MS, state.lateUntil) } }, commands: [] };
   }
-  return attemptFailed({ ...state, lastError: 'first_content_timeout' }, attempt, 'first_content_late', now);
+  return attemptFailed(state, attempt, 'first_content_late', now);
 }
 
 function attemptFailed(state: JobState, attempt: Attempt, failure: AttemptFailure, now: number): Step {
-  if (!state.committed) {
-    const lastError = failure === 'unaffordable' ? 'insufficient_quota' : state.lastError === 'no_provider' ? 'provider_error' : state.lastError;
-    return nextAttempt({ ...state, lastError }, { attempt, failure }, now);
-  }
+  if (!state.committed) return nextAttempt(state, { attempt, failure }, now);
   return over(state, [
     { do: 'cancel', attempt, reason: 'fault' },
-    { do: 'report_attempt', attempt, failure },
-    { do: 'cut', code: state.lastError === 'timeout' ? 'timeout' : 'stream_cut' },
+    report({ attempt, failure }),
+    { do: 'cut', code: now >= state.endBy ? 'timeout' : 'stream_cut' },
     ended('cut_short', attempt),
   ]);
 }
 
-/** Nobody has seen anything yet: another provider may answer. */
-function nextAttempt(state: JobState, lost: { attempt: Attempt; failure: AttemptFailure; refusal?: Refusal }, now: number): Step {
-  const { attempt, failure, refusal } = lost;
+function report({ attempt, failure, refusal, about }: Lost, next?: string): JobCommand {
+  return { do: 'report_attempt', attempt, failure, ...(refusal && { refusal }), ...(about && { about }), ...(next !== undefined && { next }) };
+}
+
+/** The client has received nothing yet: another provider may answer. */
+function nextAttempt(state: JobState, lost: Lost, now: number): Step {
+  const { attempt, failure } = lost;
+  const outcome: Outcome = attemptOutcome(failure, { ...lost, clientSealed: state.clientSeals });
   const failed = [...state.failed, attempt.candidate.provider];
   const forget: JobCommand[] = failure === 'refused' ? [] : [{ do: 'cancel', attempt, reason: 'superseded' }];
   if (state.deliveredTokens > 0) forget.push({ do: 'discard' });
-  const report = (next?: string): JobCommand => ({
-    do: 'report_attempt',
-    attempt,
-    failure,
-    ...(refusal === undefined ? {} : { refusal }),
-    ...(next === undefined ? {} : { next }),
-  });
-  const fresh: JobState = { ...state, failed, deliveredTokens: 0, attempt: undefined };
-  const isClientsFault = refusal === 'invalid_request' || refusal === 'request_exceeds_context';
-  const exhausted = isClientsFault || state.attempts >= MAX_ATTEMPTS || now >= state.firstContentBy;
+  const lastError = now >= state.endBy ? 'timeout' : outcome.error;
+  const fresh: JobState = { ...state, failed, lastError, deliveredTokens: 0, attempt: undefined };
+  const exhausted = !outcome.retry || state.attempts >= MAX_ATTEMPTS || now >= state.firstContentBy;
   if (exhausted) {
-    return over(fresh, [...forget, report(), { do: 'reject', code: state.lastError, retryAfterMs: state.retryAfterMs }, ended('failed', undefined)]);
+    const reject: JobCommand = {
+      do: 'reject',
+      code: lastError,
+      retryAfterMs: state.retryAfterMs,
+      message: lost.detail && `The provider answers: ${lost.detail}`,
+    };
+    return over(fresh, [...forget, report(lost), reject, ended('failed', undefined)]);
   }
   const isFresh = now - state.plannedAt <= PLAN_MS;
   const [next, ...alternates] = isFresh ? fresh.alternates.filter((candidate) => !failed.includes(candidate.provider)) : [];
   if (next === undefined) {
-    return { state: { ...fresh, phase: 'reserving' }, commands: [...forget, report(), { do: 'reserve', exclude: failed }] };
+    return { state: { ...fresh, phase: 'reserving' }, commands: [...forget, report(lost), { do: 'reserve', exclude: failed }] };
   }
   const dispatched = dispatch({ ...fresh, alternates }, next, now);
-  return { state: dispatched.state, commands: [...forget, report(next.provider), ...dispatched.commands] };
+  return { state: dispatched.state, commands: [...forget, report(lost, next.provider), ...dispatched.commands] };
 }
 
 function dispatch(state: JobState, candidate: Candidate, now: number): Step {

@@ -1,7 +1,7 @@
-import type { HoldRefusal, Refusal, RoutingRefusal } from '#bus-schemas';
+import type { HoldRefusal, RoutingRefusal } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
 
-/** What a client is told when somebody within the network says no. */
+/** Errors of the API for refusals by routing and settlement. Those by providers are in bus-schemas/messages/outcomes.ts. */
 
 export function routingError(code: RoutingRefusal | 'unavailable'): ApiErrorCode {
   switch (code) {
@@ -58,24 +58,5 @@ export function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
       return 'internal_error';
     case 'unavailable':
       return 'service_unavailable';
-  }
-}
-
-export function refusalError(reason: Refusal): ApiErrorCode {
-  switch (reason) {
-    case 'queue_full':
-    case 'token_budget_exhausted':
-    case 'model_not_loaded':
-    case 'draining':
-    case 'deadline_unreachable':
-      return 'saturated';
-    case 'request_exceeds_context':
-      return 'context_length_exceeded';
-    case 'invalid_request':
-      return 'invalid_request';
-    case 'unsealable':
-    case 'unsupported_suite':
-    case 'unknown_job':
-      return 'provider_error';
   }
 }

@@ -28,6 +28,10 @@ export class ClientSealing implements AttemptSealing {
     return new ClientSealing(body.subarray(0, X25519_KEY_BYTES), parts);
   }
 
+  readDetail(): undefined {
+    return undefined;
+  }
+
   read({ seq, sealed, outline }: Frame): Reading {
     if (outline === undefined) throw new ProtocolViolation('it was asked to say what is in its frames');
     const { tokens, end } = outline;

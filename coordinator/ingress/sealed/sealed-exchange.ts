@@ -28,6 +28,8 @@ export interface SealedExchangeOptions {
   readonly evidenceFor: (attempt: Attempt) => Promise<{ evidence: MachineEvidence; level: TrustLevel } | undefined>;
   /** Nothing more will be said to the client. */
   readonly onOver: () => void;
+  /** The provider could not open what the client sealed. */
+  readonly onBadlySealed: () => void;
   /** The order came with the wish, sealed for a machine that the client knew. */
   readonly guess?: Guess;
 }
@@ -127,6 +129,7 @@ export class SealedExchange implements Answer {
 
   reject(error: ApiError): void {
     this.#last = error;
+    if (error.code === 'badly_sealed') this.#options.onBadlySealed();
     this.#pending?.seal(undefined);
     this.#firstOffer.reject(error);
     if (this.#response === undefined) {

@@ -2,6 +2,7 @@ import { newJobId } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
+import type { MinuteCounts } from '../limits/minute-counts.ts';
 import type { EvidenceCache } from './evidence-cache.ts';
 import { type Guess, SealedExchange } from './sealed-exchange.ts';
 
@@ -16,18 +17,23 @@ interface Session {
 const MAX_ISSUED = 100_000;
 /** Sessions of one key whose client has not sealed yet: more would keep machines from those who have. */
 const MAX_IDLE = 64;
+/** Requests of one key in a minute that no provider could open. Each costs a provider a decryption and takes a place for nothing. */
+const MAX_BADLY_SEALED = 10;
 
 /** Sealed jobs that this ingress holds a place and money for. Each ends by itself: the job's own times bound how long it is kept. */
 export class SealedSessions {
   readonly #jobs: Jobs;
   readonly #evidence: EvidenceCache;
+  readonly #badlySealed: MinuteCounts;
   readonly #sessions = new Map<string, Session>();
   /** Names for jobs to come, each good once and for its key alone. */
   readonly #issued = new Map<string, string>();
 
-  constructor(jobs: Jobs, evidence: EvidenceCache) {
+  /** `badlySealed` counts, by key, requests that no provider could open. */
+  constructor(jobs: Jobs, evidence: EvidenceCache, badlySealed: MinuteCounts) {
     this.#jobs = jobs;
     this.#evidence = evidence;
+    this.#badlySealed = badlySealed;
   }
 
   #checkIdle(key: string): void {
@@ -37,12 +43,21 @@ export class SealedSessions {
     if (idle >= MAX_IDLE) throw new ApiError('rate_limit_exceeded', `${idle} sessions of this key wait for their requests. Use them, or let them end.`);
   }
 
-  /** Throws where too many sessions of its key are not used. */
+  #checkSeals(key: string): void {
+    const bad = this.#badlySealed.of(key);
+    if (bad < MAX_BADLY_SEALED) return;
+    const options = { retryAfterMs: this.#badlySealed.leftMs };
+    throw new ApiError('rate_limit_exceeded', `Providers could not open ${bad} sealed requests of this key within a minute.`, options);
+  }
+
+  /** Throws where too many sessions of its key are not used, or too many of its requests could not be opened. */
   open(spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>, mostBytes: number, guess?: Guess): Session {
+    this.#checkSeals(spec.key);
     if (guess === undefined) this.#checkIdle(spec.key);
     const exchange = new SealedExchange({
       evidenceFor: ({ candidate }) => this.#evidence.of(candidate.provider, candidate.sealingKey),
       onOver: () => void this.#sessions.delete(spec.id),
+      onBadlySealed: () => this.#badlySealed.add(spec.key),
       ...(guess && { guess }),
     });
     const job = this.#jobs.start({ ...spec, clientSeals: true, streamed: true, seal: (attempt) => exchange.seal(attempt) }, exchange);

@@ -14,6 +14,9 @@ const TRIAL_MS = 30_000;
 const FIRST_COOLING_MS = 250;
 const LONGEST_COOLING_MS = 30_000;
 const FORGET_MS = 30 * 60_000;
+/** A provider that blames the requests of this many accounts within `BLAME_MS` cools. */
+const BLAMED_ACCOUNTS = 3;
+const BLAME_MS = 10 * 60_000;
 
 export interface FaultRecord {
   score: number;
@@ -30,6 +33,8 @@ export interface FaultRecord {
 /** A provider's record is always the same object, which changes with it: decisions read it without looking it up. */
 export class Faults {
   readonly #records = new Map<string, FaultRecord>();
+  /** Accounts whose requests a provider blamed lately, with the time of the last one: at most `BLAMED_ACCOUNTS` for each provider. */
+  readonly #blamed = new Map<string, Map<string, number>>();
 
   /** Blank for whoever did nothing wrong. */
   record(provider: string): FaultRecord {
@@ -74,6 +79,22 @@ export class Faults {
     record.lastAt = now;
   }
 
+  /**
+   * It refused a job and says that the request is at fault. One account must not cool providers by sending bad requests, and a provider
+   * must not avoid work by calling good requests bad: only blame of several accounts counts.
+   */
+  blamed(provider: string, account: string | undefined, now: number): void {
+    if (account === undefined) return;
+    let accounts = this.#blamed.get(provider);
+    if (accounts === undefined) {
+      accounts = new Map();
+      this.#blamed.set(provider, accounts);
+    }
+    forgetBefore(accounts, now - BLAME_MS);
+    if (accounts.has(account) || accounts.size < BLAMED_ACCOUNTS) accounts.set(account, now);
+    if (accounts.size >= BLAMED_ACCOUNTS) this.refused(provider, now);
+  }
+
   served(provider: string, now: number): void {
     const record = this.#records.get(provider);
     if (record === undefined) return;
@@ -87,6 +108,10 @@ export class Faults {
 
   /** Forgives what is long ago, and forgets whoever is not there. */
   sweep(now: number, isKnown: (provider: string) => boolean): void {
+    for (const [provider, accounts] of this.#blamed) {
+      forgetBefore(accounts, now - BLAME_MS);
+      if (accounts.size === 0) this.#blamed.delete(provider);
+    }
     for (const [provider, record] of this.#records) {
       if ((record.score > 0 || record.refusals > 0) && now - record.lastAt <= FORGET_MS) continue;
       if (isKnown(provider)) Object.assign(record, BLANK);
@@ -101,5 +126,9 @@ export function isClosedOut({ openUntil, trialUntil }: Readonly<FaultRecord>, no
 }
 
 const BLANK: FaultRecord = { score: 0, lastAt: 0, openings: 0, openUntil: 0, trialUntil: 0, refusals: 0, coolUntil: 0 };
+
+function forgetBefore(times: Map<string, number>, limit: number): void {
+  for (const [name, at] of times) if (at < limit) times.delete(name);
+}
 
 const fade = ({ score, lastAt }: FaultRecord, now: number) => score * 2 ** (-(now - lastAt) / HALF_LIFE_MS);

@@ -9,6 +9,8 @@ export type Ask = Pick<
   'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires' | 'weights' | 'level'
 > & {
   readonly pricing?: Pricing | undefined;
+  /** Machines that cool may serve too: nothing else was found. */
+  readonly despiteCooling?: boolean;
   /** One of the machines has read so much of the prompt already. */
   readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
 };
@@ -56,8 +58,8 @@ function isTooSlow(serving: Serving, promptTokens: number, firstContentMs: numbe
 }
 
 /** The gates behind the breaker. */
-function noRoom(serving: Serving, { promptTokens, maxOutputTokens }: Ask, now: number): 'cooling' | 'busy' | 'tokens' | undefined {
-  if (serving.isCooling(now)) return 'cooling';
+function noRoom(serving: Serving, { promptTokens, maxOutputTokens, despiteCooling }: Ask, now: number): 'cooling' | 'busy' | 'tokens' | undefined {
+  if (despiteCooling !== true && serving.isCooling(now)) return 'cooling';
   if (serving.load >= serving.maxConcurrency) return 'busy';
   return promptTokens + maxOutputTokens > serving.tokensLeft ? 'tokens' : undefined;
 }

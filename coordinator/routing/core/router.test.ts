@@ -320,3 +320,69 @@ test('a decision among five thousand providers takes less than what a request ma
     expect(p50).toBeLessThan(20);
   }
 });
+
+describe('who is at fault', () => {
+  const failed = (router: Router, what: Partial<Parameters<Router['attemptFailed']>[0]>, now = LATER) =>
+    router.attemptFailed({ job: 'job_0000000000000000000000', provider: idOf('B'), failure: 'refused', ...what }, now);
+  const oneProvider = () => {
+    const router = newRouter();
+    router.fleet.announce(idOf('B'), announcement(), LATER);
+    return router;
+  };
+  const isCooling = (router: Router, now = LATER) => router.faults.record(idOf('B')).coolUntil > now;
+  const badlySealed = (account: string) => ({ refusal: 'unsealable', clientSealed: true, account }) as const;
+
+  test.each<[string, Partial<Parameters<Router['attemptFailed']>[0]>]>([
+    ['an order that its client sealed badly', badlySealed('acct_1')],
+    ['a schema that cannot be compiled', { refusal: 'invalid_request', about: 'schema', account: 'acct_1' }],
+    ['a deadline that the provider cannot meet', { refusal: 'deadline_unreachable' }],
+    ['an account that cannot pay the provider', { failure: 'unaffordable' }],
+    ['trust that does not answer', { failure: 'no_answer' }],
+  ])('%s harms no provider, however often it comes', (_, what) => {
+    const router = oneProvider();
+    for (let time = 0; time < 100; time += 1) failed(router, what);
+    expect(isCooling(router)).toBe(false);
+    expect(router.faults.isOpen(idOf('B'), LATER)).toBe(false);
+    expect(winner(reserve(router, ask()))).toBe(idOf('B'));
+  });
+
+  test('a provider that cannot open what the ingress sealed cools', () => {
+    const router = oneProvider();
+    failed(router, { refusal: 'unsealable', clientSealed: false, account: 'acct_1' });
+    expect(isCooling(router)).toBe(true);
+  });
+
+  test('a provider that blames the clients of several accounts cools, but not for ever', () => {
+    const router = oneProvider();
+    for (const account of ['acct_1', 'acct_2', 'acct_1']) failed(router, badlySealed(account));
+    expect(isCooling(router)).toBe(false);
+    failed(router, badlySealed('acct_3'));
+    expect(isCooling(router)).toBe(true);
+    const later = LATER + 11 * 60_000;
+    router.sweep(later);
+    failed(router, badlySealed('acct_3'), later);
+    expect(isCooling(router, later)).toBe(false);
+  });
+
+  test('when every machine that could serve cools, one of them is tried rather than none', () => {
+    const router = oneProvider();
+    for (let time = 0; time < 10; time += 1) failed(router, { refusal: 'queue_full' });
+    expect(winner(reserve(router, ask()))).toBe(idOf('B'));
+    router.fleet.announce(idOf('C'), announcement(), LATER);
+    expect(winner(reserve(router, ask({ job: 'job_0000000000000000000001' })))).toBe(idOf('C'));
+  });
+
+  test('a request that may wait gives the machine a moment to cool first', () => {
+    const router = oneProvider();
+    for (let time = 0; time < 10; time += 1) failed(router, { refusal: 'queue_full' });
+    let reply: Reserved | undefined;
+    const answer = (given: Reserved) => {
+      reply = given;
+    };
+    router.reserve({ request: ask({ patienceMs: 9_000 }), askedAt: LATER, answer }, LATER);
+    router.drain(LATER + 999);
+    expect(reply).toBeUndefined();
+    router.drain(LATER + 1_000);
+    expect(winner(reply)).toBe(idOf('B'));
+  });
+});

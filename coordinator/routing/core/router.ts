@@ -1,8 +1,17 @@
-import type { Candidate, JobAttempt, JobEnded, PriceTerms, Reserve, Reserved, RoutingRefusal } from '#bus-schemas';
+import {
+  attemptOutcome,
+  type Candidate,
+  type JobAttempt,
+  type JobEnded,
+  type PriceTerms,
+  type Reserve,
+  type Reserved,
+  type RoutingRefusal,
+} from '#bus-schemas';
 import { Calibration } from './calibration.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
-import type { Choice, GateName } from './placement.ts';
+import type { Ask, Choice, GateName } from './placement.ts';
 import { choosePreferred } from './preferences.ts';
 import { PrefixMemory } from './prefix-memory.ts';
 import { PriceBook } from './price-book.ts';
@@ -35,10 +44,14 @@ export interface RouterOptions {
   readonly onDecision?: (asked: Asked, choice: Choice, outcome: 'placed' | 'queued' | 'refused') => void;
 }
 
+type FailedAttempt = Pick<JobAttempt, 'job' | 'provider' | 'failure' | 'refusal' | 'about' | 'clientSealed' | 'account' | 'next'>;
+
 const RATE_WINDOW_MS = 10_000;
 const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
+/** How long a request waits, in milliseconds, before it is given to a machine that still cools because no other machine can take it. */
+const COOLING_PATIENCE_MS = 1_000;
 /** Gates that a wait cannot open. */
 const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'flooding', 'suite', 'slot_failed', 'traits', 'weights', 'level', 'price', 'context', 'slow']);
 
@@ -77,7 +90,7 @@ export class Router {
     if (this.#queue.length > 0 && (this.#changes !== this.#drained || now >= this.nextDeadline)) this.drain(now);
     const before = this.reservations.of(request.job);
     if (before !== undefined && !request.exclude.includes(before.provider)) return this.#repeat(asked, before, now);
-    const choice = this.#choose(request, now);
+    const choice = this.#choose(request, now, request.patienceMs === 0);
     const earlier = this.#queue.of(request.job);
     const [wanted] = request.builds;
     if (earlier === undefined && request.exclude.length === 0 && wanted !== undefined) this.#warmPool.arrived(wanted, now);
@@ -103,10 +116,21 @@ export class Router {
   }
 
   /** An attempt of a job failed; the job went on to `next`, an alternate that it was given, or asks anew. */
-  attemptFailed({ job, provider, failure, refusal, next }: Pick<JobAttempt, 'job' | 'provider' | 'failure' | 'refusal' | 'next'>, now: number): void {
-    if (failure === 'refused') {
-      if (!isClientsFault(refusal)) this.faults.refused(provider, now);
-    } else if (failure !== 'cancelled') this.faults.failed(provider, now);
+  attemptFailed(attempt: FailedAttempt, now: number): void {
+    const { job, provider, failure, account, next } = attempt;
+    switch (attemptOutcome(failure, attempt).record) {
+      case 'none':
+        break;
+      case 'note':
+        this.faults.blamed(provider, account, now);
+        break;
+      case 'cool':
+        this.faults.refused(provider, now);
+        break;
+      case 'fault':
+        this.faults.failed(provider, now);
+        break;
+    }
     if (this.reservations.of(job)?.provider === provider) this.#release(job, now, { next });
   }
 
@@ -147,10 +171,11 @@ export class Router {
     const unplaceable = new Map<string, { request: Reserve; choice: Choice }>();
     for (const waiting of this.#queue.inTurn((account) => this.reservations.heldBy(account))) {
       const { request } = waiting;
-      const kind = request.builds.join(' ');
+      const despiteCooling = now - waiting.askedAt >= COOLING_PATIENCE_MS;
+      const kind = `${request.builds.join(' ')} ${despiteCooling}`;
       const known = unplaceable.get(kind);
       const isNoEasier = known !== undefined && isAsHard(request, known.request);
-      const choice = isNoEasier ? known.choice : this.#choose(request, now);
+      const choice = isNoEasier ? known.choice : this.#choose(request, now, despiteCooling);
       if (choice.candidates.length > 0) {
         this.#queue.remove(request.job);
         this.#place(waiting, choice, now);
@@ -197,10 +222,14 @@ export class Router {
     else this.#queue.put({ ...waiting, untilHeard: false });
   }
 
-  #choose(request: Reserve, now: number): Choice {
+  #choose(request: Reserve, now: number, despiteCooling = false): Choice {
     const warm = request.prefixes && this.#prefixes.find(request.prefixes, now);
     const pricing = this.prices.pricingFor(request.model, request.price);
-    return choosePreferred((build) => this.fleet.serving(build), { ...request, warm, pricing }, now, this.#options.random);
+    const among = (ask: Ask) => choosePreferred((build) => this.fleet.serving(build), ask, now, this.#options.random);
+    const choice = among({ ...request, warm, pricing });
+    if (!despiteCooling || choice.candidates.length > 0 || choice.rejected.cooling === undefined) return choice;
+    const cooled = among({ ...request, warm, pricing, despiteCooling });
+    return cooled.candidates.length > 0 ? cooled : choice;
   }
 
   #place(asked: Asked, choice: Choice, now: number): void {
@@ -272,8 +301,6 @@ function mostCommonGate({ rejected }: Choice): GateName | undefined {
 }
 
 const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
-
-const isClientsFault = (refusal: JobAttempt['refusal']) => refusal === 'invalid_request' || refusal === 'request_exceeds_context';
 
 /** Whatever has no place for the other has none for this one: the time that it has grows with its prompt. */
 const isAsHard = (one: Reserve, other: Reserve) =>

@@ -11,9 +11,19 @@ export type GrammarQuestion =
   | { readonly op: 'next'; readonly id: number; readonly token: number }
   | { readonly op: 'close'; readonly id: number };
 
-export type GrammarAnswer = { readonly ok: true; readonly mask?: Int32Array<ArrayBuffer> } | { readonly ok: false; readonly why: string };
+export type GrammarAnswer =
+  | { readonly ok: true; readonly mask?: Int32Array<ArrayBuffer> }
+  /** `isLost`: the thread has ended. */
+  | { readonly ok: false; readonly why: string; readonly isLost?: true };
 
 const MAX_COMPILED = 32;
+
+/** What the library printed last: why it gave up. It throws only `Aborted()`. */
+let printed = '';
+console.error = (...words: unknown[]) => {
+  const line = words.join(' ').trim();
+  if (line.startsWith('[FATAL]')) printed = line;
+};
 
 const library = loadGrammarLibrary();
 const matchers = new Map<number, GrammarMatcher>();
@@ -65,6 +75,11 @@ async function compile(format: string): Promise<CompiledGrammar> {
   return made;
 }
 
+/** The reason in a line such as `[FATAL] /src/converter.cc:902: Unsupported type "nonsense"`. */
+function reasonIn(line: string): string | undefined {
+  return /^\[FATAL\] \S+:\d+: (.+)/s.exec(line)?.[1];
+}
+
 /** None once the grammar is at its end. */
 async function maskOf(id: number): Promise<{ mask?: Int32Array<ArrayBuffer> }> {
   const matcher = matchers.get(id);
@@ -75,7 +90,8 @@ let last: Promise<void> = Promise.resolve();
 parentPort?.on('message', (question: GrammarQuestion) => {
   // One after the other, in the order in which they came.
   last = last.then(async () => {
-    const said = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: messageOf(error) }));
+    printed = '';
+    const said = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: reasonIn(printed) ?? messageOf(error) }));
     parentPort?.postMessage(said, said.ok && said.mask ? [said.mask.buffer] : []);
   });
 });

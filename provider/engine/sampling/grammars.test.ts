@@ -94,6 +94,21 @@ describe('a hostile schema', () => {
     expect(await allows(await open(schema({ type: 'boolean' })), 'true')).toBe(true);
   });
 
+  test.each([
+    ['a type that does not exist', { type: 'nonsense' }, 'Unsupported type "nonsense"'],
+    ['a pattern that is none', { type: 'string', pattern: '(' }, 'Regex parsing error at position 2: The parenthesis is not closed.'],
+    ['no answer at all', { $ref: '#' }, 'No answer fits the schema.'],
+  ])('with %s is refused with the reason of the compiler', async (_, json, reason) => {
+    await expect(open(schema(json))).rejects.toThrow(reason);
+  });
+
+  test('that ends the thread takes no other check with it', async () => {
+    const hostile = Array.from({ length: 4 }, () => open(schema({ $ref: '#/nowhere' })).catch((error: unknown) => error));
+    const honest = open(schema({ type: 'boolean' }));
+    expect(await allows(await honest, 'true')).toBe(true);
+    for (const refused of await Promise.all(hostile)) expect(refused).toMatchObject({ message: expect.stringContaining('Cannot find field nowhere') });
+  });
+
   test('that is too large is refused', async () => {
     await expect(open(schema({ enum: Array.from({ length: 60_000 }, (_, i) => `value ${i}`) }))).rejects.toThrow('too large');
   });

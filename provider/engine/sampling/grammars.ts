@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { InferenceRequest } from '#bus-schemas';
+import { type InferenceRequest, MAX_SCHEMA_CHARACTERS } from '#bus-schemas';
 import type { VocabularyFacts } from '../../models/tokenizer.ts';
 import type { ToolStyle } from '../../models/tool-style.ts';
 import type { GrammarAnswer, GrammarQuestion } from './grammar-thread.ts';
@@ -10,7 +10,6 @@ type Chat = InferenceRequest['chat'];
 /** What an answer must look like, in XGrammar's words. */
 type Format = Readonly<Record<string, unknown>>;
 
-const MAX_FORMAT_CHARACTERS = 256 * 1024;
 const CHECK_MS = 2_000;
 
 /** What the request demands of the answer's form; nothing when any text will do. */
@@ -38,10 +37,14 @@ export function formatOf(
   return { type: 'json_schema', json_schema: (wanted.type === 'json_schema' ? wanted.json_schema?.schema : undefined) ?? { type: 'object' } };
 }
 
-/** A schema that no grammar can be made of: the request's fault. */
+/** A schema that no grammar can be made of: the client's fault. The message may quote the schema: it is for the client alone. */
 export class GrammarError extends Error {
-  readonly code = 'malformed_schema';
   override name = 'GrammarError';
+}
+
+/** The thread of a grammar ended, perhaps because of another client's schema: this machine's fault. */
+class GrammarThreadError extends Error {
+  override name = 'GrammarThreadError';
 }
 
 /** One answer's grammar, a token at a time. */
@@ -61,6 +64,7 @@ export class Grammars implements AsyncDisposable {
   readonly #endTokens: readonly number[];
   #tester: GrammarThread | undefined;
   #runner: GrammarThread | undefined;
+  #checks: Promise<unknown> = Promise.resolve();
   #next = 0;
 
   constructor(vocabulary: VocabularyFacts, endTokens: Iterable<number>) {
@@ -68,28 +72,41 @@ export class Grammars implements AsyncDisposable {
     this.#endTokens = [...endTokens];
   }
 
-  /** Throws GrammarError. */
+  /** The grammar is compiled, and at least one token may come. Throws GrammarError. */
   async open(format: Format): Promise<Constraint> {
     const text = JSON.stringify({ type: 'structural_tag', format });
-    if (text.length > MAX_FORMAT_CHARACTERS) throw new GrammarError('the schema is too large');
-    this.#tester ??= new GrammarThread();
-    const tester = this.#tester;
-    const tried = await tester.ask({ op: 'check', format: text }, CHECK_MS);
-    if (!tried.ok) {
-      if (this.#tester === tester) this.#tester = undefined;
-      await tester[Symbol.asyncDispose]();
-      throw new GrammarError(tried.why);
-    }
-    this.#runner ??= this.#startRunner();
-    const runner = this.#runner;
+    if (text.length > MAX_SCHEMA_CHARACTERS) throw new GrammarError(`The schema is too large: the most is ${MAX_SCHEMA_CHARACTERS} characters.`);
+    // One at a time: a schema that ends the thread must not take another client's check with it.
+    const check = this.#checks.then(() => this.#check(text));
+    this.#checks = check.catch(() => undefined);
+    await check;
+    const runner = this.#liveRunner();
     const id = this.#next++;
-    return new RunningConstraint(runner, id, runner.ask({ op: 'open', id, format: text }));
+    const constraint = new RunningConstraint(runner, id, runner.ask({ op: 'open', id, format: text }));
+    const mask = await constraint.mask();
+    if (mask?.every((bits) => bits === 0)) {
+      constraint.close();
+      throw new GrammarError('No answer fits the schema.');
+    }
+    return constraint;
   }
 
-  #startRunner(): GrammarThread {
-    const runner = new GrammarThread();
-    void runner.ask({ op: 'vocabulary', ...this.#vocabulary, endTokens: this.#endTokens });
-    return runner;
+  async #check(text: string): Promise<void> {
+    this.#tester ??= new GrammarThread();
+    const tried = await this.#tester.ask({ op: 'check', format: text }, CHECK_MS);
+    if (tried.ok) return;
+    await this.#tester[Symbol.asyncDispose]();
+    this.#tester = undefined;
+    throw new GrammarError(tried.isLost ? `The schema cannot be checked within ${CHECK_MS} ms.` : tried.why);
+  }
+
+  /** A thread that ended is replaced: schemas of other clients go on. */
+  #liveRunner(): GrammarThread {
+    if (this.#runner === undefined || this.#runner.isOver) {
+      this.#runner = new GrammarThread();
+      void this.#runner.ask({ op: 'vocabulary', ...this.#vocabulary, endTokens: this.#endTokens });
+    }
+    return this.#runner;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,8 +127,8 @@ class RunningConstraint implements Constraint {
 
   async mask(): Promise<TokenMask | undefined> {
     const answer = await this.#answer;
-    if (!answer.ok) throw new GrammarError(answer.why);
-    return answer.mask;
+    if (answer.ok) return answer.mask;
+    throw answer.isLost ? new GrammarThreadError(answer.why) : new GrammarError(answer.why);
   }
 
   accept(token: number): void {
@@ -140,8 +157,12 @@ class GrammarThread implements AsyncDisposable {
     this.#worker.on('exit', () => this.#end('the grammar thread is gone'));
   }
 
+  get isOver(): boolean {
+    return this.#over !== undefined;
+  }
+
   ask(question: GrammarQuestion, timeoutMs?: number): Promise<GrammarAnswer> {
-    if (this.#over !== undefined) return Promise.resolve({ ok: false, why: this.#over });
+    if (this.#over !== undefined) return Promise.resolve({ ok: false, isLost: true, why: this.#over });
     return new Promise((resolve) => {
       let isAnswered = false;
       // An answer may have come long ago, to a loop that was busy: it is heard before the time counts.
@@ -158,7 +179,7 @@ class GrammarThread implements AsyncDisposable {
 
   #end(why: string): void {
     this.#over ??= why;
-    for (const settle of this.#asked.splice(0)) settle({ ok: false, why });
+    for (const settle of this.#asked.splice(0)) settle({ ok: false, isLost: true, why });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

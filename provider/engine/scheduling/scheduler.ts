@@ -12,8 +12,8 @@ export interface Task {
   readonly wantsLogits: boolean;
   /** The next token. `row` is its logits when it wants them; a choice may wait for something. Nothing ends the sequence, and so does an error. */
   choose(best: number, row: Float32Array | undefined): number | undefined | Promise<number | undefined>;
-  /** No more tokens come: the text is at its end, as long as allowed, or was cancelled; or the decoder failed. */
-  end(why: TaskEnd): void;
+  /** No more tokens come: the text is at its end, as long as allowed, or was cancelled; or the decoder or `choose` failed, for `cause`. */
+  end(why: TaskEnd, cause?: unknown): void;
 }
 
 export type TaskEnd = 'done' | 'length' | 'cancelled' | 'failed';
@@ -101,7 +101,7 @@ export class Scheduler {
   #waiting: Sequence[] = [];
   #running: Sequence[] = [];
   #loop: Promise<void> | undefined;
-  #failed = false;
+  #failure: { readonly cause: unknown } | undefined;
   #prefillTps: number;
   #decodeTps: number;
 
@@ -138,11 +138,11 @@ export class Scheduler {
   }
 
   #wake(): void {
-    if (this.#failed) return this.#endAll('failed');
+    if (this.#failure !== undefined) return this.#endAll(this.#failure.cause);
     this.#loop ??= this.#run().finally(() => {
       this.#loop = undefined;
       // Whoever came while the last step was being cleared away.
-      if (!this.#failed && this.#hasWork()) this.#wake();
+      if (this.#failure === undefined && this.#hasWork()) this.#wake();
     });
   }
 
@@ -170,8 +170,8 @@ export class Scheduler {
           ),
         );
       } catch (error) {
-        this.#failed = true;
-        this.#endAll('failed');
+        this.#failure = { cause: error };
+        this.#endAll(error);
         return this.#options.onFailure(error);
       }
       this.#measure(parts, this.#options.clock() - began);
@@ -234,35 +234,38 @@ export class Scheduler {
       this.#pool.name(pages, asks === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked));
       if (asks === 'none') continue;
       const row = sequence.task.wantsLogits ? logits?.subarray(output * vocabulary, (output + 1) * vocabulary) : undefined;
-      const why = await this.#choose(sequence, best[output] as number, row);
+      const choice = await this.#choose(sequence, best[output] as number, row);
       output += 1;
-      if (why === undefined) continue;
+      if (choice === undefined) continue;
       ended.add(sequence);
-      this.#end(sequence, why);
+      this.#end(sequence, choice.why, choice.cause);
     }
     if (ended.size > 0) this.#running = this.#running.filter((sequence) => !ended.has(sequence));
   }
 
   /** Why the sequence ends with this step, if it does. */
-  async #choose(sequence: Sequence, best: number, row: Float32Array | undefined): Promise<TaskEnd | undefined> {
+  async #choose(sequence: Sequence, best: number, row: Float32Array | undefined): Promise<{ why: TaskEnd; cause?: unknown } | undefined> {
     let token: number | undefined;
     try {
       token = await sequence.task.choose(best, row);
-    } catch {
-      return 'failed';
+    } catch (cause) {
+      return { why: 'failed', cause };
     }
-    if (token === undefined) return 'done';
+    if (token === undefined) return { why: 'done' };
     sequence.tokens.push(token);
-    return sequence.isFull ? 'length' : undefined;
+    return sequence.isFull ? { why: 'length' } : undefined;
   }
 
-  #end({ pages, task }: Sequence, why: TaskEnd): void {
+  #end({ pages, task }: Sequence, why: TaskEnd, cause?: unknown): void {
     if (pages) this.#pool.release(pages);
-    task.end(why);
+    task.end(why, cause);
   }
 
-  #endAll(why: TaskEnd): void {
-    for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) this.#end(sequence, sequence.isCancelled ? 'cancelled' : why);
+  #endAll(cause: unknown): void {
+    for (const sequence of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
+      if (sequence.isCancelled) this.#end(sequence, 'cancelled');
+      else this.#end(sequence, 'failed', cause);
+    }
   }
 }
 
