@@ -1,7 +1,10 @@
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectToServer, events, services, TrustEnrolled } from '#bus-schemas';
 import { type NatsNode, startNatsHub } from '#testcontainers';
 import { Bus, endpoint } from './bus.ts';
+import { reportBus } from './bus-report.ts';
 import { ensureStreams } from './streams.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
@@ -123,4 +126,55 @@ test('a message that cannot be read is told of, and the next one is read', async
   bus.publish('evt.trust.enrolled', TrustEnrolled, { provider: PROVIDER, at: 7 });
   await vi.waitFor(() => expect(read).toMatchObject([{ provider: PROVIDER, at: 7 }]));
   expect(unreadable).toEqual(['malformed']);
+});
+
+describe('a handler that throws', () => {
+  const lines: { method: string; err: { message: string }; msg: string }[] = [];
+  const metrics = new Registry();
+  const failures = async () => (await metrics.getSingleMetric('dinf_bus_handler_failures_total')?.get())?.values ?? [];
+  let reported: Bus;
+  beforeEach(async () => {
+    lines.length = 0;
+    metrics.clear();
+    const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const connection = await connectToServer({ servers: hub.clientUrl });
+    reported = new Bus(connection, reportBus({ log, metrics, clock: () => 0 }));
+  });
+  afterEach(() => reported.connection.close());
+
+  test('is logged with method and cause, and counted; a flood of them is one line', async () => {
+    const broken = endpoint(services.catalog.snapshot, () => {
+      throw new Error('the shelf is empty');
+    });
+    await using _face = await reported.serve('catalog', [broken]);
+    await reported.connection.flush();
+    for (let call = 0; call < 5; call += 1) await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({ code: 'failed' });
+    expect(lines).toEqual([
+      expect.objectContaining({ method: services.catalog.snapshot.subject, err: expect.objectContaining({ message: 'the shelf is empty' }) }),
+    ]);
+    expect(await failures()).toMatchObject([{ labels: { method: services.catalog.snapshot.subject }, value: 5 }]);
+  });
+
+  test('in a subscription ends neither the subscription nor the connection', async () => {
+    const seen: string[] = [];
+    reported.subscribe({
+      subject: events.trustEnrolled,
+      kind: TrustEnrolled,
+      handle: ({ provider }) => {
+        seen.push(provider);
+        throw new Error('no room');
+      },
+    });
+    await reported.connection.flush();
+    for (let fact = 0; fact < 3; fact += 1) bus.publish(events.trustEnrolled, TrustEnrolled, { provider: PROVIDER, at: 1 });
+    await vi.waitFor(() => expect(seen).toHaveLength(3));
+    expect(await failures()).toMatchObject([{ labels: { method: events.trustEnrolled }, value: 3 }]);
+    expect(reported.connection.isClosed()).toBe(false);
+  });
+
+  test('and a call that gets no answer is counted', async () => {
+    await expect(reported.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({ code: 'unavailable' });
+    const calls = await metrics.getSingleMetric('dinf_bus_failed_calls_total')?.get();
+    expect(calls?.values).toMatchObject([{ labels: { method: services.catalog.snapshot.subject, code: 'unavailable' }, value: 1 }]);
+  });
 });

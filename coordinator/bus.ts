@@ -23,6 +23,15 @@ export class AskAgain extends Error {}
 
 const ASK_AGAIN = 503;
 
+/** Told of failures that nobody else sees. */
+export interface BusReport {
+  /** A handler threw. Its caller gets the message of the error and no more. */
+  handlerFailed(method: string, error: unknown): void;
+  callFailed(method: string, code: BusErrorCode): void;
+}
+
+const UNREPORTED: BusReport = { handlerFailed: () => undefined, callFailed: () => undefined };
+
 export type Handler<Request, Reply> = (request: Request) => Promise<Reply> | Reply;
 export interface Endpoint {
   readonly method: ServiceMethod<unknown, unknown>;
@@ -52,9 +61,11 @@ export class Bus {
   readonly #jetstream: JetStreamClient;
   readonly #requests: RequestMux;
   readonly #events: EventPublisher;
+  readonly #report: BusReport;
 
-  constructor(connection: NatsConnection) {
+  constructor(connection: NatsConnection, report: BusReport = UNREPORTED) {
     this.connection = connection;
+    this.#report = report;
     this.#jetstream = jetstream(connection, { timeout: 5_000 });
     this.#requests = new RequestMux(connection);
     this.#events = new EventPublisher(this.#requests);
@@ -69,6 +80,15 @@ export class Bus {
   }
 
   async call<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request, { timeoutMs }: { timeoutMs: number }): Promise<Reply> {
+    try {
+      return await this.#call(method, request, timeoutMs);
+    } catch (error) {
+      if (error instanceof BusError) this.#report.callFailed(method.subject, error.code);
+      throw error;
+    }
+  }
+
+  async #call<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request, timeoutMs: number): Promise<Reply> {
     let message: Msg;
     try {
       message = await this.#requests.request(method.subject, method.request.encode(request), { timeoutMs });
@@ -94,7 +114,7 @@ export class Bus {
       service.addEndpoint(method.method, {
         subject: method.subject,
         handler: (error, message) => {
-          if (error) return;
+          if (error) return this.#report.handlerFailed(method.subject, error);
           void this.#answer(message, method, handle);
         },
       });
@@ -112,6 +132,7 @@ export class Bus {
     } catch (error) {
       // Whoever asked will ask another copy: this one is going.
       if (this.connection.isClosed()) return;
+      if (!(error instanceof AskAgain)) this.#report.handlerFailed(method.subject, error);
       message.respondError(error instanceof AskAgain ? ASK_AGAIN : error instanceof CodecError ? 400 : 500, error instanceof Error ? error.message : 'failed');
     }
   }
@@ -134,7 +155,12 @@ export class Bus {
           onInvalid?.(invalid, message.subject);
           return;
         }
-        handle(value, message.subject);
+        try {
+          handle(value, message.subject);
+        } catch (failure) {
+          // Thrown on, it would end the connection of every component in this process.
+          this.#report.handlerFailed(subject, failure);
+        }
       },
     });
   }

@@ -2,10 +2,12 @@ import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import type { ComponentName } from '#bus-schemas';
 import { Bus } from './bus.ts';
+import { reportBus } from './bus-report.ts';
 import type { Component, StartComponent } from './component.ts';
 import type { Config } from './config.ts';
 import { connectToHub, leaveHub } from './connect-bus.ts';
 import { connectDatabase } from './database.ts';
+import { endAll } from './end-all.ts';
 import { measureFacts } from './fact-metrics.ts';
 import { createLogger } from './logger.ts';
 
@@ -47,20 +49,23 @@ export async function startCoordinator({
   log = createLogger({ name: 'coordinator', level: config.logLevel }),
 }: CoordinatorOptions): Promise<Coordinator> {
   const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: `coordinator ${named.join(' ')}`, log });
-  const bus = new Bus(connection);
+  const metrics = new Registry();
+  const bus = new Bus(connection, reportBus({ log, metrics, clock: () => performance.now() }));
   const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE });
   // A database that restarts ends idle connections: the pool makes new ones, and this is not the end of the process.
   let isStopping = false;
   database.on('error', (error) => isStopping || log.warn({ err: error }, 'a database connection was lost'));
-  const metrics = new Registry();
   measureFacts(bus, metrics);
   const running: Component[] = [];
   const stop = async (): Promise<void> => {
     isStopping = true;
-    for (const component of running.toReversed()) await component[Symbol.asyncDispose]();
-    await bus.flushEvents(LAST_FACTS_MS);
-    await leaveHub(connection);
-    await database.end();
+    const components = running.toReversed().map((component) => ({ what: component.name, end: () => component[Symbol.asyncDispose]() }));
+    await endAll([
+      ...components,
+      { what: 'facts', end: () => bus.flushEvents(LAST_FACTS_MS) },
+      { what: 'hub', end: () => leaveHub(connection) },
+      { what: 'database', end: () => database.end() },
+    ]);
   };
   try {
     for (const name of componentNames.filter((candidate) => named.includes(candidate))) {
@@ -68,7 +73,7 @@ export async function startCoordinator({
       running.push(await start({ bus, database, config, metrics, log: log.child({ component: name }), now: Date.now }));
     }
   } catch (error) {
-    await stop();
+    await stop().catch((failure: unknown) => log.error({ err: failure }, 'what had started could not be stopped'));
     throw error;
   }
   log.info({ components: running.map(({ name }) => name) }, 'the coordinator runs');

@@ -3,40 +3,52 @@ import type { ServiceMethod } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
 import { ApiError } from './errors.ts';
 
-const PAUSE_MS = 100;
-
-/** Calls again while nobody answers: a component may be starting anew, and every method may be asked twice. Undefined when time is up. */
-export function callUntil<Request, Reply>(
-  bus: Bus,
-  method: ServiceMethod<Request, Reply>,
-  request: Request,
-  limits: { eachMs: number; totalMs: number },
-): Promise<Reply | undefined> {
-  return askUntil((timeoutMs) => bus.call(method, request, { timeoutMs }), limits);
+interface Limits {
+  readonly eachMs: number;
+  readonly totalMs: number;
 }
 
-/** The same for any way of asking. */
-export async function askUntil<Reply>(ask: (timeoutMs: number) => Promise<Reply>, limits: { eachMs: number; totalMs: number }): Promise<Reply | undefined> {
+const PAUSE_MS = 100;
+
+/** Asks again while there is no answer: a component may be restarting, and every method may be asked twice. Throws the last BusError when time is up. */
+export async function askUntil<Reply>(ask: (timeoutMs: number) => Promise<Reply>, limits: Limits): Promise<Reply> {
   const giveUpAt = performance.now() + limits.totalMs;
   for (;;) {
     try {
       return await ask(Math.max(1, Math.min(limits.eachMs, giveUpAt - performance.now())));
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
-      if (error.code === 'closed' || error.code === 'failed' || performance.now() + PAUSE_MS >= giveUpAt) return undefined;
+      if (error.code === 'closed' || error.code === 'failed' || performance.now() + PAUSE_MS >= giveUpAt) throw error;
     }
     await delay(PAUSE_MS);
   }
 }
 
-/** The same for whoever has nothing to say without the answer: a 503 when time is up. */
-export async function answerOf<Request, Reply>(
+export function callUntil<Request, Reply>(bus: Bus, method: ServiceMethod<Request, Reply>, request: Request, limits: Limits): Promise<Reply> {
+  return askUntil((timeoutMs) => bus.call(method, request, { timeoutMs }), limits);
+}
+
+/** For callers that can go on without the answer: undefined when time is up. The bus has counted the failed calls. */
+export async function answerIfAny<Request, Reply>(
   bus: Bus,
   method: ServiceMethod<Request, Reply>,
   request: Request,
-  limits: { eachMs: number; totalMs: number },
-): Promise<Reply> {
-  const answer = await callUntil(bus, method, request, limits);
-  if (answer === undefined) throw new ApiError('service_unavailable');
-  return answer;
+  limits: Limits,
+): Promise<Reply | undefined> {
+  try {
+    return await callUntil(bus, method, request, limits);
+  } catch (error) {
+    if (error instanceof BusError) return undefined;
+    throw error;
+  }
+}
+
+/** For routes that have nothing to say without the answer: a 503 when time is up, whose cause the server logs. */
+export async function answerOf<Request, Reply>(bus: Bus, method: ServiceMethod<Request, Reply>, request: Request, limits: Limits): Promise<Reply> {
+  try {
+    return await callUntil(bus, method, request, limits);
+  } catch (cause) {
+    if (cause instanceof BusError) throw new ApiError('service_unavailable', undefined, { cause });
+    throw cause;
+  }
 }

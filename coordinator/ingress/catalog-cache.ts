@@ -68,13 +68,13 @@ export class CatalogCache implements Disposable {
 
   async #fetch(): Promise<void> {
     this.#triedAt = performance.now();
-    let snapshot: CatalogSnapshot | undefined;
+    let snapshot: CatalogSnapshot;
     try {
       snapshot = await callUntil(this.#bus, services.catalog.snapshot, {}, { eachMs: 1_000, totalMs: FIRST_LOAD_MS });
     } catch (error) {
       this.#log.warn({ err: error }, 'the catalog could not be read; the last one stays in use');
+      return;
     }
-    if (snapshot === undefined) return;
     const models = new Map(snapshot.models.map((model) => [model.id, model]));
     const aliases = (snapshot.aliases ?? []).flatMap(({ alias, model }) => (models.has(model) ? [[alias, models.get(model) as CatalogModel] as const] : []));
     this.#models = new Map([...models, ...aliases]);

@@ -88,8 +88,11 @@ export class IdempotentAnswers {
     const sealed = text === undefined ? undefined : seal(request, text);
     const kept = sealed !== undefined && sealed.length <= MAX_SEALED_BYTES;
     const ended = { account, job, idempotencyKey: sha256(request.idempotencyKey), ...(kept && { sealed, expiresAt: now() + KEPT_MS }) };
-    const done = await callUntil(bus, services.accounts.endClaim, ended, CALL).catch(() => undefined);
-    if (done === undefined) log.warn({ job }, 'the answer of an idempotent request could not be kept');
+    try {
+      await callUntil(bus, services.accounts.endClaim, ended, CALL);
+    } catch (error) {
+      log.warn({ job, err: error }, 'the answer of an idempotent request could not be kept');
+    }
   }
 }
 

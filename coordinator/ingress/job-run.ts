@@ -288,7 +288,8 @@ export class JobRun {
   async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
     const { bus, flow, clock, ingress, lateBudget } = this.#deps;
-    if (number > 1 && !(await this.#affords(candidate.provider))) return this.#happen({ type: 'attempt_failed', attempt: number, failure: 'unaffordable' });
+    const unpaid = number > 1 ? await this.#notPaid(candidate.provider) : undefined;
+    if (unpaid !== undefined) return this.#happen({ type: 'attempt_failed', attempt: number, failure: unpaid });
     const { id, seal, promptEstimate, maxOutputTokens } = this.spec;
     const sealing = await this.#ask(() => seal(attempt));
     if (sealing === undefined)
@@ -309,11 +310,12 @@ export class JobRun {
   }
 
   /** The hold was made for the first provider: another may be dearer, and has to be named in it to be paid by its receipt. */
-  async #affords(provider: string): Promise<boolean> {
+  async #notPaid(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
     const { id, maxPrice } = this.spec;
     const request = { job: id, provider, ...(maxPrice && { maxPrice }) };
     const reply = await this.#ask(() => callUntil(this.#deps.bus, services.settlement.topUp, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
-    return reply?.ok === true;
+    if (reply === undefined) return 'no_answer';
+    return reply.ok ? undefined : 'unaffordable';
   }
 
   #cancel(attempt: Attempt, reason: CancelReason): void {

@@ -73,7 +73,7 @@ describe('a job', () => {
   test('is not refused for want of machines as long as a cell that may have them does not answer', async () => {
     const nobody = refused('no_provider');
     expect(await networkOf([[nobody], ['nothing', placed]]).reserve()).toBe(placed);
-    expect(await networkOf([[nobody], ['nothing']]).reserve()).toBeUndefined();
+    await expect(networkOf([[nobody], ['nothing']]).reserve()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
   test('for certain machines is asked of their cells alone, and for a preferred one there first', async () => {

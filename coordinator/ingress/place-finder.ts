@@ -13,8 +13,8 @@ export class PlaceFinder {
     this.#cells = cells;
   }
 
-  /** Asks again, and chooses anew, while nobody answers. Undefined when time is up. */
-  reserve(request: Reserve, conversation: string, limits: { eachMs: number; totalMs: number }): Promise<Reserved | undefined> {
+  /** Asks again, and chooses anew, while nobody answers. Throws the last BusError when time is up. */
+  reserve(request: Reserve, conversation: string, limits: { eachMs: number; totalMs: number }): Promise<Reserved> {
     return askUntil((timeoutMs) => this.#ask(request, conversation, timeoutMs), limits);
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type PrintedReceipt, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from './call-until.ts';
+import { answerIfAny } from './call-until.ts';
 
 /** The provider gathers receipts for a moment, and the ledger charges in batches. */
 const EVERY_MS = 50;
@@ -11,7 +11,7 @@ const CALL = { eachMs: 1_000, totalMs: 1_000 };
 /** The signed receipt of a job that has just ended, as soon as there is one; undefined where that takes too long. */
 export async function receiptWhenSettled(bus: Bus, asked: { account: string; job: string }, clock: () => number): Promise<PrintedReceipt | undefined> {
   for (const giveUpAt = clock() + LONGEST_MS; clock() < giveUpAt; await delay(EVERY_MS)) {
-    const answer = await callUntil(bus, services.settlement.receipt, asked, CALL);
+    const answer = await answerIfAny(bus, services.settlement.receipt, asked, CALL);
     if (answer?.ok) return answer.receipt;
     if (answer?.code === 'forged') return undefined;
   }

@@ -91,7 +91,11 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   addRoutes(server, {
     ...{ bus, catalog, ownMachines, jobs, metrics, missing, degraded, now, clock, sealFor: senders.sealFor.bind(senders) },
-    receiptOf: (asked) => receiptWhenSettled(bus, asked, clock),
+    receiptOf: (asked) =>
+      receiptWhenSettled(bus, asked, clock).catch((error: unknown) => {
+        log.warn({ job: asked.job, err: error }, 'the receipt of a job could not be read');
+        return undefined;
+      }),
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),

@@ -18,6 +18,7 @@ import {
   workText,
 } from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
+import { errorPlace } from '../error-place.ts';
 import { Announcer } from './announcer.ts';
 import { Attester, type Identity } from './attester.ts';
 import { JobDesk } from './job-desk.ts';
@@ -56,7 +57,7 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
   };
   const { signer } = identity;
   const keys = await SealingKeys.make(clock);
-  const receipts = await ReceiptKeeper.open({ send: (payload) => publish(providerSubjects.up('receipt'), payload), file: receiptsFile });
+  const receipts = await ReceiptKeeper.open({ send: (payload) => publish(providerSubjects.up('receipt'), payload), file: receiptsFile, log });
   const desk = new JobDesk({
     engine,
     recipients: () => keys.recipients,
@@ -152,7 +153,8 @@ function dispatch(handlers: Record<string, (data: Uint8Array) => void>, message:
   try {
     handlers[message.subject]?.(message.data);
   } catch (error) {
-    if (!(error instanceof CodecError)) throw error;
-    log.warn({ subject: message.subject, code: error.code }, 'an unreadable order was dropped');
+    if (error instanceof CodecError) log.warn({ subject: message.subject, code: error.code }, 'an unreadable order was dropped');
+    // Thrown on, it would end the connection and with it every job of this machine.
+    else log.error({ subject: message.subject, err: errorPlace(error) }, 'an order could not be handled');
   }
 }

@@ -16,6 +16,7 @@ import {
   SUITE_ID,
 } from '#bus-schemas';
 import { type Engine, RequestRefused } from '../engine/engine.ts';
+import { errorPlace } from '../error-place.ts';
 import { admit } from './admission.ts';
 import type { SealedFrame } from './frame-sender.ts';
 import { JobRun, type JobRunOptions } from './job-run.ts';
@@ -81,7 +82,11 @@ export class JobDesk {
     if (!assembly.add(order)) return this.#refuse(order, { reason: 'invalid_request' });
     if (!assembly.isWhole) return;
     this.#assemblies.delete(name);
-    void this.#start(assembly);
+    void this.#start(assembly).catch((error: unknown) => {
+      // An exception that is not caught ends the process and with it every job: one request must not do that.
+      this.#options.log.error({ job: order.job, err: errorPlace(error) }, 'a job could not be started');
+      this.#refuse(order, { reason: 'model_not_loaded' });
+    });
   }
 
   flow({ ingress, jobs }: Flow): void {

@@ -1,4 +1,5 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
 import { type Receipt, Receipts } from '#bus-schemas';
 
 interface Outstanding {
@@ -11,6 +12,7 @@ export interface ReceiptKeeperOptions {
   readonly send: (payload: Uint8Array) => void;
   /** Where they outlive a restart. */
   readonly file?: string | undefined;
+  readonly log: Logger;
 }
 
 /** Nobody waits for a receipt: those of a moment go together. */
@@ -31,7 +33,12 @@ export class ReceiptKeeper implements AsyncDisposable {
 
   private constructor(options: ReceiptKeeperOptions) {
     this.#options = options;
-    this.#saver = setInterval(() => void this.#save(), SAVE_MS);
+    this.#saver = setInterval(() => {
+      this.#save().catch((error: unknown) => {
+        this.#saved = '';
+        options.log.warn({ err: error }, 'receipts could not be saved; they are lost if this provider stops now');
+      });
+    }, SAVE_MS);
   }
 
   static async open(options: ReceiptKeeperOptions): Promise<ReceiptKeeper> {

@@ -220,8 +220,7 @@ export class ModelRunner implements AsyncDisposable {
     this.#loaded = undefined;
     this.#set('failed');
     setTimeout(() => this.#state === 'failed' && this.#set('cold'), RETRY_MS).unref();
-    // It is broken as it is: what its end throws tells nothing more.
-    await Promise.resolve(decoder?.[Symbol.asyncDispose]()).catch(() => {});
+    if (decoder !== undefined) await this.#dispose(decoder);
   }
 
   async #unload(): Promise<void> {
@@ -230,7 +229,16 @@ export class ModelRunner implements AsyncDisposable {
     this.#loaded = undefined;
     this.#set('cold');
     await loaded.scheduler.close();
-    await loaded.decoder[Symbol.asyncDispose]();
+    await this.#dispose(loaded.decoder);
+  }
+
+  /** Thrown on, the error of a decoder that is given up would end the process. */
+  async #dispose(decoder: Decoder): Promise<void> {
+    try {
+      await decoder[Symbol.asyncDispose]();
+    } catch (error) {
+      this.#options.log.error({ model: this.#options.model.build, err: messageOf(error) }, 'a model could not be taken out of memory');
+    }
   }
 
   #set(state: SlotState): void {

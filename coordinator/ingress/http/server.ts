@@ -44,6 +44,8 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
   server.setErrorHandler<FastifyError | ApiError | CodecError>((error, request, reply) => {
     const known = asApiError(error);
     if (known.code === 'internal_error') log.error({ request: request.id, err: error }, 'a request failed');
+    else if (known.status >= 500 && known.cause !== undefined)
+      log.warn({ request: request.id, code: known.code, err: known.cause }, 'a request could not be served');
     const { surface } = request.routeOptions.config;
     const body = surface === undefined ? known.toBody() : surface.error(known, request.id);
     return reply.code(known.status).headers(retryAfter(known)).serializer(JSON.stringify).type('application/json; charset=utf-8').send(body);

@@ -1,6 +1,6 @@
 import { type Evidence, isSame, services, type TrustLevel } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { callUntil } from '../call-until.ts';
+import { answerIfAny } from '../call-until.ts';
 
 interface Known {
   readonly evidence: Evidence;
@@ -28,7 +28,7 @@ export class EvidenceCache {
   async of(provider: string, sealingKey: Uint8Array): Promise<Known | undefined> {
     const known = this.#known.get(provider);
     if (known !== undefined && this.#clock() - known.at < GOOD_MS && isFor(known, sealingKey)) return known;
-    const answer = await callUntil(this.#bus, services.trust.evidence, { provider }, CALL);
+    const answer = await answerIfAny(this.#bus, services.trust.evidence, { provider }, CALL);
     if (!answer?.ok) return undefined;
     const fresh = { evidence: answer.evidence, level: answer.level, at: this.#clock() };
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();

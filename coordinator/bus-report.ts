@@ -1,0 +1,42 @@
+import type { Logger } from 'pino';
+import { Counter, type Registry } from 'prom-client';
+import { CodecError } from '#bus-schemas';
+import type { BusErrorCode, BusReport } from './bus.ts';
+
+/** One log line for each place in this time: with the database away every request fails, and the lines would fill the disk. */
+const QUIET_MS = 1_000;
+
+/** Logs and counts what goes wrong behind the bus, by method or subject: a closed set, because both come from our own code. */
+export function reportBus({ log, metrics, clock }: { log: Logger; metrics: Registry; clock: () => number }): BusReport {
+  const registers = [metrics];
+  const handlers = new Counter({
+    name: 'dinf_bus_handler_failures_total',
+    help: 'Messages whose handler threw, by method or subject',
+    labelNames: ['method'],
+    registers,
+  });
+  const calls = new Counter({
+    name: 'dinf_bus_failed_calls_total',
+    help: 'Calls to other components without an answer',
+    labelNames: ['method', 'code'],
+    registers,
+  });
+  const quiet = new Map<string, { until: number; unlogged: number }>();
+  return {
+    handlerFailed(method, error) {
+      handlers.inc({ method });
+      const last = quiet.get(method);
+      if (last !== undefined && clock() < last.until) {
+        last.unlogged += 1;
+        return;
+      }
+      quiet.set(method, { until: clock() + QUIET_MS, unlogged: 0 });
+      const facts = { method, err: error, unlogged: last?.unlogged ?? 0 };
+      if (error instanceof CodecError) log.warn(facts, 'a message on the bus cannot be read');
+      else log.error(facts, 'a handler on the bus failed');
+    },
+    callFailed(method: string, code: BusErrorCode) {
+      calls.inc({ method, code });
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connectToServer, services } from '#bus-schemas';
+import { Bus, endpoint } from '#coordinator/bus.ts';
+import { type NatsNode, startNatsHub } from '#testcontainers';
+import { answerIfAny, answerOf } from './call-until.ts';
+
+const LIMITS = { eachMs: 200, totalMs: 250 };
+
+let hub: NatsNode;
+let bus: Bus;
+beforeAll(async () => {
+  hub = await startNatsHub({ runtime: 'local', config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n` });
+  bus = new Bus(await connectToServer({ servers: hub.clientUrl }));
+});
+afterAll(async () => {
+  await bus.connection.close();
+  await hub[Symbol.asyncDispose]();
+});
+
+test('the 503 of a component that is away names its cause', async () => {
+  await expect(answerOf(bus, services.catalog.snapshot, {}, LIMITS)).rejects.toMatchObject({
+    code: 'service_unavailable',
+    cause: { name: 'BusError', code: 'unavailable' },
+  });
+});
+
+test('so does that of one that fails, which is asked once', async () => {
+  let calls = 0;
+  const failing = endpoint(services.catalog.snapshot, () => {
+    calls += 1;
+    throw new Error('the shelf is empty');
+  });
+  await using _face = await bus.serve('catalog', [failing]);
+  await bus.connection.flush();
+  await expect(answerOf(bus, services.catalog.snapshot, {}, LIMITS)).rejects.toMatchObject({
+    cause: { message: expect.stringContaining('the shelf is empty') },
+  });
+  expect(calls).toBe(1);
+});
+
+test('a caller that can go on without the answer gets none', async () => {
+  expect(await answerIfAny(bus, services.catalog.snapshot, {}, LIMITS)).toBeUndefined();
+});
