@@ -28,14 +28,27 @@ test('two emulated Macs with real engines serve as Macs would, and the fleet say
     log: network.log,
   });
   const { bus } = network.network.coordinator;
-  await vi.waitFor(async () => expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toHaveLength(2), { timeout: 20_000 });
-  expect(fleet.providers.map(({ engine }) => engine.machine)).toEqual(Array(2).fill(expect.objectContaining({ chip: 'Apple M4 Max', simulated: true })));
-  const asked = await Promise.all(
-    Array.from({ length: 8 }, () =>
-      network.openai().chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'Spell stone backwards.' }] }),
-    ),
+  await vi.waitFor(async () =>
+    expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toMatchObject([{ state: 'resident' }, { state: 'resident' }]),
   );
-  expect(asked.map(({ choices }) => choices[0]?.message.content)).toEqual(Array(8).fill('enots'));
-  expect(fleet.providers.every(({ engine }) => engine.tokensMade > 0 && engine.running === 0)).toBe(true);
+  expect(fleet.providers.map(({ engine }) => engine.machine)).toEqual(Array(2).fill(expect.objectContaining({ chip: 'Apple M4 Max', simulated: true })));
+  // Each is asked by name: left to routing, one machine may have served all before the other was tried.
+  const ask = ({ id }: { id: string }) =>
+    network
+      .openai()
+      .chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'Spell stone backwards.' }], ...({ provider: { only: [id] } } as object) })
+      .withResponse();
+  const asked = await Promise.all(
+    Array.from({ length: 4 }, () => fleet.providers)
+      .flat()
+      .map(ask),
+  );
+  expect(asked.map(({ data: { choices } }) => choices[0]?.message.content)).toEqual(Array(8).fill('enots'));
+  expect(asked.map(({ response }) => response.headers.get('x-provider-id'))).toEqual(
+    Array.from({ length: 4 }, () => fleet.providers.map(({ id }) => id)).flat(),
+  );
+  expect(fleet.providers.every(({ engine }) => engine.tokensMade > 0)).toBe(true);
+  // The client has its answer before the engine has closed the sequence.
+  await vi.waitFor(() => expect(fleet.providers.map(({ engine }) => engine.running)).toEqual([0, 0]));
   await network.expectMoneyBalances();
 });

@@ -22,6 +22,9 @@ export interface Trust extends AsyncDisposable {
   readonly database: Pool;
   readonly hub: NatsServer;
   readonly home: string;
+  /** The clock of trust: the machine's own, and what it was put forward. */
+  now(): number;
+  advance(ms: number): void;
   /** Kills the hub, takes what it knew of accounts from it, and starts it again. */
   loseAccounts(): Promise<void>;
   stop(): Promise<void>;
@@ -51,9 +54,11 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   database.on('error', () => undefined);
   stack.defer(() => database.end());
 
+  let ahead = 0;
+  const now = () => Date.now() + ahead;
   let component: Component | undefined;
   const start = async (): Promise<void> => {
-    component = await startTrust({ bus, database, config, log, metrics: new Registry(), now: Date.now });
+    component = await startTrust({ bus, database, config, log, metrics: new Registry(), now });
   };
   const stop = async (): Promise<void> => {
     await component?.[Symbol.asyncDispose]();
@@ -63,7 +68,10 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   stack.defer(stop);
   const owned = stack.move();
   return {
-    ...{ bus, database, hub, home, start, stop },
+    ...{ bus, database, hub, home, now, start, stop },
+    advance: (ms) => {
+      ahead += ms;
+    },
     loseAccounts: async () => {
       await hub.kill();
       await rm(join(hubHome, 'accounts'), { recursive: true });

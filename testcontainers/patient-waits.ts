@@ -1,0 +1,14 @@
+import { vi } from 'vitest';
+
+/**
+ * Shortest limit of `vi.waitFor`, in milliseconds. A wait ends when its event comes; the limit only decides when a missing event is
+ * a failure. Vitest's default of one second, and the few seconds that tests ask for, are too short beside programs that keep all
+ * cores busy.
+ */
+const PATIENCE_MS = 30_000;
+
+const { waitFor } = vi;
+vi.waitFor = (callback, options = {}) => {
+  const { timeout = 0, ...rest } = typeof options === 'number' ? { timeout: options } : options;
+  return waitFor(callback, { ...rest, timeout: Math.max(timeout, PATIENCE_MS) });
+};
