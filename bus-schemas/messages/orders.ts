@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, IngressId, JobId } from '../ids.ts';
-import { CancelReason } from './vocabulary.ts';
+import { CancelReason, Delivered } from './vocabulary.ts';
 
 /** What the coordinator tells a provider. */
 
@@ -49,6 +49,8 @@ const flow = Type.Object({
       window: count(0xffff_ffff),
       /** Frames from `received` on were lost: send them again. */
       resend: Type.Boolean(),
+      /** What the client has taken so far; absent when that is nothing. The provider returns the newest one with its receipt. */
+      delivered: Type.Optional(Delivered),
     }),
     { maxItems: 1024 },
   ),

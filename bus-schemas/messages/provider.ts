@@ -4,7 +4,7 @@ import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
-import { EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
+import { Delivered, EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
 
 /** What a provider says about itself. Every number is a claim: receivers clamp it before use. */
 
@@ -77,7 +77,9 @@ const receipt = Type.Object({
   finish: Finish,
   requestHash: Hash,
   responseHash: Hash,
-  /** Of all this, with the provider's own key (bus-schemas/receipts/). */
+  /** The newest that an ingress sent; settlement charges by it when that ingress has died. Not signed: it has a proof of its own. */
+  delivered: Type.Optional(Delivered),
+  /** Of the rest, with the provider's own key (bus-schemas/receipts/). */
   signature: Type.Optional(Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES })),
   signingKey: Type.Optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
 });

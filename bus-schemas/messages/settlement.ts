@@ -150,6 +150,8 @@ const usage = Type.Object({
       completionTokens: count,
       heldMicroUsd: count,
       chargedMicroUsd: count,
+      /** No ingress stated how the job ended: it was settled by the provider's receipt, or refunded when its hold expired. */
+      ingressLost: optional(Type.Boolean()),
     }),
     { maxItems: 1_000 },
   ),

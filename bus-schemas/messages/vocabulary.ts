@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Bytes } from '../codec.ts';
 
 /** Closed vocabularies that several messages share. A new word is added here, and every switch over it fails to compile. */
 
@@ -82,6 +83,12 @@ export const Usage = Type.Object({
   reasoningTokens: Type.Optional(count(10_000_000)),
 });
 export type Usage = Static<typeof Usage>;
+
+/** HMAC-SHA-256 cut to 128 bits. A provider can try a forgery only by sending it to settlement. */
+export const PROOF_BYTES = 16;
+/** Completion tokens of an attempt that its client has taken, with a proof that only components of the coordinator can make and check. */
+export const Delivered = Type.Object({ tokens: count(10_000_000), proof: Bytes({ min: PROOF_BYTES, max: PROOF_BYTES }) });
+export type Delivered = Static<typeof Delivered>;
 
 /** How well a machine has shown what it is; each is worth more than those before it. */
 export const TRUST_LEVELS = ['none', 'self_signed', 'hardware'] as const;

@@ -7,7 +7,7 @@ import type { Receipt } from '../messages/provider.ts';
  */
 
 /** What the provider says the work was. */
-export type WorkDone = Omit<Receipt, 'signature' | 'signingKey'>;
+export type WorkDone = Omit<Receipt, 'delivered' | 'signature' | 'signingKey'>;
 
 /** What the coordinator says beside it: whose work it was, and what it cost. */
 export interface Settled {

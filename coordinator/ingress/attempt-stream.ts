@@ -6,7 +6,8 @@ import type { FlowSender } from './flow-sender.ts';
 
 /** An order without an answer is sent again after this long: core NATS may have lost it. */
 const RESEND_ORDER_MS = 300;
-const KEEP_ALIVE_MS = 2_000;
+/** A provider pauses an engine whose ingress is silent for longer than two of these (provider/agent/job-run.ts). */
+const KEEP_ALIVE_MS = 1_000;
 /** A provider that vanished after content may come back and go on. */
 const RETURN_GRACE_MS = 5_000;
 /** Text that one token may honestly be; a provider that sends more fills our memory, not an answer. */
@@ -15,6 +16,8 @@ const MAX_BYTES_PER_TOKEN = 1_024;
 interface AttemptJob {
   readonly id: string;
   readonly ingress: string;
+  /** Otherwise the client takes nothing before the whole answer is there. */
+  readonly streamed: boolean;
   readonly promptTokens: number;
   readonly maxOutputTokens: number;
 }
@@ -41,6 +44,7 @@ export class AttemptStream {
   #gapAskedFor = -1;
   #lostAt: number | undefined;
   #tokens = 0;
+  #deliveredTokens = 0;
 
   constructor(options: AttemptStreamOptions, now: number) {
     this.#options = options;
@@ -151,6 +155,7 @@ export class AttemptStream {
 
   /** The client has taken all that arrived. */
   consumed(): void {
+    if (this.#options.job.streamed) this.#deliveredTokens = this.#tokens;
     this.#receiver.consume(this.#receiver.waiting);
     if (this.#receiver.reportDue) this.#report(false);
   }
@@ -187,6 +192,7 @@ export class AttemptStream {
       received: this.#receiver.received,
       window: this.#receiver.window,
       resend,
+      deliveredTokens: this.#deliveredTokens,
     });
   }
 

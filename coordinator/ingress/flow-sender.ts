@@ -1,6 +1,11 @@
 import { core, Flow } from '#bus-schemas';
+import type { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 
-type FlowEntry = Flow['jobs'][number];
+/** How far one attempt's stream has come, as the ingress knows it. */
+export interface FlowReport extends Omit<Flow['jobs'][number], 'delivered'> {
+  /** Completion tokens that the client has taken. */
+  readonly deliveredTokens: number;
+}
 
 const BATCH_MS = 20;
 const MAX_BATCH = 1_024;
@@ -8,20 +13,21 @@ const MAX_BATCH = 1_024;
 export interface FlowSenderOptions {
   readonly ingress: string;
   readonly publish: (subject: string, payload: Uint8Array) => void;
+  readonly proofs: DeliveryProofs;
 }
 
 /** Tells providers what arrived and how far they may send. One message serves all jobs of a provider that moved within a few milliseconds. */
 export class FlowSender implements Disposable {
   readonly #options: FlowSenderOptions;
-  readonly #waiting = new Map<string, Map<string, FlowEntry>>();
+  readonly #waiting = new Map<string, Map<string, FlowReport>>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: FlowSenderOptions) {
     this.#options = options;
   }
 
-  /** The newest word on a job replaces one that has not left yet; a wish for a resend is kept. */
-  report(provider: string, entry: FlowEntry): void {
+  /** The newest report on a job replaces one that has not left yet; a request to send again is kept. */
+  report(provider: string, entry: FlowReport): void {
     let jobs = this.#waiting.get(provider);
     if (jobs === undefined) {
       jobs = new Map();
@@ -39,11 +45,19 @@ export class FlowSender implements Disposable {
     this.#waiting.clear();
   }
 
-  #send(provider: string, jobs: FlowEntry[]): void {
+  #send(provider: string, reports: FlowReport[]): void {
     const { ingress, publish } = this.#options;
+    const jobs = reports.map((report) => this.#entry(provider, report));
     for (let start = 0; start < jobs.length; start += MAX_BATCH) {
       publish(core.down(provider, 'flow'), Flow.encode({ ingress, jobs: jobs.slice(start, start + MAX_BATCH) }));
     }
+  }
+
+  /** The proof is made here, once for each report that leaves, and not for each frame. */
+  #entry(provider: string, { deliveredTokens: tokens, ...report }: FlowReport): Flow['jobs'][number] {
+    if (tokens === 0) return report;
+    const { job, attempt } = report;
+    return { ...report, delivered: { tokens, proof: this.#options.proofs.prove({ provider, job, attempt, tokens }) } };
   }
 
   [Symbol.dispose](): void {

@@ -290,7 +290,7 @@ export class JobRun {
     const { bus, flow, clock, ingress, lateBudget } = this.#deps;
     const unpaid = number > 1 ? await this.#notPaid(candidate.provider) : undefined;
     if (unpaid !== undefined) return this.#happen({ type: 'attempt_failed', attempt: number, failure: unpaid });
-    const { id, seal, promptEstimate, maxOutputTokens } = this.spec;
+    const { id, seal, streamed, promptEstimate, maxOutputTokens } = this.spec;
     const sealing = await this.#ask(() => seal(attempt));
     if (sealing === undefined)
       return this.#happen({ type: 'attempt_failed', attempt: number, failure: this.spec.clientSeals ? 'no_answer' : 'protocol_violation' });
@@ -299,7 +299,7 @@ export class JobRun {
     this.#happen({ type: 'sealed', attempt: number });
     lateBudget.begun(candidate.provider, clock());
     const options = {
-      job: { id, ingress, promptTokens: promptEstimate, maxOutputTokens },
+      job: { id, ingress, streamed, promptTokens: promptEstimate, maxOutputTokens },
       attempt: this.#state.attempt,
       sealing,
       flow,

@@ -90,7 +90,7 @@ export class Jobs implements AsyncDisposable {
   /** Nobody waits for this frame: the provider may forget it, and should stop making more. */
   #dismiss(provider: string, job: string, frame: { attempt: number; seq: number }): void {
     const { attempt, seq } = frame;
-    this.#deps.flow.report(provider, { job, attempt, received: seq + 1, window: seq + 1, resend: false });
+    this.#deps.flow.report(provider, { job, attempt, received: seq + 1, window: seq + 1, resend: false, deliveredTokens: 0 });
     if (this.#saidLately(`${job} ${attempt}`)) return;
     this.#deps.bus.publish(core.down(provider, 'cancel'), Cancel, { job, attempt, reason: 'superseded' });
   }

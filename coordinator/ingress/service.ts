@@ -5,6 +5,7 @@ import { newIngressId, RelaySenders } from '#bus-schemas';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
+import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
@@ -48,7 +49,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const clock = () => performance.now();
   const ingress = newIngressId();
   const publish = (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload);
-  const flow = new FlowSender({ ingress, publish });
+  const flow = new FlowSender({ ingress, publish, proofs: await DeliveryProofs.open(config.coreCredentials) });
   const keys = new KeyCache(bus, { clock, now });
   const users = new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now);
   const catalog = new CatalogCache(bus, log);

@@ -53,6 +53,11 @@ export function jobsOf(settlement: () => Settlement) {
         { timeoutMs },
       );
     },
+    /** A receipt of a provider that returns the ingress's proof of 20 delivered tokens, or of as many as are named. */
+    provenReceipt(job: string, { tokens = 20, provider = PROVIDER, ...changes }: Partial<Receipt> & { tokens?: number; provider?: string } = {}): Receipt {
+      const receipt = receiptOf(job, changes);
+      return { ...receipt, delivered: { tokens, proof: settlement().proofs.prove({ provider, job, attempt: receipt.attempt, tokens }) } };
+    },
     /** `copy` makes it another message of the stream, as an ingress that forgot would send it. */
     tell(fact: JobEnded, copy = ''): void {
       settlement().bus.emit(events.jobEnded, JobEndedMessage, fact, `ended:${fact.job}${copy}`);

@@ -1,6 +1,6 @@
 import { AckPolicy } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { Ack, consumers, core, events, newJobId, Receipts, SettlementAlert, SettlementSettled, services } from '#bus-schemas';
+import { Ack, consumers, core, events, newJobId, type Receipt, Receipts, SettlementAlert, SettlementSettled, services } from '#bus-schemas';
 import { ended, jobsOf, newAccount, receiptOf } from './jobs-under-test.ts';
 import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
 
@@ -12,7 +12,7 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const { hold, topUp, credit, verify } = services.settlement;
 const timeoutMs = 20_000;
-const { ask, balanceOf, fundedAccount, shows, tell, ledgerBalance } = jobsOf(() => settlement);
+const { ask, balanceOf, fundedAccount, provenReceipt, shows, tell, ledgerBalance } = jobsOf(() => settlement);
 
 describe('a hold', () => {
   test('sets the price of both bounds aside, and is given once however often it is asked', async () => {
@@ -141,7 +141,7 @@ describe('a receipt', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(job)] });
     await shows(account, 930, 0);
   });
 
@@ -151,8 +151,9 @@ describe('a receipt', () => {
     await Promise.all([ask({ job, account, lifeMs: 2_000 }), ask({ job: witness, account })]);
     await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs });
     const paid = await ledgerBalance(`provider:${OTHER_PROVIDER}`);
-    for (const provider of [PROVIDER, OTHER_PROVIDER]) settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(witness)] });
+    for (const provider of [PROVIDER, OTHER_PROVIDER])
+      settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [provenReceipt(job, { provider })] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(witness)] });
     await shows(account, 930, 0);
     expect(await ledgerBalance(`provider:${OTHER_PROVIDER}`)).toBe(paid);
   });
@@ -165,8 +166,31 @@ describe('a receipt', () => {
     settlement.bus.publish(core.up(OTHER_PROVIDER, 'receipt'), Receipts, {
       receipts: [receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } })],
     });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(job)] });
     await shows(account, 930, 0);
+  });
+
+  test('settles for the tokens that the ingress proved to be delivered, and for none on the word of the provider alone', async () => {
+    const proofOf = (job: string, changes: object) => settlement.proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens: 20, ...changes });
+    // 30 prompt tokens at 1 and the delivered ones at 2 micro-dollars.
+    const cases: readonly [string, number, (job: string) => readonly Receipt[]][] = [
+      ['a proof of five of the twenty', 40, (job) => [provenReceipt(job, { tokens: 5 })]],
+      ['a proof of more than the provider made', 70, (job) => [provenReceipt(job, { tokens: 30 })]],
+      ['a newer proof after the first receipt', 60, (job) => [provenReceipt(job, { tokens: 5 }), provenReceipt(job, { tokens: 15 })]],
+      ['an older proof after the first receipt', 60, (job) => [provenReceipt(job, { tokens: 15 }), receiptOf(job)]],
+      ['no proof', 0, (job) => [receiptOf(job)]],
+      ['the proof of a smaller number', 0, (job) => [receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { tokens: 5 }) } })]],
+      ['the proof of another job', 0, (job) => [receiptOf(job, { delivered: { tokens: 20, proof: proofOf(newJobId(), {}) } })]],
+      ['the proof of another provider', 0, (job) => [receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { provider: OTHER_PROVIDER }) } })]],
+      ['the proof of another attempt', 0, (job) => [receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { attempt: 2 }) } })]],
+    ];
+    const accounts = await Promise.all(cases.map(() => fundedAccount(1_000)));
+    const jobs = cases.map(() => newJobId());
+    await Promise.all(accounts.map((account, index) => ask({ job: jobs[index] as string, account })));
+    for (const [index, [, , receipts]] of cases.entries()) {
+      settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [...receipts(jobs[index] as string)] });
+    }
+    await Promise.all(cases.map(([, cost], index) => shows(accounts[index] as string, 1_000 - cost, 0)));
   });
 });
 

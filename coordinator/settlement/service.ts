@@ -2,6 +2,7 @@ import { services } from '#bus-schemas';
 import { type Bus, BusError, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
+import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { Alerts } from './alerts.ts';
 import { EndedJobs } from './jobs/ended-jobs.ts';
 import { Holds } from './jobs/holds.ts';
@@ -52,7 +53,7 @@ export async function startSettlement(context: Context): Promise<Component> {
   database.on('remove', onConnectionGone);
   stack.defer(() => void database.off('remove', onConnectionGone));
   stack.use(new EndedJobs({ bus, settler, log, alerts }));
-  stack.use(new Receipts({ bus, store: jobs, log }));
+  stack.use(new Receipts({ bus, store: jobs, proofs: await DeliveryProofs.open(config.coreCredentials), log }));
   stack.use(new Sweeper({ store: jobs, settler, log, receiptGraceMs: config.receiptGraceMs, everyMs: Math.min(SWEEP_MS, config.receiptGraceMs) }));
   const payments = stack.use(startPayments({ config: config.stripe, database, ledger, alerts, outbox, log, now }));
   const prover = stack.use(new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }));

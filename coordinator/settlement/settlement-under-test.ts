@@ -1,15 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import type { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
-import { type CatalogModel, randomToken, services } from '#bus-schemas';
+import { type CatalogModel, mintCredentials, Nkey, randomToken, services } from '#bus-schemas';
 import { Bus, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { readConfig, type StripeConfig } from '#coordinator/config.ts';
 import { connectDatabase } from '#coordinator/database.ts';
+import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
@@ -42,6 +43,8 @@ export interface Settlement extends AsyncDisposable {
   readonly postgres: PostgresNode;
   /** The operator's folder. */
   readonly home: string;
+  /** As an ingress of this network makes them. */
+  readonly proofs: DeliveryProofs;
   /** Ends the component and starts another over the same ledger. */
   restart(): Promise<void>;
 }
@@ -82,14 +85,16 @@ export async function startSettlementUnderTest({
   // As the coordinator does: a database that dies, or stops before the last socket is closed, is not the end of the process.
   database.on('error', () => undefined);
   stack.defer(() => database.end());
-  const config = { ...readConfig({ DINF_HOME: home }), databaseUrl, receiptGraceMs, minimumChargeMicroUsd, priceNoticeMs, stripe };
+  const coreCredentials = join(home, 'core.creds');
+  await writeFile(coreCredentials, await mintCredentials('core', Nkey.create('account'), 'all'));
+  const config = { ...readConfig({ DINF_HOME: home }), coreCredentials, databaseUrl, receiptGraceMs, minimumChargeMicroUsd, priceNoticeMs, stripe };
   const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
   const start = (): Promise<Component> => startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
   let component = await start();
   stack.defer(() => component[Symbol.asyncDispose]());
   const owned = stack.move();
   return {
-    ...{ bus, database, hub, postgres, home },
+    ...{ bus, database, hub, postgres, home, proofs: await DeliveryProofs.open(coreCredentials) },
     restart: async () => {
       await component[Symbol.asyncDispose]();
       component = await start();

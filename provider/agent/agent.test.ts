@@ -178,6 +178,33 @@ describe('a job', () => {
     await endOf(job);
   });
 
+  test('pauses its engine while its ingress is silent, goes on with the next report, and returns the newest proof of delivery', async () => {
+    const job = await makeJob({ window: 100_000, maxOutputTokens: 100_000 }, { chat: { ...chat, max_tokens: 100_000 } });
+    const report = (tokens: number) => {
+      const delivered = { tokens, proof: new Uint8Array(16) };
+      const progress = { job: job.id, attempt: 1, received: 0, window: 100_000, resend: false, delivered };
+      tell(Flow, 'flow', { ingress: job.ingress, jobs: [progress] });
+      return tokens;
+    };
+    tell(JobOrder, 'job', job.order);
+    await vi.waitFor(() => expect(engine.running).toBe(1));
+    // No token in the time of sixty.
+    let made = 0;
+    const grows = () => {
+      const before = made;
+      made = engine.tokensMade;
+      return made > before;
+    };
+    await expect.poll(grows, { interval: 300, timeout: 6_000 }).toBe(false);
+    const newest = report(7);
+    report(5);
+    await vi.waitFor(() => expect(engine.tokensMade).toBeGreaterThan(made + 20), { timeout: 5_000 });
+    tell(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'client_gone' });
+    await endOf(job);
+    const receipts = heard(Receipts, 'up.receipt').flatMap((message) => message.receipts);
+    expect(receipts.find((receipt) => receipt.job === job.id)).toMatchObject({ finish: 'cancelled', delivered: { tokens: newest } });
+  });
+
   test('cancelled before it came is never begun', async () => {
     const before = engine.tokensMade;
     const job = await makeJob();

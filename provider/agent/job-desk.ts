@@ -121,8 +121,8 @@ export class JobDesk {
     for (const [name, run] of this.#runs) {
       if (!run.hasSpoken) this.#accept(run);
       if (run.tick(now)) continue;
-      this.#options.log.warn({ job: run.order.job }, 'nobody waits for this job any more');
-      run.cancel();
+      this.#options.log.warn({ job: run.order.job }, 'the ingress of this job is silent; the job ends');
+      run.abandon();
       this.#runs.delete(name);
       this.#bury(name, LOST);
     }

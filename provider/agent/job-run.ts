@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { Finish, InferenceRequest, JobOrder, JobSeals, Receipt, Usage } from '#bus-schemas';
+import type { Delivered, Finish, Flow, InferenceRequest, JobOrder, JobSeals, Receipt, Usage } from '#bus-schemas';
 import type { EndFacts, Engine, RequestRefused, Sequence } from '../engine/engine.ts';
 import { FrameSender, type SealedFrame } from './frame-sender.ts';
 
@@ -15,10 +15,18 @@ export interface JobRunOptions {
   readonly onRefused: (refusal: RequestRefused) => void;
 }
 
-/** An ingress says something about every running job every two seconds: one that is silent for this long is gone. */
+/** An ingress reports on every running job once a second. After this much silence it may be dead: work would be unpaid, so the engine pauses. */
+const PAUSE_MS = 2_500;
+/** After this much silence the ingress is taken for dead and the job ends. Longer than a hub takes to restart. */
 const LEASE_MS = 15_000;
 
-/** One job that this machine works on: from the engine's first token to the acknowledgement of the last frame. */
+/**
+ * One job that this machine works on: from the engine's first token to the acknowledgement of the last frame.
+ *
+ *   running ⇄ paused (window full, or the ingress is silent for PAUSE_MS) → ended (answer complete, cancelled, or silent for LEASE_MS)
+ *
+ * A pause costs nothing: the next report of the ingress resumes the engine where it stopped.
+ */
 export class JobRun implements Disposable {
   readonly order: JobOrder;
   readonly #options: JobRunOptions;
@@ -26,7 +34,11 @@ export class JobRun implements Disposable {
   readonly #responseHash: Hash = createHash('sha256');
   readonly #sequence: Sequence;
   #heardAt: number;
+  #blocked = false;
+  #silent = false;
   #ended = false;
+  #delivered: Delivered | undefined;
+  #receipt: Receipt | undefined;
   #hasSpoken = false;
 
   constructor(options: JobRunOptions, now: () => number) {
@@ -44,7 +56,7 @@ export class JobRun implements Disposable {
           sendFrame(frame);
         },
         later: (delayMs, run) => setTimeout(() => run(now()), delayMs),
-        onBlocked: (blocked) => (blocked ? this.#sequence.pause() : this.#sequence.resume()),
+        onBlocked: (blocked) => this.#holdEngine({ blocked }),
       },
       now(),
     );
@@ -84,8 +96,12 @@ export class JobRun implements Disposable {
     return this.#frames.isDone;
   }
 
-  flow(flow: { received: number; window: number; resend: boolean }, now: number): void {
+  flow(flow: Flow['jobs'][number], now: number): void {
     this.#heardAt = now;
+    const { tokens, proof } = flow.delivered ?? { tokens: 0, proof: undefined };
+    // A copy: the decoded one would keep the whole message in memory.
+    if (proof !== undefined && tokens > (this.#delivered?.tokens ?? 0)) this.#delivered = { tokens, proof: Uint8Array.from(proof) };
+    this.#holdEngine({ silent: false });
     this.#frames.flow(flow, now);
   }
 
@@ -93,10 +109,28 @@ export class JobRun implements Disposable {
     if (!this.#ended) this.#sequence.cancel();
   }
 
-  /** False when nobody waits for this job any more. */
+  /** False when the lease is over. */
   tick(now: number): boolean {
     this.#frames.tick(now);
-    return now - this.#heardAt < LEASE_MS;
+    const silentMs = now - this.#heardAt;
+    this.#holdEngine({ silent: silentMs >= PAUSE_MS });
+    return silentMs < LEASE_MS;
+  }
+
+  /** The ingress is dead. A receipt that was sent before the newest proof of delivery arrived is sent again with it. */
+  abandon(): void {
+    if (!this.#ended) this.#sequence.cancel();
+    else if (this.#receipt !== undefined && this.#receipt.delivered !== this.#delivered) this.#sendReceipt(this.#receipt);
+  }
+
+  #holdEngine({ blocked = this.#blocked, silent = this.#silent }: { blocked?: boolean; silent?: boolean }): void {
+    const wasHeld = this.#blocked || this.#silent;
+    this.#blocked = blocked;
+    this.#silent = silent;
+    const isHeld = blocked || silent;
+    if (isHeld === wasHeld || this.#ended) return;
+    if (isHeld) this.#sequence.pause();
+    else this.#sequence.resume();
   }
 
   /** Everything was sent and has arrived: its keys are of no more use. */
@@ -106,10 +140,15 @@ export class JobRun implements Disposable {
 
   #end({ finish, usage, stopSequence, about }: { finish: Finish; usage: Usage } & EndFacts, now: number): void {
     this.#ended = true;
-    const { order, requestHash, onEnd } = this.#options;
+    const { order, requestHash } = this.#options;
     const responseHash = this.#responseHash.digest();
     const facts = { ...(stopSequence !== undefined && { stopSequence }), ...(about !== undefined && { about }) };
     this.#frames.end({ k: 'end', finish, usage, ...facts, requestHash, responseHash }, now);
-    onEnd({ job: order.job, attempt: order.attempt, build: order.build, usage, finish, requestHash, responseHash });
+    this.#sendReceipt({ job: order.job, attempt: order.attempt, build: order.build, usage, finish, requestHash, responseHash });
+  }
+
+  #sendReceipt(receipt: Receipt): void {
+    this.#receipt = { ...receipt, ...(this.#delivered && { delivered: this.#delivered }) };
+    this.#options.onEnd(this.#receipt);
   }
 }

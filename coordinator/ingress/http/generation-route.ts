@@ -1,39 +1,44 @@
-import { Type } from 'typebox';
-import { type Generation, JobId, services } from '#bus-schemas';
+import { type Static, Type } from 'typebox';
+import { type AccountUsage, type Generation, JOB_RESULTS, JobId, services } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, MicroUsd, orNull } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
 const MICRO = 1_000_000;
 const MS = 1_000;
+/** The ingress ended before it could state how the job ended: only the ledger knows of the job. */
+const INGRESS_LOST = 'ingress_lost';
+
+const GenerationData = Type.Object({
+  id: Type.String(),
+  created_at: Type.String(),
+  model: Type.String(),
+  build: orNull(Type.String()),
+  key: Type.String(),
+  status: Type.Enum([...JOB_RESULTS, INGRESS_LOST]),
+  streamed: orNull(Type.Boolean()),
+  cancelled: Type.Boolean(),
+  finish_reason: orNull(Type.String()),
+  attempts: orNull(Type.Integer()),
+  provider: Type.Object({ id: orNull(Type.String()), trust_level: Type.String() }),
+  tokens_prompt: orNull(Type.Integer()),
+  tokens_cached: orNull(Type.Integer()),
+  tokens_completion: Type.Integer(),
+  total_cost: Type.Union([Type.Number(), Type.Null()], { description: 'US dollars.' }),
+  cost_micro_usd: Type.Union([MicroUsd, Type.Null()]),
+  latency: Type.Union([Type.Number(), Type.Null()], { description: 'Milliseconds to the first content.' }),
+  generation_time: Type.Union([Type.Number(), Type.Null()], { description: 'Milliseconds from the first content to the end.' }),
+});
+type Description = Omit<Static<typeof GenerationData>, `tokens_${string}` | 'total_cost' | 'cost_micro_usd'>;
 
 /** One request, afterwards: OpenRouter's shape, and what the ledger says. */
 export function addGenerationRoute(api: Api): void {
   api.route({
     ...{ method: 'GET', url: '/v1/generation', group: 'Money', who: 'keyOrUser', summary: 'One request: its tokens, cost and times' },
-    description: 'By the `X-Inference-Job-ID` of the answer. It is there about a second after the answer has ended; the cost is null until the ledger has it.',
+    description:
+      'By the `X-Inference-Job-ID` of the answer. It is there about a second after the answer has ended; the cost is null until the ledger has it. An answer that was lost with our server has the status `ingress_lost`: it is there about a minute later, and costs no more than the tokens that you received.',
     query: Type.Object({ id: JobId }, { additionalProperties: false }),
-    reply: Type.Object({
-      data: Type.Object({
-        id: Type.String(),
-        created_at: Type.String(),
-        model: Type.String(),
-        build: Type.String(),
-        key: Type.String(),
-        streamed: Type.Boolean(),
-        cancelled: Type.Boolean(),
-        finish_reason: orNull(Type.String()),
-        attempts: Type.Integer(),
-        provider: Type.Object({ id: orNull(Type.String()), trust_level: Type.String() }),
-        tokens_prompt: orNull(Type.Integer()),
-        tokens_cached: orNull(Type.Integer()),
-        tokens_completion: Type.Integer(),
-        total_cost: Type.Union([Type.Number(), Type.Null()], { description: 'US dollars.' }),
-        cost_micro_usd: Type.Union([MicroUsd, Type.Null()]),
-        latency: Type.Union([Type.Number(), Type.Null()], { description: 'Milliseconds to the first content.' }),
-        generation_time: Type.Union([Type.Number(), Type.Null()], { description: 'Milliseconds from the first content to the end.' }),
-      }),
-    }),
+    reply: Type.Object({ data: GenerationData }),
     example: { path: '/v1/generation?id=job_0123456789abcdefghijkl' },
     handle: async ({ request, query }) => {
       const { account, key } = callerOf(request);
@@ -41,14 +46,15 @@ export function addGenerationRoute(api: Api): void {
         api.ask(services.telemetry.generation, { account, job: query.id }),
         api.ask(services.settlement.usage, { account, job: query.id, limit: 1 }),
       ]);
-      if (generation === undefined || (key !== undefined && key.key !== generation.key)) throw new ApiError('not_found', 'You have no such generation.');
       const [charge] = jobs;
+      const description: Description | undefined = generation ? described(generation) : charge?.ingressLost ? lost(charge) : undefined;
+      if (description === undefined || (key !== undefined && key.key !== description.key)) throw new ApiError('not_found', 'You have no such generation.');
       return {
         data: {
-          ...described(generation),
+          ...description,
           tokens_prompt: charge?.promptTokens ?? null,
           tokens_cached: charge?.cachedTokens ?? null,
-          tokens_completion: charge?.completionTokens ?? generation.deliveredTokens,
+          tokens_completion: charge?.completionTokens ?? generation?.deliveredTokens ?? 0,
           total_cost: charge === undefined ? null : charge.chargedMicroUsd / MICRO,
           cost_micro_usd: charge?.chargedMicroUsd ?? null,
         },
@@ -57,13 +63,20 @@ export function addGenerationRoute(api: Api): void {
   });
 }
 
-function described({ job, at, model, build, key, streamed, result, finish, attempts, provider, firstContentUs, totalUs, trustLevel }: Generation) {
+function described({ job, at, model, build, key, streamed, result, finish, attempts, provider, firstContentUs, totalUs, trustLevel }: Generation): Description {
   return {
-    ...{ id: job, created_at: asTime(at - totalUs / MS), model, build, key, streamed, attempts },
+    ...{ id: job, created_at: asTime(at - totalUs / MS), model, build, key, streamed, attempts, status: result },
     cancelled: result === 'client_gone' || finish === 'cancelled',
     finish_reason: finish ?? null,
     provider: { id: provider ?? null, trust_level: trustLevel ?? 'none' },
     latency: firstContentUs === undefined ? null : firstContentUs / MS,
     generation_time: firstContentUs === undefined ? null : (totalUs - firstContentUs) / MS,
+  };
+}
+
+function lost({ job, at, model, key, provider }: AccountUsage['jobs'][number]): Description {
+  return {
+    ...{ id: job, created_at: asTime(at), model, build: null, key, streamed: null, attempts: null, status: INGRESS_LOST },
+    ...{ cancelled: false, finish_reason: null, provider: { id: provider ?? null, trust_level: 'none' }, latency: null, generation_time: null },
   };
 }

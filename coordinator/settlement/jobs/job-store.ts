@@ -77,6 +77,8 @@ export interface ReceiptRow extends Usage {
   readonly finish: string;
   readonly requestHash: Uint8Array;
   readonly responseHash: Uint8Array;
+  /** Proven by the ingress. */
+  readonly deliveredTokens: number;
   readonly signature?: Uint8Array | undefined;
   readonly signingKey?: Uint8Array | undefined;
 }
@@ -84,6 +86,11 @@ export interface ReceiptRow extends Usage {
 export interface ReportedUsage extends Usage {
   readonly job: string;
   readonly provider: string | null;
+}
+
+/** A job whose ingress did not state its end; without a provider where none gave a receipt. */
+export interface OverdueJob extends ReportedUsage {
+  readonly deliveredTokens: number;
 }
 
 const asBuffer = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -144,6 +151,7 @@ export class JobStore {
       ...[pluck(rows, 'promptTokens'), pluck(rows, 'cachedTokens'), pluck(rows, 'completionTokens'), pluck(rows, 'finish')],
       ...[rows.map(({ requestHash }) => asBuffer(requestHash)), rows.map(({ responseHash }) => asBuffer(responseHash))],
       ...[rows.map(({ signature }) => signature && asBuffer(signature)), rows.map(({ signingKey }) => signingKey && asBuffer(signingKey))],
+      pluck(rows, 'deliveredTokens'),
     ]);
   }
 
@@ -151,9 +159,9 @@ export class JobStore {
     return (await query<UsageRow>(this.#database, sql['receipts-of-jobs'], [jobs])).map(asUsage);
   }
 
-  /** Held jobs that nobody ended; without a provider where none gave a receipt. */
-  async overdue(receiptGraceMs: number, limit: number): Promise<ReportedUsage[]> {
-    return (await query<UsageRow>(this.#database, sql['overdue-jobs'], [receiptGraceMs, limit])).map(asUsage);
+  async overdue(receiptGraceMs: number, limit: number): Promise<OverdueJob[]> {
+    const rows = await query<Numeric<OverdueJob>>(this.#database, sql['overdue-jobs'], [receiptGraceMs, limit]);
+    return rows.map((row) => ({ ...asUsage(row), deliveredTokens: Number(row.deliveredTokens) }));
   }
 
   async forgetStrangers(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
-import { Ack, core, providerOf, type Receipt, Receipts as ReceiptsMessage } from '#bus-schemas';
+import { Ack, core, type Delivered, providerOf, type Receipt, Receipts as ReceiptsMessage } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import type { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { Batcher } from '../batcher.ts';
 import { isRowsFault } from '../database-work.ts';
 import type { JobStore, ReceiptRow } from './job-store.ts';
@@ -14,13 +15,15 @@ const MAX_WAITING = 10_000;
 /** Takes receipts in and acknowledges those that are written. The provider's name is the one the hub wrote on the subject. */
 export class Receipts implements Disposable {
   readonly #bus: Bus;
+  readonly #proofs: DeliveryProofs;
   readonly #log: Logger;
   readonly #batcher: Batcher<ReceiptRow, undefined>;
   readonly #subscription: { unsubscribe(): void };
   #waiting = 0;
 
-  constructor({ bus, store, log }: { bus: Bus; store: JobStore; log: Logger }) {
+  constructor({ bus, store, proofs, log }: { bus: Bus; store: JobStore; proofs: DeliveryProofs; log: Logger }) {
     this.#bus = bus;
+    this.#proofs = proofs;
     this.#log = log;
     const run = async (rows: readonly ReceiptRow[]): Promise<undefined[]> => {
       await store.recordReceipts(rows);
@@ -38,16 +41,24 @@ export class Receipts implements Disposable {
     });
   }
 
-  async #take({ usage, ...receipt }: Receipt, provider: string): Promise<void> {
+  async #take({ usage, delivered, ...receipt }: Receipt, provider: string): Promise<void> {
     if (this.#waiting >= MAX_WAITING) return;
     this.#waiting += 1;
     try {
-      await this.#batcher.add({ ...receipt, ...usage, provider });
+      await this.#batcher.add({ ...receipt, ...usage, provider, deliveredTokens: this.#provenTokens(receipt, provider, delivered) });
     } catch (error) {
       this.#log.warn({ err: error }, 'receipts could not be written; they will come again');
     } finally {
       this.#waiting -= 1;
     }
+  }
+
+  /** Without a valid proof nothing counts as delivered: the number alone is only the provider's claim. */
+  #provenTokens({ job, attempt }: Pick<Receipt, 'job' | 'attempt'>, provider: string, delivered: Delivered | undefined): number {
+    if (delivered === undefined) return 0;
+    if (this.#proofs.isProven({ provider, job, attempt, tokens: delivered.tokens }, delivered.proof)) return delivered.tokens;
+    this.#log.warn({ provider, job }, 'a receipt claims delivered tokens without a valid proof; they are not counted');
+    return 0;
   }
 
   #acknowledge(rows: readonly ReceiptRow[]): void {

@@ -188,7 +188,10 @@ class Life {
       case 'receipt': {
         const hash = new Uint8Array(32);
         await store.recordReceipts([
-          { job: id, attempt: 1, provider: this.#serving(index), build: 'b', ...(usage ?? SEVEN), finish: 'stop', requestHash: hash, responseHash: hash },
+          {
+            ...{ job: id, attempt: 1, provider: this.#serving(index), build: 'b', ...(usage ?? SEVEN), finish: 'stop', requestHash: hash, responseHash: hash },
+            deliveredTokens: (usage ?? SEVEN).completionTokens,
+          },
         ]);
         return void this.#receipts.add(index);
       }
@@ -226,7 +229,7 @@ class Life {
     for (const { store, settler } of this.#copies) {
       const overdue = (await store.overdue(0, 1_000)).filter(({ job }) => this.#ids.includes(job));
       await settler.settle(overdue.map(endByReceipt));
-      const left = this.#ids.map((job) => endByReceipt({ job, provider: null, promptTokens: 0, cachedTokens: 0, completionTokens: 0 }));
+      const left = this.#ids.map((job) => endByReceipt({ job, provider: null, promptTokens: 0, cachedTokens: 0, completionTokens: 0, deliveredTokens: 0 }));
       await settler.settle(left);
     }
   }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { JobStore, ReportedUsage } from './job-store.ts';
+import type { JobStore, OverdueJob } from './job-store.ts';
 import type { JobEnd, Settler } from './settler.ts';
 
 const BATCH = 256;
@@ -54,7 +54,8 @@ export class Sweeper implements AsyncDisposable {
   }
 }
 
-export function endByReceipt({ job, provider, ...usage }: ReportedUsage): JobEnd {
+/** Charges no more than the receipt proves to be delivered: what else the provider made, the client never received. */
+export function endByReceipt({ job, provider, deliveredTokens, ...usage }: OverdueJob): JobEnd {
   if (provider === null) return { job, provider: undefined, result: 'failed', deliveredTokens: 0 };
-  return { job, provider, result: 'completed', deliveredTokens: usage.completionTokens, usage };
+  return { job, provider, result: 'completed', deliveredTokens, usage };
 }

@@ -204,6 +204,7 @@ interface UsageRow {
   readonly completionTokens: string;
   readonly held: string;
   readonly charged: string;
+  readonly ingressLost: boolean;
 }
 
 function asUsage({
@@ -218,11 +219,13 @@ function asUsage({
   completionTokens,
   held,
   charged,
+  ingressLost,
 }: UsageRow): AccountUsage['jobs'][number] {
   return {
     ...{ job, at: at.getTime(), key, model, outcome, heldMicroUsd: Number(held), chargedMicroUsd: Number(charged) },
     ...{ promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) },
     ...(provider !== null && { provider }),
+    ...(ingressLost && { ingressLost }),
   };
 }
 

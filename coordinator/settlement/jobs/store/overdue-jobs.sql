@@ -1,7 +1,8 @@
 -- Held jobs that nobody ended: past the grace they are settled by their receipt, past their expiry they are refunded. Only a
 -- provider that the job was ordered from is believed. An answer that reached its end outranks one that was cut off; one that two
 -- providers claim is paid to nobody.
-SELECT h.job, r.provider, r.prompt_tokens AS "promptTokens", r.cached_tokens AS "cachedTokens", r.completion_tokens AS "completionTokens"
+SELECT h.job, r.provider, r.prompt_tokens AS "promptTokens", r.cached_tokens AS "cachedTokens", r.completion_tokens AS "completionTokens",
+  r.delivered_tokens AS "deliveredTokens"
 FROM holds h
 LEFT JOIN LATERAL (
   SELECT
@@ -9,6 +10,7 @@ LEFT JOIN LATERAL (
     (array_agg(prompt_tokens ORDER BY attempt DESC))[1] AS prompt_tokens,
     (array_agg(cached_tokens ORDER BY attempt DESC))[1] AS cached_tokens,
     (array_agg(completion_tokens ORDER BY attempt DESC))[1] AS completion_tokens,
+    (array_agg(delivered_tokens ORDER BY attempt DESC))[1] AS delivered_tokens,
     max(received_at) AS received_at
   FROM receipts WHERE job = h.job AND provider = ANY(h.providers)
   GROUP BY finish IN ('stop', 'length')

@@ -1,5 +1,6 @@
 -- Jobs of one account that ended, newest first, before ($6, $7).
 SELECT job, at, key, model, provider, outcome, prompt_tokens AS "promptTokens", cached_tokens AS "cachedTokens", completion_tokens AS "completionTokens", held, charged,
+  digest IS NULL AS "ingressLost",
   to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "exactAt"
 FROM charges
 WHERE account = $1 AND ($2::text IS NULL OR key = $2) AND ($3::text IS NULL OR model = $3) AND at >= $4 AND at < $5
