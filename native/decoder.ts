@@ -2,9 +2,11 @@ import { loadAddon } from './loaded-addon.ts';
 
 /** A decoder on a thread of its own. Calls are done one after the other. */
 export interface NativeDecoder {
-  /** The bytes that it takes. Errors have the code `invalid_model`, `invalid_step`, `not_loaded` or `engine_failed`. */
+  /** The bytes that it takes without its cache. Errors have the code `invalid_model`, `invalid_step`, `not_loaded` or `engine_failed`. */
   load(model: unknown): Promise<number>;
-  step(step: unknown): Promise<{ best: Int32Array; logits?: Float32Array }>;
+  step(step: unknown): Promise<{ best: Int32Array; logits?: Float32Array; cacheBytes: number }>;
+  /** Gives back the memory of all pages from this one on. Resolves to the bytes that the cache still takes. */
+  keep(pages: number): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -26,7 +26,7 @@ std::string CpuEngine::load(const Model& model) {
   model_ = model;
   kernels_ = &chooseKernels();
   threads_ = std::make_unique<Threads>(model.threads);
-  const std::string gone = "a file of the model is gone or shorter than it was";
+  const std::string gone = "a file of the model is gone or shorter than it was, or there is no address space for the cache";
   if (!pack(model_.embedding, 0, files_, *threads_, embedding_)) return gone;
   if (!model_.tied && !pack(model_.head, 0, files_, *threads_, head_)) return gone;
   if (!loadVector(model_.norm, model_.normPlusOne, norm_)) return gone;
@@ -50,7 +50,6 @@ std::string CpuEngine::load(const Model& model) {
     for (const Weights* w : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.router}) memory_ += w->bytes();
     for (const auto* list : {&layer.gate, &layer.up, &layer.down})
       for (const Weights& w : *list) memory_ += w.bytes();
-    memory_ += 4 * static_cast<int64_t>(layer.keys.size() + layer.values.size());
   }
   memory_ += embedding_.bytes() + head_.bytes() + 4 * static_cast<int64_t>(state_.size() + normed_.size() + out_.size() + made_.size() + q_.size() + k_.size() + v_.size() + gate_.size() + up_.size());
   return "";
@@ -68,10 +67,8 @@ bool CpuEngine::loadLayer(const Layer& from, LayerOf& to) {
   const bool plusOne = model_.normPlusOne;
   ok = ok && loadVector(from.inputNorm, plusOne, to.inputNorm) && loadVector(from.mlpNorm, plusOne, to.mlpNorm) && loadVector(from.qNorm, plusOne, to.qNorm) && loadVector(from.kNorm, plusOne, to.kNorm) &&
        loadVector(from.attentionNorm, plusOne, to.attentionNorm) && loadVector(from.mlpOutputNorm, plusOne, to.mlpOutputNorm);
-  const size_t cache = static_cast<size_t>(model_.pages) * model_.pageTokens * model_.kvHeads * model_.headDim;
-  to.keys.resize(cache);
-  to.values.resize(cache);
-  return ok;
+  const size_t cache = pageSize() * model_.pages;
+  return ok && to.keys.reserve(cache) && to.values.reserve(cache);
 }
 
 bool CpuEngine::loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to) {
@@ -267,7 +264,17 @@ void CpuEngine::experts(LayerOf& layer, int tokens) {
   }
 }
 
+std::string CpuEngine::keep(int pages) {
+  for (LayerOf& layer : layers_) {
+    layer.keys.giveBack(pages * pageSize());
+    layer.values.giveBack(pages * pageSize());
+  }
+  usedPages_ = std::min(usedPages_, pages);
+  return "";
+}
+
 std::string CpuEngine::step(const Step& step, StepResult& result) {
+  usedPages_ = std::max(usedPages_, checks::pagesOf(model_, step));
   const int tokens = step.tokens.size(), hidden = model_.hidden;
   threads_->each(tokens, [&](int t, int) {
     float* to = state_.data() + static_cast<size_t>(t) * hidden;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "../decoder/addon.h"
+#include "lazy-memory.h"
 #include "packing.h"
 
 namespace dinf::cpu {
@@ -13,6 +14,8 @@ class CpuEngine final : public Engine {
   std::string load(const Model& model) override;
   std::string step(const Step& step, StepResult& result) override;
   int64_t memoryBytes() const override { return memory_; }
+  int64_t cacheBytes() const override { return int64_t{usedPages_} * pageBytes(); }
+  std::string keep(int pages) override;
 
  private:
   struct LayerOf {
@@ -22,7 +25,7 @@ class CpuEngine final : public Engine {
     std::vector<Weights> gate, up, down;
     Weights router;
     std::vector<float> inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
-    std::vector<float> keys, values;
+    LazyNumbers keys, values;
   };
   /// Inputs of a multiplication: as they are, and rounded for each size of block that somebody asked for.
   struct Inputs {
@@ -33,6 +36,9 @@ class CpuEngine final : public Engine {
     bool isRounded[2] = {false, false};
   };
 
+  /// Numbers of one page of one layer's keys.
+  size_t pageSize() const { return static_cast<size_t>(model_.pageTokens) * model_.kvHeads * model_.headDim; }
+  int64_t pageBytes() const { return static_cast<int64_t>(layers_.size() * 2 * pageSize() * sizeof(float)); }
   bool loadLayer(const Layer& from, LayerOf& to);
   bool loadVector(const std::optional<Tensor>& from, bool plusOne, std::vector<float>& to);
   void setInputs(Inputs& inputs, float* rows, int width);
@@ -54,6 +60,7 @@ class CpuEngine final : public Engine {
   std::vector<float> norm_;
   std::vector<LayerOf> layers_;
   int64_t memory_ = 0;
+  int usedPages_ = 0;
   Inputs inputs_, attended_, gated_;
   std::vector<float> state_, normed_, q_, k_, v_, out_, gate_, up_, made_;
   std::vector<std::vector<float>> scores_;

@@ -21,7 +21,12 @@ class Engine {
   virtual ~Engine() = default;
   virtual std::string load(const Model& model) = 0;
   virtual std::string step(const Step& step, StepResult& result) = 0;
+  /// Bytes of everything but the cache of keys and values.
   virtual int64_t memoryBytes() const = 0;
+  /// Bytes of the cache that hold memory now: those of the pages up to the highest one that was used.
+  virtual int64_t cacheBytes() const = 0;
+  /// Gives back the memory of all pages from this one on. What they held is lost.
+  virtual std::string keep(int pages) = 0;
 };
 
 class EngineThread {
@@ -67,7 +72,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
  public:
   static Napi::Function define(Napi::Env env) {
     using Wrap = Napi::ObjectWrap<Decoder>;
-    return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("close", &Decoder::close)});
+    return Wrap::DefineClass(env, "Decoder", {Wrap::InstanceMethod("load", &Decoder::load), Wrap::InstanceMethod("step", &Decoder::step), Wrap::InstanceMethod("keep", &Decoder::keep), Wrap::InstanceMethod("close", &Decoder::close)});
   }
   explicit Decoder(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Decoder>(info), thread_(std::make_unique<EngineThread>()), state_(std::make_shared<State>()) {}
   ~Decoder() override { shut(); }
@@ -111,11 +116,12 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
       if (std::string wrong = checks::wrongStep(state->model, *step); !wrong.empty()) return {"invalid_step", wrong};
       auto result = std::make_shared<StepResult>();
       Failure failure = failureOf(state->engine->step(*step, *result));
-      answer = [result](Napi::Env env) {
+      answer = [result, cacheBytes = state->engine->cacheBytes()](Napi::Env env) {
         auto object = Napi::Object::New(env);
         auto best = Napi::Int32Array::New(env, result->best.size());
         std::copy(result->best.begin(), result->best.end(), best.Data());
         object.Set("best", best);
+        object.Set("cacheBytes", Napi::Number::New(env, static_cast<double>(cacheBytes)));
         if (!result->logits.empty()) {
           auto logits = Napi::Float32Array::New(env, result->logits.size());
           std::copy(result->logits.begin(), result->logits.end(), logits.Data());
@@ -123,6 +129,17 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
         }
         return object;
       };
+      return failure;
+    });
+  }
+
+  Napi::Value keep(const Napi::CallbackInfo& info) {
+    const double pages = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+    return run(info.Env(), [state = state_, pages](Answer& answer) -> Failure {
+      if (!state->engine) return {"not_loaded", "no model is loaded"};
+      if (!(pages >= 0 && pages <= state->model.pages)) return {"invalid_step", "more pages than the cache has"};
+      Failure failure = failureOf(state->engine->keep(static_cast<int>(pages)));
+      answer = [cacheBytes = state->engine->cacheBytes()](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(cacheBytes)); };
       return failure;
     });
   }

@@ -88,6 +88,12 @@ class ModelCheck {
 
 inline std::string wrongModel(const Model& model) { return ModelCheck(model).wrong(); }
 
+/// Pages up to the highest one that a step names; the step has passed `wrongStep`.
+inline int pagesOf(const Model& model, const Step& step) {
+  const int written = *std::max_element(step.places.begin(), step.places.end()) / model.pageTokens;
+  return std::max(written, *std::max_element(step.tables.begin(), step.tables.end())) + 1;
+}
+
 /// What is wrong with a step of a model that passed `wrongModel`; nothing when no read or write of it can leave the model's memory.
 inline std::string wrongStep(const Model& model, const Step& step) {
   const size_t tokens = step.tokens.size();

@@ -9,6 +9,8 @@ namespace dinf::mlx {
 /// Buffers that MLX keeps for the next step, in bytes and in steps.
 constexpr size_t CACHE_BYTES = size_t{1} << 30;
 constexpr int STEPS_BETWEEN_CLEANING = 256;
+/// The cache grows and shrinks by whole blocks of so many pages: to grow copies it.
+constexpr int BLOCK_PAGES = 16;
 
 std::string device() { return mx::default_device() == mx::Device::gpu ? "Metal" : "MLX on the processor"; }
 
@@ -88,11 +90,37 @@ MlxEngine::LayerOf MlxEngine::read(const Layer& layer) {
   of.kNorm = norm(layer.kNorm);
   of.attentionNorm = norm(layer.attentionNorm);
   of.mlpOutputNorm = norm(layer.mlpOutputNorm);
-  of.keys = mx::zeros({model_.pages * model_.pageTokens, model_.kvHeads, model_.headDim}, type_);
-  of.values = mx::zeros({model_.pages * model_.pageTokens, model_.kvHeads, model_.headDim}, type_);
-  mx::eval(of.keys, of.values);
-  memory_ += of.keys.nbytes() + of.values.nbytes();
   return of;
+}
+
+int64_t MlxEngine::cacheBytes() const {
+  int64_t bytes = 0;
+  for (const LayerOf& layer : layers_) bytes += layer.keys.nbytes() + layer.values.nbytes();
+  return bytes;
+}
+
+void MlxEngine::resizeCache(int pages) {
+  const int rows = pages * model_.pageTokens, kept = std::min(rows, cachePages_ * model_.pageTokens);
+  const mx::Shape shape{rows, model_.kvHeads, model_.headDim}, start{0, 0, 0}, end{kept, model_.kvHeads, model_.headDim};
+  // One layer after the other, so that only one of them is in memory twice.
+  for (LayerOf& layer : layers_)
+    for (mx::array* cache : {&layer.keys, &layer.values}) {
+      const auto fresh = mx::zeros(shape, type_);
+      *cache = kept == 0 ? fresh : mx::slice_update(fresh, mx::slice(*cache, start, end), start, end);
+      mx::eval(*cache);
+    }
+  cachePages_ = pages;
+  mx::clear_cache();
+}
+
+static int wholeBlocks(int pages, int most) { return std::min(most, (pages + BLOCK_PAGES - 1) / BLOCK_PAGES * BLOCK_PAGES); }
+
+std::string MlxEngine::keep(int pages) try {
+  const int wanted = wholeBlocks(std::max(1, pages), model_.pages);
+  if (wanted < cachePages_) resizeCache(wanted);
+  return "";
+} catch (const std::exception& error) {
+  return error.what();
 }
 
 std::string MlxEngine::load(const Model& model) try {
@@ -108,6 +136,7 @@ std::string MlxEngine::load(const Model& model) try {
   head_ = model_.tied ? embedding_ : read(model_.head);
   norm_ = norm(model_.norm);
   for (const Layer& layer : model_.layers) layers_.push_back(read(layer));
+  resizeCache(wholeBlocks(1, model_.pages));
   return "";
 } catch (const std::exception& error) {
   return error.what();
@@ -219,6 +248,8 @@ mx::array MlxEngine::experts(const LayerOf& layer, const mx::array& input) {
 
 std::string MlxEngine::step(const Step& step, StepResult& result) try {
   const int tokens = step.tokens.size(), outputs = step.outputs.size();
+  // Half as much again, so that a growing cache is copied a few times and not at every block.
+  if (const int needed = checks::pagesOf(model_, step); needed > cachePages_) resizeCache(wholeBlocks(std::max(needed, cachePages_ + cachePages_ / 2), model_.pages));
   const auto places = listOf(step.places);
   std::vector<mx::array> turns;
   for (int rope = 0; rope < model_.ropes; rope++)

@@ -16,6 +16,8 @@ class MlxEngine final : public Engine {
   std::string load(const Model& model) override;
   std::string step(const Step& step, StepResult& result) override;
   int64_t memoryBytes() const override { return memory_; }
+  int64_t cacheBytes() const override;
+  std::string keep(int pages) override;
 
  private:
   struct Weights {
@@ -41,6 +43,8 @@ class MlxEngine final : public Engine {
 
   mx::array read(const Tensor& tensor, const mx::Shape& shape, mx::Dtype as);
   Weights read(const Matrix& matrix);
+  /// Gives every layer's cache this many pages; what is in the pages that remain is kept.
+  void resizeCache(int pages);
   mx::array norm(const Tensor& tensor);
   std::optional<mx::array> norm(const std::optional<Tensor>& tensor);
   LayerOf read(const Layer& layer);
@@ -58,6 +62,7 @@ class MlxEngine final : public Engine {
   mx::array norm_ = mx::array(0.0f);
   std::vector<LayerOf> layers_;
   int64_t memory_ = 0;
+  int cachePages_ = 0;
   int steps_ = 0;
 };
 

@@ -1,9 +1,9 @@
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { InferenceRequest } from '#bus-schemas';
 import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
 import { thisMachine } from '../machine.ts';
 import { type Model, openModel } from '../models/model.ts';
-import type { Backend, Decoder } from './decoders/decoder.ts';
+import { type Backend, type Decoder, type DecoderOptions, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
 import { createCpuBackend } from './decoders/native-decoder.ts';
 import { createReferenceBackend } from './decoders/reference-decoder.ts';
 import { RequestRefused } from './engine.ts';
@@ -211,6 +211,41 @@ describe('the model', () => {
     expect(engine.slots()[0]?.state).toBe('resident');
   });
 
+  test('takes memory for its cache when answers need it, and gives it back some time after they have ended', async () => {
+    const real = anyBackend();
+    let decoder: Decoder | undefined;
+    const load = async (order: DecoderOptions) => {
+      decoder = await real.load(order);
+      return decoder;
+    };
+    const before = process.memoryUsage.rss();
+    const engine = await start({ backend: { ...real, load }, memoryBytes: 8e9, maxConcurrency: 128, cacheIdleMs: 200 });
+    const limit = (engine.slots()[0]?.freeTokens ?? 0) * kvBytesPerToken(model, real);
+    expect(limit).toBeGreaterThan(500e6);
+    const cacheBytes = () => decoder?.cacheBytes ?? 0;
+    expect(cacheBytes()).toBeLessThan(limit / 100);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(limit / 2);
+    const answers = Array.from({ length: 64 }, () => ask(engine, { max_tokens: 60 }));
+    let most = 0;
+    await vi.waitFor(() => {
+      most = Math.max(most, cacheBytes());
+      expect(most).toBeGreaterThan((64 * 60 * kvBytesPerToken(model, real)) / 2);
+    });
+    for (const { text } of await Promise.all(answers)) expect(counted(30).startsWith(text)).toBe(true);
+    await vi.waitFor(() => expect(cacheBytes()).toBeLessThan(most / 10));
+    expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
+  });
+
+  test('has room for as many tokens as its backend’s own numbers allow in the same memory', async () => {
+    const real = anyBackend();
+    const tokens = async (bytes: number) => {
+      const engine = await start({ backend: { ...real, cacheNumberBytes: () => bytes }, memoryBytes: model.weightBytes + 5e6 });
+      return engine.slots()[0]?.freeTokens;
+    };
+    expect(await tokens(4)).toBe(PAGE_TOKENS * Math.floor(5e6 / kvBytesPerToken(model, { cacheNumberBytes: () => 4 }) / PAGE_TOKENS));
+    expect(await tokens(2)).toBe(PAGE_TOKENS * Math.floor(5e6 / kvBytesPerToken(model, { cacheNumberBytes: () => 2 }) / PAGE_TOKENS));
+  });
+
   test('that fails in mid-answer ends every answer with an error, says so, and is loaded again', async () => {
     let failing = false;
     const real = anyBackend();
@@ -220,6 +255,8 @@ describe('the model', () => {
         const decoder = await real.load(options);
         const broken: Decoder = {
           memoryBytes: decoder.memoryBytes,
+          cacheBytes: 0,
+          keep: (pages) => decoder.keep(pages),
           step: (step) => (failing ? Promise.reject(new Error('device lost')) : decoder.step(step)),
           [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
         };

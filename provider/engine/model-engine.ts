@@ -13,6 +13,7 @@ export interface ModelEngineOptions {
   readonly maxConcurrency: number;
   /** A model that nobody asked for in this time is let go; 0 keeps it. */
   readonly idleMs: number;
+  readonly cacheIdleMs?: number;
   readonly log: RunnerLog;
   readonly clock?: () => number;
 }

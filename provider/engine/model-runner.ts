@@ -20,6 +20,8 @@ export interface RunnerOptions {
   readonly cacheBytes: number;
   readonly maxConcurrency: number;
   readonly idleMs: number;
+  /** What is known of a prompt's beginning is given up when no sequence has used it for so long; five minutes if not set. */
+  readonly cacheIdleMs?: number;
   readonly onChange: () => void;
   readonly log: RunnerLog;
   readonly clock: () => number;
@@ -34,6 +36,10 @@ const USUAL_TOKENS = 8_192;
 const WAITING_PER_SEAT = 4;
 /** After a failure, before the next attempt to load. */
 const RETRY_MS = 10_000;
+/** A person who reads an answer and asks again within it finds their conversation in the cache. */
+const CACHE_IDLE_MS = 5 * 60_000;
+/** Longest time between two looks for memory that can be given back. */
+const TRIM_EVERY_MS = 30_000;
 /** No tokenizer makes a token of more characters on average. */
 const CHARACTERS_PER_TOKEN = 16;
 
@@ -65,8 +71,9 @@ export class ModelRunner implements AsyncDisposable {
     this.#grammars = new Grammars(model.tokenizer.vocabulary, model.endTokens);
     const { contextTokens, layers } = model.shape;
     const wanted = Math.max(contextTokens, maxConcurrency * Math.min(contextTokens, USUAL_TOKENS));
-    const ofOneBuffer = backend.maxBufferBytes / (kvBytesPerToken(model) / layers.length / 2);
-    this.#pages = Math.floor(Math.min(wanted, cacheBytes / kvBytesPerToken(model), ofOneBuffer) / PAGE_TOKENS);
+    const perToken = kvBytesPerToken(model, backend);
+    const ofOneBuffer = backend.maxBufferBytes / (perToken / layers.length / 2);
+    this.#pages = Math.floor(Math.min(wanted, cacheBytes / perToken, ofOneBuffer) / PAGE_TOKENS);
   }
 
   slot(): Slot {
@@ -182,7 +189,7 @@ export class ModelRunner implements AsyncDisposable {
   }
 
   async #loadNow(): Promise<Loaded | undefined> {
-    const { model, backend, log, clock, maxConcurrency } = this.#options;
+    const { model, backend, log, clock, maxConcurrency, cacheIdleMs = CACHE_IDLE_MS } = this.#options;
     this.#set('loading');
     const began = clock();
     try {
@@ -199,10 +206,18 @@ export class ModelRunner implements AsyncDisposable {
         speeds,
         onFailure: (error) => void this.#fail(error),
       });
-      this.#loaded = { decoder, scheduler };
+      const trimming = setInterval(() => void scheduler.trim(cacheIdleMs), Math.min(cacheIdleMs, TRIM_EVERY_MS)).unref();
+      this.#loaded = { decoder, scheduler, trimming };
       this.#loadMs = clock() - began;
       log.info(
-        { model: model.build, engine: backend.name, ms: Math.round(this.#loadMs), memoryMb: Math.round(decoder.memoryBytes / 1e6), ...speeds },
+        {
+          model: model.build,
+          engine: backend.name,
+          ms: Math.round(this.#loadMs),
+          memoryMb: megabytes(decoder.memoryBytes),
+          cacheLimitMb: megabytes(this.#pages * PAGE_TOKENS * kvBytesPerToken(model, backend)),
+          ...speeds,
+        },
         'a model is in memory',
       );
       this.#set('resident');
@@ -216,7 +231,8 @@ export class ModelRunner implements AsyncDisposable {
     const { model, log, clock } = this.#options;
     log.error({ model: model.build, err: messageOf(error) }, 'the model cannot run');
     this.#failedAt = clock();
-    const { decoder } = this.#loaded ?? {};
+    const { decoder, trimming } = this.#loaded ?? {};
+    clearInterval(trimming);
     this.#loaded = undefined;
     this.#set('failed');
     setTimeout(() => this.#state === 'failed' && this.#set('cold'), RETRY_MS).unref();
@@ -227,6 +243,7 @@ export class ModelRunner implements AsyncDisposable {
     const loaded = this.#loaded;
     if (loaded === undefined || this.#sequences > 0) return;
     this.#loaded = undefined;
+    clearInterval(loaded.trimming);
     this.#set('cold');
     await loaded.scheduler.close();
     await this.#dispose(loaded.decoder);
@@ -250,6 +267,7 @@ export class ModelRunner implements AsyncDisposable {
     this.#closed = true;
     clearTimeout(this.#idle);
     await this.#loading;
+    clearInterval(this.#loaded?.trimming);
     await this.#loaded?.scheduler.close();
     await this.#loaded?.decoder[Symbol.asyncDispose]();
     this.#loaded = undefined;
@@ -257,9 +275,12 @@ export class ModelRunner implements AsyncDisposable {
   }
 }
 
+const megabytes = (bytes: number): number => Math.round(bytes / 1e6);
+
 interface Loaded {
   readonly decoder: Decoder;
   readonly scheduler: Scheduler;
+  readonly trimming: NodeJS.Timeout;
 }
 
 interface Beginning {

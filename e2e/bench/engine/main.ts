@@ -135,7 +135,6 @@ async function measure(
   const own: Figures = into.get(name) ?? { prefill: [], decode: new Map(), loadMs: 0, memoryMb: 0 };
   into.set(name, own);
   own.loadMs = performance.now() - began;
-  own.memoryMb = decoder.memoryBytes / 1e6;
   const step = stepper(decoder, { vocabulary: model.shape.vocabulary, pagesOfOne });
   await step({ sequences: 1, count: prompt, from: 0 });
   own.prefill.push((1_000 * prompt) / (await timed(() => step({ sequences: 1, count: prompt, from: 0 }))));
@@ -146,6 +145,7 @@ async function measure(
     });
     own.decode.set(batch, [...(own.decode.get(batch) ?? []), (1_000 * batch * tokens) / took]);
   }
+  own.memoryMb = (decoder.memoryBytes + decoder.cacheBytes) / 1e6;
 }
 
 function stepper(decoder: Decoder, { vocabulary, pagesOfOne }: { vocabulary: number; pagesOfOne: number }) {

@@ -57,9 +57,10 @@ export async function withFixture(
   backend: Backend,
   name: (typeof fixtures)[number],
   use: (decoder: Decoder, fixture: Fixture) => Promise<void>,
+  options: Partial<typeof DECODER_OPTIONS> = {},
 ): Promise<void> {
   const fixture = await openFixture(name);
-  await using decoder = await backend.load({ model: fixture.model, ...DECODER_OPTIONS });
+  await using decoder = await backend.load({ model: fixture.model, ...DECODER_OPTIONS, ...options });
   await use(decoder, fixture);
 }
 

@@ -31,11 +31,15 @@ export interface StepResult {
   readonly logits?: Float32Array;
 }
 
-/** A model in memory with its cache of keys and values. What the pages mean is the caller's business; one step at a time. */
+/** A model in memory with its cache of keys and values, which takes memory as pages are used. What the pages mean is the caller's business; one step at a time. */
 export interface Decoder extends AsyncDisposable {
-  /** Weights and cache, in bytes. */
+  /** Everything but the cache, in bytes. */
   readonly memoryBytes: number;
+  /** Bytes of the cache that hold memory now: those of the pages up to the highest one that was used, or a block more. */
+  readonly cacheBytes: number;
   step(step: Step): Promise<StepResult>;
+  /** Gives back the memory of all pages from this one on, between two steps. What they held is lost. */
+  keep(pages: number): Promise<void>;
 }
 
 export interface DecoderOptions {
@@ -54,13 +58,19 @@ export interface Backend extends AsyncDisposable {
   readonly isSoftware: boolean;
   /** What one layer's keys may take at most. */
   readonly maxBufferBytes: number;
+  /** Bytes of one number of a cache of this model's keys and values. */
+  cacheNumberBytes(model: DecoderModel): number;
   load(options: DecoderOptions): Promise<Decoder>;
 }
 
 /** What runs decoders here, or why it does not. */
 export type BackendOrReason = { readonly backend: Backend } | { readonly reason: string };
 
-/** Bytes that keys and values of one token take in a cache of 32-bit numbers. */
-export function kvBytesPerToken({ shape }: DecoderModel): number {
-  return shape.layers.length * 2 * shape.kvHeads * shape.headDim * Float32Array.BYTES_PER_ELEMENT;
+/** Bytes that keys and values of one token take in a backend's cache. */
+export function kvBytesPerToken(model: DecoderModel, backend: Pick<Backend, 'cacheNumberBytes'>): number {
+  const { layers, kvHeads, headDim } = model.shape;
+  return layers.length * 2 * kvHeads * headDim * backend.cacheNumberBytes(model);
 }
+
+/** A cache of 32-bit numbers. */
+export const wholeNumbers = (): number => Float32Array.BYTES_PER_ELEMENT;

@@ -1,11 +1,12 @@
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
-import { PAGE_TOKENS, type Step } from './decoder.ts';
+import { kvBytesPerToken, PAGE_TOKENS, type Step } from './decoder.ts';
 import { backendsUnderTest, distance, fixtures, generateGreedily, withFixture } from './decoder-under-test.ts';
 import { stepOf } from './step.ts';
 
 /** How far a logit may lie from mlx-lm's, against the largest. The processor rounds inputs to 16 bits where weights are rounded. */
 const TOLERANCE = 1e-3;
 const PAGES = [3, 9, 1, 4];
+const MANY_PAGES = 1_000;
 
 // A driver that compiles on the processor takes a while over kernels that it has never seen.
 vi.setConfig({ testTimeout: 180_000 });
@@ -75,6 +76,28 @@ for (const { name: kind, create } of backendsUnderTest) {
         );
         expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));
       }));
+
+    test('the cache takes memory as pages are used and gives it back, and what remains is what it was', () =>
+      withFixture(
+        backend,
+        'gemma3',
+        async (decoder, { model, prompt, greedy }) => {
+          const pageBytes = PAGE_TOKENS * kvBytesPerToken(model, backend);
+          const whole = MANY_PAGES * pageBytes;
+          const fresh = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [1, 0], asks: 'last' }], false));
+          expect(decoder.cacheBytes).toBeGreaterThanOrEqual(2 * pageBytes);
+          expect(decoder.cacheBytes).toBeLessThanOrEqual(whole / 50);
+          const far = [MANY_PAGES - 1, MANY_PAGES - 2];
+          expect(await generateGreedily(decoder, { prompt, count: 3, pages: far })).toEqual(greedy.slice(0, 3));
+          expect(decoder.cacheBytes).toBe(whole);
+          await decoder.keep(2);
+          expect(decoder.cacheBytes).toBeLessThanOrEqual(whole / 50);
+          const next = await decoder.step(stepOf([{ tokens: [fresh.best[0] as number], from: prompt.length, pages: [1, 0], asks: 'last' }], false));
+          expect([fresh.best[0], next.best[0]]).toEqual(greedy.slice(0, 2));
+          expect(await generateGreedily(decoder, { prompt, count: 3, pages: far })).toEqual(greedy.slice(0, 3));
+        },
+        { pages: MANY_PAGES },
+      ));
 
     test('a step that would leave the memory of the decoder is refused, and the next step is none the worse', () =>
       withFixture(backend, 'llama', async (decoder, { model, prompt, greedy }) => {

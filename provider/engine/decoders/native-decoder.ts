@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecoders } from '#native';
+import type { DecoderModel } from '../../models/model.ts';
 import { RopeTables } from '../../models/rope.ts';
 import { checkStep, type StepLimits } from './check-step.ts';
-import { type Backend, type BackendOrReason, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
+import { type Backend, type BackendOrReason, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult, wholeNumbers } from './decoder.ts';
 
 interface CpuOptions {
   /** Of its own for each decoder; without a wish, one for each core. */
@@ -32,6 +33,7 @@ export function createCpuBackend({
       threads,
       fine,
       isSoftware: false,
+      cacheNumberBytes: wholeNumbers,
     }),
   };
 }
@@ -41,21 +43,29 @@ export function createMlxBackend(): BackendOrReason {
   if (!addon.available) return { reason: `no MLX: ${addon.reason}` };
   const { Decoder: NativeMlxDecoder, device, mismatch } = addon.exports;
   if (mismatch !== '') return { reason: mismatch };
-  return { backend: nativeBackend({ name: 'mlx', device, Decoder: NativeMlxDecoder, threads: 1, fine: true, isSoftware: device !== 'Metal' }) };
+  const isSoftware = device !== 'Metal';
+  const cacheNumberBytes = isSoftware ? wholeNumbers : storedNumberBytes;
+  return { backend: nativeBackend({ name: 'mlx', device, Decoder: NativeMlxDecoder, threads: 1, fine: true, isSoftware, cacheNumberBytes }) };
 }
 
-interface NativeParts extends NativeDecoders, Pick<Backend, 'name' | 'device'> {
+/** On Metal, MLX computes with the numbers that the model is stored in: `MlxEngine::load` has the same rule. */
+function storedNumberBytes({ weights: { embedding } }: DecoderModel): number {
+  const { type } = embedding.quantized?.scales ?? embedding.weight;
+  return type === 'F16' || type === 'BF16' ? 2 : 4;
+}
+
+interface NativeParts extends NativeDecoders, Pick<Backend, 'name' | 'device' | 'isSoftware' | 'cacheNumberBytes'> {
   readonly threads: number;
   readonly fine: boolean;
-  readonly isSoftware: boolean;
 }
 
-function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftware }: NativeParts): Backend {
+function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftware, cacheNumberBytes }: NativeParts): Backend {
   return {
     name,
     device,
     isSoftware,
     maxBufferBytes: Number.POSITIVE_INFINITY,
+    cacheNumberBytes,
     load: async ({ model, pages, maxTokens }: DecoderOptions) => {
       const native = new Native();
       const { shape, weights } = model;
@@ -71,6 +81,7 @@ function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftwar
 
 class NativelyDecoded implements Decoder {
   readonly memoryBytes: number;
+  cacheBytes = 0;
   readonly #native: NativeDecoder;
   readonly #ropes: RopeTables;
   readonly #limits: StepLimits;
@@ -85,7 +96,13 @@ class NativelyDecoded implements Decoder {
   async step(step: Step): Promise<StepResult> {
     // The addon checks it again, but turns of a position that is out of range would take all memory before that.
     checkStep(step, this.#limits);
-    return this.#native.step({ ...step, turns: this.#ropes.turns(step.positions) });
+    const { cacheBytes, ...result } = await this.#native.step({ ...step, turns: this.#ropes.turns(step.positions) });
+    this.cacheBytes = cacheBytes;
+    return result;
+  }
+
+  async keep(pages: number): Promise<void> {
+    this.cacheBytes = await this.#native.keep(pages);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

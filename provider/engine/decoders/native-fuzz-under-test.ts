@@ -93,9 +93,10 @@ function hostileStep(ropes: RopeTables) {
 
 async function callSteps(native: NativeDecoder, ropes: RopeTables, run: RunOptions): Promise<void> {
   await assertFor(
-    fc.asyncProperty(hostileStep(ropes), async (step) => {
+    fc.asyncProperty(hostileStep(ropes), fc.option(junk), async (step, kept) => {
       tried.steps += 1;
       if (await isTaken(native.step(step))) tried.taken += 1;
+      if (kept !== null) await isTaken(native.keep(kept as number));
     }),
     run,
   );

@@ -4,7 +4,8 @@ import { RopeTables } from '../../models/rope.ts';
 import type { Tensor } from '../../models/safetensors.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 import { checkStep, type StepLimits } from './check-step.ts';
-import { type Backend, type Decoder, type DecoderOptions, kvBytesPerToken, PAGE_TOKENS, type Step, type StepResult } from './decoder.ts';
+import { type Backend, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult, wholeNumbers } from './decoder.ts';
+import { pagesOf } from './step.ts';
 
 /**
  * The decoder in plain TypeScript, in the order in which a paper would tell it. It runs on any machine, slowly, and
@@ -16,6 +17,7 @@ export function createReferenceBackend(): Backend {
     device: 'plain TypeScript',
     isSoftware: false,
     maxBufferBytes: Number.POSITIVE_INFINITY,
+    cacheNumberBytes: wholeNumbers,
     load: ReferenceDecoder.load,
     [Symbol.asyncDispose]: async () => {},
   };
@@ -46,17 +48,29 @@ class ReferenceDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #parts: Parts;
   readonly #limits: StepLimits;
-  readonly #keys: readonly Float32Array[];
-  readonly #values: readonly Float32Array[];
+  /** Of each layer, the pages from the first to the highest one that was used. */
+  readonly #cache: readonly { readonly keys: Float32Array[]; readonly values: Float32Array[] }[];
 
   private constructor(parts: Parts, options: DecoderOptions) {
     this.#parts = parts;
     this.#limits = { ...options, vocabulary: parts.shape.vocabulary };
     const { shape } = parts;
-    const cache = () => shape.layers.map(() => new Float32Array(options.pages * PAGE_TOKENS * shape.kvHeads * shape.headDim));
-    this.#keys = cache();
-    this.#values = cache();
-    this.memoryBytes = options.pages * PAGE_TOKENS * kvBytesPerToken(options.model) + 4 * countWeights(parts);
+    this.#cache = shape.layers.map(() => ({ keys: [], values: [] }));
+    this.memoryBytes = 4 * countWeights(parts);
+  }
+
+  get cacheBytes(): number {
+    return this.#cache.reduce((sum, { keys, values }) => [...keys, ...values].reduce((bytes, page) => bytes + page.byteLength, sum), 0);
+  }
+
+  async keep(pages: number): Promise<void> {
+    for (const { keys, values } of this.#cache) for (const list of [keys, values]) list.length = Math.min(list.length, pages);
+  }
+
+  #makeRoom(pages: number): void {
+    const { kvHeads, headDim } = this.#parts.shape;
+    for (const { keys, values } of this.#cache)
+      for (const list of [keys, values]) while (list.length < pages) list.push(new Float32Array(PAGE_TOKENS * kvHeads * headDim));
   }
 
   static async load(options: DecoderOptions): Promise<ReferenceDecoder> {
@@ -101,6 +115,7 @@ class ReferenceDecoder implements Decoder {
     const { shape, embedding, head, norm, layers, ropes } = this.#parts;
     const { hidden, normEps, embeddingScale, vocabulary } = shape;
     checkStep(step, this.#limits);
+    this.#makeRoom(pagesOf(step));
     const states = Array.from(step.tokens, (token) => embedding.values.slice(token * hidden, (token + 1) * hidden).map((value) => value * embeddingScale));
     const turns = ropes.turns(step.positions);
     const turnsOfOne = step.tokens.length * shape.headDim;
@@ -142,35 +157,36 @@ class ReferenceDecoder implements Decoder {
       }
       return heads;
     };
-    const at = (step.places[token] as number) * kvHeads * headDim;
-    this.#keys[index]?.set(ready(layer.k, layer.kNorm), at);
-    this.#values[index]?.set(multiply(layer.v, input), at);
+    const place = step.places[token] as number;
+    const page = Math.floor(place / PAGE_TOKENS);
+    const at = (place % PAGE_TOKENS) * kvHeads * headDim;
+    this.#cache[index]?.keys[page]?.set(ready(layer.k, layer.kNorm), at);
+    this.#cache[index]?.values[page]?.set(multiply(layer.v, input), at);
     return ready(layer.q, layer.qNorm);
   }
 
   #look(index: number, { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array }): Float32Array {
     const { heads, kvHeads, headDim, attentionScale } = this.#parts.shape;
-    const keys = this.#keys[index] as Float32Array;
-    const values = this.#values[index] as Float32Array;
+    const { keys, values } = this.#cache[index] as { keys: Float32Array[]; values: Float32Array[] };
     const position = step.positions[token] as number;
     const first = layer.shape.window > 0 ? Math.max(0, position - layer.shape.window + 1) : 0;
     const table = (step.rows[token] as number) * step.tableWidth;
     const seen = Array.from({ length: position - first + 1 }, (_, i) => {
       const page = step.tables[table + Math.floor((first + i) / PAGE_TOKENS)] as number;
-      return (page * PAGE_TOKENS + ((first + i) % PAGE_TOKENS)) * kvHeads * headDim;
+      return { keys: keys[page] as Float32Array, values: values[page] as Float32Array, at: ((first + i) % PAGE_TOKENS) * kvHeads * headDim };
     });
     const out = new Float32Array(heads * headDim);
     for (let head = 0; head < heads; head += 1) {
       const offset = Math.floor((head * kvHeads) / heads) * headDim;
-      const scores = seen.map((at) => {
+      const scores = seen.map(({ keys: page, at }) => {
         let sum = 0;
-        for (let i = 0; i < headDim; i += 1) sum += (query[head * headDim + i] as number) * (keys[at + offset + i] as number);
+        for (let i = 0; i < headDim; i += 1) sum += (query[head * headDim + i] as number) * (page[at + offset + i] as number);
         return sum * attentionScale;
       });
       const shares = softmax(scores);
-      for (const [n, at] of seen.entries()) {
+      for (const [n, { values: page, at }] of seen.entries()) {
         const share = shares[n] as number;
-        for (let i = 0; i < headDim; i += 1) out[head * headDim + i] = (out[head * headDim + i] as number) + share * (values[at + offset + i] as number);
+        for (let i = 0; i < headDim; i += 1) out[head * headDim + i] = (out[head * headDim + i] as number) + share * (page[at + offset + i] as number);
       }
     }
     return out;

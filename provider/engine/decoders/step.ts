@@ -10,6 +10,11 @@ export interface StepPart {
   readonly asks: 'every' | 'last' | 'none';
 }
 
+const highest = (list: Int32Array): number => list.reduce((a, b) => Math.max(a, b), 0);
+
+/** Pages up to the highest one that a step names. */
+export const pagesOf = ({ places, tables }: Step): number => Math.max(Math.floor(highest(places) / PAGE_TOKENS), highest(tables)) + 1;
+
 export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
   const total = parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const tableWidth = Math.max(...parts.map(({ tokens, from }) => Math.ceil((from + tokens.length) / PAGE_TOKENS)));

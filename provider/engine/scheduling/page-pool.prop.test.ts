@@ -30,7 +30,7 @@ test('pages are never held by two who did not begin alike, none is lost, and wha
       for (const happening of events) {
         if (happening.k === 'end') {
           const [gone] = live.splice(happening.nth % Math.max(1, live.length), 1);
-          if (gone) pool.release(gone.pages);
+          if (gone) pool.release(gone.pages, 0);
           continue;
         }
         const prompt = promptOf(happening.family, happening.prompt);
@@ -52,7 +52,9 @@ test('pages are never held by two who did not begin alike, none is lost, and wha
         pool.name(pages, tokens);
         live.push({ pages, tokens, scope: happening.scope });
       }
-      for (const { pages } of live) pool.release(pages);
+      for (const { pages } of live) pool.release(pages, 0);
+      expect(pool.available).toBe(PAGES);
+      expect(pool.trim(1)).toBe(0);
       expect(pool.available).toBe(PAGES);
     }),
     { numRuns: 400 },

@@ -8,24 +8,31 @@ import { PAGE_TOKENS } from '../decoders/decoder.ts';
  *
  * Invariants: a page is in exactly one of these states; a page that others may hold is never written to, because only full pages
  * are named and what is full is not written again; a sequence has all the pages it will ever need before it starts.
+ *
+ * The lowest free page is taken first: a decoder holds memory up to the highest page in use, and gives back what lies above.
  */
 export class PagePool {
-  readonly #free: number[];
+  /** 1 for a page that is free. */
+  readonly #free: Uint8Array;
+  #freePages: number;
+  /** No lower page is free. */
+  #lowestFree = 0;
   readonly #holders: Int32Array;
   /** The digest of what a full page holds, with all that stands before it. */
   readonly #digests: (string | undefined)[];
   readonly #byDigest = new Map<string, number>();
-  /** Known and held by nobody, the one that nobody has asked for longest first. */
-  readonly #known = new Set<number>();
+  /** Known and held by nobody, with the time of its release; the one that was released first is first. */
+  readonly #known = new Map<number, number>();
 
   constructor(pages: number) {
-    this.#free = Array.from({ length: pages }, (_, page) => pages - 1 - page);
+    this.#free = new Uint8Array(pages).fill(1);
+    this.#freePages = pages;
     this.#holders = new Int32Array(pages);
     this.#digests = Array.from({ length: pages });
   }
 
   get available(): number {
-    return this.#free.length + this.#known.size;
+    return this.#freePages + this.#known.size;
   }
 
   /**
@@ -62,15 +69,27 @@ export class PagePool {
     }
   }
 
-  release({ pages }: SequencePages): void {
+  release({ pages }: SequencePages, now: number): void {
     // The end of a text is the least likely to be asked for again: it goes first.
     for (const page of pages.toReversed()) {
       const holders = (this.#holders[page] as number) - 1;
       this.#holders[page] = holders;
       if (holders > 0) continue;
-      if (this.#digests[page] === undefined) this.#free.push(page);
-      else this.#known.add(page);
+      if (this.#digests[page] === undefined) this.#setFree(page);
+      else this.#known.set(page, now);
     }
+  }
+
+  /** Frees known pages that were released before a time. Returns how many pages, from the first one on, hold all that is left. */
+  trim(before: number): number {
+    for (const [page, releasedAt] of this.#known) if (releasedAt < before) this.#setFree(this.#forget(page));
+    return this.#free.lastIndexOf(0) + 1;
+  }
+
+  #setFree(page: number): void {
+    this.#free[page] = 1;
+    this.#freePages += 1;
+    this.#lowestFree = Math.min(this.#lowestFree, page);
   }
 
   #hold(page: number): void {
@@ -79,13 +98,21 @@ export class PagePool {
   }
 
   #claim(): number {
-    const page = this.#free.pop() ?? this.#forget();
+    const page = this.#takeFree() ?? this.#forget(this.#known.keys().next().value);
     this.#hold(page);
     return page;
   }
 
-  #forget(): number {
-    const [page] = this.#known;
+  #takeFree(): number | undefined {
+    const page = this.#free.indexOf(1, this.#lowestFree);
+    if (page === -1) return undefined;
+    this.#free[page] = 0;
+    this.#freePages -= 1;
+    this.#lowestFree = page + 1;
+    return page;
+  }
+
+  #forget(page: number | undefined): number {
     if (page === undefined) throw new Error('a page was claimed that is not there');
     this.#known.delete(page);
     this.#byDigest.delete(this.#digests[page] as string);

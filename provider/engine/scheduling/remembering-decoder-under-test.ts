@@ -1,4 +1,5 @@
 import { type Decoder, PAGE_TOKENS, type Step, type StepResult } from '../decoders/decoder.ts';
+import { pagesOf } from '../decoders/step.ts';
 
 const VOCABULARY = 97;
 
@@ -8,6 +9,7 @@ export const nextOf = (tokens: readonly number[]): number => tokens.reduce((sum,
 /** A decoder whose memory is the pages that it is given, and nothing else: a token in the wrong place changes what it says. */
 export class RememberingDecoder implements Decoder {
   readonly memoryBytes = 0;
+  cacheBytes = 0;
   readonly #memory: Int32Array;
   readonly #options: { readonly failsAt?: number };
   steps = 0;
@@ -19,9 +21,15 @@ export class RememberingDecoder implements Decoder {
     this.#options = options;
   }
 
+  async keep(pages: number): Promise<void> {
+    this.#memory.fill(-1, pages * PAGE_TOKENS);
+    this.cacheBytes = Math.min(this.cacheBytes, pages);
+  }
+
   async step(step: Step): Promise<StepResult> {
     this.steps += 1;
     this.largest = Math.max(this.largest, step.tokens.length);
+    this.cacheBytes = Math.max(this.cacheBytes, pagesOf(step));
     await new Promise((resolve) => setImmediate(resolve));
     if (this.steps === this.#options.failsAt) throw new Error('the device is lost');
     for (const [i, token] of step.tokens.entries()) this.#memory[step.places[i] as number] = token;

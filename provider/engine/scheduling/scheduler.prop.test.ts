@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { PAGE_TOKENS } from '../decoders/decoder.ts';
 import { nextOf, RememberingDecoder } from './remembering-decoder-under-test.ts';
 import { type Running, Scheduler, type TaskEnd } from './scheduler.ts';
 
@@ -15,6 +16,8 @@ const plan = fc.record({
   /** Steps of others before it comes, is paused and so long, is cancelled. */
   comesAfter: fc.integer({ min: 0, max: 30 }),
   pausesAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
+  /** Memory is given back just before it comes. */
+  trimsBefore: fc.boolean(),
   cancelsAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
 });
 
@@ -70,8 +73,9 @@ test('whoever joins, leaves, waits or shares a beginning: every sequence says wh
         });
       };
       for (const index of plans.keys()) {
-        const { comesAfter } = plans[index] as (typeof plans)[number];
+        const { comesAfter, trimsBefore } = plans[index] as (typeof plans)[number];
         for (let n = 0; n < comesAfter % 7; n += 1) await settled();
+        if (trimsBefore) void scheduler.trim(0);
         begin(index);
       }
       for (let n = 0; ends.some((list) => list.length === 0) && n < 5_000; n += 1) await settled();
@@ -140,5 +144,42 @@ test('a prompt that others began with is not worked out again, and only within i
   expect(await run('mine')).toBe(0);
   expect(await run('mine')).toBe(96);
   expect(await run('theirs')).toBe(0);
+  await scheduler.close();
+});
+
+test('memory is given back when no sequence needs it: at once beyond what is known, and later what is known of prompts', async () => {
+  const decoder = new RememberingDecoder(PAGES);
+  let now = 0;
+  const scheduler = new Scheduler({
+    decoder,
+    clock: () => now,
+    pages: PAGES,
+    maxTokens: MAX_TOKENS,
+    maxRunning: 4,
+    prefillMs: 5,
+    speeds: { prefillTps: 2_000, decodeTps: 1 },
+    onFailure: () => {},
+  });
+  const run = (prompt: number[]) =>
+    new Promise<number>((resolve) => {
+      const running = scheduler.submit({
+        prompt,
+        maxTokens: 200,
+        scope: 'one',
+        wantsLogits: false,
+        choose: (best) => best,
+        end: () => resolve(running.cachedTokens),
+      });
+    });
+  const used = () => decoder.cacheBytes;
+  await run(promptOf(1, 100));
+  expect(used()).toBe(Math.ceil(300 / PAGE_TOKENS));
+  await scheduler.trim(1_000);
+  expect(used()).toBe(Math.floor(299 / PAGE_TOKENS));
+  expect(await run(promptOf(1, 100))).toBe(96);
+  now = 2_000;
+  await scheduler.trim(1_000);
+  expect(used()).toBe(0);
+  expect(await run(promptOf(1, 100))).toBe(0);
   await scheduler.close();
 });

@@ -102,6 +102,8 @@ export class Scheduler {
   #running: Sequence[] = [];
   #loop: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
+  /** Set while a trim is wanted. */
+  #trimsBefore: number | undefined;
   #prefillTps: number;
   #decodeTps: number;
 
@@ -131,6 +133,13 @@ export class Scheduler {
     return sequence;
   }
 
+  /** Forgets beginnings of prompts that no sequence has held for `idleMs`, and has the decoder give back memory that no page needs. */
+  async trim(idleMs: number): Promise<void> {
+    this.#trimsBefore = this.#options.clock() - idleMs;
+    this.#wake();
+    while (this.#loop !== undefined && this.#trimsBefore !== undefined) await this.#loop;
+  }
+
   /** All tasks have ended when it is done. */
   async close(): Promise<void> {
     for (const sequence of [...this.#running, ...this.#waiting]) sequence.cancel();
@@ -147,7 +156,7 @@ export class Scheduler {
   }
 
   #hasWork(): boolean {
-    if (this.#waiting.length > 0 && this.#running.length === 0) return true;
+    if (this.#trimsBefore !== undefined || (this.#waiting.length > 0 && this.#running.length === 0)) return true;
     return this.#running.some(({ isPaused, isCancelled }) => !isPaused || isCancelled) || this.#waiting.some(({ isCancelled }) => isCancelled);
   }
 
@@ -156,6 +165,7 @@ export class Scheduler {
     await Promise.resolve();
     for (;;) {
       this.#drop();
+      if (this.#trimsBefore !== undefined && !(await this.#giveBack(this.#trimsBefore))) return;
       this.#admit();
       const parts = this.#parts();
       if (parts.length === 0) return;
@@ -170,13 +180,29 @@ export class Scheduler {
           ),
         );
       } catch (error) {
-        this.#failure = { cause: error };
-        this.#endAll(error);
-        return this.#options.onFailure(error);
+        return this.#break(error);
       }
       this.#measure(parts, this.#options.clock() - began);
       await this.#take(parts, result);
     }
+  }
+
+  /** False if the decoder has failed. */
+  async #giveBack(before: number): Promise<boolean> {
+    this.#trimsBefore = undefined;
+    try {
+      await this.#options.decoder.keep(this.#pool.trim(before));
+      return true;
+    } catch (error) {
+      this.#break(error);
+      return false;
+    }
+  }
+
+  #break(error: unknown): void {
+    this.#failure = { cause: error };
+    this.#endAll(error);
+    this.#options.onFailure(error);
   }
 
   #drop(): void {
@@ -257,7 +283,7 @@ export class Scheduler {
   }
 
   #end({ pages, task }: Sequence, why: TaskEnd, cause?: unknown): void {
-    if (pages) this.#pool.release(pages);
+    if (pages) this.#pool.release(pages, this.#options.clock());
     task.end(why, cause);
   }
 

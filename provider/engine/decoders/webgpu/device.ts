@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { BackendOrReason } from '../decoder.ts';
+import { type BackendOrReason, wholeNumbers } from '../decoder.ts';
 import { loadDecoder } from './load-decoder.ts';
 
 /** A device of WebGPU with what there is to know about it. */
@@ -33,6 +33,7 @@ export async function createWebGpuBackend(): Promise<BackendOrReason> {
       isSoftware,
       device: isSoftware ? `${name}, in software on ${availableParallelism()} cores` : name,
       maxBufferBytes: gpu.device.limits.maxStorageBufferBindingSize,
+      cacheNumberBytes: wholeNumbers,
       load: async (options) => {
         if (isLost) {
           const again = await openGpu();

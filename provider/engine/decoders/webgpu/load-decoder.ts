@@ -6,6 +6,7 @@ import type { Tensor } from '../../../models/safetensors.ts';
 import { TensorReader } from '../../../models/tensor-reader.ts';
 import { type Decoder, type DecoderOptions, PAGE_TOKENS } from '../decoder.ts';
 import type { Gpu } from './device.ts';
+import { CacheBuffer, GpuCache } from './gpu-cache.ts';
 import { type Piece, Uploader } from './gpu-weights.ts';
 import { attend, attendStretch, place } from './kernels/attention.ts';
 import { embed } from './kernels/embedding.ts';
@@ -39,6 +40,7 @@ class Builder {
   readonly #operations: Operation[] = [];
   readonly #uniform: GPUBuffer;
   #splits = false;
+  #cache: GpuCache | undefined;
 
   constructor(gpu: Gpu, options: DecoderOptions) {
     this.#gpu = gpu;
@@ -82,9 +84,10 @@ class Builder {
     const head = weights.head === weights.embedding ? embedding : await this.#upload.matrices([weights.head]);
     this.#splits = await this.#isSplittingFaster(head[0] as Piece);
     for (const piece of embedding) await this.#embed(piece, room);
-    const cache = pages * PAGE_TOKENS * kvHeads * headDim;
+    const cache = new GpuCache(this.#gpu.device, { pages, layers: shape.layers.length, pageBytes: 4 * PAGE_TOKENS * kvHeads * headDim });
+    this.#cache = cache;
     for (const [index, layer] of weights.layers.entries()) {
-      await this.#layer(layer, { shape: shape.layers[index] as LayerShape, room, keys: numbers(cache), values: numbers(cache) });
+      await this.#layer(layer, { shape: shape.layers[index] as LayerShape, room, ...cache.layer(index) });
     }
     const norm = await this.#norm(weights.norm);
     await this.#run(
@@ -98,6 +101,7 @@ class Builder {
       operations: this.#operations,
       uniform: this.#uniform,
       buffers: this.#upload.buffers,
+      cache,
       memoryBytes: this.#upload.bytes,
       ropes: new RopeTables(shape),
       slots,
@@ -114,6 +118,7 @@ class Builder {
   /** Frees what was made, when the model cannot be. */
   discard(): void {
     for (const buffer of [...this.#upload.buffers, this.#uniform]) buffer.destroy();
+    this.#cache?.destroy();
   }
 
   async #embed({ format, firstRow, rows, weight, scales, biases }: Piece, room: Room): Promise<void> {
@@ -226,10 +231,23 @@ class Builder {
     }
   }
 
-  async #run(code: string, buffers: readonly GPUBuffer[], groups: (counts: Counts) => [number, number]): Promise<void> {
+  async #run(code: string, buffers: readonly (GPUBuffer | CacheBuffer)[], groups: (counts: Counts) => [number, number]): Promise<void> {
     const pipeline = await this.#pipeline(code);
-    const bindings = this.#bind(pipeline, buffers);
-    this.#operations.push((counts) => ({ pipeline, bindings, groups: groups(counts) }));
+    const bind = () =>
+      this.#bind(
+        pipeline,
+        buffers.map((buffer) => (buffer instanceof CacheBuffer ? buffer.buffer : buffer)),
+      );
+    const cache = buffers.find((buffer) => buffer instanceof CacheBuffer)?.cache;
+    let bindings = bind();
+    let version = cache?.version;
+    this.#operations.push((counts) => {
+      if (version !== cache?.version) {
+        bindings = bind();
+        version = cache?.version;
+      }
+      return { pipeline, bindings, groups: groups(counts) };
+    });
   }
 
   /** The step first, then the buffers in the order of their bindings. */
@@ -303,8 +321,8 @@ class Builder {
 interface LayerParts {
   readonly shape: LayerShape;
   readonly room: Room;
-  readonly keys: GPUBuffer;
-  readonly values: GPUBuffer;
+  readonly keys: CacheBuffer;
+  readonly values: CacheBuffer;
 }
 
 interface Product {

@@ -1,6 +1,8 @@
 import type { RopeTables } from '../../../models/rope.ts';
 import { checkStep, InvalidStep } from '../check-step.ts';
 import type { Decoder, Step, StepResult } from '../decoder.ts';
+import { pagesOf } from '../step.ts';
+import type { GpuCache } from './gpu-cache.ts';
 import { STRETCH } from './kernels/attention.ts';
 
 /** A sequence with fewer tokens in a step sends them one by one. */
@@ -45,6 +47,7 @@ interface Parts {
   readonly operations: readonly Operation[];
   readonly uniform: GPUBuffer;
   readonly buffers: readonly GPUBuffer[];
+  readonly cache: GpuCache;
   readonly memoryBytes: number;
   readonly ropes: RopeTables;
   readonly slots: number;
@@ -71,9 +74,18 @@ export class WebGpuDecoder implements Decoder {
     this.#read = this.#readable(4 * 64);
   }
 
+  get cacheBytes(): number {
+    return this.#parts.cache.bytes;
+  }
+
+  keep(pages: number): Promise<void> {
+    return this.#parts.cache.shrink(pages);
+  }
+
   async step(step: Step): Promise<StepResult> {
-    const { operations, uniform, room, ropes, slots, logits, best, rowsOfLogits, vocabulary } = this.#parts;
+    const { operations, uniform, room, ropes, slots, logits, best, rowsOfLogits, vocabulary, cache } = this.#parts;
     checkStep(step, this.#parts);
+    await cache.grow(pagesOf(step));
     const { queue } = this.#device;
     const { singles, stretches } = divide(step);
     const counts: Counts = {
@@ -123,7 +135,7 @@ export class WebGpuDecoder implements Decoder {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#device.queue.onSubmittedWorkDone();
-    for (const buffer of [...this.#parts.buffers, this.#parts.uniform, this.#read]) buffer.destroy();
+    for (const buffer of [...this.#parts.buffers, this.#parts.uniform, this.#parts.cache, this.#read]) buffer.destroy();
   }
 }
 

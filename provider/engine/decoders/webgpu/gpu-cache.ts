@@ -1,0 +1,92 @@
+/** The cache grows and shrinks by whole blocks of so many pages, because to resize it is to copy it. */
+const BLOCK_PAGES = 16;
+
+interface CacheSize {
+  /** Most pages that it may have. */
+  readonly pages: number;
+  readonly layers: number;
+  /** Of one layer's keys; its values take as many. */
+  readonly pageBytes: number;
+}
+
+/** One layer's keys or values. Whoever binds `buffer` binds it anew when the cache's version has changed. */
+export class CacheBuffer {
+  readonly cache: GpuCache;
+  buffer: GPUBuffer;
+
+  constructor(cache: GpuCache, buffer: GPUBuffer) {
+    this.cache = cache;
+    this.buffer = buffer;
+  }
+}
+
+/** Keys and values on the device, in buffers that are as large as the pages in use need. */
+export class GpuCache {
+  readonly #device: GPUDevice;
+  readonly #size: CacheSize;
+  readonly #buffers: CacheBuffer[];
+  #pages: number;
+  /** Counts the changes of buffers. */
+  version = 0;
+
+  constructor(device: GPUDevice, size: CacheSize) {
+    this.#device = device;
+    this.#size = size;
+    this.#pages = this.#wholeBlocks(1);
+    this.#buffers = Array.from({ length: 2 * size.layers }, () => new CacheBuffer(this, this.#create(this.#pages)));
+  }
+
+  get bytes(): number {
+    return this.#buffers.length * this.#pages * this.#size.pageBytes;
+  }
+
+  layer(index: number): { keys: CacheBuffer; values: CacheBuffer } {
+    return { keys: this.#buffers[2 * index] as CacheBuffer, values: this.#buffers[2 * index + 1] as CacheBuffer };
+  }
+
+  /** Makes room for at least so many pages: half as much again, so that a growing cache is copied a few times only. */
+  async grow(pages: number): Promise<void> {
+    if (pages > this.#pages) await this.#resize(this.#wholeBlocks(Math.max(pages, Math.floor(1.5 * this.#pages))));
+  }
+
+  /** Gives back what lies beyond so many pages. */
+  async shrink(pages: number): Promise<void> {
+    const wanted = this.#wholeBlocks(Math.max(1, pages));
+    if (wanted < this.#pages) await this.#resize(wanted);
+  }
+
+  async #resize(pages: number): Promise<void> {
+    const { queue } = this.#device;
+    const kept = Math.min(pages, this.#pages) * this.#size.pageBytes;
+    this.#device.pushErrorScope('out-of-memory');
+    // One buffer after the other, so that only one of them is in memory twice.
+    for (const cached of this.#buffers) {
+      const made = this.#create(pages);
+      const encoder = this.#device.createCommandEncoder();
+      encoder.copyBufferToBuffer(cached.buffer, 0, made, 0, kept);
+      queue.submit([encoder.finish()]);
+      cached.buffer.destroy();
+      cached.buffer = made;
+      await queue.onSubmittedWorkDone();
+    }
+    this.#pages = pages;
+    this.version += 1;
+    const refused = await this.#device.popErrorScope();
+    if (refused !== null) throw new Error(`the device has no memory for the cache: ${refused.message}`);
+  }
+
+  #create(pages: number): GPUBuffer {
+    return this.#device.createBuffer({
+      size: pages * this.#size.pageBytes,
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+    });
+  }
+
+  #wholeBlocks(pages: number): number {
+    return Math.min(this.#size.pages, Math.ceil(pages / BLOCK_PAGES) * BLOCK_PAGES);
+  }
+
+  destroy(): void {
+    for (const { buffer } of this.#buffers) buffer.destroy();
+  }
+}
