@@ -48,6 +48,7 @@ export type {
   Hold,
   HoldRefusal,
   KeyCaps,
+  KeyShortage,
   KeySpending,
   MaxPrice,
   OwnPrice,

@@ -107,7 +107,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     heartbeatMs: integer(env, 'DINF_HEARTBEAT_MS', 15_000, 0, 600_000),
     feeBps: integer(env, 'DINF_FEE_BPS', 500, 0, 10_000),
     priceNoticeMs: integer(env, 'DINF_PRICE_NOTICE_MS', 600_000, 0, 30 * 86_400_000),
-    minimumChargeMicroUsd: integer(env, 'DINF_MINIMUM_CHARGE_MICRO_USD', 100, 0, 1_000_000),
+    minimumChargeMicroUsd: integer(env, 'DINF_MINIMUM_CHARGE_MICRO_USD', 0, 0, 1_000_000),
     defaultPrice: {
       inputPerMillion: integer(env, 'DINF_DEFAULT_INPUT_PRICE', 50_000, 0, Number.MAX_SAFE_INTEGER),
       outputPerMillion: integer(env, 'DINF_DEFAULT_OUTPUT_PRICE', 200_000, 0, Number.MAX_SAFE_INTEGER),

@@ -47,8 +47,8 @@ describe('a provider that fails before content is followed by a dearer one', () 
   });
 });
 
-test('a key that may spend no more gets a 402 that says so; another key of the account goes on', async () => {
-  network = await startTestNetwork({ providers: 1, tokenMs: 1 });
+test('a key that may spend no more gets a 402 that names the amounts; another key of the account goes on', async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
   const { apiKey, account, key } = await network.createKey({ creditMicroUsd: 1_000_000 });
   await money().call(services.settlement.setKeyCaps, { key, account, caps: { day: 50 } }, CALL);
   const refused = await fetch(`${network.url}/v1/chat/completions`, {
@@ -57,8 +57,36 @@ test('a key that may spend no more gets a 402 that says so; another key of the a
     body: JSON.stringify(chat),
   });
   expect(refused.status).toBe(402);
-  expect(await refused.json()).toMatchObject({ error: { code: 'key_limit_reached' } });
+  const { error } = (await refused.json()) as { error: { code: string; message: string } };
+  expect(error).toMatchObject({ code: 'key_limit_reached' });
+  expect(error.message).toContain('up to $0.000100, and of the $0.000050 that this key may spend in its day, $0.000000 is spent or held');
   expect(await readStream(network, chat)).toMatchObject({ status: 200 });
+});
+
+test('a request costs what its tokens cost, rounded up to a millionth of a dollar, however few they are', async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 1 });
+  const { json } = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 3 } });
+  await network.expectMoneyBalances();
+  const { prompt_tokens: prompt, completion_tokens: completion } = json.usage;
+  const [charge] = await network.charges();
+  expect(charge?.chargedMicroUsd).toBe(Math.ceil((prompt * 20_000 + completion * 50_000) / 1_000_000));
+});
+
+test('a minimum charge is in every list of prices, but not for a model that costs nothing', async () => {
+  network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
+  const free = { id: 'free', displayName: 'Free', contextTokens: 100, maxOutputTokens: 10, builds: ['sim-llama-8b-q4'], createdAt: 0 };
+  const nothing = { inputMicroUsdPerMillion: 0, cacheReadMicroUsdPerMillion: 0, outputMicroUsdPerMillion: 0 };
+  await money().call(services.catalog.putModel, { model: { ...free, ...nothing } }, CALL);
+  const lists = { '/v1/models/catalog': 'id', '/v1/models/openrouter': 'id', '/v1/models': 'id', '/v1/pricing': 'model' } as const;
+  for (const [path, name] of Object.entries(lists)) {
+    const listed = async (model: string) => {
+      const { data } = (await network.ask('GET', path, { token: network.apiKey })).json;
+      const row = data.find((each: Record<string, unknown>) => each[name] === model);
+      return row?.pricing?.minimum_charge ?? row?.minimum_charge_micro_usd;
+    };
+    expect(await listed(MODEL), path).toBe(name === 'id' ? '0.0001' : 100);
+    await vi.waitFor(async () => expect(await listed('free'), path).toBe(name === 'id' ? '0' : 0), 10_000);
+  }
 });
 
 describe('Stripe’s webhook', () => {
@@ -94,7 +122,7 @@ describe('Stripe’s webhook', () => {
 });
 
 test('`dinf ledger` shows the books of a network that runs', { timeout: 60_000 }, async () => {
-  network = await startTestNetwork({ providers: 1, tokenMs: 1 });
+  network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
   await readStream(network, chat);
   await network.expectMoneyBalances();
   const env = { ...process.env, ...operatorSettings(network.network) };
@@ -106,5 +134,5 @@ test('`dinf ledger` shows the books of a network that runs', { timeout: 60_000 }
   expect(await ledger('balance', network.account)).toContain('$999.999900 available, $0.000000 held');
   expect(await ledger('verify', '--full')).toContain('the books balance');
   expect(await ledger('parked')).toContain('nothing is parked');
-  await vi.waitFor(async () => expect(await ledger('earnings', network.account)).toContain('$0.000000  ever'));
+  await vi.waitFor(async () => expect(await ledger('earnings', network.account)).toContain('$0.000000  ever'), 20_000);
 });

@@ -36,7 +36,11 @@ const hold = Type.Object({
 export type Hold = Static<typeof hold>;
 
 const HOLD_REFUSALS = ['insufficient_funds', 'key_limit', 'unknown_account', 'unpriced_model', 'price_above_limit', 'operation_conflict'] as const;
-const held = Type.Union([ok({ heldMicroUsd: count }), refused(HOLD_REFUSALS)]);
+/** The limit of a key that a hold does not fit into. `usedMicroUsd` is what the key was charged in the window and what is held for it. */
+const KeyShortage = Type.Object({ window: Type.Enum(['day', 'week', 'month', 'total']), capMicroUsd: count, usedMicroUsd: count, neededMicroUsd: count });
+export type KeyShortage = Static<typeof KeyShortage>;
+const holdRefused = Type.Object({ ...refused(HOLD_REFUSALS).properties, shortage: optional(KeyShortage) });
+const held = Type.Union([ok({ heldMicroUsd: count }), holdRefused]);
 export type Held = Static<typeof held>;
 export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
 

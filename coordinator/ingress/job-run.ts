@@ -272,7 +272,7 @@ export class JobRun {
     this.#marks.heldAt = clock();
     if (reply === undefined) this.#happen({ type: 'hold_refused', code: 'unavailable' });
     else if (reply.ok) this.#happen({ type: 'held' });
-    else this.#happen({ type: 'hold_refused', code: reply.code });
+    else this.#happen({ type: 'hold_refused', code: reply.code, shortage: reply.shortage });
   }
 
   /** An answer that we cannot use is as good as none; the job must still end. */

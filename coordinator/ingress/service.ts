@@ -97,7 +97,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
         log.warn({ job: asked.job, err: error }, 'the receipt of a job could not be read');
         return undefined;
       }),
-    ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, strangers: addressLimiter() },
+    ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, minimumChargeMicroUsd: config.minimumChargeMicroUsd, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
     idempotent: new IdempotentAnswers({ bus, log, now }),

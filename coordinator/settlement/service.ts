@@ -48,7 +48,7 @@ export async function startSettlement(context: Context): Promise<Component> {
       metrics.countSettled(facts);
     },
   });
-  const holds = stack.use(new Holds({ store: jobs, pricing, openJobs, alerts, log, now }));
+  const holds = stack.use(new Holds({ store: jobs, ledger, pricing, openJobs, alerts, log, now }));
   const onConnectionGone = (): void => holds.askAgain();
   database.on('remove', onConnectionGone);
   stack.defer(() => void database.off('remove', onConnectionGone));

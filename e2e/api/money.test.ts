@@ -7,7 +7,8 @@ let apiKey: string;
 let keyId: string;
 
 beforeAll(async () => {
-  network = await startTestNetwork({ providers: 1, tokenMs: 1 });
+  // A fifth of the fee of so short a request is nothing without a minimum.
+  network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
   ann = await network.person('ann');
   ({ apiKey, key: keyId } = await network.createKey({ creditMicroUsd: 10_000_000, account: ann.account }));
 });
@@ -114,10 +115,12 @@ test('prices, and what they are in a marketplace, agree', async () => {
     input_micro_usd_per_million: 20_000,
     cache_read_micro_usd_per_million: 10_000,
     output_micro_usd_per_million: 50_000,
+    minimum_charge_micro_usd: 100,
+    asked: { input: { lowest: 20_000, highest: 20_000 }, output: { lowest: 50_000, highest: 50_000 } },
   });
   const feed = (await network.ask('GET', '/v1/models/openrouter')).json.data;
   expect(feed.find(({ id }: { id: string }) => id === 'sim-llama-8b')).toMatchObject({
-    pricing: { prompt: '0.00000002', completion: '0.00000005' },
+    pricing: { prompt: '0.00000002', completion: '0.00000005', minimum_charge: '0.0001' },
     is_ready: true,
     supported_features: ['tools', 'reasoning'],
   });

@@ -12,7 +12,7 @@ const chat = { model: 'sim', messages: [{ role: 'user', content: 'What did I pay
 
 let network: TestNetwork;
 beforeAll(async () => {
-  network = await startTestNetwork({ providers: 1, tokenMs: 5 });
+  network = await startTestNetwork({ providers: 1, tokenMs: 5, config: { minimumChargeMicroUsd: 100 } });
 });
 afterAll(async () => {
   await network.expectMoneyBalances();

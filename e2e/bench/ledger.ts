@@ -118,7 +118,7 @@ function batchedBench(store: JobStore, priceVersion: string): Bench {
   const openJobs = new OpenJobs();
   const alerts = { raise: (alert: string, subject: string) => say(`${alert} ${subject}`) };
   const pricing = { quote: quoteOf(priceVersion), payeeOf: async (provider: string) => `provider:${provider}` };
-  const holds = new Holds({ store, pricing, openJobs, alerts, log: pino({ level: 'silent' }), now: Date.now });
+  const holds = new Holds({ store, ledger: { keySpending: async () => [] }, pricing, openJobs, alerts, log: pino({ level: 'silent' }), now: Date.now });
   const settler = new Settler({ store, pricing, openJobs, alerts, now: Date.now, onSettled: () => undefined });
   const run = async (ends: readonly JobEnd[]) => {
     await settler.settle(ends);

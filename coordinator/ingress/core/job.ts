@@ -7,6 +7,7 @@ import {
   type Finish,
   type HoldRefusal,
   type JobResult,
+  type KeyShortage,
   type Outcome,
   type Refusal,
   type RefusalAbout,
@@ -15,7 +16,7 @@ import {
 } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
 import type { Piece } from './piece.ts';
-import { holdError, routingError, unservedBecause } from './refusal-errors.ts';
+import { holdError, routingError, shortageMessage, unservedBecause } from './refusal-errors.ts';
 
 /**
  * The life of one consumer request, as a function of (state, event) that returns commands.
@@ -92,7 +93,7 @@ export type JobEvent =
   | { type: 'reserved'; candidates: readonly Candidate[] }
   | { type: 'routing_refused'; code: RoutingRefusal | 'unavailable'; retryAfterMs: number; gate?: string | undefined }
   | { type: 'held' }
-  | { type: 'hold_refused'; code: HoldRefusal | 'unavailable' }
+  | { type: 'hold_refused'; code: HoldRefusal | 'unavailable'; shortage?: KeyShortage | undefined }
   | { type: 'refused'; attempt: number; reason: Refusal; retryAfterMs: number; about?: RefusalAbout | undefined; detail?: string | undefined }
   | { type: 'content'; attempt: number; pieces: readonly Piece[]; tokens: number }
   | ({ type: 'end'; attempt: number } & AttemptEnd)
@@ -227,7 +228,7 @@ function whileHolding(state: JobState, event: JobEvent, now: number): Step {
       return dispatch({ ...state, alternates }, winner, now);
     }
     case 'hold_refused':
-      return holdRefused(state, event.code, now);
+      return holdRefused(state, event, now);
     case 'client_gone':
       return { state: { ...state, phase: 'leaving' }, commands: [] };
     default:
@@ -239,13 +240,13 @@ function whileHolding(state: JobState, event: JobEvent, now: number): Step {
  * The price of one machine must not keep a caller from the others: a machine above the caller's limit, or one that the caller cannot afford while
  * another costs less, is left out and a place is sought anew. Its slot goes back with the new reservation.
  */
-function holdRefused(state: JobState, code: HoldRefusal | 'unavailable', now: number): Step {
+function holdRefused(state: JobState, { code, shortage }: Extract<JobEvent, { type: 'hold_refused' }>, now: number): Step {
   const [refused, ...others] = state.alternates;
   const lastError = holdError(code);
   const isWorthAnother = code === 'price_above_limit' || (isUnaffordable(code) && others.some((other) => costOf(other) < costOf(refused)));
   const failed = refused === undefined ? state.failed : [...state.failed, refused.provider];
   if (!isWorthAnother || failed.length >= MAX_ATTEMPTS || now >= state.firstContentBy)
-    return over(state, [{ do: 'reject', code: lastError, retryAfterMs: 2_000 }, ended('failed', undefined)]);
+    return over(state, [{ do: 'reject', code: lastError, message: shortage && shortageMessage(shortage), retryAfterMs: 2_000 }, ended('failed', undefined)]);
   return { state: { ...state, phase: 'reserving', failed, lastError, alternates: [] }, commands: [{ do: 'reserve', exclude: failed }] };
 }
 

@@ -1,4 +1,4 @@
-import type { HoldRefusal, RoutingRefusal } from '#bus-schemas';
+import type { HoldRefusal, KeyShortage, RoutingRefusal } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
 
 /** Errors of the API for refusals by routing and settlement. Those by providers are in bus-schemas/messages/outcomes.ts. */
@@ -41,6 +41,16 @@ export function unservedBecause(code: RoutingRefusal | 'unavailable', gate: stri
       return undefined;
   }
 }
+
+const WINDOW_NAMES = { day: 'day', week: 'week', month: 'month', total: 'lifetime' } as const;
+
+/** Names the amounts, so that the caller knows what to raise or lower. */
+export function shortageMessage({ window, capMicroUsd, usedMicroUsd, neededMicroUsd }: KeyShortage): string {
+  const spent = `of the ${dollars(capMicroUsd)} that this key may spend in its ${WINDOW_NAMES[window]}, ${dollars(usedMicroUsd)} is spent or held`;
+  return `This request may cost up to ${dollars(neededMicroUsd)}, and ${spent}. Raise the limit of the key, or lower max_tokens.`;
+}
+
+const dollars = (microUsd: number): string => `$${(microUsd / 1_000_000).toFixed(6)}`;
 
 export function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
   switch (code) {

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { type CatalogModel, type MessageOf, services, TRAITS } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
+import { minimumChargeOf } from '../core/minimum-charge.ts';
 import { ApiError } from '../errors.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { type Api, LIST, listOf, optional, strict } from './api.ts';
@@ -23,11 +24,15 @@ const Model = Type.Object({
     prompt: Type.String({ description: 'US dollars for a token.' }),
     completion: Type.String(),
     input_cache_read: Type.String(),
+    minimum_charge: Type.String({
+      description: 'US dollars: the least that a request costs which delivered anything. A charge is rounded up, once, to a millionth of a dollar.',
+    }),
   }),
 });
 export interface ModelsDeps {
   readonly catalog: CatalogCache;
   readonly ownMachines: OwnMachines;
+  readonly minimumChargeMicroUsd: number;
   readonly clock: () => number;
 }
 
@@ -37,7 +42,8 @@ const CAPACITY_GOOD_MS = 2_000;
 const PER_MILLION = 1_000_000;
 
 /** What is on offer, to whom, and whether anybody can serve it now. */
-export function addModelsRoutes(api: Api, { catalog, ownMachines, clock }: ModelsDeps): void {
+export function addModelsRoutes(api: Api, { catalog, ownMachines, minimumChargeMicroUsd, clock }: ModelsDeps): void {
+  const describe = (name: string, model: CatalogModel) => describeModel(name, model, minimumChargeMicroUsd);
   let known: { capacity: Capacity; at: number } | undefined;
   const capacity = async (): Promise<Capacity> => {
     if (known === undefined || clock() - known.at >= CAPACITY_GOOD_MS) known = { capacity: await api.ask(services.routing.capacity, {}), at: clock() };
@@ -131,7 +137,7 @@ export function addModelsRoutes(api: Api, { catalog, ownMachines, clock }: Model
 /** Decimal dollars for one token, without the noise of binary fractions. */
 const dollars = (microUsdPerMillion: number): string => (microUsdPerMillion / PER_MILLION / PER_MILLION).toFixed(12).replace(/\.?0+$/, '');
 
-function describe(name: string, model: CatalogModel) {
+function describeModel(name: string, model: CatalogModel, minimumChargeMicroUsd: number) {
   const traits = model.traits ?? [];
   return {
     id: name,
@@ -149,6 +155,7 @@ function describe(name: string, model: CatalogModel) {
       prompt: dollars(model.inputMicroUsdPerMillion),
       completion: dollars(model.outputMicroUsdPerMillion),
       input_cache_read: dollars(model.cacheReadMicroUsdPerMillion),
+      minimum_charge: dollars(minimumChargeOf(model, minimumChargeMicroUsd) * PER_MILLION),
     },
   };
 }

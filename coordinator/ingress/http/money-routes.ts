@@ -1,11 +1,10 @@
 import type { FastifyReply } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { type AccountUsage, KeyId, services } from '#bus-schemas';
-import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
-import { addPricingRoute } from './pricing-route.ts';
+import { addPricingRoute, type PricingDeps } from './pricing-route.ts';
 
 const Page = {
   from: optional(When),
@@ -40,8 +39,8 @@ const pageOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Lit
 const USAGE_LIMIT = 100;
 
 /** What somebody has, spent and earned. */
-export function addMoneyRoutes(api: Api, { catalog, clock }: { catalog: CatalogCache; clock: () => number }): void {
-  addPricingRoute(api, catalog, clock);
+export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
+  addPricingRoute(api, deps);
   api.route({
     ...{ method: 'GET', url: '/v1/balance', group: 'Money', who: 'keyOrUser', summary: 'What the account has' },
     reply: Type.Object({ available_micro_usd: MicroUsd, held_micro_usd: MicroUsd, withdrawable_micro_usd: MicroUsd }),

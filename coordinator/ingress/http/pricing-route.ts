@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { type CatalogModel, type PricedProvider, services } from '#bus-schemas';
 import type { CatalogCache } from '../catalog-cache.ts';
+import { minimumChargeOf } from '../core/minimum-charge.ts';
 import { type Api, LIST, listOf, MicroUsd } from './api.ts';
 
 /** Anybody may ask: the answer of the components is used for this long, in milliseconds. */
@@ -13,6 +14,9 @@ const Price = Type.Object({
   input_micro_usd_per_million: MicroUsd,
   cache_read_micro_usd_per_million: MicroUsd,
   output_micro_usd_per_million: MicroUsd,
+  minimum_charge_micro_usd: Type.Integer({
+    description: 'The least that a request costs which delivered anything. A charge is rounded up, once, to a whole millionth of a dollar.',
+  }),
   asked: Type.Object(
     { input: Range, output: Range },
     {
@@ -22,7 +26,13 @@ const Price = Type.Object({
   ),
 });
 
-export function addPricingRoute(api: Api, catalog: CatalogCache, clock: () => number): void {
+export interface PricingDeps {
+  readonly catalog: CatalogCache;
+  readonly minimumChargeMicroUsd: number;
+  readonly clock: () => number;
+}
+
+export function addPricingRoute(api: Api, { catalog, minimumChargeMicroUsd, clock }: PricingDeps): void {
   let known: { asked: Map<string, PricedProvider[]>; at: number } | undefined;
   /** The own prices of machines that are there, by model. */
   const askedNow = async () => {
@@ -40,11 +50,18 @@ export function addPricingRoute(api: Api, catalog: CatalogCache, clock: () => nu
   };
   api.route({
     ...{ method: 'GET', url: '/v1/pricing', group: 'Money', who: 'anybody', summary: 'What models cost' },
-    description: 'The listed price is the most that a request costs which names no `provider.max_price`.',
+    description:
+      'The listed price is the most that a request costs which names no `provider.max_price`. A charge is what the tokens cost, rounded up, once, to a whole millionth of a dollar, and at least `minimum_charge_micro_usd`.',
     reply: listOf(Price),
     handle: async () => {
       const [models, asked] = await Promise.all([catalog.all(), askedNow()]);
-      return { object: LIST, data: models.map(([name, model]) => priceOf(name, model, asked.get(model.id) ?? [])) };
+      return {
+        object: LIST,
+        data: models.map(([name, model]) => ({
+          ...priceOf(name, model, asked.get(model.id) ?? []),
+          minimum_charge_micro_usd: minimumChargeOf(model, minimumChargeMicroUsd),
+        })),
+      };
     },
   });
 }

@@ -24,6 +24,8 @@ export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   readonly metrics: Registry;
   readonly strangers: AddressLimiter;
   readonly linkUrl: string | undefined;
+  /** The least that a request costs which delivered anything. */
+  readonly minimumChargeMicroUsd: number;
   readonly missing: () => Promise<readonly string[]>;
   readonly degraded: () => readonly string[];
 }

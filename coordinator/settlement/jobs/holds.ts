@@ -1,21 +1,28 @@
 import type { Logger } from 'pino';
-import type { Held, Hold, MaxPrice, Topped, TopUp } from '#bus-schemas';
+import type { Held, Hold, KeyShortage, KeySpending, MaxPrice, Topped, TopUp } from '#bus-schemas';
+import { Remembered } from '#coordinator/remembered.ts';
 import type { Alerts } from '../alerts.ts';
 import { Batcher } from '../batcher.ts';
 import { holdFor, type Price } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
+import { shortageOf } from '../core/key-shortage.ts';
 import { isRowsFault, retried } from '../database-work.ts';
+import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { Pricing } from '../pricing/pricing.ts';
 import type { HoldResult, JobStore, NewHold } from './job-store.ts';
 import type { OpenJobs } from './open-jobs.ts';
 import { RecentHolds } from './recent-holds.ts';
 
 const MAX_BATCH = 256;
+/** A key at its limit is refused often: what it spent is read from the database once in this time, in milliseconds. */
+const SPENDING_GOOD_MS = 1_000;
+const MAX_SPENDINGS = 10_000;
 /** No job runs for longer, whatever the caller says. */
 const LONGEST_MS = 24 * 3_600_000;
 
 export interface HoldsOptions {
   readonly store: JobStore;
+  readonly ledger: Pick<LedgerStore, 'keySpending'>;
   readonly pricing: Pick<Pricing, 'quote'>;
   readonly openJobs: OpenJobs;
   readonly alerts: Pick<Alerts, 'raise'>;
@@ -28,10 +35,16 @@ export class Holds implements AsyncDisposable {
   readonly #options: HoldsOptions;
   readonly #batcher: Batcher<NewHold, HoldResult>;
   readonly #recent: RecentHolds;
+  readonly #spending: Remembered<KeySpending | undefined>;
 
   constructor(options: HoldsOptions) {
     this.#options = options;
     this.#batcher = new Batcher({ run: (rows) => this.#run(rows), maximum: MAX_BATCH, isItemsFault: isRowsFault });
+    const load = async (key: string) => {
+      const [account, id] = key.split(' ', 2) as [string, string];
+      return (await options.ledger.keySpending(account, id))[0];
+    };
+    this.#spending = new Remembered({ load, ttlMs: SPENDING_GOOD_MS, maximum: MAX_SPENDINGS, now: options.now });
     this.#recent = new RecentHolds({ hold: (row) => this.#batcher.add(row), log: options.log, now: options.now });
   }
 
@@ -53,7 +66,14 @@ export class Holds implements AsyncDisposable {
     // A hold that its own job's end overtook is late, not contradictory.
     if (result === 'ended') return { ok: false, code: 'operation_conflict' };
     if (result === 'operation_conflict') alerts.raise('operation_conflict', `hold:${job}`);
-    return { ok: false, code: result };
+    const shortage = result === 'key_limit' ? await this.#shortage(account, key, held) : undefined;
+    return { ok: false, code: result, ...(shortage && { shortage }) };
+  }
+
+  /** Only for the message to the caller: the refusal stands without it. */
+  async #shortage(account: string, key: string, neededMicroUsd: number): Promise<KeyShortage | undefined> {
+    const spending = await this.#spending.get(`${account} ${key}`);
+    return spending && shortageOf(spending, neededMicroUsd);
   }
 
   /** The job goes to another provider, whose price may be higher. */

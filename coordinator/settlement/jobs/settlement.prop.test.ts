@@ -109,7 +109,7 @@ class Life {
       };
       const pricing = { quote, payeeOf };
       const settler = new Settler({ store, pricing, openJobs, alerts, now: Date.now, onSettled: (facts) => void this.#facts.push(...facts) });
-      return { store, ledger, settler, holds: new Holds({ store, pricing, openJobs, alerts, log: pino({ level: 'silent' }), now: Date.now }) };
+      return { store, ledger, settler, holds: new Holds({ store, ledger, pricing, openJobs, alerts, log: pino({ level: 'silent' }), now: Date.now }) };
     });
   }
 
