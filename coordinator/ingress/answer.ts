@@ -21,8 +21,8 @@ export interface Evidence {
 export interface Answer {
   /** Said before the first write, and before a finish without one; again when another provider takes over. */
   serving(evidence: Evidence): void;
-  /** False when the client takes no more for now; the job hears of it when that changes. */
-  write(pieces: readonly Piece[]): boolean;
+  /** `wait` when the client takes no more for now; the job hears of it when that changes. `full` when the answer cannot be collected any further. */
+  write(pieces: readonly Piece[]): 'more' | 'wait' | 'full';
   /** Forget what was written: none of it has left. */
   discard(): void;
   finish(end: AttemptEnd): void;

@@ -1,4 +1,5 @@
 import type { Outline } from '#bus-schemas';
+import type { AnswerBounds } from './core/answer-bounds.ts';
 import type { Attempt, AttemptEnd } from './core/job.ts';
 import type { Piece } from './core/piece.ts';
 
@@ -8,6 +9,8 @@ export interface AttemptSealing {
   readonly parts: readonly Uint8Array[];
   /** Whether the provider has to say beside its frames what we cannot read in them. */
   readonly outlined: boolean;
+  /** How large the answer can honestly be. */
+  readonly bounds: AnswerBounds;
   /** Frames come in order, each once. Throws what a provider can be blamed for: SealError, CodecError, ProtocolViolation. */
   read(frame: Frame): Reading;
   /** Opens the reason of a refusal; undefined where only the client can. Throws SealError and CodecError. */
@@ -26,7 +29,7 @@ export interface Frame {
 export interface Reading {
   readonly pieces: readonly Piece[];
   readonly tokens: number;
-  /** Of the text, or of what holds it. */
+  /** Of the opened frame, or of the sealed one where we cannot open it, in bytes. */
   readonly size: number;
   readonly end: AttemptEnd | undefined;
 }

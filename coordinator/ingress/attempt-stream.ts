@@ -1,5 +1,6 @@
 import { type AttemptFailure, CodecError, core, JobOrder, type Out, SealError, SUITE_ID } from '#bus-schemas';
 import { type AttemptSealing, type Frame, ProtocolViolation, type Reading } from './attempt-sealing.ts';
+import { AnswerSize } from './core/answer-bounds.ts';
 import { FrameReceiver } from './core/frame-receiver.ts';
 import type { Attempt, JobEvent } from './core/job.ts';
 import type { FlowSender } from './flow-sender.ts';
@@ -10,8 +11,6 @@ const RESEND_ORDER_MS = 300;
 const KEEP_ALIVE_MS = 1_000;
 /** A provider that vanished after content may come back and go on. */
 const RETURN_GRACE_MS = 5_000;
-/** Text that one token may honestly be; a provider that sends more fills our memory, not an answer. */
-const MAX_BYTES_PER_TOKEN = 1_024;
 
 interface AttemptJob {
   readonly id: string;
@@ -45,9 +44,11 @@ export class AttemptStream {
   #lostAt: number | undefined;
   #tokens = 0;
   #deliveredTokens = 0;
+  readonly #size: AnswerSize;
 
   constructor(options: AttemptStreamOptions, now: number) {
     this.#options = options;
+    this.#size = new AnswerSize(options.sealing.bounds);
     this.attempt = options.attempt;
     this.#reportedAt = now;
     this.#orders = this.#ordersFor(now);
@@ -145,7 +146,8 @@ export class AttemptStream {
     }
     const { pieces, tokens, size, end } = reading;
     this.#tokens += tokens;
-    if (size > tokens * MAX_BYTES_PER_TOKEN || this.#tokens > this.#options.job.maxOutputTokens) return this.#fail('protocol_violation');
+    const isHonest = this.#size.admits({ bytes: size, tokens }) && this.#tokens <= this.#options.job.maxOutputTokens;
+    if (!isHonest) return this.#fail('protocol_violation');
     if (pieces.length > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, pieces, tokens });
     if (end === undefined) return;
     this.#ended = true;

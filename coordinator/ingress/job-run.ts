@@ -336,8 +336,14 @@ export class JobRun {
 
   #write(pieces: readonly Piece[]): void {
     this.#answered();
-    if (this.#answer.write(pieces)) this.#stream?.consumed();
-    else this.#happen({ type: 'client_blocked' });
+    switch (this.#answer.write(pieces)) {
+      case 'more':
+        return this.#stream?.consumed();
+      case 'wait':
+        return this.#happen({ type: 'client_blocked' });
+      case 'full':
+        return this.#happen({ type: 'answer_full' });
+    }
   }
 
   #finish({ finish, usage, stopSequence }: Extract<JobCommand, { do: 'finish' }>): void {

@@ -1,11 +1,18 @@
 import { type Delta, FrameContent, type InferenceEnd, type JobName, type JobSeals, RefusalDetail, SUITE_ID } from '#bus-schemas';
 import { type AttemptSealing, type Frame, ProtocolViolation, type Reading, type SealAttempt } from './attempt-sealing.ts';
+import { type AnswerBounds, boundsFor } from './core/answer-bounds.ts';
 import { ToolCallOrder } from './core/tool-call-order.ts';
 
 export type SealFor = (target: JobName & { recipient: Uint8Array }) => Promise<Pick<JobSeals, 'enc' | 'sealRequestParts' | 'openResponse'>>;
 
+export interface RelayRequest {
+  readonly encoded: Uint8Array;
+  /** How many alternatives the caller asked for with each token; undefined without log probabilities. */
+  readonly topLogprobs: number | undefined;
+}
+
 /** Relay mode: the request was read here, so it is sealed here, for whoever is tried. */
-export function relaySealing(sealFor: SealFor, job: string, request: Uint8Array): SealAttempt {
+export function relaySealing(sealFor: SealFor, job: string, request: RelayRequest): SealAttempt {
   return async ({ candidate, number }) =>
     candidate.suite === SUITE_ID ? new RelaySealing(await sealFor({ recipient: candidate.sealingKey, job, attempt: number }), request) : undefined;
 }
@@ -15,15 +22,19 @@ const CONTROL_CHARACTERS = /\p{C}/gu;
 
 class RelaySealing implements AttemptSealing {
   readonly outlined = false;
+  readonly bounds: AnswerBounds;
   readonly enc: Uint8Array;
   readonly parts: readonly Uint8Array[];
   readonly #seals: Awaited<ReturnType<SealFor>>;
   readonly #toolCalls = new ToolCallOrder();
+  readonly #topLogprobs: number | undefined;
 
-  constructor(seals: Awaited<ReturnType<SealFor>>, request: Uint8Array) {
+  constructor(seals: Awaited<ReturnType<SealFor>>, { encoded, topLogprobs }: RelayRequest) {
     this.#seals = seals;
+    this.#topLogprobs = topLogprobs;
+    this.bounds = boundsFor(topLogprobs);
     this.enc = seals.enc;
-    this.parts = seals.sealRequestParts(request);
+    this.parts = seals.sealRequestParts(encoded);
   }
 
   /** Sealed as frame 0: a provider that refuses sends no frames. */
@@ -32,10 +43,10 @@ class RelaySealing implements AttemptSealing {
   }
 
   read({ seq, sealed }: Frame): Reading {
-    const { events } = FrameContent.decode(this.#seals.openResponse(seq, sealed));
+    const opened = this.#seals.openResponse(seq, sealed);
+    const { events } = FrameContent.decode(opened);
     const pieces: Delta[] = [];
     let end: InferenceEnd | undefined;
-    let size = 0;
     let tokens = 0;
     for (const event of events) {
       if (event.k === 'end') {
@@ -43,10 +54,19 @@ class RelaySealing implements AttemptSealing {
         continue;
       }
       if (end !== undefined || !this.#toolCalls.admits(event)) throw new ProtocolViolation('something follows the end, or a call comes out of order');
-      pieces.push(event);
-      size += event.text.length;
+      pieces.push(this.#asked(event));
       tokens += event.tokens;
     }
-    return { pieces, size, tokens, end };
+    return { pieces, size: opened.length, tokens, end };
+  }
+
+  /** Log probabilities that nobody asked for are dropped: a provider could fill our memory with them. */
+  #asked(delta: Delta): Delta {
+    if (delta.k !== 'text' || delta.logprobs === undefined) return delta;
+    const { logprobs, ...text } = delta;
+    const most = this.#topLogprobs;
+    if (most === undefined) return text;
+    if (logprobs.length > delta.tokens) throw new ProtocolViolation('there are more log probabilities than tokens');
+    return { ...text, logprobs: logprobs.map(({ top, ...one }) => ({ ...one, top: top.slice(0, most) })) };
   }
 }

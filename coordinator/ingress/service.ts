@@ -27,6 +27,7 @@ import { KeyPolicy } from './key-policy.ts';
 import { AddressLimiter } from './limits/address-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
 import { MinuteCounts } from './limits/minute-counts.ts';
+import { MemoryBudget } from './memory-budget.ts';
 import { OwnMachines } from './own-machines.ts';
 import { PlaceFinder } from './place-finder.ts';
 import { receiptWhenSettled } from './receipt-wait.ts';
@@ -35,6 +36,8 @@ import { SealedSessions } from './sealed/sealed-sessions.ts';
 
 /** How long running answers may go on once the ingress was told to stop. */
 const DRAIN_MS = 30_000;
+/** Memory that answers may take together which are collected whole before they are sent. */
+const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
 
 export interface Ingress extends Component {
   readonly name: 'ingress';
@@ -92,6 +95,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   addRoutes(server, {
     ...{ bus, catalog, ownMachines, jobs, metrics, missing, degraded, now, clock, sealFor: senders.sealFor.bind(senders) },
+    memory: new MemoryBudget(WHOLE_ANSWERS_BYTES),
     receiptOf: (asked) =>
       receiptWhenSettled(bus, asked, clock).catch((error: unknown) => {
         log.warn({ job: asked.job, err: error }, 'the receipt of a job could not be read');

@@ -108,6 +108,14 @@ describe('the life of a job', () => {
     expect(job.happen({ ...failed, about: 'schema' })).toContainEqual(expect.objectContaining({ do: 'reject', code: 'invalid_schema' }));
   });
 
+  test('a whole answer that finds no memory ends with an error, and is not charged', () => {
+    const job = new Machine(false).serving('B', 'C');
+    job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
+    const commands = job.happen({ type: 'answer_full' });
+    expect(kinds(commands)).toEqual(['cancel', 'reject', 'ended']);
+    expect(commands.at(-1)).toMatchObject({ result: 'failed', served: undefined });
+  });
+
   test('a client that leaves has the work stopped, and the provider is waited for only so long', () => {
     const job = new Machine().serving('B');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 });

@@ -100,6 +100,8 @@ export type JobEvent =
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
   /** The client has sealed its request for the provider of this attempt. */
   | { type: 'sealed'; attempt: number }
+  /** All answers that are collected whole take as much memory as they may. */
+  | { type: 'answer_full' }
   | { type: 'client_blocked' }
   | { type: 'client_ready' }
   | { type: 'client_gone' }
@@ -138,6 +140,7 @@ const OVERDUE_FACTOR = 5;
 const LEAST_OVERDUE_MS = 2_000;
 /** A stream that says nothing for this long is cut. */
 export const STALL_MS = 60_000;
+const ANSWER_FULL = 'This server collects as many whole answers as its memory allows. Ask for a stream, or try again later.';
 /** How long the provider's own account of a cancelled job is waited for. */
 export const DRAIN_MS = 2_000;
 
@@ -291,6 +294,12 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
       return attemptFailed(state, attempt, event.failure, now);
     case 'sealed':
       return sealed(state, attempt, now);
+    case 'answer_full':
+      return over(state, [
+        { do: 'cancel', attempt, reason: 'superseded' },
+        { do: 'reject', code: 'service_unavailable', message: ANSWER_FULL, retryAfterMs: state.retryAfterMs },
+        ended('failed', undefined),
+      ]);
     case 'client_blocked':
       return { state: { ...state, clientBlocked: true }, commands: [] };
     case 'client_ready':

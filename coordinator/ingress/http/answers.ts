@@ -5,6 +5,7 @@ import type { AttemptEnd } from '../core/job.ts';
 import type { Piece } from '../core/piece.ts';
 import { type AnswerHead, Gathering, type StreamWriter, type Surface } from '../core/surfaces/surface.ts';
 import type { ApiError } from '../errors.ts';
+import type { MemoryBudget } from '../memory-budget.ts';
 import { evidenceHeaders } from './evidence-headers.ts';
 import { EVENT_STREAM, endWithin, sendError, sendJson } from './respond.ts';
 
@@ -40,13 +41,13 @@ export class StreamAnswer implements Answer {
     this.#evidence = evidenceHeaders(evidence);
   }
 
-  write(pieces: readonly Piece[]): boolean {
+  write(pieces: readonly Piece[]): 'more' | 'wait' {
     this.#begin();
     let text = '';
     for (const piece of pieces) text += this.#stream.delta(readable(piece));
-    if (text === '') return true;
+    if (text === '') return 'more';
     this.#heartbeat?.refresh();
-    return this.#options.response.write(text);
+    return this.#options.response.write(text) ? 'more' : 'wait';
   }
 
   /** A stream commits with its first content, so there is never anything to forget. */
@@ -91,13 +92,18 @@ export class StreamAnswer implements Answer {
 /** One JSON object at the end. */
 export class WholeAnswer implements Answer {
   readonly #options: AnswerOptions;
-  readonly #onEnd: (body: string | undefined) => void;
+  readonly #onEnd: ((body: string | undefined) => void) | undefined;
+  readonly #memory: MemoryBudget;
   #gathered = new Gathering();
+  /** What it takes of the memory. */
+  #bytes = 0;
   #evidence: Record<string, string> = {};
 
-  /** `onEnd` is given what the client got, or nothing when it got an error. */
-  constructor(options: AnswerOptions, onEnd: (body: string | undefined) => void = () => undefined) {
+  /** `onEnd` is given what the client got, or nothing when it got an error; an answer with it is collected to its end even when the client leaves. */
+  constructor(options: AnswerOptions, memory: MemoryBudget, onEnd?: (body: string | undefined) => void) {
     this.#options = options;
+    this.#memory = memory;
+    if (onEnd === undefined) options.response.once('close', () => this.#forget());
     this.#onEnd = onEnd;
   }
 
@@ -105,24 +111,38 @@ export class WholeAnswer implements Answer {
     this.#evidence = evidenceHeaders(evidence);
   }
 
-  write(pieces: readonly Piece[]): boolean {
-    for (const piece of pieces) this.#gathered.add(readable(piece));
-    return true;
+  write(pieces: readonly Piece[]): 'more' | 'full' {
+    for (const piece of pieces) {
+      const delta = readable(piece);
+      const bytes = heapBytes(delta);
+      if (!this.#memory.take(bytes)) return 'full';
+      this.#bytes += bytes;
+      this.#gathered.add(delta);
+    }
+    return 'more';
   }
 
   discard(): void {
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#gathered = new Gathering();
+    this.#memory.give(this.#bytes);
+    this.#bytes = 0;
   }
 
   finish(end: AttemptEnd): void {
     const { surface, head, response } = this.#options;
     const body = JSON.stringify(surface.whole(head, { ...this.#gathered.whole(), end }));
-    this.#onEnd(body);
+    this.#forget();
+    this.#onEnd?.(body);
     sendJson(response, 200, body, this.#evidence);
   }
 
   reject(error: ApiError): void {
-    this.#onEnd(undefined);
+    this.#forget();
+    this.#onEnd?.(undefined);
     refuse(this.#options, error);
   }
 
@@ -130,6 +150,14 @@ export class WholeAnswer implements Answer {
     this.reject(error);
   }
 }
+
+/** About what a piece takes on the heap: two bytes a character, and an object for each part. */
+function heapBytes(delta: Delta): number {
+  const entries = delta.k === 'text' ? (delta.logprobs ?? []).reduce((sum, { top }) => sum + 1 + top.length, 0) : 0;
+  return OBJECT_BYTES + 2 * delta.text.length + entries * OBJECT_BYTES;
+}
+
+const OBJECT_BYTES = 160;
 
 /** Only requests that were read here are answered in words. */
 function readable(piece: Piece): Delta {

@@ -11,6 +11,7 @@ import { ApiError } from '../errors.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
+import type { MemoryBudget } from '../memory-budget.ts';
 import { relaySealing, type SealFor } from '../relay-sealing.ts';
 import { StreamAnswer, WholeAnswer } from './answers.ts';
 import { type Auth, secretOf } from './authenticate.ts';
@@ -25,6 +26,8 @@ export interface InferenceDeps extends AdmissionDeps {
   readonly now: () => number;
   readonly clock: () => number;
   readonly sealFor: SealFor;
+  /** For answers that are collected whole. */
+  readonly memory: MemoryBudget;
   /** Of a job that has just ended. */
   readonly receiptOf: (asked: { account: string; job: string }) => Promise<PrintedReceipt | undefined>;
   readonly heartbeatMs: number;
@@ -69,7 +72,10 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
     ...job,
     ...{ id, receivedAt, streamed: intent.streamed, clientSeals: false },
     ...beginningsOf(intent.body, `${cacheScope} ${job.model.id}`),
-    seal: relaySealing(deps.sealFor, id, InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope }))),
+    seal: relaySealing(deps.sealFor, id, {
+      encoded: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
+      topLogprobs: topLogprobsOf(intent.body),
+    }),
   };
   const claim = await claimOf(spec, surface, exchange);
   if (claim !== undefined && 'answer' in claim) {
@@ -83,6 +89,11 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   const answer = answerFor(surface, exchange, { spec, intent, body, claim: claim?.claim });
   start(spec, answer, { ...exchange, outlivesClient: claim !== undefined });
   return reply;
+}
+
+/** The chat contract has been checked: `top_logprobs` counts only with `logprobs`. */
+function topLogprobsOf({ logprobs, top_logprobs: top }: JsonObject): number | undefined {
+  return logprobs === true ? (typeof top === 'number' ? top : 0) : undefined;
 }
 
 /**
@@ -129,7 +140,7 @@ function answerFor(surface: Surface, { request, reply, deps }: Exchange, { spec,
     request: body,
   };
   const options = { response: reply.raw, surface, head, requestId: request.id };
-  if (!intent.streamed) return new WholeAnswer(options, (text) => claim?.end(text));
+  if (!intent.streamed) return new WholeAnswer(options, deps.memory, (text) => claim?.end(text));
   const heartbeatMs = request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs;
   const receipt = request.headers['x-dinf-receipt'] === 'on' ? () => deps.receiptOf({ account: spec.account, job: spec.id }) : undefined;
   return new StreamAnswer(options, heartbeatMs, receipt);

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { SealedClient } from '#client';
 import { ApiError } from '../errors.ts';
 import { closeServer, createServer } from '../http/server.ts';
+import { MemoryBudget } from '../memory-budget.ts';
 import { addSealedSurfaces } from './sealed-surfaces.ts';
 
 export interface ProxyOptions {
@@ -25,6 +26,8 @@ export interface Proxy extends AsyncDisposable {
 }
 
 const TIMES = { headersTimeoutMs: 10_000, requestTimeoutMs: 120_000 };
+/** Memory that answers may take together which are collected whole before they are sent. */
+const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
 const PASSED_HEADERS = ['content-type', 'retry-after', 'x-request-id'] as const;
 
 /** OpenAI's and Anthropic's API on this machine: what is asked leaves it sealed for the Mac that answers, and nobody else can read it. */
@@ -37,7 +40,7 @@ export async function startProxy({ client, apiKey, secret, host, allowedHosts = 
     if (!authorization) throw new ApiError('missing_key');
     return authorization;
   };
-  addSealedSurfaces(server, { client, authorizationOf, secret });
+  addSealedSurfaces(server, { client, authorizationOf, secret, memory: new MemoryBudget(WHOLE_ANSWERS_BYTES) });
   server.get('/health', async () => ({ status: 'ok' }));
   // Models, balances, receipts: nothing of them is a prompt.
   server.get('/v1/*', (request, reply) => pass(client, request, reply, authorizationOf));

@@ -13,12 +13,15 @@ import { surfaces } from '../core/surfaces/surfaces.ts';
 import { ApiError, type ApiErrorCode, isApiErrorCode } from '../errors.ts';
 import { StreamAnswer, WholeAnswer } from '../http/answers.ts';
 import { takeOver } from '../http/respond.ts';
+import type { MemoryBudget } from '../memory-budget.ts';
 
 interface Deps {
   readonly client: SealedClient;
   readonly authorizationOf: (request: FastifyRequest) => string;
   /** Never leaves this machine: what the coordinator is told of a conversation, it cannot guess at. */
   readonly secret: Uint8Array;
+  /** For answers that are collected whole. */
+  readonly memory: MemoryBudget;
 }
 
 /** The limit of the answer is written into a request that was measured before it was known. */
@@ -32,7 +35,7 @@ export function addSealedSurfaces(server: FastifyInstance, deps: Deps): void {
   for (const surface of surfaces) server.post(surface.path, { config: { surface } }, (request, reply) => infer(surface, request, reply, deps));
 }
 
-async function infer(surface: Surface, request: FastifyRequest, reply: FastifyReply, { client, authorizationOf, secret }: Deps): Promise<FastifyReply> {
+async function infer(surface: Surface, request: FastifyRequest, reply: FastifyReply, { client, authorizationOf, secret, memory }: Deps): Promise<FastifyReply> {
   const authorization = authorizationOf(request);
   const body = parseJson(request.body);
   const intent = introspectChat(surface.lower(body));
@@ -45,7 +48,7 @@ async function infer(surface: Surface, request: FastifyRequest, reply: FastifyRe
   const events = client.run(sealed, authorization, gone.signal);
   const first = await events.next().catch(asApiError);
   if (first.done || first.value.k !== 'serving') throw new ApiError('internal_error');
-  const answer = answerFor(surface, { request, reply, place: first.value, intent, body });
+  const answer = answerFor(surface, { request, reply, place: first.value, intent, body, memory });
   await play(events, answer, reply, gone.signal);
   return reply;
 }
@@ -73,16 +76,17 @@ interface Exchange {
   readonly place: Place;
   readonly intent: ChatIntent;
   readonly body: JsonObject;
+  readonly memory: MemoryBudget;
 }
 
-function answerFor(surface: Surface, { request, reply, place, intent, body }: Exchange): Answer {
+function answerFor(surface: Surface, { request, reply, place, intent, body, memory }: Exchange): Answer {
   const response = takeOver(request, reply, place.job);
   const head = {
     ...{ job: place.job, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: place.maxTokens, request: body },
     createdSeconds: Math.floor(Date.now() / 1_000),
   };
   const options = { response, surface, head, requestId: request.id };
-  const answer = intent.streamed ? new StreamAnswer(options, HEARTBEAT_MS) : new WholeAnswer(options);
+  const answer = intent.streamed ? new StreamAnswer(options, HEARTBEAT_MS) : new WholeAnswer(options, memory);
   const { provider, build, level, attempt, evidence } = place.offer;
   answer.serving({ ...{ provider, build, level, attempt, simulated: evidence.simulated, chip: undefined }, ...NOT_MEASURED });
   return answer;
@@ -97,7 +101,15 @@ async function play(events: ReturnType<SealedClient['run']>, answer: Answer, { r
       const event = next.value;
       if (event.k === 'serving') continue;
       hasBegun = true;
-      if (!answer.write([event])) await once(raw, 'drain', { signal });
+      switch (answer.write([event])) {
+        case 'more':
+          continue;
+        case 'wait':
+          await once(raw, 'drain', { signal });
+          continue;
+        case 'full':
+          throw new ApiError('service_unavailable', 'This proxy collects as many whole answers as its memory allows. Ask for a stream.');
+      }
     }
   } catch (error) {
     if (signal.aborted) return;
@@ -113,6 +125,7 @@ function asApiError(error: unknown): never {
 
 /** The coordinator's own refusals keep their names; ours say what was wrong with it. */
 function apiErrorOf(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
   if (!(error instanceof SealedError)) return new ApiError('internal_error', undefined, { cause: error });
   const retry = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
   if (isApiErrorCode(error.code)) return new ApiError(error.code, error.message, { cause: error, ...retry });

@@ -1,8 +1,6 @@
 import { MAX_PART_BYTES, MAX_PARTS, type Outline, SEAL_OVERHEAD_BYTES, X25519_KEY_BYTES } from '#bus-schemas';
 import { type AttemptSealing, type Frame, ProtocolViolation, type Reading } from '../attempt-sealing.ts';
-
-/** What a frame may hold beside its text: its end, with hashes and counts. */
-const FRAME_BYTES = 2_048;
+import { SEALED_BOUNDS } from '../core/answer-bounds.ts';
 
 /** How long a request of so many bytes is at most when it is sealed. */
 export const sealedBytes = (bytes: number): number =>
@@ -11,6 +9,7 @@ export const sealedBytes = (bytes: number): number =>
 /** Blind mode: the client has sealed the request, and opens the answer. What we know of a frame is its length and what its provider says of it. */
 export class ClientSealing implements AttemptSealing {
   readonly outlined = true;
+  readonly bounds = SEALED_BOUNDS;
   readonly enc: Uint8Array;
   readonly parts: readonly Uint8Array[];
 
@@ -36,7 +35,7 @@ export class ClientSealing implements AttemptSealing {
     if (outline === undefined) throw new ProtocolViolation('it was asked to say what is in its frames');
     const { tokens, end } = outline;
     if (tokens === 0 && end === undefined) throw new ProtocolViolation('a frame with nothing in it');
-    return { pieces: isForClient(outline) ? [{ k: 'sealed', seq, sealed, tokens, end }] : [], tokens, size: Math.max(0, sealed.length - FRAME_BYTES), end };
+    return { pieces: isForClient(outline) ? [{ k: 'sealed', seq, sealed, tokens, end }] : [], tokens, size: sealed.length, end };
   }
 }
 

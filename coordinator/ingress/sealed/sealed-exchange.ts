@@ -108,15 +108,15 @@ export class SealedExchange implements Answer {
     this.#headers = evidenceHeaders(evidence);
   }
 
-  write(pieces: readonly Piece[]): boolean {
+  write(pieces: readonly Piece[]): 'more' | 'wait' {
     const response = this.#response;
-    if (response === undefined) return true;
+    if (response === undefined) return 'more';
     if (!response.headersSent) {
       response.writeHead(200, { ...EVENT_STREAM, ...this.#headers });
     }
     let text = '';
     for (const piece of pieces) if (piece.k === 'sealed') text += sseOf(piece);
-    return response.write(text);
+    return response.write(text) ? 'more' : 'wait';
   }
 
   /** A stream commits with its first frame, so there is never anything to forget. */
