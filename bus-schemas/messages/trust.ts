@@ -125,6 +125,8 @@ export const trust = {
   machines: define('machines', ofAccount, machines),
   revoke: define('revoke', ofProvider, providerRevoked),
   /** Of every machine, by its id. */
+  /** What is wrong with the clocks of the network; empty when they agree. */
+  clocks: define('clocks', Type.Object({}), Type.Object({ problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }) })),
   verdicts: define('verdicts', verdictsRequest, verdicts),
   /** The newest of one machine. */
   evidence: define('evidence', ofProvider, evidence),

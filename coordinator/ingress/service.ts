@@ -12,6 +12,7 @@ import { addMdmRoute } from './admin/mdm-route.ts';
 import { operatorAuth } from './admin/operator-auth.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { LateBudget } from './core/late-budget.ts';
+import { degradations } from './degradations.ts';
 import { FlowSender } from './flow-sender.ts';
 import { Api } from './http/api.ts';
 import { createAuth } from './http/authenticate.ts';
@@ -89,8 +90,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...((await answersWithin(bus.connection, 1_000)) ? [] : ['bus']),
     ...(catalog.isLoaded ? [] : ['catalog']),
   ];
-  const degraded = () =>
-    bus.failingStreams().map(({ stream, error, forMs }) => `stream ${stream} has stored nothing for ${Math.round(forMs / 1_000)} s: ${error}`);
+  const degraded = () => degradations(bus);
   const server = await createServer({ log, ...config });
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   addRoutes(server, {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { codeHash, ed25519Signer, events, fromHex, keyEntry, newEd25519Key, services, TrustConnected, TrustDisconnected } from '#bus-schemas';
+import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
@@ -18,6 +19,7 @@ import { appleVouching } from './mda/apple-vouching.ts';
 import { DeviceAttestations } from './mdm/device-attestations.ts';
 import { mdmEndpoints } from './mdm/mdm-endpoints.ts';
 import { MicroMdm } from './mdm/micro-mdm.ts';
+import { NetworkClock, realClocks } from './network-clock.ts';
 import { prepareOperatorHome } from './operator-home.ts';
 import { releaseEndpoints } from './releases/release-endpoints.ts';
 import { Releases } from './releases/releases.ts';
@@ -25,18 +27,21 @@ import { Releases } from './releases/releases.ts';
 const KEYS_EVERY_MS = 60_000;
 
 /** Who may connect, and who is what he says: enrolment, attestation, releases, and the log of all that was decided. */
-export async function startTrust(context: Context): Promise<Component> {
-  const { bus, database, config, log, metrics, now } = context;
+export async function startTrust(context: Context, otherClocks = realClocks): Promise<Component> {
+  const { bus, database, config, log, metrics } = context;
   const { keys, masterSecret } = await prepareOperatorHome({ home: config.home });
   const signer = ed25519Signer(await kept(resolve(config.home, 'keys', 'log.pem'), async () => newEd25519Key()));
   const system = await connectToHub({ urls: config.natsUrls, credentialsFile: config.systemCredentials, name: 'trust', log });
+  const clock = new NetworkClock({ others: otherClocks(system, database), log, metrics, own: context.now });
+  const { now } = clock;
+  await clock.check();
   const resolver = new AccountResolver(system, keys);
   const transparency = new TransparencyLog({ database, signer, now });
   const releases = new Releases({ database, transparency, signer });
   // Whoever runs this coordinator trusts the code that it was started from, and machines run the same.
   await releases.add({ version: packageJson.version, codeHash: codeHash() });
   const { verify, vouched } = appleVouching({ rootFiles: config.appleRootFiles, revoked: config.revokedCertificates, now });
-  const attestor = new Attestor({ bus, database, transparency, vouched, log, metrics, now });
+  const attestor = new Attestor({ bus, database, transparency, vouched, log, metrics, clock });
   const mdm = config.mdm && new MicroMdm(config.mdm);
   const devices = new DeviceAttestations({ database, mdm, verify, attestor, log, metrics, now, random: Math.random });
 
@@ -71,6 +76,7 @@ export async function startTrust(context: Context): Promise<Component> {
   const face = await bus.serve('trust', [
     ...enrolmentEndpoints({ bus, database, resolver, transparency, masterSecret, leafUrls: config.leafUrls, now }),
     ...attestationEndpoints({ database, attestor, now }),
+    endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
     ...releaseEndpoints({ releases, attestor }),
     ...logEndpoints(transparency),
     ...mdmEndpoints({ devices, secret: config.mdm?.webhookSecret }),
@@ -99,6 +105,7 @@ export async function startTrust(context: Context): Promise<Component> {
     watch[Symbol.dispose]();
     await devices[Symbol.asyncDispose]();
     await attestor[Symbol.asyncDispose]();
+    clock[Symbol.dispose]();
     await system.close();
   };
   return { name: 'trust', [Symbol.asyncDispose]: stop };

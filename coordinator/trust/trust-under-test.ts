@@ -14,6 +14,7 @@ import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
 import { startPostgres } from '#testcontainers';
+import { type OtherClocks, realClocks } from './network-clock.ts';
 import { prepareOperatorHome } from './operator-home.ts';
 import { startTrust } from './service.ts';
 
@@ -29,6 +30,8 @@ export interface Trust extends AsyncDisposable {
   loseAccounts(): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
+  /** Sets the clock of trust's own process, as a wrong time server would; the hub and the database keep theirs. */
+  setClockOff(ms: number): void;
 }
 
 /** A hub as production has it, a database, and trust between them; no other part of the coordinator. */
@@ -55,10 +58,16 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   stack.defer(() => database.end());
 
   let ahead = 0;
+  let offMs = 0;
   const now = () => Date.now() + ahead;
+  /** Time that passes does so on every clock; one that is wrong is trust's alone. */
+  const otherClocks = (...places: Parameters<typeof realClocks>): OtherClocks => {
+    const { hub: hubTime, database: databaseTime, steady } = realClocks(...places);
+    return { hub: async () => (await hubTime()) + ahead, database: async () => (await databaseTime()) + ahead, steady: () => steady() + ahead };
+  };
   let component: Component | undefined;
   const start = async (): Promise<void> => {
-    component = await startTrust({ bus, database, config, log, metrics: new Registry(), now });
+    component = await startTrust({ bus, database, config, log, metrics: new Registry(), now: () => now() + offMs }, otherClocks);
   };
   const stop = async (): Promise<void> => {
     await component?.[Symbol.asyncDispose]();
@@ -71,6 +80,9 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
     ...{ bus, database, hub, home, now, start, stop },
     advance: (ms) => {
       ahead += ms;
+    },
+    setClockOff: (ms) => {
+      offMs = ms;
     },
     loseAccounts: async () => {
       await hub.kill();

@@ -27,7 +27,7 @@ export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   /** The least that a request costs which delivered anything. */
   readonly minimumChargeMicroUsd: number;
   readonly missing: () => Promise<readonly string[]>;
-  readonly degraded: () => readonly string[];
+  readonly degraded: () => Promise<readonly string[]>;
 }
 
 /** Every route that the public listener has. */

@@ -11,6 +11,7 @@ import {
   events,
   isConsistent,
   isHeadSigned,
+  isSame,
   Judgement,
   leafHash,
   Nkey,
@@ -353,4 +354,25 @@ test('a machine that is silent three times has lapsed, and is asked no more unti
   trust.advance(6 * 60_000);
   expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
   expect(machine.nonces).toHaveLength(5);
+});
+
+describe('a clock of trust that is wrong', () => {
+  const problems = async () => (await trust.bus.call(services.trust.clocks, {}, CALL)).problems;
+
+  test.each([10, -10, -30])('by %s minutes shuts out no machine, and is named', async (minutes) => {
+    const machine = await Machine.enrol();
+    expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
+    trust.setClockOff(minutes * 60_000);
+    machine.sealingKey = randomBytes(32);
+    expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
+    const ofMachine = () =>
+      verdicts.findLast(({ provider, sealingKey }) => provider === machine.provider && sealingKey && isSame(sealingKey, machine.sealingKey));
+    await vi.waitFor(() => expect(ofMachine()).toBeDefined());
+    expect(Math.abs((ofMachine()?.freshUntil ?? 0) - trust.now() - 16 * 60_000)).toBeLessThan(60_000);
+    expect((await problems()).join()).toContain(`The clock of trust is ${Math.abs(minutes) * 60} s off, by hub, database`);
+    trust.setClockOff(0);
+    machine.sealingKey = randomBytes(32);
+    expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
+    expect(await problems()).toEqual([]);
+  });
 });

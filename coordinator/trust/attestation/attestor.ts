@@ -8,6 +8,7 @@ import { transaction } from '#coordinator/sql.ts';
 import { examine, reexamine } from '../core/examine.ts';
 import { isAwaited, judgementOf, type TrustEvent, type TrustState, type TrustStep, trustStep } from '../core/standing.ts';
 import type { TransparencyLog } from '../log/transparency-log.ts';
+import type { NetworkClock } from '../network-clock.ts';
 import { isActiveCode } from '../releases/releases.ts';
 import { dueMachines, type KnownMachine, lockMachine, machinesWithCode, saveVerdict, verdictOf } from './verdict-store.ts';
 
@@ -19,7 +20,7 @@ export interface AttestorOptions {
   readonly vouched: (evidence: Evidence, chain: readonly Uint8Array[] | undefined) => boolean | undefined;
   readonly log: Logger;
   readonly metrics: Registry;
-  readonly now: () => number;
+  readonly clock: NetworkClock;
 }
 
 const WAKE_MS = 1_000;
@@ -52,7 +53,7 @@ export class Attestor implements AsyncDisposable {
       kind: TrustWord,
       queue: 'trust',
       wants: (subject) => this.#maySpeak(providerOf(subject)),
-      handle: (word, subject) => this.#run(providerOf(subject), (known, isActive) => this.#heard(word, known, providerOf(subject), isActive)),
+      handle: (word, subject) => void this.#hear(word, providerOf(subject)),
     });
     this.#timer = setInterval(() => void this.#wake(), WAKE_MS);
   }
@@ -93,16 +94,26 @@ export class Attestor implements AsyncDisposable {
     }
   }
 
+  /** A clock that seems to be off may be ours: all clocks are read before anybody is blamed, outside of the transaction. */
+  async #hear(word: TrustWord, provider: string): Promise<void> {
+    const { clock } = this.#options;
+    await clock.settle(word.t === 'evidence' ? word.evidence.at : undefined);
+    this.#run(provider, (known, isActive) => this.#heard(word, known, provider, isActive));
+  }
+
   async #heard(word: TrustWord, known: KnownMachine, provider: string, isActive: (codeHash: Uint8Array) => Promise<boolean>): Promise<TrustEvent | undefined> {
     if (word.t === 'ask') return { type: 'asked', sealingKey: word.sealingKey };
     const { evidence } = word;
-    const now = this.#options.now();
+    const { clock } = this.#options;
     // An old answer, or one that was recorded: not worth a look.
-    if (!isAwaited(known.state, evidence.nonce, now)) return undefined;
+    if (!isAwaited(known.state, evidence.nonce, clock.now())) return undefined;
     const runsActiveCode = await isActive(evidence.codeHash);
     const signingKey = known.state.evidence?.signingKey;
     const vouched = (shown: Evidence) => this.#options.vouched(shown, known.chain);
+    const now = clock.isCertain ? clock.now() : undefined;
     const finding = examine(evidence, { provider, busKey: known.busKey, signingKey, now, runsActiveCode, vouched });
+    // Only what is signed with a key that is the machine's own counts as its clock.
+    if (finding.is !== 'caught') clock.seen(provider, evidence.at);
     return { type: 'answered', evidence, finding };
   }
 
@@ -116,9 +127,10 @@ export class Attestor implements AsyncDisposable {
     this.#words.clear();
     if (this.#waking) return;
     this.#waking = true;
-    const { database, log, now } = this.#options;
+    const { database, log, clock } = this.#options;
     try {
-      for (const provider of await dueMachines(database, now(), MAX_WOKEN)) await this.#happen(provider, () => ({ type: 'due' }));
+      await clock.settle();
+      for (const provider of await dueMachines(database, clock.now(), MAX_WOKEN)) await this.#happen(provider, () => ({ type: 'due' }));
     } catch (error) {
       log.warn({ err: error }, 'machines could not be challenged');
     } finally {
@@ -138,14 +150,14 @@ export class Attestor implements AsyncDisposable {
 
   /** False where there is no such machine. */
   async #happen(provider: string, eventFor: EventFor): Promise<boolean> {
-    const { database, now, transparency } = this.#options;
+    const { database, clock, transparency } = this.#options;
     const happened = await transaction(database, async (client) => {
       const known = await lockMachine(client, provider);
       const event = known && (await eventFor(known, (codeHash) => isActiveCode(client, codeHash)));
       if (known === undefined || event === undefined) return { known };
       // Another copy was quicker.
-      if (event.type === 'due' && (known.state.wakeAt ?? Number.POSITIVE_INFINITY) > now()) return { known };
-      const step = trustStep(known.state, event, now(), { nonce: () => randomBytes(NONCE_BYTES), random: Math.random });
+      if (event.type === 'due' && (known.state.wakeAt ?? Number.POSITIVE_INFINITY) > clock.now()) return { known };
+      const step = trustStep(known.state, event, clock.now(), { nonce: () => randomBytes(NONCE_BYTES), random: Math.random });
       const changed = step.state !== known.state;
       const revision = changed ? await saveVerdict(client, provider, step.state) : known.revision;
       if (isNews(known.state, step.state)) {
@@ -159,13 +171,13 @@ export class Attestor implements AsyncDisposable {
   }
 
   #tell(provider: string, { state, challenge, tell }: TrustStep, revision: number): void {
-    const { bus, log, now } = this.#options;
+    const { bus, log, clock } = this.#options;
     if (challenge && state.nonce !== undefined) bus.publish(core.down(provider, 'challenge'), Challenge, { nonce: state.nonce });
     if (!tell) return;
     this.#outcomes.inc({ standing: state.standing });
     if (state.fault !== undefined) log.warn({ provider, standing: state.standing, fault: state.fault }, 'a machine is not trusted');
     bus.publish(core.down(provider, 'judgement'), Judgement, judgementOf(state));
-    bus.emit(events.trustVerdict, TrustVerdict, verdictOf({ provider, revision, state, now: now() }), `verdict:${provider}:${revision}`);
+    bus.emit(events.trustVerdict, TrustVerdict, verdictOf({ provider, revision, state, now: clock.now() }), `verdict:${provider}:${revision}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,13 +8,14 @@ export interface Known {
   readonly busKey: string;
   /** The key that it showed before, if it did. */
   readonly signingKey: Uint8Array | undefined;
-  readonly now: number;
+  /** Undefined while it is not known whose clock is right: the nonce alone shows then that the evidence is new. */
+  readonly now: number | undefined;
   readonly runsActiveCode: boolean;
   /** Whether Apple vouches for this key and the state of its device; undefined where there is no word of Apple's. */
   readonly vouched: (evidence: Evidence) => boolean | undefined;
 }
 
-/** Its clock may be off by so much. */
+/** A machine's clock may be off by so much. */
 const CLOCK_MS = 2 * 60_000;
 
 /** What evidence comes to that answers its challenge. What is missing counts against it. */
@@ -37,7 +38,7 @@ function review(evidence: Evidence, known: Known): Finding | undefined {
   if (protections.includes('off')) return caught('posture_off');
   // A key that claims to be in a Secure Enclave is on a Mac, and a Mac can say how it was started.
   if (evidence.keyStore === 'secure_enclave' && protections.includes('unknown')) return barred('posture_unknown');
-  if (Math.abs(evidence.at - known.now) > CLOCK_MS) return barred('clock_off');
+  if (known.now !== undefined && Math.abs(evidence.at - known.now) > CLOCK_MS) return barred('clock_off');
   if (evidence.suite !== SUITE_ID) return barred('unsupported_suite');
   return standingCode(known);
 }

@@ -1,0 +1,165 @@
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { Pool } from 'pg';
+import type { Logger } from 'pino';
+import { Gauge, type Registry } from 'prom-client';
+import { type ClockReading, type ClockVerdict, judgeClocks, machinesOffset } from './core/clocks.ts';
+
+const CHECK_MS = 10_000;
+const ASK_MS = 2_000;
+/** Nobody can make trust read the clocks more often than this by what they say. */
+const AGAIN_MS = 1_000;
+/** More than a clock that follows a time server is ever set by. */
+const STEP_MS = 5_000;
+/** Machines are challenged every five minutes: older readings are of machines that are gone. */
+const READING_LIFETIME_MS = 15 * 60_000;
+/** The newest readings are kept. That many say what all of them would. */
+const MAX_MACHINES = 256;
+
+/** The clocks that trust's own is compared with, in milliseconds. */
+export interface OtherClocks {
+  readonly hub: () => Promise<number>;
+  readonly database: () => Promise<number>;
+  /** One that is never set; where it begins does not matter. */
+  readonly steady: () => number;
+}
+
+export function realClocks(system: NatsConnection, database: Pool): OtherClocks {
+  return { hub: () => hubTime(system), database: () => databaseTime(database), steady: () => performance.now() };
+}
+
+export interface NetworkClockOptions {
+  readonly others: OtherClocks;
+  readonly log: Pick<Logger, 'error' | 'info'>;
+  readonly metrics: Registry;
+  /** Trust's own clock, which may be wrong. */
+  readonly own: () => number;
+}
+
+/**
+ * The time as most clocks of the network have it. A clock of trust that is ten minutes off would otherwise shut out every machine,
+ * because each of them seems to be ten minutes off.
+ */
+export class NetworkClock implements Disposable {
+  readonly #options: NetworkClockOptions;
+  readonly #timer: NodeJS.Timeout;
+  /** Newest last. What a machine's clock said, and when that was on a clock that is never set. */
+  readonly #machines = new Map<string, { readonly said: number; readonly heardAt: number }>();
+  /** Of the last reading: trust's own clock, and the one that is never set. */
+  #readAt = { own: 0, steady: 0 };
+  #verdict: ClockVerdict = { is: 'agreed', suspects: [] };
+  #checking: Promise<void> | undefined;
+
+  constructor(options: NetworkClockOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.check(), CHECK_MS);
+    const correction = () => this.#correction();
+    new Gauge({
+      name: 'dinf_trust_clock_correction_ms',
+      help: 'What trust adds to its own clock, because two others agree against it',
+      registers: [options.metrics],
+      collect() {
+        this.set(correction());
+      },
+    });
+  }
+
+  readonly now = (): number => this.#options.own() + this.#correction();
+
+  /** Whether a machine whose clock differs can be blamed for it. */
+  get isCertain(): boolean {
+    return this.#verdict.is !== 'disputed';
+  }
+
+  /** What is wrong, in words for an operator; empty when the clocks agree. */
+  problems(): string[] {
+    const advice = 'Let its machine follow a time server.';
+    switch (this.#verdict.is) {
+      case 'agreed':
+        return this.#verdict.suspects.map(({ source, offsetMs }) => `The clock of the ${source} is ${seconds(offsetMs)} off. ${advice}`);
+      case 'corrected':
+        return [`The clock of trust is ${seconds(this.#verdict.offsetMs)} off, by ${this.#verdict.by.join(', ')}, and is corrected. ${advice}`];
+      case 'disputed':
+        return [
+          `Most machines' clocks differ by ${seconds(this.#verdict.offsetMs)} from those of the servers. No machine is judged by its clock until they agree.`,
+        ];
+    }
+  }
+
+  /** A machine has signed what its clock says. */
+  seen(provider: string, said: number): void {
+    this.#machines.delete(provider);
+    this.#machines.set(provider, { said, heardAt: this.#options.others.steady() });
+    for (const [oldest, { heardAt }] of this.#machines) {
+      if (this.#machines.size <= MAX_MACHINES && this.#options.others.steady() - heardAt < READING_LIFETIME_MS) break;
+      this.#machines.delete(oldest);
+    }
+  }
+
+  /** To be awaited before a time is compared or stored: reads all clocks if trust's own was set, or if `said` is far from it. Never rejects. */
+  async settle(said = this.now()): Promise<void> {
+    const { own, steady } = this.#readAt;
+    const stepped = Math.abs(this.#options.own() - own - (this.#options.others.steady() - steady));
+    const mayRead = this.#options.others.steady() - steady > AGAIN_MS;
+    if (stepped > STEP_MS || (mayRead && Math.abs(said - this.now()) > STEP_MS)) await this.check();
+  }
+
+  /** Reads all clocks now; calls at the same time share one reading. Never rejects. */
+  check(): Promise<void> {
+    this.#checking ??= this.#read().finally(() => {
+      this.#checking = undefined;
+    });
+    return this.#checking;
+  }
+
+  async #read(): Promise<void> {
+    const { others } = this.#options;
+    const readings = await Promise.all([this.#reading('hub', others.hub), this.#reading('database', others.database)]);
+    const own = this.#options.own();
+    this.#readAt = { own, steady: this.#options.others.steady() };
+    const machines = machinesOffset([...this.#machines.values()].map(({ said, heardAt }) => said + this.#options.others.steady() - heardAt - own));
+    const all: ClockReading[] = [
+      ...readings.flatMap((reading) => reading ?? []),
+      ...(machines === undefined ? [] : [{ source: 'machines' as const, offsetMs: machines }]),
+    ];
+    const before = this.problems().length;
+    this.#verdict = judgeClocks(all);
+    const problems = this.problems();
+    if (problems.length > 0 && before === 0) this.#options.log.error({ readings: all }, problems.join(' '));
+    if (problems.length === 0 && before > 0) this.#options.log.info('the clocks agree again');
+  }
+
+  /** Undefined for a clock that cannot be read: it has no vote. */
+  async #reading(source: ClockReading['source'], time: () => Promise<number>): Promise<ClockReading | undefined> {
+    const { own, others } = this.#options;
+    const began = others.steady();
+    const ownBegan = own();
+    try {
+      const theirs = await time();
+      return { source, offsetMs: theirs - (ownBegan + (others.steady() - began) / 2) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  #correction(): number {
+    return this.#verdict.is === 'corrected' ? Math.round(this.#verdict.offsetMs) : 0;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+const seconds = (ms: number) => `${Math.round(Math.abs(ms) / 1_000)} s`;
+
+async function hubTime(system: NatsConnection): Promise<number> {
+  const reply = await system.request('$SYS.REQ.SERVER.PING.STATSZ', '', { timeout: ASK_MS });
+  const time = Date.parse(reply.json<{ server: { time: string } }>().server.time);
+  if (Number.isNaN(time)) throw new Error('the hub does not say the time');
+  return time;
+}
+
+async function databaseTime(database: Pool): Promise<number> {
+  const { rows } = await database.query<{ ms: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms');
+  return rows[0]?.ms ?? Number.NaN;
+}
