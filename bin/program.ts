@@ -1,6 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { homeFolder } from '#bus-schemas/running-network.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { closeHome } from './private-home.ts';
 import { ownSignals } from './signals.ts';
 
 interface Part {
@@ -37,7 +39,8 @@ async function assemble(loaded: readonly Part[], warn: (line: string) => void): 
     .showSuggestionAfterError()
     .showHelpAfterError('(dinf --help lists what there is)')
     .addHelpText('after', EXIT_CODES)
-    .exitOverride();
+    .exitOverride()
+    .hook('preAction', () => closeHome(homeFolder(process.env), warn));
   for (const { name, load } of loaded) {
     try {
       (await load()).addCommands(program);

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -13,6 +13,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 /** A program that only says which version it is: what is looked at before it is ever run as a server. */
 function program(path: string, version: string): string {
   mkdirSync(join(path, '..'), { recursive: true });
+  chmodSync(join(path, '..'), 0o755);
   writeFileSync(path, `#!/bin/sh\necho "nats-server: v${version}"\n`);
   chmodSync(path, 0o755);
   return path;
@@ -71,6 +72,25 @@ describe('finding a nats-server', () => {
     chmodSync(program(join(folder, 'bin/nats-server'), '2.15.0'), 0o644);
     const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
     await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({ path: cached });
+  });
+
+  test.each([
+    ['the program itself', 'bin/nats-server'],
+    ['its folder', 'bin'],
+  ])('one on PATH is not run when others may write to %s', async (_, writable) => {
+    const ran = join(folder, 'ran');
+    const onPath = program(join(folder, 'bin/nats-server'), '2.15.0');
+    writeFileSync(onPath, `#!/bin/sh\necho ran >${ran}\necho "nats-server: v2.15.0"\n`);
+    const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
+    chmodSync(join(folder, writable), 0o777);
+    const said: string[] = [];
+    await expect(
+      findNatsServer({ cacheDir: join(folder, 'cache'), env: { PATH: join(folder, 'bin') }, log: (line) => said.push(line) }),
+    ).resolves.toMatchObject({
+      path: cached,
+    });
+    expect(existsSync(ran)).toBe(false);
+    expect(said.join()).toContain(`other users may write to ${join(folder, writable)}`);
   });
 
   test('a name that is no absolute path is an error', async () => {

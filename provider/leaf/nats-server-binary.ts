@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 
 import { LaunchError } from '../launch-error.ts';
 import { messageOf } from '../message-of.ts';
+import { replaceableBy } from '../replaceable.ts';
 import { acquireCacheLock } from './cache-lock.ts';
 import { unpackDebian } from './debian-package.ts';
 import { unpackReleaseArchive } from './release-archive.ts';
@@ -44,7 +45,7 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
   };
 
   const onPath = await findOnPath('nats-server', env);
-  const present = (onPath && (await attempt(() => inspect(onPath, 'path')))) || (await attempt(() => inspectCached(cached)));
+  const present = (onPath && (await attempt(() => inspectOnPath(onPath)))) || (await attempt(() => inspectCached(cached)));
   if (present) return present;
 
   await mkdir(join(cacheDir, 'nats-server'), { recursive: true, mode: 0o700 });
@@ -96,6 +97,13 @@ async function inspect(path: string, source: NatsServerSource): Promise<NatsServ
     );
   }
   return { path, version, source };
+}
+
+/** Looked at before it is run: asking a program for its version runs it. */
+async function inspectOnPath(path: string): Promise<NatsServerBinary> {
+  const fault = await replaceableBy(path);
+  if (fault !== undefined) throw new LaunchError('binary_unusable', `${path} is not used: ${fault}. DINF_NATS_SERVER=${path} uses it all the same.`);
+  return inspect(path, 'path');
 }
 
 async function inspectCached(path: string): Promise<NatsServerBinary | undefined> {
