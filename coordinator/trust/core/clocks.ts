@@ -1,5 +1,5 @@
 /** Whose clock it is that trust compares its own with. All machines together have one vote: anybody may enrol a dozen of them. */
-export type ClockSource = 'hub' | 'database' | 'machines';
+type ClockSource = 'hub' | 'database' | 'machines';
 
 export interface ClockReading {
   readonly source: ClockSource;
