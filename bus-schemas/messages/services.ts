@@ -89,6 +89,8 @@ const reserve = Type.Object({
   /** What a machine must have shown at least. */
   level: optional(TrustLevel),
   prefers: optional(preferences),
+  /** The client has to seal the request for the machine that it is offered, and may never do so. */
+  clientSeals: optional(Type.Boolean()),
   /** Absent where price does not matter: the caller's own machines are free. */
   price: optional(priceTerms),
   /** Longest first: who has read one of them begins sooner. */

@@ -231,7 +231,7 @@ export class JobRun {
     only: readonly string[] | undefined;
     patienceMs: number;
   }): Promise<Reserved | undefined> {
-    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, level, prefers, price, prefixes } = this.spec;
+    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, level, prefers, price, prefixes, clientSeals } = this.spec;
     const request = {
       job: id,
       account,
@@ -248,6 +248,7 @@ export class JobRun {
       ...(level && { level }),
       ...(prefers && { prefers }),
       ...(price && { price }),
+      ...(clientSeals && { clientSeals }),
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };
     const times = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };

@@ -105,7 +105,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
     idempotent: new IdempotentAnswers({ bus, log, now }),
-    sessions: new SealedSessions(jobs, new EvidenceCache(bus, clock), new MinuteCounts(clock)),
+    sessions: new SealedSessions({ jobs, evidence: new EvidenceCache(bus, clock), badlySealed: new MinuteCounts(clock), clock }),
     isDraining: () => draining,
   });
   limitConnections(server.server, { log, metrics });

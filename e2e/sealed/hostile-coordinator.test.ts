@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   ed25519Signer,
   generateSealingKeyPair,
@@ -22,10 +22,15 @@ import { answerOf, openJob, type Rewrite, requestFor, startCustomer, startLiar, 
 
 let network: TestNetwork;
 let attackerKey: string;
+/** Of a customer who is new in each test: a key that rejects offers has few sessions open. */
+let own: { apiKey: string };
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 2, tokenMs: 2 });
   attackerKey = hex((await generateSealingKeyPair()).publicKey);
 }, 60_000);
+beforeEach(async () => {
+  own = await network.createKey({ creditMicroUsd: 10_000_000 });
+});
 afterAll(() => network[Symbol.asyncDispose]());
 
 const request = requestFor('Nobody else should read this', 40);
@@ -34,7 +39,7 @@ const request = requestFor('Nobody else should read this', 40);
 async function askThrough(tamper: Tamper): Promise<unknown> {
   await using liar = await startLiar(network.url, tamper);
   await using customer = await startCustomer(liar.url);
-  return await answerOf(customer.client.run(await openJob(customer, network, request), `Bearer ${network.apiKey}`));
+  return await answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes over HTTP, to be changed in any way
@@ -146,7 +151,7 @@ describe('nothing is sealed for a key that', () => {
       }),
     );
     await using customer = await startCustomer(liar.url);
-    const ask = async () => answerOf(customer.client.run(await openJob(customer, network, request), `Bearer ${network.apiKey}`));
+    const ask = async () => answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
     await expect(ask()).rejects.toThrow(/its key is not in the log/);
     await expect(ask()).rejects.toThrow(/not signed by it/);
   });
@@ -161,7 +166,7 @@ describe('nothing is sealed for a key that', () => {
       }),
     );
     await using customer = await startCustomer(liar.url);
-    const ask = async () => answerOf(customer.client.run(await openJob(customer, network, request), `Bearer ${network.apiKey}`));
+    const ask = async () => answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
     await ask();
     await expect(ask()).rejects.toThrow(/named a job that was sealed before|no such session/);
   });
@@ -175,10 +180,10 @@ describe('nothing is sealed for a key that', () => {
 
   test('may not be hardware where hardware is asked for', async () => {
     await using customer = await startCustomer(network.url, { minimumLevel: 'hardware' });
-    await expect(openJob(customer, network, request)).rejects.toMatchObject({ status: 503, code: 'no_provider' });
+    await expect(openJob(customer, own, request)).rejects.toMatchObject({ status: 503, code: 'no_provider' });
     await using less = await startCustomer(network.url);
-    const job = await openJob(less, network, request);
-    await expect(answerOf(customer.client.run(job, `Bearer ${network.apiKey}`))).rejects.toThrow(/no more than self_signed/);
+    const job = await openJob(less, own, request);
+    await expect(answerOf(customer.client.run(job, `Bearer ${own.apiKey}`))).rejects.toThrow(/no more than self_signed/);
   });
 });
 
@@ -193,8 +198,8 @@ describe('a coordinator that orders another model than its customer asked for', 
     await using liar = await startLiar(network.url, tamper, rewrite);
     await using customer = await startCustomer(liar.url);
     const wish = { ...wishFor(request), model };
-    const place = await customer.client.open(wish, `Bearer ${network.apiKey}`);
-    return await answerOf(customer.client.run({ wish, request, place }, `Bearer ${network.apiKey}`));
+    const place = await customer.client.open(wish, `Bearer ${own.apiKey}`);
+    return await answerOf(customer.client.run({ wish, request, place }, `Bearer ${own.apiKey}`));
   }
 
   test('is caught by the log when it names the build that it orders', async () => {

@@ -33,7 +33,7 @@ export const requestFor = (words: string, maxTokens: number): InferenceRequest =
 });
 
 /** A request with a place that is held for it. */
-export async function openJob({ client }: Customer, { apiKey }: TestNetwork, request: InferenceRequest): Promise<Sealed> {
+export async function openJob({ client }: Customer, { apiKey }: Pick<TestNetwork, 'apiKey'>, request: InferenceRequest): Promise<Sealed> {
   const wish = wishFor(request);
   return { wish, request, place: await client.open(wish, `Bearer ${apiKey}`) };
 }

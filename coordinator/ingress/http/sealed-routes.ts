@@ -76,7 +76,13 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       const id = newJobId();
       const { spec, headers } = await admitted(id, body, request, deps);
       reply.headers(headers);
-      const session = deps.sessions.open(spec, sealedBytes(body.request_bytes));
+      const turn = await deps.sessions.turn(spec.key);
+      if (request.socket.destroyed) {
+        // Its client left while it waited for its turn.
+        turn.ended();
+        throw new ApiError('gone');
+      }
+      const session = deps.sessions.open(spec, sealedBytes(body.request_bytes), { turn });
       const gone = () => {
         session.job.clientGone();
         session.exchange.abandoned();
@@ -100,11 +106,11 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       session.exchange.order(request.query.attempt, sealing, reply.raw);
       return reply;
     });
-    scope.post('/v1/sealed/jobs', { ...options, schema: guessSchema }, (request, reply) => guess(request, reply, deps));
+    scope.post('/v1/sealed/jobs', { ...options, schema: guessSchema }, (request, reply) => orderByGuess(request, reply, deps));
   });
 }
 
-async function guess(request: FastifyRequest, reply: FastifyReply, deps: SealedRoutesDeps): Promise<FastifyReply> {
+async function orderByGuess(request: FastifyRequest, reply: FastifyReply, deps: SealedRoutesDeps): Promise<FastifyReply> {
   const body = request.body as Buffer;
   const length = body.length < LENGTH_BYTES ? MAX_WISH_BYTES + 1 : body.readUInt32BE(0);
   const wish = length > MAX_WISH_BYTES ? undefined : parseJson(body.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
@@ -116,9 +122,8 @@ async function guess(request: FastifyRequest, reply: FastifyReply, deps: SealedR
   const { spec, headers } = await admitted(id, asked, request, deps);
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   const { provider, sealing_key: sealingKey } = sealedFor;
-  const session = deps.sessions.open({ ...spec, prefers: { ...spec.prefers, sealedFor: provider } }, mostBytes, {
-    ...{ provider, sealing, response: reply.raw, sealingKey: fromHex(sealingKey) },
-  });
+  const guess = { provider, sealing, response: reply.raw, sealingKey: fromHex(sealingKey) };
+  const session = deps.sessions.open({ ...spec, prefers: { ...spec.prefers, sealedFor: provider } }, mostBytes, { guess });
   answerWith(session, { job: id, request, reply, deps });
   return reply;
 }

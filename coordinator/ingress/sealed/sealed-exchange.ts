@@ -8,6 +8,7 @@ import { ApiError } from '../errors.ts';
 import { evidenceHeaders } from '../http/evidence-headers.ts';
 import { EVENT_STREAM, endWithin, sendError, sendJson } from '../http/respond.ts';
 import type { ClientSealing } from './client-sealing.ts';
+import type { SessionTurn } from './open-sessions.ts';
 
 /** Whom the client has to seal for, and what that machine has shown of itself. */
 export interface Offer {
@@ -30,6 +31,10 @@ export interface SealedExchangeOptions {
   readonly onOver: () => void;
   /** The provider could not open what the client sealed. */
   readonly onBadlySealed: () => void;
+  /** The right to wait for the client, where it has one already. */
+  readonly turn?: SessionTurn;
+  /** The right to wait for the client after its guess has failed; undefined where its key waits with too many sessions. */
+  readonly tryTurn: () => SessionTurn | undefined;
   /** The order came with the wish, sealed for a machine that the client knew. */
   readonly guess?: Guess;
 }
@@ -53,19 +58,16 @@ export class SealedExchange implements Answer {
   #response: ServerResponse | undefined;
   #last: ApiError | undefined;
   #guess: Guess | undefined;
+  #turn: SessionTurn | undefined;
   #headers: Record<string, string> = {};
 
   constructor(options: SealedExchangeOptions) {
     this.#options = options;
     this.#guess = options.guess;
+    this.#turn = options.turn;
     this.#response = options.guess?.response;
     // A session whose client has left waits for nothing.
     this.#firstOffer.promise.catch(() => undefined);
-  }
-
-  /** It has a place or waits for one, and its client has not ordered yet. */
-  get awaitsClient(): boolean {
-    return this.#response === undefined && this.#last === undefined;
   }
 
   /** Rejects with the ApiError of a job that found no provider or no money. */
@@ -83,6 +85,14 @@ export class SealedExchange implements Answer {
     const { promise, resolve } = Promise.withResolvers<AttemptSealing | undefined>();
     const offer = { attempt, ...shown };
     this.#pending = { offer, seal: resolve };
+    if (guess !== undefined) {
+      // Prevents a client from holding places with guesses that it knows to be wrong.
+      this.#turn = this.#options.tryTurn();
+      if (this.#turn === undefined) {
+        sendError(guess.response, new ApiError('rate_limit_exceeded', 'Too many sealed sessions of this key wait for their orders.'));
+        return promise;
+      }
+    }
     this.#firstOffer.resolve(offer);
     if (this.#response !== undefined) this.#offerAgain(this.#response, offer);
     return promise;
@@ -101,6 +111,7 @@ export class SealedExchange implements Answer {
     if (pending.offer.attempt.number !== attempt) return this.#offerAgain(response, pending.offer);
     this.#pending = undefined;
     this.#response = response;
+    this.#turn?.ordered();
     pending.seal(sealing);
   }
 
@@ -130,6 +141,9 @@ export class SealedExchange implements Answer {
   reject(error: ApiError): void {
     this.#last = error;
     if (error.code === 'badly_sealed') this.#options.onBadlySealed();
+    // Its client has let the offer expire.
+    if (error.code === 'gone') this.#turn?.wasted();
+    else this.#turn?.ended();
     this.#pending?.seal(undefined);
     this.#firstOffer.reject(error);
     if (this.#response === undefined) {
@@ -147,6 +161,8 @@ export class SealedExchange implements Answer {
 
   /** Its client is not there any more: nobody will seal. */
   abandoned(): void {
+    if (this.#pending === undefined) this.#turn?.ended();
+    else this.#turn?.wasted();
     this.#pending?.seal(undefined);
     this.#options.onOver();
   }

@@ -4,6 +4,7 @@ import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
 import type { MinuteCounts } from '../limits/minute-counts.ts';
 import type { EvidenceCache } from './evidence-cache.ts';
+import { OpenSessions, type SessionTurn } from './open-sessions.ts';
 import { type Guess, SealedExchange } from './sealed-exchange.ts';
 
 interface Session {
@@ -15,32 +16,38 @@ interface Session {
 }
 
 const MAX_ISSUED = 100_000;
-/** Sessions of one key whose client has not sealed yet: more would keep machines from those who have. */
-const MAX_IDLE = 64;
 /** Requests of one key in a minute that no provider could open. Each costs a provider a decryption and takes a place for nothing. */
 const MAX_BADLY_SEALED = 10;
+
+interface SealedSessionsOptions {
+  readonly jobs: Jobs;
+  readonly evidence: EvidenceCache;
+  readonly badlySealed: MinuteCounts;
+  readonly clock: () => number;
+}
 
 /** Sealed jobs that this ingress holds a place and money for. Each ends by itself: the job's own times bound how long it is kept. */
 export class SealedSessions {
   readonly #jobs: Jobs;
   readonly #evidence: EvidenceCache;
   readonly #badlySealed: MinuteCounts;
+  readonly #open: OpenSessions;
   readonly #sessions = new Map<string, Session>();
   /** Names for jobs to come, each good once and for its key alone. */
   readonly #issued = new Map<string, string>();
 
   /** `badlySealed` counts, by key, requests that no provider could open. */
-  constructor(jobs: Jobs, evidence: EvidenceCache, badlySealed: MinuteCounts) {
+  constructor({ jobs, evidence, badlySealed, clock }: SealedSessionsOptions) {
     this.#jobs = jobs;
+    this.#open = new OpenSessions(clock);
     this.#evidence = evidence;
     this.#badlySealed = badlySealed;
   }
 
-  #checkIdle(key: string): void {
-    if (this.#sessions.size < MAX_IDLE) return;
-    let idle = 0;
-    for (const session of this.#sessions.values()) if (session.key === key && session.exchange.awaitsClient) idle += 1;
-    if (idle >= MAX_IDLE) throw new ApiError('rate_limit_exceeded', `${idle} sessions of this key wait for their requests. Use them, or let them end.`);
+  /** The right to open a session that waits for its client. Waits while too many of its key do, and rejects in the end. */
+  turn(key: string): Promise<SessionTurn> {
+    this.#checkSeals(key);
+    return this.#open.take(key);
   }
 
   #checkSeals(key: string): void {
@@ -50,15 +57,18 @@ export class SealedSessions {
     throw new ApiError('rate_limit_exceeded', `Providers could not open ${bad} sealed requests of this key within a minute.`, options);
   }
 
-  /** Throws where too many sessions of its key are not used, or too many of its requests could not be opened. */
-  open(spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>, mostBytes: number, guess?: Guess): Session {
-    this.#checkSeals(spec.key);
-    if (guess === undefined) this.#checkIdle(spec.key);
+  /**
+   * A session that waits for its client, in its turn, or one whose order came with a guess of the machine. Throws where too many requests of
+   * its key could not be opened.
+   */
+  open(spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>, mostBytes: number, by: { turn: SessionTurn } | { guess: Guess }): Session {
+    if ('guess' in by) this.#checkSeals(spec.key);
     const exchange = new SealedExchange({
       evidenceFor: ({ candidate }) => this.#evidence.of(candidate.provider, candidate.sealingKey),
       onOver: () => void this.#sessions.delete(spec.id),
       onBadlySealed: () => this.#badlySealed.add(spec.key),
-      ...(guess && { guess }),
+      tryTurn: () => this.#open.tryTake(spec.key),
+      ...by,
     });
     const job = this.#jobs.start({ ...spec, clientSeals: true, streamed: true, seal: (attempt) => exchange.seal(attempt) }, exchange);
     const session = { key: spec.key, exchange, job, mostBytes };

@@ -21,6 +21,8 @@ const BECAUSE: Readonly<Record<GateName, string>> = {
   breaker: 'It failed several requests in a short time. It is tried again by itself, one request first.',
   cooling: 'It refused a request although it said that it had room. It is asked again after a moment.',
   busy: 'It has as many requests as it takes at once.',
+  unordered:
+    'The account holds its share of the places of this model for sealed sessions that it has not ordered yet. One is free when it orders, or when a session ends.',
   tokens: 'It has no memory left for a request of this length.',
 };
 const SERVES = 'It would serve.';

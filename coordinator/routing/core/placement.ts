@@ -29,7 +29,9 @@ export type GateName =
   | 'breaker'
   | 'cooling'
   | 'busy'
-  | 'tokens';
+  | 'tokens'
+  /** Of the account and not of the slot: the router checks it after the choice. */
+  | 'unordered';
 
 /** The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of every decision: no table, no closure, no object. */
 export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {

@@ -9,6 +9,8 @@ export interface Reservation {
   /** Reading the prompt takes the machine so long. */
   readonly promptMs: number;
   readonly at: number;
+  /** Its client has yet to seal the request for this machine, and may never do so. */
+  readonly isUnordered?: boolean;
 }
 
 /**
@@ -49,6 +51,10 @@ export class SlotPromises {
     for (const reservation of this.#jobs.values()) this.#countUnheard(reservation, 1);
   }
 
+  isNamed(job: string): boolean {
+    return this.#named.has(job);
+  }
+
   take(reservation: Reservation): void {
     this.#jobs.set(reservation.job, reservation);
     this.#countUnheard(reservation, 1);
@@ -82,6 +88,8 @@ export class Reservations {
   /** By provider, then build. The promises of a slot stay the same object while the machine lists the slot: decisions read them without a lookup. */
   readonly #bySlot = new Map<string, Map<string, SlotPromises>>();
   readonly #byAccount = new Map<string, number>();
+  /** Reservations that were unordered when they were taken, by account and job. */
+  readonly #unordered = new Map<string, Map<string, Reservation>>();
   /** How often something was given back. */
   releases = 0;
 
@@ -100,6 +108,7 @@ export class Reservations {
     this.#byJob.set(job, reservation);
     this.promised(provider, build).take(reservation);
     this.#byAccount.set(account, this.heldBy(account) + 1);
+    if (reservation.isUnordered) this.#unordered.set(account, (this.#unordered.get(account) ?? new Map<string, Reservation>()).set(job, reservation));
   }
 
   release(job: string, isFinished = false): Reservation | undefined {
@@ -110,6 +119,7 @@ export class Reservations {
     const { account, provider, build } = reservation;
     this.#bySlot.get(provider)?.get(build)?.release(reservation, isFinished);
     this.#dropUnused(provider, build);
+    this.#forgetUnordered(reservation);
     const held = this.heldBy(account) - 1;
     if (held > 0) this.#byAccount.set(account, held);
     else this.#byAccount.delete(account);
@@ -162,6 +172,22 @@ export class Reservations {
   /** Slots that an account's jobs hold. */
   heldBy(account: string): number {
     return this.#byAccount.get(account) ?? 0;
+  }
+
+  /** Places of these builds that an account holds for jobs which no machine has been sent yet. A job that its machine names has been ordered. */
+  unorderedBy(account: string, builds: readonly string[]): number {
+    let places = 0;
+    for (const reservation of [...(this.#unordered.get(account)?.values() ?? [])]) {
+      const { job, provider, build } = reservation;
+      if (this.#bySlot.get(provider)?.get(build)?.isNamed(job)) this.#forgetUnordered(reservation);
+      else if (builds.includes(build)) places += 1;
+    }
+    return places;
+  }
+
+  #forgetUnordered({ account, job }: Reservation): void {
+    const ofAccount = this.#unordered.get(account);
+    if (ofAccount?.delete(job) && ofAccount.size === 0) this.#unordered.delete(account);
   }
 
   clear(): void {

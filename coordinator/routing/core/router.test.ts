@@ -27,6 +27,42 @@ function reserve(router: Router, request: Reserve, now = LATER): Reserved | unde
 }
 const winner = (reply: Reserved | undefined) => (reply?.ok ? reply.candidates[0]?.provider : reply?.code);
 
+describe('sealed sessions that are not ordered', () => {
+  const sealed = (job: number, changes: Partial<Reserve> = {}) => ask({ job: `job_${String(job).padStart(22, '0')}`, clientSeals: true, ...changes });
+  const places = { maxConcurrency: 8, freeTokens: 100_000 };
+
+  test('of one account hold a quarter of the places of a model; one that its machine works on counts no more', () => {
+    const router = newRouter();
+    router.fleet.announce(idOf('B'), announcement({}, [slot(places)]), LATER);
+    expect([1, 2, 3].map((job) => winner(reserve(router, sealed(job))))).toEqual([idOf('B'), idOf('B'), 'saturated']);
+    expect(winner(reserve(router, sealed(4, { account: 'acct_of_another' })))).toBe(idOf('B'));
+    expect(winner(reserve(router, ask()))).toBe(idOf('B'));
+    router.fleet.announce(idOf('B'), announcement({ sequence: 2 }, [slot({ ...places, running: 1, jobs: [sealed(1).job] })]), LATER);
+    expect([5, 6].map((job) => winner(reserve(router, sealed(job))))).toEqual([idOf('B'), 'saturated']);
+    router.end(sealed(2).job, LATER);
+    expect(winner(reserve(router, sealed(7)))).toBe(idOf('B'));
+  });
+
+  test('have one place where a model has fewer than four, and wait for it', () => {
+    const router = newRouter();
+    router.fleet.announce(idOf('B'), announcement({}, [slot({ ...places, maxConcurrency: 2 })]), LATER);
+    expect(winner(reserve(router, sealed(1)))).toBe(idOf('B'));
+    const replies: Reserved[] = [];
+    router.reserve({ request: sealed(2, { patienceMs: 5_000 }), askedAt: LATER, answer: (given) => void replies.push(given) }, LATER);
+    expect(replies).toEqual([]);
+    router.end(sealed(1).job, LATER);
+    router.drain(LATER);
+    expect(replies.map(winner)).toEqual([idOf('B')]);
+  });
+
+  test('are none where the request was sealed for the machine that serves it', () => {
+    const router = newRouter();
+    router.fleet.announce(idOf('B'), announcement({}, [slot(places)]), LATER);
+    const ordered = Array.from({ length: 8 }, (_, job) => reserve(router, sealed(job, { prefers: { sealedFor: idOf('B') } })));
+    expect(ordered.map(winner)).toEqual(Array.from({ length: 8 }, () => idOf('B')));
+  });
+});
+
 describe('who may serve', () => {
   test.each<[string, Partial<Announcement>, Partial<Slot>, Partial<Reserve>, string]>([
     ['a draining provider does not', { draining: true }, {}, {}, 'saturated'],

@@ -52,6 +52,8 @@ const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /** How long a request waits, in milliseconds, before it is given to a machine that still cools because no other machine can take it. */
 const COOLING_PATIENCE_MS = 1_000;
+/** Of the places of a model, the share that one account may hold for sealed jobs that are not ordered yet. One place is always allowed. */
+const UNORDERED_SHARE = 0.25;
 /** Gates that a wait cannot open. */
 const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'flooding', 'suite', 'slot_failed', 'traits', 'weights', 'level', 'price', 'context', 'slow']);
 
@@ -223,6 +225,11 @@ export class Router {
   }
 
   #choose(request: Reserve, now: number, despiteCooling = false): Choice {
+    const choice = this.#chooseMachine(request, now, despiteCooling);
+    return this.#isOverShare(request, choice) ? { ...NOTHING, rejected: { unordered: 1 } } : choice;
+  }
+
+  #chooseMachine(request: Reserve, now: number, despiteCooling: boolean): Choice {
     const warm = request.prefixes && this.#prefixes.find(request.prefixes, now);
     const pricing = this.prices.pricingFor(request.model, request.price);
     const among = (ask: Ask) => choosePreferred((build) => this.fleet.serving(build), ask, now, this.#options.random);
@@ -230,6 +237,17 @@ export class Router {
     if (!despiteCooling || choice.candidates.length > 0 || choice.rejected.cooling === undefined) return choice;
     const cooled = among({ ...request, warm, pricing, despiteCooling });
     return cooled.candidates.length > 0 ? cooled : choice;
+  }
+
+  /** Prevents an account from keeping a model from all others with sealed sessions that it never orders. */
+  #isOverShare(request: Reserve, { candidates: [winner] }: Choice): boolean {
+    if (winner === undefined || !isUnordered(request, winner)) return false;
+    const { account, builds } = request;
+    const held = this.reservations.unorderedBy(account, builds);
+    if (held === 0) return false;
+    let places = 0;
+    for (const build of builds) for (const { closed, maxConcurrency } of this.fleet.serving(build)) if (closed === undefined) places += maxConcurrency;
+    return held >= Math.max(1, Math.floor(places * UNORDERED_SHARE));
   }
 
   #place(asked: Asked, choice: Choice, now: number): void {
@@ -243,6 +261,7 @@ export class Router {
     if (request.prefixes) this.#prefixes.remember(request.prefixes, provider, now);
     this.reservations.take({
       ...{ job, account, provider, build, tokens, at: now, promptMs: choice.cost?.prefill ?? 0 },
+      isUnordered: isUnordered(request, winner),
       ...(isLoaded && { expectedMs: expectedFirstContentMs / this.#calibration.of(provider).factor }),
     });
     this.#options.onDecision?.(asked, choice, 'placed');
@@ -307,8 +326,11 @@ const isAsHard = (one: Reserve, other: Reserve) =>
   one.promptTokens >= other.promptTokens && one.promptTokens + one.maxOutputTokens >= other.promptTokens + other.maxOutputTokens;
 
 /** What finds no place then has none for others either. */
-const isForAnybody = ({ exclude, only, requires, price }: Reserve) =>
-  exclude.length === 0 && only === undefined && requires === undefined && (price === undefined || isListed(price));
+const isForAnybody = ({ exclude, only, requires, price, clientSeals }: Reserve) =>
+  exclude.length === 0 && only === undefined && requires === undefined && clientSeals !== true && (price === undefined || isListed(price));
+
+/** The client has to seal for this machine, and has not sealed for it already. */
+const isUnordered = ({ clientSeals, prefers }: Reserve, { provider }: Candidate) => clientSeals === true && prefers?.sealedFor !== provider;
 
 /** The caller accepts what everybody accepts. */
 const isListed = ({ list, max }: PriceTerms) =>
