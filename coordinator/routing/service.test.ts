@@ -17,6 +17,7 @@ import {
   type Reserve,
   RoutingDecision,
   RoutingFleet,
+  SettlementTermsChanged,
   SUITE_ID,
   services,
   TrustDisconnected,
@@ -169,6 +170,27 @@ test('a connection that ended takes its provider out at once, a beat brings it b
   bus.publish(upSubject('beat'), Beat, announcement());
   await vi.waitFor(() => expect(changes).toEqual(['joined', 'left', 'returned', 'left']));
   expect(await network.fleet()).toEqual([]);
+});
+
+test('the prices of machines are read once a second at most, however often their owners change them', async () => {
+  await using network = await startRoutingUnderTest();
+  const { bus, connection } = network;
+  let reads = 0;
+  const prices = endpoint(services.settlement.allProviderPrices, () => {
+    reads += 1;
+    return { prices: [] };
+  });
+  await using _settlement = await bus.serve('settlement', [prices]);
+  const startedAt = performance.now();
+  await vi.waitFor(() => expect(reads).toBeGreaterThan(0), { timeout: 20_000 });
+  for (let change = 0; change < 200; change += 1) {
+    bus.publish(events.settlementTermsChanged, SettlementTermsChanged, { at: change });
+    await connection.rtt();
+  }
+  const before = reads;
+  // The last change is read too.
+  await vi.waitFor(() => expect(reads).toBeGreaterThan(before), { timeout: 20_000 });
+  expect(reads).toBeLessThanOrEqual(2 + (performance.now() - startedAt) / 1_000);
 });
 
 test('words that mean nothing are told of, with who said them, and change nothing', async () => {

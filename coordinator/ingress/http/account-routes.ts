@@ -7,7 +7,12 @@ import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict, tim
 import { callerOf } from './authenticate.ts';
 
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
-const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: 'Millionths of a US dollar for a million tokens.' });
+/**
+ * $1,000 for a million tokens, in micro-dollars: more than any model costs, so that an amount typed in the wrong unit is refused. It protects owners
+ * from mistakes; callers are protected by the listed price, which is the limit unless they accept more.
+ */
+const HIGHEST_PRICE = 1_000_000_000;
+const Price = Type.Integer({ minimum: 0, maximum: HIGHEST_PRICE, description: 'Millionths of a US dollar for a million tokens.' });
 
 /** What almost everybody asks for: a machine that cannot serve this serves nothing. */
 const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };

@@ -8,6 +8,15 @@ export interface Price {
   readonly outputPerMillion: number;
 }
 
+/**
+ * Routing compares input and output with the listed price, not cached tokens. Without this rule an owner could keep to both and ask
+ * the full price of the prompt for cached tokens. A machine that asks more for the prompt serves only callers who accept that.
+ */
+export function cachedWithinListed(own: Price, listed: Price): Price {
+  if (own.inputPerMillion > listed.inputPerMillion || own.cacheReadPerMillion <= listed.cacheReadPerMillion) return own;
+  return { ...own, cacheReadPerMillion: Math.min(listed.cacheReadPerMillion, own.inputPerMillion) };
+}
+
 /** What the account had agreed to when the money was set aside. */
 export interface Terms {
   readonly feeBps: number;

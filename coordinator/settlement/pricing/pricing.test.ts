@@ -79,6 +79,17 @@ describe('a price', () => {
     expect(await settlement.bus.call(setProviderPrice, dear, { timeoutMs })).toMatchObject({ ok: false, code: 'cache_read_above_input' });
   });
 
+  test('of cached tokens is at most the listed one where the machine asks no more than listed for the prompt', async () => {
+    const account = await fundedAccount(1_000);
+    const provider = `A${'U'.repeat(55)}`;
+    const price = { inputMicroUsdPerMillion: 1_000_000, cacheReadMicroUsdPerMillion: 1_000_000, outputMicroUsdPerMillion: 2_000_000 };
+    await settlement.bus.call(setProviderPrice, { provider, model: MODEL.id, ...price }, { timeoutMs });
+    const job = newJobId();
+    expect(await ask({ job, account, provider })).toMatchObject({ ok: true });
+    tell(ended(job, account, { provider, deliveredTokens: 50, usage: { promptTokens: 100, cachedTokens: 100, completionTokens: 50 } }));
+    await shows(account, 850, 0);
+  });
+
   test('that changes holds for later jobs; a job is charged by the version it was held at', async () => {
     const account = await fundedAccount(2_000);
     const provider = `A${'S'.repeat(55)}`;

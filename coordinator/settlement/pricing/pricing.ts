@@ -1,7 +1,7 @@
 import { events, SettlementTermsChanged, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { Remembered } from '#coordinator/remembered.ts';
-import type { Price, Terms } from '../core/charge.ts';
+import { cachedWithinListed, type Price, type Terms } from '../core/charge.ts';
 import { CatalogPrices } from './catalog-prices.ts';
 import type { AgreedTerms, PricingStore } from './pricing-store.ts';
 
@@ -61,7 +61,7 @@ export class Pricing implements Disposable {
     ]);
     const listed = platform ?? (payee === `consumer:${account}` ? FREE : undefined);
     if (listed === undefined) return undefined;
-    const price = service ? listed : (own ?? listed);
+    const price = service || own === undefined ? listed : cachedWithinListed(own, listed);
     return { price, listed, terms, payee, priceVersion: await this.#versions.get(JSON.stringify([model, price])) };
   }
 
