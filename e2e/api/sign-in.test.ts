@@ -118,12 +118,19 @@ test('an issuer that is away is a 503, and believed again when it is back', asyn
   expect((await elsewhere.ask('GET', '/v1/me', { token: await back.signIn({ subject: 'erin' }) })).status).toBe(200);
 });
 
-test('sixty wrong keys from one address, and it has to wait; a good key does not', async () => {
-  const { apiKey } = network;
-  expect((await network.ask('GET', '/v1/models', { token: apiKey })).status).toBe(200);
+test('wrong keys from one address are limited; a good key or token from it is not, even when it was never seen before', async () => {
+  const person = await network.person('behind-the-proxy');
+  const fresh = await network.createKey({ creditMicroUsd: 1, account: person.account });
   const statuses = [];
   for (let tries = 0; tries < 70; tries += 1) statuses.push((await network.ask('GET', '/v1/models', { token: `sk-db-guess${tries}` })).status);
   expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(60);
   expect(statuses.at(-1)).toBe(429);
-  expect((await network.ask('GET', '/v1/models', { token: apiKey })).status).toBe(200);
+  expect((await network.ask('GET', '/v1/models', { token: fresh.apiKey })).status).toBe(200);
+  expect((await person.ask('GET', '/v1/me')).status).toBe(200);
+  expect((await network.ask('GET', '/v1/me', { token: 'eyJhbGciOiJub25lIn0.e30.' })).status).toBe(429);
+});
+
+test('a proxy that nobody named is named in the log', async () => {
+  await network.ask('GET', '/v1/models', { token: network.apiKey, headers: { 'x-forwarded-for': '192.0.2.7' } });
+  expect(network.logs()).toContain('name the proxy in DINF_TRUSTED_PROXIES');
 });

@@ -18,12 +18,10 @@ export function operatorAuth(bus: Bus, wrong: AddressLimiter): (request: Fastify
   return async (request) => {
     const key = bearerOf(request.headers.authorization);
     if (key === undefined) throw new ApiError('missing_key', 'Send your operator key as "Authorization: Bearer op-db-…".');
-    wrong.check(request.ip);
-    const answer = await answerOf(bus, services.accounts.authenticateOperator, { keyHash: hashOf(key) }, { eachMs: 2_000, totalMs: 4_000 });
-    if (!answer.ok) {
-      wrong.count(request.ip);
-      throw new ApiError('invalid_key', 'The operator key is not known.');
-    }
-    request.operator = answer.operator;
+    request.operator = await wrong.verify(request.ip, async () => {
+      const answer = await answerOf(bus, services.accounts.authenticateOperator, { keyHash: hashOf(key) }, { eachMs: 2_000, totalMs: 4_000 });
+      if (!answer.ok) throw new ApiError('invalid_key', 'The operator key is not known.');
+      return answer.operator;
+    });
   };
 }

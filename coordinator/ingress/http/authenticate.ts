@@ -37,14 +37,11 @@ export interface Auth {
 
 export function createAuth({ keys, users, wrong }: AuthDeps): Auth {
   const byKey = async (text: string, address: string): Promise<Caller> => {
-    const known = keys.known(text);
-    if (known === undefined) wrong.check(address);
-    const key = known ?? (await keys.caller(text));
+    const key = keys.known(text) ?? (await wrong.verify(address, () => keys.caller(text)));
     return { account: key.account, key, user: undefined };
   };
   const byToken = async (token: string, address: string): Promise<Caller> => {
-    wrong.check(address);
-    const { account, user } = await users.user(token);
+    const { account, user } = await wrong.verify(address, () => users.user(token));
     return { account, key: undefined, user };
   };
   const hook =
@@ -54,12 +51,7 @@ export function createAuth({ keys, users, wrong }: AuthDeps): Auth {
       if (credential === undefined) throw new ApiError('missing_key');
       const isToken = looksLikeToken(credential);
       const refusal = isToken ? allowed.user : allowed.key;
-      try {
-        request.caller = await (isToken ? byToken(credential, request.ip) : byKey(credential, request.ip));
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 401) wrong.count(request.ip);
-        throw error;
-      }
+      request.caller = await (isToken ? byToken(credential, request.ip) : byKey(credential, request.ip));
       if (refusal !== undefined) throw refusal;
     };
   return {

@@ -1,5 +1,5 @@
 import fastifySwagger from '@fastify/swagger';
-import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
@@ -10,6 +10,7 @@ import { compileValidator } from './validation.ts';
 const KEEP_ALIVE_MS = 65_000;
 /** How long clients may take, once it closes, to read what is theirs. A connection on which nothing was ever asked would keep the server open for a minute. */
 const LINGER_MS = 2_000;
+const WARN_EVERY_MS = 3_600_000;
 
 export interface ServerOptions {
   readonly log: Logger;
@@ -37,6 +38,7 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.setValidatorCompiler(compileValidator);
+  if (trustedProxies.length === 0) server.addHook('onRequest', warnOfProxies(log));
   server.addHook('onSend', async (request, reply) => void reply.header('x-request-id', request.id));
   server.setNotFoundHandler(() => {
     throw new ApiError('not_found');
@@ -52,6 +54,19 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
   });
   await server.register(fastifySwagger, describeApi());
   return server;
+}
+
+/** Behind a proxy that nobody named, all callers share its address and its limits: the operator has to hear of that. Once an hour at most. */
+function warnOfProxies(log: Logger): (request: FastifyRequest) => Promise<void> {
+  let warnedAt = Number.NEGATIVE_INFINITY;
+  return async ({ headers, ip }) => {
+    if (headers['x-forwarded-for'] === undefined || performance.now() - warnedAt < WARN_EVERY_MS) return;
+    warnedAt = performance.now();
+    log.warn(
+      { proxy: ip },
+      'requests come with X-Forwarded-For, and no proxy is trusted: all callers count as one address; name the proxy in DINF_TRUSTED_PROXIES',
+    );
+  };
 }
 
 function asApiError(error: FastifyError | ApiError | CodecError): ApiError {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ApiError } from '../errors.ts';
 import { AddressLimiter } from './address-limiter.ts';
 
 const newLimiter = () => {
@@ -23,6 +24,23 @@ test('an address that has used up its minute waits for the next; others do not',
   expect(isOut('192.0.2.1')).toBe(true);
   clock.now = 60_000;
   expect(isOut('192.0.2.1')).toBe(false);
+});
+
+test('an address with too many wrong credentials may still show a good one, and has a bounded number of them verified at once', async () => {
+  const { limiter } = newLimiter();
+  for (let count = 0; count < 2; count += 1) limiter.count('192.0.2.1');
+  expect(await limiter.verify('192.0.2.1', async () => 'good')).toBe('good');
+  const wrong = limiter.verify('192.0.2.1', async () => {
+    throw new ApiError('invalid_key');
+  });
+  await expect(wrong).rejects.toMatchObject({ code: 'rate_limit_exceeded' });
+  const release = Promise.withResolvers<void>();
+  const running = Array.from({ length: 8 }, () => limiter.verify('192.0.2.1', () => release.promise));
+  await expect(limiter.verify('192.0.2.1', async () => 'good')).rejects.toMatchObject({ code: 'rate_limit_exceeded' });
+  expect(await limiter.verify('192.0.2.2', async () => 'good')).toBe('good');
+  release.resolve();
+  await Promise.all(running);
+  expect(await limiter.verify('192.0.2.1', async () => 'good')).toBe('good');
 });
 
 test.each([
