@@ -6,7 +6,6 @@ export default defineConfig({
     // Long enough for a machine whose cores other programs keep busy: `npm test` must pass there too.
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    expect: { poll: { timeout: 30_000 } },
     setupFiles: ['./testcontainers/patient-waits.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: ['{bin,bus-schemas,coordinator,native,provider,simulator,testcontainers}/**/*.test.ts'] } },
