@@ -43,7 +43,7 @@ export async function startUpProcess({
   await copyFile((await findNatsServer({ cacheDir: cacheFolder(process.env) })).path, natsServer);
   await mkdir(home, { mode: 0o700 });
   // Any free ports: the usual ones may be somebody's own network.
-  await writeFile(join(home, 'ports.json'), JSON.stringify({ client: -1, leaf: -1, monitor: -1, issuer: 0 }));
+  await writeFile(join(home, 'ports.json'), JSON.stringify({ client: -1, leaf: -1, issuer: 0 }));
   await prepare?.(home);
   const up = started.use(
     await startSupervised({

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { readIfThere, writePrivate } from '#provider';
 
-const DEFAULT_PORTS = { client: 4222, leaf: 7422, monitor: 8222, issuer: 8090 };
+const DEFAULT_PORTS = { client: 4222, leaf: 7422, issuer: 8090 };
 
 /** The same port every time, where that is possible. */
 export async function apiPort(say: (line: string) => void): Promise<number> {
@@ -27,7 +27,7 @@ export async function keptPorts(home: string): Promise<typeof DEFAULT_PORTS> {
   const kept = await readIfThere(join(home, 'ports.json'));
   if (kept !== undefined) return { issuer: 0, ...JSON.parse(kept) };
   const free = await Promise.all(Object.values(DEFAULT_PORTS).map(isFree));
-  return free.every(Boolean) ? DEFAULT_PORTS : { client: -1, leaf: -1, monitor: -1, issuer: 0 };
+  return free.every(Boolean) ? DEFAULT_PORTS : { client: -1, leaf: -1, issuer: 0 };
 }
 
 export const keepPorts = (home: string, ports: object) => writePrivate(join(home, 'ports.json'), JSON.stringify(ports));

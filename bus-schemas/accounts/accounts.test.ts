@@ -3,6 +3,7 @@ import { createAccount, createOperator, createUser, fromPublic, fromSeed } from 
 import { describe, expect, test } from 'vitest';
 import { mintOperator, mintProviderAccount, mintProviderUser, type OperatorKeys } from './jwts.ts';
 import { Nkey } from './nkey.ts';
+import { hubConfig } from './server-config.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (seed: Uint8Array) => new TextDecoder().decode(seed);
@@ -95,5 +96,10 @@ describe('what the operator signs', () => {
     const named = (exports ?? []).filter(({ subject }) => /^(up|down)\./.test(subject));
     expect(named).toHaveLength(2);
     for (const { account_token_position } of named) expect(account_token_position).toBe(2);
+  });
+
+  test('configures a hub without a monitoring port, which would show to every program of its machine who is connected', async () => {
+    const place = { host: '127.0.0.1', home: '/hub', ports: { client: 4222, leaf: 7422 } };
+    expect(hubConfig(place, { keys, jwts: await mintOperator(keys) })).not.toMatch(/^\s*(https?|monitor_port|https?_port)\s*:/m);
   });
 });

@@ -4,7 +4,7 @@ export interface ServerPlace {
   readonly host: string;
   /** Folder of this server's state. */
   readonly home: string;
-  readonly ports: { readonly client: number; readonly leaf: number; readonly monitor: number };
+  readonly ports: { readonly client: number; readonly leaf: number };
 }
 
 /** A dead peer is noticed after two missed answers. */
@@ -12,14 +12,16 @@ const PING = 'ping_interval: "4s"\nping_max: 2';
 const MAX_PAYLOAD_BYTES = 1024 * 1024;
 const quoted = (value: string) => JSON.stringify(value);
 
-/** A hub: operator mode, accounts kept on disk so that providers enrolled at run time outlive a restart. */
+/**
+ * A hub: operator mode, accounts kept on disk so that providers enrolled at run time outlive a restart. It has no monitoring port: that
+ * would show every program of the machine who is connected; the system account shows the same to those who hold its key.
+ */
 export function hubConfig(place: ServerPlace, { keys, jwts }: { keys: Pick<OperatorKeys, 'system' | 'core' | 'ops'>; jwts: OperatorJwts }): string {
   const { host, home, ports } = place;
   return `
 server_name: hub
 host: ${quoted(host)}
 port: ${ports.client}
-http: ${quoted(`${host}:${ports.monitor}`)}
 max_payload: ${MAX_PAYLOAD_BYTES}
 write_deadline: "10s"
 ${PING}
