@@ -65,7 +65,7 @@ export class AttemptStream {
         build: attempt.candidate.build,
         suite: SUITE_ID,
         enc: sealing.enc,
-        firstContentMs: Math.max(0, Math.round(attempt.contentBy - now)),
+        firstContentMs: Math.max(0, Math.round(attempt.startBy - now)),
         promptTokens: job.promptTokens,
         maxOutputTokens: job.maxOutputTokens,
         window: this.#receiver.window,

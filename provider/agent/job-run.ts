@@ -62,7 +62,10 @@ export class JobRun implements Disposable {
     );
     const maxTokens = Math.min(request.chat.max_tokens, order.maxOutputTokens);
     this.#sequence = engine.generate(
-      { build: order.build, chat: request.chat, maxTokens, ...(request.cacheScope !== undefined && { cacheScope: request.cacheScope }) },
+      {
+        ...{ build: order.build, chat: request.chat, maxTokens, firstContentMs: order.firstContentMs },
+        ...(request.cacheScope !== undefined && { cacheScope: request.cacheScope }),
+      },
       {
         delta: (delta) => {
           this.#responseHash.update(delta.text);

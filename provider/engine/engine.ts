@@ -6,6 +6,8 @@ export interface GenerationRequest {
   readonly maxTokens: number;
   /** Requests of the same scope may share what was worked out for the beginning of a prompt; without one, nobody. */
   readonly cacheScope?: string;
+  /** Time left for the first content, in milliseconds: a request that cannot begin in time is refused. */
+  readonly firstContentMs?: number;
 }
 
 /** The engine does not take this request; another one of the same machine it may. */

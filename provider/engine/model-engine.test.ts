@@ -192,6 +192,35 @@ describe('what it does not take', () => {
     expect(codeOf(() => beginChat(engine, said('word '.repeat(5_000))))).toBe('request_exceeds_context');
   });
 
+  test('what cannot begin in time behind the prompts before it; alone it is begun, however late', async () => {
+    const real = anyBackend();
+    let gate = Promise.resolve();
+    const load: Backend['load'] = async (options) => {
+      const decoder = await real.load(options);
+      const step: Decoder['step'] = async (asked) => {
+        await gate;
+        return decoder.step(asked);
+      };
+      const keep: Decoder['keep'] = (pages) => decoder.keep(pages);
+      return { memoryBytes: decoder.memoryBytes, cacheBytes: 0, keep, step, [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose]() };
+    };
+    const engine = await start({ backend: { ...real, load, [Symbol.asyncDispose]: () => real[Symbol.asyncDispose]() } });
+    const { promise, resolve: open } = Promise.withResolvers<void>();
+    gate = promise;
+    const long = said(`Say ${Array.from({ length: 60 }, (_, i) => `stone${i}`).join(' ')}`);
+    const order = (firstContentMs: number) => {
+      const chat = { ...long, max_tokens: 2 };
+      return begin(engine, { build: model.build, chat, maxTokens: 2, firstContentMs }).answer;
+    };
+    const first = order(0);
+    // The scheduler has it a turn later, and cannot read its prompt yet.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(codeOf(() => order(0))).toBe('deadline_unreachable');
+    const patient = order(600_000);
+    open();
+    for (const { finish } of await Promise.all([first, patient])) expect(finish).toBe('length');
+  });
+
   test('more than it has seats and a queue for', async () => {
     const engine = await start({ maxConcurrency: 1 });
     const taken = Array.from({ length: 5 }, () => beginChat(engine, { max_tokens: 2 }));

@@ -102,12 +102,15 @@ export class ModelRunner implements AsyncDisposable {
   }
 
   /** Throws RequestRefused. Loads the model when it is not there. */
-  generate({ chat, maxTokens, cacheScope }: GenerationRequest, sink: Sink): Sequence {
+  generate({ chat, maxTokens, cacheScope, firstContentMs = Number.POSITIVE_INFINITY }: GenerationRequest, sink: Sink): Sequence {
     const { model, maxConcurrency } = this.#options;
     if (this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT)) throw new RequestRefused('queue_full');
     const { prompt, thinksFirst } = this.#read(chat);
     const room = Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
     if (room <= 0) throw new RequestRefused('request_exceeds_context');
+    const scope = cacheScope ?? `alone ${this.#begun + 1}`;
+    const waitMs = this.#loaded?.scheduler.leastWaitMs({ prompt, scope }) ?? 0;
+    if (waitMs > firstContentMs) throw new RequestRefused('deadline_unreachable');
     const pending = new PendingSequence();
     this.#sequences += 1;
     this.#begun += 1;
@@ -116,7 +119,7 @@ export class ModelRunner implements AsyncDisposable {
       sink.end(finish, { promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0 });
       this.#ended();
     };
-    void this.#start(pending, { prompt, thinksFirst, chat, sink, maxTokens: Math.min(maxTokens, room), scope: cacheScope ?? `alone ${this.#begun}`, end });
+    void this.#start(pending, { prompt, thinksFirst, chat, sink, maxTokens: Math.min(maxTokens, room), scope, end });
     this.#options.onChange();
     return pending;
   }

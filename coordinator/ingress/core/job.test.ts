@@ -151,6 +151,15 @@ describe('the life of a job', () => {
     expect(kinds(job.happen({ type: 'timer' }, 1_000))).toEqual(['cancel', 'report_attempt', 'reserve']);
   });
 
+  test('a provider may refuse what it cannot begin in time; the last candidate is given as long as the job waits for late ones', () => {
+    const job = new Machine().serving('B', 'C');
+    expect(job.state.attempt).toMatchObject({ contentBy: 2_000, startBy: 2_000 });
+    job.happen({ type: 'refused', attempt: 1, reason: 'deadline_unreachable', retryAfterMs: 0 });
+    expect(job.state.attempt).toMatchObject({ number: 2, contentBy: 9_000, startBy: 4 * 9_000 });
+    job.happen({ type: 'refused', attempt: 2, reason: 'deadline_unreachable', retryAfterMs: 0 });
+    expect(job.all('reserve')).toHaveLength(2);
+  });
+
   test('where many are late it is waited for, four times as long at most', () => {
     const job = new Machine().serving('B', 'C');
     while (job.now + 1_000 < 4 * 9_000) {

@@ -35,6 +35,8 @@ export interface Attempt {
   readonly candidate: Candidate;
   /** Ends a provider that took the job but gives nothing. */
   readonly contentBy: number;
+  /** A provider that cannot begin by then refuses. Later than `contentBy` where no other candidate is left: late is better than never. */
+  readonly startBy: number;
   /** The client has to have sealed its request for this provider by then; undefined once it has, and where it need not. */
   readonly sealBy: number | undefined;
 }
@@ -407,7 +409,7 @@ function nextAttempt(state: JobState, lost: Lost, now: number): Step {
 function dispatch(state: JobState, candidate: Candidate, now: number): Step {
   const number = state.attempts + 1;
   const sealBy = state.clientSeals ? now + SEAL_MS : undefined;
-  const attempt: Attempt = { number, candidate, sealBy, contentBy: contentBy(state, { number, candidate }, now) };
+  const attempt: Attempt = { number, candidate, sealBy, ...deadlines(state, { number, candidate }, now) };
   return { state: { ...state, phase: 'serving', attempts: number, attempt }, commands: [{ do: 'dispatch', attempt }] };
 }
 
@@ -416,15 +418,17 @@ function sealed(state: JobState, attempt: Attempt, now: number): Step {
   if (attempt.sealBy === undefined) return stay(state);
   const waited = now - (attempt.sealBy - SEAL_MS);
   const moved = { ...state, firstContentBy: state.firstContentBy + waited, lateUntil: state.lateUntil + waited };
-  return { state: { ...moved, attempt: { ...attempt, sealBy: undefined, contentBy: contentBy(moved, attempt, now) } }, commands: [] };
+  return { state: { ...moved, attempt: { ...attempt, sealBy: undefined, ...deadlines(moved, attempt, now) } }, commands: [] };
 }
 
-function contentBy(state: JobState, { number, candidate }: Pick<Attempt, 'number' | 'candidate'>, now: number): number {
+function deadlines(state: JobState, { number, candidate }: Pick<Attempt, 'number' | 'candidate'>, now: number): Pick<Attempt, 'contentBy' | 'startBy'> {
   const left = state.firstContentBy - now;
   // The last try may use all that is left; an earlier one leaves half for the next, and more when it was expected much sooner.
   const hasNext = number < MAX_ATTEMPTS && state.alternates.length > 0;
   const overdue = Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * candidate.expectedFirstContentMs);
-  return hasNext ? now + Math.min(left / 2, overdue) : state.firstContentBy;
+  if (!hasNext) return { contentBy: state.firstContentBy, startBy: state.lateUntil };
+  const contentBy = now + Math.min(left / 2, overdue);
+  return { contentBy, startBy: contentBy };
 }
 
 /** Routing that did not answer may have taken a slot all the same: it must hear of the end. */

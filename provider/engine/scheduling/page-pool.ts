@@ -40,6 +40,21 @@ export class PagePool {
    * beginning of the prompt already; the last token of a prompt is always worked out anew, because its successor is asked.
    */
   take({ prompt, scope, tokens }: { prompt: readonly number[]; scope: string; tokens: number }): SequencePages | undefined {
+    const { shared, digest } = this.#shared(prompt, scope);
+    const more = Math.ceil(tokens / PAGE_TOKENS) - shared.length;
+    const unheld = shared.filter((page) => this.#holders[page] === 0).length;
+    if (more > this.available - unheld) return undefined;
+    for (const page of shared) this.#hold(page);
+    const own = Array.from({ length: more }, () => this.#claim());
+    return { pages: Int32Array.from([...shared, ...own]), named: shared.length, digest };
+  }
+
+  /** Tokens of the prompt that `take` would find worked out. */
+  knownTokens(prompt: readonly number[], scope: string): number {
+    return this.#shared(prompt, scope).shared.length * PAGE_TOKENS;
+  }
+
+  #shared(prompt: readonly number[], scope: string): { shared: number[]; digest: string } {
     const shared: number[] = [];
     let digest = scope;
     for (let from = 0; from + PAGE_TOKENS < prompt.length; from += PAGE_TOKENS) {
@@ -49,12 +64,7 @@ export class PagePool {
       shared.push(page);
       digest = next;
     }
-    const more = Math.ceil(tokens / PAGE_TOKENS) - shared.length;
-    const unheld = shared.filter((page) => this.#holders[page] === 0).length;
-    if (more > this.available - unheld) return undefined;
-    for (const page of shared) this.#hold(page);
-    const own = Array.from({ length: more }, () => this.#claim());
-    return { pages: Int32Array.from([...shared, ...own]), named: shared.length, digest };
+    return { shared, digest };
   }
 
   /** Names the pages that the tokens so far have filled, so that others who begin alike find them. */

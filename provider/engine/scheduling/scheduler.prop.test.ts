@@ -183,3 +183,28 @@ test('memory is given back when no sequence needs it: at once beyond what is kno
   expect(await run(promptOf(1, 100))).toBe(0);
   await scheduler.close();
 });
+
+test('the wait that a prompt is told is that of the prompts before it; an idle machine tells none, and a known beginning costs nothing', async () => {
+  const decoder = new RememberingDecoder(PAGES);
+  const scheduler = new Scheduler({
+    decoder,
+    pages: PAGES,
+    maxTokens: MAX_TOKENS,
+    maxRunning: 1,
+    prefillMs: 5,
+    speeds: { prefillTps: 1_000, decodeTps: 1 },
+    clock: () => 0,
+    onFailure: () => {},
+  });
+  const next = { prompt: promptOf(2, 100), scope: 'mine' };
+  expect(scheduler.leastWaitMs(next)).toBe(0);
+  const run = (prompt: number[]) =>
+    new Promise<void>((end) => void scheduler.submit({ ...next, prompt, maxTokens: 1, wantsLogits: false, choose: (best) => best, end: () => end() }));
+  const first = run(promptOf(1, 200));
+  expect(scheduler.leastWaitMs(next)).toBe(300);
+  await first;
+  await run(next.prompt);
+  const again = run(promptOf(3, 200));
+  expect(scheduler.leastWaitMs(next)).toBeLessThan(300 - 50);
+  await again;
+});

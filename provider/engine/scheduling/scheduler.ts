@@ -126,6 +126,17 @@ export class Scheduler {
     return { prefillTps: this.#prefillTps, decodeTps: this.#decodeTps };
   }
 
+  /**
+   * Least time in milliseconds until a prompt that came now would be read, at the measured speed, with the prompts before it. 0 when none
+   * is before it: routing knows how fast an idle machine is, and a machine that refuses on its own figures alone would never measure again.
+   */
+  leastWaitMs({ prompt, scope }: Pick<Task, 'prompt' | 'scope'>): number {
+    const unread = ({ task, worked }: Sequence) => Math.max(0, task.prompt.length - worked);
+    const before = [...this.#running, ...this.#waiting].reduce((sum, sequence) => sum + (sequence.isPaused ? 0 : unread(sequence)), 0);
+    if (before === 0) return 0;
+    return (1_000 * (before + prompt.length - this.#pool.knownTokens(prompt, scope))) / this.#prefillTps;
+  }
+
   submit(task: Task): Running {
     const sequence = new Sequence(task, () => this.#wake());
     this.#waiting.push(sequence);
