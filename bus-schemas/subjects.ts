@@ -6,7 +6,7 @@
  */
 
 export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt';
-export type DownKind = 'job' | 'flow' | 'cancel' | 'load' | 'challenge' | 'desired' | 'drain' | 'ack' | 'judgement';
+export type DownKind = 'job' | 'flow' | 'cancel' | 'load' | 'challenge' | 'ack' | 'judgement';
 export type ComponentName = 'ingress' | 'routing' | 'settlement' | 'accounts' | 'catalog' | 'trust' | 'telemetry';
 
 /** What the coordinator uses. */

@@ -12,7 +12,7 @@ const CONTROL = 'CONTROL';
 const ATTACKER = 0;
 const VICTIM = 1;
 const JETSTREAM_CALLS = ['$JS.API.INFO', '$JS.API.STREAM.LIST', '$JS.API.STREAM.INFO.JOBS', '$JS.API.STREAM.PURGE.JOBS', '$JS.API.STREAM.DELETE.JOBS'];
-const ORDERS = ['drain', 'cancel', 'flow'] as const;
+const ORDERS = ['load', 'cancel', 'flow'] as const;
 const messages = [{ role: 'user', content: 'Still there?' }];
 const chat = (maxTokens: number) => ({ model: 'sim-llama-8b', messages, max_tokens: maxTokens });
 
@@ -51,7 +51,7 @@ const foreign = () => [
 
 /** Everything that happens in the network and is not the attacker's. */
 async function provokeSecrets(round: string): Promise<void> {
-  const subjects = [core.down(victimId, 'drain'), 'evt.telemetry.violation', 'svc.settlement.credit', '_INBOX.somebody.1', '$KV.x.y'];
+  const subjects = [core.down(victimId, 'load'), 'evt.telemetry.violation', 'svc.settlement.credit', '_INBOX.somebody.1', '$KV.x.y'];
   for (const subject of subjects) core_.publish(subject, SECRET);
   network.providers[VICTIM]?.connection.publish('up.hello', `${SECRET} ${round}`);
   await arrives(() => atCore, `${SECRET} ${round}`, core.up(victimId, 'hello'));
@@ -97,7 +97,7 @@ describe.each([
     await expectOwnWordsPass('after listening');
     expect(attacker.heard().filter(({ text }) => text.includes(SECRET))).toEqual([]);
     // What its own agent says is heard on its own machine; nothing but that and its orders may be.
-    const own = /^(up\.(hello|beat|capacity|trust|receipt|out\..+)|down\.(job|flow|cancel|load|challenge|desired|drain|ack))$/;
+    const own = /^(up\.(hello|beat|capacity|trust|receipt|out\..+)|down\.(job|flow|cancel|load|challenge|ack))$/;
     expect(
       attacker
         .heard()
@@ -122,8 +122,8 @@ describe.each([
     const escaped = atCore.filter(({ subject, text }) => text.includes(ATTACK) && !subject.startsWith(`up.${attackerId}.`));
     expect(escaped).toEqual([]);
     await vi.waitFor(() => {
-      core_.publish(core.down(victimId, 'drain'), `${CONTROL} victim`);
-      expect(victimHeard).toContainEqual({ subject: 'down.drain', text: `${CONTROL} victim` });
+      core_.publish(core.down(victimId, 'load'), `${CONTROL} victim`);
+      expect(victimHeard).toContainEqual({ subject: 'down.load', text: `${CONTROL} victim` });
     });
     expect(victimHeard.filter(({ text }) => text.includes(ATTACK))).toEqual([]);
     const after = await jobsStream();

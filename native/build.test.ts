@@ -89,28 +89,11 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
     expect(owners.uid).not.toBe(0);
   });
 
-  test('wiped memory is zero, and only the bytes of the view', async () => {
-    const bytes = await inChild<number[]>(`
-      const all = new Uint8Array(8).fill(7);
-      addon.wipe(all.subarray(2, 5));
-      console.log(JSON.stringify([...all]));`);
-    expect(bytes).toEqual([7, 7, 0, 0, 0, 7, 7, 7]);
-  });
-
-  test('something else than bytes is refused, not read', async () => {
-    const refusals = await inChild<string[]>(`
-      const refusals = [];
-      for (const bad of [undefined, 'text', {}, new Float64Array(2), null])
-        for (const name of ['wipe', 'lockMemory', 'unlockMemory']) try { addon[name](bad); } catch (error) { refusals.push(error.name); }
-      console.log(JSON.stringify(refusals));`);
-    expect(refusals).toEqual(Array(15).fill('TypeError'));
-  });
-
   test('sources that do not compile are reported with the compiler’s words, and the addon that works stays', async () => {
     appendFileSync(join(root, 'native/hardening/hardening.cc'), '\n#error no such luck\n');
     said.length = 0;
     expect(await build()).toMatchObject({ state: 'failed', addon: 'hardening', log: expect.stringContaining('no such luck') });
     expect(said.at(-1)).toContain('All else works');
-    expect(await inChild<string>('console.log(JSON.stringify(typeof addon.wipe));')).toBe('function');
+    expect(await inChild<string>('console.log(JSON.stringify(typeof addon.hardenProcess));')).toBe('function');
   });
 });

@@ -166,8 +166,6 @@ const violation = Type.Object({
   violation: Type.Union([
     Type.Literal('unopenable_frame'),
     Type.Literal('malformed_message'),
-    Type.Literal('unknown_message'),
-    Type.Literal('frame_out_of_window'),
     /** Far more messages about itself than a machine may send. */
     Type.Literal('flood'),
   ]),

@@ -66,11 +66,6 @@ const load = Type.Object({ build: BuildId });
 export type Load = Static<typeof load>;
 export const Load = defineMessage('load', load);
 
-const drain = Type.Object({ draining: Type.Boolean() });
-export type Drain = Static<typeof drain>;
-/** Take no new work (or take it again); what runs finishes. */
-export const Drain = defineMessage('drain', drain);
-
 const ack = Type.Object({ receipts: Type.Array(Type.Object({ job: JobId, attempt: AttemptNumber }), { maxItems: 1024 }) });
 export type Ack = Static<typeof ack>;
 /** These receipts are in the ledger: stop repeating them. */

@@ -38,8 +38,7 @@ type OutcomeError =
   | 'provider_error'
   | 'first_content_timeout'
   | 'service_unavailable'
-  | 'insufficient_quota'
-  | 'stream_cut';
+  | 'insufficient_quota';
 
 /** Words of `Refusal`, and two that are only known with the rest of the attempt: see `refusalOutcome`. */
 type RefusalRow = Refusal | 'unsealable_by_client' | 'invalid_schema';
@@ -73,7 +72,6 @@ const FAILURE_OUTCOMES = {
   protocol_violation: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
   // The account cannot pay this provider's price; another one may cost less.
   unaffordable: { party: 'client', retry: true, record: 'none', error: 'insufficient_quota' },
-  cancelled: { party: 'client', retry: false, record: 'none', error: 'stream_cut' },
 } as const satisfies Record<Exclude<AttemptFailure, 'refused'>, Outcome>;
 
 /** The failure that a finish reason amounts to; undefined when the answer is complete. Nobody asked for `cancelled` when this is read. */

@@ -37,7 +37,6 @@ export const ATTEMPT_FAILURES = [
   'protocol_violation',
   /** The provider asks for more than the account has. */
   'unaffordable',
-  'cancelled',
 ] as const;
 export const AttemptFailure = Type.Enum(ATTEMPT_FAILURES);
 export type AttemptFailure = Static<typeof AttemptFailure>;
@@ -53,7 +52,7 @@ export const JobResult = Type.Enum(JOB_RESULTS);
 export type JobResult = Static<typeof JobResult>;
 
 /** Why a coordinator takes a job back. */
-export const CANCEL_REASONS = ['client_gone', 'superseded', 'deadline', 'unaffordable', 'shutdown', 'fault'] as const;
+export const CANCEL_REASONS = ['client_gone', 'superseded', 'fault'] as const;
 export const CancelReason = Type.Enum(CANCEL_REASONS);
 export type CancelReason = Static<typeof CancelReason>;
 

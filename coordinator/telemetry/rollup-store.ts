@@ -1,19 +1,10 @@
 import { join } from 'node:path';
-import type { ClientBase, Pool } from 'pg';
+import type { Pool } from 'pg';
 import type { Generation, JobAttempt, JobEnded, Violation } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { addGenerations, findGeneration } from './generations.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'add-attempts',
-  'add-generations',
-  'add-jobs',
-  'add-violations',
-  'advance-cursor',
-  'cursor',
-  'forget',
-  'generation',
-]);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-generations', 'add-violations', 'advance-cursor', 'cursor', 'forget', 'generation']);
 
 export type Fact =
   | { readonly kind: 'ended'; readonly value: JobEnded }
@@ -32,10 +23,7 @@ export function addFacts(database: Pool, stream: string, facts: readonly Numbere
     const fresh = facts.filter(({ sequence }) => sequence > Number(cursor?.sequence ?? 0));
     if (fresh.length === 0) return;
     const ended = fresh.flatMap(({ fact }) => (fact.kind === 'ended' ? [fact.value] : []));
-    await addEnded(client, ended);
     await addGenerations(client, sql['add-generations'], ended);
-    const attempts = fresh.flatMap(({ fact }) => (fact.kind === 'attempt' ? [fact.value] : []));
-    await query(client, sql['add-attempts'], [attempts.map(({ at }) => at), attempts.map(({ provider }) => provider), attempts.map(({ failure }) => failure)]);
     const violations = fresh.flatMap(({ fact }) => (fact.kind === 'violation' ? [fact.value] : []));
     await query(client, sql['add-violations'], [
       violations.map(({ at }) => at),
@@ -44,13 +32,6 @@ export function addFacts(database: Pool, stream: string, facts: readonly Numbere
     ]);
     await query(client, sql['advance-cursor'], [stream, Math.max(...fresh.map(({ sequence }) => sequence))]);
   });
-}
-
-async function addEnded(client: ClientBase, ended: readonly JobEnded[]): Promise<void> {
-  await query(client, sql['add-jobs'], [
-    ...[ended.map(({ at }) => at), ended.map(({ model }) => model), ended.map(({ result }) => result), ended.map(({ deliveredTokens }) => deliveredTokens)],
-    ...[ended.map(({ timing }) => timing.firstContentUs ?? 0), ended.map(({ timing }) => timing.totalUs)],
-  ]);
 }
 
 export async function forgetOld(database: Pool): Promise<void> {

@@ -14,7 +14,7 @@ const MICROSECONDS = 1_000_000;
 const MAX_MODEL_LABELS = 1_000;
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Counts what happened: in Postgres by the minute, and for Prometheus. Nobody waits for it. */
+/** Keeps each generation and the violations of each minute in Postgres, and counts for Prometheus. No request waits for it. */
 export async function startTelemetry({ bus, database, log, metrics }: Context): Promise<Component> {
   const jobs = new Counter({ name: 'dinf_jobs_total', help: 'Jobs that ended', labelNames: ['model', 'result'], registers: [metrics] });
   const tokens = new Counter({

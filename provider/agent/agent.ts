@@ -5,7 +5,6 @@ import {
   Cancel,
   Challenge,
   CodecError,
-  Drain,
   Flow,
   JobOrder,
   Judgement,
@@ -95,7 +94,6 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
     ),
     [providerSubjects.down('judgement')]: reader(Judgement, (judgement) => attester.judged(judgement)),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
-    [providerSubjects.down('drain')]: reader(Drain, (drain) => setDraining(drain.draining)),
   };
   const subscription = connection.subscribe(providerSubjects.everyDown, {
     callback: (error, message) => {
