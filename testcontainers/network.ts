@@ -54,7 +54,7 @@ export interface Network extends AsyncDisposable {
   readonly hub: NatsNode;
   readonly postgres: PostgresNode | undefined;
   readonly databaseUrl: string;
-  /** Child processes that somebody has to start again when they end; none where containers run, or where the database is another's. */
+  /** Child processes that the caller may have to start again when they end: none with containers, no Postgres with a `databaseUrl`. */
   readonly children: readonly { readonly name: string; readonly child: Restartable }[];
   readonly config: Config;
   readonly coordinator: Coordinator;
@@ -132,7 +132,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   };
 }
 
-/** A container is looked after by its engine. */
+/** Containers have no `exited`: their engine starts them again. */
 const isChild = (node: object | undefined): node is Restartable => node !== undefined && 'exited' in node;
 
 function limitsAreSet(env: NodeJS.ProcessEnv): boolean {

@@ -14,7 +14,7 @@ const ENOUGH_BYTES = 16 * 1024 * 1024;
 
 /**
  * nats-server keeps a write error for ever: after its disk was full, a stream stores nothing until the server is started again. This
- * ends the hub when streams fail although there is space; whoever keeps the hub running starts it again.
+ * stops the hub when streams fail although there is space; `keepRunning` starts it again.
  */
 export function careForHub({ network, log }: { network: Network; log: Logger }): AsyncDisposable {
   let restartedAt = Number.NEGATIVE_INFINITY;

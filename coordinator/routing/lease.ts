@@ -23,7 +23,7 @@ export interface LeaseOptions {
 
 /**
  * The right to be the one that acts, held by saying so on the bus again and again (`core/election.ts`). It needs the hub and nothing
- * else: a stream that cannot be written and a database that is away take it from nobody.
+ * else: the holder keeps it while no stream can be written and while the database is away.
  */
 export class Lease implements AsyncDisposable {
   readonly #options: LeaseOptions;

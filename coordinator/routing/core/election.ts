@@ -29,7 +29,7 @@ type Phase =
  *
  * Invariant, with one hub and clocks that run at nearly the same rate: of the candidates that the hub can reach, no two are in `isHeld` at once. A holder's words came
  * back within the last 800 ms, so they were delivered to every other candidate as well, before that candidate's own claims came back; and
- * who has just started claims only if the hub says that no holder listens, or after as long a silence as everybody else.
+ * a candidate that has just started claims only if the hub says that no holder listens, or after the same silence as the others.
  * With several hubs that lose sight of one another there may be a holder on each side. When they hear one another again, the one with
  * the greater epoch stays, within one exchange of words; until then a provider may be promised twice, and it refuses what it has no
  * room for.
@@ -56,7 +56,7 @@ export class Election {
     return this.isHolding && now < this.#heldUntil;
   }
 
-  /** From here on, who asks for a holder has to be told that there is one. */
+  /** While true, a candidate that asks the hub for a holder must be told that there is one. */
   get isHolding(): boolean {
     return this.#phase === 'holding';
   }
