@@ -9,6 +9,7 @@ const MAX_TOOLS = 128;
 const MAX_TOP_LOGPROBS = 20;
 const FUNCTION_NAME = /^[a-zA-Z0-9_-]{1,64}$/;
 const INLINE_IMAGE = /^data:image\/(?:png|jpeg|webp|gif);base64,[A-Za-z0-9+/]+={0,2}$/;
+const ROLES = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
 const EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'];
 const SHOWN_REFERENCE = 200;
 
@@ -18,7 +19,7 @@ export interface ChatShape {
   readonly hasTools: boolean;
 }
 
-/** Throws the ApiError that names what is wrong. Fields that the contract does not know pass through. */
+/** Throws the ApiError that names what is wrong. Fields that the contract does not know are not looked at. */
 export function checkChat(body: JsonObject): ChatShape {
   const messages = checkMessages(body['messages']);
   if (isGiven(body['n']) && body['n'] !== 1) throw invalid('n', 'Only n = 1 is supported.');
@@ -67,10 +68,11 @@ function checkMessages(messages: unknown): JsonObject[] {
 function checkMessage(message: unknown, at: string): void {
   if (!isObject(message)) throw invalid('messages', `${at} must be an object.`);
   const { role, content, tool_calls: calls, tool_call_id: callId } = message;
-  if (typeof role !== 'string' || role === '' || role.length > 64) throw invalid('messages', `${at}.role must be a string.`);
+  if (typeof role !== 'string' || !ROLES.includes(role)) throw invalid('messages', `${at}.role must be one of ${ROLES.join(', ')}.`);
   if (role === 'tool' && typeof callId !== 'string') throw invalid('messages', `${at} answers a tool call and needs its tool_call_id.`);
   if (isGiven(calls)) checkCalls(calls, at);
-  if (!isGiven(content) || typeof content === 'string') return;
+  // Only a turn of the model may be without content: one that is nothing but calls of tools.
+  if (typeof content === 'string' || (!isGiven(content) && role === 'assistant')) return;
   if (!Array.isArray(content) || content.length > MAX_PARTS) throw invalid('messages', `${at}.content must be a string or an array of parts.`);
   for (const part of content) checkPart(part, at);
 }

@@ -28,6 +28,19 @@ describe('parsing', () => {
     const deep = Buffer.from(`{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`);
     expect(codeOf(() => parseJson(deep))).toEqual(['invalid_request', null]);
   });
+
+  test.each([
+    ['an array of zeros', `{"z":[${'0,'.repeat(200_000)}0]}`],
+    ['many small objects', `{"z":[${'{},'.repeat(200_000)}{}]}`],
+    ['many fields', `{${Array.from({ length: 200_000 }, (_, index) => `"f${index}":0`).join()}}`],
+  ])('a body with more values than any request needs is refused: %s', (_, text) => {
+    expect(codeOf(() => parseJson(Buffer.from(text)))).toEqual(['payload_too_large', null]);
+  });
+
+  test('text is not counted as values, whatever it quotes', () => {
+    const content = '[{"a": [1, 2, 3]}, "\\"] '.repeat(50_000);
+    expect(parseJson(Buffer.from(JSON.stringify({ content, end: '\\' })))).toEqual({ content, end: '\\' });
+  });
 });
 
 describe('a chat request', () => {
@@ -35,7 +48,13 @@ describe('a chat request', () => {
     [{ n: 2 }, 'n'],
     [{ n: 'many' }, 'n'],
     [{ max_tokens: -1 }, 'max_tokens'],
+    [{ max_tokens: 0 }, 'max_tokens'],
     [{ max_tokens: 1.5 }, 'max_tokens'],
+    [{ unknown: 'x'.repeat(70_000) }, 'unknown'],
+    [{ top_k: Array.from({ length: 20_000 }, () => 1.5) }, 'top_k'],
+    [{ messages: [{ role: 'zz', content: 'x' }] }, 'messages'],
+    [{ messages: [{ role: 'user', content: null }] }, 'messages'],
+    [{ messages: [{ role: 'tool', tool_call_id: 'a' }] }, 'messages'],
     [{ max_completion_tokens: '5' }, 'max_completion_tokens'],
     [{ stream: 'yes' }, 'stream'],
     [{ stream_options: [] }, 'stream_options'],
@@ -59,8 +78,8 @@ describe('a chat request', () => {
     expect(codeOf(() => forwardedRequest(chat(fields), { maxOutputTokens: 10, cacheScope: 's' }))).toEqual(['invalid_request', param]);
   });
 
-  test('what names the caller, or is ours to do, stays here; what is unknown passes', () => {
-    const intent = chat({ user: 'me', metadata: { a: 'b' }, stream: true, n: 1, max_completion_tokens: 7, response_format: { type: 'text' } });
+  test('what names the caller, is ours to do, or is unknown stays here', () => {
+    const intent = chat({ user: 'me', metadata: { a: 'b' }, stream: true, n: 1, max_completion_tokens: 7, response_format: { type: 'text' }, unknown: 'x' });
     expect(intent.maxOutputTokens).toBe(7);
     expect(forwardedRequest(intent, { maxOutputTokens: 7, cacheScope: 's' }).chat).toEqual({ messages, max_tokens: 7, response_format: { type: 'text' } });
   });

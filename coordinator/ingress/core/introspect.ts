@@ -26,13 +26,23 @@ const TOKENS_PER_IMAGE = 300;
 /** What a model's template may say around a list of tools. */
 export const TOOLS_PREAMBLE_TOKENS = 512;
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
-/** Spent at the ingress, or telling who the caller is: not for the provider. */
-const STRIPPED_FIELDS = [
-  ...['model', 'stream', 'stream_options', 'user', 'metadata', 'safety_identifier', 'prompt_cache_key', 'store', 'service_tier', 'provider', 'n'],
-  ...LIMIT_FIELDS,
+const MAX_SHOWN_NAME = 64;
+/** Fields that hold the prompt: their size is part of the bound that money is held for. */
+const BILLED_FIELDS = ['messages', 'tools', 'response_format'];
+/** Most bytes of JSON that all other fields may have together. The largest that the contract allows are stop strings and biases, about 16 KiB each. */
+const MAX_UNBILLED_BYTES = 64 * 1024;
+/**
+ * What a provider gets. Everything else stays here: fields that say who the caller is, and unknown fields, which a customer could
+ * use to send data to a machine without paying for it.
+ */
+const FORWARDED_FIELDS = [
+  ...BILLED_FIELDS,
+  ...['tool_choice', 'parallel_tool_calls', 'reasoning_effort', 'stop', 'seed', 'logprobs', 'top_logprobs', 'logit_bias', 'temperature', 'top_p', 'top_k'],
+  ...['min_p', 'repetition_penalty', 'frequency_penalty', 'presence_penalty'],
 ];
 
 export function introspectChat(body: JsonObject): ChatIntent {
+  checkUnbilled(body);
   const { messages, images, hasTools } = checkChat(body);
   const promptBytes = sizeOf(messages);
   const schemaBytes = sizeOf(body['tools']) + sizeOf(body['response_format']);
@@ -58,11 +68,22 @@ export function introspectChat(body: JsonObject): ChatIntent {
 /** The body as the provider gets it: the limit that money was held for is written into it. */
 export function forwardedRequest(intent: ChatIntent, { maxOutputTokens, cacheScope }: { maxOutputTokens: number; cacheScope: string }): InferenceRequest {
   const chat: JsonObject = {};
-  for (const [field, value] of Object.entries(intent.body)) if (isGiven(value) && !STRIPPED_FIELDS.includes(field)) chat[field] = value;
+  for (const field of FORWARDED_FIELDS) if (isGiven(intent.body[field])) chat[field] = intent.body[field];
   chat['max_tokens'] = maxOutputTokens;
   const stop = checkStop(chat['stop']);
   if (stop !== undefined) chat['stop'] = stop;
   return { chat, cacheScope } as InferenceRequest;
+}
+
+function checkUnbilled(body: JsonObject): void {
+  let total = 0;
+  for (const [field, value] of Object.entries(body)) {
+    if (BILLED_FIELDS.includes(field)) continue;
+    total += Buffer.byteLength(field) + sizeOf(value);
+    if (total <= MAX_UNBILLED_BYTES) continue;
+    const param = field.slice(0, MAX_SHOWN_NAME);
+    throw invalid(param, `${param} is too large: the fields of a request that hold no prompt have at most ${MAX_UNBILLED_BYTES / 1024} KiB together.`);
+  }
 }
 
 function sizeOf(value: unknown): number {
@@ -90,8 +111,8 @@ function outputLimit(body: JsonObject): number | undefined {
   let limit: number | undefined;
   for (const field of LIMIT_FIELDS) {
     const value = body[field];
-    if (!isGiven(value) || value === 0) continue;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) throw invalid(field, `${field} must be a positive whole number.`);
+    if (!isGiven(value)) continue;
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1) throw invalid(field, `${field} must be a positive whole number.`);
     limit ??= value;
   }
   return limit;

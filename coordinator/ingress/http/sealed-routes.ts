@@ -101,7 +101,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       const { job } = request.params;
       const session = deps.sessions.of(job, keyOf(request).key);
       if (session === undefined) throw new ApiError('not_found', 'There is no such session here, or no more. Open another one.');
-      const sealing = sealingIn(request.body as Buffer, session.mostBytes);
+      const sealing = sealingIn(bytesOf(request), session.mostBytes);
       answerWith(session, { job, request, reply, deps });
       session.exchange.order(request.query.attempt, sealing, reply.raw);
       return reply;
@@ -111,7 +111,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
 }
 
 async function orderByGuess(request: FastifyRequest, reply: FastifyReply, deps: SealedRoutesDeps): Promise<FastifyReply> {
-  const body = request.body as Buffer;
+  const body = bytesOf(request);
   const length = body.length < LENGTH_BYTES ? MAX_WISH_BYTES + 1 : body.readUInt32BE(0);
   const wish = length > MAX_WISH_BYTES ? undefined : parseJson(body.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
   if (!guessShape.Check(wish)) throw new ApiError('invalid_request', 'This is no wish: its length in four bytes, then JSON, then the sealed request.');
@@ -165,6 +165,11 @@ function wishOf({ model, request_bytes: bytes, max_tokens: maxOutputTokens, requ
     promptBound: bytes + (requires.includes('tools') ? TOOLS_PREAMBLE_TOKENS : 0),
     ...providerPreferences(provider),
   };
+}
+
+/** A request without a body has no content type either, so no parser has made bytes of it. */
+function bytesOf({ body }: FastifyRequest): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
 }
 
 function sealingIn(body: Buffer, mostBytes: number): ClientSealing {
