@@ -217,6 +217,15 @@ export class TestNetwork implements AsyncDisposable {
     return rows;
   }
 
+  /** What the database knows the requests by that were sent under an Idempotency-Key, by any account; in hexadecimal. */
+  async claimedDigests(idempotencyKey: string): Promise<string[]> {
+    const { rows } = await this.#database.query<{ digest: string }>(
+      "SELECT encode(digest, 'hex') AS digest FROM claimed_requests WHERE idempotency_key = sha256($1::bytea)",
+      [Buffer.from(idempotencyKey)],
+    );
+    return rows.map(({ digest }) => digest);
+  }
+
   /** Whether a text stands anywhere in any table. */
   async databaseHolds(text: string): Promise<boolean> {
     const { rows: tables } = await this.#database.query<{ name: string }>(

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
@@ -27,8 +27,11 @@ export interface IdempotentRequest {
 }
 
 export interface Claim {
-  /** The answer, or nothing where there was none: then the request may be sent again. */
-  end(answer: string | undefined): void;
+  /**
+   * Stores the answer, or releases the claim if there is none. Wait for it before the client gets its last byte: a client that
+   * repeats its request at once would otherwise hear that the request is still running. Never rejects.
+   */
+  end(answer: string | undefined): Promise<void>;
 }
 
 interface Deps {
@@ -41,7 +44,8 @@ interface Deps {
  * A request that is sent again under the same Idempotency-Key gets the first one's answer, from any ingress.
  *
  * Invariant: an answer is stored only sealed under a key that is made from the caller's own API key, which is stored nowhere:
- * nobody who reads the database can read an answer.
+ * nobody who reads the database can read an answer. The digest of a request is keyed with the same secret: with a plain hash, a
+ * reader of the bus or the database could confirm a guessed prompt, and see that two customers sent the same one.
  */
 export class IdempotentAnswers {
   readonly #deps: Deps;
@@ -53,8 +57,8 @@ export class IdempotentAnswers {
   /** A claim to work on, or the answer that was given before. */
   async begin(request: IdempotentRequest): Promise<{ claim: Claim } | { job: string; answer: string }> {
     const { account, job } = request;
-    const idempotencyKey = sha256(request.idempotencyKey);
-    const digest = sha256(`${request.path}\n`, request.body);
+    const idempotencyKey = nameOf(request);
+    const digest = digestOf(request);
     const claim = () =>
       answerOf(this.#deps.bus, services.accounts.claim, { account, idempotencyKey, digest, job, expiresAt: this.#deps.now() + LEASE_MS }, CALL);
     const answer = await claim();
@@ -77,7 +81,7 @@ export class IdempotentAnswers {
     return {
       end: (text) => {
         clearInterval(renewal);
-        void this.#end(request, text);
+        return this.#end(request, text);
       },
     };
   }
@@ -87,7 +91,7 @@ export class IdempotentAnswers {
     const { account, job } = request;
     const sealed = text === undefined ? undefined : seal(request, text);
     const kept = sealed !== undefined && sealed.length <= MAX_SEALED_BYTES;
-    const ended = { account, job, idempotencyKey: sha256(request.idempotencyKey), ...(kept && { sealed, expiresAt: now() + KEPT_MS }) };
+    const ended = { account, job, idempotencyKey: nameOf(request), ...(kept && { sealed, expiresAt: now() + KEPT_MS }) };
     try {
       await callUntil(bus, services.accounts.endClaim, ended, CALL);
     } catch (error) {
@@ -96,18 +100,18 @@ export class IdempotentAnswers {
   }
 }
 
-function keyFor({ account, secret, idempotencyKey, path }: IdempotentRequest): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, account, `dinf idempotent answer ${path} ${idempotencyKey}`, 32));
+function keyFor(purpose: 'dinf idempotent answer' | 'dinf idempotent request', { account, secret, idempotencyKey, path }: IdempotentRequest): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, account, `${purpose} ${path} ${idempotencyKey}`, 32));
 }
 
 function seal(request: IdempotentRequest, text: string): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, keyFor(request), nonce);
+  const cipher = createCipheriv(CIPHER, keyFor('dinf idempotent answer', request), nonce);
   return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
 }
 
 function open(request: IdempotentRequest, sealed: Buffer): string {
-  const decipher = createDecipheriv(CIPHER, keyFor(request), sealed.subarray(0, NONCE_BYTES));
+  const decipher = createDecipheriv(CIPHER, keyFor('dinf idempotent answer', request), sealed.subarray(0, NONCE_BYTES));
   decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
   try {
     return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8');
@@ -117,8 +121,11 @@ function open(request: IdempotentRequest, sealed: Buffer): string {
   }
 }
 
-function sha256(...parts: readonly (string | Buffer)[]): Buffer {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
+/** Of the caller's own choice, and looked up for the whole account, so it cannot be keyed with the secret of one API key. */
+function nameOf({ idempotencyKey }: IdempotentRequest): Buffer {
+  return createHash('sha256').update(idempotencyKey).digest();
+}
+
+function digestOf(request: IdempotentRequest): Buffer {
+  return createHmac('sha256', keyFor('dinf idempotent request', request)).update(request.body).digest();
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -29,6 +30,14 @@ test('a request sent again gets the first answer, from any ingress, and is charg
     expect(repeated.headers.get('x-inference-job-id')).toBe(first.headers.get('x-inference-job-id'));
   }
   expect(await jobs()).toBe(before);
+});
+
+test('a request that is repeated as soon as its whole answer was read gets that answer', async () => {
+  for (let round = 0; round < 15; round += 1) {
+    const first = await ask(`at-once-${round}`, 'Hello', { max_tokens: 1 });
+    const again = await ask(`at-once-${round}`, 'Hello', { max_tokens: 1 });
+    expect([again.status, again.text]).toEqual([200, first.text]);
+  }
 });
 
 test('ten at once run once: the others hear that it runs', async () => {
@@ -69,7 +78,8 @@ test('a client that lost its connection fetches the answer', async () => {
 test('an error is no answer: the request may be sent again', async () => {
   const poor = await network.createKey({ creditMicroUsd: 1 });
   const send = () => network.ask('POST', '/v1/chat/completions', { token: poor.apiKey, headers: { 'idempotency-key': 'poor' }, body: body('Hi') });
-  expect((await send()).status).toBe(402);
+  // Sent again at once, too: the claim is released before the client reads the error.
+  for (let round = 0; round < 5; round += 1) expect((await send()).status).toBe(402);
   await network.credit(poor.account, 1_000_000);
   await vi.waitFor(async () => expect((await send()).status).toBe(200));
 });
@@ -83,4 +93,18 @@ test('another key of the account learns nothing of the answer, and neither does 
     expect([told.status, told.text.includes(words)]).toEqual([422, false]);
   });
   expect(await network.databaseHolds(words)).toBe(false);
+});
+
+test('a guessed request is confirmed by no digest in the database, and two customers who sent the same are not seen', async () => {
+  const sent = JSON.stringify(body('A short prompt'));
+  const other = await network.createKey({ creditMicroUsd: 1_000_000 });
+  for (const token of [network.apiKey, other.apiKey]) {
+    const { status } = await network.ask('POST', '/v1/chat/completions', { token, headers: { 'idempotency-key': 'guessed' }, body: sent });
+    expect(status).toBe(200);
+  }
+  const digests = await network.claimedDigests('guessed');
+  expect(digests).toHaveLength(2);
+  const guesses = [sent, `/v1/chat/completions\n${sent}`].map((guess) => createHash('sha256').update(guess).digest('hex'));
+  expect(guesses.filter((guess) => digests.includes(guess))).toEqual([]);
+  expect(new Set(digests).size).toBe(2);
 });

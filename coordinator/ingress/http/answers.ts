@@ -92,15 +92,18 @@ export class StreamAnswer implements Answer {
 /** One JSON object at the end. */
 export class WholeAnswer implements Answer {
   readonly #options: AnswerOptions;
-  readonly #onEnd: ((body: string | undefined) => void) | undefined;
+  readonly #onEnd: ((body: string | undefined) => Promise<void>) | undefined;
   readonly #memory: MemoryBudget;
   #gathered = new Gathering();
   /** What it takes of the memory. */
   #bytes = 0;
   #evidence: Record<string, string> = {};
 
-  /** `onEnd` is given what the client got, or nothing when it got an error; an answer with it is collected to its end even when the client leaves. */
-  constructor(options: AnswerOptions, memory: MemoryBudget, onEnd?: (body: string | undefined) => void) {
+  /**
+   * `onEnd` is given what the client will get, or nothing if that is an error; the client gets it when the promise settles. An answer
+   * with it is collected to its end even when the client leaves.
+   */
+  constructor(options: AnswerOptions, memory: MemoryBudget, onEnd?: (body: string | undefined) => Promise<void>) {
     this.#options = options;
     this.#memory = memory;
     if (onEnd === undefined) options.response.once('close', () => this.#forget());
@@ -136,14 +139,17 @@ export class WholeAnswer implements Answer {
     const { surface, head, response } = this.#options;
     const body = JSON.stringify(surface.whole(head, { ...this.#gathered.whole(), end }));
     this.#forget();
-    this.#onEnd?.(body);
-    sendJson(response, 200, body, this.#evidence);
+    this.#endThen(body, () => sendJson(response, 200, body, this.#evidence));
   }
 
   reject(error: ApiError): void {
     this.#forget();
-    this.#onEnd?.(undefined);
-    refuse(this.#options, error);
+    this.#endThen(undefined, () => refuse(this.#options, error));
+  }
+
+  #endThen(body: string | undefined, send: () => void): void {
+    if (this.#onEnd === undefined) return send();
+    void this.#onEnd(body).finally(send);
   }
 
   cut(error: ApiError): void {

@@ -140,7 +140,7 @@ function answerFor(surface: Surface, { request, reply, deps }: Exchange, { spec,
     request: body,
   };
   const options = { response: reply.raw, surface, head, requestId: request.id };
-  if (!intent.streamed) return new WholeAnswer(options, deps.memory, (text) => claim?.end(text));
+  if (!intent.streamed) return new WholeAnswer(options, deps.memory, claim && ((text) => claim.end(text)));
   const heartbeatMs = request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs;
   const receipt = request.headers['x-dinf-receipt'] === 'on' ? () => deps.receiptOf({ account: spec.account, job: spec.id }) : undefined;
   return new StreamAnswer(options, heartbeatMs, receipt);
