@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { addCommands as addProviderCommands, type Engines, realEngines } from '#provider/cli.ts';
 import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { lockFolder } from './folder-lock.ts';
 
 /** Here, because a provider knows no engines but real ones: the imagined one is the simulator's. */
 const engines: Engines = {
@@ -9,5 +10,6 @@ const engines: Engines = {
 };
 
 export function addCommands(program: Command): void {
-  addProviderCommands(program, { engines, ownModel: TINY_MODEL_FOLDER });
+  const lock = (folder: string) => lockFolder({ folder, command: 'provider', remedy: 'give this one another folder with --home' });
+  addProviderCommands(program, { engines, ownModel: TINY_MODEL_FOLDER, lock });
 }

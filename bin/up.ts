@@ -3,8 +3,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
 import type { Network } from '#testcontainers';
+import { lockFolder } from './folder-lock.ts';
 import { greet } from './up/greeting.ts';
-import { lockHome } from './up/home-lock.ts';
 
 interface UpOptions {
   readonly providers: number;
@@ -50,7 +50,8 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { promise: ended, resolve: end } = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end(undefined));
   const home = homeFolder(process.env);
-  await using _lock = lockHome(home);
+  // Two would run two hubs on one JetStream store and two servers on one Postgres cluster.
+  await using _lock = lockFolder({ folder: home, command: 'up', remedy: 'name another folder with DINF_HOME' });
   const say = (line: string) => process.stderr.write(`dinf: ${line}\n`);
   const { startNetwork } = await import('#testcontainers');
   const { createLogger } = await import('#coordinator/logger.ts');

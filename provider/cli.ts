@@ -26,6 +26,8 @@ interface ProviderParts {
   readonly engines: Engines;
   /** The folder of the model that is served when none is named. */
   readonly ownModel: string;
+  /** Held while a provider runs out of its folder: two would use one identity. */
+  readonly lock: (folder: string) => AsyncDisposable;
 }
 
 interface ProviderOptions {
@@ -103,8 +105,9 @@ function wholeNumber(text: string): number {
 
 async function provide(
   { coordinator, token, tokenFile, link = false, home, engine: name, model, concurrency, idleMinutes }: ProviderOptions,
-  { engines, ownModel }: ProviderParts,
+  { engines, ownModel, lock }: ProviderParts,
 ): Promise<void> {
+  await using _lock = lock(resolve(home));
   const { startDaemon } = await import('./daemon.ts');
   const { EnrolError } = await import('./identity.ts');
   const { cacheFolder } = await import('./leaf/cache-folder.ts');

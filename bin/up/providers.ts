@@ -50,7 +50,8 @@ export async function startRealProvider({ home, network, log, say, engine }: Pro
   let said = '';
   const provider = await startProcess({
     name: 'the provider with a real model',
-    args: ['provider', '--engine', engine, '--coordinator', network.url],
+    // Its own folder: a provider that the owner of this home starts beside it is another machine.
+    args: ['provider', '--engine', engine, '--coordinator', network.url, '--home', join(home, 'bundled-provider')],
     env: { DINF_HOME: home, DINF_LOG: childLog, DINF_ENROL_TOKEN: await network.enrolToken() },
     isReady: (line) => {
       if (!/^provider \S+ serves/.test(line)) return false;
