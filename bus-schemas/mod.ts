@@ -64,8 +64,17 @@ export { TrustHead } from './messages/transparency.ts';
 export { Challenge, type Enrolled, Judgement, TrustVerdict, TrustWord, type Verdict } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';
 export { faultOfReceipt, PrintedReceipt, printReceipt } from './receipts/printed-receipt.ts';
-export { type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';
-export { ED25519_SIGNATURE_BYTES, ed25519Signer, isSignedByP256, newEd25519Key, newP256Key, p256Signer, type Signer } from './receipts/signatures.ts';
+export { isSignedReceipt, type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';
+export {
+  ED25519_SIGNATURE_BYTES,
+  ed25519Signer,
+  isSignedByP256,
+  newEd25519Key,
+  newP256Key,
+  P256_KEY_BYTES,
+  p256Signer,
+  type Signer,
+} from './receipts/signatures.ts';
 export { type JobName, JobSeals, SEAL_OVERHEAD_BYTES, SealError, type SealErrorCode } from './sealing/job-seals.ts';
 export { RelayRecipient } from './sealing/relay-recipient.ts';
 export { RelaySenders } from './sealing/relay-senders.ts';

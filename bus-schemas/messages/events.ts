@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
-import { defineMessage } from '../codec.ts';
+import { Bytes, defineMessage } from '../codec.ts';
 import { AccountId, AttemptNumber, BuildId, IngressId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { P256_KEY_BYTES } from '../receipts/signatures.ts';
 import { CellNumber } from './cells.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { AttemptFailure, Finish, JobResult, Refusal, TrustLevel, Usage } from './vocabulary.ts';
@@ -53,6 +54,8 @@ const jobEnded = Type.Object({
   deliveredTokens: count,
   /** What the provider reported at its end, sealed to the ingress; absent when no end came. */
   usage: optional(Usage),
+  /** The key that signed `usage` for this job and attempt; the ingress has checked the signature. Absent when it saw none. */
+  receiptKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
   /** Upper bound of prompt tokens, counted at the ingress. */
   promptBound: count,
   timing: Type.Object({ routeUs: count, holdUs: count, firstContentUs: optional(count), totalUs: count }),

@@ -115,6 +115,8 @@ const out = Type.Union([
     seq: count(0xffff_ffff),
     sealed: Bytes({ max: 256 * 1024 }),
     outline: Type.Optional(outline),
+    /** Beside the frame that ends the attempt: the ingress checks the signature, and the provider is paid without waiting. */
+    receipt: Type.Optional(receipt),
   }),
 ]);
 export type Out = Static<typeof out>;

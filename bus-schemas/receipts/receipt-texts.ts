@@ -1,5 +1,6 @@
 import { hex } from '../bytes.ts';
 import type { Receipt } from '../messages/provider.ts';
+import { isSignedByP256 } from './signatures.ts';
 
 /**
  * What is signed. Lines of plain text, each a name and its values, in this order and no other: anybody can write them down again from
@@ -37,6 +38,11 @@ export function workText({ job, attempt, build, usage, finish, requestHash, resp
     `request ${hex(requestHash)}`,
     `response ${hex(responseHash)}`,
   ]);
+}
+
+/** Whether the receipt is signed with the key that it names. Whose key that is, the caller has to know. */
+export function isSignedReceipt({ signature, signingKey, ...work }: Receipt): boolean {
+  return signature !== undefined && signingKey !== undefined && isSignedByP256(signingKey, workText(work), signature);
 }
 
 /** The provider's lines and signature are a part of it. */

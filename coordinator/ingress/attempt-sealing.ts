@@ -1,4 +1,4 @@
-import type { Outline } from '#bus-schemas';
+import type { Outline, Receipt } from '#bus-schemas';
 import type { AnswerBounds } from './core/answer-bounds.ts';
 import type { Attempt, AttemptEnd } from './core/job.ts';
 import type { Piece } from './core/piece.ts';
@@ -24,11 +24,14 @@ export interface Frame {
   readonly seq: number;
   readonly sealed: Uint8Array;
   readonly outline?: Outline;
+  readonly receipt?: Receipt;
 }
 
 export interface Reading {
   readonly pieces: readonly Piece[];
   readonly tokens: number;
+  /** UTF-8 bytes that hold the tokens: what the model wrote, or, where only the client can open it, the sealed frame. */
+  readonly bytes: number;
   /** Of the opened frame, or of the sealed one where we cannot open it, in bytes. */
   readonly size: number;
   readonly end: AttemptEnd | undefined;

@@ -12,6 +12,9 @@ const KEEP_ALIVE_MS = 1_000;
 /** A provider that vanished after content may come back and go on. */
 const RETURN_GRACE_MS = 5_000;
 
+/** Tokens without text that an answer may have on top of one for each of its bytes: end marks, the tags around thoughts. */
+const TOKENS_WITHOUT_TEXT = 16;
+
 interface AttemptJob {
   readonly id: string;
   readonly ingress: string;
@@ -42,6 +45,10 @@ export class AttemptStream {
   #reportedAt: number;
   #gapAskedFor = -1;
   #lostAt: number | undefined;
+  /** As the provider counts them. */
+  #claimedTokens = 0;
+  #bytes = 0;
+  /** Of those, what the answer can hold: never more than this is billed. */
   #tokens = 0;
   #deliveredTokens = 0;
   readonly #size: AnswerSize;
@@ -144,15 +151,19 @@ export class AttemptStream {
       if (!(error instanceof SealError) && !(error instanceof CodecError) && !(error instanceof ProtocolViolation)) throw error;
       return this.#fail(error instanceof SealError ? 'unopenable_frame' : 'protocol_violation');
     }
-    const { pieces, tokens, size, end } = reading;
-    this.#tokens += tokens;
-    const isHonest = this.#size.admits({ bytes: size, tokens }) && this.#tokens <= this.#options.job.maxOutputTokens;
+    const { pieces, tokens: claimed, bytes, size, end } = reading;
+    this.#claimedTokens += claimed;
+    this.#bytes += bytes;
+    const isHonest = this.#size.admits({ bytes: size, tokens: claimed }) && this.#claimedTokens <= this.#options.job.maxOutputTokens;
     if (!isHonest) return this.#fail('protocol_violation');
+    // A token is a byte of text at least: `Yes.` cannot be billed as 4,000 tokens.
+    const tokens = Math.min(this.#claimedTokens, this.#bytes + TOKENS_WITHOUT_TEXT) - this.#tokens;
+    this.#tokens += tokens;
     if (pieces.length > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, pieces, tokens });
     if (end === undefined) return;
     this.#ended = true;
     this.#report(false);
-    this.#options.on({ type: 'end', attempt: this.attempt.number, ...end });
+    this.#options.on({ type: 'end', attempt: this.attempt.number, ...end, receipt: frame.receipt });
   }
 
   /** The client has taken all that arrived. */

@@ -17,6 +17,9 @@ export function relaySealing(sealFor: SealFor, job: string, request: RelayReques
     candidate.suite === SUITE_ID ? new RelaySealing(await sealFor({ recipient: candidate.sealingKey, job, attempt: number }), request) : undefined;
 }
 
+/** A tool call's name and the markup around it, which the model writes and the client does not see. */
+const TOOL_CALL_BYTES = 128;
+
 /** A provider must not write terminal escapes or line breaks into the errors that clients print. */
 const CONTROL_CHARACTERS = /\p{C}/gu;
 
@@ -48,6 +51,7 @@ class RelaySealing implements AttemptSealing {
     const pieces: Delta[] = [];
     let end: InferenceEnd | undefined;
     let tokens = 0;
+    let bytes = 0;
     for (const event of events) {
       if (event.k === 'end') {
         end = event;
@@ -56,8 +60,9 @@ class RelaySealing implements AttemptSealing {
       if (end !== undefined || !this.#toolCalls.admits(event)) throw new ProtocolViolation('something follows the end, or a call comes out of order');
       pieces.push(this.#asked(event));
       tokens += event.tokens;
+      bytes += Buffer.byteLength(event.text) + (event.k === 'tool' && event.name !== undefined ? TOOL_CALL_BYTES : 0);
     }
-    return { pieces, size: opened.length, tokens, end };
+    return { pieces, size: opened.length, tokens, bytes, end };
   }
 
   /** Log probabilities that nobody asked for are dropped: a provider could fill our memory with them. */

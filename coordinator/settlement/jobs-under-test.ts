@@ -1,6 +1,6 @@
 import { expect, vi } from 'vitest';
 import { events, type Held, type JobEnded, JobEnded as JobEndedMessage, type MaxPrice, newJobId, type Receipt, randomToken, services } from '#bus-schemas';
-import { KEY, MODEL, PROVIDER, type Settlement } from './settlement-under-test.ts';
+import { KEY, MODEL, PROVIDER, RECEIPT_KEY, type Settlement, signed } from './settlement-under-test.ts';
 
 const timeoutMs = 20_000;
 
@@ -21,6 +21,7 @@ export function ended(job: string, account: string, changes: Partial<JobEnded> =
     ...{ job, account, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'sim-build', provider: PROVIDER, attempts: 1 },
     ...{ result: 'completed', finish: 'stop', at: Date.now(), streamed: true, deliveredTokens: 20, promptBound: 100 },
     usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
+    receiptKey: RECEIPT_KEY,
     timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
     ...changes,
   };
@@ -56,7 +57,7 @@ export function jobsOf(settlement: () => Settlement) {
     /** A receipt of a provider that returns the ingress's proof of 20 delivered tokens, or of as many as are named. */
     provenReceipt(job: string, { tokens = 20, provider = PROVIDER, ...changes }: Partial<Receipt> & { tokens?: number; provider?: string } = {}): Receipt {
       const receipt = receiptOf(job, changes);
-      return { ...receipt, delivered: { tokens, proof: settlement().proofs.prove({ provider, job, attempt: receipt.attempt, tokens }) } };
+      return signed({ ...receipt, delivered: { tokens, proof: settlement().proofs.prove({ provider, job, attempt: receipt.attempt, tokens }) } });
     },
     /** `copy` makes it another message of the stream, as an ingress that forgot would send it. */
     tell(fact: JobEnded, copy = ''): void {

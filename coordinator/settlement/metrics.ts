@@ -5,6 +5,7 @@ export interface SettlementMetrics {
   /** Answers with what it was given. */
   countHold(held: Held): Held;
   countSettled(facts: readonly SettlementSettled[]): void;
+  countUnsigned(): void;
 }
 
 export function settlementMetrics(registry: Registry): SettlementMetrics {
@@ -12,7 +13,13 @@ export function settlementMetrics(registry: Registry): SettlementMetrics {
   const holds = new Counter({ name: 'dinf_settlement_holds_total', help: 'Holds asked for, by answer', labelNames: ['answer'], registers });
   const ends = new Counter({ name: 'dinf_settlement_ended_total', help: 'Jobs whose money has moved for the last time', labelNames: ['outcome'], registers });
   const charged = new Counter({ name: 'dinf_settlement_charged_micro_usd_total', help: 'Charged to consumers', registers });
+  const unsigned = new Counter({
+    name: 'dinf_settlement_unsigned_total',
+    help: 'Jobs that were served, without a signed receipt: not charged, not paid',
+    registers,
+  });
   return {
+    countUnsigned: () => unsigned.inc(),
     countHold(held) {
       holds.inc({ answer: held.ok ? 'held' : held.code });
       return held;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Ack, core, events, JobEnded, newJobId, Receipts, randomToken, services } from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
-import { KEY, MODEL, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
+import { KEY, MODEL, PROVIDER, RECEIPT_KEY, type Settlement, signed, startSettlementUnderTest } from './settlement-under-test.ts';
 
 const JOBS = 300;
 const WAIT = { timeout: 60_000, interval: 50 };
@@ -35,6 +35,7 @@ function finish(job: string): void {
     ...{ job, account, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'b', provider: PROVIDER, attempts: 1, at: 1 },
     ...{ result: 'completed', finish: 'stop', streamed: true, deliveredTokens: 20, promptBound: 100 },
     usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
+    receiptKey: RECEIPT_KEY,
     timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
   };
   settlement.bus.emit(events.jobEnded, JobEnded, fact, `ended:${job}`);
@@ -44,7 +45,7 @@ function sendReceipt(job: string): void {
   const hash = new Uint8Array(32);
   settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
     receipts: [
-      {
+      signed({
         job,
         attempt: 1,
         build: 'b',
@@ -52,7 +53,7 @@ function sendReceipt(job: string): void {
         finish: 'stop',
         requestHash: hash,
         responseHash: hash,
-      },
+      }),
     ],
   });
 }

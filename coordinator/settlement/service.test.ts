@@ -1,8 +1,23 @@
 import { AckPolicy } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { Ack, consumers, core, events, newJobId, type Receipt, Receipts, SettlementAlert, SettlementSettled, services } from '#bus-schemas';
+import {
+  Ack,
+  consumers,
+  core,
+  events,
+  type JobEnded,
+  newJobId,
+  newP256Key,
+  p256Signer,
+  type Receipt,
+  Receipts,
+  SettlementAlert,
+  SettlementSettled,
+  services,
+  workText,
+} from '#bus-schemas';
 import { ended, jobsOf, newAccount, receiptOf } from './jobs-under-test.ts';
-import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from './settlement-under-test.ts';
+import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, signed, startSettlementUnderTest } from './settlement-under-test.ts';
 
 let settlement: Settlement;
 beforeAll(async () => {
@@ -130,7 +145,7 @@ describe('a receipt', () => {
   test('is acknowledged to the provider that sent it, when it is written', async () => {
     const acks = settlement.bus.connection.subscribe(core.down(PROVIDER, 'ack'), { max: 1 });
     const job = newJobId();
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [receiptOf(job)] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job))] });
     for await (const { data } of acks) {
       expect(Ack.decode(data).receipts).toEqual([{ job, attempt: 1 }]);
       expect((await settlement.database.query('SELECT provider FROM receipts WHERE job = $1', [job])).rows).toEqual([{ provider: PROVIDER }]);
@@ -164,7 +179,7 @@ describe('a receipt', () => {
     await ask({ job, account });
     await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs });
     settlement.bus.publish(core.up(OTHER_PROVIDER, 'receipt'), Receipts, {
-      receipts: [receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } })],
+      receipts: [signed(receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } }))],
     });
     settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(job)] });
     await shows(account, 930, 0);
@@ -177,12 +192,12 @@ describe('a receipt', () => {
       ['a proof of five of the twenty', 40, (job) => [provenReceipt(job, { tokens: 5 })]],
       ['a proof of more than the provider made', 70, (job) => [provenReceipt(job, { tokens: 30 })]],
       ['a newer proof after the first receipt', 60, (job) => [provenReceipt(job, { tokens: 5 }), provenReceipt(job, { tokens: 15 })]],
-      ['an older proof after the first receipt', 60, (job) => [provenReceipt(job, { tokens: 15 }), receiptOf(job)]],
-      ['no proof', 0, (job) => [receiptOf(job)]],
-      ['the proof of a smaller number', 0, (job) => [receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { tokens: 5 }) } })]],
-      ['the proof of another job', 0, (job) => [receiptOf(job, { delivered: { tokens: 20, proof: proofOf(newJobId(), {}) } })]],
-      ['the proof of another provider', 0, (job) => [receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { provider: OTHER_PROVIDER }) } })]],
-      ['the proof of another attempt', 0, (job) => [receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { attempt: 2 }) } })]],
+      ['an older proof after the first receipt', 60, (job) => [provenReceipt(job, { tokens: 15 }), signed(receiptOf(job))]],
+      ['no proof', 0, (job) => [signed(receiptOf(job))]],
+      ['the proof of a smaller number', 0, (job) => [signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { tokens: 5 }) } }))]],
+      ['the proof of another job', 0, (job) => [signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(newJobId(), {}) } }))]],
+      ['the proof of another provider', 0, (job) => [signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { provider: OTHER_PROVIDER }) } }))]],
+      ['the proof of another attempt', 0, (job) => [signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { attempt: 2 }) } }))]],
     ];
     const accounts = await Promise.all(cases.map(() => fundedAccount(1_000)));
     const jobs = cases.map(() => newJobId());
@@ -191,6 +206,56 @@ describe('a receipt', () => {
       settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [...receipts(jobs[index] as string)] });
     }
     await Promise.all(cases.map(([, cost], index) => shows(accounts[index] as string, 1_000 - cost, 0)));
+  });
+
+  test('that is not signed, or signed with another key than the machine has shown, pays nobody', async () => {
+    const account = await fundedAccount(1_000);
+    const [unsigned, foreign, forged] = [newJobId(), newJobId(), newJobId()];
+    await Promise.all([unsigned, foreign, forged].map((job) => ask({ job, account })));
+    const stranger = p256Signer(newP256Key());
+    const work = receiptOf(foreign);
+    const paid = await ledgerBalance(`provider:${PROVIDER}`);
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [
+        receiptOf(unsigned),
+        { ...work, signature: stranger.sign(workText(work)), signingKey: stranger.publicKey },
+        { ...signed(receiptOf(forged)), usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 21 } },
+      ],
+    });
+    await shows(account, 1_000, 0);
+    expect(await ledgerBalance(`provider:${PROVIDER}`)).toBe(paid);
+    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: true });
+  });
+});
+
+describe('the end of a job without a signed receipt', () => {
+  const unsigned = (job: string, account: string): JobEnded => {
+    const { receiptKey: _, ...fact } = ended(job, account);
+    return fact;
+  };
+
+  test('is charged once the provider’s signed receipt is there, for no more than it covers', async () => {
+    const account = await fundedAccount(1_000);
+    const job = newJobId();
+    await ask({ job, account });
+    const told = unsigned(job, account);
+    for (const copy of ['', 'again']) tell({ ...told, usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 } }, copy);
+    await everythingRead();
+    const less = { promptTokens: 30, cachedTokens: 0, completionTokens: 10 };
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job, { usage: less }))] });
+    await shows(account, 950, 0);
+  });
+
+  test('costs nothing and pays nobody when no receipt comes in time, or one of another machine', async () => {
+    const account = await fundedAccount(1_000);
+    const [silent, foreign] = [newJobId(), newJobId()];
+    await Promise.all([silent, foreign].map((job) => ask({ job, account })));
+    const paid = await ledgerBalance(`provider:${PROVIDER}`);
+    tell(unsigned(silent, account));
+    tell({ ...unsigned(foreign, account), receiptKey: p256Signer(newP256Key()).publicKey });
+    await shows(account, 1_000, 0);
+    expect(await ledgerBalance(`provider:${PROVIDER}`)).toBe(paid);
+    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: true, overdueHolds: 0 });
   });
 });
 

@@ -23,6 +23,7 @@ import { Pricing } from './pricing/pricing.ts';
 import { PricingStore } from './pricing/pricing-store.ts';
 import { ReceiptKeys } from './receipts/receipt-keys.ts';
 import { SettledReceipts } from './receipts/settled-receipts.ts';
+import { SigningKeys } from './receipts/signing-keys.ts';
 
 const SWEEP_MS = 5_000;
 const TRUST_MS = 2_000;
@@ -41,20 +42,30 @@ export async function startSettlement(context: Context): Promise<Component> {
   await using stack = new AsyncDisposableStack();
   const outbox = stack.use(new OutboxRelay({ bus, store: outboxStore, alerts, log }));
   const pricing = stack.use(new Pricing({ bus, store: pricingStore, feeBps: config.feeBps, minimumMicroUsd: config.minimumChargeMicroUsd, now }));
+  const signingKeys = new SigningKeys({
+    ask: async (provider) => (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS })).signingKey,
+    now,
+  });
   const settler = new Settler({
-    ...{ store: jobs, pricing, openJobs, alerts, now },
+    ...{ store: jobs, pricing, openJobs, alerts, signingKeys, receiptGraceMs: config.receiptGraceMs, now },
+    onWaiting: () => sweeper.sweepSoon(),
     onSettled: (facts) => {
       outbox.nudge();
       metrics.countSettled(facts);
     },
   });
+  const sweeper = stack.use(
+    new Sweeper({
+      ...{ store: jobs, settler, signingKeys, log, receiptGraceMs: config.receiptGraceMs, everyMs: Math.min(SWEEP_MS, config.receiptGraceMs) },
+      onUnsigned: () => metrics.countUnsigned(),
+    }),
+  );
   const holds = stack.use(new Holds({ store: jobs, ledger, pricing, openJobs, alerts, log, now }));
   const onConnectionGone = (): void => holds.askAgain();
   database.on('remove', onConnectionGone);
   stack.defer(() => void database.off('remove', onConnectionGone));
   stack.use(new EndedJobs({ bus, settler, log, alerts }));
   stack.use(new Receipts({ bus, store: jobs, proofs: await DeliveryProofs.open(config.coreCredentials), log }));
-  stack.use(new Sweeper({ store: jobs, settler, log, receiptGraceMs: config.receiptGraceMs, everyMs: Math.min(SWEEP_MS, config.receiptGraceMs) }));
   const payments = stack.use(startPayments({ config: config.stripe, database, ledger, alerts, outbox, log, now }));
   const prover = stack.use(new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }));
   const books = new Books({ ledger, outboxStore, outbox, alerts });

@@ -5,7 +5,7 @@ import { connect } from '@nats-io/transport-node';
 import type { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
-import { type CatalogModel, mintCredentials, Nkey, randomToken, services } from '#bus-schemas';
+import { type CatalogModel, mintCredentials, Nkey, newP256Key, p256Signer, type Receipt, randomToken, services, workText } from '#bus-schemas';
 import { Bus, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { readConfig, type StripeConfig } from '#coordinator/config.ts';
@@ -21,6 +21,10 @@ export const PROVIDER = `A${'P'.repeat(55)}`;
 export const OTHER_PROVIDER = `A${'Q'.repeat(55)}`;
 /** The machine of OWNER. */
 export const OWNED_PROVIDER = `A${'R'.repeat(55)}`;
+/** The key that every machine here has shown to trust. */
+const signer = p256Signer(newP256Key());
+export const RECEIPT_KEY = signer.publicKey;
+export const signed = (receipt: Receipt): Receipt => ({ ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey });
 export const OWNER = 'acct_owner';
 export const KEY = 'key_test';
 /** One micro-dollar for a prompt token, two for an answer's. */
@@ -41,6 +45,8 @@ export interface Settlement extends AsyncDisposable {
   readonly database: Pool;
   readonly hub: NatsServer;
   readonly postgres: PostgresNode;
+  /** The key that trust says every machine has shown. */
+  readonly shown: { signingKey: Uint8Array };
   /** The operator's folder. */
   readonly home: string;
   /** As an ingress of this network makes them. */
@@ -79,7 +85,13 @@ export async function startSettlementUnderTest({
   const bus = new Bus(connection);
   await ensureStreams(bus);
   stack.use(await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => ({ revision: 1, models: [MODEL] }))]));
-  stack.use(await bus.serve('trust', [endpoint(services.trust.owner, ({ provider }) => (provider === OWNED_PROVIDER ? { account: OWNER } : {}))]));
+  const shown = { signingKey: RECEIPT_KEY };
+  stack.use(
+    await bus.serve('trust', [
+      endpoint(services.trust.owner, ({ provider }) => (provider === OWNED_PROVIDER ? { account: OWNER } : {})),
+      endpoint(services.trust.signingKey, () => shown),
+    ]),
+  );
 
   const database = connectDatabase(databaseUrl, { max: poolSize });
   // As the coordinator does: a database that dies, or stops before the last socket is closed, is not the end of the process.
@@ -94,7 +106,7 @@ export async function startSettlementUnderTest({
   stack.defer(() => component[Symbol.asyncDispose]());
   const owned = stack.move();
   return {
-    ...{ bus, database, hub, postgres, home, proofs: await DeliveryProofs.open(coreCredentials) },
+    ...{ bus, database, hub, postgres, home, shown, proofs: await DeliveryProofs.open(coreCredentials) },
     restart: async () => {
       await component[Symbol.asyncDispose]();
       component = await start();

@@ -113,13 +113,15 @@ const holdOf = (job: string, account: string, provider: string) => ({
   ...{ job, account, key: 'key_bench', model: MODEL, provider, promptBound: 1_000, outputBound: 500, expiresAt: Date.now() + 600_000 },
 });
 
+const RECEIPTS_ARE_SIGNED = { signingKeys: { proofOf: async () => 'signed' as const }, receiptGraceMs: 0, onWaiting: () => undefined };
+
 /** As settlement runs. */
 function batchedBench(store: JobStore, priceVersion: string): Bench {
   const openJobs = new OpenJobs();
   const alerts = { raise: (alert: string, subject: string) => say(`${alert} ${subject}`) };
   const pricing = { quote: quoteOf(priceVersion), payeeOf: async (provider: string) => `provider:${provider}` };
   const holds = new Holds({ store, ledger: { keySpending: async () => [] }, pricing, openJobs, alerts, log: pino({ level: 'silent' }), now: Date.now });
-  const settler = new Settler({ store, pricing, openJobs, alerts, now: Date.now, onSettled: () => undefined });
+  const settler = new Settler({ store, pricing, openJobs, alerts, ...RECEIPTS_ARE_SIGNED, now: Date.now, onSettled: () => undefined });
   const run = async (ends: readonly JobEnd[]) => {
     await settler.settle(ends);
     return ends;
@@ -140,7 +142,7 @@ function singleBench(store: JobStore, priceVersion: string): Bench {
   const openJobs = new OpenJobs();
   const alerts = { raise: () => undefined };
   const pricing = { quote: quoteOf(priceVersion), payeeOf: async (provider: string) => `provider:${provider}` };
-  const settler = new Settler({ store, pricing, openJobs, alerts, now: Date.now, onSettled: () => undefined });
+  const settler = new Settler({ store, pricing, openJobs, alerts, ...RECEIPTS_ARE_SIGNED, now: Date.now, onSettled: () => undefined });
   return {
     settle: async (account, provider) => {
       const job = newJobId();

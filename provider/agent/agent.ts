@@ -63,7 +63,8 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
     log,
     clock,
     send: (ingress, job, out) => publish(providerSubjects.frames(ingress, job), Out.encode(out)),
-    onReceipt: (receipt) => receipts.add(signed(receipt, signer, log), clock()),
+    sign: (receipt) => signed(receipt, signer, log),
+    onReceipt: (receipt) => receipts.add(receipt, clock()),
   });
   let draining = false;
   const announcer = new Announcer({
@@ -132,12 +133,12 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
   };
 }
 
-/** Work is paid without a signature too; only its customer goes without a receipt. */
+/** Settlement pays nothing for work whose receipt is not signed. */
 function signed(receipt: Receipt, signer: Signer, log: Logger): Receipt {
   try {
     return { ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey };
   } catch (error) {
-    log.error({ job: receipt.job, err: error }, 'the key of this machine does not sign');
+    log.error({ job: receipt.job, err: error }, 'the key of this machine does not sign: this job will not be paid');
     return receipt;
   }
 }

@@ -103,7 +103,7 @@ test('over a link that loses, repeats and reorders, the text arrives once, in or
             break;
         }
       }
-      sender.end(END, now);
+      sender.end(END, { job: 'job_0123456789abcdefghijkl', attempt: 1, build: 'sim-q4', ...END }, now);
       // From here on the link is well again: everything must come through by itself.
       for (let round = 0; round < 500 && !sender.isDone; round += 1) {
         now += 600;

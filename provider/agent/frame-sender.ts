@@ -1,4 +1,4 @@
-import { type Delta, FrameContent, type InferenceEnd, type InferenceEvent, type Outline } from '#bus-schemas';
+import { type Delta, FrameContent, type InferenceEnd, type InferenceEvent, type Outline, type Receipt } from '#bus-schemas';
 
 /**
  * The sending half of one attempt's stream; coordinator/ingress/core/frame-receiver.ts is the other.
@@ -22,6 +22,8 @@ export interface SealedFrame {
   readonly seq: number;
   readonly sealed: Uint8Array;
   readonly outline?: Outline;
+  /** Beside the frame that ends the attempt. */
+  readonly receipt?: Receipt;
 }
 
 /** Tokens that come faster than this share a frame: no reader sees the difference, and every hop has less to do. */
@@ -39,7 +41,7 @@ export class FrameSender {
   readonly #options: FrameSenderOptions;
   readonly #kept = new Map<number, SealedFrame>();
   #waiting: Delta[] = [];
-  #end: InferenceEnd | undefined;
+  #end: { readonly event: InferenceEnd; readonly receipt: Receipt } | undefined;
   #next = 0;
   #received = 0;
   #window: number;
@@ -80,8 +82,8 @@ export class FrameSender {
     });
   }
 
-  end(event: InferenceEnd, now: number): void {
-    this.#end = event;
+  end(event: InferenceEnd, receipt: Receipt, now: number): void {
+    this.#end = { event, receipt };
     this.#pump(now);
   }
 
@@ -122,8 +124,9 @@ export class FrameSender {
     const events: InferenceEvent[] = [];
     const delta = this.#waiting.shift();
     if (delta !== undefined) events.push(delta);
-    if (this.#end !== undefined && this.#waiting.length === 0 && !this.#endSent) {
-      events.push(this.#end);
+    const end = this.#waiting.length === 0 && !this.#endSent ? this.#end : undefined;
+    if (end !== undefined) {
+      events.push(end.event);
       this.#endSent = true;
     }
     if (events.length === 0) return false;
@@ -132,6 +135,7 @@ export class FrameSender {
       seq,
       sealed: this.#options.seal(seq, FrameContent.encode({ events })),
       ...(this.#options.outlined && { outline: outlineOf(events) }),
+      ...(end !== undefined && { receipt: end.receipt }),
     };
     this.#next += 1;
     this.#sentAt = now;

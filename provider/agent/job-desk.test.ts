@@ -28,6 +28,7 @@ test('an exception in the engine refuses that one job, and its words reach no lo
     engine,
     recipients: () => [recipient],
     send: (_ingress, _job, out) => void said.push(out),
+    sign: (receipt) => receipt,
     onReceipt: () => undefined,
     log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
     clock: () => performance.now(),

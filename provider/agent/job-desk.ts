@@ -27,6 +27,8 @@ export interface JobDeskOptions {
   /** Who may have been sealed to, the likeliest first. */
   readonly recipients: () => readonly RelayRecipient[];
   readonly send: (ingress: string, job: string, out: Out) => void;
+  /** With the key that this machine has shown. */
+  readonly sign: (receipt: Receipt) => Receipt;
   readonly onReceipt: (receipt: Receipt) => void;
   readonly log: Logger;
   readonly clock: () => number;
@@ -140,7 +142,7 @@ export class JobDesk {
 
   async #start(assembly: RequestAssembly): Promise<void> {
     const { order } = assembly;
-    const { engine, recipients, clock, onReceipt, send } = this.#options;
+    const { engine, recipients, clock, sign, onReceipt, send } = this.#options;
     if (order.suite !== SUITE_ID) return this.#refuse(order, { reason: 'unsupported_suite' });
     const slot = engine.slots().find(({ build }) => build === order.build);
     const admission = admit(order, slot, { draining: this.#draining, admitted: this.generating(order.build).length });
@@ -154,6 +156,7 @@ export class JobDesk {
       ...opened,
       order,
       engine,
+      sign,
       onEnd: onReceipt,
       onRefused: (refusal: RequestRefused) => {
         this.#runs.delete(name);

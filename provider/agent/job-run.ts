@@ -10,6 +10,7 @@ export interface JobRunOptions {
   readonly seals: JobSeals;
   readonly engine: Engine;
   readonly sendFrame: (frame: SealedFrame) => void;
+  readonly sign: (receipt: Receipt) => Receipt;
   readonly onEnd: (receipt: Receipt) => void;
   /** Instead of an answer. */
   readonly onRefused: (refusal: RequestRefused) => void;
@@ -143,11 +144,12 @@ export class JobRun implements Disposable {
 
   #end({ finish, usage, stopSequence, about }: { finish: Finish; usage: Usage } & EndFacts, now: number): void {
     this.#ended = true;
-    const { order, requestHash } = this.#options;
+    const { order, requestHash, sign } = this.#options;
     const responseHash = this.#responseHash.digest();
     const facts = { ...(stopSequence !== undefined && { stopSequence }), ...(about !== undefined && { about }) };
-    this.#frames.end({ k: 'end', finish, usage, ...facts, requestHash, responseHash }, now);
-    this.#sendReceipt({ job: order.job, attempt: order.attempt, build: order.build, usage, finish, requestHash, responseHash });
+    const receipt = sign({ job: order.job, attempt: order.attempt, build: order.build, usage, finish, requestHash, responseHash });
+    this.#frames.end({ k: 'end', finish, usage, ...facts, requestHash, responseHash }, receipt, now);
+    this.#sendReceipt(receipt);
   }
 
   #sendReceipt(receipt: Receipt): void {

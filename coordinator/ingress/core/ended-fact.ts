@@ -1,4 +1,4 @@
-import type { JobEnded, Usage } from '#bus-schemas';
+import { isSignedReceipt, type JobEnded, type Usage } from '#bus-schemas';
 import type { JobCommand, JobState } from './job.ts';
 
 /** When what happened, on a clock that only rises; what never happened is absent. */
@@ -28,9 +28,11 @@ export function microsecondsBetween(from: number | undefined, until: number | un
 /** What the rest of the system is told of a job's end: money, slots and counts follow from it. */
 export function endedFact(
   { job, ingress, state, marks }: { job: EndedJob; ingress: string; state: JobState; marks: JobMarks },
-  { result, served, finish, usage }: Extract<JobCommand, { do: 'ended' }>,
+  end: Extract<JobCommand, { do: 'ended' }>,
   { at, now }: { at: number; now: number },
 ): JobEnded {
+  const { result, served, finish, usage } = end;
+  const receiptKey = receiptKeyOf(job.id, end);
   const { startedAt, routedAt, heldAt, contentAt } = marks;
   return {
     job: job.id,
@@ -55,8 +57,19 @@ export function endedFact(
     ...(served?.candidate.level && { trustLevel: served.candidate.level }),
     ...(finish && { finish }),
     ...(usage && { usage }),
+    ...(receiptKey && { receiptKey }),
   };
 }
+
+/** The key of a receipt that covers exactly this attempt and what it reported: a signature over anything else proves nothing. */
+function receiptKeyOf(job: string, { served, finish, usage, receipt }: Extract<JobCommand, { do: 'ended' }>): Uint8Array | undefined {
+  if (served === undefined || usage === undefined || receipt === undefined) return undefined;
+  const isOfAttempt = receipt.job === job && receipt.attempt === served.number && receipt.build === served.candidate.build;
+  return isOfAttempt && receipt.finish === finish && isSameUsage(receipt.usage, usage) && isSignedReceipt(receipt) ? receipt.signingKey : undefined;
+}
+
+const isSameUsage = (one: Usage, other: Usage): boolean =>
+  one.promptTokens === other.promptTokens && one.cachedTokens === other.cachedTokens && one.completionTokens === other.completionTokens;
 
 /** A provider's claim, held against what was sent and what arrived: nobody is shown more than he may be charged for. */
 export function billable(usage: Usage, bounds: { promptBound: number; deliveredTokens: number }): Usage {

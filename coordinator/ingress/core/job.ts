@@ -9,6 +9,7 @@ import {
   type JobResult,
   type KeyShortage,
   type Outcome,
+  type Receipt,
   type Refusal,
   type RefusalAbout,
   type RoutingRefusal,
@@ -79,6 +80,8 @@ export interface AttemptEnd {
   readonly stopSequence?: string | undefined;
   /** The part of the request that made it fail, where the engine works. */
   readonly about?: RefusalAbout | undefined;
+  /** As the provider sent it, not checked yet. */
+  readonly receipt?: Receipt | undefined;
 }
 
 /** An attempt that did not serve the job, in the words of bus-schemas/messages/outcomes.ts. */
@@ -122,7 +125,7 @@ export type JobCommand =
   | ({ do: 'finish' } & AttemptEnd)
   | { do: 'reject'; code: ApiErrorCode; retryAfterMs: number; message?: string | undefined }
   | { do: 'cut'; code: ApiErrorCode }
-  | { do: 'ended'; result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage };
+  | { do: 'ended'; result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage; receipt?: Receipt };
 
 export interface Step {
   readonly state: JobState;
@@ -440,8 +443,10 @@ function refuse(state: JobState, { code, retryAfterMs, gate }: Omit<Extract<JobE
   return over({ ...state, reserved }, [...(state.phase === 'leaving' ? [] : [reject]), ...(reserved ? [ended('failed', undefined)] : [])]);
 }
 
-function ended(result: JobResult, served: Attempt | undefined, end?: { finish: Finish; usage: Usage }): JobCommand {
-  return { do: 'ended', result, served, ...(end === undefined ? {} : { finish: end.finish, usage: end.usage }) };
+function ended(result: JobResult, served: Attempt | undefined, end?: AttemptEnd): JobCommand {
+  if (end === undefined) return { do: 'ended', result, served };
+  const { finish, usage, receipt } = end;
+  return { do: 'ended', result, served, finish, usage, ...(receipt && { receipt }) };
 }
 
 function over(state: JobState, commands: readonly JobCommand[]): Step {

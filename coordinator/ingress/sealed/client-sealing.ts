@@ -35,7 +35,7 @@ export class ClientSealing implements AttemptSealing {
     if (outline === undefined) throw new ProtocolViolation('it was asked to say what is in its frames');
     const { tokens, end } = outline;
     if (tokens === 0 && end === undefined) throw new ProtocolViolation('a frame with nothing in it');
-    return { pieces: isForClient(outline) ? [{ k: 'sealed', seq, sealed, tokens, end }] : [], tokens, size: sealed.length, end };
+    return { pieces: isForClient(outline) ? [{ k: 'sealed', seq, sealed, tokens, end }] : [], tokens, bytes: sealed.length, size: sealed.length, end };
   }
 }
 

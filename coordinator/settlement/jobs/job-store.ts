@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
-import type { Usage } from '#bus-schemas';
+import type { Receipt, Usage } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { Charge, Price, Terms } from '../core/charge.ts';
 import { column, numbered, packed, pluck } from '../database-work.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'await-receipts',
+  'awaited-receipts',
   'end',
   'find-jobs',
   'forget-strangers',
@@ -93,6 +95,14 @@ export interface OverdueJob extends ReportedUsage {
   readonly deliveredTokens: number;
 }
 
+/** A job that ended without a receipt, and the fact that ended it. */
+export interface AwaitedReceipt {
+  readonly job: string;
+  readonly ended: Buffer;
+  /** The provider had its time. */
+  readonly isExpired: boolean;
+}
+
 const asBuffer = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** The statements of jobs: each does all there is to do for a whole batch. */
@@ -155,8 +165,18 @@ export class JobStore {
     ]);
   }
 
-  async receiptsOf(jobs: readonly string[]): Promise<ReportedUsage[]> {
-    return (await query<UsageRow>(this.#database, sql['receipts-of-jobs'], [jobs])).map(asUsage);
+  /** The newest of each provider. */
+  async receiptsOf(jobs: readonly string[]): Promise<(Receipt & { readonly provider: string })[]> {
+    return (await query<StoredReceipt>(this.#database, sql['receipts-of-jobs'], [jobs])).map(asReceipt);
+  }
+
+  /** Keeps the holds of jobs that ended without a receipt, for so long. */
+  async awaitReceipts(ends: readonly { job: string; provider: string; fact: Uint8Array }[], graceMs: number): Promise<void> {
+    await query(this.#database, sql['await-receipts'], [pluck(ends, 'job'), pluck(ends, 'provider'), ends.map(({ fact }) => asBuffer(fact)), graceMs]);
+  }
+
+  async awaitedReceipts(limit: number): Promise<AwaitedReceipt[]> {
+    return query<AwaitedReceipt>(this.#database, sql['awaited-receipts'], [limit]);
   }
 
   async overdue(receiptGraceMs: number, limit: number): Promise<OverdueJob[]> {
@@ -171,6 +191,14 @@ export class JobStore {
 
 type Numeric<Row> = { [Field in keyof Row]: Row[Field] extends number ? string : Row[Field] };
 type UsageRow = Numeric<ReportedUsage>;
+type StoredReceipt = Numeric<Usage> &
+  Pick<Receipt, 'job' | 'attempt' | 'build' | 'finish'> & {
+    provider: string;
+    requestHash: Buffer;
+    responseHash: Buffer;
+    signature: Buffer | null;
+    signingKey: Buffer | null;
+  };
 type FoundRow = Numeric<Omit<HeldJob, 'price' | 'terms' | 'revision'> & Price & Pick<Terms, 'minimum'>> &
   Omit<Terms, 'minimum'> & { revision: number; outcome: string | null; digest: Buffer | null };
 
@@ -188,6 +216,11 @@ function asHeld(row: FoundRow): HeldJob {
     outputBound: Number(row.outputBound),
     held: Number(row.held),
   };
+}
+
+function asReceipt({ promptTokens, cachedTokens, completionTokens, signature, signingKey, ...row }: StoredReceipt): Receipt & { provider: string } {
+  const usage = { promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) };
+  return { ...row, usage, ...(signature && { signature }), ...(signingKey && { signingKey }) };
 }
 
 function asUsage({ job, provider, promptTokens, cachedTokens, completionTokens }: UsageRow): ReportedUsage {

@@ -1,9 +1,10 @@
-import { type JobEnded, SettlementSettled, type Usage } from '#bus-schemas';
+import { JobEnded, SettlementSettled } from '#bus-schemas';
 import type { Alerts } from '../alerts.ts';
 import { type Charge, chargeFor, type End, holdFor } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { pluck, retried } from '../database-work.ts';
 import type { Pricing } from '../pricing/pricing.ts';
+import type { SigningKeys } from '../receipts/signing-keys.ts';
 import type { EndedJob, HeldJob, JobCharge, JobStore, NewHold } from './job-store.ts';
 import type { OpenJobs } from './open-jobs.ts';
 
@@ -13,6 +14,8 @@ export interface JobEnd extends End {
   readonly provider: string | undefined;
   /** Known when an ingress tells it: enough to charge for a hold that a crash of the database forgot. */
   readonly ended?: JobEnded;
+  /** The receipt was checked, or was waited for long enough: what is stated here is paid or refunded. */
+  readonly isDecided?: boolean;
 }
 
 export interface SettlerOptions {
@@ -20,7 +23,12 @@ export interface SettlerOptions {
   readonly pricing: Pick<Pricing, 'quote' | 'payeeOf'>;
   readonly openJobs: OpenJobs;
   readonly alerts: Pick<Alerts, 'raise'>;
+  readonly signingKeys: Pick<SigningKeys, 'proofOf'>;
+  /** How long a job that ended without a signed receipt waits for one. */
+  readonly receiptGraceMs: number;
   readonly now: () => number;
+  /** Jobs wait for their receipts. */
+  readonly onWaiting: () => void;
   readonly onSettled: (facts: readonly SettlementSettled[]) => void;
 }
 
@@ -30,7 +38,10 @@ export function endOf(ended: JobEnded): JobEnd {
   return { job: ended.job, provider: ended.provider, result: ended.result, deliveredTokens: ended.deliveredTokens, usage: ended.usage, ended };
 }
 
-/** Ends jobs: charges or refunds, pays, takes the fee, and writes what to tell, in one statement. A job that has ended stays as it is. */
+/**
+ * Ends jobs: charges or refunds, pays, takes the fee, and writes what to tell, in one statement. A job that has ended stays as it is.
+ * Nothing is charged or paid without a receipt signed by the machine that served: its word in a frame can be denied later.
+ */
 export class Settler {
   readonly #options: SettlerOptions;
 
@@ -56,17 +67,18 @@ export class Settler {
   async #settleOnce(ends: readonly JobEnd[]): Promise<void> {
     const { store, openJobs, now, onSettled } = this.#options;
     const held = await this.#heldJobs(ends);
-    const reported = await this.#reportedUsage(ends.filter(({ job }) => held.has(job)));
-    const settled = await Promise.all(
+    const worked = await Promise.all(
       ends.flatMap((end) => {
         const job = held.get(end.job);
-        return job === undefined ? [] : [this.#work(job, { ...end, usage: end.usage ?? reported.get(`${end.job} ${end.provider}`) })];
+        return job === undefined ? [] : [this.#work(job, end)];
       }),
     );
+    const settled = worked.filter(({ isPayable }) => isPayable);
+    await this.#awaitReceipts(worked.filter(({ isPayable }) => !isPayable));
     if (settled.length === 0) return;
     const facts = settled.map((each) => factOf(each, now()));
     const ended = await store.end(settled.map((each, index) => rowOf(each, facts[index] as SettlementSettled)));
-    openJobs.forget(pluck(ends, 'job'));
+    openJobs.forget(settled.map(({ job }) => job.job));
     onSettled(facts.filter((fact, index) => ended.has(fact.job) && !settled[index]?.job.isVoid));
   }
 
@@ -127,15 +139,24 @@ export class Settler {
     const payee = end.provider === undefined || end.provider === job.providers.at(-1) ? job.payee : await this.#options.pricing.payeeOf(end.provider);
     // Nobody to pay, nothing to charge.
     const deliveredTokens = end.provider === undefined ? 0 : end.deliveredTokens;
-    return { job, end, payee, charge: chargeFor({ ...job, isOwnMachine: payee === `consumer:${job.account}` }, { ...end, deliveredTokens }) };
+    const charge = chargeFor({ ...job, isOwnMachine: payee === `consumer:${job.account}` }, { ...end, deliveredTokens });
+    return { job, end, payee, charge, isPayable: charge.charged === 0 || (await this.#isProven(end)) };
   }
 
-  /** A provider that gave its receipt before the ingress told of an end without usage. */
-  async #reportedUsage(ends: readonly JobEnd[]): Promise<Map<string, Usage>> {
-    const silent = ends.filter(({ usage, deliveredTokens }) => usage === undefined && deliveredTokens > 0);
-    if (silent.length === 0) return new Map();
-    const receipts = await this.#options.store.receiptsOf(pluck(silent, 'job'));
-    return new Map(receipts.map((receipt) => [`${receipt.job} ${receipt.provider}`, receipt]));
+  async #isProven({ provider, ended, isDecided }: JobEnd): Promise<boolean> {
+    if (isDecided === true || ended === undefined || provider === undefined) return true;
+    return (await this.#options.signingKeys.proofOf(provider, ended.receiptKey)) === 'signed';
+  }
+
+  /** The sweeper decides them when the receipt is there or the time is over. */
+  async #awaitReceipts(waiting: readonly Worked[]): Promise<void> {
+    if (waiting.length === 0) return;
+    const { store, receiptGraceMs, onWaiting } = this.#options;
+    const ends = waiting.flatMap(({ end: { job, provider, ended } }) =>
+      provider === undefined || ended === undefined ? [] : [{ job, provider, fact: JobEnded.encode(ended) }],
+    );
+    await store.awaitReceipts(ends, receiptGraceMs);
+    onWaiting();
   }
 
   /** The same job told of twice must have been told the same. */
@@ -150,6 +171,8 @@ interface Worked {
   readonly end: JobEnd;
   readonly payee: string | null;
   readonly charge: Charge;
+  /** It costs nothing, or the provider's receipt was seen. */
+  readonly isPayable: boolean;
 }
 
 /** Of what an ingress told; an end that only a receipt or a clock tells of has none to contradict. */

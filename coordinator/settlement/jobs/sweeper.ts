@@ -1,43 +1,104 @@
 import type { Logger } from 'pino';
-import type { JobStore, OverdueJob } from './job-store.ts';
-import type { JobEnd, Settler } from './settler.ts';
+import { JobEnded, type Receipt } from '#bus-schemas';
+import type { SigningKeys } from '../receipts/signing-keys.ts';
+import type { AwaitedReceipt, JobStore, OverdueJob } from './job-store.ts';
+import { endOf, type JobEnd, type Settler } from './settler.ts';
 
 const BATCH = 256;
 const FORGET_EVERY_MS = 3_600_000;
+/** A provider gathers receipts for 50 ms: one that is on its way is there by then. */
+const SOON_MS = 500;
 
 export interface SweeperOptions {
   readonly store: JobStore;
   readonly settler: Settler;
+  readonly signingKeys: SigningKeys;
   readonly log: Logger;
   readonly receiptGraceMs: number;
   readonly everyMs: number;
+  /** A job was served and no valid receipt of its provider came: nobody pays and nobody is paid. */
+  readonly onUnsigned: () => void;
 }
 
-/** Ends the jobs whose ingress died before it could say how they ended: by the provider's receipt, or with a refund. */
+/**
+ * Ends the jobs that the fact of an ingress could not end: those whose ingress died before it stated one, by the provider's
+ * receipt or with a refund, and those that wait for a signed receipt.
+ */
 export class Sweeper implements AsyncDisposable {
   readonly #options: SweeperOptions;
   readonly #timer: NodeJS.Timeout;
   readonly #forgetTimer: NodeJS.Timeout;
+  #soon: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> | undefined;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => {
-      this.#sweeping ??= this.#sweep().finally(() => {
-        this.#sweeping = undefined;
-      });
-    }, options.everyMs);
+    this.#timer = setInterval(() => this.#run(), options.everyMs);
     this.#forgetTimer = setInterval(() => void this.#forgetStrangers(), FORGET_EVERY_MS);
+  }
+
+  /** Jobs wait for receipts that are probably on their way. */
+  sweepSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.#run();
+    }, SOON_MS);
+  }
+
+  #run(): void {
+    this.#sweeping ??= this.#sweep().finally(() => {
+      this.#sweeping = undefined;
+    });
   }
 
   async #sweep(): Promise<void> {
     const { store, settler, log, receiptGraceMs } = this.#options;
     try {
       const overdue = await store.overdue(receiptGraceMs, BATCH);
-      if (overdue.length > 0) await settler.settle(overdue.map(endByReceipt));
+      const awaited = await store.awaitedReceipts(BATCH);
+      if (overdue.length + awaited.length === 0) return;
+      const receipts = new Map((await store.receiptsOf([...overdue, ...awaited].map(({ job }) => job))).map((receipt) => [nameOf(receipt), receipt]));
+      const ends = await Promise.all([
+        ...overdue.map((job) => this.#endOfOverdue(job, receipts.get(nameOf(job)))),
+        ...awaited.map((job) => this.#endOfAwaited(job, receipts)),
+      ]);
+      await settler.settle(ends.filter((end) => end !== undefined));
     } catch (error) {
       log.warn({ err: error }, 'overdue jobs could not be ended; they will be tried again');
     }
+  }
+
+  /** Undefined while trust cannot say whose key it is: the job stays as it is. */
+  async #endOfOverdue(job: OverdueJob, receipt: Receipt | undefined): Promise<JobEnd | undefined> {
+    if (job.provider === null || receipt === undefined) return endByReceipt({ ...job, provider: null });
+    const proof = await this.#options.signingKeys.proofOfReceipt(job.provider, receipt);
+    if (proof === 'unknown') return undefined;
+    if (proof === 'signed') return endByReceipt({ ...job, ...receipt.usage });
+    this.#countUnsigned(job.job, job.provider);
+    return endByReceipt({ ...job, provider: null });
+  }
+
+  /** Undefined while the provider still has time, or trust cannot say whose key it is. */
+  async #endOfAwaited({ job, ended: fact, isExpired }: AwaitedReceipt, receipts: ReadonlyMap<string, Receipt>): Promise<JobEnd | undefined> {
+    const ended = JobEnded.decode(fact);
+    const { provider = '', receiptKey } = ended;
+    const { signingKeys } = this.#options;
+    const receipt = receipts.get(nameOf({ job, provider }));
+    const told = await signingKeys.proofOf(provider, receiptKey);
+    const sent = receipt === undefined ? 'unsigned' : await signingKeys.proofOfReceipt(provider, receipt);
+    if (told === 'signed') return { ...endOf(ended), isDecided: true };
+    if (sent === 'signed') return { ...endOf(ended), usage: receipt?.usage, isDecided: true };
+    if (told === 'unknown' || sent === 'unknown' || !(isExpired || receipt !== undefined)) return undefined;
+    this.#countUnsigned(job, provider);
+    return { ...endOf(ended), result: 'failed', deliveredTokens: 0, isDecided: true };
+  }
+
+  #countUnsigned(job: string, provider: string): void {
+    this.#options.onUnsigned();
+    this.#options.log.warn(
+      { job, provider },
+      'no receipt with the key of this machine came for a job that it served: it is not paid, and the customer pays nothing',
+    );
   }
 
   async #forgetStrangers(): Promise<void> {
@@ -50,9 +111,12 @@ export class Sweeper implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     clearInterval(this.#forgetTimer);
+    clearTimeout(this.#soon);
     await this.#sweeping;
   }
 }
+
+const nameOf = ({ job, provider }: { job: string; provider: string | null }) => `${job} ${provider}`;
 
 /** Charges no more than the receipt proves to be delivered: what else the provider made, the client never received. */
 export function endByReceipt({ job, provider, deliveredTokens, ...usage }: OverdueJob): JobEnd {

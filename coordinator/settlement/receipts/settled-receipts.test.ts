@@ -1,10 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { core, faultOfReceipt, newEd25519Key, newJobId, newP256Key, p256Signer, type Receipt, Receipts, services, workText } from '#bus-schemas';
-import { endpoint } from '#coordinator/bus.ts';
+import { core, faultOfReceipt, newEd25519Key, newJobId, newP256Key, p256Signer, type Receipt, Receipts, services } from '#bus-schemas';
 import { ended, jobsOf, receiptOf } from '../jobs-under-test.ts';
-import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, startSettlementUnderTest } from '../settlement-under-test.ts';
+import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, signed, startSettlementUnderTest } from '../settlement-under-test.ts';
 
 let settlement: Settlement;
 beforeAll(async () => {
@@ -14,8 +13,6 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const timeoutMs = 20_000;
 const { ask, fundedAccount, shows, tell } = jobsOf(() => settlement);
-const signer = p256Signer(newP256Key());
-const signed = (receipt: Receipt): Receipt => ({ ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey });
 const say = (receipt: Receipt, provider = PROVIDER) => settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [receipt] });
 const receiptFor = (account: string, job: string, key?: string) =>
   settlement.bus.call(services.settlement.receipt, { account, job, ...(key && { key }) }, { timeoutMs });
@@ -54,12 +51,12 @@ test('work that is not what was signed has none', async () => {
 });
 
 test('nor has work that is signed with another key than the machine has shown', async () => {
-  const trust = { shown: signer.publicKey };
-  await using _trust = await settlement.bus.serve('trust', [endpoint(services.trust.signingKey, () => ({ signingKey: trust.shown }))]);
   const { account, job } = await served((name) => say(signed(receiptOf(name))));
   await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), { timeout: timeoutMs });
-  trust.shown = p256Signer(newP256Key()).publicKey;
+  const { signingKey } = settlement.shown;
+  settlement.shown.signingKey = p256Signer(newP256Key()).publicKey;
   expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' });
+  settlement.shown.signingKey = signingKey;
 });
 
 test('nor has work that was not signed, that somebody else signed, or that is another’s', async () => {

@@ -17,6 +17,6 @@ LEFT JOIN LATERAL (
   ORDER BY finish IN ('stop', 'length') DESC
   LIMIT 1
 ) r ON true
-WHERE h.expires_at < now() OR (r.provider IS NOT NULL AND r.received_at < now() - $1 * interval '1 millisecond')
+WHERE h.ended IS NULL AND (h.expires_at < now() OR (r.provider IS NOT NULL AND r.received_at < now() - $1 * interval '1 millisecond'))
 ORDER BY h.expires_at
 LIMIT $2
