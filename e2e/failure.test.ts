@@ -21,7 +21,7 @@ describe('a provider is killed', () => {
     expect(await answer).toMatchObject({ status: 200, text: expected(10), done: 1, errors: [] });
   });
 
-  test('after content: one error event, no [DONE], and what was delivered is charged', async () => {
+  test('after content: one error event, no [DONE], and without its receipt nothing is charged', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 20 });
     let killed: Promise<void> | undefined;
     const answer = await readStream(network, chat(2_000), {
@@ -33,9 +33,7 @@ describe('a provider is killed', () => {
     expect(answer).toMatchObject({ status: 200, done: 0, errors: [{ code: 'stream_cut' }] });
     expect(expected(2_000).startsWith(answer.text)).toBe(true);
     const [charge] = await network.charges();
-    expect(charge).toMatchObject({ outcome: 'settled' });
-    expect(charge?.chargedMicroUsd).toBeGreaterThan(0);
-    expect(charge?.chargedMicroUsd).toBeLessThan(charge?.heldMicroUsd ?? 0);
+    expect(charge).toMatchObject({ outcome: 'refunded', chargedMicroUsd: 0 });
   });
 
   test('the only one, before content: a true status with Retry-After, nothing charged', async () => {

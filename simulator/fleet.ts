@@ -4,11 +4,12 @@ import type { Logger } from 'pino';
 import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, ownIdentity, startAgent, startLeaf } from '#provider';
 import { type AilmentName, ailments } from './ailment.ts';
 import { corruptFrames } from './corrupt-frames.ts';
+import { overcounting, withoutSignatures } from './dishonest.ts';
 import { EmulatedMac } from './emulated-mac.ts';
 import { createSimulatedEngine, type EngineProfile, type SimulatedEngine } from './simulated-engine.ts';
 
 /** Of one provider among others: an ailment, or a liar on the bus. */
-export type Fault = 'corrupt_frames' | AilmentName;
+export type Fault = 'corrupt_frames' | 'no_signatures' | 'overcounts' | AilmentName;
 
 export interface FleetOptions {
   readonly coordinatorUrl: string;
@@ -102,10 +103,10 @@ async function startProvider(
   const connection = await leaf.connect(own);
   const engine = realEngine
     ? new EmulatedMac(await realEngine(), profile.chip)
-    : createSimulatedEngine({ ...profile, ...(fault && fault !== 'corrupt_frames' && { ailment: ailments[fault] }) });
+    : createSimulatedEngine({ ...profile, ...(isAilment(fault) && { ailment: ailments[fault] }) });
   const agent = await startAgent({
-    connection: fault === 'corrupt_frames' ? corruptFrames(connection) : connection,
-    engine,
+    connection: fault === 'corrupt_frames' ? corruptFrames(connection) : fault === 'no_signatures' ? withoutSignatures(connection) : connection,
+    engine: fault === 'overcounts' ? overcounting(engine) : engine,
     log: log.child({ provider: index }),
     identity: await ownIdentity(join(home, `provider-${index}`), own.provider),
     receiptsFile: join(home, `provider-${index}`, 'receipts.json'),
@@ -123,3 +124,5 @@ async function startProvider(
     },
   };
 }
+
+const isAilment = (fault: Fault | undefined): fault is AilmentName => fault !== undefined && fault in ailments;

@@ -213,13 +213,14 @@ describe('a receipt', () => {
     const [unsigned, foreign, forged] = [newJobId(), newJobId(), newJobId()];
     await Promise.all([unsigned, foreign, forged].map((job) => ask({ job, account })));
     const stranger = p256Signer(newP256Key());
-    const work = receiptOf(foreign);
+    const work = provenReceipt(foreign);
+    const { signature: _, signingKey: __, ...bare } = provenReceipt(unsigned);
     const paid = await ledgerBalance(`provider:${PROVIDER}`);
     settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
       receipts: [
-        receiptOf(unsigned),
+        bare,
         { ...work, signature: stranger.sign(workText(work)), signingKey: stranger.publicKey },
-        { ...signed(receiptOf(forged)), usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 21 } },
+        { ...provenReceipt(forged), usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 21 } },
       ],
     });
     await shows(account, 1_000, 0);

@@ -1,0 +1,48 @@
+import type { NatsConnection } from '@nats-io/nats-core';
+import { Out, Receipts } from '#bus-schemas';
+import type { Engine, Sink } from '#provider';
+
+/** The same connection, on which no receipt is signed: a provider that can deny later what it was paid for. */
+export function withoutSignatures(connection: NatsConnection): NatsConnection {
+  return new Proxy(connection, {
+    get(target, property) {
+      if (property === 'publish') return (subject: string, payload: Uint8Array) => target.publish(subject, unsigned(subject, payload));
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+function unsigned(subject: string, payload: Uint8Array): Uint8Array {
+  if (subject === 'up.receipt') {
+    return Receipts.encode({ receipts: Receipts.decode(payload).receipts.map(({ signature: _, signingKey: __, ...work }) => work) });
+  }
+  if (!subject.startsWith('up.out.')) return payload;
+  const out = Out.decode(payload);
+  if (out.t !== 'frame' || out.receipt === undefined) return payload;
+  const { signature: _, signingKey: __, ...receipt } = out.receipt;
+  return Out.encode({ ...out, receipt });
+}
+
+/** The same engine, which answers `Yes.` and says that this took all the tokens that it was allowed. */
+export function overcounting<T extends Engine>(engine: T): T {
+  const generate: Engine['generate'] = (request, sink) => {
+    const completionTokens = request.maxTokens;
+    const silent: Sink = {
+      ...sink,
+      delta: () => undefined,
+      end: (_, usage) => {
+        sink.delta({ k: 'text', text: 'Yes.', tokens: completionTokens });
+        sink.end('stop', { ...usage, completionTokens });
+      },
+    };
+    return engine.generate({ ...request, maxTokens: 1 }, silent);
+  };
+  return new Proxy(engine, {
+    get(target, property) {
+      if (property === 'generate') return generate;
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
