@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Ack, core, events, JobEnded, newJobId, Receipts, randomToken, services } from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
+import { receiptOf } from './jobs-under-test.ts';
 import { KEY, MODEL, PROVIDER, RECEIPT_KEY, type Settlement, signed, startSettlementUnderTest } from './settlement-under-test.ts';
 
 const JOBS = 300;
@@ -42,20 +43,9 @@ function finish(job: string): void {
 }
 
 function sendReceipt(job: string): void {
-  const hash = new Uint8Array(32);
-  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
-    receipts: [
-      signed({
-        job,
-        attempt: 1,
-        build: 'b',
-        usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
-        finish: 'stop',
-        requestHash: hash,
-        responseHash: hash,
-      }),
-    ],
-  });
+  const tokens = 20;
+  const delivered = { tokens, proof: settlement.proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens }) };
+  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job, { delivered }))] });
 }
 
 /** Runs the jobs, some at a time, and calls `interrupt` when a third of them is through. */
