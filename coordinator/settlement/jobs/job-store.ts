@@ -85,7 +85,7 @@ export interface ReceiptRow extends Usage {
   readonly signingKey?: Uint8Array | undefined;
 }
 
-export interface ReportedUsage extends Usage {
+interface ReportedUsage extends Usage {
   readonly job: string;
   readonly provider: string | null;
 }
