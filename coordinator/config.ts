@@ -40,6 +40,8 @@ export interface Config {
   readonly accountLimits: RateLimits;
   /** Wrong credentials, and calls that need none, that one address may make in a minute. */
   readonly addressLimit: number;
+  /** Machines that one account may link in 24 hours. */
+  readonly linksPerDay: number;
   /** How long a client may take to send its headers, and all of its request. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -114,6 +116,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     },
     verifyEveryMs: integer(env, 'DINF_VERIFY_EVERY_MS', 300_000, 1_000, 86_400_000),
     accountLimits: accountLimits(env),
+    linksPerDay: integer(env, 'DINF_LINKS_PER_DAY', 10, 1, 1_000_000),
     addressLimit: integer(env, 'DINF_ADDRESS_LIMIT', 60, 1, 1_000_000),
     headersTimeoutMs: integer(env, 'DINF_HEADERS_TIMEOUT_MS', 10_000, 100, 600_000),
     requestTimeoutMs: integer(env, 'DINF_REQUEST_TIMEOUT_MS', 120_000, 100, 3_600_000),

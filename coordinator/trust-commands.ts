@@ -16,8 +16,13 @@ export function addTrustCommands(program: Command, withBus: WithBus): void {
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => withBus((bus) => list(bus, options)));
   trust
+    .command('owners')
+    .description('how many machines each account has linked, and how many of them were caught')
+    .option('--json', 'for programs')
+    .action((options: { json?: boolean }) => withBus((bus) => listOwners(bus, options)));
+  trust
     .command('pardon <provider>')
-    .description('a machine that was caught may show itself anew')
+    .description('a machine that was caught may show itself anew, and its owner may link machines again')
     .action((provider: string) => withBus((bus) => pardon(bus, provider)));
 
   trust
@@ -67,11 +72,25 @@ async function list(bus: Bus, { json = false }: { json?: boolean }): Promise<voi
   if (!json && all.length === 0) console.log('No machine has shown itself yet.');
 }
 
+async function listOwners(bus: Bus, { json = false }: { json?: boolean }): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { owners } = await bus.call(services.trust.owners, {}, CALL);
+  for (const owner of owners) {
+    const { account, machines, removed, linkedLastDay, caught } = owner;
+    if (json) console.log(JSON.stringify(owner));
+    else
+      console.log(
+        `${account}  ${machines} machines, ${removed} removed, ${linkedLastDay} linked within 24 h, ${caught} caught${caught > 0 ? ': links no other' : ''}`,
+      );
+  }
+  if (!json && owners.length === 0) console.log('No account has linked a machine yet.');
+}
+
 async function pardon(bus: Bus, provider: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { pardoned } = await bus.call(services.trust.pardon, { provider }, CALL);
-  if (!pardoned) throw new CommandError(EXIT.failure, `There is no machine ${provider}, or it was revoked.`);
-  console.log(`${provider} is asked to show itself anew.`);
+  if (!pardoned) throw new CommandError(EXIT.failure, `There is no machine ${provider}, or it was removed and had not been caught.`);
+  console.log(`${provider} is pardoned. If it is still enrolled, it is asked to show itself anew.`);
 }
 
 async function assignDevice(bus: Bus, provider: string, serial: string): Promise<void> {

@@ -66,7 +66,7 @@ const enrolled = Type.Union([
     userJwt: Type.String({ maxLength: 16_384 }),
     leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
   }),
-  refused(['unknown_token', 'used_token', 'expired_token']),
+  refused(['unknown_token', 'used_token', 'expired_token', 'owner_caught', 'too_many_machines']),
 ]);
 export type Enrolled = Static<typeof enrolled>;
 const ofProvider = Type.Object({ provider: ProviderId });
@@ -88,6 +88,17 @@ const machines = Type.Object({
 });
 const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
 const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
+/** What the machines of an account have done, for operators. */
+const OwnerRecord = Type.Object({
+  account: AccountId,
+  machines: count,
+  removed: count,
+  linkedLastDay: count,
+  /** Caught, and not pardoned: while there is one, the account links no other machine. */
+  caught: count,
+});
+const ownersRequest = Type.Object({ account: optional(AccountId) });
+const owners = Type.Object({ owners: Type.Array(OwnerRecord, { maxItems: 1_000 }) });
 const providerRevoked = Type.Object({ revoked: Type.Boolean() });
 
 // verdicts
@@ -123,6 +134,8 @@ export const trust = {
   owner: define('owner', ofProvider, owned),
   /** The machines of an account. */
   machines: define('machines', ofAccount, machines),
+  /** The record of one owner, or of all. */
+  owners: define('owners', ownersRequest, owners),
   revoke: define('revoke', ofProvider, providerRevoked),
   /** Of every machine, by its id. */
   /** What is wrong with the clocks of the network; empty when they agree. */
@@ -138,7 +151,7 @@ export const trust = {
   assignDevice: define('assign-device', assignDevice, deviceAssigned),
   /** The MDM server tells something of a device. */
   mdmEvent: define('mdm-event', mdmEvent, mdmEventTaken),
-  /** It may show itself anew. */
+  /** It may show itself anew; one that was removed counts against its owner no longer. */
   pardon: define('pardon', ofProvider, pardoned),
   /** It was caught serving another model than it says. */
   accuse: define('accuse', ofProvider, accused),

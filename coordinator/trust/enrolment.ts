@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import {
   type Enrolled,
   events,
@@ -24,9 +24,11 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'active-providers',
   'add-provider',
   'add-token',
+  'lock-owner',
   'lock-token',
   'machines',
   'owner',
+  'owner-record',
   'provider-by-token',
   'revoke-provider',
   'revoked-providers',
@@ -41,6 +43,8 @@ export interface EnrolmentOptions {
   readonly transparency: TransparencyLog;
   readonly masterSecret: Uint8Array;
   readonly leafUrls: readonly string[];
+  /** Machines that an account may link in 24 hours. */
+  readonly linksPerDay: number;
   readonly now: () => number;
 }
 
@@ -55,7 +59,7 @@ interface MachineRow {
 }
 
 /** Who may connect: one-time tokens become credentials, and credentials are taken back. */
-export function enrolmentEndpoints({ bus, database, resolver, transparency, masterSecret, leafUrls, now }: EnrolmentOptions): Endpoint[] {
+export function enrolmentEndpoints({ bus, database, resolver, transparency, masterSecret, leafUrls, linksPerDay, now }: EnrolmentOptions): Endpoint[] {
   return [
     endpoint(services.trust.createToken, async ({ lifetimeMs, account }) => {
       const token = randomBytes(TOKEN_BYTES).toString('base64url');
@@ -63,7 +67,7 @@ export function enrolmentEndpoints({ bus, database, resolver, transparency, mast
       return { token, expiresAt: row?.expiresAt.getTime() ?? 0 };
     }),
     endpoint(services.trust.enrol, async (request): Promise<Enrolled> => {
-      const admitted = await admit(database, { ...request, masterSecret });
+      const admitted = await admit(database, { ...request, masterSecret, linksPerDay });
       if (!admitted.ok) return admitted;
       // Only after the row is written: what the hub knows, the database knows too.
       const provider = admitted.account.getPublicKey();
@@ -75,6 +79,7 @@ export function enrolmentEndpoints({ bus, database, resolver, transparency, mast
       const [row] = await query<{ account: string | null }>(database, sql.owner, [provider]);
       return { ...(row?.account && { account: row.account }) };
     }),
+    endpoint(services.trust.owners, async ({ account }) => ({ owners: await recordsOf(database, account) })),
     endpoint(services.trust.machines, async ({ account }) => {
       const rows = await query<MachineRow>(database, sql.machines, [account]);
       return {
@@ -104,8 +109,8 @@ export function enrolmentEndpoints({ bus, database, resolver, transparency, mast
 type Admitted = { ok: true; account: ReturnType<typeof accountKey> } | Extract<Enrolled, { ok: false }>;
 
 /** A token serves one key. The same key asking again gets the same provider: its first answer may be lost. */
-function admit(database: Pool, request: { token: string; userKey: string; name: string; masterSecret: Uint8Array }): Promise<Admitted> {
-  const { token, userKey, name, masterSecret } = request;
+function admit(database: Pool, request: { token: string; userKey: string; name: string; masterSecret: Uint8Array; linksPerDay: number }): Promise<Admitted> {
+  const { token, userKey, name, masterSecret, linksPerDay } = request;
   return transaction(database, async (client): Promise<Admitted> => {
     const hash = hashOf(token);
     const [known] = await query<{ expired: boolean; account: string | null }>(client, sql['lock-token'], [hash]);
@@ -116,11 +121,32 @@ function admit(database: Pool, request: { token: string; userKey: string; name: 
       return isSame ? { ok: true, account: accountKey(masterSecret, before.salt) } : { ok: false, code: 'used_token' };
     }
     if (known.expired) return { ok: false, code: 'expired_token' };
+    const refusal = known.account === null ? undefined : await ownerRefusal(client, known.account, linksPerDay);
+    if (refusal !== undefined) return { ok: false, code: refusal };
     const salt = newSalt();
     const account = accountKey(masterSecret, salt);
     await query(client, sql['add-provider'], [account.getPublicKey(), salt, hash, userKey, name, known.account]);
     return { ok: true, account };
   });
+}
+
+interface OwnerRecord {
+  readonly account: string;
+  readonly machines: number;
+  readonly removed: number;
+  readonly linkedLastDay: number;
+  readonly caught: number;
+}
+
+const recordsOf = (database: Pool | ClientBase, account: string | undefined): Promise<OwnerRecord[]> => query(database, sql['owner-record'], [account ?? null]);
+
+/** Prevents the owner of a machine that was caught from linking it again under a new name, and one account from linking a fleet of them in a minute. */
+async function ownerRefusal(client: ClientBase, account: string, linksPerDay: number): Promise<'owner_caught' | 'too_many_machines' | undefined> {
+  await query(client, sql['lock-owner'], [account]);
+  const [record] = await recordsOf(client, account);
+  if (record === undefined) return undefined;
+  if (record.caught > 0) return 'owner_caught';
+  return record.linkedLastDay >= linksPerDay ? 'too_many_machines' : undefined;
 }
 
 /** After a hub lost its folder, or a crash between the database and the hub: the database is right. */

@@ -96,6 +96,44 @@ describe('a token', () => {
   });
 });
 
+describe('the owner of machines', () => {
+  const linked = async (account: string) => {
+    const { token } = await trust.bus.call(services.trust.createToken, { lifetimeMs: HOUR_MS, account }, CALL);
+    return enrol(token, Nkey.create('user'));
+  };
+  const recordOf = async (account: string) => (await trust.bus.call(services.trust.owners, { account }, CALL)).owners[0];
+
+  test('links ten machines in a day and no more, also when all of them come at once', async () => {
+    const account = 'acct_manymachines';
+    const answers = await Promise.all(Array.from({ length: 14 }, () => linked(account)));
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(10);
+    expect(answers.filter((answer) => !answer.ok && answer.code === 'too_many_machines')).toHaveLength(4);
+    expect(await recordOf(account)).toEqual({ account, machines: 10, removed: 0, linkedLastDay: 10, caught: 0 });
+    expect(await linked('acct_another')).toMatchObject({ ok: true });
+    await trust.database.query("UPDATE providers SET enrolled_at = enrolled_at - interval '1 day' WHERE account = $1", [account]);
+    expect(await linked(account)).toMatchObject({ ok: true });
+  });
+
+  test('of a machine that was caught links no other until it is pardoned, whether it was removed or not', async () => {
+    const account = 'acct_liar';
+    const caught = async () => {
+      const machine = await linked(account);
+      if (!machine.ok) throw new Error(machine.code);
+      await trust.bus.call(services.trust.accuse, { provider: machine.provider }, CALL);
+      return machine.provider;
+    };
+    const present = await caught();
+    expect(await linked(account)).toMatchObject({ ok: false, code: 'owner_caught' });
+    expect(await trust.bus.call(services.trust.pardon, { provider: present }, CALL)).toMatchObject({ pardoned: true });
+    const removed = await caught();
+    await revoke(removed);
+    expect(await linked(account)).toMatchObject({ ok: false, code: 'owner_caught' });
+    expect(await recordOf(account)).toMatchObject({ machines: 2, removed: 1, caught: 1 });
+    expect(await trust.bus.call(services.trust.pardon, { provider: removed }, CALL)).toMatchObject({ pardoned: true });
+    expect(await linked(account)).toMatchObject({ ok: true });
+  });
+});
+
 describe('a revocation', () => {
   test('ends the connection, refuses the next one, and cannot be undone by enrolling again', async () => {
     const machine = await newMachine();

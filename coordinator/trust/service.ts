@@ -74,7 +74,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   })();
 
   const face = await bus.serve('trust', [
-    ...enrolmentEndpoints({ bus, database, resolver, transparency, masterSecret, leafUrls: config.leafUrls, now }),
+    ...enrolmentEndpoints({ bus, database, resolver, transparency, masterSecret, leafUrls: config.leafUrls, linksPerDay: config.linksPerDay, now }),
     ...attestationEndpoints({ database, attestor, now }),
     endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
     ...releaseEndpoints({ releases, attestor }),

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Type } from 'typebox';
-import { services } from '#bus-schemas';
+import { type Enrolled, services } from '#bus-schemas';
 import { hashOf } from '#coordinator/secrets.ts';
 import { parseJson } from '../core/json.ts';
 import { ApiError } from '../errors.ts';
@@ -48,7 +48,7 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
       const answer = await api.ask(services.trust.enrol, { token: body.token, userKey: body.user_key, name: body.name ?? '' });
       if (!answer.ok) {
         strangers.count(request.ip);
-        throw new ApiError('invalid_enrolment');
+        throw new ApiError('invalid_enrolment', enrolmentRefusal(answer.code));
       }
       return { provider: answer.provider, user_jwt: answer.userJwt, leaf_urls: answer.leafUrls };
     },
@@ -82,6 +82,20 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
       }
     },
   });
+}
+
+/** What the owner of a machine can do about it; undefined where the token itself is no good. */
+function enrolmentRefusal(code: Extract<Enrolled, { ok: false }>['code']): string | undefined {
+  switch (code) {
+    case 'owner_caught':
+      return 'A machine of this account was caught. Until an operator pardons it ("dinf trust pardon"), the account links no other machine.';
+    case 'too_many_machines':
+      return 'This account has linked as many machines as it may within 24 hours (DINF_LINKS_PER_DAY).';
+    case 'unknown_token':
+    case 'used_token':
+    case 'expired_token':
+      return undefined;
+  }
 }
 
 type DeviceDeps = Pick<MachinesDeps, 'api' | 'server' | 'linkUrl' | 'now'> & { readonly limited: (address: string) => void };

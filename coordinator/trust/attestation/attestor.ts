@@ -10,7 +10,7 @@ import { isAwaited, judgementOf, type TrustEvent, type TrustState, type TrustSte
 import type { TransparencyLog } from '../log/transparency-log.ts';
 import type { NetworkClock } from '../network-clock.ts';
 import { isActiveCode } from '../releases/releases.ts';
-import { dueMachines, type KnownMachine, lockMachine, machinesWithCode, saveVerdict, verdictOf } from './verdict-store.ts';
+import { dueMachines, type KnownMachine, lockMachine, machinesWithCode, pardonRemoved, saveVerdict, verdictOf } from './verdict-store.ts';
 
 export interface AttestorOptions {
   readonly bus: Bus;
@@ -64,7 +64,8 @@ export class Attestor implements AsyncDisposable {
   }
 
   async pardon(provider: string): Promise<boolean> {
-    return this.#happen(provider, () => ({ type: 'pardoned' }));
+    if (await this.#happen(provider, () => ({ type: 'pardoned' }))) return true;
+    return pardonRemoved(this.#options.database, provider);
   }
 
   async accuse(provider: string): Promise<boolean> {

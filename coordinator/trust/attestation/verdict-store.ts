@@ -10,6 +10,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'due-machines',
   'lock-machine',
   'machines-with-code',
+  'pardon-removed',
   'save-verdict',
   'shown-evidence',
   'verdicts',
@@ -71,6 +72,10 @@ export async function saveVerdict(client: ClientBase, provider: string, state: T
 }
 
 const idsOf = (rows: readonly { provider: string }[]): string[] => rows.map(({ provider }) => provider);
+
+/** A machine that was removed shows itself no more, but what it did counts against its owner. False where it was not caught. */
+export const pardonRemoved = async (database: Pool, provider: string): Promise<boolean> =>
+  (await query(database, sql['pardon-removed'], [provider])).length > 0;
 
 export const dueMachines = async (database: Pool, now: number, limit: number): Promise<string[]> =>
   idsOf(await query(database, sql['due-machines'], [now, limit]));
