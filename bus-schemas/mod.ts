@@ -79,7 +79,7 @@ export { type JobName, JobSeals, SEAL_OVERHEAD_BYTES, SealError, type SealErrorC
 export { RelayRecipient } from './sealing/relay-recipient.ts';
 export { RelaySenders } from './sealing/relay-senders.ts';
 export { generateSealingKeyPair, keyIdOf, type SealingKeyPair, SUITE_ID } from './sealing/suite.ts';
-export { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams, streamOf } from './streams.ts';
+export { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams, retiredConsumers, streamOf } from './streams.ts';
 export {
   type ComponentName,
   core,

@@ -25,14 +25,20 @@ export function streamOf(subject: string): string | undefined {
 }
 
 /**
- * Durable consumers: who reads which facts to the last one. `each` acknowledges every fact by itself; `all` acknowledges a fact
- * and those before it, for readers that store them in order.
+ * Durable consumers: who reads which facts to the last one. Each fact is acknowledged by itself: after a crash older facts come again
+ * behind newer ones, so that "this one and all before it" would acknowledge facts that were never stored.
  */
 export const consumers = {
-  settlementJobs: { stream: 'JOBS', name: 'settlement', filter: 'evt.job.ended', acknowledge: 'each' },
-  telemetryJobs: { stream: 'JOBS', name: 'telemetry', filter: 'evt.job.>', acknowledge: 'all' },
-  telemetryViolations: { stream: 'TELEMETRY', name: 'telemetry', filter: 'evt.telemetry.>', acknowledge: 'all' },
+  settlementJobs: { stream: 'JOBS', name: 'settlement', filter: 'evt.job.ended' },
+  telemetryJobs: { stream: 'JOBS', name: 'telemetry-facts', filter: 'evt.job.>' },
+  telemetryViolations: { stream: 'TELEMETRY', name: 'telemetry-facts', filter: 'evt.telemetry.>' },
 } as const;
+
+/** Consumers of earlier versions, which `dinf migrate` removes: how a consumer acknowledges cannot be changed. */
+export const retiredConsumers = [
+  { stream: 'JOBS', name: 'telemetry' },
+  { stream: 'TELEMETRY', name: 'telemetry' },
+] as const;
 
 export type DurableConsumer = (typeof consumers)[keyof typeof consumers];
 

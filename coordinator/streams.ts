@@ -1,5 +1,5 @@
 import { AckPolicy, DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
-import { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams } from '#bus-schemas';
+import { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams, retiredConsumers } from '#bus-schemas';
 import type { Bus } from './bus.ts';
 
 const NANOSECONDS = 1_000_000;
@@ -16,6 +16,7 @@ export async function ensureStreams(bus: Bus): Promise<void> {
       throw isNoRoom(cause) ? new StreamStorageError(stream, cause) : cause;
     });
   for (const consumer of Object.values(consumers)) await ensureConsumer(manager, consumer);
+  for (const { stream, name } of retiredConsumers) if (await exists(manager.consumers.info(stream, name))) await manager.consumers.delete(stream, name);
 }
 
 /** The hub has no room for a stream, which asks for its largest size when it is made. */
@@ -49,10 +50,10 @@ async function ensureStream(manager: JetStreamManager, { name, subjects, maxAgeH
   else await manager.streams.add(config);
 }
 
-async function ensureConsumer(manager: JetStreamManager, { stream, name, filter, acknowledge }: DurableConsumer): Promise<void> {
+async function ensureConsumer(manager: JetStreamManager, { stream, name, filter }: DurableConsumer): Promise<void> {
   const config = { ack_wait: ACK_WAIT_MS * NANOSECONDS, max_ack_pending: MAX_ACK_PENDING, filter_subject: filter };
   if (await exists(manager.consumers.info(stream, name))) await manager.consumers.update(stream, name, config);
-  else await manager.consumers.add(stream, { ...config, durable_name: name, ack_policy: acknowledge === 'all' ? AckPolicy.All : AckPolicy.Explicit });
+  else await manager.consumers.add(stream, { ...config, durable_name: name, ack_policy: AckPolicy.Explicit });
 }
 
 async function exists(lookup: Promise<unknown>): Promise<boolean> {

@@ -3,7 +3,7 @@ import OpenAI, { type ClientOptions } from 'openai';
 import { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { expect, vi } from 'vitest';
-import { type ComponentName, services } from '#bus-schemas';
+import { CodecError, type ComponentName, services, Violation } from '#bus-schemas';
 import { type Config, type Coordinator, componentNames, startCoordinator } from '#coordinator';
 import { type Fault, type Fleet, type SimulatedProvider, simulatedAliases, simulatedAnswer, simulatedBuilds, simulatedModels, startFleet } from '#simulator';
 import { chooseRuntime, type Network, startNetwork } from '#testcontainers';
@@ -212,9 +212,13 @@ export class TestNetwork implements AsyncDisposable {
     }));
   }
 
+  /** Violations that the stream keeps; a fact that cannot be read is none. */
   async violations(): Promise<{ provider: string; violation: string }[]> {
-    const { rows } = await this.#database.query<{ provider: string; violation: string }>('SELECT provider, violation FROM telemetry_violations');
-    return rows;
+    const manager = await this.network.coordinator.bus.manager();
+    const { state } = await manager.streams.info('TELEMETRY');
+    const sequences = Array.from({ length: state.messages === 0 ? 0 : state.last_seq - state.first_seq + 1 }, (_, index) => state.first_seq + index);
+    const messages = await Promise.all(sequences.map((seq) => manager.streams.getMessage('TELEMETRY', { seq })));
+    return messages.flatMap((message) => (message === null ? [] : readViolation(message.data)));
   }
 
   /** What the database knows the requests by that were sent under an Idempotency-Key, by any account; in hexadecimal. */
@@ -311,4 +315,14 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
 async function allProvidersKnown({ network }: TestNetwork, count: number): Promise<void> {
   const known = async () => new Set((await network.coordinator.bus.call(services.routing.fleet, {}, CALL)).providers.map(({ provider }) => provider)).size;
   await vi.waitFor(async () => expect(await known()).toBe(count), { interval: 20, timeout: 15_000 });
+}
+
+function readViolation(data: Uint8Array): { provider: string; violation: string }[] {
+  try {
+    const { provider, violation } = Violation.decode(data);
+    return [{ provider, violation }];
+  } catch (error) {
+    if (error instanceof CodecError) return [];
+    throw error;
+  }
 }

@@ -11,11 +11,17 @@ export interface FactReaderOptions {
   readonly bus: Bus;
   readonly consumer: DurableConsumer;
   readonly log: Logger;
-  /** Resolves when all of them are stored. */
+  /** So many facts were removed from the stream before they were read. */
+  readonly onLost: (facts: number) => void;
+  /** Resolves when all of them are stored. The same fact may come twice, when another process was killed before it acknowledged. */
   readonly store: (messages: readonly JsMsg[]) => Promise<void>;
 }
 
-/** Reads a durable consumer in batches, acknowledging what was stored. Counts may be half a second late; that keeps them cheap. */
+const CHECK_EVERY_MS = 60_000;
+/** More than JetStream delivers before it waits for acknowledgements. */
+const MAX_REMEMBERED = 16_384;
+
+/** Reads a durable consumer in batches and acknowledges each fact after it is stored. Counts may be half a second late; that keeps them cheap. */
 export class FactReader implements AsyncDisposable {
   readonly #options: FactReaderOptions;
   readonly #done: Promise<void>;
@@ -24,9 +30,14 @@ export class FactReader implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined;
   #storing: Promise<void> = Promise.resolve();
   #stopped = false;
+  /** Facts that this process stored: their acknowledgement may get lost, and they come again. */
+  readonly #stored = new Set<string>();
+  #lostUntil = 0;
+  readonly #checker: NodeJS.Timeout;
 
   constructor(options: FactReaderOptions) {
     this.#options = options;
+    this.#checker = setInterval(() => void this.#checkForGap(), CHECK_EVERY_MS);
     this.#done = this.#read();
   }
 
@@ -34,6 +45,7 @@ export class FactReader implements AsyncDisposable {
     const { bus, consumer, log } = this.#options;
     while (!this.#stopped) {
       try {
+        await this.#checkForGap();
         const durable = await bus.jetstream.consumers.get(consumer.stream, consumer.name);
         this.#messages = await durable.consume({ max_messages: BATCH * 2 });
         for await (const message of this.#messages) this.#gather(message);
@@ -45,7 +57,29 @@ export class FactReader implements AsyncDisposable {
     }
   }
 
+  /** Retention removes facts by age and size, read or not: those between the last acknowledged and the first one left were never stored. */
+  async #checkForGap(): Promise<void> {
+    const { bus, consumer, log, onLost } = this.#options;
+    try {
+      const manager = await bus.manager();
+      const { ack_floor: floor } = await manager.consumers.info(consumer.stream, consumer.name);
+      const { state } = await manager.streams.info(consumer.stream);
+      const from = Math.max(floor.stream_seq, this.#lostUntil);
+      const lost = state.first_seq - 1 - from;
+      if (lost <= 0) return;
+      this.#lostUntil = state.first_seq - 1;
+      onLost(lost);
+      log.error(
+        { stream: consumer.stream, from: from + 1, until: this.#lostUntil, facts: lost },
+        'facts were removed from the stream before telemetry read them',
+      );
+    } catch (error) {
+      if (!this.#stopped) log.warn({ err: error, consumer: consumer.name }, 'whether facts were lost cannot be checked; trying again');
+    }
+  }
+
   #gather(message: JsMsg): void {
+    if (this.#stored.has(nameOf(message))) return message.ack();
     this.#gathered.push(message);
     if (this.#gathered.length >= BATCH) this.#flush();
     else this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS);
@@ -59,12 +93,15 @@ export class FactReader implements AsyncDisposable {
     if (batch.length > 0) this.#storing = this.#storing.then(() => this.#store(batch));
   }
 
-  /** Tried until it is stored: what came after it must not be acknowledged before it. */
+  /** Tried until it is stored. */
   async #store(batch: readonly JsMsg[]): Promise<void> {
     while (true) {
       try {
         await this.#options.store(batch);
-        batch.at(-1)?.ack();
+        for (const message of batch) {
+          this.#remember(nameOf(message));
+          message.ack();
+        }
         return;
       } catch (error) {
         this.#options.log.warn({ err: error }, 'facts could not be stored; trying again');
@@ -74,11 +111,22 @@ export class FactReader implements AsyncDisposable {
     }
   }
 
+  #remember(name: string): void {
+    this.#stored.add(name);
+    if (this.#stored.size <= MAX_REMEMBERED) return;
+    const [oldest] = this.#stored;
+    if (oldest !== undefined) this.#stored.delete(oldest);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
+    clearInterval(this.#checker);
     this.#messages?.stop();
     this.#flush();
     await this.#storing;
     await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }
 }
+
+/** With its time: a stream that was made anew gives the same numbers to other facts. */
+const nameOf = ({ seq, info }: JsMsg) => `${seq} ${info.timestampNanos}`;

@@ -1,17 +1,25 @@
-import type { ClientBase, Pool } from 'pg';
+import { join } from 'node:path';
+import type { Pool } from 'pg';
 import type { Finish, Generation, JobEnded, JobResult, TrustLevel } from '#bus-schemas';
-import { query, type Statement } from '#coordinator/sql.ts';
+import { loadStatements, query } from '#coordinator/sql.ts';
 
-/** Single jobs: kept for ninety days, for the account that paid. */
-export async function addGenerations(client: ClientBase, statement: Statement, ended: readonly JobEnded[]): Promise<void> {
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-generations', 'forget', 'generation']);
+
+/** Single jobs: kept for ninety days, for the account that paid. Answers with the jobs that were not there before. */
+export async function addGenerations(database: Pool, ended: readonly JobEnded[]): Promise<Set<string>> {
   const column = <T>(pick: (job: JobEnded) => T) => ended.map(pick);
-  await query(client, statement, [
+  const added = await query<{ job: string }>(database, sql['add-generations'], [
     ...[column(({ job }) => job), column(({ at }) => at), column(({ account }) => account), column(({ key }) => key), column(({ model }) => model)],
     ...[column(({ build }) => build), column(({ provider }) => provider ?? null), column(({ result }) => result), column(({ finish }) => finish ?? null)],
     ...[column(({ streamed }) => streamed), column(({ attempts }) => attempts), column(({ deliveredTokens }) => deliveredTokens)],
     ...[column(({ timing }) => timing.firstContentUs ?? null), column(({ timing }) => timing.totalUs)],
     column(({ trustLevel }) => trustLevel ?? null),
   ]);
+  return new Set(added.map(({ job }) => job));
+}
+
+export async function forgetOld(database: Pool): Promise<void> {
+  await query(database, sql.forget);
 }
 
 interface Row {
@@ -31,12 +39,8 @@ interface Row {
   readonly trustLevel: TrustLevel | null;
 }
 
-export async function findGeneration(
-  database: Pool,
-  statement: Statement,
-  { account, job }: { account: string; job: string },
-): Promise<Generation | undefined> {
-  const [row] = await query<Row>(database, statement, [job, account]);
+export async function generationOf(database: Pool, { account, job }: { account: string; job: string }): Promise<Generation | undefined> {
+  const [row] = await query<Row>(database, sql.generation, [job, account]);
   if (row === undefined) return undefined;
   const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, trustLevel, ...rest } = row;
   return {

@@ -1,12 +1,12 @@
-import type { JsMsg } from '@nats-io/jetstream';
 import { Counter, Histogram } from 'prom-client';
-import { CodecError, consumers, events, JobAttempt, JobEnded, services, Violation } from '#bus-schemas';
+import { consumers, services } from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { FactReader } from './fact-reader.ts';
+import { type Fact, factOf } from './facts.ts';
+import { addGenerations, forgetOld, generationOf } from './generations.ts';
 import { LabelValues } from './label-values.ts';
-import { addFacts, type Fact, forgetOld, generationOf, type NumberedFact } from './rollup-store.ts';
 
 const FORGET_EVERY_MS = 6 * 3_600_000;
 const MICROSECONDS = 1_000_000;
@@ -14,7 +14,7 @@ const MICROSECONDS = 1_000_000;
 const MAX_MODEL_LABELS = 1_000;
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Keeps each generation and the violations of each minute in Postgres, and counts for Prometheus. No request waits for it. */
+/** Keeps a row for each job that ended, and counts facts for Prometheus. No request waits for it. */
 export async function startTelemetry({ bus, database, log, metrics }: Context): Promise<Component> {
   const jobs = new Counter({ name: 'dinf_jobs_total', help: 'Jobs that ended', labelNames: ['model', 'result'], registers: [metrics] });
   const tokens = new Counter({
@@ -30,6 +30,13 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
     help: 'From receipt to the first content',
     labelNames: ['model'],
     buckets: LATENCY_BUCKETS,
+    registers: [metrics],
+  });
+
+  const lost = new Counter({
+    name: 'dinf_telemetry_facts_lost_total',
+    help: 'Facts that JetStream removed before telemetry had read them',
+    labelNames: ['stream'],
     registers: [metrics],
   });
 
@@ -55,10 +62,13 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
       bus,
       consumer,
       log,
+      onLost: (facts) => lost.inc({ stream: consumer.stream }, facts),
       store: async (messages) => {
-        const facts = messages.flatMap(readFact);
-        await addFacts(database, consumer.stream, facts);
-        for (const { fact } of facts) count(fact);
+        const facts = messages.map(factOf).filter((fact) => fact !== undefined);
+        const ended = facts.flatMap((fact) => (fact.kind === 'ended' ? [fact.value] : []));
+        const added = ended.length === 0 ? new Set<string>() : await addGenerations(database, ended);
+        // A job whose row is there already was counted by the process that wrote it.
+        for (const fact of facts) if (fact.kind !== 'ended' || added.delete(fact.value.job)) count(fact);
       },
     });
   const readers = [reader(consumers.telemetryJobs), reader(consumers.telemetryViolations)];
@@ -77,28 +87,4 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
     for (const running of readers) await running[Symbol.asyncDispose]();
   };
   return { name: 'telemetry', [Symbol.asyncDispose]: stop };
-}
-
-/** A fact that nobody can read is not counted, and does not stop the others. */
-function readFact({ subject, data, seq }: JsMsg): NumberedFact[] {
-  try {
-    const fact = decode(subject, data);
-    return fact === undefined ? [] : [{ sequence: seq, fact }];
-  } catch (error) {
-    if (error instanceof CodecError) return [];
-    throw error;
-  }
-}
-
-function decode(subject: string, data: Uint8Array): Fact | undefined {
-  switch (subject) {
-    case events.jobEnded:
-      return { kind: 'ended', value: JobEnded.decode(data) };
-    case events.jobAttempt:
-      return { kind: 'attempt', value: JobAttempt.decode(data) };
-    case events.telemetryViolation:
-      return { kind: 'violation', value: Violation.decode(data) };
-    default:
-      return undefined;
-  }
 }

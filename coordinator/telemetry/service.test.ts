@@ -1,0 +1,188 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { Pool } from 'pg';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { consumers, events, JobEnded, newJobId, randomToken } from '#bus-schemas';
+import { Bus } from '#coordinator/bus.ts';
+import type { Component } from '#coordinator/component.ts';
+import { readConfig } from '#coordinator/config.ts';
+import { connectDatabase } from '#coordinator/database.ts';
+import { migrate } from '#coordinator/migrate.ts';
+import { ensureStreams } from '#coordinator/streams.ts';
+import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
+import { startPostgres } from '#testcontainers';
+import { startTelemetry } from './service.ts';
+
+const stack = new AsyncDisposableStack();
+const { stream, name } = consumers.telemetryJobs;
+const poll = { timeout: 20_000, interval: 50 };
+
+let hub: NatsServer;
+let databaseUrl: string;
+let database: Pool;
+let bus: Bus;
+
+beforeAll(async () => {
+  const home = await mkdtemp(join(tmpdir(), 'dinf-telemetry-'));
+  stack.defer(() => rm(home, { recursive: true, force: true }));
+  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
+  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
+    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
+  hub = stack.use(await startNatsServer({ binary, home, config }));
+  const postgres = stack.use(await startPostgres());
+  databaseUrl = await postgres.createDatabase(`telemetry_${randomToken(8)}`);
+  await migrate(databaseUrl);
+  // As the owner of the tables: components may not lock them or end connections.
+  database = new Pool({ connectionString: databaseUrl, max: 4 });
+  stack.defer(() => database.end());
+  bus = new Bus(await connectionIn(stack));
+  await ensureStreams(bus);
+  await comeAgainSooner();
+}, 60_000);
+afterAll(() => stack.disposeAsync());
+
+/** Facts that a killed process read come again after four seconds, not ten; newer ones are stored before that. */
+async function comeAgainSooner(): Promise<void> {
+  await (await bus.manager()).consumers.update(stream, name, { ack_wait: 4_000_000_000 });
+}
+
+function connectPool(owner: AsyncDisposableStack): Pool {
+  const pool = connectDatabase(databaseUrl, { max: 4 });
+  pool.on('error', () => undefined);
+  owner.defer(async () => void (pool.ended || (await pool.end())));
+  return pool;
+}
+
+async function connectionIn(owner: AsyncDisposableStack): Promise<NatsConnection> {
+  const connection = await connect({ servers: hub.clientUrl });
+  owner.defer(() => connection.close());
+  return connection;
+}
+
+interface Process extends AsyncDisposable {
+  readonly pool: Pool;
+  readonly connection: NatsConnection;
+  /** By its own counter for Prometheus. */
+  jobsCounted(): Promise<number>;
+}
+
+/** Telemetry with connections of its own, as a process has them. */
+async function startProcess(): Promise<Process> {
+  await using own = new AsyncDisposableStack();
+  const pool = connectPool(own);
+  const connection = await connectionIn(own);
+  const metrics = new Registry();
+  const context = { bus: new Bus(connection), database: pool, config: readConfig({}), log: pino({ level: 'silent' }), metrics, now: Date.now };
+  const component: Component = own.use(await startTelemetry(context));
+  expect(component.name).toBe('telemetry');
+  const owned = own.move();
+  return {
+    pool,
+    connection,
+    jobsCounted: async () => ((await metrics.getSingleMetric('dinf_jobs_total')?.get())?.values ?? []).reduce((sum, { value }) => sum + value, 0),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/** States the ends of so many jobs, and answers with their names. */
+async function statedEnds(count: number): Promise<string[]> {
+  const jobs = Array.from({ length: count }, () => newJobId());
+  for (const job of jobs) {
+    const fact: JobEnded = {
+      ...{ job, account: 'acct_telemetry', key: 'key_test', ingress: 'in_000000000000', model: 'sim', build: 'sim-build', provider: `A${'P'.repeat(55)}` },
+      ...{ attempts: 1, result: 'completed', at: Date.now(), streamed: true, deliveredTokens: 5, promptBound: 100 },
+      timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
+    };
+    await bus.jetstream.publish(events.jobEnded, JobEnded.encode(fact), { msgID: `ended:${job}` });
+  }
+  return jobs.toSorted();
+}
+
+const stored = async (jobs: readonly string[]) =>
+  (await database.query<{ job: string }>('SELECT job FROM generations WHERE job = ANY($1) ORDER BY job', [jobs])).rows.map(({ job }) => job).toSorted();
+
+/** A process that has read the ends of so many jobs and waits for the database to write them. */
+async function readButNotWritten(count: number) {
+  const lock = await database.connect();
+  await lock.query('BEGIN; LOCK TABLE generations IN SHARE MODE');
+  const victim = await startProcess();
+  const jobs = await statedEnds(count);
+  const waiting = async () =>
+    Number((await database.query("SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND relation = 'generations'::regclass")).rows[0].n);
+  await expect.poll(waiting, poll).toBe(1);
+  const unlock = async () => {
+    await lock.query('ROLLBACK');
+    lock.release();
+  };
+  return { victim, jobs, unlock };
+}
+
+test('killed after it read facts and before it wrote them: they are written once, behind newer ones', async () => {
+  const { victim, jobs, unlock } = await readButNotWritten(3);
+  await victim.connection.close();
+  await database.query('SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted');
+  const ended = victim.pool.end();
+  await unlock();
+  await ended;
+
+  await using next = await startProcess();
+  const newer = await statedEnds(3);
+  await expect.poll(() => stored(newer), poll).toEqual(newer);
+  await expect.poll(() => stored([...jobs, ...newer]), poll).toEqual([...jobs, ...newer].toSorted());
+  await expect.poll(() => next.jobsCounted(), poll).toBe(6);
+  await victim[Symbol.asyncDispose]();
+});
+
+test('killed after it wrote facts and before it acknowledged them: they are not written or counted again', async () => {
+  const { victim, jobs, unlock } = await readButNotWritten(3);
+  await victim.connection.close();
+  await unlock();
+  await expect.poll(() => stored(jobs), poll).toEqual(jobs);
+
+  await using next = await startProcess();
+  const newer = await statedEnds(2);
+  const info = async () => (await bus.manager()).consumers.info(stream, name);
+  await expect.poll(async () => (await info()).num_ack_pending + (await info()).num_pending, poll).toBe(0);
+  expect(await stored([...jobs, ...newer])).toEqual([...jobs, ...newer].toSorted());
+  expect(await next.jobsCounted()).toBe(newer.length);
+  await victim[Symbol.asyncDispose]();
+});
+
+test('a new JetStream store under an old database: every fact is written once', async () => {
+  const first = await startProcess();
+  const before = await statedEnds(8);
+  await expect.poll(() => stored(before), poll).toEqual(before);
+  await first[Symbol.asyncDispose]();
+  const manager = await bus.manager();
+  await manager.streams.delete(stream);
+  await ensureStreams(bus);
+  await comeAgainSooner();
+  await using second = await startProcess();
+  const after = await statedEnds(4);
+  await expect.poll(() => stored([...before, ...after]), poll).toEqual([...before, ...after].toSorted());
+  await expect.poll(() => second.jobsCounted(), poll).toBe(after.length);
+});
+
+test('facts that the stream dropped before telemetry read them are counted as lost', async () => {
+  const manager = await bus.manager();
+  await statedEnds(5);
+  await manager.streams.update(stream, { max_msgs: 2 });
+  await using own = new AsyncDisposableStack();
+  const metrics = new Registry();
+  const context = {
+    bus: new Bus(await connectionIn(own)),
+    database: connectPool(own),
+    config: readConfig({}),
+    log: pino({ level: 'silent' }),
+    metrics,
+    now: Date.now,
+  };
+  own.use(await startTelemetry(context));
+  const lost = async () =>
+    (await metrics.getSingleMetric('dinf_telemetry_facts_lost_total')?.get())?.values.find(({ labels }) => labels['stream'] === stream)?.value;
+  await expect.poll(lost, poll).toBe(3);
+});

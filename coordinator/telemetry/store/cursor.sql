@@ -1,1 +1,0 @@
-SELECT sequence FROM telemetry_cursors WHERE stream = $1 FOR UPDATE
