@@ -38,6 +38,8 @@ beforeAll(async () => {
   await migrate(databaseUrl);
   // As the owner of the tables: components may not lock them or end connections.
   database = new Pool({ connectionString: databaseUrl, max: 4 });
+  // Postgres stops before the last socket is closed.
+  database.on('error', () => undefined);
   stack.defer(() => database.end());
   bus = new Bus(await connectionIn(stack));
   await ensureStreams(bus);
