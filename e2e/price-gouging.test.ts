@@ -65,7 +65,11 @@ describe('a machine that asks a dollar for a token', () => {
       async () => {
         const { data } = (await network.ask('GET', '/v1/pricing')).json;
         const [listed] = data.filter(({ model }: { model: string }) => model === MODEL);
-        expect(listed).toMatchObject({ output_micro_usd_per_million: 50_000, asked: { output: { lowest: 50_000, highest: DOLLAR_A_TOKEN } } });
+        expect(listed).toMatchObject({
+          output_micro_usd_per_million: 50_000,
+          asked: { machines: 3, output: { lowest: 50_000, highest: DOLLAR_A_TOKEN } },
+          announced: [],
+        });
       },
       { timeout: 10_000, interval: 200 },
     );

@@ -107,6 +107,8 @@ const allProviderPrices = Type.Object({
 const PricedProvider = Type.Object({ provider: ProviderId, model: ModelName, inputMicroUsdPerMillion: count, outputMicroUsdPerMillion: count });
 export type PricedProvider = Static<typeof PricedProvider>;
 const pricedProviders = Type.Object({ prices: Type.Array(PricedProvider, { maxItems: 5_000 }) });
+/** Prices that are announced and not in force yet, the next ones first. */
+const announcedPrices = Type.Object({ prices: Type.Array(Type.Object({ ...PricedProvider.properties, effectiveAt: At }), { maxItems: 1_000 }) });
 const pricesOfProviders = Type.Object({ prices: Type.Array(ownPrice, { maxItems: 1_000 }) });
 
 /** Most that a key may spend in a UTC day, a week from Monday, a month, and ever; none where left out. */
@@ -285,6 +287,7 @@ export const settlement = {
   credit: define('credit', credit, credited),
   setTerms: define('set-terms', setTerms, termsSet),
   setProviderPrice: define('set-provider-price', setProviderPrice, providerPriceSet),
+  announcedPrices: define('announced-prices', Type.Object({}), announcedPrices),
   allProviderPrices: define('all-provider-prices', allProviderPrices, pricedProviders),
   providerPrices: define('provider-prices', providerPrices, pricesOfProviders),
   setKeyCaps: define('set-key-caps', setKeyCaps, keyCapsSet),

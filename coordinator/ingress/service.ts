@@ -10,6 +10,7 @@ import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
 import { operatorAuth } from './admin/operator-auth.ts';
+import { AskedPrices } from './asked-prices.ts';
 import { CatalogCache } from './catalog-cache.ts';
 import { LateBudget } from './core/late-budget.ts';
 import { degradations } from './degradations.ts';
@@ -101,6 +102,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
         log.warn({ job: asked.job, err: error }, 'the receipt of a job could not be read');
         return undefined;
       }),
+    askedPrices: new AskedPrices({ bus, log, clock }),
     ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, minimumChargeMicroUsd: config.minimumChargeMicroUsd, strangers: addressLimiter() },
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),

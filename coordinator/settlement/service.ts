@@ -89,6 +89,7 @@ export async function startSettlement(context: Context): Promise<Component> {
       endpoint(services.settlement.setReferrer, (request) => agreements.setReferrer(request)),
       endpoint(services.settlement.setTerms, (request) => agreements.setTerms(request)),
       endpoint(services.settlement.setProviderPrice, (request) => agreements.setProviderPrice(request)),
+      endpoint(services.settlement.announcedPrices, () => agreements.announcedPrices()),
       endpoint(services.settlement.allProviderPrices, (request) => agreements.allProviderPrices(request)),
       endpoint(services.settlement.providerPrices, (request) => agreements.providerPrices(request)),
       endpoint(services.settlement.checkout, (request) => payments.checkout(request)),

@@ -116,7 +116,8 @@ test('prices, and what they are in a marketplace, agree', async () => {
     cache_read_micro_usd_per_million: 10_000,
     output_micro_usd_per_million: 50_000,
     minimum_charge_micro_usd: 100,
-    asked: { input: { lowest: 20_000, highest: 20_000 }, output: { lowest: 50_000, highest: 50_000 } },
+    asked: { machines: 1, input: { lowest: 20_000, highest: 20_000 }, output: { lowest: 50_000, highest: 50_000 } },
+    announced: [],
   });
   const feed = (await network.ask('GET', '/v1/models/openrouter')).json.data;
   expect(feed.find(({ id }: { id: string }) => id === 'sim-llama-8b')).toMatchObject({

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { Bus } from '#coordinator/bus.ts';
+import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import { addAccountRoutes } from './account-routes.ts';
@@ -25,6 +26,7 @@ export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   readonly strangers: AddressLimiter;
   readonly linkUrl: string | undefined;
   /** The least that a request costs which delivered anything. */
+  readonly askedPrices: AskedPrices;
   readonly minimumChargeMicroUsd: number;
   readonly missing: () => Promise<readonly string[]>;
   readonly degraded: () => Promise<readonly string[]>;

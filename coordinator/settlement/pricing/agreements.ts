@@ -60,6 +60,10 @@ export class Agreements {
     return { prices: await store.allProviderPrices(after ?? { provider: '', model: '' }, limit, now()) };
   }
 
+  async announcedPrices(): Promise<MessageOf<Methods['announcedPrices']['reply']>> {
+    return { prices: await this.#options.store.announcedPrices(this.#options.now()) };
+  }
+
   #changed(what: string): void {
     const at = this.#options.now();
     this.#options.bus.emit(events.settlementTermsChanged, SettlementTermsChanged, { at }, `${what}:${at}`);

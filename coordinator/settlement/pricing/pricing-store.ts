@@ -6,6 +6,7 @@ import type { Price } from '../core/charge.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'all-provider-prices',
+  'announced-prices',
   'open-account',
   'price-version',
   'provider-price',
@@ -75,6 +76,11 @@ export class PricingStore {
   async allProviderPrices(after: { provider: string; model: string }, limit: number, now: number): Promise<PricedProvider[]> {
     const rows = await query<PriceRow & { model: string }>(this.#database, sql['all-provider-prices'], [new Date(now), after.provider, after.model, limit]);
     return rows.map(({ model, ...row }) => ({ ...priceOf(row), model }));
+  }
+
+  async announcedPrices(now: number): Promise<(PricedProvider & { effectiveAt: number })[]> {
+    const rows = await query<PriceRow & { model: string; effectiveFrom: Date }>(this.#database, sql['announced-prices'], [new Date(now)]);
+    return rows.map(({ model, effectiveFrom, ...row }) => ({ ...priceOf(row), model, effectiveAt: effectiveFrom.getTime() }));
   }
 
   /** False where the provider has prices for as many models as it may. */

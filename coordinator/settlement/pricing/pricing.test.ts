@@ -148,6 +148,9 @@ describe('a higher price', () => {
     expect(raised.ok && raised.effectiveAt).toBeGreaterThan(now + 3_500_000);
     expect(await inForce()).toMatchObject([{ provider: OTHER_PROVIDER, model: MODEL.id, inputMicroUsdPerMillion: 500_000 }]);
     expect(await prices()).toMatchObject([{ inputMicroUsdPerMillion: 500_000 }, { inputMicroUsdPerMillion: 900_000, effectiveAt: expect.any(Number) }]);
+    expect((await noticed.bus.call(services.settlement.announcedPrices, {}, call)).prices).toMatchObject([
+      { model: MODEL.id, inputMicroUsdPerMillion: 900_000 },
+    ]);
     // An announcement replaces the one before it, and a lower price all of them.
     await set(800_000);
     expect((await prices()).map((price) => price.inputMicroUsdPerMillion)).toEqual([500_000, 800_000]);
