@@ -24,8 +24,9 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .description('what an account has, holds and may withdraw')
     .action(async (account: string) => {
       const method = (await services()).balance;
-      const { availableMicroUsd, heldMicroUsd, withdrawableMicroUsd } = await withBus((bus) => bus.call(method, { account }, CALL));
+      const { availableMicroUsd, heldMicroUsd, withdrawableMicroUsd, maturing = [] } = await withBus((bus) => bus.call(method, { account }, CALL));
       console.log(`${usd(availableMicroUsd)} available, ${usd(heldMicroUsd)} held, ${usd(withdrawableMicroUsd)} withdrawable`);
+      for (const { at, amountMicroUsd } of maturing) console.log(`${usd(amountMicroUsd)} can be withdrawn from ${new Date(at).toISOString()} on`);
     });
   ledger
     .command('statement <account>')

@@ -58,6 +58,8 @@ const balance = Type.Object({
   heldMicroUsd: count,
   /** Of what is available, what the account earned and may take out. */
   withdrawableMicroUsd: count,
+  /** What it earned and may take out only from `at` on, at most one entry a day. */
+  maturing: optional(Type.Array(Type.Object({ at: count, amountMicroUsd: count }), { maxItems: 64 })),
 });
 
 const credit = Type.Object({

@@ -35,6 +35,7 @@ const StatementRow = Type.Object({
   prompt_tokens: orNull(Type.Integer()),
   completion_tokens: orNull(Type.Integer()),
 });
+const Maturing = Type.Object({ at: Type.String(), amount_micro_usd: MicroUsd }, { description: 'Earned money, and when it can be withdrawn.' });
 const pageOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
 const USAGE_LIMIT = 100;
 
@@ -43,10 +44,13 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
   addPricingRoute(api, deps);
   api.route({
     ...{ method: 'GET', url: '/v1/balance', group: 'Money', who: 'keyOrUser', summary: 'What the account has' },
-    reply: Type.Object({ available_micro_usd: MicroUsd, held_micro_usd: MicroUsd, withdrawable_micro_usd: MicroUsd }),
+    reply: Type.Object({ available_micro_usd: MicroUsd, held_micro_usd: MicroUsd, withdrawable_micro_usd: MicroUsd, maturing: Type.Array(Maturing) }),
     handle: async ({ request }) => {
       const balance = await api.ask(services.settlement.balance, { account: callerOf(request).account });
-      return { available_micro_usd: balance.availableMicroUsd, held_micro_usd: balance.heldMicroUsd, withdrawable_micro_usd: balance.withdrawableMicroUsd };
+      return {
+        ...{ available_micro_usd: balance.availableMicroUsd, held_micro_usd: balance.heldMicroUsd, withdrawable_micro_usd: balance.withdrawableMicroUsd },
+        maturing: (balance.maturing ?? []).map(({ at, amountMicroUsd }) => ({ at: new Date(at).toISOString(), amount_micro_usd: amountMicroUsd })),
+      };
     },
   });
   api.route({

@@ -24,8 +24,8 @@ export class Books {
   }
 
   async balance(account: string): Promise<MessageOf<Methods['balance']['reply']>> {
-    const { available, held, withdrawable } = await this.#options.ledger.balance(account);
-    return { availableMicroUsd: available, heldMicroUsd: held, withdrawableMicroUsd: withdrawable };
+    const { available, held, withdrawable, maturing } = await this.#options.ledger.balance(account);
+    return { availableMicroUsd: available, heldMicroUsd: held, withdrawableMicroUsd: withdrawable, maturing: [...maturing] };
   }
 
   /** Money that nobody paid in: the platform's gift. It can be spent and not withdrawn. */

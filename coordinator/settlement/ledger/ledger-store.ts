@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DatabaseError, type Pool } from 'pg';
 import { type AccountStatement, type AccountUsage, type Earnings, events, type KeyCaps, type KeySpending, SettlementPosted } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
+import { MATURITY } from '../core/maturity.ts';
 import { pluck, retried } from '../database-work.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
@@ -34,6 +35,15 @@ export interface Posting {
   readonly kind: PostingKind;
   readonly digest: Buffer;
   readonly entries: readonly Entry[];
+}
+
+export interface Balance {
+  readonly available: number;
+  readonly held: number;
+  /** Of what is available, what was earned and has matured. */
+  readonly withdrawable: number;
+  /** What was earned and has not, by the day on which it will. */
+  readonly maturing: readonly { readonly at: number; readonly amountMicroUsd: number }[];
 }
 
 /** The account has less, or less that it earned, than the posting takes. */
@@ -90,10 +100,18 @@ export class LedgerStore {
     }
   }
 
-  async balance(account: string): Promise<{ available: number; held: number; withdrawable: number }> {
-    type Row = Record<'available' | 'held' | 'withdrawable', string>;
-    const [row] = await query<Row>(this.#database, sql.balance, [account]);
-    return { available: Number(row?.available ?? 0), held: Number(row?.held ?? 0), withdrawable: Number(row?.withdrawable ?? 0) };
+  async balance(account: string, client: Parameters<typeof query>[0] = this.#database): Promise<Balance> {
+    type Row = Record<'available' | 'held' | 'withdrawable', string> & Pick<Balance, 'maturing'>;
+    const { newAccountMs, newAccountWaitMs, waitMs } = MATURITY;
+    const [row] = await query<Row>(client, sql.balance, [account, newAccountMs, newAccountWaitMs, waitMs]);
+    if (row === undefined) return { available: 0, held: 0, withdrawable: 0, maturing: [] };
+    return { available: Number(row.available), held: Number(row.held), withdrawable: Number(row.withdrawable), maturing: row.maturing };
+  }
+
+  /** What may be withdrawn now. Locks the account until the end of the transaction, so that no two withdrawals count the same money. */
+  async lockWithdrawable(account: string, client: Parameters<typeof query>[0]): Promise<number> {
+    await query(client, sql['lock-account'], [account]);
+    return (await this.balance(account, client)).withdrawable;
   }
 
   /** What each source brought in the window, and everything ever. `account` is a ledger account: a consumer's or a machine's. */

@@ -44,6 +44,7 @@ export class Payouts {
     try {
       const { payout, isNew } = await store.transaction(async (client) => {
         const isNew = await store.addPayout(client, fresh);
+        if (isNew && (await ledger.lockWithdrawable(account, client)) < fresh.amount) throw new NotEnough(fresh.id);
         if (isNew) await ledger.post(postingOf(fresh, 'withdrawal', -1), client);
         return { isNew, payout: (await store.payoutByOperation(client, account, operation)) as PayoutRow };
       });
