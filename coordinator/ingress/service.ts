@@ -20,6 +20,7 @@ import { createAuth } from './http/authenticate.ts';
 import { limitConnections } from './http/connection-limit.ts';
 import { addRoutes } from './http/routes.ts';
 import { closeServer, createServer } from './http/server.ts';
+import { endVanishedClients } from './http/vanished-clients.ts';
 import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
 import { TokenVerifier } from './identity/token-verifier.ts';
@@ -111,6 +112,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     isDraining: () => draining,
   });
   limitConnections(server.server, { log, metrics });
+  const vanished = endVanishedClients({ server: server.server, log });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
   const admin = config.admin && (await createServer({ log, ...config }));
@@ -123,6 +125,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     draining = true;
     await jobs.whenIdle(DRAIN_MS);
     await jobs[Symbol.asyncDispose]();
+    vanished[Symbol.dispose]();
     await closeServer(server);
     if (admin !== undefined) await closeServer(admin);
     flow[Symbol.dispose]();

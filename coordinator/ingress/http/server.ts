@@ -8,6 +8,8 @@ import { retryAfter } from './respond.ts';
 import { compileValidator } from './validation.ts';
 
 const KEEP_ALIVE_MS = 65_000;
+/** The kernel asks a connection without traffic after this whether its client is still there (TCP keep-alive). */
+const PROBE_AFTER_MS = 30_000;
 /** How long clients may take, once it closes, to read what is theirs. A connection on which nothing was ever asked would keep the server open for a minute. */
 const LINGER_MS = 2_000;
 const WARN_EVERY_MS = 3_600_000;
@@ -33,7 +35,11 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
     routerOptions: { maxParamLength: 256 },
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     // Some clients send an Expect or upgrade that nobody here answers; the rest of the defaults are Node's.
-    http: { headersTimeout: headersTimeoutMs, connectionsCheckingInterval: Math.min(headersTimeoutMs, requestTimeoutMs, 5_000) },
+    http: {
+      ...{ keepAlive: true, keepAliveInitialDelay: PROBE_AFTER_MS },
+      headersTimeout: headersTimeoutMs,
+      connectionsCheckingInterval: Math.min(headersTimeoutMs, requestTimeoutMs, 5_000),
+    },
   });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
