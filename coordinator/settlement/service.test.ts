@@ -145,6 +145,7 @@ describe('a receipt', () => {
   test('is acknowledged to the provider that sent it, when it is written', async () => {
     const acks = settlement.bus.connection.subscribe(core.down(PROVIDER, 'ack'), { max: 1 });
     const job = newJobId();
+    await ask({ job, account: await fundedAccount(1_000) });
     settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job))] });
     for await (const { data } of acks) {
       expect(Ack.decode(data).receipts).toEqual([{ job, attempt: 1 }]);

@@ -65,7 +65,7 @@ export async function startSettlement(context: Context): Promise<Component> {
   database.on('remove', onConnectionGone);
   stack.defer(() => void database.off('remove', onConnectionGone));
   stack.use(new EndedJobs({ bus, settler, log, alerts }));
-  stack.use(new Receipts({ bus, store: jobs, proofs: await DeliveryProofs.open(config.coreCredentials), log }));
+  stack.use(new Receipts({ bus, store: jobs, proofs: await DeliveryProofs.open(config.coreCredentials), log, now }));
   const payments = stack.use(startPayments({ config: config.stripe, database, ledger, alerts, outbox, log, now }));
   const prover = stack.use(new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }));
   const books = new Books({ ledger, outboxStore, outbox, alerts });

@@ -10,7 +10,6 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'awaited-receipts',
   'end',
   'find-jobs',
-  'forget-strangers',
   'hold',
   'overdue-jobs',
   'receipts-of-jobs',
@@ -155,8 +154,9 @@ export class JobStore {
     return new Set(row?.ended);
   }
 
-  async recordReceipts(rows: readonly ReceiptRow[]): Promise<void> {
-    await query(this.#database, sql['record-receipts'], [
+  /** Answers with those that need not be sent again. */
+  async recordReceipts(rows: readonly ReceiptRow[]): Promise<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>[]> {
+    return query<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>>(this.#database, sql['record-receipts'], [
       ...[pluck(rows, 'job'), pluck(rows, 'attempt'), pluck(rows, 'provider'), pluck(rows, 'build')],
       ...[pluck(rows, 'promptTokens'), pluck(rows, 'cachedTokens'), pluck(rows, 'completionTokens'), pluck(rows, 'finish')],
       ...[rows.map(({ requestHash }) => asBuffer(requestHash)), rows.map(({ responseHash }) => asBuffer(responseHash))],
@@ -182,10 +182,6 @@ export class JobStore {
   async overdue(receiptGraceMs: number, limit: number): Promise<OverdueJob[]> {
     const rows = await query<Numeric<OverdueJob>>(this.#database, sql['overdue-jobs'], [receiptGraceMs, limit]);
     return rows.map((row) => ({ ...asUsage(row), deliveredTokens: Number(row.deliveredTokens) }));
-  }
-
-  async forgetStrangers(): Promise<void> {
-    await query(this.#database, sql['forget-strangers']);
   }
 }
 

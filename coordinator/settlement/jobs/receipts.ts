@@ -5,6 +5,7 @@ import type { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { Batcher } from '../batcher.ts';
 import { isRowsFault } from '../database-work.ts';
 import type { JobStore, ReceiptRow } from './job-store.ts';
+import { ReceiptQuota } from './receipt-quota.ts';
 
 const MAX_BATCH = 256;
 /** The money can move a moment later: fewer, larger transactions leave the machine to the requests. */
@@ -12,22 +13,26 @@ const GATHER_MS = 25;
 /** Providers repeat what is not acknowledged: past this it is they who wait, not our memory. */
 const MAX_WAITING = 10_000;
 
-/** Takes receipts in and acknowledges those that are written. The provider's name is the one the hub wrote on the subject. */
+/**
+ * Takes receipts in and acknowledges those that need not come again. The provider's name is the one that the hub wrote on the subject.
+ * A hostile provider can send any number of receipts: each second's quota bounds the work, and only jobs that were ordered from it leave rows.
+ */
 export class Receipts implements Disposable {
   readonly #bus: Bus;
   readonly #proofs: DeliveryProofs;
   readonly #log: Logger;
   readonly #batcher: Batcher<ReceiptRow, undefined>;
+  readonly #quota: ReceiptQuota;
   readonly #subscription: { unsubscribe(): void };
   #waiting = 0;
 
-  constructor({ bus, store, proofs, log }: { bus: Bus; store: JobStore; proofs: DeliveryProofs; log: Logger }) {
+  constructor({ bus, store, proofs, log, now }: { bus: Bus; store: JobStore; proofs: DeliveryProofs; log: Logger; now: () => number }) {
+    this.#quota = new ReceiptQuota(now);
     this.#bus = bus;
     this.#proofs = proofs;
     this.#log = log;
     const run = async (rows: readonly ReceiptRow[]): Promise<undefined[]> => {
-      await store.recordReceipts(rows);
-      this.#acknowledge(rows);
+      this.#acknowledge(await store.recordReceipts(rows));
       return rows.map(() => undefined);
     };
     this.#batcher = new Batcher({ run, maximum: MAX_BATCH, gatherMs: GATHER_MS, isItemsFault: isRowsFault });
@@ -35,6 +40,7 @@ export class Receipts implements Disposable {
       subject: core.everyUp('receipt'),
       kind: ReceiptsMessage,
       queue: 'settlement',
+      wants: (subject) => !this.#quota.isSpent(providerOf(subject)),
       handle: ({ receipts }, subject) => {
         for (const receipt of receipts) void this.#take(receipt, providerOf(subject));
       },
@@ -42,7 +48,7 @@ export class Receipts implements Disposable {
   }
 
   async #take({ usage, delivered, ...receipt }: Receipt, provider: string): Promise<void> {
-    if (this.#waiting >= MAX_WAITING) return;
+    if (this.#waiting >= MAX_WAITING || !this.#quota.take(provider)) return;
     this.#waiting += 1;
     try {
       await this.#batcher.add({ ...receipt, ...usage, provider, deliveredTokens: this.#provenTokens(receipt, provider, delivered) });
@@ -61,7 +67,7 @@ export class Receipts implements Disposable {
     return 0;
   }
 
-  #acknowledge(rows: readonly ReceiptRow[]): void {
+  #acknowledge(rows: readonly Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>[]): void {
     for (const [provider, receipts] of Map.groupBy(rows, (row) => row.provider)) {
       this.#bus.publish(core.down(provider, 'ack'), Ack, { receipts: receipts.map(({ job, attempt }) => ({ job, attempt })) });
     }

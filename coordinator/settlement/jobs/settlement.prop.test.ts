@@ -193,13 +193,14 @@ class Life {
         return;
       case 'receipt': {
         const hash = new Uint8Array(32);
-        await store.recordReceipts([
+        const taken = await store.recordReceipts([
           {
             ...{ job: id, attempt: 1, provider: this.#serving(index), build: 'b', ...(usage ?? SEVEN), finish: 'stop', requestHash: hash, responseHash: hash },
             deliveredTokens: (usage ?? SEVEN).completionTokens,
           },
         ]);
-        return void this.#receipts.add(index);
+        if (taken.length > 0) this.#receipts.add(index);
+        return;
       }
       case 'sweep': {
         const mine = (await store.overdue(3_600_000, 1_000)).filter(({ job }) => this.#ids.includes(job));

@@ -5,7 +5,6 @@ import type { AwaitedReceipt, JobStore, OverdueJob } from './job-store.ts';
 import { endOf, type JobEnd, type Settler } from './settler.ts';
 
 const BATCH = 256;
-const FORGET_EVERY_MS = 3_600_000;
 /** A provider gathers receipts for 50 ms: one that is on its way is there by then. */
 const SOON_MS = 500;
 
@@ -27,14 +26,12 @@ export interface SweeperOptions {
 export class Sweeper implements AsyncDisposable {
   readonly #options: SweeperOptions;
   readonly #timer: NodeJS.Timeout;
-  readonly #forgetTimer: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> | undefined;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
     this.#timer = setInterval(() => this.#run(), options.everyMs);
-    this.#forgetTimer = setInterval(() => void this.#forgetStrangers(), FORGET_EVERY_MS);
   }
 
   /** Jobs wait for receipts that are probably on their way. */
@@ -101,16 +98,8 @@ export class Sweeper implements AsyncDisposable {
     );
   }
 
-  async #forgetStrangers(): Promise<void> {
-    const { store, log } = this.#options;
-    await store
-      .forgetStrangers()
-      .catch((error: unknown) => log.warn({ err: error }, 'receipts of jobs that never were could not be forgotten; they will be later'));
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
-    clearInterval(this.#forgetTimer);
     clearTimeout(this.#soon);
     await this.#sweeping;
   }
