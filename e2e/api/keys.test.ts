@@ -99,6 +99,8 @@ describe('a key', () => {
 
   test('that has spent what it may gets 402', async () => {
     const { secret } = await makeKey({ daily_limit_micro_usd: 1 });
+    expect((await chat(secret)).status).toBe(200);
+    await network.expectMoneyBalances();
     expect((await chat(secret)).json).toMatchObject({ error: { code: 'key_limit_reached' } });
   });
 

@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { core, events, JobEnded, newJobId, Receipts, services } from '#bus-schemas';
+import { core, events, JobEnded, newJobId, newP256Key, p256Signer, Receipts, services, workText } from '#bus-schemas';
 import { type Bus, connectDatabase } from '#coordinator';
+import { endpoint } from '#coordinator/bus.ts';
+import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { type SupervisedProcess, startSupervised } from '#provider';
 import { type Network, startNetwork } from '#testcontainers';
 import { DINF, operatorSettings } from '../dinf-program.ts';
@@ -14,6 +16,8 @@ const PROVIDER = `A${'P'.repeat(55)}`;
 const CALL = { timeoutMs: 1_000 };
 const FUNDS = 1e12;
 const WORKERS = 12;
+/** The key that the machine has shown to trust. */
+const machine = p256Signer(newP256Key());
 const PATIENCE = { timeout: 60_000, interval: 100 };
 
 /** How a job ends: told by its ingress, told as failed, known only by the provider's receipt, or not at all. */
@@ -23,12 +27,16 @@ let network: Network;
 let settlement: SupervisedProcess;
 let account: string;
 let key: string;
+let proofs: DeliveryProofs;
 beforeAll(async () => {
   network = await startNetwork({
     log: pino({ level: 'silent' }),
-    components: ['accounts', 'catalog', 'trust', 'ingress'],
+    components: ['accounts', 'catalog', 'ingress'],
     config: { http: { host: '127.0.0.1', port: 0 } },
   });
+  // Trust knows one machine here, which nobody has to attest.
+  await bus().serve('trust', [endpoint(services.trust.owner, () => ({})), endpoint(services.trust.signingKey, () => ({ signingKey: machine.publicKey }))]);
+  proofs = await DeliveryProofs.open(network.config.coreCredentials);
   settlement = await startSettlement();
   const price = { inputMicroUsdPerMillion: 1_000_000, outputMicroUsdPerMillion: 2_000_000 };
   await network.putModels([{ id: MODEL, displayName: 'Chaos', contextTokens: 8_192, maxOutputTokens: 4_096, builds: ['b'], ...price }]);
@@ -71,7 +79,7 @@ async function runJob(how: (typeof ENDS)[number]): Promise<string> {
   const usage = { promptTokens: 30, cachedTokens: 0, completionTokens: 20 };
   if (how === 'receipt') await sendReceipt(job, usage);
   if (how === 'completed' || how === 'failed') {
-    const delivered = how === 'completed' ? { provider: PROVIDER, deliveredTokens: 20, usage } : { deliveredTokens: 0 };
+    const delivered = how === 'completed' ? { provider: PROVIDER, deliveredTokens: 20, usage, receiptKey: machine.publicKey } : { deliveredTokens: 0 };
     const fact = {
       job,
       account,
@@ -93,7 +101,9 @@ async function runJob(how: (typeof ENDS)[number]): Promise<string> {
 /** As a provider does it: again, until it is acknowledged. */
 async function sendReceipt(job: string, usage: { promptTokens: number; cachedTokens: number; completionTokens: number }): Promise<void> {
   const hash = new Uint8Array(32);
-  const receipt = { job, attempt: 1, build: 'b', usage, finish: 'stop' as const, requestHash: hash, responseHash: hash };
+  const work = { job, attempt: 1, build: 'b', usage, finish: 'stop' as const, requestHash: hash, responseHash: hash };
+  const delivered = { tokens: usage.completionTokens, proof: proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens: usage.completionTokens }) };
+  const receipt = { ...work, delivered, signature: machine.sign(workText(work)), signingKey: machine.publicKey };
   let acknowledged = false;
   const subscription = bus().connection.subscribe(core.down(PROVIDER, 'ack'), {
     callback: (_, message) => {
