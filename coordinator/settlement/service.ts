@@ -44,7 +44,7 @@ export async function startSettlement(context: Context): Promise<Component> {
   const pricing = stack.use(new Pricing({ bus, store: pricingStore, feeBps: config.feeBps, minimumMicroUsd: config.minimumChargeMicroUsd, now }));
   const signingKeys = new SigningKeys({
     ask: async (provider) => (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS })).signingKey,
-    now,
+    ...{ log, now },
   });
   const settler = new Settler({
     ...{ store: jobs, pricing, openJobs, alerts, signingKeys, receiptGraceMs: config.receiptGraceMs, now },

@@ -1,12 +1,15 @@
+import type { Logger } from 'pino';
 import { isSame, isSignedReceipt, type Receipt } from '#bus-schemas';
+import { BusError } from '#coordinator/bus.ts';
 
 /** A key that a machine has shown is asked for again after this long. */
 const FRESH_MS = 60_000;
 const MAX_KNOWN = 20_000;
 
 export interface SigningKeysOptions {
-  /** The key that trust has seen the machine use; throws when trust cannot be asked. */
+  /** The key that trust has seen the machine use; throws a BusError when trust cannot be asked. */
   readonly ask: (provider: string) => Promise<Uint8Array | undefined>;
+  readonly log: Logger;
   readonly now: () => number;
 }
 
@@ -24,7 +27,7 @@ export class SigningKeys {
 
   async proofOf(provider: string, key: Uint8Array | undefined): Promise<Proof> {
     if (key === undefined) return 'unsigned';
-    const { now, ask } = this.#options;
+    const { now, ask, log } = this.#options;
     const known = this.#known.get(provider);
     const isFresh = known !== undefined && now() - known.askedAt < FRESH_MS;
     if (isFresh && known.key !== undefined && isSame(known.key, key)) return 'signed';
@@ -33,8 +36,11 @@ export class SigningKeys {
       const shown = await ask(provider);
       this.#remember(provider, shown);
       return shown !== undefined && isSame(shown, key) ? 'signed' : 'unsigned';
-    } catch {
-      return known?.key !== undefined && isSame(known.key, key) ? 'signed' : 'unknown';
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
+      if (known?.key !== undefined && isSame(known.key, key)) return 'signed';
+      log.warn({ err: error, provider }, 'trust cannot say with which key this machine signs: its jobs wait to be settled');
+      return 'unknown';
     }
   }
 
