@@ -139,7 +139,7 @@ async function find(bus: Bus, name: string): Promise<CatalogModel | undefined> {
   return models.find(({ id }) => id === name);
 }
 
-/** What the machines that serve these builds say of them: the shortest context, and the traits that all have. Undefined where no machine does. */
+/** The shortest context that machines report for these builds, and the traits that all of them report. Undefined where no machine serves one. */
 async function shownBy(bus: Bus, builds: string[]): Promise<{ contextTokens: number; traits: Trait[] } | undefined> {
   const { services } = await import('#bus-schemas');
   const { slots } = await bus.call(services.routing.explain, { ...SMALLEST, builds }, CALL);

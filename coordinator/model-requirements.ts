@@ -2,7 +2,7 @@ import type { CatalogModel, MessageOf, services } from '#bus-schemas';
 
 type Requirements = Required<Pick<MessageOf<typeof services.routing.explain.request>, 'weights' | 'priced'>>;
 
-/** What machines must keep to that serve these models: the digests of their builds, and the listed prices. */
+/** The requirements for machines that serve these models: the digests of the builds, and the listed prices. */
 export function requirementsOf(models: readonly CatalogModel[]): Requirements {
   const priced = models.map(({ id, builds, inputMicroUsdPerMillion, outputMicroUsdPerMillion }) => ({
     ...{ model: id, builds },

@@ -31,7 +31,7 @@ export const Candidate = Type.Object({
   simulated: optional(Type.Boolean()),
   /** What it has shown. */
   level: optional(TrustLevel),
-  /** What the request costs there at most. */
+  /** The most that the request can cost on this machine. */
   costMicroUsd: optional(count),
 });
 export type Candidate = Static<typeof Candidate>;
@@ -57,7 +57,7 @@ export type Prefix = Static<typeof prefix>;
 const TokenPrice = Type.Object({ inputMicroUsdPerMillion: count, outputMicroUsdPerMillion: count });
 export type TokenPrice = Static<typeof TokenPrice>;
 const priceTerms = Type.Object({
-  /** What the catalog lists: the price of every machine that has none of its own. */
+  /** The price in the catalog: it applies to every machine without a price of its own. */
   list: TokenPrice,
   /** A machine that asks for more does not serve. */
   max: TokenPrice,
@@ -139,7 +139,7 @@ const explain = Type.Object({
   maxOutputTokens: count,
   requires: optional(Traits),
   weights: optional(Type.Record(BuildId, WeightsHex)),
-  /** What the models cost that these builds serve: a machine that asks for more is shown with that as its reason. */
+  /** The listed prices of the models that these builds serve: a machine that asks for more is shown with the gate `price`. */
   priced: optional(Type.Array(Type.Object({ model: ModelName, builds: Type.Array(BuildId, { maxItems: 8 }), list: TokenPrice }), { maxItems: 2_000 })),
 });
 const explained = Type.Object({
@@ -155,7 +155,7 @@ const explained = Type.Object({
       load: count,
       maxConcurrency: count,
       expectedFirstContentMs: Type.Number({ minimum: 0 }),
-      /** What the machine says that this build can do there. */
+      /** Reported by the machine for this build. */
       contextTokens: optional(count),
       traits: optional(Traits),
     }),

@@ -70,7 +70,7 @@ class Snapshot {
     this.#present = fleet.filter(({ state }) => state !== 'silent' && state !== 'draining' && state !== 'failed');
   }
 
-  /** What each machine asks that may serve the model now. */
+  /** The price of each machine that may serve the model now. */
   askedFor({ id, builds, inputMicroUsdPerMillion, outputMicroUsdPerMillion }: CatalogModel): TokenPrice[] {
     const listed = { inputMicroUsdPerMillion, outputMicroUsdPerMillion };
     const machines = new Set(this.#present.flatMap(({ provider, build }) => (builds.includes(build) ? [provider] : [])));

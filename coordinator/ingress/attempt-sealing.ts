@@ -9,7 +9,7 @@ export interface AttemptSealing {
   readonly parts: readonly Uint8Array[];
   /** Whether the provider has to say beside its frames what we cannot read in them. */
   readonly outlined: boolean;
-  /** How large the answer can honestly be. */
+  /** The bounds of an honest answer. */
   readonly bounds: AnswerBounds;
   /** Frames come in order, each once. Throws what a provider can be blamed for: SealError, CodecError, ProtocolViolation. */
   read(frame: Frame): Reading;

@@ -217,7 +217,7 @@ export class JobRun {
     else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs, gate: this.#causeOf(reply.gate) });
   }
 
-  /** Without a limit of its own, a caller has no use for hearing that machines above the listed price were left out. */
+  /** A caller without a price limit is not told that machines above the listed price were left out: they cannot change it. */
   #causeOf(gate: string | undefined): string | undefined {
     return gate === 'price' && this.spec.maxPrice === undefined ? undefined : gate;
   }

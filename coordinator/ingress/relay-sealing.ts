@@ -65,7 +65,7 @@ class RelaySealing implements AttemptSealing {
     return { pieces, size: opened.length, tokens, bytes, end };
   }
 
-  /** Log probabilities that nobody asked for are dropped: a provider could fill our memory with them. */
+  /** Drops log probabilities that the caller did not ask for: a provider could fill the memory of the ingress with them. */
   #asked(delta: Delta): Delta {
     if (delta.k !== 'text' || delta.logprobs === undefined) return delta;
     const { logprobs, ...text } = delta;

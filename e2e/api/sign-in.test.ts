@@ -130,7 +130,7 @@ test('wrong keys from one address are limited; a good key or token from it is no
   expect((await network.ask('GET', '/v1/me', { token: 'eyJhbGciOiJub25lIn0.e30.' })).status).toBe(429);
 });
 
-test('a proxy that nobody named is named in the log', async () => {
+test('a proxy that is not trusted is reported in the log', async () => {
   await network.ask('GET', '/v1/models', { token: network.apiKey, headers: { 'x-forwarded-for': '192.0.2.7' } });
   expect(network.logs()).toContain('name the proxy in DINF_TRUSTED_PROXIES');
 });

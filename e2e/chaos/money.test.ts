@@ -34,7 +34,7 @@ beforeAll(async () => {
     components: ['accounts', 'catalog', 'ingress'],
     config: { http: { host: '127.0.0.1', port: 0 } },
   });
-  // Trust knows one machine here, which nobody has to attest.
+  // The subject is the money: trust knows one machine here, without attestation.
   await bus().serve('trust', [endpoint(services.trust.owner, () => ({})), endpoint(services.trust.signingKey, () => ({ signingKey: machine.publicKey }))]);
   proofs = await DeliveryProofs.open(network.config.coreCredentials);
   settlement = await startSettlement();

@@ -74,7 +74,7 @@ export function withQuantizations(model: CatalogModel, wanted: ProviderPreferenc
   return { ...model, builds };
 }
 
-/** What the request may cost by the token: by default what the catalog lists, so that a machine cannot charge more than its caller expects. */
+/** The price limit of a request: by default the listed price, so that a machine cannot charge more than its caller expects. */
 export function priceTerms({ inputMicroUsdPerMillion, outputMicroUsdPerMillion }: CatalogModel, max: MaxPrice | undefined): Pick<PriceTerms, 'list' | 'max'> {
   const list = { inputMicroUsdPerMillion, outputMicroUsdPerMillion };
   return { list, max: { ...list, ...max } };

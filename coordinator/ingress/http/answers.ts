@@ -95,7 +95,7 @@ export class WholeAnswer implements Answer {
   readonly #onEnd: ((body: string | undefined) => Promise<void>) | undefined;
   readonly #memory: MemoryBudget;
   #gathered = new Gathering();
-  /** What it takes of the memory. */
+  /** Bytes taken from the budget. */
   #bytes = 0;
   #evidence: Record<string, string> = {};
 

@@ -62,7 +62,7 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
   return server;
 }
 
-/** Behind a proxy that nobody named, all callers share its address and its limits: the operator has to hear of that. Once an hour at most. */
+/** Behind a proxy that is not trusted, all callers share one address and its limits. The warning for the operator is logged once an hour at most. */
 function warnOfProxies(log: Logger): (request: FastifyRequest) => Promise<void> {
   let warnedAt = Number.NEGATIVE_INFINITY;
   return async ({ headers, ip }) => {

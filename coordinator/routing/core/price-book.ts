@@ -12,7 +12,7 @@ export interface Pricing {
 const NO_PRICES: ReadonlyMap<string, TokenPrice> = new Map();
 const PER_MILLION = 1_000_000;
 /**
- * What the listed price of a request is worth, in milliseconds of delay: a machine that asks half of it is chosen before one that asks all of it
+ * The listed price of a request as a delay, in milliseconds: a machine that asks half of it is chosen before one that asks all of it
  * and would begin up to half of this earlier. Less than people notice, and more than the difference between two idle machines.
  */
 const LISTED_PRICE_MS = 200;
@@ -38,7 +38,7 @@ export class PriceBook {
     return own.size === 0 && isWithin(list, max) ? undefined : { own, list, max, exempt };
   }
 
-  /** What a request of these bounds costs at most on this machine, in micro-dollars. */
+  /** The most that a request of these bounds can cost on this machine, in micro-dollars. */
   costOf(model: string, { list }: PriceTerms, { provider, promptTokens, maxOutputTokens }: Bounds): number {
     const price = this.#byModel.get(model)?.get(provider) ?? list;
     return Math.ceil((promptTokens * price.inputMicroUsdPerMillion + maxOutputTokens * price.outputMicroUsdPerMillion) / PER_MILLION);
