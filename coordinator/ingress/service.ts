@@ -96,7 +96,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const server = await createServer({ log, ...config });
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   addRoutes(server, {
-    ...{ bus, catalog, ownMachines, jobs, metrics, missing, degraded, now, clock, sealFor: senders.sealFor.bind(senders) },
+    ...{ bus, catalog, ownMachines, jobs, missing, degraded, now, clock, sealFor: senders.sealFor.bind(senders) },
     memory: new MemoryBudget(WHOLE_ANSWERS_BYTES),
     receiptOf: (asked) =>
       receiptWhenSettled(bus, asked, clock).catch((error: unknown) => {
@@ -116,8 +116,11 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
   const admin = config.admin && (await createServer({ log, ...config }));
-  if (admin !== undefined) addAdminRoutes({ admin: new AdminApi(new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus)), setDraining });
-  if (admin !== undefined) addMdmRoute(admin, bus);
+  if (admin !== undefined) {
+    const operators = new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus);
+    addAdminRoutes({ admin: new AdminApi(operators), setDraining, metrics });
+    addMdmRoute(admin, bus);
+  }
   const adminUrl = await admin?.listen(config.admin);
   if (adminUrl !== undefined) log.info({ url: adminUrl }, "the operators' routes listen");
 

@@ -118,6 +118,15 @@ describe('operators', () => {
     expect((await ask()).status).toBe(200);
   });
 
+  test('read the metrics of the process, which the public listener has not', async () => {
+    const { status, headers, text } = await admin('GET', '/metrics');
+    expect([status, headers.get('content-type')]).toEqual([200, expect.stringContaining('text/plain')]);
+    expect(text).toMatch(/^dinf_ingress_jobs_running \d+$/m);
+    expect((await network.ask('GET', `${network.network.coordinator.adminUrl}/metrics`)).status).toBe(401);
+    expect((await admin('GET', '/metrics', undefined, network.apiKey)).status).toBe(401);
+    expect((await network.ask('GET', '/metrics', { token: KEY })).status).toBe(404);
+  });
+
   test('see the fleet and the proof of the books', async () => {
     expect((await admin('GET', '/admin/fleet')).json.data[0]).toMatchObject({ simulated: true });
     await network.expectMoneyBalances();

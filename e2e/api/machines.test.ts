@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startFleet } from '#simulator';
@@ -43,6 +44,19 @@ describe('a device that asks to belong to an account', () => {
     expect((await poll('made-up')).json).toEqual({ error: 'invalid_grant' });
     expect((await form('/v1/device/token', { grant_type: 'password' })).json).toEqual({ error: 'unsupported_grant_type' });
     expect((await ann.ask('POST', '/v1/device/approve', { user_code: 'BBBB-BBBB' })).status).toBe(404);
+  });
+
+  test('is sent to the page of the network, whatever Host header the request has', async () => {
+    const text = await new Promise<string>((resolve, reject) => {
+      const asked = request(new URL('/v1/device/code', network.url), {
+        method: 'POST',
+        headers: { host: 'evil.example', 'content-type': 'application/x-www-form-urlencoded' },
+      });
+      asked.on('error', reject).on('response', async (response) => resolve((await response.toArray()).join('')));
+      asked.end('client_id=test');
+    });
+    expect(JSON.parse(text).verification_uri).toBe(`${network.url}/link`);
+    expect(text).not.toContain('evil.example');
   });
 
   test('is not approved by an API key', async () => {

@@ -105,6 +105,25 @@ describe('every credential at every route', () => {
   });
 });
 
+test('no response may be kept by a cache or read as another type than its own, whether Fastify or the code of a surface writes it', async () => {
+  const chat = (stream: boolean) => ({ model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2, stream });
+  const admin = network.network.coordinator.adminUrl;
+  const told = [
+    ...(await Promise.all(routes.map((route) => call(route, undefined)))),
+    ...(await Promise.all([false, true].map((stream) => network.ask('POST', '/v1/chat/completions', { token: ann.apiKey, body: chat(stream) })))),
+    await network.ask('POST', '/v1/chat/completions', { token: ann.apiKey, body: { ...chat(true), model: 'none' } }),
+    await ann.person.ask('POST', '/v1/keys', { name: 'new' }),
+    await network.ask('POST', '/v1/device/code', { body: { client_id: 'test' } }),
+    await network.ask('GET', '/no-such-page'),
+    await network.ask('GET', '/openapi.json'),
+    await network.ask('GET', `${admin}/admin/audit`),
+  ];
+  for (const { headers, status, text } of told) {
+    const sent = [headers.get('cache-control'), headers.get('x-content-type-options'), headers.get('x-request-id')];
+    expect(sent, `${status} ${text.slice(0, 200)}`).toEqual(['no-store', 'nosniff', expect.stringMatching(/^req_/)]);
+  }
+});
+
 describe('two tenants at every route', () => {
   test('nothing that is read holds a name of the other', async () => {
     const secrets = [ann.person.account, ann.key, ann.job, ann.machine, 'code-of-ann'];

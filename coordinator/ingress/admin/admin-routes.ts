@@ -1,3 +1,4 @@
+import type { Registry } from 'prom-client';
 import { Type } from 'typebox';
 import { services } from '#bus-schemas';
 import { asTime, LIST, listOf, optional, strict, timeOf, When } from '../http/api.ts';
@@ -9,10 +10,11 @@ interface AdminDeps {
   readonly admin: AdminApi;
   /** Stops, or goes on, taking requests on this ingress. */
   readonly setDraining: (draining: boolean) => void;
+  readonly metrics: Registry;
 }
 
 /** Every route that the listener of operators has. */
-export function addAdminRoutes({ admin, setDraining }: AdminDeps): void {
+export function addAdminRoutes({ admin, setDraining, metrics }: AdminDeps): void {
   admin.read({
     ...{ url: '/admin/audit', summary: 'Who changed what, newest first' },
     query: Type.Object({ before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) }, strict),
@@ -67,6 +69,16 @@ export function addAdminRoutes({ admin, setDraining }: AdminDeps): void {
         negative_balances: proof.negativeBalances,
       };
     },
+  });
+  admin.read({
+    ...{ url: '/metrics', summary: 'Counters of this process, in the text format of Prometheus' },
+    description: 'They show load and money charged, so they need an operator key: Prometheus sends it as its bearer token.',
+    reply: Type.String(),
+    handle: async ({ reply }) =>
+      reply
+        .type(metrics.contentType)
+        .serializer(String)
+        .send(await metrics.metrics()),
   });
   admin.change('drain', {
     ...{ method: 'POST', url: '/admin/drain', summary: 'Have this ingress take no new requests, or take them again' },

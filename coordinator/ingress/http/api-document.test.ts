@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { AdminApi } from '../admin/admin-api.ts';
 import { addAdminRoutes } from '../admin/admin-routes.ts';
@@ -23,7 +24,7 @@ async function documentOf(add: (server: Awaited<ReturnType<typeof createServer>>
 // Nothing is asked of what is handed in: only what the routes say of themselves is read.
 const everyone = await documentOf((server) => addRoutes(server, { auth: { key: pass, user: pass, keyOrUser: pass } } as unknown as RoutesDeps));
 const operators = await documentOf((server) =>
-  addAdminRoutes({ admin: new AdminApi(new Api(server, { operator: pass }, undefined as never)), setDraining: () => undefined }),
+  addAdminRoutes({ admin: new AdminApi(new Api(server, { operator: pass }, undefined as never)), setDraining: () => undefined, metrics: new Registry() }),
 );
 
 const files: readonly [string, string][] = [

@@ -1,8 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import type { Registry } from 'prom-client';
 
 export interface HealthDeps {
-  readonly metrics: Registry;
   /** What is missing before requests can be served; empty when ready. */
   readonly missing: () => Promise<readonly string[]>;
   /** What is broken although requests can be served, in words for an operator. */
@@ -12,12 +10,11 @@ export interface HealthDeps {
 /** For those who run it, not for those who call it. */
 const HIDDEN = { schema: { hide: true } };
 
-export function addHealthRoutes(server: FastifyInstance, { metrics, missing, degraded }: HealthDeps): void {
+export function addHealthRoutes(server: FastifyInstance, { missing, degraded }: HealthDeps): void {
   server.get('/healthz', HIDDEN, async () => ({ status: 'ok' }));
   server.get('/readyz', HIDDEN, async (_request, reply) => {
     const lacking = await missing();
     const broken = await degraded();
     return reply.code(lacking.length === 0 ? 200 : 503).send({ ready: lacking.length === 0, missing: lacking, ...(broken.length > 0 && { degraded: broken }) });
   });
-  server.get('/metrics', HIDDEN, async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()));
 }

@@ -147,8 +147,8 @@ function answerFor(surface: Surface, { request, reply, deps }: Exchange, { spec,
 }
 
 /** A request that may be asked for again goes on without its client: the answer is paid for, and will be fetched. */
-function start(spec: JobSpec, answer: Answer, { request, reply, deps, outlivesClient }: Exchange & { outlivesClient: boolean }): void {
-  const response = takeOver(request, reply, spec.id);
+function start(spec: JobSpec, answer: Answer, { reply, deps, outlivesClient }: Exchange & { outlivesClient: boolean }): void {
+  const response = takeOver(reply, spec.id);
   const job = deps.jobs.start(spec, answer);
   response.on('drain', () => job.clientReady());
   if (outlivesClient) return;

@@ -111,8 +111,9 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
       const link = { deviceHash: hashOf(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
       await api.ask(services.accounts.startLink, link);
       const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
-      const page = linkUrl ?? `${request.protocol}://${request.host}/link`;
-      return reply.header('cache-control', 'no-store').send({
+      // Never the `Host` header: a caller could send a person to a page of its own, where that person would type the code.
+      const page = linkUrl ?? `${server.listeningOrigin}/link`;
+      return reply.send({
         ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
         ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
       });
@@ -131,7 +132,7 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
           return oauthError(reply, polled.code);
         }
         const { token } = await api.ask(services.trust.createToken, { account: polled.account, lifetimeMs: TOKEN_LIFETIME_MS });
-        return reply.header('cache-control', 'no-store').send({ access_token: token, token_type: 'enrolment', expires_in: TOKEN_LIFETIME_MS / 1_000 });
+        return reply.send({ access_token: token, token_type: 'enrolment', expires_in: TOKEN_LIFETIME_MS / 1_000 });
       },
     );
   });
@@ -169,5 +170,5 @@ function formOf(type: string | undefined, body: unknown): Record<string, unknown
 }
 
 function oauthError(reply: FastifyReply, error: string): FastifyReply {
-  return reply.code(400).header('cache-control', 'no-store').send({ error });
+  return reply.code(400).send({ error });
 }

@@ -1,18 +1,17 @@
 import type { ServerResponse } from 'node:http';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyReply } from 'fastify';
 import type { ApiError } from '../errors.ts';
 
 /** `x-accel-buffering: no` stops proxies from collecting the whole response before they forward it. */
-export const EVENT_STREAM = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' };
+export const EVENT_STREAM = { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' };
 
 /** How long a client may take to read what is left of an answer that is over. */
 const READ_OUT_MS = 120_000;
 
 /** Takes the response away from Fastify: the caller writes the status, headers and body of a job itself. */
-export function takeOver(request: FastifyRequest, reply: FastifyReply, job: string): ServerResponse {
+export function takeOver(reply: FastifyReply, job: string): ServerResponse {
   reply.hijack();
   const response = reply.raw;
-  response.setHeader('x-request-id', request.id);
   response.setHeader('x-inference-job-id', job);
   // Writing to a client that has just left is no event of its own: `close` tells of it.
   response.on('error', () => undefined);

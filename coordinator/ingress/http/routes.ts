@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import type { Registry } from 'prom-client';
 import type { Bus } from '#coordinator/bus.ts';
 import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
@@ -22,7 +21,6 @@ import { addTrustRoutes } from './trust-routes.ts';
 export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   readonly bus: Bus;
   readonly catalog: CatalogCache;
-  readonly metrics: Registry;
   readonly strangers: AddressLimiter;
   readonly linkUrl: string | undefined;
   /** The least that a request costs which delivered anything. */

@@ -133,7 +133,7 @@ function answerWith(
   { job, exchange }: ReturnType<SealedSessions['open']>,
   { job: id, request, reply, deps }: { job: string; request: FastifyRequest; reply: FastifyReply; deps: SealedRoutesDeps },
 ): void {
-  const response = takeOver(request, reply, id);
+  const response = takeOver(reply, id);
   response.setHeader('x-dinf-next-job', deps.sessions.issue(keyOf(request).key));
   response.on('drain', () => job.clientReady());
   response.once('close', () => {

@@ -13,6 +13,11 @@ const PROBE_AFTER_MS = 30_000;
 /** How long clients may take, once it closes, to read what is theirs. A connection on which nothing was ever asked would keep the server open for a minute. */
 const LINGER_MS = 2_000;
 const WARN_EVERY_MS = 3_600_000;
+/**
+ * Headers of every response, unless its route sets others. Responses carry keys, codes, tokens, prompts and answers: `no-store` stops a proxy or browser
+ * from keeping them for its next user. `nosniff` stops a browser from running an answer of a model as a page or script.
+ */
+const SAFE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
 export interface ServerOptions {
   readonly log: Logger;
@@ -45,7 +50,11 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   server.setValidatorCompiler(compileValidator);
   if (trustedProxies.length === 0) server.addHook('onRequest', warnOfProxies(log));
-  server.addHook('onSend', async (request, reply) => void reply.header('x-request-id', request.id));
+  server.addHook('onRequest', (request, reply, done) => {
+    for (const [name, value] of Object.entries(SAFE_HEADERS)) reply.raw.setHeader(name, value);
+    reply.raw.setHeader('x-request-id', request.id);
+    done();
+  });
   server.setNotFoundHandler(() => {
     throw new ApiError('not_found');
   });

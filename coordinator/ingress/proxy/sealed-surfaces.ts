@@ -80,7 +80,7 @@ interface Exchange {
 }
 
 function answerFor(surface: Surface, { request, reply, place, intent, body, memory }: Exchange): Answer {
-  const response = takeOver(request, reply, place.job);
+  const response = takeOver(reply, place.job);
   const head = {
     ...{ job: place.job, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: place.maxTokens, request: body },
     createdSeconds: Math.floor(Date.now() / 1_000),
