@@ -1,6 +1,6 @@
 import type { Outline, Receipt } from '#bus-schemas';
 import type { AnswerBounds } from './core/answer-bounds.ts';
-import type { Attempt, AttemptEnd } from './core/job.ts';
+import type { Attempt, AttemptEnd } from './core/job-state.ts';
 import type { Piece } from './core/piece.ts';
 
 /** How the request of one attempt is sealed for its provider, and how what comes back is read. */

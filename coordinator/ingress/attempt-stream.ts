@@ -2,7 +2,7 @@ import { type AttemptFailure, CodecError, core, JobOrder, type Out, SealError, S
 import { type AttemptSealing, type Frame, ProtocolViolation, type Reading } from './attempt-sealing.ts';
 import { AnswerSize } from './core/answer-bounds.ts';
 import { FrameReceiver } from './core/frame-receiver.ts';
-import type { Attempt, JobEvent } from './core/job.ts';
+import type { Attempt, JobEvent } from './core/job-state.ts';
 import type { FlowSender } from './flow-sender.ts';
 
 /** An order without an answer is sent again after this long: core NATS may have lost it. */

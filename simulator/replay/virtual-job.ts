@@ -1,5 +1,6 @@
 import type { Arrival, Reserved } from '#bus-schemas';
-import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step, step, wakeAt } from '#coordinator/ingress/core/job.ts';
+import { step, wakeAt } from '#coordinator/ingress/core/job.ts';
+import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step } from '#coordinator/ingress/core/job-state.ts';
 import type { VirtualMac, Work } from './virtual-mac.ts';
 import type { World } from './world.ts';
 

@@ -1,5 +1,5 @@
 import { isSignedReceipt, type JobEnded, type Usage } from '#bus-schemas';
-import type { JobCommand, JobState } from './job.ts';
+import type { JobCommand, JobState } from './job-state.ts';
 
 /** When what happened, on a clock that only rises; what never happened is absent. */
 export interface JobMarks {

@@ -1,5 +1,6 @@
 import type { Candidate } from '#bus-schemas';
-import { type JobCommand, type JobEvent, type JobState, newJob, step } from './job.ts';
+import { step } from './job.ts';
+import { type JobCommand, type JobEvent, type JobState, newJob } from './job-state.ts';
 
 export const provider = (letter: string) => `A${letter.repeat(55)}`;
 export const candidate = (letter: string): Candidate => ({

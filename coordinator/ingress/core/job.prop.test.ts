@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type JobEvent, MAX_ATTEMPTS } from './job.ts';
+import { MAX_ATTEMPTS } from './job-attempts.ts';
+import type { JobEvent } from './job-state.ts';
 import { candidate, Machine, usage } from './job-under-test.ts';
 
 describe('whatever happens', () => {

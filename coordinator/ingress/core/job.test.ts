@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { DRAIN_MS, type JobCommand, STALL_MS, wakeAt } from './job.ts';
+import { DRAIN_MS, STALL_MS, wakeAt } from './job.ts';
+import type { JobCommand } from './job-state.ts';
 import { candidate, Machine, provider, usage } from './job-under-test.ts';
 
 const kinds = (commands: readonly JobCommand[]) => commands.map((command) => command.do);

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Delta, PrintedReceipt } from '#bus-schemas';
 import type { Answer, Evidence } from '../answer.ts';
-import type { AttemptEnd } from '../core/job.ts';
+import type { AttemptEnd } from '../core/job-state.ts';
 import type { Piece } from '../core/piece.ts';
 import { type AnswerHead, Gathering, type StreamWriter, type Surface } from '../core/surfaces/surface.ts';
 import type { ApiError } from '../errors.ts';

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { fromHex, Hex, JobId, MAX_REQUEST_BYTES, newJobId, PrintedEvidence, ProviderId, TRAITS, Trait, TrustLevel, X25519_KEY_BYTES } from '#bus-schemas';
 import { BYTES_PER_TOKEN, TOOLS_PREAMBLE_TOKENS } from '../core/introspect.ts';
-import { SEAL_MS } from '../core/job.ts';
+import { SEAL_MS } from '../core/job-attempts.ts';
 import { parseJson } from '../core/json.ts';
 import { providerPreferences } from '../core/provider-preferences.ts';
 import { ApiError } from '../errors.ts';

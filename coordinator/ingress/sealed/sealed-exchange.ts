@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { hex, isSame, type Evidence as MachineEvidence, printEvidence, type TrustLevel } from '#bus-schemas';
 import type { Answer, Evidence } from '../answer.ts';
 import type { AttemptSealing } from '../attempt-sealing.ts';
-import type { Attempt } from '../core/job.ts';
+import type { Attempt } from '../core/job-state.ts';
 import type { Piece } from '../core/piece.ts';
 import { ApiError } from '../errors.ts';
 import { evidenceHeaders } from '../http/evidence-headers.ts';

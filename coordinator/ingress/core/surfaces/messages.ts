@@ -1,6 +1,6 @@
 import type { Delta } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
-import type { AttemptEnd } from '../job.ts';
+import type { AttemptEnd } from '../job-state.ts';
 import type { JsonObject } from '../json.ts';
 import { lowerMessages, wantsThinking } from './messages-request.ts';
 import { type AnswerHead, type StreamWriter, type Surface, sseEvent, type WholeAnswer } from './surface.ts';

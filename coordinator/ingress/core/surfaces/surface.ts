@@ -1,6 +1,6 @@
 import type { Delta, TokenLogprob } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
-import type { AttemptEnd } from '../job.ts';
+import type { AttemptEnd } from '../job-state.ts';
 import type { JsonObject } from '../json.ts';
 
 /**

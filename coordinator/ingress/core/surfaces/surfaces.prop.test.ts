@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Delta } from '#bus-schemas';
 import { ApiError } from '../../errors.ts';
-import type { AttemptEnd } from '../job.ts';
+import type { AttemptEnd } from '../job-state.ts';
 import { chat } from './chat.ts';
 import { completions } from './completions.ts';
 import { messages } from './messages.ts';
