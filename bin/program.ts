@@ -11,7 +11,7 @@ interface Part {
 }
 
 /** Order is the order of `--help`. A part only describes its commands here and imports its weight in their actions. */
-const parts: readonly Part[] = [
+export const parts: readonly Part[] = [
   { name: 'up', load: () => import('./up.ts') },
   { name: 'coordinator', load: () => import('#coordinator/cli.ts') },
   { name: 'provider', load: () => import('./provider.ts') },
@@ -32,7 +32,7 @@ Exit codes:
 DINF_DEBUG=1 shows the stack of a failure.`;
 
 /** A part that does not load takes only its own commands with it. */
-async function assemble(loaded: readonly Part[], warn: (line: string) => void): Promise<Command> {
+export async function assemble(loaded: readonly Part[], warn: (line: string) => void): Promise<Command> {
   const program = new Command('dinf')
     .description(packageJson.description)
     .version(packageJson.version)

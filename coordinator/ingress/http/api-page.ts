@@ -22,7 +22,7 @@ export function apiPage(documents: readonly Document[]): string {
     '[openapi-operators.json](openapi-operators.json), and from a running network at `/openapi.json`.',
     '',
     '`$URL` is what `npm start` prints without `/v1`; `$API_KEY` the key that it prints; `$TOKEN` comes from `npx dinf sign-in`; `$ADMIN_URL` is the',
-    'listener of `DINF_ADMIN_PORT`, `$OPERATOR_KEY` comes from `npx dinf operator-key create <name>`.',
+    'listener of `DINF_ADMIN_PORT`, `$OPERATOR_KEY` comes from `npx dinf operator-key <name>`.',
     '',
     'Amounts are whole millionths of a US dollar. An error is `{"error": {"message", "type", "code", "param"}}` with a true status, in Anthropic\'s',
     'shape under `/v1/messages`; a 429 always says in `Retry-After` when to come back. `x-ratelimit-*` tell what a key has left of its minute.',

@@ -1,0 +1,88 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { Command } from 'commander';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { assemble, parts } from './program.ts';
+
+/** Every command that README and docs name must exist, with the options and as many arguments as they show. */
+const ROOT = join(import.meta.dirname, '..');
+/** Decision records tell what was true when they were written. */
+const FILES = ['README.md', ...markdownIn('docs'), ...markdownIn('docs/security')];
+const COMMAND = /^(?:[A-Z_]+=\S+ )*(?:npx )?dinf (?<line>.*)$/;
+/** The shell reads these, not the program. */
+const SHELL = /\s(?:#|>|\||&&|2>).*$/;
+
+function markdownIn(folder: string): string[] {
+  return readdirSync(join(ROOT, folder)).flatMap((name) => (name.endsWith('.md') ? [join(folder, name)] : []));
+}
+
+interface Documented {
+  readonly file: string;
+  readonly line: string;
+}
+
+function commandsIn(file: string): Documented[] {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  const blocks = [...text.matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block = '']) => block.replaceAll('\\\n', ' ').split('\n'));
+  const inline = [...text.replaceAll(/```.*?```/gs, '').matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
+  return [...blocks, ...inline].flatMap((code) => {
+    const line = COMMAND.exec(code.trim())?.groups?.['line']?.replace(SHELL, '').trim();
+    return line === undefined ? [] : [{ file: relative('', file), line }];
+  });
+}
+
+const documented = FILES.flatMap(commandsIn);
+
+let program: Command;
+beforeAll(async () => {
+  program = await assemble(parts, (line) => {
+    throw new Error(line);
+  });
+});
+
+/** What is wrong with a documented line; undefined when nothing is. */
+function faultOf(line: string): string | undefined {
+  const words = line.match(/"[^"]*"|<[^>]*>|\{[^}]*\}|\S+/g) ?? [];
+  let command = program;
+  while (words.length > 0) {
+    const next = command.commands.find((each) => each.name() === words[0]);
+    if (next === undefined) break;
+    command = next;
+    words.shift();
+  }
+  if (command === program && !(words[0] ?? '').startsWith('-')) return `there is no command "${words[0]}"`;
+  let given = 0;
+  while (words.length > 0) {
+    const word = words.shift() as string;
+    if (!word.startsWith('--')) {
+      given += 1;
+      continue;
+    }
+    const [name = ''] = word.split('=');
+    if (name === '--help' || name === '--version') continue;
+    const option = command.options.find(({ long }) => long === name);
+    if (option === undefined) return `${command.name()} has no option ${name}`;
+    if ((option.required || option.optional) && !word.includes('=')) words.shift();
+  }
+  const { registeredArguments } = command;
+  // Prose names a command without its arguments; a line with some of them must have a place for each.
+  if (given > registeredArguments.length && !registeredArguments.at(-1)?.variadic)
+    return `${command.name()} takes ${registeredArguments.length} arguments, not ${given}`;
+  return undefined;
+}
+
+describe('a command in the documentation', () => {
+  test('is found at all', () => {
+    expect(documented.length).toBeGreaterThan(40);
+  });
+
+  test.each([...new Map(documented.map((each) => [each.line, each])).values()])('$line ($file) exists as it is shown', ({ line }) => {
+    expect(faultOf(line)).toBeUndefined();
+  });
+});
+
+test('an argument has a name of one word: commander reads "<folder or name>" as three arguments', () => {
+  const walk = (command: Command): Command[] => [command, ...command.commands.flatMap(walk)];
+  const names = walk(program).flatMap((command) => command.registeredArguments.map((argument) => `${command.name()} ${argument.name()}`));
+  expect(names.filter((name) => /\b(or|and|of)$/.test(name))).toEqual([]);
+});
