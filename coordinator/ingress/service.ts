@@ -28,6 +28,7 @@ import { Users } from './identity/users.ts';
 import { Jobs } from './jobs.ts';
 import { KeyPolicy } from './key-policy.ts';
 import { AddressLimiter } from './limits/address-limiter.ts';
+import { GuessLimiter } from './limits/guess-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
 import { MinuteCounts } from './limits/minute-counts.ts';
 import { MemoryBudget } from './memory-budget.ts';
@@ -95,6 +96,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const degraded = () => degradations(bus);
   const server = await createServer({ log, ...config });
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
+  const strangers = addressLimiter();
   addRoutes(server, {
     ...{ bus, catalog, ownMachines, jobs, missing, degraded, now, clock, sealFor: senders.sealFor.bind(senders) },
     memory: new MemoryBudget(WHOLE_ANSWERS_BYTES),
@@ -104,7 +106,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
         return undefined;
       }),
     askedPrices: new AskedPrices({ bus, log, clock }),
-    ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, minimumChargeMicroUsd: config.minimumChargeMicroUsd, strangers: addressLimiter() },
+    ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, minimumChargeMicroUsd: config.minimumChargeMicroUsd, strangers },
+    guesses: new GuessLimiter({ addresses: strangers, limit: config.addressLimit, clock }),
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
     policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
     idempotent: new IdempotentAnswers({ bus, log, now }),
@@ -118,7 +121,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const admin = config.admin && (await createServer({ log, ...config }));
   if (admin !== undefined) {
     const operators = new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus);
-    addAdminRoutes({ admin: new AdminApi(operators), setDraining, metrics });
+    addAdminRoutes({ admin: new AdminApi(operators), setDraining, metrics, now });
     addMdmRoute(admin, bus);
   }
   const adminUrl = await admin?.listen(config.admin);

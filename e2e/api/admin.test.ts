@@ -10,7 +10,7 @@ const CALL = { timeoutMs: 5_000 };
 const KEY = 'op-db-for-the-test';
 let network: TestNetwork;
 beforeAll(async () => {
-  network = await startTestNetwork({ providers: 1, tokenMs: 0, config: { admin: { host: '127.0.0.1', port: 0 } } });
+  network = await startTestNetwork({ providers: 1, tokenMs: 0, config: { admin: { host: '127.0.0.1', port: 0 }, trustedProxies: ['127.0.0.1'] } });
   await network.network.coordinator.bus.call(services.accounts.createOperator, { name: 'olga', keyHash: createHash('sha256').update(KEY).digest() }, CALL);
 });
 afterAll(() => network[Symbol.asyncDispose]());
@@ -133,9 +133,30 @@ describe('operators', () => {
     expect((await admin('GET', '/admin/books')).json).toMatchObject({ ok: true, open_holds: 0 });
   });
 
-  test('make invites', async () => {
-    expect((await admin('POST', '/admin/invites', { code: 'spring', credit_micro_usd: 100, uses: 1 })).status).toBe(200);
+  test('make invites, with codes of at least eight characters or made ones, that have not expired yet', async () => {
+    const invite = (fields: object) => admin('POST', '/admin/invites', { credit_micro_usd: 100, uses: 1, ...fields });
+    expect((await invite({ code: 'spring-1' })).json).toEqual({ done: true, code: 'spring-1' });
     const cid = await network.person('cid');
-    expect((await cid.ask('POST', '/v1/invites/redeem', { code: 'spring' })).json.available_micro_usd).toBe(100);
+    expect((await cid.ask('POST', '/v1/invites/redeem', { code: 'spring-1' })).json.available_micro_usd).toBe(100);
+    const { code } = (await invite({})).json;
+    expect(code.length).toBeGreaterThanOrEqual(12);
+    expect((await cid.ask('POST', '/v1/invites/redeem', { code })).json.available_micro_usd).toBe(200);
+    expect((await invite({ code: 'spring7' })).json.error).toMatchObject({ param: 'code', message: 'The field `code` must have at least 8 characters.' });
+    expect((await invite({ expires_at: '2020-01-01T00:00:00Z' })).json.error).toMatchObject({
+      param: 'expires_at',
+      message: 'expires_at must be in the future.',
+    });
+  });
+
+  test('lose nothing to people who guess invites: wrong codes are limited for an account, from whatever addresses', async () => {
+    await admin('POST', '/admin/invites', { code: 'autumn-1', credit_micro_usd: 100, uses: 2 });
+    const redeem = ({ token }: { token: string }, code: string, address: string) =>
+      network.ask('POST', '/v1/invites/redeem', { token, body: { code }, headers: { 'x-forwarded-for': address } });
+    const eve = await network.person('guessing-eve');
+    const told = await Promise.all(Array.from({ length: 80 }, (_, index) => redeem(eve, `guess-${index}`, `192.0.2.${index}`)));
+    expect(told.filter(({ status }) => status === 404)).toHaveLength(60);
+    expect(told.filter(({ status }) => status === 429)).toHaveLength(20);
+    expect((await redeem(eve, 'autumn-1', '192.0.2.99')).status).toBe(429);
+    expect((await redeem(await network.person('lucky-lea'), 'autumn-1', '192.0.2.1')).status).toBe(200);
   });
 });

@@ -61,6 +61,20 @@ describe('a key', () => {
     expect(json.error).toMatchObject({ code: 'invalid_request', param });
   });
 
+  test('that cannot be made is refused in words that name the field', async () => {
+    const past = '2020-01-01T00:00:00Z';
+    const message = async (body: object, path = '/v1/keys', method = 'POST') => (await ann.ask(method, path, body)).json.error?.message;
+    expect(await message({ rpm: 5 })).toBe('Unknown field `rpm`.');
+    expect(await message({ rpm_limit: 'many' })).toBe('The field `rpm_limit` must be a whole number.');
+    expect(await message({ rpm_limit: 0 })).toBe('The field `rpm_limit` must be at least 1.');
+    expect(await message({ name: 'n'.repeat(121) })).toBe('The field `name` must have at most 120 characters.');
+    expect(await message({ expires_at: past })).toBe('expires_at must be in the future.');
+    expect(await message({ expires_at: past }, `/v1/keys/${(await makeKey()).id}`, 'PATCH')).toBe('expires_at must be in the future.');
+    expect(await message({}, '/v1/device/approve')).toBe('The field `user_code` is missing.');
+    expect((await ann.ask('GET', '/v1/usage?colour=red')).json.error.message).toBe('Unknown parameter `colour`.');
+    expect((await ann.ask('GET', '/v1/usage?format=xml')).json.error.message).toBe('The parameter `format` must be one of json, csv.');
+  });
+
   test('that is rotated keeps its id, and its old secret is dead at once', async () => {
     const { id, secret } = await makeKey();
     expect((await chat(secret)).status).toBe(200);

@@ -95,6 +95,28 @@ describe('what a request cost', () => {
     expect(rows).toHaveLength(whole.length);
   });
 
+  test('is had as a table of every row of the asked range, however many there are', async () => {
+    const { bus } = network.network.coordinator;
+    const { services } = await import('#bus-schemas');
+    const { account, ask } = await network.person('many-rows');
+    const operations = Array.from({ length: 1_050 }, (_, index) => `ticket ${String(index).padStart(4, '0')}`);
+    for (let start = 0; start < operations.length; start += 50)
+      await Promise.all(
+        operations
+          .slice(start, start + 50)
+          .map((operation) => bus.call(services.settlement.credit, { account, amountMicroUsd: 1, operation }, { timeoutMs: 10_000 })),
+      );
+    const table = await ask('GET', '/v1/statement?format=csv');
+    const [header, ...rows] = table.text.trim().split('\n');
+    expect(header).toMatch(/^at,kind,reference,/);
+    expect(rows.map((row) => row.split(',')[2]).toSorted()).toEqual(operations.map((operation) => `credit:${operation}`));
+    expect(table.headers.get('x-next')).toBeNull();
+    // A table that was asked to be shorter says where the rest begins.
+    const part = await ask('GET', '/v1/statement?format=csv&limit=1000');
+    const rest = await ask('GET', `/v1/statement?format=csv&after=${encodeURIComponent(part.headers.get('x-next') ?? '')}`);
+    expect([part, rest].flatMap(({ text }) => text.trim().split('\n').slice(1))).toEqual(rows);
+  });
+
   test.each(['after=nonsense', 'limit=0', 'limit=many', 'from=yesterday', 'nothing=known'])('asked for with %s is refused', async (query) => {
     expect((await ann.ask('GET', `/v1/usage?${query}`)).status).toBe(400);
   });

@@ -11,10 +11,11 @@ interface AdminDeps {
   /** Stops, or goes on, taking requests on this ingress. */
   readonly setDraining: (draining: boolean) => void;
   readonly metrics: Registry;
+  readonly now: () => number;
 }
 
 /** Every route that the listener of operators has. */
-export function addAdminRoutes({ admin, setDraining, metrics }: AdminDeps): void {
+export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps): void {
   admin.read({
     ...{ url: '/admin/audit', summary: 'Who changed what, newest first' },
     query: Type.Object({ before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) }, strict),
@@ -91,5 +92,5 @@ export function addAdminRoutes({ admin, setDraining, metrics }: AdminDeps): void
     },
   });
   addCatalogRoutes(admin);
-  addPeopleRoutes(admin);
+  addPeopleRoutes(admin, now);
 }

@@ -1,16 +1,20 @@
 import { Type } from 'typebox';
-import { AccountId, KeyId, ProviderId, services } from '#bus-schemas';
+import { AccountId, KeyId, ProviderId, randomToken, services } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
-import { MicroUsd, optional, strict, timeOf, When } from '../http/api.ts';
+import { futureTimeOf, MicroUsd, optional, strict, When } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
 const Account = Type.Object({ id: AccountId });
 const Provider = Type.Object({ id: ProviderId });
 const Done = Type.Object({ done: Type.Boolean() });
 const DONE = { done: true };
+/** Characters of a new invite's code at least. A code is money for the first person who types it, so short ones would be found by trying. */
+const LEAST_INVITE_LENGTH = 8;
+/** Characters of a code that is made here: 82 bits. */
+const MADE_INVITE_LENGTH = 16;
 
 /** Credit, terms and invites; keys and machines that have to go. */
-export function addPeopleRoutes(admin: AdminApi): void {
+export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
   admin.change('credit', {
     ...{ method: 'POST', url: '/admin/accounts/:id/credit', summary: 'Give an account credit' },
     description: 'The same `operation` twice is one credit.',
@@ -58,27 +62,29 @@ export function addPeopleRoutes(admin: AdminApi): void {
   });
   admin.change('create-invite', {
     ...{ method: 'POST', url: '/admin/invites', summary: 'Make an invite that brings credit' },
+    description: 'Without `code`, one is made that cannot be guessed.',
     body: Type.Object(
       {
-        code: Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' }),
+        code: optional(Type.String({ minLength: LEAST_INVITE_LENGTH, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' })),
         credit_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
         uses: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
         expires_at: optional(When),
       },
       strict,
     ),
-    reply: Done,
+    reply: Type.Object({ done: Type.Boolean(), code: Type.String() }),
     example: { body: { code: 'welcome-2026', credit_micro_usd: 5_000_000, uses: 100 } },
     handle: async ({ body }) => {
-      const expiresAt = timeOf(body.expires_at, 'expires_at');
+      const expiresAt = futureTimeOf(body.expires_at, 'expires_at', now());
+      const { code = randomToken(MADE_INVITE_LENGTH) } = body;
       const made = await admin.ask(services.accounts.createInvite, {
-        code: body.code,
+        code,
         creditMicroUsd: body.credit_micro_usd,
         uses: body.uses,
         ...(expiresAt !== undefined && { expiresAt }),
       });
       if (!made.ok) throw new ApiError('conflict', 'There is such an invite already.', { param: 'code' });
-      return DONE;
+      return { ...DONE, code };
     },
   });
   admin.change('revoke-key', {

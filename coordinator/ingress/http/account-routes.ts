@@ -3,6 +3,7 @@ import { ModelName, ProviderId, Standing, services, TrustLevel, trustFaultTexts 
 import { requirementsOf } from '#coordinator/model-requirements.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
+import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
@@ -17,8 +18,13 @@ const Price = Type.Integer({ minimum: 0, maximum: HIGHEST_PRICE, description: 'M
 /** What almost everybody asks for: a machine that cannot serve this serves nothing. */
 const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
 
+interface AccountDeps {
+  readonly catalog: CatalogCache;
+  readonly guesses: GuessLimiter;
+}
+
 /** A person's account: machines, invites, and who brought whom. */
-export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
+export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): void {
   api.route({
     ...{ method: 'GET', url: '/v1/me', group: 'Account', who: 'user', summary: 'Who you are here, and what you have' },
     reply: Type.Object({
@@ -153,10 +159,10 @@ export function addAccountRoutes(api: Api, catalog: CatalogCache): void {
       }
     },
   });
-  addCodeRoutes(api);
+  addCodeRoutes(api, guesses);
 }
 
-function addCodeRoutes(api: Api): void {
+function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
   api.route({
     ...{ method: 'POST', url: '/v1/invites/redeem', group: 'Account', who: 'user', summary: 'Turn an invite into credit, once' },
     audit: 'redeem-invite',
@@ -166,7 +172,8 @@ function addCodeRoutes(api: Api): void {
     example: { body: { code: 'welcome-2026' } },
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
-      const redeemed = await api.ask(services.accounts.redeemInvite, { code: body.code, account });
+      const guesser = { address: request.ip, account };
+      const redeemed = await guesses.guess(guesser, () => api.ask(services.accounts.redeemInvite, { code: body.code, account }));
       if (!redeemed.ok) throw refusedInvite(redeemed.code);
       // Named by invite and account: what a crash cut off is finished by asking again, and never credited twice.
       const credit = { account, amountMicroUsd: redeemed.creditMicroUsd, operation: `invite:${body.code}:${account}` };
@@ -204,7 +211,8 @@ function addCodeRoutes(api: Api): void {
     example: { body: { code: 'my-studio' } },
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
-      const applied = await api.ask(services.accounts.applyReferral, { account, code: body.code });
+      const guesser = { address: request.ip, account };
+      const applied = await guesses.guess(guesser, () => api.ask(services.accounts.applyReferral, { account, code: body.code }));
       if (!applied.ok) {
         if (applied.code === 'unknown') throw new ApiError('not_found', 'There is no such code.', { param: 'code' });
         throw new ApiError('conflict', applied.code === 'own' ? 'This is your own code.' : 'You have said already who brought you.', { param: 'code' });

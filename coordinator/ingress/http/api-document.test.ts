@@ -24,7 +24,12 @@ async function documentOf(add: (server: Awaited<ReturnType<typeof createServer>>
 // Nothing is asked of what is handed in: only what the routes say of themselves is read.
 const everyone = await documentOf((server) => addRoutes(server, { auth: { key: pass, user: pass, keyOrUser: pass } } as unknown as RoutesDeps));
 const operators = await documentOf((server) =>
-  addAdminRoutes({ admin: new AdminApi(new Api(server, { operator: pass }, undefined as never)), setDraining: () => undefined, metrics: new Registry() }),
+  addAdminRoutes({
+    admin: new AdminApi(new Api(server, { operator: pass }, undefined as never)),
+    setDraining: () => undefined,
+    metrics: new Registry(),
+    now: Date.now,
+  }),
 );
 
 const files: readonly [string, string][] = [

@@ -135,4 +135,11 @@ export function timeOf(text: string | undefined, param: string): number | undefi
   return time;
 }
 
+/** For an expiry: one that is over already would make a key or invite that never works. */
+export function futureTimeOf(text: string | undefined, param: string, now: number): number | undefined {
+  const time = timeOf(text, param);
+  if (time !== undefined && time <= now) throw new ApiError('invalid_request', `${param} must be in the future.`, { param });
+  return time;
+}
+
 export const asTime = (at: number): string => new Date(at).toISOString();

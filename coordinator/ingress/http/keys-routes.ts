@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { type KeyCaps, KeyId, type KeyRecord, type KeySpending, ModelName, newKeyId, services } from '#bus-schemas';
 import { makeApiKey } from '#coordinator/secrets.ts';
 import { ApiError } from '../errors.ts';
-import { type Api, asTime, LIST, listOf, MicroUsd, nullable, optional, orNull, strict, timeOf, When } from './api.ts';
+import { type Api, asTime, futureTimeOf, LIST, listOf, MicroUsd, nullable, optional, orNull, strict, When } from './api.ts';
 import { callerOf, keyOf } from './authenticate.ts';
 
 const Limit = Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 });
@@ -56,7 +56,7 @@ type Spending = Pick<KeySpending, 'caps'> & Partial<Pick<KeySpending, 'used'>>;
 /** Of a key that never had a cap nothing is counted. */
 const UNWATCHED: Spending = { caps: {} };
 
-export function addKeysRoutes(api: Api): void {
+export function addKeysRoutes(api: Api, now: () => number): void {
   const spending = async (key: string, account: string): Promise<Spending> =>
     (await api.ask(services.settlement.keySpending, { account, key })).keys[0] ?? UNWATCHED;
   const find = async (key: string, account: string): Promise<KeyRecord> => {
@@ -94,7 +94,7 @@ export function addKeysRoutes(api: Api): void {
       const { account } = callerOf(request);
       const key = newKeyId();
       const { text, hash, hint } = makeApiKey();
-      const { settings, caps } = changed({ name: '', disabled: false, limits: {}, selfRouteOnly: false }, {}, body);
+      const { settings, caps } = changed({ before: NEW_KEY, caps: {}, changes: body, now: now() });
       // Limits come first: there is no moment at which the key has none.
       if (caps !== undefined) await api.ask(services.settlement.setKeyCaps, { key, account, caps });
       const made = await api.ask(services.accounts.createKey, { key, account, keyHash: hash, hint, ...settings });
@@ -122,7 +122,7 @@ export function addKeysRoutes(api: Api): void {
     handle: async ({ request, params, body }) => {
       const { account } = callerOf(request);
       const before = await find(params.id, account);
-      const { settings, caps } = changed(before, (await spending(params.id, account)).caps, body);
+      const { settings, caps } = changed({ before, ...(await spending(params.id, account)), changes: body, now: now() });
       if (caps !== undefined) await api.ask(services.settlement.setKeyCaps, { key: params.id, account, caps });
       const updated = await api.ask(services.accounts.updateKey, { key: params.id, account, ...settings });
       if (!updated.ok) throw new ApiError('not_found', 'You have no such key.');
@@ -158,11 +158,16 @@ export function addKeysRoutes(api: Api): void {
 
 type Settings = Pick<KeyRecord, 'name' | 'disabled' | 'limits' | 'selfRouteOnly' | 'expiresAt' | 'allowedModels'>;
 
+const NEW_KEY: Settings = { name: '', disabled: false, limits: {}, selfRouteOnly: false };
+
 /** The settings after a change; the caps only where the change touches them. */
-function changed(before: Settings, caps: KeyCaps, changes: Changes): { settings: Settings; caps: KeyCaps | undefined } {
+function changed({ before, caps, changes, now }: { before: Settings; caps: KeyCaps; changes: Changes; now: number }): {
+  settings: Settings;
+  caps: KeyCaps | undefined;
+} {
   const { rpm_limit: rpm, itpm_limit: itpm, otpm_limit: otpm, expires_at: expiry, allowed_models: models } = changes;
   const { daily_limit_micro_usd: day, weekly_limit_micro_usd: week, monthly_limit_micro_usd: month, total_limit_micro_usd: total } = changes;
-  const expiresAt = expiry === null ? undefined : (timeOf(expiry, 'expires_at') ?? before.expiresAt);
+  const expiresAt = expiry === null ? undefined : (futureTimeOf(expiry, 'expires_at', now) ?? before.expiresAt);
   const requests = merged(rpm, before.limits.requests);
   const inputTokens = merged(itpm, before.limits.inputTokens);
   const outputTokens = merged(otpm, before.limits.outputTokens);

@@ -6,6 +6,7 @@ import { hashOf } from '#coordinator/secrets.ts';
 import { parseJson } from '../core/json.ts';
 import { ApiError } from '../errors.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
+import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import { type Api, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
@@ -24,12 +25,13 @@ interface MachinesDeps {
   readonly server: FastifyInstance;
   /** Counts what is asked without a credential. */
   readonly strangers: AddressLimiter;
+  readonly guesses: GuessLimiter;
   readonly linkUrl: string | undefined;
   readonly now: () => number;
 }
 
 /** How a machine joins: it shows a code (RFC 8628), a person approves it, and the machine's one-time token becomes the credentials of its leaf node. */
-export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: MachinesDeps): void {
+export function addMachinesRoutes({ api, server, strangers, guesses, linkUrl, now }: MachinesDeps): void {
   const limited = (address: string) => {
     strangers.check(address);
     strangers.count(address);
@@ -67,11 +69,9 @@ export function addMachinesRoutes({ api, server, strangers, linkUrl, now }: Mach
     handle: async ({ request, body }) => {
       const { approve = true } = body;
       const userCode = body.user_code.toUpperCase().replace(/[^A-Z]/g, '');
-      strangers.check(request.ip);
-      const decided = await api.ask(services.accounts.decideLink, { userCode, account: callerOf(request).account, approve });
+      const { account } = callerOf(request);
+      const decided = await guesses.guess({ address: request.ip, account }, () => api.ask(services.accounts.decideLink, { userCode, account, approve }));
       if (decided.ok) return { approved: approve };
-      // Somebody signed in may still guess codes.
-      strangers.count(request.ip);
       switch (decided.code) {
         case 'unknown':
           throw new ApiError('not_found', 'No machine shows this code.', { param: 'user_code' });

@@ -1,12 +1,12 @@
-import type { FastifyReply } from 'fastify';
-import { type TSchema, Type } from 'typebox';
-import { type AccountUsage, KeyId, services } from '#bus-schemas';
+import { type Static, type TSchema, Type } from 'typebox';
+import { type AccountStatement, type AccountUsage, KeyId, services } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
+import { type Page, sendCsv } from './csv-table.ts';
 import { addPricingRoute, type PricingDeps } from './pricing-route.ts';
 
-const Page = {
+const PageQuery = {
   from: optional(When),
   until: optional(When),
   after: optional(Type.String({ maxLength: 200, description: 'The `next` of the page before.' })),
@@ -37,7 +37,11 @@ const StatementRow = Type.Object({
 });
 const Maturing = Type.Object({ at: Type.String(), amount_micro_usd: MicroUsd }, { description: 'Earned money, and when it can be withdrawn.' });
 const pageOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
-const USAGE_LIMIT = 100;
+/** Rows of a page of JSON for which no `limit` was asked. */
+const ROWS = 100;
+const listPage = <Row extends Record<string, unknown>>({ data, next }: Page<Row>) => ({ object: LIST, data: [...data], next: next ?? null });
+/** `format=csv`, in the description of a route. */
+const CSV = '`format=csv` gives a table of every row, or of at most `limit` rows: then the header `x-next` has the `after` of the rows that are left.';
 
 /** What somebody has, spent and earned. */
 export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
@@ -55,38 +59,42 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
   });
   api.route({
     ...{ method: 'GET', url: '/v1/usage', group: 'Money', who: 'keyOrUser', summary: 'Requests and what they cost, newest first' },
-    description: 'A person sees the whole account; a key sees what it did itself. `format=csv` gives a table.',
-    query: Type.Object({ ...Page, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) }, strict),
+    description: `A person sees the whole account; a key sees what it did itself. ${CSV}`,
+    query: Type.Object({ ...PageQuery, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) }, strict),
     reply: pageOf(UsageRow),
     example: { path: '/v1/usage?model=sim-llama-8b&limit=20' },
     handle: async ({ request, query, reply }) => {
-      const { from, until, after, limit = USAGE_LIMIT, format, model } = query;
+      const { from, until, after, limit, format, model } = query;
+      const { account } = callerOf(request);
       const key = ownKey(callerOf(request), query.key);
-      const page = await api.ask(services.settlement.usage, {
-        ...{ account: callerOf(request).account, limit, ...window(from, until) },
-        ...(after !== undefined && { after: cursor(after) }),
-        ...(key !== undefined && { key }),
-        ...(model !== undefined && { model }),
-      });
-      const data = page.jobs.map(usageRow);
-      return format === 'csv' ? asCsv(reply, Object.keys(UsageRow.properties), data) : { object: LIST, data, next: page.next ?? null };
+      const pageAfter = async (after: string | undefined, limit: number): Promise<Page<Static<typeof UsageRow>>> => {
+        const page = await api.ask(services.settlement.usage, {
+          ...{ account, limit, ...window(from, until) },
+          ...(after !== undefined && { after: cursor(after) }),
+          ...(key !== undefined && { key }),
+          ...(model !== undefined && { model }),
+        });
+        return { data: page.jobs.map(usageRow), next: page.next };
+      };
+      if (format === 'csv') return sendCsv(reply, { columns: Object.keys(UsageRow.properties), after, limit, pageAfter });
+      return listPage(await pageAfter(after, limit ?? ROWS));
     },
   });
   api.route({
     ...{ method: 'GET', url: '/v1/statement', group: 'Money', who: 'user', summary: 'Every change of the balance, oldest first' },
-    query: Type.Object(Page, strict),
+    description: CSV,
+    query: Type.Object(PageQuery, strict),
     reply: pageOf(StatementRow),
     handle: async ({ request, query, reply }) => {
-      const { from, until, after, limit = USAGE_LIMIT, format } = query;
-      const { lines, next } = await api.ask(services.settlement.statement, {
-        ...{ account: callerOf(request).account, limit, ...window(from, until) },
-        ...(after !== undefined && { after: cursor(after) }),
-      });
-      const data = lines.map(({ at, kind, reference, amountMicroUsd, model, key, promptTokens, completionTokens }) => ({
-        ...{ at: asTime(at), kind, reference, amount_micro_usd: amountMicroUsd, model: model ?? null, key: key ?? null },
-        ...{ prompt_tokens: promptTokens ?? null, completion_tokens: completionTokens ?? null },
-      }));
-      return format === 'csv' ? asCsv(reply, Object.keys(StatementRow.properties), data) : { object: LIST, data, next: next ?? null };
+      const { from, until, after, limit, format } = query;
+      const { account } = callerOf(request);
+      const pageAfter = async (after: string | undefined, limit: number): Promise<Page<Static<typeof StatementRow>>> => {
+        const asked = { account, limit, ...window(from, until), ...(after !== undefined && { after: cursor(after) }) };
+        const { lines, next } = await api.ask(services.settlement.statement, asked);
+        return { data: lines.map(statementRow), next };
+      };
+      if (format === 'csv') return sendCsv(reply, { columns: Object.keys(StatementRow.properties), after, limit, pageAfter });
+      return listPage(await pageAfter(after, limit ?? ROWS));
     },
   });
   api.route({
@@ -130,7 +138,7 @@ function window(from: string | undefined, until: string | undefined): { from?: n
 
 /** The place that a page ends at: a time of the database's and an id. */
 function cursor(after: string): string {
-  if (!/^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \S{1,150}$/.test(after))
+  if (!/^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z .{1,150}$/.test(after))
     throw new ApiError('invalid_request', 'after must be the next of the page before.', { param: 'after' });
   return after;
 }
@@ -142,12 +150,9 @@ function usageRow({ job, at, key, model, provider, outcome, promptTokens, cached
   };
 }
 
-/** Nothing that stands in these tables holds a comma or a quote; what did would be quoted. */
-function asCsv(reply: FastifyReply, columns: readonly string[], rows: readonly Record<string, unknown>[]): FastifyReply {
-  const cell = (value: unknown) => (/[",\n]/.test(String(value ?? '')) ? `"${String(value).replaceAll('"', '""')}"` : String(value ?? ''));
-  const lines = [columns.join(','), ...rows.map((row) => columns.map((column) => cell(row[column])).join(','))];
-  return reply
-    .type('text/csv; charset=utf-8')
-    .serializer(String)
-    .send(`${lines.join('\n')}\n`);
+function statementRow({ at, kind, reference, amountMicroUsd, model, key, promptTokens, completionTokens }: AccountStatement['lines'][number]) {
+  return {
+    ...{ at: asTime(at), kind, reference, amount_micro_usd: amountMicroUsd, model: model ?? null, key: key ?? null },
+    ...{ prompt_tokens: promptTokens ?? null, completion_tokens: completionTokens ?? null },
+  };
 }

@@ -3,6 +3,7 @@ import type { Bus } from '#coordinator/bus.ts';
 import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
+import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import { Api } from './api.ts';
 import { addBillingRoutes } from './billing-routes.ts';
@@ -22,6 +23,7 @@ export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   readonly bus: Bus;
   readonly catalog: CatalogCache;
   readonly strangers: AddressLimiter;
+  readonly guesses: GuessLimiter;
   readonly linkUrl: string | undefined;
   /** The least that a request costs which delivered anything. */
   readonly askedPrices: AskedPrices;
@@ -37,14 +39,14 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addInferenceRoutes(server, deps);
   addSealedRoutes(api, server, deps);
   addModelsRoutes(api, deps);
-  addKeysRoutes(api);
+  addKeysRoutes(api, deps.now);
   addMoneyRoutes(api, deps);
   addBillingRoutes(api);
   addGenerationRoute(api);
   addReceiptRoutes(api);
   addTrustRoutes(api);
-  addAccountRoutes(api, deps.catalog);
-  addMachinesRoutes({ api, server, strangers: deps.strangers, linkUrl: deps.linkUrl, now: deps.now });
+  addAccountRoutes(api, deps);
+  addMachinesRoutes({ ...deps, api, server });
   addStripeRoute(server, deps.bus);
   server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(JSON.stringify(server.swagger())),

@@ -55,6 +55,13 @@ export class AddressLimiter {
     this.#counts.set(network, (this.#counts.get(network) ?? 0) + 1);
   }
 
+  /** For what was counted too early: it was allowed after all. */
+  takeBack(address: string): void {
+    const network = networkOf(address);
+    const count = this.#counts.get(network);
+    if (count !== undefined && count > 0) this.#counts.set(network, count - 1);
+  }
+
   #isOver(network: string): boolean {
     this.#turn();
     return (this.#counts.get(network) ?? 0) >= this.#limit;

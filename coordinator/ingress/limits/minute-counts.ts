@@ -24,6 +24,11 @@ export class MinuteCounts {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
+  takeBack(name: string): void {
+    const count = this.#counts.get(name);
+    if (count !== undefined && count > 0) this.#counts.set(name, count - 1);
+  }
+
   /** Milliseconds until all counts begin at 0 again. */
   get leftMs(): number {
     return Math.max(0, this.#endsAt - this.#clock());

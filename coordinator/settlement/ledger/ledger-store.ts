@@ -130,7 +130,7 @@ export class LedgerStore {
 
   async statement(page: { account: string; from?: number; until?: number; after?: string; limit: number }): Promise<AccountStatement> {
     const { account, from, until, after, limit } = page;
-    const [at, reference] = after === undefined ? [START.toISOString(), ''] : (after.split(' ', 2) as [string, string]);
+    const [at, reference] = after === undefined ? [START.toISOString(), ''] : placeOf(after);
     const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
     const rows = await query<StatementRow>(this.#database, sql.statement, [account, ...window, at, reference, limit]);
     const last = rows.at(-1);
@@ -152,7 +152,7 @@ export class LedgerStore {
     limit: number;
   }): Promise<AccountUsage> {
     const { account, job, key, model, from, until, after, limit } = page;
-    const [at, reference] = after === undefined ? ['infinity', ''] : (after.split(' ', 2) as [string, string]);
+    const [at, reference] = after === undefined ? ['infinity', ''] : placeOf(after);
     const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
     const rows = await query<UsageRow>(this.#database, sql.usage, [account, key ?? null, model ?? null, ...window, at, reference, job ?? null, limit]);
     const last = rows.at(-1);
@@ -248,6 +248,12 @@ function asUsage({
 }
 
 type Windows = 'day' | 'week' | 'month' | 'total';
+/** Time and name of the last row of a page. A name may have spaces: operators choose the names of their credits. */
+function placeOf(after: string): [string, string] {
+  const end = after.indexOf(' ');
+  return [after.slice(0, end), after.slice(end + 1)];
+}
+
 type KeySpendingRow = { readonly key: string } & Readonly<Record<Windows, string>> & Readonly<Record<`${Windows}Cap`, string | null>>;
 
 function asKeySpending({ key, day, week, month, total, dayCap, weekCap, monthCap, totalCap }: KeySpendingRow): KeySpending {

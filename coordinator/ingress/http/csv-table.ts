@@ -1,0 +1,47 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply } from 'fastify';
+
+type Row = Readonly<Record<string, unknown>>;
+
+export interface Page<Of extends Row> {
+  readonly data: readonly Of[];
+  /** Where the next page begins; absent on the last one. */
+  readonly next?: string | undefined;
+}
+
+interface Table<Of extends Row> {
+  readonly columns: readonly string[];
+  readonly after: string | undefined;
+  /** Maximum number of rows; without one, the table has every row. */
+  readonly limit: number | undefined;
+  readonly pageAfter: (after: string | undefined, limit: number) => Promise<Page<Of>>;
+}
+
+const ROWS_PER_PAGE = 1_000;
+/** Where the rows begin that `limit` left out: the value of `after` for them. */
+const NEXT_HEADER = 'x-next';
+
+/** Sends every row as CSV, page by page, so that one page at most is in memory. A failure before the first row is an ordinary error; a later one cuts the response. */
+export async function sendCsv<Of extends Row>(reply: FastifyReply, { columns, after, limit, pageAfter }: Table<Of>): Promise<FastifyReply> {
+  const first = await pageAfter(after, limit ?? ROWS_PER_PAGE);
+  if (limit !== undefined && first.next !== undefined) reply.header(NEXT_HEADER, first.next);
+  async function* lines(): AsyncGenerator<string> {
+    yield `${columns.join(',')}\n`;
+    let page = first;
+    yield linesOf(page.data, columns);
+    while (limit === undefined && page.next !== undefined) {
+      page = await pageAfter(page.next, ROWS_PER_PAGE);
+      yield linesOf(page.data, columns);
+    }
+  }
+  return reply.type('text/csv; charset=utf-8').send(Readable.from(lines(), { highWaterMark: 1 }));
+}
+
+function linesOf(rows: readonly Row[], columns: readonly string[]): string {
+  return rows.map((row) => `${columns.map((column) => cellOf(row[column])).join(',')}\n`).join('');
+}
+
+function cellOf(value: unknown): string {
+  const text = String(value ?? '');
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
