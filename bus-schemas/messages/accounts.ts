@@ -41,7 +41,10 @@ const settings = {
 };
 const KeySettings = Type.Object(settings);
 export type KeySettings = Static<typeof KeySettings>;
-const KeyRecord = Type.Object({ key: KeyId, account: AccountId, hint: Type.String({ maxLength: 32 }), createdAt: At, revokedAt: optional(At), ...settings });
+const KeyRecord = Type.Object({
+  ...{ key: KeyId, account: AccountId, hint: Type.String({ maxLength: 32 }), createdAt: At, revokedAt: optional(At), lastUsedAt: optional(At) },
+  ...settings,
+});
 export type KeyRecord = Static<typeof KeyRecord>;
 
 const authenticate = Type.Object({ keyHash: Hash });

@@ -10,7 +10,7 @@ import { Links } from './links/links.ts';
 import { Operators } from './operators/operators.ts';
 import { People } from './people/people.ts';
 
-const FORGET_EVERY_MS = 60_000;
+const TEND_EVERY_MS = 60_000;
 
 const unknown = { ok: false as const, code: 'unknown' as const };
 const okOr = <Code extends string>(isOk: boolean, code: Code) => (isOk ? { ok: true as const } : { ok: false as const, code });
@@ -75,14 +75,17 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     }),
     endpoint(services.accounts.listAudit, async (asked) => ({ rows: await operators.changes(asked) })),
   ]);
-  const forget = setInterval(() => {
+  const writeLastUses = () => keys.writeLastUses().catch((error: unknown) => log.warn({ err: error }, 'accounts: the last uses of keys could not be written'));
+  const tend = setInterval(() => {
+    void writeLastUses();
     Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch((error: unknown) =>
       log.warn({ err: error }, 'what is old could not be deleted'),
     );
-  }, FORGET_EVERY_MS);
+  }, TEND_EVERY_MS);
   const stop = async (): Promise<void> => {
-    clearInterval(forget);
+    clearInterval(tend);
     await face[Symbol.asyncDispose]();
+    await writeLastUses();
   };
   return { name: 'accounts', [Symbol.asyncDispose]: stop };
 }

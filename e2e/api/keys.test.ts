@@ -6,7 +6,7 @@ let network: TestNetwork;
 let ann: Person;
 
 beforeAll(async () => {
-  network = await startTestNetwork({ providers: 1, tokenMs: 0 });
+  network = await startTestNetwork({ providers: 1, tokenMs: 0, apart: ['accounts'] });
   ann = await network.person('ann');
   await network.credit(ann.account, 100_000_000);
 });
@@ -38,6 +38,21 @@ describe('a key', () => {
     expect((await ann.ask('DELETE', `/v1/keys/${id}`)).json).toEqual({ id, deleted: true });
     expect((await ann.ask('GET', `/v1/keys/${id}`)).status).toBe(404);
     expect((await ann.ask('DELETE', `/v1/keys/${id}`)).status).toBe(404);
+  });
+
+  test('shows when it was last used, also after accounts was started again', async () => {
+    const { id, secret } = await makeKey();
+    const lastUse = async () => (await ann.ask('GET', `/v1/keys/${id}`)).json.last_used_at;
+    expect(await lastUse()).toBeNull();
+    const before = Date.now();
+    expect((await chat(secret)).status).toBe(200);
+    const used = await lastUse();
+    expect(Date.parse(used)).toBeGreaterThanOrEqual(before);
+    expect(Date.parse(used)).toBeLessThanOrEqual(Date.now());
+    await network.apart.stop('accounts');
+    await network.apart.start('accounts');
+    expect(await lastUse()).toBe(used);
+    expect((await ann.ask('GET', '/v1/keys')).json.data.find((key: { id: string }) => key.id === id).last_used_at).toBe(used);
   });
 
   test('tells of itself and of nothing else', async () => {

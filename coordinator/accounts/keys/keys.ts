@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { type Authenticated, events, KeyChanged, type KeyRecord, type KeySettings, newKeyId } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { LastUses } from './last-uses.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-key', 'count-keys', 'key-by-hash', 'list-keys', 'revoke-key', 'rotate-key', 'update-key']);
 /** A list of them has to fit into a message, and a person's memory. */
@@ -24,9 +25,16 @@ interface NewKey extends Pick<KeySettings, 'name' | 'expiresAt' | 'allowedModels
 /** API keys. Every change is told to all ingresses, after it is stored: who hears of it and asks again gets the new state. */
 export class Keys {
   readonly #options: KeysOptions;
+  readonly #lastUses: LastUses;
 
   constructor(options: KeysOptions) {
     this.#options = options;
+    this.#lastUses = new LastUses(options.database);
+  }
+
+  /** Writes when keys were last used. The component calls it once a minute and before it ends. */
+  writeLastUses(): Promise<void> {
+    return this.#lastUses.write();
   }
 
   async authenticate(keyHash: Uint8Array): Promise<Authenticated> {
@@ -37,6 +45,7 @@ export class Keys {
     if (row.revokedAt !== null || row.disabled) return { ok: false, code: 'disabled' };
     const { limits, allowedModels, selfRouteOnly, expiresAt } = settingsOf(row);
     if (expiresAt !== undefined && expiresAt <= this.#options.now()) return { ok: false, code: 'expired' };
+    this.#lastUses.note(row.id, this.#options.now());
     return {
       ...{ ok: true, account: row.account, key: row.id },
       ...(expiresAt !== undefined && { expiresAt }),
@@ -69,7 +78,7 @@ export class Keys {
 
   async list({ key, account }: { key?: string; account?: string | undefined }): Promise<KeyRecord[]> {
     const rows = await query<KeyRow>(this.#options.database, sql['list-keys'], [account ?? null, key ?? null]);
-    return rows.map(recordOf);
+    return rows.map((row) => recordOf(row, this.#lastUses.unwritten(row.id)));
   }
 
   async update(key: string, account: string, { name, ...settings }: KeySettings): Promise<boolean> {
@@ -112,6 +121,7 @@ interface KeyRow extends SettingsRow {
   readonly hint: string;
   readonly createdAt: Date;
   readonly revokedAt: Date | null;
+  readonly lastUsedAt: Date | null;
 }
 
 /** In the order in which every statement takes them. */
@@ -133,11 +143,13 @@ function settingsOf({ disabled, expiresAt, requests, inputTokens, outputTokens, 
   };
 }
 
-function recordOf(row: KeyRow): KeyRecord {
+function recordOf(row: KeyRow, unwrittenUse: number | undefined): KeyRecord {
   const { id, account, name, hint, createdAt, revokedAt } = row;
+  const lastUsedAt = unwrittenUse ?? row.lastUsedAt?.getTime();
   return {
     ...{ key: id, account, name, hint, createdAt: createdAt.getTime() },
     ...(revokedAt !== null && { revokedAt: revokedAt.getTime() }),
+    ...(lastUsedAt !== undefined && { lastUsedAt }),
     ...settingsOf(row),
   };
 }

@@ -36,6 +36,7 @@ const Key = Type.Object({
   disabled: Type.Boolean(),
   created_at: Type.String(),
   expires_at: orNull(Type.String()),
+  last_used_at: Type.Union([Type.String(), Type.Null()], { description: 'To the minute; null for a key that was never used.' }),
   rpm_limit: orNull(Type.Integer()),
   itpm_limit: orNull(Type.Integer()),
   otpm_limit: orNull(Type.Integer()),
@@ -196,10 +197,11 @@ function merged<T>(change: T | null | undefined, before: T | undefined): T | und
 }
 
 function describe(record: KeyRecord, { caps, used }: Spending) {
-  const { key, name, hint, disabled, createdAt, expiresAt, limits, allowedModels, selfRouteOnly } = record;
+  const { key, name, hint, disabled, createdAt, expiresAt, lastUsedAt, limits, allowedModels, selfRouteOnly } = record;
   return {
     ...{ id: key, name, label: hint, disabled, created_at: asTime(createdAt) },
     expires_at: expiresAt === undefined ? null : asTime(expiresAt),
+    last_used_at: lastUsedAt === undefined ? null : asTime(lastUsedAt),
     rpm_limit: limits.requests ?? null,
     itpm_limit: limits.inputTokens ?? null,
     otpm_limit: limits.outputTokens ?? null,

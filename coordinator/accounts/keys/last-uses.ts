@@ -1,0 +1,41 @@
+import type { Pool } from 'pg';
+import { query, type Statement } from '#coordinator/sql.ts';
+
+const PUT: Statement = {
+  name: 'keys.put-last-uses',
+  // Rows are locked in one order, so that two processes of accounts never wait for each other.
+  text: `WITH used AS (
+    SELECT k.id, u.at FROM api_keys k JOIN unnest($1::text[], $2::timestamptz[]) AS u(id, at) USING (id) ORDER BY k.id FOR UPDATE OF k
+  )
+  UPDATE api_keys k SET last_used_at = greatest(k.last_used_at, used.at) FROM used WHERE k.id = used.id`,
+};
+
+/**
+ * When each key was last used. Uses are collected in memory and written together, so that no request waits for a write. A crash loses the uses that were
+ * not written yet. The map has one entry at most for each key that exists.
+ */
+export class LastUses {
+  readonly #database: Pool;
+  readonly #unwritten = new Map<string, number>();
+
+  constructor(database: Pool) {
+    this.#database = database;
+  }
+
+  note(key: string, at: number): void {
+    this.#unwritten.set(key, at);
+  }
+
+  /** The last use, unless it is in the database already. */
+  unwritten(key: string): number | undefined {
+    return this.#unwritten.get(key);
+  }
+
+  async write(): Promise<void> {
+    const uses = [...this.#unwritten];
+    if (uses.length === 0) return;
+    await query(this.#database, PUT, [uses.map(([key]) => key), uses.map(([, at]) => new Date(at))]);
+    // A key that was used again while the statement ran keeps its later use for the next write.
+    for (const [key, at] of uses) if (this.#unwritten.get(key) === at) this.#unwritten.delete(key);
+  }
+}
