@@ -115,6 +115,8 @@ test('no response may be kept by a cache or read as another type than its own, w
     await ann.person.ask('POST', '/v1/keys', { name: 'new' }),
     await network.ask('POST', '/v1/device/code', { body: { client_id: 'test' } }),
     await network.ask('GET', '/no-such-page'),
+    await network.ask('GET', '/v1/keys/%'),
+    await network.ask('GET', `/v1/keys/${'x'.repeat(400)}`),
     await network.ask('GET', '/openapi.json'),
     await network.ask('GET', `${admin}/admin/audit`),
   ];

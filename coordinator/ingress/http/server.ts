@@ -1,10 +1,10 @@
 import fastifySwagger from '@fastify/swagger';
-import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { describeApi } from './api-document.ts';
-import { retryAfter } from './respond.ts';
+import { retryAfter, sendError } from './respond.ts';
 import { compileValidator } from './validation.ts';
 
 const KEEP_ALIVE_MS = 65_000;
@@ -38,6 +38,11 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
     requestIdHeader: false,
     genReqId: () => `req_${randomToken(16)}`,
     routerOptions: { maxParamLength: 256 },
+    // URLs that the router cannot read; no hook runs for them.
+    frameworkErrors: (error, request, reply) => {
+      setCommonHeaders(request, reply);
+      sendError(reply.raw, asApiError(error));
+    },
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     // Some clients send an Expect or upgrade that nobody here answers; the rest of the defaults are Node's.
     http: {
@@ -51,8 +56,7 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
   server.setValidatorCompiler(compileValidator);
   if (trustedProxies.length === 0) server.addHook('onRequest', warnOfProxies(log));
   server.addHook('onRequest', (request, reply, done) => {
-    for (const [name, value] of Object.entries(SAFE_HEADERS)) reply.raw.setHeader(name, value);
-    reply.raw.setHeader('x-request-id', request.id);
+    setCommonHeaders(request, reply);
     done();
   });
   server.setNotFoundHandler(() => {
@@ -69,6 +73,11 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
   });
   await server.register(fastifySwagger, describeApi());
   return server;
+}
+
+function setCommonHeaders({ id }: Pick<FastifyRequest, 'id'>, { raw }: Pick<FastifyReply, 'raw'>): void {
+  for (const [name, value] of Object.entries(SAFE_HEADERS)) raw.setHeader(name, value);
+  raw.setHeader('x-request-id', id);
 }
 
 /** Behind a proxy that is not trusted, all callers share one address and its limits. The warning for the operator is logged once an hour at most. */
