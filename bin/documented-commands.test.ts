@@ -1,37 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { documentedCommands } from '../e2e/documented-commands.ts';
 import { assemble, parts } from './program.ts';
 
 /** Every command that README and docs name must exist, with the options and as many arguments as they show. */
-const ROOT = join(import.meta.dirname, '..');
-/** Decision records tell what was true when they were written. */
-const FILES = ['README.md', ...markdownIn('docs'), ...markdownIn('docs/security')];
-const COMMAND = /^(?:[A-Z_]+=\S+ )*(?:npx )?dinf (?<line>.*)$/;
-/** The shell reads these, not the program. */
-const SHELL = /\s(?:#|>|\||&&|2>).*$/;
-
-function markdownIn(folder: string): string[] {
-  return readdirSync(join(ROOT, folder)).flatMap((name) => (name.endsWith('.md') ? [join(folder, name)] : []));
-}
-
-interface Documented {
-  readonly file: string;
-  readonly line: string;
-}
-
-function commandsIn(file: string): Documented[] {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  const blocks = [...text.matchAll(/```sh\n(.*?)```/gs)].flatMap(([, block = '']) => block.replaceAll('\\\n', ' ').split('\n'));
-  const inline = [...text.replaceAll(/```.*?```/gs, '').matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
-  return [...blocks, ...inline].flatMap((code) => {
-    const line = COMMAND.exec(code.trim())?.groups?.['line']?.replace(SHELL, '').trim();
-    return line === undefined ? [] : [{ file: relative('', file), line }];
-  });
-}
-
-const documented = FILES.flatMap(commandsIn);
+const documented = documentedCommands();
 
 let program: Command;
 beforeAll(async () => {
@@ -76,7 +49,7 @@ describe('a command in the documentation', () => {
     expect(documented.length).toBeGreaterThan(40);
   });
 
-  test.each([...new Map(documented.map((each) => [each.line, each])).values()])('$line ($file) exists as it is shown', ({ line }) => {
+  test.each(documented)('$line ($file) exists as it is shown', ({ line }) => {
     expect(faultOf(line)).toBeUndefined();
   });
 });
