@@ -161,6 +161,20 @@ describe('a receipt', () => {
     await shows(account, 930, 0);
   });
 
+  test('of a provider that the job went on from ends nothing while the next one serves', async () => {
+    const account = await fundedAccount(1_000);
+    const [job, witness] = [newJobId(), newJobId()];
+    await Promise.all([ask({ job, account }), ask({ job: witness, account })]);
+    await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job))] });
+    // Receipts are looked through together: when the later one has settled its job, the earlier one has been passed over.
+    await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM receipts WHERE job = $1', [job])).rowCount).toBe(1));
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(witness)] });
+    await shows(account, 730, 200);
+    tell(ended(job, account, { provider: OTHER_PROVIDER, attempts: 2 }));
+    await shows(account, 860, 0);
+  });
+
   test('that two providers give for one job pays neither; the hold comes back when it expires', async () => {
     const account = await fundedAccount(1_000);
     const [job, witness] = [newJobId(), newJobId()];

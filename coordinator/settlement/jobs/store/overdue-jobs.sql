@@ -1,5 +1,6 @@
 -- Held jobs that nobody ended: past the grace they are settled by their receipt, past their expiry they are refunded. Only a
--- provider that the job was ordered from is believed. An answer that reached its end outranks one that was cut off; one that two
+-- provider that the job was ordered from is believed; one that the job went on from only with proof that its tokens were delivered:
+-- otherwise it could end the job while the next provider serves it. An answer that reached its end outranks one that was cut off; one that two
 -- providers claim is paid to nobody.
 SELECT h.job, r.provider, r.prompt_tokens AS "promptTokens", r.cached_tokens AS "cachedTokens", r.completion_tokens AS "completionTokens",
   r.delivered_tokens AS "deliveredTokens"
@@ -13,6 +14,7 @@ LEFT JOIN LATERAL (
     (array_agg(delivered_tokens ORDER BY attempt DESC))[1] AS delivered_tokens,
     max(received_at) AS received_at
   FROM receipts WHERE job = h.job AND provider = ANY(h.providers)
+    AND (provider = h.providers[cardinality(h.providers)] OR delivered_tokens > 0)
   GROUP BY finish IN ('stop', 'length')
   ORDER BY finish IN ('stop', 'length') DESC
   LIMIT 1
