@@ -20,6 +20,8 @@ const maxPrice = { inputMicroUsdPerMillion: 10_000_000, outputMicroUsdPerMillion
 const top = (job: string, provider = OTHER_PROVIDER) => settlement.bus.call(topUp, { job, provider, maxPrice }, { timeoutMs });
 const agree = (account: string, terms: { feeBps?: number; service?: boolean; referrer?: string }) =>
   settlement.bus.call(setTerms, { account, service: false, ...terms }, { timeoutMs });
+/** As if the owner had earned all of it long ago. */
+const letEarningsMature = () => settlement.database.query("UPDATE earnings SET hour = hour - interval '40 days' WHERE account = $1", [`consumer:${OWNER}`]);
 /** 30 of the prompt and 20 of the answer: 70 at the platform's price, 140 at the dearer one. */
 const served = (job: string, account: string, provider: string) => ended(job, account, { provider });
 
@@ -202,6 +204,8 @@ describe('what is charged', () => {
     await ask({ job, account, provider: OWNED_PROVIDER });
     tell(served(job, account, OWNED_PROVIDER));
     await shows(OWNER, before.availableMicroUsd + 95, 0);
+    expect((await balanceOf(OWNER)).maturing).toMatchObject([{ amountMicroUsd: 95 }]);
+    await letEarningsMature();
     expect((await balanceOf(OWNER)).withdrawableMicroUsd).toBe(before.withdrawableMicroUsd + 95);
     const { sources, lifetimeMicroUsd } = await settlement.bus.call(earnings, { account: OWNER }, { timeoutMs });
     expect(sources).toMatchObject([{ source: OWNED_PROVIDER, amountMicroUsd: lifetimeMicroUsd }]);
@@ -246,6 +250,7 @@ describe('what is charged', () => {
 
   test('of earned money that comes back is earned again: bought money goes first, and only what is charged goes', async () => {
     const owner = OWNER;
+    await letEarningsMature();
     const { withdrawableMicroUsd: earned, availableMicroUsd: all } = await balanceOf(owner);
     const bought = all - earned;
     const jobs = [newJobId(), newJobId()] as const;
