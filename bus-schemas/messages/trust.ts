@@ -137,9 +137,9 @@ export const trust = {
   /** The record of one owner, or of all. */
   owners: define('owners', ownersRequest, owners),
   revoke: define('revoke', ofProvider, providerRevoked),
-  /** Of every machine, by its id. */
-  /** What is wrong with the clocks of the network; empty when they agree. */
+  /** The problems with the clocks of the network; empty when they agree. */
   clocks: define('clocks', Type.Object({}), Type.Object({ problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }) })),
+  /** The verdicts on all machines, in the order of their ids. */
   verdicts: define('verdicts', verdictsRequest, verdicts),
   /** The newest of one machine. */
   evidence: define('evidence', ofProvider, evidence),
