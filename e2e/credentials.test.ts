@@ -56,6 +56,10 @@ test('one leaf for one provider: a second connection with the same credentials i
   say(STAYS, `${CONTROL} still first`);
   await arrives(() => atCore, `${CONTROL} still first`, core.up(idOf(STAYS), 'hello'));
   expect(attacksHeard()).toEqual([]);
+  // The hub reports the end of the refused connection under the name of the machine.
+  await vi.waitFor(() => expect(network.logs()).toContain('refused a second connection'));
+  await core_.flush();
+  expect(atCore.filter(({ subject }) => subject === 'evt.trust.disconnected')).toEqual([]);
 });
 
 describe('a provider that is revoked', () => {

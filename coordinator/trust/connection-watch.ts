@@ -2,22 +2,29 @@ import type { Msg, NatsConnection } from '@nats-io/nats-core';
 
 export interface ConnectionEvent {
   readonly provider: string;
-  readonly change: 'connected' | 'disconnected';
-  /** The hub's own name for this event: every copy of us that hears it says the same. */
+  /** `refused`: a second connection with the credentials of a machine that is connected. */
+  readonly change: 'connected' | 'disconnected' | 'refused';
+  /** The hub's own name for this event: every copy of trust that receives it uses the same. */
   readonly id: string;
 }
 
 const SUBJECTS = { connected: '$SYS.ACCOUNT.*.CONNECT', disconnected: '$SYS.ACCOUNT.*.DISCONNECT' } as const;
 
+/**
+ * A hub reports a connection that it refuses as disconnected, although it was never reported as connected. Taken for the end of the
+ * machine's connection, one attempt by a clone would take the machine out of the fleet and end its jobs.
+ */
+const OVER_THE_LIMIT = 'Maximum Account Connections Exceeded';
+
 /** Tells when a provider's leaf comes and goes, as the hub saw it. */
 export function watchConnections(system: NatsConnection, isProvider: (account: string) => boolean, on: (event: ConnectionEvent) => void): Disposable {
-  const take = (message: Msg, change: ConnectionEvent['change']) => {
+  const take = (message: Msg, change: keyof typeof SUBJECTS) => {
     const provider = message.subject.split('.')[2] ?? '';
     if (!isProvider(provider)) return;
-    const { id } = message.json<{ id?: unknown }>();
-    if (typeof id === 'string') on({ provider, change, id });
+    const { id, reason } = message.json<{ id?: unknown; reason?: unknown }>();
+    if (typeof id === 'string') on({ provider, change: reason === OVER_THE_LIMIT ? 'refused' : change, id });
   };
-  const subscriptions = (Object.keys(SUBJECTS) as ConnectionEvent['change'][]).map((change) =>
+  const subscriptions = (Object.keys(SUBJECTS) as (keyof typeof SUBJECTS)[]).map((change) =>
     system.subscribe(SUBJECTS[change], { callback: (error, message) => (error ? undefined : take(message, change)) }),
   );
   return {

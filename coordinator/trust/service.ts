@@ -23,6 +23,7 @@ import { NetworkClock, realClocks } from './network-clock.ts';
 import { prepareOperatorHome } from './operator-home.ts';
 import { releaseEndpoints } from './releases/release-endpoints.ts';
 import { Releases } from './releases/releases.ts';
+import { SecondConnections } from './second-connections.ts';
 
 const KEYS_EVERY_MS = 60_000;
 
@@ -45,11 +46,13 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   const mdm = config.mdm && new MicroMdm(config.mdm);
   const devices = new DeviceAttestations({ database, mdm, verify, attestor, log, metrics, now, random: Math.random });
 
+  const second = new SecondConnections({ log, metrics });
   const own = new Set([keys.core, keys.ops, keys.system].map((key) => key.getPublicKey()));
   const watch = watchConnections(
     system,
     (account) => account.startsWith('A') && !own.has(account),
     ({ provider, change, id }) => {
+      if (change === 'refused') return second.refused(provider);
       const connected = change === 'connected';
       bus.emit(
         connected ? events.trustConnected : events.trustDisconnected,
@@ -103,6 +106,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     clearInterval(keysTimer);
     await face[Symbol.asyncDispose]();
     watch[Symbol.dispose]();
+    second[Symbol.dispose]();
     await devices[Symbol.asyncDispose]();
     await attestor[Symbol.asyncDispose]();
     clock[Symbol.dispose]();

@@ -1,0 +1,34 @@
+import type { Logger } from 'pino';
+import { Counter, type Registry } from 'prom-client';
+
+const FORGET_MS = 60_000;
+
+/** Counts connections that the hubs refused because their machine is connected already, and logs each machine at most once a minute. */
+export class SecondConnections implements Disposable {
+  readonly #log: Logger;
+  readonly #refused: Counter;
+  readonly #timer: NodeJS.Timeout;
+  /** Machines logged since the last minute began: no more than are enrolled. */
+  readonly #logged = new Set<string>();
+
+  constructor({ log, metrics }: { log: Logger; metrics: Registry }) {
+    this.#log = log;
+    this.#refused = new Counter({
+      name: 'dinf_trust_second_connections_total',
+      help: 'Leaf connections that a hub refused or ended because another one has the same credentials',
+      registers: [metrics],
+    });
+    this.#timer = setInterval(() => this.#logged.clear(), FORGET_MS);
+  }
+
+  refused(provider: string): void {
+    this.#refused.inc();
+    if (this.#logged.has(provider)) return;
+    this.#logged.add(provider);
+    this.#log.warn({ provider }, 'a hub refused a second connection of this machine: its hub has just ended, or its credentials were copied');
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
