@@ -9,7 +9,7 @@ export {
   providerCredentials,
 } from './accounts/jwts.ts';
 export { Nkey } from './accounts/nkey.ts';
-export { hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
+export { type ClusterPlace, hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
 export { connectToServer } from './connect.ts';

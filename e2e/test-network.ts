@@ -16,6 +16,8 @@ export interface TestNetworkOptions {
   readonly contextTokens?: number;
   readonly maxOutputTokens?: number;
   readonly leaves?: 'own' | 'shared';
+  /** Hubs of a cluster; one hub alone when left out. */
+  readonly clusterOf?: number;
   /** Models are on the machines' disks first. */
   readonly startsCold?: boolean;
   readonly config?: Partial<Config>;
@@ -279,7 +281,8 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   const { http = { host: '127.0.0.1', port: 0 }, receiptGraceMs = 3_000, ...config } = options.config ?? {};
   const { contextTokens, maxOutputTokens, apart: alone = [] } = options;
   const components = componentNames.filter((name) => !alone.includes(name));
-  const network = await startNetwork({ log, runtime: await chooseRuntime(), config: { http, receiptGraceMs, ...config }, components });
+  const cluster = options.clusterOf === undefined ? {} : { clusterOf: options.clusterOf };
+  const network = await startNetwork({ log, runtime: await chooseRuntime(), config: { http, receiptGraceMs, ...config }, components, ...cluster });
   const apart = new Apart(network, log);
   for (const name of alone) await apart.start(name);
   await network.putModels(

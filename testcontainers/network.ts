@@ -20,6 +20,7 @@ import {
 } from '#coordinator';
 import { cacheFolder, findNatsServer, LaunchError, type NatsPlace, type NatsPorts, type Restartable, startNatsServer } from '#provider';
 import { startContainerNats } from './containers/nats.ts';
+import { startHubCluster } from './hub-cluster.ts';
 import type { NatsNode } from './nats-node.ts';
 import { startPostgres } from './nodes.ts';
 import { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
@@ -35,6 +36,8 @@ export interface NetworkOptions {
   /** Settings over those of the environment. */
   readonly config?: Partial<Config>;
   readonly hubPorts?: Partial<NatsPorts>;
+  /** Hubs of a cluster, as local processes; one hub alone when left out. */
+  readonly clusterOf?: number;
   /** Local processes when left out. */
   readonly runtime?: Runtime;
   /** Where the sign-in service listens; any free port when left out. */
@@ -52,6 +55,8 @@ export interface Network extends AsyncDisposable {
   readonly home: string;
   readonly natsServer: string;
   readonly hub: NatsNode;
+  /** All hubs; more than one only where `clusterOf` asks for it. */
+  readonly hubs: readonly NatsNode[];
   readonly postgres: PostgresNode | undefined;
   readonly databaseUrl: string;
   /** Child processes that the caller may have to start again when they end: none with containers, no Postgres with a `databaseUrl`. */
@@ -82,7 +87,12 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   say('nats-server');
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(env), env, log: say });
   const { runtime = 'local' } = options;
-  const hub = started.use(await startHub({ natsServer, home, operator, runtime, ports: options.hubPorts ?? {} }));
+  const hubs =
+    options.clusterOf === undefined
+      ? [started.use(await startHub({ natsServer, home, operator, runtime, ports: options.hubPorts ?? {} }))]
+      : started.use(await startHubCluster({ natsServer, home, operator, count: options.clusterOf })).hubs;
+  const [hub] = hubs;
+  if (hub === undefined) throw new Error('a network needs at least one hub');
   if (options.databaseUrl === undefined) say('Postgres');
   const kept = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
   const postgres = options.databaseUrl === undefined ? started.use(await startPostgres({ runtime, ...kept })) : undefined;
@@ -93,7 +103,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const issuer = settings.oidc === undefined ? started.use(await startOidcIssuer({ ...(options.issuerPort && { port: options.issuerPort }) })) : undefined;
   const config: Config = {
     ...settings,
-    ...{ databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl] },
+    ...{ databaseUrl, natsUrls: hubs.map(({ clientUrl }) => clientUrl), leafUrls: hubs.map(({ leafUrl }) => leafUrl) },
     ...(issuer && { oidc: { issuer: issuer.url, audience: issuer.audience, algorithms: ['ES256'] } }),
     // Whoever runs a network for himself need not be protected from himself.
     ...(limitsAreSet(env) ? {} : { accountLimits: {} }),
@@ -111,6 +121,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     home,
     natsServer,
     hub,
+    hubs,
     postgres,
     databaseUrl,
     children,

@@ -7,6 +7,15 @@ export interface ServerPlace {
   readonly ports: { readonly client: number; readonly leaf: number };
 }
 
+/** The place of a hub among others that share its accounts and subscriptions. */
+export interface ClusterPlace {
+  /** Name of this hub; each hub of a cluster needs its own. */
+  readonly server: string;
+  readonly port: number;
+  /** Where the other hubs accept routes: `nats-route://host:port`. */
+  readonly routes: readonly string[];
+}
+
 /** A dead peer is noticed after two missed answers. */
 const PING = 'ping_interval: "4s"\nping_max: 2';
 const MAX_PAYLOAD_BYTES = 1024 * 1024;
@@ -16,10 +25,14 @@ const quoted = (value: string) => JSON.stringify(value);
  * A hub: operator mode, accounts kept on disk so that providers enrolled at run time outlive a restart. It has no monitoring port: that
  * would show every program of the machine who is connected; the system account shows the same to those who hold its key.
  */
-export function hubConfig(place: ServerPlace, { keys, jwts }: { keys: Pick<OperatorKeys, 'system' | 'core' | 'ops'>; jwts: OperatorJwts }): string {
+export function hubConfig(
+  place: ServerPlace,
+  { keys, jwts }: { keys: Pick<OperatorKeys, 'system' | 'core' | 'ops'>; jwts: OperatorJwts },
+  cluster?: ClusterPlace,
+): string {
   const { host, home, ports } = place;
   return `
-server_name: hub
+server_name: ${cluster === undefined ? 'hub' : quoted(cluster.server)}
 host: ${quoted(host)}
 port: ${ports.client}
 max_payload: ${MAX_PAYLOAD_BYTES}
@@ -35,7 +48,11 @@ resolver_preload: {
 }
 jetstream { store_dir: ${quoted(`${home}/jetstream`)} }
 leafnodes { host: ${quoted(host)}, port: ${ports.leaf}, no_advertise: true }
-`;
+${cluster === undefined ? '' : clusterBlock(host, cluster)}`;
+}
+
+function clusterBlock(host: string, { port, routes }: ClusterPlace): string {
+  return `cluster { name: hubs, host: ${quoted(host)}, port: ${port}, routes: ${JSON.stringify(routes)} }\n`;
 }
 
 export interface LeafRemote {

@@ -11,6 +11,7 @@ import { attestationEndpoints } from './attestation/attestation-endpoints.ts';
 import { Attestor } from './attestation/attestor.ts';
 import { watchConnections } from './connection-watch.ts';
 import { enrolmentEndpoints, reconcileAccounts } from './enrolment.ts';
+import { HubWatch } from './hub-watch.ts';
 import { HeadTeller } from './log/head-teller.ts';
 import { logEndpoints } from './log/log-endpoints.ts';
 import { LoggedModels } from './log/logged-models.ts';
@@ -46,6 +47,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   const mdm = config.mdm && new MicroMdm(config.mdm);
   const devices = new DeviceAttestations({ database, mdm, verify, attestor, log, metrics, now, random: Math.random });
 
+  const hubs = new HubWatch({ system, log, metrics });
   const second = new SecondConnections({ log, metrics });
   const own = new Set([keys.core, keys.ops, keys.system].map((key) => key.getPublicKey()));
   const watch = watchConnections(
@@ -106,6 +108,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     clearInterval(keysTimer);
     await face[Symbol.asyncDispose]();
     watch[Symbol.dispose]();
+    hubs[Symbol.dispose]();
     second[Symbol.dispose]();
     await devices[Symbol.asyncDispose]();
     await attestor[Symbol.asyncDispose]();

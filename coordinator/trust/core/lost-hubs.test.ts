@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+import { type HubAnswer, hubRound, type KnownHub } from './lost-hubs.ts';
+
+const hub = (name: string, routes: string[], id = `id-${name}`): HubAnswer => ({ id, name, routes });
+const ALL = [hub('a', ['b', 'c']), hub('b', ['a', 'c']), hub('c', ['a', 'b'])];
+const WITHOUT_C = [hub('a', ['b']), hub('b', ['a'])];
+
+/** Plays rounds of answers one after another; the names of the lost hubs, by round. */
+function play(rounds: readonly (readonly HubAnswer[])[]): string[][] {
+  let known: readonly KnownHub[] = [];
+  return rounds.map((answers) => {
+    const round = hubRound(known, answers);
+    known = round.known;
+    return round.lost.map(({ id }) => id);
+  });
+}
+
+describe('a hub of a cluster', () => {
+  test('that is silent for two rounds and has no route left is lost, once', () => {
+    expect(play([ALL, WITHOUT_C, WITHOUT_C, WITHOUT_C])).toEqual([[], [], ['id-c'], []]);
+  });
+
+  test('that is silent while another hub keeps its route to it is slow, not lost', () => {
+    const slow = [hub('a', ['b', 'c']), hub('b', ['a'])];
+    expect(play([ALL, slow, slow, slow, ALL])).toEqual([[], [], [], [], []]);
+  });
+
+  test('that answers again after one silent round is not lost', () => {
+    expect(play([ALL, WITHOUT_C, ALL, WITHOUT_C, ALL])).toEqual([[], [], [], [], []]);
+  });
+
+  test('that was started again under its name is lost at once as the process that it was', () => {
+    expect(play([ALL, [...WITHOUT_C, hub('c', ['a', 'b'], 'id-c-2')]])).toEqual([[], ['id-c']]);
+  });
+
+  test('that was lost and answers again is known again', () => {
+    expect(play([ALL, WITHOUT_C, WITHOUT_C, ALL, WITHOUT_C, WITHOUT_C])).toEqual([[], [], ['id-c'], [], [], ['id-c']]);
+  });
+
+  test('is not lost by rounds in which no hub answers: trust itself is cut off then', () => {
+    expect(play([ALL, [], [], [], ALL])).toEqual([[], [], [], [], []]);
+  });
+
+  test('is one of at most 256 that are remembered', () => {
+    const many = Array.from({ length: 1_000 }, (_, index) => hub(`hub-${index}`, []));
+    expect(hubRound([], many).known).toHaveLength(256);
+  });
+});

@@ -1,0 +1,65 @@
+import { createInbox, type Msg, type NatsConnection } from '@nats-io/nats-core';
+import type { Logger } from 'pino';
+import { Counter, type Registry } from 'prom-client';
+import { type HubAnswer, hubRound, type KnownHub } from './core/lost-hubs.ts';
+
+export interface HubWatchOptions {
+  readonly system: NatsConnection;
+  readonly log: Logger;
+  readonly metrics: Registry;
+}
+
+/** With two silent rounds, machines of a killed hub are let in elsewhere 0.5 to 1 s after its end. */
+const ROUND_MS = 500;
+const ASK_ALL = '$SYS.REQ.SERVER.PING';
+
+/**
+ * Announces the end of a hub that could not announce it itself. The hubs of a cluster count the leaf connections of each account
+ * together and allow one. They drop the counts of a hub when it says `SHUTDOWN`; of a hub that was killed they keep the counts for
+ * up to 4 minutes, and refuse its machines for as long. Several copies of trust may announce the same end: the second has no effect.
+ */
+export class HubWatch implements Disposable {
+  readonly #options: HubWatchOptions;
+  readonly #lost: Counter;
+  readonly #inbox = createInbox();
+  readonly #subscription: { unsubscribe(): void };
+  readonly #timer: NodeJS.Timeout;
+  #known: readonly KnownHub[] = [];
+  #answers: HubAnswer[] = [];
+
+  constructor(options: HubWatchOptions) {
+    this.#options = options;
+    this.#lost = new Counter({
+      name: 'dinf_trust_lost_hubs_total',
+      help: 'Hubs that ended without an announcement and were announced by trust',
+      registers: [options.metrics],
+    });
+    this.#subscription = options.system.subscribe(this.#inbox, { callback: (error, message) => (error ? undefined : this.#take(message)) });
+    this.#timer = setInterval(() => this.#round(), ROUND_MS);
+  }
+
+  #take(message: Msg): void {
+    const { server, statsz } = message.json<{ server?: { id?: unknown; name?: unknown }; statsz?: { routes?: { name?: unknown }[] } }>();
+    if (typeof server?.id !== 'string' || typeof server.name !== 'string') return;
+    const routes = (statsz?.routes ?? []).map(({ name }) => name).filter((name) => typeof name === 'string');
+    this.#answers.push({ id: server.id, name: server.name, routes });
+  }
+
+  #round(): void {
+    const { system, log } = this.#options;
+    const { known, lost } = hubRound(this.#known, this.#answers);
+    this.#known = known;
+    this.#answers = [];
+    for (const { id, name } of lost) {
+      this.#lost.inc();
+      log.warn({ hub: name, id }, 'a hub has ended without an announcement; the other hubs now let its machines in');
+      system.publish(`$SYS.SERVER.${id}.SHUTDOWN`, '{}');
+    }
+    system.publish(ASK_ALL, '', { reply: this.#inbox });
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#subscription.unsubscribe();
+  }
+}
