@@ -11,6 +11,7 @@ export {
 export { Nkey } from './accounts/nkey.ts';
 export { type ClusterPlace, hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
+export { BEST_CHIP, type ChipFigures, chipFigures } from './chips.ts';
 export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
 export { connectToServer } from './connect.ts';
 export { codeHash } from './evidence/code-hash.ts';

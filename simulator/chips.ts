@@ -1,29 +1,33 @@
-import type { Machine } from '#bus-schemas';
+import { type ChipFigures, chipFigures, type Machine } from '#bus-schemas';
 
 /** Macs as Apple sells them: what decides how fast a model runs on them. */
-export interface Chip {
+export interface Chip extends ChipFigures {
   readonly name: string;
   readonly memoryGb: number;
-  readonly bandwidthGbps: number;
-  /** Half precision, of the GPU. */
-  readonly teraflops: number;
 }
 
-const chips = {
-  m1: { name: 'Apple M1', memoryGb: 16, bandwidthGbps: 68, teraflops: 5.2 },
-  m2: { name: 'Apple M2', memoryGb: 24, bandwidthGbps: 100, teraflops: 7.1 },
-  'm3-pro': { name: 'Apple M3 Pro', memoryGb: 36, bandwidthGbps: 150, teraflops: 12.8 },
-  'm3-max': { name: 'Apple M3 Max', memoryGb: 64, bandwidthGbps: 400, teraflops: 28.4 },
-  m4: { name: 'Apple M4', memoryGb: 32, bandwidthGbps: 120, teraflops: 8.5 },
-  'm4-pro': { name: 'Apple M4 Pro', memoryGb: 48, bandwidthGbps: 273, teraflops: 18.4 },
-  'm4-max': { name: 'Apple M4 Max', memoryGb: 128, bandwidthGbps: 546, teraflops: 34.1 },
-  'm2-ultra': { name: 'Apple M2 Ultra', memoryGb: 192, bandwidthGbps: 800, teraflops: 54.4 },
-  'm3-ultra': { name: 'Apple M3 Ultra', memoryGb: 512, bandwidthGbps: 819, teraflops: 56.8 },
-} as const satisfies Record<string, Chip>;
+/** The name that macOS reports, and the memory of a common Mac with it, in gigabytes. */
+const macs = {
+  m1: ['Apple M1', 16],
+  m2: ['Apple M2', 24],
+  'm3-pro': ['Apple M3 Pro', 36],
+  'm3-max': ['Apple M3 Max', 64],
+  m4: ['Apple M4', 32],
+  'm4-pro': ['Apple M4 Pro', 48],
+  'm4-max': ['Apple M4 Max', 128],
+  'm2-ultra': ['Apple M2 Ultra', 192],
+  'm3-ultra': ['Apple M3 Ultra', 512],
+} as const satisfies Record<string, readonly [string, number]>;
 
-export type ChipName = keyof typeof chips;
-export const chipNames = Object.keys(chips) as ChipName[];
-export const chipOf = (name: ChipName): Chip => chips[name];
+export type ChipName = keyof typeof macs;
+export const chipNames = Object.keys(macs) as ChipName[];
+
+export function chipOf(key: ChipName): Chip {
+  const [name, memoryGb] = macs[key];
+  const figures = chipFigures(name);
+  if (figures === undefined) throw new RangeError(`the table of chips does not have ${name}`);
+  return { name, memoryGb, ...figures };
+}
 
 /** The machine that says it is one of these. */
 export function machineOf({ name, memoryGb, bandwidthGbps }: Chip): Machine {
