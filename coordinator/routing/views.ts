@@ -39,7 +39,7 @@ export function capacityByBuild({ fleet }: Router) {
       ...{ build, providers: open.length, warm: sum(({ slot }) => (slot.state === 'resident' ? 1 : 0)), running: sum(({ slot }) => slot.running) },
       freeSlots: sum(freePlaces),
       freeTokens: sum(({ tokensLeft }) => Math.max(0, tokensLeft)),
-      decodeTps: sum(({ slot }) => slot.decodeTps),
+      decodeTps: sum(({ tokenMs }) => 1_000 / tokenMs),
     };
   });
   return rows.filter(({ providers }) => providers > 0).slice(0, MAX_LISTED);

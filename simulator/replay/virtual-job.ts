@@ -206,7 +206,7 @@ export class VirtualJob {
     const provider = served?.candidate.provider;
     const timing = { routeUs: since(this.#orderedAt), holdUs: 0, totalUs: since(this.#world.timeline.now) };
     return {
-      ...{ job: this.#id, result, attempts: this.#state.attempts },
+      ...{ job: this.#id, result, attempts: this.#state.attempts, deliveredTokens: this.#state.deliveredTokens },
       ...(provider && { provider }),
       timing: this.#contentAt === undefined ? timing : { ...timing, firstContentUs: since(this.#contentAt) },
     };

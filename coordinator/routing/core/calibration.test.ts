@@ -28,11 +28,23 @@ test('who is ten times as late as the others counts as so much slower, and is tr
   expect(calibration.of('odd').factor).toBe(1);
 });
 
-test('one answer that is late says nothing, and nobody counts as more than twenty times slower', () => {
+test('one answer that is late says nothing, and no machine counts as more than a thousand times slower', () => {
   expect(fleet(1, 10).of('odd').factor).toBe(1);
   const calibration = fleet(1, 10);
   calibration.learn('odd', { expectedMs: 1_000, tookMs: 60_000 });
   expect(calibration.of('odd').factor).toBe(1);
   for (let answer = 0; answer < 40; answer += 1) calibration.learn('odd', { expectedMs: 1_000, tookMs: 1e9 });
-  expect(calibration.of('odd').factor).toBe(20);
+  expect(calibration.of('odd').factor).toBe(1_000);
+});
+
+test('a claim that is false by a factor of two hundred is found within three answers, and most of it within six', () => {
+  const calibration = fleet(1, 40);
+  const factors = [];
+  for (let answer = 0; answer < 6; answer += 1) {
+    calibration.learn('newcomer', { expectedMs: 100, tookMs: 200 * 200 });
+    factors.push(calibration.of('newcomer').factor);
+  }
+  expect(factors[0]).toBeLessThan(4);
+  expect(factors[2]).toBeGreaterThan(20);
+  expect(factors[5]).toBeGreaterThan(50);
 });

@@ -25,7 +25,13 @@ const word = (session: string, sequence: number, decodeTps = 50): Announcement =
   ],
 });
 const newFleet = () =>
-  new Fleet(SUITE_ID, { promised: () => new SlotPromises(), unlist: () => undefined, fault: () => new Faults().record(PROVIDER), pace: () => ({ factor: 1 }) });
+  new Fleet(SUITE_ID, {
+    promised: () => new SlotPromises(),
+    unlist: () => undefined,
+    fault: () => new Faults().record(PROVIDER),
+    pace: () => ({ factor: 1 }),
+    measured: () => ({ tokenMs: 0 }),
+  });
 
 test('a late word of this session, or any of the one before, is not news', () => {
   const fleet = newFleet();

@@ -11,6 +11,7 @@ import {
 import { Calibration } from './calibration.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
+import { MeasuredSpeeds } from './measured-speeds.ts';
 import type { Ask, Choice, GateName } from './placement.ts';
 import { choosePreferred } from './preferences.ts';
 import { PrefixMemory } from './prefix-memory.ts';
@@ -44,6 +45,7 @@ export interface RouterOptions {
   readonly onDecision?: (asked: Asked, choice: Choice, outcome: 'placed' | 'queued' | 'refused') => void;
 }
 
+type Ended = Pick<JobEnded, 'job' | 'provider' | 'result' | 'attempts' | 'timing' | 'deliveredTokens'>;
 type FailedAttempt = Pick<JobAttempt, 'job' | 'provider' | 'failure' | 'refusal' | 'about' | 'clientSealed' | 'account' | 'next'>;
 
 const RATE_WINDOW_MS = 10_000;
@@ -62,6 +64,7 @@ export class Router {
   readonly reservations = new Reservations();
   readonly faults = new Faults();
   readonly #calibration = new Calibration();
+  readonly #speeds = new MeasuredSpeeds();
   readonly #options: RouterOptions;
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
@@ -75,9 +78,13 @@ export class Router {
     this.#options = options;
     this.fleet = new Fleet(options.suite, {
       promised: (provider, build) => this.reservations.promised(provider, build),
-      unlist: (provider, build) => this.reservations.unlist(provider, build),
+      unlist: (provider, build) => {
+        this.reservations.unlist(provider, build);
+        this.#speeds.unlist(provider, build);
+      },
       fault: (provider) => this.faults.record(provider),
       pace: (provider) => this.#calibration.of(provider),
+      measured: (provider, build) => this.#speeds.of(provider, build),
     });
     this.#queue = new Queue(options.queueDepth);
   }
@@ -136,10 +143,14 @@ export class Router {
     if (this.reservations.of(job)?.provider === provider) this.#release(job, now, { next });
   }
 
-  jobEnded({ job, provider, result, attempts, timing }: Pick<JobEnded, 'job' | 'provider' | 'result' | 'attempts' | 'timing'>, now: number): void {
+  jobEnded({ job, provider, result, attempts, timing, deliveredTokens }: Ended, now: number): void {
     if (provider !== undefined && result === 'completed') this.faults.served(provider, now);
     const reservation = this.reservations.of(job);
     if (result === 'completed' && reservation !== undefined) this.#warmPool.served(reservation.build, now - reservation.at);
+    if (result === 'completed' && provider !== undefined && reservation?.provider === provider && timing.firstContentUs !== undefined) {
+      const tookMs = (timing.totalUs - timing.firstContentUs) / 1_000;
+      this.#speeds.learn(provider, reservation.build, { account: reservation.account, tokens: deliveredTokens, tookMs }, now);
+    }
     const isFirst = attempts === 1 && reservation !== undefined && reservation.provider === provider;
     if (isFirst && reservation.expectedMs !== undefined && timing.firstContentUs !== undefined) {
       const tookMs = (timing.firstContentUs - timing.routeUs - timing.holdUs) / 1_000;
@@ -194,6 +205,7 @@ export class Router {
     const isKnown = (provider: string) => this.fleet.provider(provider) !== undefined;
     this.faults.sweep(now, isKnown);
     this.#calibration.sweep(now, isKnown);
+    this.#speeds.sweep(now, (provider, build) => this.fleet.provider(provider)?.slots.has(build) === true);
   }
 
   /** Machines that should load a model, because more is asked of it than is warm. */
@@ -256,16 +268,23 @@ export class Router {
     this.faults.chosen(winner.provider, now);
     const tokens = request.promptTokens + request.maxOutputTokens;
     const { job, account } = request;
-    const { provider, build, expectedFirstContentMs } = winner;
+    const { provider, build } = winner;
     const isLoaded = choice.cost?.load === 0;
     if (request.prefixes) this.#prefixes.remember(request.prefixes, provider, now);
     this.reservations.take({
       ...{ job, account, provider, build, tokens, at: now, promptMs: choice.cost?.prefill ?? 0 },
       isUnordered: isUnordered(request, winner),
-      ...(isLoaded && { expectedMs: expectedFirstContentMs / this.#calibration.of(provider).factor }),
+      ...(isLoaded && { expectedMs: this.#byOwnFigures(winner, choice) }),
     });
     this.#options.onDecision?.(asked, choice, 'placed');
     answer({ ok: true, candidates: this.#priced(choice.candidates, request), queuedMs: Math.max(0, Math.round(now - askedAt)) });
+  }
+
+  /** The expected delay without what was learned of the machine's pace: a measured decode speed has no part of it. */
+  #byOwnFigures({ provider, build, expectedFirstContentMs }: Candidate, { cost }: Choice): number {
+    const { factor } = this.#calibration.of(provider);
+    const decodeMs = cost === undefined || this.#speeds.of(provider, build).tokenMs === 0 ? 0 : cost.queue + cost.decode;
+    return Math.max(0, expectedFirstContentMs - decodeMs) / factor + decodeMs;
   }
 
   /** The same job asked again gets the same place: the first answer may be lost. */

@@ -2,7 +2,9 @@ import type { Slot } from '#bus-schemas';
 import type { Pace } from './calibration.ts';
 import { type FaultRecord, isClosedOut } from './faults.ts';
 import type { ProviderView } from './fleet.ts';
+import type { Measured } from './measured-speeds.ts';
 import type { SlotPromises } from './reservations.ts';
+import { speedBounds } from './speed-bounds.ts';
 
 /** What is known of a provider whether it is there or not: what was promised to it, and how it behaved. */
 export interface Memory {
@@ -10,12 +12,16 @@ export interface Memory {
   /** The provider lists this slot no more. */
   unlist(provider: string, build: string): void;
   fault(provider: string): Readonly<FaultRecord>;
-  /** How much longer it takes than its own figures promise. */
+  /** How much longer it takes to begin than its own figures promise. */
   pace(provider: string): Readonly<Pace>;
+  /** How fast the slot was seen to decode. */
+  measured(provider: string, build: string): Measured;
 }
 
 /** Why nobody is sent to a slot, whatever he asks for. */
 export type Closed = 'silent' | 'flooding' | 'draining' | 'suite' | 'slot_failed';
+
+const AS_MEASURED: Readonly<Pace> = { factor: 1 };
 
 /**
  * One slot of one provider, laid out for the walk that every decision makes over all of them: plain numbers in one object, nothing
@@ -32,8 +38,11 @@ export class Serving {
   /** Jobs that it says it has. */
   readonly busy: number;
   readonly loadMs: number;
+  /** A measured speed where there is one, or the claim: in both cases no faster than the chip can be. */
   readonly #tokenMs: number;
   readonly #promptTokenMs: number;
+  /** What was measured needs no correction by the pace. */
+  readonly #tokenPace: Readonly<Pace>;
   readonly #pace: Readonly<Pace>;
   readonly #promised: SlotPromises;
   readonly #fault: Readonly<FaultRecord>;
@@ -47,16 +56,19 @@ export class Serving {
     this.freeTokens = slot.freeTokens;
     this.maxConcurrency = slot.maxConcurrency;
     this.loadMs = slot.state === 'resident' ? 0 : slot.loadMs;
-    this.#tokenMs = 1_000 / slot.decodeTps;
-    this.#promptTokenMs = 1_000 / slot.prefillTps;
+    const seen = memory.measured(provider.id, slot.build);
+    const bounds = speedBounds(provider.machine.chip, slot.build)[seen.tokenMs > 0 ? 'measured' : 'unmeasured'];
+    this.#tokenMs = Math.max(1_000 / slot.decodeTps, bounds.tokenMs, seen.tokenMs);
+    this.#promptTokenMs = Math.max(1_000 / slot.prefillTps, bounds.promptTokenMs);
     this.#pace = memory.pace(provider.id);
+    this.#tokenPace = seen.tokenMs > 0 ? AS_MEASURED : this.#pace;
     this.#promised = memory.promised(provider.id, slot.build);
     this.busy = Math.max(slot.running + slot.waiting, this.#promised.named);
     this.#fault = memory.fault(provider.id);
   }
 
   get tokenMs(): number {
-    return this.#tokenMs * this.#pace.factor;
+    return this.#tokenMs * this.#tokenPace.factor;
   }
 
   get promptTokenMs(): number {

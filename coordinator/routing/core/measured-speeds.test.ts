@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { MeasuredSpeeds } from './measured-speeds.ts';
+
+const MINUTE = 60_000;
+const answer = (account: string, tokensPerSecond: number, tokens = 100) => ({ account, tokens, tookMs: (1_000 * tokens) / tokensPerSecond });
+
+function speeds(...answers: [account: string, tokensPerSecond: number, tokens?: number][]): MeasuredSpeeds {
+  const measured = new MeasuredSpeeds();
+  measured.of('machine', 'build');
+  for (const one of answers) measured.learn('machine', 'build', answer(...one), 0);
+  return measured;
+}
+const tokensPerSecond = (measured: MeasuredSpeeds) => Math.round(1_000 / measured.of('machine', 'build').tokenMs);
+
+test('two answers tell the speed, and one or short ones do not', () => {
+  expect(speeds(['a', 20]).of('machine', 'build').tokenMs).toBe(0);
+  expect(speeds(['a', 20, 15], ['b', 20, 15]).of('machine', 'build').tokenMs).toBe(0);
+  expect(tokensPerSecond(speeds(['a', 20], ['a', 20]))).toBe(20);
+});
+
+test('clients of one account that read slowly do not make a machine slow', () => {
+  const slow = Array.from({ length: 20 }, (): [string, number] => ['slow reader', 1]);
+  expect(tokensPerSecond(speeds(['a', 50], ['b', 48], ...slow))).toBe(50);
+});
+
+test('a machine whose speed falls is as slow as its last answers', () => {
+  const late = Array.from({ length: 8 }, (_, index): [string, number] => [`account ${index}`, 5]);
+  expect(tokensPerSecond(speeds(['a', 50], ['b', 50], ...late))).toBe(5);
+});
+
+test('answers are forgotten after ten minutes, and a slot is then dropped when it is not listed', () => {
+  const measured = speeds(['a', 20], ['b', 20]);
+  const record = measured.of('machine', 'build');
+  measured.unlist('machine', 'build');
+  expect(measured.of('machine', 'build')).toBe(record);
+  measured.sweep(9 * MINUTE, () => false);
+  expect(record.tokenMs).toBe(50);
+  measured.sweep(10 * MINUTE, () => false);
+  expect(record.tokenMs).toBe(0);
+  measured.sweep(10 * MINUTE, () => false);
+  expect(measured.of('machine', 'build')).not.toBe(record);
+});
+
+test('a slot that served nobody is dropped at once when it is not listed any more', () => {
+  const measured = new MeasuredSpeeds();
+  const record = measured.of('machine', 'made-up name');
+  measured.unlist('machine', 'made-up name');
+  expect(measured.of('machine', 'made-up name')).not.toBe(record);
+});
