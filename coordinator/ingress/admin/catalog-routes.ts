@@ -30,13 +30,17 @@ export function addCatalogRoutes(admin: AdminApi): void {
     params: ByName,
     body: Model,
     reply: Changed,
-    example: { body: { display_name: 'Llama 8B', context_length: 131_072, max_output_length: 8_192, builds: ['llama-8b-q4'], input: 20_000, output: 50_000 } },
+    example: {
+      path: '/admin/models/llama-8b',
+      body: { display_name: 'Llama 8B', context_length: 131_072, max_output_length: 8_192, builds: ['sim-llama-8b-q4'], input: 20_000, output: 50_000 },
+    },
     handle: async ({ params, body }) => admin.ask(services.catalog.putModel, { model: modelOf(params['*'], body) }),
   });
   admin.change('drop-model', {
     ...{ method: 'DELETE', url: '/admin/models/*', summary: 'Offer a model no more' },
     params: ByName,
     reply: Changed,
+    example: { path: '/admin/models/llama-8b' },
     handle: async ({ params }) => revisionOf(await admin.ask(services.catalog.dropModel, { id: params['*'] })),
   });
   admin.change('put-alias', {
@@ -44,13 +48,14 @@ export function addCatalogRoutes(admin: AdminApi): void {
     params: ByName,
     body: Type.Object({ model: ModelName }, strict),
     reply: Changed,
-    example: { body: { model: 'sim-llama-8b' } },
+    example: { path: '/admin/aliases/llama', body: { model: 'sim-llama-8b' } },
     handle: async ({ params, body }) => revisionOf(await admin.ask(services.catalog.putAlias, { alias: params['*'], model: body.model })),
   });
   admin.change('drop-alias', {
     ...{ method: 'DELETE', url: '/admin/aliases/*', summary: 'Take a name back' },
     params: ByName,
     reply: Changed,
+    example: { path: '/admin/aliases/llama' },
     handle: async ({ params }) => revisionOf(await admin.ask(services.catalog.dropAlias, { id: params['*'] })),
   });
 }

@@ -7,7 +7,17 @@ interface Operation {
   readonly description?: string;
   readonly tags?: readonly string[];
   readonly security?: readonly Record<string, unknown>[];
-  readonly 'x-example'?: { readonly path?: string; readonly body?: unknown };
+  readonly 'x-example'?: Example;
+}
+
+interface Example {
+  readonly path?: string;
+  /** Appended to the path of the route, such as `attempt=1`. */
+  readonly query?: string;
+  readonly body?: unknown;
+  /** Name of a file that is the body, where it is no JSON. */
+  readonly file?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const WHO: Readonly<Record<string, string>> = { apiKey: 'an API key', signIn: 'a sign-in token', operatorKey: "an operator's key" };
@@ -22,7 +32,8 @@ export function apiPage(documents: readonly Document[]): string {
     '[openapi-operators.json](openapi-operators.json), and from a running network at `/openapi.json`.',
     '',
     '`$URL` is what `npm start` prints without `/v1`; `$API_KEY` the key that it prints; `$TOKEN` comes from `npx dinf sign-in`; `$ADMIN_URL` is the',
-    'listener of `DINF_ADMIN_PORT`, `$OPERATOR_KEY` comes from `npx dinf operator-key <name>`.',
+    'listener of `DINF_ADMIN_PORT`, `$OPERATOR_KEY` comes from `npx dinf operator-key <name>`. `$ID` is the id of the key, machine or account that the',
+    'call is about, `$JOB` the `id` of a sealed session. Every call on this page is run by `e2e/documentation/documentation.test.ts`.',
     '',
     'Amounts are whole millionths of a US dollar. An error is `{"error": {"message", "type", "code", "param"}}` with a true status, in Anthropic\'s',
     'shape under `/v1/messages`; a 429 always says in `Retry-After` when to come back. `x-ratelimit-*` tell what a key has left of its minute.',
@@ -50,15 +61,22 @@ function byGroup(documents: readonly Document[]): Map<string, Entry[]> {
   return groups;
 }
 
+function calledPath(path: string, example: Example = {}): string {
+  const called = example.path ?? path.replace('{*}', 'sim-llama-8b').replace('{id}', '$ID').replace('{job}', '$JOB');
+  return example.query === undefined ? called : `${called}?${example.query}`;
+}
+
 function section({ method, path, operation }: Entry): string[] {
   const schemes = (operation.security ?? []).flatMap(Object.keys);
   const who = schemes.length === 0 ? 'Anybody.' : `With ${schemes.map((scheme) => WHO[scheme]).join(', or ')}.`;
   const example = operation['x-example'];
   const base = schemes.includes('operatorKey') ? '$ADMIN_URL' : '$URL';
   const call = [
-    `curl ${method === 'GET' ? '' : `-X ${method} `}"${base}${example?.path ?? path.replace('{*}', 'sim-llama-8b').replace('{id}', '$ID')}"`,
+    `curl ${method === 'GET' ? '' : `-X ${method} `}"${base}${calledPath(path, example)}"`,
     ...(schemes[0] === undefined ? [] : [`-H "Authorization: Bearer ${CREDENTIAL[schemes[0]]}"`]),
+    ...Object.entries(example?.headers ?? {}).map(([name, value]) => `-H "${name}: ${value}"`),
     ...(example?.body === undefined ? [] : ["-H 'Content-Type: application/json'", `-d '${JSON.stringify(example.body)}'`]),
+    ...(example?.file === undefined ? [] : [`--data-binary @${example.file}`]),
   ];
   return [
     '',

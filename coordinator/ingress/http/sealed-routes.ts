@@ -181,10 +181,13 @@ function sealingIn(body: Buffer, mostBytes: number): ClientSealing {
 const ANSWER =
   'Answered with server-sent events that hold sealed frames, or with 409 `seal_again` and another offer, as long as nothing has been answered. `X-Dinf-Next-Job` names a job that may be ordered without a session.';
 const sealedSchema = { tags: ['Sealed'], security: [{ apiKey: [] }], consumes: ['application/octet-stream'] };
+/** The body is bytes, so the documented call reads it from a file. */
+const sealedExample = { headers: { 'Content-Type': 'application/octet-stream' }, file: 'sealed-request.bin' };
 const orderSchema = {
   ...sealedSchema,
   summary: 'The sealed request of a session, and its sealed answer',
   description: `The body: the encapsulated key, then the sealed parts. ${ANSWER}`,
+  'x-example': { ...sealedExample, query: 'attempt=1' },
   params: Type.Object({ job: JobId }),
   querystring: Type.Object({ attempt: Type.Integer({ minimum: 1, maximum: 64 }) }),
 };
@@ -192,4 +195,5 @@ const guessSchema = {
   ...sealedSchema,
   summary: 'A sealed request without a session, for a machine that an earlier answer named',
   description: `The body: four bytes of length, so much JSON (the fields of a session, \`id\` as \`X-Dinf-Next-Job\` named it, and \`sealed_for\` with \`provider\` and \`sealing_key\`), then as for a session. ${ANSWER}`,
+  'x-example': sealedExample,
 };

@@ -12,7 +12,10 @@ export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
     '/v1/webhooks/stripe',
     {
       bodyLimit: MAX_BYTES,
-      schema: { summary: 'Where Stripe tells of payments', tags: ['Money'], description: 'Signed by Stripe; the signature is over the very bytes.' },
+      schema: {
+        ...{ summary: 'Where Stripe tells of payments', tags: ['Money'], description: 'Signed by Stripe; the signature is over the very bytes.' },
+        'x-example': { headers: { 'Content-Type': 'application/json', 'Stripe-Signature': '$SIGNATURE' }, file: 'event.json' },
+      },
     },
     async (request) => {
       const signature = request.headers['stripe-signature'];

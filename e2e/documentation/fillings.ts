@@ -1,0 +1,105 @@
+import { vi } from 'vitest';
+import { leafHash, Nkey } from '#bus-schemas';
+import { earnMoney, endedJob, newKey, newMachine, sealedGuess, sealedOrder, type World } from './world.ts';
+
+/** What stands for the placeholders of a documented call while it is run. */
+export interface Filling {
+  /** Shell variables, such as `$ID`. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Texts of the call that only stand for something, and what they stand for. */
+  readonly texts?: readonly (readonly [text: string, real: string])[];
+  /** Files that the call reads. */
+  readonly files?: Readonly<Record<string, Uint8Array>>;
+}
+
+type Fill = (world: World) => Promise<Filling> | Filling;
+
+const EXAMPLE_JOB = 'job_0123456789abcdefghijkl';
+const EXAMPLE_INVITE = 'welcome-2026';
+const EXAMPLE_REFERRAL = 'my-studio';
+const WITHDRAWN_MICRO_USD = 25_000_000;
+
+const key: Fill = async (world) => ({ variables: { ID: await newKey(world) } });
+const machine: Fill = async (world) => ({ variables: { ID: await newMachine(world) } });
+const account: Fill = ({ person }) => ({ variables: { ID: person.account } });
+
+/** By operation; a call that is not here is run as it stands. */
+export const fillings: Readonly<Record<string, Fill>> = {
+  'GET /v1/keys/{id}': key,
+  'PATCH /v1/keys/{id}': key,
+  'DELETE /v1/keys/{id}': key,
+  'POST /v1/keys/{id}/rotate': key,
+  'DELETE /admin/keys/{id}': key,
+  'DELETE /v1/me/providers/{id}': machine,
+  'PUT /v1/me/providers/{id}/prices': machine,
+  'DELETE /admin/providers/{id}': machine,
+  'POST /admin/accounts/{id}/credit': account,
+  'PUT /admin/accounts/{id}/terms': account,
+
+  'POST /v1/sealed/jobs/{job}': async (world) => {
+    const { job, body } = await sealedOrder(world);
+    return { variables: { JOB: job }, files: { 'sealed-request.bin': body } };
+  },
+  'POST /v1/sealed/jobs': async (world) => ({ files: { 'sealed-request.bin': await sealedGuess(world) } }),
+
+  'GET /v1/generation': async (world) => {
+    const job = await endedJob(world);
+    await isThere(world, `/v1/generation?id=${job}`);
+    return { texts: [[EXAMPLE_JOB, job]] };
+  },
+  'GET /v1/receipts/{job}': async (world) => {
+    const job = await endedJob(world);
+    await isThere(world, `/v1/receipts/${job}`);
+    return { texts: [[EXAMPLE_JOB, job]] };
+  },
+  'GET /v1/transparency/inclusion': async ({ network }) => {
+    const { json } = await network.ask('GET', '/v1/transparency/entries?limit=1');
+    return { texts: [['00'.repeat(32), Buffer.from(leafHash(Buffer.from(json.data[0].entry))).toString('hex')]] };
+  },
+
+  'POST /v1/billing/withdrawals': async (world) => {
+    await earnMoney(world, WITHDRAWN_MICRO_USD);
+    return {};
+  },
+  'POST /v1/webhooks/stripe': async ({ person, stripe }) => {
+    const urls = { success_url: 'https://example.com/thanks', cancel_url: 'https://example.com/' };
+    const { json } = await person.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, ...urls });
+    const { body, signature } = stripe.sign(stripe.bank.pay(json.session));
+    return { variables: { SIGNATURE: signature }, files: { 'event.json': body } };
+  },
+
+  'POST /v1/invites/redeem': async ({ network, operatorKey }) => {
+    const body = { code: 'an-invite', credit_micro_usd: 1_000, uses: 1 };
+    await network.ask('POST', `${network.network.coordinator.adminUrl}/admin/invites`, { token: operatorKey, body });
+    return { texts: [[EXAMPLE_INVITE, body.code]] };
+  },
+  'POST /v1/referral/apply': async ({ network }) => {
+    const referrer = await network.person('referrer');
+    await referrer.ask('PUT', '/v1/referral', { code: 'another-studio' });
+    return { texts: [[EXAMPLE_REFERRAL, 'another-studio']] };
+  },
+
+  'POST /v1/providers/enrol': async ({ network }) => ({
+    texts: [
+      ['0123456789abcdef', await network.network.enrolToken()],
+      [`U${'A'.repeat(55)}`, Nkey.create('user').getPublicKey()],
+    ],
+  }),
+  'POST /v1/device/approve': async ({ network }) => {
+    const { json } = await network.ask('POST', '/v1/device/code', { body: { client_id: 'dinf' } });
+    return { texts: [['WDJB-MJHT', json.user_code]] };
+  },
+  'POST /v1/device/token': async ({ network, person }) => {
+    const { json } = await network.ask('POST', '/v1/device/code', { body: { client_id: 'dinf' } });
+    await person.ask('POST', '/v1/device/approve', { user_code: json.user_code });
+    return { texts: [['…', json.device_code]] };
+  },
+};
+
+/** Generations and receipts are stored about a second after the answer has ended. */
+async function isThere({ network, apiKey }: World, path: string): Promise<void> {
+  await vi.waitFor(async () => {
+    const { status } = await network.ask('GET', path, { token: apiKey });
+    if (status !== 200) throw new Error(`${path} answers ${status}`);
+  }, 20_000);
+}
