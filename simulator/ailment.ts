@@ -1,23 +1,34 @@
 import type { Refusal } from '#bus-schemas';
 
-/** What is wrong with a machine: the same for one on the bus and one in virtual time. */
+/**
+ * A defect that a simulated machine shows. A simulated engine on the bus and a virtual Mac in
+ * `dinf replay` implement the same ailments.
+ */
 export interface Ailment {
-  /** Every job, at once, while it says that it has room. */
+  /**
+   * The machine refuses every job at once with this reason, although it announces free capacity.
+   */
   readonly refuses?: Refusal;
-  /** Each answer begins so much later. */
+  /** Delay before the first token of every answer, in milliseconds. */
   readonly lateMs?: number;
-  /** Takes jobs and says nothing. */
+  /** The machine accepts jobs and never sends a token. */
   readonly stalls?: boolean;
+  /** The machine goes on with a job after it was cancelled. */
   readonly ignoresCancels?: boolean;
-  /** Says that it is so many times as fast as it is. */
+  /** The machine announces its real speed multiplied by this factor. */
   readonly boasts?: number;
-  /** After so long at work it goes on at a share of its speed, until it has rested as long, and says nothing of it. */
+  /**
+   * After `afterMs` milliseconds of work the machine runs at the share `to` of its speed, until it
+   * has rested for as long. It goes on to announce its full speed.
+   */
   readonly throttles?: { readonly afterMs: number; readonly to: number };
-  /** Something else has taken its memory: so much of the room for tokens is left. */
+  /**
+   * Share of the memory for keys and values that is left, because another program took the rest.
+   */
   readonly roomShare?: number;
 }
 
-/** By the names that the command line knows. */
+/** The ailments by their names on the command line (`dinf simulate --ailment`). */
 export const ailments = {
   'black-hole': { refuses: 'queue_full' },
   late: { lateMs: 6_000 },

@@ -31,26 +31,26 @@ const DRAIN_MS = 10_000;
 export function addCommands(program: Command): void {
   program
     .command('simulate')
-    .description('run simulated providers: Macs that are not there, which answer with made-up text')
-    .option('--providers <n>', 'how many', number, 1)
-    .addOption(new Option('--chip <name>', 'which Macs; mixed as people have them').choices([...chipNames, MIXED]).default('m4-max'))
-    .option('--seed <n>', 'which of them are what: the same seed gives the same fleet', number, 1)
-    .option('--coordinator <url>', 'where the API is', coordinatorUrl(process.env))
-    .option('--token-ms <ms>', 'time between two tokens; otherwise as the chip and the model give', number)
-    .option('--concurrency <n>', 'sequences at once on each', number)
-    .option('--endless', 'answers go on until max_tokens')
-    .addOption(new Option('--engine <name>', 'made-up text, or our tiny model on a real engine').choices(['simulated', ...BACKENDS]).default('simulated'))
-    .addOption(new Option('--leaves <kind>', 'a leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
-    .addOption(new Option('--ailment <name>', 'what is wrong with them').choices(ailmentNames))
-    .option('--ailing <share>', 'with how many of them, from 0 to 1', number, 1)
-    .addHelpText('after', '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token).')
+    .description('run simulated providers, which behave like Macs and answer with generated text')
+    .option('--providers <n>', 'number of providers to run', number, 1)
+    .addOption(new Option('--chip <name>', 'the chip of every Mac, or "mixed" for a typical fleet').choices([...chipNames, MIXED]).default('m4-max'))
+    .option('--seed <n>', 'seed of the random fleet; the same seed gives the same fleet', number, 1)
+    .option('--coordinator <url>', 'URL of the API', coordinatorUrl(process.env))
+    .option('--token-ms <ms>', 'milliseconds between two tokens (default: computed from chip and model)', number)
+    .option('--concurrency <n>', 'sequences that each provider runs at once', number)
+    .option('--endless', 'every answer goes on until max_tokens')
+    .addOption(new Option('--engine <name>', 'generated text, or the tiny model on a real engine').choices(['simulated', ...BACKENDS]).default('simulated'))
+    .addOption(new Option('--leaves <kind>', 'one leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
+    .addOption(new Option('--ailment <name>', 'the defect that some of the providers have').choices(ailmentNames))
+    .option('--ailing <share>', 'share of the providers that have the defect, from 0 to 1', number, 1)
+    .addHelpText('after', '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token creates one).')
     .action((options: SimulateOptions) => simulate(options));
   addReplayCommand(program);
 }
 
 function number(text: string): number {
   const value = Number(text);
-  if (!(value >= 0)) throw new InvalidArgumentError('must be a number from 0 on');
+  if (!(value >= 0)) throw new InvalidArgumentError('must be a number that is not negative');
   return value;
 }
 
@@ -70,7 +70,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     token: async () => {
       const token = tokens.shift();
       if (token === undefined)
-        throw new CommandError(EXIT.usage, 'More providers are to be enrolled than there are tokens in DINF_ENROL_TOKENS (dinf enrol-token makes them).');
+        throw new CommandError(EXIT.usage, 'DINF_ENROL_TOKENS holds fewer tokens than there are providers to enrol. Create more with dinf enrol-token.');
       return token;
     },
     count: options.providers,

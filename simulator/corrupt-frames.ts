@@ -1,7 +1,7 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import { Out } from '#bus-schemas';
 
-/** The same connection, on which every frame has one bit turned: what a broken or hostile provider sends. */
+/** Wraps a connection and flips one bit in every frame, as a broken or hostile provider would. */
 export function corruptFrames(connection: NatsConnection): NatsConnection {
   return new Proxy(connection, {
     get(target, property) {

@@ -2,7 +2,10 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { Out, Receipts } from '#bus-schemas';
 import type { Engine, Sink } from '#provider';
 
-/** The same connection, on which no receipt is signed: a provider that can deny later what it was paid for. */
+/**
+ * Wraps a connection and removes the signature from every receipt. A provider that does this can
+ * later deny the work that it was paid for.
+ */
 export function withoutSignatures(connection: NatsConnection): NatsConnection {
   return new Proxy(connection, {
     get(target, property) {
@@ -24,7 +27,10 @@ function unsigned(subject: string, payload: Uint8Array): Uint8Array {
   return Out.encode({ ...out, receipt });
 }
 
-/** The same engine, which answers `Yes.` and says that this took all the tokens that it was allowed. */
+/**
+ * Wraps an engine: it answers `Yes.` and reports that this took all of the request's `maxTokens`. A
+ * provider that does this wants to be paid for tokens that it did not generate.
+ */
 export function overcounting<T extends Engine>(engine: T): T {
   const generate: Engine['generate'] = (request, sink) => {
     const completionTokens = request.maxTokens;

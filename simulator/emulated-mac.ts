@@ -3,7 +3,7 @@ import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
 import { type ChipName, chipOf, machineOf } from './chips.ts';
 import type { SimulatedEngine } from './simulated-engine.ts';
 
-/** A real engine that says it is a Mac: the answers are the model's, the machine is not there. */
+/** A real engine that announces itself as a Mac: a real model computes the answers. */
 export class EmulatedMac implements SimulatedEngine {
   readonly name: Engine['name'];
   readonly machine: Machine;

@@ -8,24 +8,26 @@ import { overcounting, withoutSignatures } from './dishonest.ts';
 import { EmulatedMac } from './emulated-mac.ts';
 import { createSimulatedEngine, type EngineProfile, type SimulatedEngine } from './simulated-engine.ts';
 
-/** Of one provider among others: an ailment, or a liar on the bus. */
+/** A defect of one provider of a fleet: an ailment, or dishonest messages on the bus. */
 export type Fault = 'corrupt_frames' | 'no_signatures' | 'overcounts' | AilmentName;
 
 export interface FleetOptions {
   readonly coordinatorUrl: string;
-  /** A one-time token for each provider that is not enrolled yet. */
+  /** Returns a new one-time token; called for each provider that is not enrolled yet. */
   readonly token: () => Promise<string>;
   readonly count: number;
-  /** Of each, by its number. */
+  /** Returns the profile of the provider with this number, counted from 0. */
   readonly profile: (index: number) => EngineProfile;
-  /** Runs a real model instead of the imagined one. */
+  /** Opens an engine with a real model, which is used instead of the simulated engine. */
   readonly realEngine?: () => Promise<Engine>;
   readonly natsServer: string;
   readonly home: string;
-  /** A leaf of its own for each, as in the field, or one for all, as in a large test. */
+  /**
+   * `own` starts one leaf node for each provider, as in production; `shared` starts one for all.
+   */
   readonly leaves: 'own' | 'shared';
   readonly log: Logger;
-  /** By the number of the provider. */
+  /** Defects by the number of the provider, counted from 0. */
   readonly faults?: Readonly<Record<number, Fault>>;
 }
 
@@ -34,18 +36,21 @@ export interface SimulatedProvider {
   readonly engine: SimulatedEngine;
   readonly agent: Agent;
   readonly connection: NatsConnection;
-  /** Gone without a word. With a leaf of its own the hub notices; otherwise only the silence tells. */
+  /**
+   * Ends the provider without a farewell message. If the provider has a leaf node of its own, the
+   * hub notices the lost connection; otherwise the coordinator notices only the missing heartbeats.
+   */
   kill(): Promise<void>;
 }
 
 export interface Fleet extends AsyncDisposable {
   readonly providers: readonly SimulatedProvider[];
   readonly leaves: readonly Leaf[];
-  /** Takes nothing new and finishes what runs. */
+  /** Stops accepting jobs, and waits up to `timeoutMs` milliseconds until the running ones end. */
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** Enrolments that run at once: they are the coordinator's work, not ours. */
+/** Maximum number of enrolments in flight, so that a large fleet does not flood the coordinator. */
 const ENROL_AT_ONCE = 8;
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -56,7 +61,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     groups.map((group, index) => startLeaf({ binary, home: join(home, kind === 'shared' ? 'leaf' : `leaf-${index}`), enrolments: group, log })),
   );
   const providers = await Promise.all(enrolments.map((one, index) => startProvider(one, index, leaves[kind === 'shared' ? 0 : index] as Leaf, options)));
-  log.info({ count }, 'the simulated fleet runs');
+  log.info({ count }, 'the simulated fleet is running');
   return {
     providers,
     leaves,

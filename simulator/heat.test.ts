@@ -3,7 +3,7 @@ import { Heat } from './heat.ts';
 
 const hot = { throttles: { afterMs: 1_000, to: 0.5 } };
 
-test('a machine slows down when it has worked for long, and is as fast as ever when it has rested as long', () => {
+test('a machine slows down after it has worked for afterMs, and recovers after it has rested as long', () => {
   const heat = new Heat();
   const speeds = [
     [false, 5_000],
@@ -18,7 +18,7 @@ test('a machine slows down when it has worked for long, and is as fast as ever w
   expect(speeds).toEqual([1, 1, 0.5, 0.5, 0.5, 0.5, 1, 1]);
 });
 
-test('one that nothing ails never does, and one that is healed is cool', () => {
+test('a machine without the ailment never slows down, and a healed machine starts cool', () => {
   const heat = new Heat();
   expect(heat.speed({}, true, 60_000)).toBe(1);
   expect(heat.speed(hot, true, 70_000)).toBe(0.5);

@@ -1,13 +1,16 @@
 import type { Ailment } from './ailment.ts';
 
-/** How warm a machine is: it warms while it works and cools while it rests, each as fast as the other. */
+/** Temperature of a machine. It rises during work and falls during rest, at the same rate. */
 export class Heat {
-  /** Milliseconds of work that it has not rested from. */
+  /** Milliseconds of work that are not yet offset by rest, at most `afterMs` of the ailment. */
   #warmth = 0;
   #at = 0;
   #isThrottled = false;
 
-  /** What is left of its speed, when it has worked or rested since it was asked last. */
+  /**
+   * Returns the share of its speed at which the machine runs now. `wasBusy` tells whether it has
+   * worked since the last call.
+   */
   speed({ throttles }: Ailment, wasBusy: boolean, now: number): number {
     const passed = now - this.#at;
     this.#at = now;

@@ -1,4 +1,7 @@
-/** A value that fits a JSON schema, always the same one: what a simulated model says when it is asked for JSON. Patterns and formats are not honoured. */
+/**
+ * Generates a value that fits a JSON schema; the same schema always gives the same value. A
+ * simulated model answers with it when a request asks for JSON. `pattern` and `format` are ignored.
+ */
 
 type Schema = Readonly<Record<string, unknown>>;
 

@@ -4,13 +4,13 @@ import { someMacs } from './mix.ts';
 
 const fleet = { count: 400, chip: undefined, seed: 1, ailment: ailments.hot, ailing: 0.25 };
 
-test('the same seed gives the same fleet, another one another', () => {
+test('the same seed gives the same fleet, and another seed gives another fleet', () => {
   const [one, same, other] = [someMacs(fleet), someMacs(fleet), someMacs({ ...fleet, seed: 2 })];
   expect(same).toEqual(one);
   expect(other).not.toEqual(one);
 });
 
-test('a mixed fleet has many of the cheap ones and few of the dear ones, and as many ill as were asked for', () => {
+test('a mixed fleet has many cheap Macs, few expensive ones, and the requested share of ailing ones', () => {
   const macs = someMacs(fleet);
   const share = (isMeant: (mac: (typeof macs)[number]) => boolean) => macs.filter(isMeant).length / macs.length;
   expect(share(({ chip }) => chip === 'm4')).toBeGreaterThan(0.15);

@@ -4,7 +4,7 @@ import { type ChipName, chipOf } from './chips.ts';
 import { type SimulatedBuild, simulatedBuilds } from './models.ts';
 import { fits } from './speeds.ts';
 
-/** Of a hundred idle Macs, how many are which: the cheap ones are many. */
+/** Number of Macs with each chip among a hundred idle ones; most of them are cheap models. */
 const MIX: readonly (readonly [ChipName, number])[] = [
   ['m1', 10],
   ['m2', 12],
@@ -17,7 +17,7 @@ const MIX: readonly (readonly [ChipName, number])[] = [
   ['m3-ultra', 2],
 ];
 
-/** One of them, as likely as there are many, that has room for the build. */
+/** Draws a chip with enough memory for the build, with the probabilities of `MIX`. */
 export function someChip(random: Pick<SeededRandom, 'next'>, build: SimulatedBuild): ChipName {
   const suitable = MIX.filter(([name]) => fits(chipOf(name), build));
   let left = random.next() * suitable.reduce((sum, [, share]) => sum + share, 0);
@@ -33,7 +33,10 @@ export interface Mac {
   readonly ailment?: Ailment;
 }
 
-/** A fleet: of one kind or mixed, and so many of them not well. The same seed gives the same one. */
+/**
+ * Draws a fleet of one chip, or of mixed chips if `chip` is undefined. Each Mac has the ailment
+ * with the probability `ailing`. The same seed gives the same fleet.
+ */
 export function someMacs({
   count,
   chip,
@@ -45,7 +48,7 @@ export function someMacs({
   chip: ChipName | undefined;
   seed: number;
   ailment: Ailment | undefined;
-  /** The share of those that are not well. */
+  /** Share of the Macs that have the ailment, from 0 to 1. */
   ailing: number;
 }): Mac[] {
   const random = new SeededRandom(seed);

@@ -1,4 +1,4 @@
-/** Macs that are not there: a fleet for tests, benches and laptops. */
+/** Simulated Macs and whole fleets of them, for tests, benchmarks and `npm start`. */
 export { type ChipName, chipNames } from './chips.ts';
 export { EmulatedMac } from './emulated-mac.ts';
 export { type Fault, type Fleet, type FleetOptions, type SimulatedProvider, startFleet } from './fleet.ts';

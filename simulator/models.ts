@@ -1,6 +1,8 @@
 import type { NewModel, Trait } from '#bus-schemas';
 
-/** Models that only the simulator serves; the name says so wherever it is seen. */
+/**
+ * A build that only simulated providers serve. Its name begins with `sim-`, so that users see this.
+ */
 export interface SimulatedBuild {
   readonly build: string;
   readonly weightsGb: number;
@@ -18,7 +20,7 @@ export const simulatedBuilds: readonly [SimulatedBuild, ...SimulatedBuild[]] = [
 
 export const simulatedAliases: readonly { alias: string; model: string }[] = [{ alias: 'sim', model: 'sim-llama-8b' }];
 
-/** What `dinf up` puts into the catalog. */
+/** The models that `dinf up` adds to the catalog. */
 export const simulatedModels: readonly Omit<NewModel, 'createdAt'>[] = [
   {
     id: 'sim-llama-8b',

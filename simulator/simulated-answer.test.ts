@@ -11,8 +11,8 @@ const deltasOf = (stream: AnswerStream): Delta[] => {
 };
 const weather = (name: string) => ({ type: 'function' as const, function: { name, parameters: { type: 'object', properties: { city: { type: 'string' } } } } });
 
-describe('an answer that is more than words', () => {
-  test('calls each tool that it is offered, with arguments of its schema', () => {
+describe('an answer with tool calls, JSON or reasoning', () => {
+  test('calls each offered tool, with arguments that fit its schema', () => {
     const stream = new AnswerStream(chat({ tools: [weather('one'), weather('two')] }));
     const deltas = deltasOf(stream);
     const argumentsOf = (index: number) => deltas.map((delta) => (delta.k === 'tool' && delta.index === index ? delta.text : '')).join('');
@@ -25,12 +25,12 @@ describe('an answer that is more than words', () => {
   test.each([
     ['none', []],
     [{ type: 'function' as const, function: { name: 'two' } }, ['two']],
-  ])('calls what the choice %j leaves', (tool_choice, names) => {
+  ])('calls only the tools that tool_choice %j allows', (tool_choice, names) => {
     const deltas = deltasOf(new AnswerStream(chat({ tools: [weather('one'), weather('two')], tool_choice })));
     expect(deltas.flatMap((delta) => (delta.k === 'tool' && delta.name ? [delta.name] : []))).toEqual(names);
   });
 
-  test('says JSON of the schema when asked for it, and is cut at max_tokens like any other', () => {
+  test('is JSON that fits the requested schema, and is cut at max_tokens', () => {
     const schema = {
       type: 'object',
       properties: { colour: { enum: ['red', 'blue'] }, parts: { type: 'array', items: { $ref: '#/$defs/part' }, minItems: 2 } },
@@ -41,7 +41,7 @@ describe('an answer that is more than words', () => {
     expect(simulatedAnswer(chat({ ...format, max_tokens: 3 }))).toMatchObject({ finish: 'length', usage: { completionTokens: 3 } });
   });
 
-  test('reasons first where it was asked to, and counts it', () => {
+  test('begins with reasoning if the request asks for it, and counts its tokens', () => {
     const stream = new AnswerStream(chat({ reasoning_effort: 'low' }), { endless: true });
     const kinds = deltasOf(stream).map(({ k }) => k);
     expect(kinds).toEqual([...Array(24).fill('reasoning'), ...Array(26).fill('text')]);
@@ -50,21 +50,21 @@ describe('an answer that is more than words', () => {
   });
 });
 
-describe('made-up text', () => {
-  test('depends on the request and on nothing else', () => {
+describe('generated text', () => {
+  test('depends only on the request', () => {
     expect(simulatedAnswer(chat())).toEqual(simulatedAnswer(chat()));
     expect(simulatedAnswer(chat({ seed: 1 })).text).not.toBe(simulatedAnswer(chat()).text);
     expect(simulatedAnswer(chat({ messages: [{ role: 'user', content: 'Bye' }] })).text).not.toBe(simulatedAnswer(chat()).text);
   });
 
-  test('ends at max_tokens, or by itself before', () => {
+  test('ends at max_tokens or earlier', () => {
     expect(simulatedAnswer(chat(), { endless: true })).toMatchObject({ finish: 'length', usage: { completionTokens: 50 } });
     const natural = simulatedAnswer(chat({ max_tokens: 10_000 }));
     expect(natural.finish).toBe('stop');
     expect(natural.usage.completionTokens).toBeLessThan(10_000);
   });
 
-  test('a longer answer begins as the shorter one', () => {
+  test('begins with the same words for a larger max_tokens', () => {
     expect(simulatedAnswer(chat({ max_tokens: 100 }), { endless: true }).text.startsWith(simulatedAnswer(chat(), { endless: true }).text)).toBe(true);
   });
 
@@ -76,12 +76,12 @@ describe('made-up text', () => {
     expect(cut.finish).toBe('stop');
   });
 
-  test('holds characters of every UTF-8 length', () => {
+  test('contains characters of one, two, three and four bytes in UTF-8', () => {
     const text = simulatedAnswer(chat({ max_tokens: 2_000 }), { endless: true }).text;
     for (const pattern of [/[a-z]/, /é/, /東/, /🦙/u]) expect(text).toMatch(pattern);
   });
 
-  test('says how many tokens the prompt took', () => {
+  test('reports the number of prompt tokens', () => {
     expect(new AnswerStream(chat()).usage).toMatchObject({ promptTokens: expect.any(Number), completionTokens: 0 });
   });
 });

@@ -11,14 +11,15 @@ const PARALLEL_CALLS = 4;
 const CHARACTERS_PER_TOKEN = 4;
 
 /**
- * What a simulated model answers, token by token, by the same rules as a real one: reasoning first where it was asked for, then a
- * call of the tools on offer, JSON that fits the schema, or words. It depends on nothing but the request.
+ * Generates the answer of a simulated model token by token. The answer begins with reasoning if the
+ * request asks for it, and continues with calls of the offered tools, with JSON that fits the
+ * schema, or with words. It depends only on the request.
  */
 export class AnswerStream {
   readonly #chat: Chat;
   readonly #words: TokenStream;
   readonly #thoughts: TokenStream | undefined;
-  /** What is said instead of words. */
+  /** The deltas of tool calls or JSON; undefined if the answer consists of words. */
   readonly #prepared: readonly Delta[] | undefined;
   readonly #callsTools: boolean;
   #made = 0;
@@ -41,7 +42,7 @@ export class AnswerStream {
     return this.#words.promptTokens;
   }
 
-  /** Undefined after the last one. */
+  /** Returns the next delta, or undefined after the last one. */
   next(): Delta | undefined {
     if (this.#made >= this.#chat.max_tokens) return undefined;
     const delta = this.#think() ?? this.#say();
@@ -82,7 +83,10 @@ export class AnswerStream {
   }
 }
 
-/** It calls what it is offered, once: a conversation in which a tool has answered goes on in words. */
+/**
+ * Returns the tools that the answer calls. If the last message is the result of a tool, the answer
+ * calls none and consists of words, so that a conversation with tools ends.
+ */
 function calledTools({ tools = [], tool_choice: choice, parallel_tool_calls: parallel = true, messages }: Chat): readonly Tool[] {
   if (choice === 'none') return [];
   if (typeof choice === 'object') return tools.filter((tool) => tool.function.name === choice.function.name).slice(0, 1);
@@ -105,7 +109,7 @@ function jsonOf({ json_schema: format }: NonNullable<Chat['response_format']>): 
   return cut(JSON.stringify(value)).map((text) => ({ k: 'text', text, tokens: 1 }));
 }
 
-/** Between characters, never inside one. */
+/** Splits a text into pieces of `CHARACTERS_PER_TOKEN` whole characters. */
 function cut(text: string): string[] {
   const characters = [...text];
   return Array.from({ length: Math.ceil(characters.length / CHARACTERS_PER_TOKEN) }, (_, index) =>
@@ -124,7 +128,7 @@ export interface SimulatedAnswer {
   readonly usage: Usage;
 }
 
-/** The words of the whole answer at once. */
+/** Returns the text of the whole answer; tool calls and reasoning are not part of it. */
 export function simulatedAnswer(chat: Chat, options?: TextOptions): SimulatedAnswer {
   const stream = new AnswerStream(chat, options);
   let text = '';

@@ -8,18 +8,20 @@ import { AnswerStream } from './simulated-answer.ts';
 import { cacheTokens, decodeTps, fits, loadMs, prefillTps, slowdown } from './speeds.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
-/** How the imagined machine behaves. Without the overrides its speed follows from the chip and the model. */
+/**
+ * Behaviour of a simulated machine. Its speed follows from chip and model unless it is overridden.
+ */
 export interface EngineProfile {
   readonly chip: ChipName;
   readonly builds?: readonly SimulatedBuild[];
-  /** Between two tokens of a sequence; 0 is as fast as this computer can. */
+  /** Milliseconds between two tokens of a sequence; 0 generates as fast as this computer can. */
   readonly tokenMs?: number;
   readonly firstTokenMs?: number;
   readonly maxConcurrency?: number;
-  /** Answers go on until max_tokens. */
+  /** Every answer goes on until `max_tokens`. */
   readonly endless?: boolean;
   readonly ailment?: Ailment;
-  /** Models are on the disk first, and loaded when they are asked for. */
+  /** Models begin on disk, and are loaded into memory at the first request for them. */
   readonly startsCold?: boolean;
 }
 
@@ -29,7 +31,7 @@ export interface SimulatedEngine extends Engine {
 }
 
 const DEFAULT_CONCURRENCY = 16;
-/** The most that a slot may announce. */
+/** Maximum of `freeTokens` that a slot announces. */
 const MAX_TOKENS = 1_000_000_000;
 
 export function createSimulatedEngine(profile: EngineProfile): SimulatedEngine {
@@ -44,7 +46,7 @@ class Simulation implements SimulatedEngine {
   readonly #builds: ReadonlyMap<string, SimulatedBuild>;
   readonly #wheel = new TimerWheel();
   readonly #sequences = new Set<SimulatedSequence>();
-  /** Of models that were not in memory at the start, and when they are. */
+  /** Loads by build, with the time at which the load ends; used only with `startsCold`. */
   readonly #loads = new Map<string, { isDone: boolean; at: number }>();
   readonly #heat = new Heat();
   #listeners: (() => void)[] = [];
@@ -88,7 +90,7 @@ class Simulation implements SimulatedEngine {
 
   generate(request: GenerationRequest, sink: Sink): Sequence {
     const build = this.#builds.get(request.build);
-    if (build === undefined) throw new Error(`this machine does not have ${request.build}`);
+    if (build === undefined) throw new Error(`this machine does not have the build ${request.build}`);
     const { refuses, lateMs = 0, stalls, ignoresCancels } = this.#ailment;
     if (refuses) throw new RequestRefused(refuses);
     this.load(build.build);
@@ -169,7 +171,7 @@ class Simulation implements SimulatedEngine {
 }
 
 interface SequenceDeps {
-  /** It goes on when it is cancelled. */
+  /** The sequence ignores cancellations. */
   readonly isDeaf: boolean;
   readonly endless: boolean;
   readonly onToken: () => void;
@@ -179,7 +181,7 @@ interface SequenceDeps {
 
 class SimulatedSequence implements Sequence {
   readonly build: string;
-  /** Prompt and the most that may come. */
+  /** Tokens that the sequence reserves: the prompt plus the maximum length of the answer. */
   readonly tokens: number;
   readonly #stream: AnswerStream;
   readonly #sink: Sink;
@@ -200,7 +202,7 @@ class SimulatedSequence implements Sequence {
     return this.#stream.promptTokens;
   }
 
-  /** The next token, and the wish for the one after it. */
+  /** Sends the next token and schedules the one after it. */
   step(): void {
     this.#waiting = false;
     if (this.#over || this.#paused) return;
@@ -224,7 +226,7 @@ class SimulatedSequence implements Sequence {
     if (!this.#deps.isDeaf) this.abandon();
   }
 
-  /** Whatever ails it. */
+  /** Ends the sequence even if it ignores cancellations. */
   abandon(): void {
     if (!this.#over) this.#end('cancelled');
   }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Finish, InferenceRequest } from '#bus-schemas';
 
 /**
- * Made-up text that depends on nothing but the request, so that a test can say what each byte of an answer must be. It holds
- * characters of one to four bytes: whoever cuts between bytes is found out.
+ * Words of generated text. The text depends only on the request, so that a test can compute each
+ * byte of the expected answer. It contains characters of one to four bytes, so that a test notices
+ * code that splits a character between two messages.
  */
 const WORDS = [
   ' the',
@@ -47,14 +48,14 @@ const TOKENS_PER_MESSAGE = 4;
 type Chat = InferenceRequest['chat'];
 
 export interface TextOptions {
-  /** Goes on until max_tokens instead of coming to an end by itself. */
+  /** The text goes on until `max_tokens` instead of ending earlier. */
   readonly endless?: boolean;
 }
 
-/** Words, token by token. */
+/** Generates words, one for each token. */
 export class TokenStream {
   readonly promptTokens: number;
-  /** The stop string that ends it. */
+  /** The stop string at which the text ends; undefined if it contains none. */
   readonly stoppedBy: string | undefined;
   readonly #limit: number;
   readonly #comesToAnEnd: boolean;
@@ -90,7 +91,7 @@ export class TokenStream {
     return this.#prepared?.length ?? this.#limit;
   }
 
-  /** Undefined after the last one. */
+  /** Returns the next word, or undefined after the last one. */
   next(): string | undefined {
     if (this.#made >= this.length) return undefined;
     this.#made += 1;
@@ -101,7 +102,9 @@ export class TokenStream {
     return this.#comesToAnEnd || this.stoppedBy !== undefined ? 'stop' : 'length';
   }
 
-  /** Xorshift: as good as needed, and the same everywhere. */
+  /**
+   * Draws a word with a 32-bit xorshift generator, which gives the same words on every platform.
+   */
   #word(): string {
     let state = this.#state;
     state ^= state << 13;
@@ -112,7 +115,7 @@ export class TokenStream {
   }
 }
 
-/** The tokens up to a place in their text; the one that it is in is cut there. */
+/** Returns the tokens up to an index in their joined text, and cuts the token at this index. */
 function cutAt(place: number, tokens: readonly string[]): string[] {
   let left = place;
   const kept: string[] = [];

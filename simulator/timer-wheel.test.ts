@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { TimerWheel } from './timer-wheel.ts';
 
-test('many waits end in the order of their length, none before its time', async () => {
+test('of 200 waits none ends before its time', async () => {
   const wheel = new TimerWheel();
   const startedAt = performance.now();
   const ended: { wanted: number; took: number }[] = [];
@@ -20,14 +20,14 @@ test('many waits end in the order of their length, none before its time', async 
   for (const { wanted, took } of ended) expect(took).toBeGreaterThanOrEqual(wanted - 1);
 });
 
-test('a wait that begins when the only other one ends is as short as it should be', async () => {
+test('a wait that begins inside the callback of the only other wait is not delayed', async () => {
   const wheel = new TimerWheel();
   const startedAt = performance.now();
   for (let turn = 0; turn < 20; turn += 1) await new Promise<void>((resolve) => wheel.after(1, () => wheel.after(1, resolve)));
   expect(performance.now() - startedAt).toBeLessThan(2_000);
 });
 
-test('after a stop nothing happens', async () => {
+test('no callback runs after stop', async () => {
   const wheel = new TimerWheel();
   let happened = false;
   wheel.after(1, () => {

@@ -1,6 +1,7 @@
-/** Many things that each want to happen in some milliseconds, on one timer. */
+/** Number of slots of one millisecond, and thus the longest wait in milliseconds plus one. */
 const SLOTS = 4_096;
 
+/** Runs many callbacks after delays of milliseconds with a single timer of Node. */
 export class TimerWheel {
   readonly #slots: (() => void)[][] = Array.from({ length: SLOTS }, () => []);
   readonly #clock: () => number;
@@ -14,10 +15,13 @@ export class TimerWheel {
     this.#at = Math.floor(clock());
   }
 
-  /** Not before `delayMs`, and not later than the event loop allows. Longer than the wheel is cut to the wheel: ask again then. */
+  /**
+   * Calls `run` once, at the earliest after `delayMs` and as soon as the event loop allows. A delay
+   * longer than `SLOTS - 1` ms is shortened to that.
+   */
   after(delayMs: number, run: () => void): void {
     const now = Math.floor(this.#clock());
-    // While it turns it is where it is: from a later place it would miss what is asked for by what it runs.
+    // While #turn runs it alone moves #at: if #at jumped ahead here, #turn would skip the new slot.
     if (this.#waiting === 0 && !this.#turning) this.#at = now;
     const due = Math.max(now, this.#at) + Math.min(SLOTS - 1, Math.max(1, Math.ceil(delayMs)));
     this.#slots[due % SLOTS]?.push(run);

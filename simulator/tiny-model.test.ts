@@ -18,13 +18,13 @@ interface Question {
   readonly right: { content: string; tool_calls?: { function: { name: string; arguments: Record<string, unknown> } }[] };
 }
 
-/** Never trained on: model/training/export.py. */
+/** Questions that the model was never trained on; model/training/export.py chose them. */
 const questions: readonly Question[] = readFileSync(join(TINY_MODEL_FOLDER, 'held-out.jsonl'), 'utf8')
   .trim()
   .split('\n')
   .map((line) => JSON.parse(line));
 const LEAST_RIGHT = 0.95;
-/** Slow engines are asked every so many-th of them. */
+/** Each engine gets every n-th question; n is larger for slow engines. */
 const EVERY: Readonly<Record<string, number>> = { cpu: 1, webgpu: 10, mlx: 4, reference: 4 };
 const AT_ONCE = 16;
 const LONG = 256;
@@ -49,7 +49,7 @@ function isRight({ right }: Question, { text, calls }: Answer): boolean {
   return text === right.content && got.join() === wanted.join();
 }
 
-test('the catalog says what the folder holds', () => {
+test('the catalog entry matches the files of the model', () => {
   expect(tinyModel.builds).toEqual([model.build]);
   expect(tinyModel.contextTokens).toBe(model.shape.contextTokens);
   expect(tinyModel.traits).toEqual(model.traits);
@@ -62,7 +62,7 @@ for (const { name, create } of backendsUnderTest) {
     if ('reason' in made) return;
     const { backend } = made;
 
-    test('of the questions that it was never trained on it gets 95 in 100 right', async () => {
+    test('the model answers at least 95 % of the held-out questions correctly', async () => {
       const engine = new ModelEngine({ backend, models: [model], machine: thisMachine(), memoryBytes: 1e9, maxConcurrency: AT_ONCE, idleMs: 0, log });
       await engine.loadAll();
       const left = questions.filter((_, i) => i % (EVERY[name] ?? 1) === 0);
@@ -82,7 +82,10 @@ for (const { name, create } of backendsUnderTest) {
 }
 
 describe('the engines agree', () => {
-  /** Each backend's tokens, one after the other, past where the answer ends. */
+  /**
+   * Greedy tokens of one backend for every prompt, including the tokens after the end of the
+   * answer.
+   */
   async function tokensOf(
     create: (typeof backendsUnderTest)[number]['create'],
     of: Pick<Model, 'shape' | 'weights' | 'weightBytes'>,
@@ -107,7 +110,7 @@ describe('the engines agree', () => {
     test(`${name} and cpu: 256 greedy tokens are the same in full precision, and 99 in 100 in 4 bits`, async (context) => {
       const full = await unrounded(model, join(folder, 'full.safetensors'));
       const [mine, its] = [await tokensOf((cpu as (typeof others)[number]).create, full), await tokensOf(create, full)];
-      if (mine === undefined || its === undefined) return context.skip('one of them does not run here');
+      if (mine === undefined || its === undefined) return context.skip('one of the two engines does not run on this machine');
       expect(its).toEqual(mine);
       const [rounded, itsRounded] = [await tokensOf((cpu as (typeof others)[number]).create, model), await tokensOf(create, model)];
       const same = rounded?.flat().filter((token, i) => token === itsRounded?.flat()[i]).length ?? 0;

@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import type { NewModel } from '#bus-schemas';
 
-/** A real model of two million weights, trained for this repository (model/training): what it answers is right or wrong. */
+/**
+ * A real model of two million weights, trained for this repository (model/training). Unlike
+ * simulated text, its answers can be checked for correctness.
+ */
 export const tinyModel: Omit<NewModel, 'createdAt'> = {
   id: 'dinf-tiny',
   displayName: 'dinf tiny: sums, spelling backwards, counting, JSON, tools',
@@ -9,7 +12,8 @@ export const tinyModel: Omit<NewModel, 'createdAt'> = {
   maxOutputTokens: 1_024,
   builds: ['dinf-tiny-4bit'],
   traits: ['tools'],
-  // As `dinf weights` prints it: a machine that has other files under this name does not serve it.
+  // The digest that `dinf weights` prints. A machine that has different files under this name gets
+  // no jobs.
   weights: { 'dinf-tiny-4bit': 'ffde2034a12ef71df0bddb211d3a96cb4eb93b8abb7d237f5a9797860e04936e' },
   inputMicroUsdPerMillion: 1_000,
   outputMicroUsdPerMillion: 2_000,

@@ -22,15 +22,15 @@ const ACCOUNTS = 500;
 export function addReplayCommand(program: Command): void {
   program
     .command('replay')
-    .description('play a day, a recorded trace or an incident against the real routing code, in virtual time')
-    .addOption(new Option('--scenario <name>', 'an incident').choices(scenarioNames))
-    .option('--trace <file>', 'requests that were recorded (dinf routing trace)')
-    .option('--hours <n>', 'of made-up requests, more by day than by night', positive, 24)
-    .option('--per-second <n>', 'requests, on average', positive, 10)
-    .option('--macs <n>', 'machines, of all kinds', positive, 1_260)
-    .option('--concurrency <n>', 'answers at once on each', positive, 8)
-    .option('--seed <n>', 'the same seed gives the same run', positive, 1)
-    .option('--json', 'for programs')
+    .description('replay a day, a recorded trace or an incident against the real routing code, in virtual time')
+    .addOption(new Option('--scenario <name>', 'the incident to replay').choices(scenarioNames))
+    .option('--trace <file>', 'a file with recorded requests (dinf routing trace)')
+    .option('--hours <n>', 'hours of generated requests; there are more by day than by night', positive, 24)
+    .option('--per-second <n>', 'average number of requests per second', positive, 10)
+    .option('--macs <n>', 'number of Macs, with mixed chips', positive, 1_260)
+    .option('--concurrency <n>', 'answers that each Mac generates at once', positive, 8)
+    .option('--seed <n>', 'seed of the random numbers; the same seed gives the same run', positive, 1)
+    .option('--json', 'print the report as JSON')
     .action((options: ReplayCommand) => run(options));
 }
 
@@ -53,10 +53,10 @@ async function run(options: ReplayCommand): Promise<void> {
   const { p50, p95, p99 } = report.firstContentMs;
   const lines = [
     `${report.virtualHours.toFixed(1)} hours and ${report.requests} requests in ${tookSeconds.toFixed(1)} s`,
-    `served            ${percent(report.servedShare)}, ${percent(report.ofOptimum)} of what could have been`,
+    `served            ${percent(report.servedShare)}, ${percent(report.ofOptimum)} of the theoretical maximum`,
     `not served        ${list(report.refusedBy)}`,
     `first content     p50 ${p50} ms, p95 ${p95} ms, p99 ${p99} ms`,
-    `attempts          ${report.attemptsPerRequest.toFixed(3)} for each request; refused by machines: ${list(report.refusedAttempts)}`,
+    `attempts          ${report.attemptsPerRequest.toFixed(3)} per request; refused by machines: ${list(report.refusedAttempts)}`,
     `hung, zombies     ${report.hung}, ${report.zombies}`,
     `digest            ${report.digest.slice(0, 16)}`,
   ];
@@ -81,7 +81,7 @@ async function readTrace(file: string) {
     line += 1;
     if (text.trim() === '') continue;
     const arrival = parseArrival(text);
-    if (arrival === undefined) throw new CommandError(EXIT.usage, `${file}, line ${line}: this is no request of a trace`);
+    if (arrival === undefined) throw new CommandError(EXIT.usage, `${file}, line ${line}: this is not a request as dinf routing trace writes it`);
     arrivals.push(arrival);
   }
   return arrivals.sort((one, other) => one.at - other.at);

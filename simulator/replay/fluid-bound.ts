@@ -1,6 +1,8 @@
 /**
- * The most that anybody could have served, knowing all in advance: work is divisible, goes to whoever is free, and is lost only when
- * it waited for longer than its clients do. Nothing real reaches it; how near it comes is what counts.
+ * Upper bound of the share of requests that any router could have served. It assumes that work is
+ * divisible, that every free Mac takes it at once, and that a request is lost only after it has
+ * waited for longer than its client does. No real router reaches this bound; the report states how
+ * close it came.
  */
 export class FluidBound {
   readonly #patienceSeconds: number;
@@ -12,7 +14,9 @@ export class FluidBound {
     this.#patienceSeconds = patienceMs / 1_000;
   }
 
-  /** One second: so many requests came, and so many could be served. */
+  /**
+   * Accounts for one second in which `asked` requests arrived and the fleet could serve `possible`.
+   */
   second(asked: number, possible: number): void {
     this.#asked += asked;
     this.#waiting = Math.max(0, this.#waiting + asked - possible);

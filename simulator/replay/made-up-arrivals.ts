@@ -3,9 +3,12 @@ import { SeededRandom } from '#provider/engine/sampling/random.ts';
 
 export interface Demand {
   readonly hours: number;
-  /** On average over the day. */
+  /** Average number of requests per second over the whole day. */
   readonly perSecond: number;
-  /** From quiet night to busy day, of the average: 0 is the same at every hour. */
+  /**
+   * How far the rate rises and falls within a day, as a share of the average rate: 0.6 means 40 %
+   * of it at midnight and 160 % at noon, and 0 means the same rate at every hour.
+   */
   readonly swing: number;
   readonly accounts: number;
   readonly model: string;
@@ -17,7 +20,10 @@ const PROMPT = { median: 400, spread: 1.1, most: 16_000 };
 const OUTPUT = { median: 150, spread: 0.9, most: 2_048 };
 const MAX_TOKENS = 2_048;
 
-/** Requests as people send them: more by day, each account in its own measure, most short and some very long. */
+/**
+ * Generates requests as people send them: more by day than by night, more from some accounts than
+ * from others, most of them short and a few very long.
+ */
 export function* madeUpArrivals({ hours, perSecond, swing, accounts, model }: Demand, random: SeededRandom): Generator<Arrival> {
   const most = perSecond * (1 + swing);
   const end = hours * HOUR_MS;
@@ -26,7 +32,7 @@ export function* madeUpArrivals({ hours, perSecond, swing, accounts, model }: De
     if (at >= end) return;
     const rate = perSecond * (1 - swing * Math.cos((2 * Math.PI * at) / DAY_MS));
     const isKept = random.next() * most < rate;
-    // Whether kept or not, the same numbers are drawn: a change of the rate changes nothing else.
+    // These numbers are drawn for dropped requests too, so that another rate changes nothing else.
     const account = Math.floor(accounts * random.next() ** 2);
     const [promptTokens, outputTokens] = [lengthOf(PROMPT, random), lengthOf(OUTPUT, random)];
     if (isKept) yield { at, account: `acct_${String(account).padStart(4, '0')}`, model, promptTokens, outputTokens, maxTokens: MAX_TOKENS };
@@ -40,7 +46,10 @@ function lengthOf({ median, spread, most }: typeof PROMPT, random: SeededRandom)
 
 const SAMPLES = 20_000;
 
-/** What a request is on average, drawn and not worked out: the longest are cut. */
+/**
+ * Average lengths of a request in tokens. They are measured on samples, because a formula would
+ * have to account for the maximum lengths.
+ */
 export const meanRequest = (() => {
   const random = new SeededRandom(0);
   const mean = (of: typeof PROMPT) => Array.from({ length: SAMPLES }, () => lengthOf(of, random)).reduce((sum, length) => sum + length, 0) / SAMPLES;

@@ -10,7 +10,10 @@ function reportOf(name: ScenarioName): Report {
   return known;
 }
 
-/** Answers that broke off because their machine went: nobody else could have gone on with them. */
+/**
+ * Share of answers that broke off because their machine disappeared. No other machine could have
+ * continued them.
+ */
 const cut = ({ refusedBy, requests }: Report) => (refusedBy['stream_cut'] ?? 0) / requests;
 
 test.each([
@@ -25,7 +28,7 @@ test.each([
   'zombies',
   'heat',
   'squeeze',
-] satisfies ScenarioName[])('%s: 99 of 100 that could be served are, in one attempt each, and nothing hangs', { timeout: 60_000 }, (name) => {
+] satisfies ScenarioName[])('%s: 99 % of the requests that could be served are served, with hardly any second attempts, and nothing hangs', { timeout: 60_000 }, (name) => {
   const report = reportOf(name);
   expect(report.ofOptimum + cut(report)).toBeGreaterThan(0.99);
   expect(cut(report)).toBeLessThan(0.02);
@@ -33,7 +36,7 @@ test.each([
   expect([report.hung, report.zombies]).toEqual([0, 0]);
 });
 
-test('a storm of retries costs the fleet nothing', { timeout: 120_000 }, () => {
+test('a storm of retries does not reduce the number of served requests', { timeout: 120_000 }, () => {
   const [storm, overload] = [reportOf('retry-storm'), reportOf('overload')];
   expect(storm.servedShare).toBeGreaterThan(overload.servedShare * 0.99);
   expect(overload.ofOptimum).toBeGreaterThan(0.9);
@@ -43,7 +46,7 @@ test('a storm of retries costs the fleet nothing', { timeout: 120_000 }, () => {
   }
 });
 
-test('the same seed gives the same run to the last request, another one another', () => {
+test('the same seed gives exactly the same run, and another seed gives another run', () => {
   const small: Scenario = { ...scenarios.churn, macs: 20, minutes: 5 };
   const digests = [1, 1, 2].map((seed) => runScenario(small, seed).digest);
   expect(digests[0]).toBe(digests[1]);

@@ -16,16 +16,18 @@ export interface ReplayOptions extends WorldOptions {
 export interface Report {
   readonly requests: number;
   readonly servedShare: number;
-  /** Of the most that anybody could have served. */
+  /** `servedShare` divided by the theoretical maximum that `FluidBound` computes. */
   readonly ofOptimum: number;
   readonly refusedBy: Readonly<Record<string, number>>;
   readonly firstContentMs: { readonly p50: number; readonly p95: number; readonly p99: number };
-  /** Offered to machines for each time that the network was asked. */
+  /** Number of attempts at machines, divided by the number of requests including retries. */
   readonly attemptsPerRequest: number;
   readonly refusedAttempts: Readonly<Record<string, number>>;
+  /** Requests that never ended. */
   readonly hung: number;
+  /** Attempts that a machine still worked on one second after they were cancelled. */
   readonly zombies: number;
-  /** Of every request's fate, in order: the same seed gives the same. */
+  /** SHA-256 over the outcome of every request in order; equal for two runs with the same seed. */
   readonly digest: string;
   readonly virtualHours: number;
 }
@@ -42,14 +44,17 @@ export function runScenario(scenario: Scenario, seed: number): Report {
   return replay({ ...options, clients, incidents, arrivals: madeUpArrivals(demand, new SeededRandom(seed + 1)) });
 }
 
-/** Requests a second that the machines that are there, and well, can serve. */
+/** Number of average requests per second that the awake and working machines can serve. */
 function capacityOf({ macs }: World): number {
   let sum = 0;
   for (const mac of macs) if (mac.isAble) sum += mac.requestsPerSecond * mac.speed;
   return sum;
 }
 
-/** Plays the arrivals against the ingress's and the router's own code, and says what became of them. */
+/**
+ * Replays the arrivals against the real state machines of ingress and router, and reports the
+ * outcomes.
+ */
 export function replay(options: ReplayOptions): Report {
   const world = new World(options);
   const fates = new Fates();
@@ -123,7 +128,7 @@ function befall(world: World, incident: Incident): void {
   });
 }
 
-/** What became of the requests, in the order of their ends. */
+/** Collects the outcomes of the requests in the order in which they end. */
 class Fates {
   readonly #hash = createHash('sha256');
   readonly #firstContent: number[] = [];

@@ -1,23 +1,24 @@
 import { type Ailment, ailments } from '../ailment.ts';
 import type { Times, WorldOptions } from './world.ts';
 
-/** What befalls a share of the fleet, from a minute on. */
+/** An event that affects a random share of the fleet, beginning at `minute`. */
 export interface Incident {
   readonly minute: number;
-  /** To the end when left out. */
+  /** Minute at which the incident ends; if absent, it lasts to the end of the scenario. */
   readonly untilMinute?: number;
   readonly share: number;
   readonly ailment?: Ailment;
-  /** Each of them is gone for so long, some time in this minute. */
+  /** Each affected machine disappears for this time, starting at a random moment of the minute. */
   readonly sleepSeconds?: number;
-  /** Again every minute, others each time. */
+  /** If true, the incident repeats every minute with newly drawn machines. */
   readonly everyMinute?: boolean;
 }
 
-/** What a client does when it is refused. */
+/** How clients react to a refusal. */
 export interface Clients {
+  /** Maximum number of retries of one request. */
   readonly retries: number;
-  /** As the answer's Retry-After says; otherwise after so long. */
+  /** Fixed wait before a retry, in milliseconds. If absent, clients obey the Retry-After header. */
   readonly retryMs?: number;
 }
 
@@ -26,7 +27,7 @@ export interface Scenario {
   readonly macs: number;
   readonly concurrency: number;
   readonly minutes: number;
-  /** Of what the fleet could serve. */
+  /** Requests per second as a share of the number that the fleet can serve. */
   readonly load: number;
   readonly clients: Clients;
   readonly times?: Partial<Times>;
@@ -34,12 +35,12 @@ export interface Scenario {
   readonly queueDepth?: WorldOptions['queueDepth'];
 }
 
-/** As a stock SDK has it. */
+/** The default of OpenAI's SDK. */
 const SDK: Clients = { retries: 2 };
 
 const usual = { macs: 200, concurrency: 8, minutes: 20, load: 0.6, clients: SDK, incidents: [] } as const;
 
-/** What befell the reference in production, and what any fleet lives with. */
+/** Incidents from the production of a comparable network, and incidents that every fleet has. */
 export const scenarios = {
   calm: { ...usual, what: 'nothing happens' },
   'four-fifths': { ...usual, what: 'a fleet of all kinds at four fifths of what it can do', load: 0.8 },

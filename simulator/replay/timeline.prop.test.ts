@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Timeline } from './timeline.ts';
 
-test('everything happens once, in the order of time, and of planning where that is the same', () => {
+test('every event runs once, in the order of its time and then in the order of planning', () => {
   fc.assert(
     fc.property(fc.array(fc.record({ at: fc.nat(20), plansMore: fc.option(fc.nat(10), { nil: undefined }) }), { maxLength: 60 }), (plans) => {
       const timeline = new Timeline();

@@ -4,9 +4,12 @@ interface Happening {
   readonly run: () => void;
 }
 
-/** Time that passes as fast as what happens in it can be worked out. What is planned for the same moment happens in the order of planning. */
+/**
+ * Virtual time, which jumps from one planned event to the next. Events that are planned for the
+ * same moment run in the order in which they were planned.
+ */
 export class Timeline {
-  /** A heap: what comes first is at the front, and no one is before those at half its place. */
+  /** A binary heap: no event comes before its parent, so the earliest event is at index 0. */
   readonly #planned: Happening[] = [];
   #now = 0;
   #turn = 0;
@@ -32,7 +35,7 @@ export class Timeline {
     this.at(this.#now + delayMs, run);
   }
 
-  /** Until nothing is planned any more, or the time is come. */
+  /** Runs all events that are planned up to `end`, and then sets the time to `end`. */
   runUntil(end: number): void {
     for (let first = this.#planned[0]; first !== undefined && first.at <= end; first = this.#planned[0]) {
       this.#removeFirst();

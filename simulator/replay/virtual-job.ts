@@ -4,24 +4,26 @@ import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, ty
 import type { VirtualMac, Work } from './virtual-mac.ts';
 import type { World } from './world.ts';
 
-/** A message's way over the bus. */
+/** Time that a message needs over the bus, in milliseconds. */
 const HOP_MS = 1;
-/** An attempt left behind may be worked on for so long; then it is a zombie. */
+/** A machine that still works on an attempt this long after its cancellation counts as a zombie. */
 const ZOMBIE_MS = 1_000;
 const REFUSED_FOR_MS = 1_000;
 const NO_PROGRESS = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
 
-/** How a request ended, as its client saw it. */
+/** How a request ended from the point of view of its client. */
 export interface Outcome {
   readonly served: boolean;
-  /** The error, where there is one. */
+  /** Code of the error that the client received; undefined if the request was served. */
   readonly code: string | undefined;
   readonly firstContentMs: number;
   readonly attempts: number;
   readonly retryAfterMs: number;
 }
 
-/** One request at the ingress, in virtual time: the ingress's own state machine, and what carries out its commands. */
+/**
+ * One request at the ingress in virtual time. It runs the ingress's state machine and its commands.
+ */
 export class VirtualJob {
   readonly #world: World;
   readonly #id: string;
@@ -88,7 +90,7 @@ export class VirtualJob {
     });
   }
 
-  /** Tokens that came since somebody looked: they are not played one by one. */
+  /** Returns all tokens since the last call as one event; a replay has no event for each token. */
   #more(): JobEvent | undefined {
     const { attempt, deliveredTokens } = this.#state;
     if (attempt === undefined || this.#mac === undefined || this.#work === undefined || deliveredTokens === 0) return undefined;

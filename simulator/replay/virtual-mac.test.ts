@@ -21,7 +21,7 @@ function setUp(concurrency = 4) {
 const readMs = (tokens: number) => (1_000 * tokens) / prefillTps(chip, build);
 const writeMs = (tokens: number, beside = 1) => (1_000 * tokens * slowdown(beside)) / decodeTps(chip, build);
 
-test('alone, a job takes as long as its prompt and its answer', () => {
+test('a job that runs alone takes the time of its prompt plus the time of its answer', () => {
   const { timeline, mac, log, work } = setUp();
   expect(mac.offer(work('one', 1_000, 100))).toBeUndefined();
   timeline.runUntil(1e6);
@@ -31,7 +31,7 @@ test('alone, a job takes as long as its prompt and its answer', () => {
   expect(mac.running).toBe(0);
 });
 
-test('two answers at once slow each other down, and what one leaves the other has', () => {
+test('two answers at once slow each other down, and the second is faster after the first has ended', () => {
   const { timeline, mac, log, work } = setUp();
   mac.offer(work('short', 0, 100));
   mac.offer(work('long', 0, 200));
@@ -40,7 +40,7 @@ test('two answers at once slow each other down, and what one leaves the other ha
   expect(log.find(({ what, name }) => what === 'end' && name === 'long')?.at).toBeCloseTo(writeMs(100, 2) + writeMs(100), 6);
 });
 
-test('what is taken back gives its room back and is heard of no more; what sleeps is lost, once', () => {
+test('a cancelled job frees its place and sends nothing more; a Mac that sleeps loses each job once', () => {
   const { timeline, mac, log, work } = setUp(2);
   const [one, two, three] = [work('one', 500, 500), work('two', 500, 500), work('three', 500, 500)];
   expect([mac.offer(one), mac.offer(two), mac.offer(three)]).toEqual([undefined, undefined, 'queue_full']);

@@ -13,15 +13,16 @@ export interface Work {
   readonly promptTokens: number;
   readonly outputTokens: number;
   readonly maxTokens: number;
-  /** The first token is there. */
+  /** Called when the first token is generated. */
   readonly onContent: () => void;
   readonly onEnd: () => void;
   readonly onLost: () => void;
 }
 
 interface Running extends Work {
-  /** Where the machine's count of tokens stood when the answer began, and will stand when it ends. */
+  /** Value of the Mac's `#count` when the answer began. */
   from: number;
+  /** Value of the Mac's `#count` at which the answer ends. */
   until: number;
 }
 
@@ -33,18 +34,23 @@ export interface VirtualMacOptions {
   readonly timeline: Timeline;
 }
 
-/** A Mac in virtual time: prompts one after another, answers side by side, each the slower the more there are. */
+/**
+ * A Mac in virtual time. It reads prompts one after the other and generates answers in parallel,
+ * each of them the slower the more there are.
+ */
 export class VirtualMac {
   readonly id: string;
   readonly chip: Chip;
   readonly build: SimulatedBuild;
   readonly concurrency: number;
-  /** Usual requests that it can serve in a second, with all its places full. */
+  /**
+   * Number of average requests per second that the Mac can serve while all its places are taken.
+   */
   readonly requestsPerSecond: number;
   readonly #timeline: Timeline;
   readonly #room: number;
   readonly #prompts: Running[] = [];
-  /** Read, and not begun to be answered. */
+  /** Jobs whose prompt is read but whose answer has not begun because of the ailment `lateMs`. */
   readonly #late = new Set<Running>();
   readonly #answers = new Set<Running>();
   ailment: Ailment = {};
@@ -52,12 +58,13 @@ export class VirtualMac {
   #session = 0;
   #sequence = 0;
   #promised = 0;
-  /** Tokens that each answer has had since the machine began, and when that was so. */
+  /** Tokens that an answer would have by now if it had run since the start of the Mac. */
   #count = 0;
+  /** Time of the last update of `#count`. */
   #countedAt = 0;
   #plan = 0;
   readonly #heat = new Heat();
-  /** What heat has left of it. */
+  /** Share of the full speed at which the Mac runs, because of heat. */
   speed = 1;
 
   constructor({ id, chip, build, concurrency, timeline }: VirtualMacOptions) {
@@ -73,7 +80,7 @@ export class VirtualMac {
     return this.#prompts.length + this.#late.size + this.#answers.size;
   }
 
-  /** It is there, and takes work and does it. */
+  /** Whether the Mac is awake, accepts jobs and works on them. */
   get isAble(): boolean {
     return this.isAwake && this.ailment.refuses === undefined && this.ailment.stalls !== true;
   }
@@ -92,7 +99,7 @@ export class VirtualMac {
     };
   }
 
-  /** Why it does not take the work, if it does not. */
+  /** Takes the work, or returns the reason why the Mac refuses it. */
   offer(work: Work): Refusal | undefined {
     if (!this.isAwake) return 'draining';
     if (this.ailment.refuses) return this.ailment.refuses;
@@ -105,7 +112,7 @@ export class VirtualMac {
     return undefined;
   }
 
-  /** False when it is not there, or does not listen. */
+  /** Cancels the work. Returns false if the work is not here or the Mac ignores cancellations. */
   cancel(work: Work): boolean {
     return !this.ailment.ignoresCancels && this.#remove(work as Running);
   }
@@ -115,7 +122,7 @@ export class VirtualMac {
     return this.#answers.has(running) || this.#late.has(running) || this.#prompts.includes(running);
   }
 
-  /** Tokens of the answer so far. */
+  /** Number of tokens of the answer that are generated so far. */
   progress(work: Work): number {
     const running = work as Running;
     if (!this.#answers.has(running)) return 0;
@@ -123,7 +130,7 @@ export class VirtualMac {
     return Math.min(running.outputTokens, Math.floor(this.#count - running.from));
   }
 
-  /** Gone without a word, with all that it was doing. */
+  /** Disappears without a message and loses all its work. */
   sleep(): void {
     this.isAwake = false;
     const lost = this.#all();
@@ -135,7 +142,7 @@ export class VirtualMac {
     for (const work of lost) work.onLost();
   }
 
-  /** Jobs that it had been silent about go on. */
+  /** Ends the ailment. Jobs that had stalled go on. */
   recover(): void {
     const didStall = this.ailment.stalls === true;
     this.ailment = {};
@@ -182,7 +189,7 @@ export class VirtualMac {
     return true;
   }
 
-  /** The first prompt in the row, unless it is taken back meanwhile. */
+  /** Reads the first prompt in the queue; the result is discarded if the job is cancelled first. */
   #readNext(): void {
     const next = this.#prompts[0];
     if (next === undefined || this.ailment.stalls) return;
@@ -208,7 +215,7 @@ export class VirtualMac {
     work.onContent();
   }
 
-  /** Brings the count of tokens up to now. */
+  /** Updates `#count` and `speed` to the present time. */
   #advance(): void {
     const { now } = this.#timeline;
     this.#count += (now - this.#countedAt) * this.#tokensPerMs;
@@ -220,7 +227,7 @@ export class VirtualMac {
     return this.#answers.size === 0 ? 0 : (this.speed * decodeTps(this.chip, this.build)) / slowdown(this.#answers.size) / 1_000;
   }
 
-  /** The next answer's end, as long as nobody comes or goes before. */
+  /** Plans the end of the next answer; every job that begins or ends before replaces this plan. */
   #planEnd(): void {
     this.#plan += 1;
     const plan = this.#plan;
@@ -229,7 +236,8 @@ export class VirtualMac {
     if (first === undefined) return;
     const ending = first;
     const leftMs = Math.max(0, (ending.until - this.#count) / this.#tokensPerMs);
-    // Meanwhile it may have become too warm to be done by then.
+    // Heat may slow the Mac down before the planned end, so look again after `afterMs` at the
+    // latest.
     const lookMs = Math.min(leftMs, this.ailment.throttles?.afterMs ?? leftMs);
     this.#timeline.after(lookMs, () => {
       if (plan !== this.#plan) return;

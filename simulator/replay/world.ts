@@ -26,10 +26,13 @@ export interface WorldOptions {
 const TICK_MS = 100;
 const SWEEP_MS = 10_000;
 const GRACE_MS = 6_000;
-/** As long as a provider gathers what changes. */
+/** Time for which a provider collects changes before it announces them, in milliseconds. */
 const GATHER_MS = 100;
 
-/** A fleet and the router that knows it, in virtual time. Beats that say nothing new are not played. */
+/**
+ * A fleet and its router in virtual time. Heartbeats without a change are left out, because they
+ * would not alter the state of the router.
+ */
 export class World {
   readonly timeline = new Timeline();
   readonly times: Times;
@@ -42,9 +45,11 @@ export class World {
   readonly #reporting = new Set<VirtualMac>();
   #isDraining = false;
   #isWatching = false;
-  /** Offered to machines, refused by them, and worked on after nobody wanted them any more. */
+  /** Number of attempts that were sent to machines. */
   attempts = 0;
+  /** Number of attempts that machines refused, by reason. */
   readonly refusals: Partial<Record<Refusal, number>> = {};
+  /** Number of attempts that a machine still worked on long after their cancellation. */
   zombies = 0;
 
   constructor({ macs, concurrency, queueDepth, times, seed }: WorldOptions) {
@@ -66,7 +71,9 @@ export class World {
     return this.#byId.get(id) as VirtualMac;
   }
 
-  /** Changes reach the router gathered, as a provider sends them. */
+  /**
+   * Announces the machine's state to the router after `GATHER_MS`, once for all changes until then.
+   */
   report(mac: VirtualMac): void {
     if (this.#reporting.has(mac)) return;
     this.#reporting.add(mac);
@@ -76,7 +83,7 @@ export class World {
     });
   }
 
-  /** Gone for a while, as a laptop that is closed: the hub tells at once. */
+  /** Removes the machine for `forMs`, like a closed laptop; the hub reports the loss at once. */
   sleep(mac: VirtualMac, forMs: number): void {
     if (!mac.isAwake) return;
     mac.sleep();
@@ -87,7 +94,7 @@ export class World {
     });
   }
 
-  /** Nothing ails it any more. */
+  /** Ends the machine's ailment and announces its state. */
   heal(mac: VirtualMac): void {
     mac.recover();
     this.report(mac);
@@ -102,7 +109,7 @@ export class World {
     });
   }
 
-  /** As long as anybody waits. */
+  /** Checks the deadlines of queued requests every `TICK_MS`, as long as the queue is not empty. */
   watchQueue(): void {
     if (this.#isWatching || this.router.queued === 0) return;
     this.#isWatching = true;

@@ -1,4 +1,4 @@
-"""Writes what train.py has learned as mlx-community publishes models, in 4 bits, with questions that it was never trained on.
+"""Exports the weights of train.py in the 4-bit format of mlx-community, together with questions that the model was never trained on.
 
     pip install mlx numpy && python export.py --trained /some/folder
 """
@@ -27,7 +27,7 @@ for name, value in np.load(trained / "weights.npz").items():
     if value.ndim == 1:
         weights[name] = value.astype(mx.float16)
         continue
-    # The learner rounded in 32 bits: only the scales lose by being kept in 16.
+    # train.py already rounded to 4 bits in float32, so only storing scales and biases as float16 loses precision here.
     packed, scales, biases = mx.quantize(value, group_size=GROUP, bits=4)
     path = name.removesuffix(".weight")
     weights |= {name: packed, f"{path}.scales": scales.astype(mx.float16), f"{path}.biases": biases.astype(mx.float16)}

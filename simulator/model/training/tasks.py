@@ -1,4 +1,4 @@
-"""What the tiny model can do: questions whose answers can be checked. Held-out questions are those whose digest says so."""
+"""Generates the tasks of the tiny model: questions whose answers can be checked. A checksum decides which are held out."""
 
 import json
 import random
@@ -121,7 +121,7 @@ def call(name, arguments):
 
 
 def tool_asked(r):
-    """A question, the tools, and the call that answers it."""
+    """Returns a question, the offered tools, and the tool call that answers the question."""
     if r.random() < 0.3:
         place, city = r.choice(PLACES), r.choice(CITIES)
         name, of = r.choice(["get_weather", "weather", "get_current_weather", "weather_in"]), {place: city}
@@ -149,7 +149,7 @@ def plain(r):
 
 
 def conversation(r):
-    """One example: kind, messages, tools, the assistant's message that is right, and what is asked however it is worded."""
+    """Returns one example: kind, messages, tools, the correct answer, and a key that is equal for every wording of the task."""
     pick = r.random()
     tools = None
     if pick < 0.16:
@@ -181,8 +181,8 @@ def conversation(r):
 
 
 def held_out(key):
-    """One question in ten is never trained on, however it is worded. What has no key is learned by heart: times tables, greetings,
-    and what it cannot do."""
+    """Returns whether a question is excluded from training; this holds for one in ten, in every wording. Questions without a key
+    are always trained on: times tables, greetings, and requests that the model cannot answer."""
     return key is not None and zlib.crc32(key.encode()) % 10 == 0
 
 

@@ -1,4 +1,4 @@
-"""Trains the tiny model: its tokenizer, then a Llama-style decoder whose weights are rounded to MLX's 4 bits while it learns.
+"""Trains the tokenizer and then the tiny model, a Llama whose weights are rounded to MLX's 4 bits during training.
 
     pip install torch tokenizers jinja2 && python train.py --out /some/folder
 """
@@ -20,7 +20,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 HERE = pathlib.Path(__file__).parent
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-# Attention costs what rows are long: most batches are of short rows, some have room for tools, and a few for the long answers.
+# Length and number of rows by batch. The cost of attention grows with the length, so most batches have short rows; some have
+# rows for tool definitions, and few have rows for long answers.
 ROUND = [(96, 40)] * 4 + [(256, 15)] * 3 + [(512, 8)]
 
 template = jinja2.Environment().from_string((HERE.parent / "dinf-tiny-4bit" / "chat_template.jinja").read_text())
@@ -50,13 +51,13 @@ def make_tokenizer():
 def tokens_of(tokenizer, kind, turns, tools, right):
     prompt = tokenizer.encode(render(turns, tools)).ids
     said = answer_text(right)
-    # Letter by letter: the spelling is what is to be learned, not how the tokenizer would have cut the result.
+    # Reversed words are encoded letter by letter: the model shall learn to spell, not how the tokenizer splits the result.
     answer = [i for c in said for i in tokenizer.encode(c).ids] if kind == "backwards" else tokenizer.encode(said).ids
     return prompt, answer + [tokenizer.token_to_id("<|im_end|>")]
 
 
 def batches(tokenizer, seed, held):
-    """Rows of whole conversations, each seeing only itself. Only answers are learned."""
+    """Yields rows of whole conversations. Each conversation attends only to itself, and only answers enter the loss."""
     source, turn = examples(seed, held), 0
     while True:
         length, rows = ROUND[turn % len(ROUND)]
@@ -126,7 +127,7 @@ class Decoder(nn.Module):
         return F.linear(x.bfloat16(), embedding.bfloat16()).float()
 
     def named(self):
-        """The weights by the names that model files use."""
+        """Returns the weights under the names that Llama model files use."""
         inside = {"q_proj": "self_attn.", "k_proj": "self_attn.", "v_proj": "self_attn.", "o_proj": "self_attn.", "gate_proj": "mlp.", "up_proj": "mlp.", "down_proj": "mlp."}
         named = {"model.embed_tokens.weight": self.embed, "model.norm.weight": self.norm}
         for i, layer in enumerate(self.layers):
@@ -143,7 +144,7 @@ class Decoder(nn.Module):
 
 
 def rounded(w):
-    """As MLX rounds to 4 bits by groups; the gradient passes as if it had not."""
+    """Rounds to 4 bits by groups as MLX does. The gradient is that of the unrounded weights (straight-through estimator)."""
     with torch.no_grad():
         groups = w.view(w.shape[0], -1, GROUP)
         high, low = groups.amax(-1, keepdim=True), groups.amin(-1, keepdim=True)
@@ -166,7 +167,7 @@ def loss_of(model, batch):
 
 
 def exact_share(batch, right):
-    """The share of answers of which every token is the likeliest one: what greedy decoding gets right."""
+    """Share of answers that greedy decoding gets right: every token is the most probable one."""
     _, document, _, learned = (a.numpy() for a in batch)
     whole = []
     for row in range(len(document)):
