@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { TimerWheel } from './timer-wheel.ts';
 
 test('of 200 waits none ends before its time', async () => {
@@ -27,13 +27,20 @@ test('a wait that begins inside the callback of the only other wait is not delay
   expect(performance.now() - startedAt).toBeLessThan(2_000);
 });
 
-test('no callback runs after stop', async () => {
-  const wheel = new TimerWheel();
-  let happened = false;
-  wheel.after(1, () => {
-    happened = true;
-  });
-  wheel.stop();
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  expect(happened).toBe(false);
+test('no callback runs after stop', () => {
+  vi.useFakeTimers();
+  try {
+    let now = 0;
+    const wheel = new TimerWheel(() => now);
+    let ran = false;
+    wheel.after(1, () => {
+      ran = true;
+    });
+    wheel.stop();
+    now = 20;
+    vi.advanceTimersByTime(20);
+    expect(ran).toBe(false);
+  } finally {
+    vi.useRealTimers();
+  }
 });
