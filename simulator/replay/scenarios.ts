@@ -23,7 +23,6 @@ export interface Clients {
 }
 
 export interface Scenario {
-  readonly what: string;
   readonly macs: number;
   readonly concurrency: number;
   readonly minutes: number;
@@ -42,57 +41,63 @@ const usual = { macs: 200, concurrency: 8, minutes: 20, load: 0.6, clients: SDK,
 
 /** Incidents from the production of a comparable network, and incidents that every fleet has. */
 export const scenarios = {
-  calm: { ...usual, what: 'nothing happens' },
-  'four-fifths': { ...usual, what: 'a fleet of all kinds at four fifths of what it can do', load: 0.8 },
+  calm: { ...usual },
+  /** A mixed fleet gets four fifths of the requests that it can serve. */
+  'four-fifths': { ...usual, load: 0.8 },
+  /**
+   * All answers begin after their deadline, on every machine. If the ingress abandoned them, they would
+   * begin again on other machines and be late there too.
+   */
   'deadline-cascade': {
     ...usual,
-    what: 'answers begin later than their deadline allows, on every machine: cut off, they would be begun again elsewhere, in vain',
     times: { firstContentMs: 4_000 },
     incidents: [{ minute: 5, untilMinute: 15, share: 1, ailment: ailments.late }],
   },
-  'fleet-upgrade': { ...usual, what: 'every machine is started anew within one minute', incidents: [{ minute: 8, share: 1, sleepSeconds: 15 }] },
+  /** Every machine restarts within one minute. */
+  'fleet-upgrade': { ...usual, incidents: [{ minute: 8, share: 1, sleepSeconds: 15 }] },
+  /** A tenth of the fleet announces free capacity and refuses every job at once. */
   'black-hole': {
     ...usual,
-    what: 'a tenth of the fleet says that it has room and refuses every job at once',
     incidents: [{ minute: 5, untilMinute: 15, share: 0.1, ailment: ailments['black-hole'] }],
   },
+  /** Every minute a tenth of the fleet disappears for half a minute. */
   churn: {
     ...usual,
-    what: 'a tenth of the fleet goes to sleep every minute, for half a minute',
     incidents: [{ minute: 3, untilMinute: 18, share: 0.1, sleepSeconds: 30, everyMinute: true }],
   },
-  overload: { ...usual, macs: 80, minutes: 8, what: 'more is asked than the fleet can do', load: 1.3, clients: { retries: 0 } },
+  /** There are more requests than the fleet can serve. */
+  overload: { ...usual, macs: 80, minutes: 8, load: 1.3, clients: { retries: 0 } },
+  /** There are more requests than the fleet can serve, and every refused request is retried at once. */
   'retry-storm': {
     ...usual,
     macs: 80,
     minutes: 8,
-    what: 'more is asked than the fleet can do, and every refusal is asked again at once',
     load: 1.3,
     clients: { retries: 10, retryMs: 200 },
   },
+  /** A tenth of the fleet announces ten times its real speed. */
   boasters: {
     ...usual,
-    what: 'a tenth of the fleet says that it is ten times as fast as it is',
     incidents: [{ minute: 2, share: 0.1, ailment: ailments.boaster }],
   },
+  /** Two fifths of the machines slow down to half their speed after a minute of work, unannounced. */
   heat: {
     ...usual,
-    what: 'two machines in five run at half their speed once they have worked for a minute, and do not say so',
     incidents: [{ minute: 2, share: 0.4, ailment: ailments.hot }],
   },
+  /** On a third of the fleet another program takes nearly all of the memory. */
   squeeze: {
     ...usual,
-    what: 'on a third of the fleet something else takes nearly all of the memory',
     incidents: [{ minute: 5, untilMinute: 15, share: 0.33, ailment: ailments.squeezed }],
   },
+  /** One machine in twenty accepts jobs and never sends a token. */
   stalls: {
     ...usual,
-    what: 'one machine in twenty takes jobs and says nothing',
     incidents: [{ minute: 5, untilMinute: 15, share: 0.05, ailment: ailments.stalls }],
   },
+  /** A tenth of the fleet begins answers late and ignores cancellations. */
   zombies: {
     ...usual,
-    what: 'a tenth of the fleet begins late and does not listen when a job is taken back',
     incidents: [{ minute: 5, untilMinute: 15, share: 0.1, ailment: { lateMs: 15_000, ignoresCancels: true } }],
   },
 } as const satisfies Record<string, Scenario>;
