@@ -45,5 +45,5 @@ test('what was asked of a network can be played again, and none of it is a word 
   const report = JSON.parse(await dinf('replay', '--trace', file, '--macs', '3', '--json'));
   expect(report).toMatchObject({ requests: arrivals.length, servedShare: 1, hung: 0 });
   await writeFile(file, '{"at": "soon"}\n');
-  await expect(dinf('replay', '--trace', file)).rejects.toThrow(/line 1: this is no request of a trace/);
+  await expect(dinf('replay', '--trace', file)).rejects.toThrow(/line 1: this is not a request as dinf routing trace writes it/);
 });

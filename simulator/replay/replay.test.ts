@@ -28,7 +28,7 @@ test.each([
   'zombies',
   'heat',
   'squeeze',
-] satisfies ScenarioName[])('%s: 99 % of the requests that could be served are served, with hardly any second attempts, and nothing hangs', { timeout: 60_000 }, (name) => {
+] satisfies ScenarioName[])('%s: 99 % of the servable requests are served, with few second attempts, and nothing hangs', { timeout: 60_000 }, (name) => {
   const report = reportOf(name);
   expect(report.ofOptimum + cut(report)).toBeGreaterThan(0.99);
   expect(cut(report)).toBeLessThan(0.02);
