@@ -43,7 +43,10 @@ export function addCommands(program: Command): void {
     .addOption(new Option('--leaves <kind>', 'one leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
     .addOption(new Option('--ailment <name>', 'the defect that some of the providers have').choices(ailmentNames))
     .option('--ailing <share>', 'share of the providers that have the defect, from 0 to 1', number, 1)
-    .addHelpText('after', '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token creates one).')
+    .addHelpText(
+      'after',
+      '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token creates one).',
+    )
     .action((options: SimulateOptions) => simulate(options));
   addReplayCommand(program);
 }
@@ -59,9 +62,9 @@ async function simulate(options: SimulateOptions): Promise<void> {
   const { startFleet } = await import('./fleet.ts');
   const { pino, destination } = await import('pino');
   const { tokenMs, concurrency, endless } = options;
-  const { someMacs } = await import('./mix.ts');
+  const { drawMacs } = await import('./mix.ts');
   const { chip, ailment } = options;
-  const macs = someMacs({ ...options, count: options.providers, chip: chip === MIXED ? undefined : chip, ailment: ailment && ailments[ailment] });
+  const macs = drawMacs({ ...options, count: options.providers, chip: chip === MIXED ? undefined : chip, ailment: ailment && ailments[ailment] });
   const tokens = (process.env['DINF_ENROL_TOKENS'] ?? '').split(',').filter((token) => token !== '');
   const log = pino({ name: 'simulator', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'simulator' } }, destination({ dest: 2, sync: false }));
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });

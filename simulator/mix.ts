@@ -18,7 +18,7 @@ const MIX: readonly (readonly [ChipName, number])[] = [
 ];
 
 /** Draws a chip with enough memory for the build, with the probabilities of `MIX`. */
-export function someChip(random: Pick<SeededRandom, 'next'>, build: SimulatedBuild): ChipName {
+export function drawChip(random: Pick<SeededRandom, 'next'>, build: SimulatedBuild): ChipName {
   const suitable = MIX.filter(([name]) => fits(chipOf(name), build));
   let left = random.next() * suitable.reduce((sum, [, share]) => sum + share, 0);
   for (const [name, share] of suitable) {
@@ -37,7 +37,7 @@ export interface Mac {
  * Draws a fleet of one chip, or of mixed chips if `chip` is undefined. Each Mac has the ailment
  * with the probability `ailing`. The same seed gives the same fleet.
  */
-export function someMacs({
+export function drawMacs({
   count,
   chip,
   seed,
@@ -53,7 +53,7 @@ export function someMacs({
 }): Mac[] {
   const random = new SeededRandom(seed);
   return Array.from({ length: count }, () => ({
-    chip: chip ?? someChip(random, simulatedBuilds[0]),
+    chip: chip ?? drawChip(random, simulatedBuilds[0]),
     ...(ailment && random.next() < ailing && { ailment }),
   }));
 }

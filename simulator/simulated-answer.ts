@@ -18,18 +18,18 @@ const CHARACTERS_PER_TOKEN = 4;
 export class AnswerStream {
   readonly #chat: Chat;
   readonly #words: TokenStream;
-  readonly #thoughts: TokenStream | undefined;
+  readonly #reasoning: TokenStream | undefined;
   /** The deltas of tool calls or JSON; undefined if the answer consists of words. */
   readonly #prepared: readonly Delta[] | undefined;
   readonly #callsTools: boolean;
-  #made = 0;
-  #thought = 0;
+  #generated = 0;
+  #reasoned = 0;
 
   constructor(chat: Chat, options: TextOptions = {}) {
     this.#chat = chat;
     this.#words = new TokenStream(chat, options);
     const reasons = chat.reasoning_effort !== undefined && chat.reasoning_effort !== 'none';
-    this.#thoughts = reasons
+    this.#reasoning = reasons
       ? new TokenStream({ messages: chat.messages, max_tokens: REASONING_TOKENS, seed: (chat.seed ?? 0) + 1 }, { endless: true })
       : undefined;
     const called = calledTools(chat);
@@ -44,30 +44,30 @@ export class AnswerStream {
 
   /** Returns the next delta, or undefined after the last one. */
   next(): Delta | undefined {
-    if (this.#made >= this.#chat.max_tokens) return undefined;
-    const delta = this.#think() ?? this.#say();
-    if (delta !== undefined) this.#made += 1;
+    if (this.#generated >= this.#chat.max_tokens) return undefined;
+    const delta = this.#nextReasoning() ?? this.#nextContent();
+    if (delta !== undefined) this.#generated += 1;
     return delta;
   }
 
-  #think(): Delta | undefined {
-    const thought = this.#thoughts?.next();
+  #nextReasoning(): Delta | undefined {
+    const thought = this.#reasoning?.next();
     if (thought === undefined) return undefined;
-    this.#thought += 1;
+    this.#reasoned += 1;
     return { k: 'reasoning', text: thought, tokens: 1 };
   }
 
-  #say(): Delta | undefined {
-    if (this.#prepared !== undefined) return this.#prepared[this.#made - this.#thought];
+  #nextContent(): Delta | undefined {
+    if (this.#prepared !== undefined) return this.#prepared[this.#generated - this.#reasoned];
     const text = this.#words.next();
     if (text === undefined) return undefined;
     return { k: 'text', text, tokens: 1, ...(this.#chat.logprobs && { logprobs: [logprobOf(text, this.#chat.top_logprobs ?? 0)] }) };
   }
 
   get finish(): Finish {
-    const isCut = this.#made >= this.#chat.max_tokens;
-    if (this.#prepared === undefined) return isCut && this.#words.made < this.#words.length ? 'length' : this.#words.finish;
-    if (isCut && this.#made - this.#thought < this.#prepared.length) return 'length';
+    const isCut = this.#generated >= this.#chat.max_tokens;
+    if (this.#prepared === undefined) return isCut && this.#words.generated < this.#words.length ? 'length' : this.#words.finish;
+    if (isCut && this.#generated - this.#reasoned < this.#prepared.length) return 'length';
     return this.#callsTools ? 'tool_calls' : 'stop';
   }
 
@@ -77,8 +77,8 @@ export class AnswerStream {
 
   get usage(): Usage {
     return {
-      ...{ promptTokens: this.promptTokens, cachedTokens: 0, completionTokens: this.#made },
-      ...(this.#thoughts && { reasoningTokens: this.#thought }),
+      ...{ promptTokens: this.promptTokens, cachedTokens: 0, completionTokens: this.#generated },
+      ...(this.#reasoning && { reasoningTokens: this.#reasoned }),
     };
   }
 }

@@ -96,7 +96,7 @@ class Simulation implements SimulatedEngine {
     this.load(build.build);
     const loadingMs = Math.max(0, (this.#loads.get(build.build)?.at ?? 0) - performance.now());
     const sequence = new SimulatedSequence(request, sink, {
-      isDeaf: ignoresCancels ?? false,
+      ignoresCancels: ignoresCancels ?? false,
       endless: this.#profile.endless ?? false,
       onToken: () => {
         this.tokensMade += 1;
@@ -172,7 +172,7 @@ class Simulation implements SimulatedEngine {
 
 interface SequenceDeps {
   /** The sequence ignores cancellations. */
-  readonly isDeaf: boolean;
+  readonly ignoresCancels: boolean;
   readonly endless: boolean;
   readonly onToken: () => void;
   readonly onEnd: () => void;
@@ -223,7 +223,7 @@ class SimulatedSequence implements Sequence {
   }
 
   cancel(): void {
-    if (!this.#deps.isDeaf) this.abandon();
+    if (!this.#deps.ignoresCancels) this.abandon();
   }
 
   /** Ends the sequence even if it ignores cancellations. */

@@ -61,7 +61,7 @@ export class TokenStream {
   readonly #comesToAnEnd: boolean;
   readonly #prepared: readonly string[] | undefined;
   #state: number;
-  #made = 0;
+  #generated = 0;
 
   constructor(chat: Chat, { endless = false }: TextOptions = {}) {
     const prompt = JSON.stringify(chat.messages);
@@ -77,14 +77,14 @@ export class TokenStream {
     if (chat.stop === undefined || chat.stop.length === 0) return;
     const words = Array.from({ length: this.#limit }, () => this.#word());
     const text = words.join('');
-    const found = chat.stop.map((stop) => ({ stop, at: text.indexOf(stop) })).filter(({ at }) => at >= 0);
-    const first = found.toSorted((one, other) => one.at - other.at)[0];
+    const matches = chat.stop.map((stop) => ({ stop, at: text.indexOf(stop) })).filter(({ at }) => at >= 0);
+    const first = matches.toSorted((one, other) => one.at - other.at)[0];
     this.#prepared = first === undefined ? words : cutAt(first.at, words);
     this.stoppedBy = first?.stop;
   }
 
-  get made(): number {
-    return this.#made;
+  get generated(): number {
+    return this.#generated;
   }
 
   get length(): number {
@@ -93,9 +93,9 @@ export class TokenStream {
 
   /** Returns the next word, or undefined after the last one. */
   next(): string | undefined {
-    if (this.#made >= this.length) return undefined;
-    this.#made += 1;
-    return this.#prepared === undefined ? this.#word() : this.#prepared[this.#made - 1];
+    if (this.#generated >= this.length) return undefined;
+    this.#generated += 1;
+    return this.#prepared === undefined ? this.#word() : this.#prepared[this.#generated - 1];
   }
 
   get finish(): Finish {

@@ -57,10 +57,10 @@ test('the catalog entry matches the files of the model', () => {
 });
 
 for (const { name, create } of backendsUnderTest) {
-  const made = await create();
-  describe.skipIf('reason' in made)(`on ${name}${'reason' in made ? ` (${made.reason})` : ''}`, () => {
-    if ('reason' in made) return;
-    const { backend } = made;
+  const opened = await create();
+  describe.skipIf('reason' in opened)(`on ${name}${'reason' in opened ? ` (${opened.reason})` : ''}`, () => {
+    if ('reason' in opened) return;
+    const { backend } = opened;
 
     test('the model answers at least 95 % of the held-out questions correctly', async () => {
       const engine = new ModelEngine({ backend, models: [model], machine: thisMachine(), memoryBytes: 1e9, maxConcurrency: AT_ONCE, idleMs: 0, log });
@@ -90,9 +90,9 @@ describe('the engines agree', () => {
     create: (typeof backendsUnderTest)[number]['create'],
     of: Pick<Model, 'shape' | 'weights' | 'weightBytes'>,
   ): Promise<number[][] | undefined> {
-    const made = await create();
-    if ('reason' in made) return undefined;
-    const { backend } = made;
+    const opened = await create();
+    if ('reason' in opened) return undefined;
+    const { backend } = opened;
     const decoder = await backend.load({ model: of, pages: 20, maxTokens: 128 });
     const all: number[][] = [];
     for (const content of PROMPTS) {
@@ -109,11 +109,11 @@ describe('the engines agree', () => {
   for (const { name, create } of others) {
     test(`${name} and cpu: 256 greedy tokens are the same in full precision, and 99 in 100 in 4 bits`, async (context) => {
       const full = await unrounded(model, join(folder, 'full.safetensors'));
-      const [mine, its] = [await tokensOf((cpu as (typeof others)[number]).create, full), await tokensOf(create, full)];
-      if (mine === undefined || its === undefined) return context.skip('one of the two engines does not run on this machine');
-      expect(its).toEqual(mine);
-      const [rounded, itsRounded] = [await tokensOf((cpu as (typeof others)[number]).create, model), await tokensOf(create, model)];
-      const same = rounded?.flat().filter((token, i) => token === itsRounded?.flat()[i]).length ?? 0;
+      const [ofCpu, ofOther] = [await tokensOf((cpu as (typeof others)[number]).create, full), await tokensOf(create, full)];
+      if (ofCpu === undefined || ofOther === undefined) return context.skip('one of the two engines does not run on this machine');
+      expect(ofOther).toEqual(ofCpu);
+      const [roundedOfCpu, roundedOfOther] = [await tokensOf((cpu as (typeof others)[number]).create, model), await tokensOf(create, model)];
+      const same = roundedOfCpu?.flat().filter((token, i) => token === roundedOfOther?.flat()[i]).length ?? 0;
       expect(same / (PROMPTS.length * LONG)).toBeGreaterThanOrEqual(0.99);
     }, 240_000);
   }

@@ -92,7 +92,7 @@ export function replay(options: ReplayOptions): Report {
   };
   next();
   timeline.after(SECOND_MS, everySecond);
-  for (const incident of options.incidents) befall(world, incident);
+  for (const incident of options.incidents) startIncident(world, incident);
   while (!isOver) timeline.runUntil(timeline.now + MINUTE_MS);
   const endedAt = timeline.now;
   timeline.runUntil(endedAt + 2 * options.times.jobTimeoutMs);
@@ -111,7 +111,7 @@ function retryAfter({ retries, retryMs }: Clients, { code, retryAfterMs }: Outco
   return mayRetry ? (retryMs ?? Math.max(500, retryAfterMs)) : undefined;
 }
 
-function befall(world: World, incident: Incident): void {
+function startIncident(world: World, incident: Incident): void {
   const { minute, untilMinute, share, ailment, sleepSeconds, everyMinute } = incident;
   const { timeline, random } = world;
   timeline.at(minute * MINUTE_MS, () => {
@@ -120,7 +120,7 @@ function befall(world: World, incident: Incident): void {
       if (ailment) mac.ailment = ailment;
       if (sleepSeconds) timeline.after(random.next() * MINUTE_MS, () => world.sleep(mac, sleepSeconds * SECOND_MS));
     }
-    if (everyMinute && minute + 1 < (untilMinute ?? Number.POSITIVE_INFINITY)) befall(world, { ...incident, minute: minute + 1 });
+    if (everyMinute && minute + 1 < (untilMinute ?? Number.POSITIVE_INFINITY)) startIncident(world, { ...incident, minute: minute + 1 });
     if (ailment && untilMinute !== undefined)
       timeline.at(untilMinute * MINUTE_MS, () => {
         for (const mac of chosen) world.heal(mac);

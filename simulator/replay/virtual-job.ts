@@ -164,15 +164,15 @@ export class VirtualJob {
   #dispatch({ number, candidate }: Attempt): void {
     const mac = this.#world.mac(candidate.provider);
     const { promptTokens, outputTokens, maxTokens } = this.#arrival;
-    const tell = (event: JobEvent) => this.#soon(() => event);
+    const deliver = (event: JobEvent) => this.#soon(() => event);
     const work: Work = {
       ...{ job: this.#id, promptTokens, outputTokens, maxTokens },
-      onContent: () => tell({ type: 'content', attempt: number, pieces: [], tokens: 1 }),
+      onContent: () => deliver({ type: 'content', attempt: number, pieces: [], tokens: 1 }),
       onEnd: () => {
         this.#world.report(mac);
-        tell({ type: 'end', attempt: number, finish: 'stop', usage: NO_PROGRESS });
+        deliver({ type: 'end', attempt: number, finish: 'stop', usage: NO_PROGRESS });
       },
-      onLost: () => tell({ type: 'attempt_failed', attempt: number, failure: 'disconnected' }),
+      onLost: () => deliver({ type: 'attempt_failed', attempt: number, failure: 'disconnected' }),
     };
     [this.#mac, this.#work] = [mac, work];
     this.#orderedAt ??= this.#world.timeline.now;

@@ -4,7 +4,7 @@ import { Router } from '#coordinator/routing/core/router.ts';
 import { SeededRandom } from '#provider/engine/sampling/random.ts';
 import { chipOf } from '../chips.ts';
 import { imaginaryId } from '../imaginary-id.ts';
-import { someChip } from '../mix.ts';
+import { drawChip } from '../mix.ts';
 import { type SimulatedBuild, simulatedBuilds } from '../models.ts';
 import { Timeline } from './timeline.ts';
 import { VirtualMac } from './virtual-mac.ts';
@@ -59,7 +59,7 @@ export class World {
     const { build, timeline } = this;
     this.macs = Array.from(
       { length: macs },
-      (_, index) => new VirtualMac({ id: imaginaryId(index), chip: chipOf(someChip(this.random, build)), build, concurrency, timeline }),
+      (_, index) => new VirtualMac({ id: imaginaryId(index), chip: chipOf(drawChip(this.random, build)), build, concurrency, timeline }),
     );
     this.#byId = new Map(this.macs.map((mac) => [mac.id, mac]));
     this.router = new Router({ suite: SUITE_ID, queueDepth, graceMs: GRACE_MS, startedAt: -GRACE_MS, random: () => this.random.next() });
