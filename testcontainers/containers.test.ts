@@ -15,11 +15,11 @@ leafnodes { host: "${host}", port: ${ports.leaf} }
 jetstream { store_dir: "${home}/jetstream" }
 `;
 
-describe.each(runtimes)('what tests stand on, as %s', (runtime) => {
+describe.each(runtimes)('hub and database, started as %s', (runtime) => {
   const skipped = runtime === 'containers' && missing !== undefined;
   const name = (text: string) => (skipped ? `${text} (skipped: ${missing})` : text);
 
-  test.skipIf(skipped)(name('a hub carries messages, and does again at the same address after a kill'), { timeout: 120_000 }, async () => {
+  test.skipIf(skipped)(name('a hub delivers messages, and does so again at the same address after a kill'), { timeout: 120_000 }, async () => {
     await using hub = await startNatsHub({ runtime, config: hubConfig });
     for (const round of ['first', 'after the kill']) {
       const connection = await connect({ servers: hub.clientUrl });
@@ -53,17 +53,17 @@ describe.each(runtimes)('what tests stand on, as %s', (runtime) => {
   });
 });
 
-describe('which runtime', () => {
-  test('is the one that was asked for', async () => {
+describe('the chosen runtime', () => {
+  test('is the one that DINF_TEST_RUNTIME names, and an unknown name is an error', async () => {
     expect(await chooseRuntime({ DINF_TEST_RUNTIME: 'local' })).toBe('local');
     await expect(chooseRuntime({ DINF_TEST_RUNTIME: 'cloud' })).rejects.toThrow('cloud');
   });
 
-  test('is containers where an engine answers and nothing else was asked for', async () => {
+  test('is containers by default if a container engine answers, and local otherwise', async () => {
     expect(await chooseRuntime({})).toBe(missing === undefined ? 'containers' : 'local');
   });
 
-  test.skipIf(missing === undefined)('that cannot be had is an error that says why', async () => {
+  test.skipIf(missing === undefined)('containers is an error that gives the reason if no engine answers', async () => {
     await expect(chooseRuntime({ DINF_TEST_RUNTIME: 'containers' })).rejects.toThrow('no container engine');
   });
 });

@@ -2,7 +2,7 @@ import pg from 'pg';
 
 const DUPLICATE_DATABASE = '42P04';
 
-/** Answers with the URL of the database, made unless it was there. */
+/** Creates the database if it does not exist, and returns its URL. */
 export async function createDatabase(maintenanceUrl: string, name: string): Promise<string> {
   const client = new pg.Client({ connectionString: maintenanceUrl });
   await client.connect();

@@ -5,18 +5,21 @@ import { unpackDebian } from '#provider';
 import { madeOnce } from './made-once.ts';
 import { pythonPackages } from './python-packages.ts';
 
-/** The version of MLX that tests hold our engine against. */
+/** Version of MLX that the tests compare the project's own engines with. */
 const MLX = '0.32.4';
 const DRIVER = 'usr/share/vulkan/icd.d/lvp_icd.json';
 
 interface Drivers {
-  /** What the tests' process needs to find them. */
+  /** Environment variables with which the process of the tests finds the drivers. */
   readonly env: Readonly<Record<string, string>>;
-  /** Why something is not there. */
+  /** One message for each driver that could not be installed, with the reason. */
   readonly missing: readonly string[];
 }
 
-/** A Vulkan that computes on the processor, and MLX for Linux: where they can be had, tests run on them. Kept in the cache. */
+/**
+ * Installs a Vulkan driver that computes on the processor, and MLX for Linux, into the cache.
+ * Engine tests run on those that could be installed.
+ */
 export async function findEngineDrivers(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Drivers> {
   const missing: string[] = [];
   const found = await Promise.all(
@@ -44,7 +47,7 @@ async function softwareVulkan(cacheDir: string, env: NodeJS.ProcessEnv): Promise
   const root = join(folder, 'unpacked');
   const [triple] = await readdir(join(root, 'usr/lib'));
   const libraries = join(root, 'usr/lib', triple ?? '');
-  // The loader takes the path of a library as it stands there.
+  // Vulkan's loader uses library_path unchanged, so it must be the path of the unpacked library.
   const icd = JSON.parse(await readFile(join(root, DRIVER), 'utf8'));
   icd.ICD.library_path = join(libraries, 'libvulkan_lvp.so');
   await writeFile(join(root, DRIVER), JSON.stringify(icd));

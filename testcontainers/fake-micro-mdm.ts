@@ -5,19 +5,25 @@ import { text } from 'node:stream/consumers';
 import type { TestAppleCa, TestDevice } from './test-apple-ca.ts';
 
 /**
- * How a device takes its next commands. `asleep` does not hear a push, `busy` says that it cannot now, `errs` that the command failed,
- * `forbidden` leaves the attestation out, as a Mac does whose enrolment gave no right to query it, and `forged` makes one up.
+ * How a device reacts to its next commands. `asleep` ignores a push. `busy` answers NotNow. `errs`
+ * answers that the command failed. `forbidden` omits the attestation, as a Mac does whose enrolment
+ * does not grant the right to query it. `forged` sends bytes that are not a certificate.
  */
 export type Mood = 'answers' | 'asleep' | 'busy' | 'errs' | 'forbidden' | 'forged';
 
 export interface FakeDevice {
   readonly serial: string;
-  /** As MDM calls it; its certificates call it otherwise, as a Mac's do. */
+  /**
+   * Identifier of the device in MDM. Its certificates contain another one, as those of a Mac do.
+   */
   readonly udid: string;
   mood: Mood;
-  /** What Apple says of it. */
+  /** The properties that Apple certifies for this device. */
   says: TestDevice;
-  /** A device makes a new attestation once a week, and until then answers with the one before, whatever it was asked for. */
+  /**
+   * The last attestation. A real device creates a new one at most once a week; until then it
+   * answers with the last one, even if the command contains another nonce.
+   */
   attested: { readonly nonce: Buffer; readonly chain: readonly Uint8Array[]; readonly at: number } | undefined;
   readonly queue: Command[];
 }
@@ -27,20 +33,26 @@ interface Command {
   readonly nonce: Buffer;
 }
 
-/** What it does to the API: `down` ends connections, `failing` answers 500, `slow` queues what it is asked and never answers. */
+/**
+ * A failure of the API: `down` closes every connection, `failing` answers 500, and `slow` queues
+ * the command and never answers.
+ */
 export type Trouble = 'none' | 'down' | 'failing' | 'slow';
 
 const WEEK_MS = 7 * 24 * 3_600_000;
 
-/** A server that speaks as much of MicroMDM's protocol as we use, with the devices that it manages: over HTTP both ways. */
+/**
+ * A server with the part of MicroMDM's HTTP API that the coordinator uses, together with the
+ * devices that it manages. It sends events to the coordinator's webhook.
+ */
 export class FakeMicroMdm implements AsyncDisposable {
   readonly apiKey = 'fake-api-key';
   trouble: Trouble = 'none';
-  /** Where events go; none are sent without it. */
+  /** URL that events are sent to; undefined sends none. */
   webhook: string | undefined;
-  /** Each request that was let in, as `POST /v1/devices`. */
+  /** Method and path of each authorised request, such as `POST /v1/devices`. */
   readonly asked: string[] = [];
-  /** Every event that was sent, and what came of it. */
+  /** Every event that was sent, with the HTTP status of the response. */
   readonly sent: { readonly body: string; readonly status: number }[] = [];
   now: () => number = Date.now;
   readonly #apple: TestAppleCa;
@@ -71,20 +83,21 @@ export class FakeMicroMdm implements AsyncDisposable {
     return device;
   }
 
-  /** An attestation that it made for something else, at another time. */
+  /** Gives the device an attestation with this nonce, as if it was created at the time `at`. */
   attest(device: FakeDevice, nonce: Buffer, at = this.now()): void {
     device.attested = { nonce, at, chain: this.#apple.attest({ ...device.says, freshness: nonce }) };
   }
 
-  /** A push reached it, or it looked by itself: it takes what waits for it. */
+  /** The device fetches its queued commands, as after a push or when it connects by itself. */
   async wake(device: FakeDevice): Promise<void> {
     if (device.mood === 'asleep') return;
-    // A real one takes them one after the other, and asks again for those that it could not take.
+    // A busy device keeps the commands in the queue and fetches them again later, as a real one
+    // does.
     const waiting = device.mood === 'busy' ? [...device.queue] : device.queue.splice(0);
     for (const command of waiting) await this.tell(device, command.uuid, this.#answer(device, command));
   }
 
-  /** An event of the webhook; a test may say anything with it. */
+  /** Sends an event to the webhook; a test can choose any device, command and status. */
   async tell(device: Pick<FakeDevice, 'udid'>, command: string, { status, queryResponses = '' }: { status: string; queryResponses?: string }): Promise<number> {
     const plist = plistOf(`<key>CommandUUID</key><string>${command}</string>${queryResponses}<key>Status</key><string>${status}</string>
       <key>UDID</key><string>${device.udid}</string>`);
@@ -94,7 +107,9 @@ export class FakeMicroMdm implements AsyncDisposable {
     );
   }
 
-  /** As Go does, the password in the URL goes as basic auth. */
+  /**
+   * Sends a body to the webhook. Credentials in its URL become basic auth, as in Go's HTTP client.
+   */
   async send(body: string): Promise<number> {
     if (this.webhook === undefined) return 0;
     const url = new URL(this.webhook);
@@ -168,7 +183,7 @@ export class FakeMicroMdm implements AsyncDisposable {
         const type = /<key>RequestType<\/key>\s*<string>([^<]+)</.exec(body)?.[1];
         const nonce = /<key>DeviceAttestationNonce<\/key>\s*<data>([^<]+)</.exec(body)?.[1];
         if (uuid === undefined || type !== 'DeviceInformation' || nonce === undefined) return { status: 500, body: { error: 'request is malformed' } };
-        // Any name is taken: MicroMDM finds out that there is no such device when it pushes.
+        // Unknown devices are accepted here: MicroMDM notices only at the push that there is none.
         device?.queue.push({ uuid, nonce: Buffer.from(nonce, 'base64') });
         if (device) this.#push(device);
         return { status: 201, body: { payload: { udid, command_uuid: uuid, command: { request_type: type }, payload: Buffer.from(body).toString('base64') } } };

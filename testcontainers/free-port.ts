@@ -1,7 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 
-/** A port that was free a moment ago: whoever uses it must be ready to find it taken and ask again. */
+/**
+ * Returns a port that is free now. Another program may take it before the caller listens, so the
+ * caller must be ready to retry with another port.
+ */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {

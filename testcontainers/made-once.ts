@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** A folder, made when it is not there: aside, and renamed, so that what is there is whole. */
+/**
+ * Creates a folder and its contents unless it exists, and returns it. The contents are created in a
+ * temporary folder that is renamed at the end, so that a folder that exists is complete.
+ */
 export async function madeOnce(folder: string, make: (staged: string) => Promise<void>): Promise<string> {
   if (existsSync(folder)) return folder;
   await mkdir(dirname(folder), { recursive: true });

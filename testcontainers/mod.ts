@@ -1,4 +1,7 @@
-/** Everything that the system stands on, started for a test, a bench or one laptop, and ended with it. */
+/**
+ * Starts the services that d-inference depends on, for tests, benchmarks and `npm start`:
+ * nats-server, Postgres, fakes of external services, and whole networks.
+ */
 
 export { findEngineDrivers } from './engine-drivers.ts';
 export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';

@@ -28,44 +28,50 @@ import type { PostgresNode } from './postgres-server.ts';
 import type { Runtime } from './runtime.ts';
 
 export interface NetworkOptions {
-  /** Where keys and data live. Without it they are thrown away at the end. */
+  /** Folder for keys and data. If absent, a temporary one is used and deleted at the end. */
   readonly home?: string;
-  /** A Postgres of one's own; an embedded one otherwise. */
+  /** URL of an existing Postgres; if absent, one is started. */
   readonly databaseUrl?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Settings over those of the environment. */
+  /** Settings that override those of the environment. */
   readonly config?: Partial<Config>;
   readonly hubPorts?: Partial<NatsPorts>;
-  /** Hubs of a cluster, as local processes; one hub alone when left out. */
+  /** Number of hubs of a cluster of local processes; by default there is a single hub. */
   readonly clusterOf?: number;
-  /** Local processes when left out. */
+  /** How hub and Postgres are started; `local` by default. */
   readonly runtime?: Runtime;
-  /** Where the sign-in service listens; any free port when left out. */
+  /** Port of the sign-in service; a free one by default. */
   readonly issuerPort?: number;
-  /** Of the coordinator; all when left out. One of them must be the ingress. */
+  /** Components of the coordinator to start; all by default. The ingress must be one of them. */
   readonly components?: readonly ComponentName[];
   readonly log: Logger;
-  /** Told what is being done, for somebody who waits. */
+  /** Called with the name of each part before it starts, to show the progress to a user. */
   readonly say?: (line: string) => void;
 }
 
-/** A whole network but for its providers: hub, database, coordinator. */
+/** A running network without providers: hub, database and coordinator. */
 export interface Network extends AsyncDisposable {
   readonly url: string;
   readonly home: string;
   readonly natsServer: string;
   readonly hub: NatsNode;
-  /** All hubs; more than one only where `clusterOf` asks for it. */
+  /** All hubs: one, or as many as `clusterOf` demands. */
   readonly hubs: readonly NatsNode[];
   readonly postgres: PostgresNode | undefined;
   readonly databaseUrl: string;
-  /** Child processes that the caller may have to start again when they end: none with containers, no Postgres with a `databaseUrl`. */
+  /**
+   * Child processes that the caller must restart if they end. Containers are not among them, and
+   * with a `databaseUrl` there is no Postgres.
+   */
   readonly children: readonly { readonly name: string; readonly child: Restartable }[];
   readonly config: Config;
   readonly coordinator: Coordinator;
-  /** Where people sign in; absent where the settings name another place. */
+  /** The sign-in service; undefined if the settings name an external one. */
   readonly issuer: OidcIssuer | undefined;
-  /** Signs somebody in: a token for what only people may do, and the account that he has here. */
+  /**
+   * Signs a person in. Returns a token for the routes that API keys cannot use, and the person's
+   * account.
+   */
   signIn(name: string): Promise<{ token: string; account: string }>;
   createKey(options: { name: string; creditMicroUsd: number; account?: string }): Promise<{ account: string; key: string; apiKey: string }>;
   enrolToken(): Promise<string>;
@@ -80,7 +86,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const { env = process.env, log, say = () => undefined } = options;
   await using started = new AsyncDisposableStack();
   const home = options.home === undefined ? await temporaryHome(started) : resolve(options.home);
-  // First of all: a setting that is wrong should not be found when half of the network runs.
+  // Read the settings first, so that a wrong one is reported before any part of the network starts.
   const settings = readConfig({ ...env, DINF_HOME: home });
   const operator = await prepareOperatorHome({ home });
 
@@ -105,7 +111,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     ...settings,
     ...{ databaseUrl, natsUrls: hubs.map(({ clientUrl }) => clientUrl), leafUrls: hubs.map(({ leafUrl }) => leafUrl) },
     ...(issuer && { oidc: { issuer: issuer.url, audience: issuer.audience, algorithms: ['ES256'] } }),
-    // Whoever runs a network for himself need not be protected from himself.
+    // The only user of a local network needs no limits, except those that the environment sets.
     ...(limitsAreSet(env) ? {} : { accountLimits: {} }),
     ...options.config,
   };
@@ -113,7 +119,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   say('coordinator');
   const coordinator = started.use(await startCoordinator({ config, log, ...(options.components && { components: options.components }) }));
   const { bus, httpUrl } = coordinator;
-  if (httpUrl === undefined) throw new Error('the coordinator started without its API');
+  if (httpUrl === undefined) throw new Error('the coordinator started without the ingress, so it has no API');
   const children = Object.entries({ 'the hub': hub, Postgres: postgres }).flatMap(([name, child]) => (isChild(child) ? [{ name, child }] : []));
   const owned = started.move();
   return {
@@ -129,7 +135,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     coordinator,
     issuer,
     signIn: async (name) => {
-      if (issuer === undefined) throw new Error('somebody else signs people in');
+      if (issuer === undefined) throw new Error('this network uses the sign-in service of DINF_OIDC_ISSUER, so it cannot sign people in itself');
       const { account } = await bus.call(services.accounts.signIn, { issuer: issuer.url, subject: name, email: `${name}@localhost` }, CALL);
       return { token: await issuer.signIn({ subject: name, email: `${name}@localhost` }), account };
     },
@@ -143,7 +149,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   };
 }
 
-/** Containers have no `exited`: their engine starts them again. */
+/** Returns whether the node is a child process. Containers are not: they have no `exited`. */
 const isChild = (node: object | undefined): node is Restartable => node !== undefined && 'exited' in node;
 
 function limitsAreSet(env: NodeJS.ProcessEnv): boolean {
@@ -188,7 +194,7 @@ async function createKey(
   const account = owner ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
   const { text, hash, hint } = makeApiKey();
   const made = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint }, CALL);
-  if (!made.ok) throw new Error(`no key was made: ${made.code}`);
+  if (!made.ok) throw new Error(`the API key was not created: ${made.code}`);
   if (creditMicroUsd > 0) await bus.call(services.settlement.credit, { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` }, CALL);
   return { account, key: made.key, apiKey: text };
 }

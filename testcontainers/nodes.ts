@@ -9,7 +9,7 @@ import type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 import type { PostgresNode, PostgresOptions } from './postgres-server.ts';
 import { chooseRuntime, type Runtime } from './runtime.ts';
 
-/** Where it runs; chosen by DINF_TEST_RUNTIME when not said. */
+/** How a node is started; if absent, `chooseRuntime` decides by DINF_TEST_RUNTIME. */
 interface Somewhere {
   readonly runtime?: Runtime;
 }

@@ -3,17 +3,22 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 
 /**
- * Stands for the sign-in service of the cloud on a network that has none: an OpenID issuer on loopback, which believes the name that
- * is said by whoever knows its secret. It speaks the real protocol (discovery, published keys, ES256), so that what reads its tokens is the real thing.
+ * An OpenID issuer on the loopback address, for a network without an external sign-in service. It
+ * issues a token for any name to a caller that presents its secret. It implements the real protocol
+ * (discovery, published keys, ES256), so that the coordinator verifies its tokens with the same
+ * code as in production.
  */
 export interface OidcIssuer extends AsyncDisposable {
   readonly url: string;
   readonly audience: string;
-  /** What its token endpoint asks for: otherwise every program on the machine, and every page in its browser, could be anybody here. */
+  /**
+   * Bearer token that the token endpoint demands. Without it, every program on this machine and
+   * every web page in its browser could sign in as any user of the network.
+   */
   readonly secret: string;
-  /** A token for somebody, as if he had signed in. */
+  /** Returns the token that the person would get by signing in. */
   signIn(person: { subject: string; email?: string; lifetimeS?: number }): Promise<string>;
-  /** Signs with a new key from now on; the old one is published until `forget`. */
+  /** Signs with a new key from now on. The old keys stay published unless `forget` is true. */
   rotate(options?: { forget?: boolean }): Promise<void>;
 }
 
@@ -24,7 +29,7 @@ interface SigningKey {
 }
 
 export interface OidcIssuerOptions {
-  /** 0 for any that is free. */
+  /** Port to listen on; 0, the default, takes a free one. */
   readonly port?: number;
   readonly audience?: string;
 }

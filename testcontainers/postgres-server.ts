@@ -1,35 +1,38 @@
 import type { Exit } from '#provider';
 
 export type PostgresOptions = {
-  /** Kept between runs; without it the data is thrown away at the end. */
+  /** Folder for data that is kept between runs. If absent, the data is deleted at the end. */
   dataDir?: string;
   port?: number;
-  /** Server settings over ours, by name. */
+  /** Server settings by name, which override `POSTGRES_SETTINGS`. */
   settings?: Readonly<Record<string, string>>;
   onLine?: (line: string) => void;
 };
 
-/** A Postgres, wherever it runs. */
+/** A running Postgres, as a local process or in a container. */
 export type PostgresNode = AsyncDisposable & {
   readonly port: number;
-  /** Of the maintenance database; our own databases come from `createDatabase`. */
+  /** URL of the maintenance database; `createDatabase` returns those of the others. */
   readonly url: string;
-  /** Makes it unless it is there, and answers with its URL. */
+  /** Creates the database if it does not exist, and returns its URL. */
   createDatabase(name: string): Promise<string>;
   logs(): readonly string[];
-  /** SIGKILL. */
+  /** Ends the server with SIGKILL. */
   kill(): Promise<void>;
-  /** Same port, same data. */
+  /** Starts the server again with the same port and the same data. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 };
 
-/** One that is a process of ours. */
+/** A Postgres that is a child process of this one. */
 export type PostgresServer = PostgresNode & { readonly exited: Promise<Exit> };
 
 export const POSTGRES_USER = 'dinf';
 
-/** For two cores and a few gigabytes. Durability is as production has it: a test that passes without fsync proves little. */
+/**
+ * Settings for two cores and a few gigabytes of memory. Durability is as in production, because a
+ * crash test without fsync would prove little.
+ */
 export const POSTGRES_SETTINGS: Readonly<Record<string, string>> = {
   shared_buffers: '128MB',
   max_connections: '50',

@@ -5,7 +5,10 @@ import { madeOnce } from './made-once.ts';
 const run = promisify(execFile);
 const TIMEOUT_MS = 180_000;
 
-/** Packages of pip in a folder of their own, which need not be for good. Gives up soon where there is no registry. */
+/**
+ * Installs Python packages into a folder unless it exists. It fails after one retry if the package
+ * registry does not answer.
+ */
 export const pythonPackages = (folder: string, packages: readonly string[], { env, withDependencies }: { env: NodeJS.ProcessEnv; withDependencies: boolean }) =>
   madeOnce(folder, async (staged) => {
     const options = ['--quiet', '--retries', '1', '--timeout', '15', ...(withDependencies ? [] : ['--no-deps'])];

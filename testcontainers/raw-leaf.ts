@@ -2,10 +2,7 @@ import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { Nkey } from '#bus-schemas';
 
-/**
- * A leaf node written by an attacker: it speaks the protocol, holds a provider's credentials, and ignores every permission it is
- * told. What the hub lets it do is what the hub really enforces.
- */
+/** A message that the hub sent to the leaf node. */
 export interface RawMessage {
   readonly subject: string;
   readonly payload: Buffer;
@@ -14,10 +11,15 @@ export interface RawMessage {
 const CONNECT_MS = 5_000;
 const LINE_END = '\r\n';
 
+/**
+ * A leaf node as an attacker would write it: it speaks the protocol, holds the credentials of a
+ * provider, and ignores the permissions that the hub sends. Tests use it to check that the hub
+ * itself enforces the permissions and does not rely on the leaf node.
+ */
 export class RawLeaf implements Disposable {
   readonly received: RawMessage[] = [];
   readonly errors: string[] = [];
-  /** Settles when the hub, or we, ended the connection. */
+  /** Resolves when either side has ended the connection. */
   readonly closed: Promise<void>;
   readonly #socket: Socket;
   #waiting: Buffer = Buffer.alloc(0);
@@ -29,7 +31,7 @@ export class RawLeaf implements Disposable {
     socket.on('error', (error) => this.errors.push(error.message));
   }
 
-  /** Signs in with a credentials file. Resolves when the hub has answered, whatever it answered. */
+  /** Signs in with a credentials file. Resolves when the hub has accepted or rejected it. */
   static async connect({ url, credentialsFile, server = 'raw' }: { url: string; credentialsFile: string; server?: string }): Promise<RawLeaf> {
     const { hostname, port } = new URL(url);
     const { jwt, key } = readCredentials(credentialsFile);
@@ -46,7 +48,7 @@ export class RawLeaf implements Disposable {
 
   #info(): Promise<Record<string, unknown>> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('the hub said no INFO')), CONNECT_MS);
+      const timer = setTimeout(() => reject(new Error('the hub sent no INFO line')), CONNECT_MS);
       this.#socket.once('data', (bytes) => {
         clearTimeout(timer);
         const [first = ''] = bytes.toString().split(LINE_END);
@@ -66,7 +68,7 @@ export class RawLeaf implements Disposable {
     );
   }
 
-  /** Resolves when the hub has taken in all that was sent before, or has hung up. */
+  /** Resolves when the hub has processed everything sent before, or has closed the connection. */
   async flush(): Promise<void> {
     const pong = new Promise<void>((resolve) => this.#pongs.push(resolve));
     this.#write('PING');

@@ -5,8 +5,8 @@ export type Runtime = 'containers' | 'local';
 const LOOK_MS = 5_000;
 
 /**
- * How tests start what they stand on. `auto` takes containers where an engine answers: it is what production looks like;
- * without one, local processes behave the same.
+ * Chooses how tests start nats-server and Postgres. `auto`, the default, uses containers if a
+ * container engine answers, because production uses them too, and local processes otherwise.
  */
 export async function chooseRuntime(env: NodeJS.ProcessEnv = process.env): Promise<Runtime> {
   const wanted = env['DINF_TEST_RUNTIME'] || 'auto';
@@ -27,7 +27,10 @@ export async function chooseRuntime(env: NodeJS.ProcessEnv = process.env): Promi
 
 let answer: Promise<string | undefined> | undefined;
 
-/** Undefined when containers can be started. Asked once: it takes a while where nothing answers. */
+/**
+ * Returns why containers cannot be started, or undefined if they can. The answer is computed once,
+ * because the check takes up to `LOOK_MS` if no engine answers.
+ */
 export function whyNoContainers(): Promise<string | undefined> {
   answer ??= lookForEngine();
   return answer;

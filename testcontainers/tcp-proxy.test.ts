@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
-/** Says back what it hears, and ends when the other end does. */
+/** A server that sends back all bytes, and ends a connection when the client does. */
 const echo = createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('error', () => undefined);
   socket.pipe(socket);
@@ -23,12 +23,15 @@ async function dial({ host, port }: TcpProxy): Promise<Socket> {
   return socket;
 }
 
-/** Not `once`, which takes the reset that comes before for a failure of the test. */
+/** Resolves when the socket is closed. `once` of node:events would reject at the reset before. */
 async function closed(socket: Socket): Promise<void> {
   if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
 }
 
-/** Everything heard until the other end is done, which it is when it has heard that we are. */
+/**
+ * Sends the bytes, ends the sending side, and returns everything received until the other side
+ * ends.
+ */
 async function exchange(socket: Socket, bytes: Buffer): Promise<Buffer> {
   const heard: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => heard.push(chunk));
@@ -39,14 +42,14 @@ async function exchange(socket: Socket, bytes: Buffer): Promise<Buffer> {
 
 const megabyte = Buffer.alloc(1_048_576, 'both ways ');
 
-test('every byte passes both ways, also those after one side is done', async () => {
+test('every byte passes in both directions, also after one side has ended', async () => {
   await using proxy = await startTcpProxy(target);
   const heard = await exchange(await dial(proxy), megabyte);
   expect(heard.equals(megabyte)).toBe(true);
   await vi.waitFor(() => expect(proxy.connections).toBe(0));
 });
 
-test('a cut breaks what is open and what comes, until it is healed', async () => {
+test('cut breaks open connections and new ones until heal', async () => {
   await using proxy = await startTcpProxy(target);
   const open = await dial(proxy);
   open.write('x');
@@ -60,7 +63,7 @@ test('a cut breaks what is open and what comes, until it is healed', async () =>
   expect(String(await exchange(await dial(proxy), Buffer.from('again')))).toBe('again');
 });
 
-test('a pause holds bytes back and loses none', async () => {
+test('pause delays bytes until resume and loses none', async () => {
   await using proxy = await startTcpProxy(target);
   const socket = await dial(proxy);
   proxy.pause();
@@ -78,29 +81,29 @@ test('a pause holds bytes back and loses none', async () => {
   socket.destroy();
 });
 
-test('a slow road takes its time', async () => {
+test('bytesPerSecond limits the speed', async () => {
   await using proxy = await startTcpProxy(target, { bytesPerSecond: 20_000 });
   const startedAt = performance.now();
   const heard = await exchange(await dial(proxy), Buffer.alloc(8_000, 'slow'));
   expect(heard).toHaveLength(8_000);
-  // 400 ms of sending; timers may be a little early.
+  // Sending takes 400 ms; timers may fire slightly early.
   expect(performance.now() - startedAt).toBeGreaterThan(380);
 });
 
-test('a target may be reached late', async () => {
+test('connectDelayMs delays the connection to the target', async () => {
   await using proxy = await startTcpProxy(target, { connectDelayMs: 150 });
   const startedAt = performance.now();
   await exchange(await dial(proxy), Buffer.from('late'));
   expect(performance.now() - startedAt).toBeGreaterThan(140);
 });
 
-test('nobody at the target is a broken connection, not a hang', async () => {
+test('a target that does not listen breaks the connection instead of hanging', async () => {
   await using proxy = await startTcpProxy({ host: '127.0.0.1', port: 1 });
   await closed(await dial(proxy));
   expect(proxy.connections).toBe(0);
 });
 
-test('it ends with connections open, paused', async () => {
+test('the proxy can be disposed while connections are open and paused', async () => {
   const proxy = await startTcpProxy(target);
   const socket = await dial(proxy);
   proxy.pause();

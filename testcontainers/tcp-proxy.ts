@@ -9,22 +9,22 @@ export interface TcpProxyTarget {
 }
 
 export interface TcpProxyOptions {
-  /** Each way, of each connection. */
+  /** Maximum speed of each direction of each connection; unlimited by default. */
   readonly bytesPerSecond?: number;
-  /** Before the target is called; the one who connects is accepted at once. */
+  /** Delay before the proxy connects to the target; clients are accepted at once. */
   readonly connectDelayMs?: number;
 }
 
-/** A bad road to one address, for those who may not touch the network itself. */
+/** A TCP proxy to one address that imitates a bad network, without changing the real network. */
 export interface TcpProxy extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
-  /** Connections that are open now. */
+  /** Number of open connections. */
   readonly connections: number;
   /** Breaks every connection, and new ones until `heal`. */
   cut(): void;
   heal(): void;
-  /** Nothing passes and nothing breaks, as where packets are dropped. */
+  /** Passes no bytes and keeps connections open, as a network does that drops packets. */
   pause(): void;
   resume(): void;
 }
@@ -61,12 +61,13 @@ export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOpt
   };
 
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
-    // Before the pipeline listens, a client may go; its pipeline then fails at once.
+    // A client may disconnect before the pipeline listens for errors; its pipeline then fails at
+    // once.
     client.on('error', () => undefined);
     if (isCut) return void client.resetAndDestroy();
     const broken = new AbortController();
     clients.set(client, broken);
-    // Whatever ended it, the one who connected hears of it as of any broken connection.
+    // However the connection ended, the client's socket is destroyed, so that the client notices.
     const end = (): void => {
       clients.delete(client);
       client.destroy();

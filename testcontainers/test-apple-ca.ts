@@ -17,7 +17,10 @@ import {
   Validity,
 } from '@peculiar/asn1-x509';
 
-/** What stands in for Apple's attestation servers, which sign only for real machines: whatever a test asks for, right or wrong. */
+/**
+ * Replaces Apple's attestation servers, which sign only for real machines. It signs every
+ * certificate that a test needs, valid or not.
+ */
 export class TestAppleCa {
   static readonly ROOT_NAME = 'Apple Enterprise Attestation Root CA';
   static readonly INTERMEDIATE_NAME = 'Apple Enterprise Attestation Sub CA 1';
@@ -31,12 +34,12 @@ export class TestAppleCa {
     this.intermediate = this.issue({ name: TestAppleCa.INTERMEDIATE_NAME, issuer: this.root, authority: { pathLength: 0 } });
   }
 
-  /** One of the intermediate's, as long as nothing else is asked for. */
+  /** Issues a certificate, signed by the intermediate unless the options name another issuer. */
   issue(options: Partial<TestCertificateOptions> & { name: string }): TestCertificate {
     return issueCertificate({ ...this.#validity, issuer: this.intermediate, ...options });
   }
 
-  /** What a machine answers with: the leaf and the intermediate, in DER. */
+  /** Returns the chain that a machine answers with: leaf and intermediate certificate, in DER. */
   attest(device: TestDevice, options: Partial<TestCertificateOptions> = {}): [leaf: Uint8Array, intermediate: Uint8Array] {
     const leaf = this.issue({ name: device.serialNumber ?? 'nobody', extensions: deviceExtensions(device), ...options });
     return [leaf.der, this.intermediate.der];
@@ -56,13 +59,13 @@ export interface TestCertificate {
 
 export interface TestCertificateOptions extends TestValidity {
   readonly name: string;
-  /** Itself, where there is none. */
+  /** Certificate that signs this one; if absent, the certificate signs itself. */
   readonly issuer?: TestCertificate;
   readonly authority?: { readonly pathLength?: number };
-  /** What an authority's key is for; null for one that does not say. */
+  /** Key usage of an authority; null leaves the extension out. */
   readonly keyUsage?: number | null;
   readonly serial?: Uint8Array;
-  /** As it is written: one less than it is called. */
+  /** Version as it is encoded: 2 stands for a version 3 certificate. */
   readonly version?: 0 | 1 | 2;
   readonly keys?: 'P-384' | 'P-256' | 'RSA';
   readonly hash?: 'sha384' | 'sha256' | 'sha1';
@@ -75,13 +78,13 @@ export interface TestExtension {
   readonly critical?: boolean;
 }
 
-/** In the bytes that Apple is known to send; what is left out is not said. */
+/** Properties of a device, encoded as Apple encodes them; absent ones are left out. */
 export interface TestDevice {
   readonly serialNumber?: string;
   readonly udid?: string;
   readonly osVersion?: string;
   readonly freshness?: Uint8Array;
-  /** 0 is on. */
+  /** State of System Integrity Protection: 0 means that it is enabled. */
   readonly sip?: number;
   readonly secureBoot?: string;
 }

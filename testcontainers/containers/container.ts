@@ -6,24 +6,27 @@ export interface ContainerOptions {
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly files?: readonly { readonly target: string; readonly content: string }[];
-  /** Inside the container. */
+  /** Ports inside the container; each is mapped to a free port of this machine. */
   readonly ports: readonly number[];
+  /** Matches the log line that the program in the container writes when it is ready. */
   readonly ready: RegExp;
-  /** Times that the line comes before it is true. */
+  /** Number of such lines until the program is really ready; 1 by default. */
   readonly readyTimes?: number;
 }
 
 export interface RunningContainer {
-  /** On this machine; the same after a restart. */
+  /** Returns the port of this machine for a port inside; it stays the same after a restart. */
   port(inside: number): number;
   logs(): readonly string[];
-  /** SIGKILL. */
+  /** Ends the container with SIGKILL. */
   kill(): Promise<void>;
   restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
+/** Maximum time for a start or restart, in milliseconds. */
 const READY_MS = 60_000;
+/** Number of log lines kept in memory; older ones are dropped. */
 const KEPT_LINES = 1_000;
 
 export async function startContainer({ image, command, environment, files, ports, ready, readyTimes = 1 }: ContainerOptions): Promise<RunningContainer> {
@@ -66,7 +69,7 @@ function keep(lines: string[], line: string): void {
 async function appears(test: () => boolean): Promise<void> {
   const giveUpAt = performance.now() + READY_MS;
   while (!test()) {
-    if (performance.now() > giveUpAt) throw new Error('a container did not get ready again');
+    if (performance.now() > giveUpAt) throw new Error('a container did not become ready after a restart');
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

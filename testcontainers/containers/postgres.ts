@@ -13,7 +13,7 @@ export async function startContainerPostgres({ settings = {} }: PostgresOptions)
     environment: { POSTGRES_USER, POSTGRES_PASSWORD: password, POSTGRES_DB: 'postgres' },
     command: ['postgres', ...Object.entries({ ...POSTGRES_SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     ports: [INSIDE],
-    // The image starts the server once to set it up, and says the same then.
+    // The image first starts the server for its own setup, which writes the same line once before.
     ready: /database system is ready to accept connections/,
     readyTimes: 2,
   });

@@ -2,7 +2,10 @@ import { randomToken } from '#bus-schemas';
 import { type Form, field, strings } from './form-body.ts';
 import { invalid, missing } from './stripe-error.ts';
 
-/** Stripe's objects, as far as they are used here, with the rules that keep their money together. Amounts are cents. */
+/**
+ * The objects of Stripe that the coordinator uses, and the rules that keep their balances
+ * consistent. All amounts are in cents.
+ */
 
 type Metadata = Record<string, string>;
 
@@ -76,7 +79,7 @@ export class Bank {
   readonly accounts = new Map<string, ConnectedAccount>();
   readonly transfers = new Map<string, Transfer>();
   readonly payouts = new Map<string, BankPayout & { readonly account: string }>();
-  /** Newest first, as Stripe lists them. */
+  /** The transactions of the platform's balance, newest first, as Stripe lists them. */
   readonly report: BalanceTransaction[] = [];
   readonly events: StripeEvent[] = [];
 
@@ -122,7 +125,9 @@ export class Bank {
     return { object: 'account_link', url: `https://connect.example/${id}`, created: now(), expires_at: now() + 300 };
   }
 
-  /** `enabled` false is Stripe asking for more papers. */
+  /**
+   * Ends the onboarding of an account; `enabled` false means that Stripe demands more documents.
+   */
   onboard(id: string, enabled = true, created = now()): StripeEvent {
     const account = Object.assign(get(this.accounts, id, 'account'), { payouts_enabled: enabled, details_submitted: true });
     return this.#event('account.updated', account, { created });

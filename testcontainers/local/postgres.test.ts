@@ -16,7 +16,7 @@ async function ask(url: string, text: string): Promise<unknown[]> {
   }
 }
 
-test('what was committed before a kill is there after the restart, under the same address', async () => {
+test('committed data survives a kill and is readable at the same address after the restart', async () => {
   await using postgres = await startLocalPostgres();
   const url = await postgres.createDatabase('kept');
   await ask(url, 'CREATE TABLE facts AS SELECT 42 AS answer');
@@ -25,8 +25,8 @@ test('what was committed before a kill is there after the restart, under the sam
   expect(await ask(url, 'SELECT answer FROM facts')).toEqual([{ answer: 42 }]);
 });
 
-test('a home is used again: its data, its password', async () => {
-  // 0700, as a home is, whoever runs this.
+test('a second start in the same home uses its data and password', async () => {
+  // mkdtemp creates the folder with mode 0700, like a home.
   const dataDir = mkdtempSync(join(tmpdir(), 'dinf-home-'));
   try {
     {
@@ -47,7 +47,7 @@ test('a wrong password is refused', async () => {
   await expect(ask(url.href, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' });
 });
 
-test('links that are there already are left alone', async () => {
+test('library links that exist already are kept', async () => {
   const bin = await postgresBinaries();
   await expect(linkLibraries(bin)).resolves.toBeUndefined();
 });

@@ -18,7 +18,7 @@ import { unprivileged } from './unprivileged.ts';
 const run = promisify(execFile);
 const FREE_PORT_ATTEMPTS = 5;
 
-/** Postgres out of the npm packages, on loopback, ended with us. */
+/** Starts Postgres from the npm packages on the loopback address; it ends with this process. */
 export async function startLocalPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const throwaway = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'dinf-postgres-')) : undefined;
   const dataDir = resolve(options.dataDir ?? (throwaway as string));
@@ -56,7 +56,10 @@ export async function startLocalPostgres(options: PostgresOptions = {}): Promise
   };
 }
 
-/** The cluster and its password appear together, by rename, or not at all. */
+/**
+ * Creates a cluster in a temporary folder and renames it, so that after a crash the cluster either
+ * exists with its password file or not at all. Returns the password.
+ */
 async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable: boolean): Promise<string> {
   const cluster = join(dataDir, 'cluster');
   const kept = (folder: string): string => join(folder, 'dinf-password');
@@ -65,7 +68,8 @@ async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable
     const password = randomBytes(18).toString('base64url');
     try {
       const line = [
-        // Through cat, because initdb opens its input by name, which a pipe allows and Node's socket does not.
+        // initdb opens /dev/stdin by name. That works for the pipe from cat, but not for a socket
+        // of Node.
         ...[...launcher, 'sh', '-c', 'cat | "$@"', 'sh', join(binaries, 'bin', 'initdb')],
         ...[`--pgdata=${fresh}`, `--username=${POSTGRES_USER}`, '--pwfile=/dev/stdin', '--auth=scram-sha-256'],
         ...['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'],
@@ -90,7 +94,7 @@ async function startServer({ launcher, binaries, dataDir }: Unprivileged, port: 
     args: ['-D', join(dataDir, 'cluster'), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
     isReady: (line) => line.includes('database system is ready to accept connections'),
-    // A fast shutdown: clients are cut off, nothing is lost.
+    // SIGINT is Postgres' fast shutdown: it disconnects the clients and loses no committed data.
     stopSignal: 'SIGINT',
     deathSignal: 'SIGINT',
     ...(options.onLine && { onLine: options.onLine }),

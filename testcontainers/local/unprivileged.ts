@@ -5,18 +5,23 @@ import { dirname, join } from 'node:path';
 
 import { LaunchError } from '#provider';
 
-// Postgres refuses to run as root. As root we start it in a user namespace where root is called nobody: the files
-// stay root's, so a clone under a 0700 home works. Where namespaces are forbidden (many containers) it becomes nobody.
+// Postgres refuses to run as root. If this process is root, Postgres is started in a user namespace
+// that maps root to the user `nobody`: the files still belong to root, so that a clone in a home
+// with mode 0700 works. Where namespaces are forbidden, as in many containers, Postgres runs as
+// `nobody` itself.
 
 const NOBODY = 65534;
 const IN_NAMESPACE = ['unshare', '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`, '--'];
 const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--'];
 
 export type Unprivileged = {
-  /** What to put before a command line. */
+  /** Words to put before a command line, so that the command does not run as root. */
   launcher: readonly string[];
+  /** Folder with the programs of Postgres, or a copy of it that the user `nobody` can read. */
   binaries: string;
-  /** Where the data may live: `wanted`, unless nobody cannot go there. */
+  /**
+   * Folder for the data: the wanted one, or one in /var/tmp if the user `nobody` cannot enter it.
+   */
   dataDir: string;
 };
 
@@ -26,7 +31,8 @@ export async function unprivileged(binaries: string, wanted: string): Promise<Un
   if (!succeeds([...AS_NOBODY, 'true'])) {
     throw new LaunchError(
       'privileges',
-      'Postgres does not run as root, and neither unshare nor setpriv works here. ' + 'Run as an ordinary user, or set DATABASE_URL to a Postgres of your own.',
+      'Postgres does not run as root, and neither unshare nor setpriv works here. ' +
+        'Run this as an ordinary user, or set DATABASE_URL to a Postgres of your own.',
     );
   }
   return await reachableByNobody(binaries, wanted);
