@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unpackDebian } from '#provider';
-import { madeOnce } from './made-once.ts';
+import { ensureFolder } from './ensure-folder.ts';
 import { pythonPackages } from './python-packages.ts';
 
 /** Version of MLX that the tests compare the project's own engines with. */
@@ -22,7 +22,7 @@ interface Drivers {
  */
 export async function findEngineDrivers(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Drivers> {
   const missing: string[] = [];
-  const found = await Promise.all(
+  const variables = await Promise.all(
     [softwareVulkan, mlxForLinux].map((find) =>
       find(cacheDir, env).catch((error: unknown) => {
         missing.push(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
@@ -30,12 +30,12 @@ export async function findEngineDrivers(cacheDir: string, env: NodeJS.ProcessEnv
       }),
     ),
   );
-  return { env: Object.assign({}, ...found), missing };
+  return { env: Object.assign({}, ...variables), missing };
 }
 
 async function softwareVulkan(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
   if (process.platform !== 'linux' || env['VK_DRIVER_FILES'] || existsSync(`/${DRIVER}`)) return {};
-  const folder = await madeOnce(join(cacheDir, 'lavapipe'), async (staged) => {
+  const folder = await ensureFolder(join(cacheDir, 'lavapipe'), async (staged) => {
     await unpackDebian({
       folder: staged,
       env,

@@ -100,8 +100,8 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const [hub] = hubs;
   if (hub === undefined) throw new Error('a network needs at least one hub');
   if (options.databaseUrl === undefined) say('Postgres');
-  const kept = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
-  const postgres = options.databaseUrl === undefined ? started.use(await startPostgres({ runtime, ...kept })) : undefined;
+  const dataFolder = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
+  const postgres = options.databaseUrl === undefined ? started.use(await startPostgres({ runtime, ...dataFolder })) : undefined;
   const databaseUrl = options.databaseUrl ?? (await postgres?.createDatabase(DATABASE)) ?? '';
 
   say('database schema');
@@ -162,7 +162,7 @@ async function temporaryHome(started: AsyncDisposableStack): Promise<string> {
   return home;
 }
 
-interface HubOrder {
+interface HubOptions {
   readonly natsServer: string;
   readonly home: string;
   readonly operator: OperatorHome;
@@ -170,7 +170,7 @@ interface HubOrder {
   readonly runtime: Runtime;
 }
 
-function startHub({ natsServer, home, operator, ports, runtime }: HubOrder): Promise<NatsNode> {
+function startHub({ natsServer, home, operator, ports, runtime }: HubOptions): Promise<NatsNode> {
   const config = (place: NatsPlace) => hubConfig(place, operator);
   if (runtime === 'containers') return startContainerNats({ config });
   return startNatsServer({ binary: natsServer, home: join(home, 'hub'), name: 'hub', config, ports });
@@ -193,8 +193,8 @@ async function createKey(
 ): Promise<{ account: string; key: string; apiKey: string }> {
   const account = owner ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
   const { text, hash, hint } = makeApiKey();
-  const made = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint }, CALL);
-  if (!made.ok) throw new Error(`the API key was not created: ${made.code}`);
+  const created = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint }, CALL);
+  if (!created.ok) throw new Error(`the API key was not created: ${created.code}`);
   if (creditMicroUsd > 0) await bus.call(services.settlement.credit, { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` }, CALL);
-  return { account, key: made.key, apiKey: text };
+  return { account, key: created.key, apiKey: text };
 }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { madeOnce } from './made-once.ts';
+import { ensureFolder } from './ensure-folder.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 180_000;
@@ -10,7 +10,7 @@ const TIMEOUT_MS = 180_000;
  * registry does not answer.
  */
 export const pythonPackages = (folder: string, packages: readonly string[], { env, withDependencies }: { env: NodeJS.ProcessEnv; withDependencies: boolean }) =>
-  madeOnce(folder, async (staged) => {
+  ensureFolder(folder, async (staged) => {
     const options = ['--quiet', '--retries', '1', '--timeout', '15', ...(withDependencies ? [] : ['--no-deps'])];
     await run('python3', ['-m', 'pip', 'install', ...options, '--target', staged, ...packages], { timeout: TIMEOUT_MS, env });
   });

@@ -35,8 +35,8 @@ const PIECES_PER_SECOND = 20;
 export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOptions = {}): Promise<TcpProxy> {
   const clients = new Map<Socket, AbortController>();
   let isCut = false;
-  let road = Promise.resolve();
-  let openRoad: (() => void) | undefined;
+  let gate = Promise.resolve();
+  let openGate: (() => void) | undefined;
 
   const slowed = (signal: AbortSignal): Transform =>
     new Transform({
@@ -44,7 +44,7 @@ export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOpt
         const pass = async (): Promise<void> => {
           for (const { piece, waitMs } of pieces(chunk, options.bytesPerSecond)) {
             if (waitMs > 0) await delay(waitMs, undefined, { signal });
-            await road;
+            await gate;
             this.push(piece);
           }
         };
@@ -54,7 +54,7 @@ export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOpt
 
   const serve = async (client: Socket, signal: AbortSignal): Promise<void> => {
     await delay(options.connectDelayMs ?? 0, undefined, { signal });
-    await road;
+    await gate;
     signal.throwIfAborted();
     const upstream = connect({ ...target, noDelay: true, allowHalfOpen: true });
     await Promise.all([pipeline(client, slowed(signal), upstream, { signal }), pipeline(upstream, slowed(signal), client, { signal })]);
@@ -87,8 +87,8 @@ export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOpt
     clients.clear();
   };
   const resume = (): void => {
-    openRoad?.();
-    openRoad = undefined;
+    openGate?.();
+    openGate = undefined;
   };
   return {
     host: HOST,
@@ -104,10 +104,10 @@ export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOpt
       isCut = false;
     },
     pause: () => {
-      if (openRoad !== undefined) return;
+      if (openGate !== undefined) return;
       const { promise, resolve } = Promise.withResolvers<void>();
-      road = promise;
-      openRoad = resolve;
+      gate = promise;
+      openGate = resolve;
     },
     resume,
     [Symbol.asyncDispose]: async () => {

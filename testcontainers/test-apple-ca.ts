@@ -90,7 +90,7 @@ export interface TestDevice {
 }
 
 export function deviceExtensions({ serialNumber, udid, osVersion, freshness, sip, secureBoot }: TestDevice): TestExtension[] {
-  const said: [string, Uint8Array | undefined][] = [
+  const values: [string, Uint8Array | undefined][] = [
     ['1.2.840.113635.100.8.9.1', text(serialNumber)],
     ['1.2.840.113635.100.8.9.2', text(udid)],
     ['1.2.840.113635.100.8.10.1', text(osVersion)],
@@ -98,7 +98,7 @@ export function deviceExtensions({ serialNumber, udid, osVersion, freshness, sip
     ['1.2.840.113635.100.8.13.1', sip === undefined ? undefined : Uint8Array.of(2, 1, sip)],
     ['1.2.840.113635.100.8.13.2', text(secureBoot)],
   ];
-  return said.flatMap(([id, value]) => (value ? [{ id, value }] : []));
+  return values.flatMap(([id, value]) => (value ? [{ id, value }] : []));
 }
 
 export function issueCertificate(options: TestCertificateOptions): TestCertificate {

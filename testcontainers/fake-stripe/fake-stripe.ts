@@ -27,7 +27,7 @@ interface Answer {
   readonly replayed?: true;
 }
 
-interface Asked {
+interface StripeRequest {
   readonly form: Form;
   readonly search: URLSearchParams;
   /** The connected account that the request acts for; empty for the platform's own account. */
@@ -122,20 +122,20 @@ export class FakeStripe implements AsyncDisposable {
     return answer;
   }
 
-  #answer(what: string, asked: Asked, authorization: string | undefined, fault: FaultKind | undefined): Answer {
+  #answer(what: string, request: StripeRequest, authorization: string | undefined, fault: FaultKind | undefined): Answer {
     try {
       if (authorization !== `Bearer ${this.apiKey}`) throw new StripeFault(401, 'invalid_request_error', 'Invalid API Key provided');
       if (fault === 'error_500') throw new StripeFault(500, 'api_error', 'An unknown error occurred');
       if (fault === 'error_429') throw new StripeFault(429, 'invalid_request_error', 'Too many requests', 'rate_limit');
       if (fault === 'rejected') throw new StripeFault(400, 'invalid_request_error', 'No such destination', 'account_invalid');
-      return { status: 200, body: this.#do(what, asked) };
+      return { status: 200, body: this.#do(what, request) };
     } catch (error) {
       if (error instanceof StripeFault) return { status: error.status, body: error.body };
       throw error;
     }
   }
 
-  #do(what: string, { form, search, account }: Asked): object {
+  #do(what: string, { form, search, account }: StripeRequest): object {
     const { bank } = this;
     const id = what.slice(what.lastIndexOf('/') + 1);
     switch (what.replace(/\/(cs_test|po)_[a-z0-9]+$/, '/:id')) {

@@ -62,8 +62,8 @@ export async function startLocalPostgres(options: PostgresOptions = {}): Promise
  */
 async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable: boolean): Promise<string> {
   const cluster = join(dataDir, 'cluster');
-  const kept = (folder: string): string => join(folder, 'dinf-password');
-  if (!(await exists(kept(cluster)))) {
+  const passwordFile = (folder: string): string => join(folder, 'dinf-password');
+  if (!(await exists(passwordFile(cluster)))) {
     const fresh = join(dataDir, `cluster.${randomBytes(6).toString('hex')}`);
     const password = randomBytes(18).toString('base64url');
     try {
@@ -76,13 +76,13 @@ async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable
         ...(durable ? [] : ['--no-sync']),
       ];
       await runWithInput(line, password);
-      await writeFile(kept(fresh), password, { mode: 0o600 });
+      await writeFile(passwordFile(fresh), password, { mode: 0o600 });
       await rename(fresh, cluster);
     } finally {
       await rm(fresh, { recursive: true, force: true });
     }
   }
-  return (await readFile(kept(cluster), 'utf8')).trim();
+  return (await readFile(passwordFile(cluster), 'utf8')).trim();
 }
 
 async function startServer({ launcher, binaries, dataDir }: Unprivileged, port: number, options: PostgresOptions): Promise<SupervisedProcess> {

@@ -40,13 +40,13 @@ export async function unprivileged(binaries: string, wanted: string): Promise<Un
 
 async function reachableByNobody(binaries: string, wanted: string): Promise<Unprivileged> {
   const place = { launcher: AS_NOBODY, binaries, dataDir: wanted };
-  const apart = `/var/tmp/dinf-postgres-${createHash('sha256').update(wanted).digest('hex').slice(0, 16)}`;
+  const reachable = `/var/tmp/dinf-postgres-${createHash('sha256').update(wanted).digest('hex').slice(0, 16)}`;
   const canEnter = (folder: string): boolean => succeeds([...AS_NOBODY, 'test', '-x', folder]);
   if (!canEnter(join(binaries, 'bin'))) {
-    place.binaries = join(apart, 'native');
+    place.binaries = join(reachable, 'native');
     await cp(binaries, place.binaries, { recursive: true, verbatimSymlinks: true });
   }
-  if (!canEnter(dirname(wanted))) place.dataDir = join(apart, 'data');
+  if (!canEnter(dirname(wanted))) place.dataDir = join(reachable, 'data');
   await mkdir(place.dataDir, { recursive: true, mode: 0o700 });
   await chown(place.dataDir, NOBODY, NOBODY);
   return place;
