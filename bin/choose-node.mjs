@@ -1,5 +1,6 @@
-// Node >= 24 runs our TypeScript. Looked for in this order: the Node we run on, PATH, Homebrew's side folders, the project's
-// cache; on Linux the last resort is to put one into the cache (docs/decisions/0001-node-24-in-the-cache.md).
+// Node >= 24 runs the project's TypeScript. It is searched for in this order: the running Node,
+// PATH, Homebrew's versioned folders, the project's cache. On Linux the last resort is to download
+// one into the cache (docs/decisions/0001-node-24-in-the-cache.md).
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -31,7 +32,10 @@ export function isTooOldToLaunch(version) {
   return major < oldestMajor || (major === oldestMajor && minor < oldestMinor);
 }
 
-/** What to do where we cannot fetch a Node ourselves. @param {NodeJS.Platform} platform */
+/**
+ * Returns how to install Node on a platform for which this program does not download one.
+ * @param {NodeJS.Platform} platform
+ */
 export function howToInstall(platform) {
   const elsewhere = 'or with any version manager (nvm, fnm, volta), or from https://nodejs.org';
   return platform === 'darwin' ? `Install it with: brew install node@${NEEDED}  (${elsewhere})` : `Install it with your package manager, ${elsewhere}`;
@@ -45,7 +49,8 @@ function installedCandidates(env) {
 }
 
 /**
- * The first of them that is new enough; each real file is asked once.
+ * Returns the first candidate that is new enough. Each file is started only once, even if several
+ * links point to it.
  * @param {string[]} candidates
  */
 function firstEnough(candidates) {
@@ -58,7 +63,7 @@ function firstEnough(candidates) {
     try {
       if (isEnough(execFileSync(candidate, ['--version'], { encoding: 'utf8', timeout: 5_000, stdio: ['ignore', 'pipe', 'ignore'] }))) return candidate;
     } catch {
-      // Not a Node that starts: the next candidate may be.
+      // This candidate does not start; try the next one.
     }
   }
   return undefined;
@@ -71,7 +76,7 @@ export async function chooseNode({ root, say }) {
   if (isTooOldToLaunch(version)) {
     throw new SetupError(
       69,
-      `Node ${version} is too old: this runs on Node ${NEEDED}, and can fetch one itself from Node ${OLDEST_LAUNCHER.join('.')} on. ${howToInstall(platform)}`,
+      `Node ${version} is too old: this needs Node ${NEEDED}, which Node ${OLDEST_LAUNCHER.join('.')} or later can download. ${howToInstall(platform)}`,
     );
   }
   const installed = firstEnough(installedCandidates(env));
@@ -80,7 +85,7 @@ export async function chooseNode({ root, say }) {
   const wanted = packages[arch];
   const musl = existsSync('/etc/alpine-release');
   if (platform !== 'linux' || !wanted || musl) {
-    throw new SetupError(69, `Node ${NEEDED} or later is needed (this is ${version}). ${howToInstall(platform)}`);
+    throw new SetupError(69, `Node ${NEEDED} or later is needed, but this is ${version}. ${howToInstall(platform)}`);
   }
   const cache = env['DINF_CACHE'] || join(root, '.cache');
   const home = join(cache, `node-${PINNED}-${arch}`);
@@ -91,11 +96,12 @@ export async function chooseNode({ root, say }) {
 }
 
 /**
- * Installed beside its place and renamed into it: two bootstraps at once both succeed, and a killed one leaves no half.
+ * Installs Node into a temporary folder and renames it. So two concurrent bootstraps both succeed,
+ * and a killed one leaves no incomplete installation.
  * @param {{ cache: string, home: string, wanted: { name: string, integrity: string }, say: (line: string) => void }} order
  */
 async function fetchNode({ cache, home, wanted, say }) {
-  say(`this is Node ${process.version}; fetching Node ${PINNED} into ${cache} (once, about 60 MB)`);
+  say(`this is Node ${process.version}; downloading Node ${PINNED} into ${cache} (once, about 60 MB)`);
   const staging = inCache(cache, () => {
     mkdirSync(cache, { recursive: true });
     return mkdtempSync(join(cache, 'fetching-node-'));
@@ -139,6 +145,6 @@ function inCache(cache, work) {
   try {
     return work();
   } catch (error) {
-    throw new SetupError(74, `cannot write to the cache ${cache} (${error instanceof Error ? error.message : error}). DINF_CACHE names another place.`);
+    throw new SetupError(74, `cannot write to the cache ${cache} (${error instanceof Error ? error.message : error}). Set DINF_CACHE to another folder.`);
   }
 }

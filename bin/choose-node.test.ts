@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { howToInstall, isEnough, isTooOldToLaunch } from './choose-node.mjs';
 
-describe('which Node will do', () => {
+describe('the version of Node', () => {
   test.each([
     ['v24.0.0', true],
     ['24.21.0', true],
@@ -18,11 +18,11 @@ describe('which Node will do', () => {
     ['v18.20.0', true],
     ['v20.19.0', false],
     ['v22.0.0', false],
-  ])('%s is too old even to fetch one: %s', (version, tooOld) => {
+  ])('%s is too old even to download another one: %s', (version, tooOld) => {
     expect(isTooOldToLaunch(version)).toBe(tooOld);
   });
 
-  test('a Mac is told of Homebrew', () => {
+  test('the instructions name Homebrew only on a Mac', () => {
     expect(howToInstall('darwin')).toContain('brew install node@24');
     expect(howToInstall('linux')).not.toContain('brew');
   });

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// The first thing that runs, on whatever Node >= 20.19 launched it and before any package is installed: finds a Node that runs
-// TypeScript as it stands and hands over to dinf.ts. Everything it says goes to stderr; stdout belongs to the command.
+// The entry point. It runs on any Node >= 20.19 before any package is installed, finds a Node that
+// runs TypeScript without a build step, and starts dinf.ts under it. All its messages go to stderr,
+// because stdout belongs to the command.
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chooseNode } from './choose-node.mjs';

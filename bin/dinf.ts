@@ -1,5 +1,6 @@
-// Under Node >= 24, still before any package: makes the checkout whole, then starts the program. What is already there costs
-// a few milliseconds and says nothing.
+// Runs under Node >= 24, before any package is installed: installs missing packages, builds the
+// native code, and then starts the program. If nothing is missing, this takes a few milliseconds
+// and prints nothing.
 import { dirname } from 'node:path';
 import { buildNative } from '#native/build.ts';
 import { SetupError } from './npm.mjs';

@@ -3,7 +3,10 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { documentedCommands } from '../e2e/documentation/commands.ts';
 import { assemble, parts } from './program.ts';
 
-/** Every command that README and docs name must exist, with the options and as many arguments as they show. */
+/**
+ * Every command that README and docs name must exist, with the options and as many arguments as
+ * they show.
+ */
 const documented = documentedCommands();
 
 let program: Command;
@@ -13,7 +16,7 @@ beforeAll(async () => {
   });
 });
 
-/** What is wrong with a documented line; undefined when nothing is. */
+/** Returns what is wrong with a documented line, or undefined if the command exists as shown. */
 function faultOf(line: string): string | undefined {
   const words = line.match(/"[^"]*"|<[^>]*>|\{[^}]*\}|\S+/g) ?? [];
   let command = program;
@@ -38,14 +41,14 @@ function faultOf(line: string): string | undefined {
     if ((option.required || option.optional) && !word.includes('=')) words.shift();
   }
   const { registeredArguments } = command;
-  // Prose names a command without its arguments; a line with some of them must have a place for each.
+  // Prose may name a command without its arguments, so only too many arguments are an error.
   if (given > registeredArguments.length && !registeredArguments.at(-1)?.variadic)
     return `${command.name()} takes ${registeredArguments.length} arguments, not ${given}`;
   return undefined;
 }
 
 describe('a command in the documentation', () => {
-  test('is found at all', () => {
+  test('is found in more than 40 places', () => {
     expect(documented.length).toBeGreaterThan(40);
   });
 
@@ -54,7 +57,7 @@ describe('a command in the documentation', () => {
   });
 });
 
-test('an argument has a name of one word: commander reads "<folder or name>" as three arguments', () => {
+test('no argument has a name of several words, because commander would read <folder or name> as three', () => {
   const walk = (command: Command): Command[] => [command, ...command.commands.flatMap(walk)];
   const names = walk(program).flatMap((command) => command.registeredArguments.map((argument) => `${command.name()} ${argument.name()}`));
   expect(names.filter((name) => /\b(or|and|of)$/.test(name))).toEqual([]);

@@ -4,15 +4,18 @@ import { type Lock, tryLock } from './setup/lock.ts';
 
 export interface FolderLockOptions {
   readonly folder: string;
-  /** The command that may run only once out of this folder, as people type it after `dinf`. */
+  /** The command that may run only once in this folder, as users type it after `dinf`. */
   readonly command: string;
-  /** How to run a second one. */
+  /** How the user can run a second one; ends the sentence "Stop it, or …". */
   readonly remedy: string;
 }
 
-/** One process for each folder, taken before anything in the folder is written: two would write over each other's state. */
+/**
+ * Ensures that only one process uses a folder; two would overwrite each other's state. The caller
+ * must take the lock before it writes anything into the folder.
+ */
 export function lockFolder({ folder, command, remedy }: FolderLockOptions): Lock {
   const taken = tryLock(join(folder, `${command.replaceAll(' ', '-')}.lock`));
   if ('lock' in taken) return taken.lock;
-  throw new CommandError(EXIT.unavailable, `Another "dinf ${command}" (process ${taken.holders.join(', ')}) runs out of ${folder}. Stop it, or ${remedy}.`);
+  throw new CommandError(EXIT.unavailable, `Another "dinf ${command}" (process ${taken.holders.join(', ')}) already uses ${folder}. Stop it, or ${remedy}.`);
 }

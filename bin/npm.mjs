@@ -1,9 +1,12 @@
-// Finding npm, running it under a Node of our choice, and saying in one sentence why it failed.
+// Finds npm, runs it under a given Node, and explains in one sentence why it failed.
 import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
 
-/** An expected end, printed without a stack. The numbers are those of bus-schemas/exit-codes.ts, which older Nodes cannot load. */
+/**
+ * An expected failure of the setup, which is printed without a stack. The exit codes are those of
+ * bus-schemas/exit-codes.ts, which older Nodes cannot load.
+ */
 export class SetupError extends Error {
   /**
    * @param {number} exitCode
@@ -17,7 +20,8 @@ export class SetupError extends Error {
 }
 
 /**
- * npm's own script where it can be found, so that it runs under the given Node; a version manager's shim otherwise.
+ * Returns how to start npm: as npm's own script under the given Node if the script is found,
+ * otherwise as the first program named npm, such as the shim of a version manager.
  * @param {string} node
  * @param {NodeJS.ProcessEnv} env
  * @returns {{ command: string, args: string[] } | undefined}
@@ -36,12 +40,13 @@ export function findNpm(node, env) {
 }
 
 /**
- * Runs npm in a folder and throws a SetupError that says what went wrong. A signal that ends us ends npm first.
+ * Runs npm in a folder, and throws a SetupError with the reason if it fails. A signal that ends
+ * this process ends npm first.
  * @param {{ node: string, args: string[], cwd: string, what: string, onStart?: (pid: number) => void }} order
  */
 export async function runNpm({ node, args, cwd, what, onStart }) {
   const npm = findNpm(node, process.env);
-  if (!npm) throw new SetupError(69, `npm is not on PATH and is needed to install ${what}. It comes with Node: https://nodejs.org`);
+  if (!npm) throw new SetupError(69, `npm is not on PATH, but it is needed to install ${what}. npm comes with Node: https://nodejs.org`);
   const env = { ...process.env, PATH: dirname(node) + delimiter + (process.env['PATH'] ?? ''), npm_config_update_notifier: 'false' };
   const child = spawn(npm.command, [...npm.args, ...args], { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] });
   if (child.pid) onStart?.(child.pid);
@@ -77,7 +82,7 @@ export function explainNpmFailure(what, output) {
     lines
       .slice(0, 3)
       .map((line) => line.replace(/^npm (error|ERR!) /, ''))
-      .join('; ') || 'npm said nothing';
+      .join('; ') || 'npm printed no error';
   if (/^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)$/.test(code)) {
     return new SetupError(
       69,
@@ -85,8 +90,11 @@ export function explainNpmFailure(what, output) {
     );
   }
   if (code === 'ENOSPC') return new SetupError(74, `the disk is full: ${what} could not be installed.`);
-  if (/^(EACCES|EPERM|EROFS)$/.test(code)) return new SetupError(74, `no permission to write where ${what} should go: ${detail}`);
+  if (/^(EACCES|EPERM|EROFS)$/.test(code)) return new SetupError(74, `no permission to write into the folder of ${what}: ${detail}`);
   if (code === 'EINTEGRITY')
-    return new SetupError(1, `${what}: the download is not the pinned one. Clear npm's cache (npm cache clean --force) and try again. ${detail}`);
+    return new SetupError(
+      1,
+      `${what}: the download does not match the checksum in the lock file. Clear npm's cache (npm cache clean --force) and try again. ${detail}`,
+    );
   return new SetupError(1, `npm could not install ${what}${code ? ` (${code})` : ''}: ${detail}`);
 }

@@ -10,8 +10,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-describe('npm', () => {
-  test("is the Node's own where it stands beside it, run under that Node", () => {
+describe('findNpm', () => {
+  test('returns the npm that is installed beside the given Node, run under that Node', () => {
     const npm = join(folder, 'lib/node_modules/npm/bin');
     mkdirSync(npm, { recursive: true });
     writeFileSync(join(npm, 'npm-cli.js'), '');
@@ -19,21 +19,21 @@ describe('npm', () => {
     expect(findNpm(node, {})).toEqual({ command: node, args: [expect.stringContaining('npm-cli.js')] });
   });
 
-  test("is a version manager's shim on PATH otherwise, and missing when there is none", () => {
+  test('returns a shim on PATH otherwise, and undefined if there is none', () => {
     writeFileSync(join(folder, 'npm'), '');
     expect(findNpm('/nowhere/bin/node', { PATH: folder })).toEqual({ command: join(folder, 'npm'), args: [] });
     expect(findNpm('/nowhere/bin/node', { PATH: '/nowhere' })).toBeUndefined();
   });
 });
 
-describe('why npm failed, in one sentence', () => {
+describe('explainNpmFailure gives the reason in one sentence', () => {
   test.each([
     ['npm error code ENOTFOUND\nnpm error network', 69, 'cannot reach the npm registry'],
     ['npm error code ENOSPC\nnpm error nospc', 74, 'the disk is full'],
     ['npm error code EACCES\nnpm error path /x', 74, 'no permission'],
-    ['npm error code EINTEGRITY\nnpm error sha512', 1, 'not the pinned one'],
+    ['npm error code EINTEGRITY\nnpm error sha512', 1, 'does not match the checksum'],
     ['npm error code ELIFECYCLE\nnpm error failed', 1, 'ELIFECYCLE'],
-    ['', 1, 'npm said nothing'],
+    ['', 1, 'npm printed no error'],
   ])('%j', (output, exitCode, words) => {
     expect(explainNpmFailure('the packages', output)).toMatchObject({ exitCode, message: expect.stringContaining(words) });
   });

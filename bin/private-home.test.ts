@@ -14,7 +14,7 @@ test.each([
   [0o755, 0o711],
   [0o777, 0o711],
   [0o770, 0o710],
-])('a home of mode %o is closed to others, and the change is said', (before, after) => {
+])('a home of mode %o is closed to other users, and a warning names the change', (before, after) => {
   chmodSync(home, before);
   const said: string[] = [];
   closeHome(home, (line) => said.push(line));
@@ -22,7 +22,7 @@ test.each([
   expect(said).toEqual([`other users could read or write ${home} (mode ${before.toString(8)}); it has mode ${after.toString(8)} now`]);
 });
 
-test('a home that is closed already, or not there yet, is left alone without a word', () => {
+test('a home that is closed already or does not exist is left unchanged without a warning', () => {
   chmodSync(home, 0o700);
   const said: string[] = [];
   closeHome(home, (line) => said.push(line));

@@ -3,8 +3,10 @@ import { chmodSync, statSync } from 'node:fs';
 const OTHERS_READ_OR_WRITE = 0o066;
 
 /**
- * Takes from a home what lets other users list it or put files there: it holds keys, and a file planted in it would be read as ours.
- * The right to pass through stays where it was, because a Postgres that runs as another user than root has its data below.
+ * Removes the permissions with which other users can list a home or create files in it. The home
+ * holds keys, and another user could plant a file, such as a key, that this program would then
+ * trust. The permission to pass through the folder stays, because a Postgres that runs as the user
+ * `nobody` has its data below.
  */
 export function closeHome(home: string, warn: (line: string) => void): void {
   const found = statSync(home, { throwIfNoEntry: false });

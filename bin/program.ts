@@ -10,7 +10,10 @@ interface Part {
   readonly load: () => Promise<{ addCommands(program: Command): void }>;
 }
 
-/** Order is the order of `--help`. A part only describes its commands here and imports its weight in their actions. */
+/**
+ * The parts of the program in the order of `--help`. A part only declares its commands when it is
+ * loaded; the actions import the rest, so that `--help` stays fast.
+ */
 export const parts: readonly Part[] = [
   { name: 'up', load: () => import('./up.ts') },
   { name: 'coordinator', load: () => import('#coordinator/cli.ts') },
@@ -23,21 +26,21 @@ export const parts: readonly Part[] = [
 const EXIT_CODES = `
 Exit codes:
   0    done
-  1    it started and then failed
+  1    the command started and then failed
   64   the command line or the configuration is wrong
-  69   something from outside is missing (Node 24, npm, the network, nats-server, Postgres); the message says what
-  74   a disk is full, or a file may not be read or written
-  130  stopped by Ctrl-C before it could end in order (143 by SIGTERM)
+  69   a dependency is missing (Node 24, npm, the network, nats-server, Postgres); the message names it
+  74   a disk is full, or there is no permission to read or write a file
+  130  stopped by Ctrl-C before an orderly end (143 by SIGTERM)
 
-DINF_DEBUG=1 shows the stack of a failure.`;
+DINF_DEBUG=1 prints the stack of a failure.`;
 
-/** A part that does not load takes only its own commands with it. */
+/** Builds the program. If a part cannot be loaded, only its own commands are missing. */
 export async function assemble(loaded: readonly Part[], warn: (line: string) => void): Promise<Command> {
   const program = new Command('dinf')
     .description(packageJson.description)
     .version(packageJson.version)
     .showSuggestionAfterError()
-    .showHelpAfterError('(dinf --help lists what there is)')
+    .showHelpAfterError('(dinf --help lists all commands)')
     .addHelpText('after', EXIT_CODES)
     .exitOverride()
     .hook('preAction', () => closeHome(homeFolder(process.env), warn));
@@ -53,18 +56,18 @@ export async function assemble(loaded: readonly Part[], warn: (line: string) => 
   return program;
 }
 
-/** Commands made with `new Command()` do not inherit it. */
+/** Sets exitOverride on every command, because commands from `new Command()` do not inherit it. */
 function throwInsteadOfExit(command: Command): void {
   command.exitOverride();
   for (const each of command.commands) throwInsteadOfExit(each);
 }
 
-/** The system's words for a file or a disk that is in the way. */
+/** Error codes of the operating system for files and disks that cannot be used. */
 const IO_CODES = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'EISDIR', 'EDQUOT']);
 
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
 
-/** Exit code and the line to print for whatever a command threw. */
+/** Returns the exit code for an error that a command threw, and the line to print. */
 function ending(error: unknown): { code: number; line?: string } {
   if (error instanceof CommanderError) {
     // Commander has already printed its message.

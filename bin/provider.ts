@@ -3,7 +3,10 @@ import { addCommands as addProviderCommands, type Engines, realEngines } from '#
 import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
 import { lockFolder } from './folder-lock.ts';
 
-/** Here, because a provider knows no engines but real ones: the imagined one is the simulator's. */
+/**
+ * The engines that `dinf provider` offers. The simulated one is added here, because provider/ must
+ * not import simulator/.
+ */
 const engines: Engines = {
   ...realEngines,
   simulated: async () => (await import('#simulator')).createSimulatedEngine({ chip: 'm4-max' }),

@@ -1,5 +1,6 @@
-// A process of ours under another Node: same terminal, same signals, same end. If we are killed outright, it notices that its
-// parent has gone (watchParent) and stops by itself.
+// Runs this program under another Node with the same terminal, signals and exit code. If this
+// process is killed with SIGKILL, the child notices that its parent is gone (watchParent) and stops
+// by itself.
 import { spawn } from 'node:child_process';
 
 const POLL_MS = 500;
@@ -25,11 +26,15 @@ export async function runUnder(node, args) {
   process.kill(process.pid, signal);
 }
 
-/** `npm start` killed outright must not leave us running, while `nohup dinf up &` may outlive its shell. */
+/**
+ * Whether npm started this process. If `npm start` is killed, the network must stop too, whereas
+ * `nohup dinf up &` may outlive its shell.
+ */
 export const startedByNpm = () => process.env['npm_lifecycle_event'] !== undefined;
 
 /**
- * Polled, because that works on Linux and macOS alike and needs no channel to the parent.
+ * Calls `onGone` when the parent process has ended. It polls, because that works on Linux and macOS
+ * alike and needs no channel to the parent.
  * @param {number} parent
  * @param {() => void} onGone
  */

@@ -1,5 +1,6 @@
-// A Ctrl-C in a terminal reaches us more than once: from the terminal and again from npm, which passes it on. So a signal
-// repeated within a second is the same wish; a later one means now, and so does one that no command listens to.
+// A Ctrl-C in a terminal arrives more than once: from the terminal, and again from npm, which
+// forwards it. So a signal that repeats within a second is ignored. A later one ends the process at
+// once, and so does a signal that no command listens to.
 const SAME_WISH_MS = 1_000;
 const stopping = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { lastLine } from './test.ts';
 
-test('a test file that did not load is counted as a failure, though it has no tests', () => {
+test('a test file that did not load counts as one failure, although it has no test results', () => {
   const testResults = [
     { status: 'passed', assertionResults: [{}, {}] },
     { status: 'failed', assertionResults: [{}] },

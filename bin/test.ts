@@ -9,7 +9,7 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 const root = dirname(import.meta.dirname);
 const bin = (path: string) => join(root, 'node_modules', path);
 
-/** Cheapest first: a mistake that the compiler sees is not waited for. */
+/** The checks before the tests, the fastest first. */
 const checks = [
   { name: 'types', args: [bin('typescript/bin/tsc'), '--noEmit'] },
   { name: 'style', args: [bin('@biomejs/biome/bin/biome'), 'check', '--error-on-warnings'] },
@@ -19,8 +19,8 @@ const checks = [
 export function addCommands(program: Command): void {
   program
     .command('test')
-    .description('types, style, unused code and every test; with arguments, only the tests that they name')
-    .argument('[vitest...]', 'passed on to vitest')
+    .description('check types, style and unused code and run all tests; with arguments, run only the named tests')
+    .argument('[vitest...]', 'arguments for vitest')
     .allowUnknownOption()
     .action((args: string[]) => test(args));
 }
@@ -38,7 +38,7 @@ async function test(args: readonly string[]): Promise<void> {
   if (failed.length > 0) throw new CommandError(EXIT.failure, `failed: ${failed.join(', ')}`);
 }
 
-/** The part of vitest's JSON report that we read. */
+/** The fields of vitest's JSON report that are used here. */
 interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
@@ -46,13 +46,19 @@ interface Report {
   readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
 }
 
-/** The last line is for machines and for whoever scrolls to the end. A file that did not load has no tests to count: it is one failure. */
+/**
+ * Returns the summary that is printed as the last line, for programs and people alike. A file that
+ * did not load has no test results, so it counts as one failure.
+ */
 export function lastLine({ numPassedTests, numFailedTests, numPendingTests, testResults }: Report): string {
   const notLoaded = testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0).length;
   return `${numPassedTests} passed, ${numFailedTests + notLoaded} failed, ${numPendingTests} skipped`;
 }
 
-/** What real engines run on, into this process's environment: the tests are its children. */
+/**
+ * Installs the drivers of the real engines and puts their variables into the environment of the
+ * tests.
+ */
 async function prepareEngines(): Promise<void> {
   const { findEngineDrivers } = await import('#testcontainers');
   const { cacheFolder } = await import('#provider');

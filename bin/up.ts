@@ -21,14 +21,17 @@ const FLEET_KNOWN_MS = 30_000;
 export function addCommands(program: Command): void {
   program
     .command('up')
-    .description('the whole network on this machine: hub, database, coordinator, simulated providers')
-    .option('--providers <n>', 'simulated providers to start; 0 for none', wholeNumber, 2)
-    .option('--chip <name>', 'which Mac they are', 'm4-max')
-    .option('--token-ms <ms>', 'their time between two tokens')
-    .option('--concurrency <n>', 'sequences at once on each')
-    .option('--endless', 'their answers go on until max_tokens')
-    .option('--engine <name>', 'what runs our tiny model on one provider more; none for no such provider', process.env['DINF_ENGINE'] || 'auto')
-    .addHelpText('after', '\nState is kept in DINF_HOME (.dinf). DATABASE_URL names a Postgres of your own; DINF_HTTP_PORT the port of the API.')
+    .description('run a whole network on this machine: hub, database, coordinator and providers')
+    .option('--providers <n>', 'number of simulated providers; 0 for none', wholeNumber, 2)
+    .option('--chip <name>', 'the chip of the simulated Macs', 'm4-max')
+    .option('--token-ms <ms>', 'milliseconds between two simulated tokens (default: computed from chip and model)')
+    .option('--concurrency <n>', 'sequences that each simulated provider runs at once')
+    .option('--endless', 'every simulated answer goes on until max_tokens')
+    .option('--engine <name>', 'engine of one more provider, which serves the tiny model; none for no such provider', process.env['DINF_ENGINE'] || 'auto')
+    .addHelpText(
+      'after',
+      '\nDINF_HOME names the folder for the state (default .dinf), DATABASE_URL an existing Postgres, and DINF_HTTP_PORT the port of the API.',
+    )
     .action((options: UpOptions) => up(options));
 }
 
@@ -43,14 +46,17 @@ async function up(options: UpOptions): Promise<void> {
   if (broken !== undefined) throw new CommandError(EXIT.failure, broken.message, { cause: broken });
 }
 
-/** Runs until a signal comes, or until something that the network cannot do without has failed for good: then answers with what failed. */
+/**
+ * Runs the network until a signal arrives, or until a process that the network needs cannot be
+ * restarted; in this case it returns the error.
+ */
 async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { providers } = options;
   const startedAt = performance.now();
   const { promise: ended, resolve: end } = Promise.withResolvers<Error | undefined>();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end(undefined));
   const home = homeFolder(process.env);
-  // Two would run two hubs on one JetStream store and two servers on one Postgres cluster.
+  // Without the lock, two networks could use the same JetStream store and Postgres cluster at once.
   await using _lock = lockFolder({ folder: home, command: 'up', remedy: 'name another folder with DINF_HOME' });
   const say = (line: string) => process.stderr.write(`dinf: ${line}\n`);
   const { startNetwork } = await import('#testcontainers');
@@ -103,11 +109,14 @@ async function explain(error: unknown): Promise<never> {
   if (error instanceof ConfigError) throw new CommandError(EXIT.usage, error.message, { cause: error });
   if (error instanceof DatabaseUnreachable) throw new CommandError(EXIT.unavailable, error.message, { cause: error });
   if (!(error instanceof LaunchError)) throw error;
-  const hint = error.code === 'address_in_use' ? '\nThe ports of this network are in ports.json of its home. Does another program use one of them?' : '';
+  const hint = error.code === 'address_in_use' ? '\nAnother program probably uses one of the ports of this network, which are in ports.json of its home.' : '';
   throw new CommandError(EXIT.unavailable, error.message + hint, { cause: error });
 }
 
-/** Made at the first start and kept, so that the second start prints the same one. */
+/**
+ * Returns the API key of this home. The first start creates it, and later starts print the same
+ * one.
+ */
 async function firstKey(home: string, network: Network): Promise<string> {
   const { readIfThere, writePrivate } = await import('#provider');
   const file = join(home, 'api-key');
@@ -119,7 +128,7 @@ async function firstKey(home: string, network: Network): Promise<string> {
   return apiKey;
 }
 
-/** Until the router has heard of them all. */
+/** Waits until the router has received the announcements of all providers, at most 30 seconds. */
 async function untilKnown(network: Network, providers: number): Promise<void> {
   const { services } = await import('#bus-schemas');
   const knows = async () =>

@@ -93,7 +93,7 @@ test.skipIf(!canMount())(
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
 
     rmSync(fill);
-    await up.process.whenLine((line) => line.includes('the hub is restarted'), 30_000);
+    await up.process.whenLine((line) => line.includes('restarting the hub'), 30_000);
     await expect.poll(async () => (await ask(up)).status, { timeout: 20_000 }).toBe(200);
     await expect.poll(() => degraded(up), { timeout: 20_000 }).toEqual([]);
     const rows = () =>

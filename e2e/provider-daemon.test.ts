@@ -51,7 +51,7 @@ test('a machine that was enrolled in another way refuses to be linked, instead o
   await expect(startProvider(['--link'])).rejects.toThrow(new RegExp(`holds the machine ${id}, which was enrolled with a token of the operator`));
   const again = await startProvider();
   expect(idIn(again.logs())).toBe(id);
-  await expect(startProvider()).rejects.toThrow(/Another "dinf provider" \(process \d+\) runs out of .*give this one another folder with --home/);
+  await expect(startProvider()).rejects.toThrow(/Another "dinf provider" \(process \d+\) already uses .*give this one another folder with --home/);
   await again.stop();
 });
 

@@ -51,7 +51,7 @@ export async function startUpProcess({
       command: process.execPath,
       args: [DINF, 'up', ...args],
       env: { ...process.env, DINF_HOME: home, DINF_HTTP_PORT: '0', DINF_NATS_SERVER: natsServer, DATABASE_URL: '', DINF_LOG: 'warn', ...env },
-      isReady: (line) => line.includes('Ctrl-C stops it'),
+      isReady: (line) => line.includes('Ctrl-C stops the network'),
       readyTimeoutMs: READY_MS,
       stopTimeoutMs: 60_000,
     }),

@@ -47,7 +47,7 @@ test('a second one in the same home names the process that runs there, ends with
     readyTimeoutMs: 30_000,
   });
   expect(await second.exited).toEqual({ code: 69, signal: null });
-  expect(second.logs().join('\n')).toContain(`(process ${up.process.pid}) runs out of ${up.home}`);
+  expect(second.logs().join('\n')).toContain(`(process ${up.process.pid}) already uses ${up.home}`);
   expect(listFiles(up.home)).toEqual(filesBefore);
   expect(await up.ask()).toBe(200);
 });

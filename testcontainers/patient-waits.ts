@@ -1,9 +1,9 @@
 import { expect, vi } from 'vitest';
 
 /**
- * Shortest limit of `vi.waitFor` and `expect.poll`, in milliseconds. A wait ends when its event comes; the limit only decides when a
- * missing event is a failure. Vitest's default of one second, and the few seconds that tests ask for, are too short beside programs
- * that keep all cores busy.
+ * Shortest limit of `vi.waitFor` and `expect.poll`, in milliseconds. A wait ends when its event
+ * comes; the limit only decides when a missing event is a failure. Vitest's default of one second,
+ * and the few seconds that tests ask for, are too short beside programs that keep all cores busy.
  */
 const PATIENCE_MS = 30_000;
 

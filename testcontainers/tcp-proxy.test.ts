@@ -71,7 +71,8 @@ test('pause delays bytes until resume and loses none', async () => {
     received += String(chunk);
   });
   socket.write('held');
-  // An exchange on a second, open way needs more turns of the event loop than the paused bytes would.
+  // An exchange on a second, open way needs more turns of the event loop than the paused bytes
+  // would.
   await using open = await startTcpProxy(target);
   await exchange(await dial(open), Buffer.from('passes'));
   expect(received).toBe('');

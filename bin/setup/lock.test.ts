@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('two at once take turns', async () => {
+test('five callers at once hold the lock one after the other', async () => {
   const path = join(folder, 'lock');
   let inside = 0;
   let most = 0;
@@ -43,7 +43,7 @@ test('a lock whose holder was killed is taken over', async () => {
   expect(waited).toEqual([pid]);
 });
 
-test('many who find a dead lock at once still take turns, and leave nothing behind', async () => {
+test('six processes that find a dead lock hold it one after the other, and leave no files', async () => {
   const dead = spawn('true');
   await new Promise((resolve) => dead.once('exit', resolve));
   mkdirSync(join(folder, 'lock'));
@@ -66,17 +66,18 @@ test('many who find a dead lock at once still take turns, and leave nothing behi
   expect(readdirSync(folder)).toEqual(['log']);
 });
 
-test('a lock that is held is not waited for: its holders are named and nothing changes', async () => {
+test('tryLock returns the holders of a held lock at once and changes nothing', async () => {
   const path = join(folder, 'lock');
   await using _lock = await acquireLock(path, () => undefined);
   expect(tryLock(path)).toEqual({ holders: [process.pid] });
   expect(readdirSync(folder)).toEqual(['lock']);
 });
 
-test('a lock of a process id that another process has now is taken over', async () => {
+test('a lock is taken over if another process now has the process id of its holder', async () => {
   const path = join(folder, 'lock');
   mkdirSync(path);
-  // As after a restart of a container: the id in the lock is that of a living process which started at another time.
+  // After a restart of a container, the id in the lock may belong to a process with another start
+  // time.
   writeFileSync(join(path, String(process.pid)), 'started long ago');
   const taken = tryLock(path);
   if (!('lock' in taken)) throw new Error('the lock was not taken over');

@@ -1,5 +1,6 @@
-// A lock that processes hold, as a folder with one file for each of them. Invariant: while a process named in the lock lives, no other
-// process takes it. One gap is known: three that find a dead lock within the same microseconds (see bury).
+// A lock between processes: a folder with one file for each process that holds it. Invariant: while
+// a process named in the lock lives, no other process takes the lock. One gap is known: three
+// processes that find a dead lock within the same microseconds (see bury).
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,11 +10,14 @@ import { processStart } from './process-start.ts';
 const POLL_MS = 100;
 
 export interface Lock extends AsyncDisposable {
-  /** A child whose work outlives us when we are killed: the lock stands until it has ended too. */
+  /**
+   * Adds a child process as a holder: if this process is killed, the lock stays until the child has
+   * ended.
+   */
   add(pid: number): void;
 }
 
-/** Waits until the lock is free. `onWait` is called once, with the processes that hold it. */
+/** Waits until the lock is free and takes it. `onWait` is called at most once, with the holders. */
 export async function acquireLock(path: string, onWait: (pids: readonly number[]) => void): Promise<Lock> {
   let told = false;
   for (;;) {
@@ -25,7 +29,10 @@ export async function acquireLock(path: string, onWait: (pids: readonly number[]
   }
 }
 
-/** Takes the lock, or names the living processes that hold it. A lock whose processes are all gone is taken over. */
+/**
+ * Takes the lock, or returns the living processes that hold it. A lock whose holders have all ended
+ * is taken over.
+ */
 export function tryLock(path: string): { readonly lock: Lock } | { readonly holders: readonly number[] } {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const mine = `${path}.${randomUUID()}`;
@@ -51,7 +58,10 @@ export function tryLock(path: string): { readonly lock: Lock } | { readonly hold
   };
 }
 
-/** The start time tells a holder from a later process with the same id: ids repeat after a restart of a machine or a container. */
+/**
+ * Adds a holder with its start time. The start time distinguishes it from a later process with the
+ * same id, because ids repeat after a restart of a machine or container.
+ */
 function addHolder(folder: string, pid: number): void {
   writeFileSync(join(folder, String(pid)), processStart(pid) ?? '');
 }
@@ -72,7 +82,10 @@ function readStart(folder: string, pid: number): string {
   }
 }
 
-/** A folder renamed into place has its name in it from the first moment, and never replaces one that has. */
+/**
+ * Renames the prepared folder to the path of the lock. So the lock contains its holder from the
+ * first moment, and the rename fails if another lock with a holder is there.
+ */
 function tryPublish(mine: string, path: string): boolean {
   try {
     renameSync(mine, path);
@@ -92,7 +105,10 @@ function holdersIn(path: string): number[] {
   }
 }
 
-/** Moved aside before it is looked at: of several waiters only one moves it, and one that moved a fresh lock puts it back. */
+/**
+ * Removes a dead lock. It is renamed before it is checked, so that only one of several waiters gets
+ * it; a waiter that got a new lock with a living holder puts it back.
+ */
 function bury(path: string): void {
   const grave = moveAside(path);
   if (grave === undefined) return;
@@ -100,7 +116,7 @@ function bury(path: string): void {
   else rmSync(grave, { recursive: true, force: true });
 }
 
-/** At once, so that nobody finds it half removed. */
+/** Removes the lock by a rename first, so that no other process finds it half removed. */
 function remove(path: string): void {
   const grave = moveAside(path);
   if (grave !== undefined) rmSync(grave, { recursive: true, force: true });

@@ -8,7 +8,7 @@ const wanted = {
   'node_modules/mac-only': { version: '3.0.0', integrity: 'z', optional: true },
 };
 
-test('what is installed as the lock says is not missing; other versions and other contents are', () => {
+test('a package is missing if it is not installed with the version and checksum of the lock file', () => {
   expect(missingPackages(wanted, {}, { dev: false })).toEqual(['node_modules/a']);
   expect(missingPackages(wanted, {}, { dev: true })).toEqual(['node_modules/a', 'node_modules/tool']);
   expect(missingPackages(wanted, { 'node_modules/a': { version: '1.0.0', integrity: 'x' } }, { dev: false })).toEqual([]);

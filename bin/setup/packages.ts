@@ -14,8 +14,8 @@ interface LockedPackage {
 type LockedPackages = Readonly<Record<string, LockedPackage>>;
 
 /**
- * What package-lock.json asks for and node_modules lacks, by npm's own record of what it installed. Optional packages are
- * other platforms' or failed to install: npm decides about those.
+ * Returns the packages that package-lock.json lists and npm's record in node_modules lacks.
+ * Optional packages are ignored: npm decides whether to install them, for example by platform.
  */
 export function missingPackages(wanted: LockedPackages, installed: LockedPackages, options: { dev: boolean }): string[] {
   return Object.entries(wanted)
@@ -40,16 +40,16 @@ function readPackages(path: string): LockedPackages | undefined {
 
 interface PackagesOrder {
   root: string;
-  /** Whether the tools for tests are needed too; a production install may leave them out. */
+  /** Whether development packages are needed too. */
   dev: boolean;
   say: (line: string) => void;
 }
 
-/** Silent when node_modules is what package-lock.json says; `npm ci` otherwise. */
+/** Runs `npm ci` unless node_modules already matches package-lock.json. */
 export async function ensurePackages({ root, dev, say }: PackagesOrder): Promise<void> {
   const missing = () => {
     const wanted = readPackages(join(root, 'package-lock.json'));
-    if (!wanted) throw new SetupError(1, `${join(root, 'package-lock.json')} is missing: this is not a whole copy of the project.`);
+    if (!wanted) throw new SetupError(1, `${join(root, 'package-lock.json')} is missing: this copy of the project is incomplete.`);
     const installed = readPackages(join(root, 'node_modules', '.package-lock.json'));
     return missingPackages(wanted, installed ?? {}, { dev });
   };
@@ -61,13 +61,16 @@ export async function ensurePackages({ root, dev, say }: PackagesOrder): Promise
   );
   const lacking = missing();
   if (lacking.length === 0) return;
-  say(`installing packages (npm ci, ${lacking.length} to get)`);
+  say(`installing ${lacking.length} packages (npm ci)`);
   const started = performance.now();
   const include = dev ? ['--include=dev'] : [];
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--prefix', root, ...include];
   await runNpm({ node: process.execPath, args, cwd: root, what: 'the packages', onStart: lock.add });
   const still = missing();
   if (still.length > 0)
-    throw new SetupError(1, `npm ci ended well but left out ${still.slice(0, 3).join(', ')}: is npm told to omit something (npm config get omit)?`);
+    throw new SetupError(
+      1,
+      `npm ci succeeded but did not install ${still.slice(0, 3).join(', ')}. Check whether npm is configured to omit packages (npm config get omit).`,
+    );
   say(`packages installed in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
 }

@@ -1,10 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** Place of the start time in /proc/PID/stat, counted after the name in brackets, which may hold spaces. */
+/**
+ * Index of the start time among the fields of /proc/PID/stat that follow the process name. The name
+ * is in parentheses and may contain spaces.
+ */
 const START_FIELD = 19;
 
-/** When a process started, as text that is only compared. Undefined for a process that is gone or cannot be asked about. */
+/**
+ * Returns the start time of a process as text that is only compared, or undefined if the process
+ * has ended or its start time cannot be read.
+ */
 export function processStart(pid: number): string | undefined {
   try {
     if (process.platform === 'linux') {
@@ -13,7 +19,8 @@ export function processStart(pid: number): string | undefined {
     }
     return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim() || undefined;
   } catch {
-    // Gone, or neither /proc nor ps can be read here: the caller then goes by the process id alone.
+    // The process has ended, or neither /proc nor ps works here: callers then compare only process
+    // ids.
     return undefined;
   }
 }

@@ -2,21 +2,21 @@ export interface Greeting {
   readonly url: string;
   readonly apiKey: string;
   readonly providers: number;
-  /** What runs the tiny model, if anything does. */
+  /** Engine that runs the tiny model; undefined if no provider serves it. */
   readonly engine: string | undefined;
   readonly seconds: number;
 }
 
 export function greet({ url, apiKey, providers, engine, seconds }: Greeting): void {
   const who = [
-    ...(engine === undefined ? [] : [`"tiny" is a real model, on ${engine}: sums, spelling backwards, counting, JSON, tools.`]),
+    ...(engine === undefined ? [] : [`"tiny" is a real model on the engine ${engine}: sums, spelling backwards, counting, JSON, tools.`]),
     ...(providers === 0
       ? []
       : [`"sim" is ${providers} simulated Mac${providers === 1 ? '' : 's'} that answer${providers === 1 ? 's' : ''} with made-up text.`]),
   ];
   const [model, question] = engine === undefined ? ['sim', 'Hello'] : ['tiny', 'What is 12 + 30?'];
   console.log(`
-d-inference is up (${seconds.toFixed(1)} s). ${who.length === 0 ? 'No provider runs yet: dinf simulate, or dinf provider.' : who.join('\n')}
+d-inference is up (${seconds.toFixed(1)} s). ${who.length === 0 ? 'No provider runs yet: start one with dinf simulate or dinf provider.' : who.join('\n')}
 
   base URL   ${url}/v1
   API key    ${apiKey}
@@ -25,9 +25,9 @@ d-inference is up (${seconds.toFixed(1)} s). ${who.length === 0 ? 'No provider r
     -H "Authorization: Bearer ${apiKey}" -H "Content-Type: application/json" \\
     -d '{"model": "${model}", "stream": true, "messages": [{"role": "user", "content": "${question}"}]}'
 
-Anthropic's SDK takes ${url} as its base URL and the same key. The account behind the key is yours: "npx dinf sign-in"
-prints a token for ${url}/v1/me, /v1/keys, /v1/usage and the rest of docs/api.md.
+For Anthropic's SDK the base URL is ${url} and the key is the same. The key belongs to your account: "npx dinf sign-in"
+prints a token for ${url}/v1/me, /v1/keys, /v1/usage and the other routes in docs/api.md.
 
-Ctrl-C stops it. What was paid for and earned stays in ${process.env['DINF_HOME'] ?? '.dinf'}.
+Ctrl-C stops the network. Its keys and its ledger stay in ${process.env['DINF_HOME'] ?? '.dinf'}.
 `);
 }

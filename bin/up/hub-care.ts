@@ -4,17 +4,21 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Network } from '#testcontainers';
 
+/** Time between two checks of the streams, in milliseconds. */
 const LOOK_MS = 1_000;
-/** Longer than a recovery of the streams after a restart. */
+/** A stream that fails this long counts as failing; streams recover from a restart in less time. */
 const FAILING_MS = 8_000;
-/** Time between two restarts that did not help. */
+/**
+ * Minimum time between two restarts, in milliseconds, for the case that a restart does not help.
+ */
 const AGAIN_MS = 60_000;
-/** Less free space than this counts as a full disk, where a restart would only fail again. */
+/** With less free space than this the disk counts as full, and a restart would not help. */
 const ENOUGH_BYTES = 16 * 1024 * 1024;
 
 /**
- * nats-server keeps a write error for ever: after its disk was full, a stream stores nothing until the server is started again. This
- * stops the hub when streams fail although there is space; `keepRunning` starts it again.
+ * Restarts the hub after its disk was full. nats-server keeps a write error: a stream then stores
+ * nothing until the server restarts, even if there is space again. This function stops the hub when
+ * streams fail although there is space, and `keepRunning` starts it again.
  */
 export function careForHub({ network, log }: { network: Network; log: Logger }): AsyncDisposable {
   let restartedAt = Number.NEGATIVE_INFINITY;
@@ -29,18 +33,18 @@ export function careForHub({ network, log }: { network: Network; log: Logger }):
     const { bavail, bsize } = await statfs(folder);
     const said = failing.map(({ stream, error }) => `${stream} (${error})`).join(', ');
     if (bavail * bsize < ENOUGH_BYTES) {
-      if (!saidFull) log.error(`JetStream stores no facts of ${said}: its disk is full at ${folder}. Requests are served; free space there.`);
+      if (!saidFull) log.error(`JetStream cannot store messages of ${said}: the disk of ${folder} is full. Requests are still served; free space on it.`);
       saidFull = true;
       return;
     }
     if (performance.now() - restartedAt < AGAIN_MS) return;
     restartedAt = performance.now();
-    log.error(`JetStream stores no facts of ${said}, although ${Math.round((bavail * bsize) / 1_000_000)} MB are free at ${folder}: the hub is restarted`);
+    log.error(`JetStream cannot store messages of ${said}, although ${Math.round((bavail * bsize) / 1_000_000)} MB are free at ${folder}: restarting the hub`);
     await network.hub.stop();
   };
   let looking = Promise.resolve();
   const timer = setInterval(() => {
-    looking = looking.then(look).catch((error: unknown) => log.error({ err: error }, 'the hub could not be looked after'));
+    looking = looking.then(look).catch((error: unknown) => log.error({ err: error }, 'checking the streams of the hub failed'));
   }, LOOK_MS);
   return {
     [Symbol.asyncDispose]: async () => {

@@ -5,12 +5,15 @@ import { readIfThere, writePrivate } from '#provider';
 
 const DEFAULT_PORTS = { client: 4222, leaf: 7422, issuer: 8090 };
 
-/** The same port every time, where that is possible. */
+/**
+ * Returns the port of the API: DINF_HTTP_PORT, or 8080, or 0 for any free port if 8080 is in use.
+ * The port of DINF_HTTP_PORT being in use is an error.
+ */
 export async function apiPort(say: (line: string) => void): Promise<number> {
   const wanted = Number(process.env['DINF_HTTP_PORT'] || 8080);
   if (await isFree(wanted)) return wanted;
   if (process.env['DINF_HTTP_PORT']) throw new CommandError(EXIT.usage, `Port ${wanted} (DINF_HTTP_PORT) is in use.`);
-  say(`port ${wanted} is in use; the API takes another one (DINF_HTTP_PORT names it)`);
+  say(`port ${wanted} is in use; the API uses another one (set DINF_HTTP_PORT to choose it)`);
   return 0;
 }
 
@@ -22,7 +25,11 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** Providers remember where the hub is, and people are who they are at one issuer: both come back where they were. */
+/**
+ * Returns the ports of hub and sign-in service that an earlier start in this home has saved. They
+ * must not change: providers have saved the address of the hub, and accounts belong to the URL of
+ * the issuer.
+ */
 export async function keptPorts(home: string): Promise<typeof DEFAULT_PORTS> {
   const kept = await readIfThere(join(home, 'ports.json'));
   if (kept !== undefined) return { issuer: 0, ...JSON.parse(kept) };

@@ -5,9 +5,11 @@ import type { Network } from '#testcontainers';
 
 const DINF = join(resolve(import.meta.dirname, '..'), 'dinf.ts');
 const READY_MS = 30_000;
-/** What a machine lacks is said by `dinf doctor`; here only what goes wrong. */
+/**
+ * Log level of the providers. Only errors are shown; `dinf doctor` reports what a machine lacks.
+ */
 const childLog = process.env['DINF_LOG'] || 'error';
-/** With more simulated providers than this they share one leaf node: a leaf each would cost more memory than it shows. */
+/** With more simulated providers than this, all share one leaf node, which saves memory. */
 const MAX_OWN_LEAVES = 4;
 
 export interface ProviderOrder {
@@ -25,7 +27,7 @@ export interface FleetOrder extends ProviderOrder {
   readonly endless?: boolean;
 }
 
-/** The simulated providers, in a process of their own, as in the field. */
+/** Starts the simulated providers in a process of their own, as in production. */
 export async function startFleet({ home, network, log, say, providers, chip, tokenMs, concurrency, endless }: FleetOrder): Promise<AsyncDisposable> {
   say(`starting ${providers} simulated provider${providers === 1 ? '' : 's'}`);
   const tokens = await Promise.all(Array.from({ length: providers }, () => network.enrolToken()));
@@ -44,13 +46,17 @@ export async function startFleet({ home, network, log, say, providers, chip, tok
   });
 }
 
-/** A provider with a real model, started as any owner of a machine would. The network is up without one too. */
+/**
+ * Starts a provider with the tiny model in the same way as the owner of a machine would. If it does
+ * not start, the network runs without it.
+ */
 export async function startRealProvider({ home, network, log, say, engine }: ProviderOrder & { readonly engine: string }) {
   say('starting a provider with a real model');
   let said = '';
   const provider = await startProcess({
     name: 'the provider with a real model',
-    // Its own folder: a provider that the owner of this home starts beside it is another machine.
+    // It has its own folder, because a provider that the user starts with this home is another
+    // machine.
     args: ['provider', '--engine', engine, '--coordinator', network.url, '--home', join(home, 'bundled-provider')],
     env: { DINF_HOME: home, DINF_LOG: childLog, DINF_ENROL_TOKEN: await network.enrolToken() },
     isReady: (line) => {
@@ -59,7 +65,7 @@ export async function startRealProvider({ home, network, log, say, engine }: Pro
       return true;
     },
     log,
-  }).catch((error: unknown) => say(`no real model: ${error instanceof Error ? error.message : error}`));
+  }).catch((error: unknown) => say(`the provider with a real model did not start: ${error instanceof Error ? error.message : error}`));
   if (provider === undefined) return undefined;
   return { engine: said.split(' ').at(-1) ?? engine, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
 }
@@ -73,8 +79,9 @@ interface ProcessOrder {
 }
 
 /**
- * A process of this program that is started again whenever it ends. It is never given up, because a network whose providers fail is
- * still up, and because a prompt that kills a provider again and again must not end the network with it.
+ * Starts a process of this program and restarts it whenever it ends. There is no limit to the
+ * restarts: the network works without these providers, and a prompt that kills a provider again and
+ * again must not end the network.
  */
 async function startProcess({ name, args, env, isReady, log }: ProcessOrder): Promise<AsyncDisposable> {
   await using started = new AsyncDisposableStack();
@@ -87,7 +94,7 @@ async function startProcess({ name, args, env, isReady, log }: ProcessOrder): Pr
       isReady,
       readyTimeoutMs: READY_MS,
       stopTimeoutMs: READY_MS,
-      // Its log is ours: a leaf node that ended is said by the process that it belongs to.
+      // The JSON lines are the child's log, so they are copied into the log of this process.
       onLine: (line) => void (line.startsWith('{') && process.stderr.write(`${line}\n`)),
     }),
   );

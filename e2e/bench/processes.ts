@@ -51,7 +51,7 @@ export async function startOurs(tokenMs: number): Promise<Measured> {
   const home = await mkdtemp(join(tmpdir(), 'dinf-bench-'));
   const dinf = join(ROOT, 'bin', 'dinf.ts');
   const args = [dinf, 'up', '--providers', '4', '--chip', 'm3-ultra', '--token-ms', String(tokenMs), '--concurrency', '256', '--endless'];
-  const up = await node('dinf up', args, 'Ctrl-C stops it', { DINF_HOME: home, DINF_HTTP_PORT: '', DINF_LOG: 'warn' });
+  const up = await node('dinf up', args, 'Ctrl-C stops the network', { DINF_HOME: home, DINF_HTTP_PORT: '', DINF_LOG: 'warn' });
   const url = urlIn(up.logs(), /base URL\s+(http:\S+)\/v1/);
   const apiKey = up
     .logs()

@@ -45,8 +45,8 @@ export const scenarios = {
   /** A mixed fleet gets four fifths of the requests that it can serve. */
   'four-fifths': { ...usual, load: 0.8 },
   /**
-   * All answers begin after their deadline, on every machine. If the ingress abandoned them, they would
-   * begin again on other machines and be late there too.
+   * All answers begin after their deadline, on every machine. If the ingress abandoned them, they
+   * would begin again on other machines and be late there too.
    */
   'deadline-cascade': {
     ...usual,
@@ -67,7 +67,9 @@ export const scenarios = {
   },
   /** There are more requests than the fleet can serve. */
   overload: { ...usual, macs: 80, minutes: 8, load: 1.3, clients: { retries: 0 } },
-  /** There are more requests than the fleet can serve, and every refused request is retried at once. */
+  /**
+   * There are more requests than the fleet can serve, and every refused request is retried at once.
+   */
   'retry-storm': {
     ...usual,
     macs: 80,
@@ -80,7 +82,9 @@ export const scenarios = {
     ...usual,
     incidents: [{ minute: 2, share: 0.1, ailment: ailments.boaster }],
   },
-  /** Two fifths of the machines slow down to half their speed after a minute of work, unannounced. */
+  /**
+   * Two fifths of the machines slow down to half their speed after a minute of work, unannounced.
+   */
   heat: {
     ...usual,
     incidents: [{ minute: 2, share: 0.4, ailment: ailments.hot }],
