@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { acquireLock, tryLock } from './lock.ts';
 
@@ -14,17 +15,17 @@ afterEach(() => rmSync(folder, { recursive: true }));
 test('five callers at once hold the lock one after the other', async () => {
   const path = join(folder, 'lock');
   let inside = 0;
-  let most = 0;
+  let maximum = 0;
   await Promise.all(
     Array.from({ length: 5 }, async () => {
       await using _lock = await acquireLock(path, () => undefined);
       inside += 1;
-      most = Math.max(most, inside);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      maximum = Math.max(maximum, inside);
+      await nextTurn();
       inside -= 1;
     }),
   );
-  expect(most).toBe(1);
+  expect(maximum).toBe(1);
   expect(existsSync(path)).toBe(false);
 });
 
@@ -34,13 +35,13 @@ test('a lock whose holder was killed is taken over', async () => {
   const pid = child.pid as number;
   mkdirSync(path);
   writeFileSync(join(path, String(pid)), '');
-  const waited: number[] = [];
+  const holders: number[] = [];
   const taking = acquireLock(path, (pids) => {
-    waited.push(...pids);
+    holders.push(...pids);
     child.kill('SIGKILL');
   });
   await using _lock = await taking;
-  expect(waited).toEqual([pid]);
+  expect(holders).toEqual([pid]);
 });
 
 test('six processes that find a dead lock hold it one after the other, and leave no files', async () => {
