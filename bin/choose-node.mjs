@@ -54,12 +54,12 @@ function installedCandidates(env) {
  * @param {string[]} candidates
  */
 function firstEnough(candidates) {
-  const asked = new Set([realpathSync(process.execPath)]);
+  const tried = new Set([realpathSync(process.execPath)]);
   for (const candidate of candidates) {
     if (!existsSync(candidate)) continue;
     const real = realpathSync(candidate);
-    if (asked.has(real)) continue;
-    asked.add(real);
+    if (tried.has(real)) continue;
+    tried.add(real);
     try {
       if (isEnough(execFileSync(candidate, ['--version'], { encoding: 'utf8', timeout: 5_000, stdio: ['ignore', 'pipe', 'ignore'] }))) return candidate;
     } catch {

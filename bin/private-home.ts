@@ -9,9 +9,9 @@ const OTHERS_READ_OR_WRITE = 0o066;
  * `nobody` has its data below.
  */
 export function closeHome(home: string, warn: (line: string) => void): void {
-  const found = statSync(home, { throwIfNoEntry: false });
-  if (found === undefined || !found.isDirectory() || (found.mode & OTHERS_READ_OR_WRITE) === 0) return;
-  const [before, after] = [found.mode & 0o777, found.mode & 0o777 & ~OTHERS_READ_OR_WRITE];
+  const status = statSync(home, { throwIfNoEntry: false });
+  if (status === undefined || !status.isDirectory() || (status.mode & OTHERS_READ_OR_WRITE) === 0) return;
+  const [before, after] = [status.mode & 0o777, status.mode & 0o777 & ~OTHERS_READ_OR_WRITE];
   try {
     chmodSync(home, after);
     warn(`other users could read or write ${home} (mode ${before.toString(8)}); it has mode ${after.toString(8)} now`);

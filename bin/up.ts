@@ -63,13 +63,13 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { createLogger } = await import('#coordinator/logger.ts');
   const { keepRunning } = await import('#provider');
   const { careForHub } = await import('./up/hub-care.ts');
-  const { apiPort, keepPorts, keptPorts } = await import('./up/ports.ts');
+  const { apiPort, savePorts, savedPorts } = await import('./up/ports.ts');
   const { startFleet, startRealProvider } = await import('./up/providers.ts');
   const log = createLogger({ name: 'dinf', level: process.env['DINF_LOG'] ?? 'warn' });
 
   const http = { host: process.env['DINF_HTTP_HOST'] ?? '127.0.0.1', port: await apiPort(say) };
   const databaseUrl = process.env['DATABASE_URL'];
-  const { issuer: issuerPort, ...hubPorts } = await keptPorts(home);
+  const { issuer: issuerPort, ...hubPorts } = await savedPorts(home);
   await using network = await startNetwork({
     home,
     log,
@@ -79,10 +79,10 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     issuerPort,
     ...(databaseUrl && { databaseUrl }),
   }).catch(explain);
-  await using kept = new AsyncDisposableStack();
-  for (const { name, child } of network.children) kept.use(keepRunning({ name, child, log, onGivingUp: end }));
-  kept.use(careForHub({ network, log }));
-  await keepPorts(home, { ...network.hub.ports, issuer: network.issuer === undefined ? issuerPort : Number(new URL(network.issuer.url).port) });
+  await using supervisors = new AsyncDisposableStack();
+  for (const { name, child } of network.children) supervisors.use(keepRunning({ name, child, log, onGivingUp: end }));
+  supervisors.use(careForHub({ network, log }));
+  await savePorts(home, { ...network.hub.ports, issuer: network.issuer === undefined ? issuerPort : Number(new URL(network.issuer.url).port) });
   await using _announced = await announceNetwork(home, {
     natsUrl: network.hub.clientUrl,
     leafUrl: network.hub.leafUrl,
@@ -93,9 +93,9 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const { simulatedAliases, simulatedModels, tinyAlias, tinyModel } = await import('#simulator');
   await network.putModels([...simulatedModels, tinyModel], [...simulatedAliases, tinyAlias]);
   const apiKey = await firstKey(home, network);
-  const order = { home, network, log, say };
-  await using _fleet = providers === 0 ? undefined : await startFleet({ ...order, ...options });
-  await using real = options.engine === 'none' ? undefined : await startRealProvider({ ...order, engine: options.engine });
+  const common = { home, network, log, say };
+  await using _fleet = providers === 0 ? undefined : await startFleet({ ...common, ...options });
+  await using real = options.engine === 'none' ? undefined : await startRealProvider({ ...common, engine: options.engine });
   await untilKnown(network, providers + (real ? 1 : 0));
   greet({ url: network.url, apiKey, providers, engine: real?.engine, seconds: (performance.now() - startedAt) / 1_000 });
   const broken = await ended;
@@ -120,8 +120,8 @@ async function explain(error: unknown): Promise<never> {
 async function firstKey(home: string, network: Network): Promise<string> {
   const { readIfThere, writePrivate } = await import('#provider');
   const file = join(home, 'api-key');
-  const kept = await readIfThere(file);
-  if (kept !== undefined) return kept;
+  const savedKey = await readIfThere(file);
+  if (savedKey !== undefined) return savedKey;
   const owner = network.issuer === undefined ? {} : { account: (await network.signIn('you')).account };
   const { apiKey } = await network.createKey({ name: 'first', creditMicroUsd: FIRST_CREDIT_MICRO_USD, ...owner });
   await writePrivate(file, apiKey);
@@ -131,8 +131,8 @@ async function firstKey(home: string, network: Network): Promise<string> {
 /** Waits until the router has received the announcements of all providers, at most 30 seconds. */
 async function untilKnown(network: Network, providers: number): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const knows = async () =>
+  const countKnown = async () =>
     new Set((await network.coordinator.bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers.map(({ provider }) => provider)).size;
-  for (const giveUpAt = performance.now() + FLEET_KNOWN_MS; (await knows()) < providers && performance.now() < giveUpAt; )
+  for (const giveUpAt = performance.now() + FLEET_KNOWN_MS; (await countKnown()) < providers && performance.now() < giveUpAt; )
     await new Promise((resolve) => setTimeout(resolve, 50));
 }

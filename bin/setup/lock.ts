@@ -1,6 +1,6 @@
 // A lock between processes: a folder with one file for each process that holds it. Invariant: while
 // a process named in the lock lives, no other process takes the lock. One gap is known: three
-// processes that find a dead lock within the same microseconds (see bury).
+// processes that find a dead lock within the same microseconds (see removeDeadLock).
 import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -19,12 +19,12 @@ export interface Lock extends AsyncDisposable {
 
 /** Waits until the lock is free and takes it. `onWait` is called at most once, with the holders. */
 export async function acquireLock(path: string, onWait: (pids: readonly number[]) => void): Promise<Lock> {
-  let told = false;
+  let notified = false;
   for (;;) {
     const taken = tryLock(path);
     if ('lock' in taken) return taken.lock;
-    if (!told) onWait(taken.holders);
-    told = true;
+    if (!notified) onWait(taken.holders);
+    notified = true;
     await delay(POLL_MS);
   }
 }
@@ -35,18 +35,18 @@ export async function acquireLock(path: string, onWait: (pids: readonly number[]
  */
 export function tryLock(path: string): { readonly lock: Lock } | { readonly holders: readonly number[] } {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const mine = `${path}.${randomUUID()}`;
-  mkdirSync(mine);
-  addHolder(mine, process.pid);
+  const prepared = `${path}.${randomUUID()}`;
+  mkdirSync(prepared);
+  addHolder(prepared, process.pid);
   try {
-    while (!tryPublish(mine, path)) {
+    while (!tryPublish(prepared, path)) {
       const holders = holdersIn(path);
       const living = holders.filter((pid) => isHolding(path, pid));
       if (living.length > 0) return { holders: living };
-      if (holders.length > 0) bury(path);
+      if (holders.length > 0) removeDeadLock(path);
     }
   } finally {
-    rmSync(mine, { recursive: true, force: true });
+    rmSync(prepared, { recursive: true, force: true });
   }
   return {
     lock: {
@@ -86,9 +86,9 @@ function readStart(folder: string, pid: number): string {
  * Renames the prepared folder to the path of the lock. So the lock contains its holder from the
  * first moment, and the rename fails if another lock with a holder is there.
  */
-function tryPublish(mine: string, path: string): boolean {
+function tryPublish(prepared: string, path: string): boolean {
   try {
-    renameSync(mine, path);
+    renameSync(prepared, path);
     return true;
   } catch (error) {
     if (isErrno(error, 'ENOTEMPTY') || isErrno(error, 'EEXIST')) return false;
@@ -109,17 +109,17 @@ function holdersIn(path: string): number[] {
  * Removes a dead lock. It is renamed before it is checked, so that only one of several waiters gets
  * it; a waiter that got a new lock with a living holder puts it back.
  */
-function bury(path: string): void {
-  const grave = moveAside(path);
-  if (grave === undefined) return;
-  if (holdersIn(grave).some((pid) => isHolding(grave, pid)) && !existsSync(path)) renameSync(grave, path);
-  else rmSync(grave, { recursive: true, force: true });
+function removeDeadLock(path: string): void {
+  const aside = moveAside(path);
+  if (aside === undefined) return;
+  if (holdersIn(aside).some((pid) => isHolding(aside, pid)) && !existsSync(path)) renameSync(aside, path);
+  else rmSync(aside, { recursive: true, force: true });
 }
 
 /** Removes the lock by a rename first, so that no other process finds it half removed. */
 function remove(path: string): void {
-  const grave = moveAside(path);
-  if (grave !== undefined) rmSync(grave, { recursive: true, force: true });
+  const aside = moveAside(path);
+  if (aside !== undefined) rmSync(aside, { recursive: true, force: true });
 }
 
 function moveAside(path: string): string | undefined {

@@ -38,7 +38,7 @@ function readPackages(path: string): LockedPackages | undefined {
   return (JSON.parse(text) as { packages?: LockedPackages }).packages ?? {};
 }
 
-interface PackagesOrder {
+interface PackagesOptions {
   root: string;
   /** Whether development packages are needed too. */
   dev: boolean;
@@ -46,7 +46,7 @@ interface PackagesOrder {
 }
 
 /** Runs `npm ci` unless node_modules already matches package-lock.json. */
-export async function ensurePackages({ root, dev, say }: PackagesOrder): Promise<void> {
+export async function ensurePackages({ root, dev, say }: PackagesOptions): Promise<void> {
   const missing = () => {
     const wanted = readPackages(join(root, 'package-lock.json'));
     if (!wanted) throw new SetupError(1, `${join(root, 'package-lock.json')} is missing: this copy of the project is incomplete.`);
@@ -66,11 +66,11 @@ export async function ensurePackages({ root, dev, say }: PackagesOrder): Promise
   const include = dev ? ['--include=dev'] : [];
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--prefix', root, ...include];
   await runNpm({ node: process.execPath, args, cwd: root, what: 'the packages', onStart: lock.add });
-  const still = missing();
-  if (still.length > 0)
+  const notInstalled = missing();
+  if (notInstalled.length > 0)
     throw new SetupError(
       1,
-      `npm ci succeeded but did not install ${still.slice(0, 3).join(', ')}. Check whether npm is configured to omit packages (npm config get omit).`,
+      `npm ci succeeded but did not install ${notInstalled.slice(0, 3).join(', ')}. Check whether npm is configured to omit packages (npm config get omit).`,
     );
   say(`packages installed in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
 }

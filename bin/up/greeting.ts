@@ -8,7 +8,7 @@ export interface Greeting {
 }
 
 export function greet({ url, apiKey, providers, engine, seconds }: Greeting): void {
-  const who = [
+  const models = [
     ...(engine === undefined ? [] : [`"tiny" is a real model on the engine ${engine}: sums, spelling backwards, counting, JSON, tools.`]),
     ...(providers === 0
       ? []
@@ -16,7 +16,7 @@ export function greet({ url, apiKey, providers, engine, seconds }: Greeting): vo
   ];
   const [model, question] = engine === undefined ? ['sim', 'Hello'] : ['tiny', 'What is 12 + 30?'];
   console.log(`
-d-inference is up (${seconds.toFixed(1)} s). ${who.length === 0 ? 'No provider runs yet: start one with dinf simulate or dinf provider.' : who.join('\n')}
+d-inference is up (${seconds.toFixed(1)} s). ${models.length === 0 ? 'No provider runs yet: start one with dinf simulate or dinf provider.' : models.join('\n')}
 
   base URL   ${url}/v1
   API key    ${apiKey}

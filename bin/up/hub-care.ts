@@ -22,24 +22,27 @@ const ENOUGH_BYTES = 16 * 1024 * 1024;
  */
 export function careForHub({ network, log }: { network: Network; log: Logger }): AsyncDisposable {
   let restartedAt = Number.NEGATIVE_INFINITY;
-  let saidFull = false;
+  let reportedFull = false;
   const look = async (): Promise<void> => {
     const failing = network.coordinator.bus.failingStreams().filter(({ forMs }) => forMs >= FAILING_MS);
     if (failing.length === 0) {
-      saidFull = false;
+      reportedFull = false;
       return;
     }
     const folder = storeFolder(network.home);
     const { bavail, bsize } = await statfs(folder);
-    const said = failing.map(({ stream, error }) => `${stream} (${error})`).join(', ');
+    const streams = failing.map(({ stream, error }) => `${stream} (${error})`).join(', ');
     if (bavail * bsize < ENOUGH_BYTES) {
-      if (!saidFull) log.error(`JetStream cannot store messages of ${said}: the disk of ${folder} is full. Requests are still served; free space on it.`);
-      saidFull = true;
+      if (!reportedFull)
+        log.error(`JetStream cannot store messages of ${streams}: the disk of ${folder} is full. Requests are still served; free space on it.`);
+      reportedFull = true;
       return;
     }
     if (performance.now() - restartedAt < AGAIN_MS) return;
     restartedAt = performance.now();
-    log.error(`JetStream cannot store messages of ${said}, although ${Math.round((bavail * bsize) / 1_000_000)} MB are free at ${folder}: restarting the hub`);
+    log.error(
+      `JetStream cannot store messages of ${streams}, although ${Math.round((bavail * bsize) / 1_000_000)} MB are free at ${folder}: restarting the hub`,
+    );
     await network.hub.stop();
   };
   let looking = Promise.resolve();

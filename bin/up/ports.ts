@@ -30,11 +30,11 @@ function isFree(port: number): Promise<boolean> {
  * must not change: providers have saved the address of the hub, and accounts belong to the URL of
  * the issuer.
  */
-export async function keptPorts(home: string): Promise<typeof DEFAULT_PORTS> {
-  const kept = await readIfThere(join(home, 'ports.json'));
-  if (kept !== undefined) return { issuer: 0, ...JSON.parse(kept) };
+export async function savedPorts(home: string): Promise<typeof DEFAULT_PORTS> {
+  const saved = await readIfThere(join(home, 'ports.json'));
+  if (saved !== undefined) return { issuer: 0, ...JSON.parse(saved) };
   const free = await Promise.all(Object.values(DEFAULT_PORTS).map(isFree));
   return free.every(Boolean) ? DEFAULT_PORTS : { client: -1, leaf: -1, issuer: 0 };
 }
 
-export const keepPorts = (home: string, ports: object) => writePrivate(join(home, 'ports.json'), JSON.stringify(ports));
+export const savePorts = (home: string, ports: object) => writePrivate(join(home, 'ports.json'), JSON.stringify(ports));

@@ -12,14 +12,14 @@ const childLog = process.env['DINF_LOG'] || 'error';
 /** With more simulated providers than this, all share one leaf node, which saves memory. */
 const MAX_OWN_LEAVES = 4;
 
-export interface ProviderOrder {
+export interface ProviderOptions {
   readonly home: string;
   readonly network: Network;
   readonly log: Logger;
   readonly say: (line: string) => void;
 }
 
-export interface FleetOrder extends ProviderOrder {
+export interface FleetOptions extends ProviderOptions {
   readonly providers: number;
   readonly chip: string;
   readonly tokenMs?: string;
@@ -28,7 +28,7 @@ export interface FleetOrder extends ProviderOrder {
 }
 
 /** Starts the simulated providers in a process of their own, as in production. */
-export async function startFleet({ home, network, log, say, providers, chip, tokenMs, concurrency, endless }: FleetOrder): Promise<AsyncDisposable> {
+export async function startFleet({ home, network, log, say, providers, chip, tokenMs, concurrency, endless }: FleetOptions): Promise<AsyncDisposable> {
   say(`starting ${providers} simulated provider${providers === 1 ? '' : 's'}`);
   const tokens = await Promise.all(Array.from({ length: providers }, () => network.enrolToken()));
   const leaves = providers <= MAX_OWN_LEAVES ? 'own' : 'shared';
@@ -50,9 +50,9 @@ export async function startFleet({ home, network, log, say, providers, chip, tok
  * Starts a provider with the tiny model in the same way as the owner of a machine would. If it does
  * not start, the network runs without it.
  */
-export async function startRealProvider({ home, network, log, say, engine }: ProviderOrder & { readonly engine: string }) {
+export async function startRealProvider({ home, network, log, say, engine }: ProviderOptions & { readonly engine: string }) {
   say('starting a provider with a real model');
-  let said = '';
+  let readyLine = '';
   const provider = await startProcess({
     name: 'the provider with a real model',
     // It has its own folder, because a provider that the user starts with this home is another
@@ -61,16 +61,16 @@ export async function startRealProvider({ home, network, log, say, engine }: Pro
     env: { DINF_HOME: home, DINF_LOG: childLog, DINF_ENROL_TOKEN: await network.enrolToken() },
     isReady: (line) => {
       if (!/^provider \S+ serves/.test(line)) return false;
-      said = line;
+      readyLine = line;
       return true;
     },
     log,
   }).catch((error: unknown) => say(`the provider with a real model did not start: ${error instanceof Error ? error.message : error}`));
   if (provider === undefined) return undefined;
-  return { engine: said.split(' ').at(-1) ?? engine, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
+  return { engine: readyLine.split(' ').at(-1) ?? engine, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
 }
 
-interface ProcessOrder {
+interface ProcessOptions {
   readonly name: string;
   readonly args: readonly string[];
   readonly env: NodeJS.ProcessEnv;
@@ -83,7 +83,7 @@ interface ProcessOrder {
  * restarts: the network works without these providers, and a prompt that kills a provider again and
  * again must not end the network.
  */
-async function startProcess({ name, args, env, isReady, log }: ProcessOrder): Promise<AsyncDisposable> {
+async function startProcess({ name, args, env, isReady, log }: ProcessOptions): Promise<AsyncDisposable> {
   await using started = new AsyncDisposableStack();
   const child = started.use(
     await startRestartable({
