@@ -15,7 +15,10 @@ afterEach(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-/** Requests, some at once, to a fleet of which one machine is not well: what was answered, and which attempts failed. */
+/**
+ * Sends requests, a few at once, to a fleet in which one machine has a fault. Returns the HTTP
+ * statuses and the reasons of the failed attempts.
+ */
 async function askAll(fault: Fault) {
   network = await startTestNetwork({ providers: PROVIDERS, tokenMs: 2, faults: { 0: fault }, config: { firstContentMs: 3_000 } });
   const failures: string[] = [];
@@ -30,15 +33,15 @@ async function askAll(fault: Fault) {
   return { statuses: new Set(statuses), failures };
 }
 
-test('one that refuses what it says it has room for costs a few attempts and nobody an answer', { timeout: 60_000 }, async () => {
+test('a machine that refuses jobs despite free capacity costs few attempts and no answer', { timeout: 60_000 }, async () => {
   const { statuses, failures } = await askAll('black-hole');
   expect(statuses).toEqual(new Set([200]));
   expect(new Set(failures)).toEqual(new Set(['queue_full']));
-  // A quarter of all would be its share.
+  // One of four machines, so without a penalty it would get a quarter of all requests.
   expect(failures.length).toBeLessThan(REQUESTS / 8);
 });
 
-test('one that takes jobs and says nothing is left alone after a few', { timeout: 60_000 }, async () => {
+test('a machine that accepts jobs and sends nothing gets no more after a few', { timeout: 60_000 }, async () => {
   const { statuses, failures } = await askAll('stalls');
   expect(statuses).toEqual(new Set([200]));
   expect(new Set(failures)).toEqual(new Set(['first_content_late']));

@@ -9,11 +9,11 @@ export interface Heard {
   readonly text: string;
 }
 
-/** Somebody who holds a provider's credentials and means harm. */
+/** An attacker who holds the credentials of a provider. */
 export interface Attacker extends Disposable {
   subscribe(subject: string): void;
   publish(subject: string, payload: string | Uint8Array, reply?: string): void;
-  /** The hub has taken in what was sent; whom it cut off for that is there again. */
+  /** Resolves when the hub has processed everything sent, and a closed connection is open again. */
   settle(): Promise<unknown>;
   heard(): readonly Heard[];
 }
@@ -26,7 +26,10 @@ export const arrives = (heard: () => readonly Heard[], text: string, subject: st
 
 export const credentialsOf = ({ network }: TestNetwork, index: number): string => join(network.home, `fleet/provider-${index}/leaf.creds`);
 
-/** The hub lets the last connection of a credential go a moment after it has ended. */
+/**
+ * Connects a raw leaf node. It retries, because the hub releases the previous connection of the
+ * same credentials only a moment after it has ended.
+ */
 export const rawLeaf = (network: TestNetwork, index: number): Promise<RawLeaf> =>
   vi.waitFor(
     async () => {
@@ -37,7 +40,7 @@ export const rawLeaf = (network: TestNetwork, index: number): Promise<RawLeaf> =
     { timeout: 5_000, interval: 20 },
   );
 
-/** On the fleet's own leaf, a nats-server that keeps to what the hub tells it. */
+/** An attacker behind the fleet's own leaf node, a nats-server that obeys the hub's permissions. */
 export async function honest(network: TestNetwork, index: number): Promise<Attacker> {
   const connection = network.providers[index]?.connection as NatsConnection;
   const heard: Heard[] = [];
@@ -50,7 +53,11 @@ export async function honest(network: TestNetwork, index: number): Promise<Attac
   };
 }
 
-/** On a leaf that ignores every permission, and comes back whenever it is cut off. The fleet's own makes way for it. */
+/**
+ * An attacker with a leaf node of their own, which ignores every permission and reconnects whenever
+ * the hub closes its connection. The fleet's own leaf node is killed first, because the hub accepts
+ * only one.
+ */
 export async function hostile(network: TestNetwork, index: number): Promise<Attacker> {
   await network.providers[index]?.kill();
   let raw = await rawLeaf(network, index);

@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterEach(() => network.expectMoneyBalances());
 afterAll(() => network[Symbol.asyncDispose]());
 
-/** Stands in every body: it must never be found in a log. */
+/** Text that is part of every prompt and must never appear in a log. */
 const SECRET = 'zebra-crossing-4711';
 const messages = [{ role: 'user', content: SECRET }];
 const chat = (fields: Record<string, unknown>) => JSON.stringify({ model: 'sim-llama-8b', messages, max_tokens: 3, ...fields });
@@ -44,7 +44,7 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
     expect(JSON.stringify(answer.body)).not.toContain(SECRET);
   });
 
-  test('17 MiB are refused by their announced length', async () => {
+  test('a body of 17 MiB is refused because of its Content-Length', async () => {
     const response = await fetch(`${network.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json' },
@@ -54,13 +54,13 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
     expect(await response.json()).toMatchObject({ error: { code: 'payload_too_large' } });
   });
 
-  test('a body of almost 16 MiB is taken, part by part', async () => {
-    // Within the size, beyond the context: it must be our own words that say so.
+  test('a body of almost 16 MiB is accepted in parts', async () => {
+    // The body is small enough, but the prompt exceeds the context: the second check must answer.
     const answer = await post(chat({ messages: [{ role: 'user', content: 'a'.repeat(15 * 1024 * 1024) }] }));
     expect(answer).toMatchObject({ status: 400, body: { error: { code: 'context_length_exceeded' } } });
   });
 
-  test('a body that is small as JSON and too large as what it says', async () => {
+  test('a body that is small as JSON and too large once it is parsed is refused', async () => {
     const answer = await post(chat({ whatever: Array.from({ length: 2_500_000 }, () => 0.5) }));
     expect(answer).toMatchObject({ status: 413, body: { error: { code: 'payload_too_large' } } });
   });
@@ -74,7 +74,7 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
       return performance.now() - startedAt;
     };
     const [textMs, valuesMs] = [await refusalMs(text, 400), await refusalMs(values, 413)];
-    // Parsing the values took ten times as long, and no other request was answered meanwhile.
+    // Without a limit, parsing the values took ten times as long and blocked all other requests.
     expect(valuesMs).toBeLessThan(textMs * 3);
   });
 
@@ -83,16 +83,19 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
     ['max_tokens of zero', chat({ max_tokens: 0 }), 'max_tokens'],
     ['an unknown role', chat({ messages: [{ role: 'zz', content: SECRET }] }), 'messages'],
     ['a user message without content', chat({ messages: [{ role: 'user', content: null }] }), 'messages'],
-  ])('%s is refused by its name', async (_, body, param) => {
+  ])('%s is refused with the name of the field', async (_, body, param) => {
     expect(await post(body)).toMatchObject({ status: 400, body: { error: { code: 'invalid_request', param } } });
   });
 
-  test.each(['/v1/sealed/jobs', '/v1/sealed/jobs/job_0123456789abcdefghijkl?attempt=1'])('POST %s without a body is no fault of the server', async (path) => {
-    const { status } = await network.ask('POST', path, { token: network.apiKey });
-    expect([400, 404]).toContain(status);
-  });
+  test.each(['/v1/sealed/jobs', '/v1/sealed/jobs/job_0123456789abcdefghijkl?attempt=1'])(
+    'POST %s without a body is an error of the client, not of the server',
+    async (path) => {
+      const { status } = await network.ask('POST', path, { token: network.apiKey });
+      expect([400, 404]).toContain(status);
+    },
+  );
 
-  test('another content type, another path, another method', async () => {
+  test('an unknown content type is a 415, and an unknown path is a 404', async () => {
     expect(await post('a=b', { 'content-type': 'application/x-www-form-urlencoded' })).toMatchObject({
       status: 415,
       body: { error: { code: 'unsupported_media_type' } },
@@ -109,19 +112,19 @@ describe('bad input gets a clear error in the OpenAI envelope', () => {
   });
 });
 
-describe('what a provider must never say', () => {
+describe('an unreadable message of a provider', () => {
   test.each<[string, Uint8Array]>([
     ['truncated MessagePack', Uint8Array.of(0x82, 0xa1)],
     ['not a map', Uint8Array.of(0x01)],
     ['another version', Uint8Array.of(0x81, 0xa1, 0x76, 0x02)],
-    ['nothing', new Uint8Array()],
+    ['an empty message', new Uint8Array()],
   ])('%s on every subject is dropped and counted, and the next request is served', async (_, payload) => {
     for (const kind of ['hello', 'beat', 'capacity', 'receipt', 'frames']) network.sendAsProvider(0, kind, payload);
     expect(await post(chat({}))).toMatchObject({ status: 200 });
   });
 });
 
-test('nothing of a prompt or an answer was logged', async () => {
+test('the log contains no prompt, no answer and no API key', async () => {
   const answer = await post(chat({ max_tokens: 30 }));
   const text = (answer.body as { choices: [{ message: { content: string } }] }).choices[0].message.content;
   const logs = network.logs();

@@ -11,7 +11,9 @@ import { expectedText, startTestNetwork, type TestNetwork } from './test-network
 const run = promisify(execFile);
 const messages = [{ role: 'user', content: 'Which part of the fleet?' }];
 const model = 'sim-llama-8b';
-/** So many that each of two cells has some, but for one time in thirty thousand. */
+/**
+ * With 16 providers, the chance that one of two cells gets none of them is one in thirty thousand.
+ */
 const PROVIDERS = 16;
 const PLACES = 2;
 const ALL = { timeout: 25_000, interval: 50 };
@@ -40,7 +42,7 @@ async function dinf(...args: string[]): Promise<string> {
   return (await run(process.execPath, [DINF, ...args], { env: { ...process.env, ...operatorSettings(network.network) }, timeout: 30_000 })).stdout;
 }
 
-/** Requests go on meanwhile, and none of them fails. */
+/** Runs `work` while clients send requests without a pause, and checks that none of them fails. */
 async function underTraffic(work: () => Promise<void>): Promise<void> {
   let isOver = false;
   const statuses = new Set<number>();
@@ -56,7 +58,7 @@ async function underTraffic(work: () => Promise<void>): Promise<void> {
   expect(statuses).toEqual(new Set([200]));
 }
 
-test('a second router divides the fleet: each machine is in one part, and requests fill both', { timeout: 60_000 }, async () => {
+test('a second router divides the fleet: each machine belongs to one cell, and requests fill both cells', { timeout: 60_000 }, async () => {
   await underTraffic(async () => {
     second = await startComponentProcess(network, 'routing', { DINF_CELL: '1' });
     await expect.poll(() => sizes().reduce((sum, size) => sum + size, 0), ALL).toBe(PROVIDERS);
@@ -68,13 +70,13 @@ test('a second router divides the fleet: each machine is in one part, and reques
   expect([serving.length, new Set(serving).size]).toEqual([PROVIDERS, PROVIDERS]);
   const streams = Array.from({ length: PROVIDERS * PLACES }, () => ask(150));
   await expect.poll(() => network.runningSequences(), { timeout: 5_000, interval: 10 }).toBe(PROVIDERS * PLACES);
-  // There is no place for one more, and it waits for one.
+  // All places are taken, so this request waits for one.
   const late = await ask(1);
   for (const stream of [late, ...(await Promise.all(streams))]) expect(stream).toMatchObject({ status: 200, done: 1, errors: [] });
   expect(failures).toEqual([]);
 });
 
-test('a cell that is drained hands its machines over, and has them back when it serves again', { timeout: 90_000 }, async () => {
+test('a drained cell hands its machines over, and gets them back when it is undrained', { timeout: 90_000 }, async () => {
   const [first = 0, other = 0] = sizes();
   const streams = Array.from({ length: PROVIDERS }, () => ask(1_500));
   await expect.poll(() => network.runningSequences()).toBe(PROVIDERS);
@@ -86,11 +88,11 @@ test('a cell that is drained hands its machines over, and has them back when it 
     await expect.poll(sizes, ALL).toEqual([first, other]);
   });
   for (const stream of await Promise.all(streams)) expect(stream).toMatchObject({ status: 200, done: 1, errors: [], text: expectedText(messages, 1_500) });
-  // An order may be under way to a machine that the other cell has just filled.
+  // During a hand-over, both cells may send an order for the last place of the same machine.
   expect(failures.length, failures.join()).toBeLessThan(3);
 });
 
-test('a cell whose router is gone costs nobody a request, and its machines go over to the other', { timeout: 60_000 }, async () => {
+test('if the router of a cell is killed, no request fails and the other cell takes its machines', { timeout: 60_000 }, async () => {
   await underTraffic(async () => {
     await second.kill();
     await expect.poll(() => digests.get(0)?.providers, ALL).toBe(PROVIDERS);

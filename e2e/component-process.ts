@@ -3,7 +3,7 @@ import { type SupervisedProcess, startSupervised } from '#provider';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import type { TestNetwork } from './test-network.ts';
 
-/** One component of the coordinator as a process of its own, the way an operator runs it. */
+/** Starts one component of the coordinator in a process of its own, as an operator does. */
 export function startComponentProcess(
   { network }: TestNetwork,
   component: ComponentName,

@@ -14,8 +14,8 @@ afterEach(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-describe('no coordinator process is special', () => {
-  test('a second ingress serves beside the first, and its jobs are its own', async () => {
+describe('every process of the coordinator can be added or replaced', () => {
+  test('a second ingress serves requests beside the first', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 2 });
     const { httpUrl } = await network.apart.start('ingress');
     const second = { url: String(httpUrl), apiKey: network.apiKey };
@@ -24,7 +24,7 @@ describe('no coordinator process is special', () => {
     );
   });
 
-  test('routing is stopped and another one started: it knows the fleet from its beats, and requests waited for it', async () => {
+  test('routing is replaced: the new one learns the fleet from heartbeats, and requests wait for it', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 2, apart: ['routing'] });
     expect(await readStream(network, chat)).toMatchObject(good);
     await network.apart.stop('routing');
@@ -33,7 +33,7 @@ describe('no coordinator process is special', () => {
     expect(await waiting).toMatchObject(good);
   });
 
-  test('settlement is stopped in mid-stream and another one started: the job is charged, once', async () => {
+  test('settlement is replaced during a stream: the job is charged once', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 20, apart: ['settlement'] });
     const streaming = readStream(network, { ...chat, max_tokens: 60 });
     await network.servingProvider();
@@ -43,7 +43,7 @@ describe('no coordinator process is special', () => {
     expect(await network.charges()).toMatchObject([{ outcome: 'settled', completionTokens: 60 }]);
   });
 
-  test('settlement is away: a true 503 with Retry-After, and nothing begun', async () => {
+  test('without settlement a request gets a 503 and no provider begins to work', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 2, apart: ['settlement'] });
     await network.apart.stop('settlement');
     expect(await readStream(network, chat)).toMatchObject({ status: 503, errors: [{ error: { code: 'service_unavailable' } }] });
@@ -52,8 +52,8 @@ describe('no coordinator process is special', () => {
   });
 });
 
-describe('a key', () => {
-  test('that is revoked stops working at once, on every ingress that knew it', async () => {
+describe('a revoked key', () => {
+  test('stops working on every ingress within a second', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 2 });
     const { httpUrl } = await network.apart.start('ingress');
     const { apiKey, key } = await network.createKey({ creditMicroUsd: 1_000_000 });
@@ -64,7 +64,7 @@ describe('a key', () => {
   });
 });
 
-test('a readiness probe says what is missing', async () => {
+test('the readiness probe names what is missing', async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 2 });
   const ready = async () => (await fetch(`${network.url}/readyz`)).json();
   expect(await ready()).toEqual({ ready: true, missing: [] });

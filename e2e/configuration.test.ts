@@ -4,10 +4,10 @@ import { expect, test } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const FOLDERS = ['bin', 'bus-schemas', 'coordinator', 'e2e', 'native', 'provider', 'simulator', 'testcontainers'];
-/** From a parent process to its child; nobody else sets it. */
+/** Variables that a process sets for its own child processes; users never set them. */
 const INTERNAL = ['DINF_PARENT'];
 
-test('every setting that the code reads stands in docs/configuration.md, and none that it does not', () => {
+test('docs/configuration.md lists exactly the settings that the code reads', () => {
   const documented = new Set(readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8').match(/(?<=^\| `)[A-Z_]+/gm));
   const read = new Set<string>();
   for (const folder of FOLDERS) {

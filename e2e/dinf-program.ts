@@ -1,10 +1,10 @@
 import { join, resolve } from 'node:path';
 import type { Network } from '#testcontainers';
 
-/** The program without its bootstrap: tests run it on the Node that they run on. */
+/** Path of the program without its bootstrap: tests run it under the Node that runs them. */
 export const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');
 
-/** What points the program at a network, as in its operator's shell. */
+/** Environment variables with which an operator's commands reach the network. */
 export const operatorSettings = ({ home, config: { natsUrls, databaseUrl } }: Network) => ({
   DINF_HOME: home,
   DINF_NATS_URL: natsUrls.join(','),

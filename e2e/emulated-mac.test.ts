@@ -6,13 +6,13 @@ import { openModelEngine } from '#provider/engine/open-model-engine.ts';
 import { startFleet, TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#simulator';
 import { startTestNetwork } from './test-network.ts';
 
-/** WebGPU where there is a driver, as in CI with one in software; otherwise whatever runs. */
+/** Opens WebGPU if there is a driver (CI has one in software), and the default engine otherwise. */
 const open = (log: { info(): void; error(): void }) => {
   const wish = { models: [TINY_MODEL_FOLDER], maxConcurrency: 4, idleMs: 0, log };
   return openModelEngine({ ...wish, backend: 'webgpu' }).catch(() => openModelEngine(wish));
 };
 
-test('two emulated Macs with real engines serve as Macs would, and the fleet says that they are not there', { timeout: 180_000 }, async () => {
+test('two emulated Macs serve with real engines and are marked as simulated', { timeout: 180_000 }, async () => {
   await using network = await startTestNetwork({ providers: 0, tokenMs: 1 });
   await network.network.putModels([tinyModel], [tinyAlias]);
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
@@ -32,7 +32,7 @@ test('two emulated Macs with real engines serve as Macs would, and the fleet say
     expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toMatchObject([{ state: 'resident' }, { state: 'resident' }]),
   );
   expect(fleet.providers.map(({ engine }) => engine.machine)).toEqual(Array(2).fill(expect.objectContaining({ chip: 'Apple M4 Max', simulated: true })));
-  // Each is asked by name: left to routing, one machine may have served all before the other was tried.
+  // Each request names its machine: routing alone might send all of them to the same one.
   const ask = ({ id }: { id: string }) =>
     network
       .openai()
@@ -48,7 +48,7 @@ test('two emulated Macs with real engines serve as Macs would, and the fleet say
     Array.from({ length: 4 }, () => fleet.providers.map(({ id }) => id)).flat(),
   );
   expect(fleet.providers.every(({ engine }) => engine.tokensMade > 0)).toBe(true);
-  // The client has its answer before the engine has closed the sequence.
+  // The client receives its answer before the engine closes the sequence.
   await vi.waitFor(() => expect(fleet.providers.map(({ engine }) => engine.running)).toEqual([0, 0]));
   await network.expectMoneyBalances();
 });

@@ -27,7 +27,7 @@ async function enrol(body: unknown): Promise<{ status: number; body: Record<stri
 const userKey = () => Nkey.create('user').getPublicKey();
 
 describe('a token', () => {
-  test('makes one provider; the same key asking again gets the same one, another key gets nothing', async () => {
+  test('enrols one provider; a retry with the same key returns it, and another key is refused', async () => {
     const token = await network.network.enrolToken();
     const mine = userKey();
     const first = await enrol({ token, user_key: mine, name: 'mac' });
@@ -36,7 +36,7 @@ describe('a token', () => {
     expect(await enrol({ token, user_key: userKey(), name: 'thief' })).toMatchObject({ status: 403, body: { error: { code: 'invalid_enrolment' } } });
   });
 
-  test('that nobody made, or whose time is over, makes none', async () => {
+  test('that does not exist or has expired enrols no provider', async () => {
     expect((await enrol({ token: 'x'.repeat(32), user_key: userKey(), name: '' })).status).toBe(403);
     const { token } = await network.network.coordinator.bus.call(services.trust.createToken, { lifetimeMs: 0 }, CALL);
     expect((await enrol({ token, user_key: userKey(), name: '' })).status).toBe(403);
@@ -46,7 +46,7 @@ describe('a token', () => {
     expect((await enrol(body)).status).toBe(400);
   });
 
-  test('of a provider that was revoked does not bring it back', async () => {
+  test('of a revoked provider does not enrol it again', async () => {
     const token = await network.network.enrolToken();
     const mine = userKey();
     const { body } = await enrol({ token, user_key: mine, name: 'mac' });
@@ -55,12 +55,13 @@ describe('a token', () => {
   });
 });
 
-test('a hub that lost its accounts is told of every provider again', async () => {
+test('a hub that lost its accounts receives the account of every provider again', async () => {
   await network.hub.kill();
   await rm(join(network.network.home, 'hub/accounts'), { recursive: true, force: true });
   await network.hub.restart();
   const credentialsFile = join(network.network.home, 'fleet/provider-0/leaf.creds');
-  // The honest leaf comes back by itself; a second one with its credentials is refused because the first is there again.
+  // The honest leaf node reconnects by itself. A second one with its credentials is refused, which
+  // shows that the first is connected.
   await vi.waitFor(
     async () => {
       const { providers } = await network.network.coordinator.bus.call(services.routing.fleet, {}, CALL);

@@ -13,7 +13,7 @@ afterEach(async () => {
 });
 
 describe('a provider is killed', () => {
-  test('before content: another one answers, and nobody notices', async () => {
+  test('before content: another provider answers, and the client notices nothing', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000 });
     const answer = readStream(network, chat(10));
     const serving = await network.servingProvider();
@@ -21,7 +21,7 @@ describe('a provider is killed', () => {
     expect(await answer).toMatchObject({ status: 200, text: expected(10), done: 1, errors: [] });
   });
 
-  test('after content: one error event, no [DONE], and without its receipt nothing is charged', async () => {
+  test('after content: the stream ends with one error event and no [DONE], and without a receipt nothing is charged', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 20 });
     let killed: Promise<void> | undefined;
     const answer = await readStream(network, chat(2_000), {
@@ -36,7 +36,7 @@ describe('a provider is killed', () => {
     expect(charge).toMatchObject({ outcome: 'refunded', chargedMicroUsd: 0 });
   });
 
-  test('the only one, before content: a true status with Retry-After, nothing charged', async () => {
+  test('before content, and it is the only one: the client gets an error status and is charged nothing', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 5, firstTokenMs: 1_000, config: { firstContentMs: 2_500 } });
     const answer = readStream(network, chat(10));
     await (await network.servingProvider()).kill();
@@ -45,7 +45,7 @@ describe('a provider is killed', () => {
   });
 });
 
-test("a provider's leaf node is killed in mid-stream: it is started again, and the stream goes on, byte for byte", async () => {
+test("a provider's leaf node is killed during a stream: it is restarted, and no byte of the stream is lost", async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 20 });
   let killed: Promise<void> | undefined;
   const answer = await readStream(network, chat(200), {
@@ -57,7 +57,7 @@ test("a provider's leaf node is killed in mid-stream: it is started again, and t
   expect(answer).toMatchObject({ status: 200, text: expected(200), done: 1, errors: [] });
 });
 
-test('Postgres is killed in mid-stream: the stream does not notice, new requests get a true 503, and the end is charged once it is back', async () => {
+test('Postgres is killed during a stream: the stream goes on, new requests get a 503, and the job is charged after the restart', async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 20 });
   let killed: Promise<void> | undefined;
   const answer = await readStream(network, chat(100), {
@@ -74,7 +74,7 @@ test('Postgres is killed in mid-stream: the stream does not notice, new requests
   expect(charges.filter(({ completionTokens }) => completionTokens === 100)).toMatchObject([{ outcome: 'settled' }]);
 });
 
-test('no status and no byte before the first content', async () => {
+test('the client receives no status and no byte before the first content', async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 5, firstTokenMs: 800 });
   const startedAt = performance.now();
   let contentAt = 0;
@@ -88,10 +88,10 @@ test('no status and no byte before the first content', async () => {
   expect(contentAt).toBeGreaterThan(750);
 });
 
-describe('a provider that breaks its word', () => {
-  test('a frame that does not open ends the attempt, counts against the provider, and another one answers', async () => {
+describe('a provider that violates the protocol', () => {
+  test('a frame that cannot be opened ends the attempt, is recorded as a violation, and another provider answers', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 5, faults: { 0: 'corrupt_frames' } });
-    // Either of the two may be asked first: on and on, until it was the one that breaks its word.
+    // Routing chooses either of the two first, so send requests until it has chosen the faulty one.
     for (let round = 0; round < 60 && (await network.violations()).length === 0; round += 1) {
       expect(await readStream(network, chat(10))).toMatchObject({ text: expected(10), done: 1, errors: [] });
     }
@@ -99,8 +99,8 @@ describe('a provider that breaks its word', () => {
   });
 });
 
-describe('the client leaves', () => {
-  test('the engine stops within the tokens of 250 ms, and what was delivered is charged, once', async () => {
+describe('the client disconnects', () => {
+  test('the engine stops within 250 ms worth of tokens, and the delivered tokens are charged once', async () => {
     const tokenMs = 10;
     network = await startTestNetwork({ providers: 1, tokenMs });
     const abort = new AbortController();

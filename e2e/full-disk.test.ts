@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { startUpProcess, type UpProcess } from './up-process.ts';
 
-/** Room for the streams to be made, which ask how large the disk is; it is shrunk afterwards. */
+/**
+ * Size of the disk while the streams are created: nats-server checks it then. It shrinks
+ * afterwards.
+ */
 const ROOMY = '4g';
 const SMALL = '48m';
 
@@ -46,9 +49,10 @@ async function degraded({ url }: UpProcess): Promise<string[]> {
   return broken;
 }
 
-/** A disk of its own for JetStream, and the network that is to use it. */
+/** Starts a network whose JetStream has a disk of its own. */
 async function startOnDisk(stack: AsyncDisposableStack, size: string): Promise<{ up: UpProcess; store: string }> {
-  // Beside the home, which is deleted at the end: a folder that something is mounted on cannot be.
+  // The disk is mounted outside the home, because a folder with a mount cannot be deleted at the
+  // end.
   const store = mkdtempSync(join(tmpdir(), 'dinf-small-disk-'));
   stack.defer(() => rmSync(store, { recursive: true }));
   mount(store, `size=${size}`);
@@ -62,22 +66,26 @@ async function startOnDisk(stack: AsyncDisposableStack, size: string): Promise<{
   return { up: stack.use(up), store };
 }
 
-test.skipIf(!canMount())('a disk that is too small for the streams is named, with what they need and what it offers', { timeout: 60_000 }, async () => {
-  await using stack = new AsyncDisposableStack();
-  await expect(startOnDisk(stack, SMALL)).rejects.toThrow(
-    /JetStream has no room for the stream JOBS, which needs 1\.1 GB; all streams together need 2\.4 GB\. The server hub keeps them at \S+\/hub\/jetstream\S* and offers 37 MB/,
-  );
-});
+test.skipIf(!canMount())(
+  'a disk that is too small for the streams is an error that names its path, its free space and the needed space',
+  { timeout: 60_000 },
+  async () => {
+    await using stack = new AsyncDisposableStack();
+    await expect(startOnDisk(stack, SMALL)).rejects.toThrow(
+      /JetStream has no room for the stream JOBS, which needs 1\.1 GB; all streams together need 2\.4 GB\. The server hub keeps them at \S+\/hub\/jetstream\S* and offers 37 MB/,
+    );
+  },
+);
 
 test.skipIf(!canMount())(
-  'while JetStream cannot write, requests are served; when there is space again, the hub is restarted and no fact is missing',
+  'while JetStream cannot write, requests are served; once there is space, the hub is restarted and no message is missing',
   { timeout: 120_000 },
   async () => {
     await using stack = new AsyncDisposableStack();
     const { up, store } = await startOnDisk(stack, ROOMY);
     execFileSync('mount', ['-o', `remount,size=${SMALL}`, store]);
     const fill = join(store, 'fill');
-    // Ends with an error, as it should: the disk is full then.
+    // dd ends with an error when the disk is full.
     expect(() => execFileSync('dd', ['if=/dev/zero', `of=${fill}`, 'bs=4k'], { stdio: 'ignore' })).toThrow();
 
     const answers: Answer[] = [];

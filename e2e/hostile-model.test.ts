@@ -9,7 +9,10 @@ import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
 import { startProviderProcess } from './provider-process.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
-/** Published models have such tokens too; here the id is so large that a decoder which looked it up would crash. */
+/**
+ * A token without a row in the model's weights. Published models have such tokens too. The id is so
+ * large that a decoder which used it as an index would crash.
+ */
 const EVIL = { content: '<|evil|>', id: 400_000_000, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
 const BUILD = 'evil-tiny-4bit';
 
@@ -43,7 +46,7 @@ afterAll(async () => {
 const ask = (content: string) =>
   network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { model: tinyModel.id, messages: [{ role: 'user', content }], max_tokens: 20 } });
 
-test('a prompt with a token that the model has no row for gets 400, costs nothing, and the provider lives', async () => {
+test('a prompt with a token that has no row in the model gets a 400 and does not crash the provider', async () => {
   let exits = 0;
   void provider.exited.then(() => {
     exits += 1;

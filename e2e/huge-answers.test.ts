@@ -4,7 +4,7 @@ import type { Engine, GenerationRequest, Sequence, Sink } from '#provider';
 import { createSimulatedEngine, type Fleet, startFleet } from '#simulator';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
-/** A machine whose answers are as large as its messages can be, beside an honest one. */
+// An attack with answers that are as large as messages can be: one hostile and one honest machine.
 const MODEL = 'sim-llama-8b';
 const CALL = { timeoutMs: 5_000 };
 const ENTRIES = 24;
@@ -82,14 +82,15 @@ const ask = (body: object) =>
     body: { model: MODEL, messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1_000, provider: { order: [fleet.providers[0]?.id] }, ...body },
   });
 
-describe('a machine that answers with more than its tokens can hold', () => {
-  test.each(['logprobs', 'text'] as const)('(%s) is left for an honest one, and fills no memory', async (made) => {
+describe('a machine whose answers are larger than its tokens can be', () => {
+  test.each(['logprobs', 'text'] as const)('(%s) is replaced by an honest one, and the ingress memory stays bounded', async (made) => {
     engine.made = made;
     const before = process.memoryUsage().rss;
     const told = await Promise.all(Array.from({ length: 4 }, () => ask({})));
     expect(told.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
     expect(told.map(({ headers }) => headers.get('x-provider-id'))).toEqual(Array.from({ length: 4 }, () => network.providers[0]?.id));
-    // All that the machine would send is 1,000 tokens of 130 kB, four times. Both ends of it run in this process.
+    // Without limits, four answers of 1,000 tokens with 130 kB each would be kept in memory.
+    // Ingress and hostile machine both run in this process.
     expect(process.memoryUsage().rss - before).toBeLessThan(300 * 1024 * 1024);
     expect(await network.violations()).toContainEqual(expect.objectContaining({ provider: fleet.providers[0]?.id }));
   });

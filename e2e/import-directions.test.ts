@@ -6,7 +6,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 const TOP = ['bus-schemas', 'coordinator', 'native', 'provider', 'simulator', 'testcontainers', 'e2e', 'bin'] as const;
 type Top = (typeof TOP)[number];
 
-/** Who may import whom, through `#name` alone. `bin` puts the program together. */
+/** The folders that each folder may import, only as `#name`. `bin` assembles the program. */
 const allowed: Record<Top, readonly Top[]> = {
   'bus-schemas': [],
   native: [],
@@ -17,10 +17,13 @@ const allowed: Record<Top, readonly Top[]> = {
   e2e: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'testcontainers', 'native'],
   bin: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'testcontainers', 'native', 'e2e'],
 };
-/** A test needs what its subject may not know: a hub, a database. */
+/** Folders that every test may import, for example to start a hub or a database. */
 const forTests: readonly Top[] = ['testcontainers', 'provider', 'simulator'];
 const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
-/** Files that know what is inside of components: those that put them together, a test that does, the bench that measures them without a bus, and the replay that plays them without time. */
+/**
+ * Files that may import the inside of components: those that assemble them, a test that does so,
+ * the benchmarks that measure them without a bus, and the replay in virtual time.
+ */
 const COMPOSERS = [
   'coordinator/main.ts',
   'coordinator/mod.ts',
@@ -32,10 +35,10 @@ const COMPOSERS = [
   'simulator/replay/virtual-job.ts',
   'simulator/replay/world.ts',
 ];
-/** What customers import; it knows nothing of the coordinator that it lies in. */
+/** The module for customers. It must not import the rest of the coordinator. */
 const CLIENT = '#coordinator/client/mod.ts';
 const COMPONENTS = ['ingress', 'routing', 'settlement', 'accounts', 'catalog', 'trust', 'telemetry'];
-/** A core is handed its clock, its chance and its connections. */
+/** Modules that a pure core must not import: clock, randomness and connections are parameters. */
 const IMPURE = /^(pg|@nats-io\/|fastify|node:(fs|net|http|child_process|timers))/;
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)import\s+'([^']+)'/g;
 
@@ -43,7 +46,7 @@ const importsOf = (text: string) => [...text.matchAll(IMPORT)].map(([, from, dyn
 const topOf = (path: string) => path.split('/', 1)[0] as Top;
 const componentOf = (path: string) => COMPONENTS.find((name) => path.startsWith(`coordinator/${name}/`));
 
-/** What is wrong with one import of one file; undefined when nothing is. */
+/** Returns what is wrong with one import of one file, or undefined if it is allowed. */
 function faultOf(file: string, given: string): string | undefined {
   const imported = given === '#client' ? CLIENT : given;
   if (file.startsWith('coordinator/client/') && !file.endsWith('.test.ts') && !/^(\.\/|#bus-schemas$|node:|typebox)/.test(imported))
@@ -67,7 +70,7 @@ function sourceFiles(folder: string): string[] {
 }
 
 describe('import directions', () => {
-  test.each(TOP)('%s keeps to them', (top) => {
+  test.each(TOP)('%s imports only what it may', (top) => {
     const faults = sourceFiles(top).flatMap((file) => importsOf(readFileSync(join(ROOT, file), 'utf8')).map((imported) => faultOf(file, imported)));
     expect(faults.filter((fault) => fault !== undefined)).toEqual([]);
   });
@@ -81,7 +84,7 @@ describe('import directions', () => {
     ['coordinator/routing/core/router.ts', 'pg'],
     ['simulator/fleet.ts', '#testcontainers'],
     ['coordinator/client/log-view.ts', '#coordinator/bus.ts'],
-  ])('the rule sees that %s may not import %s', (file, imported) => {
+  ])('the check notices that %s may not import %s', (file, imported) => {
     expect(faultOf(file, imported)).toBeDefined();
   });
 });

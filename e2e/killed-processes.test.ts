@@ -15,14 +15,14 @@ afterEach(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-/** Tokens of the simulated answer that are complete in `text`. */
+/** Number of tokens of the simulated answer that `text` contains completely. */
 function tokensIn(text: string): number {
   let tokens = 0;
   while (tokens < chat.max_tokens && expectedText(messages, tokens + 1).length <= text.length) tokens += 1;
   return tokens;
 }
 
-test('an ingress killed in mid-stream: providers stop within seconds, and each client is charged for no more than it received', {
+test('an ingress is killed during streams: providers stop within seconds, and each client is charged at most for what it received', {
   timeout: 90_000,
 }, async () => {
   network = await startTestNetwork({ providers: 2, tokenMs: 150 });
@@ -53,7 +53,8 @@ test('an ingress killed in mid-stream: providers stop within seconds, and each c
   await Promise.all(reading);
   expect(await Promise.all(whole)).toEqual(whole.map(() => 'lost'));
 
-  // No token for three quarters of a second, in which each sequence would make five. The flow window alone would let each make 64 more, for ten seconds.
+  // The providers have stopped if no token is generated for 750 ms, the time of five tokens. The
+  // flow window alone would let each sequence generate 64 more, for ten seconds.
   let made = 0;
   const grows = () => {
     const before = made;

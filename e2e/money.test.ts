@@ -19,9 +19,9 @@ afterEach(async () => {
 
 const money = () => network.network.coordinator.bus;
 
-describe('a provider that fails before content is followed by a dearer one', () => {
+describe('a provider that fails before content is replaced by a more expensive one', () => {
   async function killedWhileTheOtherBecomesDear(apiKey: string) {
-    // The caller accepts what the other machine asks: a thousand dollars for a million tokens.
+    // The caller accepts the price of the other machine: a thousand dollars per million tokens.
     const answer = readStream({ url: network.url, apiKey }, { ...chat, provider: { max_price: { prompt: 1_000, completion: 1_000 } } });
     const serving = await network.servingProvider();
     const other = network.providers.find((provider) => provider !== serving);
@@ -31,15 +31,15 @@ describe('a provider that fails before content is followed by a dearer one', () 
     return answer;
   }
 
-  test('the hold is raised, and the charge is at the price of who answered', async () => {
+  test('the hold is raised, and the charge is at the price of the machine that answered', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000, config: { priceNoticeMs: 0 } });
     expect(await killedWhileTheOtherBecomesDear(network.apiKey)).toMatchObject({ status: 200, done: 1 });
     const [charge] = await network.charges();
-    // Ten tokens of the answer alone are ten thousand.
+    // The ten tokens of the answer alone cost 10,000 micro-dollars.
     expect(charge?.chargedMicroUsd).toBeGreaterThan(10_000);
   });
 
-  test('an account that cannot pay that gets a 402, and is charged nothing', async () => {
+  test('an account that cannot pay this price gets a 402 and is charged nothing', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 5, firstTokenMs: 1_000, config: { priceNoticeMs: 0 } });
     const { apiKey } = await network.createKey({ creditMicroUsd: 1_000 });
     expect(await killedWhileTheOtherBecomesDear(apiKey)).toMatchObject({ status: 402 });
@@ -47,7 +47,7 @@ describe('a provider that fails before content is followed by a dearer one', () 
   });
 });
 
-test('a key that may spend no more gets a 402 that names the amounts; another key of the account goes on', async () => {
+test('a key that has reached its limit gets a 402 that names the amounts; another key still works', async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
   const { apiKey, account, key } = await network.createKey({ creditMicroUsd: 1_000_000 });
   await money().call(services.settlement.setKeyCaps, { key, account, caps: { day: 50 } }, CALL);
@@ -63,7 +63,7 @@ test('a key that may spend no more gets a 402 that names the amounts; another ke
   expect(await readStream(network, chat)).toMatchObject({ status: 200 });
 });
 
-test('a request costs what its tokens cost, rounded up to a millionth of a dollar, however few they are', async () => {
+test('a request costs the price of its tokens, rounded up to a millionth of a dollar, even if they are few', async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 1 });
   const { json } = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 3 } });
   await network.expectMoneyBalances();
@@ -72,7 +72,7 @@ test('a request costs what its tokens cost, rounded up to a millionth of a dolla
   expect(charge?.chargedMicroUsd).toBe(Math.ceil((prompt * 20_000 + completion * 50_000) / 1_000_000));
 });
 
-test('a minimum charge is in every list of prices, but not for a model that costs nothing', async () => {
+test('every price list contains the minimum charge, except for a free model', async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
   const free = { id: 'free', displayName: 'Free', contextTokens: 100, maxOutputTokens: 10, builds: ['sim-llama-8b-q4'], createdAt: 0 };
   const nothing = { inputMicroUsdPerMillion: 0, cacheReadMicroUsdPerMillion: 0, outputMicroUsdPerMillion: 0 };
@@ -97,7 +97,7 @@ describe('Stripe’s webhook', () => {
       body,
     });
 
-  test('credits what was bought, once; what is not Stripe’s is a 400, what is not known yet is to be sent again', async () => {
+  test('credits a purchase once; an event without a valid signature is a 400, and one for an unknown deposit a 503, so that Stripe retries', async () => {
     await using stripe = await FakeStripe.start();
     const config = { stripe: { apiKey: stripe.apiKey, webhookSecret: stripe.webhookSecret, url: stripe.url } };
     network = await startTestNetwork({ providers: 0, tokenMs: 1, config });
@@ -115,13 +115,13 @@ describe('Stripe’s webhook', () => {
     expect(await money().call(services.settlement.verify, {}, CALL)).toMatchObject({ ok: true, stripeDriftMicroUsd: 0 });
   });
 
-  test('is a 503 where there is no Stripe', async () => {
+  test('is a 503 if Stripe is not configured', async () => {
     network = await startTestNetwork({ providers: 0, tokenMs: 1 });
     expect((await deliver(Buffer.from('{}'), 't=1,v1=00')).status).toBe(503);
   });
 });
 
-test('`dinf ledger` shows the books of a network that runs', { timeout: 60_000 }, async () => {
+test('`dinf ledger` shows the books of a running network', { timeout: 60_000 }, async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
   await readStream(network, chat);
   await network.expectMoneyBalances();

@@ -6,7 +6,7 @@ import { type Fleet, startFleet } from '#simulator';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { type Person, startTestNetwork, type TestNetwork } from './test-network.ts';
 
-/** A machine whose owner linked it serves a build that no catalog names. */
+/** A build that is not in the catalog and that only the machine linked to Ann's account serves. */
 const BUILD = 'Anns-Model-4bit';
 const run = promisify(execFile);
 
@@ -51,7 +51,7 @@ async function models(...args: string[]): Promise<string> {
 }
 
 describe('a build that only a linked machine serves', () => {
-  test('can be called by its owner at once, under its own name or its repository’s, free', async () => {
+  test('can be called by its owner at once and free of charge, by its own name or that of its repository', async () => {
     for (const name of [BUILD, `somebody/${BUILD}`]) {
       const told = await ask(annsKey, name);
       expect([told.status, told.headers.get('x-provider-id')]).toEqual([200, fleet.providers[0]?.id]);
@@ -60,7 +60,7 @@ describe('a build that only a linked machine serves', () => {
     expect((await ann.ask('GET', '/v1/balance')).json.available_micro_usd).toBe(0);
   });
 
-  test('is unknown to everybody else', async () => {
+  test('does not exist for other accounts', async () => {
     expect((await ask(network.apiKey, BUILD)).json.error.code).toBe('model_not_found');
     expect(await listed(network.apiKey)).not.toContain(BUILD);
   });
@@ -71,19 +71,19 @@ describe('a build that only a linked machine serves', () => {
   });
 });
 
-test('the list has what a machine could serve now, and the rest where it is asked for', async () => {
+test('the list of models contains those that a machine can serve now, and with all=true the others too', async () => {
   expect(await listed(network.apiKey)).toEqual([]);
   expect(await listed(network.apiKey, '?all=true')).toContain('sim-llama-8b');
 });
 
 describe('dinf models', () => {
-  test('offers a build to everybody, with the context that its machine reports', async () => {
+  test('adds a build for all accounts, with the context length that its machine reports', async () => {
     await models('add', 'anns', '--build', BUILD, '--input-price', '0.02', '--output-price', '0.05');
     await vi.waitFor(async () => expect((await ask(network.apiKey, 'anns')).status).toBe(200), { timeout: 5_000, interval: 100 });
     expect(await models('list')).toMatch(new RegExp(`^anns  ${BUILD}  4096 tokens  \\$0.02 in, \\$0.05 out per million  1 machine now$`, 'm'));
   });
 
-  test('changes what is given and keeps the rest', async () => {
+  test('changes only the given fields', async () => {
     await models('set', 'anns', '--input-price', '0.01');
     const [shown] = (await models('list', '--json')).split('\n').flatMap((text) => (text.includes('"anns"') ? [JSON.parse(text)] : []));
     expect(shown).toMatchObject({
@@ -94,7 +94,7 @@ describe('dinf models', () => {
     });
   });
 
-  test('names a model twice and takes both names back', async () => {
+  test('adds an alias, and removes alias and model', async () => {
     await models('alias', 'best', 'anns');
     await vi.waitFor(async () => expect(await listed(network.apiKey)).toContain('best'), { timeout: 5_000, interval: 100 });
     await expect(models('remove', 'anns')).rejects.toThrow(/still has aliases/);
@@ -103,7 +103,7 @@ describe('dinf models', () => {
     await vi.waitFor(async () => expect((await ask(network.apiKey, 'anns')).status).toBe(404), { timeout: 5_000, interval: 100 });
   });
 
-  test('says what is missing when no machine serves the build', async () => {
+  test('explains what is missing if no machine serves the build', async () => {
     await expect(models('add', 'nothing-here')).rejects.toThrow(/No machine serves nothing-here now, so its context is not known/);
   });
 });

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
-/** The owner of a machine asks a dollar for a token, beside honest machines at the listed price. */
+// An attack on customers: the owner of one machine asks a dollar per token; two others ask the list
+// price.
 const MODEL = 'sim-llama-8b';
 const DOLLAR_A_TOKEN = 1_000_000_000_000;
 const REQUESTS = 12;
@@ -22,7 +23,7 @@ const bus = () => network.network.coordinator.bus;
 const setPrice = (provider: string, price: number) =>
   bus().call(services.settlement.setProviderPrice, { provider, model: MODEL, inputMicroUsdPerMillion: price, outputMicroUsdPerMillion: price }, CALL);
 
-/** How `dinf routing explain` sees a machine. */
+/** Returns what `dinf routing explain` reports about a machine. */
 async function slotOf(provider: string): Promise<{ gate?: string; because: string }> {
   const list = { inputMicroUsdPerMillion: 20_000, outputMicroUsdPerMillion: 50_000 };
   const builds = ['sim-llama-8b-q4'];
@@ -41,8 +42,8 @@ const ask = (token: string, provider?: object) =>
     body: { model: MODEL, messages: [{ role: 'user', content: 'Hello' }], max_tokens: 5, ...(provider && { provider }) },
   });
 
-describe('a machine that asks a dollar for a token', () => {
-  test('gets no ordinary request, and nobody is refused because of it', async () => {
+describe('a machine that asks a dollar per token', () => {
+  test('gets no ordinary request, and no request is refused because of it', async () => {
     const { apiKey, account } = await network.createKey({ creditMicroUsd: 100_000 });
     const told = await Promise.all(Array.from({ length: REQUESTS }, () => ask(apiKey)));
     expect(told.map(({ status }) => status)).toEqual(Array.from({ length: REQUESTS }, () => 200));
@@ -52,14 +53,14 @@ describe('a machine that asks a dollar for a token', () => {
     expect(availableMicroUsd).toBeGreaterThan(100_000 - REQUESTS * 1_000);
   });
 
-  test('is not taken even when it is asked for by name, unless its price is accepted', async () => {
+  test('is not used even if a request names it, unless the request accepts its price', async () => {
     expect((await ask(network.apiKey, { order: [gouger] })).headers.get('x-provider-id')).not.toBe(gouger);
     expect((await ask(network.apiKey, { only: [gouger] })).status).toBe(503);
     const accepted = { only: [gouger], max_price: { prompt: 1_000_000, completion: 1_000_000 } };
     expect((await ask(network.apiKey, accepted)).headers.get('x-provider-id')).toBe(gouger);
   });
 
-  test('hears why it gets nothing, and the price list shows what it asks', async () => {
+  test('is told why it gets no request, and the price list shows its price', async () => {
     expect((await slotOf(gouger)).because).toContain('It asks for more than the catalog lists');
     await vi.waitFor(
       async () => {
@@ -75,10 +76,10 @@ describe('a machine that asks a dollar for a token', () => {
     );
   });
 
-  test('is refused by the money too, where routing does not know its price yet', async () => {
+  test('is refused by settlement too, if routing has not read its new price yet', async () => {
     const { apiKey } = await network.createKey({ creditMicroUsd: 100_000 });
     const late = network.providers[1]?.id ?? '';
-    // No wait: whether routing has read the price or not, the request is answered at the listed price.
+    // There is no wait here: whether or not routing has read the price, the list price must apply.
     await setPrice(late, DOLLAR_A_TOKEN);
     const told = await ask(apiKey, { order: [late] });
     expect([told.status, told.headers.get('x-provider-id')]).toEqual([200, network.providers[2]?.id]);
@@ -87,7 +88,7 @@ describe('a machine that asks a dollar for a token', () => {
   });
 });
 
-test('a machine that asks half the price is chosen before equals', async () => {
+test('a machine that asks less than the list price is preferred to equal machines', async () => {
   const cheap = network.providers[2]?.id ?? '';
   await setPrice(cheap, 10_000);
   await vi.waitFor(

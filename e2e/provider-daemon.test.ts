@@ -21,7 +21,9 @@ async function states(): Promise<string[]> {
 }
 const idIn = (lines: readonly string[]) => lines.map((line) => /provider (A\S+) serves/.exec(line)?.[1]).find((id) => id !== undefined);
 
-test('a provider enrols once, serves, drains at the end, and comes back as who it was; killed outright it is missed at once', { timeout: 60_000 }, async () => {
+test('a provider enrols once, serves, drains when stopped and returns with the same id; after a SIGKILL it is missed at once', {
+  timeout: 60_000,
+}, async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   const first = await startProvider(['--token', await network.network.enrolToken()]);
   const id = idIn(first.logs());
@@ -29,7 +31,7 @@ test('a provider enrols once, serves, drains at the end, and comes back as who i
   const begun = Promise.withResolvers<void>();
   const streaming = readStream(network, { ...chat, max_tokens: 200 }, { onContent: () => begun.resolve() });
   await begun.promise;
-  // What runs is finished before it goes.
+  // The running answer is completed before the provider ends.
   expect(await first.stop()).toEqual({ code: 0, signal: null });
   expect(await streaming).toMatchObject({ status: 200, done: 1, errors: [] });
 
@@ -43,7 +45,7 @@ test('a provider enrols once, serves, drains at the end, and comes back as who i
   expect((await readStream(network, chat)).status).toBe(503);
 });
 
-test('a machine that was enrolled in another way refuses to be linked, instead of serving for another account', { timeout: 60_000 }, async () => {
+test('a machine that was enrolled by the operator refuses to be linked, instead of serving for another account', { timeout: 60_000 }, async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   const enrolled = await startProvider(['--token', await network.network.enrolToken()]);
   const id = idIn(enrolled.logs());
@@ -55,7 +57,7 @@ test('a machine that was enrolled in another way refuses to be linked, instead o
   await again.stop();
 });
 
-test('a machine is linked by the code that it shows, and what it earns is its owner’s', { timeout: 60_000 }, async () => {
+test('a machine is linked with the code that it shows, and its owner gets its earnings', { timeout: 60_000 }, async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   const owner = await network.person('owner');
   const approved = Promise.withResolvers<void>();

@@ -3,7 +3,10 @@ import { type SupervisedProcess, startSupervised } from '#provider';
 import { DINF } from './dinf-program.ts';
 import type { TestNetwork } from './test-network.ts';
 
-/** `dinf provider`, as its owner would start it on another machine: ready when it says what it serves. */
+/**
+ * Starts `dinf provider` with a home of its own, and waits until it reports the models that it
+ * serves.
+ */
 export const startProviderProcess = (
   { url, network }: TestNetwork,
   args: readonly string[],

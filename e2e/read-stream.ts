@@ -10,13 +10,13 @@ export interface ReadStream {
 
 export interface ReadStreamOptions {
   readonly signal?: AbortSignal;
-  /** Called when the status line has come. */
+  /** Called when status and headers have arrived. */
   readonly onHeaders?: () => void;
   /** Called with the text so far after each piece of content. */
   readonly onContent?: (text: string) => void;
 }
 
-/** A streamed chat as a plain HTTP client sees it, to the end. */
+/** Sends a streamed chat request with plain HTTP and reads the response to its end. */
 export async function readStream(
   { url, apiKey }: { url: string; apiKey: string },
   body: Record<string, unknown>,

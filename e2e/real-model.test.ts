@@ -9,7 +9,7 @@ let network: TestNetwork;
 let provider: SupervisedProcess;
 let said = '';
 
-/** A provider as its owner would start it, with the model that it has when nobody names one. */
+/** Starts a provider as its owner would, with the default model. */
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   await network.network.putModels([tinyModel], [tinyAlias]);
@@ -30,7 +30,7 @@ afterAll(async () => {
 
 const ask = (content: string, more: object = {}) => network.openai().chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content }], ...more });
 
-test('it says which engine serves', () => {
+test('the provider prints which engine it uses', () => {
   expect(said).toMatch(/serves dinf-tiny-4bit with (mlx|webgpu|cpu|reference)$/);
 });
 
@@ -45,14 +45,14 @@ test.each([
   expect(usage?.completion_tokens).toBeGreaterThan(0);
 });
 
-test('a stream says the same as the whole answer', async () => {
+test('a stream contains the same text as a whole answer', async () => {
   const stream = await network.openai().chat.completions.create({ model: 'tiny', stream: true, messages: [{ role: 'user', content: 'Count from 1 to 12.' }] });
   let text = '';
   for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
   expect(text).toBe('1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12');
 });
 
-test('what is billed is what was made', async () => {
+test('the billed tokens are the generated tokens', async () => {
   const { data, response } = await network
     .openai()
     .chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'What is 12 + 30?' }] })
@@ -76,7 +76,7 @@ describe('tools', () => {
     },
   ];
 
-  test('it calls one, and uses what that says', async () => {
+  test('the model calls a tool and uses its result', async () => {
     const question = { role: 'user' as const, content: 'What is the weather in Oslo?' };
     const first = await network.openai().chat.completions.create({ model: 'tiny', tools, messages: [question] });
     const message = first.choices[0]?.message;
@@ -92,7 +92,7 @@ describe('tools', () => {
   });
 });
 
-test('a schema is kept to', async () => {
+test('an answer fits the requested JSON schema', async () => {
   const schema = { type: 'object', properties: { name: { type: 'string' }, age: { type: 'integer' } }, required: ['name', 'age'], additionalProperties: false };
   const { choices } = await ask('Give me JSON with name Ada and age 36.', {
     response_format: { type: 'json_schema', json_schema: { name: 'person', schema } },
@@ -108,7 +108,7 @@ describe('schemas that cannot be compiled', () => {
     return slots.map(({ gate }) => gate);
   };
 
-  test('are the client’s fault: refused with the compiler’s reason, and nothing is held against the machine', async () => {
+  test('are refused as an error of the client with the reason of the compiler, without a penalty for the machine', async () => {
     for (let time = 0; time < 8; time += 1) {
       await expect(held({ type: 'string', pattern: '(' })).rejects.toMatchObject({
         status: 422,
@@ -120,14 +120,14 @@ describe('schemas that cannot be compiled', () => {
     expect((await ask('What is 12 + 30?')).choices[0]?.message.content).toBe('42');
   });
 
-  test('never reach a machine when they only refer to themselves', async () => {
+  test('never reach a machine if they only refer to themselves', async () => {
     const { length: before } = await network.charges();
     for (let time = 0; time < 8; time += 1) await expect(held({ $ref: '#' })).rejects.toMatchObject({ status: 422, code: 'invalid_schema' });
     expect(await network.charges()).toHaveLength(before);
     expect(await gates()).toEqual([undefined]);
   });
 
-  test('are quoted in no log and no table', async () => {
+  test('are not quoted in any log or table', async () => {
     const pattern = 'a-secret-of-the-client(';
     await expect(held({ type: 'string', pattern, title: pattern })).rejects.toMatchObject({ status: 422 });
     expect(network.logs()).not.toContain('a-secret-of-the-client');
@@ -135,14 +135,14 @@ describe('schemas that cannot be compiled', () => {
   });
 });
 
-test('a prompt that the same key sent before costs less to read', async () => {
+test('a prompt that the same key has sent before is counted as cached', async () => {
   const content = `Say ${Array.from({ length: 30 }, (_, i) => `stone${i}`).join(' ')}`;
   await ask(content, { max_tokens: 3 });
   const { usage } = await ask(content, { max_tokens: 3 });
   expect(usage?.prompt_tokens_details?.cached_tokens).toBeGreaterThan(60);
 });
 
-test('fifty at once are all answered, and rightly', async () => {
+test('of fifty concurrent questions at least 48 are answered correctly', async () => {
   const sums = Array.from({ length: 50 }, (_, i) => [10 + (i % 40), 50 - (i % 30)] as const);
   const answers = await Promise.all(sums.map(async ([a, b]) => (await ask(`What is ${a} + ${b}?`)).choices[0]?.message.content));
   const right = answers.filter((answer, i) => answer === String((sums[i]?.[0] ?? 0) + (sums[i]?.[1] ?? 0)));

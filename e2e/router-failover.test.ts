@@ -18,7 +18,7 @@ afterEach(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-/** Two processes that want to route, and who leads when. */
+/** Starts two router processes, of which one leads, and records each change of the leader. */
 async function startRouters() {
   network = await startTestNetwork({ providers: PROVIDERS, tokenMs: 10, maxConcurrency: PLACES, apart: ['routing'] });
   await network.apart.stop('routing');
@@ -38,7 +38,9 @@ async function startRouters() {
   return { led, failures, routers, leader: () => leader() as SupervisedProcess };
 }
 
-/** Requests one after another, as a client would send them: how long each took. */
+/**
+ * Sends requests one after the other until `until` is true. Returns status and duration of each.
+ */
 async function keepAsking(until: () => boolean): Promise<{ status: number; startedAt: number; ms: number }[]> {
   const asked: { status: number; startedAt: number; ms: number }[] = [];
   while (!until()) {
@@ -49,13 +51,14 @@ async function keepAsking(until: () => boolean): Promise<{ status: number; start
   return asked;
 }
 
-test('the leading router is killed under traffic: another serves within two seconds, streams notice nothing, no slot is counted twice', {
+test('the leading router is killed under load: another leads within two seconds, no stream is disturbed, no slot is assigned twice', {
   timeout: 90_000,
 }, async () => {
   const { led, failures, routers, leader } = await startRouters();
-  // The first question waits for the fleet to be heard.
+  // The first request waits until the router has received the announcements of the fleet.
   expect(await readStream(network, { model, messages, max_tokens: SHORT })).toMatchObject({ status: 200, done: 1 });
-  // One machine is full of streams that the next router did not place, another half full.
+  // One machine is full and another half full of streams that the next router has not placed
+  // itself.
   const provider = { order: network.providers.slice(0, 2).map(({ id }) => id) };
   const streams = Array.from({ length: PLACES * 1.5 }, () => readStream(network, { model, messages, max_tokens: LONG, provider }));
   await expect.poll(() => network.runningSequences()).toBe(streams.length);
@@ -65,7 +68,8 @@ test('the leading router is killed under traffic: another serves within two seco
   const killedAt = performance.now();
   await leader().kill();
   await expect.poll(() => led.length, { timeout: 5_000, interval: 10 }).toBe(2);
-  // As many as there are places left, at once: a router that took the others for free would send them where none is.
+  // Send as many requests at once as there are free places. A router that considered the taken
+  // places free would send some of these requests to full machines.
   const rush = Array.from({ length: PROVIDERS * PLACES - streams.length - asking.length }, () =>
     readStream(network, { model, messages, max_tokens: 50, provider }),
   );
@@ -82,7 +86,7 @@ test('the leading router is killed under traffic: another serves within two seco
   for (const router of routers) await router.stop();
 });
 
-test('a router that is frozen and thawed decides nothing any more', { timeout: 90_000 }, async () => {
+test('a leading router that is stopped and continued makes no more decisions', { timeout: 90_000 }, async () => {
   const { led, routers, leader } = await startRouters();
   expect(await readStream(network, { model, messages, max_tokens: SHORT })).toMatchObject({ status: 200 });
   const frozen = leader();

@@ -34,7 +34,7 @@ test('dinf top shows models, machines and requests', async () => {
   expect(screen).toMatch(/^queue +0 of 128$/m);
 });
 
-test('what was asked of a network can be played again, and none of it is a word of what was said', async () => {
+test('the requests of a network can be exported and replayed, and the export contains no prompt', async () => {
   const trace = await dinf('routing', 'trace');
   expect(trace).not.toContain('operators');
   const arrivals = trace.trim().split('\n').map(parseArrival);

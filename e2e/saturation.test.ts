@@ -13,7 +13,7 @@ const long = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Take 
 const short = { model: 'sim-llama-8b', messages, max_tokens: 5 };
 
 describe('every slot is taken', () => {
-  test('without a queue: 429 with Retry-After, which the official client waits for and then succeeds', async () => {
+  test('without a queue: the answer is a 429 with Retry-After, and the official client waits and then succeeds', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 20, maxConcurrency: 1, config: { queueDepth: 0 } });
     const holding = readStream(network, long);
     await network.servingProvider();
@@ -33,7 +33,7 @@ describe('every slot is taken', () => {
     expect(await holding).toMatchObject({ done: 1, errors: [] });
   });
 
-  test('with a queue: the second waits for the first, and is served', async () => {
+  test('with a queue: the second request waits for the first and is then served', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 10, maxConcurrency: 1 });
     const holding = readStream(network, long);
     await network.servingProvider();
@@ -43,8 +43,8 @@ describe('every slot is taken', () => {
   });
 });
 
-describe('many that did not wait', () => {
-  test('two hundred clients that leave at once leave no work, no promise and no money behind', async () => {
+describe('many clients that disconnect', () => {
+  test('two hundred clients that disconnect leave no running work, no reserved slot and no held money', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 20, maxConcurrency: 128 });
     await Promise.allSettled(
       Array.from({ length: 200 }, (_, index) => readStream(network, { ...long, max_tokens: 2_000 }, { signal: AbortSignal.timeout(100 + (index % 50) * 20) })),

@@ -12,10 +12,13 @@ afterEach(async () => {
 
 const MiB = 1024 * 1024;
 const LONGEST_SECONDS = 60;
-/** In a second, of two streams: the window moves in steps of a few frames. */
+/**
+ * With fewer tokens per second than this, both streams together count as stopped. It is not 0,
+ * because the flow window moves in steps of a few frames.
+ */
 const STILL_TOKENS = 100;
 
-/** Reads a kilobyte each second, and is told how many tokens it asked for. */
+/** Requests a stream of `maxTokens` tokens and reads one kilobyte of it per second. */
 async function readSlowly(maxTokens: number): Promise<{ close(): void }> {
   const { hostname, port } = new URL(network.url);
   const body = JSON.stringify({ model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Talk to me slowly.' }], max_tokens: maxTokens, stream: true });
@@ -34,8 +37,8 @@ async function readSlowly(maxTokens: number): Promise<{ close(): void }> {
   };
 }
 
-test('a client that reads 1 kB/s stops its own sequence, not the others and not the memory', async () => {
-  // As fast as the engine can: only the window holds it back.
+test('a client that reads 1 kB/s slows only its own sequence and does not fill the memory', async () => {
+  // The engine generates as fast as it can, so that only the flow window limits it.
   network = await startTestNetwork({ providers: 1, tokenMs: 0, maxOutputTokens: 1_000_000, contextTokens: 2_000_000 });
   const messages = [{ role: 'user', content: 'Quick.' }];
   const quick = () => readStream(network, { model: 'sim-llama-8b', messages, max_tokens: 50 });
@@ -46,7 +49,8 @@ test('a client that reads 1 kB/s stops its own sequence, not the others and not 
   try {
     const quickTimes: number[] = [];
     let made = 0;
-    // The kernel's socket buffers fill first, a few megabytes; then the engine must stand still but for the 1 kB/s.
+    // First the kernel's socket buffers fill, a few megabytes; then only 1 kB/s may be generated.
+    // The measured quantity is a rate, so each round lasts one second.
     for (let second = 0; second < LONGEST_SECONDS; second += 1) {
       const before = network.tokensMade();
       await delay(1_000);

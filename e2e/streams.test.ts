@@ -29,13 +29,13 @@ function expectExact(streams: { text: string; done: number; errors: unknown[] }[
   expect(wrong).toEqual([]);
 }
 
-describe(`${STREAMS} streams at once at ${TOKEN_MS} ms a token`, () => {
-  test('each is the text of the engine, byte for byte', async () => {
+describe(`${STREAMS} concurrent streams with ${TOKEN_MS} ms per token`, () => {
+  test('each client receives exactly the text of the engine', async () => {
     network = await startTestNetwork({ providers: 4, tokenMs: TOKEN_MS, maxConcurrency: 64 });
     expectExact(await streamAll());
   });
 
-  test('the hub is killed and started again in the middle: nothing is lost, nothing comes twice', async () => {
+  test('the hub is killed and restarted during the streams: nothing is lost or repeated', async () => {
     network = await startTestNetwork({ providers: 4, tokenMs: TOKEN_MS, maxConcurrency: 64 });
     const all = streamAll();
     await delay((TOKENS * TOKEN_MS) / 3);

@@ -18,11 +18,11 @@ export interface TestNetworkOptions {
   readonly leaves?: 'own' | 'shared';
   /** Hubs of a cluster; one hub alone when left out. */
   readonly clusterOf?: number;
-  /** Models are on the machines' disks first. */
+  /** Models begin on disk, and are loaded into memory at the first request for them. */
   readonly startsCold?: boolean;
   readonly config?: Partial<Config>;
   readonly faults?: Readonly<Record<number, Fault>>;
-  /** Components that do not run with the others, but each for itself, as another process would run them. */
+  /** Components that each run on their own connection, as in separate processes. */
   readonly apart?: readonly ComponentName[];
 }
 
@@ -38,7 +38,7 @@ export interface Told {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests say what they expect of it
+  // biome-ignore lint/suspicious/noExplicitAny: every test asserts the shape that it expects
   readonly json: any;
 }
 
@@ -56,12 +56,15 @@ interface Message {
   readonly content: string;
 }
 
-/** What the engine will say: answers of the test network come to no end before max_tokens. */
+/**
+ * The text that the simulated engine generates; in test networks it always goes on until
+ * max_tokens.
+ */
 export function expectedText(messages: readonly Message[], maxTokens: number): string {
   return simulatedAnswer({ messages: [...messages], max_tokens: maxTokens }, { endless: true }).text;
 }
 
-/** Components with a connection and a pool of their own. */
+/** Components that each have their own bus connection and database pool. */
 class Apart implements AsyncDisposable {
   readonly #network: Network;
   readonly #log: Logger;
@@ -89,7 +92,7 @@ class Apart implements AsyncDisposable {
   }
 }
 
-/** A whole network with simulated providers, and what a test wants to know about it. */
+/** A whole network with simulated providers, and methods with which a test inspects it. */
 export class TestNetwork implements AsyncDisposable {
   readonly network: Network;
   readonly apart: Apart;
@@ -131,7 +134,7 @@ export class TestNetwork implements AsyncDisposable {
     return this.network.createKey({ name: 'another', ...options });
   }
 
-  /** A person with an account of his own, and a way to ask for what only people may. */
+  /** Signs in a person with a new account, for routes that API keys cannot use. */
   async person(name: string): Promise<Person> {
     const { token, account } = await this.network.signIn(name);
     return { token, account, ask: (method, path, body) => this.ask(method, path, { token, body }) };
@@ -141,14 +144,14 @@ export class TestNetwork implements AsyncDisposable {
     await this.network.coordinator.bus.call(services.settlement.credit, { account, amountMicroUsd, operation: `test:${account}:${Math.random()}` }, CALL);
   }
 
-  /** Another process would run it so: its own connection, its own memory. */
+  /** Starts a second ingress with its own connection and state, as in another process. */
   async secondIngress(): Promise<{ url: string } & AsyncDisposable> {
     const config = { ...this.network.config, http: { host: '127.0.0.1', port: 0 } };
     const coordinator = await startCoordinator({ config, components: ['ingress'], log: this.log });
     return { url: coordinator.httpUrl ?? '', [Symbol.asyncDispose]: () => coordinator[Symbol.asyncDispose]() };
   }
 
-  /** Any route; the body as JSON. */
+  /** Sends a request to any route. A body that is not a text is sent as JSON. */
   async ask(
     method: string,
     path: string,
@@ -164,19 +167,19 @@ export class TestNetwork implements AsyncDisposable {
     return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
   }
 
-  /** The one that an engine works for right now. */
+  /** Waits until a provider's engine runs a sequence, and returns this provider. */
   servingProvider(): Promise<SimulatedProvider> {
     return vi.waitFor(
       () => {
         const serving = this.providers.find(({ engine }) => engine.running > 0);
-        if (serving === undefined) throw new Error('no provider serves');
+        if (serving === undefined) throw new Error('no provider runs a sequence');
         return serving;
       },
       { interval: 5, timeout: 5_000 },
     );
   }
 
-  /** What routing still holds for jobs. */
+  /** Number of slots that routing has reserved for jobs that providers have not reported yet. */
   async promisedSlots(): Promise<number> {
     const { providers } = await this.network.coordinator.bus.call(services.routing.fleet, {}, CALL);
     return providers.reduce((sum, { pending }) => sum + pending, 0);
@@ -195,7 +198,7 @@ export class TestNetwork implements AsyncDisposable {
     connection.publish(kind === 'frames' ? 'up.out.in_000000000000.job_0000000000000000000000' : `up.${kind}`, payload);
   }
 
-  /** When every job has ended. */
+  /** Waits until every job has ended, and returns all charges. */
   async charges(): Promise<Charge[]> {
     await this.expectMoneyBalances();
     return this.chargesNow();
@@ -214,7 +217,7 @@ export class TestNetwork implements AsyncDisposable {
     }));
   }
 
-  /** Violations that the stream keeps; a fact that cannot be read is none. */
+  /** Returns the violations in the stream TELEMETRY; messages of other kinds are skipped. */
   async violations(): Promise<{ provider: string; violation: string }[]> {
     const manager = await this.network.coordinator.bus.manager();
     const { state } = await manager.streams.info('TELEMETRY');
@@ -223,7 +226,10 @@ export class TestNetwork implements AsyncDisposable {
     return messages.flatMap((message) => (message === null ? [] : readViolation(message.data)));
   }
 
-  /** What the database knows the requests by that were sent under an Idempotency-Key, by any account; in hexadecimal. */
+  /**
+   * Returns the hexadecimal digests of the requests that any account sent with this
+   * Idempotency-Key.
+   */
   async claimedDigests(idempotencyKey: string): Promise<string[]> {
     const { rows } = await this.#database.query<{ digest: string }>(
       "SELECT encode(digest, 'hex') AS digest FROM claimed_requests WHERE idempotency_key = sha256($1::bytea)",
@@ -232,7 +238,7 @@ export class TestNetwork implements AsyncDisposable {
     return rows.map(({ digest }) => digest);
   }
 
-  /** Whether a text stands anywhere in any table. */
+  /** Whether any row of any table contains the text, as text or as bytes. */
   async databaseHolds(text: string): Promise<boolean> {
     const { rows: tables } = await this.#database.query<{ name: string }>(
       "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'",
@@ -251,7 +257,10 @@ export class TestNetwork implements AsyncDisposable {
     return this.#logLines.join('');
   }
 
-  /** Every hold has ended, entries are balances, each job was settled or refunded once. */
+  /**
+   * Waits until every hold has ended. Then checks that all balances are the sums of their entries
+   * and that each job was settled or refunded once.
+   */
   async expectMoneyBalances(): Promise<void> {
     const { bus } = this.network.coordinator;
     const verify = () => bus.call(services.settlement.verify, {}, CALL);

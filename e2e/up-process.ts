@@ -6,17 +6,17 @@ import { cacheFolder, findNatsServer, type SupervisedProcess, startSupervised } 
 import { DINF } from './dinf-program.ts';
 import { readStream } from './read-stream.ts';
 
-/** The whole network as a user starts it: `dinf up` in a process of its own, on free ports, with a home of its own. */
+/** A running `dinf up`, in a process of its own, with free ports and its own home. */
 export interface UpProcess extends AsyncDisposable {
   readonly process: SupervisedProcess;
   readonly home: string;
-  /** The hub's program: a copy that a test may take away. */
+  /** Path of the hub's program, which is a copy, so that a test can move it away. */
   readonly natsServer: string;
   readonly url: string;
   readonly apiKey: string;
-  /** Process ids of this network whose command line contains the text. */
+  /** Returns the ids of the processes of this network whose command line contains the text. */
   pids(text: string): number[];
-  /** The status of one small request, or what fetch failed with. */
+  /** Sends one small request. Returns its status, or the error of fetch as text. */
   ask(): Promise<number | string>;
 }
 
@@ -42,7 +42,7 @@ export async function startUpProcess({
   const natsServer = join(folder, 'nats-server');
   await copyFile((await findNatsServer({ cacheDir: cacheFolder(process.env) })).path, natsServer);
   await mkdir(home, { mode: 0o700 });
-  // Any free ports: the usual ones may be somebody's own network.
+  // Use any free ports, because another network may already use the default ones.
   await writeFile(join(home, 'ports.json'), JSON.stringify({ client: -1, leaf: -1, issuer: 0 }));
   await prepare?.(home);
   const up = started.use(
@@ -76,7 +76,10 @@ export async function startUpProcess({
   };
 }
 
-/** Children of the process, and processes that name its folder in their command line; the process itself is not among them. */
+/**
+ * Returns the children of the process, and the processes whose command line contains its folder.
+ * The process itself is not among them.
+ */
 function processesOf({ folder, parent }: { folder: string; parent: number }, text: string): number[] {
   return execFileSync('ps', ['-A', '-ww', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' })
     .split('\n')

@@ -6,7 +6,8 @@ import { startSupervised } from '#provider';
 import { DINF } from './dinf-program.ts';
 import { startUpProcess, type UpProcess } from './up-process.ts';
 
-// One network for all tests of this file: they run in this order, and the last one stops it.
+// All tests of this file share one network. They run in this order, and the last one stops the
+// network.
 let up: UpProcess;
 beforeAll(async () => {
   up = await startUpProcess({ args: ['--providers', '2', '--engine', 'reference', '--token-ms', '1'] });
@@ -21,7 +22,7 @@ const parts = [
   { name: 'the leaf node', commandLine: 'home/fleet/leaf-0/nats-server.conf' },
 ];
 
-test.each(parts)('$name is started again when it was killed, and requests are served again', { timeout: 60_000 }, async ({ name, commandLine }) => {
+test.each(parts)('$name is restarted after a SIGKILL, and requests are served again', { timeout: 60_000 }, async ({ name, commandLine }) => {
   await expect.poll(() => up.ask(), { timeout: 20_000 }).toBe(200);
   const [pid] = up.pids(commandLine);
   process.kill(pid as number, 'SIGKILL');
@@ -31,12 +32,12 @@ test.each(parts)('$name is started again when it was killed, and requests are se
   await expect.poll(said, { timeout: 5_000 }).toHaveLength(1);
 });
 
-test('the list of processes shows no enrolment token', () => {
+test('no command line in the process list contains an enrolment token', () => {
   expect(up.pids(' provider ')).toHaveLength(1);
   expect(up.pids(' --token ')).toEqual([]);
 });
 
-test('a second one in the same home names the process that runs there, ends with code 69 and changes nothing', { timeout: 60_000 }, async () => {
+test('a second dinf up in the same home names the running process, exits with code 69 and changes nothing', { timeout: 60_000 }, async () => {
   const filesBefore = listFiles(up.home);
   const second = await startSupervised({
     name: 'the second dinf up',
@@ -52,7 +53,7 @@ test('a second one in the same home names the process that runs there, ends with
   expect(await up.ask()).toBe(200);
 });
 
-test('Ctrl-C while the hub cannot be started ends in order: no uncaught error, no process left', { timeout: 90_000 }, async () => {
+test('Ctrl-C while the hub cannot be started ends cleanly: no uncaught error and no process is left', { timeout: 90_000 }, async () => {
   await rename(up.natsServer, `${up.natsServer}.away`);
   process.kill(up.pids('home/hub/nats-server.conf')[0] as number, 'SIGKILL');
   await up.process.whenLine((line) => line.includes('the hub could not be started again'), 20_000);
@@ -62,7 +63,10 @@ test('Ctrl-C while the hub cannot be started ends in order: no uncaught error, n
   expect(up.process.logs().join('\n')).not.toMatch(/DrainingConnection|triggerUncaught|UnhandledPromise|^Node\.js v/m);
 });
 
-/** Names of the files that only a start writes, with the times of their last change. */
+/**
+ * Returns the names of the files in the home, and content and modification time of the hub's
+ * configuration.
+ */
 function listFiles(home: string): string[] {
   const fixed = ['', 'hub', 'keys', 'postgres', 'fleet'].flatMap((folder) => readdirSync(join(home, folder)).map((name) => join(folder, name)));
   const conf = join(home, 'hub', 'nats-server.conf');

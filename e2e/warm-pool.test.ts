@@ -16,16 +16,16 @@ async function warm(): Promise<number> {
   return builds.find(({ build }) => build === 'sim-llama-8b-q4')?.warm ?? 0;
 }
 
-test('machines load a model as more is asked of it, and not one more than that needs', { timeout: 60_000 }, async () => {
+test('more machines load a model as its load grows, and no more than the load needs', { timeout: 60_000 }, async () => {
   network = await startTestNetwork({ providers: 4, tokenMs: 10, maxConcurrency: 2, startsCold: true });
   expect(await warm()).toBe(0);
-  // The first one waits for the model, and is answered.
+  // The first request waits until the model is loaded, and is then answered.
   expect(await readStream(network, { ...chat, max_tokens: 3 })).toMatchObject({ status: 200, done: 1 });
   await expect.poll(warm).toBe(1);
-  // One after another, a second each: one machine is enough for that.
+  // Three requests one after the other, of one second each, need only one machine.
   for (let request = 0; request < 3; request += 1) await readStream(network, chat);
   expect(await warm()).toBe(1);
-  // Two at once for a while, all the time: three places are wanted, which are two machines.
+  // Two clients that send requests without a pause need three places, so two machines.
   let isOver = false;
   const clients = [0, 1].map(async () => {
     while (!isOver) await readStream(network, chat);

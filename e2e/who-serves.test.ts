@@ -28,7 +28,10 @@ async function ask(messages: readonly Message[], provider?: object): Promise<{ b
     .withResponse();
   return { by: response.headers.get('x-provider-id'), content: data.choices[0]?.message.content ?? '' };
 }
-/** Routing has heard that nothing runs any more: before, a machine counts as busy with what it has just done. */
+/**
+ * Waits until routing has received the reports that nothing runs. Until then, a machine still
+ * counts as busy with its last job.
+ */
 async function idle(): Promise<void> {
   const { bus } = network.network.coordinator;
   await expect
@@ -41,7 +44,7 @@ async function idle(): Promise<void> {
 
 const question: Message[] = [{ role: 'user', content: 'Who serves?' }];
 
-test('whoever is asked for first, as long as it is there', async () => {
+test('the first available provider in the order of the request serves it', async () => {
   for (let index = 0; index < PROVIDERS; index += 1) expect((await ask(question, { order: [idOf(index)] })).by).toBe(idOf(index));
   const nobody = `A${'B'.repeat(55)}`;
   expect((await ask(question, { order: [nobody, idOf(2)] })).by).toBe(idOf(2));
@@ -49,14 +52,14 @@ test('whoever is asked for first, as long as it is there', async () => {
   await expect(ask(question, { order: [nobody], allow_fallbacks: false })).rejects.toMatchObject({ status: 503 });
 });
 
-test('a request that no machine may serve is told why', async () => {
+test('a request that no machine may serve gets an error with the reason', async () => {
   const hardware = await ask(question, { trust_level: 'hardware' }).catch((error: unknown) => error);
   expect(hardware).toMatchObject({ status: 503, code: 'no_provider', message: expect.stringContaining('has shown the trust level that the request asks for') });
   const unnamed = await ask(question, { only: [`A${'B'.repeat(55)}`] }).catch((error: unknown) => error);
   expect(unnamed).toMatchObject({ status: 503, message: expect.stringContaining('None of the machines that the request names serves this model') });
 });
 
-test('a key of an account that never had credit is a good key without money', async () => {
+test('a valid key of an account that never had credit gets a 402', async () => {
   const { apiKey } = await network.createKey({ creditMicroUsd: 0 });
   const body = { model, messages: question, max_tokens: 5 };
   expect(await network.ask('POST', '/v1/chat/completions', { token: apiKey, body })).toMatchObject({
@@ -65,7 +68,7 @@ test('a key of an account that never had credit is a good key without money', as
   });
 });
 
-test('nobody who is dearer than the caller would pay, and the cheapest first where that counts', async () => {
+test('no provider above the maximum price serves, and sort by price chooses the cheapest', async () => {
   const { bus } = network.network.coordinator;
   const setPrice = (index: number, dollars: number) =>
     bus.call(
@@ -81,17 +84,18 @@ test('nobody who is dearer than the caller would pay, and the cheapest first whe
   for (let round = 0; round < 3; round += 1) expect((await ask(question, { sort: 'price' })).by).toBe(idOf(1));
   expect((await ask(question, { max_price: { prompt: 0.02 }, order: [idOf(0)] })).by).not.toBe(idOf(0));
   await expect(ask(question, { max_price: { prompt: 0.001 } })).rejects.toMatchObject({ status: 404, code: 'preferences_unmet' });
-  // The machine was cheap a moment ago: whether routing knows better or not, the money does.
+  // The machine was cheap a moment ago. Even if routing has not read the new price, settlement has
+  // it.
   await setPrice(1, 10);
   await expect(ask(question, { max_price: { completion: 0.01 } })).rejects.toMatchObject({ status: 404, code: 'preferences_unmet' });
 });
 
-test('weights in as many bits as the caller wants', async () => {
+test('a request is served only by weights with a quantization that it allows', async () => {
   expect((await ask(question, { quantizations: ['int4', 'fp16'] })).by).not.toBeNull();
   await expect(ask(question, { quantizations: ['fp16'] })).rejects.toMatchObject({ status: 404, code: 'preferences_unmet' });
 });
 
-test('a conversation goes on where it began', async () => {
+test('a conversation stays on the machine where it began', async () => {
   for (let conversation = 0; conversation < 5; conversation += 1) {
     const messages: Message[] = [
       { role: 'system', content: `You are number ${conversation}. ${'Mind what you were told. '.repeat(200)}` },

@@ -9,18 +9,21 @@ import { type SupervisedProcess, startSupervised } from '#provider';
 import { type Network, startNetwork } from '#testcontainers';
 import { DINF, operatorSettings } from '../dinf-program.ts';
 
-/** How many times something is killed. Two of each in CI. */
+/** Number of kills; even ones kill settlement, odd ones Postgres. */
 const KILLS = Number(process.env['DINF_CHAOS_KILLS'] ?? 4);
 const MODEL = 'chaos-model';
 const PROVIDER = `A${'P'.repeat(55)}`;
 const CALL = { timeoutMs: 1_000 };
 const FUNDS = 1e12;
 const WORKERS = 12;
-/** The key that the machine has shown to trust. */
+/** The signing key of the machine that delivers all receipts; trust knows it. */
 const machine = p256Signer(newP256Key());
 const PATIENCE = { timeout: 60_000, interval: 100 };
 
-/** How a job ends: told by its ingress, told as failed, known only by the provider's receipt, or not at all. */
+/**
+ * How a job ends: the ingress reports it as completed or failed, or only the provider's receipt
+ * reports it, or nothing does.
+ */
 const ENDS = ['completed', 'failed', 'receipt', 'silence'] as const;
 
 let network: Network;
@@ -34,7 +37,7 @@ beforeAll(async () => {
     components: ['accounts', 'catalog', 'ingress'],
     config: { http: { host: '127.0.0.1', port: 0 } },
   });
-  // The subject is the money: trust knows one machine here, without attestation.
+  // This test is about money, so trust is replaced by endpoints that know one machine.
   await bus().serve('trust', [endpoint(services.trust.owner, () => ({})), endpoint(services.trust.signingKey, () => ({ signingKey: machine.publicKey }))]);
   proofs = await DeliveryProofs.open(network.config.coreCredentials);
   settlement = await startSettlement();
@@ -47,7 +50,7 @@ afterAll(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-/** As an operator runs it: a process of its own. */
+/** Starts settlement in a process of its own, as an operator does. */
 function startSettlement(): Promise<SupervisedProcess> {
   return startSupervised({
     name: 'settlement',
@@ -98,7 +101,7 @@ async function runJob(how: (typeof ENDS)[number]): Promise<string> {
   return job;
 }
 
-/** As a provider does it: again, until it is acknowledged. */
+/** Sends a receipt again and again until it is acknowledged, as a provider does. */
 async function sendReceipt(job: string, usage: { promptTokens: number; cachedTokens: number; completionTokens: number }): Promise<void> {
   const hash = new Uint8Array(32);
   const work = { job, attempt: 1, build: 'b', usage, finish: 'stop' as const, requestHash: hash, responseHash: hash };
@@ -117,7 +120,7 @@ async function sendReceipt(job: string, usage: { promptTokens: number; cachedTok
   subscription.unsubscribe();
 }
 
-test(`settlement and Postgres killed ${KILLS} times under load: every job settled or refunded, once`, async () => {
+test(`settlement and Postgres are killed ${KILLS} times under load: every job is settled or refunded once`, async () => {
   const jobs = new Map<string, (typeof ENDS)[number]>();
   let stopping = false;
   const worker = async (first: number): Promise<void> => {
@@ -135,7 +138,8 @@ test(`settlement and Postgres killed ${KILLS} times under load: every job settle
     } else {
       await network.postgres?.kill();
       await network.postgres?.restart();
-      // The two together are what decision 0020 does not promise: first what was forgotten is asked for again.
+      // Decision 0020 does not cover a kill of settlement right after one of Postgres, so wait
+      // until settlement has recovered.
       await untilAnswered(() => bus().call(services.settlement.balance, { account }, CALL));
       await delay(1_500);
     }
