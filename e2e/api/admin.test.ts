@@ -23,14 +23,14 @@ const dinf = async (...args: string[]): Promise<string> =>
 const lastAudit = async () => (await admin('GET', '/admin/audit?limit=1')).json.data[0];
 
 describe('operators', () => {
-  test('are told from everybody else, and have a listener of their own', async () => {
+  test('have keys of their own that work only on their own listener', async () => {
     const ann = await network.person('ann');
     for (const token of [network.apiKey, ann.token, 'op-db-guess']) expect((await admin('GET', '/admin/audit', undefined, token)).status).toBe(401);
     expect((await network.ask('GET', '/admin/audit', { token: KEY })).status).toBe(404);
     expect((await network.ask('GET', '/v1/models', { token: KEY })).status).toBe(401);
   });
 
-  test('offer models and aliases, and every ingress hears of it', async () => {
+  test('add and remove models and aliases, and the ingress applies the change', async () => {
     const model = {
       display_name: 'New',
       context_length: 8_192,
@@ -65,7 +65,7 @@ describe('operators', () => {
     expect(await lastAudit()).toMatchObject({ operator: 'olga', action: 'credit', subject: account, outcome: 'conflict' });
   });
 
-  test('have every change on the record, also one that failed', async () => {
+  test('find every change in the audit log, also one that failed', async () => {
     expect((await admin('DELETE', '/admin/keys/key_0000000000000000')).status).toBe(404);
     expect(await lastAudit()).toMatchObject({ operator: 'olga', action: 'revoke-key', subject: 'key_0000000000000000', outcome: 'not_found' });
     const { key, apiKey } = await network.createKey({ creditMicroUsd: 1 });
@@ -74,7 +74,7 @@ describe('operators', () => {
     await vi.waitFor(async () => expect((await network.ask('GET', '/v1/models', { token: apiKey })).status).toBe(401), 1_000);
   });
 
-  test('are out at once when their key is revoked', async () => {
+  test('lose access at once when their key is revoked', async () => {
     const key = (await dinf('operator-key', 'oscar')).trim();
     expect((await admin('GET', '/admin/books', undefined, key)).status).toBe(200);
     expect(await dinf('operator-key', 'oscar', '--revoke')).toContain('does not work any more');
@@ -83,7 +83,7 @@ describe('operators', () => {
     await expect(dinf('operator-key', 'oscar', '--revoke')).rejects.toThrow(/No operator named oscar has a key that works/);
   });
 
-  test('see what people and commands changed too, without the codes that are secrets', async () => {
+  test('see the changes by users and commands too, without the codes that are secrets', async () => {
     const dan = await network.person('dan');
     const { id } = (await dan.ask('POST', '/v1/keys', { name: 'laptop' })).json.data;
     await dan.ask('POST', `/v1/keys/${id}/rotate`);
@@ -100,11 +100,11 @@ describe('operators', () => {
     expect(data[0]).toMatchObject({ operator: expect.stringMatching(/^cli:\S+@\S+$/), action: 'revoke-key', subject: id, outcome: 'done' });
     expect(data[1]).toMatchObject({ operator: dan.account, action: 'redeem-invite' });
     expect(JSON.stringify(data)).not.toContain('no-such-invite');
-    // A person reads their own changes, and nobody else's.
+    // Users read only their own changes.
     expect((await (await network.person('eve')).ask('GET', '/v1/me/changes')).json.data).toEqual([]);
   });
 
-  test('drain an ingress, and have it take requests again', async () => {
+  test('drain an ingress and end the draining', async () => {
     const ask = () =>
       network.ask('POST', '/v1/chat/completions', {
         token: network.apiKey,
@@ -118,7 +118,7 @@ describe('operators', () => {
     expect((await ask()).status).toBe(200);
   });
 
-  test('read the metrics of the process, which the public listener has not', async () => {
+  test('read the metrics of the process, which the public listener does not have', async () => {
     const { status, headers, text } = await admin('GET', '/metrics');
     expect([status, headers.get('content-type')]).toEqual([200, expect.stringContaining('text/plain')]);
     expect(text).toMatch(/^dinf_ingress_jobs_running \d+$/m);
@@ -127,13 +127,13 @@ describe('operators', () => {
     expect((await network.ask('GET', '/metrics', { token: KEY })).status).toBe(404);
   });
 
-  test('see the fleet and the proof of the books', async () => {
+  test('see the fleet and whether the books balance', async () => {
     expect((await admin('GET', '/admin/fleet')).json.data[0]).toMatchObject({ simulated: true });
     await network.expectMoneyBalances();
     expect((await admin('GET', '/admin/books')).json).toMatchObject({ ok: true, open_holds: 0 });
   });
 
-  test('make invites, with codes of at least eight characters or made ones, that have not expired yet', async () => {
+  test('create invites with generated codes or chosen ones of at least eight characters, which expire in the future', async () => {
     const invite = (fields: object) => admin('POST', '/admin/invites', { credit_micro_usd: 100, uses: 1, ...fields });
     expect((await invite({ code: 'spring-1' })).json).toEqual({ done: true, code: 'spring-1' });
     const cid = await network.person('cid');
@@ -148,7 +148,7 @@ describe('operators', () => {
     });
   });
 
-  test('lose nothing to people who guess invites: wrong codes are limited for an account, from whatever addresses', async () => {
+  test('limit guesses of invite codes for each account, whatever addresses they come from', async () => {
     await admin('POST', '/admin/invites', { code: 'autumn-1', credit_micro_usd: 100, uses: 2 });
     const redeem = ({ token }: { token: string }, code: string, address: string) =>
       network.ask('POST', '/v1/invites/redeem', { token, body: { code }, headers: { 'x-forwarded-for': address } });

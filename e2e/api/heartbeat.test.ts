@@ -12,17 +12,17 @@ afterAll(() => network[Symbol.asyncDispose]());
 const body = { model: 'sim', messages: [{ role: 'user' as const, content: 'Hi' }], max_tokens: 3, stream: true as const };
 const stream = (headers: Record<string, string> = {}) => network.ask('POST', '/v1/chat/completions', { token: network.apiKey, headers, body });
 
-test('a silence in a stream is filled with comments, and none comes before the first content', async () => {
+test('comments are sent while a stream is silent, but none before the first content', async () => {
   const { text } = await stream();
   expect(text.startsWith('data: {')).toBe(true);
   expect(text.match(/^: still working$/gm)?.length).toBeGreaterThanOrEqual(2);
 });
 
-test('not where the caller wants none', async () => {
+test('no comments are sent if the caller turns them off', async () => {
   expect((await stream({ 'x-dinf-heartbeat': 'off' })).text).not.toContain(': still');
 });
 
-test('no client trips over them', async () => {
+test('the OpenAI client ignores the comments', async () => {
   const openai = new OpenAI({ baseURL: `${network.url}/v1`, apiKey: network.apiKey, maxRetries: 0 });
   let chunks = 0;
   for await (const chunk of await openai.chat.completions.create(body)) chunks += chunk.choices[0]?.delta.content ? 1 : 0;

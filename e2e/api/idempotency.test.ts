@@ -14,7 +14,7 @@ const ask = (key: string, content: string, fields: object = {}, url = network.ur
   network.ask('POST', `${url}/v1/chat/completions`, { token: network.apiKey, headers: { 'idempotency-key': key }, body: body(content, fields) });
 const jobs = async () => (await network.chargesNow()).length;
 
-test('a request sent again gets the first answer, from any ingress, and is charged once', async () => {
+test('a repeated request gets the first answer from any ingress and is charged once', async () => {
   await using second = await network.secondIngress();
   const first = await ask('again', 'Hello');
   await network.expectMoneyBalances();
@@ -32,7 +32,7 @@ test('a request sent again gets the first answer, from any ingress, and is charg
   expect(await jobs()).toBe(before);
 });
 
-test('a request that is repeated as soon as its whole answer was read gets that answer', async () => {
+test('a request that is repeated as soon as its answer is read gets that answer', async () => {
   for (let round = 0; round < 15; round += 1) {
     const first = await ask(`at-once-${round}`, 'Hello', { max_tokens: 1 });
     const again = await ask(`at-once-${round}`, 'Hello', { max_tokens: 1 });
@@ -40,7 +40,7 @@ test('a request that is repeated as soon as its whole answer was read gets that 
   }
 });
 
-test('ten at once run once: the others hear that it runs', async () => {
+test('of ten identical requests at once one runs and nine get a 409', async () => {
   const before = await jobs();
   const answers = await Promise.all(Array.from({ length: 10 }, () => ask('together', 'Hi')));
   const statuses = answers.map(({ status }) => status);
@@ -50,12 +50,12 @@ test('ten at once run once: the others hear that it runs', async () => {
   expect(await jobs()).toBe(before + 1);
 });
 
-test('a key that was used for another request is refused', async () => {
+test('an idempotency key that was used for another request is refused', async () => {
   await ask('mixed', 'One');
   expect((await ask('mixed', 'Two')).json).toMatchObject({ error: { code: 'idempotency_key_reused' } });
 });
 
-test('a client that lost its connection fetches the answer', async () => {
+test('a client that lost its connection gets the answer by repeating the request', async () => {
   const abort = new AbortController();
   const lost = fetch(`${network.url}/v1/chat/completions`, {
     method: 'POST',
@@ -75,16 +75,16 @@ test('a client that lost its connection fetches the answer', async () => {
   expect(told.json.usage.completion_tokens).toBe(60);
 });
 
-test('an error is no answer: the request may be sent again', async () => {
+test('an error is not stored: the request can be repeated and then runs', async () => {
   const poor = await network.createKey({ creditMicroUsd: 1 });
   const send = () => network.ask('POST', '/v1/chat/completions', { token: poor.apiKey, headers: { 'idempotency-key': 'poor' }, body: body('Hi') });
-  // Sent again at once, too: the claim is released before the client reads the error.
+  // Repeat it at once, too: the claim must be released before the client reads the error.
   for (let round = 0; round < 5; round += 1) expect((await send()).status).toBe(402);
   await network.credit(poor.account, 1_000_000);
   await vi.waitFor(async () => expect((await send()).status).toBe(200));
 });
 
-test('another key of the account learns nothing of the answer, and neither does the database', async () => {
+test('another key of the account does not get the answer, and the database does not contain it', async () => {
   const answer = await ask('secret', 'A secret');
   const words = answer.json.choices[0].message.content.slice(0, 24);
   const other = await network.createKey({ creditMicroUsd: 0, account: network.account });
@@ -95,7 +95,7 @@ test('another key of the account learns nothing of the answer, and neither does 
   expect(await network.databaseHolds(words)).toBe(false);
 });
 
-test('a guessed request is confirmed by no digest in the database, and two customers who sent the same are not seen', async () => {
+test('digests in the database neither confirm a guessed request nor show that two customers sent the same one', async () => {
   const sent = JSON.stringify(body('A short prompt'));
   const other = await network.createKey({ creditMicroUsd: 1_000_000 });
   for (const token of [network.apiKey, other.apiKey]) {

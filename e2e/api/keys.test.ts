@@ -25,7 +25,7 @@ const chat = (secret: string, fields: object = {}, headers: Record<string, strin
   });
 
 describe('a key', () => {
-  test('is made, listed, changed and deleted by its owner, and its secret is shown once', async () => {
+  test('is created, listed, changed and deleted by its owner, and its secret is shown once', async () => {
     const made = await ann.ask('POST', '/v1/keys', { name: 'laptop', rpm_limit: 600, daily_limit_micro_usd: 5_000_000, allowed_models: ['sim'] });
     expect(made.status).toBe(200);
     expect(made.json).toMatchObject({ key: expect.stringMatching(/^sk-db-/), data: { name: 'laptop', rpm_limit: 600, daily_limit_micro_usd: 5_000_000 } });
@@ -40,7 +40,7 @@ describe('a key', () => {
     expect((await ann.ask('DELETE', `/v1/keys/${id}`)).status).toBe(404);
   });
 
-  test('shows when it was last used, also after accounts was started again', async () => {
+  test('shows when it was last used, also after a restart of the component accounts', async () => {
     const { id, secret } = await makeKey();
     const lastUse = async () => (await ann.ask('GET', `/v1/keys/${id}`)).json.last_used_at;
     expect(await lastUse()).toBeNull();
@@ -55,7 +55,7 @@ describe('a key', () => {
     expect((await ann.ask('GET', '/v1/keys')).json.data.find((key: { id: string }) => key.id === id).last_used_at).toBe(used);
   });
 
-  test('tells of itself and of nothing else', async () => {
+  test('can read its own settings, but not the list of keys', async () => {
     const { id, secret } = await makeKey({ name: 'self', total_limit_micro_usd: 1_000_000 });
     expect((await chat(secret)).status).toBe(200);
     await network.expectMoneyBalances();
@@ -66,17 +66,17 @@ describe('a key', () => {
   });
 
   test.each([
-    ['a name that is no setting', { rpm_limt: 5 }, 'rpm_limt'],
+    ['an unknown setting', { rpm_limt: 5 }, 'rpm_limt'],
     ['a negative limit', { rpm_limit: -1 }, 'rpm_limit'],
-    ['a text for a number', { itpm_limit: '5' }, 'itpm_limit'],
-    ['an expiry that is no time', { expires_at: 'tomorrow, maybe' }, 'expires_at'],
+    ['a text instead of a number', { itpm_limit: '5' }, 'itpm_limit'],
+    ['an expiry that is not a time', { expires_at: 'tomorrow, maybe' }, 'expires_at'],
   ])('with %s is refused', async (_, body, param) => {
     const { status, json } = await ann.ask('POST', '/v1/keys', body);
     expect(status).toBe(400);
     expect(json.error).toMatchObject({ code: 'invalid_request', param });
   });
 
-  test('that cannot be made is refused in words that name the field', async () => {
+  test('with invalid settings is refused with a message that names the field', async () => {
     const past = '2020-01-01T00:00:00Z';
     const message = async (body: object, path = '/v1/keys', method = 'POST') => (await ann.ask(method, path, body)).json.error?.message;
     expect(await message({ rpm: 5 })).toBe('Unknown field `rpm`.');
@@ -90,7 +90,7 @@ describe('a key', () => {
     expect((await ann.ask('GET', '/v1/usage?format=xml')).json.error.message).toBe('The parameter `format` must be one of json, csv.');
   });
 
-  test('that is rotated keeps its id, and its old secret is dead at once', async () => {
+  test('that is rotated keeps its id, and its old secret stops working within a second', async () => {
     const { id, secret } = await makeKey();
     expect((await chat(secret)).status).toBe(200);
     const { json } = await ann.ask('POST', `/v1/keys/${id}/rotate`);
@@ -99,7 +99,7 @@ describe('a key', () => {
     expect((await chat(json.key)).status).toBe(200);
   });
 
-  test('that is disabled is refused until it is enabled again; one that has expired for ever', async () => {
+  test('that is disabled is refused until it is enabled again; one that has expired is refused', async () => {
     const { id, secret } = await makeKey();
     await ann.ask('PATCH', `/v1/keys/${id}`, { disabled: true });
     await vi.waitFor(async () => expect((await chat(secret)).status).toBe(401), { timeout: 1_000, interval: 10 });
@@ -112,7 +112,7 @@ describe('a key', () => {
     expect((await chat(short.secret)).status).toBe(401);
   });
 
-  test('may use the models that it was made for, and lists those', async () => {
+  test('with allowed models can use and list only these', async () => {
     const { secret } = await makeKey({ allowed_models: ['sim-vision-7b'] });
     expect((await chat(secret)).json).toMatchObject({ error: { code: 'model_not_allowed', param: 'model' } });
     expect((await chat(secret, { model: 'sim-vision-7b' })).status).toBe(200);
@@ -120,13 +120,13 @@ describe('a key', () => {
     expect(json.data.map(({ id }: { id: string }) => id)).toEqual(['sim-vision-7b']);
   });
 
-  test('for machines of one’s own finds none where there are none', async () => {
+  test('for the owner’s machines only gets an error if the owner has none', async () => {
     const { secret } = await makeKey({ self_route_only: true });
     expect((await chat(secret)).json).toMatchObject({ error: { code: 'no_linked_machine' } });
     expect((await chat((await makeKey()).secret, {}, { 'x-dinf-route': 'self' })).status).toBe(409);
   });
 
-  test('that has spent what it may gets 402', async () => {
+  test('that has reached its spending limit gets a 402', async () => {
     const { secret } = await makeKey({ daily_limit_micro_usd: 1 });
     expect((await chat(secret)).status).toBe(200);
     await network.expectMoneyBalances();
@@ -137,7 +137,7 @@ describe('a key', () => {
     ['requests', { rpm_limit: 2 }, 3],
     ['input tokens', { itpm_limit: 30 }, 3],
     ['output tokens', { otpm_limit: 5 }, 3],
-  ])('with a limit of %s in a minute is told what is left, and when to come back', async (_, limit, calls) => {
+  ])('with a limit of %s per minute gets headers with the remaining amount and the time of the reset', async (_, limit, calls) => {
     const { secret } = await makeKey(limit);
     const answers = [];
     for (let call = 0; call < calls; call += 1) answers.push(await chat(secret));
@@ -150,7 +150,7 @@ describe('a key', () => {
   });
 });
 
-test('revoking takes effect in every ingress within a second', async () => {
+test('deleting a key takes effect in every ingress within a second', async () => {
   await using second = await network.secondIngress();
   const { id, secret } = await makeKey();
   const ask = (url: string) => fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${secret}` } }).then(({ status }) => status);
@@ -159,7 +159,7 @@ test('revoking takes effect in every ingress within a second', async () => {
   await vi.waitFor(async () => expect([await ask(network.url), await ask(second.url)]).toEqual([401, 401]), { timeout: 1_000, interval: 10 });
 });
 
-test('five hundred at once over three ingresses, on a key with a hundred a minute: a hundred pass', async () => {
+test('of 500 concurrent requests over three ingresses, with a key limited to 100 per minute, 100 pass', async () => {
   await using second = await network.secondIngress();
   await using third = await network.secondIngress();
   const urls = [network.url, second.url, third.url];

@@ -21,7 +21,7 @@ const start = async () => (await form('/v1/device/code', { client_id: 'test' }))
 const poll = (device: string) =>
   form('/v1/device/token', { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: device, client_id: 'test' });
 
-describe('a device that asks to belong to an account', () => {
+describe('a device that wants to be linked to an account', () => {
   test('waits, is told to slow down, is approved, and gets one token', async () => {
     const { device_code: device, user_code: code, verification_uri: page } = await start();
     expect(code).toMatch(/^[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}$/);
@@ -29,7 +29,7 @@ describe('a device that asks to belong to an account', () => {
     expect((await network.ask('GET', `${page}?user_code=${code}`)).text).toContain(`dinf approve ${code}`);
     expect(await poll(device)).toEqual({ status: 400, json: { error: 'authorization_pending' } });
     expect(await poll(device)).toEqual({ status: 400, json: { error: 'slow_down' } });
-    // However a person types it.
+    // The code is accepted in lower case and with a space instead of the hyphen.
     expect((await ann.ask('POST', '/v1/device/approve', { user_code: code.toLowerCase().replace('-', ' ') })).json).toEqual({ approved: true });
     const granted = await Promise.all([poll(device), poll(device), poll(device)]);
     expect(granted.filter(({ status }) => status === 200)).toHaveLength(1);
@@ -37,7 +37,7 @@ describe('a device that asks to belong to an account', () => {
     expect((await ann.ask('POST', '/v1/device/approve', { user_code: code })).status).toBe(409);
   });
 
-  test('gets nothing when it is denied, or asks with a code that nobody gave it', async () => {
+  test('gets no token if it is denied or sends an unknown code', async () => {
     const { device_code: device, user_code: code } = await start();
     await ann.ask('POST', '/v1/device/approve', { user_code: code, approve: false });
     expect((await poll(device)).json).toEqual({ error: 'access_denied' });
@@ -46,7 +46,7 @@ describe('a device that asks to belong to an account', () => {
     expect((await ann.ask('POST', '/v1/device/approve', { user_code: 'BBBB-BBBB' })).status).toBe(404);
   });
 
-  test('is sent to the page of the network, whatever Host header the request has', async () => {
+  test('is sent to the page of the network, even if the request has a forged Host header', async () => {
     const text = await new Promise<string>((resolve, reject) => {
       const asked = request(new URL('/v1/device/code', network.url), {
         method: 'POST',
@@ -59,12 +59,12 @@ describe('a device that asks to belong to an account', () => {
     expect(text).not.toContain('evil.example');
   });
 
-  test('is not approved by an API key', async () => {
+  test('cannot be approved with an API key', async () => {
     const { user_code: code } = await start();
     expect((await network.ask('POST', '/v1/device/approve', { token: network.apiKey, body: { user_code: code } })).status).toBe(403);
   });
 
-  test('then serves its owner alone where he wants it so, for nothing, and ends when he takes it off', async () => {
+  test('then serves its owner exclusively on request, free of charge, until the owner removes it', async () => {
     const { device_code: device, user_code: code } = await start();
     await ann.ask('POST', '/v1/device/approve', { user_code: code });
     const token = (await poll(device)).json['access_token'] ?? '';
@@ -101,7 +101,8 @@ describe('a device that asks to belong to an account', () => {
     expect((await ann.ask('DELETE', `/v1/me/providers/${own?.id}`)).json).toEqual({ id: own?.id, revoked: true });
     await delay(5_100); // the list of one's own machines is known for five seconds
     expect((await ask()).status).toBe(409);
-    // Preferred is not required: with nothing of one's own left, others serve it, for money.
+    // `prefer` is not a requirement: without a machine of the owner, others serve it, and it costs
+    // money.
     expect((await ask('prefer')).status).toBe(402);
     await network.credit(ann.account, 1_000_000);
     expect((await ask('prefer')).status).toBe(200);

@@ -50,7 +50,7 @@ const call = (
   { path = named(route, ann.key), body = route.body }: { path?: string; body?: unknown } = {},
 ): Promise<Told> => network.ask(route.method, path, { ...(token !== undefined && { token }), ...(route.method !== 'GET' && body !== undefined && { body }) });
 
-/** The path of something that is there. */
+/** Returns the path of the route for an object that exists. */
 async function existing(route: Route): Promise<string> {
   const ofJob = /^\/v1\/(generation\?id=|receipts\/)/.exec(route.path)?.[0];
   if (ofJob !== undefined) return `${ofJob}${ann.job}`;
@@ -62,13 +62,13 @@ async function existing(route: Route): Promise<string> {
 function expectEnvelope(route: Route, { json, status }: Told): void {
   if (route.isAnthropic)
     return expect(json, `${nameOf(route)} ${status}`).toMatchObject({ type: 'error', error: { type: expect.any(String), message: expect.any(String) } });
-  // RFC 8628 has a shape of its own.
+  // RFC 8628 defines its own format of errors.
   if (route.path === '/v1/device/token' && typeof json.error === 'string') return;
   expect(json, `${nameOf(route)} ${status}`).toMatchObject({ error: { message: expect.any(String), type: expect.any(String), code: expect.any(String) } });
 }
 
-describe('every credential at every route', () => {
-  test('none, and one that nobody gave, is a 401', async () => {
+describe('credentials at every route', () => {
+  test('a request without a credential or with an unknown one gets a 401', async () => {
     for (const route of routes.filter(({ who }) => who !== 'anybody')) {
       for (const token of [undefined, 'sk-db-nobody', 'eyJhbGciOiJub25lIn0.e30.']) {
         const told = await call(route, token);
@@ -78,7 +78,7 @@ describe('every credential at every route', () => {
     }
   });
 
-  test('an API key where a person is needed, and a person where a key is, is a 403', async () => {
+  test('an API key at a route for users, and a user at a route for API keys, gets a 403', async () => {
     for (const route of routes.filter(({ who }) => who === 'user'))
       expect((await call(route, ann.apiKey)).json.error.code, nameOf(route)).toBe('user_required');
     for (const route of routes.filter(({ who }) => who === 'key')) {
@@ -88,24 +88,24 @@ describe('every credential at every route', () => {
     }
   });
 
-  test('the right one is let in', async () => {
+  test('the right credential is accepted', async () => {
     for (const route of routes.filter(({ method }) => method === 'GET')) {
       const tokens = { anybody: [undefined], key: [ann.apiKey], user: [ann.person.token], keyOrUser: [ann.apiKey, ann.person.token] }[route.who];
       for (const token of tokens) {
         const path = await existing(route);
-        // What is told of a job is there a moment after it has ended.
+        // The data of a job are available a moment after it has ended.
         await vi.waitFor(async () => expect((await call(route, token, { path })).status, nameOf(route)).toBe(200), 3_000);
       }
     }
   });
 
-  test('no credential of the API opens the listener of operators', async () => {
+  test('no credential of the API is accepted by the listener for operators', async () => {
     for (const token of [ann.apiKey, ann.person.token])
       expect((await network.ask('GET', `${network.network.coordinator.adminUrl}/admin/audit`, { token })).status).toBe(401);
   });
 });
 
-test('no response may be kept by a cache or read as another type than its own, whether Fastify or the code of a surface writes it', async () => {
+test('every response forbids caching and type sniffing, whether Fastify or the code of a surface writes it', async () => {
   const chat = (stream: boolean) => ({ model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2, stream });
   const admin = network.network.coordinator.adminUrl;
   const told = [
@@ -127,7 +127,7 @@ test('no response may be kept by a cache or read as another type than its own, w
 });
 
 describe('two tenants at every route', () => {
-  test('nothing that is read holds a name of the other', async () => {
+  test('no response contains an id of the other tenant', async () => {
     const secrets = [ann.person.account, ann.key, ann.job, ann.machine, 'code-of-ann'];
     for (const route of routes.filter(({ method }) => method === 'GET')) {
       for (const token of route.who === 'anybody' ? [undefined] : [bob.apiKey, bob.person.token]) {
@@ -137,7 +137,7 @@ describe('two tenants at every route', () => {
     }
   });
 
-  test('nothing of the other can be asked for, or changed, by its name', async () => {
+  test('no object of the other tenant can be read or changed by its id', async () => {
     const before = await Promise.all(['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)));
     for (const route of routes.filter(({ path }) => path.includes('{id}'))) {
       for (const id of [ann.key, ann.machine]) {
@@ -155,7 +155,7 @@ describe('two tenants at every route', () => {
   });
 });
 
-describe('every route that takes a body, with one that it cannot take', () => {
+describe('an invalid body at every route that accepts a body', () => {
   const rightToken = (route: Route) => (route.who === 'key' ? ann.apiKey : route.who === 'anybody' ? undefined : ann.person.token);
   const send = async (route: Route, body: string | Uint8Array, type = 'application/json'): Promise<Told> => {
     const token = rightToken(route);
@@ -181,13 +181,13 @@ describe('every route that takes a body, with one that it cannot take', () => {
     ['an array', '[]'],
     ['null', 'null'],
     ['a number', '7'],
-    ['no UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])],
+    ['not UTF-8', new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])],
     ['ten thousand deep', `{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`],
     ['too large', JSON.stringify({ a: 'x'.repeat(17 * 1024 * 1024) })],
   ])('%s', async (_, body) => {
     for (const route of taking()) {
       const told = await send(route, body);
-      // A device's code is all that this route takes, so a body of nothing asks for a code.
+      // All fields of this route are optional, so it accepts even an empty body.
       if (route.path === '/v1/device/code') expect(told.status).toBeLessThan(500);
       else expect([400, 401, 413], nameOf(route)).toContain(told.status);
       if (told.status >= 400) expectEnvelope(route, told);
@@ -198,7 +198,7 @@ describe('every route that takes a body, with one that it cannot take', () => {
     for (const route of taking()) expect((await send(route, 'a=1', 'text/plain')).status, nameOf(route)).toBe(415);
   });
 
-  test('with each field of each wrong kind', async () => {
+  test('with a value of a wrong type or size in each field', async () => {
     for (const route of taking()) {
       for (const field of Object.keys(route.body ?? {})) {
         for (const wrong of [null, 7, -1, 1.5, '', 'x'.repeat(100_000), [], {}, true, [[[]]]]) {
@@ -213,7 +213,7 @@ describe('every route that takes a body, with one that it cannot take', () => {
   });
 });
 
-describe('a sender that takes its time', () => {
+describe('a slow sender', () => {
   const lastWords = (text: string) =>
     new Promise<{ words: string; ms: number }>((resolve) => {
       const { hostname, port } = new URL(network.url);
@@ -227,13 +227,13 @@ describe('a sender that takes its time', () => {
       socket.on('close', () => resolve({ words, ms: performance.now() - startedAt }));
     });
 
-  test('with its headers is shown out', async () => {
+  test('of headers is disconnected', async () => {
     const { words, ms } = await lastWords('GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Slow: ');
     expect(words).toContain('408');
     expect(ms).toBeLessThan(HEADERS_TIMEOUT_MS * 4);
   });
 
-  test('with its body is shown out', async () => {
+  test('of a body is disconnected', async () => {
     const { words, ms } = await lastWords(
       `POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${ann.apiKey}\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"model":`,
     );
@@ -241,7 +241,7 @@ describe('a sender that takes its time', () => {
     expect(ms).toBeLessThan(REQUEST_TIMEOUT_MS * 4);
   });
 
-  test('with headers that have no end is shown out', async () => {
+  test('of too many headers is disconnected', async () => {
     const { words } = await lastWords(`GET /v1/models HTTP/1.1\r\nHost: x\r\n${`X-Many: ${'y'.repeat(1_000)}\r\n`.repeat(64)}\r\n`);
     expect(words).toContain('431');
   });

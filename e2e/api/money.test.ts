@@ -7,7 +7,8 @@ let apiKey: string;
 let keyId: string;
 
 beforeAll(async () => {
-  // A fifth of the fee of so short a request is nothing without a minimum.
+  // Without a minimum charge, the referrer's fifth of the fee of a short request would round to
+  // zero.
   network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
   ann = await network.person('ann');
   ({ apiKey, key: keyId } = await network.createKey({ creditMicroUsd: 10_000_000, account: ann.account }));
@@ -20,8 +21,8 @@ const chat = (fields: object = {}) =>
     body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 20, ...fields },
   });
 
-describe('what a request cost', () => {
-  test('stands in the usage, the generation and the statement, the same everywhere', async () => {
+describe('the cost of a request', () => {
+  test('is the same in usage, generation, statement and balance', async () => {
     const answer = await chat();
     const id = answer.headers.get('x-inference-job-id') ?? '';
     await network.expectMoneyBalances();
@@ -50,7 +51,7 @@ describe('what a request cost', () => {
     expect(balance).toMatchObject({ available_micro_usd: 10_000_000 - generation.cost_micro_usd, held_micro_usd: 0 });
   });
 
-  test('of a cancelled stream says so', async () => {
+  test('of a cancelled stream is marked as cancelled', async () => {
     const abort = new AbortController();
     const response = await fetch(`${network.url}/v1/chat/completions`, {
       method: 'POST',
@@ -67,7 +68,7 @@ describe('what a request cost', () => {
     }, 5_000);
   });
 
-  test('is paged without gap or repetition, filtered, and had as a table', async () => {
+  test('can be read page by page without gap or repetition, filtered, and as CSV', async () => {
     for (let call = 0; call < 5; call += 1) await chat({ max_tokens: call + 1 });
     await network.expectMoneyBalances();
     const all: string[] = [];
@@ -95,7 +96,7 @@ describe('what a request cost', () => {
     expect(rows).toHaveLength(whole.length);
   });
 
-  test('is had as a table of every row of the asked range, however many there are', async () => {
+  test('can be read as CSV with every row of the range, however many there are', async () => {
     const { bus } = network.network.coordinator;
     const { services } = await import('#bus-schemas');
     const { account, ask } = await network.person('many-rows');
@@ -111,17 +112,17 @@ describe('what a request cost', () => {
     expect(header).toMatch(/^at,kind,reference,/);
     expect(rows.map((row) => row.split(',')[2]).toSorted()).toEqual(operations.map((operation) => `credit:${operation}`));
     expect(table.headers.get('x-next')).toBeNull();
-    // A table that was asked to be shorter says where the rest begins.
+    // With a limit, the response names the cursor of the rest in a header.
     const part = await ask('GET', '/v1/statement?format=csv&limit=1000');
     const rest = await ask('GET', `/v1/statement?format=csv&after=${encodeURIComponent(part.headers.get('x-next') ?? '')}`);
     expect([part, rest].flatMap(({ text }) => text.trim().split('\n').slice(1))).toEqual(rows);
   });
 
-  test.each(['after=nonsense', 'limit=0', 'limit=many', 'from=yesterday', 'nothing=known'])('asked for with %s is refused', async (query) => {
+  test.each(['after=nonsense', 'limit=0', 'limit=many', 'from=yesterday', 'nothing=known'])('with the invalid parameter %s is refused', async (query) => {
     expect((await ann.ask('GET', `/v1/usage?${query}`)).status).toBe(400);
   });
 
-  test('is seen by a key for itself alone', async () => {
+  test('can be read by an API key only for its own requests', async () => {
     const other = await network.createKey({ creditMicroUsd: 0, account: ann.account });
     expect((await network.ask('GET', '/v1/usage', { token: other.apiKey })).json.data).toEqual([]);
     expect((await network.ask('GET', `/v1/usage?key=${keyId}`, { token: other.apiKey })).status).toBe(403);
@@ -130,7 +131,7 @@ describe('what a request cost', () => {
   });
 });
 
-test('prices, and what they are in a marketplace, agree', async () => {
+test('the price list and the marketplace feed agree', async () => {
   const prices = (await network.ask('GET', '/v1/pricing')).json.data;
   expect(prices).toContainEqual({
     model: 'sim',
@@ -149,13 +150,13 @@ test('prices, and what they are in a marketplace, agree', async () => {
   });
 });
 
-test('capacity never promises what dispatch would refuse', async () => {
+test('capacity reports a model as ready if a provider can serve it', async () => {
   const room = async () => (await network.ask('GET', '/v1/models/capacity')).json.data.find(({ id }: { id: string }) => id === 'sim');
   expect(await room()).toMatchObject({ ready: true, routable_providers: 1, warm_providers: 1 });
 });
 
 describe('codes', () => {
-  test('an invite brings its credit once to each account, as often as it has uses', async () => {
+  test('an invite credits each account once, and only as many accounts as it has uses', async () => {
     const bus = network.network.coordinator.bus;
     const { services } = await import('#bus-schemas');
     await bus.call(services.accounts.createInvite, { code: 'welcome', creditMicroUsd: 1_000_000, uses: 2 }, { timeoutMs: 5_000 });
@@ -168,7 +169,7 @@ describe('codes', () => {
     expect((await people[2]?.ask('POST', '/v1/invites/redeem', { code: 'nobody-knows' }))?.status).toBe(404);
   });
 
-  test('a referral pays whoever brought the account, out of the fee', async () => {
+  test('a referrer gets a share of the fee of the referred account', async () => {
     const [referrer, newcomer] = await Promise.all([network.person('ref'), network.person('new')]);
     expect((await referrer.ask('PUT', '/v1/referral', { code: 'studio' })).status).toBe(200);
     expect((await newcomer.ask('PUT', '/v1/referral', { code: 'studio' })).status).toBe(409);
@@ -187,7 +188,7 @@ describe('codes', () => {
   });
 });
 
-test('without Stripe its routes say that they are not configured', async () => {
+test('without Stripe, its routes answer that it is not configured', async () => {
   const urls = { success_url: 'https://example.com/a', cancel_url: 'https://example.com/b' };
   expect((await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, ...urls })).json.error.code).toBe('not_configured');
   expect((await ann.ask('POST', '/v1/billing/withdrawals', { amount_micro_usd: 5_000_000, operation: 'january-1' })).status).toBe(503);

@@ -34,7 +34,7 @@ async function verify(receipt: unknown, ...options: string[]): Promise<string> {
   return (await run(process.execPath, [DINF, 'verify', 'receipt', file, ...options], { env, timeout: 30_000 })).stdout;
 }
 
-test('a request has a receipt for exactly what was answered and charged, which anybody can check with nobody there', async () => {
+test('a request has a receipt for its answer and its charge, which can be verified without the network', async () => {
   const asked = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 8 } });
   const job = asked.headers.get('x-inference-job-id') as string;
   const { json: receipt } = await settled(job);
@@ -56,7 +56,7 @@ test('a request has a receipt for exactly what was answered and charged, which a
   await expect(verify(receipt, '--answer', file)).rejects.toThrow(/not the answer that this receipt is for/);
 });
 
-test('a stream says its receipt before its end, when it is asked to', async () => {
+test('a stream contains its receipt before its end if the request asks for it', async () => {
   const body = { ...chat, max_tokens: 8, stream: true };
   const { text, headers } = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body, headers: { 'x-dinf-receipt': 'on' } });
   const [, printed = '', rest] = /event: receipt\ndata: (.*)\n\n([\s\S]*)/.exec(text) ?? [];
@@ -66,7 +66,7 @@ test('a stream says its receipt before its end, when it is asked to', async () =
   expect(await verify(receipt)).toContain('Both signatures hold');
 });
 
-test('a stream that its client left has a receipt for what had come', async () => {
+test('a stream that its client aborted has a receipt for the delivered part', async () => {
   const leave = new AbortController();
   const response = await fetch(`${network.url}/v1/chat/completions`, {
     method: 'POST',
@@ -84,7 +84,7 @@ test('a stream that its client left has a receipt for what had come', async () =
   expect(await verify(receipt)).toContain('Both signatures hold');
 });
 
-test('nobody sees the receipt of another, nor one key that of another key', async () => {
+test('a receipt can be read neither by another account nor by another key of the account', async () => {
   const asked = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 1 } });
   const job = asked.headers.get('x-inference-job-id') as string;
   await settled(job);

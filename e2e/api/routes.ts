@@ -1,13 +1,14 @@
 import type { TestNetwork } from '../test-network.ts';
 
-/** The routes of a running network, by its own OpenAPI document: a route that is added is tested without being named here. */
+// Reads the routes of a running network from its own OpenAPI document, so that new routes are
+// tested without being listed here.
 
 export interface Route {
   readonly method: string;
-  /** With `{id}` where something has to be named. */
+  /** Path with `{id}` as a placeholder for the id of an object. */
   readonly path: string;
   readonly who: 'anybody' | 'key' | 'user' | 'keyOrUser';
-  /** A body that fits the schema. */
+  /** An example of a body that fits the schema; undefined if the route accepts none. */
   readonly body: Record<string, unknown> | undefined;
   readonly isAnthropic: boolean;
 }
@@ -37,6 +38,6 @@ function whoMay({ security = [] }: Operation): Route['who'] {
   return schemes[0] === 'apiKey' ? 'key' : 'user';
 }
 
-/** With something in the place of `{id}`. */
+/** Returns the path of the route with an id in place of `{id}`. */
 export const named = (route: Route, id: string): string => route.path.replace('{id}', id);
 export const nameOf = ({ method, path }: Route): string => `${method} ${path}`;

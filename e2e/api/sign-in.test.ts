@@ -19,7 +19,7 @@ const claims = () => ({ iss: issuer.url, aud: issuer.audience, sub: 'mallory', e
 const publishedKey = async () => ((await (await fetch(`${issuer.url}/keys`)).json()) as { keys: { kid: string }[] }).keys[0] as { kid: string };
 
 describe('a sign-in token', () => {
-  test('is an account from the first time on, and the same one each time', async () => {
+  test('creates an account at the first use, and belongs to the same account from then on', async () => {
     const first = await me(await issuer.signIn({ subject: 'ann', email: 'ann@example.com' }));
     const second = await me(await issuer.signIn({ subject: 'ann' }));
     expect(first.json).toMatchObject({ user: expect.stringMatching(/^user_/), account: expect.stringMatching(/^acct_/), available_micro_usd: 0 });
@@ -27,22 +27,22 @@ describe('a sign-in token', () => {
     expect((await me(await issuer.signIn({ subject: 'bob', email: 'ann@example.com' }))).json.account).not.toBe(first.json.account);
   });
 
-  test('of twenty first requests at once makes one account', async () => {
+  test('creates one account even if its first twenty requests arrive at once', async () => {
     const token = await issuer.signIn({ subject: 'crowd' });
     const answers = await Promise.all(Array.from({ length: 20 }, () => me(token)));
     expect(new Set(answers.map(({ json }) => json.account)).size).toBe(1);
   });
 
-  test('of a new key of the issuer is believed, and of the old one while that is published', async () => {
+  test('is accepted with a new key of the issuer, and with the old key while that is published', async () => {
     const before = await issuer.signIn({ subject: 'dora' });
     await issuer.rotate();
-    // Published keys are fetched again at most once a second, whoever asks for what key.
+    // The coordinator fetches the published keys at most once a second.
     await vi.waitFor(async () => expect((await me(await issuer.signIn({ subject: 'dora' }))).status).toBe(200), 3_000);
     expect((await me(before)).status).toBe(200);
   });
 });
 
-test('whoever does not know the secret of a network’s own issuer is nobody there', async () => {
+test('the network’s own issuer gives tokens only to callers that know its secret', async () => {
   const token = (authorization?: string) =>
     fetch(`${issuer.url}/token?name=ann`, { method: 'POST', headers: authorization === undefined ? {} : { authorization } });
   expect((await token()).status).toBe(401);
@@ -51,12 +51,12 @@ test('whoever does not know the secret of a network’s own issuer is nobody the
   expect((await me(idToken)).status).toBe(200);
 });
 
-describe('what is refused', () => {
+describe('a forged or invalid sign-in token is refused:', () => {
   test.each<[string, () => Promise<string>]>([
-    ['an expired one', () => issuer.signIn({ subject: 'mallory', lifetimeS: -60 })],
-    ['one without a signature', async () => `${base64({ alg: 'none' })}.${base64(claims())}.`],
+    ['an expired token', () => issuer.signIn({ subject: 'mallory', lifetimeS: -60 })],
+    ['a token without a signature', async () => `${base64({ alg: 'none' })}.${base64(claims())}.`],
     [
-      'one that takes the public key for a shared secret',
+      'a token with an HMAC for which the public key is the secret',
       async () => {
         const key = await publishedKey();
         const head = `${base64({ alg: 'HS256', kid: key.kid })}.${base64(claims())}`;
@@ -64,21 +64,21 @@ describe('what is refused', () => {
       },
     ],
     [
-      'one of another key under a known name',
+      'a token signed with another key under a known key id',
       async () => {
         const { privateKey } = await generateKeyPair('ES256');
         return new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', kid: (await publishedKey()).kid }).sign(privateKey);
       },
     ],
     [
-      'one that brings its own key',
+      'a token that contains its own key',
       async () => {
         const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
         return new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', jwk: await exportJWK(publicKey) }).sign(privateKey);
       },
     ],
     [
-      'one of an algorithm that was not agreed on',
+      'a token with an algorithm that is not configured',
       async () => {
         const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
         await exportSPKI(publicKey);
@@ -86,20 +86,20 @@ describe('what is refused', () => {
       },
     ],
     [
-      'one of another issuer',
+      'a token of another issuer',
       async () => {
         await using other = await startOidcIssuer();
         return await other.signIn({ subject: 'mallory' });
       },
     ],
-    ['one that is cut', async () => (await issuer.signIn({ subject: 'mallory' })).slice(0, -8)],
-    ['one that is longer than any token', async () => `eyJ${'a'.repeat(9_000)}`],
+    ['a truncated token', async () => (await issuer.signIn({ subject: 'mallory' })).slice(0, -8)],
+    ['a token that is too long', async () => `eyJ${'a'.repeat(9_000)}`],
   ])('%s', async (_, make) => {
     const { status, json } = await me(await make());
     expect([status, json.error.code]).toEqual([401, 'invalid_token']);
   });
 
-  test('one for another audience', async () => {
+  test('a token for another audience', async () => {
     await using other = await startOidcIssuer({ audience: 'somebody-else' });
     const config = { oidc: { issuer: other.url, audience: 'd-inference', algorithms: ['ES256'] } };
     await using elsewhere = await startTestNetwork({ providers: 0, tokenMs: 0, config });
@@ -107,7 +107,7 @@ describe('what is refused', () => {
   });
 });
 
-test('an issuer that is away is a 503, and believed again when it is back', async () => {
+test('while the issuer is unreachable its tokens get a 503, and they are accepted again when it is back', async () => {
   const gone = await startOidcIssuer();
   const token = await gone.signIn({ subject: 'erin' });
   const config = { oidc: { issuer: gone.url, audience: 'd-inference', algorithms: ['ES256'] } };
@@ -118,7 +118,7 @@ test('an issuer that is away is a 503, and believed again when it is back', asyn
   expect((await elsewhere.ask('GET', '/v1/me', { token: await back.signIn({ subject: 'erin' }) })).status).toBe(200);
 });
 
-test('wrong keys from one address are limited; a good key or token from it is not, even when it was never seen before', async () => {
+test('wrong keys from one address are limited; a valid key or token from it is not, even at its first use', async () => {
   const person = await network.person('behind-the-proxy');
   const fresh = await network.createKey({ creditMicroUsd: 1, account: person.account });
   const statuses = [];
@@ -130,7 +130,7 @@ test('wrong keys from one address are limited; a good key or token from it is no
   expect((await network.ask('GET', '/v1/me', { token: 'eyJhbGciOiJub25lIn0.e30.' })).status).toBe(429);
 });
 
-test('a proxy that is not trusted is reported in the log', async () => {
+test('a forwarding header from a proxy that is not trusted is reported in the log', async () => {
   await network.ask('GET', '/v1/models', { token: network.apiKey, headers: { 'x-forwarded-for': '192.0.2.7' } });
   expect(network.logs()).toContain('name the proxy in DINF_TRUSTED_PROXIES');
 });

@@ -138,8 +138,8 @@ test(`settlement and Postgres are killed ${KILLS} times under load: every job is
     } else {
       await network.postgres?.kill();
       await network.postgres?.restart();
-      // Decision 0020 does not cover a kill of settlement right after one of Postgres, so wait
-      // until settlement has recovered.
+      // Decision 0020 does not cover the loss of Postgres and settlement at the same time. So
+      // settlement must have asked for the forgotten holds before it may be killed.
       await untilAnswered(() => bus().call(services.settlement.balance, { account }, CALL));
       await delay(1_500);
     }

@@ -7,7 +7,7 @@ let anthropic: Anthropic;
 
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 1, tokenMs: 2 });
-  // It sends its key as x-api-key.
+  // This SDK sends the key in the header x-api-key.
   anthropic = new Anthropic({ baseURL: network.url, apiKey: network.apiKey, maxRetries: 0 });
 });
 afterEach(() => network.expectMoneyBalances());
@@ -16,13 +16,13 @@ afterAll(() => network[Symbol.asyncDispose]());
 const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
 const tools = ['weather', 'tides'].map((name) => ({ name, input_schema: { type: 'object' as const, properties: { city: { type: 'string' } } } }));
 
-test('a whole message with its usage', async () => {
+test('gets a whole message with its usage', async () => {
   const message = await anthropic.messages.create({ model: 'sim', max_tokens: 9, messages, system: [{ type: 'text', text: 'Be brief.' }] });
   expect(message).toMatchObject({ type: 'message', role: 'assistant', model: 'sim', stop_reason: 'max_tokens', usage: { output_tokens: 9 } });
   expect(message.content).toEqual([{ type: 'text', text: expectedText([{ role: 'system', content: 'Be brief.' }, ...messages], 9) }]);
 });
 
-test('the same as a stream, put together by its helper', async () => {
+test('gets the same message as a stream that the SDK assembles', async () => {
   const stream = anthropic.messages.stream({ model: 'sim', max_tokens: 9, messages });
   let text = '';
   stream.on('text', (piece) => {
@@ -33,7 +33,7 @@ test('the same as a stream, put together by its helper', async () => {
   expect(final).toMatchObject({ stop_reason: 'max_tokens', usage: { output_tokens: 9 } });
 });
 
-test('uses tools, streamed and whole, and takes their results', async () => {
+test('gets tool calls, streamed and whole, and sends their results', async () => {
   const whole = await anthropic.messages.create({ model: 'sim', max_tokens: 200, messages, tools });
   const streamed = await anthropic.messages.stream({ model: 'sim', max_tokens: 200, messages, tools }).finalMessage();
   const uses = [
@@ -52,24 +52,24 @@ test('uses tools, streamed and whole, and takes their results', async () => {
   expect(answer.content).toMatchObject([{ type: 'text' }]);
 });
 
-test('is forced to one tool', async () => {
+test('gets a call of the tool that tool_choice forces', async () => {
   const message = await anthropic.messages.create({ model: 'sim', max_tokens: 200, messages, tools, tool_choice: { type: 'tool', name: 'tides' } });
   expect(message.content).toMatchObject([{ type: 'tool_use', name: 'tides' }]);
 });
 
-test('thinks only where it was asked to', async () => {
+test('gets thinking blocks if it asks for them', async () => {
   const thinking = { type: 'enabled' as const, budget_tokens: 1_024 };
   const final = await anthropic.messages.stream({ model: 'sim', max_tokens: 2_000, messages, thinking }).finalMessage();
   expect(final.content.map(({ type }) => type)).toEqual(['thinking', 'text']);
 });
 
-test('is told which stop sequence ended it', async () => {
+test('gets the stop sequence that ended the answer', async () => {
   const stop = expectedText(messages, 30).slice(10, 14);
   const message = await anthropic.messages.create({ model: 'sim', max_tokens: 30, messages, stop_sequences: [stop] });
   expect(message).toMatchObject({ stop_reason: 'stop_sequence', stop_sequence: stop });
 });
 
-test('aborts', async () => {
+test('can abort a stream', async () => {
   const stream = anthropic.messages.stream({ model: 'sim', max_tokens: 5_000, messages });
   let pieces = 0;
   stream.on('text', () => {

@@ -16,20 +16,20 @@ const model = (fields: object = {}) =>
 const question = 'Why is the sky blue?';
 const expected = expectedText([{ role: 'user', content: question }], 40);
 
-test('a whole message with its usage', async () => {
+test('gets a whole message with its usage', async () => {
   const message = await model().invoke(question);
   expect(message.text).toBe(expected);
   expect(message.usage_metadata).toMatchObject({ output_tokens: 40 });
 });
 
-test('a stream', async () => {
+test('gets a stream with its usage', async () => {
   let whole: AIMessageChunk | undefined;
   for await (const chunk of await model().stream(question)) whole = whole?.concat(chunk) ?? chunk;
   expect(whole?.text).toBe(expected);
   expect(whole?.usage_metadata).toMatchObject({ output_tokens: 40 });
 });
 
-test('tools, and their results', async () => {
+test('gets tool calls and sends their results', async () => {
   const weather = { type: 'function' as const, function: { name: 'weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } } };
   const asked = await model().bindTools([weather]).invoke(question);
   expect(asked.tool_calls).toMatchObject([{ name: 'weather', args: { city: 'river' } }]);
@@ -38,12 +38,12 @@ test('tools, and their results', async () => {
   expect(answer.text).not.toBe('');
 });
 
-test('a structured output', async () => {
+test('gets a structured output', async () => {
   const schema = { title: 'place', type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
   expect(await model().withStructuredOutput(schema, { method: 'jsonSchema' }).invoke(question)).toEqual({ city: 'river' });
 });
 
-test('through the Responses API', async () => {
+test('gets a message through the Responses API', async () => {
   const message = await model({ useResponsesApi: true }).invoke(question);
   expect(message.text).toBe(expected);
 });

@@ -35,7 +35,7 @@ describe('the official client', () => {
     expect(answer.usage?.prompt_tokens).toBeGreaterThan(0);
   });
 
-  test('gets the same as a stream, with one [DONE] and the usage it asked for', async () => {
+  test('gets the same answer as a stream, with one finish reason and the usage that it asked for', async () => {
     const stream = await openai.chat.completions.create({
       model: 'sim-llama-8b',
       messages,
@@ -56,7 +56,7 @@ describe('the official client', () => {
     expect(usages).toHaveLength(1);
   });
 
-  test('sees exactly one [DONE], and no byte before the first content', async () => {
+  test('receives exactly one [DONE], and no byte before the first content', async () => {
     const response = await fetch(`${network.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json' },
@@ -69,7 +69,7 @@ describe('the official client', () => {
     expect(body).not.toContain('"usage"');
   });
 
-  test('aborts', async () => {
+  test('can abort a stream', async () => {
     const abort = new AbortController();
     const stream = await openai.chat.completions.create({ model: 'sim-llama-8b', messages, max_tokens: 5_000, stream: true }, { signal: abort.signal });
     let chunks = 0;
@@ -93,7 +93,7 @@ describe('the official client', () => {
     expect(error).toMatchObject({ status, code: expect.any(String), type: expect.any(String) });
   });
 
-  test('runs a tool and gives its result back', async () => {
+  test('gets tool calls and sends their results', async () => {
     const tools = [weatherTool('weather'), weatherTool('tides')];
     const asked = await openai.chat.completions.create({ model: 'sim', messages, tools });
     const [choice] = asked.choices;
@@ -112,7 +112,7 @@ describe('the official client', () => {
     expect(answer.choices[0]?.message.content).not.toBe('');
   });
 
-  test('puts a stream of tool calls together with its own helper', async () => {
+  test('assembles a stream of tool calls with its own helper', async () => {
     const final = await openai.chat.completions.stream({ model: 'sim', messages, tools: [weatherTool('weather'), weatherTool('tides')] }).finalChatCompletion();
     expect(final.choices[0]?.message.tool_calls).toMatchObject([
       { id: expect.stringMatching(/^call_/), function: { name: 'weather', arguments: '{"city":"river"}' } },
@@ -142,7 +142,7 @@ describe('the official client', () => {
     expect(answer.choices[0]?.message).toHaveProperty('reasoning_content', expect.stringMatching(/./));
   });
 
-  test('asks a model that sees with an inline image, and no other model', async () => {
+  test('can send an inline image to a vision model only', async () => {
     const parts = [
       { type: 'text' as const, text: 'What is this?' },
       { type: 'image_url' as const, image_url: { url: 'data:image/png;base64,iVBORw0KGgo=' } },
@@ -158,7 +158,7 @@ describe('the official client', () => {
     await expect(look('sim-vision-7b', 'https://example.com/a.png')).rejects.toThrow(/https:\/\/example\.com\/a\.png/);
   });
 
-  test('uses the legacy completions', async () => {
+  test('can use the legacy completions', async () => {
     const whole = await openai.completions.create({ model: 'sim', prompt: 'Why?', max_tokens: 6, logprobs: 1 });
     let streamed = '';
     for await (const chunk of await openai.completions.create({ model: 'sim', prompt: 'Why?', max_tokens: 6, stream: true }))
@@ -168,7 +168,7 @@ describe('the official client', () => {
     expect(streamed).toBe(expectedText([{ role: 'user', content: 'Why?' }], 6));
   });
 
-  test('hears who answered and where the time went', async () => {
+  test('gets headers with the provider and the timing', async () => {
     const { response } = await openai.chat.completions.create({ model: 'sim', messages, max_tokens: 3 }).withResponse();
     expect(response.headers.get('x-provider-id')).toMatch(/^A[A-Z2-7]{55}$/);
     expect(response.headers.get('x-provider-simulated')).toBe('true');
@@ -176,7 +176,7 @@ describe('the official client', () => {
     expect(response.headers.get('x-request-id')).toMatch(/^req_/);
   });
 
-  test('is served by the provider that it names, and by no other', async () => {
+  test('is served only by the provider that it names', async () => {
     const [one] = network.providers;
     const ask = (provider: object) => openai.chat.completions.create({ model: 'sim', messages, max_tokens: 2, provider } as never).withResponse();
     for (let time = 0; time < 4; time += 1) expect((await ask({ only: [one?.id] })).response.headers.get('x-provider-id')).toBe(one?.id);
@@ -185,7 +185,7 @@ describe('the official client', () => {
     await expect(ask({ zdr: true })).rejects.toMatchObject({ status: 400, param: 'provider' });
   });
 
-  test('an empty purse is refused before any work, without a retry', async () => {
+  test('gets a 402 without a retry if its account has too little credit', async () => {
     const poor = await network.createKey({ creditMicroUsd: 1 });
     await expect(network.openai({ apiKey: poor.apiKey }).chat.completions.create({ model: 'sim-llama-8b', messages })).rejects.toMatchObject({
       status: 402,
@@ -210,7 +210,7 @@ describe('the official client, with the Responses API', () => {
     expect(answer.usage?.total_tokens).toBe((answer.usage?.input_tokens ?? 0) + 7);
   });
 
-  test('gets the same as a stream, numbered without a gap', async () => {
+  test('gets the same answer as a stream, numbered without a gap', async () => {
     const stream = openai.responses.stream({ model: 'sim', input: 'Why?', max_output_tokens: 40, reasoning: { effort: 'low' } });
     const types: string[] = [];
     const numbers: number[] = [];
@@ -228,7 +228,7 @@ describe('the official client, with the Responses API', () => {
     expect(final.usage?.output_tokens_details.reasoning_tokens).toBe(24);
   });
 
-  test('calls functions, streamed and whole, and takes their results', async () => {
+  test('gets function calls and sends their results', async () => {
     const tool = {
       type: 'function' as const,
       name: 'weather',
@@ -265,7 +265,7 @@ describe('the official client, with the Responses API', () => {
     expect(parsed.output_parsed).toEqual({ city: 'river' });
   });
 
-  test('hears that nothing is kept', async () => {
+  test('gets an error for previous_response_id, because responses are not stored', async () => {
     await expect(openai.responses.create({ model: 'sim', input: 'x', previous_response_id: 'resp_1' })).rejects.toMatchObject({
       status: 400,
       param: 'previous_response_id',

@@ -6,7 +6,10 @@ import { cacheFolder } from '#provider';
 import { pythonPackages } from '#testcontainers';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
-/** The client that most people use. It is not ours to install for good: where Python is, it is put into the cache once. */
+/**
+ * Version of OpenAI's Python client. If Python is installed, the test installs the client once into
+ * the cache, and not into the system.
+ */
 const VERSION = '3.52.0';
 const run = promisify(execFile);
 const folder = join(cacheFolder(process.env), `python-openai-${VERSION}`);
@@ -18,7 +21,7 @@ async function whyNot(): Promise<string | undefined> {
     await imports();
     return undefined;
   } catch (error) {
-    return `Python's openai ${VERSION} cannot be had here: ${String(error).split('\n').at(-2)?.slice(0, 120)}`;
+    return `Python's openai ${VERSION} cannot be installed: ${String(error).split('\n').at(-2)?.slice(0, 120)}`;
   }
 }
 
@@ -51,7 +54,7 @@ describe.skipIf(reason !== undefined)(`the Python client${reason === undefined ?
   });
   afterAll(() => network[Symbol.asyncDispose]());
 
-  test('asks, streams, calls tools and reads errors', async () => {
+  test('gets whole answers, streams, tool calls and errors', async () => {
     const env = { ...process.env, PYTHONPATH: folder, BASE_URL: `${network.url}/v1`, API_KEY: network.apiKey };
     const { stdout } = await run('python3', ['-c', SCRIPT], { env });
     const text = expectedText([{ role: 'user', content: 'Why is the sky blue?' }], 9);

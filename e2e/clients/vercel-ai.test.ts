@@ -20,17 +20,17 @@ afterEach(() => network.expectMoneyBalances());
 afterAll(() => network[Symbol.asyncDispose]());
 
 const prompt = 'Why is the sky blue?';
-// It sends its prompt as a string where the text is all there is.
+// This SDK sends a prompt that consists of text only as a string.
 const expected = (maxTokens: number) => expectedText([{ role: 'user', content: prompt }], maxTokens);
 
-test('a whole text with its usage', async () => {
+test('gets a whole text with its usage', async () => {
   const { text, usage, finishReason } = await generateText({ model: provider('sim'), prompt, maxOutputTokens: 9, maxRetries: 0 });
   expect(text).toBe(expected(9));
   expect(finishReason).toBe('length');
   expect(usage.outputTokens).toBe(9);
 });
 
-test('a stream', async () => {
+test('gets a stream with its usage', async () => {
   const result = streamText({ model: provider('sim'), prompt, maxOutputTokens: 9, maxRetries: 0 });
   let text = '';
   for await (const piece of result.textStream) text += piece;
@@ -38,7 +38,7 @@ test('a stream', async () => {
   expect((await result.usage).outputTokens).toBe(9);
 });
 
-test('tools, run to the end', async () => {
+test('runs tools and gets an answer to their results', async () => {
   const weather = tool({
     inputSchema: jsonSchema<{ city: string }>({ type: 'object', properties: { city: { type: 'string' } } }),
     execute: async ({ city }) => `rain in ${city}`,
@@ -55,12 +55,12 @@ test('tools, run to the end', async () => {
   expect(text).not.toBe('');
 });
 
-test('an object of a schema', async () => {
+test('gets an object that fits a schema', async () => {
   const schema = jsonSchema<{ city: string }>({ type: 'object', properties: { city: { type: 'string' } }, required: ['city'] });
   const { object } = await generateObject({ model: provider('sim'), schema, prompt, maxRetries: 0 });
   expect(object).toEqual({ city: 'river' });
 });
 
-test('an error keeps its status', async () => {
+test('gets an error with its status', async () => {
   await expect(generateText({ model: provider('none'), prompt, maxRetries: 0 })).rejects.toMatchObject({ statusCode: 404, isRetryable: false });
 });

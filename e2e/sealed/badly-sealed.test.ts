@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { services } from '#bus-schemas';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
 
-/** A customer who pays nothing and sends random bytes as sealed requests, to a network with one machine. */
+// An attack on machines: a customer sends random bytes as sealed requests, which costs them
+// nothing, to make the network blame its only machine.
 
 let network: TestNetwork;
 beforeAll(async () => {
@@ -19,7 +20,7 @@ interface Answer {
   readonly code: string;
 }
 
-/** Opens a session and orders with random bytes. */
+/** Opens a session and sends random bytes as its sealed request. */
 async function orderGarbage(apiKey: string): Promise<Answer> {
   const session = await network.ask('POST', '/v1/sealed/sessions', { token: apiKey, body: { model: 'sim', request_bytes: 200, max_tokens: 10 } });
   if (session.status !== 200) return { status: session.status, code: session.json.error.code };
@@ -33,7 +34,7 @@ async function orderGarbage(apiKey: string): Promise<Answer> {
   return { status: order.status, code: error.code };
 }
 
-test('31 of them take no machine from its customers, and each is refused as the client’s mistake', async () => {
+test('31 unreadable requests do not block the machine, and each is refused as an error of the client', async () => {
   const attacker = await network.createKey({ creditMicroUsd: 1_000_000 });
   const keys = [attacker.apiKey];
   while (keys.length < 4) keys.push((await network.createKey({ creditMicroUsd: 0, account: attacker.account })).apiKey);
@@ -49,7 +50,7 @@ test('31 of them take no machine from its customers, and each is refused as the 
   }
 });
 
-test('a key that sends more than ten in a minute opens no session for the rest of it; other requests of it are served', async () => {
+test('a key that sends ten unreadable requests in a minute cannot open sessions for the rest of it; its other requests are served', async () => {
   const { apiKey } = await network.createKey({ creditMicroUsd: 1_000_000 });
   for (let order = 0; order < 10; order += 1) expect(await orderGarbage(apiKey)).toMatchObject({ status: 400 });
   expect(await orderGarbage(apiKey)).toEqual({ status: 429, code: 'rate_limit_exceeded' });

@@ -27,7 +27,7 @@ const authorization = () => `Bearer ${network.apiKey}`;
 describe('through the proxy', () => {
   const openai = () => new OpenAI({ baseURL: `${customer.url}/v1`, apiKey: network.apiKey, maxRetries: 0 });
 
-  test('a stock SDK gets the answer that it would get in the clear, streamed and whole, and the receipt for it', async () => {
+  test('an unmodified SDK gets the same answer as in the clear, streamed and whole, and its receipt', async () => {
     const messages = ask('Who can read this?');
     const whole = await openai().chat.completions.create({ model: 'sim', messages, max_tokens: 20 }).withResponse();
     expect(whole.data.choices[0]?.message.content).toBe(expectedText(messages, 20));
@@ -44,7 +44,7 @@ describe('through the proxy', () => {
     }, 10_000);
   });
 
-  test('each request gets as much as it asks for, whatever the one before it asked', async () => {
+  test('each request gets its own max_tokens, independent of the request before', async () => {
     const messages = ask('How much more?');
     for (const max_tokens of [5, 50, 8]) {
       const { choices, usage } = await openai().chat.completions.create({ model: 'sim', messages, max_tokens });
@@ -58,14 +58,14 @@ describe('through the proxy', () => {
     }
   });
 
-  test('Anthropic’s SDK does too, and models are listed', async () => {
+  test('Anthropic’s SDK gets an answer, and models are listed', async () => {
     const anthropic = new Anthropic({ baseURL: customer.url, apiKey: network.apiKey, maxRetries: 0 });
     const message = await anthropic.messages.create({ model: 'sim', max_tokens: 10, messages: ask('Hello') });
     expect(message.content[0]).toMatchObject({ type: 'text', text: expectedText(ask('Hello'), 10) });
     expect((await openai().models.list()).data.map(({ id }) => id)).toContain('sim');
   });
 
-  test('a refusal of the coordinator keeps its name and status', async () => {
+  test('a refusal of the coordinator keeps its code and status', async () => {
     await expect(openai().chat.completions.create({ model: 'nobody-has-this', messages: ask('Hello') })).rejects.toMatchObject({
       status: 404,
       code: 'model_not_found',
@@ -76,7 +76,7 @@ describe('through the proxy', () => {
     await expect(stranger.chat.completions.create({ model: 'sim', messages: ask('Hello') })).rejects.toMatchObject({ status: 401, code: 'invalid_key' });
   });
 
-  test('a whole address in a request line goes nowhere: the key stays with its network', async () => {
+  test('a full URL in the request line is not followed: the key is sent only to its own network', async () => {
     const { hostname, port } = new URL(customer.url);
     const answer = await new Promise<string>((done, fail) => {
       const socket = connect(Number(port), hostname, () =>
@@ -95,7 +95,7 @@ describe('through the proxy', () => {
     expect(answer).not.toContain('does not answer');
   });
 
-  test('a page of another site cannot spend the key of its owner: a foreign Host or Origin is refused', async () => {
+  test('a foreign Host or Origin is refused, so that no web page can spend the owner’s key', async () => {
     const { port } = new URL(customer.url);
     const statusFor = (headers: Record<string, string>) =>
       new Promise<number | undefined>((resolve, reject) => {
@@ -114,7 +114,7 @@ describe('through the proxy', () => {
     expect(await statusFor({ origin: 'null' })).toBe(403);
   });
 
-  test('a client that leaves stops the machine', async () => {
+  test('a client that disconnects stops the machine', async () => {
     const stream = await openai().chat.completions.create({ model: 'sim', messages: ask('Talk for long'), max_tokens: 4_000, stream: true });
     for await (const _ of stream) break;
     stream.controller.abort();
@@ -122,7 +122,7 @@ describe('through the proxy', () => {
   });
 });
 
-describe('nobody but the machine reads the prompt', () => {
+describe('only the machine can read the prompt', () => {
   test('it is in no table, no log and no message on the bus', async () => {
     const secret = 'osprey-7f3a-marmalade';
     const heard: Buffer[] = [];
@@ -141,7 +141,7 @@ describe('nobody but the machine reads the prompt', () => {
     }
   });
 
-  test.skipIf(process.platform !== 'linux')('it is nowhere in the memory of the ingress, where a prompt in the clear is found', async () => {
+  test.skipIf(process.platform !== 'linux')('it is not in the memory of the ingress, in which a prompt in the clear is found', async () => {
     const ingress = await startComponentProcess(network, 'ingress');
     const url = String(JSON.parse(ingress.logs().find((line) => line.includes('the API listens')) ?? '{}').url);
     await using own = await startCustomer(url);
@@ -158,7 +158,7 @@ describe('nobody but the machine reads the prompt', () => {
 });
 
 describe('a sealed job', () => {
-  test('goes to another machine when the first cannot serve: its client seals again, and pays once', async () => {
+  test('goes to another machine if the first cannot serve: its client seals again and is charged once', async () => {
     const request = requestFor('Who else is there?', 12);
     const job = await openJob(customer, network, request);
     const first = network.providers.find(({ id }) => id === job.place.offer.provider);
@@ -171,7 +171,7 @@ describe('a sealed job', () => {
     expect(charges).toMatchObject([{ outcome: 'settled', completionTokens: 12 }]);
   });
 
-  test('that is never sealed gives its place and its money back', async () => {
+  test('that never sends its sealed request loses its place, and its hold is refunded', async () => {
     const request = requestFor('I changed my mind', 12);
     const job = await openJob(customer, network, request);
     expect(await network.promisedSlots()).toBeGreaterThan(0);
@@ -181,11 +181,11 @@ describe('a sealed job', () => {
     await expect(answerOf(customer.client.run(job, authorization()))).rejects.toMatchObject({ status: 410 });
   }, 30_000);
 
-  test('is its key’s alone, and no longer than it was said to be', async () => {
+  test('can be used only with its own key and with a request of the announced size', async () => {
     const request = requestFor('Mine', 12);
     const job = await openJob(customer, network, request);
     const { apiKey } = await network.createKey({ creditMicroUsd: 1_000_000 });
-    // Each of them a client of its own: one never seals twice for the same job.
+    // Each attempt uses a client of its own, because a client never seals twice for the same job.
     await using stranger = await startCustomer(network.url);
     await using other = await startCustomer(network.url);
     await expect(answerOf(stranger.client.run(job, `Bearer ${apiKey}`))).rejects.toMatchObject({ status: 404 });
@@ -196,7 +196,7 @@ describe('a sealed job', () => {
     expect((await answerOf(customer.client.run(job, authorization()))).text).toBe(expectedText(ask('Mine'), 12));
   });
 
-  test('needs no session for a machine that answered before, and gets one where that cannot serve', async () => {
+  test('needs no session for a machine that answered before, and gets one if that machine cannot serve', async () => {
     const request = requestFor('And once more', 12);
     const asked = { wish: wishFor(request), request };
     const next = async () => ({ ...asked, place: await customer.client.place(asked.wish, authorization()) });
@@ -215,7 +215,7 @@ describe('a sealed job', () => {
     expect(other.provider).not.toBe(machine?.id);
   });
 
-  test('opens when its machine has renewed its key since the offer; the next is sealed for the new one, and nobody waits', async () => {
+  test('can be opened if the machine has renewed its key since the offer; the next job uses the new key at once', async () => {
     const request = requestFor('Between two keys', 12);
     const job = await openJob(customer, network, request);
     const machine = network.providers.find(({ id }) => id === job.place.offer.provider);
@@ -232,7 +232,7 @@ describe('a sealed job', () => {
     );
   });
 
-  test('of many parts arrives whole', async () => {
+  test('of many parts arrives complete', async () => {
     const request = requestFor('word '.repeat(250_000), 5);
     expect(InferenceRequest.encode(request).length).toBeGreaterThan(1_000_000);
     await expect(openJob(customer, network, request)).rejects.toMatchObject({ code: 'context_length_exceeded' });
@@ -244,7 +244,7 @@ describe('a sealed job', () => {
   });
 });
 
-/** Looks through every page that the process can write to. */
+/** Whether any writable memory page of the process contains the text. */
 async function memoryHolds(pid: number, text: string): Promise<boolean> {
   const [utf8, utf16] = [Buffer.from(text, 'latin1'), Buffer.from(text, 'utf16le')];
   await using memory = await open(`/proc/${pid}/mem`, 'r');
@@ -253,7 +253,7 @@ async function memoryHolds(pid: number, text: string): Promise<boolean> {
     if (from === '') continue;
     const [start, end] = [Number.parseInt(from, 16), Number.parseInt(until, 16)];
     const page = Buffer.alloc(end - start);
-    // Some mappings cannot be read, by anybody.
+    // Some mappings cannot be read even by root; skip them.
     const read = await memory.read(page, 0, page.length, start).catch(() => undefined);
     if (read !== undefined && (page.includes(utf8) || page.includes(utf16))) return true;
   }

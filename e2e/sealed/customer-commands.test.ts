@@ -28,7 +28,7 @@ const env = () => ({ ...process.env, DINF_HOME: home });
 const witness = (url: string, ...more: string[]) =>
   run(process.execPath, [DINF, 'witness', '--once', '--coordinator', url, ...more], { env: env(), timeout: 30_000 });
 
-test('dinf proxy is a base URL for a stock SDK, and says whose log it goes by', async () => {
+test('dinf proxy serves an unmodified SDK and prints the key that the log is signed with', async () => {
   await using proxy = await startSupervised({
     ...{ name: 'proxy', command: process.execPath, args: [DINF, 'proxy', '--coordinator', network.url, '--port', '0'] },
     ...{ env: env(), isReady: (line) => line.includes('signed with') },
@@ -41,11 +41,11 @@ test('dinf proxy is a base URL for a stock SDK, and says whose log it goes by', 
 });
 
 describe('dinf witness', () => {
-  test('says that the log goes on as it was, run after run', async () => {
+  test('reports a continuation of the log in every run', async () => {
     for (let time = 0; time < 2; time += 1) expect((await witness(network.url)).stdout).toMatch(/ entries, [0-9a-f]{64}: a continuation/);
   });
 
-  test('alarms, and ends with an error, when the log takes back what it said to an earlier run', async () => {
+  test('prints an alarm and fails if the log contradicts the head that an earlier run has saved', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
     let forks = false;
     await using liar = await startLiar(network.url, ({ path, text }) => {
@@ -59,12 +59,12 @@ describe('dinf witness', () => {
     await expect(witness(liar.url)).rejects.toMatchObject({ stderr: expect.stringMatching(/ALARM: The log says something else about its first/) });
   });
 
-  test('alarms when the log is signed with another key than the one that it was given', async () => {
+  test('prints an alarm if the log is not signed with the given key', async () => {
     await expect(witness(network.url, '--log-key', '11'.repeat(32))).rejects.toMatchObject({ stderr: expect.stringContaining('ALARM') });
   });
 });
 
-test('dinf trust list and dinf release list say where machines stand and what they may run', async () => {
+test('dinf trust list shows the level of machines, and dinf release list the releases that they may run', async () => {
   const operator = { env: { ...process.env, ...operatorSettings(network.network) }, timeout: 30_000 };
   const { stdout: machines } = await run(process.execPath, [DINF, 'trust', 'list'], operator);
   expect(machines).toMatch(new RegExp(`^${network.providers[0]?.id}\\s+verified\\s+self_signed`));

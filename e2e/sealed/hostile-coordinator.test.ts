@@ -18,11 +18,14 @@ import { simulatedModels } from '#simulator';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
 import { answerOf, openJob, type Rewrite, requestFor, startCustomer, startLiar, type Tamper, wishFor } from './sealed-network.ts';
 
-/** The coordinator itself is the attacker: what can it make a customer send, or believe? */
+// Here the coordinator is the attacker. It tries to make a customer seal a request for a wrong key,
+// or accept a forged answer.
 
 let network: TestNetwork;
 let attackerKey: string;
-/** Of a customer who is new in each test: a key that rejects offers has few sessions open. */
+/**
+ * API key of a new customer in each test, because a key that rejects offers may open few sessions.
+ */
 let own: { apiKey: string };
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 2, tokenMs: 2 });
@@ -35,14 +38,16 @@ afterAll(() => network[Symbol.asyncDispose]());
 
 const request = requestFor('Nobody else should read this', 40);
 
-/** What a customer gets who asks through a coordinator that lies. */
+/**
+ * Sends a request through a lying coordinator, and returns the answer that its customer accepts.
+ */
 async function askThrough(tamper: Tamper): Promise<unknown> {
   await using liar = await startLiar(network.url, tamper);
   await using customer = await startCustomer(liar.url);
   return await answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: what comes over HTTP, to be changed in any way
+// biome-ignore lint/suspicious/noExplicitAny: a JSON value that tests change in any way
 type Changed = any;
 const onSession =
   (change: (session: Changed) => void): Tamper =>
@@ -52,7 +57,7 @@ const onSession =
     change(session);
     return JSON.stringify(session);
   };
-/** Evidence that the attacker makes with a key of his own. */
+/** Replaces the evidence of the offer by one that the attacker has signed with their own key. */
 function resigned(session: Changed, changes: object = {}): void {
   const evidence = readPrintedEvidence(session.offer.evidence);
   if (evidence === undefined) throw new Error('no evidence');
@@ -60,30 +65,30 @@ function resigned(session: Changed, changes: object = {}): void {
   session.offer.sealing_key = attackerKey;
 }
 
-test('left alone, the man in between changes nothing', async () => {
+test('the proxy of these tests changes nothing by itself', async () => {
   await expect(askThrough(() => undefined)).resolves.toMatchObject({ attempts: 1 });
 });
 
-describe('nothing is sealed for a key that', () => {
+describe('a client seals nothing for a key that', () => {
   test.each<[string, (session: Changed) => void, RegExp]>([
     [
-      'was put in the place of the machine’s',
+      'the attacker put in place of the machine’s key',
       ({ offer }) => {
         offer.sealing_key = attackerKey;
       },
       /the key is not the one that the machine has signed/,
     ],
     [
-      'was put into its evidence too',
+      'the attacker put into the machine’s evidence too',
       ({ offer }) => {
         offer.sealing_key = attackerKey;
         offer.evidence.sealing_key = attackerKey;
       },
       /not signed by it/,
     ],
-    ['the attacker has signed for himself', (session) => resigned(session), /its key is not in the log/],
+    ['is in evidence that the attacker signed', (session) => resigned(session), /its key is not in the log/],
     [
-      'is of a machine that nobody enrolled',
+      'belongs to a machine that was never enrolled',
       (session) => {
         const provider = `A${'Q'.repeat(55)}`;
         resigned(session, { provider });
@@ -92,35 +97,35 @@ describe('nothing is sealed for a key that', () => {
       /its key is not in the log/,
     ],
     [
-      'ranks higher than it ever did',
+      'has a higher trust level than the log contains',
       ({ offer }) => {
         offer.level = 'hardware';
       },
       /its key is not in the log/,
     ],
     [
-      'is for a suite that we do not know',
+      'is for an unknown suite',
       ({ offer }) => {
         offer.suite = 'x25519-sha256-none';
       },
       /it seals in another way/,
     ],
     [
-      'was shown an hour ago',
+      'has evidence from an hour ago',
       ({ offer }) => {
         offer.evidence.at -= 3_600_000;
       },
       /too long ago/,
     ],
     [
-      'will be shown in an hour',
+      'has evidence from an hour in the future',
       ({ offer }) => {
         offer.evidence.at += 3_600_000;
       },
       /too long ago, or in the future/,
     ],
     [
-      'has evidence that was cut',
+      'has truncated evidence',
       ({ offer }) => {
         offer.evidence.signature = offer.evidence.signature.slice(0, 100);
       },
@@ -139,7 +144,7 @@ describe('nothing is sealed for a key that', () => {
     expect(String(error)).toMatch(why);
   });
 
-  test('was refused once, when it comes again under the true machine’s name', async () => {
+  test('was refused before, if it comes again with the signing key of the true machine', async () => {
     let [first, trueKey]: Changed[] = [];
     await using liar = await startLiar(
       network.url,
@@ -156,7 +161,7 @@ describe('nothing is sealed for a key that', () => {
     await expect(ask()).rejects.toThrow(/not signed by it/);
   });
 
-  test('is for a job that was sealed before: two requests never share a key and a number', async () => {
+  test('is for a job that was sealed before: otherwise two requests would share key and nonce', async () => {
     let named: Changed;
     await using liar = await startLiar(
       network.url,
@@ -171,14 +176,14 @@ describe('nothing is sealed for a key that', () => {
     await expect(ask()).rejects.toThrow(/named a job that was sealed before|no such session/);
   });
 
-  test('runs code whose release is not in the log', async () => {
+  test('belongs to a machine whose code is not an active release in the log', async () => {
     const hideReleases: Tamper = ({ path, text }) => (path === '/v1/releases' ? JSON.stringify({ ...JSON.parse(text), data: [] }) : undefined);
     await expect(askThrough(hideReleases)).rejects.toThrow(/runs no active release/);
     const renamed: Tamper = ({ path, text }) => (path === '/v1/releases' ? text.replace(/"version":"[^"]*"/g, '"version":"9.9.9"') : undefined);
     await expect(askThrough(renamed)).rejects.toThrow(/its release is not in the log/);
   });
 
-  test('may not be hardware where hardware is asked for', async () => {
+  test('is not held by hardware if the customer demands hardware', async () => {
     await using customer = await startCustomer(network.url, { minimumLevel: 'hardware' });
     await expect(openJob(customer, own, request)).rejects.toMatchObject({ status: 503, code: 'no_provider' });
     await using less = await startCustomer(network.url);
@@ -187,7 +192,7 @@ describe('nothing is sealed for a key that', () => {
   });
 });
 
-describe('a coordinator that orders another model than its customer asked for', () => {
+describe('a coordinator that orders another model than the customer requested', () => {
   const ASKED = 'sim-qwen-32b';
   const ordering =
     (model: string): Rewrite =>
@@ -202,12 +207,12 @@ describe('a coordinator that orders another model than its customer asked for', 
     return await answerOf(customer.client.run({ wish, request, place }, `Bearer ${own.apiKey}`));
   }
 
-  test('is caught by the log when it names the build that it orders', async () => {
+  test('is detected by means of the log if it names the build that it orders', async () => {
     await expect(askFor('sim', ordering(ASKED))).rejects.toThrow(/the log does not say that its build .* answers for sim/);
     await expect(askFor(ASKED, ordering(ASKED))).resolves.toMatchObject({ attempts: 1 });
   });
 
-  test('is refused by the machine when it names the build that was asked for', async () => {
+  test('is refused by the machine if it names the build that was requested', async () => {
     const builds = new Map(simulatedModels.map(({ id, builds: [first] }) => [id, first]));
     const renamed = onSession(({ offer }) => {
       offer.build = builds.get(ASKED);
@@ -215,7 +220,7 @@ describe('a coordinator that orders another model than its customer asked for', 
     await expect(askFor(ASKED, ordering('sim'), renamed)).rejects.toMatchObject({ status: 400, code: 'invalid_request' });
   });
 
-  test('is caught by the log when the machine has not the weights that the operator pinned', async () => {
+  test('is detected by means of the log if the machine does not have the weights that the operator pinned', async () => {
     const model = simulatedModels.find(({ id }) => id === 'sim-llama-8b');
     if (model === undefined) throw new Error('the simulator has no sim-llama-8b');
     const pinned = { ...model, id: 'pinned', createdAt: 1, weights: Object.fromEntries(model.builds.map((build) => [build, 'ab'.repeat(32)])) };
@@ -242,7 +247,7 @@ describe('an answer whose frames', () => {
   test.each<[string, (frames: string[]) => string[], string]>([
     ['were reordered', ([first, second, third, ...rest]) => [first, third, second, ...rest] as string[], 'unopenable_frame'],
     [
-      'were reordered and numbered anew',
+      'were reordered and renumbered',
       ([first, second, third, ...rest]) => [first, edit(third, (data) => (data.seq = 1)), edit(second, (data) => (data.seq = 2)), ...rest] as string[],
       'unopenable_frame',
     ],
@@ -262,15 +267,19 @@ describe('an answer whose frames', () => {
         ] as string[],
       'unopenable_frame',
     ],
-    ['are billed for more than they hold', ([first, ...rest]) => [edit(first, (data) => (data.tokens += 1)), ...rest], 'false_outline'],
-    ['end with more than was used', (frames) => [...frames.slice(0, -1), edit(frames.at(-1), (data) => (data.end.usage.promptTokens += 1))], 'false_outline'],
+    ['are billed for more tokens than they contain', ([first, ...rest]) => [edit(first, (data) => (data.tokens += 1)), ...rest], 'false_outline'],
+    [
+      'end with a usage that is too high',
+      (frames) => [...frames.slice(0, -1), edit(frames.at(-1), (data) => (data.end.usage.promptTokens += 1))],
+      'false_outline',
+    ],
     ['end too early', (frames) => frames.slice(0, -1), 'stream_cut'],
-    ['are none', () => ['data: "hello"'], 'unreadable_answer'],
-  ])('%s is not believed', async (_, change, code) => {
+    ['are not frames', () => ['data: "hello"'], 'unreadable_answer'],
+  ])('%s is rejected', async (_, change, code) => {
     await expect(askThrough(onFrames(change))).rejects.toMatchObject({ code });
   });
 
-  test('come from another job is not believed', async () => {
+  test('come from another job is rejected', async () => {
     let recorded: string | undefined;
     const replay: Tamper = ({ path, text }) => {
       if (!path.startsWith('/v1/sealed/jobs/')) return undefined;
@@ -292,7 +301,7 @@ describe('a log that', () => {
     return { size, at, root, key: hex(head.key), signature: hex(head.signature) };
   };
 
-  test('is signed with another key than before is refused', async () => {
+  test('is signed with another key than before is rejected', async () => {
     await using customer = await startCustomer(network.url);
     const { key } = await customer.client.log.refresh();
     const stranger = newEd25519Key();
@@ -304,7 +313,7 @@ describe('a log that', () => {
     await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_key_changed' });
   });
 
-  test('is not signed with its key is refused', async () => {
+  test('has an invalid signature is rejected', async () => {
     await using liar = await startLiar(
       network.url,
       onHead((head) => ({ ...head, size: head.size + 1 })),
@@ -313,7 +322,7 @@ describe('a log that', () => {
     await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_forked' });
   });
 
-  test('stands still, signed with its very own key, is refused', async () => {
+  test('has an old head with a valid signature is rejected', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
     await using liar = await startLiar(
       network.url,
@@ -323,7 +332,7 @@ describe('a log that', () => {
     await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_stale' });
   });
 
-  test('forks between two looks at once is caught: the second is held against the first', async () => {
+  test('forks between two concurrent reads is detected: the second is compared with the first', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
     let looks = 0;
     const fork = onHead((head) => signedWith(own, { ...head, root: looks++ === 0 ? head.root : 'ef'.repeat(32) }));
@@ -333,7 +342,7 @@ describe('a log that', () => {
     expect([first.status, second.status]).toEqual(['fulfilled', 'rejected']);
   });
 
-  test('forks, signed with its very own key, is caught by whoever saw it before', async () => {
+  test('forks with valid signatures is detected by every client that read it before', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
     let forked = false;
     const fork = onHead((head) => (forked ? signedWith(own, { ...head, root: 'ab'.repeat(32) }) : head));
@@ -344,7 +353,7 @@ describe('a log that', () => {
     await expect(victim.client.log.refresh()).rejects.toMatchObject({ code: 'log_forked' });
   });
 
-  test('forks for one customer alone cannot prove to him that a key is in it', async () => {
+  test('forks for one customer only cannot prove to them that it contains a key', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
     await expect(askThrough(onHead((head) => signedWith(own, { ...head, root: 'cd'.repeat(32) })))).rejects.toThrow(/its key is not in the log/);
   });

@@ -7,11 +7,11 @@ import { type Sealed, SealedClient, type SealedEvent } from '#client';
 import { startProxy } from '#coordinator';
 import type { TestNetwork } from '../test-network.ts';
 
-/** A customer's side of a network, and somebody in between who changes what he likes. */
+// The customer's side of a network, and a lying coordinator between customer and network.
 
 export interface Customer extends AsyncDisposable {
   readonly client: SealedClient;
-  /** Where `dinf proxy` would listen. */
+  /** URL of the customer's proxy, which does the same as `dinf proxy`. */
   readonly url: string;
 }
 
@@ -32,7 +32,7 @@ export const requestFor = (words: string, maxTokens: number): InferenceRequest =
   chat: { messages: [{ role: 'user', content: words }], max_tokens: maxTokens },
 });
 
-/** A request with a place that is held for it. */
+/** Opens a session for the request, which holds a place on a machine. */
 export async function openJob({ client }: Customer, { apiKey }: Pick<TestNetwork, 'apiKey'>, request: InferenceRequest): Promise<Sealed> {
   const wish = wishFor(request);
   return { wish, request, place: await client.open(wish, `Bearer ${apiKey}`) };
@@ -57,13 +57,18 @@ export async function answerOf(events: AsyncGenerator<SealedEvent, unknown>): Pr
   return { text, attempts, provider };
 }
 
-/** What an answer of the coordinator becomes on its way; undefined for as it is. */
+/**
+ * Changes an answer of the coordinator on its way to the customer; undefined leaves it as it is.
+ */
 export type Tamper = (answer: { path: string; text: string }) => string | undefined;
 
 /** Changes the body of a request on its way to the coordinator; undefined leaves it as it is. */
 export type Rewrite = (request: { path: string; body: Buffer }) => Buffer | undefined;
 
-/** A coordinator that lies: a proxy before the real one that changes requests by `rewrite` and answers by `tamper`. */
+/**
+ * Starts a lying coordinator: a proxy before the real one that changes requests with `rewrite` and
+ * answers with `tamper`.
+ */
 export async function startLiar(coordinatorUrl: string, tamper: Tamper, rewrite: Rewrite = () => undefined): Promise<{ url: string } & AsyncDisposable> {
   const server = createServer((request, response) => {
     void (async () => {
