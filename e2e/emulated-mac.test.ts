@@ -12,7 +12,7 @@ const open = (log: { info(): void; error(): void }) => {
   return openModelEngine({ ...wish, backend: 'webgpu' }).catch(() => openModelEngine(wish));
 };
 
-test('two emulated Macs serve with real engines and are marked as simulated', { timeout: 180_000 }, async () => {
+test('two emulated Macs serve with real engines and are marked as simulated', { timeout: 400_000 }, async () => {
   await using network = await startTestNetwork({ providers: 0, tokenMs: 1 });
   await network.network.putModels([tinyModel], [tinyAlias]);
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
@@ -38,15 +38,11 @@ test('two emulated Macs serve with real engines and are marked as simulated', { 
       .openai()
       .chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'Spell stone backwards.' }], ...({ provider: { only: [id] } } as object) })
       .withResponse();
-  const asked = await Promise.all(
-    Array.from({ length: 4 }, () => fleet.providers)
-      .flat()
-      .map(ask),
-  );
-  expect(asked.map(({ data: { choices } }) => choices[0]?.message.content)).toEqual(Array(8).fill('enots'));
-  expect(asked.map(({ response }) => response.headers.get('x-provider-id'))).toEqual(
-    Array.from({ length: 4 }, () => fleet.providers.map(({ id }) => id)).flat(),
-  );
+  // Two requests at once for each machine: the software driver needs seconds of processor time for each.
+  const twice = [...fleet.providers, ...fleet.providers];
+  const answers = await Promise.all(twice.map(ask));
+  expect(answers.map(({ data: { choices } }) => choices[0]?.message.content)).toEqual(Array(4).fill('enots'));
+  expect(answers.map(({ response }) => response.headers.get('x-provider-id'))).toEqual(twice.map(({ id }) => id));
   expect(fleet.providers.every(({ engine }) => engine.tokensMade > 0)).toBe(true);
   // The client receives its answer before the engine closes the sequence.
   await vi.waitFor(() => expect(fleet.providers.map(({ engine }) => engine.running)).toEqual([0, 0]));
