@@ -100,6 +100,8 @@ const table = {
 } as const satisfies Record<string, { status: number; type: string; retryable: boolean; message: string }>;
 
 export type ApiErrorCode = keyof typeof table;
+/** What each error says unless more is known. */
+export const apiErrors: Readonly<Record<ApiErrorCode, { readonly status: number; readonly message: string }>> = table;
 export const isApiErrorCode = (code: string): code is ApiErrorCode => Object.hasOwn(table, code);
 
 export class ApiError extends Error {

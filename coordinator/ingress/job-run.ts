@@ -116,7 +116,7 @@ export class JobRun {
     this.#answer = answer;
     const startedAt = deps.clock();
     this.#marks = { startedAt };
-    // A millisecond for each prompt token on top: the reference's measure of an honest prefill.
+    // A millisecond for each prompt token on top: a machine that reads its prompt more slowly is late.
     const firstContentMs = deps.times.firstContentMs + spec.promptEstimate;
     const first = newJob({ streamed: spec.streamed, clientSeals: spec.clientSeals, now: startedAt, firstContentMs, jobTimeoutMs: deps.times.jobTimeoutMs });
     this.#state = first.state;

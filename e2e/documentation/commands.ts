@@ -2,6 +2,9 @@ import { documentationFiles, textOf } from './blocks.ts';
 
 /** The commands of this program that README and docs show, as they stand there. */
 
+/** One page is generated from the commands themselves, and the other names what changed: neither shows a command as a reader types it. */
+const NOT_TYPED = ['docs/commands.md', 'CHANGELOG.md'];
+const FILES = documentationFiles().filter((file) => !NOT_TYPED.includes(file));
 const COMMAND = /^(?:[A-Z_]+=\S+ )*(?:npx )?dinf (?<line>.*)$/;
 /** The shell reads these, not the program. */
 const SHELL = /\s(?:#|>|\||&&|2>).*$/;
@@ -15,7 +18,7 @@ export interface DocumentedCommand {
 /** Each line once, with the first file that shows it. */
 export function documentedCommands(): DocumentedCommand[] {
   const byLine = new Map<string, DocumentedCommand>();
-  for (const command of documentationFiles().flatMap(commandsIn)) if (!byLine.has(command.line)) byLine.set(command.line, command);
+  for (const command of FILES.flatMap(commandsIn)) if (!byLine.has(command.line)) byLine.set(command.line, command);
   return [...byLine.values()];
 }
 

@@ -20,6 +20,8 @@ interface Example {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+const PROSE_WIDTH = 108;
+
 const WHO: Readonly<Record<string, string>> = { apiKey: 'an API key', signIn: 'a sign-in token', operatorKey: "an operator's key" };
 const CREDENTIAL: Readonly<Record<string, string>> = { apiKey: '$API_KEY', signIn: '$TOKEN', operatorKey: '$OPERATOR_KEY' };
 
@@ -32,7 +34,7 @@ export function apiPage(documents: readonly Document[]): string {
     '[openapi-operators.json](openapi-operators.json), and from a running network at `/openapi.json`.',
     '',
     '`$URL` is what `npm start` prints without `/v1`; `$API_KEY` the key that it prints; `$TOKEN` comes from `npx dinf sign-in`; `$ADMIN_URL` is the',
-    'listener of `DINF_ADMIN_PORT`, `$OPERATOR_KEY` comes from `npx dinf operator-key <name>`. `$ID` is the id of the key, machine or account that the',
+    'listener of `DINF_ADMIN_PORT`, `$OPERATOR_KEY` comes from `npx dinf operator-key NAME`. `$ID` is the id of the key, machine or account that the',
     'call is about, `$JOB` the `id` of a sealed session. Every call on this page is run by `e2e/documentation/documentation.test.ts`.',
     '',
     'Amounts are whole millionths of a US dollar. An error is `{"error": {"message", "type", "code", "param"}}` with a true status, in Anthropic\'s',
@@ -61,6 +63,17 @@ function byGroup(documents: readonly Document[]): Map<string, Entry[]> {
   return groups;
 }
 
+/** Lines of at most `PROSE_WIDTH` characters. */
+function wrapped(text: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + 1 + word.length > PROSE_WIDTH) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines;
+}
+
 function calledPath(path: string, example: Example = {}): string {
   const called = example.path ?? path.replace('{*}', 'sim-llama-8b').replace('{id}', '$ID').replace('{job}', '$JOB');
   return example.query === undefined ? called : `${called}?${example.query}`;
@@ -83,7 +96,7 @@ function section({ method, path, operation }: Entry): string[] {
     `### ${method} ${path.replace('{*}', '{name}')}`,
     '',
     `${operation.summary}. ${who}`,
-    ...(operation.description ? ['', operation.description] : []),
+    ...(operation.description ? ['', ...wrapped(operation.description)] : []),
     '',
     '```sh',
     call.join(' \\\n  '),

@@ -1,0 +1,25 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { apiErrors, isApiErrorCode } from './errors.ts';
+
+/** docs/troubleshooting.md is written by hand but for statuses and messages, which DINF_WRITE_API=1 writes. */
+const PAGE = join(import.meta.dirname, '../../docs/troubleshooting.md');
+const ROW = /^\| `(?<code>\w+)` \| \d* \| [^|]*\| (?<advice>.*)$/gm;
+
+const page = readFileSync(PAGE, 'utf8');
+const current = page.replaceAll(ROW, (row, code: string, advice: string) => {
+  if (!isApiErrorCode(code)) return row;
+  const { status, message } = apiErrors[code];
+  return `| \`${code}\` | ${status} | ${message} | ${advice}`;
+});
+if (process.env['DINF_WRITE_API']) writeFileSync(PAGE, current);
+
+test('docs/troubleshooting.md has the status and the message of each error as they are (DINF_WRITE_API=1 writes them)', () => {
+  expect(readFileSync(PAGE, 'utf8')).toBe(current);
+});
+
+test('docs/troubleshooting.md says for every error of the API why it comes and what to do', () => {
+  const explained = new Set([...page.matchAll(ROW)].flatMap(({ groups }) => (groups?.['code'] ? [groups['code']] : [])));
+  expect(Object.keys(apiErrors).filter((code) => !explained.has(code))).toEqual([]);
+});
