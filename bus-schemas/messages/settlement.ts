@@ -123,7 +123,7 @@ const keyCapsSet = Type.Object({ used: Type.Object({ day: count, week: count, mo
 const keySpendingRequest = Type.Object({ account: AccountId, key: optional(KeyId) });
 const KeySpending = Type.Object({ key: KeyId, caps: KeyCaps, used: Type.Object({ day: count, week: count, month: count, total: count }) });
 export type KeySpending = Static<typeof KeySpending>;
-/** A key that never had a cap is not counted, and not here. */
+/** A key that never had a job or a cap is not here. Those whose last job is newest come first. */
 const keySpending = Type.Object({ keys: Type.Array(KeySpending, { maxItems: 1_000 }) });
 
 const setReferrer = Type.Object({ account: AccountId, referrer: AccountId });
@@ -255,7 +255,10 @@ const webhookTaken = Type.Union([ok({ result: Type.Enum(['applied', 'known', 'ig
 
 const nothing = Type.Object({});
 const verifyRequest = Type.Object({ full: optional(Type.Boolean()) });
-/** Every count but those of `openHolds`, `parked` and `newEntries` is a count of violations; `ok` when those are nought. */
+/**
+ * `driftedBalances` counts keys too, in a full proof: their spending has to be the sum of their charges and holds.
+ *
+ * Every count but those of `openHolds`, `parked` and `newEntries` is a count of violations; `ok` when those are nought. */
 const verified = Type.Object({
   ok: Type.Boolean(),
   unbalancedTransactions: count,

@@ -65,6 +65,18 @@ describe('a key', () => {
     expect((await network.ask('GET', '/v1/keys', { token: secret })).json).toMatchObject({ error: { code: 'user_required' } });
   });
 
+  test('a key without a limit shows what it spent, and a new key that it spent nothing', async () => {
+    const nothing = { day: 0, week: 0, month: 0, total: 0 };
+    const { id, secret } = await makeKey({ name: 'unlimited' });
+    const shown = async () => (await ann.ask('GET', '/v1/keys')).json.data.find((key: { id: string }) => key.id === id).spent_micro_usd;
+    expect(await shown()).toEqual(nothing);
+    expect((await chat(secret)).status).toBe(200);
+    await network.expectMoneyBalances();
+    const { json } = await ann.ask('GET', `/v1/keys/${id}`);
+    expect(json.spent_micro_usd.total).toBeGreaterThan(0);
+    expect(await shown()).toEqual(json.spent_micro_usd);
+  });
+
   test.each([
     ['an unknown setting', { rpm_limt: 5 }, 'rpm_limt'],
     ['a negative limit', { rpm_limit: -1 }, 'rpm_limit'],

@@ -28,7 +28,10 @@ const Changes = Type.Object(
 );
 type Changes = Static<typeof Changes>;
 
-const Spent = Type.Object({ day: MicroUsd, week: MicroUsd, month: MicroUsd, total: MicroUsd });
+const Spent = Type.Object(
+  { day: MicroUsd, week: MicroUsd, month: MicroUsd, total: MicroUsd },
+  { description: 'Charged and held in the current UTC day, week from Monday, month, and ever, with a spending limit or without.' },
+);
 const Key = Type.Object({
   id: Type.String(),
   name: Type.String(),
@@ -46,20 +49,20 @@ const Key = Type.Object({
   weekly_limit_micro_usd: orNull(Type.Integer()),
   monthly_limit_micro_usd: orNull(Type.Integer()),
   total_limit_micro_usd: orNull(Type.Integer()),
-  spent_micro_usd: Type.Union([Spent, Type.Null()], {
-    description: 'In the current UTC day, week from Monday, month, and ever; null for a key that never had a spending limit.',
-  }),
+  spent_micro_usd: Spent,
 });
 const WithSecret = Type.Object({ key: Type.String({ description: 'The secret. It is shown this once.' }), data: Key });
 const ById = Type.Object({ id: KeyId });
 
-type Spending = Pick<KeySpending, 'caps'> & Partial<Pick<KeySpending, 'used'>>;
-/** Of a key that never had a cap nothing is counted. */
-const UNWATCHED: Spending = { caps: {} };
+type Spending = Pick<KeySpending, 'caps' | 'used'>;
+/** A key without a job and without a limit has no counters yet. */
+const UNUSED: Spending = { caps: {}, used: { day: 0, week: 0, month: 0, total: 0 } };
+/** Keys in one answer of settlement. An account with more has revoked keys among them. */
+const MAX_COUNTED = 1_000;
 
 export function addKeysRoutes(api: Api, now: () => number): void {
   const spending = async (key: string, account: string): Promise<Spending> =>
-    (await api.ask(services.settlement.keySpending, { account, key })).keys[0] ?? UNWATCHED;
+    (await api.ask(services.settlement.keySpending, { account, key })).keys[0] ?? UNUSED;
   const find = async (key: string, account: string): Promise<KeyRecord> => {
     const found = await api.ask(services.accounts.findKey, { key, account });
     if (!found.ok || found.record.revokedAt !== undefined) throw new ApiError('not_found', 'You have no such key.');
@@ -82,7 +85,9 @@ export function addKeysRoutes(api: Api, now: () => number): void {
       const [{ keys }, spent] = await Promise.all([api.ask(services.accounts.listKeys, { account }), api.ask(services.settlement.keySpending, { account })]);
       const spentBy = new Map(spent.keys.map((spending) => [spending.key, spending]));
       const live = keys.filter(({ revokedAt }) => revokedAt === undefined);
-      return { object: LIST, data: live.map((record) => describe(record, spentBy.get(record.key) ?? UNWATCHED)) };
+      const isWhole = spent.keys.length < MAX_COUNTED;
+      const spendingOf = async ({ key }: KeyRecord) => spentBy.get(key) ?? (isWhole ? UNUSED : spending(key, account));
+      return { object: LIST, data: await Promise.all(live.map(async (record) => describe(record, await spendingOf(record)))) };
     },
   });
   api.route({
@@ -211,6 +216,6 @@ function describe(record: KeyRecord, { caps, used }: Spending) {
     weekly_limit_micro_usd: caps.week ?? null,
     monthly_limit_micro_usd: caps.month ?? null,
     total_limit_micro_usd: caps.total ?? null,
-    spent_micro_usd: used ?? null,
+    spent_micro_usd: used,
   };
 }

@@ -73,3 +73,45 @@ test('a limit that is set later counts what the key spent before', async () => {
   await cap(key, account, {});
   expect(await ask({ account, key })).toMatchObject({ ok: true });
 });
+
+const spendingOf = async (account: string, key: string) =>
+  (await settlement.bus.call(services.settlement.keySpending, { account, key }, { timeoutMs })).keys[0];
+
+test('a key without a limit shows what it holds and what it spent', async () => {
+  const account = await fundedAccount(10_000);
+  const [key, other] = [newKey(), newKey()];
+  const job = newJobId();
+  await ask({ job, account, key });
+  await ask({ account, key: other });
+  const held = { day: 200, week: 200, month: 200, total: 200 };
+  expect(await spendingOf(account, key)).toMatchObject({ caps: {}, used: held });
+  tell(ended(job, account, { key }));
+  const charged = { day: 70, week: 70, month: 70, total: 70 };
+  await vi.waitFor(async () => expect(await spendingOf(account, key)).toMatchObject({ used: charged }), { timeout: timeoutMs });
+  // The end of a job that comes again is counted once.
+  tell(ended(job, account, { key }));
+  expect(await spendingOf(account, other)).toMatchObject({ caps: {}, used: held });
+  expect(await spendingOf(account, key)).toMatchObject({ used: charged });
+});
+
+test('a hundred new keys at once are each counted, and none is refused', async () => {
+  const account = await fundedAccount(1_000_000);
+  const keys = Array.from({ length: 100 }, newKey);
+  const answers = await Promise.all(keys.flatMap((key) => [ask({ account, key }), ask({ account, key })]));
+  expect(answers.every(({ ok }) => ok)).toBe(true);
+  const { keys: spent } = await settlement.bus.call(services.settlement.keySpending, { account }, { timeoutMs });
+  expect(spent.map(({ used }) => used.total)).toEqual(keys.map(() => 400));
+});
+
+test('a full proof finds a key whose spending is not the sum of its jobs', async () => {
+  const account = await fundedAccount(10_000);
+  const key = newKey();
+  await ask({ account, key });
+  const verify = () => settlement.bus.call(services.settlement.verify, { full: true }, { timeoutMs });
+  expect(await verify()).toMatchObject({ driftedBalances: 0 });
+  const add = (amount: number) => settlement.database.query('UPDATE key_limits SET total_used = total_used + $2 WHERE key = $1', [key, amount]);
+  await add(1);
+  expect(await verify()).toMatchObject({ ok: false, driftedBalances: 1 });
+  await add(-1);
+  expect(await verify()).toMatchObject({ driftedBalances: 0 });
+});

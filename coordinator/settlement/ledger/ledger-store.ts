@@ -159,7 +159,7 @@ export class LedgerStore {
     return { jobs: rows.map(asUsage), ...(rows.length === limit && last && { next: `${last.exactAt} ${last.job}` }) };
   }
 
-  /** What keys may spend, and what they spent in each window; without those that never had a cap. */
+  /** What keys may spend, and what they spent in each window, those used last first; without those that were never used. */
   async keySpending(account: string, key: string | undefined): Promise<KeySpending[]> {
     return (await query<KeySpendingRow>(this.#database, sql['key-spending'], [account, key ?? null])).map(asKeySpending);
   }

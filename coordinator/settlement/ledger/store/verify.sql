@@ -19,6 +19,14 @@ WITH proof AS (
   WHERE a.balance <> coalesce(s.balance, 0) OR a.earned <> coalesce(s.earned, 0) OR a.held <> coalesce(h.held, 0)
   UNION ALL
   SELECT s.account FROM sums s WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = s.account)
+  UNION ALL
+  -- What a key spent ever is the sum of its charges and holds. Only a full proof reads all charges.
+  SELECT k.key FROM key_limits k FULL JOIN (
+    SELECT key, sum(amount) AS spent FROM (
+      SELECT key, charged AS amount FROM charges WHERE $1::boolean UNION ALL SELECT key, held FROM holds WHERE $1::boolean
+    ) parts GROUP BY key
+  ) s ON s.key = k.key
+  WHERE $1::boolean AND coalesce(k.total_used, 0) <> coalesce(s.spent, 0)
 ), counts AS (
   SELECT
     (SELECT count(*) FROM (SELECT FROM new_moves GROUP BY operation HAVING sum(amount) <> 0) u) AS "unbalancedTransactions",
