@@ -20,7 +20,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   simulate: 'runs until it is stopped (e2e/up.test.ts)',
   'simulate --providers 20 --chip mixed --ailment hot --ailing 0.2': 'needs twenty tokens (simulator/mix.test.ts, e2e/ailing-machines.test.ts)',
   'coordinator --components ingress,routing': 'runs until it is stopped (e2e/components.test.ts)',
-  'coordinator --components routing': 'runs until it is stopped (e2e/router-failover.test.ts)',
+  'coordinator --components routing': 'runs until it is stopped (e2e/chaos/router-failover.test.ts)',
   up: 'starts a network of its own (e2e/up.test.ts)',
   replay: 'plays a whole day, which takes a minute (simulator/replay/replay.test.ts)',
   'routing drain 1': 'needs a second cell (e2e/cells.test.ts)',

@@ -1,9 +1,9 @@
 import { afterEach, expect, test } from 'vitest';
 import { events, JobAttempt, RoutingLed } from '#bus-schemas';
 import type { SupervisedProcess } from '#provider';
-import { startComponentProcess } from './component-process.ts';
-import { readStream } from './read-stream.ts';
-import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
+import { startComponentProcess } from '../component-process.ts';
+import { readStream } from '../read-stream.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 const messages = [{ role: 'user', content: 'Who decides?' }];
 const model = 'sim-llama-8b';

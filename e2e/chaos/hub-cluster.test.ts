@@ -4,9 +4,9 @@ import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/trans
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { core } from '#bus-schemas';
 import { RawLeaf } from '#testcontainers';
-import { credentialsOf, type Heard, listen } from './attackers.ts';
-import { readStream } from './read-stream.ts';
-import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
+import { credentialsOf, type Heard, listen } from '../attackers.ts';
+import { readStream } from '../read-stream.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 const HUBS = 3;
 const MACHINE = 0;

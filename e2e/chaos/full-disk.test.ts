@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { startUpProcess, type UpProcess } from './up-process.ts';
+import { startUpProcess, type UpProcess } from '../up-process.ts';
 
 /**
  * Size of the disk while the streams are created: nats-server checks it then. It shrinks

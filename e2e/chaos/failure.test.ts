@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { readStream } from './read-stream.ts';
-import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
+import { readStream } from '../read-stream.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 const messages = [{ role: 'user', content: 'Count the stars.' }];
 const chat = (maxTokens: number) => ({ model: 'sim-llama-8b', messages, max_tokens: maxTokens });

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
 import { services } from '#bus-schemas';
-import { startComponentProcess } from './component-process.ts';
-import { readStream } from './read-stream.ts';
-import { expectedText, startTestNetwork, type TestNetwork } from './test-network.ts';
+import { startComponentProcess } from '../component-process.ts';
+import { readStream } from '../read-stream.ts';
+import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 const messages = [{ role: 'user', content: 'Do not wait for me.' }];
 const chat = { model: 'sim-llama-8b', messages, max_tokens: 5_000 };
