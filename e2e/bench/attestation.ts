@@ -11,7 +11,10 @@ import { DINF, operatorSettings } from '../dinf-program.ts';
 import { cpuSeconds, memoryOf } from './process-figures.ts';
 import { show, spread } from './statistics.ts';
 
-/** A round challenges everybody: what takes five minutes in the field is done at once, and reckoned back. */
+/**
+ * Each round challenges all machines at once; the cost is converted to one challenge per five
+ * minutes.
+ */
 const sizes = { full: { machines: 1_000, rounds: 5 }, smoke: { machines: 50, rounds: 2 } } as const;
 const CHALLENGE_EVERY_SECONDS = 300;
 const IDLE_SECONDS = 10;
@@ -19,7 +22,10 @@ const CALL = { timeoutMs: 10_000 };
 const UNKNOWN = { systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' } as const;
 const say = (line = '') => console.log(line);
 
-/** What it costs the coordinator to have a fleet show itself over and over: trust alone in a process, and the database. */
+/**
+ * Measures the processor time that repeated attestation of a fleet costs: of the component trust,
+ * which runs in a process of its own, and of the database.
+ */
 export async function benchAttestation(name: keyof typeof sizes): Promise<void> {
   const { machines, rounds } = sizes[name];
   const [{ model = 'unknown' } = {}] = cpus();
@@ -56,12 +62,15 @@ export async function benchAttestation(name: keyof typeof sizes): Promise<void> 
     shares.trust.push(each(cpuSeconds(trust.pid) - before));
     shares.postgres.push(each(postgresSeconds() - postgresBefore));
   }
-  say(`\n${machines} machines, all challenged in each round; as the share of a core that 1 000 take which are challenged every five minutes`);
-  say(`  trust      ${show(spread(shares.trust))} %, and ${(100 * idle).toFixed(2)} % with nobody to challenge`);
+  say(`\n${machines} machines, all challenged in each round; shares of a core for 1 000 machines that are challenged every five minutes`);
+  say(`  trust      ${show(spread(shares.trust))} %, and ${(100 * idle).toFixed(2)} % without challenges`);
   say(`  Postgres   ${show(spread(shares.postgres))} %`);
 }
 
-/** It answers as a provider does; what it takes of this computer itself is not measured. */
+/**
+ * Enrols a machine that answers challenges as a provider does; its own processor time is not
+ * measured.
+ */
 async function enrolMachine(bus: Bus): Promise<void> {
   const { token } = await bus.call(services.trust.createToken, { lifetimeMs: 60_000 }, CALL);
   const busKey = Nkey.create('user').getPublicKey();

@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createSimulatedEngine } from '#simulator';
 
 /**
- * The simulated engine behind the plainest HTTP server there is: what a request costs without anything between. Run as a
- * process of its own: `direct-server.ts <token-ms>`; prints its port.
+ * The simulated engine behind a minimal HTTP server, to measure the cost of a request without the
+ * network. It runs as a process of its own, `direct-server.ts <token-ms>`, and prints its port.
  */
 const engine = createSimulatedEngine({ chip: 'm3-ultra', tokenMs: Number(process.argv[2] ?? 0), endless: true, maxConcurrency: 1_000 });
 

@@ -14,16 +14,17 @@ import { cpuSeconds, memoryOf } from './process-figures.ts';
 import { percentile, show, spread } from './statistics.ts';
 
 /**
- * What a fleet costs the requests and the router. First ten machines serve, and others are only heard of: their beats are real, they are
- * full, and what they would take of this computer is not measured with them. Then all are there, each with a connection, an account and
- * a leaf link of its own, which takes 8 MB of memory for each.
+ * Sizes of the benchmark of a fleet's cost for requests and router. First, ten machines serve and
+ * all others (`heardOf`) only send heartbeats that announce no free capacity, so that their own
+ * load is not measured. Then all machines run (`there`), each with its own connection, account and
+ * leaf link, which needs 8 MB of memory per machine.
  */
 const sizes = {
   full: { heardOf: [10, 1_000, 10_000], there: [10, 1_000, 2_000], rounds: 7, requests: 200, watchSeconds: 20 },
   smoke: { heardOf: [10, 200], there: [10, 30], rounds: 2, requests: 30, watchSeconds: 2 },
 } as const;
 
-/** Of one process: more would take turns with each other instead of with the router. */
+/** Simulated providers in one process; more would wait for each other and not for the router. */
 const PROVIDERS_A_PROCESS = 500;
 const READY_MS = 300_000;
 const CALL = { timeoutMs: 10_000 };
@@ -99,7 +100,7 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
       say(`${String(fleet).padStart(6)} heard of    ${await latency()}   router ${await busy(() => delay(1_000 * watchSeconds))} of a core with beats alone`);
     }
   }
-  // Ten thousand that are silent would still be in the memory of the one that heard them.
+  // Restart the router, because it would keep the silent machines of the first part in memory.
   await router.stop();
   router = await startRouter();
   for (const fleet of fleets) {
@@ -118,7 +119,7 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
   }
 }
 
-/** Machines that speak and have no room: they make a decision longer and take no part in it. */
+/** Machines that send heartbeats without free capacity: they only make routing decisions slower. */
 class Crowd implements Disposable {
   readonly #bus: Bus;
   readonly #timers: NodeJS.Timeout[] = [];
@@ -143,7 +144,7 @@ class Crowd implements Disposable {
   }
 }
 
-/** Trust never heard of them: a machine that takes no part has nothing to show. */
+/** A verdict for a machine that trust does not know, so that the router considers it at all. */
 const verdictFor = (provider: string): Verdict => ({
   ...{ provider, revision: 1, standing: 'verified', level: 'self_signed', sealingKey: new Uint8Array(32) },
   ...{ at: Date.now(), freshUntil: Date.now() + 3_600_000 },

@@ -1,8 +1,9 @@
 import { connect, type Socket } from 'node:net';
 
 /**
- * One HTTP/1.1 connection that measures, and costs next to nothing itself: a client that needs as much time as the server
- * hides the difference between two servers. It understands just what the servers under measurement send.
+ * A minimal HTTP/1.1 client for measurements. It needs little processor time, because a client that
+ * needs as much as the server would hide differences between servers. It parses only what the
+ * measured servers send.
  */
 
 export interface Exchange {
@@ -86,10 +87,10 @@ class Reception {
     this.fail = reject;
   }
 
-  /** True when the response is whole. */
+  /** Processes received bytes, and returns true when the response is complete. */
   take(bytes: Buffer): boolean {
     const now = performance.now();
-    // One character a byte: lengths stay lengths of bytes.
+    // latin1 maps each byte to one character, so that text lengths are byte lengths.
     const text = bytes.toString('latin1');
     const part = this.#inBody ? text : this.#readHead(text);
     if (part === undefined || part === '') return false;
@@ -106,7 +107,9 @@ class Reception {
     return true;
   }
 
-  /** What of the text is body already; undefined while the head is not whole. */
+  /**
+   * Returns the part of the text that belongs to the body; undefined until the head is complete.
+   */
   #readHead(text: string): string | undefined {
     this.#head += text;
     const end = this.#head.indexOf(HEAD_END);

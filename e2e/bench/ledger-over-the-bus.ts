@@ -5,11 +5,11 @@ import { percentile } from './statistics.ts';
 
 const CALL = { timeoutMs: 10_000 };
 const MODEL = 'bench-model';
-/** While there is no database; what a small network does. */
+/** Jobs that end per second while the database is down; typical of a small network. */
 const ENDS_PER_SECOND = 500;
 const MiB = 1024 * 1024;
 
-/** A hold as an ingress asks for it, and an outage of the database under load. */
+/** Measures the time of a hold over the bus, and an outage of the database under load. */
 export async function measureBus({ holds, outageSeconds }: { holds: number; outageSeconds: number }, say: (line: string) => void): Promise<void> {
   await using network = await startNetwork({ log: pino({ level: 'silent' }), config: { http: { host: '127.0.0.1', port: 0 } } });
   const { bus } = network.coordinator;

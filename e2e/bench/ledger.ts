@@ -15,7 +15,10 @@ import { startPostgres } from '#testcontainers';
 import { measureBus } from './ledger-over-the-bus.ts';
 import { show, spread } from './statistics.ts';
 
-/** A full settlement is a hold, and its end: charge, pay, fee, sums and what to tell, durable. Everything interleaved in one run. */
+/**
+ * Sizes of the benchmark of the ledger. A full settlement is a hold and its end: charge, payment,
+ * fee, sums and outbox, committed to disk. All variants are interleaved in one run.
+ */
 const sizes = {
   full: { rounds: 5, jobs: 60_000, single: 2_000, holds: 2_000, outageSeconds: 60 },
   smoke: { rounds: 2, jobs: 5_000, single: 300, holds: 200, outageSeconds: 3 },
@@ -23,11 +26,11 @@ const sizes = {
 
 const ACCOUNTS = 10_000;
 const FUNDS = 1e11;
-/** A ledger of this size stays in memory, and is not checkpointed in the middle of a round. Durability is untouched. */
+/** Keeps the ledger in memory and avoids checkpoints during a round; durability is unchanged. */
 const SETTINGS = { shared_buffers: '1GB', max_wal_size: '4GB' };
 const PROVIDERS = 100;
 const MAX_BATCH = 256;
-/** Jobs under way at once: what fills the batches. */
+/** Number of concurrent jobs, enough to fill the batches. */
 const IN_FLIGHT = 4_096;
 const SINGLE_IN_FLIGHT = 8;
 const MODEL = 'bench-model';
@@ -49,7 +52,7 @@ export async function benchLedger(name: keyof typeof sizes): Promise<void> {
     const url = await postgres.createDatabase('bench');
     await migrate(url);
     const database = connectDatabase(url, { max: 16 });
-    // A connection that sees the server stop before it is closed is not the end of the bench.
+    // At the end, the server may stop before the pool has closed its connections.
     database.on('error', () => undefined);
     const accounts = Array.from({ length: ACCOUNTS }, () => `acct_${randomToken(16)}`);
     const providers = Array.from({ length: PROVIDERS }, (_, index) => `A${String(index).padStart(55, 'P')}`);
@@ -81,7 +84,10 @@ export async function benchLedger(name: keyof typeof sizes): Promise<void> {
   await measureBus(size, say);
 }
 
-/** Accounts with money, by the ledger's own rules: the books balance before and after. */
+/**
+ * Creates accounts with credit. The transactions follow the ledger's rules, so that the books
+ * balance.
+ */
 async function fill(database: Pool, accounts: readonly string[], providers: readonly string[]): Promise<void> {
   const ids = accounts.map((account) => `consumer:${account}`);
   await database.query("INSERT INTO ledger_accounts (id, kind, balance) SELECT id, 'consumer', $2 FROM unnest($1::text[]) AS a(id)", [ids, FUNDS]);
@@ -115,7 +121,7 @@ const holdOf = (job: string, account: string, provider: string) => ({
 
 const RECEIPTS_ARE_SIGNED = { signingKeys: { proofOf: async () => 'signed' as const }, receiptGraceMs: 0, onWaiting: () => undefined };
 
-/** As settlement runs. */
+/** Settles jobs in batches, as the component settlement does. */
 function batchedBench(store: JobStore, priceVersion: string): Bench {
   const openJobs = new OpenJobs();
   const alerts = { raise: (alert: string, subject: string) => say(`${alert} ${subject}`) };
@@ -137,7 +143,7 @@ function batchedBench(store: JobStore, priceVersion: string): Bench {
   };
 }
 
-/** The same statements for each job alone. */
+/** Settles each job with statements and a commit of its own, for comparison. */
 function singleBench(store: JobStore, priceVersion: string): Bench {
   const openJobs = new OpenJobs();
   const alerts = { raise: () => undefined };

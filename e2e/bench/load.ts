@@ -23,7 +23,9 @@ const body = ({ maxTokens, stream }: Load) =>
     messages: [{ role: 'user', content: 'What is the weather like on the moon today, and tomorrow?' }],
   });
 
-/** So many requests over so many connections, each of which sends the next when the last is answered. */
+/**
+ * Sends requests over concurrent connections; each sends its next request after the last response.
+ */
 export async function run(target: Target, load: Load): Promise<LoadResult> {
   const request = encodeRequest(target, body(load));
   const clients = await Promise.all(Array.from({ length: load.concurrency }, () => HttpStreamClient.open(target)));

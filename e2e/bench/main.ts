@@ -5,7 +5,10 @@ import { memoryOf } from './process-figures.ts';
 import { type Measured, startDirect, startOurs, startRival } from './processes.ts';
 import { percentile, show, spread } from './statistics.ts';
 
-/** What we measure, in its full size and in the size that only shows that it works. Every comparison is interleaved in one run. */
+/**
+ * Sizes: `full` for measurements, `smoke` to check that the benchmark works. All runs are
+ * interleaved.
+ */
 const sizes = {
   full: { rounds: 7, requests: { 1: 300, 16: 1_600, 64: 4_800 }, streams: 500, streamTokens: 250 },
   smoke: { rounds: 2, requests: { 1: 60, 16: 320, 64: 640 }, streams: 100, streamTokens: 50 },
@@ -38,7 +41,9 @@ export async function bench(name: keyof typeof sizes): Promise<void> {
   await holdStreams([direct, ours], size);
 }
 
-/** Those that answer a request of this kind at all; the others are named with what they said. */
+/**
+ * Returns the servers that can answer such a request, and prints the error of each of the others.
+ */
 async function able(measured: readonly Measured[], load: Load): Promise<Measured[]> {
   const answering: Measured[] = [];
   for (const one of measured) {

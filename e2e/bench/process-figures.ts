@@ -6,11 +6,11 @@ export interface ProcessMemory {
   readonly megabytes: number;
 }
 
-/** Resident memory of a process and all below it; empty where there is no /proc. */
+/** Returns the resident memory of a process and its descendants; empty on systems without /proc. */
 export function memoryOf(root: number): ProcessMemory[] {
   const all = readProcesses();
   const family = new Set([root]);
-  // A parent may be listed after its child: go on until a pass finds nobody new.
+  // A parent may be listed after its child, so repeat until a pass finds no new process.
   for (let before = 0; before !== family.size; ) {
     before = family.size;
     for (const { pid, parent } of all) if (family.has(parent)) family.add(pid);
@@ -34,14 +34,14 @@ function readProcess(pid: number): (ProcessMemory & { parent: number })[] {
     const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? '';
     return [{ pid, parent: Number(field('PPid')), name: field('Name'), megabytes: Number.parseInt(field('VmRSS') || '0', 10) / 1_024 }];
   } catch {
-    // It ended between the listing and the look.
+    // The process ended after it was listed.
     return [];
   }
 }
 
 const TICKS_PER_SECOND = 100;
 
-/** User and system time of a process so far; nothing where there is no /proc. */
+/** Returns user plus system time of a process in seconds; NaN on systems without /proc. */
 export function cpuSeconds(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];

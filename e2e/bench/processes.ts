@@ -28,11 +28,11 @@ const node = (name: string, args: readonly string[], ready: string, env: NodeJS.
 
 const urlIn = (lines: readonly string[], pattern: RegExp): URL => {
   const found = lines.map((line) => pattern.exec(line)?.[1]).find((match) => match !== undefined);
-  if (found === undefined) throw new Error('a process under measurement did not say where it listens');
+  if (found === undefined) throw new Error('a measured process did not print the URL on which it listens');
   return new URL(found);
 };
 
-/** The engine alone. */
+/** Starts the engine behind a minimal HTTP server, without the network. */
 export async function startDirect(tokenMs: number): Promise<Measured> {
   const ready = 'direct server listens on ';
   const server = await node('direct', [join(import.meta.dirname, 'direct-server.ts'), String(tokenMs)], ready);
@@ -46,7 +46,7 @@ export async function startDirect(tokenMs: number): Promise<Measured> {
   return { target, pid: server.pid, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
-/** The whole network, as `dinf up` starts it, with four providers that are as fast as the engine alone. */
+/** Starts the network with `dinf up` and four providers that are as fast as the engine alone. */
 export async function startOurs(tokenMs: number): Promise<Measured> {
   const home = await mkdtemp(join(tmpdir(), 'dinf-bench-'));
   const dinf = join(ROOT, 'bin', 'dinf.ts');
@@ -71,7 +71,7 @@ export async function startOurs(tokenMs: number): Promise<Measured> {
   return { target, pid: up.pid, [Symbol.asyncDispose]: stop };
 }
 
-/** What a customer runs beside his own program, asking this network. */
+/** Starts `dinf proxy` for this network, as a customer runs it beside their own program. */
 export async function startProxy(network: Target, url: string): Promise<Measured> {
   const home = await mkdtemp(join(tmpdir(), 'dinf-bench-proxy-'));
   const args = [join(ROOT, 'bin', 'dinf.ts'), 'proxy', '--coordinator', url, '--port', '0'];
@@ -84,7 +84,10 @@ export async function startProxy(network: Target, url: string): Promise<Measured
   return { target: { ...network, name: 'dinf proxy', host: hostname, port: Number(port) }, pid: proxy.pid, [Symbol.asyncDispose]: stop };
 }
 
-/** A gateway that many run, before the same upstream. Undefined, with the reason said, where it cannot be had. */
+/**
+ * Starts a popular gateway before the same upstream, for comparison. If it cannot be installed,
+ * prints the reason and returns undefined.
+ */
 export async function startRival(upstream: Target, port: number, say: (line: string) => void): Promise<Measured | undefined> {
   const modules = await installRival({ name: RIVAL, version: RIVAL_VERSION }, say);
   if (modules === undefined) return undefined;

@@ -5,13 +5,16 @@ const INSTALL_MS = 180_000;
 
 interface RivalPackage {
   readonly name: string;
-  /** Exact. */
+  /** Exact version, not a range. */
   readonly version: string;
   readonly also?: readonly string[];
   readonly flags?: readonly string[];
 }
 
-/** The folder with a rival's package, in the cache: it is measured, and is no dependency of ours. Nothing, and why, where it cannot be had. */
+/**
+ * Installs a package for comparison into the cache, because it is not a dependency of the project.
+ * Returns its folder; if it cannot be installed, prints the reason and returns undefined.
+ */
 export async function installRival({ name, version, also = [], flags = [] }: RivalPackage, say: (line: string) => void): Promise<string | undefined> {
   const folder = join(cacheFolder(process.env), 'rival', name.replaceAll(/[^\w]+/g, '-'));
   const args = [

@@ -4,14 +4,17 @@ import { Router } from '#coordinator/routing/core/router.ts';
 import { imaginaryId } from '#simulator';
 import { percentile, show, spread } from './statistics.ts';
 
-/** What a decision takes, by the size of the fleet, without the bus: the router alone, on a fleet that is busy in part. */
+/**
+ * Sizes of the benchmark of routing decisions by fleet size: the router alone, with a partly busy
+ * fleet.
+ */
 const sizes = {
   full: { rounds: 7, decisions: 1_000, fleets: [10, 1_260, 10_000, 50_000] },
   smoke: { rounds: 2, decisions: 200, fleets: [10, 1_260, 10_000] },
 } as const;
 
 const BUILD = 'bench-build';
-/** Jobs that run while others are placed: what the fleet is busy with. */
+/** Number of jobs that run while further jobs are placed. */
 const RUNNING = 64;
 const say = (line = '') => console.log(line);
 
@@ -26,7 +29,7 @@ export function benchRouting(name: keyof typeof sizes): void {
     p99: [] as number[],
     perSecond: [] as number[],
   }));
-  // The first decisions are compiled while they run: another thing than what a router that has run for a second takes.
+  // Warm up: the first decisions are slower, because the code is still being compiled.
   for (const { router } of routers) decide(router, decisions);
   for (let round = 0; round < rounds; round += 1) {
     for (const { router, p50, p99, perSecond } of routers) {
@@ -44,7 +47,7 @@ export function benchRouting(name: keyof typeof sizes): void {
   }
 }
 
-/** The time of each: a place is found and promised. Each promise is given back when some others have been made. */
+/** Returns the time of each reservation. A reservation ends after `RUNNING` further ones. */
 function decide(router: Router, decisions: number): number[] {
   const times: number[] = [];
   const running: string[] = [];

@@ -15,7 +15,10 @@ interface Measurement {
 }
 type Measure = (load: Load) => Promise<Measurement>;
 
-/** What it costs that the coordinator cannot read: the same network asked in the clear, by a program that seals, and through `dinf proxy`. */
+/**
+ * Compares requests in the clear, requests sealed by the client library, and requests through `dinf
+ * proxy`.
+ */
 export async function benchSealed(name: keyof typeof sizes): Promise<void> {
   const { rounds, requests } = sizes[name];
   const [{ model = 'unknown' } = {}] = cpus();

@@ -1,4 +1,4 @@
-/** The value below which `share` of the samples lie. */
+/** Returns the value below which the share `share` of the samples lies. */
 export function percentile(samples: readonly number[], share: number): number {
   const sorted = samples.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
@@ -10,7 +10,7 @@ export interface Spread {
   readonly max: number;
 }
 
-/** Of the same figure over several rounds. */
+/** Returns median, minimum and maximum of one figure over several rounds. */
 export function spread(rounds: readonly number[]): Spread {
   return { median: percentile(rounds, 0.5), min: Math.min(...rounds), max: Math.max(...rounds) };
 }

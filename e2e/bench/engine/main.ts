@@ -15,7 +15,9 @@ import { makeRandomModel, sizes, writeGguf, writeMlxFolder } from './random-mode
 const run = promisify(execFile);
 const say = (line = '') => console.log(line);
 
-/** Every round measures each in turn. MLX on a processor and a GPU that is one are measured on what they can manage. */
+/**
+ * Every round measures each engine once. Slow ones, such as software GPUs, get only small models.
+ */
 const runs = {
   full: { rounds: 3, models: ['m6', 'm10', 'm100', 'b1'], prompt: 512, tokens: 32, rival: true },
   smoke: { rounds: 1, models: ['m6'], prompt: 64, tokens: 8, rival: false },
@@ -40,13 +42,15 @@ const contenders: readonly Contender[] = [
 
 interface Figures {
   readonly prefill: number[];
-  /** By the number of sequences. */
+  /** Tokens per second in each round, by the number of sequences. */
   readonly decode: Map<number, number[]>;
   loadMs: number;
   memoryMb: number;
 }
 
-/** Tokens a second of our engines and of llama.cpp, on the same random weights in 4 bits, in one run. */
+/**
+ * Measures tokens per second of all engines and of llama.cpp, with the same random 4-bit weights.
+ */
 export async function benchEngine(name: keyof typeof runs): Promise<void> {
   const { models, rival, ...size } = runs[name];
   const [{ model: processor = 'unknown' } = {}] = cpus();

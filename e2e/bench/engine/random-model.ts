@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
-/** A Llama of random weights, for speed alone. */
+/** Sizes of a Llama with random weights, which is used only to measure speed. */
 export interface Size {
   readonly name: string;
   readonly vocabulary: number;
@@ -28,7 +28,7 @@ const CONTEXT = 2_048;
 const THETA = 10_000;
 const EPS = 1e-5;
 
-/** The same numbers from the same seed: mulberry32. */
+/** Returns a mulberry32 generator of 32-bit numbers; the same seed gives the same numbers. */
 function randomWords(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -40,12 +40,15 @@ function randomWords(seed: number): () => number {
   };
 }
 
-/** One rounded matrix: `numbers` has a byte for each weight, from 0 to 15, and w = scale·(number − 8). */
+/**
+ * One rounded matrix: `numbers` has a byte for each weight, from 0 to 15, and w = scale·(number −
+ * 8).
+ */
 interface Rounded {
   readonly out: number;
   readonly in: number;
   readonly numbers: Uint8Array;
-  /** 16-bit, one for each group. */
+  /** 16-bit floating-point numbers, one for each group of weights. */
   readonly scales: Uint16Array;
 }
 
@@ -83,7 +86,7 @@ export function makeRandomModel(size: Size, seed = 1): RandomModel {
   return { size, matrices };
 }
 
-/** As mlx-community publishes it: 4 bits in groups of 64, with a tokenizer of as many words. */
+/** Writes the model as mlx-community publishes models: 4-bit weights in groups of 64. */
 export async function writeMlxFolder({ size, matrices }: RandomModel, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const { vocabulary, hidden, width, layers, heads, kvHeads, tied } = size;
@@ -109,7 +112,7 @@ export async function writeMlxFolder({ size, matrices }: RandomModel, folder: st
     for (let i = 0; i < packed.length; i += 1) packed[i] = (numbers[2 * i] as number) | ((numbers[2 * i + 1] as number) << 4);
     parts.push({ name: `${name}.weight`, type: 'U32', shape: [out, inner / 8], bytes: packed });
     parts.push({ name: `${name}.scales`, type: 'F16', shape: [out, inner / GROUP], bytes: bytes(scales) });
-    // −8·scale: three powers of two more and the sign.
+    // The bias is −8·scale: the exponent grows by three and the sign bit is set.
     parts.push({ name: `${name}.biases`, type: 'F16', shape: [out, inner / GROUP], bytes: bytes(scales.map((scale) => (scale + (3 << 10)) | 0x8000)) });
   }
   for (const name of normNames(layers)) parts.push({ name, type: 'F32', shape: [hidden], bytes: bytes(new Float32Array(hidden).fill(1)) });
@@ -137,7 +140,7 @@ async function writeAll(path: string, pieces: Iterable<Uint8Array>): Promise<voi
   await finished(file);
 }
 
-/** The same weights as llama.cpp reads them: GGUF, Q4_0, of the same size. */
+/** Writes the same weights for llama.cpp, as a GGUF file with the type Q4_0. */
 export async function writeGguf({ size, matrices }: RandomModel, path: string): Promise<void> {
   const { vocabulary, hidden, width, layers, heads, kvHeads } = size;
   const [U32, F32, STRING, ARRAY, I32] = [4, 6, 8, 9, 5];
@@ -223,7 +226,10 @@ function ggufName(name: string): string {
   return { 'model.embed_tokens': 'token_embd.weight', 'model.norm': 'output_norm.weight', lm_head: 'output.weight' }[name] as string;
 }
 
-/** llama.cpp turns neighbours where the file's weights are for halves: rows of queries and keys change their order. */
+/**
+ * Converts a matrix to Q4_0. llama.cpp rotates neighbouring elements, whereas MLX rotates the two
+ * halves of a head, so the rows of queries and keys are reordered.
+ */
 function toQ4({ out, in: width, numbers, scales }: Rounded, turned: { heads: number } | undefined): Uint8Array {
   const bytes = new Uint8Array((numbers.length / 32) * 18);
   const perHead = turned === undefined ? out : out / turned.heads;
@@ -242,7 +248,7 @@ function toQ4({ out, in: width, numbers, scales }: Rounded, turned: { heads: num
   return bytes;
 }
 
-/** A positive number of ordinary size as 16 bits. */
+/** Converts a positive number in the normal range to a 16-bit floating-point number. */
 function toHalf(value: number): number {
   const exponent = Math.floor(Math.log2(value));
   return ((exponent + 15) << 10) | Math.min(1023, Math.round((value / 2 ** exponent - 1) * 1024));
