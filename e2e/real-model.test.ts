@@ -7,14 +7,14 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 let network: TestNetwork;
 let provider: SupervisedProcess;
-let said = '';
+let readyLine = '';
 
 /** Starts a provider as its owner would, with the default model. */
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   await network.network.putModels([tinyModel], [tinyAlias]);
   provider = await startProviderProcess(network, ['--token', await network.network.enrolToken()], (line) => {
-    said = line;
+    readyLine = line;
   });
   const { bus } = network.network.coordinator;
   await vi.waitFor(async () => expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toMatchObject([{ state: 'resident' }]), {
@@ -31,7 +31,7 @@ afterAll(async () => {
 const ask = (content: string, more: object = {}) => network.openai().chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content }], ...more });
 
 test('the provider prints which engine it uses', () => {
-  expect(said).toMatch(/serves dinf-tiny-4bit with (mlx|webgpu|cpu|reference)$/);
+  expect(readyLine).toMatch(/serves dinf-tiny-4bit with (mlx|webgpu|cpu|reference)$/);
 });
 
 test.each([

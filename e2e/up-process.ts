@@ -56,13 +56,13 @@ export async function startUpProcess({
       stopTimeoutMs: 60_000,
     }),
   );
-  const said = (pattern: RegExp) =>
+  const printed = (pattern: RegExp) =>
     up
       .logs()
       .map((line) => pattern.exec(line)?.[1])
       .find((match) => match !== undefined) ?? '';
-  const url = said(/base URL\s+(http:\S+)\/v1/);
-  const apiKey = said(/API key\s+(\S+)/);
+  const url = printed(/base URL\s+(http:\S+)\/v1/);
+  const apiKey = printed(/API key\s+(\S+)/);
   const owned = started.move();
   return {
     process: up,

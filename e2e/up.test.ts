@@ -28,8 +28,8 @@ test.each(parts)('$name is restarted after a SIGKILL, and requests are served ag
   process.kill(pid as number, 'SIGKILL');
   await expect.poll(() => up.pids(commandLine).filter((other) => other !== pid).length, { timeout: 20_000 }).toBeGreaterThan(0);
   await expect.poll(() => up.ask(), { timeout: 20_000 }).toBe(200);
-  const said = () => up.process.logs().filter((line) => line.includes(`${name} ended (SIGKILL); it was started again`));
-  await expect.poll(said, { timeout: 5_000 }).toHaveLength(1);
+  const restarts = () => up.process.logs().filter((line) => line.includes(`${name} ended (SIGKILL); it was started again`));
+  await expect.poll(restarts, { timeout: 5_000 }).toHaveLength(1);
 });
 
 test('no command line in the process list contains an enrolment token', () => {

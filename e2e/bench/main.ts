@@ -30,7 +30,7 @@ export async function bench(name: keyof typeof sizes): Promise<void> {
     const measured = [direct, ours, ...(rival ? [rival] : [])];
     for (const { target } of measured) await run(target, { concurrency: 16, requests: 400, maxTokens: SHORT_ANSWER_TOKENS, stream: false });
     for (const stream of [false, true]) {
-      const answering = await able(measured, { concurrency: 1, requests: 1, maxTokens: SHORT_ANSWER_TOKENS, stream });
+      const answering = await answeringOf(measured, { concurrency: 1, requests: 1, maxTokens: SHORT_ANSWER_TOKENS, stream });
       for (const concurrency of [1, 16, 64] as const)
         await compare(answering, size, { concurrency, requests: size.requests[concurrency], maxTokens: SHORT_ANSWER_TOKENS, stream });
     }
@@ -44,7 +44,7 @@ export async function bench(name: keyof typeof sizes): Promise<void> {
 /**
  * Returns the servers that can answer such a request, and prints the error of each of the others.
  */
-async function able(measured: readonly Measured[], load: Load): Promise<Measured[]> {
+async function answeringOf(measured: readonly Measured[], load: Load): Promise<Measured[]> {
   const answering: Measured[] = [];
   for (const one of measured) {
     try {
@@ -69,13 +69,13 @@ async function compare(measured: readonly Measured[], { rounds }: Size, load: Lo
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, { target }] of measured.entries()) {
       const result = await run(target, load);
-      const kept = results[index];
-      if (kept === undefined) continue;
-      kept.p50.push(percentile(result.latenciesMs, 0.5));
-      kept.p99.push(percentile(result.latenciesMs, 0.99));
-      kept.first50.push(percentile(result.firstBytesMs, 0.5));
-      kept.rate.push(result.perSecond);
-      kept.failed += result.failed;
+      const figures = results[index];
+      if (figures === undefined) continue;
+      figures.p50.push(percentile(result.latenciesMs, 0.5));
+      figures.p99.push(percentile(result.latenciesMs, 0.99));
+      figures.first50.push(percentile(result.firstBytesMs, 0.5));
+      figures.rate.push(result.perSecond);
+      figures.failed += result.failed;
     }
   }
   say(`\n${load.stream ? 'streamed' : 'whole'} answers of ${load.maxTokens} tokens, c=${load.concurrency}, ${rounds} rounds of ${load.requests}`);

@@ -27,9 +27,9 @@ const node = (name: string, args: readonly string[], ready: string, env: NodeJS.
   });
 
 const urlIn = (lines: readonly string[], pattern: RegExp): URL => {
-  const found = lines.map((line) => pattern.exec(line)?.[1]).find((match) => match !== undefined);
-  if (found === undefined) throw new Error('a measured process did not print the URL on which it listens');
-  return new URL(found);
+  const url = lines.map((line) => pattern.exec(line)?.[1]).find((match) => match !== undefined);
+  if (url === undefined) throw new Error('a measured process did not print the URL on which it listens');
+  return new URL(url);
 };
 
 /** Starts the engine behind a minimal HTTP server, without the network. */

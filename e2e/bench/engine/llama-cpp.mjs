@@ -15,11 +15,11 @@ let began = performance.now();
 await sequence.evaluateWithoutGeneratingNewTokens(prompt);
 const prefillTps = (1000 * prompt.length) / (performance.now() - began);
 await sequence.clearHistory();
-const said = [];
+const generated = [];
 for await (const token of sequence.evaluate(prompt.slice(0, 16), { temperature: 0 })) {
-  if (said.length === 0) began = performance.now();
-  said.push(token);
-  if (said.length > Number(tokens)) break;
+  if (generated.length === 0) began = performance.now();
+  generated.push(token);
+  if (generated.length > Number(tokens)) break;
 }
-console.log(JSON.stringify({ prefillTps, decodeTps: (1000 * Number(tokens)) / (performance.now() - began), said: said.slice(0, 8) }));
+console.log(JSON.stringify({ prefillTps, decodeTps: (1000 * Number(tokens)) / (performance.now() - began), said: generated.slice(0, 8) }));
 process.exit(0);

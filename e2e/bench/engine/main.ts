@@ -95,12 +95,12 @@ async function compare({ model, folder, llama, rounds, prompt, tokens }: Compari
   for (let round = 0; round < rounds; round += 1) {
     for (const { name, open } of contenders) {
       if (SLOW_MODELS[name]?.includes(model) === false) continue;
-      const made = await open();
-      if ('reason' in made) {
-        if (round === 0) say(`  ${name} is left out: ${made.reason}`);
+      const opened = await open();
+      if ('reason' in opened) {
+        if (round === 0) say(`  ${name} is left out: ${opened.reason}`);
         continue;
       }
-      await using backend = made.backend;
+      await using backend = opened.backend;
       await measure(backend, decoderModel, { prompt, tokens, into: figures, name });
     }
     if (llama) {
