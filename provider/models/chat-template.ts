@@ -6,7 +6,7 @@ import { ModelError } from './model-error.ts';
 
 type Chat = InferenceRequest['chat'];
 
-/** The model's own way to write a conversation down. */
+/** The model's Jinja template, which turns a conversation into the text of a prompt. */
 export class ChatTemplate {
   readonly #template: Template;
   readonly #signs: Record<string, string>;
@@ -38,7 +38,10 @@ export class ChatTemplate {
   }
 }
 
-/** From `tokenizer_config.json`, where no file of its own holds it. */
+/**
+ * Reads the template from `tokenizer_config.json`. Models without a `chat_template.jinja` keep it
+ * there, as text or as a list of named templates.
+ */
 export function templateIn(config: JsonObject): string | undefined {
   const { chat_template: template } = config;
   if (typeof template === 'string') return template;
@@ -49,7 +52,10 @@ export function templateIn(config: JsonObject): string | undefined {
 const signOf = (value: unknown): string =>
   typeof value === 'string' ? value : isObject(value) && typeof value['content'] === 'string' ? value['content'] : '';
 
-/** Templates want text in one piece, and the arguments of calls as objects; the API has parts, and text that holds JSON. */
+/**
+ * Converts a message of the API for a template: joins the text parts into one string, and parses
+ * the arguments of tool calls, which the API sends as JSON text and templates expect as objects.
+ */
 function forTemplate(message: Chat['messages'][number]): JsonObject {
   const { content, tool_calls: calls, ...rest } = message as JsonObject;
   const parts = Array.isArray(content) ? content.filter((part) => part.type === 'text').map(({ text }) => String(text)) : [content ?? ''];
@@ -63,7 +69,7 @@ function withParsedArguments(call: unknown): unknown {
   try {
     return { ...call, function: { ...call['function'], arguments: parseObject(text, 'arguments') } };
   } catch {
-    // What a model once wrote and nobody could read is shown to it as it was.
+    // A model may have written arguments that are not valid JSON. The template gets that text as it is.
     return call;
   }
 }

@@ -2,14 +2,14 @@ import { FieldReader } from './field-reader.ts';
 import { ModelError } from './model-error.ts';
 import { type Rope, readRopeScaling } from './rope.ts';
 
-/** The architectures that are one decoder block with parts switched on and off. */
+/** The supported architectures. They share one decoder block and differ in which parts it has. */
 const FAMILIES = ['llama', 'qwen2', 'qwen3', 'gemma3', 'qwen3_moe'] as const;
 type Family = (typeof FAMILIES)[number];
 
 export interface LayerShape {
-  /** Which of the shape's ropes turns queries and keys. */
+  /** Index into the shape's `ropes` of the one that rotates queries and keys. */
   readonly rope: number;
-  /** Tokens that a query sees, itself included; 0 is all of them. */
+  /** Number of tokens that a query attends to, its own included; 0 means all of them. */
   readonly window: number;
   readonly mlp: { readonly kind: 'dense'; readonly width: number } | Experts;
 }
@@ -19,7 +19,7 @@ interface Experts {
   readonly width: number;
   readonly experts: number;
   readonly perToken: number;
-  /** The chosen experts' shares are made to sum to one. */
+  /** True if the shares of the chosen experts are scaled to sum to one. */
   readonly normalised: boolean;
 }
 
@@ -33,26 +33,29 @@ export interface DecoderShape {
   readonly headDim: number;
   readonly contextTokens: number;
   readonly normEps: number;
-  /** Norms multiply by one plus their weight. */
+  /** True if norms multiply by one plus their weight. */
   readonly normPlusOne: boolean;
-  /** Attention's and the MLP's results have norms of their own. */
+  /** True if the outputs of attention and of the MLP are normalised too. */
   readonly outputNorms: boolean;
   readonly qkNorm: boolean;
   readonly activation: 'silu' | 'gelu_tanh';
   readonly embeddingScale: number;
   readonly attentionScale: number;
-  /** 0 is none. */
+  /** Cap on the absolute value of a logit; 0 means no cap. */
   readonly logitSoftcap: number;
   readonly tied: boolean;
   readonly ropes: readonly Rope[];
   readonly layers: readonly LayerShape[];
-  /** What stands before `model.` in the names of the weights. */
+  /** The text before `model.` in the names of the weights, for example `language_model.`. */
   readonly prefix: string;
 }
 
 const MAX_LAYERS = 512;
 
-/** Reads `config.json`. What it does not know it refuses: a model that runs wrongly is worse than one that does not. */
+/**
+ * Reads `config.json`. Throws ModelError for anything that is not supported, because a model that
+ * computes wrong answers is worse than one that is not served.
+ */
 export function readDecoderShape(config: Record<string, unknown>): DecoderShape {
   const outer = new FieldReader(config, 'config.json');
   const nested = outer.object('text_config');
@@ -108,7 +111,10 @@ function activationOf(fields: FieldReader, gemma: boolean): 'silu' | 'gelu_tanh'
   return 'gelu_tanh';
 }
 
-/** Gemma's local layers turn faster than its global ones, and only the global ones are scaled. */
+/**
+ * Gemma has two ropes: a scaled one for its global layers, and one for its local layers, which has a
+ * smaller base and therefore rotates faster.
+ */
 function ropesOf(fields: FieldReader, gemma: boolean): Rope[] {
   const newer = fields.object('rope_parameters');
   const theta = (newer?.has('rope_theta') ? newer : fields).number('rope_theta', { min: 1, or: gemma ? 1e6 : 1e4 });
@@ -150,7 +156,7 @@ function expertsOf(fields: FieldReader): Experts {
   };
 }
 
-/** Gemma's scale was rounded when it was trained. */
+/** Gemma was trained with an embedding scale rounded to bfloat16, so the same rounding is applied. */
 function toBfloat16(value: number): number {
   const bits = new Uint32Array(new Float32Array([value]).buffer);
   const whole = bits[0] as number;

@@ -5,11 +5,14 @@ import { ModelError } from './model-error.ts';
 import type { Tensor, Tensors } from './safetensors.ts';
 import type { TensorReader } from './tensor-reader.ts';
 
-/** A matrix as the file holds it: plain, or rounded to whole numbers by groups along its rows: w = q·scale + bias. */
+/**
+ * A matrix as the file holds it: either plain numbers, or quantized to integers q in groups along
+ * its rows, with one scale and bias for each group: weight = q · scale + bias.
+ */
 export interface Matrix {
   readonly out: number;
   readonly in: number;
-  /** Matrices in one tensor: the experts of a layer. */
+  /** Number of matrices stacked in the tensor: the layer's experts, or 1. */
   readonly count: number;
   readonly weight: Tensor;
   readonly quantized?: { readonly bits: number; readonly group: number; readonly scales: Tensor; readonly biases: Tensor };
@@ -26,11 +29,11 @@ export interface LayerWeights {
   readonly o: Matrix;
   readonly qNorm?: Tensor;
   readonly kNorm?: Tensor;
-  /** Of attention's result. */
+  /** Normalises the output of attention. */
   readonly attentionNorm?: Tensor;
   readonly mlpNorm: Tensor;
   readonly mlp: Mlp;
-  /** Of the MLP's result. */
+  /** Normalises the output of the MLP. */
   readonly mlpOutputNorm?: Tensor;
 }
 
@@ -38,14 +41,14 @@ export interface DecoderWeights {
   readonly embedding: Matrix;
   readonly layers: readonly LayerWeights[];
   readonly norm: Tensor;
-  /** The embedding, when tied. */
+  /** The matrix that computes logits (lm_head). It is the embedding if the two are tied. */
   readonly head: Matrix;
 }
 
 const BITS = [2, 3, 4, 5, 6, 8];
 const GROUPS = [32, 64, 128];
 
-/** Finds every weight that the shape asks for, and checks that each has the size that it must have. */
+/** Finds every weight that the shape requires, and checks its size. */
 export function findWeights(shape: DecoderShape, tensors: Tensors, config: JsonObject): DecoderWeights {
   const find = new WeightFinder(tensors, readQuantization(config), shape.prefix);
   const { hidden, vocabulary } = shape;
@@ -97,7 +100,10 @@ interface Quantization {
 
 type QuantizationOf = (path: string) => Quantization | undefined;
 
-/** What the config says of a layer by its path, or else of all. Which layers are rounded at all is seen by their scales. */
+/**
+ * Reads the bits and group size of quantized matrices. A matrix may have settings of its own under
+ * its path; otherwise the general ones apply. A matrix is quantized if it has a tensor of scales.
+ */
 function readQuantization(config: JsonObject): QuantizationOf {
   const about = config['quantization'] ?? config['quantization_config'];
   if (about === undefined || about === null) return () => undefined;
@@ -161,7 +167,10 @@ class WeightFinder {
   }
 }
 
-/** Of all the small tensors on which everything is multiplied: one number that is none would silently spoil every answer. */
+/**
+ * Checks that norms, biases and quantization parameters are finite. A single NaN or infinity in them
+ * would corrupt every answer without an error.
+ */
 export async function checkFinite(weights: DecoderWeights, reader: TensorReader): Promise<void> {
   for (const tensor of multipliers(weights)) {
     const exponent = tensor.type === 'F16' ? 0x7c00 : 0x7f80;

@@ -4,11 +4,14 @@ import { ModelError } from './model-error.ts';
 interface Bounds<Fallback> {
   readonly min?: number;
   readonly max?: number;
-  /** For a field that need not be there, or may be null. */
+  /** The result if the field is missing or null. Without it the field is required. */
   readonly or?: Fallback;
 }
 
-/** Reads a configuration that nobody vouches for: every number has its bounds, and what is wrong is named. */
+/**
+ * Reads an untrusted configuration. Every number is checked against bounds, and the error names the
+ * field: an unchecked size would make a decoder allocate too much memory or read outside of it.
+ */
 export class FieldReader {
   readonly #fields: JsonObject;
   readonly #path: string;
@@ -50,7 +53,7 @@ export class FieldReader {
     return value;
   }
 
-  /** Nothing when it is not there. */
+  /** Returns undefined if the field is missing or null. */
   object(name: string): FieldReader | undefined {
     if (!this.has(name)) return undefined;
     const value = this.#fields[name];

@@ -4,7 +4,10 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { ModelError } from './model-error.ts';
 
-/** A folder of that path, or a repository in Hugging Face's cache by its name, as in mlx-community/Qwen3-4B-4bit. */
+/**
+ * Finds a model by the path of its folder, or by its name in Hugging Face's cache, for example
+ * `mlx-community/Qwen3-4B-4bit`.
+ */
 export async function findModel(name: string, env: NodeJS.ProcessEnv = process.env): Promise<{ path: string; build: string }> {
   if (existsSync(join(name, 'config.json'))) return { path: name, build: basename(name) };
   const cache = env['HF_HUB_CACHE'] ?? join(env['HF_HOME'] ?? join(homedir(), '.cache', 'huggingface'), 'hub');

@@ -1,4 +1,7 @@
-/** Why a model cannot be served. `detail` names the file or the field; it is shown to the machine's owner. */
+/**
+ * The reasons why a model cannot be served. The error's `detail` names the file or the field, and is
+ * shown to the owner of the machine.
+ */
 export type ModelFault =
   | 'missing_file'
   | 'file_too_large'

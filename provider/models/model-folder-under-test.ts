@@ -11,13 +11,13 @@ const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'token
 type FileName = (typeof FILES)[number];
 type Header = Record<string, { dtype: string; shape: number[]; data_offsets: number[] }>;
 
-/** One file of the folder with other bytes. */
+/** A file of the folder and the bytes that replace its content. */
 export interface Mutation {
   readonly name: FileName;
   readonly bytes: Uint8Array;
 }
 
-/** A copy of the small real model, of which a test may change any file. */
+/** A copy of the tiny model's folder. A test may change any of its files. */
 export class ModelFolderUnderTest implements AsyncDisposable {
   readonly path: string;
   readonly #originals: ReadonlyMap<string, Buffer>;
@@ -57,7 +57,10 @@ export class ModelFolderUnderTest implements AsyncDisposable {
     }
   }
 
-  /** What opening says: the model is good, or the code of the refusal. Any other error is a fault of ours, and thrown. */
+  /**
+   * Opens the model. Returns `opened`, or the code of the ModelError. Any other error is a bug of the
+   * loader and is thrown.
+   */
   async opened(): Promise<string> {
     try {
       await openModel(this.path);

@@ -5,7 +5,7 @@ import { ModelError } from './model-error.ts';
 
 const MAX_TEXT_BYTES = 64 * 1024 * 1024;
 
-/** An open file of the folder; disposing of it closes it. */
+/** An open file of the folder. Disposing of the object closes the file. */
 export interface ModelFile extends AsyncDisposable {
   readonly handle: FileHandle;
   readonly path: string;
@@ -13,8 +13,10 @@ export interface ModelFile extends AsyncDisposable {
 }
 
 /**
- * A folder that somebody else may have filled. A file counts as part of it when it lies inside, or, in the layout of the
- * Hugging Face cache (models--<who>--<what>/snapshots/<commit>), among that repository's blobs; any other link is refused.
+ * A model's folder, whose contents are not trusted. A file must lie inside the folder or, in the
+ * layout of the Hugging Face cache (models--<owner>--<name>/snapshots/<commit>), inside that
+ * repository's folder, where the blobs are. Links to other places are refused: otherwise a
+ * downloaded model could make the provider read any file of this machine.
  */
 export class ModelFolder {
   readonly path: string;
@@ -39,7 +41,7 @@ export class ModelFolder {
     if (name !== basename(name) || name.startsWith('.')) throw new ModelError('outside_folder', `${JSON.stringify(name)} is no plain file name`);
     const path = await orMissing(realpath(join(this.path, name)), name);
     if (!path.startsWith(this.#root + sep)) throw new ModelError('outside_folder', `${name} leads out of the model's folder`);
-    // Without O_NONBLOCK a pipe in the folder would keep us waiting for somebody to write to it.
+    // Without O_NONBLOCK, opening a named pipe would block until another process writes to it.
     const handle = await orMissing(open(path, constants.O_RDONLY | constants.O_NONBLOCK), name);
     const stat = await handle.stat();
     if (!stat.isFile()) {
@@ -55,7 +57,7 @@ export class ModelFolder {
     return file.handle.readFile('utf8');
   }
 
-  /** Nothing when there is no such file. */
+  /** Returns undefined if the folder has no file of this name. */
   async textIfAny(name: string): Promise<string | undefined> {
     return (await this.names()).includes(name) ? this.text(name) : undefined;
   }

@@ -13,29 +13,32 @@ import { Tokenizer } from './tokenizer.ts';
 import { type ToolStyle, toolStyleOf } from './tool-style.ts';
 import { weightsDigest } from './weights-digest.ts';
 
-/** What computes: an architecture, and where its weights lie. They stay on the disk until an engine asks for them. */
+/** An architecture and the positions of its weights. An engine reads the weights from the disk later. */
 export interface DecoderModel {
   readonly shape: DecoderShape;
   readonly weights: DecoderWeights;
   readonly weightBytes: number;
 }
 
-/** A model folder, read and checked. */
+/** A model whose folder has been read and checked. */
 export interface Model extends DecoderModel {
   readonly build: string;
-  /** What its files amount to. */
+  /** SHA-256 over the model's files, as `weightsDigest` computes it. */
   readonly digest: Uint8Array;
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
-  /** Tokens that end an answer. */
+  /** Tokens that end an answer. There is at least one. */
   readonly endTokens: ReadonlySet<number>;
   readonly traits: readonly Trait[];
   readonly toolStyle: ToolStyle | undefined;
-  /** How its makers want it sampled, by the API's names, where a request says nothing. */
+  /**
+   * Sampling settings from `generation_config.json`, under the names of the API. They apply where a
+   * request has no setting of its own.
+   */
   readonly defaults: Readonly<Record<string, number>>;
 }
 
-/** Throws ModelError for a folder that holds no model that we can serve as it is meant. */
+/** Throws ModelError if the folder holds no model, or one that cannot be served correctly. */
 export async function openModel(path: string, build = basename(path)): Promise<Model> {
   const folder = await ModelFolder.open(path);
   const config = await folder.json('config.json');
@@ -45,7 +48,8 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   const text = (await folder.textIfAny('chat_template.jinja')) ?? templateIn(about);
   if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json says how a conversation is written');
   const template = new ChatTemplate({ text, config: about });
-  // A template that writes tokens outside of the vocabulary would make every request fail: that is the folder's fault.
+  // A template that writes tokens outside of the vocabulary would make every request fail. The trial
+  // below rejects such a folder when it is opened.
   tokenizer.encode(template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }));
   const toolStyle = toolStyleOf(text);
   const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};
@@ -62,7 +66,7 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   };
 }
 
-/** What computes, without what speaks: for a folder that need not have a tokenizer. */
+/** Opens only the decoder of a model. The folder needs no tokenizer and no template. */
 export async function openDecoderAlone(path: string): Promise<DecoderModel> {
   const folder = await ModelFolder.open(path);
   return openDecoder(folder, await folder.json('config.json'));
@@ -96,7 +100,8 @@ function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<
     ...read(generation, 'generation_config.json.eos_token_id'),
     ...(named === undefined ? [] : [named]),
   ]);
-  // The grammar library takes end tokens as indices into the vocabulary, and checks none.
+  // The grammar library uses end tokens as indices into the vocabulary without checking them: an id
+  // outside of the vocabulary would make it access memory out of bounds.
   const known = new Set([...ids].filter((id) => tokenizer.has(id)));
   if (known.size === 0) throw new ModelError('malformed_config', 'nothing says which token ends an answer');
   return known;

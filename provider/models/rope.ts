@@ -27,7 +27,7 @@ export function readRopeScaling(fields: FieldReader | undefined): RopeScaling {
   return { kind: 'yarn', factor, trained, fast: fields.number('beta_fast', { or: 32 }), slow: fields.number('beta_slow', { or: 1 }), attention };
 }
 
-/** How far each pair of a head's numbers turns from one token to the next. */
+/** The angle in radians by which each pair of a head's numbers rotates per token. */
 function frequencies({ theta, scaling }: Rope, headDim: number): Float64Array {
   const half = headDim / 2;
   return Float64Array.from({ length: half }, (_, i) => {
@@ -56,7 +56,10 @@ function frequencies({ theta, scaling }: Rope, headDim: number): Float64Array {
   });
 }
 
-/** Cosines and sines by position, worked out once for all engines, so that none differs by its own library's idea of a sine. */
+/**
+ * Cosines and sines by position. All decoders use this table, because the sine functions of
+ * different libraries and GPUs differ slightly.
+ */
 class RopeTable {
   readonly half: number;
   readonly #frequencies: Float64Array;
@@ -70,7 +73,7 @@ class RopeTable {
     this.#scale = rope.scaling.kind === 'yarn' ? rope.scaling.attention : 1;
   }
 
-  /** For each position its cosines, then its sines. */
+  /** Writes the cosines and then the sines of each position. */
   fill(into: Float32Array, positions: Int32Array): void {
     const width = 2 * this.half;
     for (let i = 0; i < positions.length; i += 1) {
@@ -97,7 +100,7 @@ class RopeTable {
   }
 }
 
-/** All of a model's tables. */
+/** The tables of all ropes of a model. */
 export class RopeTables {
   readonly #tables: readonly RopeTable[];
 
@@ -105,7 +108,7 @@ export class RopeTables {
     this.#tables = ropes.map((rope) => new RopeTable(rope, headDim));
   }
 
-  /** For each rope, for each position, its cosines and then its sines. */
+  /** Returns, for each rope and each position, the cosines and then the sines. */
   turns(positions: Int32Array): Float32Array<ArrayBuffer> {
     const size = positions.length * 2 * (this.#tables[0]?.half ?? 0);
     const turns = new Float32Array(this.#tables.length * size);

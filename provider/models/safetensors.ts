@@ -3,11 +3,11 @@ import { isObject, parseObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 import type { ModelFile, ModelFolder } from './model-folder.ts';
 
-/** Types of safetensors that a decoder's weights come in, with their bytes. */
+/** The safetensors types that decoder weights may have, with the bytes of one number. */
 const BYTES = { F32: 4, F16: 2, BF16: 2, U32: 4 } as const;
 type TensorType = keyof typeof BYTES;
 
-/** Where a tensor's bytes lie. Nothing is read until somebody asks. */
+/** The position of a tensor in its file. The bytes themselves are read later, by TensorReader. */
 export interface Tensor {
   readonly name: string;
   readonly type: TensorType;
@@ -23,7 +23,10 @@ const MAX_TENSORS = 200_000;
 const MAX_DIMENSIONS = 8;
 const MAX_FILES = 1_000;
 
-/** Every tensor of the folder, from the headers of its files. With an index, the files that it names and no other. */
+/**
+ * Lists every tensor of the folder from the headers of its files. If the folder has an index, only
+ * the files that the index names are read.
+ */
 export async function readTensors(folder: ModelFolder): Promise<Tensors> {
   const tensors = new Map<string, Tensor>();
   for (const name of await weightFiles(folder)) {

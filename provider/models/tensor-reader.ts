@@ -4,12 +4,12 @@ import type { Tensor } from './safetensors.ts';
 
 const PIECE = 8 * 1024 * 1024;
 
-/** Reads tensors piece by piece: no model is ever whole in this process's heap. */
+/** Reads tensors in pieces, so that a model never lies in this process's heap as a whole. */
 export class TensorReader implements AsyncDisposable {
   readonly #files = new Map<string, FileHandle>();
   readonly #piece = Buffer.allocUnsafeSlow(PIECE);
 
-  /** The pieces lie in one buffer that the next one overwrites. */
+  /** All pieces share one buffer: a piece is valid only until the next one is read. */
   async *pieces(tensor: Tensor): AsyncGenerator<{ bytes: Uint8Array; at: number }> {
     const file = await this.#open(tensor.file);
     for (let at = 0; at < tensor.bytes; ) {
@@ -26,7 +26,7 @@ export class TensorReader implements AsyncDisposable {
     return whole;
   }
 
-  /** As 32-bit numbers, whatever the file holds. */
+  /** Reads a tensor and converts its numbers to 32 bits, if the file holds 16-bit numbers. */
   async numbers(tensor: Tensor): Promise<Float32Array<ArrayBuffer>> {
     return toFloat32(await this.read(tensor), tensor.type);
   }
@@ -56,7 +56,7 @@ function toFloat32(bytes: Uint8Array<ArrayBuffer>, type: Tensor['type']): Float3
   return new Float32Array(whole.buffer);
 }
 
-/** The bits of the 32-bit number that equals a 16-bit one. */
+/** Returns the bits of the 32-bit float that equals a 16-bit float. */
 function halfToSingle(half: number): number {
   const sign = (half & 0x8000) << 16;
   const exponent = (half >>> 10) & 0x1f;

@@ -4,16 +4,16 @@ import { FieldReader } from './field-reader.ts';
 import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 
-/** How a vocabulary writes bytes as characters. */
+/** The way in which a vocabulary represents bytes as characters. */
 type Spelling = 'byte_level' | 'byte_fallback';
 
 export interface VocabularyFacts {
-  /** Every token as the tokenizer spells it, by its number. */
+  /** The tokenizer's spelling of every token, indexed by token number. */
   readonly spelled: readonly string[];
   readonly spelling: Spelling;
 }
 
-/** Text to tokens and back, by the model's own `tokenizer.json`. */
+/** Converts text to tokens and back, as the model's `tokenizer.json` defines it. */
 export class Tokenizer {
   readonly #tokenizer: HuggingFaceTokenizer;
   readonly #bytes: readonly (Uint8Array | undefined)[];
@@ -33,7 +33,7 @@ export class Tokenizer {
     this.vocabulary = { spelled, spelling };
   }
 
-  /** From `tokenizer.json` and `tokenizer_config.json`. */
+  /** `json` is the content of `tokenizer.json`, `config` that of `tokenizer_config.json`. */
   static read({ json, config, vocabularySize }: { json: JsonObject; config: JsonObject; vocabularySize: number }): Tokenizer {
     const vocabulary = readVocabulary(json, vocabularySize);
     try {
@@ -44,11 +44,12 @@ export class Tokenizer {
   }
 
   /**
-   * The text's tokens, without those that begin and end a text: templates write them. Throws ModelError for a text with a token
-   * that the model has no row for: a decoder that looked it up would read outside of its weights.
+   * Returns the tokens of a text, without the tokens that mark its beginning and end: templates write
+   * those themselves. Throws ModelError if the model's weights have no row for a token: a decoder
+   * that looked it up would read outside of its weights.
    */
   encode(text: string): number[] {
-    // The library gives undefined for text that no token stands for.
+    // The library returns undefined for text that no token represents.
     let ids: (number | undefined)[];
     try {
       ids = this.#tokenizer.encode(text, { add_special_tokens: false }).ids;
@@ -60,7 +61,7 @@ export class Tokenizer {
     return ids;
   }
 
-  /** Whether the model has a row for it. */
+  /** Returns whether the model's weights have a row for this token. */
   has(id: number): boolean {
     return Number.isInteger(id) && id >= 0 && id < this.vocabulary.spelled.length;
   }
@@ -69,7 +70,7 @@ export class Tokenizer {
     return this.#ids.get(token);
   }
 
-  /** Nothing for a token that is a sign to the program and no text. */
+  /** Returns undefined for control tokens, which represent no text. */
   bytesOf(id: number): Uint8Array | undefined {
     return this.#bytes[id];
   }
@@ -80,7 +81,10 @@ export class Tokenizer {
   }
 }
 
-/** Turns tokens into text as they come. Bytes of a character that is not whole yet wait for the rest of it. */
+/**
+ * Converts tokens to text one at a time. The bytes of an incomplete character are held back until
+ * the rest of the character arrives.
+ */
 export class TextStream {
   readonly #tokenizer: Tokenizer;
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -94,7 +98,7 @@ export class TextStream {
     return bytes === undefined ? '' : this.#decoder.decode(bytes, { stream: true });
   }
 
-  /** What is left over when no more tokens come: a character cut in two shows as U+FFFD. */
+  /** Ends the text and returns the bytes held back. An incomplete character becomes U+FFFD. */
   end(): string {
     return this.#decoder.decode();
   }
@@ -102,9 +106,9 @@ export class TextStream {
 
 interface Vocabulary {
   readonly ids: ReadonlyMap<string, number>;
-  /** Tokens that are no text. */
+  /** Control tokens, which represent no text. */
   readonly signs: ReadonlySet<number>;
-  /** Tokens whose text is as it stands. */
+  /** Added tokens that are text. Their spelling is the text itself, without byte encoding. */
   readonly added: ReadonlySet<number>;
   readonly spelling: Spelling;
   readonly size: number;
@@ -118,7 +122,8 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const ids = new Map<string, number>();
   const add = (token: string, id: unknown) => {
     if (!Number.isSafeInteger(id) || (id as number) < 0) throw new ModelError('malformed_tokenizer', `${JSON.stringify(token).slice(0, 40)} has no number`);
-    // Published models have such tokens: Gemma 3's <image_soft_token> has no row in its text models. `encode` refuses them.
+    // Published models have tokens without a row in the weights, for example <image_soft_token> in the
+    // text models of Gemma 3. They are left out here, and `encode` refuses text that contains them.
     if ((id as number) < size) ids.set(token, id as number);
   };
   for (const [token, id] of Object.entries(words)) add(token, id);
@@ -140,7 +145,7 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   };
 }
 
-/** The printable stand-ins that byte-level vocabularies use for bytes, as GPT-2 chose them. */
+/** Maps each printable character that GPT-2's byte-level vocabularies use for a byte to that byte. */
 const byteOfStandIn = (() => {
   const plain = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   const map = new Map<string, number>();

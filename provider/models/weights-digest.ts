@@ -1,11 +1,17 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { ModelFolder } from './model-folder.ts';
 
-/** What a model says follows from these; a note beside them changes nothing. */
+/**
+ * The digest covers the files that determine a model's answers. Other files, such as a README, may
+ * change without changing the build.
+ */
 const FILES = /\.(safetensors|json|jinja)$/;
 const PIECE_BYTES = 4 * 1024 * 1024;
 
-/** SHA-256 over the names and digests of a build's files, in order: the same wherever the same model lies. */
+/**
+ * Returns the SHA-256 over the names and digests of a build's files, sorted by name. Two folders
+ * with the same files have the same digest, independent of their paths.
+ */
 export async function weightsDigest(folder: ModelFolder): Promise<Uint8Array> {
   const all = createHash('sha256').update('d-inference weights 1\n');
   for (const name of (await folder.names()).filter((each) => FILES.test(each))) all.update(`${await digestOf(folder, name)} ${name}\n`);
