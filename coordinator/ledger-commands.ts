@@ -24,8 +24,10 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .description('what an account has, holds and may withdraw')
     .action(async (account: string) => {
       const method = (await services()).balance;
-      const { availableMicroUsd, heldMicroUsd, withdrawableMicroUsd, maturing = [] } = await withBus((bus) => bus.call(method, { account }, CALL));
-      console.log(`${usd(availableMicroUsd)} available, ${usd(heldMicroUsd)} held, ${usd(withdrawableMicroUsd)} withdrawable`);
+      const balance = await withBus((bus) => bus.call(method, { account }, CALL));
+      const { availableMicroUsd, heldMicroUsd, promotionalMicroUsd = 0, withdrawableMicroUsd, maturing = [] } = balance;
+      const parts = [`${usd(availableMicroUsd)} available`, `${usd(heldMicroUsd)} held`];
+      console.log([...parts, `${usd(promotionalMicroUsd)} promotional`, `${usd(withdrawableMicroUsd)} withdrawable`].join(', '));
       for (const { at, amountMicroUsd } of maturing) console.log(`${usd(amountMicroUsd)} can be withdrawn from ${new Date(at).toISOString()} on`);
     });
   ledger
@@ -44,7 +46,7 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .action((account: string, options: { from?: number; until?: number }) => earnings(withBus, account, options));
   ledger
     .command('credit <account> <usd>')
-    .description('give an account money of the platform’s')
+    .description('give an account promotional credit: it can be spent and never withdrawn')
     .requiredOption('--operation <name>', 'names the gift: the same name twice is one gift')
     .action((account: string, amount: string, { operation }: { operation: string }) => credit(withBus, account, microUsd(amount), operation));
   ledger
@@ -167,7 +169,7 @@ async function statement(withBus: WithBus, account: string, { from, until, csv, 
   });
 }
 
-const CSV_COLUMNS = ['at', 'kind', 'reference', 'amountMicroUsd', 'model', 'key', 'promptTokens', 'completionTokens'] as const;
+const CSV_COLUMNS = ['at', 'kind', 'reference', 'amountMicroUsd', 'model', 'key', 'promptTokens', 'completionTokens', 'promotionalMicroUsd'] as const;
 
 function csvLine(line: Line): string {
   return CSV_COLUMNS.map((column) => csvField(column === 'at' ? iso(line.at) : String(line[column] ?? ''))).join(',');
@@ -179,8 +181,9 @@ function csvField(value: string): string {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-function plainLine({ at, kind, reference, amountMicroUsd, model = '' }: Line): string {
-  return `${iso(at)}  ${usd(amountMicroUsd).padStart(14)}  ${kind.padEnd(10)}  ${reference}  ${model}`;
+function plainLine({ at, kind, reference, amountMicroUsd, promotionalMicroUsd = 0, model = '' }: Line): string {
+  const promotional = promotionalMicroUsd === 0 ? '' : `  ${usd(promotionalMicroUsd)} of it promotional`;
+  return `${iso(at)}  ${usd(amountMicroUsd).padStart(14)}  ${kind.padEnd(10)}  ${reference}  ${model}${promotional}`;
 }
 
 async function earnings(withBus: WithBus, account: string, window: { from?: number; until?: number }): Promise<void> {

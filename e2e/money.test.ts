@@ -128,10 +128,10 @@ test('`dinf ledger` shows the books of a running network', { timeout: 60_000 }, 
   const env = { ...process.env, ...operatorSettings(network.network) };
   const ledger = async (...args: string[]) => (await promisify(execFile)(process.execPath, [DINF, 'ledger', ...args], { env })).stdout;
   const csv = (await ledger('statement', network.account, '--csv')).trim().split('\n');
-  expect(csv[0]).toBe('at,kind,reference,amountMicroUsd,model,key,promptTokens,completionTokens');
+  expect(csv[0]).toBe('at,kind,reference,amountMicroUsd,model,key,promptTokens,completionTokens,promotionalMicroUsd');
   expect(csv[1]).toContain(`,credit,credit:first:${network.account},1000000000,`);
-  expect(csv[2]).toMatch(/,charge,job_[0-9a-z]{22},-100,sim-llama-8b,key_[0-9a-z]+,\d+,10$/);
-  expect(await ledger('balance', network.account)).toContain('$999.999900 available, $0.000000 held');
+  expect(csv[2]).toMatch(/,charge,job_[0-9a-z]{22},-100,sim-llama-8b,key_[0-9a-z]+,\d+,10,-100$/);
+  expect(await ledger('balance', network.account)).toContain('$999.999900 available, $0.000000 held, $999.999900 promotional, $0.000000 withdrawable');
   expect(await ledger('verify', '--full')).toContain('the books balance');
   expect(await ledger('parked')).toContain('nothing is parked');
   await vi.waitFor(async () => expect(await ledger('earnings', network.account)).toContain('$0.000000  ever'), 20_000);

@@ -56,6 +56,8 @@ const ofAccount = Type.Object({ account: AccountId });
 const balance = Type.Object({
   availableMicroUsd: count,
   heldMicroUsd: count,
+  /** Of what is available, promotional credit: it can be spent and never withdrawn. */
+  promotionalMicroUsd: optional(count),
   /** Of what is available, what the account earned and may take out. */
   withdrawableMicroUsd: count,
   /** What it earned and may take out only from `at` on, at most one entry a day. */
@@ -186,6 +188,8 @@ const statement = Type.Object({
       kind: Type.String({ maxLength: 32 }),
       reference: Type.String({ maxLength: 200 }),
       amountMicroUsd: signed,
+      /** Of the amount, what was paid from or earned as promotional credit. */
+      promotionalMicroUsd: optional(signed),
       model: optional(ModelName),
       key: optional(KeyId),
       promptTokens: optional(count),

@@ -1,5 +1,7 @@
 import { expect, vi } from 'vitest';
 import { events, type Held, type JobEnded, JobEnded as JobEndedMessage, type MaxPrice, newJobId, type Receipt, randomToken, services } from '#bus-schemas';
+import { digestOf } from './core/digest.ts';
+import { LedgerStore } from './ledger/ledger-store.ts';
 import { KEY, MODEL, PROVIDER, RECEIPT_KEY, type Settlement, signed } from './settlement-under-test.ts';
 
 const timeoutMs = 20_000;
@@ -40,10 +42,19 @@ export function jobsOf(settlement: () => Settlement) {
   const balanceOf = (account: string) => settlement().bus.call(services.settlement.balance, { account }, { timeoutMs });
   return {
     balanceOf,
+    /** An account that bought so much. */
     async fundedAccount(amountMicroUsd: number): Promise<string> {
       const account = newAccount();
-      await settlement().bus.call(services.settlement.credit, { account, amountMicroUsd, operation: `first ${account}` }, { timeoutMs });
+      const entries = [
+        { account: `consumer:${account}`, kind: 'consumer', amount: amountMicroUsd },
+        { account: 'external:stripe', kind: 'external', amount: -amountMicroUsd },
+      ] as const;
+      const ledger = new LedgerStore(settlement().database, Date.now);
+      await ledger.post({ operation: `deposit:${account}`, kind: 'deposit', digest: digestOf([account]), entries });
       return account;
+    },
+    async give(account: string, amountMicroUsd: number): Promise<void> {
+      await settlement().bus.call(services.settlement.credit, { account, amountMicroUsd, operation: `gift ${randomToken(8)}` }, { timeoutMs });
     },
     /** 100 prompt tokens and 50 of output: 200 micro-dollars. */
     ask({ job = newJobId(), account, key = KEY, provider = PROVIDER, outputBound = 50, lifeMs = 600_000, maxPrice }: Ask): Promise<Held> {

@@ -34,6 +34,7 @@ const StatementRow = Type.Object({
   key: orNull(Type.String()),
   prompt_tokens: orNull(Type.Integer()),
   completion_tokens: orNull(Type.Integer()),
+  promotional_micro_usd: Type.Integer({ description: 'Of the amount, promotional credit, in millionths of a US dollar.' }),
 });
 const Maturing = Type.Object({ at: Type.String(), amount_micro_usd: MicroUsd }, { description: 'Earned money, and when it can be withdrawn.' });
 const pageOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
@@ -48,11 +49,16 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
   addPricingRoute(api, deps);
   api.route({
     ...{ method: 'GET', url: '/v1/balance', group: 'Money', who: 'keyOrUser', summary: 'What the account has' },
-    reply: Type.Object({ available_micro_usd: MicroUsd, held_micro_usd: MicroUsd, withdrawable_micro_usd: MicroUsd, maturing: Type.Array(Maturing) }),
+    description: '`promotional_micro_usd` is credit that was given: it is spent first and never withdrawn.',
+    reply: Type.Object({
+      ...{ available_micro_usd: MicroUsd, held_micro_usd: MicroUsd, promotional_micro_usd: MicroUsd },
+      ...{ withdrawable_micro_usd: MicroUsd, maturing: Type.Array(Maturing) },
+    }),
     handle: async ({ request }) => {
       const balance = await api.ask(services.settlement.balance, { account: callerOf(request).account });
       return {
-        ...{ available_micro_usd: balance.availableMicroUsd, held_micro_usd: balance.heldMicroUsd, withdrawable_micro_usd: balance.withdrawableMicroUsd },
+        ...{ available_micro_usd: balance.availableMicroUsd, held_micro_usd: balance.heldMicroUsd },
+        ...{ promotional_micro_usd: balance.promotionalMicroUsd ?? 0, withdrawable_micro_usd: balance.withdrawableMicroUsd },
         maturing: (balance.maturing ?? []).map(({ at, amountMicroUsd }) => ({ at: new Date(at).toISOString(), amount_micro_usd: amountMicroUsd })),
       };
     },
@@ -150,9 +156,10 @@ function usageRow({ job, at, key, model, provider, outcome, promptTokens, cached
   };
 }
 
-function statementRow({ at, kind, reference, amountMicroUsd, model, key, promptTokens, completionTokens }: AccountStatement['lines'][number]) {
+function statementRow(line: AccountStatement['lines'][number]) {
+  const { at, kind, reference, amountMicroUsd, promotionalMicroUsd, model, key, promptTokens, completionTokens } = line;
   return {
     ...{ at: asTime(at), kind, reference, amount_micro_usd: amountMicroUsd, model: model ?? null, key: key ?? null },
-    ...{ prompt_tokens: promptTokens ?? null, completion_tokens: completionTokens ?? null },
+    ...{ prompt_tokens: promptTokens ?? null, completion_tokens: completionTokens ?? null, promotional_micro_usd: promotionalMicroUsd ?? 0 },
   };
 }

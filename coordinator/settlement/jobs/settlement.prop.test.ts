@@ -20,7 +20,8 @@ import { endByReceipt } from './sweeper.ts';
 
 const RUNS = Number(process.env['DINF_PROPERTY_RUNS'] ?? 150);
 const FEE_BPS = 725;
-const FUNDS = 600;
+const BOUGHT = 400;
+const GIFT = 200;
 const PRICE: Price = { inputPerMillion: 1_000_000, cacheReadPerMillion: 500_000, outputPerMillion: 2_000_000 };
 /** What the second provider asks for; its owner is the third account. */
 const DEARER: Price = { inputPerMillion: 1_500_000, cacheReadPerMillion: 500_000, outputPerMillion: 3_000_000 };
@@ -140,13 +141,19 @@ class Life {
   }
 
   async #credit(account: string): Promise<void> {
-    const entries = [
-      { account: `consumer:${account}`, kind: 'consumer', amount: FUNDS },
-      { account: 'external:credit', kind: 'external', amount: -FUNDS },
-    ] as const;
     const { ledger } = this.#copy(0);
-    const posting = { operation: `credit:${account}`, kind: 'credit', digest: digestOf([account, FUNDS]), entries } as const;
-    await this.#untilDone(async () => expect(await ledger.post(posting)).toBe(true));
+    const sources = [
+      { kind: 'deposit', source: 'external:stripe', amount: BOUGHT },
+      { kind: 'credit', source: 'external:promotions', amount: GIFT },
+    ] as const;
+    for (const { kind, source, amount } of sources) {
+      const entries = [
+        { account: `consumer:${account}`, kind: 'consumer', amount },
+        { account: source, kind: 'external', amount: -amount },
+      ] as const;
+      const posting = { operation: `${kind}:${account}`, kind, digest: digestOf([account, amount]), entries };
+      await this.#untilDone(async () => expect(await ledger.post(posting)).toBe(true));
+    }
   }
 
   #priceOf(provider: string | undefined): Price {
@@ -244,23 +251,32 @@ class Life {
 
   async check(): Promise<void> {
     const { rows } = await pool.query<ChargeRow>(
-      `SELECT job, outcome, charged::int, from_earned::int AS "fromEarned", provider_share::int AS share, fee::int, referral::int, referrer, payee, held::int
+      `SELECT job, outcome, charged::int, from_earned::int AS "fromEarned", from_promotional::int AS "fromPromotional", provider_share::int AS share, fee::int, referral::int, referrer, payee, held::int
        FROM charges WHERE job = ANY($1)`,
       [this.#ids],
     );
     const byJob = new Map(rows.map((row) => [row.job, row]));
     for (const index of this.#ids.keys()) this.#checkJob(index, byJob.get(this.#ids[index] as string));
     const sum = (amount: (row: ChargeRow) => number) => rows.reduce((total, row) => total + amount(row), 0);
-    const earned = (id: string) => sum((row) => (row.payee === id ? row.share : 0) + (row.referrer === id ? row.referral : 0));
+    for (const { charged, fromEarned, fromPromotional } of rows) expect(fromEarned + fromPromotional).toBeLessThanOrEqual(charged);
+    const received = (id: string) => sum((row) => (row.payee === id ? row.share : 0) + (row.referrer === id ? row.referral : 0));
+    const gifts = (id: string) => sum((row) => (row.payee === id ? partsOf(row).ofShare : 0) + (row.referrer === id ? partsOf(row).ofReferral : 0));
+    const earned = (id: string) => received(id) - gifts(id);
     for (const [which, account] of this.#accounts.entries()) {
       const isMine = ({ job }: ChargeRow) => this.#job(this.#ids.indexOf(job)).account === which;
       const id = `consumer:${account}`;
-      const balance = FUNDS - sum((row) => (isMine(row) ? row.charged : 0)) + earned(id);
-      expect(await this.#balance(id)).toEqual({ balance, earned: earned(id) - sum((row) => (isMine(row) ? row.fromEarned : 0)), held: 0 });
+      const spent = (part: 'charged' | 'fromEarned' | 'fromPromotional') => sum((row) => (isMine(row) ? row[part] : 0));
+      expect(await this.#balance(id)).toEqual({
+        ...{ balance: BOUGHT + GIFT - spent('charged') + received(id), earned: earned(id) - spent('fromEarned') },
+        ...{ promotional: GIFT - spent('fromPromotional') + gifts(id), held: 0 },
+      });
     }
     for (const id of [`provider:${this.#provider}`, this.#referrer]) {
-      expect(await this.#balance(id)).toEqual({ balance: earned(id), earned: earned(id), held: 0 });
+      expect(await this.#balance(id)).toEqual({ balance: received(id), earned: earned(id), promotional: gifts(id), held: 0 });
     }
+    // What can be withdrawn came from money that was paid in.
+    const all = [...this.#accounts.map((account) => `consumer:${account}`), `provider:${this.#provider}`, this.#referrer];
+    expect(all.reduce((total, id) => total + earned(id), 0)).toBeLessThanOrEqual(this.#accounts.length * BOUGHT + sum(({ fromEarned }) => fromEarned));
     const told = await pool.query<{ id: string }>('SELECT unnest(message_ids) AS id FROM settlement_outbox WHERE message_ids && $1', [
       this.#ids.map((id) => `settled:${id}`),
     ]);
@@ -299,9 +315,9 @@ class Life {
     } else expect(row.charged).toBe(0);
   }
 
-  async #balance(id: string): Promise<{ balance: number; earned: number; held: number } | undefined> {
-    const { rows } = await pool.query<{ balance: number; earned: number; held: number }>(
-      'SELECT balance::int, earned::int, held::int FROM ledger_accounts WHERE id = $1',
+  async #balance(id: string): Promise<Record<'balance' | 'earned' | 'promotional' | 'held', number> | undefined> {
+    const { rows } = await pool.query<Record<'balance' | 'earned' | 'promotional' | 'held', number>>(
+      'SELECT balance::int, earned::int, promotional::int, held::int FROM ledger_accounts WHERE id = $1',
       [id],
     );
     return rows[0];
@@ -313,12 +329,19 @@ interface ChargeRow {
   readonly outcome: string;
   readonly charged: number;
   readonly fromEarned: number;
+  readonly fromPromotional: number;
   readonly share: number;
   readonly fee: number;
   readonly referral: number;
   readonly referrer: string | null;
   readonly payee: string | null;
   readonly held: number;
+}
+
+/** Promotional credit pays the fee first, then the referrer, then the provider. */
+function partsOf({ fromPromotional, fee, referral }: ChargeRow): { ofReferral: number; ofShare: number } {
+  const afterFee = Math.max(0, fromPromotional - fee);
+  return { ofReferral: Math.min(referral, afterFee), ofShare: Math.max(0, afterFee - referral) };
 }
 
 const SEVEN = { promptTokens: 7, cachedTokens: 0, completionTokens: 7 };

@@ -24,11 +24,14 @@ export class Books {
   }
 
   async balance(account: string): Promise<MessageOf<Methods['balance']['reply']>> {
-    const { available, held, withdrawable, maturing } = await this.#options.ledger.balance(account);
-    return { availableMicroUsd: available, heldMicroUsd: held, withdrawableMicroUsd: withdrawable, maturing: [...maturing] };
+    const { available, held, promotional, withdrawable, maturing } = await this.#options.ledger.balance(account);
+    return {
+      ...{ availableMicroUsd: available, heldMicroUsd: held, promotionalMicroUsd: promotional },
+      ...{ withdrawableMicroUsd: withdrawable, maturing: [...maturing] },
+    };
   }
 
-  /** Money that nobody paid in: the platform's gift. It can be spent and not withdrawn. */
+  /** Promotional credit: money that no customer paid in. Neither its account nor those it is spent on can withdraw it. */
   async credit({ account, amountMicroUsd, operation }: MessageOf<Methods['credit']['request']>): Promise<Credited> {
     const { ledger, alerts, outbox } = this.#options;
     const name = `credit:${operation}`;

@@ -29,7 +29,7 @@ describe('a statement', () => {
       after = page.next;
     } while (after);
     expect(lines).toHaveLength(26);
-    expect(lines[0]).toMatchObject({ kind: 'credit', amountMicroUsd: 100_000 });
+    expect(lines[0]).toMatchObject({ kind: 'deposit', amountMicroUsd: 100_000 });
     expect(new Set(lines.map(({ reference }) => reference)).size).toBe(26);
     expect(lines.reduce((sum, { amountMicroUsd }) => sum + amountMicroUsd, 0)).toBe(100_000 - 25 * 70);
     expect(lines.at(-1)).toMatchObject({ kind: 'charge', amountMicroUsd: -70, promptTokens: 30, completionTokens: 20 });

@@ -40,6 +40,8 @@ export interface Posting {
 export interface Balance {
   readonly available: number;
   readonly held: number;
+  /** Of what is available, credit that was given. It can be spent and never withdrawn. */
+  readonly promotional: number;
   /** Of what is available, what was earned and has matured. */
   readonly withdrawable: number;
   /** What was earned and has not, by the day on which it will. */
@@ -64,7 +66,7 @@ const PROOFS = [
   'newEntries',
 ] as const;
 export type Proof = Record<(typeof PROOFS)[number], number>;
-const FUNDS_CONSTRAINTS = new Set(['never_negative', 'earned_is_there', 'held_is_there']);
+const FUNDS_CONSTRAINTS = new Set(['never_negative', 'earned_is_there', 'held_is_there', 'promotional_is_there']);
 const START = new Date(0);
 const FOREVER = new Date(8.64e15 / 4);
 
@@ -101,11 +103,13 @@ export class LedgerStore {
   }
 
   async balance(account: string, client: Parameters<typeof query>[0] = this.#database): Promise<Balance> {
-    type Row = Record<'available' | 'held' | 'withdrawable', string> & Pick<Balance, 'maturing'>;
+    type Row = Record<'available' | 'held' | 'promotional' | 'withdrawable', string> & Pick<Balance, 'maturing'>;
     const { newAccountMs, newAccountWaitMs, waitMs } = MATURITY;
     const [row] = await query<Row>(client, sql.balance, [account, newAccountMs, newAccountWaitMs, waitMs]);
-    if (row === undefined) return { available: 0, held: 0, withdrawable: 0, maturing: [] };
-    return { available: Number(row.available), held: Number(row.held), withdrawable: Number(row.withdrawable), maturing: row.maturing };
+    if (row === undefined) return { available: 0, held: 0, promotional: 0, withdrawable: 0, maturing: [] };
+    const { available, held, promotional, withdrawable, maturing } = row;
+    const amounts = { available: Number(available), held: Number(held), promotional: Number(promotional) };
+    return { ...amounts, withdrawable: Number(withdrawable), maturing };
   }
 
   /** What may be withdrawn now. Locks the account until the end of the transaction, so that no two withdrawals count the same money. */
@@ -193,15 +197,18 @@ interface StatementRow {
   readonly kind: string;
   readonly reference: string;
   readonly amount: string;
+  readonly promotional: string;
   readonly model: string | null;
   readonly key: string | null;
   readonly promptTokens: string | null;
   readonly completionTokens: string | null;
 }
 
-function asLine({ at, kind, reference, amount, model, key, promptTokens, completionTokens }: StatementRow): AccountStatement['lines'][number] {
+function asLine(row: StatementRow): AccountStatement['lines'][number] {
+  const { at, kind, reference, amount, promotional, model, key, promptTokens, completionTokens } = row;
   return {
     ...{ at: at.getTime(), kind, reference, amountMicroUsd: Number(amount) },
+    ...(Number(promotional) !== 0 && { promotionalMicroUsd: Number(promotional) }),
     ...(model !== null && { model }),
     ...(key !== null && { key }),
     ...(promptTokens !== null && { promptTokens: Number(promptTokens) }),

@@ -162,7 +162,9 @@ class Life {
       (sum, id) => sum + (bank.sessions.get(id)?.payment_status === 'paid' ? (bank.sessions.get(id)?.amount_total ?? 0) * 10_000 : 0),
       0,
     );
-    expect(await under.ledger.balance(this.#account)).toEqual({ available: expected + bought, held: 0, withdrawable: expected, maturing: [] });
+    expect(await under.ledger.balance(this.#account)).toEqual({
+      ...{ available: expected + bought, held: 0, promotional: 0, withdrawable: expected, maturing: [] },
+    });
     expect(await under.payments.drift()).toBe(0);
     for (const copy of this.#copies) await copy[Symbol.asyncDispose]();
   }

@@ -1,15 +1,16 @@
 -- Earnings are kept by the hour, so an hour matures as a whole, when its last job has waited long enough. An account that spent
--- earned money spent the oldest: what is too young is taken off what is left. All times are in milliseconds.
+-- earned money spent the oldest: what is too young is taken off what is left. What was earned as promotional credit never matures.
+-- Jobs under way are paid from promotional credit first. All times are in milliseconds.
 WITH wait AS (
   SELECT CASE WHEN min(hour) < now() - $2::float8 * interval '1 millisecond' THEN $4::float8 ELSE $3::float8 END * interval '1 millisecond' AS length
   FROM earnings WHERE account = 'consumer:' || $1
 ), maturing AS (
-  SELECT max(hour + interval '1 hour' + length) AS at, sum(amount) AS amount
+  SELECT max(hour + interval '1 hour' + length) AS at, sum(amount - promotional) AS amount
   FROM earnings, wait
   WHERE account = 'consumer:' || $1 AND hour > now() - length - interval '1 hour'
-  GROUP BY (hour + interval '1 hour' + length)::date
+  GROUP BY (hour + interval '1 hour' + length)::date HAVING sum(amount - promotional) > 0
 )
-SELECT balance - held AS available, held,
+SELECT balance - held AS available, held, greatest(0, promotional - held) AS promotional,
   greatest(0, least(earned, balance - held) - (SELECT coalesce(sum(amount), 0) FROM maturing)) AS withdrawable,
   (SELECT coalesce(json_agg(json_build_object('at', round(extract(epoch FROM at) * 1000), 'amountMicroUsd', amount) ORDER BY at), '[]') FROM maturing) AS maturing
 FROM ledger_accounts WHERE id = 'consumer:' || $1

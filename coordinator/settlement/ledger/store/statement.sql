@@ -1,13 +1,14 @@
 -- Lines of one account, oldest first, after ($4, $5). Earnings are in hours that are over, so that a line never changes.
 SELECT lines.*, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "exactAt" FROM (
-  (SELECT at, 'charge' AS kind, job AS reference, -charged AS amount, model, key, prompt_tokens AS "promptTokens", completion_tokens AS "completionTokens"
+  (SELECT at, 'charge' AS kind, job AS reference, -charged AS amount, model, key, prompt_tokens AS "promptTokens", completion_tokens AS "completionTokens",
+      -from_promotional AS promotional
     FROM charges WHERE account = $1 AND at >= $2 AND at < $3 AND (at, job) > ($4, $5) AND charged > 0 ORDER BY at, job LIMIT $6)
   UNION ALL
-  (SELECT e.at, t.kind, e.operation, e.amount, NULL, NULL, NULL, NULL
+  (SELECT e.at, t.kind, e.operation, e.amount, NULL, NULL, NULL, NULL, e.promotional
     FROM ledger_entries e JOIN ledger_transactions t USING (operation)
     WHERE e.account = 'consumer:' || $1 AND e.at >= $2 AND e.at < $3 AND (e.at, e.operation) > ($4, $5) ORDER BY e.at, e.operation LIMIT $6)
   UNION ALL
-  (SELECT hour + interval '1 hour', 'earning', source, amount, NULL, NULL, prompt_tokens, completion_tokens
+  (SELECT hour + interval '1 hour', 'earning', source, amount, NULL, NULL, prompt_tokens, completion_tokens, promotional
     FROM earnings WHERE account = 'consumer:' || $1 AND hour + interval '1 hour' >= $2 AND hour + interval '1 hour' < least($3, now())
       AND (hour + interval '1 hour', source) > ($4, $5) ORDER BY hour, source LIMIT $6)
 ) lines

@@ -1,22 +1,24 @@
 -- Everything in one snapshot. What the last proof had seen need not be looked at again, because it cannot change.
 WITH proof AS (
-  SELECT seen FROM ledger_proofs WHERE NOT $1::boolean
+  -- A proof by the release before promotional credit has no sums of it and is not gone on from.
+  SELECT seen FROM ledger_proofs WHERE NOT $1::boolean AND seen::text = promotional_seen::text
 ), new_moves AS MATERIALIZED (
-  SELECT operation, account, amount, earned FROM ledger_movements
+  SELECT operation, account, amount, earned, promotional FROM ledger_movements
   WHERE tx >= coalesce((SELECT pg_snapshot_xmin(seen) FROM proof), '0') AND coalesce(NOT pg_visible_in_snapshot(tx, (SELECT seen FROM proof)), true)
 ), new_charges AS MATERIALIZED (
   SELECT job, provider, charged, completion_tokens FROM charges
   WHERE tx >= coalesce((SELECT pg_snapshot_xmin(seen) FROM proof), '0') AND coalesce(NOT pg_visible_in_snapshot(tx, (SELECT seen FROM proof)), true)
 ), sums AS (
-  SELECT account, sum(amount) AS balance, sum(earned) AS earned FROM (
-    SELECT account, balance AS amount, earned FROM ledger_proven WHERE EXISTS (SELECT 1 FROM proof)
-    UNION ALL SELECT account, amount, earned FROM new_moves
+  SELECT account, sum(amount) AS balance, sum(earned) AS earned, sum(promotional) AS promotional FROM (
+    SELECT account, balance AS amount, earned, promotional FROM ledger_proven WHERE EXISTS (SELECT 1 FROM proof)
+    UNION ALL SELECT account, amount, earned, promotional FROM new_moves
   ) parts GROUP BY account
 ), held AS (
   SELECT 'consumer:' || account AS account, sum(held) AS held FROM holds GROUP BY account
 ), drifted AS (
   SELECT a.id FROM ledger_accounts a LEFT JOIN sums s ON s.account = a.id LEFT JOIN held h ON h.account = a.id
   WHERE a.balance <> coalesce(s.balance, 0) OR a.earned <> coalesce(s.earned, 0) OR a.held <> coalesce(h.held, 0)
+    OR a.promotional <> coalesce(s.promotional, 0)
   UNION ALL
   SELECT s.account FROM sums s WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = s.account)
   UNION ALL
@@ -29,9 +31,10 @@ WITH proof AS (
   WHERE $1::boolean AND coalesce(k.total_used, 0) <> coalesce(s.spent, 0)
 ), counts AS (
   SELECT
-    (SELECT count(*) FROM (SELECT FROM new_moves GROUP BY operation HAVING sum(amount) <> 0) u) AS "unbalancedTransactions",
+    (SELECT count(*) FROM (SELECT FROM new_moves GROUP BY operation HAVING sum(amount) <> 0 OR sum(promotional) <> 0) u) AS "unbalancedTransactions",
     (SELECT count(*) FROM drifted) AS "driftedBalances",
-    (SELECT count(*) FROM ledger_accounts WHERE kind <> 'external' AND (balance < 0 OR earned < 0 OR held < 0)) AS "negativeBalances",
+    (SELECT count(*) FROM ledger_accounts WHERE kind <> 'external' AND (balance < 0 OR earned < 0 OR held < 0
+      OR promotional < 0 OR promotional > balance - earned)) AS "negativeBalances",
     (SELECT count(*) FROM holds) AS "openHolds",
     (SELECT count(*) FROM holds WHERE expires_at < now() - interval '1 minute') AS "overdueHolds",
     (SELECT count(*) FROM holds h WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = 'consumer:' || h.account)) AS "orphanHolds",
@@ -42,13 +45,13 @@ WITH proof AS (
     (SELECT count(*) FROM new_moves) AS "newEntries"
 ), proven AS (
   -- Only books that balance are a point to go on from.
-  INSERT INTO ledger_proofs (at, seen) SELECT now(), pg_current_snapshot() FROM counts
+  INSERT INTO ledger_proofs (at, seen, promotional_seen) SELECT now(), pg_current_snapshot(), pg_current_snapshot() FROM counts
   WHERE "unbalancedTransactions" + "driftedBalances" + "negativeBalances" = 0
-  ON CONFLICT (only_row) DO UPDATE SET at = excluded.at, seen = excluded.seen
+  ON CONFLICT (only_row) DO UPDATE SET at = excluded.at, seen = excluded.seen, promotional_seen = excluded.promotional_seen
   RETURNING 1
 ), kept AS (
-  INSERT INTO ledger_proven (account, balance, earned)
-  SELECT account, balance, earned FROM sums WHERE EXISTS (SELECT 1 FROM proven) AND account IN (SELECT account FROM new_moves)
-  ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, earned = excluded.earned
+  INSERT INTO ledger_proven (account, balance, earned, promotional)
+  SELECT account, balance, earned, promotional FROM sums WHERE EXISTS (SELECT 1 FROM proven) AND account IN (SELECT account FROM new_moves)
+  ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, earned = excluded.earned, promotional = excluded.promotional
 )
 SELECT * FROM counts
