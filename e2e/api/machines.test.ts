@@ -1,6 +1,5 @@
 import { request } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startFleet } from '#simulator';
 import { type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -99,8 +98,8 @@ describe('a device that wants to be linked to an account', () => {
     expect(machines[0].slots).toContainEqual({ build: 'sim-llama-8b-q4', running: 0, serves: true, because: 'It would serve.' });
     expect((await ann.ask('PUT', `/v1/me/providers/${own?.id}/prices`, { model: 'sim-llama-8b', input: 1, output: 2 })).status).toBe(200);
     expect((await ann.ask('DELETE', `/v1/me/providers/${own?.id}`)).json).toEqual({ id: own?.id, revoked: true });
-    await delay(5_100); // the list of one's own machines is known for five seconds
-    expect((await ask()).status).toBe(409);
+    // The ingress caches the list of the owner's machines for five seconds.
+    await vi.waitFor(async () => expect((await ask()).status).toBe(409), { interval: 100 });
     // `prefer` is not a requirement: without a machine of the owner, others serve it, and it costs
     // money.
     expect((await ask('prefer')).status).toBe(402);

@@ -41,12 +41,13 @@ async function startRouters() {
 /**
  * Sends requests one after the other until `until` is true. Returns status and duration of each.
  */
-async function keepAsking(until: () => boolean): Promise<{ status: number; startedAt: number; ms: number }[]> {
+async function keepAsking(until: () => boolean, onAnswer: () => void): Promise<{ status: number; startedAt: number; ms: number }[]> {
   const asked: { status: number; startedAt: number; ms: number }[] = [];
   while (!until()) {
     const startedAt = performance.now();
     const { status } = await readStream(network, { model, messages, max_tokens: SHORT });
     asked.push({ status, startedAt, ms: performance.now() - startedAt });
+    onAnswer();
   }
   return asked;
 }
@@ -63,8 +64,12 @@ test('the leading router is killed under load: another leads within two seconds,
   const streams = Array.from({ length: PLACES * 1.5 }, () => readStream(network, { model, messages, max_tokens: LONG, provider }));
   await expect.poll(() => network.runningSequences()).toBe(streams.length);
   let isOver = false;
-  const asking = [0, 1, 2].map(() => keepAsking(() => isOver));
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  let answers = 0;
+  const countAnswer = () => {
+    answers += 1;
+  };
+  const asking = [0, 1, 2].map(() => keepAsking(() => isOver, countAnswer));
+  await expect.poll(() => answers).toBeGreaterThanOrEqual(asking.length);
   const killedAt = performance.now();
   await leader().kill();
   await expect.poll(() => led.length, { timeout: 5_000, interval: 10 }).toBe(2);
