@@ -34,7 +34,7 @@ export interface Charge {
   readonly completionTokens: number;
 }
 
-export interface Told {
+export interface ApiResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
@@ -45,7 +45,7 @@ export interface Told {
 export interface Person {
   readonly token: string;
   readonly account: string;
-  ask(method: string, path: string, body?: unknown): Promise<Told>;
+  ask(method: string, path: string, body?: unknown): Promise<ApiResponse>;
 }
 
 const CREDIT_MICRO_USD = 1_000_000_000;
@@ -65,7 +65,7 @@ export function expectedText(messages: readonly Message[], maxTokens: number): s
 }
 
 /** Components that each have their own bus connection and database pool. */
-class Apart implements AsyncDisposable {
+class SeparateComponents implements AsyncDisposable {
   readonly #network: Network;
   readonly #log: Logger;
   readonly #running = new Map<ComponentName, Coordinator>();
@@ -95,7 +95,7 @@ class Apart implements AsyncDisposable {
 /** A whole network with simulated providers, and methods with which a test inspects it. */
 export class TestNetwork implements AsyncDisposable {
   readonly network: Network;
-  readonly apart: Apart;
+  readonly apart: SeparateComponents;
   readonly fleet: Fleet;
   readonly apiKey: string;
   readonly account: string;
@@ -103,7 +103,16 @@ export class TestNetwork implements AsyncDisposable {
   readonly #database: Pool;
   readonly #logLines: string[];
 
-  constructor(parts: { network: Network; apart: Apart; fleet: Fleet; apiKey: string; account: string; database: Pool; log: Logger; logLines: string[] }) {
+  constructor(parts: {
+    network: Network;
+    apart: SeparateComponents;
+    fleet: Fleet;
+    apiKey: string;
+    account: string;
+    database: Pool;
+    log: Logger;
+    logLines: string[];
+  }) {
     this.network = parts.network;
     this.apart = parts.apart;
     this.fleet = parts.fleet;
@@ -156,7 +165,7 @@ export class TestNetwork implements AsyncDisposable {
     method: string,
     path: string,
     { token, body, headers = {} }: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
-  ): Promise<Told> {
+  ): Promise<ApiResponse> {
     const response = await fetch(new URL(path, this.url), {
       method,
       headers: { ...(token && { authorization: `Bearer ${token}` }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
@@ -292,7 +301,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   const components = componentNames.filter((name) => !alone.includes(name));
   const cluster = options.clusterOf === undefined ? {} : { clusterOf: options.clusterOf };
   const network = await startNetwork({ log, runtime: await chooseRuntime(), config: { http, receiptGraceMs, ...config }, components, ...cluster });
-  const apart = new Apart(network, log);
+  const apart = new SeparateComponents(network, log);
   for (const name of alone) await apart.start(name);
   await network.putModels(
     simulatedModels.map((model) => ({ ...model, ...(contextTokens && { contextTokens }), ...(maxOutputTokens && { maxOutputTokens }) })),

@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { leafHash, services } from '#bus-schemas';
-import { type Person, startTestNetwork, type TestNetwork, type Told } from '../test-network.ts';
+import { type ApiResponse, type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
 import { named, nameOf, type Route, routesOf } from './routes.ts';
 
 const HEADERS_TIMEOUT_MS = 500;
@@ -48,7 +48,8 @@ const call = (
   route: Route,
   token: string | undefined,
   { path = named(route, ann.key), body = route.body }: { path?: string; body?: unknown } = {},
-): Promise<Told> => network.ask(route.method, path, { ...(token !== undefined && { token }), ...(route.method !== 'GET' && body !== undefined && { body }) });
+): Promise<ApiResponse> =>
+  network.ask(route.method, path, { ...(token !== undefined && { token }), ...(route.method !== 'GET' && body !== undefined && { body }) });
 
 /** Returns the path of the route for an object that exists. */
 async function existing(route: Route): Promise<string> {
@@ -59,7 +60,7 @@ async function existing(route: Route): Promise<string> {
   return `/v1/transparency/inclusion?leaf=${Buffer.from(leafHash(Buffer.from(json.data[0].entry))).toString('hex')}&size=1`;
 }
 
-function expectEnvelope(route: Route, { json, status }: Told): void {
+function expectEnvelope(route: Route, { json, status }: ApiResponse): void {
   if (route.isAnthropic)
     return expect(json, `${nameOf(route)} ${status}`).toMatchObject({ type: 'error', error: { type: expect.any(String), message: expect.any(String) } });
   // RFC 8628 defines its own format of errors.
@@ -157,7 +158,7 @@ describe('two tenants at every route', () => {
 
 describe('an invalid body at every route that accepts a body', () => {
   const rightToken = (route: Route) => (route.who === 'key' ? ann.apiKey : route.who === 'anybody' ? undefined : ann.person.token);
-  const send = async (route: Route, body: string | Uint8Array, type = 'application/json'): Promise<Told> => {
+  const send = async (route: Route, body: string | Uint8Array, type = 'application/json'): Promise<ApiResponse> => {
     const token = rightToken(route);
     const response = await fetch(new URL(named(route, route.path.includes('providers') ? ann.machine : ann.key), network.url), {
       method: route.method,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { DINF, operatorSettings } from '../dinf-program.ts';
-import { startTestNetwork, type TestNetwork, type Told } from '../test-network.ts';
+import { type ApiResponse, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 const run = promisify(execFile);
 const chat = { model: 'sim', messages: [{ role: 'user', content: 'What did I pay for?' }] };
@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 const receiptOf = (job: string, token = network.apiKey) => network.ask('GET', `/v1/receipts/${job}`, { token });
-const settled = (job: string): Promise<Told> =>
+const settled = (job: string): Promise<ApiResponse> =>
   vi.waitFor(async () => {
     const told = await receiptOf(job);
     expect(told.status).toBe(200);
