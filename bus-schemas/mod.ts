@@ -1,5 +1,6 @@
 /** What travels between the parts of the system. Every other folder may import this one; it imports none. */
 export {
+  credentialsLifetime,
   mintCredentials,
   mintOperator,
   mintProviderAccount,
@@ -7,8 +8,9 @@ export {
   type OperatorJwts,
   type OperatorKeys,
   providerCredentials,
+  renewalText,
 } from './accounts/jwts.ts';
-export { Nkey } from './accounts/nkey.ts';
+export { isNkeySigned, Nkey } from './accounts/nkey.ts';
 export { type ClusterPlace, hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
 export { BEST_CHIP, type ChipFigures, chipFigures } from './chips.ts';
@@ -62,7 +64,7 @@ export type {
 } from './messages/settlement.ts';
 export type { Generation } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
-export { Challenge, type Enrolled, Judgement, TrustVerdict, TrustWord, type Verdict } from './messages/trust.ts';
+export { Challenge, type Enrolled, Judgement, type Renewed, TrustVerdict, TrustWord, type Verdict } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';
 export { faultOfReceipt, PrintedReceipt, printReceipt } from './receipts/printed-receipt.ts';
 export { isSignedReceipt, type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';

@@ -42,6 +42,8 @@ export interface Config {
   readonly addressLimit: number;
   /** Machines that one account may link in 24 hours. */
   readonly linksPerDay: number;
+  /** How long the credentials of a leaf are valid, in milliseconds. */
+  readonly leafLifetimeMs: number;
   /** How long a client may take to send its headers, and all of its request. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -116,6 +118,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     },
     verifyEveryMs: integer(env, 'DINF_VERIFY_EVERY_MS', 300_000, 1_000, 86_400_000),
     accountLimits: accountLimits(env),
+    leafLifetimeMs: integer(env, 'DINF_LEAF_LIFETIME_HOURS', 720, 1, 87_600) * 3_600_000,
     linksPerDay: integer(env, 'DINF_LINKS_PER_DAY', 10, 1, 1_000_000),
     addressLimit: integer(env, 'DINF_ADDRESS_LIMIT', 60, 1, 1_000_000),
     headersTimeoutMs: integer(env, 'DINF_HEADERS_TIMEOUT_MS', 10_000, 100, 600_000),

@@ -5,6 +5,7 @@ import { startAgent } from './agent/agent.ts';
 import type { Engine } from './engine/engine.ts';
 import { enrolment, type FirstToken } from './identity.ts';
 import { startLeaf } from './leaf/leaf.ts';
+import { LeafCredentials } from './leaf-credentials.ts';
 import { ownIdentity } from './own-identity.ts';
 import { postureOf } from './posture.ts';
 
@@ -29,6 +30,7 @@ export async function startDaemon({ home, coordinatorUrl, token, name, natsServe
   const denied = harden(log);
   await using started = new AsyncDisposableStack();
   const own = await enrolment({ home, coordinatorUrl, name, token });
+  started.use(await LeafCredentials.keep({ home, enrolment: own, coordinatorUrl, log, now: Date.now }));
   const leaf = started.use(await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }));
   const connection = await leaf.connect(own);
   started.defer(() => connection.close());

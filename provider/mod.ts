@@ -13,6 +13,7 @@ export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf
 export { startNatsServer } from './leaf/nats-server.ts';
 export type { NatsServerBinary, NatsServerSource } from './leaf/nats-server-binary.ts';
 export { findNatsServer, MINIMUM_NATS_SERVER } from './leaf/nats-server-binary.ts';
+export { LeafCredentials } from './leaf-credentials.ts';
 export { ownIdentity } from './own-identity.ts';
 export { readIfThere, writePrivate } from './private-file.ts';
 export { startAgain } from './start-again.ts';

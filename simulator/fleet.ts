@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, ownIdentity, startAgent, startLeaf } from '#provider';
+import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, LeafCredentials, ownIdentity, startAgent, startLeaf } from '#provider';
 import { type AilmentName, ailments } from './ailment.ts';
 import { corruptFrames } from './corrupt-frames.ts';
 import { overcounting, withoutSignatures } from './dishonest.ts';
@@ -56,6 +56,12 @@ const ENROL_AT_ONCE = 8;
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { count, home, leaves: kind, natsServer: binary, log } = options;
   const enrolments = await enrolAll(options);
+  const credentials = await Promise.all(
+    enrolments.map((own, index) => {
+      const place = { home: join(home, `provider-${index}`), coordinatorUrl: options.coordinatorUrl };
+      return LeafCredentials.keep({ ...place, enrolment: own, log, now: Date.now });
+    }),
+  );
   const groups = kind === 'shared' ? [enrolments] : enrolments.map((one) => [one]);
   const leaves = await Promise.all(
     groups.map((group, index) => startLeaf({ binary, home: join(home, kind === 'shared' ? 'leaf' : `leaf-${index}`), enrolments: group, log })),
@@ -67,6 +73,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     leaves,
     drain: async (timeoutMs) => void (await Promise.all(providers.map(({ agent }) => agent.drain(timeoutMs)))),
     [Symbol.asyncDispose]: async () => {
+      for (const kept of credentials) kept[Symbol.dispose]();
       for (const { agent, engine, connection } of providers) {
         await agent[Symbol.asyncDispose]();
         await engine[Symbol.asyncDispose]();

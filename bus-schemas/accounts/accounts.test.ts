@@ -2,7 +2,7 @@ import { decode } from '@nats-io/jwt';
 import { createAccount, createOperator, createUser, fromPublic, fromSeed } from '@nats-io/nkeys';
 import { describe, expect, test } from 'vitest';
 import { mintOperator, mintProviderAccount, mintProviderUser, type OperatorKeys } from './jwts.ts';
-import { Nkey } from './nkey.ts';
+import { isNkeySigned, Nkey } from './nkey.ts';
 import { hubConfig } from './server-config.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -64,6 +64,28 @@ test.each([
   Nkey.create('user').seed.toLowerCase(),
 ])('what is no seed is refused: %j', (seed) => expect(() => Nkey.fromSeed(seed)).toThrow(/nkey/));
 
+describe('a signature of a machine', () => {
+  const key = Nkey.create('user');
+  const input = bytes('a text');
+  const signed = { kind: 'user', publicKey: key.getPublicKey(), input, signature: key.sign(input) } as const;
+
+  test('is verified with the public text of its key alone', () => {
+    expect(isNkeySigned(signed)).toBe(true);
+    expect(isNkeySigned({ ...signed, input: bytes('another text') })).toBe(false);
+    expect(isNkeySigned({ ...signed, publicKey: Nkey.create('user').getPublicKey() })).toBe(false);
+    expect(isNkeySigned({ ...signed, signature: new Uint8Array(64) })).toBe(false);
+  });
+
+  test.each([
+    '',
+    'U',
+    key.seed,
+    Nkey.create('account').getPublicKey(),
+    `${key.getPublicKey().slice(0, -1)}${key.getPublicKey().endsWith('A') ? 'B' : 'A'}`,
+    `U${'A'.repeat(55)}`,
+  ])('is not verified with a text that is no key of a machine: %s', (publicKey) => expect(isNkeySigned({ ...signed, publicKey })).toBe(false));
+});
+
 describe('what the operator signs', () => {
   const keys: OperatorKeys = {
     operator: Nkey.create('operator'),
@@ -85,8 +107,8 @@ describe('what the operator signs', () => {
 
   test("gives a provider's user nothing but up and down, and only as a leaf", async () => {
     const user = Nkey.create('user').getPublicKey();
-    const claims = decode<Record<string, unknown>>(await mintProviderUser(account, user));
-    expect(claims).toMatchObject({ sub: user, iss: provider });
+    const claims = decode<Record<string, unknown>>(await mintProviderUser(account, user, 1_800_000_000_999));
+    expect(claims).toMatchObject({ sub: user, iss: provider, exp: 1_800_000_000 });
     expect(claims.nats).toMatchObject({ pub: { allow: ['up.>'] }, sub: { allow: ['down.>'] }, allowed_connection_types: ['LEAFNODE'] });
   });
 

@@ -1,4 +1,4 @@
-import { type Account, encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
+import { type Account, decode, encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
 import { Nkey } from './nkey.ts';
 
 /**
@@ -77,8 +77,9 @@ export function mintProviderAccount(keys: OperatorKeys, provider: string): Promi
  * For the provider's own key: the credential is of no use to whoever has only the token. Its account holds nothing else to speak to
  * but what the server offers every account about itself, which is closed here too.
  */
-export function mintProviderUser(account: Nkey, userKey: string): Promise<string> {
-  return encodeUser('provider', userKey, account, { allowed_connection_types: ['LEAFNODE'], pub: { allow: ['up.>'] }, sub: { allow: ['down.>'] } });
+export function mintProviderUser(account: Nkey, userKey: string, expiresAt: number): Promise<string> {
+  const rights = { allowed_connection_types: ['LEAFNODE' as const], pub: { allow: ['up.>'] }, sub: { allow: ['down.>'] } };
+  return encodeUser('provider', userKey, account, rights, { exp: Math.floor(expiresAt / 1_000) });
 }
 
 /** A credentials file for one of our own programs. */
@@ -87,6 +88,19 @@ export async function mintCredentials(name: string, account: Nkey, rights: 'all'
   const readOnly = { pub: { allow: ['$SRV.>'] }, sub: { allow: ['evt.>', '_INBOX.>'] } };
   const jwt = await encodeUser(name, user, account, { allowed_connection_types: ['STANDARD'], ...(rights === 'read-only' && readOnly) });
   return new TextDecoder().decode(fmtCreds(jwt, user));
+}
+
+/** When the token in a credentials file was issued and when it expires, in milliseconds since 1970; tokens of older versions never expire. */
+export function credentialsLifetime(credentials: string): { issuedAt: number; expiresAt: number | undefined } {
+  const jwt = /-----BEGIN NATS USER JWT-----\s+(\S+)/.exec(credentials)?.[1];
+  if (jwt === undefined) throw new Error('a credentials file without a token');
+  const { iat, exp } = decode(jwt);
+  return { issuedAt: iat * 1_000, expiresAt: exp ? exp * 1_000 : undefined };
+}
+
+/** What a machine signs with its own nkey to get a new token. The server's nonce makes a recorded signature useless after a minute. */
+export function renewalText(provider: string, nonce: string): Uint8Array {
+  return Buffer.from(`d-inference: renew the leaf credentials\n${provider}\n${nonce}`);
 }
 
 export function providerCredentials(jwt: string, user: Nkey): string {

@@ -17,6 +17,16 @@ export function seedText(kind: NkeyKind, raw: Uint8Array): string {
   return withChecksum(Buffer.concat([Uint8Array.of(SEED_PREFIX | (prefix >> 5), (prefix & 31) << 3), raw]));
 }
 
+/** The raw key that a public text stands for. */
+export function parsePublic(kind: NkeyKind, text: string): Uint8Array {
+  const bytes = fromBase32(text);
+  const body = bytes.subarray(0, -2);
+  if (body[0] !== KIND_PREFIX[kind] || body.length !== RAW_BYTES + 1 || checksum(body) !== bytes.readUInt16LE(bytes.length - 2)) {
+    throw new Error('not an nkey');
+  }
+  return body.subarray(1);
+}
+
 export function parseSeed(text: string): { kind: NkeyKind; raw: Uint8Array } {
   const bytes = fromBase32(text.trim());
   const body = bytes.subarray(0, -2);

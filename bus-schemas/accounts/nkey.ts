@@ -1,10 +1,30 @@
 import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
 import type { KeyPair } from '@nats-io/nkeys';
-import { type NkeyKind, parseSeed, publicText, seedText } from './nkey-text.ts';
+import { type NkeyKind, parsePublic, parseSeed, publicText, seedText } from './nkey-text.ts';
 
 /** DER wrapping of a raw Ed25519 private key. */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
+/** DER wrapping of a raw Ed25519 public key. */
+const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 const RAW_BYTES = 32;
+
+/** Whether the owner of this public nkey signed the input; false for a text that is no such key. */
+export function isNkeySigned({ kind, publicKey, input, signature }: NkeySigned): boolean {
+  try {
+    const der = Buffer.concat([SPKI, parsePublic(kind, publicKey)]);
+    return verify(null, input, createPublicKey({ key: der, format: 'der', type: 'spki' }), signature);
+  } catch {
+    // Both the text of the key and the signature come from outside; what cannot be read is not signed.
+    return false;
+  }
+}
+
+export interface NkeySigned {
+  readonly kind: NkeyKind;
+  readonly publicKey: string;
+  readonly input: Uint8Array;
+  readonly signature: Uint8Array;
+}
 
 /**
  * An nkey that signs with node:crypto: the library's own signatures take a hundred times as long, and a fleet enrols by

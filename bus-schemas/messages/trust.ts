@@ -69,6 +69,20 @@ const enrolled = Type.Union([
   refused(['unknown_token', 'used_token', 'expired_token', 'owner_caught', 'too_many_machines']),
 ]);
 export type Enrolled = Static<typeof enrolled>;
+/** Names the refusal: `stale_nonce` also for a nonce of another machine, or one that was not made here. */
+const RENEWAL_REFUSALS = ['unknown_machine', 'bad_signature', 'stale_nonce', 'revoked', 'too_often'] as const;
+const renewalNonce = Type.Object({ nonce: Type.String({ maxLength: 128 }) });
+const renew = Type.Object({
+  provider: ProviderId,
+  nonce: Type.String({ maxLength: 128 }),
+  /** Ed25519, with the machine's own nkey, over `renewalText`. */
+  signature: Bytes({ min: 64, max: 64 }),
+});
+const renewed = Type.Union([
+  ok({ userJwt: Type.String({ maxLength: 16_384 }), leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }) }),
+  refused([...RENEWAL_REFUSALS]),
+]);
+export type Renewed = Static<typeof renewed>;
 const ofProvider = Type.Object({ provider: ProviderId });
 const owned = Type.Object({ account: optional(AccountId) });
 const ofAccount = Type.Object({ account: AccountId });
@@ -129,6 +143,9 @@ const mdmEventTaken = Type.Union([ok({ outcome: Type.Enum(MDM_OUTCOMES) }), refu
 const define = methodsOf('trust');
 export const trust = {
   enrol: define('enrol', enrol, enrolled),
+  renewalNonce: define('renewal-nonce', ofProvider, renewalNonce),
+  /** A new token for the leaf of a machine that proves its nkey, also long after the last token expired. */
+  renew: define('renew', renew, renewed),
   createToken: define('create-token', createToken, tokenCreated),
   /** Whose machine it is; of a machine that nobody claimed, nobody's. */
   owner: define('owner', ofProvider, owned),

@@ -96,6 +96,12 @@ const table = {
     retryable: false,
     message: 'The enrolment token is not known, was used by another provider, or has expired.',
   },
+  invalid_renewal: {
+    status: 403,
+    type: 'forbidden',
+    retryable: false,
+    message: 'The signature is not by the key of this machine, or the nonce is not a fresh one for it.',
+  },
   internal_error: { status: 500, type: 'internal_error', retryable: false, message: 'Something went wrong here; it has been logged.' },
 } as const satisfies Record<string, { status: number; type: string; retryable: boolean; message: string }>;
 

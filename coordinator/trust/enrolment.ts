@@ -45,6 +45,7 @@ export interface EnrolmentOptions {
   readonly leafUrls: readonly string[];
   /** Machines that an account may link in 24 hours. */
   readonly linksPerDay: number;
+  readonly leafLifetimeMs: number;
   readonly now: () => number;
 }
 
@@ -59,7 +60,8 @@ interface MachineRow {
 }
 
 /** Who may connect: one-time tokens become credentials, and credentials are taken back. */
-export function enrolmentEndpoints({ bus, database, resolver, transparency, masterSecret, leafUrls, linksPerDay, now }: EnrolmentOptions): Endpoint[] {
+export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
+  const { bus, database, resolver, transparency, masterSecret, leafUrls, linksPerDay, leafLifetimeMs, now } = options;
   return [
     endpoint(services.trust.createToken, async ({ lifetimeMs, account }) => {
       const token = randomBytes(TOKEN_BYTES).toString('base64url');
@@ -73,7 +75,8 @@ export function enrolmentEndpoints({ bus, database, resolver, transparency, mast
       const provider = admitted.account.getPublicKey();
       await resolver.admit(provider);
       bus.emit(events.trustEnrolled, TrustEnrolled, { provider, at: now() }, `enrolled:${provider}`);
-      return { ok: true, provider, userJwt: await mintProviderUser(admitted.account, request.userKey), leafUrls: [...leafUrls] };
+      const userJwt = await mintProviderUser(admitted.account, request.userKey, now() + leafLifetimeMs);
+      return { ok: true, provider, userJwt, leafUrls: [...leafUrls] };
     }),
     endpoint(services.trust.owner, async ({ provider }) => {
       const [row] = await query<{ account: string | null }>(database, sql.owner, [provider]);

@@ -24,6 +24,7 @@ import { NetworkClock, realClocks } from './network-clock.ts';
 import { prepareOperatorHome } from './operator-home.ts';
 import { releaseEndpoints } from './releases/release-endpoints.ts';
 import { Releases } from './releases/releases.ts';
+import { renewalEndpoints } from './renewal/renewal-endpoints.ts';
 import { SecondConnections } from './second-connections.ts';
 
 const KEYS_EVERY_MS = 60_000;
@@ -78,8 +79,10 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     for await (const { type } of system.status()) if (type === 'reconnect') await reconcile();
   })();
 
+  const credentials = { masterSecret, leafUrls: config.leafUrls, leafLifetimeMs: config.leafLifetimeMs, now };
   const face = await bus.serve('trust', [
-    ...enrolmentEndpoints({ bus, database, resolver, transparency, masterSecret, leafUrls: config.leafUrls, linksPerDay: config.linksPerDay, now }),
+    ...enrolmentEndpoints({ bus, database, resolver, transparency, ...credentials, linksPerDay: config.linksPerDay }),
+    ...renewalEndpoints({ database, log, metrics, ...credentials }),
     ...attestationEndpoints({ database, attestor, now }),
     endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
     ...releaseEndpoints({ releases, attestor }),

@@ -23,6 +23,7 @@ export interface Trust extends AsyncDisposable {
   readonly database: Pool;
   readonly hub: NatsServer;
   readonly home: string;
+  readonly metrics: Registry;
   /** The clock of trust: the machine's own, and what it was put forward. */
   now(): number;
   advance(ms: number): void;
@@ -57,6 +58,7 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   database.on('error', () => undefined);
   stack.defer(() => database.end());
 
+  const metrics = new Registry();
   let ahead = 0;
   let offMs = 0;
   const now = () => Date.now() + ahead;
@@ -67,7 +69,8 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   };
   let component: Component | undefined;
   const start = async (): Promise<void> => {
-    component = await startTrust({ bus, database, config, log, metrics: new Registry(), now: () => now() + offMs }, otherClocks);
+    metrics.clear();
+    component = await startTrust({ bus, database, config, log, metrics, now: () => now() + offMs }, otherClocks);
   };
   const stop = async (): Promise<void> => {
     await component?.[Symbol.asyncDispose]();
@@ -77,7 +80,7 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   stack.defer(stop);
   const owned = stack.move();
   return {
-    ...{ bus, database, hub, home, now, start, stop },
+    ...{ bus, database, hub, home, metrics, now, start, stop },
     advance: (ms) => {
       ahead += ms;
     },

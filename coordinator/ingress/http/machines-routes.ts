@@ -9,6 +9,7 @@ import type { AddressLimiter } from '../limits/address-limiter.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import { type Api, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
+import { addRenewalRoutes } from './renewal-routes.ts';
 
 const DEVICE_CODE_BYTES = 32;
 /** None that is taken for another when it is read aloud or typed. */
@@ -55,6 +56,7 @@ export function addMachinesRoutes({ api, server, strangers, guesses, linkUrl, no
       return { provider: answer.provider, user_jwt: answer.userJwt, leaf_urls: answer.leafUrls };
     },
   });
+  addRenewalRoutes({ api, strangers });
   addDeviceRoutes({ api, server, limited, linkUrl, now });
   server.get<{ Querystring: { user_code?: unknown } }>('/link', { schema: { hide: true } }, async (request, reply) =>
     reply.type('text/plain; charset=utf-8').send(linkPage(request.query.user_code)),
