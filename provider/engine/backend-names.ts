@@ -1,3 +1,3 @@
-/** What can run real models, in the order of preference. */
+/** The backends that can run real models, in the order in which they are tried. */
 export const BACKENDS = ['mlx', 'webgpu', 'cpu', 'reference'] as const;
 export type BackendName = (typeof BACKENDS)[number];

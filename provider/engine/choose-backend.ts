@@ -4,7 +4,10 @@ import { createCpuBackend, createMlxBackend } from './decoders/native-decoder.ts
 import { createReferenceBackend } from './decoders/reference-decoder.ts';
 import { createWebGpuBackend } from './decoders/webgpu/device.ts';
 
-/** What was asked about an engine, in the order of preference. */
+/**
+ * A backend that was tried, and whether it runs on this machine. `detail` is its device, or the
+ * reason why not.
+ */
 interface Candidate {
   readonly name: BackendName;
   readonly detail: string;
@@ -20,8 +23,9 @@ const RANKS: readonly string[] = ['mlx', 'webgpu', 'cpu', 'webgpu in software', 
 const isSoftware = (made: BackendOrReason): boolean => 'backend' in made && made.backend.isSoftware;
 
 /**
- * MLX, a GPU, the processor, then a GPU's driver that computes on the processor, then plain TypeScript. A wish for one that does
- * not run is answered with why.
+ * Opens the best backend that runs here: MLX, then WebGPU on a GPU, then the processor, then WebGPU or
+ * MLX computing in software, then plain TypeScript. If only `wanted` is tried and does not run, the
+ * error contains the reason.
  */
 export async function chooseBackend(wanted?: BackendName): Promise<Choice> {
   const candidates: Candidate[] = [];

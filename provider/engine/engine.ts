@@ -4,18 +4,27 @@ export interface GenerationRequest {
   readonly build: string;
   readonly chat: InferenceRequest['chat'];
   readonly maxTokens: number;
-  /** Requests of the same scope may share what was worked out for the beginning of a prompt; without one, nobody. */
+  /**
+   * Requests of the same scope may share cached keys and values of a common prompt prefix. A request
+   * without a scope shares with no other: a shared cache would reveal by its timing which prompts
+   * other consumers have sent.
+   */
   readonly cacheScope?: string;
-  /** Time left for the first content, in milliseconds: a request that cannot begin in time is refused. */
+  /**
+   * Time left until the first content is due, in milliseconds. A request that cannot begin in time
+   * is refused.
+   */
   readonly firstContentMs?: number;
 }
 
-/** The engine does not take this request; another one of the same machine it may. */
+/** The engine refuses this request. It may accept other requests. */
 export class RequestRefused extends Error {
   readonly code: Refusal;
   /** The part of an invalid request that cannot be used. */
   readonly about: RefusalAbout | undefined;
-  /** Why, for the client alone: it may quote the request. */
+  /**
+   * The reason in words. It may quote the request, so it is sent to the client and never logged.
+   */
   readonly detail: string | undefined;
   override name = 'RequestRefused';
 
@@ -27,42 +36,49 @@ export class RequestRefused extends Error {
   }
 }
 
-/** Where a sequence's output goes. After `end` nothing follows. */
+/** Receives the output of a sequence. No call follows `end` or `refuse`. */
 export interface Sink {
   delta(delta: Delta): void;
   end(finish: Finish, usage: Usage, more?: EndFacts): void;
-  /** Instead of all that: the engine found out after `generate` that it cannot use the request. */
+  /**
+   * Called instead of the others if the engine finds after `generate` that it cannot use the
+   * request.
+   */
   refuse(refusal: RequestRefused): void;
 }
 
 export interface EndFacts {
-  /** The one of the request's stop strings that ended it. */
+  /** The stop string of the request that ended the answer. */
   readonly stopSequence?: string | undefined;
-  /** With `error`: the part of the request that made it fail, where the engine itself works. */
+  /**
+   * With `error`: the part of the request that caused the failure, if the machine is not at fault.
+   */
   readonly about?: RefusalAbout | undefined;
 }
 
 /** One running generation. */
 export interface Sequence {
-  /** No more text until `resume`: only this sequence stops, its batch goes on. */
+  /** Stops output until `resume`. The other sequences of the batch continue. */
   pause(): void;
   resume(): void;
-  /** Ends it with finish `cancelled`, at once or at the end of the step that runs. */
+  /** Ends the sequence with finish `cancelled`, at the latest after the running step. */
   cancel(): void;
 }
 
-/** What runs models on a machine. Batching is the engine's own business; it decodes as fast as its sinks let it. */
+/**
+ * Runs the models of a machine. It batches requests itself, and decodes as fast as the sinks allow.
+ */
 export interface Engine extends AsyncDisposable {
   readonly name: EngineName;
   readonly machine: Machine;
-  /** As it is now. */
+  /** The present state of each model. */
   slots(): readonly Slot[];
-  /** What the files of its builds amount to; of an engine without files, nothing. */
+  /** The digests of its builds' files. Engines without files have no such method. */
   weights?(): readonly WeightsDigest[];
-  /** Called when a slot has changed. */
+  /** Registers a listener that is called whenever a slot changes. */
   onChange(listener: () => void): void;
-  /** Brings a model into memory before somebody asks for it, if it can: what became of it is seen in its slot. */
+  /** Starts to load a model before the first request for it. The slot's state shows the outcome. */
   load(build: string): void;
-  /** Throws RequestRefused for what is known at once. */
+  /** Throws RequestRefused if the engine can refuse at once; later refusals go to the sink. */
   generate(request: GenerationRequest, sink: Sink): Sequence;
 }

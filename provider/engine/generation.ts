@@ -17,19 +17,19 @@ export interface GenerationOptions {
   readonly chat: Chat;
   readonly maxTokens: number;
   readonly prompt: readonly number[];
-  /** The prompt's last words opened the model's thoughts. */
+  /** True if the prompt ended with <think>, so that the answer begins with reasoning. */
   readonly thinksFirst: boolean;
   readonly scope: string;
   readonly constraint: Constraint | undefined;
   readonly sink: Sink;
   readonly cachedTokens: () => number;
-  /** `failure` is what went wrong in this machine. */
+  /** `failure` is set if this machine is at fault, and undefined otherwise. */
   readonly onEnd: (failure?: unknown) => void;
 }
 
 const MAX_LOGPROBS = 256;
 
-/** One answer: from the logits of each step to pieces of text, thoughts and calls. */
+/** One answer. Turns the logits of each step into pieces of text, reasoning and tool calls. */
 export class Generation implements Task {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
@@ -40,7 +40,10 @@ export class Generation implements Task {
   readonly #text: TextStream;
   readonly #stops: StopStrings;
   readonly #reader: AnswerReader;
-  /** Pieces, tokens and their shares that no delta has carried yet: every delta has a token at least. */
+  /**
+   * Pieces, number of tokens and log probabilities not sent yet. Every delta counts at least one
+   * token.
+   */
   #pieces: Piece[] = [];
   #unsaid = 0;
   #shares: TokenLogprob[] = [];
@@ -84,7 +87,8 @@ export class Generation implements Task {
 
   #sample(row: Float32Array, mask: Int32Array | undefined): number {
     const { chat, model } = this.#options;
-    // No number among the logits: the model or its weights are broken, and any token would be as wrong as another.
+    // A NaN or infinite logit means that the model or its weights are broken, so the answer is
+    // ended.
     if (!Number.isFinite(row[0])) this.#failed = true;
     const shareOf = chat.logprobs === true ? logShares(row) : undefined;
     const shown = (token: number) => ({ token: model.tokenizer.textOf(token).slice(0, 256), logprob: Math.max(-9999, shareOf?.(token) ?? 0) });
@@ -94,7 +98,7 @@ export class Generation implements Task {
     return token;
   }
 
-  /** The token, unless the answer ends with it. */
+  /** Accepts a token and returns it, or undefined if the answer ends with it. */
   #take(token: number): number | undefined {
     if (this.#failed || this.#options.model.endTokens.has(token)) return undefined;
     this.#sampler.accept(token);

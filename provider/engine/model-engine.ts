@@ -8,17 +8,17 @@ export interface ModelEngineOptions {
   readonly backend: Backend;
   readonly models: readonly Model[];
   readonly machine: Machine;
-  /** Bytes of the machine's memory that models and their caches may take together. */
+  /** Memory that models and their caches may use together, in bytes. */
   readonly memoryBytes: number;
   readonly maxConcurrency: number;
-  /** A model that nobody asked for in this time is let go; 0 keeps it. */
+  /** A model without requests for this time, in milliseconds, is unloaded; 0 keeps it in memory. */
   readonly idleMs: number;
   readonly cacheIdleMs?: number;
   readonly log: RunnerLog;
   readonly clock?: () => number;
 }
 
-/** Serves real models: each in a runner of its own, all on one backend. */
+/** Serves real models. Each has its own runner; all share one backend. */
 export class ModelEngine implements Engine {
   readonly name: Engine['name'];
   readonly machine: Machine;
@@ -56,7 +56,7 @@ export class ModelEngine implements Engine {
     void this.#runners.get(build)?.load();
   }
 
-  /** All into memory, before the first request asks for one. */
+  /** Loads all models before the first request arrives. */
   async loadAll(): Promise<void> {
     for (const runner of this.#runners.values()) await runner.load();
   }

@@ -20,36 +20,47 @@ export interface RunnerOptions {
   readonly cacheBytes: number;
   readonly maxConcurrency: number;
   readonly idleMs: number;
-  /** What is known of a prompt's beginning is given up when no sequence has used it for so long; five minutes if not set. */
+  /**
+   * Cached prompt pages are freed after this time without use, in milliseconds; default 5 minutes.
+   */
   readonly cacheIdleMs?: number;
   readonly onChange: () => void;
   readonly log: RunnerLog;
   readonly clock: () => number;
 }
 
-/** Tokens of one step: a prompt's piece and all the answers. */
+/** Maximum number of tokens in one step: parts of prompts and one token of each answer. */
 const STEP_TOKENS = 512;
-/** How long a prompt may hold up those who are being answered. */
+/** Maximum time for which prompts may delay the next token of running answers, in milliseconds. */
 const PREFILL_MS = 100;
-/** A context longer than this is served, but not kept room for on every seat at once. */
+/**
+ * Context in tokens for which every concurrent request has room. Longer ones share the remaining
+ * room.
+ */
 const USUAL_TOKENS = 8_192;
 const WAITING_PER_SEAT = 4;
-/** After a failure, before the next attempt to load. */
+/** Time between a failure and the next attempt to load, in milliseconds. */
 const RETRY_MS = 10_000;
-/** A person who reads an answer and asks again within it finds their conversation in the cache. */
+/**
+ * Time for which an unused conversation stays cached, in milliseconds: long enough to read an
+ * answer and reply.
+ */
 const CACHE_IDLE_MS = 5 * 60_000;
-/** Longest time between two looks for memory that can be given back. */
+/** Maximum time between two checks for memory that can be freed, in milliseconds. */
 const TRIM_EVERY_MS = 30_000;
-/** No tokenizer makes a token of more characters on average. */
+/**
+ * Upper bound of characters per token on average. Longer texts are refused before they are
+ * tokenized.
+ */
 const CHARACTERS_PER_TOKEN = 16;
 
 /**
  * One model on this machine.
  *
  *   cold → loading → resident → cold (idle)
- *             ↘ failed → loading (tried again when asked, after a while)
+ *             ↘ failed → cold (after RETRY_MS) → loading (at the next request)
  *
- * Invariant: every sequence that was begun ends exactly once, whatever becomes of the decoder.
+ * Invariant: every sequence that was begun ends exactly once, even if the decoder fails.
  */
 export class ModelRunner implements AsyncDisposable {
   readonly #options: RunnerOptions;
@@ -96,12 +107,12 @@ export class ModelRunner implements AsyncDisposable {
     };
   }
 
-  /** Done when it is in memory, or has failed. */
+  /** Resolves when the model is in memory or its load has failed. */
   async load(): Promise<void> {
     await this.#ensureLoaded();
   }
 
-  /** Throws RequestRefused. Loads the model when it is not there. */
+  /** Throws RequestRefused. Loads the model if it is not in memory. */
   generate({ chat, maxTokens, cacheScope, firstContentMs = Number.POSITIVE_INFINITY }: GenerationRequest, sink: Sink): Sequence {
     const { model, maxConcurrency } = this.#options;
     if (this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT)) throw new RequestRefused('queue_full');
@@ -252,7 +263,7 @@ export class ModelRunner implements AsyncDisposable {
     await this.#dispose(loaded.decoder);
   }
 
-  /** Thrown on, the error of a decoder that is given up would end the process. */
+  /** Logs an error instead of throwing it: the callers do not wait, so it would end the process. */
   async #dispose(decoder: Decoder): Promise<void> {
     try {
       await decoder[Symbol.asyncDispose]();
@@ -296,7 +307,7 @@ interface Beginning {
   readonly end: (finish: Finish) => void;
 }
 
-/** What the caller holds while the model is still being loaded. */
+/** The caller's handle of a request. It stores pause and cancel until the model is loaded. */
 class PendingSequence implements Sequence {
   #running: Running | undefined;
   #paused = false;

@@ -8,16 +8,19 @@ import { ModelEngine } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
 
 export interface EngineWish {
-  /** The best that runs, when nobody wishes for one. */
+  /** The backend to use; by default, the best one that runs on this machine. */
   readonly backend?: BackendName;
-  /** Folders, or names in Hugging Face's cache. */
+  /** Paths of folders, or names in Hugging Face's cache. */
   readonly models: readonly string[];
   readonly maxConcurrency: number;
   readonly idleMs: number;
   readonly log: RunnerLog;
 }
 
-/** An engine for real models, all of them in memory. A model that cannot be read is left out and named; none at all is an error. */
+/**
+ * Opens an engine and loads all its models. A model that cannot be read is logged and left out. Throws
+ * if no model can be read.
+ */
 export async function openModelEngine({ backend: wanted, models: names, log, ...rest }: EngineWish): Promise<ModelEngine> {
   const models: Model[] = [];
   const faults: unknown[] = [];

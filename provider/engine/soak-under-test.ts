@@ -4,7 +4,8 @@ import type { BackendName } from './backend-names.ts';
 import { begin } from './engine-under-test.ts';
 import { openModelEngine } from './open-model-engine.ts';
 
-// A process of its own: <engine> <requests>. Sends what it saw to its parent and ends by itself, if nothing holds it.
+// A process of its own: <engine> <requests>. Sends what it saw to its parent and ends by itself, if
+// nothing holds it.
 const [engineName, count] = process.argv.slice(2);
 const AT_ONCE = 12;
 const BUILD = 'dinf-tiny-4bit';

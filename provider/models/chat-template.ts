@@ -69,7 +69,8 @@ function withParsedArguments(call: unknown): unknown {
   try {
     return { ...call, function: { ...call['function'], arguments: parseObject(text, 'arguments') } };
   } catch {
-    // A model may have written arguments that are not valid JSON. The template gets that text as it is.
+    // A model may have written arguments that are not valid JSON. The template gets that text as it
+    // is.
     return call;
   }
 }

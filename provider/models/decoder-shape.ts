@@ -156,7 +156,9 @@ function expertsOf(fields: FieldReader): Experts {
   };
 }
 
-/** Gemma was trained with an embedding scale rounded to bfloat16, so the same rounding is applied. */
+/**
+ * Gemma was trained with an embedding scale rounded to bfloat16, so the same rounding is applied.
+ */
 function toBfloat16(value: number): number {
   const bits = new Uint32Array(new Float32Array([value]).buffer);
   const whole = bits[0] as number;

@@ -129,7 +129,10 @@ const tokenIds = fc.oneof(
   fc.constantFrom<unknown>(511, 512, 513, 700, 400_000_000, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53 - 1, -1, 1.5, null, '3'),
 );
 
-/** Files of a hostile folder: random changes, and those that a tokenizer or a template would be attacked with. */
+/**
+ * Files of a hostile folder: random changes, and those that a tokenizer or a template would be
+ * attacked with.
+ */
 export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation> {
   const jsonFile = (name: FileName, whole: unknown): Mutation => ({ name, bytes: Buffer.from(JSON.stringify(whole)) });
   /** The value at a random place of a JSON file is another one. */
@@ -217,7 +220,9 @@ export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation
   return fc.oneof(changed, header, spoiled, addedToken, renumbered, template, specials);
 }
 
-/** Changes the value that a path of numbers leads to: each chooses one of the keys that are there. */
+/**
+ * Changes the value that a path of numbers leads to: each chooses one of the keys that are there.
+ */
 export function withValueAt<T extends object>(whole: T, path: readonly number[], value: unknown): T {
   let here = whole as Record<string, unknown>;
   for (const [i, n] of path.entries()) {

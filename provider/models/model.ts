@@ -13,7 +13,10 @@ import { Tokenizer } from './tokenizer.ts';
 import { type ToolStyle, toolStyleOf } from './tool-style.ts';
 import { weightsDigest } from './weights-digest.ts';
 
-/** An architecture and the positions of its weights. An engine reads the weights from the disk later. */
+/**
+ * An architecture and the positions of its weights. An engine reads the weights from the disk
+ * later.
+ */
 export interface DecoderModel {
   readonly shape: DecoderShape;
   readonly weights: DecoderWeights;
@@ -48,7 +51,8 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   const text = (await folder.textIfAny('chat_template.jinja')) ?? templateIn(about);
   if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json says how a conversation is written');
   const template = new ChatTemplate({ text, config: about });
-  // A template that writes tokens outside of the vocabulary would make every request fail. The trial
+  // A template that writes tokens outside of the vocabulary would make every request fail. The
+  // trial
   // below rejects such a folder when it is opened.
   tokenizer.encode(template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }));
   const toolStyle = toolStyleOf(text);

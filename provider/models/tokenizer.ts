@@ -122,7 +122,8 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const ids = new Map<string, number>();
   const add = (token: string, id: unknown) => {
     if (!Number.isSafeInteger(id) || (id as number) < 0) throw new ModelError('malformed_tokenizer', `${JSON.stringify(token).slice(0, 40)} has no number`);
-    // Published models have tokens without a row in the weights, for example <image_soft_token> in the
+    // Published models have tokens without a row in the weights, for example <image_soft_token> in
+    // the
     // text models of Gemma 3. They are left out here, and `encode` refuses text that contains them.
     if ((id as number) < size) ids.set(token, id as number);
   };
@@ -145,7 +146,9 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   };
 }
 
-/** Maps each printable character that GPT-2's byte-level vocabularies use for a byte to that byte. */
+/**
+ * Maps each printable character that GPT-2's byte-level vocabularies use for a byte to that byte.
+ */
 const byteOfStandIn = (() => {
   const plain = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   const map = new Map<string, number>();

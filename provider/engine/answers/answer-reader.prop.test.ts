@@ -112,7 +112,8 @@ test('a stop string is found across any cuts, and nothing of it or after it is s
       shown += reader.end();
       const firsts = wanted.map((stop) => text.indexOf(stop)).filter((index) => index !== -1);
       expect(reader.found !== undefined).toBe(firsts.length > 0);
-      // One that ends earlier may be seen before one that begins earlier: either way nothing of a stop string is shown.
+      // One that ends earlier may be seen before one that begins earlier: either way nothing of a
+      // stop string is shown.
       if (firsts.length === 0) expect(shown).toBe(text);
       else for (const stop of wanted) expect(shown.includes(stop)).toBe(false);
       expect(text.startsWith(shown)).toBe(true);

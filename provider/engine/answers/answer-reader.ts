@@ -1,18 +1,18 @@
 import type { ToolStyle } from '../../models/tool-style.ts';
 import { overlap } from './stop-strings.ts';
 
-/** A stretch of what a model wrote, by what it is. */
+/** A part of a model's answer with its kind. */
 export type Piece =
   | { readonly k: 'text' | 'reasoning'; readonly text: string }
   | { readonly k: 'call'; readonly name: string }
   | { readonly k: 'arguments'; readonly text: string };
 
 export interface ReaderOptions {
-  /** Calls are looked for, in this style. */
+  /** The style of tool calls to recognise; undefined if no tools are offered. */
   readonly tools: ToolStyle | undefined;
-  /** The model may think aloud between <think> and </think>. */
+  /** True if the model may write its reasoning between <think> and </think>. */
   readonly thinks: boolean;
-  /** It was thinking when it began. */
+  /** True if the prompt ended with <think>, so that the answer begins with reasoning. */
   readonly thinksFirst: boolean;
 }
 
@@ -20,12 +20,13 @@ const OPEN = '<think>';
 const CLOSE = '</think>';
 
 /**
- * Tells words, thoughts and calls apart while they come.
+ * Separates text, reasoning and tool calls while an answer arrives.
  *
  *   text ⇄ thinking        text → call → arguments → text
  *
- * Invariant: what was pushed comes out as text, thoughts or arguments, in order, but for the marks between them and the white
- * space around them; what looks like a call and is none comes out as text.
+ * Invariant: all input is returned in order as text, reasoning or arguments, except for the marks
+ * between these parts and the white space around them. Input that begins like a call but is not valid
+ * is returned as text.
  */
 export class AnswerReader {
   readonly #options: ReaderOptions;
@@ -58,7 +59,7 @@ export class AnswerReader {
     return pieces;
   }
 
-  /** What was held back, when no more comes. */
+  /** Ends the answer and returns what was held back. */
   end(): Piece[] {
     const rest = this.#held;
     this.#held = '';
@@ -82,7 +83,7 @@ export class AnswerReader {
 
   #readText(pieces: Piece[]): void {
     const { tools, thinks } = this.#options;
-    // White space between the marks is not the answer's.
+    // White space before the first text belongs to the marks, not to the answer.
     if (!this.#begun && (thinks || tools)) this.#held = this.#held.trimStart();
     const marks = [...(thinks && !this.#begun ? [OPEN] : []), ...(tools && (!tools.onlyFirst || !this.#begun) ? [tools.trigger] : [])];
     const found = marks
@@ -97,7 +98,7 @@ export class AnswerReader {
     }
     this.#say(pieces, 'text', this.#held.slice(0, first.at));
     const isCall = first.mark === tools?.trigger;
-    // A bare call has no mark of its own: its first words are the call's.
+    // The trigger of a bare call is part of the call itself, so it is not skipped.
     this.#held = this.#held.slice(first.at + (isCall && tools?.begin === '' ? 0 : first.mark.length));
     this.#state = isCall ? 'call' : 'thinking';
   }
@@ -136,7 +137,7 @@ export class AnswerReader {
     if (length > 0) pieces.push({ k: 'arguments', text: this.#held.slice(0, length) });
     this.#held = this.#held.slice(length);
     if (!this.#value.isOver) return;
-    // What is left of the call: its last brace, and the mark that ends it.
+    // After the arguments only the closing brace of the call and its end mark remain.
     const end = this.#options.tools?.end.trim() ?? '';
     const rest = this.#held.trimStart();
     const wanted = `}${end}`;
@@ -150,7 +151,9 @@ export class AnswerReader {
     }
   }
 
-  /** A call whose parts stand in another order, or text that only began like one. */
+  /**
+   * Reads a call whose fields are in another order, or returns text that only began like a call.
+   */
   #whole(said: string, isLast: boolean): Piece[] {
     const { name, args } = callIn(said);
     if (name !== undefined) {
@@ -189,7 +192,7 @@ function callIn(text: string): { name?: string; args: string } {
   }
 }
 
-/** Where a JSON value ends in a text that comes in pieces. */
+/** Finds the end of a JSON value in a text that arrives in pieces. */
 class JsonValueEnd {
   isOver = false;
   #depth = 0;
@@ -197,7 +200,7 @@ class JsonValueEnd {
   #escaped = false;
   #begun = false;
 
-  /** How many of these characters belong to it. */
+  /** Returns the number of characters of `text` that belong to the value. */
   push(text: string): number {
     for (let i = 0; i < text.length; i += 1) {
       const c = text[i] as string;
@@ -210,7 +213,7 @@ class JsonValueEnd {
         }
         continue;
       }
-      // A number or a word ends where something else begins.
+      // A number, true, false or null ends at the first white space, comma or bracket.
       if (this.#depth === 0 && this.#begun && /[\s,}\]]/.test(c)) return this.#end(i);
       this.#begun = true;
       if (c === '"') this.#inText = true;

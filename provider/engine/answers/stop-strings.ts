@@ -1,4 +1,7 @@
-/** Finds the first of some strings in a text that comes in pieces, and lets nothing of it out. */
+/**
+ * Finds the first stop string in a text that arrives in pieces, and withholds the stop string
+ * itself.
+ */
 export class StopStrings {
   readonly #stops: readonly string[];
   #held = '';
@@ -12,7 +15,7 @@ export class StopStrings {
     return this.#found;
   }
 
-  /** What may be shown: what could still become a stop string waits. */
+  /** Returns the text that may be shown. A suffix that could become a stop string is held back. */
   push(text: string): string {
     if (this.#found !== undefined) return '';
     const whole = this.#held + text;
@@ -32,7 +35,7 @@ export class StopStrings {
     return whole.slice(0, whole.length - held);
   }
 
-  /** What was held back, when no more comes. */
+  /** Ends the text and returns what was held back, or nothing if a stop string was found. */
   end(): string {
     const rest = this.#held;
     this.#held = '';
@@ -40,7 +43,7 @@ export class StopStrings {
   }
 }
 
-/** How many of the last characters of a text are the first of a word, but not the whole word. */
+/** Length of the longest suffix of `text` that is a proper prefix of `word`. */
 export function overlap(text: string, word: string): number {
   for (let length = Math.min(text.length, word.length - 1); length > 0; length -= 1) if (text.endsWith(word.slice(0, length))) return length;
   return 0;

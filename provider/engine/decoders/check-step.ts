@@ -1,6 +1,8 @@
 import { PAGE_TOKENS, type Step } from './decoder.ts';
 
-/** A step that would read or write outside of a decoder's memory. The decoder has not begun it. */
+/**
+ * The step would read or write outside of the decoder's memory. It was rejected before it began.
+ */
 export class InvalidStep extends Error {
   readonly code = 'invalid_step';
   override name = 'InvalidStep';
@@ -13,8 +15,9 @@ export interface StepLimits {
 }
 
 /**
- * Throws InvalidStep. Every decoder checks its steps: a shader or a typed array silently clamps what is out of range, and then a
- * sequence reads what another one wrote. `native/decoder/checks.h` has the same rules for the decoders in C++.
+ * Throws InvalidStep. Every decoder checks its steps, because shaders and typed arrays do not report an
+ * index that is out of range: a shader clamps it, and one sequence would read another one's keys and
+ * values. `native/decoder/checks.h` has the same rules for the decoders in C++.
  */
 export function checkStep(step: Step, { vocabulary, pages, maxTokens }: StepLimits): void {
   const { tokens, positions, places, rows, tables, tableWidth, outputs } = step;

@@ -1,76 +1,85 @@
 import type { DecoderModel } from '../../models/model.ts';
 import type { BackendName } from '../backend-names.ts';
 
-/** Tokens whose keys and values share a page of the cache. */
+/** Number of tokens whose keys and values share one page of the cache. */
 export const PAGE_TOKENS = 32;
 
 /**
- * One pass through the model for any number of sequences at once, each with as many new tokens as it likes. All lists but
- * `tables` and `outputs` have one entry for each token.
+ * The input of one pass through the model. A step may serve several sequences, each with one or more
+ * new tokens. All lists except `tables` and `outputs` have one entry for each token.
  */
 export interface Step {
   readonly tokens: Int32Array<ArrayBuffer>;
   readonly positions: Int32Array<ArrayBuffer>;
-  /** Where its keys and values are kept: page × PAGE_TOKENS + place in the page. */
+  /** The cache slot of each token's key and value: page × PAGE_TOKENS + index within the page. */
   readonly places: Int32Array<ArrayBuffer>;
-  /** The sequence that it belongs to, as a row of `tables`. */
+  /** The row of `tables` that belongs to the token's sequence. */
   readonly rows: Int32Array<ArrayBuffer>;
-  /** For each sequence its pages in order, padded to `tableWidth`. */
+  /** The pages of each sequence in order, padded to `tableWidth` entries. */
   readonly tables: Int32Array<ArrayBuffer>;
   readonly tableWidth: number;
-  /** Tokens, by their place in `tokens`, of which the next one is asked. */
+  /** Indices into `tokens`, in rising order, of the tokens whose next token is computed. */
   readonly outputs: Int32Array<ArrayBuffer>;
-  /** Without them only the likeliest token comes back. */
+  /** If false, only the most likely token is returned for each output. */
   readonly wantsLogits: boolean;
 }
 
 export interface StepResult {
-  /** For each output the likeliest next token; the first of equals. */
+  /** The most likely next token of each output; of equally likely ones, the lowest. */
   readonly best: Int32Array;
-  /** For each output the whole vocabulary. Valid until the next step. */
+  /** The logits of the whole vocabulary for each output. They are valid until the next step. */
   readonly logits?: Float32Array;
 }
 
-/** A model in memory with its cache of keys and values, which takes memory as pages are used. What the pages mean is the caller's business; one step at a time. */
+/**
+ * A model in memory with its cache of keys and values. The cache takes memory as pages are used. The
+ * caller assigns pages to sequences, and runs one step at a time.
+ */
 export interface Decoder extends AsyncDisposable {
-  /** Everything but the cache, in bytes. */
+  /** Memory of everything except the cache, in bytes. */
   readonly memoryBytes: number;
-  /** Bytes of the cache that hold memory now: those of the pages up to the highest one that was used, or a block more. */
+  /**
+   * Memory of the cache at present, in bytes: the pages up to the highest used one, rounded up to the
+   * block in which the backend allocates.
+   */
   readonly cacheBytes: number;
   step(step: Step): Promise<StepResult>;
-  /** Gives back the memory of all pages from this one on, between two steps. What they held is lost. */
+  /**
+   * Keeps the first `pages` pages and frees the others, whose content is lost. Call it between
+   * steps.
+   */
   keep(pages: number): Promise<void>;
 }
 
 export interface DecoderOptions {
   readonly model: DecoderModel;
   readonly pages: number;
-  /** The most tokens of one step. */
+  /** Maximum number of tokens in one step. */
   readonly maxTokens: number;
 }
 
-/** What can run decoders on this machine. */
+/** Loads and runs decoders on one device of this machine. */
 export interface Backend extends AsyncDisposable {
   readonly name: BackendName;
-  /** The device in words. */
+  /** Description of the device, for people. */
   readonly device: string;
-  /** What is made for a GPU, and computes on the processor here. */
+  /** True for a GPU backend that computes on the processor on this machine. */
   readonly isSoftware: boolean;
-  /** What one layer's keys may take at most. */
+  /** Maximum size of one layer's keys in the cache, in bytes. */
   readonly maxBufferBytes: number;
-  /** Bytes of one number of a cache of this model's keys and values. */
+  /** Size in bytes of one number in the cache of this model's keys and values. */
   cacheNumberBytes(model: DecoderModel): number;
   load(options: DecoderOptions): Promise<Decoder>;
 }
 
-/** What runs decoders here, or why it does not. */
+/** A backend, or the reason why it does not run on this machine. */
 export type BackendOrReason = { readonly backend: Backend } | { readonly reason: string };
 
-/** Bytes that keys and values of one token take in a backend's cache. */
+/** Size in bytes of one token's keys and values in a backend's cache, over all layers. */
 export function kvBytesPerToken(model: DecoderModel, backend: Pick<Backend, 'cacheNumberBytes'>): number {
   const { layers, kvHeads, headDim } = model.shape;
   return layers.length * 2 * kvHeads * headDim * backend.cacheNumberBytes(model);
 }
 
-/** A cache of 32-bit numbers. */
+/** `cacheNumberBytes` of a backend that caches 32-bit numbers. */
 export const wholeNumbers = (): number => Float32Array.BYTES_PER_ELEMENT;

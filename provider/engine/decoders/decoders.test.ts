@@ -3,7 +3,10 @@ import { kvBytesPerToken, PAGE_TOKENS, type Step } from './decoder.ts';
 import { backendsUnderTest, distance, fixtures, generateGreedily, withFixture } from './decoder-under-test.ts';
 import { stepOf } from './step.ts';
 
-/** How far a logit may lie from mlx-lm's, against the largest. The processor rounds inputs to 16 bits where weights are rounded. */
+/**
+ * How far a logit may lie from mlx-lm's, against the largest. The processor rounds inputs to 16
+ * bits where weights are rounded.
+ */
 const TOLERANCE = 1e-3;
 const PAGES = [3, 9, 1, 4];
 const MANY_PAGES = 1_000;
@@ -123,7 +126,9 @@ for (const { name: kind, create } of backendsUnderTest) {
   });
 }
 
-/** What the processor has besides its best: `native/cpu/decoder.cc` chooses when a model is loaded. */
+/**
+ * What the processor has besides its best: `native/cpu/decoder.cc` chooses when a model is loaded.
+ */
 describe('lesser instruction sets', async () => {
   const made = await (backendsUnderTest.find(({ name }) => name === 'cpu') as (typeof backendsUnderTest)[number]).create();
   afterEach(() => vi.unstubAllEnvs());

@@ -6,14 +6,18 @@ import { checkStep, type StepLimits } from './check-step.ts';
 import { type Backend, type BackendOrReason, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult, wholeNumbers } from './decoder.ts';
 
 interface CpuOptions {
-  /** Of its own for each decoder; without a wish, one for each core. */
+  /** Number of threads of each decoder; by default, one for each core. */
   readonly threads?: number;
   /**
-   * What is multiplied with rounded weights is rounded to 16 bits, and the answers are those of the other engines. To 8 bits, as
-   * llama.cpp does it, prompts and batches are read half as fast again, and an unlikely token sometimes takes the place of another.
+   * True: inputs of quantized matrices are rounded to 16 bits, and answers equal those of the other
+   * backends. False: they are rounded to 8 bits, as llama.cpp does; prompts and batches are processed
+   * about 1.5 times as fast, and sometimes another token is chosen.
    */
   readonly fine?: boolean;
-  /** The build with address and undefined behaviour checks, for the fuzz. */
+  /**
+   * `cpu-sanitized` is built with checks for memory errors and undefined behaviour, for the fuzz
+   * test.
+   */
   readonly addon?: 'cpu' | 'cpu-sanitized';
 }
 
@@ -48,7 +52,10 @@ export function createMlxBackend(): BackendOrReason {
   return { backend: nativeBackend({ name: 'mlx', device, Decoder: NativeMlxDecoder, threads: 1, fine: true, isSoftware, cacheNumberBytes }) };
 }
 
-/** On Metal, MLX computes with the numbers that the model is stored in: `MlxEngine::load` has the same rule. */
+/**
+ * On Metal, MLX computes in the number type of the model's files. `MlxEngine::load` has the same
+ * rule.
+ */
 function storedNumberBytes({ weights: { embedding } }: DecoderModel): number {
   const { type } = embedding.quantized?.scales ?? embedding.weight;
   return type === 'F16' || type === 'BF16' ? 2 : 4;
@@ -94,7 +101,9 @@ class NativelyDecoded implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
-    // The addon checks it again, but turns of a position that is out of range would take all memory before that.
+    // The addon checks the step too. It is checked here first, because the rope table grows up to
+    // the
+    // highest position: one that is out of range would use up all memory.
     checkStep(step, this.#limits);
     const { cacheBytes, ...result } = await this.#native.step({ ...step, turns: this.#ropes.turns(step.positions) });
     this.cacheBytes = cacheBytes;

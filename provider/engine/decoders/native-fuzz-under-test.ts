@@ -1,5 +1,7 @@
-// A process of its own: <seconds> <seed>. Runs hostile model folders and hostile calls against the sanitized build of the processor's
-// engine. An error of memory or arithmetic ends the process with the sanitizer's report; otherwise it says how much it tried.
+// A process of its own: <seconds> <seed>. Runs hostile model folders and hostile calls against the
+// sanitized build of the processor's
+// engine. An error of memory or arithmetic ends the process with the sanitizer's report; otherwise
+// it says how much it tried.
 import fc from 'fast-check';
 import { loadCpuDecoders, type NativeDecoder } from '#native';
 import { openDecoderAlone } from '../../models/model.ts';
@@ -68,7 +70,10 @@ const junk = fc.oneof(
   fc.nat(2_000),
 );
 
-/** A step as the scheduler makes it, of which some fields are others, or single numbers of its lists. */
+/**
+ * A step as the scheduler makes it, of which some fields are others, or single numbers of its
+ * lists.
+ */
 function hostileStep(ropes: RopeTables) {
   const parts = fc.array(fc.record({ tokens: fc.array(fc.nat(90), { minLength: 1, maxLength: 20 }), from: fc.nat(60) }), { minLength: 1, maxLength: 3 });
   const names = fc.constantFrom('tokens', 'positions', 'places', 'rows', 'tables', 'outputs', 'turns', 'tableWidth', 'wantsLogits');

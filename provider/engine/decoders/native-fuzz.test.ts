@@ -7,7 +7,10 @@ import { describe, expect, test } from 'vitest';
 import { addonPath, buildNative, findCompiler } from '#native/build.ts';
 
 const ROOT = dirname(dirname(dirname(import.meta.dirname)));
-/** In CI some seconds; `npm run fuzz` for the long run. A failure names its seed: DINF_FUZZ_SEED repeats it. */
+/**
+ * In CI some seconds; `npm run fuzz` for the long run. A failure names its seed: DINF_FUZZ_SEED
+ * repeats it.
+ */
 const SECONDS = Number(process.env['DINF_FUZZ_SECONDS'] ?? 8);
 const SEED = Number(process.env['DINF_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 

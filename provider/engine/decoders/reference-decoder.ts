@@ -8,8 +8,8 @@ import { type Backend, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step
 import { pagesOf } from './step.ts';
 
 /**
- * The decoder in plain TypeScript, in the order in which a paper would tell it. It runs on any machine, slowly, and
- * every faster one is held against it.
+ * The decoder in plain TypeScript, written for readability in the order of the published formulas. It
+ * is slow, runs on any machine, and the tests compare the faster decoders with it.
  */
 export function createReferenceBackend(): Backend {
   return {
@@ -23,7 +23,7 @@ export function createReferenceBackend(): Backend {
   };
 }
 
-/** Weights are whole 32-bit numbers here. */
+/** A matrix whose weights have been expanded to 32-bit floats. */
 export interface Dense {
   readonly out: number;
   readonly in: number;
@@ -48,7 +48,7 @@ class ReferenceDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #parts: Parts;
   readonly #limits: StepLimits;
-  /** Of each layer, the pages from the first to the highest one that was used. */
+  /** The pages of each layer, from the first to the highest one used so far. */
   readonly #cache: readonly { readonly keys: Float32Array[]; readonly values: Float32Array[] }[];
 
   private constructor(parts: Parts, options: DecoderOptions) {
@@ -142,7 +142,7 @@ class ReferenceDecoder implements Decoder {
     return { best, logits };
   }
 
-  /** Keeps the token's key and value, and returns its query. */
+  /** Computes query, key and value of a token, caches key and value, and returns the query. */
   #attend(
     index: number,
     { layer, step, token, input, turn }: { layer: Layer; step: Step; token: number; input: Float32Array; turn: Float32Array },
@@ -195,7 +195,7 @@ class ReferenceDecoder implements Decoder {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-/** Every weight as a 32-bit number. */
+/** Reads a matrix and expands its weights to 32-bit floats. */
 export async function readDense(reader: TensorReader, matrix: Matrix): Promise<Dense> {
   const bias = matrix.bias && (await reader.numbers(matrix.bias));
   const { out, in: width, count, quantized } = matrix;
@@ -225,7 +225,7 @@ const countWeights = ({ embedding, head, layers }: Parts): number =>
     .values()
     .reduce((sum, { values }) => sum + values.length, 0);
 
-/** `expert` is the one of the matrices stacked in it. */
+/** Multiplies with the matrix at index `expert` of those stacked in `matrix`. */
 function multiply(matrix: Dense, input: Float32Array, expert = 0): Float32Array {
   const { out, in: width, values, bias } = matrix;
   const result = new Float32Array(out);

@@ -1,18 +1,20 @@
 import { PAGE_TOKENS, type Step } from './decoder.ts';
 
-/** What one sequence brings to a step: its next tokens, the first of them at the position `from` of its text. */
+/**
+ * One sequence's share of a step: its next tokens. The first one is at position `from` of its text.
+ */
 export interface StepPart {
   readonly tokens: ArrayLike<number>;
   readonly from: number;
-  /** All the sequence's pages, in order. */
+  /** All pages of the sequence, in order. */
   readonly pages: ArrayLike<number>;
-  /** Which tokens' successors are asked. */
+  /** The tokens whose next token is computed. */
   readonly asks: 'every' | 'last' | 'none';
 }
 
 const highest = (list: Int32Array): number => list.reduce((a, b) => Math.max(a, b), 0);
 
-/** Pages up to the highest one that a step names. */
+/** Number of pages up to and including the highest one that a step names. */
 export const pagesOf = ({ places, tables }: Step): number => Math.max(Math.floor(highest(places) / PAGE_TOKENS), highest(tables)) + 1;
 
 export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {

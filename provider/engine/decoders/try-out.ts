@@ -4,7 +4,10 @@ import { stepOf } from './step.ts';
 
 const DECODE_STEPS = 4;
 
-/** A first prompt of nothing, so that the first consumer waits for no compiler and the router hears of real speeds. */
+/**
+ * Runs a made-up prompt and measures its speed. Kernels are compiled before the first request
+ * arrives, and the router gets measured speeds from the start.
+ */
 export async function tryOut(decoder: Decoder, { vocabulary, clock }: { vocabulary: number; clock: () => number }): Promise<Speeds> {
   const tokens = Int32Array.from({ length: PAGE_TOKENS }, (_, i) => (i * 31 + 7) % vocabulary);
   const step = (from: number) => decoder.step(stepOf([{ tokens: tokens.subarray(from), from, pages: [0], asks: 'last' }], false));

@@ -5,7 +5,10 @@ export type GrammarLibrary = typeof import('@mlc-ai/web-xgrammar');
 
 let library: GrammarLibrary | undefined;
 
-/** XGrammar in WebAssembly. Its package says that it is an ES module and holds CommonJS: neither import nor require takes it. */
+/**
+ * Loads XGrammar, which runs in WebAssembly. Its package declares an ES module but contains CommonJS,
+ * so neither import nor require can load it.
+ */
 export function loadGrammarLibrary(): GrammarLibrary {
   if (library !== undefined) return library;
   const path = createRequire(import.meta.url).resolve('@mlc-ai/web-xgrammar');

@@ -3,7 +3,9 @@ import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/w
 import { messageOf } from '../../message-of.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
 
-/** What a grammar thread is asked, and answers. Everything that a stranger's schema can break, breaks here. */
+/**
+ * A question to the grammar thread. A hostile schema can crash only this thread, not the provider.
+ */
 export type GrammarQuestion =
   | { readonly op: 'vocabulary'; readonly spelled: readonly string[]; readonly spelling: string; readonly endTokens: readonly number[] }
   | { readonly op: 'check'; readonly format: string }
@@ -13,12 +15,15 @@ export type GrammarQuestion =
 
 export type GrammarAnswer =
   | { readonly ok: true; readonly mask?: Int32Array<ArrayBuffer> }
-  /** `isLost`: the thread has ended. */
+  /** `isLost` means that the thread has ended. */
   | { readonly ok: false; readonly why: string; readonly isLost?: true };
 
 const MAX_COMPILED = 32;
 
-/** What the library printed last: why it gave up. It throws only `Aborted()`. */
+/**
+ * The last fatal line that the library printed. It contains the reason; the library throws only
+ * `Aborted()`.
+ */
 let printed = '';
 console.error = (...words: unknown[]) => {
   const line = words.join(' ').trim();
@@ -66,7 +71,7 @@ async function compile(format: string): Promise<CompiledGrammar> {
   if (compiler === undefined) throw new Error('no vocabulary was given');
   const made = await compiler.compileStructuralTag(format);
   compiled.set(format, made);
-  // A matcher keeps what it needs of a grammar: ours may go.
+  // A matcher has its own reference to the grammar, so the oldest grammars can be disposed.
   for (const [oldest, grammar] of compiled) {
     if (compiled.size <= MAX_COMPILED) break;
     compiled.delete(oldest);
@@ -75,12 +80,15 @@ async function compile(format: string): Promise<CompiledGrammar> {
   return made;
 }
 
-/** The reason in a line such as `[FATAL] /src/converter.cc:902: Unsupported type "nonsense"`. */
+/**
+ * Extracts the reason from a line such as `[FATAL] /src/converter.cc:902: Unsupported type
+ * "nonsense"`.
+ */
 function reasonIn(line: string): string | undefined {
   return /^\[FATAL\] \S+:\d+: (.+)/s.exec(line)?.[1];
 }
 
-/** None once the grammar is at its end. */
+/** Returns no mask if the grammar has ended. */
 async function maskOf(id: number): Promise<{ mask?: Int32Array<ArrayBuffer> }> {
   const matcher = matchers.get(id);
   return matcher === undefined || matcher.isTerminated() ? {} : { mask: Int32Array.from(await matcher.getNextTokenBitmask()) };
@@ -88,7 +96,7 @@ async function maskOf(id: number): Promise<{ mask?: Int32Array<ArrayBuffer> }> {
 
 let last: Promise<void> = Promise.resolve();
 parentPort?.on('message', (question: GrammarQuestion) => {
-  // One after the other, in the order in which they came.
+  // Questions are answered one at a time, in order of arrival.
   last = last.then(async () => {
     printed = '';
     const said = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: reasonIn(printed) ?? messageOf(error) }));

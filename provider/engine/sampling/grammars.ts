@@ -7,12 +7,14 @@ import type { TokenMask } from './sampler.ts';
 
 type Chat = InferenceRequest['chat'];
 
-/** What an answer must look like, in XGrammar's words. */
+/** The required form of an answer, in XGrammar's structural tag format. */
 type Format = Readonly<Record<string, unknown>>;
 
 const CHECK_MS = 2_000;
 
-/** What the request demands of the answer's form; nothing when any text will do. */
+/**
+ * Returns the form that the request requires of the answer, or undefined if any text is allowed.
+ */
 export function formatOf(
   { response_format: wanted, tools = [], tool_choice: choice = 'auto', parallel_tool_calls: parallel = true }: Chat,
   style: ToolStyle | undefined,
@@ -37,27 +39,36 @@ export function formatOf(
   return { type: 'json_schema', json_schema: (wanted.type === 'json_schema' ? wanted.json_schema?.schema : undefined) ?? { type: 'object' } };
 }
 
-/** A schema that no grammar can be made of: the client's fault. The message may quote the schema: it is for the client alone. */
+/**
+ * The schema cannot be made into a grammar, which is the client's fault. The message may quote the
+ * schema, so it is sent only to the client and never logged.
+ */
 export class GrammarError extends Error {
   override name = 'GrammarError';
 }
 
-/** The thread of a grammar ended, perhaps because of another client's schema: this machine's fault. */
+/**
+ * The grammar thread ended, perhaps because of another client's schema. It counts as this machine's
+ * fault.
+ */
 class GrammarThreadError extends Error {
   override name = 'GrammarThreadError';
 }
 
-/** One answer's grammar, a token at a time. */
+/** The grammar of one answer, advanced token by token. */
 export interface Constraint {
-  /** Which tokens may come next; nothing when the answer is whole. Worked out while the decoder works. */
+  /**
+   * The tokens allowed next, or undefined if the answer is complete. Computed while the decoder
+   * runs.
+   */
   mask(): Promise<TokenMask | undefined>;
   accept(token: number): void;
   close(): void;
 }
 
 /**
- * Grammars run on a thread of their own, and a schema is tried on another one first: one that breaks the library or takes too
- * long costs that thread and nothing else.
+ * Runs grammars on a separate thread, after checking each schema on another one. A schema that crashes
+ * the library or takes too long in the check ends only the thread that checks.
  */
 export class Grammars implements AsyncDisposable {
   readonly #vocabulary: VocabularyFacts;
@@ -72,11 +83,12 @@ export class Grammars implements AsyncDisposable {
     this.#endTokens = [...endTokens];
   }
 
-  /** The grammar is compiled, and at least one token may come. Throws GrammarError. */
+  /** Compiles a grammar. Throws GrammarError if it is invalid or allows no token. */
   async open(format: Format): Promise<Constraint> {
     const text = JSON.stringify({ type: 'structural_tag', format });
     if (text.length > MAX_SCHEMA_CHARACTERS) throw new GrammarError(`The schema is too large: the most is ${MAX_SCHEMA_CHARACTERS} characters.`);
-    // One at a time: a schema that ends the thread must not take another client's check with it.
+    // Checks run one at a time, so that a schema that ends the thread does not fail another
+    // client's check.
     const check = this.#checks.then(() => this.#check(text));
     this.#checks = check.catch(() => undefined);
     await check;
@@ -100,7 +112,7 @@ export class Grammars implements AsyncDisposable {
     throw new GrammarError(tried.isLost ? `The schema cannot be checked within ${CHECK_MS} ms.` : tried.why);
   }
 
-  /** A thread that ended is replaced: schemas of other clients go on. */
+  /** Replaces a thread that has ended, so that later requests can use grammars. */
   #liveRunner(): GrammarThread {
     if (this.#runner === undefined || this.#runner.isOver) {
       this.#runner = new GrammarThread();
@@ -140,14 +152,14 @@ class RunningConstraint implements Constraint {
   }
 }
 
-/** Answers come in the order of the questions. */
+/** A worker thread. Its answers arrive in the order of the questions. */
 class GrammarThread implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #asked: ((answer: GrammarAnswer) => void)[] = [];
   #over: string | undefined;
 
   constructor() {
-    // What the library prints when it gives up quotes the schema, which is the consumer's: nobody reads it.
+    // The library's output may quote the consumer's schema, which is private, so it is discarded.
     this.#worker = new Worker(new URL('./grammar-thread.ts', import.meta.url), { stdout: true, stderr: true });
     this.#worker.stdout.resume();
     this.#worker.stderr.resume();
@@ -165,7 +177,8 @@ class GrammarThread implements AsyncDisposable {
     if (this.#over !== undefined) return Promise.resolve({ ok: false, isLost: true, why: this.#over });
     return new Promise((resolve) => {
       let isAnswered = false;
-      // An answer may have come long ago, to a loop that was busy: it is heard before the time counts.
+      // If the event loop was busy, an answer may already be queued. setImmediate delivers it
+      // before the timeout counts.
       const late = () => setImmediate(() => isAnswered || void this.#worker.terminate());
       const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
       this.#asked.push((answer) => {

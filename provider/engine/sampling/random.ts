@@ -1,10 +1,13 @@
-/** Numbers from 0 to 1, the same ones for the same seed: splitmix32 over a counter, so that a token's number depends on its place alone. */
+/**
+ * Reproducible random numbers from 0 to 1: splitmix32 over a counter. The nth number depends only on
+ * the seed and on n.
+ */
 export class SeededRandom {
   readonly #seed: number;
   #count = 0;
 
   constructor(seed: number) {
-    // Seeds are whole numbers of any size: both halves count.
+    // A seed may exceed 32 bits, so both halves are used.
     this.#seed = (seed ^ Math.imul(Math.floor(seed / 2 ** 32), 0x9e3779b9)) >>> 0;
   }
 

@@ -3,10 +3,10 @@ import { SeededRandom } from './random.ts';
 export interface SamplingOptions {
   readonly temperature: number;
   readonly topP: number;
-  /** 0 is all. */
+  /** 0 means no limit. */
   readonly topK: number;
   readonly minP: number;
-  /** 1 is none. */
+  /** 1 means no penalty. */
   readonly repetitionPenalty: number;
   readonly frequencyPenalty: number;
   readonly presencePenalty: number;
@@ -14,14 +14,17 @@ export interface SamplingOptions {
   readonly seed: number;
 }
 
-/** Which tokens may come: a bit for each. */
+/** One bit for each token of the vocabulary: 1 if the token is allowed. */
 export type TokenMask = Int32Array;
 
-/** Chooses a sequence's tokens. It knows its own tokens and numbers, and nothing of the batch. */
+/** Chooses the tokens of one sequence, independently of other sequences in the batch. */
 export class Sampler {
   readonly #options: SamplingOptions;
   readonly #random: SeededRandom;
-  /** How often each token was said; those of the prompt, which only the repetition penalty minds, count as said zero times. */
+  /**
+   * Number of times each token was generated. Prompt tokens have 0: only the repetition penalty
+   * applies to them.
+   */
   readonly #said = new Map<number, number>();
 
   constructor(options: SamplingOptions, prompt: readonly number[]) {
@@ -30,13 +33,13 @@ export class Sampler {
     if (options.repetitionPenalty !== 1) for (const token of prompt) this.#said.set(token, 0);
   }
 
-  /** Without any of these the likeliest token is the choice. */
+  /** False if the most likely token is always the choice. */
   get wantsLogits(): boolean {
     const { temperature, repetitionPenalty, frequencyPenalty, presencePenalty, logitBias } = this.#options;
     return temperature > 0 || repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0 || logitBias.size > 0;
   }
 
-  /** Changes the row: what is not allowed, and what the penalties and biases say. */
+  /** Chooses a token. Applies penalties, biases and the mask to `row` in place. */
   choose(row: Float32Array, mask: TokenMask | undefined): number {
     this.#penalise(row);
     for (const [token, bias] of this.#options.logitBias) if (token < row.length) row[token] = (row[token] as number) + bias;
@@ -77,7 +80,7 @@ export class Sampler {
   }
 }
 
-/** The first of equals. */
+/** Returns the most likely token; of equally likely ones, the lowest. */
 export function likeliest(row: Float32Array): number {
   let [best, most] = [0, Number.NEGATIVE_INFINITY];
   for (let i = 0; i < row.length; i += 1) {
@@ -110,10 +113,13 @@ function drawFromAll(row: Float32Array, { most, temperature, number }: { most: n
   return likeliest(row);
 }
 
-/** What is less likely than this share of the likeliest cannot be drawn by any but the flattest settings; past it, sorting would cost more than it gives. */
+/**
+ * If top_k, top_p or min_p is set, tokens less likely than this fraction of the most likely one are
+ * never drawn, because sorting them would cost more than it changes.
+ */
 const NEGLIGIBLE = 1e-8;
 
-/** Tokens that may be drawn, the likeliest first. */
+/** Returns the tokens that may be drawn, the most likely first. */
 function reduce(row: Float32Array, { most, temperature, minP, topK }: { most: number; temperature: number; minP: number; topK: number }): number[] {
   const least = most + temperature * Math.log(Math.max(minP, NEGLIGIBLE));
   const candidates: number[] = [];
@@ -122,7 +128,7 @@ function reduce(row: Float32Array, { most, temperature, minP, topK }: { most: nu
   return topK > 0 ? candidates.slice(0, topK) : candidates;
 }
 
-/** The logarithm of each token's share, as it is before anything is asked of it. */
+/** Log probability of each token, before temperature, penalties and masks are applied. */
 export function logShares(row: Float32Array): (token: number) => number {
   const most = row[likeliest(row)] as number;
   let total = 0;
@@ -131,7 +137,7 @@ export function logShares(row: Float32Array): (token: number) => number {
   return (token) => Math.min(0, (row[token] as number) - whole);
 }
 
-/** The likeliest tokens, the first one first. */
+/** Returns the `count` most likely tokens, the most likely first. */
 export function topTokens(row: Float32Array, count: number): number[] {
   const top: number[] = [];
   for (let i = 0; i < row.length; i += 1) {

@@ -4,7 +4,10 @@ import type { SamplingOptions } from './sampler.ts';
 
 const MAX_BIASES = 1_024;
 
-/** What the contract does not name comes as the consumer wrote it: read with the same care as everything from outside. */
+/**
+ * Reads the sampling options. Fields outside the contract arrive unchecked, so each is checked and
+ * clamped here.
+ */
 export function samplingOf(chat: InferenceRequest['chat']): SamplingOptions {
   const fields = chat as Readonly<Record<string, unknown>>;
   const number = (name: string, { or, min, max }: { or: number; min: number; max: number }) => {

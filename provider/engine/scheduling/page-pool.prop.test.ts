@@ -5,7 +5,10 @@ import { PagePool, type SequencePages } from './page-pool.ts';
 
 const PAGES = 12;
 
-/** What happens to a pool: a sequence begins with a prompt and goes on for so many tokens, or the nth one ends. */
+/**
+ * What happens to a pool: a sequence begins with a prompt and goes on for so many tokens, or the
+ * nth one ends.
+ */
 const event = fc.oneof(
   fc.record({
     k: fc.constant('begin' as const),
@@ -25,7 +28,10 @@ test('pages are never held by two who did not begin alike, none is lost, and wha
     fc.property(fc.array(event, { maxLength: 60 }), (events) => {
       const pool = new PagePool(PAGES);
       const live: { pages: SequencePages; tokens: number[]; scope: string }[] = [];
-      /** What a machine would have in each page: scope and tokens, written when a sequence works on them. */
+      /**
+       * What a machine would have in each page: scope and tokens, written when a sequence works on
+       * them.
+       */
       const memory: string[] = Array.from({ length: PAGES }, () => '');
       for (const happening of events) {
         if (happening.k === 'end') {

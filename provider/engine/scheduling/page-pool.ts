@@ -2,26 +2,27 @@ import { createHash } from 'node:crypto';
 import { PAGE_TOKENS } from '../decoders/decoder.ts';
 
 /**
- * Whose the pages of the key and value cache are.
+ * Assigns the pages of the cache of keys and values to sequences.
  *
- *   free → held by one or more sequences → known (full, its content named by a digest, held by nobody) → free
+ *   free → held by one or more sequences → known (full, found by its digest, not held) → free
  *
- * Invariants: a page is in exactly one of these states; a page that others may hold is never written to, because only full pages
- * are named and what is full is not written again; a sequence has all the pages it will ever need before it starts.
+ * Invariants: a page is in exactly one of these states. A page that several sequences may hold is never
+ * written to, because only full pages get a digest, and a full page is not written again; otherwise one
+ * sequence would change the answers of another. A sequence has all pages it may need before it starts.
  *
- * The lowest free page is taken first: a decoder holds memory up to the highest page in use, and gives back what lies above.
+ * The lowest free page is taken first, because a decoder keeps memory up to the highest page in use.
  */
 export class PagePool {
-  /** 1 for a page that is free. */
+  /** 1 for each free page, otherwise 0. */
   readonly #free: Uint8Array;
   #freePages: number;
-  /** No lower page is free. */
+  /** No page below this one is free. */
   #lowestFree = 0;
   readonly #holders: Int32Array;
-  /** The digest of what a full page holds, with all that stands before it. */
+  /** The digest of each full page: of its tokens and of all tokens before them. */
   readonly #digests: (string | undefined)[];
   readonly #byDigest = new Map<string, number>();
-  /** Known and held by nobody, with the time of its release; the one that was released first is first. */
+  /** Known pages that no sequence holds, with the time of release, the earliest first. */
   readonly #known = new Map<number, number>();
 
   constructor(pages: number) {
@@ -36,8 +37,9 @@ export class PagePool {
   }
 
   /**
-   * Pages for a sequence of at most `tokens` tokens, or nothing when there are not enough. Of those, the first ones may hold the
-   * beginning of the prompt already; the last token of a prompt is always worked out anew, because its successor is asked.
+   * Returns pages for a sequence of at most `tokens` tokens, or undefined if there are not enough. The
+   * first pages may already hold the beginning of the prompt. The last token of a prompt is always
+   * computed again, because its logits are needed.
    */
   take({ prompt, scope, tokens }: { prompt: readonly number[]; scope: string; tokens: number }): SequencePages | undefined {
     const { shared, digest } = this.#shared(prompt, scope);
@@ -49,7 +51,7 @@ export class PagePool {
     return { pages: Int32Array.from([...shared, ...own]), named: shared.length, digest };
   }
 
-  /** Tokens of the prompt that `take` would find worked out. */
+  /** Number of tokens of the prompt that `take` would find in the cache. */
   knownTokens(prompt: readonly number[], scope: string): number {
     return this.#shared(prompt, scope).shared.length * PAGE_TOKENS;
   }
@@ -67,7 +69,9 @@ export class PagePool {
     return { shared, digest };
   }
 
-  /** Names the pages that the tokens so far have filled, so that others who begin alike find them. */
+  /**
+   * Gives digests to pages that are full, so that sequences with the same beginning can share them.
+   */
   name(sequence: SequencePages, tokens: readonly number[]): void {
     while ((sequence.named + 1) * PAGE_TOKENS <= tokens.length) {
       const page = sequence.pages[sequence.named] as number;
@@ -80,7 +84,7 @@ export class PagePool {
   }
 
   release({ pages }: SequencePages, now: number): void {
-    // The end of a text is the least likely to be asked for again: it goes first.
+    // Later pages are released first: the end of a text is the least likely part to be reused.
     for (const page of pages.toReversed()) {
       const holders = (this.#holders[page] as number) - 1;
       this.#holders[page] = holders;
@@ -90,7 +94,10 @@ export class PagePool {
     }
   }
 
-  /** Frees known pages that were released before a time. Returns how many pages, from the first one on, hold all that is left. */
+  /**
+   * Frees known pages that were released before `before`. Returns the highest page still in use,
+   * plus one.
+   */
   trim(before: number): number {
     for (const [page, releasedAt] of this.#known) if (releasedAt < before) this.#setFree(this.#forget(page));
     return this.#free.lastIndexOf(0) + 1;
@@ -133,9 +140,12 @@ export class PagePool {
 
 export interface SequencePages {
   readonly pages: Int32Array<ArrayBuffer>;
-  /** Full pages at the start that have a name. */
+  /** Number of pages at the start that are full and have a digest. */
   named: number;
-  /** Of those pages; of none, the scope: only sequences of the same scope share pages. */
+  /**
+   * Digest of those pages. It starts from the scope, so that only sequences of one scope share
+   * pages.
+   */
   digest: string;
 }
 

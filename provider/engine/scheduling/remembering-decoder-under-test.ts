@@ -6,7 +6,10 @@ const VOCABULARY = 97;
 /** The next token of a text, by a rule that minds every token of it and its place. */
 export const nextOf = (tokens: readonly number[]): number => tokens.reduce((sum, token, i) => (sum * 31 + token * 7 + i) % 1_000_003, 5) % VOCABULARY;
 
-/** A decoder whose memory is the pages that it is given, and nothing else: a token in the wrong place changes what it says. */
+/**
+ * A decoder whose memory is the pages that it is given, and nothing else: a token in the wrong
+ * place changes what it says.
+ */
 export class RememberingDecoder implements Decoder {
   readonly memoryBytes = 0;
   cacheBytes = 0;

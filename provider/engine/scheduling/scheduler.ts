@@ -2,24 +2,30 @@ import { type Decoder, PAGE_TOKENS, type StepResult } from '../decoders/decoder.
 import { stepOf } from '../decoders/step.ts';
 import { PagePool, type SequencePages } from './page-pool.ts';
 
-/** One sequence as the scheduler sees it. What its tokens mean is for others to say. */
+/** One sequence for the scheduler, which does not interpret its tokens. */
 export interface Task {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
-  /** Only tasks of the same scope may share what was worked out for a prompt. */
+  /** Only tasks of the same scope may share cached pages of a prompt. */
   readonly scope: string;
-  /** It needs the whole vocabulary's logits to choose from, not just the likeliest token. */
+  /** True if `choose` needs the logits of the whole vocabulary, not only the most likely token. */
   readonly wantsLogits: boolean;
-  /** The next token. `row` is its logits when it wants them; a choice may wait for something. Nothing ends the sequence, and so does an error. */
+  /**
+   * Chooses the next token. `row` contains the logits if `wantsLogits` is true. Undefined or an error
+   * ends the sequence.
+   */
   choose(best: number, row: Float32Array | undefined): number | undefined | Promise<number | undefined>;
-  /** No more tokens come: the text is at its end, as long as allowed, or was cancelled; or the decoder or `choose` failed, for `cause`. */
+  /**
+   * Called once when the sequence ends. `cause` is the error of the decoder or of `choose`, if one
+   * failed.
+   */
   end(why: TaskEnd, cause?: unknown): void;
 }
 
 export type TaskEnd = 'done' | 'length' | 'cancelled' | 'failed';
 
 export interface Running {
-  /** Tokens of the prompt that had been worked out before. */
+  /** Number of tokens of the prompt that were found in the cache. */
   readonly cachedTokens: number;
   pause(): void;
   resume(): void;
@@ -29,24 +35,24 @@ export interface Running {
 export interface SchedulerOptions {
   readonly decoder: Decoder;
   readonly pages: number;
-  /** The most tokens of one step. */
+  /** Maximum number of tokens in one step. */
   readonly maxTokens: number;
   readonly maxRunning: number;
-  /** While others wait for their next token, a prompt may hold them up for so long at once. */
+  /** Maximum time in milliseconds for which prompts may delay the next token of running answers. */
   readonly prefillMs: number;
   readonly speeds: Speeds;
   readonly clock: () => number;
-  /** Called when the decoder has failed; every task has ended. */
+  /** Called after the decoder has failed and every task has ended. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Tokens in a second: of prompts, and of one sequence's answer. */
+/** Tokens per second: of prompts, and of the answer of one sequence. */
 export interface Speeds {
   readonly prefillTps: number;
   readonly decodeTps: number;
 }
 
-/** A prompt's piece is never smaller, however slow the machine. */
+/** Minimum number of prompt tokens that a step has room for, however slow the machine is. */
 const LEAST_CHUNK = 16;
 const SMOOTHING = 0.2;
 
@@ -54,9 +60,9 @@ class Sequence implements Running {
   readonly task: Task;
   readonly tokens: number[];
   readonly #wake: () => void;
-  /** None while it waits. */
+  /** Undefined while the sequence waits. */
   pages: SequencePages | undefined;
-  /** Tokens whose keys and values are in the cache. */
+  /** Number of tokens whose keys and values are in the cache. */
   worked = 0;
   cachedTokens = 0;
   isPaused = false;
@@ -92,8 +98,8 @@ class Sequence implements Running {
 }
 
 /**
- * Continuous batching: each step takes one token of every sequence that is being answered and fills up with pieces of prompts.
- * Sequences join and leave between any two steps; none knows of another.
+ * Continuous batching: each step takes one token of every running answer, and fills the remaining room
+ * with parts of prompts. Sequences join and leave between any two steps, independently of one another.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
@@ -102,7 +108,7 @@ export class Scheduler {
   #running: Sequence[] = [];
   #loop: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
-  /** Set while a trim is wanted. */
+  /** Set while a trim is requested: pages released before this time are freed. */
   #trimsBefore: number | undefined;
   #prefillTps: number;
   #decodeTps: number;
@@ -127,8 +133,10 @@ export class Scheduler {
   }
 
   /**
-   * Least time in milliseconds until a prompt that came now would be read, at the measured speed, with the prompts before it. 0 when none
-   * is before it: routing knows how fast an idle machine is, and a machine that refuses on its own figures alone would never measure again.
+   * Minimum time in milliseconds, at the measured speed, until a prompt that arrives now and all prompts
+   * before it are processed. 0 if there are none: the router already accounts for the speed of an idle
+   * machine, and a machine that refused everything because of one slow measurement would never measure
+   * again.
    */
   leastWaitMs({ prompt, scope }: Pick<Task, 'prompt' | 'scope'>): number {
     const unread = ({ task, worked }: Sequence) => Math.max(0, task.prompt.length - worked);
@@ -144,14 +152,17 @@ export class Scheduler {
     return sequence;
   }
 
-  /** Forgets beginnings of prompts that no sequence has held for `idleMs`, and has the decoder give back memory that no page needs. */
+  /**
+   * Frees cached pages that no sequence has held for `idleMs`, and the decoder's memory above the
+   * highest used page.
+   */
   async trim(idleMs: number): Promise<void> {
     this.#trimsBefore = this.#options.clock() - idleMs;
     this.#wake();
     while (this.#loop !== undefined && this.#trimsBefore !== undefined) await this.#loop;
   }
 
-  /** All tasks have ended when it is done. */
+  /** Cancels all tasks, and resolves when they have ended. */
   async close(): Promise<void> {
     for (const sequence of [...this.#running, ...this.#waiting]) sequence.cancel();
     while (this.#loop !== undefined) await this.#loop;
@@ -161,7 +172,7 @@ export class Scheduler {
     if (this.#failure !== undefined) return this.#endAll(this.#failure.cause);
     this.#loop ??= this.#run().finally(() => {
       this.#loop = undefined;
-      // Whoever came while the last step was being cleared away.
+      // A task may have been submitted between the last check for work and this point.
       if (this.#failure === undefined && this.#hasWork()) this.#wake();
     });
   }
@@ -172,7 +183,7 @@ export class Scheduler {
   }
 
   async #run(): Promise<void> {
-    // Whoever submits in the same turn joins the first step.
+    // Tasks submitted in the same turn of the event loop join the first step.
     await Promise.resolve();
     for (;;) {
       this.#drop();
@@ -198,7 +209,7 @@ export class Scheduler {
     }
   }
 
-  /** False if the decoder has failed. */
+  /** Returns false if the decoder has failed. */
   async #giveBack(before: number): Promise<boolean> {
     this.#trimsBefore = undefined;
     try {
@@ -225,7 +236,7 @@ export class Scheduler {
     this.#waiting = this.#waiting.filter(remain);
   }
 
-  /** In the order in which they came: none overtakes one that needs more room. */
+  /** Admits tasks in order of arrival. A small task does not overtake one that needs more pages. */
   #admit(): void {
     for (let next = this.#waiting[0]; next !== undefined && this.#running.length < this.#options.maxRunning; next = this.#waiting[0]) {
       const { prompt, scope, maxTokens } = next.task;
@@ -252,7 +263,10 @@ export class Scheduler {
     return parts;
   }
 
-  /** Speeds from steps of one kind only: in mixed ones nobody can tell whose time it was. */
+  /**
+   * Measures speeds only in steps of one kind: the time of a mixed step cannot be divided between
+   * both kinds.
+   */
   #measure(parts: readonly Part[], tookMs: number): void {
     if (tookMs <= 0) return;
     const smooth = (before: number, now: number) => before + SMOOTHING * (now - before);
@@ -280,7 +294,7 @@ export class Scheduler {
     if (ended.size > 0) this.#running = this.#running.filter((sequence) => !ended.has(sequence));
   }
 
-  /** Why the sequence ends with this step, if it does. */
+  /** Returns the reason if the sequence ends with this step. */
   async #choose(sequence: Sequence, best: number, row: Float32Array | undefined): Promise<{ why: TaskEnd; cause?: unknown } | undefined> {
     let token: number | undefined;
     try {
@@ -313,7 +327,7 @@ interface Part {
   readonly asks: 'last' | 'none';
 }
 
-/** The sequence's next tokens, `most` at most. */
+/** Returns the sequence's next tokens, at most `most` of them. */
 function partOf(sequence: Sequence, most: number): Part {
   const tokens = sequence.tokens.slice(sequence.worked, sequence.worked + most);
   const isWhole = sequence.worked + tokens.length === sequence.tokens.length;

@@ -2,20 +2,23 @@ import { availableParallelism } from 'node:os';
 import { type BackendOrReason, wholeNumbers } from '../decoder.ts';
 import { loadDecoder } from './load-decoder.ts';
 
-/** A device of WebGPU with what there is to know about it. */
+/** An open WebGPU device with its name and kind. */
 export interface Gpu {
   readonly device: GPUDevice;
   readonly name: string;
-  /** A driver that computes on the processor. */
+  /** True if the driver computes on the processor. */
   readonly isSoftware: boolean;
 }
 
-/** Dawn's instance, for as long as the process lives: devices do not survive its collection. */
+/** Dawn's instance. It is never released, because its devices stop working when it is collected. */
 let instance: GPU | undefined;
 
 const SOFTWARE = /llvmpipe|swiftshader|lavapipe|software|basic render/i;
 
-/** WebGPU through Dawn, on whatever adapter the machine's drivers offer first. A device that was lost is asked for again with the next model. */
+/**
+ * Opens WebGPU through Dawn on the first adapter that the machine's drivers offer. If the device is
+ * lost, the next load of a model opens a new one.
+ */
 export async function createWebGpuBackend(): Promise<BackendOrReason> {
   const first = await openGpu();
   if ('reason' in first) return first;

@@ -1,15 +1,20 @@
-/** The cache grows and shrinks by whole blocks of so many pages, because to resize it is to copy it. */
+/**
+ * The cache is resized in blocks of this many pages, because each resize copies the whole cache.
+ */
 const BLOCK_PAGES = 16;
 
 interface CacheSize {
-  /** Most pages that it may have. */
+  /** Maximum number of pages. */
   readonly pages: number;
   readonly layers: number;
-  /** Of one layer's keys; its values take as many. */
+  /** Size in bytes of one page of one layer's keys. A page of its values has the same size. */
   readonly pageBytes: number;
 }
 
-/** One layer's keys or values. Whoever binds `buffer` binds it anew when the cache's version has changed. */
+/**
+ * One layer's keys or values. A bind group with `buffer` must be recreated when the cache's version
+ * changes.
+ */
 export class CacheBuffer {
   readonly cache: GpuCache;
   buffer: GPUBuffer;
@@ -20,13 +25,13 @@ export class CacheBuffer {
   }
 }
 
-/** Keys and values on the device, in buffers that are as large as the pages in use need. */
+/** Keys and values on the device. The buffers grow and shrink with the number of pages in use. */
 export class GpuCache {
   readonly #device: GPUDevice;
   readonly #size: CacheSize;
   readonly #buffers: CacheBuffer[];
   #pages: number;
-  /** Counts the changes of buffers. */
+  /** Incremented whenever the buffers are replaced. */
   version = 0;
 
   constructor(device: GPUDevice, size: CacheSize) {
@@ -44,12 +49,15 @@ export class GpuCache {
     return { keys: this.#buffers[2 * index] as CacheBuffer, values: this.#buffers[2 * index + 1] as CacheBuffer };
   }
 
-  /** Makes room for at least so many pages: half as much again, so that a growing cache is copied a few times only. */
+  /**
+   * Makes room for `pages` pages. It grows by at least half, so that a growing cache is copied only
+   * a few times.
+   */
   async grow(pages: number): Promise<void> {
     if (pages > this.#pages) await this.#resize(this.#wholeBlocks(Math.max(pages, Math.floor(1.5 * this.#pages))));
   }
 
-  /** Gives back what lies beyond so many pages. */
+  /** Frees the memory beyond the first `pages` pages, in whole blocks. */
   async shrink(pages: number): Promise<void> {
     const wanted = this.#wholeBlocks(Math.max(1, pages));
     if (wanted < this.#pages) await this.#resize(wanted);
@@ -59,7 +67,7 @@ export class GpuCache {
     const { queue } = this.#device;
     const kept = Math.min(pages, this.#pages) * this.#size.pageBytes;
     this.#device.pushErrorScope('out-of-memory');
-    // One buffer after the other, so that only one of them is in memory twice.
+    // The buffers are copied one after the other, so that only one of them exists twice at a time.
     for (const cached of this.#buffers) {
       const made = this.#create(pages);
       const encoder = this.#device.createCommandEncoder();

@@ -2,20 +2,23 @@ import type { Matrix } from '../../../models/decoder-weights.ts';
 import type { Tensor } from '../../../models/safetensors.ts';
 import type { TensorReader } from '../../../models/tensor-reader.ts';
 
-/** How a matrix's numbers are written; the kernels are made for one way each. */
+/** The encoding of a matrix's numbers. A kernel is generated for each format. */
 export interface Format {
-  /** 0: whole numbers of the type; otherwise rounded to so many bits. */
+  /** Bits of a quantized weight; 0 means that the weights are plain numbers of `type`. */
   readonly bits: number;
   readonly group: number;
   readonly type: Tensor['type'];
 }
 
-/** Neighbouring rows of one or more matrices of the same format, in one buffer that a kernel can see whole. */
+/**
+ * Consecutive rows of one or more matrices of the same format, in a buffer that a kernel can bind
+ * as a whole.
+ */
 export interface Piece {
   readonly format: Format;
   readonly in: number;
   readonly rows: number;
-  /** Of the result, where these rows' begin. */
+  /** Index in the result of the first of these rows. */
   readonly firstRow: number;
   readonly weight: GPUBuffer;
   readonly scales: GPUBuffer | undefined;
@@ -31,7 +34,7 @@ const formatOf = ({ quantized, weight }: Matrix): Format => ({
 
 const sameFormat = (a: Format, b: Format): boolean => a.bits === b.bits && a.group === b.group && a.type === b.type;
 
-/** Writes weights into the device's memory, straight from the file. */
+/** Copies weights from their file into the device's memory, in pieces. */
 export class Uploader {
   readonly #device: GPUDevice;
   readonly #reader: TensorReader;
@@ -47,7 +50,10 @@ export class Uploader {
     return this.#buffers;
   }
 
-  /** Matrices whose results follow one another, in as few pieces as the format and the device's limits allow. */
+  /**
+   * Uploads matrices whose results are adjacent, in as few pieces as formats and device limits
+   * allow.
+   */
   async matrices(matrices: readonly Matrix[]): Promise<Piece[]> {
     const pieces: Piece[] = [];
     let firstRow = 0;
@@ -123,14 +129,17 @@ export class Uploader {
     return all;
   }
 
-  /** Rows of tensors that lie one below the other. */
+  /**
+   * Uploads `rows` rows from row `from` on of the given tensors, stacked; `of` is their total
+   * number of rows.
+   */
   async #part(tensors: readonly (Tensor | undefined)[], { from, rows, of }: { from: number; rows: number; of: number }): Promise<GPUBuffer | undefined> {
     if (tensors.some((tensor) => tensor === undefined)) return undefined;
     const whole = tensors as readonly Tensor[];
     const rowBytes = whole.reduce((sum, { bytes }) => sum + bytes, 0) / of;
     const [begin, end] = [from * rowBytes, (from + rows) * rowBytes];
     const buffer = this.buffer(end - begin);
-    // The queue takes multiples of four bytes: what is left over of one piece goes along with the next.
+    // The queue accepts only multiples of four bytes. The remainder is written with the next piece.
     let rest = new Uint8Array(0);
     let written = 0;
     const write = (bytes: Uint8Array<ArrayBuffer>) => {

@@ -16,7 +16,7 @@ import { activate, normalise, pick } from './kernels/rows.ts';
 import { THREADS } from './kernels/wgsl.ts';
 import { type Counts, type Operation, type Room, WebGpuDecoder } from './webgpu-decoder.ts';
 
-/** From how many inputs on it pays that threads take two at a time. */
+/** Up to this number of inputs, a thread processes one input; above it, two are faster. */
 const FEW = 1;
 export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<Decoder> {
   gpu.device.pushErrorScope('validation');
@@ -29,7 +29,7 @@ export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<De
   throw refused === undefined ? built : new Error(`the device refused the model: ${refused.message}`);
 }
 
-/** Lays out the buffers and strings the dispatches of a step together. */
+/** Creates a decoder's buffers and the list of dispatches of a step. */
 class Builder {
   readonly #gpu: Gpu;
   readonly #options: DecoderOptions;
@@ -115,7 +115,7 @@ class Builder {
     });
   }
 
-  /** Frees what was made, when the model cannot be. */
+  /** Frees the buffers created so far, if loading failed. */
   discard(): void {
     for (const buffer of [...this.#upload.buffers, this.#uniform]) buffer.destroy();
     this.#cache?.destroy();
@@ -134,7 +134,10 @@ class Builder {
     const write = normalise({ width: hidden, eps, picks: false, adds: false });
     const addNormed = normalise({ width: hidden, eps, picks: false, adds: true });
     const perToken = ({ tokens }: Counts): [number, number] => [tokens, 1];
-    /** What a part of the layer made is added to the state: at once, or by way of a norm of its own. */
+    /**
+     * Adds the output of attention or MLP to the state, directly or after its norm if the model has
+     * one.
+     */
     const addResult = async (matrices: readonly Matrix[], from: GPUBuffer, norm: Tensor | undefined) => {
       const to = outputNorms ? room.made : room.state;
       await this.#multiply(await this.#upload.matrices(matrices), { from, to, stride: hidden, counted: 'tokens', adds: !outputNorms });
@@ -250,7 +253,7 @@ class Builder {
     });
   }
 
-  /** The step first, then the buffers in the order of their bindings. */
+  /** Binds the step's uniform at 0, and the buffers in their order from 1 on. */
   #bind(pipeline: GPUComputePipeline, buffers: readonly GPUBuffer[]): GPUBindGroup {
     const entries = [this.#uniform, ...buffers].map((buffer, binding) => ({ binding, resource: { buffer } }));
     return this.#gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
@@ -273,7 +276,10 @@ class Builder {
     return this.#upload.vector(this.#shape.normPlusOne ? values.map((value) => value + 1) : values);
   }
 
-  /** A processor in a GPU's clothes wants threads that work alone, a real one threads that share: measured, on one multiplication. */
+  /**
+   * Drivers that compute in software are faster if each thread has rows of its own, real GPUs if the
+   * threads of a workgroup share rows. Measures both with one multiplication.
+   */
   async #isSplittingFaster(piece: Piece): Promise<boolean> {
     const { device } = this.#gpu;
     const rows = Math.min(piece.rows, 1024);

@@ -5,10 +5,12 @@ import { pagesOf } from '../step.ts';
 import type { GpuCache } from './gpu-cache.ts';
 import { STRETCH } from './kernels/attention.ts';
 
-/** A sequence with fewer tokens in a step sends them one by one. */
+/**
+ * A sequence with fewer tokens than this in a step is processed token by token, not in stretches.
+ */
 const SHORT = 4;
 
-/** What a step has so many of. */
+/** The counts of a step from which dispatch sizes are computed. */
 export interface Counts {
   readonly tokens: number;
   readonly outputs: number;
@@ -17,14 +19,14 @@ export interface Counts {
   readonly stretches: number;
 }
 
-/** One dispatch of a step. */
+/** Returns one dispatch of a step with the given counts. */
 export type Operation = (counts: Counts) => {
   readonly pipeline: GPUComputePipeline;
   readonly bindings: GPUBindGroup;
   readonly groups: readonly [number, number];
 };
 
-/** Buffers of a step: what it is given, and what its dispatches hand on to one another. */
+/** Buffers of a step: its inputs, and intermediate results of its dispatches. */
 export interface Room {
   readonly tokens: GPUBuffer;
   readonly positions: GPUBuffer;
@@ -60,7 +62,7 @@ interface Parts {
   readonly vocabulary: number;
 }
 
-/** A model on the device, as dispatches in a row. */
+/** A model on the device, as a sequence of dispatches. */
 export class WebGpuDecoder implements Decoder {
   readonly memoryBytes: number;
   readonly #device: GPUDevice;
@@ -139,7 +141,10 @@ export class WebGpuDecoder implements Decoder {
   }
 }
 
-/** Tokens that come alone, with their rows; and stretches of a sequence's tokens: the first, how many, and their row. */
+/**
+ * Divides a step into tokens processed alone, as pairs (token, row), and stretches of one sequence's
+ * tokens, as triples (first token, number of tokens, row).
+ */
 function divide({ rows }: Step): { singles: number[]; stretches: number[] } {
   const singles: number[] = [];
   const stretches: number[] = [];

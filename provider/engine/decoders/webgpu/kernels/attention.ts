@@ -6,11 +6,14 @@ export interface Heads {
   readonly headDim: number;
   readonly eps: number;
   readonly qkNorm: boolean;
-  /** Which of the step's tables of turns is this layer's. */
+  /** Index of the layer's table of rotations in the step. */
   readonly rope: number;
 }
 
-/** A thread for each head of queries, keys and values: norm, turn, and into the cache. */
+/**
+ * One thread for each head of queries, keys and values: normalises, rotates, and caches keys and
+ * values.
+ */
 export function place({ heads, kvHeads, headDim, eps, qkNorm, rope }: Heads): string {
   const all = heads + 2 * kvHeads;
   const half = headDim / 2;
@@ -65,15 +68,16 @@ export interface Looking {
   readonly pageTokens: number;
 }
 
-/** Positions whose scores are in shared memory at once. */
+/** Number of positions whose scores are in shared memory at a time. */
 const CHUNK = 256;
 
-/** Tokens of one sequence that follow one another, in one workgroup. */
+/** Maximum number of consecutive tokens of a sequence in one workgroup. */
 export const STRETCH = 32;
 
 /**
- * A workgroup for each head of a stretch of one sequence's tokens, a thread for each token: all read the same keys and values at
- * the same time. Right for prompts; where a stretch is one token, most threads would have nothing to do.
+ * Attention for prompts: one workgroup for each head of a stretch of one sequence's tokens, and one
+ * thread for each token. All threads read the same keys and values at the same time. With a single
+ * token, most threads would be idle.
  */
 export function attendStretch({ heads, kvHeads, headDim, window, scale, pageTokens }: Looking): string {
   const stride = (heads + 2 * kvHeads) * headDim;
@@ -130,8 +134,9 @@ export function attendStretch({ heads, kvHeads, headDim, window, scale, pageToke
 }
 
 /**
- * A workgroup for each head of a token that comes alone. First its threads divide the positions and score them, then they divide the numbers of
- * the result and add up the values; what came before is scaled down when a larger score turns up.
+ * Attention for a token that is processed alone: one workgroup for each head. Its threads first divide
+ * the positions and score them, then divide the numbers of the result and sum the values. Earlier sums
+ * are scaled down when a larger score is found.
  */
 export function attend({ heads, kvHeads, headDim, window, scale, pageTokens }: Looking): string {
   const stride = (heads + 2 * kvHeads) * headDim;

@@ -9,7 +9,10 @@ export interface Embedding {
   readonly scale: number;
 }
 
-/** A thread for four numbers of a token's embedding; tokens whose rows lie in another piece are left alone. */
+/**
+ * A thread for four numbers of a token's embedding; tokens whose rows lie in another piece are left
+ * alone.
+ */
 export function embed({ format, width, firstRow, rows, scale }: Embedding): string {
   const isRounded = format.bits > 0;
   return /* wgsl */ `${STEP}

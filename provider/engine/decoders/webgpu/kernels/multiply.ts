@@ -5,23 +5,32 @@ export interface Multiplication {
   readonly format: Format;
   readonly in: number;
   readonly rows: number;
-  /** Where in the result these rows' numbers stand, and how far apart two inputs' results are. */
+  /**
+   * Index of the first row in an input's result. `stride` is the distance between the results of
+   * two inputs.
+   */
   readonly firstRow: number;
   readonly stride: number;
   readonly hasBias: boolean;
-  /** Adds to what is there. */
+  /** Adds to the numbers in the output buffer instead of replacing them. */
   readonly adds: boolean;
-  /** Inputs of one thread. */
+  /** Number of inputs that one thread processes. */
   readonly tile: 1 | 2;
-  /** Threads of a workgroup share rows and divide their columns, instead of each having rows of its own. */
+  /**
+   * True: the threads of a workgroup share rows and divide the columns. False: each thread has its
+   * own rows.
+   */
   readonly split: boolean;
-  /** What counts the inputs. */
+  /** The field of the step that holds the number of inputs. */
   readonly counted: 'tokens' | 'outputs' | 'slots';
-  /** For a layer of experts: matrices of so many rows are stacked, and each slot says which it wants; so many slots share an input. */
+  /**
+   * For a layer of experts: matrices of `rows` rows are stacked, `chosen` names one for each slot, and
+   * `shared` consecutive slots have the same input.
+   */
   readonly experts?: { readonly rows: number; readonly shared: number };
 }
 
-/** Rows of one thread: they share the reading of the input. */
+/** Number of rows of one thread. They share one read of the input. */
 const ROWS = 8;
 
 export const multiplyGroups = ({ rows, split, tile }: Multiplication, inputs: number): [number, number] => [
@@ -29,12 +38,12 @@ export const multiplyGroups = ({ rows, split, tile }: Multiplication, inputs: nu
   Math.ceil(inputs / tile),
 ];
 
-/** out = weights · input, for ROWS rows and `tile` inputs a thread. */
+/** Generates out = weights · input. Each thread computes ROWS rows of `tile` inputs. */
 export function multiply(m: Multiplication): string {
   const { format, rows, tile, split, experts } = m;
   const width = m.in;
   const isRounded = format.bits > 0;
-  // Four inputs at a time; with 4 bits a word's eight.
+  // Four inputs are processed at a time, or with 4-bit weights the eight that share a 32-bit word.
   const fast = format.bits === 4;
   const each = (body: (r: number, t: number) => string) => Array.from({ length: ROWS * tile }, (_, i) => body(Math.floor(i / tile), i % tile)).join('\n');
   const tiles = (body: (t: number) => string) => Array.from({ length: tile }, (_, t) => body(t)).join('\n');
@@ -60,7 +69,7 @@ export function multiply(m: Multiplication): string {
     }`,
     )}
   }`;
-  // Each thread with rows of its own works through them group by group: one scale for all of a group's columns.
+  // A thread with its own rows processes them group by group, and applies a group's scale once.
   const groupLoop = /* wgsl */ `
   for (var g = 0u; g < ${width / format.group}u; g++) {
     ${each((r, t) => `var part${r}_${t} = 0.0;`)}

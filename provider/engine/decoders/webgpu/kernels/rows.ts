@@ -3,13 +3,15 @@ import { literal, STEP, THREADS } from './wgsl.ts';
 export interface Normalisation {
   readonly width: number;
   readonly eps: number;
-  /** Takes only the tokens of which something is asked, and puts them together. */
+  /**
+   * Normalises only the tokens that are outputs of the step, and writes them next to each other.
+   */
   readonly picks: boolean;
   /** Adds the result to the state instead of writing it. */
   readonly adds: boolean;
 }
 
-/** A workgroup for each token. */
+/** RMS norm, with one workgroup for each token. */
 export function normalise({ width, eps, picks, adds }: Normalisation): string {
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
@@ -33,7 +35,9 @@ var<workgroup> squares: array<f32, ${THREADS}>;
 }`;
 }
 
-/** A thread for each number of the MLP's width: act(gate)·up. Gate and up stand side by side. */
+/**
+ * Computes act(gate) · up with one thread for each number. Gate and up are adjacent in the input.
+ */
 export function activate({ width, gelu, counted }: { width: number; gelu: boolean; counted: 'tokens' | 'slots' }): string {
   const act = gelu ? '0.5 * g * (1.0 + tanh(clamp(0.7978845608 * (g + 0.044715 * g * g * g), -15.0, 15.0)))' : 'g / (1.0 + exp(-g))';
   return /* wgsl */ `${STEP}
@@ -47,7 +51,10 @@ export function activate({ width, gelu, counted }: { width: number; gelu: boolea
 }`;
 }
 
-/** A workgroup for each output: the likeliest token, the first of equals; and the cap on logits, where there is one. */
+/**
+ * Caps the logits if the model does so, and finds the most likely token (the lowest of equals). One
+ * workgroup for each output.
+ */
 export function pick({ vocabulary, softcap }: { vocabulary: number; softcap: number }): string {
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;

@@ -1,23 +1,26 @@
 import type { Format } from '../gpu-weights.ts';
 
-/** What every kernel may ask about the step. */
+/** The uniform with the counts of the step, which every kernel receives. */
 export const STEP = /* wgsl */ `
 struct Step { tokens: u32, outputs: u32, tableWidth: u32, slots: u32, singles: u32, stretches: u32 }
 `;
 
-/** Of a workgroup. */
+/** Number of threads in a workgroup. */
 export const THREADS = 32;
 
 export const literal = (value: number): string => (Number.isInteger(value) ? `${value}.0` : String(value));
 
-/** Four decoders of 16-bit numbers, two to a word. */
+/**
+ * Generates a function that reads a number from a buffer of 32-bit words; two 16-bit numbers share
+ * a word.
+ */
 export const numberAt = (name: string, type: Format['type']): string => {
   if (type === 'F32') return `fn ${name}At(i: u32) -> f32 { return bitcast<f32>(${name}[i]); }`;
   const read = type === 'F16' ? 'unpack2x16float(word)[i % 2u]' : 'bitcast<f32>(select(word << 16u, word & 0xffff0000u, i % 2u == 1u))';
   return `fn ${name}At(i: u32) -> f32 { let word = ${name}[i / 2u]; return ${read}; }`;
 };
 
-/** Four weights of a row from column i on, whatever the format. */
+/** Generates a function that returns four weights of a row from column i on, for any format. */
 export function quadOf({ bits, group, type }: Format, width: number): string {
   if (bits === 0)
     return `${numberAt('weights', type)}\nfn quad(row: u32, i: u32) -> vec4f { let at = row * ${width}u + i; return vec4f(weightsAt(at), weightsAt(at + 1u), weightsAt(at + 2u), weightsAt(at + 3u)); }`;
