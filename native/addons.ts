@@ -1,19 +1,27 @@
-// What is built, from what, with which flags. Runs before any package is imported.
+// Lists the addons with their sources and compiler flags. This module must not import any package,
+// because it runs before packages are installed.
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 
 export interface Addon {
   readonly name: string;
-  /** By folder: every .cc in it, and a change of any .h or .cc builds it anew. */
+  /**
+   * Every .cc file in these folders is compiled. A change of any .h or .cc file rebuilds the addon.
+   */
   readonly folders: readonly string[];
-  /** What a machine that cannot build it goes without, for the one line that says so. */
+  /** The consequence of not having the addon, for the message when it cannot be built. */
   readonly without: string;
   readonly flags?: readonly string[];
-  /** Flags of single sources: the same loops for several instruction sets. */
+  /**
+   * Extra flags of single source files: the same loops are compiled for several instruction sets.
+   */
   readonly flagsOf?: (source: string) => readonly string[];
-  /** What it needs besides a compiler; nothing when this machine has it not, and then it is left out without a word. */
+  /**
+   * Requirements besides a compiler. If it returns undefined, the addon is skipped without a
+   * message.
+   */
   readonly needs?: (env: NodeJS.ProcessEnv) => Needs | undefined;
-  /** Built only when it is named: it serves a test, not a provider. */
+  /** Built only when requested by name, because only tests need it. */
   readonly onlyOnRequest?: true;
 }
 
@@ -67,7 +75,10 @@ function findMlx(env: NodeJS.ProcessEnv): Needs | undefined {
   return { compile: ['-isystem', join(prefix, 'include')], link: [`-L${library}`, '-lmlx', `-Wl,-rpath,${library}`] };
 }
 
-/** Where pip puts a package for the python3 of this shell. Looked up and not asked: python3 needs longer than all else that a start does. */
+/**
+ * Finds the folder in which pip installs MLX for the python3 of this shell. It searches the usual paths
+ * instead of running python3, which would take longer than the rest of the start.
+ */
 function pythonMlx(env: NodeJS.ProcessEnv): string | undefined {
   const interpreter = (env['PATH'] ?? '')
     .split(delimiter)

@@ -1,4 +1,5 @@
-// Builds the addons with the machine's C++ compiler, called directly (docs/decisions/0003-direct-compiler-call.md). Runs before
+// Builds the addons with the machine's C++ compiler, called directly
+// (docs/decisions/0003-direct-compiler-call.md). Runs before
 // any package is imported; the headers come from two packages that hold nothing but headers.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -31,7 +32,10 @@ export type NativeBuild =
 
 export const addonPath = (root: string, name: string) => join(root, 'native', 'build', `${name}.node`);
 
-/** The compiler's path. On a Mac without the command line tools `c++` is a shim that opens a window: those are asked first. */
+/**
+ * Finds the C++ compiler. On a Mac without the command line tools, `c++` is a shim that opens a window,
+ * so xcode-select is checked first.
+ */
 export function findCompiler(env: NodeJS.ProcessEnv = process.env): string | undefined {
   if (process.platform === 'darwin' && spawnSync('xcode-select', ['-p'], { stdio: 'ignore' }).status !== 0) return undefined;
   const names = env['CXX'] ? [env['CXX']] : ['c++', 'g++', 'clang++'];
@@ -52,7 +56,7 @@ function isExecutable(path: string): boolean {
 interface BuildOrder {
   readonly root: string;
   readonly say: (line: string) => void;
-  /** Names; all but those built on request when not given. */
+  /** Names of addons to build; by default, all that are not built only on request. */
   readonly only?: readonly string[];
 }
 
@@ -62,7 +66,10 @@ interface Job {
   readonly root: string;
 }
 
-/** Silent when every addon is built from the sources as they are. Never throws for a machine that cannot build. */
+/**
+ * Builds addons that are out of date. Prints nothing if all are current, and does not throw if a
+ * build fails.
+ */
 export async function buildNative({ root, say, only }: BuildOrder): Promise<NativeBuild> {
   const jobs = addons
     .filter(({ name, onlyOnRequest }) => (only === undefined ? !onlyOnRequest : only.includes(name)))
@@ -115,7 +122,10 @@ function fingerprint(job: Job): string {
   return hash.digest('hex');
 }
 
-/** What went wrong, or nothing. Built aside and renamed: a process that has the old one loaded keeps it. */
+/**
+ * Builds an addon and returns an error message, or undefined. The result is renamed into place, because
+ * overwriting a library that a running process has loaded would crash that process.
+ */
 async function build(job: Job, compiler: string): Promise<string | undefined> {
   const { root, addon, needs } = job;
   const link = LINK[process.platform];
@@ -151,7 +161,7 @@ async function build(job: Job, compiler: string): Promise<string | undefined> {
   }
 }
 
-/** The compiler's words when it failed, nothing when it did its work. */
+/** Returns the compiler's output if it failed, otherwise undefined. */
 function compile(compiler: string, args: readonly string[]): Promise<string | undefined> {
   const child = spawn(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';

@@ -1,11 +1,17 @@
 import { loadAddon } from './loaded-addon.ts';
 
-/** A decoder on a thread of its own. Calls are done one after the other. */
+/** A decoder on its own thread, which runs calls one after the other. */
 export interface NativeDecoder {
-  /** The bytes that it takes without its cache. Errors have the code `invalid_model`, `invalid_step`, `not_loaded` or `engine_failed`. */
+  /**
+   * Resolves to the decoder's memory without its cache, in bytes. Errors have the code
+   * `invalid_model`, `invalid_step`, `not_loaded` or `engine_failed`.
+   */
   load(model: unknown): Promise<number>;
   step(step: unknown): Promise<{ best: Int32Array; logits?: Float32Array; cacheBytes: number }>;
-  /** Gives back the memory of all pages from this one on. Resolves to the bytes that the cache still takes. */
+  /**
+   * Keeps the first `pages` pages and frees the others. Resolves to the remaining size of the cache
+   * in bytes.
+   */
   keep(pages: number): Promise<number>;
   close(): Promise<void>;
 }
@@ -14,8 +20,8 @@ export interface NativeDecoders {
   readonly Decoder: new () => NativeDecoder;
 }
 
-/** `mismatch` says why this library cannot be used, if it cannot. */
+/** `mismatch` is the reason why the installed library cannot be used, or empty. */
 export const loadMlxDecoders = () => loadAddon<NativeDecoders & { readonly device: string; readonly mismatch: string }>('mlx');
 
-/** The instruction set that its loops were chosen for. */
+/** `kernels` names the instruction set whose loops are used. */
 export const loadCpuDecoders = (addon: 'cpu' | 'cpu-sanitized') => loadAddon<NativeDecoders & { readonly kernels: string }>(addon);

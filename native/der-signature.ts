@@ -3,11 +3,12 @@ const INTEGER = 0x02;
 const NUMBER_BYTES = 32;
 
 /**
- * An ECDSA signature of P-256 as r and s, 32 bytes each, from the DER that Apple gives. Nothing when it is anything else: DER has
- * one way to write a number, and only that is taken.
+ * Converts an ECDSA signature of P-256 from DER, as Apple returns it, to r and s of 32 bytes each.
+ * Returns undefined for anything else, including encodings that are not canonical DER: otherwise one
+ * signature could be written in several ways.
  */
 export function rawSignature(der: Uint8Array): Uint8Array | undefined {
-  // A length above 127 would be written in two bytes; two numbers of 256 bits never come to that.
+  // Lengths above 127 take two bytes in DER. Two numbers of 256 bits are always shorter.
   if (der[0] !== SEQUENCE || der[1] !== der.length - 2 || der.length > 127) return undefined;
   const r = numberAt(der, 2);
   const s = r && numberAt(der, r.end);
@@ -18,13 +19,13 @@ export function rawSignature(der: Uint8Array): Uint8Array | undefined {
   return raw;
 }
 
-/** A number of 1 to 256 bits, without the zero that keeps its first bit from being a sign. */
+/** Reads a number of 1 to 256 bits, without the leading zero byte that marks it as positive. */
 function numberAt(der: Uint8Array, start: number): { digits: Uint8Array; end: number } | undefined {
   const length = der[start + 1] ?? 0;
   const end = start + 2 + length;
   if (der[start] !== INTEGER || length === 0 || end > der.length) return undefined;
   const [first = 0, second = 0] = der.subarray(start + 2, end);
-  // Negative, zero, or a leading zero that nothing calls for.
+  // Rejects negative numbers, zero, and unnecessary leading zeros.
   if (first > 127 || (first === 0 && second < 128)) return undefined;
   const digits = der.subarray(start + (first === 0 ? 3 : 2), end);
   return digits.length <= NUMBER_BYTES ? { digits, end } : undefined;

@@ -2,12 +2,12 @@ import { loadAddon } from './loaded-addon.ts';
 
 export type Measure = 'debugger_denied' | 'core_dumps_off';
 
-/** `error` is the system's own word for why it was not done. */
+/** `error` is the operating system's error message. */
 export type Outcome = { readonly measure: Measure; readonly done: true } | { readonly measure: Measure; readonly done: false; readonly error: string };
 
 export interface Hardening {
   readonly available: true;
-  /** For this process and for good: no debugger attaches, no core file is written. */
+  /** Denies debuggers and core files for this process. It cannot be undone. */
   hardenProcess(): readonly Outcome[];
 }
 

@@ -7,7 +7,7 @@ export type LoadedAddon<Exports> = { readonly available: true; readonly exports:
 
 const root = dirname(import.meta.dirname);
 
-/** The addon, or why it is not there. Never throws. */
+/** Loads an addon, or returns the reason why it cannot be loaded. Never throws. */
 export function loadAddon<Exports>(name: string): LoadedAddon<Exports> {
   const path = addonPath(root, name);
   if (!existsSync(path))

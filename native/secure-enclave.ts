@@ -1,21 +1,27 @@
 import { rawSignature } from './der-signature.ts';
 import { loadAddon } from './loaded-addon.ts';
 
-/** A key of P-256 that cannot leave its machine. */
+/** A P-256 key that cannot be exported from its machine. */
 export interface EnclaveKey {
   readonly available: true;
-  /** An uncompressed point. */
+  /** The public key as an uncompressed point of 65 bytes. */
   readonly publicKey: Uint8Array;
-  /** r and s over the SHA-256 of the text. Waits for the enclave; throws a SecureEnclaveError when that refuses. */
+  /**
+   * Signs the SHA-256 of the text and returns r and s. Blocks until the enclave answers. Throws
+   * SecureEnclaveError if it refuses.
+   */
   sign(text: Uint8Array): Uint8Array;
 }
 
-/** The reason is the system's own words where it has any. */
+/** The reason is the operating system's message, if there is one. */
 export type EnclaveKeyOrReason = EnclaveKey | { readonly available: false; readonly reason: string };
 
 export class SecureEnclaveError extends Error {
   override readonly name = 'SecureEnclaveError';
-  /** `key_gone`: a machine is known by a key that its enclave does not give any more. */
+  /**
+   * `key_gone` means that the enclave no longer returns the key under which the machine is
+   * registered.
+   */
   readonly code: 'signing_failed' | 'key_gone';
 
   constructor(code: 'signing_failed' | 'key_gone', message: string, options?: ErrorOptions) {
@@ -32,7 +38,7 @@ interface Exports {
     | { readonly available: false; readonly reason: string };
 }
 
-/** The key of this label in the Secure Enclave; made there when there is none. */
+/** Opens the key with this label in the Secure Enclave, and creates it if it does not exist. */
 export function openEnclaveKey(label: string): EnclaveKeyOrReason {
   if (process.platform !== 'darwin') return { available: false, reason: 'only a Mac has a Secure Enclave' };
   const addon = loadAddon<Exports>('secure-enclave');

@@ -6,7 +6,8 @@
 
 namespace dinf::cpu {
 
-/// The instruction set that this processor has; DINF_CPU_KERNELS chooses a lesser one.
+/// Returns the kernels for the best instruction set of this processor, or for a lesser one
+/// that DINF_CPU_KERNELS names.
 const Kernels& chooseKernels();
 
 class CpuEngine final : public Engine {
@@ -27,7 +28,7 @@ class CpuEngine final : public Engine {
     std::vector<float> inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
     LazyNumbers keys, values;
   };
-  /// Inputs of a multiplication: as they are, and rounded for each size of block that somebody asked for.
+  /// Inputs of a multiplication, unrounded and rounded for each block size requested so far.
   struct Inputs {
     float* rows = nullptr;
     int width = 0;

@@ -1,4 +1,5 @@
-// One 16-bit number, for whoever has no instruction for it. Includes nothing, as kernels.h wants it.
+// Converts a 16-bit float in software, for processors without an instruction for it. It includes
+// nothing, for the reason given in kernels.h.
 #pragma once
 
 #include <stdint.h>

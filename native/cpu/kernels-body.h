@@ -1,6 +1,7 @@
-// Included once by each instruction set's file, after it has said, as a struct Dot, what it does in its own way: `input` spreads four
-// inputs, `add` adds their products with each lane's four weights, TAKES_BYTES says whether weights of more than 4 bits may come whole,
-// `widen` reads 16-bit numbers. Everything else is vectors of 16 that the compiler lowers to whatever there is.
+// Each instruction set's file includes this file once, after it has defined a struct Dot: `input` spreads
+// four inputs, `add` adds their products with each lane's four weights, TAKES_BYTES is true if `add`
+// accepts weights of more than 4 bits undivided, and `widen` converts 16-bit numbers. All other code
+// uses vectors of 16 elements, which the compiler lowers to the available instructions.
 #include <string.h>
 
 namespace dinf::cpu {
@@ -22,7 +23,7 @@ inline float total(Floats v) {
   return (quarters[0][0] + quarters[0][2]) + (quarters[0][1] + quarters[0][3]);
 }
 
-/// e^x to 2e-7 of itself.
+/// Computes e^x with a relative error of 2e-7.
 inline Floats exponential(Floats x) {
   x = x < -87.0f ? spread(-87.0f) : x;
   x = x > 88.0f ? spread(88.0f) : x;
@@ -65,7 +66,7 @@ inline Floats loadPart(const float* from, int n, float rest) {
   return v;
 }
 
-/// Below this no input is told from zero: its inverse would be infinite.
+/// Smaller inputs are rounded to zero, because their inverse would be infinite.
 constexpr float LEAST_INPUT = 1e-30f;
 
 /// Whether an infinity or NaN is among the numbers. Weights that are too large, or are none, make such inputs.

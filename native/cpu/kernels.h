@@ -1,5 +1,6 @@
-// The loops in which all time goes, once for each instruction set. Files that implement them include nothing of the standard
-// library: what they inline must not replace a copy that is meant for older processors.
+// The inner loops of the decoder, compiled once for each instruction set. Files that implement them must
+// not include the standard library: the linker keeps one copy of an inline function, and a copy with
+// newer instructions would crash older processors.
 #pragma once
 
 #include <stddef.h>

@@ -1,5 +1,6 @@
-// Threads that work on one phase of a step together. A phase lasts microseconds, so they spin a while before they sleep; and since
-// other programs want the processors too, whoever is there does the work: nobody waits for a thread that has not begun.
+// Threads that share the work of one phase of a step. A phase lasts microseconds, so idle threads spin
+// for a while before they sleep. Other programs may occupy the processors, so each thread takes the
+// next free share, and no thread waits for one that has not started a share.
 #pragma once
 
 #include <algorithm>
@@ -45,8 +46,9 @@ class Threads {
   }
 
  private:
-  /// A ticket is the phase's number, how many shares it has, and which is next. Who has taken a share knows that the phase is not
-  /// over before he is done with it.
+  /// A ticket holds the number of the phase, its number of shares and the next share, so that a thread
+  /// takes a share only of the current phase. A phase does not end before all shares taken are done:
+  /// otherwise a thread would call `body` through `context_` after its memory was released.
   static constexpr int SHARES_SHIFT = 16;
   static constexpr uint64_t EPOCH = uint64_t{1} << 32, LOW = 0xffff;
   static constexpr uint64_t SHARES_PER_THREAD = 4;
@@ -73,7 +75,7 @@ class Threads {
       take(thread);
     }
   }
-  /// Where two threads meet on one processor, only yielding lets the other go on.
+  /// If two threads share a processor, the other one can run only after this one yields.
   static void pause(int spins) {
     if (spins % 64 == 0) std::this_thread::yield();
 #if defined(__x86_64__)

@@ -14,8 +14,9 @@
 
 namespace dinf {
 
-/// What an engine implements. Called on the engine's thread only, with models and steps that passed checks.h. A text says what went
-/// wrong; an empty one is success.
+/// The interface of an engine. It is called only on the engine's thread, with models and steps that passed
+/// checks.h: an unchecked one would make it access memory out of bounds. Functions return an error
+/// message, or an empty text on success.
 class Engine {
  public:
   virtual ~Engine() = default;

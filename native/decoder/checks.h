@@ -1,5 +1,6 @@
-// What must hold before an engine touches memory. TypeScript has checked the model folder and made the step; both are checked again
-// here, because a prompt or a hostile model folder that finds a gap there would otherwise read or write outside of our memory.
+// Checks models and steps before an engine accesses memory. TypeScript has already checked both. They
+// are checked again here, because a gap in those checks would let a prompt or a hostile model folder
+// read or write outside of the engine's memory.
 #pragma once
 
 #include <algorithm>

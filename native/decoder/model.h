@@ -80,7 +80,7 @@ struct StepResult {
   std::vector<float> logits;
 };
 
-/// A file in memory as long as somebody holds it.
+/// A file mapped into memory. It is unmapped when the last reference is released.
 class Mapping {
  public:
   static std::shared_ptr<Mapping> open(const std::string& path) {

@@ -113,7 +113,8 @@ std::string Make(CFDataRef label, Owned<SecKeyRef>& key) {
   return key ? "" : Refusal("no key was made", keyError.get());
 }
 
-/// Asked and not assumed: a key in software would be told to the network as one that cannot be copied.
+/// Verifies that the key is in the enclave. Without this check, a provider would announce a software key,
+/// which can be copied, to the network as one that cannot.
 bool IsInEnclave(SecKeyRef key) {
   const Owned<CFDictionaryRef> attributes(SecKeyCopyAttributes(key));
   const CFTypeRef token = attributes ? CFDictionaryGetValue(attributes.get(), kSecAttrTokenID) : nullptr;
