@@ -1,6 +1,9 @@
 import type { Argument, Command, Option } from 'commander';
 
-/** docs/commands.md: every command with its arguments and options, from the definitions that `--help` prints. */
+/**
+ * docs/commands.md: every command with its arguments and options, from the definitions that
+ * `--help` prints.
+ */
 
 const INTRO = `# Commands
 

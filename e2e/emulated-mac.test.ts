@@ -38,7 +38,8 @@ test('two emulated Macs serve with real engines and are marked as simulated', { 
       .openai()
       .chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'Spell stone backwards.' }], ...({ provider: { only: [id] } } as object) })
       .withResponse();
-  // Two requests at once for each machine: the software driver needs seconds of processor time for each.
+  // Two requests at once for each machine: the software driver needs seconds of processor time for
+  // each.
   const twice = [...fleet.providers, ...fleet.providers];
   const answers = await Promise.all(twice.map(ask));
   expect(answers.map(({ data: { choices } }) => choices[0]?.message.content)).toEqual(Array(4).fill('enots'));

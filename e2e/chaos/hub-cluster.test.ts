@@ -45,7 +45,10 @@ async function hubOf(index: number): Promise<number> {
   return -1;
 }
 
-/** Has every hub load the account of this machine, as hubs have after some weeks: only then do they count its connections over the cluster. */
+/**
+ * Has every hub load the account of this machine, as hubs have after some weeks: only then do they
+ * count its connections over the cluster.
+ */
 async function makeKnownToAllHubs(index: number): Promise<void> {
   for (const hub of network.network.hubs) {
     await vi.waitFor(async () => {

@@ -1,4 +1,5 @@
-// Measures llama.cpp in a process of its own: node llama-cpp.mjs <node_modules> <model.gguf> <threads> <prompt> <tokens>. Prints JSON.
+// Measures llama.cpp in a process of its own: node llama-cpp.mjs <node_modules> <model.gguf>
+// <threads> <prompt> <tokens>. Prints JSON.
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
