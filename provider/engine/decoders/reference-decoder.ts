@@ -67,7 +67,7 @@ class ReferenceDecoder implements Decoder {
     for (const { keys, values } of this.#cache) for (const list of [keys, values]) list.length = Math.min(list.length, pages);
   }
 
-  #makeRoom(pages: number): void {
+  #growCache(pages: number): void {
     const { kvHeads, headDim } = this.#parts.shape;
     for (const { keys, values } of this.#cache)
       for (const list of [keys, values]) while (list.length < pages) list.push(new Float32Array(PAGE_TOKENS * kvHeads * headDim));
@@ -115,20 +115,20 @@ class ReferenceDecoder implements Decoder {
     const { shape, embedding, head, norm, layers, ropes } = this.#parts;
     const { hidden, normEps, embeddingScale, vocabulary } = shape;
     checkStep(step, this.#limits);
-    this.#makeRoom(pagesOf(step));
+    this.#growCache(pagesOf(step));
     const states = Array.from(step.tokens, (token) => embedding.values.slice(token * hidden, (token + 1) * hidden).map((value) => value * embeddingScale));
     const turns = ropes.turns(step.positions);
     const turnsOfOne = step.tokens.length * shape.headDim;
     for (const [index, layer] of layers.entries()) {
       const queries = states.map((state, token) => {
         const input = normalise(state, { weight: layer.inputNorm, eps: normEps });
-        return this.#attend(index, { layer, step, token, input, turn: turns.subarray(layer.shape.rope * turnsOfOne) });
+        return this.#projectAndCache(index, { layer, step, token, input, turn: turns.subarray(layer.shape.rope * turnsOfOne) });
       });
       for (const [token, state] of states.entries()) {
-        const attended = multiply(layer.o, this.#look(index, { layer, step, token, query: queries[token] as Float32Array }));
-        add(state, layer.attentionNorm ? normalise(attended, { weight: layer.attentionNorm, eps: normEps }) : attended);
-        const made = think(layer, normalise(state, { weight: layer.mlpNorm, eps: normEps }), shape);
-        add(state, layer.mlpOutputNorm ? normalise(made, { weight: layer.mlpOutputNorm, eps: normEps }) : made);
+        const attentionOut = multiply(layer.o, this.#attention(index, { layer, step, token, query: queries[token] as Float32Array }));
+        add(state, layer.attentionNorm ? normalise(attentionOut, { weight: layer.attentionNorm, eps: normEps }) : attentionOut);
+        const mlpOut = mlp(layer, normalise(state, { weight: layer.mlpNorm, eps: normEps }), shape);
+        add(state, layer.mlpOutputNorm ? normalise(mlpOut, { weight: layer.mlpOutputNorm, eps: normEps }) : mlpOut);
       }
     }
     const logits = new Float32Array(step.outputs.length * vocabulary);
@@ -143,7 +143,7 @@ class ReferenceDecoder implements Decoder {
   }
 
   /** Computes query, key and value of a token, caches key and value, and returns the query. */
-  #attend(
+  #projectAndCache(
     index: number,
     { layer, step, token, input, turn }: { layer: Layer; step: Step; token: number; input: Float32Array; turn: Float32Array },
   ): Float32Array {
@@ -165,7 +165,7 @@ class ReferenceDecoder implements Decoder {
     return ready(layer.q, layer.qNorm);
   }
 
-  #look(index: number, { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array }): Float32Array {
+  #attention(index: number, { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array }): Float32Array {
     const { heads, kvHeads, headDim, attentionScale } = this.#parts.shape;
     const { keys, values } = this.#cache[index] as { keys: Float32Array[]; values: Float32Array[] };
     const position = step.positions[token] as number;
@@ -253,24 +253,24 @@ function rotate(head: Float32Array, turn: Float32Array): void {
   }
 }
 
-function think(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Array {
-  const { mlp } = layer.shape;
-  if (mlp.kind === 'dense' || layer.router === undefined) return pass(layer, { input, activation: shape.activation, expert: 0 });
+function mlp(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Array {
+  const { mlp: mlpShape } = layer.shape;
+  if (mlpShape.kind === 'dense' || layer.router === undefined) return denseMlp(layer, { input, activation: shape.activation, expert: 0 });
   const shares = softmax(Array.from(multiply(layer.router, input)));
   const chosen = shares
     .map((share, expert) => ({ share, expert }))
     .sort((a, b) => b.share - a.share || a.expert - b.expert)
-    .slice(0, mlp.perToken);
-  const total = mlp.normalised ? chosen.reduce((sum, { share }) => sum + share, 0) : 1;
+    .slice(0, mlpShape.perToken);
+  const total = mlpShape.normalised ? chosen.reduce((sum, { share }) => sum + share, 0) : 1;
   const out = new Float32Array(input.length);
   for (const { share, expert } of chosen) {
-    const made = pass(layer, { input, activation: shape.activation, expert });
-    for (let i = 0; i < out.length; i += 1) out[i] = (out[i] as number) + ((made[i] as number) * share) / total;
+    const expertOut = denseMlp(layer, { input, activation: shape.activation, expert });
+    for (let i = 0; i < out.length; i += 1) out[i] = (out[i] as number) + ((expertOut[i] as number) * share) / total;
   }
   return out;
 }
 
-function pass(layer: Layer, { input, activation, expert }: { input: Float32Array; activation: DecoderShape['activation']; expert: number }): Float32Array {
+function denseMlp(layer: Layer, { input, activation, expert }: { input: Float32Array; activation: DecoderShape['activation']; expert: number }): Float32Array {
   const gate = multiply(layer.gate, input, expert);
   const up = multiply(layer.up, input, expert);
   const act = activation === 'silu' ? silu : geluTanh;
@@ -291,6 +291,6 @@ function softmax(scores: readonly number[]): number[] {
   return parts.map((part) => part / total);
 }
 
-function add(into: Float32Array, what: Float32Array): void {
-  for (let i = 0; i < into.length; i += 1) into[i] = (into[i] as number) + (what[i] as number);
+function add(into: Float32Array, addend: Float32Array): void {
+  for (let i = 0; i < into.length; i += 1) into[i] = (into[i] as number) + (addend[i] as number);
 }

@@ -14,7 +14,7 @@ import { choose, combine } from './kernels/experts.ts';
 import { type Multiplication, multiply, multiplyGroups } from './kernels/multiply.ts';
 import { activate, normalise, pick } from './kernels/rows.ts';
 import { THREADS } from './kernels/wgsl.ts';
-import { type Counts, type Operation, type Room, WebGpuDecoder } from './webgpu-decoder.ts';
+import { type Counts, type Operation, type Scratch, WebGpuDecoder } from './webgpu-decoder.ts';
 
 /** Up to this number of inputs, a thread processes one input; above it, two are faster. */
 const FEW = 1;
@@ -60,7 +60,7 @@ class Builder {
     const widest = Math.max(...shape.layers.map(({ mlp }) => mlp.width * (mlp.kind === 'experts' ? mlp.perToken : 1)));
     const slots = Math.max(...shape.layers.map(({ mlp }) => (mlp.kind === 'experts' ? mlp.perToken : 1)));
     const numbers = (count: number, usage = 0) => this.#upload.buffer(4 * count, usage);
-    const room: Room = {
+    const scratch: Scratch = {
       tokens: numbers(maxTokens),
       positions: numbers(maxTokens),
       places: numbers(maxTokens),
@@ -71,10 +71,10 @@ class Builder {
       turns: numbers(shape.ropes.length * maxTokens * headDim),
       state: numbers(maxTokens * hidden),
       normed: numbers(maxTokens * hidden),
-      made: numbers(maxTokens * hidden * slots),
+      partOut: numbers(maxTokens * hidden * slots),
       qkv: numbers(maxTokens * (heads + 2 * kvHeads) * headDim),
-      found: numbers(maxTokens * heads * headDim),
-      both: numbers(2 * maxTokens * widest),
+      attentionOut: numbers(maxTokens * heads * headDim),
+      gateUp: numbers(2 * maxTokens * widest),
       gated: numbers(maxTokens * widest),
     };
     const rowsOfLogits = Math.min(maxTokens, Math.max(1, Math.floor(this.#gpu.device.limits.maxStorageBufferBindingSize / (4 * vocabulary))));
@@ -83,19 +83,19 @@ class Builder {
     const embedding = await this.#upload.matrices([weights.embedding]);
     const head = weights.head === weights.embedding ? embedding : await this.#upload.matrices([weights.head]);
     this.#splits = await this.#isSplittingFaster(head[0] as Piece);
-    for (const piece of embedding) await this.#embed(piece, room);
+    for (const piece of embedding) await this.#embed(piece, scratch);
     const cache = new GpuCache(this.#gpu.device, { pages, layers: shape.layers.length, pageBytes: 4 * PAGE_TOKENS * kvHeads * headDim });
     this.#cache = cache;
     for (const [index, layer] of weights.layers.entries()) {
-      await this.#layer(layer, { shape: shape.layers[index] as LayerShape, room, ...cache.layer(index) });
+      await this.#layer(layer, { shape: shape.layers[index] as LayerShape, scratch, ...cache.layer(index) });
     }
     const norm = await this.#norm(weights.norm);
     await this.#run(
       normalise({ width: hidden, eps: shape.normEps, picks: true, adds: false }),
-      [room.normed, room.state, norm, room.outputs],
+      [scratch.normed, scratch.state, norm, scratch.outputs],
       ({ outputs }) => [outputs, 1],
     );
-    await this.#multiply(head, { from: room.normed, to: logits, stride: vocabulary, counted: 'outputs' });
+    await this.#multiply(head, { from: scratch.normed, to: logits, stride: vocabulary, counted: 'outputs' });
     await this.#run(pick({ vocabulary, softcap: shape.logitSoftcap }), [logits, best], ({ outputs }) => [outputs, 1]);
     return new WebGpuDecoder(this.#gpu.device, {
       operations: this.#operations,
@@ -105,7 +105,7 @@ class Builder {
       memoryBytes: this.#upload.bytes,
       ropes: new RopeTables(shape),
       slots,
-      room,
+      scratch,
       logits,
       best,
       rowsOfLogits,
@@ -121,13 +121,13 @@ class Builder {
     this.#cache?.destroy();
   }
 
-  async #embed({ format, firstRow, rows, weight, scales, biases }: Piece, room: Room): Promise<void> {
+  async #embed({ format, firstRow, rows, weight, scales, biases }: Piece, scratch: Scratch): Promise<void> {
     const { hidden, embeddingScale } = this.#shape;
     const code = embed({ format, width: hidden, firstRow, rows, scale: embeddingScale });
-    await this.#run(code, [room.state, room.tokens, weight, ...present(scales, biases)], ({ tokens }) => [Math.ceil(hidden / 4 / THREADS), tokens]);
+    await this.#run(code, [scratch.state, scratch.tokens, weight, ...present(scales, biases)], ({ tokens }) => [Math.ceil(hidden / 4 / THREADS), tokens]);
   }
 
-  async #layer(layer: LayerWeights, { shape, room, keys, values }: LayerParts): Promise<void> {
+  async #layer(layer: LayerWeights, { shape, scratch, keys, values }: LayerParts): Promise<void> {
     const { hidden, heads, kvHeads, headDim, normEps, activation, attentionScale, outputNorms, qkNorm } = this.#shape;
     const qkvHeads = heads + 2 * kvHeads;
     const eps = normEps;
@@ -139,55 +139,59 @@ class Builder {
      * one.
      */
     const addResult = async (matrices: readonly Matrix[], from: GPUBuffer, norm: Tensor | undefined) => {
-      const to = outputNorms ? room.made : room.state;
+      const to = outputNorms ? scratch.partOut : scratch.state;
       await this.#multiply(await this.#upload.matrices(matrices), { from, to, stride: hidden, counted: 'tokens', adds: !outputNorms });
-      if (norm) await this.#run(addNormed, [room.state, room.made, await this.#norm(norm)], perToken);
+      if (norm) await this.#run(addNormed, [scratch.state, scratch.partOut, await this.#norm(norm)], perToken);
     };
 
-    await this.#run(write, [room.normed, room.state, await this.#norm(layer.inputNorm)], perToken);
+    await this.#run(write, [scratch.normed, scratch.state, await this.#norm(layer.inputNorm)], perToken);
     await this.#multiply(await this.#upload.matrices([layer.q, layer.k, layer.v]), {
-      from: room.normed,
-      to: room.qkv,
+      from: scratch.normed,
+      to: scratch.qkv,
       stride: qkvHeads * headDim,
       counted: 'tokens',
     });
     const norms = layer.qNorm && layer.kNorm ? [await this.#norm(layer.qNorm), await this.#norm(layer.kNorm)] : [];
     await this.#run(
       place({ heads, kvHeads, headDim, eps, qkNorm, rope: shape.rope }),
-      [room.qkv, keys, values, room.places, room.turns, ...norms],
+      [scratch.qkv, keys, values, scratch.places, scratch.turns, ...norms],
       ({ tokens }) => [Math.ceil((tokens * qkvHeads) / THREADS), 1],
     );
-    const looking = { heads, kvHeads, headDim, window: shape.window, scale: attentionScale, pageTokens: PAGE_TOKENS };
-    await this.#run(attend(looking), [room.found, room.qkv, keys, values, room.positions, room.singles, room.tables], ({ singles }) => [heads, singles]);
-    await this.#run(attendStretch(looking), [room.found, room.qkv, keys, values, room.positions, room.stretches, room.tables], ({ stretches }) => [
+    const attention = { heads, kvHeads, headDim, window: shape.window, scale: attentionScale, pageTokens: PAGE_TOKENS };
+    await this.#run(attend(attention), [scratch.attentionOut, scratch.qkv, keys, values, scratch.positions, scratch.singles, scratch.tables], ({ singles }) => [
       heads,
-      stretches,
+      singles,
     ]);
-    await addResult([layer.o], room.found, layer.attentionNorm);
-    await this.#run(write, [room.normed, room.state, await this.#norm(layer.mlpNorm)], perToken);
+    await this.#run(
+      attendStretch(attention),
+      [scratch.attentionOut, scratch.qkv, keys, values, scratch.positions, scratch.stretches, scratch.tables],
+      ({ stretches }) => [heads, stretches],
+    );
+    await addResult([layer.o], scratch.attentionOut, layer.attentionNorm);
+    await this.#run(write, [scratch.normed, scratch.state, await this.#norm(layer.mlpNorm)], perToken);
     const { mlp } = shape;
     const gelu = activation === 'gelu_tanh';
     const { width } = mlp;
-    if (mlp.kind === 'experts') return this.#experts(layer, { mlp, room, gelu });
+    if (mlp.kind === 'experts') return this.#experts(layer, { mlp, scratch, gelu });
     await this.#multiply(await this.#upload.matrices([layer.mlp.gate, layer.mlp.up]), {
-      from: room.normed,
-      to: room.both,
+      from: scratch.normed,
+      to: scratch.gateUp,
       stride: 2 * width,
       counted: 'tokens',
     });
-    await this.#run(activate({ width, gelu, counted: 'tokens' }), [room.gated, room.both], ({ tokens }) => [Math.ceil(width / THREADS), tokens]);
-    await addResult([layer.mlp.down], room.gated, layer.mlpOutputNorm);
+    await this.#run(activate({ width, gelu, counted: 'tokens' }), [scratch.gated, scratch.gateUp], ({ tokens }) => [Math.ceil(width / THREADS), tokens]);
+    await addResult([layer.mlp.down], scratch.gated, layer.mlpOutputNorm);
   }
 
   async #experts(
     { mlp: { gate, up, down, router } }: LayerWeights,
-    { mlp, room, gelu }: { mlp: Extract<LayerShape['mlp'], { kind: 'experts' }>; room: Room; gelu: boolean },
+    { mlp, scratch, gelu }: { mlp: Extract<LayerShape['mlp'], { kind: 'experts' }>; scratch: Scratch; gelu: boolean },
   ): Promise<void> {
     const { hidden } = this.#shape;
     const { experts, perToken, normalised, width } = mlp;
     const most = this.#options.maxTokens * perToken;
     const [scores, chosen, shares] = [this.#upload.buffer(4 * this.#options.maxTokens * experts), this.#upload.buffer(4 * most), this.#upload.buffer(4 * most)];
-    await this.#multiply(await this.#upload.matrices([router as Matrix]), { from: room.normed, to: scores, stride: experts, counted: 'tokens' });
+    await this.#multiply(await this.#upload.matrices([router as Matrix]), { from: scratch.normed, to: scores, stride: experts, counted: 'tokens' });
     await this.#run(choose({ experts, perToken, normalised }), [scores, chosen, shares], ({ tokens }) => [Math.ceil(tokens / THREADS), 1]);
     const stacked = async (matrix: Matrix, parts: { from: GPUBuffer; to: GPUBuffer; stride: number; firstRow: number; shared: number }) => {
       const [piece, more] = await this.#upload.matrices([matrix]);
@@ -196,11 +200,14 @@ class Builder {
       const { shared, ...rest } = parts;
       await this.#multiply([piece], { ...rest, counted: 'slots', experts: { rows: matrix.out, shared }, chosen });
     };
-    await stacked(gate, { from: room.normed, to: room.both, stride: 2 * width, firstRow: 0, shared: perToken });
-    await stacked(up, { from: room.normed, to: room.both, stride: 2 * width, firstRow: width, shared: perToken });
-    await this.#run(activate({ width, gelu, counted: 'slots' }), [room.gated, room.both], ({ tokens }) => [Math.ceil(width / THREADS), tokens * perToken]);
-    await stacked(down, { from: room.gated, to: room.made, stride: hidden, firstRow: 0, shared: 1 });
-    await this.#run(combine({ hidden, perToken }), [room.state, room.made, shares], ({ tokens }) => [Math.ceil(hidden / THREADS), tokens]);
+    await stacked(gate, { from: scratch.normed, to: scratch.gateUp, stride: 2 * width, firstRow: 0, shared: perToken });
+    await stacked(up, { from: scratch.normed, to: scratch.gateUp, stride: 2 * width, firstRow: width, shared: perToken });
+    await this.#run(activate({ width, gelu, counted: 'slots' }), [scratch.gated, scratch.gateUp], ({ tokens }) => [
+      Math.ceil(width / THREADS),
+      tokens * perToken,
+    ]);
+    await stacked(down, { from: scratch.gated, to: scratch.partOut, stride: hidden, firstRow: 0, shared: 1 });
+    await this.#run(combine({ hidden, perToken }), [scratch.state, scratch.partOut, shares], ({ tokens }) => [Math.ceil(hidden / THREADS), tokens]);
   }
 
   async #multiply(pieces: readonly Piece[], { from, to, stride, counted, adds = false, firstRow = 0, experts, chosen }: Product): Promise<void> {
@@ -326,7 +333,7 @@ class Builder {
 
 interface LayerParts {
   readonly shape: LayerShape;
-  readonly room: Room;
+  readonly scratch: Scratch;
   readonly keys: CacheBuffer;
   readonly values: CacheBuffer;
 }

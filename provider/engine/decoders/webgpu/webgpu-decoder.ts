@@ -27,7 +27,7 @@ export type Operation = (counts: Counts) => {
 };
 
 /** Buffers of a step: its inputs, and intermediate results of its dispatches. */
-export interface Room {
+export interface Scratch {
   readonly tokens: GPUBuffer;
   readonly positions: GPUBuffer;
   readonly places: GPUBuffer;
@@ -38,10 +38,10 @@ export interface Room {
   readonly turns: GPUBuffer;
   readonly state: GPUBuffer;
   readonly normed: GPUBuffer;
-  readonly made: GPUBuffer;
+  readonly partOut: GPUBuffer;
   readonly qkv: GPUBuffer;
-  readonly found: GPUBuffer;
-  readonly both: GPUBuffer;
+  readonly attentionOut: GPUBuffer;
+  readonly gateUp: GPUBuffer;
   readonly gated: GPUBuffer;
 }
 
@@ -53,7 +53,7 @@ interface Parts {
   readonly memoryBytes: number;
   readonly ropes: RopeTables;
   readonly slots: number;
-  readonly room: Room;
+  readonly scratch: Scratch;
   readonly logits: GPUBuffer;
   readonly best: GPUBuffer;
   readonly rowsOfLogits: number;
@@ -85,7 +85,7 @@ export class WebGpuDecoder implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { operations, uniform, room, ropes, slots, logits, best, rowsOfLogits, vocabulary, cache } = this.#parts;
+    const { operations, uniform, scratch, ropes, slots, logits, best, rowsOfLogits, vocabulary, cache } = this.#parts;
     checkStep(step, this.#parts);
     await cache.grow(pagesOf(step));
     const { queue } = this.#device;
@@ -101,7 +101,7 @@ export class WebGpuDecoder implements Decoder {
     queue.writeBuffer(uniform, 0, Uint32Array.of(counts.tokens, counts.outputs, step.tableWidth, counts.slots, counts.singles, counts.stretches));
     const lists = { ...step, singles: Int32Array.from(singles), stretches: Int32Array.from(stretches), turns: ropes.turns(step.positions) };
     for (const name of ['tokens', 'positions', 'places', 'singles', 'stretches', 'tables', 'outputs', 'turns'] as const)
-      if (lists[name].length > 0) queue.writeBuffer(room[name], 0, lists[name]);
+      if (lists[name].length > 0) queue.writeBuffer(scratch[name], 0, lists[name]);
     const encoder = this.#device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const operation of operations) {

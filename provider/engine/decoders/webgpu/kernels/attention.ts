@@ -59,7 +59,7 @@ ${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(
 }`;
 }
 
-export interface Looking {
+export interface AttentionShape {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -79,7 +79,7 @@ export const STRETCH = 32;
  * thread for each token. All threads read the same keys and values at the same time. With a single
  * token, most threads would be idle.
  */
-export function attendStretch({ heads, kvHeads, headDim, window, scale, pageTokens }: Looking): string {
+export function attendStretch({ heads, kvHeads, headDim, window, scale, pageTokens }: AttentionShape): string {
   const stride = (heads + 2 * kvHeads) * headDim;
   const quads = headDim / 4;
   const keys = Array.from({ length: 8 }, (_, j) => j);
@@ -138,7 +138,7 @@ export function attendStretch({ heads, kvHeads, headDim, window, scale, pageToke
  * the positions and score them, then divide the numbers of the result and sum the values. Earlier sums
  * are scaled down when a larger score is found.
  */
-export function attend({ heads, kvHeads, headDim, window, scale, pageTokens }: Looking): string {
+export function attend({ heads, kvHeads, headDim, window, scale, pageTokens }: AttentionShape): string {
   const stride = (heads + 2 * kvHeads) * headDim;
   const each = Math.ceil(headDim / THREADS);
   const mine = (body: (j: number) => string) => Array.from({ length: each }, (_, j) => body(j)).join('\n');

@@ -43,11 +43,11 @@ export function activate({ width, gelu, counted }: { width: number; gelu: boolea
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
-@group(0) @binding(2) var<storage, read> both: array<f32>;
+@group(0) @binding(2) var<storage, read> gateUp: array<f32>;
 @compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= ${width}u || id.y >= step.${counted}) { return; }
-  let g = both[id.y * ${2 * width}u + id.x];
-  out[id.y * ${width}u + id.x] = ${act} * both[id.y * ${2 * width}u + ${width}u + id.x];
+  let g = gateUp[id.y * ${2 * width}u + id.x];
+  out[id.y * ${width}u + id.x] = ${act} * gateUp[id.y * ${2 * width}u + ${width}u + id.x];
 }`;
 }
 
