@@ -90,8 +90,10 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     databaseUrl: network.databaseUrl,
     ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
   });
-  const { simulatedAliases, simulatedModels, tinyAlias, tinyModel } = await import('#simulator');
-  await network.putModels([...simulatedModels, tinyModel], [...simulatedAliases, tinyAlias]);
+  const { simulatedAliases, simulatedModels, TINY_MODEL_FOLDER, tinyAlias, tinyModel } = await import('#simulator');
+  const { keepTokenizer } = await import('#coordinator');
+  const tiny = { ...tinyModel, tokenizer: await keepTokenizer(home, TINY_MODEL_FOLDER) };
+  await network.putModels([...simulatedModels, tiny], [...simulatedAliases, tinyAlias]);
   const apiKey = await firstKey(home, network);
   const common = { home, network, log, say };
   await using _fleet = providers === 0 ? undefined : await startFleet({ ...common, ...options });

@@ -34,6 +34,10 @@ export interface Config {
   readonly priceNoticeMs: number;
   /** Micro-dollars for a million tokens of a model that has no price of its own. */
   readonly defaultPrice: { readonly inputPerMillion: number; readonly outputPerMillion: number };
+  /** One in so many answers, chosen at random, is recounted with the tokenizer of its model; 0 for none. */
+  readonly recountEvery: number;
+  /** How long the end of an answer waits for its recount, in milliseconds. */
+  readonly recountWaitMs: number;
   /** How often the ledger is proven to balance. */
   readonly verifyEveryMs: number;
   /** Most that an account may ask for in a minute, over all of its keys; none where left out. */
@@ -116,6 +120,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       inputPerMillion: integer(env, 'DINF_DEFAULT_INPUT_PRICE', 50_000, 0, Number.MAX_SAFE_INTEGER),
       outputPerMillion: integer(env, 'DINF_DEFAULT_OUTPUT_PRICE', 200_000, 0, Number.MAX_SAFE_INTEGER),
     },
+    recountEvery: integer(env, 'DINF_RECOUNT_EVERY', 20, 0, 1_000_000),
+    recountWaitMs: integer(env, 'DINF_RECOUNT_WAIT_MS', 250, 1, 60_000),
     verifyEveryMs: integer(env, 'DINF_VERIFY_EVERY_MS', 300_000, 1_000, 86_400_000),
     accountLimits: accountLimits(env),
     leafLifetimeMs: integer(env, 'DINF_LEAF_LIFETIME_HOURS', 720, 1, 87_600) * 3_600_000,

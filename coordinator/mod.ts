@@ -10,4 +10,5 @@ export { migrate } from './migrate.ts';
 export { makeApiKey, type NewSecret } from './secrets.ts';
 export { explainStorage } from './stream-storage.ts';
 export { ensureStreams, StreamStorageError } from './streams.ts';
+export { keepTokenizer } from './tokenizers/tokenizer-files.ts';
 export { type OperatorHome, prepareOperatorHome } from './trust/operator-home.ts';

@@ -16,6 +16,7 @@ interface ModelOptions {
   readonly cachePrice?: number;
   readonly outputPrice?: number;
   readonly weights?: Record<string, string>;
+  readonly tokenizer?: string;
 }
 
 const CALL = { timeoutMs: 5_000 };
@@ -60,7 +61,11 @@ function withModelOptions(command: Command): Command {
     .option('--input-price <usd>', 'dollars for a million prompt tokens', dollarsPerMillion)
     .option('--cache-price <usd>', 'dollars for a million prompt tokens that the machine had in its cache', dollarsPerMillion)
     .option('--output-price <usd>', 'dollars for a million tokens of the answer', dollarsPerMillion)
-    .option('--weights <build=hash...>', 'the digest of a build as "dinf weights" prints it: machines with other files do not serve it', pinned, {});
+    .option('--weights <build=hash...>', 'the digest of a build as "dinf weights" prints it: machines with other files do not serve it', pinned, {})
+    .option(
+      '--tokenizer <path>',
+      "the model's tokenizer.json, or its folder: samples of the answers are recounted with it. It is copied into DINF_HOME, where each ingress needs it",
+    );
 }
 
 function dollarsPerMillion(text: string): number {
@@ -93,7 +98,8 @@ async function list(bus: Bus, { json = false }: { json?: boolean }): Promise<voi
 function line(model: CatalogModel, aliases: readonly string[], machines: number): string {
   const prices = `$${model.inputMicroUsdPerMillion / MICRO_USD} in, $${model.outputMicroUsdPerMillion / MICRO_USD} out per million`;
   const names = [model.id, ...aliases].join(', ');
-  return `${names}  ${model.builds.join(', ')}  ${model.contextTokens} tokens  ${prices}  ${machines} machine${machines === 1 ? '' : 's'} now`;
+  const billing = model.tokenizer === undefined ? 'billed by bytes only' : 'recounted';
+  return `${names}  ${model.builds.join(', ')}  ${model.contextTokens} tokens  ${prices}  ${billing}  ${machines} machine${machines === 1 ? '' : 's'} now`;
 }
 
 async function add(bus: Bus, name: string, options: ModelOptions): Promise<void> {
@@ -105,7 +111,7 @@ async function add(bus: Bus, name: string, options: ModelOptions): Promise<void>
     throw new CommandError(EXIT.failure, `No machine serves ${builds.join(' or ')} now, so its context is not known. Start one, or give --context.`);
   await put(bus, {
     ...{ id: name, displayName: name, builds, contextTokens, maxOutputTokens: contextTokens, traits: shown?.traits ?? [], createdAt: Date.now() },
-    ...changesOf(options),
+    ...(await changesOf(options)),
   });
   console.log(`${name} is offered.`);
 }
@@ -113,7 +119,7 @@ async function add(bus: Bus, name: string, options: ModelOptions): Promise<void>
 async function set(bus: Bus, name: string, options: ModelOptions): Promise<void> {
   const model = await find(bus, name);
   if (model === undefined) throw new CommandError(EXIT.failure, `There is no model ${name}. "dinf models list" shows those that there are.`);
-  await put(bus, { ...model, ...changesOf(options), weights: { ...model.weights, ...options.weights } });
+  await put(bus, { ...model, ...(await changesOf(options)), weights: { ...model.weights, ...options.weights } });
   console.log(`${name} is changed.`);
 }
 
@@ -149,8 +155,10 @@ async function shownBy(bus: Bus, builds: string[]): Promise<{ contextTokens: num
   return { contextTokens: Math.min(...contexts), traits: (first ?? []).filter((trait) => others.every((traits) => traits.includes(trait))) };
 }
 
-function changesOf({ build, title, context, maxOutput, traits, inputPrice, cachePrice, outputPrice, weights = {} }: ModelOptions): Partial<NewModel> {
+async function changesOf(options: ModelOptions): Promise<Partial<NewModel>> {
+  const { build, title, context, maxOutput, traits, inputPrice, cachePrice, outputPrice, weights = {}, tokenizer } = options;
   return {
+    ...(tokenizer !== undefined && { tokenizer: await digestOf(tokenizer) }),
     ...(build && { builds: build }),
     ...(title !== undefined && { displayName: title }),
     ...(context !== undefined && { contextTokens: context }),
@@ -162,6 +170,14 @@ function changesOf({ build, title, context, maxOutput, traits, inputPrice, cache
     ...(outputPrice !== undefined && { outputMicroUsdPerMillion: outputPrice }),
     ...(Object.keys(weights).length > 0 && { weights }),
   };
+}
+
+async function digestOf(tokenizer: string): Promise<string> {
+  const { homeFolder } = await import('#bus-schemas/running-network.ts');
+  const { keepTokenizer, RefusedTokenizer } = await import('./tokenizers/tokenizer-files.ts');
+  return keepTokenizer(homeFolder(process.env), tokenizer).catch((cause: unknown) => {
+    throw cause instanceof RefusedTokenizer ? new CommandError(EXIT.failure, cause.message, { cause }) : cause;
+  });
 }
 
 async function put(bus: Bus, model: NewModel): Promise<void> {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
-import { type Fleet, startFleet } from '#simulator';
+import { type Fleet, startFleet, TINY_MODEL_FOLDER } from '#simulator';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { type Person, startTestNetwork, type TestNetwork } from './test-network.ts';
 
@@ -80,7 +80,9 @@ describe('dinf models', () => {
   test('adds a build for all accounts, with the context length that its machine reports', async () => {
     await models('add', 'anns', '--build', BUILD, '--input-price', '0.02', '--output-price', '0.05');
     await vi.waitFor(async () => expect((await ask(network.apiKey, 'anns')).status).toBe(200), { timeout: 5_000, interval: 100 });
-    expect(await models('list')).toMatch(new RegExp(`^anns  ${BUILD}  4096 tokens  \\$0.02 in, \\$0.05 out per million  1 machine now$`, 'm'));
+    expect(await models('list')).toMatch(
+      new RegExp(`^anns  ${BUILD}  4096 tokens  \\$0.02 in, \\$0.05 out per million  billed by bytes only  1 machine now$`, 'm'),
+    );
   });
 
   test('changes only the given fields', async () => {
@@ -92,6 +94,14 @@ describe('dinf models', () => {
       cacheReadMicroUsdPerMillion: 5_000,
       outputMicroUsdPerMillion: 50_000,
     });
+  });
+
+  test('keeps the tokenizer of a model, and refuses a file that is none', async () => {
+    await models('set', 'anns', '--tokenizer', TINY_MODEL_FOLDER);
+    expect(await models('list')).toMatch(/^anns .* recounted {2}1 machine now$/m);
+    await expect(models('set', 'anns', '--tokenizer', `${TINY_MODEL_FOLDER}/model.safetensors`)).rejects.toThrow(/not JSON/);
+    await models('set', 'anns', '--title', 'Ann');
+    expect(await models('list')).toMatch(/^anns .* recounted /m);
   });
 
   test('adds an alias, and removes alias and model', async () => {

@@ -44,6 +44,23 @@ export function overcounting<T extends Engine>(engine: T): T {
     };
     return engine.generate({ ...request, maxTokens: 1 }, silent);
   };
+  return withGenerate(engine, generate);
+}
+
+/** The same engine, which bills three tokens for each that it made. */
+export function tripling<T extends Engine>(engine: T): T {
+  const generate: Engine['generate'] = (request, sink) => {
+    const billing: Sink = {
+      ...sink,
+      delta: (delta) => sink.delta({ ...delta, tokens: delta.tokens * 3 }),
+      end: (finish, usage, ...rest) => sink.end(finish, { ...usage, completionTokens: usage.completionTokens * 3 }, ...rest),
+    };
+    return engine.generate({ ...request, maxTokens: Math.ceil(request.maxTokens / 3) }, billing);
+  };
+  return withGenerate(engine, generate);
+}
+
+function withGenerate<T extends Engine>(engine: T, generate: Engine['generate']): T {
   return new Proxy(engine, {
     get(target, property) {
       if (property === 'generate') return generate;

@@ -4,12 +4,12 @@ import type { Logger } from 'pino';
 import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, LeafCredentials, ownIdentity, startAgent, startLeaf } from '#provider';
 import { type AilmentName, ailments } from './ailment.ts';
 import { corruptFrames } from './corrupt-frames.ts';
-import { overcounting, withoutSignatures } from './dishonest.ts';
+import { overcounting, tripling, withoutSignatures } from './dishonest.ts';
 import { EmulatedMac } from './emulated-mac.ts';
 import { createSimulatedEngine, type EngineProfile, type SimulatedEngine } from './simulated-engine.ts';
 
 /** A defect of one provider of a fleet: an ailment, or dishonest messages on the bus. */
-export type Fault = 'corrupt_frames' | 'no_signatures' | 'overcounts' | AilmentName;
+export type Fault = 'corrupt_frames' | 'no_signatures' | 'overcounts' | 'triples' | AilmentName;
 
 export interface FleetOptions {
   readonly coordinatorUrl: string;
@@ -118,7 +118,7 @@ async function startProvider(
     : createSimulatedEngine({ ...profile, ...(isAilment(fault) && { ailment: ailments[fault] }) });
   const agent = await startAgent({
     connection: fault === 'corrupt_frames' ? corruptFrames(connection) : fault === 'no_signatures' ? withoutSignatures(connection) : connection,
-    engine: fault === 'overcounts' ? overcounting(engine) : engine,
+    engine: fault === 'overcounts' ? overcounting(engine) : fault === 'triples' ? tripling(engine) : engine,
     log: log.child({ provider: index }),
     identity: await ownIdentity(join(home, `provider-${index}`), own.provider),
     receiptsFile: join(home, `provider-${index}`, 'receipts.json'),

@@ -14,5 +14,7 @@ export const trustFaultTexts: Readonly<Record<TrustFault, string>> = {
   unknown_code: 'It runs a release that is not, or no longer, an active one. Update it.',
   unsupported_suite: 'It seals in a way that this network does not know. Update it.',
   wrong_model: 'It answered questions whose answers are known as another model would. Fetch the model anew and ask the operator to pardon the machine.',
+  overbilled:
+    'It billed more tokens than its answers hold, in several samples of one day. Install the published program and model and ask the operator to pardon the machine.',
   no_answer: 'It was asked three times to show itself and did not answer.',
 };

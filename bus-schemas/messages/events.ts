@@ -171,7 +171,11 @@ const violation = Type.Object({
     Type.Literal('malformed_message'),
     /** Far more messages about itself than a machine may send. */
     Type.Literal('flood'),
+    /** More tokens billed than the model's tokenizer finds in the answer. */
+    Type.Literal('overbilled'),
   ]),
+  /** The job in which it was seen; always present with `overbilled`. */
+  job: optional(JobId),
 });
 export type Violation = Static<typeof violation>;
 /** A provider broke the protocol; counted against it. */

@@ -220,6 +220,8 @@ export const CatalogModel = Type.Object({
   quantizations: optional(Type.Record(BuildId, Quantization)),
   /** SHA-256 of each build's files, in hexadecimal: a machine that has shown others does not serve it. */
   weights: optional(Type.Record(BuildId, WeightsHex)),
+  /** SHA-256 of the model's `tokenizer.json`, in hexadecimal: ingresses that have this file recount samples of the answers. */
+  tokenizer: optional(WeightsHex),
 });
 export type CatalogModel = Static<typeof CatalogModel>;
 const snapshotRequest = Type.Object({});

@@ -116,6 +116,7 @@ export const TRUST_FAULTS = [
   'unsupported_suite',
   'no_answer',
   'wrong_model',
+  'overbilled',
 ] as const;
 export const TrustFault = Type.Enum(TRUST_FAULTS);
 export type TrustFault = Static<typeof TrustFault>;

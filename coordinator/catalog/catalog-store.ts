@@ -24,9 +24,11 @@ export class CatalogStore {
   }
 
   async putModel(model: NewModel): Promise<number> {
-    const { id, displayName, contextTokens, maxOutputTokens, builds, traits = [], quantizations = {}, weights = {} } = model;
+    const { id, displayName, contextTokens, maxOutputTokens, builds } = model;
+    const { traits = [], quantizations = {}, weights = {}, tokenizer = null } = model;
     const prices = [model.inputMicroUsdPerMillion ?? null, model.cacheReadMicroUsdPerMillion ?? null, model.outputMicroUsdPerMillion ?? null];
-    return (await this.#change(sql['put-model'], [id, displayName, contextTokens, maxOutputTokens, builds, ...prices, traits, quantizations, weights])) ?? 0;
+    const values = [id, displayName, contextTokens, maxOutputTokens, builds, ...prices, traits, quantizations, weights, tokenizer];
+    return (await this.#change(sql['put-model'], values)) ?? 0;
   }
 
   /** The new revision; undefined when there was nothing to change. So do the others. */
@@ -70,6 +72,7 @@ interface SnapshotRow {
   readonly traits: Trait[];
   readonly quantizations: Record<string, Quantization>;
   readonly weights: Record<string, string>;
+  readonly tokenizer: string | null;
   readonly inputPerMillion: string;
   readonly cacheReadPerMillion: string;
   readonly outputPerMillion: string;
@@ -86,6 +89,7 @@ function modelOf(id: string, row: Omit<SnapshotRow, 'id'>): CatalogModel {
     traits: row.traits,
     quantizations: row.quantizations,
     ...(Object.keys(row.weights).length > 0 && { weights: row.weights }),
+    ...(row.tokenizer !== null && { tokenizer: row.tokenizer }),
     inputMicroUsdPerMillion: Number(row.inputPerMillion),
     cacheReadMicroUsdPerMillion: Number(row.cacheReadPerMillion),
     outputMicroUsdPerMillion: Number(row.outputPerMillion),

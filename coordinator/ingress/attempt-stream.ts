@@ -4,6 +4,7 @@ import { AnswerSize } from './core/answer-bounds.ts';
 import { FrameReceiver } from './core/frame-receiver.ts';
 import type { Attempt, JobEvent } from './core/job-state.ts';
 import type { FlowSender } from './flow-sender.ts';
+import type { Transcript } from './transcript.ts';
 
 /** An order without an answer is sent again after this long: core NATS may have lost it. */
 const RESEND_ORDER_MS = 300;
@@ -30,6 +31,8 @@ export interface AttemptStreamOptions {
   readonly sealing: AttemptSealing;
   readonly flow: FlowSender;
   readonly publish: (subject: string, payload: Uint8Array) => void;
+  /** Undefined where the answer is not recounted. */
+  readonly transcript: Transcript | undefined;
   readonly on: (event: JobEvent) => void;
 }
 
@@ -159,6 +162,7 @@ export class AttemptStream {
     // A token is a byte of text at least: `Yes.` cannot be billed as 4,000 tokens.
     const tokens = Math.min(this.#claimedTokens, this.#bytes + TOKENS_WITHOUT_TEXT) - this.#tokens;
     this.#tokens += tokens;
+    this.#options.transcript?.add(pieces, tokens);
     if (pieces.length > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, pieces, tokens });
     if (end === undefined) return;
     this.#ended = true;

@@ -29,10 +29,13 @@ import { step, wakeAt } from './core/job.ts';
 import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step } from './core/job-state.ts';
 import type { LateBudget } from './core/late-budget.ts';
 import type { Piece } from './core/piece.ts';
+import type { RecountTerms } from './core/recount.ts';
 import { ApiError } from './errors.ts';
 import type { FlowSender } from './flow-sender.ts';
 import type { WantedMachines } from './key-policy.ts';
 import type { PlaceFinder } from './place-finder.ts';
+import type { Recounter } from './recounter.ts';
+import type { Transcript } from './transcript.ts';
 
 export interface JobSpec {
   readonly id: string;
@@ -65,6 +68,8 @@ export interface JobSpec {
   /** For money. */
   readonly promptBound: number;
   readonly maxOutputTokens: number;
+  /** How closely the answer can be recounted; undefined where it cannot be. */
+  readonly recount: RecountTerms | undefined;
 }
 
 interface JobTimes {
@@ -79,6 +84,7 @@ export interface JobDeps {
   readonly places: PlaceFinder;
   readonly flow: FlowSender;
   readonly lateBudget: LateBudget;
+  readonly recounter: Recounter;
   readonly log: Logger;
   readonly times: JobTimes;
   /** Milliseconds since 1970. */
@@ -107,6 +113,13 @@ export class JobRun {
   readonly #marks: JobMarks;
   #state: JobState;
   #stream: AttemptStream | undefined;
+  /** What the present attempt wrote, as far as it may be recounted. */
+  #transcript: Transcript | undefined;
+  /** Tokens that the client pays for at most, once a recount found more billed than there are. */
+  #recounted = Number.POSITIVE_INFINITY;
+  #recounting: Promise<void> | undefined;
+  /** The end is stated after the recount. */
+  #stating: Promise<void> | undefined;
   #queue: JobEvent[] = [];
   #stepping = false;
 
@@ -174,7 +187,9 @@ export class JobRun {
     const wasOver = this.#state.phase === 'over';
     this.#state = state;
     for (const command of commands) this.#do(command);
-    if (state.phase === 'over' && !wasOver) this.#deps.onOver(this);
+    if (state.phase !== 'over' || wasOver) return;
+    if (this.#stating === undefined) this.#deps.onOver(this);
+    else void this.#stating.then(() => this.#deps.onOver(this));
   }
 
   #do(command: JobCommand): void {
@@ -306,9 +321,43 @@ export class JobRun {
       sealing,
       flow,
       publish: (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload),
-      on: (event: JobEvent) => this.#happen(event),
+      transcript: this.#newTranscript(),
+      on: (event: JobEvent) => this.#heard(event, attempt),
     };
     this.#stream = new AttemptStream(options, clock());
+  }
+
+  #newTranscript(): Transcript | undefined {
+    this.#transcript?.[Symbol.dispose]();
+    this.#recounting = undefined;
+    this.#recounted = Number.POSITIVE_INFINITY;
+    this.#transcript = this.#deps.recounter.transcriptFor(this.spec.model, this.spec.recount);
+    return this.#transcript;
+  }
+
+  /** An end that is in the sample waits for its recount, so that the client is shown the number that it pays for. */
+  #heard(event: JobEvent, attempt: Attempt): void {
+    const recount = event.type === 'end' ? this.#recount(attempt) : undefined;
+    if (recount === undefined) this.#happen(event);
+    else void recount.then(() => this.#happen(event));
+  }
+
+  /** At most once for each attempt; undefined where there is nothing to wait for. */
+  #recount({ number, candidate }: Attempt): Promise<void> | undefined {
+    const transcript = this.#transcript;
+    this.#transcript = undefined;
+    if (transcript === undefined) return this.#recounting;
+    const recount = this.#deps.recounter.recount(transcript);
+    transcript[Symbol.dispose]();
+    this.#recounting = recount?.then((share) => {
+      if (share >= 1) return;
+      // Another provider may have taken over meanwhile.
+      if (this.#state.attempts === number) this.#recounted = Math.ceil(this.#state.deliveredTokens * share);
+      const { bus, now } = this.#deps;
+      const fact = { provider: candidate.provider, at: now(), violation: 'overbilled' as const, job: this.spec.id };
+      bus.emit(events.telemetryViolation, Violation, fact, `violation:overbilled:${this.spec.id}:${number}`);
+    });
+    return this.#recounting;
   }
 
   /** The hold was made for the first provider: another may be dearer, and has to be named in it to be paid by its receipt. */
@@ -351,7 +400,11 @@ export class JobRun {
   #finish({ finish, usage, stopSequence }: Extract<JobCommand, { do: 'finish' }>): void {
     this.#answered();
     const { promptBound } = this.spec;
-    this.#answer.finish({ finish, usage: billable(usage, { promptBound, deliveredTokens: this.#state.deliveredTokens }), stopSequence });
+    this.#answer.finish({ finish, usage: billable(usage, { promptBound, deliveredTokens: this.#deliveredTokens }), stopSequence });
+  }
+
+  get #deliveredTokens(): number {
+    return Math.min(this.#state.deliveredTokens, this.#recounted);
   }
 
   /** The first thing that a provider says for the client to see. */
@@ -374,9 +427,18 @@ export class JobRun {
     };
   }
 
+  /** A machine that breaks off without an end is paid by its receipt: its answer is in the sample like any other. */
   #end(end: Extract<JobCommand, { do: 'ended' }>): void {
+    const recount = end.served && this.#recount(end.served);
+    this.#transcript?.[Symbol.dispose]();
+    if (recount === undefined) this.#stateEnd(end);
+    else this.#stating = recount.then(() => this.#stateEnd(end));
+  }
+
+  #stateEnd(end: Extract<JobCommand, { do: 'ended' }>): void {
     const { bus, clock, now, ingress } = this.#deps;
-    const fact = endedFact({ job: this.spec, ingress, state: this.#state, marks: this.#marks }, end, { at: now(), now: clock() });
+    const state = { ...this.#state, deliveredTokens: this.#deliveredTokens };
+    const fact = endedFact({ job: this.spec, ingress, state, marks: this.#marks }, end, { at: now(), now: clock() });
     bus.emit(events.jobEnded, JobEnded, fact, `ended:${this.spec.id}`);
   }
 }

@@ -6,6 +6,7 @@ import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
+import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
@@ -35,6 +36,7 @@ import { MemoryBudget } from './memory-budget.ts';
 import { OwnMachines } from './own-machines.ts';
 import { PlaceFinder } from './place-finder.ts';
 import { receiptWhenSettled } from './receipt-wait.ts';
+import { Recounter } from './recounter.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
 
@@ -64,12 +66,14 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const ownMachines = new OwnMachines(bus, clock);
   const cells = new Cells(bus, clock);
   const places = new PlaceFinder(bus, cells);
+  const counter = new TokenCounter();
   const jobs = new Jobs({
     ingress,
     bus,
     flow,
     places,
     lateBudget: new LateBudget(),
+    recounter: new Recounter({ counter, home: config.home, every: config.recountEvery, waitMs: config.recountWaitMs, log, metrics, clock }),
     log,
     times: config,
     now,
@@ -138,6 +142,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     catalog[Symbol.dispose]();
     keys[Symbol.dispose]();
     cells[Symbol.dispose]();
+    await counter[Symbol.asyncDispose]();
   };
   return { name: 'ingress', url, adminUrl, [Symbol.asyncDispose]: stop };
 }

@@ -9,6 +9,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { AccountResolver } from './account-resolver.ts';
 import { attestationEndpoints } from './attestation/attestation-endpoints.ts';
 import { Attestor } from './attestation/attestor.ts';
+import { Overbilling } from './billing/overbilling.ts';
 import { watchConnections } from './connection-watch.ts';
 import { enrolmentEndpoints, reconcileAccounts } from './enrolment.ts';
 import { HubWatch } from './hub-watch.ts';
@@ -45,6 +46,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   await releases.add({ version: packageJson.version, codeHash: codeHash() });
   const { verify, vouched } = appleVouching({ rootFiles: config.appleRootFiles, revoked: config.revokedCertificates, now });
   const attestor = new Attestor({ bus, database, transparency, vouched, log, metrics, clock });
+  const overbilling = new Overbilling({ bus, database, attestor, log, now });
   const mdm = config.mdm && new MicroMdm(config.mdm);
   const devices = new DeviceAttestations({ database, mdm, verify, attestor, log, metrics, now, random: Math.random });
 
@@ -83,7 +85,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   const face = await bus.serve('trust', [
     ...enrolmentEndpoints({ bus, database, resolver, transparency, ...credentials, linksPerDay: config.linksPerDay }),
     ...renewalEndpoints({ database, log, metrics, ...credentials }),
-    ...attestationEndpoints({ database, attestor, now }),
+    ...attestationEndpoints({ database, attestor, overbilling, now }),
     endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
     ...releaseEndpoints({ releases, attestor }),
     ...logEndpoints(transparency),
@@ -114,6 +116,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     hubs[Symbol.dispose]();
     second[Symbol.dispose]();
     await devices[Symbol.asyncDispose]();
+    await overbilling[Symbol.asyncDispose]();
     await attestor[Symbol.asyncDispose]();
     clock[Symbol.dispose]();
     await system.close();

@@ -18,6 +18,7 @@ export function addCatalogRoutes(admin: AdminApi): void {
       builds: Type.Array(ModelName, { minItems: 1, maxItems: 8, description: 'The wanted one first.' }),
       quantizations: optional(Type.Record(ModelName, Type.Enum(QUANTIZATIONS), { description: 'By build.' })),
       weights: optional(Type.Record(ModelName, Hex(HASH_BYTES), { description: 'By build: SHA-256 of its files, as `dinf weights` prints it.' })),
+      tokenizer: optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of tokenizer.json, as `dinf models set --tokenizer` keeps it.' })),
       features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
       input: optional(Price),
       cache_read: optional(Price),
@@ -70,6 +71,7 @@ function modelOf(
     features?: NewModel['traits'];
     quantizations?: NewModel['quantizations'];
     weights?: NewModel['weights'];
+    tokenizer?: string;
     input?: number;
     cache_read?: number;
     output?: number;
@@ -90,6 +92,7 @@ function modelOf(
     ...(body.features && { traits: body.features }),
     ...(body.quantizations && { quantizations: body.quantizations }),
     ...(body.weights && { weights: body.weights }),
+    ...(body.tokenizer && { tokenizer: body.tokenizer }),
     ...(body.input !== undefined && { inputMicroUsdPerMillion: body.input }),
     ...(body.cache_read !== undefined && { cacheReadMicroUsdPerMillion: body.cache_read }),
     ...(body.output !== undefined && { outputMicroUsdPerMillion: body.output }),

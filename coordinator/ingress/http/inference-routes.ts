@@ -5,6 +5,7 @@ import type { Answer } from '../answer.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
 import { beginningsOf } from '../core/prefixes.ts';
+import { recountTerms } from '../core/recount.ts';
 import type { Surface } from '../core/surfaces/surface.ts';
 import { surfaces } from '../core/surfaces/surfaces.ts';
 import { ApiError } from '../errors.ts';
@@ -70,7 +71,7 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   const { maxOutputTokens } = job;
   const spec: JobSpec = {
     ...job,
-    ...{ id, receivedAt, streamed: intent.streamed, clientSeals: false },
+    ...{ id, receivedAt, streamed: intent.streamed, clientSeals: false, recount: recountTerms(intent.body) },
     ...beginningsOf(intent.body, `${cacheScope} ${job.model.id}`),
     seal: relaySealing(deps.sealFor, id, {
       encoded: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),

@@ -19,7 +19,7 @@ export interface AdmissionDeps {
 /** What is asked for, whoever can read the words of it. */
 export type JobWish = Omit<ChatIntent, 'body' | 'streamed' | 'includeUsage'>;
 
-type AdmittedJob = Omit<JobSpec, 'id' | 'receivedAt' | 'streamed' | 'clientSeals' | 'conversation' | 'prefixes' | 'seal'>;
+type AdmittedJob = Omit<JobSpec, 'id' | 'receivedAt' | 'streamed' | 'clientSeals' | 'conversation' | 'prefixes' | 'seal' | 'recount'>;
 
 export interface Admission {
   /** What is left of the limits of key and account. */

@@ -154,7 +154,8 @@ async function admitted(
   checkOpen(deps);
   const { headers, refusal, job } = await admitJob(wishOf(asked), request, deps);
   if (refusal !== undefined) throw refusal;
-  return { headers: { ...headers }, spec: { ...job, id, receivedAt, conversation: `${job.account} ${asked.affinity ?? id}`, prefixes: [] } };
+  const conversation = `${job.account} ${asked.affinity ?? id}`;
+  return { headers: { ...headers }, spec: { ...job, id, receivedAt, conversation, prefixes: [], recount: undefined } };
 }
 
 function wishOf({ model, request_bytes: bytes, max_tokens: maxOutputTokens, requires = [], provider }: SessionRequest): JobWish {

@@ -1,13 +1,21 @@
 import type { Pool } from 'pg';
 import { type MessageOf, services } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
+import type { Overbilling } from '../billing/overbilling.ts';
 import type { Attestor } from './attestor.ts';
 import { readSigningKey, readVerdicts, readVerified, readVerifiedMachine } from './verdict-store.ts';
 
 /** A page of evidence has to fit one message, with certificates of every machine. */
 const MAX_EVIDENCE = 20;
 
-export function attestationEndpoints({ database, attestor, now }: { database: Pool; attestor: Attestor; now: () => number }): Endpoint[] {
+interface AttestationDeps {
+  readonly database: Pool;
+  readonly attestor: Attestor;
+  readonly overbilling: Overbilling;
+  readonly now: () => number;
+}
+
+export function attestationEndpoints({ database, attestor, overbilling, now }: AttestationDeps): Endpoint[] {
   return [
     endpoint(services.trust.verdicts, async ({ after = '', limit }) => ({ verdicts: await readVerdicts(database, { after, limit, now: now() }) })),
     endpoint(services.trust.evidence, async ({ provider }): Promise<MessageOf<typeof services.trust.evidence.reply>> => {
@@ -21,7 +29,10 @@ export function attestationEndpoints({ database, attestor, now }: { database: Po
     endpoint(services.trust.attestation, async ({ after = '', limit }) => ({
       machines: await readVerified(database, { after, limit: Math.min(limit, MAX_EVIDENCE), now: now() }),
     })),
-    endpoint(services.trust.accuse, async ({ provider }) => ({ accused: await attestor.accuse(provider) })),
-    endpoint(services.trust.pardon, async ({ provider }) => ({ pardoned: await attestor.pardon(provider) })),
+    endpoint(services.trust.accuse, async ({ provider }) => ({ accused: await attestor.accuse(provider, 'wrong_model') })),
+    endpoint(services.trust.pardon, async ({ provider }) => {
+      await overbilling.forget(provider);
+      return { pardoned: await attestor.pardon(provider) };
+    }),
   ];
 }

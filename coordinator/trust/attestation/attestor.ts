@@ -68,8 +68,8 @@ export class Attestor implements AsyncDisposable {
     return pardonRemoved(this.#options.database, provider);
   }
 
-  async accuse(provider: string): Promise<boolean> {
-    return this.#happen(provider, () => ({ type: 'accused' }));
+  async accuse(provider: string, fault: 'wrong_model' | 'overbilled'): Promise<boolean> {
+    return this.#happen(provider, () => ({ type: 'accused', fault }));
   }
 
   /** Apple's word for it has come: it is asked to show itself at once. */

@@ -38,8 +38,8 @@ export type TrustEvent =
   | { readonly type: 'answered'; readonly evidence: Evidence; readonly finding: Finding }
   /** What was good enough may not be any more: what it showed last was looked at again. */
   | { readonly type: 'reviewed'; readonly finding: Finding }
-  /** What it served was looked at. */
-  | { readonly type: 'accused' }
+  /** What it served or billed was checked, and is wrong. */
+  | { readonly type: 'accused'; readonly fault: 'wrong_model' | 'overbilled' }
   /** Somebody speaks for it who did not before: it may show itself as more than it did. */
   | { readonly type: 'vouched' }
   | { readonly type: 'pardoned' };
@@ -92,7 +92,7 @@ export function trustStep(state: TrustState, event: TrustEvent, now: number, cha
     case 'reviewed':
       return reviewed(state, event.finding);
     case 'accused':
-      return state.standing === 'untrusted' ? stay(state) : refused(state, { is: 'caught', fault: 'wrong_model' });
+      return state.standing === 'untrusted' ? stay(state) : refused(state, { is: 'caught', fault: event.fault });
     case 'vouched':
       return isVerified(state, now) ? challenged(state, now, chances) : stay(state);
     case 'pardoned':

@@ -1,0 +1,72 @@
+import { randomInt } from 'node:crypto';
+import type { Logger } from 'pino';
+import { Counter, type Registry } from 'prom-client';
+import type { CatalogModel } from '#bus-schemas';
+import type { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
+import { tokenizerPath } from '#coordinator/tokenizers/tokenizer-files.ts';
+import { isDense, isOverbilled, type RecountTerms } from './core/recount.ts';
+import { MemoryBudget } from './memory-budget.ts';
+import { Transcript } from './transcript.ts';
+
+/** Memory for the texts of all answers that may be recounted. Answers beyond it are not. */
+const TEXT_BYTES = 64 * 1024 * 1024;
+/** A tokenizer that failed is not tried again for this long, in milliseconds. */
+const AGAIN_MS = 60_000;
+
+export interface RecounterOptions {
+  readonly counter: TokenCounter;
+  /** Where the tokenizers are. */
+  readonly home: string;
+  readonly every: number;
+  readonly waitMs: number;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  readonly clock: () => number;
+}
+
+/** Recounts a sample of the answers that can be read here. A machine cannot tell which ones. */
+export class Recounter {
+  readonly #options: RecounterOptions;
+  readonly #memory = new MemoryBudget(TEXT_BYTES);
+  readonly #outcomes: Counter<'outcome'>;
+  /** By digest: when a tokenizer that failed is tried again. The catalog bounds how many there are. */
+  readonly #failed = new Map<string, number>();
+
+  constructor(options: RecounterOptions) {
+    this.#options = options;
+    const help = 'Answers that were to be recounted with the tokenizer of their model';
+    this.#outcomes = new Counter({ name: 'dinf_recounts_total', help, labelNames: ['outcome'], registers: [options.metrics] });
+  }
+
+  /** Undefined where answers are not recounted. */
+  transcriptFor({ tokenizer }: CatalogModel, terms: RecountTerms | undefined): Transcript | undefined {
+    if (this.#options.every === 0 || tokenizer === undefined || terms === undefined) return undefined;
+    return new Transcript({ tokenizer, terms, memory: this.#memory });
+  }
+
+  /** Undefined where this answer is not in the sample; otherwise the share of the billed tokens that its text holds, below 1 where it is overbilled. */
+  recount(transcript: Transcript): Promise<number> | undefined {
+    const { tokens, text } = transcript;
+    const isChosen = tokens > 0 && (isDense(transcript, Buffer.byteLength(text)) || randomInt(this.#options.every) === 0);
+    return isChosen && this.#mayTry(transcript.tokenizer) ? this.#recount(transcript) : undefined;
+  }
+
+  #mayTry(tokenizer: string): boolean {
+    return (this.#failed.get(tokenizer) ?? 0) <= this.#options.clock();
+  }
+
+  async #recount({ tokenizer, terms, text, tokens, billed, calls }: Transcript): Promise<number> {
+    const { counter, home, waitMs, log, clock } = this.#options;
+    const counted = await counter.count({ path: tokenizerPath(home, tokenizer), digest: tokenizer, text }, waitMs);
+    if (!counted.ok) {
+      this.#outcomes.inc({ outcome: counted.code });
+      if (counted.code === 'late' || counted.code === 'busy') return 1;
+      this.#failed.set(tokenizer, clock() + AGAIN_MS);
+      log.warn({ tokenizer, code: counted.code, why: counted.why }, 'the tokenizer of a model cannot be used: its answers are not recounted');
+      return 1;
+    }
+    const isOver = isOverbilled({ tokens, calls }, counted.tokens, terms);
+    this.#outcomes.inc({ outcome: isOver ? 'overbilled' : 'agreed' });
+    return isOver ? Math.max(1, counted.tokens) / billed : 1;
+  }
+}

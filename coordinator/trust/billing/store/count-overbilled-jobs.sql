@@ -1,0 +1,1 @@
+SELECT count(*)::int AS strikes FROM overbilled_jobs WHERE provider = $1 AND at > $2
