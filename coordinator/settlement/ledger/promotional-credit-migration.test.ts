@@ -3,11 +3,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Pool } from 'pg';
 import { expect, test } from 'vitest';
-import { migrate } from '#coordinator/migrate.ts';
-import { LedgerStore } from '#coordinator/settlement/ledger/ledger-store.ts';
 import { startPostgres } from '#testcontainers';
+import { migrate } from '../../migrate.ts';
+import { LedgerStore } from './ledger-store.ts';
 
-const FOLDER = import.meta.dirname;
+const FOLDER = join(import.meta.dirname, '../../migrations');
 
 /** A database as the release before promotional credit left it. */
 async function migrateToTheReleaseBefore(database: Pool): Promise<void> {
