@@ -62,6 +62,8 @@ const NEXT_JOB = 'x-dinf-next-job';
 /** The offered build is named inside the sealed request: its field name, its length and at most 128 characters. */
 const BUILD_FIELD_BYTES = 160;
 const MAX_OFFERS = 4;
+/** Longest wait for the answer to a cancel, in milliseconds. */
+const CANCEL_MS = 2_000;
 const MAX_NAMES = 256;
 const MAX_SEALED = 100_000;
 
@@ -115,7 +117,12 @@ export class SealedClient implements Disposable {
     let { place } = asked;
     if (InferenceRequest.encode(request).length > wish.requestBytes) throw new SealedError('request_too_long', 'The request is longer than was said.');
     for (let offers = 0; offers < MAX_OFFERS; offers += 1) {
-      await this.#check.check(place.offer, wish.model);
+      try {
+        await this.#check.check(place.offer, wish.model);
+      } catch (error) {
+        if (place.isHeld) await this.#cancel(place.job, headersOf(wish, authorization));
+        throw error;
+      }
       const { job, offer } = place;
       using seals = await this.#sealsFor(job, offer);
       const plain = InferenceRequest.encode({ ...request, build: offer.build });
@@ -138,6 +145,12 @@ export class SealedClient implements Disposable {
       else throw errorOf(response, answer);
     }
     throw new SealedError('untrusted_offer', 'None of the machines that were offered could serve.');
+  }
+
+  /** Frees what is held for a rejected offer. A session that cannot be cancelled expires by itself, so a failure changes nothing. */
+  async #cancel(job: string, headers: Record<string, string>): Promise<void> {
+    const call = { method: 'DELETE', path: `/v1/sealed/sessions/${job}`, headers, signal: AbortSignal.timeout(CANCEL_MS) } as const;
+    await this.#connection.json(call).catch(() => undefined);
   }
 
   /** The coordinator names jobs. The same name twice would be one key and one number for two requests: whoever has both has their difference. */

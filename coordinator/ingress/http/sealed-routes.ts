@@ -94,6 +94,24 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
     },
   });
 
+  api.route({
+    ...{ method: 'DELETE', url: '/v1/sealed/sessions/:job', group: 'Sealed', who: 'key', summary: 'Reject the offer of a session' },
+    description:
+      'Frees the provider and the money at once. Until it would have expired, the session still counts among those of the key that wait for an order.',
+    params: Type.Object({ job: JobId }),
+    reply: Type.Object({ id: JobId, deleted: Type.Boolean() }),
+    handle: async ({ request, params: { job } }) => {
+      switch (deps.sessions.cancel(job, keyOf(request).key)) {
+        case 'cancelled':
+          return { id: job, deleted: true };
+        case 'running':
+          throw new ApiError('request_running', 'This job is being answered. Close that request to cancel it.');
+        case 'unknown':
+          throw new ApiError('not_found', 'There is no such session here, or no more.');
+      }
+    },
+  });
+
   void server.register(async (scope) => {
     scope.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
     const options = { onRequest: deps.auth.key, bodyLimit: LENGTH_BYTES + MAX_WISH_BYTES + sealedBytes(MAX_REQUEST_BYTES) };

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { hex, isSame, type Evidence as MachineEvidence, printEvidence, type TrustLevel } from '#bus-schemas';
 import type { Answer, Evidence } from '../answer.ts';
 import type { AttemptSealing } from '../attempt-sealing.ts';
+import { SEAL_MS } from '../core/job-attempts.ts';
 import type { Attempt } from '../core/job-state.ts';
 import type { Piece } from '../core/piece.ts';
 import { ApiError } from '../errors.ts';
@@ -73,6 +74,11 @@ export class SealedExchange implements Answer {
   /** Rejects with the ApiError of a job that found no provider or no money. */
   get firstOffer(): Promise<Offer> {
     return this.#firstOffer.promise;
+  }
+
+  /** An order of the client is being answered. */
+  get isAnswering(): boolean {
+    return this.#response !== undefined;
   }
 
   /** Asked by the job for each provider that it tries. */
@@ -165,6 +171,17 @@ export class SealedExchange implements Answer {
     else this.#turn?.wasted();
     this.#pending?.seal(undefined);
     this.#options.onOver();
+  }
+
+  /**
+   * The client rejects the offer, and no order of it is being answered. The turn ends only when the offer would have expired: a key
+   * that opens and cancels without end would otherwise send orders to the router at any rate.
+   */
+  cancel(): void {
+    const turn = this.#turn;
+    this.#turn = undefined;
+    setTimeout(() => turn?.wasted(), SEAL_MS).unref();
+    this.abandoned();
   }
 
   #offerAgain(response: ServerResponse, offer: Offer): void {

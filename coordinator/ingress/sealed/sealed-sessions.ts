@@ -92,6 +92,16 @@ export class SealedSessions {
     return this.#issued.get(job) === key && this.#issued.delete(job);
   }
 
+  /** Frees the place and the money of a session whose client rejects the offer. */
+  cancel(job: string, key: string): 'cancelled' | 'running' | 'unknown' {
+    const session = this.of(job, key);
+    if (session === undefined) return 'unknown';
+    if (session.exchange.isAnswering) return 'running';
+    session.job.clientGone();
+    session.exchange.cancel();
+    return 'cancelled';
+  }
+
   of(job: string, key: string): Session | undefined {
     const session = this.#sessions.get(job);
     return session?.key === key ? session : undefined;
