@@ -62,7 +62,7 @@ export type {
   TopUp,
   Verified,
 } from './messages/settlement.ts';
-export type { Generation } from './messages/telemetry.ts';
+export type { Generation, LostFacts } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
 export { Challenge, type Enrolled, Judgement, type Renewed, TrustVerdict, TrustWord, type Verdict } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';

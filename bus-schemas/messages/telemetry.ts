@@ -29,7 +29,16 @@ const Generation = Type.Object({
 export type Generation = Static<typeof Generation>;
 const generation = Type.Object({ generation: optional(Generation) });
 
+const MAX_STREAMS = 8;
+
+/** Facts that JetStream removed from a stream before telemetry read them. Times are in milliseconds since 1970. */
+const LostFacts = Type.Object({ stream: Type.String({ minLength: 1, maxLength: 64 }), facts: count, firstAt: count, lastAt: count });
+export type LostFacts = Static<typeof LostFacts>;
+const losses = Type.Object({ streams: Type.Array(LostFacts, { maxItems: MAX_STREAMS }) });
+
 const define = methodsOf('telemetry');
 export const telemetry = {
   generation: define('generation', generationRequest, generation),
+  /** The losses of each stream whose last one is less than an hour old. */
+  losses: define('losses', Type.Object({}), losses),
 } as const;

@@ -6,7 +6,7 @@ import { Pool } from 'pg';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { consumers, events, JobEnded, newJobId, randomToken } from '#bus-schemas';
+import { consumers, events, JobEnded, newJobId, randomToken, services } from '#bus-schemas';
 import { Bus } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { readConfig } from '#coordinator/config.ts';
@@ -169,7 +169,7 @@ test('a new JetStream store under an old database: every fact is written once', 
   await expect.poll(() => second.jobsCounted(), poll).toBe(after.length);
 });
 
-test('facts that the stream dropped before telemetry read them are counted as lost', async () => {
+test('facts that the stream dropped before telemetry read them are counted as lost, and answered when the ingress asks', async () => {
   const manager = await bus.manager();
   await statedEnds(5);
   await manager.streams.update(stream, { max_msgs: 2 });
@@ -187,4 +187,7 @@ test('facts that the stream dropped before telemetry read them are counted as lo
   const lost = async () =>
     (await metrics.getSingleMetric('dinf_telemetry_facts_lost_total')?.get())?.values.find(({ labels }) => labels['stream'] === stream)?.value;
   await expect.poll(lost, poll).toBe(3);
+  const { streams } = await bus.call(services.telemetry.losses, {}, { timeoutMs: poll.timeout });
+  const [loss] = streams;
+  expect(streams).toEqual([{ stream, facts: 3, firstAt: loss?.lastAt, lastAt: expect.closeTo(Date.now(), -6) }]);
 });

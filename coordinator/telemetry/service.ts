@@ -7,6 +7,7 @@ import { FactReader } from './fact-reader.ts';
 import { type Fact, factOf } from './facts.ts';
 import { addGenerations, forgetOld, generationOf } from './generations.ts';
 import { LabelValues } from './label-values.ts';
+import { RecentLosses } from './lost-facts.ts';
 
 const FORGET_EVERY_MS = 6 * 3_600_000;
 const MICROSECONDS = 1_000_000;
@@ -15,7 +16,7 @@ const MAX_MODEL_LABELS = 1_000;
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** Keeps a row for each job that ended, and counts facts for Prometheus. No request waits for it. */
-export async function startTelemetry({ bus, database, log, metrics }: Context): Promise<Component> {
+export async function startTelemetry({ bus, database, log, metrics, now }: Context): Promise<Component> {
   const jobs = new Counter({ name: 'dinf_jobs_total', help: 'Jobs that ended', labelNames: ['model', 'result'], registers: [metrics] });
   const tokens = new Counter({
     name: 'dinf_delivered_tokens_total',
@@ -40,6 +41,8 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
     registers: [metrics],
   });
 
+  const losses = new RecentLosses();
+
   const models = new LabelValues(MAX_MODEL_LABELS);
   const count = (fact: Fact) => {
     switch (fact.kind) {
@@ -62,7 +65,10 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
       bus,
       consumer,
       log,
-      onLost: (facts) => lost.inc({ stream: consumer.stream }, facts),
+      onLost: (facts) => {
+        lost.inc({ stream: consumer.stream }, facts);
+        losses.add(consumer.stream, facts, now());
+      },
       store: async (messages) => {
         const facts = messages.map(factOf).filter((fact) => fact !== undefined);
         const ended = facts.flatMap((fact) => (fact.kind === 'ended' ? [fact.value] : []));
@@ -77,6 +83,7 @@ export async function startTelemetry({ bus, database, log, metrics }: Context): 
       const generation = await generationOf(database, request);
       return { ...(generation && { generation }) };
     }),
+    endpoint(services.telemetry.losses, () => ({ streams: losses.recent(now()) })),
   ]);
   const forget = setInterval(() => {
     forgetOld(database).catch((error: unknown) => log.warn({ err: error }, 'old counts could not be deleted'));
