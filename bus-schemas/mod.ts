@@ -66,7 +66,8 @@ export type { Generation, LostFacts } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
 export { Challenge, type Enrolled, Judgement, type Renewed, TrustVerdict, TrustWord, type Verdict } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';
-export { faultOfReceipt, PrintedReceipt, printReceipt } from './receipts/printed-receipt.ts';
+export { type ContentDigest, ContentHash, RECEIPT_SALT_BYTES } from './receipts/content-hash.ts';
+export { faultOfReceipt, isReceiptFor, PrintedReceipt, printReceipt } from './receipts/printed-receipt.ts';
 export { isSignedReceipt, type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';
 export {
   ED25519_SIGNATURE_BYTES,

@@ -248,15 +248,14 @@ export class TestNetwork implements AsyncDisposable {
   }
 
   /** Whether any row of any table contains the text, as text or as bytes. */
-  async databaseHolds(text: string): Promise<boolean> {
+  async databaseHolds(content: string | Buffer): Promise<boolean> {
+    const bytes = Buffer.from(content).toString('hex');
+    const text = typeof content === 'string' ? content : bytes;
     const { rows: tables } = await this.#database.query<{ name: string }>(
       "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'",
     );
     for (const { name } of tables) {
-      const { rows } = await this.#database.query(`SELECT 1 FROM ${name} AS t WHERE t::text LIKE $1 OR t::text LIKE $2 LIMIT 1`, [
-        `%${text}%`,
-        `%${Buffer.from(text).toString('hex')}%`,
-      ]);
+      const { rows } = await this.#database.query(`SELECT 1 FROM ${name} AS t WHERE t::text LIKE $1 OR t::text LIKE $2 LIMIT 1`, [`%${text}%`, `%${bytes}%`]);
       if (rows.length > 0) return true;
     }
     return false;

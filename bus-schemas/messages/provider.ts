@@ -70,6 +70,8 @@ export const Beat = defineMessage('beat', announcement);
 
 /** What the provider says the work was. */
 const receipt = Type.Object({
+  /** Absent: the hashes are plain SHA-256. 2: they are HMAC-SHA-256 with the receipt's salt. */
+  version: Type.Optional(Type.Literal(2)),
   job: JobId,
   attempt: AttemptNumber,
   build: BuildId,

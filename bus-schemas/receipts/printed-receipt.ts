@@ -1,3 +1,4 @@
+import { createHash, createHmac } from 'node:crypto';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { fromHex, HASH_BYTES, Hex, hex } from '../bytes.ts';
@@ -12,6 +13,7 @@ const count = (description: string) => Type.Integer({ minimum: 0, maximum: Numbe
 
 export const PrintedReceipt = Type.Object({
   object: Type.Literal('receipt'),
+  version: Type.Optional(Type.Literal(2, { description: 'Absent where the hashes are plain SHA-256.' })),
   job: JobId,
   attempt: AttemptNumber,
   provider: ProviderId,
@@ -23,8 +25,8 @@ export const PrintedReceipt = Type.Object({
     completion_tokens: count('Of the answer.'),
   }),
   finish: Finish,
-  request_hash: Hex(HASH_BYTES, { description: 'SHA-256 of the request as the provider got it.' }),
-  response_hash: Hex(HASH_BYTES, { description: 'SHA-256 of the text that it made, as far as it came.' }),
+  request_hash: Hex(HASH_BYTES, { description: 'HMAC-SHA-256, with the salt, of the request as the provider got it.' }),
+  response_hash: Hex(HASH_BYTES, { description: 'HMAC-SHA-256, with the salt, of the text that it made, as far as it came.' }),
   signing_key: Hex(P256_KEY_BYTES, { description: "The provider's, of P-256." }),
   signature: Hex(P256_SIGNATURE_BYTES, { description: 'Of the provider, over the work.' }),
   prices: Type.Object({ input: count('Micro-dollars for a million tokens.'), cache_read: count('The same.'), output: count('The same.') }),
@@ -48,7 +50,9 @@ export function printReceipt({ work, by, settled, coordinatorKey, countersignatu
   const { usage } = work;
   const { prices } = settled;
   return {
-    ...{ object: 'receipt', job: work.job, attempt: work.attempt, provider: settled.provider, model: settled.model, build: work.build },
+    object: 'receipt',
+    ...(work.version && { version: work.version }),
+    ...{ job: work.job, attempt: work.attempt, provider: settled.provider, model: settled.model, build: work.build },
     usage: { prompt_tokens: usage.promptTokens, cached_tokens: usage.cachedTokens, completion_tokens: usage.completionTokens },
     ...{ finish: work.finish, request_hash: hex(work.requestHash), response_hash: hex(work.responseHash) },
     ...{ signing_key: hex(by.signingKey), signature: hex(by.signature) },
@@ -67,10 +71,17 @@ export function faultOfReceipt(printed: unknown): string | undefined {
   return undefined;
 }
 
+/** Whether the receipt is for this answer. From version 2 on, it needs the salt of the answer. */
+export function isReceiptFor(printed: PrintedReceipt, answer: Uint8Array, salt?: Uint8Array): boolean {
+  if (printed.version === undefined) return createHash('sha256').update(answer).digest('hex') === printed.response_hash;
+  return salt !== undefined && createHmac('sha256', salt).update(answer).digest('hex') === printed.response_hash;
+}
+
 function read(printed: PrintedReceipt): SettledReceipt {
-  const { job, attempt, build, finish, usage, provider, model, prices } = printed;
+  const { version, job, attempt, build, finish, usage, provider, model, prices } = printed;
   return {
     work: {
+      ...(version && { version }),
       ...{ job, attempt, build, finish },
       usage: { promptTokens: usage.prompt_tokens, cachedTokens: usage.cached_tokens, completionTokens: usage.completion_tokens },
       ...{ requestHash: fromHex(printed.request_hash), responseHash: fromHex(printed.response_hash) },

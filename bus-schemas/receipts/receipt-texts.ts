@@ -26,10 +26,10 @@ export interface ProviderSignature {
   readonly signature: Uint8Array;
 }
 
-export function workText({ job, attempt, build, usage, finish, requestHash, responseHash }: WorkDone): Uint8Array {
+export function workText({ version, job, attempt, build, usage, finish, requestHash, responseHash }: WorkDone): Uint8Array {
   const { promptTokens, cachedTokens, completionTokens } = usage;
   return textOf([
-    'd-inference receipt 1',
+    `d-inference receipt ${version ?? 1}`,
     `job ${job}`,
     `attempt ${attempt}`,
     `build ${build}`,

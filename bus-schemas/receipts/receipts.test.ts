@@ -1,28 +1,32 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { faultOfReceipt, type PrintedReceipt, printReceipt } from './printed-receipt.ts';
+import { ContentHash, RECEIPT_SALT_BYTES } from './content-hash.ts';
+import { faultOfReceipt, isReceiptFor, type PrintedReceipt, printReceipt } from './printed-receipt.ts';
 import { settledText, type WorkDone, workText } from './receipt-texts.ts';
 import { ed25519Signer, isSignedByEd25519, isSignedByP256, newEd25519Key, newP256Key, p256Signer } from './signatures.ts';
 
 const [provider, coordinator] = [p256Signer(newP256Key()), ed25519Signer(newEd25519Key())];
 const work: WorkDone = {
+  version: 2,
   ...{ job: 'job_0123456789abcdefghijkl', attempt: 1, build: 'sim-q4', finish: 'stop' },
   usage: { promptTokens: 30, cachedTokens: 10, completionTokens: 20 },
   ...{ requestHash: new Uint8Array(32).fill(1), responseHash: new Uint8Array(32).fill(2) },
 };
 const settled = { provider: `A${'B'.repeat(55)}`, model: 'sim', prices: { input: 3, cacheRead: 1, output: 4 }, chargedMicroUsd: 100, settledAt: 5 };
 
-function receiptOf({ signer = provider, countersigner = coordinator } = {}): PrintedReceipt {
-  const by = { signingKey: signer.publicKey, signature: signer.sign(workText(work)) };
-  const countersignature = countersigner.sign(settledText(work, by, settled));
-  return printReceipt({ work, by, settled, coordinatorKey: countersigner.publicKey, countersignature });
+const { version: _, ...firstVersion } = work;
+
+function receiptOf({ signer = provider, countersigner = coordinator, work: done = work } = {}): PrintedReceipt {
+  const by = { signingKey: signer.publicKey, signature: signer.sign(workText(done)) };
+  const countersignature = countersigner.sign(settledText(done, by, settled));
+  return printReceipt({ work: done, by, settled, coordinatorKey: countersigner.publicKey, countersignature });
 }
 
 test('what is signed is text that anybody can write down again', () => {
   const by = { signingKey: new Uint8Array(65).fill(3), signature: new Uint8Array(64).fill(4) };
   expect(Buffer.from(settledText(work, by, settled)).toString()).toBe(
     [
-      ...['d-inference receipt 1', 'job job_0123456789abcdefghijkl', 'attempt 1', 'build sim-q4', 'tokens 30 10 20', 'finish stop'],
+      ...['d-inference receipt 2', 'job job_0123456789abcdefghijkl', 'attempt 1', 'build sim-q4', 'tokens 30 10 20', 'finish stop'],
       ...[`request ${'01'.repeat(32)}`, `response ${'02'.repeat(32)}`],
       ...['d-inference settled receipt 1', `provider A${'B'.repeat(55)}`, `key ${'03'.repeat(65)}`, `signature ${'04'.repeat(64)}`],
       ...['model sim', 'prices 3 1 4', 'charged 100', 'at 5', ''],
@@ -33,6 +37,26 @@ test('what is signed is text that anybody can write down again', () => {
 describe('a receipt', () => {
   test('holds as it was signed, read from its own JSON', () => {
     expect(faultOfReceipt(JSON.parse(JSON.stringify(receiptOf())))).toBeUndefined();
+  });
+
+  test('of the first version holds, and with another version it does not', () => {
+    const first = receiptOf({ work: firstVersion });
+    expect(first).not.toHaveProperty('version');
+    expect(faultOfReceipt(first)).toBeUndefined();
+    expect(faultOfReceipt({ ...first, version: 2 })).toMatch(/did not sign this/);
+    const { version: __, ...stripped } = receiptOf();
+    expect(faultOfReceipt(stripped)).toMatch(/did not sign this/);
+  });
+
+  test('is for an answer only with the salt of that answer', () => {
+    const [salt, other] = [new Uint8Array(RECEIPT_SALT_BYTES).fill(3), new Uint8Array(RECEIPT_SALT_BYTES).fill(4)];
+    const [answer, guess] = [Buffer.from('Yes.'), Buffer.from('No.')];
+    const { plain, keyed } = new ContentHash(salt).update('Ye').update('s.').digest();
+    const receipt = receiptOf({ work: { ...work, responseHash: keyed } });
+    expect([isReceiptFor(receipt, answer, salt), isReceiptFor(receipt, guess, salt)]).toEqual([true, false]);
+    expect([isReceiptFor(receipt, answer), isReceiptFor(receipt, answer, other)]).toEqual([false, false]);
+    const first = receiptOf({ work: { ...firstVersion, responseHash: plain } });
+    expect([isReceiptFor(first, answer), isReceiptFor(first, guess)]).toEqual([true, false]);
   });
 
   test('does not hold with one bit changed anywhere in a hash, a key or a signature', () => {

@@ -102,9 +102,12 @@ export class JobSeals implements Disposable {
   }
 
   #channel(salt: Uint8Array, direction: Direction): Channel {
-    // HKDF-Expand (RFC 5869) of one block: the secret is a key already, so there is nothing to extract.
-    const key = createHmac('sha256', this.#secret).update(`${this.#bound} ${direction} `).update(salt).update(LAST_BLOCK).digest();
-    return new Channel(key, this.#bound, direction);
+    return new Channel(this.#keyFor(direction, salt), this.#bound, direction);
+  }
+
+  /** HKDF-Expand (RFC 5869) of one block. The secret is a key already: there is nothing to extract. */
+  #keyFor(purpose: Direction | 'receipt', salt: Uint8Array): Uint8Array {
+    return createHmac('sha256', this.#secret).update(`${this.#bound} ${purpose} `).update(salt).update(LAST_BLOCK).digest();
   }
 
   sealRequest(seq: number, plain: Uint8Array): Uint8Array {
@@ -120,6 +123,15 @@ export class JobSeals implements Disposable {
 
   openRequest(seq: number, sealed: Uint8Array): Uint8Array {
     return this.#request.open(seq, sealed);
+  }
+
+  /**
+   * Key of the hashes in this attempt's receipt. Only the two ends of the seals can derive it.
+   * The attack that it prevents: the bus and Postgres hold the receipt, and a plain hash in it
+   * would confirm a guess of a short answer.
+   */
+  receiptSalt(): Uint8Array {
+    return this.#keyFor('receipt', NO_SALT);
   }
 
   sealResponse(seq: number, plain: Uint8Array): Uint8Array {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { RECEIPT_SALT_BYTES } from '../receipts/content-hash.ts';
 import { SealError } from './job-seals.ts';
 import { RelayRecipient } from './relay-recipient.ts';
 import { RelaySenders } from './relay-senders.ts';
@@ -64,6 +65,21 @@ describe('a job sealed to a provider', () => {
     const stranger = await new RelayRecipient(await generateSealingKeyPair()).sealsFor({ ...name, enc: sender.enc });
     expect(failing(() => stranger.openRequest(3, sealed))).toEqual(unopenable);
     expect(new TextDecoder().decode(receiver.openRequest(3, sealed))).toBe('prompt');
+  });
+
+  test('both sides derive the same salt for its receipt, and another one for each job, attempt and key', async () => {
+    const { sender, receiver } = await pair();
+    expect(sender.receiptSalt()).toEqual(receiver.receiptSalt());
+    expect(sender.receiptSalt()).toHaveLength(RECEIPT_SALT_BYTES);
+    const stranger = await new RelayRecipient(await generateSealingKeyPair()).sealsFor({ ...name, enc: sender.enc });
+    const others = await Promise.all(
+      [
+        { ...name, attempt: 2 },
+        { ...name, job: 'job_other56789abcdefghijkl' },
+      ].map((other) => senders.sealFor({ ...other, recipient: provider.publicKey })),
+    );
+    const salts = [sender, stranger, ...others].map((seals) => Buffer.from(seals.receiptSalt()).toString('hex'));
+    expect(new Set(salts).size).toBe(salts.length);
   });
 
   test('a number is sealed once: its nonce is never used again', async () => {

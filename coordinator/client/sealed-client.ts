@@ -50,8 +50,11 @@ export interface Sealed {
   readonly request: InferenceRequest;
 }
 
+/** The machine that answers, and the key of the hashes in its receipt, which only the two have. */
+export type SealedServing = { readonly k: 'serving'; readonly receiptSalt: Uint8Array } & Place;
+
 /** What a job says: whom it was sealed for, what that machine wrote, and how it ended. */
-export type SealedEvent = ({ readonly k: 'serving' } & Place) | Delta;
+export type SealedEvent = SealedServing | Delta;
 
 const sessionShape = Compile(Type.Object({ id: JobId, model: Type.String(), max_tokens: Type.Integer({ minimum: 1 }), offer: Offer }));
 const againShape = Compile(Type.Object({ offer: Offer }));
@@ -134,7 +137,7 @@ export class SealedClient implements Disposable {
       if (response.statusCode === 200) {
         this.#machines.answered(wish.model, offer, Date.now());
         if (wish.maxTokens === undefined) this.#machines.limited(wish.model, place.maxTokens);
-        yield { k: 'serving', ...place };
+        yield { k: 'serving', ...place, receiptSalt: seals.receiptSalt() };
         return yield* new SealedStream({ seals, requestHash: createHash('sha256').update(plain).digest() }).read(response);
       }
       const answer = await readJson(response);

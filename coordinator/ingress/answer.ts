@@ -11,6 +11,11 @@ export interface Evidence {
   readonly simulated: boolean | undefined;
   readonly level: TrustLevel;
   readonly attempt: number;
+  /**
+   * Key of the hashes in the receipt, for the client to verify it offline. It is never stored and
+   * never sent on the bus: with it, a stored receipt would confirm a guessed answer.
+   */
+  readonly receiptSalt: Uint8Array | undefined;
   readonly parseUs: number;
   readonly routeUs: number;
   readonly holdUs: number;

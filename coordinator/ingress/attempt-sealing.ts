@@ -7,6 +7,8 @@ import type { Piece } from './core/piece.ts';
 export interface AttemptSealing {
   readonly enc: Uint8Array;
   readonly parts: readonly Uint8Array[];
+  /** Key of the hashes in the receipt; undefined where only the client can derive it. */
+  readonly receiptSalt: Uint8Array | undefined;
   /** Whether the provider has to say beside its frames what we cannot read in them. */
   readonly outlined: boolean;
   /** The bounds of an honest answer. */

@@ -65,6 +65,10 @@ export class AttemptStream {
     this.#sendOrder(now);
   }
 
+  get receiptSalt(): Uint8Array | undefined {
+    return this.#options.sealing.receiptSalt;
+  }
+
   #ordersFor(now: number): Uint8Array[] {
     const { job, attempt, sealing } = this.#options;
     return sealing.parts.map((sealed, part) =>

@@ -419,7 +419,7 @@ export class JobRun {
     const { startedAt, routedAt, heldAt, contentAt } = this.#marks;
     const { provider, build, chip, simulated, level = 'none' } = candidate;
     return {
-      ...{ provider, build, chip, simulated, level, attempt: number },
+      ...{ provider, build, chip, simulated, level, attempt: number, receiptSalt: this.#stream?.receiptSalt },
       parseUs: microsecondsBetween(this.spec.receivedAt, startedAt),
       routeUs: microsecondsBetween(startedAt, routedAt),
       holdUs: microsecondsBetween(routedAt, heldAt),

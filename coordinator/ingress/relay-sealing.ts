@@ -3,7 +3,7 @@ import { type AttemptSealing, type Frame, ProtocolViolation, type Reading, type 
 import { type AnswerBounds, boundsFor } from './core/answer-bounds.ts';
 import { ToolCallOrder } from './core/tool-call-order.ts';
 
-export type SealFor = (target: JobName & { recipient: Uint8Array }) => Promise<Pick<JobSeals, 'enc' | 'sealRequestParts' | 'openResponse'>>;
+export type SealFor = (target: JobName & { recipient: Uint8Array }) => Promise<Pick<JobSeals, 'enc' | 'sealRequestParts' | 'openResponse' | 'receiptSalt'>>;
 
 export interface RelayRequest {
   readonly encoded: Uint8Array;
@@ -28,6 +28,7 @@ class RelaySealing implements AttemptSealing {
   readonly bounds: AnswerBounds;
   readonly enc: Uint8Array;
   readonly parts: readonly Uint8Array[];
+  readonly receiptSalt: Uint8Array;
   readonly #seals: Awaited<ReturnType<SealFor>>;
   readonly #toolCalls = new ToolCallOrder();
   readonly #topLogprobs: number | undefined;
@@ -37,6 +38,7 @@ class RelaySealing implements AttemptSealing {
     this.#topLogprobs = topLogprobs;
     this.bounds = boundsFor(topLogprobs);
     this.enc = seals.enc;
+    this.receiptSalt = seals.receiptSalt();
     this.parts = seals.sealRequestParts(encoded);
   }
 

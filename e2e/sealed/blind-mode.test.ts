@@ -1,3 +1,4 @@
+import { createHash, createHmac } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -154,6 +155,61 @@ describe('only the machine can read the prompt', () => {
     const [foundSealed, foundClear] = await Promise.all([memoryHolds(ingress.pid, sealed), memoryHolds(ingress.pid, clear)]);
     await ingress.stop();
     expect({ foundSealed, foundClear }).toEqual({ foundSealed: false, foundClear: true });
+  });
+});
+
+describe('the receipt of a sealed job', () => {
+  /** Listens to the whole bus until it is asked where some bytes were. */
+  function listen() {
+    const heard: Buffer[] = [];
+    const callback = (_error: unknown, { data }: { data: Uint8Array }) => void heard.push(Buffer.from(data));
+    const tap = network.network.coordinator.bus.connection.subscribe('>', { callback });
+    return async (bytes: Buffer) => {
+      tap.unsubscribe();
+      const isOnBus = heard.some((data) => data.includes(bytes));
+      return { isOnBus, isStored: await network.databaseHolds(bytes) };
+    };
+  }
+
+  const receiptOf = (job: string) =>
+    vi.waitFor(async () => {
+      const told = await fetch(`${customer.url}/v1/receipts/${job}`, { headers: { authorization: authorization() } });
+      expect(told.status).toBe(200);
+      return (await told.json()) as { request_hash: string; response_hash: string };
+    }, 10_000);
+  const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest();
+  const [everywhere, nowhere] = [
+    { isOnBus: true, isStored: true },
+    { isOnBus: false, isStored: false },
+  ];
+
+  test('can be verified with the salt of its client, and nothing else confirms a guessed answer', async () => {
+    const whereabouts = listen();
+    const openai = new OpenAI({ baseURL: `${customer.url}/v1`, apiKey: network.apiKey, maxRetries: 0 });
+    const asked = { model: 'sim', messages: ask('Is it so?'), max_tokens: 8 };
+    const { data, response } = await openai.chat.completions.create(asked).withResponse();
+    const receipt = await receiptOf(response.headers.get('x-inference-job-id') as string);
+    const answer = data.choices[0]?.message.content as string;
+    const salt = Buffer.from(response.headers.get('x-receipt-salt') as string, 'hex');
+    const signedFor = createHmac('sha256', salt).update(answer).digest();
+    expect(receipt.response_hash).toBe(signedFor.toString('hex'));
+    expect(await whereabouts(signedFor)).toEqual(everywhere);
+    for (const secret of [sha256(answer), salt]) expect(await whereabouts(secret)).toEqual(nowhere);
+  });
+
+  test('does not confirm a guessed request that its client sealed without a cache scope', async () => {
+    const whereabouts = listen();
+    const request = requestFor('Is it so?', 8);
+    const events = customer.client.run(await openJob(customer, network, request), authorization());
+    const { value: serving } = await events.next();
+    if (serving?.k !== 'serving') throw new Error('the job says first which machine serves it');
+    await answerOf(events);
+    const { job, offer, receiptSalt } = serving;
+    const sealed = InferenceRequest.encode({ ...request, build: offer.build });
+    const signedFor = createHmac('sha256', receiptSalt).update(sealed).digest();
+    expect((await receiptOf(job)).request_hash).toBe(signedFor.toString('hex'));
+    expect(await whereabouts(signedFor)).toEqual(everywhere);
+    for (const secret of [sha256(sealed), Buffer.from(receiptSalt)]) expect(await whereabouts(secret)).toEqual(nowhere);
   });
 });
 

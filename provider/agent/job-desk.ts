@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import {
   type Cancel,
   CodecError,
+  ContentHash,
   type Flow,
   InferenceRequest,
   type JobOrder,
@@ -180,7 +180,7 @@ export class JobDesk {
       const request = InferenceRequest.decode(plain);
       // In blind mode the coordinator writes the order and the client seals the request: a coordinator could order a cheaper model.
       if (request.build !== undefined && request.build !== assembly.order.build) return { reason: 'invalid_request' };
-      const opened = { seals, request, requestHash: createHash('sha256').update(plain).digest() };
+      const opened = { seals, request, requestHash: new ContentHash(seals.receiptSalt()).update(plain).digest() };
       // What is left of the prompt is what the engine works on.
       plain.fill(0);
       return opened;

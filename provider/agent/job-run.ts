@@ -1,12 +1,22 @@
-import { createHash, type Hash } from 'node:crypto';
-import type { Delivered, Finish, Flow, InferenceRequest, JobOrder, JobSeals, Receipt, Usage } from '#bus-schemas';
+import {
+  type ContentDigest,
+  ContentHash,
+  type Delivered,
+  type Finish,
+  type Flow,
+  type InferenceRequest,
+  type JobOrder,
+  type JobSeals,
+  type Receipt,
+  type Usage,
+} from '#bus-schemas';
 import type { EndFacts, Engine, RequestRefused, Sequence } from '../engine/engine.ts';
 import { FrameSender, type SealedFrame } from './frame-sender.ts';
 
 export interface JobRunOptions {
   readonly order: JobOrder;
   readonly request: InferenceRequest;
-  readonly requestHash: Uint8Array;
+  readonly requestHash: ContentDigest;
   readonly seals: JobSeals;
   readonly engine: Engine;
   readonly sendFrame: (frame: SealedFrame) => void;
@@ -32,7 +42,7 @@ export class JobRun implements Disposable {
   readonly order: JobOrder;
   readonly #options: JobRunOptions;
   readonly #frames: FrameSender;
-  readonly #responseHash: Hash = createHash('sha256');
+  readonly #responseHash: ContentHash;
   readonly #sequence: Sequence;
   #heardAt: number;
   #blocked = false;
@@ -47,6 +57,7 @@ export class JobRun implements Disposable {
     this.order = order;
     this.#options = options;
     this.#heardAt = now();
+    this.#responseHash = new ContentHash(seals.receiptSalt());
     this.#frames = new FrameSender(
       {
         window: order.window,
@@ -147,8 +158,10 @@ export class JobRun implements Disposable {
     const { order, requestHash, sign } = this.#options;
     const responseHash = this.#responseHash.digest();
     const facts = { ...(stopSequence !== undefined && { stopSequence }), ...(about !== undefined && { about }) };
-    const receipt = sign({ job: order.job, attempt: order.attempt, build: order.build, usage, finish, requestHash, responseHash });
-    this.#frames.end({ k: 'end', finish, usage, ...facts, requestHash, responseHash }, receipt, now);
+    const keyed = { requestHash: requestHash.keyed, responseHash: responseHash.keyed };
+    const receipt = sign({ version: 2, job: order.job, attempt: order.attempt, build: order.build, usage, finish, ...keyed });
+    const plain = { requestHash: requestHash.plain, responseHash: responseHash.plain };
+    this.#frames.end({ k: 'end', finish, usage, ...facts, ...plain }, receipt, now);
     this.#sendReceipt(receipt);
   }
 

@@ -1,3 +1,4 @@
+import { hex } from '#bus-schemas';
 import type { Evidence } from '../answer.ts';
 
 /** Who answered, and where the time before the first content went. What a provider says of itself is not proven by this. */
@@ -8,6 +9,7 @@ export function evidenceHeaders({
   simulated,
   level,
   attempt,
+  receiptSalt,
   parseUs,
   routeUs,
   holdUs,
@@ -20,6 +22,7 @@ export function evidenceHeaders({
     'x-provider-trust-level': level,
     'x-inference-attempts': String(attempt),
     'x-timing': JSON.stringify({ parse_us: parseUs, route_us: routeUs, hold_us: holdUs, first_content_us: firstContentUs }),
+    ...(receiptSalt !== undefined && { 'x-receipt-salt': hex(receiptSalt) }),
     ...(chip !== undefined && { 'x-provider-chip': headerText(chip) }),
     ...(simulated !== undefined && { 'x-provider-simulated': String(simulated) }),
   };

@@ -106,6 +106,8 @@ export function inferenceSchema(path: string) {
     ...{ summary, body, tags: ['Inference'], security: [{ apiKey: [] }], 'x-example': { body: example } },
     description:
       'Answered as one JSON object, or as server-sent events with `stream: true`. `Idempotency-Key` makes an answer that is not streamed safe to ask for twice. ' +
-      '`X-Dinf-Route: self` has only machines of your own serve it, `prefer` has them asked first. `X-Dinf-Heartbeat: off` leaves out the comments in a silent stream. `X-Dinf-Receipt: on` has a stream say its signed receipt, as an event of that name, before its end.',
+      '`X-Dinf-Route: self` has only machines of your own serve it, `prefer` has them asked first. `X-Dinf-Heartbeat: off` leaves out the comments in a silent stream. `X-Dinf-Receipt: on` has a stream say its signed receipt, as an event of that name, before its end. ' +
+      'The header `X-Receipt-Salt` of the answer is the key of the hashes in its receipt. ' +
+      'It is stored nowhere else: keep it to verify the answer later.',
   };
 }

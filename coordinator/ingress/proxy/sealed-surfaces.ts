@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { InferenceRequest } from '#bus-schemas';
-import type { Place, SealedClient } from '#client';
+import type { SealedClient, SealedServing } from '#client';
 import { SealedError } from '#client';
 import type { Answer } from '../answer.ts';
 import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
@@ -48,7 +48,7 @@ async function infer(surface: Surface, request: FastifyRequest, reply: FastifyRe
   const events = client.run(sealed, authorization, gone.signal);
   const first = await events.next().catch(asApiError);
   if (first.done || first.value.k !== 'serving') throw new ApiError('internal_error');
-  const answer = answerFor(surface, { request, reply, place: first.value, intent, body, memory });
+  const answer = answerFor(surface, { request, reply, serving: first.value, intent, body, memory });
   await play(events, answer, reply, gone.signal);
   return reply;
 }
@@ -73,22 +73,23 @@ function wishOf(intent: ChatIntent, scope: string) {
 interface Exchange {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  readonly place: Place;
+  readonly serving: SealedServing;
   readonly intent: ChatIntent;
   readonly body: JsonObject;
   readonly memory: MemoryBudget;
 }
 
-function answerFor(surface: Surface, { request, reply, place, intent, body, memory }: Exchange): Answer {
-  const response = takeOver(reply, place.job);
+function answerFor(surface: Surface, { request, reply, serving, intent, body, memory }: Exchange): Answer {
+  const response = takeOver(reply, serving.job);
   const head = {
-    ...{ job: place.job, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: place.maxTokens, request: body },
+    ...{ job: serving.job, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: serving.maxTokens, request: body },
     createdSeconds: Math.floor(Date.now() / 1_000),
   };
   const options = { response, surface, head, requestId: request.id };
   const answer = intent.streamed ? new StreamAnswer(options, HEARTBEAT_MS) : new WholeAnswer(options, memory);
-  const { provider, build, level, attempt, evidence } = place.offer;
-  answer.serving({ ...{ provider, build, level, attempt, simulated: evidence.simulated, chip: undefined }, ...NOT_MEASURED });
+  const { provider, build, level, attempt, evidence } = serving.offer;
+  const { receiptSalt } = serving;
+  answer.serving({ ...{ provider, build, level, attempt, receiptSalt, simulated: evidence.simulated, chip: undefined }, ...NOT_MEASURED });
   return answer;
 }
 

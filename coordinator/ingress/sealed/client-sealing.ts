@@ -9,6 +9,7 @@ export const sealedBytes = (bytes: number): number =>
 /** Blind mode: the client has sealed the request, and opens the answer. What we know of a frame is its length and what its provider says of it. */
 export class ClientSealing implements AttemptSealing {
   readonly outlined = true;
+  readonly receiptSalt = undefined;
   readonly bounds = SEALED_BOUNDS;
   readonly enc: Uint8Array;
   readonly parts: readonly Uint8Array[];

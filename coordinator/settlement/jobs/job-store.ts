@@ -71,6 +71,7 @@ export interface JobCharge extends Charge {
 }
 
 export interface ReceiptRow extends Usage {
+  readonly version?: 2 | undefined;
   readonly job: string;
   readonly attempt: number;
   readonly provider: string;
@@ -161,7 +162,7 @@ export class JobStore {
       ...[pluck(rows, 'promptTokens'), pluck(rows, 'cachedTokens'), pluck(rows, 'completionTokens'), pluck(rows, 'finish')],
       ...[rows.map(({ requestHash }) => asBuffer(requestHash)), rows.map(({ responseHash }) => asBuffer(responseHash))],
       ...[rows.map(({ signature }) => signature && asBuffer(signature)), rows.map(({ signingKey }) => signingKey && asBuffer(signingKey))],
-      pluck(rows, 'deliveredTokens'),
+      ...[pluck(rows, 'deliveredTokens'), rows.map(({ version = 1 }) => version)],
     ]);
   }
 
@@ -189,6 +190,7 @@ type Numeric<Row> = { [Field in keyof Row]: Row[Field] extends number ? string :
 type UsageRow = Numeric<ReportedUsage>;
 type StoredReceipt = Numeric<Usage> &
   Pick<Receipt, 'job' | 'attempt' | 'build' | 'finish'> & {
+    version: 1 | 2;
     provider: string;
     requestHash: Buffer;
     responseHash: Buffer;
@@ -214,9 +216,9 @@ function asHeld(row: FoundRow): HeldJob {
   };
 }
 
-function asReceipt({ promptTokens, cachedTokens, completionTokens, signature, signingKey, ...row }: StoredReceipt): Receipt & { provider: string } {
+function asReceipt({ version, promptTokens, cachedTokens, completionTokens, signature, signingKey, ...row }: StoredReceipt): Receipt & { provider: string } {
   const usage = { promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) };
-  return { ...row, usage, ...(signature && { signature }), ...(signingKey && { signingKey }) };
+  return { ...row, usage, ...(version === 2 && { version }), ...(signature && { signature }), ...(signingKey && { signingKey }) };
 }
 
 function asUsage({ job, provider, promptTokens, cachedTokens, completionTokens }: UsageRow): ReportedUsage {

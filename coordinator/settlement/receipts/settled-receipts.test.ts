@@ -44,6 +44,21 @@ test('what was paid for and signed is countersigned; with another key where the 
   expect(second.ok && [second.receipt.coordinator_key, faultOfReceipt(second.receipt)]).toEqual([keys[0], undefined]);
 });
 
+test('receipts of both versions are countersigned as they were signed', async () => {
+  for (const version of [undefined, 2] as const) {
+    const { account, job } = await served((name) => say(signed({ ...receiptOf(name), ...(version && { version }) })));
+    const told = await vi.waitFor(
+      async () => {
+        const answer = await receiptFor(account, job);
+        expect(answer).toMatchObject({ ok: true });
+        return answer;
+      },
+      { timeout: timeoutMs },
+    );
+    expect(told.ok && [told.receipt.version, faultOfReceipt(told.receipt)]).toEqual([version, undefined]);
+  }
+});
+
 test('work that is not what was signed has none', async () => {
   const dearer = { promptTokens: 30, cachedTokens: 0, completionTokens: 1 };
   const { account, job } = await served((name) => say({ ...signed(receiptOf(name)), usage: dearer }));

@@ -7,6 +7,7 @@ import type { ReceiptKeys } from './receipt-keys.ts';
 const sql = loadStatements(join(import.meta.dirname, 'store'), ['settled-receipt']);
 
 interface Row {
+  readonly version: 1 | 2;
   readonly job: string;
   readonly attempt: number;
   readonly provider: string;
@@ -47,6 +48,7 @@ export class SettledReceipts {
     const { signature, signingKey } = row;
     if (signature === null || signingKey === null) return { ok: false, code: 'unsigned' };
     const work = {
+      ...(row.version === 2 && { version: row.version }),
       ...{ job: row.job, attempt: row.attempt, build: row.build, finish: row.finish, requestHash: row.requestHash, responseHash: row.responseHash },
       usage: { promptTokens: Number(row.promptTokens), cachedTokens: Number(row.cachedTokens), completionTokens: Number(row.completionTokens) },
     };

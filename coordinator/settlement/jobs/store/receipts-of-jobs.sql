@@ -1,5 +1,5 @@
 SELECT DISTINCT ON (job, provider)
-  job, provider, attempt, build, prompt_tokens AS "promptTokens", cached_tokens AS "cachedTokens", completion_tokens AS "completionTokens", finish,
+  version, job, provider, attempt, build, prompt_tokens AS "promptTokens", cached_tokens AS "cachedTokens", completion_tokens AS "completionTokens", finish,
   request_hash AS "requestHash", response_hash AS "responseHash", signature, signing_key AS "signingKey"
 FROM receipts WHERE job = ANY($1)
 ORDER BY job, provider, attempt DESC

@@ -1,0 +1,34 @@
+import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
+
+/**
+ * Size of a receipt's salt, in bytes. All have one size: HMAC pads a shorter key with zeros, so
+ * that two salts of different sizes could give the same hash.
+ */
+export const RECEIPT_SALT_BYTES = 32;
+
+export interface ContentDigest {
+  /** SHA-256. It stays inside the seals, because it confirms a guess of a short text. */
+  readonly plain: Uint8Array;
+  /** HMAC-SHA-256 with the receipt's salt: what the receipt contains. */
+  readonly keyed: Uint8Array;
+}
+
+/** Hashes a request or an answer piece by piece, in both ways. */
+export class ContentHash {
+  readonly #plain: Hash = createHash('sha256');
+  readonly #keyed: Hmac;
+
+  constructor(salt: Uint8Array) {
+    this.#keyed = createHmac('sha256', salt);
+  }
+
+  update(content: Uint8Array | string): this {
+    this.#plain.update(content);
+    this.#keyed.update(content);
+    return this;
+  }
+
+  digest(): ContentDigest {
+    return { plain: this.#plain.digest(), keyed: this.#keyed.digest() };
+  }
+}
