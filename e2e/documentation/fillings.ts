@@ -1,5 +1,5 @@
 import { vi } from 'vitest';
-import { leafHash, Nkey } from '#bus-schemas';
+import { leafHash, Nkey, renewalText } from '#bus-schemas';
 import { earnMoney, endedJob, newKey, newMachine, sealedGuess, sealedOrder, type World } from './world.ts';
 
 /** What stands for the placeholders of a documented call while it is run. */
@@ -20,7 +20,7 @@ const EXAMPLE_REFERRAL = 'my-studio';
 const WITHDRAWN_MICRO_USD = 25_000_000;
 
 const key: Fill = async (world) => ({ variables: { ID: await newKey(world) } });
-const machine: Fill = async (world) => ({ variables: { ID: await newMachine(world) } });
+const machine: Fill = async (world) => ({ variables: { ID: (await newMachine(world)).id } });
 const account: Fill = ({ person }) => ({ variables: { ID: person.account } });
 
 /** By operation; a call that is not here is run as it stands. */
@@ -36,6 +36,7 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'POST /admin/accounts/{id}/credit': account,
   'PUT /admin/accounts/{id}/terms': account,
 
+  'DELETE /v1/sealed/sessions/{job}': async (world) => ({ variables: { JOB: (await sealedOrder(world)).job } }),
   'POST /v1/sealed/jobs/{job}': async (world) => {
     const { job, body } = await sealedOrder(world);
     return { variables: { JOB: job }, files: { 'sealed-request.bin': body } };
@@ -85,6 +86,19 @@ export const fillings: Readonly<Record<string, Fill>> = {
       [`U${'A'.repeat(55)}`, Nkey.create('user').getPublicKey()],
     ],
   }),
+  'POST /v1/providers/renew': async (world) => {
+    const { id, key } = await newMachine(world);
+    const { json } = await world.network.ask('POST', '/v1/providers/renewal-nonce', { body: { provider: id } });
+    const signature = Buffer.from(key.sign(renewalText(id, json.nonce))).toString('base64url');
+    return {
+      texts: [
+        // First: the example of the provider is a part of it.
+        ['A'.repeat(86), signature],
+        ['1767225600000.AAAA', json.nonce],
+        [`A${'A'.repeat(55)}`, id],
+      ],
+    };
+  },
   'POST /v1/device/approve': async ({ network }) => {
     const { json } = await network.ask('POST', '/v1/device/code', { body: { client_id: 'dinf' } });
     return { texts: [['WDJB-MJHT', json.user_code]] };

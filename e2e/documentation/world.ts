@@ -59,10 +59,12 @@ export async function newKey({ person }: World): Promise<string> {
 }
 
 /** A machine of the person's, which is enrolled and not running. */
-export async function newMachine({ network, person }: World): Promise<string> {
+export async function newMachine({ network, person }: World): Promise<{ id: string; key: Nkey }> {
+  const key = Nkey.create('user');
   const { token } = await network.network.coordinator.bus.call(services.trust.createToken, { account: person.account, lifetimeMs: 60_000 }, CALL);
-  const body = { token, user_key: Nkey.create('user').getPublicKey(), name: 'studio' };
-  return (await network.ask('POST', '/v1/providers/enrol', { body })).json.provider;
+  const body = { token, user_key: key.getPublicKey(), name: 'studio' };
+  const { json } = await network.ask('POST', '/v1/providers/enrol', { body });
+  return { id: json.provider, key };
 }
 
 /** Lets the person withdraw: earned money of no hour, which therefore has matured, and a bank account at Stripe. */
