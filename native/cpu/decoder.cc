@@ -103,7 +103,8 @@ Rounded CpuEngine::rounded(Inputs& inputs, int block, int tokens) {
   return {values.data(), scales.data(), sums.data(), width, blocks, model_.fine};
 }
 
-/// A unit of work: PAIR blocks of a matrix's rows times n inputs. `from` picks the inputs, `to` the rows of `out`.
+/// Computes one unit of work: multiplies PAIR blocks of a matrix's rows by n inputs. `from` holds
+/// the indexes of the inputs, and `to` the indexes of the rows of `out`.
 void CpuEngine::rows(const Weights& w, int unit, Inputs& inputs, const Rounded& x, const int* from, const int* to, int n, float* out) {
   const int block = unit * PAIR, blocks = std::min(PAIR, w.blocks() - block), first = block * LANES, last = std::min(first + blocks * LANES, w.out);
   constexpr int MOST = 64;
@@ -134,7 +135,7 @@ static const int* identity(int n) {
   return list.data();
 }
 
-/// Several matrices times the same inputs, as one phase.
+/// Multiplies several matrices by the same inputs, as one phase of the threads.
 void CpuEngine::multiply(std::initializer_list<std::pair<const Weights*, float*>> products, Inputs& inputs, int tokens) {
   int units = 0;
   Rounded xs[2]{};
@@ -185,7 +186,8 @@ static void rotate(float* head, const float* turn, int headDim) {
   }
 }
 
-/// From queries, keys and values in q_, k_, v_ to what was found, in out_.
+/// Computes attention for the queries, keys and values in q_, k_ and v_, and writes the result to
+/// out_.
 void CpuEngine::attention(LayerOf& layer, const Step& step, const float* turns) {
   const int tokens = step.tokens.size(), headDim = model_.headDim, heads = model_.heads, kvHeads = model_.kvHeads, shared = heads / kvHeads;
   const int stride = kvHeads * headDim;
@@ -294,7 +296,7 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
   }
   const int outputs = step.outputs.size();
   if (outputs == 0) return "";
-  // Outputs rise, so no row is overwritten before it is read.
+  // Outputs are in rising order, so no row is overwritten before it is read.
   for (int i = 0; i < outputs; i++) {
     std::copy_n(state_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, state_.data() + static_cast<size_t>(i) * hidden);
   }

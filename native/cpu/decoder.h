@@ -22,7 +22,7 @@ class CpuEngine final : public Engine {
   struct LayerOf {
     const Layer* shape;
     Weights q, k, v, o;
-    /// One of each, or one for each expert.
+    /// One matrix each, or one for each expert.
     std::vector<Weights> gate, up, down;
     Weights router;
     std::vector<float> inputNorm, mlpNorm, qNorm, kNorm, attentionNorm, mlpOutputNorm;
@@ -37,7 +37,7 @@ class CpuEngine final : public Engine {
     bool isRounded[2] = {false, false};
   };
 
-  /// Numbers of one page of one layer's keys.
+  /// Length of one page of one layer's keys. A page of values has the same length.
   size_t pageSize() const { return static_cast<size_t>(model_.pageTokens) * model_.kvHeads * model_.headDim; }
   int64_t pageBytes() const { return static_cast<int64_t>(layers_.size() * 2 * pageSize() * sizeof(float)); }
   bool loadLayer(const Layer& from, LayerOf& to);

@@ -19,7 +19,8 @@ struct Dot {
     __builtin_memcpy(&four, from, 4);
     return _mm256_set1_epi32(four);
   }
-  /// Two products of bytes must fit 16 bits.
+  /// False, because the sum of two products must fit 16 bits, and weights of 8 bits could exceed
+  /// that.
   static constexpr bool TAKES_BYTES = false;
   static inline Ints add(Ints sum, Bytes weights, __m256i x) {
     const __m256i ones = _mm256_set1_epi16(1);

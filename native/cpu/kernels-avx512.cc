@@ -1,4 +1,4 @@
-// For processors with AVX-512 and its dot product of bytes (VNNI).
+// Kernels for processors with AVX-512 and its dot product of bytes (VNNI).
 #if defined(__x86_64__)
 #include <immintrin.h>
 

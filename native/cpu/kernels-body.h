@@ -1,7 +1,7 @@
-// Each instruction set's file includes this file once, after it has defined a struct Dot: `input` spreads
-// four inputs, `add` adds their products with each lane's four weights, TAKES_BYTES is true if `add`
-// accepts weights of more than 4 bits undivided, and `widen` converts 16-bit numbers. All other code
-// uses vectors of 16 elements, which the compiler lowers to the available instructions.
+// Each instruction set's file includes this file once, after it has defined a struct Dot: `input`
+// spreads four inputs, `add` adds their products with each lane's four weights, TAKES_BYTES is true
+// if `add` accepts weights of more than 4 bits undivided, and `widen` converts 16-bit numbers. All
+// other code uses vectors of 16 elements, which the compiler lowers to the available instructions.
 #include <string.h>
 
 namespace dinf::cpu {
@@ -45,7 +45,8 @@ inline Floats exponential(Floats x) {
 inline Bytes low(Bytes v) { return v & 15; }
 inline Bytes high(Bytes v) { return v >> 4; }
 
-/// Products of weights of 4 bits, or, wide, of up to 8: where those may not come whole, as two halves.
+/// Adds the products of weights and inputs. Weights have up to 4 bits, or up to 8 if WIDE. Where
+/// `Dot::add` does not accept more than 4 bits, each weight is multiplied as two halves of 4 bits.
 template <bool WIDE, class Input>
 inline Ints addProducts(Ints sum, Bytes weights, Input input) {
   if (!WIDE || Dot::TAKES_BYTES) return Dot::add(sum, weights, input);
@@ -59,17 +60,20 @@ inline Floats loadNumbers(const void* at, Number type) {
   return type == Number::f16 ? Dot::widen(halves) : (Floats)(__builtin_convertvector(halves, Ints) << 16);
 }
 
-/// A shorter end is padded, so that every number goes through the same steps wherever it stands.
+/// Loads n numbers, at most LANES, and fills the other lanes with `rest`. The end of a row then
+/// takes the same instructions as its middle, so a number's result does not depend on its position.
 inline Floats loadPart(const float* from, int n, float rest) {
   Floats v = spread(rest);
   memcpy(&v, from, n * sizeof(float));
   return v;
 }
 
-/// Smaller inputs are rounded to zero, because their inverse would be infinite.
+/// If no input of a block is larger than this, all are rounded to zero: the inverse of their scale
+/// could be infinite.
 constexpr float LEAST_INPUT = 1e-30f;
 
-/// Whether an infinity or NaN is among the numbers. Weights that are too large, or are none, make such inputs.
+/// Returns true if one of the numbers is infinite or NaN. Weights that are too large, or that are
+/// themselves infinite or NaN, produce such inputs.
 inline bool isAnyNotFinite(const float* x, int n) {
   int found = 0;
   for (int i = 0; i < n; i++) {
@@ -80,7 +84,8 @@ inline bool isAnyNotFinite(const float* x, int n) {
   return found != 0;
 }
 
-/// A block with an input that is not finite has the scale NaN, so that its products are NaN too: no integer can hold such an input.
+/// Rounds n inputs to integers, block by block. Integers cannot represent infinity or NaN, so a
+/// block with such an input gets the scale NaN, and its products become NaN too.
 void roundInputs(const float* x, int n, int block, bool fine, int8_t* values, float* scales, float* sums) {
   const float largest = fine ? 32512.0f : 127.0f;
   int8_t* lows = values + n;
@@ -106,7 +111,8 @@ void roundInputs(const float* x, int n, int block, bool fine, int8_t* values, fl
   }
 }
 
-/// BLOCKS blocks of rows times N inputs: each reading of an input serves all blocks, each reading of a weight all inputs.
+/// Multiplies BLOCKS blocks of rows by N inputs. Each input is read once for all blocks, and each
+/// weight once for all inputs.
 template <int N, int BLOCKS, bool NIBBLES, bool FINE>
 inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int block, const Rounded& x, const int* rows, float* const* out) {
   const int groups = w.in / w.group, blockSize = w.block(), perGroup = w.group / blockSize;
@@ -118,7 +124,9 @@ inline __attribute__((always_inline)) void multiplyTile(const Packed& w, int blo
   }
   const int8_t* inputs[N];
   const float *inputScales[N], *inputSums[N];
-  // The sums stay in memory: the registers are needed for what is counted in the inner loop, and the compiler would spill those.
+  // The sums stay in memory, because the inner loop needs the registers for its integer sums.
+  // Without the empty assembly statement, the compiler keeps these sums in registers and spills the
+  // others.
   Floats room[BLOCKS * N] = {};
   Floats* sums = room;
   asm volatile("" : "+r"(sums) : : "memory");
@@ -187,7 +195,8 @@ void multiplyBlocksOf(const Packed& w, int block, const Rounded& x, const int* r
 
 void multiplyPacked(const Packed& w, int block, int blocks, const Rounded& x, const int* rows, int n, float* const* out) {
   static_assert(TILE == 4 && PAIR == 2);
-  // One input alone waits for the memory, and two streams of weights are read no faster than one.
+  // With a single input, the speed of the memory is the limit, and reading two blocks of weights at
+  // once would gain nothing.
   if (blocks == PAIR && n > 1) return multiplyBlocksOf<PAIR>(w, block, x, rows, n, out);
   for (int b = block; b < block + blocks; b++) multiplyBlocksOf<1>(w, b, x, rows, n, out);
 }
@@ -227,7 +236,7 @@ inline float dot(const float* a, const float* b, int n) {
   return total(sum);
 }
 
-/// Scores of one page's tokens for HEADS queries: a token in each lane.
+/// Computes the scores of one page's tokens for HEADS queries. Each lane holds one token.
 template <int HEADS>
 inline void scorePage(const Attention& a, const float* page, int head, int count, float* scores, size_t row) {
   for (int token = 0; token < count; token += LANES) {
@@ -242,7 +251,8 @@ inline void scorePage(const Attention& a, const float* page, int head, int count
   }
 }
 
-/// What COUNT·LANES numbers of a head's result are, from every token's value.
+/// Computes COUNT·LANES numbers of a head's result, beginning at number d: the sum of the values of
+/// the tokens in [from, to), each multiplied by its share of the attention.
 template <int COUNT>
 inline void gather(const Attention& a, const float* shares, int from, int to, int d, float* out) {
   Floats sums[COUNT];
@@ -259,7 +269,8 @@ inline void gather(const Attention& a, const float* shares, int from, int to, in
 }
 
 void attend(const Attention& a) {
-  // Scores begin at the first page's start: what lies before `first` is worked out in vain and left aside.
+  // Scores are computed from the start of the first page, because pages are read whole. The scores
+  // of tokens before `first` are not used.
   const int begin = a.first - a.first % a.pageTokens, before = a.first - begin, count = a.last - a.first + 1;
   const size_t row = a.row;
   for (int position = begin; position <= a.last; position += a.pageTokens) {
@@ -308,7 +319,7 @@ void activate(float* gate, const float* up, int n, bool gelu) {
   for (int i = 0; i < n; i += LANES) {
     const int count = n - i < LANES ? n - i : LANES;
     const Floats x = loadPart(gate + i, count, 0), u = loadPart(up + i, count, 0);
-    // tanh-gelu is x·sigmoid of twice the inner polynomial.
+    // The tanh approximation of GELU equals x·sigmoid(2·inner polynomial).
     const Floats inner = gelu ? (x + x * x * x * 0.044715f) * 1.5957691216f : x;
     const Floats made = x / (exponential(-inner) + 1.0f) * u;
     memcpy(gate + i, &made, count * sizeof(float));

@@ -1,4 +1,5 @@
-// For 64-bit Arm with the dot product of bytes: every Apple chip from the M1 on.
+// Kernels for 64-bit Arm processors with the dot product of bytes, such as every Apple chip since
+// the M1.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
@@ -21,7 +22,7 @@ struct Dot {
     __builtin_memcpy(&four, from, 4);
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
   }
-  /// The instruction wants both sides signed.
+  /// False, because the instruction treats both factors as signed bytes.
   static constexpr bool TAKES_BYTES = false;
   static inline Ints add(Ints sum, Bytes weights, int8x16_t x) {
     uint8x16_t parts[4];

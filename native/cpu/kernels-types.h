@@ -1,4 +1,4 @@
-// Vectors of 16 of everything.
+// Vectors of 16 elements of each type. The kernels compute only with these.
 #pragma once
 
 #include "kernels.h"

@@ -1,5 +1,5 @@
-// Memory that the system gives when it is first written to, and takes back on request. A cache of keys and values reserves its whole
-// size at once, so nothing has to be copied when it grows.
+// Memory that the operating system provides when it is first written to, and takes back on request.
+// A cache of keys and values reserves its whole size at once, so it can grow without being copied.
 #pragma once
 
 #include <sys/mman.h>
@@ -13,7 +13,7 @@
 
 namespace dinf::cpu {
 
-/// Numbers that are zero until they are written.
+/// An array of numbers that are zero until they are written.
 class LazyNumbers {
  public:
   LazyNumbers() = default;
@@ -28,7 +28,8 @@ class LazyNumbers {
   float* data() { return data_; }
   const float* data() const { return data_; }
 
-// AddressSanitizer finds accesses outside of a block of the heap, and not those outside of a mapping.
+// AddressSanitizer detects accesses outside of a heap block, but not those outside of a memory
+// mapping, so the sanitized build uses the heap.
 #if defined(__SANITIZE_ADDRESS__)
   bool reserve(size_t count) {
     free();
@@ -41,7 +42,7 @@ class LazyNumbers {
  private:
   void free() { std::free(data_); }
 #else
-  /// False when the system has no address space left.
+  /// Returns false if the system has no address space left.
   bool reserve(size_t count) {
     free();
     data_ = nullptr;
@@ -51,7 +52,8 @@ class LazyNumbers {
     bytes_ = count * sizeof(float);
     return true;
   }
-  /// Gives back the memory of all numbers from this one on: they are zero again. A part of a page of the system stays.
+  /// Returns the memory of all numbers from this index on to the system; they are zero again. If
+  /// `from` lies inside a page of the system, that page stays, with its contents.
   void giveBack(size_t from) {
     const size_t page = sysconf(_SC_PAGESIZE), begin = (from * sizeof(float) + page - 1) / page * page;
     if (begin >= bytes_) return;
@@ -59,7 +61,7 @@ class LazyNumbers {
 #if defined(__linux__)
     madvise(at, bytes_ - begin, MADV_DONTNEED);
 #else
-    // On macOS MADV_DONTNEED keeps the memory: a new mapping takes the place of the old one.
+    // On macOS, MADV_DONTNEED does not release the memory, so a new mapping replaces the old one.
     mmap(at, bytes_ - begin, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 #endif
   }

@@ -1,4 +1,5 @@
-// Weights as the kernels want them, made from weights as the file has them.
+// Converts weights from the layout of the model's files to the layout that the kernels read, in
+// which the weights of LANES rows lie together.
 #pragma once
 
 #include <cstring>
@@ -23,7 +24,8 @@ inline float toFloat(const uint8_t* from, Number type, size_t i) {
   return v;
 }
 
-/// One matrix of an engine: packed when it is rounded, otherwise the file itself.
+/// One matrix of an engine. A quantized matrix is repacked in memory; any other matrix is read
+/// directly from the mapped file.
 struct Weights {
   int out = 0, in = 0;
   std::vector<uint8_t> values;
@@ -36,7 +38,7 @@ struct Weights {
   int units() const { return (blocks() + PAIR - 1) / PAIR; }
   int64_t bytes() const { return values.size() + scales.size() + 4 * bias.size() + (isPacked() ? 0 : static_cast<int64_t>(out) * in * (dense.type == Number::f32 ? 4 : 2)); }
 
-  /// A row in full precision: an embedding.
+  /// Writes one row as 32-bit numbers, for example the embedding of a token.
   void row(int index, float* to) const {
     if (!isPacked()) {
       for (int i = 0; i < in; i++) to[i] = toFloat(static_cast<const uint8_t*>(dense.values), dense.type, static_cast<size_t>(index) * in + i);
@@ -67,7 +69,8 @@ inline uint32_t packedNumber(const uint8_t* row, int bits, int i) {
   return static_cast<uint32_t>(((static_cast<uint64_t>(high) << 32 | low) >> shift) & ((1u << bits) - 1));
 }
 
-/// The `index`th of a tensor's matrices. False when the file is gone.
+/// Loads matrix number `index` of a tensor. Returns false if a file of the model is missing or too
+/// short.
 inline bool pack(const Matrix& from, int index, Mappings& files, Threads& threads, Weights& to) {
   to.out = from.out;
   to.in = from.in;

@@ -1,6 +1,6 @@
-// Threads that share the work of one phase of a step. A phase lasts microseconds, so idle threads spin
-// for a while before they sleep. Other programs may occupy the processors, so each thread takes the
-// next free share, and no thread waits for one that has not started a share.
+// Threads that share the work of one phase of a step. A phase lasts microseconds, so idle threads
+// spin for a while before they sleep. Other programs may occupy the processors, so each thread
+// takes the next free share, and no thread waits for one that has not started a share.
 #pragma once
 
 #include <algorithm>
@@ -46,9 +46,10 @@ class Threads {
   }
 
  private:
-  /// A ticket holds the number of the phase, its number of shares and the next share, so that a thread
-  /// takes a share only of the current phase. A phase does not end before all shares taken are done:
-  /// otherwise a thread would call `body` through `context_` after its memory was released.
+  /// A ticket holds the number of the phase, its number of shares and the next share, so that a
+  /// thread takes a share only of the current phase. A phase does not end before all shares taken
+  /// are done: otherwise a thread would call `body` through `context_` after its memory was
+  /// released.
   static constexpr int SHARES_SHIFT = 16;
   static constexpr uint64_t EPOCH = uint64_t{1} << 32, LOW = 0xffff;
   static constexpr uint64_t SHARES_PER_THREAD = 4;

@@ -1,5 +1,6 @@
-// A decoder as JavaScript sees it: `load` and `step` answer with promises, and all work happens on one thread of the decoder's
-// own, because MLX allows no other and because a step must not hold up the event loop.
+// The decoder's interface to JavaScript. `load` and `step` return promises. All work happens on one
+// thread that belongs to the decoder: MLX requires a single thread, and a step must not block the
+// event loop.
 #pragma once
 
 #include <condition_variable>
@@ -14,19 +15,20 @@
 
 namespace dinf {
 
-/// The interface of an engine. It is called only on the engine's thread, with models and steps that passed
-/// checks.h: an unchecked one would make it access memory out of bounds. Functions return an error
-/// message, or an empty text on success.
+/// The interface of an engine. It is called only on the engine's thread, with models and steps that
+/// passed checks.h: an unchecked one would make it access memory out of bounds. Functions return an
+/// error message, or an empty text on success.
 class Engine {
  public:
   virtual ~Engine() = default;
   virtual std::string load(const Model& model) = 0;
   virtual std::string step(const Step& step, StepResult& result) = 0;
-  /// Bytes of everything but the cache of keys and values.
+  /// Memory of the engine without the cache of keys and values, in bytes.
   virtual int64_t memoryBytes() const = 0;
-  /// Bytes of the cache that hold memory now: those of the pages up to the highest one that was used.
+  /// Memory of the cache, in bytes. Only pages up to the highest used one count, because the others
+  /// have no memory yet.
   virtual int64_t cacheBytes() const = 0;
-  /// Gives back the memory of all pages from this one on. What they held is lost.
+  /// Releases the memory of all pages from number `pages` on. Their contents are lost.
   virtual std::string keep(int pages) = 0;
 };
 
@@ -41,7 +43,7 @@ class EngineThread {
     }
     wake_.notify_one();
   }
-  /// Ends after everything posted before it is done.
+  /// Runs all tasks posted so far, then ends the thread.
   void stop() {
     if (!thread_.joinable()) return;
     post(nullptr);
@@ -79,13 +81,14 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
   ~Decoder() override { shut(); }
 
  private:
-  /// Belongs to the engine's thread.
+  /// Only the engine's thread may access it.
   struct State {
     Model model;
     std::unique_ptr<EngineOf> engine;
   };
   using Answer = std::function<Napi::Value(Napi::Env)>;
-  /// Why a call was refused or failed: `code` becomes that of the JavaScript error. No code is success.
+  /// The reason why a call was rejected or failed. `code` becomes the `code` of the JavaScript
+  /// error; an empty code means success.
   struct Failure {
     const char* code = nullptr;
     std::string text;
@@ -145,7 +148,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
     });
   }
 
-  /// The engine goes where it was made: on its own thread.
+  /// The engine is destroyed on its own thread, on which it was created, because MLX requires it.
   Napi::Value close(const Napi::CallbackInfo& info) {
     return run(info.Env(), [state = state_](Answer& answer) {
       state->engine.reset();

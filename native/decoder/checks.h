@@ -1,6 +1,6 @@
-// Checks models and steps before an engine accesses memory. TypeScript has already checked both. They
-// are checked again here, because a gap in those checks would let a prompt or a hostile model folder
-// read or write outside of the engine's memory.
+// Checks models and steps before an engine accesses memory. TypeScript has already checked both.
+// They are checked again here, because a gap in those checks would let a prompt or a hostile model
+// folder read or write outside of the engine's memory.
 #pragma once
 
 #include <algorithm>
@@ -10,11 +10,11 @@
 
 namespace dinf::checks {
 
-/// Tokens of the cache that the kernels read at once.
+/// Number of cached tokens that the kernels read at once.
 constexpr int LANES = 16;
 constexpr int MAX_SIZE = 1 << 20;
 constexpr int MAX_THREADS = 1024;
-/// Numbers of one buffer of a step: 8 GB of 32-bit numbers.
+/// Maximum length of one buffer of a step: 8 GiB of 32-bit numbers.
 constexpr int64_t MAX_NUMBERS = int64_t{1} << 31;
 
 inline bool isWithin(int64_t value, int64_t least, int64_t most) { return value >= least && value <= most; }
@@ -23,7 +23,7 @@ struct Size {
   int out, in, count = 1;
 };
 
-/// The first fault that was found; the rest of the checks is skipped.
+/// Checks a model up to the first error; the remaining checks are then skipped.
 class ModelCheck {
  public:
   explicit ModelCheck(const Model& model) : m(model) {}
@@ -89,13 +89,15 @@ class ModelCheck {
 
 inline std::string wrongModel(const Model& model) { return ModelCheck(model).wrong(); }
 
-/// Pages up to the highest one that a step names; the step has passed `wrongStep`.
+/// Returns the number of pages up to the highest one that a step uses. The step must have passed
+/// `wrongStep`.
 inline int pagesOf(const Model& model, const Step& step) {
   const int written = *std::max_element(step.places.begin(), step.places.end()) / model.pageTokens;
   return std::max(written, *std::max_element(step.tables.begin(), step.tables.end())) + 1;
 }
 
-/// What is wrong with a step of a model that passed `wrongModel`; nothing when no read or write of it can leave the model's memory.
+/// Returns the error of a step, or an empty text if all of its reads and writes stay inside the
+/// model's memory. The model must have passed `wrongModel`.
 inline std::string wrongStep(const Model& model, const Step& step) {
   const size_t tokens = step.tokens.size();
   if (tokens > static_cast<size_t>(model.maxTokens)) return "more tokens than a step may have";

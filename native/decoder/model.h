@@ -1,4 +1,5 @@
-// A decoder's shape, where its weights lie, and one step. reading.h makes these from JavaScript's values, checks.h checks them.
+// The shape of a decoder, the positions of its weights in files, and the input of one step.
+// reading.h creates these structs from JavaScript values, and checks.h checks them.
 #pragma once
 
 #include <sys/mman.h>
@@ -32,7 +33,7 @@ struct Matrix {
   int in = 0;
   int count = 1;
   Tensor weight;
-  /// 0 when the weight is not rounded.
+  /// Bits of one quantized weight; 0 if the matrix is not quantized.
   int bits = 0;
   int group = 0;
   Tensor scales;
@@ -44,7 +45,7 @@ struct Layer {
   int rope = 0;
   int window = 0;
   int width = 0;
-  /// 0 when the MLP is one.
+  /// Number of experts; 0 if the layer has a single MLP.
   int experts = 0;
   int perToken = 0;
   bool normalised = false;
@@ -62,14 +63,16 @@ struct Model {
   Tensor norm;
   std::vector<Layer> layers;
   int pages = 0, pageTokens = 0, maxTokens = 0, threads = 0;
-  /// Inputs of rounded matrices are rounded to 16 bits instead of 8. Only the processor's engine rounds inputs at all.
+  /// If true, inputs of quantized matrices are rounded to 16 bits instead of 8. Only the
+  /// processor's engine rounds inputs.
   bool fine = false;
 };
 
-/// One pass, flattened: see provider/engine/decoders/decoder.ts.
+/// The input of one forward pass, as flat lists. provider/engine/decoders/decoder.ts describes
+/// them.
 struct Step {
   std::vector<int32_t> tokens, positions, places, rows, tables, outputs;
-  /// For each rope, for each token, its cosines and then its sines.
+  /// The cosines and then the sines of each token's angles, rope by rope.
   std::vector<float> turns;
   int tableWidth = 0;
   bool wantsLogits = false;
@@ -104,7 +107,7 @@ class Mapping {
 
 class Mappings {
  public:
-  /// Null when the file is gone or shorter than it was.
+  /// Returns null if the file is missing or is shorter than the tensor's range.
   const uint8_t* bytes(const Tensor& tensor) {
     auto& file = files_[tensor.file];
     if (!file) file = Mapping::open(tensor.file);

@@ -1,5 +1,6 @@
-// Reads JavaScript's values into the structs of model.h. A value of another type than expected is named in an error: nothing here
-// assumes that the caller is our own TypeScript.
+// Converts JavaScript values to the structs of model.h. A value of an unexpected type produces an
+// error that names the field. The code does not assume that the caller is this project's
+// TypeScript.
 #pragma once
 
 #include <napi.h>
@@ -10,7 +11,8 @@
 
 namespace dinf::reading {
 
-/// An object of JavaScript. The first field of a wrong type is named in `wrong`; from then on every field reads as nothing.
+/// Reads the fields of a JavaScript object. The first field of a wrong type is reported in `wrong`;
+/// all fields read after that return an empty value or zero.
 class Fields {
  public:
   Fields(const Napi::Value& value, const char* name, std::string& wrong) : wrong_(wrong) {
@@ -62,7 +64,8 @@ class Fields {
     const Napi::Value first = get(one), second = get(other);
     return !first.IsEmpty() && !second.IsEmpty() && first.StrictEquals(second);
   }
-  /// A copy of an Int32Array or a Float32Array: JavaScript may change or detach the original while the engine works.
+  /// Copies an Int32Array or a Float32Array, because JavaScript could change or detach the original
+  /// while the engine's thread reads it.
   template <class T>
   std::vector<T> list(const char* name) const {
     const Napi::Value value = get(name);
@@ -81,7 +84,8 @@ class Fields {
 
  private:
   Napi::Value get(const char* name) const { return wrong_.empty() ? withoutException(object_.Get(name)) : Napi::Value(); }
-  /// A getter of the caller's object may throw: that error is dropped, and the field counts as missing.
+  /// If a getter of the caller's object throws, the exception is cleared and the field counts as
+  /// missing.
   Napi::Value withoutException(const Napi::Value& value) const {
     const Napi::Env env = object_.Env();
     if (!env.IsExceptionPending()) return value;
@@ -146,7 +150,7 @@ inline Layer layer(const Fields& shape, const Fields& weights) {
   return l;
 }
 
-/// The model, or in `wrong` what is wrong with the value.
+/// Converts a model. If the value is invalid, `wrong` holds the error message.
 inline Model model(const Napi::Value& value, std::string& wrong) {
   const Fields from(value, "model", wrong), shape = from.object("shape"), weights = from.object("weights");
   Model m;
@@ -177,7 +181,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   return m;
 }
 
-/// The step, or in `wrong` what is wrong with the value.
+/// Converts a step. If the value is invalid, `wrong` holds the error message.
 inline Step step(const Napi::Value& value, std::string& wrong) {
   const Fields from(value, "step", wrong);
   return {from.list<int32_t>("tokens"), from.list<int32_t>("positions"), from.list<int32_t>("places"), from.list<int32_t>("rows"), from.list<int32_t>("tables"),

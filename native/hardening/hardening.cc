@@ -1,5 +1,6 @@
-// What a provider does to its own process so that the machine's owner cannot read prompts out of it with a debugger or a core
-// file. A root user of Linux still can: hardware attestation, not this, is the answer to that.
+// Hardens the provider's own process: without this, the owner of the machine could read prompts
+// from its memory with a debugger or a core file. It does not stop a root user on Linux; hardware
+// attestation addresses that attack.
 #include <napi.h>
 
 #include <cerrno>
@@ -23,7 +24,8 @@ Napi::Object Outcome(Napi::Env env, const char* measure, int error) {
   return outcome;
 }
 
-// Each returns 0 or errno, and trusts what it reads back, not what it asked for.
+// The following functions return 0 or an errno. They read the setting back, because a call that
+// reports success does not prove that the setting is in force.
 int DenyDebugger() {
 #if defined(__linux__)
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return errno;

@@ -6,10 +6,12 @@
 
 namespace dinf::mlx {
 
-/// Buffers that MLX keeps for the next step, in bytes and in steps.
+/// Maximum size of the free buffers that MLX keeps for the next step, in bytes, and the number of
+/// steps after which it releases them.
 constexpr size_t CACHE_BYTES = size_t{1} << 30;
 constexpr int STEPS_BETWEEN_CLEANING = 256;
-/// The cache grows and shrinks by whole blocks of so many pages: to grow copies it.
+/// The cache grows and shrinks by blocks of this many pages, because each change copies the whole
+/// cache.
 constexpr int BLOCK_PAGES = 16;
 
 std::string device() { return mx::default_device() == mx::Device::gpu ? "Metal" : "MLX on the processor"; }
@@ -102,7 +104,7 @@ int64_t MlxEngine::cacheBytes() const {
 void MlxEngine::resizeCache(int pages) {
   const int rows = pages * model_.pageTokens, kept = std::min(rows, cachePages_ * model_.pageTokens);
   const mx::Shape shape{rows, model_.kvHeads, model_.headDim}, start{0, 0, 0}, end{kept, model_.kvHeads, model_.headDim};
-  // One layer after the other, so that only one of them is in memory twice.
+  // The layers are copied one after the other, so that only one of them is in memory twice.
   for (LayerOf& layer : layers_)
     for (mx::array* cache : {&layer.keys, &layer.values}) {
       const auto fresh = mx::zeros(shape, type_);
@@ -127,7 +129,8 @@ std::string MlxEngine::load(const Model& model) try {
   if (const std::string wrong = mismatch(); !wrong.empty()) return wrong;
   model_ = model;
   mx::set_cache_limit(CACHE_BYTES);
-  // On a processor, arithmetic in 16 bits is slow and rough; on Metal it is what the model was made for.
+  // On Metal, the engine computes in the number format of the model's weights. On a processor it
+  // computes in 32 bits, because 16-bit arithmetic is slow and inexact there.
   if (mx::default_device() == mx::Device::gpu) {
     const Type stored = model.embedding.bits ? model.embedding.scales.type : model.embedding.weight.type;
     type_ = stored == Type::f16 ? mx::float16 : stored == Type::bf16 ? mx::bfloat16 : mx::float32;
@@ -209,7 +212,8 @@ mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Ste
   };
   const auto queries = ready(heads(layer.q, model_.heads), model_.heads, layer.qNorm);
   const mx::Shape update{tokens, 1, model_.kvHeads, model_.headDim};
-  // The old handle goes with the assignment: what is left is written in place.
+  // The assignment releases the old array. The new one is then the only reference to the buffer, so
+  // MLX writes to it in place and does not copy it.
   layer.keys = mx::scatter(layer.keys, places, mx::reshape(ready(heads(layer.k, model_.kvHeads), model_.kvHeads, layer.kNorm), update), 0);
   layer.values = mx::scatter(layer.values, places, mx::reshape(heads(layer.v, model_.kvHeads), update), 0);
   std::vector<mx::array> found;
@@ -248,7 +252,8 @@ mx::array MlxEngine::experts(const LayerOf& layer, const mx::array& input) {
 
 std::string MlxEngine::step(const Step& step, StepResult& result) try {
   const int tokens = step.tokens.size(), outputs = step.outputs.size();
-  // Half as much again, so that a growing cache is copied a few times and not at every block.
+  // The cache grows by at least half of its size, so that it is not copied for every new block of
+  // pages.
   if (const int needed = checks::pagesOf(model_, step); needed > cachePages_) resizeCache(wholeBlocks(std::max(needed, cachePages_ + cachePages_ / 2), model_.pages));
   const auto places = listOf(step.places);
   std::vector<mx::array> turns;

@@ -8,8 +8,9 @@ namespace dinf::mlx {
 
 namespace mx = ::mlx::core;
 
-/// The decoder as a graph of MLX's operations: on Metal where there is Metal, otherwise on the processor. Lives on one thread: since
-/// 0.31.2 a stream, and so an array that is not evaluated yet, belongs to the thread that made it.
+/// The decoder as a graph of MLX operations. MLX runs it on Metal if the machine has it, otherwise
+/// on the processor. All calls must come from one thread: since MLX 0.31.2, a stream belongs to the
+/// thread that created it, and so does an array that is not evaluated yet.
 class MlxEngine final : public Engine {
  public:
   ~MlxEngine() override;
@@ -32,18 +33,19 @@ class MlxEngine final : public Engine {
     std::optional<mx::array> qNorm, kNorm, attentionNorm, mlpOutputNorm;
     mx::array keys = mx::array(0.0f), values = mx::array(0.0f);
   };
-  /// Rows of a step that attention can treat at once: all with one token, or one with many.
+  /// Rows of a step for which attention is computed at once: several rows with one token each, or
+  /// one row with several tokens.
   struct Group {
     std::vector<int> rows;
     int firstToken, tokens;
     mx::array places = mx::array(0);
-    /// By the layers' windows.
+    /// Attention masks; the key is the layer's window, in tokens.
     std::map<int, mx::array> masks;
   };
 
   mx::array read(const Tensor& tensor, const mx::Shape& shape, mx::Dtype as);
   Weights read(const Matrix& matrix);
-  /// Gives every layer's cache this many pages; what is in the pages that remain is kept.
+  /// Changes the cache of each layer to this many pages. The remaining pages keep their contents.
   void resizeCache(int pages);
   mx::array norm(const Tensor& tensor);
   std::optional<mx::array> norm(const std::optional<Tensor>& tensor);
@@ -66,9 +68,10 @@ class MlxEngine final : public Engine {
   int steps_ = 0;
 };
 
-/// Where MLX computes.
+/// Returns the device on which MLX computes.
 std::string device();
-/// Empty when the library is the one that this was compiled for.
+/// Returns an error message if the loaded MLX library has another version than the one that this
+/// addon was compiled for, otherwise an empty text.
 std::string mismatch();
 
 }  // namespace dinf::mlx

@@ -1,6 +1,7 @@
-// A signing key that cannot be copied: made inside a Mac's Secure Enclave and found again by its label in the data protection
-// keychain. Nobody has run this yet (docs/decisions/0081-the-key-is-in-the-enclave-where-there-is-one.md). What the system refuses
-// is handed on in its own words. Built on a Mac only.
+// Creates a signing key that cannot be copied. The key is generated inside a Mac's Secure Enclave
+// and is found again by its label in the data protection keychain. If the system rejects a call,
+// the error contains the system's message. This addon is built on a Mac only, and has not been run
+// yet (docs/decisions/0081-the-key-is-in-the-enclave-where-there-is-one.md).
 #include <napi.h>
 
 #include <cstring>
@@ -16,14 +17,15 @@
 namespace {
 
 constexpr int KEY_BITS = 256;
-/// An uncompressed point: 4, x and y.
+/// Size of an uncompressed point, in bytes: the byte 4, then x and y with 32 bytes each.
 constexpr CFIndex PUBLIC_KEY_BYTES = 65;
 
 struct Release {
   void operator()(CFTypeRef reference) const { CFRelease(reference); }
 };
 
-/// One reference of Core Foundation's. Only for what a function with Create or Copy in its name gave.
+/// Owns one reference to an object of Core Foundation and releases it. Use it only for results of
+/// functions with Create or Copy in their name: the caller does not own other references.
 template <typename Reference>
 using Owned = std::unique_ptr<std::remove_pointer_t<Reference>, Release>;
 using Key = std::shared_ptr<std::remove_pointer_t<SecKeyRef>>;
@@ -51,7 +53,8 @@ std::string Refusal(const char* what, CFErrorRef error) {
   return Refusal(what, words.get(), CFErrorGetCode(error));
 }
 
-/// Keeps its values alive. Null when there is no memory for it or for one of them.
+/// Creates a dictionary, which retains its values. Returns null if there is no memory or a value is
+/// null.
 Owned<CFDictionaryRef> Dictionary(std::initializer_list<std::pair<CFStringRef, CFTypeRef>> entries) {
   Owned<CFMutableDictionaryRef> dictionary(
       CFDictionaryCreateMutable(kCFAllocatorDefault, 0, &kCFTypeDictionaryKeyCallBacks, &kCFTypeDictionaryValueCallBacks));
@@ -66,7 +69,7 @@ Owned<CFDataRef> DataOf(const void* bytes, size_t length) {
   return Owned<CFDataRef>(CFDataCreate(kCFAllocatorDefault, static_cast<const UInt8*>(bytes), static_cast<CFIndex>(length)));
 }
 
-/// The key of this label if there is one. Whether anything went wrong is in the status.
+/// Finds the key with this label. The returned status is errSecItemNotFound if there is none.
 OSStatus Find(CFDataRef label, Owned<SecKeyRef>& key) {
   const Owned<CFDictionaryRef> query = Dictionary({
       {kSecClass, kSecClassKey},
@@ -88,7 +91,9 @@ OSStatus Find(CFDataRef label, Owned<SecKeyRef>& key) {
   return errSecSuccess;
 }
 
-/// Usable after the first unlock, with the screen locked too: challenges come at night. Text says what went wrong.
+/// Creates a key and returns an error message, or an empty text on success. The key can be used
+/// after the first unlock, also while the screen is locked, because challenges arrive when the Mac
+/// is not in use.
 std::string Make(CFDataRef label, Owned<SecKeyRef>& key) {
   CFErrorRef error = nullptr;
   const Owned<SecAccessControlRef> access(SecAccessControlCreateWithFlags(
@@ -113,8 +118,8 @@ std::string Make(CFDataRef label, Owned<SecKeyRef>& key) {
   return key ? "" : Refusal("no key was made", keyError.get());
 }
 
-/// Verifies that the key is in the enclave. Without this check, a provider would announce a software key,
-/// which can be copied, to the network as one that cannot.
+/// Verifies that the key is in the enclave. Without this check, a provider would announce a
+/// software key, which can be copied, to the network as one that cannot.
 bool IsInEnclave(SecKeyRef key) {
   const Owned<CFDictionaryRef> attributes(SecKeyCopyAttributes(key));
   const CFTypeRef token = attributes ? CFDictionaryGetValue(attributes.get(), kSecAttrTokenID) : nullptr;
@@ -138,7 +143,8 @@ Napi::Uint8Array BytesOf(Napi::Env env, CFDataRef data) {
   return bytes;
 }
 
-/// The signature in DER, or a text that says why there is none. It waits for the enclave.
+/// Returns the signature in DER, or an error message as a string. The call blocks until the enclave
+/// is done.
 Napi::Value Sign(const Key& key, const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() != 1 || !info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
@@ -155,7 +161,7 @@ Napi::Value Sign(const Key& key, const Napi::CallbackInfo& info) {
   return BytesOf(env, signature.get());
 }
 
-/// Text says why there is no key of this label that can be used.
+/// Finds or creates the key with this label. Returns an error message, or an empty text on success.
 std::string Open(const std::string& label, Owned<SecKeyRef>& key, Owned<CFDataRef>& point) {
   const Owned<CFDataRef> tag = DataOf(label.data(), label.size());
   if (!tag) return Refusal("no key was looked for", errSecAllocate);
