@@ -45,7 +45,7 @@ const cpu = {
 const SANITIZERS = '-fsanitize=address,undefined,float-cast-overflow';
 
 export const addons: readonly Addon[] = [
-  { name: 'hardening', folders: ['hardening'], without: 'a provider cannot shut out debuggers and core dumps' },
+  { name: 'hardening', folders: ['hardening'], without: 'a provider cannot deny debuggers and core dumps' },
   {
     name: 'secure-enclave',
     folders: ['secure-enclave'],
@@ -56,7 +56,7 @@ export const addons: readonly Addon[] = [
   {
     name: 'cpu-sanitized',
     ...cpu,
-    without: 'the processor’s engine is not fuzzed',
+    without: 'the native CPU decoder is not fuzzed',
     onlyOnRequest: true,
     flags: ['-O0', '-g', '-Wno-error', '-fno-omit-frame-pointer', '-fno-sanitize-recover=all', SANITIZERS],
     needs: () => (process.platform === 'linux' ? { compile: [], link: [SANITIZERS] } : undefined),

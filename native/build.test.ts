@@ -7,10 +7,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { addonPath, buildNative, findCompiler } from './build.ts';
 
 const ROOT = dirname(import.meta.dirname);
-/** Any account that is not root: the kernel shows through /proc's owner who may look into a process, and root always may. */
-const NOBODY = 65_534;
+/**
+ * An account other than root. /proc's owner shows who may read a process's memory, but root may always
+ * read it.
+ */
+const UNPRIVILEGED_UID = 65_534;
 
-/** A checkout with the sources and the headers, and nothing built. */
+/** Creates a checkout with the sources and the headers, in which nothing is built. */
 function freshCheckout(): string {
   const root = mkdtempSync(join(tmpdir(), 'dinf-native-'));
   mkdirSync(join(root, 'native'));
@@ -22,21 +25,21 @@ function freshCheckout(): string {
 
 afterEach(() => vi.unstubAllEnvs());
 
-test('without a compiler it says what is lost and how to get one, and goes on', async () => {
+test('without a compiler, the build prints what will not work and how to install one, and does not fail', async () => {
   const root = freshCheckout();
   vi.stubEnv('CXX', '');
   vi.stubEnv('PATH', root);
-  const said: string[] = [];
-  expect(await buildNative({ root, only: ['hardening'], say: (line) => said.push(line) })).toEqual({ state: 'no_compiler' });
-  expect(said).toEqual([expect.stringMatching(/no C\+\+ compiler.*debuggers.*All else works.*To get it/)]);
+  const lines: string[] = [];
+  expect(await buildNative({ root, only: ['hardening'], say: (line) => lines.push(line) })).toEqual({ state: 'no_compiler' });
+  expect(lines).toEqual([expect.stringMatching(/no C\+\+ compiler.*debuggers.*Everything else works.*To install a compiler/)]);
   expect(existsSync(addonPath(root, 'hardening'))).toBe(false);
   rmSync(root, { recursive: true });
 });
 
 describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
   let root: string;
-  const said: string[] = [];
-  const build = () => buildNative({ root, only: ['hardening'], say: (line) => said.push(line) });
+  const lines: string[] = [];
+  const build = () => buildNative({ root, only: ['hardening'], say: (line) => lines.push(line) });
 
   beforeAll(async () => {
     root = freshCheckout();
@@ -44,25 +47,28 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
   });
   afterAll(() => rmSync(root, { recursive: true }));
 
-  /** Runs code with the addon as `addon` in a process of its own: what it does to a process is for good. */
-  async function inChild<T>(code: string, asNobody = false): Promise<T> {
+  /** Runs code with the addon as `addon` in a child process, because hardening cannot be undone. */
+  async function inChild<T>(code: string, unprivileged = false): Promise<T> {
     const script = `const addon = require(${JSON.stringify(addonPath(root, 'hardening'))});${code}`;
-    const user = asNobody && process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+    const user = unprivileged && process.getuid?.() === 0 ? { uid: UNPRIVILEGED_UID, gid: UNPRIVILEGED_UID } : {};
     const child = spawn(process.execPath, ['-e', script], { ...user, cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
     const failed = new Promise<never>((_, reject) => child.once('error', reject));
     return JSON.parse(await Promise.race([text(child.stdout), failed])) as T;
   }
 
-  /** Every folder above Node must let others pass, which a home of mode 0700 does not: only trying tells. */
-  const nobodyMayRun = () => spawnSync(process.execPath, ['--version'], { uid: NOBODY, gid: NOBODY, cwd: root }).status === 0;
+  /**
+   * Another account can run Node only if it may enter all folders above it. A home folder of mode 0700
+   * prevents that, so this tries to run Node.
+   */
+  const canRunUnprivileged = () => spawnSync(process.execPath, ['--version'], { uid: UNPRIVILEGED_UID, gid: UNPRIVILEGED_UID, cwd: root }).status === 0;
 
-  test('what is built already is left alone, silently', async () => {
-    said.length = 0;
+  test('an addon that is current is not built again, and nothing is printed', async () => {
+    lines.length = 0;
     expect(await build()).toEqual({ state: 'current' });
-    expect(said).toEqual([]);
+    expect(lines).toEqual([]);
   });
 
-  test('a hardened process may write no core file, by what the system reports afterwards', async () => {
+  test('the system reports that a hardened process may not write a core file', async () => {
     const { outcomes, limit } = await inChild<{ outcomes: unknown; limit: unknown }>(`
       process.report.excludeNetwork = true;
       const outcomes = addon.hardenProcess();
@@ -75,25 +81,28 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
     expect(limit).toMatchObject({ soft: expect.toBeOneOf([0, '0']), hard: expect.toBeOneOf([0, '0']) });
   });
 
-  test.skipIf(process.platform !== 'linux')('a hardened process is not its own account’s to look into: /proc gives it to root', async (context) => {
-    if (process.getuid?.() === 0 && !nobodyMayRun()) context.skip('only root can run this Node, and root may look into any process');
-    const owners = await inChild<{ before: number; after: number; uid: number }>(
-      `const owner = () => require('node:fs').statSync('/proc/' + process.pid + '/mem').uid;
+  test.skipIf(process.platform !== 'linux')(
+    'the account that runs a hardened process cannot read its memory: /proc shows root as the owner',
+    async (context) => {
+      if (process.getuid?.() === 0 && !canRunUnprivileged()) context.skip('only root can run this Node, and root may read any process');
+      const owners = await inChild<{ before: number; after: number; uid: number }>(
+        `const owner = () => require('node:fs').statSync('/proc/' + process.pid + '/mem').uid;
       const before = owner();
       addon.hardenProcess();
       console.log(JSON.stringify({ before, after: owner(), uid: process.getuid() }));`,
-      true,
-    );
-    expect(owners.before).toBe(owners.uid);
-    expect(owners.after).toBe(0);
-    expect(owners.uid).not.toBe(0);
-  });
+        true,
+      );
+      expect(owners.before).toBe(owners.uid);
+      expect(owners.after).toBe(0);
+      expect(owners.uid).not.toBe(0);
+    },
+  );
 
-  test('sources that do not compile are reported with the compiler’s words, and the addon that works stays', async () => {
-    appendFileSync(join(root, 'native/hardening/hardening.cc'), '\n#error no such luck\n');
-    said.length = 0;
-    expect(await build()).toMatchObject({ state: 'failed', addon: 'hardening', log: expect.stringContaining('no such luck') });
-    expect(said.at(-1)).toContain('All else works');
+  test('if sources do not compile, the compiler’s output is reported and the last working addon stays', async () => {
+    appendFileSync(join(root, 'native/hardening/hardening.cc'), '\n#error this must not compile\n');
+    lines.length = 0;
+    expect(await build()).toMatchObject({ state: 'failed', addon: 'hardening', log: expect.stringContaining('this must not compile') });
+    expect(lines.at(-1)).toContain('Everything else works');
     expect(await inChild<string>('console.log(JSON.stringify(typeof addon.hardenProcess));')).toBe('function');
   });
 });

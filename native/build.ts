@@ -83,7 +83,7 @@ export async function buildNative({ root, say, only }: BuildOrder): Promise<Nati
   if (!compiler) {
     const without = stale.map(({ addon }) => addon.without).join('; ');
     const get = process.platform === 'darwin' ? 'xcode-select --install' : 'g++ or clang++ from your package manager';
-    say(`no C++ compiler, so the native part is not built: ${without}. All else works. To get it: ${get}`);
+    say(`no C++ compiler was found, so native addons are not built: ${without}. Everything else works. To install a compiler: ${get}`);
     return { state: 'no_compiler' };
   }
   let result: NativeBuild = { state: 'built' };
@@ -92,7 +92,7 @@ export async function buildNative({ root, say, only }: BuildOrder): Promise<Nati
     say(`building native/${name}`);
     const failure = await build(job, compiler);
     if (failure === undefined) continue;
-    say(`native/${name} did not build: ${without}. All else works. ${failure}`);
+    say(`native/${name} could not be built: ${without}. Everything else works. ${failure}`);
     result = { state: 'failed', addon: name, log: failure };
   }
   return result;
@@ -129,7 +129,7 @@ function fingerprint(job: Job): string {
 async function build(job: Job, compiler: string): Promise<string | undefined> {
   const { root, addon, needs } = job;
   const link = LINK[process.platform];
-  if (!link) return `There is no recipe for ${process.platform}.`;
+  if (!link) return `The build does not support ${process.platform}.`;
   const out = addonPath(root, addon.name);
   const aside = `${out}.${process.pid}`;
   try {
@@ -144,12 +144,13 @@ async function build(job: Job, compiler: string): Promise<string | undefined> {
       ),
     );
     const made = join(aside, 'addon.node');
-    const said =
-      compiled.find((words) => words !== undefined) ?? (await compile(compiler, [...link, ...objects.map(({ object }) => object), ...needs.link, '-o', made]));
-    if (said !== undefined) {
+    const output =
+      compiled.find((failure) => failure !== undefined) ??
+      (await compile(compiler, [...link, ...objects.map(({ object }) => object), ...needs.link, '-o', made]));
+    if (output !== undefined) {
       const log = join(root, 'native', 'build', `${addon.name}.log`);
-      writeFileSync(log, said);
-      return `The compiler said: ${said.split('\n').find((line) => line.includes('error')) ?? said.slice(0, 200)} (all of it: ${log})`;
+      writeFileSync(log, output);
+      return `The compiler reported: ${output.split('\n').find((line) => line.includes('error')) ?? output.slice(0, 200)} (full output: ${log})`;
     }
     renameSync(made, out);
     writeFileSync(stampPath(job), fingerprint(job));
@@ -164,12 +165,12 @@ async function build(job: Job, compiler: string): Promise<string | undefined> {
 /** Returns the compiler's output if it failed, otherwise undefined. */
 function compile(compiler: string, args: readonly string[]): Promise<string | undefined> {
   const child = spawn(compiler, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
+  let output = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
+    output += text;
   });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code, signal) => resolve(code === 0 ? undefined : said || `it ended with ${signal ?? code} and said nothing`));
+    child.once('close', (code, signal) => resolve(code === 0 ? undefined : output || `the compiler ended with ${signal ?? code} and printed nothing`));
   });
 }

@@ -5,7 +5,7 @@ import { rawSignature } from './der-signature.ts';
 
 const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
-/** A number as DER writes it, by way of its hexadecimal digits. */
+/** Encodes a number in DER. */
 function integer(value: bigint): number[] {
   const hex = value.toString(16);
   const bytes = [...Buffer.from(hex.length % 2 === 0 ? hex : `0${hex}`, 'hex')];
@@ -17,10 +17,10 @@ const sequence = (...numbers: number[][]) => Uint8Array.from([0x30, numbers.flat
 const der = (r: bigint, s: bigint) => sequence(integer(r), integer(s));
 const raw = (r: bigint, s: bigint) => Buffer.from([r, s].map((value) => value.toString(16).padStart(64, '0')).join(''), 'hex');
 
-/** Every width of number alike: short ones are rare among random signatures. */
+/** Generates numbers of all widths equally often: short ones are rare in random signatures. */
 const number = fc.integer({ min: 0, max: 255 }).chain((bits) => fc.bigInt({ min: 1n << BigInt(bits), max: (1n << BigInt(bits + 1)) - 1n }));
 
-test('what OpenSSL signed in DER holds as r and s', () => {
+test('a signature of OpenSSL in DER verifies after the conversion to r and s', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (text) => {
       const signature = rawSignature(sign('sha256', text, privateKey));
@@ -31,7 +31,7 @@ test('what OpenSSL signed in DER holds as r and s', () => {
   );
 });
 
-test('short numbers are filled up from the left, and long ones lose the zero of their sign', () => {
+test('short numbers are padded on the left, and long ones lose the zero byte of their sign', () => {
   fc.assert(
     fc.property(number, number, (r, s) => {
       expect(Buffer.from(rawSignature(der(r, s)) ?? [])).toEqual(raw(r, s));
@@ -40,7 +40,7 @@ test('short numbers are filled up from the left, and long ones lose the zero of 
   );
 });
 
-test('a signature with one byte changed is refused, or is another that DER writes in just this way', () => {
+test('a signature with one changed byte is rejected, or is the canonical DER of another signature', () => {
   fc.assert(
     fc.property(number, number, fc.nat(), fc.integer({ min: 1, max: 255 }), (r, s, place, change) => {
       const changed = der(r, s);
@@ -55,7 +55,7 @@ test('a signature with one byte changed is refused, or is another that DER write
   );
 });
 
-test('a signature that is cut anywhere, or goes on, is refused', () => {
+test('a signature that is cut at any byte, or has a byte too many, is rejected', () => {
   const whole = sign('sha256', Buffer.from('text'), privateKey);
   for (let length = 0; length < whole.length; length++) expect(rawSignature(whole.subarray(0, length))).toBeUndefined();
   expect(rawSignature(Buffer.concat([whole, Buffer.of(0)]))).toBeUndefined();
@@ -63,19 +63,19 @@ test('a signature that is cut anywhere, or goes on, is refused', () => {
 
 const one = [2, 1, 1];
 test.each([
-  ['nothing', Uint8Array.of()],
-  ['no sequence', Uint8Array.from([0x31, 6, ...one, ...one])],
+  ['an empty array', Uint8Array.of()],
+  ['another type than a sequence', Uint8Array.from([0x31, 6, ...one, ...one])],
   ['a sequence of one number', sequence(one)],
   ['a sequence of three numbers', sequence(one, one, one)],
   ['a length in two bytes', Uint8Array.from([0x30, 0x81, 6, ...one, ...one])],
   ['a length without an end', Uint8Array.from([0x30, 0x80, ...one, ...one, 0, 0])],
-  ['something else than a number', sequence([4, 1, 1], one)],
-  ['a number without a byte', sequence([2, 0], one)],
+  ['an element that is not a number', sequence([4, 1, 1], one)],
+  ['a number without bytes', sequence([2, 0], one)],
   ['zero', sequence([2, 1, 0], one)],
-  ['a number below zero', sequence([2, 1, 0x80], one)],
-  ['a zero in front that nothing calls for', sequence([2, 2, 0, 1], one)],
+  ['a negative number', sequence([2, 1, 0x80], one)],
+  ['an unnecessary leading zero', sequence([2, 2, 0, 1], one)],
   ['a number of 257 bits', sequence(integer(1n << 256n), one)],
-  ['a number that reaches beyond the end', sequence([2, 40, 1], one)],
-])('%s is refused', (_, bytes) => {
+  ['a number that extends beyond the end', sequence([2, 40, 1], one)],
+])('%s is rejected', (_, bytes) => {
   expect(rawSignature(bytes)).toBeUndefined();
 });

@@ -11,7 +11,7 @@ const root = dirname(import.meta.dirname);
 export function loadAddon<Exports>(name: string): LoadedAddon<Exports> {
   const path = addonPath(root, name);
   if (!existsSync(path))
-    return { available: false, reason: 'it is not built: there was no C++ compiler, or something that it needs, or it failed (see native/build)' };
+    return { available: false, reason: 'the addon is not built: a C++ compiler or a library is missing, or the build failed (see native/build)' };
   try {
     return { available: true, exports: createRequire(import.meta.url)(path) as Exports };
   } catch (error) {

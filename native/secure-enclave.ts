@@ -51,6 +51,6 @@ export function openEnclaveKey(label: string): EnclaveKeyOrReason {
 function signatureIn(answer: Uint8Array | string): Uint8Array {
   if (typeof answer === 'string') throw new SecureEnclaveError('signing_failed', answer);
   const signature = rawSignature(answer);
-  if (signature === undefined) throw new SecureEnclaveError('signing_failed', 'what the Secure Enclave gave is no signature of P-256');
+  if (signature === undefined) throw new SecureEnclaveError('signing_failed', 'the Secure Enclave returned an invalid P-256 signature');
   return signature;
 }

@@ -26,7 +26,7 @@ std::string CpuEngine::load(const Model& model) {
   model_ = model;
   kernels_ = &chooseKernels();
   threads_ = std::make_unique<Threads>(model.threads);
-  const std::string gone = "a file of the model is gone or shorter than it was, or there is no address space for the cache";
+  const std::string gone = "a file of the model is missing or has become shorter, or there is no address space for the cache";
   if (!pack(model_.embedding, 0, files_, *threads_, embedding_)) return gone;
   if (!model_.tied && !pack(model_.head, 0, files_, *threads_, head_)) return gone;
   if (!loadVector(model_.norm, model_.normPlusOne, norm_)) return gone;

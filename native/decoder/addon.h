@@ -141,7 +141,7 @@ class Decoder : public Napi::ObjectWrap<Decoder<EngineOf>> {
     const double pages = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
     return run(info.Env(), [state = state_, pages](Answer& answer) -> Failure {
       if (!state->engine) return {"not_loaded", "no model is loaded"};
-      if (!(pages >= 0 && pages <= state->model.pages)) return {"invalid_step", "more pages than the cache has"};
+      if (!(pages >= 0 && pages <= state->model.pages)) return {"invalid_step", "the number of pages is not within the cache"};
       Failure failure = failureOf(state->engine->keep(static_cast<int>(pages)));
       answer = [cacheBytes = state->engine->cacheBytes()](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(cacheBytes)); };
       return failure;

@@ -29,7 +29,7 @@ class ModelCheck {
   explicit ModelCheck(const Model& model) : m(model) {}
 
   std::string wrong() {
-    check(isWithin(m.vocabulary, 1, MAX_SIZE) && isWithin(m.hidden, 1, MAX_SIZE) && isWithin(m.headDim, 2, 1024) && m.headDim % 2 == 0, "the sizes of the model");
+    check(isWithin(m.vocabulary, 1, MAX_SIZE) && isWithin(m.hidden, 1, MAX_SIZE) && isWithin(m.headDim, 2, 1024) && m.headDim % 2 == 0, "the size of the vocabulary, the hidden state or a head");
     check(isWithin(m.heads, 1, 1024) && isWithin(m.kvHeads, 1, m.heads) && m.heads % m.kvHeads == 0, "the number of heads");
     check(isWithin(m.pageTokens, LANES, 1024) && m.pageTokens % LANES == 0 && m.pages >= 1 && int64_t{m.pages} * m.pageTokens <= INT32_MAX, "the number of pages");
     check(isWithin(m.maxTokens, 1, 1 << 16) && isWithin(m.threads, 1, MAX_THREADS) && isWithin(m.ropes, 1, 16), "the number of tokens, threads or ropes");
@@ -67,7 +67,7 @@ class ModelCheck {
 
  private:
   void check(bool holds, const std::string& what) {
-    if (!holds && wrong_.empty()) wrong_ = what + " cannot be";
+    if (!holds && wrong_.empty()) wrong_ = what + " is invalid";
   }
   void matrix(const Matrix& matrix, const Size& size, const std::string& name) {
     const int64_t rows = int64_t{size.out} * size.count, numbers = rows * size.in;
@@ -100,18 +100,18 @@ inline int pagesOf(const Model& model, const Step& step) {
 /// model's memory. The model must have passed `wrongModel`.
 inline std::string wrongStep(const Model& model, const Step& step) {
   const size_t tokens = step.tokens.size();
-  if (tokens > static_cast<size_t>(model.maxTokens)) return "more tokens than a step may have";
-  if (tokens == 0) return "a step has at least one token";
-  if (step.positions.size() != tokens || step.places.size() != tokens || step.rows.size() != tokens) return "the lists of a step differ in length";
+  if (tokens > static_cast<size_t>(model.maxTokens)) return "the step has too many tokens";
+  if (tokens == 0) return "the step has no tokens";
+  if (step.positions.size() != tokens || step.places.size() != tokens || step.rows.size() != tokens) return "the lists of the step differ in length";
   if (step.turns.size() != static_cast<size_t>(model.ropes) * tokens * model.headDim) return "turns do not fit the tokens";
   const int64_t width = step.tableWidth, kept = int64_t{model.pages} * model.pageTokens;
-  if (!isWithin(width, 1, model.pages) || step.tables.size() % width != 0) return "the tables do not fit their width";
+  if (!isWithin(width, 1, model.pages) || step.tables.size() % width != 0) return "the length of the tables is not a multiple of their width";
   const auto all = [](const std::vector<int32_t>& list, int64_t below) { return std::all_of(list.begin(), list.end(), [below](int32_t value) { return value >= 0 && value < below; }); };
   if (!all(step.tokens, model.vocabulary)) return "a token is not in the vocabulary";
-  if (!all(step.places, kept)) return "a place is in no page";
+  if (!all(step.places, kept)) return "a place is outside of the cache";
   if (!all(step.tables, model.pages)) return "a page is not in the cache";
   if (!all(step.rows, step.tables.size() / width)) return "a row is not in the tables";
-  if (!all(step.positions, width * model.pageTokens)) return "a position is in no page of its sequence";
+  if (!all(step.positions, width * model.pageTokens)) return "a position is outside of its sequence’s pages";
   if (!all(step.outputs, tokens) || std::adjacent_find(step.outputs.begin(), step.outputs.end(), std::greater_equal<int32_t>()) != step.outputs.end())
     return "outputs must be tokens of the step, in rising order";
   return "";

@@ -79,7 +79,7 @@ class Fields {
     return data == nullptr ? std::vector<T>() : std::vector<T>(data, data + array.ElementLength());
   }
   void fail(const char* name, const char* wanted) const {
-    if (wrong_.empty()) wrong_ = std::string(name) + " should be " + wanted;
+    if (wrong_.empty()) wrong_ = std::string(name) + " must be " + wanted;
   }
 
  private:
@@ -171,7 +171,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.head = matrix(weights.object("head"));
   m.norm = tensor(weights.object("norm"));
   const uint32_t layers = weights.length("layers");
-  if (shape.length("layers") != layers) shape.fail("layers", "as many shapes as weights");
+  if (shape.length("layers") != layers) shape.fail("layers", "as many as the layers with weights");
   for (uint32_t i = 0; i < layers && wrong.empty(); i++) m.layers.push_back(layer(shape.at("layers", i), weights.at("layers", i)));
   m.pages = from.integer("pages");
   m.pageTokens = from.integer("pageTokens");

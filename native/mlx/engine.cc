@@ -19,7 +19,7 @@ std::string device() { return mx::default_device() == mx::Device::gpu ? "Metal" 
 std::string mismatch() {
   const std::string built = std::to_string(MLX_VERSION_MAJOR) + "." + std::to_string(MLX_VERSION_MINOR) + "." + std::to_string(MLX_VERSION_PATCH);
   const std::string found = mx::version();
-  return found.rfind(built, 0) == 0 ? "" : "built for MLX " + built + ", and this is " + found;
+  return found.rfind(built, 0) == 0 ? "" : "the addon was built for MLX " + built + ", but the installed version is " + found;
 }
 
 MlxEngine::~MlxEngine() {
@@ -35,7 +35,7 @@ MlxEngine::~MlxEngine() {
 
 mx::array MlxEngine::read(const Tensor& tensor, const mx::Shape& shape, mx::Dtype as) {
   const uint8_t* bytes = files_.bytes(tensor);
-  if (!bytes) throw std::runtime_error("a file of the model is gone or shorter than it was");
+  if (!bytes) throw std::runtime_error("a file of the model is missing or has become shorter");
   switch (tensor.type) {
     case Type::f32: return mx::astype(mx::array(reinterpret_cast<const float*>(bytes), shape, mx::float32), as);
     case Type::f16: return mx::astype(mx::array(reinterpret_cast<const mx::float16_t*>(bytes), shape, mx::float16), as);

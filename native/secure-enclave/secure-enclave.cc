@@ -31,9 +31,9 @@ using Owned = std::unique_ptr<std::remove_pointer_t<Reference>, Release>;
 using Key = std::shared_ptr<std::remove_pointer_t<SecKeyRef>>;
 
 std::string TextOf(CFStringRef text) {
-  if (text == nullptr) return "the system said nothing";
+  if (text == nullptr) return "the system gave no message";
   std::string bytes(static_cast<size_t>(CFStringGetMaximumSizeForEncoding(CFStringGetLength(text), kCFStringEncodingUTF8)) + 1, '\0');
-  if (!CFStringGetCString(text, bytes.data(), static_cast<CFIndex>(bytes.size()), kCFStringEncodingUTF8)) return "the system’s words are no text";
+  if (!CFStringGetCString(text, bytes.data(), static_cast<CFIndex>(bytes.size()), kCFStringEncodingUTF8)) return "the message of the system cannot be converted to UTF-8";
   bytes.resize(std::strlen(bytes.c_str()));
   return bytes;
 }
@@ -99,7 +99,7 @@ std::string Make(CFDataRef label, Owned<SecKeyRef>& key) {
   const Owned<SecAccessControlRef> access(SecAccessControlCreateWithFlags(
       kCFAllocatorDefault, kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly, kSecAccessControlPrivateKeyUsage, &error));
   const Owned<CFErrorRef> accessError(error);
-  if (!access) return Refusal("no access control", accessError.get());
+  if (!access) return Refusal("the access control of the key could not be created", accessError.get());
 
   const Owned<CFNumberRef> bits(CFNumberCreate(kCFAllocatorDefault, kCFNumberIntType, &KEY_BITS));
   const Owned<CFDictionaryRef> own =
@@ -111,11 +111,11 @@ std::string Make(CFDataRef label, Owned<SecKeyRef>& key) {
       {kSecUseDataProtectionKeychain, kCFBooleanTrue},
       {kSecPrivateKeyAttrs, own.get()},
   });
-  if (!attributes) return Refusal("no key was made", errSecAllocate);
+  if (!attributes) return Refusal("the key could not be created", errSecAllocate);
   error = nullptr;
   key.reset(SecKeyCreateRandomKey(attributes.get(), &error));
   const Owned<CFErrorRef> keyError(error);
-  return key ? "" : Refusal("no key was made", keyError.get());
+  return key ? "" : Refusal("the key could not be created", keyError.get());
 }
 
 /// Verifies that the key is in the enclave. Without this check, a provider would announce a
@@ -128,12 +128,12 @@ bool IsInEnclave(SecKeyRef key) {
 
 std::string PublicKeyOf(SecKeyRef key, Owned<CFDataRef>& point) {
   const Owned<SecKeyRef> publicKey(SecKeyCopyPublicKey(key));
-  if (!publicKey) return "the key has no public half";
+  if (!publicKey) return "the public key could not be derived";
   CFErrorRef error = nullptr;
   point.reset(SecKeyCopyExternalRepresentation(publicKey.get(), &error));
   const Owned<CFErrorRef> held(error);
-  if (!point) return Refusal("the public key is not given", held.get());
-  return CFDataGetLength(point.get()) == PUBLIC_KEY_BYTES ? "" : "the public key is no point of P-256";
+  if (!point) return Refusal("the public key could not be exported", held.get());
+  return CFDataGetLength(point.get()) == PUBLIC_KEY_BYTES ? "" : "the public key is not an uncompressed point of P-256";
 }
 
 Napi::Uint8Array BytesOf(Napi::Env env, CFDataRef data) {
@@ -153,20 +153,20 @@ Napi::Value Sign(const Key& key, const Napi::CallbackInfo& info) {
   }
   const Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
   const Owned<CFDataRef> message = DataOf(bytes.Data(), bytes.ByteLength());
-  if (!message) return Napi::String::New(env, Refusal("not signed", errSecAllocate));
+  if (!message) return Napi::String::New(env, Refusal("the message could not be signed", errSecAllocate));
   CFErrorRef error = nullptr;
   const Owned<CFDataRef> signature(SecKeyCreateSignature(key.get(), kSecKeyAlgorithmECDSASignatureMessageX962SHA256, message.get(), &error));
   const Owned<CFErrorRef> held(error);
-  if (!signature) return Napi::String::New(env, Refusal("not signed", held.get()));
+  if (!signature) return Napi::String::New(env, Refusal("the message could not be signed", held.get()));
   return BytesOf(env, signature.get());
 }
 
 /// Finds or creates the key with this label. Returns an error message, or an empty text on success.
 std::string Open(const std::string& label, Owned<SecKeyRef>& key, Owned<CFDataRef>& point) {
   const Owned<CFDataRef> tag = DataOf(label.data(), label.size());
-  if (!tag) return Refusal("no key was looked for", errSecAllocate);
+  if (!tag) return Refusal("the keychain could not be searched", errSecAllocate);
   const OSStatus found = Find(tag.get(), key);
-  if (found != errSecSuccess && found != errSecItemNotFound) return Refusal("the keychain cannot be asked for the key", found);
+  if (found != errSecSuccess && found != errSecItemNotFound) return Refusal("the keychain could not be searched", found);
   if (found == errSecItemNotFound) {
     const std::string wrong = Make(tag.get(), key);
     if (!wrong.empty()) return wrong;

@@ -22,19 +22,19 @@ export interface StepLimits {
 export function checkStep(step: Step, { vocabulary, pages, maxTokens }: StepLimits): void {
   const { tokens, positions, places, rows, tables, tableWidth, outputs } = step;
   const count = tokens.length;
-  check(count <= maxTokens, 'more tokens than a step may have');
-  check(count > 0, 'a step has at least one token');
+  check(count <= maxTokens, 'the step has too many tokens');
+  check(count > 0, 'the step has no tokens');
   check(
     [positions, places, rows].every(({ length }) => length === count),
-    'the lists of a step differ in length',
+    'the lists of the step differ in length',
   );
-  check(isIndex(tableWidth, pages + 1) && tableWidth > 0 && tables.length % tableWidth === 0, 'the tables do not fit their width');
+  check(isIndex(tableWidth, pages + 1) && tableWidth > 0 && tables.length % tableWidth === 0, 'the length of the tables is not a multiple of their width');
   const all = (list: Int32Array, below: number) => list.every((value) => isIndex(value, below));
   check(all(tokens, vocabulary), 'a token is not in the vocabulary');
-  check(all(places, pages * PAGE_TOKENS), 'a place is in no page');
+  check(all(places, pages * PAGE_TOKENS), 'a place is outside of the cache');
   check(all(tables, pages), 'a page is not in the cache');
   check(all(rows, tables.length / tableWidth), 'a row is not in the tables');
-  check(all(positions, tableWidth * PAGE_TOKENS), 'a position is in no page of its sequence');
+  check(all(positions, tableWidth * PAGE_TOKENS), 'a position is outside of its sequence’s pages');
   check(
     outputs.every((token, i) => isIndex(token, count) && (i === 0 || token > (outputs[i - 1] as number))),
     'outputs must be tokens of the step, in rising order',

@@ -97,7 +97,7 @@ export class WebGpuDecoder implements Decoder {
       singles: singles.length / 2,
       stretches: stretches.length / 3,
     };
-    if (counts.outputs > rowsOfLogits) throw new InvalidStep('more outputs than a step may have');
+    if (counts.outputs > rowsOfLogits) throw new InvalidStep('the step has too many outputs');
     queue.writeBuffer(uniform, 0, Uint32Array.of(counts.tokens, counts.outputs, step.tableWidth, counts.slots, counts.singles, counts.stretches));
     const lists = { ...step, singles: Int32Array.from(singles), stretches: Int32Array.from(stretches), turns: ropes.turns(step.positions) };
     for (const name of ['tokens', 'positions', 'places', 'singles', 'stretches', 'tables', 'outputs', 'turns'] as const)
