@@ -28,7 +28,7 @@ std::string CpuEngine::load(const Model& model) {
   threads_ = std::make_unique<Threads>(model.threads);
   const std::string gone = "a file of the model is missing or has become shorter, or there is no address space for the cache";
   if (!pack(model_.embedding, 0, files_, *threads_, embedding_)) return gone;
-  if (!model_.tied && !pack(model_.head, 0, files_, *threads_, head_)) return gone;
+  if (!model_.tied && !pack(model_.lmHead, 0, files_, *threads_, lmHead_)) return gone;
   if (!loadVector(model_.norm, model_.normPlusOne, norm_)) return gone;
   layers_.resize(model_.layers.size());
   for (size_t i = 0; i < layers_.size(); i++)
@@ -51,7 +51,7 @@ std::string CpuEngine::load(const Model& model) {
     for (const auto* list : {&layer.gate, &layer.up, &layer.down})
       for (const Weights& w : *list) memory_ += w.bytes();
   }
-  memory_ += embedding_.bytes() + head_.bytes() + 4 * static_cast<int64_t>(state_.size() + normed_.size() + out_.size() + made_.size() + q_.size() + k_.size() + v_.size() + gate_.size() + up_.size());
+  memory_ += embedding_.bytes() + lmHead_.bytes() + 4 * static_cast<int64_t>(state_.size() + normed_.size() + out_.size() + made_.size() + q_.size() + k_.size() + v_.size() + gate_.size() + up_.size());
   return "";
 }
 
@@ -177,10 +177,10 @@ void CpuEngine::addTo(float* state, const float* made, const std::vector<float>&
   });
 }
 
-static void rotate(float* head, const float* turn, int headDim) {
+static void rotate(float* head, const float* angles, int headDim) {
   const int half = headDim / 2;
   for (int i = 0; i < half; i++) {
-    const float a = head[i], b = head[half + i], cos = turn[i], sin = turn[half + i];
+    const float a = head[i], b = head[half + i], cos = angles[i], sin = angles[half + i];
     head[i] = a * cos - b * sin;
     head[half + i] = b * cos + a * sin;
   }
@@ -188,15 +188,15 @@ static void rotate(float* head, const float* turn, int headDim) {
 
 /// Computes attention for the queries, keys and values in q_, k_ and v_, and writes the result to
 /// out_.
-void CpuEngine::attention(LayerOf& layer, const Step& step, const float* turns) {
+void CpuEngine::attention(LayerOf& layer, const Step& step, const float* ropeAngles) {
   const int tokens = step.tokens.size(), headDim = model_.headDim, heads = model_.heads, kvHeads = model_.kvHeads, shared = heads / kvHeads;
   const int stride = kvHeads * headDim;
   threads_->each(tokens, [&](int t, int) {
-    const float* turn = turns + static_cast<size_t>(t) * headDim;
+    const float* angles = ropeAngles + static_cast<size_t>(t) * headDim;
     const auto ready = [&](float* at, int count, const std::vector<float>& norm) {
       for (int h = 0; h < count; h++, at += headDim) {
         if (!norm.empty()) kernels_->normalise(at, norm.data(), headDim, model_.normEps, at);
-        rotate(at, turn, headDim);
+        rotate(at, angles, headDim);
       }
     };
     ready(q_.data() + static_cast<size_t>(t) * heads * headDim, heads, layer.qNorm);
@@ -286,7 +286,7 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
   for (LayerOf& layer : layers_) {
     normInputs(layer.inputNorm, state_.data(), tokens);
     multiply({{&layer.q, q_.data()}, {&layer.k, k_.data()}, {&layer.v, v_.data()}}, inputs_, tokens);
-    attention(layer, step, step.turns.data() + static_cast<size_t>(layer.shape->rope) * tokens * model_.headDim);
+    attention(layer, step, step.ropeAngles.data() + static_cast<size_t>(layer.shape->rope) * tokens * model_.headDim);
     multiply({{&layer.o, made_.data()}}, attended_, tokens);
     addTo(state_.data(), made_.data(), layer.attentionNorm, tokens);
     normInputs(layer.mlpNorm, state_.data(), tokens);
@@ -301,9 +301,9 @@ std::string CpuEngine::step(const Step& step, StepResult& result) {
     std::copy_n(state_.data() + static_cast<size_t>(step.outputs[i]) * hidden, hidden, state_.data() + static_cast<size_t>(i) * hidden);
   }
   normInputs(norm_, state_.data(), outputs);
-  const Weights& head = model_.tied ? embedding_ : head_;
+  const Weights& lmHead = model_.tied ? embedding_ : lmHead_;
   result.logits.resize(static_cast<size_t>(outputs) * model_.vocabulary);
-  multiply({{&head, result.logits.data()}}, inputs_, outputs);
+  multiply({{&lmHead, result.logits.data()}}, inputs_, outputs);
   result.best.resize(outputs);
   threads_->each(outputs, [&](int i, int) {
     float* row = result.logits.data() + static_cast<size_t>(i) * model_.vocabulary;

@@ -47,7 +47,7 @@ class CpuEngine final : public Engine {
   void multiply(std::initializer_list<std::pair<const Weights*, float*>> products, Inputs& inputs, int tokens);
   void multiplySome(const Weights& w, Inputs& inputs, int tokens, const int* from, const int* to, int n, float* out);
   void rows(const Weights& w, int unit, Inputs& inputs, const Rounded& x, const int* from, const int* to, int n, float* out);
-  void attention(LayerOf& layer, const Step& step, const float* turns);
+  void attention(LayerOf& layer, const Step& step, const float* ropeAngles);
   void mlp(LayerOf& layer, int tokens);
   void experts(LayerOf& layer, int tokens);
   void addTo(float* state, const float* made, const std::vector<float>& norm, int tokens);
@@ -57,7 +57,7 @@ class CpuEngine final : public Engine {
   const Kernels* kernels_ = nullptr;
   std::unique_ptr<Threads> threads_;
   Mappings files_;
-  Weights embedding_, head_;
+  Weights embedding_, lmHead_;
   std::vector<float> norm_;
   std::vector<LayerOf> layers_;
   int64_t memory_ = 0;

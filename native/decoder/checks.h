@@ -37,7 +37,7 @@ class ModelCheck {
     if (!wrong_.empty()) return wrong_;
     const int query = m.heads * m.headDim, key = m.kvHeads * m.headDim;
     matrix(m.embedding, {m.vocabulary, m.hidden}, "embedding");
-    matrix(m.head, {m.vocabulary, m.hidden}, "head");
+    matrix(m.lmHead, {m.vocabulary, m.hidden}, "lmHead");
     vector(m.norm, m.hidden, "norm");
     int64_t widest = std::max({m.hidden, query, m.vocabulary});
     for (const Layer& layer : m.layers) {
@@ -103,12 +103,12 @@ inline std::string wrongStep(const Model& model, const Step& step) {
   if (tokens > static_cast<size_t>(model.maxTokens)) return "the step has too many tokens";
   if (tokens == 0) return "the step has no tokens";
   if (step.positions.size() != tokens || step.places.size() != tokens || step.rows.size() != tokens) return "the lists of the step differ in length";
-  if (step.turns.size() != static_cast<size_t>(model.ropes) * tokens * model.headDim) return "turns do not fit the tokens";
-  const int64_t width = step.tableWidth, kept = int64_t{model.pages} * model.pageTokens;
+  if (step.ropeAngles.size() != static_cast<size_t>(model.ropes) * tokens * model.headDim) return "the number of rope angles does not fit the tokens";
+  const int64_t width = step.tableWidth, cacheTokens = int64_t{model.pages} * model.pageTokens;
   if (!isWithin(width, 1, model.pages) || step.tables.size() % width != 0) return "the length of the tables is not a multiple of their width";
   const auto all = [](const std::vector<int32_t>& list, int64_t below) { return std::all_of(list.begin(), list.end(), [below](int32_t value) { return value >= 0 && value < below; }); };
   if (!all(step.tokens, model.vocabulary)) return "a token is not in the vocabulary";
-  if (!all(step.places, kept)) return "a place is outside of the cache";
+  if (!all(step.places, cacheTokens)) return "a place is outside of the cache";
   if (!all(step.tables, model.pages)) return "a page is not in the cache";
   if (!all(step.rows, step.tables.size() / width)) return "a row is not in the tables";
   if (!all(step.positions, width * model.pageTokens)) return "a position is outside of its sequence’s pages";

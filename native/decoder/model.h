@@ -59,7 +59,7 @@ struct Model {
   int vocabulary = 0, hidden = 0, heads = 0, kvHeads = 0, headDim = 0, ropes = 0;
   float normEps = 0, embeddingScale = 0, attentionScale = 0, logitSoftcap = 0;
   bool normPlusOne = false, gelu = false, tied = false;
-  Matrix embedding, head;
+  Matrix embedding, lmHead;
   Tensor norm;
   std::vector<Layer> layers;
   int pages = 0, pageTokens = 0, maxTokens = 0, threads = 0;
@@ -73,7 +73,7 @@ struct Model {
 struct Step {
   std::vector<int32_t> tokens, positions, places, rows, tables, outputs;
   /// The cosines and then the sines of each token's angles, rope by rope.
-  std::vector<float> turns;
+  std::vector<float> ropeAngles;
   int tableWidth = 0;
   bool wantsLogits = false;
 };

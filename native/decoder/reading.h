@@ -166,9 +166,9 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
   m.logitSoftcap = static_cast<float>(shape.number("logitSoftcap"));
   m.normPlusOne = shape.flag("normPlusOne");
   m.gelu = shape.text("activation") == "gelu_tanh";
-  m.tied = weights.areSame("head", "embedding");
+  m.tied = weights.areSame("lmHead", "embedding");
   m.embedding = matrix(weights.object("embedding"));
-  m.head = matrix(weights.object("head"));
+  m.lmHead = matrix(weights.object("lmHead"));
   m.norm = tensor(weights.object("norm"));
   const uint32_t layers = weights.length("layers");
   if (shape.length("layers") != layers) shape.fail("layers", "as many as the layers with weights");
@@ -185,7 +185,7 @@ inline Model model(const Napi::Value& value, std::string& wrong) {
 inline Step step(const Napi::Value& value, std::string& wrong) {
   const Fields from(value, "step", wrong);
   return {from.list<int32_t>("tokens"), from.list<int32_t>("positions"), from.list<int32_t>("places"), from.list<int32_t>("rows"), from.list<int32_t>("tables"),
-          from.list<int32_t>("outputs"), from.list<float>("turns"), from.integer("tableWidth"), from.flag("wantsLogits")};
+          from.list<int32_t>("outputs"), from.list<float>("ropeAngles"), from.integer("tableWidth"), from.flag("wantsLogits")};
 }
 
 }  // namespace dinf::reading

@@ -24,7 +24,7 @@ std::string mismatch() {
 
 MlxEngine::~MlxEngine() {
   layers_.clear();
-  embedding_ = head_ = Weights{};
+  embedding_ = lmHead_ = Weights{};
   norm_ = mx::array(0.0f);
   mx::synchronize();
   mx::clear_cache();
@@ -136,7 +136,7 @@ std::string MlxEngine::load(const Model& model) try {
     type_ = stored == Type::f16 ? mx::float16 : stored == Type::bf16 ? mx::bfloat16 : mx::float32;
   }
   embedding_ = read(model_.embedding);
-  head_ = model_.tied ? embedding_ : read(model_.head);
+  lmHead_ = model_.tied ? embedding_ : read(model_.lmHead);
   norm_ = norm(model_.norm);
   for (const Layer& layer : model_.layers) layers_.push_back(read(layer));
   resizeCache(wholeBlocks(1, model_.pages));
@@ -201,9 +201,9 @@ std::vector<MlxEngine::Group> MlxEngine::groups(const Step& step) {
   return groups;
 }
 
-mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& turns, const std::vector<Group>& groups) {
+mx::array MlxEngine::attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups) {
   const int tokens = step.tokens.size(), half = model_.headDim / 2;
-  const auto cos = mx::slice(turns, {0, 0, 0}, {tokens, 1, half}), sin = mx::slice(turns, {0, 0, half}, {tokens, 1, 2 * half});
+  const auto cos = mx::slice(ropeAngles, {0, 0, 0}, {tokens, 1, half}), sin = mx::slice(ropeAngles, {0, 0, half}, {tokens, 1, 2 * half});
   const auto heads = [&](const Weights& w, int count) { return mx::reshape(multiply(w, input), {tokens, count, model_.headDim}); };
   const auto ready = [&](mx::array x, int count, const std::optional<mx::array>& weight) {
     if (weight) x = mx::fast::rms_norm(x, *weight, model_.normEps);
@@ -256,21 +256,21 @@ std::string MlxEngine::step(const Step& step, StepResult& result) try {
   // pages.
   if (const int needed = checks::pagesOf(model_, step); needed > cachePages_) resizeCache(wholeBlocks(std::max(needed, cachePages_ + cachePages_ / 2), model_.pages));
   const auto places = listOf(step.places);
-  std::vector<mx::array> turns;
+  std::vector<mx::array> ropeAngles;
   for (int rope = 0; rope < model_.ropes; rope++)
-    turns.push_back(mx::astype(mx::array(step.turns.data() + static_cast<size_t>(rope) * tokens * model_.headDim, mx::Shape{tokens, 1, model_.headDim}, mx::float32), type_));
+    ropeAngles.push_back(mx::astype(mx::array(step.ropeAngles.data() + static_cast<size_t>(rope) * tokens * model_.headDim, mx::Shape{tokens, 1, model_.headDim}, mx::float32), type_));
   const auto together = groups(step);
   auto state = embed(step);
   for (LayerOf& layer : layers_) {
     const auto add = [&](const mx::array& made, const std::optional<mx::array>& norm) { state = state + (norm ? mx::fast::rms_norm(made, *norm, model_.normEps) : made); };
-    add(attention(layer, mx::fast::rms_norm(state, layer.inputNorm, model_.normEps), step, places, turns[layer.shape->rope], together), layer.attentionNorm);
+    add(attention(layer, mx::fast::rms_norm(state, layer.inputNorm, model_.normEps), step, places, ropeAngles[layer.shape->rope], together), layer.attentionNorm);
     const auto input = mx::fast::rms_norm(state, layer.mlpNorm, model_.normEps);
     add(layer.shape->experts > 0 ? experts(layer, input) : mlp(layer, input), layer.mlpOutputNorm);
   }
   std::vector<mx::array> wanted;
   for (const LayerOf& layer : layers_) wanted.insert(wanted.end(), {layer.keys, layer.values});
   if (outputs > 0) {
-    auto logits = mx::astype(multiply(head_, mx::fast::rms_norm(mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps)), mx::float32);
+    auto logits = mx::astype(multiply(lmHead_, mx::fast::rms_norm(mx::take(state, listOf(step.outputs), 0), norm_, model_.normEps)), mx::float32);
     if (model_.logitSoftcap > 0) logits = mx::tanh(logits / mx::array(model_.logitSoftcap)) * mx::array(model_.logitSoftcap);
     wanted.push_back(mx::astype(mx::argmax(logits, -1), mx::int32));
     if (step.wantsLogits) wanted.push_back(mx::contiguous(logits));

@@ -52,7 +52,7 @@ class MlxEngine final : public Engine {
   LayerOf read(const Layer& layer);
   std::vector<Group> groups(const Step& step);
   mx::array embed(const Step& step);
-  mx::array attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& turns, const std::vector<Group>& groups);
+  mx::array attention(LayerOf& layer, const mx::array& input, const Step& step, const mx::array& places, const mx::array& ropeAngles, const std::vector<Group>& groups);
   mx::array mlp(const LayerOf& layer, const mx::array& input);
   mx::array experts(const LayerOf& layer, const mx::array& input);
   mx::array activate(const mx::array& gate, const mx::array& up);
@@ -60,7 +60,7 @@ class MlxEngine final : public Engine {
   Model model_;
   Mappings files_;
   mx::Dtype type_ = mx::float32;
-  Weights embedding_, head_;
+  Weights embedding_, lmHead_;
   mx::array norm_ = mx::array(0.0f);
   std::vector<LayerOf> layers_;
   int64_t memory_ = 0;

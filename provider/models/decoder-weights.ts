@@ -41,8 +41,8 @@ export interface DecoderWeights {
   readonly embedding: Matrix;
   readonly layers: readonly LayerWeights[];
   readonly norm: Tensor;
-  /** The matrix that computes logits (lm_head). It is the embedding if the two are tied. */
-  readonly head: Matrix;
+  /** The matrix that computes logits (`lm_head`). It is the embedding if the two are tied. */
+  readonly lmHead: Matrix;
 }
 
 const BITS = [2, 3, 4, 5, 6, 8];
@@ -53,12 +53,12 @@ export function findWeights(shape: DecoderShape, tensors: Tensors, config: JsonO
   const find = new WeightFinder(tensors, readQuantization(config), shape.prefix);
   const { hidden, vocabulary } = shape;
   const embedding = find.matrix('model.embed_tokens', { out: vocabulary, in: hidden });
-  const hasHead = find.has('lm_head.weight');
+  const hasLmHead = find.has('lm_head.weight');
   return {
     embedding,
     layers: shape.layers.map((layer, index) => findLayer(find, { shape, layer, path: `model.layers.${index}` })),
     norm: find.vector('model.norm', hidden),
-    head: shape.tied && !hasHead ? embedding : find.matrix('lm_head', { out: vocabulary, in: hidden }),
+    lmHead: shape.tied && !hasLmHead ? embedding : find.matrix('lm_head', { out: vocabulary, in: hidden }),
   };
 }
 
@@ -184,8 +184,8 @@ export async function checkFinite(weights: DecoderWeights, reader: TensorReader)
   }
 }
 
-function* multipliers({ embedding, layers, norm, head }: DecoderWeights): Generator<Tensor> {
-  const matrices = [embedding, head, ...layers.flatMap(({ q, k, v, o, mlp }) => [q, k, v, o, ...Object.values(mlp)])];
+function* multipliers({ embedding, layers, norm, lmHead }: DecoderWeights): Generator<Tensor> {
+  const matrices = [embedding, lmHead, ...layers.flatMap(({ q, k, v, o, mlp }) => [q, k, v, o, ...Object.values(mlp)])];
   for (const { quantized, bias } of new Set(matrices)) {
     if (quantized) yield* [quantized.scales, quantized.biases];
     if (bias) yield bias;

@@ -109,10 +109,10 @@ export class RopeTables {
   }
 
   /** Returns, for each rope and each position, the cosines and then the sines. */
-  turns(positions: Int32Array): Float32Array<ArrayBuffer> {
+  angles(positions: Int32Array): Float32Array<ArrayBuffer> {
     const size = positions.length * 2 * (this.#tables[0]?.half ?? 0);
-    const turns = new Float32Array(this.#tables.length * size);
-    for (const [index, table] of this.#tables.entries()) table.fill(turns.subarray(index * size, (index + 1) * size), positions);
-    return turns;
+    const angles = new Float32Array(this.#tables.length * size);
+    for (const [index, table] of this.#tables.entries()) table.fill(angles.subarray(index * size, (index + 1) * size), positions);
+    return angles;
   }
 }

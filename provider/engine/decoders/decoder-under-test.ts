@@ -102,7 +102,7 @@ export async function unrounded(model: DecoderModel, file: string): Promise<Deco
     const mlp = { ...layer.mlp, gate: await plain(gate), up: await plain(up), down: await plain(down) };
     layers.push({ ...layer, mlp, q: await plain(layer.q), k: await plain(layer.k), v: await plain(layer.v), o: await plain(layer.o) });
   }
-  const weights = { ...model.weights, layers, embedding: await plain(model.weights.embedding), head: await plain(model.weights.head) };
+  const weights = { ...model.weights, layers, embedding: await plain(model.weights.embedding), lmHead: await plain(model.weights.lmHead) };
   await writeFile(file, parts);
   return { ...model, weights };
 }

@@ -105,7 +105,7 @@ class NativelyDecoded implements Decoder {
     // the
     // highest position: one that is out of range would use up all memory.
     checkStep(step, this.#limits);
-    const { cacheBytes, ...result } = await this.#native.step({ ...step, turns: this.#ropes.turns(step.positions) });
+    const { cacheBytes, ...result } = await this.#native.step({ ...step, ropeAngles: this.#ropes.angles(step.positions) });
     this.cacheBytes = cacheBytes;
     return result;
   }

@@ -76,7 +76,7 @@ const junk = fc.oneof(
  */
 function hostileStep(ropes: RopeTables) {
   const parts = fc.array(fc.record({ tokens: fc.array(fc.nat(90), { minLength: 1, maxLength: 20 }), from: fc.nat(60) }), { minLength: 1, maxLength: 3 });
-  const names = fc.constantFrom('tokens', 'positions', 'places', 'rows', 'tables', 'outputs', 'turns', 'tableWidth', 'wantsLogits');
+  const names = fc.constantFrom('tokens', 'positions', 'places', 'rows', 'tables', 'outputs', 'ropeAngles', 'tableWidth', 'wantsLogits');
   const change = fc.oneof(
     fc.tuple(names, junk),
     fc.tuple(names, fc.tuple(fc.nat(50), fc.oneof(index, fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, 1e38)))),
@@ -86,7 +86,7 @@ function hostileStep(ropes: RopeTables) {
       sequences.map(({ tokens, from }) => ({ tokens, from, pages: pagesFor(from + tokens.length), asks: 'every' as const })),
       wantsLogits,
     );
-    const step: Record<string, unknown> = { ...plain, turns: ropes.turns(plain.positions) };
+    const step: Record<string, unknown> = { ...plain, ropeAngles: ropes.angles(plain.positions) };
     for (const [name, value] of changes) {
       const before = step[name];
       if (Array.isArray(value) && ArrayBuffer.isView(before)) (before as Int32Array)[value[0] as number] = value[1] as number;

@@ -38,7 +38,7 @@ type Layer = { readonly shape: LayerShape } & {
 interface Parts {
   readonly shape: DecoderShape;
   readonly embedding: Dense;
-  readonly head: Dense;
+  readonly lmHead: Dense;
   readonly norm: Float32Array;
   readonly layers: readonly Layer[];
   readonly ropes: RopeTables;
@@ -103,7 +103,7 @@ class ReferenceDecoder implements Decoder {
     const parts = {
       shape,
       embedding,
-      head: weights.head === weights.embedding ? embedding : await dense(weights.head),
+      lmHead: weights.lmHead === weights.embedding ? embedding : await dense(weights.lmHead),
       norm: (await vector(weights.norm)) as Float32Array,
       layers,
       ropes: new RopeTables(shape),
@@ -112,17 +112,17 @@ class ReferenceDecoder implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { shape, embedding, head, norm, layers, ropes } = this.#parts;
+    const { shape, embedding, lmHead, norm, layers, ropes } = this.#parts;
     const { hidden, normEps, embeddingScale, vocabulary } = shape;
     checkStep(step, this.#limits);
     this.#growCache(pagesOf(step));
     const states = Array.from(step.tokens, (token) => embedding.values.slice(token * hidden, (token + 1) * hidden).map((value) => value * embeddingScale));
-    const turns = ropes.turns(step.positions);
-    const turnsOfOne = step.tokens.length * shape.headDim;
+    const ropeAngles = ropes.angles(step.positions);
+    const anglesPerRope = step.tokens.length * shape.headDim;
     for (const [index, layer] of layers.entries()) {
       const queries = states.map((state, token) => {
         const input = normalise(state, { weight: layer.inputNorm, eps: normEps });
-        return this.#projectAndCache(index, { layer, step, token, input, turn: turns.subarray(layer.shape.rope * turnsOfOne) });
+        return this.#projectAndCache(index, { layer, step, token, input, angles: ropeAngles.subarray(layer.shape.rope * anglesPerRope) });
       });
       for (const [token, state] of states.entries()) {
         const attentionOut = multiply(layer.o, this.#attention(index, { layer, step, token, query: queries[token] as Float32Array }));
@@ -134,7 +134,7 @@ class ReferenceDecoder implements Decoder {
     const logits = new Float32Array(step.outputs.length * vocabulary);
     const best = new Int32Array(step.outputs.length);
     for (const [index, token] of step.outputs.entries()) {
-      const row = multiply(head, normalise(states[token] as Float32Array, { weight: norm, eps: normEps }));
+      const row = multiply(lmHead, normalise(states[token] as Float32Array, { weight: norm, eps: normEps }));
       if (shape.logitSoftcap > 0) for (let i = 0; i < row.length; i += 1) row[i] = Math.tanh((row[i] as number) / shape.logitSoftcap) * shape.logitSoftcap;
       logits.set(row, index * vocabulary);
       best[index] = row.reduce((found, value, i) => (value > (row[found] as number) ? i : found), 0);
@@ -145,7 +145,7 @@ class ReferenceDecoder implements Decoder {
   /** Computes query, key and value of a token, caches key and value, and returns the query. */
   #projectAndCache(
     index: number,
-    { layer, step, token, input, turn }: { layer: Layer; step: Step; token: number; input: Float32Array; turn: Float32Array },
+    { layer, step, token, input, angles }: { layer: Layer; step: Step; token: number; input: Float32Array; angles: Float32Array },
   ): Float32Array {
     const { headDim, kvHeads, normEps } = this.#parts.shape;
     const ready = (matrix: Dense, weight: Float32Array | undefined) => {
@@ -153,7 +153,7 @@ class ReferenceDecoder implements Decoder {
       for (let from = 0; from < heads.length; from += headDim) {
         const head = heads.subarray(from, from + headDim);
         if (weight) head.set(normalise(head, { weight, eps: normEps }));
-        rotate(head, turn.subarray(token * headDim, (token + 1) * headDim));
+        rotate(head, angles.subarray(token * headDim, (token + 1) * headDim));
       }
       return heads;
     };
@@ -220,8 +220,8 @@ export async function readDense(reader: TensorReader, matrix: Matrix): Promise<D
 
 const normOf = (weight: Float32Array, { normPlusOne }: DecoderShape): Float32Array => (normPlusOne ? weight.map((value) => value + 1) : weight);
 
-const countWeights = ({ embedding, head, layers }: Parts): number =>
-  new Set([embedding, head, ...layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down])])
+const countWeights = ({ embedding, lmHead, layers }: Parts): number =>
+  new Set([embedding, lmHead, ...layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down])])
     .values()
     .reduce((sum, { values }) => sum + values.length, 0);
 
@@ -243,11 +243,11 @@ function normalise(input: Float32Array, { weight, eps }: { weight: Float32Array 
   return input.map((value, i) => value * factor * (weight?.[i] ?? 1));
 }
 
-function rotate(head: Float32Array, turn: Float32Array): void {
+function rotate(head: Float32Array, angles: Float32Array): void {
   const half = head.length / 2;
   for (let i = 0; i < half; i += 1) {
     const [a, b] = [head[i] as number, head[half + i] as number];
-    const [cos, sin] = [turn[i] as number, turn[half + i] as number];
+    const [cos, sin] = [angles[i] as number, angles[half + i] as number];
     head[i] = a * cos - b * sin;
     head[half + i] = b * cos + a * sin;
   }

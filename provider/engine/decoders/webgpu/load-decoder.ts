@@ -8,7 +8,7 @@ import { type Decoder, type DecoderOptions, PAGE_TOKENS } from '../decoder.ts';
 import type { Gpu } from './device.ts';
 import { CacheBuffer, GpuCache } from './gpu-cache.ts';
 import { type Piece, Uploader } from './gpu-weights.ts';
-import { attend, attendStretch, place } from './kernels/attention.ts';
+import { attend, attendRun, place } from './kernels/attention.ts';
 import { embed } from './kernels/embedding.ts';
 import { choose, combine } from './kernels/experts.ts';
 import { type Multiplication, multiply, multiplyGroups } from './kernels/multiply.ts';
@@ -64,11 +64,11 @@ class Builder {
       tokens: numbers(maxTokens),
       positions: numbers(maxTokens),
       places: numbers(maxTokens),
-      singles: numbers(2 * maxTokens),
-      stretches: numbers(3 * maxTokens),
+      decodeRows: numbers(2 * maxTokens),
+      prefillRuns: numbers(3 * maxTokens),
       tables: numbers(maxTokens * pages),
       outputs: numbers(maxTokens),
-      turns: numbers(shape.ropes.length * maxTokens * headDim),
+      ropeAngles: numbers(shape.ropes.length * maxTokens * headDim),
       state: numbers(maxTokens * hidden),
       normed: numbers(maxTokens * hidden),
       partOut: numbers(maxTokens * hidden * slots),
@@ -81,8 +81,8 @@ class Builder {
     const logits = numbers(rowsOfLogits * vocabulary, GPUBufferUsage.COPY_SRC);
     const best = numbers(maxTokens, GPUBufferUsage.COPY_SRC);
     const embedding = await this.#upload.matrices([weights.embedding]);
-    const head = weights.head === weights.embedding ? embedding : await this.#upload.matrices([weights.head]);
-    this.#splits = await this.#isSplittingFaster(head[0] as Piece);
+    const lmHead = weights.lmHead === weights.embedding ? embedding : await this.#upload.matrices([weights.lmHead]);
+    this.#splits = await this.#isSplittingFaster(lmHead[0] as Piece);
     for (const piece of embedding) await this.#embed(piece, scratch);
     const cache = new GpuCache(this.#gpu.device, { pages, layers: shape.layers.length, pageBytes: 4 * PAGE_TOKENS * kvHeads * headDim });
     this.#cache = cache;
@@ -95,7 +95,7 @@ class Builder {
       [scratch.normed, scratch.state, norm, scratch.outputs],
       ({ outputs }) => [outputs, 1],
     );
-    await this.#multiply(head, { from: scratch.normed, to: logits, stride: vocabulary, counted: 'outputs' });
+    await this.#multiply(lmHead, { from: scratch.normed, to: logits, stride: vocabulary, counted: 'outputs' });
     await this.#run(pick({ vocabulary, softcap: shape.logitSoftcap }), [logits, best], ({ outputs }) => [outputs, 1]);
     return new WebGpuDecoder(this.#gpu.device, {
       operations: this.#operations,
@@ -154,18 +154,19 @@ class Builder {
     const norms = layer.qNorm && layer.kNorm ? [await this.#norm(layer.qNorm), await this.#norm(layer.kNorm)] : [];
     await this.#run(
       place({ heads, kvHeads, headDim, eps, qkNorm, rope: shape.rope }),
-      [scratch.qkv, keys, values, scratch.places, scratch.turns, ...norms],
+      [scratch.qkv, keys, values, scratch.places, scratch.ropeAngles, ...norms],
       ({ tokens }) => [Math.ceil((tokens * qkvHeads) / THREADS), 1],
     );
     const attention = { heads, kvHeads, headDim, window: shape.window, scale: attentionScale, pageTokens: PAGE_TOKENS };
-    await this.#run(attend(attention), [scratch.attentionOut, scratch.qkv, keys, values, scratch.positions, scratch.singles, scratch.tables], ({ singles }) => [
-      heads,
-      singles,
-    ]);
     await this.#run(
-      attendStretch(attention),
-      [scratch.attentionOut, scratch.qkv, keys, values, scratch.positions, scratch.stretches, scratch.tables],
-      ({ stretches }) => [heads, stretches],
+      attend(attention),
+      [scratch.attentionOut, scratch.qkv, keys, values, scratch.positions, scratch.decodeRows, scratch.tables],
+      ({ decodeRows }) => [heads, decodeRows],
+    );
+    await this.#run(
+      attendRun(attention),
+      [scratch.attentionOut, scratch.qkv, keys, values, scratch.positions, scratch.prefillRuns, scratch.tables],
+      ({ prefillRuns }) => [heads, prefillRuns],
     );
     await addResult([layer.o], scratch.attentionOut, layer.attentionNorm);
     await this.#run(write, [scratch.normed, scratch.state, await this.#norm(layer.mlpNorm)], perToken);

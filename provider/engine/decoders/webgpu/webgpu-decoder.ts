@@ -3,10 +3,10 @@ import { checkStep, InvalidStep } from '../check-step.ts';
 import type { Decoder, Step, StepResult } from '../decoder.ts';
 import { pagesOf } from '../step.ts';
 import type { GpuCache } from './gpu-cache.ts';
-import { STRETCH } from './kernels/attention.ts';
+import { RUN_TOKENS } from './kernels/attention.ts';
 
 /**
- * A sequence with fewer tokens than this in a step is processed token by token, not in stretches.
+ * A sequence with fewer tokens than this in a step is processed token by token, not in runs.
  */
 const SHORT = 4;
 
@@ -15,8 +15,8 @@ export interface Counts {
   readonly tokens: number;
   readonly outputs: number;
   readonly slots: number;
-  readonly singles: number;
-  readonly stretches: number;
+  readonly decodeRows: number;
+  readonly prefillRuns: number;
 }
 
 /** Returns one dispatch of a step with the given counts. */
@@ -31,11 +31,11 @@ export interface Scratch {
   readonly tokens: GPUBuffer;
   readonly positions: GPUBuffer;
   readonly places: GPUBuffer;
-  readonly singles: GPUBuffer;
-  readonly stretches: GPUBuffer;
+  readonly decodeRows: GPUBuffer;
+  readonly prefillRuns: GPUBuffer;
   readonly tables: GPUBuffer;
   readonly outputs: GPUBuffer;
-  readonly turns: GPUBuffer;
+  readonly ropeAngles: GPUBuffer;
   readonly state: GPUBuffer;
   readonly normed: GPUBuffer;
   readonly partOut: GPUBuffer;
@@ -89,18 +89,18 @@ export class WebGpuDecoder implements Decoder {
     checkStep(step, this.#parts);
     await cache.grow(pagesOf(step));
     const { queue } = this.#device;
-    const { singles, stretches } = divide(step);
+    const { decodeRows, prefillRuns } = divide(step);
     const counts: Counts = {
       tokens: step.tokens.length,
       outputs: step.outputs.length,
       slots: step.tokens.length * slots,
-      singles: singles.length / 2,
-      stretches: stretches.length / 3,
+      decodeRows: decodeRows.length / 2,
+      prefillRuns: prefillRuns.length / 3,
     };
     if (counts.outputs > rowsOfLogits) throw new InvalidStep('the step has too many outputs');
-    queue.writeBuffer(uniform, 0, Uint32Array.of(counts.tokens, counts.outputs, step.tableWidth, counts.slots, counts.singles, counts.stretches));
-    const lists = { ...step, singles: Int32Array.from(singles), stretches: Int32Array.from(stretches), turns: ropes.turns(step.positions) };
-    for (const name of ['tokens', 'positions', 'places', 'singles', 'stretches', 'tables', 'outputs', 'turns'] as const)
+    queue.writeBuffer(uniform, 0, Uint32Array.of(counts.tokens, counts.outputs, step.tableWidth, counts.slots, counts.decodeRows, counts.prefillRuns));
+    const lists = { ...step, decodeRows: Int32Array.from(decodeRows), prefillRuns: Int32Array.from(prefillRuns), ropeAngles: ropes.angles(step.positions) };
+    for (const name of ['tokens', 'positions', 'places', 'decodeRows', 'prefillRuns', 'tables', 'outputs', 'ropeAngles'] as const)
       if (lists[name].length > 0) queue.writeBuffer(scratch[name], 0, lists[name]);
     const encoder = this.#device.createCommandEncoder();
     const pass = encoder.beginComputePass();
@@ -142,19 +142,19 @@ export class WebGpuDecoder implements Decoder {
 }
 
 /**
- * Divides a step into tokens processed alone, as pairs (token, row), and stretches of one sequence's
+ * Divides a step into tokens processed alone, as pairs (token, row), and runs of one sequence's
  * tokens, as triples (first token, number of tokens, row).
  */
-function divide({ rows }: Step): { singles: number[]; stretches: number[] } {
-  const singles: number[] = [];
-  const stretches: number[] = [];
+function divide({ rows }: Step): { decodeRows: number[]; prefillRuns: number[] } {
+  const decodeRows: number[] = [];
+  const prefillRuns: number[] = [];
   for (let first = 0; first < rows.length; ) {
     const row = rows[first] as number;
     let end = first + 1;
     while (end < rows.length && rows[end] === row) end += 1;
-    if (end - first < SHORT) for (; first < end; first += 1) singles.push(first, row);
-    for (; first < end; first += STRETCH) stretches.push(first, Math.min(STRETCH, end - first), row);
+    if (end - first < SHORT) for (; first < end; first += 1) decodeRows.push(first, row);
+    for (; first < end; first += RUN_TOKENS) prefillRuns.push(first, Math.min(RUN_TOKENS, end - first), row);
     first = end;
   }
-  return { singles, stretches };
+  return { decodeRows, prefillRuns };
 }

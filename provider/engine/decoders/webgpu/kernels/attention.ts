@@ -23,7 +23,7 @@ export function place({ heads, kvHeads, headDim, eps, qkNorm, rope }: Heads): st
 @group(0) @binding(2) var<storage, read_write> keys: array<f32>;
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 @group(0) @binding(4) var<storage, read> places: array<u32>;
-@group(0) @binding(5) var<storage, read> turns: array<f32>;
+@group(0) @binding(5) var<storage, read> ropeAngles: array<f32>;
 ${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(0) @binding(7) var<storage, read> kNorm: array<f32>;' : ''}
 @compute @workgroup_size(${THREADS}) fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= step.tokens * ${all}u) { return; }
@@ -38,13 +38,13 @@ ${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(
   let isKey = head >= ${heads}u;
   var factor = 1.0;
   ${qkNorm ? `var sum = 0.0;\n  for (var i = 0u; i < ${headDim}u; i++) { sum += qkv[at + i] * qkv[at + i]; }\n  factor = inverseSqrt(sum / ${headDim}.0 + ${eps});` : ''}
-  let turn = (${rope}u * step.tokens + token) * ${headDim}u;
+  let angleOffset = (${rope}u * step.tokens + token) * ${headDim}u;
   for (var i = 0u; i < ${half}u; i++) {
     var a = qkv[at + i] * factor;
     var b = qkv[at + ${half}u + i] * factor;
     ${qkNorm ? `a *= select(qNorm[i], kNorm[i], isKey);\n    b *= select(qNorm[${half}u + i], kNorm[${half}u + i], isKey);` : ''}
-    let cosine = turns[turn + i];
-    let sine = turns[turn + ${half}u + i];
+    let cosine = ropeAngles[angleOffset + i];
+    let sine = ropeAngles[angleOffset + ${half}u + i];
     let first = a * cosine - b * sine;
     let second = b * cosine + a * sine;
     if (isKey) {
@@ -72,14 +72,14 @@ export interface AttentionShape {
 const CHUNK = 256;
 
 /** Maximum number of consecutive tokens of a sequence in one workgroup. */
-export const STRETCH = 32;
+export const RUN_TOKENS = 32;
 
 /**
- * Attention for prompts: one workgroup for each head of a stretch of one sequence's tokens, and one
+ * Attention for prompts: one workgroup for each head of a run of one sequence's tokens, and one
  * thread for each token. All threads read the same keys and values at the same time. With a single
  * token, most threads would be idle.
  */
-export function attendStretch({ heads, kvHeads, headDim, window, scale, pageTokens }: AttentionShape): string {
+export function attendRun({ heads, kvHeads, headDim, window, scale, pageTokens }: AttentionShape): string {
   const stride = (heads + 2 * kvHeads) * headDim;
   const quads = headDim / 4;
   const keys = Array.from({ length: 8 }, (_, j) => j);
@@ -91,13 +91,13 @@ export function attendStretch({ heads, kvHeads, headDim, window, scale, pageToke
 @group(0) @binding(3) var<storage, read> keys: array<vec4f>;
 @group(0) @binding(4) var<storage, read> values: array<vec4f>;
 @group(0) @binding(5) var<storage, read> positions: array<u32>;
-@group(0) @binding(6) var<storage, read> stretches: array<u32>;
+@group(0) @binding(6) var<storage, read> prefillRuns: array<u32>;
 @group(0) @binding(7) var<storage, read> tables: array<u32>;
-@compute @workgroup_size(${STRETCH}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
+@compute @workgroup_size(${RUN_TOKENS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let head = group.x;
-  let begin = stretches[group.y * 3u];
-  let count = stretches[group.y * 3u + 1u];
-  let table = stretches[group.y * 3u + 2u] * step.tableWidth;
+  let begin = prefillRuns[group.y * 3u];
+  let count = prefillRuns[group.y * 3u + 1u];
+  let table = prefillRuns[group.y * 3u + 2u] * step.tableWidth;
   let token = begin + min(local, count - 1u);
   let position = positions[token];
   let last = positions[begin + count - 1u];
@@ -149,17 +149,17 @@ export function attend({ heads, kvHeads, headDim, window, scale, pageTokens }: A
 @group(0) @binding(3) var<storage, read> keys: array<vec4f>;
 @group(0) @binding(4) var<storage, read> values: array<f32>;
 @group(0) @binding(5) var<storage, read> positions: array<u32>;
-@group(0) @binding(6) var<storage, read> singles: array<u32>;
+@group(0) @binding(6) var<storage, read> decodeRows: array<u32>;
 @group(0) @binding(7) var<storage, read> tables: array<u32>;
 var<workgroup> scores: array<f32, ${CHUNK}>;
 var<workgroup> places: array<u32, ${CHUNK}>;
 var<workgroup> partial: array<f32, ${THREADS}>;
 @compute @workgroup_size(${THREADS}) fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) local: u32) {
   let head = group.x;
-  let token = singles[group.y * 2u];
+  let token = decodeRows[group.y * 2u];
   let last = positions[token];
   let first = ${window > 0 ? `select(0u, last - ${window - 1}u, last >= ${window}u)` : '0u'};
-  let table = singles[group.y * 2u + 1u] * step.tableWidth;
+  let table = decodeRows[group.y * 2u + 1u] * step.tableWidth;
   let query = (token * ${stride}u + head * ${headDim}u) / 4u;
   let kvHead = head / ${heads / kvHeads}u;
   var most = -1e30;

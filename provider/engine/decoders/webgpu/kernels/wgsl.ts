@@ -2,7 +2,7 @@ import type { Format } from '../gpu-weights.ts';
 
 /** The uniform with the counts of the step, which every kernel receives. */
 export const STEP = /* wgsl */ `
-struct Step { tokens: u32, outputs: u32, tableWidth: u32, slots: u32, singles: u32, stretches: u32 }
+struct Step { tokens: u32, outputs: u32, tableWidth: u32, slots: u32, decodeRows: u32, prefillRuns: u32 }
 `;
 
 /** Number of threads in a workgroup. */
