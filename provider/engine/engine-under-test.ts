@@ -1,7 +1,7 @@
 import type { Delta, Finish, Usage } from '#bus-schemas';
 import type { Engine, GenerationRequest, Sequence } from './engine.ts';
 
-/** All that a sink hears of one request. */
+/** The output of one request, collected from its sink. */
 export interface Answer {
   readonly deltas: Delta[];
   readonly text: string;

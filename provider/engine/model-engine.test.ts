@@ -22,7 +22,10 @@ afterEach(async () => {
   for (const engine of open.splice(0)) await engine[Symbol.asyncDispose]();
 });
 
-/** Without a compiler plain TypeScript does: these are not about speed. */
+/**
+ * Returns the CPU backend, or the one in TypeScript if there is no compiler. Speed does not matter
+ * here.
+ */
 function anyBackend(): Backend {
   const cpu = createCpuBackend({ threads: 1 });
   return 'reason' in cpu ? createReferenceBackend() : cpu.backend;
@@ -100,7 +103,8 @@ describe('an answer', () => {
     const beside = await ask(engine, { ...drawn, seed: 5 });
     expect(beside.text).toBe(alone.text);
     expect(new Set((await Promise.all(others)).map(({ text }) => text)).size).toBeGreaterThan(1);
-    // The model is sure of itself: one draw may well be like another, but not all of them.
+    // The model gives most tokens a high probability, so two draws may be equal, but not all of
+    // them.
     const drawnAnew = await Promise.all(Array.from({ length: 12 }, () => ask(engine, drawn)));
     expect(new Set(drawnAnew.map(({ text }) => text)).size).toBeGreaterThan(1);
   });
@@ -213,7 +217,8 @@ describe('what it does not take', () => {
       return begin(engine, { build: model.build, chat, maxTokens: 2, firstContentMs }).answer;
     };
     const first = order(0);
-    // The scheduler has it a turn later, and cannot read its prompt yet.
+    // The scheduler receives the request in the next turn of the event loop. It cannot process its
+    // prompt yet, because the gate is closed.
     await new Promise((resolve) => setImmediate(resolve));
     expect(codeOf(() => order(0))).toBe('deadline_unreachable');
     const patient = order(600_000);

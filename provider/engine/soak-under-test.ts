@@ -4,8 +4,8 @@ import type { BackendName } from './backend-names.ts';
 import { begin } from './engine-under-test.ts';
 import { openModelEngine } from './open-model-engine.ts';
 
-// A process of its own: <engine> <requests>. Sends what it saw to its parent and ends by itself, if
-// nothing holds it.
+// A program for a child process, with the arguments <engine> <requests>. It sends its measurements
+// to its parent. The process then ends by itself, unless a handle was left open.
 const [engineName, count] = process.argv.slice(2);
 const AT_ONCE = 12;
 const BUILD = 'dinf-tiny-4bit';
@@ -18,7 +18,10 @@ const engine = await openModelEngine({
   log: { info: () => {}, error: (facts, what) => console.error(what, facts) },
 });
 
-/** A sum; now and then with a schema, a seed, a scope, or an end before its time. */
+/**
+ * Requests a sum and returns true if the answer is right. Some requests have a schema, a seed or a
+ * scope, and some are cancelled.
+ */
 async function ask(n: number): Promise<boolean> {
   const [a, b] = [10 + (n % 50), 10 + ((n * 7) % 40)];
   const isCancelled = n % 17 === 3;
@@ -33,7 +36,7 @@ async function ask(n: number): Promise<boolean> {
   return isCancelled || text === String(a + b);
 }
 
-/** Megabytes, without the room that the collector keeps for later. */
+/** Memory in use, in megabytes, without the part of the heap that is reserved but empty. */
 function held(): number {
   globalThis.gc?.();
   const { rss, heapTotal, heapUsed } = process.memoryUsage();

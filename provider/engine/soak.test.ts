@@ -8,7 +8,7 @@ import { createWebGpuBackend } from './decoders/webgpu/device.ts';
 
 interface Soaked {
   readonly right: number;
-  /** Megabytes and open files, by quarters of the way. */
+  /** Memory in megabytes and number of open files, after each quarter of the requests. */
   readonly memory: readonly number[];
   readonly files: readonly number[];
 }

@@ -115,7 +115,7 @@ describe('a token that the model has no row for', () => {
     ));
 });
 
-/** In CI some seconds; `npm run fuzz` for the long run. */
+/** The test runs for a few seconds by default, and longer under `npm run fuzz`. */
 const FUZZ_MS = 1_000 * Number(process.env['DINF_FUZZ_SECONDS'] ?? 6);
 
 test(
@@ -136,7 +136,7 @@ test(
       }),
       { numRuns: 10_000_000, interruptAfterTimeLimit: FUZZ_MS, markInterruptAsFailure: false },
     );
-    // The interrupted one is still at work in the folder that is about to go.
+    // An interrupted run still uses the folder, which is removed after the test.
     await last;
     if (FUZZ_MS > 60_000) console.log(`${tried} folders:`, Object.fromEntries(refused));
     expect(tried).toBeGreaterThan(20);

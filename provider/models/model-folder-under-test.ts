@@ -58,8 +58,8 @@ export class ModelFolderUnderTest implements AsyncDisposable {
   }
 
   /**
-   * Opens the model. Returns `opened`, or the code of the ModelError. Any other error is a bug of the
-   * loader and is thrown.
+   * Opens the model. Returns `opened`, or the code of the ModelError. Any other error is a bug of
+   * the loader and is thrown.
    */
   async opened(): Promise<string> {
     try {
@@ -71,7 +71,7 @@ export class ModelFolderUnderTest implements AsyncDisposable {
     }
   }
 
-  /** A safetensors file with another header and the same tensors behind it. */
+  /** Returns a safetensors file with a changed header and the same tensors. */
   withHeader(change: (header: Header) => void): Buffer {
     const file = this.original('model.safetensors');
     const length = Number(file.readBigUInt64LE(0));
@@ -88,13 +88,17 @@ export class ModelFolderUnderTest implements AsyncDisposable {
   }
 }
 
-/** A token that mutated tokenizers have, often with an id that the model has no row for. */
+/**
+ * A token that mutated tokenizers contain, often with an id for which the model's weights have no
+ * row.
+ */
 const EVIL_TOKEN = '<|evil|>';
 const PROMPTS = ['hello', `hello ${EVIL_TOKEN} x`, `${EVIL_TOKEN}`, '<|im_end|> é 水 \u0000 \uD800', ''];
 
 /**
- * The tokens of all prompts that the model's tokenizer and template take. Fails if one is outside of the vocabulary, or if a prompt
- * is refused with another error than ModelError.
+ * Returns the tokens of all prompts that the model's tokenizer and template accept. Throws if a
+ * token is outside of the vocabulary, or if a prompt is rejected with another error than
+ * ModelError.
  */
 export async function promptsOf(path: string): Promise<number[][]> {
   const { tokenizer, template, shape } = await openModel(path);
@@ -130,12 +134,12 @@ const tokenIds = fc.oneof(
 );
 
 /**
- * Files of a hostile folder: random changes, and those that a tokenizer or a template would be
- * attacked with.
+ * Generates files of a hostile folder: random changes, and changes that an attacker would make to a
+ * tokenizer or a template.
  */
 export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation> {
   const jsonFile = (name: FileName, whole: unknown): Mutation => ({ name, bytes: Buffer.from(JSON.stringify(whole)) });
-  /** The value at a random place of a JSON file is another one. */
+  /** Replaces the value at a random place of a JSON file. */
   const changed = fc
     .tuple(
       fc.constantFrom('config.json', 'generation_config.json', 'tokenizer_config.json', 'tokenizer.json' as const),
@@ -156,7 +160,7 @@ export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation
         Object.assign(all[names[n % names.length] as string] as object, { [field]: value });
       }),
     }));
-  /** Some bytes are others, or the file ends early. */
+  /** Replaces some bytes, or cuts the file. */
   const spoiled = fc
     .tuple(
       fc.constantFrom(...FILES),
@@ -221,7 +225,8 @@ export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation
 }
 
 /**
- * Changes the value that a path of numbers leads to: each chooses one of the keys that are there.
+ * Replaces the value at a path. Each number of the path selects one of the keys at its level,
+ * modulo the number of keys.
  */
 export function withValueAt<T extends object>(whole: T, path: readonly number[], value: unknown): T {
   let here = whole as Record<string, unknown>;

@@ -7,7 +7,7 @@ import { StopStrings } from './stop-strings.ts';
 const TAGGED = toolStyleOf('<tool_call>');
 const BARE = toolStyleOf('"parameters" ipython');
 
-/** Neighbours of one kind are one piece. */
+/** Reads a text that is cut at the given places. Joins adjacent parts of the same kind. */
 function read(text: string, cuts: readonly number[], options: Partial<ReaderOptions> = {}): Piece[] {
   const reader = new AnswerReader({ tools: TAGGED, thinks: true, thinksFirst: false, ...options });
   const pieces: Piece[] = [];
@@ -45,7 +45,7 @@ test('calls come out with their arguments as they were written, whatever stands 
   const calls = fc.array(fc.tuple(fc.string({ minLength: 1, maxLength: 12 }), fc.object({ maxDepth: 2 })), { minLength: 1, maxLength: 3 });
   fc.assert(
     fc.property(calls, fc.array(fc.nat(500), { maxLength: 20 }), (wanted, cuts) => {
-      // What cannot be JSON is none of a call's.
+      // Arguments are JSON, so values that JSON cannot represent are removed first.
       const clean = wanted.map(([name, args]) => [name, JSON.parse(JSON.stringify(args))] as const);
       const pieces = read(clean.map(([name, args]) => call(name, args)).join('\n'), cuts);
       const got = pieces
@@ -112,8 +112,8 @@ test('a stop string is found across any cuts, and nothing of it or after it is s
       shown += reader.end();
       const firsts = wanted.map((stop) => text.indexOf(stop)).filter((index) => index !== -1);
       expect(reader.found !== undefined).toBe(firsts.length > 0);
-      // One that ends earlier may be seen before one that begins earlier: either way nothing of a
-      // stop string is shown.
+      // If stop strings overlap, the one that ends first may be found before the one that begins
+      // first. In both cases no stop string is shown.
       if (firsts.length === 0) expect(shown).toBe(text);
       else for (const stop of wanted) expect(shown.includes(stop)).toBe(false);
       expect(text.startsWith(shown)).toBe(true);

@@ -4,14 +4,14 @@ import { backendsUnderTest, distance, fixtures, generateGreedily, withFixture } 
 import { stepOf } from './step.ts';
 
 /**
- * How far a logit may lie from mlx-lm's, against the largest. The processor rounds inputs to 16
- * bits where weights are rounded.
+ * Maximum difference between a logit and the one of mlx-lm, divided by the largest logit. The CPU
+ * backend rounds the inputs of quantized matrices to 16 bits, so the logits are not equal.
  */
 const TOLERANCE = 1e-3;
 const PAGES = [3, 9, 1, 4];
 const MANY_PAGES = 1_000;
 
-// A driver that compiles on the processor takes a while over kernels that it has never seen.
+// A driver that runs on the processor needs a long time to compile kernels for the first time.
 vi.setConfig({ testTimeout: 180_000 });
 
 for (const { name: kind, create } of backendsUnderTest) {
@@ -127,7 +127,8 @@ for (const { name: kind, create } of backendsUnderTest) {
 }
 
 /**
- * What the processor has besides its best: `native/cpu/decoder.cc` chooses when a model is loaded.
+ * Tests the slower kernels too. `native/cpu/decoder.cc` chooses the kernels when a model is loaded,
+ * by default the fastest ones.
  */
 describe('lesser instruction sets', async () => {
   const made = await (backendsUnderTest.find(({ name }) => name === 'cpu') as (typeof backendsUnderTest)[number]).create();

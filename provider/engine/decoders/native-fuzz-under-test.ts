@@ -1,7 +1,7 @@
-// A process of its own: <seconds> <seed>. Runs hostile model folders and hostile calls against the
-// sanitized build of the processor's
-// engine. An error of memory or arithmetic ends the process with the sanitizer's report; otherwise
-// it says how much it tried.
+// A program for a child process, with the arguments <seconds> <seed>. It opens hostile model
+// folders and makes hostile calls with the sanitized build of the CPU decoder. An error of memory
+// or arithmetic ends the process with the sanitizer's report; otherwise it prints the number of
+// attempts of each kind.
 import fc from 'fast-check';
 import { loadCpuDecoders, type NativeDecoder } from '#native';
 import { openDecoderAlone } from '../../models/model.ts';
@@ -25,7 +25,10 @@ const { backend } = made;
 const { Decoder: Native } = addon.exports;
 const tried = { folders: 0, answers: 0, steps: 0, taken: 0, models: 0, loaded: 0 };
 
-/** Resolves to whether the call was taken. A refusal without one of our codes is a fault. */
+/**
+ * Resolves to true if the call was accepted. Throws if it was rejected without one of the known
+ * codes.
+ */
 async function isTaken(call: Promise<unknown>): Promise<boolean> {
   try {
     await call;
@@ -47,7 +50,7 @@ async function answer(decoder: Decoder, prompt: readonly number[]): Promise<void
   tried.answers += 1;
 }
 
-/** A folder that was changed is opened; if that works, its prompts are answered. */
+/** Opens a changed folder. If that works, the decoder answers its prompts. */
 async function useFolder(folder: ModelFolderUnderTest): Promise<void> {
   tried.folders += 1;
   try {
@@ -71,7 +74,7 @@ const junk = fc.oneof(
 );
 
 /**
- * A step as the scheduler makes it, of which some fields are others, or single numbers of its
+ * Generates steps like those of the scheduler, but replaces some fields, or single numbers of their
  * lists.
  */
 function hostileStep(ropes: RopeTables) {

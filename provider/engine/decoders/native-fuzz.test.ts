@@ -8,13 +8,16 @@ import { addonPath, buildNative, findCompiler } from '#native/build.ts';
 
 const ROOT = dirname(dirname(dirname(import.meta.dirname)));
 /**
- * In CI some seconds; `npm run fuzz` for the long run. A failure names its seed: DINF_FUZZ_SEED
- * repeats it.
+ * The test runs for a few seconds by default, and longer under `npm run fuzz`. The error contains
+ * the seed; DINF_FUZZ_SEED repeats a run.
  */
 const SECONDS = Number(process.env['DINF_FUZZ_SECONDS'] ?? 8);
 const SEED = Number(process.env['DINF_FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 
-/** The library that must be in the process before all others, or why the fuzz cannot run here. */
+/**
+ * Finds the sanitizer's library, which must be loaded before all others, or returns the reason why
+ * the test cannot run here.
+ */
 function findSanitizer(): { readonly library: string } | { readonly reason: string } {
   if (process.platform !== 'linux') return { reason: 'only Linux loads a sanitizer into a running Node' };
   const compiler = findCompiler();
@@ -33,7 +36,7 @@ describe.skipIf('reason' in sanitizer)(`the engine in C++ under AddressSanitizer
       const said: string[] = [];
       await buildNative({ root: ROOT, only: ['cpu-sanitized'], say: (line) => said.push(line) });
       expect(existsSync(addonPath(ROOT, 'cpu-sanitized')), said.join('\n')).toBe(true);
-      // Node frees nothing at its end, and V8 handles SIGSEGV of WebAssembly itself.
+      // Node does not free its memory when it ends, so leaks are not reported.
       const env = {
         ...process.env,
         LD_PRELOAD: sanitizer.library,
@@ -48,7 +51,7 @@ describe.skipIf('reason' in sanitizer)(`the engine in C++ under AddressSanitizer
       );
       const tried = JSON.parse(stdout);
       if (SECONDS > 60) console.log(tried);
-      // Without calls that are taken, only the checks would have been tested.
+      // If the addon accepted no call, only its checks would be tested.
       for (const count of ['folders', 'answers', 'steps', 'taken', 'models', 'loaded']) expect(tried[count], `${count} of ${stdout}`).toBeGreaterThan(0);
     },
     SECONDS * 1_000 + 240_000,

@@ -18,7 +18,7 @@ const schema = (of: object): Partial<Chat> => ({ response_format: { type: 'json_
 const open = (fields: Partial<Chat>): Promise<Constraint> =>
   grammars.open(formatOf(chat(fields), model.toolStyle) as object as Readonly<Record<string, unknown>>);
 
-/** Whether the whole text may be said, and the answer may end there. */
+/** Returns true if the grammar allows the whole text and then the end of the answer. */
 async function allows(constraint: Constraint, text: string): Promise<boolean> {
   const may = async (token: number) => (((await constraint.mask())?.[token >> 5] ?? -1) >>> (token & 31)) & 1;
   for (const token of model.tokenizer.encode(text)) {

@@ -6,8 +6,8 @@ import { PagePool, type SequencePages } from './page-pool.ts';
 const PAGES = 12;
 
 /**
- * What happens to a pool: a sequence begins with a prompt and goes on for so many tokens, or the
- * nth one ends.
+ * An event of the pool: a sequence begins with a prompt and space for `more` tokens, or the nth
+ * running sequence ends.
  */
 const event = fc.oneof(
   fc.record({
@@ -20,7 +20,7 @@ const event = fc.oneof(
   fc.record({ k: fc.constant('end' as const), nth: fc.nat(20) }),
 );
 
-/** Prompts of a family begin alike. */
+/** Prompts of the same family have the same beginning. */
 const promptOf = (family: number, length: number): number[] => Array.from({ length }, (_, i) => family * 1_000 + (i % 61));
 
 test('pages are never held by two who did not begin alike, none is lost, and what is known is what was written', () => {
@@ -29,8 +29,8 @@ test('pages are never held by two who did not begin alike, none is lost, and wha
       const pool = new PagePool(PAGES);
       const live: { pages: SequencePages; tokens: number[]; scope: string }[] = [];
       /**
-       * What a machine would have in each page: scope and tokens, written when a sequence works on
-       * them.
+       * The content that a decoder would have in each page: the scope and all tokens up to the end
+       * of the page, written when a sequence gets the page.
        */
       const memory: string[] = Array.from({ length: PAGES }, () => '');
       for (const happening of events) {

@@ -3,12 +3,12 @@ import { pagesOf } from '../decoders/step.ts';
 
 const VOCABULARY = 97;
 
-/** The next token of a text, by a rule that minds every token of it and its place. */
+/** Computes the next token of a text from all of its tokens and their positions. */
 export const nextOf = (tokens: readonly number[]): number => tokens.reduce((sum, token, i) => (sum * 31 + token * 7 + i) % 1_000_003, 5) % VOCABULARY;
 
 /**
- * A decoder whose memory is the pages that it is given, and nothing else: a token in the wrong
- * place changes what it says.
+ * A decoder that stores only the tokens in its pages, and computes the next token from them. If the
+ * scheduler writes a token to the wrong place, the answer changes.
  */
 export class RememberingDecoder implements Decoder {
   readonly memoryBytes = 0;

@@ -13,17 +13,19 @@ const plan = fc.record({
   count: fc.integer({ min: 1, max: 40 }),
   wantsLogits: fc.boolean(),
   chooses: fc.constantFrom('at once', 'later'),
-  /** Steps of others before it comes, is paused and so long, is cancelled. */
+  /** Number of turns of the event loop before it is submitted, modulo 7. */
   comesAfter: fc.integer({ min: 0, max: 30 }),
+  /** Number of its tokens after which it is paused. */
   pausesAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
-  /** Memory is given back just before it comes. */
+  /** True if memory is freed just before it is submitted. */
   trimsBefore: fc.boolean(),
+  /** Number of its tokens after which it is cancelled. */
   cancelsAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
 });
 
 const promptOf = (family: number, length: number): number[] => Array.from({ length }, (_, i) => (family * 13 + (i % 53)) % 97);
 
-/** What it says alone. */
+/** Returns the answer that a prompt gets if no other sequence runs. */
 function alone(prompt: readonly number[], count: number): number[] {
   const tokens = [...prompt];
   while (tokens.length < prompt.length + count) tokens.push(nextOf(tokens));

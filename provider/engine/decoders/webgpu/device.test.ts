@@ -15,7 +15,7 @@ test.skipIf('reason' in made)(
         expect(await generateGreedily(decoder, { prompt, count: 3, pages: [0, 1] })).toEqual(greedy.slice(0, 3)),
       );
     await answers();
-    // Its end is a loss like any other.
+    // Disposing of the backend destroys the device, which counts as a loss.
     await backend[Symbol.asyncDispose]();
     await answers();
     await backend[Symbol.asyncDispose]();

@@ -10,8 +10,8 @@ export interface Embedding {
 }
 
 /**
- * A thread for four numbers of a token's embedding; tokens whose rows lie in another piece are left
- * alone.
+ * Writes the embeddings of tokens to the state. Each thread handles four numbers of one token.
+ * Tokens whose rows lie in another buffer are skipped, because another dispatch handles them.
  */
 export function embed({ format, width, firstRow, rows, scale }: Embedding): string {
   const isRounded = format.bits > 0;

@@ -1,6 +1,6 @@
 import { STEP, THREADS } from './wgsl.ts';
 
-/** A thread for each token: which experts, and how much of each. */
+/** Chooses the experts of each token and their shares. Each thread handles one token. */
 export function choose({ experts, perToken, normalised }: { experts: number; perToken: number; normalised: boolean }): string {
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
@@ -32,7 +32,10 @@ export function choose({ experts, perToken, normalised }: { experts: number; per
 }`;
 }
 
-/** A thread for each number of the state: what the chosen experts made, each by its share. */
+/**
+ * Adds the outputs of the chosen experts to the state, each multiplied by its share. Each thread
+ * handles one number of the state.
+ */
 export function combine({ hidden, perToken }: { hidden: number; perToken: number }): string {
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
