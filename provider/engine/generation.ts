@@ -159,7 +159,7 @@ export class Generation implements Task {
     const finish = this.#finishOf(why);
     const about = cause instanceof GrammarError ? 'schema' : undefined;
     this.#options.sink.end(finish, this.usage, { stopSequence: this.#stops.found, about });
-    this.#options.onEnd(finish === 'error' && about === undefined ? (cause ?? new Error('the logits are not numbers')) : undefined);
+    this.#options.onEnd(finish === 'error' && about === undefined ? (cause ?? new Error('the model computed logits that are not finite numbers')) : undefined);
   }
 
   get usage(): Usage {

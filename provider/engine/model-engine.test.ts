@@ -59,7 +59,7 @@ const said = (content: string) => ({ messages: [{ role: 'user', content }] });
 const counted = (to: number) => Array.from({ length: to }, (_, i) => i + 1).join(', ');
 
 describe('an answer', () => {
-  test('is right, and its pieces have as many tokens as its usage', async () => {
+  test('is right, and its deltas have as many tokens as its usage', async () => {
     const { text, finish, usage, deltas } = await ask(await start(), said('What is 12 + 30?'));
     expect(text).toBe('42');
     expect(finish).toBe('stop');
@@ -72,19 +72,19 @@ describe('an answer', () => {
     expect([finish, usage.completionTokens]).toEqual(['length', 7]);
   });
 
-  test('ends at a stop string that lies across tokens, and does not show it', async () => {
+  test('ends at a stop string that spans several tokens, and does not contain it', async () => {
     const { text, finish, stopSequence } = await ask(await start(), { stop: ['2, 13'] });
     expect(text).toBe('1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1');
     expect([finish, stopSequence]).toEqual(['stop', '2, 13']);
   });
 
-  test('never shows half a character', async () => {
+  test('never contains an incomplete character', async () => {
     const { deltas, text } = await ask(await start(), said('Say 😀 水 é'));
     expect(text).toBe('😀 水 é');
     for (const delta of deltas) expect(delta.text).not.toContain('\uFFFD');
   });
 
-  test('carries the shares of its tokens when asked', async () => {
+  test('contains the log probabilities of its tokens if they are requested', async () => {
     const { deltas, text } = await ask(await start(), { ...said('What is 12 + 30?'), logprobs: true, top_logprobs: 3 });
     const shares = deltas.flatMap((delta) => (delta.k === 'text' ? (delta.logprobs ?? []) : []));
     expect(shares.map(({ token }) => token).join('')).toBe(text);
@@ -95,7 +95,7 @@ describe('an answer', () => {
     }
   });
 
-  test('is drawn anew without a seed, and is the same with one, whatever else is in the batch', async () => {
+  test('is random without a seed, and is the same with a seed, independent of other requests in the batch', async () => {
     const engine = await start({ maxConcurrency: 16 });
     const drawn = { ...said('Why is the sky blue?'), temperature: 2, max_tokens: 60 };
     const alone = await ask(engine, { ...drawn, seed: 5 });
@@ -109,7 +109,7 @@ describe('an answer', () => {
     expect(new Set(drawnAnew.map(({ text }) => text)).size).toBeGreaterThan(1);
   });
 
-  test('fits a schema that the model would not have thought of, at any temperature', async () => {
+  test('fits a schema that the model would not follow by itself, also at a high temperature', async () => {
     const schema = {
       type: 'object',
       properties: { planet: { enum: ['Mars', 'Venus'] }, moons: { type: 'integer', minimum: 0, maximum: 9 } },
@@ -125,7 +125,7 @@ describe('an answer', () => {
     expect(finish).toBe('stop');
   });
 
-  test('calls the tool that it must, with arguments that are whole', async () => {
+  test('calls the required tool, with complete arguments', async () => {
     const tools = [
       {
         type: 'function' as const,
@@ -144,7 +144,7 @@ describe('an answer', () => {
 });
 
 describe('a sequence', () => {
-  test('that is paused says nothing while others go on, and then goes on where it was', async () => {
+  test('that is paused has no output while others continue, and continues where it stopped', async () => {
     const engine = await start();
     const { answer, sequence } = beginChat(engine, {}, { onDelta: (_, own) => own().pause() });
     const other = await ask(engine, {});
@@ -160,7 +160,7 @@ describe('a sequence', () => {
     expect((await answer).text).toBe(counted(30));
   });
 
-  test('that is cancelled ends at once, and its room is free again', async () => {
+  test('that is cancelled ends at once, and its cache pages are free again', async () => {
     const engine = await start();
     const free = engine.slots()[0]?.freeTokens;
     const { finish, usage } = await beginChat(engine, { max_tokens: 150 }, { onDelta: (_, own) => own().cancel() }).answer;
@@ -169,7 +169,7 @@ describe('a sequence', () => {
     expect(engine.slots()[0]).toMatchObject({ running: 0, waiting: 0, freeTokens: free });
   });
 
-  test('of the same scope finds the beginning of its prompt worked out, one of another does not', async () => {
+  test('reuses the cached beginning of a prompt of the same scope, but not of another scope', async () => {
     const engine = await start();
     const long = said(`Say ${Array.from({ length: 40 }, (_, i) => `apple${i}`).join(' ')}`);
     const first = await ask(engine, { ...long, max_tokens: 4 }, 'mine');
@@ -181,7 +181,7 @@ describe('a sequence', () => {
   });
 });
 
-describe('what it does not take', () => {
+describe('a request is rejected', () => {
   const codeOf = (act: () => unknown): string => {
     try {
       act();
@@ -191,12 +191,12 @@ describe('what it does not take', () => {
     }
   };
 
-  test('a prompt longer than the context', async () => {
+  test('if its prompt is longer than the context', async () => {
     const engine = await start();
     expect(codeOf(() => beginChat(engine, said('word '.repeat(5_000))))).toBe('request_exceeds_context');
   });
 
-  test('what cannot begin in time behind the prompts before it; alone it is begun, however late', async () => {
+  test('if the prompts before it would delay it beyond its deadline; if no other prompt waits, it is accepted', async () => {
     const real = anyBackend();
     let gate = Promise.resolve();
     const load: Backend['load'] = async (options) => {
@@ -226,7 +226,7 @@ describe('what it does not take', () => {
     for (const { finish } of await Promise.all([first, patient])) expect(finish).toBe('length');
   });
 
-  test('more than it has seats and a queue for', async () => {
+  test('if all seats and the queue are full', async () => {
     const engine = await start({ maxConcurrency: 1 });
     const taken = Array.from({ length: 5 }, () => beginChat(engine, { max_tokens: 2 }));
     expect(codeOf(() => beginChat(engine, {}))).toBe('queue_full');
@@ -236,7 +236,7 @@ describe('what it does not take', () => {
 });
 
 describe('the model', () => {
-  test('is let go when nobody asks for it, and comes back when somebody does', async () => {
+  test('is unloaded if it gets no requests, and is loaded again for the next request', async () => {
     const engine = await start({ idleMs: 20 });
     await ask(engine, said('What is 12 + 30?'));
     const cold = new Promise<void>((resolve) => engine.onChange(() => engine.slots()[0]?.state === 'cold' && resolve()));
@@ -245,7 +245,7 @@ describe('the model', () => {
     expect(engine.slots()[0]?.state).toBe('resident');
   });
 
-  test('takes memory for its cache when answers need it, and gives it back some time after they have ended', async () => {
+  test('allocates memory for its cache when answers need it, and frees it some time after they have ended', async () => {
     const real = anyBackend();
     let decoder: Decoder | undefined;
     const load = async (order: DecoderOptions) => {
@@ -270,7 +270,7 @@ describe('the model', () => {
     expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
   });
 
-  test('has room for as many tokens as its backend’s own numbers allow in the same memory', async () => {
+  test('has as many cache tokens as the size of its backend’s numbers allows', async () => {
     const real = anyBackend();
     const tokens = async (bytes: number) => {
       const engine = await start({ backend: { ...real, cacheNumberBytes: () => bytes }, memoryBytes: model.weightBytes + 5e6 });
@@ -280,7 +280,7 @@ describe('the model', () => {
     expect(await tokens(2)).toBe(PAGE_TOKENS * Math.floor(5e6 / kvBytesPerToken(model, { cacheNumberBytes: () => 2 }) / PAGE_TOKENS));
   });
 
-  test('that fails in mid-answer ends every answer with an error, says so, and is loaded again', async () => {
+  test('that fails during answers ends each with an error, has the state `failed`, and is loaded again', async () => {
     let failing = false;
     const real = anyBackend();
     const backend: Backend = {

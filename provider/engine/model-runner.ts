@@ -162,7 +162,7 @@ export class ModelRunner implements AsyncDisposable {
         request.sink.refuse(new RequestRefused('invalid_request', { about: 'schema', detail: error.message, cause: error }));
         return this.#ended();
       }
-      this.#logFailure(error, 'a request could not be begun');
+      this.#logFailure(error, 'a request could not be started');
       end('error');
     }
   }
@@ -207,7 +207,7 @@ export class ModelRunner implements AsyncDisposable {
     this.#set('loading');
     const began = clock();
     try {
-      if (this.#pages === 0) throw new Error('the machine has no memory left for it');
+      if (this.#pages === 0) throw new Error('the machine has no free memory for the cache of the model');
       const decoder = await backend.load({ model, pages: this.#pages, maxTokens: STEP_TOKENS });
       const speeds = await tryOut(decoder, { vocabulary: model.shape.vocabulary, clock });
       const scheduler = new Scheduler({
@@ -232,7 +232,7 @@ export class ModelRunner implements AsyncDisposable {
           cacheLimitMb: megabytes(this.#pages * PAGE_TOKENS * kvBytesPerToken(model, backend)),
           ...speeds,
         },
-        'a model is in memory',
+        'a model was loaded',
       );
       this.#set('resident');
     } catch (error) {
@@ -243,7 +243,7 @@ export class ModelRunner implements AsyncDisposable {
 
   async #fail(error: unknown): Promise<void> {
     const { model, log, clock } = this.#options;
-    log.error({ model: model.build, err: messageOf(error) }, 'the model cannot run');
+    log.error({ model: model.build, err: messageOf(error) }, 'a model cannot be loaded, or failed while it ran');
     this.#failedAt = clock();
     const { decoder, trimming } = this.#loaded ?? {};
     clearInterval(trimming);
@@ -268,7 +268,7 @@ export class ModelRunner implements AsyncDisposable {
     try {
       await decoder[Symbol.asyncDispose]();
     } catch (error) {
-      this.#options.log.error({ model: this.#options.model.build, err: messageOf(error) }, 'a model could not be taken out of memory');
+      this.#options.log.error({ model: this.#options.model.build, err: messageOf(error) }, 'a model could not be unloaded');
     }
   }
 

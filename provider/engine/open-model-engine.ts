@@ -31,14 +31,14 @@ export async function openModelEngine({ backend: wanted, models: names, log, ...
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       faults.push(error);
-      log.error({ model: name, err: error.message }, 'a model is left out');
+      log.error({ model: name, err: error.message }, 'a model cannot be read and is not served');
     }
   }
-  if (models.length === 0) throw faults[0] ?? new Error('no model was named');
+  if (models.length === 0) throw faults[0] ?? new Error('no model is configured');
   const { backend, candidates } = await chooseBackend(wanted);
   log.info(
     { engine: backend.name, device: backend.device, instead: candidates.filter(({ runs }) => !runs).map(({ name, detail }) => `${name}: ${detail}`) },
-    'the engine is chosen',
+    'an engine was chosen',
   );
   const engine = new ModelEngine({ backend, models, machine: thisMachine(), memoryBytes: memoryForModels(), log, ...rest });
   await engine.loadAll();

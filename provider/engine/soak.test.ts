@@ -30,7 +30,7 @@ for (const [engine, share] of [
   ['webgpu', 0.1],
 ] as const) {
   describe.skipIf(!available[engine])(engine, () => {
-    test('many requests leave nothing behind: memory and open files stay level, and the process ends by itself', { timeout: 900_000 }, async () => {
+    test('after many requests memory and open files have not grown, and the process ends by itself', { timeout: 900_000 }, async () => {
       const child = fork(SOAK, [engine, String(Math.max(400, Math.round(REQUESTS * share)))], {
         execArgv: ['--expose-gc'],
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -40,12 +40,12 @@ for (const [engine, share] of [
       expect({ code, signal }).toEqual({ code: 0, signal: null });
       expect(right).toBeGreaterThanOrEqual(0.95);
       const [, warm = 0, , end = 0] = memory;
-      expect(end, `MB by quarters: ${memory}`).toBeLessThan(warm + 40);
-      expect(files.at(-1), `files by quarters: ${files}`).toBeLessThanOrEqual((files[1] ?? 0) + 2);
+      expect(end, `megabytes after each quarter: ${memory}`).toBeLessThan(warm + 40);
+      expect(files.at(-1), `open files after each quarter: ${files}`).toBeLessThanOrEqual((files[1] ?? 0) + 2);
     });
   });
 }
 
-test('a process that counts its files can', () => {
+test('the number of open files can be read on Linux', () => {
   if (process.platform === 'linux') expect(readdirSync('/proc/self/fd').length).toBeGreaterThan(2);
 });

@@ -65,12 +65,13 @@ export function readDecoderShape(config: Record<string, unknown>): DecoderShape 
   const heads = fields.integer('num_attention_heads', { max: 1024, ...(family === 'gemma3' && { or: 8 }) });
   const kvHeads = fields.integer('num_key_value_heads', { max: 1024, or: family === 'gemma3' ? 4 : heads });
   const headDim = fields.integer('head_dim', { min: 2, max: 512, or: family === 'gemma3' ? 256 : hidden / heads });
-  if (!Number.isInteger(headDim) || headDim % 2 !== 0) throw new ModelError('malformed_config', `a head of ${headDim} numbers cannot be turned in pairs`);
-  if (heads % kvHeads !== 0) throw new ModelError('malformed_config', `${heads} heads cannot share ${kvHeads} keys evenly`);
+  if (!Number.isInteger(headDim) || headDim % 2 !== 0) throw new ModelError('malformed_config', `head_dim is ${headDim} but must be an even number`);
+  if (heads % kvHeads !== 0)
+    throw new ModelError('malformed_config', `num_attention_heads is ${heads} but must be a multiple of num_key_value_heads, ${kvHeads}`);
   const layers = fields.integer('num_hidden_layers', { max: MAX_LAYERS });
   const gemma = family === 'gemma3';
   const softcap = (name: string) => fields.number(name, { max: 1e4, or: 0 });
-  if (softcap('attn_logit_softcapping') !== 0) throw new ModelError('unsupported_architecture', 'caps on attention scores');
+  if (softcap('attn_logit_softcapping') !== 0) throw new ModelError('unsupported_architecture', 'attn_logit_softcapping is not supported');
   const contextTokens = fields.integer('max_position_embeddings', { max: 10_000_000, or: gemma ? 32_768 : 4_096 });
   return {
     family,
@@ -100,7 +101,7 @@ function familyOf(config: Record<string, unknown>, isNested: boolean): Family {
   if (type === 'gemma3_text' || (type === 'gemma3' && isNested)) return 'gemma3';
   const family = FAMILIES.find((known) => known === type);
   if (family === undefined || family === 'gemma3' || isNested)
-    throw new ModelError('unsupported_architecture', `model_type ${JSON.stringify(type)}; ${FAMILIES.join(', ')} are served`);
+    throw new ModelError('unsupported_architecture', `model_type ${JSON.stringify(type)} is not supported; supported are ${FAMILIES.join(', ')}`);
   return family;
 }
 

@@ -107,14 +107,14 @@ type QuantizationOf = (path: string) => Quantization | undefined;
 function readQuantization(config: JsonObject): QuantizationOf {
   const about = config['quantization'] ?? config['quantization_config'];
   if (about === undefined || about === null) return () => undefined;
-  if (!isObject(about)) throw new ModelError('malformed_config', 'config.json.quantization is no object');
+  if (!isObject(about)) throw new ModelError('malformed_config', 'config.json.quantization is not an object');
   const read = (fields: JsonObject, path: string): Quantization => {
     const reader = new FieldReader(fields, path);
     reader.text('mode', ['affine'], { or: 'affine' as const });
     const bits = reader.integer('bits');
     const group = reader.integer('group_size');
     if (!BITS.includes(bits) || !GROUPS.includes(group))
-      throw new ModelError('unsupported_architecture', `${path} asks for ${bits} bits in groups of ${group}; ${BITS} bits and groups of ${GROUPS} are read`);
+      throw new ModelError('unsupported_architecture', `${path} has ${bits} bits in groups of ${group}; supported are ${BITS} bits in groups of ${GROUPS}`);
     return { bits, group };
   };
   const general = read(about, 'config.json.quantization');
@@ -148,9 +148,9 @@ class WeightFinder {
     const common = { out, in: width, count, ...(this.has(`${path}.bias`) && { bias: this.#tensor(`${path}.bias`, rows) }) };
     if (!this.has(`${path}.scales`)) return { ...common, weight: this.#tensor(`${path}.weight`, [...rows, width]) };
     const quantization = this.#quantizationOf(this.#prefix + path);
-    if (quantization === undefined) throw new ModelError('malformed_config', `${path} is quantised and config.json does not say how`);
+    if (quantization === undefined) throw new ModelError('malformed_config', `${path} is quantized, but config.json has no quantization`);
     const { bits, group } = quantization;
-    if (width % group !== 0) throw new ModelError('wrong_shape', `${path}: rows of ${width} do not divide into groups of ${group}`);
+    if (width % group !== 0) throw new ModelError('wrong_shape', `${path}: the width of ${width} is not a multiple of the group size ${group}`);
     const weight = this.#tensor(`${path}.weight`, [...rows, (width * bits) / 32], ['U32']);
     const ofGroups = (name: string) => this.#tensor(`${path}.${name}`, [...rows, width / group]);
     return { ...common, weight, quantized: { bits, group, scales: ofGroups('scales'), biases: ofGroups('biases') } };
@@ -160,9 +160,9 @@ class WeightFinder {
     const tensor = this.#tensors.get(this.#prefix + name);
     if (tensor === undefined) throw new ModelError('missing_weight', this.#prefix + name);
     if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
-      throw new ModelError('wrong_shape', `${name} is ${tensor.shape.join('×')} and should be ${shape.join('×')}`);
+      throw new ModelError('wrong_shape', `${name} is ${tensor.shape.join('×')} but must be ${shape.join('×')}`);
     }
-    if (!types.includes(tensor.type)) throw new ModelError('wrong_shape', `${name} holds ${tensor.type} and should hold ${types.join(' or ')}`);
+    if (!types.includes(tensor.type)) throw new ModelError('wrong_shape', `${name} has the type ${tensor.type} but must have ${types.join(' or ')}`);
     return tensor;
   }
 }
@@ -178,7 +178,7 @@ export async function checkFinite(weights: DecoderWeights, reader: TensorReader)
     for await (const { bytes } of reader.pieces(tensor)) {
       const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
       for (let i = step - 1; i < halves.length; i += step) {
-        if (((halves[i] as number) & exponent) === exponent) throw new ModelError('not_finite', `${tensor.name} holds an infinity or no number`);
+        if (((halves[i] as number) & exponent) === exponent) throw new ModelError('not_finite', `${tensor.name} contains an infinity or NaN`);
       }
     }
   }

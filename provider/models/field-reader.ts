@@ -64,14 +64,14 @@ export class FieldReader {
   list<T>(name: string, isItem: (item: unknown) => item is T, most: number): T[] | undefined {
     if (!this.has(name)) return undefined;
     const value = this.#fields[name];
-    if (!Array.isArray(value) || value.length > most || !value.every(isItem)) throw this.#wrong(name, `a list of at most ${most}`);
+    if (!Array.isArray(value) || value.length > most || !value.every(isItem)) throw this.#wrong(name, `a list of at most ${most} valid items`);
     return value;
   }
 
   #wrong(name: string, wanted: string): ModelError {
     return new ModelError(
       'malformed_config',
-      `${this.#path}.${name} should be ${wanted}, and is ${JSON.stringify(this.#fields[name])?.slice(0, 80) ?? 'missing'}`,
+      `${this.#path}.${name} must be ${wanted}, but is ${JSON.stringify(this.#fields[name])?.slice(0, 80) ?? 'missing'}`,
     );
   }
 }

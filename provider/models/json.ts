@@ -9,8 +9,8 @@ export function parseObject(text: string, what: string): JsonObject {
   try {
     parsed = JSON.parse(text);
   } catch (cause) {
-    throw new ModelError('malformed_config', `${what} is no JSON`, { cause });
+    throw new ModelError('malformed_config', `${what} is not valid JSON`, { cause });
   }
-  if (!isObject(parsed)) throw new ModelError('malformed_config', `${what} holds no JSON object`);
+  if (!isObject(parsed)) throw new ModelError('malformed_config', `${what} is not a JSON object`);
   return parsed;
 }

@@ -49,7 +49,7 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   const about = (await folder.jsonIfAny('tokenizer_config.json')) ?? {};
   const tokenizer = Tokenizer.read({ json: await folder.json('tokenizer.json'), config: about, vocabularySize: decoder.shape.vocabulary });
   const text = (await folder.textIfAny('chat_template.jinja')) ?? templateIn(about);
-  if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json says how a conversation is written');
+  if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json contains a chat template');
   const template = new ChatTemplate({ text, config: about });
   // A template that writes tokens outside of the vocabulary would make every request fail. The
   // trial
@@ -107,7 +107,7 @@ function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<
   // The grammar library uses end tokens as indices into the vocabulary without checking them: an id
   // outside of the vocabulary would make it access memory out of bounds.
   const known = new Set([...ids].filter((id) => tokenizer.has(id)));
-  if (known.size === 0) throw new ModelError('malformed_config', 'nothing says which token ends an answer');
+  if (known.size === 0) throw new ModelError('malformed_config', 'no file of the model defines a token that ends an answer');
   return known;
 }
 

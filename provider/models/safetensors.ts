@@ -32,7 +32,7 @@ export async function readTensors(folder: ModelFolder): Promise<Tensors> {
   for (const name of await weightFiles(folder)) {
     await using file = await folder.open(name);
     for (const tensor of await readHeader(file, name)) {
-      if (tensors.has(tensor.name)) throw new ModelError('malformed_weights', `${tensor.name} stands in two files`);
+      if (tensors.has(tensor.name)) throw new ModelError('malformed_weights', `${tensor.name} is in two files`);
       tensors.set(tensor.name, tensor);
     }
   }
@@ -50,23 +50,24 @@ async function weightFiles(folder: ModelFolder): Promise<string[]> {
   if (!isObject(map)) throw new ModelError('malformed_weights', 'model.safetensors.index.json has no weight_map');
   const files = new Set<string>();
   for (const file of Object.values(map)) {
-    if (typeof file !== 'string') throw new ModelError('malformed_weights', 'weight_map names something that is no file');
+    if (typeof file !== 'string') throw new ModelError('malformed_weights', 'a value of weight_map is not a file name');
     files.add(file);
   }
-  if (files.size > MAX_FILES) throw new ModelError('malformed_weights', `weight_map names ${files.size} files`);
+  if (files.size > MAX_FILES) throw new ModelError('malformed_weights', `weight_map names ${files.size} files; at most ${MAX_FILES} are allowed`);
   return [...files].sort();
 }
 
 async function readHeader({ handle, path, size }: ModelFile, name: string): Promise<Tensor[]> {
   const bad = (why: string) => new ModelError('malformed_weights', `${name}: ${why}`);
   const start = await readBytes(handle, 0, Math.min(8, size));
-  if (start.length < 8) throw bad('too short to be a safetensors file');
+  if (start.length < 8) throw bad('the file is too short to be a safetensors file');
   const length = start.readBigUInt64LE(0);
-  if (length > BigInt(Math.min(MAX_HEADER_BYTES, size - 8))) throw bad(`a header of ${length} bytes in a file of ${size}`);
+  if (length > BigInt(Math.min(MAX_HEADER_BYTES, size - 8)))
+    throw bad(`the header has ${length} bytes in a file of ${size} bytes; at most ${MAX_HEADER_BYTES} are allowed`);
   const header = parseObject((await readBytes(handle, 8, Number(length))).toString('utf8'), name);
   const data = 8 + Number(length);
   const entries = Object.entries(header).filter(([key]) => key !== '__metadata__');
-  if (entries.length > MAX_TENSORS) throw bad(`${entries.length} tensors`);
+  if (entries.length > MAX_TENSORS) throw bad(`the file has ${entries.length} tensors; at most ${MAX_TENSORS} are allowed`);
   const tensors = entries.map(([key, about]) => readEntry(key, about, { path, data, size, bad }));
   const inOrder = tensors.filter(({ bytes }) => bytes > 0).sort((a, b) => a.offset - b.offset);
   for (const [i, tensor] of inOrder.entries()) {
@@ -84,17 +85,17 @@ interface Place {
 }
 
 function readEntry(name: string, about: unknown, { path, data, size, bad }: Place): Tensor {
-  if (!isObject(about)) throw bad(`${name} is described by no object`);
+  if (!isObject(about)) throw bad(`${name} is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = about;
   if (typeof dtype !== 'string' || !Object.hasOwn(BYTES, dtype))
-    throw bad(`${name} has the type ${String(dtype).slice(0, 32)}; ${Object.keys(BYTES).join(', ')} are read`);
+    throw bad(`${name} has the type ${String(dtype).slice(0, 32)}; supported are ${Object.keys(BYTES).join(', ')}`);
   const type = dtype as TensorType;
-  if (!isCounts(shape) || shape.length > MAX_DIMENSIONS) throw bad(`the shape of ${name} is no list of sizes`);
-  if (!isCounts(offsets) || offsets.length !== 2) throw bad(`${name} does not say where it lies`);
+  if (!isCounts(shape) || shape.length > MAX_DIMENSIONS) throw bad(`the shape of ${name} is not a list of at most ${MAX_DIMENSIONS} sizes`);
+  if (!isCounts(offsets) || offsets.length !== 2) throw bad(`${name} has no valid data_offsets`);
   const [begin, end] = offsets as [number, number];
   const wanted = shape.reduce((product, n) => product * n, 1) * BYTES[type];
-  if (end - begin !== wanted) throw bad(`${name} should have ${wanted} bytes and has ${end - begin}`);
-  if (data + end > size) throw bad(`${name} goes on past the end of the file`);
+  if (end - begin !== wanted) throw bad(`${name} must have ${wanted} bytes but has ${end - begin}`);
+  if (data + end > size) throw bad(`${name} extends beyond the end of the file`);
   return { name, type, shape, file: path, offset: data + begin, bytes: wanted };
 }
 

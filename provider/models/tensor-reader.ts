@@ -14,7 +14,7 @@ export class TensorReader implements AsyncDisposable {
     const file = await this.#open(tensor.file);
     for (let at = 0; at < tensor.bytes; ) {
       const { bytesRead } = await file.read(this.#piece, 0, Math.min(PIECE, tensor.bytes - at), tensor.offset + at);
-      if (bytesRead === 0) throw new ModelError('malformed_weights', `${tensor.file} was cut short`);
+      if (bytesRead === 0) throw new ModelError('malformed_weights', `${tensor.file} is shorter than when it was opened`);
       yield { bytes: this.#piece.subarray(0, bytesRead), at };
       at += bytesRead;
     }

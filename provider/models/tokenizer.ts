@@ -118,10 +118,10 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const model = new FieldReader(parsed, 'tokenizer.json').object('model');
   const words = (parsed['model'] as { vocab?: unknown } | undefined)?.vocab;
   if (model === undefined || model.text('type', ['BPE'], { or: 'BPE' as const }) !== 'BPE' || !isObject(words))
-    throw new ModelError('malformed_tokenizer', 'tokenizer.json holds no BPE vocabulary');
+    throw new ModelError('malformed_tokenizer', 'tokenizer.json has no BPE vocabulary');
   const ids = new Map<string, number>();
   const add = (token: string, id: unknown) => {
-    if (!Number.isSafeInteger(id) || (id as number) < 0) throw new ModelError('malformed_tokenizer', `${JSON.stringify(token).slice(0, 40)} has no number`);
+    if (!Number.isSafeInteger(id) || (id as number) < 0) throw new ModelError('malformed_tokenizer', `${JSON.stringify(token).slice(0, 40)} has no valid id`);
     // Published models have tokens without a row in the weights, for example <image_soft_token> in
     // the
     // text models of Gemma 3. They are left out here, and `encode` refuses text that contains them.
@@ -131,7 +131,7 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const signs = new Set<number>();
   const added = new Set<number>();
   const extra = parsed['added_tokens'];
-  if (extra !== undefined && !Array.isArray(extra)) throw new ModelError('malformed_tokenizer', 'added_tokens is no list');
+  if (extra !== undefined && !Array.isArray(extra)) throw new ModelError('malformed_tokenizer', 'added_tokens is not a list');
   for (const token of extra ?? []) {
     if (!isObject(token) || typeof token['content'] !== 'string') throw new ModelError('malformed_tokenizer', 'an added token has no content');
     add(token['content'], token['id']);

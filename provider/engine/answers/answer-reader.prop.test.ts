@@ -26,7 +26,7 @@ function read(text: string, cuts: readonly number[], options: Partial<ReaderOpti
 
 const call = (name: string, args: unknown) => `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`;
 
-test('wherever the text is cut, what is read is the same', () => {
+test('the result does not depend on where the text is cut', () => {
   const part = fc.oneof(
     fc.string({ unit: 'grapheme', maxLength: 20 }),
     fc.constantFrom('<think>', '</think>', '<tool_call>', '</tool_call>', '{"name": "f", "arguments": ', '}', '{"a": "}"}', '\n', '<', '"\\"'),
@@ -41,7 +41,7 @@ test('wherever the text is cut, what is read is the same', () => {
   );
 });
 
-test('calls come out with their arguments as they were written, whatever stands in them', () => {
+test('calls are returned with the arguments that the model wrote, for any arguments', () => {
   const calls = fc.array(fc.tuple(fc.string({ minLength: 1, maxLength: 12 }), fc.object({ maxDepth: 2 })), { minLength: 1, maxLength: 3 });
   fc.assert(
     fc.property(calls, fc.array(fc.nat(500), { maxLength: 20 }), (wanted, cuts) => {
@@ -64,7 +64,7 @@ test('calls come out with their arguments as they were written, whatever stands 
 });
 
 describe('reading', () => {
-  test('thoughts are told from words', () => {
+  test('reasoning is separated from text', () => {
     expect(read('<think>\nhm\n</think>\n\nYes.', [3, 9])).toEqual([
       { k: 'reasoning', text: '\nhm\n' },
       { k: 'text', text: 'Yes.' },
@@ -75,23 +75,23 @@ describe('reading', () => {
     ]);
   });
 
-  test('what looks like a call and is none is text', () => {
+  test('input that begins like a call but is not valid is text', () => {
     expect(read('<tool_call>nonsense</tool_call>', [])).toEqual([{ k: 'text', text: '<tool_call>nonsense</tool_call>' }]);
     expect(read('a < b', [])).toEqual([{ k: 'text', text: 'a < b' }]);
   });
 
-  test('without tools on offer nothing is a call', () => {
+  test('if no tools are offered, nothing is a call', () => {
     expect(read(call('f', {}), [], { tools: undefined })).toEqual([{ k: 'text', text: call('f', {}) }]);
   });
 
-  test('a call with its parts in another order is a call', () => {
+  test('a call with its fields in another order is recognised', () => {
     expect(read('<tool_call>{"arguments": {"a": 1}, "name": "f"}</tool_call>', [])).toEqual([
       { k: 'call', name: 'f' },
       { k: 'arguments', text: '{"a":1}' },
     ]);
   });
 
-  test('a Llama calls without marks, and only where its answer begins', () => {
+  test('a bare call of Llama is recognised only at the beginning of the answer', () => {
     expect(read('{"name": "f", "parameters": {"a": 1}}', [4, 15], { tools: BARE })).toEqual([
       { k: 'call', name: 'f' },
       { k: 'arguments', text: '{"a": 1}' },
@@ -100,7 +100,7 @@ describe('reading', () => {
   });
 });
 
-test('a stop string is found across any cuts, and nothing of it or after it is shown', () => {
+test('a stop string is found across any cuts, and neither it nor the text after it is shown', () => {
   const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 30 });
   const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 });
   fc.assert(

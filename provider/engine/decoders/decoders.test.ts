@@ -22,19 +22,19 @@ for (const { name: kind, create } of backendsUnderTest) {
     afterAll(() => backend[Symbol.asyncDispose]());
 
     for (const name of fixtures) {
-      test(`${name}: every logit of a prompt is mlx-lm's`, () =>
+      test(`${name}: every logit of a prompt is close to that of mlx-lm`, () =>
         withFixture(backend, name, async (decoder, { prompt, logits }) => {
           const result = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, asks: 'every' }], true));
           expect(distance(result.logits as Float32Array, logits)).toBeLessThan(TOLERANCE);
         }));
 
-      test(`${name}: greedy decoding says what mlx-lm says`, () =>
+      test(`${name}: greedy decoding generates the same tokens as mlx-lm`, () =>
         withFixture(backend, name, async (decoder, { prompt, greedy }) => {
           expect(await generateGreedily(decoder, { prompt, count: greedy.length, pages: PAGES })).toEqual(greedy);
         }));
     }
 
-    test('a prompt in pieces, beside others, over scattered pages, is the same prompt', () =>
+    test('a prompt in parts, beside other sequences and in scattered pages, has the same logits', () =>
       withFixture(backend, 'gemma3', async (decoder, { prompt }) => {
         const whole = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [0], asks: 'last' }], true));
         const expected = Float32Array.from(whole.logits as Float32Array);
@@ -61,7 +61,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         expect(distance(last.logits as Float32Array, expected)).toBeLessThan(1e-5);
       }));
 
-    test('the likeliest token is that of the logits', () =>
+    test('the most likely token is the one with the largest logit', () =>
       withFixture(backend, 'llama', async (decoder, { prompt }) => {
         const { best, logits } = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, asks: 'every' }], true));
         const width = (logits as Float32Array).length / best.length;
@@ -80,7 +80,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));
       }));
 
-    test('the cache takes memory as pages are used and gives it back, and what remains is what it was', () =>
+    test('the cache allocates memory as pages are used and frees it, and the remaining pages keep their contents', () =>
       withFixture(
         backend,
         'gemma3',
@@ -102,7 +102,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         { pages: MANY_PAGES },
       ));
 
-    test('a step that would leave the memory of the decoder is refused, and the next step is none the worse', () =>
+    test('a step that would access memory outside of the decoder is rejected, and the next step works', () =>
       withFixture(backend, 'llama', async (decoder, { model, prompt, greedy }) => {
         const good = stepOf([{ tokens: prompt.slice(0, 4), from: 0, pages: PAGES, asks: 'last' }], true);
         const all = (value: number) => Int32Array.of(value, value, value, value);
@@ -130,14 +130,14 @@ for (const { name: kind, create } of backendsUnderTest) {
  * Tests the slower kernels too. `native/cpu/decoder.cc` chooses the kernels when a model is loaded,
  * by default the fastest ones.
  */
-describe('lesser instruction sets', async () => {
+describe('slower instruction sets', async () => {
   const made = await (backendsUnderTest.find(({ name }) => name === 'cpu') as (typeof backendsUnderTest)[number]).create();
   afterEach(() => vi.unstubAllEnvs());
 
   test
     .skipIf('reason' in made)
     .for(['avx2', 'portable'].flatMap((kernels) => (['llama', 'llama-every-width', 'qwen3', 'gemma3'] as const).map((name) => [kernels, name] as const)))(
-    '%s says of %s what mlx-lm says',
+    '%s generates for %s the same tokens as mlx-lm',
     async ([kernels, name]) => {
       if ('reason' in made) return;
       vi.stubEnv('DINF_CPU_KERNELS', kernels);

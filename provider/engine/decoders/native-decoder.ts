@@ -44,7 +44,7 @@ export function createCpuBackend({
 
 export function createMlxBackend(): BackendOrReason {
   const addon = loadMlxDecoders();
-  if (!addon.available) return { reason: `no MLX: ${addon.reason}` };
+  if (!addon.available) return { reason: `MLX cannot be loaded: ${addon.reason}` };
   const { Decoder: NativeMlxDecoder, device, mismatch } = addon.exports;
   if (mismatch !== '') return { reason: mismatch };
   const isSoftware = device !== 'Metal';

@@ -21,7 +21,7 @@ const SEED = Number(process.env['DINF_FUZZ_SEED'] ?? Math.floor(Math.random() * 
 function findSanitizer(): { readonly library: string } | { readonly reason: string } {
   if (process.platform !== 'linux') return { reason: 'only Linux loads a sanitizer into a running Node' };
   const compiler = findCompiler();
-  if (compiler === undefined) return { reason: 'no C++ compiler' };
+  if (compiler === undefined) return { reason: 'there is no C++ compiler' };
   const library = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout?.trim() ?? '';
   return isAbsolute(library) && existsSync(library) ? { library } : { reason: `${compiler} comes without libasan.so` };
 }
@@ -33,9 +33,9 @@ describe.skipIf('reason' in sanitizer)(`the engine in C++ under AddressSanitizer
     'no model folder, tokenizer, template or direct call reads or writes outside of its memory, or overflows a number',
     async () => {
       if ('reason' in sanitizer) return;
-      const said: string[] = [];
-      await buildNative({ root: ROOT, only: ['cpu-sanitized'], say: (line) => said.push(line) });
-      expect(existsSync(addonPath(ROOT, 'cpu-sanitized')), said.join('\n')).toBe(true);
+      const lines: string[] = [];
+      await buildNative({ root: ROOT, only: ['cpu-sanitized'], say: (line) => lines.push(line) });
+      expect(existsSync(addonPath(ROOT, 'cpu-sanitized')), lines.join('\n')).toBe(true);
       // Node does not free its memory when it ends, so leaks are not reported.
       const env = {
         ...process.env,

@@ -53,8 +53,8 @@ async function answer(question: GrammarQuestion): Promise<GrammarAnswer> {
     }
     case 'next': {
       const matcher = matchers.get(question.id);
-      if (matcher === undefined) return { ok: false, why: 'there is no such grammar' };
-      if (!matcher.acceptToken(question.token)) return { ok: false, why: 'the token is not one that may come' };
+      if (matcher === undefined) return { ok: false, why: 'no grammar is open under this id' };
+      if (!matcher.acceptToken(question.token)) return { ok: false, why: 'the grammar does not allow this token' };
       return { ok: true, ...(await maskOf(question.id)) };
     }
     case 'close': {
@@ -68,7 +68,7 @@ async function answer(question: GrammarQuestion): Promise<GrammarAnswer> {
 async function compile(format: string): Promise<CompiledGrammar> {
   const known = compiled.get(format);
   if (known) return known;
-  if (compiler === undefined) throw new Error('no vocabulary was given');
+  if (compiler === undefined) throw new Error('the vocabulary was not sent yet');
   const made = await compiler.compileStructuralTag(format);
   compiled.set(format, made);
   // A matcher has its own reference to the grammar, so the oldest grammars can be disposed.

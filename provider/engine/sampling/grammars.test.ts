@@ -46,13 +46,13 @@ describe('answers in JSON', () => {
     ['Hello', false],
   ])('%s fits the schema: %s', async (text, fits) => expect(await allows(await open(person), text)).toBe(fits));
 
-  test('an object is asked for without a schema', async () => {
+  test('`json_object` without a schema allows objects only', async () => {
     expect(await allows(await open({ response_format: { type: 'json_object' } }), '{"a": [1, true]}')).toBe(true);
     expect(await allows(await open({ response_format: { type: 'json_object' } }), '[1]')).toBe(false);
   });
 });
 
-describe('calls of tools', () => {
+describe('tool calls', () => {
   const tool = (name: string) => ({
     type: 'function' as const,
     function: { name, parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } },
@@ -60,33 +60,33 @@ describe('calls of tools', () => {
   const call = (name: string, args: string) => `<tool_call>\n{"name": "${name}", "arguments": ${args}}\n</tool_call>`;
   const tools = [tool('weather'), tool('time')];
 
-  test('one must be called, and with what it takes', async () => {
+  test('`required`: a tool must be called, with arguments that fit its schema', async () => {
     expect(await allows(await open({ tools, tool_choice: 'required' }), call('time', '{"city": "Oslo"}'))).toBe(true);
     expect(await allows(await open({ tools, tool_choice: 'required' }), 'Hello')).toBe(false);
     expect(await allows(await open({ tools, tool_choice: 'required' }), call('time', '{"town": 1}'))).toBe(false);
     expect(await allows(await open({ tools, tool_choice: 'required' }), call('other', '{"city": "Oslo"}'))).toBe(false);
   });
 
-  test('the one that was named', async () => {
+  test('a named tool must be called', async () => {
     const named = { tools, tool_choice: { type: 'function' as const, function: { name: 'time' } } };
     expect(await allows(await open(named), call('time', '{"city": "Oslo"}'))).toBe(true);
     expect(await allows(await open(named), call('weather', '{"city": "Oslo"}'))).toBe(false);
   });
 
-  test('left to the model it may talk, but a call that it begins is whole', async () => {
+  test('`auto`: the model may answer in text, but a call must be complete and valid', async () => {
     expect(await allows(await open({ tools }), 'Hello')).toBe(true);
     expect(await allows(await open({ tools }), call('time', '{"city": "Oslo"}'))).toBe(true);
     expect(await allows(await open({ tools }), call('time', 'nonsense'))).toBe(false);
   });
 
-  test('no tools, no grammar', () => {
+  test('without usable tools there is no grammar', () => {
     expect(formatOf(chat({ tools, tool_choice: 'none' }), model.toolStyle)).toBeUndefined();
     expect(formatOf(chat({}), model.toolStyle)).toBeUndefined();
   });
 });
 
 describe('a hostile schema', () => {
-  test('that breaks the library is refused, and others go on', async () => {
+  test('that crashes the library is rejected, and other grammars continue', async () => {
     const running = await open(schema({ type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] }));
     await expect(open(schema({ $ref: '#/nowhere' }))).rejects.toThrow(GrammarError);
     await expect(open(schema({ type: 'string', pattern: '(' }))).rejects.toThrow(GrammarError);
@@ -96,20 +96,20 @@ describe('a hostile schema', () => {
 
   test.each([
     ['a type that does not exist', { type: 'nonsense' }, 'Unsupported type "nonsense"'],
-    ['a pattern that is none', { type: 'string', pattern: '(' }, 'Regex parsing error at position 2: The parenthesis is not closed.'],
-    ['no answer at all', { $ref: '#' }, 'No answer fits the schema.'],
-  ])('with %s is refused with the reason of the compiler', async (_, json, reason) => {
+    ['an invalid pattern', { type: 'string', pattern: '(' }, 'Regex parsing error at position 2: The parenthesis is not closed.'],
+    ['no possible answer', { $ref: '#' }, 'No answer fits the schema.'],
+  ])('with %s is rejected with the reason of the compiler', async (_, json, reason) => {
     await expect(open(schema(json))).rejects.toThrow(reason);
   });
 
-  test('that ends the thread takes no other check with it', async () => {
+  test('that ends the thread does not fail other checks', async () => {
     const hostile = Array.from({ length: 4 }, () => open(schema({ $ref: '#/nowhere' })).catch((error: unknown) => error));
     const honest = open(schema({ type: 'boolean' }));
     expect(await allows(await honest, 'true')).toBe(true);
     for (const refused of await Promise.all(hostile)) expect(refused).toMatchObject({ message: expect.stringContaining('Cannot find field nowhere') });
   });
 
-  test('that is too large is refused', async () => {
+  test('that is too large is rejected', async () => {
     await expect(open(schema({ enum: Array.from({ length: 60_000 }, (_, i) => `value ${i}`) }))).rejects.toThrow('too large');
   });
 });

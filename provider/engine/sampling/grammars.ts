@@ -86,7 +86,7 @@ export class Grammars implements AsyncDisposable {
   /** Compiles a grammar. Throws GrammarError if it is invalid or allows no token. */
   async open(format: Format): Promise<Constraint> {
     const text = JSON.stringify({ type: 'structural_tag', format });
-    if (text.length > MAX_SCHEMA_CHARACTERS) throw new GrammarError(`The schema is too large: the most is ${MAX_SCHEMA_CHARACTERS} characters.`);
+    if (text.length > MAX_SCHEMA_CHARACTERS) throw new GrammarError(`The schema is too large: at most ${MAX_SCHEMA_CHARACTERS} characters are allowed.`);
     // Checks run one at a time, so that a schema that ends the thread does not fail another
     // client's check.
     const check = this.#checks.then(() => this.#check(text));
@@ -166,7 +166,7 @@ class GrammarThread implements AsyncDisposable {
     this.#worker.unref();
     this.#worker.on('message', (answer: GrammarAnswer) => this.#asked.shift()?.(answer));
     this.#worker.on('error', () => this.#end('the grammar thread failed'));
-    this.#worker.on('exit', () => this.#end('the grammar thread is gone'));
+    this.#worker.on('exit', () => this.#end('the grammar thread has ended'));
   }
 
   get isOver(): boolean {

@@ -19,7 +19,7 @@ const draws = (options: Partial<SamplingOptions>, logits: Float32Array, count: n
   return Array.from({ length: count }, () => sampler.choose(logits.slice(), undefined));
 };
 
-test('without a temperature the likeliest token is chosen, the first of equals', () => {
+test('at temperature 0 the most likely token is chosen, of equally likely ones the lowest', () => {
   fc.assert(
     fc.property(row, (logits) => {
       expect(draws({ temperature: 0 }, logits, 1)).toEqual([logits.indexOf(Math.max(...logits))]);
@@ -27,14 +27,14 @@ test('without a temperature the likeliest token is chosen, the first of equals',
   );
 });
 
-test('the same seed draws the same tokens, another seed others', () => {
+test('the same seed draws the same tokens, and another seed draws others', () => {
   const flat = new Float32Array(1_000);
   expect(draws({ seed: 1 }, flat, 50)).toEqual(draws({ seed: 1 }, flat, 50));
   expect(draws({ seed: 1 }, flat, 50)).not.toEqual(draws({ seed: 2 }, flat, 50));
   expect(draws({ seed: 1 }, flat, 50)).not.toEqual(draws({ seed: 1 + 2 ** 32 }, flat, 50));
 });
 
-test('top-k, top-p and min-p let nothing else through', () => {
+test('top-k, top-p and min-p exclude all other tokens', () => {
   fc.assert(
     fc.property(row, fc.integer({ min: 1, max: 8 }), fc.double({ min: 0.05, max: 0.95, noNaN: true }), fc.nat(), (logits, topK, share, seed) => {
       const order = topTokens(logits, logits.length);
@@ -49,7 +49,7 @@ test('top-k, top-p and min-p let nothing else through', () => {
   );
 });
 
-test('tokens are drawn as often as they are likely', () => {
+test('tokens are drawn in proportion to their probability', () => {
   const logits = Float32Array.from([Math.log(0.5), Math.log(0.3), Math.log(0.2)]);
   for (const options of [{}, { topK: 3 }]) {
     const counts = [0, 0, 0];
@@ -58,7 +58,7 @@ test('tokens are drawn as often as they are likely', () => {
   }
 });
 
-test('a mask is never broken, whatever the temperature', () => {
+test('a token that the mask forbids is never chosen, at any temperature', () => {
   fc.assert(
     fc.property(row, fc.array(fc.boolean(), { minLength: 64, maxLength: 64 }), fc.constantFrom(0, 0.7, 2), (logits, allowed, temperature) => {
       fc.pre(allowed.slice(0, logits.length).some(Boolean));
@@ -80,12 +80,12 @@ describe('penalties', () => {
     return [...logits].map((value) => Math.round(value * 100) / 100);
   };
 
-  test('frequency counts what was said, presence that it was', () => {
+  test('the frequency penalty counts occurrences, and the presence penalty applies once', () => {
     expect(choose({ frequencyPenalty: 0.5 }, [0, 0, 1])).toEqual([2, 2, 2, -1]);
     expect(choose({ presencePenalty: 0.5 }, [0, 0, 1])).toEqual([2.5, 2, 2, -1]);
   });
 
-  test('repetition minds the prompt too, and makes the unlikely unlikelier', () => {
+  test('the repetition penalty includes the prompt, and lowers negative logits too', () => {
     expect(choose({ repetitionPenalty: 2 }, [0], [3])).toEqual([1.5, 2.5, 2, -2]);
   });
 
@@ -104,7 +104,7 @@ describe('penalties', () => {
   });
 });
 
-test('shares of all tokens are one in all, and the top ones are the largest', () => {
+test('the probabilities of all tokens sum to one, and the top tokens are the most likely ones', () => {
   fc.assert(
     fc.property(row, fc.integer({ min: 1, max: 20 }), (logits, count) => {
       const shareOf = logShares(logits);

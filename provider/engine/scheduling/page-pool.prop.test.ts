@@ -23,7 +23,7 @@ const event = fc.oneof(
 /** Prompts of the same family have the same beginning. */
 const promptOf = (family: number, length: number): number[] => Array.from({ length }, (_, i) => family * 1_000 + (i % 61));
 
-test('pages are never held by two who did not begin alike, none is lost, and what is known is what was written', () => {
+test('two sequences share a page only if they begin alike, no page is lost, and cached pages keep their contents', () => {
   fc.assert(
     fc.property(fc.array(event, { maxLength: 60 }), (events) => {
       const pool = new PagePool(PAGES);

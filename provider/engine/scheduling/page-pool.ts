@@ -130,7 +130,7 @@ export class PagePool {
   }
 
   #forget(page: number | undefined): number {
-    if (page === undefined) throw new Error('a page was claimed that is not there');
+    if (page === undefined) throw new Error('a page was claimed but none is available');
     this.#known.delete(page);
     this.#byDigest.delete(this.#digests[page] as string);
     this.#digests[page] = undefined;

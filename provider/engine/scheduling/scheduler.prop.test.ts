@@ -34,7 +34,7 @@ function alone(prompt: readonly number[], count: number): number[] {
 
 const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-test('whoever joins, leaves, waits or shares a beginning: every sequence says what it says alone, ends once, and gives back what it held', async () => {
+test('each sequence generates the same tokens as alone, ends once and returns its pages, whether others join, leave, wait or share its beginning', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(plan, { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 5 }), async (plans, maxRunning) => {
       const decoder = new RememberingDecoder(PAGES);
@@ -97,7 +97,7 @@ test('whoever joins, leaves, waits or shares a beginning: every sequence says wh
   );
 }, 60_000);
 
-test('when the decoder fails, everyone is told once, and so is whoever comes later', async () => {
+test('if the decoder fails, each task ends once with `failed`, and so do later tasks', async () => {
   const decoder = new RememberingDecoder(PAGES, { failsAt: 3 });
   const failures: unknown[] = [];
   const scheduler = new Scheduler({
@@ -120,7 +120,7 @@ test('when the decoder fails, everyone is told once, and so is whoever comes lat
   expect(ends).toEqual(Array(4).fill('failed'));
 });
 
-test('a prompt that others began with is not worked out again, and only within its scope', async () => {
+test('a cached beginning of a prompt is not computed again, but only within its scope', async () => {
   const decoder = new RememberingDecoder(PAGES);
   const scheduler = new Scheduler({
     decoder,
@@ -149,7 +149,7 @@ test('a prompt that others began with is not worked out again, and only within i
   await scheduler.close();
 });
 
-test('memory is given back when no sequence needs it: at once beyond what is known, and later what is known of prompts', async () => {
+test('memory that no sequence needs is freed at the next trim, and that of cached pages after their idle time', async () => {
   const decoder = new RememberingDecoder(PAGES);
   let now = 0;
   const scheduler = new Scheduler({
@@ -186,7 +186,7 @@ test('memory is given back when no sequence needs it: at once beyond what is kno
   await scheduler.close();
 });
 
-test('the wait that a prompt is told is that of the prompts before it; an idle machine tells none, and a known beginning costs nothing', async () => {
+test('the least wait of a prompt covers the prompts before it; it is 0 on an idle machine, and a cached beginning does not count', async () => {
   const decoder = new RememberingDecoder(PAGES);
   const scheduler = new Scheduler({
     decoder,

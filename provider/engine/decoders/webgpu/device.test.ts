@@ -5,7 +5,7 @@ import { createWebGpuBackend } from './device.ts';
 const made = await createWebGpuBackend();
 
 test.skipIf('reason' in made)(
-  `a device that was lost is asked for again with the next model${'reason' in made ? ` (${made.reason})` : ''}`,
+  `after the device was lost, the next load of a model opens a new one${'reason' in made ? ` (${made.reason})` : ''}`,
   { timeout: 180_000 },
   async () => {
     if ('reason' in made) return;

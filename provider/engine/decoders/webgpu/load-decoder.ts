@@ -26,7 +26,7 @@ export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<De
   const refused = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()].find((error) => error !== null);
   if (!(built instanceof Error) && refused === undefined) return built;
   builder.discard();
-  throw refused === undefined ? built : new Error(`the device refused the model: ${refused.message}`);
+  throw refused === undefined ? built : new Error(`the device rejected the model: ${refused.message}`);
 }
 
 /** Creates a decoder's buffers and the list of dispatches of a step. */
@@ -47,7 +47,7 @@ class Builder {
     this.#options = options;
     this.#shape = options.model.shape;
     if (this.#shape.hidden % 4 !== 0 || this.#shape.headDim % 4 !== 0)
-      throw new ModelError('unsupported_architecture', 'WebGPU works on four numbers at a time, and the sizes do not divide by four');
+      throw new ModelError('unsupported_architecture', 'the WebGPU kernels process four numbers at a time, but a size of the model is not a multiple of four');
     this.#upload = new Uploader(gpu.device, this.#reader);
     this.#uniform = gpu.device.createBuffer({ size: 32, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
   }
