@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Delta, Finish, InferenceRequest, TokenLogprob, Usage } from '#bus-schemas';
 import type { Model } from '../models/model.ts';
 import { TextStream } from '../models/tokenizer.ts';
-import { AnswerReader, type Piece } from './answers/answer-reader.ts';
+import { type AnswerPart, AnswerReader } from './answers/answer-reader.ts';
 import { StopStrings } from './answers/stop-strings.ts';
 import type { Sink } from './engine.ts';
 import { type Constraint, GrammarError } from './sampling/grammars.ts';
@@ -29,7 +29,7 @@ export interface GenerationOptions {
 
 const MAX_LOGPROBS = 256;
 
-/** One answer. Turns the logits of each step into pieces of text, reasoning and tool calls. */
+/** One answer. Turns the logits of each step into deltas of text, reasoning and tool calls. */
 export class Generation implements Task {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
@@ -41,15 +41,15 @@ export class Generation implements Task {
   readonly #stops: StopStrings;
   readonly #reader: AnswerReader;
   /**
-   * Pieces, number of tokens and log probabilities not sent yet. Every delta counts at least one
+   * Parts of the answer, number of tokens and log probabilities not sent yet. Every delta counts at least one
    * token.
    */
-  #pieces: Piece[] = [];
-  #unsaid = 0;
-  #shares: TokenLogprob[] = [];
-  #made = 0;
-  #thought = 0;
-  #call = -1;
+  #parts: AnswerPart[] = [];
+  #unsentTokens = 0;
+  #logprobs: TokenLogprob[] = [];
+  #completionTokens = 0;
+  #reasoningTokens = 0;
+  #callIndex = -1;
   #failed = false;
 
   constructor(options: GenerationOptions) {
@@ -94,7 +94,7 @@ export class Generation implements Task {
     const shown = (token: number) => ({ token: model.tokenizer.textOf(token).slice(0, 256), logprob: Math.max(-9999, shareOf?.(token) ?? 0) });
     const top = shareOf === undefined ? [] : topTokens(row, chat.top_logprobs ?? 0).map(shown);
     const token = this.#sampler.choose(row, mask);
-    if (shareOf !== undefined && !model.endTokens.has(token)) this.#shares.push({ ...shown(token), top });
+    if (shareOf !== undefined && !model.endTokens.has(token)) this.#logprobs.push({ ...shown(token), top });
     return token;
   }
 
@@ -102,48 +102,48 @@ export class Generation implements Task {
   #take(token: number): number | undefined {
     if (this.#failed || this.#options.model.endTokens.has(token)) return undefined;
     this.#sampler.accept(token);
-    this.#made += 1;
-    this.#unsaid += 1;
+    this.#completionTokens += 1;
+    this.#unsentTokens += 1;
     const wasThinking = this.#reader.isThinking;
     this.#read(this.#reader.push(this.#text.push(token)));
-    if (wasThinking) this.#thought += 1;
-    this.#say(false);
+    if (wasThinking) this.#reasoningTokens += 1;
+    this.#send(false);
     return this.#stops.found === undefined ? token : undefined;
   }
 
-  #read(pieces: readonly Piece[]): void {
-    for (const piece of pieces) {
-      const text = piece.k === 'text' ? this.#stops.push(piece.text) : undefined;
-      if (text === undefined) this.#pieces.push(piece);
-      else if (text !== '') this.#pieces.push({ k: 'text', text });
+  #read(parts: readonly AnswerPart[]): void {
+    for (const part of parts) {
+      const text = part.k === 'text' ? this.#stops.push(part.text) : undefined;
+      if (text === undefined) this.#parts.push(part);
+      else if (text !== '') this.#parts.push({ k: 'text', text });
     }
   }
 
-  #say(isLast: boolean): void {
-    while (this.#pieces.length > 0 && (this.#unsaid > 0 || isLast)) {
-      const piece = this.#pieces.shift() as Piece;
-      const next = this.#pieces[0];
-      const opened = piece.k === 'call' && next?.k === 'arguments' ? next.text : undefined;
-      if (opened !== undefined) this.#pieces.shift();
-      const tokens = this.#pieces.length === 0 ? Math.max(1, this.#unsaid) : 1;
-      this.#unsaid = Math.max(0, this.#unsaid - tokens);
-      this.#options.sink.delta(this.#deltaOf(piece, { opened, tokens }));
+  #send(isLast: boolean): void {
+    while (this.#parts.length > 0 && (this.#unsentTokens > 0 || isLast)) {
+      const part = this.#parts.shift() as AnswerPart;
+      const next = this.#parts[0];
+      const opened = part.k === 'call' && next?.k === 'arguments' ? next.text : undefined;
+      if (opened !== undefined) this.#parts.shift();
+      const tokens = this.#parts.length === 0 ? Math.max(1, this.#unsentTokens) : 1;
+      this.#unsentTokens = Math.max(0, this.#unsentTokens - tokens);
+      this.#options.sink.delta(this.#deltaOf(part, { opened, tokens }));
     }
   }
 
-  #deltaOf(piece: Piece, { opened, tokens }: { opened: string | undefined; tokens: number }): Delta {
-    switch (piece.k) {
+  #deltaOf(part: AnswerPart, { opened, tokens }: { opened: string | undefined; tokens: number }): Delta {
+    switch (part.k) {
       case 'text': {
-        const logprobs = this.#shares.splice(0).slice(0, MAX_LOGPROBS);
-        return { k: 'text', text: piece.text, tokens, ...(logprobs.length > 0 && { logprobs }) };
+        const logprobs = this.#logprobs.splice(0).slice(0, MAX_LOGPROBS);
+        return { k: 'text', text: part.text, tokens, ...(logprobs.length > 0 && { logprobs }) };
       }
       case 'reasoning':
-        return { k: 'reasoning', text: piece.text, tokens };
+        return { k: 'reasoning', text: part.text, tokens };
       case 'call':
-        this.#call += 1;
-        return { k: 'tool', index: this.#call, id: `call_${randomBytes(12).toString('hex')}`, name: piece.name, text: opened ?? '', tokens };
+        this.#callIndex += 1;
+        return { k: 'tool', index: this.#callIndex, id: `call_${randomBytes(12).toString('hex')}`, name: part.name, text: opened ?? '', tokens };
       case 'arguments':
-        return { k: 'tool', index: this.#call, text: piece.text, tokens };
+        return { k: 'tool', index: this.#callIndex, text: part.text, tokens };
     }
   }
 
@@ -153,9 +153,9 @@ export class Generation implements Task {
       this.#read(this.#reader.push(this.#text.end()));
       this.#read(this.#reader.end());
       const rest = this.#stops.end();
-      if (rest !== '') this.#pieces.push({ k: 'text', text: rest });
+      if (rest !== '') this.#parts.push({ k: 'text', text: rest });
     }
-    this.#say(true);
+    this.#send(true);
     const finish = this.#finishOf(why);
     const about = cause instanceof GrammarError ? 'schema' : undefined;
     this.#options.sink.end(finish, this.usage, { stopSequence: this.#stops.found, about });
@@ -166,8 +166,8 @@ export class Generation implements Task {
     return {
       promptTokens: this.prompt.length,
       cachedTokens: this.#options.cachedTokens(),
-      completionTokens: this.#made,
-      ...(this.#options.model.template.rendersThinking && { reasoningTokens: this.#thought }),
+      completionTokens: this.#completionTokens,
+      ...(this.#options.model.template.rendersThinking && { reasoningTokens: this.#reasoningTokens }),
     };
   }
 

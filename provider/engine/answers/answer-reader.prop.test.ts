@@ -1,27 +1,27 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { toolStyleOf } from '../../models/tool-style.ts';
-import { AnswerReader, type Piece, type ReaderOptions } from './answer-reader.ts';
+import { type AnswerPart, AnswerReader, type ReaderOptions } from './answer-reader.ts';
 import { StopStrings } from './stop-strings.ts';
 
 const TAGGED = toolStyleOf('<tool_call>');
 const BARE = toolStyleOf('"parameters" ipython');
 
 /** Reads a text that is cut at the given places. Joins adjacent parts of the same kind. */
-function read(text: string, cuts: readonly number[], options: Partial<ReaderOptions> = {}): Piece[] {
+function read(text: string, cuts: readonly number[], options: Partial<ReaderOptions> = {}): AnswerPart[] {
   const reader = new AnswerReader({ tools: TAGGED, thinks: true, thinksFirst: false, ...options });
-  const pieces: Piece[] = [];
-  const add = (more: readonly Piece[]) => {
-    for (const piece of more) {
-      const last = pieces.at(-1);
-      if (last && last.k === piece.k && 'text' in last && 'text' in piece) pieces[pieces.length - 1] = { ...last, text: last.text + piece.text };
-      else pieces.push(piece);
+  const parts: AnswerPart[] = [];
+  const add = (more: readonly AnswerPart[]) => {
+    for (const part of more) {
+      const last = parts.at(-1);
+      if (last && last.k === part.k && 'text' in last && 'text' in part) parts[parts.length - 1] = { ...last, text: last.text + part.text };
+      else parts.push(part);
     }
   };
   const at = [...new Set(cuts.map((cut) => cut % (text.length + 1)))].sort((a, b) => a - b);
   for (const [i, from] of [0, ...at].entries()) add(reader.push(text.slice(from, at[i] ?? text.length)));
   add(reader.end());
-  return pieces;
+  return parts;
 }
 
 const call = (name: string, args: unknown) => `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`;
@@ -47,15 +47,15 @@ test('calls are returned with the arguments that the model wrote, for any argume
     fc.property(calls, fc.array(fc.nat(500), { maxLength: 20 }), (wanted, cuts) => {
       // Arguments are JSON, so values that JSON cannot represent are removed first.
       const clean = wanted.map(([name, args]) => [name, JSON.parse(JSON.stringify(args))] as const);
-      const pieces = read(clean.map(([name, args]) => call(name, args)).join('\n'), cuts);
-      const got = pieces
-        .filter((piece) => piece.k === 'call' || piece.k === 'arguments')
-        .map((piece) => (piece.k === 'call' ? piece.name : JSON.stringify(JSON.parse(piece.text))));
+      const parts = read(clean.map(([name, args]) => call(name, args)).join('\n'), cuts);
+      const got = parts
+        .filter((part) => part.k === 'call' || part.k === 'arguments')
+        .map((part) => (part.k === 'call' ? part.name : JSON.stringify(JSON.parse(part.text))));
       expect(got).toEqual(clean.flatMap(([name, args]) => [name, JSON.stringify(args)]));
       expect(
-        pieces
-          .filter((piece) => piece.k === 'text')
-          .map((piece) => ('text' in piece ? piece.text.trim() : ''))
+        parts
+          .filter((part) => part.k === 'text')
+          .map((part) => ('text' in part ? part.text.trim() : ''))
           .join(''),
       ).toBe('');
     }),
@@ -77,6 +77,10 @@ describe('reading', () => {
 
   test('input that begins like a call but is not valid is text', () => {
     expect(read('<tool_call>nonsense</tool_call>', [])).toEqual([{ k: 'text', text: '<tool_call>nonsense</tool_call>' }]);
+    for (const json of ['null', '[1]', '"f"', '{"name": 5, "arguments": {}}', '{"arguments": {}}']) {
+      const text = `<tool_call>${json}</tool_call>`;
+      expect(read(text, [])).toEqual([{ k: 'text', text }]);
+    }
     expect(read('a < b', [])).toEqual([{ k: 'text', text: 'a < b' }]);
   });
 

@@ -1,8 +1,9 @@
+import { isObject } from '../../models/json.ts';
 import type { ToolStyle } from '../../models/tool-style.ts';
 import { overlap } from './stop-strings.ts';
 
 /** A part of a model's answer with its kind. */
-export type Piece =
+export type AnswerPart =
   | { readonly k: 'text' | 'reasoning'; readonly text: string }
   | { readonly k: 'call'; readonly name: string }
   | { readonly k: 'arguments'; readonly text: string };
@@ -49,18 +50,18 @@ export class AnswerReader {
     return this.#calls;
   }
 
-  push(text: string): Piece[] {
+  push(text: string): AnswerPart[] {
     this.#held += text;
-    const pieces: Piece[] = [];
+    const parts: AnswerPart[] = [];
     for (let before = ''; before !== `${this.#state} ${this.#held}`; ) {
       before = `${this.#state} ${this.#held}`;
-      if (this.#held !== '') this.#read(pieces);
+      if (this.#held !== '') this.#read(parts);
     }
-    return pieces;
+    return parts;
   }
 
   /** Ends the answer and returns what was held back. */
-  end(): Piece[] {
+  end(): AnswerPart[] {
     const rest = this.#held;
     this.#held = '';
     if (this.#state === 'call') return this.#whole(rest, true);
@@ -68,20 +69,20 @@ export class AnswerReader {
     return [{ k: this.#state === 'thinking' ? 'reasoning' : 'text', text: rest }];
   }
 
-  #read(pieces: Piece[]): void {
+  #read(parts: AnswerPart[]): void {
     switch (this.#state) {
       case 'text':
-        return this.#readText(pieces);
+        return this.#readText(parts);
       case 'thinking':
-        return this.#readThoughts(pieces);
+        return this.#readThoughts(parts);
       case 'call':
-        return this.#readCall(pieces);
+        return this.#readCall(parts);
       case 'arguments':
-        return this.#readArguments(pieces);
+        return this.#readArguments(parts);
     }
   }
 
-  #readText(pieces: Piece[]): void {
+  #readText(parts: AnswerPart[]): void {
     const { tools, thinks } = this.#options;
     // White space before the first text belongs to the marks, not to the answer.
     if (!this.#begun && (thinks || tools)) this.#held = this.#held.trimStart();
@@ -92,49 +93,49 @@ export class AnswerReader {
     const first = found.sort((a, b) => a.at - b.at)[0];
     if (first === undefined) {
       const held = Math.max(0, ...marks.map((mark) => overlap(this.#held, mark)));
-      this.#say(pieces, 'text', this.#held.slice(0, this.#held.length - held));
+      this.#addText(parts, 'text', this.#held.slice(0, this.#held.length - held));
       this.#held = this.#held.slice(this.#held.length - held);
       return;
     }
-    this.#say(pieces, 'text', this.#held.slice(0, first.at));
+    this.#addText(parts, 'text', this.#held.slice(0, first.at));
     const isCall = first.mark === tools?.trigger;
     // The trigger of a bare call is part of the call itself, so it is not skipped.
     this.#held = this.#held.slice(first.at + (isCall && tools?.begin === '' ? 0 : first.mark.length));
     this.#state = isCall ? 'call' : 'thinking';
   }
 
-  #readThoughts(pieces: Piece[]): void {
+  #readThoughts(parts: AnswerPart[]): void {
     const at = this.#held.indexOf(CLOSE);
     const shown = at === -1 ? this.#held.length - overlap(this.#held, CLOSE) : at;
-    this.#say(pieces, 'reasoning', this.#held.slice(0, shown));
+    this.#addText(parts, 'reasoning', this.#held.slice(0, shown));
     this.#held = this.#held.slice(at === -1 ? shown : at + CLOSE.length);
     if (at !== -1) this.#state = 'text';
   }
 
-  #readCall(pieces: Piece[]): void {
+  #readCall(parts: AnswerPart[]): void {
     const { tools } = this.#options;
     const begun = /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\S)/.exec(this.#held);
-    const name = begun === null ? undefined : textIn(begun[1] as string);
+    const name = begun === null ? undefined : stringIn(begun[1] as string);
     if (begun !== null && name !== undefined && name !== '') {
       this.#held = this.#held.slice(begun[0].length);
       this.#state = 'arguments';
       this.#value = new JsonValueEnd();
       this.#calls += 1;
-      pieces.push({ k: 'call', name });
+      parts.push({ k: 'call', name });
       return;
     }
     const end = tools?.end.trim() ?? '';
     const at = end === '' ? -1 : this.#held.indexOf(end);
     if (at === -1) return;
-    const said = this.#held.slice(0, at);
+    const call = this.#held.slice(0, at);
     this.#held = this.#held.slice(at + end.length);
     this.#state = 'text';
-    pieces.push(...this.#whole(said, false));
+    parts.push(...this.#whole(call, false));
   }
 
-  #readArguments(pieces: Piece[]): void {
+  #readArguments(parts: AnswerPart[]): void {
     const length = this.#value.isOver ? 0 : this.#value.push(this.#held);
-    if (length > 0) pieces.push({ k: 'arguments', text: this.#held.slice(0, length) });
+    if (length > 0) parts.push({ k: 'arguments', text: this.#held.slice(0, length) });
     this.#held = this.#held.slice(length);
     if (!this.#value.isOver) return;
     // After the arguments only the closing brace of the call and its end mark remain.
@@ -154,45 +155,52 @@ export class AnswerReader {
   /**
    * Reads a call whose fields are in another order, or returns text that only began like a call.
    */
-  #whole(said: string, isLast: boolean): Piece[] {
-    const { name, args } = callIn(said);
-    if (name !== undefined) {
+  #whole(text: string, isLast: boolean): AnswerPart[] {
+    const call = callIn(text);
+    if (call !== undefined) {
       this.#calls += 1;
       return [
-        { k: 'call', name },
-        { k: 'arguments', text: args },
+        { k: 'call', name: call.name },
+        { k: 'arguments', text: call.args },
       ];
     }
     const { tools } = this.#options;
     const mark = tools?.begin === '' ? '' : (tools?.trigger ?? '');
-    return [{ k: 'text', text: `${mark}${said}${isLast ? '' : (tools?.end.trim() ?? '')}` }];
+    return [{ k: 'text', text: `${mark}${text}${isLast ? '' : (tools?.end.trim() ?? '')}` }];
   }
 
-  #say(pieces: Piece[], k: 'text' | 'reasoning', text: string): void {
+  #addText(parts: AnswerPart[], k: 'text' | 'reasoning', text: string): void {
     if (text === '') return;
     if (k === 'text') this.#begun = true;
-    pieces.push({ k, text });
+    parts.push({ k, text });
   }
 }
 
-function textIn(json: string): string | undefined {
+/** Parses a JSON string literal. Returns undefined if it is not valid. */
+function stringIn(json: string): string | undefined {
+  const value = jsonIn(json);
+  return typeof value === 'string' ? value : undefined;
+}
+
+/** Parses a whole call. Returns undefined if the text is not a JSON object with a name. */
+function callIn(text: string): { readonly name: string; readonly args: string } | undefined {
+  const call = jsonIn(text);
+  if (!isObject(call)) return undefined;
+  const { name, arguments: given, parameters } = call;
+  if (typeof name !== 'string' || name === '') return undefined;
+  return { name, args: JSON.stringify(given ?? parameters ?? {}) };
+}
+
+/** Parses the model's output, which may be any text. Returns undefined if it is not valid JSON. */
+function jsonIn(text: string): unknown {
   try {
-    return JSON.parse(json);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
 }
 
-function callIn(text: string): { name?: string; args: string } {
-  try {
-    const { name, arguments: given, parameters } = JSON.parse(text);
-    return typeof name === 'string' && name !== '' ? { name, args: JSON.stringify(given ?? parameters ?? {}) } : { args: '' };
-  } catch {
-    return { args: '' };
-  }
-}
-
-/** Finds the end of a JSON value in a text that arrives in pieces. */
+/** Finds the end of a JSON value in a text that arrives in parts. */
 class JsonValueEnd {
   isOver = false;
   #depth = 0;
