@@ -25,7 +25,7 @@ function stopWithParent(): void {
 async function setUp(): Promise<boolean> {
   try {
     await ensurePackages({ root, dev: args[0] === 'test' || args[0] === 'bench', say });
-    await buildNative({ root, say });
+    await buildNative({ root, print: say });
     return true;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;

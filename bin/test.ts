@@ -66,7 +66,7 @@ async function prepareEngines(): Promise<void> {
   Object.assign(process.env, env);
   for (const why of missing) process.stdout.write(`some engines are not tested: ${why}\n`);
   const { buildNative } = await import('#native/build.ts');
-  await buildNative({ root, only: ['mlx'], say: (line) => process.stdout.write(`${line}\n`) });
+  await buildNative({ root, only: ['mlx'], print: (line) => process.stdout.write(`${line}\n`) });
 }
 
 async function runVitest(args: readonly string[]): Promise<boolean> {

@@ -30,7 +30,7 @@ test('without a compiler, the build prints what will not work and how to install
   vi.stubEnv('CXX', '');
   vi.stubEnv('PATH', root);
   const lines: string[] = [];
-  expect(await buildNative({ root, only: ['hardening'], say: (line) => lines.push(line) })).toEqual({ state: 'no_compiler' });
+  expect(await buildNative({ root, only: ['hardening'], print: (line) => lines.push(line) })).toEqual({ state: 'no_compiler' });
   expect(lines).toEqual([expect.stringMatching(/no C\+\+ compiler.*debuggers.*Everything else works.*To install a compiler/)]);
   expect(existsSync(addonPath(root, 'hardening'))).toBe(false);
   rmSync(root, { recursive: true });
@@ -39,7 +39,7 @@ test('without a compiler, the build prints what will not work and how to install
 describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
   let root: string;
   const lines: string[] = [];
-  const build = () => buildNative({ root, only: ['hardening'], say: (line) => lines.push(line) });
+  const build = () => buildNative({ root, only: ['hardening'], print: (line) => lines.push(line) });
 
   beforeAll(async () => {
     root = freshCheckout();

@@ -55,7 +55,7 @@ function isExecutable(path: string): boolean {
 
 interface BuildOrder {
   readonly root: string;
-  readonly say: (line: string) => void;
+  readonly print: (line: string) => void;
   /** Names of addons to build; by default, all that are not built only on request. */
   readonly only?: readonly string[];
 }
@@ -70,7 +70,7 @@ interface Job {
  * Builds addons that are out of date. Prints nothing if all are current, and does not throw if a
  * build fails.
  */
-export async function buildNative({ root, say, only }: BuildOrder): Promise<NativeBuild> {
+export async function buildNative({ root, print, only }: BuildOrder): Promise<NativeBuild> {
   const jobs = addons
     .filter(({ name, onlyOnRequest }) => (only === undefined ? !onlyOnRequest : only.includes(name)))
     .flatMap((addon) => {
@@ -83,16 +83,16 @@ export async function buildNative({ root, say, only }: BuildOrder): Promise<Nati
   if (!compiler) {
     const without = stale.map(({ addon }) => addon.without).join('; ');
     const get = process.platform === 'darwin' ? 'xcode-select --install' : 'g++ or clang++ from your package manager';
-    say(`no C++ compiler was found, so native addons are not built: ${without}. Everything else works. To install a compiler: ${get}`);
+    print(`no C++ compiler was found, so native addons are not built: ${without}. Everything else works. To install a compiler: ${get}`);
     return { state: 'no_compiler' };
   }
   let result: NativeBuild = { state: 'built' };
   for (const job of stale) {
     const { name, without } = job.addon;
-    say(`building native/${name}`);
+    print(`building native/${name}`);
     const failure = await build(job, compiler);
     if (failure === undefined) continue;
-    say(`native/${name} could not be built: ${without}. Everything else works. ${failure}`);
+    print(`native/${name} could not be built: ${without}. Everything else works. ${failure}`);
     result = { state: 'failed', addon: name, log: failure };
   }
   return result;

@@ -6,12 +6,12 @@ import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import { BACKENDS, type BackendName } from './engine/backend-names.ts';
 import type { Engine } from './engine/engine.ts';
-import type { EngineWish } from './engine/open-model-engine.ts';
+import type { OpenEngineOptions } from './engine/open-model-engine.ts';
 import type { EnrolErrorCode, FirstToken } from './identity.ts';
 import { messageOf } from './message-of.ts';
 
 /** What can run models on this machine, by the name that chooses it. */
-export type Engines = Readonly<Record<string, (wish: Omit<EngineWish, 'backend'>) => Promise<Engine>>>;
+export type Engines = Readonly<Record<string, (options: Omit<OpenEngineOptions, 'backend'>) => Promise<Engine>>>;
 
 const AUTO = 'auto';
 

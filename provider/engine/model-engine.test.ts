@@ -55,12 +55,12 @@ function beginChat(engine: ModelEngine, chat: Partial<Chat>, { onDelta, cacheSco
 
 const ask = (engine: ModelEngine, chat: Partial<Chat>, cacheScope?: string): Promise<Answer> =>
   beginChat(engine, chat, { ...(cacheScope !== undefined && { cacheScope }) }).answer;
-const said = (content: string) => ({ messages: [{ role: 'user', content }] });
+const chatOf = (content: string) => ({ messages: [{ role: 'user', content }] });
 const counted = (to: number) => Array.from({ length: to }, (_, i) => i + 1).join(', ');
 
 describe('an answer', () => {
   test('is right, and its deltas have as many tokens as its usage', async () => {
-    const { text, finish, usage, deltas } = await ask(await start(), said('What is 12 + 30?'));
+    const { text, finish, usage, deltas } = await ask(await start(), chatOf('What is 12 + 30?'));
     expect(text).toBe('42');
     expect(finish).toBe('stop');
     expect(deltas.reduce((sum, { tokens }) => sum + tokens, 0)).toBe(usage.completionTokens);
@@ -79,13 +79,13 @@ describe('an answer', () => {
   });
 
   test('never contains an incomplete character', async () => {
-    const { deltas, text } = await ask(await start(), said('Say 😀 水 é'));
+    const { deltas, text } = await ask(await start(), chatOf('Say 😀 水 é'));
     expect(text).toBe('😀 水 é');
     for (const delta of deltas) expect(delta.text).not.toContain('\uFFFD');
   });
 
   test('contains the log probabilities of its tokens if they are requested', async () => {
-    const { deltas, text } = await ask(await start(), { ...said('What is 12 + 30?'), logprobs: true, top_logprobs: 3 });
+    const { deltas, text } = await ask(await start(), { ...chatOf('What is 12 + 30?'), logprobs: true, top_logprobs: 3 });
     const shares = deltas.flatMap((delta) => (delta.k === 'text' ? (delta.logprobs ?? []) : []));
     expect(shares.map(({ token }) => token).join('')).toBe(text);
     for (const { token, logprob, top } of shares) {
@@ -97,7 +97,7 @@ describe('an answer', () => {
 
   test('is random without a seed, and is the same with a seed, independent of other requests in the batch', async () => {
     const engine = await start({ maxConcurrency: 16 });
-    const drawn = { ...said('Why is the sky blue?'), temperature: 2, max_tokens: 60 };
+    const drawn = { ...chatOf('Why is the sky blue?'), temperature: 2, max_tokens: 60 };
     const alone = await ask(engine, { ...drawn, seed: 5 });
     const others = Array.from({ length: 5 }, (_, i) => ask(engine, { ...drawn, seed: 100 + i }));
     const beside = await ask(engine, { ...drawn, seed: 5 });
@@ -117,7 +117,7 @@ describe('an answer', () => {
       additionalProperties: false,
     };
     const { text, finish } = await ask(await start(), {
-      ...said('Hello'),
+      ...chatOf('Hello'),
       temperature: 1.5,
       response_format: { type: 'json_schema', json_schema: { schema } },
     });
@@ -135,7 +135,7 @@ describe('an answer', () => {
         },
       },
     ];
-    const { deltas, finish } = await ask(await start(), { ...said('What is the weather in Oslo?'), tools, tool_choice: 'required' });
+    const { deltas, finish } = await ask(await start(), { ...chatOf('What is the weather in Oslo?'), tools, tool_choice: 'required' });
     const [first, ...rest] = deltas.filter((delta) => delta.k === 'tool');
     expect(first).toMatchObject({ index: 0, name: 'get_weather', id: expect.stringMatching(/^call_/) });
     expect(JSON.parse([first, ...rest].map((delta) => delta?.text).join(''))).toEqual({ city: 'Oslo' });
@@ -171,7 +171,7 @@ describe('a sequence', () => {
 
   test('reuses the cached beginning of a prompt of the same scope, but not of another scope', async () => {
     const engine = await start();
-    const long = said(`Say ${Array.from({ length: 40 }, (_, i) => `apple${i}`).join(' ')}`);
+    const long = chatOf(`Say ${Array.from({ length: 40 }, (_, i) => `apple${i}`).join(' ')}`);
     const first = await ask(engine, { ...long, max_tokens: 4 }, 'mine');
     const second = await ask(engine, { ...long, max_tokens: 4 }, 'mine');
     const other = await ask(engine, { ...long, max_tokens: 4 }, 'theirs');
@@ -193,7 +193,7 @@ describe('a request is rejected', () => {
 
   test('if its prompt is longer than the context', async () => {
     const engine = await start();
-    expect(codeOf(() => beginChat(engine, said('word '.repeat(5_000))))).toBe('request_exceeds_context');
+    expect(codeOf(() => beginChat(engine, chatOf('word '.repeat(5_000))))).toBe('request_exceeds_context');
   });
 
   test('if the prompts before it would delay it beyond its deadline; if no other prompt waits, it is accepted', async () => {
@@ -201,9 +201,9 @@ describe('a request is rejected', () => {
     let gate = Promise.resolve();
     const load: Backend['load'] = async (options) => {
       const decoder = await real.load(options);
-      const step: Decoder['step'] = async (asked) => {
+      const step: Decoder['step'] = async (step) => {
         await gate;
-        return decoder.step(asked);
+        return decoder.step(step);
       };
       const keep: Decoder['keep'] = (pages) => decoder.keep(pages);
       return { memoryBytes: decoder.memoryBytes, cacheBytes: 0, keep, step, [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose]() };
@@ -211,7 +211,7 @@ describe('a request is rejected', () => {
     const engine = await start({ backend: { ...real, load, [Symbol.asyncDispose]: () => real[Symbol.asyncDispose]() } });
     const { promise, resolve: open } = Promise.withResolvers<void>();
     gate = promise;
-    const long = said(`Say ${Array.from({ length: 60 }, (_, i) => `stone${i}`).join(' ')}`);
+    const long = chatOf(`Say ${Array.from({ length: 60 }, (_, i) => `stone${i}`).join(' ')}`);
     const order = (firstContentMs: number) => {
       const chat = { ...long, max_tokens: 2 };
       return begin(engine, { build: model.build, chat, maxTokens: 2, firstContentMs }).answer;
@@ -231,17 +231,17 @@ describe('a request is rejected', () => {
     const taken = Array.from({ length: 5 }, () => beginChat(engine, { max_tokens: 2 }));
     expect(codeOf(() => beginChat(engine, {}))).toBe('queue_full');
     await Promise.all(taken.map(({ answer }) => answer));
-    expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
+    expect((await ask(engine, chatOf('What is 12 + 30?'))).text).toBe('42');
   });
 });
 
 describe('the model', () => {
   test('is unloaded if it gets no requests, and is loaded again for the next request', async () => {
     const engine = await start({ idleMs: 20 });
-    await ask(engine, said('What is 12 + 30?'));
+    await ask(engine, chatOf('What is 12 + 30?'));
     const cold = new Promise<void>((resolve) => engine.onChange(() => engine.slots()[0]?.state === 'cold' && resolve()));
     await cold;
-    expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
+    expect((await ask(engine, chatOf('What is 12 + 30?'))).text).toBe('42');
     expect(engine.slots()[0]?.state).toBe('resident');
   });
 
@@ -267,7 +267,7 @@ describe('the model', () => {
     });
     for (const { text } of await Promise.all(answers)) expect(counted(30).startsWith(text)).toBe(true);
     await vi.waitFor(() => expect(cacheBytes()).toBeLessThan(most / 10));
-    expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
+    expect((await ask(engine, chatOf('What is 12 + 30?'))).text).toBe('42');
   });
 
   test('has as many cache tokens as the size of its backend’s numbers allows', async () => {
@@ -317,6 +317,6 @@ describe('the model', () => {
     expect((await ask(engine, {})).finish).toBe('error');
     failing = false;
     now += 20_000;
-    expect((await ask(engine, said('What is 12 + 30?'))).text).toBe('42');
+    expect((await ask(engine, chatOf('What is 12 + 30?'))).text).toBe('42');
   });
 });

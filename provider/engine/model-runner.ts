@@ -10,8 +10,8 @@ import { type Constraint, formatOf, GrammarError, Grammars } from './sampling/gr
 import { type Running, Scheduler } from './scheduling/scheduler.ts';
 
 export interface RunnerLog {
-  info(facts: object, what: string): void;
-  error(facts: object, what: string): void;
+  info(facts: object, message: string): void;
+  error(facts: object, message: string): void;
 }
 
 export interface RunnerOptions {
@@ -117,8 +117,8 @@ export class ModelRunner implements AsyncDisposable {
     const { model, maxConcurrency } = this.#options;
     if (this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT)) throw new RequestRefused('queue_full');
     const { prompt, thinksFirst } = this.#read(chat);
-    const room = Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
-    if (room <= 0) throw new RequestRefused('request_exceeds_context');
+    const remaining = Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
+    if (remaining <= 0) throw new RequestRefused('request_exceeds_context');
     const scope = cacheScope ?? `alone ${this.#begun + 1}`;
     const waitMs = this.#loaded?.scheduler.leastWaitMs({ prompt, scope }) ?? 0;
     if (waitMs > firstContentMs) throw new RequestRefused('deadline_unreachable');
@@ -130,7 +130,7 @@ export class ModelRunner implements AsyncDisposable {
       sink.end(finish, { promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0 });
       this.#ended();
     };
-    void this.#start(pending, { prompt, thinksFirst, chat, sink, maxTokens: Math.min(maxTokens, room), scope, end });
+    void this.#start(pending, { prompt, thinksFirst, chat, sink, maxTokens: Math.min(maxTokens, remaining), scope, end });
     this.#options.onChange();
     return pending;
   }
@@ -181,8 +181,8 @@ export class ModelRunner implements AsyncDisposable {
     return { prompt: refusing(() => tokenizer.encode(text)), thinksFirst: /<think>\s*$/.test(text) };
   }
 
-  #logFailure(error: unknown, what: string): void {
-    this.#options.log.error({ model: this.#options.model.build, err: errorPlace(error) }, what);
+  #logFailure(error: unknown, message: string): void {
+    this.#options.log.error({ model: this.#options.model.build, err: errorPlace(error) }, message);
   }
 
   #ended(failure?: unknown): void {

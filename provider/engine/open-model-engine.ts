@@ -7,7 +7,7 @@ import { chooseBackend } from './choose-backend.ts';
 import { ModelEngine } from './model-engine.ts';
 import type { RunnerLog } from './model-runner.ts';
 
-export interface EngineWish {
+export interface OpenEngineOptions {
   /** The backend to use; by default, the best one that runs on this machine. */
   readonly backend?: BackendName;
   /** Paths of folders, or names in Hugging Face's cache. */
@@ -21,7 +21,7 @@ export interface EngineWish {
  * Opens an engine and loads all its models. A model that cannot be read is logged and left out. Throws
  * if no model can be read.
  */
-export async function openModelEngine({ backend: wanted, models: names, log, ...rest }: EngineWish): Promise<ModelEngine> {
+export async function openModelEngine({ backend: wanted, models: names, log, ...rest }: OpenEngineOptions): Promise<ModelEngine> {
   const models: Model[] = [];
   const faults: unknown[] = [];
   for (const name of names) {

@@ -15,7 +15,7 @@ const engine = await openModelEngine({
   models: [TINY_MODEL_FOLDER],
   maxConcurrency: 8,
   idleMs: 0,
-  log: { info: () => {}, error: (facts, what) => console.error(what, facts) },
+  log: { info: () => {}, error: (facts, message) => console.error(message, facts) },
 });
 
 /**

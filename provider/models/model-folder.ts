@@ -71,7 +71,7 @@ export class ModelFolder {
   }
 }
 
-const orMissing = <T>(found: Promise<T>, what: string): Promise<T> =>
+const orMissing = <T>(found: Promise<T>, detail: string): Promise<T> =>
   found.catch((cause: unknown) => {
-    throw new ModelError('missing_file', what, { cause });
+    throw new ModelError('missing_file', detail, { cause });
   });

@@ -116,6 +116,6 @@ const DEFAULTS = { temperature: 2, top_p: 1, top_k: 1_000_000, min_p: 1, repetit
 function defaultsOf(generation: JsonObject): Record<string, number> {
   const fields = new FieldReader(generation, 'generation_config.json');
   if (!fields.flag('do_sample', true)) return { temperature: 0 };
-  const said = Object.entries(DEFAULTS).map(([name, max]) => [name, fields.number(name, { max, or: undefined })] as const);
-  return Object.fromEntries(said.filter((entry): entry is readonly [string, number] => entry[1] !== undefined));
+  const settings = Object.entries(DEFAULTS).map(([name, max]) => [name, fields.number(name, { max, or: undefined })] as const);
+  return Object.fromEntries(settings.filter((entry): entry is readonly [string, number] => entry[1] !== undefined));
 }

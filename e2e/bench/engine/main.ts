@@ -158,7 +158,7 @@ function stepper(decoder: Decoder, { vocabulary, pagesOfOne }: { vocabulary: num
       from,
       tokens: Int32Array.from({ length: count }, (_, i) => ((from + i) * 37 + sequence * 101 + 11) % vocabulary),
       pages: Int32Array.from({ length: pagesOfOne }, (_, page) => sequence * pagesOfOne + page),
-      asks: 'last',
+      outputTokens: 'last',
     });
     return decoder.step(
       stepOf(

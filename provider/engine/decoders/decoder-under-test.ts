@@ -43,7 +43,7 @@ export async function generateGreedily(decoder: Decoder, { prompt, count, pages 
   const made: number[] = [];
   let tokens = prompt;
   for (let from = 0; made.length < count; ) {
-    const { best } = await decoder.step(stepOf([{ tokens, from, pages, asks: 'last' }], false));
+    const { best } = await decoder.step(stepOf([{ tokens, from, pages, outputTokens: 'last' }], false));
     from += tokens.length;
     tokens = [best[0] as number];
     made.push(...tokens);

@@ -24,7 +24,7 @@ for (const { name: kind, create } of backendsUnderTest) {
     for (const name of fixtures) {
       test(`${name}: every logit of a prompt is close to that of mlx-lm`, () =>
         withFixture(backend, name, async (decoder, { prompt, logits }) => {
-          const result = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, asks: 'every' }], true));
+          const result = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, outputTokens: 'every' }], true));
           expect(distance(result.logits as Float32Array, logits)).toBeLessThan(TOLERANCE);
         }));
 
@@ -36,14 +36,14 @@ for (const { name: kind, create } of backendsUnderTest) {
 
     test('a prompt in parts, beside other sequences and in scattered pages, has the same logits', () =>
       withFixture(backend, 'gemma3', async (decoder, { prompt }) => {
-        const whole = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [0], asks: 'last' }], true));
+        const whole = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [0], outputTokens: 'last' }], true));
         const expected = Float32Array.from(whole.logits as Float32Array);
         const other = prompt.toReversed();
         await decoder.step(
           stepOf(
             [
-              { tokens: prompt.slice(0, 7), from: 0, pages: [5], asks: 'none' },
-              { tokens: other.slice(0, 20), from: 0, pages: [6], asks: 'last' },
+              { tokens: prompt.slice(0, 7), from: 0, pages: [5], outputTokens: 'none' },
+              { tokens: other.slice(0, 20), from: 0, pages: [6], outputTokens: 'last' },
             ],
             true,
           ),
@@ -51,19 +51,19 @@ for (const { name: kind, create } of backendsUnderTest) {
         await decoder.step(
           stepOf(
             [
-              { tokens: other.slice(20), from: 20, pages: [6], asks: 'last' },
-              { tokens: prompt.slice(7, 23), from: 7, pages: [5], asks: 'last' },
+              { tokens: other.slice(20), from: 20, pages: [6], outputTokens: 'last' },
+              { tokens: prompt.slice(7, 23), from: 7, pages: [5], outputTokens: 'last' },
             ],
             true,
           ),
         );
-        const last = await decoder.step(stepOf([{ tokens: prompt.slice(23), from: 23, pages: [5], asks: 'last' }], true));
+        const last = await decoder.step(stepOf([{ tokens: prompt.slice(23), from: 23, pages: [5], outputTokens: 'last' }], true));
         expect(distance(last.logits as Float32Array, expected)).toBeLessThan(1e-5);
       }));
 
     test('the most likely token is the one with the largest logit', () =>
       withFixture(backend, 'llama', async (decoder, { prompt }) => {
-        const { best, logits } = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, asks: 'every' }], true));
+        const { best, logits } = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, outputTokens: 'every' }], true));
         const width = (logits as Float32Array).length / best.length;
         for (const [i, token] of best.entries()) {
           const row = (logits as Float32Array).subarray(i * width, (i + 1) * width);
@@ -74,9 +74,9 @@ for (const { name: kind, create } of backendsUnderTest) {
     test('a step with too many tokens is rejected, and the next step works', () =>
       withFixture(backend, 'llama', async (decoder, { prompt, greedy }) => {
         const many = Array.from({ length: 65 }, () => 1);
-        await expect(Promise.resolve().then(() => decoder.step(stepOf([{ tokens: many, from: 0, pages: [...PAGES, 0], asks: 'last' }], true)))).rejects.toThrow(
-          'the step has too many tokens',
-        );
+        await expect(
+          Promise.resolve().then(() => decoder.step(stepOf([{ tokens: many, from: 0, pages: [...PAGES, 0], outputTokens: 'last' }], true))),
+        ).rejects.toThrow('the step has too many tokens');
         expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));
       }));
 
@@ -87,7 +87,7 @@ for (const { name: kind, create } of backendsUnderTest) {
         async (decoder, { model, prompt, greedy }) => {
           const pageBytes = PAGE_TOKENS * kvBytesPerToken(model, backend);
           const whole = MANY_PAGES * pageBytes;
-          const fresh = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [1, 0], asks: 'last' }], false));
+          const fresh = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [1, 0], outputTokens: 'last' }], false));
           expect(decoder.cacheBytes).toBeGreaterThanOrEqual(2 * pageBytes);
           expect(decoder.cacheBytes).toBeLessThanOrEqual(whole / 50);
           const far = [MANY_PAGES - 1, MANY_PAGES - 2];
@@ -95,7 +95,7 @@ for (const { name: kind, create } of backendsUnderTest) {
           expect(decoder.cacheBytes).toBe(whole);
           await decoder.keep(2);
           expect(decoder.cacheBytes).toBeLessThanOrEqual(whole / 50);
-          const next = await decoder.step(stepOf([{ tokens: [fresh.best[0] as number], from: prompt.length, pages: [1, 0], asks: 'last' }], false));
+          const next = await decoder.step(stepOf([{ tokens: [fresh.best[0] as number], from: prompt.length, pages: [1, 0], outputTokens: 'last' }], false));
           expect([fresh.best[0], next.best[0]]).toEqual(greedy.slice(0, 2));
           expect(await generateGreedily(decoder, { prompt, count: 3, pages: far })).toEqual(greedy.slice(0, 3));
         },
@@ -104,7 +104,7 @@ for (const { name: kind, create } of backendsUnderTest) {
 
     test('a step that would access memory outside of the decoder is rejected, and the next step works', () =>
       withFixture(backend, 'llama', async (decoder, { model, prompt, greedy }) => {
-        const good = stepOf([{ tokens: prompt.slice(0, 4), from: 0, pages: PAGES, asks: 'last' }], true);
+        const good = stepOf([{ tokens: prompt.slice(0, 4), from: 0, pages: PAGES, outputTokens: 'last' }], true);
         const all = (value: number) => Int32Array.of(value, value, value, value);
         const hostile: Partial<Step>[] = [
           ...[model.shape.vocabulary, 400_000_000, -1, -(2 ** 31)].map((token) => ({ tokens: all(token) })),

@@ -45,8 +45,8 @@ async function answer(decoder: Decoder, prompt: readonly number[]): Promise<void
   const tokens = prompt.slice(0, MAX_TOKENS);
   if (tokens.length === 0) return;
   const pages = pagesFor(tokens.length + 1);
-  const { best } = await decoder.step(stepOf([{ tokens, from: 0, pages, asks: 'last' }], true));
-  await decoder.step(stepOf([{ tokens: [best[0] as number], from: tokens.length, pages, asks: 'last' }], false));
+  const { best } = await decoder.step(stepOf([{ tokens, from: 0, pages, outputTokens: 'last' }], true));
+  await decoder.step(stepOf([{ tokens: [best[0] as number], from: tokens.length, pages, outputTokens: 'last' }], false));
   tried.answers += 1;
 }
 
@@ -86,7 +86,7 @@ function hostileStep(ropes: RopeTables) {
   );
   return fc.tuple(parts, fc.array(change, { maxLength: 2 }), fc.boolean()).map(([sequences, changes, wantsLogits]) => {
     const plain = stepOf(
-      sequences.map(({ tokens, from }) => ({ tokens, from, pages: pagesFor(from + tokens.length), asks: 'every' as const })),
+      sequences.map(({ tokens, from }) => ({ tokens, from, pages: pagesFor(from + tokens.length), outputTokens: 'every' as const })),
       wantsLogits,
     );
     const step: Record<string, unknown> = { ...plain, ropeAngles: ropes.angles(plain.positions) };
@@ -101,10 +101,10 @@ function hostileStep(ropes: RopeTables) {
 
 async function callSteps(native: NativeDecoder, ropes: RopeTables, run: RunOptions): Promise<void> {
   await assertFor(
-    fc.asyncProperty(hostileStep(ropes), fc.option(junk), async (step, kept) => {
+    fc.asyncProperty(hostileStep(ropes), fc.option(junk), async (step, pages) => {
       tried.steps += 1;
       if (await isTaken(native.step(step))) tried.taken += 1;
-      if (kept !== null) await isTaken(native.keep(kept as number));
+      if (pages !== null) await isTaken(native.keep(pages as number));
     }),
     run,
   );

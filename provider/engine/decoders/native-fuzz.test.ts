@@ -34,7 +34,7 @@ describe.skipIf('reason' in sanitizer)(`the engine in C++ under AddressSanitizer
     async () => {
       if ('reason' in sanitizer) return;
       const lines: string[] = [];
-      await buildNative({ root: ROOT, only: ['cpu-sanitized'], say: (line) => lines.push(line) });
+      await buildNative({ root: ROOT, only: ['cpu-sanitized'], print: (line) => lines.push(line) });
       expect(existsSync(addonPath(ROOT, 'cpu-sanitized')), lines.join('\n')).toBe(true);
       // Node does not free its memory when it ends, so leaks are not reported.
       const env = {

@@ -9,7 +9,7 @@ export interface StepPart {
   /** All pages of the sequence, in order. */
   readonly pages: ArrayLike<number>;
   /** The tokens whose next token is computed. */
-  readonly asks: 'every' | 'last' | 'none';
+  readonly outputTokens: 'every' | 'last' | 'none';
 }
 
 const highest = (list: Int32Array): number => list.reduce((a, b) => Math.max(a, b), 0);
@@ -24,7 +24,7 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
   const step = { tokens: list(), positions: list(), places: list(), rows: list(), tables: new Int32Array(parts.length * tableWidth) };
   const outputs: number[] = [];
   let at = 0;
-  for (const [row, { tokens, from, pages, asks }] of parts.entries()) {
+  for (const [row, { tokens, from, pages, outputTokens }] of parts.entries()) {
     for (let i = 0; i < Math.min(tableWidth, pages.length); i += 1) step.tables[row * tableWidth + i] = pages[i] as number;
     for (let i = 0; i < tokens.length; i += 1, at += 1) {
       const position = from + i;
@@ -32,7 +32,7 @@ export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
       step.positions[at] = position;
       step.places[at] = (pages[Math.floor(position / PAGE_TOKENS)] as number) * PAGE_TOKENS + (position % PAGE_TOKENS);
       step.rows[at] = row;
-      if (asks === 'every' || (asks === 'last' && i === tokens.length - 1)) outputs.push(at);
+      if (outputTokens === 'every' || (outputTokens === 'last' && i === tokens.length - 1)) outputs.push(at);
     }
   }
   return { ...step, tableWidth, outputs: Int32Array.from(outputs), wantsLogits };

@@ -10,7 +10,7 @@ const DECODE_STEPS = 4;
  */
 export async function tryOut(decoder: Decoder, { vocabulary, clock }: { vocabulary: number; clock: () => number }): Promise<Speeds> {
   const tokens = Int32Array.from({ length: PAGE_TOKENS }, (_, i) => (i * 31 + 7) % vocabulary);
-  const step = (from: number) => decoder.step(stepOf([{ tokens: tokens.subarray(from), from, pages: [0], asks: 'last' }], false));
+  const step = (from: number) => decoder.step(stepOf([{ tokens: tokens.subarray(from), from, pages: [0], outputTokens: 'last' }], false));
   const time = async (work: () => Promise<unknown>) => {
     const began = clock();
     await work();

@@ -99,7 +99,7 @@ parentPort?.on('message', (question: GrammarQuestion) => {
   // Questions are answered one at a time, in order of arrival.
   last = last.then(async () => {
     printed = '';
-    const said = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: reasonIn(printed) ?? messageOf(error) }));
-    parentPort?.postMessage(said, said.ok && said.mask ? [said.mask.buffer] : []);
+    const reply = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: reasonIn(printed) ?? messageOf(error) }));
+    parentPort?.postMessage(reply, reply.ok && reply.mask ? [reply.mask.buffer] : []);
   });
 });

@@ -155,7 +155,7 @@ class RunningConstraint implements Constraint {
 /** A worker thread. Its answers arrive in the order of the questions. */
 class GrammarThread implements AsyncDisposable {
   readonly #worker: Worker;
-  readonly #asked: ((answer: GrammarAnswer) => void)[] = [];
+  readonly #pending: ((answer: GrammarAnswer) => void)[] = [];
   #over: string | undefined;
 
   constructor() {
@@ -164,7 +164,7 @@ class GrammarThread implements AsyncDisposable {
     this.#worker.stdout.resume();
     this.#worker.stderr.resume();
     this.#worker.unref();
-    this.#worker.on('message', (answer: GrammarAnswer) => this.#asked.shift()?.(answer));
+    this.#worker.on('message', (answer: GrammarAnswer) => this.#pending.shift()?.(answer));
     this.#worker.on('error', () => this.#end('the grammar thread failed'));
     this.#worker.on('exit', () => this.#end('the grammar thread has ended'));
   }
@@ -181,7 +181,7 @@ class GrammarThread implements AsyncDisposable {
       // before the timeout counts.
       const late = () => setImmediate(() => isAnswered || void this.#worker.terminate());
       const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
-      this.#asked.push((answer) => {
+      this.#pending.push((answer) => {
         isAnswered = true;
         clearTimeout(timer);
         resolve(answer);
@@ -192,7 +192,7 @@ class GrammarThread implements AsyncDisposable {
 
   #end(why: string): void {
     this.#over ??= why;
-    for (const settle of this.#asked.splice(0)) settle({ ok: false, isLost: true, why });
+    for (const settle of this.#pending.splice(0)) settle({ ok: false, isLost: true, why });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { likeliest, logShares, Sampler, type SamplingOptions, topTokens } from './sampler.ts';
+import { logShares, mostLikelyToken, Sampler, type SamplingOptions, topTokens } from './sampler.ts';
 
 const PLAIN: SamplingOptions = {
   temperature: 1,
@@ -72,9 +72,9 @@ test('a token that the mask forbids is never chosen, at any temperature', () => 
 });
 
 describe('penalties', () => {
-  const choose = (options: Partial<SamplingOptions>, said: readonly number[], prompt: readonly number[] = []) => {
+  const choose = (options: Partial<SamplingOptions>, generated: readonly number[], prompt: readonly number[] = []) => {
     const sampler = new Sampler({ ...PLAIN, temperature: 0, ...options }, prompt);
-    for (const token of said) sampler.accept(token);
+    for (const token of generated) sampler.accept(token);
     const logits = Float32Array.from([3, 2.5, 2, -1]);
     sampler.choose(logits, undefined);
     return [...logits].map((value) => Math.round(value * 100) / 100);
@@ -110,7 +110,7 @@ test('the probabilities of all tokens sum to one, and the top tokens are the mos
       const shareOf = logShares(logits);
       expect(logits.reduce((sum, _, token) => sum + Math.exp(shareOf(token)), 0)).toBeCloseTo(1, 4);
       const top = topTokens(logits, count);
-      expect(top[0]).toBe(likeliest(logits));
+      expect(top[0]).toBe(mostLikelyToken(logits));
       expect(top).toEqual([...logits.keys()].sort((a, b) => (logits[b] as number) - (logits[a] as number) || a - b).slice(0, count));
     }),
   );

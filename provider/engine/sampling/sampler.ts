@@ -25,12 +25,12 @@ export class Sampler {
    * Number of times each token was generated. Prompt tokens have 0: only the repetition penalty
    * applies to them.
    */
-  readonly #said = new Map<number, number>();
+  readonly #counts = new Map<number, number>();
 
   constructor(options: SamplingOptions, prompt: readonly number[]) {
     this.#options = options;
     this.#random = new SeededRandom(options.seed);
-    if (options.repetitionPenalty !== 1) for (const token of prompt) this.#said.set(token, 0);
+    if (options.repetitionPenalty !== 1) for (const token of prompt) this.#counts.set(token, 0);
   }
 
   /** False if the most likely token is always the choice. */
@@ -44,17 +44,17 @@ export class Sampler {
     this.#penalise(row);
     for (const [token, bias] of this.#options.logitBias) if (token < row.length) row[token] = (row[token] as number) + bias;
     if (mask) forbid(row, mask);
-    return this.#options.temperature > 0 ? this.#draw(row) : likeliest(row);
+    return this.#options.temperature > 0 ? this.#draw(row) : mostLikelyToken(row);
   }
 
   accept(token: number): void {
-    this.#said.set(token, (this.#said.get(token) ?? 0) + 1);
+    this.#counts.set(token, (this.#counts.get(token) ?? 0) + 1);
   }
 
   #penalise(row: Float32Array): void {
     const { repetitionPenalty, frequencyPenalty, presencePenalty } = this.#options;
     if (repetitionPenalty === 1 && frequencyPenalty === 0 && presencePenalty === 0) return;
-    for (const [token, count] of this.#said) {
+    for (const [token, count] of this.#counts) {
       let logit = row[token] as number;
       logit = logit > 0 ? logit / repetitionPenalty : logit * repetitionPenalty;
       row[token] = logit - frequencyPenalty * count - (count > 0 ? presencePenalty : 0);
@@ -63,16 +63,16 @@ export class Sampler {
 
   #draw(row: Float32Array): number {
     const { temperature, topK, topP, minP } = this.#options;
-    const most = row[likeliest(row)] as number;
+    const most = row[mostLikelyToken(row)] as number;
     const number = this.#random.next();
     if (topK === 0 && topP >= 1 && minP === 0) return drawFromAll(row, { most, temperature, number });
     const candidates = reduce(row, { most, temperature, minP, topK });
     const parts = candidates.map((token) => Math.exp(((row[token] as number) - most) / temperature));
     const total = parts.reduce((sum, part) => sum + part, 0);
-    let [kept, sum] = [0, 0];
-    while (kept < parts.length && (kept === 0 || sum < topP * total)) sum += parts[kept++] as number;
+    let [candidateCount, sum] = [0, 0];
+    while (candidateCount < parts.length && (candidateCount === 0 || sum < topP * total)) sum += parts[candidateCount++] as number;
     let left = number * sum;
-    for (let i = 0; i < kept; i += 1) {
+    for (let i = 0; i < candidateCount; i += 1) {
       left -= parts[i] as number;
       if (left < 0) return candidates[i] as number;
     }
@@ -81,7 +81,7 @@ export class Sampler {
 }
 
 /** Returns the most likely token; of equally likely ones, the lowest. */
-export function likeliest(row: Float32Array): number {
+export function mostLikelyToken(row: Float32Array): number {
   let [best, most] = [0, Number.NEGATIVE_INFINITY];
   for (let i = 0; i < row.length; i += 1) {
     const value = row[i] as number;
@@ -110,7 +110,7 @@ function drawFromAll(row: Float32Array, { most, temperature, number }: { most: n
     left -= Math.exp(((row[i] as number) - most) / temperature);
     if (left < 0) return i;
   }
-  return likeliest(row);
+  return mostLikelyToken(row);
 }
 
 /**
@@ -130,7 +130,7 @@ function reduce(row: Float32Array, { most, temperature, minP, topK }: { most: nu
 
 /** Log probability of each token, before temperature, penalties and masks are applied. */
 export function logShares(row: Float32Array): (token: number) => number {
-  const most = row[likeliest(row)] as number;
+  const most = row[mostLikelyToken(row)] as number;
   let total = 0;
   for (let i = 0; i < row.length; i += 1) total += Math.exp((row[i] as number) - most);
   const whole = most + Math.log(total);

@@ -51,7 +51,7 @@ test('each sequence generates the same tokens as alone, ends once and returns it
       });
       const free = scheduler.freeTokens;
       const ends: TaskEnd[][] = plans.map(() => []);
-      const said: number[][] = plans.map(() => []);
+      const generated: number[][] = plans.map(() => []);
       const begin = (index: number) => {
         const { prompt: length, family, count, wantsLogits, chooses, pausesAt, cancelsAt } = plans[index] as (typeof plans)[number];
         const prompt = promptOf(family, length);
@@ -63,12 +63,12 @@ test('each sequence generates the same tokens as alone, ends once and returns it
           scope: 'one',
           choose: (best, row) => {
             if (wantsLogits) expect(row?.[best]).toBe(5);
-            said[index]?.push(best);
-            if (said[index]?.length === pausesAt) {
+            generated[index]?.push(best);
+            if (generated[index]?.length === pausesAt) {
               running?.pause();
               setTimeout(() => running?.resume(), 1);
             }
-            if (said[index]?.length === cancelsAt) running?.cancel();
+            if (generated[index]?.length === cancelsAt) running?.cancel();
             return chooses === 'later' ? settled().then(() => best) : best;
           },
           end: (why) => ends[index]?.push(why),
@@ -83,10 +83,10 @@ test('each sequence generates the same tokens as alone, ends once and returns it
       for (let n = 0; ends.some((list) => list.length === 0) && n < 5_000; n += 1) await settled();
       for (const [index, { prompt, family, count, cancelsAt }] of plans.entries()) {
         const expected = alone(promptOf(family, prompt), count);
-        expect(said[index]).toEqual(expected.slice(0, said[index]?.length));
+        expect(generated[index]).toEqual(expected.slice(0, generated[index]?.length));
         const isCancelled = cancelsAt !== undefined && cancelsAt < count;
         expect(ends[index]).toEqual([isCancelled ? 'cancelled' : 'length']);
-        if (!isCancelled) expect(said[index]).toHaveLength(count);
+        if (!isCancelled) expect(generated[index]).toHaveLength(count);
       }
       await scheduler.close();
       expect(failures).toEqual([]);

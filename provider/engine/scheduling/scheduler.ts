@@ -56,7 +56,7 @@ export interface Speeds {
 const LEAST_CHUNK = 16;
 const SMOOTHING = 0.2;
 
-class Sequence implements Running {
+class ScheduledSequence implements Running {
   readonly task: Task;
   readonly tokens: number[];
   readonly #wake: () => void;
@@ -104,8 +104,8 @@ class Sequence implements Running {
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #pool: PagePool;
-  #waiting: Sequence[] = [];
-  #running: Sequence[] = [];
+  #waiting: ScheduledSequence[] = [];
+  #running: ScheduledSequence[] = [];
   #loop: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
   /** Set while a trim is requested: pages released before this time are freed. */
@@ -139,14 +139,14 @@ export class Scheduler {
    * again.
    */
   leastWaitMs({ prompt, scope }: Pick<Task, 'prompt' | 'scope'>): number {
-    const unread = ({ task, worked }: Sequence) => Math.max(0, task.prompt.length - worked);
+    const unread = ({ task, worked }: ScheduledSequence) => Math.max(0, task.prompt.length - worked);
     const before = [...this.#running, ...this.#waiting].reduce((sum, sequence) => sum + (sequence.isPaused ? 0 : unread(sequence)), 0);
     if (before === 0) return 0;
     return (1_000 * (before + prompt.length - this.#pool.knownTokens(prompt, scope))) / this.#prefillTps;
   }
 
   submit(task: Task): Running {
-    const sequence = new Sequence(task, () => this.#wake());
+    const sequence = new ScheduledSequence(task, () => this.#wake());
     this.#waiting.push(sequence);
     this.#wake();
     return sequence;
@@ -194,7 +194,7 @@ export class Scheduler {
       const began = this.#options.clock();
       let result: StepResult;
       try {
-        const wantsLogits = parts.some(({ sequence, asks }) => asks === 'last' && sequence.task.wantsLogits);
+        const wantsLogits = parts.some(({ sequence, outputTokens }) => outputTokens === 'last' && sequence.task.wantsLogits);
         result = await this.#options.decoder.step(
           stepOf(
             parts.map(({ sequence, pages, ...part }) => ({ ...part, from: sequence.worked, pages: pages.pages })),
@@ -228,7 +228,7 @@ export class Scheduler {
   }
 
   #drop(): void {
-    const remain = (sequence: Sequence) => {
+    const remain = (sequence: ScheduledSequence) => {
       if (sequence.isCancelled) this.#end(sequence, 'cancelled');
       return !sequence.isCancelled;
     };
@@ -252,13 +252,13 @@ export class Scheduler {
   #parts(): Part[] {
     const active = this.#running.filter(({ isPaused }) => !isPaused);
     const parts = active.filter(({ isAnswering }) => isAnswering).map((sequence) => partOf(sequence, 1));
-    let room = this.#options.maxTokens - parts.length;
-    if (parts.length > 0) room = Math.min(room, Math.max(LEAST_CHUNK, Math.floor((this.#prefillTps * this.#options.prefillMs) / 1_000)));
+    let remaining = this.#options.maxTokens - parts.length;
+    if (parts.length > 0) remaining = Math.min(remaining, Math.max(LEAST_CHUNK, Math.floor((this.#prefillTps * this.#options.prefillMs) / 1_000)));
     for (const sequence of active) {
-      if (sequence.isAnswering || room <= 0) continue;
-      const part = partOf(sequence, room);
+      if (sequence.isAnswering || remaining <= 0) continue;
+      const part = partOf(sequence, remaining);
       parts.push(part);
-      room -= part.tokens.length;
+      remaining -= part.tokens.length;
     }
     return parts;
   }
@@ -279,11 +279,11 @@ export class Scheduler {
   async #take(parts: readonly Part[], { best, logits }: StepResult): Promise<void> {
     let output = 0;
     const vocabulary = logits === undefined ? 0 : logits.length / best.length;
-    const ended = new Set<Sequence>();
-    for (const { sequence, tokens, pages, asks } of parts) {
+    const ended = new Set<ScheduledSequence>();
+    for (const { sequence, tokens, pages, outputTokens } of parts) {
       sequence.worked += tokens.length;
-      this.#pool.name(pages, asks === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked));
-      if (asks === 'none') continue;
+      this.#pool.name(pages, outputTokens === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked));
+      if (outputTokens === 'none') continue;
       const row = sequence.task.wantsLogits ? logits?.subarray(output * vocabulary, (output + 1) * vocabulary) : undefined;
       const choice = await this.#choose(sequence, best[output] as number, row);
       output += 1;
@@ -295,7 +295,7 @@ export class Scheduler {
   }
 
   /** Returns the reason if the sequence ends with this step. */
-  async #choose(sequence: Sequence, best: number, row: Float32Array | undefined): Promise<{ why: TaskEnd; cause?: unknown } | undefined> {
+  async #choose(sequence: ScheduledSequence, best: number, row: Float32Array | undefined): Promise<{ why: TaskEnd; cause?: unknown } | undefined> {
     let token: number | undefined;
     try {
       token = await sequence.task.choose(best, row);
@@ -307,7 +307,7 @@ export class Scheduler {
     return sequence.isFull ? { why: 'length' } : undefined;
   }
 
-  #end({ pages, task }: Sequence, why: TaskEnd, cause?: unknown): void {
+  #end({ pages, task }: ScheduledSequence, why: TaskEnd, cause?: unknown): void {
     if (pages) this.#pool.release(pages, this.#options.clock());
     task.end(why, cause);
   }
@@ -321,15 +321,15 @@ export class Scheduler {
 }
 
 interface Part {
-  readonly sequence: Sequence;
+  readonly sequence: ScheduledSequence;
   readonly pages: SequencePages;
   readonly tokens: readonly number[];
-  readonly asks: 'last' | 'none';
+  readonly outputTokens: 'last' | 'none';
 }
 
 /** Returns the sequence's next tokens, at most `most` of them. */
-function partOf(sequence: Sequence, most: number): Part {
+function partOf(sequence: ScheduledSequence, most: number): Part {
   const tokens = sequence.tokens.slice(sequence.worked, sequence.worked + most);
   const isWhole = sequence.worked + tokens.length === sequence.tokens.length;
-  return { sequence, pages: sequence.pages as SequencePages, tokens, asks: isWhole ? 'last' : 'none' };
+  return { sequence, pages: sequence.pages as SequencePages, tokens, outputTokens: isWhole ? 'last' : 'none' };
 }

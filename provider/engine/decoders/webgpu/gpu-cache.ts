@@ -65,13 +65,13 @@ export class GpuCache {
 
   async #resize(pages: number): Promise<void> {
     const { queue } = this.#device;
-    const kept = Math.min(pages, this.#pages) * this.#size.pageBytes;
+    const copiedBytes = Math.min(pages, this.#pages) * this.#size.pageBytes;
     this.#device.pushErrorScope('out-of-memory');
     // The buffers are copied one after the other, so that only one of them exists twice at a time.
     for (const cached of this.#buffers) {
       const made = this.#create(pages);
       const encoder = this.#device.createCommandEncoder();
-      encoder.copyBufferToBuffer(cached.buffer, 0, made, 0, kept);
+      encoder.copyBufferToBuffer(cached.buffer, 0, made, 0, copiedBytes);
       queue.submit([encoder.finish()]);
       cached.buffer.destroy();
       cached.buffer = made;
@@ -79,8 +79,8 @@ export class GpuCache {
     }
     this.#pages = pages;
     this.version += 1;
-    const refused = await this.#device.popErrorScope();
-    if (refused !== null) throw new Error(`the device has no memory for the cache: ${refused.message}`);
+    const failure = await this.#device.popErrorScope();
+    if (failure !== null) throw new Error(`the device has no memory for the cache: ${failure.message}`);
   }
 
   #create(pages: number): GPUBuffer {

@@ -14,7 +14,7 @@ export interface Format {
  * Consecutive rows of one or more matrices of the same format, in a buffer that a kernel can bind
  * as a whole.
  */
-export interface Piece {
+export interface WeightRows {
   readonly format: Format;
   readonly in: number;
   readonly rows: number;
@@ -34,7 +34,7 @@ const formatOf = ({ quantized, weight }: Matrix): Format => ({
 
 const sameFormat = (a: Format, b: Format): boolean => a.bits === b.bits && a.group === b.group && a.type === b.type;
 
-/** Copies weights from their file into the device's memory, in pieces. */
+/** Copies weights from their file into the device's memory, in parts. */
 export class Uploader {
   readonly #device: GPUDevice;
   readonly #reader: TensorReader;
@@ -51,11 +51,11 @@ export class Uploader {
   }
 
   /**
-   * Uploads matrices whose results are adjacent, in as few pieces as formats and device limits
+   * Uploads matrices whose results are adjacent, in as few buffers as formats and device limits
    * allow.
    */
-  async matrices(matrices: readonly Matrix[]): Promise<Piece[]> {
-    const pieces: Piece[] = [];
+  async matrices(matrices: readonly Matrix[]): Promise<WeightRows[]> {
+    const parts: WeightRows[] = [];
     let firstRow = 0;
     for (let i = 0; i < matrices.length; ) {
       const first = matrices[i] as Matrix;
@@ -70,10 +70,10 @@ export class Uploader {
         together.push(next);
       }
       i += together.length;
-      pieces.push(...(await this.#pieces(together, firstRow)));
+      parts.push(...(await this.#split(together, firstRow)));
       firstRow += rowsOf(together);
     }
-    return pieces;
+    return parts;
   }
 
   async vector(values: Float32Array<ArrayBuffer>): Promise<GPUBuffer> {
@@ -95,16 +95,16 @@ export class Uploader {
     return Math.floor(this.#device.limits.maxStorageBufferBindingSize / bytes / 8) * 8;
   }
 
-  async #pieces(matrices: readonly Matrix[], firstRow: number): Promise<Piece[]> {
+  async #split(matrices: readonly Matrix[], firstRow: number): Promise<WeightRows[]> {
     const first = matrices[0] as Matrix;
     const rows = rowsOf(matrices);
     const most = this.#rowsThatFit(first);
-    const pieces: Piece[] = [];
+    const parts: WeightRows[] = [];
     for (let from = 0; from < rows; from += most) {
       const take = { from, rows: Math.min(most, rows - from) };
       const part = (of: (matrix: Matrix) => Tensor | undefined) => this.#part(matrices.map(of), { ...take, of: rows });
       const biases = matrices.every(({ bias }) => bias !== undefined) ? await this.#numbers(matrices.map(({ bias }) => bias as Tensor)) : undefined;
-      pieces.push({
+      parts.push({
         format: formatOf(first),
         in: first.in,
         rows: take.rows,
@@ -115,7 +115,7 @@ export class Uploader {
         bias: biases && (await this.vector(biases.slice(from, from + take.rows))),
       });
     }
-    return pieces;
+    return parts;
   }
 
   async #numbers(tensors: readonly Tensor[]): Promise<Float32Array<ArrayBuffer>> {

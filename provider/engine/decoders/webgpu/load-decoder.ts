@@ -7,7 +7,7 @@ import { TensorReader } from '../../../models/tensor-reader.ts';
 import { type Decoder, type DecoderOptions, PAGE_TOKENS } from '../decoder.ts';
 import type { Gpu } from './device.ts';
 import { CacheBuffer, GpuCache } from './gpu-cache.ts';
-import { type Piece, Uploader } from './gpu-weights.ts';
+import { Uploader, type WeightRows } from './gpu-weights.ts';
 import { attend, attendRun, place } from './kernels/attention.ts';
 import { embed } from './kernels/embedding.ts';
 import { choose, combine } from './kernels/experts.ts';
@@ -82,8 +82,8 @@ class Builder {
     const best = numbers(maxTokens, GPUBufferUsage.COPY_SRC);
     const embedding = await this.#upload.matrices([weights.embedding]);
     const lmHead = weights.lmHead === weights.embedding ? embedding : await this.#upload.matrices([weights.lmHead]);
-    this.#splits = await this.#isSplittingFaster(lmHead[0] as Piece);
-    for (const piece of embedding) await this.#embed(piece, scratch);
+    this.#splits = await this.#isSplittingFaster(lmHead[0] as WeightRows);
+    for (const part of embedding) await this.#embed(part, scratch);
     const cache = new GpuCache(this.#gpu.device, { pages, layers: shape.layers.length, pageBytes: 4 * PAGE_TOKENS * kvHeads * headDim });
     this.#cache = cache;
     for (const [index, layer] of weights.layers.entries()) {
@@ -121,7 +121,7 @@ class Builder {
     this.#cache?.destroy();
   }
 
-  async #embed({ format, firstRow, rows, weight, scales, biases }: Piece, scratch: Scratch): Promise<void> {
+  async #embed({ format, firstRow, rows, weight, scales, biases }: WeightRows, scratch: Scratch): Promise<void> {
     const { hidden, embeddingScale } = this.#shape;
     const code = embed({ format, width: hidden, firstRow, rows, scale: embeddingScale });
     await this.#run(code, [scratch.state, scratch.tokens, weight, ...present(scales, biases)], ({ tokens }) => [Math.ceil(hidden / 4 / THREADS), tokens]);
@@ -195,11 +195,11 @@ class Builder {
     await this.#multiply(await this.#upload.matrices([router as Matrix]), { from: scratch.normed, to: scores, stride: experts, counted: 'tokens' });
     await this.#run(choose({ experts, perToken, normalised }), [scores, chosen, shares], ({ tokens }) => [Math.ceil(tokens / THREADS), 1]);
     const stacked = async (matrix: Matrix, parts: { from: GPUBuffer; to: GPUBuffer; stride: number; firstRow: number; shared: number }) => {
-      const [piece, more] = await this.#upload.matrices([matrix]);
-      if (piece === undefined || more !== undefined)
+      const [part, more] = await this.#upload.matrices([matrix]);
+      if (part === undefined || more !== undefined)
         throw new ModelError('unsupported_architecture', `the experts of a layer do not fit into one buffer of this device`);
       const { shared, ...rest } = parts;
-      await this.#multiply([piece], { ...rest, counted: 'slots', experts: { rows: matrix.out, shared }, chosen });
+      await this.#multiply([part], { ...rest, counted: 'slots', experts: { rows: matrix.out, shared }, chosen });
     };
     await stacked(gate, { from: scratch.normed, to: scratch.gateUp, stride: 2 * width, firstRow: 0, shared: perToken });
     await stacked(up, { from: scratch.normed, to: scratch.gateUp, stride: 2 * width, firstRow: width, shared: perToken });
@@ -211,14 +211,14 @@ class Builder {
     await this.#run(combine({ hidden, perToken }), [scratch.state, scratch.partOut, shares], ({ tokens }) => [Math.ceil(hidden / THREADS), tokens]);
   }
 
-  async #multiply(pieces: readonly Piece[], { from, to, stride, counted, adds = false, firstRow = 0, experts, chosen }: Product): Promise<void> {
-    for (const piece of pieces) {
-      const { format, rows, bias, weight, scales, biases } = piece;
+  async #multiply(parts: readonly WeightRows[], { from, to, stride, counted, adds = false, firstRow = 0, experts, chosen }: Product): Promise<void> {
+    for (const part of parts) {
+      const { format, rows, bias, weight, scales, biases } = part;
       const common = {
         format,
-        in: piece.in,
+        in: part.in,
         rows,
-        firstRow: firstRow + piece.firstRow,
+        firstRow: firstRow + part.firstRow,
         stride,
         hasBias: bias !== undefined,
         adds,
@@ -288,18 +288,18 @@ class Builder {
    * Drivers that compute in software are faster if each thread has rows of its own, real GPUs if the
    * threads of a workgroup share rows. Measures both with one multiplication.
    */
-  async #isSplittingFaster(piece: Piece): Promise<boolean> {
+  async #isSplittingFaster(part: WeightRows): Promise<boolean> {
     const { device } = this.#gpu;
-    const rows = Math.min(piece.rows, 1024);
+    const rows = Math.min(part.rows, 1024);
     const [from, to] = [
-      device.createBuffer({ size: 4 * piece.in, usage: GPUBufferUsage.STORAGE }),
+      device.createBuffer({ size: 4 * part.in, usage: GPUBufferUsage.STORAGE }),
       device.createBuffer({ size: 4 * rows, usage: GPUBufferUsage.STORAGE }),
     ];
     device.queue.writeBuffer(this.#uniform, 0, Uint32Array.of(1, 1, 1, 1, 1, 1));
     const time = async (split: boolean): Promise<number> => {
       const m: Multiplication = {
-        format: piece.format,
-        in: piece.in,
+        format: part.format,
+        in: part.in,
         rows,
         firstRow: 0,
         stride: rows,
@@ -310,7 +310,7 @@ class Builder {
         counted: 'tokens',
       };
       const pipeline = await this.#pipeline(multiply(m));
-      const bindings = this.#bind(pipeline, [to, from, piece.weight, ...present(piece.scales, piece.biases)]);
+      const bindings = this.#bind(pipeline, [to, from, part.weight, ...present(part.scales, part.biases)]);
       const times: number[] = [];
       for (let i = 0; i < 4; i += 1) {
         const began = performance.now();

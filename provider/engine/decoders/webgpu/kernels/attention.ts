@@ -30,9 +30,9 @@ ${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(
   let token = id.x / ${all}u;
   let head = id.x % ${all}u;
   let at = id.x * ${headDim}u;
-  let kept = places[token] * ${kvHeads * headDim}u;
+  let slot = places[token] * ${kvHeads * headDim}u;
   if (head >= ${heads + kvHeads}u) {
-    for (var i = 0u; i < ${headDim}u; i++) { values[kept + (head - ${heads + kvHeads}u) * ${headDim}u + i] = qkv[at + i]; }
+    for (var i = 0u; i < ${headDim}u; i++) { values[slot + (head - ${heads + kvHeads}u) * ${headDim}u + i] = qkv[at + i]; }
     return;
   }
   let isKey = head >= ${heads}u;
@@ -48,7 +48,7 @@ ${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(
     let first = a * cosine - b * sine;
     let second = b * cosine + a * sine;
     if (isKey) {
-      let to = kept + (head - ${heads}u) * ${headDim}u + i;
+      let to = slot + (head - ${heads}u) * ${headDim}u + i;
       keys[to] = first;
       keys[to + ${half}u] = second;
     } else {
@@ -170,13 +170,13 @@ var<workgroup> partial: array<f32, ${THREADS}>;
     var largest = most;
     for (var i = local; i < count; i += ${THREADS}u) {
       let position = start + i;
-      let kept = tables[table + position / ${pageTokens}u] * ${pageTokens}u + position % ${pageTokens}u;
-      let key = (kept * ${kvHeads * headDim}u + kvHead * ${headDim}u) / 4u;
+      let slot = tables[table + position / ${pageTokens}u] * ${pageTokens}u + position % ${pageTokens}u;
+      let key = (slot * ${kvHeads * headDim}u + kvHead * ${headDim}u) / 4u;
       var score = 0.0;
       for (var d = 0u; d < ${headDim / 4}u; d++) { score += dot(qkv[query + d], keys[key + d]); }
       score *= ${literal(scale)};
       scores[i] = score;
-      places[i] = kept * ${kvHeads * headDim}u + kvHead * ${headDim}u;
+      places[i] = slot * ${kvHeads * headDim}u + kvHead * ${headDim}u;
       largest = max(largest, score);
     }
     partial[local] = largest;
