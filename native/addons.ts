@@ -76,8 +76,8 @@ function findMlx(env: NodeJS.ProcessEnv): Needs | undefined {
 }
 
 /**
- * Finds the folder in which pip installs MLX for the python3 of this shell. It searches the usual paths
- * instead of running python3, which would take longer than the rest of the start.
+ * Finds the folder in which pip installs MLX for the python3 of this shell. It searches the usual
+ * paths instead of running python3, which would take longer than the rest of the start.
  */
 function pythonMlx(env: NodeJS.ProcessEnv): string | undefined {
   const interpreter = (env['PATH'] ?? '')

@@ -8,8 +8,8 @@ import { addonPath, buildNative, findCompiler } from './build.ts';
 
 const ROOT = dirname(import.meta.dirname);
 /**
- * An account other than root. /proc's owner shows who may read a process's memory, but root may always
- * read it.
+ * An account other than root. /proc's owner shows who may read a process's memory, but root may
+ * always read it.
  */
 const UNPRIVILEGED_UID = 65_534;
 
@@ -57,8 +57,8 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
   }
 
   /**
-   * Another account can run Node only if it may enter all folders above it. A home folder of mode 0700
-   * prevents that, so this tries to run Node.
+   * Another account can run Node only if it may enter all folders above it. A home folder of mode
+   * 0700 prevents that, so this tries to run Node.
    */
   const canRunUnprivileged = () => spawnSync(process.execPath, ['--version'], { uid: UNPRIVILEGED_UID, gid: UNPRIVILEGED_UID, cwd: root }).status === 0;
 

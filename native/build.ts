@@ -1,6 +1,6 @@
 // Builds the addons with the machine's C++ compiler, called directly
-// (docs/decisions/0003-direct-compiler-call.md). Runs before
-// any package is imported; the headers come from two packages that hold nothing but headers.
+// (docs/decisions/0003-direct-compiler-call.md). Runs before any package is imported; the headers
+// come from two packages that hold nothing but headers.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -33,8 +33,8 @@ export type NativeBuild =
 export const addonPath = (root: string, name: string) => join(root, 'native', 'build', `${name}.node`);
 
 /**
- * Finds the C++ compiler. On a Mac without the command line tools, `c++` is a shim that opens a window,
- * so xcode-select is checked first.
+ * Finds the C++ compiler. On a Mac without the command line tools, `c++` is a shim that opens a
+ * window, so xcode-select is checked first.
  */
 export function findCompiler(env: NodeJS.ProcessEnv = process.env): string | undefined {
   if (process.platform === 'darwin' && spawnSync('xcode-select', ['-p'], { stdio: 'ignore' }).status !== 0) return undefined;
@@ -123,8 +123,8 @@ function fingerprint(job: Job): string {
 }
 
 /**
- * Builds an addon and returns an error message, or undefined. The result is renamed into place, because
- * overwriting a library that a running process has loaded would crash that process.
+ * Builds an addon and returns an error message, or undefined. The result is renamed into place,
+ * because overwriting a library that a running process has loaded would crash that process.
  */
 async function build(job: Job, compiler: string): Promise<string | undefined> {
   const { root, addon, needs } = job;

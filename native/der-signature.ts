@@ -4,8 +4,8 @@ const NUMBER_BYTES = 32;
 
 /**
  * Converts an ECDSA signature of P-256 from DER, as Apple returns it, to r and s of 32 bytes each.
- * Returns undefined for anything else, including encodings that are not canonical DER: otherwise one
- * signature could be written in several ways.
+ * Returns undefined for anything else, including encodings that are not canonical DER: otherwise
+ * one signature could be written in several ways.
  */
 export function rawSignature(der: Uint8Array): Uint8Array | undefined {
   // Lengths above 127 take two bytes in DER. Two numbers of 256 bits are always shorter.

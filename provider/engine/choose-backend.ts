@@ -23,9 +23,9 @@ const RANKS: readonly string[] = ['mlx', 'webgpu', 'cpu', 'webgpu in software', 
 const isSoftware = (made: BackendOrReason): boolean => 'backend' in made && made.backend.isSoftware;
 
 /**
- * Opens the best backend that runs here: MLX, then WebGPU on a GPU, then the processor, then WebGPU or
- * MLX computing in software, then plain TypeScript. If only `wanted` is tried and does not run, the
- * error contains the reason.
+ * Opens the best backend that runs here: MLX, then WebGPU on a GPU, then the processor, then WebGPU
+ * or MLX computing in software, then plain TypeScript. If only `wanted` is tried and does not run,
+ * the error contains the reason.
  */
 export async function chooseBackend(wanted?: BackendName): Promise<Choice> {
   const candidates: Candidate[] = [];

@@ -5,9 +5,9 @@ export interface GenerationRequest {
   readonly chat: InferenceRequest['chat'];
   readonly maxTokens: number;
   /**
-   * Requests of the same scope may share cached keys and values of a common prompt prefix. A request
-   * without a scope shares with no other: a shared cache would reveal by its timing which prompts
-   * other consumers have sent.
+   * Requests of the same scope may share cached keys and values of a common prompt prefix. A
+   * request without a scope shares with no other: a shared cache would reveal by its timing which
+   * prompts other consumers have sent.
    */
   readonly cacheScope?: string;
   /**

@@ -41,8 +41,8 @@ export class Generation implements Task {
   readonly #stops: StopStrings;
   readonly #reader: AnswerReader;
   /**
-   * Parts of the answer, number of tokens and log probabilities not sent yet. Every delta counts at least one
-   * token.
+   * Parts of the answer, number of tokens and log probabilities not sent yet. Every delta counts at
+   * least one token.
    */
   #parts: AnswerPart[] = [];
   #unsentTokens = 0;

@@ -18,8 +18,8 @@ export interface OpenEngineOptions {
 }
 
 /**
- * Opens an engine and loads all its models. A model that cannot be read is logged and left out. Throws
- * if no model can be read.
+ * Opens an engine and loads all its models. A model that cannot be read is logged and left out.
+ * Throws if no model can be read.
  */
 export async function openModelEngine({ backend: wanted, models: names, log, ...rest }: OpenEngineOptions): Promise<ModelEngine> {
   const models: Model[] = [];

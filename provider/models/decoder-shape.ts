@@ -113,8 +113,8 @@ function activationOf(fields: FieldReader, gemma: boolean): 'silu' | 'gelu_tanh'
 }
 
 /**
- * Gemma has two ropes: a scaled one for its global layers, and one for its local layers, which has a
- * smaller base and therefore rotates faster.
+ * Gemma has two ropes: a scaled one for its global layers, and one for its local layers, which has
+ * a smaller base and therefore rotates faster.
  */
 function ropesOf(fields: FieldReader, gemma: boolean): Rope[] {
   const newer = fields.object('rope_parameters');

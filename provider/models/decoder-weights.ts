@@ -168,8 +168,8 @@ class WeightFinder {
 }
 
 /**
- * Checks that norms, biases and quantization parameters are finite. A single NaN or infinity in them
- * would corrupt every answer without an error.
+ * Checks that norms, biases and quantization parameters are finite. A single NaN or infinity in
+ * them would corrupt every answer without an error.
  */
 export async function checkFinite(weights: DecoderWeights, reader: TensorReader): Promise<void> {
   for (const tensor of multipliers(weights)) {

@@ -1,6 +1,6 @@
 /**
- * The reasons why a model cannot be served. The error's `detail` names the file or the field, and is
- * shown to the owner of the machine.
+ * The reasons why a model cannot be served. The error's `detail` names the file or the field, and
+ * is shown to the owner of the machine.
  */
 export type ModelFault =
   | 'missing_file'

@@ -52,8 +52,7 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json contains a chat template');
   const template = new ChatTemplate({ text, config: about });
   // A template that writes tokens outside of the vocabulary would make every request fail. The
-  // trial
-  // below rejects such a folder when it is opened.
+  // trial below rejects such a folder when it is opened.
   tokenizer.encode(template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }));
   const toolStyle = toolStyleOf(text);
   const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};

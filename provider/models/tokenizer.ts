@@ -44,9 +44,9 @@ export class Tokenizer {
   }
 
   /**
-   * Returns the tokens of a text, without the tokens that mark its beginning and end: templates write
-   * those themselves. Throws ModelError if the model's weights have no row for a token: a decoder
-   * that looked it up would read outside of its weights.
+   * Returns the tokens of a text, without the tokens that mark its beginning and end: templates
+   * write those themselves. Throws ModelError if the model's weights have no row for a token: a
+   * decoder that looked it up would read outside of its weights.
    */
   encode(text: string): number[] {
     // The library returns undefined for text that no token represents.
@@ -123,8 +123,8 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const add = (token: string, id: unknown) => {
     if (!Number.isSafeInteger(id) || (id as number) < 0) throw new ModelError('malformed_tokenizer', `${JSON.stringify(token).slice(0, 40)} has no valid id`);
     // Published models have tokens without a row in the weights, for example <image_soft_token> in
-    // the
-    // text models of Gemma 3. They are left out here, and `encode` refuses text that contains them.
+    // the text models of Gemma 3. They are left out here, and `encode` refuses text that contains
+    // them.
     if ((id as number) < size) ids.set(token, id as number);
   };
   for (const [token, id] of Object.entries(words)) add(token, id);

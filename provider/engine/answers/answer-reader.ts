@@ -26,8 +26,8 @@ const CLOSE = '</think>';
  *   text ⇄ thinking        text → call → arguments → text
  *
  * Invariant: all input is returned in order as text, reasoning or arguments, except for the marks
- * between these parts and the white space around them. Input that begins like a call but is not valid
- * is returned as text.
+ * between these parts and the white space around them. Input that begins like a call but is not
+ * valid is returned as text.
  */
 export class AnswerReader {
   readonly #options: ReaderOptions;

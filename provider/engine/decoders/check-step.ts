@@ -15,9 +15,9 @@ export interface StepLimits {
 }
 
 /**
- * Throws InvalidStep. Every decoder checks its steps, because shaders and typed arrays do not report an
- * index that is out of range: a shader clamps it, and one sequence would read another one's keys and
- * values. `native/decoder/checks.h` has the same rules for the decoders in C++.
+ * Throws InvalidStep. Every decoder checks its steps, because shaders and typed arrays do not
+ * report an index that is out of range: a shader clamps it, and one sequence would read another
+ * one's keys and values. `native/decoder/checks.h` has the same rules for the decoders in C++.
  */
 export function checkStep(step: Step, { vocabulary, pages, maxTokens }: StepLimits): void {
   const { tokens, positions, places, rows, tables, tableWidth, outputs } = step;

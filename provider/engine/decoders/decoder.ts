@@ -5,8 +5,8 @@ import type { BackendName } from '../backend-names.ts';
 export const PAGE_TOKENS = 32;
 
 /**
- * The input of one pass through the model. A step may serve several sequences, each with one or more
- * new tokens. All lists except `tables` and `outputs` have one entry for each token.
+ * The input of one pass through the model. A step may serve several sequences, each with one or
+ * more new tokens. All lists except `tables` and `outputs` have one entry for each token.
  */
 export interface Step {
   readonly tokens: Int32Array<ArrayBuffer>;
@@ -32,15 +32,15 @@ export interface StepResult {
 }
 
 /**
- * A model in memory with its cache of keys and values. The cache takes memory as pages are used. The
- * caller assigns pages to sequences, and runs one step at a time.
+ * A model in memory with its cache of keys and values. The cache takes memory as pages are used.
+ * The caller assigns pages to sequences, and runs one step at a time.
  */
 export interface Decoder extends AsyncDisposable {
   /** Memory of everything except the cache, in bytes. */
   readonly memoryBytes: number;
   /**
-   * Memory of the cache at present, in bytes: the pages up to the highest used one, rounded up to the
-   * block in which the backend allocates.
+   * Memory of the cache at present, in bytes: the pages up to the highest used one, rounded up to
+   * the block in which the backend allocates.
    */
   readonly cacheBytes: number;
   step(step: Step): Promise<StepResult>;

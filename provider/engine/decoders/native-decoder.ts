@@ -10,8 +10,8 @@ interface CpuOptions {
   readonly threads?: number;
   /**
    * True: inputs of quantized matrices are rounded to 16 bits, and answers equal those of the other
-   * backends. False: they are rounded to 8 bits, as llama.cpp does; prompts and batches are processed
-   * about 1.5 times as fast, and sometimes another token is chosen.
+   * backends. False: they are rounded to 8 bits, as llama.cpp does; prompts and batches are
+   * processed about 1.5 times as fast, and sometimes another token is chosen.
    */
   readonly fine?: boolean;
   /**
@@ -102,8 +102,7 @@ class NativelyDecoded implements Decoder {
 
   async step(step: Step): Promise<StepResult> {
     // The addon checks the step too. It is checked here first, because the rope table grows up to
-    // the
-    // highest position: one that is out of range would use up all memory.
+    // the highest position: one that is out of range would use up all memory.
     checkStep(step, this.#limits);
     const { cacheBytes, ...result } = await this.#native.step({ ...step, ropeAngles: this.#ropes.angles(step.positions) });
     this.cacheBytes = cacheBytes;

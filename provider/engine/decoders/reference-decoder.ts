@@ -8,8 +8,8 @@ import { type Backend, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step
 import { pagesOf } from './step.ts';
 
 /**
- * The decoder in plain TypeScript, written for readability in the order of the published formulas. It
- * is slow, runs on any machine, and the tests compare the faster decoders with it.
+ * The decoder in plain TypeScript, written for readability in the order of the published formulas.
+ * It is slow, runs on any machine, and the tests compare the faster decoders with it.
  */
 export function createReferenceBackend(): Backend {
   return {

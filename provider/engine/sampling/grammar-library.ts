@@ -6,8 +6,8 @@ export type GrammarLibrary = typeof import('@mlc-ai/web-xgrammar');
 let library: GrammarLibrary | undefined;
 
 /**
- * Loads XGrammar, which runs in WebAssembly. Its package declares an ES module but contains CommonJS,
- * so neither import nor require can load it.
+ * Loads XGrammar, which runs in WebAssembly. Its package declares an ES module but contains
+ * CommonJS, so neither import nor require can load it.
  */
 export function loadGrammarLibrary(): GrammarLibrary {
   if (library !== undefined) return library;

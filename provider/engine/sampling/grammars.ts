@@ -67,8 +67,8 @@ export interface Constraint {
 }
 
 /**
- * Runs grammars on a separate thread, after checking each schema on another one. A schema that crashes
- * the library or takes too long in the check ends only the thread that checks.
+ * Runs grammars on a separate thread, after checking each schema on another one. A schema that
+ * crashes the library or takes too long in the check ends only the thread that checks.
  */
 export class Grammars implements AsyncDisposable {
   readonly #vocabulary: VocabularyFacts;

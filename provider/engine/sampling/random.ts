@@ -1,6 +1,6 @@
 /**
- * Reproducible random numbers from 0 to 1: splitmix32 over a counter. The nth number depends only on
- * the seed and on n.
+ * Reproducible random numbers from 0 to 1: splitmix32 over a counter. The nth number depends only
+ * on the seed and on n.
  */
 export class SeededRandom {
   readonly #seed: number;

@@ -6,11 +6,13 @@ import { PAGE_TOKENS } from '../decoders/decoder.ts';
  *
  *   free → held by one or more sequences → known (full, found by its digest, not held) → free
  *
- * Invariants: a page is in exactly one of these states. A page that several sequences may hold is never
- * written to, because only full pages get a digest, and a full page is not written again; otherwise one
- * sequence would change the answers of another. A sequence has all pages it may need before it starts.
+ * Invariants: a page is in exactly one of these states. A page that several sequences may hold is
+ * never written to, because only full pages get a digest, and a full page is not written again;
+ * otherwise one sequence would change the answers of another. A sequence has all pages it may need
+ * before it starts.
  *
- * The lowest free page is taken first, because a decoder keeps memory up to the highest page in use.
+ * The lowest free page is taken first, because a decoder keeps memory up to the highest page in
+ * use.
  */
 export class PagePool {
   /** 1 for each free page, otherwise 0. */
@@ -37,9 +39,9 @@ export class PagePool {
   }
 
   /**
-   * Returns pages for a sequence of at most `tokens` tokens, or undefined if there are not enough. The
-   * first pages may already hold the beginning of the prompt. The last token of a prompt is always
-   * computed again, because its logits are needed.
+   * Returns pages for a sequence of at most `tokens` tokens, or undefined if there are not enough.
+   * The first pages may already hold the beginning of the prompt. The last token of a prompt is
+   * always computed again, because its logits are needed.
    */
   take({ prompt, scope, tokens }: { prompt: readonly number[]; scope: string; tokens: number }): SequencePages | undefined {
     const { shared, digest } = this.#shared(prompt, scope);

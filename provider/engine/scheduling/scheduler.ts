@@ -11,8 +11,8 @@ export interface Task {
   /** True if `choose` needs the logits of the whole vocabulary, not only the most likely token. */
   readonly wantsLogits: boolean;
   /**
-   * Chooses the next token. `row` contains the logits if `wantsLogits` is true. Undefined or an error
-   * ends the sequence.
+   * Chooses the next token. `row` contains the logits if `wantsLogits` is true. Undefined or an
+   * error ends the sequence.
    */
   choose(best: number, row: Float32Array | undefined): number | undefined | Promise<number | undefined>;
   /**
@@ -98,8 +98,9 @@ class ScheduledSequence implements Running {
 }
 
 /**
- * Continuous batching: each step takes one token of every running answer, and fills the remaining room
- * with parts of prompts. Sequences join and leave between any two steps, independently of one another.
+ * Continuous batching: each step takes one token of every running answer, and fills the remaining
+ * room with parts of prompts. Sequences join and leave between any two steps, independently of one
+ * another.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
@@ -133,10 +134,10 @@ export class Scheduler {
   }
 
   /**
-   * Minimum time in milliseconds, at the measured speed, until a prompt that arrives now and all prompts
-   * before it are processed. 0 if there are none: the router already accounts for the speed of an idle
-   * machine, and a machine that refused everything because of one slow measurement would never measure
-   * again.
+   * Minimum time in milliseconds, at the measured speed, until a prompt that arrives now and all
+   * prompts before it are processed. 0 if there are none: the router already accounts for the speed
+   * of an idle machine, and a machine that refused everything because of one slow measurement would
+   * never measure again.
    */
   leastWaitMs({ prompt, scope }: Pick<Task, 'prompt' | 'scope'>): number {
     const unread = ({ task, worked }: ScheduledSequence) => Math.max(0, task.prompt.length - worked);

@@ -285,8 +285,8 @@ class Builder {
   }
 
   /**
-   * Drivers that compute in software are faster if each thread has rows of its own, real GPUs if the
-   * threads of a workgroup share rows. Measures both with one multiplication.
+   * Drivers that compute in software are faster if each thread has rows of its own, real GPUs if
+   * the threads of a workgroup share rows. Measures both with one multiplication.
    */
   async #isSplittingFaster(part: WeightRows): Promise<boolean> {
     const { device } = this.#gpu;

@@ -134,9 +134,9 @@ export function attendRun({ heads, kvHeads, headDim, window, scale, pageTokens }
 }
 
 /**
- * Attention for a token that is processed alone: one workgroup for each head. Its threads first divide
- * the positions and score them, then divide the numbers of the result and sum the values. Earlier sums
- * are scaled down when a larger score is found.
+ * Attention for a token that is processed alone: one workgroup for each head. Its threads first
+ * divide the positions and score them, then divide the numbers of the result and sum the values.
+ * Earlier sums are scaled down when a larger score is found.
  */
 export function attend({ heads, kvHeads, headDim, window, scale, pageTokens }: AttentionShape): string {
   const stride = (heads + 2 * kvHeads) * headDim;

@@ -24,8 +24,8 @@ export interface Multiplication {
   /** The field of the step that holds the number of inputs. */
   readonly counted: 'tokens' | 'outputs' | 'slots';
   /**
-   * For a layer of experts: matrices of `rows` rows are stacked, `chosen` names one for each slot, and
-   * `shared` consecutive slots have the same input.
+   * For a layer of experts: matrices of `rows` rows are stacked, `chosen` names one for each slot,
+   * and `shared` consecutive slots have the same input.
    */
   readonly experts?: { readonly rows: number; readonly shared: number };
 }
