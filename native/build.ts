@@ -25,7 +25,7 @@ const LINK: Partial<Record<NodeJS.Platform, readonly string[]>> = {
   linux: ['-shared', '-Wl,-z,relro,-z,now'],
 };
 
-export type NativeBuild =
+type NativeBuild =
   | { readonly state: 'current' | 'built' }
   | { readonly state: 'no_compiler' }
   | { readonly state: 'failed'; readonly addon: string; readonly log: string };

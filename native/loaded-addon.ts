@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { addonPath } from './build.ts';
 
-export type LoadedAddon<Exports> = { readonly available: true; readonly exports: Exports } | { readonly available: false; readonly reason: string };
+type LoadedAddon<Exports> = { readonly available: true; readonly exports: Exports } | { readonly available: false; readonly reason: string };
 
 const root = dirname(import.meta.dirname);
 

@@ -18,7 +18,7 @@ describe.runIf(process.platform === 'darwin')('on a Mac', () => {
 
   test.runIf(key.available)('the enclave’s signatures verify, and its key is found again', () => {
     const again = open();
-    if (!key.available || !again.available) throw new Error('the key is gone');
+    if (!key.available || !again.available) throw new Error('the key cannot be opened');
     expect(again.publicKey).toEqual(key.publicKey);
     const text = Buffer.from('a receipt');
     const [x, y] = [key.publicKey.slice(1, 33), key.publicKey.slice(33)].map((part) => Buffer.from(part).toString('base64url'));

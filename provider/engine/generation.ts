@@ -12,7 +12,7 @@ import type { Task, TaskEnd } from './scheduling/scheduler.ts';
 
 type Chat = InferenceRequest['chat'];
 
-export interface GenerationOptions {
+interface GenerationOptions {
   readonly model: Model;
   readonly chat: Chat;
   readonly maxTokens: number;

@@ -105,8 +105,8 @@ describe('an answer', () => {
     expect(new Set((await Promise.all(others)).map(({ text }) => text)).size).toBeGreaterThan(1);
     // The model gives most tokens a high probability, so two draws may be equal, but not all of
     // them.
-    const drawnAnew = await Promise.all(Array.from({ length: 12 }, () => ask(engine, drawn)));
-    expect(new Set(drawnAnew.map(({ text }) => text)).size).toBeGreaterThan(1);
+    const unseeded = await Promise.all(Array.from({ length: 12 }, () => ask(engine, drawn)));
+    expect(new Set(unseeded.map(({ text }) => text)).size).toBeGreaterThan(1);
   });
 
   test('fits a schema that the model would not follow by itself, also at a high temperature', async () => {

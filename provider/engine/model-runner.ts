@@ -14,7 +14,7 @@ export interface RunnerLog {
   error(facts: object, message: string): void;
 }
 
-export interface RunnerOptions {
+interface RunnerOptions {
   readonly model: Model;
   readonly backend: Backend;
   readonly cacheBytes: number;

@@ -2,7 +2,7 @@
  * The reasons why a model cannot be served. The error's `detail` names the file or the field, and
  * is shown to the owner of the machine.
  */
-export type ModelFault =
+type ModelFault =
   | 'missing_file'
   | 'file_too_large'
   | 'outside_folder'

@@ -12,7 +12,7 @@ type FileName = (typeof FILES)[number];
 type Header = Record<string, { dtype: string; shape: number[]; data_offsets: number[] }>;
 
 /** A file of the folder and the bytes that replace its content. */
-export interface Mutation {
+interface Mutation {
   readonly name: FileName;
   readonly bytes: Uint8Array;
 }

@@ -1,6 +1,6 @@
 import type { FieldReader } from './field-reader.ts';
 
-export type RopeScaling =
+type RopeScaling =
   | { readonly kind: 'none' }
   | { readonly kind: 'linear'; readonly factor: number }
   | { readonly kind: 'llama3'; readonly factor: number; readonly low: number; readonly high: number; readonly trained: number }

@@ -24,7 +24,7 @@ export function createReferenceBackend(): Backend {
 }
 
 /** A matrix whose weights have been expanded to 32-bit floats. */
-export interface Dense {
+interface Dense {
   readonly out: number;
   readonly in: number;
   readonly values: Float32Array;

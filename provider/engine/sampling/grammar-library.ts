@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 
-export type GrammarLibrary = typeof import('@mlc-ai/web-xgrammar');
+type GrammarLibrary = typeof import('@mlc-ai/web-xgrammar');
 
 let library: GrammarLibrary | undefined;
 

@@ -35,8 +35,8 @@ test('two sequences share a page only if they begin alike, no page is lost, and 
       const memory: string[] = Array.from({ length: PAGES }, () => '');
       for (const happening of events) {
         if (happening.k === 'end') {
-          const [gone] = live.splice(happening.nth % Math.max(1, live.length), 1);
-          if (gone) pool.release(gone.pages, 0);
+          const [ended] = live.splice(happening.nth % Math.max(1, live.length), 1);
+          if (ended) pool.release(ended.pages, 0);
           continue;
         }
         const prompt = promptOf(happening.family, happening.prompt);

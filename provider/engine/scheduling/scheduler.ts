@@ -32,7 +32,7 @@ export interface Running {
   cancel(): void;
 }
 
-export interface SchedulerOptions {
+interface SchedulerOptions {
   readonly decoder: Decoder;
   readonly pages: number;
   /** Maximum number of tokens in one step. */

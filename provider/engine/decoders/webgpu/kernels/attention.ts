@@ -1,6 +1,6 @@
 import { literal, STEP, THREADS } from './wgsl.ts';
 
-export interface Heads {
+interface Heads {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -59,7 +59,7 @@ ${qkNorm ? '@group(0) @binding(6) var<storage, read> qNorm: array<f32>;\n@group(
 }`;
 }
 
-export interface AttentionShape {
+interface AttentionShape {
   readonly heads: number;
   readonly kvHeads: number;
   readonly headDim: number;

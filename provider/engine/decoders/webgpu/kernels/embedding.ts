@@ -1,7 +1,7 @@
 import type { Format } from '../gpu-weights.ts';
 import { literal, numberAt, quadOf, STEP, THREADS } from './wgsl.ts';
 
-export interface Embedding {
+interface Embedding {
   readonly format: Format;
   readonly width: number;
   readonly firstRow: number;

@@ -1,6 +1,6 @@
 import { literal, STEP, THREADS } from './wgsl.ts';
 
-export interface Normalisation {
+interface Normalisation {
   readonly width: number;
   readonly eps: number;
   /**
