@@ -37,7 +37,7 @@ async function ask(n: number): Promise<boolean> {
 }
 
 /** Memory in use, in megabytes, without the part of the heap that is reserved but empty. */
-function held(): number {
+function memoryInUse(): number {
   globalThis.gc?.();
   const { rss, heapTotal, heapUsed } = process.memoryUsage();
   return Math.round((rss - heapTotal + heapUsed) / 1e6);
@@ -52,7 +52,7 @@ for (let quarter = 1; quarter <= 4; quarter += 1) {
     while (next < until) if (await ask(next++)) right += 1;
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
-  memory.push(held());
+  memory.push(memoryInUse());
   files.push(existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
 }
 await engine[Symbol.asyncDispose]();

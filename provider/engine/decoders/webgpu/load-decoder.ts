@@ -23,10 +23,10 @@ export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<De
   gpu.device.pushErrorScope('out-of-memory');
   const builder = new Builder(gpu, options);
   const built = await builder.build().catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-  const refused = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()].find((error) => error !== null);
-  if (!(built instanceof Error) && refused === undefined) return built;
+  const failure = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()].find((error) => error !== null);
+  if (!(built instanceof Error) && failure === undefined) return built;
   builder.discard();
-  throw refused === undefined ? built : new Error(`the device rejected the model: ${refused.message}`);
+  throw failure === undefined ? built : new Error(`the device rejected the model: ${failure.message}`);
 }
 
 /** Creates a decoder's buffers and the list of dispatches of a step. */
