@@ -2,7 +2,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-const BESIDE = '{bin,bus-schemas,coordinator,native,provider,simulator,testcontainers}/**/*.test.ts';
+const BESIDE =
+  '{bin,bus-schemas,coordinator,native,provider,simulator,testcontainers}/**/*.test.ts';
 /** Functions that start hubs, databases and other processes. */
 const STARTS =
   /\b(startNatsHub|startNatsLeaf|startNatsServer|startPostgres|startLocalPostgres|startNetwork|startSupervised|startLeaf|spawn|spawnSync|execFile|execFileSync)\b/;
@@ -11,23 +12,43 @@ const FIXTURES = /from '(\.[^']+-under-test\.ts)'/g;
 /** Whether a test, or a fixture that it imports, starts processes. */
 function startsProcesses(file: string): boolean {
   const text = readFileSync(file, 'utf8');
-  return STARTS.test(text) || [...text.matchAll(FIXTURES)].some(([, fixture = '']) => startsProcesses(join(dirname(file), fixture)));
+  return (
+    STARTS.test(text) ||
+    [...text.matchAll(FIXTURES)].some(([, fixture = '']) =>
+      startsProcesses(join(dirname(file), fixture)),
+    )
+  );
 }
 
-/** Tests beside their subject: those that start processes are the project `integration`, all others `unit`. */
+/**
+ * Tests beside their subject: those that start processes are the project `integration`, all others
+ * `unit`.
+ */
 const integration = globSync(BESIDE, { exclude: ['**/node_modules/**'] }).filter(startsProcesses);
 
 /** Tests in e2e each start a network of their own, so they run one after the other. */
 export default defineConfig({
   test: {
-    // Long enough for a machine whose cores other programs keep busy: `npm test` must pass there too.
+    // Long enough for a machine whose cores other programs keep busy: `npm test` must pass there
+    // too.
     testTimeout: 60_000,
     hookTimeout: 120_000,
     setupFiles: ['./testcontainers/patient-waits.ts'],
     projects: [
-      { extends: true, test: { name: 'unit', include: [BESIDE], exclude: ['**/node_modules/**', ...integration] } },
+      {
+        extends: true,
+        test: { name: 'unit', include: [BESIDE], exclude: ['**/node_modules/**', ...integration] },
+      },
       { extends: true, test: { name: 'integration', include: integration } },
-      { extends: true, test: { name: 'e2e', include: ['e2e/**/*.test.ts'], fileParallelism: false, sequence: { groupOrder: 1 } } },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['e2e/**/*.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
   },
 });

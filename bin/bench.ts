@@ -3,43 +3,73 @@ import type { Command } from 'commander';
 export function addCommands(program: Command): void {
   const bench = program.command('bench');
   bench
-    .description('measure the cost of the network, compared with the engine alone and with another gateway')
+    .description(
+      'measure the cost of the network, compared with the engine alone and with another gateway',
+    )
     .option('--smoke', 'the small size, which shows that it works')
-    .action(async ({ smoke }: { smoke?: boolean }) => (await import('../e2e/bench/main.ts')).bench(smoke ? 'smoke' : 'full'));
+    .action(async ({ smoke }: { smoke?: boolean }) =>
+      (await import('../e2e/bench/main.ts')).bench(smoke ? 'smoke' : 'full'),
+    );
   bench
     .command('routing')
     .description('measure the time of a routing decision by the size of the fleet')
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/routing.ts')).benchRouting(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
+      (await import('../e2e/bench/routing.ts')).benchRouting(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
     );
   bench
     .command('fleet')
-    .description('measure the load of a fleet on the router and the requests, over the bus; full size needs 16 GB of memory')
-    .option('--smoke', 'the small size, which shows that it works')
-    .action(async (_: object, command: Command) => (await import('../e2e/bench/fleet.ts')).benchFleet(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'));
-  bench
-    .command('engine')
-    .description('measure tokens per second of the available engines by model and batch, compared with llama.cpp')
+    .description(
+      'measure the load of a fleet on the router and the requests, over the bus; full size needs 16 GB of memory',
+    )
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/engine/main.ts')).benchEngine(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
+      (await import('../e2e/bench/fleet.ts')).benchFleet(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
+    );
+  bench
+    .command('engine')
+    .description(
+      'measure tokens per second of the available engines by model and batch, compared with llama.cpp',
+    )
+    .option('--smoke', 'the small size, which shows that it works')
+    .action(async (_: object, command: Command) =>
+      (await import('../e2e/bench/engine/main.ts')).benchEngine(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
     );
   bench
     .command('sealed')
-    .description('measure the cost of sealed requests, compared with the same requests in the clear')
+    .description(
+      'measure the cost of sealed requests, compared with the same requests in the clear',
+    )
     .option('--smoke', 'the small size, which shows that it works')
-    .action(async (_: object, command: Command) => (await import('../e2e/bench/sealed.ts')).benchSealed(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'));
+    .action(async (_: object, command: Command) =>
+      (await import('../e2e/bench/sealed.ts')).benchSealed(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
+    );
   bench
     .command('attestation')
     .description('measure the cost of attesting a whole fleet every five minutes')
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/attestation.ts')).benchAttestation(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'),
+      (await import('../e2e/bench/attestation.ts')).benchAttestation(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
     );
   bench
     .command('ledger')
-    .description('measure settlements per second, a hold over the bus, and an outage of the database')
+    .description(
+      'measure settlements per second, a hold over the bus, and an outage of the database',
+    )
     .option('--smoke', 'the small size, which shows that it works')
-    .action(async (_: object, command: Command) => (await import('../e2e/bench/ledger.ts')).benchLedger(command.optsWithGlobals()['smoke'] ? 'smoke' : 'full'));
+    .action(async (_: object, command: Command) =>
+      (await import('../e2e/bench/ledger.ts')).benchLedger(
+        command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
+      ),
+    );
 }

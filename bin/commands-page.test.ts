@@ -15,7 +15,8 @@ let program: Command;
 let page: string;
 beforeAll(async () => {
   const isWritten = process.env['DINF_WRITE_API'] === '1';
-  for (const name of Object.keys(process.env)) if (name.startsWith('DINF_')) vi.stubEnv(name, undefined);
+  for (const name of Object.keys(process.env))
+    if (name.startsWith('DINF_')) vi.stubEnv(name, undefined);
   vi.stubEnv('DINF_HOME', NO_HOME);
   program = await assemble(parts, (line) => {
     throw new Error(line);

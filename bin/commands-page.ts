@@ -24,8 +24,13 @@ Commands for operators reach the bus of the network that runs out of \`DINF_HOME
 `;
 
 /** Defaults name a folder of this machine, `home.path`; the page has `home.text` instead. */
-export function commandsPage(program: Command, home: { readonly path: string; readonly text: string }): string {
-  const sections = program.commands.flatMap((command) => section(command, { path: program.name(), depth: 2 }));
+export function commandsPage(
+  program: Command,
+  home: { readonly path: string; readonly text: string },
+): string {
+  const sections = program.commands.flatMap((command) =>
+    section(command, { path: program.name(), depth: 2 }),
+  );
   return `${[INTRO.trimEnd(), ...sections].join('\n\n').replaceAll(home.path, home.text)}\n`;
 }
 
@@ -35,7 +40,10 @@ function section(command: Command, { path, depth }: { path: string; depth: numbe
   return [
     `${'#'.repeat(depth)} \`${words.join(' ')}\``,
     ...(command.description() === '' ? [] : [sentence(command.description())]),
-    ...table('argument', command.registeredArguments.filter(({ description }) => description !== '').map(argumentRow)),
+    ...table(
+      'argument',
+      command.registeredArguments.filter(({ description }) => description !== '').map(argumentRow),
+    ),
     ...table('option', command.options.filter(({ hidden }) => !hidden).map(optionRow)),
     ...command.commands.flatMap((each) => section(each, { path: name, depth: 3 })),
   ];
@@ -52,19 +60,32 @@ interface Row {
   readonly description: string;
 }
 
-const argumentRow = (argument: Argument): Row => ({ name: argument.name(), initial: '', description: argument.description });
+const argumentRow = (argument: Argument): Row => ({
+  name: argument.name(),
+  initial: '',
+  description: argument.description,
+});
 
 function optionRow({ flags, description, argChoices, defaultValue }: Option): Row {
-  const choices = argChoices === undefined ? '' : `: ${argChoices.map((choice) => `\`${choice}\``).join(', ')}`;
-  return { name: flags, initial: isShown(defaultValue) ? `\`${String(defaultValue)}\`` : '', description: `${description}${choices}` };
+  const choices =
+    argChoices === undefined ? '' : `: ${argChoices.map((choice) => `\`${choice}\``).join(', ')}`;
+  return {
+    name: flags,
+    initial: isShown(defaultValue) ? `\`${String(defaultValue)}\`` : '',
+    description: `${description}${choices}`,
+  };
 }
 
 /** Empty lists and tables are where values are collected, not defaults. */
-const isShown = (value: unknown): boolean => (typeof value === 'string' && value !== '') || typeof value === 'number';
+const isShown = (value: unknown): boolean =>
+  (typeof value === 'string' && value !== '') || typeof value === 'number';
 
 function table(kind: string, rows: readonly Row[]): string[] {
   if (rows.length === 0) return [];
-  const lines = rows.map(({ name, initial, description }) => `| \`${name}\` | ${initial} | ${description.replaceAll('|', '\\|')} |`);
+  const lines = rows.map(
+    ({ name, initial, description }) =>
+      `| \`${name}\` | ${initial} | ${description.replaceAll('|', '\\|')} |`,
+  );
   return [[`| ${kind} | default | meaning |`, '|---|---|---|', ...lines].join('\n')];
 }
 

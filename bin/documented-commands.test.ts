@@ -26,7 +26,8 @@ function faultOf(line: string): string | undefined {
     command = next;
     words.shift();
   }
-  if (command === program && !(words[0] ?? '').startsWith('-')) return `there is no command "${words[0]}"`;
+  if (command === program && !(words[0] ?? '').startsWith('-'))
+    return `there is no command "${words[0]}"`;
   let given = 0;
   while (words.length > 0) {
     const word = words.shift() as string;
@@ -59,6 +60,8 @@ describe('a command in the documentation', () => {
 
 test('no argument has a name of several words, because commander would read <folder or name> as three', () => {
   const walk = (command: Command): Command[] => [command, ...command.commands.flatMap(walk)];
-  const names = walk(program).flatMap((command) => command.registeredArguments.map((argument) => `${command.name()} ${argument.name()}`));
+  const names = walk(program).flatMap((command) =>
+    command.registeredArguments.map((argument) => `${command.name()} ${argument.name()}`),
+  );
   expect(names.filter((name) => /\b(or|and|of)$/.test(name))).toEqual([]);
 });

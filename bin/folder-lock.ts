@@ -17,5 +17,8 @@ export interface FolderLockOptions {
 export function lockFolder({ folder, command, remedy }: FolderLockOptions): Lock {
   const taken = tryLock(join(folder, `${command.replaceAll(' ', '-')}.lock`));
   if ('lock' in taken) return taken.lock;
-  throw new CommandError(EXIT.unavailable, `Another "dinf ${command}" (process ${taken.holders.join(', ')}) already uses ${folder}. Stop it, or ${remedy}.`);
+  throw new CommandError(
+    EXIT.unavailable,
+    `Another "dinf ${command}" (process ${taken.holders.join(', ')}) already uses ${folder}. Stop it, or ${remedy}.`,
+  );
 }

@@ -42,13 +42,26 @@ export function findNpm(node, env) {
 /**
  * Runs npm in a folder, and throws a SetupError with the reason if it fails. A signal that ends
  * this process ends npm first.
- * @param {{ node: string, args: string[], cwd: string, what: string, onStart?: (pid: number) => void }} order
+ * @param {{ node: string, args: string[], cwd: string, what: string, onStart?: (pid: number) =>
+ * void }} order
  */
 export async function runNpm({ node, args, cwd, what, onStart }) {
   const npm = findNpm(node, process.env);
-  if (!npm) throw new SetupError(69, `npm is not on PATH, but it is needed to install ${what}. npm comes with Node: https://nodejs.org`);
-  const env = { ...process.env, PATH: dirname(node) + delimiter + (process.env['PATH'] ?? ''), npm_config_update_notifier: 'false' };
-  const child = spawn(npm.command, [...npm.args, ...args], { cwd, env, stdio: ['ignore', 'ignore', 'pipe'] });
+  if (!npm)
+    throw new SetupError(
+      69,
+      `npm is not on PATH, but it is needed to install ${what}. npm comes with Node: https://nodejs.org`,
+    );
+  const env = {
+    ...process.env,
+    PATH: dirname(node) + delimiter + (process.env['PATH'] ?? ''),
+    npm_config_update_notifier: 'false',
+  };
+  const child = spawn(npm.command, [...npm.args, ...args], {
+    cwd,
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   if (child.pid) onStart?.(child.pid);
   const stop = (/** @type {NodeJS.Signals} */ signal) => {
     child.kill(signal);
@@ -64,7 +77,9 @@ export async function runNpm({ node, args, cwd, what, onStart }) {
     output = (output + text).slice(-20_000);
   });
   try {
-    const code = await new Promise((resolve, reject) => child.once('error', reject).once('close', resolve));
+    const code = await new Promise((resolve, reject) =>
+      child.once('error', reject).once('close', resolve),
+    );
     if (code !== 0) throw explainNpmFailure(what, output);
   } finally {
     for (const signal of signals) process.off(signal, stop);
@@ -77,20 +92,31 @@ export async function runNpm({ node, args, cwd, what, onStart }) {
  */
 export function explainNpmFailure(what, output) {
   const code = /npm (?:error|ERR!) code (\w+)/.exec(output)?.[1] ?? '';
-  const lines = output.split('\n').filter((line) => /^npm (error|ERR!) \S/.test(line) && !/A complete log|^npm (error|ERR!) code/.test(line));
+  const lines = output
+    .split('\n')
+    .filter(
+      (line) =>
+        /^npm (error|ERR!) \S/.test(line) && !/A complete log|^npm (error|ERR!) code/.test(line),
+    );
   const detail =
     lines
       .slice(0, 3)
       .map((line) => line.replace(/^npm (error|ERR!) /, ''))
       .join('; ') || 'npm printed no error';
-  if (/^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)$/.test(code)) {
+  if (
+    /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)$/.test(
+      code,
+    )
+  ) {
     return new SetupError(
       69,
       `cannot reach the npm registry, so ${what} cannot be installed (${code}). Check the network or the proxy (npm config get registry) and try again.`,
     );
   }
-  if (code === 'ENOSPC') return new SetupError(74, `the disk is full: ${what} could not be installed.`);
-  if (/^(EACCES|EPERM|EROFS)$/.test(code)) return new SetupError(74, `no permission to write into the folder of ${what}: ${detail}`);
+  if (code === 'ENOSPC')
+    return new SetupError(74, `the disk is full: ${what} could not be installed.`);
+  if (/^(EACCES|EPERM|EROFS)$/.test(code))
+    return new SetupError(74, `no permission to write into the folder of ${what}: ${detail}`);
   if (code === 'EINTEGRITY')
     return new SetupError(
       1,

@@ -16,12 +16,18 @@ describe('findNpm', () => {
     mkdirSync(npm, { recursive: true });
     writeFileSync(join(npm, 'npm-cli.js'), '');
     const node = join(folder, 'bin/node');
-    expect(findNpm(node, {})).toEqual({ command: node, args: [expect.stringContaining('npm-cli.js')] });
+    expect(findNpm(node, {})).toEqual({
+      command: node,
+      args: [expect.stringContaining('npm-cli.js')],
+    });
   });
 
   test('returns a shim on PATH otherwise, and undefined if there is none', () => {
     writeFileSync(join(folder, 'npm'), '');
-    expect(findNpm('/nowhere/bin/node', { PATH: folder })).toEqual({ command: join(folder, 'npm'), args: [] });
+    expect(findNpm('/nowhere/bin/node', { PATH: folder })).toEqual({
+      command: join(folder, 'npm'),
+      args: [],
+    });
     expect(findNpm('/nowhere/bin/node', { PATH: '/nowhere' })).toBeUndefined();
   });
 });
@@ -35,6 +41,9 @@ describe('explainNpmFailure gives the reason in one sentence', () => {
     ['npm error code ELIFECYCLE\nnpm error failed', 1, 'ELIFECYCLE'],
     ['', 1, 'npm printed no error'],
   ])('%j', (output, exitCode, words) => {
-    expect(explainNpmFailure('the packages', output)).toMatchObject({ exitCode, message: expect.stringContaining(words) });
+    expect(explainNpmFailure('the packages', output)).toMatchObject({
+      exitCode,
+      message: expect.stringContaining(words),
+    });
   });
 });

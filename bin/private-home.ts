@@ -10,12 +10,17 @@ const OTHERS_READ_OR_WRITE = 0o066;
  */
 export function closeHome(home: string, warn: (line: string) => void): void {
   const status = statSync(home, { throwIfNoEntry: false });
-  if (status === undefined || !status.isDirectory() || (status.mode & OTHERS_READ_OR_WRITE) === 0) return;
+  if (status === undefined || !status.isDirectory() || (status.mode & OTHERS_READ_OR_WRITE) === 0)
+    return;
   const [before, after] = [status.mode & 0o777, status.mode & 0o777 & ~OTHERS_READ_OR_WRITE];
   try {
     chmodSync(home, after);
-    warn(`other users could read or write ${home} (mode ${before.toString(8)}); it has mode ${after.toString(8)} now`);
+    warn(
+      `other users could read or write ${home} (mode ${before.toString(8)}); it has mode ${after.toString(8)} now`,
+    );
   } catch (error) {
-    warn(`other users can read or write ${home} (mode ${before.toString(8)}), and that cannot be changed: ${error instanceof Error ? error.message : error}`);
+    warn(
+      `other users can read or write ${home} (mode ${before.toString(8)}), and that cannot be changed: ${error instanceof Error ? error.message : error}`,
+    );
   }
 }

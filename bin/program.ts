@@ -35,7 +35,10 @@ Exit codes:
 DINF_DEBUG=1 prints the stack of a failure.`;
 
 /** Builds the program. If a part cannot be loaded, only its own commands are missing. */
-export async function assemble(loaded: readonly Part[], warn: (line: string) => void): Promise<Command> {
+export async function assemble(
+  loaded: readonly Part[],
+  warn: (line: string) => void,
+): Promise<Command> {
   const program = new Command('dinf')
     .description(packageJson.description)
     .version(packageJson.version)
@@ -48,7 +51,9 @@ export async function assemble(loaded: readonly Part[], warn: (line: string) => 
     try {
       (await load()).addCommands(program);
     } catch (error) {
-      warn(`the commands of ${name} are not available: ${error instanceof Error ? firstLine(error.message) : error}`);
+      warn(
+        `the commands of ${name} are not available: ${error instanceof Error ? firstLine(error.message) : error}`,
+      );
       if (process.env['DINF_DEBUG']) console.error(error);
     }
   }
@@ -74,8 +79,12 @@ function ending(error: unknown): { code: number; line?: string } {
     return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage };
   }
   if (error instanceof CommandError) return { code: error.exitCode, line: error.message };
-  if (error instanceof Error && 'code' in error && IO_CODES.has(String(error.code))) return { code: EXIT.io, line: error.message };
-  return { code: EXIT.failure, line: error instanceof Error ? error.message || error.name : String(error) };
+  if (error instanceof Error && 'code' in error && IO_CODES.has(String(error.code)))
+    return { code: EXIT.io, line: error.message };
+  return {
+    code: EXIT.failure,
+    line: error instanceof Error ? error.message || error.name : String(error),
+  };
 }
 
 export async function run(args: readonly string[]): Promise<void> {

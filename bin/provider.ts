@@ -13,6 +13,7 @@ const engines: Engines = {
 };
 
 export function addCommands(program: Command): void {
-  const lock = (folder: string) => lockFolder({ folder, command: 'provider', remedy: 'give this one another folder with --home' });
+  const lock = (folder: string) =>
+    lockFolder({ folder, command: 'provider', remedy: 'give this one another folder with --home' });
   addProviderCommands(program, { engines, ownModel: TINY_MODEL_FOLDER, lock });
 }

@@ -10,8 +10,12 @@ const POLL_MS = 500;
  * @param {string[]} args
  */
 export async function runUnder(node, args) {
-  const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, DINF_PARENT: String(process.pid) } });
-  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
+  const child = spawn(node, args, {
+    stdio: 'inherit',
+    env: { ...process.env, DINF_PARENT: String(process.pid) },
+  });
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+    process.on(signal, () => child.kill(signal));
   const watch = startedByNpm() ? watchParent(process.ppid, () => child.kill('SIGTERM')) : undefined;
   const [code, signal] = await new Promise((resolve, reject) => {
     child.once('error', reject);

@@ -7,5 +7,7 @@ test('a test file that did not load counts as one failure, although it has no te
     { status: 'failed', assertionResults: [{}] },
     { status: 'failed', assertionResults: [] },
   ];
-  expect(lastLine({ numPassedTests: 2, numFailedTests: 1, numPendingTests: 3, testResults })).toBe('2 passed, 2 failed, 3 skipped');
+  expect(lastLine({ numPassedTests: 2, numFailedTests: 1, numPendingTests: 3, testResults })).toBe(
+    '2 passed, 2 failed, 3 skipped',
+  );
 });

@@ -19,7 +19,9 @@ const checks = [
 export function addCommands(program: Command): void {
   program
     .command('test')
-    .description('check types, style and unused code and run all tests; with arguments, run only the named tests')
+    .description(
+      'check types, style and unused code and run all tests; with arguments, run only the named tests',
+    )
     .argument('[vitest...]', 'arguments for vitest')
     .allowUnknownOption()
     .action((args: string[]) => test(args));
@@ -43,15 +45,25 @@ interface Report {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numPendingTests: number;
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+  readonly testResults: readonly {
+    readonly status: string;
+    readonly assertionResults: readonly unknown[];
+  }[];
 }
 
 /**
  * Returns the summary that is printed as the last line, for programs and people alike. A file that
  * did not load has no test results, so it counts as one failure.
  */
-export function lastLine({ numPassedTests, numFailedTests, numPendingTests, testResults }: Report): string {
-  const notLoaded = testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0).length;
+export function lastLine({
+  numPassedTests,
+  numFailedTests,
+  numPendingTests,
+  testResults,
+}: Report): string {
+  const notLoaded = testResults.filter(
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+  ).length;
   return `${numPassedTests} passed, ${numFailedTests + notLoaded} failed, ${numPendingTests} skipped`;
 }
 
@@ -74,7 +86,14 @@ async function runVitest(args: readonly string[]): Promise<boolean> {
   const report = join(folder, 'report.json');
   const startedAt = performance.now();
   try {
-    const code = await runNode([bin('vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...args]);
+    const code = await runNode([
+      bin('vitest/vitest.mjs'),
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...args,
+    ]);
     process.stdout.write(`${code === 0 ? 'ok' : 'FAILED'}  tests  ${seconds(startedAt)}\n`);
     if (!existsSync(report)) return false;
     process.stdout.write(`${lastLine(JSON.parse(await readFile(report, 'utf8')) as Report)}\n`);

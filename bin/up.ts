@@ -24,10 +24,17 @@ export function addCommands(program: Command): void {
     .description('run a whole network on this machine: hub, database, coordinator and providers')
     .option('--providers <n>', 'number of simulated providers; 0 for none', wholeNumber, 2)
     .option('--chip <name>', 'the chip of the simulated Macs', 'm4-max')
-    .option('--token-ms <ms>', 'milliseconds between two simulated tokens (default: computed from chip and model)')
+    .option(
+      '--token-ms <ms>',
+      'milliseconds between two simulated tokens (default: computed from chip and model)',
+    )
     .option('--concurrency <n>', 'sequences that each simulated provider runs at once')
     .option('--endless', 'every simulated answer goes on until max_tokens')
-    .option('--engine <name>', 'engine of one more provider, which serves the tiny model; none for no such provider', process.env['DINF_ENGINE'] || 'auto')
+    .option(
+      '--engine <name>',
+      'engine of one more provider, which serves the tiny model; none for no such provider',
+      process.env['DINF_ENGINE'] || 'auto',
+    )
     .addHelpText(
       'after',
       '\nDINF_HOME names the folder for the state (default .dinf), DATABASE_URL an existing Postgres, and DINF_HTTP_PORT the port of the API.',
@@ -37,7 +44,8 @@ export function addCommands(program: Command): void {
 
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
+  if (!Number.isInteger(value) || value < 0)
+    throw new InvalidArgumentError('must be a whole number');
   return value;
 }
 
@@ -57,7 +65,11 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end(undefined));
   const home = homeFolder(process.env);
   // Without the lock, two networks could use the same JetStream store and Postgres cluster at once.
-  await using _lock = lockFolder({ folder: home, command: 'up', remedy: 'name another folder with DINF_HOME' });
+  await using _lock = lockFolder({
+    folder: home,
+    command: 'up',
+    remedy: 'name another folder with DINF_HOME',
+  });
   const say = (line: string) => process.stderr.write(`dinf: ${line}\n`);
   const { startNetwork } = await import('#testcontainers');
   const { createLogger } = await import('#coordinator/logger.ts');
@@ -80,9 +92,13 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     ...(databaseUrl && { databaseUrl }),
   }).catch(explain);
   await using supervisors = new AsyncDisposableStack();
-  for (const { name, child } of network.children) supervisors.use(keepRunning({ name, child, log, onGivingUp: end }));
+  for (const { name, child } of network.children)
+    supervisors.use(keepRunning({ name, child, log, onGivingUp: end }));
   supervisors.use(careForHub({ network, log }));
-  await savePorts(home, { ...network.hub.ports, issuer: network.issuer === undefined ? issuerPort : Number(new URL(network.issuer.url).port) });
+  await savePorts(home, {
+    ...network.hub.ports,
+    issuer: network.issuer === undefined ? issuerPort : Number(new URL(network.issuer.url).port),
+  });
   await using _announced = await announceNetwork(home, {
     natsUrl: network.hub.clientUrl,
     leafUrl: network.hub.leafUrl,
@@ -90,16 +106,26 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     databaseUrl: network.databaseUrl,
     ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
   });
-  const { simulatedAliases, simulatedModels, TINY_MODEL_FOLDER, tinyAlias, tinyModel } = await import('#simulator');
+  const { simulatedAliases, simulatedModels, TINY_MODEL_FOLDER, tinyAlias, tinyModel } =
+    await import('#simulator');
   const { keepTokenizer } = await import('#coordinator');
   const tiny = { ...tinyModel, tokenizer: await keepTokenizer(home, TINY_MODEL_FOLDER) };
   await network.putModels([...simulatedModels, tiny], [...simulatedAliases, tinyAlias]);
   const apiKey = await firstKey(home, network);
   const common = { home, network, log, say };
   await using _fleet = providers === 0 ? undefined : await startFleet({ ...common, ...options });
-  await using real = options.engine === 'none' ? undefined : await startRealProvider({ ...common, engine: options.engine });
+  await using real =
+    options.engine === 'none'
+      ? undefined
+      : await startRealProvider({ ...common, engine: options.engine });
   await untilKnown(network, providers + (real ? 1 : 0));
-  greet({ url: network.url, apiKey, providers, engine: real?.engine, seconds: (performance.now() - startedAt) / 1_000 });
+  greet({
+    url: network.url,
+    apiKey,
+    providers,
+    engine: real?.engine,
+    seconds: (performance.now() - startedAt) / 1_000,
+  });
   const broken = await ended;
   say('stopping');
   return broken;
@@ -108,10 +134,15 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
 async function explain(error: unknown): Promise<never> {
   const { LaunchError } = await import('#provider');
   const { ConfigError, DatabaseUnreachable } = await import('#coordinator');
-  if (error instanceof ConfigError) throw new CommandError(EXIT.usage, error.message, { cause: error });
-  if (error instanceof DatabaseUnreachable) throw new CommandError(EXIT.unavailable, error.message, { cause: error });
+  if (error instanceof ConfigError)
+    throw new CommandError(EXIT.usage, error.message, { cause: error });
+  if (error instanceof DatabaseUnreachable)
+    throw new CommandError(EXIT.unavailable, error.message, { cause: error });
   if (!(error instanceof LaunchError)) throw error;
-  const hint = error.code === 'address_in_use' ? '\nAnother program probably uses one of the ports of this network, which are in ports.json of its home.' : '';
+  const hint =
+    error.code === 'address_in_use'
+      ? '\nAnother program probably uses one of the ports of this network, which are in ports.json of its home.'
+      : '';
   throw new CommandError(EXIT.unavailable, error.message + hint, { cause: error });
 }
 
@@ -124,8 +155,13 @@ async function firstKey(home: string, network: Network): Promise<string> {
   const file = join(home, 'api-key');
   const savedKey = await readIfThere(file);
   if (savedKey !== undefined) return savedKey;
-  const owner = network.issuer === undefined ? {} : { account: (await network.signIn('you')).account };
-  const { apiKey } = await network.createKey({ name: 'first', creditMicroUsd: FIRST_CREDIT_MICRO_USD, ...owner });
+  const owner =
+    network.issuer === undefined ? {} : { account: (await network.signIn('you')).account };
+  const { apiKey } = await network.createKey({
+    name: 'first',
+    creditMicroUsd: FIRST_CREDIT_MICRO_USD,
+    ...owner,
+  });
   await writePrivate(file, apiKey);
   return apiKey;
 }
@@ -134,7 +170,14 @@ async function firstKey(home: string, network: Network): Promise<string> {
 async function untilKnown(network: Network, providers: number): Promise<void> {
   const { services } = await import('#bus-schemas');
   const countKnown = async () =>
-    new Set((await network.coordinator.bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers.map(({ provider }) => provider)).size;
-  for (const giveUpAt = performance.now() + FLEET_KNOWN_MS; (await countKnown()) < providers && performance.now() < giveUpAt; )
+    new Set(
+      (
+        await network.coordinator.bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })
+      ).providers.map(({ provider }) => provider),
+    ).size;
+  for (
+    const giveUpAt = performance.now() + FLEET_KNOWN_MS;
+    (await countKnown()) < providers && performance.now() < giveUpAt;
+  )
     await new Promise((resolve) => setTimeout(resolve, 50));
 }

@@ -7,13 +7,18 @@ import { Bytes } from './codec.ts';
 export const HASH_BYTES = 32;
 export const Hash = Bytes({ min: HASH_BYTES, max: HASH_BYTES });
 
-/** Size of an X25519 public key: a machine's sealing key, or the encapsulated key in front of a sealed message. */
+/**
+ * Size of an X25519 public key: a machine's sealing key, or the encapsulated key in front of a
+ * sealed message.
+ */
 export const X25519_KEY_BYTES = 32;
 export const X25519Key = Bytes({ min: X25519_KEY_BYTES, max: X25519_KEY_BYTES });
 
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 export const fromHex = (text: string): Uint8Array => Buffer.from(text, 'hex');
-export const isSame = (one: Uint8Array, other: Uint8Array): boolean => Buffer.compare(one, other) === 0;
+export const isSame = (one: Uint8Array, other: Uint8Array): boolean =>
+  Buffer.compare(one, other) === 0;
 
 /** Schema of a text that holds exactly `bytes` bytes in hexadecimal. */
-export const Hex = (bytes: number, options: { description?: string } = {}) => Type.String({ pattern: `^[0-9a-f]{${2 * bytes}}$`, ...options });
+export const Hex = (bytes: number, options: { description?: string } = {}) =>
+  Type.String({ pattern: `^[0-9a-f]{${2 * bytes}}$`, ...options });

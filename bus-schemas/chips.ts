@@ -1,4 +1,6 @@
-/** What a chip can do at most: the physical bounds of every claim about the speed of a model on it. */
+/**
+ * What a chip can do at most: the physical bounds of every claim about the speed of a model on it.
+ */
 export interface ChipFigures {
   /** Memory bandwidth, in gigabytes per second. */
   readonly bandwidthGbps: number;
@@ -34,7 +36,8 @@ const CHIPS: Readonly<Record<string, ChipFigures>> = {
 };
 
 /** The figures of a chip by its name; undefined for a chip that is not in the table. */
-export const chipFigures = (name: string): ChipFigures | undefined => (Object.hasOwn(CHIPS, name) ? CHIPS[name] : undefined);
+export const chipFigures = (name: string): ChipFigures | undefined =>
+  Object.hasOwn(CHIPS, name) ? CHIPS[name] : undefined;
 
 const all = Object.values(CHIPS);
 /** The best figure of each kind in the table: a machine may report any name, but no better chip. */

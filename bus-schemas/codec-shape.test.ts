@@ -14,7 +14,12 @@ const leaf = fc.oneof(
   fc.uint8Array({ maxLength: 300 }),
 );
 const value = fc.letrec<{ node: unknown }>((tie) => ({
-  node: fc.oneof({ depthSize: 'small' }, leaf, fc.array(tie('node'), { maxLength: 40 }), fc.dictionary(fc.string(), tie('node'), { maxKeys: 40 })),
+  node: fc.oneof(
+    { depthSize: 'small' },
+    leaf,
+    fc.array(tie('node'), { maxLength: 40 }),
+    fc.dictionary(fc.string(), tie('node'), { maxKeys: 40 }),
+  ),
 })).node;
 
 test('whatever is encoded is whole, and no piece of it is', () => {
@@ -36,8 +41,14 @@ test.each([
   ['bytes of 32 bits', new Uint8Array(70_000)],
   ['a list of 16 bits', Array.from({ length: 40_000 }, () => 1)],
   ['a list of 32 bits', Array.from({ length: 70_000 }, () => 1)],
-  ['a map of 16 bits', Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`k${index}`, index]))],
-  ['a map of 32 bits', Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [`k${index}`, index]))],
+  [
+    'a map of 16 bits',
+    Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`k${index}`, index])),
+  ],
+  [
+    'a map of 32 bits',
+    Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [`k${index}`, index])),
+  ],
 ])('%s is whole', (_, whatever) => {
   expect(isWholeValue(encoder.encode(whatever))).toBe(true);
 });

@@ -2,8 +2,10 @@
 const MAX_DEPTH = 80;
 
 /**
- * Whether the bytes are one whole MessagePack value without extension types. Asked before decoding, because the decoder makes
- * room for what a header announces: a thousand bytes of nested array headers would take all memory. Here nothing is made,
+ * Whether the bytes are one whole MessagePack value without extension types. Asked before decoding,
+ * because the decoder makes
+ * room for what a header announces: a thousand bytes of nested array headers would take all memory.
+ * Here nothing is made,
  * and what passes holds all that it announces.
  */
 export function isWholeValue(bytes: Uint8Array): boolean {
@@ -43,7 +45,9 @@ export function isWholeValue(bytes: Uint8Array): boolean {
 }
 
 /** Bytes of the length that follows the heads 0xc0 to 0xdf. */
-const SIZE_BYTES = [0, 0, 0, 0, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4];
+const SIZE_BYTES = [
+  0, 0, 0, 0, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4,
+];
 /** Bytes of the numbers with the heads 0xc0 to 0xd3. */
 const FIXED_BYTES = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8];
 

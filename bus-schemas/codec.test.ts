@@ -4,7 +4,14 @@ import { Type } from 'typebox';
 import { describe, expect, test } from 'vitest';
 import { Bytes, CodecError, defineMessage, MAX_MESSAGE_BYTES } from './codec.ts';
 
-const Note = defineMessage('note', Type.Object({ text: Type.String({ maxLength: 100 }), count: Type.Integer({ minimum: 0 }), bytes: Bytes({ max: 8 }) }));
+const Note = defineMessage(
+  'note',
+  Type.Object({
+    text: Type.String({ maxLength: 100 }),
+    count: Type.Integer({ minimum: 0 }),
+    bytes: Bytes({ max: 8 }),
+  }),
+);
 const good = { text: 'secret words', count: 1, bytes: Uint8Array.of(1, 2) };
 const encoder = new Encoder();
 const errorOf = (bytes: Uint8Array) => {
@@ -23,12 +30,15 @@ describe('a message', () => {
   });
 
   test('with fields that we do not know is read all the same', () => {
-    expect(Note.decode(encoder.encode({ v: 1, ...good, fromTheFuture: [1, { two: 3 }] }))).toMatchObject(good);
+    expect(
+      Note.decode(encoder.encode({ v: 1, ...good, fromTheFuture: [1, { two: 3 }] })),
+    ).toMatchObject(good);
   });
 
   test('cut anywhere is malformed, never anything else', () => {
     const whole = Note.encode(good);
-    for (let length = 0; length < whole.length; length += 1) expect(errorOf(whole.subarray(0, length))).toEqual(coded('malformed'));
+    for (let length = 0; length < whole.length; length += 1)
+      expect(errorOf(whole.subarray(0, length))).toEqual(coded('malformed'));
   });
 
   test.each([
@@ -38,10 +48,22 @@ describe('a message', () => {
     ['that is nothing', encoder.encode(null), 'malformed'],
     ['with a number as text', encoder.encode({ v: 1, ...good, text: 5 }), 'schema_mismatch'],
     ['with a fraction as count', encoder.encode({ v: 1, ...good, count: 1.5 }), 'schema_mismatch'],
-    ['with no number as count', encoder.encode({ v: 1, ...good, count: Number.NaN }), 'schema_mismatch'],
-    ['with an endless number as count', encoder.encode({ v: 1, ...good, count: Number.POSITIVE_INFINITY }), 'schema_mismatch'],
+    [
+      'with no number as count',
+      encoder.encode({ v: 1, ...good, count: Number.NaN }),
+      'schema_mismatch',
+    ],
+    [
+      'with an endless number as count',
+      encoder.encode({ v: 1, ...good, count: Number.POSITIVE_INFINITY }),
+      'schema_mismatch',
+    ],
     ['with text as bytes', encoder.encode({ v: 1, ...good, bytes: 'ab' }), 'schema_mismatch'],
-    ['with too many bytes', encoder.encode({ v: 1, ...good, bytes: new Uint8Array(9) }), 'schema_mismatch'],
+    [
+      'with too many bytes',
+      encoder.encode({ v: 1, ...good, bytes: new Uint8Array(9) }),
+      'schema_mismatch',
+    ],
     ['of an extension type', Uint8Array.of(0x81, 0xa1, 0x76, 0xc7, 0x01, 0x05, 0x00), 'malformed'],
     ['with a time stamp', encoder.encode({ v: 1, ...good, at: new Date(0) }), 'malformed'],
     ['with something behind it', Buffer.concat([Note.encode(good), Uint8Array.of(0)]), 'malformed'],
@@ -51,7 +73,10 @@ describe('a message', () => {
   });
 
   test('too large to be sent is refused where it is made', () => {
-    const Large = defineMessage('large', Type.Object({ bytes: Bytes({ max: MAX_MESSAGE_BYTES * 2 }) }));
+    const Large = defineMessage(
+      'large',
+      Type.Object({ bytes: Bytes({ max: MAX_MESSAGE_BYTES * 2 }) }),
+    );
     expect(() => Large.encode({ bytes: new Uint8Array(MAX_MESSAGE_BYTES) })).toThrow(CodecError);
   });
 

@@ -8,7 +8,9 @@ export const MAX_MESSAGE_BYTES = 512 * 1024;
 
 export type CodecErrorCode = 'too_large' | 'malformed' | 'unsupported_version' | 'schema_mismatch';
 
-/** Says which message kind failed and where, never what it held: messages can carry sealed content. */
+/**
+ * Says which message kind failed and where, never what it held: messages can carry sealed content.
+ */
 export class CodecError extends Error {
   readonly code: CodecErrorCode;
   readonly kind: string;
@@ -41,15 +43,23 @@ export function Bytes(options: { min?: number; max: number }) {
   );
 }
 
-// One encoder and one decoder serve the process: both are synchronous and keep no state between calls.
+// One encoder and one decoder serve the process: both are synchronous and keep no state between
+// calls.
 const encoder = new Encoder({ ignoreUndefined: true, initialBufferSize: 4096 });
 const decoder = new Decoder({ maxExtLength: 0 });
 
-/** Version of every message; it stands first in each map so that a reader in any language can refuse early. */
+/**
+ * Version of every message; it stands first in each map so that a reader in any language can refuse
+ * early.
+ */
 const VERSION = 1;
 
 /** `maxBytes` is raised only for content that is sealed and travels in parts. */
-export function defineMessage<S extends TSchema>(kind: string, schema: S, maxBytes = MAX_MESSAGE_BYTES): MessageKind<Static<S>> {
+export function defineMessage<S extends TSchema>(
+  kind: string,
+  schema: S,
+  maxBytes = MAX_MESSAGE_BYTES,
+): MessageKind<Static<S>> {
   const validator = Compile(schema);
   return {
     kind,
@@ -62,8 +72,10 @@ export function defineMessage<S extends TSchema>(kind: string, schema: S, maxByt
     decode(bytes) {
       if (bytes.length > maxBytes) throw new CodecError('too_large', kind, `${bytes.length} bytes`);
       const value = decodeMap(kind, bytes);
-      if (value['v'] !== VERSION) throw new CodecError('unsupported_version', kind, 'version is not 1');
-      if (!validator.Check(value)) throw new CodecError('schema_mismatch', kind, firstMismatch(validator.Errors(value)));
+      if (value['v'] !== VERSION)
+        throw new CodecError('unsupported_version', kind, 'version is not 1');
+      if (!validator.Check(value))
+        throw new CodecError('schema_mismatch', kind, firstMismatch(validator.Errors(value)));
       return value as Static<S>;
     },
   };
@@ -85,5 +97,7 @@ function decodeMap(kind: string, bytes: Uint8Array): Record<string, unknown> {
 
 function firstMismatch(errors: readonly { instancePath: string; keyword: string }[]): string {
   const [first] = errors;
-  return first === undefined ? 'does not fit its schema' : `${first.instancePath || '/'} fails ${first.keyword}`;
+  return first === undefined
+    ? 'does not fit its schema'
+    : `${first.instancePath || '/'} fails ${first.keyword}`;
 }

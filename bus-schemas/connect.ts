@@ -4,8 +4,10 @@ import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 
 /**
- * The library writes to its socket after every promise that published; under load that is several system calls for each
- * request, and the largest single cost of ours. Everything published in one turn of the event loop leaves in one write
+ * The library writes to its socket after every promise that published; under load that is several
+ * system calls for each
+ * request, and the largest single cost of ours. Everything published in one turn of the event loop
+ * leaves in one write
  * (docs/decisions/0005-one-write-a-turn.md).
  */
 class OneWriteATurn extends NodeTransport {

@@ -19,7 +19,10 @@ function pooledBytes(size: number): Uint8Array {
   return pool.subarray(taken - size, taken);
 }
 
-/** `size` characters that may stand in a NATS subject, a URL and a file name. Unbiased: bytes past the last multiple of 36 are dropped. */
+/**
+ * `size` characters that may stand in a NATS subject, a URL and a file name. Unbiased: bytes past
+ * the last multiple of 36 are dropped.
+ */
 export function randomToken(size: number, random: RandomSource = pooledBytes): string {
   let token = '';
   while (token.length < size) {
@@ -38,7 +41,10 @@ export const newSessionId = (random?: RandomSource): string => `s_${randomToken(
 export const JobId = Type.String({ pattern: '^job_[0-9a-z]{22}$' });
 export const IngressId = Type.String({ pattern: '^in_[0-9a-z]{12}$' });
 export const SessionId = Type.String({ pattern: '^s_[0-9a-z]{12}$' });
-/** A provider is known by the public key of its NATS account: stable over reconnects, impossible to forge on the bus. */
+/**
+ * A provider is known by the public key of its NATS account: stable over reconnects, impossible to
+ * forge on the bus.
+ */
 export const ProviderId = Type.String({ pattern: '^A[A-Z2-7]{55}$' });
 export const AccountId = Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' });
 export const KeyId = Type.String({ pattern: '^key_[0-9a-z]{4,40}$' });

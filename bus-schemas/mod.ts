@@ -1,4 +1,7 @@
-/** What travels between the parts of the system. Every other folder may import this one; it imports none. */
+/**
+ * What travels between the parts of the system. Every other folder may import this one; it imports
+ * none.
+ */
 export {
   credentialsLifetime,
   mintCredentials,
@@ -11,22 +14,61 @@ export {
   renewalText,
 } from './accounts/jwts.ts';
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
-export { type ClusterPlace, hubConfig, type LeafRemote, leafConfig } from './accounts/server-config.ts';
+export {
+  type ClusterPlace,
+  hubConfig,
+  type LeafRemote,
+  leafConfig,
+} from './accounts/server-config.ts';
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
 export { BEST_CHIP, type ChipFigures, chipFigures } from './chips.ts';
-export { Bytes, CodecError, type CodecErrorCode, defineMessage, MAX_MESSAGE_BYTES, type MessageKind, type MessageOf } from './codec.ts';
+export {
+  Bytes,
+  CodecError,
+  type CodecErrorCode,
+  defineMessage,
+  MAX_MESSAGE_BYTES,
+  type MessageKind,
+  type MessageOf,
+} from './codec.ts';
 export { connectToServer } from './connect.ts';
 export { codeHash } from './evidence/code-hash.ts';
-export { Evidence, isEvidenceSigned, NONCE_BYTES, type Posture, signEvidence, type WeightsDigest } from './evidence/evidence.ts';
+export {
+  Evidence,
+  isEvidenceSigned,
+  NONCE_BYTES,
+  type Posture,
+  signEvidence,
+  type WeightsDigest,
+} from './evidence/evidence.ts';
 export { trustFaultTexts } from './evidence/fault-texts.ts';
-export { PrintedEvidence, printEvidence, readPrintedEvidence } from './evidence/printed-evidence.ts';
+export {
+  PrintedEvidence,
+  printEvidence,
+  readPrintedEvidence,
+} from './evidence/printed-evidence.ts';
 export * from './ids.ts';
-export type { Authenticated, Claimed, KeyRecord, KeySettings, RateLimits, Take, Taken } from './messages/accounts.ts';
+export type {
+  Authenticated,
+  Claimed,
+  KeyRecord,
+  KeySettings,
+  RateLimits,
+  Take,
+  Taken,
+} from './messages/accounts.ts';
 export { CellDigest, FIRST_CELL, LeaseWord, MAX_CELLS } from './messages/cells.ts';
 export * from './messages/events.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
-export { attemptOutcome, FINISH_FAILURES, type Outcome, REFUSAL_ABOUTS, type RefusalAbout, type RefusalContext } from './messages/outcomes.ts';
+export {
+  attemptOutcome,
+  FINISH_FAILURES,
+  type Outcome,
+  REFUSAL_ABOUTS,
+  type RefusalAbout,
+  type RefusalContext,
+} from './messages/outcomes.ts';
 export * from './messages/provider.ts';
 export { inCell, type ServiceMethod } from './messages/service-method.ts';
 export type {
@@ -64,11 +106,31 @@ export type {
 } from './messages/settlement.ts';
 export type { Generation, LostFacts } from './messages/telemetry.ts';
 export { TrustHead } from './messages/transparency.ts';
-export { Challenge, type Enrolled, Judgement, type Renewed, TrustVerdict, TrustWord, type Verdict } from './messages/trust.ts';
+export {
+  Challenge,
+  type Enrolled,
+  Judgement,
+  type Renewed,
+  TrustVerdict,
+  TrustWord,
+  type Verdict,
+} from './messages/trust.ts';
 export * from './messages/vocabulary.ts';
 export { type ContentDigest, ContentHash, RECEIPT_SALT_BYTES } from './receipts/content-hash.ts';
-export { faultOfReceipt, isReceiptFor, PrintedReceipt, printReceipt } from './receipts/printed-receipt.ts';
-export { isSignedReceipt, type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipts/receipt-texts.ts';
+export {
+  faultOfReceipt,
+  isReceiptFor,
+  PrintedReceipt,
+  printReceipt,
+} from './receipts/printed-receipt.ts';
+export {
+  isSignedReceipt,
+  type ProviderSignature,
+  type Settled,
+  settledText,
+  type WorkDone,
+  workText,
+} from './receipts/receipt-texts.ts';
 export {
   ED25519_SIGNATURE_BYTES,
   ed25519Signer,
@@ -79,11 +141,25 @@ export {
   p256Signer,
   type Signer,
 } from './receipts/signatures.ts';
-export { type JobName, JobSeals, SEAL_OVERHEAD_BYTES, SealError, type SealErrorCode } from './sealing/job-seals.ts';
+export {
+  type JobName,
+  JobSeals,
+  SEAL_OVERHEAD_BYTES,
+  SealError,
+  type SealErrorCode,
+} from './sealing/job-seals.ts';
 export { RelayRecipient } from './sealing/relay-recipient.ts';
 export { RelaySenders } from './sealing/relay-senders.ts';
 export { generateSealingKeyPair, keyIdOf, type SealingKeyPair, SUITE_ID } from './sealing/suite.ts';
-export { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams, retiredConsumers, streamOf } from './streams.ts';
+export {
+  consumers,
+  DUPLICATE_WINDOW_MS,
+  type DurableConsumer,
+  type EventStream,
+  eventStreams,
+  retiredConsumers,
+  streamOf,
+} from './streams.ts';
 export {
   type ComponentName,
   core,
@@ -97,5 +173,20 @@ export {
   type UpKind,
 } from './subjects.ts';
 export { type Arrival, parseArrival } from './trace.ts';
-export { isHeadSigned, keyEntry, modelEntry, releaseEntry, signHead, TreeHead, verdictEntry } from './transparency/log-entries.ts';
-export { EMPTY_ROOT, isConsistent, leafHash, nodeHash, rootOfInclusion, type Tree } from './transparency/merkle.ts';
+export {
+  isHeadSigned,
+  keyEntry,
+  modelEntry,
+  releaseEntry,
+  signHead,
+  TreeHead,
+  verdictEntry,
+} from './transparency/log-entries.ts';
+export {
+  EMPTY_ROOT,
+  isConsistent,
+  leafHash,
+  nodeHash,
+  rootOfInclusion,
+  type Tree,
+} from './transparency/merkle.ts';

@@ -16,7 +16,8 @@ test('what a provider says in its own account is what CORE hears, with its name 
 
 test('ids are made of what may stand in a subject, and every character comes as often as the others', () => {
   const counts = new Map<string, number>();
-  for (const character of randomToken(72_000)) counts.set(character, (counts.get(character) ?? 0) + 1);
+  for (const character of randomToken(72_000))
+    counts.set(character, (counts.get(character) ?? 0) + 1);
   expect(counts.size).toBe(36);
   for (const [character, count] of counts) {
     expect(character).toMatch(/[0-9a-z]/);

@@ -1,19 +1,29 @@
 /**
  * Every subject of the bus is built and parsed here and nowhere else.
  *
- * As CORE sees them, a provider's subjects carry its id in second place: `up.<P>.…` from it, `down.<P>.…` to it. The
- * provider's own account imports that pair as plain `up.…` and `down.…`, so it cannot name another provider at all.
+ * As CORE sees them, a provider's subjects carry its id in second place: `up.<P>.…` from it,
+ * `down.<P>.…` to it. The
+ * provider's own account imports that pair as plain `up.…` and `down.…`, so it cannot name another
+ * provider at all.
  */
 
 export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt';
 export type DownKind = 'job' | 'flow' | 'cancel' | 'load' | 'challenge' | 'ack' | 'judgement';
-export type ComponentName = 'ingress' | 'routing' | 'settlement' | 'accounts' | 'catalog' | 'trust' | 'telemetry';
+export type ComponentName =
+  | 'ingress'
+  | 'routing'
+  | 'settlement'
+  | 'accounts'
+  | 'catalog'
+  | 'trust'
+  | 'telemetry';
 
 /** What the coordinator uses. */
 export const core = {
   up: (provider: string, kind: UpKind) => `up.${provider}.${kind}`,
   everyUp: (kind: UpKind) => `up.*.${kind}`,
-  frames: (provider: string, ingress: string, job: string) => `up.${provider}.out.${ingress}.${job}`,
+  frames: (provider: string, ingress: string, job: string) =>
+    `up.${provider}.out.${ingress}.${job}`,
   everyFrameOf: (ingress: string) => `up.*.out.${ingress}.*`,
   down: (provider: string, kind: DownKind) => `down.${provider}.${kind}`,
   cell: (cell: number) => `cell.${cell}`,
@@ -57,7 +67,9 @@ export const events = {
 
 export const everyEvent = 'evt.>';
 
-/** The provider that an `up.<P>.…` subject came from. The hub wrote that token, not the provider. */
+/**
+ * The provider that an `up.<P>.…` subject came from. The hub wrote that token, not the provider.
+ */
 export function providerOf(subject: string): string {
   return subject.split('.', 2)[1] ?? '';
 }
@@ -65,5 +77,8 @@ export function providerOf(subject: string): string {
 /** The parts of `up.<P>.out.<ingress>.<job>`. Hot path: no array is made. */
 export function parseFrameSubject(subject: string): { provider: string; job: string } {
   const start = subject.indexOf('.') + 1;
-  return { provider: subject.slice(start, subject.indexOf('.', start)), job: subject.slice(subject.lastIndexOf('.') + 1) };
+  return {
+    provider: subject.slice(start, subject.indexOf('.', start)),
+    job: subject.slice(subject.lastIndexOf('.') + 1),
+  };
 }

@@ -4,7 +4,10 @@ import { AccountId, ModelName } from './ids.ts';
 
 const tokens = Type.Integer({ minimum: 0, maximum: 10_000_000 });
 
-/** One request, as a trace has it, one line of JSON each: when it came, of whom, what for, and how long it was and what was answered. */
+/**
+ * One request, as a trace has it, one line of JSON each: when it came, of whom, what for, and how
+ * long it was and what was answered.
+ */
 const arrival = Type.Object({
   /** Milliseconds from the beginning. */
   at: Type.Number({ minimum: 0 }),

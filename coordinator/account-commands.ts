@@ -10,8 +10,14 @@ interface OperatorKeyOptions {
   readonly list?: boolean;
 }
 
-/** Commands for people: signing in on a network of one's own, approving a machine, becoming an operator. */
-export function addAccountCommands(program: Command, withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>): void {
+/**
+ * Commands for people: signing in on a network of one's own, approving a machine, becoming an
+ * operator.
+ */
+export function addAccountCommands(
+  program: Command,
+  withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>,
+): void {
   program
     .command('sign-in')
     .description('a token for what only people may do, on a network that "dinf up" runs')
@@ -26,26 +32,39 @@ export function addAccountCommands(program: Command, withBus: <T>(work: (bus: Bu
   program
     .command('operator-key')
     .argument('[name]', 'who the key is for')
-    .option('--revoke', 'the key of this operator stops working at once; the name is not given again')
+    .option(
+      '--revoke',
+      'the key of this operator stops working at once; the name is not given again',
+    )
     .option('--list', 'every operator, and whether their key works')
     .description('make a key for the listener of operators (DINF_ADMIN_PORT); it is shown once')
-    .action((name: string | undefined, options: OperatorKeyOptions) => withBus((bus) => operatorKey(bus, name, options)));
+    .action((name: string | undefined, options: OperatorKeyOptions) =>
+      withBus((bus) => operatorKey(bus, name, options)),
+    );
 }
 
 async function signIn(name: string): Promise<string> {
   const issuer = runningNetwork(homeFolder(process.env))?.issuer;
-  if (issuer === undefined) throw new CommandError(EXIT.unavailable, 'No network runs out of this home. Another network says itself where to sign in.');
+  if (issuer === undefined)
+    throw new CommandError(
+      EXIT.unavailable,
+      'No network runs out of this home. Another network says itself where to sign in.',
+    );
   const response = await fetch(`${issuer.url}/token?name=${encodeURIComponent(name)}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${issuer.secret}` },
   }).catch((cause: unknown) => {
     throw new CommandError(EXIT.unavailable, `Nobody answers at ${issuer.url}.`, { cause });
   });
-  if (!response.ok) throw new CommandError(EXIT.failure, `${issuer.url} answered ${response.status}.`);
+  if (!response.ok)
+    throw new CommandError(EXIT.failure, `${issuer.url} answered ${response.status}.`);
   return ((await response.json()) as { id_token: string }).id_token;
 }
 
-async function approve(code: string, { name, deny = false }: { name: string; deny?: boolean }): Promise<void> {
+async function approve(
+  code: string,
+  { name, deny = false }: { name: string; deny?: boolean },
+): Promise<void> {
   const url = new URL('/v1/device/approve', coordinatorUrl(process.env));
   const response = await fetch(url, {
     method: 'POST',
@@ -53,11 +72,19 @@ async function approve(code: string, { name, deny = false }: { name: string; den
     body: JSON.stringify({ user_code: code, approve: !deny }),
   });
   const answer = (await response.json()) as { error?: { message: string } };
-  if (!response.ok) throw new CommandError(EXIT.failure, answer.error?.message ?? `${url} answered ${response.status}.`);
+  if (!response.ok)
+    throw new CommandError(
+      EXIT.failure,
+      answer.error?.message ?? `${url} answered ${response.status}.`,
+    );
   console.log(deny ? 'refused' : 'approved: the machine is yours');
 }
 
-async function operatorKey(bus: Bus, name: string | undefined, { revoke = false, list = false }: OperatorKeyOptions): Promise<void> {
+async function operatorKey(
+  bus: Bus,
+  name: string | undefined,
+  { revoke = false, list = false }: OperatorKeyOptions,
+): Promise<void> {
   if (list) return listOperators(bus);
   if (name === undefined) throw new CommandError(EXIT.usage, 'Name the operator, or give --list.');
   await (revoke ? revokeOperator(bus, name) : createOperator(bus, name));
@@ -67,13 +94,19 @@ async function listOperators(bus: Bus): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { operators } = await bus.call(services.accounts.listOperators, {}, CALL);
   for (const { name, createdAt, revokedAt } of operators)
-    console.log(`${name}  since ${new Date(createdAt).toISOString()}  ${revokedAt === undefined ? 'active' : `revoked ${new Date(revokedAt).toISOString()}`}`);
+    console.log(
+      `${name}  since ${new Date(createdAt).toISOString()}  ${revokedAt === undefined ? 'active' : `revoked ${new Date(revokedAt).toISOString()}`}`,
+    );
 }
 
 async function revokeOperator(bus: Bus, name: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const revoked = await bus.call(services.accounts.revokeOperator, { name }, CALL);
-  if (!revoked.ok) throw new CommandError(EXIT.failure, `No operator named ${name} has a key that works. "dinf operator-key --list" shows them all.`);
+  if (!revoked.ok)
+    throw new CommandError(
+      EXIT.failure,
+      `No operator named ${name} has a key that works. "dinf operator-key --list" shows them all.`,
+    );
   console.log(`The key of ${name} does not work any more.`);
 }
 
@@ -82,7 +115,11 @@ async function createOperator(bus: Bus, name: string): Promise<void> {
   const { makeOperatorKey } = await import('./secrets.ts');
   const { text, hash } = makeOperatorKey();
   const made = await bus.call(services.accounts.createOperator, { name, keyHash: hash }, CALL);
-  if (!made.ok) throw new CommandError(EXIT.failure, `There is, or was, an operator named ${name}. Choose another name.`);
+  if (!made.ok)
+    throw new CommandError(
+      EXIT.failure,
+      `There is, or was, an operator named ${name}. Choose another name.`,
+    );
   console.error(`operator ${name}; the key is shown this once:`);
   console.log(text);
 }

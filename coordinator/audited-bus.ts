@@ -6,22 +6,62 @@ import { Bus } from './bus.ts';
 /** Every method by which a command changes something that people, machines or money depend on. */
 const CHANGES: ReadonlySet<string> = new Set(
   [
-    ...[services.accounts.createKey, services.accounts.revokeKey, services.accounts.createOperator, services.accounts.revokeOperator],
-    ...[services.catalog.putModel, services.catalog.dropModel, services.catalog.putAlias, services.catalog.dropAlias],
-    ...[services.settlement.credit, services.settlement.setKeyCaps, services.settlement.setTerms, services.settlement.setProviderPrice],
-    ...[services.settlement.replay, services.trust.createToken, services.trust.revoke, services.trust.pardon, services.trust.assignDevice],
-    ...[services.trust.accuse, services.releases.add, services.releases.withdraw, services.releases.restore, services.routing.drain],
+    services.accounts.createKey,
+    services.accounts.revokeKey,
+    services.accounts.createOperator,
+    services.accounts.revokeOperator,
+    services.catalog.putModel,
+    services.catalog.dropModel,
+    services.catalog.putAlias,
+    services.catalog.dropAlias,
+    services.settlement.credit,
+    services.settlement.setKeyCaps,
+    services.settlement.setTerms,
+    services.settlement.setProviderPrice,
+    services.settlement.replay,
+    services.trust.createToken,
+    services.trust.revoke,
+    services.trust.pardon,
+    services.trust.assignDevice,
+    services.trust.accuse,
+    services.releases.add,
+    services.releases.withdraw,
+    services.releases.restore,
+    services.routing.drain,
   ].map(({ subject }) => subject),
 );
 /** Fields that name the thing that is changed, the most exact first. */
-const SUBJECT_FIELDS = ['key', 'provider', 'alias', 'name', 'id', 'model', 'version', 'account'] as const;
+const SUBJECT_FIELDS = [
+  'key',
+  'provider',
+  'alias',
+  'name',
+  'id',
+  'model',
+  'version',
+  'account',
+] as const;
 
-/** The bus of the command line: each change that a command makes stands in the audit log, with the user and host that ran it. */
+/**
+ * The bus of the command line: each change that a command makes stands in the audit log, with the
+ * user and host that ran it.
+ */
 export class AuditedBus extends Bus {
-  override call<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request, options: { timeoutMs: number }): Promise<Reply> {
-    const action = [...CHANGES].find((subject) => method.subject === subject || method.subject.startsWith(`${subject}.`));
+  override call<Request, Reply>(
+    method: ServiceMethod<Request, Reply>,
+    request: Request,
+    options: { timeoutMs: number },
+  ): Promise<Reply> {
+    const action = [...CHANGES].find(
+      (subject) => method.subject === subject || method.subject.startsWith(`${subject}.`),
+    );
     if (action === undefined) return super.call(method, request, options);
-    const change = { actor: `cli:${userInfo().username}@${hostname()}`, action: method.method, subject: subjectOf(request), detail: withoutBytes(request) };
+    const change = {
+      actor: `cli:${userInfo().username}@${hostname()}`,
+      action: method.method,
+      subject: subjectOf(request),
+      detail: withoutBytes(request),
+    };
     return audited((asked, row) => super.call(asked, row, options), change, {
       run: () => super.call(method, request, options),
       outcomeOf: (end) => ('reply' in end ? outcomeOf(end.reply) : 'failed'),
@@ -31,14 +71,19 @@ export class AuditedBus extends Bus {
 
 function subjectOf(request: unknown): string {
   const fields = request as Readonly<Record<string, unknown>>;
-  const [name] = SUBJECT_FIELDS.flatMap((field) => (typeof fields[field] === 'string' ? [fields[field]] : []));
+  const [name] = SUBJECT_FIELDS.flatMap((field) =>
+    typeof fields[field] === 'string' ? [fields[field]] : [],
+  );
   if (name !== undefined) return name;
   const { model } = fields as { readonly model?: { readonly id?: string } };
   return model?.id ?? '';
 }
 
 /** Hashes of keys and signatures stay out of the log. */
-const withoutBytes = (request: unknown): object => Object.fromEntries(Object.entries(request as object).filter(([, value]) => !(value instanceof Uint8Array)));
+const withoutBytes = (request: unknown): object =>
+  Object.fromEntries(
+    Object.entries(request as object).filter(([, value]) => !(value instanceof Uint8Array)),
+  );
 
 function outcomeOf(reply: unknown): string {
   const { ok, code } = reply as { readonly ok?: boolean; readonly code?: string };

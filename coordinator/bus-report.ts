@@ -3,11 +3,25 @@ import { Counter, type Registry } from 'prom-client';
 import { CodecError } from '#bus-schemas';
 import type { BusErrorCode, BusReport } from './bus.ts';
 
-/** One log line for each place in this time: with the database away every request fails, and the lines would fill the disk. */
+/**
+ * One log line for each place in this time: with the database away every request fails, and the
+ * lines would fill the disk.
+ */
 const QUIET_MS = 1_000;
 
-/** Logs and counts what goes wrong behind the bus, by method or subject: a closed set, because both come from our own code. */
-export function reportBus({ log, metrics, clock }: { log: Logger; metrics: Registry; clock: () => number }): BusReport {
+/**
+ * Logs and counts what goes wrong behind the bus, by method or subject: a closed set, because both
+ * come from our own code.
+ */
+export function reportBus({
+  log,
+  metrics,
+  clock,
+}: {
+  log: Logger;
+  metrics: Registry;
+  clock: () => number;
+}): BusReport {
   const registers = [metrics];
   const handlers = new Counter({
     name: 'dinf_bus_handler_failures_total',

@@ -16,9 +16,16 @@ let bus: Bus;
 beforeEach(async () => {
   hub = await startNatsHub({
     runtime: 'local',
-    config: ({ host, home, ports }) => `host: "${host}"\nport: ${ports.client}\njetstream { store_dir: "${home}/jetstream" }\n`,
+    config: ({ host, home, ports }) =>
+      `host: "${host}"\nport: ${ports.client}\njetstream { store_dir: "${home}/jetstream" }\n`,
   });
-  bus = new Bus(await connectToServer({ servers: hub.clientUrl, maxReconnectAttempts: -1, reconnectTimeWait: 50 }));
+  bus = new Bus(
+    await connectToServer({
+      servers: hub.clientUrl,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 50,
+    }),
+  );
 });
 afterEach(async () => {
   await bus.connection.close();
@@ -27,7 +34,9 @@ afterEach(async () => {
 
 describe('a call', () => {
   test('is answered by the component', async () => {
-    await using _face = await bus.serve('catalog', [endpoint(services.catalog.putModel, ({ model }) => ({ revision: model.builds.length }))]);
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.putModel, ({ model }) => ({ revision: model.builds.length })),
+    ]);
     const model = {
       id: 'm',
       displayName: 'M',
@@ -38,18 +47,27 @@ describe('a call', () => {
       outputMicroUsdPerMillion: 1,
       createdAt: 1,
     };
-    expect(await bus.call(services.catalog.putModel, { model }, CALL)).toMatchObject({ revision: 2 });
+    expect(await bus.call(services.catalog.putModel, { model }, CALL)).toMatchObject({
+      revision: 2,
+    });
   });
 
   test('to nobody says so at once, not after its time', async () => {
     const startedAt = performance.now();
-    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({ name: 'BusError', code: 'unavailable' });
+    await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
+      name: 'BusError',
+      code: 'unavailable',
+    });
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
 
   test('that takes too long is a timeout', async () => {
-    await using _face = await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => new Promise(() => undefined))]);
-    await expect(bus.call(services.catalog.snapshot, {}, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'timeout' });
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),
+    ]);
+    await expect(bus.call(services.catalog.snapshot, {}, { timeoutMs: 100 })).rejects.toMatchObject(
+      { code: 'timeout' },
+    );
   });
 
   test('that fails there fails here', async () => {
@@ -65,7 +83,9 @@ describe('a call', () => {
   });
 
   test('under way when the hub dies is given up at once, so that it can be asked again', async () => {
-    await using _face = await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => new Promise(() => undefined))]);
+    await using _face = await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),
+    ]);
     const call = bus.call(services.catalog.snapshot, {}, { timeoutMs: 60_000 });
     const failed = expect(call).rejects.toMatchObject({ code: 'unavailable' });
     await hub.kill();
@@ -75,15 +95,20 @@ describe('a call', () => {
 
   test('whose words do not fit is refused before anything is done', async () => {
     const handle = vi.fn(() => ({ revoked: true }));
-    await using _face = await bus.serve('accounts', [endpoint(services.accounts.revokeKey, handle)]);
-    await expect(bus.call(services.accounts.revokeKey, { key: 'not a key' }, CALL)).rejects.toMatchObject({ code: 'failed' });
+    await using _face = await bus.serve('accounts', [
+      endpoint(services.accounts.revokeKey, handle),
+    ]);
+    await expect(
+      bus.call(services.accounts.revokeKey, { key: 'not a key' }, CALL),
+    ).rejects.toMatchObject({ code: 'failed' });
     expect(handle).not.toHaveBeenCalled();
   });
 });
 
 describe('a fact', () => {
   const stored = async () => (await (await bus.manager()).streams.info('STATE')).state.messages;
-  const state = (at: number) => bus.emit(events.trustEnrolled, TrustEnrolled, { provider: PROVIDER, at }, `enrolled:${at}`);
+  const state = (at: number) =>
+    bus.emit(events.trustEnrolled, TrustEnrolled, { provider: PROVIDER, at }, `enrolled:${at}`);
 
   test('stated twice under one name is stored once', async () => {
     await ensureStreams(bus);
@@ -108,7 +133,11 @@ describe('a fact', () => {
   test('that no stream can store are heard at once by those who listen, however many wait', async () => {
     // No streams were made: as with a full disk, nothing is confirmed.
     const heard = new Set<number>();
-    bus.subscribe({ subject: events.trustEnrolled, kind: TrustEnrolled, handle: ({ at }) => void heard.add(at) });
+    bus.subscribe({
+      subject: events.trustEnrolled,
+      kind: TrustEnrolled,
+      handle: ({ at }) => void heard.add(at),
+    });
     for (let at = 0; at < 1_000; at += 1) state(at);
     await vi.waitFor(() => expect(heard.size).toBe(1_000), { timeout: 5_000 });
     expect(bus.waitingEvents).toBe(1_000);
@@ -121,7 +150,12 @@ describe('a fact', () => {
 test('a message that cannot be read is told of, and the next one is read', async () => {
   const read: unknown[] = [];
   const unreadable: string[] = [];
-  bus.subscribe({ subject: 'evt.trust.enrolled', kind: TrustEnrolled, handle: (value) => read.push(value), onInvalid: ({ code }) => unreadable.push(code) });
+  bus.subscribe({
+    subject: 'evt.trust.enrolled',
+    kind: TrustEnrolled,
+    handle: (value) => read.push(value),
+    onInvalid: ({ code }) => unreadable.push(code),
+  });
   bus.connection.publish('evt.trust.enrolled', Uint8Array.of(0xc1));
   bus.publish('evt.trust.enrolled', TrustEnrolled, { provider: PROVIDER, at: 7 });
   await vi.waitFor(() => expect(read).toMatchObject([{ provider: PROVIDER, at: 7 }]));
@@ -131,12 +165,16 @@ test('a message that cannot be read is told of, and the next one is read', async
 describe('a handler that throws', () => {
   const lines: { method: string; err: { message: string }; msg: string }[] = [];
   const metrics = new Registry();
-  const failures = async () => (await metrics.getSingleMetric('dinf_bus_handler_failures_total')?.get())?.values ?? [];
+  const failures = async () =>
+    (await metrics.getSingleMetric('dinf_bus_handler_failures_total')?.get())?.values ?? [];
   let reported: Bus;
   beforeEach(async () => {
     lines.length = 0;
     metrics.clear();
-    const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    const log = pino(
+      { level: 'debug' },
+      { write: (line: string) => void lines.push(JSON.parse(line)) },
+    );
     const connection = await connectToServer({ servers: hub.clientUrl });
     reported = new Bus(connection, reportBus({ log, metrics, clock: () => 0 }));
   });
@@ -148,11 +186,19 @@ describe('a handler that throws', () => {
     });
     await using _face = await reported.serve('catalog', [broken]);
     await reported.connection.flush();
-    for (let call = 0; call < 5; call += 1) await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({ code: 'failed' });
+    for (let call = 0; call < 5; call += 1)
+      await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
+        code: 'failed',
+      });
     expect(lines).toEqual([
-      expect.objectContaining({ method: services.catalog.snapshot.subject, err: expect.objectContaining({ message: 'the shelf is empty' }) }),
+      expect.objectContaining({
+        method: services.catalog.snapshot.subject,
+        err: expect.objectContaining({ message: 'the shelf is empty' }),
+      }),
     ]);
-    expect(await failures()).toMatchObject([{ labels: { method: services.catalog.snapshot.subject }, value: 5 }]);
+    expect(await failures()).toMatchObject([
+      { labels: { method: services.catalog.snapshot.subject }, value: 5 },
+    ]);
   });
 
   test('in a subscription ends neither the subscription nor the connection', async () => {
@@ -166,15 +212,22 @@ describe('a handler that throws', () => {
       },
     });
     await reported.connection.flush();
-    for (let fact = 0; fact < 3; fact += 1) bus.publish(events.trustEnrolled, TrustEnrolled, { provider: PROVIDER, at: 1 });
+    for (let fact = 0; fact < 3; fact += 1)
+      bus.publish(events.trustEnrolled, TrustEnrolled, { provider: PROVIDER, at: 1 });
     await vi.waitFor(() => expect(seen).toHaveLength(3));
-    expect(await failures()).toMatchObject([{ labels: { method: events.trustEnrolled }, value: 3 }]);
+    expect(await failures()).toMatchObject([
+      { labels: { method: events.trustEnrolled }, value: 3 },
+    ]);
     expect(reported.connection.isClosed()).toBe(false);
   });
 
   test('and a call that gets no answer is counted', async () => {
-    await expect(reported.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(reported.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
+      code: 'unavailable',
+    });
     const calls = await metrics.getSingleMetric('dinf_bus_failed_calls_total')?.get();
-    expect(calls?.values).toMatchObject([{ labels: { method: services.catalog.snapshot.subject, code: 'unavailable' }, value: 1 }]);
+    expect(calls?.values).toMatchObject([
+      { labels: { method: services.catalog.snapshot.subject, code: 'unavailable' }, value: 1 },
+    ]);
   });
 });

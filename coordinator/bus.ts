@@ -1,13 +1,27 @@
-import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import {
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+} from '@nats-io/jetstream';
 import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { Svcm } from '@nats-io/services';
-import { CodecError, type ComponentName, type EventSubject, type MessageKind, type ServiceMethod } from '#bus-schemas';
+import {
+  CodecError,
+  type ComponentName,
+  type EventSubject,
+  type MessageKind,
+  type ServiceMethod,
+} from '#bus-schemas';
 import { EventPublisher, type FailingStream } from './event-publisher.ts';
 import { RequestError, RequestMux } from './request-mux.ts';
 
 export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
 
-/** A call to a component that got no answer. `unavailable` and `timeout` may be tried again: every method is idempotent. */
+/**
+ * A call to a component that got no answer. `unavailable` and `timeout` may be tried again: every
+ * method is idempotent.
+ */
 export class BusError extends Error {
   readonly code: BusErrorCode;
 
@@ -39,8 +53,14 @@ export interface Endpoint {
 }
 
 /** Pairs a method with what answers it, keeping their types together. */
-export function endpoint<Request, Reply>(method: ServiceMethod<Request, Reply>, handle: Handler<Request, Reply>): Endpoint {
-  return { method: method as ServiceMethod<unknown, unknown>, handle: handle as Handler<unknown, unknown> };
+export function endpoint<Request, Reply>(
+  method: ServiceMethod<Request, Reply>,
+  handle: Handler<Request, Reply>,
+): Endpoint {
+  return {
+    method: method as ServiceMethod<unknown, unknown>,
+    handle: handle as Handler<unknown, unknown>,
+  };
 }
 
 export interface SubscribeOptions<T> {
@@ -79,7 +99,11 @@ export class Bus {
     return jetstreamManager(this.connection, { timeout: 5_000 });
   }
 
-  async call<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request, { timeoutMs }: { timeoutMs: number }): Promise<Reply> {
+  async call<Request, Reply>(
+    method: ServiceMethod<Request, Reply>,
+    request: Request,
+    { timeoutMs }: { timeoutMs: number },
+  ): Promise<Reply> {
     try {
       return await this.#call(method, request, timeoutMs);
     } catch (error) {
@@ -88,28 +112,48 @@ export class Bus {
     }
   }
 
-  async #call<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request, timeoutMs: number): Promise<Reply> {
+  async #call<Request, Reply>(
+    method: ServiceMethod<Request, Reply>,
+    request: Request,
+    timeoutMs: number,
+  ): Promise<Reply> {
     let message: Msg;
     try {
-      message = await this.#requests.request(method.subject, method.request.encode(request), { timeoutMs });
+      message = await this.#requests.request(method.subject, method.request.encode(request), {
+        timeoutMs,
+      });
     } catch (cause) {
-      if (cause instanceof RequestError) throw new BusError(cause.code === 'no_responders' ? 'unavailable' : cause.code, cause.message, cause);
+      if (cause instanceof RequestError)
+        throw new BusError(
+          cause.code === 'no_responders' ? 'unavailable' : cause.code,
+          cause.message,
+          cause,
+        );
       throw cause;
     }
-    if (message.headers?.get('Nats-Service-Error-Code') === String(ASK_AGAIN)) throw new BusError('unavailable', `${method.subject}: ask again`);
+    if (message.headers?.get('Nats-Service-Error-Code') === String(ASK_AGAIN))
+      throw new BusError('unavailable', `${method.subject}: ask again`);
     const failure = message.headers?.get('Nats-Service-Error');
     if (failure) throw new BusError('failed', `${method.subject}: ${failure}`);
     return method.reply.decode(message.data);
   }
 
-  /** Whoever waits for an answer of this method is told to ask again: the one he asked may be gone. */
+  /**
+   * Whoever waits for an answer of this method is told to ask again: the one he asked may be gone.
+   */
   abandon({ subject }: { readonly subject: string }): void {
     this.#requests.abandon(subject);
   }
 
-  /** Answers methods of one component; any number of copies share them. Visible to `nats micro ls`. */
+  /**
+   * Answers methods of one component; any number of copies share them. Visible to `nats micro ls`.
+   */
   async serve(component: ComponentName, endpoints: readonly Endpoint[]): Promise<AsyncDisposable> {
-    const service = await new Svcm(this.connection).add({ name: component, version: '1.0.0', queue: component });
+    const service = await new Svcm(this.connection).add({
+      name: component,
+      version: '1.0.0',
+      queue: component,
+    });
     for (const { method, handle } of endpoints) {
       service.addEndpoint(method.method, {
         subject: method.subject,
@@ -123,7 +167,11 @@ export class Bus {
   }
 
   async #answer(
-    message: { data: Uint8Array; respond(data: Uint8Array): boolean; respondError(code: number, description: string): boolean },
+    message: {
+      data: Uint8Array;
+      respond(data: Uint8Array): boolean;
+      respondError(code: number, description: string): boolean;
+    },
     method: ServiceMethod<unknown, unknown>,
     handle: Handler<unknown, unknown>,
   ): Promise<void> {
@@ -133,7 +181,10 @@ export class Bus {
       // Whoever asked will ask another copy: this one is going.
       if (this.connection.isClosed()) return;
       if (!(error instanceof AskAgain)) this.#report.handlerFailed(method.subject, error);
-      message.respondError(error instanceof AskAgain ? ASK_AGAIN : error instanceof CodecError ? 400 : 500, error instanceof Error ? error.message : 'failed');
+      message.respondError(
+        error instanceof AskAgain ? ASK_AGAIN : error instanceof CodecError ? 400 : 500,
+        error instanceof Error ? error.message : 'failed',
+      );
     }
   }
 
@@ -165,7 +216,9 @@ export class Bus {
     });
   }
 
-  /** States a fact. Kept by JetStream: repeated until acknowledged, and stored once for one `id`. */
+  /**
+   * States a fact. Kept by JetStream: repeated until acknowledged, and stored once for one `id`.
+   */
   emit<T>(subject: EventSubject, kind: MessageKind<T>, value: T, id: string): void {
     this.#events.publish({ subject, payload: kind.encode(value), id });
   }

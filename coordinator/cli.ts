@@ -20,9 +20,14 @@ export function addCommands(program: Command): void {
   program
     .command('coordinator')
     .description('run the coordinator, or some of its components')
-    .option('--components <names>', 'comma-separated; all when left out', (names: string) => names.split(','))
+    .option('--components <names>', 'comma-separated; all when left out', (names: string) =>
+      names.split(','),
+    )
     .action(({ components }: { components?: string[] }) => runCoordinator(components));
-  program.command('migrate').description('bring the database and the streams to this version').action(runMigrations);
+  program
+    .command('migrate')
+    .description('bring the database and the streams to this version')
+    .action(runMigrations);
 
   const keys = program.command('keys').description('API keys');
   keys
@@ -92,19 +97,32 @@ async function settings(): Promise<Config> {
 async function runCoordinator(wanted: readonly string[] | undefined): Promise<void> {
   const { componentNames, startCoordinator } = await import('./main.ts');
   const unknown = wanted?.filter((name) => !componentNames.includes(name as ComponentName)) ?? [];
-  if (unknown.length > 0) throw new CommandError(EXIT.usage, `no such component: ${unknown.join(', ')}. There are ${componentNames.join(', ')}.`);
+  if (unknown.length > 0)
+    throw new CommandError(
+      EXIT.usage,
+      `no such component: ${unknown.join(', ')}. There are ${componentNames.join(', ')}.`,
+    );
   const config = await settings();
-  await using _coordinator = await startCoordinator({ config, ...(wanted && { components: wanted as ComponentName[] }) });
+  await using _coordinator = await startCoordinator({
+    config,
+    ...(wanted && { components: wanted as ComponentName[] }),
+  });
   await stopSignal();
 }
 
 async function runMigrations(): Promise<void> {
   const config = await settings();
-  if (config.databaseUrl === '') throw new CommandError(EXIT.usage, 'DATABASE_URL is not set, and no network runs out of this home.');
+  if (config.databaseUrl === '')
+    throw new CommandError(
+      EXIT.usage,
+      'DATABASE_URL is not set, and no network runs out of this home.',
+    );
   const { migrate } = await import('./migrate.ts');
   const { DatabaseUnreachable } = await import('./database.ts');
   const applied = await migrate(config.databaseUrl).catch((cause: Error) => {
-    throw cause instanceof DatabaseUnreachable ? new CommandError(EXIT.unavailable, cause.message, { cause }) : cause;
+    throw cause instanceof DatabaseUnreachable
+      ? new CommandError(EXIT.unavailable, cause.message, { cause })
+      : cause;
   });
   const { ensureStreams, StreamStorageError } = await import('./streams.ts');
   await withBus((bus) => ensureStreams(bus)).catch(async (cause: unknown) => {
@@ -123,9 +141,13 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
   const { readFile } = await import('node:fs/promises');
   const { AuditedBus } = await import('./audited-bus.ts');
   const away = (cause: unknown) =>
-    new CommandError(EXIT.unavailable, `No hub answers at ${config.natsUrls.join(', ')} with the keys in ${config.home}. Is the network running (dinf up)?`, {
-      cause,
-    });
+    new CommandError(
+      EXIT.unavailable,
+      `No hub answers at ${config.natsUrls.join(', ')} with the keys in ${config.home}. Is the network running (dinf up)?`,
+      {
+        cause,
+      },
+    );
   const credentials = await readFile(config.coreCredentials).catch((cause: unknown) => {
     throw away(cause);
   });
@@ -141,7 +163,11 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
     return await work(new AuditedBus(connection));
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'unavailable') {
-      throw new CommandError(EXIT.unavailable, 'The hub is there, but the coordinator does not answer.', { cause });
+      throw new CommandError(
+        EXIT.unavailable,
+        'The hub is there, but the coordinator does not answer.',
+        { cause },
+      );
     }
     throw cause;
   } finally {
@@ -149,19 +175,51 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
   }
 }
 
-async function createKey({ account, name, credit }: { account?: string; name: string; credit: number }): Promise<void> {
+async function createKey({
+  account,
+  name,
+  credit,
+}: {
+  account?: string;
+  name: string;
+  credit: number;
+}): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { makeApiKey } = await import('./secrets.ts');
   await withBus(async (bus) => {
-    const owner = account ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
+    const owner =
+      account ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
     const { text, hash, hint } = makeApiKey();
-    const made = await bus.call(services.accounts.createKey, { account: owner, name, keyHash: hash, hint }, CALL);
+    const made = await bus.call(
+      services.accounts.createKey,
+      { account: owner, name, keyHash: hash, hint },
+      CALL,
+    );
     if (!made.ok)
-      throw new CommandError(EXIT.failure, made.code === 'unknown_account' ? `There is no account ${owner}.` : 'The key could not be made; try again.');
+      throw new CommandError(
+        EXIT.failure,
+        made.code === 'unknown_account'
+          ? `There is no account ${owner}.`
+          : 'The key could not be made; try again.',
+      );
     if (credit > 0)
-      await bus.call(services.settlement.credit, { account: owner, amountMicroUsd: Math.round(credit * MICRO_USD), operation: `cli:${made.key}` }, CALL);
-    const { availableMicroUsd } = await bus.call(services.settlement.balance, { account: owner }, CALL);
-    console.error(`account ${owner}, key ${made.key}, balance $${(availableMicroUsd / MICRO_USD).toFixed(2)}. The key is shown this once:`);
+      await bus.call(
+        services.settlement.credit,
+        {
+          account: owner,
+          amountMicroUsd: Math.round(credit * MICRO_USD),
+          operation: `cli:${made.key}`,
+        },
+        CALL,
+      );
+    const { availableMicroUsd } = await bus.call(
+      services.settlement.balance,
+      { account: owner },
+      CALL,
+    );
+    console.error(
+      `account ${owner}, key ${made.key}, balance $${(availableMicroUsd / MICRO_USD).toFixed(2)}. The key is shown this once:`,
+    );
     console.log(text);
   });
 }
@@ -172,7 +230,9 @@ async function listKeys({ json }: { json?: boolean }): Promise<void> {
   if (json) console.log(JSON.stringify(keys));
   else
     for (const key of keys)
-      console.log(`${key.key}  ${key.account}  ${key.hint}  ${new Date(key.createdAt).toISOString()}  ${key.revokedAt ? 'revoked' : 'active'}  ${key.name}`);
+      console.log(
+        `${key.key}  ${key.account}  ${key.hint}  ${new Date(key.createdAt).toISOString()}  ${key.revokedAt ? 'revoked' : 'active'}  ${key.name}`,
+      );
 }
 
 async function revokeKey(key: string): Promise<void> {
@@ -184,7 +244,13 @@ async function revokeKey(key: string): Promise<void> {
 
 async function enrolToken({ hours, account }: { hours: number; account?: string }): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { token, expiresAt } = await withBus((bus) => bus.call(services.trust.createToken, { lifetimeMs: hours * HOUR_MS, ...(account && { account }) }, CALL));
+  const { token, expiresAt } = await withBus((bus) =>
+    bus.call(
+      services.trust.createToken,
+      { lifetimeMs: hours * HOUR_MS, ...(account && { account }) },
+      CALL,
+    ),
+  );
   console.error(`good for one provider until ${new Date(expiresAt).toISOString()}:`);
   console.log(token);
 }

@@ -2,7 +2,10 @@ import { join } from 'node:path';
 import { FIRST_CELL, MAX_CELLS, type RateLimits } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 
-/** Every setting of the coordinator, from the environment. The table in docs/configuration.md lists them. */
+/**
+ * Every setting of the coordinator, from the environment. The table in docs/configuration.md lists
+ * them.
+ */
 export interface Config {
   readonly home: string;
   readonly natsUrls: readonly string[];
@@ -14,7 +17,10 @@ export interface Config {
   readonly logLevel: string;
   /** Longest that a job may run, from its receipt. */
   readonly jobTimeoutMs: number;
-  /** Base of the time a provider has for the first content; a millisecond for each prompt token comes on top. */
+  /**
+   * Base of the time a provider has for the first content; a millisecond for each prompt token
+   * comes on top.
+   */
   readonly firstContentMs: number;
   /** The part of the fleet that the router of this process is for. */
   readonly cell: number;
@@ -22,7 +28,10 @@ export interface Config {
   readonly queuePatienceMs: number;
   /** Silence after which a provider is no longer offered work. */
   readonly beatTimeoutMs: number;
-  /** How long settlement waits for an ingress to report before it charges by the provider's receipt alone. */
+  /**
+   * How long settlement waits for an ingress to report before it charges by the provider's receipt
+   * alone.
+   */
   readonly receiptGraceMs: number;
   /** Silence in a stream after which a comment is sent; 0 for none. */
   readonly heartbeatMs: number;
@@ -34,7 +43,10 @@ export interface Config {
   readonly priceNoticeMs: number;
   /** Micro-dollars for a million tokens of a model that has no price of its own. */
   readonly defaultPrice: { readonly inputPerMillion: number; readonly outputPerMillion: number };
-  /** One in so many answers, chosen at random, is recounted with the tokenizer of its model; 0 for none. */
+  /**
+   * One in so many answers, chosen at random, is recounted with the tokenizer of its model; 0 for
+   * none.
+   */
   readonly recountEvery: number;
   /** How long the end of an answer waits for its recount, in milliseconds. */
   readonly recountWaitMs: number;
@@ -103,7 +115,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     systemCredentials: env['DINF_SYS_CREDS'] ?? join(home, 'keys', 'sys.creds'),
     leafUrls: list(env['DINF_LEAF_URL'] ?? 'nats-leaf://127.0.0.1:7422'),
     databaseUrl: env['DATABASE_URL'] ?? '',
-    http: { host: env['DINF_HTTP_HOST'] ?? '127.0.0.1', port: integer(env, 'DINF_HTTP_PORT', 8080, 0, 65_535) },
+    http: {
+      host: env['DINF_HTTP_HOST'] ?? '127.0.0.1',
+      port: integer(env, 'DINF_HTTP_PORT', 8080, 0, 65_535),
+    },
     logLevel: env['DINF_LOG'] ?? 'info',
     jobTimeoutMs: integer(env, 'DINF_JOB_TIMEOUT_MS', 600_000, 1_000, 3_600_000),
     firstContentMs: integer(env, 'DINF_FIRST_CONTENT_MS', 9_000, 100, 600_000),
@@ -118,7 +133,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     minimumChargeMicroUsd: integer(env, 'DINF_MINIMUM_CHARGE_MICRO_USD', 0, 0, 1_000_000),
     defaultPrice: {
       inputPerMillion: integer(env, 'DINF_DEFAULT_INPUT_PRICE', 50_000, 0, Number.MAX_SAFE_INTEGER),
-      outputPerMillion: integer(env, 'DINF_DEFAULT_OUTPUT_PRICE', 200_000, 0, Number.MAX_SAFE_INTEGER),
+      outputPerMillion: integer(
+        env,
+        'DINF_DEFAULT_OUTPUT_PRICE',
+        200_000,
+        0,
+        Number.MAX_SAFE_INTEGER,
+      ),
     },
     recountEvery: integer(env, 'DINF_RECOUNT_EVERY', 20, 0, 1_000_000),
     recountWaitMs: integer(env, 'DINF_RECOUNT_WAIT_MS', 250, 1, 60_000),
@@ -131,10 +152,17 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     requestTimeoutMs: integer(env, 'DINF_REQUEST_TIMEOUT_MS', 120_000, 100, 3_600_000),
     trustedProxies: list(env['DINF_TRUSTED_PROXIES'] ?? ''),
     oidc: oidcConfig(env),
-    admin: env['DINF_ADMIN_PORT'] ? { host: env['DINF_ADMIN_HOST'] ?? '127.0.0.1', port: integer(env, 'DINF_ADMIN_PORT', 0, 0, 65_535) } : undefined,
+    admin: env['DINF_ADMIN_PORT']
+      ? {
+          host: env['DINF_ADMIN_HOST'] ?? '127.0.0.1',
+          port: integer(env, 'DINF_ADMIN_PORT', 0, 0, 65_535),
+        }
+      : undefined,
     linkUrl: env['DINF_LINK_URL'] || undefined,
     appleRootFiles: list(env['DINF_APPLE_ROOTS'] ?? ''),
-    revokedCertificates: list(env['DINF_REVOKED_CERTIFICATES'] ?? '').map((serial) => serial.toLowerCase()),
+    revokedCertificates: list(env['DINF_REVOKED_CERTIFICATES'] ?? '').map((serial) =>
+      serial.toLowerCase(),
+    ),
     stripe: stripeConfig(env),
     mdm: mdmConfig(env),
   };
@@ -145,7 +173,11 @@ function accountLimits(env: NodeJS.ProcessEnv): RateLimits {
   const requests = integer(env, 'DINF_ACCOUNT_RPM', 1_200, 0, 1_000_000_000);
   const inputTokens = integer(env, 'DINF_ACCOUNT_ITPM', 5_000_000, 0, Number.MAX_SAFE_INTEGER);
   const outputTokens = integer(env, 'DINF_ACCOUNT_OTPM', 500_000, 0, Number.MAX_SAFE_INTEGER);
-  return { ...(requests > 0 && { requests }), ...(inputTokens > 0 && { inputTokens }), ...(outputTokens > 0 && { outputTokens }) };
+  return {
+    ...(requests > 0 && { requests }),
+    ...(inputTokens > 0 && { inputTokens }),
+    ...(outputTokens > 0 && { outputTokens }),
+  };
 }
 
 const SIGNATURES = ['ES256', 'ES384', 'ES512', 'PS256', 'RS256', 'EdDSA'];
@@ -155,7 +187,8 @@ function oidcConfig(env: NodeJS.ProcessEnv): OidcConfig | undefined {
   if (issuer === '') return undefined;
   const algorithms = list(env['DINF_OIDC_ALGORITHMS'] ?? 'ES256');
   const wrong = algorithms.find((algorithm) => !SIGNATURES.includes(algorithm));
-  if (wrong !== undefined) throw new ConfigError(`DINF_OIDC_ALGORITHMS: ${wrong} is not one of ${SIGNATURES.join(', ')}`);
+  if (wrong !== undefined)
+    throw new ConfigError(`DINF_OIDC_ALGORITHMS: ${wrong} is not one of ${SIGNATURES.join(', ')}`);
   return { issuer, audience: env['DINF_OIDC_AUDIENCE'] ?? 'd-inference', algorithms };
 }
 
@@ -163,18 +196,26 @@ function stripeConfig(env: NodeJS.ProcessEnv): StripeConfig | undefined {
   const apiKey = env['DINF_STRIPE_KEY'] ?? '';
   const webhookSecret = env['DINF_STRIPE_WEBHOOK_SECRET'] ?? '';
   if (apiKey === '' && webhookSecret === '') return undefined;
-  if (apiKey === '' || webhookSecret === '') throw new ConfigError('DINF_STRIPE_KEY and DINF_STRIPE_WEBHOOK_SECRET belong together');
+  if (apiKey === '' || webhookSecret === '')
+    throw new ConfigError('DINF_STRIPE_KEY and DINF_STRIPE_WEBHOOK_SECRET belong together');
   return { apiKey, webhookSecret, url: env['DINF_STRIPE_URL'] };
 }
 
 const MIN_SECRET = 16;
 
 function mdmConfig(env: NodeJS.ProcessEnv): MdmConfig | undefined {
-  const [url = '', apiKey = '', webhookSecret = ''] = [env['DINF_MDM_URL'], env['DINF_MDM_KEY'], env['DINF_MDM_WEBHOOK_SECRET']];
+  const [url = '', apiKey = '', webhookSecret = ''] = [
+    env['DINF_MDM_URL'],
+    env['DINF_MDM_KEY'],
+    env['DINF_MDM_WEBHOOK_SECRET'],
+  ];
   if (url === '' && apiKey === '' && webhookSecret === '') return undefined;
-  if (url === '' || apiKey === '') throw new ConfigError('DINF_MDM_URL, DINF_MDM_KEY and DINF_MDM_WEBHOOK_SECRET belong together');
-  if (webhookSecret.length < MIN_SECRET) throw new ConfigError(`DINF_MDM_WEBHOOK_SECRET must have ${MIN_SECRET} characters or more`);
-  if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new ConfigError('DINF_MDM_URL must be an address that begins with https:// or http://');
+  if (url === '' || apiKey === '')
+    throw new ConfigError('DINF_MDM_URL, DINF_MDM_KEY and DINF_MDM_WEBHOOK_SECRET belong together');
+  if (webhookSecret.length < MIN_SECRET)
+    throw new ConfigError(`DINF_MDM_WEBHOOK_SECRET must have ${MIN_SECRET} characters or more`);
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw new ConfigError('DINF_MDM_URL must be an address that begins with https:// or http://');
   return { url, apiKey, webhookSecret };
 }
 
@@ -185,7 +226,13 @@ function list(value: string): string[] {
     .filter((item) => item !== '');
 }
 
-function integer(env: NodeJS.ProcessEnv, name: string, fallback: number, minimum: number, maximum: number): number {
+function integer(
+  env: NodeJS.ProcessEnv,
+  name: string,
+  fallback: number,
+  minimum: number,
+  maximum: number,
+): number {
   const text = env[name];
   if (text === undefined || text === '') return fallback;
   const value = Number(text);

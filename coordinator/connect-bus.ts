@@ -17,7 +17,12 @@ const PING_MS = 10_000;
 const DRAIN_MS = 2_000;
 
 /** A connection that never gives up: a hub that is away is waited for, at the start as later. */
-export async function connectToHub({ urls, credentialsFile, name, log }: BusPlace): Promise<NatsConnection> {
+export async function connectToHub({
+  urls,
+  credentialsFile,
+  name,
+  log,
+}: BusPlace): Promise<NatsConnection> {
   const connection = await connectToServer({
     servers: [...urls],
     authenticator: credsAuthenticator(await readFile(credentialsFile)),
@@ -33,10 +38,16 @@ export async function connectToHub({ urls, credentialsFile, name, log }: BusPlac
   return connection;
 }
 
-/** Leaves the hub in order: what was published arrives. A hub that is away cannot confirm it, and is waited for no longer than this. */
+/**
+ * Leaves the hub in order: what was published arrives. A hub that is away cannot confirm it, and is
+ * waited for no longer than this.
+ */
 export async function leaveHub(connection: NatsConnection): Promise<void> {
   const late = new AbortController();
-  await Promise.race([connection.drain().catch(() => undefined), delay(DRAIN_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
+  await Promise.race([
+    connection.drain().catch(() => undefined),
+    delay(DRAIN_MS, undefined, { signal: late.signal }).catch(() => undefined),
+  ]);
   late.abort();
   await connection.close();
 }

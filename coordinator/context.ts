@@ -4,7 +4,10 @@ import type { Registry } from 'prom-client';
 import type { Bus } from './bus.ts';
 import type { Config } from './config.ts';
 
-/** What a component is given. Nothing is reached for: time, randomness and connections are handed in. */
+/**
+ * What a component is given. Nothing is reached for: time, randomness and connections are handed
+ * in.
+ */
 export interface Context {
   readonly bus: Bus;
   readonly database: Pool;

@@ -1,6 +1,9 @@
 import { Pool } from 'pg';
 
-/** A pool that gives up on a dead database soon enough for a request to be answered with 503 instead of hanging. */
+/**
+ * A pool that gives up on a dead database soon enough for a request to be answered with 503 instead
+ * of hanging.
+ */
 export function connectDatabase(url: string, options: { max: number }): Pool {
   return new Pool({
     connectionString: url,
@@ -9,7 +12,8 @@ export function connectDatabase(url: string, options: { max: number }): Pool {
     query_timeout: 10_000,
     keepAlive: true,
     application_name: 'dinf',
-    // Not the owner of the tables: what may only be added cannot be changed, whatever a statement says.
+    // Not the owner of the tables: what may only be added cannot be changed, whatever a statement
+    // says.
     options: '-c role=dinf_service',
   });
 }
@@ -20,7 +24,9 @@ export class DatabaseUnreachable extends Error {
 
   constructor(url: string, cause: Error) {
     const { host, pathname } = new URL(url);
-    super(`The database ${pathname.slice(1)} at ${host} cannot be used: ${cause.message}`, { cause });
+    super(`The database ${pathname.slice(1)} at ${host} cannot be used: ${cause.message}`, {
+      cause,
+    });
     this.name = 'DatabaseUnreachable';
   }
 }

@@ -14,10 +14,13 @@ const PURPOSE = 'dinf delivery proofs 1';
 const KEY_BYTES = 32;
 
 /**
- * Proofs of how many tokens a client has taken. The ingress sends the newest one to the provider with each flow report, and the
- * provider returns it with its receipt. When the ingress has died, settlement charges for the proven tokens and no others.
+ * Proofs of how many tokens a client has taken. The ingress sends the newest one to the provider
+ * with each flow report, and the
+ * provider returns it with its receipt. When the ingress has died, settlement charges for the
+ * proven tokens and no others.
  *
- * The attack that a proof prevents: a provider that states in its receipt more tokens than the client received. Job, attempt and
+ * The attack that a proof prevents: a provider that states in its receipt more tokens than the
+ * client received. Job, attempt and
  * provider are part of the proof, so that a proof of one job is worth nothing for another.
  */
 export class DeliveryProofs {
@@ -31,12 +34,16 @@ export class DeliveryProofs {
   static async open(coreCredentials: string): Promise<DeliveryProofs> {
     const text = await readFile(coreCredentials, 'utf8');
     const seed = /NKEY SEED-+\s+(\S+)/.exec(text)?.[1];
-    if (seed === undefined) throw new Error(`${coreCredentials} holds no seed: these are no credentials of components`);
+    if (seed === undefined)
+      throw new Error(`${coreCredentials} holds no seed: these are no credentials of components`);
     return new DeliveryProofs(seed);
   }
 
   prove({ provider, job, attempt, tokens }: DeliveredTokens): Uint8Array {
-    return createHmac('sha256', this.#key).update(`${provider} ${job} ${attempt} ${tokens}`).digest().subarray(0, PROOF_BYTES);
+    return createHmac('sha256', this.#key)
+      .update(`${provider} ${job} ${attempt} ${tokens}`)
+      .digest()
+      .subarray(0, PROOF_BYTES);
   }
 
   isProven(delivered: DeliveredTokens, proof: Uint8Array): boolean {

@@ -11,8 +11,16 @@ test('everything is ended although one fails, and every failure is told with its
     },
   });
   const fine = (what: string) => ({ what, end: async () => void ended.push(what) });
-  const failure = await endAll([fine('ingress'), failing('routing'), failing('hub'), fine('database')]).catch((error: unknown) => error);
+  const failure = await endAll([
+    fine('ingress'),
+    failing('routing'),
+    failing('hub'),
+    fine('database'),
+  ]).catch((error: unknown) => error);
   expect(ended).toEqual(['ingress', 'routing', 'hub', 'database']);
   expect(failure).toBeInstanceOf(AggregateError);
-  expect((failure as AggregateError).errors.map(({ cause }) => cause.message)).toEqual(['routing is stuck', 'hub is stuck']);
+  expect((failure as AggregateError).errors.map(({ cause }) => cause.message)).toEqual([
+    'routing is stuck',
+    'hub is stuck',
+  ]);
 });

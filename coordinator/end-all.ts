@@ -3,7 +3,10 @@ interface Ending {
   readonly end: () => PromiseLike<unknown>;
 }
 
-/** Ends one after the other, all of them even where one fails, and then throws all failures as one AggregateError. */
+/**
+ * Ends one after the other, all of them even where one fails, and then throws all failures as one
+ * AggregateError.
+ */
 export async function endAll(endings: readonly Ending[]): Promise<void> {
   const failures: Error[] = [];
   for (const { what, end } of endings) {
@@ -13,5 +16,6 @@ export async function endAll(endings: readonly Ending[]): Promise<void> {
       failures.push(new Error(`${what} did not end as it should`, { cause }));
     }
   }
-  if (failures.length > 0) throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
+  if (failures.length > 0)
+    throw new AggregateError(failures, failures.map(({ message }) => message).join('; '));
 }

@@ -8,13 +8,18 @@ interface PendingEvent {
   readonly id: string;
 }
 
-/** Facts that wait for a hub that is away or cannot write; past this the newest are dropped and counted. Money does not depend on them alone: receipts repeat. */
+/**
+ * Facts that wait for a hub that is away or cannot write; past this the newest are dropped and
+ * counted. Money does not depend on them alone: receipts repeat.
+ */
 const MAX_WAITING = 100_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
 const MAX_IN_FLIGHT = 256;
 const ACK_TIMEOUT_MS = 1_500;
 const RETRY_MS = [50, 100, 250, 500, 1_000] as const;
-/** A stream that is being recovered after a restart of the hub stores nothing for a moment either. */
+/**
+ * A stream that is being recovered after a restart of the hub stores nothing for a moment either.
+ */
 const FAILING_AFTER_MS = 5_000;
 const MAX_ERROR_BYTES = 300;
 
@@ -39,8 +44,10 @@ export interface FailingStream {
 }
 
 /**
- * Publishes facts to JetStream in the background. Invariant: an event leaves only when the stream has acknowledged it, and
- * the message id makes a repeated publish one stored event. Whether it can be stored or not, those who listen at the moment hear
+ * Publishes facts to JetStream in the background. Invariant: an event leaves only when the stream
+ * has acknowledged it, and
+ * the message id makes a repeated publish one stored event. Whether it can be stored or not, those
+ * who listen at the moment hear
  * of it at once: routing must not keep a place for a job that has ended because a disk is full.
  */
 export class EventPublisher {
@@ -73,7 +80,10 @@ export class EventPublisher {
   }
 
   publish(event: PendingEvent): void {
-    if (this.#waiting.length >= MAX_WAITING || this.#waitingBytes + event.payload.length > MAX_WAITING_BYTES) {
+    if (
+      this.#waiting.length >= MAX_WAITING ||
+      this.#waitingBytes + event.payload.length > MAX_WAITING_BYTES
+    ) {
       this.#dropped += 1;
       this.#requests.say(event.subject, event.payload, headersOf(event));
       return;
@@ -82,7 +92,8 @@ export class EventPublisher {
     this.#waitingBytes += event.payload.length;
     this.#pump();
     // It waits behind others that are not stored: its turn may be minutes away.
-    if (this.#waiting.at(-1) === event) this.#requests.say(event.subject, event.payload, headersOf(event));
+    if (this.#waiting.at(-1) === event)
+      this.#requests.say(event.subject, event.payload, headersOf(event));
   }
 
   /** Resolves when the stream has it; for a fact that somebody else repeats. */
@@ -124,7 +135,9 @@ export class EventPublisher {
         this.#dropped += 1;
         break;
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]));
+      await new Promise((resolve) =>
+        setTimeout(resolve, RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]),
+      );
     }
     this.#inFlight -= 1;
     this.#pump();
@@ -135,7 +148,10 @@ export class EventPublisher {
     const { subject, payload } = event;
     const stream = streamOf(subject) ?? subject;
     try {
-      const { data } = await this.#requests.request(subject, payload, { timeoutMs: ACK_TIMEOUT_MS, headers: headersOf(event) });
+      const { data } = await this.#requests.request(subject, payload, {
+        timeoutMs: ACK_TIMEOUT_MS,
+        headers: headersOf(event),
+      });
       // {"stream":…,"seq":…} or {"error":…}: the stream's answer is short, and its first key tells.
       const answer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
       if (!answer.includes('"error"')) {
@@ -150,7 +166,10 @@ export class EventPublisher {
         case 'closed':
           return 'closed';
         case 'timeout':
-          this.#failed(stream, 'no confirmation: the disk of the hub is full, or the hub keeps a write error (its log has it)');
+          this.#failed(
+            stream,
+            'no confirmation: the disk of the hub is full, or the hub keeps a write error (its log has it)',
+          );
           return 'failed';
         case 'no_responders':
           this.#failed(stream, 'the stream is missing, or JetStream is off');
@@ -162,7 +181,10 @@ export class EventPublisher {
   }
 
   #failed(stream: string, error: string): void {
-    this.#failing.set(stream, { since: this.#failing.get(stream)?.since ?? performance.now(), error });
+    this.#failing.set(stream, {
+      since: this.#failing.get(stream)?.since ?? performance.now(),
+      error,
+    });
   }
 }
 

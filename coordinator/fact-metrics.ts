@@ -1,7 +1,10 @@
 import { Gauge, type Registry } from 'prom-client';
 import type { Bus } from './bus.ts';
 
-/** Facts that JetStream has not taken yet: an operator sees here that a disk is full before facts are lost. */
+/**
+ * Facts that JetStream has not taken yet: an operator sees here that a disk is full before facts
+ * are lost.
+ */
 export function measureFacts(bus: Bus, metrics: Registry): void {
   const gauge = (name: string, help: string, value: () => number) =>
     new Gauge({
@@ -13,6 +16,14 @@ export function measureFacts(bus: Bus, metrics: Registry): void {
       },
     });
   gauge('dinf_facts_waiting', 'Facts that no stream has stored yet', () => bus.waitingEvents);
-  gauge('dinf_facts_dropped', 'Facts lost since the start, because too many waited', () => bus.droppedEvents);
-  gauge('dinf_streams_failing', 'Streams that store nothing although the hub is there', () => bus.failingStreams().length);
+  gauge(
+    'dinf_facts_dropped',
+    'Facts lost since the start, because too many waited',
+    () => bus.droppedEvents,
+  );
+  gauge(
+    'dinf_streams_failing',
+    'Streams that store nothing although the hub is there',
+    () => bus.failingStreams().length,
+  );
 }

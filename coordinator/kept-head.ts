@@ -4,7 +4,9 @@ import { homeFolder } from '#bus-schemas/running-network.ts';
 import type { PrintedHead } from '#client';
 import { readIfThere, replace } from './kept-file.ts';
 
-/** What was seen last of a network's log, on this machine: whoever forks it has to do so for good. */
+/**
+ * What was seen last of a network's log, on this machine: whoever forks it has to do so for good.
+ */
 export class KeptHead {
   readonly #file: string;
   #writing: Promise<void> = Promise.resolve();
@@ -16,7 +18,9 @@ export class KeptHead {
   static async of(coordinatorUrl: string): Promise<KeptHead> {
     const home = homeFolder(process.env);
     await mkdir(home, { recursive: true, mode: 0o700 });
-    return new KeptHead(join(home, `log-${new URL(coordinatorUrl).host.replace(/[^a-z0-9.]/gi, '-')}.json`));
+    return new KeptHead(
+      join(home, `log-${new URL(coordinatorUrl).host.replace(/[^a-z0-9.]/gi, '-')}.json`),
+    );
   }
 
   async read(): Promise<PrintedHead | undefined> {

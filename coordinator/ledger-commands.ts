@@ -25,10 +25,25 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .action(async (account: string) => {
       const method = (await services()).balance;
       const balance = await withBus((bus) => bus.call(method, { account }, CALL));
-      const { availableMicroUsd, heldMicroUsd, promotionalMicroUsd = 0, withdrawableMicroUsd, maturing = [] } = balance;
+      const {
+        availableMicroUsd,
+        heldMicroUsd,
+        promotionalMicroUsd = 0,
+        withdrawableMicroUsd,
+        maturing = [],
+      } = balance;
       const parts = [`${usd(availableMicroUsd)} available`, `${usd(heldMicroUsd)} held`];
-      console.log([...parts, `${usd(promotionalMicroUsd)} promotional`, `${usd(withdrawableMicroUsd)} withdrawable`].join(', '));
-      for (const { at, amountMicroUsd } of maturing) console.log(`${usd(amountMicroUsd)} can be withdrawn from ${new Date(at).toISOString()} on`);
+      console.log(
+        [
+          ...parts,
+          `${usd(promotionalMicroUsd)} promotional`,
+          `${usd(withdrawableMicroUsd)} withdrawable`,
+        ].join(', '),
+      );
+      for (const { at, amountMicroUsd } of maturing)
+        console.log(
+          `${usd(amountMicroUsd)} can be withdrawn from ${new Date(at).toISOString()} on`,
+        );
     });
   ledger
     .command('statement <account>')
@@ -43,12 +58,16 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .description('what an account’s machines and referrals brought')
     .option('--from <date>', 'from this hour on', date)
     .option('--until <date>', 'before this hour', date)
-    .action((account: string, options: { from?: number; until?: number }) => earnings(withBus, account, options));
+    .action((account: string, options: { from?: number; until?: number }) =>
+      earnings(withBus, account, options),
+    );
   ledger
     .command('credit <account> <usd>')
     .description('give an account promotional credit: it can be spent and never withdrawn')
     .requiredOption('--operation <name>', 'names the gift: the same name twice is one gift')
-    .action((account: string, amount: string, { operation }: { operation: string }) => credit(withBus, account, microUsd(amount), operation));
+    .action((account: string, amount: string, { operation }: { operation: string }) =>
+      credit(withBus, account, microUsd(amount), operation),
+    );
   ledger
     .command('limit <key> <account>')
     .description('how much a key may spend in dollars; what is left out has no limit')
@@ -56,40 +75,75 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .option('--week <usd>', 'in a week from Monday', microUsd)
     .option('--month <usd>', 'in a month', microUsd)
     .option('--total <usd>', 'ever', microUsd)
-    .action(async (key: string, account: string, caps: { day?: number; week?: number; month?: number; total?: number }) => {
-      const method = (await services()).setKeyCaps;
-      const { used } = await withBus((bus) => bus.call(method, { key, account, caps }, CALL));
-      for (const [window, amount] of Object.entries(used)) console.log(`${usd(amount).padStart(12)}  used, ${window}`);
-    });
+    .action(
+      async (
+        key: string,
+        account: string,
+        caps: { day?: number; week?: number; month?: number; total?: number },
+      ) => {
+        const method = (await services()).setKeyCaps;
+        const { used } = await withBus((bus) => bus.call(method, { key, account, caps }, CALL));
+        for (const [window, amount] of Object.entries(used))
+          console.log(`${usd(amount).padStart(12)}  used, ${window}`);
+      },
+    );
   ledger
     .command('terms <account>')
     .description('what an account pays other than everybody does')
     .option('--fee-bps <n>', 'the platform’s part in hundredths of a percent', Number)
     .option('--service', 'the platform’s prices, and no minimum')
     .option('--referrer <account>', 'gets a fifth of the fees')
-    .action(async (account: string, options: { feeBps?: number; service?: boolean; referrer?: string }) => {
-      const method = (await services()).setTerms;
-      const answer = await withBus((bus) => bus.call(method, { account, service: false, ...options }, CALL));
-      if (!answer.ok) throw new CommandError(EXIT.usage, 'An account cannot be its own referrer.');
-    });
+    .action(
+      async (
+        account: string,
+        options: { feeBps?: number; service?: boolean; referrer?: string },
+      ) => {
+        const method = (await services()).setTerms;
+        const answer = await withBus((bus) =>
+          bus.call(method, { account, service: false, ...options }, CALL),
+        );
+        if (!answer.ok)
+          throw new CommandError(EXIT.usage, 'An account cannot be its own referrer.');
+      },
+    );
   ledger
     .command('price <provider> <model> <input> <output>')
     .description('what a provider asks for, in micro-dollars for a million tokens')
     .option('--cache-read <n>', 'for cached tokens; half of the input otherwise', Number)
-    .action(async (provider: string, model: string, input: string, output: string, { cacheRead }: { cacheRead?: number }) => {
-      const method = (await services()).setProviderPrice;
-      const price = { inputMicroUsdPerMillion: Number(input), outputMicroUsdPerMillion: Number(output) };
-      const request = { provider, model, ...price, ...(cacheRead !== undefined && { cacheReadMicroUsdPerMillion: cacheRead }) };
-      const answer = await withBus((bus) => bus.call(method, request, CALL));
-      if (answer.ok)
-        return console.log(answer.effectiveAt === undefined ? 'The price is set.' : `The price holds from ${new Date(answer.effectiveAt).toISOString()} on.`);
-      throw new CommandError(
-        EXIT.usage,
-        answer.code === 'too_many_models'
-          ? 'This provider has prices for as many models as one may have.'
-          : 'A cached token cannot cost more than one that is not.',
-      );
-    });
+    .action(
+      async (
+        provider: string,
+        model: string,
+        input: string,
+        output: string,
+        { cacheRead }: { cacheRead?: number },
+      ) => {
+        const method = (await services()).setProviderPrice;
+        const price = {
+          inputMicroUsdPerMillion: Number(input),
+          outputMicroUsdPerMillion: Number(output),
+        };
+        const request = {
+          provider,
+          model,
+          ...price,
+          ...(cacheRead !== undefined && { cacheReadMicroUsdPerMillion: cacheRead }),
+        };
+        const answer = await withBus((bus) => bus.call(method, request, CALL));
+        if (answer.ok)
+          return console.log(
+            answer.effectiveAt === undefined
+              ? 'The price is set.'
+              : `The price holds from ${new Date(answer.effectiveAt).toISOString()} on.`,
+          );
+        throw new CommandError(
+          EXIT.usage,
+          answer.code === 'too_many_models'
+            ? 'This provider has prices for as many models as one may have.'
+            : 'A cached token cannot cost more than one that is not.',
+        );
+      },
+    );
   ledger
     .command('payouts <account>')
     .description('what an account has withdrawn, newest first')
@@ -101,7 +155,9 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
       const method = (await services()).parked;
       const { rows } = await withBus((bus) => bus.call(method, {}, CALL));
       for (const { id, subject, messages, parkedAt, reason } of rows)
-        console.log(`${id.padStart(10)}  ${iso(parkedAt)}  ${subject}  ${messages} ${messages === 1 ? 'fact' : 'facts'}  ${reason}`);
+        console.log(
+          `${id.padStart(10)}  ${iso(parkedAt)}  ${subject}  ${messages} ${messages === 1 ? 'fact' : 'facts'}  ${reason}`,
+        );
       console.log(rows.length === 0 ? 'nothing is parked' : 'dinf ledger replay tells them again');
     });
   ledger
@@ -109,17 +165,21 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .description('tell parked facts again; all of them when none is named')
     .action(async (ids: string[]) => {
       const method = (await services()).replay;
-      const { rows } = await withBus((bus) => bus.call(method, ids.length > 0 ? { ids } : {}, CALL));
+      const { rows } = await withBus((bus) =>
+        bus.call(method, ids.length > 0 ? { ids } : {}, CALL),
+      );
       console.log(`${rows} ${rows === 1 ? 'row' : 'rows'} will be told again`);
     });
 }
 
-const usd = (amount: number) => `${amount < 0 ? '-' : ''}$${(Math.abs(amount) / MICRO_USD).toFixed(6)}`;
+const usd = (amount: number) =>
+  `${amount < 0 ? '-' : ''}$${(Math.abs(amount) / MICRO_USD).toFixed(6)}`;
 const iso = (at: number) => new Date(at).toISOString();
 
 function microUsd(text: string): number {
   const value = Math.round(Number(text) * MICRO_USD);
-  if (!(value >= 0) || text.trim() === '') throw new InvalidArgumentError('must be an amount in dollars');
+  if (!(value >= 0) || text.trim() === '')
+    throw new InvalidArgumentError('must be an amount in dollars');
   return value;
 }
 
@@ -131,7 +191,9 @@ function date(text: string): number {
 
 async function verify(withBus: WithBus, full: boolean): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { ok, ...verified } = await withBus((bus) => bus.call(services.settlement.verify, { full }, CALL));
+  const { ok, ...verified } = await withBus((bus) =>
+    bus.call(services.settlement.verify, { full }, CALL),
+  );
   const counts = Object.entries(verified).filter(([name]) => name !== 'v');
   for (const [name, count] of counts) console.log(`${String(count).padStart(8)}  ${name}`);
   if (!ok) throw new CommandError(EXIT.failure, 'The books do not balance.');
@@ -148,7 +210,11 @@ interface StatementOptions {
 type Line = AccountStatement['lines'][number];
 
 /** Page by page, so that any number of lines goes through. */
-async function statement(withBus: WithBus, account: string, { from, until, csv, json }: StatementOptions): Promise<void> {
+async function statement(
+  withBus: WithBus,
+  account: string,
+  { from, until, csv, json }: StatementOptions,
+): Promise<void> {
   const { services } = await import('#bus-schemas');
   const asText = csv ? csvLine : json ? (line: Line) => JSON.stringify(line) : plainLine;
   if (csv) console.log(CSV_COLUMNS.join(','));
@@ -169,10 +235,22 @@ async function statement(withBus: WithBus, account: string, { from, until, csv, 
   });
 }
 
-const CSV_COLUMNS = ['at', 'kind', 'reference', 'amountMicroUsd', 'model', 'key', 'promptTokens', 'completionTokens', 'promotionalMicroUsd'] as const;
+const CSV_COLUMNS = [
+  'at',
+  'kind',
+  'reference',
+  'amountMicroUsd',
+  'model',
+  'key',
+  'promptTokens',
+  'completionTokens',
+  'promotionalMicroUsd',
+] as const;
 
 function csvLine(line: Line): string {
-  return CSV_COLUMNS.map((column) => csvField(column === 'at' ? iso(line.at) : String(line[column] ?? ''))).join(',');
+  return CSV_COLUMNS.map((column) =>
+    csvField(column === 'at' ? iso(line.at) : String(line[column] ?? '')),
+  ).join(',');
 }
 
 /** Quoted where it must be; a field that a spreadsheet would run as a formula is text. */
@@ -181,29 +259,55 @@ function csvField(value: string): string {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-function plainLine({ at, kind, reference, amountMicroUsd, promotionalMicroUsd = 0, model = '' }: Line): string {
-  const promotional = promotionalMicroUsd === 0 ? '' : `  ${usd(promotionalMicroUsd)} of it promotional`;
+function plainLine({
+  at,
+  kind,
+  reference,
+  amountMicroUsd,
+  promotionalMicroUsd = 0,
+  model = '',
+}: Line): string {
+  const promotional =
+    promotionalMicroUsd === 0 ? '' : `  ${usd(promotionalMicroUsd)} of it promotional`;
   return `${iso(at)}  ${usd(amountMicroUsd).padStart(14)}  ${kind.padEnd(10)}  ${reference}  ${model}${promotional}`;
 }
 
-async function earnings(withBus: WithBus, account: string, window: { from?: number; until?: number }): Promise<void> {
+async function earnings(
+  withBus: WithBus,
+  account: string,
+  window: { from?: number; until?: number },
+): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { lifetimeMicroUsd, sources } = await withBus((bus) => bus.call(services.settlement.earnings, { account, ...window }, CALL));
-  for (const { source, jobs, amountMicroUsd } of sources) console.log(`${usd(amountMicroUsd).padStart(14)}  ${String(jobs).padStart(8)} jobs  ${source}`);
+  const { lifetimeMicroUsd, sources } = await withBus((bus) =>
+    bus.call(services.settlement.earnings, { account, ...window }, CALL),
+  );
+  for (const { source, jobs, amountMicroUsd } of sources)
+    console.log(`${usd(amountMicroUsd).padStart(14)}  ${String(jobs).padStart(8)} jobs  ${source}`);
   console.log(`${usd(lifetimeMicroUsd).padStart(14)}  ever`);
 }
 
-async function credit(withBus: WithBus, account: string, amountMicroUsd: number, operation: string): Promise<void> {
+async function credit(
+  withBus: WithBus,
+  account: string,
+  amountMicroUsd: number,
+  operation: string,
+): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const answer = await withBus((bus) => bus.call(services.settlement.credit, { account, amountMicroUsd, operation }, CALL));
+  const answer = await withBus((bus) =>
+    bus.call(services.settlement.credit, { account, amountMicroUsd, operation }, CALL),
+  );
   if (!answer.ok) throw new CommandError(EXIT.failure, `${operation} is the name of another gift.`);
   console.log(`${usd(answer.availableMicroUsd)} available`);
 }
 
 async function payouts(withBus: WithBus, account: string): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { payouts: all, onboarded } = await withBus((bus) => bus.call(services.settlement.payouts, { account }, CALL));
+  const { payouts: all, onboarded } = await withBus((bus) =>
+    bus.call(services.settlement.payouts, { account }, CALL),
+  );
   if (!onboarded) console.log('Stripe does not pay out to this account yet');
   for (const { payout, at, amountMicroUsd, feeMicroUsd, instant, state } of all)
-    console.log(`${iso(at)}  ${usd(amountMicroUsd).padStart(14)}  fee ${usd(feeMicroUsd)}  ${instant ? 'instant' : 'standard'}  ${state}  ${payout}`);
+    console.log(
+      `${iso(at)}  ${usd(amountMicroUsd).padStart(14)}  fee ${usd(feeMicroUsd)}  ${instant ? 'instant' : 'standard'}  ${state}  ${payout}`,
+    );
 }

@@ -11,7 +11,10 @@ import { endAll } from './end-all.ts';
 import { measureFacts } from './fact-metrics.ts';
 import { createLogger } from './logger.ts';
 
-/** Loaded only where they run: a process with one component is as small as that component. Started in this order, stopped in reverse. */
+/**
+ * Loaded only where they run: a process with one component is as small as that component. Started
+ * in this order, stopped in reverse.
+ */
 const components: Record<ComponentName, () => Promise<StartComponent>> = {
   accounts: async () => (await import('./accounts/service.ts')).startAccounts,
   catalog: async () => (await import('./catalog/service.ts')).startCatalog,
@@ -48,18 +51,29 @@ export async function startCoordinator({
   components: named = componentNames,
   log = createLogger({ name: 'coordinator', level: config.logLevel }),
 }: CoordinatorOptions): Promise<Coordinator> {
-  const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: `coordinator ${named.join(' ')}`, log });
+  const connection = await connectToHub({
+    urls: config.natsUrls,
+    credentialsFile: config.coreCredentials,
+    name: `coordinator ${named.join(' ')}`,
+    log,
+  });
   const metrics = new Registry();
   const bus = new Bus(connection, reportBus({ log, metrics, clock: () => performance.now() }));
   const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE });
-  // A database that restarts ends idle connections: the pool makes new ones, and this is not the end of the process.
+  // A database that restarts ends idle connections: the pool makes new ones, and this is not the
+  // end of the process.
   let isStopping = false;
-  database.on('error', (error) => isStopping || log.warn({ err: error }, 'a database connection was lost'));
+  database.on(
+    'error',
+    (error) => isStopping || log.warn({ err: error }, 'a database connection was lost'),
+  );
   measureFacts(bus, metrics);
   const running: Component[] = [];
   const stop = async (): Promise<void> => {
     isStopping = true;
-    const components = running.toReversed().map((component) => ({ what: component.name, end: () => component[Symbol.asyncDispose]() }));
+    const components = running
+      .toReversed()
+      .map((component) => ({ what: component.name, end: () => component[Symbol.asyncDispose]() }));
     await endAll([
       ...components,
       { what: 'facts', end: () => bus.flushEvents(LAST_FACTS_MS) },
@@ -70,13 +84,30 @@ export async function startCoordinator({
   try {
     for (const name of componentNames.filter((candidate) => named.includes(candidate))) {
       const start = await components[name]();
-      running.push(await start({ bus, database, config, metrics, log: log.child({ component: name }), now: Date.now }));
+      running.push(
+        await start({
+          bus,
+          database,
+          config,
+          metrics,
+          log: log.child({ component: name }),
+          now: Date.now,
+        }),
+      );
     }
   } catch (error) {
-    await stop().catch((failure: unknown) => log.error({ err: failure }, 'what had started could not be stopped'));
+    await stop().catch((failure: unknown) =>
+      log.error({ err: failure }, 'what had started could not be stopped'),
+    );
     throw error;
   }
   log.info({ components: running.map(({ name }) => name) }, 'the coordinator runs');
   const door = running.find(({ url }) => url !== undefined);
-  return { bus, metrics, httpUrl: door?.url, adminUrl: door?.adminUrl, [Symbol.asyncDispose]: stop };
+  return {
+    bus,
+    metrics,
+    httpUrl: door?.url,
+    adminUrl: door?.adminUrl,
+    [Symbol.asyncDispose]: stop,
+  };
 }

@@ -41,8 +41,14 @@ test('an owner who is no superuser can migrate, and the components can add to th
   Object.assign(url, { username: 'operator', password: 'secret', pathname: '/owned' });
   await migrate(url.href);
   const database = connectDatabase(url.href, { max: 1 });
-  await database.query("INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('a', 'credit', '')");
-  await expect(database.query("UPDATE ledger_transactions SET kind = 'deposit'")).rejects.toThrow('permission denied');
-  await expect(database.query('ALTER TABLE ledger_transactions DISABLE TRIGGER ALL')).rejects.toThrow('must be owner');
+  await database.query(
+    "INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('a', 'credit', '')",
+  );
+  await expect(database.query("UPDATE ledger_transactions SET kind = 'deposit'")).rejects.toThrow(
+    'permission denied',
+  );
+  await expect(
+    database.query('ALTER TABLE ledger_transactions DISABLE TRIGGER ALL'),
+  ).rejects.toThrow('must be owner');
   await database.end();
 });

@@ -5,13 +5,18 @@ import { Client } from 'pg';
 import { DatabaseUnreachable } from './database.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
-/** Any number, as long as every copy takes the same one: two migrations at once wait for each other. */
+/**
+ * Any number, as long as every copy takes the same one: two migrations at once wait for each other.
+ */
 const LOCK = 4_711_001;
 
 const CREATE_TABLE = `
   CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`;
 
-/** Brings a database to what this version needs, and answers with the names of what was applied. A file that changed after it was applied is an error. */
+/**
+ * Brings a database to what this version needs, and answers with the names of what was applied. A
+ * file that changed after it was applied is an error.
+ */
 export async function migrate(databaseUrl: string): Promise<readonly string[]> {
   const client = new Client({ connectionString: databaseUrl, application_name: 'dinf migrate' });
   await client.connect().catch((cause: Error) => {
@@ -20,7 +25,9 @@ export async function migrate(databaseUrl: string): Promise<readonly string[]> {
   try {
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
     await client.query(CREATE_TABLE);
-    const { rows } = await client.query<{ name: string; sha256: string }>('SELECT name, sha256 FROM migrations');
+    const { rows } = await client.query<{ name: string; sha256: string }>(
+      'SELECT name, sha256 FROM migrations',
+    );
     const done = new Map(rows.map(({ name, sha256 }) => [name, sha256]));
     const applied: string[] = [];
     for (const name of (await readdir(FOLDER)).filter((file) => file.endsWith('.sql')).toSorted()) {
@@ -32,11 +39,16 @@ export async function migrate(databaseUrl: string): Promise<readonly string[]> {
   }
 }
 
-async function apply(client: Client, name: string, appliedDigest: string | undefined): Promise<boolean> {
+async function apply(
+  client: Client,
+  name: string,
+  appliedDigest: string | undefined,
+): Promise<boolean> {
   const text = await readFile(join(FOLDER, name), 'utf8');
   const digest = createHash('sha256').update(text).digest('hex');
   if (appliedDigest === digest) return false;
-  if (appliedDigest !== undefined) throw new Error(`${name} was changed after it had been applied; write a new migration instead`);
+  if (appliedDigest !== undefined)
+    throw new Error(`${name} was changed after it had been applied; write a new migration instead`);
   await client.query('BEGIN');
   try {
     await client.query(text);
@@ -44,7 +56,9 @@ async function apply(client: Client, name: string, appliedDigest: string | undef
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
-    throw new Error(`migration ${name}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw new Error(`migration ${name}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
   }
   return true;
 }

@@ -5,7 +5,12 @@ export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
 export { connectDatabase, DatabaseUnreachable } from './database.ts';
 export { startProxy } from './ingress/proxy/proxy-server.ts';
-export { type Coordinator, type CoordinatorOptions, componentNames, startCoordinator } from './main.ts';
+export {
+  type Coordinator,
+  type CoordinatorOptions,
+  componentNames,
+  startCoordinator,
+} from './main.ts';
 export { migrate } from './migrate.ts';
 export { makeApiKey, type NewSecret } from './secrets.ts';
 export { explainStorage } from './stream-storage.ts';

@@ -26,14 +26,18 @@ const HASH = /^[0-9a-f]{64}$/;
 
 /** `dinf models …`: which models the network offers, for its operator. */
 export function addModelCommands(program: Command, withBus: WithBus): void {
-  const models = program.command('models').description('the models that this network offers to everybody');
+  const models = program
+    .command('models')
+    .description('the models that this network offers to everybody');
   models
     .command('list')
     .description('every model, its aliases and prices, and how many machines could serve it now')
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => withBus((bus) => list(bus, options)));
   withModelOptions(models.command('add').argument('<name>', 'what callers write in "model"'))
-    .description('offer a model; what is left out is taken from a machine that serves the build now')
+    .description(
+      'offer a model; what is left out is taken from a machine that serves the build now',
+    )
     .action((name: string, options: ModelOptions) => withBus((bus) => add(bus, name, options)));
   withModelOptions(models.command('set').argument('<name>', 'a model that is offered'))
     .description('change what is given, and keep the rest')
@@ -53,15 +57,31 @@ export function addModelCommands(program: Command, withBus: WithBus): void {
 
 function withModelOptions(command: Command): Command {
   return command
-    .option('--build <build...>', 'the builds that may serve it, the wanted one first; the name itself when left out')
+    .option(
+      '--build <build...>',
+      'the builds that may serve it, the wanted one first; the name itself when left out',
+    )
     .option('--title <text>', 'its name for people')
     .option('--context <tokens>', 'the longest prompt and answer together', positiveNumber)
     .option('--max-output <tokens>', 'the longest answer', positiveNumber)
-    .option('--traits <traits>', 'what it can do: tools, vision, reasoning', (text: string) => text.split(',').filter((trait) => trait !== '') as Trait[])
+    .option(
+      '--traits <traits>',
+      'what it can do: tools, vision, reasoning',
+      (text: string) => text.split(',').filter((trait) => trait !== '') as Trait[],
+    )
     .option('--input-price <usd>', 'dollars for a million prompt tokens', dollarsPerMillion)
-    .option('--cache-price <usd>', 'dollars for a million prompt tokens that the machine had in its cache', dollarsPerMillion)
+    .option(
+      '--cache-price <usd>',
+      'dollars for a million prompt tokens that the machine had in its cache',
+      dollarsPerMillion,
+    )
     .option('--output-price <usd>', 'dollars for a million tokens of the answer', dollarsPerMillion)
-    .option('--weights <build=hash...>', 'the digest of a build as "dinf weights" prints it: machines with other files do not serve it', pinned, {})
+    .option(
+      '--weights <build=hash...>',
+      'the digest of a build as "dinf weights" prints it: machines with other files do not serve it',
+      pinned,
+      {},
+    )
     .option(
       '--tokenizer <path>',
       "the model's tokenizer.json, or its folder: samples of the answers are recounted with it. It is copied into DINF_HOME, where each ingress needs it",
@@ -70,13 +90,15 @@ function withModelOptions(command: Command): Command {
 
 function dollarsPerMillion(text: string): number {
   const microUsd = Math.round(Number(text) * MICRO_USD);
-  if (!(microUsd >= 0 && microUsd <= Number.MAX_SAFE_INTEGER)) throw new InvalidArgumentError('must be an amount in dollars, as in 0.05');
+  if (!(microUsd >= 0 && microUsd <= Number.MAX_SAFE_INTEGER))
+    throw new InvalidArgumentError('must be an amount in dollars, as in 0.05');
   return microUsd;
 }
 
 function pinned(text: string, before: Record<string, string>): Record<string, string> {
   const [build = '', hash = ''] = text.split('=', 2);
-  if (build === '' || !HASH.test(hash)) throw new InvalidArgumentError('must be a build, "=", and 64 hexadecimal digits');
+  if (build === '' || !HASH.test(hash))
+    throw new InvalidArgumentError('must be a build, "=", and 64 hexadecimal digits');
   return { ...before, [build]: hash };
 }
 
@@ -86,9 +108,13 @@ async function list(bus: Bus, { json = false }: { json?: boolean }): Promise<voi
     bus.call(services.catalog.snapshot, {}, CALL),
     bus.call(services.routing.capacity, {}, CALL),
   ]);
-  if (!json && models.length === 0) console.log('No model is offered. "dinf models add <build>" offers one that a machine serves.');
+  if (!json && models.length === 0)
+    console.log('No model is offered. "dinf models add <build>" offers one that a machine serves.');
   for (const model of models) {
-    const machines = served.reduce((sum, { build, providers }) => sum + (model.builds.includes(build) ? providers : 0), 0);
+    const machines = served.reduce(
+      (sum, { build, providers }) => sum + (model.builds.includes(build) ? providers : 0),
+      0,
+    );
     const names = aliases.flatMap(({ alias, model: id }) => (id === model.id ? [alias] : []));
     if (json) console.log(JSON.stringify({ ...model, aliases: names, machines }));
     else console.log(line(model, names, machines));
@@ -103,14 +129,27 @@ function line(model: CatalogModel, aliases: readonly string[], machines: number)
 }
 
 async function add(bus: Bus, name: string, options: ModelOptions): Promise<void> {
-  if ((await find(bus, name)) !== undefined) throw new CommandError(EXIT.failure, `${name} is offered already. "dinf models set ${name}" changes it.`);
+  if ((await find(bus, name)) !== undefined)
+    throw new CommandError(
+      EXIT.failure,
+      `${name} is offered already. "dinf models set ${name}" changes it.`,
+    );
   const builds = options.build ?? [name];
   const shown = await shownBy(bus, builds);
   const contextTokens = options.context ?? shown?.contextTokens;
   if (contextTokens === undefined)
-    throw new CommandError(EXIT.failure, `No machine serves ${builds.join(' or ')} now, so its context is not known. Start one, or give --context.`);
+    throw new CommandError(
+      EXIT.failure,
+      `No machine serves ${builds.join(' or ')} now, so its context is not known. Start one, or give --context.`,
+    );
   await put(bus, {
-    ...{ id: name, displayName: name, builds, contextTokens, maxOutputTokens: contextTokens, traits: shown?.traits ?? [], createdAt: Date.now() },
+    id: name,
+    displayName: name,
+    builds,
+    contextTokens,
+    maxOutputTokens: contextTokens,
+    traits: shown?.traits ?? [],
+    createdAt: Date.now(),
     ...(await changesOf(options)),
   });
   console.log(`${name} is offered.`);
@@ -118,16 +157,28 @@ async function add(bus: Bus, name: string, options: ModelOptions): Promise<void>
 
 async function set(bus: Bus, name: string, options: ModelOptions): Promise<void> {
   const model = await find(bus, name);
-  if (model === undefined) throw new CommandError(EXIT.failure, `There is no model ${name}. "dinf models list" shows those that there are.`);
-  await put(bus, { ...model, ...(await changesOf(options)), weights: { ...model.weights, ...options.weights } });
+  if (model === undefined)
+    throw new CommandError(
+      EXIT.failure,
+      `There is no model ${name}. "dinf models list" shows those that there are.`,
+    );
+  await put(bus, {
+    ...model,
+    ...(await changesOf(options)),
+    weights: { ...model.weights, ...options.weights },
+  });
   console.log(`${name} is changed.`);
 }
 
 async function remove(bus: Bus, name: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const dropped = await bus.call(services.catalog.dropModel, { id: name }, CALL);
-  const answer = !dropped.ok && dropped.code === 'unknown' ? await bus.call(services.catalog.dropAlias, { id: name }, CALL) : dropped;
-  if (!answer.ok && answer.code === 'in_use') throw new CommandError(EXIT.failure, `${name} still has aliases; remove those first.`);
+  const answer =
+    !dropped.ok && dropped.code === 'unknown'
+      ? await bus.call(services.catalog.dropAlias, { id: name }, CALL)
+      : dropped;
+  if (!answer.ok && answer.code === 'in_use')
+    throw new CommandError(EXIT.failure, `${name} still has aliases; remove those first.`);
   if (!answer.ok) throw new CommandError(EXIT.failure, `There is no model or alias ${name}.`);
   console.log(`${name} is not offered any more.`);
 }
@@ -135,7 +186,11 @@ async function remove(bus: Bus, name: string): Promise<void> {
 async function setAlias(bus: Bus, alias: string, model: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const answer = await bus.call(services.catalog.putAlias, { alias, model }, CALL);
-  if (!answer.ok) throw new CommandError(EXIT.failure, answer.code === 'taken' ? `A model is named ${alias}.` : `There is no model ${model}.`);
+  if (!answer.ok)
+    throw new CommandError(
+      EXIT.failure,
+      answer.code === 'taken' ? `A model is named ${alias}.` : `There is no model ${model}.`,
+    );
   console.log(`${alias} stands for ${model}.`);
 }
 
@@ -145,18 +200,40 @@ async function find(bus: Bus, name: string): Promise<CatalogModel | undefined> {
   return models.find(({ id }) => id === name);
 }
 
-/** The shortest context that machines report for these builds, and the traits that all of them report. Undefined where no machine serves one. */
-async function shownBy(bus: Bus, builds: string[]): Promise<{ contextTokens: number; traits: Trait[] } | undefined> {
+/**
+ * The shortest context that machines report for these builds, and the traits that all of them
+ * report. Undefined where no machine serves one.
+ */
+async function shownBy(
+  bus: Bus,
+  builds: string[],
+): Promise<{ contextTokens: number; traits: Trait[] } | undefined> {
   const { services } = await import('#bus-schemas');
   const { slots } = await bus.call(services.routing.explain, { ...SMALLEST, builds }, CALL);
-  const contexts = slots.flatMap(({ contextTokens = 0 }) => (contextTokens > 0 ? [contextTokens] : []));
+  const contexts = slots.flatMap(({ contextTokens = 0 }) =>
+    contextTokens > 0 ? [contextTokens] : [],
+  );
   if (contexts.length === 0) return undefined;
   const [first, ...others] = slots.map(({ traits = [] }) => traits);
-  return { contextTokens: Math.min(...contexts), traits: (first ?? []).filter((trait) => others.every((traits) => traits.includes(trait))) };
+  return {
+    contextTokens: Math.min(...contexts),
+    traits: (first ?? []).filter((trait) => others.every((traits) => traits.includes(trait))),
+  };
 }
 
 async function changesOf(options: ModelOptions): Promise<Partial<NewModel>> {
-  const { build, title, context, maxOutput, traits, inputPrice, cachePrice, outputPrice, weights = {}, tokenizer } = options;
+  const {
+    build,
+    title,
+    context,
+    maxOutput,
+    traits,
+    inputPrice,
+    cachePrice,
+    outputPrice,
+    weights = {},
+    tokenizer,
+  } = options;
   return {
     ...(tokenizer !== undefined && { tokenizer: await digestOf(tokenizer) }),
     ...(build && { builds: build }),
@@ -165,7 +242,10 @@ async function changesOf(options: ModelOptions): Promise<Partial<NewModel>> {
     ...(maxOutput !== undefined && { maxOutputTokens: maxOutput }),
     ...(traits && { traits }),
     // Cached tokens cost half, as in the catalog, unless their price is given.
-    ...(inputPrice !== undefined && { inputMicroUsdPerMillion: inputPrice, cacheReadMicroUsdPerMillion: Math.floor(inputPrice / 2) }),
+    ...(inputPrice !== undefined && {
+      inputMicroUsdPerMillion: inputPrice,
+      cacheReadMicroUsdPerMillion: Math.floor(inputPrice / 2),
+    }),
     ...(cachePrice !== undefined && { cacheReadMicroUsdPerMillion: cachePrice }),
     ...(outputPrice !== undefined && { outputMicroUsdPerMillion: outputPrice }),
     ...(Object.keys(weights).length > 0 && { weights }),
@@ -176,15 +256,25 @@ async function digestOf(tokenizer: string): Promise<string> {
   const { homeFolder } = await import('#bus-schemas/running-network.ts');
   const { keepTokenizer, RefusedTokenizer } = await import('./tokenizers/tokenizer-files.ts');
   return keepTokenizer(homeFolder(process.env), tokenizer).catch((cause: unknown) => {
-    throw cause instanceof RefusedTokenizer ? new CommandError(EXIT.failure, cause.message, { cause }) : cause;
+    throw cause instanceof RefusedTokenizer
+      ? new CommandError(EXIT.failure, cause.message, { cause })
+      : cause;
   });
 }
 
 async function put(bus: Bus, model: NewModel): Promise<void> {
   const { services, TRAITS } = await import('#bus-schemas');
   const unknown = model.traits?.filter((trait) => !TRAITS.includes(trait)) ?? [];
-  if (unknown.length > 0) throw new CommandError(EXIT.usage, `There is no trait ${unknown.join(', ')}. There are ${TRAITS.join(', ')}.`);
+  if (unknown.length > 0)
+    throw new CommandError(
+      EXIT.usage,
+      `There is no trait ${unknown.join(', ')}. There are ${TRAITS.join(', ')}.`,
+    );
   const { cacheReadMicroUsdPerMillion: cached, inputMicroUsdPerMillion: input } = model;
-  if (cached !== undefined && cached > (input ?? cached)) throw new CommandError(EXIT.usage, 'The price of cached tokens must not be above the input price.');
+  if (cached !== undefined && cached > (input ?? cached))
+    throw new CommandError(
+      EXIT.usage,
+      'The price of cached tokens must not be above the input price.',
+    );
   await bus.call(services.catalog.putModel, { model }, CALL);
 }

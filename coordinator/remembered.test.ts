@@ -9,7 +9,16 @@ function counting(options: { maximum?: number; fails?: () => boolean } = {}) {
     if (options.fails?.()) throw new Error('no');
     return `${key}!`;
   };
-  return { asked, at: (ms: number) => (time = ms), remembered: new Remembered({ load, ttlMs: 100, maximum: options.maximum ?? 10, now: () => time }) };
+  return {
+    asked,
+    at: (ms: number) => (time = ms),
+    remembered: new Remembered({
+      load,
+      ttlMs: 100,
+      maximum: options.maximum ?? 10,
+      now: () => time,
+    }),
+  };
 }
 
 test('those who ask at once share one look-up, and it is good until its time is over', async () => {

@@ -6,7 +6,10 @@ export interface RememberedOptions<Value> {
   readonly now: () => number;
 }
 
-/** Answers that were looked up once: each asked for once at a time, the oldest forgotten first, failures not remembered. */
+/**
+ * Answers that were looked up once: each asked for once at a time, the oldest forgotten first,
+ * failures not remembered.
+ */
 export class Remembered<Value> {
   readonly #options: RememberedOptions<Value>;
   readonly #known = new Map<string, { readonly value: Promise<Value>; readonly until: number }>();

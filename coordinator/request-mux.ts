@@ -1,7 +1,10 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { randomToken } from '#bus-schemas';
 
-/** `no_responders` is the hub's word that nobody listens; `unavailable` that the connection broke, or that the answer will not come. */
+/**
+ * `no_responders` is the hub's word that nobody listens; `unavailable` that the connection broke,
+ * or that the answer will not come.
+ */
 export type RequestFailure = 'no_responders' | 'unavailable' | 'timeout' | 'closed';
 
 /** A request that got no answer. */
@@ -26,8 +29,10 @@ const NO_RESPONDERS = 503;
 const TOKEN_LENGTH = 16;
 
 /**
- * Requests over one inbox. The library's own make an error with a stack for every request, answered or not, which costs more
- * than the request; and they wait out their time when the connection is lost, where asking again at once is what helps.
+ * Requests over one inbox. The library's own make an error with a stack for every request, answered
+ * or not, which costs more
+ * than the request; and they wait out their time when the connection is lost, where asking again at
+ * once is what helps.
  */
 export class RequestMux {
   readonly #connection: NatsConnection;
@@ -38,35 +43,52 @@ export class RequestMux {
 
   constructor(connection: NatsConnection) {
     this.#connection = connection;
-    connection.subscribe(`${this.#inbox}.*`, { callback: (error, message) => (error ? undefined : this.#answered(message)) });
+    connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => (error ? undefined : this.#answered(message)),
+    });
     void this.#watchConnection();
   }
 
-  request(subject: string, payload: Uint8Array, { timeoutMs, headers }: { timeoutMs: number; headers?: MsgHdrs }): Promise<Msg> {
-    // While it drains, the inbox is gone already: an answer could not arrive, and the library throws instead of sending.
-    if (this.#connection.isClosed() || this.#connection.isDraining()) return Promise.reject(new RequestError('closed', subject));
+  request(
+    subject: string,
+    payload: Uint8Array,
+    { timeoutMs, headers }: { timeoutMs: number; headers?: MsgHdrs },
+  ): Promise<Msg> {
+    // While it drains, the inbox is gone already: an answer could not arrive, and the library
+    // throws instead of sending.
+    if (this.#connection.isClosed() || this.#connection.isDraining())
+      return Promise.reject(new RequestError('closed', subject));
     this.#last += 1;
     const token = this.#last.toString(36);
     const { promise, resolve, reject } = Promise.withResolvers<Msg>();
     const timer = setTimeout(() => this.#fail(token, 'timeout'), timeoutMs);
     this.#pending.set(token, { subject, resolve, reject, timer });
-    this.#connection.publish(subject, payload, { reply: `${this.#inbox}.${token}`, ...(headers && { headers }) });
+    this.#connection.publish(subject, payload, {
+      reply: `${this.#inbox}.${token}`,
+      ...(headers && { headers }),
+    });
     return promise;
   }
 
-  /** Says something to those who listen now, and nothing when the hub is away: the library would keep it and send it later. */
+  /**
+   * Says something to those who listen now, and nothing when the hub is away: the library would
+   * keep it and send it later.
+   */
   say(subject: string, payload: Uint8Array, headers: MsgHdrs): void {
-    if (this.#isConnected && !this.#connection.isClosed() && !this.#connection.isDraining()) this.#connection.publish(subject, payload, { headers });
+    if (this.#isConnected && !this.#connection.isClosed() && !this.#connection.isDraining())
+      this.#connection.publish(subject, payload, { headers });
   }
 
   /** Requests of this subject that are under way get no answer any more. */
   abandon(subject: string): void {
-    for (const [token, pending] of [...this.#pending]) if (pending.subject === subject) this.#fail(token, 'unavailable');
+    for (const [token, pending] of [...this.#pending])
+      if (pending.subject === subject) this.#fail(token, 'unavailable');
   }
 
   #answered(message: Msg): void {
     const token = message.subject.slice(this.#inbox.length + 1);
-    if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS) return this.#fail(token, 'no_responders');
+    if (message.data.length === 0 && message.headers?.code === NO_RESPONDERS)
+      return this.#fail(token, 'no_responders');
     const pending = this.#pending.get(token);
     if (pending === undefined) return;
     this.#pending.delete(token);

@@ -17,7 +17,10 @@ interface ExplainOptions {
 }
 
 /** What routing would do, and why. */
-export function addRoutingCommands(program: Command, withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>): void {
+export function addRoutingCommands(
+  program: Command,
+  withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>,
+): void {
   const routing = program.command('routing').description('where requests go, and why');
   routing
     .command('explain')
@@ -25,16 +28,25 @@ export function addRoutingCommands(program: Command, withBus: <T>(work: (bus: Bu
     .option('--model <name>', 'a model or an alias; everything that is served when left out')
     .option('--prompt-tokens <n>', 'how long the prompt is', wholeNumber, 500)
     .option('--max-tokens <n>', 'how long the answer may be', wholeNumber, 500)
-    .option('--requires <traits>', 'what a machine must be able to do: tools, vision, reasoning', (text: string) => text.split(','), [])
+    .option(
+      '--requires <traits>',
+      'what a machine must be able to do: tools, vision, reasoning',
+      (text: string) => text.split(','),
+      [],
+    )
     .option('--json', 'for programs')
     .action((options: ExplainOptions) => withBus((bus) => explain(bus, options)));
   routing
     .command('trace')
-    .description('every request that the network remembers, a line of JSON each: when, of whom, how long; dinf replay --trace plays it again')
+    .description(
+      'every request that the network remembers, a line of JSON each: when, of whom, how long; dinf replay --trace plays it again',
+    )
     .action(() => withBus(printTrace));
   routing
     .command('cells')
-    .description('the parts of the fleet that have a router of their own, and what each has to give')
+    .description(
+      'the parts of the fleet that have a router of their own, and what each has to give',
+    )
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => withBus((bus) => showCells(bus, options)));
   routing
@@ -60,36 +72,58 @@ async function showCells(bus: Bus, { json = false }: { json?: boolean }): Promis
   if (json) return console.log(JSON.stringify(digests));
   if (digests.length === 0) throw new CommandError(EXIT.unavailable, 'No router speaks.');
   for (const { cell, draining, providers, queued, builds } of digests) {
-    const free = builds.map(({ build, freeSlots }) => `${freeSlots} × ${build}`).join(', ') || 'nothing';
-    console.log(`cell ${cell}  ${draining ? 'draining' : 'serves'}  ${providers} machines  ${queued} wait  free: ${free}`);
+    const free =
+      builds.map(({ build, freeSlots }) => `${freeSlots} × ${build}`).join(', ') || 'nothing';
+    console.log(
+      `cell ${cell}  ${draining ? 'draining' : 'serves'}  ${providers} machines  ${queued} wait  free: ${free}`,
+    );
   }
 }
 
 async function drain(bus: Bus, cell: number, draining: boolean): Promise<void> {
   const { inCell, services } = await import('#bus-schemas');
   const { BusError } = await import('./bus.ts');
-  await bus.call(inCell(services.routing.drain, cell), { draining }, CALL).catch((error: unknown) => {
-    throw error instanceof BusError ? new CommandError(EXIT.unavailable, `No router of cell ${cell} answers.`, { cause: error }) : error;
-  });
-  console.log(draining ? `cell ${cell} drains: its machines are with the others within ten seconds` : `cell ${cell} serves again`);
+  await bus
+    .call(inCell(services.routing.drain, cell), { draining }, CALL)
+    .catch((error: unknown) => {
+      throw error instanceof BusError
+        ? new CommandError(EXIT.unavailable, `No router of cell ${cell} answers.`, { cause: error })
+        : error;
+    });
+  console.log(
+    draining
+      ? `cell ${cell} drains: its machines are with the others within ten seconds`
+      : `cell ${cell} serves again`,
+  );
 }
 
-/** What was asked of the network as far as it is kept, oldest first, without a word of what was said. */
+/**
+ * What was asked of the network as far as it is kept, oldest first, without a word of what was
+ * said.
+ */
 async function printTrace(bus: Bus): Promise<void> {
   const { JobEnded, events } = await import('#bus-schemas');
   const stream = 'JOBS';
-  const consumer = await bus.jetstream.consumers.get(stream, { filter_subjects: [events.jobEnded] });
+  const consumer = await bus.jetstream.consumers.get(stream, {
+    filter_subjects: [events.jobEnded],
+  });
   let left = (await consumer.info()).num_pending;
   if (left === 0) return;
   let first: number | undefined;
   for await (const message of await consumer.consume()) {
-    const { at, timing, account, model, usage, promptBound, deliveredTokens } = JobEnded.decode(message.data);
+    const { at, timing, account, model, usage, promptBound, deliveredTokens } = JobEnded.decode(
+      message.data,
+    );
     const askedAt = at - timing.totalUs / 1_000;
     first ??= askedAt;
     const outputTokens = usage?.completionTokens ?? deliveredTokens;
     const arrival: Arrival = {
       at: Math.max(0, Math.round(askedAt - first)),
-      ...{ account, model, promptTokens: usage?.promptTokens ?? promptBound, maxTokens: outputTokens, outputTokens },
+      account,
+      model,
+      promptTokens: usage?.promptTokens ?? promptBound,
+      maxTokens: outputTokens,
+      outputTokens,
     };
     process.stdout.write(`${JSON.stringify(arrival)}\n`);
     left -= 1;
@@ -97,10 +131,17 @@ async function printTrace(bus: Bus): Promise<void> {
   }
 }
 
-async function explain(bus: Bus, { model, promptTokens, maxTokens, requires, json = false }: ExplainOptions): Promise<void> {
+async function explain(
+  bus: Bus,
+  { model, promptTokens, maxTokens, requires, json = false }: ExplainOptions,
+): Promise<void> {
   const { services, TRAITS } = await import('#bus-schemas');
   const unknown = requires.find((name) => !TRAITS.includes(name as Trait));
-  if (unknown !== undefined) throw new CommandError(EXIT.usage, `There is no trait ${unknown}; there are ${TRAITS.join(', ')}.`);
+  if (unknown !== undefined)
+    throw new CommandError(
+      EXIT.usage,
+      `There is no trait ${unknown}; there are ${TRAITS.join(', ')}.`,
+    );
   const catalog = await bus.call(services.catalog.snapshot, {}, CALL);
   const builds = model === undefined ? undefined : buildsOf(model, catalog);
   const explained = await bus.call(
@@ -118,9 +159,20 @@ async function explain(bus: Bus, { model, promptTokens, maxTokens, requires, jso
   const { slots, tally, queued } = explained;
   const counts = Object.entries(tally).map(([gate, count]) => `${count} ${gate}`);
   console.log(`${counts.length === 0 ? 'nobody serves it' : counts.join(', ')}; ${queued} wait`);
-  for (const { provider, build, chip, gate = 'open', because, load, maxConcurrency, expectedFirstContentMs } of slots.slice(0, SHOWN)) {
+  for (const {
+    provider,
+    build,
+    chip,
+    gate = 'open',
+    because,
+    load,
+    maxConcurrency,
+    expectedFirstContentMs,
+  } of slots.slice(0, SHOWN)) {
     const expected = gate === 'open' ? `${Math.round(expectedFirstContentMs)} ms` : '';
-    console.log(`${provider}  ${chip}  ${build}  ${load} of ${maxConcurrency}  ${gate.padEnd(11)} ${expected || because}`);
+    console.log(
+      `${provider}  ${chip}  ${build}  ${load} of ${maxConcurrency}  ${gate.padEnd(11)} ${expected || because}`,
+    );
   }
   if (slots.length > SHOWN) console.log(`… and ${slots.length - SHOWN} more (--json shows them)`);
 }

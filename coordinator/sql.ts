@@ -5,25 +5,38 @@ import { type ClientBase, DatabaseError, type Pool, type QueryResultRow } from '
 export type Statement = { readonly name: string; readonly text: string };
 
 /** One statement a file; prepared under its file's name on each connection. */
-export function loadStatements<Name extends string>(folder: string, names: readonly Name[]): Readonly<Record<Name, Statement>> {
+export function loadStatements<Name extends string>(
+  folder: string,
+  names: readonly Name[],
+): Readonly<Record<Name, Statement>> {
   const prefix = basename(join(folder, '..'));
   const files = new Set(readdirSync(folder).filter((file) => file.endsWith('.sql')));
   const entries = names.map((name) => {
     const file = `${name}.sql`;
     if (!files.delete(file)) throw new Error(`${folder} has no ${file}`);
-    return [name, { name: `${prefix}.${name}`, text: readFileSync(join(folder, file), 'utf8') }] as const;
+    return [
+      name,
+      { name: `${prefix}.${name}`, text: readFileSync(join(folder, file), 'utf8') },
+    ] as const;
   });
   if (files.size > 0) throw new Error(`${folder}: nobody uses ${[...files].join(', ')}`);
   return Object.fromEntries(entries) as Record<Name, Statement>;
 }
 
-export async function query<Row extends QueryResultRow>(database: Pool | ClientBase, statement: Statement, values: readonly unknown[] = []): Promise<Row[]> {
+export async function query<Row extends QueryResultRow>(
+  database: Pool | ClientBase,
+  statement: Statement,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
   const { rows } = await database.query<Row>({ ...statement, values: [...values] });
   return rows;
 }
 
 /** Everything in one transaction, or nothing. */
-export async function transaction<T>(database: Pool, work: (client: ClientBase) => Promise<T>): Promise<T> {
+export async function transaction<T>(
+  database: Pool,
+  work: (client: ClientBase) => Promise<T>,
+): Promise<T> {
   const client = await database.connect();
   let broken: Error | undefined;
   // A connection that dies also says so outside of any query; unheard, that would end the process.

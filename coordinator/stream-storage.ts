@@ -9,11 +9,20 @@ const MB = 1_000_000;
 
 interface ServerStorage {
   readonly server: { readonly name: string };
-  readonly data?: { readonly config?: { readonly max_storage: number; readonly store_dir: string }; readonly reserved_storage?: number };
+  readonly data?: {
+    readonly config?: { readonly max_storage: number; readonly store_dir: string };
+    readonly reserved_storage?: number;
+  };
 }
 
-/** What an operator can do about it: which server keeps the streams where, and how much it offers. Without the system account, what to look for. */
-export async function explainStorage({ message }: StreamStorageError, config: Pick<Config, 'natsUrls' | 'systemCredentials'>): Promise<string> {
+/**
+ * What an operator can do about it: which server keeps the streams where, and how much it offers.
+ * Without the system account, what to look for.
+ */
+export async function explainStorage(
+  { message }: StreamStorageError,
+  config: Pick<Config, 'natsUrls' | 'systemCredentials'>,
+): Promise<string> {
   const server = await askServer(config).catch(() => undefined);
   const { max_storage: most, store_dir: folder } = server?.data?.config ?? {};
   const offer =
@@ -25,11 +34,21 @@ export async function explainStorage({ message }: StreamStorageError, config: Pi
 
 const megabytes = (bytes: number) => `${Math.floor(bytes / MB)} MB`;
 
-async function askServer({ natsUrls, systemCredentials }: Pick<Config, 'natsUrls' | 'systemCredentials'>): Promise<ServerStorage> {
+async function askServer({
+  natsUrls,
+  systemCredentials,
+}: Pick<Config, 'natsUrls' | 'systemCredentials'>): Promise<ServerStorage> {
   const authenticator = credsAuthenticator(await readFile(systemCredentials));
-  const connection = await connectToServer({ servers: [...natsUrls], authenticator, name: 'storage', timeout: TIMEOUT_MS });
+  const connection = await connectToServer({
+    servers: [...natsUrls],
+    authenticator,
+    name: 'storage',
+    timeout: TIMEOUT_MS,
+  });
   try {
-    return (await connection.request('$SYS.REQ.SERVER.PING.JSZ', '', { timeout: TIMEOUT_MS })).json<ServerStorage>();
+    return (
+      await connection.request('$SYS.REQ.SERVER.PING.JSZ', '', { timeout: TIMEOUT_MS })
+    ).json<ServerStorage>();
   } finally {
     await connection.close();
   }

@@ -17,7 +17,8 @@ test('streams and durable consumers are made once and repaired when somebody cha
     await startNatsServer({
       binary,
       home,
-      config: ({ host, ports }) => `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`,
+      config: ({ host, ports }) =>
+        `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`,
     }),
   );
   const connection = await connect({ servers: hub.clientUrl });
@@ -30,6 +31,13 @@ test('streams and durable consumers are made once and repaired when somebody cha
   await manager.streams.update(stream, { max_age: 3_600e9 });
   await ensureStreams(bus);
   const wanted = eventStreams.find((each) => each.name === stream);
-  expect((await manager.streams.info(stream)).config).toMatchObject({ subjects: wanted?.subjects, max_age: (wanted?.maxAgeHours ?? 0) * 3_600e9 });
-  expect((await manager.consumers.info(stream, name)).config).toMatchObject({ durable_name: name, filter_subject: filter, ack_policy: 'explicit' });
+  expect((await manager.streams.info(stream)).config).toMatchObject({
+    subjects: wanted?.subjects,
+    max_age: (wanted?.maxAgeHours ?? 0) * 3_600e9,
+  });
+  expect((await manager.consumers.info(stream, name)).config).toMatchObject({
+    durable_name: name,
+    filter_subject: filter,
+    ack_policy: 'explicit',
+  });
 });

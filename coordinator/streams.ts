@@ -1,5 +1,19 @@
-import { AckPolicy, DiscardPolicy, JetStreamApiError, type JetStreamManager, RetentionPolicy, StorageType } from '@nats-io/jetstream';
-import { consumers, DUPLICATE_WINDOW_MS, type DurableConsumer, type EventStream, eventStreams, retiredConsumers } from '#bus-schemas';
+import {
+  AckPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import {
+  consumers,
+  DUPLICATE_WINDOW_MS,
+  type DurableConsumer,
+  type EventStream,
+  eventStreams,
+  retiredConsumers,
+} from '#bus-schemas';
 import type { Bus } from './bus.ts';
 
 const NANOSECONDS = 1_000_000;
@@ -16,7 +30,9 @@ export async function ensureStreams(bus: Bus): Promise<void> {
       throw isNoRoom(cause) ? new StreamStorageError(stream, cause) : cause;
     });
   for (const consumer of Object.values(consumers)) await ensureConsumer(manager, consumer);
-  for (const { stream, name } of retiredConsumers) if (await exists(manager.consumers.info(stream, name))) await manager.consumers.delete(stream, name);
+  for (const { stream, name } of retiredConsumers)
+    if (await exists(manager.consumers.info(stream, name)))
+      await manager.consumers.delete(stream, name);
 }
 
 /** The hub has no room for a stream, which asks for its largest size when it is made. */
@@ -26,16 +42,23 @@ export class StreamStorageError extends Error {
 
   constructor({ name, maxBytes }: EventStream, cause: unknown) {
     const all = eventStreams.reduce((sum, stream) => sum + stream.maxBytes, 0);
-    super(`JetStream has no room for the stream ${name}, which needs ${gigabytes(maxBytes)}; all streams together need ${gigabytes(all)}`, { cause });
+    super(
+      `JetStream has no room for the stream ${name}, which needs ${gigabytes(maxBytes)}; all streams together need ${gigabytes(all)}`,
+      { cause },
+    );
   }
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
 const NO_STORAGE = 10_047;
-const isNoRoom = (error: unknown) => error instanceof JetStreamApiError && error.code === NO_STORAGE;
+const isNoRoom = (error: unknown) =>
+  error instanceof JetStreamApiError && error.code === NO_STORAGE;
 
-async function ensureStream(manager: JetStreamManager, { name, subjects, maxAgeHours, maxBytes }: EventStream): Promise<void> {
+async function ensureStream(
+  manager: JetStreamManager,
+  { name, subjects, maxAgeHours, maxBytes }: EventStream,
+): Promise<void> {
   const config = {
     name,
     subjects: [...subjects],
@@ -50,10 +73,23 @@ async function ensureStream(manager: JetStreamManager, { name, subjects, maxAgeH
   else await manager.streams.add(config);
 }
 
-async function ensureConsumer(manager: JetStreamManager, { stream, name, filter }: DurableConsumer): Promise<void> {
-  const config = { ack_wait: ACK_WAIT_MS * NANOSECONDS, max_ack_pending: MAX_ACK_PENDING, filter_subject: filter };
-  if (await exists(manager.consumers.info(stream, name))) await manager.consumers.update(stream, name, config);
-  else await manager.consumers.add(stream, { ...config, durable_name: name, ack_policy: AckPolicy.Explicit });
+async function ensureConsumer(
+  manager: JetStreamManager,
+  { stream, name, filter }: DurableConsumer,
+): Promise<void> {
+  const config = {
+    ack_wait: ACK_WAIT_MS * NANOSECONDS,
+    max_ack_pending: MAX_ACK_PENDING,
+    filter_subject: filter,
+  };
+  if (await exists(manager.consumers.info(stream, name)))
+    await manager.consumers.update(stream, name, config);
+  else
+    await manager.consumers.add(stream, {
+      ...config,
+      durable_name: name,
+      ack_policy: AckPolicy.Explicit,
+    });
 }
 
 async function exists(lookup: Promise<unknown>): Promise<boolean> {

@@ -11,7 +11,10 @@ const MAX_KEPT = 50_000;
 const MAX_ROWS = 30;
 const CLEAR = '\x1b[H\x1b[2J';
 
-export function addTopCommand(program: Command, withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>): void {
+export function addTopCommand(
+  program: Command,
+  withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>,
+): void {
   program
     .command('top')
     .description('what the network does now, every second: models, machines, requests')
@@ -24,11 +27,16 @@ async function top(bus: Bus, once: boolean): Promise<void> {
   const recent = new Recent();
   let router = '';
   bus.subscribe({ subject: events.jobEnded, kind: JobEnded, handle: (end) => recent.ended(end) });
-  bus.subscribe({ subject: events.jobAttempt, kind: JobAttempt, handle: ({ failure, refusal }) => recent.failed(refusal ?? failure) });
+  bus.subscribe({
+    subject: events.jobAttempt,
+    kind: JobAttempt,
+    handle: ({ failure, refusal }) => recent.failed(refusal ?? failure),
+  });
   bus.subscribe({
     subject: events.routingLed,
     kind: RoutingLed,
-    handle: (led) => (router = `, ${led.router} leads since ${new Date(led.at).toLocaleTimeString()}`),
+    handle: (led) =>
+      (router = `, ${led.router} leads since ${new Date(led.at).toLocaleTimeString()}`),
   });
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
@@ -52,7 +60,12 @@ async function screen(bus: Bus, recent: Recent): Promise<string> {
     const rows = builds
       .slice(0, MAX_ROWS)
       .map(({ build, providers, warm, running, freeSlots, decodeTps }) => [
-        ...[build, String(providers), String(warm), String(running), String(freeSlots), providers === 0 ? '' : (decodeTps / providers).toFixed(0)],
+        build,
+        String(providers),
+        String(warm),
+        String(running),
+        String(freeSlots),
+        providers === 0 ? '' : (decodeTps / providers).toFixed(0),
       ]);
     return [
       table([['MODEL', 'MACHINES', 'WARM', 'RUNNING', 'FREE', 'TOKENS/S EACH'], ...rows]),
@@ -68,9 +81,16 @@ async function screen(bus: Bus, recent: Recent): Promise<string> {
 }
 
 function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const widths =
+    rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return rows
-    .map((row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join('   '))
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+        )
+        .join('   '),
+    )
     .join('\n');
 }
 
@@ -94,8 +114,13 @@ class Recent {
     this.#ends = this.#ends.filter(({ at }) => at >= since);
     this.#failures = this.#failures.filter(({ at }) => at >= since);
     const ends = this.#ends.map(({ end }) => end);
-    const first = ends.flatMap(({ timing }) => (timing.firstContentUs === undefined ? [] : [timing.firstContentUs / 1_000])).sort((one, other) => one - other);
-    const at = (share: number) => first[Math.min(first.length - 1, Math.floor(first.length * share))]?.toFixed(0) ?? '–';
+    const first = ends
+      .flatMap(({ timing }) =>
+        timing.firstContentUs === undefined ? [] : [timing.firstContentUs / 1_000],
+      )
+      .sort((one, other) => one - other);
+    const at = (share: number) =>
+      first[Math.min(first.length - 1, Math.floor(first.length * share))]?.toFixed(0) ?? '–';
     const tokens = ends.reduce((sum, { deliveredTokens }) => sum + deliveredTokens, 0);
     const perSecond = (count: number) => ((1_000 * count) / WINDOW_MS).toFixed(1);
     return [

@@ -22,15 +22,23 @@ export function addTrustCommands(program: Command, withBus: WithBus): void {
     .action((options: { json?: boolean }) => withBus((bus) => listOwners(bus, options)));
   trust
     .command('pardon <provider>')
-    .description('a machine that was caught may show itself anew, and its owner may link machines again')
+    .description(
+      'a machine that was caught may show itself anew, and its owner may link machines again',
+    )
     .action((provider: string) => withBus((bus) => pardon(bus, provider)));
 
   trust
     .command('device <provider> <serial>')
-    .description('which Mac a machine is, so that Apple can be asked for its word through MDM (DINF_MDM_URL)')
-    .action((provider: string, serial: string) => withBus((bus) => assignDevice(bus, provider, serial)));
+    .description(
+      'which Mac a machine is, so that Apple can be asked for its word through MDM (DINF_MDM_URL)',
+    )
+    .action((provider: string, serial: string) =>
+      withBus((bus) => assignDevice(bus, provider, serial)),
+    );
 
-  const release = program.command('release').description('the code that machines may run: the union of all active releases');
+  const release = program
+    .command('release')
+    .description('the code that machines may run: the union of all active releases');
   release.command('hash').description('of the code of this folder').action(printHash);
   release
     .command('list')
@@ -45,7 +53,9 @@ export function addTrustCommands(program: Command, withBus: WithBus): void {
     .command('withdraw <hash>')
     .description('machines that run it are out at once')
     .option('--force', 'even if that is most of the fleet')
-    .action((hash: string, { force = false }: { force?: boolean }) => withBus((bus) => withdraw(bus, hash, force)));
+    .action((hash: string, { force = false }: { force?: boolean }) =>
+      withBus((bus) => withdraw(bus, hash, force)),
+    );
   release
     .command('restore <hash>')
     .description('they are let in again')
@@ -56,14 +66,19 @@ async function list(bus: Bus, { json = false }: { json?: boolean }): Promise<voi
   const { hex, services } = await import('#bus-schemas');
   const all: Verdict[] = [];
   for (let after: string | undefined, more = true; more; ) {
-    const { verdicts } = await bus.call(services.trust.verdicts, { limit: PAGE, ...(after && { after }) }, CALL);
+    const { verdicts } = await bus.call(
+      services.trust.verdicts,
+      { limit: PAGE, ...(after && { after }) },
+      CALL,
+    );
     all.push(...verdicts);
     after = verdicts.at(-1)?.provider;
     more = verdicts.length === PAGE;
   }
   for (const { provider, standing, level, fault, freshUntil, codeHash } of all) {
     const code = codeHash && hex(codeHash);
-    if (json) console.log(JSON.stringify({ provider, standing, level, fault, freshUntil, codeHash: code }));
+    if (json)
+      console.log(JSON.stringify({ provider, standing, level, fault, freshUntil, codeHash: code }));
     else
       console.log(
         `${provider}  ${standing.padEnd(9)}  ${level.padEnd(11)}  ${fault ?? (freshUntil > Date.now() ? '' : 'not seen lately')}  ${code?.slice(0, 12) ?? ''}`,
@@ -89,14 +104,19 @@ async function listOwners(bus: Bus, { json = false }: { json?: boolean }): Promi
 async function pardon(bus: Bus, provider: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { pardoned } = await bus.call(services.trust.pardon, { provider }, CALL);
-  if (!pardoned) throw new CommandError(EXIT.failure, `There is no machine ${provider}, or it was removed and had not been caught.`);
+  if (!pardoned)
+    throw new CommandError(
+      EXIT.failure,
+      `There is no machine ${provider}, or it was removed and had not been caught.`,
+    );
   console.log(`${provider} is pardoned. If it is still enrolled, it is asked to show itself anew.`);
 }
 
 async function assignDevice(bus: Bus, provider: string, serial: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { assigned } = await bus.call(services.trust.assignDevice, { provider, serial }, CALL);
-  if (!assigned) throw new CommandError(EXIT.failure, `There is no machine ${provider}, or it was revoked.`);
+  if (!assigned)
+    throw new CommandError(EXIT.failure, `There is no machine ${provider}, or it was revoked.`);
   console.log(`${provider} is ${serial}.`);
 }
 
@@ -109,33 +129,56 @@ async function listReleases(bus: Bus, { json = false }: { json?: boolean }): Pro
   const { hex, services } = await import('#bus-schemas');
   const { releases } = await bus.call(services.releases.list, {}, CALL);
   for (const { version, codeHash, addedAt, withdrawnAt } of releases) {
-    if (json) console.log(JSON.stringify({ version, codeHash: hex(codeHash), addedAt, withdrawnAt }));
-    else console.log(`${hex(codeHash)}  ${version.padEnd(12)}  ${withdrawnAt === undefined ? 'active' : 'withdrawn'}  ${new Date(addedAt).toISOString()}`);
+    if (json)
+      console.log(JSON.stringify({ version, codeHash: hex(codeHash), addedAt, withdrawnAt }));
+    else
+      console.log(
+        `${hex(codeHash)}  ${version.padEnd(12)}  ${withdrawnAt === undefined ? 'active' : 'withdrawn'}  ${new Date(addedAt).toISOString()}`,
+      );
   }
 }
 
 async function add(bus: Bus, version: string, hash: string): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { added } = await bus.call(services.releases.add, { version, codeHash: bytesOf(hash) }, CALL);
-  console.log(added ? `${version} is active.` : 'That code is known already; "dinf release list" says how.');
+  const { added } = await bus.call(
+    services.releases.add,
+    { version, codeHash: bytesOf(hash) },
+    CALL,
+  );
+  console.log(
+    added ? `${version} is active.` : 'That code is known already; "dinf release list" says how.',
+  );
 }
 
 async function withdraw(bus: Bus, hash: string, force: boolean): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const answer = await bus.call(services.releases.withdraw, { codeHash: bytesOf(hash), force }, CALL);
+  const answer = await bus.call(
+    services.releases.withdraw,
+    { codeHash: bytesOf(hash), force },
+    CALL,
+  );
   if (answer.ok) return console.log('It is withdrawn; machines that run it are out.');
-  if (answer.code === 'unknown') throw new CommandError(EXIT.failure, 'There is no active release with that hash.');
-  throw new CommandError(EXIT.failure, 'Most of the fleet runs it: withdrawing it would stop the network. --force does it all the same.');
+  if (answer.code === 'unknown')
+    throw new CommandError(EXIT.failure, 'There is no active release with that hash.');
+  throw new CommandError(
+    EXIT.failure,
+    'Most of the fleet runs it: withdrawing it would stop the network. --force does it all the same.',
+  );
 }
 
 async function restore(bus: Bus, hash: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const answer = await bus.call(services.releases.restore, { codeHash: bytesOf(hash) }, CALL);
-  if (!answer.ok) throw new CommandError(EXIT.failure, 'There is no withdrawn release with that hash.');
+  if (!answer.ok)
+    throw new CommandError(EXIT.failure, 'There is no withdrawn release with that hash.');
   console.log('It is active again.');
 }
 
 function bytesOf(hash: string): Uint8Array {
-  if (!/^[0-9a-f]{64}$/i.test(hash)) throw new CommandError(EXIT.usage, `${hash} is no hash: 64 hexadecimal digits, as "dinf release hash" prints them.`);
+  if (!/^[0-9a-f]{64}$/i.test(hash))
+    throw new CommandError(
+      EXIT.usage,
+      `${hash} is no hash: 64 hexadecimal digits, as "dinf release hash" prints them.`,
+    );
   return Buffer.from(hash, 'hex');
 }

@@ -7,7 +7,11 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
 const PROVIDERS = 4;
 const AT_ONCE = 4;
 const REQUESTS = 80;
-const chat = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Is anybody well?' }], max_tokens: 5 };
+const chat = {
+  model: 'sim-llama-8b',
+  messages: [{ role: 'user', content: 'Is anybody well?' }],
+  max_tokens: 5,
+};
 
 let network: TestNetwork;
 afterEach(async () => {
@@ -20,10 +24,19 @@ afterEach(async () => {
  * statuses and the reasons of the failed attempts.
  */
 async function askAll(fault: Fault) {
-  network = await startTestNetwork({ providers: PROVIDERS, tokenMs: 2, faults: { 0: fault }, config: { firstContentMs: 3_000 } });
+  network = await startTestNetwork({
+    providers: PROVIDERS,
+    tokenMs: 2,
+    faults: { 0: fault },
+    config: { firstContentMs: 3_000 },
+  });
   const failures: string[] = [];
   const { bus } = network.network.coordinator;
-  bus.subscribe({ subject: events.jobAttempt, kind: JobAttempt, handle: ({ failure, refusal }) => void failures.push(refusal ?? failure) });
+  bus.subscribe({
+    subject: events.jobAttempt,
+    kind: JobAttempt,
+    handle: ({ failure, refusal }) => void failures.push(refusal ?? failure),
+  });
   const statuses: number[] = [];
   let left = REQUESTS;
   const client = async () => {
@@ -33,7 +46,9 @@ async function askAll(fault: Fault) {
   return { statuses: new Set(statuses), failures };
 }
 
-test('a machine that refuses jobs despite free capacity costs few attempts and no answer', { timeout: 60_000 }, async () => {
+test('a machine that refuses jobs despite free capacity costs few attempts and no answer', {
+  timeout: 60_000,
+}, async () => {
   const { statuses, failures } = await askAll('black-hole');
   expect(statuses).toEqual(new Set([200]));
   expect(new Set(failures)).toEqual(new Set(['queue_full']));
@@ -41,7 +56,9 @@ test('a machine that refuses jobs despite free capacity costs few attempts and n
   expect(failures.length).toBeLessThan(REQUESTS / 8);
 });
 
-test('a machine that accepts jobs and sends nothing gets no more after a few', { timeout: 60_000 }, async () => {
+test('a machine that accepts jobs and sends nothing gets no more after a few', {
+  timeout: 60_000,
+}, async () => {
   const { statuses, failures } = await askAll('stalls');
   expect(statuses).toEqual(new Set([200]));
   expect(new Set(failures)).toEqual(new Set(['first_content_late']));

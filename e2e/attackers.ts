@@ -18,13 +18,27 @@ export interface Attacker extends Disposable {
   heard(): readonly Heard[];
 }
 
-export const listen = (connection: NatsConnection, subject: string, take: (heard: Heard) => void): void =>
-  void connection.subscribe(subject, { callback: (_error, message) => take({ subject: message.subject, text: message.string() }) });
+export const listen = (
+  connection: NatsConnection,
+  subject: string,
+  take: (heard: Heard) => void,
+): void =>
+  void connection.subscribe(subject, {
+    callback: (_error, message) => take({ subject: message.subject, text: message.string() }),
+  });
 
-export const arrives = (heard: () => readonly Heard[], text: string, subject: string): Promise<void> =>
-  vi.waitFor(() => expect(heard()).toContainEqual({ subject, text }), { timeout: 10_000, interval: 10 });
+export const arrives = (
+  heard: () => readonly Heard[],
+  text: string,
+  subject: string,
+): Promise<void> =>
+  vi.waitFor(() => expect(heard()).toContainEqual({ subject, text }), {
+    timeout: 10_000,
+    interval: 10,
+  });
 
-export const credentialsOf = ({ network }: TestNetwork, index: number): string => join(network.home, `fleet/provider-${index}/leaf.creds`);
+export const credentialsOf = ({ network }: TestNetwork, index: number): string =>
+  join(network.home, `fleet/provider-${index}/leaf.creds`);
 
 /**
  * Connects a raw leaf node. It retries, because the hub releases the previous connection of the
@@ -33,7 +47,10 @@ export const credentialsOf = ({ network }: TestNetwork, index: number): string =
 export const rawLeaf = (network: TestNetwork, index: number): Promise<RawLeaf> =>
   vi.waitFor(
     async () => {
-      const leaf = await RawLeaf.connect({ url: network.hub.leafUrl, credentialsFile: credentialsOf(network, index) });
+      const leaf = await RawLeaf.connect({
+        url: network.hub.leafUrl,
+        credentialsFile: credentialsOf(network, index),
+      });
       expect(leaf.isOpen).toBe(true);
       return leaf;
     },
@@ -46,7 +63,8 @@ export async function honest(network: TestNetwork, index: number): Promise<Attac
   const heard: Heard[] = [];
   return {
     subscribe: (subject) => listen(connection, subject, (each) => heard.push(each)),
-    publish: (subject, payload, reply) => connection.publish(subject, payload, reply === undefined ? {} : { reply }),
+    publish: (subject, payload, reply) =>
+      connection.publish(subject, payload, reply === undefined ? {} : { reply }),
     settle: () => connection.flush(),
     heard: () => heard,
     [Symbol.dispose]: () => undefined,
@@ -62,7 +80,12 @@ export async function hostile(network: TestNetwork, index: number): Promise<Atta
   await network.providers[index]?.kill();
   let raw = await rawLeaf(network, index);
   const heard: Heard[] = [];
-  const keep = () => heard.push(...raw.received.splice(0).map(({ subject, payload }) => ({ subject, text: payload.toString() })));
+  const keep = () =>
+    heard.push(
+      ...raw.received
+        .splice(0)
+        .map(({ subject, payload }) => ({ subject, text: payload.toString() })),
+    );
   return {
     subscribe: (subject) => raw.subscribe(subject),
     publish: (subject, payload, reply) => raw.publish(subject, payload, reply),

@@ -13,7 +13,13 @@ export function startComponentProcess(
     name: component,
     command: process.execPath,
     args: [DINF, 'coordinator', '--components', component],
-    env: { ...process.env, ...operatorSettings(network), DINF_HTTP_PORT: '0', DINF_LOG: 'info', ...settings },
+    env: {
+      ...process.env,
+      ...operatorSettings(network),
+      DINF_HTTP_PORT: '0',
+      DINF_LOG: 'info',
+      ...settings,
+    },
     isReady: (line) => line.includes('the coordinator runs'),
   });
 }

@@ -19,9 +19,11 @@ describe('every process of the coordinator can be added or replaced', () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 2 });
     const { httpUrl } = await network.apart.start('ingress');
     const second = { url: String(httpUrl), apiKey: network.apiKey };
-    expect(await Promise.all([network, second, network, second].map((target) => readStream(target, chat)))).toEqual(
-      Array.from({ length: 4 }, () => expect.objectContaining(good)),
-    );
+    expect(
+      await Promise.all(
+        [network, second, network, second].map((target) => readStream(target, chat)),
+      ),
+    ).toEqual(Array.from({ length: 4 }, () => expect.objectContaining(good)));
   });
 
   test('routing is replaced: the new one learns the fleet from heartbeats, and requests wait for it', async () => {
@@ -46,7 +48,10 @@ describe('every process of the coordinator can be added or replaced', () => {
   test('without settlement a request gets a 503 and no provider begins to work', async () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 2, apart: ['settlement'] });
     await network.apart.stop('settlement');
-    expect(await readStream(network, chat)).toMatchObject({ status: 503, errors: [{ error: { code: 'service_unavailable' } }] });
+    expect(await readStream(network, chat)).toMatchObject({
+      status: 503,
+      errors: [{ error: { code: 'service_unavailable' } }],
+    });
     expect(network.tokensMade()).toBe(0);
     await network.apart.start('settlement');
   });
@@ -57,10 +62,15 @@ describe('a revoked key', () => {
     network = await startTestNetwork({ providers: 1, tokenMs: 2 });
     const { httpUrl } = await network.apart.start('ingress');
     const { apiKey, key } = await network.createKey({ creditMicroUsd: 1_000_000 });
-    const status = async (url: string) => (await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${apiKey}` } })).status;
+    const status = async (url: string) =>
+      (await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${apiKey}` } })).status;
     expect([await status(network.url), await status(String(httpUrl))]).toEqual([200, 200]);
     await network.network.coordinator.bus.call(services.accounts.revokeKey, { key }, CALL);
-    await vi.waitFor(async () => expect([await status(network.url), await status(String(httpUrl))]).toEqual([401, 401]), { timeout: 1_000, interval: 10 });
+    await vi.waitFor(
+      async () =>
+        expect([await status(network.url), await status(String(httpUrl))]).toEqual([401, 401]),
+      { timeout: 1_000, interval: 10 },
+    );
   });
 });
 
@@ -71,5 +81,7 @@ test('the readiness probe names what is missing', async () => {
   await network.hub.kill();
   expect(await ready()).toMatchObject({ ready: false, missing: ['bus'] });
   await network.hub.restart();
-  await vi.waitFor(async () => expect(await ready()).toEqual({ ready: true, missing: [] }), { timeout: 5_000 });
+  await vi.waitFor(async () => expect(await ready()).toEqual({ ready: true, missing: [] }), {
+    timeout: 5_000,
+  });
 });

@@ -3,17 +3,31 @@ import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const FOLDERS = ['bin', 'bus-schemas', 'coordinator', 'e2e', 'native', 'provider', 'simulator', 'testcontainers'];
+const FOLDERS = [
+  'bin',
+  'bus-schemas',
+  'coordinator',
+  'e2e',
+  'native',
+  'provider',
+  'simulator',
+  'testcontainers',
+];
 /** Variables that a process sets for its own child processes; users never set them. */
 const INTERNAL = ['DINF_PARENT'];
 
 test('docs/configuration.md lists exactly the settings that the code reads', () => {
-  const documented = new Set(readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8').match(/(?<=^\| `)[A-Z_]+/gm));
+  const documented = new Set(
+    readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8').match(/(?<=^\| `)[A-Z_]+/gm),
+  );
   const read = new Set<string>();
   for (const folder of FOLDERS) {
     for (const file of readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })) {
       if (!/\.(ts|mjs)$/.test(file) || file.includes('node_modules')) continue;
-      for (const [name] of readFileSync(join(ROOT, folder, file), 'utf8').matchAll(/(?<=['"])(DINF_[A-Z_]+|DATABASE_URL)(?=['"])/g)) read.add(name);
+      for (const [name] of readFileSync(join(ROOT, folder, file), 'utf8').matchAll(
+        /(?<=['"])(DINF_[A-Z_]+|DATABASE_URL)(?=['"])/g,
+      ))
+        read.add(name);
     }
   }
   for (const name of INTERNAL) read.delete(name);

@@ -29,27 +29,37 @@ beforeEach(() => {
 afterAll(() => network[Symbol.asyncDispose]());
 
 const idOf = (index: number) => String(network.providers[index]?.id);
-const say = (index: number, text: string) => network.providers[index]?.connection.publish('up.hello', text);
+const say = (index: number, text: string) =>
+  network.providers[index]?.connection.publish('up.hello', text);
 const attacksHeard = () => atCore.filter(({ text }) => text.includes(ATTACK));
 
 /** Takes the answer for a yes, and measures until the hub has told of the end. */
 async function revoke(index: number, ended: () => Promise<unknown>): Promise<number> {
   const startedAt = performance.now();
   const { bus } = network.network.coordinator;
-  expect(await bus.call(services.trust.revoke, { provider: idOf(index) }, { timeoutMs: 5_000 })).toMatchObject({ revoked: true });
+  expect(
+    await bus.call(services.trust.revoke, { provider: idOf(index) }, { timeoutMs: 5_000 }),
+  ).toMatchObject({ revoked: true });
   await ended();
   return performance.now() - startedAt;
 }
 
 /** Tries to come in, and is shut out again. */
 async function expectShutOut(index: number): Promise<void> {
-  using leaf = await RawLeaf.connect({ url: network.hub.leafUrl, credentialsFile: credentialsOf(network, index) });
+  using leaf = await RawLeaf.connect({
+    url: network.hub.leafUrl,
+    credentialsFile: credentialsOf(network, index),
+  });
   leaf.publish('up.hello', `${ATTACK} shut out`);
   await leaf.closed;
 }
 
 test('one leaf for one provider: a second connection with the same credentials is refused, and the first goes on', async () => {
-  using second = await RawLeaf.connect({ url: network.hub.leafUrl, credentialsFile: credentialsOf(network, STAYS), server: 'clone' });
+  using second = await RawLeaf.connect({
+    url: network.hub.leafUrl,
+    credentialsFile: credentialsOf(network, STAYS),
+    server: 'clone',
+  });
   second.publish('up.hello', `${ATTACK} clone`);
   await second.closed;
   expect(second.errors.join()).toMatch(/maximum/i);
@@ -72,9 +82,14 @@ describe('a provider that is revoked', () => {
     await arrives(() => atCore, `${CONTROL} honest`, core.up(idOf(HONEST), 'hello'));
 
     const rawMs = await revoke(KILLED, () => raw.closed);
-    const isGone = ({ subject, text }: Heard) => subject === 'evt.trust.disconnected' && text.includes(idOf(HONEST));
-    const honestMs = await revoke(HONEST, () => vi.waitFor(() => expect(atCore.some(isGone)).toBe(true), { timeout: 5_000, interval: 2 }));
-    console.log(`from revoke to the end of the connection: ${rawMs.toFixed(1)} ms raw, ${honestMs.toFixed(1)} ms until the system is told of an honest leaf's`);
+    const isGone = ({ subject, text }: Heard) =>
+      subject === 'evt.trust.disconnected' && text.includes(idOf(HONEST));
+    const honestMs = await revoke(HONEST, () =>
+      vi.waitFor(() => expect(atCore.some(isGone)).toBe(true), { timeout: 5_000, interval: 2 }),
+    );
+    console.log(
+      `from revoke to the end of the connection: ${rawMs.toFixed(1)} ms raw, ${honestMs.toFixed(1)} ms until the system is told of an honest leaf's`,
+    );
     expect(Math.max(rawMs, honestMs)).toBeLessThan(1_000);
 
     say(HONEST, `${ATTACK} revoked`);
@@ -87,7 +102,10 @@ describe('a provider that is revoked', () => {
     await vi.waitFor(
       () => {
         say(STAYS, `${CONTROL} back`);
-        expect(atCore).toContainEqual({ subject: core.up(idOf(STAYS), 'hello'), text: `${CONTROL} back` });
+        expect(atCore).toContainEqual({
+          subject: core.up(idOf(STAYS), 'hello'),
+          text: `${CONTROL} back`,
+        });
       },
       { timeout: 10_000, interval: 100 },
     );
@@ -103,7 +121,8 @@ describe("the operators' credentials", () => {
       authenticator: credsAuthenticator(readFileSync(join(network.network.home, 'keys/ops.creds'))),
     });
     void (async () => {
-      for await (const status of ops.status()) if (status.type === 'error') errors.push(String(status.error));
+      for await (const status of ops.status())
+        if (status.type === 'error') errors.push(String(status.error));
     })();
     const heard: Heard[] = [];
     listen(ops, 'evt.>', (each) => heard.push(each));
@@ -113,12 +132,19 @@ describe("the operators' credentials", () => {
     const service = await ops.request('$SRV.INFO.settlement', '', { timeout: 5_000 });
     expect(service.json()).toMatchObject({ name: 'settlement' });
 
-    const spoken = ['evt.job.ended', 'svc.settlement.credit', `up.${idOf(STAYS)}.beat`, `down.${idOf(STAYS)}.job`, '$JS.API.STREAM.DELETE.JOBS'];
+    const spoken = [
+      'evt.job.ended',
+      'svc.settlement.credit',
+      `up.${idOf(STAYS)}.beat`,
+      `down.${idOf(STAYS)}.job`,
+      '$JS.API.STREAM.DELETE.JOBS',
+    ];
     const listened = ['>', 'up.>', 'down.>', 'svc.>', '$JS.>'];
     for (const subject of spoken) ops.publish(subject, ATTACK);
     for (const subject of listened) ops.subscribe(subject, { callback: () => undefined });
     await ops.flush();
-    for (const subject of [...spoken, ...listened]) await vi.waitFor(() => expect(errors.join('\n')).toContain(`"${subject}"`));
+    for (const subject of [...spoken, ...listened])
+      await vi.waitFor(() => expect(errors.join('\n')).toContain(`"${subject}"`));
     core_.publish('evt.telemetry.violation', `${CONTROL} after`);
     await arrives(() => atCore, `${CONTROL} after`, 'evt.telemetry.violation');
     expect(attacksHeard()).toEqual([]);

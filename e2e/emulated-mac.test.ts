@@ -12,7 +12,9 @@ const open = (log: { info(): void; error(): void }) => {
   return openModelEngine({ ...wish, backend: 'webgpu' }).catch(() => openModelEngine(wish));
 };
 
-test('two emulated Macs serve with real engines and are marked as simulated', { timeout: 400_000 }, async () => {
+test('two emulated Macs serve with real engines and are marked as simulated', {
+  timeout: 400_000,
+}, async () => {
   await using network = await startTestNetwork({ providers: 0, tokenMs: 1 });
   await network.network.putModels([tinyModel], [tinyAlias]);
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
@@ -29,23 +31,37 @@ test('two emulated Macs serve with real engines and are marked as simulated', { 
   });
   const { bus } = network.network.coordinator;
   await vi.waitFor(async () =>
-    expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toMatchObject([{ state: 'resident' }, { state: 'resident' }]),
+    expect(
+      (await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers,
+    ).toMatchObject([{ state: 'resident' }, { state: 'resident' }]),
   );
-  expect(fleet.providers.map(({ engine }) => engine.machine)).toEqual(Array(2).fill(expect.objectContaining({ chip: 'Apple M4 Max', simulated: true })));
+  expect(fleet.providers.map(({ engine }) => engine.machine)).toEqual(
+    Array(2).fill(expect.objectContaining({ chip: 'Apple M4 Max', simulated: true })),
+  );
   // Each request names its machine: routing alone might send all of them to the same one.
   const ask = ({ id }: { id: string }) =>
     network
       .openai()
-      .chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'Spell stone backwards.' }], ...({ provider: { only: [id] } } as object) })
+      .chat.completions.create({
+        model: 'tiny',
+        messages: [{ role: 'user', content: 'Spell stone backwards.' }],
+        ...({ provider: { only: [id] } } as object),
+      })
       .withResponse();
   // Two requests at once for each machine: the software driver needs seconds of processor time for
   // each.
   const twice = [...fleet.providers, ...fleet.providers];
   const answers = await Promise.all(twice.map(ask));
-  expect(answers.map(({ data: { choices } }) => choices[0]?.message.content)).toEqual(Array(4).fill('enots'));
-  expect(answers.map(({ response }) => response.headers.get('x-provider-id'))).toEqual(twice.map(({ id }) => id));
+  expect(answers.map(({ data: { choices } }) => choices[0]?.message.content)).toEqual(
+    Array(4).fill('enots'),
+  );
+  expect(answers.map(({ response }) => response.headers.get('x-provider-id'))).toEqual(
+    twice.map(({ id }) => id),
+  );
   expect(fleet.providers.every(({ engine }) => engine.tokensMade > 0)).toBe(true);
   // The client receives its answer before the engine closes the sequence.
-  await vi.waitFor(() => expect(fleet.providers.map(({ engine }) => engine.running)).toEqual([0, 0]));
+  await vi.waitFor(() =>
+    expect(fleet.providers.map(({ engine }) => engine.running)).toEqual([0, 0]),
+  );
   await network.expectMoneyBalances();
 });

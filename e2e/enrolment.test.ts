@@ -16,7 +16,9 @@ afterAll(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-async function enrol(body: unknown): Promise<{ status: number; body: Record<string, unknown> & { error?: { code: string } } }> {
+async function enrol(
+  body: unknown,
+): Promise<{ status: number; body: Record<string, unknown> & { error?: { code: string } } }> {
   const response = await fetch(`${network.url}/v1/providers/enrol`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -31,18 +33,41 @@ describe('a token', () => {
     const token = await network.network.enrolToken();
     const mine = userKey();
     const first = await enrol({ token, user_key: mine, name: 'mac' });
-    expect(first).toMatchObject({ status: 200, body: { provider: expect.stringMatching(/^A[A-Z2-7]{55}$/), leaf_urls: [network.hub.leafUrl] } });
-    expect(await enrol({ token, user_key: mine, name: 'mac' })).toMatchObject({ status: 200, body: { provider: first.body['provider'] } });
-    expect(await enrol({ token, user_key: userKey(), name: 'thief' })).toMatchObject({ status: 403, body: { error: { code: 'invalid_enrolment' } } });
+    expect(first).toMatchObject({
+      status: 200,
+      body: {
+        provider: expect.stringMatching(/^A[A-Z2-7]{55}$/),
+        leaf_urls: [network.hub.leafUrl],
+      },
+    });
+    expect(await enrol({ token, user_key: mine, name: 'mac' })).toMatchObject({
+      status: 200,
+      body: { provider: first.body['provider'] },
+    });
+    expect(await enrol({ token, user_key: userKey(), name: 'thief' })).toMatchObject({
+      status: 403,
+      body: { error: { code: 'invalid_enrolment' } },
+    });
   });
 
   test('that does not exist or has expired enrols no provider', async () => {
-    expect((await enrol({ token: 'x'.repeat(32), user_key: userKey(), name: '' })).status).toBe(403);
-    const { token } = await network.network.coordinator.bus.call(services.trust.createToken, { lifetimeMs: 0 }, CALL);
+    expect((await enrol({ token: 'x'.repeat(32), user_key: userKey(), name: '' })).status).toBe(
+      403,
+    );
+    const { token } = await network.network.coordinator.bus.call(
+      services.trust.createToken,
+      { lifetimeMs: 0 },
+      CALL,
+    );
     expect((await enrol({ token, user_key: userKey(), name: '' })).status).toBe(403);
   });
 
-  test.each([[{}], [{ token: 5, user_key: 'U' }], [{ token: 'x'.repeat(32), user_key: 'not a key' }], [[]]])('%j is a bad request', async (body) => {
+  test.each([
+    [{}],
+    [{ token: 5, user_key: 'U' }],
+    [{ token: 'x'.repeat(32), user_key: 'not a key' }],
+    [[]],
+  ])('%j is a bad request', async (body) => {
     expect((await enrol(body)).status).toBe(400);
   });
 
@@ -50,7 +75,11 @@ describe('a token', () => {
     const token = await network.network.enrolToken();
     const mine = userKey();
     const { body } = await enrol({ token, user_key: mine, name: 'mac' });
-    await network.network.coordinator.bus.call(services.trust.revoke, { provider: String(body['provider']) }, CALL);
+    await network.network.coordinator.bus.call(
+      services.trust.revoke,
+      { provider: String(body['provider']) },
+      CALL,
+    );
     expect((await enrol({ token, user_key: mine, name: 'mac' })).status).toBe(403);
   });
 });
@@ -64,7 +93,11 @@ test('a hub that lost its accounts receives the account of every provider again'
   // shows that the first is connected.
   await vi.waitFor(
     async () => {
-      const { providers } = await network.network.coordinator.bus.call(services.routing.fleet, {}, CALL);
+      const { providers } = await network.network.coordinator.bus.call(
+        services.routing.fleet,
+        {},
+        CALL,
+      );
       expect(providers[0]?.state).toBe('resident');
       using second = await RawLeaf.connect({ url: network.hub.leafUrl, credentialsFile });
       await second.closed;

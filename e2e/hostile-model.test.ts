@@ -13,7 +13,15 @@ import { startTestNetwork, type TestNetwork } from './test-network.ts';
  * A token without a row in the model's weights. Published models have such tokens too. The id is so
  * large that a decoder which used it as an index would crash.
  */
-const EVIL = { content: '<|evil|>', id: 400_000_000, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
+const EVIL = {
+  content: '<|evil|>',
+  id: 400_000_000,
+  special: true,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+};
 const BUILD = 'evil-tiny-4bit';
 
 let network: TestNetwork;
@@ -26,15 +34,31 @@ beforeAll(async () => {
   await cp(TINY_MODEL_FOLDER, folder, { recursive: true });
   const path = join(folder, 'tokenizer.json');
   const tokenizer = JSON.parse(await readFile(path, 'utf8'));
-  await writeFile(path, JSON.stringify({ ...tokenizer, added_tokens: [...tokenizer.added_tokens, EVIL] }));
+  await writeFile(
+    path,
+    JSON.stringify({ ...tokenizer, added_tokens: [...tokenizer.added_tokens, EVIL] }),
+  );
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   const { weights: _, ...model } = tinyModel;
   await network.network.putModels([{ ...model, builds: [BUILD] }], []);
-  provider = await startProviderProcess(network, ['--engine', 'cpu', '--model', folder, '--token', await network.network.enrolToken()]);
+  provider = await startProviderProcess(network, [
+    '--engine',
+    'cpu',
+    '--model',
+    folder,
+    '--token',
+    await network.network.enrolToken(),
+  ]);
   const { bus } = network.network.coordinator;
-  await vi.waitFor(async () => expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toMatchObject([{ state: 'resident' }]), {
-    timeout: 20_000,
-  });
+  await vi.waitFor(
+    async () =>
+      expect(
+        (await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers,
+      ).toMatchObject([{ state: 'resident' }]),
+    {
+      timeout: 20_000,
+    },
+  );
 }, 180_000);
 
 afterAll(async () => {
@@ -44,14 +68,18 @@ afterAll(async () => {
 });
 
 const ask = (content: string) =>
-  network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { model: tinyModel.id, messages: [{ role: 'user', content }], max_tokens: 20 } });
+  network.ask('POST', '/v1/chat/completions', {
+    token: network.apiKey,
+    body: { model: tinyModel.id, messages: [{ role: 'user', content }], max_tokens: 20 },
+  });
 
 test('a prompt with a token that has no row in the model gets a 400 and does not crash the provider', async () => {
   let exits = 0;
   void provider.exited.then(() => {
     exits += 1;
   });
-  for (const content of ['hello <|evil|> x', '<|evil|>', '<|evil|>'.repeat(20)]) expect((await ask(content)).status).toBe(400);
+  for (const content of ['hello <|evil|> x', '<|evil|>', '<|evil|>'.repeat(20)])
+    expect((await ask(content)).status).toBe(400);
   const { status, json } = await ask('What is 12 + 30?');
   expect([status, json.choices[0].message.content]).toEqual([200, '42']);
   expect(exits).toBe(0);

@@ -3,7 +3,16 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const TOP = ['bus-schemas', 'coordinator', 'native', 'provider', 'simulator', 'testcontainers', 'e2e', 'bin'] as const;
+const TOP = [
+  'bus-schemas',
+  'coordinator',
+  'native',
+  'provider',
+  'simulator',
+  'testcontainers',
+  'e2e',
+  'bin',
+] as const;
 type Top = (typeof TOP)[number];
 
 /** The folders that each folder may import, only as `#name`. `bin` assembles the program. */
@@ -37,41 +46,75 @@ const COMPOSERS = [
 ];
 /** The module for customers. It must not import the rest of the coordinator. */
 const CLIENT = '#coordinator/client/mod.ts';
-const COMPONENTS = ['ingress', 'routing', 'settlement', 'accounts', 'catalog', 'trust', 'telemetry'];
+const COMPONENTS = [
+  'ingress',
+  'routing',
+  'settlement',
+  'accounts',
+  'catalog',
+  'trust',
+  'telemetry',
+];
 /** Modules that a pure core must not import: clock, randomness and connections are parameters. */
 const IMPURE = /^(pg|@nats-io\/|fastify|node:(fs|net|http|child_process|timers))/;
-const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)import\s+'([^']+)'/g;
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s[^'"]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)import\s+'([^']+)'/g;
 
-const importsOf = (text: string) => [...text.matchAll(IMPORT)].map(([, from, dynamic, bare]) => from ?? dynamic ?? bare ?? '');
+const importsOf = (text: string) =>
+  [...text.matchAll(IMPORT)].map(([, from, dynamic, bare]) => from ?? dynamic ?? bare ?? '');
 const topOf = (path: string) => path.split('/', 1)[0] as Top;
-const componentOf = (path: string) => COMPONENTS.find((name) => path.startsWith(`coordinator/${name}/`));
+const componentOf = (path: string) =>
+  COMPONENTS.find((name) => path.startsWith(`coordinator/${name}/`));
 
 /** Returns what is wrong with one import of one file, or undefined if it is allowed. */
 function faultOf(file: string, given: string): string | undefined {
   const imported = given === '#client' ? CLIENT : given;
-  if (file.startsWith('coordinator/client/') && !file.endsWith('.test.ts') && !/^(\.\/|#bus-schemas$|node:|typebox)/.test(imported))
+  if (
+    file.startsWith('coordinator/client/') &&
+    !file.endsWith('.test.ts') &&
+    !/^(\.\/|#bus-schemas$|node:|typebox)/.test(imported)
+  )
     return `${file} is for customers and imports ${imported}`;
-  if (file.includes('/core/') && !file.endsWith('.test.ts') && IMPURE.test(imported)) return `${file} is a core and imports ${imported}`;
+  if (file.includes('/core/') && !file.endsWith('.test.ts') && IMPURE.test(imported))
+    return `${file} is a core and imports ${imported}`;
   const named = /^#([a-z0-9-]+)/.exec(imported)?.[1] as Top | undefined;
-  if (named !== undefined && named !== topOf(file) && !allowed[topOf(file)].includes(named) && !(isTest(file) && forTests.includes(named)))
+  if (
+    named !== undefined &&
+    named !== topOf(file) &&
+    !allowed[topOf(file)].includes(named) &&
+    !(isTest(file) && forTests.includes(named))
+  )
     return `${file} must not import ${imported}`;
-  const target = imported.startsWith('.') ? relative(ROOT, resolve(ROOT, dirname(file), imported)) : imported.replace(/^#/, '');
-  if (imported.startsWith('.') && topOf(target) !== topOf(file) && target !== 'package.json' && !(topOf(file) === 'bin' && topOf(target) === 'e2e'))
+  const target = imported.startsWith('.')
+    ? relative(ROOT, resolve(ROOT, dirname(file), imported))
+    : imported.replace(/^#/, '');
+  if (
+    imported.startsWith('.') &&
+    topOf(target) !== topOf(file) &&
+    target !== 'package.json' &&
+    !(topOf(file) === 'bin' && topOf(target) === 'e2e')
+  )
     return `${file} leaves its folder with ${imported}`;
   const [own, other] = [componentOf(file), componentOf(target)];
-  if (other !== undefined && own !== other && !COMPOSERS.includes(file)) return `${file} reaches into the component ${other}`;
+  if (other !== undefined && own !== other && !COMPOSERS.includes(file))
+    return `${file} reaches into the component ${other}`;
   return undefined;
 }
 
 function sourceFiles(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(ts|mjs)$/.test(name) && !name.includes('node_modules') && !name.startsWith('build/'))
+    .filter(
+      (name) =>
+        /\.(ts|mjs)$/.test(name) && !name.includes('node_modules') && !name.startsWith('build/'),
+    )
     .map((name) => join(folder, name));
 }
 
 describe('import directions', () => {
   test.each(TOP)('%s imports only what it may', (top) => {
-    const faults = sourceFiles(top).flatMap((file) => importsOf(readFileSync(join(ROOT, file), 'utf8')).map((imported) => faultOf(file, imported)));
+    const faults = sourceFiles(top).flatMap((file) =>
+      importsOf(readFileSync(join(ROOT, file), 'utf8')).map((imported) => faultOf(file, imported)),
+    );
     expect(faults.filter((fault) => fault !== undefined)).toEqual([]);
   });
 

@@ -11,7 +11,13 @@ const SECRET = 'SECRET';
 const CONTROL = 'CONTROL';
 const ATTACKER = 0;
 const VICTIM = 1;
-const JETSTREAM_CALLS = ['$JS.API.INFO', '$JS.API.STREAM.LIST', '$JS.API.STREAM.INFO.JOBS', '$JS.API.STREAM.PURGE.JOBS', '$JS.API.STREAM.DELETE.JOBS'];
+const JETSTREAM_CALLS = [
+  '$JS.API.INFO',
+  '$JS.API.STREAM.LIST',
+  '$JS.API.STREAM.INFO.JOBS',
+  '$JS.API.STREAM.PURGE.JOBS',
+  '$JS.API.STREAM.DELETE.JOBS',
+];
 const ORDERS = ['load', 'cancel', 'flow'] as const;
 const messages = [{ role: 'user', content: 'Still there?' }];
 const chat = (maxTokens: number) => ({ model: 'sim-llama-8b', messages, max_tokens: maxTokens });
@@ -29,7 +35,9 @@ beforeAll(async () => {
   attackerId = String(network.providers[ATTACKER]?.id);
   victimId = String(network.providers[VICTIM]?.id);
   listen(core_, '>', (each) => atCore.push(each));
-  listen(network.providers[VICTIM]?.connection as NatsConnection, '>', (each) => victimHeard.push(each));
+  listen(network.providers[VICTIM]?.connection as NatsConnection, '>', (each) =>
+    victimHeard.push(each),
+  );
   await core_.flush();
   // So that there is something to purge.
   expect(await readStream(network, chat(5))).toMatchObject({ status: 200, done: 1 });
@@ -45,13 +53,34 @@ afterAll(async () => {
 });
 
 const foreign = () => [
-  ...['>', '*', '*.>', 'up.>', `up.${victimId}.>`, 'up.*.>', `down.${victimId}.>`, 'down.*.>', `down.${victimId}.job`],
-  ...['evt.>', 'svc.>', '$SRV.>', '_INBOX.>', '_R_.>', '$JS.>', '$SYS.>', '$KV.>'],
+  '>',
+  '*',
+  '*.>',
+  'up.>',
+  `up.${victimId}.>`,
+  'up.*.>',
+  `down.${victimId}.>`,
+  'down.*.>',
+  `down.${victimId}.job`,
+  'evt.>',
+  'svc.>',
+  '$SRV.>',
+  '_INBOX.>',
+  '_R_.>',
+  '$JS.>',
+  '$SYS.>',
+  '$KV.>',
 ];
 
 /** Everything that happens in the network and is not the attacker's. */
 async function provokeSecrets(round: string): Promise<void> {
-  const subjects = [core.down(victimId, 'load'), 'evt.telemetry.violation', 'svc.settlement.credit', '_INBOX.somebody.1', '$KV.x.y'];
+  const subjects = [
+    core.down(victimId, 'load'),
+    'evt.telemetry.violation',
+    'svc.settlement.credit',
+    '_INBOX.somebody.1',
+    '$KV.x.y',
+  ];
   for (const subject of subjects) core_.publish(subject, SECRET);
   network.providers[VICTIM]?.connection.publish('up.hello', `${SECRET} ${round}`);
   await arrives(() => atCore, `${SECRET} ${round}`, core.up(victimId, 'hello'));
@@ -75,12 +104,18 @@ describe.each([
   });
   afterAll(() => attacker[Symbol.dispose]());
 
-  /** Both ways work for what is its own: whatever else was not heard was stopped. Said after the attack, it is heard after it. */
+  /**
+   * Both ways work for what is its own: whatever else was not heard was stopped. Said after the
+   * attack, it is heard after it.
+   */
   async function expectOwnWordsPass(word: string): Promise<void> {
     const order = ORDERS[0];
     await vi.waitFor(() => {
       core_.publish(core.down(attackerId, order), `${CONTROL} ${word}`);
-      expect(attacker.heard()).toContainEqual({ subject: `down.${order}`, text: `${CONTROL} ${word}` });
+      expect(attacker.heard()).toContainEqual({
+        subject: `down.${order}`,
+        text: `${CONTROL} ${word}`,
+      });
     });
     attacker.publish('up.beat', `${CONTROL} ${word}`);
     await arrives(() => atCore, `${CONTROL} ${word}`, core.up(attackerId, 'beat'));
@@ -97,7 +132,8 @@ describe.each([
     await expectOwnWordsPass('after listening');
     expect(attacker.heard().filter(({ text }) => text.includes(SECRET))).toEqual([]);
     // What its own agent says is heard on its own machine; nothing but that and its orders may be.
-    const own = /^(up\.(hello|beat|capacity|trust|receipt|out\..+)|down\.(job|flow|cancel|load|challenge|ack))$/;
+    const own =
+      /^(up\.(hello|beat|capacity|trust|receipt|out\..+)|down\.(job|flow|cancel|load|challenge|ack))$/;
     expect(
       attacker
         .heard()
@@ -110,16 +146,37 @@ describe.each([
     await expectOwnWordsPass('before speaking');
     const before = await jobsStream();
     expect(before.state.messages).toBeGreaterThan(0);
-    const others = [`up.${victimId}.beat`, `up.${victimId}.out.in_000000000000.job_0000000000000000000000`, `down.${victimId}.cancel`, `down.${victimId}.job`];
-    const coordinators = ['evt.job.ended', 'evt.trust.revoked', 'svc.settlement.credit', 'svc.trust.revoke', '_INBOX.somebody.1', '_R_.x.y'];
-    const servers = ['$SRV.PING', '$SYS.REQ.SERVER.PING', `$SYS.ACCOUNT.${victimId}.DISCONNECT`, '$KV.x.y', '$JS.ACK.JOBS.x.1.1.1.1.1', ...JETSTREAM_CALLS];
+    const others = [
+      `up.${victimId}.beat`,
+      `up.${victimId}.out.in_000000000000.job_0000000000000000000000`,
+      `down.${victimId}.cancel`,
+      `down.${victimId}.job`,
+    ];
+    const coordinators = [
+      'evt.job.ended',
+      'evt.trust.revoked',
+      'svc.settlement.credit',
+      'svc.trust.revoke',
+      '_INBOX.somebody.1',
+      '_R_.x.y',
+    ];
+    const servers = [
+      '$SRV.PING',
+      '$SYS.REQ.SERVER.PING',
+      `$SYS.ACCOUNT.${victimId}.DISCONNECT`,
+      '$KV.x.y',
+      '$JS.ACK.JOBS.x.1.1.1.1.1',
+      ...JETSTREAM_CALLS,
+    ];
     for (const subject of [...others, ...coordinators, ...servers]) {
       attacker.publish(subject, ATTACK, 'up.reply');
       await attacker.settle();
     }
     // Bytes that were let in under another's name would stand here before this.
     await expectOwnWordsPass('after speaking');
-    const escaped = atCore.filter(({ subject, text }) => text.includes(ATTACK) && !subject.startsWith(`up.${attackerId}.`));
+    const escaped = atCore.filter(
+      ({ subject, text }) => text.includes(ATTACK) && !subject.startsWith(`up.${attackerId}.`),
+    );
     expect(escaped).toEqual([]);
     await vi.waitFor(() => {
       core_.publish(core.down(victimId, 'load'), `${CONTROL} victim`);
@@ -127,14 +184,24 @@ describe.each([
     });
     expect(victimHeard.filter(({ text }) => text.includes(ATTACK))).toEqual([]);
     const after = await jobsStream();
-    expect([after.created, after.state.first_seq]).toEqual([before.created, before.state.first_seq]);
+    expect([after.created, after.state.first_seq]).toEqual([
+      before.created,
+      before.state.first_seq,
+    ]);
   });
 
   test('get no answer from JetStream, the system or a service', async () => {
     await expectOwnWordsPass('before asking');
     attacker.subscribe('_INBOX.mine.>');
     await attacker.settle();
-    const questions = [...JETSTREAM_CALLS, '$SYS.REQ.SERVER.PING', '$SYS.REQ.ACCOUNT.PING.CONNZ', '$SYS.REQ.USER.INFO', '$SRV.INFO', 'svc.routing.fleet'];
+    const questions = [
+      ...JETSTREAM_CALLS,
+      '$SYS.REQ.SERVER.PING',
+      '$SYS.REQ.ACCOUNT.PING.CONNZ',
+      '$SYS.REQ.USER.INFO',
+      '$SRV.INFO',
+      'svc.routing.fleet',
+    ];
     for (const [index, subject] of questions.entries()) {
       // The second is where it may listen.
       for (const reply of [`_INBOX.mine.${index}`, `down.answer.${index}`]) {
@@ -143,9 +210,13 @@ describe.each([
       }
     }
     await expectOwnWordsPass('after asking');
-    const answers = attacker.heard().filter(({ subject }) => /^(_INBOX\.mine|down\.answer)\./.test(subject));
-    // A leaf's own server may answer about itself, or say that nobody is there: that is no answer from beyond.
-    const isFromBeyond = ({ text }: Heard) => text !== '' && (text.includes('"name":"hub"') || !text.includes('"server":{'));
+    const answers = attacker
+      .heard()
+      .filter(({ subject }) => /^(_INBOX\.mine|down\.answer)\./.test(subject));
+    // A leaf's own server may answer about itself, or say that nobody is there: that is no answer
+    // from beyond.
+    const isFromBeyond = ({ text }: Heard) =>
+      text !== '' && (text.includes('"name":"hub"') || !text.includes('"server":{'));
     expect(answers.filter(isFromBeyond)).toEqual([]);
   });
 
@@ -160,22 +231,35 @@ describe.each([
         // Ahead of the true one, so that taking it would spoil the stream.
         const sealed = Buffer.from(out.sealed).map((byte) => byte ^ 1);
         attacker.publish(subject, Out.encode({ ...out, seq: out.seq + 1, sealed }));
-        attacker.publish(subject, Out.encode({ t: 'refuse', attempt: out.attempt, reason: 'queue_full' }));
+        attacker.publish(
+          subject,
+          Out.encode({ t: 'refuse', attempt: out.attempt, reason: 'queue_full' }),
+        );
         forged += 1;
       },
     });
     // The honest one is in the fleet itself: somebody else's turn comes soon.
     for (let request = 0; request < 10 && forged === 0; request += 1) {
-      expect(await readStream(network, chat(100))).toMatchObject({ status: 200, text: expectedText(messages, 100), done: 1, errors: [] });
+      expect(await readStream(network, chat(100))).toMatchObject({
+        status: 200,
+        text: expectedText(messages, 100),
+        done: 1,
+        errors: [],
+      });
     }
     frames.unsubscribe();
     await attacker.settle();
     await expectOwnWordsPass('after frames');
     expect(forged).toBeGreaterThan(0);
-    expect(atCore.filter(({ subject }) => subject.startsWith(`up.${attackerId}.out.`)).length).toBeGreaterThanOrEqual(forged);
+    expect(
+      atCore.filter(({ subject }) => subject.startsWith(`up.${attackerId}.out.`)).length,
+    ).toBeGreaterThanOrEqual(forged);
     await network.expectMoneyBalances();
-    // Nobody is blamed for bytes that he did not send; that the secrets above were no messages is not blame.
-    const blamed = (await network.violations()).filter(({ provider, violation }) => provider !== attackerId && violation !== 'malformed_message');
+    // Nobody is blamed for bytes that he did not send; that the secrets above were no messages is
+    // not blame.
+    const blamed = (await network.violations()).filter(
+      ({ provider, violation }) => provider !== attackerId && violation !== 'malformed_message',
+    );
     expect(blamed).toEqual([]);
   });
 
@@ -183,7 +267,11 @@ describe.each([
     for (let count = 0; count < 5_000; count += 1) attacker.publish('up.beat', `nonsense ${count}`);
     await attacker.settle();
     await arrives(() => atCore, 'nonsense 4999', core.up(attackerId, 'beat'));
-    expect(await readStream(network, chat(5))).toMatchObject({ status: 200, text: expectedText(messages, 5), done: 1 });
+    expect(await readStream(network, chat(5))).toMatchObject({
+      status: 200,
+      text: expectedText(messages, 5),
+      done: 1,
+    });
   });
 
   test('a message larger than any of ours goes nowhere', async () => {

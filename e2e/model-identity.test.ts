@@ -27,13 +27,19 @@ afterAll(async () => {
 });
 
 const fleetOptions = (name: string) => ({
-  ...{ coordinatorUrl: network.url, token: () => network.network.enrolToken(), count: 1, natsServer: network.network.natsServer },
-  ...{ home: join(home, name), leaves: 'shared' as const, log: network.log },
+  coordinatorUrl: network.url,
+  token: () => network.network.enrolToken(),
+  count: 1,
+  natsServer: network.network.natsServer,
+  home: join(home, name),
+  leaves: 'shared' as const,
+  log: network.log,
 });
 
 function realFleet(name: string, folder: string): Promise<Fleet> {
   const log = { info: () => undefined, error: () => undefined };
-  const realEngine = () => openModelEngine({ models: [folder], backend: 'reference', maxConcurrency: 2, idleMs: 0, log });
+  const realEngine = () =>
+    openModelEngine({ models: [folder], backend: 'reference', maxConcurrency: 2, idleMs: 0, log });
   return startFleet({ ...fleetOptions(name), realEngine, profile: () => ({ chip: 'm4-max' }) });
 }
 
@@ -42,8 +48,17 @@ async function slotOf({ providers }: Fleet): Promise<{ gate?: string }> {
   const [provider] = providers;
   return vi.waitFor(async () => {
     const { bus } = network.network.coordinator;
-    const asked = { builds: tinyModel.builds, providers: [provider?.id ?? ''], promptTokens: 1, maxOutputTokens: 1 };
-    const { slots } = await bus.call(services.routing.explain, { ...asked, ...(tinyModel.weights && { weights: tinyModel.weights }) }, CALL);
+    const asked = {
+      builds: tinyModel.builds,
+      providers: [provider?.id ?? ''],
+      promptTokens: 1,
+      maxOutputTokens: 1,
+    };
+    const { slots } = await bus.call(
+      services.routing.explain,
+      { ...asked, ...(tinyModel.weights && { weights: tinyModel.weights }) },
+      CALL,
+    );
     if (slots[0] === undefined) throw new Error('it is not in the fleet yet');
     return slots[0];
   }, 15_000);
@@ -52,10 +67,16 @@ async function slotOf({ providers }: Fleet): Promise<{ gate?: string }> {
 const askOf = (fleet: Fleet, question: string) =>
   network.ask('POST', '/v1/chat/completions', {
     token: network.apiKey,
-    body: { model: tinyModel.id, messages: [{ role: 'user', content: question }], provider: { only: fleet.providers.map(({ id }) => id) } },
+    body: {
+      model: tinyModel.id,
+      messages: [{ role: 'user', content: question }],
+      provider: { only: fleet.providers.map(({ id }) => id) },
+    },
   });
 
-test('a machine whose model has one byte changed serves nobody under its name, and its owner is told why', { timeout: 60_000 }, async () => {
+test('a machine whose model has one byte changed serves nobody under its name, and its owner is told why', {
+  timeout: 60_000,
+}, async () => {
   await network.network.putModels([tinyModel]);
   const folder = join(home, 'changed', BUILD as string);
   await cp(TINY_MODEL_FOLDER, folder, { recursive: true });
@@ -68,36 +89,68 @@ test('a machine whose model has one byte changed serves nobody under its name, a
   expect((await askOf(changed, 'What is 12 + 30?')).status).toBe(503);
 });
 
-test('a machine that shows no weights at all serves no build whose weights are named', { timeout: 60_000 }, async () => {
+test('a machine that shows no weights at all serves no build whose weights are named', {
+  timeout: 60_000,
+}, async () => {
   await network.network.putModels([tinyModel]);
   await using silent = await pretender('silent');
   expect(await slotOf(silent)).toMatchObject({ gate: 'weights' });
 });
 
-test('a machine that answers with another model is caught by questions whose answers are known, and is out', { timeout: 90_000 }, async () => {
+test('a machine that answers with another model is caught by questions whose answers are known, and is out', {
+  timeout: 90_000,
+}, async () => {
   const { weights: _, ...unnamed } = tinyModel;
   await network.network.putModels([unnamed]);
   await using liar = await pretender('liar');
-  await vi.waitFor(async () => expect((await askOf(liar, 'What is 12 + 30?')).status).toBe(200), 15_000);
+  await vi.waitFor(
+    async () => expect((await askOf(liar, 'What is 12 + 30?')).status).toBe(200),
+    15_000,
+  );
   const file = join(home, 'canaries.json');
   const questions = ['What is 12 + 30?', 'Spell stone backwards.', 'What is 7 + 8?'];
-  const canaries = questions.map((content) => ({ model: tinyModel.id, messages: [{ role: 'user', content }], max_tokens: 20, answers: [] }));
+  const canaries = questions.map((content) => ({
+    model: tinyModel.id,
+    messages: [{ role: 'user', content }],
+    max_tokens: 20,
+    answers: [],
+  }));
   await writeFile(file, JSON.stringify(canaries));
-  const env = { ...process.env, ...operatorSettings(network.network), DINF_API_KEY: network.apiKey };
+  const env = {
+    ...process.env,
+    ...operatorSettings(network.network),
+    DINF_API_KEY: network.apiKey,
+  };
   const canary = (...more: string[]) =>
-    run(process.execPath, [DINF, 'canary', '--file', file, '--coordinator', network.url, ...more], { env, timeout: 60_000 });
+    run(process.execPath, [DINF, 'canary', '--file', file, '--coordinator', network.url, ...more], {
+      env,
+      timeout: 60_000,
+    });
   const [good, bad] = [honest.providers[0]?.id ?? '', liar.providers[0]?.id ?? ''];
   expect((await canary('--learn', good)).stdout).toContain('3 answers');
   expect(JSON.parse(await readFile(file, 'utf8'))[0].answers).toEqual(['42']);
   const { stdout } = await canary('--once', '--accuse');
   expect(stdout).toContain(`${good}  3 of 3 right\n`);
   expect(stdout).toContain(`${bad}  0 of 3 right: it serves another model\n${bad}  is out`);
-  await vi.waitFor(async () => expect((await askOf(liar, 'What is 12 + 30?')).status).toBe(503), 10_000);
+  await vi.waitFor(
+    async () => expect((await askOf(liar, 'What is 12 + 30?')).status).toBe(503),
+    10_000,
+  );
   expect((await askOf(honest, 'What is 7 + 8?')).json.choices[0].message.content).toBe('15');
 });
 
 /** A machine that says that it has the build, and makes something up. */
 function pretender(name: string): Promise<Fleet> {
-  const build = { build: BUILD as string, weightsGb: 1, parametersBillion: 1, kvBytesPerToken: 1, contextTokens: 2_048, traits: [] };
-  return startFleet({ ...fleetOptions(name), profile: () => ({ chip: 'm4-max', builds: [build] }) });
+  const build = {
+    build: BUILD as string,
+    weightsGb: 1,
+    parametersBillion: 1,
+    kvBytesPerToken: 1,
+    contextTokens: 2_048,
+    traits: [],
+  };
+  return startFleet({
+    ...fleetOptions(name),
+    profile: () => ({ chip: 'm4-max', builds: [build] }),
+  });
 }

@@ -15,13 +15,20 @@ beforeAll(async () => {
   network = await startTestNetwork({ providers: 3, tokenMs: 1, config: { priceNoticeMs: 0 } });
   gouger = network.providers[0]?.id ?? '';
   await setPrice(gouger, DOLLAR_A_TOKEN);
-  await vi.waitFor(async () => expect((await slotOf(gouger)).gate).toBe('price'), { timeout: 10_000, interval: 50 });
+  await vi.waitFor(async () => expect((await slotOf(gouger)).gate).toBe('price'), {
+    timeout: 10_000,
+    interval: 50,
+  });
 }, 60_000);
 afterAll(() => network[Symbol.asyncDispose]());
 
 const bus = () => network.network.coordinator.bus;
 const setPrice = (provider: string, price: number) =>
-  bus().call(services.settlement.setProviderPrice, { provider, model: MODEL, inputMicroUsdPerMillion: price, outputMicroUsdPerMillion: price }, CALL);
+  bus().call(
+    services.settlement.setProviderPrice,
+    { provider, model: MODEL, inputMicroUsdPerMillion: price, outputMicroUsdPerMillion: price },
+    CALL,
+  );
 
 /** Returns what `dinf routing explain` reports about a machine. */
 async function slotOf(provider: string): Promise<{ gate?: string; because: string }> {
@@ -29,7 +36,13 @@ async function slotOf(provider: string): Promise<{ gate?: string; because: strin
   const builds = ['sim-llama-8b-q4'];
   const { slots } = await bus().call(
     services.routing.explain,
-    { builds, providers: [provider], promptTokens: 10, maxOutputTokens: 10, priced: [{ model: MODEL, builds, list }] },
+    {
+      builds,
+      providers: [provider],
+      promptTokens: 10,
+      maxOutputTokens: 10,
+      priced: [{ model: MODEL, builds, list }],
+    },
     CALL,
   );
   if (slots[0] === undefined) throw new Error('routing does not know the machine');
@@ -39,7 +52,12 @@ async function slotOf(provider: string): Promise<{ gate?: string; because: strin
 const ask = (token: string, provider?: object) =>
   network.ask('POST', '/v1/chat/completions', {
     token,
-    body: { model: MODEL, messages: [{ role: 'user', content: 'Hello' }], max_tokens: 5, ...(provider && { provider }) },
+    body: {
+      model: MODEL,
+      messages: [{ role: 'user', content: 'Hello' }],
+      max_tokens: 5,
+      ...(provider && { provider }),
+    },
   });
 
 describe('a machine that asks a dollar per token', () => {
@@ -54,7 +72,9 @@ describe('a machine that asks a dollar per token', () => {
   });
 
   test('is not used even if a request names it, unless the request accepts its price', async () => {
-    expect((await ask(network.apiKey, { order: [gouger] })).headers.get('x-provider-id')).not.toBe(gouger);
+    expect((await ask(network.apiKey, { order: [gouger] })).headers.get('x-provider-id')).not.toBe(
+      gouger,
+    );
     expect((await ask(network.apiKey, { only: [gouger] })).status).toBe(503);
     const accepted = { only: [gouger], max_price: { prompt: 1_000_000, completion: 1_000_000 } };
     expect((await ask(network.apiKey, accepted)).headers.get('x-provider-id')).toBe(gouger);
@@ -82,7 +102,10 @@ describe('a machine that asks a dollar per token', () => {
     // There is no wait here: whether or not routing has read the price, the list price must apply.
     await setPrice(late, DOLLAR_A_TOKEN);
     const told = await ask(apiKey, { order: [late] });
-    expect([told.status, told.headers.get('x-provider-id')]).toEqual([200, network.providers[2]?.id]);
+    expect([told.status, told.headers.get('x-provider-id')]).toEqual([
+      200,
+      network.providers[2]?.id,
+    ]);
     await setPrice(late, 50_000);
     await network.expectMoneyBalances();
   });
@@ -94,7 +117,8 @@ test('a machine that asks less than the list price is preferred to equal machine
   await vi.waitFor(
     async () => {
       const by = [];
-      for (let request = 0; request < 6; request += 1) by.push((await ask(network.apiKey)).headers.get('x-provider-id'));
+      for (let request = 0; request < 6; request += 1)
+        by.push((await ask(network.apiKey)).headers.get('x-provider-id'));
       expect(new Set(by)).toEqual(new Set([cheap]));
     },
     { timeout: 20_000, interval: 100 },

@@ -13,13 +13,23 @@ let readyLine = '';
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 0, tokenMs: 2 });
   await network.network.putModels([tinyModel], [tinyAlias]);
-  provider = await startProviderProcess(network, ['--token', await network.network.enrolToken()], (line) => {
-    readyLine = line;
-  });
+  provider = await startProviderProcess(
+    network,
+    ['--token', await network.network.enrolToken()],
+    (line) => {
+      readyLine = line;
+    },
+  );
   const { bus } = network.network.coordinator;
-  await vi.waitFor(async () => expect((await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers).toMatchObject([{ state: 'resident' }]), {
-    timeout: 20_000,
-  });
+  await vi.waitFor(
+    async () =>
+      expect(
+        (await bus.call(services.routing.fleet, {}, { timeoutMs: 5_000 })).providers,
+      ).toMatchObject([{ state: 'resident' }]),
+    {
+      timeout: 20_000,
+    },
+  );
 }, 180_000);
 
 afterAll(async () => {
@@ -28,7 +38,10 @@ afterAll(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-const ask = (content: string, more: object = {}) => network.openai().chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content }], ...more });
+const ask = (content: string, more: object = {}) =>
+  network
+    .openai()
+    .chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content }], ...more });
 
 test('the provider prints which engine it uses', () => {
   expect(readyLine).toMatch(/serves dinf-tiny-4bit with (mlx|webgpu|cpu|reference)$/);
@@ -46,7 +59,11 @@ test.each([
 });
 
 test('a stream contains the same text as a whole answer', async () => {
-  const stream = await network.openai().chat.completions.create({ model: 'tiny', stream: true, messages: [{ role: 'user', content: 'Count from 1 to 12.' }] });
+  const stream = await network.openai().chat.completions.create({
+    model: 'tiny',
+    stream: true,
+    messages: [{ role: 'user', content: 'Count from 1 to 12.' }],
+  });
   let text = '';
   for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
   expect(text).toBe('1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12');
@@ -55,7 +72,10 @@ test('a stream contains the same text as a whole answer', async () => {
 test('the billed tokens are the generated tokens', async () => {
   const { data, response } = await network
     .openai()
-    .chat.completions.create({ model: 'tiny', messages: [{ role: 'user', content: 'What is 12 + 30?' }] })
+    .chat.completions.create({
+      model: 'tiny',
+      messages: [{ role: 'user', content: 'What is 12 + 30?' }],
+    })
     .withResponse();
   const job = response.headers.get('x-inference-job-id') as string;
   await vi.waitFor(
@@ -72,28 +92,49 @@ describe('tools', () => {
   const tools = [
     {
       type: 'function' as const,
-      function: { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } },
+      function: {
+        name: 'get_weather',
+        parameters: {
+          type: 'object',
+          properties: { city: { type: 'string' } },
+          required: ['city'],
+        },
+      },
     },
   ];
 
   test('the model calls a tool and uses its result', async () => {
     const question = { role: 'user' as const, content: 'What is the weather in Oslo?' };
-    const first = await network.openai().chat.completions.create({ model: 'tiny', tools, messages: [question] });
+    const first = await network
+      .openai()
+      .chat.completions.create({ model: 'tiny', tools, messages: [question] });
     const message = first.choices[0]?.message;
     const [call] = message?.tool_calls ?? [];
-    expect(call).toMatchObject({ type: 'function', function: { name: 'get_weather', arguments: '{"city": "Oslo"}' } });
+    expect(call).toMatchObject({
+      type: 'function',
+      function: { name: 'get_weather', arguments: '{"city": "Oslo"}' },
+    });
     expect(first.choices[0]?.finish_reason).toBe('tool_calls');
     const second = await network.openai().chat.completions.create({
       model: 'tiny',
       tools,
-      messages: [question, message as NonNullable<typeof message>, { role: 'tool', tool_call_id: call?.id ?? '', content: '7 degrees, rainy' }],
+      messages: [
+        question,
+        message as NonNullable<typeof message>,
+        { role: 'tool', tool_call_id: call?.id ?? '', content: '7 degrees, rainy' },
+      ],
     });
     expect(second.choices[0]?.message.content).toBe('The result is 7 degrees, rainy');
   });
 });
 
 test('an answer fits the requested JSON schema', async () => {
-  const schema = { type: 'object', properties: { name: { type: 'string' }, age: { type: 'integer' } }, required: ['name', 'age'], additionalProperties: false };
+  const schema = {
+    type: 'object',
+    properties: { name: { type: 'string' }, age: { type: 'integer' } },
+    required: ['name', 'age'],
+    additionalProperties: false,
+  };
   const { choices } = await ask('Give me JSON with name Ada and age 36.', {
     response_format: { type: 'json_schema', json_schema: { name: 'person', schema } },
   });
@@ -101,10 +142,17 @@ test('an answer fits the requested JSON schema', async () => {
 });
 
 describe('schemas that cannot be compiled', () => {
-  const held = (schema: object) => ask('What is 12 + 30?', { response_format: { type: 'json_schema', json_schema: { name: 'held', schema } } });
+  const held = (schema: object) =>
+    ask('What is 12 + 30?', {
+      response_format: { type: 'json_schema', json_schema: { name: 'held', schema } },
+    });
   const gates = async () => {
     const { bus } = network.network.coordinator;
-    const { slots } = await bus.call(services.routing.explain, { promptTokens: 10, maxOutputTokens: 10 }, { timeoutMs: 5_000 });
+    const { slots } = await bus.call(
+      services.routing.explain,
+      { promptTokens: 10, maxOutputTokens: 10 },
+      { timeoutMs: 5_000 },
+    );
     return slots.map(({ gate }) => gate);
   };
 
@@ -122,14 +170,20 @@ describe('schemas that cannot be compiled', () => {
 
   test('never reach a machine if they only refer to themselves', async () => {
     const { length: before } = await network.charges();
-    for (let time = 0; time < 8; time += 1) await expect(held({ $ref: '#' })).rejects.toMatchObject({ status: 422, code: 'invalid_schema' });
+    for (let time = 0; time < 8; time += 1)
+      await expect(held({ $ref: '#' })).rejects.toMatchObject({
+        status: 422,
+        code: 'invalid_schema',
+      });
     expect(await network.charges()).toHaveLength(before);
     expect(await gates()).toEqual([undefined]);
   });
 
   test('are not quoted in any log or table', async () => {
     const pattern = 'a-secret-of-the-client(';
-    await expect(held({ type: 'string', pattern, title: pattern })).rejects.toMatchObject({ status: 422 });
+    await expect(held({ type: 'string', pattern, title: pattern })).rejects.toMatchObject({
+      status: 422,
+    });
     expect(network.logs()).not.toContain('a-secret-of-the-client');
     expect(await network.databaseHolds('a-secret-of-the-client')).toBe(false);
   });
@@ -144,7 +198,11 @@ test('a prompt that the same key has sent before is counted as cached', async ()
 
 test('of fifty concurrent questions at least 48 are answered correctly', async () => {
   const sums = Array.from({ length: 50 }, (_, i) => [10 + (i % 40), 50 - (i % 30)] as const);
-  const answers = await Promise.all(sums.map(async ([a, b]) => (await ask(`What is ${a} + ${b}?`)).choices[0]?.message.content));
-  const right = answers.filter((answer, i) => answer === String((sums[i]?.[0] ?? 0) + (sums[i]?.[1] ?? 0)));
+  const answers = await Promise.all(
+    sums.map(async ([a, b]) => (await ask(`What is ${a} + ${b}?`)).choices[0]?.message.content),
+  );
+  const right = answers.filter(
+    (answer, i) => answer === String((sums[i]?.[0] ?? 0) + (sums[i]?.[1] ?? 0)),
+  );
   expect(right.length).toBeGreaterThanOrEqual(48);
 });

@@ -16,7 +16,8 @@ const REQUESTS = 5;
 let network: TestNetwork;
 beforeAll(async () => {
   network = await startTestNetwork({ providers: 2, tokenMs: 1 });
-  for (let request = 0; request < REQUESTS; request += 1) await readStream(network, { model: 'sim-llama-8b', messages, max_tokens: TOKENS });
+  for (let request = 0; request < REQUESTS; request += 1)
+    await readStream(network, { model: 'sim-llama-8b', messages, max_tokens: TOKENS });
 });
 afterAll(() => network[Symbol.asyncDispose]());
 
@@ -26,7 +27,10 @@ async function dinf(...args: string[]): Promise<string> {
 }
 
 test('dinf top shows models, machines and requests', async () => {
-  const asking = setTimeout(() => void readStream(network, { model: 'sim-llama-8b', messages, max_tokens: TOKENS }), 500);
+  const asking = setTimeout(
+    () => void readStream(network, { model: 'sim-llama-8b', messages, max_tokens: TOKENS }),
+    500,
+  );
   const screen = await dinf('top', '--once');
   clearTimeout(asking);
   expect(screen).toMatch(/^sim-llama-8b-q4 +2 +2 +\d+ +\d+ +\d+$/m);
@@ -39,11 +43,18 @@ test('the requests of a network can be exported and replayed, and the export con
   expect(trace).not.toContain('operators');
   const arrivals = trace.trim().split('\n').map(parseArrival);
   expect(arrivals.length).toBeGreaterThanOrEqual(REQUESTS);
-  expect(arrivals[0]).toMatchObject({ at: 0, account: network.account, model: 'sim-llama-8b', outputTokens: TOKENS });
+  expect(arrivals[0]).toMatchObject({
+    at: 0,
+    account: network.account,
+    model: 'sim-llama-8b',
+    outputTokens: TOKENS,
+  });
   const file = join(network.network.home, 'trace.jsonl');
   await writeFile(file, trace);
   const report = JSON.parse(await dinf('replay', '--trace', file, '--macs', '3', '--json'));
   expect(report).toMatchObject({ requests: arrivals.length, servedShare: 1, hung: 0 });
   await writeFile(file, '{"at": "soon"}\n');
-  await expect(dinf('replay', '--trace', file)).rejects.toThrow(/line 1: this is not a request as dinf routing trace writes it/);
+  await expect(dinf('replay', '--trace', file)).rejects.toThrow(
+    /line 1: this is not a request as dinf routing trace writes it/,
+  );
 });

@@ -9,12 +9,21 @@ afterEach(async () => {
 });
 
 const messages = [{ role: 'user' as const, content: 'Is there room?' }];
-const long = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Take your time.' }], max_tokens: 60 };
+const long = {
+  model: 'sim-llama-8b',
+  messages: [{ role: 'user', content: 'Take your time.' }],
+  max_tokens: 60,
+};
 const short = { model: 'sim-llama-8b', messages, max_tokens: 5 };
 
 describe('every slot is taken', () => {
   test('without a queue: the answer is a 429 with Retry-After, and the official client waits and then succeeds', async () => {
-    network = await startTestNetwork({ providers: 1, tokenMs: 20, maxConcurrency: 1, config: { queueDepth: 0 } });
+    network = await startTestNetwork({
+      providers: 1,
+      tokenMs: 20,
+      maxConcurrency: 1,
+      config: { queueDepth: 0 },
+    });
     const holding = readStream(network, long);
     await network.servingProvider();
 
@@ -24,7 +33,9 @@ describe('every slot is taken', () => {
       .asResponse()
       .catch((error: unknown) => error);
     expect(refused).toMatchObject({ status: 429, code: 'saturated', type: 'rate_limit_exceeded' });
-    expect(Number((refused as { headers: Headers }).headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect(
+      Number((refused as { headers: Headers }).headers.get('retry-after')),
+    ).toBeGreaterThanOrEqual(1);
 
     const startedAt = performance.now();
     const answer = await network.openai({ maxRetries: 3 }).chat.completions.create(short);
@@ -47,7 +58,13 @@ describe('many clients that disconnect', () => {
   test('two hundred clients that disconnect leave no running work, no reserved slot and no held money', async () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 20, maxConcurrency: 128 });
     await Promise.allSettled(
-      Array.from({ length: 200 }, (_, index) => readStream(network, { ...long, max_tokens: 2_000 }, { signal: AbortSignal.timeout(100 + (index % 50) * 20) })),
+      Array.from({ length: 200 }, (_, index) =>
+        readStream(
+          network,
+          { ...long, max_tokens: 2_000 },
+          { signal: AbortSignal.timeout(100 + (index % 50) * 20) },
+        ),
+      ),
     );
     await expect.poll(() => network.runningSequences(), { timeout: 5_000 }).toBe(0);
     await network.expectMoneyBalances();

@@ -8,17 +8,25 @@ import { readStream } from './read-stream.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 
 const LIFETIME_MS = 10_000;
-const chat = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Awake?' }], max_tokens: 5 };
+const chat = {
+  model: 'sim-llama-8b',
+  messages: [{ role: 'user', content: 'Awake?' }],
+  max_tokens: 5,
+};
 
 let network: TestNetwork;
 afterEach(() => network[Symbol.asyncDispose]());
 
-const startProvider = (args: readonly string[] = []) => startProviderProcess(network, ['--engine', 'simulated', ...args]);
-const idIn = (lines: readonly string[]) => lines.map((line) => /provider (A\S+) serves/.exec(line)?.[1]).find((id) => id !== undefined);
+const startProvider = (args: readonly string[] = []) =>
+  startProviderProcess(network, ['--engine', 'simulated', ...args]);
+const idIn = (lines: readonly string[]) =>
+  lines.map((line) => /provider (A\S+) serves/.exec(line)?.[1]).find((id) => id !== undefined);
 
 function credentialsFile(): string {
   const elsewhere = join(network.network.home, 'elsewhere');
-  const found = readdirSync(elsewhere, { recursive: true }).find((path) => String(path).endsWith('leaf.creds'));
+  const found = readdirSync(elsewhere, { recursive: true }).find((path) =>
+    String(path).endsWith('leaf.creds'),
+  );
   return join(elsewhere, String(found));
 }
 
@@ -26,18 +34,29 @@ function credentialsFile(): string {
 const untilExpired = () =>
   vi.waitFor(
     async () => {
-      using leaf = await RawLeaf.connect({ url: network.hub.leafUrl, credentialsFile: credentialsFile() });
+      using leaf = await RawLeaf.connect({
+        url: network.hub.leafUrl,
+        credentialsFile: credentialsFile(),
+      });
       expect(leaf.isOpen).toBe(false);
       expect(leaf.errors.join()).not.toMatch(/maximum/i);
     },
     { interval: 500 },
   );
-const untilItServes = () => vi.waitFor(async () => expect(await readStream(network, chat)).toMatchObject({ status: 200, done: 1 }), { interval: 100 });
+const untilItServes = () =>
+  vi.waitFor(
+    async () => expect(await readStream(network, chat)).toMatchObject({ status: 200, done: 1 }),
+    { interval: 100 },
+  );
 
 test('a machine that slept until its credentials expired renews them at its start and serves as who it was; a removed one does not start', {
   timeout: 180_000,
 }, async () => {
-  network = await startTestNetwork({ providers: 0, tokenMs: 2, config: { leafLifetimeMs: LIFETIME_MS } });
+  network = await startTestNetwork({
+    providers: 0,
+    tokenMs: 2,
+    config: { leafLifetimeMs: LIFETIME_MS },
+  });
   const first = await startProvider(['--token', await network.network.enrolToken()]);
   const id = idIn(first.logs());
   await untilItServes();
@@ -47,13 +66,24 @@ test('a machine that slept until its credentials expired renews them at its star
   const second = await startProvider();
   expect(idIn(second.logs())).toBe(id);
   await untilItServes();
-  // It renews again while it runs: the hub ends the connection of the first credentials, and the leaf comes back with others.
-  const renewed = () => second.logs().filter((line) => line.includes('the credentials of the leaf were renewed')).length;
+  // It renews again while it runs: the hub ends the connection of the first credentials, and the
+  // leaf comes back with others.
+  const renewed = () =>
+    second.logs().filter((line) => line.includes('the credentials of the leaf were renewed'))
+      .length;
   await vi.waitFor(() => expect(renewed()).toBeGreaterThanOrEqual(4));
   await untilItServes();
   await second.stop();
 
-  await network.network.coordinator.bus.call(services.trust.revoke, { provider: String(id) }, { timeoutMs: 10_000 });
-  await vi.waitFor(() => expect(credentialsLifetime(readFileSync(credentialsFile(), 'utf8')).expiresAt).toBeLessThan(Date.now()));
+  await network.network.coordinator.bus.call(
+    services.trust.revoke,
+    { provider: String(id) },
+    { timeoutMs: 10_000 },
+  );
+  await vi.waitFor(() =>
+    expect(credentialsLifetime(readFileSync(credentialsFile(), 'utf8')).expiresAt).toBeLessThan(
+      Date.now(),
+    ),
+  );
   await expect(startProvider()).rejects.toThrow(/This machine was removed from the network/);
 });

@@ -21,7 +21,12 @@ const STILL_TOKENS = 100;
 /** Requests a stream of `maxTokens` tokens and reads one kilobyte of it per second. */
 async function readSlowly(maxTokens: number): Promise<{ close(): void }> {
   const { hostname, port } = new URL(network.url);
-  const body = JSON.stringify({ model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Talk to me slowly.' }], max_tokens: maxTokens, stream: true });
+  const body = JSON.stringify({
+    model: 'sim-llama-8b',
+    messages: [{ role: 'user', content: 'Talk to me slowly.' }],
+    max_tokens: maxTokens,
+    stream: true,
+  });
   const socket = connect({ host: hostname, port: Number(port) });
   socket.on('error', () => undefined);
   socket.write(
@@ -39,7 +44,12 @@ async function readSlowly(maxTokens: number): Promise<{ close(): void }> {
 
 test('a client that reads 1 kB/s slows only its own sequence and does not fill the memory', async () => {
   // The engine generates as fast as it can, so that only the flow window limits it.
-  network = await startTestNetwork({ providers: 1, tokenMs: 0, maxOutputTokens: 1_000_000, contextTokens: 2_000_000 });
+  network = await startTestNetwork({
+    providers: 1,
+    tokenMs: 0,
+    maxOutputTokens: 1_000_000,
+    contextTokens: 2_000_000,
+  });
   const messages = [{ role: 'user', content: 'Quick.' }];
   const quick = () => readStream(network, { model: 'sim-llama-8b', messages, max_tokens: 50 });
   await quick();

@@ -12,18 +12,24 @@ afterEach(async () => {
   await network[Symbol.asyncDispose]();
 });
 
-const prompt = (index: number) => [{ role: 'user' as const, content: `Tell me story number ${index}.` }];
+const prompt = (index: number) => [
+  { role: 'user' as const, content: `Tell me story number ${index}.` },
+];
 const expected = (index: number) => expectedText(prompt(index), TOKENS);
 
 async function streamAll(): Promise<{ text: string; done: number; errors: unknown[] }[]> {
   return Promise.all(
-    Array.from({ length: STREAMS }, (_, index) => readStream(network, { model: 'sim-llama-8b', messages: prompt(index), max_tokens: TOKENS })),
+    Array.from({ length: STREAMS }, (_, index) =>
+      readStream(network, { model: 'sim-llama-8b', messages: prompt(index), max_tokens: TOKENS }),
+    ),
   );
 }
 
 function expectExact(streams: { text: string; done: number; errors: unknown[] }[]): void {
   const wrong = streams.flatMap(({ text, done, errors }, index) =>
-    text === expected(index) && done === 1 && errors.length === 0 ? [] : [{ index, text, done, errors }],
+    text === expected(index) && done === 1 && errors.length === 0
+      ? []
+      : [{ index, text, done, errors }],
   );
   expect(wrong).toEqual([]);
 }

@@ -5,7 +5,16 @@ import { type Logger, pino } from 'pino';
 import { expect, vi } from 'vitest';
 import { CodecError, type ComponentName, services, Violation } from '#bus-schemas';
 import { type Config, type Coordinator, componentNames, startCoordinator } from '#coordinator';
-import { type Fault, type Fleet, type SimulatedProvider, simulatedAliases, simulatedAnswer, simulatedBuilds, simulatedModels, startFleet } from '#simulator';
+import {
+  type Fault,
+  type Fleet,
+  type SimulatedProvider,
+  simulatedAliases,
+  simulatedAnswer,
+  simulatedBuilds,
+  simulatedModels,
+  startFleet,
+} from '#simulator';
 import { chooseRuntime, type Network, startNetwork } from '#testcontainers';
 
 export interface TestNetworkOptions {
@@ -61,7 +70,8 @@ interface Message {
  * max_tokens.
  */
 export function expectedText(messages: readonly Message[], maxTokens: number): string {
-  return simulatedAnswer({ messages: [...messages], max_tokens: maxTokens }, { endless: true }).text;
+  return simulatedAnswer({ messages: [...messages], max_tokens: maxTokens }, { endless: true })
+    .text;
 }
 
 /** Components that each have their own bus connection and database pool. */
@@ -136,10 +146,18 @@ export class TestNetwork implements AsyncDisposable {
   }
 
   openai(options: ClientOptions = {}): OpenAI {
-    return new OpenAI({ baseURL: `${this.url}/v1`, apiKey: this.apiKey, maxRetries: 0, ...options });
+    return new OpenAI({
+      baseURL: `${this.url}/v1`,
+      apiKey: this.apiKey,
+      maxRetries: 0,
+      ...options,
+    });
   }
 
-  createKey(options: { creditMicroUsd: number; account?: string }): Promise<{ apiKey: string; account: string; key: string }> {
+  createKey(options: {
+    creditMicroUsd: number;
+    account?: string;
+  }): Promise<{ apiKey: string; account: string; key: string }> {
     return this.network.createKey({ name: 'another', ...options });
   }
 
@@ -150,30 +168,50 @@ export class TestNetwork implements AsyncDisposable {
   }
 
   async credit(account: string, amountMicroUsd: number): Promise<void> {
-    await this.network.coordinator.bus.call(services.settlement.credit, { account, amountMicroUsd, operation: `test:${account}:${Math.random()}` }, CALL);
+    await this.network.coordinator.bus.call(
+      services.settlement.credit,
+      { account, amountMicroUsd, operation: `test:${account}:${Math.random()}` },
+      CALL,
+    );
   }
 
   /** Starts a second ingress with its own connection and state, as in another process. */
   async secondIngress(): Promise<{ url: string } & AsyncDisposable> {
     const config = { ...this.network.config, http: { host: '127.0.0.1', port: 0 } };
     const coordinator = await startCoordinator({ config, components: ['ingress'], log: this.log });
-    return { url: coordinator.httpUrl ?? '', [Symbol.asyncDispose]: () => coordinator[Symbol.asyncDispose]() };
+    return {
+      url: coordinator.httpUrl ?? '',
+      [Symbol.asyncDispose]: () => coordinator[Symbol.asyncDispose](),
+    };
   }
 
   /** Sends a request to any route. A body that is not a text is sent as JSON. */
   async ask(
     method: string,
     path: string,
-    { token, body, headers = {} }: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
+    {
+      token,
+      body,
+      headers = {},
+    }: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
   ): Promise<ApiResponse> {
     const response = await fetch(new URL(path, this.url), {
       method,
-      headers: { ...(token && { authorization: `Bearer ${token}` }), ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') === true;
-    return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: isJson ? JSON.parse(text) : undefined,
+    };
   }
 
   /** Waits until a provider's engine runs a sequence, and returns this provider. */
@@ -204,7 +242,10 @@ export class TestNetwork implements AsyncDisposable {
 
   sendAsProvider(index: number, kind: string, payload: Uint8Array): void {
     const { connection } = this.providers[index] as SimulatedProvider;
-    connection.publish(kind === 'frames' ? 'up.out.in_000000000000.job_0000000000000000000000' : `up.${kind}`, payload);
+    connection.publish(
+      kind === 'frames' ? 'up.out.in_000000000000.job_0000000000000000000000' : `up.${kind}`,
+      payload,
+    );
   }
 
   /** Waits until every job has ended, and returns all charges. */
@@ -230,8 +271,13 @@ export class TestNetwork implements AsyncDisposable {
   async violations(): Promise<{ provider: string; violation: string }[]> {
     const manager = await this.network.coordinator.bus.manager();
     const { state } = await manager.streams.info('TELEMETRY');
-    const sequences = Array.from({ length: state.messages === 0 ? 0 : state.last_seq - state.first_seq + 1 }, (_, index) => state.first_seq + index);
-    const messages = await Promise.all(sequences.map((seq) => manager.streams.getMessage('TELEMETRY', { seq })));
+    const sequences = Array.from(
+      { length: state.messages === 0 ? 0 : state.last_seq - state.first_seq + 1 },
+      (_, index) => state.first_seq + index,
+    );
+    const messages = await Promise.all(
+      sequences.map((seq) => manager.streams.getMessage('TELEMETRY', { seq })),
+    );
     return messages.flatMap((message) => (message === null ? [] : readViolation(message.data)));
   }
 
@@ -255,7 +301,10 @@ export class TestNetwork implements AsyncDisposable {
       "SELECT quote_ident(table_name) AS name FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'",
     );
     for (const { name } of tables) {
-      const { rows } = await this.#database.query(`SELECT 1 FROM ${name} AS t WHERE t::text LIKE $1 OR t::text LIKE $2 LIMIT 1`, [`%${text}%`, `%${bytes}%`]);
+      const { rows } = await this.#database.query(
+        `SELECT 1 FROM ${name} AS t WHERE t::text LIKE $1 OR t::text LIKE $2 LIMIT 1`,
+        [`%${text}%`, `%${bytes}%`],
+      );
       if (rows.length > 0) return true;
     }
     return false;
@@ -272,7 +321,10 @@ export class TestNetwork implements AsyncDisposable {
   async expectMoneyBalances(): Promise<void> {
     const { bus } = this.network.coordinator;
     const verify = () => bus.call(services.settlement.verify, {}, CALL);
-    await vi.waitFor(async () => expect(await verify()).toMatchObject({ openHolds: 0 }), { interval: 50, timeout: 15_000 });
+    await vi.waitFor(async () => expect(await verify()).toMatchObject({ openHolds: 0 }), {
+      interval: 50,
+      timeout: 15_000,
+    });
     expect(await verify()).toMatchObject({
       ok: true,
       unbalancedTransactions: 0,
@@ -294,16 +346,33 @@ export class TestNetwork implements AsyncDisposable {
 
 export async function startTestNetwork(options: TestNetworkOptions): Promise<TestNetwork> {
   const logLines: string[] = [];
-  const log = pino({ level: 'debug' }, new Writable({ write: (chunk, _encoding, done) => done(void logLines.push(String(chunk))) }));
-  const { http = { host: '127.0.0.1', port: 0 }, receiptGraceMs = 3_000, ...config } = options.config ?? {};
+  const log = pino(
+    { level: 'debug' },
+    new Writable({ write: (chunk, _encoding, done) => done(void logLines.push(String(chunk))) }),
+  );
+  const {
+    http = { host: '127.0.0.1', port: 0 },
+    receiptGraceMs = 3_000,
+    ...config
+  } = options.config ?? {};
   const { contextTokens, maxOutputTokens, apart: alone = [] } = options;
   const components = componentNames.filter((name) => !alone.includes(name));
   const cluster = options.clusterOf === undefined ? {} : { clusterOf: options.clusterOf };
-  const network = await startNetwork({ log, runtime: await chooseRuntime(), config: { http, receiptGraceMs, ...config }, components, ...cluster });
+  const network = await startNetwork({
+    log,
+    runtime: await chooseRuntime(),
+    config: { http, receiptGraceMs, ...config },
+    components,
+    ...cluster,
+  });
   const apart = new SeparateComponents(network, log);
   for (const name of alone) await apart.start(name);
   await network.putModels(
-    simulatedModels.map((model) => ({ ...model, ...(contextTokens && { contextTokens }), ...(maxOutputTokens && { maxOutputTokens }) })),
+    simulatedModels.map((model) => ({
+      ...model,
+      ...(contextTokens && { contextTokens }),
+      ...(maxOutputTokens && { maxOutputTokens }),
+    })),
     simulatedAliases,
   );
   const fleet = await startFleet({
@@ -321,20 +390,43 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
       ...(options.firstTokenMs !== undefined && { firstTokenMs: options.firstTokenMs }),
       ...(options.startsCold && { startsCold: true }),
       ...(options.maxConcurrency !== undefined && { maxConcurrency: options.maxConcurrency }),
-      builds: simulatedBuilds.map((build) => ({ ...build, ...(contextTokens && { contextTokens, kvBytesPerToken: 1 }) })),
+      builds: simulatedBuilds.map((build) => ({
+        ...build,
+        ...(contextTokens && { contextTokens, kvBytesPerToken: 1 }),
+      })),
     }),
     ...(options.faults && { faults: options.faults }),
   });
-  const { apiKey, account } = await network.createKey({ name: 'test', creditMicroUsd: CREDIT_MICRO_USD });
+  const { apiKey, account } = await network.createKey({
+    name: 'test',
+    creditMicroUsd: CREDIT_MICRO_USD,
+  });
   const database = new Pool({ connectionString: network.databaseUrl, max: 2 });
-  const testNetwork = new TestNetwork({ network, apart, fleet, apiKey, account, database, log, logLines });
+  const testNetwork = new TestNetwork({
+    network,
+    apart,
+    fleet,
+    apiKey,
+    account,
+    database,
+    log,
+    logLines,
+  });
   await allProvidersKnown(testNetwork, options.providers);
   return testNetwork;
 }
 
 async function allProvidersKnown({ network }: TestNetwork, count: number): Promise<void> {
-  const known = async () => new Set((await network.coordinator.bus.call(services.routing.fleet, {}, CALL)).providers.map(({ provider }) => provider)).size;
-  await vi.waitFor(async () => expect(await known()).toBe(count), { interval: 20, timeout: 15_000 });
+  const known = async () =>
+    new Set(
+      (await network.coordinator.bus.call(services.routing.fleet, {}, CALL)).providers.map(
+        ({ provider }) => provider,
+      ),
+    ).size;
+  await vi.waitFor(async () => expect(await known()).toBe(count), {
+    interval: 20,
+    timeout: 15_000,
+  });
 }
 
 function readViolation(data: Uint8Array): { provider: string; violation: string }[] {

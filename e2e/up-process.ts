@@ -28,7 +28,11 @@ export interface UpOptions {
 }
 
 const READY_MS = 90_000;
-const chat = { model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Is anybody there?' }], max_tokens: 3 };
+const chat = {
+  model: 'sim-llama-8b',
+  messages: [{ role: 'user', content: 'Is anybody there?' }],
+  max_tokens: 3,
+};
 
 export async function startUpProcess({
   args = ['--providers', '2', '--engine', 'none', '--token-ms', '1'],
@@ -50,7 +54,15 @@ export async function startUpProcess({
       name: 'dinf up',
       command: process.execPath,
       args: [DINF, 'up', ...args],
-      env: { ...process.env, DINF_HOME: home, DINF_HTTP_PORT: '0', DINF_NATS_SERVER: natsServer, DATABASE_URL: '', DINF_LOG: 'warn', ...env },
+      env: {
+        ...process.env,
+        DINF_HOME: home,
+        DINF_HTTP_PORT: '0',
+        DINF_NATS_SERVER: natsServer,
+        DATABASE_URL: '',
+        DINF_LOG: 'warn',
+        ...env,
+      },
       isReady: (line) => line.includes('Ctrl-C stops the network'),
       readyTimeoutMs: READY_MS,
       stopTimeoutMs: 60_000,
@@ -80,11 +92,28 @@ export async function startUpProcess({
  * Returns the children of the process, and the processes whose command line contains its folder.
  * The process itself is not among them.
  */
-function processesOf({ folder, parent }: { folder: string; parent: number }, text: string): number[] {
+function processesOf(
+  { folder, parent }: { folder: string; parent: number },
+  text: string,
+): number[] {
   return execFileSync('ps', ['-A', '-ww', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' })
     .split('\n')
     .map((line) => /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line))
-    .flatMap((match) => (match === null ? [] : [{ pid: Number(match[1]), ppid: Number(match[2]), state: match[3] ?? '', args: match[4] ?? '' }]))
-    .filter(({ ppid, state, args }) => (ppid === parent || args.includes(folder)) && args.includes(text) && !state.startsWith('Z'))
+    .flatMap((match) =>
+      match === null
+        ? []
+        : [
+            {
+              pid: Number(match[1]),
+              ppid: Number(match[2]),
+              state: match[3] ?? '',
+              args: match[4] ?? '',
+            },
+          ],
+    )
+    .filter(
+      ({ ppid, state, args }) =>
+        (ppid === parent || args.includes(folder)) && args.includes(text) && !state.startsWith('Z'),
+    )
     .map(({ pid }) => pid);
 }

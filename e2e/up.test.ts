@@ -10,7 +10,9 @@ import { startUpProcess, type UpProcess } from './up-process.ts';
 // network.
 let up: UpProcess;
 beforeAll(async () => {
-  up = await startUpProcess({ args: ['--providers', '2', '--engine', 'reference', '--token-ms', '1'] });
+  up = await startUpProcess({
+    args: ['--providers', '2', '--engine', 'reference', '--token-ms', '1'],
+  });
 }, 120_000);
 afterAll(() => up[Symbol.asyncDispose]());
 
@@ -22,22 +24,33 @@ const parts = [
   { name: 'the leaf node', commandLine: 'home/fleet/leaf-0/nats-server.conf' },
 ];
 
-test.each(parts)('$name is restarted after a SIGKILL, and requests are served again', { timeout: 60_000 }, async ({ name, commandLine }) => {
-  await expect.poll(() => up.ask(), { timeout: 20_000 }).toBe(200);
-  const [pid] = up.pids(commandLine);
-  process.kill(pid as number, 'SIGKILL');
-  await expect.poll(() => up.pids(commandLine).filter((other) => other !== pid).length, { timeout: 20_000 }).toBeGreaterThan(0);
-  await expect.poll(() => up.ask(), { timeout: 20_000 }).toBe(200);
-  const restarts = () => up.process.logs().filter((line) => line.includes(`${name} ended (SIGKILL); it was started again`));
-  await expect.poll(restarts, { timeout: 5_000 }).toHaveLength(1);
-});
+test.each(parts)(
+  '$name is restarted after a SIGKILL, and requests are served again',
+  { timeout: 60_000 },
+  async ({ name, commandLine }) => {
+    await expect.poll(() => up.ask(), { timeout: 20_000 }).toBe(200);
+    const [pid] = up.pids(commandLine);
+    process.kill(pid as number, 'SIGKILL');
+    await expect
+      .poll(() => up.pids(commandLine).filter((other) => other !== pid).length, { timeout: 20_000 })
+      .toBeGreaterThan(0);
+    await expect.poll(() => up.ask(), { timeout: 20_000 }).toBe(200);
+    const restarts = () =>
+      up.process
+        .logs()
+        .filter((line) => line.includes(`${name} ended (SIGKILL); it was started again`));
+    await expect.poll(restarts, { timeout: 5_000 }).toHaveLength(1);
+  },
+);
 
 test('no command line in the process list contains an enrolment token', () => {
   expect(up.pids(' provider ')).toHaveLength(1);
   expect(up.pids(' --token ')).toEqual([]);
 });
 
-test('a second dinf up in the same home names the running process, exits with code 69 and changes nothing', { timeout: 60_000 }, async () => {
+test('a second dinf up in the same home names the running process, exits with code 69 and changes nothing', {
+  timeout: 60_000,
+}, async () => {
   const filesBefore = listFiles(up.home);
   const second = await startSupervised({
     name: 'the second dinf up',
@@ -53,14 +66,18 @@ test('a second dinf up in the same home names the running process, exits with co
   expect(await up.ask()).toBe(200);
 });
 
-test('Ctrl-C while the hub cannot be started ends cleanly: no uncaught error and no process is left', { timeout: 90_000 }, async () => {
+test('Ctrl-C while the hub cannot be started ends cleanly: no uncaught error and no process is left', {
+  timeout: 90_000,
+}, async () => {
   await rename(up.natsServer, `${up.natsServer}.away`);
   process.kill(up.pids('home/hub/nats-server.conf')[0] as number, 'SIGKILL');
   await up.process.whenLine((line) => line.includes('the hub could not be started again'), 20_000);
   up.process.signal('SIGINT');
   expect(await up.process.exited).toEqual({ code: 0, signal: null });
   await expect.poll(() => up.pids(''), { timeout: 5_000 }).toEqual([]);
-  expect(up.process.logs().join('\n')).not.toMatch(/DrainingConnection|triggerUncaught|UnhandledPromise|^Node\.js v/m);
+  expect(up.process.logs().join('\n')).not.toMatch(
+    /DrainingConnection|triggerUncaught|UnhandledPromise|^Node\.js v/m,
+  );
 });
 
 /**
@@ -68,7 +85,9 @@ test('Ctrl-C while the hub cannot be started ends cleanly: no uncaught error and
  * configuration.
  */
 function listFiles(home: string): string[] {
-  const fixed = ['', 'hub', 'keys', 'postgres', 'fleet'].flatMap((folder) => readdirSync(join(home, folder)).map((name) => join(folder, name)));
+  const fixed = ['', 'hub', 'keys', 'postgres', 'fleet'].flatMap((folder) =>
+    readdirSync(join(home, folder)).map((name) => join(folder, name)),
+  );
   const conf = join(home, 'hub', 'nats-server.conf');
   return [...fixed, String(statSync(conf).mtimeMs), readFileSync(conf, 'utf8')];
 }

@@ -35,9 +35,15 @@ const X64 = process.arch === 'x64';
 const cpu = {
   folders: ['cpu', 'decoder'],
   flagsOf: (source: string) => {
-    if (X64 && source.endsWith('kernels-avx512.cc')) return ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512vnni', '-mfma', '-mf16c'];
+    if (X64 && source.endsWith('kernels-avx512.cc'))
+      return ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512vnni', '-mfma', '-mf16c'];
     if (X64 && source.endsWith('kernels-avx2.cc')) return ['-mavx2', '-mfma', '-mf16c'];
-    if (process.arch === 'arm64' && process.platform === 'linux' && source.endsWith('kernels-neon.cc')) return ['-march=armv8.2-a+dotprod'];
+    if (
+      process.arch === 'arm64' &&
+      process.platform === 'linux' &&
+      source.endsWith('kernels-neon.cc')
+    )
+      return ['-march=armv8.2-a+dotprod'];
     return [];
   },
 };
@@ -45,12 +51,19 @@ const cpu = {
 const SANITIZERS = '-fsanitize=address,undefined,float-cast-overflow';
 
 export const addons: readonly Addon[] = [
-  { name: 'hardening', folders: ['hardening'], without: 'a provider cannot deny debuggers and core dumps' },
+  {
+    name: 'hardening',
+    folders: ['hardening'],
+    without: 'a provider cannot deny debuggers and core dumps',
+  },
   {
     name: 'secure-enclave',
     folders: ['secure-enclave'],
     without: 'a provider keeps its signing key in a file',
-    needs: () => (process.platform === 'darwin' ? { compile: [], link: ['-framework', 'Security', '-framework', 'CoreFoundation'] } : undefined),
+    needs: () =>
+      process.platform === 'darwin'
+        ? { compile: [], link: ['-framework', 'Security', '-framework', 'CoreFoundation'] }
+        : undefined,
   },
   { name: 'cpu', ...cpu, without: 'models run on WebGPU or, slowly, in plain TypeScript' },
   {
@@ -58,21 +71,44 @@ export const addons: readonly Addon[] = [
     ...cpu,
     without: 'the native CPU decoder is not fuzzed',
     onlyOnRequest: true,
-    flags: ['-O0', '-g', '-Wno-error', '-fno-omit-frame-pointer', '-fno-sanitize-recover=all', SANITIZERS],
+    flags: [
+      '-O0',
+      '-g',
+      '-Wno-error',
+      '-fno-omit-frame-pointer',
+      '-fno-sanitize-recover=all',
+      SANITIZERS,
+    ],
     needs: () => (process.platform === 'linux' ? { compile: [], link: [SANITIZERS] } : undefined),
   },
-  { name: 'mlx', folders: ['mlx', 'decoder'], without: 'models do not run on MLX', flags: ['-fexceptions'], needs: findMlx },
+  {
+    name: 'mlx',
+    folders: ['mlx', 'decoder'],
+    without: 'models do not run on MLX',
+    flags: ['-fexceptions'],
+    needs: findMlx,
+  },
 ];
 
 /** The MLX library: DINF_MLX, Homebrew's, or that of a Python package. */
 function findMlx(env: NodeJS.ProcessEnv): Needs | undefined {
-  const prefix = [env['DINF_MLX'], '/opt/homebrew/opt/mlx', '/usr/local/opt/mlx', pythonMlx(env)].find(
-    (path) => path !== undefined && existsSync(join(path, 'include/mlx/mlx.h')),
-  );
+  const prefix = [
+    env['DINF_MLX'],
+    '/opt/homebrew/opt/mlx',
+    '/usr/local/opt/mlx',
+    pythonMlx(env),
+  ].find((path) => path !== undefined && existsSync(join(path, 'include/mlx/mlx.h')));
   if (prefix === undefined) return undefined;
   const library = join(prefix, 'lib');
-  if (!existsSync(library) || !readdirSync(library).some((name) => /^libmlx\.(so|dylib)$/.test(name))) return undefined;
-  return { compile: ['-isystem', join(prefix, 'include')], link: [`-L${library}`, '-lmlx', `-Wl,-rpath,${library}`] };
+  if (
+    !existsSync(library) ||
+    !readdirSync(library).some((name) => /^libmlx\.(so|dylib)$/.test(name))
+  )
+    return undefined;
+  return {
+    compile: ['-isystem', join(prefix, 'include')],
+    link: [`-L${library}`, '-lmlx', `-Wl,-rpath,${library}`],
+  };
 }
 
 /**
@@ -84,7 +120,11 @@ function pythonMlx(env: NodeJS.ProcessEnv): string | undefined {
     .split(delimiter)
     .map((folder) => join(folder, 'python3'))
     .find(existsSync);
-  const prefixes = [env['VIRTUAL_ENV'], env['CONDA_PREFIX'], ...(interpreter === undefined ? [] : [interpreter, realpathSync(interpreter)].map(twoUp))];
+  const prefixes = [
+    env['VIRTUAL_ENV'],
+    env['CONDA_PREFIX'],
+    ...(interpreter === undefined ? [] : [interpreter, realpathSync(interpreter)].map(twoUp)),
+  ];
   return prefixes
     .flatMap(packageFolders)
     .map((folder) => join(folder, 'mlx'))
@@ -97,7 +137,11 @@ function packageFolders(prefix: string | undefined): string[] {
   if (prefix === undefined) return [];
   return ['lib', 'local/lib'].flatMap((lib) => {
     const folder = join(prefix, lib);
-    const versions = existsSync(folder) ? readdirSync(folder).filter((name) => /^python3\.\d+$/.test(name)) : [];
-    return versions.flatMap((version) => ['site-packages', 'dist-packages'].map((name) => join(folder, version, name)));
+    const versions = existsSync(folder)
+      ? readdirSync(folder).filter((name) => /^python3\.\d+$/.test(name))
+      : [];
+    return versions.flatMap((version) =>
+      ['site-packages', 'dist-packages'].map((name) => join(folder, version, name)),
+    );
   });
 }

@@ -1,5 +1,14 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -30,8 +39,14 @@ test('without a compiler, the build prints what will not work and how to install
   vi.stubEnv('CXX', '');
   vi.stubEnv('PATH', root);
   const lines: string[] = [];
-  expect(await buildNative({ root, only: ['hardening'], print: (line) => lines.push(line) })).toEqual({ state: 'no_compiler' });
-  expect(lines).toEqual([expect.stringMatching(/no C\+\+ compiler.*debuggers.*Everything else works.*To install a compiler/)]);
+  expect(
+    await buildNative({ root, only: ['hardening'], print: (line) => lines.push(line) }),
+  ).toEqual({ state: 'no_compiler' });
+  expect(lines).toEqual([
+    expect.stringMatching(
+      /no C\+\+ compiler.*debuggers.*Everything else works.*To install a compiler/,
+    ),
+  ]);
   expect(existsSync(addonPath(root, 'hardening'))).toBe(false);
   rmSync(root, { recursive: true });
 });
@@ -50,8 +65,15 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
   /** Runs code with the addon as `addon` in a child process, because hardening cannot be undone. */
   async function inChild<T>(code: string, unprivileged = false): Promise<T> {
     const script = `const addon = require(${JSON.stringify(addonPath(root, 'hardening'))});${code}`;
-    const user = unprivileged && process.getuid?.() === 0 ? { uid: UNPRIVILEGED_UID, gid: UNPRIVILEGED_UID } : {};
-    const child = spawn(process.execPath, ['-e', script], { ...user, cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+    const user =
+      unprivileged && process.getuid?.() === 0
+        ? { uid: UNPRIVILEGED_UID, gid: UNPRIVILEGED_UID }
+        : {};
+    const child = spawn(process.execPath, ['-e', script], {
+      ...user,
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const failed = new Promise<never>((_, reject) => child.once('error', reject));
     return JSON.parse(await Promise.race([text(child.stdout), failed])) as T;
   }
@@ -60,7 +82,12 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
    * Another account can run Node only if it may enter all folders above it. A home folder of mode
    * 0700 prevents that, so this tries to run Node.
    */
-  const canRunUnprivileged = () => spawnSync(process.execPath, ['--version'], { uid: UNPRIVILEGED_UID, gid: UNPRIVILEGED_UID, cwd: root }).status === 0;
+  const canRunUnprivileged = () =>
+    spawnSync(process.execPath, ['--version'], {
+      uid: UNPRIVILEGED_UID,
+      gid: UNPRIVILEGED_UID,
+      cwd: root,
+    }).status === 0;
 
   test('an addon that is current is not built again, and nothing is printed', async () => {
     lines.length = 0;
@@ -78,13 +105,17 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
       { measure: 'debugger_denied', done: true },
       { measure: 'core_dumps_off', done: true },
     ]);
-    expect(limit).toMatchObject({ soft: expect.toBeOneOf([0, '0']), hard: expect.toBeOneOf([0, '0']) });
+    expect(limit).toMatchObject({
+      soft: expect.toBeOneOf([0, '0']),
+      hard: expect.toBeOneOf([0, '0']),
+    });
   });
 
   test.skipIf(process.platform !== 'linux')(
     'the account that runs a hardened process cannot read its memory: /proc shows root as the owner',
     async (context) => {
-      if (process.getuid?.() === 0 && !canRunUnprivileged()) context.skip('only root can run this Node, and root may read any process');
+      if (process.getuid?.() === 0 && !canRunUnprivileged())
+        context.skip('only root can run this Node, and root may read any process');
       const owners = await inChild<{ before: number; after: number; uid: number }>(
         `const owner = () => require('node:fs').statSync('/proc/' + process.pid + '/mem').uid;
       const before = owner();
@@ -101,8 +132,14 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
   test('if sources do not compile, the compiler’s output is reported and the last working addon stays', async () => {
     appendFileSync(join(root, 'native/hardening/hardening.cc'), '\n#error this must not compile\n');
     lines.length = 0;
-    expect(await build()).toMatchObject({ state: 'failed', addon: 'hardening', log: expect.stringContaining('this must not compile') });
+    expect(await build()).toMatchObject({
+      state: 'failed',
+      addon: 'hardening',
+      log: expect.stringContaining('this must not compile'),
+    });
     expect(lines.at(-1)).toContain('Everything else works');
-    expect(await inChild<string>('console.log(JSON.stringify(typeof addon.hardenProcess));')).toBe('function');
+    expect(await inChild<string>('console.log(JSON.stringify(typeof addon.hardenProcess));')).toBe(
+      'function',
+    );
   });
 });

@@ -3,7 +3,17 @@
 // come from two packages that hold nothing but headers.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Addon, addons, type Needs } from './addons.ts';
 
@@ -30,17 +40,24 @@ type NativeBuild =
   | { readonly state: 'no_compiler' }
   | { readonly state: 'failed'; readonly addon: string; readonly log: string };
 
-export const addonPath = (root: string, name: string) => join(root, 'native', 'build', `${name}.node`);
+export const addonPath = (root: string, name: string) =>
+  join(root, 'native', 'build', `${name}.node`);
 
 /**
  * Finds the C++ compiler. On a Mac without the command line tools, `c++` is a shim that opens a
  * window, so xcode-select is checked first.
  */
 export function findCompiler(env: NodeJS.ProcessEnv = process.env): string | undefined {
-  if (process.platform === 'darwin' && spawnSync('xcode-select', ['-p'], { stdio: 'ignore' }).status !== 0) return undefined;
+  if (
+    process.platform === 'darwin' &&
+    spawnSync('xcode-select', ['-p'], { stdio: 'ignore' }).status !== 0
+  )
+    return undefined;
   const names = env['CXX'] ? [env['CXX']] : ['c++', 'g++', 'clang++'];
   const folders = (env['PATH'] ?? '').split(delimiter);
-  const candidates = names.flatMap((name) => (name.includes('/') ? [name] : folders.map((folder) => join(folder, name))));
+  const candidates = names.flatMap((name) =>
+    name.includes('/') ? [name] : folders.map((folder) => join(folder, name)),
+  );
   return candidates.find(isExecutable);
 }
 
@@ -72,7 +89,9 @@ interface Job {
  */
 export async function buildNative({ root, print, only }: BuildOrder): Promise<NativeBuild> {
   const jobs = addons
-    .filter(({ name, onlyOnRequest }) => (only === undefined ? !onlyOnRequest : only.includes(name)))
+    .filter(({ name, onlyOnRequest }) =>
+      only === undefined ? !onlyOnRequest : only.includes(name),
+    )
     .flatMap((addon) => {
       const needs = addon.needs ? addon.needs(process.env) : { compile: [], link: [] };
       return needs === undefined ? [] : [{ addon, needs, root }];
@@ -82,8 +101,13 @@ export async function buildNative({ root, print, only }: BuildOrder): Promise<Na
   const compiler = findCompiler();
   if (!compiler) {
     const without = stale.map(({ addon }) => addon.without).join('; ');
-    const get = process.platform === 'darwin' ? 'xcode-select --install' : 'g++ or clang++ from your package manager';
-    print(`no C++ compiler was found, so native addons are not built: ${without}. Everything else works. To install a compiler: ${get}`);
+    const get =
+      process.platform === 'darwin'
+        ? 'xcode-select --install'
+        : 'g++ or clang++ from your package manager';
+    print(
+      `no C++ compiler was found, so native addons are not built: ${without}. Everything else works. To install a compiler: ${get}`,
+    );
     return { state: 'no_compiler' };
   }
   let result: NativeBuild = { state: 'built' };
@@ -102,7 +126,11 @@ const stampPath = ({ root, addon }: Job) => join(root, 'native', 'build', `${add
 
 function isCurrent(job: Job): boolean {
   const stamp = stampPath(job);
-  return existsSync(addonPath(job.root, job.addon.name)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(job);
+  return (
+    existsSync(addonPath(job.root, job.addon.name)) &&
+    existsSync(stamp) &&
+    readFileSync(stamp, 'utf8') === fingerprint(job)
+  );
 }
 
 const filesOf = ({ root, addon }: Job): string[] =>
@@ -116,9 +144,20 @@ const filesOf = ({ root, addon }: Job): string[] =>
 function fingerprint(job: Job): string {
   const files = filesOf(job);
   const flags = files.map((file) => job.addon.flagsOf?.(file) ?? []);
-  const hash = createHash('sha256').update(JSON.stringify([COMMON, LINK, job.addon.flags, flags, job.needs, process.platform, process.arch]));
+  const hash = createHash('sha256').update(
+    JSON.stringify([
+      COMMON,
+      LINK,
+      job.addon.flags,
+      flags,
+      job.needs,
+      process.platform,
+      process.arch,
+    ]),
+  );
   for (const source of files) hash.update(readFileSync(source));
-  for (const name of ['node-addon-api', 'node-api-headers']) hash.update(readFileSync(join(job.root, 'node_modules', name, 'package.json')));
+  for (const name of ['node-addon-api', 'node-api-headers'])
+    hash.update(readFileSync(join(job.root, 'node_modules', name, 'package.json')));
   return hash.digest('hex');
 }
 
@@ -134,19 +173,38 @@ async function build(job: Job, compiler: string): Promise<string | undefined> {
   const aside = `${out}.${process.pid}`;
   try {
     mkdirSync(aside, { recursive: true });
-    const headers = ['node-addon-api', 'node-api-headers/include'].flatMap((path) => ['-isystem', join(root, 'node_modules', path)]);
+    const headers = ['node-addon-api', 'node-api-headers/include'].flatMap((path) => [
+      '-isystem',
+      join(root, 'node_modules', path),
+    ]);
     const objects = filesOf(job)
       .filter((file) => file.endsWith('.cc'))
       .map((source, i) => ({ source, object: join(aside, `${i}.o`) }));
     const compiled = await Promise.all(
       objects.map(({ source, object }) =>
-        compile(compiler, [...COMMON, ...headers, ...needs.compile, ...(addon.flags ?? []), ...(addon.flagsOf?.(source) ?? []), '-c', source, '-o', object]),
+        compile(compiler, [
+          ...COMMON,
+          ...headers,
+          ...needs.compile,
+          ...(addon.flags ?? []),
+          ...(addon.flagsOf?.(source) ?? []),
+          '-c',
+          source,
+          '-o',
+          object,
+        ]),
       ),
     );
     const made = join(aside, 'addon.node');
     const output =
       compiled.find((failure) => failure !== undefined) ??
-      (await compile(compiler, [...link, ...objects.map(({ object }) => object), ...needs.link, '-o', made]));
+      (await compile(compiler, [
+        ...link,
+        ...objects.map(({ object }) => object),
+        ...needs.link,
+        '-o',
+        made,
+      ]));
     if (output !== undefined) {
       const log = join(root, 'native', 'build', `${addon.name}.log`);
       writeFileSync(log, output);
@@ -171,6 +229,12 @@ function compile(compiler: string, args: readonly string[]): Promise<string | un
   });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code, signal) => resolve(code === 0 ? undefined : output || `the compiler ended with ${signal ?? code} and printed nothing`));
+    child.once('close', (code, signal) =>
+      resolve(
+        code === 0
+          ? undefined
+          : output || `the compiler ended with ${signal ?? code} and printed nothing`,
+      ),
+    );
   });
 }

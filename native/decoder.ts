@@ -21,7 +21,9 @@ export interface NativeDecoders {
 }
 
 /** `mismatch` is the reason why the installed library cannot be used, or empty. */
-export const loadMlxDecoders = () => loadAddon<NativeDecoders & { readonly device: string; readonly mismatch: string }>('mlx');
+export const loadMlxDecoders = () =>
+  loadAddon<NativeDecoders & { readonly device: string; readonly mismatch: string }>('mlx');
 
 /** `kernels` names the instruction set whose loops are used. */
-export const loadCpuDecoders = (addon: 'cpu' | 'cpu-sanitized') => loadAddon<NativeDecoders & { readonly kernels: string }>(addon);
+export const loadCpuDecoders = (addon: 'cpu' | 'cpu-sanitized') =>
+  loadAddon<NativeDecoders & { readonly kernels: string }>(addon);

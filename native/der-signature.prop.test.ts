@@ -13,19 +13,30 @@ function integer(value: bigint): number[] {
   return [2, content.length, ...content];
 }
 
-const sequence = (...numbers: number[][]) => Uint8Array.from([0x30, numbers.flat().length, ...numbers.flat()]);
+const sequence = (...numbers: number[][]) =>
+  Uint8Array.from([0x30, numbers.flat().length, ...numbers.flat()]);
 const der = (r: bigint, s: bigint) => sequence(integer(r), integer(s));
-const raw = (r: bigint, s: bigint) => Buffer.from([r, s].map((value) => value.toString(16).padStart(64, '0')).join(''), 'hex');
+const raw = (r: bigint, s: bigint) =>
+  Buffer.from([r, s].map((value) => value.toString(16).padStart(64, '0')).join(''), 'hex');
 
 /** Generates numbers of all widths equally often: short ones are rare in random signatures. */
-const number = fc.integer({ min: 0, max: 255 }).chain((bits) => fc.bigInt({ min: 1n << BigInt(bits), max: (1n << BigInt(bits + 1)) - 1n }));
+const number = fc
+  .integer({ min: 0, max: 255 })
+  .chain((bits) => fc.bigInt({ min: 1n << BigInt(bits), max: (1n << BigInt(bits + 1)) - 1n }));
 
 test('a signature of OpenSSL in DER verifies after the conversion to r and s', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (text) => {
       const signature = rawSignature(sign('sha256', text, privateKey));
       expect(signature).toHaveLength(64);
-      expect(verify('sha256', text, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature as Uint8Array)).toBe(true);
+      expect(
+        verify(
+          'sha256',
+          text,
+          { key: publicKey, dsaEncoding: 'ieee-p1363' },
+          signature as Uint8Array,
+        ),
+      ).toBe(true);
     }),
     { numRuns: 500 },
   );
@@ -42,22 +53,29 @@ test('short numbers are padded on the left, and long ones lose the zero byte of 
 
 test('a signature with one changed byte is rejected, or is the canonical DER of another signature', () => {
   fc.assert(
-    fc.property(number, number, fc.nat(), fc.integer({ min: 1, max: 255 }), (r, s, place, change) => {
-      const changed = der(r, s);
-      const at = place % changed.length;
-      changed[at] = (changed[at] ?? 0) ^ change;
-      const read = rawSignature(changed);
-      if (read === undefined) return;
-      const hex = Buffer.from(read).toString('hex');
-      expect(changed).toEqual(der(BigInt(`0x${hex.slice(0, 64)}`), BigInt(`0x${hex.slice(64)}`)));
-    }),
+    fc.property(
+      number,
+      number,
+      fc.nat(),
+      fc.integer({ min: 1, max: 255 }),
+      (r, s, place, change) => {
+        const changed = der(r, s);
+        const at = place % changed.length;
+        changed[at] = (changed[at] ?? 0) ^ change;
+        const read = rawSignature(changed);
+        if (read === undefined) return;
+        const hex = Buffer.from(read).toString('hex');
+        expect(changed).toEqual(der(BigInt(`0x${hex.slice(0, 64)}`), BigInt(`0x${hex.slice(64)}`)));
+      },
+    ),
     { numRuns: 1_000 },
   );
 });
 
 test('a signature that is cut at any byte, or has a byte too many, is rejected', () => {
   const whole = sign('sha256', Buffer.from('text'), privateKey);
-  for (let length = 0; length < whole.length; length++) expect(rawSignature(whole.subarray(0, length))).toBeUndefined();
+  for (let length = 0; length < whole.length; length++)
+    expect(rawSignature(whole.subarray(0, length))).toBeUndefined();
   expect(rawSignature(Buffer.concat([whole, Buffer.of(0)]))).toBeUndefined();
 });
 

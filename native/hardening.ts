@@ -3,7 +3,9 @@ import { loadAddon } from './loaded-addon.ts';
 export type Measure = 'debugger_denied' | 'core_dumps_off';
 
 /** `error` is the operating system's error message. */
-export type Outcome = { readonly measure: Measure; readonly done: true } | { readonly measure: Measure; readonly done: false; readonly error: string };
+export type Outcome =
+  | { readonly measure: Measure; readonly done: true }
+  | { readonly measure: Measure; readonly done: false; readonly error: string };
 
 export interface Hardening {
   readonly available: true;

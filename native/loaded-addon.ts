@@ -3,7 +3,9 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { addonPath } from './build.ts';
 
-type LoadedAddon<Exports> = { readonly available: true; readonly exports: Exports } | { readonly available: false; readonly reason: string };
+type LoadedAddon<Exports> =
+  | { readonly available: true; readonly exports: Exports }
+  | { readonly available: false; readonly reason: string };
 
 const root = dirname(import.meta.dirname);
 
@@ -11,7 +13,11 @@ const root = dirname(import.meta.dirname);
 export function loadAddon<Exports>(name: string): LoadedAddon<Exports> {
   const path = addonPath(root, name);
   if (!existsSync(path))
-    return { available: false, reason: 'the addon is not built: a C++ compiler or a library is missing, or the build failed (see native/build)' };
+    return {
+      available: false,
+      reason:
+        'the addon is not built: a C++ compiler or a library is missing, or the build failed (see native/build)',
+    };
   try {
     return { available: true, exports: createRequire(import.meta.url)(path) as Exports };
   } catch (error) {

@@ -2,6 +2,22 @@
  * System calls and decoders that need C++. A missing addon is reported as a value, not as an
  * exception.
  */
-export { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecoders } from './decoder.ts';
-export { type Hardening, type HardeningOrReason, loadHardening, type Measure, type Outcome } from './hardening.ts';
-export { type EnclaveKey, type EnclaveKeyOrReason, openEnclaveKey, SecureEnclaveError } from './secure-enclave.ts';
+export {
+  loadCpuDecoders,
+  loadMlxDecoders,
+  type NativeDecoder,
+  type NativeDecoders,
+} from './decoder.ts';
+export {
+  type Hardening,
+  type HardeningOrReason,
+  loadHardening,
+  type Measure,
+  type Outcome,
+} from './hardening.ts';
+export {
+  type EnclaveKey,
+  type EnclaveKeyOrReason,
+  openEnclaveKey,
+  SecureEnclaveError,
+} from './secure-enclave.ts';

@@ -5,9 +5,12 @@ import { openEnclaveKey } from './secure-enclave.ts';
 /** All runs use the same label, so that a Mac gets only one key from this test. */
 const open = () => openEnclaveKey('d-inference test');
 
-test.skipIf(process.platform === 'darwin')('on any machine but a Mac, opening a key returns a reason and does not throw', () => {
-  expect(open()).toEqual({ available: false, reason: 'only a Mac has a Secure Enclave' });
-});
+test.skipIf(process.platform === 'darwin')(
+  'on any machine but a Mac, opening a key returns a reason and does not throw',
+  () => {
+    expect(open()).toEqual({ available: false, reason: 'only a Mac has a Secure Enclave' });
+  },
+);
 
 describe.runIf(process.platform === 'darwin')('on a Mac', () => {
   const key = open();
@@ -21,8 +24,15 @@ describe.runIf(process.platform === 'darwin')('on a Mac', () => {
     if (!key.available || !again.available) throw new Error('the key cannot be opened');
     expect(again.publicKey).toEqual(key.publicKey);
     const text = Buffer.from('a receipt');
-    const [x, y] = [key.publicKey.slice(1, 33), key.publicKey.slice(33)].map((part) => Buffer.from(part).toString('base64url'));
-    const publicKey = createPublicKey({ key: { kty: 'EC', crv: 'P-256', x: x ?? '', y: y ?? '' }, format: 'jwk' });
-    expect(verify('sha256', text, { key: publicKey, dsaEncoding: 'ieee-p1363' }, again.sign(text))).toBe(true);
+    const [x, y] = [key.publicKey.slice(1, 33), key.publicKey.slice(33)].map((part) =>
+      Buffer.from(part).toString('base64url'),
+    );
+    const publicKey = createPublicKey({
+      key: { kty: 'EC', crv: 'P-256', x: x ?? '', y: y ?? '' },
+      format: 'jwk',
+    });
+    expect(
+      verify('sha256', text, { key: publicKey, dsaEncoding: 'ieee-p1363' }, again.sign(text)),
+    ).toBe(true);
   });
 });

@@ -14,7 +14,9 @@ export interface EnclaveKey {
 }
 
 /** The reason is the operating system's message, if there is one. */
-export type EnclaveKeyOrReason = EnclaveKey | { readonly available: false; readonly reason: string };
+export type EnclaveKeyOrReason =
+  | EnclaveKey
+  | { readonly available: false; readonly reason: string };
 
 export class SecureEnclaveError extends Error {
   override readonly name = 'SecureEnclaveError';
@@ -31,16 +33,19 @@ export class SecureEnclaveError extends Error {
 }
 
 interface Exports {
-  openKey(
-    label: string,
-  ):
-    | { readonly available: true; readonly publicKey: Uint8Array; sign(text: Uint8Array): Uint8Array | string }
+  openKey(label: string):
+    | {
+        readonly available: true;
+        readonly publicKey: Uint8Array;
+        sign(text: Uint8Array): Uint8Array | string;
+      }
     | { readonly available: false; readonly reason: string };
 }
 
 /** Opens the key with this label in the Secure Enclave, and creates it if it does not exist. */
 export function openEnclaveKey(label: string): EnclaveKeyOrReason {
-  if (process.platform !== 'darwin') return { available: false, reason: 'only a Mac has a Secure Enclave' };
+  if (process.platform !== 'darwin')
+    return { available: false, reason: 'only a Mac has a Secure Enclave' };
   const addon = loadAddon<Exports>('secure-enclave');
   if (!addon.available) return addon;
   const key = addon.exports.openKey(label);
@@ -51,6 +56,10 @@ export function openEnclaveKey(label: string): EnclaveKeyOrReason {
 function signatureIn(answer: Uint8Array | string): Uint8Array {
   if (typeof answer === 'string') throw new SecureEnclaveError('signing_failed', answer);
   const signature = rawSignature(answer);
-  if (signature === undefined) throw new SecureEnclaveError('signing_failed', 'the Secure Enclave returned an invalid P-256 signature');
+  if (signature === undefined)
+    throw new SecureEnclaveError(
+      'signing_failed',
+      'the Secure Enclave returned an invalid P-256 signature',
+    );
   return signature;
 }

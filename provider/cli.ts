@@ -11,14 +11,20 @@ import type { EnrolErrorCode, FirstToken } from './identity.ts';
 import { messageOf } from './message-of.ts';
 
 /** What can run models on this machine, by the name that chooses it. */
-export type Engines = Readonly<Record<string, (options: Omit<OpenEngineOptions, 'backend'>) => Promise<Engine>>>;
+export type Engines = Readonly<
+  Record<string, (options: Omit<OpenEngineOptions, 'backend'>) => Promise<Engine>>
+>;
 
 const AUTO = 'auto';
 
 export const realEngines: Engines = Object.fromEntries(
   [AUTO, ...BACKENDS].map((name) => [
     name,
-    async (wish) => (await import('./engine/open-model-engine.ts')).openModelEngine({ ...wish, ...(name !== AUTO && { backend: name as BackendName }) }),
+    async (wish) =>
+      (await import('./engine/open-model-engine.ts')).openModelEngine({
+        ...wish,
+        ...(name !== AUTO && { backend: name as BackendName }),
+      }),
   ]),
 );
 
@@ -43,7 +49,11 @@ interface ProviderOptions {
 }
 
 const DRAIN_MS = 60_000;
-const EXIT_OF: { readonly [code in EnrolErrorCode]: ExitCode } = { unreachable: EXIT.unavailable, refused: EXIT.failure, enrolled_already: EXIT.usage };
+const EXIT_OF: { readonly [code in EnrolErrorCode]: ExitCode } = {
+  unreachable: EXIT.unavailable,
+  refused: EXIT.failure,
+  enrolled_already: EXIT.usage,
+};
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
 export function addCommands(program: Command, parts: ProviderParts): void {
@@ -51,10 +61,20 @@ export function addCommands(program: Command, parts: ProviderParts): void {
   provider
     .description('serve models on this machine')
     .option('--coordinator <url>', 'where the API is', coordinatorUrl(process.env))
-    .option('--token <token>', 'a one-time token, for the first start (dinf enrol-token); other users can read it in the list of processes')
-    .option('--token-file <path>', 'a file that holds the token; - reads it from standard input. DINF_ENROL_TOKEN holds it too')
+    .option(
+      '--token <token>',
+      'a one-time token, for the first start (dinf enrol-token); other users can read it in the list of processes',
+    )
+    .option(
+      '--token-file <path>',
+      'a file that holds the token; - reads it from standard input. DINF_ENROL_TOKEN holds it too',
+    )
     .option('--link', 'for the first start: show a code that its owner approves')
-    .option('--home <folder>', 'the identity, keys and credentials of this machine', join(homeFolder(process.env), 'provider'))
+    .option(
+      '--home <folder>',
+      'the identity, keys and credentials of this machine',
+      join(homeFolder(process.env), 'provider'),
+    )
     .addOption(
       new Option('--engine <name>', 'what runs the models; auto is the best that runs here')
         .choices(Object.keys(parts.engines))
@@ -67,7 +87,12 @@ export function addCommands(program: Command, parts: ProviderParts): void {
       (one: string, all: string[]) => [...all, one],
       envList('DINF_MODELS'),
     )
-    .option('--concurrency <n>', 'answers at once', wholeNumber, wholeNumber(process.env['DINF_CONCURRENCY'] || '16'))
+    .option(
+      '--concurrency <n>',
+      'answers at once',
+      wholeNumber,
+      wholeNumber(process.env['DINF_CONCURRENCY'] || '16'),
+    )
     .option(
       '--idle-minutes <n>',
       'let go of a model that nobody asked for in this time; 0 keeps it',
@@ -78,10 +103,18 @@ export function addCommands(program: Command, parts: ProviderParts): void {
   program
     .command('weights')
     .argument('<model>', "a model folder, or a name in Hugging Face's cache")
-    .description("what a model's files amount to, as the catalog names it: SHA-256 over their names and digests")
+    .description(
+      "what a model's files amount to, as the catalog names it: SHA-256 over their names and digests",
+    )
     .action(printWeights);
-  provider.command('doctor').description('which engine runs the models here, and why not a better one').action(doctor);
-  program.command('doctor').description('what this machine has, lacks, and how to get it').action(doctor);
+  provider
+    .command('doctor')
+    .description('which engine runs the models here, and why not a better one')
+    .action(doctor);
+  program
+    .command('doctor')
+    .description('what this machine has, lacks, and how to get it')
+    .action(doctor);
 }
 
 async function printWeights(name: string): Promise<void> {
@@ -95,16 +128,28 @@ async function printWeights(name: string): Promise<void> {
   console.log(`${hex(await weightsDigest(await ModelFolder.open(path)))}  ${build}`);
 }
 
-const envList = (name: string): string[] => (process.env[name] ?? '').split(delimiter).filter((entry) => entry !== '');
+const envList = (name: string): string[] =>
+  (process.env[name] ?? '').split(delimiter).filter((entry) => entry !== '');
 
 function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('must be a whole number');
   return value;
 }
 
 async function provide(
-  { coordinator, token, tokenFile, link = false, home, engine: name, model, concurrency, idleMinutes }: ProviderOptions,
+  {
+    coordinator,
+    token,
+    tokenFile,
+    link = false,
+    home,
+    engine: name,
+    model,
+    concurrency,
+    idleMinutes,
+  }: ProviderOptions,
   { engines, ownModel, lock }: ProviderParts,
 ): Promise<void> {
   await using _lock = lock(resolve(home));
@@ -113,7 +158,10 @@ async function provide(
   const { cacheFolder } = await import('./leaf/cache-folder.ts');
   const { findNatsServer } = await import('./leaf/nats-server-binary.ts');
   const { pino, destination } = await import('pino');
-  const log = pino({ name: 'provider', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'provider' } }, destination({ dest: 2, sync: false }));
+  const log = pino(
+    { name: 'provider', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'provider' } },
+    destination({ dest: 2, sync: false }),
+  );
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   const openEngine = engines[name] as Engines[string];
   await using engine = await openEngine({
@@ -133,7 +181,8 @@ async function provide(
     log,
     token: firstToken({ coordinator, token, tokenFile, link, log }),
   }).catch((error: unknown) => {
-    if (error instanceof EnrolError) throw new CommandError(EXIT_OF[error.code], error.message, { cause: error });
+    if (error instanceof EnrolError)
+      throw new CommandError(EXIT_OF[error.code], error.message, { cause: error });
     throw error;
   });
   console.log(
@@ -156,14 +205,27 @@ interface FirstTokenOptions {
   readonly log: Pick<Logger, 'warn'>;
 }
 
-/** How a machine that is not enrolled yet gets its one-time token. The environment is a default: an enrolment that is there already is kept. */
-function firstToken({ coordinator, token, tokenFile, link, log }: FirstTokenOptions): FirstToken | undefined {
+/**
+ * How a machine that is not enrolled yet gets its one-time token. The environment is a default: an
+ * enrolment that is there already is kept.
+ */
+function firstToken({
+  coordinator,
+  token,
+  tokenFile,
+  link,
+  log,
+}: FirstTokenOptions): FirstToken | undefined {
   if (token !== undefined) {
-    // Another user of this machine could take the token from the list of processes and enrol a machine of their own with it.
-    log.warn('--token shows the enrolment token to every user of this machine (ps); --token-file or DINF_ENROL_TOKEN does not');
+    // Another user of this machine could take the token from the list of processes and enrol a
+    // machine of their own with it.
+    log.warn(
+      '--token shows the enrolment token to every user of this machine (ps); --token-file or DINF_ENROL_TOKEN does not',
+    );
     return { source: 'operator', isDemanded: true, get: async () => token };
   }
-  if (tokenFile !== undefined) return { source: 'operator', isDemanded: true, get: () => readToken(tokenFile) };
+  if (tokenFile !== undefined)
+    return { source: 'operator', isDemanded: true, get: () => readToken(tokenFile) };
   const given = process.env['DINF_ENROL_TOKEN'];
   if (!link && given) return { source: 'operator', isDemanded: false, get: async () => given };
   if (!link) return undefined;
@@ -173,7 +235,9 @@ function firstToken({ coordinator, token, tokenFile, link, log }: FirstTokenOpti
     get: async () => {
       const { linkMachine } = await import('./link.ts');
       return linkMachine(coordinator, ({ code, page }) =>
-        console.log(`To make this machine yours, sign in, go to ${page}\nand enter ${code}   (on a network of your own: dinf approve ${code})`),
+        console.log(
+          `To make this machine yours, sign in, go to ${page}\nand enter ${code}   (on a network of your own: dinf approve ${code})`,
+        ),
       );
     },
   };
@@ -181,9 +245,15 @@ function firstToken({ coordinator, token, tokenFile, link, log }: FirstTokenOpti
 
 async function readToken(file: string): Promise<string> {
   const { readFile } = await import('node:fs/promises');
-  const text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8').catch((cause: unknown) => {
-    throw new CommandError(EXIT.usage, `The enrolment token cannot be read: ${messageOf(cause)}`, { cause });
-  });
+  const text = await readFile(file === '-' ? '/dev/stdin' : file, 'utf8').catch(
+    (cause: unknown) => {
+      throw new CommandError(
+        EXIT.usage,
+        `The enrolment token cannot be read: ${messageOf(cause)}`,
+        { cause },
+      );
+    },
+  );
   return text.trim();
 }
 
@@ -195,15 +265,34 @@ interface Finding {
 }
 
 async function doctor(): Promise<void> {
-  const findings = (await Promise.all([checkNode(), checkNatsServer(), checkNative(), checkEngines(), checkPostgres(), checkCoordinator()])).flat();
-  for (const { what, ok, detail, needed } of findings) console.log(`${ok ? 'ok     ' : needed ? 'MISSING' : 'absent '}  ${what.padEnd(16)} ${detail}`);
+  const findings = (
+    await Promise.all([
+      checkNode(),
+      checkNatsServer(),
+      checkNative(),
+      checkEngines(),
+      checkPostgres(),
+      checkCoordinator(),
+    ])
+  ).flat();
+  for (const { what, ok, detail, needed } of findings)
+    console.log(`${ok ? 'ok     ' : needed ? 'MISSING' : 'absent '}  ${what.padEnd(16)} ${detail}`);
   console.log(`${''.padEnd(9)}host             ${hostname()}, ${process.platform} ${process.arch}`);
   const missing = findings.filter(({ ok, needed }) => !ok && needed);
-  if (missing.length > 0) throw new CommandError(EXIT.unavailable, `${missing.map(({ what }) => what).join(', ')}: needed and not there.`);
+  if (missing.length > 0)
+    throw new CommandError(
+      EXIT.unavailable,
+      `${missing.map(({ what }) => what).join(', ')}: needed and not there.`,
+    );
 }
 
 async function checkNode(): Promise<Finding> {
-  return { what: 'Node', ok: true, detail: `${process.version} at ${process.execPath}`, needed: true };
+  return {
+    what: 'Node',
+    ok: true,
+    detail: `${process.version} at ${process.execPath}`,
+    needed: true,
+  };
 }
 
 async function checkNatsServer(): Promise<Finding> {
@@ -211,7 +300,12 @@ async function checkNatsServer(): Promise<Finding> {
   const { findNatsServer } = await import('./leaf/nats-server-binary.ts');
   try {
     const { path, version, source } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-    return { what: 'nats-server', ok: true, detail: `${version} at ${path} (${source})`, needed: true };
+    return {
+      what: 'nats-server',
+      ok: true,
+      detail: `${version} at ${path} (${source})`,
+      needed: true,
+    };
   } catch (error) {
     return { what: 'nats-server', ok: false, detail: messageOf(error), needed: true };
   }
@@ -223,7 +317,9 @@ async function checkNative(): Promise<Finding> {
   return {
     what: 'native part',
     ok: hardening.available,
-    detail: hardening.available ? 'built' : `${hardening.reason}; a provider cannot shut out debuggers and core dumps`,
+    detail: hardening.available
+      ? 'built'
+      : `${hardening.reason}; a provider cannot shut out debuggers and core dumps`,
     needed: false,
   };
 }
@@ -249,7 +345,12 @@ async function checkPostgres(): Promise<Finding> {
     import.meta.resolve(name);
     return { what: 'Postgres', ok: true, detail: `embedded (${name})`, needed: false };
   } catch {
-    return { what: 'Postgres', ok: false, detail: `${name} is not installed; a coordinator here needs DATABASE_URL`, needed: false };
+    return {
+      what: 'Postgres',
+      ok: false,
+      detail: `${name} is not installed; a coordinator here needs DATABASE_URL`,
+      needed: false,
+    };
   }
 }
 
@@ -257,8 +358,18 @@ async function checkCoordinator(): Promise<Finding> {
   const url = coordinatorUrl(process.env);
   try {
     const response = await fetch(new URL('/readyz', url), { signal: AbortSignal.timeout(3_000) });
-    return { what: 'coordinator', ok: response.ok, detail: `${url} ${response.ok ? 'is ready' : `is not ready: ${await response.text()}`}`, needed: false };
+    return {
+      what: 'coordinator',
+      ok: response.ok,
+      detail: `${url} ${response.ok ? 'is ready' : `is not ready: ${await response.text()}`}`,
+      needed: false,
+    };
   } catch (error) {
-    return { what: 'coordinator', ok: false, detail: `${url}: ${messageOf(error)}. "dinf up" starts one here.`, needed: false };
+    return {
+      what: 'coordinator',
+      ok: false,
+      detail: `${url}: ${messageOf(error)}. "dinf up" starts one here.`,
+      needed: false,
+    };
   }
 }

@@ -25,17 +25,33 @@ export interface Daemon extends AsyncDisposable {
   drain(timeoutMs: number): Promise<void>;
 }
 
-/** One machine that serves: enrolled, behind a leaf node of its own, shut to debuggers where the native part is built. */
-export async function startDaemon({ home, coordinatorUrl, token, name, natsServer, engine, log }: DaemonOptions): Promise<Daemon> {
+/**
+ * One machine that serves: enrolled, behind a leaf node of its own, shut to debuggers where the
+ * native part is built.
+ */
+export async function startDaemon({
+  home,
+  coordinatorUrl,
+  token,
+  name,
+  natsServer,
+  engine,
+  log,
+}: DaemonOptions): Promise<Daemon> {
   const denied = harden(log);
   await using started = new AsyncDisposableStack();
   const own = await enrolment({ home, coordinatorUrl, name, token });
-  started.use(await LeafCredentials.keep({ home, enrolment: own, coordinatorUrl, log, now: Date.now }));
-  const leaf = started.use(await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }));
+  started.use(
+    await LeafCredentials.keep({ home, enrolment: own, coordinatorUrl, log, now: Date.now }),
+  );
+  const leaf = started.use(
+    await startLeaf({ binary: natsServer, home: join(home, 'leaf'), enrolments: [own], log }),
+  );
   const connection = await leaf.connect(own);
   started.defer(() => connection.close());
   const identity = await ownIdentity(home, own.provider, () => postureOf(denied));
-  if (identity.whySoftware !== undefined) log.info({ because: identity.whySoftware }, 'the signing key is in a file');
+  if (identity.whySoftware !== undefined)
+    log.info({ because: identity.whySoftware }, 'the signing key is in a file');
   const agent = started.use(
     await startAgent({
       connection,
@@ -46,7 +62,11 @@ export async function startDaemon({ home, coordinatorUrl, token, name, natsServe
     }),
   );
   const running = started.move();
-  return { provider: own.provider, drain: (timeoutMs) => agent.drain(timeoutMs), [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    provider: own.provider,
+    drain: (timeoutMs) => agent.drain(timeoutMs),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }
 
 /** Whether no debugger can look into this process. */
@@ -57,6 +77,7 @@ function harden(log: Logger): boolean {
     return false;
   }
   const outcomes = hardening.hardenProcess();
-  for (const outcome of outcomes) if (!outcome.done) log.warn(outcome, 'a protection could not be had');
+  for (const outcome of outcomes)
+    if (!outcome.done) log.warn(outcome, 'a protection could not be had');
   return outcomes.some(({ measure, done }) => measure === 'debugger_denied' && done);
 }

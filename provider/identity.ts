@@ -3,13 +3,22 @@ import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
 import { readIfThere, writePrivate } from './private-file.ts';
 
-/** Where the one-time token of an enrolment came from: the operator made it, or an owner approved the code that the machine showed. */
+/**
+ * Where the one-time token of an enrolment came from: the operator made it, or an owner approved
+ * the code that the machine showed.
+ */
 type TokenSource = 'operator' | 'link';
 
-/** What a provider keeps in its folder: a key that never leaves the machine, and what the coordinator gave for it. */
+/**
+ * What a provider keeps in its folder: a key that never leaves the machine, and what the
+ * coordinator gave for it.
+ */
 export interface Enrolment {
   readonly provider: string;
-  /** The coordinator that enrolled this machine, and how; absent in enrolments that an older version made. */
+  /**
+   * The coordinator that enrolled this machine, and how; absent in enrolments that an older version
+   * made.
+   */
   readonly coordinatorUrl?: string;
   readonly enrolledBy?: TokenSource;
   readonly leafUrls: readonly string[];
@@ -38,7 +47,9 @@ const TIMEOUT_MS = 15_000;
 
 export interface FirstToken {
   readonly source: TokenSource;
-  /** The caller insists on this way to enrol: an enrolment that was made in another way is an error. */
+  /**
+   * The caller insists on this way to enrol: an enrolment that was made in another way is an error.
+   */
   readonly isDemanded: boolean;
   readonly get: () => Promise<string>;
 }
@@ -52,29 +63,65 @@ export interface EnrolmentOptions {
 }
 
 /** The enrolment of this folder; made with the token when there is none yet. */
-export async function enrolment({ home, coordinatorUrl, token, name }: EnrolmentOptions): Promise<Enrolment> {
+export async function enrolment({
+  home,
+  coordinatorUrl,
+  token,
+  name,
+}: EnrolmentOptions): Promise<Enrolment> {
   const known = await readIfThere(join(home, 'enrolment.json'));
-  if (known !== undefined) return checkedEnrolment(JSON.parse(known) as Enrolment, { home, coordinatorUrl, token });
+  if (known !== undefined)
+    return checkedEnrolment(JSON.parse(known) as Enrolment, { home, coordinatorUrl, token });
   if (token === undefined)
-    throw new EnrolError('refused', 'This machine is not enrolled yet: start it with --link, or give it a token (dinf enrol-token makes one).');
+    throw new EnrolError(
+      'refused',
+      'This machine is not enrolled yet: start it with --link, or give it a token (dinf enrol-token makes one).',
+    );
   await mkdir(home, { recursive: true, mode: 0o700 });
   const key = await ownKey(home);
-  const answer = await enrol(coordinatorUrl, { token: await token.get(), user_key: key.getPublicKey(), name });
+  const answer = await enrol(coordinatorUrl, {
+    token: await token.get(),
+    user_key: key.getPublicKey(),
+    name,
+  });
   const credentialsFile = join(home, 'leaf.creds');
   await writePrivate(credentialsFile, providerCredentials(answer.user_jwt, key));
-  const made: Enrolment = { provider: answer.provider, coordinatorUrl, enrolledBy: token.source, leafUrls: answer.leaf_urls, credentialsFile };
+  const made: Enrolment = {
+    provider: answer.provider,
+    coordinatorUrl,
+    enrolledBy: token.source,
+    leafUrls: answer.leaf_urls,
+    credentialsFile,
+  };
   await writePrivate(join(home, 'enrolment.json'), JSON.stringify(made));
   return made;
 }
 
-/** Refuses to serve under an enrolment that is not the one the caller asked for: the machine would earn for another account, or on another network. */
-function checkedEnrolment(known: Enrolment, { home, coordinatorUrl, token }: Pick<EnrolmentOptions, 'home' | 'coordinatorUrl' | 'token'>): Enrolment {
-  const another = 'Give this one a folder of its own with --home, or delete that folder to enrol anew.';
+/**
+ * Refuses to serve under an enrolment that is not the one the caller asked for: the machine would
+ * earn for another account, or on another network.
+ */
+function checkedEnrolment(
+  known: Enrolment,
+  { home, coordinatorUrl, token }: Pick<EnrolmentOptions, 'home' | 'coordinatorUrl' | 'token'>,
+): Enrolment {
+  const another =
+    'Give this one a folder of its own with --home, or delete that folder to enrol anew.';
   if (token?.isDemanded && known.enrolledBy !== token.source) {
-    const how = known.enrolledBy === 'link' ? 'by the link that its owner approved' : 'with a token of the operator';
-    throw new EnrolError('enrolled_already', `${home} holds the machine ${known.provider}, which was enrolled ${how}. ${another}`);
+    const how =
+      known.enrolledBy === 'link'
+        ? 'by the link that its owner approved'
+        : 'with a token of the operator';
+    throw new EnrolError(
+      'enrolled_already',
+      `${home} holds the machine ${known.provider}, which was enrolled ${how}. ${another}`,
+    );
   }
-  if (token?.isDemanded && known.coordinatorUrl !== undefined && !isSameOrigin(known.coordinatorUrl, coordinatorUrl))
+  if (
+    token?.isDemanded &&
+    known.coordinatorUrl !== undefined &&
+    !isSameOrigin(known.coordinatorUrl, coordinatorUrl)
+  )
     throw new EnrolError(
       'enrolled_already',
       `${home} holds the machine ${known.provider} of the network at ${known.coordinatorUrl}, not of ${coordinatorUrl}. ${another}`,
@@ -82,7 +129,8 @@ function checkedEnrolment(known: Enrolment, { home, coordinatorUrl, token }: Pic
   return known;
 }
 
-const isSameOrigin = (one: string, other: string): boolean => new URL(one).origin === new URL(other).origin;
+const isSameOrigin = (one: string, other: string): boolean =>
+  new URL(one).origin === new URL(other).origin;
 
 /** Written before the token is spent: an enrolment that was cut off goes on with the same key. */
 async function ownKey(home: string): Promise<Nkey> {
@@ -94,7 +142,10 @@ async function ownKey(home: string): Promise<Nkey> {
   return key;
 }
 
-async function enrol(coordinatorUrl: string, request: { token: string; user_key: string; name: string }): Promise<EnrolAnswer> {
+async function enrol(
+  coordinatorUrl: string,
+  request: { token: string; user_key: string; name: string },
+): Promise<EnrolAnswer> {
   const url = new URL('/v1/providers/enrol', coordinatorUrl);
   let response: Response;
   try {
@@ -105,10 +156,15 @@ async function enrol(coordinatorUrl: string, request: { token: string; user_key:
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
   } catch (cause) {
-    throw new EnrolError('unreachable', `The coordinator at ${coordinatorUrl} cannot be reached.`, { cause });
+    throw new EnrolError('unreachable', `The coordinator at ${coordinatorUrl} cannot be reached.`, {
+      cause,
+    });
   }
   const body = (await response.json()) as EnrolAnswer & { error?: { message: string } };
   if (!response.ok)
-    throw new EnrolError(response.status >= 500 ? 'unreachable' : 'refused', body.error?.message ?? `The coordinator answered ${response.status}.`);
+    throw new EnrolError(
+      response.status >= 500 ? 'unreachable' : 'refused',
+      body.error?.message ?? `The coordinator answered ${response.status}.`,
+    );
   return body;
 }

@@ -2,7 +2,12 @@ import { expect, test, vi } from 'vitest';
 import { keepRunning, type RestartableProcess, startRestartable } from './keep-running.ts';
 import type { LaunchError } from './launch-error.ts';
 
-const sleeper = { name: 'sleeper', command: 'sh', args: ['-c', 'echo ready; exec sleep 300'], isReady: (line: string) => line === 'ready' };
+const sleeper = {
+  name: 'sleeper',
+  command: 'sh',
+  args: ['-c', 'echo ready; exec sleep 300'],
+  isReady: (line: string) => line === 'ready',
+};
 
 function recorder() {
   const lines: string[] = [];
@@ -39,12 +44,20 @@ test('a child that fails again and again is given up with its name and the numbe
       await startRestartable({ ...sleeper, args: ['-c', 'echo out of memory >&2; exit 7'] });
     },
   };
-  await using _kept = keepRunning({ name: 'the sleeper', child: failing, log, pausesMs: [1, 1, 1], onGivingUp: resolve });
+  await using _kept = keepRunning({
+    name: 'the sleeper',
+    child: failing,
+    log,
+    pausesMs: [1, 1, 1],
+    onGivingUp: resolve,
+  });
   process.kill(child.pid, 'SIGKILL');
   const error = await promise;
   expect(error).toMatchObject({
     code: 'crash_loop',
-    message: expect.stringMatching(/^the sleeper could not be started again: .*code 7[\s\S]*failed 4 times in a row/),
+    message: expect.stringMatching(
+      /^the sleeper could not be started again: .*code 7[\s\S]*failed 4 times in a row/,
+    ),
   });
   expect(error.message).toContain('out of memory');
   expect(starts).toBe(3);

@@ -6,12 +6,24 @@ import { messageOf } from './message-of.ts';
 import { readIfThere, writePrivate } from './private-file.ts';
 
 const TIMEOUT_MS = 15_000;
-/** How long to wait after a renewal that failed, and the longest time between two looks at the clock (a machine sleeps). */
+/**
+ * How long to wait after a renewal that failed, and the longest time between two looks at the clock
+ * (a machine sleeps).
+ */
 const RETRY_MS = 60_000;
 const SHORTEST_MS = 1_000;
 
-/** The time from which the credentials should be renewed, in milliseconds since 1970: half of their lifetime, or at once where they have none. */
-export function renewalTime({ issuedAt, expiresAt }: { issuedAt: number; expiresAt: number | undefined }): number {
+/**
+ * The time from which the credentials should be renewed, in milliseconds since 1970: half of their
+ * lifetime, or at once where they have none.
+ */
+export function renewalTime({
+  issuedAt,
+  expiresAt,
+}: {
+  issuedAt: number;
+  expiresAt: number | undefined;
+}): number {
   return expiresAt === undefined ? 0 : issuedAt + (expiresAt - issuedAt) / 2;
 }
 
@@ -26,7 +38,8 @@ export interface LeafCredentialsOptions {
 }
 
 /**
- * Keeps the credentials of a leaf valid. The leaf reads their file at each connection: when the hub ends the connection of the
+ * Keeps the credentials of a leaf valid. The leaf reads their file at each connection: when the hub
+ * ends the connection of the
  * expired ones, the leaf comes back with the new ones after 100 ms.
  */
 export class LeafCredentials implements Disposable {
@@ -38,7 +51,10 @@ export class LeafCredentials implements Disposable {
     this.#options = options;
   }
 
-  /** Renews what is due before the leaf connects. Throws where the machine was removed; a coordinator that is away is asked again later. */
+  /**
+   * Renews what is due before the leaf connects. Throws where the machine was removed; a
+   * coordinator that is away is asked again later.
+   */
   static async keep(options: LeafCredentialsOptions): Promise<LeafCredentials> {
     const credentials = new LeafCredentials(options);
     await credentials.#look();
@@ -54,11 +70,20 @@ export class LeafCredentials implements Disposable {
       nextMs = now() < due ? due - now() : await this.#renewed();
     } catch (error) {
       if (error instanceof EnrolError && error.code === 'refused') throw error;
-      log.warn({ because: messageOf(error) }, 'the credentials of the leaf could not be renewed; trying again in a minute');
+      log.warn(
+        { because: messageOf(error) },
+        'the credentials of the leaf could not be renewed; trying again in a minute',
+      );
     }
     if (this.#isOver) return;
     const waitMs = Math.min(RETRY_MS, Math.max(SHORTEST_MS, nextMs));
-    this.#timer = setTimeout(() => void this.#look().catch((error: unknown) => log.error({ err: error }, 'this machine may not connect any more')), waitMs);
+    this.#timer = setTimeout(
+      () =>
+        void this.#look().catch((error: unknown) =>
+          log.error({ err: error }, 'this machine may not connect any more'),
+        ),
+      waitMs,
+    );
     this.#timer.unref();
   }
 
@@ -69,15 +94,25 @@ export class LeafCredentials implements Disposable {
     const seed = await readIfThere(join(home, 'user.nk'));
     if (seed === undefined) throw new Error(`${home} has no key for the bus`);
     const key = Nkey.fromSeed(seed);
-    const { nonce } = await this.#post<{ nonce: string }>('/v1/providers/renewal-nonce', { provider });
+    const { nonce } = await this.#post<{ nonce: string }>('/v1/providers/renewal-nonce', {
+      provider,
+    });
     const signature = Buffer.from(key.sign(renewalText(provider, nonce))).toString('base64url');
-    const renewed = await this.#post<{ user_jwt: string }>('/v1/providers/renew', { provider, nonce, signature });
+    const renewed = await this.#post<{ user_jwt: string }>('/v1/providers/renew', {
+      provider,
+      nonce,
+      signature,
+    });
     const credentials = providerCredentials(renewed.user_jwt, key);
     const lifetime = credentialsLifetime(credentials);
     // Never put an answer that is of no use in the place of credentials that may still be good.
-    if (lifetime.expiresAt === undefined || lifetime.expiresAt <= now()) throw new Error('the coordinator gave credentials that have expired');
+    if (lifetime.expiresAt === undefined || lifetime.expiresAt <= now())
+      throw new Error('the coordinator gave credentials that have expired');
     await writePrivate(credentialsFile, credentials);
-    log.info({ provider, until: new Date(lifetime.expiresAt).toISOString() }, 'the credentials of the leaf were renewed');
+    log.info(
+      { provider, until: new Date(lifetime.expiresAt).toISOString() },
+      'the credentials of the leaf were renewed',
+    );
     return renewalTime(lifetime) - now();
   }
 

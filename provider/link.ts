@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EnrolError } from './identity.ts';
 
-/** How a machine becomes somebody's: it shows a code and waits until he has approved it (RFC 8628). */
+/**
+ * How a machine becomes somebody's: it shows a code and waits until he has approved it (RFC 8628).
+ */
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const TIMEOUT_MS = 15_000;
@@ -15,12 +17,21 @@ interface Codes {
 }
 
 /** The one-time token that the approval gives. */
-export async function linkMachine(coordinatorUrl: string, show: (codes: { code: string; page: string }) => void): Promise<string> {
-  const codes = (await post(coordinatorUrl, '/v1/device/code', { client_id: 'dinf' })) as unknown as Codes;
+export async function linkMachine(
+  coordinatorUrl: string,
+  show: (codes: { code: string; page: string }) => void,
+): Promise<string> {
+  const codes = (await post(coordinatorUrl, '/v1/device/code', {
+    client_id: 'dinf',
+  })) as unknown as Codes;
   show({ code: codes.user_code, page: codes.verification_uri });
   for (let intervalMs = codes.interval * 1_000; ; ) {
     await delay(intervalMs);
-    const answer = await post(coordinatorUrl, '/v1/device/token', { grant_type: GRANT, device_code: codes.device_code, client_id: 'dinf' });
+    const answer = await post(coordinatorUrl, '/v1/device/token', {
+      grant_type: GRANT,
+      device_code: codes.device_code,
+      client_id: 'dinf',
+    });
     if (typeof answer['access_token'] === 'string') return answer['access_token'];
     switch (answer['error']) {
       case 'authorization_pending':
@@ -31,17 +42,31 @@ export async function linkMachine(coordinatorUrl: string, show: (codes: { code: 
       case 'access_denied':
         throw new EnrolError('refused', 'The machine was refused.');
       case 'expired_token':
-        throw new EnrolError('refused', 'Nobody approved the code in time. Start again for a new one.');
+        throw new EnrolError(
+          'refused',
+          'Nobody approved the code in time. Start again for a new one.',
+        );
       default:
-        throw new EnrolError('refused', `The coordinator does not link machines: ${String(answer['error'])}.`);
+        throw new EnrolError(
+          'refused',
+          `The coordinator does not link machines: ${String(answer['error'])}.`,
+        );
     }
   }
 }
 
-async function post(coordinatorUrl: string, path: string, form: Record<string, string>): Promise<Record<string, unknown>> {
+async function post(
+  coordinatorUrl: string,
+  path: string,
+  form: Record<string, string>,
+): Promise<Record<string, unknown>> {
   const url = new URL(path, coordinatorUrl);
   try {
-    const response = await fetch(url, { method: 'POST', body: new URLSearchParams(form), signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await fetch(url, {
+      method: 'POST',
+      body: new URLSearchParams(form),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
     const answer = (await response.json()) as Record<string, unknown>;
     // Too many at once is no answer to the question: ask again, more slowly.
     return response.status === 429 || response.status === 503 ? { error: 'slow_down' } : answer;

@@ -1,9 +1,23 @@
-/** The machine that serves: its agent, its engine's face, its leaf node, and how its processes are looked after. */
+/**
+ * The machine that serves: its agent, its engine's face, its leaf node, and how its processes are
+ * looked after.
+ */
 export { type Agent, type AgentOptions, startAgent } from './agent/agent.ts';
 export type { Identity } from './agent/attester.ts';
-export { type Engine, type GenerationRequest, RequestRefused, type Sequence, type Sink } from './engine/engine.ts';
+export {
+  type Engine,
+  type GenerationRequest,
+  RequestRefused,
+  type Sequence,
+  type Sink,
+} from './engine/engine.ts';
 export { EnrolError, type Enrolment, enrolment } from './identity.ts';
-export { keepRunning, type Restartable, type RestartableProcess, startRestartable } from './keep-running.ts';
+export {
+  keepRunning,
+  type Restartable,
+  type RestartableProcess,
+  startRestartable,
+} from './keep-running.ts';
 export type { LaunchErrorCode } from './launch-error.ts';
 export { LaunchError, launchErrors } from './launch-error.ts';
 export { cacheFolder } from './leaf/cache-folder.ts';

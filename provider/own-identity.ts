@@ -10,20 +10,32 @@ import { readIfThere } from './private-file.ts';
 let hash: Uint8Array | undefined;
 
 /** A Mac that is only simulated has no enclave, and leaves alone that of the machine it runs on. */
-const NO_ENCLAVE: EnclaveKeyOrReason = { available: false, reason: 'this machine says nothing of its protections' };
+const NO_ENCLAVE: EnclaveKeyOrReason = {
+  available: false,
+  reason: 'this machine says nothing of its protections',
+};
 
 /**
- * What is kept in a provider's folder that others know it by. Certificates are there where device management has put them. A machine
+ * What is kept in a provider's folder that others know it by. Certificates are there where device
+ * management has put them. A machine
  * that does not tell its posture is a simulated one.
  */
-export async function ownIdentity(home: string, provider: string, posture?: () => Promise<Posture>): Promise<Identity & Pick<OwnSigner, 'whySoftware'>> {
+export async function ownIdentity(
+  home: string,
+  provider: string,
+  posture?: () => Promise<Posture>,
+): Promise<Identity & Pick<OwnSigner, 'whySoftware'>> {
   const seed = await readIfThere(join(home, 'user.nk'));
   if (seed === undefined) throw new Error(`${home} has no key for the bus`);
   const certificates = certificatesIn(await readIfThere(join(home, 'certificates.pem')));
   hash ??= codeHash();
   return {
-    ...(await ownSigner(home, () => (posture ? openEnclaveKey(`d-inference ${provider}`) : NO_ENCLAVE))),
-    ...{ provider, codeHash: hash, posture: posture ?? (() => postureOf(false)) },
+    ...(await ownSigner(home, () =>
+      posture ? openEnclaveKey(`d-inference ${provider}`) : NO_ENCLAVE,
+    )),
+    provider,
+    codeHash: hash,
+    posture: posture ?? (() => postureOf(false)),
     busKey: Nkey.fromSeed(seed).getPublicKey(),
     ...(certificates && { certificates }),
   };
@@ -31,4 +43,5 @@ export async function ownIdentity(home: string, provider: string, posture?: () =
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-const certificatesIn = (pem: string | undefined): Uint8Array[] | undefined => pem?.match(CERTIFICATE)?.map((text) => new X509Certificate(text).raw);
+const certificatesIn = (pem: string | undefined): Uint8Array[] | undefined =>
+  pem?.match(CERTIFICATE)?.map((text) => new X509Certificate(text).raw);

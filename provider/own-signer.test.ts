@@ -3,14 +3,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isSignedByP256, newP256Key, p256Signer, type Signer } from '#bus-schemas';
-import { type EnclaveKey, type EnclaveKeyOrReason, openEnclaveKey, SecureEnclaveError } from '#native';
+import {
+  type EnclaveKey,
+  type EnclaveKeyOrReason,
+  openEnclaveKey,
+  SecureEnclaveError,
+} from '#native';
 import { ownSigner } from './own-signer.ts';
 
 const TEXT = Buffer.from('what was done');
-const none = (): EnclaveKeyOrReason => ({ available: false, reason: 'A required entitlement isn’t present. (-34018)' });
+const none = (): EnclaveKeyOrReason => ({
+  available: false,
+  reason: 'A required entitlement isn’t present. (-34018)',
+});
 
 /** A key as an enclave holds one: P-256, whose private half nobody asks for. */
-const enclaveKey = (signer: Signer = p256Signer(newP256Key())): EnclaveKey => ({ available: true, ...signer });
+const enclaveKey = (signer: Signer = p256Signer(newP256Key())): EnclaveKey => ({
+  available: true,
+  ...signer,
+});
 
 let home: string;
 beforeEach(() => {
@@ -20,18 +31,30 @@ afterEach(() => rmSync(join(home, '..'), { recursive: true }));
 
 const isPrivate = (name: string) => (statSync(join(home, name)).mode & 0o777) === 0o600;
 
-test.skipIf(process.platform === 'darwin')('where there is no Secure Enclave the key is a private file, and the same at every start', async () => {
-  const open = () => openEnclaveKey('d-inference test');
-  const first = await ownSigner(home, open);
-  const second = await ownSigner(home, open);
-  expect(first).toMatchObject({ keyStore: 'software', whySoftware: 'only a Mac has a Secure Enclave' });
-  expect(second).toMatchObject({ keyStore: 'software', signer: { publicKey: first.signer.publicKey } });
-  expect(isSignedByP256(first.signer.publicKey, TEXT, second.signer.sign(TEXT))).toBe(true);
-  expect(isPrivate('signing.pem')).toBe(true);
-});
+test.skipIf(process.platform === 'darwin')(
+  'where there is no Secure Enclave the key is a private file, and the same at every start',
+  async () => {
+    const open = () => openEnclaveKey('d-inference test');
+    const first = await ownSigner(home, open);
+    const second = await ownSigner(home, open);
+    expect(first).toMatchObject({
+      keyStore: 'software',
+      whySoftware: 'only a Mac has a Secure Enclave',
+    });
+    expect(second).toMatchObject({
+      keyStore: 'software',
+      signer: { publicKey: first.signer.publicKey },
+    });
+    expect(isSignedByP256(first.signer.publicKey, TEXT, second.signer.sign(TEXT))).toBe(true);
+    expect(isPrivate('signing.pem')).toBe(true);
+  },
+);
 
 test('a program that may not use the enclave has its key in software, and says why once', async () => {
-  expect(await ownSigner(home, none)).toMatchObject({ keyStore: 'software', whySoftware: expect.stringContaining('-34018') });
+  expect(await ownSigner(home, none)).toMatchObject({
+    keyStore: 'software',
+    whySoftware: expect.stringContaining('-34018'),
+  });
   expect(await ownSigner(home, none)).not.toHaveProperty('whySoftware');
 });
 
@@ -40,7 +63,10 @@ test('a machine that is known by a key in software keeps it where there is an en
   const asked = () => {
     throw new Error('the enclave was asked');
   };
-  expect(await ownSigner(home, asked)).toMatchObject({ keyStore: 'software', signer: { publicKey: signer.publicKey } });
+  expect(await ownSigner(home, asked)).toMatchObject({
+    keyStore: 'software',
+    signer: { publicKey: signer.publicKey },
+  });
 });
 
 test('where there is an enclave the key is in it, and no private key is written', async () => {
@@ -57,13 +83,19 @@ test('where there is an enclave the key is in it, and no private key is written'
 test.each([
   ['a locked keychain', none],
   ['an enclave with another key', () => enclaveKey()],
-])('a machine that is known by its key in the enclave does not start with %s, and gets no second key', async (_, open) => {
-  const key = enclaveKey();
-  await ownSigner(home, () => key);
-  await expect(ownSigner(home, open)).rejects.toMatchObject({ name: 'SecureEnclaveError', code: 'key_gone' });
-  expect(existsSync(join(home, 'signing.pem'))).toBe(false);
-  expect(await ownSigner(home, () => key)).toMatchObject({ keyStore: 'secure_enclave' });
-});
+])(
+  'a machine that is known by its key in the enclave does not start with %s, and gets no second key',
+  async (_, open) => {
+    const key = enclaveKey();
+    await ownSigner(home, () => key);
+    await expect(ownSigner(home, open)).rejects.toMatchObject({
+      name: 'SecureEnclaveError',
+      code: 'key_gone',
+    });
+    expect(existsSync(join(home, 'signing.pem'))).toBe(false);
+    expect(await ownSigner(home, () => key)).toMatchObject({ keyStore: 'secure_enclave' });
+  },
+);
 
 test.each([
   ['that signs for another key', { sign: p256Signer(newP256Key()).sign }, 'does not hold'],

@@ -13,11 +13,17 @@ export interface OwnSigner {
 }
 
 /**
- * The key that this provider signs its work with: made at its first start, in the Secure Enclave where there is one that may be used, in
- * a file of its folder otherwise. It is for good. The network knows the machine by this key and takes one with another key for an
- * impostor, so a machine that has a key in software keeps it on a Mac too, and one that has its key in the enclave never gets another.
+ * The key that this provider signs its work with: made at its first start, in the Secure Enclave
+ * where there is one that may be used, in
+ * a file of its folder otherwise. It is for good. The network knows the machine by this key and
+ * takes one with another key for an
+ * impostor, so a machine that has a key in software keeps it on a Mac too, and one that has its key
+ * in the enclave never gets another.
  */
-export async function ownSigner(home: string, openEnclave: () => EnclaveKeyOrReason): Promise<OwnSigner> {
+export async function ownSigner(
+  home: string,
+  openEnclave: () => EnclaveKeyOrReason,
+): Promise<OwnSigner> {
   const file = join(home, 'signing.pem');
   const inSoftware = await readIfThere(file);
   if (inSoftware !== undefined) return { signer: p256Signer(inSoftware), keyStore: 'software' };
@@ -51,7 +57,10 @@ function tried(key: EnclaveKeyOrReason): EnclaveKeyOrReason {
   }
 }
 
-/** A locked keychain is no reason to become another machine: the start fails, and the next one may find the key. */
+/**
+ * A locked keychain is no reason to become another machine: the start fails, and the next one may
+ * find the key.
+ */
 function sameKey(known: string, key: EnclaveKeyOrReason): Signer {
   if (key.available && hex(key.publicKey) === known) return key;
   const reason = key.available ? 'it has another key' : key.reason;

@@ -4,7 +4,10 @@ import { authenticatedRootIn, integrityIn, postureOf, secureBootIn } from './pos
 test.each([
   ['System Integrity Protection status: enabled.\n', 'on'],
   ['System Integrity Protection status: disabled.\n', 'off'],
-  ['System Integrity Protection status: unknown (Custom Configuration).\n\nConfiguration:\n\tFilesystem Protections: disabled\n', 'off'],
+  [
+    'System Integrity Protection status: unknown (Custom Configuration).\n\nConfiguration:\n\tFilesystem Protections: disabled\n',
+    'off',
+  ],
   ['csrutil: command not found', 'unknown'],
   [undefined, 'unknown'],
 ] as const)('csrutil that says %j has integrity protection %s', (text, state) => {
@@ -20,7 +23,10 @@ test.each([
 });
 
 test.each([
-  ['Controller:\n      Secure Boot: Full Security\n      System Integrity Protection: Enabled\n', 'on'],
+  [
+    'Controller:\n      Secure Boot: Full Security\n      System Integrity Protection: Enabled\n',
+    'on',
+  ],
   ['      Secure Boot: Reduced Security\n', 'off'],
   ['      Secure Boot: Permissive Security\n', 'off'],
   ['nothing', 'unknown'],
@@ -29,5 +35,10 @@ test.each([
 });
 
 test('a machine that is no Mac claims nothing', async () => {
-  expect(await postureOf(true, 'linux')).toEqual({ systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'on' });
+  expect(await postureOf(true, 'linux')).toEqual({
+    systemIntegrity: 'unknown',
+    secureBoot: 'unknown',
+    authenticatedRoot: 'unknown',
+    debuggersDenied: 'on',
+  });
 });

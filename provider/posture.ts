@@ -6,11 +6,19 @@ const run = promisify(execFile);
 
 type Protection = Posture['secureBoot'];
 
-const UNKNOWN: Posture = { systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' };
+const UNKNOWN: Posture = {
+  systemIntegrity: 'unknown',
+  secureBoot: 'unknown',
+  authenticatedRoot: 'unknown',
+  debuggersDenied: 'unknown',
+};
 const TIMEOUT_MS = 5_000;
 
 /** What the system says of its own protections. Only a Mac does; nothing is made up for others. */
-export async function postureOf(debuggersDenied: boolean, platform: NodeJS.Platform = process.platform): Promise<Posture> {
+export async function postureOf(
+  debuggersDenied: boolean,
+  platform: NodeJS.Platform = process.platform,
+): Promise<Posture> {
   const denied: Protection = debuggersDenied ? 'on' : 'unknown';
   if (platform !== 'darwin') return { ...UNKNOWN, debuggersDenied: denied };
   const [integrity, root, boot] = await Promise.all([
@@ -18,7 +26,12 @@ export async function postureOf(debuggersDenied: boolean, platform: NodeJS.Platf
     said('/usr/bin/csrutil', ['authenticated-root', 'status']),
     said('/usr/sbin/system_profiler', ['SPiBridgeDataType']),
   ]);
-  return { systemIntegrity: integrityIn(integrity), authenticatedRoot: authenticatedRootIn(root), secureBoot: secureBootIn(boot), debuggersDenied: denied };
+  return {
+    systemIntegrity: integrityIn(integrity),
+    authenticatedRoot: authenticatedRootIn(root),
+    secureBoot: secureBootIn(boot),
+    debuggersDenied: denied,
+  };
 }
 
 /** Anything but a plain "enabled", such as a custom configuration, counts as switched off. */

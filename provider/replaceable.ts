@@ -5,7 +5,8 @@ const GROUP_OR_OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Says how another user of this machine could replace a file, or undefined if only root and this user can. Every folder above it counts:
+ * Says how another user of this machine could replace a file, or undefined if only root and this
+ * user can. Every folder above it counts:
  * an attacker who may write into one puts a program of their own in the file's place.
  */
 export async function replaceableBy(file: string): Promise<string | undefined> {

@@ -4,7 +4,12 @@ import { expect, test, vi } from 'vitest';
 import { availableGuard, type ParentGuard } from './parent-guard.ts';
 import { startSupervised } from './supervised-process.ts';
 
-const sleeper = { name: 'sleeper', command: 'sh', args: ['-c', 'echo ready; exec sleep 300'], isReady: (line: string) => line === 'ready' };
+const sleeper = {
+  name: 'sleeper',
+  command: 'sh',
+  args: ['-c', 'echo ready; exec sleep 300'],
+  isReady: (line: string) => line === 'ready',
+};
 const isAlive = (pid: number) => {
   try {
     process.kill(pid, 0);
@@ -22,14 +27,18 @@ test('is ready when it says so, and gone when it is stopped', async () => {
 });
 
 test('one that ends before it is ready says its last words', async () => {
-  await expect(startSupervised({ ...sleeper, args: ['-c', 'echo no licence >&2; exit 3'] })).rejects.toMatchObject({
+  await expect(
+    startSupervised({ ...sleeper, args: ['-c', 'echo no licence >&2; exit 3'] }),
+  ).rejects.toMatchObject({
     code: 'exited_early',
     message: expect.stringContaining('no licence'),
   });
 });
 
 test('one that never gets ready is ended', async () => {
-  await expect(startSupervised({ ...sleeper, isReady: () => false, readyTimeoutMs: 200 })).rejects.toMatchObject({ code: 'not_ready_in_time' });
+  await expect(
+    startSupervised({ ...sleeper, isReady: () => false, readyTimeoutMs: 200 }),
+  ).rejects.toMatchObject({ code: 'not_ready_in_time' });
 });
 
 const guards: ParentGuard[] = availableGuard() === 'kernel' ? ['kernel', 'watcher'] : ['watcher'];
@@ -39,8 +48,12 @@ test.each(guards)('a parent that is killed outright takes it along (%s)', async 
     const child = await startSupervised({ name: 's', command: 'sh', args: ['-c', 'echo ready; exec sleep 300'], isReady: (line) => line === 'ready', guard: ${JSON.stringify(guard)} });
     console.log(child.pid);
     setInterval(() => undefined, 1000);`;
-  const parent = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text) => resolve(Number(text))));
+  const parent = spawn(process.execPath, ['--input-type=module-typescript', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const pid = await new Promise<number>((resolve) =>
+    parent.stdout.once('data', (text) => resolve(Number(text))),
+  );
   expect(isAlive(pid)).toBe(true);
   parent.kill('SIGKILL');
   await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 5_000, interval: 10 });

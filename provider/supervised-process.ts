@@ -56,16 +56,32 @@ export async function startSupervised(options: SupervisedOptions): Promise<Super
     await running.kill();
     const tail = running.logs().slice(-12).join('\n');
     if (/address already in use|shared memory block .* still in use/i.test(tail)) {
-      throw new LaunchError('address_in_use', `${name}: its port or its data is still in use\n${tail}`, { cause });
+      throw new LaunchError(
+        'address_in_use',
+        `${name}: its port or its data is still in use\n${tail}`,
+        { cause },
+      );
     }
-    throw cause instanceof LaunchError ? new LaunchError(cause.code, `${cause.message}\n${tail}`, { cause }) : cause;
+    throw cause instanceof LaunchError
+      ? new LaunchError(cause.code, `${cause.message}\n${tail}`, { cause })
+      : cause;
   }
 }
 
 function launch(options: SupervisedOptions): SupervisedProcess {
-  const { name, deathSignal = 'SIGKILL', guard = availableGuard(), stopTimeoutMs = 10_000 } = options;
+  const {
+    name,
+    deathSignal = 'SIGKILL',
+    guard = availableGuard(),
+    stopTimeoutMs = 10_000,
+  } = options;
   const watcher = guard === 'watcher' ? startWatcher(deathSignal) : undefined;
-  const line = [...(options.launcher ?? []), ...(guard === 'kernel' ? kernelGuardPrefix(deathSignal) : []), options.command, ...options.args];
+  const line = [
+    ...(options.launcher ?? []),
+    ...(guard === 'kernel' ? kernelGuardPrefix(deathSignal) : []),
+    options.command,
+    ...options.args,
+  ];
   // Its own session: Ctrl-C reaches us alone, and we stop what depends on it first.
   const child = spawn(line[0] as string, line.slice(1), {
     cwd: options.cwd,
@@ -86,10 +102,13 @@ function launch(options: SupervisedOptions): SupervisedProcess {
     watcher?.release();
     return exit;
   });
-  // The last words can arrive after the exit; a grandchild that keeps the pipe open must not hold us up.
+  // The last words can arrive after the exit; a grandchild that keeps the pipe open must not hold
+  // us up.
   void exited.then(async (exit) => {
     await Promise.race([output.ended, new Promise((resolve) => setTimeout(resolve, 250).unref())]);
-    output.close(new LaunchError('exited_early', `${name} ended (${exit.signal ?? `code ${exit.code}`})`));
+    output.close(
+      new LaunchError('exited_early', `${name} ended (${exit.signal ?? `code ${exit.code}`})`),
+    );
   });
 
   const end = async (signal: NodeJS.Signals): Promise<Exit> => {
@@ -115,7 +134,11 @@ function launch(options: SupervisedOptions): SupervisedProcess {
   };
 }
 
-type Waiting = { test: (line: string) => boolean; resolve: (line: string) => void; reject: (why: Error) => void };
+type Waiting = {
+  test: (line: string) => boolean;
+  resolve: (line: string) => void;
+  reject: (why: Error) => void;
+};
 
 class OutputLines {
   readonly kept: string[] = [];
@@ -126,7 +149,9 @@ class OutputLines {
 
   constructor(child: ChildProcess, onLine: ((line: string) => void) | undefined) {
     this.#onLine = onLine;
-    this.ended = Promise.all([child.stdout, child.stderr].map((stream) => this.#read(stream as Readable)));
+    this.ended = Promise.all(
+      [child.stdout, child.stderr].map((stream) => this.#read(stream as Readable)),
+    );
   }
 
   #read(stream: Readable): Promise<void> {
@@ -153,7 +178,11 @@ class OutputLines {
     if (this.#closed) throw this.#closed;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const waiting: Waiting = { test, resolve, reject };
-    const timer = setTimeout(() => reject(new LaunchError('not_ready_in_time', `${name}: not ready within ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(
+      () =>
+        reject(new LaunchError('not_ready_in_time', `${name}: not ready within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     this.#waiting.add(waiting);
     try {
       return await promise;

@@ -33,16 +33,41 @@ export function addCommands(program: Command): void {
     .command('simulate')
     .description('run simulated providers, which behave like Macs and answer with generated text')
     .option('--providers <n>', 'number of providers to run', number, 1)
-    .addOption(new Option('--chip <name>', 'the chip of every Mac, or "mixed" for a typical fleet').choices([...chipNames, MIXED]).default('m4-max'))
+    .addOption(
+      new Option('--chip <name>', 'the chip of every Mac, or "mixed" for a typical fleet')
+        .choices([...chipNames, MIXED])
+        .default('m4-max'),
+    )
     .option('--seed <n>', 'seed of the random fleet; the same seed gives the same fleet', number, 1)
     .option('--coordinator <url>', 'URL of the API', coordinatorUrl(process.env))
-    .option('--token-ms <ms>', 'milliseconds between two tokens (default: computed from chip and model)', number)
+    .option(
+      '--token-ms <ms>',
+      'milliseconds between two tokens (default: computed from chip and model)',
+      number,
+    )
     .option('--concurrency <n>', 'sequences that each provider runs at once', number)
     .option('--endless', 'every answer goes on until max_tokens')
-    .addOption(new Option('--engine <name>', 'generated text, or the tiny model on a real engine').choices(['simulated', ...BACKENDS]).default('simulated'))
-    .addOption(new Option('--leaves <kind>', 'one leaf node for each provider, or one for all').choices(['own', 'shared']).default('own'))
-    .addOption(new Option('--ailment <name>', 'the defect that some of the providers have').choices(ailmentNames))
-    .option('--ailing <share>', 'share of the providers that have the defect, from 0 to 1', number, 1)
+    .addOption(
+      new Option('--engine <name>', 'generated text, or the tiny model on a real engine')
+        .choices(['simulated', ...BACKENDS])
+        .default('simulated'),
+    )
+    .addOption(
+      new Option('--leaves <kind>', 'one leaf node for each provider, or one for all')
+        .choices(['own', 'shared'])
+        .default('own'),
+    )
+    .addOption(
+      new Option('--ailment <name>', 'the defect that some of the providers have').choices(
+        ailmentNames,
+      ),
+    )
+    .option(
+      '--ailing <share>',
+      'share of the providers that have the defect, from 0 to 1',
+      number,
+      1,
+    )
     .addHelpText(
       'after',
       '\nDINF_ENROL_TOKENS holds the one-time tokens, comma-separated: one for each provider that is not enrolled yet (dinf enrol-token creates one).',
@@ -64,16 +89,29 @@ async function simulate(options: SimulateOptions): Promise<void> {
   const { tokenMs, concurrency, endless } = options;
   const { drawMacs } = await import('./mix.ts');
   const { chip, ailment } = options;
-  const macs = drawMacs({ ...options, count: options.providers, chip: chip === MIXED ? undefined : chip, ailment: ailment && ailments[ailment] });
-  const tokens = (process.env['DINF_ENROL_TOKENS'] ?? '').split(',').filter((token) => token !== '');
-  const log = pino({ name: 'simulator', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'simulator' } }, destination({ dest: 2, sync: false }));
+  const macs = drawMacs({
+    ...options,
+    count: options.providers,
+    chip: chip === MIXED ? undefined : chip,
+    ailment: ailment && ailments[ailment],
+  });
+  const tokens = (process.env['DINF_ENROL_TOKENS'] ?? '')
+    .split(',')
+    .filter((token) => token !== '');
+  const log = pino(
+    { name: 'simulator', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'simulator' } },
+    destination({ dest: 2, sync: false }),
+  );
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   await using fleet = await startFleet({
     coordinatorUrl: options.coordinator,
     token: async () => {
       const token = tokens.shift();
       if (token === undefined)
-        throw new CommandError(EXIT.usage, 'DINF_ENROL_TOKENS holds fewer tokens than there are providers to enrol. Create more with dinf enrol-token.');
+        throw new CommandError(
+          EXIT.usage,
+          'DINF_ENROL_TOKENS holds fewer tokens than there are providers to enrol. Create more with dinf enrol-token.',
+        );
       return token;
     },
     count: options.providers,
@@ -83,13 +121,20 @@ async function simulate(options: SimulateOptions): Promise<void> {
       ...(concurrency !== undefined && { maxConcurrency: concurrency }),
       ...(endless !== undefined && { endless }),
     }),
-    ...(options.engine !== 'simulated' && { realEngine: () => openTiny({ ...options, backend: options.engine as BackendName, log }) }),
+    ...(options.engine !== 'simulated' && {
+      realEngine: () => openTiny({ ...options, backend: options.engine as BackendName, log }),
+    }),
     natsServer,
     home: join(homeFolder(process.env), 'fleet'),
     leaves: options.leaves,
     log,
   }).catch((error: unknown) => {
-    if (error instanceof EnrolError) throw new CommandError(error.code === 'unreachable' ? EXIT.unavailable : EXIT.failure, error.message, { cause: error });
+    if (error instanceof EnrolError)
+      throw new CommandError(
+        error.code === 'unreachable' ? EXIT.unavailable : EXIT.failure,
+        error.message,
+        { cause: error },
+      );
     throw error;
   });
   console.log(`${fleet.providers.length} simulated providers are ready`);
@@ -99,8 +144,22 @@ async function simulate(options: SimulateOptions): Promise<void> {
   await fleet.drain(DRAIN_MS);
 }
 
-async function openTiny({ backend, concurrency = 16, log }: { backend: BackendName; concurrency?: number; log: Logger }): Promise<Engine> {
+async function openTiny({
+  backend,
+  concurrency = 16,
+  log,
+}: {
+  backend: BackendName;
+  concurrency?: number;
+  log: Logger;
+}): Promise<Engine> {
   const { openModelEngine } = await import('#provider/engine/open-model-engine.ts');
   const { TINY_MODEL_FOLDER } = await import('./tiny-model.ts');
-  return openModelEngine({ backend, models: [TINY_MODEL_FOLDER], maxConcurrency: concurrency, idleMs: 0, log });
+  return openModelEngine({
+    backend,
+    models: [TINY_MODEL_FOLDER],
+    maxConcurrency: concurrency,
+    idleMs: 0,
+    log,
+  });
 }

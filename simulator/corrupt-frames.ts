@@ -6,7 +6,8 @@ export function corruptFrames(connection: NatsConnection): NatsConnection {
   return new Proxy(connection, {
     get(target, property) {
       if (property === 'publish')
-        return (subject: string, payload: Uint8Array) => target.publish(subject, subject.startsWith('up.out.') ? corrupted(payload) : payload);
+        return (subject: string, payload: Uint8Array) =>
+          target.publish(subject, subject.startsWith('up.out.') ? corrupted(payload) : payload);
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },

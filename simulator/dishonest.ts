@@ -9,7 +9,9 @@ import type { Engine, Sink } from '#provider';
 export function withoutSignatures(connection: NatsConnection): NatsConnection {
   return new Proxy(connection, {
     get(target, property) {
-      if (property === 'publish') return (subject: string, payload: Uint8Array) => target.publish(subject, unsigned(subject, payload));
+      if (property === 'publish')
+        return (subject: string, payload: Uint8Array) =>
+          target.publish(subject, unsigned(subject, payload));
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
@@ -18,7 +20,11 @@ export function withoutSignatures(connection: NatsConnection): NatsConnection {
 
 function unsigned(subject: string, payload: Uint8Array): Uint8Array {
   if (subject === 'up.receipt') {
-    return Receipts.encode({ receipts: Receipts.decode(payload).receipts.map(({ signature: _, signingKey: __, ...work }) => work) });
+    return Receipts.encode({
+      receipts: Receipts.decode(payload).receipts.map(
+        ({ signature: _, signingKey: __, ...work }) => work,
+      ),
+    });
   }
   if (!subject.startsWith('up.out.')) return payload;
   const out = Out.decode(payload);
@@ -53,7 +59,8 @@ export function tripling<T extends Engine>(engine: T): T {
     const billing: Sink = {
       ...sink,
       delta: (delta) => sink.delta({ ...delta, tokens: delta.tokens * 3 }),
-      end: (finish, usage, ...rest) => sink.end(finish, { ...usage, completionTokens: usage.completionTokens * 3 }, ...rest),
+      end: (finish, usage, ...rest) =>
+        sink.end(finish, { ...usage, completionTokens: usage.completionTokens * 3 }, ...rest),
     };
     return engine.generate({ ...request, maxTokens: Math.ceil(request.maxTokens / 3) }, billing);
   };

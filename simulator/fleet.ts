@@ -1,12 +1,26 @@
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { type Agent, type Engine, type Enrolment, enrolment, type Leaf, LeafCredentials, ownIdentity, startAgent, startLeaf } from '#provider';
+import {
+  type Agent,
+  type Engine,
+  type Enrolment,
+  enrolment,
+  type Leaf,
+  LeafCredentials,
+  ownIdentity,
+  startAgent,
+  startLeaf,
+} from '#provider';
 import { type AilmentName, ailments } from './ailment.ts';
 import { corruptFrames } from './corrupt-frames.ts';
 import { overcounting, tripling, withoutSignatures } from './dishonest.ts';
 import { EmulatedMac } from './emulated-mac.ts';
-import { createSimulatedEngine, type EngineProfile, type SimulatedEngine } from './simulated-engine.ts';
+import {
+  createSimulatedEngine,
+  type EngineProfile,
+  type SimulatedEngine,
+} from './simulated-engine.ts';
 
 /** A defect of one provider of a fleet: an ailment, or dishonest messages on the bus. */
 export type Fault = 'corrupt_frames' | 'no_signatures' | 'overcounts' | 'triples' | AilmentName;
@@ -58,20 +72,35 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const enrolments = await enrolAll(options);
   const credentials = await Promise.all(
     enrolments.map((own, index) => {
-      const place = { home: join(home, `provider-${index}`), coordinatorUrl: options.coordinatorUrl };
+      const place = {
+        home: join(home, `provider-${index}`),
+        coordinatorUrl: options.coordinatorUrl,
+      };
       return LeafCredentials.keep({ ...place, enrolment: own, log, now: Date.now });
     }),
   );
   const groups = kind === 'shared' ? [enrolments] : enrolments.map((one) => [one]);
   const leaves = await Promise.all(
-    groups.map((group, index) => startLeaf({ binary, home: join(home, kind === 'shared' ? 'leaf' : `leaf-${index}`), enrolments: group, log })),
+    groups.map((group, index) =>
+      startLeaf({
+        binary,
+        home: join(home, kind === 'shared' ? 'leaf' : `leaf-${index}`),
+        enrolments: group,
+        log,
+      }),
+    ),
   );
-  const providers = await Promise.all(enrolments.map((one, index) => startProvider(one, index, leaves[kind === 'shared' ? 0 : index] as Leaf, options)));
+  const providers = await Promise.all(
+    enrolments.map((one, index) =>
+      startProvider(one, index, leaves[kind === 'shared' ? 0 : index] as Leaf, options),
+    ),
+  );
   log.info({ count }, 'the simulated fleet is running');
   return {
     providers,
     leaves,
-    drain: async (timeoutMs) => void (await Promise.all(providers.map(({ agent }) => agent.drain(timeoutMs)))),
+    drain: async (timeoutMs) =>
+      void (await Promise.all(providers.map(({ agent }) => agent.drain(timeoutMs)))),
     [Symbol.asyncDispose]: async () => {
       for (const kept of credentials) kept[Symbol.dispose]();
       for (const { agent, engine, connection } of providers) {
@@ -84,10 +113,18 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   };
 }
 
-async function enrolAll({ count, home, coordinatorUrl, token }: FleetOptions): Promise<Enrolment[]> {
+async function enrolAll({
+  count,
+  home,
+  coordinatorUrl,
+  token,
+}: FleetOptions): Promise<Enrolment[]> {
   const enrolments: Enrolment[] = [];
   for (let start = 0; start < count; start += ENROL_AT_ONCE) {
-    const batch = Array.from({ length: Math.min(ENROL_AT_ONCE, count - start) }, (_, offset) => start + offset);
+    const batch = Array.from(
+      { length: Math.min(ENROL_AT_ONCE, count - start) },
+      (_, offset) => start + offset,
+    );
     enrolments.push(
       ...(await Promise.all(
         batch.map(async (index) =>
@@ -117,8 +154,18 @@ async function startProvider(
     ? new EmulatedMac(await realEngine(), profile.chip)
     : createSimulatedEngine({ ...profile, ...(isAilment(fault) && { ailment: ailments[fault] }) });
   const agent = await startAgent({
-    connection: fault === 'corrupt_frames' ? corruptFrames(connection) : fault === 'no_signatures' ? withoutSignatures(connection) : connection,
-    engine: fault === 'overcounts' ? overcounting(engine) : fault === 'triples' ? tripling(engine) : engine,
+    connection:
+      fault === 'corrupt_frames'
+        ? corruptFrames(connection)
+        : fault === 'no_signatures'
+          ? withoutSignatures(connection)
+          : connection,
+    engine:
+      fault === 'overcounts'
+        ? overcounting(engine)
+        : fault === 'triples'
+          ? tripling(engine)
+          : engine,
     log: log.child({ provider: index }),
     identity: await ownIdentity(join(home, `provider-${index}`), own.provider),
     receiptsFile: join(home, `provider-${index}`, 'receipts.json'),
@@ -137,4 +184,5 @@ async function startProvider(
   };
 }
 
-const isAilment = (fault: Fault | undefined): fault is AilmentName => fault !== undefined && fault in ailments;
+const isAilment = (fault: Fault | undefined): fault is AilmentName =>
+  fault !== undefined && fault in ailments;

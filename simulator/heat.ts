@@ -20,7 +20,9 @@ export class Heat {
       return 1;
     }
     const { afterMs, to } = throttles;
-    this.#warmth = wasBusy ? Math.min(afterMs, this.#warmth + passed) : Math.max(0, this.#warmth - passed);
+    this.#warmth = wasBusy
+      ? Math.min(afterMs, this.#warmth + passed)
+      : Math.max(0, this.#warmth - passed);
     if (this.#warmth === afterMs) this.#isThrottled = true;
     if (this.#warmth === 0) this.#isThrottled = false;
     return this.#isThrottled ? to : 1;

@@ -7,6 +7,7 @@ const LENGTH = 56;
  */
 export function imaginaryId(index: number): string {
   let id = '';
-  for (let rest = index; rest > 0; rest = Math.floor(rest / LETTERS.length)) id = `${LETTERS[rest % LETTERS.length]}${id}`;
+  for (let rest = index; rest > 0; rest = Math.floor(rest / LETTERS.length))
+    id = `${LETTERS[rest % LETTERS.length]}${id}`;
   return `A${id.padStart(LENGTH - 1, 'A')}`;
 }

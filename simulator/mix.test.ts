@@ -12,9 +12,12 @@ test('the same seed gives the same fleet, and another seed gives another fleet',
 
 test('a mixed fleet has many cheap Macs, few expensive ones, and the requested share of ailing ones', () => {
   const macs = drawMacs(fleet);
-  const share = (isMeant: (mac: (typeof macs)[number]) => boolean) => macs.filter(isMeant).length / macs.length;
+  const share = (isMeant: (mac: (typeof macs)[number]) => boolean) =>
+    macs.filter(isMeant).length / macs.length;
   expect(share(({ chip }) => chip === 'm4')).toBeGreaterThan(0.15);
   expect(share(({ chip }) => chip === 'm3-ultra')).toBeLessThan(0.05);
   expect(share(({ ailment }) => ailment !== undefined)).toBeCloseTo(0.25, 1);
-  expect(new Set(drawMacs({ ...fleet, chip: 'm1', ailing: 0 }).map((mac) => JSON.stringify(mac)))).toEqual(new Set(['{"chip":"m1"}']));
+  expect(
+    new Set(drawMacs({ ...fleet, chip: 'm1', ailing: 0 }).map((mac) => JSON.stringify(mac))),
+  ).toEqual(new Set(['{"chip":"m1"}']));
 });

@@ -13,12 +13,35 @@ export interface SimulatedBuild {
 }
 
 export const simulatedBuilds: readonly [SimulatedBuild, ...SimulatedBuild[]] = [
-  { build: 'sim-llama-8b-q4', weightsGb: 4.5, parametersBillion: 8, contextTokens: 131_072, kvBytesPerToken: 131_072, traits: ['tools', 'reasoning'] },
-  { build: 'sim-qwen-32b-q4', weightsGb: 18.5, parametersBillion: 32, contextTokens: 40_960, kvBytesPerToken: 262_144, traits: ['tools', 'reasoning'] },
-  { build: 'sim-vision-7b-q4', weightsGb: 5.5, parametersBillion: 7, contextTokens: 32_768, kvBytesPerToken: 57_344, traits: ['tools', 'vision'] },
+  {
+    build: 'sim-llama-8b-q4',
+    weightsGb: 4.5,
+    parametersBillion: 8,
+    contextTokens: 131_072,
+    kvBytesPerToken: 131_072,
+    traits: ['tools', 'reasoning'],
+  },
+  {
+    build: 'sim-qwen-32b-q4',
+    weightsGb: 18.5,
+    parametersBillion: 32,
+    contextTokens: 40_960,
+    kvBytesPerToken: 262_144,
+    traits: ['tools', 'reasoning'],
+  },
+  {
+    build: 'sim-vision-7b-q4',
+    weightsGb: 5.5,
+    parametersBillion: 7,
+    contextTokens: 32_768,
+    kvBytesPerToken: 57_344,
+    traits: ['tools', 'vision'],
+  },
 ];
 
-export const simulatedAliases: readonly { alias: string; model: string }[] = [{ alias: 'sim', model: 'sim-llama-8b' }];
+export const simulatedAliases: readonly { alias: string; model: string }[] = [
+  { alias: 'sim', model: 'sim-llama-8b' },
+];
 
 /** The models that `dinf up` adds to the catalog. */
 export const simulatedModels: readonly Omit<NewModel, 'createdAt'>[] = [

@@ -30,12 +30,17 @@ export class AnswerStream {
     this.#words = new TokenStream(chat, options);
     const reasons = chat.reasoning_effort !== undefined && chat.reasoning_effort !== 'none';
     this.#reasoning = reasons
-      ? new TokenStream({ messages: chat.messages, max_tokens: REASONING_TOKENS, seed: (chat.seed ?? 0) + 1 }, { endless: true })
+      ? new TokenStream(
+          { messages: chat.messages, max_tokens: REASONING_TOKENS, seed: (chat.seed ?? 0) + 1 },
+          { endless: true },
+        )
       : undefined;
     const called = calledTools(chat);
     this.#callsTools = called.length > 0;
-    if (called.length > 0) this.#prepared = called.flatMap((tool, index) => callOf(tool, index, chat));
-    else if (chat.response_format !== undefined && chat.response_format.type !== 'text') this.#prepared = jsonOf(chat.response_format);
+    if (called.length > 0)
+      this.#prepared = called.flatMap((tool, index) => callOf(tool, index, chat));
+    else if (chat.response_format !== undefined && chat.response_format.type !== 'text')
+      this.#prepared = jsonOf(chat.response_format);
   }
 
   get promptTokens(): number {
@@ -61,23 +66,33 @@ export class AnswerStream {
     if (this.#prepared !== undefined) return this.#prepared[this.#generated - this.#reasoned];
     const text = this.#words.next();
     if (text === undefined) return undefined;
-    return { k: 'text', text, tokens: 1, ...(this.#chat.logprobs && { logprobs: [logprobOf(text, this.#chat.top_logprobs ?? 0)] }) };
+    return {
+      k: 'text',
+      text,
+      tokens: 1,
+      ...(this.#chat.logprobs && { logprobs: [logprobOf(text, this.#chat.top_logprobs ?? 0)] }),
+    };
   }
 
   get finish(): Finish {
     const isCut = this.#generated >= this.#chat.max_tokens;
-    if (this.#prepared === undefined) return isCut && this.#words.generated < this.#words.length ? 'length' : this.#words.finish;
+    if (this.#prepared === undefined)
+      return isCut && this.#words.generated < this.#words.length ? 'length' : this.#words.finish;
     if (isCut && this.#generated - this.#reasoned < this.#prepared.length) return 'length';
     return this.#callsTools ? 'tool_calls' : 'stop';
   }
 
   get stopSequence(): string | undefined {
-    return this.#prepared === undefined && this.finish === 'stop' ? this.#words.stoppedBy : undefined;
+    return this.#prepared === undefined && this.finish === 'stop'
+      ? this.#words.stoppedBy
+      : undefined;
   }
 
   get usage(): Usage {
     return {
-      ...{ promptTokens: this.promptTokens, cachedTokens: 0, completionTokens: this.#generated },
+      promptTokens: this.promptTokens,
+      cachedTokens: 0,
+      completionTokens: this.#generated,
       ...(this.#reasoning && { reasoningTokens: this.#reasoned }),
     };
   }
@@ -87,9 +102,15 @@ export class AnswerStream {
  * Returns the tools that the answer calls. If the last message is the result of a tool, the answer
  * calls none and consists of words, so that a conversation with tools ends.
  */
-function calledTools({ tools = [], tool_choice: choice, parallel_tool_calls: parallel = true, messages }: Chat): readonly Tool[] {
+function calledTools({
+  tools = [],
+  tool_choice: choice,
+  parallel_tool_calls: parallel = true,
+  messages,
+}: Chat): readonly Tool[] {
   if (choice === 'none') return [];
-  if (typeof choice === 'object') return tools.filter((tool) => tool.function.name === choice.function.name).slice(0, 1);
+  if (typeof choice === 'object')
+    return tools.filter((tool) => tool.function.name === choice.function.name).slice(0, 1);
   if (messages.at(-1)?.role === 'tool' && choice !== 'required') return [];
   return tools.slice(0, parallel ? PARALLEL_CALLS : 1);
 }
@@ -101,7 +122,10 @@ function callOf(tool: Tool, index: number, chat: Chat): Delta[] {
     .digest('hex')
     .slice(0, 24)}`;
   const pieces = cut(JSON.stringify(madeUpJson(parameters)));
-  return [{ k: 'tool', index, id, name, text: '', tokens: 1 }, ...pieces.map((text): Delta => ({ k: 'tool', index, text, tokens: 1 }))];
+  return [
+    { k: 'tool', index, id, name, text: '', tokens: 1 },
+    ...pieces.map((text): Delta => ({ k: 'tool', index, text, tokens: 1 })),
+  ];
 }
 
 function jsonOf({ json_schema: format }: NonNullable<Chat['response_format']>): Delta[] {
@@ -118,7 +142,10 @@ function cut(text: string): string[] {
 }
 
 function logprobOf(token: string, top: number): TokenLogprob {
-  const others = Array.from({ length: Math.max(0, top - 1) }, (_, index) => ({ token: ` other${index}`, logprob: -2 - index }));
+  const others = Array.from({ length: Math.max(0, top - 1) }, (_, index) => ({
+    token: ` other${index}`,
+    logprob: -2 - index,
+  }));
   return { token, logprob: -0.125, top: top === 0 ? [] : [{ token, logprob: -0.125 }, ...others] };
 }
 
@@ -132,6 +159,7 @@ export interface SimulatedAnswer {
 export function simulatedAnswer(chat: Chat, options?: TextOptions): SimulatedAnswer {
   const stream = new AnswerStream(chat, options);
   let text = '';
-  for (let delta = stream.next(); delta !== undefined; delta = stream.next()) if (delta.k === 'text') text += delta.text;
+  for (let delta = stream.next(); delta !== undefined; delta = stream.next())
+    if (delta.k === 'text') text += delta.text;
   return { text, finish: stream.finish, usage: stream.usage };
 }

@@ -1,5 +1,11 @@
 import type { Finish, Machine, Slot } from '#bus-schemas';
-import { type Engine, type GenerationRequest, RequestRefused, type Sequence, type Sink } from '#provider';
+import {
+  type Engine,
+  type GenerationRequest,
+  RequestRefused,
+  type Sequence,
+  type Sink,
+} from '#provider';
 import type { Ailment } from './ailment.ts';
 import { type Chip, type ChipName, chipOf, machineOf } from './chips.ts';
 import { Heat } from './heat.ts';
@@ -57,7 +63,9 @@ class Simulation implements SimulatedEngine {
     this.#chip = chipOf(profile.chip);
     this.machine = machineOf(this.#chip);
     const builds = profile.builds ?? simulatedBuilds;
-    this.#builds = new Map(builds.filter((build) => fits(this.#chip, build)).map((build) => [build.build, build]));
+    this.#builds = new Map(
+      builds.filter((build) => fits(this.#chip, build)).map((build) => [build.build, build]),
+    );
   }
 
   get #ailment(): Ailment {
@@ -90,7 +98,8 @@ class Simulation implements SimulatedEngine {
 
   generate(request: GenerationRequest, sink: Sink): Sequence {
     const build = this.#builds.get(request.build);
-    if (build === undefined) throw new Error(`this machine does not have the build ${request.build}`);
+    if (build === undefined)
+      throw new Error(`this machine does not have the build ${request.build}`);
     const { refuses, lateMs = 0, stalls, ignoresCancels } = this.#ailment;
     if (refuses) throw new RequestRefused(refuses);
     this.load(build.build);
@@ -109,7 +118,10 @@ class Simulation implements SimulatedEngine {
     });
     this.#sequences.add(sequence);
     this.#changed();
-    if (!stalls) this.#schedule(loadingMs + lateMs + this.#prefillMs(build, sequence.promptTokens), () => sequence.step());
+    if (!stalls)
+      this.#schedule(loadingMs + lateMs + this.#prefillMs(build, sequence.promptTokens), () =>
+        sequence.step(),
+      );
     return sequence;
   }
 
@@ -126,13 +138,17 @@ class Simulation implements SimulatedEngine {
   }
 
   #tokenMs(build: SimulatedBuild): number {
-    const { tokenMs = (1_000 / decodeTps(this.#chip, build)) * slowdown(this.#sequences.size) } = this.#profile;
+    const { tokenMs = (1_000 / decodeTps(this.#chip, build)) * slowdown(this.#sequences.size) } =
+      this.#profile;
     return tokenMs / this.#speed(true);
   }
 
   #prefillMs(build: SimulatedBuild, promptTokens: number): number {
     const { firstTokenMs, tokenMs } = this.#profile;
-    return (firstTokenMs ?? tokenMs ?? (1_000 * promptTokens) / prefillTps(this.#chip, build)) / this.#speed(this.#sequences.size > 1);
+    return (
+      (firstTokenMs ?? tokenMs ?? (1_000 * promptTokens) / prefillTps(this.#chip, build)) /
+      this.#speed(this.#sequences.size > 1)
+    );
   }
 
   #speed(wasBusy: boolean): number {
@@ -142,7 +158,10 @@ class Simulation implements SimulatedEngine {
   #slotOf(build: SimulatedBuild): Slot {
     const sequences = [...this.#sequences].filter((sequence) => sequence.build === build.build);
     const { boasts = 1, roomShare = 1 } = this.#ailment;
-    const tps = this.#profile.tokenMs === undefined ? decodeTps(this.#chip, build) : 1_000 / Math.max(1, this.#profile.tokenMs);
+    const tps =
+      this.#profile.tokenMs === undefined
+        ? decodeTps(this.#chip, build)
+        : 1_000 / Math.max(1, this.#profile.tokenMs);
     const reserved = sequences.reduce((sum, { tokens }) => sum + tokens, 0);
     return {
       build: build.build,
@@ -151,7 +170,10 @@ class Simulation implements SimulatedEngine {
       running: sequences.length,
       waiting: 0,
       maxConcurrency: this.#profile.maxConcurrency ?? DEFAULT_CONCURRENCY,
-      freeTokens: Math.max(0, Math.min(MAX_TOKENS, Math.floor(cacheTokens(this.#chip, build) * roomShare - reserved))),
+      freeTokens: Math.max(
+        0,
+        Math.min(MAX_TOKENS, Math.floor(cacheTokens(this.#chip, build) * roomShare - reserved)),
+      ),
       decodeTps: tps * boasts,
       prefillTps: prefillTps(this.#chip, build) * boasts,
       loadMs: loadMs(build),

@@ -69,7 +69,9 @@ export class TokenStream {
       .update(prompt)
       .update(String(chat.seed ?? 0))
       .digest();
-    this.promptTokens = Math.max(1, Math.floor(Buffer.byteLength(prompt) / BYTES_PER_TOKEN)) + TOKENS_PER_MESSAGE * chat.messages.length;
+    this.promptTokens =
+      Math.max(1, Math.floor(Buffer.byteLength(prompt) / BYTES_PER_TOKEN)) +
+      TOKENS_PER_MESSAGE * chat.messages.length;
     const natural = SHORTEST + (digest.readUInt32LE(0) % SPREAD);
     this.#comesToAnEnd = !endless && natural <= chat.max_tokens;
     this.#limit = this.#comesToAnEnd ? natural : chat.max_tokens;
@@ -77,7 +79,9 @@ export class TokenStream {
     if (chat.stop === undefined || chat.stop.length === 0) return;
     const words = Array.from({ length: this.#limit }, () => this.#word());
     const text = words.join('');
-    const matches = chat.stop.map((stop) => ({ stop, at: text.indexOf(stop) })).filter(({ at }) => at >= 0);
+    const matches = chat.stop
+      .map((stop) => ({ stop, at: text.indexOf(stop) }))
+      .filter(({ at }) => at >= 0);
     const first = matches.toSorted((one, other) => one.at - other.at)[0];
     this.#prepared = first === undefined ? words : cutAt(first.at, words);
     this.stoppedBy = first?.stop;

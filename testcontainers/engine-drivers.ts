@@ -20,7 +20,10 @@ interface Drivers {
  * Installs a Vulkan driver that computes on the processor, and MLX for Linux, into the cache.
  * Engine tests run on those that could be installed.
  */
-export async function findEngineDrivers(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Drivers> {
+export async function findEngineDrivers(
+  cacheDir: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Drivers> {
   const missing: string[] = [];
   const variables = await Promise.all(
     [softwareVulkan, mlxForLinux].map((find) =>
@@ -33,7 +36,10 @@ export async function findEngineDrivers(cacheDir: string, env: NodeJS.ProcessEnv
   return { env: Object.assign({}, ...variables), missing };
 }
 
-async function softwareVulkan(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
+async function softwareVulkan(
+  cacheDir: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Record<string, string>> {
   if (process.platform !== 'linux' || env['VK_DRIVER_FILES'] || existsSync(`/${DRIVER}`)) return {};
   const folder = await ensureFolder(join(cacheDir, 'lavapipe'), async (staged) => {
     await unpackDebian({
@@ -58,8 +64,15 @@ async function softwareVulkan(cacheDir: string, env: NodeJS.ProcessEnv): Promise
   };
 }
 
-async function mlxForLinux(cacheDir: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
+async function mlxForLinux(
+  cacheDir: string,
+  env: NodeJS.ProcessEnv,
+): Promise<Record<string, string>> {
   if (process.platform !== 'linux' || env['DINF_MLX']) return {};
-  const folder = await pythonPackages(join(cacheDir, `mlx-${MLX}`), [`mlx==${MLX}`, `mlx-cpu==${MLX}`], { env, withDependencies: false });
+  const folder = await pythonPackages(
+    join(cacheDir, `mlx-${MLX}`),
+    [`mlx==${MLX}`, `mlx-cpu==${MLX}`],
+    { env, withDependencies: false },
+  );
   return { DINF_MLX: join(folder, 'mlx') };
 }

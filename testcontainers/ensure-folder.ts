@@ -6,7 +6,10 @@ import { dirname } from 'node:path';
  * Creates a folder and its contents unless it exists, and returns it. The contents are created in a
  * temporary folder that is renamed at the end, so that a folder that exists is complete.
  */
-export async function ensureFolder(folder: string, create: (staged: string) => Promise<void>): Promise<string> {
+export async function ensureFolder(
+  folder: string,
+  create: (staged: string) => Promise<void>,
+): Promise<string> {
   if (existsSync(folder)) return folder;
   await mkdir(dirname(folder), { recursive: true });
   const staged = await mkdtemp(`${folder}-`);

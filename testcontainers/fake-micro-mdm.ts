@@ -24,7 +24,9 @@ export interface FakeDevice {
    * The last attestation. A real device creates a new one at most once a week; until then it
    * answers with the last one, even if the command contains another nonce.
    */
-  attested: { readonly nonce: Buffer; readonly chain: readonly Uint8Array[]; readonly at: number } | undefined;
+  attested:
+    | { readonly nonce: Buffer; readonly chain: readonly Uint8Array[]; readonly at: number }
+    | undefined;
   readonly queue: Command[];
 }
 
@@ -76,8 +78,18 @@ export class FakeMicroMdm implements AsyncDisposable {
 
   enrol(serial: string, says: TestDevice = {}): FakeDevice {
     const device: FakeDevice = {
-      ...{ serial, udid: randomUUID().toUpperCase(), mood: 'answers', attested: undefined, queue: [] },
-      says: { serialNumber: serial, udid: '00008103-000000000000001E', sip: 0, secureBoot: 'Full Security', ...says },
+      serial,
+      udid: randomUUID().toUpperCase(),
+      mood: 'answers',
+      attested: undefined,
+      queue: [],
+      says: {
+        serialNumber: serial,
+        udid: '00008103-000000000000001E',
+        sip: 0,
+        secureBoot: 'Full Security',
+        ...says,
+      },
     };
     this.#devices.set(device.udid, device);
     return device;
@@ -85,7 +97,11 @@ export class FakeMicroMdm implements AsyncDisposable {
 
   /** Gives the device an attestation with this nonce, as if it was created at the time `at`. */
   attest(device: FakeDevice, nonce: Buffer, at = this.now()): void {
-    device.attested = { nonce, at, chain: this.#apple.attest({ ...device.says, freshness: nonce }) };
+    device.attested = {
+      nonce,
+      at,
+      chain: this.#apple.attest({ ...device.says, freshness: nonce }),
+    };
   }
 
   /** The device fetches its queued commands, as after a push or when it connects by itself. */
@@ -94,16 +110,33 @@ export class FakeMicroMdm implements AsyncDisposable {
     // A busy device keeps the commands in the queue and fetches them again later, as a real one
     // does.
     const waiting = device.mood === 'busy' ? [...device.queue] : device.queue.splice(0);
-    for (const command of waiting) await this.tell(device, command.uuid, this.#answer(device, command));
+    for (const command of waiting)
+      await this.tell(device, command.uuid, this.#answer(device, command));
   }
 
   /** Sends an event to the webhook; a test can choose any device, command and status. */
-  async tell(device: Pick<FakeDevice, 'udid'>, command: string, { status, queryResponses = '' }: { status: string; queryResponses?: string }): Promise<number> {
-    const plist = plistOf(`<key>CommandUUID</key><string>${command}</string>${queryResponses}<key>Status</key><string>${status}</string>
+  async tell(
+    device: Pick<FakeDevice, 'udid'>,
+    command: string,
+    { status, queryResponses = '' }: { status: string; queryResponses?: string },
+  ): Promise<number> {
+    const plist =
+      plistOf(`<key>CommandUUID</key><string>${command}</string>${queryResponses}<key>Status</key><string>${status}</string>
       <key>UDID</key><string>${device.udid}</string>`);
-    const event = { udid: device.udid, status, command_uuid: command, url_params: null, raw_payload: Buffer.from(plist).toString('base64') };
+    const event = {
+      udid: device.udid,
+      status,
+      command_uuid: command,
+      url_params: null,
+      raw_payload: Buffer.from(plist).toString('base64'),
+    };
     return this.send(
-      JSON.stringify({ topic: 'mdm.Connect', event_id: randomUUID(), created_at: new Date(this.now()).toISOString(), acknowledge_event: event }),
+      JSON.stringify({
+        topic: 'mdm.Connect',
+        event_id: randomUUID(),
+        created_at: new Date(this.now()).toISOString(),
+        acknowledge_event: event,
+      }),
     );
   }
 
@@ -117,7 +150,10 @@ export class FakeMicroMdm implements AsyncDisposable {
     const hasSecret = url.password !== '';
     url.username = '';
     url.password = '';
-    const headers = { 'content-type': 'application/json; charset=utf-8', ...(hasSecret && { authorization }) };
+    const headers = {
+      'content-type': 'application/json; charset=utf-8',
+      ...(hasSecret && { authorization }),
+    };
     const { status } = await fetch(url, { method: 'POST', headers, body });
     this.sent.push({ body, status });
     return status;
@@ -127,9 +163,13 @@ export class FakeMicroMdm implements AsyncDisposable {
     if (device.mood === 'busy') return { status: 'NotNow' };
     if (device.mood === 'errs') return { status: 'Error' };
     const known = `<key>UDID</key><string>${device.udid}</string>`;
-    const responses = (more: string) => ({ status: 'Acknowledged', queryResponses: `<key>QueryResponses</key><dict>${known}${more}</dict>` });
+    const responses = (more: string) => ({
+      status: 'Acknowledged',
+      queryResponses: `<key>QueryResponses</key><dict>${known}${more}</dict>`,
+    });
     if (device.mood === 'forbidden') return responses('');
-    const chain = device.mood === 'forged' ? [Buffer.from('no certificate')] : this.#chainFor(device, nonce);
+    const chain =
+      device.mood === 'forged' ? [Buffer.from('no certificate')] : this.#chainFor(device, nonce);
     const data = chain.map(
       (certificate) =>
         `<data>\n${(
@@ -138,12 +178,18 @@ export class FakeMicroMdm implements AsyncDisposable {
             .match(/.{1,68}/g) ?? []
         ).join('\n')}\n</data>`,
     );
-    return responses(`<key>SerialNumber</key><string>${device.serial}</string><key>DevicePropertiesAttestation</key><array>${data.join('\n')}</array>`);
+    return responses(
+      `<key>SerialNumber</key><string>${device.serial}</string><key>DevicePropertiesAttestation</key><array>${data.join('\n')}</array>`,
+    );
   }
 
   #chainFor(device: FakeDevice, nonce: Buffer): readonly Uint8Array[] {
     const { attested } = device;
-    if (attested === undefined || (!attested.nonce.equals(nonce) && this.now() - attested.at >= WEEK_MS)) this.attest(device, nonce);
+    if (
+      attested === undefined ||
+      (!attested.nonce.equals(nonce) && this.now() - attested.at >= WEEK_MS)
+    )
+      this.attest(device, nonce);
     return device.attested?.chain ?? [];
   }
 
@@ -151,8 +197,13 @@ export class FakeMicroMdm implements AsyncDisposable {
     const body = await text(request);
     if (this.trouble === 'down') return void request.socket.destroy();
     const answer = (status: number, value: object) =>
-      response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(value, null, 2));
-    if (request.headers.authorization !== `Basic ${Buffer.from(`micromdm:${this.apiKey}`).toString('base64')}`)
+      response
+        .writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
+        .end(JSON.stringify(value, null, 2));
+    if (
+      request.headers.authorization !==
+      `Basic ${Buffer.from(`micromdm:${this.apiKey}`).toString('base64')}`
+    )
       return void answer(401, { error: 'unauthorized' });
     const what = `${request.method} ${request.url}`;
     this.asked.push(what);
@@ -163,12 +214,15 @@ export class FakeMicroMdm implements AsyncDisposable {
   }
 
   #do(what: string, body: string): { status: number; body: object } {
-    const [, call, udid = ''] = /^(POST \/v1\/(?:devices|commands|push))(?:\/([^/]+))?$/.exec(what) ?? [];
+    const [, call, udid = ''] =
+      /^(POST \/v1\/(?:devices|commands|push))(?:\/([^/]+))?$/.exec(what) ?? [];
     const device = this.#devices.get(decodeURIComponent(udid));
     switch (call) {
       case 'POST /v1/devices': {
         const { filter_serial: wanted = [] } = JSON.parse(body) as { filter_serial?: string[] };
-        const found = [...this.#devices.values()].filter(({ serial }) => wanted.length === 0 || wanted.includes(serial));
+        const found = [...this.#devices.values()].filter(
+          ({ serial }) => wanted.length === 0 || wanted.includes(serial),
+        );
         const devices = found.map(({ serial, udid }) => ({
           serial_number: serial,
           udid,
@@ -182,14 +236,26 @@ export class FakeMicroMdm implements AsyncDisposable {
         const uuid = /<key>CommandUUID<\/key>\s*<string>([^<]+)</.exec(body)?.[1];
         const type = /<key>RequestType<\/key>\s*<string>([^<]+)</.exec(body)?.[1];
         const nonce = /<key>DeviceAttestationNonce<\/key>\s*<data>([^<]+)</.exec(body)?.[1];
-        if (uuid === undefined || type !== 'DeviceInformation' || nonce === undefined) return { status: 500, body: { error: 'request is malformed' } };
+        if (uuid === undefined || type !== 'DeviceInformation' || nonce === undefined)
+          return { status: 500, body: { error: 'request is malformed' } };
         // Unknown devices are accepted here: MicroMDM notices only at the push that there is none.
         device?.queue.push({ uuid, nonce: Buffer.from(nonce, 'base64') });
         if (device) this.#push(device);
-        return { status: 201, body: { payload: { udid, command_uuid: uuid, command: { request_type: type }, payload: Buffer.from(body).toString('base64') } } };
+        return {
+          status: 201,
+          body: {
+            payload: {
+              udid,
+              command_uuid: uuid,
+              command: { request_type: type },
+              payload: Buffer.from(body).toString('base64'),
+            },
+          },
+        };
       }
       case 'POST /v1/push':
-        if (device === undefined) return { status: 500, body: { error: 'retrieving PushInfo by UDID' } };
+        if (device === undefined)
+          return { status: 500, body: { error: 'retrieving PushInfo by UDID' } };
         this.#push(device);
         return { status: 200, body: { status: 'success', push_notification_id: randomUUID() } };
       default:

@@ -25,12 +25,22 @@ export async function startHubCluster(options: HubClusterOptions): Promise<HubCl
       return await startOnFreePorts(options);
     } catch (error) {
       // Another process has taken one of the route ports since they were found free.
-      if (attempt === ATTEMPTS || !(error instanceof LaunchError) || error.code !== 'address_in_use') throw error;
+      if (
+        attempt === ATTEMPTS ||
+        !(error instanceof LaunchError) ||
+        error.code !== 'address_in_use'
+      )
+        throw error;
     }
   }
 }
 
-async function startOnFreePorts({ natsServer, home, operator, count }: HubClusterOptions): Promise<HubCluster> {
+async function startOnFreePorts({
+  natsServer,
+  home,
+  operator,
+  count,
+}: HubClusterOptions): Promise<HubCluster> {
   await using started = new AsyncDisposableStack();
   const ports: number[] = [];
   while (ports.length < count) ports.push(await freePort());
@@ -39,15 +49,25 @@ async function startOnFreePorts({ natsServer, home, operator, count }: HubCluste
   const starts = await Promise.allSettled(
     ports.map(async (port, index) => {
       const server = `hub-${index}`;
-      const config = (place: Parameters<typeof hubConfig>[0]) => hubConfig(place, operator, { server, port, routes });
-      return started.use(await startNatsServer({ binary: natsServer, home: join(home, server), name: server, config }));
+      const config = (place: Parameters<typeof hubConfig>[0]) =>
+        hubConfig(place, operator, { server, port, routes });
+      return started.use(
+        await startNatsServer({
+          binary: natsServer,
+          home: join(home, server),
+          name: server,
+          config,
+        }),
+      );
     }),
   );
   const failed = starts.find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
   const hubs = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
   // Until a leader is chosen no stream can be made.
-  await Promise.all(hubs.map((hub) => hub.whenLine((line) => line.includes('metadata leader'), LEADER_MS)));
+  await Promise.all(
+    hubs.map((hub) => hub.whenLine((line) => line.includes('metadata leader'), LEADER_MS)),
+  );
   const owned = started.move();
   return { hubs, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -14,5 +14,16 @@ export type { PostgresNode, PostgresOptions } from './postgres-server.ts';
 export { pythonPackages } from './python-packages.ts';
 export { RawLeaf, type RawMessage } from './raw-leaf.ts';
 export { chooseRuntime, type Runtime, whyNoContainers } from './runtime.ts';
-export { startTcpProxy, type TcpProxy, type TcpProxyOptions, type TcpProxyTarget } from './tcp-proxy.ts';
-export { deviceExtensions, issueCertificate, TestAppleCa, type TestCertificate, type TestDevice } from './test-apple-ca.ts';
+export {
+  startTcpProxy,
+  type TcpProxy,
+  type TcpProxyOptions,
+  type TcpProxyTarget,
+} from './tcp-proxy.ts';
+export {
+  deviceExtensions,
+  issueCertificate,
+  TestAppleCa,
+  type TestCertificate,
+  type TestDevice,
+} from './test-apple-ca.ts';

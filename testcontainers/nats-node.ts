@@ -2,7 +2,10 @@ import type { NatsPlace, NatsPorts, NatsServer } from '#provider';
 
 /** A running nats-server, as a local process or in a container. */
 export type NatsNode = AsyncDisposable &
-  Pick<NatsServer, 'ports' | 'clientUrl' | 'leafUrl' | 'monitorUrl' | 'kill' | 'restart' | 'stop'> & { logs(): readonly string[] };
+  Pick<
+    NatsServer,
+    'ports' | 'clientUrl' | 'leafUrl' | 'monitorUrl' | 'kill' | 'restart' | 'stop'
+  > & { logs(): readonly string[] };
 
 export interface NatsNodeOptions {
   /** Returns the configuration file for the addresses and paths of the chosen runtime. */

@@ -18,7 +18,15 @@ import {
   StreamStorageError,
   startCoordinator,
 } from '#coordinator';
-import { cacheFolder, findNatsServer, LaunchError, type NatsPlace, type NatsPorts, type Restartable, startNatsServer } from '#provider';
+import {
+  cacheFolder,
+  findNatsServer,
+  LaunchError,
+  type NatsPlace,
+  type NatsPorts,
+  type Restartable,
+  startNatsServer,
+} from '#provider';
 import { startContainerNats } from './containers/nats.ts';
 import { startHubCluster } from './hub-cluster.ts';
 import type { NatsNode } from './nats-node.ts';
@@ -73,9 +81,16 @@ export interface Network extends AsyncDisposable {
    * account.
    */
   signIn(name: string): Promise<{ token: string; account: string }>;
-  createKey(options: { name: string; creditMicroUsd: number; account?: string }): Promise<{ account: string; key: string; apiKey: string }>;
+  createKey(options: {
+    name: string;
+    creditMicroUsd: number;
+    account?: string;
+  }): Promise<{ account: string; key: string; apiKey: string }>;
   enrolToken(): Promise<string>;
-  putModels(models: readonly Omit<NewModel, 'createdAt'>[], aliases?: readonly { alias: string; model: string }[]): Promise<void>;
+  putModels(
+    models: readonly Omit<NewModel, 'createdAt'>[],
+    aliases?: readonly { alias: string; model: string }[],
+  ): Promise<void>;
 }
 
 const CALL = { timeoutMs: 10_000 };
@@ -95,32 +110,58 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const { runtime = 'local' } = options;
   const hubs =
     options.clusterOf === undefined
-      ? [started.use(await startHub({ natsServer, home, operator, runtime, ports: options.hubPorts ?? {} }))]
-      : started.use(await startHubCluster({ natsServer, home, operator, count: options.clusterOf })).hubs;
+      ? [
+          started.use(
+            await startHub({ natsServer, home, operator, runtime, ports: options.hubPorts ?? {} }),
+          ),
+        ]
+      : started.use(await startHubCluster({ natsServer, home, operator, count: options.clusterOf }))
+          .hubs;
   const [hub] = hubs;
   if (hub === undefined) throw new Error('a network needs at least one hub');
   if (options.databaseUrl === undefined) say('Postgres');
   const dataFolder = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
-  const postgres = options.databaseUrl === undefined ? started.use(await startPostgres({ runtime, ...dataFolder })) : undefined;
+  const postgres =
+    options.databaseUrl === undefined
+      ? started.use(await startPostgres({ runtime, ...dataFolder }))
+      : undefined;
   const databaseUrl = options.databaseUrl ?? (await postgres?.createDatabase(DATABASE)) ?? '';
 
   say('database schema');
   await migrate(databaseUrl);
-  const issuer = settings.oidc === undefined ? started.use(await startOidcIssuer({ ...(options.issuerPort && { port: options.issuerPort }) })) : undefined;
+  const issuer =
+    settings.oidc === undefined
+      ? started.use(
+          await startOidcIssuer({ ...(options.issuerPort && { port: options.issuerPort }) }),
+        )
+      : undefined;
   const config: Config = {
     ...settings,
-    ...{ databaseUrl, natsUrls: hubs.map(({ clientUrl }) => clientUrl), leafUrls: hubs.map(({ leafUrl }) => leafUrl) },
-    ...(issuer && { oidc: { issuer: issuer.url, audience: issuer.audience, algorithms: ['ES256'] } }),
+    databaseUrl,
+    natsUrls: hubs.map(({ clientUrl }) => clientUrl),
+    leafUrls: hubs.map(({ leafUrl }) => leafUrl),
+    ...(issuer && {
+      oidc: { issuer: issuer.url, audience: issuer.audience, algorithms: ['ES256'] },
+    }),
     // The only user of a local network needs no limits, except those that the environment sets.
     ...(limitsAreSet(env) ? {} : { accountLimits: {} }),
     ...options.config,
   };
   await prepareStreams(config, log);
   say('coordinator');
-  const coordinator = started.use(await startCoordinator({ config, log, ...(options.components && { components: options.components }) }));
+  const coordinator = started.use(
+    await startCoordinator({
+      config,
+      log,
+      ...(options.components && { components: options.components }),
+    }),
+  );
   const { bus, httpUrl } = coordinator;
-  if (httpUrl === undefined) throw new Error('the coordinator started without the ingress, so it has no API');
-  const children = Object.entries({ 'the hub': hub, Postgres: postgres }).flatMap(([name, child]) => (isChild(child) ? [{ name, child }] : []));
+  if (httpUrl === undefined)
+    throw new Error('the coordinator started without the ingress, so it has no API');
+  const children = Object.entries({ 'the hub': hub, Postgres: postgres }).flatMap(
+    ([name, child]) => (isChild(child) ? [{ name, child }] : []),
+  );
   const owned = started.move();
   return {
     url: httpUrl,
@@ -135,14 +176,27 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     coordinator,
     issuer,
     signIn: async (name) => {
-      if (issuer === undefined) throw new Error('this network uses the sign-in service of DINF_OIDC_ISSUER, so it cannot sign people in itself');
-      const { account } = await bus.call(services.accounts.signIn, { issuer: issuer.url, subject: name, email: `${name}@localhost` }, CALL);
+      if (issuer === undefined)
+        throw new Error(
+          'this network uses the sign-in service of DINF_OIDC_ISSUER, so it cannot sign people in itself',
+        );
+      const { account } = await bus.call(
+        services.accounts.signIn,
+        { issuer: issuer.url, subject: name, email: `${name}@localhost` },
+        CALL,
+      );
       return { token: await issuer.signIn({ subject: name, email: `${name}@localhost` }), account };
     },
     createKey: async (options) => createKey(bus, options),
-    enrolToken: async () => (await bus.call(services.trust.createToken, { lifetimeMs: TOKEN_LIFETIME_MS }, CALL)).token,
+    enrolToken: async () =>
+      (await bus.call(services.trust.createToken, { lifetimeMs: TOKEN_LIFETIME_MS }, CALL)).token,
     putModels: async (models, aliases = []) => {
-      for (const model of models) await bus.call(services.catalog.putModel, { model: { ...model, createdAt: Date.now() } }, CALL);
+      for (const model of models)
+        await bus.call(
+          services.catalog.putModel,
+          { model: { ...model, createdAt: Date.now() } },
+          CALL,
+        );
       for (const alias of aliases) await bus.call(services.catalog.putAlias, alias, CALL);
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -150,7 +204,8 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 }
 
 /** Returns whether the node is a child process. Containers are not: they have no `exited`. */
-const isChild = (node: object | undefined): node is Restartable => node !== undefined && 'exited' in node;
+const isChild = (node: object | undefined): node is Restartable =>
+  node !== undefined && 'exited' in node;
 
 function limitsAreSet(env: NodeJS.ProcessEnv): boolean {
   return ['DINF_ACCOUNT_RPM', 'DINF_ACCOUNT_ITPM', 'DINF_ACCOUNT_OTPM'].some((name) => env[name]);
@@ -173,15 +228,28 @@ interface HubOptions {
 function startHub({ natsServer, home, operator, ports, runtime }: HubOptions): Promise<NatsNode> {
   const config = (place: NatsPlace) => hubConfig(place, operator);
   if (runtime === 'containers') return startContainerNats({ config });
-  return startNatsServer({ binary: natsServer, home: join(home, 'hub'), name: 'hub', config, ports });
+  return startNatsServer({
+    binary: natsServer,
+    home: join(home, 'hub'),
+    name: 'hub',
+    config,
+    ports,
+  });
 }
 
 async function prepareStreams(config: Config, log: Logger): Promise<void> {
-  const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: 'migrate', log });
+  const connection = await connectToHub({
+    urls: config.natsUrls,
+    credentialsFile: config.coreCredentials,
+    name: 'migrate',
+    log,
+  });
   try {
     await ensureStreams(new Bus(connection));
   } catch (cause) {
-    throw cause instanceof StreamStorageError ? new LaunchError('no_stream_storage', await explainStorage(cause, config), { cause }) : cause;
+    throw cause instanceof StreamStorageError
+      ? new LaunchError('no_stream_storage', await explainStorage(cause, config), { cause })
+      : cause;
   } finally {
     await connection.close();
   }
@@ -189,12 +257,26 @@ async function prepareStreams(config: Config, log: Logger): Promise<void> {
 
 async function createKey(
   bus: Bus,
-  { name, creditMicroUsd, account: owner }: { name: string; creditMicroUsd: number; account?: string },
+  {
+    name,
+    creditMicroUsd,
+    account: owner,
+  }: { name: string; creditMicroUsd: number; account?: string },
 ): Promise<{ account: string; key: string; apiKey: string }> {
-  const account = owner ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
+  const account =
+    owner ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;
   const { text, hash, hint } = makeApiKey();
-  const created = await bus.call(services.accounts.createKey, { account, name, keyHash: hash, hint }, CALL);
+  const created = await bus.call(
+    services.accounts.createKey,
+    { account, name, keyHash: hash, hint },
+    CALL,
+  );
   if (!created.ok) throw new Error(`the API key was not created: ${created.code}`);
-  if (creditMicroUsd > 0) await bus.call(services.settlement.credit, { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` }, CALL);
+  if (creditMicroUsd > 0)
+    await bus.call(
+      services.settlement.credit,
+      { account, amountMicroUsd: creditMicroUsd, operation: `first:${account}` },
+      CALL,
+    );
   return { account, key: created.key, apiKey: text };
 }

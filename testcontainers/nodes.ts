@@ -14,14 +14,24 @@ interface RuntimeChoice {
   readonly runtime?: Runtime;
 }
 
-export async function startPostgres({ runtime, ...options }: PostgresOptions & RuntimeChoice = {}): Promise<PostgresNode> {
-  return (runtime ?? (await chooseRuntime())) === 'containers' ? startContainerPostgres(options) : startLocalPostgres(options);
+export async function startPostgres({
+  runtime,
+  ...options
+}: PostgresOptions & RuntimeChoice = {}): Promise<PostgresNode> {
+  return (runtime ?? (await chooseRuntime())) === 'containers'
+    ? startContainerPostgres(options)
+    : startLocalPostgres(options);
 }
 
-export const startNatsHub = (options: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> => startNats('hub', options);
-export const startNatsLeaf = (options: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> => startNats('leaf', options);
+export const startNatsHub = (options: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> =>
+  startNats('hub', options);
+export const startNatsLeaf = (options: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> =>
+  startNats('leaf', options);
 
-async function startNats(name: string, { runtime, ...options }: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> {
+async function startNats(
+  name: string,
+  { runtime, ...options }: NatsNodeOptions & RuntimeChoice,
+): Promise<NatsNode> {
   if ((runtime ?? (await chooseRuntime())) === 'containers') return startContainerNats(options);
   const home = await mkdtemp(join(tmpdir(), `dinf-${name}-`));
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });

@@ -38,11 +38,16 @@ const ALGORITHM = 'ES256';
 const LIFETIME_S = 12 * 3_600;
 const MAX_NAME = 255;
 
-export async function startOidcIssuer({ port = 0, audience = 'd-inference' }: OidcIssuerOptions = {}): Promise<OidcIssuer> {
+export async function startOidcIssuer({
+  port = 0,
+  audience = 'd-inference',
+}: OidcIssuerOptions = {}): Promise<OidcIssuer> {
   let keys = [await newKey()];
   const secret = randomBytes(24).toString('base64url');
   const server = createServer((request, response) => void answer(request, response));
-  await new Promise<void>((listening, failed) => server.once('error', failed).listen(port, '127.0.0.1', listening));
+  await new Promise<void>((listening, failed) =>
+    server.once('error', failed).listen(port, '127.0.0.1', listening),
+  );
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : port}`;
 
@@ -58,16 +63,32 @@ export async function startOidcIssuer({ port = 0, audience = 'd-inference' }: Oi
       .sign(privateKey);
   };
 
-  const answer = async ({ method, url: path, headers }: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async (
+    { method, url: path, headers }: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> => {
     const { pathname, searchParams } = new URL(path ?? '/', url);
-    const send = (status: number, body: object) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const send = (status: number, body: object) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     if (pathname === '/.well-known/openid-configuration')
-      return void send(200, { issuer: url, jwks_uri: `${url}/keys`, token_endpoint: `${url}/token`, id_token_signing_alg_values_supported: [ALGORITHM] });
-    if (pathname === '/keys') return void send(200, { keys: keys.map(({ published }) => published) });
+      return void send(200, {
+        issuer: url,
+        jwks_uri: `${url}/keys`,
+        token_endpoint: `${url}/token`,
+        id_token_signing_alg_values_supported: [ALGORITHM],
+      });
+    if (pathname === '/keys')
+      return void send(200, { keys: keys.map(({ published }) => published) });
     const name = searchParams.get('name') ?? 'you';
-    if (pathname !== '/token' || method !== 'POST' || name.length > MAX_NAME) return void send(404, { error: 'not_found' });
-    if (headers.authorization !== `Bearer ${secret}`) return void send(401, { error: 'invalid_client' });
-    send(200, { id_token: await signIn({ subject: name, email: `${name}@localhost` }), token_type: 'Bearer', expires_in: LIFETIME_S });
+    if (pathname !== '/token' || method !== 'POST' || name.length > MAX_NAME)
+      return void send(404, { error: 'not_found' });
+    if (headers.authorization !== `Bearer ${secret}`)
+      return void send(401, { error: 'invalid_client' });
+    send(200, {
+      id_token: await signIn({ subject: name, email: `${name}@localhost` }),
+      token_type: 'Bearer',
+      expires_in: LIFETIME_S,
+    });
   };
 
   return {
@@ -89,5 +110,9 @@ export async function startOidcIssuer({ port = 0, audience = 'd-inference' }: Oi
 async function newKey(): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair(ALGORITHM);
   const kid = crypto.randomUUID();
-  return { kid, privateKey, published: { ...(await exportJWK(publicKey)), kid, alg: ALGORITHM, use: 'sig' } };
+  return {
+    kid,
+    privateKey,
+    published: { ...(await exportJWK(publicKey)), kid, alg: ALGORITHM, use: 'sig' },
+  };
 }

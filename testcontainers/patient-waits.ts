@@ -14,4 +14,5 @@ vi.waitFor = (callback, options = {}) => {
 };
 
 const { poll } = expect;
-expect.poll = (callback, { timeout = 0, ...rest } = {}) => poll(callback, { ...rest, timeout: Math.max(timeout, PATIENCE_MS) });
+expect.poll = (callback, { timeout = 0, ...rest } = {}) =>
+  poll(callback, { ...rest, timeout: Math.max(timeout, PATIENCE_MS) });

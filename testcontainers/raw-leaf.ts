@@ -32,14 +32,32 @@ export class RawLeaf implements Disposable {
   }
 
   /** Signs in with a credentials file. Resolves when the hub has accepted or rejected it. */
-  static async connect({ url, credentialsFile, server = 'raw' }: { url: string; credentialsFile: string; server?: string }): Promise<RawLeaf> {
+  static async connect({
+    url,
+    credentialsFile,
+    server = 'raw',
+  }: {
+    url: string;
+    credentialsFile: string;
+    server?: string;
+  }): Promise<RawLeaf> {
     const { hostname, port } = new URL(url);
     const { jwt, key } = readCredentials(credentialsFile);
     const socket = connect({ host: hostname, port: Number(port) });
     const leaf = new RawLeaf(socket);
     const info = await leaf.#info();
-    const sig = Buffer.from(key.sign(Buffer.from(String(info['nonce'] ?? '')))).toString('base64url');
-    const hello = { jwt, sig, server_id: `N${server.toUpperCase()}`, name: server, headers: true, no_responders: true, protocol: 1 };
+    const sig = Buffer.from(key.sign(Buffer.from(String(info['nonce'] ?? '')))).toString(
+      'base64url',
+    );
+    const hello = {
+      jwt,
+      sig,
+      server_id: `N${server.toUpperCase()}`,
+      name: server,
+      headers: true,
+      no_responders: true,
+      protocol: 1,
+    };
     socket.on('data', (bytes) => leaf.#take(bytes));
     leaf.#write(`CONNECT ${JSON.stringify(hello)}`);
     await Promise.race([leaf.flush(), leaf.closed]);
@@ -64,7 +82,11 @@ export class RawLeaf implements Disposable {
   publish(subject: string, payload: string | Uint8Array, reply = ''): void {
     const bytes = Buffer.from(payload);
     this.#socket.write(
-      Buffer.concat([Buffer.from(`LMSG ${subject} ${reply === '' ? '' : `${reply} `}${bytes.length}${LINE_END}`), bytes, Buffer.from(LINE_END)]),
+      Buffer.concat([
+        Buffer.from(`LMSG ${subject} ${reply === '' ? '' : `${reply} `}${bytes.length}${LINE_END}`),
+        bytes,
+        Buffer.from(LINE_END),
+      ]),
     );
   }
 
@@ -85,7 +107,11 @@ export class RawLeaf implements Disposable {
 
   #take(bytes: Buffer): void {
     this.#waiting = Buffer.concat([this.#waiting, bytes]);
-    for (let end = this.#waiting.indexOf(LINE_END); end >= 0; end = this.#waiting.indexOf(LINE_END)) {
+    for (
+      let end = this.#waiting.indexOf(LINE_END);
+      end >= 0;
+      end = this.#waiting.indexOf(LINE_END)
+    ) {
       const line = this.#waiting.subarray(0, end).toString();
       const after = end + LINE_END.length;
       const size = /^(?:LMSG|RMSG) .* (\d+)$/.exec(line)?.[1] ?? /^HMSG .* (\d+)$/.exec(line)?.[1];
@@ -96,7 +122,10 @@ export class RawLeaf implements Disposable {
       }
       const whole = after + Number(size) + LINE_END.length;
       if (this.#waiting.length < whole) return;
-      this.received.push({ subject: line.split(' ')[1] ?? '', payload: Buffer.from(this.#waiting.subarray(after, after + Number(size))) });
+      this.received.push({
+        subject: line.split(' ')[1] ?? '',
+        payload: Buffer.from(this.#waiting.subarray(after, after + Number(size))),
+      });
       this.#waiting = this.#waiting.subarray(whole);
     }
   }
@@ -114,6 +143,7 @@ export class RawLeaf implements Disposable {
 
 function readCredentials(file: string): { jwt: string; key: Nkey } {
   const text = readFileSync(file, 'utf8');
-  const block = (name: string) => new RegExp(`-----BEGIN ${name}-----\\s+(\\S+)`).exec(text)?.[1] ?? '';
+  const block = (name: string) =>
+    new RegExp(`-----BEGIN ${name}-----\\s+(\\S+)`).exec(text)?.[1] ?? '';
   return { jwt: block('NATS USER JWT'), key: Nkey.fromSeed(block('USER NKEY SEED')) };
 }

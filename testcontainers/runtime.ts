@@ -21,7 +21,10 @@ export async function chooseRuntime(env: NodeJS.ProcessEnv = process.env): Promi
       throw new LaunchError('no_container_engine', `DINF_TEST_RUNTIME=containers, but ${missing}`);
     }
     default:
-      throw new LaunchError('no_container_engine', `DINF_TEST_RUNTIME must be containers, local or auto, not ${wanted}`);
+      throw new LaunchError(
+        'no_container_engine',
+        `DINF_TEST_RUNTIME must be containers, local or auto, not ${wanted}`,
+      );
   }
 }
 
@@ -38,7 +41,10 @@ export function whyNoContainers(): Promise<string | undefined> {
 
 async function lookForEngine(): Promise<string | undefined> {
   const { promise: late, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => resolve(`no container engine answered within ${LOOK_MS} ms`), LOOK_MS);
+  const timer = setTimeout(
+    () => resolve(`no container engine answered within ${LOOK_MS} ms`),
+    LOOK_MS,
+  );
   try {
     return await Promise.race([late, reachEngine()]);
   } finally {

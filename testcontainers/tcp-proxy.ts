@@ -32,7 +32,10 @@ export interface TcpProxy extends AsyncDisposable {
 const HOST = '127.0.0.1';
 const PIECES_PER_SECOND = 20;
 
-export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOptions = {}): Promise<TcpProxy> {
+export async function startTcpProxy(
+  target: TcpProxyTarget,
+  options: TcpProxyOptions = {},
+): Promise<TcpProxy> {
   const clients = new Map<Socket, AbortController>();
   let isCut = false;
   let gate = Promise.resolve();
@@ -57,7 +60,10 @@ export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOpt
     await gate;
     signal.throwIfAborted();
     const upstream = connect({ ...target, noDelay: true, allowHalfOpen: true });
-    await Promise.all([pipeline(client, slowed(signal), upstream, { signal }), pipeline(upstream, slowed(signal), client, { signal })]);
+    await Promise.all([
+      pipeline(client, slowed(signal), upstream, { signal }),
+      pipeline(upstream, slowed(signal), client, { signal }),
+    ]);
   };
 
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
@@ -119,7 +125,10 @@ export async function startTcpProxy(target: TcpProxyTarget, options: TcpProxyOpt
   };
 }
 
-function* pieces(chunk: Buffer, bytesPerSecond: number | undefined): Generator<{ piece: Buffer; waitMs: number }> {
+function* pieces(
+  chunk: Buffer,
+  bytesPerSecond: number | undefined,
+): Generator<{ piece: Buffer; waitMs: number }> {
   if (bytesPerSecond === undefined) return void (yield { piece: chunk, waitMs: 0 });
   const size = Math.max(1, Math.floor(bytesPerSecond / PIECES_PER_SECOND));
   for (let from = 0; from < chunk.length; from += size) {

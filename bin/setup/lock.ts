@@ -2,7 +2,15 @@
 // a process named in the lock lives, no other process takes the lock. One gap is known: three
 // processes that find a dead lock within the same microseconds (see removeDeadLock).
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { processStart } from './process-start.ts';
@@ -18,7 +26,10 @@ export interface Lock extends AsyncDisposable {
 }
 
 /** Waits until the lock is free and takes it. `onWait` is called at most once, with the holders. */
-export async function acquireLock(path: string, onWait: (pids: readonly number[]) => void): Promise<Lock> {
+export async function acquireLock(
+  path: string,
+  onWait: (pids: readonly number[]) => void,
+): Promise<Lock> {
   let notified = false;
   for (;;) {
     const taken = tryLock(path);
@@ -33,7 +44,9 @@ export async function acquireLock(path: string, onWait: (pids: readonly number[]
  * Takes the lock, or returns the living processes that hold it. A lock whose holders have all ended
  * is taken over.
  */
-export function tryLock(path: string): { readonly lock: Lock } | { readonly holders: readonly number[] } {
+export function tryLock(
+  path: string,
+): { readonly lock: Lock } | { readonly holders: readonly number[] } {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const prepared = `${path}.${randomUUID()}`;
   mkdirSync(prepared);
@@ -112,7 +125,8 @@ function holdersIn(path: string): number[] {
 function removeDeadLock(path: string): void {
   const aside = moveAside(path);
   if (aside === undefined) return;
-  if (holdersIn(aside).some((pid) => isHolding(aside, pid)) && !existsSync(path)) renameSync(aside, path);
+  if (holdersIn(aside).some((pid) => isHolding(aside, pid)) && !existsSync(path))
+    renameSync(aside, path);
   else rmSync(aside, { recursive: true, force: true });
 }
 
@@ -142,4 +156,5 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const isErrno = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code;
+const isErrno = (error: unknown, code: string) =>
+  error instanceof Error && 'code' in error && error.code === code;

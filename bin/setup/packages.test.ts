@@ -10,8 +10,29 @@ const wanted = {
 
 test('a package is missing if it is not installed with the version and checksum of the lock file', () => {
   expect(missingPackages(wanted, {}, { dev: false })).toEqual(['node_modules/a']);
-  expect(missingPackages(wanted, {}, { dev: true })).toEqual(['node_modules/a', 'node_modules/tool']);
-  expect(missingPackages(wanted, { 'node_modules/a': { version: '1.0.0', integrity: 'x' } }, { dev: false })).toEqual([]);
-  expect(missingPackages(wanted, { 'node_modules/a': { version: '1.0.1', integrity: 'x' } }, { dev: false })).toEqual(['node_modules/a']);
-  expect(missingPackages(wanted, { 'node_modules/a': { version: '1.0.0', integrity: 'forged' } }, { dev: false })).toEqual(['node_modules/a']);
+  expect(missingPackages(wanted, {}, { dev: true })).toEqual([
+    'node_modules/a',
+    'node_modules/tool',
+  ]);
+  expect(
+    missingPackages(
+      wanted,
+      { 'node_modules/a': { version: '1.0.0', integrity: 'x' } },
+      { dev: false },
+    ),
+  ).toEqual([]);
+  expect(
+    missingPackages(
+      wanted,
+      { 'node_modules/a': { version: '1.0.1', integrity: 'x' } },
+      { dev: false },
+    ),
+  ).toEqual(['node_modules/a']);
+  expect(
+    missingPackages(
+      wanted,
+      { 'node_modules/a': { version: '1.0.0', integrity: 'forged' } },
+      { dev: false },
+    ),
+  ).toEqual(['node_modules/a']);
 });

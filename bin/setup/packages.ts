@@ -17,10 +17,15 @@ type LockedPackages = Readonly<Record<string, LockedPackage>>;
  * Returns the packages that package-lock.json lists and npm's record in node_modules lacks.
  * Optional packages are ignored: npm decides whether to install them, for example by platform.
  */
-export function missingPackages(wanted: LockedPackages, installed: LockedPackages, options: { dev: boolean }): string[] {
+export function missingPackages(
+  wanted: LockedPackages,
+  installed: LockedPackages,
+  options: { dev: boolean },
+): string[] {
   return Object.entries(wanted)
     .filter(([path, want]) => {
-      if (path === '' || want.optional || want.devOptional || (want.dev && !options.dev)) return false;
+      if (path === '' || want.optional || want.devOptional || (want.dev && !options.dev))
+        return false;
       const have = installed[path];
       return have?.version !== want.version || have?.integrity !== want.integrity;
     })
@@ -49,7 +54,11 @@ interface PackagesOptions {
 export async function ensurePackages({ root, dev, say }: PackagesOptions): Promise<void> {
   const missing = () => {
     const wanted = readPackages(join(root, 'package-lock.json'));
-    if (!wanted) throw new SetupError(1, `${join(root, 'package-lock.json')} is missing: this copy of the project is incomplete.`);
+    if (!wanted)
+      throw new SetupError(
+        1,
+        `${join(root, 'package-lock.json')} is missing: this copy of the project is incomplete.`,
+      );
     const installed = readPackages(join(root, 'node_modules', '.package-lock.json'));
     return missingPackages(wanted, installed ?? {}, { dev });
   };
@@ -64,8 +73,23 @@ export async function ensurePackages({ root, dev, say }: PackagesOptions): Promi
   say(`installing ${lacking.length} packages (npm ci)`);
   const started = performance.now();
   const include = dev ? ['--include=dev'] : [];
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--prefix', root, ...include];
-  await runNpm({ node: process.execPath, args, cwd: root, what: 'the packages', onStart: lock.add });
+  const args = [
+    'ci',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--prefer-offline',
+    '--prefix',
+    root,
+    ...include,
+  ];
+  await runNpm({
+    node: process.execPath,
+    args,
+    cwd: root,
+    what: 'the packages',
+    onStart: lock.add,
+  });
   const notInstalled = missing();
   if (notInstalled.length > 0)
     throw new SetupError(

@@ -9,10 +9,16 @@ export interface Greeting {
 
 export function greet({ url, apiKey, providers, engine, seconds }: Greeting): void {
   const models = [
-    ...(engine === undefined ? [] : [`"tiny" is a real model on the engine ${engine}: sums, spelling backwards, counting, JSON, tools.`]),
+    ...(engine === undefined
+      ? []
+      : [
+          `"tiny" is a real model on the engine ${engine}: sums, spelling backwards, counting, JSON, tools.`,
+        ]),
     ...(providers === 0
       ? []
-      : [`"sim" is ${providers} simulated Mac${providers === 1 ? '' : 's'} that answer${providers === 1 ? 's' : ''} with made-up text.`]),
+      : [
+          `"sim" is ${providers} simulated Mac${providers === 1 ? '' : 's'} that answer${providers === 1 ? 's' : ''} with made-up text.`,
+        ]),
   ];
   const [model, question] = engine === undefined ? ['sim', 'Hello'] : ['tiny', 'What is 12 + 30?'];
   console.log(`

@@ -24,7 +24,9 @@ export function careForHub({ network, log }: { network: Network; log: Logger }):
   let restartedAt = Number.NEGATIVE_INFINITY;
   let reportedFull = false;
   const look = async (): Promise<void> => {
-    const failing = network.coordinator.bus.failingStreams().filter(({ forMs }) => forMs >= FAILING_MS);
+    const failing = network.coordinator.bus
+      .failingStreams()
+      .filter(({ forMs }) => forMs >= FAILING_MS);
     if (failing.length === 0) {
       reportedFull = false;
       return;
@@ -34,7 +36,9 @@ export function careForHub({ network, log }: { network: Network; log: Logger }):
     const streams = failing.map(({ stream, error }) => `${stream} (${error})`).join(', ');
     if (bavail * bsize < ENOUGH_BYTES) {
       if (!reportedFull)
-        log.error(`JetStream cannot store messages of ${streams}: the disk of ${folder} is full. Requests are still served; free space on it.`);
+        log.error(
+          `JetStream cannot store messages of ${streams}: the disk of ${folder} is full. Requests are still served; free space on it.`,
+        );
       reportedFull = true;
       return;
     }
@@ -47,7 +51,11 @@ export function careForHub({ network, log }: { network: Network; log: Logger }):
   };
   let looking = Promise.resolve();
   const timer = setInterval(() => {
-    looking = looking.then(look).catch((error: unknown) => log.error({ err: error }, 'checking the streams of the hub failed'));
+    looking = looking
+      .then(look)
+      .catch((error: unknown) =>
+        log.error({ err: error }, 'checking the streams of the hub failed'),
+      );
   }, LOOK_MS);
   return {
     [Symbol.asyncDispose]: async () => {

@@ -12,7 +12,8 @@ const DEFAULT_PORTS = { client: 4222, leaf: 7422, issuer: 8090 };
 export async function apiPort(say: (line: string) => void): Promise<number> {
   const wanted = Number(process.env['DINF_HTTP_PORT'] || 8080);
   if (await isFree(wanted)) return wanted;
-  if (process.env['DINF_HTTP_PORT']) throw new CommandError(EXIT.usage, `Port ${wanted} (DINF_HTTP_PORT) is in use.`);
+  if (process.env['DINF_HTTP_PORT'])
+    throw new CommandError(EXIT.usage, `Port ${wanted} (DINF_HTTP_PORT) is in use.`);
   say(`port ${wanted} is in use; the API uses another one (set DINF_HTTP_PORT to choose it)`);
   return 0;
 }
@@ -37,4 +38,5 @@ export async function savedPorts(home: string): Promise<typeof DEFAULT_PORTS> {
   return free.every(Boolean) ? DEFAULT_PORTS : { client: -1, leaf: -1, issuer: 0 };
 }
 
-export const savePorts = (home: string, ports: object) => writePrivate(join(home, 'ports.json'), JSON.stringify(ports));
+export const savePorts = (home: string, ports: object) =>
+  writePrivate(join(home, 'ports.json'), JSON.stringify(ports));

@@ -28,14 +28,32 @@ export interface FleetOptions extends ProviderOptions {
 }
 
 /** Starts the simulated providers in a process of their own, as in production. */
-export async function startFleet({ home, network, log, say, providers, chip, tokenMs, concurrency, endless }: FleetOptions): Promise<AsyncDisposable> {
+export async function startFleet({
+  home,
+  network,
+  log,
+  say,
+  providers,
+  chip,
+  tokenMs,
+  concurrency,
+  endless,
+}: FleetOptions): Promise<AsyncDisposable> {
   say(`starting ${providers} simulated provider${providers === 1 ? '' : 's'}`);
   const tokens = await Promise.all(Array.from({ length: providers }, () => network.enrolToken()));
   const leaves = providers <= MAX_OWN_LEAVES ? 'own' : 'shared';
   return startProcess({
     name: 'the process of the simulated providers',
     args: [
-      ...['simulate', '--providers', String(providers), '--chip', chip, '--coordinator', network.url, '--leaves', leaves],
+      'simulate',
+      '--providers',
+      String(providers),
+      '--chip',
+      chip,
+      '--coordinator',
+      network.url,
+      '--leaves',
+      leaves,
       ...(tokenMs === undefined ? [] : ['--token-ms', tokenMs]),
       ...(concurrency === undefined ? [] : ['--concurrency', concurrency]),
       ...(endless ? ['--endless'] : []),
@@ -50,14 +68,28 @@ export async function startFleet({ home, network, log, say, providers, chip, tok
  * Starts a provider with the tiny model in the same way as the owner of a machine would. If it does
  * not start, the network runs without it.
  */
-export async function startRealProvider({ home, network, log, say, engine }: ProviderOptions & { readonly engine: string }) {
+export async function startRealProvider({
+  home,
+  network,
+  log,
+  say,
+  engine,
+}: ProviderOptions & { readonly engine: string }) {
   say('starting a provider with a real model');
   let readyLine = '';
   const provider = await startProcess({
     name: 'the provider with a real model',
     // It has its own folder, because a provider that the user starts with this home is another
     // machine.
-    args: ['provider', '--engine', engine, '--coordinator', network.url, '--home', join(home, 'bundled-provider')],
+    args: [
+      'provider',
+      '--engine',
+      engine,
+      '--coordinator',
+      network.url,
+      '--home',
+      join(home, 'bundled-provider'),
+    ],
     env: { DINF_HOME: home, DINF_LOG: childLog, DINF_ENROL_TOKEN: await network.enrolToken() },
     isReady: (line) => {
       if (!/^provider \S+ serves/.test(line)) return false;
@@ -65,9 +97,16 @@ export async function startRealProvider({ home, network, log, say, engine }: Pro
       return true;
     },
     log,
-  }).catch((error: unknown) => say(`the provider with a real model did not start: ${error instanceof Error ? error.message : error}`));
+  }).catch((error: unknown) =>
+    say(
+      `the provider with a real model did not start: ${error instanceof Error ? error.message : error}`,
+    ),
+  );
   if (provider === undefined) return undefined;
-  return { engine: readyLine.split(' ').at(-1) ?? engine, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
+  return {
+    engine: readyLine.split(' ').at(-1) ?? engine,
+    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
+  };
 }
 
 interface ProcessOptions {
@@ -83,7 +122,13 @@ interface ProcessOptions {
  * restarts: the network works without these providers, and a prompt that kills a provider again and
  * again must not end the network.
  */
-async function startProcess({ name, args, env, isReady, log }: ProcessOptions): Promise<AsyncDisposable> {
+async function startProcess({
+  name,
+  args,
+  env,
+  isReady,
+  log,
+}: ProcessOptions): Promise<AsyncDisposable> {
   await using started = new AsyncDisposableStack();
   const child = started.use(
     await startRestartable({

@@ -67,7 +67,12 @@ test.each([
 describe('a signature of a machine', () => {
   const key = Nkey.create('user');
   const input = bytes('a text');
-  const signed = { kind: 'user', publicKey: key.getPublicKey(), input, signature: key.sign(input) } as const;
+  const signed = {
+    kind: 'user',
+    publicKey: key.getPublicKey(),
+    input,
+    signature: key.sign(input),
+  } as const;
 
   test('is verified with the public text of its key alone', () => {
     expect(isNkeySigned(signed)).toBe(true);
@@ -83,7 +88,9 @@ describe('a signature of a machine', () => {
     Nkey.create('account').getPublicKey(),
     `${key.getPublicKey().slice(0, -1)}${key.getPublicKey().endsWith('A') ? 'B' : 'A'}`,
     `U${'A'.repeat(55)}`,
-  ])('is not verified with a text that is no key of a machine: %s', (publicKey) => expect(isNkeySigned({ ...signed, publicKey })).toBe(false));
+  ])('is not verified with a text that is no key of a machine: %s', (publicKey) =>
+    expect(isNkeySigned({ ...signed, publicKey })).toBe(false),
+  );
 });
 
 describe('what the operator signs', () => {
@@ -97,24 +104,40 @@ describe('what the operator signs', () => {
   const provider = account.getPublicKey();
 
   test('gives a provider its own pair of subjects, one leaf, and no JetStream', async () => {
-    const claims = decode<{ imports: { subject: string }[]; exports?: unknown[]; limits: Record<string, unknown> }>(await mintProviderAccount(keys, provider));
+    const claims = decode<{
+      imports: { subject: string }[];
+      exports?: unknown[];
+      limits: Record<string, unknown>;
+    }>(await mintProviderAccount(keys, provider));
     expect(claims).toMatchObject({ sub: provider, iss: keys.operator.getPublicKey() });
-    expect(claims.nats.imports?.map(({ subject }) => subject)).toEqual([`up.${provider}.>`, `down.${provider}.>`]);
+    expect(claims.nats.imports?.map(({ subject }) => subject)).toEqual([
+      `up.${provider}.>`,
+      `down.${provider}.>`,
+    ]);
     expect(claims.nats.exports ?? []).toEqual([]);
     expect(claims.nats.limits).toMatchObject({ leaf: 1, exports: 0, wildcards: false });
-    for (const limit of ['mem_storage', 'disk_storage', 'streams', 'consumer']) expect(claims.nats.limits?.[limit] ?? 0).toBe(0);
+    for (const limit of ['mem_storage', 'disk_storage', 'streams', 'consumer'])
+      expect(claims.nats.limits?.[limit] ?? 0).toBe(0);
   });
 
   test("gives a provider's user nothing but up and down, and only as a leaf", async () => {
     const user = Nkey.create('user').getPublicKey();
-    const claims = decode<Record<string, unknown>>(await mintProviderUser(account, user, 1_800_000_000_999));
+    const claims = decode<Record<string, unknown>>(
+      await mintProviderUser(account, user, 1_800_000_000_999),
+    );
     expect(claims).toMatchObject({ sub: user, iss: provider, exp: 1_800_000_000 });
-    expect(claims.nats).toMatchObject({ pub: { allow: ['up.>'] }, sub: { allow: ['down.>'] }, allowed_connection_types: ['LEAFNODE'] });
+    expect(claims.nats).toMatchObject({
+      pub: { allow: ['up.>'] },
+      sub: { allow: ['down.>'] },
+      allowed_connection_types: ['LEAFNODE'],
+    });
   });
 
   test("offers nothing of CORE under a provider's name without pinning that name to who asks", async () => {
     const { core } = await mintOperator(keys);
-    const { exports } = decode<{ exports: { subject: string; account_token_position?: number }[] }>(core).nats;
+    const { exports } = decode<{ exports: { subject: string; account_token_position?: number }[] }>(
+      core,
+    ).nats;
     const named = (exports ?? []).filter(({ subject }) => /^(up|down)\./.test(subject));
     expect(named).toHaveLength(2);
     for (const { account_token_position } of named) expect(account_token_position).toBe(2);
@@ -122,6 +145,8 @@ describe('what the operator signs', () => {
 
   test('configures a hub without a monitoring port, which would show to every program of its machine who is connected', async () => {
     const place = { host: '127.0.0.1', home: '/hub', ports: { client: 4222, leaf: 7422 } };
-    expect(hubConfig(place, { keys, jwts: await mintOperator(keys) })).not.toMatch(/^\s*(https?|monitor_port|https?_port)\s*:/m);
+    expect(hubConfig(place, { keys, jwts: await mintOperator(keys) })).not.toMatch(
+      /^\s*(https?|monitor_port|https?_port)\s*:/m,
+    );
   });
 });

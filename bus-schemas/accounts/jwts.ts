@@ -1,9 +1,18 @@
-import { type Account, decode, encodeAccount, encodeOperator, encodeUser, fmtCreds } from '@nats-io/jwt';
+import {
+  type Account,
+  decode,
+  encodeAccount,
+  encodeOperator,
+  encodeUser,
+  fmtCreds,
+} from '@nats-io/jwt';
 import { Nkey } from './nkey.ts';
 
 /**
- * Who may say what to whom, as data. CORE offers `up.<P>.…` and takes `down.<P>.…` for every account P, and the server
- * itself puts the importing account's key into that place: an account cannot name another one. Only the operator's key signs
+ * Who may say what to whom, as data. CORE offers `up.<P>.…` and takes `down.<P>.…` for every
+ * account P, and the server
+ * itself puts the importing account's key into that place: an account cannot name another one. Only
+ * the operator's key signs
  * accounts, so nobody can give himself an import.
  */
 const UNLIMITED = -1;
@@ -13,15 +22,34 @@ const MAX_CONNECTIONS = 4;
 const MAX_SUBSCRIPTIONS = 256;
 const ACCOUNT_POSITION = 2;
 
-const open = { imports: UNLIMITED, exports: UNLIMITED, wildcards: true, conn: UNLIMITED, subs: UNLIMITED, data: UNLIMITED, payload: UNLIMITED };
-const jetstream = { mem_storage: UNLIMITED, disk_storage: UNLIMITED, streams: UNLIMITED, consumer: UNLIMITED };
+const open = {
+  imports: UNLIMITED,
+  exports: UNLIMITED,
+  wildcards: true,
+  conn: UNLIMITED,
+  subs: UNLIMITED,
+  data: UNLIMITED,
+  payload: UNLIMITED,
+};
+const jetstream = {
+  mem_storage: UNLIMITED,
+  disk_storage: UNLIMITED,
+  streams: UNLIMITED,
+  consumer: UNLIMITED,
+};
 
 const systemAccount: Partial<Account> = { limits: { ...open, leaf: 0 } };
 
 const coreAccount: Partial<Account> = {
   limits: { ...open, ...jetstream, leaf: 0 },
   exports: [
-    { name: 'up', subject: 'up.*.>', type: 'service', response_type: 'Stream', account_token_position: ACCOUNT_POSITION },
+    {
+      name: 'up',
+      subject: 'up.*.>',
+      type: 'service',
+      response_type: 'Stream',
+      account_token_position: ACCOUNT_POSITION,
+    },
     { name: 'down', subject: 'down.*.>', type: 'stream', account_token_position: ACCOUNT_POSITION },
     { name: 'facts', subject: 'evt.>', type: 'stream' },
     { name: 'discovery', subject: '$SRV.>', type: 'service', response_type: 'Stream' },
@@ -37,10 +65,30 @@ const opsAccount = (core: string): Partial<Account> => ({
 });
 
 const providerAccount = (core: string, provider: string): Partial<Account> => ({
-  limits: { ...open, imports: 2, exports: 0, wildcards: false, conn: MAX_CONNECTIONS, leaf: MAX_LEAVES, subs: MAX_SUBSCRIPTIONS },
+  limits: {
+    ...open,
+    imports: 2,
+    exports: 0,
+    wildcards: false,
+    conn: MAX_CONNECTIONS,
+    leaf: MAX_LEAVES,
+    subs: MAX_SUBSCRIPTIONS,
+  },
   imports: [
-    { name: 'up', account: core, subject: `up.${provider}.>`, local_subject: 'up.>', type: 'service' },
-    { name: 'down', account: core, subject: `down.${provider}.>`, local_subject: 'down.>', type: 'stream' },
+    {
+      name: 'up',
+      account: core,
+      subject: `up.${provider}.>`,
+      local_subject: 'up.>',
+      type: 'service',
+    },
+    {
+      name: 'down',
+      account: core,
+      subject: `down.${provider}.>`,
+      local_subject: 'down.>',
+      type: 'stream',
+    },
   ],
 });
 
@@ -62,7 +110,9 @@ export async function mintOperator(keys: OperatorKeys): Promise<OperatorJwts> {
   const signer = { signer: keys.operator };
   const core = keys.core.getPublicKey();
   return {
-    operator: await encodeOperator('d-inference', keys.operator, { system_account: keys.system.getPublicKey() }),
+    operator: await encodeOperator('d-inference', keys.operator, {
+      system_account: keys.system.getPublicKey(),
+    }),
     system: await encodeAccount('SYS', keys.system, systemAccount, signer),
     core: await encodeAccount('CORE', keys.core, coreAccount, signer),
     ops: await encodeAccount('OPS', keys.ops, opsAccount(core), signer),
@@ -70,35 +120,62 @@ export async function mintOperator(keys: OperatorKeys): Promise<OperatorJwts> {
 }
 
 export function mintProviderAccount(keys: OperatorKeys, provider: string): Promise<string> {
-  return encodeAccount('provider', provider, providerAccount(keys.core.getPublicKey(), provider), { signer: keys.operator });
+  return encodeAccount('provider', provider, providerAccount(keys.core.getPublicKey(), provider), {
+    signer: keys.operator,
+  });
 }
 
 /**
- * For the provider's own key: the credential is of no use to whoever has only the token. Its account holds nothing else to speak to
+ * For the provider's own key: the credential is of no use to whoever has only the token. Its
+ * account holds nothing else to speak to
  * but what the server offers every account about itself, which is closed here too.
  */
-export function mintProviderUser(account: Nkey, userKey: string, expiresAt: number): Promise<string> {
-  const rights = { allowed_connection_types: ['LEAFNODE' as const], pub: { allow: ['up.>'] }, sub: { allow: ['down.>'] } };
+export function mintProviderUser(
+  account: Nkey,
+  userKey: string,
+  expiresAt: number,
+): Promise<string> {
+  const rights = {
+    allowed_connection_types: ['LEAFNODE' as const],
+    pub: { allow: ['up.>'] },
+    sub: { allow: ['down.>'] },
+  };
   return encodeUser('provider', userKey, account, rights, { exp: Math.floor(expiresAt / 1_000) });
 }
 
 /** A credentials file for one of our own programs. */
-export async function mintCredentials(name: string, account: Nkey, rights: 'all' | 'read-only'): Promise<string> {
+export async function mintCredentials(
+  name: string,
+  account: Nkey,
+  rights: 'all' | 'read-only',
+): Promise<string> {
   const user = Nkey.create('user');
   const readOnly = { pub: { allow: ['$SRV.>'] }, sub: { allow: ['evt.>', '_INBOX.>'] } };
-  const jwt = await encodeUser(name, user, account, { allowed_connection_types: ['STANDARD'], ...(rights === 'read-only' && readOnly) });
+  const jwt = await encodeUser(name, user, account, {
+    allowed_connection_types: ['STANDARD'],
+    ...(rights === 'read-only' && readOnly),
+  });
   return new TextDecoder().decode(fmtCreds(jwt, user));
 }
 
-/** When the token in a credentials file was issued and when it expires, in milliseconds since 1970; tokens of older versions never expire. */
-export function credentialsLifetime(credentials: string): { issuedAt: number; expiresAt: number | undefined } {
+/**
+ * When the token in a credentials file was issued and when it expires, in milliseconds since 1970;
+ * tokens of older versions never expire.
+ */
+export function credentialsLifetime(credentials: string): {
+  issuedAt: number;
+  expiresAt: number | undefined;
+} {
   const jwt = /-----BEGIN NATS USER JWT-----\s+(\S+)/.exec(credentials)?.[1];
   if (jwt === undefined) throw new Error('a credentials file without a token');
   const { iat, exp } = decode(jwt);
   return { issuedAt: iat * 1_000, expiresAt: exp ? exp * 1_000 : undefined };
 }
 
-/** What a machine signs with its own nkey to get a new token. The server's nonce makes a recorded signature useless after a minute. */
+/**
+ * What a machine signs with its own nkey to get a new token. The server's nonce makes a recorded
+ * signature useless after a minute.
+ */
 export function renewalText(provider: string, nonce: string): Uint8Array {
   return Buffer.from(`d-inference: renew the leaf credentials\n${provider}\n${nonce}`);
 }

@@ -1,4 +1,7 @@
-/** How nkeys are written: prefix, key and CRC-16 in base32. The library keeps its own codec to itself, and deriving a key from 32 given bytes needs one. */
+/**
+ * How nkeys are written: prefix, key and CRC-16 in base32. The library keeps its own codec to
+ * itself, and deriving a key from 32 given bytes needs one.
+ */
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const SEED_PREFIX = 18 << 3;
@@ -11,17 +14,26 @@ export function publicText(kind: NkeyKind, raw: Uint8Array): string {
   return withChecksum(Buffer.concat([Uint8Array.of(KIND_PREFIX[kind]), raw]));
 }
 
-/** The kind's five bits are split over two bytes, so that every seed begins with S and its kind's letter. */
+/**
+ * The kind's five bits are split over two bytes, so that every seed begins with S and its kind's
+ * letter.
+ */
 export function seedText(kind: NkeyKind, raw: Uint8Array): string {
   const prefix = KIND_PREFIX[kind];
-  return withChecksum(Buffer.concat([Uint8Array.of(SEED_PREFIX | (prefix >> 5), (prefix & 31) << 3), raw]));
+  return withChecksum(
+    Buffer.concat([Uint8Array.of(SEED_PREFIX | (prefix >> 5), (prefix & 31) << 3), raw]),
+  );
 }
 
 /** The raw key that a public text stands for. */
 export function parsePublic(kind: NkeyKind, text: string): Uint8Array {
   const bytes = fromBase32(text);
   const body = bytes.subarray(0, -2);
-  if (body[0] !== KIND_PREFIX[kind] || body.length !== RAW_BYTES + 1 || checksum(body) !== bytes.readUInt16LE(bytes.length - 2)) {
+  if (
+    body[0] !== KIND_PREFIX[kind] ||
+    body.length !== RAW_BYTES + 1 ||
+    checksum(body) !== bytes.readUInt16LE(bytes.length - 2)
+  ) {
     throw new Error('not an nkey');
   }
   return body.subarray(1);
@@ -32,8 +44,15 @@ export function parseSeed(text: string): { kind: NkeyKind; raw: Uint8Array } {
   const body = bytes.subarray(0, -2);
   const [first = 0, second = 0] = body;
   const prefix = ((first & 7) << 5) | (second >> 3);
-  const kind = (Object.keys(KIND_PREFIX) as NkeyKind[]).find((candidate) => KIND_PREFIX[candidate] === prefix);
-  if (kind === undefined || body.length !== RAW_BYTES + 2 || (first & 0xf8) !== SEED_PREFIX || checksum(body) !== bytes.readUInt16LE(bytes.length - 2)) {
+  const kind = (Object.keys(KIND_PREFIX) as NkeyKind[]).find(
+    (candidate) => KIND_PREFIX[candidate] === prefix,
+  );
+  if (
+    kind === undefined ||
+    body.length !== RAW_BYTES + 2 ||
+    (first & 0xf8) !== SEED_PREFIX ||
+    checksum(body) !== bytes.readUInt16LE(bytes.length - 2)
+  ) {
     throw new Error('not an nkey seed');
   }
   return { kind, raw: body.subarray(2) };
@@ -50,7 +69,8 @@ function checksum(bytes: Uint8Array): number {
   let crc = 0;
   for (const byte of bytes) {
     crc ^= byte << 8;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) & 0xffff;
+    for (let bit = 0; bit < 8; bit += 1)
+      crc = (crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) & 0xffff;
   }
   return crc;
 }

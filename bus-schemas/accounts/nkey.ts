@@ -1,4 +1,11 @@
-import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto';
 import type { KeyPair } from '@nats-io/nkeys';
 import { type NkeyKind, parsePublic, parseSeed, publicText, seedText } from './nkey-text.ts';
 
@@ -12,9 +19,15 @@ const RAW_BYTES = 32;
 export function isNkeySigned({ kind, publicKey, input, signature }: NkeySigned): boolean {
   try {
     const der = Buffer.concat([SPKI, parsePublic(kind, publicKey)]);
-    return verify(null, input, createPublicKey({ key: der, format: 'der', type: 'spki' }), signature);
+    return verify(
+      null,
+      input,
+      createPublicKey({ key: der, format: 'der', type: 'spki' }),
+      signature,
+    );
   } catch {
-    // Both the text of the key and the signature come from outside; what cannot be read is not signed.
+    // Both the text of the key and the signature come from outside; what cannot be read is not
+    // signed.
     return false;
   }
 }
@@ -27,7 +40,8 @@ export interface NkeySigned {
 }
 
 /**
- * An nkey that signs with node:crypto: the library's own signatures take a hundred times as long, and a fleet enrols by
+ * An nkey that signs with node:crypto: the library's own signatures take a hundred times as long,
+ * and a fleet enrols by
  * the thousand. Keys and signatures are the same.
  */
 export class Nkey implements KeyPair {
@@ -38,10 +52,17 @@ export class Nkey implements KeyPair {
 
   /** The same 32 bytes make the same key. */
   constructor(kind: NkeyKind, raw: Uint8Array) {
-    this.#private = createPrivateKey({ key: Buffer.concat([PKCS8, raw]), format: 'der', type: 'pkcs8' });
+    this.#private = createPrivateKey({
+      key: Buffer.concat([PKCS8, raw]),
+      format: 'der',
+      type: 'pkcs8',
+    });
     this.#public = createPublicKey(this.#private);
     this.#seed = seedText(kind, raw);
-    this.#publicKey = publicText(kind, this.#public.export({ format: 'der', type: 'spki' }).subarray(-RAW_BYTES));
+    this.#publicKey = publicText(
+      kind,
+      this.#public.export({ format: 'der', type: 'spki' }).subarray(-RAW_BYTES),
+    );
   }
 
   static create(kind: NkeyKind): Nkey {

@@ -22,8 +22,10 @@ const MAX_PAYLOAD_BYTES = 1024 * 1024;
 const quoted = (value: string) => JSON.stringify(value);
 
 /**
- * A hub: operator mode, accounts kept on disk so that providers enrolled at run time outlive a restart. It has no monitoring port: that
- * would show every program of the machine who is connected; the system account shows the same to those who hold its key.
+ * A hub: operator mode, accounts kept on disk so that providers enrolled at run time outlive a
+ * restart. It has no monitoring port: that
+ * would show every program of the machine who is connected; the system account shows the same to
+ * those who hold its key.
  */
 export function hubConfig(
   place: ServerPlace,
@@ -62,12 +64,21 @@ export interface LeafRemote {
   readonly credentialsFile: string;
 }
 
-/** A leaf: each remote is one provider, in an account of its own, reachable from this machine only. */
-export function leafConfig(place: ServerPlace, { hubs, remotes }: { hubs: readonly string[]; remotes: readonly LeafRemote[] }): string {
+/**
+ * A leaf: each remote is one provider, in an account of its own, reachable from this machine only.
+ */
+export function leafConfig(
+  place: ServerPlace,
+  { hubs, remotes }: { hubs: readonly string[]; remotes: readonly LeafRemote[] },
+): string {
   const { host, ports } = place;
-  const accounts = remotes.map(({ user, password }, index) => `  L${index} { users: [{ user: ${quoted(user)}, password: ${quoted(password)} }] }`);
+  const accounts = remotes.map(
+    ({ user, password }, index) =>
+      `  L${index} { users: [{ user: ${quoted(user)}, password: ${quoted(password)} }] }`,
+  );
   const links = remotes.map(
-    ({ credentialsFile }, index) => `    { urls: ${JSON.stringify(hubs)}, account: L${index}, credentials: ${quoted(credentialsFile)} }`,
+    ({ credentialsFile }, index) =>
+      `    { urls: ${JSON.stringify(hubs)}, account: L${index}, credentials: ${quoted(credentialsFile)} }`,
   );
   return `
 host: ${quoted(host)}

@@ -3,17 +3,29 @@ import { Hash, hex, X25519Key } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { BuildId, ProviderId } from '../ids.ts';
 import { textOf } from '../receipts/receipt-texts.ts';
-import { isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES, type Signer } from '../receipts/signatures.ts';
+import {
+  isSignedByP256,
+  P256_KEY_BYTES,
+  P256_SIGNATURE_BYTES,
+  type Signer,
+} from '../receipts/signatures.ts';
 
 /**
- * What a machine says of itself, signed with the key of its receipts: which keys are its own and which code it runs. Made anew for
- * every challenge, whose nonce is a part of it. Lines of plain text, as receipts are: anybody can write them down again and check them.
+ * What a machine says of itself, signed with the key of its receipts: which keys are its own and
+ * which code it runs. Made anew for
+ * every challenge, whose nonce is a part of it. Lines of plain text, as receipts are: anybody can
+ * write them down again and check them.
  */
 
 /** On a Mac as its system says; elsewhere nobody can tell. */
 export const PROTECTIONS = ['on', 'off', 'unknown'] as const;
 const Protection = Type.Enum(PROTECTIONS);
-const posture = Type.Object({ systemIntegrity: Protection, secureBoot: Protection, authenticatedRoot: Protection, debuggersDenied: Protection });
+const posture = Type.Object({
+  systemIntegrity: Protection,
+  secureBoot: Protection,
+  authenticatedRoot: Protection,
+  debuggersDenied: Protection,
+});
 export type Posture = Static<typeof posture>;
 
 /** Where the signing key is. */
@@ -46,17 +58,35 @@ const claims = {
   at: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }),
   /** Apple's word for the device and its key: certificates, the device's own first. */
-  certificates: Type.Optional(Type.Array(Bytes({ min: 1, max: MAX_CERTIFICATE_BYTES }), { maxItems: MAX_CERTIFICATES })),
+  certificates: Type.Optional(
+    Type.Array(Bytes({ min: 1, max: MAX_CERTIFICATE_BYTES }), { maxItems: MAX_CERTIFICATES }),
+  ),
 };
 const claimsObject = Type.Object(claims);
 export type EvidenceClaims = Static<typeof claimsObject>;
 
-export const Evidence = Type.Object({ ...claims, signature: Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES }) });
+export const Evidence = Type.Object({
+  ...claims,
+  signature: Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES }),
+});
 export type Evidence = Static<typeof Evidence>;
 
 /** The certificates are not in it: they speak for the key by themselves. */
 function evidenceText(claimed: EvidenceClaims): Uint8Array {
-  const { provider, signingKey, keyStore, suite, sealingKey, busKey, agentVersion, codeHash, simulated, weights = [], at, nonce } = claimed;
+  const {
+    provider,
+    signingKey,
+    keyStore,
+    suite,
+    sealingKey,
+    busKey,
+    agentVersion,
+    codeHash,
+    simulated,
+    weights = [],
+    at,
+    nonce,
+  } = claimed;
   const { systemIntegrity, secureBoot, authenticatedRoot, debuggersDenied } = claimed.posture;
   return textOf([
     'd-inference evidence 1',
@@ -73,9 +103,13 @@ function evidenceText(claimed: EvidenceClaims): Uint8Array {
   ]);
 }
 
-export function signEvidence(signer: Signer, claimed: Omit<EvidenceClaims, 'signingKey'>): Evidence {
+export function signEvidence(
+  signer: Signer,
+  claimed: Omit<EvidenceClaims, 'signingKey'>,
+): Evidence {
   const signed = { ...claimed, signingKey: signer.publicKey };
   return { ...signed, signature: signer.sign(evidenceText(signed)) };
 }
 
-export const isEvidenceSigned = (evidence: Evidence): boolean => isSignedByP256(evidence.signingKey, evidenceText(evidence), evidence.signature);
+export const isEvidenceSigned = (evidence: Evidence): boolean =>
+  isSignedByP256(evidence.signingKey, evidenceText(evidence), evidence.signature);

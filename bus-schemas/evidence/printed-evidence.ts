@@ -19,7 +19,12 @@ export const PrintedEvidence = Type.Object({
   agent_version: Type.String({ pattern: '^[0-9A-Za-z.+-]+$', maxLength: 32 }),
   code_hash: Hex(HASH_BYTES),
   simulated: Type.Boolean(),
-  posture: Type.Object({ system_integrity: Protection, secure_boot: Protection, authenticated_root: Protection, debuggers_denied: Protection }),
+  posture: Type.Object({
+    system_integrity: Protection,
+    secure_boot: Protection,
+    authenticated_root: Protection,
+    debuggers_denied: Protection,
+  }),
   weights: Type.Array(Type.Object({ build: BuildId, digest: Hex(HASH_BYTES) }), { maxItems: 64 }),
   at: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   nonce: Hex(NONCE_BYTES),
@@ -28,16 +33,32 @@ export const PrintedEvidence = Type.Object({
 export type PrintedEvidence = Static<typeof PrintedEvidence>;
 const shape = Compile(PrintedEvidence);
 
-/** Without the certificates: they hold the serial number of the machine, which is its owner's own business. */
+/**
+ * Without the certificates: they hold the serial number of the machine, which is its owner's own
+ * business.
+ */
 export function printEvidence(evidence: Evidence): PrintedEvidence {
   const { systemIntegrity, secureBoot, authenticatedRoot, debuggersDenied } = evidence.posture;
   return {
-    ...{ provider: evidence.provider, signing_key: hex(evidence.signingKey), key_store: evidence.keyStore },
-    ...{ suite: evidence.suite, sealing_key: hex(evidence.sealingKey), bus_key: evidence.busKey },
-    ...{ agent_version: evidence.agentVersion, code_hash: hex(evidence.codeHash), simulated: evidence.simulated },
-    posture: { system_integrity: systemIntegrity, secure_boot: secureBoot, authenticated_root: authenticatedRoot, debuggers_denied: debuggersDenied },
+    provider: evidence.provider,
+    signing_key: hex(evidence.signingKey),
+    key_store: evidence.keyStore,
+    suite: evidence.suite,
+    sealing_key: hex(evidence.sealingKey),
+    bus_key: evidence.busKey,
+    agent_version: evidence.agentVersion,
+    code_hash: hex(evidence.codeHash),
+    simulated: evidence.simulated,
+    posture: {
+      system_integrity: systemIntegrity,
+      secure_boot: secureBoot,
+      authenticated_root: authenticatedRoot,
+      debuggers_denied: debuggersDenied,
+    },
     weights: (evidence.weights ?? []).map(({ build, digest }) => ({ build, digest: hex(digest) })),
-    ...{ at: evidence.at, nonce: hex(evidence.nonce), signature: hex(evidence.signature) },
+    at: evidence.at,
+    nonce: hex(evidence.nonce),
+    signature: hex(evidence.signature),
   };
 }
 
@@ -46,14 +67,26 @@ export function readPrintedEvidence(printed: unknown): Evidence | undefined {
   if (!shape.Check(printed)) return undefined;
   const { posture } = printed;
   return {
-    ...{ provider: printed.provider, signingKey: fromHex(printed.signing_key), keyStore: printed.key_store },
-    ...{ suite: printed.suite, sealingKey: fromHex(printed.sealing_key), busKey: printed.bus_key },
-    ...{ agentVersion: printed.agent_version, codeHash: fromHex(printed.code_hash), simulated: printed.simulated },
+    provider: printed.provider,
+    signingKey: fromHex(printed.signing_key),
+    keyStore: printed.key_store,
+    suite: printed.suite,
+    sealingKey: fromHex(printed.sealing_key),
+    busKey: printed.bus_key,
+    agentVersion: printed.agent_version,
+    codeHash: fromHex(printed.code_hash),
+    simulated: printed.simulated,
     posture: {
-      ...{ systemIntegrity: posture.system_integrity, secureBoot: posture.secure_boot },
-      ...{ authenticatedRoot: posture.authenticated_root, debuggersDenied: posture.debuggers_denied },
+      systemIntegrity: posture.system_integrity,
+      secureBoot: posture.secure_boot,
+      authenticatedRoot: posture.authenticated_root,
+      debuggersDenied: posture.debuggers_denied,
     },
-    ...(printed.weights.length > 0 && { weights: printed.weights.map(({ build, digest }) => ({ build, digest: fromHex(digest) })) }),
-    ...{ at: printed.at, nonce: fromHex(printed.nonce), signature: fromHex(printed.signature) },
+    ...(printed.weights.length > 0 && {
+      weights: printed.weights.map(({ build, digest }) => ({ build, digest: fromHex(digest) })),
+    }),
+    at: printed.at,
+    nonce: fromHex(printed.nonce),
+    signature: fromHex(printed.signature),
   };
 }

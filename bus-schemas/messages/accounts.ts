@@ -4,7 +4,10 @@ import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
-/** What the other components ask about people, their keys and what those may do. Secrets travel as SHA-256 only. */
+/**
+ * What the other components ask about people, their keys and what those may do. Secrets travel as
+ * SHA-256 only.
+ */
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
@@ -28,7 +31,11 @@ const accountCreated = Type.Object({ account: AccountId });
 // keys
 
 /** Most that a key may ask for in any minute; none where left out. */
-const RateLimits = Type.Object({ requests: optional(positive), inputTokens: optional(positive), outputTokens: optional(positive) });
+const RateLimits = Type.Object({
+  requests: optional(positive),
+  inputTokens: optional(positive),
+  outputTokens: optional(positive),
+});
 export type RateLimits = Static<typeof RateLimits>;
 const settings = {
   name: Name,
@@ -42,7 +49,12 @@ const settings = {
 const KeySettings = Type.Object(settings);
 export type KeySettings = Static<typeof KeySettings>;
 const KeyRecord = Type.Object({
-  ...{ key: KeyId, account: AccountId, hint: Type.String({ maxLength: 32 }), createdAt: At, revokedAt: optional(At), lastUsedAt: optional(At) },
+  key: KeyId,
+  account: AccountId,
+  hint: Type.String({ maxLength: 32 }),
+  createdAt: At,
+  revokedAt: optional(At),
+  lastUsedAt: optional(At),
   ...settings,
 });
 export type KeyRecord = Static<typeof KeyRecord>;
@@ -71,12 +83,20 @@ const createKey = Type.Object({
   limits: optional(RateLimits),
   selfRouteOnly: optional(Type.Boolean()),
 });
-const keyCreated = Type.Union([ok({ key: KeyId }), refused(['unknown_account', 'duplicate', 'too_many'])]);
+const keyCreated = Type.Union([
+  ok({ key: KeyId }),
+  refused(['unknown_account', 'duplicate', 'too_many']),
+]);
 const ofKey = Type.Object({ key: KeyId, account: optional(AccountId) });
 const found = Type.Union([ok({ record: KeyRecord }), refused(['unknown'])]);
 const updateKey = Type.Object({ key: KeyId, account: AccountId, ...KeySettings.properties });
 /** The key keeps its id, its settings and what it spent; the old secret is dead at once. */
-const rotateKey = Type.Object({ key: KeyId, account: AccountId, keyHash: Hash, hint: Type.String({ maxLength: 32 }) });
+const rotateKey = Type.Object({
+  key: KeyId,
+  account: AccountId,
+  keyHash: Hash,
+  hint: Type.String({ maxLength: 32 }),
+});
 const keyRevoked = Type.Object({ revoked: Type.Boolean() });
 const listKeys = Type.Object({ account: optional(AccountId) });
 const keys = Type.Object({ keys: Type.Array(KeyRecord, { maxItems: 1000 }) });
@@ -90,7 +110,10 @@ const take = Type.Object({
       inputTokens: count,
       outputTokens: count,
       /** All of them must have room: a key's own limits, and its account's. */
-      subjects: Type.Array(Type.Object({ subject: Type.String({ maxLength: 64 }), limits: RateLimits }), { minItems: 1, maxItems: 2 }),
+      subjects: Type.Array(
+        Type.Object({ subject: Type.String({ maxLength: 64 }), limits: RateLimits }),
+        { minItems: 1, maxItems: 2 },
+      ),
     }),
     { minItems: 1, maxItems: 256 },
   ),
@@ -113,47 +136,107 @@ export type Taken = Static<typeof taken>['results'][number];
 
 // answers that may be asked for twice
 
-const claim = Type.Object({ account: AccountId, idempotencyKey: Hash, digest: Hash, job: JobId, expiresAt: At });
+const claim = Type.Object({
+  account: AccountId,
+  idempotencyKey: Hash,
+  digest: Hash,
+  job: JobId,
+  expiresAt: At,
+});
 const claimed = Type.Union([
   ok({}),
-  Type.Object({ ok: Type.Literal(false), code: Type.Literal('answered'), job: JobId, sealed: Bytes({ max: 480 * 1024 }) }),
+  Type.Object({
+    ok: Type.Literal(false),
+    code: Type.Literal('answered'),
+    job: JobId,
+    sealed: Bytes({ max: 480 * 1024 }),
+  }),
   refused(['running', 'conflict']),
 ]);
 export type Claimed = Static<typeof claimed>;
-/** Sealed under a secret that only the caller has; nothing where there is no answer to keep, and the claim is given up. */
-const endClaim = Type.Object({ account: AccountId, idempotencyKey: Hash, job: JobId, sealed: optional(Bytes({ max: 480 * 1024 })), expiresAt: optional(At) });
+/**
+ * Sealed under a secret that only the caller has; nothing where there is no answer to keep, and the
+ * claim is given up.
+ */
+const endClaim = Type.Object({
+  account: AccountId,
+  idempotencyKey: Hash,
+  job: JobId,
+  sealed: optional(Bytes({ max: 480 * 1024 })),
+  expiresAt: optional(At),
+});
 
 // devices
 
-const startLink = Type.Object({ deviceHash: Hash, userCode: Type.String({ pattern: '^[B-Z]{8}$' }), expiresAt: At, intervalMs: count });
+const startLink = Type.Object({
+  deviceHash: Hash,
+  userCode: Type.String({ pattern: '^[B-Z]{8}$' }),
+  expiresAt: At,
+  intervalMs: count,
+});
 const pollLink = Type.Object({ deviceHash: Hash });
-const linkPolled = Type.Union([ok({ account: AccountId }), refused(['authorization_pending', 'slow_down', 'access_denied', 'expired_token', 'invalid_grant'])]);
-const decideLink = Type.Object({ userCode: Type.String({ maxLength: 32 }), account: AccountId, approve: Type.Boolean() });
+const linkPolled = Type.Union([
+  ok({ account: AccountId }),
+  refused([
+    'authorization_pending',
+    'slow_down',
+    'access_denied',
+    'expired_token',
+    'invalid_grant',
+  ]),
+]);
+const decideLink = Type.Object({
+  userCode: Type.String({ maxLength: 32 }),
+  account: AccountId,
+  approve: Type.Boolean(),
+});
 const linkDecided = Type.Union([ok({}), refused(['unknown', 'used', 'expired'])]);
 
 // invites and referrals
 
-const createInvite = Type.Object({ code: Code, creditMicroUsd: positive, uses: positive, expiresAt: optional(At) });
+const createInvite = Type.Object({
+  code: Code,
+  creditMicroUsd: positive,
+  uses: positive,
+  expiresAt: optional(At),
+});
 const inviteCreated = Type.Union([ok({}), refused(['taken'])]);
-/** The same account again gets the same answer, so that a credit that was cut off can be finished. */
+/**
+ * The same account again gets the same answer, so that a credit that was cut off can be finished.
+ */
 const redeemInvite = Type.Object({ code: Type.String({ maxLength: 64 }), account: AccountId });
-const inviteRedeemed = Type.Union([ok({ creditMicroUsd: positive, again: Type.Boolean() }), refused(['unknown', 'used_up', 'expired'])]);
+const inviteRedeemed = Type.Union([
+  ok({ creditMicroUsd: positive, again: Type.Boolean() }),
+  refused(['unknown', 'used_up', 'expired']),
+]);
 const setReferralCode = Type.Object({ account: AccountId, code: Code });
 const referralCodeSet = Type.Union([ok({}), refused(['taken'])]);
 /** An account has one referrer, for ever. */
 const applyReferral = Type.Object({ account: AccountId, code: Type.String({ maxLength: 64 }) });
-const referralApplied = Type.Union([ok({ referrer: AccountId }), refused(['unknown', 'own', 'already'])]);
+const referralApplied = Type.Union([
+  ok({ referrer: AccountId }),
+  refused(['unknown', 'own', 'already']),
+]);
 const ofAccount = Type.Object({ account: AccountId });
-const referral = Type.Object({ code: optional(Code), referred: count, referrer: optional(AccountId) });
+const referral = Type.Object({
+  code: optional(Code),
+  referred: count,
+  referrer: optional(AccountId),
+});
 
 // operators
 
-const createOperator = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }), keyHash: Hash });
+const createOperator = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 120 }),
+  keyHash: Hash,
+});
 const operatorCreated = Type.Union([ok({}), refused(['taken'])]);
 const revokeOperator = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }) });
 const operatorRevoked = Type.Union([ok({}), refused(['unknown'])]);
 const operators = Type.Object({
-  operators: Type.Array(Type.Object({ name: Name, createdAt: At, revokedAt: optional(At) }), { maxItems: 1_000 }),
+  operators: Type.Array(Type.Object({ name: Name, createdAt: At, revokedAt: optional(At) }), {
+    maxItems: 1_000,
+  }),
 });
 const authenticateOperator = Type.Object({ keyHash: Hash });
 const operatorAuthenticated = Type.Union([ok({ operator: Name }), refused(['unknown'])]);
@@ -202,7 +285,11 @@ export const accounts = {
   createOperator: define('create-operator', createOperator, operatorCreated),
   revokeOperator: define('revoke-operator', revokeOperator, operatorRevoked),
   listOperators: define('list-operators', Type.Object({}), operators),
-  authenticateOperator: define('authenticate-operator', authenticateOperator, operatorAuthenticated),
+  authenticateOperator: define(
+    'authenticate-operator',
+    authenticateOperator,
+    operatorAuthenticated,
+  ),
   audit: define('audit', audit, done),
   listAudit: define('list-audit', listAudit, audits),
 } as const;

@@ -11,7 +11,10 @@ export const CellNumber = Type.Integer({ minimum: 0, maximum: MAX_CELLS - 1 });
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
-/** What the leading router of a cell says again and again: that it is there, and what it has to give. */
+/**
+ * What the leading router of a cell says again and again: that it is there, and what it has to
+ * give.
+ */
 const cellDigest = Type.Object({
   cell: CellNumber,
   /** Takes nothing new; its machines belong to the others. */
@@ -23,14 +26,19 @@ const cellDigest = Type.Object({
 export type CellDigest = Static<typeof cellDigest>;
 export const CellDigest = defineMessage('cell.digest', cellDigest);
 
-/** What candidates for one lease tell one another, many times a second and never through JetStream. */
+/**
+ * What candidates for one lease tell one another, many times a second and never through JetStream.
+ */
 const leaseWord = Type.Object({
   /** Different for every candidate and every start of its process. */
   holder: Type.String({ minLength: 1, maxLength: 64 }),
   /** Greater than that of every holder before. */
   epoch: count,
   state: Type.Union([Type.Literal('claimed'), Type.Literal('held'), Type.Literal('released')]),
-  /** When it was sent, in milliseconds of the sender's own clock: only the sender reads it, when the hub brings the message back. */
+  /**
+   * When it was sent, in milliseconds of the sender's own clock: only the sender reads it, when the
+   * hub brings the message back.
+   */
   sentAt: count,
 });
 export type LeaseWord = Static<typeof leaseWord>;

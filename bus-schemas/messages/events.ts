@@ -1,12 +1,24 @@
 import { type Static, Type } from 'typebox';
 import { Bytes, defineMessage } from '../codec.ts';
-import { AccountId, AttemptNumber, BuildId, IngressId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import {
+  AccountId,
+  AttemptNumber,
+  BuildId,
+  IngressId,
+  JobId,
+  KeyId,
+  ModelName,
+  ProviderId,
+} from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signatures.ts';
 import { CellNumber } from './cells.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { AttemptFailure, Finish, JobResult, Refusal, TrustLevel, Usage } from './vocabulary.ts';
 
-/** Facts on `evt.>`: kept in JetStream, read by components and ops tools. None holds a word of a prompt or an answer. */
+/**
+ * Facts on `evt.>`: kept in JetStream, read by components and ops tools. None holds a word of a
+ * prompt or an answer.
+ */
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const optional = Type.Optional;
@@ -54,11 +66,19 @@ const jobEnded = Type.Object({
   deliveredTokens: count,
   /** What the provider reported at its end, sealed to the ingress; absent when no end came. */
   usage: optional(Usage),
-  /** The key that signed `usage` for this job and attempt; the ingress has checked the signature. Absent when it saw none. */
+  /**
+   * The key that signed `usage` for this job and attempt; the ingress has checked the signature.
+   * Absent when it saw none.
+   */
   receiptKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
   /** Upper bound of prompt tokens, counted at the ingress. */
   promptBound: count,
-  timing: Type.Object({ routeUs: count, holdUs: count, firstContentUs: optional(count), totalUs: count }),
+  timing: Type.Object({
+    routeUs: count,
+    holdUs: count,
+    firstContentUs: optional(count),
+    totalUs: count,
+  }),
 });
 export type JobEnded = Static<typeof jobEnded>;
 /** A job is over. Settlement charges by it, routing frees the slot, telemetry counts. */
@@ -72,8 +92,15 @@ const routingDecision = Type.Object({
   provider: optional(ProviderId),
   build: optional(BuildId),
   candidates: count,
-  /** Who would have served instead, and how soon: the job goes there when the winner fails at once. */
-  alternates: optional(Type.Array(Type.Object({ provider: ProviderId, expectedFirstContentMs: Type.Number({ minimum: 0 }) }), { maxItems: 8 })),
+  /**
+   * Who would have served instead, and how soon: the job goes there when the winner fails at once.
+   */
+  alternates: optional(
+    Type.Array(
+      Type.Object({ provider: ProviderId, expectedFirstContentMs: Type.Number({ minimum: 0 }) }),
+      { maxItems: 8 },
+    ),
+  ),
   /** Providers turned down, by the first gate that failed. */
   rejected: Type.Record(Type.String({ maxLength: 32 }), count),
   /** Terms of the winner's expected delay in ms; they sum to the total. */
@@ -86,7 +113,13 @@ export const RoutingDecision = defineMessage('evt.routing.decision', routingDeci
 const routingFleet = Type.Object({
   provider: ProviderId,
   at: At,
-  change: Type.Union([Type.Literal('joined'), Type.Literal('returned'), Type.Literal('silent'), Type.Literal('left'), Type.Literal('draining')]),
+  change: Type.Union([
+    Type.Literal('joined'),
+    Type.Literal('returned'),
+    Type.Literal('silent'),
+    Type.Literal('left'),
+    Type.Literal('draining'),
+  ]),
 });
 export type RoutingFleet = Static<typeof routingFleet>;
 export const RoutingFleet = defineMessage('evt.routing.fleet', routingFleet);
@@ -125,9 +158,16 @@ const settlementPosted = Type.Object({
   kind: Type.String({ maxLength: 32 }),
   at: At,
   /** They sum to zero. */
-  entries: Type.Array(Type.Object({ account: Type.String({ maxLength: 128 }), amountMicroUsd: Type.Integer(), earnedMicroUsd: Type.Integer() }), {
-    maxItems: 8,
-  }),
+  entries: Type.Array(
+    Type.Object({
+      account: Type.String({ maxLength: 128 }),
+      amountMicroUsd: Type.Integer(),
+      earnedMicroUsd: Type.Integer(),
+    }),
+    {
+      maxItems: 8,
+    },
+  ),
 });
 export type SettlementPosted = Static<typeof settlementPosted>;
 /** Money moved that no job moved: credits, deposits, withdrawals. */
@@ -137,7 +177,13 @@ const termsChanged = Type.Object({ at: At });
 /** Prices, fees or terms were changed: forget what you cached of them. */
 export const SettlementTermsChanged = defineMessage('evt.settlement.terms-changed', termsChanged);
 
-export const SETTLEMENT_ALERTS = ['operation_conflict', 'ledger_drift', 'poison_event', 'parked', 'payout_stuck'] as const;
+export const SETTLEMENT_ALERTS = [
+  'operation_conflict',
+  'ledger_drift',
+  'poison_event',
+  'parked',
+  'payout_stuck',
+] as const;
 const settlementAlert = Type.Object({
   at: At,
   alert: Type.Enum(SETTLEMENT_ALERTS),

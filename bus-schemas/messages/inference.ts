@@ -5,18 +5,31 @@ import { BuildId } from '../ids.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { Finish, Usage } from './vocabulary.ts';
 
-/** What stands inside the seals: the only messages that hold prompts and completions. They exist in an ingress and in a provider, nowhere between. */
+/**
+ * What stands inside the seals: the only messages that hold prompts and completions. They exist in
+ * an ingress and in a provider, nowhere between.
+ */
 
 const optional = Type.Optional;
-const content = Type.Union([Type.String(), Type.Null(), Type.Array(Type.Object({ type: Type.String({ maxLength: 64 }) }), { maxItems: 1024 })]);
+const content = Type.Union([
+  Type.String(),
+  Type.Null(),
+  Type.Array(Type.Object({ type: Type.String({ maxLength: 64 }) }), { maxItems: 1024 }),
+]);
 const JsonSchema = Type.Record(Type.String(), Type.Unknown());
 const tool = Type.Object({
   type: Type.Literal('function'),
-  function: Type.Object({ name: Type.String({ minLength: 1, maxLength: 64 }), parameters: optional(JsonSchema) }),
+  function: Type.Object({
+    name: Type.String({ minLength: 1, maxLength: 64 }),
+    parameters: optional(JsonSchema),
+  }),
 });
 const toolChoice = Type.Union([
   Type.Enum(['none', 'auto', 'required']),
-  Type.Object({ type: Type.Literal('function'), function: Type.Object({ name: Type.String({ maxLength: 64 }) }) }),
+  Type.Object({
+    type: Type.Literal('function'),
+    function: Type.Object({ name: Type.String({ maxLength: 64 }) }),
+  }),
 ]);
 const responseFormat = Type.Object({
   type: Type.Enum(['text', 'json_object', 'json_schema']),
@@ -24,9 +37,15 @@ const responseFormat = Type.Object({
 });
 
 const request = Type.Object({
-  /** The chat contract: other surfaces are lowered to it at the ingress. Fields that we do not know pass through. */
+  /**
+   * The chat contract: other surfaces are lowered to it at the ingress. Fields that we do not know
+   * pass through.
+   */
   chat: Type.Object({
-    messages: Type.Array(Type.Object({ role: Type.String({ maxLength: 64 }), content: optional(content) }), { minItems: 1, maxItems: 10_000 }),
+    messages: Type.Array(
+      Type.Object({ role: Type.String({ maxLength: 64 }), content: optional(content) }),
+      { minItems: 1, maxItems: 10_000 },
+    ),
     max_tokens: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
     stop: optional(Type.Array(Type.String({ maxLength: 1024 }), { maxItems: 16 })),
     seed: optional(Type.Integer()),
@@ -40,9 +59,15 @@ const request = Type.Object({
     logprobs: optional(Type.Boolean()),
     top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
   }),
-  /** The build that the sender sealed this request for. The provider refuses an order for another one, so the coordinator cannot swap models in blind mode. */
+  /**
+   * The build that the sender sealed this request for. The provider refuses an order for another
+   * one, so the coordinator cannot swap models in blind mode.
+   */
   build: optional(BuildId),
-  /** Requests of the same scope may share what a provider has worked out for the beginning of a prompt; without one, nobody. */
+  /**
+   * Requests of the same scope may share what a provider has worked out for the beginning of a
+   * prompt; without one, nobody.
+   */
   cacheScope: optional(Type.String({ minLength: 1, maxLength: 64 })),
 });
 export type InferenceRequest = Static<typeof request>;
@@ -51,14 +76,25 @@ export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 export const MAX_SCHEMA_CHARACTERS = 256 * 1024;
 
 const Token = { token: Type.String({ maxLength: 256 }), logprob: Type.Number({ maximum: 0 }) };
-const TokenLogprob = Type.Object({ ...Token, top: Type.Array(Type.Object(Token), { maxItems: 20 }) });
+const TokenLogprob = Type.Object({
+  ...Token,
+  top: Type.Array(Type.Object(Token), { maxItems: 20 }),
+});
 export type TokenLogprob = Static<typeof TokenLogprob>;
 
 /** Tokens that a piece took: coalesced tokens come as one. */
 const tokens = Type.Integer({ minimum: 1, maximum: 100_000 });
-const textDelta = Type.Object({ k: Type.Literal('text'), text: Type.String(), tokens, logprobs: optional(Type.Array(TokenLogprob, { maxItems: 256 })) });
+const textDelta = Type.Object({
+  k: Type.Literal('text'),
+  text: Type.String(),
+  tokens,
+  logprobs: optional(Type.Array(TokenLogprob, { maxItems: 256 })),
+});
 const reasoningDelta = Type.Object({ k: Type.Literal('reasoning'), text: Type.String(), tokens });
-/** Calls come one after the other: `index` rises by one, and the first piece of each has its id and name. */
+/**
+ * Calls come one after the other: `index` rises by one, and the first piece of each has its id and
+ * name.
+ */
 const toolDelta = Type.Object({
   k: Type.Literal('tool'),
   index: Type.Integer({ minimum: 0, maximum: 127 }),
@@ -67,8 +103,14 @@ const toolDelta = Type.Object({
   text: Type.String(),
   tokens,
 });
-/** A piece of an answer. `text` is what the model wrote: words, thoughts, or the JSON of a call's arguments. */
-export type Delta = Static<typeof textDelta> | Static<typeof reasoningDelta> | Static<typeof toolDelta>;
+/**
+ * A piece of an answer. `text` is what the model wrote: words, thoughts, or the JSON of a call's
+ * arguments.
+ */
+export type Delta =
+  | Static<typeof textDelta>
+  | Static<typeof reasoningDelta>
+  | Static<typeof toolDelta>;
 
 const end = Type.Object({
   k: Type.Literal('end'),
@@ -78,17 +120,28 @@ const end = Type.Object({
   stopSequence: optional(Type.String({ maxLength: 1024 })),
   requestHash: Hash,
   responseHash: Hash,
-  /** With the finish `error`: the part of the request that made it fail, where the engine itself works. */
+  /**
+   * With the finish `error`: the part of the request that made it fail, where the engine itself
+   * works.
+   */
   about: optional(Type.Enum(REFUSAL_ABOUTS)),
 });
 export type InferenceEnd = Static<typeof end>;
 export type InferenceEvent = Delta | InferenceEnd;
 
-const frame = Type.Object({ events: Type.Array(Type.Union([textDelta, end, reasoningDelta, toolDelta]), { minItems: 1, maxItems: 256 }) });
+const frame = Type.Object({
+  events: Type.Array(Type.Union([textDelta, end, reasoningDelta, toolDelta]), {
+    minItems: 1,
+    maxItems: 256,
+  }),
+});
 export type FrameContent = Static<typeof frame>;
 /** Characters of the longest reason that a provider may give to a client. */
 export const MAX_DETAIL_CHARACTERS = 300;
 /** Why a provider cannot use a request, in words for its client. */
-export const RefusalDetail = defineMessage('refusal-detail', Type.Object({ message: Type.String({ minLength: 1, maxLength: MAX_DETAIL_CHARACTERS }) }));
+export const RefusalDetail = defineMessage(
+  'refusal-detail',
+  Type.Object({ message: Type.String({ minLength: 1, maxLength: MAX_DETAIL_CHARACTERS }) }),
+);
 export const FrameContent = defineMessage('frame-content', frame);
 export const InferenceRequest = defineMessage('inference-request', request, MAX_REQUEST_BYTES);

@@ -8,7 +8,10 @@ import { CancelReason, Delivered } from './vocabulary.ts';
 
 const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 
-/** Sealed body bytes that one part may carry: a part with its envelope stays under the bus's message size. */
+/**
+ * Sealed body bytes that one part may carry: a part with its envelope stays under the bus's message
+ * size.
+ */
 export const MAX_PART_BYTES = 480 * 1024;
 /** 16 MiB of body in all. */
 export const MAX_PARTS = 35;
@@ -27,14 +30,20 @@ const job = Type.Object({
   maxOutputTokens: count(10_000_000),
   /** First frame number that may not be sent yet. */
   window: count(0xffff_ffff),
-  /** Whoever ordered it cannot open the answer: say beside each frame what has to be known to pass it on. */
+  /**
+   * Whoever ordered it cannot open the answer: say beside each frame what has to be known to pass
+   * it on.
+   */
   outlined: Type.Optional(Type.Boolean()),
   part: count(MAX_PARTS - 1),
   parts: Type.Integer({ minimum: 1, maximum: MAX_PARTS }),
   sealed: Bytes({ max: MAX_PART_BYTES }),
 });
 export type JobOrder = Static<typeof job>;
-/** Do this. Sent again with the same job, attempt and bytes when no answer came; doing it twice is the provider's to prevent. */
+/**
+ * Do this. Sent again with the same job, attempt and bytes when no answer came; doing it twice is
+ * the provider's to prevent.
+ */
 export const JobOrder = defineMessage('job', job);
 
 const flow = Type.Object({
@@ -49,7 +58,10 @@ const flow = Type.Object({
       window: count(0xffff_ffff),
       /** Frames from `received` on were lost: send them again. */
       resend: Type.Boolean(),
-      /** What the client has taken so far; absent when that is nothing. The provider returns the newest one with its receipt. */
+      /**
+       * What the client has taken so far; absent when that is nothing. The provider returns the
+       * newest one with its receipt.
+       */
       delivered: Type.Optional(Delivered),
     }),
     { maxItems: 1024 },
@@ -66,7 +78,9 @@ const load = Type.Object({ build: BuildId });
 export type Load = Static<typeof load>;
 export const Load = defineMessage('load', load);
 
-const ack = Type.Object({ receipts: Type.Array(Type.Object({ job: JobId, attempt: AttemptNumber }), { maxItems: 1024 }) });
+const ack = Type.Object({
+  receipts: Type.Array(Type.Object({ job: JobId, attempt: AttemptNumber }), { maxItems: 1024 }),
+});
 export type Ack = Static<typeof ack>;
 /** These receipts are in the ledger: stop repeating them. */
 export const Ack = defineMessage('ack', ack);

@@ -1,19 +1,25 @@
 import type { AttemptFailure, Finish, Refusal } from './vocabulary.ts';
 
 /**
- * Who is at fault when a provider does not serve a job, and what follows from it. The router's breakers and cooling, the ingress's
- * choice to try another provider and the API's error all read this table, so that they cannot disagree. A new word in one of the
+ * Who is at fault when a provider does not serve a job, and what follows from it. The router's
+ * breakers and cooling, the ingress's
+ * choice to try another provider and the API's error all read this table, so that they cannot
+ * disagree. A new word in one of the
  * three vocabularies does not compile until it has a row here.
  */
 
-/** `client`: the request. `machine`: the provider. `network`: the coordinator or the bus. `nobody`: a normal event, such as a full machine. */
+/**
+ * `client`: the request. `machine`: the provider. `network`: the coordinator or the bus. `nobody`:
+ * a normal event, such as a full machine.
+ */
 type Party = 'client' | 'machine' | 'network' | 'nobody';
 
 /**
  * What an outcome does to the fault record of the provider (coordinator/routing/core/faults.ts).
  *
  *   none   nothing
- *   note   The provider blames the client. Clients of one account cannot harm the provider this way; a provider that blames clients
+ *   note The provider blames the client. Clients of one account cannot harm the provider this way;
+ *   a provider that blames clients
  *          of several accounts in a short time cools, because it may be avoiding work.
  *   cool   It gets no work for a moment, which doubles with each refusal in a row.
  *   fault  It counts towards opening the provider's breaker.
@@ -25,7 +31,10 @@ export interface Outcome {
   /** Whether another provider may be tried while the client has received nothing. */
   readonly retry: boolean;
   readonly record: RecordEffect;
-  /** Error code of the API when nothing else is tried; its HTTP status is in coordinator/ingress/errors.ts. */
+  /**
+   * Error code of the API when nothing else is tried; its HTTP status is in
+   * coordinator/ingress/errors.ts.
+   */
   readonly error: OutcomeError;
 }
 
@@ -40,7 +49,10 @@ type OutcomeError =
   | 'service_unavailable'
   | 'insufficient_quota';
 
-/** Words of `Refusal`, and two that are only known with the rest of the attempt: see `refusalOutcome`. */
+/**
+ * Words of `Refusal`, and two that are only known with the rest of the attempt: see
+ * `refusalOutcome`.
+ */
 type RefusalRow = Refusal | 'unsealable_by_client' | 'invalid_schema';
 
 const REFUSAL_OUTCOMES = {
@@ -50,10 +62,16 @@ const REFUSAL_OUTCOMES = {
   model_not_loaded: { party: 'machine', retry: true, record: 'cool', error: 'saturated' },
   draining: { party: 'nobody', retry: true, record: 'cool', error: 'saturated' },
   deadline_unreachable: { party: 'nobody', retry: true, record: 'none', error: 'saturated' },
-  request_exceeds_context: { party: 'client', retry: false, record: 'none', error: 'context_length_exceeded' },
+  request_exceeds_context: {
+    party: 'client',
+    retry: false,
+    record: 'none',
+    error: 'context_length_exceeded',
+  },
   invalid_request: { party: 'client', retry: false, record: 'note', error: 'invalid_request' },
   invalid_schema: { party: 'client', retry: false, record: 'note', error: 'invalid_schema' },
-  // The ingress sealed for the key that the provider announced: it lost that key or refuses without a reason.
+  // The ingress sealed for the key that the provider announced: it lost that key or refuses without
+  // a reason.
   unsealable: { party: 'machine', retry: true, record: 'cool', error: 'provider_error' },
   unsealable_by_client: { party: 'client', retry: false, record: 'note', error: 'badly_sealed' },
   unsupported_suite: { party: 'machine', retry: true, record: 'cool', error: 'provider_error' },
@@ -64,7 +82,12 @@ const REFUSAL_OUTCOMES = {
 const FAILURE_OUTCOMES = {
   // Trust did not answer, or has no evidence to show to a client that seals.
   no_answer: { party: 'network', retry: true, record: 'none', error: 'service_unavailable' },
-  first_content_late: { party: 'machine', retry: true, record: 'fault', error: 'first_content_timeout' },
+  first_content_late: {
+    party: 'machine',
+    retry: true,
+    record: 'fault',
+    error: 'first_content_timeout',
+  },
   disconnected: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
   stalled: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
   unopenable_frame: { party: 'machine', retry: true, record: 'fault', error: 'provider_error' },
@@ -74,7 +97,10 @@ const FAILURE_OUTCOMES = {
   unaffordable: { party: 'client', retry: true, record: 'none', error: 'insufficient_quota' },
 } as const satisfies Record<Exclude<AttemptFailure, 'refused'>, Outcome>;
 
-/** The failure that a finish reason amounts to; undefined when the answer is complete. Nobody asked for `cancelled` when this is read. */
+/**
+ * The failure that a finish reason amounts to; undefined when the answer is complete. Nobody asked
+ * for `cancelled` when this is read.
+ */
 export const FINISH_FAILURES = {
   stop: undefined,
   length: undefined,
@@ -95,8 +121,13 @@ export interface RefusalContext {
 export const REFUSAL_ABOUTS = ['schema'] as const;
 export type RefusalAbout = (typeof REFUSAL_ABOUTS)[number];
 
-function refusalOutcome({ refusal, clientSealed, about }: RefusalContext & { readonly refusal: Refusal }): Outcome {
-  if (refusal === 'unsealable' && clientSealed === true) return REFUSAL_OUTCOMES.unsealable_by_client;
+function refusalOutcome({
+  refusal,
+  clientSealed,
+  about,
+}: RefusalContext & { readonly refusal: Refusal }): Outcome {
+  if (refusal === 'unsealable' && clientSealed === true)
+    return REFUSAL_OUTCOMES.unsealable_by_client;
   if (refusal === 'invalid_request' && about === 'schema') return REFUSAL_OUTCOMES.invalid_schema;
   return REFUSAL_OUTCOMES[refusal];
 }

@@ -29,7 +29,10 @@ export const Slot = Type.Object({
   contextTokens: count(10_000_000),
   running: count(100_000),
   waiting: count(100_000),
-  /** Which they are: a router knows by it which of its orders have arrived, and which jobs another router sent. */
+  /**
+   * Which they are: a router knows by it which of its orders have arrived, and which jobs another
+   * router sent.
+   */
   jobs: Type.Optional(Type.Array(JobId, { maxItems: MAX_JOBS_NAMED })),
   maxConcurrency: count(100_000),
   /** Tokens (prompt and output together) that may still be admitted. */
@@ -41,7 +44,10 @@ export const Slot = Type.Object({
 });
 export type Slot = Static<typeof Slot>;
 
-/** `sequence` rises with every capacity report of a session, so that a late one is recognised and dropped. */
+/**
+ * `sequence` rises with every capacity report of a session, so that a late one is recognised and
+ * dropped.
+ */
 const capacityFields = {
   session: SessionId,
   sequence: count(Number.MAX_SAFE_INTEGER),
@@ -65,7 +71,10 @@ export type Announcement = Static<typeof announcement>;
 
 /** First words of a session. */
 export const Hello = defineMessage('hello', announcement);
-/** The same, every few seconds: complete in itself, so that a router that has just started rebuilds the fleet from beats alone. */
+/**
+ * The same, every few seconds: complete in itself, so that a router that has just started rebuilds
+ * the fleet from beats alone.
+ */
 export const Beat = defineMessage('beat', announcement);
 
 /** What the provider says the work was. */
@@ -79,7 +88,10 @@ const receipt = Type.Object({
   finish: Finish,
   requestHash: Hash,
   responseHash: Hash,
-  /** The newest that an ingress sent; settlement charges by it when that ingress has died. Not signed: it has a proof of its own. */
+  /**
+   * The newest that an ingress sent; settlement charges by it when that ingress has died. Not
+   * signed: it has a proof of its own.
+   */
   delivered: Type.Optional(Delivered),
   /** Of the rest, with the provider's own key (bus-schemas/receipts/). */
   signature: Type.Optional(Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES })),
@@ -87,12 +99,20 @@ const receipt = Type.Object({
 });
 export type Receipt = Static<typeof receipt>;
 /** Several at once; each is repeated until settlement acknowledges it. */
-export const Receipts = defineMessage('receipt', Type.Object({ receipts: Type.Array(receipt, { minItems: 1, maxItems: 256 }) }));
+export const Receipts = defineMessage(
+  'receipt',
+  Type.Object({ receipts: Type.Array(receipt, { minItems: 1, maxItems: 256 }) }),
+);
 
-/** What somebody who cannot open a frame has to know of it; whoever can, holds it against what is inside. */
+/**
+ * What somebody who cannot open a frame has to know of it; whoever can, holds it against what is
+ * inside.
+ */
 const outline = Type.Object({
   tokens: count(10_000_000),
-  end: Type.Optional(Type.Object({ finish: Finish, usage: Usage, about: Type.Optional(Type.Enum(REFUSAL_ABOUTS)) })),
+  end: Type.Optional(
+    Type.Object({ finish: Finish, usage: Usage, about: Type.Optional(Type.Enum(REFUSAL_ABOUTS)) }),
+  ),
 });
 export type Outline = Static<typeof outline>;
 
@@ -108,7 +128,9 @@ const out = Type.Union([
     retryAfterMs: Type.Optional(count(600_000)),
     /** The part of an invalid request that cannot be used. */
     about: Type.Optional(Type.Enum(REFUSAL_ABOUTS)),
-    /** Why, for the client: `RefusalDetail`, sealed as frame 0, because it may quote the request. */
+    /**
+     * Why, for the client: `RefusalDetail`, sealed as frame 0, because it may quote the request.
+     */
     detail: Type.Optional(Bytes({ max: MAX_DETAIL_BYTES })),
   }),
   Type.Object({
@@ -117,7 +139,10 @@ const out = Type.Union([
     seq: count(0xffff_ffff),
     sealed: Bytes({ max: 256 * 1024 }),
     outline: Type.Optional(outline),
-    /** Beside the frame that ends the attempt: the ingress checks the signature, and the provider is paid without waiting. */
+    /**
+     * Beside the frame that ends the attempt: the ingress checks the signature, and the provider is
+     * paid without waiting.
+     */
     receipt: Type.Optional(receipt),
   }),
 ]);

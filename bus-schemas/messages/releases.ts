@@ -29,8 +29,16 @@ export const releases = {
       ),
     }),
   ),
-  add: define('add-release', Type.Object({ version: Version, codeHash: Hash }), Type.Object({ added: Type.Boolean() })),
+  add: define(
+    'add-release',
+    Type.Object({ version: Version, codeHash: Hash }),
+    Type.Object({ added: Type.Boolean() }),
+  ),
   /** Whoever runs it is out at once. Refused, without `force`, where that is most of the fleet. */
-  withdraw: define('withdraw-release', Type.Object({ codeHash: Hash, force: Type.Boolean() }), changed),
+  withdraw: define(
+    'withdraw-release',
+    Type.Object({ codeHash: Hash, force: Type.Boolean() }),
+    changed,
+  ),
   restore: define('restore-release', ofCode, changed),
 } as const;

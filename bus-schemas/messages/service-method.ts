@@ -12,7 +12,11 @@ export interface ServiceMethod<Request, Reply> {
 
 /** How a component's methods are written down: `define(name, request, reply)`. */
 export function methodsOf(component: ComponentName) {
-  return <Request extends TSchema, Reply extends TSchema>(name: string, request: Request, reply: Reply): ServiceMethod<Static<Request>, Static<Reply>> => ({
+  return <Request extends TSchema, Reply extends TSchema>(
+    name: string,
+    request: Request,
+    reply: Reply,
+  ): ServiceMethod<Static<Request>, Static<Reply>> => ({
     component,
     method: name,
     subject: core.service(component, name),
@@ -22,10 +26,15 @@ export function methodsOf(component: ComponentName) {
 }
 
 /** The same, asked of one cell of the fleet. */
-export function inCell<Request, Reply>(method: ServiceMethod<Request, Reply>, cell: number): ServiceMethod<Request, Reply> {
+export function inCell<Request, Reply>(
+  method: ServiceMethod<Request, Reply>,
+  cell: number,
+): ServiceMethod<Request, Reply> {
   return { ...method, method: `${method.method}-${cell}`, subject: `${method.subject}.${cell}` };
 }
 
 /** An answer is one of these, and a refusal that a caller must handle is a part of its type. */
-export const ok = <Fields extends TProperties>(fields: Fields) => Type.Object({ ok: Type.Literal(true), ...fields });
-export const refused = <const Codes extends string[]>(codes: readonly [...Codes]) => Type.Object({ ok: Type.Literal(false), code: Type.Enum(codes) });
+export const ok = <Fields extends TProperties>(fields: Fields) =>
+  Type.Object({ ok: Type.Literal(true), ...fields });
+export const refused = <const Codes extends string[]>(codes: readonly [...Codes]) =>
+  Type.Object({ ok: Type.Literal(false), code: Type.Enum(codes) });

@@ -11,7 +11,10 @@ export { telemetry } from './telemetry.ts';
 export { transparency } from './transparency.ts';
 export { trust } from './trust.ts';
 
-/** Requests between components, and their answers. A refusal that a caller must handle is part of the answer's type. */
+/**
+ * Requests between components, and their answers. A refusal that a caller must handle is part of
+ * the answer's type.
+ */
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const At = count;
@@ -84,7 +87,10 @@ const reserve = Type.Object({
   only: optional(Type.Array(ProviderId, { maxItems: 64 })),
   /** What a machine must be able to do. */
   requires: optional(Traits),
-  /** What the files of a build must amount to, in hexadecimal; of a build that is not named, anything. */
+  /**
+   * What the files of a build must amount to, in hexadecimal; of a build that is not named,
+   * anything.
+   */
   weights: optional(Type.Record(BuildId, WeightsHex)),
   /** What a machine must have shown at least. */
   level: optional(TrustLevel),
@@ -98,10 +104,20 @@ const reserve = Type.Object({
 });
 export type Reserve = Static<typeof reserve>;
 
-export const ROUTING_REFUSALS = ['no_provider', 'saturated', 'queue_full', 'queue_timeout', 'too_large'] as const;
+export const ROUTING_REFUSALS = [
+  'no_provider',
+  'saturated',
+  'queue_full',
+  'queue_timeout',
+  'too_large',
+] as const;
 const reserved = Type.Union([
   /** The first is the winner and its slot is taken; the others are alternates in order. */
-  Type.Object({ ok: Type.Literal(true), candidates: Type.Array(Candidate, { minItems: 1, maxItems: 9 }), queuedMs: count }),
+  Type.Object({
+    ok: Type.Literal(true),
+    candidates: Type.Array(Candidate, { minItems: 1, maxItems: 9 }),
+    queuedMs: count,
+  }),
   Type.Object({
     ok: Type.Literal(false),
     code: Type.Enum(ROUTING_REFUSALS),
@@ -139,8 +155,20 @@ const explain = Type.Object({
   maxOutputTokens: count,
   requires: optional(Traits),
   weights: optional(Type.Record(BuildId, WeightsHex)),
-  /** The listed prices of the models that these builds serve: a machine that asks for more is shown with the gate `price`. */
-  priced: optional(Type.Array(Type.Object({ model: ModelName, builds: Type.Array(BuildId, { maxItems: 8 }), list: TokenPrice }), { maxItems: 2_000 })),
+  /**
+   * The listed prices of the models that these builds serve: a machine that asks for more is shown
+   * with the gate `price`.
+   */
+  priced: optional(
+    Type.Array(
+      Type.Object({
+        model: ModelName,
+        builds: Type.Array(BuildId, { maxItems: 8 }),
+        list: TokenPrice,
+      }),
+      { maxItems: 2_000 },
+    ),
+  ),
 });
 const explained = Type.Object({
   slots: Type.Array(
@@ -218,9 +246,15 @@ export const CatalogModel = Type.Object({
   traits: optional(Traits),
   /** Of builds of which it is known. */
   quantizations: optional(Type.Record(BuildId, Quantization)),
-  /** SHA-256 of each build's files, in hexadecimal: a machine that has shown others does not serve it. */
+  /**
+   * SHA-256 of each build's files, in hexadecimal: a machine that has shown others does not serve
+   * it.
+   */
   weights: optional(Type.Record(BuildId, WeightsHex)),
-  /** SHA-256 of the model's `tokenizer.json`, in hexadecimal: ingresses that have this file recount samples of the answers. */
+  /**
+   * SHA-256 of the model's `tokenizer.json`, in hexadecimal: ingresses that have this file recount
+   * samples of the answers.
+   */
   tokenizer: optional(WeightsHex),
 });
 export type CatalogModel = Static<typeof CatalogModel>;
@@ -234,7 +268,9 @@ const snapshot = Type.Object({
 });
 export type CatalogSnapshot = Static<typeof snapshot>;
 
-/** What is left out of the price is the platform's default; a cached token's is half of the input's. */
+/**
+ * What is left out of the price is the platform's default; a cached token's is half of the input's.
+ */
 const NewModel = Type.Object({
   ...CatalogModel.properties,
   inputMicroUsdPerMillion: optional(count),

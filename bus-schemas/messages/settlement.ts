@@ -8,15 +8,24 @@ import { methodsOf, ok, refused } from './service-method.ts';
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
-const signed = Type.Integer({ minimum: -Number.MAX_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER });
+const signed = Type.Integer({
+  minimum: -Number.MAX_SAFE_INTEGER,
+  maximum: Number.MAX_SAFE_INTEGER,
+});
 const At = count;
 const optional = Type.Optional;
 const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
 
 // holds
 
-/** The most that the caller would pay for a million tokens; the catalog's price where a part is absent. */
-const maxPrice = Type.Object({ inputMicroUsdPerMillion: optional(count), outputMicroUsdPerMillion: optional(count) });
+/**
+ * The most that the caller would pay for a million tokens; the catalog's price where a part is
+ * absent.
+ */
+const maxPrice = Type.Object({
+  inputMicroUsdPerMillion: optional(count),
+  outputMicroUsdPerMillion: optional(count),
+});
 export type MaxPrice = Static<typeof maxPrice>;
 
 const hold = Type.Object({
@@ -35,11 +44,29 @@ const hold = Type.Object({
 });
 export type Hold = Static<typeof hold>;
 
-const HOLD_REFUSALS = ['insufficient_funds', 'key_limit', 'unknown_account', 'unpriced_model', 'price_above_limit', 'operation_conflict'] as const;
-/** The limit of a key that a hold does not fit into. `usedMicroUsd` is what the key was charged in the window and what is held for it. */
-const KeyShortage = Type.Object({ window: Type.Enum(['day', 'week', 'month', 'total']), capMicroUsd: count, usedMicroUsd: count, neededMicroUsd: count });
+const HOLD_REFUSALS = [
+  'insufficient_funds',
+  'key_limit',
+  'unknown_account',
+  'unpriced_model',
+  'price_above_limit',
+  'operation_conflict',
+] as const;
+/**
+ * The limit of a key that a hold does not fit into. `usedMicroUsd` is what the key was charged in
+ * the window and what is held for it.
+ */
+const KeyShortage = Type.Object({
+  window: Type.Enum(['day', 'week', 'month', 'total']),
+  capMicroUsd: count,
+  usedMicroUsd: count,
+  neededMicroUsd: count,
+});
 export type KeyShortage = Static<typeof KeyShortage>;
-const holdRefused = Type.Object({ ...refused(HOLD_REFUSALS).properties, shortage: optional(KeyShortage) });
+const holdRefused = Type.Object({
+  ...refused(HOLD_REFUSALS).properties,
+  shortage: optional(KeyShortage),
+});
 const held = Type.Union([ok({ heldMicroUsd: count }), holdRefused]);
 export type Held = Static<typeof held>;
 export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
@@ -47,7 +74,16 @@ export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
 /** The job goes to another provider. */
 const topUp = Type.Object({ job: JobId, provider: ProviderId, maxPrice: optional(maxPrice) });
 export type TopUp = Static<typeof topUp>;
-const topped = Type.Union([ok({ heldMicroUsd: count }), refused(['insufficient_funds', 'key_limit', 'unknown_job', 'unpriced_model', 'price_above_limit'])]);
+const topped = Type.Union([
+  ok({ heldMicroUsd: count }),
+  refused([
+    'insufficient_funds',
+    'key_limit',
+    'unknown_job',
+    'unpriced_model',
+    'price_above_limit',
+  ]),
+]);
 export type Topped = Static<typeof topped>;
 
 // accounts
@@ -61,7 +97,9 @@ const balance = Type.Object({
   /** Of what is available, what the account earned and may take out. */
   withdrawableMicroUsd: count,
   /** What it earned and may take out only from `at` on, at most one entry a day. */
-  maturing: optional(Type.Array(Type.Object({ at: count, amountMicroUsd: count }), { maxItems: 64 })),
+  maturing: optional(
+    Type.Array(Type.Object({ at: count, amountMicroUsd: count }), { maxItems: 64 }),
+  ),
 });
 
 const credit = Type.Object({
@@ -91,9 +129,15 @@ const setProviderPrice = Type.Object({
   outputMicroUsdPerMillion: count,
 });
 /** A higher price holds from `effectiveAt` on; a lower one at once. */
-const providerPriceSet = Type.Union([ok({ effectiveAt: optional(At) }), refused(['cache_read_above_input', 'too_many_models'])]);
+const providerPriceSet = Type.Union([
+  ok({ effectiveAt: optional(At) }),
+  refused(['cache_read_above_input', 'too_many_models']),
+]);
 
-/** The providers that have a price of their own for a model, the cheapest first; prices that are announced and not in force yet follow in it. */
+/**
+ * The providers that have a price of their own for a model, the cheapest first; prices that are
+ * announced and not in force yet follow in it.
+ */
 const providerPrices = Type.Object({ model: ModelName });
 const ownPrice = Type.Object({
   provider: ProviderId,
@@ -108,22 +152,45 @@ const allProviderPrices = Type.Object({
   after: optional(Type.Object({ provider: ProviderId, model: ModelName })),
   limit: Type.Integer({ minimum: 1, maximum: 5_000 }),
 });
-const PricedProvider = Type.Object({ provider: ProviderId, model: ModelName, inputMicroUsdPerMillion: count, outputMicroUsdPerMillion: count });
+const PricedProvider = Type.Object({
+  provider: ProviderId,
+  model: ModelName,
+  inputMicroUsdPerMillion: count,
+  outputMicroUsdPerMillion: count,
+});
 export type PricedProvider = Static<typeof PricedProvider>;
 const pricedProviders = Type.Object({ prices: Type.Array(PricedProvider, { maxItems: 5_000 }) });
 /** Prices that are announced and not in force yet, the next ones first. */
-const announcedPrices = Type.Object({ prices: Type.Array(Type.Object({ ...PricedProvider.properties, effectiveAt: At }), { maxItems: 1_000 }) });
+const announcedPrices = Type.Object({
+  prices: Type.Array(Type.Object({ ...PricedProvider.properties, effectiveAt: At }), {
+    maxItems: 1_000,
+  }),
+});
 const pricesOfProviders = Type.Object({ prices: Type.Array(ownPrice, { maxItems: 1_000 }) });
 
-/** Most that a key may spend in a UTC day, a week from Monday, a month, and ever; none where left out. */
-const KeyCaps = Type.Object({ day: optional(count), week: optional(count), month: optional(count), total: optional(count) });
+/**
+ * Most that a key may spend in a UTC day, a week from Monday, a month, and ever; none where left
+ * out.
+ */
+const KeyCaps = Type.Object({
+  day: optional(count),
+  week: optional(count),
+  month: optional(count),
+  total: optional(count),
+});
 export type KeyCaps = Static<typeof KeyCaps>;
 const setKeyCaps = Type.Object({ key: KeyId, account: AccountId, caps: KeyCaps });
-const keyCapsSet = Type.Object({ used: Type.Object({ day: count, week: count, month: count, total: count }) });
+const keyCapsSet = Type.Object({
+  used: Type.Object({ day: count, week: count, month: count, total: count }),
+});
 
 /** Of one key, or of all that the account has. */
 const keySpendingRequest = Type.Object({ account: AccountId, key: optional(KeyId) });
-const KeySpending = Type.Object({ key: KeyId, caps: KeyCaps, used: Type.Object({ day: count, week: count, month: count, total: count }) });
+const KeySpending = Type.Object({
+  key: KeyId,
+  caps: KeyCaps,
+  used: Type.Object({ day: count, week: count, month: count, total: count }),
+});
 export type KeySpending = Static<typeof KeySpending>;
 /** A key that never had a job or a cap is not here. Those whose last job is newest come first. */
 const keySpending = Type.Object({ keys: Type.Array(KeySpending, { maxItems: 1_000 }) });
@@ -160,7 +227,10 @@ const usage = Type.Object({
       completionTokens: count,
       heldMicroUsd: count,
       chargedMicroUsd: count,
-      /** No ingress stated how the job ended: it was settled by the provider's receipt, or refunded when its hold expired. */
+      /**
+       * No ingress stated how the job ended: it was settled by the provider's receipt, or refunded
+       * when its hold expired.
+       */
       ingressLost: optional(Type.Boolean()),
     }),
     { maxItems: 1_000 },
@@ -171,17 +241,27 @@ export type AccountUsage = Static<typeof usage>;
 
 /** Of one key alone, where it is named. */
 const ofJob = Type.Object({ account: AccountId, key: optional(KeyId), job: JobId });
-/** `unsigned`: no provider has signed for it, or not yet; `forged`: the signature is not over this work. */
-const receipt = Type.Union([ok({ receipt: PrintedReceipt }), refused(['unknown_job', 'unsigned', 'forged'])]);
+/**
+ * `unsigned`: no provider has signed for it, or not yet; `forged`: the signature is not over this
+ * work.
+ */
+const receipt = Type.Union([
+  ok({ receipt: PrintedReceipt }),
+  refused(['unknown_job', 'unsigned', 'forged']),
+]);
 /** In hexadecimal; the one that signs now comes first. */
-const receiptKeys = Type.Object({ keys: Type.Array(PrintedReceipt.properties.coordinator_key, { maxItems: 1_000 }) });
+const receiptKeys = Type.Object({
+  keys: Type.Array(PrintedReceipt.properties.coordinator_key, { maxItems: 1_000 }),
+});
 
 const statementRequest = Type.Object({
   account: AccountId,
   ...Page,
 });
 const statement = Type.Object({
-  /** Oldest first. Every change of the balance: a job's charge each, what was earned by the hour. */
+  /**
+   * Oldest first. Every change of the balance: a job's charge each, what was earned by the hour.
+   */
   lines: Type.Array(
     Type.Object({
       at: At,
@@ -201,12 +281,22 @@ const statement = Type.Object({
 });
 export type AccountStatement = Static<typeof statement>;
 
-const earningsRequest = Type.Object({ account: AccountId, from: optional(At), until: optional(At) });
+const earningsRequest = Type.Object({
+  account: AccountId,
+  from: optional(At),
+  until: optional(At),
+});
 const earnings = Type.Object({
   lifetimeMicroUsd: count,
   /** Within the window; whole hours. */
   sources: Type.Array(
-    Type.Object({ source: Type.String({ maxLength: 64 }), jobs: count, promptTokens: count, completionTokens: count, amountMicroUsd: count }),
+    Type.Object({
+      source: Type.String({ maxLength: 64 }),
+      jobs: count,
+      promptTokens: count,
+      completionTokens: count,
+      amountMicroUsd: count,
+    }),
     { maxItems: 10_000 },
   ),
 });
@@ -227,7 +317,10 @@ const checkedOut = Type.Union([
   refused([NOT_CONFIGURED, 'unavailable', 'too_small', 'operation_conflict']),
 ]);
 const onboard = Type.Object({ account: AccountId, refreshUrl: Url, returnUrl: Url });
-const onboarded = Type.Union([ok({ url: Type.String({ maxLength: 4_096 }) }), refused([NOT_CONFIGURED, 'unavailable'])]);
+const onboarded = Type.Union([
+  ok({ url: Type.String({ maxLength: 4_096 }) }),
+  refused([NOT_CONFIGURED, 'unavailable']),
+]);
 
 const PAYOUT_STATES = ['pending', 'transferred', 'paid', 'failed'] as const;
 export type PayoutState = (typeof PAYOUT_STATES)[number];
@@ -248,21 +341,42 @@ const withdraw = Type.Object({
   instant: Type.Boolean(),
   operation: Type.String({ minLength: 1, maxLength: 128 }),
 });
-const withdrawn = Type.Union([ok({ payout: Payout }), refused([NOT_CONFIGURED, 'not_onboarded', 'too_small', 'insufficient_funds', 'operation_conflict'])]);
-const payouts = Type.Object({ payouts: Type.Array(Payout, { maxItems: 1_000 }), onboarded: Type.Boolean() });
+const withdrawn = Type.Union([
+  ok({ payout: Payout }),
+  refused([
+    NOT_CONFIGURED,
+    'not_onboarded',
+    'too_small',
+    'insufficient_funds',
+    'operation_conflict',
+  ]),
+]);
+const payouts = Type.Object({
+  payouts: Type.Array(Payout, { maxItems: 1_000 }),
+  onboarded: Type.Boolean(),
+});
 /** As Stripe sent it: the signature is over these very bytes. */
-const webhook = Type.Object({ body: Bytes({ min: 1, max: 256 * 1_024 }), signature: Type.String({ maxLength: 2_048 }) });
+const webhook = Type.Object({
+  body: Bytes({ min: 1, max: 256 * 1_024 }),
+  signature: Type.String({ maxLength: 2_048 }),
+});
 /** `later` asks Stripe to send it again. */
-const webhookTaken = Type.Union([ok({ result: Type.Enum(['applied', 'known', 'ignored']) }), refused([NOT_CONFIGURED, 'bad_signature', 'bad_event', 'later'])]);
+const webhookTaken = Type.Union([
+  ok({ result: Type.Enum(['applied', 'known', 'ignored']) }),
+  refused([NOT_CONFIGURED, 'bad_signature', 'bad_event', 'later']),
+]);
 
 // books
 
 const nothing = Type.Object({});
 const verifyRequest = Type.Object({ full: optional(Type.Boolean()) });
 /**
- * `driftedBalances` counts keys too, in a full proof: their spending has to be the sum of their charges and holds.
+ * `driftedBalances` counts keys too, in a full proof: their spending has to be the sum of their
+ * charges and holds.
  *
- * Every count but those of `openHolds`, `parked` and `newEntries` is a count of violations; `ok` when those are nought. */
+ * Every count but those of `openHolds`, `parked` and `newEntries` is a count of violations; `ok`
+ * when those are nought.
+ */
 const verified = Type.Object({
   ok: Type.Boolean(),
   unbalancedTransactions: count,
@@ -280,11 +394,22 @@ const verified = Type.Object({
 });
 export type Verified = Static<typeof verified>;
 const parked = Type.Object({
-  rows: Type.Array(Type.Object({ id: Type.String({ maxLength: 20 }), subject: Type.String(), messages: count, parkedAt: At, reason: Type.String() }), {
-    maxItems: 1_000,
-  }),
+  rows: Type.Array(
+    Type.Object({
+      id: Type.String({ maxLength: 20 }),
+      subject: Type.String(),
+      messages: count,
+      parkedAt: At,
+      reason: Type.String(),
+    }),
+    {
+      maxItems: 1_000,
+    },
+  ),
 });
-const replay = Type.Object({ ids: optional(Type.Array(Type.String({ pattern: '^[0-9]{1,19}$' }), { maxItems: 1_000 })) });
+const replay = Type.Object({
+  ids: optional(Type.Array(Type.String({ pattern: '^[0-9]{1,19}$' }), { maxItems: 1_000 })),
+});
 const replayed = Type.Object({ rows: count });
 
 const define = methodsOf('settlement');

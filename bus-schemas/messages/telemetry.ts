@@ -31,8 +31,16 @@ const generation = Type.Object({ generation: optional(Generation) });
 
 const MAX_STREAMS = 8;
 
-/** Facts that JetStream removed from a stream before telemetry read them. Times are in milliseconds since 1970. */
-const LostFacts = Type.Object({ stream: Type.String({ minLength: 1, maxLength: 64 }), facts: count, firstAt: count, lastAt: count });
+/**
+ * Facts that JetStream removed from a stream before telemetry read them. Times are in milliseconds
+ * since 1970.
+ */
+const LostFacts = Type.Object({
+  stream: Type.String({ minLength: 1, maxLength: 64 }),
+  facts: count,
+  firstAt: count,
+  lastAt: count,
+});
 export type LostFacts = Static<typeof LostFacts>;
 const losses = Type.Object({ streams: Type.Array(LostFacts, { maxItems: MAX_STREAMS }) });
 

@@ -19,11 +19,23 @@ const define = methodsOf('trust');
 export const transparency = {
   head: define('log-head', nothing, TreeHead),
   /** The newest place of a leaf, by its hash, in the tree of a size. */
-  inclusion: define('log-inclusion', Type.Object({ leaf: Hash, size: count }), Type.Union([ok({ index: count, proof: Proof }), refused(['not_in_log'])])),
-  consistency: define('log-consistency', Type.Object({ earlier: count, later: count }), Type.Union([ok({ proof: Proof }), refused(['no_such_size'])])),
+  inclusion: define(
+    'log-inclusion',
+    Type.Object({ leaf: Hash, size: count }),
+    Type.Union([ok({ index: count, proof: Proof }), refused(['not_in_log'])]),
+  ),
+  consistency: define(
+    'log-consistency',
+    Type.Object({ earlier: count, later: count }),
+    Type.Union([ok({ proof: Proof }), refused(['no_such_size'])]),
+  ),
   entries: define(
     'log-entries',
     Type.Object({ from: count, limit: Type.Integer({ minimum: 1, maximum: 1_000 }) }),
-    Type.Object({ entries: Type.Array(Type.Object({ index: count, entry: Bytes({ max: MAX_ENTRY_BYTES }) }), { maxItems: 1_000 }) }),
+    Type.Object({
+      entries: Type.Array(Type.Object({ index: count, entry: Bytes({ max: MAX_ENTRY_BYTES }) }), {
+        maxItems: 1_000,
+      }),
+    }),
   ),
 } as const;

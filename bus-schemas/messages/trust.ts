@@ -16,7 +16,10 @@ const optional = Type.Optional;
 // between a machine and us
 
 /** Show what you are, now. */
-export const Challenge = defineMessage('challenge', Type.Object({ nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }) }));
+export const Challenge = defineMessage(
+  'challenge',
+  Type.Object({ nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }) }),
+);
 
 const trustWord = Type.Union([
   /** It wants to serve with this key, and nobody has challenged it for it yet. */
@@ -27,7 +30,12 @@ export type TrustWord = Static<typeof trustWord>;
 /** What a machine says to be trusted. */
 export const TrustWord = defineMessage('trust', trustWord);
 
-const judgement = Type.Object({ standing: Standing, level: TrustLevel, fault: optional(TrustFault), sealingKey: optional(X25519Key) });
+const judgement = Type.Object({
+  standing: Standing,
+  level: TrustLevel,
+  fault: optional(TrustFault),
+  sealingKey: optional(X25519Key),
+});
 export type Judgement = Static<typeof judgement>;
 /** What came of it, to the machine itself. */
 export const Judgement = defineMessage('judgement', judgement);
@@ -69,8 +77,17 @@ const enrolled = Type.Union([
   refused(['unknown_token', 'used_token', 'expired_token', 'owner_caught', 'too_many_machines']),
 ]);
 export type Enrolled = Static<typeof enrolled>;
-/** Names the refusal: `stale_nonce` also for a nonce of another machine, or one that was not made here. */
-const RENEWAL_REFUSALS = ['unknown_machine', 'bad_signature', 'stale_nonce', 'revoked', 'too_often'] as const;
+/**
+ * Names the refusal: `stale_nonce` also for a nonce of another machine, or one that was not made
+ * here.
+ */
+const RENEWAL_REFUSALS = [
+  'unknown_machine',
+  'bad_signature',
+  'stale_nonce',
+  'revoked',
+  'too_often',
+] as const;
 const renewalNonce = Type.Object({ nonce: Type.String({ maxLength: 128 }) });
 const renew = Type.Object({
   provider: ProviderId,
@@ -79,7 +96,10 @@ const renew = Type.Object({
   signature: Bytes({ min: 64, max: 64 }),
 });
 const renewed = Type.Union([
-  ok({ userJwt: Type.String({ maxLength: 16_384 }), leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }) }),
+  ok({
+    userJwt: Type.String({ maxLength: 16_384 }),
+    leafUrls: Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 }),
+  }),
   refused([...RENEWAL_REFUSALS]),
 ]);
 export type Renewed = Static<typeof renewed>;
@@ -124,27 +144,58 @@ const verdictsRequest = Type.Object({
 });
 const verdicts = Type.Object({ verdicts: Type.Array(Verdict, { maxItems: 1_000 }) });
 /** `none`: nothing that holds now. */
-const evidence = Type.Union([ok({ evidence: Evidence, level: TrustLevel, freshUntil: At }), refused(['none'])]);
-const signingKey = Type.Object({ signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })) });
-const attestation = Type.Object({ machines: Type.Array(Type.Object({ level: TrustLevel, freshUntil: At, evidence: Evidence }), { maxItems: 1_000 }) });
+const evidence = Type.Union([
+  ok({ evidence: Evidence, level: TrustLevel, freshUntil: At }),
+  refused(['none']),
+]);
+const signingKey = Type.Object({
+  signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
+});
+const attestation = Type.Object({
+  machines: Type.Array(Type.Object({ level: TrustLevel, freshUntil: At, evidence: Evidence }), {
+    maxItems: 1_000,
+  }),
+});
 const pardoned = Type.Object({ pardoned: Type.Boolean() });
 const accused = Type.Object({ accused: Type.Boolean() });
 
 // devices
 
-const assignDevice = Type.Object({ provider: ProviderId, serial: Type.String({ minLength: 5, maxLength: 32 }) });
+const assignDevice = Type.Object({
+  provider: ProviderId,
+  serial: Type.String({ minLength: 5, maxLength: 32 }),
+});
 const deviceAssigned = Type.Object({ assigned: Type.Boolean() });
 /** As MDM sent it, with the secret that it was told to send along. */
-const mdmEvent = Type.Object({ body: Bytes({ min: 1, max: 256 * 1_024 }), secret: Type.String({ maxLength: 256 }) });
+const mdmEvent = Type.Object({
+  body: Bytes({ min: 1, max: 256 * 1_024 }),
+  secret: Type.String({ maxLength: 256 }),
+});
 /** But for `kept` the device is asked again, or was not asked. */
-const MDM_OUTCOMES = ['kept', 'no_answer', 'not_asked', 'failed', 'no_attestation', 'bad_chain', 'stale', 'other_device', 'posture_off'] as const;
-const mdmEventTaken = Type.Union([ok({ outcome: Type.Enum(MDM_OUTCOMES) }), refused(['not_configured', 'bad_secret', 'bad_event'])]);
+const MDM_OUTCOMES = [
+  'kept',
+  'no_answer',
+  'not_asked',
+  'failed',
+  'no_attestation',
+  'bad_chain',
+  'stale',
+  'other_device',
+  'posture_off',
+] as const;
+const mdmEventTaken = Type.Union([
+  ok({ outcome: Type.Enum(MDM_OUTCOMES) }),
+  refused(['not_configured', 'bad_secret', 'bad_event']),
+]);
 
 const define = methodsOf('trust');
 export const trust = {
   enrol: define('enrol', enrol, enrolled),
   renewalNonce: define('renewal-nonce', ofProvider, renewalNonce),
-  /** A new token for the leaf of a machine that proves its nkey, also long after the last token expired. */
+  /**
+   * A new token for the leaf of a machine that proves its nkey, also long after the last token
+   * expired.
+   */
   renew: define('renew', renew, renewed),
   createToken: define('create-token', createToken, tokenCreated),
   /** Whose machine it is; of a machine that nobody claimed, nobody's. */
@@ -155,7 +206,11 @@ export const trust = {
   owners: define('owners', ownersRequest, owners),
   revoke: define('revoke', ofProvider, providerRevoked),
   /** The problems with the clocks of the network; empty when they agree. */
-  clocks: define('clocks', Type.Object({}), Type.Object({ problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }) })),
+  clocks: define(
+    'clocks',
+    Type.Object({}),
+    Type.Object({ problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }) }),
+  ),
   /** The verdicts on all machines, in the order of their ids. */
   verdicts: define('verdicts', verdictsRequest, verdicts),
   /** The newest of one machine. */

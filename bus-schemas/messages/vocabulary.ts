@@ -1,7 +1,10 @@
 import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 
-/** Closed vocabularies that several messages share. A new word is added here, and every switch over it fails to compile. */
+/**
+ * Closed vocabularies that several messages share. A new word is added here, and every switch over
+ * it fails to compile.
+ */
 
 /** Why a provider did not take a job. */
 export const REFUSALS = [
@@ -42,7 +45,17 @@ export const AttemptFailure = Type.Enum(ATTEMPT_FAILURES);
 export type AttemptFailure = Static<typeof AttemptFailure>;
 
 /** In how many bits a build's weights are; by the names that OpenRouter gave them. */
-export const QUANTIZATIONS = ['int4', 'int8', 'fp4', 'fp6', 'fp8', 'fp16', 'bf16', 'fp32', 'unknown'] as const;
+export const QUANTIZATIONS = [
+  'int4',
+  'int8',
+  'fp4',
+  'fp6',
+  'fp8',
+  'fp16',
+  'bf16',
+  'fp32',
+  'unknown',
+] as const;
 export const Quantization = Type.Enum(QUANTIZATIONS);
 export type Quantization = Static<typeof Quantization>;
 
@@ -85,8 +98,14 @@ export type Usage = Static<typeof Usage>;
 
 /** HMAC-SHA-256 cut to 128 bits. A provider can try a forgery only by sending it to settlement. */
 export const PROOF_BYTES = 16;
-/** Completion tokens of an attempt that its client has taken, with a proof that only components of the coordinator can make and check. */
-export const Delivered = Type.Object({ tokens: count(10_000_000), proof: Bytes({ min: PROOF_BYTES, max: PROOF_BYTES }) });
+/**
+ * Completion tokens of an attempt that its client has taken, with a proof that only components of
+ * the coordinator can make and check.
+ */
+export const Delivered = Type.Object({
+  tokens: count(10_000_000),
+  proof: Bytes({ min: PROOF_BYTES, max: PROOF_BYTES }),
+});
 export type Delivered = Static<typeof Delivered>;
 
 /** How well a machine has shown what it is; each is worth more than those before it. */
@@ -95,7 +114,8 @@ export const TrustLevel = Type.Enum(TRUST_LEVELS);
 export type TrustLevel = Static<typeof TrustLevel>;
 
 /**
- * Where a machine stands. `pending`: not shown yet, or not any more; `verified`: may be offered work; `lapsed`: it was asked three times
+ * Where a machine stands. `pending`: not shown yet, or not any more; `verified`: may be offered
+ * work; `lapsed`: it was asked three times
  * and was silent; `untrusted`: caught, until an operator pardons it.
  */
 export const STANDINGS = ['pending', 'verified', 'lapsed', 'untrusted'] as const;

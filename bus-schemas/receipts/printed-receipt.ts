@@ -4,16 +4,32 @@ import { Compile } from 'typebox/compile';
 import { fromHex, HASH_BYTES, Hex, hex } from '../bytes.ts';
 import { AttemptNumber, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { Finish } from '../messages/vocabulary.ts';
-import { type ProviderSignature, type Settled, settledText, type WorkDone, workText } from './receipt-texts.ts';
-import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, isSignedByEd25519, isSignedByP256, P256_KEY_BYTES, P256_SIGNATURE_BYTES } from './signatures.ts';
+import {
+  type ProviderSignature,
+  type Settled,
+  settledText,
+  type WorkDone,
+  workText,
+} from './receipt-texts.ts';
+import {
+  ED25519_KEY_BYTES,
+  ED25519_SIGNATURE_BYTES,
+  isSignedByEd25519,
+  isSignedByP256,
+  P256_KEY_BYTES,
+  P256_SIGNATURE_BYTES,
+} from './signatures.ts';
 
 /** A receipt as people get it and keep it: JSON, bytes in hexadecimal. */
 
-const count = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
+const count = (description: string) =>
+  Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
 
 export const PrintedReceipt = Type.Object({
   object: Type.Literal('receipt'),
-  version: Type.Optional(Type.Literal(2, { description: 'Absent where the hashes are plain SHA-256.' })),
+  version: Type.Optional(
+    Type.Literal(2, { description: 'Absent where the hashes are plain SHA-256.' }),
+  ),
   job: JobId,
   attempt: AttemptNumber,
   provider: ProviderId,
@@ -25,15 +41,25 @@ export const PrintedReceipt = Type.Object({
     completion_tokens: count('Of the answer.'),
   }),
   finish: Finish,
-  request_hash: Hex(HASH_BYTES, { description: 'HMAC-SHA-256, with the salt, of the request as the provider got it.' }),
-  response_hash: Hex(HASH_BYTES, { description: 'HMAC-SHA-256, with the salt, of the text that it made, as far as it came.' }),
+  request_hash: Hex(HASH_BYTES, {
+    description: 'HMAC-SHA-256, with the salt, of the request as the provider got it.',
+  }),
+  response_hash: Hex(HASH_BYTES, {
+    description: 'HMAC-SHA-256, with the salt, of the text that it made, as far as it came.',
+  }),
   signing_key: Hex(P256_KEY_BYTES, { description: "The provider's, of P-256." }),
   signature: Hex(P256_SIGNATURE_BYTES, { description: 'Of the provider, over the work.' }),
-  prices: Type.Object({ input: count('Micro-dollars for a million tokens.'), cache_read: count('The same.'), output: count('The same.') }),
+  prices: Type.Object({
+    input: count('Micro-dollars for a million tokens.'),
+    cache_read: count('The same.'),
+    output: count('The same.'),
+  }),
   charged_micro_usd: count('What it cost.'),
   settled_at: count('Milliseconds since 1970.'),
   coordinator_key: Hex(ED25519_KEY_BYTES, { description: 'Of Ed25519.' }),
-  countersignature: Hex(ED25519_SIGNATURE_BYTES, { description: 'Of the coordinator, over the work, its signature and the price.' }),
+  countersignature: Hex(ED25519_SIGNATURE_BYTES, {
+    description: 'Of the coordinator, over the work, its signature and the price.',
+  }),
 });
 export type PrintedReceipt = Static<typeof PrintedReceipt>;
 const shape = Compile(PrintedReceipt);
@@ -46,35 +72,67 @@ export interface SettledReceipt {
   readonly countersignature: Uint8Array;
 }
 
-export function printReceipt({ work, by, settled, coordinatorKey, countersignature }: SettledReceipt): PrintedReceipt {
+export function printReceipt({
+  work,
+  by,
+  settled,
+  coordinatorKey,
+  countersignature,
+}: SettledReceipt): PrintedReceipt {
   const { usage } = work;
   const { prices } = settled;
   return {
     object: 'receipt',
     ...(work.version && { version: work.version }),
-    ...{ job: work.job, attempt: work.attempt, provider: settled.provider, model: settled.model, build: work.build },
-    usage: { prompt_tokens: usage.promptTokens, cached_tokens: usage.cachedTokens, completion_tokens: usage.completionTokens },
-    ...{ finish: work.finish, request_hash: hex(work.requestHash), response_hash: hex(work.responseHash) },
-    ...{ signing_key: hex(by.signingKey), signature: hex(by.signature) },
+    job: work.job,
+    attempt: work.attempt,
+    provider: settled.provider,
+    model: settled.model,
+    build: work.build,
+    usage: {
+      prompt_tokens: usage.promptTokens,
+      cached_tokens: usage.cachedTokens,
+      completion_tokens: usage.completionTokens,
+    },
+    finish: work.finish,
+    request_hash: hex(work.requestHash),
+    response_hash: hex(work.responseHash),
+    signing_key: hex(by.signingKey),
+    signature: hex(by.signature),
     prices: { input: prices.input, cache_read: prices.cacheRead, output: prices.output },
-    ...{ charged_micro_usd: settled.chargedMicroUsd, settled_at: settled.settledAt },
-    ...{ coordinator_key: hex(coordinatorKey), countersignature: hex(countersignature) },
+    charged_micro_usd: settled.chargedMicroUsd,
+    settled_at: settled.settledAt,
+    coordinator_key: hex(coordinatorKey),
+    countersignature: hex(countersignature),
   };
 }
 
-/** What is wrong with a receipt; nothing where both signatures hold. Whether the coordinator's key is the coordinator's is for the reader to know. */
+/**
+ * What is wrong with a receipt; nothing where both signatures hold. Whether the coordinator's key
+ * is the coordinator's is for the reader to know.
+ */
 export function faultOfReceipt(printed: unknown): string | undefined {
   if (!shape.Check(printed)) return 'this is no receipt';
   const { work, by, settled, coordinatorKey, countersignature } = read(printed);
-  if (!isSignedByP256(by.signingKey, workText(work), by.signature)) return 'the provider did not sign this';
-  if (!isSignedByEd25519(coordinatorKey, settledText(work, by, settled), countersignature)) return 'the coordinator did not sign this';
+  if (!isSignedByP256(by.signingKey, workText(work), by.signature))
+    return 'the provider did not sign this';
+  if (!isSignedByEd25519(coordinatorKey, settledText(work, by, settled), countersignature))
+    return 'the coordinator did not sign this';
   return undefined;
 }
 
 /** Whether the receipt is for this answer. From version 2 on, it needs the salt of the answer. */
-export function isReceiptFor(printed: PrintedReceipt, answer: Uint8Array, salt?: Uint8Array): boolean {
-  if (printed.version === undefined) return createHash('sha256').update(answer).digest('hex') === printed.response_hash;
-  return salt !== undefined && createHmac('sha256', salt).update(answer).digest('hex') === printed.response_hash;
+export function isReceiptFor(
+  printed: PrintedReceipt,
+  answer: Uint8Array,
+  salt?: Uint8Array,
+): boolean {
+  if (printed.version === undefined)
+    return createHash('sha256').update(answer).digest('hex') === printed.response_hash;
+  return (
+    salt !== undefined &&
+    createHmac('sha256', salt).update(answer).digest('hex') === printed.response_hash
+  );
 }
 
 function read(printed: PrintedReceipt): SettledReceipt {
@@ -82,15 +140,27 @@ function read(printed: PrintedReceipt): SettledReceipt {
   return {
     work: {
       ...(version && { version }),
-      ...{ job, attempt, build, finish },
-      usage: { promptTokens: usage.prompt_tokens, cachedTokens: usage.cached_tokens, completionTokens: usage.completion_tokens },
-      ...{ requestHash: fromHex(printed.request_hash), responseHash: fromHex(printed.response_hash) },
+      job,
+      attempt,
+      build,
+      finish,
+      usage: {
+        promptTokens: usage.prompt_tokens,
+        cachedTokens: usage.cached_tokens,
+        completionTokens: usage.completion_tokens,
+      },
+      requestHash: fromHex(printed.request_hash),
+      responseHash: fromHex(printed.response_hash),
     },
     by: { signingKey: fromHex(printed.signing_key), signature: fromHex(printed.signature) },
     settled: {
-      ...{ provider, model, chargedMicroUsd: printed.charged_micro_usd, settledAt: printed.settled_at },
+      provider,
+      model,
+      chargedMicroUsd: printed.charged_micro_usd,
+      settledAt: printed.settled_at,
       prices: { input: prices.input, cacheRead: prices.cache_read, output: prices.output },
     },
-    ...{ coordinatorKey: fromHex(printed.coordinator_key), countersignature: fromHex(printed.countersignature) },
+    coordinatorKey: fromHex(printed.coordinator_key),
+    countersignature: fromHex(printed.countersignature),
   };
 }

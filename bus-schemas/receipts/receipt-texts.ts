@@ -3,7 +3,8 @@ import type { Receipt } from '../messages/provider.ts';
 import { isSignedByP256 } from './signatures.ts';
 
 /**
- * What is signed. Lines of plain text, each a name and its values, in this order and no other: anybody can write them down again from
+ * What is signed. Lines of plain text, each a name and its values, in this order and no other:
+ * anybody can write them down again from
  * what a receipt says, in any language, and hold the signatures against them.
  */
 
@@ -26,7 +27,16 @@ export interface ProviderSignature {
   readonly signature: Uint8Array;
 }
 
-export function workText({ version, job, attempt, build, usage, finish, requestHash, responseHash }: WorkDone): Uint8Array {
+export function workText({
+  version,
+  job,
+  attempt,
+  build,
+  usage,
+  finish,
+  requestHash,
+  responseHash,
+}: WorkDone): Uint8Array {
   const { promptTokens, cachedTokens, completionTokens } = usage;
   return textOf([
     `d-inference receipt ${version ?? 1}`,
@@ -40,13 +50,24 @@ export function workText({ version, job, attempt, build, usage, finish, requestH
   ]);
 }
 
-/** Whether the receipt is signed with the key that it names. Whose key that is, the caller has to know. */
+/**
+ * Whether the receipt is signed with the key that it names. Whose key that is, the caller has to
+ * know.
+ */
 export function isSignedReceipt({ signature, signingKey, ...work }: Receipt): boolean {
-  return signature !== undefined && signingKey !== undefined && isSignedByP256(signingKey, workText(work), signature);
+  return (
+    signature !== undefined &&
+    signingKey !== undefined &&
+    isSignedByP256(signingKey, workText(work), signature)
+  );
 }
 
 /** The provider's lines and signature are a part of it. */
-export function settledText(work: WorkDone, by: ProviderSignature, { provider, model, prices, chargedMicroUsd, settledAt }: Settled): Uint8Array {
+export function settledText(
+  work: WorkDone,
+  by: ProviderSignature,
+  { provider, model, prices, chargedMicroUsd, settledAt }: Settled,
+): Uint8Array {
   const lines = textOf([
     'd-inference settled receipt 1',
     `provider ${provider}`,
@@ -60,4 +81,5 @@ export function settledText(work: WorkDone, by: ProviderSignature, { provider, m
   return Buffer.concat([workText(work), lines]);
 }
 
-export const textOf = (lines: readonly string[]): Uint8Array => Buffer.from(lines.map((line) => `${line}\n`).join(''));
+export const textOf = (lines: readonly string[]): Uint8Array =>
+  Buffer.from(lines.map((line) => `${line}\n`).join(''));

@@ -1,4 +1,12 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto';
 
 /** Says that something was said with a key that only one machine has. */
 export interface Signer {
@@ -6,14 +14,21 @@ export interface Signer {
   sign(text: Uint8Array): Uint8Array;
 }
 
-/** A provider's: P-256, since that is what a Secure Enclave has; public keys are uncompressed points, signatures r and s. */
+/**
+ * A provider's: P-256, since that is what a Secure Enclave has; public keys are uncompressed
+ * points, signatures r and s.
+ */
 export const P256_KEY_BYTES = 65;
 export const P256_SIGNATURE_BYTES = 64;
 const COORDINATE_BYTES = 32;
 const UNCOMPRESSED = 4;
 const SIGNATURE = { dsaEncoding: 'ieee-p1363' } as const;
 
-export const newP256Key = (): string => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+export const newP256Key = (): string =>
+  generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+  }) as string;
 
 /** Of a key in PEM. */
 export function p256Signer(pem: string): Signer {
@@ -21,26 +36,52 @@ export function p256Signer(pem: string): Signer {
   const { x = '', y = '', crv } = createPublicKey(key).export({ format: 'jwk' });
   if (crv !== 'P-256') throw new TypeError('this is no key of P-256');
   return {
-    publicKey: Buffer.concat([Uint8Array.of(UNCOMPRESSED), Buffer.from(x, 'base64url'), Buffer.from(y, 'base64url')]),
+    publicKey: Buffer.concat([
+      Uint8Array.of(UNCOMPRESSED),
+      Buffer.from(x, 'base64url'),
+      Buffer.from(y, 'base64url'),
+    ]),
     sign: (text) => sign('sha256', text, { key, ...SIGNATURE }),
   };
 }
 
-export function isSignedByP256(publicKey: Uint8Array, text: Uint8Array, signature: Uint8Array): boolean {
-  if (publicKey.length !== P256_KEY_BYTES || publicKey[0] !== UNCOMPRESSED || signature.length !== P256_SIGNATURE_BYTES) return false;
-  return holds(() => verify('sha256', text, { key: p256KeyOf(publicKey), ...SIGNATURE }, signature));
+export function isSignedByP256(
+  publicKey: Uint8Array,
+  text: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (
+    publicKey.length !== P256_KEY_BYTES ||
+    publicKey[0] !== UNCOMPRESSED ||
+    signature.length !== P256_SIGNATURE_BYTES
+  )
+    return false;
+  return holds(() =>
+    verify('sha256', text, { key: p256KeyOf(publicKey), ...SIGNATURE }, signature),
+  );
 }
 
-/** Reading a key takes a third as long as verifying with it, and each machine signs every job with the same one. */
+/**
+ * Reading a key takes a third as long as verifying with it, and each machine signs every job with
+ * the same one.
+ */
 const MAX_KEYS_READ = 1_024;
 const keysRead = new Map<string, KeyObject>();
 
 function p256KeyOf(publicKey: Uint8Array): KeyObject {
-  const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('latin1');
+  const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString(
+    'latin1',
+  );
   const read = keysRead.get(name);
   if (read !== undefined) return read;
-  const coordinate = (start: number) => Buffer.from(publicKey.subarray(start, start + COORDINATE_BYTES)).toString('base64url');
-  const key = publicKeyOf({ kty: 'EC', crv: 'P-256', x: coordinate(1), y: coordinate(1 + COORDINATE_BYTES) });
+  const coordinate = (start: number) =>
+    Buffer.from(publicKey.subarray(start, start + COORDINATE_BYTES)).toString('base64url');
+  const key = publicKeyOf({
+    kty: 'EC',
+    crv: 'P-256',
+    x: coordinate(1),
+    y: coordinate(1 + COORDINATE_BYTES),
+  });
   if (keysRead.size >= MAX_KEYS_READ) keysRead.clear();
   keysRead.set(name, key);
   return key;
@@ -50,7 +91,8 @@ function p256KeyOf(publicKey: Uint8Array): KeyObject {
 export const ED25519_KEY_BYTES = 32;
 export const ED25519_SIGNATURE_BYTES = 64;
 
-export const newEd25519Key = (): string => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+export const newEd25519Key = (): string =>
+  generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
 
 export function ed25519Signer(pem: string): Signer {
   const key = createPrivateKey(pem);
@@ -59,7 +101,11 @@ export function ed25519Signer(pem: string): Signer {
   return { publicKey: Buffer.from(x, 'base64url'), sign: (text) => sign(null, text, key) };
 }
 
-export function isSignedByEd25519(publicKey: Uint8Array, text: Uint8Array, signature: Uint8Array): boolean {
+export function isSignedByEd25519(
+  publicKey: Uint8Array,
+  text: Uint8Array,
+  signature: Uint8Array,
+): boolean {
   if (publicKey.length !== ED25519_KEY_BYTES) return false;
   const x = Buffer.from(publicKey).toString('base64url');
   return holds(() => verify(null, text, publicKeyOf({ kty: 'OKP', crv: 'Ed25519', x }), signature));

@@ -22,9 +22,15 @@ describe.each([
   { name: 'ecdsa-p256', isSignedBy: isSignedByP256 },
   { name: 'ed25519', isSignedBy: isSignedByEd25519 },
 ])('a signature of $name', ({ name, isSignedBy }) => {
-  const groups: readonly Group[] = JSON.parse(readFileSync(join(import.meta.dirname, `../vectors/wycheproof-${name}.json`), 'utf8')).groups;
-  const tableOf = (result: Group['result']) => groups.filter((group) => group.result === result).map(({ flags, cases }) => ({ named: flags.join(' '), cases }));
-  const accepted = ({ key, msg, sig }: Signed) => isSignedBy(bytesOf(key), bytesOf(msg), bytesOf(sig));
+  const groups: readonly Group[] = JSON.parse(
+    readFileSync(join(import.meta.dirname, `../vectors/wycheproof-${name}.json`), 'utf8'),
+  ).groups;
+  const tableOf = (result: Group['result']) =>
+    groups
+      .filter((group) => group.result === result)
+      .map(({ flags, cases }) => ({ named: flags.join(' '), cases }));
+  const accepted = ({ key, msg, sig }: Signed) =>
+    isSignedBy(bytesOf(key), bytesOf(msg), bytesOf(sig));
 
   test.each(tableOf('valid'))('holds in every valid case of $named', ({ cases }) => {
     expect(cases.filter((signed) => !accepted(signed)).map(({ id }) => id)).toEqual([]);
@@ -40,8 +46,17 @@ describe.each([
       for (const { key, msg, sig } of cases) {
         const half = sig.length / 2;
         const none = '00'.repeat(half / 2);
-        const changed = [none + sig.slice(half), sig.slice(0, half) + none, none + none, sig.slice(0, -2), `${sig}00`, ''];
-        expect(changed.filter((other) => other !== sig && accepted({ id: 0, key, msg, sig: other }))).toEqual([]);
+        const changed = [
+          none + sig.slice(half),
+          sig.slice(0, half) + none,
+          none + none,
+          sig.slice(0, -2),
+          `${sig}00`,
+          '',
+        ];
+        expect(
+          changed.filter((other) => other !== sig && accepted({ id: 0, key, msg, sig: other })),
+        ).toEqual([]);
         expect(accepted({ id: 0, key, msg: `${msg}00`, sig })).toBe(false);
       }
     }

@@ -33,8 +33,10 @@ const NO_SALT = new Uint8Array();
 const LAST_BLOCK = Uint8Array.of(1);
 
 /**
- * One direction of one attempt. The number of a message is its nonce, so a number is sealed once and never again; what is
- * sent twice is the same bytes. Job, attempt, direction and the recipient's key are bound by the key and as associated data.
+ * One direction of one attempt. The number of a message is its nonce, so a number is sealed once
+ * and never again; what is
+ * sent twice is the same bytes. Job, attempt, direction and the recipient's key are bound by the
+ * key and as associated data.
  */
 class Channel {
   readonly #key: Uint8Array;
@@ -51,15 +53,28 @@ class Channel {
 
   seal(seq: number, plain: Uint8Array): Uint8Array {
     const nonce = this.#nonceFor(seq);
-    if (seq < this.#next) throw new SealError('repeated_number', `message ${seq} was sealed before`);
+    if (seq < this.#next)
+      throw new SealError('repeated_number', `message ${seq} was sealed before`);
     this.#next = seq + 1;
-    return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(plain, this.#bound, null, nonce, this.#key);
+    return sodium.crypto_aead_chacha20poly1305_ietf_encrypt(
+      plain,
+      this.#bound,
+      null,
+      nonce,
+      this.#key,
+    );
   }
 
   open(seq: number, sealed: Uint8Array): Uint8Array {
     const nonce = this.#nonceFor(seq);
     try {
-      return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, this.#bound, nonce, this.#key);
+      return sodium.crypto_aead_chacha20poly1305_ietf_decrypt(
+        null,
+        sealed,
+        this.#bound,
+        nonce,
+        this.#key,
+      );
     } catch {
       throw new SealError('unopenable', `message ${seq} does not open`);
     }
@@ -68,7 +83,8 @@ class Channel {
   #nonceFor(seq: number): Uint8Array {
     // The key is all zeros by now: everyone could open what it seals.
     if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt are gone');
-    if (!Number.isInteger(seq) || seq < 0 || seq > MAX_NUMBER) throw new SealError('number_out_of_range', `${seq} is no number of a message`);
+    if (!Number.isInteger(seq) || seq < 0 || seq > MAX_NUMBER)
+      throw new SealError('number_out_of_range', `${seq} is no number of a message`);
     this.#nonceNumber.setUint32(8, seq);
     return this.#nonce;
   }
@@ -80,8 +96,10 @@ class Channel {
 }
 
 /**
- * The keys of one attempt at one job, in both directions. Those of the answer follow from a salt too, which the recipient draws and the
- * first message of the answer begins with: an order that somebody sends a second time, when it is long forgotten, is answered under
+ * The keys of one attempt at one job, in both directions. Those of the answer follow from a salt
+ * too, which the recipient draws and the
+ * first message of the answer begins with: an order that somebody sends a second time, when it is
+ * long forgotten, is answered under
  * another key, and not a second time under the same one.
  */
 export class JobSeals implements Disposable {
@@ -105,9 +123,15 @@ export class JobSeals implements Disposable {
     return new Channel(this.#keyFor(direction, salt), this.#bound, direction);
   }
 
-  /** HKDF-Expand (RFC 5869) of one block. The secret is a key already: there is nothing to extract. */
+  /**
+   * HKDF-Expand (RFC 5869) of one block. The secret is a key already: there is nothing to extract.
+   */
   #keyFor(purpose: Direction | 'receipt', salt: Uint8Array): Uint8Array {
-    return createHmac('sha256', this.#secret).update(`${this.#bound} ${purpose} `).update(salt).update(LAST_BLOCK).digest();
+    return createHmac('sha256', this.#secret)
+      .update(`${this.#bound} ${purpose} `)
+      .update(salt)
+      .update(LAST_BLOCK)
+      .digest();
   }
 
   sealRequest(seq: number, plain: Uint8Array): Uint8Array {
@@ -118,7 +142,9 @@ export class JobSeals implements Disposable {
   sealRequestParts(plain: Uint8Array): Uint8Array[] {
     const size = MAX_PART_BYTES - SEAL_OVERHEAD_BYTES;
     const parts = Math.max(1, Math.ceil(plain.length / size));
-    return Array.from({ length: parts }, (_, part) => this.sealRequest(part, plain.subarray(part * size, (part + 1) * size)));
+    return Array.from({ length: parts }, (_, part) =>
+      this.sealRequest(part, plain.subarray(part * size, (part + 1) * size)),
+    );
   }
 
   openRequest(seq: number, sealed: Uint8Array): Uint8Array {
@@ -144,13 +170,17 @@ export class JobSeals implements Disposable {
   openResponse(seq: number, sealed: Uint8Array): Uint8Array {
     if (seq !== 0) return this.#answering(this.#salt).open(seq, sealed);
     const salt = sealed.slice(0, SALT_BYTES);
-    if (this.#salt !== undefined && !isSame(this.#salt, salt)) throw new SealError('unopenable', 'this is the beginning of another answer');
+    if (this.#salt !== undefined && !isSame(this.#salt, salt))
+      throw new SealError('unopenable', 'this is the beginning of another answer');
     const plain = this.#answering(salt).open(seq, sealed.subarray(SALT_BYTES));
     this.#salt = salt;
     return plain;
   }
 
-  /** Kept only once the salt is known to be the one: a forged beginning must not decide about the true one. */
+  /**
+   * Kept only once the salt is known to be the one: a forged beginning must not decide about the
+   * true one.
+   */
   #answering(salt: Uint8Array | undefined): Channel {
     if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt are gone');
     if (salt === undefined) throw new SealError('unopenable', 'the answer has not begun');

@@ -6,8 +6,10 @@ import { RelaySenders } from './relay-senders.ts';
 import { generateSealingKeyPair } from './suite.ts';
 
 /**
- * A key that meets one nonce twice gives away both texts. Zeros, sealed, are the keystream itself: two that are equal would be
- * one used again. Kept here is what our programs keep: an ingress counts the attempts of a job up, a provider runs each once, as long as it
+ * A key that meets one nonce twice gives away both texts. Zeros, sealed, are the keystream itself:
+ * two that are equal would be
+ * one used again. Kept here is what our programs keep: an ingress counts the attempts of a job up,
+ * a provider runs each once, as long as it
  * remembers it.
  */
 const INGRESSES = 2;
@@ -28,7 +30,11 @@ type Happening =
   | { what: 'restart'; provider: number }
   | { what: 'forget'; line: number };
 
-const [line, back, provider] = [fc.nat({ max: 50 }), fc.nat({ max: 50 }), fc.nat({ max: PROVIDERS - 1 })];
+const [line, back, provider] = [
+  fc.nat({ max: 50 }),
+  fc.nat({ max: 50 }),
+  fc.nat({ max: PROVIDERS - 1 }),
+];
 const skip = fc.constantFrom(0, 0, 0, 1, 2, 255, 256, 65_535, 65_536, 2 ** 24);
 const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
@@ -42,10 +48,20 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   },
   { weight: 15, arbitrary: fc.record({ what: fc.constant('say' as const), line, skip }) },
   { weight: 3, arbitrary: fc.record({ what: fc.constant('say again' as const), line, back }) },
-  { weight: 1, arbitrary: fc.record({ what: fc.constant('say past the last number' as const), line, by: fc.nat({ max: 300 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      what: fc.constant('say past the last number' as const),
+      line,
+      by: fc.nat({ max: 300 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ what: fc.constant('resend' as const), line, back }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('open the order again' as const), line }) },
-  { weight: 2, arbitrary: fc.record({ what: fc.constant('wait' as const), ms: fc.nat({ max: 6 * 60_000 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ what: fc.constant('wait' as const), ms: fc.nat({ max: 6 * 60_000 }) }),
+  },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('restart' as const), provider }) },
   { weight: 1, arbitrary: fc.record({ what: fc.constant('forget' as const), line }) },
 );
@@ -92,7 +108,9 @@ class Network {
   async happen(event: Happening): Promise<unknown> {
     switch (event.what) {
       case 'order':
-        return Promise.all(event.jobs.map((job) => this.#order(event.ingress, event.provider, job)));
+        return Promise.all(
+          event.jobs.map((job) => this.#order(event.ingress, event.provider, job)),
+        );
       case 'wait':
         this.#now += event.ms;
         return;
@@ -111,7 +129,8 @@ class Network {
     const attempt = (this.#attempts.get(key) ?? 0) + 1;
     this.#attempts.set(key, attempt);
     const [senders, recipient] = [this.#ingresses[ingress], this.#providers[provider]];
-    if (senders === undefined || recipient === undefined) throw new RangeError('there is no such ingress or provider');
+    if (senders === undefined || recipient === undefined)
+      throw new RangeError('there is no such ingress or provider');
     const sender = await senders.sealFor({ job, attempt, recipient: recipient.publicKey });
     const receiver = await recipient.sealsFor({ job, attempt, enc: sender.enc });
     const name = `${hexOf(recipient.publicKey)} ${key} ${attempt}`;
@@ -120,12 +139,25 @@ class Network {
       forget: () => {
         sender[Symbol.dispose]();
         receiver[Symbol.dispose]();
-        for (const direction of ['request', 'response']) this.#forgotten.add(`${name} ${direction}`);
+        for (const direction of ['request', 'response'])
+          this.#forgotten.add(`${name} ${direction}`);
       },
     };
     this.#lines.push(
-      { ...shared, name: `${name} request`, said: [], seal: sender.sealRequest.bind(sender), open: receiver.openRequest.bind(receiver) },
-      { ...shared, name: `${name} response`, said: [], seal: receiver.sealResponse.bind(receiver), open: sender.openResponse.bind(sender) },
+      {
+        ...shared,
+        name: `${name} request`,
+        said: [],
+        seal: sender.sealRequest.bind(sender),
+        open: receiver.openRequest.bind(receiver),
+      },
+      {
+        ...shared,
+        name: `${name} response`,
+        said: [],
+        seal: receiver.sealResponse.bind(receiver),
+        open: sender.openResponse.bind(sender),
+      },
     );
   }
 
@@ -143,11 +175,15 @@ class Network {
       }
       case 'say again': {
         const before = chosen(on.said, event.back);
-        if (before) for (const plain of [ZEROS, OTHER]) expect(refusalOf(() => on.seal(before.seq, plain))).toBe(refused('repeated_number'));
+        if (before)
+          for (const plain of [ZEROS, OTHER])
+            expect(refusalOf(() => on.seal(before.seq, plain))).toBe(refused('repeated_number'));
         return;
       }
       case 'say past the last number':
-        expect(refusalOf(() => on.seal(2 ** 32 + event.by, OTHER))).toBe(refused('number_out_of_range'));
+        expect(refusalOf(() => on.seal(2 ** 32 + event.by, OTHER))).toBe(
+          refused('number_out_of_range'),
+        );
         return;
       case 'resend': {
         const before = chosen(on.said, event.back);
@@ -159,7 +195,8 @@ class Network {
       case 'open the order again': {
         using copy = await on.openOrderAgain();
         const first = on.said[0];
-        if (first && on.name.endsWith('request')) expect(copy.openRequest(first.seq, first.bytes)).toEqual(ZEROS);
+        if (first && on.name.endsWith('request'))
+          expect(copy.openRequest(first.seq, first.bytes)).toEqual(ZEROS);
         // Run a second time, it is answered under another key.
         else this.#keepNew(copy.sealResponse(0, ZEROS), `${on.name} again`);
         return;

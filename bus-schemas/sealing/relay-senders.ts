@@ -16,7 +16,10 @@ interface CachedContext {
 const ROTATE_MS = 5 * 60_000;
 const MAX_CONTEXTS = 10_000;
 
-/** One HPKE context for each provider key, renewed every few minutes: a request costs no public-key operation. */
+/**
+ * One HPKE context for each provider key, renewed every few minutes: a request costs no public-key
+ * operation.
+ */
 export class RelaySenders {
   readonly #contexts = new Map<string, CachedContext>();
   readonly #clock: () => number;

@@ -13,11 +13,17 @@ interface Vector {
   readonly key: string;
   readonly baseNonce: string;
   readonly plain: string;
-  readonly sealed: readonly { readonly seq: number; readonly aad: string; readonly bytes: string }[];
+  readonly sealed: readonly {
+    readonly seq: number;
+    readonly aad: string;
+    readonly bytes: string;
+  }[];
   readonly exported: readonly { readonly context: string; readonly bytes: string }[];
 }
 
-const vector: Vector = JSON.parse(readFileSync(join(import.meta.dirname, '../vectors/rfc9180-a2.json'), 'utf8'));
+const vector: Vector = JSON.parse(
+  readFileSync(join(import.meta.dirname, '../vectors/rfc9180-a2.json'), 'utf8'),
+);
 const bytesOf = (hex: string) => new Uint8Array(Buffer.from(hex, 'hex'));
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
@@ -36,7 +42,8 @@ test('our suite derives the key pair of RFC 9180 A.2.1', async () => {
 
 test('its exporter, from which every key of a job comes, gives what A.2.1.2 says', async () => {
   const context = await recipientContext();
-  for (const { context: label, bytes } of vector.exported) expect(hexOf(await context.Export(bytesOf(label), 32))).toBe(bytes);
+  for (const { context: label, bytes } of vector.exported)
+    expect(hexOf(await context.Export(bytesOf(label), 32))).toBe(bytes);
 });
 
 test('it opens the first messages of A.2.1.1 in order', async () => {
@@ -46,11 +53,30 @@ test('it opens the first messages of A.2.1.1 in order', async () => {
   }
 });
 
-test.each(vector.sealed)('the AEAD of our frames seals and opens message $seq of A.2.1.1', ({ seq, aad, bytes }) => {
-  const nonce = bytesOf(vector.baseNonce);
-  const numbers = new DataView(nonce.buffer);
-  numbers.setUint32(8, numbers.getUint32(8) ^ seq);
-  const sealed = sodium.crypto_aead_chacha20poly1305_ietf_encrypt(bytesOf(vector.plain), bytesOf(aad), null, nonce, bytesOf(vector.key));
-  expect(hexOf(sealed)).toBe(bytes);
-  expect(hexOf(sodium.crypto_aead_chacha20poly1305_ietf_decrypt(null, sealed, bytesOf(aad), nonce, bytesOf(vector.key)))).toBe(vector.plain);
-});
+test.each(vector.sealed)(
+  'the AEAD of our frames seals and opens message $seq of A.2.1.1',
+  ({ seq, aad, bytes }) => {
+    const nonce = bytesOf(vector.baseNonce);
+    const numbers = new DataView(nonce.buffer);
+    numbers.setUint32(8, numbers.getUint32(8) ^ seq);
+    const sealed = sodium.crypto_aead_chacha20poly1305_ietf_encrypt(
+      bytesOf(vector.plain),
+      bytesOf(aad),
+      null,
+      nonce,
+      bytesOf(vector.key),
+    );
+    expect(hexOf(sealed)).toBe(bytes);
+    expect(
+      hexOf(
+        sodium.crypto_aead_chacha20poly1305_ietf_decrypt(
+          null,
+          sealed,
+          bytesOf(aad),
+          nonce,
+          bytesOf(vector.key),
+        ),
+      ),
+    ).toBe(vector.plain);
+  },
+);

@@ -32,14 +32,17 @@ describe('a job sealed to a provider', () => {
   test('what one side seals the other opens, in both directions, whatever it is', async () => {
     let attempt = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 500 }), { maxLength: 10 }), async (messages) => {
-        attempt += 1;
-        const { sender, receiver } = await pair({ ...name, attempt });
-        for (const [seq, message] of messages.entries()) {
-          expect(receiver.openRequest(seq, sender.sealRequest(seq, message))).toEqual(message);
-          expect(sender.openResponse(seq, receiver.sealResponse(seq, message))).toEqual(message);
-        }
-      }),
+      fc.asyncProperty(
+        fc.array(fc.uint8Array({ maxLength: 500 }), { maxLength: 10 }),
+        async (messages) => {
+          attempt += 1;
+          const { sender, receiver } = await pair({ ...name, attempt });
+          for (const [seq, message] of messages.entries()) {
+            expect(receiver.openRequest(seq, sender.sealRequest(seq, message))).toEqual(message);
+            expect(sender.openResponse(seq, receiver.sealResponse(seq, message))).toEqual(message);
+          }
+        },
+      ),
       { numRuns: 30 },
     );
   });
@@ -52,7 +55,10 @@ describe('a job sealed to a provider', () => {
       changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
       expect(failing(() => receiver.openRequest(3, changed))).toEqual(unopenable);
     }
-    for (let length = 0; length < sealed.length; length += 1) expect(failing(() => receiver.openRequest(3, sealed.subarray(0, length)))).toEqual(unopenable);
+    for (let length = 0; length < sealed.length; length += 1)
+      expect(failing(() => receiver.openRequest(3, sealed.subarray(0, length)))).toEqual(
+        unopenable,
+      );
     expect(failing(() => receiver.openRequest(2, sealed))).toEqual(unopenable);
     expect(failing(() => receiver.openResponse(3, sealed))).toEqual(unopenable);
     for (const other of [
@@ -62,7 +68,10 @@ describe('a job sealed to a provider', () => {
       const seals = await provider.sealsFor({ ...other, enc: sender.enc });
       expect(failing(() => seals.openRequest(3, sealed))).toEqual(unopenable);
     }
-    const stranger = await new RelayRecipient(await generateSealingKeyPair()).sealsFor({ ...name, enc: sender.enc });
+    const stranger = await new RelayRecipient(await generateSealingKeyPair()).sealsFor({
+      ...name,
+      enc: sender.enc,
+    });
     expect(failing(() => stranger.openRequest(3, sealed))).toEqual(unopenable);
     expect(new TextDecoder().decode(receiver.openRequest(3, sealed))).toBe('prompt');
   });
@@ -71,14 +80,19 @@ describe('a job sealed to a provider', () => {
     const { sender, receiver } = await pair();
     expect(sender.receiptSalt()).toEqual(receiver.receiptSalt());
     expect(sender.receiptSalt()).toHaveLength(RECEIPT_SALT_BYTES);
-    const stranger = await new RelayRecipient(await generateSealingKeyPair()).sealsFor({ ...name, enc: sender.enc });
+    const stranger = await new RelayRecipient(await generateSealingKeyPair()).sealsFor({
+      ...name,
+      enc: sender.enc,
+    });
     const others = await Promise.all(
       [
         { ...name, attempt: 2 },
         { ...name, job: 'job_other56789abcdefghijkl' },
       ].map((other) => senders.sealFor({ ...other, recipient: provider.publicKey })),
     );
-    const salts = [sender, stranger, ...others].map((seals) => Buffer.from(seals.receiptSalt()).toString('hex'));
+    const salts = [sender, stranger, ...others].map((seals) =>
+      Buffer.from(seals.receiptSalt()).toString('hex'),
+    );
     expect(new Set(salts).size).toBe(salts.length);
   });
 
@@ -90,8 +104,14 @@ describe('a job sealed to a provider', () => {
 
   test('an order that comes again is never answered under the same key twice', async () => {
     const { sender } = await pair();
-    const answers = await Promise.all([1, 2].map(async () => (await provider.sealsFor({ ...name, enc: sender.enc })).sealResponse(0, new Uint8Array(32))));
-    const [first, second] = answers.map((sealed) => Buffer.from(sealed).subarray(16).toString('hex'));
+    const answers = await Promise.all(
+      [1, 2].map(async () =>
+        (await provider.sealsFor({ ...name, enc: sender.enc })).sealResponse(0, new Uint8Array(32)),
+      ),
+    );
+    const [first, second] = answers.map((sealed) =>
+      Buffer.from(sealed).subarray(16).toString('hex'),
+    );
     expect(first).not.toBe(second);
     expect(sender.openResponse(0, answers[0] as Uint8Array)).toEqual(new Uint8Array(32));
     expect(failing(() => sender.openResponse(0, answers[1] as Uint8Array))).toEqual(unopenable);
@@ -100,17 +120,25 @@ describe('a job sealed to a provider', () => {
   test('an answer that is opened from its middle does not open', async () => {
     const { sender, receiver } = await pair();
     receiver.sealResponse(0, Uint8Array.of(1));
-    expect(failing(() => sender.openResponse(1, receiver.sealResponse(1, Uint8Array.of(2))))).toEqual(unopenable);
+    expect(
+      failing(() => sender.openResponse(1, receiver.sealResponse(1, Uint8Array.of(2)))),
+    ).toEqual(unopenable);
   });
 
   test('a number that does not fit the nonce seals and opens nothing', async () => {
     const { sender, receiver } = await pair();
     const sealed = sender.sealRequest(0, Uint8Array.of(1));
     for (const seq of [-1, 0.5, 2 ** 32, Number.NaN]) {
-      expect(failing(() => sender.sealRequest(seq, Uint8Array.of(1)))).toMatchObject({ code: 'number_out_of_range' });
-      expect(failing(() => receiver.openRequest(seq, sealed))).toMatchObject({ code: 'number_out_of_range' });
+      expect(failing(() => sender.sealRequest(seq, Uint8Array.of(1)))).toMatchObject({
+        code: 'number_out_of_range',
+      });
+      expect(failing(() => receiver.openRequest(seq, sealed))).toMatchObject({
+        code: 'number_out_of_range',
+      });
     }
-    expect(receiver.openRequest(2 ** 32 - 1, sender.sealRequest(2 ** 32 - 1, Uint8Array.of(7)))).toEqual(Uint8Array.of(7));
+    expect(
+      receiver.openRequest(2 ** 32 - 1, sender.sealRequest(2 ** 32 - 1, Uint8Array.of(7))),
+    ).toEqual(Uint8Array.of(7));
   });
 
   test('after disposal nothing is opened, and nothing sealed with a key of zeros', async () => {
@@ -118,14 +146,20 @@ describe('a job sealed to a provider', () => {
     const sealed = sender.sealRequest(0, Uint8Array.of(1));
     receiver[Symbol.dispose]();
     expect(failing(() => receiver.openRequest(0, sealed))).toMatchObject({ code: 'forgotten' });
-    expect(failing(() => receiver.sealResponse(0, Uint8Array.of(1)))).toMatchObject({ code: 'forgotten' });
+    expect(failing(() => receiver.sealResponse(0, Uint8Array.of(1)))).toMatchObject({
+      code: 'forgotten',
+    });
   });
 
   test('a context that one side names and the other never made opens nothing', async () => {
     const { sender } = await pair();
-    const enc = (await senders.sealFor({ ...name, recipient: (await generateSealingKeyPair()).publicKey })).enc;
+    const enc = (
+      await senders.sealFor({ ...name, recipient: (await generateSealingKeyPair()).publicKey })
+    ).enc;
     const receiver = await provider.sealsFor({ ...name, enc });
-    expect(failing(() => receiver.openRequest(0, sender.sealRequest(0, Uint8Array.of(1))))).toEqual(unopenable);
+    expect(failing(() => receiver.openRequest(0, sender.sealRequest(0, Uint8Array.of(1))))).toEqual(
+      unopenable,
+    );
     await expect(provider.sealsFor({ ...name, enc: new Uint8Array(31) })).rejects.toThrow();
     await expect(provider.sealsFor({ ...name, enc: new Uint8Array(32) })).rejects.toThrow();
   });

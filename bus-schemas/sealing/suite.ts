@@ -1,10 +1,19 @@
 import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
-import { AEAD_ChaCha20Poly1305, CipherSuite, KDF_HKDF_SHA256, KEM_DHKEM_X25519_HKDF_SHA256 } from 'hpke';
+import {
+  AEAD_ChaCha20Poly1305,
+  CipherSuite,
+  KDF_HKDF_SHA256,
+  KEM_DHKEM_X25519_HKDF_SHA256,
+} from 'hpke';
 import sodium from 'libsodium-wrappers';
 
 /** On the wire, so that another suite can follow. */
 export const SUITE_ID = 'x25519-sha256-chacha20poly1305';
-export const suite = new CipherSuite(KEM_DHKEM_X25519_HKDF_SHA256, KDF_HKDF_SHA256, AEAD_ChaCha20Poly1305);
+export const suite = new CipherSuite(
+  KEM_DHKEM_X25519_HKDF_SHA256,
+  KDF_HKDF_SHA256,
+  AEAD_ChaCha20Poly1305,
+);
 
 /** Both sides of a context must say the same. */
 export const CONTEXT_INFO = new TextEncoder().encode('d-inference relay 2');
@@ -28,7 +37,9 @@ export function keyIdOf(publicKey: Uint8Array): string {
 }
 
 /** The one secret of a context, from which the keys of its jobs are derived without waiting. */
-export async function contextSecret(context: { Export(label: Uint8Array, length: number): Promise<Uint8Array> }): Promise<KeyObject> {
+export async function contextSecret(context: {
+  Export(label: Uint8Array, length: number): Promise<Uint8Array>;
+}): Promise<KeyObject> {
   await sodium.ready;
   return createSecretKey(await context.Export(EXPORT_LABEL, SECRET_BYTES));
 }

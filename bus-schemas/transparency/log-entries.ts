@@ -3,16 +3,46 @@ import { Hash, hex } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import type { Standing, TrustLevel } from '../messages/vocabulary.ts';
 import { textOf } from '../receipts/receipt-texts.ts';
-import { ED25519_KEY_BYTES, ED25519_SIGNATURE_BYTES, isSignedByEd25519, type Signer } from '../receipts/signatures.ts';
+import {
+  ED25519_KEY_BYTES,
+  ED25519_SIGNATURE_BYTES,
+  isSignedByEd25519,
+  type Signer,
+} from '../receipts/signatures.ts';
 
-/** What stands in the log, as lines of plain text. A machine is named by its id on the bus and its key, and by nothing that names its owner. */
+/**
+ * What stands in the log, as lines of plain text. A machine is named by its id on the bus and its
+ * key, and by nothing that names its owner.
+ */
 
 /** Code that machines may run. */
-export const releaseEntry = ({ version, codeHash, active }: { version: string; codeHash: Uint8Array; active: boolean }): Uint8Array =>
-  textOf(['d-inference log 1', 'release', `version ${version}`, `code ${hex(codeHash)}`, active ? 'active' : 'withdrawn']);
+export const releaseEntry = ({
+  version,
+  codeHash,
+  active,
+}: {
+  version: string;
+  codeHash: Uint8Array;
+  active: boolean;
+}): Uint8Array =>
+  textOf([
+    'd-inference log 1',
+    'release',
+    `version ${version}`,
+    `code ${hex(codeHash)}`,
+    active ? 'active' : 'withdrawn',
+  ]);
 
-/** One build that may answer for one public name (a model or an alias), and the digest of its weights. `any` where the operator pins no digest. */
-export const modelEntry = (model: { name: string; build: string; weights: Uint8Array | undefined; active: boolean }): Uint8Array =>
+/**
+ * One build that may answer for one public name (a model or an alias), and the digest of its
+ * weights. `any` where the operator pins no digest.
+ */
+export const modelEntry = (model: {
+  name: string;
+  build: string;
+  weights: Uint8Array | undefined;
+  active: boolean;
+}): Uint8Array =>
   textOf([
     'd-inference log 1',
     'model',
@@ -23,7 +53,12 @@ export const modelEntry = (model: { name: string; build: string; weights: Uint8A
   ]);
 
 /** What a machine is taken for from then on. */
-export const verdictEntry = (verdict: { provider: string; standing: Standing; level: TrustLevel; signingKey: Uint8Array | undefined }): Uint8Array =>
+export const verdictEntry = (verdict: {
+  provider: string;
+  standing: Standing;
+  level: TrustLevel;
+  signingKey: Uint8Array | undefined;
+}): Uint8Array =>
   textOf([
     'd-inference log 1',
     'verdict',
@@ -33,8 +68,13 @@ export const verdictEntry = (verdict: { provider: string; standing: Standing; le
   ]);
 
 /** A key that the coordinator signs with. */
-export const keyEntry = ({ purpose, publicKey }: { purpose: 'receipts'; publicKey: Uint8Array }): Uint8Array =>
-  textOf(['d-inference log 1', 'key', `${purpose} ${hex(publicKey)}`]);
+export const keyEntry = ({
+  purpose,
+  publicKey,
+}: {
+  purpose: 'receipts';
+  publicKey: Uint8Array;
+}): Uint8Array => textOf(['d-inference log 1', 'key', `${purpose} ${hex(publicKey)}`]);
 
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
@@ -56,4 +96,5 @@ export function signHead(signer: Signer, head: Pick<TreeHead, 'size' | 'root' | 
   return { ...head, key: signer.publicKey, signature: signer.sign(headText(head)) };
 }
 
-export const isHeadSigned = (head: TreeHead): boolean => isSignedByEd25519(head.key, headText(head), head.signature);
+export const isHeadSigned = (head: TreeHead): boolean =>
+  isSignedByEd25519(head.key, headText(head), head.signature);

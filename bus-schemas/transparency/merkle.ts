@@ -7,8 +7,10 @@ import { isSame } from '../bytes.ts';
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
 
-export const leafHash = (entry: Uint8Array): Uint8Array => createHash('sha256').update(LEAF).update(entry).digest();
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array => createHash('sha256').update(NODE).update(left).update(right).digest();
+export const leafHash = (entry: Uint8Array): Uint8Array =>
+  createHash('sha256').update(LEAF).update(entry).digest();
+export const nodeHash = (left: Uint8Array, right: Uint8Array): Uint8Array =>
+  createHash('sha256').update(NODE).update(left).update(right).digest();
 export const EMPTY_ROOT: Uint8Array = createHash('sha256').digest();
 
 export interface Place {
@@ -17,8 +19,15 @@ export interface Place {
   readonly size: number;
 }
 
-/** The root of the only tree of this size in which the leaf is at this place, by what the proof says; undefined where it says nothing. */
-export function rootOfInclusion(leaf: Uint8Array, { index, size }: Place, proof: readonly Uint8Array[]): Uint8Array | undefined {
+/**
+ * The root of the only tree of this size in which the leaf is at this place, by what the proof
+ * says; undefined where it says nothing.
+ */
+export function rootOfInclusion(
+  leaf: Uint8Array,
+  { index, size }: Place,
+  proof: readonly Uint8Array[],
+): Uint8Array | undefined {
   if (!isCount(index) || !isCount(size) || index >= size) return undefined;
   let [place, last, root] = [index, size - 1, leaf];
   for (const hash of proof) {
@@ -39,7 +48,9 @@ export interface Tree {
   readonly root: Uint8Array;
 }
 
-/** Whether the later tree begins with the whole earlier one: nothing was changed, nothing taken out. */
+/**
+ * Whether the later tree begins with the whole earlier one: nothing was changed, nothing taken out.
+ */
 export function isConsistent(earlier: Tree, later: Tree, proof: readonly Uint8Array[]): boolean {
   if (!isCount(earlier.size) || !isCount(later.size) || earlier.size > later.size) return false;
   if (earlier.size === 0) return proof.length === 0 && isSame(earlier.root, EMPTY_ROOT);

@@ -37,7 +37,10 @@ const IDS: readonly [string, string][] = [
 
 const HEXADECIMAL = /^\^\[0-9a-f\]\{(\d+)\}\$$/;
 
-/** The first takes the first branch of every choice, the second the second, until each branch was taken once. */
+/**
+ * The first takes the first branch of every choice, the second the second, until each branch was
+ * taken once.
+ */
 export function samplesOf(schema: TSchema): readonly unknown[] {
   return Array.from({ length: branchesOf(schema as Loose) }, (_, branch) => sample(schema as Loose, branch));
 }

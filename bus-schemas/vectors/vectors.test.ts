@@ -6,8 +6,10 @@ import { type MessageKind, services } from '../mod.ts';
 import { samplesOf } from './sample.ts';
 
 /**
- * What every message looks like on the wire. A change here breaks programs that already run: they get a new version instead.
- * The first vector of a kind bears its name; `name 2` and so on hold the other branches of its choices.
+ * What every message looks like on the wire. A change here breaks programs that already run: they
+ * get a new version instead.
+ * The first vector of a kind bears its name; `name 2` and so on hold the other branches of its
+ * choices.
  * DINF_WRITE_VECTORS=1 adds what has no vector yet; it never rewrites one.
  */
 const FILE = join(import.meta.dirname, 'messages.json');

@@ -13,9 +13,13 @@ import { People } from './people/people.ts';
 const TEND_EVERY_MS = 60_000;
 
 const unknown = { ok: false as const, code: 'unknown' as const };
-const okOr = <Code extends string>(isOk: boolean, code: Code) => (isOk ? { ok: true as const } : { ok: false as const, code });
+const okOr = <Code extends string>(isOk: boolean, code: Code) =>
+  isOk ? { ok: true as const } : { ok: false as const, code };
 
-/** Who calls, and what he may: people, their keys, how often and how much; devices that ask to join; invites; operators. */
+/**
+ * Who calls, and what he may: people, their keys, how often and how much; devices that ask to join;
+ * invites; operators.
+ */
 export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
   const people = new People(database);
   const keys = new Keys({ bus, database, now });
@@ -36,15 +40,26 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     endpoint(services.accounts.createKey, async (request) => {
       const made = await keys.create(request);
       if (made !== undefined) return made;
-      return { ok: false as const, code: (await people.accountExists(request.account)) ? ('duplicate' as const) : ('unknown_account' as const) };
+      return {
+        ok: false as const,
+        code: (await people.accountExists(request.account))
+          ? ('duplicate' as const)
+          : ('unknown_account' as const),
+      };
     }),
     endpoint(services.accounts.findKey, ({ key, account }) => record(key, account)),
     endpoint(services.accounts.updateKey, async ({ key, account, ...settings }) =>
       (await keys.update(key, account, settings)) ? record(key, account) : unknown,
     ),
-    endpoint(services.accounts.rotateKey, async ({ key, account, ...secret }) => ((await keys.rotate(key, account, secret)) ? record(key, account) : unknown)),
-    endpoint(services.accounts.revokeKey, async ({ key, account }) => ({ revoked: await keys.revoke(key, account) })),
-    endpoint(services.accounts.listKeys, async ({ account }) => ({ keys: await keys.list({ account }) })),
+    endpoint(services.accounts.rotateKey, async ({ key, account, ...secret }) =>
+      (await keys.rotate(key, account, secret)) ? record(key, account) : unknown,
+    ),
+    endpoint(services.accounts.revokeKey, async ({ key, account }) => ({
+      revoked: await keys.revoke(key, account),
+    })),
+    endpoint(services.accounts.listKeys, async ({ account }) => ({
+      keys: await keys.list({ account }),
+    })),
     endpoint(services.accounts.take, async ({ takes }) => ({ results: await limits.take(takes) })),
     endpoint(services.accounts.claim, (request) => claims.claim(request)),
     endpoint(services.accounts.endClaim, async (request) => {
@@ -56,14 +71,26 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       return {};
     }),
     endpoint(services.accounts.pollLink, ({ deviceHash }) => links.poll(deviceHash)),
-    endpoint(services.accounts.decideLink, ({ userCode, account, approve }) => links.decide(userCode, account, approve)),
-    endpoint(services.accounts.createInvite, async (invite) => okOr(await invites.create(invite), 'taken')),
+    endpoint(services.accounts.decideLink, ({ userCode, account, approve }) =>
+      links.decide(userCode, account, approve),
+    ),
+    endpoint(services.accounts.createInvite, async (invite) =>
+      okOr(await invites.create(invite), 'taken'),
+    ),
     endpoint(services.accounts.redeemInvite, ({ code, account }) => invites.redeem(code, account)),
-    endpoint(services.accounts.setReferralCode, async ({ account, code }) => okOr(await invites.setReferralCode(account, code), 'taken')),
-    endpoint(services.accounts.applyReferral, ({ account, code }) => invites.applyReferral(account, code)),
+    endpoint(services.accounts.setReferralCode, async ({ account, code }) =>
+      okOr(await invites.setReferralCode(account, code), 'taken'),
+    ),
+    endpoint(services.accounts.applyReferral, ({ account, code }) =>
+      invites.applyReferral(account, code),
+    ),
     endpoint(services.accounts.referral, ({ account }) => invites.referral(account)),
-    endpoint(services.accounts.createOperator, async ({ name, keyHash }) => okOr(await operators.create(name, keyHash), 'taken')),
-    endpoint(services.accounts.revokeOperator, async ({ name }) => okOr(await operators.revoke(name), 'unknown')),
+    endpoint(services.accounts.createOperator, async ({ name, keyHash }) =>
+      okOr(await operators.create(name, keyHash), 'taken'),
+    ),
+    endpoint(services.accounts.revokeOperator, async ({ name }) =>
+      okOr(await operators.revoke(name), 'unknown'),
+    ),
     endpoint(services.accounts.listOperators, async () => ({ operators: await operators.list() })),
     endpoint(services.accounts.authenticateOperator, async ({ keyHash }) => {
       const operator = await operators.byHash(keyHash);
@@ -73,13 +100,20 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       await operators.audit(row);
       return {};
     }),
-    endpoint(services.accounts.listAudit, async (asked) => ({ rows: await operators.changes(asked) })),
+    endpoint(services.accounts.listAudit, async (asked) => ({
+      rows: await operators.changes(asked),
+    })),
   ]);
-  const writeLastUses = () => keys.writeLastUses().catch((error: unknown) => log.warn({ err: error }, 'accounts: the last uses of keys could not be written'));
+  const writeLastUses = () =>
+    keys
+      .writeLastUses()
+      .catch((error: unknown) =>
+        log.warn({ err: error }, 'accounts: the last uses of keys could not be written'),
+      );
   const tend = setInterval(() => {
     void writeLastUses();
-    Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch((error: unknown) =>
-      log.warn({ err: error }, 'what is old could not be deleted'),
+    Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch(
+      (error: unknown) => log.warn({ err: error }, 'what is old could not be deleted'),
     );
   }, TEND_EVERY_MS);
   const stop = async (): Promise<void> => {

@@ -4,7 +4,14 @@ import type { CatalogModel, CatalogSnapshot, NewModel, Quantization, Trait } fro
 import type { Config } from '#coordinator/config.ts';
 import { loadStatements, query, type Statement } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['aliases', 'drop-alias', 'drop-model', 'put-alias', 'put-model', 'snapshot']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'aliases',
+  'drop-alias',
+  'drop-model',
+  'put-alias',
+  'put-model',
+  'snapshot',
+]);
 
 /** Models and aliases. Every change raises the revision, in the same statement. */
 export class CatalogStore {
@@ -18,7 +25,10 @@ export class CatalogStore {
 
   async snapshot(): Promise<CatalogSnapshot> {
     const { inputPerMillion, outputPerMillion } = this.#defaultPrice;
-    const [rows, aliases] = await Promise.all([query<SnapshotRow>(this.#database, sql.snapshot, [inputPerMillion, outputPerMillion]), this.#aliases()]);
+    const [rows, aliases] = await Promise.all([
+      query<SnapshotRow>(this.#database, sql.snapshot, [inputPerMillion, outputPerMillion]),
+      this.#aliases(),
+    ]);
     const models = rows.flatMap(({ id, ...row }) => (id === null ? [] : [modelOf(id, row)]));
     return { revision: Number(rows[0]?.revision ?? 0), models, aliases };
   }
@@ -26,8 +36,23 @@ export class CatalogStore {
   async putModel(model: NewModel): Promise<number> {
     const { id, displayName, contextTokens, maxOutputTokens, builds } = model;
     const { traits = [], quantizations = {}, weights = {}, tokenizer = null } = model;
-    const prices = [model.inputMicroUsdPerMillion ?? null, model.cacheReadMicroUsdPerMillion ?? null, model.outputMicroUsdPerMillion ?? null];
-    const values = [id, displayName, contextTokens, maxOutputTokens, builds, ...prices, traits, quantizations, weights, tokenizer];
+    const prices = [
+      model.inputMicroUsdPerMillion ?? null,
+      model.cacheReadMicroUsdPerMillion ?? null,
+      model.outputMicroUsdPerMillion ?? null,
+    ];
+    const values = [
+      id,
+      displayName,
+      contextTokens,
+      maxOutputTokens,
+      builds,
+      ...prices,
+      traits,
+      quantizations,
+      weights,
+      tokenizer,
+    ];
     return (await this.#change(sql['put-model'], values)) ?? 0;
   }
 

@@ -7,7 +7,8 @@ import { CatalogStore } from './catalog-store.ts';
 /** What is on offer: models, their other names, the builds that serve them, and prices. */
 export async function startCatalog({ bus, database, config, now }: Context): Promise<Component> {
   const store = new CatalogStore(database, config.defaultPrice);
-  const changed = (revision: number) => bus.emit(events.catalogChanged, CatalogChanged, { revision, at: now() }, `catalog:${revision}`);
+  const changed = (revision: number) =>
+    bus.emit(events.catalogChanged, CatalogChanged, { revision, at: now() }, `catalog:${revision}`);
   const answer = <Code extends string>(revision: number | undefined, code: Code) => {
     if (revision === undefined) return { ok: false as const, code };
     changed(revision);
@@ -21,13 +22,20 @@ export async function startCatalog({ bus, database, config, now }: Context): Pro
       return { revision };
     }),
     endpoint(services.catalog.dropModel, async ({ id }) =>
-      (await store.hasAliases(id)) ? { ok: false as const, code: 'in_use' as const } : answer(await store.dropModel(id), 'unknown'),
+      (await store.hasAliases(id))
+        ? { ok: false as const, code: 'in_use' as const }
+        : answer(await store.dropModel(id), 'unknown'),
     ),
     endpoint(services.catalog.putAlias, async ({ alias, model }) => {
       const revision = await store.putAlias(alias, model);
-      return answer(revision, revision === undefined && (await store.isModel(alias)) ? 'taken' : 'unknown');
+      return answer(
+        revision,
+        revision === undefined && (await store.isModel(alias)) ? 'taken' : 'unknown',
+      );
     }),
-    endpoint(services.catalog.dropAlias, async ({ id }) => answer(await store.dropAlias(id), 'unknown')),
+    endpoint(services.catalog.dropAlias, async ({ id }) =>
+      answer(await store.dropAlias(id), 'unknown'),
+    ),
   ]);
   return { name: 'catalog', [Symbol.asyncDispose]: () => face[Symbol.asyncDispose]() };
 }

@@ -3,9 +3,16 @@ import { describe, expect, test } from 'vitest';
 import type { CellDigest } from '#bus-schemas';
 import { CellTable } from './cell-table.ts';
 
-const providers = Array.from({ length: 2_000 }, (_, index) => `A${String(index).padStart(55, 'B')}`);
+const providers = Array.from(
+  { length: 2_000 },
+  (_, index) => `A${String(index).padStart(55, 'B')}`,
+);
 const digest = (cell: number, changes: Partial<CellDigest> = {}): CellDigest => ({
-  ...{ cell, draining: false, providers: 0, queued: 0, builds: [{ build: 'sim', freeSlots: 10 }] },
+  cell,
+  draining: false,
+  providers: 0,
+  queued: 0,
+  builds: [{ build: 'sim', freeSlots: 10 }],
   ...changes,
 });
 /** Settled: what is heard now changes something. */
@@ -17,7 +24,8 @@ function tableOf(...digests: CellDigest[]): CellTable {
   for (const one of digests) table.hear(one, 0);
   return table;
 }
-const ownersAt = (table: CellTable, now: number) => providers.map((provider) => table.ownersOf(provider, now));
+const ownersAt = (table: CellTable, now: number) =>
+  providers.map((provider) => table.ownersOf(provider, now));
 
 describe('a machine', () => {
   test('belongs to one cell, and to each about as many', () => {
@@ -51,7 +59,8 @@ describe('a machine', () => {
     const before = ownersAt(table, 0);
     for (const draining of [true, false]) {
       const now = draining ? LATER : OVER;
-      for (const cell of [0, 1]) table.hear(digest(cell, { draining: draining && cell === 1 }), now);
+      for (const cell of [0, 1])
+        table.hear(digest(cell, { draining: draining && cell === 1 }), now);
       providers.forEach((provider, index) => {
         const wasOfOne = before[index]?.[0] === 1;
         const during = table.ownersOf(provider, now);
@@ -69,7 +78,11 @@ describe('a machine', () => {
     expect(table.ownersOf(lost, LATER)).toContain(0);
     expect(table.isOf(1, lost, LATER + 6_000)).toBe(false);
     table.hear(digest(0, { draining: true }), LATER + 6_000);
-    expect([0, 1, 2].map((cell) => table.isOf(cell, lost, LATER + 6_000))).toEqual([true, true, true]);
+    expect([0, 1, 2].map((cell) => table.isOf(cell, lost, LATER + 6_000))).toEqual([
+      true,
+      true,
+      true,
+    ]);
   });
 
   test('is not handed over by what a listener only learns at its own start', () => {
@@ -92,25 +105,34 @@ describe('a request', () => {
   test('has two of all cells to choose from, and a conversation the same two again', () => {
     const table = tableOf(digest(0), digest(1), digest(2));
     const homes = keys.map((key) => table.choiceFor(key, BUILDS, 0));
-    expect(new Set(homes.map((cells) => cells.join()))).toEqual(new Set(['0,1', '0,2', '1,0', '1,2', '2,0', '2,1']));
+    expect(new Set(homes.map((cells) => cells.join()))).toEqual(
+      new Set(['0,1', '0,2', '1,0', '1,2', '2,0', '2,1']),
+    );
     expect(keys.map((key) => table.choiceFor(key, BUILDS, 100))).toEqual(homes);
   });
 
   test('leaves a cell that has much less to give of what it wants', () => {
     const free = (freeSlots: number) => ({ builds: [{ build: 'sim', freeSlots }] });
-    const firsts = (table: CellTable) => new Set(keys.map((key) => table.choiceFor(key, BUILDS, 0)[0]));
+    const firsts = (table: CellTable) =>
+      new Set(keys.map((key) => table.choiceFor(key, BUILDS, 0)[0]));
     expect(firsts(tableOf(digest(0, free(10)), digest(1, free(19))))).toEqual(new Set([0, 1]));
     expect(firsts(tableOf(digest(0, free(10)), digest(1, free(21))))).toEqual(new Set([1]));
-    expect(firsts(tableOf(digest(0), digest(1, { builds: [{ build: 'other', freeSlots: 100 }] })))).toEqual(new Set([0]));
+    expect(
+      firsts(tableOf(digest(0), digest(1, { builds: [{ build: 'other', freeSlots: 100 }] }))),
+    ).toEqual(new Set([0]));
   });
 
   test('does not go where nothing was heard lately, nor where a cell drains, as long as there is another', () => {
     const table = tableOf(digest(0), digest(1));
     table.hear(digest(0), 2_000);
-    expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(new Set(['0']));
+    expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(
+      new Set(['0']),
+    );
     table.hear(digest(1), 2_000);
     table.hear(digest(0, { draining: true }), 2_000);
-    expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(new Set(['1']));
+    expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(
+      new Set(['1']),
+    );
     table.hear(digest(1, { draining: true }), 2_000);
     expect(table.choiceFor('key', BUILDS, 2_000)).toHaveLength(2);
   });

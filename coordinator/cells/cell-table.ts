@@ -4,7 +4,10 @@ import { type CellDigest, FIRST_CELL } from '#bus-schemas';
 const GONE_MS = 10_000;
 /** Said so lately, a digest is worth choosing by. */
 const FRESH_MS = 1_500;
-/** After a change, machines belong to their old cell as well, until every one of them has spoken to its new one. */
+/**
+ * After a change, machines belong to their old cell as well, until every one of them has spoken to
+ * its new one.
+ */
 const HAND_OVER_MS = 6_000;
 /** What is heard in the first moment after the start was so before. */
 const SETTLING_MS = 1_000;
@@ -12,8 +15,10 @@ const SETTLING_MS = 1_000;
 const MUCH_BETTER = 2;
 
 /**
- * Which cells there are, and which of them a machine belongs to: the one that its id and the cell's number weigh most in, so a cell
- * that comes or goes moves no machine between two others. Whoever listens to the same digests comes to the same answer.
+ * Which cells there are, and which of them a machine belongs to: the one that its id and the cell's
+ * number weigh most in, so a cell
+ * that comes or goes moves no machine between two others. Whoever listens to the same digests comes
+ * to the same answer.
  *
  *   unheard → member ⇄ draining → gone
  */
@@ -45,7 +50,9 @@ export class CellTable {
 
   /** Of all that are there, in the order of their numbers. */
   digests(): CellDigest[] {
-    return [...this.#heard.values()].map(({ digest }) => digest).toSorted((one, other) => one.cell - other.cell);
+    return [...this.#heard.values()]
+      .map(({ digest }) => digest)
+      .toSorted((one, other) => one.cell - other.cell);
   }
 
   digestOf(cell: number): CellDigest | undefined {
@@ -73,15 +80,22 @@ export class CellTable {
   /** The cells to ask for a place, two at most, the better first. */
   choiceFor(key: string, builds: readonly string[], now: number): number[] {
     const fresh = this.#members.filter((cell) => now - (this.#heard.get(cell)?.at ?? 0) < FRESH_MS);
-    const known = [fresh, this.#members, [...this.#heard.keys()]].find(({ length }) => length > 0) ?? [FIRST_CELL];
+    const known = [fresh, this.#members, [...this.#heard.keys()]].find(
+      ({ length }) => length > 0,
+    ) ?? [FIRST_CELL];
     const [home, other] = ranked(key, known) as [number, number?];
     if (other === undefined) return [home];
-    return this.#free(other, builds) > MUCH_BETTER * this.#free(home, builds) ? [other, home] : [home, other];
+    return this.#free(other, builds) > MUCH_BETTER * this.#free(home, builds)
+      ? [other, home]
+      : [home, other];
   }
 
   #free(cell: number, builds: readonly string[]): number {
     const offered = this.#heard.get(cell)?.digest.builds ?? [];
-    return offered.reduce((sum, { build, freeSlots }) => sum + (builds.includes(build) ? freeSlots : 0), 0);
+    return offered.reduce(
+      (sum, { build, freeSlots }) => sum + (builds.includes(build) ? freeSlots : 0),
+      0,
+    );
   }
 }
 
@@ -90,7 +104,8 @@ function first(key: string, cells: readonly number[]): number | undefined {
   if (cells.length < 2) return cells[0];
   const hash = hashOf(key);
   let best = 0;
-  for (let place = 1; place < cells.length; place += 1) if (weight(hash, cells[place] as number) > weight(hash, cells[best] as number)) best = place;
+  for (let place = 1; place < cells.length; place += 1)
+    if (weight(hash, cells[place] as number) > weight(hash, cells[best] as number)) best = place;
   return cells[best];
 }
 
@@ -103,7 +118,8 @@ function ranked(key: string, cells: readonly number[]): number[] {
 /** FNV-1a. */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5;
-  for (let place = 0; place < key.length; place += 1) hash = Math.imul(hash ^ key.charCodeAt(place), 0x01000193);
+  for (let place = 0; place < key.length; place += 1)
+    hash = Math.imul(hash ^ key.charCodeAt(place), 0x01000193);
   return hash;
 }
 

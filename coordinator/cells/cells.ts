@@ -12,7 +12,11 @@ export class Cells implements Disposable {
   constructor(bus: Bus, clock: () => number) {
     this.#clock = clock;
     this.#table = new CellTable(clock());
-    this.#subscription = bus.subscribe({ subject: core.everyCell, kind: CellDigest, handle: (digest) => this.#table.hear(digest, clock()) });
+    this.#subscription = bus.subscribe({
+      subject: core.everyCell,
+      kind: CellDigest,
+      handle: (digest) => this.#table.hear(digest, clock()),
+    });
   }
 
   digests(): CellDigest[] {

@@ -19,22 +19,38 @@ export class Connection implements Disposable {
 
   constructor(url: string) {
     this.#base = new URL(url);
-    this.#agent = this.#base.protocol === 'https:' ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
+    this.#agent =
+      this.#base.protocol === 'https:'
+        ? new HttpsAgent({ keepAlive: true })
+        : new HttpAgent({ keepAlive: true });
   }
 
   send({ method, path, headers, body, signal }: Call): Promise<IncomingMessage> {
     const url = new URL(path, this.#base);
     // A whole address would go there, with the key.
     if (url.origin !== this.#base.origin)
-      return Promise.reject(new SealedError('not_this_network', `${path.slice(0, 100)} is no path of ${this.#base.origin}.`));
+      return Promise.reject(
+        new SealedError(
+          'not_this_network',
+          `${path.slice(0, 100)} is no path of ${this.#base.origin}.`,
+        ),
+      );
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
     return new Promise((answer, fail) => {
       const options = {
-        ...{ method, agent: this.#agent, timeout: TIMEOUT_MS, ...(signal && { signal }) },
-        headers: { ...headers, ...(body && { 'content-type': body.type, 'content-length': body.bytes.length }) },
+        method,
+        agent: this.#agent,
+        timeout: TIMEOUT_MS,
+        ...(signal && { signal }),
+        headers: {
+          ...headers,
+          ...(body && { 'content-type': body.type, 'content-length': body.bytes.length }),
+        },
       };
       const request = send(url, options, answer);
-      request.once('error', (cause) => fail(new SealedError('unreachable', `${this.#base.origin} does not answer.`, { cause })));
+      request.once('error', (cause) =>
+        fail(new SealedError('unreachable', `${this.#base.origin} does not answer.`, { cause })),
+      );
       request.once('timeout', () => request.destroy(new Error('it took too long')));
       request.end(body?.bytes);
     });
@@ -60,7 +76,8 @@ export async function readJson(response: IncomingMessage): Promise<Record<string
   let size = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_JSON_BYTES) throw new SealedError('unreadable_answer', 'The answer is longer than any should be.');
+    if (size > MAX_JSON_BYTES)
+      throw new SealedError('unreadable_answer', 'The answer is longer than any should be.');
     chunks.push(chunk);
   }
   try {
@@ -73,10 +90,18 @@ export async function readJson(response: IncomingMessage): Promise<Record<string
 }
 
 export function errorOf(response: IncomingMessage, answer: Record<string, unknown>): SealedError {
-  const { code = 'internal_error', message = `The coordinator answered ${response.statusCode}.` } = (answer['error'] ?? {}) as {
-    code?: string;
-    message?: string;
-  };
+  const { code = 'internal_error', message = `The coordinator answered ${response.statusCode}.` } =
+    (answer['error'] ?? {}) as {
+      code?: string;
+      message?: string;
+    };
   const seconds = Number(response.headers['retry-after']);
-  return new SealedError({ code, status: response.statusCode ?? 502, retryAfterMs: seconds > 0 ? seconds * 1_000 : undefined }, message);
+  return new SealedError(
+    {
+      code,
+      status: response.statusCode ?? 502,
+      retryAfterMs: seconds > 0 ? seconds * 1_000 : undefined,
+    },
+    message,
+  );
 }

@@ -9,7 +9,10 @@ interface Known {
   readonly at: number;
 }
 
-/** Machines that answered lately, by model: they can be sealed for at once. Several, so that not all requests run to one. */
+/**
+ * Machines that answered lately, by model: they can be sealed for at once. Several, so that not all
+ * requests run to one.
+ */
 export class KnownMachines {
   readonly #byModel = new Map<string, Map<string, Known>>();
   /** The models' own limits, once a request without one was answered. */

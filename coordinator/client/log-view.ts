@@ -15,14 +15,25 @@ import {
 } from '#bus-schemas';
 import { SealedError } from './sealed-error.ts';
 
-/** The log as one client has seen it grow: each head is held against the one before, and the key against the first. */
+/**
+ * The log as one client has seen it grow: each head is held against the one before, and the key
+ * against the first.
+ */
 
 const hash = Hex(HASH_BYTES);
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const PrintedHead = Type.Object({ size: count, root: hash, at: count, key: hash, signature: Hex(ED25519_SIGNATURE_BYTES) });
+const PrintedHead = Type.Object({
+  size: count,
+  root: hash,
+  at: count,
+  key: hash,
+  signature: Hex(ED25519_SIGNATURE_BYTES),
+});
 export type PrintedHead = Static<typeof PrintedHead>;
 const headShape = Compile(PrintedHead);
-const inclusionShape = Compile(Type.Object({ index: count, proof: Type.Array(hash, { maxItems: 128 }) }));
+const inclusionShape = Compile(
+  Type.Object({ index: count, proof: Type.Array(hash, { maxItems: 128 }) }),
+);
 const consistencyShape = Compile(Type.Object({ proof: Type.Array(hash, { maxItems: 128 }) }));
 
 export interface LogViewOptions {
@@ -51,7 +62,10 @@ export class LogView {
     this.#head = options.kept && readHead(options.kept);
   }
 
-  /** Fetches the newest head, and throws where it is not a continuation of the last. One after the other: each is held against the one before. */
+  /**
+   * Fetches the newest head, and throws where it is not a continuation of the last. One after the
+   * other: each is held against the one before.
+   */
   refresh(): Promise<TreeHead> {
     const next = this.#refreshing.then(() => this.#fetchHead());
     this.#refreshing = next.then(
@@ -63,16 +77,27 @@ export class LogView {
 
   async #fetchHead(): Promise<TreeHead> {
     const printed = await this.#options.get('/v1/transparency/head');
-    if (!headShape.Check(printed)) throw new SealedError('unreadable_answer', 'The log has no head that can be read.');
+    if (!headShape.Check(printed))
+      throw new SealedError('unreadable_answer', 'The log has no head that can be read.');
     const head = readHead(printed);
     this.#key ??= printed.key;
-    if (printed.key !== this.#key) throw new SealedError('log_key_changed', `The log is signed with another key than ${this.#key}.`);
-    if (!isHeadSigned(head)) throw new SealedError('log_forked', 'The head of the log is not signed with its key.');
+    if (printed.key !== this.#key)
+      throw new SealedError(
+        'log_key_changed',
+        `The log is signed with another key than ${this.#key}.`,
+      );
+    if (!isHeadSigned(head))
+      throw new SealedError('log_forked', 'The head of the log is not signed with its key.');
     if (this.#options.now() - head.at > OLDEST_HEAD_MS)
-      throw new SealedError('log_stale', 'The log shows a head of long ago: what was decided since is kept from us.');
+      throw new SealedError(
+        'log_stale',
+        'The log shows a head of long ago: what was decided since is kept from us.',
+      );
     const before = this.#head;
-    // An older head than ours comes from a copy that lags behind: it must be a beginning of what we know.
-    if (before !== undefined) await this.#prove(before.size <= head.size ? [before, head] : [head, before]);
+    // An older head than ours comes from a copy that lags behind: it must be a beginning of what we
+    // know.
+    if (before !== undefined)
+      await this.#prove(before.size <= head.size ? [before, head] : [head, before]);
     if (before === undefined || head.size >= before.size) {
       this.#head = head;
       this.#options.onHead?.(printed);
@@ -89,7 +114,9 @@ export class LogView {
 
   async #isIn({ size, root }: TreeHead, entry: Uint8Array): Promise<boolean> {
     const leaf = leafHash(entry);
-    const found = await this.#options.get(`/v1/transparency/inclusion?leaf=${hex(leaf)}&size=${size}`).catch(notThere);
+    const found = await this.#options
+      .get(`/v1/transparency/inclusion?leaf=${hex(leaf)}&size=${size}`)
+      .catch(notThere);
     if (!inclusionShape.Check(found)) return false;
     const proven = rootOfInclusion(leaf, { index: found.index, size }, found.proof.map(fromHex));
     return proven !== undefined && isSame(proven, root);
@@ -97,9 +124,17 @@ export class LogView {
 
   async #prove([earlier, later]: readonly [TreeHead, TreeHead]): Promise<void> {
     const isSame = earlier.size === later.size;
-    const answer = isSame ? { proof: [] } : await this.#options.get(`/v1/transparency/consistency?earlier=${earlier.size}&later=${later.size}`);
-    if (consistencyShape.Check(answer) && isConsistent(earlier, later, answer.proof.map(fromHex))) return;
-    throw new SealedError('log_forked', `The log says something else about its first ${earlier.size} entries than it did before.`);
+    const answer = isSame
+      ? { proof: [] }
+      : await this.#options.get(
+          `/v1/transparency/consistency?earlier=${earlier.size}&later=${later.size}`,
+        );
+    if (consistencyShape.Check(answer) && isConsistent(earlier, later, answer.proof.map(fromHex)))
+      return;
+    throw new SealedError(
+      'log_forked',
+      `The log says something else about its first ${earlier.size} entries than it did before.`,
+    );
   }
 }
 

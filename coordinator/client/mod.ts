@@ -1,5 +1,13 @@
 /** For programs that ask without the coordinator being able to read it. */
 export { LogView, type PrintedHead } from './log-view.ts';
 export { Offer } from './offer-check.ts';
-export { type Place, type Sealed, SealedClient, type SealedClientOptions, type SealedEvent, type SealedServing, type SealedWish } from './sealed-client.ts';
+export {
+  type Place,
+  type Sealed,
+  SealedClient,
+  type SealedClientOptions,
+  type SealedEvent,
+  type SealedServing,
+  type SealedWish,
+} from './sealed-client.ts';
 export { SealedError } from './sealed-error.ts';

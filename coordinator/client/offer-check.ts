@@ -20,7 +20,10 @@ import {
 import type { LogView } from './log-view.ts';
 import { SealedError } from './sealed-error.ts';
 
-/** Whether what the coordinator offers to seal for is a machine that has shown what it is. The coordinator is not believed in anything. */
+/**
+ * Whether what the coordinator offers to seal for is a machine that has shown what it is. The
+ * coordinator is not believed in anything.
+ */
 
 export const Offer = Type.Object({
   attempt: Type.Integer({ minimum: 1, maximum: 64 }),
@@ -33,7 +36,13 @@ export const Offer = Type.Object({
 });
 export type Offer = Static<typeof Offer>;
 
-const releasesShape = Compile(Type.Object({ data: Type.Array(Type.Object({ version: Type.String(), code_hash: Hex(HASH_BYTES), active: Type.Boolean() })) }));
+const releasesShape = Compile(
+  Type.Object({
+    data: Type.Array(
+      Type.Object({ version: Type.String(), code_hash: Hex(HASH_BYTES), active: Type.Boolean() }),
+    ),
+  }),
+);
 
 export interface OfferCheckOptions {
   readonly log: Pick<LogView, 'has'>;
@@ -58,17 +67,25 @@ export class OfferCheck {
     this.#options = options;
   }
 
-  /** Throws the SealedError that says why nothing may be sealed for it. `model` is the name that the caller asked for. */
+  /**
+   * Throws the SealedError that says why nothing may be sealed for it. `model` is the name that the
+   * caller asked for.
+   */
   async check(offer: Offer, model: string): Promise<void> {
     const { minimumLevel, now } = this.#options;
     const evidence = readPrintedEvidence(offer.evidence);
     if (evidence === undefined) throw untrusted('what it has shown cannot be read');
-    if (evidence.provider !== offer.provider) throw untrusted('what it has shown is of another machine');
-    if (offer.suite !== SUITE_ID || evidence.suite !== SUITE_ID) throw untrusted('it seals in another way than we do');
-    if (hex(evidence.sealingKey) !== offer.sealing_key) throw untrusted('the key is not the one that the machine has signed');
+    if (evidence.provider !== offer.provider)
+      throw untrusted('what it has shown is of another machine');
+    if (offer.suite !== SUITE_ID || evidence.suite !== SUITE_ID)
+      throw untrusted('it seals in another way than we do');
+    if (hex(evidence.sealingKey) !== offer.sealing_key)
+      throw untrusted('the key is not the one that the machine has signed');
     const age = now() - evidence.at;
-    if (age > FRESH_MS + CLOCK_MS || age < -CLOCK_MS) throw untrusted('it showed itself too long ago, or in the future');
-    if (rank(offer.level) < rank(minimumLevel)) throw untrusted(`it has shown no more than ${offer.level}, and ${minimumLevel} is asked for`);
+    if (age > FRESH_MS + CLOCK_MS || age < -CLOCK_MS)
+      throw untrusted('it showed itself too long ago, or in the future');
+    if (rank(offer.level) < rank(minimumLevel))
+      throw untrusted(`it has shown no more than ${offer.level}, and ${minimumLevel} is asked for`);
     if (!this.#isSigned(offer, evidence)) throw untrusted('what it has shown is not signed by it');
     await this.#isLogged(evidence, offer.level);
     await this.#isModel(evidence, { model, build: offer.build });
@@ -86,30 +103,43 @@ export class OfferCheck {
     const { log } = this.#options;
     const name = `${provider} ${hex(signingKey)} ${level} ${hex(codeHash)}`;
     if (this.#logged.has(name)) return;
-    if (!(await log.has(verdictEntry({ provider, standing: 'verified', level, signingKey })))) throw untrusted('its key is not in the log');
+    if (!(await log.has(verdictEntry({ provider, standing: 'verified', level, signingKey }))))
+      throw untrusted('its key is not in the log');
     const version = await this.#versionOf(codeHash);
     if (version === undefined) throw untrusted('it runs no active release');
-    if (!(await log.has(releaseEntry({ version, codeHash, active: true })))) throw untrusted('its release is not in the log');
+    if (!(await log.has(releaseEntry({ version, codeHash, active: true }))))
+      throw untrusted('its release is not in the log');
     remember(this.#logged, name);
   }
 
-  /** Prevents a coordinator from ordering another model than the caller asked for, and a machine from serving other weights under the build's name. */
-  async #isModel({ weights = [] }: Evidence, { model, build }: { model: string; build: string }): Promise<void> {
+  /**
+   * Prevents a coordinator from ordering another model than the caller asked for, and a machine
+   * from serving other weights under the build's name.
+   */
+  async #isModel(
+    { weights = [] }: Evidence,
+    { model, build }: { model: string; build: string },
+  ): Promise<void> {
     const { log } = this.#options;
     const digest = weights.find((shown) => shown.build === build)?.digest;
     const name = JSON.stringify([model, build, digest && hex(digest)]);
     if (this.#logged.has(name)) return;
     const entry = { name: model, build, active: true };
-    const isPinned = digest !== undefined && (await log.has(modelEntry({ ...entry, weights: digest })));
+    const isPinned =
+      digest !== undefined && (await log.has(modelEntry({ ...entry, weights: digest })));
     if (!isPinned && !(await log.has(modelEntry({ ...entry, weights: undefined }))))
-      throw untrusted(`the log does not say that its build ${build}, with the weights that it has, answers for ${model}`);
+      throw untrusted(
+        `the log does not say that its build ${build}, with the weights that it has, answers for ${model}`,
+      );
     remember(this.#logged, name);
   }
 
   async #versionOf(codeHash: Uint8Array): Promise<string | undefined> {
     const releases = await this.#options.get('/v1/releases');
-    if (!releasesShape.Check(releases)) throw new SealedError('unreadable_answer', 'The releases cannot be read.');
-    return releases.data.find((release) => release.active && release.code_hash === hex(codeHash))?.version;
+    if (!releasesShape.Check(releases))
+      throw new SealedError('unreadable_answer', 'The releases cannot be read.');
+    return releases.data.find((release) => release.active && release.code_hash === hex(codeHash))
+      ?.version;
   }
 }
 
@@ -119,4 +149,8 @@ function remember(names: Set<string>, name: string): void {
 }
 
 const rank = (level: TrustLevel): number => TRUST_LEVELS.indexOf(level);
-const untrusted = (why: string): SealedError => new SealedError('untrusted_offer', `The coordinator offered a machine that is not to be trusted: ${why}.`);
+const untrusted = (why: string): SealedError =>
+  new SealedError(
+    'untrusted_offer',
+    `The coordinator offered a machine that is not to be trusted: ${why}.`,
+  );

@@ -2,7 +2,17 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { type Delta, fromHex, type InferenceEnd, InferenceRequest, JobId, type JobSeals, RelaySenders, type Trait, type TrustLevel } from '#bus-schemas';
+import {
+  type Delta,
+  fromHex,
+  type InferenceEnd,
+  InferenceRequest,
+  JobId,
+  type JobSeals,
+  RelaySenders,
+  type Trait,
+  type TrustLevel,
+} from '#bus-schemas';
 import { type Call, Connection, errorOf, readJson } from './connection.ts';
 import { KnownMachines } from './known-machines.ts';
 import { LogView, type PrintedHead } from './log-view.ts';
@@ -56,13 +66,23 @@ export type SealedServing = { readonly k: 'serving'; readonly receiptSalt: Uint8
 /** What a job says: whom it was sealed for, what that machine wrote, and how it ended. */
 export type SealedEvent = SealedServing | Delta;
 
-const sessionShape = Compile(Type.Object({ id: JobId, model: Type.String(), max_tokens: Type.Integer({ minimum: 1 }), offer: Offer }));
+const sessionShape = Compile(
+  Type.Object({
+    id: JobId,
+    model: Type.String(),
+    max_tokens: Type.Integer({ minimum: 1 }),
+    offer: Offer,
+  }),
+);
 const againShape = Compile(Type.Object({ offer: Offer }));
 
 const JSON_TYPE = 'application/json';
 const SEALED_TYPE = 'application/octet-stream';
 const NEXT_JOB = 'x-dinf-next-job';
-/** The offered build is named inside the sealed request: its field name, its length and at most 128 characters. */
+/**
+ * The offered build is named inside the sealed request: its field name, its length and at most 128
+ * characters.
+ */
 const BUILD_FIELD_BYTES = 160;
 const MAX_OFFERS = 4;
 /** Longest wait for the answer to a cancel, in milliseconds. */
@@ -70,7 +90,10 @@ const CANCEL_MS = 2_000;
 const MAX_NAMES = 256;
 const MAX_SEALED = 100_000;
 
-/** Asks so that only the machine which answers can read it: what the coordinator offers is checked, sealed for, and checked again as it comes. */
+/**
+ * Asks so that only the machine which answers can read it: what the coordinator offers is checked,
+ * sealed for, and checked again as it comes.
+ */
 export class SealedClient implements Disposable {
   readonly log: LogView;
   readonly #connection: Connection;
@@ -87,7 +110,13 @@ export class SealedClient implements Disposable {
     this.#minimumLevel = minimumLevel;
     this.#connection = new Connection(url);
     const get = (path: string) => this.#connection.json({ method: 'GET', path });
-    this.log = new LogView({ get, now: Date.now, key: logKey, kept: keptHead, ...(onHead && { onHead }) });
+    this.log = new LogView({
+      get,
+      now: Date.now,
+      key: logKey,
+      kept: keptHead,
+      ...(onHead && { onHead }),
+    });
     this.#check = new OfferCheck({ log: this.log, get, minimumLevel, now: Date.now });
   }
 
@@ -99,26 +128,47 @@ export class SealedClient implements Disposable {
   /** Has a machine and the money held; whoever opens a place has ten seconds to use it. */
   async open(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
     const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(this.#fieldsOf(wish))) };
-    const answer = await this.#connection.json({ method: 'POST', path: '/v1/sealed/sessions', headers: headersOf(wish, authorization), body, signal });
-    if (!sessionShape.Check(answer)) throw new SealedError('unreadable_answer', 'The session cannot be read.');
+    const answer = await this.#connection.json({
+      method: 'POST',
+      path: '/v1/sealed/sessions',
+      headers: headersOf(wish, authorization),
+      body,
+      signal,
+    });
+    if (!sessionShape.Check(answer))
+      throw new SealedError('unreadable_answer', 'The session cannot be read.');
     const { id, max_tokens: maxTokens, offer } = answer;
     return { job: id, maxTokens, offer, isHeld: true };
   }
 
-  /** A machine that answered lately, if the coordinator has named a job to come; otherwise one that it holds. */
+  /**
+   * A machine that answered lately, if the coordinator has named a job to come; otherwise one that
+   * it holds.
+   */
   async place(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
     const offer = this.#machines.any(wish.model, Date.now());
     const maxTokens = wish.maxTokens ?? this.#machines.longest(wish.model);
-    if (offer === undefined || maxTokens === undefined) return this.open(wish, authorization, signal);
+    if (offer === undefined || maxTokens === undefined)
+      return this.open(wish, authorization, signal);
     const job = this.#names.get(authorization)?.pop();
-    return job === undefined ? this.open(wish, authorization, signal) : { job, maxTokens, offer, isHeld: false };
+    return job === undefined
+      ? this.open(wish, authorization, signal)
+      : { job, maxTokens, offer, isHeld: false };
   }
 
-  /** Seals the request for the machine of its place, or for another that is offered instead, and opens the answer. */
-  async *run(asked: Sealed, authorization: string, signal?: AbortSignal): AsyncGenerator<SealedEvent, InferenceEnd> {
+  /**
+   * Seals the request for the machine of its place, or for another that is offered instead, and
+   * opens the answer.
+   */
+  async *run(
+    asked: Sealed,
+    authorization: string,
+    signal?: AbortSignal,
+  ): AsyncGenerator<SealedEvent, InferenceEnd> {
     const { wish, request } = asked;
     let { place } = asked;
-    if (InferenceRequest.encode(request).length > wish.requestBytes) throw new SealedError('request_too_long', 'The request is longer than was said.');
+    if (InferenceRequest.encode(request).length > wish.requestBytes)
+      throw new SealedError('request_too_long', 'The request is longer than was said.');
     for (let offers = 0; offers < MAX_OFFERS; offers += 1) {
       try {
         await this.#check.check(place.offer, wish.model);
@@ -130,36 +180,69 @@ export class SealedClient implements Disposable {
       using seals = await this.#sealsFor(job, offer);
       const plain = InferenceRequest.encode({ ...request, build: offer.build });
       const sealed = [seals.enc, ...seals.sealRequestParts(plain)];
-      const body = { type: SEALED_TYPE, bytes: Buffer.concat(place.isHeld ? sealed : [lengthened(this.#fieldsFor(place, wish)), ...sealed]) };
-      const path = place.isHeld ? `/v1/sealed/jobs/${job}?attempt=${offer.attempt}` : '/v1/sealed/jobs';
-      const response = await this.#connection.send({ method: 'POST', path, headers: headersOf(wish, authorization), body, signal });
+      const body = {
+        type: SEALED_TYPE,
+        bytes: Buffer.concat(
+          place.isHeld ? sealed : [lengthened(this.#fieldsFor(place, wish)), ...sealed],
+        ),
+      };
+      const path = place.isHeld
+        ? `/v1/sealed/jobs/${job}?attempt=${offer.attempt}`
+        : '/v1/sealed/jobs';
+      const response = await this.#connection.send({
+        method: 'POST',
+        path,
+        headers: headersOf(wish, authorization),
+        body,
+        signal,
+      });
       this.#keepName(authorization, response.headers[NEXT_JOB]);
       if (response.statusCode === 200) {
         this.#machines.answered(wish.model, offer, Date.now());
         if (wish.maxTokens === undefined) this.#machines.limited(wish.model, place.maxTokens);
         yield { k: 'serving', ...place, receiptSalt: seals.receiptSalt() };
-        return yield* new SealedStream({ seals, requestHash: createHash('sha256').update(plain).digest() }).read(response);
+        return yield* new SealedStream({
+          seals,
+          requestHash: createHash('sha256').update(plain).digest(),
+        }).read(response);
       }
       const answer = await readJson(response);
       this.#machines.failed(wish.model, offer);
-      if (response.statusCode === 409 && againShape.Check(answer)) place = { ...place, isHeld: true, offer: answer.offer };
+      if (response.statusCode === 409 && againShape.Check(answer))
+        place = { ...place, isHeld: true, offer: answer.offer };
       // The name was good for another process of the coordinator, or is too old.
-      else if (response.statusCode === 410 && !place.isHeld) place = await this.open(wish, authorization, signal);
+      else if (response.statusCode === 410 && !place.isHeld)
+        place = await this.open(wish, authorization, signal);
       else throw errorOf(response, answer);
     }
     throw new SealedError('untrusted_offer', 'None of the machines that were offered could serve.');
   }
 
-  /** Frees what is held for a rejected offer. A session that cannot be cancelled expires by itself, so a failure changes nothing. */
+  /**
+   * Frees what is held for a rejected offer. A session that cannot be cancelled expires by itself,
+   * so a failure changes nothing.
+   */
   async #cancel(job: string, headers: Record<string, string>): Promise<void> {
-    const call = { method: 'DELETE', path: `/v1/sealed/sessions/${job}`, headers, signal: AbortSignal.timeout(CANCEL_MS) } as const;
+    const call = {
+      method: 'DELETE',
+      path: `/v1/sealed/sessions/${job}`,
+      headers,
+      signal: AbortSignal.timeout(CANCEL_MS),
+    } as const;
     await this.#connection.json(call).catch(() => undefined);
   }
 
-  /** The coordinator names jobs. The same name twice would be one key and one number for two requests: whoever has both has their difference. */
+  /**
+   * The coordinator names jobs. The same name twice would be one key and one number for two
+   * requests: whoever has both has their difference.
+   */
   async #sealsFor(job: string, { sealing_key: key, attempt }: Offer): Promise<JobSeals> {
     const name = `${job} ${attempt} ${key}`;
-    if (this.#sealed.has(name)) throw new SealedError('untrusted_offer', 'The coordinator named a job that was sealed before.');
+    if (this.#sealed.has(name))
+      throw new SealedError(
+        'untrusted_offer',
+        'The coordinator named a job that was sealed before.',
+      );
     if (this.#sealed.size >= MAX_SEALED) {
       this.#senders = new RelaySenders();
       this.#sealed.clear();
@@ -169,9 +252,18 @@ export class SealedClient implements Disposable {
   }
 
   /** The coordinator is asked for what the client insists on: it is checked all the same. */
-  #fieldsOf({ model, maxTokens, requires, provider, affinity, requestBytes }: SealedWish): Record<string, unknown> {
+  #fieldsOf({
+    model,
+    maxTokens,
+    requires,
+    provider,
+    affinity,
+    requestBytes,
+  }: SealedWish): Record<string, unknown> {
     return {
-      ...{ model, request_bytes: requestBytes + BUILD_FIELD_BYTES, provider: { trust_level: this.#minimumLevel, ...(provider ?? {}) } },
+      model,
+      request_bytes: requestBytes + BUILD_FIELD_BYTES,
+      provider: { trust_level: this.#minimumLevel, ...(provider ?? {}) },
       ...(maxTokens !== undefined && { max_tokens: maxTokens }),
       ...(requires && requires.length > 0 && { requires }),
       ...(affinity !== undefined && { affinity }),
@@ -179,7 +271,11 @@ export class SealedClient implements Disposable {
   }
 
   #fieldsFor({ job, offer, maxTokens }: Place, wish: SealedWish): Record<string, unknown> {
-    return { ...this.#fieldsOf({ ...wish, maxTokens }), id: job, sealed_for: { provider: offer.provider, sealing_key: offer.sealing_key } };
+    return {
+      ...this.#fieldsOf({ ...wish, maxTokens }),
+      id: job,
+      sealed_for: { provider: offer.provider, sealing_key: offer.sealing_key },
+    };
   }
 
   #keepName(authorization: string, name: string | string[] | undefined): void {
@@ -195,7 +291,10 @@ export class SealedClient implements Disposable {
   }
 }
 
-const headersOf = ({ route }: SealedWish, authorization: string) => ({ authorization, ...(route !== undefined && { 'x-dinf-route': route }) });
+const headersOf = ({ route }: SealedWish, authorization: string) => ({
+  authorization,
+  ...(route !== undefined && { 'x-dinf-route': route }),
+});
 
 function lengthened(json: Record<string, unknown>): Buffer {
   const bytes = Buffer.from(JSON.stringify(json));

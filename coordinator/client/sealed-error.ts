@@ -1,4 +1,7 @@
-/** Why a sealed request was not answered. What is not ours comes from the coordinator, by its own code. */
+/**
+ * Why a sealed request was not answered. What is not ours comes from the coordinator, by its own
+ * code.
+ */
 export type RefusalReason =
   | 'unreadable_answer'
   | 'unreachable'
@@ -23,11 +26,19 @@ export class SealedError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: RefusalReason, message: string, options?: ErrorOptions);
-  constructor(answer: { code: string; status: number; retryAfterMs: number | undefined }, message: string);
-  constructor(why: RefusalReason | { code: string; status: number; retryAfterMs: number | undefined }, message: string, options?: ErrorOptions) {
+  constructor(
+    answer: { code: string; status: number; retryAfterMs: number | undefined },
+    message: string,
+  );
+  constructor(
+    why: RefusalReason | { code: string; status: number; retryAfterMs: number | undefined },
+    message: string,
+    options?: ErrorOptions,
+  ) {
     super(message, options);
     this.name = 'SealedError';
-    const { code, status, retryAfterMs } = typeof why === 'string' ? { code: why, status: undefined, retryAfterMs: undefined } : why;
+    const { code, status, retryAfterMs } =
+      typeof why === 'string' ? { code: why, status: undefined, retryAfterMs: undefined } : why;
     this.code = code;
     this.status = status;
     this.retryAfterMs = retryAfterMs;

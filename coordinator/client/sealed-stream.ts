@@ -2,7 +2,18 @@ import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { CodecError, type Delta, Finish, FrameContent, type InferenceEnd, type InferenceEvent, isSame, type JobSeals, SealError, Usage } from '#bus-schemas';
+import {
+  CodecError,
+  type Delta,
+  Finish,
+  FrameContent,
+  type InferenceEnd,
+  type InferenceEvent,
+  isSame,
+  type JobSeals,
+  SealError,
+  Usage,
+} from '#bus-schemas';
 import { SealedError } from './sealed-error.ts';
 
 const Frame = Type.Object({
@@ -23,7 +34,8 @@ export interface SealedStreamOptions {
 }
 
 /**
- * Opens an answer as it comes. Invariants: frames are taken in order, each once, none left out; what was said beside a frame for the
+ * Opens an answer as it comes. Invariants: frames are taken in order, each once, none left out;
+ * what was said beside a frame for the
  * bill is what is in it; the machine signs for the request that we sealed and the text that we got.
  */
 export class SealedStream {
@@ -41,7 +53,8 @@ export class SealedStream {
       // Read out to its last byte: the connection is used again.
       for await (const event of eventsIn(chunks)) {
         for (const content of this.#open(frameIn(event))) {
-          if (end !== undefined) throw new SealedError('unreadable_answer', 'Something follows the end.');
+          if (end !== undefined)
+            throw new SealedError('unreadable_answer', 'Something follows the end.');
           if (content.k === 'end') {
             end = this.#ended(content);
             continue;
@@ -52,33 +65,57 @@ export class SealedStream {
       }
     } catch (error) {
       if (error instanceof SealedError) throw error;
-      throw new SealedError('stream_cut', 'The connection ended in the middle of the answer.', { cause: error });
+      throw new SealedError('stream_cut', 'The connection ended in the middle of the answer.', {
+        cause: error,
+      });
     }
     if (end === undefined) throw new SealedError('stream_cut', 'The answer has no end.');
     return end;
   }
 
   #open({ seq, tokens, end, sealed }: Frame): readonly InferenceEvent[] {
-    if (seq !== this.#next) throw new SealedError('unopenable_frame', `Frame ${this.#next} is missing: ${seq} came.`);
+    if (seq !== this.#next)
+      throw new SealedError('unopenable_frame', `Frame ${this.#next} is missing: ${seq} came.`);
     this.#next += 1;
     let events: FrameContent['events'];
     try {
-      ({ events } = FrameContent.decode(this.#options.seals.openResponse(seq, Buffer.from(sealed, 'base64'))));
+      ({ events } = FrameContent.decode(
+        this.#options.seals.openResponse(seq, Buffer.from(sealed, 'base64')),
+      ));
     } catch (cause) {
       if (!(cause instanceof SealError) && !(cause instanceof CodecError)) throw cause;
-      throw new SealedError('unopenable_frame', `Frame ${seq} does not open: it was changed on its way, or is of another answer.`, { cause });
+      throw new SealedError(
+        'unopenable_frame',
+        `Frame ${seq} does not open: it was changed on its way, or is of another answer.`,
+        { cause },
+      );
     }
     const inside = events.reduce((sum, event) => sum + (event.k === 'end' ? 0 : event.tokens), 0);
-    if (inside !== tokens) throw new SealedError('false_outline', `Frame ${seq} is billed as ${tokens} tokens, and holds ${inside}.`);
+    if (inside !== tokens)
+      throw new SealedError(
+        'false_outline',
+        `Frame ${seq} is billed as ${tokens} tokens, and holds ${inside}.`,
+      );
     const ending = events.find((event) => event.k === 'end');
-    if (ending !== undefined && !isDeepStrictEqual(end, { finish: ending.finish, usage: ending.usage }))
-      throw new SealedError('false_outline', 'The end that is billed is not the one that the machine gave.');
+    if (
+      ending !== undefined &&
+      !isDeepStrictEqual(end, { finish: ending.finish, usage: ending.usage })
+    )
+      throw new SealedError(
+        'false_outline',
+        'The end that is billed is not the one that the machine gave.',
+      );
     return events;
   }
 
   #ended(end: InferenceEnd): InferenceEnd {
-    if (!isSame(end.requestHash, this.#options.requestHash)) throw new SealedError('false_hash', 'The machine answered another request than ours.');
-    if (!isSame(end.responseHash, this.#text.digest())) throw new SealedError('false_hash', 'The machine signs for another answer than the one that came.');
+    if (!isSame(end.requestHash, this.#options.requestHash))
+      throw new SealedError('false_hash', 'The machine answered another request than ours.');
+    if (!isSame(end.responseHash, this.#text.digest()))
+      throw new SealedError(
+        'false_hash',
+        'The machine signs for another answer than the one that came.',
+      );
     return end;
   }
 }
@@ -86,7 +123,8 @@ export class SealedStream {
 function frameIn(event: string): Frame {
   const data: unknown = JSON.parse(event.slice(event.indexOf(DATA) + DATA.length));
   if (event.startsWith(ERROR_EVENT)) {
-    const { code = 'stream_cut', message = 'The answer was cut.' } = (data as { error?: { code?: string; message?: string } }).error ?? {};
+    const { code = 'stream_cut', message = 'The answer was cut.' } =
+      (data as { error?: { code?: string; message?: string } }).error ?? {};
     throw new SealedError({ code, status: 502, retryAfterMs: undefined }, message);
   }
   if (!frameShape.Check(data)) throw new SealedError('unreadable_answer', 'This is no frame.');
@@ -99,7 +137,8 @@ async function* eventsIn(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> 
   const decoder = new TextDecoder();
   for await (const chunk of chunks) {
     rest += decoder.decode(chunk, { stream: true });
-    if (rest.length > MAX_EVENT_CHARACTERS) throw new SealedError('unreadable_answer', 'An event is longer than any should be.');
+    if (rest.length > MAX_EVENT_CHARACTERS)
+      throw new SealedError('unreadable_answer', 'An event is longer than any should be.');
     for (let end = rest.indexOf('\n\n'); end >= 0; end = rest.indexOf('\n\n')) {
       yield rest.slice(0, end);
       rest = rest.slice(end + 2);

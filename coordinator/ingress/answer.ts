@@ -22,11 +22,20 @@ export interface Evidence {
   readonly firstContentUs: number;
 }
 
-/** What a job says to its client. The job does not know how its client asked. Exactly one of finish, reject and cut ends it. */
+/**
+ * What a job says to its client. The job does not know how its client asked. Exactly one of finish,
+ * reject and cut ends it.
+ */
 export interface Answer {
-  /** Said before the first write, and before a finish without one; again when another provider takes over. */
+  /**
+   * Said before the first write, and before a finish without one; again when another provider takes
+   * over.
+   */
   serving(evidence: Evidence): void;
-  /** `wait` when the client takes no more for now; the job hears of it when that changes. `full` when the answer cannot be collected any further. */
+  /**
+   * `wait` when the client takes no more for now; the job hears of it when that changes. `full`
+   * when the answer cannot be collected any further.
+   */
   write(pieces: readonly Piece[]): 'more' | 'wait' | 'full';
   /** Forget what was written: none of it has left. */
   discard(): void;

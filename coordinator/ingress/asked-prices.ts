@@ -1,19 +1,31 @@
 import type { Logger } from 'pino';
-import { type CatalogModel, type MessageOf, type PricedProvider, services, type TokenPrice } from '#bus-schemas';
+import {
+  type CatalogModel,
+  type MessageOf,
+  type PricedProvider,
+  services,
+  type TokenPrice,
+} from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { answerOf } from './call-until.ts';
 
 type Fleet = MessageOf<typeof services.routing.fleet.reply>['providers'];
 type Announced = MessageOf<typeof services.settlement.announcedPrices.reply>['prices'];
 
-/** Anybody may ask for the price list: the answers of the components are used for this long, in milliseconds. */
+/**
+ * Anybody may ask for the price list: the answers of the components are used for this long, in
+ * milliseconds.
+ */
 const GOOD_MS = 5_000;
 const PAGE = 1_000;
 /** With more own prices than this, the range of some models is that of the first ones. */
 const MAX_PAGES = 20;
 const CALL = { eachMs: 2_000, totalMs: 4_000 };
 
-/** The prices that machines ask at the moment and that they have announced, for the public price list. */
+/**
+ * The prices that machines ask at the moment and that they have announced, for the public price
+ * list.
+ */
 export class AskedPrices {
   readonly #bus: Bus;
   readonly #log: Logger;
@@ -28,7 +40,8 @@ export class AskedPrices {
 
   /** Undefined while routing or settlement does not answer: the listed prices hold all the same. */
   now(): Promise<Snapshot | undefined> {
-    if (this.#known === undefined || this.#clock() - this.#known.at >= GOOD_MS) this.#known = { prices: this.#read(), at: this.#clock() };
+    if (this.#known === undefined || this.#clock() - this.#known.at >= GOOD_MS)
+      this.#known = { prices: this.#read(), at: this.#clock() };
     return this.#known.prices;
   }
 
@@ -41,7 +54,10 @@ export class AskedPrices {
       ]);
       return new Snapshot(own, announced, providers);
     } catch (error) {
-      this.#log.warn({ err: error }, 'the prices that machines ask could not be read; the price list shows the listed ones alone');
+      this.#log.warn(
+        { err: error },
+        'the prices that machines ask could not be read; the price list shows the listed ones alone',
+      );
       return undefined;
     }
   }
@@ -51,7 +67,12 @@ export class AskedPrices {
     for (let page = 0; page < MAX_PAGES; page += 1) {
       const last = all.at(-1);
       const after = last && { after: { provider: last.provider, model: last.model } };
-      const { prices } = await answerOf(this.#bus, services.settlement.allProviderPrices, { limit: PAGE, ...after }, CALL);
+      const { prices } = await answerOf(
+        this.#bus,
+        services.settlement.allProviderPrices,
+        { limit: PAGE, ...after },
+        CALL,
+      );
       all.push(...prices);
       if (prices.length < PAGE) break;
     }
@@ -65,15 +86,26 @@ class Snapshot {
   readonly #present: Fleet;
 
   constructor(own: readonly PricedProvider[], announced: Announced, fleet: Fleet) {
-    this.#own = new Map(own.map(({ provider, model, ...price }) => [`${provider} ${model}`, price]));
+    this.#own = new Map(
+      own.map(({ provider, model, ...price }) => [`${provider} ${model}`, price]),
+    );
     this.#announced = announced;
-    this.#present = fleet.filter(({ state }) => state !== 'silent' && state !== 'draining' && state !== 'failed');
+    this.#present = fleet.filter(
+      ({ state }) => state !== 'silent' && state !== 'draining' && state !== 'failed',
+    );
   }
 
   /** The price of each machine that may serve the model now. */
-  askedFor({ id, builds, inputMicroUsdPerMillion, outputMicroUsdPerMillion }: CatalogModel): TokenPrice[] {
+  askedFor({
+    id,
+    builds,
+    inputMicroUsdPerMillion,
+    outputMicroUsdPerMillion,
+  }: CatalogModel): TokenPrice[] {
     const listed = { inputMicroUsdPerMillion, outputMicroUsdPerMillion };
-    const machines = new Set(this.#present.flatMap(({ provider, build }) => (builds.includes(build) ? [provider] : [])));
+    const machines = new Set(
+      this.#present.flatMap(({ provider, build }) => (builds.includes(build) ? [provider] : [])),
+    );
     return [...machines].map((provider) => this.#own.get(`${provider} ${id}`) ?? listed);
   }
 

@@ -13,9 +13,15 @@ export interface AttemptSealing {
   readonly outlined: boolean;
   /** The bounds of an honest answer. */
   readonly bounds: AnswerBounds;
-  /** Frames come in order, each once. Throws what a provider can be blamed for: SealError, CodecError, ProtocolViolation. */
+  /**
+   * Frames come in order, each once. Throws what a provider can be blamed for: SealError,
+   * CodecError, ProtocolViolation.
+   */
   read(frame: Frame): Reading;
-  /** Opens the reason of a refusal; undefined where only the client can. Throws SealError and CodecError. */
+  /**
+   * Opens the reason of a refusal; undefined where only the client can. Throws SealError and
+   * CodecError.
+   */
   readDetail(sealed: Uint8Array): string | undefined;
 }
 
@@ -32,7 +38,10 @@ export interface Frame {
 export interface Reading {
   readonly pieces: readonly Piece[];
   readonly tokens: number;
-  /** UTF-8 bytes that hold the tokens: what the model wrote, or, where only the client can open it, the sealed frame. */
+  /**
+   * UTF-8 bytes that hold the tokens: what the model wrote, or, where only the client can open it,
+   * the sealed frame.
+   */
   readonly bytes: number;
   /** Of the opened frame, or of the sealed one where we cannot open it, in bytes. */
   readonly size: number;

@@ -1,5 +1,18 @@
-import { type AttemptFailure, CodecError, core, JobOrder, type Out, SealError, SUITE_ID } from '#bus-schemas';
-import { type AttemptSealing, type Frame, ProtocolViolation, type Reading } from './attempt-sealing.ts';
+import {
+  type AttemptFailure,
+  CodecError,
+  core,
+  JobOrder,
+  type Out,
+  SealError,
+  SUITE_ID,
+} from '#bus-schemas';
+import {
+  type AttemptSealing,
+  type Frame,
+  ProtocolViolation,
+  type Reading,
+} from './attempt-sealing.ts';
 import { AnswerSize } from './core/answer-bounds.ts';
 import { FrameReceiver } from './core/frame-receiver.ts';
 import type { Attempt, JobEvent } from './core/job-state.ts';
@@ -8,12 +21,18 @@ import type { Transcript } from './transcript.ts';
 
 /** An order without an answer is sent again after this long: core NATS may have lost it. */
 const RESEND_ORDER_MS = 300;
-/** A provider pauses an engine whose ingress is silent for longer than two of these (provider/agent/job-run.ts). */
+/**
+ * A provider pauses an engine whose ingress is silent for longer than two of these
+ * (provider/agent/job-run.ts).
+ */
 const KEEP_ALIVE_MS = 1_000;
 /** A provider that vanished after content may come back and go on. */
 const RETURN_GRACE_MS = 5_000;
 
-/** Tokens without text that an answer may have on top of one for each of its bytes: end marks, the tags around thoughts. */
+/**
+ * Tokens without text that an answer may have on top of one for each of its bytes: end marks, the
+ * tags around thoughts.
+ */
 const TOKENS_WITHOUT_TEXT = 16;
 
 interface AttemptJob {
@@ -36,7 +55,10 @@ export interface AttemptStreamOptions {
   readonly on: (event: JobEvent) => void;
 }
 
-/** One provider's try at one job, as the bus sees it: the order goes out until it is answered, frames come in, in order and once. */
+/**
+ * One provider's try at one job, as the bus sees it: the order goes out until it is answered,
+ * frames come in, in order and once.
+ */
 export class AttemptStream {
   readonly attempt: Attempt;
   readonly #options: AttemptStreamOptions;
@@ -108,8 +130,12 @@ export class AttemptStream {
         if (out.reason === 'unknown_job') return this.#fail('disconnected');
         this.#setAnswered();
         return this.#options.on({
-          ...{ type: 'refused', attempt: this.attempt.number, reason: out.reason, about: out.about },
-          ...{ retryAfterMs: out.retryAfterMs ?? RESEND_ORDER_MS, detail: this.#detailIn(out) },
+          type: 'refused',
+          attempt: this.attempt.number,
+          reason: out.reason,
+          about: out.about,
+          retryAfterMs: out.retryAfterMs ?? RESEND_ORDER_MS,
+          detail: this.#detailIn(out),
         });
       case 'frame':
         this.#setAnswered();
@@ -117,7 +143,9 @@ export class AttemptStream {
     }
   }
 
-  /** A reason that does not open or has the wrong form is left out: the refusal itself still counts. */
+  /**
+   * A reason that does not open or has the wrong form is left out: the refusal itself still counts.
+   */
   #detailIn({ detail }: Extract<Out, { t: 'refuse' }>): string | undefined {
     if (detail === undefined) return undefined;
     try {
@@ -155,19 +183,27 @@ export class AttemptStream {
     try {
       reading = this.#options.sealing.read(frame);
     } catch (error) {
-      if (!(error instanceof SealError) && !(error instanceof CodecError) && !(error instanceof ProtocolViolation)) throw error;
+      if (
+        !(error instanceof SealError) &&
+        !(error instanceof CodecError) &&
+        !(error instanceof ProtocolViolation)
+      )
+        throw error;
       return this.#fail(error instanceof SealError ? 'unopenable_frame' : 'protocol_violation');
     }
     const { pieces, tokens: claimed, bytes, size, end } = reading;
     this.#claimedTokens += claimed;
     this.#bytes += bytes;
-    const isHonest = this.#size.admits({ bytes: size, tokens: claimed }) && this.#claimedTokens <= this.#options.job.maxOutputTokens;
+    const isHonest =
+      this.#size.admits({ bytes: size, tokens: claimed }) &&
+      this.#claimedTokens <= this.#options.job.maxOutputTokens;
     if (!isHonest) return this.#fail('protocol_violation');
     // A token is a byte of text at least: `Yes.` cannot be billed as 4,000 tokens.
     const tokens = Math.min(this.#claimedTokens, this.#bytes + TOKENS_WITHOUT_TEXT) - this.#tokens;
     this.#tokens += tokens;
     this.#options.transcript?.add(pieces, tokens);
-    if (pieces.length > 0) this.#options.on({ type: 'content', attempt: this.attempt.number, pieces, tokens });
+    if (pieces.length > 0)
+      this.#options.on({ type: 'content', attempt: this.attempt.number, pieces, tokens });
     if (end === undefined) return;
     this.#ended = true;
     this.#report(false);
@@ -188,7 +224,8 @@ export class AttemptStream {
       this.#reportedAt = now;
       this.#report(false);
     }
-    if (this.#lostAt !== undefined && now - this.#lostAt >= RETURN_GRACE_MS) this.#fail('disconnected');
+    if (this.#lostAt !== undefined && now - this.#lostAt >= RETURN_GRACE_MS)
+      this.#fail('disconnected');
   }
 
   /** The bus was away: what was sent meanwhile is lost. */
@@ -198,7 +235,10 @@ export class AttemptStream {
     else this.#sendOrder(now);
   }
 
-  /** The hub says that the provider is gone. With nothing delivered another one is quicker than waiting. */
+  /**
+   * The hub says that the provider is gone. With nothing delivered another one is quicker than
+   * waiting.
+   */
   providerLost(now: number): void {
     if (this.#tokens === 0) this.#fail('disconnected');
     else this.#lostAt ??= now;

@@ -9,7 +9,10 @@ const LIMITS = { eachMs: 200, totalMs: 250 };
 let hub: NatsNode;
 let bus: Bus;
 beforeAll(async () => {
-  hub = await startNatsHub({ runtime: 'local', config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n` });
+  hub = await startNatsHub({
+    runtime: 'local',
+    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
+  });
   bus = new Bus(await connectToServer({ servers: hub.clientUrl }));
 });
 afterAll(async () => {

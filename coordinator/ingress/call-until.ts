@@ -10,25 +10,44 @@ interface Limits {
 
 const PAUSE_MS = 100;
 
-/** Asks again while there is no answer: a component may be restarting, and every method may be asked twice. Throws the last BusError when time is up. */
-export async function askUntil<Reply>(ask: (timeoutMs: number) => Promise<Reply>, limits: Limits): Promise<Reply> {
+/**
+ * Asks again while there is no answer: a component may be restarting, and every method may be asked
+ * twice. Throws the last BusError when time is up.
+ */
+export async function askUntil<Reply>(
+  ask: (timeoutMs: number) => Promise<Reply>,
+  limits: Limits,
+): Promise<Reply> {
   const giveUpAt = performance.now() + limits.totalMs;
   for (;;) {
     try {
       return await ask(Math.max(1, Math.min(limits.eachMs, giveUpAt - performance.now())));
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
-      if (error.code === 'closed' || error.code === 'failed' || performance.now() + PAUSE_MS >= giveUpAt) throw error;
+      if (
+        error.code === 'closed' ||
+        error.code === 'failed' ||
+        performance.now() + PAUSE_MS >= giveUpAt
+      )
+        throw error;
     }
     await delay(PAUSE_MS);
   }
 }
 
-export function callUntil<Request, Reply>(bus: Bus, method: ServiceMethod<Request, Reply>, request: Request, limits: Limits): Promise<Reply> {
+export function callUntil<Request, Reply>(
+  bus: Bus,
+  method: ServiceMethod<Request, Reply>,
+  request: Request,
+  limits: Limits,
+): Promise<Reply> {
   return askUntil((timeoutMs) => bus.call(method, request, { timeoutMs }), limits);
 }
 
-/** For callers that can go on without the answer: undefined when time is up. The bus has counted the failed calls. */
+/**
+ * For callers that can go on without the answer: undefined when time is up. The bus has counted the
+ * failed calls.
+ */
 export async function answerIfAny<Request, Reply>(
   bus: Bus,
   method: ServiceMethod<Request, Reply>,
@@ -43,8 +62,16 @@ export async function answerIfAny<Request, Reply>(
   }
 }
 
-/** For routes that have nothing to say without the answer: a 503 when time is up, whose cause the server logs. */
-export async function answerOf<Request, Reply>(bus: Bus, method: ServiceMethod<Request, Reply>, request: Request, limits: Limits): Promise<Reply> {
+/**
+ * For routes that have nothing to say without the answer: a 503 when time is up, whose cause the
+ * server logs.
+ */
+export async function answerOf<Request, Reply>(
+  bus: Bus,
+  method: ServiceMethod<Request, Reply>,
+  request: Request,
+  limits: Limits,
+): Promise<Reply> {
   try {
     return await callUntil(bus, method, request, limits);
   } catch (cause) {

@@ -1,5 +1,11 @@
 import type { Logger } from 'pino';
-import { CatalogChanged, type CatalogModel, type CatalogSnapshot, events, services } from '#bus-schemas';
+import {
+  CatalogChanged,
+  type CatalogModel,
+  type CatalogSnapshot,
+  events,
+  services,
+} from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { callUntil } from './call-until.ts';
 import { ApiError } from './errors.ts';
@@ -23,7 +29,11 @@ export class CatalogCache implements Disposable {
   constructor(bus: Bus, log: Logger) {
     this.#bus = bus;
     this.#log = log;
-    this.#subscription = bus.subscribe({ subject: events.catalogChanged, kind: CatalogChanged, handle: () => this.#changed() });
+    this.#subscription = bus.subscribe({
+      subject: events.catalogChanged,
+      kind: CatalogChanged,
+      handle: () => this.#changed(),
+    });
     this.#timer = setInterval(() => this.#refresh(), TICK_MS);
     void this.#load();
   }
@@ -49,7 +59,8 @@ export class CatalogCache implements Disposable {
   }
 
   #refresh(): void {
-    if (this.#models === undefined || performance.now() - this.#triedAt >= REFRESH_MS) void this.#load();
+    if (this.#models === undefined || performance.now() - this.#triedAt >= REFRESH_MS)
+      void this.#load();
   }
 
   /** A snapshot that is on its way may be older than the change. */
@@ -70,13 +81,20 @@ export class CatalogCache implements Disposable {
     this.#triedAt = performance.now();
     let snapshot: CatalogSnapshot;
     try {
-      snapshot = await callUntil(this.#bus, services.catalog.snapshot, {}, { eachMs: 1_000, totalMs: FIRST_LOAD_MS });
+      snapshot = await callUntil(
+        this.#bus,
+        services.catalog.snapshot,
+        {},
+        { eachMs: 1_000, totalMs: FIRST_LOAD_MS },
+      );
     } catch (error) {
       this.#log.warn({ err: error }, 'the catalog could not be read; the last one stays in use');
       return;
     }
     const models = new Map(snapshot.models.map((model) => [model.id, model]));
-    const aliases = (snapshot.aliases ?? []).flatMap(({ alias, model }) => (models.has(model) ? [[alias, models.get(model) as CatalogModel] as const] : []));
+    const aliases = (snapshot.aliases ?? []).flatMap(({ alias, model }) =>
+      models.has(model) ? [[alias, models.get(model) as CatalogModel] as const] : [],
+    );
     this.#models = new Map([...models, ...aliases]);
   }
 

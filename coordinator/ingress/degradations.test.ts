@@ -8,7 +8,12 @@ const stack = new AsyncDisposableStack();
 let bus: Bus;
 
 beforeAll(async () => {
-  const hub = stack.use(await startNatsHub({ runtime: 'local', config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n` }));
+  const hub = stack.use(
+    await startNatsHub({
+      runtime: 'local',
+      config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
+    }),
+  );
   bus = new Bus(await connectToServer({ servers: hub.clientUrl }));
   stack.defer(() => bus.connection.close());
 }, 60_000);
@@ -16,8 +21,12 @@ afterAll(() => stack.disposeAsync());
 
 test('the facts that a stream lost and the clocks that are off are both named', async () => {
   const loss = { stream: 'JOBS', facts: 3, firstAt: 0, lastAt: 60_000 };
-  await using _trust = await bus.serve('trust', [endpoint(services.trust.clocks, () => ({ problems: ['the clock of the hub is off'] }))]);
-  await using _telemetry = await bus.serve('telemetry', [endpoint(services.telemetry.losses, () => ({ streams: [loss] }))]);
+  await using _trust = await bus.serve('trust', [
+    endpoint(services.trust.clocks, () => ({ problems: ['the clock of the hub is off'] })),
+  ]);
+  await using _telemetry = await bus.serve('telemetry', [
+    endpoint(services.telemetry.losses, () => ({ streams: [loss] })),
+  ]);
   expect(await degradations(bus)).toEqual([
     'the clock of the hub is off',
     'stream JOBS removed 3 facts before telemetry read them, from 1970-01-01T00:00:00.000Z to 1970-01-01T00:01:00.000Z',

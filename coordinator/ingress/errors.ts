@@ -1,30 +1,95 @@
-/** Every error a consumer can see: its HTTP status, its OpenAI type, whether the very same request may succeed later, and what it says unless more is known. */
+/**
+ * Every error a consumer can see: its HTTP status, its OpenAI type, whether the very same request
+ * may succeed later, and what it says unless more is known.
+ */
 const table = {
-  invalid_json: { status: 400, type: 'invalid_request_error', retryable: false, message: 'The body is not valid JSON.' },
-  invalid_request: { status: 400, type: 'invalid_request_error', retryable: false, message: 'The request is not valid.' },
-  invalid_schema: { status: 422, type: 'invalid_request_error', retryable: false, message: 'No answer can be held to this JSON schema.' },
+  invalid_json: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The body is not valid JSON.',
+  },
+  invalid_request: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The request is not valid.',
+  },
+  invalid_schema: {
+    status: 422,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'No answer can be held to this JSON schema.',
+  },
   badly_sealed: {
     status: 400,
     type: 'invalid_request_error',
     retryable: false,
-    message: 'The provider cannot open this sealed request. Open a new session and seal for the key of its offer.',
+    message:
+      'The provider cannot open this sealed request. Open a new session and seal for the key of its offer.',
   },
-  unsupported_media_type: { status: 415, type: 'invalid_request_error', retryable: false, message: 'Send the body as application/json.' },
-  payload_too_large: { status: 413, type: 'invalid_request_error', retryable: false, message: 'The body is larger than 16 MiB.' },
-  missing_key: { status: 401, type: 'authentication_error', retryable: false, message: 'Send your API key as "Authorization: Bearer sk-db-…".' },
-  invalid_key: { status: 401, type: 'authentication_error', retryable: false, message: 'The API key is not known, or was revoked.' },
-  invalid_token: { status: 401, type: 'authentication_error', retryable: false, message: 'The sign-in token is not valid here, or has expired.' },
+  unsupported_media_type: {
+    status: 415,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'Send the body as application/json.',
+  },
+  payload_too_large: {
+    status: 413,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The body is larger than 16 MiB.',
+  },
+  missing_key: {
+    status: 401,
+    type: 'authentication_error',
+    retryable: false,
+    message: 'Send your API key as "Authorization: Bearer sk-db-…".',
+  },
+  invalid_key: {
+    status: 401,
+    type: 'authentication_error',
+    retryable: false,
+    message: 'The API key is not known, or was revoked.',
+  },
+  invalid_token: {
+    status: 401,
+    type: 'authentication_error',
+    retryable: false,
+    message: 'The sign-in token is not valid here, or has expired.',
+  },
   user_required: {
     status: 403,
     type: 'forbidden',
     retryable: false,
-    message: 'This needs the sign-in token of a person; an API key may only be used for inference and to read what it spent.',
+    message:
+      'This needs the sign-in token of a person; an API key may only be used for inference and to read what it spent.',
   },
-  key_required: { status: 403, type: 'forbidden', retryable: false, message: 'This needs an API key, not a sign-in token.' },
-  model_not_allowed: { status: 403, type: 'forbidden', retryable: false, message: 'This API key may not use this model.' },
+  key_required: {
+    status: 403,
+    type: 'forbidden',
+    retryable: false,
+    message: 'This needs an API key, not a sign-in token.',
+  },
+  model_not_allowed: {
+    status: 403,
+    type: 'forbidden',
+    retryable: false,
+    message: 'This API key may not use this model.',
+  },
   forbidden: { status: 403, type: 'forbidden', retryable: false, message: 'This is not yours.' },
-  conflict: { status: 409, type: 'invalid_request_error', retryable: false, message: 'This was done already, differently.' },
-  gone: { status: 410, type: 'invalid_request_error', retryable: false, message: 'This has expired.' },
+  conflict: {
+    status: 409,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'This was done already, differently.',
+  },
+  gone: {
+    status: 410,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'This has expired.',
+  },
   request_running: {
     status: 409,
     type: 'conflict',
@@ -53,43 +118,102 @@ const table = {
     status: 409,
     type: 'invalid_request_error',
     retryable: false,
-    message: 'Only machines of your own were asked for, and your account has none. Link one with "dinf provider --link".',
+    message:
+      'Only machines of your own were asked for, and your account has none. Link one with "dinf provider --link".',
   },
-  rate_limit_exceeded: { status: 429, type: 'rate_limit_exceeded', retryable: true, message: 'More was asked for in this minute than the limit allows.' },
-  not_configured: { status: 503, type: 'service_unavailable', retryable: true, message: 'This network does not offer that.' },
+  rate_limit_exceeded: {
+    status: 429,
+    type: 'rate_limit_exceeded',
+    retryable: true,
+    message: 'More was asked for in this minute than the limit allows.',
+  },
+  not_configured: {
+    status: 503,
+    type: 'service_unavailable',
+    retryable: true,
+    message: 'This network does not offer that.',
+  },
   insufficient_quota: {
     status: 402,
     type: 'insufficient_funds',
     retryable: false,
-    message: 'The balance does not cover the most that this request may cost. Add credit, or lower max_tokens.',
+    message:
+      'The balance does not cover the most that this request may cost. Add credit, or lower max_tokens.',
   },
   key_limit_reached: {
     status: 402,
     type: 'insufficient_funds',
     retryable: false,
-    message: 'This key may not spend that much more in its day, week, month or lifetime. Raise its limit, or lower max_tokens.',
+    message:
+      'This key may not spend that much more in its day, week, month or lifetime. Raise its limit, or lower max_tokens.',
   },
-  model_not_found: { status: 404, type: 'invalid_request_error', retryable: false, message: 'No such model. GET /v1/models lists them.' },
-  not_found: { status: 404, type: 'invalid_request_error', retryable: false, message: 'No such path.' },
+  model_not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'No such model. GET /v1/models lists them.',
+  },
+  not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'No such path.',
+  },
   context_length_exceeded: {
     status: 400,
     type: 'invalid_request_error',
     retryable: false,
     message: 'The prompt and max_tokens do not fit into the context of this model.',
   },
-  saturated: { status: 429, type: 'rate_limit_exceeded', retryable: true, message: 'Every provider of this model is busy.' },
-  first_content_timeout: { status: 429, type: 'rate_limit_exceeded', retryable: true, message: 'No provider began to answer in time.' },
-  draining: { status: 429, type: 'rate_limit_exceeded', retryable: true, message: 'This server is shutting down; another one will take the request.' },
-  no_provider: { status: 503, type: 'model_unavailable', retryable: true, message: 'No provider serves this model at the moment.' },
-  provider_error: { status: 503, type: 'provider_error', retryable: true, message: 'The providers that were tried could not answer.' },
-  service_unavailable: { status: 503, type: 'service_unavailable', retryable: true, message: 'A part of the service is not reachable at the moment.' },
+  saturated: {
+    status: 429,
+    type: 'rate_limit_exceeded',
+    retryable: true,
+    message: 'Every provider of this model is busy.',
+  },
+  first_content_timeout: {
+    status: 429,
+    type: 'rate_limit_exceeded',
+    retryable: true,
+    message: 'No provider began to answer in time.',
+  },
+  draining: {
+    status: 429,
+    type: 'rate_limit_exceeded',
+    retryable: true,
+    message: 'This server is shutting down; another one will take the request.',
+  },
+  no_provider: {
+    status: 503,
+    type: 'model_unavailable',
+    retryable: true,
+    message: 'No provider serves this model at the moment.',
+  },
+  provider_error: {
+    status: 503,
+    type: 'provider_error',
+    retryable: true,
+    message: 'The providers that were tried could not answer.',
+  },
+  service_unavailable: {
+    status: 503,
+    type: 'service_unavailable',
+    retryable: true,
+    message: 'A part of the service is not reachable at the moment.',
+  },
   stream_cut: {
     status: 502,
     type: 'provider_error',
     retryable: true,
-    message: 'The provider stopped in the middle of the answer. What was delivered is charged, nothing more.',
+    message:
+      'The provider stopped in the middle of the answer. What was delivered is charged, nothing more.',
   },
-  timeout: { status: 504, type: 'timeout', retryable: true, message: 'The answer took longer than a request may take.' },
+  timeout: {
+    status: 504,
+    type: 'timeout',
+    retryable: true,
+    message: 'The answer took longer than a request may take.',
+  },
   invalid_enrolment: {
     status: 403,
     type: 'forbidden',
@@ -100,14 +224,25 @@ const table = {
     status: 403,
     type: 'forbidden',
     retryable: false,
-    message: 'The signature is not by the key of this machine, or the nonce is not a fresh one for it.',
+    message:
+      'The signature is not by the key of this machine, or the nonce is not a fresh one for it.',
   },
-  internal_error: { status: 500, type: 'internal_error', retryable: false, message: 'Something went wrong here; it has been logged.' },
-} as const satisfies Record<string, { status: number; type: string; retryable: boolean; message: string }>;
+  internal_error: {
+    status: 500,
+    type: 'internal_error',
+    retryable: false,
+    message: 'Something went wrong here; it has been logged.',
+  },
+} as const satisfies Record<
+  string,
+  { status: number; type: string; retryable: boolean; message: string }
+>;
 
 export type ApiErrorCode = keyof typeof table;
 /** What each error says unless more is known. */
-export const apiErrors: Readonly<Record<ApiErrorCode, { readonly status: number; readonly message: string }>> = table;
+export const apiErrors: Readonly<
+  Record<ApiErrorCode, { readonly status: number; readonly message: string }>
+> = table;
 export const isApiErrorCode = (code: string): code is ApiErrorCode => Object.hasOwn(table, code);
 
 export class ApiError extends Error {
@@ -115,7 +250,11 @@ export class ApiError extends Error {
   readonly param: string | null;
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: ApiErrorCode, message?: string, options: { param?: string; retryAfterMs?: number; cause?: unknown } = {}) {
+  constructor(
+    code: ApiErrorCode,
+    message?: string,
+    options: { param?: string; retryAfterMs?: number; cause?: unknown } = {},
+  ) {
     super(message ?? table[code].message, { cause: options.cause });
     this.name = 'ApiError';
     this.code = code;
@@ -135,6 +274,13 @@ export class ApiError extends Error {
 
   /** The OpenAI envelope. */
   toBody(): { error: { message: string; type: string; code: string; param: string | null } } {
-    return { error: { message: this.message, type: table[this.code].type, code: this.code, param: this.param } };
+    return {
+      error: {
+        message: this.message,
+        type: table[this.code].type,
+        code: this.code,
+        param: this.param,
+      },
+    };
   }
 }

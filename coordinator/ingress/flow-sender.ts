@@ -16,7 +16,10 @@ export interface FlowSenderOptions {
   readonly proofs: DeliveryProofs;
 }
 
-/** Tells providers what arrived and how far they may send. One message serves all jobs of a provider that moved within a few milliseconds. */
+/**
+ * Tells providers what arrived and how far they may send. One message serves all jobs of a provider
+ * that moved within a few milliseconds.
+ */
 export class FlowSender implements Disposable {
   readonly #options: FlowSenderOptions;
   readonly #waiting = new Map<string, Map<string, FlowReport>>();
@@ -26,7 +29,9 @@ export class FlowSender implements Disposable {
     this.#options = options;
   }
 
-  /** The newest report on a job replaces one that has not left yet; a request to send again is kept. */
+  /**
+   * The newest report on a job replaces one that has not left yet; a request to send again is kept.
+   */
   report(provider: string, entry: FlowReport): void {
     let jobs = this.#waiting.get(provider);
     if (jobs === undefined) {
@@ -49,15 +54,24 @@ export class FlowSender implements Disposable {
     const { ingress, publish } = this.#options;
     const jobs = reports.map((report) => this.#entry(provider, report));
     for (let start = 0; start < jobs.length; start += MAX_BATCH) {
-      publish(core.down(provider, 'flow'), Flow.encode({ ingress, jobs: jobs.slice(start, start + MAX_BATCH) }));
+      publish(
+        core.down(provider, 'flow'),
+        Flow.encode({ ingress, jobs: jobs.slice(start, start + MAX_BATCH) }),
+      );
     }
   }
 
   /** The proof is made here, once for each report that leaves, and not for each frame. */
-  #entry(provider: string, { deliveredTokens: tokens, ...report }: FlowReport): Flow['jobs'][number] {
+  #entry(
+    provider: string,
+    { deliveredTokens: tokens, ...report }: FlowReport,
+  ): Flow['jobs'][number] {
     if (tokens === 0) return report;
     const { job, attempt } = report;
-    return { ...report, delivered: { tokens, proof: this.#options.proofs.prove({ provider, job, attempt, tokens }) } };
+    return {
+      ...report,
+      delivered: { tokens, proof: this.#options.proofs.prove({ provider, job, attempt, tokens }) },
+    };
   }
 
   [Symbol.dispose](): void {

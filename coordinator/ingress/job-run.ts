@@ -26,7 +26,14 @@ import { AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
 import { billable, endedFact, type JobMarks, microsecondsBetween } from './core/ended-fact.ts';
 import { step, wakeAt } from './core/job.ts';
-import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step } from './core/job-state.ts';
+import {
+  type Attempt,
+  type JobCommand,
+  type JobEvent,
+  type JobState,
+  newJob,
+  type Step,
+} from './core/job-state.ts';
 import type { LateBudget } from './core/late-budget.ts';
 import type { Piece } from './core/piece.ts';
 import type { RecountTerms } from './core/recount.ts';
@@ -99,7 +106,10 @@ const HOLD_TOTAL_MS = 6_000;
 const RESERVE_EACH_MS = 5_000;
 /** A hold outlives the job that it pays for by this much, so that the end can still be charged. */
 const HOLD_MARGIN_MS = 120_000;
-/** Only what a provider does against the protocol counts against it here; slowness and refusals are routing's to judge. */
+/**
+ * Only what a provider does against the protocol counts against it here; slowness and refusals are
+ * routing's to judge.
+ */
 const VIOLATIONS: Partial<Record<AttemptFailure, Violation['violation']>> = {
   unopenable_frame: 'unopenable_frame',
   protocol_violation: 'malformed_message',
@@ -129,17 +139,32 @@ export class JobRun {
     this.#answer = answer;
     const startedAt = deps.clock();
     this.#marks = { startedAt };
-    // A millisecond for each prompt token on top: a machine that reads its prompt more slowly is late.
+    // A millisecond for each prompt token on top: a machine that reads its prompt more slowly is
+    // late.
     const firstContentMs = deps.times.firstContentMs + spec.promptEstimate;
-    const first = newJob({ streamed: spec.streamed, clientSeals: spec.clientSeals, now: startedAt, firstContentMs, jobTimeoutMs: deps.times.jobTimeoutMs });
+    const first = newJob({
+      streamed: spec.streamed,
+      clientSeals: spec.clientSeals,
+      now: startedAt,
+      firstContentMs,
+      jobTimeoutMs: deps.times.jobTimeoutMs,
+    });
     this.#state = first.state;
     this.#carryOut(first);
   }
 
-  /** A message on this job's subject. False when it is of an attempt that is not, or no longer, the current one. */
+  /**
+   * A message on this job's subject. False when it is of an attempt that is not, or no longer, the
+   * current one.
+   */
   take(provider: string, out: Out): boolean {
     const stream = this.#stream;
-    if (stream === undefined || stream.attempt.candidate.provider !== provider || stream.attempt.number !== out.attempt) return false;
+    if (
+      stream === undefined ||
+      stream.attempt.candidate.provider !== provider ||
+      stream.attempt.number !== out.attempt
+    )
+      return false;
     stream.take(out, this.#deps.clock());
     return true;
   }
@@ -158,7 +183,10 @@ export class JobRun {
     this.#stream?.tick(now);
     if (now < wakeAt(this.#state)) return;
     const provider = this.#state.attempt?.candidate.provider;
-    this.#happen({ type: 'timer', isPatient: provider !== undefined && !this.#deps.lateBudget.mayCut(provider, now) });
+    this.#happen({
+      type: 'timer',
+      isPatient: provider !== undefined && !this.#deps.lateBudget.mayCut(provider, now),
+    });
   }
 
   busReconnected(): void {
@@ -166,10 +194,14 @@ export class JobRun {
   }
 
   providerLost(provider: string): void {
-    if (this.#stream?.attempt.candidate.provider === provider) this.#stream.providerLost(this.#deps.clock());
+    if (this.#stream?.attempt.candidate.provider === provider)
+      this.#stream.providerLost(this.#deps.clock());
   }
 
-  /** A command may make the next event happen while the last one is being carried out: each waits for its turn. */
+  /**
+   * A command may make the next event happen while the last one is being carried out: each waits
+   * for its turn.
+   */
   #happen(event: JobEvent): void {
     this.#queue.push(event);
     if (this.#stepping) return;
@@ -212,7 +244,9 @@ export class JobRun {
       case 'finish':
         return this.#finish(command);
       case 'reject':
-        return this.#answer.reject(new ApiError(command.code, command.message, { retryAfterMs: command.retryAfterMs }));
+        return this.#answer.reject(
+          new ApiError(command.code, command.message, { retryAfterMs: command.retryAfterMs }),
+        );
       case 'cut':
         return this.#answer.cut(new ApiError(command.code));
       case 'ended':
@@ -224,16 +258,34 @@ export class JobRun {
     const { clock, times } = this.#deps;
     const { only, first } = this.spec.machines;
     // Whoever is preferred is asked without waiting: if they are busy, the others are there.
-    const preferred = first.length > 0 && exclude.length === 0 ? await this.#askForPlace({ exclude, only: first, patienceMs: 0 }) : undefined;
-    const patienceMs = Math.max(0, Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - clock())));
-    const reply = preferred?.ok ? preferred : await this.#askForPlace({ exclude, only, patienceMs });
+    const preferred =
+      first.length > 0 && exclude.length === 0
+        ? await this.#askForPlace({ exclude, only: first, patienceMs: 0 })
+        : undefined;
+    const patienceMs = Math.max(
+      0,
+      Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - clock())),
+    );
+    const reply = preferred?.ok
+      ? preferred
+      : await this.#askForPlace({ exclude, only, patienceMs });
     this.#marks.routedAt ??= clock();
-    if (reply === undefined) this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
+    if (reply === undefined)
+      this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
     else if (reply.ok) this.#happen({ type: 'reserved', candidates: reply.candidates });
-    else this.#happen({ type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs, gate: this.#causeOf(reply.gate) });
+    else
+      this.#happen({
+        type: 'routing_refused',
+        code: reply.code,
+        retryAfterMs: reply.retryAfterMs,
+        gate: this.#causeOf(reply.gate),
+      });
   }
 
-  /** A caller without a price limit is not told that machines above the listed price were left out: they cannot change it. */
+  /**
+   * A caller without a price limit is not told that machines above the listed price were left out:
+   * they cannot change it.
+   */
   #causeOf(gate: string | undefined): string | undefined {
     return gate === 'price' && this.spec.maxPrice === undefined ? undefined : gate;
   }
@@ -247,7 +299,20 @@ export class JobRun {
     only: readonly string[] | undefined;
     patienceMs: number;
   }): Promise<Reserved | undefined> {
-    const { id, account, model, promptEstimate, maxOutputTokens, ignore, requires, level, prefers, price, prefixes, clientSeals } = this.spec;
+    const {
+      id,
+      account,
+      model,
+      promptEstimate,
+      maxOutputTokens,
+      ignore,
+      requires,
+      level,
+      prefers,
+      price,
+      prefixes,
+      clientSeals,
+    } = this.spec;
     const request = {
       job: id,
       account,
@@ -285,7 +350,12 @@ export class JobRun {
       ...(maxPrice && { maxPrice }),
       expiresAt: now() + times.jobTimeoutMs + HOLD_MARGIN_MS,
     };
-    const reply = await this.#ask(() => callUntil(bus, services.settlement.hold, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
+    const reply = await this.#ask(() =>
+      callUntil(bus, services.settlement.hold, request, {
+        eachMs: HOLD_EACH_MS,
+        totalMs: HOLD_TOTAL_MS,
+      }),
+    );
     this.#marks.heldAt = clock();
     if (reply === undefined) this.#happen({ type: 'hold_refused', code: 'unavailable' });
     else if (reply.ok) this.#happen({ type: 'held' });
@@ -306,11 +376,16 @@ export class JobRun {
     const { candidate, number } = attempt;
     const { bus, flow, clock, ingress, lateBudget } = this.#deps;
     const unpaid = number > 1 ? await this.#notPaid(candidate.provider) : undefined;
-    if (unpaid !== undefined) return this.#happen({ type: 'attempt_failed', attempt: number, failure: unpaid });
+    if (unpaid !== undefined)
+      return this.#happen({ type: 'attempt_failed', attempt: number, failure: unpaid });
     const { id, seal, streamed, promptEstimate, maxOutputTokens } = this.spec;
     const sealing = await this.#ask(() => seal(attempt));
     if (sealing === undefined)
-      return this.#happen({ type: 'attempt_failed', attempt: number, failure: this.spec.clientSeals ? 'no_answer' : 'protocol_violation' });
+      return this.#happen({
+        type: 'attempt_failed',
+        attempt: number,
+        failure: this.spec.clientSeals ? 'no_answer' : 'protocol_violation',
+      });
     // The client may have left meanwhile: then there is nothing to order.
     if (this.#state.phase !== 'serving' || this.#state.attempt?.number !== number) return;
     this.#happen({ type: 'sealed', attempt: number });
@@ -335,7 +410,10 @@ export class JobRun {
     return this.#transcript;
   }
 
-  /** An end that is in the sample waits for its recount, so that the client is shown the number that it pays for. */
+  /**
+   * An end that is in the sample waits for its recount, so that the client is shown the number that
+   * it pays for.
+   */
   #heard(event: JobEvent, attempt: Attempt): void {
     const recount = event.type === 'end' ? this.#recount(attempt) : undefined;
     if (recount === undefined) this.#happen(event);
@@ -352,37 +430,86 @@ export class JobRun {
     this.#recounting = recount?.then((share) => {
       if (share >= 1) return;
       // Another provider may have taken over meanwhile.
-      if (this.#state.attempts === number) this.#recounted = Math.ceil(this.#state.deliveredTokens * share);
+      if (this.#state.attempts === number)
+        this.#recounted = Math.ceil(this.#state.deliveredTokens * share);
       const { bus, now } = this.#deps;
-      const fact = { provider: candidate.provider, at: now(), violation: 'overbilled' as const, job: this.spec.id };
-      bus.emit(events.telemetryViolation, Violation, fact, `violation:overbilled:${this.spec.id}:${number}`);
+      const fact = {
+        provider: candidate.provider,
+        at: now(),
+        violation: 'overbilled' as const,
+        job: this.spec.id,
+      };
+      bus.emit(
+        events.telemetryViolation,
+        Violation,
+        fact,
+        `violation:overbilled:${this.spec.id}:${number}`,
+      );
     });
     return this.#recounting;
   }
 
-  /** The hold was made for the first provider: another may be dearer, and has to be named in it to be paid by its receipt. */
+  /**
+   * The hold was made for the first provider: another may be dearer, and has to be named in it to
+   * be paid by its receipt.
+   */
   async #notPaid(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
     const { id, maxPrice } = this.spec;
     const request = { job: id, provider, ...(maxPrice && { maxPrice }) };
-    const reply = await this.#ask(() => callUntil(this.#deps.bus, services.settlement.topUp, request, { eachMs: HOLD_EACH_MS, totalMs: HOLD_TOTAL_MS }));
+    const reply = await this.#ask(() =>
+      callUntil(this.#deps.bus, services.settlement.topUp, request, {
+        eachMs: HOLD_EACH_MS,
+        totalMs: HOLD_TOTAL_MS,
+      }),
+    );
     if (reply === undefined) return 'no_answer';
     return reply.ok ? undefined : 'unaffordable';
   }
 
   #cancel(attempt: Attempt, reason: CancelReason): void {
-    this.#deps.bus.publish(core.down(attempt.candidate.provider, 'cancel'), Cancel, { job: this.spec.id, attempt: attempt.number, reason });
+    this.#deps.bus.publish(core.down(attempt.candidate.provider, 'cancel'), Cancel, {
+      job: this.spec.id,
+      attempt: attempt.number,
+      reason,
+    });
   }
 
-  #reportAttempt({ attempt, failure, refusal, about, next }: Extract<JobCommand, { do: 'report_attempt' }>): void {
+  #reportAttempt({
+    attempt,
+    failure,
+    refusal,
+    about,
+    next,
+  }: Extract<JobCommand, { do: 'report_attempt' }>): void {
     const { bus, now, clock, lateBudget } = this.#deps;
     const { provider, build } = attempt.candidate;
     if (failure === 'first_content_late') lateBudget.cut(provider, clock());
     const { id: job, account, clientSeals: clientSealed } = this.spec;
-    const fact = { job, account, clientSealed, attempt: attempt.number, provider, build, at: now(), failure };
+    const fact = {
+      job,
+      account,
+      clientSealed,
+      attempt: attempt.number,
+      provider,
+      build,
+      at: now(),
+      failure,
+    };
     const id = `attempt:${this.spec.id}:${attempt.number}`;
-    bus.emit(events.jobAttempt, JobAttempt, { ...fact, ...(refusal && { refusal }), ...(about && { about }), ...(next && { next }) }, id);
+    bus.emit(
+      events.jobAttempt,
+      JobAttempt,
+      { ...fact, ...(refusal && { refusal }), ...(about && { about }), ...(next && { next }) },
+      id,
+    );
     const violation = VIOLATIONS[failure];
-    if (violation) bus.emit(events.telemetryViolation, Violation, { provider, at: now(), violation }, `violation:${id}`);
+    if (violation)
+      bus.emit(
+        events.telemetryViolation,
+        Violation,
+        { provider, at: now(), violation },
+        `violation:${id}`,
+      );
   }
 
   #write(pieces: readonly Piece[]): void {
@@ -400,7 +527,11 @@ export class JobRun {
   #finish({ finish, usage, stopSequence }: Extract<JobCommand, { do: 'finish' }>): void {
     this.#answered();
     const { promptBound } = this.spec;
-    this.#answer.finish({ finish, usage: billable(usage, { promptBound, deliveredTokens: this.#deliveredTokens }), stopSequence });
+    this.#answer.finish({
+      finish,
+      usage: billable(usage, { promptBound, deliveredTokens: this.#deliveredTokens }),
+      stopSequence,
+    });
   }
 
   get #deliveredTokens(): number {
@@ -419,7 +550,13 @@ export class JobRun {
     const { startedAt, routedAt, heldAt, contentAt } = this.#marks;
     const { provider, build, chip, simulated, level = 'none' } = candidate;
     return {
-      ...{ provider, build, chip, simulated, level, attempt: number, receiptSalt: this.#stream?.receiptSalt },
+      provider,
+      build,
+      chip,
+      simulated,
+      level,
+      attempt: number,
+      receiptSalt: this.#stream?.receiptSalt,
       parseUs: microsecondsBetween(this.spec.receivedAt, startedAt),
       routeUs: microsecondsBetween(startedAt, routedAt),
       holdUs: microsecondsBetween(routedAt, heldAt),
@@ -427,7 +564,10 @@ export class JobRun {
     };
   }
 
-  /** A machine that breaks off without an end is paid by its receipt: its answer is in the sample like any other. */
+  /**
+   * A machine that breaks off without an end is paid by its receipt: its answer is in the sample
+   * like any other.
+   */
   #end(end: Extract<JobCommand, { do: 'ended' }>): void {
     const recount = end.served && this.#recount(end.served);
     this.#transcript?.[Symbol.dispose]();
@@ -438,7 +578,10 @@ export class JobRun {
   #stateEnd(end: Extract<JobCommand, { do: 'ended' }>): void {
     const { bus, clock, now, ingress } = this.#deps;
     const state = { ...this.#state, deliveredTokens: this.#deliveredTokens };
-    const fact = endedFact({ job: this.spec, ingress, state, marks: this.#marks }, end, { at: now(), now: clock() });
+    const fact = endedFact({ job: this.spec, ingress, state, marks: this.#marks }, end, {
+      at: now(),
+      now: clock(),
+    });
     bus.emit(events.jobEnded, JobEnded, fact, `ended:${this.spec.id}`);
   }
 }

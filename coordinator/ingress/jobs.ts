@@ -19,7 +19,10 @@ import type { Answer } from './answer.ts';
 import { type JobDeps, JobRun, type JobSpec } from './job-run.ts';
 
 const TICK_MS = 25;
-/** One word in this time is enough for a provider that sends what nobody waits for, or what nobody can read. */
+/**
+ * One word in this time is enough for a provider that sends what nobody waits for, or what nobody
+ * can read.
+ */
 const REPEAT_MS = 1_000;
 const MAX_REMEMBERED = 10_000;
 
@@ -48,9 +51,14 @@ export class Jobs implements AsyncDisposable {
       bus.subscribe({
         subject: events.routingFleet,
         kind: RoutingFleet,
-        handle: (fact) => (fact.change === 'silent' || fact.change === 'left' ? lost(fact) : undefined),
+        handle: (fact) =>
+          fact.change === 'silent' || fact.change === 'left' ? lost(fact) : undefined,
       }),
-      bus.subscribe({ subject: events.routingLed, kind: RoutingLed, handle: ({ cell = FIRST_CELL }) => bus.abandon(inCell(services.routing.reserve, cell)) }),
+      bus.subscribe({
+        subject: events.routingLed,
+        kind: RoutingLed,
+        handle: ({ cell = FIRST_CELL }) => bus.abandon(inCell(services.routing.reserve, cell)),
+      }),
     ];
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     void this.#watchReconnects();
@@ -90,9 +98,20 @@ export class Jobs implements AsyncDisposable {
   /** Nobody waits for this frame: the provider may forget it, and should stop making more. */
   #dismiss(provider: string, job: string, frame: { attempt: number; seq: number }): void {
     const { attempt, seq } = frame;
-    this.#deps.flow.report(provider, { job, attempt, received: seq + 1, window: seq + 1, resend: false, deliveredTokens: 0 });
+    this.#deps.flow.report(provider, {
+      job,
+      attempt,
+      received: seq + 1,
+      window: seq + 1,
+      resend: false,
+      deliveredTokens: 0,
+    });
     if (this.#saidLately(`${job} ${attempt}`)) return;
-    this.#deps.bus.publish(core.down(provider, 'cancel'), Cancel, { job, attempt, reason: 'superseded' });
+    this.#deps.bus.publish(core.down(provider, 'cancel'), Cancel, {
+      job,
+      attempt,
+      reason: 'superseded',
+    });
   }
 
   #unreadable(error: CodecError, subject: string): void {
@@ -100,7 +119,12 @@ export class Jobs implements AsyncDisposable {
     this.#deps.log.warn({ provider, code: error.code }, 'unreadable message from a provider');
     if (this.#saidLately(provider)) return;
     const at = this.#deps.now();
-    this.#deps.bus.emit(events.telemetryViolation, Violation, { provider, at, violation: 'malformed_message' }, `violation:${provider}:${at}`);
+    this.#deps.bus.emit(
+      events.telemetryViolation,
+      Violation,
+      { provider, at, violation: 'malformed_message' },
+      `violation:${provider}:${at}`,
+    );
   }
 
   #saidLately(topic: string): boolean {

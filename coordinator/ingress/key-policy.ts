@@ -22,7 +22,9 @@ export interface WantedMachines {
 
 const MAX_MACHINES = 64;
 
-/** What a key may ask for, checked in one order: the model, whose machines, how much in a minute. */
+/**
+ * What a key may ask for, checked in one order: the model, whose machines, how much in a minute.
+ */
 export class KeyPolicy {
   readonly #deps: Deps;
 
@@ -31,18 +33,35 @@ export class KeyPolicy {
   }
 
   checkModel({ allowedModels }: KeyCaller, asked: string, model: CatalogModel): void {
-    if (allowedModels === undefined || allowedModels.includes(asked) || allowedModels.includes(model.id)) return;
+    if (
+      allowedModels === undefined ||
+      allowedModels.includes(asked) ||
+      allowedModels.includes(model.id)
+    )
+      return;
     throw new ApiError('model_not_allowed', undefined, { param: 'model' });
   }
 
-  /** Which machines may serve it, and which are asked first. A key for one's own machines is held to them whatever the request says. */
-  async machinesFor({ account, selfRouteOnly }: KeyCaller, { only }: Pick<ChatIntent, 'only'>, route: unknown): Promise<WantedMachines> {
+  /**
+   * Which machines may serve it, and which are asked first. A key for one's own machines is held to
+   * them whatever the request says.
+   */
+  async machinesFor(
+    { account, selfRouteOnly }: KeyCaller,
+    { only }: Pick<ChatIntent, 'only'>,
+    route: unknown,
+  ): Promise<WantedMachines> {
     if (route !== undefined && route !== 'self' && route !== 'prefer') {
-      throw new ApiError('invalid_request', 'X-Dinf-Route must be "self" or "prefer".', { param: 'X-Dinf-Route' });
+      throw new ApiError('invalid_request', 'X-Dinf-Route must be "self" or "prefer".', {
+        param: 'X-Dinf-Route',
+      });
     }
     if (selfRouteOnly !== true && route === undefined) return { only, first: [] };
     const all = await this.#deps.ownMachines.of(account);
-    const own = (only === undefined ? all : all.filter((id) => only.includes(id))).slice(0, MAX_MACHINES);
+    const own = (only === undefined ? all : all.filter((id) => only.includes(id))).slice(
+      0,
+      MAX_MACHINES,
+    );
     if (selfRouteOnly !== true && route === 'prefer') return { only, first: own };
     if (own.length === 0) throw new ApiError('no_linked_machine');
     return { only: own, first: [], areOwn: true };
@@ -56,11 +75,18 @@ export class KeyPolicy {
     const { accountLimits, limits } = this.#deps;
     const subjects = [
       ...(key.limits === undefined ? [] : [{ subject: key.key, limits: key.limits }]),
-      ...(Object.keys(accountLimits).length === 0 ? [] : [{ subject: key.account, limits: accountLimits }]),
+      ...(Object.keys(accountLimits).length === 0
+        ? []
+        : [{ subject: key.account, limits: accountLimits }]),
     ];
     if (subjects.length === 0) return { headers: {}, refusal: undefined };
     const taken = await limits.take({ ...asked, subjects });
     const headers = limitHeaders(taken, { ...accountLimits, ...key.limits });
-    return { headers, refusal: taken.ok ? undefined : new ApiError('rate_limit_exceeded', undefined, { retryAfterMs: taken.retryAfterMs }) };
+    return {
+      headers,
+      refusal: taken.ok
+        ? undefined
+        : new ApiError('rate_limit_exceeded', undefined, { retryAfterMs: taken.retryAfterMs }),
+    };
   }
 }

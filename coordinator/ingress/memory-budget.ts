@@ -1,4 +1,7 @@
-/** Memory that all answers share which are collected whole before they are sent. Each answer is bounded too, but many of them are not together. */
+/**
+ * Memory that all answers share which are collected whole before they are sent. Each answer is
+ * bounded too, but many of them are not together.
+ */
 export class MemoryBudget {
   #left: number;
 

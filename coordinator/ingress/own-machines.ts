@@ -12,9 +12,16 @@ const MAX_MACHINES = 64;
 const CALL = { eachMs: 2_000, totalMs: 4_000 };
 /** Routing explains a smallest request: only the build and the machine matter here. */
 const SMALLEST = { promptTokens: 1, maxOutputTokens: 1 };
-const FREE = { inputMicroUsdPerMillion: 0, cacheReadMicroUsdPerMillion: 0, outputMicroUsdPerMillion: 0 };
+const FREE = {
+  inputMicroUsdPerMillion: 0,
+  cacheReadMicroUsdPerMillion: 0,
+  outputMicroUsdPerMillion: 0,
+};
 
-/** The machines of an account, and the builds that they serve. Their owner may call such a build by its own name, free, without a catalog entry. */
+/**
+ * The machines of an account, and the builds that they serve. Their owner may call such a build by
+ * its own name, free, without a catalog entry.
+ */
 export class OwnMachines {
   readonly #bus: Bus;
   readonly #clock: () => number;
@@ -29,15 +36,22 @@ export class OwnMachines {
     const known = this.#machines.get(account);
     if (known !== undefined && this.#clock() - known.at < GOOD_MS) return known.ids;
     const answer = await answerOf(this.#bus, services.trust.machines, { account }, CALL);
-    const ids = answer.machines.flatMap(({ provider, revokedAt }) => (revokedAt === undefined ? [provider] : []));
+    const ids = answer.machines.flatMap(({ provider, revokedAt }) =>
+      revokedAt === undefined ? [provider] : [],
+    );
     if (this.#machines.size >= MAX_ACCOUNTS) this.#machines.clear();
     this.#machines.set(account, { ids, at: this.#clock() });
     return ids;
   }
 
-  /** The build as a model; undefined where none of the account's machines serves it. A repository's name stands for its last part, which names the build. */
+  /**
+   * The build as a model; undefined where none of the account's machines serves it. A repository's
+   * name stands for its last part, which names the build.
+   */
   async model(account: string, name: string): Promise<CatalogModel | undefined> {
-    const builds = [...new Set([name, name.slice(name.lastIndexOf('/') + 1)])].filter((build) => isBuild.Check(build));
+    const builds = [...new Set([name, name.slice(name.lastIndexOf('/') + 1)])].filter((build) =>
+      isBuild.Check(build),
+    );
     const [model] = builds.length === 0 ? [] : await this.models(account, builds);
     return model;
   }
@@ -46,8 +60,15 @@ export class OwnMachines {
   async models(account: string, builds?: string[]): Promise<CatalogModel[]> {
     const providers = (await this.of(account)).slice(0, MAX_MACHINES);
     if (providers.length === 0) return [];
-    const { slots } = await answerOf(this.#bus, services.routing.explain, { ...SMALLEST, providers, ...(builds && { builds }) }, CALL);
-    return [...Map.groupBy(slots, ({ build }) => build)].map(([build, served]) => modelOf(build, served));
+    const { slots } = await answerOf(
+      this.#bus,
+      services.routing.explain,
+      { ...SMALLEST, providers, ...(builds && { builds }) },
+      CALL,
+    );
+    return [...Map.groupBy(slots, ({ build }) => build)].map(([build, served]) =>
+      modelOf(build, served),
+    );
   }
 }
 
@@ -56,5 +77,14 @@ const isBuild = Compile(BuildId);
 function modelOf(build: string, slots: readonly Slot[]): CatalogModel {
   const contextTokens = Math.max(1, ...slots.map((slot) => slot.contextTokens ?? 0));
   const traits = [...new Set(slots.flatMap((slot) => slot.traits ?? []))];
-  return { id: build, displayName: build, contextTokens, maxOutputTokens: contextTokens, builds: [build], traits, ...FREE, createdAt: 0 };
+  return {
+    id: build,
+    displayName: build,
+    contextTokens,
+    maxOutputTokens: contextTokens,
+    builds: [build],
+    traits,
+    ...FREE,
+    createdAt: 0,
+  };
 }

@@ -6,18 +6,41 @@ import { PlaceFinder } from './place-finder.ts';
 const [B, C] = ['B', 'C'].map((letter) => `A${letter.repeat(55)}`) as [string, string];
 const LIMITS = { eachMs: 1_000, totalMs: 250 };
 const request = (changes: Partial<Reserve> = {}): Reserve => ({
-  ...{ job: newJobId(), account: 'acct_0000', model: 'sim', builds: ['sim'], promptTokens: 1, maxOutputTokens: 1, patienceMs: 900, exclude: [] },
+  job: newJobId(),
+  account: 'acct_0000',
+  model: 'sim',
+  builds: ['sim'],
+  promptTokens: 1,
+  maxOutputTokens: 1,
+  patienceMs: 900,
+  exclude: [],
   ...changes,
 });
 const placed: Reserved = {
-  ...{ ok: true, queuedMs: 0 },
-  candidates: [{ provider: B, build: 'sim', suite: 's', sealingKey: new Uint8Array(32), expectedFirstContentMs: 1 }],
+  ok: true,
+  queuedMs: 0,
+  candidates: [
+    {
+      provider: B,
+      build: 'sim',
+      suite: 's',
+      sealingKey: new Uint8Array(32),
+      expectedFirstContentMs: 1,
+    },
+  ],
 };
-const refused = (code: 'saturated' | 'no_provider' | 'queue_timeout'): Reserved => ({ ok: false, code, retryAfterMs: 1_000 });
+const refused = (code: 'saturated' | 'no_provider' | 'queue_timeout'): Reserved => ({
+  ok: false,
+  code,
+  retryAfterMs: 1_000,
+});
 type Saying = Reserved | 'nothing';
 
 /** Cells 0 and 1, in this order, each with what it answers in turn; the last answer stays. */
-function networkOf(sayings: readonly [readonly Saying[], readonly Saying[]], queued: readonly [number, number] = [0, 0]) {
+function networkOf(
+  sayings: readonly [readonly Saying[], readonly Saying[]],
+  queued: readonly [number, number] = [0, 0],
+) {
   const asked: string[] = [];
   const left = sayings.map((list) => [...list]);
   const bus = {
@@ -33,10 +56,20 @@ function networkOf(sayings: readonly [readonly Saying[], readonly Saying[]], que
   const cells = {
     choiceFor: () => [0, 1],
     ownersOf: (provider: string) => [provider === B ? 0 : 1],
-    digestOf: (cell: number): CellDigest => ({ cell, draining: false, providers: 1, queued: queued[cell] as number, builds: [] }),
+    digestOf: (cell: number): CellDigest => ({
+      cell,
+      draining: false,
+      providers: 1,
+      queued: queued[cell] as number,
+      builds: [],
+    }),
   };
   const finder = new PlaceFinder(bus as never, cells);
-  return { asked, reserve: (changes?: Partial<Reserve>) => finder.reserve(request(changes), 'conversation', LIMITS) };
+  return {
+    asked,
+    reserve: (changes?: Partial<Reserve>) =>
+      finder.reserve(request(changes), 'conversation', LIMITS),
+  };
 }
 
 describe('a job', () => {
@@ -73,7 +106,9 @@ describe('a job', () => {
   test('is not refused for want of machines as long as a cell that may have them does not answer', async () => {
     const nobody = refused('no_provider');
     expect(await networkOf([[nobody], ['nothing', placed]]).reserve()).toBe(placed);
-    await expect(networkOf([[nobody], ['nothing']]).reserve()).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(networkOf([[nobody], ['nothing']]).reserve()).rejects.toMatchObject({
+      code: 'unavailable',
+    });
   });
 
   test('for certain machines is asked of their cells alone, and for a preferred one there first', async () => {

@@ -3,7 +3,10 @@ import { type Bus, BusError } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
 import { askUntil } from './call-until.ts';
 
-/** Finds a job a place: asks the better of two cells, then the other, and waits where the queue is shorter. */
+/**
+ * Finds a job a place: asks the better of two cells, then the other, and waits where the queue is
+ * shorter.
+ */
 export class PlaceFinder {
   readonly #bus: Pick<Bus, 'call'>;
   readonly #cells: Pick<Cells, 'choiceFor' | 'ownersOf' | 'digestOf'>;
@@ -13,8 +16,14 @@ export class PlaceFinder {
     this.#cells = cells;
   }
 
-  /** Asks again, and chooses anew, while nobody answers. Throws the last BusError when time is up. */
-  reserve(request: Reserve, conversation: string, limits: { eachMs: number; totalMs: number }): Promise<Reserved> {
+  /**
+   * Asks again, and chooses anew, while nobody answers. Throws the last BusError when time is up.
+   */
+  reserve(
+    request: Reserve,
+    conversation: string,
+    limits: { eachMs: number; totalMs: number },
+  ): Promise<Reserved> {
     return askUntil((timeoutMs) => this.#ask(request, conversation, timeoutMs), limits);
   }
 
@@ -34,21 +43,29 @@ export class PlaceFinder {
         unanswered = error;
       }
     }
-    const full = [...refusals].flatMap(([cell, reply]) => (!reply.ok && reply.code === 'saturated' ? [cell] : []));
+    const full = [...refusals].flatMap(([cell, reply]) =>
+      !reply.ok && reply.code === 'saturated' ? [cell] : [],
+    );
     const [shortest] = full.toSorted((one, other) => this.#queued(one) - this.#queued(other));
-    if (shortest !== undefined && request.patienceMs > 0) return this.#askCell(shortest, request, timeoutMs);
+    if (shortest !== undefined && request.patienceMs > 0)
+      return this.#askCell(shortest, request, timeoutMs);
     // Who has nobody for it says nothing of the cell that did not answer.
     if (shortest === undefined && unanswered !== undefined) throw unanswered;
     return refusals.get(shortest ?? only) as Reserved;
   }
 
-  /** Where the wanted machines are; or two for the conversation, so that it goes on where its beginning was read. */
+  /**
+   * Where the wanted machines are; or two for the conversation, so that it goes on where its
+   * beginning was read.
+   */
   #cellsFor({ builds, only, prefers }: Reserve, conversation: string): number[] {
     const owners = only?.flatMap((provider) => this.#cells.ownersOf(provider)) ?? [];
     if (owners.length > 0) return [...new Set(owners)];
     const choice = this.#cells.choiceFor(conversation, builds);
     const [preferred] = prefers?.order ?? [];
-    return preferred === undefined ? choice : [...new Set([...this.#cells.ownersOf(preferred), ...choice])];
+    return preferred === undefined
+      ? choice
+      : [...new Set([...this.#cells.ownersOf(preferred), ...choice])];
   }
 
   #askCell(cell: number, request: Reserve, timeoutMs: number): Promise<Reserved> {

@@ -8,8 +8,15 @@ const EVERY_MS = 50;
 const LONGEST_MS = 3_000;
 const CALL = { eachMs: 1_000, totalMs: 1_000 };
 
-/** The signed receipt of a job that has just ended, as soon as there is one; undefined where that takes too long. */
-export async function receiptWhenSettled(bus: Bus, asked: { account: string; job: string }, clock: () => number): Promise<PrintedReceipt | undefined> {
+/**
+ * The signed receipt of a job that has just ended, as soon as there is one; undefined where that
+ * takes too long.
+ */
+export async function receiptWhenSettled(
+  bus: Bus,
+  asked: { account: string; job: string },
+  clock: () => number,
+): Promise<PrintedReceipt | undefined> {
   for (const giveUpAt = clock() + LONGEST_MS; clock() < giveUpAt; await delay(EVERY_MS)) {
     const answer = await answerIfAny(bus, services.settlement.receipt, asked, CALL);
     if (answer?.ok) return answer.receipt;

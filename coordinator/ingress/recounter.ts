@@ -29,25 +29,41 @@ export class Recounter {
   readonly #options: RecounterOptions;
   readonly #memory = new MemoryBudget(TEXT_BYTES);
   readonly #outcomes: Counter<'outcome'>;
-  /** By digest: when a tokenizer that failed is tried again. The catalog bounds how many there are. */
+  /**
+   * By digest: when a tokenizer that failed is tried again. The catalog bounds how many there are.
+   */
   readonly #failed = new Map<string, number>();
 
   constructor(options: RecounterOptions) {
     this.#options = options;
     const help = 'Answers that were to be recounted with the tokenizer of their model';
-    this.#outcomes = new Counter({ name: 'dinf_recounts_total', help, labelNames: ['outcome'], registers: [options.metrics] });
+    this.#outcomes = new Counter({
+      name: 'dinf_recounts_total',
+      help,
+      labelNames: ['outcome'],
+      registers: [options.metrics],
+    });
   }
 
   /** Undefined where answers are not recounted. */
-  transcriptFor({ tokenizer }: CatalogModel, terms: RecountTerms | undefined): Transcript | undefined {
-    if (this.#options.every === 0 || tokenizer === undefined || terms === undefined) return undefined;
+  transcriptFor(
+    { tokenizer }: CatalogModel,
+    terms: RecountTerms | undefined,
+  ): Transcript | undefined {
+    if (this.#options.every === 0 || tokenizer === undefined || terms === undefined)
+      return undefined;
     return new Transcript({ tokenizer, terms, memory: this.#memory });
   }
 
-  /** Undefined where this answer is not in the sample; otherwise the share of the billed tokens that its text holds, below 1 where it is overbilled. */
+  /**
+   * Undefined where this answer is not in the sample; otherwise the share of the billed tokens that
+   * its text holds, below 1 where it is overbilled.
+   */
   recount(transcript: Transcript): Promise<number> | undefined {
     const { tokens, text } = transcript;
-    const isChosen = tokens > 0 && (isDense(transcript, Buffer.byteLength(text)) || randomInt(this.#options.every) === 0);
+    const isChosen =
+      tokens > 0 &&
+      (isDense(transcript, Buffer.byteLength(text)) || randomInt(this.#options.every) === 0);
     return isChosen && this.#mayTry(transcript.tokenizer) ? this.#recount(transcript) : undefined;
   }
 
@@ -57,12 +73,18 @@ export class Recounter {
 
   async #recount({ tokenizer, terms, text, tokens, billed, calls }: Transcript): Promise<number> {
     const { counter, home, waitMs, log, clock } = this.#options;
-    const counted = await counter.count({ path: tokenizerPath(home, tokenizer), digest: tokenizer, text }, waitMs);
+    const counted = await counter.count(
+      { path: tokenizerPath(home, tokenizer), digest: tokenizer, text },
+      waitMs,
+    );
     if (!counted.ok) {
       this.#outcomes.inc({ outcome: counted.code });
       if (counted.code === 'late' || counted.code === 'busy') return 1;
       this.#failed.set(tokenizer, clock() + AGAIN_MS);
-      log.warn({ tokenizer, code: counted.code, why: counted.why }, 'the tokenizer of a model cannot be used: its answers are not recounted');
+      log.warn(
+        { tokenizer, code: counted.code, why: counted.why },
+        'the tokenizer of a model cannot be used: its answers are not recounted',
+      );
       return 1;
     }
     const isOver = isOverbilled({ tokens, calls }, counted.tokens, terms);

@@ -1,23 +1,49 @@
-import { type Delta, FrameContent, type InferenceEnd, type JobName, type JobSeals, RefusalDetail, SUITE_ID } from '#bus-schemas';
-import { type AttemptSealing, type Frame, ProtocolViolation, type Reading, type SealAttempt } from './attempt-sealing.ts';
+import {
+  type Delta,
+  FrameContent,
+  type InferenceEnd,
+  type JobName,
+  type JobSeals,
+  RefusalDetail,
+  SUITE_ID,
+} from '#bus-schemas';
+import {
+  type AttemptSealing,
+  type Frame,
+  ProtocolViolation,
+  type Reading,
+  type SealAttempt,
+} from './attempt-sealing.ts';
 import { type AnswerBounds, boundsFor } from './core/answer-bounds.ts';
 import { ToolCallOrder } from './core/tool-call-order.ts';
 
-export type SealFor = (target: JobName & { recipient: Uint8Array }) => Promise<Pick<JobSeals, 'enc' | 'sealRequestParts' | 'openResponse' | 'receiptSalt'>>;
+export type SealFor = (
+  target: JobName & { recipient: Uint8Array },
+) => Promise<Pick<JobSeals, 'enc' | 'sealRequestParts' | 'openResponse' | 'receiptSalt'>>;
 
 export interface RelayRequest {
   readonly encoded: Uint8Array;
-  /** How many alternatives the caller asked for with each token; undefined without log probabilities. */
+  /**
+   * How many alternatives the caller asked for with each token; undefined without log
+   * probabilities.
+   */
   readonly topLogprobs: number | undefined;
 }
 
 /** Relay mode: the request was read here, so it is sealed here, for whoever is tried. */
 export function relaySealing(sealFor: SealFor, job: string, request: RelayRequest): SealAttempt {
   return async ({ candidate, number }) =>
-    candidate.suite === SUITE_ID ? new RelaySealing(await sealFor({ recipient: candidate.sealingKey, job, attempt: number }), request) : undefined;
+    candidate.suite === SUITE_ID
+      ? new RelaySealing(
+          await sealFor({ recipient: candidate.sealingKey, job, attempt: number }),
+          request,
+        )
+      : undefined;
 }
 
-/** A tool call's name and the markup around it, which the model writes and the client does not see. */
+/**
+ * A tool call's name and the markup around it, which the model writes and the client does not see.
+ */
 const TOOL_CALL_BYTES = 128;
 
 /** A provider must not write terminal escapes or line breaks into the errors that clients print. */
@@ -44,7 +70,10 @@ class RelaySealing implements AttemptSealing {
 
   /** Sealed as frame 0: a provider that refuses sends no frames. */
   readDetail(sealed: Uint8Array): string {
-    return RefusalDetail.decode(this.#seals.openResponse(0, sealed)).message.replace(CONTROL_CHARACTERS, ' ');
+    return RefusalDetail.decode(this.#seals.openResponse(0, sealed)).message.replace(
+      CONTROL_CHARACTERS,
+      ' ',
+    );
   }
 
   read({ seq, sealed }: Frame): Reading {
@@ -59,21 +88,31 @@ class RelaySealing implements AttemptSealing {
         end = event;
         continue;
       }
-      if (end !== undefined || !this.#toolCalls.admits(event)) throw new ProtocolViolation('something follows the end, or a call comes out of order');
+      if (end !== undefined || !this.#toolCalls.admits(event))
+        throw new ProtocolViolation('something follows the end, or a call comes out of order');
       pieces.push(this.#asked(event));
       tokens += event.tokens;
-      bytes += Buffer.byteLength(event.text) + (event.k === 'tool' && event.name !== undefined ? TOOL_CALL_BYTES : 0);
+      bytes +=
+        Buffer.byteLength(event.text) +
+        (event.k === 'tool' && event.name !== undefined ? TOOL_CALL_BYTES : 0);
     }
     return { pieces, size: opened.length, tokens, bytes, end };
   }
 
-  /** Drops log probabilities that the caller did not ask for: a provider could fill the memory of the ingress with them. */
+  /**
+   * Drops log probabilities that the caller did not ask for: a provider could fill the memory of
+   * the ingress with them.
+   */
   #asked(delta: Delta): Delta {
     if (delta.k !== 'text' || delta.logprobs === undefined) return delta;
     const { logprobs, ...text } = delta;
     const most = this.#topLogprobs;
     if (most === undefined) return text;
-    if (logprobs.length > delta.tokens) throw new ProtocolViolation('there are more log probabilities than tokens');
-    return { ...text, logprobs: logprobs.map(({ top, ...one }) => ({ ...one, top: top.slice(0, most) })) };
+    if (logprobs.length > delta.tokens)
+      throw new ProtocolViolation('there are more log probabilities than tokens');
+    return {
+      ...text,
+      logprobs: logprobs.map(({ top, ...one }) => ({ ...one, top: top.slice(0, most) })),
+    };
   }
 }

@@ -52,13 +52,21 @@ export interface Ingress extends Component {
   readonly adminUrl: string | undefined;
 }
 
-/** The OpenAI-compatible door: the only part of the coordinator that sees what is asked and answered. */
+/**
+ * The OpenAI-compatible door: the only part of the coordinator that sees what is asked and
+ * answered.
+ */
 export async function startIngress(context: Context): Promise<Ingress> {
   const { bus, config, log, metrics, now } = context;
   const clock = () => performance.now();
   const ingress = newIngressId();
-  const publish = (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload);
-  const flow = new FlowSender({ ingress, publish, proofs: await DeliveryProofs.open(config.coreCredentials) });
+  const publish = (subject: string, payload: Uint8Array) =>
+    bus.connection.publish(subject, payload);
+  const flow = new FlowSender({
+    ingress,
+    publish,
+    proofs: await DeliveryProofs.open(config.coreCredentials),
+  });
   const keys = new KeyCache(bus, { clock, now });
   const users = new Users(bus, config.oidc && new TokenVerifier(config.oidc, log), now);
   const catalog = new CatalogCache(bus, log);
@@ -73,7 +81,15 @@ export async function startIngress(context: Context): Promise<Ingress> {
     flow,
     places,
     lateBudget: new LateBudget(),
-    recounter: new Recounter({ counter, home: config.home, every: config.recountEvery, waitMs: config.recountWaitMs, log, metrics, clock }),
+    recounter: new Recounter({
+      counter,
+      home: config.home,
+      every: config.recountEvery,
+      waitMs: config.recountWaitMs,
+      log,
+      metrics,
+      clock,
+    }),
     log,
     times: config,
     now,
@@ -102,7 +118,15 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   const strangers = addressLimiter();
   addRoutes(server, {
-    ...{ bus, catalog, ownMachines, jobs, missing, degraded, now, clock, sealFor: senders.sealFor.bind(senders) },
+    bus,
+    catalog,
+    ownMachines,
+    jobs,
+    missing,
+    degraded,
+    now,
+    clock,
+    sealFor: senders.sealFor.bind(senders),
     memory: new MemoryBudget(WHOLE_ANSWERS_BYTES),
     receiptOf: (asked) =>
       receiptWhenSettled(bus, asked, clock).catch((error: unknown) => {
@@ -110,12 +134,24 @@ export async function startIngress(context: Context): Promise<Ingress> {
         return undefined;
       }),
     askedPrices: new AskedPrices({ bus, log, clock }),
-    ...{ heartbeatMs: config.heartbeatMs, linkUrl: config.linkUrl, minimumChargeMicroUsd: config.minimumChargeMicroUsd, strangers },
+    heartbeatMs: config.heartbeatMs,
+    linkUrl: config.linkUrl,
+    minimumChargeMicroUsd: config.minimumChargeMicroUsd,
+    strangers,
     guesses: new GuessLimiter({ addresses: strangers, limit: config.addressLimit, clock }),
     auth: createAuth({ keys, users, wrong: addressLimiter() }),
-    policy: new KeyPolicy({ ownMachines, accountLimits: config.accountLimits, limits: new LimitTaker(bus, log) }),
+    policy: new KeyPolicy({
+      ownMachines,
+      accountLimits: config.accountLimits,
+      limits: new LimitTaker(bus, log),
+    }),
     idempotent: new IdempotentAnswers({ bus, log, now }),
-    sessions: new SealedSessions({ jobs, evidence: new EvidenceCache(bus, clock), badlySealed: new MinuteCounts(clock), clock }),
+    sessions: new SealedSessions({
+      jobs,
+      evidence: new EvidenceCache(bus, clock),
+      badlySealed: new MinuteCounts(clock),
+      clock,
+    }),
     isDraining: () => draining,
   });
   limitConnections(server.server, { log, metrics });

@@ -2,7 +2,10 @@ import type { Piece } from './core/piece.ts';
 import type { RecountTerms } from './core/recount.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
-/** Longest beginning of an answer that is kept, in UTF-16 units: about 8,000 tokens, which take about 100 ms to count. */
+/**
+ * Longest beginning of an answer that is kept, in UTF-16 units: about 8,000 tokens, which take
+ * about 100 ms to count.
+ */
 const MAX_CHARACTERS = 32_768;
 
 export interface TranscriptOptions {
@@ -13,7 +16,8 @@ export interface TranscriptOptions {
 }
 
 /**
- * The beginning of what one attempt wrote, until it may be recounted. It ends before the frame that does not fit, and so do
+ * The beginning of what one attempt wrote, until it may be recounted. It ends before the frame that
+ * does not fit, and so do
  * the tokens that are compared with it.
  */
 export class Transcript implements Disposable {
@@ -34,13 +38,16 @@ export class Transcript implements Disposable {
     this.#memory = memory;
   }
 
-  /** The pieces of one frame, and the tokens that are billed for it: no more than its bytes allow. */
+  /**
+   * The pieces of one frame, and the tokens that are billed for it: no more than its bytes allow.
+   */
   add(pieces: readonly Piece[], billed: number): void {
     const deltas = pieces.filter((piece) => piece.k !== 'sealed');
     const names = deltas.map((delta) => (delta.k === 'tool' ? delta.name : undefined));
     const text = deltas.map((delta, i) => (names[i] ?? '') + delta.text).join('');
     // A character takes two bytes in memory.
-    this.#isFull ||= this.text.length + text.length > MAX_CHARACTERS || !this.#memory.take(text.length * 2);
+    this.#isFull ||=
+      this.text.length + text.length > MAX_CHARACTERS || !this.#memory.take(text.length * 2);
     if (this.#isFull) return;
     this.#taken += text.length * 2;
     this.text += text;

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { apiErrors, isApiErrorCode } from './errors.ts';
 
-/** docs/troubleshooting.md is written by hand but for statuses and messages, which DINF_WRITE_API=1 writes. */
+/**
+ * docs/troubleshooting.md is written by hand but for statuses and messages, which DINF_WRITE_API=1
+ * writes.
+ */
 const PAGE = join(import.meta.dirname, '../../docs/troubleshooting.md');
 const ROW = /^\| `(?<code>\w+)` \| \d* \| [^|]*\| (?<advice>.*)$/gm;
 
@@ -20,6 +23,8 @@ test('docs/troubleshooting.md has the status and the message of each error as th
 });
 
 test('docs/troubleshooting.md says for every error of the API why it comes and what to do', () => {
-  const explained = new Set([...page.matchAll(ROW)].flatMap(({ groups }) => (groups?.['code'] ? [groups['code']] : [])));
+  const explained = new Set(
+    [...page.matchAll(ROW)].flatMap(({ groups }) => (groups?.['code'] ? [groups['code']] : [])),
+  );
   expect(Object.keys(apiErrors).filter((code) => !explained.has(code))).toEqual([]);
 });

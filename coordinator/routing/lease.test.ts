@@ -10,19 +10,26 @@ import { Lease } from './lease.ts';
 let stack: AsyncDisposableStack;
 afterEach(() => stack.disposeAsync());
 
-/** Candidates on one hub. Time for each of them may run on, or stand still as in a machine that sleeps. */
+/**
+ * Candidates on one hub. Time for each of them may run on, or stand still as in a machine that
+ * sleeps.
+ */
 async function startHub() {
   stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-lease-'));
   stack.defer(() => rm(home, { recursive: true, force: true }));
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const config = ({ host, ports }: { host: string; ports: { client: number } }) => `host: ${host}\nport: ${ports.client}\n`;
+  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
+    `host: ${host}\nport: ${ports.client}\n`;
   const hub = stack.use(await startNatsServer({ binary, home, config }));
   const happened: string[] = [];
   const candidate = async (holder: string, clock = () => performance.now()) => {
     const connection = await connect({ servers: hub.clientUrl });
     const lease = new Lease({
-      ...{ bus: new Bus(connection), name: 'one', holder, clock },
+      bus: new Bus(connection),
+      name: 'one',
+      holder,
+      clock,
       onGained: (epoch) => happened.push(`${holder} gained ${epoch}`),
       onLost: () => happened.push(`${holder} lost`),
     });
@@ -47,7 +54,11 @@ test('one of two holds it; given up, the other has it at once', async () => {
   await one.lease[Symbol.asyncDispose]();
   await vi.waitFor(() => expect(two.lease.isHeld).toBe(true), { interval: 10 });
   expect(performance.now() - began).toBeLessThan(500);
-  expect(happened.map((line) => line.replace(/ \d+/, ''))).toEqual(['one gained', 'one lost', 'two gained']);
+  expect(happened.map((line) => line.replace(/ \d+/, ''))).toEqual([
+    'one gained',
+    'one lost',
+    'two gained',
+  ]);
   const [first, , second] = happened.map((line) => Number(line.split(' ')[2]));
   expect(second).toBeGreaterThan(first as number);
 });

@@ -22,7 +22,8 @@ export interface LeaseOptions {
 }
 
 /**
- * The right to be the one that acts, held by saying so on the bus again and again (`core/election.ts`). It needs the hub and nothing
+ * The right to be the one that acts, held by saying so on the bus again and again
+ * (`core/election.ts`). It needs the hub and nothing
  * else: the holder keeps it while no stream can be written and while the database is away.
  */
 export class Lease implements AsyncDisposable {
@@ -38,7 +39,11 @@ export class Lease implements AsyncDisposable {
   constructor(options: LeaseOptions) {
     this.#options = options;
     const { bus, name, holder, clock } = options;
-    this.#election = new Election({ holder, epoch: Math.floor(Date.now() / SECOND_MS), now: clock() });
+    this.#election = new Election({
+      holder,
+      epoch: Math.floor(Date.now() / SECOND_MS),
+      now: clock(),
+    });
     this.#subject = core.lease(name);
     this.#subscription = bus.subscribe({
       subject: this.#subject,
@@ -51,7 +56,10 @@ export class Lease implements AsyncDisposable {
     this.#act(this.#election.connected(clock()));
   }
 
-  /** It is known who holds the lease, or nobody said so in time: a candidate that is alone has it now. */
+  /**
+   * It is known who holds the lease, or nobody said so in time: a candidate that is alone has it
+   * now.
+   */
   get tried(): Promise<void> {
     return this.#decided.promise;
   }
@@ -76,10 +84,15 @@ export class Lease implements AsyncDisposable {
     if (this.#election.isDecided) this.#decided.resolve();
   }
 
-  /** Only that somebody listens there matters: without it the hub itself answers that nobody does. */
+  /**
+   * Only that somebody listens there matters: without it the hub itself answers that nobody does.
+   */
   #listenAsHolder(): void {
     const { bus, name } = this.#options;
-    if (this.#election.isHolding) this.#asHolder ??= bus.connection.subscribe(core.leaseHolder(name), { callback: (_, message) => void message.respond() });
+    if (this.#election.isHolding)
+      this.#asHolder ??= bus.connection.subscribe(core.leaseHolder(name), {
+        callback: (_, message) => void message.respond(),
+      });
     else {
       this.#asHolder?.unsubscribe();
       this.#asHolder = undefined;
@@ -88,10 +101,12 @@ export class Lease implements AsyncDisposable {
 
   async #ask(): Promise<void> {
     const { bus, name, clock } = this.#options;
-    const isAnotherHolding = await bus.connection.request(core.leaseHolder(name), '', { timeout: ASK_MS }).then(
-      () => true,
-      (error: unknown) => !(error instanceof RequestError && error.isNoResponders()),
-    );
+    const isAnotherHolding = await bus.connection
+      .request(core.leaseHolder(name), '', { timeout: ASK_MS })
+      .then(
+        () => true,
+        (error: unknown) => !(error instanceof RequestError && error.isNoResponders()),
+      );
     this.#act(this.#election.answered(isAnotherHolding, clock()));
   }
 

@@ -15,7 +15,10 @@ export interface OwnCellOptions {
   readonly isLeading: () => boolean;
 }
 
-/** The part of the fleet that this router decides for: which machines are in it, and what everybody else hears of it. */
+/**
+ * The part of the fleet that this router decides for: which machines are in it, and what everybody
+ * else hears of it.
+ */
 export class OwnCell implements Disposable {
   readonly #options: OwnCellOptions;
   readonly #timer: NodeJS.Timeout;
@@ -44,17 +47,24 @@ export class OwnCell implements Disposable {
       return;
     }
     const digest = {
-      ...{ cell, draining: this.#isDraining, providers: router.fleet.size, queued: router.queued },
+      cell,
+      draining: this.#isDraining,
+      providers: router.fleet.size,
+      queued: router.queued,
       builds: freeSlotsByBuild(router),
     };
     bus.publish(core.cell(cell), CellDigest, digest);
   }
 
-  /** Lets machines go that another cell has now. They are not lost, so nobody is told that they were. Who waits here when none is left waits elsewhere. */
+  /**
+   * Lets machines go that another cell has now. They are not lost, so nobody is told that they
+   * were. Who waits here when none is left waits elsewhere.
+   */
   sweep(now: number): void {
     const { cells, router } = this.#options;
     const { fleet } = router;
-    if (this.#sweptAt < cells.settledAt) for (const { id } of fleet.all()) if (!this.has(id)) fleet.remove(id);
+    if (this.#sweptAt < cells.settledAt)
+      for (const { id } of fleet.all()) if (!this.has(id)) fleet.remove(id);
     this.#sweptAt = now;
     if (this.#isDraining && fleet.size === 0) router.standDown();
   }

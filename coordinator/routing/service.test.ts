@@ -62,7 +62,11 @@ async function startRoutingUnderTest() {
     const own = await connect({ servers: hub.clientUrl });
     const component = await startRouting({
       bus: new Bus(own),
-      ...{ database, config: readConfig({}), log: pino({ level: 'silent' }), metrics: metrics.last, now: Date.now },
+      database,
+      config: readConfig({}),
+      log: pino({ level: 'silent' }),
+      metrics: metrics.last,
+      now: Date.now,
     });
     return {
       ...component,
@@ -76,7 +80,10 @@ async function startRoutingUnderTest() {
   stack.defer(() => routing[Symbol.asyncDispose]());
   const owned = stack.move();
   return {
-    ...{ bus, connection, metrics, known },
+    bus,
+    connection,
+    metrics,
+    known,
     fleet: async () => (await bus.call(services.routing.fleet, {}, CALL)).providers,
     stop: () => routing[Symbol.asyncDispose](),
     start: async () => {
@@ -87,7 +94,12 @@ async function startRoutingUnderTest() {
 }
 
 const verdict = (changes: Partial<Verdict> = {}): Verdict => ({
-  ...{ provider: PROVIDER, revision: 2, standing: 'verified', level: 'self_signed', sealingKey: new Uint8Array(32), at: Date.now() },
+  provider: PROVIDER,
+  revision: 2,
+  standing: 'verified',
+  level: 'self_signed',
+  sealingKey: new Uint8Array(32),
+  at: Date.now(),
   freshUntil: Date.now() + 600_000,
   ...changes,
 });
@@ -105,8 +117,16 @@ const announcement = (): Announcement => ({
   sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
   slots: [
     {
-      ...{ build: 'sim', state: 'resident', contextTokens: 1_000, running: 0, waiting: 0, maxConcurrency: 1 },
-      ...{ freeTokens: 100_000, decodeTps: 50, prefillTps: 1_000, loadMs: 0 },
+      build: 'sim',
+      state: 'resident',
+      contextTokens: 1_000,
+      running: 0,
+      waiting: 0,
+      maxConcurrency: 1,
+      freeTokens: 100_000,
+      decodeTps: 50,
+      prefillTps: 1_000,
+      loadMs: 0,
     },
   ],
 });
@@ -122,8 +142,19 @@ const ask = (job: number, changes: Partial<Reserve> = {}): Reserve => ({
   ...changes,
 });
 const ended = (job: number) => ({
-  ...{ job: ask(job).job, account: 'acct_0000', key: 'key_0000', ingress: 'in_000000000000', model: 'sim', build: 'sim', provider: PROVIDER },
-  ...{ attempts: 1, result: 'completed' as const, at: Date.now(), streamed: true, deliveredTokens: 1, promptBound: 10 },
+  job: ask(job).job,
+  account: 'acct_0000',
+  key: 'key_0000',
+  ingress: 'in_000000000000',
+  model: 'sim',
+  build: 'sim',
+  provider: PROVIDER,
+  attempts: 1,
+  result: 'completed' as const,
+  at: Date.now(),
+  streamed: true,
+  deliveredTokens: 1,
+  promptBound: 10,
   timing: { routeUs: 1, holdUs: 1, totalUs: 1 },
 });
 
@@ -135,7 +166,9 @@ test('a place is promised once, and again when the job has ended: a request that
   expect(first).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
   expect(await bus.call(RESERVE, ask(2), CALL)).toMatchObject({ ok: false, code: 'saturated' });
   const waiting = bus.call(RESERVE, ask(3, { patienceMs: 5_000 }), CALL);
-  await vi.waitFor(async () => expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m));
+  await vi.waitFor(async () =>
+    expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m),
+  );
   bus.publish(events.jobEnded, JobEnded, ended(1));
   expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
 });
@@ -149,7 +182,9 @@ test('routing is ended and another one started: a request waits for the next bea
   await network.start();
   expect(await network.fleet()).toEqual([]);
   const waiting = bus.call(RESERVE, ask(1, { patienceMs: 5_000 }), CALL);
-  await vi.waitFor(async () => expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m));
+  await vi.waitFor(async () =>
+    expect(await network.metrics.last.metrics()).toMatch(/^dinf_routing_queue 1$/m),
+  );
   bus.publish(upSubject('beat'), Beat, announcement());
   expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
 });
@@ -158,7 +193,11 @@ test('a connection that ended takes its provider out at once, a beat brings it b
   await using network = await startRoutingUnderTest();
   const { bus } = network;
   const changes: string[] = [];
-  bus.subscribe({ subject: events.routingFleet, kind: RoutingFleet, handle: ({ change }) => void changes.push(change) });
+  bus.subscribe({
+    subject: events.routingFleet,
+    kind: RoutingFleet,
+    handle: ({ change }) => void changes.push(change),
+  });
   const states = async () => (await network.fleet()).map(({ state }) => state);
   bus.publish(upSubject('hello'), Hello, announcement());
   await vi.waitFor(async () => expect(await states()).toEqual(['resident']));
@@ -197,25 +236,37 @@ test('words that mean nothing are told of, with who said them, and change nothin
   await using network = await startRoutingUnderTest();
   const { bus, connection } = network;
   const told: { provider: string; violation: string }[] = [];
-  bus.subscribe({ subject: events.telemetryViolation, kind: Violation, handle: ({ provider, violation }) => void told.push({ provider, violation }) });
+  bus.subscribe({
+    subject: events.telemetryViolation,
+    kind: Violation,
+    handle: ({ provider, violation }) => void told.push({ provider, violation }),
+  });
   await connection.flush();
   connection.publish(upSubject('beat'), new Uint8Array([0xc1, 0xff]));
-  await vi.waitFor(() => expect(told).toEqual([{ provider: PROVIDER, violation: 'malformed_message' }]));
+  await vi.waitFor(() =>
+    expect(told).toEqual([{ provider: PROVIDER, violation: 'malformed_message' }]),
+  );
   expect(await network.fleet()).toEqual([]);
 });
 
 describe('a machine that sends messages about itself without end', () => {
-  const gauge = async ({ metrics }: Awaited<ReturnType<typeof startRoutingUnderTest>>, name: string) =>
-    Number((await metrics.last.metrics()).match(new RegExp(`^${name} (\\d+)$`, 'm'))?.[1]);
+  const gauge = async (
+    { metrics }: Awaited<ReturnType<typeof startRoutingUnderTest>>,
+    name: string,
+  ) => Number((await metrics.last.metrics()).match(new RegExp(`^${name} (\\d+)$`, 'm'))?.[1]);
 
   test('is remembered by the builds of its last message only, whatever names it listed before', async () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
     const [slot] = announcement().slots as [Announcement['slots'][number]];
-    const named = (round: number) => Array.from({ length: 64 }, (_, index) => ({ ...slot, build: `made-up-${round}-${index}` }));
+    const named = (round: number) =>
+      Array.from({ length: 64 }, (_, index) => ({ ...slot, build: `made-up-${round}-${index}` }));
     // As many as are read at once.
-    for (let round = 0; round < 30; round += 1) bus.publish(upSubject('beat'), Beat, { ...announcement(), slots: named(round) });
-    await vi.waitFor(async () => expect((await network.fleet()).map(({ build }) => build)).toContain('made-up-29-63'));
+    for (let round = 0; round < 30; round += 1)
+      bus.publish(upSubject('beat'), Beat, { ...announcement(), slots: named(round) });
+    await vi.waitFor(async () =>
+      expect((await network.fleet()).map(({ build }) => build)).toContain('made-up-29-63'),
+    );
     expect(await gauge(network, 'dinf_routing_slots_kept')).toBe(64);
     // A name whose slot holds a job stays until the job ends.
     const reserved = await bus.call(RESERVE, ask(1, { builds: ['made-up-29-0'] }), CALL);
@@ -230,14 +281,23 @@ describe('a machine that sends messages about itself without end', () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
     const told: string[] = [];
-    bus.subscribe({ subject: events.telemetryViolation, kind: Violation, handle: ({ violation }) => void told.push(violation) });
+    bus.subscribe({
+      subject: events.telemetryViolation,
+      kind: Violation,
+      handle: ({ violation }) => void told.push(violation),
+    });
     bus.publish(upSubject('hello'), Hello, announcement());
     await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
     for (let beat = 0; beat < 400; beat += 1) bus.publish(upSubject('beat'), Beat, announcement());
-    const gates = async () => (await bus.call(services.routing.explain, { promptTokens: 1, maxOutputTokens: 1 }, CALL)).slots.map(({ gate }) => gate);
+    const gates = async () =>
+      (
+        await bus.call(services.routing.explain, { promptTokens: 1, maxOutputTokens: 1 }, CALL)
+      ).slots.map(({ gate }) => gate);
     await vi.waitFor(async () => expect(await gates()).toEqual(['flooding']), { timeout: 5_000 });
     expect(await bus.call(RESERVE, ask(1), CALL)).toMatchObject({ ok: false, gate: 'flooding' });
-    expect(await gauge(network, 'dinf_routing_rejected_messages_total{kind="announcement"}')).toBeGreaterThanOrEqual(300);
+    expect(
+      await gauge(network, 'dinf_routing_rejected_messages_total{kind="announcement"}'),
+    ).toBeGreaterThanOrEqual(300);
     await vi.waitFor(() => expect(told).toEqual(['flood']));
   });
 
@@ -246,10 +306,17 @@ describe('a machine that sends messages about itself without end', () => {
     const { bus } = network;
     const [slot] = announcement().slots as [Announcement['slots'][number]];
     const jobs = Array.from({ length: 1_024 }, (_, index) => ask(index).job);
-    bus.publish(upSubject('hello'), Hello, { ...announcement(), slots: Array.from({ length: 4 }, (_, index) => ({ ...slot, build: `build-${index}`, jobs })) });
+    bus.publish(upSubject('hello'), Hello, {
+      ...announcement(),
+      slots: Array.from({ length: 4 }, (_, index) => ({ ...slot, build: `build-${index}`, jobs })),
+    });
     bus.publish(upSubject('beat'), Beat, announcement());
-    await vi.waitFor(async () => expect((await network.fleet()).map(({ build }) => build)).toEqual(['sim']));
-    expect(await gauge(network, 'dinf_routing_rejected_messages_total{kind="announcement"}')).toBe(1);
+    await vi.waitFor(async () =>
+      expect((await network.fleet()).map(({ build }) => build)).toEqual(['sim']),
+    );
+    expect(await gauge(network, 'dinf_routing_rejected_messages_total{kind="announcement"}')).toBe(
+      1,
+    );
   });
 });
 
@@ -257,12 +324,18 @@ test('a decision is told with terms and gates', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
   const decisions: RoutingDecision[] = [];
-  bus.subscribe({ subject: events.routingDecision, kind: RoutingDecision, handle: (decision) => void decisions.push(decision) });
+  bus.subscribe({
+    subject: events.routingDecision,
+    kind: RoutingDecision,
+    handle: (decision) => void decisions.push(decision),
+  });
   bus.publish(upSubject('hello'), Hello, announcement());
   await vi.waitFor(async () => expect(await network.fleet()).toHaveLength(1));
   await bus.call(RESERVE, ask(1), CALL);
   await bus.call(RESERVE, ask(2), CALL);
-  await vi.waitFor(() => expect(decisions.map(({ outcome }) => outcome)).toEqual(['placed', 'refused']));
+  await vi.waitFor(() =>
+    expect(decisions.map(({ outcome }) => outcome)).toEqual(['placed', 'refused']),
+  );
   expect(decisions[0]?.cost).toEqual({ load: 0, queue: 0, prompts: 0, prefill: 10, decode: 20 });
   expect(decisions[1]?.rejected).toEqual({ busy: 1 });
 });
@@ -301,8 +374,15 @@ describe('a machine that has not shown what it is', () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
     expect(await tryToJoin(network)).toHaveLength(1);
-    expect(await bus.call(RESERVE, ask(1), CALL)).toMatchObject({ ok: true, candidates: [{ level: 'self_signed' }] });
-    bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 5, standing: 'untrusted', level: 'none', fault: 'posture_off' }));
+    expect(await bus.call(RESERVE, ask(1), CALL)).toMatchObject({
+      ok: true,
+      candidates: [{ level: 'self_signed' }],
+    });
+    bus.publish(
+      events.trustVerdict,
+      TrustVerdict,
+      verdict({ revision: 5, standing: 'untrusted', level: 'none', fault: 'posture_off' }),
+    );
     bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 4 }));
     await vi.waitFor(async () => expect(await network.fleet()).toEqual([]));
     expect(await tryToJoin(network)).toEqual([]);
@@ -316,5 +396,8 @@ test('a request that asks for hardware is not given less', async () => {
   expect(await bus.call(RESERVE, ask(1, { level: 'hardware' }), CALL)).toMatchObject({ ok: false });
   bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 3, level: 'hardware' }));
   bus.publish(upSubject('beat'), Beat, announcement());
-  expect(await bus.call(RESERVE, ask(2, { level: 'hardware' }), CALL)).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER, level: 'hardware' }] });
+  expect(await bus.call(RESERVE, ask(2, { level: 'hardware' }), CALL)).toMatchObject({
+    ok: true,
+    candidates: [{ provider: PROVIDER, level: 'hardware' }],
+  });
 });

@@ -42,14 +42,19 @@ const GRACE_MS = 6_000;
 const TICK_MS = 100;
 const SWEEP_MS = 1_000;
 const FORGET_AFTER_TIMEOUTS = 20;
-/** Decisions are for people to look at: this many a second are enough, and more would cost what they describe. */
+/**
+ * Decisions are for people to look at: this many a second are enough, and more would cost what they
+ * describe.
+ */
 const MAX_DECISIONS_PER_SECOND = 20;
 const RESERVATION_MARGIN_MS = 60_000;
 const NAME_LENGTH = 12;
 
 /**
- * Knows the live fleet of its cell and answers where a job should go. Every copy listens; the one that holds the cell's lease answers and
- * speaks. What another one learns by listening is all that it needs to go on: who is there, what runs, who failed.
+ * Knows the live fleet of its cell and answers where a job should go. Every copy listens; the one
+ * that holds the cell's lease answers and
+ * speaks. What another one learns by listening is all that it needs to go on: who is there, what
+ * runs, who failed.
  */
 export async function startRouting(context: Context): Promise<Component> {
   const { bus, config, log, metrics, now } = context;
@@ -97,7 +102,12 @@ export async function startRouting(context: Context): Promise<Component> {
   const changed = (provider: string, change: FleetChange | undefined) => {
     if (change === undefined || !lease.isHeld) return;
     log.info({ provider, change }, 'the fleet changed');
-    bus.emit(events.routingFleet, RoutingFleet, { provider, at: now(), change }, `fleet:${provider}:${change}:${now()}`);
+    bus.emit(
+      events.routingFleet,
+      RoutingFleet,
+      { provider, at: now(), change },
+      `fleet:${provider}:${change}:${now()}`,
+    );
   };
 
   // Many releases arrive together; one look at the queue serves them all.
@@ -128,9 +138,17 @@ export async function startRouting(context: Context): Promise<Component> {
     if (admission === 'taken') return true;
     rejectedMessages.inc({ kind });
     if (admission === 'flood') {
-      log.warn({ provider, kind, bytes }, 'a machine floods the router with messages; it gets no jobs until it has been quiet for a minute');
+      log.warn(
+        { provider, kind, bytes },
+        'a machine floods the router with messages; it gets no jobs until it has been quiet for a minute',
+      );
       const at = now();
-      bus.emit(events.telemetryViolation, Violation, { provider, at, violation: 'flood' }, `violation:flood:${provider}:${at}`);
+      bus.emit(
+        events.telemetryViolation,
+        Violation,
+        { provider, at, violation: 'flood' },
+        `violation:flood:${provider}:${at}`,
+      );
     }
     return false;
   };
@@ -143,17 +161,22 @@ export async function startRouting(context: Context): Promise<Component> {
       handle: (announcement, subject) => {
         const provider = providerOf(subject);
         if (!trusted.admits(provider, announcement, now())) return;
-        changed(provider, router.fleet.announce(provider, announcement, clock(), trusted.shownBy(provider)));
+        changed(
+          provider,
+          router.fleet.announce(provider, announcement, clock(), trusted.shownBy(provider)),
+        );
         drainSoon();
       },
     });
-  const gone = ({ provider }: { provider: string }) => changed(provider, router.fleet.lost(provider));
+  const gone = ({ provider }: { provider: string }) =>
+    changed(provider, router.fleet.lost(provider));
   const verdicts = new TrustReader({
     bus,
     log,
     on: (verdict) => {
       const { provider } = verdict;
-      if (trusted.take(verdict) && !trusted.isGood(provider, now())) changed(provider, router.fleet.remove(provider));
+      if (trusted.take(verdict) && !trusted.isGood(provider, now()))
+        changed(provider, router.fleet.remove(provider));
     },
   });
   const prices = new PriceReader({ bus, log, on: (all) => router.prices.replace(all) });
@@ -172,7 +195,11 @@ export async function startRouting(context: Context): Promise<Component> {
       },
     }),
     bus.subscribe({ subject: events.trustDisconnected, kind: TrustDisconnected, handle: gone }),
-    bus.subscribe({ subject: events.trustRevoked, kind: TrustRevoked, handle: ({ provider }) => changed(provider, router.fleet.ban(provider, clock())) }),
+    bus.subscribe({
+      subject: events.trustRevoked,
+      kind: TrustRevoked,
+      handle: ({ provider }) => changed(provider, router.fleet.ban(provider, clock())),
+    }),
     bus.subscribe({
       subject: events.jobAttempt,
       kind: JobAttempt,
@@ -197,14 +224,22 @@ export async function startRouting(context: Context): Promise<Component> {
   const sweep = setInterval(() => {
     decisionsLeft = MAX_DECISIONS_PER_SECOND;
     const silentMs = config.beatTimeoutMs;
-    for (const provider of router.fleet.sweep(clock(), { silentMs, forgetMs: silentMs * FORGET_AFTER_TIMEOUTS })) changed(provider, 'silent');
+    for (const provider of router.fleet.sweep(clock(), {
+      silentMs,
+      forgetMs: silentMs * FORGET_AFTER_TIMEOUTS,
+    }))
+      changed(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     router.sweep(clock());
     rates.sweep(clock());
-    for (const { id } of router.fleet.all()) router.fleet.setFlooding(id, rates.isFlooding(id, clock()));
-    for (const { id } of router.fleet.all()) if (!trusted.isGood(id, now())) changed(id, router.fleet.remove(id));
+    for (const { id } of router.fleet.all())
+      router.fleet.setFlooding(id, rates.isFlooding(id, clock()));
+    for (const { id } of router.fleet.all())
+      if (!trusted.isGood(id, now())) changed(id, router.fleet.remove(id));
     own.sweep(clock());
-    if (lease.isHeld) for (const { provider, build } of router.loadOrders(clock())) bus.publish(core.down(provider, 'load'), Load, { build });
+    if (lease.isHeld)
+      for (const { provider, build } of router.loadOrders(clock()))
+        bus.publish(core.down(provider, 'load'), Load, { build });
     drainSoon();
   }, SWEEP_MS);
   new Gauge({
@@ -246,12 +281,19 @@ export async function startRouting(context: Context): Promise<Component> {
       (request) =>
         new Promise<Reserved>((answer, fail) => {
           const askAgain = () => fail(new AskAgain());
-          if (lease.isHeld) router.reserve({ request, askedAt: clock(), answer, askAgain }, clock());
+          if (lease.isHeld)
+            router.reserve({ request, askedAt: clock(), answer, askAgain }, clock());
           else askAgain();
         }),
     ),
-    endpoint(inCell(services.routing.capacity, cell), () => ({ builds: capacityByBuild(router), queued: router.queued, queueDepth: config.queueDepth })),
-    endpoint(inCell(services.routing.explain, cell), (request) => explainFleet(router, request, clock())),
+    endpoint(inCell(services.routing.capacity, cell), () => ({
+      builds: capacityByBuild(router),
+      queued: router.queued,
+      queueDepth: config.queueDepth,
+    })),
+    endpoint(inCell(services.routing.explain, cell), (request) =>
+      explainFleet(router, request, clock()),
+    ),
     endpoint(inCell(services.routing.fleet, cell), () => ({ providers: listFleet(router) })),
     endpoint(inCell(services.routing.drain, cell), ({ draining }) => {
       own.drain(draining);
@@ -270,7 +312,12 @@ export async function startRouting(context: Context): Promise<Component> {
       log.info({ router: name, cell, epoch, providers: router.fleet.size }, 'this router leads');
       face = bus.serve('routing', endpoints);
       void face.then(() => {
-        bus.emit(events.routingLed, RoutingLed, { router: name, at: now(), epoch, cell }, `led:${name}:${epoch}`);
+        bus.emit(
+          events.routingLed,
+          RoutingLed,
+          { router: name, at: now(), epoch, cell },
+          `led:${name}:${epoch}`,
+        );
         own.tell();
       });
     },
@@ -283,7 +330,8 @@ export async function startRouting(context: Context): Promise<Component> {
   await lease.tried;
   await verdicts.tried;
   await face;
-  // Started means heard from now on: a hello before the hub knew of us would be missed until the next beat.
+  // Started means heard from now on: a hello before the hub knew of us would be missed until the
+  // next beat.
   await bus.connection.flush();
   const stop = async (): Promise<void> => {
     await lease[Symbol.asyncDispose]();

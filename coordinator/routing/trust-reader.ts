@@ -13,7 +13,10 @@ export interface TrustReaderOptions {
   readonly on: (verdict: Verdict) => void;
 }
 
-/** Brings every verdict: each as it is spoken, and all that there are at the start, for which trust may have to be waited. */
+/**
+ * Brings every verdict: each as it is spoken, and all that there are at the start, for which trust
+ * may have to be waited.
+ */
 export class TrustReader implements Disposable {
   readonly #options: TrustReaderOptions;
   readonly #subscription: { unsubscribe(): void };
@@ -23,7 +26,11 @@ export class TrustReader implements Disposable {
 
   constructor(options: TrustReaderOptions) {
     this.#options = options;
-    this.#subscription = options.bus.subscribe({ subject: events.trustVerdict, kind: TrustVerdict, handle: options.on });
+    this.#subscription = options.bus.subscribe({
+      subject: events.trustVerdict,
+      kind: TrustVerdict,
+      handle: options.on,
+    });
     this.tried = this.#read(undefined).then((done) => {
       if (!done) void this.#readWhenThere();
     });
@@ -32,7 +39,11 @@ export class TrustReader implements Disposable {
   async #read(after: string | undefined): Promise<boolean> {
     const { bus, log, on } = this.#options;
     try {
-      const { verdicts } = await bus.call(services.trust.verdicts, { limit: PAGE, ...(after && { after }) }, { timeoutMs: CALL_MS });
+      const { verdicts } = await bus.call(
+        services.trust.verdicts,
+        { limit: PAGE, ...(after && { after }) },
+        { timeoutMs: CALL_MS },
+      );
       for (const verdict of verdicts) on(verdict);
       return verdicts.length < PAGE || this.#read(verdicts.at(-1)?.provider);
     } catch (error) {

@@ -22,7 +22,10 @@ export function describe(
     model: request.model,
     outcome: about.outcome,
     candidates: candidates.length,
-    alternates: others.map(({ provider, expectedFirstContentMs }) => ({ provider, expectedFirstContentMs })),
+    alternates: others.map(({ provider, expectedFirstContentMs }) => ({
+      provider,
+      expectedFirstContentMs,
+    })),
     rejected,
     queuedMs: Math.max(0, Math.round(about.queuedMs)),
     ...(winner !== undefined && { provider: winner.provider, build: winner.build }),
@@ -34,9 +37,13 @@ export function describe(
 export function capacityByBuild({ fleet }: Router) {
   const rows = [...fleet.builds()].map((build) => {
     const open = fleet.serving(build).filter(({ closed }) => closed === undefined);
-    const sum = (pick: (serving: Serving) => number) => open.reduce((total, serving) => total + pick(serving), 0);
+    const sum = (pick: (serving: Serving) => number) =>
+      open.reduce((total, serving) => total + pick(serving), 0);
     return {
-      ...{ build, providers: open.length, warm: sum(({ slot }) => (slot.state === 'resident' ? 1 : 0)), running: sum(({ slot }) => slot.running) },
+      build,
+      providers: open.length,
+      warm: sum(({ slot }) => (slot.state === 'resident' ? 1 : 0)),
+      running: sum(({ slot }) => slot.running),
       freeSlots: sum(freePlaces),
       freeTokens: sum(({ tokensLeft }) => Math.max(0, tokensLeft)),
       decodeTps: sum(({ tokenMs }) => 1_000 / tokenMs),
@@ -50,7 +57,8 @@ export function freeSlotsByBuild({ fleet }: Router): { build: string; freeSlots:
   const rows: { build: string; freeSlots: number }[] = [];
   for (const build of fleet.builds()) {
     let freeSlots = 0;
-    for (const serving of fleet.serving(build)) if (serving.closed === undefined) freeSlots += freePlaces(serving);
+    for (const serving of fleet.serving(build))
+      if (serving.closed === undefined) freeSlots += freePlaces(serving);
     if (rows.length < MAX_LISTED) rows.push({ build, freeSlots });
   }
   return rows;
@@ -66,16 +74,28 @@ export function explainFleet(
   const { promptTokens, maxOutputTokens, requires, weights, providers } = request;
   const wanted = providers && new Set(providers);
   const builds = request.builds ?? [...router.fleet.builds()];
-  const ask = { job: '', builds, promptTokens, maxOutputTokens, exclude: [], ...(requires && { requires }), ...(weights && { weights }) };
+  const ask = {
+    job: '',
+    builds,
+    promptTokens,
+    maxOutputTokens,
+    exclude: [],
+    ...(requires && { requires }),
+    ...(weights && { weights }),
+  };
   const slots: SlotExplanation[] = [];
   const tally: Record<string, number> = {};
   for (const build of builds) {
-    const servings = router.fleet.serving(build).filter(({ id }) => wanted === undefined || wanted.has(id));
+    const servings = router.fleet
+      .serving(build)
+      .filter(({ id }) => wanted === undefined || wanted.has(id));
     const priced = request.priced?.find((model) => model.builds.includes(build));
-    const pricing = priced && router.prices.pricingFor(priced.model, { list: priced.list, max: priced.list });
+    const pricing =
+      priced && router.prices.pricingFor(priced.model, { list: priced.list, max: priced.list });
     const explained = explain(servings, { ...ask, pricing }, now);
     slots.push(...explained.slots);
-    for (const [gate, count] of Object.entries(explained.tally)) tally[gate] = (tally[gate] ?? 0) + count;
+    for (const [gate, count] of Object.entries(explained.tally))
+      tally[gate] = (tally[gate] ?? 0) + count;
   }
   return { slots: slots.slice(0, MAX_EXPLAINED), tally, queued: router.queued };
 }

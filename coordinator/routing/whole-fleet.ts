@@ -9,19 +9,32 @@ type Row = Capacity['builds'][number];
 
 const EACH_MS = 2_000;
 
-/** What is asked of the whole fleet, whoever leads which part of it: every cell says its own, and one of their routers puts it together. */
+/**
+ * What is asked of the whole fleet, whoever leads which part of it: every cell says its own, and
+ * one of their routers puts it together.
+ */
 export function wholeFleet(bus: Bus, cells: Cells): Endpoint[] {
-  const every = <Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request) => askEvery(bus, cells, method, request);
+  const every = <Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request) =>
+    askEvery(bus, cells, method, request);
   const { capacity, explain, fleet } = services.routing;
   return [
     endpoint(capacity, async (request) => capacityOf(await every(capacity, request))),
     endpoint(explain, async (request) => explanationOf(await every(explain, request))),
-    endpoint(fleet, async (request) => ({ providers: (await every(fleet, request)).flatMap(({ providers }) => providers).slice(0, MAX_LISTED) })),
+    endpoint(fleet, async (request) => ({
+      providers: (await every(fleet, request))
+        .flatMap(({ providers }) => providers)
+        .slice(0, MAX_LISTED),
+    })),
   ];
 }
 
 /** A cell that does not answer is left out: it could not serve anybody either. */
-async function askEvery<Request, Reply>(bus: Bus, cells: Cells, method: ServiceMethod<Request, Reply>, request: Request): Promise<Reply[]> {
+async function askEvery<Request, Reply>(
+  bus: Bus,
+  cells: Cells,
+  method: ServiceMethod<Request, Reply>,
+  request: Request,
+): Promise<Reply[]> {
   const asked = cells.digests().map(async ({ cell }) => {
     try {
       return [await bus.call(inCell(method, cell), request, { timeoutMs: EACH_MS })];
@@ -36,19 +49,40 @@ async function askEvery<Request, Reply>(bus: Bus, cells: Cells, method: ServiceM
 function capacityOf(parts: readonly Capacity[]): Capacity {
   const rows = new Map<string, Row>();
   for (const row of parts.flatMap(({ builds }) => builds)) {
-    const { build, ...figures } = rows.get(row.build) ?? { build: row.build, providers: 0, warm: 0, running: 0, freeSlots: 0, freeTokens: 0, decodeTps: 0 };
-    for (const figure of Object.keys(figures) as (keyof typeof figures)[]) figures[figure] += row[figure];
+    const { build, ...figures } = rows.get(row.build) ?? {
+      build: row.build,
+      providers: 0,
+      warm: 0,
+      running: 0,
+      freeSlots: 0,
+      freeTokens: 0,
+      decodeTps: 0,
+    };
+    for (const figure of Object.keys(figures) as (keyof typeof figures)[])
+      figures[figure] += row[figure];
     rows.set(build, { build, ...figures });
   }
-  return { builds: [...rows.values()].slice(0, MAX_LISTED), queued: sum(parts, 'queued'), queueDepth: sum(parts, 'queueDepth') };
+  return {
+    builds: [...rows.values()].slice(0, MAX_LISTED),
+    queued: sum(parts, 'queued'),
+    queueDepth: sum(parts, 'queueDepth'),
+  };
 }
 
 function explanationOf(parts: readonly Explained[]): Explained {
   const tally: Record<string, number> = {};
-  for (const [gate, count] of parts.flatMap((part) => Object.entries(part.tally))) tally[gate] = (tally[gate] ?? 0) + count;
-  return { slots: parts.flatMap(({ slots }) => slots).slice(0, MAX_EXPLAINED), tally, queued: sum(parts, 'queued') };
+  for (const [gate, count] of parts.flatMap((part) => Object.entries(part.tally)))
+    tally[gate] = (tally[gate] ?? 0) + count;
+  return {
+    slots: parts.flatMap(({ slots }) => slots).slice(0, MAX_EXPLAINED),
+    tally,
+    queued: sum(parts, 'queued'),
+  };
 }
 
-function sum<Key extends string>(parts: readonly Readonly<Record<Key, number>>[], key: Key): number {
+function sum<Key extends string>(
+  parts: readonly Readonly<Record<Key, number>>[],
+  key: Key,
+): number {
   return parts.reduce((total, part) => total + part[key], 0);
 }

@@ -14,6 +14,11 @@ export class Alerts {
   raise(alert: Alert, subject: string): void {
     const { bus, log, now } = this.#context;
     log.error({ alert, subject }, 'settlement needs a look');
-    bus.emit(events.settlementAlert, SettlementAlert, { at: now(), alert, subject: subject.slice(0, 128) }, `alert:${alert}:${subject}`);
+    bus.emit(
+      events.settlementAlert,
+      SettlementAlert,
+      { at: now(), alert, subject: subject.slice(0, 128) },
+      `alert:${alert}:${subject}`,
+    );
   }
 }

@@ -28,9 +28,17 @@ test('one item that spoils its batch fails alone', async () => {
     if (items.includes(13)) throw new Spoilt();
     return [...items];
   };
-  const batcher = new Batcher({ run, maximum: 64, isItemsFault: (error) => error instanceof Spoilt });
-  const results = await Promise.allSettled(Array.from({ length: 40 }, (_, item) => batcher.add(item)));
-  expect(results.flatMap(({ status }, item) => (status === 'rejected' ? [item] : []))).toEqual([13]);
+  const batcher = new Batcher({
+    run,
+    maximum: 64,
+    isItemsFault: (error) => error instanceof Spoilt,
+  });
+  const results = await Promise.allSettled(
+    Array.from({ length: 40 }, (_, item) => batcher.add(item)),
+  );
+  expect(results.flatMap(({ status }, item) => (status === 'rejected' ? [item] : []))).toEqual([
+    13,
+  ]);
 });
 
 test('a failure that is nobody in particular fails the batch and not the next one', async () => {

@@ -19,7 +19,10 @@ export interface BatcherOptions<Item, Result> {
 /** While the database works on one full batch, the next is being written. */
 const MAX_LANES = 2;
 
-/** Runs one batch at a time, two when they are full: the first item goes at once, what comes meanwhile goes together. Idle costs no wait, load fills batches. */
+/**
+ * Runs one batch at a time, two when they are full: the first item goes at once, what comes
+ * meanwhile goes together. Idle costs no wait, load fills batches.
+ */
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>;
   #waiting: Waiting<Item, Result>[] = [];
@@ -33,7 +36,8 @@ export class Batcher<Item, Result> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
       const { maximum } = this.#options;
-      if (this.#lanes === 0 || (this.#lanes < MAX_LANES && this.#waiting.length >= maximum)) void this.#drain();
+      if (this.#lanes === 0 || (this.#lanes < MAX_LANES && this.#waiting.length >= maximum))
+        void this.#drain();
     });
   }
 

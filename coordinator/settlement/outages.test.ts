@@ -1,8 +1,25 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Ack, core, events, JobEnded, newJobId, Receipts, randomToken, services } from '#bus-schemas';
+import {
+  Ack,
+  core,
+  events,
+  JobEnded,
+  newJobId,
+  Receipts,
+  randomToken,
+  services,
+} from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
 import { receiptOf } from './jobs-under-test.ts';
-import { KEY, MODEL, PROVIDER, RECEIPT_KEY, type Settlement, signed, startSettlementUnderTest } from './settlement-under-test.ts';
+import {
+  KEY,
+  MODEL,
+  PROVIDER,
+  RECEIPT_KEY,
+  type Settlement,
+  signed,
+  startSettlementUnderTest,
+} from './settlement-under-test.ts';
 
 const JOBS = 300;
 const WAIT = { timeout: 60_000, interval: 50 };
@@ -13,7 +30,11 @@ let account: string;
 beforeEach(async () => {
   settlement = await startSettlementUnderTest({ receiptGraceMs: 500 });
   account = `acct_${randomToken(12)}`;
-  await settlement.bus.call(credit, { account, amountMicroUsd: 1_000 * JOBS, operation: 'start' }, { timeoutMs: 5_000 });
+  await settlement.bus.call(
+    credit,
+    { account, amountMicroUsd: 1_000 * JOBS, operation: 'start' },
+    { timeoutMs: 5_000 },
+  );
 }, 60_000);
 afterEach(() => settlement[Symbol.asyncDispose]());
 
@@ -21,9 +42,20 @@ afterEach(() => settlement[Symbol.asyncDispose]());
 async function held(job: string): Promise<void> {
   for (;;) {
     try {
-      const ask = { job, account, key: KEY, model: MODEL.id, provider: PROVIDER, promptBound: 100, outputBound: 50 };
+      const ask = {
+        job,
+        account,
+        key: KEY,
+        model: MODEL.id,
+        provider: PROVIDER,
+        promptBound: 100,
+        outputBound: 50,
+      };
       const request = { ...ask, expiresAt: Date.now() + 600_000 };
-      expect(await settlement.bus.call(hold, request, { timeoutMs: 1_000 })).toMatchObject({ ok: true, heldMicroUsd: 200 });
+      expect(await settlement.bus.call(hold, request, { timeoutMs: 1_000 })).toMatchObject({
+        ok: true,
+        heldMicroUsd: 200,
+      });
       return;
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
@@ -33,8 +65,20 @@ async function held(job: string): Promise<void> {
 
 function finish(job: string): void {
   const fact: JobEnded = {
-    ...{ job, account, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'b', provider: PROVIDER, attempts: 1, at: 1 },
-    ...{ result: 'completed', finish: 'stop', streamed: true, deliveredTokens: 20, promptBound: 100 },
+    job,
+    account,
+    key: KEY,
+    ingress: 'in_000000000000',
+    model: MODEL.id,
+    build: 'b',
+    provider: PROVIDER,
+    attempts: 1,
+    at: 1,
+    result: 'completed',
+    finish: 'stop',
+    streamed: true,
+    deliveredTokens: 20,
+    promptBound: 100,
     usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 },
     receiptKey: RECEIPT_KEY,
     timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
@@ -44,8 +88,13 @@ function finish(job: string): void {
 
 function sendReceipt(job: string): void {
   const tokens = 20;
-  const delivered = { tokens, proof: settlement.proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens }) };
-  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job, { delivered }))] });
+  const delivered = {
+    tokens,
+    proof: settlement.proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens }),
+  };
+  settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+    receipts: [signed(receiptOf(job, { delivered }))],
+  });
 }
 
 /** Runs the jobs, some at a time, and calls `interrupt` when a third of them is through. */
@@ -70,18 +119,31 @@ async function runJobs(end: (job: string) => void, interrupt: () => Promise<void
 async function everythingSettledOnce(): Promise<void> {
   const timeoutMs = 5_000;
   await vi.waitFor(
-    async () => expect(await settlement.bus.call(balance, { account }, { timeoutMs })).toMatchObject({ availableMicroUsd: 930 * JOBS, heldMicroUsd: 0 }),
+    async () =>
+      expect(await settlement.bus.call(balance, { account }, { timeoutMs })).toMatchObject({
+        availableMicroUsd: 930 * JOBS,
+        heldMicroUsd: 0,
+      }),
     WAIT,
   );
-  expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: true, openHolds: 0 });
+  expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({
+    ok: true,
+    openHolds: 0,
+  });
   const { rows } = await settlement.database.query<{ balance: string }>(
     "SELECT balance FROM ledger_accounts WHERE kind IN ('provider', 'platform') ORDER BY kind",
   );
   expect(rows.map((row) => Number(row.balance))).toEqual([3 * JOBS, 67 * JOBS]);
-  await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0), WAIT);
+  await vi.waitFor(
+    async () =>
+      expect((await settlement.database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0),
+    WAIT,
+  );
   const manager = await settlement.bus.manager();
   await vi.waitFor(async () => {
-    const { state } = await manager.streams.info('SETTLEMENT', { subjects_filter: events.settlementSettled });
+    const { state } = await manager.streams.info('SETTLEMENT', {
+      subjects_filter: events.settlementSettled,
+    });
     expect(state.subjects?.[events.settlementSettled]).toBe(JOBS);
   }, WAIT);
 }

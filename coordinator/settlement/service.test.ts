@@ -17,7 +17,14 @@ import {
   workText,
 } from '#bus-schemas';
 import { ended, jobsOf, newAccount, receiptOf } from './jobs-under-test.ts';
-import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, signed, startSettlementUnderTest } from './settlement-under-test.ts';
+import {
+  KEY,
+  OTHER_PROVIDER,
+  PROVIDER,
+  type Settlement,
+  signed,
+  startSettlementUnderTest,
+} from './settlement-under-test.ts';
 
 let settlement: Settlement;
 beforeAll(async () => {
@@ -27,7 +34,9 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const { hold, topUp, credit, verify } = services.settlement;
 const timeoutMs = 20_000;
-const { ask, balanceOf, fundedAccount, provenReceipt, shows, tell, ledgerBalance } = jobsOf(() => settlement);
+const { ask, balanceOf, fundedAccount, provenReceipt, shows, tell, ledgerBalance } = jobsOf(
+  () => settlement,
+);
 
 describe('a hold', () => {
   test('sets the price of both bounds aside, and is given once however often it is asked', async () => {
@@ -41,9 +50,23 @@ describe('a hold', () => {
   test('is refused by name: no money, no account, no price', async () => {
     const account = await fundedAccount(199);
     expect(await ask({ account })).toMatchObject({ ok: false, code: 'insufficient_funds' });
-    expect(await ask({ account: newAccount() })).toMatchObject({ ok: false, code: 'unknown_account' });
-    const unpriced = { job: newJobId(), account, key: KEY, model: 'nobody-has-it', promptBound: 1, outputBound: 1, expiresAt: Date.now() + 1_000 };
-    expect(await settlement.bus.call(hold, unpriced, { timeoutMs })).toMatchObject({ ok: false, code: 'unpriced_model' });
+    expect(await ask({ account: newAccount() })).toMatchObject({
+      ok: false,
+      code: 'unknown_account',
+    });
+    const unpriced = {
+      job: newJobId(),
+      account,
+      key: KEY,
+      model: 'nobody-has-it',
+      promptBound: 1,
+      outputBound: 1,
+      expiresAt: Date.now() + 1_000,
+    };
+    expect(await settlement.bus.call(hold, unpriced, { timeoutMs })).toMatchObject({
+      ok: false,
+      code: 'unpriced_model',
+    });
     expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 199, heldMicroUsd: 0 });
   });
 
@@ -51,18 +74,29 @@ describe('a hold', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     const alerts = settlement.bus.connection.subscribe(events.settlementAlert, { max: 1 });
-    const answers = await Promise.all([ask({ job, account }), ask({ job, account, outputBound: 51 })]);
+    const answers = await Promise.all([
+      ask({ job, account }),
+      ask({ job, account, outputBound: 51 }),
+    ]);
     expect(answers).toMatchObject([
       { ok: true, heldMicroUsd: 200 },
       { ok: false, code: 'operation_conflict' },
     ]);
-    for await (const { data } of alerts) expect(SettlementAlert.decode(data)).toMatchObject({ alert: 'operation_conflict', subject: `hold:${job}` });
+    for await (const { data } of alerts)
+      expect(SettlementAlert.decode(data)).toMatchObject({
+        alert: 'operation_conflict',
+        subject: `hold:${job}`,
+      });
     await shows(account, 800, 200);
   });
 
   test('absurd bounds are more than any account has, and spoil nobody else’s hold', async () => {
     const account = await fundedAccount(1_000);
-    const answers = await Promise.all([ask({ account }), ask({ account, outputBound: Number.MAX_SAFE_INTEGER, lifeMs: 8e15 }), ask({ account })]);
+    const answers = await Promise.all([
+      ask({ account }),
+      ask({ account, outputBound: Number.MAX_SAFE_INTEGER, lifeMs: 8e15 }),
+      ask({ account }),
+    ]);
     expect(answers.map((answer) => answer.ok)).toEqual([true, false, true]);
   });
 
@@ -70,7 +104,10 @@ describe('a hold', () => {
     const account = await fundedAccount(200 * 1_234);
     const answers = await Promise.all(Array.from({ length: 10_000 }, () => ask({ account })));
     expect(answers.filter(({ ok }) => ok)).toHaveLength(1_234);
-    expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 0, heldMicroUsd: 200 * 1_234 });
+    expect(await balanceOf(account)).toMatchObject({
+      availableMicroUsd: 0,
+      heldMicroUsd: 200 * 1_234,
+    });
   }, 60_000);
 });
 
@@ -78,7 +115,10 @@ describe('the end of a job', () => {
   test('charges once, pays the provider, takes the fee and tells it', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
-    const [paid, fees] = await Promise.all([ledgerBalance(`provider:${PROVIDER}`), ledgerBalance('platform:fees')]);
+    const [paid, fees] = await Promise.all([
+      ledgerBalance(`provider:${PROVIDER}`),
+      ledgerBalance('platform:fees'),
+    ]);
     await ask({ job, account });
     const facts = settlement.bus.connection.subscribe(events.settlementSettled);
     for (const copy of ['', 'a', 'b']) tell(ended(job, account), copy);
@@ -101,14 +141,21 @@ describe('the end of a job', () => {
     await everythingRead();
     expect(await ledgerBalance(`provider:${PROVIDER}`)).toBe(paid + 67);
     expect(await ledgerBalance('platform:fees')).toBe(fees + 3);
-    await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0));
+    await vi.waitFor(async () =>
+      expect((await settlement.database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0),
+    );
   });
 
   test('gives everything back when the job failed', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
-    const { provider: _, usage: __, finish: ___, ...failed } = ended(job, account, { result: 'failed', deliveredTokens: 0 });
+    const {
+      provider: _,
+      usage: __,
+      finish: ___,
+      ...failed
+    } = ended(job, account, { result: 'failed', deliveredTokens: 0 });
     tell(failed);
     await shows(account, 1_000, 0);
   });
@@ -117,7 +164,11 @@ describe('the end of a job', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     tell(ended(job, account, { result: 'failed', deliveredTokens: 0 }));
-    await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM charges WHERE job = $1', [job])).rowCount).toBe(1));
+    await vi.waitFor(async () =>
+      expect(
+        (await settlement.database.query('SELECT 1 FROM charges WHERE job = $1', [job])).rowCount,
+      ).toBe(1),
+    );
     expect(await ask({ job, account })).toMatchObject({ ok: false, code: 'operation_conflict' });
     expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 1_000, heldMicroUsd: 0 });
   });
@@ -135,7 +186,8 @@ describe('the end of a job', () => {
     const alerts = settlement.bus.connection.subscribe(events.settlementAlert, { max: 1 });
     await settlement.bus.jetstream.publish(events.jobEnded, Uint8Array.of(0xc1, 1, 2));
     tell(ended(job, account));
-    for await (const { data } of alerts) expect(SettlementAlert.decode(data).alert).toBe('poison_event');
+    for await (const { data } of alerts)
+      expect(SettlementAlert.decode(data).alert).toBe('poison_event');
     await shows(account, 930, 0);
     await everythingRead();
   });
@@ -146,10 +198,15 @@ describe('a receipt', () => {
     const acks = settlement.bus.connection.subscribe(core.down(PROVIDER, 'ack'), { max: 1 });
     const job = newJobId();
     await ask({ job, account: await fundedAccount(1_000) });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job))] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [signed(receiptOf(job))],
+    });
     for await (const { data } of acks) {
       expect(Ack.decode(data).receipts).toEqual([{ job, attempt: 1 }]);
-      expect((await settlement.database.query('SELECT provider FROM receipts WHERE job = $1', [job])).rows).toEqual([{ provider: PROVIDER }]);
+      expect(
+        (await settlement.database.query('SELECT provider FROM receipts WHERE job = $1', [job]))
+          .rows,
+      ).toEqual([{ provider: PROVIDER }]);
     }
   });
 
@@ -157,7 +214,9 @@ describe('a receipt', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(job)] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [provenReceipt(job)],
+    });
     await shows(account, 930, 0);
   });
 
@@ -166,10 +225,19 @@ describe('a receipt', () => {
     const [job, witness] = [newJobId(), newJobId()];
     await Promise.all([ask({ job, account }), ask({ job: witness, account })]);
     await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job))] });
-    // Receipts are looked through together: when the later one has settled its job, the earlier one has been passed over.
-    await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM receipts WHERE job = $1', [job])).rowCount).toBe(1));
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(witness)] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [signed(receiptOf(job))],
+    });
+    // Receipts are looked through together: when the later one has settled its job, the earlier one
+    // has been passed over.
+    await vi.waitFor(async () =>
+      expect(
+        (await settlement.database.query('SELECT 1 FROM receipts WHERE job = $1', [job])).rowCount,
+      ).toBe(1),
+    );
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [provenReceipt(witness)],
+    });
     await shows(account, 730, 200);
     tell(ended(job, account, { provider: OTHER_PROVIDER, attempts: 2 }));
     await shows(account, 860, 0);
@@ -182,8 +250,12 @@ describe('a receipt', () => {
     await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs });
     const paid = await ledgerBalance(`provider:${OTHER_PROVIDER}`);
     for (const provider of [PROVIDER, OTHER_PROVIDER])
-      settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [provenReceipt(job, { provider })] });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(witness)] });
+      settlement.bus.publish(core.up(provider, 'receipt'), Receipts, {
+        receipts: [provenReceipt(job, { provider })],
+      });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [provenReceipt(witness)],
+    });
     await shows(account, 930, 0);
     expect(await ledgerBalance(`provider:${OTHER_PROVIDER}`)).toBe(paid);
   });
@@ -194,33 +266,88 @@ describe('a receipt', () => {
     await ask({ job, account });
     await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs });
     settlement.bus.publish(core.up(OTHER_PROVIDER, 'receipt'), Receipts, {
-      receipts: [signed(receiptOf(job, { attempt: 2, finish: 'cancelled', usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } }))],
+      receipts: [
+        signed(
+          receiptOf(job, {
+            attempt: 2,
+            finish: 'cancelled',
+            usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 },
+          }),
+        ),
+      ],
     });
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [provenReceipt(job)] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [provenReceipt(job)],
+    });
     await shows(account, 930, 0);
   });
 
   test('settles for the tokens that the ingress proved to be delivered, and for none on the word of the provider alone', async () => {
-    const proofOf = (job: string, changes: object) => settlement.proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens: 20, ...changes });
+    const proofOf = (job: string, changes: object) =>
+      settlement.proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens: 20, ...changes });
     // 30 prompt tokens at 1 and the delivered ones at 2 micro-dollars.
     const cases: readonly [string, number, (job: string) => readonly Receipt[]][] = [
       ['a proof of five of the twenty', 40, (job) => [provenReceipt(job, { tokens: 5 })]],
       ['a proof of more than the provider made', 70, (job) => [provenReceipt(job, { tokens: 30 })]],
-      ['a newer proof after the first receipt', 60, (job) => [provenReceipt(job, { tokens: 5 }), provenReceipt(job, { tokens: 15 })]],
-      ['an older proof after the first receipt', 60, (job) => [provenReceipt(job, { tokens: 15 }), signed(receiptOf(job))]],
+      [
+        'a newer proof after the first receipt',
+        60,
+        (job) => [provenReceipt(job, { tokens: 5 }), provenReceipt(job, { tokens: 15 })],
+      ],
+      [
+        'an older proof after the first receipt',
+        60,
+        (job) => [provenReceipt(job, { tokens: 15 }), signed(receiptOf(job))],
+      ],
       ['no proof', 0, (job) => [signed(receiptOf(job))]],
-      ['the proof of a smaller number', 0, (job) => [signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { tokens: 5 }) } }))]],
-      ['the proof of another job', 0, (job) => [signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(newJobId(), {}) } }))]],
-      ['the proof of another provider', 0, (job) => [signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { provider: OTHER_PROVIDER }) } }))]],
-      ['the proof of another attempt', 0, (job) => [signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { attempt: 2 }) } }))]],
+      [
+        'the proof of a smaller number',
+        0,
+        (job) => [
+          signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { tokens: 5 }) } })),
+        ],
+      ],
+      [
+        'the proof of another job',
+        0,
+        (job) => [
+          signed(receiptOf(job, { delivered: { tokens: 20, proof: proofOf(newJobId(), {}) } })),
+        ],
+      ],
+      [
+        'the proof of another provider',
+        0,
+        (job) => [
+          signed(
+            receiptOf(job, {
+              delivered: { tokens: 20, proof: proofOf(job, { provider: OTHER_PROVIDER }) },
+            }),
+          ),
+        ],
+      ],
+      [
+        'the proof of another attempt',
+        0,
+        (job) => [
+          signed(
+            receiptOf(job, { delivered: { tokens: 20, proof: proofOf(job, { attempt: 2 }) } }),
+          ),
+        ],
+      ],
     ];
     const accounts = await Promise.all(cases.map(() => fundedAccount(1_000)));
     const jobs = cases.map(() => newJobId());
-    await Promise.all(accounts.map((account, index) => ask({ job: jobs[index] as string, account })));
+    await Promise.all(
+      accounts.map((account, index) => ask({ job: jobs[index] as string, account })),
+    );
     for (const [index, [, , receipts]] of cases.entries()) {
-      settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [...receipts(jobs[index] as string)] });
+      settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+        receipts: [...receipts(jobs[index] as string)],
+      });
     }
-    await Promise.all(cases.map(([, cost], index) => shows(accounts[index] as string, 1_000 - cost, 0)));
+    await Promise.all(
+      cases.map(([, cost], index) => shows(accounts[index] as string, 1_000 - cost, 0)),
+    );
   });
 
   test('that is not signed, or signed with another key than the machine has shown, pays nobody', async () => {
@@ -235,7 +362,10 @@ describe('a receipt', () => {
       receipts: [
         bare,
         { ...work, signature: stranger.sign(workText(work)), signingKey: stranger.publicKey },
-        { ...provenReceipt(forged), usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 21 } },
+        {
+          ...provenReceipt(forged),
+          usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 21 },
+        },
       ],
     });
     await shows(account, 1_000, 0);
@@ -255,10 +385,13 @@ describe('the end of a job without a signed receipt', () => {
     const job = newJobId();
     await ask({ job, account });
     const told = unsigned(job, account);
-    for (const copy of ['', 'again']) tell({ ...told, usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 } }, copy);
+    for (const copy of ['', 'again'])
+      tell({ ...told, usage: { promptTokens: 30, cachedTokens: 0, completionTokens: 20 } }, copy);
     await everythingRead();
     const less = { promptTokens: 30, cachedTokens: 0, completionTokens: 10 };
-    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, { receipts: [signed(receiptOf(job, { usage: less }))] });
+    settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
+      receipts: [signed(receiptOf(job, { usage: less }))],
+    });
     await shows(account, 950, 0);
   });
 
@@ -271,7 +404,10 @@ describe('the end of a job without a signed receipt', () => {
     tell({ ...unsigned(foreign, account), receiptKey: p256Signer(newP256Key()).publicKey });
     await shows(account, 1_000, 0);
     expect(await ledgerBalance(`provider:${PROVIDER}`)).toBe(paid);
-    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: true, overdueHolds: 0 });
+    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({
+      ok: true,
+      overdueHolds: 0,
+    });
   });
 });
 
@@ -279,8 +415,11 @@ describe('a credit', () => {
   test('of one name is one credit; of one name and another amount it is a conflict', async () => {
     const account = newAccount();
     const operation = `gift ${account}`;
-    const give = (amountMicroUsd: number) => settlement.bus.call(credit, { account, amountMicroUsd, operation }, { timeoutMs });
-    expect(await Promise.all([give(70), give(70), give(70)])).toMatchObject([1, 2, 3].map(() => ({ ok: true, availableMicroUsd: 70 })));
+    const give = (amountMicroUsd: number) =>
+      settlement.bus.call(credit, { account, amountMicroUsd, operation }, { timeoutMs });
+    expect(await Promise.all([give(70), give(70), give(70)])).toMatchObject(
+      [1, 2, 3].map(() => ({ ok: true, availableMicroUsd: 70 })),
+    );
     expect(await give(71)).toMatchObject({ ok: false, code: 'operation_conflict' });
     expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 70, heldMicroUsd: 0 });
   });
@@ -304,16 +443,38 @@ describe('the ledger', () => {
 
   test('verifies, and finds a drift made by hand, a transaction that does not sum and a debt', async () => {
     const account = await fundedAccount(1_000);
-    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: true, driftedBalances: 0, unbalancedTransactions: 0 });
+    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({
+      ok: true,
+      driftedBalances: 0,
+      unbalancedTransactions: 0,
+    });
     const database = settlement.database;
-    await database.query('UPDATE ledger_accounts SET balance = balance + 1 WHERE id = $1', [`consumer:${account}`]);
-    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({ ok: false, driftedBalances: 1 });
-    await database.query("INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('by hand', 'credit', '')");
-    await database.query("INSERT INTO ledger_entries (operation, account, amount) VALUES ('by hand', $1, 1)", [`consumer:${account}`]);
+    await database.query('UPDATE ledger_accounts SET balance = balance + 1 WHERE id = $1', [
+      `consumer:${account}`,
+    ]);
+    expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({
+      ok: false,
+      driftedBalances: 1,
+    });
+    await database.query(
+      "INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('by hand', 'credit', '')",
+    );
+    await database.query(
+      "INSERT INTO ledger_entries (operation, account, amount) VALUES ('by hand', $1, 1)",
+      [`consumer:${account}`],
+    );
     for (const full of [false, true]) {
-      expect(await settlement.bus.call(verify, { full }, { timeoutMs })).toMatchObject({ ok: false, driftedBalances: 0, unbalancedTransactions: 1 });
+      expect(await settlement.bus.call(verify, { full }, { timeoutMs })).toMatchObject({
+        ok: false,
+        driftedBalances: 0,
+        unbalancedTransactions: 1,
+      });
     }
-    await expect(database.query('UPDATE ledger_accounts SET balance = -1 WHERE id = $1', [`consumer:${account}`])).rejects.toThrow('never_negative');
+    await expect(
+      database.query('UPDATE ledger_accounts SET balance = -1 WHERE id = $1', [
+        `consumer:${account}`,
+      ]),
+    ).rejects.toThrow('never_negative');
   });
 });
 

@@ -28,7 +28,10 @@ import { SigningKeys } from './receipts/signing-keys.ts';
 const SWEEP_MS = 5_000;
 const TRUST_MS = 2_000;
 
-/** Money: held before the work, charged or given back after it, once; bought and paid out through Stripe. */
+/**
+ * Money: held before the work, charged or given back after it, once; bought and paid out through
+ * Stripe.
+ */
 export async function startSettlement(context: Context): Promise<Component> {
   const { bus, database, config, log, now } = context;
   const metrics = settlementMetrics(context.metrics);
@@ -41,13 +44,29 @@ export async function startSettlement(context: Context): Promise<Component> {
 
   await using stack = new AsyncDisposableStack();
   const outbox = stack.use(new OutboxRelay({ bus, store: outboxStore, alerts, log }));
-  const pricing = stack.use(new Pricing({ bus, store: pricingStore, feeBps: config.feeBps, minimumMicroUsd: config.minimumChargeMicroUsd, now }));
+  const pricing = stack.use(
+    new Pricing({
+      bus,
+      store: pricingStore,
+      feeBps: config.feeBps,
+      minimumMicroUsd: config.minimumChargeMicroUsd,
+      now,
+    }),
+  );
   const signingKeys = new SigningKeys({
-    ask: async (provider) => (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS })).signingKey,
-    ...{ log, now },
+    ask: async (provider) =>
+      (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS })).signingKey,
+    log,
+    now,
   });
   const settler = new Settler({
-    ...{ store: jobs, pricing, openJobs, alerts, signingKeys, receiptGraceMs: config.receiptGraceMs, now },
+    store: jobs,
+    pricing,
+    openJobs,
+    alerts,
+    signingKeys,
+    receiptGraceMs: config.receiptGraceMs,
+    now,
     onWaiting: () => sweeper.sweepSoon(),
     onSettled: (facts) => {
       outbox.nudge();
@@ -56,7 +75,12 @@ export async function startSettlement(context: Context): Promise<Component> {
   });
   const sweeper = stack.use(
     new Sweeper({
-      ...{ store: jobs, settler, signingKeys, log, receiptGraceMs: config.receiptGraceMs, everyMs: Math.min(SWEEP_MS, config.receiptGraceMs) },
+      store: jobs,
+      settler,
+      signingKeys,
+      log,
+      receiptGraceMs: config.receiptGraceMs,
+      everyMs: Math.min(SWEEP_MS, config.receiptGraceMs),
       onUnsigned: () => metrics.countUnsigned(),
     }),
   );
@@ -65,32 +89,66 @@ export async function startSettlement(context: Context): Promise<Component> {
   database.on('remove', onConnectionGone);
   stack.defer(() => void database.off('remove', onConnectionGone));
   stack.use(new EndedJobs({ bus, settler, log, alerts }));
-  stack.use(new Receipts({ bus, store: jobs, proofs: await DeliveryProofs.open(config.coreCredentials), log, now }));
-  const payments = stack.use(startPayments({ config: config.stripe, database, ledger, alerts, outbox, log, now }));
-  const prover = stack.use(new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }));
+  stack.use(
+    new Receipts({
+      bus,
+      store: jobs,
+      proofs: await DeliveryProofs.open(config.coreCredentials),
+      log,
+      now,
+    }),
+  );
+  const payments = stack.use(
+    startPayments({ config: config.stripe, database, ledger, alerts, outbox, log, now }),
+  );
+  const prover = stack.use(
+    new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }),
+  );
   const books = new Books({ ledger, outboxStore, outbox, alerts });
   const receiptKeys = await ReceiptKeys.open(config.home);
-  const settledReceipts = new SettledReceipts({ database, keys: receiptKeys, keyOf: (provider) => signingKeyOf(bus, provider) });
-  const agreements = new Agreements({ bus, store: pricingStore, noticeMs: config.priceNoticeMs, listedPrice: (model) => pricing.listedPrice(model), now });
+  const settledReceipts = new SettledReceipts({
+    database,
+    keys: receiptKeys,
+    keyOf: (provider) => signingKeyOf(bus, provider),
+  });
+  const agreements = new Agreements({
+    bus,
+    store: pricingStore,
+    noticeMs: config.priceNoticeMs,
+    listedPrice: (model) => pricing.listedPrice(model),
+    now,
+  });
 
   stack.use(
     await bus.serve('settlement', [
-      endpoint(services.settlement.hold, async (request) => metrics.countHold(await holds.hold(request))),
+      endpoint(services.settlement.hold, async (request) =>
+        metrics.countHold(await holds.hold(request)),
+      ),
       endpoint(services.settlement.topUp, (request) => holds.topUp(request)),
       endpoint(services.settlement.balance, ({ account }) => books.balance(account)),
       endpoint(services.settlement.credit, (request) => books.credit(request)),
       endpoint(services.settlement.statement, (request) => ledger.statement(request)),
-      endpoint(services.settlement.earnings, ({ account, from, until }) => ledger.earnings(`consumer:${account}`, from, until)),
-      endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({ used: await ledger.putKeyCaps(key, account, caps) })),
-      endpoint(services.settlement.keySpending, async ({ account, key }) => ({ keys: await ledger.keySpending(account, key) })),
+      endpoint(services.settlement.earnings, ({ account, from, until }) =>
+        ledger.earnings(`consumer:${account}`, from, until),
+      ),
+      endpoint(services.settlement.setKeyCaps, async ({ key, account, caps }) => ({
+        used: await ledger.putKeyCaps(key, account, caps),
+      })),
+      endpoint(services.settlement.keySpending, async ({ account, key }) => ({
+        keys: await ledger.keySpending(account, key),
+      })),
       endpoint(services.settlement.receipt, (request) => settledReceipts.of(request)),
       endpoint(services.settlement.receiptKeys, () => ({ keys: receiptKeys.publicKeys() })),
       endpoint(services.settlement.usage, (request) => ledger.usage(request)),
       endpoint(services.settlement.setReferrer, (request) => agreements.setReferrer(request)),
       endpoint(services.settlement.setTerms, (request) => agreements.setTerms(request)),
-      endpoint(services.settlement.setProviderPrice, (request) => agreements.setProviderPrice(request)),
+      endpoint(services.settlement.setProviderPrice, (request) =>
+        agreements.setProviderPrice(request),
+      ),
       endpoint(services.settlement.announcedPrices, () => agreements.announcedPrices()),
-      endpoint(services.settlement.allProviderPrices, (request) => agreements.allProviderPrices(request)),
+      endpoint(services.settlement.allProviderPrices, (request) =>
+        agreements.allProviderPrices(request),
+      ),
       endpoint(services.settlement.providerPrices, (request) => agreements.providerPrices(request)),
       endpoint(services.settlement.checkout, (request) => payments.checkout(request)),
       endpoint(services.settlement.onboard, (request) => payments.onboard(request)),
@@ -109,7 +167,8 @@ export async function startSettlement(context: Context): Promise<Component> {
 /** Trust may not be there to be asked; then a receipt is what its own signature makes it. */
 async function signingKeyOf(bus: Bus, provider: string): Promise<Uint8Array | undefined> {
   try {
-    return (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS })).signingKey;
+    return (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS }))
+      .signingKey;
   } catch (error) {
     if (error instanceof BusError) return undefined;
     throw error;

@@ -5,7 +5,17 @@ import { connect } from '@nats-io/transport-node';
 import type { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
-import { type CatalogModel, mintCredentials, Nkey, newP256Key, p256Signer, type Receipt, randomToken, services, workText } from '#bus-schemas';
+import {
+  type CatalogModel,
+  mintCredentials,
+  Nkey,
+  newP256Key,
+  p256Signer,
+  type Receipt,
+  randomToken,
+  services,
+  workText,
+} from '#bus-schemas';
 import { Bus, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { readConfig, type StripeConfig } from '#coordinator/config.ts';
@@ -24,7 +34,11 @@ export const OWNED_PROVIDER = `A${'R'.repeat(55)}`;
 /** The key that every machine here has shown to trust. */
 const signer = p256Signer(newP256Key());
 export const RECEIPT_KEY = signer.publicKey;
-export const signed = (receipt: Receipt): Receipt => ({ ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey });
+export const signed = (receipt: Receipt): Receipt => ({
+  ...receipt,
+  signature: signer.sign(workText(receipt)),
+  signingKey: signer.publicKey,
+});
 export const OWNER = 'acct_owner';
 export const KEY = 'key_test';
 /** One micro-dollar for a prompt token, two for an answer's. */
@@ -65,7 +79,10 @@ export interface SettlementSettings {
   readonly stripe?: StripeConfig;
 }
 
-/** A hub, a database, a catalog of one model and settlement between them; no other part of the coordinator. */
+/**
+ * A hub, a database, a catalog of one model and settlement between them; no other part of the
+ * coordinator.
+ */
 export async function startSettlementUnderTest({
   receiptGraceMs = 300_000,
   poolSize = 8,
@@ -80,33 +97,59 @@ export async function startSettlementUnderTest({
   stack.use(postgres);
   const databaseUrl = await postgres.createDatabase(`ledger_${randomToken(8)}`);
   await migrate(databaseUrl);
-  const connection = await connect({ servers: hub.clientUrl, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  const connection = await connect({
+    servers: hub.clientUrl,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 50,
+  });
   stack.defer(() => connection.close());
   const bus = new Bus(connection);
   await ensureStreams(bus);
-  stack.use(await bus.serve('catalog', [endpoint(services.catalog.snapshot, () => ({ revision: 1, models: [MODEL] }))]));
+  stack.use(
+    await bus.serve('catalog', [
+      endpoint(services.catalog.snapshot, () => ({ revision: 1, models: [MODEL] })),
+    ]),
+  );
   const shown = { signingKey: RECEIPT_KEY };
   stack.use(
     await bus.serve('trust', [
-      endpoint(services.trust.owner, ({ provider }) => (provider === OWNED_PROVIDER ? { account: OWNER } : {})),
+      endpoint(services.trust.owner, ({ provider }) =>
+        provider === OWNED_PROVIDER ? { account: OWNER } : {},
+      ),
       endpoint(services.trust.signingKey, () => shown),
     ]),
   );
 
   const database = connectDatabase(databaseUrl, { max: poolSize });
-  // As the coordinator does: a database that dies, or stops before the last socket is closed, is not the end of the process.
+  // As the coordinator does: a database that dies, or stops before the last socket is closed, is
+  // not the end of the process.
   database.on('error', () => undefined);
   stack.defer(() => database.end());
   const coreCredentials = join(home, 'core.creds');
   await writeFile(coreCredentials, await mintCredentials('core', Nkey.create('account'), 'all'));
-  const config = { ...readConfig({ DINF_HOME: home }), coreCredentials, databaseUrl, receiptGraceMs, minimumChargeMicroUsd, priceNoticeMs, stripe };
+  const config = {
+    ...readConfig({ DINF_HOME: home }),
+    coreCredentials,
+    databaseUrl,
+    receiptGraceMs,
+    minimumChargeMicroUsd,
+    priceNoticeMs,
+    stripe,
+  };
   const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
-  const start = (): Promise<Component> => startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
+  const start = (): Promise<Component> =>
+    startSettlement({ bus, database, config, log, metrics: new Registry(), now: Date.now });
   let component = await start();
   stack.defer(() => component[Symbol.asyncDispose]());
   const owned = stack.move();
   return {
-    ...{ bus, database, hub, postgres, home, shown, proofs: await DeliveryProofs.open(coreCredentials) },
+    bus,
+    database,
+    hub,
+    postgres,
+    home,
+    shown,
+    proofs: await DeliveryProofs.open(coreCredentials),
     restart: async () => {
       await component[Symbol.asyncDispose]();
       component = await start();

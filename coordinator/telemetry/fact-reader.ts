@@ -13,7 +13,10 @@ export interface FactReaderOptions {
   readonly log: Logger;
   /** So many facts were removed from the stream before they were read. */
   readonly onLost: (facts: number) => void;
-  /** Resolves when all of them are stored. The same fact may come twice, when another process was killed before it acknowledged. */
+  /**
+   * Resolves when all of them are stored. The same fact may come twice, when another process was
+   * killed before it acknowledged.
+   */
   readonly store: (messages: readonly JsMsg[]) => Promise<void>;
 }
 
@@ -21,7 +24,10 @@ const CHECK_EVERY_MS = 60_000;
 /** More than JetStream delivers before it waits for acknowledgements. */
 const MAX_REMEMBERED = 16_384;
 
-/** Reads a durable consumer in batches and acknowledges each fact after it is stored. Counts may be half a second late; that keeps them cheap. */
+/**
+ * Reads a durable consumer in batches and acknowledges each fact after it is stored. Counts may be
+ * half a second late; that keeps them cheap.
+ */
 export class FactReader implements AsyncDisposable {
   readonly #options: FactReaderOptions;
   readonly #done: Promise<void>;
@@ -57,7 +63,10 @@ export class FactReader implements AsyncDisposable {
     }
   }
 
-  /** Retention removes facts by age and size, read or not: those between the last acknowledged and the first one left were never stored. */
+  /**
+   * Retention removes facts by age and size, read or not: those between the last acknowledged and
+   * the first one left were never stored.
+   */
   async #checkForGap(): Promise<void> {
     const { bus, consumer, log, onLost } = this.#options;
     try {
@@ -74,7 +83,11 @@ export class FactReader implements AsyncDisposable {
         'facts were removed from the stream before telemetry read them',
       );
     } catch (error) {
-      if (!this.#stopped) log.warn({ err: error, consumer: consumer.name }, 'whether facts were lost cannot be checked; trying again');
+      if (!this.#stopped)
+        log.warn(
+          { err: error, consumer: consumer.name },
+          'whether facts were lost cannot be checked; trying again',
+        );
     }
   }
 

@@ -6,7 +6,9 @@ export type Fact =
   | { readonly kind: 'attempt'; readonly value: JobAttempt }
   | { readonly kind: 'violation'; readonly value: Violation };
 
-/** Undefined for a fact that telemetry does not count, or cannot read: it must not stop the others. */
+/**
+ * Undefined for a fact that telemetry does not count, or cannot read: it must not stop the others.
+ */
 export function factOf({ subject, data }: JsMsg): Fact | undefined {
   try {
     switch (subject) {

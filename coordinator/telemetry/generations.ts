@@ -3,16 +3,36 @@ import type { Pool } from 'pg';
 import type { Finish, Generation, JobEnded, JobResult, TrustLevel } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-generations', 'forget', 'generation']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'add-generations',
+  'forget',
+  'generation',
+]);
 
-/** Single jobs: kept for ninety days, for the account that paid. Answers with the jobs that were not there before. */
-export async function addGenerations(database: Pool, ended: readonly JobEnded[]): Promise<Set<string>> {
+/**
+ * Single jobs: kept for ninety days, for the account that paid. Answers with the jobs that were not
+ * there before.
+ */
+export async function addGenerations(
+  database: Pool,
+  ended: readonly JobEnded[],
+): Promise<Set<string>> {
   const column = <T>(pick: (job: JobEnded) => T) => ended.map(pick);
   const added = await query<{ job: string }>(database, sql['add-generations'], [
-    ...[column(({ job }) => job), column(({ at }) => at), column(({ account }) => account), column(({ key }) => key), column(({ model }) => model)],
-    ...[column(({ build }) => build), column(({ provider }) => provider ?? null), column(({ result }) => result), column(({ finish }) => finish ?? null)],
-    ...[column(({ streamed }) => streamed), column(({ attempts }) => attempts), column(({ deliveredTokens }) => deliveredTokens)],
-    ...[column(({ timing }) => timing.firstContentUs ?? null), column(({ timing }) => timing.totalUs)],
+    column(({ job }) => job),
+    column(({ at }) => at),
+    column(({ account }) => account),
+    column(({ key }) => key),
+    column(({ model }) => model),
+    column(({ build }) => build),
+    column(({ provider }) => provider ?? null),
+    column(({ result }) => result),
+    column(({ finish }) => finish ?? null),
+    column(({ streamed }) => streamed),
+    column(({ attempts }) => attempts),
+    column(({ deliveredTokens }) => deliveredTokens),
+    column(({ timing }) => timing.firstContentUs ?? null),
+    column(({ timing }) => timing.totalUs),
     column(({ trustLevel }) => trustLevel ?? null),
   ]);
   return new Set(added.map(({ job }) => job));
@@ -39,13 +59,19 @@ interface Row {
   readonly trustLevel: TrustLevel | null;
 }
 
-export async function generationOf(database: Pool, { account, job }: { account: string; job: string }): Promise<Generation | undefined> {
+export async function generationOf(
+  database: Pool,
+  { account, job }: { account: string; job: string },
+): Promise<Generation | undefined> {
   const [row] = await query<Row>(database, sql.generation, [job, account]);
   if (row === undefined) return undefined;
-  const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, trustLevel, ...rest } = row;
+  const { at, provider, finish, deliveredTokens, firstContentUs, totalUs, trustLevel, ...rest } =
+    row;
   return {
     ...rest,
-    ...{ at: at.getTime(), deliveredTokens: Number(deliveredTokens), totalUs: Number(totalUs) },
+    at: at.getTime(),
+    deliveredTokens: Number(deliveredTokens),
+    totalUs: Number(totalUs),
     ...(provider !== null && { provider }),
     ...(finish !== null && { finish }),
     ...(trustLevel !== null && { trustLevel }),

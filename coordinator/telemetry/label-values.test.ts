@@ -5,7 +5,12 @@ import { LabelValues } from './label-values.ts';
 test('a metric has no more series than its label may have values, and counts the others together', async () => {
   const models = new LabelValues(3);
   const registry = new Registry();
-  const jobs = new Counter({ name: 'jobs', help: 'Jobs', labelNames: ['model'], registers: [registry] });
+  const jobs = new Counter({
+    name: 'jobs',
+    help: 'Jobs',
+    labelNames: ['model'],
+    registers: [registry],
+  });
   for (let model = 0; model < 100; model += 1) jobs.inc({ model: models.of(`model-${model}`) });
   jobs.inc({ model: models.of('model-1') });
   const { values } = await jobs.get();

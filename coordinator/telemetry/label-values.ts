@@ -2,7 +2,8 @@
 const OTHER = 'other';
 
 /**
- * Limits how many values a metric's label has. The metrics library keeps a series for each value until the process ends, and the owner
+ * Limits how many values a metric's label has. The metrics library keeps a series for each value
+ * until the process ends, and the owner
  * of a machine can call any number of builds by names of their own: each would be a new value.
  */
 export class LabelValues {

@@ -14,7 +14,12 @@ export class RecentLosses {
   add(stream: string, facts: number, now: number): void {
     const known = this.recent(now).find((loss) => loss.stream === stream);
     const total = facts + (known?.facts ?? 0);
-    this.#byStream.set(stream, { stream, facts: total, firstAt: known?.firstAt ?? now, lastAt: now });
+    this.#byStream.set(stream, {
+      stream,
+      facts: total,
+      firstAt: known?.firstAt ?? now,
+      lastAt: now,
+    });
   }
 
   recent(now: number): LostFacts[] {

@@ -47,7 +47,10 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => stack.disposeAsync());
 
-/** Facts that a killed process read come again after four seconds, not ten; newer ones are stored before that. */
+/**
+ * Facts that a killed process read come again after four seconds, not ten; newer ones are stored
+ * before that.
+ */
 async function comeAgainSooner(): Promise<void> {
   await (await bus.manager()).consumers.update(stream, name, { ack_wait: 4_000_000_000 });
 }
@@ -78,14 +81,25 @@ async function startProcess(): Promise<Process> {
   const pool = connectPool(own);
   const connection = await connectionIn(own);
   const metrics = new Registry();
-  const context = { bus: new Bus(connection), database: pool, config: readConfig({}), log: pino({ level: 'silent' }), metrics, now: Date.now };
+  const context = {
+    bus: new Bus(connection),
+    database: pool,
+    config: readConfig({}),
+    log: pino({ level: 'silent' }),
+    metrics,
+    now: Date.now,
+  };
   const component: Component = own.use(await startTelemetry(context));
   expect(component.name).toBe('telemetry');
   const owned = own.move();
   return {
     pool,
     connection,
-    jobsCounted: async () => ((await metrics.getSingleMetric('dinf_jobs_total')?.get())?.values ?? []).reduce((sum, { value }) => sum + value, 0),
+    jobsCounted: async () =>
+      ((await metrics.getSingleMetric('dinf_jobs_total')?.get())?.values ?? []).reduce(
+        (sum, { value }) => sum + value,
+        0,
+      ),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -95,8 +109,19 @@ async function statedEnds(count: number): Promise<string[]> {
   const jobs = Array.from({ length: count }, () => newJobId());
   for (const job of jobs) {
     const fact: JobEnded = {
-      ...{ job, account: 'acct_telemetry', key: 'key_test', ingress: 'in_000000000000', model: 'sim', build: 'sim-build', provider: `A${'P'.repeat(55)}` },
-      ...{ attempts: 1, result: 'completed', at: Date.now(), streamed: true, deliveredTokens: 5, promptBound: 100 },
+      job,
+      account: 'acct_telemetry',
+      key: 'key_test',
+      ingress: 'in_000000000000',
+      model: 'sim',
+      build: 'sim-build',
+      provider: `A${'P'.repeat(55)}`,
+      attempts: 1,
+      result: 'completed',
+      at: Date.now(),
+      streamed: true,
+      deliveredTokens: 5,
+      promptBound: 100,
       timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
     };
     await bus.jetstream.publish(events.jobEnded, JobEnded.encode(fact), { msgID: `ended:${job}` });
@@ -105,7 +130,14 @@ async function statedEnds(count: number): Promise<string[]> {
 }
 
 const stored = async (jobs: readonly string[]) =>
-  (await database.query<{ job: string }>('SELECT job FROM generations WHERE job = ANY($1) ORDER BY job', [jobs])).rows.map(({ job }) => job).toSorted();
+  (
+    await database.query<{ job: string }>(
+      'SELECT job FROM generations WHERE job = ANY($1) ORDER BY job',
+      [jobs],
+    )
+  ).rows
+    .map(({ job }) => job)
+    .toSorted();
 
 /** A process that has read the ends of so many jobs and waits for the database to write them. */
 async function readButNotWritten(count: number) {
@@ -114,7 +146,13 @@ async function readButNotWritten(count: number) {
   const victim = await startProcess();
   const jobs = await statedEnds(count);
   const waiting = async () =>
-    Number((await database.query("SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND relation = 'generations'::regclass")).rows[0].n);
+    Number(
+      (
+        await database.query(
+          "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND relation = 'generations'::regclass",
+        )
+      ).rows[0].n,
+    );
   await expect.poll(waiting, poll).toBe(1);
   const unlock = async () => {
     await lock.query('ROLLBACK');
@@ -134,7 +172,9 @@ test('killed after it read facts and before it wrote them: they are written once
   await using next = await startProcess();
   const newer = await statedEnds(3);
   await expect.poll(() => stored(newer), poll).toEqual(newer);
-  await expect.poll(() => stored([...jobs, ...newer]), poll).toEqual([...jobs, ...newer].toSorted());
+  await expect
+    .poll(() => stored([...jobs, ...newer]), poll)
+    .toEqual([...jobs, ...newer].toSorted());
   await expect.poll(() => next.jobsCounted(), poll).toBe(6);
   await victim[Symbol.asyncDispose]();
 });
@@ -148,7 +188,9 @@ test('killed after it wrote facts and before it acknowledged them: they are not 
   await using next = await startProcess();
   const newer = await statedEnds(2);
   const info = async () => (await bus.manager()).consumers.info(stream, name);
-  await expect.poll(async () => (await info()).num_ack_pending + (await info()).num_pending, poll).toBe(0);
+  await expect
+    .poll(async () => (await info()).num_ack_pending + (await info()).num_pending, poll)
+    .toBe(0);
   expect(await stored([...jobs, ...newer])).toEqual([...jobs, ...newer].toSorted());
   expect(await next.jobsCounted()).toBe(newer.length);
   await victim[Symbol.asyncDispose]();
@@ -165,7 +207,9 @@ test('a new JetStream store under an old database: every fact is written once', 
   await comeAgainSooner();
   await using second = await startProcess();
   const after = await statedEnds(4);
-  await expect.poll(() => stored([...before, ...after]), poll).toEqual([...before, ...after].toSorted());
+  await expect
+    .poll(() => stored([...before, ...after]), poll)
+    .toEqual([...before, ...after].toSorted());
   await expect.poll(() => second.jobsCounted(), poll).toBe(after.length);
 });
 
@@ -185,9 +229,13 @@ test('facts that the stream dropped before telemetry read them are counted as lo
   };
   own.use(await startTelemetry(context));
   const lost = async () =>
-    (await metrics.getSingleMetric('dinf_telemetry_facts_lost_total')?.get())?.values.find(({ labels }) => labels['stream'] === stream)?.value;
+    (await metrics.getSingleMetric('dinf_telemetry_facts_lost_total')?.get())?.values.find(
+      ({ labels }) => labels['stream'] === stream,
+    )?.value;
   await expect.poll(lost, poll).toBe(3);
   const { streams } = await bus.call(services.telemetry.losses, {}, { timeoutMs: poll.timeout });
   const [loss] = streams;
-  expect(streams).toEqual([{ stream, facts: 3, firstAt: loss?.lastAt, lastAt: expect.closeTo(Date.now(), -6) }]);
+  expect(streams).toEqual([
+    { stream, facts: 3, firstAt: loss?.lastAt, lastAt: expect.closeTo(Date.now(), -6) },
+  ]);
 });

@@ -15,17 +15,40 @@ const MICROSECONDS = 1_000_000;
 const MAX_MODEL_LABELS = 1_000;
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Keeps a row for each job that ended, and counts facts for Prometheus. No request waits for it. */
-export async function startTelemetry({ bus, database, log, metrics, now }: Context): Promise<Component> {
-  const jobs = new Counter({ name: 'dinf_jobs_total', help: 'Jobs that ended', labelNames: ['model', 'result'], registers: [metrics] });
+/**
+ * Keeps a row for each job that ended, and counts facts for Prometheus. No request waits for it.
+ */
+export async function startTelemetry({
+  bus,
+  database,
+  log,
+  metrics,
+  now,
+}: Context): Promise<Component> {
+  const jobs = new Counter({
+    name: 'dinf_jobs_total',
+    help: 'Jobs that ended',
+    labelNames: ['model', 'result'],
+    registers: [metrics],
+  });
   const tokens = new Counter({
     name: 'dinf_delivered_tokens_total',
     help: 'Completion tokens that reached an ingress',
     labelNames: ['model'],
     registers: [metrics],
   });
-  const attempts = new Counter({ name: 'dinf_attempts_failed_total', help: 'Attempts that did not serve', labelNames: ['failure'], registers: [metrics] });
-  const violations = new Counter({ name: 'dinf_violations_total', help: 'Broken protocol by providers', labelNames: ['violation'], registers: [metrics] });
+  const attempts = new Counter({
+    name: 'dinf_attempts_failed_total',
+    help: 'Attempts that did not serve',
+    labelNames: ['failure'],
+    registers: [metrics],
+  });
+  const violations = new Counter({
+    name: 'dinf_violations_total',
+    help: 'Broken protocol by providers',
+    labelNames: ['violation'],
+    registers: [metrics],
+  });
   const firstContent = new Histogram({
     name: 'dinf_first_content_seconds',
     help: 'From receipt to the first content',
@@ -51,7 +74,8 @@ export async function startTelemetry({ bus, database, log, metrics, now }: Conte
         const model = models.of(fact.value.model);
         jobs.inc({ model, result });
         tokens.inc({ model }, deliveredTokens);
-        if (timing.firstContentUs !== undefined) firstContent.observe({ model }, timing.firstContentUs / MICROSECONDS);
+        if (timing.firstContentUs !== undefined)
+          firstContent.observe({ model }, timing.firstContentUs / MICROSECONDS);
         return;
       }
       case 'attempt':
@@ -72,9 +96,11 @@ export async function startTelemetry({ bus, database, log, metrics, now }: Conte
       store: async (messages) => {
         const facts = messages.map(factOf).filter((fact) => fact !== undefined);
         const ended = facts.flatMap((fact) => (fact.kind === 'ended' ? [fact.value] : []));
-        const added = ended.length === 0 ? new Set<string>() : await addGenerations(database, ended);
+        const added =
+          ended.length === 0 ? new Set<string>() : await addGenerations(database, ended);
         // A job whose row is there already was counted by the process that wrote it.
-        for (const fact of facts) if (fact.kind !== 'ended' || added.delete(fact.value.job)) count(fact);
+        for (const fact of facts)
+          if (fact.kind !== 'ended' || added.delete(fact.value.job)) count(fact);
       },
     });
   const readers = [reader(consumers.telemetryJobs), reader(consumers.telemetryViolations)];
@@ -86,7 +112,9 @@ export async function startTelemetry({ bus, database, log, metrics, now }: Conte
     endpoint(services.telemetry.losses, () => ({ streams: losses.recent(now()) })),
   ]);
   const forget = setInterval(() => {
-    forgetOld(database).catch((error: unknown) => log.warn({ err: error }, 'old counts could not be deleted'));
+    forgetOld(database).catch((error: unknown) =>
+      log.warn({ err: error }, 'old counts could not be deleted'),
+    );
   }, FORGET_EVERY_MS);
   const stop = async (): Promise<void> => {
     clearInterval(forget);

@@ -10,9 +10,16 @@ export interface CountQuestion {
 
 export type CountAnswer =
   | { readonly ok: true; readonly tokens: number; readonly digest: string }
-  | { readonly ok: false; readonly code: TokenizerError['code'] | 'other_file' | 'failed'; readonly why: string };
+  | {
+      readonly ok: false;
+      readonly code: TokenizerError['code'] | 'other_file' | 'failed';
+      readonly why: string;
+    };
 
-/** Files of the tokenizers that stay loaded, in bytes together. A loaded one takes about ten times its file. */
+/**
+ * Files of the tokenizers that stay loaded, in bytes together. A loaded one takes about ten times
+ * its file.
+ */
 const MAX_LOADED_BYTES = 64 * 1024 * 1024;
 
 /** By their paths, the one that was used last at the end. */
@@ -23,7 +30,8 @@ parentPort?.on('message', (question: CountQuestion) => parentPort?.postMessage(a
 function answerTo({ path, digest, text }: CountQuestion): CountAnswer {
   try {
     const tokenizer = loaded.get(path) ?? openTokenizer(path);
-    if (digest !== undefined && tokenizer.digest !== digest) return { ok: false, code: 'other_file', why: `${path} has another digest.` };
+    if (digest !== undefined && tokenizer.digest !== digest)
+      return { ok: false, code: 'other_file', why: `${path} has another digest.` };
     loaded.delete(path);
     loaded.set(path, tokenizer);
     makeRoom();

@@ -8,7 +8,8 @@ const MAX_TOKENIZER_BYTES = 48 * 1024 * 1024;
 const MAX_TOKEN_ID = 1 << 22;
 
 type JsonObject = Record<string, unknown>;
-const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A file that no model can have as its tokenizer. The message is for the operator. */
 export class TokenizerError extends Error {
@@ -30,7 +31,8 @@ export interface CountingTokenizer {
 }
 
 /**
- * Reads a `tokenizer.json`. The file is hostile: a pattern in it may run for minutes, so this runs in a thread that can be
+ * Reads a `tokenizer.json`. The file is hostile: a pattern in it may run for minutes, so this runs
+ * in a thread that can be
  * ended. Throws TokenizerError.
  */
 export function openTokenizer(path: string): CountingTokenizer {
@@ -39,7 +41,11 @@ export function openTokenizer(path: string): CountingTokenizer {
   check(json);
   const tokenizer = construct(json);
   const count = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids.length;
-  return { bytes: content.length, digest: createHash('sha256').update(content).digest('hex'), count };
+  return {
+    bytes: content.length,
+    digest: createHash('sha256').update(content).digest('hex'),
+    count,
+  };
 }
 
 /** Without O_NONBLOCK, a pipe in place of the file would block the thread. */
@@ -53,7 +59,11 @@ function readBounded(path: string): Buffer {
   try {
     const stat = fstatSync(file);
     if (!stat.isFile()) throw new TokenizerError('missing', `${path} is not a file.`);
-    if (stat.size > MAX_TOKENIZER_BYTES) throw new TokenizerError('too_large', `${path} has ${stat.size} bytes. The most is ${MAX_TOKENIZER_BYTES}.`);
+    if (stat.size > MAX_TOKENIZER_BYTES)
+      throw new TokenizerError(
+        'too_large',
+        `${path} has ${stat.size} bytes. The most is ${MAX_TOKENIZER_BYTES}.`,
+      );
     return readFileSync(file);
   } finally {
     closeSync(file);
@@ -78,18 +88,31 @@ function check({ model, added_tokens: added = [] }: JsonObject): void {
   if (ids.length === 0) throw new TokenizerError('malformed', 'The vocabulary is empty.');
   if (!Array.isArray(added)) throw new TokenizerError('malformed', 'added_tokens is not a list.');
   for (const token of added) ids.push(isObject(token) ? token['id'] : undefined);
-  if (!ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) <= MAX_TOKEN_ID))
-    throw new TokenizerError('malformed', `A token's id is not a whole number from 0 to ${MAX_TOKEN_ID}.`);
+  if (
+    !ids.every(
+      (id) => Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) <= MAX_TOKEN_ID,
+    )
+  )
+    throw new TokenizerError(
+      'malformed',
+      `A token's id is not a whole number from 0 to ${MAX_TOKEN_ID}.`,
+    );
 }
 
 /**
- * Added tokens are left out. A model that writes `<|im_end|>` as text uses several ordinary tokens for it; counted as the one
- * added token, a customer who asks for this text many times would make an honest machine look dishonest.
+ * Added tokens are left out. A model that writes `<|im_end|>` as text uses several ordinary tokens
+ * for it; counted as the one
+ * added token, a customer who asks for this text many times would make an honest machine look
+ * dishonest.
  */
 function construct(json: JsonObject): Tokenizer {
   try {
     return new Tokenizer({ ...json, added_tokens: [] }, {});
   } catch (cause) {
-    throw new TokenizerError('malformed', `The tokenizer cannot be used: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    throw new TokenizerError(
+      'malformed',
+      `The tokenizer cannot be used: ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    );
   }
 }

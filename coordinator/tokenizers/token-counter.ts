@@ -3,12 +3,20 @@ import type { CountAnswer, CountQuestion } from './count-thread.ts';
 
 /** Texts that may wait for the thread. */
 const MAX_WAITING = 64;
-/** Longest time for one question, in milliseconds, reading the file included. The thread is ended after it. */
+/**
+ * Longest time for one question, in milliseconds, reading the file included. The thread is ended
+ * after it.
+ */
 const STUCK_MS = 10_000;
 const THREAD_MEMORY_MB = 1_024;
 
-/** `late`: no answer within the time that the caller gave. `busy`: too many texts wait. `lost`: the thread ended. */
-export type Counted = CountAnswer | { readonly ok: false; readonly code: 'late' | 'busy' | 'lost'; readonly why: string };
+/**
+ * `late`: no answer within the time that the caller gave. `busy`: too many texts wait. `lost`: the
+ * thread ended.
+ */
+export type Counted =
+  | CountAnswer
+  | { readonly ok: false; readonly code: 'late' | 'busy' | 'lost'; readonly why: string };
 
 interface Asked {
   readonly question: CountQuestion;
@@ -16,7 +24,10 @@ interface Asked {
   isSettled: boolean;
 }
 
-/** Counts tokens in a thread: neither a large file nor a slow pattern in it stops the event loop. One text at a time. */
+/**
+ * Counts tokens in a thread: neither a large file nor a slow pattern in it stops the event loop.
+ * One text at a time.
+ */
 export class TokenCounter implements AsyncDisposable {
   readonly #waiting: Asked[] = [];
   #thread: Worker | undefined;
@@ -24,9 +35,22 @@ export class TokenCounter implements AsyncDisposable {
 
   /** Never rejects. */
   count(question: CountQuestion, waitMs = STUCK_MS): Promise<Counted> {
-    if (this.#waiting.length >= MAX_WAITING) return Promise.resolve({ ok: false, code: 'busy', why: 'Too many texts wait to be counted.' });
+    if (this.#waiting.length >= MAX_WAITING)
+      return Promise.resolve({
+        ok: false,
+        code: 'busy',
+        why: 'Too many texts wait to be counted.',
+      });
     const { promise, resolve } = Promise.withResolvers<Counted>();
-    const late = setTimeout(() => asked.settle({ ok: false, code: 'late', why: `The text was not counted within ${waitMs} ms.` }), waitMs);
+    const late = setTimeout(
+      () =>
+        asked.settle({
+          ok: false,
+          code: 'late',
+          why: `The text was not counted within ${waitMs} ms.`,
+        }),
+      waitMs,
+    );
     const asked: Asked = {
       question,
       isSettled: false,
@@ -55,10 +79,14 @@ export class TokenCounter implements AsyncDisposable {
   }
 
   #newThread(): Worker {
-    const thread = new Worker(new URL('./count-thread.ts', import.meta.url), { resourceLimits: { maxOldGenerationSizeMb: THREAD_MEMORY_MB } });
+    const thread = new Worker(new URL('./count-thread.ts', import.meta.url), {
+      resourceLimits: { maxOldGenerationSizeMb: THREAD_MEMORY_MB },
+    });
     thread.unref();
     thread.on('message', (answer: CountAnswer) => thread === this.#thread && this.#settle(answer));
-    thread.on('error', (error) => this.#lost(thread, `The thread that counts tokens ended: ${error.message}`));
+    thread.on('error', (error) =>
+      this.#lost(thread, `The thread that counts tokens ended: ${error.message}`),
+    );
     thread.on('exit', () => this.#lost(thread, 'The thread that counts tokens ended.'));
     return thread;
   }
@@ -84,7 +112,8 @@ export class TokenCounter implements AsyncDisposable {
     this.#thread = undefined;
     const why = 'The program ends.';
     if (this.#current !== undefined) clearTimeout(this.#current.timer);
-    for (const asked of [this.#current?.asked, ...this.#waiting.splice(0)]) asked?.settle({ ok: false, code: 'lost', why });
+    for (const asked of [this.#current?.asked, ...this.#waiting.splice(0)])
+      asked?.settle({ ok: false, code: 'lost', why });
     this.#current = undefined;
     await thread?.terminate();
   }

@@ -12,19 +12,22 @@ beforeEach(async () => {
 });
 afterEach(() => rm(home, { recursive: true }));
 
-const tiny = async () => JSON.parse(await readFile(join(TINY_MODEL_FOLDER, 'tokenizer.json'), 'utf8'));
+const tiny = async () =>
+  JSON.parse(await readFile(join(TINY_MODEL_FOLDER, 'tokenizer.json'), 'utf8'));
 const written = async (content: string): Promise<string> => {
   const path = join(home, 'given.json');
   await writeFile(path, content);
   return path;
 };
-const nested = (depth: number): string => `${'{"type":"Sequence","pretokenizers":['.repeat(depth)}${']}'.repeat(depth)}`;
+const nested = (depth: number): string =>
+  `${'{"type":"Sequence","pretokenizers":['.repeat(depth)}${']}'.repeat(depth)}`;
 
 describe('a tokenizer', () => {
   test('of a model folder is kept by its digest and counts there', async () => {
     const digest = await keepTokenizer(home, TINY_MODEL_FOLDER);
     await using counter = new TokenCounter();
-    const count = (text: string) => counter.count({ path: tokenizerPath(home, digest), digest, text });
+    const count = (text: string) =>
+      counter.count({ path: tokenizerPath(home, digest), digest, text });
     expect(await count('1, 2, 3, 4, 5')).toMatchObject({ ok: true, tokens: 13 });
     // As the model writes them: a special token in the text is no single token.
     expect(await count('<|im_end|><|im_end|>')).toMatchObject({ ok: true, tokens: 16 });
@@ -33,7 +36,10 @@ describe('a tokenizer', () => {
   test('with another digest than the catalog names is not used', async () => {
     const path = tokenizerPath(home, await keepTokenizer(home, TINY_MODEL_FOLDER));
     await using counter = new TokenCounter();
-    expect(await counter.count({ path, digest: '0'.repeat(64), text: 'x' })).toMatchObject({ ok: false, code: 'other_file' });
+    expect(await counter.count({ path, digest: '0'.repeat(64), text: 'x' })).toMatchObject({
+      ok: false,
+      code: 'other_file',
+    });
   });
 });
 
@@ -41,12 +47,37 @@ describe('is refused and not kept', () => {
   test.each([
     ['no JSON', async () => '{', 'not JSON'],
     ['no vocabulary', async () => '{"model":{"type":"BPE"}}', 'no BPE vocabulary'],
-    ['ids that are no numbers', async () => JSON.stringify({ ...(await tiny()), model: { type: 'BPE', vocab: { a: 'x' }, merges: [] } }), 'id is not'],
-    ['ids below zero', async () => JSON.stringify({ ...(await tiny()), model: { type: 'BPE', vocab: { a: -1 }, merges: [] } }), 'id is not'],
-    ['ids that fill the memory', async () => JSON.stringify({ ...(await tiny()), model: { type: 'BPE', vocab: { a: 2 ** 31 }, merges: [] } }), 'id is not'],
+    [
+      'ids that are no numbers',
+      async () =>
+        JSON.stringify({
+          ...(await tiny()),
+          model: { type: 'BPE', vocab: { a: 'x' }, merges: [] },
+        }),
+      'id is not',
+    ],
+    [
+      'ids below zero',
+      async () =>
+        JSON.stringify({ ...(await tiny()), model: { type: 'BPE', vocab: { a: -1 }, merges: [] } }),
+      'id is not',
+    ],
+    [
+      'ids that fill the memory',
+      async () =>
+        JSON.stringify({
+          ...(await tiny()),
+          model: { type: 'BPE', vocab: { a: 2 ** 31 }, merges: [] },
+        }),
+      'id is not',
+    ],
     [
       'parts within parts',
-      async () => JSON.stringify({ ...(await tiny()), pre_tokenizer: 0 }).replace('"pre_tokenizer":0', `"pre_tokenizer":${nested(100_000)}`),
+      async () =>
+        JSON.stringify({ ...(await tiny()), pre_tokenizer: 0 }).replace(
+          '"pre_tokenizer":0',
+          `"pre_tokenizer":${nested(100_000)}`,
+        ),
       '',
     ],
   ])('a tokenizer with %s', async (_, content, why) => {
@@ -60,18 +91,34 @@ describe('is refused and not kept', () => {
   test('a tokenizer of a gigabyte', async () => {
     const path = await written('{}');
     await truncate(path, 2 ** 30);
-    await expect(keepTokenizer(home, path)).rejects.toMatchObject({ message: expect.stringContaining('The most is') });
+    await expect(keepTokenizer(home, path)).rejects.toMatchObject({
+      message: expect.stringContaining('The most is'),
+    });
   });
 
   test('a folder without a tokenizer', async () => {
-    await expect(keepTokenizer(home, home)).rejects.toMatchObject({ message: expect.stringContaining('cannot be read') });
+    await expect(keepTokenizer(home, home)).rejects.toMatchObject({
+      message: expect.stringContaining('cannot be read'),
+    });
   });
 });
 
-test('a pattern that runs for minutes costs its thread, and the next text is counted', { timeout: 60_000 }, async () => {
+test('a pattern that runs for minutes costs its thread, and the next text is counted', {
+  timeout: 60_000,
+}, async () => {
   const json = await tiny();
-  const slow = { type: 'Split', pattern: { Regex: '(a|aa)+$' }, behavior: 'Isolated', invert: false };
-  const path = await written(JSON.stringify({ ...json, pre_tokenizer: { type: 'Sequence', pretokenizers: [slow, json.pre_tokenizer] } }));
+  const slow = {
+    type: 'Split',
+    pattern: { Regex: '(a|aa)+$' },
+    behavior: 'Isolated',
+    invert: false,
+  };
+  const path = await written(
+    JSON.stringify({
+      ...json,
+      pre_tokenizer: { type: 'Sequence', pretokenizers: [slow, json.pre_tokenizer] },
+    }),
+  );
   const digest = await keepTokenizer(home, TINY_MODEL_FOLDER);
   await using counter = new TokenCounter();
   const stuck = counter.count({ path, digest: undefined, text: `${'a'.repeat(200)}!` }, 60_000);
@@ -82,6 +129,10 @@ test('a pattern that runs for minutes costs its thread, and the next text is cou
 
 test('texts beyond those that may wait are not counted', async () => {
   await using counter = new TokenCounter();
-  const answers = await Promise.all(Array.from({ length: 80 }, () => counter.count({ path: '/nowhere', digest: undefined, text: 'x' })));
+  const answers = await Promise.all(
+    Array.from({ length: 80 }, () =>
+      counter.count({ path: '/nowhere', digest: undefined, text: 'x' }),
+    ),
+  );
   expect(answers.filter((answer) => !answer.ok && answer.code === 'busy')).toHaveLength(15);
 });

@@ -5,8 +5,12 @@ import { TokenCounter } from './token-counter.ts';
 /** Text with letters, digits, white space and characters of one to four bytes. */
 const SAMPLE = 'Hello, wörld!\n  def f(x): return x ** 1234  # 日本語 🦙';
 
-/** Where the coordinator keeps the tokenizer of this digest. Every ingress needs the file in its own home. */
-export const tokenizerPath = (home: string, digest: string): string => join(home, 'tokenizers', `${digest}.json`);
+/**
+ * Where the coordinator keeps the tokenizer of this digest. Every ingress needs the file in its own
+ * home.
+ */
+export const tokenizerPath = (home: string, digest: string): string =>
+  join(home, 'tokenizers', `${digest}.json`);
 
 /** A tokenizer that is refused, with the reason for the operator. */
 export class RefusedTokenizer extends Error {
@@ -14,7 +18,8 @@ export class RefusedTokenizer extends Error {
 }
 
 /**
- * Tries the tokenizer of a file, or of the folder of a model, and copies it into the home. Returns its digest. What is copied
+ * Tries the tokenizer of a file, or of the folder of a model, and copies it into the home. Returns
+ * its digest. What is copied
  * is tried and not what was given, which might change meanwhile. Throws RefusedTokenizer.
  */
 export async function keepTokenizer(home: string, given: string): Promise<string> {
@@ -28,7 +33,8 @@ export async function keepTokenizer(home: string, given: string): Promise<string
   await mkdir(join(home, 'tokenizers'), { recursive: true, mode: 0o700 });
   const fresh = `${tokenizerPath(home, digest)}.${process.pid}`;
   await copyFile(file, fresh);
-  if ((await tried(counter, fresh)).digest !== digest) throw new RefusedTokenizer(`${file} was changed meanwhile.`);
+  if ((await tried(counter, fresh)).digest !== digest)
+    throw new RefusedTokenizer(`${file} was changed meanwhile.`);
   await rename(fresh, tokenizerPath(home, digest));
   return digest;
 }
@@ -37,6 +43,8 @@ async function tried(counter: TokenCounter, path: string): Promise<{ digest: str
   const counted = await counter.count({ path, digest: undefined, text: SAMPLE });
   if (!counted.ok) throw new RefusedTokenizer(counted.why);
   if (counted.tokens === 0 || counted.tokens > Buffer.byteLength(SAMPLE))
-    throw new RefusedTokenizer(`${path} makes ${counted.tokens} tokens of a text of ${Buffer.byteLength(SAMPLE)} bytes.`);
+    throw new RefusedTokenizer(
+      `${path} makes ${counted.tokens} tokens of a text of ${Buffer.byteLength(SAMPLE)} bytes.`,
+    );
   return counted;
 }

@@ -26,18 +26,30 @@ export class AccountResolver {
   /** Ends the account's connections too. */
   async expel(providers: readonly string[]): Promise<void> {
     const { operator } = this.#keys;
-    await this.#ask('$SYS.REQ.CLAIMS.DELETE', await encodeGeneric('expel', operator, 'claims', { accounts: [...providers] }, { signer: operator }));
+    await this.#ask(
+      '$SYS.REQ.CLAIMS.DELETE',
+      await encodeGeneric(
+        'expel',
+        operator,
+        'claims',
+        { accounts: [...providers] },
+        { signer: operator },
+      ),
+    );
   }
 
   async known(): Promise<Set<string>> {
     const { data } = await this.#ask('$SYS.REQ.CLAIMS.LIST', '');
-    return new Set(Array.isArray(data) ? data.filter((account) => typeof account === 'string') : []);
+    return new Set(
+      Array.isArray(data) ? data.filter((account) => typeof account === 'string') : [],
+    );
   }
 
   async #ask(subject: string, payload: string): Promise<ResolverReply> {
     const message = await this.#system.request(subject, payload, { timeout: TIMEOUT_MS });
     const reply = message.json<ResolverReply>();
-    if (reply.error !== undefined) throw new Error(`${subject}: ${reply.error.description ?? 'refused'}`);
+    if (reply.error !== undefined)
+      throw new Error(`${subject}: ${reply.error.description ?? 'refused'}`);
     return reply;
   }
 }

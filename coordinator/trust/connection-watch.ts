@@ -8,24 +8,36 @@ export interface ConnectionEvent {
   readonly id: string;
 }
 
-const SUBJECTS = { connected: '$SYS.ACCOUNT.*.CONNECT', disconnected: '$SYS.ACCOUNT.*.DISCONNECT' } as const;
+const SUBJECTS = {
+  connected: '$SYS.ACCOUNT.*.CONNECT',
+  disconnected: '$SYS.ACCOUNT.*.DISCONNECT',
+} as const;
 
 /**
- * A hub reports a connection that it refuses as disconnected, although it was never reported as connected. Taken for the end of the
- * machine's connection, one attempt by a clone would take the machine out of the fleet and end its jobs.
+ * A hub reports a connection that it refuses as disconnected, although it was never reported as
+ * connected. Taken for the end of the
+ * machine's connection, one attempt by a clone would take the machine out of the fleet and end its
+ * jobs.
  */
 const OVER_THE_LIMIT = 'Maximum Account Connections Exceeded';
 
 /** Tells when a provider's leaf comes and goes, as the hub saw it. */
-export function watchConnections(system: NatsConnection, isProvider: (account: string) => boolean, on: (event: ConnectionEvent) => void): Disposable {
+export function watchConnections(
+  system: NatsConnection,
+  isProvider: (account: string) => boolean,
+  on: (event: ConnectionEvent) => void,
+): Disposable {
   const take = (message: Msg, change: keyof typeof SUBJECTS) => {
     const provider = message.subject.split('.')[2] ?? '';
     if (!isProvider(provider)) return;
     const { id, reason } = message.json<{ id?: unknown; reason?: unknown }>();
-    if (typeof id === 'string') on({ provider, change: reason === OVER_THE_LIMIT ? 'refused' : change, id });
+    if (typeof id === 'string')
+      on({ provider, change: reason === OVER_THE_LIMIT ? 'refused' : change, id });
   };
   const subscriptions = (Object.keys(SUBJECTS) as (keyof typeof SUBJECTS)[]).map((change) =>
-    system.subscribe(SUBJECTS[change], { callback: (error, message) => (error ? undefined : take(message, change)) }),
+    system.subscribe(SUBJECTS[change], {
+      callback: (error, message) => (error ? undefined : take(message, change)),
+    }),
   );
   return {
     [Symbol.dispose]: () => {

@@ -61,11 +61,25 @@ interface MachineRow {
 
 /** Who may connect: one-time tokens become credentials, and credentials are taken back. */
 export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
-  const { bus, database, resolver, transparency, masterSecret, leafUrls, linksPerDay, leafLifetimeMs, now } = options;
+  const {
+    bus,
+    database,
+    resolver,
+    transparency,
+    masterSecret,
+    leafUrls,
+    linksPerDay,
+    leafLifetimeMs,
+    now,
+  } = options;
   return [
     endpoint(services.trust.createToken, async ({ lifetimeMs, account }) => {
       const token = randomBytes(TOKEN_BYTES).toString('base64url');
-      const [row] = await query<{ expiresAt: Date }>(database, sql['add-token'], [hashOf(token), lifetimeMs, account ?? null]);
+      const [row] = await query<{ expiresAt: Date }>(database, sql['add-token'], [
+        hashOf(token),
+        lifetimeMs,
+        account ?? null,
+      ]);
       return { token, expiresAt: row?.expiresAt.getTime() ?? 0 };
     }),
     endpoint(services.trust.enrol, async (request): Promise<Enrolled> => {
@@ -74,20 +88,33 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
       // Only after the row is written: what the hub knows, the database knows too.
       const provider = admitted.account.getPublicKey();
       await resolver.admit(provider);
-      bus.emit(events.trustEnrolled, TrustEnrolled, { provider, at: now() }, `enrolled:${provider}`);
-      const userJwt = await mintProviderUser(admitted.account, request.userKey, now() + leafLifetimeMs);
+      bus.emit(
+        events.trustEnrolled,
+        TrustEnrolled,
+        { provider, at: now() },
+        `enrolled:${provider}`,
+      );
+      const userJwt = await mintProviderUser(
+        admitted.account,
+        request.userKey,
+        now() + leafLifetimeMs,
+      );
       return { ok: true, provider, userJwt, leafUrls: [...leafUrls] };
     }),
     endpoint(services.trust.owner, async ({ provider }) => {
       const [row] = await query<{ account: string | null }>(database, sql.owner, [provider]);
       return { ...(row?.account && { account: row.account }) };
     }),
-    endpoint(services.trust.owners, async ({ account }) => ({ owners: await recordsOf(database, account) })),
+    endpoint(services.trust.owners, async ({ account }) => ({
+      owners: await recordsOf(database, account),
+    })),
     endpoint(services.trust.machines, async ({ account }) => {
       const rows = await query<MachineRow>(database, sql.machines, [account]);
       return {
         machines: rows.map(({ provider, name, enrolledAt, revokedAt, standing, level, fault }) => ({
-          ...{ provider, name, enrolledAt: enrolledAt.getTime() },
+          provider,
+          name,
+          enrolledAt: enrolledAt.getTime(),
           ...(revokedAt !== null && { revokedAt: revokedAt.getTime() }),
           ...(standing !== null && { standing }),
           ...(level !== null && { level }),
@@ -97,8 +124,14 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
     }),
     endpoint(services.trust.revoke, async ({ provider }) => {
       const revoked = await transaction(database, async (client) => {
-        const [before] = await query<{ first: boolean }>(client, sql['revoke-provider'], [provider]);
-        if (before?.first) await transparency.append(client, verdictEntry({ provider, standing: 'untrusted', level: 'none', signingKey: undefined }));
+        const [before] = await query<{ first: boolean }>(client, sql['revoke-provider'], [
+          provider,
+        ]);
+        if (before?.first)
+          await transparency.append(
+            client,
+            verdictEntry({ provider, standing: 'untrusted', level: 'none', signingKey: undefined }),
+          );
         return before !== undefined;
       });
       if (!revoked) return { revoked: false };
@@ -109,26 +142,58 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
   ];
 }
 
-type Admitted = { ok: true; account: ReturnType<typeof accountKey> } | Extract<Enrolled, { ok: false }>;
+type Admitted =
+  | { ok: true; account: ReturnType<typeof accountKey> }
+  | Extract<Enrolled, { ok: false }>;
 
-/** A token serves one key. The same key asking again gets the same provider: its first answer may be lost. */
-function admit(database: Pool, request: { token: string; userKey: string; name: string; masterSecret: Uint8Array; linksPerDay: number }): Promise<Admitted> {
+/**
+ * A token serves one key. The same key asking again gets the same provider: its first answer may be
+ * lost.
+ */
+function admit(
+  database: Pool,
+  request: {
+    token: string;
+    userKey: string;
+    name: string;
+    masterSecret: Uint8Array;
+    linksPerDay: number;
+  },
+): Promise<Admitted> {
   const { token, userKey, name, masterSecret, linksPerDay } = request;
   return transaction(database, async (client): Promise<Admitted> => {
     const hash = hashOf(token);
-    const [known] = await query<{ expired: boolean; account: string | null }>(client, sql['lock-token'], [hash]);
+    const [known] = await query<{ expired: boolean; account: string | null }>(
+      client,
+      sql['lock-token'],
+      [hash],
+    );
     if (known === undefined) return { ok: false, code: 'unknown_token' };
-    const [before] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(client, sql['provider-by-token'], [hash]);
+    const [before] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
+      client,
+      sql['provider-by-token'],
+      [hash],
+    );
     if (before !== undefined) {
       const isSame = before.userKey === userKey && before.revokedAt === null;
-      return isSame ? { ok: true, account: accountKey(masterSecret, before.salt) } : { ok: false, code: 'used_token' };
+      return isSame
+        ? { ok: true, account: accountKey(masterSecret, before.salt) }
+        : { ok: false, code: 'used_token' };
     }
     if (known.expired) return { ok: false, code: 'expired_token' };
-    const refusal = known.account === null ? undefined : await ownerRefusal(client, known.account, linksPerDay);
+    const refusal =
+      known.account === null ? undefined : await ownerRefusal(client, known.account, linksPerDay);
     if (refusal !== undefined) return { ok: false, code: refusal };
     const salt = newSalt();
     const account = accountKey(masterSecret, salt);
-    await query(client, sql['add-provider'], [account.getPublicKey(), salt, hash, userKey, name, known.account]);
+    await query(client, sql['add-provider'], [
+      account.getPublicKey(),
+      salt,
+      hash,
+      userKey,
+      name,
+      known.account,
+    ]);
     return { ok: true, account };
   });
 }
@@ -141,10 +206,20 @@ interface OwnerRecord {
   readonly caught: number;
 }
 
-const recordsOf = (database: Pool | ClientBase, account: string | undefined): Promise<OwnerRecord[]> => query(database, sql['owner-record'], [account ?? null]);
+const recordsOf = (
+  database: Pool | ClientBase,
+  account: string | undefined,
+): Promise<OwnerRecord[]> => query(database, sql['owner-record'], [account ?? null]);
 
-/** Prevents the owner of a machine that was caught from linking it again under a new name, and one account from linking a fleet of them in a minute. */
-async function ownerRefusal(client: ClientBase, account: string, linksPerDay: number): Promise<'owner_caught' | 'too_many_machines' | undefined> {
+/**
+ * Prevents the owner of a machine that was caught from linking it again under a new name, and one
+ * account from linking a fleet of them in a minute.
+ */
+async function ownerRefusal(
+  client: ClientBase,
+  account: string,
+  linksPerDay: number,
+): Promise<'owner_caught' | 'too_many_machines' | undefined> {
   await query(client, sql['lock-owner'], [account]);
   const [record] = await recordsOf(client, account);
   if (record === undefined) return undefined;
@@ -152,7 +227,9 @@ async function ownerRefusal(client: ClientBase, account: string, linksPerDay: nu
   return record.linkedLastDay >= linksPerDay ? 'too_many_machines' : undefined;
 }
 
-/** After a hub lost its folder, or a crash between the database and the hub: the database is right. */
+/**
+ * After a hub lost its folder, or a crash between the database and the hub: the database is right.
+ */
 export async function reconcileAccounts(database: Pool, resolver: AccountResolver): Promise<void> {
   const known = await resolver.known();
   const active = await query<{ id: string }>(database, sql['active-providers']);

@@ -9,14 +9,19 @@ export interface HubWatchOptions {
   readonly metrics: Registry;
 }
 
-/** With two silent rounds, machines of a killed hub are let in elsewhere 0.5 to 1 s after its end. */
+/**
+ * With two silent rounds, machines of a killed hub are let in elsewhere 0.5 to 1 s after its end.
+ */
 const ROUND_MS = 500;
 const ASK_ALL = '$SYS.REQ.SERVER.PING';
 
 /**
- * Announces the end of a hub that could not announce it itself. The hubs of a cluster count the leaf connections of each account
- * together and allow one. They drop the counts of a hub when it says `SHUTDOWN`; of a hub that was killed they keep the counts for
- * up to 4 minutes, and refuse its machines for as long. Several copies of trust may announce the same end: the second has no effect.
+ * Announces the end of a hub that could not announce it itself. The hubs of a cluster count the
+ * leaf connections of each account
+ * together and allow one. They drop the counts of a hub when it says `SHUTDOWN`; of a hub that was
+ * killed they keep the counts for
+ * up to 4 minutes, and refuse its machines for as long. Several copies of trust may announce the
+ * same end: the second has no effect.
  */
 export class HubWatch implements Disposable {
   readonly #options: HubWatchOptions;
@@ -34,14 +39,21 @@ export class HubWatch implements Disposable {
       help: 'Hubs that ended without an announcement and were announced by trust',
       registers: [options.metrics],
     });
-    this.#subscription = options.system.subscribe(this.#inbox, { callback: (error, message) => (error ? undefined : this.#take(message)) });
+    this.#subscription = options.system.subscribe(this.#inbox, {
+      callback: (error, message) => (error ? undefined : this.#take(message)),
+    });
     this.#timer = setInterval(() => this.#round(), ROUND_MS);
   }
 
   #take(message: Msg): void {
-    const { server, statsz } = message.json<{ server?: { id?: unknown; name?: unknown }; statsz?: { routes?: { name?: unknown }[] } }>();
+    const { server, statsz } = message.json<{
+      server?: { id?: unknown; name?: unknown };
+      statsz?: { routes?: { name?: unknown }[] };
+    }>();
     if (typeof server?.id !== 'string' || typeof server.name !== 'string') return;
-    const routes = (statsz?.routes ?? []).map(({ name }) => name).filter((name) => typeof name === 'string');
+    const routes = (statsz?.routes ?? [])
+      .map(({ name }) => name)
+      .filter((name) => typeof name === 'string');
     this.#answers.push({ id: server.id, name: server.name, routes });
   }
 
@@ -52,7 +64,10 @@ export class HubWatch implements Disposable {
     this.#answers = [];
     for (const { id, name } of lost) {
       this.#lost.inc();
-      log.warn({ hub: name, id }, 'a hub has ended without an announcement; the other hubs now let its machines in');
+      log.warn(
+        { hub: name, id },
+        'a hub has ended without an announcement; the other hubs now let its machines in',
+      );
       system.publish(`$SYS.SERVER.${id}.SHUTDOWN`, '{}');
     }
     system.publish(ASK_ALL, '', { reply: this.#inbox });

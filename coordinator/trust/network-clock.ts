@@ -2,7 +2,12 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
-import { type ClockReading, type ClockVerdict, judgeClocks, machinesOffset } from './core/clocks.ts';
+import {
+  type ClockReading,
+  type ClockVerdict,
+  judgeClocks,
+  machinesOffset,
+} from './core/clocks.ts';
 
 const CHECK_MS = 10_000;
 const ASK_MS = 2_000;
@@ -24,7 +29,11 @@ export interface OtherClocks {
 }
 
 export function realClocks(system: NatsConnection, database: Pool): OtherClocks {
-  return { hub: () => hubTime(system), database: () => databaseTime(database), steady: () => performance.now() };
+  return {
+    hub: () => hubTime(system),
+    database: () => databaseTime(database),
+    steady: () => performance.now(),
+  };
 }
 
 export interface NetworkClockOptions {
@@ -36,7 +45,8 @@ export interface NetworkClockOptions {
 }
 
 /**
- * The time as most clocks of the network have it. A clock of trust that is ten minutes off would otherwise shut out every machine,
+ * The time as most clocks of the network have it. A clock of trust that is ten minutes off would
+ * otherwise shut out every machine,
  * because each of them seems to be ten minutes off.
  */
 export class NetworkClock implements Disposable {
@@ -75,9 +85,14 @@ export class NetworkClock implements Disposable {
     const advice = 'Let its machine follow a time server.';
     switch (this.#verdict.is) {
       case 'agreed':
-        return this.#verdict.suspects.map(({ source, offsetMs }) => `The clock of the ${source} is ${seconds(offsetMs)} off. ${advice}`);
+        return this.#verdict.suspects.map(
+          ({ source, offsetMs }) =>
+            `The clock of the ${source} is ${seconds(offsetMs)} off. ${advice}`,
+        );
       case 'corrected':
-        return [`The clock of trust is ${seconds(this.#verdict.offsetMs)} off, by ${this.#verdict.by.join(', ')}, and is corrected. ${advice}`];
+        return [
+          `The clock of trust is ${seconds(this.#verdict.offsetMs)} off, by ${this.#verdict.by.join(', ')}, and is corrected. ${advice}`,
+        ];
       case 'disputed':
         return [
           `Most machines' clocks differ by ${seconds(this.#verdict.offsetMs)} from those of the servers. No machine is judged by its clock until they agree.`,
@@ -90,12 +105,19 @@ export class NetworkClock implements Disposable {
     this.#machines.delete(provider);
     this.#machines.set(provider, { said, heardAt: this.#options.others.steady() });
     for (const [oldest, { heardAt }] of this.#machines) {
-      if (this.#machines.size <= MAX_MACHINES && this.#options.others.steady() - heardAt < READING_LIFETIME_MS) break;
+      if (
+        this.#machines.size <= MAX_MACHINES &&
+        this.#options.others.steady() - heardAt < READING_LIFETIME_MS
+      )
+        break;
       this.#machines.delete(oldest);
     }
   }
 
-  /** To be awaited before a time is compared or stored: reads all clocks if trust's own was set, or if `said` is far from it. Never rejects. */
+  /**
+   * To be awaited before a time is compared or stored: reads all clocks if trust's own was set, or
+   * if `said` is far from it. Never rejects.
+   */
   async settle(said = this.now()): Promise<void> {
     const { own, steady } = this.#readAt;
     const stepped = Math.abs(this.#options.own() - own - (this.#options.others.steady() - steady));
@@ -113,10 +135,17 @@ export class NetworkClock implements Disposable {
 
   async #read(): Promise<void> {
     const { others } = this.#options;
-    const readings = await Promise.all([this.#reading('hub', others.hub), this.#reading('database', others.database)]);
+    const readings = await Promise.all([
+      this.#reading('hub', others.hub),
+      this.#reading('database', others.database),
+    ]);
     const own = this.#options.own();
     this.#readAt = { own, steady: this.#options.others.steady() };
-    const machines = machinesOffset([...this.#machines.values()].map(({ said, heardAt }) => said + this.#options.others.steady() - heardAt - own));
+    const machines = machinesOffset(
+      [...this.#machines.values()].map(
+        ({ said, heardAt }) => said + this.#options.others.steady() - heardAt - own,
+      ),
+    );
     const all: ClockReading[] = [
       ...readings.flatMap((reading) => reading ?? []),
       ...(machines === undefined ? [] : [{ source: 'machines' as const, offsetMs: machines }]),
@@ -124,12 +153,16 @@ export class NetworkClock implements Disposable {
     const before = this.problems().length;
     this.#verdict = judgeClocks(all);
     const problems = this.problems();
-    if (problems.length > 0 && before === 0) this.#options.log.error({ readings: all }, problems.join(' '));
+    if (problems.length > 0 && before === 0)
+      this.#options.log.error({ readings: all }, problems.join(' '));
     if (problems.length === 0 && before > 0) this.#options.log.info('the clocks agree again');
   }
 
   /** Undefined for a clock that cannot be read: it has no vote. */
-  async #reading(source: ClockReading['source'], time: () => Promise<number>): Promise<ClockReading | undefined> {
+  async #reading(
+    source: ClockReading['source'],
+    time: () => Promise<number>,
+  ): Promise<ClockReading | undefined> {
     const { own, others } = this.#options;
     const began = others.steady();
     const ownBegan = own();
@@ -160,6 +193,8 @@ async function hubTime(system: NatsConnection): Promise<number> {
 }
 
 async function databaseTime(database: Pool): Promise<number> {
-  const { rows } = await database.query<{ ms: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms');
+  const { rows } = await database.query<{ ms: number }>(
+    'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms',
+  );
   return rows[0]?.ms ?? Number.NaN;
 }

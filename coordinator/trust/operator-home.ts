@@ -1,10 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mintCredentials, mintOperator, Nkey, type OperatorJwts, type OperatorKeys } from '#bus-schemas';
+import {
+  mintCredentials,
+  mintOperator,
+  Nkey,
+  type OperatorJwts,
+  type OperatorKeys,
+} from '#bus-schemas';
 import { kept } from '#coordinator/kept-file.ts';
 
-/** What the operator of a network holds: its keys, and the secret from which each provider's account key is derived. */
+/**
+ * What the operator of a network holds: its keys, and the secret from which each provider's account
+ * key is derived.
+ */
 export interface OperatorHome {
   readonly keys: OperatorKeys;
   readonly jwts: OperatorJwts;
@@ -13,11 +22,15 @@ export interface OperatorHome {
 
 const MASTER_BYTES = 32;
 
-/** Makes what is missing, so that it may be called at every start and be cut off anywhere. Files 0600 in a folder 0700. */
+/**
+ * Makes what is missing, so that it may be called at every start and be cut off anywhere. Files
+ * 0600 in a folder 0700.
+ */
 export async function prepareOperatorHome({ home }: { home: string }): Promise<OperatorHome> {
   const folder = join(home, 'keys');
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const key = async (name: string, kind: 'operator' | 'account') => Nkey.fromSeed(await kept(join(folder, `${name}.nk`), async () => Nkey.create(kind).seed));
+  const key = async (name: string, kind: 'operator' | 'account') =>
+    Nkey.fromSeed(await kept(join(folder, `${name}.nk`), async () => Nkey.create(kind).seed));
   const keys: OperatorKeys = {
     operator: await key('operator', 'operator'),
     system: await key('system', 'account'),
@@ -27,6 +40,8 @@ export async function prepareOperatorHome({ home }: { home: string }): Promise<O
   await kept(join(folder, 'core.creds'), () => mintCredentials('core', keys.core, 'all'));
   await kept(join(folder, 'sys.creds'), () => mintCredentials('system', keys.system, 'all'));
   await kept(join(folder, 'ops.creds'), () => mintCredentials('ops', keys.ops, 'read-only'));
-  const master = await kept(join(folder, 'provider-accounts.secret'), async () => randomBytes(MASTER_BYTES).toString('base64url'));
+  const master = await kept(join(folder, 'provider-accounts.secret'), async () =>
+    randomBytes(MASTER_BYTES).toString('base64url'),
+  );
   return { keys, jwts: await mintOperator(keys), masterSecret: Buffer.from(master, 'base64url') };
 }

@@ -3,7 +3,10 @@ import { Counter, type Registry } from 'prom-client';
 
 const FORGET_MS = 60_000;
 
-/** Counts connections that the hubs refused because their machine is connected already, and logs each machine at most once a minute. */
+/**
+ * Counts connections that the hubs refused because their machine is connected already, and logs
+ * each machine at most once a minute.
+ */
 export class SecondConnections implements Disposable {
   readonly #log: Logger;
   readonly #refused: Counter;
@@ -25,7 +28,10 @@ export class SecondConnections implements Disposable {
     this.#refused.inc();
     if (this.#logged.has(provider)) return;
     this.#logged.add(provider);
-    this.#log.warn({ provider }, 'a hub refused a second connection of this machine: its hub has just ended, or its credentials were copied');
+    this.#log.warn(
+      { provider },
+      'a hub refused a second connection of this machine: its hub has just ended, or its credentials were copied',
+    );
   }
 
   [Symbol.dispose](): void {

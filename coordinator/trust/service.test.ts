@@ -13,12 +13,16 @@ const heard: { subject: string; text: string }[] = [];
 beforeAll(async () => {
   trust = await startTrustUnderTest();
   const { connection } = trust.bus;
-  connection.subscribe('up.>', { callback: (_error, message) => void heard.push({ subject: message.subject, text: message.string() }) });
+  connection.subscribe('up.>', {
+    callback: (_error, message) =>
+      void heard.push({ subject: message.subject, text: message.string() }),
+  });
   await connection.flush();
 }, 60_000);
 afterAll(() => trust[Symbol.asyncDispose]());
 
-const newToken = async (lifetimeMs = HOUR_MS) => (await trust.bus.call(services.trust.createToken, { lifetimeMs }, CALL)).token;
+const newToken = async (lifetimeMs = HOUR_MS) =>
+  (await trust.bus.call(services.trust.createToken, { lifetimeMs }, CALL)).token;
 const enrol = (token: string, key: Nkey): Promise<Enrolled> =>
   trust.bus.call(services.trust.enrol, { token, userKey: key.getPublicKey(), name: 'a Mac' }, CALL);
 const revoke = (provider: string) => trust.bus.call(services.trust.revoke, { provider }, CALL);
@@ -38,7 +42,8 @@ async function newMachine(): Promise<Machine> {
   return { provider: enrolled.provider, credentialsFile, token, key };
 }
 
-const connectAs = ({ credentialsFile }: Machine) => RawLeaf.connect({ url: trust.hub.leafUrl, credentialsFile });
+const connectAs = ({ credentialsFile }: Machine) =>
+  RawLeaf.connect({ url: trust.hub.leafUrl, credentialsFile });
 
 /** It is heard, under the name that it was given. */
 async function expectWelcome(machine: Machine, word: string): Promise<void> {
@@ -72,45 +77,79 @@ describe('a token', () => {
 
   test('is of no use to another key', async () => {
     const { token } = await newMachine();
-    expect(await enrol(token, Nkey.create('user'))).toMatchObject({ ok: false, code: 'used_token' });
+    expect(await enrol(token, Nkey.create('user'))).toMatchObject({
+      ok: false,
+      code: 'used_token',
+    });
   });
 
   test('asked for by two keys at once serves one of them', async () => {
     const token = await newToken();
-    const answers = await Promise.all(Array.from({ length: 6 }, () => enrol(token, Nkey.create('user'))));
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, () => enrol(token, Nkey.create('user'))),
+    );
     expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
     expect(answers.filter((answer) => !answer.ok && answer.code === 'used_token')).toHaveLength(5);
   });
 
   test('that has expired, or that nobody made, is refused by its name', async () => {
-    expect(await enrol(await newToken(0), Nkey.create('user'))).toMatchObject({ ok: false, code: 'expired_token' });
-    expect(await enrol('a token that nobody made', Nkey.create('user'))).toMatchObject({ ok: false, code: 'unknown_token' });
+    expect(await enrol(await newToken(0), Nkey.create('user'))).toMatchObject({
+      ok: false,
+      code: 'expired_token',
+    });
+    expect(await enrol('a token that nobody made', Nkey.create('user'))).toMatchObject({
+      ok: false,
+      code: 'unknown_token',
+    });
   });
 
   test('stands in the database only as a hash', async () => {
     const { token } = await newMachine();
-    const { rows } = await trust.database.query<{ line: string }>('SELECT t::text AS line FROM enrolment_tokens t UNION ALL SELECT p::text FROM providers p');
+    const { rows } = await trust.database.query<{ line: string }>(
+      'SELECT t::text AS line FROM enrolment_tokens t UNION ALL SELECT p::text FROM providers p',
+    );
     expect(rows.length).toBeGreaterThan(1);
-    const spellings = [token, Buffer.from(token).toString('hex'), Buffer.from(token, 'base64url').toString('hex')];
-    for (const { line } of rows) for (const spelling of spellings) expect(line).not.toContain(spelling);
+    const spellings = [
+      token,
+      Buffer.from(token).toString('hex'),
+      Buffer.from(token, 'base64url').toString('hex'),
+    ];
+    for (const { line } of rows)
+      for (const spelling of spellings) expect(line).not.toContain(spelling);
   });
 });
 
 describe('the owner of machines', () => {
   const linked = async (account: string) => {
-    const { token } = await trust.bus.call(services.trust.createToken, { lifetimeMs: HOUR_MS, account }, CALL);
+    const { token } = await trust.bus.call(
+      services.trust.createToken,
+      { lifetimeMs: HOUR_MS, account },
+      CALL,
+    );
     return enrol(token, Nkey.create('user'));
   };
-  const recordOf = async (account: string) => (await trust.bus.call(services.trust.owners, { account }, CALL)).owners[0];
+  const recordOf = async (account: string) =>
+    (await trust.bus.call(services.trust.owners, { account }, CALL)).owners[0];
 
   test('links ten machines in a day and no more, also when all of them come at once', async () => {
     const account = 'acct_manymachines';
     const answers = await Promise.all(Array.from({ length: 14 }, () => linked(account)));
     expect(answers.filter(({ ok }) => ok)).toHaveLength(10);
-    expect(answers.filter((answer) => !answer.ok && answer.code === 'too_many_machines')).toHaveLength(4);
-    expect(await recordOf(account)).toEqual({ account, machines: 10, removed: 0, linkedLastDay: 10, caught: 0 });
+    expect(
+      answers.filter((answer) => !answer.ok && answer.code === 'too_many_machines'),
+    ).toHaveLength(4);
+    expect(await recordOf(account)).toEqual({
+      account,
+      machines: 10,
+      removed: 0,
+      linkedLastDay: 10,
+      caught: 0,
+    });
     expect(await linked('acct_another')).toMatchObject({ ok: true });
-    await trust.database.query("UPDATE providers SET enrolled_at = enrolled_at - interval '1 day' WHERE account = $1", [account]);
+    await trust.database.query(
+      "UPDATE providers SET enrolled_at = enrolled_at - interval '1 day' WHERE account = $1",
+      [account],
+    );
     expect(await linked(account)).toMatchObject({ ok: true });
   });
 
@@ -124,12 +163,16 @@ describe('the owner of machines', () => {
     };
     const present = await caught();
     expect(await linked(account)).toMatchObject({ ok: false, code: 'owner_caught' });
-    expect(await trust.bus.call(services.trust.pardon, { provider: present }, CALL)).toMatchObject({ pardoned: true });
+    expect(await trust.bus.call(services.trust.pardon, { provider: present }, CALL)).toMatchObject({
+      pardoned: true,
+    });
     const removed = await caught();
     await revoke(removed);
     expect(await linked(account)).toMatchObject({ ok: false, code: 'owner_caught' });
     expect(await recordOf(account)).toMatchObject({ machines: 2, removed: 1, caught: 1 });
-    expect(await trust.bus.call(services.trust.pardon, { provider: removed }, CALL)).toMatchObject({ pardoned: true });
+    expect(await trust.bus.call(services.trust.pardon, { provider: removed }, CALL)).toMatchObject({
+      pardoned: true,
+    });
     expect(await linked(account)).toMatchObject({ ok: true });
   });
 });
@@ -145,7 +188,10 @@ describe('a revocation', () => {
     });
     expect(await revoke(machine.provider)).toMatchObject({ revoked: true });
     await leaf.closed;
-    expect(await enrol(machine.token, machine.key)).toMatchObject({ ok: false, code: 'used_token' });
+    expect(await enrol(machine.token, machine.key)).toMatchObject({
+      ok: false,
+      code: 'used_token',
+    });
     await expectRefused(machine);
   });
 
@@ -167,7 +213,9 @@ describe('a revocation', () => {
       await leaf.flush();
       expect(leaf.isOpen).toBe(true);
     });
-    await vi.waitFor(() => expect(heard).toContainEqual({ subject: `up.${stays.provider}.hello`, text: 'stays after' }));
+    await vi.waitFor(() =>
+      expect(heard).toContainEqual({ subject: `up.${stays.provider}.hello`, text: 'stays after' }),
+    );
   });
 });
 
@@ -184,7 +232,9 @@ describe('the database is right about who belongs', () => {
     const machine = await newMachine();
     await expectWelcome(machine, 'before the cut');
     await trust.stop();
-    await trust.database.query('UPDATE providers SET revoked_at = now() WHERE id = $1', [machine.provider]);
+    await trust.database.query('UPDATE providers SET revoked_at = now() WHERE id = $1', [
+      machine.provider,
+    ]);
     using leaf = await vi.waitFor(async () => {
       const again = await connectAs(machine);
       expect(again.isOpen).toBe(true);

@@ -1,5 +1,15 @@
 import { resolve } from 'node:path';
-import { codeHash, ed25519Signer, events, fromHex, keyEntry, newEd25519Key, services, TrustConnected, TrustDisconnected } from '#bus-schemas';
+import {
+  codeHash,
+  ed25519Signer,
+  events,
+  fromHex,
+  keyEntry,
+  newEd25519Key,
+  services,
+  TrustConnected,
+  TrustDisconnected,
+} from '#bus-schemas';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
@@ -30,25 +40,54 @@ import { SecondConnections } from './second-connections.ts';
 
 const KEYS_EVERY_MS = 60_000;
 
-/** Who may connect, and who is what he says: enrolment, attestation, releases, and the log of all that was decided. */
+/**
+ * Who may connect, and who is what he says: enrolment, attestation, releases, and the log of all
+ * that was decided.
+ */
 export async function startTrust(context: Context, otherClocks = realClocks): Promise<Component> {
   const { bus, database, config, log, metrics } = context;
   const { keys, masterSecret } = await prepareOperatorHome({ home: config.home });
-  const signer = ed25519Signer(await kept(resolve(config.home, 'keys', 'log.pem'), async () => newEd25519Key()));
-  const system = await connectToHub({ urls: config.natsUrls, credentialsFile: config.systemCredentials, name: 'trust', log });
-  const clock = new NetworkClock({ others: otherClocks(system, database), log, metrics, own: context.now });
+  const signer = ed25519Signer(
+    await kept(resolve(config.home, 'keys', 'log.pem'), async () => newEd25519Key()),
+  );
+  const system = await connectToHub({
+    urls: config.natsUrls,
+    credentialsFile: config.systemCredentials,
+    name: 'trust',
+    log,
+  });
+  const clock = new NetworkClock({
+    others: otherClocks(system, database),
+    log,
+    metrics,
+    own: context.now,
+  });
   const { now } = clock;
   await clock.check();
   const resolver = new AccountResolver(system, keys);
   const transparency = new TransparencyLog({ database, signer, now });
   const releases = new Releases({ database, transparency, signer });
-  // Whoever runs this coordinator trusts the code that it was started from, and machines run the same.
+  // Whoever runs this coordinator trusts the code that it was started from, and machines run the
+  // same.
   await releases.add({ version: packageJson.version, codeHash: codeHash() });
-  const { verify, vouched } = appleVouching({ rootFiles: config.appleRootFiles, revoked: config.revokedCertificates, now });
+  const { verify, vouched } = appleVouching({
+    rootFiles: config.appleRootFiles,
+    revoked: config.revokedCertificates,
+    now,
+  });
   const attestor = new Attestor({ bus, database, transparency, vouched, log, metrics, clock });
   const overbilling = new Overbilling({ bus, database, attestor, log, now });
   const mdm = config.mdm && new MicroMdm(config.mdm);
-  const devices = new DeviceAttestations({ database, mdm, verify, attestor, log, metrics, now, random: Math.random });
+  const devices = new DeviceAttestations({
+    database,
+    mdm,
+    verify,
+    attestor,
+    log,
+    metrics,
+    now,
+    random: Math.random,
+  });
 
   const hubs = new HubWatch({ system, log, metrics });
   const second = new SecondConnections({ log, metrics });
@@ -81,9 +120,21 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     for await (const { type } of system.status()) if (type === 'reconnect') await reconcile();
   })();
 
-  const credentials = { masterSecret, leafUrls: config.leafUrls, leafLifetimeMs: config.leafLifetimeMs, now };
+  const credentials = {
+    masterSecret,
+    leafUrls: config.leafUrls,
+    leafLifetimeMs: config.leafLifetimeMs,
+    now,
+  };
   const face = await bus.serve('trust', [
-    ...enrolmentEndpoints({ bus, database, resolver, transparency, ...credentials, linksPerDay: config.linksPerDay }),
+    ...enrolmentEndpoints({
+      bus,
+      database,
+      resolver,
+      transparency,
+      ...credentials,
+      linksPerDay: config.linksPerDay,
+    }),
     ...renewalEndpoints({ database, log, metrics, ...credentials }),
     ...attestationEndpoints({ database, attestor, overbilling, now }),
     endpoint(services.trust.clocks, () => ({ problems: clock.problems() })),
@@ -92,11 +143,19 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     ...mdmEndpoints({ devices, secret: config.mdm?.webhookSecret }),
   ]);
 
-  /** The keys that receipts are signed with stand in the log too: a receipt of another key is nobody's. */
+  /**
+   * The keys that receipts are signed with stand in the log too: a receipt of another key is
+   * nobody's.
+   */
   const logKeys = async (): Promise<void> => {
     try {
-      const { keys: known } = await bus.call(services.settlement.receiptKeys, {}, { timeoutMs: 5_000 });
-      for (const key of known) await transparency.appendOnce(keyEntry({ purpose: 'receipts', publicKey: fromHex(key) }));
+      const { keys: known } = await bus.call(
+        services.settlement.receiptKeys,
+        {},
+        { timeoutMs: 5_000 },
+      );
+      for (const key of known)
+        await transparency.appendOnce(keyEntry({ purpose: 'receipts', publicKey: fromHex(key) }));
     } catch (error) {
       log.info({ err: error }, 'settlement does not name its keys yet');
     }

@@ -31,11 +31,16 @@ export interface Trust extends AsyncDisposable {
   loseAccounts(): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
-  /** Sets the clock of trust's own process, as a wrong time server would; the hub and the database keep theirs. */
+  /**
+   * Sets the clock of trust's own process, as a wrong time server would; the hub and the database
+   * keep theirs.
+   */
   setClockOff(ms: number): void;
 }
 
-/** A hub as production has it, a database, and trust between them; no other part of the coordinator. */
+/**
+ * A hub as production has it, a database, and trust between them; no other part of the coordinator.
+ */
 export async function startTrustUnderTest(settings: Partial<Config> = {}): Promise<Trust> {
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-trust-'));
@@ -43,14 +48,27 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   const operator = await prepareOperatorHome({ home });
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   const hubHome = join(home, 'hub');
-  const hub = stack.use(await startNatsServer({ binary, home: hubHome, config: (place) => hubConfig(place, operator) }));
+  const hub = stack.use(
+    await startNatsServer({ binary, home: hubHome, config: (place) => hubConfig(place, operator) }),
+  );
   const postgres = stack.use(await startPostgres());
   const databaseUrl = await postgres.createDatabase('trust');
   await migrate(databaseUrl);
 
   const log: Logger = pino({ level: process.env['DINF_LOG'] ?? 'silent' });
-  const config = { ...readConfig({ DINF_HOME: home }), databaseUrl, natsUrls: [hub.clientUrl], leafUrls: [hub.leafUrl], ...settings };
-  const connection = await connectToHub({ urls: config.natsUrls, credentialsFile: config.coreCredentials, name: 'test', log });
+  const config = {
+    ...readConfig({ DINF_HOME: home }),
+    databaseUrl,
+    natsUrls: [hub.clientUrl],
+    leafUrls: [hub.leafUrl],
+    ...settings,
+  };
+  const connection = await connectToHub({
+    urls: config.natsUrls,
+    credentialsFile: config.coreCredentials,
+    name: 'test',
+    log,
+  });
   stack.defer(() => connection.close());
   const bus = new Bus(connection);
   await ensureStreams(bus);
@@ -65,12 +83,19 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   /** Time that passes does so on every clock; one that is wrong is trust's alone. */
   const otherClocks = (...places: Parameters<typeof realClocks>): OtherClocks => {
     const { hub: hubTime, database: databaseTime, steady } = realClocks(...places);
-    return { hub: async () => (await hubTime()) + ahead, database: async () => (await databaseTime()) + ahead, steady: () => steady() + ahead };
+    return {
+      hub: async () => (await hubTime()) + ahead,
+      database: async () => (await databaseTime()) + ahead,
+      steady: () => steady() + ahead,
+    };
   };
   let component: Component | undefined;
   const start = async (): Promise<void> => {
     metrics.clear();
-    component = await startTrust({ bus, database, config, log, metrics, now: () => now() + offMs }, otherClocks);
+    component = await startTrust(
+      { bus, database, config, log, metrics, now: () => now() + offMs },
+      otherClocks,
+    );
   };
   const stop = async (): Promise<void> => {
     await component?.[Symbol.asyncDispose]();
@@ -80,7 +105,14 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   stack.defer(stop);
   const owned = stack.move();
   return {
-    ...{ bus, database, hub, home, metrics, now, start, stop },
+    bus,
+    database,
+    hub,
+    home,
+    metrics,
+    now,
+    start,
+    stop,
     advance: (ms) => {
       ahead += ms;
     },

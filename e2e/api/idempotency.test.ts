@@ -9,9 +9,18 @@ beforeAll(async () => {
 afterEach(() => network.expectMoneyBalances());
 afterAll(() => network[Symbol.asyncDispose]());
 
-const body = (content: string, fields: object = {}) => ({ model: 'sim', messages: [{ role: 'user', content }], max_tokens: 20, ...fields });
+const body = (content: string, fields: object = {}) => ({
+  model: 'sim',
+  messages: [{ role: 'user', content }],
+  max_tokens: 20,
+  ...fields,
+});
 const ask = (key: string, content: string, fields: object = {}, url = network.url) =>
-  network.ask('POST', `${url}/v1/chat/completions`, { token: network.apiKey, headers: { 'idempotency-key': key }, body: body(content, fields) });
+  network.ask('POST', `${url}/v1/chat/completions`, {
+    token: network.apiKey,
+    headers: { 'idempotency-key': key },
+    body: body(content, fields),
+  });
 const jobs = async () => (await network.chargesNow()).length;
 
 test('a repeated request gets the first answer from any ingress and is charged once', async () => {
@@ -27,7 +36,9 @@ test('a repeated request gets the first answer from any ingress and is charged o
     });
     expect(repeated.text).toBe(first.text);
     expect(repeated.headers.get('idempotent-replayed')).toBe('true');
-    expect(repeated.headers.get('x-inference-job-id')).toBe(first.headers.get('x-inference-job-id'));
+    expect(repeated.headers.get('x-inference-job-id')).toBe(
+      first.headers.get('x-inference-job-id'),
+    );
   }
   expect(await jobs()).toBe(before);
 });
@@ -52,7 +63,9 @@ test('of ten identical requests at once one runs and nine get a 409', async () =
 
 test('an idempotency key that was used for another request is refused', async () => {
   await ask('mixed', 'One');
-  expect((await ask('mixed', 'Two')).json).toMatchObject({ error: { code: 'idempotency_key_reused' } });
+  expect((await ask('mixed', 'Two')).json).toMatchObject({
+    error: { code: 'idempotency_key_reused' },
+  });
 });
 
 test('a client that lost its connection gets the answer by repeating the request', async () => {
@@ -60,7 +73,11 @@ test('a client that lost its connection gets the answer by repeating the request
   const lost = fetch(`${network.url}/v1/chat/completions`, {
     method: 'POST',
     signal: abort.signal,
-    headers: { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json', 'idempotency-key': 'lost' },
+    headers: {
+      authorization: `Bearer ${network.apiKey}`,
+      'content-type': 'application/json',
+      'idempotency-key': 'lost',
+    },
     body: JSON.stringify(body('Lost', { max_tokens: 60 })),
   });
   await network.servingProvider();
@@ -77,7 +94,12 @@ test('a client that lost its connection gets the answer by repeating the request
 
 test('an error is not stored: the request can be repeated and then runs', async () => {
   const poor = await network.createKey({ creditMicroUsd: 1 });
-  const send = () => network.ask('POST', '/v1/chat/completions', { token: poor.apiKey, headers: { 'idempotency-key': 'poor' }, body: body('Hi') });
+  const send = () =>
+    network.ask('POST', '/v1/chat/completions', {
+      token: poor.apiKey,
+      headers: { 'idempotency-key': 'poor' },
+      body: body('Hi'),
+    });
   // Repeat it at once, too: the claim must be released before the client reads the error.
   for (let round = 0; round < 5; round += 1) expect((await send()).status).toBe(402);
   await network.credit(poor.account, 1_000_000);
@@ -89,7 +111,11 @@ test('another key of the account does not get the answer, and the database does 
   const words = answer.json.choices[0].message.content.slice(0, 24);
   const other = await network.createKey({ creditMicroUsd: 0, account: network.account });
   await vi.waitFor(async () => {
-    const told = await network.ask('POST', '/v1/chat/completions', { token: other.apiKey, headers: { 'idempotency-key': 'secret' }, body: body('A secret') });
+    const told = await network.ask('POST', '/v1/chat/completions', {
+      token: other.apiKey,
+      headers: { 'idempotency-key': 'secret' },
+      body: body('A secret'),
+    });
     expect([told.status, told.text.includes(words)]).toEqual([422, false]);
   });
   expect(await network.databaseHolds(words)).toBe(false);
@@ -99,12 +125,18 @@ test('digests in the database neither confirm a guessed request nor show that tw
   const sent = JSON.stringify(body('A short prompt'));
   const other = await network.createKey({ creditMicroUsd: 1_000_000 });
   for (const token of [network.apiKey, other.apiKey]) {
-    const { status } = await network.ask('POST', '/v1/chat/completions', { token, headers: { 'idempotency-key': 'guessed' }, body: sent });
+    const { status } = await network.ask('POST', '/v1/chat/completions', {
+      token,
+      headers: { 'idempotency-key': 'guessed' },
+      body: sent,
+    });
     expect(status).toBe(200);
   }
   const digests = await network.claimedDigests('guessed');
   expect(digests).toHaveLength(2);
-  const guesses = [sent, `/v1/chat/completions\n${sent}`].map((guess) => createHash('sha256').update(guess).digest('hex'));
+  const guesses = [sent, `/v1/chat/completions\n${sent}`].map((guess) =>
+    createHash('sha256').update(guess).digest('hex'),
+  );
   expect(guesses.filter((guess) => digests.includes(guess))).toEqual([]);
   expect(new Set(digests).size).toBe(2);
 });

@@ -12,24 +12,43 @@ beforeAll(async () => {
 afterAll(() => network[Symbol.asyncDispose]());
 
 const form = (path: string, fields: Record<string, string>) =>
-  fetch(new URL(path, network.url), { method: 'POST', body: new URLSearchParams(fields) }).then(async (response) => ({
-    status: response.status,
-    json: (await response.json()) as Record<string, string>,
-  }));
-const start = async () => (await form('/v1/device/code', { client_id: 'test' })).json as { device_code: string; user_code: string; verification_uri: string };
+  fetch(new URL(path, network.url), { method: 'POST', body: new URLSearchParams(fields) }).then(
+    async (response) => ({
+      status: response.status,
+      json: (await response.json()) as Record<string, string>,
+    }),
+  );
+const start = async () =>
+  (await form('/v1/device/code', { client_id: 'test' })).json as {
+    device_code: string;
+    user_code: string;
+    verification_uri: string;
+  };
 const poll = (device: string) =>
-  form('/v1/device/token', { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: device, client_id: 'test' });
+  form('/v1/device/token', {
+    grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
+    device_code: device,
+    client_id: 'test',
+  });
 
 describe('a device that wants to be linked to an account', () => {
   test('waits, is told to slow down, is approved, and gets one token', async () => {
     const { device_code: device, user_code: code, verification_uri: page } = await start();
     expect(code).toMatch(/^[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}$/);
     expect(page).toContain('/link');
-    expect((await network.ask('GET', `${page}?user_code=${code}`)).text).toContain(`dinf approve ${code}`);
+    expect((await network.ask('GET', `${page}?user_code=${code}`)).text).toContain(
+      `dinf approve ${code}`,
+    );
     expect(await poll(device)).toEqual({ status: 400, json: { error: 'authorization_pending' } });
     expect(await poll(device)).toEqual({ status: 400, json: { error: 'slow_down' } });
     // The code is accepted in lower case and with a space instead of the hyphen.
-    expect((await ann.ask('POST', '/v1/device/approve', { user_code: code.toLowerCase().replace('-', ' ') })).json).toEqual({ approved: true });
+    expect(
+      (
+        await ann.ask('POST', '/v1/device/approve', {
+          user_code: code.toLowerCase().replace('-', ' '),
+        })
+      ).json,
+    ).toEqual({ approved: true });
     const granted = await Promise.all([poll(device), poll(device), poll(device)]);
     expect(granted.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(granted.filter(({ json }) => json['error'] === 'invalid_grant')).toHaveLength(2);
@@ -41,8 +60,12 @@ describe('a device that wants to be linked to an account', () => {
     await ann.ask('POST', '/v1/device/approve', { user_code: code, approve: false });
     expect((await poll(device)).json).toEqual({ error: 'access_denied' });
     expect((await poll('made-up')).json).toEqual({ error: 'invalid_grant' });
-    expect((await form('/v1/device/token', { grant_type: 'password' })).json).toEqual({ error: 'unsupported_grant_type' });
-    expect((await ann.ask('POST', '/v1/device/approve', { user_code: 'BBBB-BBBB' })).status).toBe(404);
+    expect((await form('/v1/device/token', { grant_type: 'password' })).json).toEqual({
+      error: 'unsupported_grant_type',
+    });
+    expect((await ann.ask('POST', '/v1/device/approve', { user_code: 'BBBB-BBBB' })).status).toBe(
+      404,
+    );
   });
 
   test('is sent to the page of the network, even if the request has a forged Host header', async () => {
@@ -51,7 +74,9 @@ describe('a device that wants to be linked to an account', () => {
         method: 'POST',
         headers: { host: 'evil.example', 'content-type': 'application/x-www-form-urlencoded' },
       });
-      asked.on('error', reject).on('response', async (response) => resolve((await response.toArray()).join('')));
+      asked
+        .on('error', reject)
+        .on('response', async (response) => resolve((await response.toArray()).join('')));
       asked.end('client_id=test');
     });
     expect(JSON.parse(text).verification_uri).toBe(`${network.url}/link`);
@@ -60,7 +85,14 @@ describe('a device that wants to be linked to an account', () => {
 
   test('cannot be approved with an API key', async () => {
     const { user_code: code } = await start();
-    expect((await network.ask('POST', '/v1/device/approve', { token: network.apiKey, body: { user_code: code } })).status).toBe(403);
+    expect(
+      (
+        await network.ask('POST', '/v1/device/approve', {
+          token: network.apiKey,
+          body: { user_code: code },
+        })
+      ).status,
+    ).toBe(403);
   });
 
   test('then serves its owner exclusively on request, free of charge, until the owner removes it', async () => {
@@ -68,15 +100,14 @@ describe('a device that wants to be linked to an account', () => {
     await ann.ask('POST', '/v1/device/approve', { user_code: code });
     const token = (await poll(device)).json['access_token'] ?? '';
     const fleet = await startFleet({
-      ...{
-        coordinatorUrl: network.url,
-        token: async () => token,
-        count: 1,
-        natsServer: network.network.natsServer,
-        home: `${network.network.home}/own`,
-        leaves: 'own',
-      },
-      ...{ log: network.log, profile: () => ({ chip: 'm4-max', tokenMs: 1, endless: true }) },
+      coordinatorUrl: network.url,
+      token: async () => token,
+      count: 1,
+      natsServer: network.network.natsServer,
+      home: `${network.network.home}/own`,
+      leaves: 'own',
+      log: network.log,
+      profile: () => ({ chip: 'm4-max', tokenMs: 1, endless: true }),
     });
     const [own] = fleet.providers;
     const { apiKey } = await network.createKey({ creditMicroUsd: 0, account: ann.account });
@@ -95,9 +126,25 @@ describe('a device that wants to be linked to an account', () => {
     expect((await ann.ask('GET', '/v1/balance')).json.available_micro_usd).toBe(0);
     const machines = (await ann.ask('GET', '/v1/me/providers')).json.data;
     expect(machines).toMatchObject([{ id: own?.id, online: true, revoked_at: null }]);
-    expect(machines[0].slots).toContainEqual({ build: 'sim-llama-8b-q4', running: 0, serves: true, because: 'It would serve.' });
-    expect((await ann.ask('PUT', `/v1/me/providers/${own?.id}/prices`, { model: 'sim-llama-8b', input: 1, output: 2 })).status).toBe(200);
-    expect((await ann.ask('DELETE', `/v1/me/providers/${own?.id}`)).json).toEqual({ id: own?.id, revoked: true });
+    expect(machines[0].slots).toContainEqual({
+      build: 'sim-llama-8b-q4',
+      running: 0,
+      serves: true,
+      because: 'It would serve.',
+    });
+    expect(
+      (
+        await ann.ask('PUT', `/v1/me/providers/${own?.id}/prices`, {
+          model: 'sim-llama-8b',
+          input: 1,
+          output: 2,
+        })
+      ).status,
+    ).toBe(200);
+    expect((await ann.ask('DELETE', `/v1/me/providers/${own?.id}`)).json).toEqual({
+      id: own?.id,
+      revoked: true,
+    });
     // The ingress caches the list of the owner's machines for five seconds.
     await vi.waitFor(async () => expect((await ask()).status).toBe(409), { interval: 100 });
     // `prefer` is not a requirement: without a machine of the owner, others serve it, and it costs

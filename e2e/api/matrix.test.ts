@@ -1,7 +1,12 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { leafHash, services } from '#bus-schemas';
-import { type ApiResponse, type Person, startTestNetwork, type TestNetwork } from '../test-network.ts';
+import {
+  type ApiResponse,
+  type Person,
+  startTestNetwork,
+  type TestNetwork,
+} from '../test-network.ts';
 import { named, nameOf, type Route, routesOf } from './routes.ts';
 
 const HEADERS_TIMEOUT_MS = 500;
@@ -21,7 +26,12 @@ let ann: Tenant;
 let bob: Tenant;
 
 beforeAll(async () => {
-  const config = { addressLimit: 100_000, headersTimeoutMs: HEADERS_TIMEOUT_MS, requestTimeoutMs: REQUEST_TIMEOUT_MS, admin: { host: '127.0.0.1', port: 0 } };
+  const config = {
+    addressLimit: 100_000,
+    headersTimeoutMs: HEADERS_TIMEOUT_MS,
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+    admin: { host: '127.0.0.1', port: 0 },
+  };
   network = await startTestNetwork({ providers: 1, tokenMs: 0, config });
   routes = await routesOf(network);
   [ann, bob] = await Promise.all([tenant('ann'), tenant('bob')]);
@@ -31,17 +41,32 @@ afterAll(() => network[Symbol.asyncDispose]());
 
 async function tenant(name: string): Promise<Tenant> {
   const person = await network.person(name);
-  const { apiKey, key } = await network.createKey({ creditMicroUsd: 10_000_000, account: person.account });
+  const { apiKey, key } = await network.createKey({
+    creditMicroUsd: 10_000_000,
+    account: person.account,
+  });
   const answer = await network.ask('POST', '/v1/chat/completions', {
     token: apiKey,
     body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2 },
   });
   await person.ask('PUT', '/v1/referral', { code: `code-of-${name}` });
   const { bus } = network.network.coordinator;
-  const { token } = await bus.call(services.trust.createToken, { account: person.account, lifetimeMs: 60_000 }, { timeoutMs: 5_000 });
+  const { token } = await bus.call(
+    services.trust.createToken,
+    { account: person.account, lifetimeMs: 60_000 },
+    { timeoutMs: 5_000 },
+  );
   const { Nkey } = await import('#bus-schemas');
-  const { json } = await network.ask('POST', '/v1/providers/enrol', { body: { token, user_key: Nkey.create('user').getPublicKey(), name } });
-  return { person, apiKey, key, job: answer.headers.get('x-inference-job-id') ?? '', machine: json.provider };
+  const { json } = await network.ask('POST', '/v1/providers/enrol', {
+    body: { token, user_key: Nkey.create('user').getPublicKey(), name },
+  });
+  return {
+    person,
+    apiKey,
+    key,
+    job: answer.headers.get('x-inference-job-id') ?? '',
+    machine: json.provider,
+  };
 }
 
 const call = (
@@ -49,7 +74,10 @@ const call = (
   token: string | undefined,
   { path = named(route, ann.key), body = route.body }: { path?: string; body?: unknown } = {},
 ): Promise<ApiResponse> =>
-  network.ask(route.method, path, { ...(token !== undefined && { token }), ...(route.method !== 'GET' && body !== undefined && { body }) });
+  network.ask(route.method, path, {
+    ...(token !== undefined && { token }),
+    ...(route.method !== 'GET' && body !== undefined && { body }),
+  });
 
 /** Returns the path of the route for an object that exists. */
 async function existing(route: Route): Promise<string> {
@@ -62,10 +90,15 @@ async function existing(route: Route): Promise<string> {
 
 function expectEnvelope(route: Route, { json, status }: ApiResponse): void {
   if (route.isAnthropic)
-    return expect(json, `${nameOf(route)} ${status}`).toMatchObject({ type: 'error', error: { type: expect.any(String), message: expect.any(String) } });
+    return expect(json, `${nameOf(route)} ${status}`).toMatchObject({
+      type: 'error',
+      error: { type: expect.any(String), message: expect.any(String) },
+    });
   // RFC 8628 defines its own format of errors.
   if (route.path === '/v1/device/token' && typeof json.error === 'string') return;
-  expect(json, `${nameOf(route)} ${status}`).toMatchObject({ error: { message: expect.any(String), type: expect.any(String), code: expect.any(String) } });
+  expect(json, `${nameOf(route)} ${status}`).toMatchObject({
+    error: { message: expect.any(String), type: expect.any(String), code: expect.any(String) },
+  });
 }
 
 describe('credentials at every route', () => {
@@ -91,28 +124,51 @@ describe('credentials at every route', () => {
 
   test('the right credential is accepted', async () => {
     for (const route of routes.filter(({ method }) => method === 'GET')) {
-      const tokens = { anybody: [undefined], key: [ann.apiKey], user: [ann.person.token], keyOrUser: [ann.apiKey, ann.person.token] }[route.who];
+      const tokens = {
+        anybody: [undefined],
+        key: [ann.apiKey],
+        user: [ann.person.token],
+        keyOrUser: [ann.apiKey, ann.person.token],
+      }[route.who];
       for (const token of tokens) {
         const path = await existing(route);
         // The data of a job are available a moment after it has ended.
-        await vi.waitFor(async () => expect((await call(route, token, { path })).status, nameOf(route)).toBe(200), 3_000);
+        await vi.waitFor(
+          async () => expect((await call(route, token, { path })).status, nameOf(route)).toBe(200),
+          3_000,
+        );
       }
     }
   });
 
   test('no credential of the API is accepted by the listener for operators', async () => {
     for (const token of [ann.apiKey, ann.person.token])
-      expect((await network.ask('GET', `${network.network.coordinator.adminUrl}/admin/audit`, { token })).status).toBe(401);
+      expect(
+        (await network.ask('GET', `${network.network.coordinator.adminUrl}/admin/audit`, { token }))
+          .status,
+      ).toBe(401);
   });
 });
 
 test('every response forbids caching and type sniffing, whether Fastify or the code of a surface writes it', async () => {
-  const chat = (stream: boolean) => ({ model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 2, stream });
+  const chat = (stream: boolean) => ({
+    model: 'sim',
+    messages: [{ role: 'user', content: 'Hi' }],
+    max_tokens: 2,
+    stream,
+  });
   const admin = network.network.coordinator.adminUrl;
   const told = [
     ...(await Promise.all(routes.map((route) => call(route, undefined)))),
-    ...(await Promise.all([false, true].map((stream) => network.ask('POST', '/v1/chat/completions', { token: ann.apiKey, body: chat(stream) })))),
-    await network.ask('POST', '/v1/chat/completions', { token: ann.apiKey, body: { ...chat(true), model: 'none' } }),
+    ...(await Promise.all(
+      [false, true].map((stream) =>
+        network.ask('POST', '/v1/chat/completions', { token: ann.apiKey, body: chat(stream) }),
+      ),
+    )),
+    await network.ask('POST', '/v1/chat/completions', {
+      token: ann.apiKey,
+      body: { ...chat(true), model: 'none' },
+    }),
     await ann.person.ask('POST', '/v1/keys', { name: 'new' }),
     await network.ask('POST', '/v1/device/code', { body: { client_id: 'test' } }),
     await network.ask('GET', '/no-such-page'),
@@ -122,8 +178,16 @@ test('every response forbids caching and type sniffing, whether Fastify or the c
     await network.ask('GET', `${admin}/admin/audit`),
   ];
   for (const { headers, status, text } of told) {
-    const sent = [headers.get('cache-control'), headers.get('x-content-type-options'), headers.get('x-request-id')];
-    expect(sent, `${status} ${text.slice(0, 200)}`).toEqual(['no-store', 'nosniff', expect.stringMatching(/^req_/)]);
+    const sent = [
+      headers.get('cache-control'),
+      headers.get('x-content-type-options'),
+      headers.get('x-request-id'),
+    ];
+    expect(sent, `${status} ${text.slice(0, 200)}`).toEqual([
+      'no-store',
+      'nosniff',
+      expect.stringMatching(/^req_/),
+    ]);
   }
 });
 
@@ -132,40 +196,61 @@ describe('two tenants at every route', () => {
     const secrets = [ann.person.account, ann.key, ann.job, ann.machine, 'code-of-ann'];
     for (const route of routes.filter(({ method }) => method === 'GET')) {
       for (const token of route.who === 'anybody' ? [undefined] : [bob.apiKey, bob.person.token]) {
-        const { text } = await call(route, token, { path: route.path.includes('{id}') ? named(route, bob.key) : route.path });
-        for (const secret of secrets) expect(text, `${nameOf(route)} tells ${secret}`).not.toContain(secret);
+        const { text } = await call(route, token, {
+          path: route.path.includes('{id}') ? named(route, bob.key) : route.path,
+        });
+        for (const secret of secrets)
+          expect(text, `${nameOf(route)} tells ${secret}`).not.toContain(secret);
       }
     }
   });
 
   test('no object of the other tenant can be read or changed by its id', async () => {
-    const before = await Promise.all(['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)));
+    const before = await Promise.all(
+      ['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)),
+    );
     for (const route of routes.filter(({ path }) => path.includes('{id}'))) {
       for (const id of [ann.key, ann.machine]) {
         const told = await call(route, bob.person.token, { path: named(route, id) });
         expect([400, 404], `${nameOf(route)} with ${id}`).toContain(told.status);
       }
       const own = route.path.includes('providers') ? ann.machine : ann.key;
-      expect((await call(route, bob.person.token, { path: named(route, own) })).status, nameOf(route)).toBe(404);
+      expect(
+        (await call(route, bob.person.token, { path: named(route, own) })).status,
+        nameOf(route),
+      ).toBe(404);
     }
     for (const path of [`/v1/generation?id=${ann.job}`, `/v1/receipts/${ann.job}`])
       expect((await network.ask('GET', path, { token: bob.apiKey })).status).toBe(404);
     expect((await bob.person.ask('GET', `/v1/usage?key=${ann.key}`)).json.data).toEqual([]);
-    const after = await Promise.all(['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)));
+    const after = await Promise.all(
+      ['/v1/keys', '/v1/me/providers', '/v1/referral'].map((path) => ann.person.ask('GET', path)),
+    );
     expect(after.map(({ json }) => json)).toEqual(before.map(({ json }) => json));
   });
 });
 
 describe('an invalid body at every route that accepts a body', () => {
-  const rightToken = (route: Route) => (route.who === 'key' ? ann.apiKey : route.who === 'anybody' ? undefined : ann.person.token);
-  const send = async (route: Route, body: string | Uint8Array, type = 'application/json'): Promise<ApiResponse> => {
+  const rightToken = (route: Route) =>
+    route.who === 'key' ? ann.apiKey : route.who === 'anybody' ? undefined : ann.person.token;
+  const send = async (
+    route: Route,
+    body: string | Uint8Array,
+    type = 'application/json',
+  ): Promise<ApiResponse> => {
     const token = rightToken(route);
-    const response = await fetch(new URL(named(route, route.path.includes('providers') ? ann.machine : ann.key), network.url), {
-      method: route.method,
-      headers: { 'content-type': type, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
-      body: body as never,
-      signal: AbortSignal.timeout(5_000),
-    });
+    const response = await fetch(
+      new URL(named(route, route.path.includes('providers') ? ann.machine : ann.key), network.url),
+      {
+        method: route.method,
+        headers: {
+          'content-type': type,
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        },
+        body: body as never,
+        signal: AbortSignal.timeout(5_000),
+      },
+    );
     const text = await response.text();
     return {
       status: response.status,
@@ -196,7 +281,8 @@ describe('an invalid body at every route that accepts a body', () => {
   });
 
   test('of another type', async () => {
-    for (const route of taking()) expect((await send(route, 'a=1', 'text/plain')).status, nameOf(route)).toBe(415);
+    for (const route of taking())
+      expect((await send(route, 'a=1', 'text/plain')).status, nameOf(route)).toBe(415);
   });
 
   test('with a value of a wrong type or size in each field', async () => {
@@ -204,9 +290,10 @@ describe('an invalid body at every route that accepts a body', () => {
       for (const field of Object.keys(route.body ?? {})) {
         for (const wrong of [null, 7, -1, 1.5, '', 'x'.repeat(100_000), [], {}, true, [[[]]]]) {
           const told = await send(route, JSON.stringify({ ...route.body, [field]: wrong }));
-          expect(told.status, `${nameOf(route)} with ${field}: ${JSON.stringify(wrong).slice(0, 40)}`).toBeLessThan(
-            500 + (told.json?.error?.code === 'not_configured' ? 100 : 0),
-          );
+          expect(
+            told.status,
+            `${nameOf(route)} with ${field}: ${JSON.stringify(wrong).slice(0, 40)}`,
+          ).toBeLessThan(500 + (told.json?.error?.code === 'not_configured' ? 100 : 0));
           if (told.status >= 400) expectEnvelope(route, told);
         }
       }
@@ -243,7 +330,9 @@ describe('a slow sender', () => {
   });
 
   test('of too many headers is disconnected', async () => {
-    const { words } = await lastWords(`GET /v1/models HTTP/1.1\r\nHost: x\r\n${`X-Many: ${'y'.repeat(1_000)}\r\n`.repeat(64)}\r\n`);
+    const { words } = await lastWords(
+      `GET /v1/models HTTP/1.1\r\nHost: x\r\n${`X-Many: ${'y'.repeat(1_000)}\r\n`.repeat(64)}\r\n`,
+    );
     expect(words).toContain('431');
   });
 });

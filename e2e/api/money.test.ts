@@ -9,9 +9,16 @@ let keyId: string;
 beforeAll(async () => {
   // Without a minimum charge, the referrer's fifth of the fee of a short request would round to
   // zero.
-  network = await startTestNetwork({ providers: 1, tokenMs: 1, config: { minimumChargeMicroUsd: 100 } });
+  network = await startTestNetwork({
+    providers: 1,
+    tokenMs: 1,
+    config: { minimumChargeMicroUsd: 100 },
+  });
   ann = await network.person('ann');
-  ({ apiKey, key: keyId } = await network.createKey({ creditMicroUsd: 10_000_000, account: ann.account }));
+  ({ apiKey, key: keyId } = await network.createKey({
+    creditMicroUsd: 10_000_000,
+    account: ann.account,
+  }));
 });
 afterAll(() => network[Symbol.asyncDispose]());
 
@@ -27,7 +34,9 @@ describe('the cost of a request', () => {
     const id = answer.headers.get('x-inference-job-id') ?? '';
     await network.expectMoneyBalances();
     const generation = await vi.waitFor(async () => {
-      const { status, json } = await network.ask('GET', `/v1/generation?id=${id}`, { token: apiKey });
+      const { status, json } = await network.ask('GET', `/v1/generation?id=${id}`, {
+        token: apiKey,
+      });
       expect(status).toBe(200);
       expect(json.data.cost_micro_usd).not.toBeNull();
       return json.data;
@@ -43,12 +52,23 @@ describe('the cost of a request', () => {
     });
     expect(generation.latency).toBeGreaterThan(0);
     expect(generation.provider.id).toBe(answer.headers.get('x-provider-id'));
-    const usage = (await ann.ask('GET', '/v1/usage?limit=10')).json.data.find((row: { job_id: string }) => row.job_id === id);
-    expect(usage).toMatchObject({ cost_micro_usd: generation.cost_micro_usd, completion_tokens: answer.json.usage.completion_tokens, outcome: 'settled' });
-    const line = (await ann.ask('GET', '/v1/statement')).json.data.find((row: { reference: string }) => row.reference === id);
+    const usage = (await ann.ask('GET', '/v1/usage?limit=10')).json.data.find(
+      (row: { job_id: string }) => row.job_id === id,
+    );
+    expect(usage).toMatchObject({
+      cost_micro_usd: generation.cost_micro_usd,
+      completion_tokens: answer.json.usage.completion_tokens,
+      outcome: 'settled',
+    });
+    const line = (await ann.ask('GET', '/v1/statement')).json.data.find(
+      (row: { reference: string }) => row.reference === id,
+    );
     expect(line).toMatchObject({ kind: 'charge', amount_micro_usd: -generation.cost_micro_usd });
     const balance = (await network.ask('GET', '/v1/balance', { token: apiKey })).json;
-    expect(balance).toMatchObject({ available_micro_usd: 10_000_000 - generation.cost_micro_usd, held_micro_usd: 0 });
+    expect(balance).toMatchObject({
+      available_micro_usd: 10_000_000 - generation.cost_micro_usd,
+      held_micro_usd: 0,
+    });
   });
 
   test('of a cancelled stream is marked as cancelled', async () => {
@@ -57,7 +77,12 @@ describe('the cost of a request', () => {
       method: 'POST',
       signal: abort.signal,
       headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5_000, stream: true }),
+      body: JSON.stringify({
+        model: 'sim',
+        messages: [{ role: 'user', content: 'Hi' }],
+        max_tokens: 5_000,
+        stream: true,
+      }),
     });
     await response.body?.getReader().read();
     abort.abort();
@@ -74,7 +99,10 @@ describe('the cost of a request', () => {
     const all: string[] = [];
     let next: string | null = null;
     do {
-      const { json } = await ann.ask('GET', `/v1/usage?limit=2${next === null ? '' : `&after=${encodeURIComponent(next)}`}`);
+      const { json } = await ann.ask(
+        'GET',
+        `/v1/usage?limit=2${next === null ? '' : `&after=${encodeURIComponent(next)}`}`,
+      );
       all.push(...json.data.map((row: { job_id: string }) => row.job_id));
       next = json.next;
     } while (next !== null);
@@ -87,12 +115,16 @@ describe('the cost of a request', () => {
         .toReversed(),
     );
     expect((await ann.ask('GET', '/v1/usage?model=none')).json.data).toEqual([]);
-    expect((await ann.ask('GET', `/v1/usage?key=${keyId}&limit=1000`)).json.data).toHaveLength(whole.length);
+    expect((await ann.ask('GET', `/v1/usage?key=${keyId}&limit=1000`)).json.data).toHaveLength(
+      whole.length,
+    );
     expect((await ann.ask('GET', '/v1/usage?until=2020-01-01T00:00:00Z')).json.data).toEqual([]);
     const csv = await ann.ask('GET', '/v1/usage?format=csv&limit=1000');
     expect(csv.headers.get('content-type')).toContain('text/csv');
     const [header, ...rows] = csv.text.trim().split('\n');
-    expect(header).toBe('job_id,at,key,model,provider,outcome,prompt_tokens,cached_tokens,completion_tokens,cost_micro_usd');
+    expect(header).toBe(
+      'job_id,at,key,model,provider,outcome,prompt_tokens,cached_tokens,completion_tokens,cost_micro_usd',
+    );
     expect(rows).toHaveLength(whole.length);
   });
 
@@ -100,34 +132,55 @@ describe('the cost of a request', () => {
     const { bus } = network.network.coordinator;
     const { services } = await import('#bus-schemas');
     const { account, ask } = await network.person('many-rows');
-    const operations = Array.from({ length: 1_050 }, (_, index) => `ticket ${String(index).padStart(4, '0')}`);
+    const operations = Array.from(
+      { length: 1_050 },
+      (_, index) => `ticket ${String(index).padStart(4, '0')}`,
+    );
     for (let start = 0; start < operations.length; start += 50)
       await Promise.all(
         operations
           .slice(start, start + 50)
-          .map((operation) => bus.call(services.settlement.credit, { account, amountMicroUsd: 1, operation }, { timeoutMs: 10_000 })),
+          .map((operation) =>
+            bus.call(
+              services.settlement.credit,
+              { account, amountMicroUsd: 1, operation },
+              { timeoutMs: 10_000 },
+            ),
+          ),
       );
     const table = await ask('GET', '/v1/statement?format=csv');
     const [header, ...rows] = table.text.trim().split('\n');
     expect(header).toMatch(/^at,kind,reference,/);
-    expect(rows.map((row) => row.split(',')[2]).toSorted()).toEqual(operations.map((operation) => `credit:${operation}`));
+    expect(rows.map((row) => row.split(',')[2]).toSorted()).toEqual(
+      operations.map((operation) => `credit:${operation}`),
+    );
     expect(table.headers.get('x-next')).toBeNull();
     // With a limit, the response names the cursor of the rest in a header.
     const part = await ask('GET', '/v1/statement?format=csv&limit=1000');
-    const rest = await ask('GET', `/v1/statement?format=csv&after=${encodeURIComponent(part.headers.get('x-next') ?? '')}`);
+    const rest = await ask(
+      'GET',
+      `/v1/statement?format=csv&after=${encodeURIComponent(part.headers.get('x-next') ?? '')}`,
+    );
     expect([part, rest].flatMap(({ text }) => text.trim().split('\n').slice(1))).toEqual(rows);
   });
 
-  test.each(['after=nonsense', 'limit=0', 'limit=many', 'from=yesterday', 'nothing=known'])('with the invalid parameter %s is refused', async (query) => {
-    expect((await ann.ask('GET', `/v1/usage?${query}`)).status).toBe(400);
-  });
+  test.each(['after=nonsense', 'limit=0', 'limit=many', 'from=yesterday', 'nothing=known'])(
+    'with the invalid parameter %s is refused',
+    async (query) => {
+      expect((await ann.ask('GET', `/v1/usage?${query}`)).status).toBe(400);
+    },
+  );
 
   test('can be read by an API key only for its own requests', async () => {
     const other = await network.createKey({ creditMicroUsd: 0, account: ann.account });
     expect((await network.ask('GET', '/v1/usage', { token: other.apiKey })).json.data).toEqual([]);
-    expect((await network.ask('GET', `/v1/usage?key=${keyId}`, { token: other.apiKey })).status).toBe(403);
+    expect(
+      (await network.ask('GET', `/v1/usage?key=${keyId}`, { token: other.apiKey })).status,
+    ).toBe(403);
     const id = (await ann.ask('GET', '/v1/usage?limit=1')).json.data[0].job_id;
-    expect((await network.ask('GET', `/v1/generation?id=${id}`, { token: other.apiKey })).status).toBe(404);
+    expect(
+      (await network.ask('GET', `/v1/generation?id=${id}`, { token: other.apiKey })).status,
+    ).toBe(404);
   });
 });
 
@@ -139,7 +192,11 @@ test('the price list and the marketplace feed agree', async () => {
     cache_read_micro_usd_per_million: 10_000,
     output_micro_usd_per_million: 50_000,
     minimum_charge_micro_usd: 100,
-    asked: { machines: 1, input: { lowest: 20_000, highest: 20_000 }, output: { lowest: 50_000, highest: 50_000 } },
+    asked: {
+      machines: 1,
+      input: { lowest: 20_000, highest: 20_000 },
+      output: { lowest: 50_000, highest: 50_000 },
+    },
     announced: [],
   });
   const feed = (await network.ask('GET', '/v1/models/openrouter')).json.data;
@@ -151,7 +208,10 @@ test('the price list and the marketplace feed agree', async () => {
 });
 
 test('capacity reports a model as ready if a provider can serve it', async () => {
-  const room = async () => (await network.ask('GET', '/v1/models/capacity')).json.data.find(({ id }: { id: string }) => id === 'sim');
+  const room = async () =>
+    (await network.ask('GET', '/v1/models/capacity')).json.data.find(
+      ({ id }: { id: string }) => id === 'sim',
+    );
   expect(await room()).toMatchObject({ ready: true, routable_providers: 1, warm_providers: 1 });
 });
 
@@ -159,14 +219,21 @@ describe('codes', () => {
   test('an invite credits each account once, and only as many accounts as it has uses', async () => {
     const bus = network.network.coordinator.bus;
     const { services } = await import('#bus-schemas');
-    await bus.call(services.accounts.createInvite, { code: 'welcome', creditMicroUsd: 1_000_000, uses: 2 }, { timeoutMs: 5_000 });
+    await bus.call(
+      services.accounts.createInvite,
+      { code: 'welcome', creditMicroUsd: 1_000_000, uses: 2 },
+      { timeoutMs: 5_000 },
+    );
     const people = await Promise.all(['bob', 'cid', 'dan'].map((name) => network.person(name)));
-    const redeem = (person: Person | undefined) => person?.ask('POST', '/v1/invites/redeem', { code: 'welcome' });
+    const redeem = (person: Person | undefined) =>
+      person?.ask('POST', '/v1/invites/redeem', { code: 'welcome' });
     const twice = await Promise.all([redeem(people[0]), redeem(people[0])]);
     expect(twice.map((told) => told?.json.available_micro_usd)).toEqual([1_000_000, 1_000_000]);
     expect((await redeem(people[1]))?.status).toBe(200);
     expect((await redeem(people[2]))?.status).toBe(409);
-    expect((await people[2]?.ask('POST', '/v1/invites/redeem', { code: 'nobody-knows' }))?.status).toBe(404);
+    expect(
+      (await people[2]?.ask('POST', '/v1/invites/redeem', { code: 'nobody-knows' }))?.status,
+    ).toBe(404);
   });
 
   test('a referrer gets a share of the fee of the referred account', async () => {
@@ -174,26 +241,57 @@ describe('codes', () => {
     expect((await referrer.ask('PUT', '/v1/referral', { code: 'studio' })).status).toBe(200);
     expect((await newcomer.ask('PUT', '/v1/referral', { code: 'studio' })).status).toBe(409);
     expect((await referrer.ask('POST', '/v1/referral/apply', { code: 'studio' })).status).toBe(409);
-    expect((await newcomer.ask('POST', '/v1/referral/apply', { code: 'studio' })).json).toEqual({ applied: true });
-    expect((await referrer.ask('GET', '/v1/referral')).json).toEqual({ code: 'studio', referred: 1, referred_by_somebody: false });
-    const { apiKey: key } = await network.createKey({ creditMicroUsd: 10_000_000, account: newcomer.account });
+    expect((await newcomer.ask('POST', '/v1/referral/apply', { code: 'studio' })).json).toEqual({
+      applied: true,
+    });
+    expect((await referrer.ask('GET', '/v1/referral')).json).toEqual({
+      code: 'studio',
+      referred: 1,
+      referred_by_somebody: false,
+    });
+    const { apiKey: key } = await network.createKey({
+      creditMicroUsd: 10_000_000,
+      account: newcomer.account,
+    });
     await vi.waitFor(async () => {
       await network.ask('POST', '/v1/chat/completions', {
         token: key,
-        body: { model: 'sim', messages: [{ role: 'user', content: 'Hi' }], max_tokens: 8_000, stop: ['the'] },
+        body: {
+          model: 'sim',
+          messages: [{ role: 'user', content: 'Hi' }],
+          max_tokens: 8_000,
+          stop: ['the'],
+        },
       });
       await network.expectMoneyBalances();
-      expect((await referrer.ask('GET', '/v1/earnings')).json.lifetime_micro_usd).toBeGreaterThan(0);
+      expect((await referrer.ask('GET', '/v1/earnings')).json.lifetime_micro_usd).toBeGreaterThan(
+        0,
+      );
     }, 15_000);
   });
 });
 
 test('without Stripe, its routes answer that it is not configured', async () => {
   const urls = { success_url: 'https://example.com/a', cancel_url: 'https://example.com/b' };
-  expect((await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, ...urls })).json.error.code).toBe('not_configured');
-  expect((await ann.ask('POST', '/v1/billing/withdrawals', { amount_micro_usd: 5_000_000, operation: 'january-1' })).status).toBe(503);
   expect(
-    (await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, success_url: 'javascript:alert(1)', cancel_url: 'https://example.com/' }))
-      .status,
+    (await ann.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, ...urls })).json
+      .error.code,
+  ).toBe('not_configured');
+  expect(
+    (
+      await ann.ask('POST', '/v1/billing/withdrawals', {
+        amount_micro_usd: 5_000_000,
+        operation: 'january-1',
+      })
+    ).status,
+  ).toBe(503);
+  expect(
+    (
+      await ann.ask('POST', '/v1/billing/checkout', {
+        amount_micro_usd: 5_000_000,
+        success_url: 'javascript:alert(1)',
+        cancel_url: 'https://example.com/',
+      })
+    ).status,
   ).toBe(400);
 });

@@ -12,14 +12,19 @@ const chat = { model: 'sim', messages: [{ role: 'user', content: 'What did I pay
 
 let network: TestNetwork;
 beforeAll(async () => {
-  network = await startTestNetwork({ providers: 1, tokenMs: 5, config: { minimumChargeMicroUsd: 100 } });
+  network = await startTestNetwork({
+    providers: 1,
+    tokenMs: 5,
+    config: { minimumChargeMicroUsd: 100 },
+  });
 });
 afterAll(async () => {
   await network.expectMoneyBalances();
   await network[Symbol.asyncDispose]();
 });
 
-const receiptOf = (job: string, token = network.apiKey) => network.ask('GET', `/v1/receipts/${job}`, { token });
+const receiptOf = (job: string, token = network.apiKey) =>
+  network.ask('GET', `/v1/receipts/${job}`, { token });
 const settled = (job: string): Promise<ApiResponse> =>
   vi.waitFor(async () => {
     const told = await receiptOf(job);
@@ -30,58 +35,105 @@ const settled = (job: string): Promise<ApiResponse> =>
 async function verify(receipt: unknown, ...options: string[]): Promise<string> {
   const file = join(network.network.home, 'receipt.json');
   await writeFile(file, JSON.stringify(receipt));
-  const env = { ...process.env, ...operatorSettings(network.network), DINF_NATS_URL: 'nats://127.0.0.1:1' };
-  return (await run(process.execPath, [DINF, 'verify', 'receipt', file, ...options], { env, timeout: 30_000 })).stdout;
+  const env = {
+    ...process.env,
+    ...operatorSettings(network.network),
+    DINF_NATS_URL: 'nats://127.0.0.1:1',
+  };
+  return (
+    await run(process.execPath, [DINF, 'verify', 'receipt', file, ...options], {
+      env,
+      timeout: 30_000,
+    })
+  ).stdout;
 }
 
 test('a request has a receipt for its answer and its charge, which can be verified without the network', async () => {
-  const asked = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 8 } });
+  const asked = await network.ask('POST', '/v1/chat/completions', {
+    token: network.apiKey,
+    body: { ...chat, max_tokens: 8 },
+  });
   const job = asked.headers.get('x-inference-job-id') as string;
   const { json: receipt } = await settled(job);
   const [charge] = await network.charges();
-  expect(receipt).toMatchObject({ object: 'receipt', job, attempt: 1, provider: network.providers[0]?.id, charged_micro_usd: charge?.chargedMicroUsd });
-  expect(receipt.usage).toMatchObject({ prompt_tokens: asked.json.usage.prompt_tokens, completion_tokens: asked.json.usage.completion_tokens });
+  expect(receipt).toMatchObject({
+    object: 'receipt',
+    job,
+    attempt: 1,
+    provider: network.providers[0]?.id,
+    charged_micro_usd: charge?.chargedMicroUsd,
+  });
+  expect(receipt.usage).toMatchObject({
+    prompt_tokens: asked.json.usage.prompt_tokens,
+    completion_tokens: asked.json.usage.completion_tokens,
+  });
   const answer = asked.json.choices[0].message.content;
   const salt = asked.headers.get('x-receipt-salt') as string;
-  expect(receipt.response_hash).toBe(createHmac('sha256', Buffer.from(salt, 'hex')).update(answer).digest('hex'));
+  expect(receipt.response_hash).toBe(
+    createHmac('sha256', Buffer.from(salt, 'hex')).update(answer).digest('hex'),
+  );
   const { keys } = (await network.ask('GET', '/v1/receipt-keys')).json;
   const file = join(network.network.home, 'answer.txt');
   await writeFile(file, answer);
   expect(await verify(receipt, '--key', keys[0], '--answer', file, '--salt', salt)).toMatch(
-    new RegExp(`^${job}: A\\S+ did it and it cost ${charge?.chargedMicroUsd} micro-dollars. Both signatures hold, and the answer is the one`),
+    new RegExp(
+      `^${job}: A\\S+ did it and it cost ${charge?.chargedMicroUsd} micro-dollars. Both signatures hold, and the answer is the one`,
+    ),
   );
   expect(await verify(receipt)).toContain(`The coordinator’s key is ${keys[0]}`);
-  await expect(verify({ ...receipt, charged_micro_usd: 1 })).rejects.toThrow(/the coordinator did not sign this/);
-  await expect(verify(receipt, '--key', '00'.repeat(32))).rejects.toThrow(/another coordinator’s key/);
+  await expect(verify({ ...receipt, charged_micro_usd: 1 })).rejects.toThrow(
+    /the coordinator did not sign this/,
+  );
+  await expect(verify(receipt, '--key', '00'.repeat(32))).rejects.toThrow(
+    /another coordinator’s key/,
+  );
   await expect(verify(receipt, '--answer', file)).rejects.toThrow(/needs the salt of its answer/);
-  await expect(verify(receipt, '--answer', file, '--salt', 'ab'.repeat(32))).rejects.toThrow(/not the answer that this receipt is for/);
+  await expect(verify(receipt, '--answer', file, '--salt', 'ab'.repeat(32))).rejects.toThrow(
+    /not the answer that this receipt is for/,
+  );
   await writeFile(file, `${answer}!`);
-  await expect(verify(receipt, '--answer', file, '--salt', salt)).rejects.toThrow(/not the answer that this receipt is for/);
+  await expect(verify(receipt, '--answer', file, '--salt', salt)).rejects.toThrow(
+    /not the answer that this receipt is for/,
+  );
 });
 
 test('neither the database nor the bus confirms a guessed answer or has the salt that would', async () => {
   const heard: Buffer[] = [];
-  const tap = network.network.coordinator.bus.connection.subscribe('>', { callback: (_error, { data }) => void heard.push(Buffer.from(data)) });
-  const asked = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 8 } });
+  const tap = network.network.coordinator.bus.connection.subscribe('>', {
+    callback: (_error, { data }) => void heard.push(Buffer.from(data)),
+  });
+  const asked = await network.ask('POST', '/v1/chat/completions', {
+    token: network.apiKey,
+    body: { ...chat, max_tokens: 8 },
+  });
   const { json: receipt } = await settled(asked.headers.get('x-inference-job-id') as string);
   tap.unsubscribe();
   const salt = Buffer.from(asked.headers.get('x-receipt-salt') as string, 'hex');
   const guess = createHash('sha256').update(asked.json.choices[0].message.content).digest();
-  const holds = (bytes: Buffer) => heard.some((data) => data.includes(bytes) || data.includes(bytes.toString('hex')));
+  const holds = (bytes: Buffer) =>
+    heard.some((data) => data.includes(bytes) || data.includes(bytes.toString('hex')));
   const stores = (bytes: Buffer) => network.databaseHolds(bytes);
   const signedFor = Buffer.from(receipt.response_hash, 'hex');
   expect([holds(signedFor), await stores(signedFor)]).toEqual([true, true]);
-  for (const secret of [guess, salt]) expect([holds(secret), await stores(secret)]).toEqual([false, false]);
+  for (const secret of [guess, salt])
+    expect([holds(secret), await stores(secret)]).toEqual([false, false]);
 });
 
 test('a stream contains its receipt before its end if the request asks for it', async () => {
   const body = { ...chat, max_tokens: 8, stream: true };
-  const { text, headers } = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body, headers: { 'x-dinf-receipt': 'on' } });
+  const { text, headers } = await network.ask('POST', '/v1/chat/completions', {
+    token: network.apiKey,
+    body,
+    headers: { 'x-dinf-receipt': 'on' },
+  });
   const [, printed = '', rest] = /event: receipt\ndata: (.*)\n\n([\s\S]*)/.exec(text) ?? [];
   expect(rest).toMatch(/finish_reason[\s\S]*\[DONE\]/);
   const receipt = JSON.parse(printed);
   expect(headers.get('x-receipt-salt')).toMatch(/^[0-9a-f]{64}$/);
-  expect(receipt).toMatchObject({ job: headers.get('x-inference-job-id'), usage: { completion_tokens: 8 } });
+  expect(receipt).toMatchObject({
+    job: headers.get('x-inference-job-id'),
+    usage: { completion_tokens: 8 },
+  });
   expect(await verify(receipt)).toContain('Both signatures hold');
 });
 
@@ -104,11 +156,18 @@ test('a stream that its client aborted has a receipt for the delivered part', as
 });
 
 test('a receipt can be read neither by another account nor by another key of the account', async () => {
-  const asked = await network.ask('POST', '/v1/chat/completions', { token: network.apiKey, body: { ...chat, max_tokens: 1 } });
+  const asked = await network.ask('POST', '/v1/chat/completions', {
+    token: network.apiKey,
+    body: { ...chat, max_tokens: 1 },
+  });
   const job = asked.headers.get('x-inference-job-id') as string;
   await settled(job);
-  const [stranger, sibling] = [await network.createKey({ creditMicroUsd: 0 }), await network.createKey({ creditMicroUsd: 0, account: network.account })];
-  for (const { apiKey } of [stranger, sibling]) expect((await receiptOf(job, apiKey)).status).toBe(404);
+  const [stranger, sibling] = [
+    await network.createKey({ creditMicroUsd: 0 }),
+    await network.createKey({ creditMicroUsd: 0, account: network.account }),
+  ];
+  for (const { apiKey } of [stranger, sibling])
+    expect((await receiptOf(job, apiKey)).status).toBe(404);
   expect((await receiptOf(job, '')).status).toBe(401);
   expect((await receiptOf('job_none')).status).toBe(400);
 });

@@ -20,14 +20,15 @@ interface Operation {
 
 export async function routesOf(network: TestNetwork): Promise<Route[]> {
   const { json } = await network.ask('GET', '/openapi.json');
-  return Object.entries(json.paths as Record<string, Record<string, Operation>>).flatMap(([path, operations]) =>
-    Object.entries(operations).map(([method, operation]) => ({
-      method: method.toUpperCase(),
-      path: operation['x-example']?.path ?? path.replace('{*}', 'sim'),
-      who: whoMay(operation),
-      body: operation['x-example']?.body,
-      isAnthropic: path === '/v1/messages',
-    })),
+  return Object.entries(json.paths as Record<string, Record<string, Operation>>).flatMap(
+    ([path, operations]) =>
+      Object.entries(operations).map(([method, operation]) => ({
+        method: method.toUpperCase(),
+        path: operation['x-example']?.path ?? path.replace('{*}', 'sim'),
+        who: whoMay(operation),
+        body: operation['x-example']?.body,
+        isAnthropic: path === '/v1/messages',
+      })),
   );
 }
 

@@ -15,16 +15,30 @@ afterAll(() => network[Symbol.asyncDispose]());
 
 const me = (token: string) => network.ask('GET', '/v1/me', { token });
 const base64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const claims = () => ({ iss: issuer.url, aud: issuer.audience, sub: 'mallory', exp: Math.floor(Date.now() / 1_000) + 600 });
-const publishedKey = async () => ((await (await fetch(`${issuer.url}/keys`)).json()) as { keys: { kid: string }[] }).keys[0] as { kid: string };
+const claims = () => ({
+  iss: issuer.url,
+  aud: issuer.audience,
+  sub: 'mallory',
+  exp: Math.floor(Date.now() / 1_000) + 600,
+});
+const publishedKey = async () =>
+  ((await (await fetch(`${issuer.url}/keys`)).json()) as { keys: { kid: string }[] }).keys[0] as {
+    kid: string;
+  };
 
 describe('a sign-in token', () => {
   test('creates an account at the first use, and belongs to the same account from then on', async () => {
     const first = await me(await issuer.signIn({ subject: 'ann', email: 'ann@example.com' }));
     const second = await me(await issuer.signIn({ subject: 'ann' }));
-    expect(first.json).toMatchObject({ user: expect.stringMatching(/^user_/), account: expect.stringMatching(/^acct_/), available_micro_usd: 0 });
+    expect(first.json).toMatchObject({
+      user: expect.stringMatching(/^user_/),
+      account: expect.stringMatching(/^acct_/),
+      available_micro_usd: 0,
+    });
     expect(second.json.account).toBe(first.json.account);
-    expect((await me(await issuer.signIn({ subject: 'bob', email: 'ann@example.com' }))).json.account).not.toBe(first.json.account);
+    expect(
+      (await me(await issuer.signIn({ subject: 'bob', email: 'ann@example.com' }))).json.account,
+    ).not.toBe(first.json.account);
   });
 
   test('creates one account even if its first twenty requests arrive at once', async () => {
@@ -37,17 +51,25 @@ describe('a sign-in token', () => {
     const before = await issuer.signIn({ subject: 'dora' });
     await issuer.rotate();
     // The coordinator fetches the published keys at most once a second.
-    await vi.waitFor(async () => expect((await me(await issuer.signIn({ subject: 'dora' }))).status).toBe(200), 3_000);
+    await vi.waitFor(
+      async () => expect((await me(await issuer.signIn({ subject: 'dora' }))).status).toBe(200),
+      3_000,
+    );
     expect((await me(before)).status).toBe(200);
   });
 });
 
 test('the network’s own issuer gives tokens only to callers that know its secret', async () => {
   const token = (authorization?: string) =>
-    fetch(`${issuer.url}/token?name=ann`, { method: 'POST', headers: authorization === undefined ? {} : { authorization } });
+    fetch(`${issuer.url}/token?name=ann`, {
+      method: 'POST',
+      headers: authorization === undefined ? {} : { authorization },
+    });
   expect((await token()).status).toBe(401);
   expect((await token('Bearer guess')).status).toBe(401);
-  const { id_token: idToken } = (await (await token(`Bearer ${issuer.secret}`)).json()) as { id_token: string };
+  const { id_token: idToken } = (await (await token(`Bearer ${issuer.secret}`)).json()) as {
+    id_token: string;
+  };
   expect((await me(idToken)).status).toBe(200);
 });
 
@@ -67,14 +89,18 @@ describe('a forged or invalid sign-in token is refused:', () => {
       'a token signed with another key under a known key id',
       async () => {
         const { privateKey } = await generateKeyPair('ES256');
-        return new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', kid: (await publishedKey()).kid }).sign(privateKey);
+        return new SignJWT(claims())
+          .setProtectedHeader({ alg: 'ES256', kid: (await publishedKey()).kid })
+          .sign(privateKey);
       },
     ],
     [
       'a token that contains its own key',
       async () => {
         const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
-        return new SignJWT(claims()).setProtectedHeader({ alg: 'ES256', jwk: await exportJWK(publicKey) }).sign(privateKey);
+        return new SignJWT(claims())
+          .setProtectedHeader({ alg: 'ES256', jwk: await exportJWK(publicKey) })
+          .sign(privateKey);
       },
     ],
     [
@@ -82,7 +108,9 @@ describe('a forged or invalid sign-in token is refused:', () => {
       async () => {
         const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true });
         await exportSPKI(publicKey);
-        return new SignJWT(claims()).setProtectedHeader({ alg: 'RS256', kid: (await publishedKey()).kid }).sign(privateKey);
+        return new SignJWT(claims())
+          .setProtectedHeader({ alg: 'RS256', kid: (await publishedKey()).kid })
+          .sign(privateKey);
       },
     ],
     [
@@ -103,7 +131,10 @@ describe('a forged or invalid sign-in token is refused:', () => {
     await using other = await startOidcIssuer({ audience: 'somebody-else' });
     const config = { oidc: { issuer: other.url, audience: 'd-inference', algorithms: ['ES256'] } };
     await using elsewhere = await startTestNetwork({ providers: 0, tokenMs: 0, config });
-    expect((await elsewhere.ask('GET', '/v1/me', { token: await other.signIn({ subject: 'mallory' }) })).status).toBe(401);
+    expect(
+      (await elsewhere.ask('GET', '/v1/me', { token: await other.signIn({ subject: 'mallory' }) }))
+        .status,
+    ).toBe(401);
   });
 });
 
@@ -115,22 +146,33 @@ test('while the issuer is unreachable its tokens get a 503, and they are accepte
   await gone[Symbol.asyncDispose]();
   expect((await elsewhere.ask('GET', '/v1/me', { token })).status).toBe(503);
   await using back = await startOidcIssuer({ port: Number(new URL(gone.url).port) });
-  expect((await elsewhere.ask('GET', '/v1/me', { token: await back.signIn({ subject: 'erin' }) })).status).toBe(200);
+  expect(
+    (await elsewhere.ask('GET', '/v1/me', { token: await back.signIn({ subject: 'erin' }) }))
+      .status,
+  ).toBe(200);
 });
 
 test('wrong keys from one address are limited; a valid key or token from it is not, even at its first use', async () => {
   const person = await network.person('behind-the-proxy');
   const fresh = await network.createKey({ creditMicroUsd: 1, account: person.account });
   const statuses = [];
-  for (let tries = 0; tries < 70; tries += 1) statuses.push((await network.ask('GET', '/v1/models', { token: `sk-db-guess${tries}` })).status);
+  for (let tries = 0; tries < 70; tries += 1)
+    statuses.push(
+      (await network.ask('GET', '/v1/models', { token: `sk-db-guess${tries}` })).status,
+    );
   expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(60);
   expect(statuses.at(-1)).toBe(429);
   expect((await network.ask('GET', '/v1/models', { token: fresh.apiKey })).status).toBe(200);
   expect((await person.ask('GET', '/v1/me')).status).toBe(200);
-  expect((await network.ask('GET', '/v1/me', { token: 'eyJhbGciOiJub25lIn0.e30.' })).status).toBe(429);
+  expect((await network.ask('GET', '/v1/me', { token: 'eyJhbGciOiJub25lIn0.e30.' })).status).toBe(
+    429,
+  );
 });
 
 test('a forwarding header from a proxy that is not trusted is reported in the log', async () => {
-  await network.ask('GET', '/v1/models', { token: network.apiKey, headers: { 'x-forwarded-for': '192.0.2.7' } });
+  await network.ask('GET', '/v1/models', {
+    token: network.apiKey,
+    headers: { 'x-forwarded-for': '192.0.2.7' },
+  });
   expect(network.logs()).toContain('name the proxy in DINF_TRUSTED_PROXIES');
 });

@@ -3,7 +3,18 @@ import { cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'pg';
 import { pino } from 'pino';
-import { Challenge, codeHash, core, Nkey, newP256Key, p256Signer, SUITE_ID, services, signEvidence, TrustWord } from '#bus-schemas';
+import {
+  Challenge,
+  codeHash,
+  core,
+  Nkey,
+  newP256Key,
+  p256Signer,
+  SUITE_ID,
+  services,
+  signEvidence,
+  TrustWord,
+} from '#bus-schemas';
 import { type Bus, componentNames } from '#coordinator';
 import { startSupervised } from '#provider';
 import { startNetwork } from '#testcontainers';
@@ -19,7 +30,12 @@ const sizes = { full: { machines: 1_000, rounds: 5 }, smoke: { machines: 50, rou
 const CHALLENGE_EVERY_SECONDS = 300;
 const IDLE_SECONDS = 10;
 const CALL = { timeoutMs: 10_000 };
-const UNKNOWN = { systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' } as const;
+const UNKNOWN = {
+  systemIntegrity: 'unknown',
+  secureBoot: 'unknown',
+  authenticatedRoot: 'unknown',
+  debuggersDenied: 'unknown',
+} as const;
 const say = (line = '') => console.log(line);
 
 /**
@@ -29,41 +45,77 @@ const say = (line = '') => console.log(line);
 export async function benchAttestation(name: keyof typeof sizes): Promise<void> {
   const { machines, rounds } = sizes[name];
   const [{ model = 'unknown' } = {}] = cpus();
-  say(`${name} size; ${cpus().length} × ${model}; node ${process.version}. Median of ${rounds} rounds (least–most).`);
+  say(
+    `${name} size; ${cpus().length} × ${model}; node ${process.version}. Median of ${rounds} rounds (least–most).`,
+  );
   await using stack = new AsyncDisposableStack();
   const components = componentNames.filter((component) => component !== 'trust');
-  const network = stack.use(await startNetwork({ log: pino({ level: 'silent' }), components, config: { http: { host: '127.0.0.1', port: 0 } } }));
+  const network = stack.use(
+    await startNetwork({
+      log: pino({ level: 'silent' }),
+      components,
+      config: { http: { host: '127.0.0.1', port: 0 } },
+    }),
+  );
   const trust = stack.use(
     await startSupervised({
-      ...{ name: 'trust', command: process.execPath, args: [DINF, 'coordinator', '--components', 'trust'] },
-      ...{ env: { ...process.env, ...operatorSettings(network), DINF_LOG: 'info' }, isReady: (line) => line.includes('the coordinator runs') },
+      name: 'trust',
+      command: process.execPath,
+      args: [DINF, 'coordinator', '--components', 'trust'],
+      env: { ...process.env, ...operatorSettings(network), DINF_LOG: 'info' },
+      isReady: (line) => line.includes('the coordinator runs'),
     }),
   );
   const database = new Pool({ connectionString: network.databaseUrl, max: 1 });
   stack.defer(() => database.end());
   const { bus } = network.coordinator;
   for (let index = 0; index < machines; index += 1) await enrolMachine(bus);
-  const verified = async () => Number((await database.query("SELECT count(*) FROM verdicts WHERE standing = 'verified' AND nonce IS NULL")).rows[0].count);
+  const verified = async () =>
+    Number(
+      (
+        await database.query(
+          "SELECT count(*) FROM verdicts WHERE standing = 'verified' AND nonce IS NULL",
+        )
+      ).rows[0].count,
+    );
   while ((await verified()) < machines) await delay(100);
 
-  const postgresSeconds = () => memoryOf(process.pid).reduce((sum, { pid, name: process }) => sum + (process.startsWith('postgres') ? cpuSeconds(pid) : 0), 0);
+  const postgresSeconds = () =>
+    memoryOf(process.pid).reduce(
+      (sum, { pid, name: process }) => sum + (process.startsWith('postgres') ? cpuSeconds(pid) : 0),
+      0,
+    );
   const idleBefore = cpuSeconds(trust.pid);
   await delay(IDLE_SECONDS * 1_000);
   const idle = (cpuSeconds(trust.pid) - idleBefore) / IDLE_SECONDS;
   const shares: { trust: number[]; postgres: number[] } = { trust: [], postgres: [] };
   for (let round = 0; round < rounds; round += 1) {
     const [before, postgresBefore] = [cpuSeconds(trust.pid), postgresSeconds()];
-    const { rows } = await database.query('SELECT coalesce(max(fresh_until), 0) AS last FROM verdicts');
+    const { rows } = await database.query(
+      'SELECT coalesce(max(fresh_until), 0) AS last FROM verdicts',
+    );
     await database.query('UPDATE verdicts SET wake_at = 0');
     const renewed = async () =>
-      Number((await database.query('SELECT count(*) FROM verdicts WHERE fresh_until > $1 AND nonce IS NULL', [rows[0].last])).rows[0].count);
+      Number(
+        (
+          await database.query(
+            'SELECT count(*) FROM verdicts WHERE fresh_until > $1 AND nonce IS NULL',
+            [rows[0].last],
+          )
+        ).rows[0].count,
+      );
     while ((await renewed()) < machines) await delay(250);
-    const each = (seconds: number) => (100 * seconds * (1_000 / machines)) / CHALLENGE_EVERY_SECONDS;
+    const each = (seconds: number) =>
+      (100 * seconds * (1_000 / machines)) / CHALLENGE_EVERY_SECONDS;
     shares.trust.push(each(cpuSeconds(trust.pid) - before));
     shares.postgres.push(each(postgresSeconds() - postgresBefore));
   }
-  say(`\n${machines} machines, all challenged in each round; shares of a core for 1 000 machines that are challenged every five minutes`);
-  say(`  trust      ${show(spread(shares.trust))} %, and ${(100 * idle).toFixed(2)} % without challenges`);
+  say(
+    `\n${machines} machines, all challenged in each round; shares of a core for 1 000 machines that are challenged every five minutes`,
+  );
+  say(
+    `  trust      ${show(spread(shares.trust))} %, and ${(100 * idle).toFixed(2)} % without challenges`,
+  );
   say(`  Postgres   ${show(spread(shares.postgres))} %`);
 }
 
@@ -74,7 +126,11 @@ export async function benchAttestation(name: keyof typeof sizes): Promise<void> 
 async function enrolMachine(bus: Bus): Promise<void> {
   const { token } = await bus.call(services.trust.createToken, { lifetimeMs: 60_000 }, CALL);
   const busKey = Nkey.create('user').getPublicKey();
-  const enrolled = await bus.call(services.trust.enrol, { token, userKey: busKey, name: 'imagined' }, CALL);
+  const enrolled = await bus.call(
+    services.trust.enrol,
+    { token, userKey: busKey, name: 'imagined' },
+    CALL,
+  );
   if (!enrolled.ok) throw new Error(enrolled.code);
   const { provider } = enrolled;
   const signer = p256Signer(newP256Key());
@@ -94,7 +150,10 @@ async function enrolMachine(bus: Bus): Promise<void> {
     subject: core.down(provider, 'challenge'),
     kind: Challenge,
     handle: ({ nonce }) =>
-      bus.publish(core.up(provider, 'trust'), TrustWord, { t: 'evidence', evidence: signEvidence(signer, { ...claims, at: Date.now(), nonce }) }),
+      bus.publish(core.up(provider, 'trust'), TrustWord, {
+        t: 'evidence',
+        evidence: signEvidence(signer, { ...claims, at: Date.now(), nonce }),
+      }),
   });
   await bus.connection.flush();
   bus.publish(core.up(provider, 'trust'), TrustWord, { t: 'ask', sealingKey });

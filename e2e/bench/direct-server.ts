@@ -5,7 +5,12 @@ import { createSimulatedEngine } from '#simulator';
  * The simulated engine behind a minimal HTTP server, to measure the cost of a request without the
  * network. It runs as a process of its own, `direct-server.ts <token-ms>`, and prints its port.
  */
-const engine = createSimulatedEngine({ chip: 'm3-ultra', tokenMs: Number(process.argv[2] ?? 0), endless: true, maxConcurrency: 1_000 });
+const engine = createSimulatedEngine({
+  chip: 'm3-ultra',
+  tokenMs: Number(process.argv[2] ?? 0),
+  endless: true,
+  maxConcurrency: 1_000,
+});
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const parts: Buffer[] = [];
@@ -45,7 +50,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
           choices: [{ index: 0, message, finish_reason: finish }],
           usage: counts,
         });
-        response.writeHead(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+        response.writeHead(200, {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(body),
+        });
         response.end(body);
       },
     },

@@ -2,7 +2,16 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
-import { type Announcement, Beat, core, events, SUITE_ID, services, TrustVerdict, type Verdict } from '#bus-schemas';
+import {
+  type Announcement,
+  Beat,
+  core,
+  events,
+  SUITE_ID,
+  services,
+  TrustVerdict,
+  type Verdict,
+} from '#bus-schemas';
 import { type Bus, componentNames } from '#coordinator';
 import { type SupervisedProcess, startSupervised } from '#provider';
 import { imaginaryId, simulatedModels } from '#simulator';
@@ -20,7 +29,13 @@ import { percentile, show, spread } from './statistics.ts';
  * leaf link, which needs 8 MB of memory per machine.
  */
 const sizes = {
-  full: { heardOf: [10, 1_000, 10_000], there: [10, 1_000, 2_000], rounds: 7, requests: 200, watchSeconds: 20 },
+  full: {
+    heardOf: [10, 1_000, 10_000],
+    there: [10, 1_000, 2_000],
+    rounds: 7,
+    requests: 200,
+    watchSeconds: 20,
+  },
   smoke: { heardOf: [10, 200], there: [10, 30], rounds: 2, requests: 30, watchSeconds: 2 },
 } as const;
 
@@ -36,23 +51,42 @@ const say = (line = '') => console.log(line);
 export async function benchFleet(name: keyof typeof sizes): Promise<void> {
   const { heardOf, there: fleets, rounds, requests, watchSeconds } = sizes[name];
   const [{ model = 'unknown' } = {}] = cpus();
-  say(`${name} size; ${cpus().length} × ${model}; node ${process.version}. Median of ${rounds} rounds (least–most).`);
+  say(
+    `${name} size; ${cpus().length} × ${model}; node ${process.version}. Median of ${rounds} rounds (least–most).`,
+  );
   await using stack = new AsyncDisposableStack();
   const log = pino({ level: 'silent' });
   const network = stack.use(
-    await startNetwork({ log, components: componentNames.filter((component) => component !== 'routing'), config: { http: { host: '127.0.0.1', port: 0 } } }),
+    await startNetwork({
+      log,
+      components: componentNames.filter((component) => component !== 'routing'),
+      config: { http: { host: '127.0.0.1', port: 0 } },
+    }),
   );
   const env = {
-    ...{ ...process.env, ...operatorSettings(network), DINF_LOG: 'info' },
+    ...process.env,
+    ...operatorSettings(network),
+    DINF_LOG: 'info',
   };
-  const start = async (what: string, args: readonly string[], ready: string, more: NodeJS.ProcessEnv = {}): Promise<SupervisedProcess> =>
+  const start = async (
+    what: string,
+    args: readonly string[],
+    ready: string,
+    more: NodeJS.ProcessEnv = {},
+  ): Promise<SupervisedProcess> =>
     stack.use(
       await startSupervised({
-        ...{ name: what, command: process.execPath, args: [DINF, ...args], env: { ...env, ...more } },
-        ...{ isReady: (line) => line.includes(ready), readyTimeoutMs: READY_MS, stopTimeoutMs: 60_000 },
+        name: what,
+        command: process.execPath,
+        args: [DINF, ...args],
+        env: { ...env, ...more },
+        isReady: (line) => line.includes(ready),
+        readyTimeoutMs: READY_MS,
+        stopTimeoutMs: 60_000,
       }),
     );
-  const startRouter = () => start('router', ['coordinator', '--components', 'routing'], 'the coordinator runs');
+  const startRouter = () =>
+    start('router', ['coordinator', '--components', 'routing'], 'the coordinator runs');
   let router = await startRouter();
   await network.putModels(simulatedModels);
   const { apiKey } = await network.createKey({ name: 'bench', creditMicroUsd: CREDIT_MICRO_USD });
@@ -65,15 +99,36 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
     headers: { authorization: `Bearer ${apiKey}` },
   };
   const known = async (gate: 'open' | 'busy') =>
-    (await network.coordinator.bus.call(services.routing.explain, { builds: [BUILD], promptTokens: 1, maxOutputTokens: 1 }, CALL)).tally[gate] ?? 0;
+    (
+      await network.coordinator.bus.call(
+        services.routing.explain,
+        { builds: [BUILD], promptTokens: 1, maxOutputTokens: 1 },
+        CALL,
+      )
+    ).tally[gate] ?? 0;
   let there = 0;
   const grow = async (fleet: number): Promise<number> => {
     const began = performance.now();
     while (there < fleet) {
       const count = Math.min(PROVIDERS_A_PROCESS, fleet - there);
       const tokens = await Promise.all(Array.from({ length: count }, () => network.enrolToken()));
-      const args = ['simulate', '--providers', String(count), '--leaves', 'shared', '--chip', 'm3-ultra', '--token-ms', '0', '--coordinator', network.url];
-      await start('fleet', args, 'simulated providers are ready', { DINF_HOME: join(network.home, `fleet-${there}`), DINF_ENROL_TOKENS: tokens.join(',') });
+      const args = [
+        'simulate',
+        '--providers',
+        String(count),
+        '--leaves',
+        'shared',
+        '--chip',
+        'm3-ultra',
+        '--token-ms',
+        '0',
+        '--coordinator',
+        network.url,
+      ];
+      await start('fleet', args, 'simulated providers are ready', {
+        DINF_HOME: join(network.home, `fleet-${there}`),
+        DINF_ENROL_TOKENS: tokens.join(','),
+      });
       there += count;
     }
     while ((await known('open')) < fleet) await delay(250);
@@ -83,7 +138,8 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
   const latency = async (): Promise<string> => {
     await run(target, { ...load, concurrency: 1 });
     const p50: number[] = [];
-    for (let round = 0; round < rounds; round += 1) p50.push(percentile((await run(target, { ...load, concurrency: 1 })).latenciesMs, 0.5));
+    for (let round = 0; round < rounds; round += 1)
+      p50.push(percentile((await run(target, { ...load, concurrency: 1 })).latenciesMs, 0.5));
     return `request p50 ${show(spread(p50))} ms`;
   };
   const busy = async (work: () => Promise<unknown>): Promise<string> => {
@@ -97,7 +153,9 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
     for (const fleet of heardOf) {
       crowd.grow(fleet - there);
       while ((await known('busy')) < fleet - there) await delay(250);
-      say(`${String(fleet).padStart(6)} heard of    ${await latency()}   router ${await busy(() => delay(1_000 * watchSeconds))} of a core with beats alone`);
+      say(
+        `${String(fleet).padStart(6)} heard of    ${await latency()}   router ${await busy(() => delay(1_000 * watchSeconds))} of a core with beats alone`,
+      );
     }
   }
   // Restart the router, because it would keep the silent machines of the first part in memory.
@@ -110,7 +168,9 @@ export async function benchFleet(name: keyof typeof sizes): Promise<void> {
     let served = 0;
     const until = performance.now() + 1_000 * watchSeconds;
     const loaded = await busy(async () => {
-      while (performance.now() < until) served += (await run(target, { ...load, requests: 100, concurrency: 4 })).latenciesMs.length;
+      while (performance.now() < until)
+        served += (await run(target, { ...load, requests: 100, concurrency: 4 })).latenciesMs
+          .length;
     });
     const [memory] = memoryOf(router.pid);
     say(
@@ -146,8 +206,13 @@ class Crowd implements Disposable {
 
 /** A verdict for a machine that trust does not know, so that the router considers it at all. */
 const verdictFor = (provider: string): Verdict => ({
-  ...{ provider, revision: 1, standing: 'verified', level: 'self_signed', sealingKey: new Uint8Array(32) },
-  ...{ at: Date.now(), freshUntil: Date.now() + 3_600_000 },
+  provider,
+  revision: 1,
+  standing: 'verified',
+  level: 'self_signed',
+  sealingKey: new Uint8Array(32),
+  at: Date.now(),
+  freshUntil: Date.now() + 3_600_000,
 });
 
 let sequence = 0;
@@ -161,8 +226,16 @@ const fullMachine = (): Announcement => ({
   sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
   slots: [
     {
-      ...{ build: BUILD, state: 'resident', contextTokens: 8_192, running: 4, waiting: 0, maxConcurrency: 4 },
-      ...{ freeTokens: 100_000, decodeTps: 50, prefillTps: 1_000, loadMs: 0 },
+      build: BUILD,
+      state: 'resident',
+      contextTokens: 8_192,
+      running: 4,
+      waiting: 0,
+      maxConcurrency: 4,
+      freeTokens: 100_000,
+      decodeTps: 50,
+      prefillTps: 1_000,
+      loadMs: 0,
     },
   ],
 });

@@ -28,9 +28,15 @@ const HEAD_END = '\r\n\r\n';
 const LAST_CHUNK = '\r\n0\r\n\r\n';
 
 export function encodeRequest(target: Target, body: string): Buffer {
-  const headers = { host: `${target.host}:${target.port}`, 'content-type': 'application/json', ...target.headers };
+  const headers = {
+    host: `${target.host}:${target.port}`,
+    'content-type': 'application/json',
+    ...target.headers,
+  };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return Buffer.from(`POST ${target.path} HTTP/1.1\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+  return Buffer.from(
+    `POST ${target.path} HTTP/1.1\r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
 }
 
 export class HttpStreamClient implements Disposable {
@@ -99,7 +105,9 @@ class Reception {
     const body = this.#body.join('');
     this.#resolve({
       status: Number(this.#head.slice(9, 12)),
-      body: Buffer.from(this.#wantedLength === undefined ? unchunk(body) : body, 'latin1').toString('utf8'),
+      body: Buffer.from(this.#wantedLength === undefined ? unchunk(body) : body, 'latin1').toString(
+        'utf8',
+      ),
       firstByteMs: this.#firstByteMs,
       totalMs: now - this.#startedAt,
       gapsMs: this.#gapsMs,
@@ -133,7 +141,9 @@ class Reception {
   }
 
   #isWhole(): boolean {
-    return this.#wantedLength === undefined ? this.#tail === LAST_CHUNK : this.#bodyLength >= this.#wantedLength;
+    return this.#wantedLength === undefined
+      ? this.#tail === LAST_CHUNK
+      : this.#bodyLength >= this.#wantedLength;
   }
 }
 

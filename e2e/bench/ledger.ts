@@ -34,7 +34,11 @@ const MAX_BATCH = 256;
 const IN_FLIGHT = 4_096;
 const SINGLE_IN_FLIGHT = 8;
 const MODEL = 'bench-model';
-const PRICE = { inputPerMillion: 1_000_000, cacheReadPerMillion: 500_000, outputPerMillion: 2_000_000 };
+const PRICE = {
+  inputPerMillion: 1_000_000,
+  cacheReadPerMillion: 500_000,
+  outputPerMillion: 2_000_000,
+};
 const say = (line = '') => console.log(line);
 
 interface Bench {
@@ -55,7 +59,10 @@ export async function benchLedger(name: keyof typeof sizes): Promise<void> {
     // At the end, the server may stop before the pool has closed its connections.
     database.on('error', () => undefined);
     const accounts = Array.from({ length: ACCOUNTS }, () => `acct_${randomToken(16)}`);
-    const providers = Array.from({ length: PROVIDERS }, (_, index) => `A${String(index).padStart(55, 'P')}`);
+    const providers = Array.from(
+      { length: PROVIDERS },
+      (_, index) => `A${String(index).padStart(55, 'P')}`,
+    );
     await fill(database, accounts, providers);
     const store = new JobStore(database);
     const priceVersion = await new PricingStore(database).priceVersion(MODEL, PRICE);
@@ -65,20 +72,47 @@ export async function benchLedger(name: keyof typeof sizes): Promise<void> {
     const one = () => accounts[0] as string;
     const providerOf = (index: number) => providers[index % PROVIDERS] as string;
     const rates = { everybody: [] as number[], one: [] as number[], single: [] as number[] };
-    await rate(batched, { jobs: MAX_BATCH * 20, inFlight: IN_FLIGHT, accountOf: everybody, providerOf });
+    await rate(batched, {
+      jobs: MAX_BATCH * 20,
+      inFlight: IN_FLIGHT,
+      accountOf: everybody,
+      providerOf,
+    });
     for (let round = 0; round < size.rounds; round += 1) {
-      rates.everybody.push(await rate(batched, { jobs: size.jobs, inFlight: IN_FLIGHT, accountOf: everybody, providerOf }));
-      rates.one.push(await rate(batched, { jobs: size.jobs, inFlight: IN_FLIGHT, accountOf: one, providerOf }));
-      rates.single.push(await rate(single, { jobs: size.single, inFlight: SINGLE_IN_FLIGHT, accountOf: everybody, providerOf }));
+      rates.everybody.push(
+        await rate(batched, {
+          jobs: size.jobs,
+          inFlight: IN_FLIGHT,
+          accountOf: everybody,
+          providerOf,
+        }),
+      );
+      rates.one.push(
+        await rate(batched, { jobs: size.jobs, inFlight: IN_FLIGHT, accountOf: one, providerOf }),
+      );
+      rates.single.push(
+        await rate(single, {
+          jobs: size.single,
+          inFlight: SINGLE_IN_FLIGHT,
+          accountOf: everybody,
+          providerOf,
+        }),
+      );
     }
     say();
     say(`full settlements a second, ${ACCOUNTS} accounts    ${show(spread(rates.everybody), 0)}`);
     say(`                           one hot account     ${show(spread(rates.one), 0)}`);
-    say(`                           one at a time       ${show(spread(rates.single), 0)}   (${SINGLE_IN_FLIGHT} at once, a statement and a commit each)`);
-    say(`batched against one at a time: ${show(spread(rates.everybody.map((each, round) => each / (rates.single[round] ?? 1))), 1)} times`);
+    say(
+      `                           one at a time       ${show(spread(rates.single), 0)}   (${SINGLE_IN_FLIGHT} at once, a statement and a commit each)`,
+    );
+    say(
+      `batched against one at a time: ${show(spread(rates.everybody.map((each, round) => each / (rates.single[round] ?? 1))), 1)} times`,
+    );
     const startedAt = performance.now();
     const { newEntries, driftedBalances } = await new LedgerStore(database, Date.now).verify(true);
-    say(`the books proven from the first of ${newEntries} entries in ${Math.round(performance.now() - startedAt)} ms: ${driftedBalances} drifted`);
+    say(
+      `the books proven from the first of ${newEntries} entries in ${Math.round(performance.now() - startedAt)} ms: ${driftedBalances} drifted`,
+    );
     await database.end();
   }
   await measureBus(size, say);
@@ -88,27 +122,62 @@ export async function benchLedger(name: keyof typeof sizes): Promise<void> {
  * Creates accounts with credit. The transactions follow the ledger's rules, so that the books
  * balance.
  */
-async function fill(database: Pool, accounts: readonly string[], providers: readonly string[]): Promise<void> {
+async function fill(
+  database: Pool,
+  accounts: readonly string[],
+  providers: readonly string[],
+): Promise<void> {
   const ids = accounts.map((account) => `consumer:${account}`);
-  await database.query("INSERT INTO ledger_accounts (id, kind, balance) SELECT id, 'consumer', $2 FROM unnest($1::text[]) AS a(id)", [ids, FUNDS]);
-  await database.query("INSERT INTO ledger_accounts (id, kind) SELECT 'provider:' || id, 'provider' FROM unnest($1::text[]) AS p(id)", [providers]);
-  await database.query("UPDATE ledger_accounts SET balance = $1 WHERE id = 'external:promotions'", [-FUNDS * ids.length]);
-  await database.query("INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('fill', 'credit', '')");
-  await database.query("INSERT INTO ledger_entries (operation, account, amount) SELECT 'fill', id, $2 FROM unnest($1::text[]) AS a(id)", [ids, FUNDS]);
-  await database.query("INSERT INTO ledger_entries (operation, account, amount) VALUES ('fill', 'external:promotions', $1)", [-FUNDS * ids.length]);
+  await database.query(
+    "INSERT INTO ledger_accounts (id, kind, balance) SELECT id, 'consumer', $2 FROM unnest($1::text[]) AS a(id)",
+    [ids, FUNDS],
+  );
+  await database.query(
+    "INSERT INTO ledger_accounts (id, kind) SELECT 'provider:' || id, 'provider' FROM unnest($1::text[]) AS p(id)",
+    [providers],
+  );
+  await database.query("UPDATE ledger_accounts SET balance = $1 WHERE id = 'external:promotions'", [
+    -FUNDS * ids.length,
+  ]);
+  await database.query(
+    "INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('fill', 'credit', '')",
+  );
+  await database.query(
+    "INSERT INTO ledger_entries (operation, account, amount) SELECT 'fill', id, $2 FROM unnest($1::text[]) AS a(id)",
+    [ids, FUNDS],
+  );
+  await database.query(
+    "INSERT INTO ledger_entries (operation, account, amount) VALUES ('fill', 'external:promotions', $1)",
+    [-FUNDS * ids.length],
+  );
 }
 
 function quoteOf(priceVersion: string) {
   return async ({ provider }: { provider: string | undefined }): Promise<Quote> => ({
-    ...{ price: PRICE, listed: PRICE, priceVersion, payee: `provider:${provider}` },
+    price: PRICE,
+    listed: PRICE,
+    priceVersion,
+    payee: `provider:${provider}`,
     terms: { feeBps: 500, minimum: 100, referrer: null },
   });
 }
 
 function endedJob(job: string, account: string, provider: string): JobEnd {
   const fact: JobEnded = {
-    ...{ job, account, key: 'key_bench', ingress: 'in_000000000000', model: MODEL, build: 'b', provider, attempts: 1, at: Date.now() },
-    ...{ result: 'completed', finish: 'stop', streamed: true, deliveredTokens: 200, promptBound: 1_000 },
+    job,
+    account,
+    key: 'key_bench',
+    ingress: 'in_000000000000',
+    model: MODEL,
+    build: 'b',
+    provider,
+    attempts: 1,
+    at: Date.now(),
+    result: 'completed',
+    finish: 'stop',
+    streamed: true,
+    deliveredTokens: 200,
+    promptBound: 1_000,
     usage: { promptTokens: 250, cachedTokens: 50, completionTokens: 200 },
     timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
   };
@@ -116,18 +185,48 @@ function endedJob(job: string, account: string, provider: string): JobEnd {
 }
 
 const holdOf = (job: string, account: string, provider: string) => ({
-  ...{ job, account, key: 'key_bench', model: MODEL, provider, promptBound: 1_000, outputBound: 500, expiresAt: Date.now() + 600_000 },
+  job,
+  account,
+  key: 'key_bench',
+  model: MODEL,
+  provider,
+  promptBound: 1_000,
+  outputBound: 500,
+  expiresAt: Date.now() + 600_000,
 });
 
-const RECEIPTS_ARE_SIGNED = { signingKeys: { proofOf: async () => 'signed' as const }, receiptGraceMs: 0, onWaiting: () => undefined };
+const RECEIPTS_ARE_SIGNED = {
+  signingKeys: { proofOf: async () => 'signed' as const },
+  receiptGraceMs: 0,
+  onWaiting: () => undefined,
+};
 
 /** Settles jobs in batches, as the component settlement does. */
 function batchedBench(store: JobStore, priceVersion: string): Bench {
   const openJobs = new OpenJobs();
   const alerts = { raise: (alert: string, subject: string) => say(`${alert} ${subject}`) };
-  const pricing = { quote: quoteOf(priceVersion), payeeOf: async (provider: string) => `provider:${provider}` };
-  const holds = new Holds({ store, ledger: { keySpending: async () => [] }, pricing, openJobs, alerts, log: pino({ level: 'silent' }), now: Date.now });
-  const settler = new Settler({ store, pricing, openJobs, alerts, ...RECEIPTS_ARE_SIGNED, now: Date.now, onSettled: () => undefined });
+  const pricing = {
+    quote: quoteOf(priceVersion),
+    payeeOf: async (provider: string) => `provider:${provider}`,
+  };
+  const holds = new Holds({
+    store,
+    ledger: { keySpending: async () => [] },
+    pricing,
+    openJobs,
+    alerts,
+    log: pino({ level: 'silent' }),
+    now: Date.now,
+  });
+  const settler = new Settler({
+    store,
+    pricing,
+    openJobs,
+    alerts,
+    ...RECEIPTS_ARE_SIGNED,
+    now: Date.now,
+    onSettled: () => undefined,
+  });
   const run = async (ends: readonly JobEnd[]) => {
     await settler.settle(ends);
     return ends;
@@ -147,14 +246,38 @@ function batchedBench(store: JobStore, priceVersion: string): Bench {
 function singleBench(store: JobStore, priceVersion: string): Bench {
   const openJobs = new OpenJobs();
   const alerts = { raise: () => undefined };
-  const pricing = { quote: quoteOf(priceVersion), payeeOf: async (provider: string) => `provider:${provider}` };
-  const settler = new Settler({ store, pricing, openJobs, alerts, ...RECEIPTS_ARE_SIGNED, now: Date.now, onSettled: () => undefined });
+  const pricing = {
+    quote: quoteOf(priceVersion),
+    payeeOf: async (provider: string) => `provider:${provider}`,
+  };
+  const settler = new Settler({
+    store,
+    pricing,
+    openJobs,
+    alerts,
+    ...RECEIPTS_ARE_SIGNED,
+    now: Date.now,
+    onSettled: () => undefined,
+  });
   return {
     settle: async (account, provider) => {
       const job = newJobId();
       const quote = await pricing.quote({ provider });
       const { promptBound, outputBound, expiresAt, key, model } = holdOf(job, account, provider);
-      const hold = { ...quote, job, account, key, model, promptBound, outputBound, expiresAt, providers: [provider], held: 2_000, revision: 1, isVoid: false };
+      const hold = {
+        ...quote,
+        job,
+        account,
+        key,
+        model,
+        promptBound,
+        outputBound,
+        expiresAt,
+        providers: [provider],
+        held: 2_000,
+        revision: 1,
+        isVoid: false,
+      };
       const [answer] = await store.hold([{ ...hold, digest: Buffer.alloc(32) }], false);
       if (answer?.result !== 'held') throw new Error(answer?.result);
       openJobs.add([hold]);
@@ -170,7 +293,10 @@ interface Work {
   readonly providerOf: (index: number) => string;
 }
 
-async function rate({ settle }: Bench, { jobs, inFlight, accountOf, providerOf }: Work): Promise<number> {
+async function rate(
+  { settle }: Bench,
+  { jobs, inFlight, accountOf, providerOf }: Work,
+): Promise<number> {
   const startedAt = performance.now();
   let next = 0;
   const worker = async (): Promise<void> => {

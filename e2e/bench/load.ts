@@ -1,4 +1,9 @@
-import { type Exchange, encodeRequest, HttpStreamClient, type Target } from './http-stream-client.ts';
+import {
+  type Exchange,
+  encodeRequest,
+  HttpStreamClient,
+  type Target,
+} from './http-stream-client.ts';
 
 export interface LoadResult {
   readonly latenciesMs: readonly number[];
@@ -20,7 +25,9 @@ const body = ({ maxTokens, stream }: Load) =>
     model: 'sim-llama-8b',
     max_tokens: maxTokens,
     stream,
-    messages: [{ role: 'user', content: 'What is the weather like on the moon today, and tomorrow?' }],
+    messages: [
+      { role: 'user', content: 'What is the weather like on the moon today, and tomorrow?' },
+    ],
   });
 
 /**
@@ -28,7 +35,9 @@ const body = ({ maxTokens, stream }: Load) =>
  */
 export async function run(target: Target, load: Load): Promise<LoadResult> {
   const request = encodeRequest(target, body(load));
-  const clients = await Promise.all(Array.from({ length: load.concurrency }, () => HttpStreamClient.open(target)));
+  const clients = await Promise.all(
+    Array.from({ length: load.concurrency }, () => HttpStreamClient.open(target)),
+  );
   const exchanges: Exchange[] = [];
   let left = load.requests;
   const startedAt = performance.now();
@@ -44,7 +53,8 @@ export async function run(target: Target, load: Load): Promise<LoadResult> {
   for (const client of clients) client[Symbol.dispose]();
   const good = exchanges.filter(isGood);
   const bad = exchanges.find((exchange) => !isGood(exchange));
-  if (bad !== undefined && good.length === 0) throw new Error(`${target.name} answered ${bad.status}: ${bad.body.slice(0, 300)}`);
+  if (bad !== undefined && good.length === 0)
+    throw new Error(`${target.name} answered ${bad.status}: ${bad.body.slice(0, 300)}`);
   return {
     latenciesMs: good.map(({ totalMs }) => totalMs),
     firstBytesMs: good.map(({ firstByteMs }) => firstByteMs),
@@ -54,4 +64,5 @@ export async function run(target: Target, load: Load): Promise<LoadResult> {
   };
 }
 
-const isGood = ({ status, body: text }: Exchange) => status === 200 && (text.startsWith('{') ? text.includes('"choices"') : text.includes('[DONE]'));
+const isGood = ({ status, body: text }: Exchange) =>
+  status === 200 && (text.startsWith('{') ? text.includes('"choices"') : text.includes('[DONE]'));

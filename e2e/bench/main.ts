@@ -22,17 +22,35 @@ const say = (line = '') => console.log(line);
 export async function bench(name: keyof typeof sizes): Promise<void> {
   const size = sizes[name];
   const [{ model = 'unknown' } = {}] = cpus();
-  say(`${name} size; ${cpus().length} × ${model}; node ${process.version}. Times in ms; median of the rounds (least–most).`);
+  say(
+    `${name} size; ${cpus().length} × ${model}; node ${process.version}. Times in ms; median of the rounds (least–most).`,
+  );
   {
     await using direct = await startDirect(0);
     await using ours = await startOurs(0);
     await using rival = await startRival(direct.target, await freePort(), say);
     const measured = [direct, ours, ...(rival ? [rival] : [])];
-    for (const { target } of measured) await run(target, { concurrency: 16, requests: 400, maxTokens: SHORT_ANSWER_TOKENS, stream: false });
+    for (const { target } of measured)
+      await run(target, {
+        concurrency: 16,
+        requests: 400,
+        maxTokens: SHORT_ANSWER_TOKENS,
+        stream: false,
+      });
     for (const stream of [false, true]) {
-      const answering = await answeringOf(measured, { concurrency: 1, requests: 1, maxTokens: SHORT_ANSWER_TOKENS, stream });
+      const answering = await answeringOf(measured, {
+        concurrency: 1,
+        requests: 1,
+        maxTokens: SHORT_ANSWER_TOKENS,
+        stream,
+      });
       for (const concurrency of [1, 16, 64] as const)
-        await compare(answering, size, { concurrency, requests: size.requests[concurrency], maxTokens: SHORT_ANSWER_TOKENS, stream });
+        await compare(answering, size, {
+          concurrency,
+          requests: size.requests[concurrency],
+          maxTokens: SHORT_ANSWER_TOKENS,
+          stream,
+        });
     }
     reportMemory('after the requests', ours.pid);
   }
@@ -78,21 +96,35 @@ async function compare(measured: readonly Measured[], { rounds }: Size, load: Lo
       figures.failed += result.failed;
     }
   }
-  say(`\n${load.stream ? 'streamed' : 'whole'} answers of ${load.maxTokens} tokens, c=${load.concurrency}, ${rounds} rounds of ${load.requests}`);
+  say(
+    `\n${load.stream ? 'streamed' : 'whole'} answers of ${load.maxTokens} tokens, c=${load.concurrency}, ${rounds} rounds of ${load.requests}`,
+  );
   const [base] = results;
   for (const { name, p50, p99, first50, rate, failed } of results) {
-    const added = (mine: number[], theirs: number[] | undefined) => spread(mine.map((value, round) => value - (theirs?.[round] ?? 0)));
-    const more = name === base?.name ? '' : `  added p50 ${show(added(p50, base?.p50))}  p99 ${show(added(p99, base?.p99))}`;
+    const added = (mine: number[], theirs: number[] | undefined) =>
+      spread(mine.map((value, round) => value - (theirs?.[round] ?? 0)));
+    const more =
+      name === base?.name
+        ? ''
+        : `  added p50 ${show(added(p50, base?.p50))}  p99 ${show(added(p99, base?.p99))}`;
     say(
       `  ${name.padEnd(20)} ${show(spread(rate), 0).padStart(18)}/s  p50 ${show(spread(p50))}  p99 ${show(spread(p99))}  first byte ${show(spread(first50))}${more}${failed > 0 ? `  FAILED ${failed}` : ''}`,
     );
   }
 }
 
-async function holdStreams(measured: readonly Measured[], { streams, streamTokens }: Size): Promise<void> {
+async function holdStreams(
+  measured: readonly Measured[],
+  { streams, streamTokens }: Size,
+): Promise<void> {
   say(`\n${streams} streams at once, ${STREAM_TOKEN_MS} ms a token, ${streamTokens} tokens each`);
   for (const { target, pid } of measured) {
-    const { gapsMs, failed, firstBytesMs } = await run(target, { concurrency: streams, requests: streams, maxTokens: streamTokens, stream: true });
+    const { gapsMs, failed, firstBytesMs } = await run(target, {
+      concurrency: streams,
+      requests: streams,
+      maxTokens: streamTokens,
+      stream: true,
+    });
     const p = (share: number) => percentile(gapsMs, share).toFixed(1);
     say(
       `  ${target.name.padEnd(20)} between frames p50 ${p(0.5)}  p99 ${p(0.99)}  p99.9 ${p(0.999)}  first content p50 ${percentile(firstBytesMs, 0.5).toFixed(1)}  failed ${failed}`,
@@ -105,7 +137,8 @@ function reportMemory(when: string, pid: number): void {
   const all = memoryOf(pid);
   const byName = Map.groupBy(all, ({ name }) => name);
   const parts = [...byName].map(
-    ([name, group]) => `${name}${group.length > 1 ? ` ×${group.length}` : ''} ${group.reduce((sum, { megabytes }) => sum + megabytes, 0).toFixed(0)}`,
+    ([name, group]) =>
+      `${name}${group.length > 1 ? ` ×${group.length}` : ''} ${group.reduce((sum, { megabytes }) => sum + megabytes, 0).toFixed(0)}`,
   );
   say(`  memory ${when} (resident MB): ${parts.join(', ')}`);
 }
@@ -116,7 +149,9 @@ function freePort(): Promise<number> {
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+      server.close(() =>
+        resolve(typeof address === 'object' && address !== null ? address.port : 0),
+      );
     });
   });
 }

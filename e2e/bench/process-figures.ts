@@ -15,7 +15,9 @@ export function memoryOf(root: number): ProcessMemory[] {
     before = family.size;
     for (const { pid, parent } of all) if (family.has(parent)) family.add(pid);
   }
-  return all.filter(({ pid }) => family.has(pid)).map(({ pid, name, megabytes }) => ({ pid, name, megabytes }));
+  return all
+    .filter(({ pid }) => family.has(pid))
+    .map(({ pid, name, megabytes }) => ({ pid, name, megabytes }));
 }
 
 function readProcesses(): (ProcessMemory & { parent: number })[] {
@@ -25,14 +27,23 @@ function readProcesses(): (ProcessMemory & { parent: number })[] {
   } catch {
     return [];
   }
-  return entries.filter((entry) => /^\d+$/.test(entry)).flatMap((entry) => readProcess(Number(entry)));
+  return entries
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => readProcess(Number(entry)));
 }
 
 function readProcess(pid: number): (ProcessMemory & { parent: number })[] {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? '';
-    return [{ pid, parent: Number(field('PPid')), name: field('Name'), megabytes: Number.parseInt(field('VmRSS') || '0', 10) / 1_024 }];
+    return [
+      {
+        pid,
+        parent: Number(field('PPid')),
+        name: field('Name'),
+        megabytes: Number.parseInt(field('VmRSS') || '0', 10) / 1_024,
+      },
+    ];
   } catch {
     // The process ended after it was listed.
     return [];

@@ -15,7 +15,12 @@ export interface Measured extends AsyncDisposable {
   readonly pid: number;
 }
 
-const node = (name: string, args: readonly string[], ready: string, env: NodeJS.ProcessEnv = {}): Promise<SupervisedProcess> =>
+const node = (
+  name: string,
+  args: readonly string[],
+  ready: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<SupervisedProcess> =>
   startSupervised({
     name,
     command: process.execPath,
@@ -28,21 +33,32 @@ const node = (name: string, args: readonly string[], ready: string, env: NodeJS.
 
 const urlIn = (lines: readonly string[], pattern: RegExp): URL => {
   const url = lines.map((line) => pattern.exec(line)?.[1]).find((match) => match !== undefined);
-  if (url === undefined) throw new Error('a measured process did not print the URL on which it listens');
+  if (url === undefined)
+    throw new Error('a measured process did not print the URL on which it listens');
   return new URL(url);
 };
 
 /** Starts the engine behind a minimal HTTP server, without the network. */
 export async function startDirect(tokenMs: number): Promise<Measured> {
   const ready = 'direct server listens on ';
-  const server = await node('direct', [join(import.meta.dirname, 'direct-server.ts'), String(tokenMs)], ready);
+  const server = await node(
+    'direct',
+    [join(import.meta.dirname, 'direct-server.ts'), String(tokenMs)],
+    ready,
+  );
   const port = Number(
     server
       .logs()
       .find((line) => line.includes(ready))
       ?.split(ready)[1],
   );
-  const target = { name: 'direct', host: '127.0.0.1', port, path: '/v1/chat/completions', headers: {} };
+  const target = {
+    name: 'direct',
+    host: '127.0.0.1',
+    port,
+    path: '/v1/chat/completions',
+    headers: {},
+  };
   return { target, pid: server.pid, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
@@ -50,8 +66,24 @@ export async function startDirect(tokenMs: number): Promise<Measured> {
 export async function startOurs(tokenMs: number): Promise<Measured> {
   const home = await mkdtemp(join(tmpdir(), 'dinf-bench-'));
   const dinf = join(ROOT, 'bin', 'dinf.ts');
-  const args = [dinf, 'up', '--providers', '4', '--chip', 'm3-ultra', '--token-ms', String(tokenMs), '--concurrency', '256', '--endless'];
-  const up = await node('dinf up', args, 'Ctrl-C stops the network', { DINF_HOME: home, DINF_HTTP_PORT: '', DINF_LOG: 'warn' });
+  const args = [
+    dinf,
+    'up',
+    '--providers',
+    '4',
+    '--chip',
+    'm3-ultra',
+    '--token-ms',
+    String(tokenMs),
+    '--concurrency',
+    '256',
+    '--endless',
+  ];
+  const up = await node('dinf up', args, 'Ctrl-C stops the network', {
+    DINF_HOME: home,
+    DINF_HTTP_PORT: '',
+    DINF_LOG: 'warn',
+  });
   const url = urlIn(up.logs(), /base URL\s+(http:\S+)\/v1/);
   const apiKey = up
     .logs()
@@ -81,19 +113,36 @@ export async function startProxy(network: Target, url: string): Promise<Measured
     await proxy.stop();
     await rm(home, { recursive: true, force: true, maxRetries: 3 });
   };
-  return { target: { ...network, name: 'dinf proxy', host: hostname, port: Number(port) }, pid: proxy.pid, [Symbol.asyncDispose]: stop };
+  return {
+    target: { ...network, name: 'dinf proxy', host: hostname, port: Number(port) },
+    pid: proxy.pid,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 /**
  * Starts a popular gateway before the same upstream, for comparison. If it cannot be installed,
  * prints the reason and returns undefined.
  */
-export async function startRival(upstream: Target, port: number, say: (line: string) => void): Promise<Measured | undefined> {
+export async function startRival(
+  upstream: Target,
+  port: number,
+  say: (line: string) => void,
+): Promise<Measured | undefined> {
   const modules = await installRival({ name: RIVAL, version: RIVAL_VERSION }, say);
   if (modules === undefined) return undefined;
   const server = join(modules, RIVAL, 'build', 'start-server.js');
-  const gateway = await node('rival', [server, `--port=${port}`, '--headless'], 'Ready for connections', { NODE_ENV: 'production' });
-  const headers = { 'x-portkey-provider': 'openai', 'x-portkey-custom-host': `http://127.0.0.1:${upstream.port}/v1`, authorization: 'Bearer none' };
+  const gateway = await node(
+    'rival',
+    [server, `--port=${port}`, '--headless'],
+    'Ready for connections',
+    { NODE_ENV: 'production' },
+  );
+  const headers = {
+    'x-portkey-provider': 'openai',
+    'x-portkey-custom-host': `http://127.0.0.1:${upstream.port}/v1`,
+    authorization: 'Bearer none',
+  };
   const target = { name: RIVAL, host: '127.0.0.1', port, path: '/v1/chat/completions', headers };
   return { target, pid: gateway.pid, [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose]() };
 }

@@ -15,7 +15,10 @@ interface RivalPackage {
  * Installs a package for comparison into the cache, because it is not a dependency of the project.
  * Returns its folder; if it cannot be installed, prints the reason and returns undefined.
  */
-export async function installRival({ name, version, also = [], flags = [] }: RivalPackage, say: (line: string) => void): Promise<string | undefined> {
+export async function installRival(
+  { name, version, also = [], flags = [] }: RivalPackage,
+  say: (line: string) => void,
+): Promise<string | undefined> {
   const folder = join(cacheFolder(process.env), 'rival', name.replaceAll(/[^\w]+/g, '-'));
   const args = [
     'install',
@@ -38,7 +41,9 @@ export async function installRival({ name, version, also = [], flags = [] }: Riv
     });
     return join(folder, 'node_modules');
   } catch (error) {
-    say(`${name} is skipped: it cannot be installed (${error instanceof Error ? error.message.split('\n')[0] : error})`);
+    say(
+      `${name} is skipped: it cannot be installed (${error instanceof Error ? error.message.split('\n')[0] : error})`,
+    );
     return undefined;
   }
 }

@@ -21,7 +21,9 @@ const say = (line = '') => console.log(line);
 export function benchRouting(name: keyof typeof sizes): void {
   const { rounds, decisions, fleets } = sizes[name];
   const [{ model = 'unknown' } = {}] = cpus();
-  say(`${name} size; ${cpus().length} × ${model}; node ${process.version}. Median of ${rounds} interleaved rounds (least–most).`);
+  say(
+    `${name} size; ${cpus().length} × ${model}; node ${process.version}. Median of ${rounds} interleaved rounds (least–most).`,
+  );
   const routers = fleets.map((providers) => ({
     providers,
     router: routerWith(providers),
@@ -64,7 +66,10 @@ function decide(router: Router, decisions: number): number[] {
       patienceMs: 0,
       exclude: [],
     };
-    router.reserve({ request, askedAt: now, answer: (reply) => void (reply.ok && running.push(job)) }, now);
+    router.reserve(
+      { request, askedAt: now, answer: (reply) => void (reply.ok && running.push(job)) },
+      now,
+    );
     times.push(performance.now() - now);
     if (running.length > RUNNING) router.end(running.shift() as string, performance.now());
   }
@@ -73,14 +78,32 @@ function decide(router: Router, decisions: number): number[] {
 }
 
 function routerWith(providers: number): Router {
-  const router = new Router({ suite: SUITE_ID, queueDepth: 128, graceMs: 0, startedAt: 0, random: Math.random });
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: 128,
+    graceMs: 0,
+    startedAt: 0,
+    random: Math.random,
+  });
   for (let index = 0; index < providers; index += 1) {
     const speed = 20 + (index % 9) * 10;
-    const slot = { build: BUILD, state: 'resident' as const, contextTokens: 32_768, running: index % 5, waiting: 0, maxConcurrency: 8, freeTokens: 200_000 };
+    const slot = {
+      build: BUILD,
+      state: 'resident' as const,
+      contextTokens: 32_768,
+      running: index % 5,
+      waiting: 0,
+      maxConcurrency: 8,
+      freeTokens: 200_000,
+    };
     router.fleet.announce(
       imaginaryId(index),
       {
-        ...{ session: 's_0123456789ab', sequence: 1, draining: index % 50 === 0, agentVersion: '1', engine: 'simulated' },
+        session: 's_0123456789ab',
+        sequence: 1,
+        draining: index % 50 === 0,
+        agentVersion: '1',
+        engine: 'simulated',
         machine: { chip: 'M', memoryGb: 64, bandwidthGbps: 400, simulated: true },
         sealing: { suite: SUITE_ID, publicKey: new Uint8Array(32) },
         slots: [{ ...slot, decodeTps: speed, prefillTps: speed * 20, loadMs: 5_000 }],

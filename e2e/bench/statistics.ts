@@ -15,4 +15,5 @@ export function spread(rounds: readonly number[]): Spread {
   return { median: percentile(rounds, 0.5), min: Math.min(...rounds), max: Math.max(...rounds) };
 }
 
-export const show = ({ median, min, max }: Spread, digits = 2): string => `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+export const show = ({ median, min, max }: Spread, digits = 2): string =>
+  `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;

@@ -26,7 +26,8 @@ describe('a provider is killed', () => {
     let killed: Promise<void> | undefined;
     const answer = await readStream(network, chat(2_000), {
       onContent: (text) => {
-        if (text.length > 50) killed ??= network.servingProvider().then((provider) => provider.kill());
+        if (text.length > 50)
+          killed ??= network.servingProvider().then((provider) => provider.kill());
       },
     });
     await killed;
@@ -37,7 +38,12 @@ describe('a provider is killed', () => {
   });
 
   test('before content, and it is the only one: the client gets an error status and is charged nothing', async () => {
-    network = await startTestNetwork({ providers: 1, tokenMs: 5, firstTokenMs: 1_000, config: { firstContentMs: 2_500 } });
+    network = await startTestNetwork({
+      providers: 1,
+      tokenMs: 5,
+      firstTokenMs: 1_000,
+      config: { firstContentMs: 2_500 },
+    });
     const answer = readStream(network, chat(10));
     await (await network.servingProvider()).kill();
     expect((await answer).status).toBeGreaterThanOrEqual(429);
@@ -67,11 +73,19 @@ test('Postgres is killed during a stream: the stream goes on, new requests get a
   });
   await killed;
   expect(answer).toMatchObject({ status: 200, text: expected(100), done: 1, errors: [] });
-  expect(await readStream(network, chat(5))).toMatchObject({ status: 503, errors: [{ error: { code: 'service_unavailable' } }] });
+  expect(await readStream(network, chat(5))).toMatchObject({
+    status: 503,
+    errors: [{ error: { code: 'service_unavailable' } }],
+  });
   await network.network.postgres?.restart();
-  await vi.waitFor(async () => expect(await readStream(network, chat(5))).toMatchObject({ status: 200, done: 1 }), { timeout: 10_000, interval: 200 });
+  await vi.waitFor(
+    async () => expect(await readStream(network, chat(5))).toMatchObject({ status: 200, done: 1 }),
+    { timeout: 10_000, interval: 200 },
+  );
   const charges = await network.charges();
-  expect(charges.filter(({ completionTokens }) => completionTokens === 100)).toMatchObject([{ outcome: 'settled' }]);
+  expect(charges.filter(({ completionTokens }) => completionTokens === 100)).toMatchObject([
+    { outcome: 'settled' },
+  ]);
 });
 
 test('the client receives no status and no byte before the first content', async () => {
@@ -93,9 +107,15 @@ describe('a provider that violates the protocol', () => {
     network = await startTestNetwork({ providers: 2, tokenMs: 5, faults: { 0: 'corrupt_frames' } });
     // Routing chooses either of the two first, so send requests until it has chosen the faulty one.
     for (let round = 0; round < 60 && (await network.violations()).length === 0; round += 1) {
-      expect(await readStream(network, chat(10))).toMatchObject({ text: expected(10), done: 1, errors: [] });
+      expect(await readStream(network, chat(10))).toMatchObject({
+        text: expected(10),
+        done: 1,
+        errors: [],
+      });
     }
-    await expect.poll(() => network.violations(), { timeout: 5_000 }).toContainEqual({ provider: network.providers[0]?.id, violation: 'unopenable_frame' });
+    await expect
+      .poll(() => network.violations(), { timeout: 5_000 })
+      .toContainEqual({ provider: network.providers[0]?.id, violation: 'unopenable_frame' });
   });
 });
 

@@ -38,19 +38,28 @@ async function ask({ url, apiKey }: UpProcess): Promise<Answer> {
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
     headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ model: 'sim-llama-8b', messages: [{ role: 'user', content: 'Is there room?' }], max_tokens: 3 }),
+    body: JSON.stringify({
+      model: 'sim-llama-8b',
+      messages: [{ role: 'user', content: 'Is there room?' }],
+      max_tokens: 3,
+    }),
   });
   await response.arrayBuffer();
   return { status: response.status, job: response.headers.get('x-inference-job-id') };
 }
 
 async function degraded({ url }: UpProcess): Promise<string[]> {
-  const { degraded: broken = [] } = (await (await fetch(`${url}/readyz`)).json()) as { degraded?: string[] };
+  const { degraded: broken = [] } = (await (await fetch(`${url}/readyz`)).json()) as {
+    degraded?: string[];
+  };
   return broken;
 }
 
 /** Starts a network whose JetStream has a disk of its own. */
-async function startOnDisk(stack: AsyncDisposableStack, size: string): Promise<{ up: UpProcess; store: string }> {
+async function startOnDisk(
+  stack: AsyncDisposableStack,
+  size: string,
+): Promise<{ up: UpProcess; store: string }> {
   // The disk is mounted outside the home, because a folder with a mount cannot be deleted at the
   // end.
   const store = mkdtempSync(join(tmpdir(), 'dinf-small-disk-'));
@@ -86,7 +95,9 @@ test.skipIf(!canMount())(
     execFileSync('mount', ['-o', `remount,size=${SMALL}`, store]);
     const fill = join(store, 'fill');
     // dd ends with an error when the disk is full.
-    expect(() => execFileSync('dd', ['if=/dev/zero', `of=${fill}`, 'bs=4k'], { stdio: 'ignore' })).toThrow();
+    expect(() =>
+      execFileSync('dd', ['if=/dev/zero', `of=${fill}`, 'bs=4k'], { stdio: 'ignore' }),
+    ).toThrow();
 
     const answers: Answer[] = [];
     await expect
@@ -107,9 +118,13 @@ test.skipIf(!canMount())(
     const rows = () =>
       Promise.all(
         answers.map(({ job }) =>
-          fetch(`${up.url}/v1/generation?id=${job}`, { headers: { authorization: `Bearer ${up.apiKey}` } }).then(({ status }) => status),
+          fetch(`${up.url}/v1/generation?id=${job}`, {
+            headers: { authorization: `Bearer ${up.apiKey}` },
+          }).then(({ status }) => status),
         ),
       );
-    await expect.poll(async () => new Set(await rows()), { timeout: 20_000 }).toEqual(new Set([200]));
+    await expect
+      .poll(async () => new Set(await rows()), { timeout: 20_000 })
+      .toEqual(new Set([200]));
   },
 );

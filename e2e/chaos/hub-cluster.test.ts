@@ -37,9 +37,16 @@ const idOf = (index: number) => String(network.providers[index]?.id);
 
 /** Number of the hub that the leaf of this machine is connected to; -1 for none. */
 async function hubOf(index: number): Promise<number> {
-  const answers = await system.requestMany('$SYS.REQ.SERVER.PING.LEAFZ', JSON.stringify({ account: idOf(index) }), { strategy: 'stall', maxWait: 1_000 });
+  const answers = await system.requestMany(
+    '$SYS.REQ.SERVER.PING.LEAFZ',
+    JSON.stringify({ account: idOf(index) }),
+    { strategy: 'stall', maxWait: 1_000 },
+  );
   for await (const message of answers) {
-    const { server, data } = message.json<{ server: { name: string }; data: { leafs?: unknown[] } }>();
+    const { server, data } = message.json<{
+      server: { name: string };
+      data: { leafs?: unknown[] };
+    }>();
     if (data.leafs?.length) return Number(server.name.slice('hub-'.length));
   }
   return -1;
@@ -52,7 +59,11 @@ async function hubOf(index: number): Promise<number> {
 async function makeKnownToAllHubs(index: number): Promise<void> {
   for (const hub of network.network.hubs) {
     await vi.waitFor(async () => {
-      using second = await RawLeaf.connect({ url: hub.leafUrl, credentialsFile: credentialsOf(network, index), server: 'second' });
+      using second = await RawLeaf.connect({
+        url: hub.leafUrl,
+        credentialsFile: credentialsOf(network, index),
+        server: 'second',
+      });
       expect(second.isOpen).toBe(false);
     });
   }
@@ -67,8 +78,12 @@ test('a machine whose hub is killed moves to another hub, and serves there', asy
   });
   const killedAt = performance.now();
   await network.network.hubs[before]?.kill();
-  await vi.waitFor(async () => expect([-1, before]).not.toContain(await hubOf(MACHINE)), { interval: 20 });
-  console.log(`from the end of its hub until the machine is connected to another: ${((performance.now() - killedAt) / 1_000).toFixed(2)} s`);
+  await vi.waitFor(async () => expect([-1, before]).not.toContain(await hubOf(MACHINE)), {
+    interval: 20,
+  });
+  console.log(
+    `from the end of its hub until the machine is connected to another: ${((performance.now() - killedAt) / 1_000).toFixed(2)} s`,
+  );
   await vi.waitFor(() => {
     network.providers[MACHINE]?.connection.publish('up.hello', 'moved');
     expect(atCore).toContainEqual({ subject: core.up(idOf(MACHINE), 'hello'), text: 'moved' });

@@ -18,7 +18,8 @@ afterEach(async () => {
 /** Number of tokens of the simulated answer that `text` contains completely. */
 function tokensIn(text: string): number {
   let tokens = 0;
-  while (tokens < chat.max_tokens && expectedText(messages, tokens + 1).length <= text.length) tokens += 1;
+  while (tokens < chat.max_tokens && expectedText(messages, tokens + 1).length <= text.length)
+    tokens += 1;
   return tokens;
 }
 
@@ -27,7 +28,9 @@ test('an ingress is killed during streams: providers stop within seconds, and ea
 }, async () => {
   network = await startTestNetwork({ providers: 2, tokenMs: 150 });
   const child = await startComponentProcess(network, 'ingress');
-  const url = String(JSON.parse(child.logs().find((line) => line.includes('the API listens')) ?? '{}').url);
+  const url = String(
+    JSON.parse(child.logs().find((line) => line.includes('the API listens')) ?? '{}').url,
+  );
   const headers = { authorization: `Bearer ${network.apiKey}`, 'content-type': 'application/json' };
 
   const texts: string[] = Array.from({ length: STREAMS }, () => '');
@@ -41,13 +44,19 @@ test('an ingress is killed during streams: providers stop within seconds, and ea
     }).catch(() => undefined),
   );
   const whole = Array.from({ length: WHOLE_ANSWERS }, () =>
-    fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body: JSON.stringify(chat) }).then(
+    fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(chat),
+    }).then(
       () => 'answered',
       () => 'lost',
     ),
   );
   await underWay.promise;
-  await expect.poll(() => network.runningSequences(), { timeout: 10_000 }).toBe(STREAMS + WHOLE_ANSWERS);
+  await expect
+    .poll(() => network.runningSequences(), { timeout: 10_000 })
+    .toBe(STREAMS + WHOLE_ANSWERS);
   const killedAt = performance.now();
   await child.kill();
   await Promise.all(reading);
@@ -67,11 +76,17 @@ test('an ingress is killed during streams: providers stop within seconds, and ea
   expect(network.tokensMade()).toBe(made);
 
   const isOver = ({ outcome }: { outcome: string }) => outcome !== 'held';
-  await expect.poll(async () => (await network.chargesNow()).filter(isOver).length, { timeout: 20_000, interval: 200 }).toBe(STREAMS + WHOLE_ANSWERS);
+  await expect
+    .poll(async () => (await network.chargesNow()).filter(isOver).length, {
+      timeout: 20_000,
+      interval: 200,
+    })
+    .toBe(STREAMS + WHOLE_ANSWERS);
   const charges = await network.charges();
   const charged = charges.map(({ completionTokens }) => completionTokens).toSorted((a, b) => b - a);
   const received = texts.map(tokensIn).toSorted((a, b) => b - a);
-  for (const [index, tokens] of received.entries()) expect(charged[index]).toBeLessThanOrEqual(tokens);
+  for (const [index, tokens] of received.entries())
+    expect(charged[index]).toBeLessThanOrEqual(tokens);
   expect(charged.slice(0, STREAMS).every((tokens) => tokens > 0)).toBe(true);
   const unanswered = charges.filter(({ completionTokens }) => completionTokens === 0);
   expect(unanswered.map(({ outcome, chargedMicroUsd }) => ({ outcome, chargedMicroUsd }))).toEqual(
@@ -79,7 +94,9 @@ test('an ingress is killed during streams: providers stop within seconds, and ea
   );
 
   for (const charge of charges) {
-    const { status, json } = await network.ask('GET', `/v1/generation?id=${charge.job}`, { token: network.apiKey });
+    const { status, json } = await network.ask('GET', `/v1/generation?id=${charge.job}`, {
+      token: network.apiKey,
+    });
     expect(status).toBe(200);
     expect(json.data).toMatchObject({
       id: charge.job,
@@ -88,6 +105,10 @@ test('an ingress is killed during streams: providers stop within seconds, and ea
       tokens_completion: charge.completionTokens,
     });
   }
-  const { ok } = await network.network.coordinator.bus.call(services.settlement.verify, { full: true }, { timeoutMs: 10_000 });
+  const { ok } = await network.network.coordinator.bus.call(
+    services.settlement.verify,
+    { full: true },
+    { timeoutMs: 10_000 },
+  );
   expect(ok).toBe(true);
 });

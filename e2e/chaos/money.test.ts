@@ -1,7 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { core, events, JobEnded, newJobId, newP256Key, p256Signer, Receipts, services, workText } from '#bus-schemas';
+import {
+  core,
+  events,
+  JobEnded,
+  newJobId,
+  newP256Key,
+  p256Signer,
+  Receipts,
+  services,
+  workText,
+} from '#bus-schemas';
 import { type Bus, connectDatabase } from '#coordinator';
 import { endpoint } from '#coordinator/bus.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
@@ -38,11 +48,23 @@ beforeAll(async () => {
     config: { http: { host: '127.0.0.1', port: 0 } },
   });
   // This test is about money, so trust is replaced by endpoints that know one machine.
-  await bus().serve('trust', [endpoint(services.trust.owner, () => ({})), endpoint(services.trust.signingKey, () => ({ signingKey: machine.publicKey }))]);
+  await bus().serve('trust', [
+    endpoint(services.trust.owner, () => ({})),
+    endpoint(services.trust.signingKey, () => ({ signingKey: machine.publicKey })),
+  ]);
   proofs = await DeliveryProofs.open(network.config.coreCredentials);
   settlement = await startSettlement();
   const price = { inputMicroUsdPerMillion: 1_000_000, outputMicroUsdPerMillion: 2_000_000 };
-  await network.putModels([{ id: MODEL, displayName: 'Chaos', contextTokens: 8_192, maxOutputTokens: 4_096, builds: ['b'], ...price }]);
+  await network.putModels([
+    {
+      id: MODEL,
+      displayName: 'Chaos',
+      contextTokens: 8_192,
+      maxOutputTokens: 4_096,
+      builds: ['b'],
+      ...price,
+    },
+  ]);
   ({ account, key } = await network.createKey({ name: 'chaos', creditMicroUsd: FUNDS }));
 }, 90_000);
 afterAll(async () => {
@@ -56,7 +78,13 @@ function startSettlement(): Promise<SupervisedProcess> {
     name: 'settlement',
     command: process.execPath,
     args: [DINF, 'coordinator', '--components', 'settlement'],
-    env: { ...process.env, ...operatorSettings(network), DINF_LOG: 'info', DINF_RECEIPT_GRACE_MS: '500', DINF_MINIMUM_CHARGE_MICRO_USD: '0' },
+    env: {
+      ...process.env,
+      ...operatorSettings(network),
+      DINF_LOG: 'info',
+      DINF_RECEIPT_GRACE_MS: '500',
+      DINF_MINIMUM_CHARGE_MICRO_USD: '0',
+    },
     isReady: (line) => line.includes('the coordinator runs'),
   });
 }
@@ -75,14 +103,27 @@ async function untilAnswered<T>(call: () => Promise<T>): Promise<T> {
 
 async function runJob(how: (typeof ENDS)[number]): Promise<string> {
   const job = newJobId();
-  const ask = { job, account, key, model: MODEL, provider: PROVIDER, promptBound: 100, outputBound: 50 };
+  const ask = {
+    job,
+    account,
+    key,
+    model: MODEL,
+    provider: PROVIDER,
+    promptBound: 100,
+    outputBound: 50,
+  };
   const lifeMs = how === 'silence' ? 3_000 : 600_000;
-  const answer = await untilAnswered(() => bus().call(services.settlement.hold, { ...ask, expiresAt: Date.now() + lifeMs }, CALL));
+  const answer = await untilAnswered(() =>
+    bus().call(services.settlement.hold, { ...ask, expiresAt: Date.now() + lifeMs }, CALL),
+  );
   expect(answer).toMatchObject({ ok: true, heldMicroUsd: 200 });
   const usage = { promptTokens: 30, cachedTokens: 0, completionTokens: 20 };
   if (how === 'receipt') await sendReceipt(job, usage);
   if (how === 'completed' || how === 'failed') {
-    const delivered = how === 'completed' ? { provider: PROVIDER, deliveredTokens: 20, usage, receiptKey: machine.publicKey } : { deliveredTokens: 0 };
+    const delivered =
+      how === 'completed'
+        ? { provider: PROVIDER, deliveredTokens: 20, usage, receiptKey: machine.publicKey }
+        : { deliveredTokens: 0 };
     const fact = {
       job,
       account,
@@ -96,17 +137,41 @@ async function runJob(how: (typeof ENDS)[number]): Promise<string> {
       streamed: true,
       promptBound: 100,
     };
-    bus().emit(events.jobEnded, JobEnded, { ...fact, ...delivered, timing: { routeUs: 0, holdUs: 0, totalUs: 0 } }, `ended:${job}`);
+    bus().emit(
+      events.jobEnded,
+      JobEnded,
+      { ...fact, ...delivered, timing: { routeUs: 0, holdUs: 0, totalUs: 0 } },
+      `ended:${job}`,
+    );
   }
   return job;
 }
 
 /** Sends a receipt again and again until it is acknowledged, as a provider does. */
-async function sendReceipt(job: string, usage: { promptTokens: number; cachedTokens: number; completionTokens: number }): Promise<void> {
+async function sendReceipt(
+  job: string,
+  usage: { promptTokens: number; cachedTokens: number; completionTokens: number },
+): Promise<void> {
   const hash = new Uint8Array(32);
-  const work = { job, attempt: 1, build: 'b', usage, finish: 'stop' as const, requestHash: hash, responseHash: hash };
-  const delivered = { tokens: usage.completionTokens, proof: proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens: usage.completionTokens }) };
-  const receipt = { ...work, delivered, signature: machine.sign(workText(work)), signingKey: machine.publicKey };
+  const work = {
+    job,
+    attempt: 1,
+    build: 'b',
+    usage,
+    finish: 'stop' as const,
+    requestHash: hash,
+    responseHash: hash,
+  };
+  const delivered = {
+    tokens: usage.completionTokens,
+    proof: proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens: usage.completionTokens }),
+  };
+  const receipt = {
+    ...work,
+    delivered,
+    signature: machine.sign(workText(work)),
+    signingKey: machine.publicKey,
+  };
   let acknowledged = false;
   const subscription = bus().connection.subscribe(core.down(PROVIDER, 'ack'), {
     callback: (_, message) => {
@@ -151,23 +216,39 @@ test(`settlement and Postgres are killed ${KILLS} times under load: every job is
     bus()
       .call(services.settlement.verify, { full: true }, { timeoutMs: 10_000 })
       .catch(() => undefined);
-  await vi.waitFor(async () => expect(await verify()).toMatchObject({ ok: true, openHolds: 0 }), PATIENCE);
+  await vi.waitFor(
+    async () => expect(await verify()).toMatchObject({ ok: true, openHolds: 0 }),
+    PATIENCE,
+  );
   const database = connectDatabase(network.databaseUrl, { max: 1 });
   const { rows } = await database.query<{ job: string; outcome: string; charged: number }>(
     'SELECT job, outcome, charged::int FROM charges WHERE account = $1',
     [account],
   );
-  await vi.waitFor(async () => expect((await database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0), PATIENCE);
+  await vi.waitFor(
+    async () => expect((await database.query('SELECT 1 FROM settlement_outbox')).rowCount).toBe(0),
+    PATIENCE,
+  );
   await database.end();
   const byJob = new Map(rows.map((row) => [row.job, row]));
   for (const [job, how] of jobs) {
     const isPaid = how === 'completed' || how === 'receipt';
-    expect({ how, ...byJob.get(job) }).toEqual({ how, job, outcome: isPaid ? 'settled' : 'refunded', charged: isPaid ? 70 : 0 });
+    expect({ how, ...byJob.get(job) }).toEqual({
+      how,
+      job,
+      outcome: isPaid ? 'settled' : 'refunded',
+      charged: isPaid ? 70 : 0,
+    });
   }
   const paid = [...jobs.values()].filter((how) => how === 'completed' || how === 'receipt').length;
-  expect(await bus().call(services.settlement.balance, { account }, CALL)).toMatchObject({ availableMicroUsd: FUNDS - 70 * paid, heldMicroUsd: 0 });
+  expect(await bus().call(services.settlement.balance, { account }, CALL)).toMatchObject({
+    availableMicroUsd: FUNDS - 70 * paid,
+    heldMicroUsd: 0,
+  });
   const manager = await bus().manager();
-  const { state } = await manager.streams.info('SETTLEMENT', { subjects_filter: events.settlementSettled });
+  const { state } = await manager.streams.info('SETTLEMENT', {
+    subjects_filter: events.settlementSettled,
+  });
   expect(state.subjects?.[events.settlementSettled]).toBe(jobs.size);
   console.log(`${jobs.size} jobs over ${KILLS} kills`);
 }, 900_000);

@@ -14,12 +14,31 @@ afterEach(() => network.expectMoneyBalances());
 afterAll(() => network[Symbol.asyncDispose]());
 
 const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
-const tools = ['weather', 'tides'].map((name) => ({ name, input_schema: { type: 'object' as const, properties: { city: { type: 'string' } } } }));
+const tools = ['weather', 'tides'].map((name) => ({
+  name,
+  input_schema: { type: 'object' as const, properties: { city: { type: 'string' } } },
+}));
 
 test('gets a whole message with its usage', async () => {
-  const message = await anthropic.messages.create({ model: 'sim', max_tokens: 9, messages, system: [{ type: 'text', text: 'Be brief.' }] });
-  expect(message).toMatchObject({ type: 'message', role: 'assistant', model: 'sim', stop_reason: 'max_tokens', usage: { output_tokens: 9 } });
-  expect(message.content).toEqual([{ type: 'text', text: expectedText([{ role: 'system', content: 'Be brief.' }, ...messages], 9) }]);
+  const message = await anthropic.messages.create({
+    model: 'sim',
+    max_tokens: 9,
+    messages,
+    system: [{ type: 'text', text: 'Be brief.' }],
+  });
+  expect(message).toMatchObject({
+    type: 'message',
+    role: 'assistant',
+    model: 'sim',
+    stop_reason: 'max_tokens',
+    usage: { output_tokens: 9 },
+  });
+  expect(message.content).toEqual([
+    {
+      type: 'text',
+      text: expectedText([{ role: 'system', content: 'Be brief.' }, ...messages], 9),
+    },
+  ]);
 });
 
 test('gets the same message as a stream that the SDK assembles', async () => {
@@ -35,37 +54,60 @@ test('gets the same message as a stream that the SDK assembles', async () => {
 
 test('gets tool calls, streamed and whole, and sends their results', async () => {
   const whole = await anthropic.messages.create({ model: 'sim', max_tokens: 200, messages, tools });
-  const streamed = await anthropic.messages.stream({ model: 'sim', max_tokens: 200, messages, tools }).finalMessage();
+  const streamed = await anthropic.messages
+    .stream({ model: 'sim', max_tokens: 200, messages, tools })
+    .finalMessage();
   const uses = [
     expect.objectContaining({ type: 'tool_use', name: 'weather', input: { city: 'river' } }),
     expect.objectContaining({ name: 'tides', input: { city: 'river' } }),
   ];
   expect(whole).toMatchObject({ stop_reason: 'tool_use', content: uses });
   expect(streamed).toMatchObject({ stop_reason: 'tool_use', content: uses });
-  const results = whole.content.map((block) => ({ type: 'tool_result' as const, tool_use_id: block.type === 'tool_use' ? block.id : '', content: 'rain' }));
+  const results = whole.content.map((block) => ({
+    type: 'tool_result' as const,
+    tool_use_id: block.type === 'tool_use' ? block.id : '',
+    content: 'rain',
+  }));
   const answer = await anthropic.messages.create({
     model: 'sim',
     max_tokens: 5,
     tools,
-    messages: [...messages, { role: 'assistant', content: whole.content }, { role: 'user', content: results }],
+    messages: [
+      ...messages,
+      { role: 'assistant', content: whole.content },
+      { role: 'user', content: results },
+    ],
   });
   expect(answer.content).toMatchObject([{ type: 'text' }]);
 });
 
 test('gets a call of the tool that tool_choice forces', async () => {
-  const message = await anthropic.messages.create({ model: 'sim', max_tokens: 200, messages, tools, tool_choice: { type: 'tool', name: 'tides' } });
+  const message = await anthropic.messages.create({
+    model: 'sim',
+    max_tokens: 200,
+    messages,
+    tools,
+    tool_choice: { type: 'tool', name: 'tides' },
+  });
   expect(message.content).toMatchObject([{ type: 'tool_use', name: 'tides' }]);
 });
 
 test('gets thinking blocks if it asks for them', async () => {
   const thinking = { type: 'enabled' as const, budget_tokens: 1_024 };
-  const final = await anthropic.messages.stream({ model: 'sim', max_tokens: 2_000, messages, thinking }).finalMessage();
+  const final = await anthropic.messages
+    .stream({ model: 'sim', max_tokens: 2_000, messages, thinking })
+    .finalMessage();
   expect(final.content.map(({ type }) => type)).toEqual(['thinking', 'text']);
 });
 
 test('gets the stop sequence that ended the answer', async () => {
   const stop = expectedText(messages, 30).slice(10, 14);
-  const message = await anthropic.messages.create({ model: 'sim', max_tokens: 30, messages, stop_sequences: [stop] });
+  const message = await anthropic.messages.create({
+    model: 'sim',
+    max_tokens: 30,
+    messages,
+    stop_sequences: [stop],
+  });
   expect(message).toMatchObject({ stop_reason: 'stop_sequence', stop_sequence: stop });
 });
 
@@ -80,21 +122,43 @@ test('can abort a stream', async () => {
 });
 
 test.each([
-  ['a wrong key', { apiKey: 'sk-db-wrong' }, {}, Anthropic.AuthenticationError, 'authentication_error'],
+  [
+    'a wrong key',
+    { apiKey: 'sk-db-wrong' },
+    {},
+    Anthropic.AuthenticationError,
+    'authentication_error',
+  ],
   ['an unknown model', {}, { model: 'none' }, Anthropic.NotFoundError, 'not_found_error'],
   [
     'a remote image',
     {},
-    { messages: [{ role: 'user', content: [{ type: 'image', source: { type: 'url', url: 'https://example.com/a.png' } }] }] },
+    {
+      messages: [
+        {
+          role: 'user',
+          content: [{ type: 'image', source: { type: 'url', url: 'https://example.com/a.png' } }],
+        },
+      ],
+    },
     Anthropic.BadRequestError,
     'invalid_request_error',
   ],
 ])('throws its own error class for %s', async (_, options, fields, errorClass, type) => {
-  const client = new Anthropic({ baseURL: network.url, apiKey: network.apiKey, maxRetries: 0, ...options });
-  const error = await client.messages.create({ model: 'sim', max_tokens: 5, messages, ...(fields as object) }).then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
+  const client = new Anthropic({
+    baseURL: network.url,
+    apiKey: network.apiKey,
+    maxRetries: 0,
+    ...options,
+  });
+  const error = await client.messages
+    .create({ model: 'sim', max_tokens: 5, messages, ...(fields as object) })
+    .then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
   expect(error).toBeInstanceOf(errorClass);
-  expect(error).toMatchObject({ error: { type: 'error', error: { type }, request_id: expect.stringMatching(/^req_/) } });
+  expect(error).toMatchObject({
+    error: { type: 'error', error: { type }, request_id: expect.stringMatching(/^req_/) },
+  });
 });

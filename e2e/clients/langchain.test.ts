@@ -12,7 +12,14 @@ afterEach(() => network.expectMoneyBalances());
 afterAll(() => network[Symbol.asyncDispose]());
 
 const model = (fields: object = {}) =>
-  new ChatOpenAI({ model: 'sim', apiKey: network.apiKey, maxTokens: 40, maxRetries: 0, configuration: { baseURL: `${network.url}/v1` }, ...fields });
+  new ChatOpenAI({
+    model: 'sim',
+    apiKey: network.apiKey,
+    maxTokens: 40,
+    maxRetries: 0,
+    configuration: { baseURL: `${network.url}/v1` },
+    ...fields,
+  });
 const question = 'Why is the sky blue?';
 const expected = expectedText([{ role: 'user', content: question }], 40);
 
@@ -30,17 +37,33 @@ test('gets a stream with its usage', async () => {
 });
 
 test('gets tool calls and sends their results', async () => {
-  const weather = { type: 'function' as const, function: { name: 'weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } } };
+  const weather = {
+    type: 'function' as const,
+    function: {
+      name: 'weather',
+      parameters: { type: 'object', properties: { city: { type: 'string' } } },
+    },
+  };
   const asked = await model().bindTools([weather]).invoke(question);
   expect(asked.tool_calls).toMatchObject([{ name: 'weather', args: { city: 'river' } }]);
-  const result = new ToolMessage({ content: 'rain', tool_call_id: asked.tool_calls?.[0]?.id ?? '' });
+  const result = new ToolMessage({
+    content: 'rain',
+    tool_call_id: asked.tool_calls?.[0]?.id ?? '',
+  });
   const answer = await model().invoke([new HumanMessage(question), asked, result]);
   expect(answer.text).not.toBe('');
 });
 
 test('gets a structured output', async () => {
-  const schema = { title: 'place', type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
-  expect(await model().withStructuredOutput(schema, { method: 'jsonSchema' }).invoke(question)).toEqual({ city: 'river' });
+  const schema = {
+    title: 'place',
+    type: 'object',
+    properties: { city: { type: 'string' } },
+    required: ['city'],
+  };
+  expect(
+    await model().withStructuredOutput(schema, { method: 'jsonSchema' }).invoke(question),
+  ).toEqual({ city: 'river' });
 });
 
 test('gets a message through the Responses API', async () => {

@@ -16,7 +16,11 @@ afterAll(() => network[Symbol.asyncDispose]());
 const messages = [{ role: 'user' as const, content: 'Why is the sky blue?' }];
 const weatherTool = (name: string) => ({
   type: 'function' as const,
-  function: { name, description: 'What it is like there', parameters: { type: 'object', properties: { city: { type: 'string' } } } },
+  function: {
+    name,
+    description: 'What it is like there',
+    parameters: { type: 'object', properties: { city: { type: 'string' } } },
+  },
 });
 const expected = (maxTokens: number) => expectedText(messages, maxTokens);
 
@@ -25,11 +29,17 @@ describe('the official client', () => {
     const ids = [];
     for await (const model of openai.models.list()) ids.push(model.id);
     expect(ids).toContain('sim-llama-8b');
-    await expect(openai.models.retrieve('sim-llama-8b')).resolves.toMatchObject({ object: 'model' });
+    await expect(openai.models.retrieve('sim-llama-8b')).resolves.toMatchObject({
+      object: 'model',
+    });
   });
 
   test('gets a whole answer with its usage', async () => {
-    const answer = await openai.chat.completions.create({ model: 'sim-llama-8b', messages, max_tokens: 12 });
+    const answer = await openai.chat.completions.create({
+      model: 'sim-llama-8b',
+      messages,
+      max_tokens: 12,
+    });
     expect(answer.choices[0]?.message.content).toBe(expected(12));
     expect(answer.usage?.completion_tokens).toBeLessThanOrEqual(12);
     expect(answer.usage?.prompt_tokens).toBeGreaterThan(0);
@@ -71,7 +81,10 @@ describe('the official client', () => {
 
   test('can abort a stream', async () => {
     const abort = new AbortController();
-    const stream = await openai.chat.completions.create({ model: 'sim-llama-8b', messages, max_tokens: 5_000, stream: true }, { signal: abort.signal });
+    const stream = await openai.chat.completions.create(
+      { model: 'sim-llama-8b', messages, max_tokens: 5_000, stream: true },
+      { signal: abort.signal },
+    );
     let chunks = 0;
     for await (const _ of stream) {
       chunks += 1;
@@ -81,9 +94,24 @@ describe('the official client', () => {
   });
 
   test.each([
-    ['a wrong key', () => network.openai({ apiKey: 'sk-db-wrong' }).models.list(), OpenAI.AuthenticationError, 401],
-    ['an unknown model', () => openai.chat.completions.create({ model: 'none', messages }), OpenAI.NotFoundError, 404],
-    ['n = 2', () => openai.chat.completions.create({ model: 'sim-llama-8b', messages, n: 2 }), OpenAI.BadRequestError, 400],
+    [
+      'a wrong key',
+      () => network.openai({ apiKey: 'sk-db-wrong' }).models.list(),
+      OpenAI.AuthenticationError,
+      401,
+    ],
+    [
+      'an unknown model',
+      () => openai.chat.completions.create({ model: 'none', messages }),
+      OpenAI.NotFoundError,
+      404,
+    ],
+    [
+      'n = 2',
+      () => openai.chat.completions.create({ model: 'sim-llama-8b', messages, n: 2 }),
+      OpenAI.BadRequestError,
+      400,
+    ],
   ])('throws its own error class for %s', async (_, run, errorClass, status) => {
     const error = await run().then(
       () => undefined,
@@ -98,11 +126,16 @@ describe('the official client', () => {
     const asked = await openai.chat.completions.create({ model: 'sim', messages, tools });
     const [choice] = asked.choices;
     expect(choice?.finish_reason).toBe('tool_calls');
-    expect(choice?.message.tool_calls?.map((call) => call.type === 'function' && JSON.parse(call.function.arguments))).toEqual([
-      { city: 'river' },
-      { city: 'river' },
-    ]);
-    const results = (choice?.message.tool_calls ?? []).map(({ id }) => ({ role: 'tool' as const, tool_call_id: id, content: 'rain' }));
+    expect(
+      choice?.message.tool_calls?.map(
+        (call) => call.type === 'function' && JSON.parse(call.function.arguments),
+      ),
+    ).toEqual([{ city: 'river' }, { city: 'river' }]);
+    const results = (choice?.message.tool_calls ?? []).map(({ id }) => ({
+      role: 'tool' as const,
+      tool_call_id: id,
+      content: 'rain',
+    }));
     const answer = await openai.chat.completions.create({
       model: 'sim',
       messages: [...messages, choice?.message as ChatCompletionMessage, ...results],
@@ -113,9 +146,14 @@ describe('the official client', () => {
   });
 
   test('assembles a stream of tool calls with its own helper', async () => {
-    const final = await openai.chat.completions.stream({ model: 'sim', messages, tools: [weatherTool('weather'), weatherTool('tides')] }).finalChatCompletion();
+    const final = await openai.chat.completions
+      .stream({ model: 'sim', messages, tools: [weatherTool('weather'), weatherTool('tides')] })
+      .finalChatCompletion();
     expect(final.choices[0]?.message.tool_calls).toMatchObject([
-      { id: expect.stringMatching(/^call_/), function: { name: 'weather', arguments: '{"city":"river"}' } },
+      {
+        id: expect.stringMatching(/^call_/),
+        function: { name: 'weather', arguments: '{"city":"river"}' },
+      },
       { function: { name: 'tides', arguments: '{"city":"river"}' } },
     ]);
   });
@@ -130,16 +168,32 @@ describe('the official client', () => {
     const parsed = await openai.chat.completions.parse({
       model: 'sim',
       messages,
-      response_format: { type: 'json_schema', json_schema: { name: 'place', strict: true, schema } },
+      response_format: {
+        type: 'json_schema',
+        json_schema: { name: 'place', strict: true, schema },
+      },
     });
     expect(parsed.choices[0]?.message.parsed).toEqual({ city: 'river', warm: true });
   });
 
   test('reads log probabilities and reasoning', async () => {
-    const answer = await openai.chat.completions.create({ model: 'sim', messages, max_tokens: 30, reasoning_effort: 'low', logprobs: true, top_logprobs: 2 });
-    expect(answer.choices[0]?.logprobs?.content?.[0]).toMatchObject({ logprob: -0.125, top_logprobs: [{}, {}] });
+    const answer = await openai.chat.completions.create({
+      model: 'sim',
+      messages,
+      max_tokens: 30,
+      reasoning_effort: 'low',
+      logprobs: true,
+      top_logprobs: 2,
+    });
+    expect(answer.choices[0]?.logprobs?.content?.[0]).toMatchObject({
+      logprob: -0.125,
+      top_logprobs: [{}, {}],
+    });
     expect(answer.usage?.completion_tokens_details?.reasoning_tokens).toBe(24);
-    expect(answer.choices[0]?.message).toHaveProperty('reasoning_content', expect.stringMatching(/./));
+    expect(answer.choices[0]?.message).toHaveProperty(
+      'reasoning_content',
+      expect.stringMatching(/./),
+    );
   });
 
   test('can send an inline image to a vision model only', async () => {
@@ -151,43 +205,78 @@ describe('the official client', () => {
       openai.chat.completions.create({
         model,
         max_tokens: 5,
-        messages: [{ role: 'user', content: url ? [{ type: 'image_url', image_url: { url } }] : parts }],
+        messages: [
+          { role: 'user', content: url ? [{ type: 'image_url', image_url: { url } }] : parts },
+        ],
       });
     expect((await look('sim-vision-7b')).choices[0]?.message.content).not.toBe('');
     await expect(look('sim')).rejects.toMatchObject({ status: 400, param: 'messages' });
-    await expect(look('sim-vision-7b', 'https://example.com/a.png')).rejects.toThrow(/https:\/\/example\.com\/a\.png/);
+    await expect(look('sim-vision-7b', 'https://example.com/a.png')).rejects.toThrow(
+      /https:\/\/example\.com\/a\.png/,
+    );
   });
 
   test('can use the legacy completions', async () => {
-    const whole = await openai.completions.create({ model: 'sim', prompt: 'Why?', max_tokens: 6, logprobs: 1 });
+    const whole = await openai.completions.create({
+      model: 'sim',
+      prompt: 'Why?',
+      max_tokens: 6,
+      logprobs: 1,
+    });
     let streamed = '';
-    for await (const chunk of await openai.completions.create({ model: 'sim', prompt: 'Why?', max_tokens: 6, stream: true }))
+    for await (const chunk of await openai.completions.create({
+      model: 'sim',
+      prompt: 'Why?',
+      max_tokens: 6,
+      stream: true,
+    }))
       streamed += chunk.choices[0]?.text ?? '';
-    expect(whole.choices[0]).toMatchObject({ finish_reason: 'length', logprobs: { tokens: expect.any(Array) } });
+    expect(whole.choices[0]).toMatchObject({
+      finish_reason: 'length',
+      logprobs: { tokens: expect.any(Array) },
+    });
     expect(streamed).toBe(whole.choices[0]?.text);
     expect(streamed).toBe(expectedText([{ role: 'user', content: 'Why?' }], 6));
   });
 
   test('gets headers with the provider and the timing', async () => {
-    const { response } = await openai.chat.completions.create({ model: 'sim', messages, max_tokens: 3 }).withResponse();
+    const { response } = await openai.chat.completions
+      .create({ model: 'sim', messages, max_tokens: 3 })
+      .withResponse();
     expect(response.headers.get('x-provider-id')).toMatch(/^A[A-Z2-7]{55}$/);
     expect(response.headers.get('x-provider-simulated')).toBe('true');
-    expect(JSON.parse(response.headers.get('x-timing') ?? '')).toMatchObject({ route_us: expect.any(Number), first_content_us: expect.any(Number) });
+    expect(JSON.parse(response.headers.get('x-timing') ?? '')).toMatchObject({
+      route_us: expect.any(Number),
+      first_content_us: expect.any(Number),
+    });
     expect(response.headers.get('x-request-id')).toMatch(/^req_/);
   });
 
   test('is served only by the provider that it names', async () => {
     const [one] = network.providers;
-    const ask = (provider: object) => openai.chat.completions.create({ model: 'sim', messages, max_tokens: 2, provider } as never).withResponse();
-    for (let time = 0; time < 4; time += 1) expect((await ask({ only: [one?.id] })).response.headers.get('x-provider-id')).toBe(one?.id);
-    expect((await ask({ ignore: [one?.id] })).response.headers.get('x-provider-id')).not.toBe(one?.id);
-    await expect(ask({ only: ['nobody'] })).rejects.toMatchObject({ status: 400, param: 'provider' });
+    const ask = (provider: object) =>
+      openai.chat.completions
+        .create({ model: 'sim', messages, max_tokens: 2, provider } as never)
+        .withResponse();
+    for (let time = 0; time < 4; time += 1)
+      expect((await ask({ only: [one?.id] })).response.headers.get('x-provider-id')).toBe(one?.id);
+    expect((await ask({ ignore: [one?.id] })).response.headers.get('x-provider-id')).not.toBe(
+      one?.id,
+    );
+    await expect(ask({ only: ['nobody'] })).rejects.toMatchObject({
+      status: 400,
+      param: 'provider',
+    });
     await expect(ask({ zdr: true })).rejects.toMatchObject({ status: 400, param: 'provider' });
   });
 
   test('gets a 402 without a retry if its account has too little credit', async () => {
     const poor = await network.createKey({ creditMicroUsd: 1 });
-    await expect(network.openai({ apiKey: poor.apiKey }).chat.completions.create({ model: 'sim-llama-8b', messages })).rejects.toMatchObject({
+    await expect(
+      network
+        .openai({ apiKey: poor.apiKey })
+        .chat.completions.create({ model: 'sim-llama-8b', messages }),
+    ).rejects.toMatchObject({
       status: 402,
       code: 'insufficient_quota',
     });
@@ -196,8 +285,18 @@ describe('the official client', () => {
 
 describe('the official client, with the Responses API', () => {
   test('gets a whole answer', async () => {
-    const answer = await openai.responses.create({ model: 'sim', input: 'Why?', instructions: 'Be brief.', max_output_tokens: 7 });
-    expect(answer).toMatchObject({ object: 'response', status: 'incomplete', incomplete_details: { reason: 'max_output_tokens' }, instructions: 'Be brief.' });
+    const answer = await openai.responses.create({
+      model: 'sim',
+      input: 'Why?',
+      instructions: 'Be brief.',
+      max_output_tokens: 7,
+    });
+    expect(answer).toMatchObject({
+      object: 'response',
+      status: 'incomplete',
+      incomplete_details: { reason: 'max_output_tokens' },
+      instructions: 'Be brief.',
+    });
     expect(answer.output_text).toBe(
       expectedText(
         [
@@ -211,7 +310,12 @@ describe('the official client, with the Responses API', () => {
   });
 
   test('gets the same answer as a stream, numbered without a gap', async () => {
-    const stream = openai.responses.stream({ model: 'sim', input: 'Why?', max_output_tokens: 40, reasoning: { effort: 'low' } });
+    const stream = openai.responses.stream({
+      model: 'sim',
+      input: 'Why?',
+      max_output_tokens: 40,
+      reasoning: { effort: 'low' },
+    });
     const types: string[] = [];
     const numbers: number[] = [];
     for await (const event of stream) {
@@ -219,9 +323,18 @@ describe('the official client, with the Responses API', () => {
       numbers.push(event.sequence_number);
     }
     const final = await stream.finalResponse();
-    const whole = await openai.responses.create({ model: 'sim', input: 'Why?', max_output_tokens: 40, reasoning: { effort: 'low' } });
+    const whole = await openai.responses.create({
+      model: 'sim',
+      input: 'Why?',
+      max_output_tokens: 40,
+      reasoning: { effort: 'low' },
+    });
     expect(numbers).toEqual(numbers.map((_, index) => index));
-    expect(types.slice(0, 3)).toEqual(['response.created', 'response.in_progress', 'response.output_item.added']);
+    expect(types.slice(0, 3)).toEqual([
+      'response.created',
+      'response.in_progress',
+      'response.output_item.added',
+    ]);
     expect(types.at(-1)).toBe('response.incomplete');
     expect(final.output_text).toBe(whole.output_text);
     expect(final.output.map(({ type }) => type)).toEqual(['reasoning', 'message']);
@@ -233,18 +346,31 @@ describe('the official client, with the Responses API', () => {
       type: 'function' as const,
       name: 'weather',
       strict: true,
-      parameters: { ...weatherTool('x').function.parameters, additionalProperties: false, required: ['city'] },
+      parameters: {
+        ...weatherTool('x').function.parameters,
+        additionalProperties: false,
+        required: ['city'],
+      },
     };
     const stream = openai.responses.stream({ model: 'sim', input: 'Weather?', tools: [tool] });
     const final = await stream.finalResponse();
     const [call] = final.output;
-    expect(call).toMatchObject({ type: 'function_call', name: 'weather', arguments: '{"city":"river"}', status: 'completed' });
+    expect(call).toMatchObject({
+      type: 'function_call',
+      name: 'weather',
+      arguments: '{"city":"river"}',
+      status: 'completed',
+    });
     if (call?.type !== 'function_call') throw new Error('no call');
     const answer = await openai.responses.create({
       model: 'sim',
       tools: [tool],
       max_output_tokens: 5,
-      input: [{ role: 'user', content: 'Weather?' }, call, { type: 'function_call_output', call_id: call.call_id, output: 'rain' }],
+      input: [
+        { role: 'user', content: 'Weather?' },
+        call,
+        { type: 'function_call_output', call_id: call.call_id, output: 'rain' },
+      ],
     });
     expect(answer.output_text).not.toBe('');
   });
@@ -258,7 +384,12 @@ describe('the official client, with the Responses API', () => {
           type: 'json_schema',
           name: 'place',
           strict: true,
-          schema: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false },
+          schema: {
+            type: 'object',
+            properties: { city: { type: 'string' } },
+            required: ['city'],
+            additionalProperties: false,
+          },
         },
       },
     });
@@ -266,7 +397,9 @@ describe('the official client, with the Responses API', () => {
   });
 
   test('gets an error for previous_response_id, because responses are not stored', async () => {
-    await expect(openai.responses.create({ model: 'sim', input: 'x', previous_response_id: 'resp_1' })).rejects.toMatchObject({
+    await expect(
+      openai.responses.create({ model: 'sim', input: 'x', previous_response_id: 'resp_1' }),
+    ).rejects.toMatchObject({
       status: 400,
       param: 'previous_response_id',
     });

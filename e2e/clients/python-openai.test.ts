@@ -15,9 +15,13 @@ const run = promisify(execFile);
 const folder = join(cacheFolder(process.env), `python-openai-${VERSION}`);
 
 async function whyNot(): Promise<string | undefined> {
-  const imports = () => run('python3', ['-c', 'import openai'], { env: { ...process.env, PYTHONPATH: folder } });
+  const imports = () =>
+    run('python3', ['-c', 'import openai'], { env: { ...process.env, PYTHONPATH: folder } });
   try {
-    await pythonPackages(folder, [`openai==${VERSION}`], { env: process.env, withDependencies: true });
+    await pythonPackages(folder, [`openai==${VERSION}`], {
+      env: process.env,
+      withDependencies: true,
+    });
     await imports();
     return undefined;
   } catch (error) {
@@ -47,24 +51,32 @@ print(json.dumps({"whole": whole.choices[0].message.content, "streamed": streame
 `;
 
 const reason = await whyNot();
-describe.skipIf(reason !== undefined)(`the Python client${reason === undefined ? '' : ` (${reason})`}`, () => {
-  let network: TestNetwork;
-  beforeAll(async () => {
-    network = await startTestNetwork({ providers: 1, tokenMs: 2 });
-  });
-  afterAll(() => network[Symbol.asyncDispose]());
-
-  test('gets whole answers, streams, tool calls and errors', async () => {
-    const env = { ...process.env, PYTHONPATH: folder, BASE_URL: `${network.url}/v1`, API_KEY: network.apiKey };
-    const { stdout } = await run('python3', ['-c', SCRIPT], { env });
-    const text = expectedText([{ role: 'user', content: 'Why is the sky blue?' }], 9);
-    expect(JSON.parse(stdout)).toEqual({
-      whole: text,
-      streamed: text,
-      call: ['weather', '{"city":"river"}'],
-      responses: ['response.created', 'response.completed', 'weather'],
-      missing: 'model_not_found',
+describe.skipIf(reason !== undefined)(
+  `the Python client${reason === undefined ? '' : ` (${reason})`}`,
+  () => {
+    let network: TestNetwork;
+    beforeAll(async () => {
+      network = await startTestNetwork({ providers: 1, tokenMs: 2 });
     });
-    await network.expectMoneyBalances();
-  });
-});
+    afterAll(() => network[Symbol.asyncDispose]());
+
+    test('gets whole answers, streams, tool calls and errors', async () => {
+      const env = {
+        ...process.env,
+        PYTHONPATH: folder,
+        BASE_URL: `${network.url}/v1`,
+        API_KEY: network.apiKey,
+      };
+      const { stdout } = await run('python3', ['-c', SCRIPT], { env });
+      const text = expectedText([{ role: 'user', content: 'Why is the sky blue?' }], 9);
+      expect(JSON.parse(stdout)).toEqual({
+        whole: text,
+        streamed: text,
+        call: ['weather', '{"city":"river"}'],
+        responses: ['response.created', 'response.completed', 'weather'],
+        missing: 'model_not_found',
+      });
+      await network.expectMoneyBalances();
+    });
+  },
+);

@@ -21,10 +21,16 @@ afterAll(() => network[Symbol.asyncDispose]());
 
 const prompt = 'Why is the sky blue?';
 // This SDK sends a prompt that consists of text only as a string.
-const expected = (maxTokens: number) => expectedText([{ role: 'user', content: prompt }], maxTokens);
+const expected = (maxTokens: number) =>
+  expectedText([{ role: 'user', content: prompt }], maxTokens);
 
 test('gets a whole text with its usage', async () => {
-  const { text, usage, finishReason } = await generateText({ model: provider('sim'), prompt, maxOutputTokens: 9, maxRetries: 0 });
+  const { text, usage, finishReason } = await generateText({
+    model: provider('sim'),
+    prompt,
+    maxOutputTokens: 9,
+    maxRetries: 0,
+  });
   expect(text).toBe(expected(9));
   expect(finishReason).toBe('length');
   expect(usage.outputTokens).toBe(9);
@@ -40,7 +46,10 @@ test('gets a stream with its usage', async () => {
 
 test('runs tools and gets an answer to their results', async () => {
   const weather = tool({
-    inputSchema: jsonSchema<{ city: string }>({ type: 'object', properties: { city: { type: 'string' } } }),
+    inputSchema: jsonSchema<{ city: string }>({
+      type: 'object',
+      properties: { city: { type: 'string' } },
+    }),
     execute: async ({ city }) => `rain in ${city}`,
   });
   const { steps, text } = await generateText({
@@ -56,11 +65,22 @@ test('runs tools and gets an answer to their results', async () => {
 });
 
 test('gets an object that fits a schema', async () => {
-  const schema = jsonSchema<{ city: string }>({ type: 'object', properties: { city: { type: 'string' } }, required: ['city'] });
-  const { object } = await generateObject({ model: provider('sim'), schema, prompt, maxRetries: 0 });
+  const schema = jsonSchema<{ city: string }>({
+    type: 'object',
+    properties: { city: { type: 'string' } },
+    required: ['city'],
+  });
+  const { object } = await generateObject({
+    model: provider('sim'),
+    schema,
+    prompt,
+    maxRetries: 0,
+  });
   expect(object).toEqual({ city: 'river' });
 });
 
 test('gets an error with its status', async () => {
-  await expect(generateText({ model: provider('none'), prompt, maxRetries: 0 })).rejects.toMatchObject({ statusCode: 404, isRetryable: false });
+  await expect(
+    generateText({ model: provider('none'), prompt, maxRetries: 0 }),
+  ).rejects.toMatchObject({ statusCode: 404, isRetryable: false });
 });

@@ -2,7 +2,10 @@ import { Compile } from 'typebox/compile';
 import { expect } from 'vitest';
 import type { Operation } from './operations.ts';
 
-/** What an answer must contain where the API's documents have no schema for it: texts, in this order. */
+/**
+ * What an answer must contain where the API's documents have no schema for it: texts, in this
+ * order.
+ */
 const CONTAINS: Readonly<Record<string, readonly string[]>> = {
   'POST /v1/chat/completions': ['"object":"chat.completion', '"choices":['],
   'POST /v1/responses': ['"object":"response"', '"output":['],
@@ -20,10 +23,15 @@ const CONTAINS: Readonly<Record<string, readonly string[]>> = {
 export function expectAnswer({ name, reply }: Operation, text: string): void {
   const contains = CONTAINS[name];
   if (contains !== undefined) {
-    expect(text.replaceAll('": ', '":'), name).toMatch(new RegExp(contains.map(escaped).join('.*'), 's'));
+    expect(text.replaceAll('": ', '":'), name).toMatch(
+      new RegExp(contains.map(escaped).join('.*'), 's'),
+    );
     return;
   }
-  if (reply === undefined) throw new Error(`${name} has no schema of its answer: add it to the route, or to the table of answers`);
+  if (reply === undefined)
+    throw new Error(
+      `${name} has no schema of its answer: add it to the route, or to the table of answers`,
+    );
   expect(faultsIn(reply, JSON.parse(text)), `${name} answered ${text}`).toEqual([]);
 }
 

@@ -53,7 +53,12 @@ export function shellLines({ file, text }: Block): ShellLine[] {
     .split('\n')
     .map((line) => line.replace(COMMENT, '').trim())
     .filter((line) => line !== '')
-    .map((line) => ({ file, text: line, kind: kindOf(line), name: `${file}: ${line.replaceAll(/\s+/g, ' ')}` }));
+    .map((line) => ({
+      file,
+      text: line,
+      kind: kindOf(line),
+      name: `${file}: ${line.replaceAll(/\s+/g, ' ')}`,
+    }));
 }
 
 function kindOf(line: string): ShellLine['kind'] {
@@ -61,4 +66,5 @@ function kindOf(line: string): ShellLine['kind'] {
   return DINF.test(line) ? 'dinf' : 'other';
 }
 
-export const documentedBlocks = (): Block[] => documentationFiles().flatMap((file) => blocksIn(file));
+export const documentedBlocks = (): Block[] =>
+  documentationFiles().flatMap((file) => blocksIn(file));

@@ -11,6 +11,8 @@ if (process.env['DINF_WRITE_API']) writeFileSync(PAGE, decisionsIndex());
 test('docs/decisions/README.md lists every record with its title (DINF_WRITE_API=1 writes it)', () => {
   const page = readFileSync(PAGE, 'utf8');
   expect(page).toBe(decisionsIndex());
-  const records = readdirSync(join(ROOT, 'docs/decisions')).filter((name) => name.endsWith('.md') && name !== 'README.md');
+  const records = readdirSync(join(ROOT, 'docs/decisions')).filter(
+    (name) => name.endsWith('.md') && name !== 'README.md',
+  );
   expect(records.filter((name) => !page.includes(`](${name})`))).toEqual([]);
 });

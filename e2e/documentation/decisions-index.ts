@@ -27,7 +27,9 @@ export function decisionsIndex(): string {
   const records = readdirSync(FOLDER).filter((name) => /^\d{4}-.*\.md$/.test(name));
   const sections = SUBJECTS.flatMap(([first, subject], index) => {
     const end = SUBJECTS[index + 1]?.[0] ?? Number.POSITIVE_INFINITY;
-    const within = records.filter((name) => Number.parseInt(name, 10) >= first && Number.parseInt(name, 10) < end);
+    const within = records.filter(
+      (name) => Number.parseInt(name, 10) >= first && Number.parseInt(name, 10) < end,
+    );
     return within.length === 0 ? [] : [`## ${subject}`, within.toSorted().map(entry).join('\n')];
   });
   return `${[INTRO, ...sections].join('\n\n')}\n`;

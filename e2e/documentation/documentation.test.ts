@@ -17,11 +17,18 @@ beforeAll(async () => {
   const stripe = stack.use(await FakeStripe.start());
   const network = stack.use(await startDocumentedNetwork(stripe));
   // Commands that show requests have one to show.
-  await network.openai().chat.completions.create({ model: 'sim', messages: [{ role: 'user', content: 'Hello' }], max_tokens: 2 });
+  await network.openai().chat.completions.create({
+    model: 'sim',
+    messages: [{ role: 'user', content: 'Hello' }],
+    max_tokens: 2,
+  });
   const { home, hub, databaseUrl, issuer, config } = network.network;
   stack.use(
     await announceNetwork(home, {
-      ...{ natsUrl: hub.clientUrl, leafUrl: config.leafUrls[0] ?? '', httpUrl: network.url, databaseUrl },
+      natsUrl: hub.clientUrl,
+      leafUrl: config.leafUrls[0] ?? '',
+      httpUrl: network.url,
+      databaseUrl,
       ...(issuer && { issuer: { url: issuer.url, secret: issuer.secret } }),
     }),
   );
@@ -55,7 +62,20 @@ describe('a block of the documentation', () => {
   });
 
   test('that is neither is named', () => {
-    const markdown = ['```sh', 'curl "$URL/v1/models"', 'make \\', '  install # now', '```', '- a list', '  ```yaml', '  a: 1', '  ```'].join('\n');
-    expect(notRun(blocksIn('docs/new.md', markdown))).toEqual(['docs/new.md: make install', 'docs/new.md: a: 1']);
+    const markdown = [
+      '```sh',
+      'curl "$URL/v1/models"',
+      'make \\',
+      '  install # now',
+      '```',
+      '- a list',
+      '  ```yaml',
+      '  a: 1',
+      '  ```',
+    ].join('\n');
+    expect(notRun(blocksIn('docs/new.md', markdown))).toEqual([
+      'docs/new.md: make install',
+      'docs/new.md: a: 1',
+    ]);
   });
 });

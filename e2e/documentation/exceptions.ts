@@ -1,4 +1,7 @@
-/** Blocks and lines of the documentation that are not run, by file and first line, each with its reason. */
+/**
+ * Blocks and lines of the documentation that are not run, by file and first line, each with its
+ * reason.
+ */
 export const NOT_RUN: Readonly<Record<string, string>> = {
   'README.md: npm start': 'starts a network of its own (e2e/up.test.ts)',
   'README.md: npm test': 'runs all tests, this one too',
@@ -7,6 +10,8 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm test -- e2e/money.test.ts': 'runs a test that runs anyway',
   'CONTRIBUTING.md: npm run bench': 'measures for minutes (bin/test.ts runs its small size)',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
-  'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page decisions-index troubleshooting-page': 'writes documents',
-  'docs/ARCHITECTURE.md: bus-schemas/     what travels: subjects, messages, codec, sealing, accounts and permissions, streams': 'a list of folders',
+  'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page decisions-index troubleshooting-page':
+    'writes documents',
+  'docs/ARCHITECTURE.md: bus-schemas/     what travels: subjects, messages, codec, sealing, accounts and permissions, streams':
+    'a list of folders',
 };

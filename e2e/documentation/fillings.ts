@@ -1,6 +1,14 @@
 import { vi } from 'vitest';
 import { leafHash, Nkey, renewalText } from '#bus-schemas';
-import { earnMoney, endedJob, newKey, newMachine, sealedGuess, sealedOrder, type World } from './world.ts';
+import {
+  earnMoney,
+  endedJob,
+  newKey,
+  newMachine,
+  sealedGuess,
+  sealedOrder,
+  type World,
+} from './world.ts';
 
 /** What stands for the placeholders of a documented call while it is run. */
 export interface Filling {
@@ -36,12 +44,16 @@ export const fillings: Readonly<Record<string, Fill>> = {
   'POST /admin/accounts/{id}/credit': account,
   'PUT /admin/accounts/{id}/terms': account,
 
-  'DELETE /v1/sealed/sessions/{job}': async (world) => ({ variables: { JOB: (await sealedOrder(world)).job } }),
+  'DELETE /v1/sealed/sessions/{job}': async (world) => ({
+    variables: { JOB: (await sealedOrder(world)).job },
+  }),
   'POST /v1/sealed/jobs/{job}': async (world) => {
     const { job, body } = await sealedOrder(world);
     return { variables: { JOB: job }, files: { 'sealed-request.bin': body } };
   },
-  'POST /v1/sealed/jobs': async (world) => ({ files: { 'sealed-request.bin': await sealedGuess(world) } }),
+  'POST /v1/sealed/jobs': async (world) => ({
+    files: { 'sealed-request.bin': await sealedGuess(world) },
+  }),
 
   'GET /v1/generation': async (world) => {
     const job = await endedJob(world);
@@ -55,7 +67,11 @@ export const fillings: Readonly<Record<string, Fill>> = {
   },
   'GET /v1/transparency/inclusion': async ({ network }) => {
     const { json } = await network.ask('GET', '/v1/transparency/entries?limit=1');
-    return { texts: [['00'.repeat(32), Buffer.from(leafHash(Buffer.from(json.data[0].entry))).toString('hex')]] };
+    return {
+      texts: [
+        ['00'.repeat(32), Buffer.from(leafHash(Buffer.from(json.data[0].entry))).toString('hex')],
+      ],
+    };
   },
 
   'POST /v1/billing/withdrawals': async (world) => {
@@ -64,14 +80,20 @@ export const fillings: Readonly<Record<string, Fill>> = {
   },
   'POST /v1/webhooks/stripe': async ({ person, stripe }) => {
     const urls = { success_url: 'https://example.com/thanks', cancel_url: 'https://example.com/' };
-    const { json } = await person.ask('POST', '/v1/billing/checkout', { amount_micro_usd: 5_000_000, ...urls });
+    const { json } = await person.ask('POST', '/v1/billing/checkout', {
+      amount_micro_usd: 5_000_000,
+      ...urls,
+    });
     const { body, signature } = stripe.sign(stripe.bank.pay(json.session));
     return { variables: { SIGNATURE: signature }, files: { 'event.json': body } };
   },
 
   'POST /v1/invites/redeem': async ({ network, operatorKey }) => {
     const body = { code: 'an-invite', credit_micro_usd: 1_000, uses: 1 };
-    await network.ask('POST', `${network.network.coordinator.adminUrl}/admin/invites`, { token: operatorKey, body });
+    await network.ask('POST', `${network.network.coordinator.adminUrl}/admin/invites`, {
+      token: operatorKey,
+      body,
+    });
     return { texts: [[EXAMPLE_INVITE, body.code]] };
   },
   'POST /v1/referral/apply': async ({ network }) => {
@@ -88,7 +110,9 @@ export const fillings: Readonly<Record<string, Fill>> = {
   }),
   'POST /v1/providers/renew': async (world) => {
     const { id, key } = await newMachine(world);
-    const { json } = await world.network.ask('POST', '/v1/providers/renewal-nonce', { body: { provider: id } });
+    const { json } = await world.network.ask('POST', '/v1/providers/renewal-nonce', {
+      body: { provider: id },
+    });
     const signature = Buffer.from(key.sign(renewalText(id, json.nonce))).toString('base64url');
     return {
       texts: [

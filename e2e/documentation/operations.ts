@@ -12,10 +12,18 @@ export interface Operation {
 }
 
 interface Documented {
-  readonly paths: Record<string, Record<string, { responses?: Record<string, { content?: { 'application/json'?: { schema: object } } }> }>>;
+  readonly paths: Record<
+    string,
+    Record<
+      string,
+      { responses?: Record<string, { content?: { 'application/json'?: { schema: object } } }> }
+    >
+  >;
 }
 
-const documents = ['openapi.json', 'openapi-operators.json'].map((name) => JSON.parse(readFileSync(join(ROOT, 'docs', name), 'utf8')) as Documented);
+const documents = ['openapi.json', 'openapi-operators.json'].map(
+  (name) => JSON.parse(readFileSync(join(ROOT, 'docs', name), 'utf8')) as Documented,
+);
 
 const operations: readonly Operation[] = documents.flatMap(({ paths }) =>
   Object.entries(paths).flatMap(([path, methods]) =>
@@ -28,16 +36,25 @@ const operations: readonly Operation[] = documents.flatMap(({ paths }) =>
 
 /** Method and path of a `curl` line. */
 export function calledOperation(line: string): string {
-  const path = /(?:\$URL|\$ADMIN_URL|https?:\/\/[^/"'\s]+)(?<path>\/[^"'?\s]*)/.exec(line)?.groups?.['path'] ?? '';
-  const method = /-X (?<method>[A-Z]+)/.exec(line)?.groups?.['method'] ?? (/ (?:-d|--data\S*) /.test(line) ? 'POST' : 'GET');
+  const path =
+    /(?:\$URL|\$ADMIN_URL|https?:\/\/[^/"'\s]+)(?<path>\/[^"'?\s]*)/.exec(line)?.groups?.['path'] ??
+    '';
+  const method =
+    /-X (?<method>[A-Z]+)/.exec(line)?.groups?.['method'] ??
+    (/ (?:-d|--data\S*) /.test(line) ? 'POST' : 'GET');
   return `${method} ${path}`;
 }
 
-/** The documented operation that a `curl` line calls: the one with the fewest placeholders that matches. */
+/**
+ * The documented operation that a `curl` line calls: the one with the fewest placeholders that
+ * matches.
+ */
 export function operationOf(line: string): Operation | undefined {
   const called = calledOperation(line);
   const placeholders = ({ name }: Operation) => name.split('{').length;
-  return operations.filter(({ name }) => patternOf(name).test(called)).toSorted((a, b) => placeholders(a) - placeholders(b))[0];
+  return operations
+    .filter(({ name }) => patternOf(name).test(called))
+    .toSorted((a, b) => placeholders(a) - placeholders(b))[0];
 }
 
 const patternOf = (name: string): RegExp =>

@@ -11,7 +11,10 @@ import { type Filling, fillings } from './fillings.ts';
 import { calledOperation, type Operation, operationOf } from './operations.ts';
 import type { World } from './world.ts';
 
-/** Runs the documented calls of the API with `curl`, as a reader would in a shell, and checks each answer against the API's documents. */
+/**
+ * Runs the documented calls of the API with `curl`, as a reader would in a shell, and checks each
+ * answer against the API's documents.
+ */
 
 const run = promisify(execFile);
 /** Tells curl, without a change of the call, to print the status behind the answer. */
@@ -47,18 +50,38 @@ export function describeCalls(world: () => World): void {
   });
 }
 
-async function runCall(world: World, line: string, { variables = {}, texts = [], files = {} }: Filling): Promise<{ status: number; text: string }> {
+async function runCall(
+  world: World,
+  line: string,
+  { variables = {}, texts = [], files = {} }: Filling,
+): Promise<{ status: number; text: string }> {
   const { network, person, apiKey, operatorKey } = world;
   const folder = await mkdtemp(join(tmpdir(), 'dinf-call-'));
   try {
-    for (const [name, bytes] of Object.entries({ '.curlrc': CURL_SETTINGS, ...files })) await writeFile(join(folder, name), bytes);
-    const replaced = [[PRINTED_URL, network.url] as const, [PRINTED_KEY, apiKey] as const, ...texts];
+    for (const [name, bytes] of Object.entries({ '.curlrc': CURL_SETTINGS, ...files }))
+      await writeFile(join(folder, name), bytes);
+    const replaced = [
+      [PRINTED_URL, network.url] as const,
+      [PRINTED_KEY, apiKey] as const,
+      ...texts,
+    ];
     const real = replaced.reduce((text, [from, to]) => text.replaceAll(from, to), line);
     const { stdout } = await run('sh', ['-eu', '-c', `${NPX}\n${real}`], {
-      ...{ cwd: folder, timeout: 60_000, maxBuffer: 16 * 1024 * 1024 },
+      cwd: folder,
+      timeout: 60_000,
+      maxBuffer: 16 * 1024 * 1024,
       env: {
-        ...{ ...process.env, ...operatorSettings(network.network), NO_COLOR: '1', CURL_HOME: folder, NODE: process.execPath, DINF },
-        ...{ URL: network.url, ADMIN_URL: network.network.coordinator.adminUrl, API_KEY: apiKey, TOKEN: person.token, OPERATOR_KEY: operatorKey },
+        ...process.env,
+        ...operatorSettings(network.network),
+        NO_COLOR: '1',
+        CURL_HOME: folder,
+        NODE: process.execPath,
+        DINF,
+        URL: network.url,
+        ADMIN_URL: network.network.coordinator.adminUrl,
+        API_KEY: apiKey,
+        TOKEN: person.token,
+        OPERATOR_KEY: operatorKey,
         ...variables,
       },
     });

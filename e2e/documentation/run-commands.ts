@@ -7,34 +7,56 @@ import type { TestNetwork } from '../test-network.ts';
 import { ROOT } from './blocks.ts';
 import { documentedCommands } from './commands.ts';
 
-/** Runs the commands of README and docs beside a network. A new one is run too, unless it stands in one of these tables. */
+/**
+ * Runs the commands of README and docs beside a network. A new one is run too, unless it stands in
+ * one of these tables.
+ */
 const run = promisify(execFile);
 const NAMES_A_GROUP = 'prose: without its subcommand or argument it prints its help';
 const NOT_RUN: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(['ledger', 'models', 'models add', 'verify receipt', 'canary'].map((line) => [line, NAMES_A_GROUP])),
-  'approve WDJB-MJHT': 'needs the code that a machine shows (e2e/provider-daemon.test.ts, e2e/api/machines.test.ts)',
+  ...Object.fromEntries(
+    ['ledger', 'models', 'models add', 'verify receipt', 'canary'].map((line) => [
+      line,
+      NAMES_A_GROUP,
+    ]),
+  ),
+  'approve WDJB-MJHT':
+    'needs the code that a machine shows (e2e/provider-daemon.test.ts, e2e/api/machines.test.ts)',
   'models add Qwen3-4B-4bit': 'needs a machine that serves this build (e2e/own-models.test.ts)',
-  'provider --link --model mlx-community/Qwen3-4B-4bit': 'needs a model that is not in this repository (e2e/provider-daemon.test.ts)',
+  'provider --link --model mlx-community/Qwen3-4B-4bit':
+    'needs a model that is not in this repository (e2e/provider-daemon.test.ts)',
   'provider --link': 'waits for its owner (e2e/provider-daemon.test.ts)',
   provider: 'runs until it is stopped (e2e/provider-daemon.test.ts)',
   simulate: 'runs until it is stopped (e2e/up.test.ts)',
-  'simulate --providers 20 --chip mixed --ailment hot --ailing 0.2': 'needs twenty tokens (simulator/mix.test.ts, e2e/ailing-machines.test.ts)',
+  'simulate --providers 20 --chip mixed --ailment hot --ailing 0.2':
+    'needs twenty tokens (simulator/mix.test.ts, e2e/ailing-machines.test.ts)',
   'coordinator --components ingress,routing': 'runs until it is stopped (e2e/components.test.ts)',
-  'coordinator --components routing': 'runs until it is stopped (e2e/chaos/router-failover.test.ts)',
+  'coordinator --components routing':
+    'runs until it is stopped (e2e/chaos/router-failover.test.ts)',
   up: 'starts a network of its own (e2e/up.test.ts)',
   replay: 'plays a whole day, which takes a minute (simulator/replay/replay.test.ts)',
   'routing drain 1': 'needs a second cell (e2e/cells.test.ts)',
   migrate: 'was run when the network started (coordinator/migrate.test.ts)',
 };
 /** What makes a command end that would run on. */
-const ENDING: Readonly<Record<string, readonly string[]>> = { top: ['--once'], witness: ['--once'] };
+const ENDING: Readonly<Record<string, readonly string[]>> = {
+  top: ['--once'],
+  witness: ['--once'],
+};
 const STARTED = 'proxy';
 
-const environment = (network: TestNetwork) => ({ ...process.env, ...operatorSettings(network.network), NO_COLOR: '1' });
+const environment = (network: TestNetwork) => ({
+  ...process.env,
+  ...operatorSettings(network.network),
+  NO_COLOR: '1',
+});
 
 /** The line with real names in the place of those that stand for them. */
 function argumentsOf(network: TestNetwork, line: string): string[] {
-  const real = line.replace('NAME', 'olga').replace('<provider>', String(network.providers[1]?.id)).replace('https://the.network', network.url);
+  const real = line
+    .replace('NAME', 'olga')
+    .replace('<provider>', String(network.providers[1]?.id))
+    .replace('https://the.network', network.url);
   const words = real.split(/\s+/);
   return [...words, ...(ENDING[words[0] ?? ''] ?? [])];
 }
@@ -43,23 +65,35 @@ export function describeCommands(network: () => TestNetwork): void {
   describe('a documented command', () => {
     const lines = documentedCommands();
 
-    test.each(lines.filter(({ line }) => NOT_RUN[line] === undefined && !line.startsWith(STARTED)))('dinf $line ($file) runs to its end', async ({ line }) => {
-      const { stdout } = await run(process.execPath, [DINF, ...argumentsOf(network(), line)], { cwd: ROOT, env: environment(network()), timeout: 30_000 });
-      expect(stdout.length).toBeGreaterThan(0);
-    });
+    test.each(lines.filter(({ line }) => NOT_RUN[line] === undefined && !line.startsWith(STARTED)))(
+      'dinf $line ($file) runs to its end',
+      async ({ line }) => {
+        const { stdout } = await run(process.execPath, [DINF, ...argumentsOf(network(), line)], {
+          cwd: ROOT,
+          env: environment(network()),
+          timeout: 30_000,
+        });
+        expect(stdout.length).toBeGreaterThan(0);
+      },
+    );
 
-    test.each(lines.filter(({ line }) => line.startsWith(STARTED)))('dinf $line ($file) starts and stops', async ({ line }) => {
-      const args = argumentsOf(network(), line).filter((word, index, words) => word !== '--port' && words[index - 1] !== '--port');
-      const started = await startSupervised({
-        name: line,
-        command: process.execPath,
-        args: [DINF, ...args, '--port', '0'],
-        env: environment(network()),
-        isReady: (output) => output.includes('dinf proxy is up'),
-        readyTimeoutMs: 30_000,
-      });
-      expect(await started.stop()).toEqual({ code: 0, signal: null });
-    });
+    test.each(lines.filter(({ line }) => line.startsWith(STARTED)))(
+      'dinf $line ($file) starts and stops',
+      async ({ line }) => {
+        const args = argumentsOf(network(), line).filter(
+          (word, index, words) => word !== '--port' && words[index - 1] !== '--port',
+        );
+        const started = await startSupervised({
+          name: line,
+          command: process.execPath,
+          args: [DINF, ...args, '--port', '0'],
+          env: environment(network()),
+          isReady: (output) => output.includes('dinf proxy is up'),
+          readyTimeoutMs: 30_000,
+        });
+        expect(await started.stop()).toEqual({ code: 0, signal: null });
+      },
+    );
 
     test('that is not run here is still documented', () => {
       const shown = new Set(lines.map(({ line }) => line));

@@ -13,8 +13,14 @@ export function describeSnippets(world: () => World): void {
   describe('a documented snippet', () => {
     test.each(snippets)('$name … runs to its end and prints an answer', async ({ text }) => {
       const { network, apiKey } = world();
-      const code = text.replaceAll('http://127.0.0.1:8080', network.url).replaceAll('sk-db-…', apiKey);
-      const { stdout } = await run(process.execPath, ['--input-type=module-typescript', '--eval', code], { cwd: ROOT, timeout: 60_000 });
+      const code = text
+        .replaceAll('http://127.0.0.1:8080', network.url)
+        .replaceAll('sk-db-…', apiKey);
+      const { stdout } = await run(
+        process.execPath,
+        ['--input-type=module-typescript', '--eval', code],
+        { cwd: ROOT, timeout: 60_000 },
+      );
       expect(stdout.trim().length).toBeGreaterThan(0);
     });
   });

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ROOT, textOf } from './blocks.ts';
 
-/** The messages in docs/troubleshooting.md are those of the program: each fixed part stands in its source. */
+/**
+ * The messages in docs/troubleshooting.md are those of the program: each fixed part stands in its
+ * source.
+ */
 
 const FOLDERS = ['bin', 'bus-schemas', 'coordinator', 'provider'];
 const HEADING = /^### `(?<message>.*)`$/gm;
@@ -13,7 +16,10 @@ const ROW = /^\| `\w+` \| (?<message>\D[^|]*?) \| [^|]* \|$/gm;
 function sourceText(): string {
   const files = FOLDERS.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(ts|mjs)$/.test(name) && !name.endsWith('.test.ts') && !name.includes('node_modules'))
+      .filter(
+        (name) =>
+          /\.(ts|mjs)$/.test(name) && !name.endsWith('.test.ts') && !name.includes('node_modules'),
+      )
       .map((name) => readFileSync(join(ROOT, folder, name), 'utf8')),
   );
   return files.join('\n').replaceAll(/['`]\s*\+\s*['`]/g, '');
@@ -28,7 +34,11 @@ const fixedParts = (message: string): string[] =>
 test('every message in docs/troubleshooting.md is one of the program', () => {
   const source = sourceText();
   const page = textOf('docs/troubleshooting.md');
-  const messages = [HEADING, ROW].flatMap((pattern) => [...page.matchAll(pattern)].map(({ groups }) => groups?.['message'] ?? ''));
+  const messages = [HEADING, ROW].flatMap((pattern) =>
+    [...page.matchAll(pattern)].map(({ groups }) => groups?.['message'] ?? ''),
+  );
   expect(messages.length).toBeGreaterThan(30);
-  expect(messages.filter((message) => !fixedParts(message).every((part) => source.includes(part)))).toEqual([]);
+  expect(
+    messages.filter((message) => !fixedParts(message).every((part) => source.includes(part))),
+  ).toEqual([]);
 });

@@ -26,23 +26,34 @@ afterAll(async () => {
 
 const env = () => ({ ...process.env, DINF_HOME: home });
 const witness = (url: string, ...more: string[]) =>
-  run(process.execPath, [DINF, 'witness', '--once', '--coordinator', url, ...more], { env: env(), timeout: 30_000 });
+  run(process.execPath, [DINF, 'witness', '--once', '--coordinator', url, ...more], {
+    env: env(),
+    timeout: 30_000,
+  });
 
 test('dinf proxy serves an unmodified SDK and prints the key that the log is signed with', async () => {
   await using proxy = await startSupervised({
-    ...{ name: 'proxy', command: process.execPath, args: [DINF, 'proxy', '--coordinator', network.url, '--port', '0'] },
-    ...{ env: env(), isReady: (line) => line.includes('signed with') },
+    name: 'proxy',
+    command: process.execPath,
+    args: [DINF, 'proxy', '--coordinator', network.url, '--port', '0'],
+    env: env(),
+    isReady: (line) => line.includes('signed with'),
   });
   const baseURL = /base URL\s+(\S+)/.exec(proxy.logs().join('\n'))?.[1] ?? '';
   const openai = new OpenAI({ baseURL, apiKey: network.apiKey, maxRetries: 0 });
   const messages = [{ role: 'user' as const, content: 'Through the proxy' }];
-  const { choices } = await openai.chat.completions.create({ model: 'sim', messages, max_tokens: 8 });
+  const { choices } = await openai.chat.completions.create({
+    model: 'sim',
+    messages,
+    max_tokens: 8,
+  });
   expect(choices[0]?.message.content).toBe(expectedText(messages, 8));
 });
 
 describe('dinf witness', () => {
   test('reports a continuation of the log in every run', async () => {
-    for (let time = 0; time < 2; time += 1) expect((await witness(network.url)).stdout).toMatch(/ entries, [0-9a-f]{64}: a continuation/);
+    for (let time = 0; time < 2; time += 1)
+      expect((await witness(network.url)).stdout).toMatch(/ entries, [0-9a-f]{64}: a continuation/);
   });
 
   test('prints an alarm and fails if the log contradicts the head that an earlier run has saved', async () => {
@@ -51,27 +62,46 @@ describe('dinf witness', () => {
     await using liar = await startLiar(network.url, ({ path, text }) => {
       if (!forks || path !== '/v1/transparency/head') return undefined;
       const { size, at } = JSON.parse(text);
-      const { key, signature } = signHead(ed25519Signer(own), { size, at, root: Buffer.alloc(32, 7) });
-      return JSON.stringify({ size, at, root: '07'.repeat(32), key: hex(key), signature: hex(signature) });
+      const { key, signature } = signHead(ed25519Signer(own), {
+        size,
+        at,
+        root: Buffer.alloc(32, 7),
+      });
+      return JSON.stringify({
+        size,
+        at,
+        root: '07'.repeat(32),
+        key: hex(key),
+        signature: hex(signature),
+      });
     });
     await witness(liar.url);
     forks = true;
-    await expect(witness(liar.url)).rejects.toMatchObject({ stderr: expect.stringMatching(/ALARM: The log says something else about its first/) });
+    await expect(witness(liar.url)).rejects.toMatchObject({
+      stderr: expect.stringMatching(/ALARM: The log says something else about its first/),
+    });
   });
 
   test('prints an alarm if the log is not signed with the given key', async () => {
-    await expect(witness(network.url, '--log-key', '11'.repeat(32))).rejects.toMatchObject({ stderr: expect.stringContaining('ALARM') });
+    await expect(witness(network.url, '--log-key', '11'.repeat(32))).rejects.toMatchObject({
+      stderr: expect.stringContaining('ALARM'),
+    });
   });
 });
 
 test('dinf trust list shows the level of machines, and dinf release list the releases that they may run', async () => {
-  const operator = { env: { ...process.env, ...operatorSettings(network.network) }, timeout: 30_000 };
+  const operator = {
+    env: { ...process.env, ...operatorSettings(network.network) },
+    timeout: 30_000,
+  };
   const { stdout: machines } = await run(process.execPath, [DINF, 'trust', 'list'], operator);
   expect(machines).toMatch(new RegExp(`^${network.providers[0]?.id}\\s+verified\\s+self_signed`));
   const { stdout: hash } = await run(process.execPath, [DINF, 'release', 'hash'], operator);
   const { stdout: releases } = await run(process.execPath, [DINF, 'release', 'list'], operator);
   expect(releases).toMatch(new RegExp(`^${hash.trim()}\\s+\\S+\\s+active`));
-  await expect(run(process.execPath, [DINF, 'release', 'withdraw', hash.trim()], operator)).rejects.toMatchObject({
+  await expect(
+    run(process.execPath, [DINF, 'release', 'withdraw', hash.trim()], operator),
+  ).rejects.toMatchObject({
     stderr: expect.stringContaining('would stop the network'),
   });
 });

@@ -16,7 +16,16 @@ import {
 } from '#bus-schemas';
 import { simulatedModels } from '#simulator';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
-import { answerOf, openJob, type Rewrite, requestFor, startCustomer, startLiar, type Tamper, wishFor } from './sealed-network.ts';
+import {
+  answerOf,
+  openJob,
+  type Rewrite,
+  requestFor,
+  startCustomer,
+  startLiar,
+  type Tamper,
+  wishFor,
+} from './sealed-network.ts';
 
 // Here the coordinator is the attacker. It tries to make a customer seal a request for a wrong key,
 // or accept a forged answer.
@@ -44,7 +53,9 @@ const request = requestFor('Nobody else should read this', 40);
 async function askThrough(tamper: Tamper): Promise<unknown> {
   await using liar = await startLiar(network.url, tamper);
   await using customer = await startCustomer(liar.url);
-  return await answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
+  return await answerOf(
+    customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`),
+  );
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a JSON value that tests change in any way
@@ -61,7 +72,13 @@ const onSession =
 function resigned(session: Changed, changes: object = {}): void {
   const evidence = readPrintedEvidence(session.offer.evidence);
   if (evidence === undefined) throw new Error('no evidence');
-  session.offer.evidence = printEvidence(signEvidence(p256Signer(newP256Key()), { ...evidence, sealingKey: Buffer.from(attackerKey, 'hex'), ...changes }));
+  session.offer.evidence = printEvidence(
+    signEvidence(p256Signer(newP256Key()), {
+      ...evidence,
+      sealingKey: Buffer.from(attackerKey, 'hex'),
+      ...changes,
+    }),
+  );
   session.offer.sealing_key = attackerKey;
 }
 
@@ -86,7 +103,11 @@ describe('a client seals nothing for a key that', () => {
       },
       /not signed by it/,
     ],
-    ['is in evidence that the attacker signed', (session) => resigned(session), /its key is not in the log/],
+    [
+      'is in evidence that the attacker signed',
+      (session) => resigned(session),
+      /its key is not in the log/,
+    ],
     [
       'belongs to a machine that was never enrolled',
       (session) => {
@@ -156,7 +177,8 @@ describe('a client seals nothing for a key that', () => {
       }),
     );
     await using customer = await startCustomer(liar.url);
-    const ask = async () => answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
+    const ask = async () =>
+      answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
     await expect(ask()).rejects.toThrow(/its key is not in the log/);
     await expect(ask()).rejects.toThrow(/not signed by it/);
   });
@@ -171,24 +193,32 @@ describe('a client seals nothing for a key that', () => {
       }),
     );
     await using customer = await startCustomer(liar.url);
-    const ask = async () => answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
+    const ask = async () =>
+      answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
     await ask();
     await expect(ask()).rejects.toThrow(/named a job that was sealed before|no such session/);
   });
 
   test('belongs to a machine whose code is not an active release in the log', async () => {
-    const hideReleases: Tamper = ({ path, text }) => (path === '/v1/releases' ? JSON.stringify({ ...JSON.parse(text), data: [] }) : undefined);
+    const hideReleases: Tamper = ({ path, text }) =>
+      path === '/v1/releases' ? JSON.stringify({ ...JSON.parse(text), data: [] }) : undefined;
     await expect(askThrough(hideReleases)).rejects.toThrow(/runs no active release/);
-    const renamed: Tamper = ({ path, text }) => (path === '/v1/releases' ? text.replace(/"version":"[^"]*"/g, '"version":"9.9.9"') : undefined);
+    const renamed: Tamper = ({ path, text }) =>
+      path === '/v1/releases' ? text.replace(/"version":"[^"]*"/g, '"version":"9.9.9"') : undefined;
     await expect(askThrough(renamed)).rejects.toThrow(/its release is not in the log/);
   });
 
   test('is not held by hardware if the customer demands hardware', async () => {
     await using customer = await startCustomer(network.url, { minimumLevel: 'hardware' });
-    await expect(openJob(customer, own, request)).rejects.toMatchObject({ status: 503, code: 'no_provider' });
+    await expect(openJob(customer, own, request)).rejects.toMatchObject({
+      status: 503,
+      code: 'no_provider',
+    });
     await using less = await startCustomer(network.url);
     const job = await openJob(less, own, request);
-    await expect(answerOf(customer.client.run(job, `Bearer ${own.apiKey}`))).rejects.toThrow(/no more than self_signed/);
+    await expect(answerOf(customer.client.run(job, `Bearer ${own.apiKey}`))).rejects.toThrow(
+      /no more than self_signed/,
+    );
   });
 });
 
@@ -197,9 +227,15 @@ describe('a coordinator that orders another model than the customer requested', 
   const ordering =
     (model: string): Rewrite =>
     ({ path, body }) =>
-      path === '/v1/sealed/sessions' ? Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), model })) : undefined;
+      path === '/v1/sealed/sessions'
+        ? Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), model }))
+        : undefined;
 
-  async function askFor(model: string, rewrite: Rewrite, tamper: Tamper = () => undefined): Promise<unknown> {
+  async function askFor(
+    model: string,
+    rewrite: Rewrite,
+    tamper: Tamper = () => undefined,
+  ): Promise<unknown> {
     await using liar = await startLiar(network.url, tamper, rewrite);
     await using customer = await startCustomer(liar.url);
     const wish = { ...wishFor(request), model };
@@ -208,7 +244,9 @@ describe('a coordinator that orders another model than the customer requested', 
   }
 
   test('is detected by means of the log if it names the build that it orders', async () => {
-    await expect(askFor('sim', ordering(ASKED))).rejects.toThrow(/the log does not say that its build .* answers for sim/);
+    await expect(askFor('sim', ordering(ASKED))).rejects.toThrow(
+      /the log does not say that its build .* answers for sim/,
+    );
     await expect(askFor(ASKED, ordering(ASKED))).resolves.toMatchObject({ attempts: 1 });
   });
 
@@ -217,15 +255,29 @@ describe('a coordinator that orders another model than the customer requested', 
     const renamed = onSession(({ offer }) => {
       offer.build = builds.get(ASKED);
     });
-    await expect(askFor(ASKED, ordering('sim'), renamed)).rejects.toMatchObject({ status: 400, code: 'invalid_request' });
+    await expect(askFor(ASKED, ordering('sim'), renamed)).rejects.toMatchObject({
+      status: 400,
+      code: 'invalid_request',
+    });
   });
 
   test('is detected by means of the log if the machine does not have the weights that the operator pinned', async () => {
     const model = simulatedModels.find(({ id }) => id === 'sim-llama-8b');
     if (model === undefined) throw new Error('the simulator has no sim-llama-8b');
-    const pinned = { ...model, id: 'pinned', createdAt: 1, weights: Object.fromEntries(model.builds.map((build) => [build, 'ab'.repeat(32)])) };
-    await network.network.coordinator.bus.call(services.catalog.putModel, { model: pinned }, { timeoutMs: 5_000 });
-    await expect(askFor('pinned', ordering(model.id))).rejects.toThrow(/with the weights that it has, answers for pinned/);
+    const pinned = {
+      ...model,
+      id: 'pinned',
+      createdAt: 1,
+      weights: Object.fromEntries(model.builds.map((build) => [build, 'ab'.repeat(32)])),
+    };
+    await network.network.coordinator.bus.call(
+      services.catalog.putModel,
+      { model: pinned },
+      { timeoutMs: 5_000 },
+    );
+    await expect(askFor('pinned', ordering(model.id))).rejects.toThrow(
+      /with the weights that it has, answers for pinned/,
+    );
   });
 });
 
@@ -245,14 +297,28 @@ describe('an answer whose frames', () => {
   };
 
   test.each<[string, (frames: string[]) => string[], string]>([
-    ['were reordered', ([first, second, third, ...rest]) => [first, third, second, ...rest] as string[], 'unopenable_frame'],
+    [
+      'were reordered',
+      ([first, second, third, ...rest]) => [first, third, second, ...rest] as string[],
+      'unopenable_frame',
+    ],
     [
       'were reordered and renumbered',
-      ([first, second, third, ...rest]) => [first, edit(third, (data) => (data.seq = 1)), edit(second, (data) => (data.seq = 2)), ...rest] as string[],
+      ([first, second, third, ...rest]) =>
+        [
+          first,
+          edit(third, (data) => (data.seq = 1)),
+          edit(second, (data) => (data.seq = 2)),
+          ...rest,
+        ] as string[],
       'unopenable_frame',
     ],
     ['were dropped', ([first, , ...rest]) => [first, ...rest] as string[], 'unopenable_frame'],
-    ['were repeated', ([first, second, ...rest]) => [first, second, second, ...rest] as string[], 'unopenable_frame'],
+    [
+      'were repeated',
+      ([first, second, ...rest]) => [first, second, second, ...rest] as string[],
+      'unopenable_frame',
+    ],
     [
       'were changed by one bit',
       ([first, second, ...rest]) =>
@@ -267,10 +333,17 @@ describe('an answer whose frames', () => {
         ] as string[],
       'unopenable_frame',
     ],
-    ['are billed for more tokens than they contain', ([first, ...rest]) => [edit(first, (data) => (data.tokens += 1)), ...rest], 'false_outline'],
+    [
+      'are billed for more tokens than they contain',
+      ([first, ...rest]) => [edit(first, (data) => (data.tokens += 1)), ...rest],
+      'false_outline',
+    ],
     [
       'end with a usage that is too high',
-      (frames) => [...frames.slice(0, -1), edit(frames.at(-1), (data) => (data.end.usage.promptTokens += 1))],
+      (frames) => [
+        ...frames.slice(0, -1),
+        edit(frames.at(-1), (data) => (data.end.usage.promptTokens += 1)),
+      ],
       'false_outline',
     ],
     ['end too early', (frames) => frames.slice(0, -1), 'stream_cut'],
@@ -335,17 +408,24 @@ describe('a log that', () => {
   test('forks between two concurrent reads is detected: the second is compared with the first', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
     let looks = 0;
-    const fork = onHead((head) => signedWith(own, { ...head, root: looks++ === 0 ? head.root : 'ef'.repeat(32) }));
+    const fork = onHead((head) =>
+      signedWith(own, { ...head, root: looks++ === 0 ? head.root : 'ef'.repeat(32) }),
+    );
     await using liar = await startLiar(network.url, fork);
     await using victim = await startCustomer(liar.url);
-    const [first, second] = await Promise.allSettled([victim.client.log.refresh(), victim.client.log.refresh()]);
+    const [first, second] = await Promise.allSettled([
+      victim.client.log.refresh(),
+      victim.client.log.refresh(),
+    ]);
     expect([first.status, second.status]).toEqual(['fulfilled', 'rejected']);
   });
 
   test('forks with valid signatures is detected by every client that read it before', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
     let forked = false;
-    const fork = onHead((head) => (forked ? signedWith(own, { ...head, root: 'ab'.repeat(32) }) : head));
+    const fork = onHead((head) =>
+      forked ? signedWith(own, { ...head, root: 'ab'.repeat(32) }) : head,
+    );
     await using liar = await startLiar(network.url, fork);
     await using victim = await startCustomer(liar.url);
     await victim.client.log.refresh();
@@ -355,6 +435,8 @@ describe('a log that', () => {
 
   test('forks for one customer only cannot prove to them that it contains a key', async () => {
     const own = await readFile(join(network.network.home, 'keys', 'log.pem'), 'utf8');
-    await expect(askThrough(onHead((head) => signedWith(own, { ...head, root: 'cd'.repeat(32) })))).rejects.toThrow(/its key is not in the log/);
+    await expect(
+      askThrough(onHead((head) => signedWith(own, { ...head, root: 'cd'.repeat(32) }))),
+    ).rejects.toThrow(/its key is not in the log/);
   });
 });

@@ -15,9 +15,19 @@ export interface Customer extends AsyncDisposable {
   readonly url: string;
 }
 
-export async function startCustomer(coordinatorUrl: string, options: { minimumLevel?: TrustLevel; logKey?: string } = {}): Promise<Customer> {
+export async function startCustomer(
+  coordinatorUrl: string,
+  options: { minimumLevel?: TrustLevel; logKey?: string } = {},
+): Promise<Customer> {
   const client = new SealedClient({ url: coordinatorUrl, minimumLevel: 'self_signed', ...options });
-  const proxy = await startProxy({ client, apiKey: undefined, secret: randomBytes(32), host: '127.0.0.1', port: 0, log: pino({ level: 'silent' }) });
+  const proxy = await startProxy({
+    client,
+    apiKey: undefined,
+    secret: randomBytes(32),
+    host: '127.0.0.1',
+    port: 0,
+    log: pino({ level: 'silent' }),
+  });
   return {
     client,
     url: proxy.url,
@@ -33,13 +43,19 @@ export const requestFor = (words: string, maxTokens: number): InferenceRequest =
 });
 
 /** Opens a session for the request, which holds a place on a machine. */
-export async function openJob({ client }: Customer, { apiKey }: Pick<TestNetwork, 'apiKey'>, request: InferenceRequest): Promise<Sealed> {
+export async function openJob(
+  { client }: Customer,
+  { apiKey }: Pick<TestNetwork, 'apiKey'>,
+  request: InferenceRequest,
+): Promise<Sealed> {
   const wish = wishFor(request);
   return { wish, request, place: await client.open(wish, `Bearer ${apiKey}`) };
 }
 
 export const wishFor = (request: InferenceRequest) => ({
-  ...{ model: 'sim', maxTokens: request.chat.max_tokens, requestBytes: InferenceRequest.encode(request).length },
+  model: 'sim',
+  maxTokens: request.chat.max_tokens,
+  requestBytes: InferenceRequest.encode(request).length,
 });
 
 export interface Answered {
@@ -69,7 +85,11 @@ export type Rewrite = (request: { path: string; body: Buffer }) => Buffer | unde
  * Starts a lying coordinator: a proxy before the real one that changes requests with `rewrite` and
  * answers with `tamper`.
  */
-export async function startLiar(coordinatorUrl: string, tamper: Tamper, rewrite: Rewrite = () => undefined): Promise<{ url: string } & AsyncDisposable> {
+export async function startLiar(
+  coordinatorUrl: string,
+  tamper: Tamper,
+  rewrite: Rewrite = () => undefined,
+): Promise<{ url: string } & AsyncDisposable> {
   const server = createServer((request, response) => {
     void (async () => {
       const chunks: Buffer[] = [];
@@ -77,14 +97,19 @@ export async function startLiar(coordinatorUrl: string, tamper: Tamper, rewrite:
       const path = request.url ?? '/';
       const body = Buffer.concat(chunks);
       const headers = Object.fromEntries(
-        ['authorization', 'content-type'].flatMap((name) => (request.headers[name] ? [[name, String(request.headers[name])]] : [])),
+        ['authorization', 'content-type'].flatMap((name) =>
+          request.headers[name] ? [[name, String(request.headers[name])]] : [],
+        ),
       );
       const answer = await fetch(new URL(path, coordinatorUrl), {
-        ...{ method: request.method ?? 'GET', headers },
+        method: request.method ?? 'GET',
+        headers,
         ...(chunks.length > 0 && { body: rewrite({ path, body }) ?? body }),
       });
       const text = await answer.text();
-      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'application/json' });
+      response.writeHead(answer.status, {
+        'content-type': answer.headers.get('content-type') ?? 'application/json',
+      });
       response.end(tamper({ path, text }) ?? text);
     })();
   });

@@ -38,7 +38,12 @@ const identity: Identity = {
   signer: p256Signer(newP256Key()),
   keyStore: 'software',
   codeHash: new Uint8Array(32),
-  posture: async () => ({ systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' }),
+  posture: async () => ({
+    systemIntegrity: 'unknown',
+    secureBoot: 'unknown',
+    authenticatedRoot: 'unknown',
+    debuggersDenied: 'unknown',
+  }),
 };
 
 const TOKEN_MS = 5;
@@ -51,13 +56,28 @@ let agentConnection: NatsConnection;
 const said: { subject: string; data: Uint8Array }[] = [];
 
 beforeAll(async () => {
-  hub = await startNatsHub({ runtime: 'local', config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n` });
+  hub = await startNatsHub({
+    runtime: 'local',
+    config: ({ host, ports }) => `host: "${host}"\nport: ${ports.client}\n`,
+  });
   ingress = await connectToServer({ servers: hub.clientUrl });
-  ingress.subscribe('up.>', { callback: (_error, { subject, data }) => void said.push({ subject, data }) });
+  ingress.subscribe('up.>', {
+    callback: (_error, { subject, data }) => void said.push({ subject, data }),
+  });
   await ingress.flush();
   agentConnection = await connectToServer({ servers: hub.clientUrl });
-  engine = createSimulatedEngine({ chip: 'm4-max', tokenMs: TOKEN_MS, endless: true, maxConcurrency: 2 });
-  agent = await startAgent({ connection: agentConnection, engine, identity, log: pino({ level: 'silent' }) });
+  engine = createSimulatedEngine({
+    chip: 'm4-max',
+    tokenMs: TOKEN_MS,
+    endless: true,
+    maxConcurrency: 2,
+  });
+  agent = await startAgent({
+    connection: agentConnection,
+    engine,
+    identity,
+    log: pino({ level: 'silent' }),
+  });
 });
 afterAll(async () => {
   await agent[Symbol.asyncDispose]();
@@ -69,8 +89,10 @@ beforeEach(() => {
   agent.setDraining(false);
 });
 
-const tell = <T>(kind: MessageKind<T>, to: 'job' | 'flow' | 'cancel' | 'ack', value: T) => ingress.publish(providerSubjects.down(to), kind.encode(value));
-const heard = <T>(kind: MessageKind<T>, subject: string): T[] => said.filter((message) => message.subject === subject).map(({ data }) => kind.decode(data));
+const tell = <T>(kind: MessageKind<T>, to: 'job' | 'flow' | 'cancel' | 'ack', value: T) =>
+  ingress.publish(providerSubjects.down(to), kind.encode(value));
+const heard = <T>(kind: MessageKind<T>, subject: string): T[] =>
+  said.filter((message) => message.subject === subject).map(({ data }) => kind.decode(data));
 
 interface Job {
   readonly id: string;
@@ -90,15 +112,31 @@ async function makeJob(changes: Partial<JobOrder> = {}, request: object = { chat
   });
   const id = newJobId();
   const own = newIngressId();
-  const seals = await new RelaySenders().sealFor({ job: id, attempt: 1, recipient: hello.sealing.publicKey });
+  const seals = await new RelaySenders().sealFor({
+    job: id,
+    attempt: 1,
+    recipient: hello.sealing.publicKey,
+  });
   const plain = InferenceRequest.encode(request as InferenceRequest);
   const order: JobOrder = {
-    ...{ job: id, attempt: 1, ingress: own, build: BUILD, suite: SUITE_ID, enc: seals.enc, firstContentMs: 9_000 },
-    ...{ promptTokens: 10, maxOutputTokens: 1_000, window: 64, part: 0, parts: 1, sealed: seals.sealRequest(0, plain) },
+    job: id,
+    attempt: 1,
+    ingress: own,
+    build: BUILD,
+    suite: SUITE_ID,
+    enc: seals.enc,
+    firstContentMs: 9_000,
+    promptTokens: 10,
+    maxOutputTokens: 1_000,
+    window: 64,
+    part: 0,
+    parts: 1,
+    sealed: seals.sealRequest(0, plain),
     ...changes,
   };
   const outs = () => heard(Out, providerSubjects.frames(own, id));
-  const frames = () => new Map(outs().flatMap((out) => (out.t === 'frame' ? [[out.seq, out.sealed] as const] : [])));
+  const frames = () =>
+    new Map(outs().flatMap((out) => (out.t === 'frame' ? [[out.seq, out.sealed] as const] : [])));
   return {
     id,
     ingress: own,
@@ -137,7 +175,10 @@ describe('a job', () => {
     tell(JobOrder, 'job', job.order);
     await endOf(job);
     await vi.waitFor(() => expect(job.text()).toBe(simulatedAnswer(chat, { endless: true }).text));
-    const count = () => heard(Receipts, 'up.receipt').filter(({ receipts }) => receipts.some((receipt) => receipt.job === job.id)).length;
+    const count = () =>
+      heard(Receipts, 'up.receipt').filter(({ receipts }) =>
+        receipts.some((receipt) => receipt.job === job.id),
+      ).length;
     await vi.waitFor(() => expect(count()).toBeGreaterThan(1), { timeout: 5_000 });
     tell(Ack, 'ack', { receipts: [{ job: job.id, attempt: 1 }] });
     await agentConnection.flush();
@@ -151,7 +192,9 @@ describe('a job', () => {
     await endOf(job);
     tell(JobOrder, 'job', job.order);
     tell(JobOrder, 'job', job.order);
-    await vi.waitFor(() => expect(job.outs().filter(({ t }) => t === 'accept').length).toBeGreaterThan(0));
+    await vi.waitFor(() =>
+      expect(job.outs().filter(({ t }) => t === 'accept').length).toBeGreaterThan(0),
+    );
     expect(engine.tokensMade - before).toBe(chat.max_tokens);
   });
 
@@ -160,9 +203,19 @@ describe('a job', () => {
     const job = await makeJob({ attempt: 2 }, long);
     const plain = InferenceRequest.encode(long);
     const cut = 2_000;
-    const seals = await new RelaySenders().sealFor({ job: job.id, attempt: 2, recipient: (heard(Hello, 'up.hello')[0] as Announcement).sealing.publicKey });
+    const seals = await new RelaySenders().sealFor({
+      job: job.id,
+      attempt: 2,
+      recipient: (heard(Hello, 'up.hello')[0] as Announcement).sealing.publicKey,
+    });
     const pieces = [plain.subarray(0, cut), plain.subarray(cut)];
-    const parts = pieces.map((piece, part) => ({ ...job.order, enc: seals.enc, parts: 2, part, sealed: seals.sealRequest(part, piece) }));
+    const parts = pieces.map((piece, part) => ({
+      ...job.order,
+      enc: seals.enc,
+      parts: 2,
+      part,
+      sealed: seals.sealRequest(part, piece),
+    }));
     tell(JobOrder, 'job', parts[1] as JobOrder);
     tell(JobOrder, 'job', parts[1] as JobOrder);
     tell(JobOrder, 'job', parts[0] as JobOrder);
@@ -181,10 +234,20 @@ describe('a job', () => {
   });
 
   test('pauses its engine while its ingress is silent, goes on with the next report, and returns the newest proof of delivery', async () => {
-    const job = await makeJob({ window: 100_000, maxOutputTokens: 100_000 }, { chat: { ...chat, max_tokens: 100_000 } });
+    const job = await makeJob(
+      { window: 100_000, maxOutputTokens: 100_000 },
+      { chat: { ...chat, max_tokens: 100_000 } },
+    );
     const report = (tokens: number) => {
       const delivered = { tokens, proof: new Uint8Array(16) };
-      const progress = { job: job.id, attempt: 1, received: 0, window: 100_000, resend: false, delivered };
+      const progress = {
+        job: job.id,
+        attempt: 1,
+        received: 0,
+        window: 100_000,
+        resend: false,
+        delivered,
+      };
       tell(Flow, 'flow', { ingress: job.ingress, jobs: [progress] });
       return tokens;
     };
@@ -200,11 +263,16 @@ describe('a job', () => {
     await expect.poll(grows, { interval: 300, timeout: 6_000 }).toBe(false);
     const newest = report(7);
     report(5);
-    await vi.waitFor(() => expect(engine.tokensMade).toBeGreaterThan(made + 20), { timeout: 5_000 });
+    await vi.waitFor(() => expect(engine.tokensMade).toBeGreaterThan(made + 20), {
+      timeout: 5_000,
+    });
     tell(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'client_gone' });
     await endOf(job);
     const receipts = heard(Receipts, 'up.receipt').flatMap((message) => message.receipts);
-    expect(receipts.find((receipt) => receipt.job === job.id)).toMatchObject({ finish: 'cancelled', delivered: { tokens: newest } });
+    expect(receipts.find((receipt) => receipt.job === job.id)).toMatchObject({
+      finish: 'cancelled',
+      delivered: { tokens: newest },
+    });
   });
 
   test('cancelled before it came is never begun', async () => {
@@ -233,8 +301,17 @@ describe('an order that cannot be done is refused by a word', () => {
 
   test('that is no request at all', async () => {
     const job = await makeJob();
-    const seals = await new RelaySenders().sealFor({ job: job.id, attempt: 2, recipient: (heard(Hello, 'up.hello')[0] as Announcement).sealing.publicKey });
-    tell(JobOrder, 'job', { ...job.order, attempt: 2, enc: seals.enc, sealed: seals.sealRequest(0, Uint8Array.of(1, 2, 3)) });
+    const seals = await new RelaySenders().sealFor({
+      job: job.id,
+      attempt: 2,
+      recipient: (heard(Hello, 'up.hello')[0] as Announcement).sealing.publicKey,
+    });
+    tell(JobOrder, 'job', {
+      ...job.order,
+      attempt: 2,
+      enc: seals.enc,
+      sealed: seals.sealRequest(0, Uint8Array.of(1, 2, 3)),
+    });
     expect(await refusal(job)).toBe('invalid_request');
   });
 
@@ -252,26 +329,37 @@ describe('an order that cannot be done is refused by a word', () => {
   });
 
   test('when every place is taken', async () => {
-    const running = await Promise.all([1, 2].map(() => makeJob({}, { chat: { ...chat, max_tokens: 1_000 } })));
+    const running = await Promise.all(
+      [1, 2].map(() => makeJob({}, { chat: { ...chat, max_tokens: 1_000 } })),
+    );
     for (const job of running) tell(JobOrder, 'job', job.order);
     await vi.waitFor(() => expect(engine.running).toBe(2));
     const job = await makeJob();
     tell(JobOrder, 'job', job.order);
     expect(await refusal(job)).toBe('queue_full');
-    for (const { id } of running) tell(Cancel, 'cancel', { job: id, attempt: 1, reason: 'client_gone' });
+    for (const { id } of running)
+      tell(Cancel, 'cancel', { job: id, attempt: 1, reason: 'client_gone' });
     await vi.waitFor(() => expect(engine.running).toBe(0));
   });
 });
 
 test('asked about a job that it does not know, it says so', async () => {
   const job = await makeJob();
-  tell(Flow, 'flow', { ingress: job.ingress, jobs: [{ job: job.id, attempt: 1, received: 5, window: 69, resend: false }] });
+  tell(Flow, 'flow', {
+    ingress: job.ingress,
+    jobs: [{ job: job.id, attempt: 1, received: 5, window: 69, resend: false }],
+  });
   expect(await refusal(job)).toBe('unknown_job');
 });
 
 test('words that it cannot read do no harm', async () => {
   for (const to of ['job', 'flow', 'cancel', 'ack', 'never-heard-of']) {
-    for (const bytes of [new Uint8Array(), Uint8Array.of(0xc1), Uint8Array.of(0x81, 0xa1, 0x76, 0x01)]) ingress.publish(`down.${to}`, bytes);
+    for (const bytes of [
+      new Uint8Array(),
+      Uint8Array.of(0xc1),
+      Uint8Array.of(0x81, 0xa1, 0x76, 0x01),
+    ])
+      ingress.publish(`down.${to}`, bytes);
   }
   const job = await makeJob();
   tell(JobOrder, 'job', job.order);

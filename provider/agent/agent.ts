@@ -49,14 +49,25 @@ const AGENT_VERSION = '0.1.0';
 const TICK_MS = 50;
 
 /** A provider on the bus: announces itself, takes jobs, streams, reports. */
-export async function startAgent({ connection, engine, identity, log, receiptsFile, random = Math.random }: AgentOptions): Promise<Agent> {
+export async function startAgent({
+  connection,
+  engine,
+  identity,
+  log,
+  receiptsFile,
+  random = Math.random,
+}: AgentOptions): Promise<Agent> {
   const clock = () => performance.now();
   const publish = (subject: string, payload: Uint8Array) => {
     if (!connection.isClosed()) connection.publish(subject, payload);
   };
   const { signer } = identity;
   const keys = await SealingKeys.make(clock);
-  const receipts = await ReceiptKeeper.open({ send: (payload) => publish(providerSubjects.up('receipt'), payload), file: receiptsFile, log });
+  const receipts = await ReceiptKeeper.open({
+    send: (payload) => publish(providerSubjects.up('receipt'), payload),
+    file: receiptsFile,
+    log,
+  });
   const desk = new JobDesk({
     engine,
     recipients: () => keys.recipients,
@@ -68,13 +79,22 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
   });
   let draining = false;
   const announcer = new Announcer({
-    ...{ engine, publish, random, agentVersion: AGENT_VERSION },
+    engine,
+    publish,
+    random,
+    agentVersion: AGENT_VERSION,
     jobsOf: (build) => desk.generating(build),
     sealingKey: () => keys.announced,
     isDraining: () => draining,
   });
   const attester = new Attester({
-    ...{ identity, agentVersion: AGENT_VERSION, publish, keys, log, clock, now: Date.now },
+    identity,
+    agentVersion: AGENT_VERSION,
+    publish,
+    keys,
+    log,
+    clock,
+    now: Date.now,
     simulated: engine.machine.simulated,
     weights: () => engine.weights?.() ?? [],
   });
@@ -91,9 +111,16 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
     [providerSubjects.down('ack')]: reader(Ack, (ack) => receipts.acknowledged(ack.receipts)),
     [providerSubjects.down('challenge')]: reader(
       Challenge,
-      (challenge) => void attester.challenged(challenge).catch((error: unknown) => log.error({ err: error }, 'this machine could not show itself')),
+      (challenge) =>
+        void attester
+          .challenged(challenge)
+          .catch((error: unknown) =>
+            log.error({ err: error }, 'this machine could not show itself'),
+          ),
     ),
-    [providerSubjects.down('judgement')]: reader(Judgement, (judgement) => attester.judged(judgement)),
+    [providerSubjects.down('judgement')]: reader(Judgement, (judgement) =>
+      attester.judged(judgement),
+    ),
     [providerSubjects.down('load')]: reader(Load, ({ build }) => engine.load(build)),
   };
   const subscription = connection.subscribe(providerSubjects.everyDown, {
@@ -121,7 +148,8 @@ export async function startAgent({ connection, engine, identity, log, receiptsFi
     drain: async (timeoutMs) => {
       setDraining(true);
       const giveUpAt = clock() + timeoutMs;
-      while (desk.running > 0 && clock() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      while (desk.running > 0 && clock() < giveUpAt)
+        await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     },
     [Symbol.asyncDispose]: async () => {
       subscription.unsubscribe();
@@ -138,7 +166,10 @@ function signed(receipt: Receipt, signer: Signer, log: Logger): Receipt {
   try {
     return { ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey };
   } catch (error) {
-    log.error({ job: receipt.job, err: error }, 'the key of this machine does not sign: this job will not be paid');
+    log.error(
+      { job: receipt.job, err: error },
+      'the key of this machine does not sign: this job will not be paid',
+    );
     return receipt;
   }
 }
@@ -148,12 +179,21 @@ function reader<T>(kind: MessageKind<T>, handle: (value: T) => void): (data: Uin
 }
 
 /** A word that we do not know, from a newer coordinator, is no reason to fall over. */
-function dispatch(handlers: Record<string, (data: Uint8Array) => void>, message: Msg, log: Logger): void {
+function dispatch(
+  handlers: Record<string, (data: Uint8Array) => void>,
+  message: Msg,
+  log: Logger,
+): void {
   try {
     handlers[message.subject]?.(message.data);
   } catch (error) {
-    if (error instanceof CodecError) log.warn({ subject: message.subject, code: error.code }, 'an unreadable order was dropped');
+    if (error instanceof CodecError)
+      log.warn({ subject: message.subject, code: error.code }, 'an unreadable order was dropped');
     // Thrown on, it would end the connection and with it every job of this machine.
-    else log.error({ subject: message.subject, err: errorPlace(error) }, 'an order could not be handled');
+    else
+      log.error(
+        { subject: message.subject, err: errorPlace(error) },
+        'an order could not be handled',
+      );
   }
 }

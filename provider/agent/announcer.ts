@@ -1,4 +1,13 @@
-import { type Announcement, Beat, Capacity, Hello, MAX_JOBS_NAMED, newSessionId, providerSubjects, SUITE_ID } from '#bus-schemas';
+import {
+  type Announcement,
+  Beat,
+  Capacity,
+  Hello,
+  MAX_JOBS_NAMED,
+  newSessionId,
+  providerSubjects,
+  SUITE_ID,
+} from '#bus-schemas';
 import type { Engine } from '../engine/engine.ts';
 
 export interface AnnouncerOptions {
@@ -13,13 +22,19 @@ export interface AnnouncerOptions {
 }
 
 const BEAT_MS = 5_000;
-/** The leaf may not have reached the hub when the first words are said, and nobody answers them: so they are repeated, ever slower. */
+/**
+ * The leaf may not have reached the hub when the first words are said, and nobody answers them: so
+ * they are repeated, ever slower.
+ */
 const FIRST_BEAT_MS = 100;
 const SLOWER = 1.6;
 const JITTER = 0.1;
 const GATHER_MS = 100;
 
-/** Says who we are and how busy: a hello, a beat every few seconds that says everything, and changes in between, gathered. */
+/**
+ * Says who we are and how busy: a hello, a beat every few seconds that says everything, and changes
+ * in between, gathered.
+ */
 export class Announcer implements Disposable {
   readonly #options: AnnouncerOptions;
   readonly #session = newSessionId();
@@ -42,7 +57,10 @@ export class Announcer implements Disposable {
     this.#change ??= setTimeout(() => {
       this.#change = undefined;
       const { session, sequence, draining, slots } = this.#announcement();
-      this.#options.publish(providerSubjects.up('capacity'), Capacity.encode({ session, sequence, draining, slots }));
+      this.#options.publish(
+        providerSubjects.up('capacity'),
+        Capacity.encode({ session, sequence, draining, slots }),
+      );
     }, GATHER_MS);
   }
 
@@ -64,7 +82,9 @@ export class Announcer implements Disposable {
       session: this.#session,
       sequence: this.#sequence,
       draining: isDraining(),
-      slots: engine.slots().map((slot) => ({ ...slot, jobs: jobsOf(slot.build).slice(0, MAX_JOBS_NAMED) })),
+      slots: engine
+        .slots()
+        .map((slot) => ({ ...slot, jobs: jobsOf(slot.build).slice(0, MAX_JOBS_NAMED) })),
       agentVersion,
       machine: engine.machine,
       engine: engine.name,

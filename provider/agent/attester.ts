@@ -49,7 +49,10 @@ const LONGEST_PAUSE_MS = 30_000;
 /** Nobody challenged it for so long: we may have been forgotten. */
 const FORGOTTEN_MS = 12 * 60_000;
 
-/** Has the network trust this machine: asks to be challenged, answers with signed evidence, and says in the log what came of it. */
+/**
+ * Has the network trust this machine: asks to be challenged, answers with signed evidence, and says
+ * in the log what came of it.
+ */
 export class Attester {
   readonly #options: AttesterOptions;
   #askAt = Number.NEGATIVE_INFINITY;
@@ -80,13 +83,25 @@ export class Attester {
     const weights = this.#options.weights();
     const { provider, busKey, signer, keyStore, codeHash, posture, certificates } = identity;
     const evidence = signEvidence(signer, {
-      ...{ provider, busKey, keyStore, codeHash, agentVersion, simulated, nonce, at: now() },
-      ...{ suite: SUITE_ID, sealingKey: keys.wanted, posture: await posture() },
+      provider,
+      busKey,
+      keyStore,
+      codeHash,
+      agentVersion,
+      simulated,
+      nonce,
+      at: now(),
+      suite: SUITE_ID,
+      sealingKey: keys.wanted,
+      posture: await posture(),
       ...(weights.length > 0 && { weights: [...weights] }),
     });
     publish(
       providerSubjects.up('trust'),
-      TrustWord.encode({ t: 'evidence', evidence: { ...evidence, ...(certificates && { certificates: [...certificates] }) } }),
+      TrustWord.encode({
+        t: 'evidence',
+        evidence: { ...evidence, ...(certificates && { certificates: [...certificates] }) },
+      }),
     );
     // What comes of it may be lost too.
     this.#askAt = clock() + Math.max(this.#pauseMs, FIRST_PAUSE_MS);

@@ -12,7 +12,10 @@ const END = {
   responseHash: new Uint8Array(32),
 } as const;
 
-/** The other half, as the ingress keeps it: each frame once and in order, the window as far as was consumed. */
+/**
+ * The other half, as the ingress keeps it: each frame once and in order, the window as far as was
+ * consumed.
+ */
 class Receiver {
   received = 0;
   text = '';
@@ -45,7 +48,12 @@ type Action =
 
 const action: fc.Arbitrary<Action> = fc.oneof(
   fc.string({ minLength: 1, maxLength: 5 }).map((text): Action => ({ do: 'token', text })),
-  fc.record({ do: fc.constant('deliver' as const), lose: fc.boolean(), twice: fc.boolean(), late: fc.boolean() }),
+  fc.record({
+    do: fc.constant('deliver' as const),
+    lose: fc.boolean(),
+    twice: fc.boolean(),
+    late: fc.boolean(),
+  }),
   fc.record({ do: fc.constant('flow' as const), lose: fc.boolean() }),
   fc.nat({ max: 1_000 }).map((ms): Action => ({ do: 'wait', ms })),
 );
@@ -75,7 +83,11 @@ test('over a link that loses, repeats and reorders, the text arrives once, in or
       const fire = () => {
         for (const run of timers.splice(0)) run(now);
       };
-      const flow = (resend: boolean) => sender.flow({ received: receiver.received, window: receiver.received + WINDOW, resend }, now);
+      const flow = (resend: boolean) =>
+        sender.flow(
+          { received: receiver.received, window: receiver.received + WINDOW, resend },
+          now,
+        );
       const deliver = (at: number) => {
         const [frame] = link.splice(at, 1);
         if (frame !== undefined && receiver.take(...frame) === 'gap') flow(true);
@@ -103,7 +115,11 @@ test('over a link that loses, repeats and reorders, the text arrives once, in or
             break;
         }
       }
-      sender.end(END, { job: 'job_0123456789abcdefghijkl', attempt: 1, build: 'sim-q4', ...END }, now);
+      sender.end(
+        END,
+        { job: 'job_0123456789abcdefghijkl', attempt: 1, build: 'sim-q4', ...END },
+        now,
+      );
       // From here on the link is well again: everything must come through by itself.
       for (let round = 0; round < 500 && !sender.isDone; round += 1) {
         now += 600;
@@ -140,5 +156,8 @@ test('a closed window stops the engine, and what waits is one text', () => {
   sender.delta({ k: 'text', text: 'c', tokens: 1 }, 30);
   expect(blocked).toEqual([true]);
   sender.flow({ received: 1, window: 2, resend: false }, 40);
-  expect(frames.map(({ events }) => events)).toEqual([[{ k: 'text', text: 'a', tokens: 1 }], [{ k: 'text', text: 'bc', tokens: 2 }]]);
+  expect(frames.map(({ events }) => events)).toEqual([
+    [{ k: 'text', text: 'a', tokens: 1 }],
+    [{ k: 'text', text: 'bc', tokens: 2 }],
+  ]);
 });

@@ -1,10 +1,20 @@
-import { type Delta, FrameContent, type InferenceEnd, type InferenceEvent, type Outline, type Receipt } from '#bus-schemas';
+import {
+  type Delta,
+  FrameContent,
+  type InferenceEnd,
+  type InferenceEvent,
+  type Outline,
+  type Receipt,
+} from '#bus-schemas';
 
 /**
- * The sending half of one attempt's stream; coordinator/ingress/core/frame-receiver.ts is the other.
+ * The sending half of one attempt's stream; coordinator/ingress/core/frame-receiver.ts is the
+ * other.
  *
- * Invariants: a number is sealed once, and what is sent again is the same bytes; a frame is kept until it is acknowledged;
- * no frame leaves that the window does not allow; text that waits for the window is one piece, however many tokens it took.
+ * Invariants: a number is sealed once, and what is sent again is the same bytes; a frame is kept
+ * until it is acknowledged;
+ * no frame leaves that the window does not allow; text that waits for the window is one piece,
+ * however many tokens it took.
  */
 export interface FrameSenderOptions {
   readonly window: number;
@@ -26,10 +36,16 @@ export interface SealedFrame {
   readonly receipt?: Receipt;
 }
 
-/** Tokens that come faster than this share a frame: no reader sees the difference, and every hop has less to do. */
+/**
+ * Tokens that come faster than this share a frame: no reader sees the difference, and every hop has
+ * less to do.
+ */
 const SPACING_MS = 2;
 
-/** After the last frame, or with a full window, nothing follows that would show a gap: send again what nobody acknowledged. */
+/**
+ * After the last frame, or with a full window, nothing follows that would show a gap: send again
+ * what nobody acknowledged.
+ */
 const TAIL_LOSS_MS = 500;
 /** In mid-stream the next frame shows the gap; this is for a stream that has fallen silent. */
 const SILENCE_MS = 3_000;
@@ -64,8 +80,16 @@ export class FrameSender {
 
   delta(delta: Delta, now: number): void {
     const last = this.#waiting.at(-1);
-    if (last !== undefined && isContinued(last, delta) && last.text.length + delta.text.length <= MAX_TEXT_UNITS) {
-      this.#waiting[this.#waiting.length - 1] = { ...last, text: last.text + delta.text, tokens: last.tokens + delta.tokens };
+    if (
+      last !== undefined &&
+      isContinued(last, delta) &&
+      last.text.length + delta.text.length <= MAX_TEXT_UNITS
+    ) {
+      this.#waiting[this.#waiting.length - 1] = {
+        ...last,
+        text: last.text + delta.text,
+        tokens: last.tokens + delta.tokens,
+      };
     } else {
       this.#waiting.push(delta);
     }
@@ -87,7 +111,10 @@ export class FrameSender {
     this.#pump(now);
   }
 
-  flow({ received, window, resend }: { received: number; window: number; resend: boolean }, now: number): void {
+  flow(
+    { received, window, resend }: { received: number; window: number; resend: boolean },
+    now: number,
+  ): void {
     if (received > this.#next || received < this.#received) return;
     if (received > this.#received) this.#movedAt = now;
     for (let seq = this.#received; seq < received; seq += 1) this.#kept.delete(seq);
@@ -149,15 +176,25 @@ export class FrameSender {
 function outlineOf(events: readonly InferenceEvent[]): Outline {
   const outline: Outline = { tokens: 0 };
   for (const event of events) {
-    if (event.k === 'end') outline.end = { finish: event.finish, usage: event.usage, ...(event.about && { about: event.about }) };
+    if (event.k === 'end')
+      outline.end = {
+        finish: event.finish,
+        usage: event.usage,
+        ...(event.about && { about: event.about }),
+      };
     else outline.tokens += event.tokens;
   }
   return outline;
 }
 
-/** Whether two pieces are one longer piece. Probabilities belong to single tokens, so their pieces stay apart. */
+/**
+ * Whether two pieces are one longer piece. Probabilities belong to single tokens, so their pieces
+ * stay apart.
+ */
 function isContinued(last: Delta, next: Delta): boolean {
-  if (last.k === 'text') return next.k === 'text' && last.logprobs === undefined && next.logprobs === undefined;
-  if (last.k === 'tool') return next.k === 'tool' && next.index === last.index && next.id === undefined;
+  if (last.k === 'text')
+    return next.k === 'text' && last.logprobs === undefined && next.logprobs === undefined;
+  if (last.k === 'tool')
+    return next.k === 'tool' && next.index === last.index && next.id === undefined;
   return next.k === 'reasoning';
 }

@@ -34,14 +34,35 @@ test('an exception in the engine refuses that one job, and its words reach no lo
     clock: () => performance.now(),
   });
   const job = newJobId();
-  const seals = await new RelaySenders().sealFor({ job, attempt: 1, recipient: recipient.publicKey });
+  const seals = await new RelaySenders().sealFor({
+    job,
+    attempt: 1,
+    recipient: recipient.publicKey,
+  });
   const order: JobOrder = {
-    ...{ job, attempt: 1, ingress: newIngressId(), build: BUILD, suite: SUITE_ID, enc: seals.enc, firstContentMs: 9_000 },
-    ...{ promptTokens: 10, maxOutputTokens: 10, window: 64, part: 0, parts: 1 },
-    sealed: seals.sealRequest(0, InferenceRequest.encode({ chat: { messages: [{ role: 'user', content: 'my secret prompt' }], max_tokens: 5 } })),
+    job,
+    attempt: 1,
+    ingress: newIngressId(),
+    build: BUILD,
+    suite: SUITE_ID,
+    enc: seals.enc,
+    firstContentMs: 9_000,
+    promptTokens: 10,
+    maxOutputTokens: 10,
+    window: 64,
+    part: 0,
+    parts: 1,
+    sealed: seals.sealRequest(
+      0,
+      InferenceRequest.encode({
+        chat: { messages: [{ role: 'user', content: 'my secret prompt' }], max_tokens: 5 },
+      }),
+    ),
   };
   desk.order(order);
-  await vi.waitFor(() => expect(said).toEqual([{ t: 'refuse', attempt: 1, reason: 'model_not_loaded' }]));
+  await vi.waitFor(() =>
+    expect(said).toEqual([{ t: 'refuse', attempt: 1, reason: 'model_not_loaded' }]),
+  );
   expect(lines.join('')).toMatch(/"name":"TypeError"/);
   expect(lines.join('')).not.toContain('secret');
 });

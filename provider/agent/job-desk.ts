@@ -44,12 +44,14 @@ const ASSEMBLY_MS = 30_000;
 const MAX_TOMBSTONES = 20_000;
 
 /**
- * Takes orders in. A job is named by its id and attempt; each is done once, however often it is ordered.
+ * Takes orders in. A job is named by its id and attempt; each is done once, however often it is
+ * ordered.
  *
  *   parts come → whole → accepted → runs → every frame acknowledged → tombstone
  *        ↘ cancelled, refused or timed out → tombstone
  *
- * Invariant: what has a tombstone is never started; an order that comes again gets the answer it got before.
+ * Invariant: what has a tombstone is never started; an order that comes again gets the answer it
+ * got before.
  */
 export class JobDesk {
   readonly #options: JobDeskOptions;
@@ -68,7 +70,9 @@ export class JobDesk {
 
   /** Jobs that a build still works on. */
   generating(build: string): string[] {
-    return [...this.#runs.values()].filter((run) => run.isGenerating && run.order.build === build).map(({ order }) => order.job);
+    return [...this.#runs.values()]
+      .filter((run) => run.isGenerating && run.order.build === build)
+      .map(({ order }) => order.job);
   }
 
   setDraining(draining: boolean): void {
@@ -80,13 +84,18 @@ export class JobDesk {
     const before = this.#runs.has(name) ? ({ t: 'accept' } as const) : this.#tombstones.get(name);
     if (before !== undefined) return this.#answer(order, before);
     const assembly = this.#assemblyOf(order, name);
-    if (assembly === undefined) return this.#refuse(order, { reason: 'queue_full', retryAfterMs: 1_000 });
+    if (assembly === undefined)
+      return this.#refuse(order, { reason: 'queue_full', retryAfterMs: 1_000 });
     if (!assembly.add(order)) return this.#refuse(order, { reason: 'invalid_request' });
     if (!assembly.isWhole) return;
     this.#assemblies.delete(name);
     void this.#start(assembly).catch((error: unknown) => {
-      // An exception that is not caught ends the process and with it every job: one request must not do that.
-      this.#options.log.error({ job: order.job, err: errorPlace(error) }, 'a job could not be started');
+      // An exception that is not caught ends the process and with it every job: one request must
+      // not do that.
+      this.#options.log.error(
+        { job: order.job, err: errorPlace(error) },
+        'a job could not be started',
+      );
       this.#refuse(order, { reason: 'model_not_loaded' });
     });
   }
@@ -100,7 +109,8 @@ export class JobDesk {
         if (run.isDone) this.#close(name);
         continue;
       }
-      // An earlier life of this provider took it, or its lease ran out: whoever waits should hear at once that it is lost.
+      // An earlier life of this provider took it, or its lease ran out: whoever waits should hear
+      // at once that it is lost.
       const verdict = this.#tombstones.get(name) ?? LOST;
       if (verdict.t === 'refuse') this.#answer({ ingress, ...flow }, verdict);
     }
@@ -123,12 +133,16 @@ export class JobDesk {
     for (const [name, run] of this.#runs) {
       if (!run.hasSpoken) this.#accept(run);
       if (run.tick(now)) continue;
-      this.#options.log.warn({ job: run.order.job }, 'the ingress of this job is silent; the job ends');
+      this.#options.log.warn(
+        { job: run.order.job },
+        'the ingress of this job is silent; the job ends',
+      );
       run.abandon();
       this.#runs.delete(name);
       this.#bury(name, LOST);
     }
-    for (const [name, { since }] of this.#assemblies) if (now - since > ASSEMBLY_MS) this.#assemblies.delete(name);
+    for (const [name, { since }] of this.#assemblies)
+      if (now - since > ASSEMBLY_MS) this.#assemblies.delete(name);
   }
 
   #assemblyOf(order: JobOrder, name: string): RequestAssembly | undefined {
@@ -145,7 +159,10 @@ export class JobDesk {
     const { engine, recipients, clock, sign, onReceipt, send } = this.#options;
     if (order.suite !== SUITE_ID) return this.#refuse(order, { reason: 'unsupported_suite' });
     const slot = engine.slots().find(({ build }) => build === order.build);
-    const admission = admit(order, slot, { draining: this.#draining, admitted: this.generating(order.build).length });
+    const admission = admit(order, slot, {
+      draining: this.#draining,
+      admitted: this.generating(order.build).length,
+    });
     if (!admission.ok) return this.#refuse(order, admission);
     const opened = await this.#open(assembly, recipients());
     if ('reason' in opened) return this.#refuse(order, opened);
@@ -162,7 +179,8 @@ export class JobDesk {
         this.#runs.delete(name);
         this.#refuse(order, refusedWith(refusal, opened.seals));
       },
-      sendFrame: (frame: SealedFrame) => send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, ...frame }),
+      sendFrame: (frame: SealedFrame) =>
+        send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, ...frame }),
     };
     try {
       this.#runs.set(name, new JobRun(options, clock));
@@ -172,20 +190,31 @@ export class JobDesk {
     }
   }
 
-  async #open(assembly: RequestAssembly, [recipient, ...others]: readonly RelayRecipient[]): Promise<Opened | { reason: Refusal }> {
+  async #open(
+    assembly: RequestAssembly,
+    [recipient, ...others]: readonly RelayRecipient[],
+  ): Promise<Opened | { reason: Refusal }> {
     if (recipient === undefined) return { reason: 'unsealable' };
     try {
       const seals = await recipient.sealsFor(assembly.order);
       const plain = assembly.open((part, sealed) => seals.openRequest(part, sealed));
       const request = InferenceRequest.decode(plain);
-      // In blind mode the coordinator writes the order and the client seals the request: a coordinator could order a cheaper model.
-      if (request.build !== undefined && request.build !== assembly.order.build) return { reason: 'invalid_request' };
-      const opened = { seals, request, requestHash: new ContentHash(seals.receiptSalt()).update(plain).digest() };
+      // In blind mode the coordinator writes the order and the client seals the request: a
+      // coordinator could order a cheaper model.
+      if (request.build !== undefined && request.build !== assembly.order.build)
+        return { reason: 'invalid_request' };
+      const opened = {
+        seals,
+        request,
+        requestHash: new ContentHash(seals.receiptSalt()).update(plain).digest(),
+      };
       // What is left of the prompt is what the engine works on.
       plain.fill(0);
       return opened;
     } catch (error) {
-      return error instanceof CodecError ? { reason: 'invalid_request' } : this.#open(assembly, others);
+      return error instanceof CodecError
+        ? { reason: 'invalid_request' }
+        : this.#open(assembly, others);
     }
   }
 
@@ -195,7 +224,10 @@ export class JobDesk {
     this.#answer(order, verdict);
   }
 
-  #answer({ ingress, job, attempt }: Pick<JobOrder, 'ingress' | 'job' | 'attempt'>, verdict: Verdict): void {
+  #answer(
+    { ingress, job, attempt }: Pick<JobOrder, 'ingress' | 'job' | 'attempt'>,
+    verdict: Verdict,
+  ): void {
     this.#options.send(ingress, job, { ...verdict, attempt });
   }
 
@@ -219,7 +251,10 @@ export class JobDesk {
   }
 }
 
-/** The reason is sealed as frame 0, which this attempt does not send: it may quote the request, which no one on the way may read. */
+/**
+ * The reason is sealed as frame 0, which this attempt does not send: it may quote the request,
+ * which no one on the way may read.
+ */
 function refusedWith({ code, about, detail }: RequestRefused, seals: JobSeals): Refused {
   const message = detail?.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();
   const sealed = message && seals.sealResponse(0, RefusalDetail.encode({ message }));

@@ -26,15 +26,23 @@ export interface JobRunOptions {
   readonly onRefused: (refusal: RequestRefused) => void;
 }
 
-/** An ingress reports on every running job once a second. After this much silence it may be dead: work would be unpaid, so the engine pauses. */
+/**
+ * An ingress reports on every running job once a second. After this much silence it may be dead:
+ * work would be unpaid, so the engine pauses.
+ */
 const PAUSE_MS = 2_500;
-/** After this much silence the ingress is taken for dead and the job ends. Longer than a hub takes to restart. */
+/**
+ * After this much silence the ingress is taken for dead and the job ends. Longer than a hub takes
+ * to restart.
+ */
 const LEASE_MS = 15_000;
 
 /**
- * One job that this machine works on: from the engine's first token to the acknowledgement of the last frame.
+ * One job that this machine works on: from the engine's first token to the acknowledgement of the
+ * last frame.
  *
- *   running ⇄ paused (window full, or the ingress is silent for PAUSE_MS) → ended (answer complete, cancelled, or silent for LEASE_MS)
+ *   running ⇄ paused (window full, or the ingress is silent for PAUSE_MS) → ended (answer complete,
+ *   cancelled, or silent for LEASE_MS)
  *
  * A pause costs nothing: the next report of the ingress resumes the engine where it stopped.
  */
@@ -75,7 +83,10 @@ export class JobRun implements Disposable {
     const maxTokens = Math.min(request.chat.max_tokens, order.maxOutputTokens);
     this.#sequence = engine.generate(
       {
-        ...{ build: order.build, chat: request.chat, maxTokens, firstContentMs: order.firstContentMs },
+        build: order.build,
+        chat: request.chat,
+        maxTokens,
+        firstContentMs: order.firstContentMs,
         ...(request.cacheScope !== undefined && { cacheScope: request.cacheScope }),
       },
       {
@@ -115,7 +126,8 @@ export class JobRun implements Disposable {
     this.#heardAt = now;
     const { tokens, proof } = flow.delivered ?? { tokens: 0, proof: undefined };
     // A copy: the decoded one would keep the whole message in memory.
-    if (proof !== undefined && tokens > (this.#delivered?.tokens ?? 0)) this.#delivered = { tokens, proof: Uint8Array.from(proof) };
+    if (proof !== undefined && tokens > (this.#delivered?.tokens ?? 0))
+      this.#delivered = { tokens, proof: Uint8Array.from(proof) };
     this.#holdEngine({ silent: false });
     this.#frames.flow(flow, now);
   }
@@ -132,13 +144,23 @@ export class JobRun implements Disposable {
     return silentMs < LEASE_MS;
   }
 
-  /** The ingress is dead. A receipt that was sent before the newest proof of delivery arrived is sent again with it. */
+  /**
+   * The ingress is dead. A receipt that was sent before the newest proof of delivery arrived is
+   * sent again with it.
+   */
   abandon(): void {
     if (!this.#ended) this.#sequence.cancel();
-    else if (this.#receipt !== undefined && this.#receipt.delivered !== this.#delivered) this.#sendReceipt(this.#receipt);
+    else if (this.#receipt !== undefined && this.#receipt.delivered !== this.#delivered)
+      this.#sendReceipt(this.#receipt);
   }
 
-  #holdEngine({ blocked = this.#blocked, silent = this.#silent }: { blocked?: boolean; silent?: boolean }): void {
+  #holdEngine({
+    blocked = this.#blocked,
+    silent = this.#silent,
+  }: {
+    blocked?: boolean;
+    silent?: boolean;
+  }): void {
     const wasHeld = this.#blocked || this.#silent;
     this.#blocked = blocked;
     this.#silent = silent;
@@ -153,13 +175,27 @@ export class JobRun implements Disposable {
     this.#options.seals[Symbol.dispose]();
   }
 
-  #end({ finish, usage, stopSequence, about }: { finish: Finish; usage: Usage } & EndFacts, now: number): void {
+  #end(
+    { finish, usage, stopSequence, about }: { finish: Finish; usage: Usage } & EndFacts,
+    now: number,
+  ): void {
     this.#ended = true;
     const { order, requestHash, sign } = this.#options;
     const responseHash = this.#responseHash.digest();
-    const facts = { ...(stopSequence !== undefined && { stopSequence }), ...(about !== undefined && { about }) };
+    const facts = {
+      ...(stopSequence !== undefined && { stopSequence }),
+      ...(about !== undefined && { about }),
+    };
     const keyed = { requestHash: requestHash.keyed, responseHash: responseHash.keyed };
-    const receipt = sign({ version: 2, job: order.job, attempt: order.attempt, build: order.build, usage, finish, ...keyed });
+    const receipt = sign({
+      version: 2,
+      job: order.job,
+      attempt: order.attempt,
+      build: order.build,
+      usage,
+      finish,
+      ...keyed,
+    });
     const plain = { requestHash: requestHash.plain, responseHash: responseHash.plain };
     this.#frames.end({ k: 'end', finish, usage, ...facts, ...plain }, receipt, now);
     this.#sendReceipt(receipt);

@@ -7,7 +7,12 @@ import { newJobId, type Receipt } from '#bus-schemas';
 import { ReceiptKeeper } from './receipts.ts';
 
 const receipt = (): Receipt => ({
-  ...{ job: newJobId(), attempt: 1, build: 'sim-llama-8b-q4', finish: 'stop', requestHash: new Uint8Array(32), responseHash: new Uint8Array(32) },
+  job: newJobId(),
+  attempt: 1,
+  build: 'sim-llama-8b-q4',
+  finish: 'stop',
+  requestHash: new Uint8Array(32),
+  responseHash: new Uint8Array(32),
   usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 },
 });
 
@@ -16,11 +21,21 @@ test('receipts that cannot be saved are told to the log, end no process, and are
   const parent = await mkdtemp(join(tmpdir(), 'dinf-receipts-'));
   const folder = join(parent, 'state');
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
-  const keeper = await ReceiptKeeper.open({ send: () => undefined, file: join(folder, 'receipts.json'), log });
+  const keeper = await ReceiptKeeper.open({
+    send: () => undefined,
+    file: join(folder, 'receipts.json'),
+    log,
+  });
   keeper.add(receipt(), 0);
-  await vi.waitFor(() => expect(lines.join('')).toMatch(/receipts could not be saved.*/), { timeout: 10_000 });
+  await vi.waitFor(() => expect(lines.join('')).toMatch(/receipts could not be saved.*/), {
+    timeout: 10_000,
+  });
   await mkdir(folder);
-  await vi.waitFor(async () => expect(JSON.parse(await readFile(join(folder, 'receipts.json'), 'utf8'))).toHaveLength(1), { timeout: 10_000 });
+  await vi.waitFor(
+    async () =>
+      expect(JSON.parse(await readFile(join(folder, 'receipts.json'), 'utf8'))).toHaveLength(1),
+    { timeout: 10_000 },
+  );
   await keeper[Symbol.asyncDispose]();
   await rm(parent, { recursive: true });
 });

@@ -24,7 +24,10 @@ const MAX_TOGETHER = 128;
 const MAX_OUTSTANDING = 10_000;
 const SAVE_MS = 1_000;
 
-/** Says what was done, again and again, until the ledger has it; a restart goes on where the last run stopped. */
+/**
+ * Says what was done, again and again, until the ledger has it; a restart goes on where the last
+ * run stopped.
+ */
 export class ReceiptKeeper implements AsyncDisposable {
   readonly #options: ReceiptKeeperOptions;
   readonly #outstanding = new Map<string, Outstanding>();
@@ -36,7 +39,10 @@ export class ReceiptKeeper implements AsyncDisposable {
     this.#saver = setInterval(() => {
       this.#save().catch((error: unknown) => {
         this.#saved = '';
-        options.log.warn({ err: error }, 'receipts could not be saved; they are lost if this provider stops now');
+        options.log.warn(
+          { err: error },
+          'receipts could not be saved; they are lost if this provider stops now',
+        );
       });
     }, SAVE_MS);
   }
@@ -59,7 +65,11 @@ export class ReceiptKeeper implements AsyncDisposable {
   }
 
   #keep(receipt: Receipt, nextAt: number): void {
-    this.#outstanding.set(`${receipt.job} ${receipt.attempt}`, { receipt, nextAt, pauseMs: FIRST_PAUSE_MS });
+    this.#outstanding.set(`${receipt.job} ${receipt.attempt}`, {
+      receipt,
+      nextAt,
+      pauseMs: FIRST_PAUSE_MS,
+    });
   }
 
   acknowledged(receipts: readonly { job: string; attempt: number }[]): void {
@@ -73,14 +83,22 @@ export class ReceiptKeeper implements AsyncDisposable {
       outstanding.pauseMs = Math.min(LONGEST_PAUSE_MS, outstanding.pauseMs * 2);
     }
     for (let start = 0; start < due.length; start += MAX_TOGETHER) {
-      this.#options.send(Receipts.encode({ receipts: due.slice(start, start + MAX_TOGETHER).map(({ receipt }) => receipt) }));
+      this.#options.send(
+        Receipts.encode({
+          receipts: due.slice(start, start + MAX_TOGETHER).map(({ receipt }) => receipt),
+        }),
+      );
     }
   }
 
   async #save(): Promise<void> {
     const { file } = this.#options;
     if (file === undefined) return;
-    const text = JSON.stringify([...this.#outstanding.values()].map(({ receipt }) => Buffer.from(Receipts.encode({ receipts: [receipt] })).toString('base64')));
+    const text = JSON.stringify(
+      [...this.#outstanding.values()].map(({ receipt }) =>
+        Buffer.from(Receipts.encode({ receipts: [receipt] })).toString('base64'),
+      ),
+    );
     if (text === this.#saved) return;
     this.#saved = text;
     const fresh = `${file}.new`;
@@ -97,7 +115,9 @@ export class ReceiptKeeper implements AsyncDisposable {
 async function readSaved(file: string | undefined): Promise<Receipt[]> {
   if (file === undefined) return [];
   try {
-    return (JSON.parse(await readFile(file, 'utf8')) as string[]).flatMap((text) => Receipts.decode(Buffer.from(text, 'base64')).receipts);
+    return (JSON.parse(await readFile(file, 'utf8')) as string[]).flatMap(
+      (text) => Receipts.decode(Buffer.from(text, 'base64')).receipts,
+    );
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
     throw error;

@@ -1,6 +1,9 @@
 import { type JobOrder, MAX_REQUEST_BYTES } from '#bus-schemas';
 
-/** The sealed parts of one request, until the last has come. The same part may come again; a different one of the same number may not replace it. */
+/**
+ * The sealed parts of one request, until the last has come. The same part may come again; a
+ * different one of the same number may not replace it.
+ */
 export class RequestAssembly {
   readonly #first: JobOrder;
   readonly #parts: (Uint8Array | undefined)[];
@@ -34,6 +37,8 @@ export class RequestAssembly {
 
   /** Opens every part and puts them together. */
   open(openPart: (part: number, sealed: Uint8Array) => Uint8Array): Uint8Array {
-    return Buffer.concat(this.#parts.map((sealed, part) => openPart(part, sealed ?? new Uint8Array())));
+    return Buffer.concat(
+      this.#parts.map((sealed, part) => openPart(part, sealed ?? new Uint8Array())),
+    );
   }
 }

@@ -1,11 +1,15 @@
 import { generateSealingKeyPair, isSame, RelayRecipient } from '#bus-schemas';
 
 const ROTATE_MS = 24 * 3_600_000;
-/** What was sealed for the key before may still be under way, or wait with a client that has reserved us. */
+/**
+ * What was sealed for the key before may still be under way, or wait with a client that has
+ * reserved us.
+ */
 const FORMER_MS = 10 * 60_000;
 
 /**
- * The keys that are sealed to: in memory only, and renewed every day. A new key is announced when it is trusted, and the one before it
+ * The keys that are sealed to: in memory only, and renewed every day. A new key is announced when
+ * it is trusted, and the one before it
  * goes on opening for a while: there is no moment at which nothing opens.
  */
 export class SealingKeys {
@@ -38,7 +42,11 @@ export class SealingKeys {
 
   /** Whoever may have been sealed to, the likeliest first. */
   get recipients(): readonly RelayRecipient[] {
-    return [this.#current, ...(this.#next ? [this.#next] : []), ...(this.#former ? [this.#former.recipient] : [])];
+    return [
+      this.#current,
+      ...(this.#next ? [this.#next] : []),
+      ...(this.#former ? [this.#former.recipient] : []),
+    ];
   }
 
   trusted(key: Uint8Array): void {

@@ -19,7 +19,14 @@ export interface Choice {
   readonly candidates: readonly Candidate[];
 }
 
-const RANKS: readonly string[] = ['mlx', 'webgpu', 'cpu', 'webgpu in software', 'mlx in software', 'reference'];
+const RANKS: readonly string[] = [
+  'mlx',
+  'webgpu',
+  'cpu',
+  'webgpu in software',
+  'mlx in software',
+  'reference',
+];
 const isSoftware = (made: BackendOrReason): boolean => 'backend' in made && made.backend.isSoftware;
 
 /**
@@ -33,12 +40,21 @@ export async function chooseBackend(wanted?: BackendName): Promise<Choice> {
   for (const name of BACKENDS) {
     if (wanted !== undefined && name !== wanted) continue;
     const made = await creators[name]();
-    candidates.push('reason' in made ? { name, detail: made.reason, runs: false } : { name, detail: made.backend.device, runs: true });
-    if (!('reason' in made)) ready.push({ backend: made.backend, rank: RANKS.indexOf(isSoftware(made) ? `${name} in software` : name) });
+    candidates.push(
+      'reason' in made
+        ? { name, detail: made.reason, runs: false }
+        : { name, detail: made.backend.device, runs: true },
+    );
+    if (!('reason' in made))
+      ready.push({
+        backend: made.backend,
+        rank: RANKS.indexOf(isSoftware(made) ? `${name} in software` : name),
+      });
   }
   const [best, ...rest] = ready.sort((a, b) => a.rank - b.rank);
   for (const { backend } of rest) await backend[Symbol.asyncDispose]();
-  if (best === undefined) throw new Error(candidates.map(({ name, detail }) => `${name}: ${detail}`).join('; '));
+  if (best === undefined)
+    throw new Error(candidates.map(({ name, detail }) => `${name}: ${detail}`).join('; '));
   return { backend: best.backend, candidates };
 }
 

@@ -25,7 +25,14 @@ export function begin(
     },
     refuse: reject,
     end: (finish, usage, { stopSequence } = {}) =>
-      resolve({ deltas, finish, usage, stopSequence, text: deltas.map((delta) => (delta.k === 'text' ? delta.text : '')).join(''), calls: callsOf(deltas) }),
+      resolve({
+        deltas,
+        finish,
+        usage,
+        stopSequence,
+        text: deltas.map((delta) => (delta.k === 'text' ? delta.text : '')).join(''),
+        calls: callsOf(deltas),
+      }),
   });
   return { answer, sequence };
 }

@@ -1,4 +1,15 @@
-import type { Delta, EngineName, Finish, InferenceRequest, Machine, Refusal, RefusalAbout, Slot, Usage, WeightsDigest } from '#bus-schemas';
+import type {
+  Delta,
+  EngineName,
+  Finish,
+  InferenceRequest,
+  Machine,
+  Refusal,
+  RefusalAbout,
+  Slot,
+  Usage,
+  WeightsDigest,
+} from '#bus-schemas';
 
 export interface GenerationRequest {
   readonly build: string;
@@ -28,7 +39,10 @@ export class RequestRefused extends Error {
   readonly detail: string | undefined;
   override name = 'RequestRefused';
 
-  constructor(code: Refusal, { about, detail, ...options }: ErrorOptions & { about?: RefusalAbout; detail?: string } = {}) {
+  constructor(
+    code: Refusal,
+    { about, detail, ...options }: ErrorOptions & { about?: RefusalAbout; detail?: string } = {},
+  ) {
     super(code, options);
     this.code = code;
     this.about = about;

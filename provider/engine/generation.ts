@@ -67,12 +67,17 @@ export class Generation implements Task {
       thinks: model.template.rendersThinking,
       thinksFirst: options.thinksFirst,
     });
-    this.wantsLogits = this.#sampler.wantsLogits || constraint !== undefined || chat.logprobs === true;
+    this.wantsLogits =
+      this.#sampler.wantsLogits || constraint !== undefined || chat.logprobs === true;
   }
 
-  choose(best: number, row: Float32Array | undefined): number | undefined | Promise<number | undefined> {
+  choose(
+    best: number,
+    row: Float32Array | undefined,
+  ): number | undefined | Promise<number | undefined> {
     const { constraint } = this.#options;
-    if (constraint === undefined || this.#reader.isThinking) return this.#take(row === undefined ? best : this.#sample(row, undefined));
+    if (constraint === undefined || this.#reader.isThinking)
+      return this.#take(row === undefined ? best : this.#sample(row, undefined));
     return this.#chooseWithin(constraint, row as Float32Array);
   }
 
@@ -91,10 +96,14 @@ export class Generation implements Task {
     // ended.
     if (!Number.isFinite(row[0])) this.#failed = true;
     const shareOf = chat.logprobs === true ? logShares(row) : undefined;
-    const shown = (token: number) => ({ token: model.tokenizer.textOf(token).slice(0, 256), logprob: Math.max(-9999, shareOf?.(token) ?? 0) });
+    const shown = (token: number) => ({
+      token: model.tokenizer.textOf(token).slice(0, 256),
+      logprob: Math.max(-9999, shareOf?.(token) ?? 0),
+    });
     const top = shareOf === undefined ? [] : topTokens(row, chat.top_logprobs ?? 0).map(shown);
     const token = this.#sampler.choose(row, mask);
-    if (shareOf !== undefined && !model.endTokens.has(token)) this.#logprobs.push({ ...shown(token), top });
+    if (shareOf !== undefined && !model.endTokens.has(token))
+      this.#logprobs.push({ ...shown(token), top });
     return token;
   }
 
@@ -131,7 +140,10 @@ export class Generation implements Task {
     }
   }
 
-  #deltaOf(part: AnswerPart, { opened, tokens }: { opened: string | undefined; tokens: number }): Delta {
+  #deltaOf(
+    part: AnswerPart,
+    { opened, tokens }: { opened: string | undefined; tokens: number },
+  ): Delta {
     switch (part.k) {
       case 'text': {
         const logprobs = this.#logprobs.splice(0).slice(0, MAX_LOGPROBS);
@@ -141,7 +153,14 @@ export class Generation implements Task {
         return { k: 'reasoning', text: part.text, tokens };
       case 'call':
         this.#callIndex += 1;
-        return { k: 'tool', index: this.#callIndex, id: `call_${randomBytes(12).toString('hex')}`, name: part.name, text: opened ?? '', tokens };
+        return {
+          k: 'tool',
+          index: this.#callIndex,
+          id: `call_${randomBytes(12).toString('hex')}`,
+          name: part.name,
+          text: opened ?? '',
+          tokens,
+        };
       case 'arguments':
         return { k: 'tool', index: this.#callIndex, text: part.text, tokens };
     }
@@ -159,7 +178,11 @@ export class Generation implements Task {
     const finish = this.#finishOf(why);
     const about = cause instanceof GrammarError ? 'schema' : undefined;
     this.#options.sink.end(finish, this.usage, { stopSequence: this.#stops.found, about });
-    this.#options.onEnd(finish === 'error' && about === undefined ? (cause ?? new Error('the model computed logits that are not finite numbers')) : undefined);
+    this.#options.onEnd(
+      finish === 'error' && about === undefined
+        ? (cause ?? new Error('the model computed logits that are not finite numbers'))
+        : undefined,
+    );
   }
 
   get usage(): Usage {
@@ -167,7 +190,9 @@ export class Generation implements Task {
       promptTokens: this.prompt.length,
       cachedTokens: this.#options.cachedTokens(),
       completionTokens: this.#completionTokens,
-      ...(this.#options.model.template.rendersThinking && { reasoningTokens: this.#reasoningTokens }),
+      ...(this.#options.model.template.rendersThinking && {
+        reasoningTokens: this.#reasoningTokens,
+      }),
     };
   }
 

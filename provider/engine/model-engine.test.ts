@@ -3,7 +3,13 @@ import type { InferenceRequest } from '#bus-schemas';
 import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
 import { thisMachine } from '../machine.ts';
 import { type Model, openModel } from '../models/model.ts';
-import { type Backend, type Decoder, type DecoderOptions, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
+import {
+  type Backend,
+  type Decoder,
+  type DecoderOptions,
+  kvBytesPerToken,
+  PAGE_TOKENS,
+} from './decoders/decoder.ts';
 import { createCpuBackend } from './decoders/native-decoder.ts';
 import { createReferenceBackend } from './decoders/reference-decoder.ts';
 import { RequestRefused } from './engine.ts';
@@ -47,10 +53,22 @@ async function start(options: Partial<ModelEngineOptions> = {}): Promise<ModelEn
   return engine;
 }
 
-function beginChat(engine: ModelEngine, chat: Partial<Chat>, { onDelta, cacheScope }: { onDelta?: Parameters<typeof begin>[2]; cacheScope?: string } = {}) {
+function beginChat(
+  engine: ModelEngine,
+  chat: Partial<Chat>,
+  { onDelta, cacheScope }: { onDelta?: Parameters<typeof begin>[2]; cacheScope?: string } = {},
+) {
   const maxTokens = chat.max_tokens ?? 200;
-  const whole = { messages: [{ role: 'user', content: 'Count from 1 to 30.' }], max_tokens: maxTokens, ...chat };
-  return begin(engine, { build: model.build, chat: whole, maxTokens, ...(cacheScope !== undefined && { cacheScope }) }, onDelta);
+  const whole = {
+    messages: [{ role: 'user', content: 'Count from 1 to 30.' }],
+    max_tokens: maxTokens,
+    ...chat,
+  };
+  return begin(
+    engine,
+    { build: model.build, chat: whole, maxTokens, ...(cacheScope !== undefined && { cacheScope }) },
+    onDelta,
+  );
 }
 
 const ask = (engine: ModelEngine, chat: Partial<Chat>, cacheScope?: string): Promise<Answer> =>
@@ -85,7 +103,11 @@ describe('an answer', () => {
   });
 
   test('contains the log probabilities of its tokens if they are requested', async () => {
-    const { deltas, text } = await ask(await start(), { ...chatOf('What is 12 + 30?'), logprobs: true, top_logprobs: 3 });
+    const { deltas, text } = await ask(await start(), {
+      ...chatOf('What is 12 + 30?'),
+      logprobs: true,
+      top_logprobs: 3,
+    });
     const shares = deltas.flatMap((delta) => (delta.k === 'text' ? (delta.logprobs ?? []) : []));
     expect(shares.map(({ token }) => token).join('')).toBe(text);
     for (const { token, logprob, top } of shares) {
@@ -112,7 +134,10 @@ describe('an answer', () => {
   test('fits a schema that the model would not follow by itself, also at a high temperature', async () => {
     const schema = {
       type: 'object',
-      properties: { planet: { enum: ['Mars', 'Venus'] }, moons: { type: 'integer', minimum: 0, maximum: 9 } },
+      properties: {
+        planet: { enum: ['Mars', 'Venus'] },
+        moons: { type: 'integer', minimum: 0, maximum: 9 },
+      },
       required: ['planet', 'moons'],
       additionalProperties: false,
     };
@@ -121,7 +146,10 @@ describe('an answer', () => {
       temperature: 1.5,
       response_format: { type: 'json_schema', json_schema: { schema } },
     });
-    expect(JSON.parse(text)).toEqual({ planet: expect.toBeOneOf(['Mars', 'Venus']), moons: expect.any(Number) });
+    expect(JSON.parse(text)).toEqual({
+      planet: expect.toBeOneOf(['Mars', 'Venus']),
+      moons: expect.any(Number),
+    });
     expect(finish).toBe('stop');
   });
 
@@ -131,14 +159,29 @@ describe('an answer', () => {
         type: 'function' as const,
         function: {
           name: 'get_weather',
-          parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'], additionalProperties: false },
+          parameters: {
+            type: 'object',
+            properties: { city: { type: 'string' } },
+            required: ['city'],
+            additionalProperties: false,
+          },
         },
       },
     ];
-    const { deltas, finish } = await ask(await start(), { ...chatOf('What is the weather in Oslo?'), tools, tool_choice: 'required' });
+    const { deltas, finish } = await ask(await start(), {
+      ...chatOf('What is the weather in Oslo?'),
+      tools,
+      tool_choice: 'required',
+    });
     const [first, ...rest] = deltas.filter((delta) => delta.k === 'tool');
-    expect(first).toMatchObject({ index: 0, name: 'get_weather', id: expect.stringMatching(/^call_/) });
-    expect(JSON.parse([first, ...rest].map((delta) => delta?.text).join(''))).toEqual({ city: 'Oslo' });
+    expect(first).toMatchObject({
+      index: 0,
+      name: 'get_weather',
+      id: expect.stringMatching(/^call_/),
+    });
+    expect(JSON.parse([first, ...rest].map((delta) => delta?.text).join(''))).toEqual({
+      city: 'Oslo',
+    });
     expect(finish).toBe('tool_calls');
   });
 });
@@ -163,7 +206,11 @@ describe('a sequence', () => {
   test('that is cancelled ends at once, and its cache pages are free again', async () => {
     const engine = await start();
     const free = engine.slots()[0]?.freeTokens;
-    const { finish, usage } = await beginChat(engine, { max_tokens: 150 }, { onDelta: (_, own) => own().cancel() }).answer;
+    const { finish, usage } = await beginChat(
+      engine,
+      { max_tokens: 150 },
+      { onDelta: (_, own) => own().cancel() },
+    ).answer;
     expect(finish).toBe('cancelled');
     expect(usage.completionTokens).toBeLessThan(5);
     expect(engine.slots()[0]).toMatchObject({ running: 0, waiting: 0, freeTokens: free });
@@ -193,7 +240,9 @@ describe('a request is rejected', () => {
 
   test('if its prompt is longer than the context', async () => {
     const engine = await start();
-    expect(codeOf(() => beginChat(engine, chatOf('word '.repeat(5_000))))).toBe('request_exceeds_context');
+    expect(codeOf(() => beginChat(engine, chatOf('word '.repeat(5_000))))).toBe(
+      'request_exceeds_context',
+    );
   });
 
   test('if the prompts before it would delay it beyond its deadline; if no other prompt waits, it is accepted', async () => {
@@ -206,9 +255,17 @@ describe('a request is rejected', () => {
         return decoder.step(step);
       };
       const keep: Decoder['keep'] = (pages) => decoder.keep(pages);
-      return { memoryBytes: decoder.memoryBytes, cacheBytes: 0, keep, step, [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose]() };
+      return {
+        memoryBytes: decoder.memoryBytes,
+        cacheBytes: 0,
+        keep,
+        step,
+        [Symbol.asyncDispose]: () => decoder[Symbol.asyncDispose](),
+      };
     };
-    const engine = await start({ backend: { ...real, load, [Symbol.asyncDispose]: () => real[Symbol.asyncDispose]() } });
+    const engine = await start({
+      backend: { ...real, load, [Symbol.asyncDispose]: () => real[Symbol.asyncDispose]() },
+    });
     const { promise, resolve: open } = Promise.withResolvers<void>();
     gate = promise;
     const long = chatOf(`Say ${Array.from({ length: 60 }, (_, i) => `stone${i}`).join(' ')}`);
@@ -239,7 +296,9 @@ describe('the model', () => {
   test('is unloaded if it gets no requests, and is loaded again for the next request', async () => {
     const engine = await start({ idleMs: 20 });
     await ask(engine, chatOf('What is 12 + 30?'));
-    const cold = new Promise<void>((resolve) => engine.onChange(() => engine.slots()[0]?.state === 'cold' && resolve()));
+    const cold = new Promise<void>((resolve) =>
+      engine.onChange(() => engine.slots()[0]?.state === 'cold' && resolve()),
+    );
     await cold;
     expect((await ask(engine, chatOf('What is 12 + 30?'))).text).toBe('42');
     expect(engine.slots()[0]?.state).toBe('resident');
@@ -253,7 +312,12 @@ describe('the model', () => {
       return decoder;
     };
     const before = process.memoryUsage.rss();
-    const engine = await start({ backend: { ...real, load }, memoryBytes: 8e9, maxConcurrency: 128, cacheIdleMs: 200 });
+    const engine = await start({
+      backend: { ...real, load },
+      memoryBytes: 8e9,
+      maxConcurrency: 128,
+      cacheIdleMs: 200,
+    });
     const limit = (engine.slots()[0]?.freeTokens ?? 0) * kvBytesPerToken(model, real);
     expect(limit).toBeGreaterThan(500e6);
     const cacheBytes = () => decoder?.cacheBytes ?? 0;
@@ -265,7 +329,8 @@ describe('the model', () => {
       most = Math.max(most, cacheBytes());
       expect(most).toBeGreaterThan((64 * 60 * kvBytesPerToken(model, real)) / 2);
     });
-    for (const { text } of await Promise.all(answers)) expect(counted(30).startsWith(text)).toBe(true);
+    for (const { text } of await Promise.all(answers))
+      expect(counted(30).startsWith(text)).toBe(true);
     await vi.waitFor(() => expect(cacheBytes()).toBeLessThan(most / 10));
     expect((await ask(engine, chatOf('What is 12 + 30?'))).text).toBe('42');
   });
@@ -273,11 +338,20 @@ describe('the model', () => {
   test('has as many cache tokens as the size of its backend’s numbers allows', async () => {
     const real = anyBackend();
     const tokens = async (bytes: number) => {
-      const engine = await start({ backend: { ...real, cacheNumberBytes: () => bytes }, memoryBytes: model.weightBytes + 5e6 });
+      const engine = await start({
+        backend: { ...real, cacheNumberBytes: () => bytes },
+        memoryBytes: model.weightBytes + 5e6,
+      });
       return engine.slots()[0]?.freeTokens;
     };
-    expect(await tokens(4)).toBe(PAGE_TOKENS * Math.floor(5e6 / kvBytesPerToken(model, { cacheNumberBytes: () => 4 }) / PAGE_TOKENS));
-    expect(await tokens(2)).toBe(PAGE_TOKENS * Math.floor(5e6 / kvBytesPerToken(model, { cacheNumberBytes: () => 2 }) / PAGE_TOKENS));
+    expect(await tokens(4)).toBe(
+      PAGE_TOKENS *
+        Math.floor(5e6 / kvBytesPerToken(model, { cacheNumberBytes: () => 4 }) / PAGE_TOKENS),
+    );
+    expect(await tokens(2)).toBe(
+      PAGE_TOKENS *
+        Math.floor(5e6 / kvBytesPerToken(model, { cacheNumberBytes: () => 2 }) / PAGE_TOKENS),
+    );
   });
 
   test('that fails during answers ends each with an error, has the state `failed`, and is loaded again', async () => {

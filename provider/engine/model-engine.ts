@@ -27,7 +27,14 @@ export class ModelEngine implements Engine {
   readonly #models: readonly Model[];
   #listeners: (() => void)[] = [];
 
-  constructor({ backend, models, machine, memoryBytes, clock = () => performance.now(), ...rest }: ModelEngineOptions) {
+  constructor({
+    backend,
+    models,
+    machine,
+    memoryBytes,
+    clock = () => performance.now(),
+    ...rest
+  }: ModelEngineOptions) {
     this.name = backend.name;
     this.machine = machine;
     this.#backend = backend;
@@ -37,7 +44,12 @@ export class ModelEngine implements Engine {
     const onChange = () => {
       for (const listener of this.#listeners) listener();
     };
-    this.#runners = new Map(models.map((model) => [model.build, new ModelRunner({ model, backend, cacheBytes, clock, onChange, ...rest })]));
+    this.#runners = new Map(
+      models.map((model) => [
+        model.build,
+        new ModelRunner({ model, backend, cacheBytes, clock, onChange, ...rest }),
+      ]),
+    );
   }
 
   slots(): Slot[] {

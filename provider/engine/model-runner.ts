@@ -113,11 +113,16 @@ export class ModelRunner implements AsyncDisposable {
   }
 
   /** Throws RequestRefused. Loads the model if it is not in memory. */
-  generate({ chat, maxTokens, cacheScope, firstContentMs = Number.POSITIVE_INFINITY }: GenerationRequest, sink: Sink): Sequence {
+  generate(
+    { chat, maxTokens, cacheScope, firstContentMs = Number.POSITIVE_INFINITY }: GenerationRequest,
+    sink: Sink,
+  ): Sequence {
     const { model, maxConcurrency } = this.#options;
-    if (this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT)) throw new RequestRefused('queue_full');
+    if (this.#sequences >= maxConcurrency * (1 + WAITING_PER_SEAT))
+      throw new RequestRefused('queue_full');
     const { prompt, thinksFirst } = this.#read(chat);
-    const remaining = Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
+    const remaining =
+      Math.min(model.shape.contextTokens, this.#pages * PAGE_TOKENS) - prompt.length;
     if (remaining <= 0) throw new RequestRefused('request_exceeds_context');
     const scope = cacheScope ?? `alone ${this.#begun + 1}`;
     const waitMs = this.#loaded?.scheduler.leastWaitMs({ prompt, scope }) ?? 0;
@@ -130,7 +135,15 @@ export class ModelRunner implements AsyncDisposable {
       sink.end(finish, { promptTokens: prompt.length, cachedTokens: 0, completionTokens: 0 });
       this.#ended();
     };
-    void this.#start(pending, { prompt, thinksFirst, chat, sink, maxTokens: Math.min(maxTokens, remaining), scope, end });
+    void this.#start(pending, {
+      prompt,
+      thinksFirst,
+      chat,
+      sink,
+      maxTokens: Math.min(maxTokens, remaining),
+      scope,
+      end,
+    });
     this.#options.onChange();
     return pending;
   }
@@ -140,7 +153,10 @@ export class ModelRunner implements AsyncDisposable {
     let constraint: Constraint | undefined;
     try {
       const format = formatOf(request.chat, model.toolStyle);
-      const [loaded, opened] = await Promise.all([this.#ensureLoaded(), format && this.#grammars.open(format)]);
+      const [loaded, opened] = await Promise.all([
+        this.#ensureLoaded(),
+        format && this.#grammars.open(format),
+      ]);
       constraint = opened;
       if (pending.isCancelled || loaded === undefined) {
         constraint?.close();
@@ -159,7 +175,13 @@ export class ModelRunner implements AsyncDisposable {
     } catch (error) {
       constraint?.close();
       if (error instanceof GrammarError) {
-        request.sink.refuse(new RequestRefused('invalid_request', { about: 'schema', detail: error.message, cause: error }));
+        request.sink.refuse(
+          new RequestRefused('invalid_request', {
+            about: 'schema',
+            detail: error.message,
+            cause: error,
+          }),
+        );
         return this.#ended();
       }
       this.#logFailure(error, 'a request could not be started');
@@ -177,8 +199,12 @@ export class ModelRunner implements AsyncDisposable {
       }
     };
     const text = refusing(() => template.render(chat));
-    if (text.length > shape.contextTokens * CHARACTERS_PER_TOKEN) throw new RequestRefused('request_exceeds_context');
-    return { prompt: refusing(() => tokenizer.encode(text)), thinksFirst: /<think>\s*$/.test(text) };
+    if (text.length > shape.contextTokens * CHARACTERS_PER_TOKEN)
+      throw new RequestRefused('request_exceeds_context');
+    return {
+      prompt: refusing(() => tokenizer.encode(text)),
+      thinksFirst: /<think>\s*$/.test(text),
+    };
   }
 
   #logFailure(error: unknown, message: string): void {
@@ -189,13 +215,15 @@ export class ModelRunner implements AsyncDisposable {
     if (failure !== undefined) this.#logFailure(failure, 'an answer failed');
     this.#sequences -= 1;
     const { idleMs, onChange } = this.#options;
-    if (this.#sequences === 0 && idleMs > 0) this.#idle = setTimeout(() => void this.#unload(), idleMs).unref();
+    if (this.#sequences === 0 && idleMs > 0)
+      this.#idle = setTimeout(() => void this.#unload(), idleMs).unref();
     onChange();
   }
 
   #ensureLoaded(): Promise<Loaded | undefined> {
     if (this.#loaded) return Promise.resolve(this.#loaded);
-    if (this.#closed || this.#options.clock() - this.#failedAt < RETRY_MS) return Promise.resolve(undefined);
+    if (this.#closed || this.#options.clock() - this.#failedAt < RETRY_MS)
+      return Promise.resolve(undefined);
     this.#loading ??= this.#loadNow().finally(() => {
       this.#loading = undefined;
     });
@@ -203,11 +231,19 @@ export class ModelRunner implements AsyncDisposable {
   }
 
   async #loadNow(): Promise<Loaded | undefined> {
-    const { model, backend, log, clock, maxConcurrency, cacheIdleMs = CACHE_IDLE_MS } = this.#options;
+    const {
+      model,
+      backend,
+      log,
+      clock,
+      maxConcurrency,
+      cacheIdleMs = CACHE_IDLE_MS,
+    } = this.#options;
     this.#set('loading');
     const began = clock();
     try {
-      if (this.#pages === 0) throw new Error('the machine has no free memory for the cache of the model');
+      if (this.#pages === 0)
+        throw new Error('the machine has no free memory for the cache of the model');
       const decoder = await backend.load({ model, pages: this.#pages, maxTokens: STEP_TOKENS });
       const speeds = await tryOut(decoder, { vocabulary: model.shape.vocabulary, clock });
       const scheduler = new Scheduler({
@@ -220,7 +256,10 @@ export class ModelRunner implements AsyncDisposable {
         speeds,
         onFailure: (error) => void this.#fail(error),
       });
-      const trimming = setInterval(() => void scheduler.trim(cacheIdleMs), Math.min(cacheIdleMs, TRIM_EVERY_MS)).unref();
+      const trimming = setInterval(
+        () => void scheduler.trim(cacheIdleMs),
+        Math.min(cacheIdleMs, TRIM_EVERY_MS),
+      ).unref();
       this.#loaded = { decoder, scheduler, trimming };
       this.#loadMs = clock() - began;
       log.info(
@@ -243,7 +282,10 @@ export class ModelRunner implements AsyncDisposable {
 
   async #fail(error: unknown): Promise<void> {
     const { model, log, clock } = this.#options;
-    log.error({ model: model.build, err: messageOf(error) }, 'a model cannot be loaded, or failed while it ran');
+    log.error(
+      { model: model.build, err: messageOf(error) },
+      'a model cannot be loaded, or failed while it ran',
+    );
     this.#failedAt = clock();
     const { decoder, trimming } = this.#loaded ?? {};
     clearInterval(trimming);
@@ -268,7 +310,10 @@ export class ModelRunner implements AsyncDisposable {
     try {
       await decoder[Symbol.asyncDispose]();
     } catch (error) {
-      this.#options.log.error({ model: this.#options.model.build, err: messageOf(error) }, 'a model could not be unloaded');
+      this.#options.log.error(
+        { model: this.#options.model.build, err: messageOf(error) },
+        'a model could not be unloaded',
+      );
     }
   }
 

@@ -21,7 +21,12 @@ export interface OpenEngineOptions {
  * Opens an engine and loads all its models. A model that cannot be read is logged and left out.
  * Throws if no model can be read.
  */
-export async function openModelEngine({ backend: wanted, models: names, log, ...rest }: OpenEngineOptions): Promise<ModelEngine> {
+export async function openModelEngine({
+  backend: wanted,
+  models: names,
+  log,
+  ...rest
+}: OpenEngineOptions): Promise<ModelEngine> {
   const models: Model[] = [];
   const faults: unknown[] = [];
   for (const name of names) {
@@ -37,10 +42,23 @@ export async function openModelEngine({ backend: wanted, models: names, log, ...
   if (models.length === 0) throw faults[0] ?? new Error('no model is configured');
   const { backend, candidates } = await chooseBackend(wanted);
   log.info(
-    { engine: backend.name, device: backend.device, instead: candidates.filter(({ runs }) => !runs).map(({ name, detail }) => `${name}: ${detail}`) },
+    {
+      engine: backend.name,
+      device: backend.device,
+      instead: candidates
+        .filter(({ runs }) => !runs)
+        .map(({ name, detail }) => `${name}: ${detail}`),
+    },
     'an engine was chosen',
   );
-  const engine = new ModelEngine({ backend, models, machine: thisMachine(), memoryBytes: memoryForModels(), log, ...rest });
+  const engine = new ModelEngine({
+    backend,
+    models,
+    machine: thisMachine(),
+    memoryBytes: memoryForModels(),
+    log,
+    ...rest,
+  });
   await engine.loadAll();
   return engine;
 }

@@ -29,10 +29,16 @@ async function ask(n: number): Promise<boolean> {
     messages: [{ role: 'user', content: `What is ${a} + ${b}?` }],
     max_tokens: 20,
     ...(n % 5 === 1 && { temperature: 0.01, seed: n }),
-    ...(n % 23 === 5 && { response_format: { type: 'json_schema' as const, json_schema: { schema: { type: 'integer' } } } }),
+    ...(n % 23 === 5 && {
+      response_format: {
+        type: 'json_schema' as const,
+        json_schema: { schema: { type: 'integer' } },
+      },
+    }),
   };
   const request = { build: BUILD, chat, maxTokens: 20, ...(n % 2 === 0 && { cacheScope: 'one' }) };
-  const { text } = await begin(engine, request, (_, sequence) => isCancelled && sequence().cancel()).answer;
+  const { text } = await begin(engine, request, (_, sequence) => isCancelled && sequence().cancel())
+    .answer;
   return isCancelled || text === String(a + b);
 }
 

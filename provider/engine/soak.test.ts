@@ -30,7 +30,9 @@ for (const [engine, share] of [
   ['webgpu', 0.1],
 ] as const) {
   describe.skipIf(!available[engine])(engine, () => {
-    test('after many requests memory and open files have not grown, and the process ends by itself', { timeout: 900_000 }, async () => {
+    test('after many requests memory and open files have not grown, and the process ends by itself', {
+      timeout: 900_000,
+    }, async () => {
       const child = fork(SOAK, [engine, String(Math.max(400, Math.round(REQUESTS * share)))], {
         execArgv: ['--expose-gc'],
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -41,7 +43,9 @@ for (const [engine, share] of [
       expect(right).toBeGreaterThanOrEqual(0.95);
       const [, warm = 0, , end = 0] = memory;
       expect(end, `megabytes after each quarter: ${memory}`).toBeLessThan(warm + 40);
-      expect(files.at(-1), `open files after each quarter: ${files}`).toBeLessThanOrEqual((files[1] ?? 0) + 2);
+      expect(files.at(-1), `open files after each quarter: ${files}`).toBeLessThanOrEqual(
+        (files[1] ?? 0) + 2,
+      );
     });
   });
 }

@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { LaunchError } from '../launch-error.ts';
 
-// Invariant: the lock only saves a second download. What it guards is published by rename, so two holders
+// Invariant: the lock only saves a second download. What it guards is published by rename, so two
+// holders
 // (a stolen lock, process ids of another container) cost time and nothing else.
 
 const ABANDONED_AFTER_MS = 10 * 60_000;
@@ -18,7 +19,10 @@ export async function acquireCacheLock(path: string, timeoutMs: number): Promise
     while (!(await tryLink(mine, path))) {
       if (await isAbandoned(path)) await discard(path, `${mine}.stale`);
       else if (Date.now() > deadline) {
-        throw new LaunchError('cache_busy', `another process has held ${path} for too long; delete it if none runs`);
+        throw new LaunchError(
+          'cache_busy',
+          `another process has held ${path} for too long; delete it if none runs`,
+        );
       } else await delay(POLL_MS);
     }
   } finally {
@@ -27,7 +31,9 @@ export async function acquireCacheLock(path: string, timeoutMs: number): Promise
   return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
 }
 
-/** A link appears with its content or not at all, which a created and then written file does not. */
+/**
+ * A link appears with its content or not at all, which a created and then written file does not.
+ */
 async function tryLink(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);

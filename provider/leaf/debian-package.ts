@@ -22,16 +22,26 @@ interface DebianOrder {
 }
 
 /**
- * Unpacks packages of Debian into `folder`/unpacked, from the mirror that apt uses already, without root and without telling the
+ * Unpacks packages of Debian into `folder`/unpacked, from the mirror that apt uses already, without
+ * root and without telling the
  * system. apt checks the signatures.
  */
-export async function unpackDebian({ folder, env, packages, suites, withDependencies = false }: DebianOrder): Promise<string> {
+export async function unpackDebian({
+  folder,
+  env,
+  packages,
+  suites,
+  withDependencies = false,
+}: DebianOrder): Promise<string> {
   const { mirror, codename } = await debianMirror(env);
   const at = (name: string): string => join(folder, name);
   const names = suites.map((suite) => suite.replace('{codename}', codename));
   await mkdir(at('lists/partial'), { recursive: true });
   await mkdir(at('archives/partial'), { recursive: true });
-  await writeFile(at('own.sources'), `Types: deb\nURIs: ${mirror}\nSuites: ${names.join(' ')}\nComponents: main\nSigned-By: ${KEYRING}\n`);
+  await writeFile(
+    at('own.sources'),
+    `Types: deb\nURIs: ${mirror}\nSuites: ${names.join(' ')}\nComponents: main\nSigned-By: ${KEYRING}\n`,
+  );
   const settings = {
     'Dir::Etc::sourcelist': at('own.sources'),
     'Dir::Etc::sourceparts': '/dev/null',
@@ -44,32 +54,62 @@ export async function unpackDebian({ folder, env, packages, suites, withDependen
     'Acquire::Retries': '1',
   };
   const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  const apt = (...args: string[]) => run('apt-get', [...options, ...args], { cwd: folder, timeout: APT_TIMEOUT_MS, env: { ...env, LC_ALL: 'C' } });
+  const apt = (...args: string[]) =>
+    run('apt-get', [...options, ...args], {
+      cwd: folder,
+      timeout: APT_TIMEOUT_MS,
+      env: { ...env, LC_ALL: 'C' },
+    });
 
   await apt('update', '-qq');
   const needed = withDependencies ? await missing(packages, apt) : packages;
   await apt('download', '-qq', ...needed);
   await rm(at('lists'), { recursive: true, force: true });
   const files = (await readdir(folder)).filter((name) => name.endsWith('.deb'));
-  if (files.length < needed.length) throw new LaunchError('fetch_failed', `apt-get left ${files.length} packages of ${needed.length}`);
+  if (files.length < needed.length)
+    throw new LaunchError(
+      'fetch_failed',
+      `apt-get left ${files.length} packages of ${needed.length}`,
+    );
   for (const file of files) await run('dpkg', ['-x', at(file), at('unpacked')], { env });
   return at('unpacked');
 }
 
 /** What apt would install, by the file names that it would fetch. */
-async function missing(packages: readonly string[], apt: (...args: string[]) => Promise<{ stdout: string }>): Promise<string[]> {
-  const { stdout } = await apt('install', '--print-uris', '-qq', '--no-install-recommends', '--reinstall', ...packages);
+async function missing(
+  packages: readonly string[],
+  apt: (...args: string[]) => Promise<{ stdout: string }>,
+): Promise<string[]> {
+  const { stdout } = await apt(
+    'install',
+    '--print-uris',
+    '-qq',
+    '--no-install-recommends',
+    '--reinstall',
+    ...packages,
+  );
   return [...stdout.matchAll(/^'\S+' ([^_\s]+)_/gm)].map(([, name]) => name as string);
 }
 
-/** Read from apt's own configuration: it knows the mirror, the proxy and the credentials; we need not. */
+/**
+ * Read from apt's own configuration: it knows the mirror, the proxy and the credentials; we need
+ * not.
+ */
 async function debianMirror(env: NodeJS.ProcessEnv): Promise<{ mirror: string; codename: string }> {
   await access(KEYRING);
   const release = await readFile('/etc/os-release', 'utf8');
   const codename = /^VERSION_CODENAME=(.*)$/m.exec(release)?.[1];
-  const { stdout } = await run('apt-get', ['--print-uris', 'update'], { env: { ...env, LC_ALL: 'C' } });
-  for (const [, mirror, suite = ''] of stdout.matchAll(/^'(\S+?)\/dists\/([^/']+)\/(?:In)?Release'/gm)) {
-    if (mirror !== undefined && (suite === codename || suite === 'sid' || suite === 'unstable')) return { mirror, codename: codename ?? suite };
+  const { stdout } = await run('apt-get', ['--print-uris', 'update'], {
+    env: { ...env, LC_ALL: 'C' },
+  });
+  for (const [, mirror, suite = ''] of stdout.matchAll(
+    /^'(\S+?)\/dists\/([^/']+)\/(?:In)?Release'/gm,
+  )) {
+    if (mirror !== undefined && (suite === codename || suite === 'sid' || suite === 'unstable'))
+      return { mirror, codename: codename ?? suite };
   }
-  throw new LaunchError('fetch_failed', `no mirror for Debian ${codename ?? '(unknown)'} in apt's sources`);
+  throw new LaunchError(
+    'fetch_failed',
+    `no mirror for Debian ${codename ?? '(unknown)'} in apt's sources`,
+  );
 }

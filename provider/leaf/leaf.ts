@@ -33,8 +33,14 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
     credentialsFile,
   }));
   const hubs = [...new Set(enrolments.flatMap(({ leafUrls }) => leafUrls))];
-  const server = await startNatsServer({ binary, home, name: 'leaf', config: (place) => leafConfig(place, { hubs, remotes }) });
-  // Never given up: a machine in the field has nobody beside it. The agents connect again by themselves.
+  const server = await startNatsServer({
+    binary,
+    home,
+    name: 'leaf',
+    config: (place) => leafConfig(place, { hubs, remotes }),
+  });
+  // Never given up: a machine in the field has nobody beside it. The agents connect again by
+  // themselves.
   const kept = keepRunning({ name: 'the leaf node', child: server, log });
   return {
     server,

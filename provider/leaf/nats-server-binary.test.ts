@@ -10,7 +10,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** A program that only says which version it is: what is looked at before it is ever run as a server. */
+/**
+ * A program that only says which version it is: what is looked at before it is ever run as a
+ * server.
+ */
 function program(path: string, version: string): string {
   mkdirSync(join(path, '..'), { recursive: true });
   chmodSync(join(path, '..'), 0o755);
@@ -38,14 +41,24 @@ describe('finding a nats-server', () => {
   test('the one that is named goes first', async () => {
     const named = program(join(folder, 'named'), '2.14.2');
     program(join(folder, 'bin/nats-server'), '2.15.0');
-    await expect(find({ DINF_NATS_SERVER: named, PATH: join(folder, 'bin') })).resolves.toEqual({ path: named, version: '2.14.2', source: 'environment' });
+    await expect(find({ DINF_NATS_SERVER: named, PATH: join(folder, 'bin') })).resolves.toEqual({
+      path: named,
+      version: '2.14.2',
+      source: 'environment',
+    });
   });
 
   test('then PATH, then the cache', async () => {
     const onPath = program(join(folder, 'bin/nats-server'), '2.15.0');
     const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
-    await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({ path: onPath, source: 'path' });
-    await expect(find({ PATH: '/nowhere' })).resolves.toMatchObject({ path: cached, source: 'cache' });
+    await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({
+      path: onPath,
+      source: 'path',
+    });
+    await expect(find({ PATH: '/nowhere' })).resolves.toMatchObject({
+      path: cached,
+      source: 'cache',
+    });
   });
 
   test('one on PATH that is too old is passed over', async () => {
@@ -59,13 +72,19 @@ describe('finding a nats-server', () => {
     ['no nats-server at all', 'nonsense', 'binary_unusable'],
   ])('a named one that is %s is an error that says so', async (_, version, code) => {
     const named = program(join(folder, 'named'), version);
-    await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({ code, message: expect.stringContaining(named) });
+    await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(named),
+    });
   });
 
   test('a named one that may not be run is an error that says so', async () => {
     const named = program(join(folder, 'named'), '2.15.0');
     chmodSync(named, 0o644);
-    await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({ code: 'binary_unusable', message: expect.stringContaining(named) });
+    await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({
+      code: 'binary_unusable',
+      message: expect.stringContaining(named),
+    });
   });
 
   test('one on PATH that may not be run is passed over', async () => {
@@ -85,7 +104,11 @@ describe('finding a nats-server', () => {
     chmodSync(join(folder, writable), 0o777);
     const said: string[] = [];
     await expect(
-      findNatsServer({ cacheDir: join(folder, 'cache'), env: { PATH: join(folder, 'bin') }, log: (line) => said.push(line) }),
+      findNatsServer({
+        cacheDir: join(folder, 'cache'),
+        env: { PATH: join(folder, 'bin') },
+        log: (line) => said.push(line),
+      }),
     ).resolves.toMatchObject({
       path: cached,
     });
@@ -94,6 +117,8 @@ describe('finding a nats-server', () => {
   });
 
   test('a name that is no absolute path is an error', async () => {
-    await expect(find({ DINF_NATS_SERVER: 'nats-server' })).rejects.toMatchObject({ code: 'binary_missing' });
+    await expect(find({ DINF_NATS_SERVER: 'nats-server' })).rejects.toMatchObject({
+      code: 'binary_missing',
+    });
   });
 });

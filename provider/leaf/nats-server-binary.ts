@@ -33,7 +33,9 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
 
   const cached = join(cacheDir, 'nats-server', 'nats-server');
   const refused: string[] = [];
-  const attempt = async (find: () => Promise<NatsServerBinary | undefined>): Promise<NatsServerBinary | undefined> => {
+  const attempt = async (
+    find: () => Promise<NatsServerBinary | undefined>,
+  ): Promise<NatsServerBinary | undefined> => {
     try {
       return await find();
     } catch (error) {
@@ -45,7 +47,9 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
   };
 
   const onPath = await findOnPath('nats-server', env);
-  const present = (onPath && (await attempt(() => inspectOnPath(onPath)))) || (await attempt(() => inspectCached(cached)));
+  const present =
+    (onPath && (await attempt(() => inspectOnPath(onPath)))) ||
+    (await attempt(() => inspectCached(cached)));
   if (present) return present;
 
   await mkdir(join(cacheDir, 'nats-server'), { recursive: true, mode: 0o700 });
@@ -59,16 +63,22 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
     log('nats-server: installing it with Homebrew');
     return await inspect(await installWithHomebrew(env), 'homebrew');
   };
-  const fetched = (source: 'debian' | 'release', unpack: Unpack) => async (): Promise<NatsServerBinary> => {
-    log(`nats-server: fetching ${source === 'debian' ? "Debian's package" : "the project's release"} into the cache`);
-    return await publish({ source, unpack, cached, env });
-  };
+  const fetched =
+    (source: 'debian' | 'release', unpack: Unpack) => async (): Promise<NatsServerBinary> => {
+      log(
+        `nats-server: fetching ${source === 'debian' ? "Debian's package" : "the project's release"} into the cache`,
+      );
+      return await publish({ source, unpack, cached, env });
+    };
   const found =
     (process.platform === 'darwin' && (await attempt(brew))) ||
     (process.platform === 'linux' &&
       (await attempt(
         fetched('debian', async (folder, own) =>
-          join(await unpackDebian({ folder, env: own, packages: ['nats-server'], suites: ['sid'] }), 'usr/sbin/nats-server'),
+          join(
+            await unpackDebian({ folder, env: own, packages: ['nats-server'], suites: ['sid'] }),
+            'usr/sbin/nats-server',
+          ),
         ),
       ))) ||
     (await attempt(fetched('release', unpackReleaseArchive)));
@@ -102,7 +112,11 @@ async function inspect(path: string, source: NatsServerSource): Promise<NatsServ
 /** Looked at before it is run: asking a program for its version runs it. */
 async function inspectOnPath(path: string): Promise<NatsServerBinary> {
   const fault = await replaceableBy(path);
-  if (fault !== undefined) throw new LaunchError('binary_unusable', `${path} is not used: ${fault}. DINF_NATS_SERVER=${path} uses it all the same.`);
+  if (fault !== undefined)
+    throw new LaunchError(
+      'binary_unusable',
+      `${path} is not used: ${fault}. DINF_NATS_SERVER=${path} uses it all the same.`,
+    );
   return inspect(path, 'path');
 }
 
@@ -118,7 +132,9 @@ async function versionOf(path: string): Promise<string> {
     return version;
   } catch (cause) {
     const why = messageOf(cause);
-    throw new LaunchError('binary_unusable', `${path} cannot be used as nats-server: ${why}`, { cause });
+    throw new LaunchError('binary_unusable', `${path} cannot be used as nats-server: ${why}`, {
+      cause,
+    });
   }
 }
 
@@ -149,9 +165,16 @@ async function isExecutable(path: string): Promise<boolean> {
 }
 
 type Unpack = (folder: string, env: NodeJS.ProcessEnv) => Promise<string>;
-type Publication = { source: 'debian' | 'release'; unpack: Unpack; cached: string; env: NodeJS.ProcessEnv };
+type Publication = {
+  source: 'debian' | 'release';
+  unpack: Unpack;
+  cached: string;
+  env: NodeJS.ProcessEnv;
+};
 
-/** Checked first and renamed last: whoever finds the file in the cache finds a whole, working one. */
+/**
+ * Checked first and renamed last: whoever finds the file in the cache finds a whole, working one.
+ */
 async function publish({ source, unpack, cached, env }: Publication): Promise<NatsServerBinary> {
   const staging = await mkdtemp(`${cached}.fetch-`);
   try {
@@ -170,7 +193,9 @@ async function publish({ source, unpack, cached, env }: Publication): Promise<Na
 /** What a crash left behind; only the holder of the lock may tell. */
 async function clearStaging(folder: string): Promise<void> {
   const leftovers = (await readdir(folder)).filter((name) => name.startsWith('nats-server.fetch-'));
-  await Promise.all(leftovers.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+  await Promise.all(
+    leftovers.map((name) => rm(join(folder, name), { recursive: true, force: true })),
+  );
 }
 
 async function installWithHomebrew(env: NodeJS.ProcessEnv): Promise<string> {

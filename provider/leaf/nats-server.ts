@@ -15,7 +15,10 @@ export type NatsServerOptions = {
   binary: string;
   /** Its folder, 0700: configuration, JetStream, resolver, credentials. */
   home: string;
-  /** The whole configuration; called again with the chosen ports when the server restarts. No log file in it. */
+  /**
+   * The whole configuration; called again with the chosen ports when the server restarts. No log
+   * file in it.
+   */
   config: (place: NatsPlace) => string;
   /** Files beside the configuration, by name, 0600. */
   files?: Readonly<Record<string, string>>;
@@ -54,7 +57,8 @@ const LISTENING: Readonly<Record<keyof NatsPorts, RegExp>> = {
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   const { home, name = 'nats-server' } = options;
   await mkdir(home, { recursive: true, mode: 0o700 });
-  for (const [file, text] of Object.entries(options.files ?? {})) await writePrivate(join(home, file), text);
+  for (const [file, text] of Object.entries(options.files ?? {}))
+    await writePrivate(join(home, file), text);
 
   let ports: NatsPorts = { client: -1, leaf: -1, monitor: -1, ...options.ports };
   const begin = async (): Promise<SupervisedProcess> => {

@@ -21,32 +21,52 @@ const DIGESTS: Readonly<Record<string, string>> = {
 };
 
 /** `DINF_NATS_RELEASES` names a mirror with the same layout; the digest holds for it too. */
-export async function unpackReleaseArchive(folder: string, env: NodeJS.ProcessEnv): Promise<string> {
+export async function unpackReleaseArchive(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
   const target = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
   const sha256 = DIGESTS[target];
-  if (sha256 === undefined) throw new LaunchError('fetch_failed', `no nats-server archive is pinned for ${target}`);
+  if (sha256 === undefined)
+    throw new LaunchError('fetch_failed', `no nats-server archive is pinned for ${target}`);
   const name = `nats-server-v${RELEASE}-${target}`;
-  const archive = await download(`${env['DINF_NATS_RELEASES'] || RELEASES}/v${RELEASE}/${name}.tar.gz`);
+  const archive = await download(
+    `${env['DINF_NATS_RELEASES'] || RELEASES}/v${RELEASE}/${name}.tar.gz`,
+  );
   return await unpackVerified({ archive, sha256, name, folder, env });
 }
 
 async function download(url: string): Promise<Buffer> {
   const response = await fetch(url, { signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS) });
-  if (!response.ok || response.body === null) throw new LaunchError('fetch_failed', `${url}: HTTP ${response.status}`);
+  if (!response.ok || response.body === null)
+    throw new LaunchError('fetch_failed', `${url}: HTTP ${response.status}`);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of response.body) {
     size += chunk.length;
-    if (size > MAX_BYTES) throw new LaunchError('fetch_failed', `${url}: larger than ${MAX_BYTES} bytes`);
+    if (size > MAX_BYTES)
+      throw new LaunchError('fetch_failed', `${url}: larger than ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-type Archive = { archive: Buffer; sha256: string; name: string; folder: string; env: NodeJS.ProcessEnv };
+type Archive = {
+  archive: Buffer;
+  sha256: string;
+  name: string;
+  folder: string;
+  env: NodeJS.ProcessEnv;
+};
 
 /** No byte reaches tar before the digest is right. */
-export async function unpackVerified({ archive, sha256, name, folder, env }: Archive): Promise<string> {
+export async function unpackVerified({
+  archive,
+  sha256,
+  name,
+  folder,
+  env,
+}: Archive): Promise<string> {
   const found = createHash('sha256').update(archive).digest('hex');
   if (found !== sha256) {
     throw new LaunchError('digest_mismatch', `${name}: SHA-256 is ${found}, pinned is ${sha256}`);

@@ -18,7 +18,9 @@ export class ChatTemplate {
     } catch (cause) {
       throw new ModelError('malformed_template', messageOf(cause), { cause });
     }
-    this.#signs = Object.fromEntries(['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]));
+    this.#signs = Object.fromEntries(
+      ['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]),
+    );
     this.rendersThinking = text.includes('<think>');
   }
 
@@ -45,12 +47,18 @@ export class ChatTemplate {
 export function templateIn(config: JsonObject): string | undefined {
   const { chat_template: template } = config;
   if (typeof template === 'string') return template;
-  const named = Array.isArray(template) ? template.find((entry) => isObject(entry) && entry['name'] === 'default') : undefined;
+  const named = Array.isArray(template)
+    ? template.find((entry) => isObject(entry) && entry['name'] === 'default')
+    : undefined;
   return isObject(named) && typeof named['template'] === 'string' ? named['template'] : undefined;
 }
 
 const signOf = (value: unknown): string =>
-  typeof value === 'string' ? value : isObject(value) && typeof value['content'] === 'string' ? value['content'] : '';
+  typeof value === 'string'
+    ? value
+    : isObject(value) && typeof value['content'] === 'string'
+      ? value['content']
+      : '';
 
 /**
  * Converts a message of the API for a template: joins the text parts into one string, and parses
@@ -58,8 +66,14 @@ const signOf = (value: unknown): string =>
  */
 function forTemplate(message: Chat['messages'][number]): JsonObject {
   const { content, tool_calls: calls, ...rest } = message as JsonObject;
-  const parts = Array.isArray(content) ? content.filter((part) => part.type === 'text').map(({ text }) => String(text)) : [content ?? ''];
-  return { ...rest, content: parts.join(''), ...(Array.isArray(calls) && { tool_calls: calls.map(withParsedArguments) }) };
+  const parts = Array.isArray(content)
+    ? content.filter((part) => part.type === 'text').map(({ text }) => String(text))
+    : [content ?? ''];
+  return {
+    ...rest,
+    content: parts.join(''),
+    ...(Array.isArray(calls) && { tool_calls: calls.map(withParsedArguments) }),
+  };
 }
 
 function withParsedArguments(call: unknown): unknown {
@@ -67,7 +81,10 @@ function withParsedArguments(call: unknown): unknown {
   const { arguments: text } = call['function'];
   if (typeof text !== 'string') return call;
   try {
-    return { ...call, function: { ...call['function'], arguments: parseObject(text, 'arguments') } };
+    return {
+      ...call,
+      function: { ...call['function'], arguments: parseObject(text, 'arguments') },
+    };
   } catch {
     // A model may have written arguments that are not valid JSON. The template gets that text as it
     // is.

@@ -62,17 +62,35 @@ export function readDecoderShape(config: Record<string, unknown>): DecoderShape 
   const fields = nested ?? outer;
   const family = familyOf(config, nested !== undefined);
   const hidden = fields.integer('hidden_size', { max: 1 << 16 });
-  const heads = fields.integer('num_attention_heads', { max: 1024, ...(family === 'gemma3' && { or: 8 }) });
-  const kvHeads = fields.integer('num_key_value_heads', { max: 1024, or: family === 'gemma3' ? 4 : heads });
-  const headDim = fields.integer('head_dim', { min: 2, max: 512, or: family === 'gemma3' ? 256 : hidden / heads });
-  if (!Number.isInteger(headDim) || headDim % 2 !== 0) throw new ModelError('malformed_config', `head_dim is ${headDim} but must be an even number`);
+  const heads = fields.integer('num_attention_heads', {
+    max: 1024,
+    ...(family === 'gemma3' && { or: 8 }),
+  });
+  const kvHeads = fields.integer('num_key_value_heads', {
+    max: 1024,
+    or: family === 'gemma3' ? 4 : heads,
+  });
+  const headDim = fields.integer('head_dim', {
+    min: 2,
+    max: 512,
+    or: family === 'gemma3' ? 256 : hidden / heads,
+  });
+  if (!Number.isInteger(headDim) || headDim % 2 !== 0)
+    throw new ModelError('malformed_config', `head_dim is ${headDim} but must be an even number`);
   if (heads % kvHeads !== 0)
-    throw new ModelError('malformed_config', `num_attention_heads is ${heads} but must be a multiple of num_key_value_heads, ${kvHeads}`);
+    throw new ModelError(
+      'malformed_config',
+      `num_attention_heads is ${heads} but must be a multiple of num_key_value_heads, ${kvHeads}`,
+    );
   const layers = fields.integer('num_hidden_layers', { max: MAX_LAYERS });
   const gemma = family === 'gemma3';
   const softcap = (name: string) => fields.number(name, { max: 1e4, or: 0 });
-  if (softcap('attn_logit_softcapping') !== 0) throw new ModelError('unsupported_architecture', 'attn_logit_softcapping is not supported');
-  const contextTokens = fields.integer('max_position_embeddings', { max: 10_000_000, or: gemma ? 32_768 : 4_096 });
+  if (softcap('attn_logit_softcapping') !== 0)
+    throw new ModelError('unsupported_architecture', 'attn_logit_softcapping is not supported');
+  const contextTokens = fields.integer('max_position_embeddings', {
+    max: 10_000_000,
+    or: gemma ? 32_768 : 4_096,
+  });
   return {
     family,
     vocabulary: fields.integer('vocab_size', { min: 2, ...(gemma && { or: 262_208 }) }),
@@ -87,11 +105,15 @@ export function readDecoderShape(config: Record<string, unknown>): DecoderShape 
     qkNorm: gemma || family === 'qwen3' || family === 'qwen3_moe',
     activation: activationOf(fields, gemma),
     embeddingScale: gemma ? toBfloat16(Math.sqrt(hidden)) : 1,
-    attentionScale: gemma ? fields.number('query_pre_attn_scalar', { min: 1, or: 256 }) ** -0.5 : headDim ** -0.5,
+    attentionScale: gemma
+      ? fields.number('query_pre_attn_scalar', { min: 1, or: 256 }) ** -0.5
+      : headDim ** -0.5,
     logitSoftcap: softcap('final_logit_softcapping'),
     tied: fields.flag('tie_word_embeddings', gemma || outer.flag('tie_word_embeddings', false)),
     ropes: ropesOf(fields, gemma),
-    layers: Array.from({ length: layers }, (_, index) => layerOf(fields, { index, layers, family })),
+    layers: Array.from({ length: layers }, (_, index) =>
+      layerOf(fields, { index, layers, family }),
+    ),
     prefix: nested === undefined ? '' : 'language_model.',
   };
 }
@@ -101,7 +123,10 @@ function familyOf(config: Record<string, unknown>, isNested: boolean): Family {
   if (type === 'gemma3_text' || (type === 'gemma3' && isNested)) return 'gemma3';
   const family = FAMILIES.find((known) => known === type);
   if (family === undefined || family === 'gemma3' || isNested)
-    throw new ModelError('unsupported_architecture', `model_type ${JSON.stringify(type)} is not supported; supported are ${FAMILIES.join(', ')}`);
+    throw new ModelError(
+      'unsupported_architecture',
+      `model_type ${JSON.stringify(type)} is not supported; supported are ${FAMILIES.join(', ')}`,
+    );
   return family;
 }
 
@@ -118,16 +143,25 @@ function activationOf(fields: FieldReader, gemma: boolean): 'silu' | 'gelu_tanh'
  */
 function ropesOf(fields: FieldReader, gemma: boolean): Rope[] {
   const newer = fields.object('rope_parameters');
-  const theta = (newer?.has('rope_theta') ? newer : fields).number('rope_theta', { min: 1, or: gemma ? 1e6 : 1e4 });
+  const theta = (newer?.has('rope_theta') ? newer : fields).number('rope_theta', {
+    min: 1,
+    or: gemma ? 1e6 : 1e4,
+  });
   const scaling = readRopeScaling(newer ?? fields.object('rope_scaling'));
   if (!gemma) return [{ theta, scaling }];
   return [
     { theta, scaling },
-    { theta: fields.number('rope_local_base_freq', { min: 1, or: 1e4 }), scaling: { kind: 'none' } },
+    {
+      theta: fields.number('rope_local_base_freq', { min: 1, or: 1e4 }),
+      scaling: { kind: 'none' },
+    },
   ];
 }
 
-function layerOf(fields: FieldReader, { index, layers, family }: { index: number; layers: number; family: Family }): LayerShape {
+function layerOf(
+  fields: FieldReader,
+  { index, layers, family }: { index: number; layers: number; family: Family },
+): LayerShape {
   const width = () => fields.integer('intermediate_size', { max: 1 << 18 });
   if (family === 'gemma3') {
     const pattern = fields.integer('sliding_window_pattern', { or: 6 });
@@ -135,15 +169,26 @@ function layerOf(fields: FieldReader, { index, layers, family }: { index: number
     const window = isGlobal ? 0 : fields.integer('sliding_window', { max: 10_000_000, or: 512 });
     return { rope: isGlobal ? 0 : 1, window, mlp: { kind: 'dense', width: width() } };
   }
-  const local = fields.flag('use_sliding_window', false) && index >= fields.integer('max_window_layers', { min: 0, or: layers });
+  const local =
+    fields.flag('use_sliding_window', false) &&
+    index >= fields.integer('max_window_layers', { min: 0, or: layers });
   const window = local ? fields.integer('sliding_window', { max: 10_000_000 }) : 0;
-  return { rope: 0, window, mlp: family === 'qwen3_moe' && hasExperts(fields, index) ? expertsOf(fields) : { kind: 'dense', width: width() } };
+  return {
+    rope: 0,
+    window,
+    mlp:
+      family === 'qwen3_moe' && hasExperts(fields, index)
+        ? expertsOf(fields)
+        : { kind: 'dense', width: width() },
+  };
 }
 
 function hasExperts(fields: FieldReader, index: number): boolean {
   const isIndex = (item: unknown): item is number => Number.isSafeInteger(item);
   const dense = fields.list('mlp_only_layers', isIndex, MAX_LAYERS) ?? [];
-  return !dense.includes(index) && (index + 1) % fields.integer('decoder_sparse_step', { or: 1 }) === 0;
+  return (
+    !dense.includes(index) && (index + 1) % fields.integer('decoder_sparse_step', { or: 1 }) === 0
+  );
 }
 
 function expertsOf(fields: FieldReader): Experts {

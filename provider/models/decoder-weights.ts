@@ -15,11 +15,21 @@ export interface Matrix {
   /** Number of matrices stacked in the tensor: the layer's experts, or 1. */
   readonly count: number;
   readonly weight: Tensor;
-  readonly quantized?: { readonly bits: number; readonly group: number; readonly scales: Tensor; readonly biases: Tensor };
+  readonly quantized?: {
+    readonly bits: number;
+    readonly group: number;
+    readonly scales: Tensor;
+    readonly biases: Tensor;
+  };
   readonly bias?: Tensor;
 }
 
-type Mlp = { readonly gate: Matrix; readonly up: Matrix; readonly down: Matrix; readonly router?: Matrix };
+type Mlp = {
+  readonly gate: Matrix;
+  readonly up: Matrix;
+  readonly down: Matrix;
+  readonly router?: Matrix;
+};
 
 export interface LayerWeights {
   readonly inputNorm: Tensor;
@@ -49,20 +59,32 @@ const BITS = [2, 3, 4, 5, 6, 8];
 const GROUPS = [32, 64, 128];
 
 /** Finds every weight that the shape requires, and checks its size. */
-export function findWeights(shape: DecoderShape, tensors: Tensors, config: JsonObject): DecoderWeights {
+export function findWeights(
+  shape: DecoderShape,
+  tensors: Tensors,
+  config: JsonObject,
+): DecoderWeights {
   const find = new WeightFinder(tensors, readQuantization(config), shape.prefix);
   const { hidden, vocabulary } = shape;
   const embedding = find.matrix('model.embed_tokens', { out: vocabulary, in: hidden });
   const hasLmHead = find.has('lm_head.weight');
   return {
     embedding,
-    layers: shape.layers.map((layer, index) => findLayer(find, { shape, layer, path: `model.layers.${index}` })),
+    layers: shape.layers.map((layer, index) =>
+      findLayer(find, { shape, layer, path: `model.layers.${index}` }),
+    ),
     norm: find.vector('model.norm', hidden),
-    lmHead: shape.tied && !hasLmHead ? embedding : find.matrix('lm_head', { out: vocabulary, in: hidden }),
+    lmHead:
+      shape.tied && !hasLmHead
+        ? embedding
+        : find.matrix('lm_head', { out: vocabulary, in: hidden }),
   };
 }
 
-function findLayer(find: WeightFinder, { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string }): LayerWeights {
+function findLayer(
+  find: WeightFinder,
+  { shape, layer, path }: { shape: DecoderShape; layer: LayerShape; path: string },
+): LayerWeights {
   const { hidden, heads, kvHeads, headDim } = shape;
   const attention = `${path}.self_attn`;
   const { outputNorms, qkNorm } = shape;
@@ -72,15 +94,26 @@ function findLayer(find: WeightFinder, { shape, layer, path }: { shape: DecoderS
     k: find.matrix(`${attention}.k_proj`, { out: kvHeads * headDim, in: hidden }),
     v: find.matrix(`${attention}.v_proj`, { out: kvHeads * headDim, in: hidden }),
     o: find.matrix(`${attention}.o_proj`, { out: hidden, in: heads * headDim }),
-    ...(qkNorm && { qNorm: find.vector(`${attention}.q_norm`, headDim), kNorm: find.vector(`${attention}.k_norm`, headDim) }),
+    ...(qkNorm && {
+      qNorm: find.vector(`${attention}.q_norm`, headDim),
+      kNorm: find.vector(`${attention}.k_norm`, headDim),
+    }),
     ...(outputNorms && { attentionNorm: find.vector(`${path}.post_attention_layernorm`, hidden) }),
-    mlpNorm: find.vector(`${path}.${outputNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`, hidden),
+    mlpNorm: find.vector(
+      `${path}.${outputNorms ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'}`,
+      hidden,
+    ),
     mlp: findMlp(find, { layer, hidden, path: `${path}.mlp` }),
-    ...(outputNorms && { mlpOutputNorm: find.vector(`${path}.post_feedforward_layernorm`, hidden) }),
+    ...(outputNorms && {
+      mlpOutputNorm: find.vector(`${path}.post_feedforward_layernorm`, hidden),
+    }),
   };
 }
 
-function findMlp(find: WeightFinder, { layer, hidden, path }: { layer: LayerShape; hidden: number; path: string }): Mlp {
+function findMlp(
+  find: WeightFinder,
+  { layer, hidden, path }: { layer: LayerShape; hidden: number; path: string },
+): Mlp {
   const { width } = layer.mlp;
   const isRouted = layer.mlp.kind === 'experts';
   const count = layer.mlp.kind === 'experts' ? layer.mlp.experts : 1;
@@ -107,14 +140,18 @@ type QuantizationOf = (path: string) => Quantization | undefined;
 function readQuantization(config: JsonObject): QuantizationOf {
   const about = config['quantization'] ?? config['quantization_config'];
   if (about === undefined || about === null) return () => undefined;
-  if (!isObject(about)) throw new ModelError('malformed_config', 'config.json.quantization is not an object');
+  if (!isObject(about))
+    throw new ModelError('malformed_config', 'config.json.quantization is not an object');
   const read = (fields: JsonObject, path: string): Quantization => {
     const reader = new FieldReader(fields, path);
     reader.text('mode', ['affine'], { or: 'affine' as const });
     const bits = reader.integer('bits');
     const group = reader.integer('group_size');
     if (!BITS.includes(bits) || !GROUPS.includes(group))
-      throw new ModelError('unsupported_architecture', `${path} has ${bits} bits in groups of ${group}; supported are ${BITS} bits in groups of ${GROUPS}`);
+      throw new ModelError(
+        'unsupported_architecture',
+        `${path} has ${bits} bits in groups of ${group}; supported are ${BITS} bits in groups of ${GROUPS}`,
+      );
     return { bits, group };
   };
   const general = read(about, 'config.json.quantization');
@@ -143,26 +180,58 @@ class WeightFinder {
     return this.#tensor(`${path}.weight`, [size]);
   }
 
-  matrix(path: string, { out, in: width, count = 1 }: { out: number; in: number; count?: number }): Matrix {
+  matrix(
+    path: string,
+    { out, in: width, count = 1 }: { out: number; in: number; count?: number },
+  ): Matrix {
     const rows = count > 1 ? [count, out] : [out];
-    const common = { out, in: width, count, ...(this.has(`${path}.bias`) && { bias: this.#tensor(`${path}.bias`, rows) }) };
-    if (!this.has(`${path}.scales`)) return { ...common, weight: this.#tensor(`${path}.weight`, [...rows, width]) };
+    const common = {
+      out,
+      in: width,
+      count,
+      ...(this.has(`${path}.bias`) && { bias: this.#tensor(`${path}.bias`, rows) }),
+    };
+    if (!this.has(`${path}.scales`))
+      return { ...common, weight: this.#tensor(`${path}.weight`, [...rows, width]) };
     const quantization = this.#quantizationOf(this.#prefix + path);
-    if (quantization === undefined) throw new ModelError('malformed_config', `${path} is quantized, but config.json has no quantization`);
+    if (quantization === undefined)
+      throw new ModelError(
+        'malformed_config',
+        `${path} is quantized, but config.json has no quantization`,
+      );
     const { bits, group } = quantization;
-    if (width % group !== 0) throw new ModelError('wrong_shape', `${path}: the width of ${width} is not a multiple of the group size ${group}`);
+    if (width % group !== 0)
+      throw new ModelError(
+        'wrong_shape',
+        `${path}: the width of ${width} is not a multiple of the group size ${group}`,
+      );
     const weight = this.#tensor(`${path}.weight`, [...rows, (width * bits) / 32], ['U32']);
     const ofGroups = (name: string) => this.#tensor(`${path}.${name}`, [...rows, width / group]);
-    return { ...common, weight, quantized: { bits, group, scales: ofGroups('scales'), biases: ofGroups('biases') } };
+    return {
+      ...common,
+      weight,
+      quantized: { bits, group, scales: ofGroups('scales'), biases: ofGroups('biases') },
+    };
   }
 
-  #tensor(name: string, shape: readonly number[], types: readonly string[] = ['F32', 'F16', 'BF16']): Tensor {
+  #tensor(
+    name: string,
+    shape: readonly number[],
+    types: readonly string[] = ['F32', 'F16', 'BF16'],
+  ): Tensor {
     const tensor = this.#tensors.get(this.#prefix + name);
     if (tensor === undefined) throw new ModelError('missing_weight', this.#prefix + name);
     if (tensor.shape.length !== shape.length || tensor.shape.some((size, i) => size !== shape[i])) {
-      throw new ModelError('wrong_shape', `${name} is ${tensor.shape.join('×')} but must be ${shape.join('×')}`);
+      throw new ModelError(
+        'wrong_shape',
+        `${name} is ${tensor.shape.join('×')} but must be ${shape.join('×')}`,
+      );
     }
-    if (!types.includes(tensor.type)) throw new ModelError('wrong_shape', `${name} has the type ${tensor.type} but must have ${types.join(' or ')}`);
+    if (!types.includes(tensor.type))
+      throw new ModelError(
+        'wrong_shape',
+        `${name} has the type ${tensor.type} but must have ${types.join(' or ')}`,
+      );
     return tensor;
   }
 }
@@ -178,20 +247,33 @@ export async function checkFinite(weights: DecoderWeights, reader: TensorReader)
     for await (const { bytes } of reader.pieces(tensor)) {
       const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length >> 1);
       for (let i = step - 1; i < halves.length; i += step) {
-        if (((halves[i] as number) & exponent) === exponent) throw new ModelError('not_finite', `${tensor.name} contains an infinity or NaN`);
+        if (((halves[i] as number) & exponent) === exponent)
+          throw new ModelError('not_finite', `${tensor.name} contains an infinity or NaN`);
       }
     }
   }
 }
 
 function* multipliers({ embedding, layers, norm, lmHead }: DecoderWeights): Generator<Tensor> {
-  const matrices = [embedding, lmHead, ...layers.flatMap(({ q, k, v, o, mlp }) => [q, k, v, o, ...Object.values(mlp)])];
+  const matrices = [
+    embedding,
+    lmHead,
+    ...layers.flatMap(({ q, k, v, o, mlp }) => [q, k, v, o, ...Object.values(mlp)]),
+  ];
   for (const { quantized, bias } of new Set(matrices)) {
     if (quantized) yield* [quantized.scales, quantized.biases];
     if (bias) yield bias;
   }
   yield norm;
   for (const layer of layers) {
-    for (const vector of [layer.inputNorm, layer.qNorm, layer.kNorm, layer.attentionNorm, layer.mlpNorm, layer.mlpOutputNorm]) if (vector) yield vector;
+    for (const vector of [
+      layer.inputNorm,
+      layer.qNorm,
+      layer.kNorm,
+      layer.attentionNorm,
+      layer.mlpNorm,
+      layer.mlpOutputNorm,
+    ])
+      if (vector) yield vector;
   }
 }

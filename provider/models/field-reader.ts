@@ -25,21 +25,30 @@ export class FieldReader {
     return this.#fields[name] !== undefined && this.#fields[name] !== null;
   }
 
-  integer<F = never>(name: string, { min = 1, max = 1 << 20, ...rest }: Bounds<F> = {}): number | F {
+  integer<F = never>(
+    name: string,
+    { min = 1, max = 1 << 20, ...rest }: Bounds<F> = {},
+  ): number | F {
     if (!this.has(name) && 'or' in rest) return rest.or as F;
     const value = this.#fields[name];
-    if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) throw this.#wrong(name, `a whole number from ${min} to ${max}`);
+    if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max)
+      throw this.#wrong(name, `a whole number from ${min} to ${max}`);
     return value as number;
   }
 
   number<F = never>(name: string, { min = 0, max = 1e12, ...rest }: Bounds<F> = {}): number | F {
     if (!this.has(name) && 'or' in rest) return rest.or as F;
     const value = this.#fields[name];
-    if (typeof value !== 'number' || !(value >= min && value <= max)) throw this.#wrong(name, `a number from ${min} to ${max}`);
+    if (typeof value !== 'number' || !(value >= min && value <= max))
+      throw this.#wrong(name, `a number from ${min} to ${max}`);
     return value;
   }
 
-  text<const Value extends string, F = never>(name: string, known: readonly Value[], rest: { or?: F } = {}): Value | F {
+  text<const Value extends string, F = never>(
+    name: string,
+    known: readonly Value[],
+    rest: { or?: F } = {},
+  ): Value | F {
     if (!this.has(name) && 'or' in rest) return rest.or as F;
     const value = this.#fields[name];
     if (!known.includes(value as Value)) throw this.#wrong(name, `one of ${known.join(', ')}`);
@@ -64,7 +73,8 @@ export class FieldReader {
   list<T>(name: string, isItem: (item: unknown) => item is T, most: number): T[] | undefined {
     if (!this.has(name)) return undefined;
     const value = this.#fields[name];
-    if (!Array.isArray(value) || value.length > most || !value.every(isItem)) throw this.#wrong(name, `a list of at most ${most} valid items`);
+    if (!Array.isArray(value) || value.length > most || !value.every(isItem))
+      throw this.#wrong(name, `a list of at most ${most} valid items`);
     return value;
   }
 

@@ -2,7 +2,8 @@ import { ModelError } from './model-error.ts';
 
 export type JsonObject = Record<string, unknown>;
 
-export const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export function parseObject(text: string, name: string): JsonObject {
   let parsed: unknown;

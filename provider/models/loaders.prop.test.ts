@@ -10,8 +10,11 @@ import { ModelFolderUnderTest, mutationsOf, promptsOf } from './model-folder-und
 let folder: ModelFolderUnderTest;
 const at = (name: string) => folder.at(name);
 const opened = () => folder.opened();
-const withFile = (name: Parameters<ModelFolderUnderTest['original']>[0], bytes: Uint8Array | string, use: () => Promise<void>) =>
-  folder.withFile({ name, bytes }, use);
+const withFile = (
+  name: Parameters<ModelFolderUnderTest['original']>[0],
+  bytes: Uint8Array | string,
+  use: () => Promise<void>,
+) => folder.withFile({ name, bytes }, use);
 const json = (name: Parameters<ModelFolderUnderTest['original']>[0]) => folder.json(name);
 
 beforeAll(async () => {
@@ -28,18 +31,29 @@ test('the unchanged model opens', async () => {
 });
 
 describe('a hostile folder is rejected with the reason:', () => {
-  const other = (name: string, fields: object) => (header: object) => void Object.assign(header[name as keyof typeof header] as object, fields);
+  const other = (name: string, fields: object) => (header: object) =>
+    void Object.assign(header[name as keyof typeof header] as object, fields);
   const headers: Record<string, [string, Parameters<ModelFolderUnderTest['withHeader']>[0]]> = {
     'overlapping tensors': ['malformed_weights', other(NORM, { data_offsets: [0, 384] })],
-    'a tensor past the end': ['malformed_weights', other(NORM, { data_offsets: [2 ** 40, 2 ** 40 + 384] })],
-    'a shape of astronomic size': ['malformed_weights', other(NORM, { shape: [2 ** 50, 2 ** 50, 2 ** 50] })],
+    'a tensor past the end': [
+      'malformed_weights',
+      other(NORM, { data_offsets: [2 ** 40, 2 ** 40 + 384] }),
+    ],
+    'a shape of astronomic size': [
+      'malformed_weights',
+      other(NORM, { shape: [2 ** 50, 2 ** 50, 2 ** 50] }),
+    ],
     'a negative size': ['malformed_weights', other(NORM, { shape: [-192] })],
     'an unknown type': ['malformed_weights', other(NORM, { dtype: 'Q9' })],
     'a missing weight': ['missing_weight', (header) => void delete header[WEIGHT]],
     'a weight of another shape': ['wrong_shape', other(WEIGHT, { shape: [288, 48] })],
   };
   for (const [what, [code, change]] of Object.entries(headers)) {
-    test(what, () => withFile('model.safetensors', folder.withHeader(change), async () => expect(await opened()).toBe(code)));
+    test(what, () =>
+      withFile('model.safetensors', folder.withHeader(change), async () =>
+        expect(await opened()).toBe(code),
+      ),
+    );
   }
 
   test('a scale that is NaN', async () => {
@@ -47,7 +61,9 @@ describe('a hostile folder is rejected with the reason:', () => {
     const length = Number(file.readBigUInt64LE(0));
     const [begin] = JSON.parse(file.subarray(8, 8 + length).toString('utf8'))[SCALES].data_offsets;
     file.writeUInt16LE(0x7e00, 8 + length + begin + 10);
-    await withFile('model.safetensors', file, async () => expect(await opened()).toBe('not_finite'));
+    await withFile('model.safetensors', file, async () =>
+      expect(await opened()).toBe('not_finite'),
+    );
   });
 
   test('a weights file that is cut', async () => {
@@ -73,19 +89,29 @@ describe('a hostile folder is rejected with the reason:', () => {
   });
 
   test('an index that names a file outside of the folder', async () => {
-    await writeFile(at('model.safetensors.index.json'), JSON.stringify({ weight_map: { a: '../../etc/passwd' } }));
+    await writeFile(
+      at('model.safetensors.index.json'),
+      JSON.stringify({ weight_map: { a: '../../etc/passwd' } }),
+    );
     expect(await opened()).toBe('outside_folder');
     await rm(at('model.safetensors.index.json'));
   });
 
   test('an architecture that is not supported', () =>
-    withFile('config.json', JSON.stringify({ ...json('config.json'), model_type: 'mamba' }), async () =>
-      expect(await opened()).toBe('unsupported_architecture'),
+    withFile(
+      'config.json',
+      JSON.stringify({ ...json('config.json'), model_type: 'mamba' }),
+      async () => expect(await opened()).toBe('unsupported_architecture'),
     ));
 
   test('a quantization that is not supported', () =>
-    withFile('config.json', JSON.stringify({ ...json('config.json'), quantization: { group_size: 64, bits: 4, mode: 'mxfp4' } }), async () =>
-      expect(await opened()).toBe('malformed_config'),
+    withFile(
+      'config.json',
+      JSON.stringify({
+        ...json('config.json'),
+        quantization: { group_size: 64, bits: 4, mode: 'mxfp4' },
+      }),
+      async () => expect(await opened()).toBe('malformed_config'),
     ));
 });
 
@@ -96,22 +122,30 @@ describe('a token without a row in the weights', () => {
     return withFile('tokenizer.json', JSON.stringify(whole), use);
   };
 
-  test.each([512, 513, 400_000_000])('does not prevent a model from opening, but a prompt with it is rejected: id %i', (id) =>
-    withToken(id, async () => {
-      const { tokenizer } = await openModel(folder.path);
-      expect(tokenizer.encode('hello').length).toBeGreaterThan(0);
-      expect(() => tokenizer.encode('hello <|evil|> x')).toThrow(expect.objectContaining({ code: 'token_outside_vocabulary' }));
-    }),
+  test.each([512, 513, 400_000_000])(
+    'does not prevent a model from opening, but a prompt with it is rejected: id %i',
+    (id) =>
+      withToken(id, async () => {
+        const { tokenizer } = await openModel(folder.path);
+        expect(tokenizer.encode('hello').length).toBeGreaterThan(0);
+        expect(() => tokenizer.encode('hello <|evil|> x')).toThrow(
+          expect.objectContaining({ code: 'token_outside_vocabulary' }),
+        );
+      }),
   );
 
   test('does not end an answer, because grammars count end tokens in the vocabulary', () =>
-    withFile('generation_config.json', JSON.stringify({ eos_token_id: [2, 512, 400_000_000] }), async () =>
-      expect([...(await openModel(folder.path)).endTokens]).toEqual([2]),
+    withFile(
+      'generation_config.json',
+      JSON.stringify({ eos_token_id: [2, 512, 400_000_000] }),
+      async () => expect([...(await openModel(folder.path)).endTokens]).toEqual([2]),
     ));
 
   test('that the template itself writes makes the folder invalid, because every request would fail', () =>
     withToken(700, () =>
-      withFile('chat_template.jinja', '<|evil|>{{ messages[0].content }}', async () => expect(await opened()).toBe('token_outside_vocabulary')),
+      withFile('chat_template.jinja', '<|evil|>{{ messages[0].content }}', async () =>
+        expect(await opened()).toBe('token_outside_vocabulary'),
+      ),
     ));
 });
 

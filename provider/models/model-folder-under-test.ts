@@ -7,7 +7,14 @@ import { openModel } from './model.ts';
 import { ModelError } from './model-error.ts';
 import { TextStream } from './tokenizer.ts';
 
-const FILES = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'model.safetensors'] as const;
+const FILES = [
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'chat_template.jinja',
+  'model.safetensors',
+] as const;
 type FileName = (typeof FILES)[number];
 type Header = Record<string, { dtype: string; shape: number[]; data_offsets: number[] }>;
 
@@ -48,7 +55,10 @@ export class ModelFolderUnderTest implements AsyncDisposable {
     return JSON.parse(this.original(name).toString('utf8'));
   }
 
-  async withFile({ name, bytes }: { name: FileName; bytes: Uint8Array | string }, use: () => Promise<void>): Promise<void> {
+  async withFile(
+    { name, bytes }: { name: FileName; bytes: Uint8Array | string },
+    use: () => Promise<void>,
+  ): Promise<void> {
     await writeFile(this.at(name), bytes);
     try {
       await use();
@@ -93,7 +103,13 @@ export class ModelFolderUnderTest implements AsyncDisposable {
  * row.
  */
 const EVIL_TOKEN = '<|evil|>';
-const PROMPTS = ['hello', `hello ${EVIL_TOKEN} x`, `${EVIL_TOKEN}`, '<|im_end|> é 水 \u0000 \uD800', ''];
+const PROMPTS = [
+  'hello',
+  `hello ${EVIL_TOKEN} x`,
+  `${EVIL_TOKEN}`,
+  '<|im_end|> é 水 \u0000 \uD800',
+  '',
+];
 
 /**
  * Returns the tokens of all prompts that the model's tokenizer and template accept. Throws if a
@@ -105,7 +121,9 @@ export async function promptsOf(path: string): Promise<number[][]> {
   const prompts: number[][] = [];
   for (const content of PROMPTS) {
     try {
-      prompts.push(tokenizer.encode(template.render({ messages: [{ role: 'user', content }], max_tokens: 1 })));
+      prompts.push(
+        tokenizer.encode(template.render({ messages: [{ role: 'user', content }], max_tokens: 1 })),
+      );
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
     }
@@ -113,7 +131,8 @@ export async function promptsOf(path: string): Promise<number[][]> {
   for (const prompt of prompts) {
     const stream = new TextStream(tokenizer);
     for (const token of prompt) {
-      if (!(Number.isInteger(token) && token >= 0 && token < shape.vocabulary)) throw new Error(`the prompt has the token ${token} of ${shape.vocabulary}`);
+      if (!(Number.isInteger(token) && token >= 0 && token < shape.vocabulary))
+        throw new Error(`the prompt has the token ${token} of ${shape.vocabulary}`);
       stream.push(token);
       tokenizer.textOf(token);
     }
@@ -126,11 +145,38 @@ const values = fc.oneof(
   fc.integer(),
   fc.double(),
   fc.string({ maxLength: 20 }),
-  fc.constantFrom<unknown>(null, true, [], {}, -1, 0, 2 ** 31, 2 ** 53, 1e308, 'é'.repeat(1000), [[]], { a: {} }),
+  fc.constantFrom<unknown>(
+    null,
+    true,
+    [],
+    {},
+    -1,
+    0,
+    2 ** 31,
+    2 ** 53,
+    1e308,
+    'é'.repeat(1000),
+    [[]],
+    { a: {} },
+  ),
 );
 const tokenIds = fc.oneof(
   fc.nat(600),
-  fc.constantFrom<unknown>(511, 512, 513, 700, 400_000_000, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53 - 1, -1, 1.5, null, '3'),
+  fc.constantFrom<unknown>(
+    511,
+    512,
+    513,
+    700,
+    400_000_000,
+    2 ** 31 - 1,
+    2 ** 31,
+    2 ** 32,
+    2 ** 53 - 1,
+    -1,
+    1.5,
+    null,
+    '3',
+  ),
 );
 
 /**
@@ -138,11 +184,19 @@ const tokenIds = fc.oneof(
  * tokenizer or a template.
  */
 export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation> {
-  const jsonFile = (name: FileName, whole: unknown): Mutation => ({ name, bytes: Buffer.from(JSON.stringify(whole)) });
+  const jsonFile = (name: FileName, whole: unknown): Mutation => ({
+    name,
+    bytes: Buffer.from(JSON.stringify(whole)),
+  });
   /** Replaces the value at a random place of a JSON file. */
   const changed = fc
     .tuple(
-      fc.constantFrom('config.json', 'generation_config.json', 'tokenizer_config.json', 'tokenizer.json' as const),
+      fc.constantFrom(
+        'config.json',
+        'generation_config.json',
+        'tokenizer_config.json',
+        'tokenizer.json' as const,
+      ),
       fc.array(fc.nat(10_000), { minLength: 1, maxLength: 5 }),
       values,
     )
@@ -172,7 +226,10 @@ export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation
       const bytes = Buffer.from(folder.original(name));
       const most = name === 'model.safetensors' && isNearStart ? 8_000 : bytes.length;
       for (const [place, byte] of changes) bytes[place % Math.min(most, bytes.length)] = byte;
-      return { name, bytes: end === undefined ? bytes : bytes.subarray(0, end % (bytes.length + 1)) };
+      return {
+        name,
+        bytes: end === undefined ? bytes : bytes.subarray(0, end % (bytes.length + 1)),
+      };
     });
   const addedToken = fc
     .record({
@@ -188,7 +245,15 @@ export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation
       return jsonFile('tokenizer.json', whole);
     });
   const renumbered = fc
-    .tuple(fc.nat(10_000), tokenIds, fc.constantFrom(undefined, { type: 'Replace', pattern: { String: 'e' }, content: EVIL_TOKEN }))
+    .tuple(
+      fc.nat(10_000),
+      tokenIds,
+      fc.constantFrom(undefined, {
+        type: 'Replace',
+        pattern: { String: 'e' },
+        content: EVIL_TOKEN,
+      }),
+    )
     .map(([n, id, normalizer]) => {
       const whole = folder.json('tokenizer.json');
       const words = Object.keys(whole.model.vocab);
@@ -220,7 +285,9 @@ export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation
       additional_special_tokens: values,
       added_tokens_decoder: values,
     })
-    .map((fields) => jsonFile('tokenizer_config.json', { ...folder.json('tokenizer_config.json'), ...fields }));
+    .map((fields) =>
+      jsonFile('tokenizer_config.json', { ...folder.json('tokenizer_config.json'), ...fields }),
+    );
   return fc.oneof(changed, header, spoiled, addedToken, renumbered, template, specials);
 }
 
@@ -228,14 +295,23 @@ export function mutationsOf(folder: ModelFolderUnderTest): fc.Arbitrary<Mutation
  * Replaces the value at a path. Each number of the path selects one of the keys at its level,
  * modulo the number of keys.
  */
-export function withValueAt<T extends object>(whole: T, path: readonly number[], value: unknown): T {
+export function withValueAt<T extends object>(
+  whole: T,
+  path: readonly number[],
+  value: unknown,
+): T {
   let here = whole as Record<string, unknown>;
   for (const [i, n] of path.entries()) {
     const keys = Object.keys(here);
     const key = keys[n % keys.length];
     if (key === undefined) break;
     const inner = here[key];
-    if (i === path.length - 1 || typeof inner !== 'object' || inner === null || ArrayBuffer.isView(inner)) {
+    if (
+      i === path.length - 1 ||
+      typeof inner !== 'object' ||
+      inner === null ||
+      ArrayBuffer.isView(inner)
+    ) {
       here[key] = value;
       break;
     }

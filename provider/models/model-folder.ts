@@ -38,9 +38,14 @@ export class ModelFolder {
   }
 
   async open(name: string): Promise<ModelFile> {
-    if (name !== basename(name) || name.startsWith('.')) throw new ModelError('outside_folder', `${JSON.stringify(name)} is not a plain file name`);
+    if (name !== basename(name) || name.startsWith('.'))
+      throw new ModelError('outside_folder', `${JSON.stringify(name)} is not a plain file name`);
     const path = await orMissing(realpath(join(this.path, name)), name);
-    if (!path.startsWith(this.#root + sep)) throw new ModelError('outside_folder', `${name} is a link to a place outside of the model's folder`);
+    if (!path.startsWith(this.#root + sep))
+      throw new ModelError(
+        'outside_folder',
+        `${name} is a link to a place outside of the model's folder`,
+      );
     // Without O_NONBLOCK, opening a named pipe would block until another process writes to it.
     const handle = await orMissing(open(path, constants.O_RDONLY | constants.O_NONBLOCK), name);
     const stat = await handle.stat();
@@ -53,7 +58,11 @@ export class ModelFolder {
 
   async text(name: string): Promise<string> {
     await using file = await this.open(name);
-    if (file.size > MAX_TEXT_BYTES) throw new ModelError('file_too_large', `${name} has ${file.size} bytes; at most ${MAX_TEXT_BYTES} are allowed`);
+    if (file.size > MAX_TEXT_BYTES)
+      throw new ModelError(
+        'file_too_large',
+        `${name} has ${file.size} bytes; at most ${MAX_TEXT_BYTES} are allowed`,
+      );
     return file.handle.readFile('utf8');
   }
 

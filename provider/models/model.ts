@@ -47,13 +47,23 @@ export async function openModel(path: string, build = basename(path)): Promise<M
   const config = await folder.json('config.json');
   const decoder = await openDecoder(folder, config);
   const about = (await folder.jsonIfAny('tokenizer_config.json')) ?? {};
-  const tokenizer = Tokenizer.read({ json: await folder.json('tokenizer.json'), config: about, vocabularySize: decoder.shape.vocabulary });
+  const tokenizer = Tokenizer.read({
+    json: await folder.json('tokenizer.json'),
+    config: about,
+    vocabularySize: decoder.shape.vocabulary,
+  });
   const text = (await folder.textIfAny('chat_template.jinja')) ?? templateIn(about);
-  if (text === undefined) throw new ModelError('missing_file', 'neither chat_template.jinja nor tokenizer_config.json contains a chat template');
+  if (text === undefined)
+    throw new ModelError(
+      'missing_file',
+      'neither chat_template.jinja nor tokenizer_config.json contains a chat template',
+    );
   const template = new ChatTemplate({ text, config: about });
   // A template that writes tokens outside of the vocabulary would make every request fail. The
   // trial below rejects such a folder when it is opened.
-  tokenizer.encode(template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }));
+  tokenizer.encode(
+    template.render({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 1 }),
+  );
   const toolStyle = toolStyleOf(text);
   const generation = (await folder.jsonIfAny('generation_config.json')) ?? {};
   return {
@@ -65,7 +75,10 @@ export async function openModel(path: string, build = basename(path)): Promise<M
     endTokens: endTokensOf({ config, generation, tokenizer, about }),
     toolStyle,
     defaults: defaultsOf(generation),
-    traits: [...(toolStyle ? ['tools' as const] : []), ...(template.rendersThinking ? ['reasoning' as const] : [])],
+    traits: [
+      ...(toolStyle ? ['tools' as const] : []),
+      ...(template.rendersThinking ? ['reasoning' as const] : []),
+    ],
   };
 }
 
@@ -81,7 +94,11 @@ async function openDecoder(folder: ModelFolder, config: JsonObject): Promise<Dec
   const weights = findWeights(shape, tensors, config);
   await using reader = new TensorReader();
   await checkFinite(weights, reader);
-  return { shape, weights, weightBytes: tensors.values().reduce((sum, { bytes }) => sum + bytes, 0) };
+  return {
+    shape,
+    weights,
+    weightBytes: tensors.values().reduce((sum, { bytes }) => sum + bytes, 0),
+  };
 }
 
 interface EndSources {
@@ -95,9 +112,15 @@ function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<
   const isId = (item: unknown): item is number => Number.isSafeInteger(item);
   const read = (fields: JsonObject, file: string): number[] => {
     const value = fields['eos_token_id'];
-    return new FieldReader({ ids: value === undefined || Array.isArray(value) ? value : [value] }, file).list('ids', isId, 64) ?? [];
+    return (
+      new FieldReader(
+        { ids: value === undefined || Array.isArray(value) ? value : [value] },
+        file,
+      ).list('ids', isId, 64) ?? []
+    );
   };
-  const named = typeof about['eos_token'] === 'string' ? tokenizer.idOf(about['eos_token']) : undefined;
+  const named =
+    typeof about['eos_token'] === 'string' ? tokenizer.idOf(about['eos_token']) : undefined;
   const ids = new Set([
     ...read(config, 'config.json.eos_token_id'),
     ...read(generation, 'generation_config.json.eos_token_id'),
@@ -106,7 +129,11 @@ function endTokensOf({ config, generation, tokenizer, about }: EndSources): Set<
   // The grammar library uses end tokens as indices into the vocabulary without checking them: an id
   // outside of the vocabulary would make it access memory out of bounds.
   const known = new Set([...ids].filter((id) => tokenizer.has(id)));
-  if (known.size === 0) throw new ModelError('malformed_config', 'no file of the model defines a token that ends an answer');
+  if (known.size === 0)
+    throw new ModelError(
+      'malformed_config',
+      'no file of the model defines a token that ends an answer',
+    );
   return known;
 }
 
@@ -115,6 +142,10 @@ const DEFAULTS = { temperature: 2, top_p: 1, top_k: 1_000_000, min_p: 1, repetit
 function defaultsOf(generation: JsonObject): Record<string, number> {
   const fields = new FieldReader(generation, 'generation_config.json');
   if (!fields.flag('do_sample', true)) return { temperature: 0 };
-  const settings = Object.entries(DEFAULTS).map(([name, max]) => [name, fields.number(name, { max, or: undefined })] as const);
-  return Object.fromEntries(settings.filter((entry): entry is readonly [string, number] => entry[1] !== undefined));
+  const settings = Object.entries(DEFAULTS).map(
+    ([name, max]) => [name, fields.number(name, { max, or: undefined })] as const,
+  );
+  return Object.fromEntries(
+    settings.filter((entry): entry is readonly [string, number] => entry[1] !== undefined),
+  );
 }

@@ -3,8 +3,21 @@ import type { FieldReader } from './field-reader.ts';
 type RopeScaling =
   | { readonly kind: 'none' }
   | { readonly kind: 'linear'; readonly factor: number }
-  | { readonly kind: 'llama3'; readonly factor: number; readonly low: number; readonly high: number; readonly trained: number }
-  | { readonly kind: 'yarn'; readonly factor: number; readonly trained: number; readonly fast: number; readonly slow: number; readonly attention: number };
+  | {
+      readonly kind: 'llama3';
+      readonly factor: number;
+      readonly low: number;
+      readonly high: number;
+      readonly trained: number;
+    }
+  | {
+      readonly kind: 'yarn';
+      readonly factor: number;
+      readonly trained: number;
+      readonly fast: number;
+      readonly slow: number;
+      readonly attention: number;
+    };
 
 export interface Rope {
   readonly theta: number;
@@ -14,17 +27,36 @@ export interface Rope {
 export function readRopeScaling(fields: FieldReader | undefined): RopeScaling {
   if (fields === undefined) return { kind: 'none' };
   const name = fields.has('rope_type') ? 'rope_type' : 'type';
-  const type = fields.text(name, ['default', 'linear', 'llama3', 'yarn'], { or: 'default' as const });
+  const type = fields.text(name, ['default', 'linear', 'llama3', 'yarn'], {
+    or: 'default' as const,
+  });
   if (type === 'default') return { kind: 'none' };
   const factor = fields.number('factor', { min: 1, max: 1e4 });
   if (type === 'linear') return { kind: 'linear', factor };
   const trained = fields.integer('original_max_position_embeddings', { max: 10_000_000 });
   if (type === 'llama3') {
-    return { kind: 'llama3', factor, trained, low: fields.number('low_freq_factor', { or: 1 }), high: fields.number('high_freq_factor', { or: 4 }) };
+    return {
+      kind: 'llama3',
+      factor,
+      trained,
+      low: fields.number('low_freq_factor', { or: 1 }),
+      high: fields.number('high_freq_factor', { or: 4 }),
+    };
   }
   const weight = (mscale: number) => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
-  const attention = fields.number('attention_factor', { or: weight(fields.number('mscale', { or: 1 })) / weight(fields.number('mscale_all_dim', { or: 0 })) });
-  return { kind: 'yarn', factor, trained, fast: fields.number('beta_fast', { or: 32 }), slow: fields.number('beta_slow', { or: 1 }), attention };
+  const attention = fields.number('attention_factor', {
+    or:
+      weight(fields.number('mscale', { or: 1 })) /
+      weight(fields.number('mscale_all_dim', { or: 0 })),
+  });
+  return {
+    kind: 'yarn',
+    factor,
+    trained,
+    fast: fields.number('beta_fast', { or: 32 }),
+    slow: fields.number('beta_slow', { or: 1 }),
+    attention,
+  };
 }
 
 /** The angle in radians by which each pair of a head's numbers rotates per token. */
@@ -46,7 +78,8 @@ function frequencies({ theta, scaling }: Rope, headDim: number): Float64Array {
         return ((1 - smooth) * plain) / factor + smooth * plain;
       }
       case 'yarn': {
-        const pairOf = (turns: number) => (headDim * Math.log(scaling.trained / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+        const pairOf = (turns: number) =>
+          (headDim * Math.log(scaling.trained / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
         const from = Math.max(Math.floor(pairOf(scaling.fast)), 0);
         const to = Math.min(Math.ceil(pairOf(scaling.slow)), headDim - 1);
         const ramp = Math.min(1, Math.max(0, (i - from) / Math.max(to - from, 0.001)));
@@ -112,7 +145,8 @@ export class RopeTables {
   angles(positions: Int32Array): Float32Array<ArrayBuffer> {
     const size = positions.length * 2 * (this.#tables[0]?.half ?? 0);
     const angles = new Float32Array(this.#tables.length * size);
-    for (const [index, table] of this.#tables.entries()) table.fill(angles.subarray(index * size, (index + 1) * size), positions);
+    for (const [index, table] of this.#tables.entries())
+      table.fill(angles.subarray(index * size, (index + 1) * size), positions);
     return angles;
   }
 }

@@ -32,7 +32,8 @@ export async function readTensors(folder: ModelFolder): Promise<Tensors> {
   for (const name of await weightFiles(folder)) {
     await using file = await folder.open(name);
     for (const tensor of await readHeader(file, name)) {
-      if (tensors.has(tensor.name)) throw new ModelError('malformed_weights', `${tensor.name} is in two files`);
+      if (tensors.has(tensor.name))
+        throw new ModelError('malformed_weights', `${tensor.name} is in two files`);
       tensors.set(tensor.name, tensor);
     }
   }
@@ -43,17 +44,24 @@ async function weightFiles(folder: ModelFolder): Promise<string[]> {
   const index = await folder.jsonIfAny('model.safetensors.index.json');
   if (index === undefined) {
     const files = (await folder.names()).filter((name) => name.endsWith('.safetensors'));
-    if (files.length === 0) throw new ModelError('missing_file', 'the folder has no .safetensors file');
+    if (files.length === 0)
+      throw new ModelError('missing_file', 'the folder has no .safetensors file');
     return files;
   }
   const { weight_map: map } = index;
-  if (!isObject(map)) throw new ModelError('malformed_weights', 'model.safetensors.index.json has no weight_map');
+  if (!isObject(map))
+    throw new ModelError('malformed_weights', 'model.safetensors.index.json has no weight_map');
   const files = new Set<string>();
   for (const file of Object.values(map)) {
-    if (typeof file !== 'string') throw new ModelError('malformed_weights', 'a value of weight_map is not a file name');
+    if (typeof file !== 'string')
+      throw new ModelError('malformed_weights', 'a value of weight_map is not a file name');
     files.add(file);
   }
-  if (files.size > MAX_FILES) throw new ModelError('malformed_weights', `weight_map names ${files.size} files; at most ${MAX_FILES} are allowed`);
+  if (files.size > MAX_FILES)
+    throw new ModelError(
+      'malformed_weights',
+      `weight_map names ${files.size} files; at most ${MAX_FILES} are allowed`,
+    );
   return [...files].sort();
 }
 
@@ -63,16 +71,20 @@ async function readHeader({ handle, path, size }: ModelFile, name: string): Prom
   if (start.length < 8) throw bad('the file is too short to be a safetensors file');
   const length = start.readBigUInt64LE(0);
   if (length > BigInt(Math.min(MAX_HEADER_BYTES, size - 8)))
-    throw bad(`the header has ${length} bytes in a file of ${size} bytes; at most ${MAX_HEADER_BYTES} are allowed`);
+    throw bad(
+      `the header has ${length} bytes in a file of ${size} bytes; at most ${MAX_HEADER_BYTES} are allowed`,
+    );
   const header = parseObject((await readBytes(handle, 8, Number(length))).toString('utf8'), name);
   const data = 8 + Number(length);
   const entries = Object.entries(header).filter(([key]) => key !== '__metadata__');
-  if (entries.length > MAX_TENSORS) throw bad(`the file has ${entries.length} tensors; at most ${MAX_TENSORS} are allowed`);
+  if (entries.length > MAX_TENSORS)
+    throw bad(`the file has ${entries.length} tensors; at most ${MAX_TENSORS} are allowed`);
   const tensors = entries.map(([key, about]) => readEntry(key, about, { path, data, size, bad }));
   const inOrder = tensors.filter(({ bytes }) => bytes > 0).sort((a, b) => a.offset - b.offset);
   for (const [i, tensor] of inOrder.entries()) {
     const before = inOrder[i - 1];
-    if (before !== undefined && before.offset + before.bytes > tensor.offset) throw bad(`${before.name} and ${tensor.name} overlap`);
+    if (before !== undefined && before.offset + before.bytes > tensor.offset)
+      throw bad(`${before.name} and ${tensor.name} overlap`);
   }
   return tensors;
 }
@@ -88,9 +100,12 @@ function readEntry(name: string, about: unknown, { path, data, size, bad }: Plac
   if (!isObject(about)) throw bad(`${name} is not described by an object`);
   const { dtype, shape, data_offsets: offsets } = about;
   if (typeof dtype !== 'string' || !Object.hasOwn(BYTES, dtype))
-    throw bad(`${name} has the type ${String(dtype).slice(0, 32)}; supported are ${Object.keys(BYTES).join(', ')}`);
+    throw bad(
+      `${name} has the type ${String(dtype).slice(0, 32)}; supported are ${Object.keys(BYTES).join(', ')}`,
+    );
   const type = dtype as TensorType;
-  if (!isCounts(shape) || shape.length > MAX_DIMENSIONS) throw bad(`the shape of ${name} is not a list of at most ${MAX_DIMENSIONS} sizes`);
+  if (!isCounts(shape) || shape.length > MAX_DIMENSIONS)
+    throw bad(`the shape of ${name} is not a list of at most ${MAX_DIMENSIONS} sizes`);
   if (!isCounts(offsets) || offsets.length !== 2) throw bad(`${name} has no valid data_offsets`);
   const [begin, end] = offsets as [number, number];
   const wanted = shape.reduce((product, n) => product * n, 1) * BYTES[type];
@@ -105,4 +120,5 @@ async function readBytes(file: FileHandle, position: number, length: number): Pr
   return buffer.subarray(0, bytesRead);
 }
 
-const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
+const isCounts = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);

@@ -13,8 +13,17 @@ export class TensorReader implements AsyncDisposable {
   async *pieces(tensor: Tensor): AsyncGenerator<{ bytes: Uint8Array; at: number }> {
     const file = await this.#open(tensor.file);
     for (let at = 0; at < tensor.bytes; ) {
-      const { bytesRead } = await file.read(this.#piece, 0, Math.min(PIECE, tensor.bytes - at), tensor.offset + at);
-      if (bytesRead === 0) throw new ModelError('malformed_weights', `${tensor.file} is shorter than when it was opened`);
+      const { bytesRead } = await file.read(
+        this.#piece,
+        0,
+        Math.min(PIECE, tensor.bytes - at),
+        tensor.offset + at,
+      );
+      if (bytesRead === 0)
+        throw new ModelError(
+          'malformed_weights',
+          `${tensor.file} is shorter than when it was opened`,
+        );
       yield { bytes: this.#piece.subarray(0, bytesRead), at };
       at += bytesRead;
     }
@@ -47,11 +56,15 @@ export class TensorReader implements AsyncDisposable {
   }
 }
 
-function toFloat32(bytes: Uint8Array<ArrayBuffer>, type: Tensor['type']): Float32Array<ArrayBuffer> {
+function toFloat32(
+  bytes: Uint8Array<ArrayBuffer>,
+  type: Tensor['type'],
+): Float32Array<ArrayBuffer> {
   if (type === 'F32') return new Float32Array(bytes.buffer);
   const halves = new Uint16Array(bytes.buffer);
   const whole = new Uint32Array(halves.length);
-  if (type === 'BF16') for (let i = 0; i < halves.length; i += 1) whole[i] = (halves[i] as number) << 16;
+  if (type === 'BF16')
+    for (let i = 0; i < halves.length; i += 1) whole[i] = (halves[i] as number) << 16;
   else for (let i = 0; i < halves.length; i += 1) whole[i] = halfToSingle(halves[i] as number);
   return new Float32Array(whole.buffer);
 }

@@ -20,21 +20,33 @@ export class Tokenizer {
   readonly #ids: ReadonlyMap<string, number>;
   readonly vocabulary: VocabularyFacts;
 
-  private constructor(tokenizer: HuggingFaceTokenizer, { ids, signs, added, spelling, size }: Vocabulary) {
+  private constructor(
+    tokenizer: HuggingFaceTokenizer,
+    { ids, signs, added, spelling, size }: Vocabulary,
+  ) {
     this.#tokenizer = tokenizer;
     this.#ids = ids;
     const spelled = Array.from({ length: size }, () => '');
     const bytes: (Uint8Array | undefined)[] = Array.from({ length: size });
     for (const [token, id] of ids) {
       spelled[id] = token;
-      if (!signs.has(id)) bytes[id] = added.has(id) ? new TextEncoder().encode(token) : bytesOf(token, spelling);
+      if (!signs.has(id))
+        bytes[id] = added.has(id) ? new TextEncoder().encode(token) : bytesOf(token, spelling);
     }
     this.#bytes = bytes;
     this.vocabulary = { spelled, spelling };
   }
 
   /** `json` is the content of `tokenizer.json`, `config` that of `tokenizer_config.json`. */
-  static read({ json, config, vocabularySize }: { json: JsonObject; config: JsonObject; vocabularySize: number }): Tokenizer {
+  static read({
+    json,
+    config,
+    vocabularySize,
+  }: {
+    json: JsonObject;
+    config: JsonObject;
+    vocabularySize: number;
+  }): Tokenizer {
     const vocabulary = readVocabulary(json, vocabularySize);
     try {
       return new Tokenizer(new HuggingFaceTokenizer(json, config), vocabulary);
@@ -57,7 +69,10 @@ export class Tokenizer {
       throw new ModelError('malformed_tokenizer', messageOf(cause), { cause });
     }
     if (!ids.every((id): id is number => id !== undefined && this.has(id)))
-      throw new ModelError('token_outside_vocabulary', "a token of this text is not in the model's vocabulary");
+      throw new ModelError(
+        'token_outside_vocabulary',
+        "a token of this text is not in the model's vocabulary",
+      );
     return ids;
   }
 
@@ -77,7 +92,9 @@ export class Tokenizer {
 
   textOf(id: number): string {
     const bytes = this.#bytes[id];
-    return bytes === undefined ? (this.vocabulary.spelled[id] ?? '') : new TextDecoder().decode(bytes);
+    return bytes === undefined
+      ? (this.vocabulary.spelled[id] ?? '')
+      : new TextDecoder().decode(bytes);
   }
 }
 
@@ -117,11 +134,19 @@ interface Vocabulary {
 function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const model = new FieldReader(parsed, 'tokenizer.json').object('model');
   const words = (parsed['model'] as { vocab?: unknown } | undefined)?.vocab;
-  if (model === undefined || model.text('type', ['BPE'], { or: 'BPE' as const }) !== 'BPE' || !isObject(words))
+  if (
+    model === undefined ||
+    model.text('type', ['BPE'], { or: 'BPE' as const }) !== 'BPE' ||
+    !isObject(words)
+  )
     throw new ModelError('malformed_tokenizer', 'tokenizer.json has no BPE vocabulary');
   const ids = new Map<string, number>();
   const add = (token: string, id: unknown) => {
-    if (!Number.isSafeInteger(id) || (id as number) < 0) throw new ModelError('malformed_tokenizer', `${JSON.stringify(token).slice(0, 40)} has no valid id`);
+    if (!Number.isSafeInteger(id) || (id as number) < 0)
+      throw new ModelError(
+        'malformed_tokenizer',
+        `${JSON.stringify(token).slice(0, 40)} has no valid id`,
+      );
     // Published models have tokens without a row in the weights, for example <image_soft_token> in
     // the text models of Gemma 3. They are left out here, and `encode` refuses text that contains
     // them.
@@ -131,9 +156,11 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
   const signs = new Set<number>();
   const added = new Set<number>();
   const extra = parsed['added_tokens'];
-  if (extra !== undefined && !Array.isArray(extra)) throw new ModelError('malformed_tokenizer', 'added_tokens is not a list');
+  if (extra !== undefined && !Array.isArray(extra))
+    throw new ModelError('malformed_tokenizer', 'added_tokens is not a list');
   for (const token of extra ?? []) {
-    if (!isObject(token) || typeof token['content'] !== 'string') throw new ModelError('malformed_tokenizer', 'an added token has no content');
+    if (!isObject(token) || typeof token['content'] !== 'string')
+      throw new ModelError('malformed_tokenizer', 'an added token has no content');
     add(token['content'], token['id']);
     (token['special'] === true ? signs : added).add(token['id'] as number);
   }
@@ -141,7 +168,9 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
     ids,
     signs,
     added,
-    spelling: JSON.stringify(parsed['decoder'] ?? null).includes('"ByteLevel"') ? 'byte_level' : 'byte_fallback',
+    spelling: JSON.stringify(parsed['decoder'] ?? null).includes('"ByteLevel"')
+      ? 'byte_level'
+      : 'byte_fallback',
     size,
   };
 }
@@ -150,18 +179,24 @@ function readVocabulary(parsed: JsonObject, size: number): Vocabulary {
  * Maps each printable character that GPT-2's byte-level vocabularies use for a byte to that byte.
  */
 const byteOfStandIn = (() => {
-  const plain = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+  const plain = (byte: number) =>
+    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   const map = new Map<string, number>();
   let next = 256;
-  for (let byte = 0; byte < 256; byte += 1) map.set(String.fromCharCode(plain(byte) ? byte : next++), byte);
+  for (let byte = 0; byte < 256; byte += 1)
+    map.set(String.fromCharCode(plain(byte) ? byte : next++), byte);
   return map;
 })();
 
 function bytesOf(token: string, spelling: Spelling): Uint8Array {
   if (spelling === 'byte_fallback') {
     const byte = /^<0x([0-9A-Fa-f]{2})>$/.exec(token)?.[1];
-    return byte === undefined ? new TextEncoder().encode(token.replaceAll('\u2581', ' ')) : Uint8Array.of(Number.parseInt(byte, 16));
+    return byte === undefined
+      ? new TextEncoder().encode(token.replaceAll('\u2581', ' '))
+      : Uint8Array.of(Number.parseInt(byte, 16));
   }
   const bytes = Array.from(token, (character) => byteOfStandIn.get(character));
-  return bytes.every((byte) => byte !== undefined) ? Uint8Array.from(bytes as number[]) : new TextEncoder().encode(token);
+  return bytes.every((byte) => byte !== undefined)
+    ? Uint8Array.from(bytes as number[])
+    : new TextEncoder().encode(token);
 }

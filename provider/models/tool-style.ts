@@ -13,9 +13,21 @@ export interface ToolStyle {
 }
 
 /** Hermes, Qwen and the tiny model of this repository write calls in tags. */
-const TAGGED: ToolStyle = { begin: '<tool_call>\n', argumentsName: 'arguments', end: '\n</tool_call>', trigger: '<tool_call>', onlyFirst: false };
+const TAGGED: ToolStyle = {
+  begin: '<tool_call>\n',
+  argumentsName: 'arguments',
+  end: '\n</tool_call>',
+  trigger: '<tool_call>',
+  onlyFirst: false,
+};
 /** Llama 3.1 and later write the call as the whole answer, without tags. */
-const BARE: ToolStyle = { begin: '', argumentsName: 'parameters', end: '', trigger: '{"name": ', onlyFirst: true };
+const BARE: ToolStyle = {
+  begin: '',
+  argumentsName: 'parameters',
+  end: '',
+  trigger: '{"name": ',
+  onlyFirst: true,
+};
 
 /** Infers the style from the model's chat template; undefined if it supports no known style. */
 export function toolStyleOf(template: string): ToolStyle | undefined {

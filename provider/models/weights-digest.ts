@@ -14,7 +14,8 @@ const PIECE_BYTES = 4 * 1024 * 1024;
  */
 export async function weightsDigest(folder: ModelFolder): Promise<Uint8Array> {
   const all = createHash('sha256').update('d-inference weights 1\n');
-  for (const name of (await folder.names()).filter((each) => FILES.test(each))) all.update(`${await digestOf(folder, name)} ${name}\n`);
+  for (const name of (await folder.names()).filter((each) => FILES.test(each)))
+    all.update(`${await digestOf(folder, name)} ${name}\n`);
   return all.digest();
 }
 

@@ -22,14 +22,26 @@ const ACCOUNTS = 500;
 export function addReplayCommand(program: Command): void {
   program
     .command('replay')
-    .description('replay a day, a recorded trace or an incident against the real routing code, in virtual time')
+    .description(
+      'replay a day, a recorded trace or an incident against the real routing code, in virtual time',
+    )
     .addOption(new Option('--scenario <name>', 'the incident to replay').choices(scenarioNames))
     .option('--trace <file>', 'a file with recorded requests (dinf routing trace)')
-    .option('--hours <n>', 'hours of generated requests; there are more by day than by night', positive, 24)
+    .option(
+      '--hours <n>',
+      'hours of generated requests; there are more by day than by night',
+      positive,
+      24,
+    )
     .option('--per-second <n>', 'average number of requests per second', positive, 10)
     .option('--macs <n>', 'number of Macs, with mixed chips', positive, 1_260)
     .option('--concurrency <n>', 'answers that each Mac generates at once', positive, 8)
-    .option('--seed <n>', 'seed of the random numbers; the same seed gives the same run', positive, 1)
+    .option(
+      '--seed <n>',
+      'seed of the random numbers; the same seed gives the same run',
+      positive,
+      1,
+    )
     .option('--json', 'print the report as JSON')
     .action((options: ReplayCommand) => run(options));
 }
@@ -63,14 +75,35 @@ async function run(options: ReplayCommand): Promise<void> {
   console.log(lines.join('\n'));
 }
 
-async function reportOf({ scenario, trace, hours, perSecond, macs, concurrency, seed }: ReplayCommand): Promise<Report> {
+async function reportOf({
+  scenario,
+  trace,
+  hours,
+  perSecond,
+  macs,
+  concurrency,
+  seed,
+}: ReplayCommand): Promise<Report> {
   const { QUEUE_DEPTH, replay, runScenario, TIMES } = await import('./replay.ts');
-  if (scenario !== undefined) return runScenario((await import('./scenarios.ts')).scenarios[scenario], seed);
+  if (scenario !== undefined)
+    return runScenario((await import('./scenarios.ts')).scenarios[scenario], seed);
   const { madeUpArrivals } = await import('./made-up-arrivals.ts');
   const { SeededRandom } = await import('#provider/engine/sampling/random.ts');
   const demand = { hours, perSecond, swing: DAY_SWING, accounts: ACCOUNTS, model: 'sim-llama-8b' };
-  const arrivals = trace === undefined ? madeUpArrivals(demand, new SeededRandom(seed + 1)) : await readTrace(trace);
-  return replay({ macs, concurrency, queueDepth: QUEUE_DEPTH, seed, times: TIMES, clients: { retries: 2 }, incidents: [], arrivals });
+  const arrivals =
+    trace === undefined
+      ? madeUpArrivals(demand, new SeededRandom(seed + 1))
+      : await readTrace(trace);
+  return replay({
+    macs,
+    concurrency,
+    queueDepth: QUEUE_DEPTH,
+    seed,
+    times: TIMES,
+    clients: { retries: 2 },
+    incidents: [],
+    arrivals,
+  });
 }
 
 async function readTrace(file: string) {
@@ -81,7 +114,11 @@ async function readTrace(file: string) {
     line += 1;
     if (text.trim() === '') continue;
     const arrival = parseArrival(text);
-    if (arrival === undefined) throw new CommandError(EXIT.usage, `${file}, line ${line}: this is not a request as dinf routing trace writes it`);
+    if (arrival === undefined)
+      throw new CommandError(
+        EXIT.usage,
+        `${file}, line ${line}: this is not a request as dinf routing trace writes it`,
+      );
     arrivals.push(arrival);
   }
   return arrivals.sort((one, other) => one.at - other.at);

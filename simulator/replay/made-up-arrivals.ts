@@ -24,7 +24,10 @@ const MAX_TOKENS = 2_048;
  * Generates requests as people send them: more by day than by night, more from some accounts than
  * from others, most of them short and a few very long.
  */
-export function* madeUpArrivals({ hours, perSecond, swing, accounts, model }: Demand, random: SeededRandom): Generator<Arrival> {
+export function* madeUpArrivals(
+  { hours, perSecond, swing, accounts, model }: Demand,
+  random: SeededRandom,
+): Generator<Arrival> {
   const most = perSecond * (1 + swing);
   const end = hours * HOUR_MS;
   for (let at = 0; ; ) {
@@ -35,12 +38,21 @@ export function* madeUpArrivals({ hours, perSecond, swing, accounts, model }: De
     // These numbers are drawn for dropped requests too, so that another rate changes nothing else.
     const account = Math.floor(accounts * random.next() ** 2);
     const [promptTokens, outputTokens] = [lengthOf(PROMPT, random), lengthOf(OUTPUT, random)];
-    if (isKept) yield { at, account: `acct_${String(account).padStart(4, '0')}`, model, promptTokens, outputTokens, maxTokens: MAX_TOKENS };
+    if (isKept)
+      yield {
+        at,
+        account: `acct_${String(account).padStart(4, '0')}`,
+        model,
+        promptTokens,
+        outputTokens,
+        maxTokens: MAX_TOKENS,
+      };
   }
 }
 
 function lengthOf({ median, spread, most }: typeof PROMPT, random: SeededRandom): number {
-  const normal = Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
+  const normal =
+    Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
   return Math.max(1, Math.min(most, Math.round(median * Math.exp(spread * normal))));
 }
 
@@ -52,6 +64,10 @@ const SAMPLES = 20_000;
  */
 export const meanRequest = (() => {
   const random = new SeededRandom(0);
-  const mean = (of: typeof PROMPT) => Array.from({ length: SAMPLES }, () => lengthOf(of, random)).reduce((sum, length) => sum + length, 0) / SAMPLES;
+  const mean = (of: typeof PROMPT) =>
+    Array.from({ length: SAMPLES }, () => lengthOf(of, random)).reduce(
+      (sum, length) => sum + length,
+      0,
+    ) / SAMPLES;
   return { promptTokens: mean(PROMPT), outputTokens: mean(OUTPUT) };
 })();

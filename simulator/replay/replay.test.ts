@@ -28,15 +28,21 @@ test.each([
   'zombies',
   'heat',
   'squeeze',
-] satisfies ScenarioName[])('%s: 99 % of the servable requests are served, with few second attempts, and nothing hangs', { timeout: 60_000 }, (name) => {
-  const report = reportOf(name);
-  expect(report.ofOptimum + cut(report)).toBeGreaterThan(0.99);
-  expect(cut(report)).toBeLessThan(0.02);
-  expect(report.attemptsPerRequest).toBeLessThan(1.05);
-  expect([report.hung, report.zombies]).toEqual([0, 0]);
-});
+] satisfies ScenarioName[])(
+  '%s: 99 % of the servable requests are served, with few second attempts, and nothing hangs',
+  { timeout: 60_000 },
+  (name) => {
+    const report = reportOf(name);
+    expect(report.ofOptimum + cut(report)).toBeGreaterThan(0.99);
+    expect(cut(report)).toBeLessThan(0.02);
+    expect(report.attemptsPerRequest).toBeLessThan(1.05);
+    expect([report.hung, report.zombies]).toEqual([0, 0]);
+  },
+);
 
-test('a storm of retries does not reduce the number of served requests', { timeout: 120_000 }, () => {
+test('a storm of retries does not reduce the number of served requests', {
+  timeout: 120_000,
+}, () => {
   const [storm, overload] = [reportOf('retry-storm'), reportOf('overload')];
   expect(storm.servedShare).toBeGreaterThan(overload.servedShare * 0.99);
   expect(overload.ofOptimum).toBeGreaterThan(0.9);

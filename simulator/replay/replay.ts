@@ -34,14 +34,38 @@ export interface Report {
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
-export const TIMES = { firstContentMs: 9_000, queuePatienceMs: 30_000, jobTimeoutMs: 600_000 } as const;
+export const TIMES = {
+  firstContentMs: 9_000,
+  queuePatienceMs: 30_000,
+  jobTimeoutMs: 600_000,
+} as const;
 export const QUEUE_DEPTH = 128;
 
 export function runScenario(scenario: Scenario, seed: number): Report {
-  const { macs, concurrency, minutes, load, clients, incidents, times, queueDepth = QUEUE_DEPTH } = scenario;
+  const {
+    macs,
+    concurrency,
+    minutes,
+    load,
+    clients,
+    incidents,
+    times,
+    queueDepth = QUEUE_DEPTH,
+  } = scenario;
   const options = { macs, concurrency, queueDepth, seed, times: { ...TIMES, ...times } };
-  const demand: Demand = { hours: minutes / 60, perSecond: load * capacityOf(new World(options)), swing: 0, accounts: 50, model: 'sim-llama-8b' };
-  return replay({ ...options, clients, incidents, arrivals: madeUpArrivals(demand, new SeededRandom(seed + 1)) });
+  const demand: Demand = {
+    hours: minutes / 60,
+    perSecond: load * capacityOf(new World(options)),
+    swing: 0,
+    accounts: 50,
+    model: 'sim-llama-8b',
+  };
+  return replay({
+    ...options,
+    clients,
+    incidents,
+    arrivals: madeUpArrivals(demand, new SeededRandom(seed + 1)),
+  });
 }
 
 /** Number of average requests per second that the awake and working machines can serve. */
@@ -70,7 +94,10 @@ export function replay(options: ReplayOptions): Report {
       open -= 1;
       const again = outcome.served ? undefined : retryAfter(options.clients, outcome, tried);
       if (again === undefined) fates.add(outcome, timeline.now - firstAskedAt, tried);
-      else timeline.after(again * (1 + world.random.next() / 4), () => ask(arrival, tried + 1, firstAskedAt));
+      else
+        timeline.after(again * (1 + world.random.next() / 4), () =>
+          ask(arrival, tried + 1, firstAskedAt),
+        );
     });
   };
   const arrivals = options.arrivals[Symbol.iterator]();
@@ -106,7 +133,11 @@ export function replay(options: ReplayOptions): Report {
   };
 }
 
-function retryAfter({ retries, retryMs }: Clients, { code, retryAfterMs }: Outcome, tried: number): number | undefined {
+function retryAfter(
+  { retries, retryMs }: Clients,
+  { code, retryAfterMs }: Outcome,
+  tried: number,
+): number | undefined {
   const mayRetry = tried < retries && code !== 'stream_cut';
   return mayRetry ? (retryMs ?? Math.max(500, retryAfterMs)) : undefined;
 }
@@ -118,9 +149,11 @@ function startIncident(world: World, incident: Incident): void {
     const chosen = world.macs.filter(() => random.next() < share);
     for (const mac of chosen) {
       if (ailment) mac.ailment = ailment;
-      if (sleepSeconds) timeline.after(random.next() * MINUTE_MS, () => world.sleep(mac, sleepSeconds * SECOND_MS));
+      if (sleepSeconds)
+        timeline.after(random.next() * MINUTE_MS, () => world.sleep(mac, sleepSeconds * SECOND_MS));
     }
-    if (everyMinute && minute + 1 < (untilMinute ?? Number.POSITIVE_INFINITY)) startIncident(world, { ...incident, minute: minute + 1 });
+    if (everyMinute && minute + 1 < (untilMinute ?? Number.POSITIVE_INFINITY))
+      startIncident(world, { ...incident, minute: minute + 1 });
     if (ailment && untilMinute !== undefined)
       timeline.at(untilMinute * MINUTE_MS, () => {
         for (const mac of chosen) world.heal(mac);
@@ -137,7 +170,11 @@ class Fates {
   #served = 0;
   #line = '';
 
-  add({ served, code = 'served', firstContentMs, attempts }: Outcome, tookMs: number, tried: number): void {
+  add(
+    { served, code = 'served', firstContentMs, attempts }: Outcome,
+    tookMs: number,
+    tried: number,
+  ): void {
     this.#count += 1;
     this.#line += `${code} ${attempts} ${tried} ${firstContentMs} ${tookMs}\n`;
     if (this.#line.length > 65_536) this.#flush();
@@ -150,7 +187,8 @@ class Fates {
   report(bound: number) {
     this.#flush();
     const sorted = Float64Array.from(this.#firstContent).sort();
-    const at = (share: number) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
+    const at = (share: number) =>
+      Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0);
     const servedShare = this.#count === 0 ? 1 : this.#served / this.#count;
     return {
       requests: this.#count,

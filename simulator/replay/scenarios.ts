@@ -37,7 +37,14 @@ export interface Scenario {
 /** The default of OpenAI's SDK. */
 const SDK: Clients = { retries: 2 };
 
-const usual = { macs: 200, concurrency: 8, minutes: 20, load: 0.6, clients: SDK, incidents: [] } as const;
+const usual = {
+  macs: 200,
+  concurrency: 8,
+  minutes: 20,
+  load: 0.6,
+  clients: SDK,
+  incidents: [],
+} as const;
 
 /** Incidents from the production of a comparable network, and incidents that every fleet has. */
 export const scenarios = {
@@ -102,7 +109,9 @@ export const scenarios = {
   /** A tenth of the fleet begins answers late and ignores cancellations. */
   zombies: {
     ...usual,
-    incidents: [{ minute: 5, untilMinute: 15, share: 0.1, ailment: { lateMs: 15_000, ignoresCancels: true } }],
+    incidents: [
+      { minute: 5, untilMinute: 15, share: 0.1, ailment: { lateMs: 15_000, ignoresCancels: true } },
+    ],
   },
 } as const satisfies Record<string, Scenario>;
 

@@ -37,7 +37,11 @@ export class Timeline {
 
   /** Runs all events that are planned up to `end`, and then sets the time to `end`. */
   runUntil(end: number): void {
-    for (let first = this.#planned[0]; first !== undefined && first.at <= end; first = this.#planned[0]) {
+    for (
+      let first = this.#planned[0];
+      first !== undefined && first.at <= end;
+      first = this.#planned[0]
+    ) {
       this.#removeFirst();
       this.#now = first.at;
       first.run();
@@ -54,7 +58,11 @@ export class Timeline {
       const left = 2 * place + 1;
       if (left >= length) break;
       const right = left + 1;
-      const least = right < length && isBefore(this.#planned[right] as Happening, this.#planned[left] as Happening) ? right : left;
+      const least =
+        right < length &&
+        isBefore(this.#planned[right] as Happening, this.#planned[left] as Happening)
+          ? right
+          : left;
       const below = this.#planned[least] as Happening;
       if (isBefore(last, below)) break;
       this.#planned[place] = below;
@@ -64,4 +72,5 @@ export class Timeline {
   }
 }
 
-const isBefore = (one: Happening, other: Happening): boolean => one.at < other.at || (one.at === other.at && one.turn < other.turn);
+const isBefore = (one: Happening, other: Happening): boolean =>
+  one.at < other.at || (one.at === other.at && one.turn < other.turn);

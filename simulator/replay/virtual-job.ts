@@ -1,6 +1,13 @@
 import type { Arrival, Reserved } from '#bus-schemas';
 import { step, wakeAt } from '#coordinator/ingress/core/job.ts';
-import { type Attempt, type JobCommand, type JobEvent, type JobState, newJob, type Step } from '#coordinator/ingress/core/job-state.ts';
+import {
+  type Attempt,
+  type JobCommand,
+  type JobEvent,
+  type JobState,
+  newJob,
+  type Step,
+} from '#coordinator/ingress/core/job-state.ts';
 import type { VirtualMac, Work } from './virtual-mac.ts';
 import type { World } from './world.ts';
 
@@ -44,7 +51,12 @@ export class VirtualJob {
     [this.#world, this.#id, this.#arrival, this.#onOver] = [world, id, arrival, onOver];
     this.#startedAt = world.timeline.now;
     const { firstContentMs, jobTimeoutMs } = world.times;
-    const first = newJob({ streamed: true, now: this.#startedAt, firstContentMs: firstContentMs + arrival.promptTokens, jobTimeoutMs });
+    const first = newJob({
+      streamed: true,
+      now: this.#startedAt,
+      firstContentMs: firstContentMs + arrival.promptTokens,
+      jobTimeoutMs,
+    });
     this.#state = first.state;
     this.#carryOut(first);
   }
@@ -53,7 +65,8 @@ export class VirtualJob {
     this.#events.push(event);
     if (this.#isStepping) return;
     this.#isStepping = true;
-    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) this.#carryOut(step(this.#state, next, this.#world.timeline.now));
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift())
+      this.#carryOut(step(this.#state, next, this.#world.timeline.now));
     this.#isStepping = false;
   }
 
@@ -85,7 +98,11 @@ export class VirtualJob {
       const more = this.#more();
       const provider = this.#state.attempt?.candidate.provider;
       if (more !== undefined) this.#happen(more);
-      else if (now >= wakeAt(this.#state)) this.#happen({ type: 'timer', isPatient: provider !== undefined && !this.#world.lateBudget.mayCut(provider, now) });
+      else if (now >= wakeAt(this.#state))
+        this.#happen({
+          type: 'timer',
+          isPatient: provider !== undefined && !this.#world.lateBudget.mayCut(provider, now),
+        });
       else this.#planWake();
     });
   }
@@ -93,9 +110,17 @@ export class VirtualJob {
   /** Returns all tokens since the last call as one event; a replay has no event for each token. */
   #more(): JobEvent | undefined {
     const { attempt, deliveredTokens } = this.#state;
-    if (attempt === undefined || this.#mac === undefined || this.#work === undefined || deliveredTokens === 0) return undefined;
+    if (
+      attempt === undefined ||
+      this.#mac === undefined ||
+      this.#work === undefined ||
+      deliveredTokens === 0
+    )
+      return undefined;
     const tokens = this.#mac.progress(this.#work) - deliveredTokens;
-    return tokens > 0 ? { type: 'content', attempt: attempt.number, pieces: [], tokens } : undefined;
+    return tokens > 0
+      ? { type: 'content', attempt: attempt.number, pieces: [], tokens }
+      : undefined;
   }
 
   #do(command: JobCommand): void {
@@ -114,7 +139,10 @@ export class VirtualJob {
         const { provider } = attempt.candidate;
         if (failure === 'first_content_late') this.#world.lateBudget.cut(provider, timeline.now);
         const fact = { job: this.#id, provider, failure };
-        router.attemptFailed({ ...fact, ...(refusal && { refusal }), ...(next && { next }) }, timeline.now);
+        router.attemptFailed(
+          { ...fact, ...(refusal && { refusal }), ...(next && { next }) },
+          timeline.now,
+        );
         return this.#world.drainSoon();
       }
       case 'write':
@@ -141,7 +169,10 @@ export class VirtualJob {
   #reserve(exclude: readonly string[]): void {
     const { router, timeline, times, build } = this.#world;
     const { account, model, promptTokens, maxTokens } = this.#arrival;
-    const patienceMs = Math.max(0, Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - timeline.now)));
+    const patienceMs = Math.max(
+      0,
+      Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - timeline.now)),
+    );
     const request = {
       job: this.#id,
       account,
@@ -155,7 +186,9 @@ export class VirtualJob {
     };
     const answer = (reply: Reserved) =>
       this.#soon(() =>
-        reply.ok ? { type: 'reserved', candidates: reply.candidates } : { type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs },
+        reply.ok
+          ? { type: 'reserved', candidates: reply.candidates }
+          : { type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs },
       );
     router.reserve({ request, askedAt: timeline.now, answer }, timeline.now);
     this.#world.watchQueue();
@@ -166,7 +199,10 @@ export class VirtualJob {
     const { promptTokens, outputTokens, maxTokens } = this.#arrival;
     const deliver = (event: JobEvent) => this.#soon(() => event);
     const work: Work = {
-      ...{ job: this.#id, promptTokens, outputTokens, maxTokens },
+      job: this.#id,
+      promptTokens,
+      outputTokens,
+      maxTokens,
       onContent: () => deliver({ type: 'content', attempt: number, pieces: [], tokens: 1 }),
       onEnd: () => {
         this.#world.report(mac);
@@ -204,13 +240,24 @@ export class VirtualJob {
   }
 
   #endedFact({ served, result }: Extract<JobCommand, { do: 'ended' }>) {
-    const since = (at: number | undefined) => Math.round(1_000 * ((at ?? this.#startedAt) - this.#startedAt));
+    const since = (at: number | undefined) =>
+      Math.round(1_000 * ((at ?? this.#startedAt) - this.#startedAt));
     const provider = served?.candidate.provider;
-    const timing = { routeUs: since(this.#orderedAt), holdUs: 0, totalUs: since(this.#world.timeline.now) };
+    const timing = {
+      routeUs: since(this.#orderedAt),
+      holdUs: 0,
+      totalUs: since(this.#world.timeline.now),
+    };
     return {
-      ...{ job: this.#id, result, attempts: this.#state.attempts, deliveredTokens: this.#state.deliveredTokens },
+      job: this.#id,
+      result,
+      attempts: this.#state.attempts,
+      deliveredTokens: this.#state.deliveredTokens,
       ...(provider && { provider }),
-      timing: this.#contentAt === undefined ? timing : { ...timing, firstContentUs: since(this.#contentAt) },
+      timing:
+        this.#contentAt === undefined
+          ? timing
+          : { ...timing, firstContentUs: since(this.#contentAt) },
     };
   }
 

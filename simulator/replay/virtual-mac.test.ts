@@ -14,12 +14,21 @@ function setUp(concurrency = 4) {
   const log: { what: string; name: string; at: number }[] = [];
   const work = (name: string, promptTokens: number, outputTokens: number) => {
     const note = (what: string) => () => void log.push({ what, name, at: timeline.now });
-    return { job: name, promptTokens, outputTokens, maxTokens: outputTokens, onContent: note('content'), onEnd: note('end'), onLost: note('lost') };
+    return {
+      job: name,
+      promptTokens,
+      outputTokens,
+      maxTokens: outputTokens,
+      onContent: note('content'),
+      onEnd: note('end'),
+      onLost: note('lost'),
+    };
   };
   return { timeline, mac, log, work };
 }
 const readMs = (tokens: number) => (1_000 * tokens) / prefillTps(chip, build);
-const writeMs = (tokens: number, beside = 1) => (1_000 * tokens * slowdown(beside)) / decodeTps(chip, build);
+const writeMs = (tokens: number, beside = 1) =>
+  (1_000 * tokens * slowdown(beside)) / decodeTps(chip, build);
 
 test('a job that runs alone takes the time of its prompt plus the time of its answer', () => {
   const { timeline, mac, log, work } = setUp();
@@ -36,14 +45,24 @@ test('two answers at once slow each other down, and the second is faster after t
   mac.offer(work('short', 0, 100));
   mac.offer(work('long', 0, 200));
   timeline.runUntil(1e6);
-  expect(log.find(({ what, name }) => what === 'end' && name === 'short')?.at).toBeCloseTo(writeMs(100, 2), 6);
-  expect(log.find(({ what, name }) => what === 'end' && name === 'long')?.at).toBeCloseTo(writeMs(100, 2) + writeMs(100), 6);
+  expect(log.find(({ what, name }) => what === 'end' && name === 'short')?.at).toBeCloseTo(
+    writeMs(100, 2),
+    6,
+  );
+  expect(log.find(({ what, name }) => what === 'end' && name === 'long')?.at).toBeCloseTo(
+    writeMs(100, 2) + writeMs(100),
+    6,
+  );
 });
 
 test('a cancelled job frees its place and sends nothing more; a Mac that sleeps loses each job once', () => {
   const { timeline, mac, log, work } = setUp(2);
   const [one, two, three] = [work('one', 500, 500), work('two', 500, 500), work('three', 500, 500)];
-  expect([mac.offer(one), mac.offer(two), mac.offer(three)]).toEqual([undefined, undefined, 'queue_full']);
+  expect([mac.offer(one), mac.offer(two), mac.offer(three)]).toEqual([
+    undefined,
+    undefined,
+    'queue_full',
+  ]);
   expect(mac.cancel(one)).toBe(true);
   expect(mac.cancel(one)).toBe(false);
   expect(mac.offer(three)).toBeUndefined();
@@ -52,6 +71,10 @@ test('a cancelled job frees its place and sends nothing more; a Mac that sleeps 
   expect(mac.offer(work('four', 1, 1))).toBe('draining');
   mac.wake();
   timeline.runUntil(1e6);
-  expect(log.map(({ what, name }) => `${name} ${what}`)).toEqual(['two content', 'three lost', 'two lost']);
+  expect(log.map(({ what, name }) => `${name} ${what}`)).toEqual([
+    'two content',
+    'three lost',
+    'two lost',
+  ]);
   expect(mac.running).toBe(0);
 });

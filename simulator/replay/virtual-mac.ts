@@ -69,10 +69,17 @@ export class VirtualMac {
 
   constructor({ id, chip, build, concurrency, timeline }: VirtualMacOptions) {
     if (!fits(chip, build)) throw new RangeError(`${build.build} does not fit into ${chip.name}`);
-    [this.id, this.chip, this.build, this.concurrency, this.#timeline] = [id, chip, build, concurrency, timeline];
+    [this.id, this.chip, this.build, this.concurrency, this.#timeline] = [
+      id,
+      chip,
+      build,
+      concurrency,
+      timeline,
+    ];
     this.#room = Math.floor(cacheTokens(chip, build));
     const reading = meanRequest.promptTokens / prefillTps(chip, build);
-    const writing = (meanRequest.outputTokens * slowdown(concurrency)) / decodeTps(chip, build) / concurrency;
+    const writing =
+      (meanRequest.outputTokens * slowdown(concurrency)) / decodeTps(chip, build) / concurrency;
     this.requestsPerSecond = 1 / Math.max(reading, writing);
   }
 
@@ -166,14 +173,18 @@ export class VirtualMac {
     const { build, contextTokens, traits } = this.build;
     const { boasts = 1 } = this.ailment;
     return {
-      ...{ build, contextTokens, traits: [...traits], state: 'resident', waiting: 0 },
-      ...{
-        running: this.running,
-        jobs: this.#all().map(({ job }) => job),
-        maxConcurrency: this.concurrency,
-        freeTokens: this.#freeTokens,
-      },
-      ...{ decodeTps: decodeTps(this.chip, this.build) * boasts, prefillTps: prefillTps(this.chip, this.build) * boasts, loadMs: loadMs(this.build) },
+      build,
+      contextTokens,
+      traits: [...traits],
+      state: 'resident',
+      waiting: 0,
+      running: this.running,
+      jobs: this.#all().map(({ job }) => job),
+      maxConcurrency: this.concurrency,
+      freeTokens: this.#freeTokens,
+      decodeTps: decodeTps(this.chip, this.build) * boasts,
+      prefillTps: prefillTps(this.chip, this.build) * boasts,
+      loadMs: loadMs(this.build),
     };
   }
 
@@ -194,15 +205,18 @@ export class VirtualMac {
     const next = this.#prompts[0];
     if (next === undefined || this.ailment.stalls) return;
     const session = this.#session;
-    this.#timeline.after((1_000 * next.promptTokens) / prefillTps(this.chip, this.build) / this.speed, () => {
-      if (this.#prompts[0] !== next || session !== this.#session) return;
-      this.#prompts.shift();
-      this.#late.add(next);
-      this.#readNext();
-      const { lateMs } = this.ailment;
-      if (lateMs === undefined) this.#answer(next);
-      else this.#timeline.after(lateMs, () => this.#answer(next));
-    });
+    this.#timeline.after(
+      (1_000 * next.promptTokens) / prefillTps(this.chip, this.build) / this.speed,
+      () => {
+        if (this.#prompts[0] !== next || session !== this.#session) return;
+        this.#prompts.shift();
+        this.#late.add(next);
+        this.#readNext();
+        const { lateMs } = this.ailment;
+        if (lateMs === undefined) this.#answer(next);
+        else this.#timeline.after(lateMs, () => this.#answer(next));
+      },
+    );
   }
 
   #answer(work: Running): void {
@@ -224,7 +238,9 @@ export class VirtualMac {
   }
 
   get #tokensPerMs(): number {
-    return this.#answers.size === 0 ? 0 : (this.speed * decodeTps(this.chip, this.build)) / slowdown(this.#answers.size) / 1_000;
+    return this.#answers.size === 0
+      ? 0
+      : (this.speed * decodeTps(this.chip, this.build)) / slowdown(this.#answers.size) / 1_000;
   }
 
   /** Plans the end of the next answer; every job that begins or ends before replaces this plan. */
@@ -232,7 +248,8 @@ export class VirtualMac {
     this.#plan += 1;
     const plan = this.#plan;
     let first: Running | undefined;
-    for (const work of this.#answers) if (first === undefined || work.until < first.until) first = work;
+    for (const work of this.#answers)
+      if (first === undefined || work.until < first.until) first = work;
     if (first === undefined) return;
     const ending = first;
     const leftMs = Math.max(0, (ending.until - this.#count) / this.#tokensPerMs);

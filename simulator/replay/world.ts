@@ -59,10 +59,23 @@ export class World {
     const { build, timeline } = this;
     this.macs = Array.from(
       { length: macs },
-      (_, index) => new VirtualMac({ id: imaginaryId(index), chip: chipOf(drawChip(this.random, build)), build, concurrency, timeline }),
+      (_, index) =>
+        new VirtualMac({
+          id: imaginaryId(index),
+          chip: chipOf(drawChip(this.random, build)),
+          build,
+          concurrency,
+          timeline,
+        }),
     );
     this.#byId = new Map(this.macs.map((mac) => [mac.id, mac]));
-    this.router = new Router({ suite: SUITE_ID, queueDepth, graceMs: GRACE_MS, startedAt: -GRACE_MS, random: () => this.random.next() });
+    this.router = new Router({
+      suite: SUITE_ID,
+      queueDepth,
+      graceMs: GRACE_MS,
+      startedAt: -GRACE_MS,
+      random: () => this.random.next(),
+    });
     for (const mac of this.macs) this.#announce(mac);
     this.#sweep();
   }

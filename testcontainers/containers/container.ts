@@ -29,9 +29,19 @@ const READY_MS = 60_000;
 /** Number of log lines kept in memory; older ones are dropped. */
 const KEPT_LINES = 1_000;
 
-export async function startContainer({ image, command, environment, files, ports, ready, readyTimes = 1 }: ContainerOptions): Promise<RunningContainer> {
+export async function startContainer({
+  image,
+  command,
+  environment,
+  files,
+  ports,
+  ready,
+  readyTimes = 1,
+}: ContainerOptions): Promise<RunningContainer> {
   const { GenericContainer, getContainerRuntimeClient, Wait } = await import('testcontainers');
-  const mapped = new Map(await Promise.all(ports.map(async (inside) => [inside, await freePort()] as const)));
+  const mapped = new Map(
+    await Promise.all(ports.map(async (inside) => [inside, await freePort()] as const)),
+  );
   const lines: string[] = [];
   let container = new GenericContainer(image)
     .withExposedPorts(...[...mapped].map(([inside, host]) => ({ container: inside, host })))
@@ -40,7 +50,10 @@ export async function startContainer({ image, command, environment, files, ports
     .withStartupTimeout(READY_MS)
     .withLogConsumer((stream) => stream.on('data', (line) => keep(lines, String(line))));
   if (command) container = container.withCommand([...command]);
-  if (files) container = container.withCopyContentToContainer(files.map(({ target, content }) => ({ target, content, mode: 0o644 })));
+  if (files)
+    container = container.withCopyContentToContainer(
+      files.map(({ target, content }) => ({ target, content, mode: 0o644 })),
+    );
   const running: StartedTestContainer = await container.start();
   const { container: engine } = await getContainerRuntimeClient();
   const handle = engine.getById(running.getId());
@@ -69,7 +82,8 @@ function keep(lines: string[], line: string): void {
 async function appears(test: () => boolean): Promise<void> {
   const giveUpAt = performance.now() + READY_MS;
   while (!test()) {
-    if (performance.now() > giveUpAt) throw new Error('a container did not become ready after a restart');
+    if (performance.now() > giveUpAt)
+      throw new Error('a container did not become ready after a restart');
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

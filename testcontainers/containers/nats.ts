@@ -5,18 +5,28 @@ const INSIDE = { client: 4222, leaf: 7422, monitor: 8222 } as const;
 const HOME = '/data';
 const DEFAULT_IMAGE = 'nats:2.14-alpine';
 
-export async function startContainerNats({ config, files = {} }: NatsNodeOptions): Promise<NatsNode> {
+export async function startContainerNats({
+  config,
+  files = {},
+}: NatsNodeOptions): Promise<NatsNode> {
   const running = await startContainer({
     image: process.env['DINF_TEST_NATS_IMAGE'] || DEFAULT_IMAGE,
     command: ['-c', '/etc/dinf/nats-server.conf'],
     files: [
-      { target: '/etc/dinf/nats-server.conf', content: config({ host: '0.0.0.0', home: HOME, ports: INSIDE }) },
+      {
+        target: '/etc/dinf/nats-server.conf',
+        content: config({ host: '0.0.0.0', home: HOME, ports: INSIDE }),
+      },
       ...Object.entries(files).map(([name, content]) => ({ target: `${HOME}/${name}`, content })),
     ],
     ports: Object.values(INSIDE),
     ready: /Server is ready/,
   });
-  const ports = { client: running.port(INSIDE.client), leaf: running.port(INSIDE.leaf), monitor: running.port(INSIDE.monitor) };
+  const ports = {
+    client: running.port(INSIDE.client),
+    leaf: running.port(INSIDE.leaf),
+    monitor: running.port(INSIDE.monitor),
+  };
   return {
     ports,
     clientUrl: `nats://127.0.0.1:${ports.client}`,

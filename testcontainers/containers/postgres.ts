@@ -1,17 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { createDatabase } from '../create-database.ts';
-import { POSTGRES_SETTINGS, POSTGRES_USER, type PostgresNode, type PostgresOptions } from '../postgres-server.ts';
+import {
+  POSTGRES_SETTINGS,
+  POSTGRES_USER,
+  type PostgresNode,
+  type PostgresOptions,
+} from '../postgres-server.ts';
 import { startContainer } from './container.ts';
 
 const INSIDE = 5432;
 const DEFAULT_IMAGE = 'postgres:18-alpine';
 
-export async function startContainerPostgres({ settings = {} }: PostgresOptions): Promise<PostgresNode> {
+export async function startContainerPostgres({
+  settings = {},
+}: PostgresOptions): Promise<PostgresNode> {
   const password = randomBytes(18).toString('base64url');
   const running = await startContainer({
     image: process.env['DINF_TEST_POSTGRES_IMAGE'] || DEFAULT_IMAGE,
     environment: { POSTGRES_USER, POSTGRES_PASSWORD: password, POSTGRES_DB: 'postgres' },
-    command: ['postgres', ...Object.entries({ ...POSTGRES_SETTINGS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    command: [
+      'postgres',
+      ...Object.entries({ ...POSTGRES_SETTINGS, ...settings }).flatMap(([name, value]) => [
+        '-c',
+        `${name}=${value}`,
+      ]),
+    ],
     ports: [INSIDE],
     // The image first starts the server for its own setup, which writes the same line once before.
     ready: /database system is ready to accept connections/,

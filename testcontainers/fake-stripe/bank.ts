@@ -88,11 +88,17 @@ export class Bank {
   }
 
   createSession(form: Form): Session {
-    const amount = positive(form, 'line_items', '0', 'price_data', 'unit_amount') * Number(field(form, 'line_items', '0', 'quantity') || 1);
+    const amount =
+      positive(form, 'line_items', '0', 'price_data', 'unit_amount') *
+      Number(field(form, 'line_items', '0', 'quantity') || 1);
     const id = `cs_test_${randomToken(24)}`;
     const session: Session = {
-      ...{ id, object: 'checkout.session', amount_total: amount, currency: field(form, 'line_items', '0', 'price_data', 'currency') },
-      ...{ client_reference_id: field(form, 'client_reference_id'), metadata: strings(form, 'metadata') },
+      id,
+      object: 'checkout.session',
+      amount_total: amount,
+      currency: field(form, 'line_items', '0', 'price_data', 'currency'),
+      client_reference_id: field(form, 'client_reference_id'),
+      metadata: strings(form, 'metadata'),
       ...{ payment_status: 'unpaid', status: 'open', url: `https://checkout.example/${id}` },
     };
     this.sessions.set(id, session);
@@ -108,13 +114,19 @@ export class Bank {
   }
 
   expire(id: string): StripeEvent {
-    const session = Object.assign(get(this.sessions, id, 'checkout.session'), { status: 'expired' });
+    const session = Object.assign(get(this.sessions, id, 'checkout.session'), {
+      status: 'expired',
+    });
     return this.#event('checkout.session.expired', session);
   }
 
   createAccount(form: Form): ConnectedAccount {
     const account: ConnectedAccount = {
-      ...{ id: `acct_${randomToken(16)}`, object: 'account', metadata: strings(form, 'metadata'), payouts_enabled: false, details_submitted: false },
+      id: `acct_${randomToken(16)}`,
+      object: 'account',
+      metadata: strings(form, 'metadata'),
+      payouts_enabled: false,
+      details_submitted: false,
     };
     this.accounts.set(account.id, account);
     return account;
@@ -122,25 +134,40 @@ export class Bank {
 
   createLink(form: Form): object {
     const { id } = get(this.accounts, field(form, 'account'), 'account');
-    return { object: 'account_link', url: `https://connect.example/${id}`, created: now(), expires_at: now() + 300 };
+    return {
+      object: 'account_link',
+      url: `https://connect.example/${id}`,
+      created: now(),
+      expires_at: now() + 300,
+    };
   }
 
   /**
    * Ends the onboarding of an account; `enabled` false means that Stripe demands more documents.
    */
   onboard(id: string, enabled = true, created = now()): StripeEvent {
-    const account = Object.assign(get(this.accounts, id, 'account'), { payouts_enabled: enabled, details_submitted: true });
+    const account = Object.assign(get(this.accounts, id, 'account'), {
+      payouts_enabled: enabled,
+      details_submitted: true,
+    });
     return this.#event('account.updated', account, { created });
   }
 
   createTransfer(form: Form): Transfer {
     const amount = positive(form, 'amount');
     const { id: destination } = get(this.accounts, field(form, 'destination'), 'destination');
-    if (amount > this.balance) throw invalid('You have insufficient funds in your Stripe account.', 'balance_insufficient');
+    if (amount > this.balance)
+      throw invalid('You have insufficient funds in your Stripe account.', 'balance_insufficient');
     const id = `tr_${randomToken(24)}`;
     const transfer: Transfer = {
-      ...{ id, object: 'transfer', amount, currency: field(form, 'currency'), destination, transfer_group: field(form, 'transfer_group') },
-      ...{ metadata: strings(form, 'metadata'), reversed: false },
+      id,
+      object: 'transfer',
+      amount,
+      currency: field(form, 'currency'),
+      destination,
+      transfer_group: field(form, 'transfer_group'),
+      metadata: strings(form, 'metadata'),
+      reversed: false,
     };
     this.transfers.set(id, transfer);
     this.#book('transfer', -amount, id);
@@ -158,14 +185,27 @@ export class Bank {
   createPayout(form: Form, account: string): BankPayout {
     const amount = positive(form, 'amount');
     get(this.accounts, account, 'account');
-    const arrived = [...this.transfers.values()].filter(({ destination, reversed }) => destination === account && !reversed);
-    const gone = [...this.payouts.values()].filter((payout) => payout.account === account && payout.status !== 'failed');
-    const left = arrived.reduce((sum, each) => sum + each.amount, 0) - gone.reduce((sum, each) => sum + each.amount, 0);
-    if (amount > left) throw invalid('You have insufficient funds in your Stripe account.', 'balance_insufficient');
+    const arrived = [...this.transfers.values()].filter(
+      ({ destination, reversed }) => destination === account && !reversed,
+    );
+    const gone = [...this.payouts.values()].filter(
+      (payout) => payout.account === account && payout.status !== 'failed',
+    );
+    const left =
+      arrived.reduce((sum, each) => sum + each.amount, 0) -
+      gone.reduce((sum, each) => sum + each.amount, 0);
+    if (amount > left)
+      throw invalid('You have insufficient funds in your Stripe account.', 'balance_insufficient');
     const id = `po_${randomToken(24)}`;
     const payout = {
-      ...{ id, object: 'payout' as const, amount, currency: field(form, 'currency'), method: field(form, 'method') },
-      ...{ metadata: strings(form, 'metadata'), status: 'pending' as const, account },
+      id,
+      object: 'payout' as const,
+      amount,
+      currency: field(form, 'currency'),
+      method: field(form, 'method'),
+      metadata: strings(form, 'metadata'),
+      status: 'pending' as const,
+      account,
     };
     this.payouts.set(id, payout);
     return payout;
@@ -177,10 +217,20 @@ export class Bank {
   }
 
   #book(type: BalanceTransaction['type'], amount: number, source: string): void {
-    this.report.unshift({ id: `txn_${randomToken(24)}`, object: 'balance_transaction', type, amount, source });
+    this.report.unshift({
+      id: `txn_${randomToken(24)}`,
+      object: 'balance_transaction',
+      type,
+      amount,
+      source,
+    });
   }
 
-  #event(type: string, object: object, { created = now(), account }: { created?: number; account?: string } = {}): StripeEvent {
+  #event(
+    type: string,
+    object: object,
+    { created = now(), account }: { created?: number; account?: string } = {},
+  ): StripeEvent {
     const event = {
       id: `evt_${randomToken(24)}`,
       object: 'event',

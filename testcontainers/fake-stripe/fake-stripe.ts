@@ -43,7 +43,10 @@ export class FakeStripe implements AsyncDisposable {
   readonly webhookSecret = 'whsec_fake';
   readonly bank = new Bank();
   readonly #server = createServer((request, response) => void this.#serve(request, response));
-  readonly #answers = new Map<string, { readonly asked: string; readonly answer: Answer | undefined }>();
+  readonly #answers = new Map<
+    string,
+    { readonly asked: string; readonly answer: Answer | undefined }
+  >();
   #faults: Fault[] = [];
 
   static async start(): Promise<FakeStripe> {
@@ -66,7 +69,10 @@ export class FakeStripe implements AsyncDisposable {
   }
 
   /** Returns the body and signature header with which Stripe would send the event to a webhook. */
-  sign(event: StripeEvent, { secret = this.webhookSecret, at = Math.floor(Date.now() / 1_000) } = {}): { body: Uint8Array; signature: string } {
+  sign(
+    event: StripeEvent,
+    { secret = this.webhookSecret, at = Math.floor(Date.now() / 1_000) } = {},
+  ): { body: Uint8Array; signature: string } {
     const body = JSON.stringify(event);
     const mac = createHmac('sha256', secret).update(`${at}.${body}`).digest('hex');
     return { body: Buffer.from(body), signature: `t=${at},v1=${mac}` };
@@ -76,7 +82,9 @@ export class FakeStripe implements AsyncDisposable {
     const body = await text(request);
     const url = new URL(request.url ?? '/', 'http://stripe');
     const method = request.method ?? 'GET';
-    const fault = this.#faults.find((each) => each.times > 0 && each.method === method && each.path.test(url.pathname));
+    const fault = this.#faults.find(
+      (each) => each.times > 0 && each.method === method && each.path.test(url.pathname),
+    );
     if (fault) fault.times -= 1;
     if (fault?.kind === 'lost_request') return void request.socket.destroy();
     const account = String(request.headers['stripe-account'] ?? '');
@@ -91,7 +99,10 @@ export class FakeStripe implements AsyncDisposable {
         fault?.kind,
       );
     };
-    const answer = typeof key === 'string' ? await this.#once(key, `${method} ${url.pathname} ${account} ${body}`, work) : await work();
+    const answer =
+      typeof key === 'string'
+        ? await this.#once(key, `${method} ${url.pathname} ${account} ${body}`, work)
+        : await work();
     if (fault?.kind === 'lost_answer') return void request.socket.destroy();
     response.writeHead(answer.status, {
       'content-type': 'application/json',
@@ -109,7 +120,11 @@ export class FakeStripe implements AsyncDisposable {
   async #once(key: string, asked: string, work: () => Promise<Answer>): Promise<Answer> {
     const before = this.#answers.get(key);
     if (before !== undefined && before.asked !== asked)
-      return refusal(400, 'idempotency_error', 'Keys for idempotent requests can only be used with the same parameters');
+      return refusal(
+        400,
+        'idempotency_error',
+        'Keys for idempotent requests can only be used with the same parameters',
+      );
     if (before !== undefined)
       return before.answer === undefined
         ? refusal(409, 'invalid_request_error', 'Another request with this key is in progress')
@@ -122,12 +137,26 @@ export class FakeStripe implements AsyncDisposable {
     return answer;
   }
 
-  #answer(what: string, request: StripeRequest, authorization: string | undefined, fault: FaultKind | undefined): Answer {
+  #answer(
+    what: string,
+    request: StripeRequest,
+    authorization: string | undefined,
+    fault: FaultKind | undefined,
+  ): Answer {
     try {
-      if (authorization !== `Bearer ${this.apiKey}`) throw new StripeFault(401, 'invalid_request_error', 'Invalid API Key provided');
-      if (fault === 'error_500') throw new StripeFault(500, 'api_error', 'An unknown error occurred');
-      if (fault === 'error_429') throw new StripeFault(429, 'invalid_request_error', 'Too many requests', 'rate_limit');
-      if (fault === 'rejected') throw new StripeFault(400, 'invalid_request_error', 'No such destination', 'account_invalid');
+      if (authorization !== `Bearer ${this.apiKey}`)
+        throw new StripeFault(401, 'invalid_request_error', 'Invalid API Key provided');
+      if (fault === 'error_500')
+        throw new StripeFault(500, 'api_error', 'An unknown error occurred');
+      if (fault === 'error_429')
+        throw new StripeFault(429, 'invalid_request_error', 'Too many requests', 'rate_limit');
+      if (fault === 'rejected')
+        throw new StripeFault(
+          400,
+          'invalid_request_error',
+          'No such destination',
+          'account_invalid',
+        );
       return { status: 200, body: this.#do(what, request) };
     } catch (error) {
       if (error instanceof StripeFault) return { status: error.status, body: error.body };
@@ -150,7 +179,13 @@ export class FakeStripe implements AsyncDisposable {
       case 'POST /v1/transfers':
         return bank.createTransfer(form);
       case 'GET /v1/transfers':
-        return page([...bank.transfers.values()].filter((each) => each.transfer_group === search.get('transfer_group')).toReversed(), search, '/v1/transfers');
+        return page(
+          [...bank.transfers.values()]
+            .filter((each) => each.transfer_group === search.get('transfer_group'))
+            .toReversed(),
+          search,
+          '/v1/transfers',
+        );
       case 'POST /v1/payouts':
         return bank.createPayout(form, account);
       case 'GET /v1/payouts/:id':
@@ -173,9 +208,18 @@ function refusal(status: number, type: string, message: string): Answer {
 }
 
 /** Returns one page of a list, which must be sorted newest first. */
-function page(all: readonly { readonly id: string }[], search: URLSearchParams, url: string): object {
+function page(
+  all: readonly { readonly id: string }[],
+  search: URLSearchParams,
+  url: string,
+): object {
   const limit = Number(search.get('limit') ?? 10);
   const after = search.get('starting_after');
   const from = after === null ? 0 : all.findIndex(({ id }) => id === after) + 1;
-  return { object: 'list', url, data: all.slice(from, from + limit), has_more: from + limit < all.length };
+  return {
+    object: 'list',
+    url,
+    data: all.slice(from, from + limit),
+    has_more: from + limit < all.length,
+  };
 }

@@ -31,5 +31,11 @@ export function field(form: Form, ...path: readonly string[]): string {
 /** Returns the texts of an object without nested values, such as metadata. */
 export function strings(form: Form, name: string): Record<string, string> {
   const map = form[name];
-  return typeof map === 'object' ? Object.fromEntries(Object.entries(map).filter((entry): entry is [string, string] => typeof entry[1] === 'string')) : {};
+  return typeof map === 'object'
+    ? Object.fromEntries(
+        Object.entries(map).filter(
+          (entry): entry is [string, string] => typeof entry[1] === 'string',
+        ),
+      )
+    : {};
 }

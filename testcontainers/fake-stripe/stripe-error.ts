@@ -12,9 +12,13 @@ export class StripeFault extends Error {
   }
 
   get body(): object {
-    return { error: { type: this.type, message: this.message, ...(this.code && { code: this.code }) } };
+    return {
+      error: { type: this.type, message: this.message, ...(this.code && { code: this.code }) },
+    };
   }
 }
 
-export const invalid = (message: string, code?: string) => new StripeFault(400, 'invalid_request_error', message, code);
-export const missing = (what: string) => new StripeFault(404, 'invalid_request_error', `No such ${what}`, 'resource_missing');
+export const invalid = (message: string, code?: string) =>
+  new StripeFault(400, 'invalid_request_error', message, code);
+export const missing = (what: string) =>
+  new StripeFault(404, 'invalid_request_error', `No such ${what}`, 'resource_missing');

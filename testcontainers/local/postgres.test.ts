@@ -34,7 +34,9 @@ test('a second start in the same home uses its data and password', async () => {
       await ask(await postgres.createDatabase('mine'), 'CREATE TABLE facts AS SELECT 1 AS answer');
     }
     await using again = await startLocalPostgres({ dataDir });
-    expect(await ask(await again.createDatabase('mine'), 'SELECT answer FROM facts')).toEqual([{ answer: 1 }]);
+    expect(await ask(await again.createDatabase('mine'), 'SELECT answer FROM facts')).toEqual([
+      { answer: 1 },
+    ]);
   } finally {
     rmSync(dataDir, { recursive: true });
   }

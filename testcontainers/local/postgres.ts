@@ -20,14 +20,18 @@ const FREE_PORT_ATTEMPTS = 5;
 
 /** Starts Postgres from the npm packages on the loopback address; it ends with this process. */
 export async function startLocalPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const throwaway = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'dinf-postgres-')) : undefined;
+  const throwaway =
+    options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'dinf-postgres-')) : undefined;
   const dataDir = resolve(options.dataDir ?? (throwaway as string));
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const place = await unprivileged(await postgresBinaries(), dataDir);
   const password = await initialise(place, throwaway === undefined);
 
   const begin = (port: number): Promise<SupervisedProcess> => startServer(place, port, options);
-  const first = options.port === undefined ? await onAFreePort(begin) : { port: options.port, server: await begin(options.port) };
+  const first =
+    options.port === undefined
+      ? await onAFreePort(begin)
+      : { port: options.port, server: await begin(options.port) };
   const { port } = first;
   let current = first.server;
   const url = `postgres://${POSTGRES_USER}:${password}@127.0.0.1:${port}/postgres`;
@@ -60,7 +64,10 @@ export async function startLocalPostgres(options: PostgresOptions = {}): Promise
  * Creates a cluster in a temporary folder and renames it, so that after a crash the cluster either
  * exists with its password file or not at all. Returns the password.
  */
-async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable: boolean): Promise<string> {
+async function initialise(
+  { launcher, binaries, dataDir }: Unprivileged,
+  durable: boolean,
+): Promise<string> {
   const cluster = join(dataDir, 'cluster');
   const passwordFile = (folder: string): string => join(folder, 'dinf-password');
   if (!(await exists(passwordFile(cluster)))) {
@@ -70,9 +77,20 @@ async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable
       const line = [
         // initdb opens /dev/stdin by name. That works for the pipe from cat, but not for a socket
         // of Node.
-        ...[...launcher, 'sh', '-c', 'cat | "$@"', 'sh', join(binaries, 'bin', 'initdb')],
-        ...[`--pgdata=${fresh}`, `--username=${POSTGRES_USER}`, '--pwfile=/dev/stdin', '--auth=scram-sha-256'],
-        ...['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'],
+        ...launcher,
+        'sh',
+        '-c',
+        'cat | "$@"',
+        'sh',
+        join(binaries, 'bin', 'initdb'),
+        `--pgdata=${fresh}`,
+        `--username=${POSTGRES_USER}`,
+        '--pwfile=/dev/stdin',
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale-provider=builtin',
+        '--builtin-locale=C.UTF-8',
+        '--locale=C',
         ...(durable ? [] : ['--no-sync']),
       ];
       await runWithInput(line, password);
@@ -85,13 +103,27 @@ async function initialise({ launcher, binaries, dataDir }: Unprivileged, durable
   return (await readFile(passwordFile(cluster), 'utf8')).trim();
 }
 
-async function startServer({ launcher, binaries, dataDir }: Unprivileged, port: number, options: PostgresOptions): Promise<SupervisedProcess> {
-  const settings = { ...POSTGRES_SETTINGS, ...options.settings, port: String(port), listen_addresses: '127.0.0.1', unix_socket_directories: '' };
+async function startServer(
+  { launcher, binaries, dataDir }: Unprivileged,
+  port: number,
+  options: PostgresOptions,
+): Promise<SupervisedProcess> {
+  const settings = {
+    ...POSTGRES_SETTINGS,
+    ...options.settings,
+    port: String(port),
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+  };
   return startSupervised({
     name: 'postgres',
     launcher,
     command: join(binaries, 'bin', 'postgres'),
-    args: ['-D', join(dataDir, 'cluster'), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    args: [
+      '-D',
+      join(dataDir, 'cluster'),
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
     env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
     isReady: (line) => line.includes('database system is ready to accept connections'),
     // SIGINT is Postgres' fast shutdown: it disconnects the clients and loses no committed data.
@@ -101,13 +133,19 @@ async function startServer({ launcher, binaries, dataDir }: Unprivileged, port: 
   });
 }
 
-async function onAFreePort(begin: (port: number) => Promise<SupervisedProcess>): Promise<{ port: number; server: SupervisedProcess }> {
+async function onAFreePort(
+  begin: (port: number) => Promise<SupervisedProcess>,
+): Promise<{ port: number; server: SupervisedProcess }> {
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     try {
       return { port, server: await begin(port) };
     } catch (error) {
-      if (!(error instanceof LaunchError && error.code === 'address_in_use') || attempt === FREE_PORT_ATTEMPTS) throw error;
+      if (
+        !(error instanceof LaunchError && error.code === 'address_in_use') ||
+        attempt === FREE_PORT_ATTEMPTS
+      )
+        throw error;
     }
   }
 }

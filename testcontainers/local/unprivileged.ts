@@ -27,7 +27,8 @@ export type Unprivileged = {
 
 export async function unprivileged(binaries: string, wanted: string): Promise<Unprivileged> {
   if (process.getuid?.() !== 0) return { launcher: [], binaries, dataDir: wanted };
-  if (succeeds([...IN_NAMESPACE, 'true'])) return { launcher: IN_NAMESPACE, binaries, dataDir: wanted };
+  if (succeeds([...IN_NAMESPACE, 'true']))
+    return { launcher: IN_NAMESPACE, binaries, dataDir: wanted };
   if (!succeeds([...AS_NOBODY, 'true'])) {
     throw new LaunchError(
       'privileges',

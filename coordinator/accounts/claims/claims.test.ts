@@ -14,7 +14,11 @@ afterAll(() => accounts[Symbol.asyncDispose]());
 let made = 0;
 const aRequest = () => {
   made += 1;
-  return { account: 'acct_test', idempotencyKey: Buffer.alloc(32, made), digest: Buffer.alloc(32, 200) };
+  return {
+    account: 'acct_test',
+    idempotencyKey: Buffer.alloc(32, made),
+    digest: Buffer.alloc(32, 200),
+  };
 };
 const soon = () => Date.now() + 60_000;
 const past = () => Date.now() - 1;
@@ -22,20 +26,37 @@ const past = () => Date.now() - 1;
 test('of many that claim at once one runs, and runs on', async () => {
   const request = aRequest();
   const jobs = Array.from({ length: 20 }, () => newJobId());
-  const answers = await Promise.all(jobs.map((job) => claims.claim({ ...request, job, expiresAt: soon() })));
+  const answers = await Promise.all(
+    jobs.map((job) => claims.claim({ ...request, job, expiresAt: soon() })),
+  );
   expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
   const winner = jobs[answers.findIndex(({ ok }) => ok)] as string;
   // Its renewal, or its own question whose answer was lost.
   expect(await claims.claim({ ...request, job: winner, expiresAt: soon() })).toEqual({ ok: true });
-  expect(await claims.claim({ ...request, job: newJobId(), expiresAt: soon() })).toEqual({ ok: false, code: 'running' });
+  expect(await claims.claim({ ...request, job: newJobId(), expiresAt: soon() })).toEqual({
+    ok: false,
+    code: 'running',
+  });
 });
 
 test('an answer is kept from the renewal that overtakes nothing', async () => {
   const [request, job] = [aRequest(), newJobId()];
   await claims.claim({ ...request, job, expiresAt: soon() });
   await claims.end({ ...request, job, sealed: Buffer.from('sealed'), expiresAt: soon() });
-  expect(await claims.claim({ ...request, job, expiresAt: soon() })).toMatchObject({ ok: false, code: 'answered', job, sealed: Buffer.from('sealed') });
-  expect(await claims.claim({ ...request, digest: Buffer.alloc(32, 1), job: newJobId(), expiresAt: soon() })).toEqual({ ok: false, code: 'conflict' });
+  expect(await claims.claim({ ...request, job, expiresAt: soon() })).toMatchObject({
+    ok: false,
+    code: 'answered',
+    job,
+    sealed: Buffer.from('sealed'),
+  });
+  expect(
+    await claims.claim({
+      ...request,
+      digest: Buffer.alloc(32, 1),
+      job: newJobId(),
+      expiresAt: soon(),
+    }),
+  ).toEqual({ ok: false, code: 'conflict' });
 });
 
 test('a claim that was given up, or that nobody renewed, is free; what its old job still says changes nothing', async () => {
@@ -44,7 +65,12 @@ test('a claim that was given up, or that nobody renewed, is free; what its old j
   expect(await claims.claim({ ...request, job: next, expiresAt: soon() })).toEqual({ ok: true });
   await claims.end({ ...request, job: lost, sealed: Buffer.from('late'), expiresAt: soon() });
   await claims.end({ ...request, job: lost });
-  expect(await claims.claim({ ...request, job: newJobId(), expiresAt: soon() })).toEqual({ ok: false, code: 'running' });
+  expect(await claims.claim({ ...request, job: newJobId(), expiresAt: soon() })).toEqual({
+    ok: false,
+    code: 'running',
+  });
   await claims.end({ ...request, job: next });
-  expect(await claims.claim({ ...request, job: newJobId(), expiresAt: soon() })).toEqual({ ok: true });
+  expect(await claims.claim({ ...request, job: newJobId(), expiresAt: soon() })).toEqual({
+    ok: true,
+  });
 });

@@ -3,7 +3,12 @@ import type { Pool } from 'pg';
 import type { Claimed } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['claim', 'complete', 'forget', 'give-up']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'claim',
+  'complete',
+  'forget',
+  'give-up',
+]);
 
 interface ClaimOf {
   readonly account: string;
@@ -11,7 +16,10 @@ interface ClaimOf {
   readonly job: string;
 }
 
-/** Who asks twice under one idempotency key is served once: the first claim runs, later ones get its answer, or hear that it runs. */
+/**
+ * Who asks twice under one idempotency key is served once: the first claim runs, later ones get its
+ * answer, or hear that it runs.
+ */
 export class Claims {
   readonly #database: Pool;
 
@@ -19,21 +27,47 @@ export class Claims {
     this.#database = database;
   }
 
-  async claim({ account, idempotencyKey, job, digest, expiresAt }: ClaimOf & { digest: Uint8Array; expiresAt: number }): Promise<Claimed> {
+  async claim({
+    account,
+    idempotencyKey,
+    job,
+    digest,
+    expiresAt,
+  }: ClaimOf & { digest: Uint8Array; expiresAt: number }): Promise<Claimed> {
     type Row = { taken: boolean; digest: Buffer | null; job: string | null; sealed: Buffer | null };
-    const values = [account, Buffer.from(idempotencyKey), Buffer.from(digest), job, new Date(expiresAt)];
+    const values = [
+      account,
+      Buffer.from(idempotencyKey),
+      Buffer.from(digest),
+      job,
+      new Date(expiresAt),
+    ];
     const [row] = await query<Row>(this.#database, sql.claim, values);
     // Neither taken nor there: it was given up between the two halves of the statement.
     if (row === undefined) return { ok: false, code: 'running' };
     if (row.taken) return { ok: true };
     if (row.digest?.equals(Buffer.from(digest)) !== true) return { ok: false, code: 'conflict' };
-    return row.sealed === null || row.job === null ? { ok: false, code: 'running' } : { ok: false, code: 'answered', job: row.job, sealed: row.sealed };
+    return row.sealed === null || row.job === null
+      ? { ok: false, code: 'running' }
+      : { ok: false, code: 'answered', job: row.job, sealed: row.sealed };
   }
 
-  async end({ account, idempotencyKey, job, sealed, expiresAt }: ClaimOf & { sealed?: Uint8Array; expiresAt?: number }): Promise<void> {
+  async end({
+    account,
+    idempotencyKey,
+    job,
+    sealed,
+    expiresAt,
+  }: ClaimOf & { sealed?: Uint8Array; expiresAt?: number }): Promise<void> {
     const claim = [account, Buffer.from(idempotencyKey), job];
-    if (sealed === undefined || expiresAt === undefined) await query(this.#database, sql['give-up'], claim);
-    else await query(this.#database, sql.complete, [...claim, Buffer.from(sealed), new Date(expiresAt)]);
+    if (sealed === undefined || expiresAt === undefined)
+      await query(this.#database, sql['give-up'], claim);
+    else
+      await query(this.#database, sql.complete, [
+        ...claim,
+        Buffer.from(sealed),
+        new Date(expiresAt),
+      ]);
   }
 
   async forgetOld(): Promise<void> {

@@ -13,7 +13,9 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'referral',
 ]);
 
-/** Codes that bring credit, and codes that say who brought somebody. Money itself is settlement's. */
+/**
+ * Codes that bring credit, and codes that say who brought somebody. Money itself is settlement's.
+ */
 export class Invites {
   readonly #database: Pool;
 
@@ -21,17 +23,37 @@ export class Invites {
     this.#database = database;
   }
 
-  async create({ code, creditMicroUsd, uses, expiresAt }: { code: string; creditMicroUsd: number; uses: number; expiresAt?: number }): Promise<boolean> {
-    const created = await query(this.#database, sql.create, [code, creditMicroUsd, uses, expiresAt === undefined ? null : new Date(expiresAt)]);
+  async create({
+    code,
+    creditMicroUsd,
+    uses,
+    expiresAt,
+  }: {
+    code: string;
+    creditMicroUsd: number;
+    uses: number;
+    expiresAt?: number;
+  }): Promise<boolean> {
+    const created = await query(this.#database, sql.create, [
+      code,
+      creditMicroUsd,
+      uses,
+      expiresAt === undefined ? null : new Date(expiresAt),
+    ]);
     return created.length > 0;
   }
 
   redeem(code: string, account: string) {
     return transaction(this.#database, async (client) => {
-      const [invite] = await query<{ credit: string; usesLeft: string; expired: boolean }>(client, sql['lock-invite'], [code]);
+      const [invite] = await query<{ credit: string; usesLeft: string; expired: boolean }>(
+        client,
+        sql['lock-invite'],
+        [code],
+      );
       if (invite === undefined) return { ok: false as const, code: 'unknown' as const };
       const creditMicroUsd = Number(invite.credit);
-      if ((await query(client, sql.redemption, [code, account])).length > 0) return { ok: true as const, creditMicroUsd, again: true };
+      if ((await query(client, sql.redemption, [code, account])).length > 0)
+        return { ok: true as const, creditMicroUsd, again: true };
       if (invite.expired) return { ok: false as const, code: 'expired' as const };
       if (Number(invite.usesLeft) === 0) return { ok: false as const, code: 'used_up' as const };
       await query(client, sql.redeem, [code, account]);
@@ -57,11 +79,21 @@ export class Invites {
     await query(this.#database, sql.apply, [account, owner.account]);
     // The same referrer again finishes what was cut off before settlement heard of it.
     const { referrer } = await this.referral(account);
-    return referrer === owner.account ? { ok: true as const, referrer: owner.account } : { ok: false as const, code: 'already' as const };
+    return referrer === owner.account
+      ? { ok: true as const, referrer: owner.account }
+      : { ok: false as const, code: 'already' as const };
   }
 
   async referral(account: string) {
-    const [row] = await query<{ code: string | null; referred: string; referrer: string | null }>(this.#database, sql.referral, [account]);
-    return { referred: Number(row?.referred ?? 0), ...(row?.code && { code: row.code }), ...(row?.referrer && { referrer: row.referrer }) };
+    const [row] = await query<{ code: string | null; referred: string; referrer: string | null }>(
+      this.#database,
+      sql.referral,
+      [account],
+    );
+    return {
+      referred: Number(row?.referred ?? 0),
+      ...(row?.code && { code: row.code }),
+      ...(row?.referrer && { referrer: row.referrer }),
+    };
   }
 }

@@ -1,11 +1,26 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
-import { type Authenticated, events, KeyChanged, type KeyRecord, type KeySettings, newKeyId } from '#bus-schemas';
+import {
+  type Authenticated,
+  events,
+  KeyChanged,
+  type KeyRecord,
+  type KeySettings,
+  newKeyId,
+} from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import { LastUses } from './last-uses.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-key', 'count-keys', 'key-by-hash', 'list-keys', 'revoke-key', 'rotate-key', 'update-key']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'add-key',
+  'count-keys',
+  'key-by-hash',
+  'list-keys',
+  'revoke-key',
+  'rotate-key',
+  'update-key',
+]);
 /** A list of them has to fit into a message, and a person's memory. */
 const MAX_KEYS = 500;
 
@@ -15,14 +30,19 @@ interface KeysOptions {
   readonly now: () => number;
 }
 
-interface NewKey extends Pick<KeySettings, 'name' | 'expiresAt' | 'allowedModels'>, Partial<Pick<KeySettings, 'disabled' | 'limits' | 'selfRouteOnly'>> {
+interface NewKey
+  extends Pick<KeySettings, 'name' | 'expiresAt' | 'allowedModels'>,
+    Partial<Pick<KeySettings, 'disabled' | 'limits' | 'selfRouteOnly'>> {
   readonly key?: string | undefined;
   readonly account: string;
   readonly keyHash: Uint8Array;
   readonly hint: string;
 }
 
-/** API keys. Every change is told to all ingresses, after it is stored: who hears of it and asks again gets the new state. */
+/**
+ * API keys. Every change is told to all ingresses, after it is stored: who hears of it and asks
+ * again gets the new state.
+ */
 export class Keys {
   readonly #options: KeysOptions;
   readonly #lastUses: LastUses;
@@ -38,16 +58,19 @@ export class Keys {
   }
 
   async authenticate(keyHash: Uint8Array): Promise<Authenticated> {
-    const [row] = await query<SettingsRow & { id: string; account: string; revokedAt: Date | null }>(this.#options.database, sql['key-by-hash'], [
-      Buffer.from(keyHash),
-    ]);
+    const [row] = await query<
+      SettingsRow & { id: string; account: string; revokedAt: Date | null }
+    >(this.#options.database, sql['key-by-hash'], [Buffer.from(keyHash)]);
     if (row === undefined) return { ok: false, code: 'unknown' };
     if (row.revokedAt !== null || row.disabled) return { ok: false, code: 'disabled' };
     const { limits, allowedModels, selfRouteOnly, expiresAt } = settingsOf(row);
-    if (expiresAt !== undefined && expiresAt <= this.#options.now()) return { ok: false, code: 'expired' };
+    if (expiresAt !== undefined && expiresAt <= this.#options.now())
+      return { ok: false, code: 'expired' };
     this.#lastUses.note(row.id, this.#options.now());
     return {
-      ...{ ok: true, account: row.account, key: row.id },
+      ok: true,
+      account: row.account,
+      key: row.id,
       ...(expiresAt !== undefined && { expiresAt }),
       ...(Object.keys(limits).length > 0 && { limits }),
       ...(allowedModels && { allowedModels }),
@@ -55,7 +78,17 @@ export class Keys {
     };
   }
 
-  async create({ key = newKeyId(), account, name, keyHash, hint, disabled = false, limits = {}, selfRouteOnly = false, ...rest }: NewKey) {
+  async create({
+    key = newKeyId(),
+    account,
+    name,
+    keyHash,
+    hint,
+    disabled = false,
+    limits = {},
+    selfRouteOnly = false,
+    ...rest
+  }: NewKey) {
     const { database } = this.#options;
     const [count] = await query<{ keys: string }>(database, sql['count-keys'], [account]);
     if (Number(count?.keys) >= MAX_KEYS) return { ok: false as const, code: 'too_many' as const };
@@ -76,21 +109,53 @@ export class Keys {
     return (await this.list({ key, account }))[0];
   }
 
-  async list({ key, account }: { key?: string; account?: string | undefined }): Promise<KeyRecord[]> {
-    const rows = await query<KeyRow>(this.#options.database, sql['list-keys'], [account ?? null, key ?? null]);
+  async list({
+    key,
+    account,
+  }: {
+    key?: string;
+    account?: string | undefined;
+  }): Promise<KeyRecord[]> {
+    const rows = await query<KeyRow>(this.#options.database, sql['list-keys'], [
+      account ?? null,
+      key ?? null,
+    ]);
     return rows.map((row) => recordOf(row, this.#lastUses.unwritten(row.id)));
   }
 
   async update(key: string, account: string, { name, ...settings }: KeySettings): Promise<boolean> {
-    return this.#change(key, await query(this.#options.database, sql['update-key'], [key, account, name, ...valuesOf(settings)]));
+    return this.#change(
+      key,
+      await query(this.#options.database, sql['update-key'], [
+        key,
+        account,
+        name,
+        ...valuesOf(settings),
+      ]),
+    );
   }
 
-  async rotate(key: string, account: string, secret: { keyHash: Uint8Array; hint: string }): Promise<boolean> {
-    return this.#change(key, await query(this.#options.database, sql['rotate-key'], [key, account, Buffer.from(secret.keyHash), secret.hint]));
+  async rotate(
+    key: string,
+    account: string,
+    secret: { keyHash: Uint8Array; hint: string },
+  ): Promise<boolean> {
+    return this.#change(
+      key,
+      await query(this.#options.database, sql['rotate-key'], [
+        key,
+        account,
+        Buffer.from(secret.keyHash),
+        secret.hint,
+      ]),
+    );
   }
 
   async revoke(key: string, account: string | undefined): Promise<boolean> {
-    return this.#change(key, await query(this.#options.database, sql['revoke-key'], [key, account ?? null]));
+    return this.#change(
+      key,
+      await query(this.#options.database, sql['revoke-key'], [key, account ?? null]),
+    );
   }
 
   #change(key: string, changed: readonly unknown[]): boolean {
@@ -100,7 +165,12 @@ export class Keys {
 
   #changed(key: string): void {
     const at = this.#options.now();
-    this.#options.bus.emit(events.accountsKeyChanged, KeyChanged, { key, at }, `key-changed:${key}:${at}`);
+    this.#options.bus.emit(
+      events.accountsKeyChanged,
+      KeyChanged,
+      { key, at },
+      `key-changed:${key}:${at}`,
+    );
   }
 }
 
@@ -125,14 +195,37 @@ interface KeyRow extends SettingsRow {
 }
 
 /** In the order in which every statement takes them. */
-function valuesOf({ disabled, expiresAt, limits, allowedModels, selfRouteOnly }: Omit<KeySettings, 'name'>): unknown[] {
+function valuesOf({
+  disabled,
+  expiresAt,
+  limits,
+  allowedModels,
+  selfRouteOnly,
+}: Omit<KeySettings, 'name'>): unknown[] {
   const expiry = expiresAt === undefined ? null : new Date(expiresAt);
-  return [disabled, expiry, limits.requests ?? null, limits.inputTokens ?? null, limits.outputTokens ?? null, allowedModels ?? null, selfRouteOnly];
+  return [
+    disabled,
+    expiry,
+    limits.requests ?? null,
+    limits.inputTokens ?? null,
+    limits.outputTokens ?? null,
+    allowedModels ?? null,
+    selfRouteOnly,
+  ];
 }
 
-function settingsOf({ disabled, expiresAt, requests, inputTokens, outputTokens, allowedModels, selfRouteOnly }: SettingsRow) {
+function settingsOf({
+  disabled,
+  expiresAt,
+  requests,
+  inputTokens,
+  outputTokens,
+  allowedModels,
+  selfRouteOnly,
+}: SettingsRow) {
   return {
-    ...{ disabled, selfRouteOnly },
+    disabled,
+    selfRouteOnly,
     limits: {
       ...(requests !== null && { requests: Number(requests) }),
       ...(inputTokens !== null && { inputTokens: Number(inputTokens) }),
@@ -147,7 +240,11 @@ function recordOf(row: KeyRow, unwrittenUse: number | undefined): KeyRecord {
   const { id, account, name, hint, createdAt, revokedAt } = row;
   const lastUsedAt = unwrittenUse ?? row.lastUsedAt?.getTime();
   return {
-    ...{ key: id, account, name, hint, createdAt: createdAt.getTime() },
+    key: id,
+    account,
+    name,
+    hint,
+    createdAt: createdAt.getTime(),
     ...(revokedAt !== null && { revokedAt: revokedAt.getTime() }),
     ...(lastUsedAt !== undefined && { lastUsedAt }),
     ...settingsOf(row),

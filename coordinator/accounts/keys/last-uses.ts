@@ -11,7 +11,8 @@ const PUT: Statement = {
 };
 
 /**
- * When each key was last used. Uses are collected in memory and written together, so that no request waits for a write. A crash loses the uses that were
+ * When each key was last used. Uses are collected in memory and written together, so that no
+ * request waits for a write. A crash loses the uses that were
  * not written yet. The map has one entry at most for each key that exists.
  */
 export class LastUses {
@@ -34,7 +35,10 @@ export class LastUses {
   async write(): Promise<void> {
     const uses = [...this.#unwritten];
     if (uses.length === 0) return;
-    await query(this.#database, PUT, [uses.map(([key]) => key), uses.map(([, at]) => new Date(at))]);
+    await query(this.#database, PUT, [
+      uses.map(([key]) => key),
+      uses.map(([, at]) => new Date(at)),
+    ]);
     // A key that was used again while the statement ran keeps its later use for the next write.
     for (const [key, at] of uses) if (this.#unwritten.get(key) === at) this.#unwritten.delete(key);
   }

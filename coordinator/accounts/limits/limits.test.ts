@@ -18,18 +18,32 @@ const take = (subject: string, requests: number, fields: object = {}) => ({
   ...fields,
 });
 /** As if what is there had been asked for so long ago. */
-const age = (seconds: number) => accounts.database.query('UPDATE rate_slots SET slot = slot - $1', [seconds / 5]);
-const passed = async (takes: Parameters<Limits['take']>[0]) => (await limits.take(takes)).map(({ ok }) => ok);
+const age = (seconds: number) =>
+  accounts.database.query('UPDATE rate_slots SET slot = slot - $1', [seconds / 5]);
+const passed = async (takes: Parameters<Limits['take']>[0]) =>
+  (await limits.take(takes)).map(({ ok }) => ok);
 
 describe('a limit by the minute', () => {
   test('is the same for many that ask at once over many connections', async () => {
-    const batches = await Promise.all(Array.from({ length: 40 }, () => passed(Array.from({ length: 10 }, () => take('key_a', 100)))));
+    const batches = await Promise.all(
+      Array.from({ length: 40 }, () =>
+        passed(Array.from({ length: 10 }, () => take('key_a', 100))),
+      ),
+    );
     expect(batches.flat().filter(Boolean)).toHaveLength(100);
   });
 
   test('counts what is left, and says when something comes back', async () => {
-    const [first, second, third] = await limits.take([take('key_a', 2), take('key_a', 2), take('key_a', 2)]);
-    expect([first?.requests?.remaining, second?.requests?.remaining, third?.requests?.remaining]).toEqual([1, 0, 0]);
+    const [first, second, third] = await limits.take([
+      take('key_a', 2),
+      take('key_a', 2),
+      take('key_a', 2),
+    ]);
+    expect([
+      first?.requests?.remaining,
+      second?.requests?.remaining,
+      third?.requests?.remaining,
+    ]).toEqual([1, 0, 0]);
     expect(third).toMatchObject({ ok: false });
     expect(third?.retryAfterMs).toBeGreaterThan(50_000);
     expect(third?.retryAfterMs).toBeLessThanOrEqual(65_000);
@@ -45,8 +59,17 @@ describe('a limit by the minute', () => {
   });
 
   test('of tokens lets a small request through where a large one has no room', async () => {
-    const tokens = (inputTokens: number) => ({ inputTokens, outputTokens: 0, subjects: [{ subject: 'key_t', limits: { inputTokens: 100 } }] });
-    expect(await passed([tokens(80), tokens(30), tokens(20), tokens(1)])).toEqual([true, false, true, false]);
+    const tokens = (inputTokens: number) => ({
+      inputTokens,
+      outputTokens: 0,
+      subjects: [{ subject: 'key_t', limits: { inputTokens: 100 } }],
+    });
+    expect(await passed([tokens(80), tokens(30), tokens(20), tokens(1)])).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
   });
 
   test('that one of two subjects refuses takes nothing from the other', async () => {
@@ -64,7 +87,11 @@ describe('a limit by the minute', () => {
   });
 
   test('of one does not bind another, and what is old is forgotten', async () => {
-    expect(await passed([take('key_c', 1), take('key_d', 1), take('key_c', 1)])).toEqual([true, true, false]);
+    expect(await passed([take('key_c', 1), take('key_d', 1), take('key_c', 1)])).toEqual([
+      true,
+      true,
+      false,
+    ]);
     await age(70);
     await limits.forgetOld();
     expect((await accounts.database.query('SELECT * FROM rate_slots')).rows).toEqual([]);

@@ -14,7 +14,10 @@ interface Row {
   readonly resetMs: string;
 }
 
-/** Limits by the minute, the same for all ingresses: Postgres counts, in one statement for all that asked at once. */
+/**
+ * Limits by the minute, the same for all ingresses: Postgres counts, in one statement for all that
+ * asked at once.
+ */
 export class Limits {
   readonly #database: Pool;
 
@@ -23,16 +26,24 @@ export class Limits {
   }
 
   async take(takes: readonly Take[]): Promise<Taken[]> {
-    const subjects = [...new Map(takes.flatMap((take) => take.subjects).map((subject) => [subject.subject, subject])).values()];
+    const subjects = [
+      ...new Map(
+        takes.flatMap((take) => take.subjects).map((subject) => [subject.subject, subject]),
+      ).values(),
+    ];
     const numbers = new Map(subjects.map(({ subject }, index) => [subject, index + 1]));
     const wanted = takes.flatMap(({ inputTokens, outputTokens, ...take }, index) =>
       take.subjects.map(({ subject }) => ({ index, subject, inputTokens, outputTokens })),
     );
     const rows = await query<Row>(this.#database, sql.take, [
-      ...[subjects.map(({ subject }) => subject), subjects.map(({ limits }) => limits.requests ?? null)],
-      ...[subjects.map(({ limits }) => limits.inputTokens ?? null), subjects.map(({ limits }) => limits.outputTokens ?? null)],
-      ...[wanted.map(({ index }) => index), wanted.map(({ subject }) => numbers.get(subject))],
-      ...[wanted.map(({ inputTokens }) => inputTokens), wanted.map(({ outputTokens }) => outputTokens)],
+      subjects.map(({ subject }) => subject),
+      subjects.map(({ limits }) => limits.requests ?? null),
+      subjects.map(({ limits }) => limits.inputTokens ?? null),
+      subjects.map(({ limits }) => limits.outputTokens ?? null),
+      wanted.map(({ index }) => index),
+      wanted.map(({ subject }) => numbers.get(subject)),
+      wanted.map(({ inputTokens }) => inputTokens),
+      wanted.map(({ outputTokens }) => outputTokens),
     ]);
     const byTake = Map.groupBy(rows, ({ take }) => take);
     return takes.map((_, take) => resultOf(byTake.get(take) ?? []));
@@ -46,7 +57,9 @@ export class Limits {
 function resultOf(rows: readonly Row[]): Taken {
   const room = (limit: 'requests' | 'inputTokens' | 'outputTokens') => {
     const row = rows.find((candidate) => candidate[limit] !== null);
-    return row === undefined ? {} : { [limit]: { remaining: Number(row[limit]), resetMs: Number(row.resetMs) } };
+    return row === undefined
+      ? {}
+      : { [limit]: { remaining: Number(row[limit]), resetMs: Number(row.resetMs) } };
   };
   return {
     ok: rows.every(({ passed }) => passed),

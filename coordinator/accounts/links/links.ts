@@ -2,12 +2,18 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { loadStatements, query } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['decide', 'forget', 'poll', 'start']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'decide',
+  'forget',
+  'poll',
+  'start',
+]);
 
 type State = 'pending' | 'approved' | 'denied' | 'consumed';
 
 /**
- * Devices that ask to belong to an account, by RFC 8628: pending → approved → consumed, or pending → denied.
+ * Devices that ask to belong to an account, by RFC 8628: pending → approved → consumed, or pending
+ * → denied.
  * Consumed is reached once, by one poll: whoever polls again has nothing to get.
  */
 export class Links {
@@ -28,7 +34,12 @@ export class Links {
     intervalMs: number;
     expiresAt: number;
   }): Promise<void> {
-    await query(this.#database, sql.start, [Buffer.from(deviceHash), userCode, intervalMs, new Date(expiresAt)]);
+    await query(this.#database, sql.start, [
+      Buffer.from(deviceHash),
+      userCode,
+      intervalMs,
+      new Date(expiresAt),
+    ]);
   }
 
   async poll(deviceHash: Uint8Array) {
@@ -49,7 +60,11 @@ export class Links {
   }
 
   async decide(userCode: string, account: string, approve: boolean) {
-    const [link] = await query<{ state: State; expired: boolean }>(this.#database, sql.decide, [userCode, account, approve]);
+    const [link] = await query<{ state: State; expired: boolean }>(this.#database, sql.decide, [
+      userCode,
+      account,
+      approve,
+    ]);
     if (link === undefined) return refusal('unknown');
     if (link.expired) return refusal('expired');
     return link.state === 'pending' ? { ok: true as const } : refusal('used');

@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { loadStatements, query } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['add', 'by-hash', 'list', 'list-audit', 'revoke', 'write-audit']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'add',
+  'by-hash',
+  'list',
+  'list-audit',
+  'revoke',
+  'write-audit',
+]);
 
 interface Audit {
   readonly id: string;
@@ -33,21 +40,49 @@ export class Operators {
   }
 
   async list(): Promise<{ name: string; createdAt: number; revokedAt?: number }[]> {
-    const rows = await query<{ name: string; createdAt: Date; revokedAt: Date | null }>(this.#database, sql.list);
-    return rows.map(({ name, createdAt, revokedAt }) => ({ name, createdAt: createdAt.getTime(), ...(revokedAt && { revokedAt: revokedAt.getTime() }) }));
+    const rows = await query<{ name: string; createdAt: Date; revokedAt: Date | null }>(
+      this.#database,
+      sql.list,
+    );
+    return rows.map(({ name, createdAt, revokedAt }) => ({
+      name,
+      createdAt: createdAt.getTime(),
+      ...(revokedAt && { revokedAt: revokedAt.getTime() }),
+    }));
   }
 
   async byHash(keyHash: Uint8Array): Promise<string | undefined> {
-    const [row] = await query<{ name: string }>(this.#database, sql['by-hash'], [Buffer.from(keyHash)]);
+    const [row] = await query<{ name: string }>(this.#database, sql['by-hash'], [
+      Buffer.from(keyHash),
+    ]);
     return row?.name;
   }
 
   async audit({ id, operator, action, subject, detail, outcome }: Audit): Promise<void> {
-    await query(this.#database, sql['write-audit'], [id, operator, action, subject, detail, outcome]);
+    await query(this.#database, sql['write-audit'], [
+      id,
+      operator,
+      action,
+      subject,
+      detail,
+      outcome,
+    ]);
   }
 
-  async changes({ before, limit, operator }: { before?: number; limit: number; operator?: string }): Promise<(Audit & { at: number })[]> {
-    const rows = await query<Audit & { at: Date }>(this.#database, sql['list-audit'], [new Date(before ?? this.#now() + 1), limit, operator ?? null]);
+  async changes({
+    before,
+    limit,
+    operator,
+  }: {
+    before?: number;
+    limit: number;
+    operator?: string;
+  }): Promise<(Audit & { at: number })[]> {
+    const rows = await query<Audit & { at: Date }>(this.#database, sql['list-audit'], [
+      new Date(before ?? this.#now() + 1),
+      limit,
+      operator ?? null,
+    ]);
     return rows.map(({ at, ...row }) => ({ ...row, at: at.getTime() }));
   }
 }

@@ -3,7 +3,12 @@ import type { Pool } from 'pg';
 import { randomToken } from '#bus-schemas';
 import { isDuplicate, loadStatements, query } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['account-exists', 'add-account', 'add-user', 'user']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'account-exists',
+  'add-account',
+  'add-user',
+  'user',
+]);
 const ID_LENGTH = 16;
 
 interface User {
@@ -30,20 +35,42 @@ export class People {
   }
 
   /** Whoever an issuer vouches for has an account from the first time on. */
-  async signIn(person: { issuer: string; subject: string; email?: string | undefined }): Promise<{ user: string; account: string }> {
+  async signIn(person: {
+    issuer: string;
+    subject: string;
+    email?: string | undefined;
+  }): Promise<{ user: string; account: string }> {
     const { id, account } = (await this.#known(person)) ?? (await this.#add(person));
     return { user: id, account };
   }
 
-  async #known({ issuer, subject, email }: { issuer: string; subject: string; email?: string | undefined }): Promise<User | undefined> {
+  async #known({
+    issuer,
+    subject,
+    email,
+  }: {
+    issuer: string;
+    subject: string;
+    email?: string | undefined;
+  }): Promise<User | undefined> {
     const [user] = await query<User>(this.#database, sql.user, [issuer, subject, email ?? null]);
     return user;
   }
 
-  async #add(person: { issuer: string; subject: string; email?: string | undefined }): Promise<User> {
+  async #add(person: {
+    issuer: string;
+    subject: string;
+    email?: string | undefined;
+  }): Promise<User> {
     const { issuer, subject, email } = person;
     try {
-      const values = [`user_${randomToken(ID_LENGTH)}`, issuer, subject, email ?? null, `acct_${randomToken(ID_LENGTH)}`];
+      const values = [
+        `user_${randomToken(ID_LENGTH)}`,
+        issuer,
+        subject,
+        email ?? null,
+        `acct_${randomToken(ID_LENGTH)}`,
+      ];
       const [user] = await query<User>(this.#database, sql['add-user'], values);
       if (user !== undefined) return user;
     } catch (error) {

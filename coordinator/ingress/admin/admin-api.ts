@@ -2,10 +2,12 @@ import type { TObject, TSchema } from 'typebox';
 import type { ServiceMethod } from '#bus-schemas';
 import type { Api, RouteDefinition } from '../http/api.ts';
 
-type Definition<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema> = Omit<
-  RouteDefinition<Params, Query, Body, Reply>,
-  'who' | 'group'
->;
+type Definition<
+  Params extends TObject,
+  Query extends TObject,
+  Body extends TSchema,
+  Reply extends TSchema,
+> = Omit<RouteDefinition<Params, Query, Body, Reply>, 'who' | 'group'>;
 
 /** Routes of operators. Every change is in the audit log. */
 export class AdminApi {
@@ -25,10 +27,12 @@ export class AdminApi {
     this.#api.route({ ...definition, method: 'GET', who: 'operator', group: 'Operators' });
   }
 
-  change<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(
-    action: string,
-    definition: Definition<Params, Query, Body, Reply>,
-  ): void {
+  change<
+    Params extends TObject,
+    Query extends TObject,
+    Body extends TSchema,
+    Reply extends TSchema,
+  >(action: string, definition: Definition<Params, Query, Body, Reply>): void {
     this.#api.route({ ...definition, who: 'operator', group: 'Operators', audit: action });
   }
 }

@@ -17,8 +17,12 @@ interface AdminDeps {
 /** Every route that the listener of operators has. */
 export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps): void {
   admin.read({
-    ...{ url: '/admin/audit', summary: 'Who changed what, newest first' },
-    query: Type.Object({ before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) }, strict),
+    url: '/admin/audit',
+    summary: 'Who changed what, newest first',
+    query: Type.Object(
+      { before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) },
+      strict,
+    ),
     reply: listOf(
       Type.Object({
         id: Type.String(),
@@ -32,12 +36,16 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
     ),
     handle: async ({ query }) => {
       const before = timeOf(query.before, 'before');
-      const { rows } = await admin.ask(services.accounts.listAudit, { limit: query.limit ?? 100, ...(before !== undefined && { before }) });
+      const { rows } = await admin.ask(services.accounts.listAudit, {
+        limit: query.limit ?? 100,
+        ...(before !== undefined && { before }),
+      });
       return { object: LIST, data: rows.map(({ at, ...row }) => ({ ...row, at: asTime(at) })) };
     },
   });
   admin.read({
-    ...{ url: '/admin/fleet', summary: 'Every provider that routing knows' },
+    url: '/admin/fleet',
+    summary: 'Every provider that routing knows',
     reply: listOf(
       Type.Object({
         provider: Type.String(),
@@ -49,10 +57,14 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
         pending: Type.Integer(),
       }),
     ),
-    handle: async () => ({ object: LIST, data: (await admin.ask(services.routing.fleet, {})).providers }),
+    handle: async () => ({
+      object: LIST,
+      data: (await admin.ask(services.routing.fleet, {})).providers,
+    }),
   });
   admin.read({
-    ...{ url: '/admin/books', summary: 'The proof that the ledger balances' },
+    url: '/admin/books',
+    summary: 'The proof that the ledger balances',
     reply: Type.Object({
       ok: Type.Boolean(),
       open_holds: Type.Integer(),
@@ -72,8 +84,10 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
     },
   });
   admin.read({
-    ...{ url: '/metrics', summary: 'Counters of this process, in the text format of Prometheus' },
-    description: 'They show load and money charged, so they need an operator key: Prometheus sends it as its bearer token.',
+    url: '/metrics',
+    summary: 'Counters of this process, in the text format of Prometheus',
+    description:
+      'They show load and money charged, so they need an operator key: Prometheus sends it as its bearer token.',
     reply: Type.String(),
     handle: async ({ reply }) =>
       reply
@@ -82,7 +96,9 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
         .send(await metrics.metrics()),
   });
   admin.change('drain', {
-    ...{ method: 'POST', url: '/admin/drain', summary: 'Have this ingress take no new requests, or take them again' },
+    method: 'POST',
+    url: '/admin/drain',
+    summary: 'Have this ingress take no new requests, or take them again',
     body: Type.Object({ draining: Type.Boolean() }, strict),
     reply: Type.Object({ done: Type.Boolean() }),
     example: { body: { draining: true } },

@@ -1,11 +1,23 @@
 import { type Static, Type } from 'typebox';
-import { HASH_BYTES, Hex, ModelName, type NewModel, QUANTIZATIONS, services, TRAITS } from '#bus-schemas';
+import {
+  HASH_BYTES,
+  Hex,
+  ModelName,
+  type NewModel,
+  QUANTIZATIONS,
+  services,
+  TRAITS,
+} from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { optional, strict } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 
 const ByName = Type.Object({ '*': ModelName });
-const Price = Type.Integer({ minimum: 0, maximum: 1_000_000_000_000, description: 'Millionths of a US dollar for a million tokens.' });
+const Price = Type.Integer({
+  minimum: 0,
+  maximum: 1_000_000_000_000,
+  description: 'Millionths of a US dollar for a million tokens.',
+});
 const Changed = Type.Object({ revision: Type.Integer() });
 
 /** What is on offer. */
@@ -15,10 +27,25 @@ export function addCatalogRoutes(admin: AdminApi): void {
       display_name: Type.String({ minLength: 1, maxLength: 120 }),
       context_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
       max_output_length: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
-      builds: Type.Array(ModelName, { minItems: 1, maxItems: 8, description: 'The wanted one first.' }),
-      quantizations: optional(Type.Record(ModelName, Type.Enum(QUANTIZATIONS), { description: 'By build.' })),
-      weights: optional(Type.Record(ModelName, Hex(HASH_BYTES), { description: 'By build: SHA-256 of its files, as `dinf weights` prints it.' })),
-      tokenizer: optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of tokenizer.json, as `dinf models set --tokenizer` keeps it.' })),
+      builds: Type.Array(ModelName, {
+        minItems: 1,
+        maxItems: 8,
+        description: 'The wanted one first.',
+      }),
+      quantizations: optional(
+        Type.Record(ModelName, Type.Enum(QUANTIZATIONS), { description: 'By build.' }),
+      ),
+      weights: optional(
+        Type.Record(ModelName, Hex(HASH_BYTES), {
+          description: 'By build: SHA-256 of its files, as `dinf weights` prints it.',
+        }),
+      ),
+      tokenizer: optional(
+        Type.String({
+          pattern: '^[0-9a-f]{64}$',
+          description: 'SHA-256 of tokenizer.json, as `dinf models set --tokenizer` keeps it.',
+        }),
+      ),
       features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
       input: optional(Price),
       cache_read: optional(Price),
@@ -27,22 +54,35 @@ export function addCatalogRoutes(admin: AdminApi): void {
     strict,
   );
   admin.change('put-model', {
-    ...{ method: 'PUT', url: '/admin/models/*', summary: 'Offer a model, or change its builds, limits and prices' },
+    ...{
+      method: 'PUT',
+      url: '/admin/models/*',
+      summary: 'Offer a model, or change its builds, limits and prices',
+    },
     params: ByName,
     body: Model,
     reply: Changed,
     example: {
       path: '/admin/models/llama-8b',
-      body: { display_name: 'Llama 8B', context_length: 131_072, max_output_length: 8_192, builds: ['sim-llama-8b-q4'], input: 20_000, output: 50_000 },
+      body: {
+        display_name: 'Llama 8B',
+        context_length: 131_072,
+        max_output_length: 8_192,
+        builds: ['sim-llama-8b-q4'],
+        input: 20_000,
+        output: 50_000,
+      },
     },
-    handle: async ({ params, body }) => admin.ask(services.catalog.putModel, { model: modelOf(params['*'], body) }),
+    handle: async ({ params, body }) =>
+      admin.ask(services.catalog.putModel, { model: modelOf(params['*'], body) }),
   });
   admin.change('drop-model', {
     ...{ method: 'DELETE', url: '/admin/models/*', summary: 'Offer a model no more' },
     params: ByName,
     reply: Changed,
     example: { path: '/admin/models/llama-8b' },
-    handle: async ({ params }) => revisionOf(await admin.ask(services.catalog.dropModel, { id: params['*'] })),
+    handle: async ({ params }) =>
+      revisionOf(await admin.ask(services.catalog.dropModel, { id: params['*'] })),
   });
   admin.change('put-alias', {
     ...{ method: 'PUT', url: '/admin/aliases/*', summary: 'Give a model another name' },
@@ -50,14 +90,18 @@ export function addCatalogRoutes(admin: AdminApi): void {
     body: Type.Object({ model: ModelName }, strict),
     reply: Changed,
     example: { path: '/admin/aliases/llama', body: { model: 'sim-llama-8b' } },
-    handle: async ({ params, body }) => revisionOf(await admin.ask(services.catalog.putAlias, { alias: params['*'], model: body.model })),
+    handle: async ({ params, body }) =>
+      revisionOf(
+        await admin.ask(services.catalog.putAlias, { alias: params['*'], model: body.model }),
+      ),
   });
   admin.change('drop-alias', {
     ...{ method: 'DELETE', url: '/admin/aliases/*', summary: 'Take a name back' },
     params: ByName,
     reply: Changed,
     example: { path: '/admin/aliases/llama' },
-    handle: async ({ params }) => revisionOf(await admin.ask(services.catalog.dropAlias, { id: params['*'] })),
+    handle: async ({ params }) =>
+      revisionOf(await admin.ask(services.catalog.dropAlias, { id: params['*'] })),
   });
 }
 
@@ -78,17 +122,17 @@ function modelOf(
   },
 ): NewModel {
   if (body.cache_read !== undefined && body.cache_read > (body.input ?? body.cache_read)) {
-    throw new ApiError('invalid_request', 'cache_read must not be more than input.', { param: 'cache_read' });
+    throw new ApiError('invalid_request', 'cache_read must not be more than input.', {
+      param: 'cache_read',
+    });
   }
   return {
-    ...{
-      id,
-      displayName: body.display_name,
-      contextTokens: body.context_length,
-      maxOutputTokens: body.max_output_length,
-      builds: body.builds,
-      createdAt: Date.now(),
-    },
+    id,
+    displayName: body.display_name,
+    contextTokens: body.context_length,
+    maxOutputTokens: body.max_output_length,
+    builds: body.builds,
+    createdAt: Date.now(),
     ...(body.features && { traits: body.features }),
     ...(body.quantizations && { quantizations: body.quantizations }),
     ...(body.weights && { weights: body.weights }),
@@ -99,7 +143,9 @@ function modelOf(
   };
 }
 
-function revisionOf(answer: { ok: true; revision: number } | { ok: false; code: 'unknown' | 'taken' | 'in_use' }): Static<typeof Changed> {
+function revisionOf(
+  answer: { ok: true; revision: number } | { ok: false; code: 'unknown' | 'taken' | 'in_use' },
+): Static<typeof Changed> {
   if (answer.ok) return { revision: answer.revision };
   switch (answer.code) {
     case 'unknown':

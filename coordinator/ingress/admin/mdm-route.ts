@@ -8,29 +8,50 @@ const MAX_BYTES = 256 * 1024;
 const MAX_SECRET = 256;
 const CALL = { eachMs: 5_000, totalMs: 10_000 };
 
-/** MDM's webhook. It brings no operator's key but a secret of its own, which only trust knows, and is told of answers to everybody's commands. */
+/**
+ * MDM's webhook. It brings no operator's key but a secret of its own, which only trust knows, and
+ * is told of answers to everybody's commands.
+ */
 export function addMdmRoute(server: FastifyInstance, bus: Bus): void {
-  server.post('/admin/mdm/webhook', { bodyLimit: MAX_BYTES, schema: { hide: true } }, async (request) => {
-    const secret = secretOf(request);
-    if (secret === undefined || secret.length > MAX_SECRET) throw new ApiError('invalid_key', 'The secret of the webhook is missing.');
-    if (!(request.body instanceof Buffer) || request.body.length === 0) throw new ApiError('invalid_request');
-    const answer = await answerOf(bus, services.trust.mdmEvent, { body: request.body, secret }, CALL);
-    if (answer.ok) return { received: true };
-    switch (answer.code) {
-      case 'bad_secret':
-        throw new ApiError('invalid_key', 'The secret of the webhook is not the one that was set.');
-      case 'bad_event':
-        throw new ApiError('invalid_request', 'This is not an event of MicroMDM.');
-      case 'not_configured':
-        throw new ApiError('not_configured');
-    }
-  });
+  server.post(
+    '/admin/mdm/webhook',
+    { bodyLimit: MAX_BYTES, schema: { hide: true } },
+    async (request) => {
+      const secret = secretOf(request);
+      if (secret === undefined || secret.length > MAX_SECRET)
+        throw new ApiError('invalid_key', 'The secret of the webhook is missing.');
+      if (!(request.body instanceof Buffer) || request.body.length === 0)
+        throw new ApiError('invalid_request');
+      const answer = await answerOf(
+        bus,
+        services.trust.mdmEvent,
+        { body: request.body, secret },
+        CALL,
+      );
+      if (answer.ok) return { received: true };
+      switch (answer.code) {
+        case 'bad_secret':
+          throw new ApiError(
+            'invalid_key',
+            'The secret of the webhook is not the one that was set.',
+          );
+        case 'bad_event':
+          throw new ApiError('invalid_request', 'This is not an event of MicroMDM.');
+        case 'not_configured':
+          throw new ApiError('not_configured');
+      }
+    },
+  );
 }
 
-/** The password in the webhook's URL, which MicroMDM, being a Go program, sends as basic auth; or, where that is lost on its way, `?secret=`. */
+/**
+ * The password in the webhook's URL, which MicroMDM, being a Go program, sends as basic auth; or,
+ * where that is lost on its way, `?secret=`.
+ */
 function secretOf({ headers: { authorization = '' }, query }: FastifyRequest): string | undefined {
   const [, basic] = /^Basic ([A-Za-z0-9+/=]{1,1024})$/.exec(authorization) ?? [];
-  if (basic !== undefined) return /^[^:]*:(.+)$/s.exec(Buffer.from(basic, 'base64').toString('utf8'))?.[1];
+  if (basic !== undefined)
+    return /^[^:]*:(.+)$/s.exec(Buffer.from(basic, 'base64').toString('utf8'))?.[1];
   const { secret } = query as { secret?: unknown };
   return typeof secret === 'string' && secret !== '' ? secret : undefined;
 }

@@ -13,13 +13,28 @@ declare module 'fastify' {
   }
 }
 
-/** Operators have keys of their own, asked for every time: there are few of them, and a revoked one must be out at once. */
-export function operatorAuth(bus: Bus, wrong: AddressLimiter): (request: FastifyRequest) => Promise<void> {
+/**
+ * Operators have keys of their own, asked for every time: there are few of them, and a revoked one
+ * must be out at once.
+ */
+export function operatorAuth(
+  bus: Bus,
+  wrong: AddressLimiter,
+): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
     const key = bearerOf(request.headers.authorization);
-    if (key === undefined) throw new ApiError('missing_key', 'Send your operator key as "Authorization: Bearer op-db-…".');
+    if (key === undefined)
+      throw new ApiError(
+        'missing_key',
+        'Send your operator key as "Authorization: Bearer op-db-…".',
+      );
     request.operator = await wrong.verify(request.ip, async () => {
-      const answer = await answerOf(bus, services.accounts.authenticateOperator, { keyHash: hashOf(key) }, { eachMs: 2_000, totalMs: 4_000 });
+      const answer = await answerOf(
+        bus,
+        services.accounts.authenticateOperator,
+        { keyHash: hashOf(key) },
+        { eachMs: 2_000, totalMs: 4_000 },
+      );
       if (!answer.ok) throw new ApiError('invalid_key', 'The operator key is not known.');
       return answer.operator;
     });

@@ -8,7 +8,10 @@ const Account = Type.Object({ id: AccountId });
 const Provider = Type.Object({ id: ProviderId });
 const Done = Type.Object({ done: Type.Boolean() });
 const DONE = { done: true };
-/** Characters of a new invite's code at least. A code is money for the first person who types it, so short ones would be found by trying. */
+/**
+ * Characters of a new invite's code at least. A code is money for the first person who types it, so
+ * short ones would be found by trying.
+ */
 const LEAST_INVITE_LENGTH = 8;
 /** Characters of a code that is made here: 82 bits. */
 const MADE_INVITE_LENGTH = 16;
@@ -16,11 +19,16 @@ const MADE_INVITE_LENGTH = 16;
 /** Credit, terms and invites; keys and machines that have to go. */
 export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
   admin.change('credit', {
-    ...{ method: 'POST', url: '/admin/accounts/:id/credit', summary: 'Give an account credit' },
+    method: 'POST',
+    url: '/admin/accounts/:id/credit',
+    summary: 'Give an account credit',
     description: 'The same `operation` twice is one credit.',
     params: Account,
     body: Type.Object(
-      { amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }), operation: Type.String({ minLength: 8, maxLength: 100 }) },
+      {
+        amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
+        operation: Type.String({ minLength: 8, maxLength: 100 }),
+      },
       strict,
     ),
     reply: Type.Object({ available_micro_usd: MicroUsd }),
@@ -31,12 +39,17 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
         amountMicroUsd: body.amount_micro_usd,
         operation: `admin:${body.operation}`,
       });
-      if (!credited.ok) throw new ApiError('conflict', 'This operation was used for something else.', { param: 'operation' });
+      if (!credited.ok)
+        throw new ApiError('conflict', 'This operation was used for something else.', {
+          param: 'operation',
+        });
       return { available_micro_usd: credited.availableMicroUsd };
     },
   });
   admin.change('set-terms', {
-    ...{ method: 'PUT', url: '/admin/accounts/:id/terms', summary: 'Agree on a fee, or that the account is a service' },
+    method: 'PUT',
+    url: '/admin/accounts/:id/terms',
+    summary: 'Agree on a fee, or that the account is a service',
     params: Account,
     body: Type.Object(
       {
@@ -56,16 +69,27 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
         ...(body.referrer && { referrer: body.referrer }),
       };
       const set = await admin.ask(services.settlement.setTerms, terms);
-      if (!set.ok) throw new ApiError('invalid_request', 'An account cannot refer itself.', { param: 'referrer' });
+      if (!set.ok)
+        throw new ApiError('invalid_request', 'An account cannot refer itself.', {
+          param: 'referrer',
+        });
       return DONE;
     },
   });
   admin.change('create-invite', {
-    ...{ method: 'POST', url: '/admin/invites', summary: 'Make an invite that brings credit' },
+    method: 'POST',
+    url: '/admin/invites',
+    summary: 'Make an invite that brings credit',
     description: 'Without `code`, one is made that cannot be guessed.',
     body: Type.Object(
       {
-        code: optional(Type.String({ minLength: LEAST_INVITE_LENGTH, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' })),
+        code: optional(
+          Type.String({
+            minLength: LEAST_INVITE_LENGTH,
+            maxLength: 64,
+            pattern: '^[A-Za-z0-9_-]+$',
+          }),
+        ),
         credit_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),
         uses: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
         expires_at: optional(When),
@@ -83,12 +107,15 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
         uses: body.uses,
         ...(expiresAt !== undefined && { expiresAt }),
       });
-      if (!made.ok) throw new ApiError('conflict', 'There is such an invite already.', { param: 'code' });
+      if (!made.ok)
+        throw new ApiError('conflict', 'There is such an invite already.', { param: 'code' });
       return { ...DONE, code };
     },
   });
   admin.change('revoke-key', {
-    ...{ method: 'DELETE', url: '/admin/keys/:id', summary: 'Revoke an API key, whoever has it' },
+    method: 'DELETE',
+    url: '/admin/keys/:id',
+    summary: 'Revoke an API key, whoever has it',
     params: Type.Object({ id: KeyId }),
     reply: Done,
     handle: async ({ params }) => {
@@ -98,7 +125,9 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
     },
   });
   admin.change('revoke-provider', {
-    ...{ method: 'DELETE', url: '/admin/providers/:id', summary: 'Take a machine off the network, for ever' },
+    method: 'DELETE',
+    url: '/admin/providers/:id',
+    summary: 'Take a machine off the network, for ever',
     params: Provider,
     reply: Done,
     handle: async ({ params }) => {

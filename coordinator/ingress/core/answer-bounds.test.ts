@@ -4,7 +4,8 @@ import { AnswerSize, boundsFor } from './answer-bounds.ts';
 describe('an answer without log probabilities', () => {
   test('is admitted at the usual five bytes a token, however long it is', () => {
     const size = new AnswerSize(boundsFor(undefined));
-    for (let frame = 0; frame < 10_000; frame += 1) expect(size.admits({ bytes: 60 + 8 * 5, tokens: 8 })).toBe(true);
+    for (let frame = 0; frame < 10_000; frame += 1)
+      expect(size.admits({ bytes: 60 + 8 * 5, tokens: 8 })).toBe(true);
   });
 
   test('is refused with one frame that is too large for its tokens', () => {

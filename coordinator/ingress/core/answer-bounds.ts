@@ -1,5 +1,6 @@
 /**
- * How large an honest answer can be, in bytes of opened frames. Without these bounds one provider could fill the memory of the whole coordinator
+ * How large an honest answer can be, in bytes of opened frames. Without these bounds one provider
+ * could fill the memory of the whole coordinator
  * with a single answer: every field counts, not only the text.
  */
 export interface AnswerBounds {
@@ -17,7 +18,10 @@ const TEXT: AnswerBounds = { mostPerToken: 1_024, averagePerToken: 256 };
 /** One token with its log probability, among those that the caller asked for. */
 const LOG_PROBABILITY: AnswerBounds = { mostPerToken: 512, averagePerToken: 64 };
 
-/** `topLogprobs` is how many alternatives the caller asked for with each token; undefined without log probabilities. */
+/**
+ * `topLogprobs` is how many alternatives the caller asked for with each token; undefined without
+ * log probabilities.
+ */
 export function boundsFor(topLogprobs: number | undefined): AnswerBounds {
   const entries = topLogprobs === undefined ? 0 : topLogprobs + 1;
   return {
@@ -27,7 +31,10 @@ export function boundsFor(topLogprobs: number | undefined): AnswerBounds {
 }
 
 /** For frames that stay sealed here: only their length is known, and none of them is collected. */
-export const SEALED_BOUNDS: AnswerBounds = { mostPerToken: TEXT.mostPerToken, averagePerToken: TEXT.mostPerToken };
+export const SEALED_BOUNDS: AnswerBounds = {
+  mostPerToken: TEXT.mostPerToken,
+  averagePerToken: TEXT.mostPerToken,
+};
 
 /** Adds up one answer. */
 export class AnswerSize {
@@ -44,6 +51,9 @@ export class AnswerSize {
     this.#bytes += frame.bytes;
     this.#tokens += frame.tokens;
     const { mostPerToken, averagePerToken } = this.#bounds;
-    return frame.bytes <= FRAME_ALLOWANCE + frame.tokens * mostPerToken && this.#bytes <= ANSWER_ALLOWANCE + this.#tokens * averagePerToken;
+    return (
+      frame.bytes <= FRAME_ALLOWANCE + frame.tokens * mostPerToken &&
+      this.#bytes <= ANSWER_ALLOWANCE + this.#tokens * averagePerToken
+    );
   }
 }

@@ -1,7 +1,10 @@
 import { invalid, isGiven, isObject, type JsonObject, quoted } from './json.ts';
 import { checkSchema } from './schema-check.ts';
 
-/** The rules of the chat contract that every surface is lowered to. What passes here a provider may refuse, but never misread. */
+/**
+ * The rules of the chat contract that every surface is lowered to. What passes here a provider may
+ * refuse, but never misread.
+ */
 
 const MAX_MESSAGES = 10_000;
 const MAX_PARTS = 1_024;
@@ -19,7 +22,10 @@ export interface ChatShape {
   readonly hasTools: boolean;
 }
 
-/** Throws the ApiError that names what is wrong. Fields that the contract does not know are not looked at. */
+/**
+ * Throws the ApiError that names what is wrong. Fields that the contract does not know are not
+ * looked at.
+ */
 export function checkChat(body: JsonObject): ChatShape {
   const messages = checkMessages(body['messages']);
   if (isGiven(body['n']) && body['n'] !== 1) throw invalid('n', 'Only n = 1 is supported.');
@@ -32,7 +38,10 @@ export function checkChat(body: JsonObject): ChatShape {
   checkNumber(body, 'top_p', { minimum: 0, maximum: 1 });
   checkNumber(body, 'frequency_penalty', { minimum: -2, maximum: 2 });
   checkNumber(body, 'presence_penalty', { minimum: -2, maximum: 2 });
-  checkInteger(body, 'seed', { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER });
+  checkInteger(body, 'seed', {
+    minimum: Number.MIN_SAFE_INTEGER,
+    maximum: Number.MAX_SAFE_INTEGER,
+  });
   checkLogitBias(body['logit_bias']);
   if (isGiven(body['reasoning_effort']) && !EFFORTS.includes(body['reasoning_effort'] as string)) {
     throw invalid('reasoning_effort', `reasoning_effort must be one of ${EFFORTS.join(', ')}.`);
@@ -45,7 +54,11 @@ export function checkChat(body: JsonObject): ChatShape {
 export function checkStop(stop: unknown): string[] | undefined {
   if (!isGiven(stop)) return undefined;
   const list = typeof stop === 'string' ? [stop] : stop;
-  if (!Array.isArray(list) || list.length > 16 || !list.every((item) => typeof item === 'string' && item.length > 0 && item.length <= 1024)) {
+  if (
+    !Array.isArray(list) ||
+    list.length > 16 ||
+    !list.every((item) => typeof item === 'string' && item.length > 0 && item.length <= 1024)
+  ) {
     throw invalid('stop', 'stop must be a string or an array of at most 16 strings.');
   }
   return list;
@@ -59,8 +72,10 @@ export function checkFlag(body: JsonObject, field: string): boolean {
 }
 
 function checkMessages(messages: unknown): JsonObject[] {
-  if (!Array.isArray(messages) || messages.length === 0) throw invalid('messages', 'messages is required and must be a non-empty array.');
-  if (messages.length > MAX_MESSAGES) throw invalid('messages', `messages has more than ${MAX_MESSAGES} entries.`);
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw invalid('messages', 'messages is required and must be a non-empty array.');
+  if (messages.length > MAX_MESSAGES)
+    throw invalid('messages', `messages has more than ${MAX_MESSAGES} entries.`);
   for (const [index, message] of messages.entries()) checkMessage(message, `messages[${index}]`);
   return messages;
 }
@@ -68,12 +83,15 @@ function checkMessages(messages: unknown): JsonObject[] {
 function checkMessage(message: unknown, at: string): void {
   if (!isObject(message)) throw invalid('messages', `${at} must be an object.`);
   const { role, content, tool_calls: calls, tool_call_id: callId } = message;
-  if (typeof role !== 'string' || !ROLES.includes(role)) throw invalid('messages', `${at}.role must be one of ${ROLES.join(', ')}.`);
-  if (role === 'tool' && typeof callId !== 'string') throw invalid('messages', `${at} answers a tool call and needs its tool_call_id.`);
+  if (typeof role !== 'string' || !ROLES.includes(role))
+    throw invalid('messages', `${at}.role must be one of ${ROLES.join(', ')}.`);
+  if (role === 'tool' && typeof callId !== 'string')
+    throw invalid('messages', `${at} answers a tool call and needs its tool_call_id.`);
   if (isGiven(calls)) checkCalls(calls, at);
   // Only a turn of the model may be without content: one that is nothing but calls of tools.
   if (typeof content === 'string' || (!isGiven(content) && role === 'assistant')) return;
-  if (!Array.isArray(content) || content.length > MAX_PARTS) throw invalid('messages', `${at}.content must be a string or an array of parts.`);
+  if (!Array.isArray(content) || content.length > MAX_PARTS)
+    throw invalid('messages', `${at}.content must be a string or an array of parts.`);
   for (const part of content) checkPart(part, at);
 }
 
@@ -85,44 +103,72 @@ function checkCalls(calls: unknown, at: string): void {
     typeof call['function']['name'] === 'string' &&
     typeof call['function']['arguments'] === 'string';
   if (!Array.isArray(calls) || calls.length > MAX_TOOLS || !calls.every(isCall)) {
-    throw invalid('messages', `${at}.tool_calls must be an array of calls, each with an id and a function with a name and arguments.`);
+    throw invalid(
+      'messages',
+      `${at}.tool_calls must be an array of calls, each with an id and a function with a name and arguments.`,
+    );
   }
 }
 
 function checkPart(part: unknown, at: string): void {
-  if (!isObject(part) || typeof part['type'] !== 'string') throw invalid('messages', `${at}.content has a part without a type.`);
+  if (!isObject(part) || typeof part['type'] !== 'string')
+    throw invalid('messages', `${at}.content has a part without a type.`);
   switch (part['type']) {
     case 'text':
-      if (typeof part['text'] !== 'string') throw invalid('messages', `${at}.content: a text part needs a text.`);
+      if (typeof part['text'] !== 'string')
+        throw invalid('messages', `${at}.content: a text part needs a text.`);
       return;
     case 'image_url':
       return checkImage(isObject(part['image_url']) ? part['image_url']['url'] : undefined, at);
     default:
-      throw invalid('messages', `${at}.content: parts of type ${quoted(part['type'])} are not supported.`);
+      throw invalid(
+        'messages',
+        `${at}.content: parts of type ${quoted(part['type'])} are not supported.`,
+      );
   }
 }
 
-/** Nobody here fetches a stranger's address: that would tell the stranger who asks, and let him ask in our name. */
+/**
+ * Nobody here fetches a stranger's address: that would tell the stranger who asks, and let him ask
+ * in our name.
+ */
 function checkImage(url: unknown, at: string): void {
-  if (typeof url !== 'string') throw invalid('messages', `${at}.content: an image_url part needs an image_url.url.`);
+  if (typeof url !== 'string')
+    throw invalid('messages', `${at}.content: an image_url part needs an image_url.url.`);
   if (!url.startsWith('data:')) {
-    throw invalid('messages', `${at}.content: images must be inline data: URIs; ${quoted(url, SHOWN_REFERENCE)} is not fetched.`);
+    throw invalid(
+      'messages',
+      `${at}.content: images must be inline data: URIs; ${quoted(url, SHOWN_REFERENCE)} is not fetched.`,
+    );
   }
-  if (!INLINE_IMAGE.test(url)) throw invalid('messages', `${at}.content: an inline image must be base64 of a png, jpeg, webp or gif.`);
+  if (!INLINE_IMAGE.test(url))
+    throw invalid(
+      'messages',
+      `${at}.content: an inline image must be base64 of a png, jpeg, webp or gif.`,
+    );
 }
 
 function imagesIn(content: unknown): number {
-  return Array.isArray(content) ? content.filter((part) => isObject(part) && part['type'] === 'image_url').length : 0;
+  return Array.isArray(content)
+    ? content.filter((part) => isObject(part) && part['type'] === 'image_url').length
+    : 0;
 }
 
 function checkTools(tools: unknown): string[] {
   if (!isGiven(tools)) return [];
-  if (!Array.isArray(tools) || tools.length > MAX_TOOLS) throw invalid('tools', `tools must be an array of at most ${MAX_TOOLS}.`);
+  if (!Array.isArray(tools) || tools.length > MAX_TOOLS)
+    throw invalid('tools', `tools must be an array of at most ${MAX_TOOLS}.`);
   return tools.map((tool, index) => {
-    if (!isObject(tool) || tool['type'] !== 'function' || !isObject(tool['function'])) throw invalid('tools', `tools[${index}] must be of type "function".`);
+    if (!isObject(tool) || tool['type'] !== 'function' || !isObject(tool['function']))
+      throw invalid('tools', `tools[${index}] must be of type "function".`);
     const { name, parameters } = tool['function'];
-    if (typeof name !== 'string' || !FUNCTION_NAME.test(name)) throw invalid('tools', `tools[${index}].function.name must be 1 to 64 letters, digits, _ or -.`);
-    if (isGiven(parameters) && !isObject(parameters)) throw invalid('tools', `tools[${index}].function.parameters must be a JSON schema.`);
+    if (typeof name !== 'string' || !FUNCTION_NAME.test(name))
+      throw invalid(
+        'tools',
+        `tools[${index}].function.name must be 1 to 64 letters, digits, _ or -.`,
+      );
+    if (isGiven(parameters) && !isObject(parameters))
+      throw invalid('tools', `tools[${index}].function.parameters must be a JSON schema.`);
     if (isObject(parameters)) checkSchema(parameters, `tools[${index}].function.parameters`);
     return name;
   });
@@ -130,24 +176,40 @@ function checkTools(tools: unknown): string[] {
 
 function checkToolChoice(choice: unknown, names: readonly string[]): void {
   if (!isGiven(choice) || choice === 'none' || choice === 'auto') return;
-  const named = isObject(choice) && choice['type'] === 'function' && isObject(choice['function']) ? choice['function']['name'] : undefined;
+  const named =
+    isObject(choice) && choice['type'] === 'function' && isObject(choice['function'])
+      ? choice['function']['name']
+      : undefined;
   if (choice !== 'required' && typeof named !== 'string') {
-    throw invalid('tool_choice', 'tool_choice must be "none", "auto", "required" or {"type": "function", "function": {"name": …}}.');
+    throw invalid(
+      'tool_choice',
+      'tool_choice must be "none", "auto", "required" or {"type": "function", "function": {"name": …}}.',
+    );
   }
-  if (names.length === 0) throw invalid('tool_choice', 'tool_choice asks for a call, but there are no tools.');
-  if (typeof named === 'string' && !names.includes(named)) throw invalid('tool_choice', `tool_choice names ${quoted(named)}, which is not among the tools.`);
+  if (names.length === 0)
+    throw invalid('tool_choice', 'tool_choice asks for a call, but there are no tools.');
+  if (typeof named === 'string' && !names.includes(named))
+    throw invalid(
+      'tool_choice',
+      `tool_choice names ${quoted(named)}, which is not among the tools.`,
+    );
 }
 
 function checkResponseFormat(format: unknown): void {
   if (!isGiven(format)) return;
   const type = isObject(format) ? format['type'] : undefined;
   if (type === 'text' || type === 'json_object') return;
-  if (type !== 'json_schema') throw invalid('response_format', 'response_format.type must be "text", "json_object" or "json_schema".');
+  if (type !== 'json_schema')
+    throw invalid(
+      'response_format',
+      'response_format.type must be "text", "json_object" or "json_schema".',
+    );
   const schema = (format as JsonObject)['json_schema'];
   if (!isObject(schema) || (isGiven(schema['schema']) && !isObject(schema['schema']))) {
     throw invalid('response_format', 'response_format.json_schema needs a name and a schema.');
   }
-  if (isObject(schema['schema'])) checkSchema(schema['schema'], 'response_format.json_schema.schema');
+  if (isObject(schema['schema']))
+    checkSchema(schema['schema'], 'response_format.json_schema.schema');
 }
 
 function checkLogprobs(body: JsonObject): void {
@@ -165,13 +227,23 @@ function checkLogitBias(bias: unknown): void {
   }
 }
 
-function checkNumber(body: JsonObject, field: string, { minimum, maximum }: { minimum: number; maximum: number }): void {
+function checkNumber(
+  body: JsonObject,
+  field: string,
+  { minimum, maximum }: { minimum: number; maximum: number },
+): void {
   const value = body[field];
   if (!isGiven(value)) return;
-  if (typeof value !== 'number' || !(value >= minimum && value <= maximum)) throw invalid(field, `${field} must be a number from ${minimum} to ${maximum}.`);
+  if (typeof value !== 'number' || !(value >= minimum && value <= maximum))
+    throw invalid(field, `${field} must be a number from ${minimum} to ${maximum}.`);
 }
 
-function checkInteger(body: JsonObject, field: string, { minimum, maximum }: { minimum: number; maximum: number }): void {
+function checkInteger(
+  body: JsonObject,
+  field: string,
+  { minimum, maximum }: { minimum: number; maximum: number },
+): void {
   checkNumber(body, field, { minimum, maximum });
-  if (isGiven(body[field]) && !Number.isSafeInteger(body[field])) throw invalid(field, `${field} must be a whole number.`);
+  if (isGiven(body[field]) && !Number.isSafeInteger(body[field]))
+    throw invalid(field, `${field} must be a whole number.`);
 }

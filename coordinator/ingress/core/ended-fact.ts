@@ -22,12 +22,19 @@ const MICROSECONDS = 1_000;
 
 /** Nought when one of them never happened. */
 export function microsecondsBetween(from: number | undefined, until: number | undefined): number {
-  return from === undefined || until === undefined ? 0 : Math.max(0, Math.round((until - from) * MICROSECONDS));
+  return from === undefined || until === undefined
+    ? 0
+    : Math.max(0, Math.round((until - from) * MICROSECONDS));
 }
 
 /** What the rest of the system is told of a job's end: money, slots and counts follow from it. */
 export function endedFact(
-  { job, ingress, state, marks }: { job: EndedJob; ingress: string; state: JobState; marks: JobMarks },
+  {
+    job,
+    ingress,
+    state,
+    marks,
+  }: { job: EndedJob; ingress: string; state: JobState; marks: JobMarks },
   end: Extract<JobCommand, { do: 'ended' }>,
   { at, now }: { at: number; now: number },
 ): JobEnded {
@@ -40,7 +47,8 @@ export function endedFact(
     key: job.key,
     ingress,
     model: job.model.id,
-    build: served?.candidate.build ?? state.attempt?.candidate.build ?? (job.model.builds[0] as string),
+    build:
+      served?.candidate.build ?? state.attempt?.candidate.build ?? (job.model.builds[0] as string),
     attempts: state.attempts,
     result,
     at,
@@ -61,24 +69,48 @@ export function endedFact(
   };
 }
 
-/** The key of a receipt that covers exactly this attempt and what it reported: a signature over anything else proves nothing. */
-function receiptKeyOf(job: string, { served, finish, usage, receipt }: Extract<JobCommand, { do: 'ended' }>): Uint8Array | undefined {
+/**
+ * The key of a receipt that covers exactly this attempt and what it reported: a signature over
+ * anything else proves nothing.
+ */
+function receiptKeyOf(
+  job: string,
+  { served, finish, usage, receipt }: Extract<JobCommand, { do: 'ended' }>,
+): Uint8Array | undefined {
   if (served === undefined || usage === undefined || receipt === undefined) return undefined;
-  const isOfAttempt = receipt.job === job && receipt.attempt === served.number && receipt.build === served.candidate.build;
-  return isOfAttempt && receipt.finish === finish && isSameUsage(receipt.usage, usage) && isSignedReceipt(receipt) ? receipt.signingKey : undefined;
+  const isOfAttempt =
+    receipt.job === job &&
+    receipt.attempt === served.number &&
+    receipt.build === served.candidate.build;
+  return isOfAttempt &&
+    receipt.finish === finish &&
+    isSameUsage(receipt.usage, usage) &&
+    isSignedReceipt(receipt)
+    ? receipt.signingKey
+    : undefined;
 }
 
 const isSameUsage = (one: Usage, other: Usage): boolean =>
-  one.promptTokens === other.promptTokens && one.cachedTokens === other.cachedTokens && one.completionTokens === other.completionTokens;
+  one.promptTokens === other.promptTokens &&
+  one.cachedTokens === other.cachedTokens &&
+  one.completionTokens === other.completionTokens;
 
-/** A provider's claim, held against what was sent and what arrived: nobody is shown more than he may be charged for. */
-export function billable(usage: Usage, bounds: { promptBound: number; deliveredTokens: number }): Usage {
+/**
+ * A provider's claim, held against what was sent and what arrived: nobody is shown more than he may
+ * be charged for.
+ */
+export function billable(
+  usage: Usage,
+  bounds: { promptBound: number; deliveredTokens: number },
+): Usage {
   const promptTokens = Math.min(usage.promptTokens, bounds.promptBound);
   const completionTokens = Math.min(usage.completionTokens, bounds.deliveredTokens);
   return {
     promptTokens,
     cachedTokens: Math.min(usage.cachedTokens, promptTokens),
     completionTokens,
-    ...(usage.reasoningTokens !== undefined && { reasoningTokens: Math.min(usage.reasoningTokens, completionTokens) }),
+    ...(usage.reasoningTokens !== undefined && {
+      reasoningTokens: Math.min(usage.reasoningTokens, completionTokens),
+    }),
   };
 }

@@ -1,9 +1,13 @@
 /**
- * The receiving half of one attempt's stream. Frames are taken in order and once; a gap makes the provider send again
- * from the first missing one (the sender keeps what is not acknowledged, so nothing is buffered here).
+ * The receiving half of one attempt's stream. Frames are taken in order and once; a gap makes the
+ * provider send again
+ * from the first missing one (the sender keeps what is not acknowledged, so nothing is buffered
+ * here).
  *
- * Invariants: `received` only rises; a frame is accepted iff it is exactly the next; the window never passes what the
- * client has consumed by more than WINDOW_FRAMES, so a slow reader stops the engine and not this process's memory.
+ * Invariants: `received` only rises; a frame is accepted iff it is exactly the next; the window
+ * never passes what the
+ * client has consumed by more than WINDOW_FRAMES, so a slow reader stops the engine and not this
+ * process's memory.
  */
 export const WINDOW_FRAMES = 64;
 const REPORT_EVERY = WINDOW_FRAMES / 4;

@@ -4,7 +4,8 @@ import { forwardedRequest, introspectChat } from './introspect.ts';
 import { parseJson } from './json.ts';
 
 const messages = [{ role: 'user', content: 'Hello' }];
-const chat = (fields: Record<string, unknown> = {}) => introspectChat({ model: 'sim', messages, ...fields });
+const chat = (fields: Record<string, unknown> = {}) =>
+  introspectChat({ model: 'sim', messages, ...fields });
 const codeOf = (run: () => unknown) => {
   try {
     run();
@@ -39,7 +40,10 @@ describe('parsing', () => {
 
   test('text is not counted as values, whatever it quotes', () => {
     const content = '[{"a": [1, 2, 3]}, "\\"] '.repeat(50_000);
-    expect(parseJson(Buffer.from(JSON.stringify({ content, end: '\\' })))).toEqual({ content, end: '\\' });
+    expect(parseJson(Buffer.from(JSON.stringify({ content, end: '\\' })))).toEqual({
+      content,
+      end: '\\',
+    });
   });
 });
 
@@ -75,13 +79,27 @@ describe('a chat request', () => {
     [{ seed: 0.5 }, 'seed'],
     [{ stop: [7] }, 'stop'],
   ])('%j is refused before anybody is asked to serve it', (fields, param) => {
-    expect(codeOf(() => forwardedRequest(chat(fields), { maxOutputTokens: 10, cacheScope: 's' }))).toEqual(['invalid_request', param]);
+    expect(
+      codeOf(() => forwardedRequest(chat(fields), { maxOutputTokens: 10, cacheScope: 's' })),
+    ).toEqual(['invalid_request', param]);
   });
 
   test('what names the caller, is ours to do, or is unknown stays here', () => {
-    const intent = chat({ user: 'me', metadata: { a: 'b' }, stream: true, n: 1, max_completion_tokens: 7, response_format: { type: 'text' }, unknown: 'x' });
+    const intent = chat({
+      user: 'me',
+      metadata: { a: 'b' },
+      stream: true,
+      n: 1,
+      max_completion_tokens: 7,
+      response_format: { type: 'text' },
+      unknown: 'x',
+    });
     expect(intent.maxOutputTokens).toBe(7);
-    expect(forwardedRequest(intent, { maxOutputTokens: 7, cacheScope: 's' }).chat).toEqual({ messages, max_tokens: 7, response_format: { type: 'text' } });
+    expect(forwardedRequest(intent, { maxOutputTokens: 7, cacheScope: 's' }).chat).toEqual({
+      messages,
+      max_tokens: 7,
+      response_format: { type: 'text' },
+    });
   });
 
   test('no tokeniser makes more tokens of a prompt than the bound', () => {

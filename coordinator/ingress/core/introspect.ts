@@ -4,7 +4,10 @@ import { checkChat, checkFlag, checkStop } from './chat-request.ts';
 import { invalid, isGiven, isObject, type JsonObject } from './json.ts';
 import { type ProviderPreferences, providerPreferences } from './provider-preferences.ts';
 
-/** What is learned from a chat request before it is routed. Two prompt numbers that are never mixed: an estimate for routing, a bound for money. */
+/**
+ * What is learned from a chat request before it is routed. Two prompt numbers that are never mixed:
+ * an estimate for routing, a bound for money.
+ */
 export interface ChatIntent extends ProviderPreferences {
   readonly model: string;
   readonly streamed: boolean;
@@ -29,16 +32,33 @@ const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'
 const MAX_SHOWN_NAME = 64;
 /** Fields that hold the prompt: their size is part of the bound that money is held for. */
 const BILLED_FIELDS = ['messages', 'tools', 'response_format'];
-/** Most bytes of JSON that all other fields may have together. The largest that the contract allows are stop strings and biases, about 16 KiB each. */
+/**
+ * Most bytes of JSON that all other fields may have together. The largest that the contract allows
+ * are stop strings and biases, about 16 KiB each.
+ */
 const MAX_UNBILLED_BYTES = 64 * 1024;
 /**
- * What a provider gets. Everything else stays here: fields that say who the caller is, and unknown fields, which a customer could
+ * What a provider gets. Everything else stays here: fields that say who the caller is, and unknown
+ * fields, which a customer could
  * use to send data to a machine without paying for it.
  */
 const FORWARDED_FIELDS = [
   ...BILLED_FIELDS,
-  ...['tool_choice', 'parallel_tool_calls', 'reasoning_effort', 'stop', 'seed', 'logprobs', 'top_logprobs', 'logit_bias', 'temperature', 'top_p', 'top_k'],
-  ...['min_p', 'repetition_penalty', 'frequency_penalty', 'presence_penalty'],
+  'tool_choice',
+  'parallel_tool_calls',
+  'reasoning_effort',
+  'stop',
+  'seed',
+  'logprobs',
+  'top_logprobs',
+  'logit_bias',
+  'temperature',
+  'top_p',
+  'top_k',
+  'min_p',
+  'repetition_penalty',
+  'frequency_penalty',
+  'presence_penalty',
 ];
 
 export function introspectChat(body: JsonObject): ChatIntent {
@@ -52,7 +72,10 @@ export function introspectChat(body: JsonObject): ChatIntent {
     model: checkModel(body['model']),
     streamed: checkFlag(body, 'stream'),
     includeUsage: wantsUsage(body['stream_options']),
-    promptEstimate: Math.max(1, Math.floor((textBytes + schemaBytes) / BYTES_PER_TOKEN)) + MESSAGE_FRAMING_TOKENS * messages.length + TOKENS_PER_IMAGE * images,
+    promptEstimate:
+      Math.max(1, Math.floor((textBytes + schemaBytes) / BYTES_PER_TOKEN)) +
+      MESSAGE_FRAMING_TOKENS * messages.length +
+      TOKENS_PER_IMAGE * images,
     promptBound: promptBytes + schemaBytes + (hasTools ? TOOLS_PREAMBLE_TOKENS : 0),
     maxOutputTokens: outputLimit(body),
     requires: [
@@ -66,9 +89,13 @@ export function introspectChat(body: JsonObject): ChatIntent {
 }
 
 /** The body as the provider gets it: the limit that money was held for is written into it. */
-export function forwardedRequest(intent: ChatIntent, { maxOutputTokens, cacheScope }: { maxOutputTokens: number; cacheScope: string }): InferenceRequest {
+export function forwardedRequest(
+  intent: ChatIntent,
+  { maxOutputTokens, cacheScope }: { maxOutputTokens: number; cacheScope: string },
+): InferenceRequest {
   const chat: JsonObject = {};
-  for (const field of FORWARDED_FIELDS) if (isGiven(intent.body[field])) chat[field] = intent.body[field];
+  for (const field of FORWARDED_FIELDS)
+    if (isGiven(intent.body[field])) chat[field] = intent.body[field];
   chat['max_tokens'] = maxOutputTokens;
   const stop = checkStop(chat['stop']);
   if (stop !== undefined) chat['stop'] = stop;
@@ -82,7 +109,10 @@ function checkUnbilled(body: JsonObject): void {
     total += Buffer.byteLength(field) + sizeOf(value);
     if (total <= MAX_UNBILLED_BYTES) continue;
     const param = field.slice(0, MAX_SHOWN_NAME);
-    throw invalid(param, `${param} is too large: the fields of a request that hold no prompt have at most ${MAX_UNBILLED_BYTES / 1024} KiB together.`);
+    throw invalid(
+      param,
+      `${param} is too large: the fields of a request that hold no prompt have at most ${MAX_UNBILLED_BYTES / 1024} KiB together.`,
+    );
   }
 }
 
@@ -91,13 +121,17 @@ function sizeOf(value: unknown): number {
 }
 
 function imageBytes(messages: readonly JsonObject[]): number {
-  const parts = messages.flatMap(({ content }) => (Array.isArray(content) ? (content as JsonObject[]) : []));
+  const parts = messages.flatMap(({ content }) =>
+    Array.isArray(content) ? (content as JsonObject[]) : [],
+  );
   return parts.reduce((sum, part) => sum + (part['type'] === 'image_url' ? sizeOf(part) : 0), 0);
 }
 
 function checkModel(model: unknown): string {
-  if (typeof model !== 'string' || model === '') throw invalid('model', 'model is required and must be a string.');
-  if (model.length > 128) throw new ApiError('model_not_found', 'No such model.', { param: 'model' });
+  if (typeof model !== 'string' || model === '')
+    throw invalid('model', 'model is required and must be a string.');
+  if (model.length > 128)
+    throw new ApiError('model_not_found', 'No such model.', { param: 'model' });
   return model;
 }
 
@@ -112,7 +146,8 @@ function outputLimit(body: JsonObject): number | undefined {
   for (const field of LIMIT_FIELDS) {
     const value = body[field];
     if (!isGiven(value)) continue;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1) throw invalid(field, `${field} must be a positive whole number.`);
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 1)
+      throw invalid(field, `${field} must be a positive whole number.`);
     limit ??= value;
   }
   return limit;

@@ -24,9 +24,15 @@ export interface Attempt {
   readonly candidate: Candidate;
   /** Ends a provider that took the job but gives nothing. */
   readonly contentBy: number;
-  /** A provider that cannot begin by then refuses. Later than `contentBy` where no other candidate is left: late is better than never. */
+  /**
+   * A provider that cannot begin by then refuses. Later than `contentBy` where no other candidate
+   * is left: late is better than never.
+   */
   readonly startBy: number;
-  /** The client has to have sealed its request for this provider by then; undefined once it has, and where it need not. */
+  /**
+   * The client has to have sealed its request for this provider by then; undefined once it has, and
+   * where it need not.
+   */
   readonly sealBy: number | undefined;
 }
 
@@ -77,16 +83,31 @@ export interface Lost {
   readonly failure: AttemptFailure;
   readonly refusal?: Refusal | undefined;
   readonly about?: RefusalAbout | undefined;
-  /** The reason that the provider gives to the client. It may quote the request, so it goes nowhere else. */
+  /**
+   * The reason that the provider gives to the client. It may quote the request, so it goes nowhere
+   * else.
+   */
   readonly detail?: string | undefined;
 }
 
 export type JobEvent =
   | { type: 'reserved'; candidates: readonly Candidate[] }
-  | { type: 'routing_refused'; code: RoutingRefusal | 'unavailable'; retryAfterMs: number; gate?: string | undefined }
+  | {
+      type: 'routing_refused';
+      code: RoutingRefusal | 'unavailable';
+      retryAfterMs: number;
+      gate?: string | undefined;
+    }
   | { type: 'held' }
   | { type: 'hold_refused'; code: HoldRefusal | 'unavailable'; shortage?: KeyShortage | undefined }
-  | { type: 'refused'; attempt: number; reason: Refusal; retryAfterMs: number; about?: RefusalAbout | undefined; detail?: string | undefined }
+  | {
+      type: 'refused';
+      attempt: number;
+      reason: Refusal;
+      retryAfterMs: number;
+      about?: RefusalAbout | undefined;
+      detail?: string | undefined;
+    }
   | { type: 'content'; attempt: number; pieces: readonly Piece[]; tokens: number }
   | ({ type: 'end'; attempt: number } & AttemptEnd)
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
@@ -112,7 +133,14 @@ export type JobCommand =
   | ({ do: 'finish' } & AttemptEnd)
   | { do: 'reject'; code: ApiErrorCode; retryAfterMs: number; message?: string | undefined }
   | { do: 'cut'; code: ApiErrorCode }
-  | { do: 'ended'; result: JobResult; served: Attempt | undefined; finish?: Finish; usage?: Usage; receipt?: Receipt };
+  | {
+      do: 'ended';
+      result: JobResult;
+      served: Attempt | undefined;
+      finish?: Finish;
+      usage?: Usage;
+      receipt?: Receipt;
+    };
 
 export interface Step {
   readonly state: JobState;
@@ -122,7 +150,13 @@ export interface Step {
 /** Where everybody is late: so many times the usual wait for the first content. */
 const LATE_FACTOR = 4;
 
-export function newJob(options: { streamed: boolean; clientSeals?: boolean; now: number; firstContentMs: number; jobTimeoutMs: number }): Step {
+export function newJob(options: {
+  streamed: boolean;
+  clientSeals?: boolean;
+  now: number;
+  firstContentMs: number;
+  jobTimeoutMs: number;
+}): Step {
   return {
     state: {
       phase: 'reserving',
@@ -149,7 +183,11 @@ export function newJob(options: { streamed: boolean; clientSeals?: boolean; now:
   };
 }
 
-export function ended(result: JobResult, served: Attempt | undefined, end?: AttemptEnd): JobCommand {
+export function ended(
+  result: JobResult,
+  served: Attempt | undefined,
+  end?: AttemptEnd,
+): JobCommand {
   if (end === undefined) return { do: 'ended', result, served };
   const { finish, usage, receipt } = end;
   return { do: 'ended', result, served, finish, usage, ...(receipt && { receipt }) };

@@ -19,7 +19,13 @@ export class Machine {
   readonly commands: JobCommand[] = [];
 
   constructor(streamed = true, clientSeals = false) {
-    const first = newJob({ streamed, clientSeals, now: 0, firstContentMs: 9_000, jobTimeoutMs: 600_000 });
+    const first = newJob({
+      streamed,
+      clientSeals,
+      now: 0,
+      firstContentMs: 9_000,
+      jobTimeoutMs: 600_000,
+    });
     this.state = first.state;
     this.commands.push(...first.commands);
   }

@@ -11,8 +11,13 @@ describe('the life of a job', () => {
     expect(kinds(job.commands)).toEqual(['reserve']);
     expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('B')] }))).toEqual(['hold']);
     expect(kinds(job.happen({ type: 'held' }))).toEqual(['dispatch']);
-    expect(kinds(job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 }))).toEqual(['write']);
-    expect(kinds(job.happen({ type: 'end', attempt: 1, finish: 'stop', usage }))).toEqual(['finish', 'ended']);
+    expect(kinds(job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 }))).toEqual([
+      'write',
+    ]);
+    expect(kinds(job.happen({ type: 'end', attempt: 1, finish: 'stop', usage }))).toEqual([
+      'finish',
+      'ended',
+    ]);
     expect(job.state.phase).toBe('over');
   });
 
@@ -26,8 +31,12 @@ describe('the life of a job', () => {
 
   test('with no alternate left it asks for another place, without the failed ones, and holds no money twice', () => {
     const job = new Machine().serving('B');
-    expect(job.happen({ type: 'refused', attempt: 1, reason: 'queue_full', retryAfterMs: 500 }).at(-1)).toEqual({ do: 'reserve', exclude: [provider('B')] });
-    expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('C')] }))).toEqual(['dispatch']);
+    expect(
+      job.happen({ type: 'refused', attempt: 1, reason: 'queue_full', retryAfterMs: 500 }).at(-1),
+    ).toEqual({ do: 'reserve', exclude: [provider('B')] });
+    expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('C')] }))).toEqual([
+      'dispatch',
+    ]);
     expect(job.all('hold')).toHaveLength(1);
   });
 
@@ -43,15 +52,21 @@ describe('the life of a job', () => {
   test('a whole answer lost half-way starts again elsewhere, and the half is forgotten', () => {
     const job = new Machine(false).serving('B', 'C');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
-    expect(kinds(job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' }))).toEqual(['cancel', 'discard', 'report_attempt', 'dispatch']);
+    expect(
+      kinds(job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' })),
+    ).toEqual(['cancel', 'discard', 'report_attempt', 'dispatch']);
     expect(job.state.deliveredTokens).toBe(0);
   });
 
   test('a machine above the price that the caller accepts is left out, and a place is sought anew', () => {
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [candidate('B'), candidate('C')] });
-    expect(job.happen({ type: 'hold_refused', code: 'price_above_limit' })).toEqual([{ do: 'reserve', exclude: [provider('B')] }]);
-    expect(job.happen({ type: 'reserved', candidates: [candidate('C')] })).toEqual([{ do: 'hold', provider: provider('C') }]);
+    expect(job.happen({ type: 'hold_refused', code: 'price_above_limit' })).toEqual([
+      { do: 'reserve', exclude: [provider('B')] },
+    ]);
+    expect(job.happen({ type: 'reserved', candidates: [candidate('C')] })).toEqual([
+      { do: 'hold', provider: provider('C') },
+    ]);
     expect(kinds(job.happen({ type: 'held' }))).toEqual(['dispatch']);
     expect(job.state.attempt?.number).toBe(1);
   });
@@ -63,10 +78,14 @@ describe('the life of a job', () => {
     ];
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [dear, cheap] });
-    expect(kinds(job.happen({ type: 'hold_refused', code: 'insufficient_funds' }))).toEqual(['reserve']);
+    expect(kinds(job.happen({ type: 'hold_refused', code: 'insufficient_funds' }))).toEqual([
+      'reserve',
+    ]);
     job.happen({ type: 'reserved', candidates: [cheap] });
     const commands = job.happen({ type: 'hold_refused', code: 'insufficient_funds' });
-    expect(commands).toContainEqual(expect.objectContaining({ do: 'reject', code: 'insufficient_quota' }));
+    expect(commands).toContainEqual(
+      expect.objectContaining({ do: 'reject', code: 'insufficient_quota' }),
+    );
     expect(kinds(commands)).toEqual(['reject', 'ended']);
   });
 
@@ -74,31 +93,68 @@ describe('the life of a job', () => {
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [candidate('B')] });
     job.happen({ type: 'hold_refused', code: 'price_above_limit' });
-    const commands = job.happen({ type: 'routing_refused', code: 'no_provider', retryAfterMs: 2_000 });
-    expect(commands).toContainEqual(expect.objectContaining({ do: 'reject', code: 'preferences_unmet' }));
+    const commands = job.happen({
+      type: 'routing_refused',
+      code: 'no_provider',
+      retryAfterMs: 2_000,
+    });
+    expect(commands).toContainEqual(
+      expect.objectContaining({ do: 'reject', code: 'preferences_unmet' }),
+    );
     expect(job.all('ended')).toHaveLength(1);
   });
 
   test("the client's own mistake is tried once", () => {
     const job = new Machine().serving('B', 'C');
-    const commands = job.happen({ type: 'refused', attempt: 1, reason: 'request_exceeds_context', retryAfterMs: 0 });
-    expect(commands).toContainEqual(expect.objectContaining({ do: 'reject', code: 'context_length_exceeded' }));
+    const commands = job.happen({
+      type: 'refused',
+      attempt: 1,
+      reason: 'request_exceeds_context',
+      retryAfterMs: 0,
+    });
+    expect(commands).toContainEqual(
+      expect.objectContaining({ do: 'reject', code: 'context_length_exceeded' }),
+    );
     expect(job.state.phase).toBe('over');
   });
 
   test('an order that its client sealed badly is the client’s mistake, and tried once; one that the ingress sealed is tried elsewhere', () => {
     const refused = { type: 'refused', attempt: 1, reason: 'unsealable', retryAfterMs: 0 } as const;
     const blind = new Machine(true, true).serving('B', 'C');
-    expect(blind.happen(refused)).toContainEqual(expect.objectContaining({ do: 'reject', code: 'badly_sealed' }));
-    expect(kinds(new Machine().serving('B', 'C').happen(refused))).toEqual(['report_attempt', 'dispatch']);
+    expect(blind.happen(refused)).toContainEqual(
+      expect.objectContaining({ do: 'reject', code: 'badly_sealed' }),
+    );
+    expect(kinds(new Machine().serving('B', 'C').happen(refused))).toEqual([
+      'report_attempt',
+      'dispatch',
+    ]);
   });
 
   test('a schema that the provider cannot compile is tried once, and its reason reaches the client', () => {
     const job = new Machine().serving('B', 'C');
     const detail = 'Unsupported type "nonsense"';
-    const commands = job.happen({ type: 'refused', attempt: 1, reason: 'invalid_request', about: 'schema', detail, retryAfterMs: 0 });
-    expect(commands).toContainEqual(expect.objectContaining({ do: 'reject', code: 'invalid_schema', message: `The provider answers: ${detail}` }));
-    expect(commands[0]).toEqual({ do: 'report_attempt', attempt: expect.anything(), failure: 'refused', refusal: 'invalid_request', about: 'schema' });
+    const commands = job.happen({
+      type: 'refused',
+      attempt: 1,
+      reason: 'invalid_request',
+      about: 'schema',
+      detail,
+      retryAfterMs: 0,
+    });
+    expect(commands).toContainEqual(
+      expect.objectContaining({
+        do: 'reject',
+        code: 'invalid_schema',
+        message: `The provider answers: ${detail}`,
+      }),
+    );
+    expect(commands[0]).toEqual({
+      do: 'report_attempt',
+      attempt: expect.anything(),
+      failure: 'refused',
+      refusal: 'invalid_request',
+      about: 'schema',
+    });
   });
 
   test('an answer that fails for its schema is not tried again, unlike one whose engine fails', () => {
@@ -106,7 +162,9 @@ describe('the life of a job', () => {
     expect(kinds(new Machine().serving('B', 'C').happen(failed))).toContain('dispatch');
     const job = new Machine(false).serving('B', 'C');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
-    expect(job.happen({ ...failed, about: 'schema' })).toContainEqual(expect.objectContaining({ do: 'reject', code: 'invalid_schema' }));
+    expect(job.happen({ ...failed, about: 'schema' })).toContainEqual(
+      expect.objectContaining({ do: 'reject', code: 'invalid_schema' }),
+    );
   });
 
   test('a whole answer that finds no memory ends with an error, and is not charged', () => {
@@ -122,7 +180,9 @@ describe('the life of a job', () => {
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 });
     expect(kinds(job.happen({ type: 'client_gone' }))).toEqual(['cancel']);
     expect(kinds(job.happen({ type: 'timer' }, DRAIN_MS - 1))).toEqual([]);
-    expect(job.happen({ type: 'timer' }, 1)).toEqual([{ do: 'ended', result: 'client_gone', served: expect.anything() }]);
+    expect(job.happen({ type: 'timer' }, 1)).toEqual([
+      { do: 'ended', result: 'client_gone', served: expect.anything() },
+    ]);
   });
 
   test('a client that leaves while money is being held still ends the job, after the answer', () => {
@@ -138,8 +198,14 @@ describe('the life of a job', () => {
     job.happen({ type: 'reserved', candidates: [slow, candidate('C')] });
     job.happen({ type: 'held' });
     expect(wakeAt(job.state)).toBe(4_500);
-    expect(kinds(job.happen({ type: 'timer' }, 4_500))).toEqual(['cancel', 'report_attempt', 'reserve']);
-    expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('D')] }))).toEqual(['dispatch']);
+    expect(kinds(job.happen({ type: 'timer' }, 4_500))).toEqual([
+      'cancel',
+      'report_attempt',
+      'reserve',
+    ]);
+    expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('D')] }))).toEqual([
+      'dispatch',
+    ]);
     expect(wakeAt(job.state)).toBe(9_000);
     job.happen({ type: 'timer' }, 4_500);
     expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'first_content_timeout' })]);
@@ -149,7 +215,11 @@ describe('the life of a job', () => {
     const job = new Machine().serving('B', 'C');
     expect(wakeAt(job.state)).toBe(2_000);
     expect(kinds(job.happen({ type: 'timer', isPatient: true }, 2_000))).toEqual([]);
-    expect(kinds(job.happen({ type: 'timer' }, 1_000))).toEqual(['cancel', 'report_attempt', 'reserve']);
+    expect(kinds(job.happen({ type: 'timer' }, 1_000))).toEqual([
+      'cancel',
+      'report_attempt',
+      'reserve',
+    ]);
   });
 
   test('a provider may refuse what it cannot begin in time; the last candidate is given as long as the job waits for late ones', () => {
@@ -175,7 +245,8 @@ describe('the life of a job', () => {
 
   test('alternates are tried at once as long as what routing knew of them is fresh', () => {
     const job = new Machine().serving('B', 'C', 'D');
-    const refused = (attempt: number) => ({ type: 'refused', attempt, reason: 'queue_full', retryAfterMs: 0 }) as const;
+    const refused = (attempt: number) =>
+      ({ type: 'refused', attempt, reason: 'queue_full', retryAfterMs: 0 }) as const;
     expect(kinds(job.happen(refused(1), 500))).toEqual(['report_attempt', 'dispatch']);
     expect(kinds(job.happen(refused(2), 1))).toEqual(['report_attempt', 'reserve']);
   });

@@ -1,23 +1,44 @@
 import { type Candidate, FINISH_FAILURES, type HoldRefusal } from '#bus-schemas';
-import { attemptFailed, dispatch, MAX_ATTEMPTS, nextAttempt, report, sealed } from './job-attempts.ts';
-import { type Attempt, type AttemptEnd, ended, type JobCommand, type JobEvent, type JobState, type Lost, over, type Step, stay } from './job-state.ts';
+import {
+  attemptFailed,
+  dispatch,
+  MAX_ATTEMPTS,
+  nextAttempt,
+  report,
+  sealed,
+} from './job-attempts.ts';
+import {
+  type Attempt,
+  type AttemptEnd,
+  ended,
+  type JobCommand,
+  type JobEvent,
+  type JobState,
+  type Lost,
+  over,
+  type Step,
+  stay,
+} from './job-state.ts';
 import { holdError, routingError, shortageMessage, unservedBecause } from './refusal-errors.ts';
 
 /**
  * The life of one consumer request, as a function of (state, event) that returns commands.
  *
  *   reserving → holding → serving ⇄ reserving (no alternate left) → over
- *        ↘        ↘          ↘ draining: the client is gone, the provider's account is awaited → over
+ *        ↘ ↘ ↘ draining: the client is gone, the provider's account is awaited → over
  *          leaving: the client is gone, an answer that may cost something is awaited → over
  *
- * Invariants: every job that was reserved gives exactly one `ended` command, after all that it asked for was answered;
- * nothing is written to the client before the first content; an attempt left behind is cancelled and reported once.
+ * Invariants: every job that was reserved gives exactly one `ended` command, after all that it
+ * asked for was answered;
+ * nothing is written to the client before the first content; an attempt left behind is cancelled
+ * and reported once.
  */
 
 const PATIENT_MS = 1_000;
 /** A stream without content for this long is cut, in milliseconds. */
 export const STALL_MS = 60_000;
-const ANSWER_FULL = 'This server collects as many whole answers as its memory allows. Ask for a stream, or try again later.';
+const ANSWER_FULL =
+  'This server collects as many whole answers as its memory allows. Ask for a stream, or try again later.';
 /** How long a cancelled job waits for the provider's end, in milliseconds. */
 export const DRAIN_MS = 2_000;
 
@@ -42,8 +63,13 @@ export function step(state: JobState, event: JobEvent, now: number): Step {
 export function wakeAt(state: JobState): number {
   switch (state.phase) {
     case 'serving':
-      if (state.deliveredTokens > 0) return state.clientBlocked ? state.endBy : Math.min(state.lastContentAt + STALL_MS, state.endBy);
-      return state.attempt === undefined ? state.firstContentBy : (state.attempt.sealBy ?? state.attempt.contentBy);
+      if (state.deliveredTokens > 0)
+        return state.clientBlocked
+          ? state.endBy
+          : Math.min(state.lastContentAt + STALL_MS, state.endBy);
+      return state.attempt === undefined
+        ? state.firstContentBy
+        : (state.attempt.sealBy ?? state.attempt.contentBy);
     case 'draining':
       return state.drainBy;
     case 'reserving':
@@ -58,11 +84,15 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Step {
   switch (event.type) {
     case 'reserved': {
       const [winner, ...alternates] = event.candidates;
-      if (winner === undefined) return refuse(state, { code: 'no_provider', retryAfterMs: state.retryAfterMs });
+      if (winner === undefined)
+        return refuse(state, { code: 'no_provider', retryAfterMs: state.retryAfterMs });
       const reserved: JobState = { ...state, reserved: true, alternates, plannedAt: now };
       // A reservation after a failed attempt: the money is held already.
       if (state.attempts > 0) return dispatch(reserved, winner, now);
-      return { state: { ...reserved, phase: 'holding', alternates: event.candidates }, commands: [{ do: 'hold', provider: winner.provider }] };
+      return {
+        state: { ...reserved, phase: 'holding', alternates: event.candidates },
+        commands: [{ do: 'hold', provider: winner.provider }],
+      };
     }
     case 'routing_refused':
       return refuse(state, event);
@@ -90,20 +120,40 @@ function whileHolding(state: JobState, event: JobEvent, now: number): Step {
 }
 
 /**
- * The price of one machine must not keep a caller from the others: a machine above the caller's limit, or one that the caller cannot afford while
- * another costs less, is left out and a place is sought anew. Its slot goes back with the new reservation.
+ * The price of one machine must not keep a caller from the others: a machine above the caller's
+ * limit, or one that the caller cannot afford while
+ * another costs less, is left out and a place is sought anew. Its slot goes back with the new
+ * reservation.
  */
-function holdRefused(state: JobState, { code, shortage }: Extract<JobEvent, { type: 'hold_refused' }>, now: number): Step {
+function holdRefused(
+  state: JobState,
+  { code, shortage }: Extract<JobEvent, { type: 'hold_refused' }>,
+  now: number,
+): Step {
   const [refused, ...others] = state.alternates;
   const lastError = holdError(code);
-  const isWorthAnother = code === 'price_above_limit' || (isUnaffordable(code) && others.some((other) => costOf(other) < costOf(refused)));
+  const isWorthAnother =
+    code === 'price_above_limit' ||
+    (isUnaffordable(code) && others.some((other) => costOf(other) < costOf(refused)));
   const failed = refused === undefined ? state.failed : [...state.failed, refused.provider];
   if (!isWorthAnother || failed.length >= MAX_ATTEMPTS || now >= state.firstContentBy)
-    return over(state, [{ do: 'reject', code: lastError, message: shortage && shortageMessage(shortage), retryAfterMs: 2_000 }, ended('failed', undefined)]);
-  return { state: { ...state, phase: 'reserving', failed, lastError, alternates: [] }, commands: [{ do: 'reserve', exclude: failed }] };
+    return over(state, [
+      {
+        do: 'reject',
+        code: lastError,
+        message: shortage && shortageMessage(shortage),
+        retryAfterMs: 2_000,
+      },
+      ended('failed', undefined),
+    ]);
+  return {
+    state: { ...state, phase: 'reserving', failed, lastError, alternates: [] },
+    commands: [{ do: 'reserve', exclude: failed }],
+  };
 }
 
-const isUnaffordable = (code: HoldRefusal | 'unavailable'): boolean => code === 'insufficient_funds' || code === 'key_limit';
+const isUnaffordable = (code: HoldRefusal | 'unavailable'): boolean =>
+  code === 'insufficient_funds' || code === 'key_limit';
 const costOf = (candidate: Candidate | undefined): number => candidate?.costMicroUsd ?? 0;
 
 /** Ending before the answer came could leave a slot or a hold behind that nobody gives back. */
@@ -127,17 +177,29 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
   switch (event.type) {
     case 'content':
       return {
-        state: { ...state, committed: state.streamed, deliveredTokens: state.deliveredTokens + event.tokens, lastContentAt: now },
+        state: {
+          ...state,
+          committed: state.streamed,
+          deliveredTokens: state.deliveredTokens + event.tokens,
+          lastContentAt: now,
+        },
         commands: [{ do: 'write', pieces: event.pieces, tokens: event.tokens }],
       };
     case 'end':
       return endOfAttempt(state, attempt, event, now);
     case 'refused':
       // It took the job and began: a refusal now is a broken word.
-      if (state.deliveredTokens > 0) return attemptFailed(state, attempt, 'protocol_violation', now);
+      if (state.deliveredTokens > 0)
+        return attemptFailed(state, attempt, 'protocol_violation', now);
       return nextAttempt(
         { ...state, retryAfterMs: event.retryAfterMs },
-        { attempt, failure: 'refused', refusal: event.reason, about: event.about, detail: event.detail },
+        {
+          attempt,
+          failure: 'refused',
+          refusal: event.reason,
+          about: event.about,
+          detail: event.detail,
+        },
         now,
       );
     case 'attempt_failed':
@@ -147,7 +209,12 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
     case 'answer_full':
       return over(state, [
         { do: 'cancel', attempt, reason: 'superseded' },
-        { do: 'reject', code: 'service_unavailable', message: ANSWER_FULL, retryAfterMs: state.retryAfterMs },
+        {
+          do: 'reject',
+          code: 'service_unavailable',
+          message: ANSWER_FULL,
+          retryAfterMs: state.retryAfterMs,
+        },
         ended('failed', undefined),
       ]);
     case 'client_blocked':
@@ -190,33 +257,70 @@ function whileDraining(state: JobState, event: JobEvent, now: number): Step {
 function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: number): Step {
   const failure = FINISH_FAILURES[end.finish];
   if (failure === undefined) {
-    return over(state, [{ do: 'finish', finish: end.finish, usage: end.usage, stopSequence: end.stopSequence }, ended('completed', attempt, end)]);
+    return over(state, [
+      { do: 'finish', finish: end.finish, usage: end.usage, stopSequence: end.stopSequence },
+      ended('completed', attempt, end),
+    ]);
   }
-  const lost: Lost = end.about === undefined ? { attempt, failure } : { attempt, failure: 'refused', refusal: 'invalid_request', about: end.about };
+  const lost: Lost =
+    end.about === undefined
+      ? { attempt, failure }
+      : { attempt, failure: 'refused', refusal: 'invalid_request', about: end.about };
   if (!state.committed) return nextAttempt(state, lost, now);
-  return over(state, [report(lost), { do: 'cut', code: 'stream_cut' }, ended('cut_short', attempt, end)]);
+  return over(state, [
+    report(lost),
+    { do: 'cut', code: 'stream_cut' },
+    ended('cut_short', attempt, end),
+  ]);
 }
 
-function serveTimer(state: JobState, attempt: Attempt, { now, isPatient }: { now: number; isPatient: boolean }): Step {
+function serveTimer(
+  state: JobState,
+  attempt: Attempt,
+  { now, isPatient }: { now: number; isPatient: boolean },
+): Step {
   if (attempt.sealBy !== undefined) {
-    return now < attempt.sealBy ? stay(state) : over(state, [{ do: 'reject', code: 'gone', retryAfterMs: state.retryAfterMs }, ended('failed', undefined)]);
+    return now < attempt.sealBy
+      ? stay(state)
+      : over(state, [
+          { do: 'reject', code: 'gone', retryAfterMs: state.retryAfterMs },
+          ended('failed', undefined),
+        ]);
   }
   if (now >= state.endBy) return attemptFailed(state, attempt, 'stalled', now);
   if (state.deliveredTokens > 0) {
-    return state.clientBlocked || now < state.lastContentAt + STALL_MS ? stay(state) : attemptFailed(state, attempt, 'stalled', now);
+    return state.clientBlocked || now < state.lastContentAt + STALL_MS
+      ? stay(state)
+      : attemptFailed(state, attempt, 'stalled', now);
   }
   if (now < attempt.contentBy) return stay(state);
   if (isPatient && now < state.lateUntil) {
-    return { state: { ...state, attempt: { ...attempt, contentBy: Math.min(now + PATIENT_MS, state.lateUntil) } }, commands: [] };
+    return {
+      state: {
+        ...state,
+        attempt: { ...attempt, contentBy: Math.min(now + PATIENT_MS, state.lateUntil) },
+      },
+      commands: [],
+    };
   }
   return attemptFailed(state, attempt, 'first_content_late', now);
 }
 
 /** Routing that did not answer may have taken a slot all the same: it must hear of the end. */
-function refuse(state: JobState, { code, retryAfterMs, gate }: Omit<Extract<JobEvent, { type: 'routing_refused' }>, 'type'>): Step {
+function refuse(
+  state: JobState,
+  { code, retryAfterMs, gate }: Omit<Extract<JobEvent, { type: 'routing_refused' }>, 'type'>,
+): Step {
   const reserved = state.reserved || code === 'unavailable';
-  // After a refused hold or a failed attempt, the caller is told of that: no further machine was found.
-  const error = state.failed.length > 0 ? { code: state.lastError } : (unservedBecause(code, gate) ?? { code: routingError(code) });
+  // After a refused hold or a failed attempt, the caller is told of that: no further machine was
+  // found.
+  const error =
+    state.failed.length > 0
+      ? { code: state.lastError }
+      : (unservedBecause(code, gate) ?? { code: routingError(code) });
   const reject: JobCommand = { do: 'reject', ...error, retryAfterMs };
-  return over({ ...state, reserved }, [...(state.phase === 'leaving' ? [] : [reject]), ...(reserved ? [ended('failed', undefined)] : [])]);
+  return over({ ...state, reserved }, [
+    ...(state.phase === 'leaving' ? [] : [reject]),
+    ...(reserved ? [ended('failed', undefined)] : []),
+  ]);
 }

@@ -5,13 +5,15 @@ export type JsonObject = Record<string, unknown>;
 
 const MAX_DEPTH = 64;
 /**
- * Most values in one body. Ten thousand messages of one part each have 60,000; a body of 16 MiB could have eight million, and
+ * Most values in one body. Ten thousand messages of one part each have 60,000; a body of 16 MiB
+ * could have eight million, and
  * parsing them would block every other request of this process for seconds.
  */
 const MAX_VALUES = 100_000;
 
 export function parseJson(body: unknown): JsonObject {
-  if (!Buffer.isBuffer(body) || body.length === 0) throw new ApiError('invalid_json', 'The request has no body.');
+  if (!Buffer.isBuffer(body) || body.length === 0)
+    throw new ApiError('invalid_json', 'The request has no body.');
   if (!isUtf8(body)) throw new ApiError('invalid_json', 'The body is not valid UTF-8.');
   checkSize(body);
   let value: unknown;
@@ -39,7 +41,12 @@ export function invalid(param: string, message: string): ApiError {
 
 /** What a caller wrote, short enough to be shown to him. */
 export function quoted(value: unknown, limit = 64): string {
-  return JSON.stringify(typeof value === 'string' ? value.slice(0, limit) : value)?.slice(0, limit + 2) ?? 'nothing';
+  return (
+    JSON.stringify(typeof value === 'string' ? value.slice(0, limit) : value)?.slice(
+      0,
+      limit + 2,
+    ) ?? 'nothing'
+  );
 }
 
 const QUOTE = 0x22;
@@ -47,8 +54,10 @@ const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 
 /**
- * Bounds what JSON.parse will build, before it is called: one pass over the bytes that allocates nothing. In valid JSON every value
- * but the outermost follows a comma or opens its container, so commas and opening brackets outside of strings count the values.
+ * Bounds what JSON.parse will build, before it is called: one pass over the bytes that allocates
+ * nothing. In valid JSON every value
+ * but the outermost follows a comma or opens its container, so commas and opening brackets outside
+ * of strings count the values.
  */
 function checkSize(body: Buffer): void {
   let values = 1;
@@ -69,7 +78,8 @@ function checkSize(body: Buffer): void {
       case 0x7b: // {
         values += 1;
         depth += 1;
-        if (depth > MAX_DEPTH) throw new ApiError('invalid_request', `The body is nested more than ${MAX_DEPTH} deep.`);
+        if (depth > MAX_DEPTH)
+          throw new ApiError('invalid_request', `The body is nested more than ${MAX_DEPTH} deep.`);
         break;
       case 0x5d: // ]
       case 0x7d: // }
@@ -79,6 +89,7 @@ function checkSize(body: Buffer): void {
         values += 1;
         break;
     }
-    if (values > MAX_VALUES) throw new ApiError('payload_too_large', `The body has more than ${MAX_VALUES} values.`);
+    if (values > MAX_VALUES)
+      throw new ApiError('payload_too_large', `The body has more than ${MAX_VALUES} values.`);
   }
 }

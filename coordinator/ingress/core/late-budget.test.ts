@@ -36,6 +36,8 @@ test('one machine that is late while the others are in time may be cut off as of
 test('when several are late it is not their fault any more', () => {
   const budget = new LateBudget();
   for (const provider of ['A', 'B', 'C', 'D']) begin(budget, provider, 20);
-  const cuts = [0, 1, 2, 3, 4, 5].flatMap(() => ['A', 'B', 'C', 'D'].map((provider) => cutAll(budget, provider, 2, 1)));
+  const cuts = [0, 1, 2, 3, 4, 5].flatMap(() =>
+    ['A', 'B', 'C', 'D'].map((provider) => cutAll(budget, provider, 2, 1)),
+  );
   expect(cuts.reduce((sum, cut) => sum + cut, 0)).toBeLessThanOrEqual(6);
 });

@@ -1,7 +1,10 @@
 /**
- * How many attempts may be cut off because they are late. A few late ones are their machines' fault, and another machine is quicker;
- * many are the deadline's or the whole fleet's, and cutting them off only begins the same work anew elsewhere. So a small share may be
- * cut, and the others are waited for; but what is late at one machine while the others are in time is that machine's fault, however much it is.
+ * How many attempts may be cut off because they are late. A few late ones are their machines'
+ * fault, and another machine is quicker;
+ * many are the deadline's or the whole fleet's, and cutting them off only begins the same work anew
+ * elsewhere. So a small share may be
+ * cut, and the others are waited for; but what is late at one machine while the others are in time
+ * is that machine's fault, however much it is.
  */
 const SHARE = 0.05;
 /** Where little is asked, a share of it is nothing. */

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
 import { beginningsOf } from './prefixes.ts';
 
-const say = (role: string, words: number, about = 'word') => ({ role, content: `${about} `.repeat(words) });
+const say = (role: string, words: number, about = 'word') => ({
+  role,
+  content: `${about} `.repeat(words),
+});
 const turns = [say('system', 200), say('user', 50), say('assistant', 80), say('user', 20)];
 type Body = Parameters<typeof beginningsOf>[0];
 const prefixesOf = (body: Body, scope: string) => beginningsOf(body, scope).prefixes;

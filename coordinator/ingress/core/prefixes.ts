@@ -9,14 +9,18 @@ const MOST = 8;
 const KEY_CHARACTERS = 22;
 
 export interface Beginnings {
-  /** What a conversation keeps as long as it goes on, and shares with no other: all up to its first question. */
+  /**
+   * What a conversation keeps as long as it goes on, and shares with no other: all up to its first
+   * question.
+   */
   readonly conversation: string;
   /** The longest first: who has answered one of them has it in his cache. */
   readonly prefixes: Prefix[];
 }
 
 /**
- * The beginnings of a conversation. As digests under a scope that only this key has on this day, so that routing learns neither what
+ * The beginnings of a conversation. As digests under a scope that only this key has on this day, so
+ * that routing learns neither what
  * was said nor that two customers said the same.
  */
 export function beginningsOf({ messages, tools }: JsonObject, scope: string): Beginnings {

@@ -31,20 +31,52 @@ const MAX_NAMED_PROVIDERS = 32;
 const MAX_WISH = 100_000;
 const MICRO_USD = 1_000_000;
 export const SORTS = ['latency', 'throughput', 'price'] as const;
-const PRICES = { prompt: 'inputMicroUsdPerMillion', completion: 'outputMicroUsdPerMillion' } as const;
+const PRICES = {
+  prompt: 'inputMicroUsdPerMillion',
+  completion: 'outputMicroUsdPerMillion',
+} as const;
 const providerId = Compile(ProviderId);
 
-/** A preference that is not known is refused: somebody who asked for a highest price must not pay more because we did not read it. */
+/**
+ * A preference that is not known is refused: somebody who asked for a highest price must not pay
+ * more because we did not read it.
+ */
 export function providerPreferences(preferences: unknown): ProviderPreferences {
-  if (!isGiven(preferences)) return { only: undefined, ignore: [], prefers: undefined, quantizations: undefined, maxPrice: undefined, level: undefined };
+  if (!isGiven(preferences))
+    return {
+      only: undefined,
+      ignore: [],
+      prefers: undefined,
+      quantizations: undefined,
+      maxPrice: undefined,
+      level: undefined,
+    };
   if (!isObject(preferences)) throw invalid('provider', 'provider must be an object.');
-  const { only, ignore, order, allow_fallbacks: fallbacks, sort, require_parameters: requires, quantizations, max_price: maxPrice, ...others } = preferences;
-  const { preferred_min_throughput: throughput, preferred_max_latency: latency, trust_level: level, ...unknown } = others;
+  const {
+    only,
+    ignore,
+    order,
+    allow_fallbacks: fallbacks,
+    sort,
+    require_parameters: requires,
+    quantizations,
+    max_price: maxPrice,
+    ...others
+  } = preferences;
+  const {
+    preferred_min_throughput: throughput,
+    preferred_max_latency: latency,
+    trust_level: level,
+    ...unknown
+  } = others;
   const [name] = Object.keys(unknown);
-  if (name !== undefined) throw invalid('provider', `provider.${name.slice(0, 64)} is not supported.`);
+  if (name !== undefined)
+    throw invalid('provider', `provider.${name.slice(0, 64)} is not supported.`);
   // What a request needs is always required of a machine.
-  if (isGiven(requires) && typeof requires !== 'boolean') throw invalid('provider', 'provider.require_parameters must be true or false.');
-  if (isGiven(fallbacks) && typeof fallbacks !== 'boolean') throw invalid('provider', 'provider.allow_fallbacks must be true or false.');
+  if (isGiven(requires) && typeof requires !== 'boolean')
+    throw invalid('provider', 'provider.require_parameters must be true or false.');
+  if (isGiven(fallbacks) && typeof fallbacks !== 'boolean')
+    throw invalid('provider', 'provider.allow_fallbacks must be true or false.');
   const wanted = isGiven(order) ? providerIds(order, 'order') : undefined;
   const listed = isGiven(only) ? providerIds(only, 'only') : undefined;
   const seconds = positive(latency, 'preferred_max_latency');
@@ -57,25 +89,48 @@ export function providerPreferences(preferences: unknown): ProviderPreferences {
     ...(seconds !== undefined && { maxFirstContentMs: seconds * 1_000 }),
   };
   return {
-    only: fallbacks === false && wanted !== undefined ? wanted.filter((id) => listed?.includes(id) ?? true) : listed,
+    only:
+      fallbacks === false && wanted !== undefined
+        ? wanted.filter((id) => listed?.includes(id) ?? true)
+        : listed,
     ignore: isGiven(ignore) ? providerIds(ignore, 'ignore') : [],
     prefers: Object.keys(prefers).length === 0 ? undefined : prefers,
-    quantizations: isGiven(quantizations) ? listOf(quantizations, 'quantizations').map((one) => oneOf(one, QUANTIZATIONS, 'quantizations')) : undefined,
+    quantizations: isGiven(quantizations)
+      ? listOf(quantizations, 'quantizations').map((one) =>
+          oneOf(one, QUANTIZATIONS, 'quantizations'),
+        )
+      : undefined,
     maxPrice: isGiven(maxPrice) ? priceLimit(maxPrice) : undefined,
     level: isGiven(level) ? oneOf(level, TRUST_LEVELS, 'trust_level') : undefined,
   };
 }
 
 /** The model with those of its builds that are wanted. */
-export function withQuantizations(model: CatalogModel, wanted: ProviderPreferences['quantizations']): CatalogModel {
+export function withQuantizations(
+  model: CatalogModel,
+  wanted: ProviderPreferences['quantizations'],
+): CatalogModel {
   if (wanted === undefined) return model;
-  const builds = model.builds.filter((build) => wanted.includes(model.quantizations?.[build] ?? 'unknown'));
-  if (builds.length === 0) throw new ApiError('preferences_unmet', `${model.id} is not offered in ${wanted.join(' or ')}.`, { param: 'provider' });
+  const builds = model.builds.filter((build) =>
+    wanted.includes(model.quantizations?.[build] ?? 'unknown'),
+  );
+  if (builds.length === 0)
+    throw new ApiError(
+      'preferences_unmet',
+      `${model.id} is not offered in ${wanted.join(' or ')}.`,
+      { param: 'provider' },
+    );
   return { ...model, builds };
 }
 
-/** The price limit of a request: by default the listed price, so that a machine cannot charge more than its caller expects. */
-export function priceTerms({ inputMicroUsdPerMillion, outputMicroUsdPerMillion }: CatalogModel, max: MaxPrice | undefined): Pick<PriceTerms, 'list' | 'max'> {
+/**
+ * The price limit of a request: by default the listed price, so that a machine cannot charge more
+ * than its caller expects.
+ */
+export function priceTerms(
+  { inputMicroUsdPerMillion, outputMicroUsdPerMillion }: CatalogModel,
+  max: MaxPrice | undefined,
+): Pick<PriceTerms, 'list' | 'max'> {
   const list = { inputMicroUsdPerMillion, outputMicroUsdPerMillion };
   return { list, max: { ...list, ...max } };
 }
@@ -86,7 +141,8 @@ function priceLimit(limit: unknown): MaxPrice {
   const max: MaxPrice = {};
   for (const [name, value] of Object.entries(limit)) {
     const field = PRICES[name as keyof typeof PRICES];
-    if (field === undefined) throw invalid('provider', `provider.max_price.${name.slice(0, 64)} is not supported.`);
+    if (field === undefined)
+      throw invalid('provider', `provider.max_price.${name.slice(0, 64)} is not supported.`);
     const dollars = typeof value === 'string' && value !== '' ? Number(value) : value;
     if (typeof dollars !== 'number' || !(dollars >= 0 && dollars <= MICRO_USD))
       throw invalid('provider', `provider.max_price.${name} must be dollars for a million tokens.`);
@@ -97,12 +153,18 @@ function priceLimit(limit: unknown): MaxPrice {
 
 function positive(value: unknown, field: string): number | undefined {
   if (!isGiven(value)) return undefined;
-  if (typeof value !== 'number' || !(value > 0 && value <= MAX_WISH)) throw invalid('provider', `provider.${field} must be a number above 0.`);
+  if (typeof value !== 'number' || !(value > 0 && value <= MAX_WISH))
+    throw invalid('provider', `provider.${field} must be a number above 0.`);
   return value;
 }
 
-function oneOf<const Word extends string>(value: unknown, words: readonly Word[], field: string): Word {
-  if (!words.includes(value as Word)) throw invalid('provider', `provider.${field} must be one of ${words.join(', ')}.`);
+function oneOf<const Word extends string>(
+  value: unknown,
+  words: readonly Word[],
+  field: string,
+): Word {
+  if (!words.includes(value as Word))
+    throw invalid('provider', `provider.${field} must be one of ${words.join(', ')}.`);
   return value as Word;
 }
 
@@ -114,6 +176,7 @@ function listOf(value: unknown, field: string): unknown[] {
 function providerIds(value: unknown, field: string): string[] {
   const list = listOf(value, field);
   const wrong = list.find((id) => !providerId.Check(id));
-  if (wrong !== undefined) throw invalid('provider', `provider.${field}: ${quoted(wrong)} is not a provider id.`);
+  if (wrong !== undefined)
+    throw invalid('provider', `provider.${field}: ${quoted(wrong)} is not a provider id.`);
   return list as string[];
 }

@@ -8,13 +8,20 @@ const PLAIN = { factor: 1.25, hiddenTokens: 32 };
 describe('a claim', () => {
   test('of no more than the recounted tokens is never wrong, whatever the request asks for', () => {
     const request = fc.record(
-      { temperature: fc.double({ min: 0, max: 2, noNaN: true }), stop: fc.array(fc.string(), { maxLength: 4 }), tools: fc.constant([{}]) },
+      {
+        temperature: fc.double({ min: 0, max: 2, noNaN: true }),
+        stop: fc.array(fc.string(), { maxLength: 4 }),
+        tools: fc.constant([{}]),
+      },
       { requiredKeys: [] },
     );
     fc.assert(
       fc.property(recounted, fc.nat(10_000), fc.nat(10), request, (found, fewer, calls, body) => {
         const terms = recountTerms(body);
-        expect(terms !== undefined && isOverbilled({ tokens: Math.max(0, found - fewer), calls }, found, terms)).toBe(false);
+        expect(
+          terms !== undefined &&
+            isOverbilled({ tokens: Math.max(0, found - fewer), calls }, found, terms),
+        ).toBe(false);
       }),
     );
   });
@@ -30,7 +37,8 @@ describe('a claim', () => {
   test('stays wrong when it grows, and right when more tokens are found', () => {
     fc.assert(
       fc.property(recounted, recounted, fc.nat(1_000), (tokens, found, more) => {
-        if (isOverbilled({ tokens, calls: 0 }, found, PLAIN)) expect(isOverbilled({ tokens: tokens + more, calls: 0 }, found, PLAIN)).toBe(true);
+        if (isOverbilled({ tokens, calls: 0 }, found, PLAIN))
+          expect(isOverbilled({ tokens: tokens + more, calls: 0 }, found, PLAIN)).toBe(true);
         else expect(isOverbilled({ tokens, calls: 0 }, found + more, PLAIN)).toBe(false);
       }),
     );
@@ -55,7 +63,14 @@ test.each([
 });
 
 test('a penalty or a format that changes nothing is as good as none', () => {
-  expect(recountTerms({ frequency_penalty: 0, repetition_penalty: 1, logit_bias: {}, response_format: { type: 'text' } })).toEqual(PLAIN);
+  expect(
+    recountTerms({
+      frequency_penalty: 0,
+      repetition_penalty: 1,
+      logit_bias: {},
+      response_format: { type: 'text' },
+    }),
+  ).toEqual(PLAIN);
 });
 
 test('a stop string may take as many tokens as it has bytes', () => {
@@ -63,5 +78,9 @@ test('a stop string may take as many tokens as it has bytes', () => {
 });
 
 test('an answer with more than one token for two bytes is always recounted, a short one is not', () => {
-  expect([isDense({ tokens: 51, calls: 0 }, 100), isDense({ tokens: 50, calls: 0 }, 100), isDense({ tokens: 20, calls: 0 }, 4)]).toEqual([true, false, false]);
+  expect([
+    isDense({ tokens: 51, calls: 0 }, 100),
+    isDense({ tokens: 50, calls: 0 }, 100),
+    isDense({ tokens: 20, calls: 0 }, 4),
+  ]).toEqual([true, false, false]);
 });

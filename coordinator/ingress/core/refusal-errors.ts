@@ -1,7 +1,10 @@
 import type { HoldRefusal, KeyShortage, RoutingRefusal } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
 
-/** Errors of the API for refusals by routing and settlement. Those by providers are in bus-schemas/messages/outcomes.ts. */
+/**
+ * Errors of the API for refusals by routing and settlement. Those by providers are in
+ * bus-schemas/messages/outcomes.ts.
+ */
 
 export function routingError(code: RoutingRefusal | 'unavailable'): ApiErrorCode {
   switch (code) {
@@ -23,20 +26,45 @@ interface Unserved {
   readonly message: string;
 }
 
-/** Names the cause for the caller when machines are there and none may serve this request. Undefined for causes that only the network can change. */
-export function unservedBecause(code: RoutingRefusal | 'unavailable', gate: string | undefined): Unserved | undefined {
+/**
+ * Names the cause for the caller when machines are there and none may serve this request. Undefined
+ * for causes that only the network can change.
+ */
+export function unservedBecause(
+  code: RoutingRefusal | 'unavailable',
+  gate: string | undefined,
+): Unserved | undefined {
   if (code !== 'no_provider') return undefined;
   switch (gate) {
     case 'price':
-      return { code: 'preferences_unmet', message: 'No machine serves this model at the price that the request accepts (provider.max_price).' };
+      return {
+        code: 'preferences_unmet',
+        message:
+          'No machine serves this model at the price that the request accepts (provider.max_price).',
+      };
     case 'level':
-      return { code, message: 'No machine that serves this model has shown the trust level that the request asks for (provider.trust_level).' };
+      return {
+        code,
+        message:
+          'No machine that serves this model has shown the trust level that the request asks for (provider.trust_level).',
+      };
     case 'traits':
-      return { code, message: 'No machine that serves this model offers what the request needs (tools, vision or reasoning).' };
+      return {
+        code,
+        message:
+          'No machine that serves this model offers what the request needs (tools, vision or reasoning).',
+      };
     case 'weights':
-      return { code, message: 'The machines that serve this model have other files than the ones that the catalog names.' };
+      return {
+        code,
+        message:
+          'The machines that serve this model have other files than the ones that the catalog names.',
+      };
     case 'not_wanted':
-      return { code, message: 'None of the machines that the request names serves this model at the moment.' };
+      return {
+        code,
+        message: 'None of the machines that the request names serves this model at the moment.',
+      };
     default:
       return undefined;
   }
@@ -45,7 +73,12 @@ export function unservedBecause(code: RoutingRefusal | 'unavailable', gate: stri
 const WINDOW_NAMES = { day: 'day', week: 'week', month: 'month', total: 'lifetime' } as const;
 
 /** Names the amounts, so that the caller knows what to raise or lower. */
-export function shortageMessage({ window, capMicroUsd, usedMicroUsd, neededMicroUsd }: KeyShortage): string {
+export function shortageMessage({
+  window,
+  capMicroUsd,
+  usedMicroUsd,
+  neededMicroUsd,
+}: KeyShortage): string {
   const spent = `of the ${dollars(capMicroUsd)} that this key may spend in its ${WINDOW_NAMES[window]}, ${dollars(usedMicroUsd)} is spent or held`;
   return `This request may cost up to ${dollars(neededMicroUsd)}, and ${spent}. Raise the limit of the key, or lower max_tokens.`;
 }

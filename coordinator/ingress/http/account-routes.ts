@@ -1,19 +1,43 @@
 import { Type } from 'typebox';
-import { ModelName, ProviderId, Standing, services, TrustLevel, trustFaultTexts } from '#bus-schemas';
+import {
+  ModelName,
+  ProviderId,
+  Standing,
+  services,
+  TrustLevel,
+  trustFaultTexts,
+} from '#bus-schemas';
 import { requirementsOf } from '#coordinator/model-requirements.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { ApiError } from '../errors.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
-import { type Api, asTime, LIST, listOf, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
+import {
+  type Api,
+  asTime,
+  LIST,
+  listOf,
+  MicroUsd,
+  optional,
+  orNull,
+  strict,
+  timeOf,
+  When,
+} from './api.ts';
 import { callerOf } from './authenticate.ts';
 
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
 /**
- * $1,000 for a million tokens, in micro-dollars: more than any model costs, so that an amount typed in the wrong unit is refused. It protects owners
- * from mistakes; callers are protected by the listed price, which is the limit unless they accept more.
+ * $1,000 for a million tokens, in micro-dollars: more than any model costs, so that an amount typed
+ * in the wrong unit is refused. It protects owners
+ * from mistakes; callers are protected by the listed price, which is the limit unless they accept
+ * more.
  */
 const HIGHEST_PRICE = 1_000_000_000;
-const Price = Type.Integer({ minimum: 0, maximum: HIGHEST_PRICE, description: 'Millionths of a US dollar for a million tokens.' });
+const Price = Type.Integer({
+  minimum: 0,
+  maximum: HIGHEST_PRICE,
+  description: 'Millionths of a US dollar for a million tokens.',
+});
 
 /** What almost everybody asks for: a machine that cannot serve this serves nothing. */
 const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
@@ -26,7 +50,11 @@ interface AccountDeps {
 /** A person's account: machines, invites, and who brought whom. */
 export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): void {
   api.route({
-    ...{ method: 'GET', url: '/v1/me', group: 'Account', who: 'user', summary: 'Who you are here, and what you have' },
+    method: 'GET',
+    url: '/v1/me',
+    group: 'Account',
+    who: 'user',
+    summary: 'Who you are here, and what you have',
     reply: Type.Object({
       user: Type.String(),
       account: Type.String(),
@@ -43,20 +71,44 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
         api.ask(services.trust.machines, { account }),
       ]);
       return {
-        ...{ user, account, available_micro_usd: balance.availableMicroUsd, withdrawable_micro_usd: balance.withdrawableMicroUsd },
-        ...{ earned_micro_usd: earnings.lifetimeMicroUsd, machines: machines.filter(({ revokedAt }) => revokedAt === undefined).length },
+        user,
+        account,
+        available_micro_usd: balance.availableMicroUsd,
+        withdrawable_micro_usd: balance.withdrawableMicroUsd,
+        earned_micro_usd: earnings.lifetimeMicroUsd,
+        machines: machines.filter(({ revokedAt }) => revokedAt === undefined).length,
       };
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/me/changes', group: 'Account', who: 'user', summary: 'What was changed on your account, newest first' },
-    description: 'Keys, machines, prices, codes and withdrawals, with the outcome of each change. Changes by operators are not in it.',
-    query: Type.Object({ before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) }, strict),
-    reply: listOf(Type.Object({ at: Type.String(), action: Type.String(), subject: Type.String(), detail: Type.String(), outcome: Type.String() })),
+    method: 'GET',
+    url: '/v1/me/changes',
+    group: 'Account',
+    who: 'user',
+    summary: 'What was changed on your account, newest first',
+    description:
+      'Keys, machines, prices, codes and withdrawals, with the outcome of each change. Changes by operators are not in it.',
+    query: Type.Object(
+      { before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) },
+      strict,
+    ),
+    reply: listOf(
+      Type.Object({
+        at: Type.String(),
+        action: Type.String(),
+        subject: Type.String(),
+        detail: Type.String(),
+        outcome: Type.String(),
+      }),
+    ),
     handle: async ({ request, query }) => {
       const before = timeOf(query.before, 'before');
       const { account } = callerOf(request);
-      const asked = { operator: account, limit: query.limit ?? 100, ...(before !== undefined && { before }) };
+      const asked = {
+        operator: account,
+        limit: query.limit ?? 100,
+        ...(before !== undefined && { before }),
+      };
       const { rows } = await api.ask(services.accounts.listAudit, asked);
       return { object: LIST, data: rows.map(({ at, ...row }) => ({ ...row, at: asTime(at) })) };
     },
@@ -68,7 +120,11 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     because: Type.String({ description: 'Why not, and what would change it.' }),
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/me/providers', group: 'Account', who: 'user', summary: 'Your machines, and what they do now' },
+    method: 'GET',
+    url: '/v1/me/providers',
+    group: 'Account',
+    who: 'user',
+    summary: 'Your machines, and what they do now',
     reply: Type.Object({
       object: Type.Literal(LIST),
       data: Type.Array(
@@ -82,7 +138,9 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
           trust: Type.Object({
             standing: Standing,
             level: TrustLevel,
-            because: orNull(Type.String({ description: 'What keeps it from being trusted, and what helps.' })),
+            because: orNull(
+              Type.String({ description: 'What keeps it from being trusted, and what helps.' }),
+            ),
           }),
           slots: Type.Array(Slot),
         }),
@@ -94,26 +152,56 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
       const explained = await api.ask(services.routing.explain, {
         ...SHORT_REQUEST,
         providers: machines.map(({ provider }) => provider),
-        ...requirementsOf((await catalog.all()).flatMap(([name, model]) => (name === model.id ? [model] : []))),
+        ...requirementsOf(
+          (await catalog.all()).flatMap(([name, model]) => (name === model.id ? [model] : [])),
+        ),
       });
-      const data = machines.map(({ provider, name, enrolledAt, revokedAt, standing = 'pending', level = 'none', fault }) => {
-        const slots = explained.slots.filter((slot) => slot.provider === provider);
-        return {
-          ...{ id: provider, name, enrolled_at: asTime(enrolledAt), revoked_at: revokedAt === undefined ? null : asTime(revokedAt) },
-          ...{ online: slots.some(({ gate }) => gate !== 'silent'), chip: slots[0]?.chip ?? null },
-          trust: { standing, level, because: fault === undefined ? null : trustFaultTexts[fault] },
-          slots: slots.map(({ build, load, gate, because }) => ({ build, running: load, serves: gate === undefined, because })),
-        };
-      });
+      const data = machines.map(
+        ({
+          provider,
+          name,
+          enrolledAt,
+          revokedAt,
+          standing = 'pending',
+          level = 'none',
+          fault,
+        }) => {
+          const slots = explained.slots.filter((slot) => slot.provider === provider);
+          return {
+            id: provider,
+            name,
+            enrolled_at: asTime(enrolledAt),
+            revoked_at: revokedAt === undefined ? null : asTime(revokedAt),
+            online: slots.some(({ gate }) => gate !== 'silent'),
+            chip: slots[0]?.chip ?? null,
+            trust: {
+              standing,
+              level,
+              because: fault === undefined ? null : trustFaultTexts[fault],
+            },
+            slots: slots.map(({ build, load, gate, because }) => ({
+              build,
+              running: load,
+              serves: gate === undefined,
+              because,
+            })),
+          };
+        },
+      );
       return { object: LIST, data };
     },
   });
   const owned = async (account: string, provider: string): Promise<void> => {
     const { machines } = await api.ask(services.trust.machines, { account });
-    if (!machines.some((machine) => machine.provider === provider)) throw new ApiError('not_found', 'You have no such machine.');
+    if (!machines.some((machine) => machine.provider === provider))
+      throw new ApiError('not_found', 'You have no such machine.');
   };
   api.route({
-    ...{ method: 'DELETE', url: '/v1/me/providers/:id', group: 'Account', who: 'user', summary: 'Take a machine off the network, for ever' },
+    method: 'DELETE',
+    url: '/v1/me/providers/:id',
+    group: 'Account',
+    who: 'user',
+    summary: 'Take a machine off the network, for ever',
     audit: 'revoke-provider',
     params: Type.Object({ id: ProviderId }),
     reply: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),
@@ -124,8 +212,13 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     },
   });
   api.route({
-    ...{ method: 'PUT', url: '/v1/me/providers/:id/prices', group: 'Account', who: 'user', summary: 'Ask a price of your own for a model on your machine' },
-    description: 'A price above the listed one is paid only by callers who accept it (`provider.max_price`): others are served elsewhere.',
+    method: 'PUT',
+    url: '/v1/me/providers/:id/prices',
+    group: 'Account',
+    who: 'user',
+    summary: 'Ask a price of your own for a model on your machine',
+    description:
+      'A price above the listed one is paid only by callers who accept it (`provider.max_price`): others are served elsewhere.',
     audit: 'set-provider-price',
     params: Type.Object({ id: ProviderId }),
     body: Type.Object(
@@ -139,23 +232,44 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     ),
     reply: Type.Object({
       model: Type.String(),
-      effective_at: orNull(Type.String({ description: 'A lower price holds at once, a higher one after its notice.' })),
+      effective_at: orNull(
+        Type.String({ description: 'A lower price holds at once, a higher one after its notice.' }),
+      ),
     }),
     example: { body: { model: 'sim-llama-8b', input: 15_000, output: 40_000 } },
     handle: async ({ request, params, body }) => {
       await owned(callerOf(request).account, params.id);
       const { input, output, cache_read: cacheRead } = body;
       const offered = await catalog.model(body.model);
-      if (offered === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
+      if (offered === undefined)
+        throw new ApiError('model_not_found', undefined, { param: 'model' });
       const { id: model } = offered;
-      const price = { provider: params.id, model, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: output };
-      const set = await api.ask(services.settlement.setProviderPrice, { ...price, ...(cacheRead !== undefined && { cacheReadMicroUsdPerMillion: cacheRead }) });
-      if (set.ok) return { model, effective_at: set.effectiveAt === undefined ? null : asTime(set.effectiveAt) };
+      const price = {
+        provider: params.id,
+        model,
+        inputMicroUsdPerMillion: input,
+        outputMicroUsdPerMillion: output,
+      };
+      const set = await api.ask(services.settlement.setProviderPrice, {
+        ...price,
+        ...(cacheRead !== undefined && { cacheReadMicroUsdPerMillion: cacheRead }),
+      });
+      if (set.ok)
+        return {
+          model,
+          effective_at: set.effectiveAt === undefined ? null : asTime(set.effectiveAt),
+        };
       switch (set.code) {
         case 'cache_read_above_input':
-          throw new ApiError('invalid_request', 'cache_read must not be more than input.', { param: 'cache_read' });
+          throw new ApiError('invalid_request', 'cache_read must not be more than input.', {
+            param: 'cache_read',
+          });
         case 'too_many_models':
-          throw new ApiError('conflict', 'This machine has prices for as many models as one may have.', { param: 'model' });
+          throw new ApiError(
+            'conflict',
+            'This machine has prices for as many models as one may have.',
+            { param: 'model' },
+          );
       }
     },
   });
@@ -164,7 +278,11 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
 
 function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
   api.route({
-    ...{ method: 'POST', url: '/v1/invites/redeem', group: 'Account', who: 'user', summary: 'Turn an invite into credit, once' },
+    method: 'POST',
+    url: '/v1/invites/redeem',
+    group: 'Account',
+    who: 'user',
+    summary: 'Turn an invite into credit, once',
     audit: 'redeem-invite',
     isBodySecret: true,
     body: Type.Object({ code: Code }, strict),
@@ -173,49 +291,91 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
       const guesser = { address: request.ip, account };
-      const redeemed = await guesses.guess(guesser, () => api.ask(services.accounts.redeemInvite, { code: body.code, account }));
+      const redeemed = await guesses.guess(guesser, () =>
+        api.ask(services.accounts.redeemInvite, { code: body.code, account }),
+      );
       if (!redeemed.ok) throw refusedInvite(redeemed.code);
-      // Named by invite and account: what a crash cut off is finished by asking again, and never credited twice.
-      const credit = { account, amountMicroUsd: redeemed.creditMicroUsd, operation: `invite:${body.code}:${account}` };
+      // Named by invite and account: what a crash cut off is finished by asking again, and never
+      // credited twice.
+      const credit = {
+        account,
+        amountMicroUsd: redeemed.creditMicroUsd,
+        operation: `invite:${body.code}:${account}`,
+      };
       const credited = await api.ask(services.settlement.credit, credit);
       if (!credited.ok) throw new ApiError('conflict');
-      return { credited_micro_usd: redeemed.creditMicroUsd, available_micro_usd: credited.availableMicroUsd };
+      return {
+        credited_micro_usd: redeemed.creditMicroUsd,
+        available_micro_usd: credited.availableMicroUsd,
+      };
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/referral', group: 'Account', who: 'user', summary: 'Your referral code, and whom it brought' },
-    reply: Type.Object({ code: orNull(Type.String()), referred: Type.Integer(), referred_by_somebody: Type.Boolean() }),
+    method: 'GET',
+    url: '/v1/referral',
+    group: 'Account',
+    who: 'user',
+    summary: 'Your referral code, and whom it brought',
+    reply: Type.Object({
+      code: orNull(Type.String()),
+      referred: Type.Integer(),
+      referred_by_somebody: Type.Boolean(),
+    }),
     handle: async ({ request }) => {
-      const { code, referred, referrer } = await api.ask(services.accounts.referral, { account: callerOf(request).account });
+      const { code, referred, referrer } = await api.ask(services.accounts.referral, {
+        account: callerOf(request).account,
+      });
       return { code: code ?? null, referred, referred_by_somebody: referrer !== undefined };
     },
   });
   api.route({
-    ...{ method: 'PUT', url: '/v1/referral', group: 'Account', who: 'user', summary: 'Choose your referral code' },
+    method: 'PUT',
+    url: '/v1/referral',
+    group: 'Account',
+    who: 'user',
+    summary: 'Choose your referral code',
     audit: 'set-referral-code',
     body: Type.Object({ code: Code }, strict),
     reply: Type.Object({ code: Type.String() }),
     example: { body: { code: 'my-studio' } },
     handle: async ({ request, body }) => {
-      const set = await api.ask(services.accounts.setReferralCode, { account: callerOf(request).account, code: body.code });
-      if (!set.ok) throw new ApiError('conflict', 'Somebody else has this code.', { param: 'code' });
+      const set = await api.ask(services.accounts.setReferralCode, {
+        account: callerOf(request).account,
+        code: body.code,
+      });
+      if (!set.ok)
+        throw new ApiError('conflict', 'Somebody else has this code.', { param: 'code' });
       return { code: body.code };
     },
   });
   api.route({
-    ...{ method: 'POST', url: '/v1/referral/apply', group: 'Account', who: 'user', summary: 'Say who brought you' },
+    method: 'POST',
+    url: '/v1/referral/apply',
+    group: 'Account',
+    who: 'user',
+    summary: 'Say who brought you',
     audit: 'apply-referral',
-    description: 'Once, and for ever. A part of the fee on what you spend is theirs; you pay no more.',
+    description:
+      'Once, and for ever. A part of the fee on what you spend is theirs; you pay no more.',
     body: Type.Object({ code: Code }, strict),
     reply: Type.Object({ applied: Type.Boolean() }),
     example: { body: { code: 'my-studio' } },
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
       const guesser = { address: request.ip, account };
-      const applied = await guesses.guess(guesser, () => api.ask(services.accounts.applyReferral, { account, code: body.code }));
+      const applied = await guesses.guess(guesser, () =>
+        api.ask(services.accounts.applyReferral, { account, code: body.code }),
+      );
       if (!applied.ok) {
-        if (applied.code === 'unknown') throw new ApiError('not_found', 'There is no such code.', { param: 'code' });
-        throw new ApiError('conflict', applied.code === 'own' ? 'This is your own code.' : 'You have said already who brought you.', { param: 'code' });
+        if (applied.code === 'unknown')
+          throw new ApiError('not_found', 'There is no such code.', { param: 'code' });
+        throw new ApiError(
+          'conflict',
+          applied.code === 'own'
+            ? 'This is your own code.'
+            : 'You have said already who brought you.',
+          { param: 'code' },
+        );
       }
       await api.ask(services.settlement.setReferrer, { account, referrer: applied.referrer });
       return { applied: true };

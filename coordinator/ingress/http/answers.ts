@@ -3,7 +3,12 @@ import type { Delta, PrintedReceipt } from '#bus-schemas';
 import type { Answer, Evidence } from '../answer.ts';
 import type { AttemptEnd } from '../core/job-state.ts';
 import type { Piece } from '../core/piece.ts';
-import { type AnswerHead, Gathering, type StreamWriter, type Surface } from '../core/surfaces/surface.ts';
+import {
+  type AnswerHead,
+  Gathering,
+  type StreamWriter,
+  type Surface,
+} from '../core/surfaces/surface.ts';
 import type { ApiError } from '../errors.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import { evidenceHeaders } from './evidence-headers.ts';
@@ -16,10 +21,16 @@ interface AnswerOptions {
   readonly requestId: string;
 }
 
-/** A comment, which every reader of events skips; said into a silence so that nobody between takes the connection for dead. */
+/**
+ * A comment, which every reader of events skips; said into a silence so that nobody between takes
+ * the connection for dead.
+ */
 const HEARTBEAT = ': still working\n\n';
 
-/** Server-sent events. No byte leaves before the first content, so that a status code is still possible until then. */
+/**
+ * Server-sent events. No byte leaves before the first content, so that a status code is still
+ * possible until then.
+ */
 export class StreamAnswer implements Answer {
   readonly #options: AnswerOptions;
   readonly #stream: StreamWriter;
@@ -30,7 +41,11 @@ export class StreamAnswer implements Answer {
   readonly #receipt: (() => Promise<PrintedReceipt | undefined>) | undefined;
 
   /** No heartbeats when `heartbeatMs` is 0; a receipt before the end where it was asked for. */
-  constructor(options: AnswerOptions, heartbeatMs: number, receipt?: () => Promise<PrintedReceipt | undefined>) {
+  constructor(
+    options: AnswerOptions,
+    heartbeatMs: number,
+    receipt?: () => Promise<PrintedReceipt | undefined>,
+  ) {
     this.#options = options;
     this.#receipt = receipt;
     this.#stream = options.surface.stream(options.head);
@@ -57,7 +72,11 @@ export class StreamAnswer implements Answer {
     this.#begin();
     const last = this.#stream.finish(end);
     if (this.#receipt === undefined) return this.#end(last);
-    void this.#receipt().then((receipt) => this.#end(`${receipt === undefined ? '' : `event: receipt\ndata: ${JSON.stringify(receipt)}\n\n`}${last}`));
+    void this.#receipt().then((receipt) =>
+      this.#end(
+        `${receipt === undefined ? '' : `event: receipt\ndata: ${JSON.stringify(receipt)}\n\n`}${last}`,
+      ),
+    );
   }
 
   reject(error: ApiError): void {
@@ -100,10 +119,15 @@ export class WholeAnswer implements Answer {
   #evidence: Record<string, string> = {};
 
   /**
-   * `onEnd` is given what the client will get, or nothing if that is an error; the client gets it when the promise settles. An answer
+   * `onEnd` is given what the client will get, or nothing if that is an error; the client gets it
+   * when the promise settles. An answer
    * with it is collected to its end even when the client leaves.
    */
-  constructor(options: AnswerOptions, memory: MemoryBudget, onEnd?: (body: string | undefined) => Promise<void>) {
+  constructor(
+    options: AnswerOptions,
+    memory: MemoryBudget,
+    onEnd?: (body: string | undefined) => Promise<void>,
+  ) {
     this.#options = options;
     this.#memory = memory;
     if (onEnd === undefined) options.response.once('close', () => this.#forget());
@@ -159,7 +183,10 @@ export class WholeAnswer implements Answer {
 
 /** About what a piece takes on the heap: two bytes a character, and an object for each part. */
 function heapBytes(delta: Delta): number {
-  const entries = delta.k === 'text' ? (delta.logprobs ?? []).reduce((sum, { top }) => sum + 1 + top.length, 0) : 0;
+  const entries =
+    delta.k === 'text'
+      ? (delta.logprobs ?? []).reduce((sum, { top }) => sum + 1 + top.length, 0)
+      : 0;
   return OBJECT_BYTES + 2 * delta.text.length + entries * OBJECT_BYTES;
 }
 

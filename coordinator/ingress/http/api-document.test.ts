@@ -15,14 +15,21 @@ const DOCS = join(import.meta.dirname, '../../../docs');
 const pass = async () => undefined;
 
 async function documentOf(add: (server: Awaited<ReturnType<typeof createServer>>) => void) {
-  const server = await createServer({ log: pino({ level: 'silent' }), trustedProxies: [], headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 });
+  const server = await createServer({
+    log: pino({ level: 'silent' }),
+    trustedProxies: [],
+    headersTimeoutMs: 1_000,
+    requestTimeoutMs: 1_000,
+  });
   add(server);
   await server.ready();
   return server.swagger();
 }
 
 // Nothing is asked of what is handed in: only what the routes say of themselves is read.
-const everyone = await documentOf((server) => addRoutes(server, { auth: { key: pass, user: pass, keyOrUser: pass } } as unknown as RoutesDeps));
+const everyone = await documentOf((server) =>
+  addRoutes(server, { auth: { key: pass, user: pass, keyOrUser: pass } } as unknown as RoutesDeps),
+);
 const operators = await documentOf((server) =>
   addAdminRoutes({
     admin: new AdminApi(new Api(server, { operator: pass }, undefined as never)),
@@ -37,7 +44,8 @@ const files: readonly [string, string][] = [
   ['openapi-operators.json', `${JSON.stringify(operators, null, 1)}\n`],
   ['api.md', apiPage([everyone, operators])],
 ];
-if (process.env['DINF_WRITE_API']) for (const [name, text] of files) writeFileSync(join(DOCS, name), text);
+if (process.env['DINF_WRITE_API'])
+  for (const [name, text] of files) writeFileSync(join(DOCS, name), text);
 
 describe('the documents of the API', () => {
   test.each(files)('docs/%s is what the routes say (DINF_WRITE_API=1 writes it)', (name, text) => {
@@ -46,8 +54,12 @@ describe('the documents of the API', () => {
   });
 
   test('name a summary, and who may call, for every route', () => {
-    for (const [path, operations] of [everyone, operators].flatMap(({ paths = {} }) => Object.entries(paths))) {
-      for (const [method, operation] of Object.entries(operations as Record<string, { summary?: string; tags?: string[] }>)) {
+    for (const [path, operations] of [everyone, operators].flatMap(({ paths = {} }) =>
+      Object.entries(paths),
+    )) {
+      for (const [method, operation] of Object.entries(
+        operations as Record<string, { summary?: string; tags?: string[] }>,
+      )) {
         expect(operation.summary, `${method} ${path}`).toBeTruthy();
         expect(operation.tags, `${method} ${path}`).toHaveLength(1);
       }

@@ -13,16 +13,28 @@ export function describeApi(): FastifyDynamicSwaggerOptions {
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: 'http://127.0.0.1:8080', description: 'npm start' }],
-      tags: ['Inference', 'Models', 'Keys', 'Money', 'Account', 'Machines', 'Operators'].map((name) => ({ name })),
+      tags: ['Inference', 'Models', 'Keys', 'Money', 'Account', 'Machines', 'Operators'].map(
+        (name) => ({ name }),
+      ),
       components: {
         securitySchemes: {
-          apiKey: { type: 'http', scheme: 'bearer', description: 'An API key: `Authorization: Bearer sk-db-…`, or `x-api-key`.' },
+          apiKey: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An API key: `Authorization: Bearer sk-db-…`, or `x-api-key`.',
+          },
           operatorKey: {
             type: 'http',
             scheme: 'bearer',
-            description: "An operator's key, for the listener of operators alone: `Authorization: Bearer op-db-…`.",
+            description:
+              "An operator's key, for the listener of operators alone: `Authorization: Bearer op-db-…`.",
           },
-          signIn: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The token of a person who signed in (OpenID Connect).' },
+          signIn: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'The token of a person who signed in (OpenID Connect).',
+          },
         },
       },
     },

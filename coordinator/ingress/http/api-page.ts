@@ -22,8 +22,16 @@ interface Example {
 
 const PROSE_WIDTH = 108;
 
-const WHO: Readonly<Record<string, string>> = { apiKey: 'an API key', signIn: 'a sign-in token', operatorKey: "an operator's key" };
-const CREDENTIAL: Readonly<Record<string, string>> = { apiKey: '$API_KEY', signIn: '$TOKEN', operatorKey: '$OPERATOR_KEY' };
+const WHO: Readonly<Record<string, string>> = {
+  apiKey: 'an API key',
+  signIn: 'a sign-in token',
+  operatorKey: "an operator's key",
+};
+const CREDENTIAL: Readonly<Record<string, string>> = {
+  apiKey: '$API_KEY',
+  signIn: '$TOKEN',
+  operatorKey: '$OPERATOR_KEY',
+};
 
 /** docs/api.md: every route with a call that works, from what the routes say of themselves. */
 export function apiPage(documents: readonly Document[]): string {
@@ -40,7 +48,8 @@ export function apiPage(documents: readonly Document[]): string {
     'Amounts are whole millionths of a US dollar. An error is `{"error": {"message", "type", "code", "param"}}` with a true status, in Anthropic\'s',
     'shape under `/v1/messages`; a 429 always says in `Retry-After` when to come back. `x-ratelimit-*` tell what a key has left of its minute.',
   ];
-  for (const [group, operations] of byGroup(documents)) lines.push('', `## ${group}`, ...operations.flatMap(section));
+  for (const [group, operations] of byGroup(documents))
+    lines.push('', `## ${group}`, ...operations.flatMap(section));
   return `${lines.join('\n')}\n`;
 }
 
@@ -52,11 +61,16 @@ interface Entry {
 
 function byGroup(documents: readonly Document[]): Map<string, Entry[]> {
   const groups = new Map<string, Entry[]>();
-  for (const { paths = {} } of documents as readonly { paths?: Record<string, Record<string, Operation>> }[]) {
+  for (const { paths = {} } of documents as readonly {
+    paths?: Record<string, Record<string, Operation>>;
+  }[]) {
     for (const [path, operations] of Object.entries(paths)) {
       for (const [method, operation] of Object.entries(operations)) {
         const group = operation.tags?.[0] ?? '';
-        groups.set(group, [...(groups.get(group) ?? []), { method: method.toUpperCase(), path, operation }]);
+        groups.set(group, [
+          ...(groups.get(group) ?? []),
+          { method: method.toUpperCase(), path, operation },
+        ]);
       }
     }
   }
@@ -75,20 +89,27 @@ function wrapped(text: string): string[] {
 }
 
 function calledPath(path: string, example: Example = {}): string {
-  const called = example.path ?? path.replace('{*}', 'sim-llama-8b').replace('{id}', '$ID').replace('{job}', '$JOB');
+  const called =
+    example.path ??
+    path.replace('{*}', 'sim-llama-8b').replace('{id}', '$ID').replace('{job}', '$JOB');
   return example.query === undefined ? called : `${called}?${example.query}`;
 }
 
 function section({ method, path, operation }: Entry): string[] {
   const schemes = (operation.security ?? []).flatMap(Object.keys);
-  const who = schemes.length === 0 ? 'Anybody.' : `With ${schemes.map((scheme) => WHO[scheme]).join(', or ')}.`;
+  const who =
+    schemes.length === 0
+      ? 'Anybody.'
+      : `With ${schemes.map((scheme) => WHO[scheme]).join(', or ')}.`;
   const example = operation['x-example'];
   const base = schemes.includes('operatorKey') ? '$ADMIN_URL' : '$URL';
   const call = [
     `curl ${method === 'GET' ? '' : `-X ${method} `}"${base}${calledPath(path, example)}"`,
     ...(schemes[0] === undefined ? [] : [`-H "Authorization: Bearer ${CREDENTIAL[schemes[0]]}"`]),
     ...Object.entries(example?.headers ?? {}).map(([name, value]) => `-H "${name}: ${value}"`),
-    ...(example?.body === undefined ? [] : ["-H 'Content-Type: application/json'", `-d '${JSON.stringify(example.body)}'`]),
+    ...(example?.body === undefined
+      ? []
+      : ["-H 'Content-Type: application/json'", `-d '${JSON.stringify(example.body)}'`]),
     ...(example?.file === undefined ? [] : [`--data-binary @${example.file}`]),
   ];
   return [

@@ -8,13 +8,21 @@ import { parseJson } from '../core/json.ts';
 import { ApiError } from '../errors.ts';
 import type { Auth } from './authenticate.ts';
 
-/** How a route of the API is written down once: it is checked by this, answered by this, and documented by this. */
+/**
+ * How a route of the API is written down once: it is checked by this, answered by this, and
+ * documented by this.
+ */
 
 /** Who may call a route. */
 type Who = keyof Auth | 'operator' | 'anybody';
 type Hooks = Readonly<Partial<Record<Who, (request: FastifyRequest) => Promise<void>>>>;
 
-export interface RouteDefinition<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema> {
+export interface RouteDefinition<
+  Params extends TObject,
+  Query extends TObject,
+  Body extends TSchema,
+  Reply extends TSchema,
+> {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly group: string;
@@ -31,7 +39,9 @@ export interface RouteDefinition<Params extends TObject, Query extends TObject, 
   /** The body is itself a secret, such as a code, and stays out of the audit log. */
   readonly isBodySecret?: true;
   readonly example?: { readonly path?: string; readonly body?: Static<Body> };
-  readonly handle: (asked: Asked<Static<Params>, Static<Query>, Static<Body>>) => Promise<Static<Reply> | FastifyReply>;
+  readonly handle: (
+    asked: Asked<Static<Params>, Static<Query>, Static<Body>>,
+  ) => Promise<Static<Reply> | FastifyReply>;
 }
 
 export interface Asked<Params, Query, Body> {
@@ -64,11 +74,15 @@ export class Api {
   route<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(
     definition: RouteDefinition<Params, Query, Body, Reply>,
   ): void {
-    const { method, url, group, summary, description, who, params, query, body, reply, example } = definition;
+    const { method, url, group, summary, description, who, params, query, body, reply, example } =
+      definition;
     const hook = this.#hooks[who];
-    if (hook === undefined && who !== 'anybody') throw new Error(`${url} is for ${who}, whom this listener cannot tell from others`);
+    if (hook === undefined && who !== 'anybody')
+      throw new Error(`${url} is for ${who}, whom this listener cannot tell from others`);
     const schema: FastifySchema = {
-      ...{ summary, tags: [group], response: { 200: reply } },
+      summary,
+      tags: [group],
+      response: { 200: reply },
       ...(description !== undefined && { description }),
       ...(example && { 'x-example': example }),
       ...(who !== 'anybody' && { security: SECURITY[who] }),
@@ -89,13 +103,21 @@ export class Api {
       schema,
       handler: async (request, raw): Promise<unknown> =>
         this.#handle(definition, {
-          ...{ params: request.params as Static<Params>, query: request.query as Static<Query>, body: request.body as Static<Body> },
-          ...{ request, reply: raw },
+          params: request.params as Static<Params>,
+          query: request.query as Static<Query>,
+          body: request.body as Static<Body>,
+          request,
+          reply: raw,
         }),
     });
   }
 
-  #handle<Params extends TObject, Query extends TObject, Body extends TSchema, Reply extends TSchema>(
+  #handle<
+    Params extends TObject,
+    Query extends TObject,
+    Body extends TSchema,
+    Reply extends TSchema,
+  >(
     { audit: action, isBodySecret, handle }: RouteDefinition<Params, Query, Body, Reply>,
     asked: Asked<Static<Params>, Static<Query>, Static<Body>>,
   ): Promise<Static<Reply> | FastifyReply> {
@@ -108,13 +130,19 @@ export class Api {
       { actor: operator ?? caller?.account ?? '', action, subject, detail },
       {
         run: () => handle(asked),
-        outcomeOf: (end) => ('reply' in end ? 'done' : end.error instanceof ApiError ? end.error.code : 'failed'),
+        outcomeOf: (end) =>
+          'reply' in end ? 'done' : end.error instanceof ApiError ? end.error.code : 'failed',
       },
     );
   }
 }
 
-const SECURITY = { key: [{ apiKey: [] }], user: [{ signIn: [] }], keyOrUser: [{ apiKey: [] }, { signIn: [] }], operator: [{ operatorKey: [] }] };
+const SECURITY = {
+  key: [{ apiKey: [] }],
+  user: [{ signIn: [] }],
+  keyOrUser: [{ apiKey: [] }, { signIn: [] }],
+  operator: [{ operatorKey: [] }],
+};
 
 /** Whole micro-dollars: a millionth of a dollar. */
 export const MicroUsd = Type.Integer({ description: 'Millionths of a US dollar.' });
@@ -124,21 +152,30 @@ export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([sc
 /** In a change: absent leaves it, null takes it away. */
 export const nullable = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema));
 export const LIST = 'list' as const;
-export const listOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Literal(LIST), data: Type.Array(row) });
+export const listOf = <Row extends TSchema>(row: Row) =>
+  Type.Object({ object: Type.Literal(LIST), data: Type.Array(row) });
 /** A name that is misspelt is refused, not ignored: somebody who sets a limit must get it. */
 export const strict = { additionalProperties: false } as const;
 
 export function timeOf(text: string | undefined, param: string): number | undefined {
   if (text === undefined) return undefined;
   const time = Date.parse(text);
-  if (Number.isNaN(time) || time < 0) throw new ApiError('invalid_request', `${param} must be a time such as 2026-01-31T00:00:00Z.`, { param });
+  if (Number.isNaN(time) || time < 0)
+    throw new ApiError('invalid_request', `${param} must be a time such as 2026-01-31T00:00:00Z.`, {
+      param,
+    });
   return time;
 }
 
 /** For an expiry: one that is over already would make a key or invite that never works. */
-export function futureTimeOf(text: string | undefined, param: string, now: number): number | undefined {
+export function futureTimeOf(
+  text: string | undefined,
+  param: string,
+  now: number,
+): number | undefined {
   const time = timeOf(text, param);
-  if (time !== undefined && time <= now) throw new ApiError('invalid_request', `${param} must be in the future.`, { param });
+  if (time !== undefined && time <= now)
+    throw new ApiError('invalid_request', `${param} must be in the future.`, { param });
   return time;
 }
 

@@ -4,7 +4,10 @@ import type { KeyCache, KeyCaller } from '../identity/key-cache.ts';
 import type { Users } from '../identity/users.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 
-/** Whoever asks: with an API key, which stands for itself, or signed in, which stands for the whole account. */
+/**
+ * Whoever asks: with an API key, which stands for itself, or signed in, which stands for the whole
+ * account.
+ */
 export interface Caller {
   readonly account: string;
   readonly key: KeyCaller | undefined;
@@ -26,7 +29,10 @@ interface AuthDeps {
 
 type Hook = (request: FastifyRequest) => Promise<void>;
 
-/** Who may call a route; each is a hook that runs before the body is read: a stranger cannot make us take in 16 MiB. */
+/**
+ * Who may call a route; each is a hook that runs before the body is read: a stranger cannot make us
+ * take in 16 MiB.
+ */
 export interface Auth {
   /** An API key. */
   readonly key: Hook;
@@ -51,7 +57,9 @@ export function createAuth({ keys, users, wrong }: AuthDeps): Auth {
       if (credential === undefined) throw new ApiError('missing_key');
       const isToken = looksLikeToken(credential);
       const refusal = isToken ? allowed.user : allowed.key;
-      request.caller = await (isToken ? byToken(credential, request.ip) : byKey(credential, request.ip));
+      request.caller = await (isToken
+        ? byToken(credential, request.ip)
+        : byKey(credential, request.ip));
       if (refusal !== undefined) throw refusal;
     };
   return {

@@ -15,10 +15,16 @@ const Withdrawal = Type.Object({
   at: Type.String(),
 });
 
-/** Credit is bought, and earnings are paid out, through Stripe; where there is none, these say so. */
+/**
+ * Credit is bought, and earnings are paid out, through Stripe; where there is none, these say so.
+ */
 export function addBillingRoutes(api: Api): void {
   api.route({
-    ...{ method: 'POST', url: '/v1/billing/checkout', group: 'Money', who: 'user', summary: 'Buy credit: a page of Stripe to pay on' },
+    method: 'POST',
+    url: '/v1/billing/checkout',
+    group: 'Money',
+    who: 'user',
+    summary: 'Buy credit: a page of Stripe to pay on',
     audit: 'checkout',
     body: Type.Object(
       {
@@ -30,7 +36,13 @@ export function addBillingRoutes(api: Api): void {
       strict,
     ),
     reply: Type.Object({ session: Type.String(), url: Type.String() }),
-    example: { body: { amount_micro_usd: 5_000_000, success_url: 'https://example.com/thanks', cancel_url: 'https://example.com/' } },
+    example: {
+      body: {
+        amount_micro_usd: 5_000_000,
+        success_url: 'https://example.com/thanks',
+        cancel_url: 'https://example.com/',
+      },
+    },
     handle: async ({ request, body }) => {
       const { account } = callerOf(request);
       const operation = `checkout:${account}:${body.operation ?? randomToken(24)}`;
@@ -45,18 +57,32 @@ export function addBillingRoutes(api: Api): void {
     },
   });
   api.route({
-    ...{ method: 'POST', url: '/v1/billing/onboard', group: 'Money', who: 'user', summary: 'Say where earnings are to go: a page of Stripe' },
+    method: 'POST',
+    url: '/v1/billing/onboard',
+    group: 'Money',
+    who: 'user',
+    summary: 'Say where earnings are to go: a page of Stripe',
     audit: 'onboard',
     body: Type.Object({ return_url: Url, refresh_url: Url }, strict),
     reply: Type.Object({ url: Type.String() }),
-    example: { body: { return_url: 'https://example.com/', refresh_url: 'https://example.com/again' } },
+    example: {
+      body: { return_url: 'https://example.com/', refresh_url: 'https://example.com/again' },
+    },
     handle: async ({ request, body }) => {
-      const made = await api.ask(services.settlement.onboard, { account: callerOf(request).account, returnUrl: body.return_url, refreshUrl: body.refresh_url });
+      const made = await api.ask(services.settlement.onboard, {
+        account: callerOf(request).account,
+        returnUrl: body.return_url,
+        refreshUrl: body.refresh_url,
+      });
       return made.ok ? { url: made.url } : refuse(made.code);
     },
   });
   api.route({
-    ...{ method: 'POST', url: '/v1/billing/withdrawals', group: 'Money', who: 'user', summary: 'Take out what was earned' },
+    method: 'POST',
+    url: '/v1/billing/withdrawals',
+    group: 'Money',
+    who: 'user',
+    summary: 'Take out what was earned',
     audit: 'withdraw',
     description: 'The same `operation` twice is one withdrawal.',
     body: Type.Object(
@@ -81,10 +107,20 @@ export function addBillingRoutes(api: Api): void {
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/billing/withdrawals', group: 'Money', who: 'user', summary: 'Your withdrawals' },
-    reply: Type.Object({ object: Type.Literal(LIST), onboarded: Type.Boolean(), data: Type.Array(Withdrawal) }),
+    method: 'GET',
+    url: '/v1/billing/withdrawals',
+    group: 'Money',
+    who: 'user',
+    summary: 'Your withdrawals',
+    reply: Type.Object({
+      object: Type.Literal(LIST),
+      onboarded: Type.Boolean(),
+      data: Type.Array(Withdrawal),
+    }),
     handle: async ({ request }) => {
-      const { payouts, onboarded } = await api.ask(services.settlement.payouts, { account: callerOf(request).account });
+      const { payouts, onboarded } = await api.ask(services.settlement.payouts, {
+        account: callerOf(request).account,
+      });
       return { object: LIST, onboarded, data: payouts.map(withdrawal) };
     },
   });
@@ -107,10 +143,24 @@ function withdrawal({
   returned: boolean;
   at: number;
 }) {
-  return { id: payout, amount_micro_usd: amountMicroUsd, fee_micro_usd: feeMicroUsd, instant, state, returned, at: asTime(at) };
+  return {
+    id: payout,
+    amount_micro_usd: amountMicroUsd,
+    fee_micro_usd: feeMicroUsd,
+    instant,
+    state,
+    returned,
+    at: asTime(at),
+  };
 }
 
-type MoneyRefusal = 'not_configured' | 'unavailable' | 'too_small' | 'operation_conflict' | 'not_onboarded' | 'insufficient_funds';
+type MoneyRefusal =
+  | 'not_configured'
+  | 'unavailable'
+  | 'too_small'
+  | 'operation_conflict'
+  | 'not_onboarded'
+  | 'insufficient_funds';
 
 function refuse(code: MoneyRefusal): never {
   switch (code) {
@@ -119,11 +169,18 @@ function refuse(code: MoneyRefusal): never {
     case 'unavailable':
       throw new ApiError('service_unavailable', 'Stripe does not answer at the moment.');
     case 'too_small':
-      throw new ApiError('invalid_request', 'The amount is too small.', { param: 'amount_micro_usd' });
+      throw new ApiError('invalid_request', 'The amount is too small.', {
+        param: 'amount_micro_usd',
+      });
     case 'operation_conflict':
-      throw new ApiError('conflict', 'This operation was used for something else.', { param: 'operation' });
+      throw new ApiError('conflict', 'This operation was used for something else.', {
+        param: 'operation',
+      });
     case 'not_onboarded':
-      throw new ApiError('forbidden', 'Say where the money is to go first: POST /v1/billing/onboard.');
+      throw new ApiError(
+        'forbidden',
+        'Say where the money is to go first: POST /v1/billing/onboard.',
+      );
     case 'insufficient_funds':
       throw new ApiError('insufficient_quota', 'Less than that was earned.');
   }

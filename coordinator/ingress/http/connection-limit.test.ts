@@ -13,7 +13,9 @@ test.each([
   expect(connectionLimit(openFiles)).toBe(connections);
 });
 
-test('with 128 descriptors, connection 65 is closed at once, and the log says why before and then', { timeout: 20_000 }, async () => {
+test('with 128 descriptors, connection 65 is closed at once, and the log says why before and then', {
+  timeout: 20_000,
+}, async () => {
   const script = `
     import { createServer } from 'node:http';
     import { Registry } from 'prom-client';
@@ -39,6 +41,8 @@ test('with 128 descriptors, connection 65 is closed at once, and the log says wh
   await new Promise((closed) => tooMany.once('close', closed).resume());
   expect(sockets.filter((socket) => socket.closed)).toEqual([]);
   await server.whenLine((line) => line.includes('64 clients are connected'), 5_000);
-  expect(server.logs().join('\n')).toContain('only 128 open files are allowed (ulimit -n): at most 64 clients can be connected at once');
+  expect(server.logs().join('\n')).toContain(
+    'only 128 open files are allowed (ulimit -n): at most 64 clients can be connected at once',
+  );
   for (const socket of sockets) socket.destroy();
 });

@@ -2,48 +2,74 @@ import type { Server } from 'node:net';
 import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
 
-/** Descriptors that the process needs for all but clients: hub, database, files, pipes of children. */
+/**
+ * Descriptors that the process needs for all but clients: hub, database, files, pipes of children.
+ */
 const OTHER_DESCRIPTORS = 64;
 const FEWEST_CONNECTIONS = 8;
 /** With room for fewer clients than this, a warning at the start says what to raise. */
 const USUAL_CONNECTIONS = 1_000;
 const SAY_EVERY_MS = 10_000;
 
-/** Connections that clients may have at once, so that the process never runs out of descriptors; undefined for any number. */
+/**
+ * Connections that clients may have at once, so that the process never runs out of descriptors;
+ * undefined for any number.
+ */
 export function connectionLimit(openFiles: number | undefined): number | undefined {
-  return openFiles === undefined ? undefined : Math.max(FEWEST_CONNECTIONS, openFiles - OTHER_DESCRIPTORS);
+  return openFiles === undefined
+    ? undefined
+    : Math.max(FEWEST_CONNECTIONS, openFiles - OTHER_DESCRIPTORS);
 }
 
 /**
- * Closes a connection that is one too many, at once and with a line in the log. Without descriptors the system would let it wait in a
+ * Closes a connection that is one too many, at once and with a line in the log. Without descriptors
+ * the system would let it wait in a
  * queue where neither its client nor the operator can see why.
  */
-export function limitConnections(server: Server, { log, metrics }: { log: Pick<Logger, 'warn'>; metrics: Registry }): void {
+export function limitConnections(
+  server: Server,
+  { log, metrics }: { log: Pick<Logger, 'warn'>; metrics: Registry },
+): void {
   const openFiles = openFileLimit();
   const limit = connectionLimit(openFiles);
   if (limit === undefined) return;
   server.maxConnections = limit;
   if (limit < USUAL_CONNECTIONS)
-    log.warn({ openFiles, connections: limit }, `only ${openFiles} open files are allowed (ulimit -n): at most ${limit} clients can be connected at once`);
-  const refused = new Counter({ name: 'dinf_http_connections_refused_total', help: 'Connections closed because too many were open', registers: [metrics] });
+    log.warn(
+      { openFiles, connections: limit },
+      `only ${openFiles} open files are allowed (ulimit -n): at most ${limit} clients can be connected at once`,
+    );
+  const refused = new Counter({
+    name: 'dinf_http_connections_refused_total',
+    help: 'Connections closed because too many were open',
+    registers: [metrics],
+  });
   let saidAt = Number.NEGATIVE_INFINITY;
   let unsaid = 0;
   server.on('drop', () => {
     refused.inc();
     unsaid += 1;
     if (performance.now() - saidAt < SAY_EVERY_MS) return;
-    log.warn({ refused: unsaid, connections: limit }, `${limit} clients are connected, the most that ulimit -n allows: others were refused`);
+    log.warn(
+      { refused: unsaid, connections: limit },
+      `${limit} clients are connected, the most that ulimit -n allows: others were refused`,
+    );
     saidAt = performance.now();
     unsaid = 0;
   });
 }
 
-/** The soft limit, which Node has raised to the hard one already. Undefined where there is none, or where it cannot be read (Windows). */
+/**
+ * The soft limit, which Node has raised to the hard one already. Undefined where there is none, or
+ * where it cannot be read (Windows).
+ */
 function openFileLimit(): number | undefined {
   const report = process.report as typeof process.report & { excludeNetwork?: boolean };
   // Otherwise the report looks up the name of every peer.
   report.excludeNetwork = true;
-  const { userLimits } = report.getReport() as unknown as { userLimits?: { open_files?: { soft: number | 'unlimited' } } };
+  const { userLimits } = report.getReport() as unknown as {
+    userLimits?: { open_files?: { soft: number | 'unlimited' } };
+  };
   const soft = userLimits?.open_files?.soft;
   return typeof soft === 'number' ? soft : undefined;
 }

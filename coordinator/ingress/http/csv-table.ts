@@ -21,8 +21,14 @@ const ROWS_PER_PAGE = 1_000;
 /** Where the rows begin that `limit` left out: the value of `after` for them. */
 const NEXT_HEADER = 'x-next';
 
-/** Sends every row as CSV, page by page, so that one page at most is in memory. A failure before the first row is an ordinary error; a later one cuts the response. */
-export async function sendCsv<Of extends Row>(reply: FastifyReply, { columns, after, limit, pageAfter }: Table<Of>): Promise<FastifyReply> {
+/**
+ * Sends every row as CSV, page by page, so that one page at most is in memory. A failure before the
+ * first row is an ordinary error; a later one cuts the response.
+ */
+export async function sendCsv<Of extends Row>(
+  reply: FastifyReply,
+  { columns, after, limit, pageAfter }: Table<Of>,
+): Promise<FastifyReply> {
   const first = await pageAfter(after, limit ?? ROWS_PER_PAGE);
   if (limit !== undefined && first.next !== undefined) reply.header(NEXT_HEADER, first.next);
   async function* lines(): AsyncGenerator<string> {

@@ -1,7 +1,10 @@
 import { hex } from '#bus-schemas';
 import type { Evidence } from '../answer.ts';
 
-/** Who answered, and where the time before the first content went. What a provider says of itself is not proven by this. */
+/**
+ * Who answered, and where the time before the first content went. What a provider says of itself is
+ * not proven by this.
+ */
 export function evidenceHeaders({
   provider,
   build,
@@ -21,7 +24,12 @@ export function evidenceHeaders({
     'x-provider-encrypted': 'true',
     'x-provider-trust-level': level,
     'x-inference-attempts': String(attempt),
-    'x-timing': JSON.stringify({ parse_us: parseUs, route_us: routeUs, hold_us: holdUs, first_content_us: firstContentUs }),
+    'x-timing': JSON.stringify({
+      parse_us: parseUs,
+      route_us: routeUs,
+      hold_us: holdUs,
+      first_content_us: firstContentUs,
+    }),
     ...(receiptSalt !== undefined && { 'x-receipt-salt': hex(receiptSalt) }),
     ...(chip !== undefined && { 'x-provider-chip': headerText(chip) }),
     ...(simulated !== undefined && { 'x-provider-simulated': String(simulated) }),

@@ -26,15 +26,26 @@ const GenerationData = Type.Object({
   tokens_completion: Type.Integer(),
   total_cost: Type.Union([Type.Number(), Type.Null()], { description: 'US dollars.' }),
   cost_micro_usd: Type.Union([MicroUsd, Type.Null()]),
-  latency: Type.Union([Type.Number(), Type.Null()], { description: 'Milliseconds to the first content.' }),
-  generation_time: Type.Union([Type.Number(), Type.Null()], { description: 'Milliseconds from the first content to the end.' }),
+  latency: Type.Union([Type.Number(), Type.Null()], {
+    description: 'Milliseconds to the first content.',
+  }),
+  generation_time: Type.Union([Type.Number(), Type.Null()], {
+    description: 'Milliseconds from the first content to the end.',
+  }),
 });
-type Description = Omit<Static<typeof GenerationData>, `tokens_${string}` | 'total_cost' | 'cost_micro_usd'>;
+type Description = Omit<
+  Static<typeof GenerationData>,
+  `tokens_${string}` | 'total_cost' | 'cost_micro_usd'
+>;
 
 /** One request, afterwards: OpenRouter's shape, and what the ledger says. */
 export function addGenerationRoute(api: Api): void {
   api.route({
-    ...{ method: 'GET', url: '/v1/generation', group: 'Money', who: 'keyOrUser', summary: 'One request: its tokens, cost and times' },
+    method: 'GET',
+    url: '/v1/generation',
+    group: 'Money',
+    who: 'keyOrUser',
+    summary: 'One request: its tokens, cost and times',
     description:
       'By the `X-Inference-Job-ID` of the answer. It is there about a second after the answer has ended; the cost is null until the ledger has it. An answer that was lost with our server has the status `ingress_lost`: it is there about a minute later, and costs no more than the tokens that you received.',
     query: Type.Object({ id: JobId }, { additionalProperties: false }),
@@ -47,8 +58,13 @@ export function addGenerationRoute(api: Api): void {
         api.ask(services.settlement.usage, { account, job: query.id, limit: 1 }),
       ]);
       const [charge] = jobs;
-      const description: Description | undefined = generation ? described(generation) : charge?.ingressLost ? lost(charge) : undefined;
-      if (description === undefined || (key !== undefined && key.key !== description.key)) throw new ApiError('not_found', 'You have no such generation.');
+      const description: Description | undefined = generation
+        ? described(generation)
+        : charge?.ingressLost
+          ? lost(charge)
+          : undefined;
+      if (description === undefined || (key !== undefined && key.key !== description.key))
+        throw new ApiError('not_found', 'You have no such generation.');
       return {
         data: {
           ...description,
@@ -63,9 +79,30 @@ export function addGenerationRoute(api: Api): void {
   });
 }
 
-function described({ job, at, model, build, key, streamed, result, finish, attempts, provider, firstContentUs, totalUs, trustLevel }: Generation): Description {
+function described({
+  job,
+  at,
+  model,
+  build,
+  key,
+  streamed,
+  result,
+  finish,
+  attempts,
+  provider,
+  firstContentUs,
+  totalUs,
+  trustLevel,
+}: Generation): Description {
   return {
-    ...{ id: job, created_at: asTime(at - totalUs / MS), model, build, key, streamed, attempts, status: result },
+    id: job,
+    created_at: asTime(at - totalUs / MS),
+    model,
+    build,
+    key,
+    streamed,
+    attempts,
+    status: result,
     cancelled: result === 'client_gone' || finish === 'cancelled',
     finish_reason: finish ?? null,
     provider: { id: provider ?? null, trust_level: trustLevel ?? 'none' },
@@ -76,7 +113,18 @@ function described({ job, at, model, build, key, streamed, result, finish, attem
 
 function lost({ job, at, model, key, provider }: AccountUsage['jobs'][number]): Description {
   return {
-    ...{ id: job, created_at: asTime(at), model, build: null, key, streamed: null, attempts: null, status: INGRESS_LOST },
-    ...{ cancelled: false, finish_reason: null, provider: { id: provider ?? null, trust_level: 'none' }, latency: null, generation_time: null },
+    id: job,
+    created_at: asTime(at),
+    model,
+    build: null,
+    key,
+    streamed: null,
+    attempts: null,
+    status: INGRESS_LOST,
+    cancelled: false,
+    finish_reason: null,
+    provider: { id: provider ?? null, trust_level: 'none' },
+    latency: null,
+    generation_time: null,
   };
 }

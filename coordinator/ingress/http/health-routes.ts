@@ -15,6 +15,10 @@ export function addHealthRoutes(server: FastifyInstance, { missing, degraded }: 
   server.get('/readyz', HIDDEN, async (_request, reply) => {
     const lacking = await missing();
     const broken = await degraded();
-    return reply.code(lacking.length === 0 ? 200 : 503).send({ ready: lacking.length === 0, missing: lacking, ...(broken.length > 0 && { degraded: broken }) });
+    return reply.code(lacking.length === 0 ? 200 : 503).send({
+      ready: lacking.length === 0,
+      missing: lacking,
+      ...(broken.length > 0 && { degraded: broken }),
+    });
   });
 }

@@ -30,7 +30,10 @@ export interface InferenceDeps extends AdmissionDeps {
   /** For answers that are collected whole. */
   readonly memory: MemoryBudget;
   /** Of a job that has just ended. */
-  readonly receiptOf: (asked: { account: string; job: string }) => Promise<PrintedReceipt | undefined>;
+  readonly receiptOf: (asked: {
+    account: string;
+    job: string;
+  }) => Promise<PrintedReceipt | undefined>;
   readonly heartbeatMs: number;
 }
 
@@ -43,11 +46,20 @@ declare module 'fastify' {
 
 const MAX_IDEMPOTENCY_KEY = 255;
 
-/** Everything that makes a model work. The surfaces differ in what is read and written, and in nothing that is done. */
+/**
+ * Everything that makes a model work. The surfaces differ in what is read and written, and in
+ * nothing that is done.
+ */
 export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps): void {
   for (const surface of surfaces) {
-    const options = { config: { surface }, onRequest: deps.auth.key, schema: inferenceSchema(surface.path) };
-    server.post(surface.path, options, (request, reply) => infer(surface, { request, reply, deps }));
+    const options = {
+      config: { surface },
+      onRequest: deps.auth.key,
+      schema: inferenceSchema(surface.path),
+    };
+    server.post(surface.path, options, (request, reply) =>
+      infer(surface, { request, reply, deps }),
+    );
   }
 }
 
@@ -71,7 +83,11 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   const { maxOutputTokens } = job;
   const spec: JobSpec = {
     ...job,
-    ...{ id, receivedAt, streamed: intent.streamed, clientSeals: false, recount: recountTerms(intent.body) },
+    id,
+    receivedAt,
+    streamed: intent.streamed,
+    clientSeals: false,
+    recount: recountTerms(intent.body),
     ...beginningsOf(intent.body, `${cacheScope} ${job.model.id}`),
     seal: relaySealing(deps.sealFor, id, {
       encoded: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
@@ -98,7 +114,8 @@ function topLogprobsOf({ logprobs, top_logprobs: top }: JsonObject): number | un
 }
 
 /**
- * By which a provider knows that two prompts come from the same key, on the same day, and nothing else: what one customer's prompt
+ * By which a provider knows that two prompts come from the same key, on the same day, and nothing
+ * else: what one customer's prompt
  * has left in a cache must not answer another one faster.
  */
 function cacheScopeOf(secret: string): string {
@@ -111,8 +128,16 @@ function cacheScopeOf(secret: string): string {
 function claimOf(spec: JobSpec, surface: Surface, { request, deps }: Exchange) {
   const idempotencyKey = request.headers['idempotency-key'];
   if (idempotencyKey === undefined || spec.streamed) return undefined;
-  if (typeof idempotencyKey !== 'string' || idempotencyKey === '' || idempotencyKey.length > MAX_IDEMPOTENCY_KEY) {
-    throw new ApiError('invalid_request', `Idempotency-Key must have 1 to ${MAX_IDEMPOTENCY_KEY} characters.`, { param: 'Idempotency-Key' });
+  if (
+    typeof idempotencyKey !== 'string' ||
+    idempotencyKey === '' ||
+    idempotencyKey.length > MAX_IDEMPOTENCY_KEY
+  ) {
+    throw new ApiError(
+      'invalid_request',
+      `Idempotency-Key must have 1 to ${MAX_IDEMPOTENCY_KEY} characters.`,
+      { param: 'Idempotency-Key' },
+    );
   }
   return deps.idempotent.begin({
     account: spec.account,
@@ -131,7 +156,11 @@ interface Asked {
   readonly claim: Claim | undefined;
 }
 
-function answerFor(surface: Surface, { request, reply, deps }: Exchange, { spec, intent, body, claim }: Asked): Answer {
+function answerFor(
+  surface: Surface,
+  { request, reply, deps }: Exchange,
+  { spec, intent, body, claim }: Asked,
+): Answer {
   const head = {
     job: spec.id,
     model: intent.model,
@@ -141,14 +170,25 @@ function answerFor(surface: Surface, { request, reply, deps }: Exchange, { spec,
     request: body,
   };
   const options = { response: reply.raw, surface, head, requestId: request.id };
-  if (!intent.streamed) return new WholeAnswer(options, deps.memory, claim && ((text) => claim.end(text)));
+  if (!intent.streamed)
+    return new WholeAnswer(options, deps.memory, claim && ((text) => claim.end(text)));
   const heartbeatMs = request.headers['x-dinf-heartbeat'] === 'off' ? 0 : deps.heartbeatMs;
-  const receipt = request.headers['x-dinf-receipt'] === 'on' ? () => deps.receiptOf({ account: spec.account, job: spec.id }) : undefined;
+  const receipt =
+    request.headers['x-dinf-receipt'] === 'on'
+      ? () => deps.receiptOf({ account: spec.account, job: spec.id })
+      : undefined;
   return new StreamAnswer(options, heartbeatMs, receipt);
 }
 
-/** A request that may be asked for again goes on without its client: the answer is paid for, and will be fetched. */
-function start(spec: JobSpec, answer: Answer, { reply, deps, outlivesClient }: Exchange & { outlivesClient: boolean }): void {
+/**
+ * A request that may be asked for again goes on without its client: the answer is paid for, and
+ * will be fetched.
+ */
+function start(
+  spec: JobSpec,
+  answer: Answer,
+  { reply, deps, outlivesClient }: Exchange & { outlivesClient: boolean },
+): void {
   const response = takeOver(reply, spec.id);
   const job = deps.jobs.start(spec, answer);
   response.on('drain', () => job.clientReady());

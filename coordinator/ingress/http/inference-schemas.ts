@@ -2,28 +2,52 @@ import { Type } from 'typebox';
 import { QUANTIZATIONS, TRUST_LEVELS } from '#bus-schemas';
 import { SORTS } from '../core/provider-preferences.ts';
 
-/** What the documents say of the four ways to ask. The rules themselves are in core/chat-request.ts and core/surfaces/. */
+/**
+ * What the documents say of the four ways to ask. The rules themselves are in core/chat-request.ts
+ * and core/surfaces/.
+ */
 
 const optional = Type.Optional;
 const any = Type.Unknown();
 const Messages = Type.Array(Type.Object({ role: Type.String(), content: any }));
 export const providerWishes = Type.Object(
   {
-    only: optional(Type.Array(Type.String(), { description: 'Ids of providers; no other may serve it.' })),
+    only: optional(
+      Type.Array(Type.String(), { description: 'Ids of providers; no other may serve it.' }),
+    ),
     ignore: optional(Type.Array(Type.String(), { description: 'These may not.' })),
-    order: optional(Type.Array(Type.String(), { description: 'Asked in this order before all others.' })),
-    allow_fallbacks: optional(Type.Boolean({ description: 'Together with `order`: false has nobody else serve it.' })),
+    order: optional(
+      Type.Array(Type.String(), { description: 'Asked in this order before all others.' }),
+    ),
+    allow_fallbacks: optional(
+      Type.Boolean({ description: 'Together with `order`: false has nobody else serve it.' }),
+    ),
     sort: optional(Type.Enum(SORTS, { description: 'What counts most.' })),
-    preferred_min_throughput: optional(Type.Number({ description: 'Tokens a second; slower ones serve when there is no other.' })),
-    preferred_max_latency: optional(Type.Number({ description: 'Seconds to the first content; slower ones serve when there is no other.' })),
+    preferred_min_throughput: optional(
+      Type.Number({ description: 'Tokens a second; slower ones serve when there is no other.' }),
+    ),
+    preferred_max_latency: optional(
+      Type.Number({
+        description: 'Seconds to the first content; slower ones serve when there is no other.',
+      }),
+    ),
     max_price: optional(
       Type.Object(
         { prompt: optional(Type.Number()), completion: optional(Type.Number()) },
-        { description: 'Dollars for a million tokens: nobody dearer serves it, and no more is charged.' },
+        {
+          description:
+            'Dollars for a million tokens: nobody dearer serves it, and no more is charged.',
+        },
       ),
     ),
-    quantizations: optional(Type.Array(Type.Enum(QUANTIZATIONS), { description: 'In how many bits the weights may be.' })),
-    trust_level: optional(Type.Enum(TRUST_LEVELS, { description: 'What a machine must have shown of itself at least.' })),
+    quantizations: optional(
+      Type.Array(Type.Enum(QUANTIZATIONS), { description: 'In how many bits the weights may be.' }),
+    ),
+    trust_level: optional(
+      Type.Enum(TRUST_LEVELS, {
+        description: 'What a machine must have shown of itself at least.',
+      }),
+    ),
     require_parameters: optional(Type.Boolean({ description: 'Always so.' })),
   },
   { description: 'Who should serve it.' },
@@ -103,7 +127,11 @@ const described: Readonly<Record<string, Described>> = {
 export function inferenceSchema(path: string) {
   const { summary, body, example } = described[path] as Described;
   return {
-    ...{ summary, body, tags: ['Inference'], security: [{ apiKey: [] }], 'x-example': { body: example } },
+    summary,
+    body,
+    tags: ['Inference'],
+    security: [{ apiKey: [] }],
+    'x-example': { body: example },
     description:
       'Answered as one JSON object, or as server-sent events with `stream: true`. `Idempotency-Key` makes an answer that is not streamed safe to ask for twice. ' +
       '`X-Dinf-Route: self` has only machines of your own serve it, `prefer` has them asked first. `X-Dinf-Heartbeat: off` leaves out the comments in a silent stream. `X-Dinf-Receipt: on` has a stream say its signed receipt, as an event of that name, before its end. ' +

@@ -19,7 +19,17 @@ export interface AdmissionDeps {
 /** What is asked for, whoever can read the words of it. */
 export type JobWish = Omit<ChatIntent, 'body' | 'streamed' | 'includeUsage'>;
 
-type AdmittedJob = Omit<JobSpec, 'id' | 'receivedAt' | 'streamed' | 'clientSeals' | 'conversation' | 'prefixes' | 'seal' | 'recount'>;
+type AdmittedJob = Omit<
+  JobSpec,
+  | 'id'
+  | 'receivedAt'
+  | 'streamed'
+  | 'clientSeals'
+  | 'conversation'
+  | 'prefixes'
+  | 'seal'
+  | 'recount'
+>;
 
 export interface Admission {
   /** What is left of the limits of key and account. */
@@ -33,8 +43,15 @@ export function checkOpen({ isDraining }: AdmissionDeps): void {
   if (isDraining()) throw new ApiError('draining');
 }
 
-/** The rules that every job passes, in one order: model, abilities, length, whose machines, how much in a minute, at what price. */
-export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog, ownMachines, policy }: AdmissionDeps): Promise<Admission> {
+/**
+ * The rules that every job passes, in one order: model, abilities, length, whose machines, how much
+ * in a minute, at what price.
+ */
+export async function admitJob(
+  wish: JobWish,
+  request: FastifyRequest,
+  { catalog, ownMachines, policy }: AdmissionDeps,
+): Promise<Admission> {
   const caller = keyOf(request);
   const inCatalog = await catalog.model(wish.model);
   const offered = inCatalog ?? (await ownMachines.model(caller.account, wish.model));
@@ -44,11 +61,25 @@ export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog
   const model = withQuantizations(offered, wish.quantizations);
   const maxOutputTokens = outputLimit(wish, model);
   // A build without a catalog entry has no price: only its owner's machines may serve it.
-  const machines = await policy.machinesFor(caller, wish, inCatalog === undefined ? 'self' : request.headers['x-dinf-route']);
+  const machines = await policy.machinesFor(
+    caller,
+    wish,
+    inCatalog === undefined ? 'self' : request.headers['x-dinf-route'],
+  );
   const { promptEstimate, promptBound, requires, level } = wish;
-  const { headers, refusal } = await policy.take(caller, { inputTokens: promptEstimate, outputTokens: maxOutputTokens });
+  const { headers, refusal } = await policy.take(caller, {
+    inputTokens: promptEstimate,
+    outputTokens: maxOutputTokens,
+  });
   const job = {
-    ...{ account: caller.account, key: caller.key, model, requires, level, promptEstimate, promptBound, maxOutputTokens },
+    account: caller.account,
+    key: caller.key,
+    model,
+    requires,
+    level,
+    promptEstimate,
+    promptBound,
+    maxOutputTokens,
     ...whoServes(wish, model, machines),
   };
   return { headers, refusal, job };
@@ -57,7 +88,10 @@ export async function admitJob(wish: JobWish, request: FastifyRequest, { catalog
 /** Where each trait is asked for, to name the field that asks too much. */
 const TRAIT_FIELDS = { tools: 'tools', vision: 'messages', reasoning: 'reasoning_effort' } as const;
 
-/** Who may serve and who is asked first. Callers pay nothing for their own machines, so a price does not matter there. */
+/**
+ * Who may serve and who is asked first. Callers pay nothing for their own machines, so a price does
+ * not matter there.
+ */
 function whoServes(
   { ignore, prefers, maxPrice }: JobWish,
   model: CatalogModel,
@@ -71,7 +105,10 @@ function whoServes(
 
 function checkCapable({ requires }: JobWish, { id, traits = [] }: CatalogModel): void {
   const missing = requires.find((trait) => !traits.includes(trait));
-  if (missing !== undefined) throw new ApiError('invalid_request', `${id} cannot do this: it has no ${missing}.`, { param: TRAIT_FIELDS[missing] });
+  if (missing !== undefined)
+    throw new ApiError('invalid_request', `${id} cannot do this: it has no ${missing}.`, {
+      param: TRAIT_FIELDS[missing],
+    });
 }
 
 /** The smaller of what was asked for and what the model can give in one answer. */

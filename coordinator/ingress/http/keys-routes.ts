@@ -1,12 +1,36 @@
 import { type Static, Type } from 'typebox';
-import { type KeyCaps, KeyId, type KeyRecord, type KeySpending, ModelName, newKeyId, services } from '#bus-schemas';
+import {
+  type KeyCaps,
+  KeyId,
+  type KeyRecord,
+  type KeySpending,
+  ModelName,
+  newKeyId,
+  services,
+} from '#bus-schemas';
 import { makeApiKey } from '#coordinator/secrets.ts';
 import { ApiError } from '../errors.ts';
-import { type Api, asTime, futureTimeOf, LIST, listOf, MicroUsd, nullable, optional, orNull, strict, When } from './api.ts';
+import {
+  type Api,
+  asTime,
+  futureTimeOf,
+  LIST,
+  listOf,
+  MicroUsd,
+  nullable,
+  optional,
+  orNull,
+  strict,
+  When,
+} from './api.ts';
 import { callerOf, keyOf } from './authenticate.ts';
 
 const Limit = Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 });
-const Cap = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'Millionths of a US dollar.' });
+const Cap = Type.Integer({
+  minimum: 0,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'Millionths of a US dollar.',
+});
 
 /** What is absent stays as it is; null takes it away. */
 const Changes = Type.Object(
@@ -30,7 +54,10 @@ type Changes = Static<typeof Changes>;
 
 const Spent = Type.Object(
   { day: MicroUsd, week: MicroUsd, month: MicroUsd, total: MicroUsd },
-  { description: 'Charged and held in the current UTC day, week from Monday, month, and ever, with a spending limit or without.' },
+  {
+    description:
+      'Charged and held in the current UTC day, week from Monday, month, and ever, with a spending limit or without.',
+  },
 );
 const Key = Type.Object({
   id: Type.String(),
@@ -39,7 +66,9 @@ const Key = Type.Object({
   disabled: Type.Boolean(),
   created_at: Type.String(),
   expires_at: orNull(Type.String()),
-  last_used_at: Type.Union([Type.String(), Type.Null()], { description: 'To the minute; null for a key that was never used.' }),
+  last_used_at: Type.Union([Type.String(), Type.Null()], {
+    description: 'To the minute; null for a key that was never used.',
+  }),
   rpm_limit: orNull(Type.Integer()),
   itpm_limit: orNull(Type.Integer()),
   otpm_limit: orNull(Type.Integer()),
@@ -51,7 +80,10 @@ const Key = Type.Object({
   total_limit_micro_usd: orNull(Type.Integer()),
   spent_micro_usd: Spent,
 });
-const WithSecret = Type.Object({ key: Type.String({ description: 'The secret. It is shown this once.' }), data: Key });
+const WithSecret = Type.Object({
+  key: Type.String({ description: 'The secret. It is shown this once.' }),
+  data: Key,
+});
 const ById = Type.Object({ id: KeyId });
 
 type Spending = Pick<KeySpending, 'caps' | 'used'>;
@@ -65,12 +97,17 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     (await api.ask(services.settlement.keySpending, { account, key })).keys[0] ?? UNUSED;
   const find = async (key: string, account: string): Promise<KeyRecord> => {
     const found = await api.ask(services.accounts.findKey, { key, account });
-    if (!found.ok || found.record.revokedAt !== undefined) throw new ApiError('not_found', 'You have no such key.');
+    if (!found.ok || found.record.revokedAt !== undefined)
+      throw new ApiError('not_found', 'You have no such key.');
     return found.record;
   };
 
   api.route({
-    ...{ method: 'GET', url: '/v1/key', group: 'Keys', who: 'key', summary: 'The key that asks: what it may do, and what it spent' },
+    method: 'GET',
+    url: '/v1/key',
+    group: 'Keys',
+    who: 'key',
+    summary: 'The key that asks: what it may do, and what it spent',
     reply: Key,
     handle: async ({ request }) => {
       const { key, account } = keyOf(request);
@@ -78,20 +115,37 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/keys', group: 'Keys', who: 'user', summary: 'Your keys, newest first' },
+    method: 'GET',
+    url: '/v1/keys',
+    group: 'Keys',
+    who: 'user',
+    summary: 'Your keys, newest first',
     reply: listOf(Key),
     handle: async ({ request }) => {
       const { account } = callerOf(request);
-      const [{ keys }, spent] = await Promise.all([api.ask(services.accounts.listKeys, { account }), api.ask(services.settlement.keySpending, { account })]);
+      const [{ keys }, spent] = await Promise.all([
+        api.ask(services.accounts.listKeys, { account }),
+        api.ask(services.settlement.keySpending, { account }),
+      ]);
       const spentBy = new Map(spent.keys.map((spending) => [spending.key, spending]));
       const live = keys.filter(({ revokedAt }) => revokedAt === undefined);
       const isWhole = spent.keys.length < MAX_COUNTED;
-      const spendingOf = async ({ key }: KeyRecord) => spentBy.get(key) ?? (isWhole ? UNUSED : spending(key, account));
-      return { object: LIST, data: await Promise.all(live.map(async (record) => describe(record, await spendingOf(record)))) };
+      const spendingOf = async ({ key }: KeyRecord) =>
+        spentBy.get(key) ?? (isWhole ? UNUSED : spending(key, account));
+      return {
+        object: LIST,
+        data: await Promise.all(
+          live.map(async (record) => describe(record, await spendingOf(record))),
+        ),
+      };
     },
   });
   api.route({
-    ...{ method: 'POST', url: '/v1/keys', group: 'Keys', who: 'user', summary: 'Make a key' },
+    method: 'POST',
+    url: '/v1/keys',
+    group: 'Keys',
+    who: 'user',
+    summary: 'Make a key',
     audit: 'create-key',
     body: Changes,
     reply: WithSecret,
@@ -103,13 +157,24 @@ export function addKeysRoutes(api: Api, now: () => number): void {
       const { settings, caps } = changed({ before: NEW_KEY, caps: {}, changes: body, now: now() });
       // Limits come first: there is no moment at which the key has none.
       if (caps !== undefined) await api.ask(services.settlement.setKeyCaps, { key, account, caps });
-      const made = await api.ask(services.accounts.createKey, { key, account, keyHash: hash, hint, ...settings });
-      if (!made.ok && made.code === 'too_many') throw new ApiError('conflict', 'There are too many keys on this account; delete some.');
+      const made = await api.ask(services.accounts.createKey, {
+        key,
+        account,
+        keyHash: hash,
+        hint,
+        ...settings,
+      });
+      if (!made.ok && made.code === 'too_many')
+        throw new ApiError('conflict', 'There are too many keys on this account; delete some.');
       return { key: text, data: describe(await find(key, account), await spending(key, account)) };
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/keys/:id', group: 'Keys', who: 'user', summary: 'One of your keys' },
+    method: 'GET',
+    url: '/v1/keys/:id',
+    group: 'Keys',
+    who: 'user',
+    summary: 'One of your keys',
     params: ById,
     reply: Key,
     handle: async ({ request, params }) => {
@@ -118,7 +183,11 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     },
   });
   api.route({
-    ...{ method: 'PATCH', url: '/v1/keys/:id', group: 'Keys', who: 'user', summary: 'Change a key' },
+    method: 'PATCH',
+    url: '/v1/keys/:id',
+    group: 'Keys',
+    who: 'user',
+    summary: 'Change a key',
     audit: 'update-key',
     description: 'A field that is absent stays as it is; null takes a limit away.',
     params: ById,
@@ -128,15 +197,29 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     handle: async ({ request, params, body }) => {
       const { account } = callerOf(request);
       const before = await find(params.id, account);
-      const { settings, caps } = changed({ before, ...(await spending(params.id, account)), changes: body, now: now() });
-      if (caps !== undefined) await api.ask(services.settlement.setKeyCaps, { key: params.id, account, caps });
-      const updated = await api.ask(services.accounts.updateKey, { key: params.id, account, ...settings });
+      const { settings, caps } = changed({
+        before,
+        ...(await spending(params.id, account)),
+        changes: body,
+        now: now(),
+      });
+      if (caps !== undefined)
+        await api.ask(services.settlement.setKeyCaps, { key: params.id, account, caps });
+      const updated = await api.ask(services.accounts.updateKey, {
+        key: params.id,
+        account,
+        ...settings,
+      });
       if (!updated.ok) throw new ApiError('not_found', 'You have no such key.');
       return describe(updated.record, await spending(params.id, account));
     },
   });
   api.route({
-    ...{ method: 'POST', url: '/v1/keys/:id/rotate', group: 'Keys', who: 'user', summary: 'Give a key a new secret' },
+    method: 'POST',
+    url: '/v1/keys/:id/rotate',
+    group: 'Keys',
+    who: 'user',
+    summary: 'Give a key a new secret',
     audit: 'rotate-key',
     description: 'Id, settings and what was spent stay; the old secret stops working at once.',
     params: ById,
@@ -144,42 +227,84 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     handle: async ({ request, params }) => {
       const { account } = callerOf(request);
       const { text, hash, hint } = makeApiKey();
-      const rotated = await api.ask(services.accounts.rotateKey, { key: params.id, account, keyHash: hash, hint });
+      const rotated = await api.ask(services.accounts.rotateKey, {
+        key: params.id,
+        account,
+        keyHash: hash,
+        hint,
+      });
       if (!rotated.ok) throw new ApiError('not_found', 'You have no such key.');
       return { key: text, data: describe(rotated.record, await spending(params.id, account)) };
     },
   });
   api.route({
-    ...{ method: 'DELETE', url: '/v1/keys/:id', group: 'Keys', who: 'user', summary: 'Revoke a key, for ever' },
+    method: 'DELETE',
+    url: '/v1/keys/:id',
+    group: 'Keys',
+    who: 'user',
+    summary: 'Revoke a key, for ever',
     audit: 'revoke-key',
     params: ById,
     reply: Type.Object({ id: Type.String(), deleted: Type.Boolean() }),
     handle: async ({ request, params }) => {
-      const { revoked } = await api.ask(services.accounts.revokeKey, { key: params.id, account: callerOf(request).account });
+      const { revoked } = await api.ask(services.accounts.revokeKey, {
+        key: params.id,
+        account: callerOf(request).account,
+      });
       if (!revoked) throw new ApiError('not_found', 'You have no such key.');
       return { id: params.id, deleted: true };
     },
   });
 }
 
-type Settings = Pick<KeyRecord, 'name' | 'disabled' | 'limits' | 'selfRouteOnly' | 'expiresAt' | 'allowedModels'>;
+type Settings = Pick<
+  KeyRecord,
+  'name' | 'disabled' | 'limits' | 'selfRouteOnly' | 'expiresAt' | 'allowedModels'
+>;
 
 const NEW_KEY: Settings = { name: '', disabled: false, limits: {}, selfRouteOnly: false };
 
 /** The settings after a change; the caps only where the change touches them. */
-function changed({ before, caps, changes, now }: { before: Settings; caps: KeyCaps; changes: Changes; now: number }): {
+function changed({
+  before,
+  caps,
+  changes,
+  now,
+}: {
+  before: Settings;
+  caps: KeyCaps;
+  changes: Changes;
+  now: number;
+}): {
   settings: Settings;
   caps: KeyCaps | undefined;
 } {
-  const { rpm_limit: rpm, itpm_limit: itpm, otpm_limit: otpm, expires_at: expiry, allowed_models: models } = changes;
-  const { daily_limit_micro_usd: day, weekly_limit_micro_usd: week, monthly_limit_micro_usd: month, total_limit_micro_usd: total } = changes;
-  const expiresAt = expiry === null ? undefined : (futureTimeOf(expiry, 'expires_at', now) ?? before.expiresAt);
+  const {
+    rpm_limit: rpm,
+    itpm_limit: itpm,
+    otpm_limit: otpm,
+    expires_at: expiry,
+    allowed_models: models,
+  } = changes;
+  const {
+    daily_limit_micro_usd: day,
+    weekly_limit_micro_usd: week,
+    monthly_limit_micro_usd: month,
+    total_limit_micro_usd: total,
+  } = changes;
+  const expiresAt =
+    expiry === null ? undefined : (futureTimeOf(expiry, 'expires_at', now) ?? before.expiresAt);
   const requests = merged(rpm, before.limits.requests);
   const inputTokens = merged(itpm, before.limits.inputTokens);
   const outputTokens = merged(otpm, before.limits.outputTokens);
   const allowedModels = merged(models, before.allowedModels);
   const touched = [day, week, month, total].some((cap) => cap !== undefined);
-  const newCaps = { day: merged(day, caps.day), week: merged(week, caps.week), month: merged(month, caps.month), total: merged(total, caps.total) };
+  const newCaps = {
+    day: merged(day, caps.day),
+    week: merged(week, caps.week),
+    month: merged(month, caps.month),
+    total: merged(total, caps.total),
+  };
   return {
     settings: {
       name: changes.name ?? before.name,
@@ -193,7 +318,11 @@ function changed({ before, caps, changes, now }: { before: Settings; caps: KeyCa
       ...(expiresAt !== undefined && { expiresAt }),
       ...(allowedModels !== undefined && { allowedModels }),
     },
-    caps: touched ? (Object.fromEntries(Object.entries(newCaps).filter(([, cap]) => cap !== undefined)) as KeyCaps) : undefined,
+    caps: touched
+      ? (Object.fromEntries(
+          Object.entries(newCaps).filter(([, cap]) => cap !== undefined),
+        ) as KeyCaps)
+      : undefined,
   };
 }
 
@@ -202,9 +331,24 @@ function merged<T>(change: T | null | undefined, before: T | undefined): T | und
 }
 
 function describe(record: KeyRecord, { caps, used }: Spending) {
-  const { key, name, hint, disabled, createdAt, expiresAt, lastUsedAt, limits, allowedModels, selfRouteOnly } = record;
+  const {
+    key,
+    name,
+    hint,
+    disabled,
+    createdAt,
+    expiresAt,
+    lastUsedAt,
+    limits,
+    allowedModels,
+    selfRouteOnly,
+  } = record;
   return {
-    ...{ id: key, name, label: hint, disabled, created_at: asTime(createdAt) },
+    id: key,
+    name,
+    label: hint,
+    disabled,
+    created_at: asTime(createdAt),
     expires_at: expiresAt === undefined ? null : asTime(expiresAt),
     last_used_at: lastUsedAt === undefined ? null : asTime(lastUsedAt),
     rpm_limit: limits.requests ?? null,

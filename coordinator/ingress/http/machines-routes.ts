@@ -31,24 +31,48 @@ interface MachinesDeps {
   readonly now: () => number;
 }
 
-/** How a machine joins: it shows a code (RFC 8628), a person approves it, and the machine's one-time token becomes the credentials of its leaf node. */
-export function addMachinesRoutes({ api, server, strangers, guesses, linkUrl, now }: MachinesDeps): void {
+/**
+ * How a machine joins: it shows a code (RFC 8628), a person approves it, and the machine's one-time
+ * token becomes the credentials of its leaf node.
+ */
+export function addMachinesRoutes({
+  api,
+  server,
+  strangers,
+  guesses,
+  linkUrl,
+  now,
+}: MachinesDeps): void {
   const limited = (address: string) => {
     strangers.check(address);
     strangers.count(address);
   };
   api.route({
-    ...{ method: 'POST', url: '/v1/providers/enrol', group: 'Machines', who: 'anybody', summary: 'Turn a one-time token into the credentials of a leaf node' },
+    method: 'POST',
+    url: '/v1/providers/enrol',
+    group: 'Machines',
+    who: 'anybody',
+    summary: 'Turn a one-time token into the credentials of a leaf node',
     body: Type.Object({
       token: Type.String({ minLength: 16, maxLength: 128 }),
       user_key: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
       name: Type.Optional(Type.String({ maxLength: 120 })),
     }),
-    example: { body: { token: '0123456789abcdef', user_key: `U${'A'.repeat(55)}`, name: 'studio' } },
-    reply: Type.Object({ provider: Type.String(), user_jwt: Type.String(), leaf_urls: Type.Array(Type.String()) }),
+    example: {
+      body: { token: '0123456789abcdef', user_key: `U${'A'.repeat(55)}`, name: 'studio' },
+    },
+    reply: Type.Object({
+      provider: Type.String(),
+      user_jwt: Type.String(),
+      leaf_urls: Type.Array(Type.String()),
+    }),
     handle: async ({ request, body }) => {
       strangers.check(request.ip);
-      const answer = await api.ask(services.trust.enrol, { token: body.token, userKey: body.user_key, name: body.name ?? '' });
+      const answer = await api.ask(services.trust.enrol, {
+        token: body.token,
+        userKey: body.user_key,
+        name: body.name ?? '',
+      });
       if (!answer.ok) {
         strangers.count(request.ip);
         throw new ApiError('invalid_enrolment', enrolmentRefusal(answer.code));
@@ -58,29 +82,50 @@ export function addMachinesRoutes({ api, server, strangers, guesses, linkUrl, no
   });
   addRenewalRoutes({ api, strangers });
   addDeviceRoutes({ api, server, limited, linkUrl, now });
-  server.get<{ Querystring: { user_code?: unknown } }>('/link', { schema: { hide: true } }, async (request, reply) =>
-    reply.type('text/plain; charset=utf-8').send(linkPage(request.query.user_code)),
+  server.get<{ Querystring: { user_code?: unknown } }>(
+    '/link',
+    { schema: { hide: true } },
+    async (request, reply) =>
+      reply.type('text/plain; charset=utf-8').send(linkPage(request.query.user_code)),
   );
   api.route({
-    ...{ method: 'POST', url: '/v1/device/approve', group: 'Machines', who: 'user', summary: 'Approve, or deny, the machine that shows a code' },
+    method: 'POST',
+    url: '/v1/device/approve',
+    group: 'Machines',
+    who: 'user',
+    summary: 'Approve, or deny, the machine that shows a code',
     audit: 'decide-link',
     isBodySecret: true,
-    body: Type.Object({ user_code: Type.String({ minLength: 8, maxLength: 16 }), approve: Type.Optional(Type.Boolean()) }, strict),
+    body: Type.Object(
+      {
+        user_code: Type.String({ minLength: 8, maxLength: 16 }),
+        approve: Type.Optional(Type.Boolean()),
+      },
+      strict,
+    ),
     reply: Type.Object({ approved: Type.Boolean() }),
     example: { body: { user_code: 'WDJB-MJHT' } },
     handle: async ({ request, body }) => {
       const { approve = true } = body;
       const userCode = body.user_code.toUpperCase().replace(/[^A-Z]/g, '');
       const { account } = callerOf(request);
-      const decided = await guesses.guess({ address: request.ip, account }, () => api.ask(services.accounts.decideLink, { userCode, account, approve }));
+      const decided = await guesses.guess({ address: request.ip, account }, () =>
+        api.ask(services.accounts.decideLink, { userCode, account, approve }),
+      );
       if (decided.ok) return { approved: approve };
       switch (decided.code) {
         case 'unknown':
           throw new ApiError('not_found', 'No machine shows this code.', { param: 'user_code' });
         case 'used':
-          throw new ApiError('conflict', 'This code was decided on already.', { param: 'user_code' });
+          throw new ApiError('conflict', 'This code was decided on already.', {
+            param: 'user_code',
+          });
         case 'expired':
-          throw new ApiError('gone', 'This code has expired; the machine shows a new one when it asks again.', { param: 'user_code' });
+          throw new ApiError(
+            'gone',
+            'This code has expired; the machine shows a new one when it asks again.',
+            { param: 'user_code' },
+          );
       }
     },
   });
@@ -100,49 +145,96 @@ function enrolmentRefusal(code: Extract<Enrolled, { ok: false }>['code']): strin
   }
 }
 
-type DeviceDeps = Pick<MachinesDeps, 'api' | 'server' | 'linkUrl' | 'now'> & { readonly limited: (address: string) => void };
+type DeviceDeps = Pick<MachinesDeps, 'api' | 'server' | 'linkUrl' | 'now'> & {
+  readonly limited: (address: string) => void;
+};
 
-/** RFC 8628 has forms come in and errors go out in a shape of its own, so these two are no routes of the API like the others. */
+/**
+ * RFC 8628 has forms come in and errors go out in a shape of its own, so these two are no routes of
+ * the API like the others.
+ */
 function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): void {
   server.register(async (form) => {
-    form.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-    form.post('/v1/device/code', { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask for a code to show', { client_id: 'dinf' }) }, async (request, reply) => {
-      limited(request.ip);
-      const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
-      const userCode = newUserCode();
-      const link = { deviceHash: hashOf(deviceCode), userCode, expiresAt: now() + LINK_LIFETIME_MS, intervalMs: POLL_INTERVAL_MS };
-      await api.ask(services.accounts.startLink, link);
-      const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
-      // Never the `Host` header: a caller could send a person to a page of its own, where that person would type the code.
-      const page = linkUrl ?? `${server.listeningOrigin}/link`;
-      return reply.send({
-        ...{ device_code: deviceCode, user_code: shown, verification_uri: page, verification_uri_complete: `${page}?user_code=${shown}` },
-        ...{ expires_in: LINK_LIFETIME_MS / 1_000, interval: POLL_INTERVAL_MS / 1_000 },
-      });
-    });
+    form.addContentTypeParser(
+      'application/x-www-form-urlencoded',
+      { parseAs: 'buffer' },
+      (_request, body, done) => done(null, body),
+    );
+    form.post(
+      '/v1/device/code',
+      {
+        bodyLimit: MAX_BYTES,
+        schema: deviceSchema('Ask for a code to show', { client_id: 'dinf' }),
+      },
+      async (request, reply) => {
+        limited(request.ip);
+        const deviceCode = randomBytes(DEVICE_CODE_BYTES).toString('base64url');
+        const userCode = newUserCode();
+        const link = {
+          deviceHash: hashOf(deviceCode),
+          userCode,
+          expiresAt: now() + LINK_LIFETIME_MS,
+          intervalMs: POLL_INTERVAL_MS,
+        };
+        await api.ask(services.accounts.startLink, link);
+        const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
+        // Never the `Host` header: a caller could send a person to a page of its own, where that
+        // person would type the code.
+        const page = linkUrl ?? `${server.listeningOrigin}/link`;
+        return reply.send({
+          device_code: deviceCode,
+          user_code: shown,
+          verification_uri: page,
+          verification_uri_complete: `${page}?user_code=${shown}`,
+          expires_in: LINK_LIFETIME_MS / 1_000,
+          interval: POLL_INTERVAL_MS / 1_000,
+        });
+      },
+    );
     form.post(
       '/v1/device/token',
-      { bodyLimit: MAX_BYTES, schema: deviceSchema('Ask whether the code was approved', { grant_type: GRANT, device_code: '…' }) },
+      {
+        bodyLimit: MAX_BYTES,
+        schema: deviceSchema('Ask whether the code was approved', {
+          grant_type: GRANT,
+          device_code: '…',
+        }),
+      },
       async (request, reply) => {
         const form = formOf(request.headers['content-type'], request.body);
-        if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT) return oauthError(reply, 'unsupported_grant_type');
+        if (form['grant_type'] !== undefined && form['grant_type'] !== GRANT)
+          return oauthError(reply, 'unsupported_grant_type');
         const deviceCode = form['device_code'];
-        if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128) return oauthError(reply, 'invalid_request');
-        const polled = await api.ask(services.accounts.pollLink, { deviceHash: hashOf(deviceCode) });
+        if (typeof deviceCode !== 'string' || deviceCode === '' || deviceCode.length > 128)
+          return oauthError(reply, 'invalid_request');
+        const polled = await api.ask(services.accounts.pollLink, {
+          deviceHash: hashOf(deviceCode),
+        });
         if (!polled.ok) {
           if (polled.code === 'invalid_grant') limited(request.ip);
           return oauthError(reply, polled.code);
         }
-        const { token } = await api.ask(services.trust.createToken, { account: polled.account, lifetimeMs: TOKEN_LIFETIME_MS });
-        return reply.send({ access_token: token, token_type: 'enrolment', expires_in: TOKEN_LIFETIME_MS / 1_000 });
+        const { token } = await api.ask(services.trust.createToken, {
+          account: polled.account,
+          lifetimeMs: TOKEN_LIFETIME_MS,
+        });
+        return reply.send({
+          access_token: token,
+          token_type: 'enrolment',
+          expires_in: TOKEN_LIFETIME_MS / 1_000,
+        });
       },
     );
   });
 }
 
-/** Where a person is sent who has no page of the network's own: how to approve without one. The code comes from a link, so it is not repeated unless it looks like one. */
+/**
+ * Where a person is sent who has no page of the network's own: how to approve without one. The code
+ * comes from a link, so it is not repeated unless it looks like one.
+ */
 function linkPage(userCode: unknown): string {
-  const code = typeof userCode === 'string' && /^[A-Z]{4}-[A-Z]{4}$/.test(userCode) ? userCode : '<its code>';
+  const code =
+    typeof userCode === 'string' && /^[A-Z]{4}-[A-Z]{4}$/.test(userCode) ? userCode : '<its code>';
   return [
     'A machine wants to serve models on this network, in your name: what it earns will be yours.',
     'Approve it only if the machine in front of you shows this very code.',
@@ -155,19 +247,27 @@ function linkPage(userCode: unknown): string {
 }
 
 function deviceSchema(summary: string, body: object) {
-  return { summary, tags: ['Machines'], description: 'RFC 8628. Takes a form, or JSON.', 'x-example': { body } };
+  return {
+    summary,
+    tags: ['Machines'],
+    description: 'RFC 8628. Takes a form, or JSON.',
+    'x-example': { body },
+  };
 }
 
 function newUserCode(): string {
   const bytes = randomBytes(USER_CODE_LENGTH * 4);
   let code = '';
   // Unbiased: bytes past the last multiple of the letters are dropped.
-  for (const byte of bytes) if (byte < 240 && code.length < USER_CODE_LENGTH) code += USER_CODE_LETTERS[byte % USER_CODE_LETTERS.length];
+  for (const byte of bytes)
+    if (byte < 240 && code.length < USER_CODE_LENGTH)
+      code += USER_CODE_LETTERS[byte % USER_CODE_LETTERS.length];
   return code.length === USER_CODE_LENGTH ? code : newUserCode();
 }
 
 function formOf(type: string | undefined, body: unknown): Record<string, unknown> {
-  if (type?.startsWith('application/x-www-form-urlencoded') && Buffer.isBuffer(body)) return Object.fromEntries(new URLSearchParams(body.toString('utf8')));
+  if (type?.startsWith('application/x-www-form-urlencoded') && Buffer.isBuffer(body))
+    return Object.fromEntries(new URLSearchParams(body.toString('utf8')));
   return parseJson(body);
 }
 

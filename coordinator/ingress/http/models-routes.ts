@@ -25,7 +25,8 @@ const Model = Type.Object({
     completion: Type.String(),
     input_cache_read: Type.String(),
     minimum_charge: Type.String({
-      description: 'US dollars: the least that a request costs which delivered anything. A charge is rounded up, once, to a millionth of a dollar.',
+      description:
+        'US dollars: the least that a request costs which delivered anything. A charge is rounded up, once, to a millionth of a dollar.',
     }),
   }),
 });
@@ -42,52 +43,85 @@ const CAPACITY_GOOD_MS = 2_000;
 const PER_MILLION = 1_000_000;
 
 /** What is on offer, to whom, and whether anybody can serve it now. */
-export function addModelsRoutes(api: Api, { catalog, ownMachines, minimumChargeMicroUsd, clock }: ModelsDeps): void {
-  const describe = (name: string, model: CatalogModel) => describeModel(name, model, minimumChargeMicroUsd);
+export function addModelsRoutes(
+  api: Api,
+  { catalog, ownMachines, minimumChargeMicroUsd, clock }: ModelsDeps,
+): void {
+  const describe = (name: string, model: CatalogModel) =>
+    describeModel(name, model, minimumChargeMicroUsd);
   let known: { capacity: Capacity; at: number } | undefined;
   const capacity = async (): Promise<Capacity> => {
-    if (known === undefined || clock() - known.at >= CAPACITY_GOOD_MS) known = { capacity: await api.ask(services.routing.capacity, {}), at: clock() };
+    if (known === undefined || clock() - known.at >= CAPACITY_GOOD_MS)
+      known = { capacity: await api.ask(services.routing.capacity, {}), at: clock() };
     return known.capacity;
   };
   api.route({
-    ...{ method: 'GET', url: '/v1/models', group: 'Models', who: 'key', summary: 'The models that your key may use and a machine could serve now' },
+    method: 'GET',
+    url: '/v1/models',
+    group: 'Models',
+    who: 'key',
+    summary: 'The models that your key may use and a machine could serve now',
     description:
       'Builds that only your own machines serve are in it too: you may call them by their own name, free. `all=true` adds the models that no machine serves at the moment.',
     query: Type.Object({ all: optional(Type.Boolean()) }, strict),
     reply: listOf(Model),
     handle: async ({ request, query }) => {
       const { account, allowedModels } = keyOf(request);
-      const [offered, { builds: served }, own] = await Promise.all([catalog.all(), capacity(), ownMachines.models(account)]);
+      const [offered, { builds: served }, own] = await Promise.all([
+        catalog.all(),
+        capacity(),
+        ownMachines.models(account),
+      ]);
       const inCatalog = new Set(offered.map(([name]) => name));
-      const isServed = ({ builds }: CatalogModel) => served.some(({ build, providers }) => providers > 0 && builds.includes(build));
+      const isServed = ({ builds }: CatalogModel) =>
+        served.some(({ build, providers }) => providers > 0 && builds.includes(build));
       const listed = offered.filter(([, model]) => query.all === true || isServed(model));
-      const ownBuilds = own.flatMap((model) => (inCatalog.has(model.id) ? [] : [[model.id, model] as const]));
+      const ownBuilds = own.flatMap((model) =>
+        inCatalog.has(model.id) ? [] : [[model.id, model] as const],
+      );
       const allowed = [...listed, ...ownBuilds].filter(
-        ([name, { id }]) => allowedModels === undefined || allowedModels.includes(name) || allowedModels.includes(id),
+        ([name, { id }]) =>
+          allowedModels === undefined || allowedModels.includes(name) || allowedModels.includes(id),
       );
       return { object: LIST, data: allowed.map(([name, model]) => describe(name, model)) };
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/models/*', group: 'Models', who: 'key', summary: 'One model, by its name or an alias' },
+    ...{
+      method: 'GET',
+      url: '/v1/models/*',
+      group: 'Models',
+      who: 'key',
+      summary: 'One model, by its name or an alias',
+    },
     params: Type.Object({ '*': Type.String() }),
     reply: Model,
     example: { path: '/v1/models/sim-llama-8b' },
     handle: async ({ params: { '*': name }, request }) => {
-      const model = (await catalog.model(name)) ?? (await ownMachines.model(keyOf(request).account, name));
+      const model =
+        (await catalog.model(name)) ?? (await ownMachines.model(keyOf(request).account, name));
       if (model === undefined) throw new ApiError('model_not_found', undefined, { param: 'model' });
       return describe(name, model);
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/models/catalog', group: 'Models', who: 'anybody', summary: 'Everything on offer' },
+    method: 'GET',
+    url: '/v1/models/catalog',
+    group: 'Models',
+    who: 'anybody',
+    summary: 'Everything on offer',
     reply: listOf(Model),
-    handle: async () => ({ object: LIST, data: (await catalog.all()).map(([name, model]) => describe(name, model)) }),
+    handle: async () => ({
+      object: LIST,
+      data: (await catalog.all()).map(([name, model]) => describe(name, model)),
+    }),
   });
   const Room = Type.Object({
     id: Type.String(),
     ready: Type.Boolean({ description: 'A request would begin at once.' }),
-    can_accept: Type.Boolean({ description: 'It would begin at once, or find a place in the queue.' }),
+    can_accept: Type.Boolean({
+      description: 'It would begin at once, or find a place in the queue.',
+    }),
     routable_providers: Type.Integer(),
     warm_providers: Type.Integer(),
     active_requests: Type.Integer(),
@@ -98,15 +132,26 @@ export function addModelsRoutes(api: Api, { catalog, ownMachines, minimumChargeM
     queue_limit: Type.Integer(),
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/models/capacity', group: 'Models', who: 'anybody', summary: 'What the fleet could take on now' },
+    method: 'GET',
+    url: '/v1/models/capacity',
+    group: 'Models',
+    who: 'anybody',
+    summary: 'What the fleet could take on now',
     reply: listOf(Room),
     handle: async () => {
       const now = await capacity();
-      return { object: LIST, data: (await catalog.all()).map(([name, model]) => roomFor(name, model, now)) };
+      return {
+        object: LIST,
+        data: (await catalog.all()).map(([name, model]) => roomFor(name, model, now)),
+      };
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/models/openrouter', group: 'Models', who: 'anybody', summary: 'The list as a marketplace reads it' },
+    method: 'GET',
+    url: '/v1/models/openrouter',
+    group: 'Models',
+    who: 'anybody',
+    summary: 'The list as a marketplace reads it',
     reply: Type.Object({
       data: Type.Array(
         Type.Object({
@@ -126,7 +171,9 @@ export function addModelsRoutes(api: Api, { catalog, ownMachines, minimumChargeM
           ...describe(name, model),
           name: model.displayName,
           quantization: model.quantizations?.[model.builds[0] ?? ''] ?? 'unknown',
-          supported_features: (model.traits ?? []).flatMap((trait) => (trait === 'vision' ? [] : [trait])),
+          supported_features: (model.traits ?? []).flatMap((trait) =>
+            trait === 'vision' ? [] : [trait],
+          ),
           is_ready: roomFor(name, model, now).ready,
         })),
       };
@@ -135,7 +182,8 @@ export function addModelsRoutes(api: Api, { catalog, ownMachines, minimumChargeM
 }
 
 /** Decimal dollars for one token, without the noise of binary fractions. */
-const dollars = (microUsdPerMillion: number): string => (microUsdPerMillion / PER_MILLION / PER_MILLION).toFixed(12).replace(/\.?0+$/, '');
+const dollars = (microUsdPerMillion: number): string =>
+  (microUsdPerMillion / PER_MILLION / PER_MILLION).toFixed(12).replace(/\.?0+$/, '');
 
 function describeModel(name: string, model: CatalogModel, minimumChargeMicroUsd: number) {
   const traits = model.traits ?? [];
@@ -160,19 +208,29 @@ function describeModel(name: string, model: CatalogModel, minimumChargeMicroUsd:
   };
 }
 
-function roomFor(name: string, { builds }: CatalogModel, { builds: fleet, queued, queueDepth }: Capacity) {
+function roomFor(
+  name: string,
+  { builds }: CatalogModel,
+  { builds: fleet, queued, queueDepth }: Capacity,
+) {
   const serving = fleet.filter(({ build }) => builds.includes(build));
-  const sum = (pick: (build: Capacity['builds'][number]) => number) => serving.reduce((total, build) => total + pick(build), 0);
-  const ready = serving.some(({ warm, freeSlots, freeTokens }) => warm > 0 && freeSlots > 0 && freeTokens > 0);
+  const sum = (pick: (build: Capacity['builds'][number]) => number) =>
+    serving.reduce((total, build) => total + pick(build), 0);
+  const ready = serving.some(
+    ({ warm, freeSlots, freeTokens }) => warm > 0 && freeSlots > 0 && freeTokens > 0,
+  );
   const providers = sum((build) => build.providers);
   return {
-    ...{ id: name, ready, can_accept: ready || (providers > 0 && queued < queueDepth) },
-    ...{ routable_providers: providers, warm_providers: sum(({ warm }) => warm), active_requests: sum(({ running }) => running) },
-    ...{
-      free_slots: sum(({ freeSlots }) => freeSlots),
-      token_budget_remaining: sum(({ freeTokens }) => freeTokens),
-      aggregate_tps: sum(({ decodeTps }) => decodeTps),
-    },
-    ...{ queued_requests: queued, queue_limit: queueDepth },
+    id: name,
+    ready,
+    can_accept: ready || (providers > 0 && queued < queueDepth),
+    routable_providers: providers,
+    warm_providers: sum(({ warm }) => warm),
+    active_requests: sum(({ running }) => running),
+    free_slots: sum(({ freeSlots }) => freeSlots),
+    token_budget_remaining: sum(({ freeTokens }) => freeTokens),
+    aggregate_tps: sum(({ decodeTps }) => decodeTps),
+    queued_requests: queued,
+    queue_limit: queueDepth,
   };
 }

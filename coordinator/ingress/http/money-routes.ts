@@ -34,77 +34,143 @@ const StatementRow = Type.Object({
   key: orNull(Type.String()),
   prompt_tokens: orNull(Type.Integer()),
   completion_tokens: orNull(Type.Integer()),
-  promotional_micro_usd: Type.Integer({ description: 'Of the amount, promotional credit, in millionths of a US dollar.' }),
+  promotional_micro_usd: Type.Integer({
+    description: 'Of the amount, promotional credit, in millionths of a US dollar.',
+  }),
 });
-const Maturing = Type.Object({ at: Type.String(), amount_micro_usd: MicroUsd }, { description: 'Earned money, and when it can be withdrawn.' });
-const pageOf = <Row extends TSchema>(row: Row) => Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
+const Maturing = Type.Object(
+  { at: Type.String(), amount_micro_usd: MicroUsd },
+  { description: 'Earned money, and when it can be withdrawn.' },
+);
+const pageOf = <Row extends TSchema>(row: Row) =>
+  Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
 /** Rows of a page of JSON for which no `limit` was asked. */
 const ROWS = 100;
-const listPage = <Row extends Record<string, unknown>>({ data, next }: Page<Row>) => ({ object: LIST, data: [...data], next: next ?? null });
+const listPage = <Row extends Record<string, unknown>>({ data, next }: Page<Row>) => ({
+  object: LIST,
+  data: [...data],
+  next: next ?? null,
+});
 /** `format=csv`, in the description of a route. */
-const CSV = '`format=csv` gives a table of every row, or of at most `limit` rows: then the header `x-next` has the `after` of the rows that are left.';
+const CSV =
+  '`format=csv` gives a table of every row, or of at most `limit` rows: then the header `x-next` has the `after` of the rows that are left.';
 
 /** What somebody has, spent and earned. */
 export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
   addPricingRoute(api, deps);
   api.route({
-    ...{ method: 'GET', url: '/v1/balance', group: 'Money', who: 'keyOrUser', summary: 'What the account has' },
-    description: '`promotional_micro_usd` is credit that was given: it is spent first and never withdrawn.',
+    method: 'GET',
+    url: '/v1/balance',
+    group: 'Money',
+    who: 'keyOrUser',
+    summary: 'What the account has',
+    description:
+      '`promotional_micro_usd` is credit that was given: it is spent first and never withdrawn.',
     reply: Type.Object({
-      ...{ available_micro_usd: MicroUsd, held_micro_usd: MicroUsd, promotional_micro_usd: MicroUsd },
-      ...{ withdrawable_micro_usd: MicroUsd, maturing: Type.Array(Maturing) },
+      available_micro_usd: MicroUsd,
+      held_micro_usd: MicroUsd,
+      promotional_micro_usd: MicroUsd,
+      withdrawable_micro_usd: MicroUsd,
+      maturing: Type.Array(Maturing),
     }),
     handle: async ({ request }) => {
-      const balance = await api.ask(services.settlement.balance, { account: callerOf(request).account });
+      const balance = await api.ask(services.settlement.balance, {
+        account: callerOf(request).account,
+      });
       return {
-        ...{ available_micro_usd: balance.availableMicroUsd, held_micro_usd: balance.heldMicroUsd },
-        ...{ promotional_micro_usd: balance.promotionalMicroUsd ?? 0, withdrawable_micro_usd: balance.withdrawableMicroUsd },
-        maturing: (balance.maturing ?? []).map(({ at, amountMicroUsd }) => ({ at: new Date(at).toISOString(), amount_micro_usd: amountMicroUsd })),
+        available_micro_usd: balance.availableMicroUsd,
+        held_micro_usd: balance.heldMicroUsd,
+        promotional_micro_usd: balance.promotionalMicroUsd ?? 0,
+        withdrawable_micro_usd: balance.withdrawableMicroUsd,
+        maturing: (balance.maturing ?? []).map(({ at, amountMicroUsd }) => ({
+          at: new Date(at).toISOString(),
+          amount_micro_usd: amountMicroUsd,
+        })),
       };
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/usage', group: 'Money', who: 'keyOrUser', summary: 'Requests and what they cost, newest first' },
+    method: 'GET',
+    url: '/v1/usage',
+    group: 'Money',
+    who: 'keyOrUser',
+    summary: 'Requests and what they cost, newest first',
     description: `A person sees the whole account; a key sees what it did itself. ${CSV}`,
-    query: Type.Object({ ...PageQuery, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) }, strict),
+    query: Type.Object(
+      { ...PageQuery, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) },
+      strict,
+    ),
     reply: pageOf(UsageRow),
     example: { path: '/v1/usage?model=sim-llama-8b&limit=20' },
     handle: async ({ request, query, reply }) => {
       const { from, until, after, limit, format, model } = query;
       const { account } = callerOf(request);
       const key = ownKey(callerOf(request), query.key);
-      const pageAfter = async (after: string | undefined, limit: number): Promise<Page<Static<typeof UsageRow>>> => {
+      const pageAfter = async (
+        after: string | undefined,
+        limit: number,
+      ): Promise<Page<Static<typeof UsageRow>>> => {
         const page = await api.ask(services.settlement.usage, {
-          ...{ account, limit, ...window(from, until) },
+          account,
+          limit,
+          ...window(from, until),
           ...(after !== undefined && { after: cursor(after) }),
           ...(key !== undefined && { key }),
           ...(model !== undefined && { model }),
         });
         return { data: page.jobs.map(usageRow), next: page.next };
       };
-      if (format === 'csv') return sendCsv(reply, { columns: Object.keys(UsageRow.properties), after, limit, pageAfter });
+      if (format === 'csv')
+        return sendCsv(reply, {
+          columns: Object.keys(UsageRow.properties),
+          after,
+          limit,
+          pageAfter,
+        });
       return listPage(await pageAfter(after, limit ?? ROWS));
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/statement', group: 'Money', who: 'user', summary: 'Every change of the balance, oldest first' },
+    method: 'GET',
+    url: '/v1/statement',
+    group: 'Money',
+    who: 'user',
+    summary: 'Every change of the balance, oldest first',
     description: CSV,
     query: Type.Object(PageQuery, strict),
     reply: pageOf(StatementRow),
     handle: async ({ request, query, reply }) => {
       const { from, until, after, limit, format } = query;
       const { account } = callerOf(request);
-      const pageAfter = async (after: string | undefined, limit: number): Promise<Page<Static<typeof StatementRow>>> => {
-        const asked = { account, limit, ...window(from, until), ...(after !== undefined && { after: cursor(after) }) };
+      const pageAfter = async (
+        after: string | undefined,
+        limit: number,
+      ): Promise<Page<Static<typeof StatementRow>>> => {
+        const asked = {
+          account,
+          limit,
+          ...window(from, until),
+          ...(after !== undefined && { after: cursor(after) }),
+        };
         const { lines, next } = await api.ask(services.settlement.statement, asked);
         return { data: lines.map(statementRow), next };
       };
-      if (format === 'csv') return sendCsv(reply, { columns: Object.keys(StatementRow.properties), after, limit, pageAfter });
+      if (format === 'csv')
+        return sendCsv(reply, {
+          columns: Object.keys(StatementRow.properties),
+          after,
+          limit,
+          pageAfter,
+        });
       return listPage(await pageAfter(after, limit ?? ROWS));
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/earnings', group: 'Money', who: 'user', summary: 'What your machines and referrals earned' },
+    method: 'GET',
+    url: '/v1/earnings',
+    group: 'Money',
+    who: 'user',
+    summary: 'What your machines and referrals earned',
     query: Type.Object({ from: optional(When), until: optional(When) }, strict),
     reply: Type.Object({
       lifetime_micro_usd: MicroUsd,
@@ -119,12 +185,21 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
       ),
     }),
     handle: async ({ request, query }) => {
-      const earnings = await api.ask(services.settlement.earnings, { account: callerOf(request).account, ...window(query.from, query.until) });
+      const earnings = await api.ask(services.settlement.earnings, {
+        account: callerOf(request).account,
+        ...window(query.from, query.until),
+      });
       return {
         lifetime_micro_usd: earnings.lifetimeMicroUsd,
-        data: earnings.sources.map(({ source, jobs, promptTokens, completionTokens, amountMicroUsd }) => ({
-          ...{ source, jobs, prompt_tokens: promptTokens, completion_tokens: completionTokens, amount_micro_usd: amountMicroUsd },
-        })),
+        data: earnings.sources.map(
+          ({ source, jobs, promptTokens, completionTokens, amountMicroUsd }) => ({
+            source,
+            jobs,
+            prompt_tokens: promptTokens,
+            completion_tokens: completionTokens,
+            amount_micro_usd: amountMicroUsd,
+          }),
+        ),
       };
     },
   });
@@ -137,7 +212,10 @@ function ownKey({ key }: Caller, wanted: string | undefined): string | undefined
   return key.key;
 }
 
-function window(from: string | undefined, until: string | undefined): { from?: number; until?: number } {
+function window(
+  from: string | undefined,
+  until: string | undefined,
+): { from?: number; until?: number } {
   const [start, end] = [timeOf(from, 'from'), timeOf(until, 'until')];
   return { ...(start !== undefined && { from: start }), ...(end !== undefined && { until: end }) };
 }
@@ -145,21 +223,59 @@ function window(from: string | undefined, until: string | undefined): { from?: n
 /** The place that a page ends at: a time of the database's and an id. */
 function cursor(after: string): string {
   if (!/^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z .{1,150}$/.test(after))
-    throw new ApiError('invalid_request', 'after must be the next of the page before.', { param: 'after' });
+    throw new ApiError('invalid_request', 'after must be the next of the page before.', {
+      param: 'after',
+    });
   return after;
 }
 
-function usageRow({ job, at, key, model, provider, outcome, promptTokens, cachedTokens, completionTokens, chargedMicroUsd }: AccountUsage['jobs'][number]) {
+function usageRow({
+  job,
+  at,
+  key,
+  model,
+  provider,
+  outcome,
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+  chargedMicroUsd,
+}: AccountUsage['jobs'][number]) {
   return {
-    ...{ job_id: job, at: asTime(at), key, model, provider: provider ?? null, outcome },
-    ...{ prompt_tokens: promptTokens, cached_tokens: cachedTokens, completion_tokens: completionTokens, cost_micro_usd: chargedMicroUsd },
+    job_id: job,
+    at: asTime(at),
+    key,
+    model,
+    provider: provider ?? null,
+    outcome,
+    prompt_tokens: promptTokens,
+    cached_tokens: cachedTokens,
+    completion_tokens: completionTokens,
+    cost_micro_usd: chargedMicroUsd,
   };
 }
 
 function statementRow(line: AccountStatement['lines'][number]) {
-  const { at, kind, reference, amountMicroUsd, promotionalMicroUsd, model, key, promptTokens, completionTokens } = line;
+  const {
+    at,
+    kind,
+    reference,
+    amountMicroUsd,
+    promotionalMicroUsd,
+    model,
+    key,
+    promptTokens,
+    completionTokens,
+  } = line;
   return {
-    ...{ at: asTime(at), kind, reference, amount_micro_usd: amountMicroUsd, model: model ?? null, key: key ?? null },
-    ...{ prompt_tokens: promptTokens ?? null, completion_tokens: completionTokens ?? null, promotional_micro_usd: promotionalMicroUsd ?? 0 },
+    at: asTime(at),
+    kind,
+    reference,
+    amount_micro_usd: amountMicroUsd,
+    model: model ?? null,
+    key: key ?? null,
+    prompt_tokens: promptTokens ?? null,
+    completion_tokens: completionTokens ?? null,
+    promotional_micro_usd: promotionalMicroUsd ?? 0,
   };
 }

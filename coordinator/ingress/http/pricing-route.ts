@@ -12,7 +12,8 @@ const Price = Type.Object({
   cache_read_micro_usd_per_million: MicroUsd,
   output_micro_usd_per_million: MicroUsd,
   minimum_charge_micro_usd: Type.Integer({
-    description: 'The least that a request costs which delivered anything. A charge is rounded up, once, to a whole millionth of a dollar.',
+    description:
+      'The least that a request costs which delivered anything. A charge is rounded up, once, to a whole millionth of a dollar.',
   }),
   asked: orNull(
     Type.Object(
@@ -23,9 +24,16 @@ const Price = Type.Object({
       },
     ),
   ),
-  announced: Type.Array(Type.Object({ effective_at: Type.String(), input_micro_usd_per_million: MicroUsd, output_micro_usd_per_million: MicroUsd }), {
-    description: 'Higher prices of single machines that do not hold yet.',
-  }),
+  announced: Type.Array(
+    Type.Object({
+      effective_at: Type.String(),
+      input_micro_usd_per_million: MicroUsd,
+      output_micro_usd_per_million: MicroUsd,
+    }),
+    {
+      description: 'Higher prices of single machines that do not hold yet.',
+    },
+  ),
 });
 
 export interface PricingDeps {
@@ -34,9 +42,16 @@ export interface PricingDeps {
   readonly minimumChargeMicroUsd: number;
 }
 
-export function addPricingRoute(api: Api, { catalog, askedPrices, minimumChargeMicroUsd }: PricingDeps): void {
+export function addPricingRoute(
+  api: Api,
+  { catalog, askedPrices, minimumChargeMicroUsd }: PricingDeps,
+): void {
   api.route({
-    ...{ method: 'GET', url: '/v1/pricing', group: 'Money', who: 'anybody', summary: 'What models cost' },
+    method: 'GET',
+    url: '/v1/pricing',
+    group: 'Money',
+    who: 'anybody',
+    summary: 'What models cost',
     description:
       'The listed price is the most that a request costs which names no `provider.max_price`. A charge is what the tokens cost, rounded up, once, to a whole millionth of a dollar, and at least `minimum_charge_micro_usd`.',
     reply: listOf(Price),
@@ -51,11 +66,13 @@ export function addPricingRoute(api: Api, { catalog, askedPrices, minimumChargeM
           output_micro_usd_per_million: model.outputMicroUsdPerMillion,
           minimum_charge_micro_usd: minimumChargeOf(model, minimumChargeMicroUsd),
           asked: rangeOf(now?.askedFor(model) ?? []),
-          announced: (now?.announcedFor(model) ?? []).map(({ effectiveAt, inputMicroUsdPerMillion, outputMicroUsdPerMillion }) => ({
-            effective_at: asTime(effectiveAt),
-            input_micro_usd_per_million: inputMicroUsdPerMillion,
-            output_micro_usd_per_million: outputMicroUsdPerMillion,
-          })),
+          announced: (now?.announcedFor(model) ?? []).map(
+            ({ effectiveAt, inputMicroUsdPerMillion, outputMicroUsdPerMillion }) => ({
+              effective_at: asTime(effectiveAt),
+              input_micro_usd_per_million: inputMicroUsdPerMillion,
+              output_micro_usd_per_million: outputMicroUsdPerMillion,
+            }),
+          ),
         })),
       };
     },
@@ -68,5 +85,9 @@ function rangeOf(prices: readonly TokenPrice[]) {
     lowest: Math.min(...prices.map((price) => price[part])),
     highest: Math.max(...prices.map((price) => price[part])),
   });
-  return { machines: prices.length, input: range('inputMicroUsdPerMillion'), output: range('outputMicroUsdPerMillion') };
+  return {
+    machines: prices.length,
+    input: range('inputMicroUsdPerMillion'),
+    output: range('outputMicroUsdPerMillion'),
+  };
 }

@@ -4,10 +4,17 @@ import { ApiError } from '../errors.ts';
 import type { Api } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
-/** What was done and what it cost, signed by who did it and by us: for people to keep, and to check without us. */
+/**
+ * What was done and what it cost, signed by who did it and by us: for people to keep, and to check
+ * without us.
+ */
 export function addReceiptRoutes(api: Api): void {
   api.route({
-    ...{ method: 'GET', url: '/v1/receipts/:job', group: 'Money', who: 'keyOrUser', summary: 'The signed receipt of one request' },
+    method: 'GET',
+    url: '/v1/receipts/:job',
+    group: 'Money',
+    who: 'keyOrUser',
+    summary: 'The signed receipt of one request',
     description:
       'By the `X-Inference-Job-ID` of the answer, about a second after its end. The provider signs what it did, streams too and those that were cut short as far as they came; the coordinator signs that and the price. `dinf verify receipt` checks both without asking anybody.',
     params: Type.Object({ job: JobId }),
@@ -15,7 +22,11 @@ export function addReceiptRoutes(api: Api): void {
     example: { path: '/v1/receipts/job_0123456789abcdefghijkl' },
     handle: async ({ request, params }) => {
       const { account, key } = callerOf(request);
-      const answer = await api.ask(services.settlement.receipt, { account, job: params.job, ...(key && { key: key.key }) });
+      const answer = await api.ask(services.settlement.receipt, {
+        account,
+        job: params.job,
+        ...(key && { key: key.key }),
+      });
       if (answer.ok) return answer.receipt;
       switch (answer.code) {
         case 'unknown_job':
@@ -28,8 +39,16 @@ export function addReceiptRoutes(api: Api): void {
     },
   });
   api.route({
-    ...{ method: 'GET', url: '/v1/receipt-keys', group: 'Money', who: 'anybody', summary: 'The keys that receipts are countersigned with' },
-    reply: Type.Object({ keys: Type.Array(Type.String(), { description: 'Ed25519, in hexadecimal; the one that signs now comes first.' }) }),
+    method: 'GET',
+    url: '/v1/receipt-keys',
+    group: 'Money',
+    who: 'anybody',
+    summary: 'The keys that receipts are countersigned with',
+    reply: Type.Object({
+      keys: Type.Array(Type.String(), {
+        description: 'Ed25519, in hexadecimal; the one that signs now comes first.',
+      }),
+    }),
     handle: () => api.ask(services.settlement.receiptKeys, {}),
   });
 }

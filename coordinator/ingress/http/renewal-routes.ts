@@ -6,43 +6,70 @@ import { type Api, strict } from './api.ts';
 
 const SIGNATURE = '^[A-Za-z0-9_-]{86}$';
 
-/** How a machine renews the credentials of its leaf, also after they expired: over HTTP, because the bus does not let it in any more. */
-export function addRenewalRoutes({ api, strangers }: { api: Api; strangers: AddressLimiter }): void {
+/**
+ * How a machine renews the credentials of its leaf, also after they expired: over HTTP, because the
+ * bus does not let it in any more.
+ */
+export function addRenewalRoutes({
+  api,
+  strangers,
+}: {
+  api: Api;
+  strangers: AddressLimiter;
+}): void {
   const provider = `A${'A'.repeat(55)}`;
   api.route({
-    ...{
-      method: 'POST',
-      url: '/v1/providers/renewal-nonce',
-      group: 'Machines',
-      who: 'anybody',
-      summary: 'Ask for what a machine signs to renew its credentials',
-    },
+    method: 'POST',
+    url: '/v1/providers/renewal-nonce',
+    group: 'Machines',
+    who: 'anybody',
+    summary: 'Ask for what a machine signs to renew its credentials',
     body: Type.Object({ provider: ProviderId }, strict),
     example: { body: { provider } },
-    reply: Type.Object({ nonce: Type.String({ description: 'Good for a minute, for this machine.' }) }),
+    reply: Type.Object({
+      nonce: Type.String({ description: 'Good for a minute, for this machine.' }),
+    }),
     handle: async ({ request, body }) => {
       strangers.check(request.ip);
       return api.ask(services.trust.renewalNonce, { provider: body.provider });
     },
   });
   api.route({
-    ...{ method: 'POST', url: '/v1/providers/renew', group: 'Machines', who: 'anybody', summary: 'Renew the credentials of a leaf node' },
+    method: 'POST',
+    url: '/v1/providers/renew',
+    group: 'Machines',
+    who: 'anybody',
+    summary: 'Renew the credentials of a leaf node',
     description:
       'The signature is Ed25519, by the nkey that the machine enrolled with, over the lines "d-inference: renew the leaf credentials", the provider and the nonce, joined by line feeds. Credentials may have expired long ago.',
-    body: Type.Object({ provider: ProviderId, nonce: Type.String({ maxLength: 128 }), signature: Type.String({ pattern: SIGNATURE }) }, strict),
+    body: Type.Object(
+      {
+        provider: ProviderId,
+        nonce: Type.String({ maxLength: 128 }),
+        signature: Type.String({ pattern: SIGNATURE }),
+      },
+      strict,
+    ),
     example: { body: { provider, nonce: '1767225600000.AAAA', signature: 'A'.repeat(86) } },
     reply: Type.Object({ user_jwt: Type.String(), leaf_urls: Type.Array(Type.String()) }),
     handle: async ({ request, body }) => {
       strangers.check(request.ip);
       const signature = new Uint8Array(Buffer.from(body.signature, 'base64url'));
-      const renewed = await api.ask(services.trust.renew, { provider: body.provider, nonce: body.nonce, signature });
+      const renewed = await api.ask(services.trust.renew, {
+        provider: body.provider,
+        nonce: body.nonce,
+        signature,
+      });
       if (renewed.ok) return { user_jwt: renewed.userJwt, leaf_urls: renewed.leafUrls };
       strangers.count(request.ip);
       switch (renewed.code) {
         case 'revoked':
           throw new ApiError('gone', 'This machine was removed from the network.');
         case 'too_often':
-          throw new ApiError('rate_limit_exceeded', 'This machine renewed its credentials too often within an hour.');
+          throw new ApiError(
+            'rate_limit_exceeded',
+            'This machine renewed its credentials too often within an hour.',
+          );
         case 'unknown_machine':
         case 'bad_signature':
         case 'stale_nonce':

@@ -2,13 +2,21 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import type { ApiError } from '../errors.ts';
 
-/** `x-accel-buffering: no` stops proxies from collecting the whole response before they forward it. */
-export const EVENT_STREAM = { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' };
+/**
+ * `x-accel-buffering: no` stops proxies from collecting the whole response before they forward it.
+ */
+export const EVENT_STREAM = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'x-accel-buffering': 'no',
+};
 
 /** How long a client may take to read what is left of an answer that is over. */
 const READ_OUT_MS = 120_000;
 
-/** Takes the response away from Fastify: the caller writes the status, headers and body of a job itself. */
+/**
+ * Takes the response away from Fastify: the caller writes the status, headers and body of a job
+ * itself.
+ */
 export function takeOver(reply: FastifyReply, job: string): ServerResponse {
   reply.hijack();
   const response = reply.raw;
@@ -18,13 +26,26 @@ export function takeOver(reply: FastifyReply, job: string): ServerResponse {
   return response;
 }
 
-export function sendJson(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body), ...headers });
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    ...headers,
+  });
   endWithin(response, body);
 }
 
 /** `body` defaults to the shape of OpenAI errors; other surfaces pass their own. */
-export function sendError(response: ServerResponse, error: ApiError, body: object = error.toBody()): void {
+export function sendError(
+  response: ServerResponse,
+  error: ApiError,
+  body: object = error.toBody(),
+): void {
   sendJson(response, error.status, JSON.stringify(body), retryAfter(error));
 }
 

@@ -1,7 +1,19 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { fromHex, Hex, JobId, MAX_REQUEST_BYTES, newJobId, PrintedEvidence, ProviderId, TRAITS, Trait, TrustLevel, X25519_KEY_BYTES } from '#bus-schemas';
+import {
+  fromHex,
+  Hex,
+  JobId,
+  MAX_REQUEST_BYTES,
+  newJobId,
+  PrintedEvidence,
+  ProviderId,
+  TRAITS,
+  Trait,
+  TrustLevel,
+  X25519_KEY_BYTES,
+} from '#bus-schemas';
 import { BYTES_PER_TOKEN, TOOLS_PREAMBLE_TOKENS } from '../core/introspect.ts';
 import { SEAL_MS } from '../core/job-attempts.ts';
 import { parseJson } from '../core/json.ts';
@@ -35,16 +47,33 @@ const wishFields = {
     description: 'The most that the request has before it is sealed; no prompt has more tokens.',
   }),
   max_tokens: optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
-  requires: optional(Type.Array(Trait, { maxItems: TRAITS.length, description: 'What model and machine must be able to do.' })),
+  requires: optional(
+    Type.Array(Trait, {
+      maxItems: TRAITS.length,
+      description: 'What model and machine must be able to do.',
+    }),
+  ),
   provider: optional(providerWishes),
-  affinity: optional(Type.String({ maxLength: 64, description: 'The same for requests that begin alike; nobody has to be able to tell why.' })),
+  affinity: optional(
+    Type.String({
+      maxLength: 64,
+      description: 'The same for requests that begin alike; nobody has to be able to tell why.',
+    }),
+  ),
 };
 const SessionRequest = Type.Object(wishFields, strict);
 type SessionRequest = Static<typeof SessionRequest>;
 
 /** A wish and its order in one: sealed for a machine that an earlier answer has named. */
 const guessShape = Compile(
-  Type.Object({ ...wishFields, id: JobId, sealed_for: Type.Object({ provider: ProviderId, sealing_key: Hex(X25519_KEY_BYTES) }) }, strict),
+  Type.Object(
+    {
+      ...wishFields,
+      id: JobId,
+      sealed_for: Type.Object({ provider: ProviderId, sealing_key: Hex(X25519_KEY_BYTES) }),
+    },
+    strict,
+  ),
 );
 
 const Offer = Type.Object({
@@ -57,10 +86,17 @@ const Offer = Type.Object({
   evidence: PrintedEvidence,
 });
 
-/** Requests that we cannot read: a session reserves a machine and holds the money, its client seals for that machine, and opens what comes back. */
+/**
+ * Requests that we cannot read: a session reserves a machine and holds the money, its client seals
+ * for that machine, and opens what comes back.
+ */
 export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedRoutesDeps): void {
   api.route({
-    ...{ method: 'POST', url: '/v1/sealed/sessions', group: 'Sealed', who: 'key', summary: 'A place for a request that only its provider can read' },
+    method: 'POST',
+    url: '/v1/sealed/sessions',
+    group: 'Sealed',
+    who: 'key',
+    summary: 'A place for a request that only its provider can read',
     description:
       'Reserves a provider, holds what the request may cost at most, and answers with the provider’s key and what it has shown of itself. Check both (docs/security/blind-mode.md; `dinf proxy` does), seal the request for that key, and send it to `/v1/sealed/jobs/{job}` within ten seconds.',
     body: SessionRequest,
@@ -90,12 +126,22 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       reply.raw.once('close', gone);
       const offer = await session.exchange.firstOffer;
       reply.raw.off('close', gone);
-      return { id, model: spec.model.id, max_tokens: spec.maxOutputTokens, expires_in_ms: SEAL_MS, offer: printOffer(offer) };
+      return {
+        id,
+        model: spec.model.id,
+        max_tokens: spec.maxOutputTokens,
+        expires_in_ms: SEAL_MS,
+        offer: printOffer(offer),
+      };
     },
   });
 
   api.route({
-    ...{ method: 'DELETE', url: '/v1/sealed/sessions/:job', group: 'Sealed', who: 'key', summary: 'Reject the offer of a session' },
+    method: 'DELETE',
+    url: '/v1/sealed/sessions/:job',
+    group: 'Sealed',
+    who: 'key',
+    summary: 'Reject the offer of a session',
     description:
       'Frees the provider and the money at once. Until it would have expired, the session still counts among those of the key that wait for an order.',
     params: Type.Object({ job: JobId }),
@@ -105,7 +151,10 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
         case 'cancelled':
           return { id: job, deleted: true };
         case 'running':
-          throw new ApiError('request_running', 'This job is being answered. Close that request to cancel it.');
+          throw new ApiError(
+            'request_running',
+            'This job is being answered. Close that request to cancel it.',
+          );
         case 'unknown':
           throw new ApiError('not_found', 'There is no such session here, or no more.');
       }
@@ -113,35 +162,68 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
   });
 
   void server.register(async (scope) => {
-    scope.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-    const options = { onRequest: deps.auth.key, bodyLimit: LENGTH_BYTES + MAX_WISH_BYTES + sealedBytes(MAX_REQUEST_BYTES) };
-    scope.post<{ Params: { job: string }; Querystring: { attempt: number } }>('/v1/sealed/jobs/:job', { ...options, schema: orderSchema }, (request, reply) => {
-      const { job } = request.params;
-      const session = deps.sessions.of(job, keyOf(request).key);
-      if (session === undefined) throw new ApiError('not_found', 'There is no such session here, or no more. Open another one.');
-      const sealing = sealingIn(bytesOf(request), session.mostBytes);
-      answerWith(session, { job, request, reply, deps });
-      session.exchange.order(request.query.attempt, sealing, reply.raw);
-      return reply;
-    });
-    scope.post('/v1/sealed/jobs', { ...options, schema: guessSchema }, (request, reply) => orderByGuess(request, reply, deps));
+    scope.addContentTypeParser(
+      'application/octet-stream',
+      { parseAs: 'buffer' },
+      (_request, body, done) => done(null, body),
+    );
+    const options = {
+      onRequest: deps.auth.key,
+      bodyLimit: LENGTH_BYTES + MAX_WISH_BYTES + sealedBytes(MAX_REQUEST_BYTES),
+    };
+    scope.post<{ Params: { job: string }; Querystring: { attempt: number } }>(
+      '/v1/sealed/jobs/:job',
+      { ...options, schema: orderSchema },
+      (request, reply) => {
+        const { job } = request.params;
+        const session = deps.sessions.of(job, keyOf(request).key);
+        if (session === undefined)
+          throw new ApiError(
+            'not_found',
+            'There is no such session here, or no more. Open another one.',
+          );
+        const sealing = sealingIn(bytesOf(request), session.mostBytes);
+        answerWith(session, { job, request, reply, deps });
+        session.exchange.order(request.query.attempt, sealing, reply.raw);
+        return reply;
+      },
+    );
+    scope.post('/v1/sealed/jobs', { ...options, schema: guessSchema }, (request, reply) =>
+      orderByGuess(request, reply, deps),
+    );
   });
 }
 
-async function orderByGuess(request: FastifyRequest, reply: FastifyReply, deps: SealedRoutesDeps): Promise<FastifyReply> {
+async function orderByGuess(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  deps: SealedRoutesDeps,
+): Promise<FastifyReply> {
   const body = bytesOf(request);
   const length = body.length < LENGTH_BYTES ? MAX_WISH_BYTES + 1 : body.readUInt32BE(0);
-  const wish = length > MAX_WISH_BYTES ? undefined : parseJson(body.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
-  if (!guessShape.Check(wish)) throw new ApiError('invalid_request', 'This is no wish: its length in four bytes, then JSON, then the sealed request.');
+  const wish =
+    length > MAX_WISH_BYTES
+      ? undefined
+      : parseJson(body.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
+  if (!guessShape.Check(wish))
+    throw new ApiError(
+      'invalid_request',
+      'This is no wish: its length in four bytes, then JSON, then the sealed request.',
+    );
   const { id, sealed_for: sealedFor, ...asked } = wish;
   const mostBytes = sealedBytes(asked.request_bytes);
   const sealing = sealingIn(body.subarray(LENGTH_BYTES + length), mostBytes);
-  if (!deps.sessions.redeem(id, keyOf(request).key)) throw new ApiError('gone', 'This job was not named here, or was done. Open a session.');
+  if (!deps.sessions.redeem(id, keyOf(request).key))
+    throw new ApiError('gone', 'This job was not named here, or was done. Open a session.');
   const { spec, headers } = await admitted(id, asked, request, deps);
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   const { provider, sealing_key: sealingKey } = sealedFor;
   const guess = { provider, sealing, response: reply.raw, sealingKey: fromHex(sealingKey) };
-  const session = deps.sessions.open({ ...spec, prefers: { ...spec.prefers, sealedFor: provider } }, mostBytes, { guess });
+  const session = deps.sessions.open(
+    { ...spec, prefers: { ...spec.prefers, sealedFor: provider } },
+    mostBytes,
+    { guess },
+  );
   answerWith(session, { job: id, request, reply, deps });
   return reply;
 }
@@ -149,7 +231,12 @@ async function orderByGuess(request: FastifyRequest, reply: FastifyReply, deps: 
 /** From here on the exchange speaks to the client, and hears when it leaves. */
 function answerWith(
   { job, exchange }: ReturnType<SealedSessions['open']>,
-  { job: id, request, reply, deps }: { job: string; request: FastifyRequest; reply: FastifyReply; deps: SealedRoutesDeps },
+  {
+    job: id,
+    request,
+    reply,
+    deps,
+  }: { job: string; request: FastifyRequest; reply: FastifyReply; deps: SealedRoutesDeps },
 ): void {
   const response = takeOver(reply, id);
   response.setHeader('x-dinf-next-job', deps.sessions.issue(keyOf(request).key));
@@ -167,18 +254,32 @@ async function admitted(
   asked: SessionRequest,
   request: FastifyRequest,
   deps: SealedRoutesDeps,
-): Promise<{ spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>; headers: Record<string, string> }> {
+): Promise<{
+  spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>;
+  headers: Record<string, string>;
+}> {
   const receivedAt = deps.clock();
   checkOpen(deps);
   const { headers, refusal, job } = await admitJob(wishOf(asked), request, deps);
   if (refusal !== undefined) throw refusal;
   const conversation = `${job.account} ${asked.affinity ?? id}`;
-  return { headers: { ...headers }, spec: { ...job, id, receivedAt, conversation, prefixes: [], recount: undefined } };
+  return {
+    headers: { ...headers },
+    spec: { ...job, id, receivedAt, conversation, prefixes: [], recount: undefined },
+  };
 }
 
-function wishOf({ model, request_bytes: bytes, max_tokens: maxOutputTokens, requires = [], provider }: SessionRequest): JobWish {
+function wishOf({
+  model,
+  request_bytes: bytes,
+  max_tokens: maxOutputTokens,
+  requires = [],
+  provider,
+}: SessionRequest): JobWish {
   return {
-    ...{ model, maxOutputTokens, requires },
+    model,
+    maxOutputTokens,
+    requires,
     // What a prompt is made of we cannot see: it has no more tokens than bytes.
     promptEstimate: Math.max(1, Math.floor(bytes / BYTES_PER_TOKEN)),
     promptBound: bytes + (requires.includes('tools') ? TOOLS_PREAMBLE_TOKENS : 0),
@@ -193,15 +294,26 @@ function bytesOf({ body }: FastifyRequest): Buffer {
 
 function sealingIn(body: Buffer, mostBytes: number): ClientSealing {
   const sealing = body.length > mostBytes ? undefined : ClientSealing.from(body);
-  if (sealing === undefined) throw new ApiError('invalid_request', 'This is no sealed request, or a longer one than was said.');
+  if (sealing === undefined)
+    throw new ApiError(
+      'invalid_request',
+      'This is no sealed request, or a longer one than was said.',
+    );
   return sealing;
 }
 
 const ANSWER =
   'Answered with server-sent events that hold sealed frames, or with 409 `seal_again` and another offer, as long as nothing has been answered. `X-Dinf-Next-Job` names a job that may be ordered without a session.';
-const sealedSchema = { tags: ['Sealed'], security: [{ apiKey: [] }], consumes: ['application/octet-stream'] };
+const sealedSchema = {
+  tags: ['Sealed'],
+  security: [{ apiKey: [] }],
+  consumes: ['application/octet-stream'],
+};
 /** The body is bytes, so the documented call reads it from a file. */
-const sealedExample = { headers: { 'Content-Type': 'application/octet-stream' }, file: 'sealed-request.bin' };
+const sealedExample = {
+  headers: { 'Content-Type': 'application/octet-stream' },
+  file: 'sealed-request.bin',
+};
 const orderSchema = {
   ...sealedSchema,
   summary: 'The sealed request of a session, and its sealed answer',

@@ -1,5 +1,10 @@
 import fastifySwagger from '@fastify/swagger';
-import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
@@ -8,27 +13,46 @@ import { retryAfter, sendError } from './respond.ts';
 import { compileValidator } from './validation.ts';
 
 const KEEP_ALIVE_MS = 65_000;
-/** The kernel asks a connection without traffic after this whether its client is still there (TCP keep-alive). */
+/**
+ * The kernel asks a connection without traffic after this whether its client is still there (TCP
+ * keep-alive).
+ */
 const PROBE_AFTER_MS = 30_000;
-/** How long clients may take, once it closes, to read what is theirs. A connection on which nothing was ever asked would keep the server open for a minute. */
+/**
+ * How long clients may take, once it closes, to read what is theirs. A connection on which nothing
+ * was ever asked would keep the server open for a minute.
+ */
 const LINGER_MS = 2_000;
 const WARN_EVERY_MS = 3_600_000;
 /**
- * Headers of every response, unless its route sets others. Responses carry keys, codes, tokens, prompts and answers: `no-store` stops a proxy or browser
- * from keeping them for its next user. `nosniff` stops a browser from running an answer of a model as a page or script.
+ * Headers of every response, unless its route sets others. Responses carry keys, codes, tokens,
+ * prompts and answers: `no-store` stops a proxy or browser
+ * from keeping them for its next user. `nosniff` stops a browser from running an answer of a model
+ * as a page or script.
  */
 const SAFE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
 export interface ServerOptions {
   readonly log: Logger;
   readonly trustedProxies: readonly string[];
-  /** How long a client may take to send its headers, and all of its request: slow senders hold no place for ever. */
+  /**
+   * How long a client may take to send its headers, and all of its request: slow senders hold no
+   * place for ever.
+   */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
 }
 
-/** What every route shares: bodies as bytes, errors in the envelope of their surface, a request id. Nothing here logs a body. */
-export async function createServer({ log, trustedProxies, headersTimeoutMs, requestTimeoutMs }: ServerOptions): Promise<FastifyInstance> {
+/**
+ * What every route shares: bodies as bytes, errors in the envelope of their surface, a request id.
+ * Nothing here logs a body.
+ */
+export async function createServer({
+  log,
+  trustedProxies,
+  headersTimeoutMs,
+  requestTimeoutMs,
+}: ServerOptions): Promise<FastifyInstance> {
   const server = fastify({
     logger: false,
     bodyLimit: MAX_REQUEST_BYTES,
@@ -44,15 +68,19 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
       sendError(reply.raw, asApiError(error));
     },
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
-    // Some clients send an Expect or upgrade that nobody here answers; the rest of the defaults are Node's.
+    // Some clients send an Expect or upgrade that nobody here answers; the rest of the defaults are
+    // Node's.
     http: {
-      ...{ keepAlive: true, keepAliveInitialDelay: PROBE_AFTER_MS },
+      keepAlive: true,
+      keepAliveInitialDelay: PROBE_AFTER_MS,
       headersTimeout: headersTimeoutMs,
       connectionsCheckingInterval: Math.min(headersTimeoutMs, requestTimeoutMs, 5_000),
     },
   });
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
+    done(null, body),
+  );
   server.setValidatorCompiler(compileValidator);
   if (trustedProxies.length === 0) server.addHook('onRequest', warnOfProxies(log));
   server.addHook('onRequest', (request, reply, done) => {
@@ -64,27 +92,43 @@ export async function createServer({ log, trustedProxies, headersTimeoutMs, requ
   });
   server.setErrorHandler<FastifyError | ApiError | CodecError>((error, request, reply) => {
     const known = asApiError(error);
-    if (known.code === 'internal_error') log.error({ request: request.id, err: error }, 'a request failed');
+    if (known.code === 'internal_error')
+      log.error({ request: request.id, err: error }, 'a request failed');
     else if (known.status >= 500 && known.cause !== undefined)
-      log.warn({ request: request.id, code: known.code, err: known.cause }, 'a request could not be served');
+      log.warn(
+        { request: request.id, code: known.code, err: known.cause },
+        'a request could not be served',
+      );
     const { surface } = request.routeOptions.config;
     const body = surface === undefined ? known.toBody() : surface.error(known, request.id);
-    return reply.code(known.status).headers(retryAfter(known)).serializer(JSON.stringify).type('application/json; charset=utf-8').send(body);
+    return reply
+      .code(known.status)
+      .headers(retryAfter(known))
+      .serializer(JSON.stringify)
+      .type('application/json; charset=utf-8')
+      .send(body);
   });
   await server.register(fastifySwagger, describeApi());
   return server;
 }
 
-function setCommonHeaders({ id }: Pick<FastifyRequest, 'id'>, { raw }: Pick<FastifyReply, 'raw'>): void {
+function setCommonHeaders(
+  { id }: Pick<FastifyRequest, 'id'>,
+  { raw }: Pick<FastifyReply, 'raw'>,
+): void {
   for (const [name, value] of Object.entries(SAFE_HEADERS)) raw.setHeader(name, value);
   raw.setHeader('x-request-id', id);
 }
 
-/** Behind a proxy that is not trusted, all callers share one address and its limits. The warning for the operator is logged once an hour at most. */
+/**
+ * Behind a proxy that is not trusted, all callers share one address and its limits. The warning for
+ * the operator is logged once an hour at most.
+ */
 function warnOfProxies(log: Logger): (request: FastifyRequest) => Promise<void> {
   let warnedAt = Number.NEGATIVE_INFINITY;
   return async ({ headers, ip }) => {
-    if (headers['x-forwarded-for'] === undefined || performance.now() - warnedAt < WARN_EVERY_MS) return;
+    if (headers['x-forwarded-for'] === undefined || performance.now() - warnedAt < WARN_EVERY_MS)
+      return;
     warnedAt = performance.now();
     log.warn(
       { proxy: ip },
@@ -96,7 +140,12 @@ function warnOfProxies(log: Logger): (request: FastifyRequest) => Promise<void> 
 function asApiError(error: FastifyError | ApiError | CodecError): ApiError {
   if (error instanceof ApiError) return error;
   // Some JSON is smaller than what it says: numbers, above all.
-  if (error instanceof CodecError) return new ApiError(error.code === 'too_large' ? 'payload_too_large' : 'internal_error', undefined, { cause: error });
+  if (error instanceof CodecError)
+    return new ApiError(
+      error.code === 'too_large' ? 'payload_too_large' : 'internal_error',
+      undefined,
+      { cause: error },
+    );
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new ApiError('payload_too_large');

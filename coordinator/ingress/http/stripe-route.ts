@@ -6,21 +6,37 @@ import { ApiError } from '../errors.ts';
 const MAX_BYTES = 256 * 1024;
 const CALL = { timeoutMs: 10_000 };
 
-/** Stripe's webhook. The bytes go on as they came, because the signature is over them; whatever is not a 2xx Stripe sends again. */
+/**
+ * Stripe's webhook. The bytes go on as they came, because the signature is over them; whatever is
+ * not a 2xx Stripe sends again.
+ */
 export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
   server.post(
     '/v1/webhooks/stripe',
     {
       bodyLimit: MAX_BYTES,
       schema: {
-        ...{ summary: 'Where Stripe tells of payments', tags: ['Money'], description: 'Signed by Stripe; the signature is over the very bytes.' },
-        'x-example': { headers: { 'Content-Type': 'application/json', 'Stripe-Signature': '$SIGNATURE' }, file: 'event.json' },
+        summary: 'Where Stripe tells of payments',
+        tags: ['Money'],
+        description: 'Signed by Stripe; the signature is over the very bytes.',
+        'x-example': {
+          headers: { 'Content-Type': 'application/json', 'Stripe-Signature': '$SIGNATURE' },
+          file: 'event.json',
+        },
       },
     },
     async (request) => {
       const signature = request.headers['stripe-signature'];
-      if (typeof signature !== 'string' || !(request.body instanceof Buffer) || request.body.length === 0) throw new ApiError('invalid_request');
-      const answer = await deliver(bus, { body: request.body, signature: signature.slice(0, 2_048) });
+      if (
+        typeof signature !== 'string' ||
+        !(request.body instanceof Buffer) ||
+        request.body.length === 0
+      )
+        throw new ApiError('invalid_request');
+      const answer = await deliver(bus, {
+        body: request.body,
+        signature: signature.slice(0, 2_048),
+      });
       if (answer.ok) return { received: true, result: answer.result };
       switch (answer.code) {
         case 'bad_signature':

@@ -1,50 +1,106 @@
 import { type Static, Type } from 'typebox';
-import { fromHex, HASH_BYTES, Hex, hex, PrintedEvidence, ProviderId, printEvidence, services, TrustLevel } from '#bus-schemas';
+import {
+  fromHex,
+  HASH_BYTES,
+  Hex,
+  hex,
+  PrintedEvidence,
+  ProviderId,
+  printEvidence,
+  services,
+  TrustLevel,
+} from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, listOf, optional, strict } from './api.ts';
 
-/** What anybody may check for himself: which machines are trusted and why, which code they may run, and the log of all that was decided. */
+/**
+ * What anybody may check for himself: which machines are trusted and why, which code they may run,
+ * and the log of all that was decided.
+ */
 
 const Hash = Hex(HASH_BYTES);
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const Proof = Type.Array(Hash, { description: 'As in RFC 6962.' });
 const MAX_PAGE = 20;
 
-const AttestationQuery = Type.Object({ after: optional(ProviderId), limit: optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE })) }, strict);
-const Machine = Type.Object({ level: TrustLevel, fresh_until: Type.String(), evidence: PrintedEvidence });
+const AttestationQuery = Type.Object(
+  { after: optional(ProviderId), limit: optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE })) },
+  strict,
+);
+const Machine = Type.Object({
+  level: TrustLevel,
+  fresh_until: Type.String(),
+  evidence: PrintedEvidence,
+});
 type Machine = Static<typeof Machine>;
 
 export function addTrustRoutes(api: Api): void {
   const { head, inclusion, consistency, entries } = services.transparency;
 
   api.route({
-    ...{ method: 'GET', url: '/v1/providers/attestation', group: 'Trust', who: 'anybody', summary: 'What machines have shown of themselves' },
+    method: 'GET',
+    url: '/v1/providers/attestation',
+    group: 'Trust',
+    who: 'anybody',
+    summary: 'What machines have shown of themselves',
     description:
       'All that are trusted now, by their ids: keys, code and posture, signed by each with its own key. Nothing in it names an owner or a serial number. How to check it: docs/security/blind-mode.md.',
     query: AttestationQuery,
-    reply: Type.Object({ ...listOf(Machine).properties, next: optional(Type.String({ description: 'Give it as `after` for the next page.' })) }),
+    reply: Type.Object({
+      ...listOf(Machine).properties,
+      next: optional(Type.String({ description: 'Give it as `after` for the next page.' })),
+    }),
     handle: async ({ query: { after, limit = MAX_PAGE } }) => {
-      const { machines } = await api.ask(services.trust.attestation, { limit, ...(after && { after }) });
-      const data = machines.map(({ level, freshUntil, evidence }): Machine => ({ level, fresh_until: asTime(freshUntil), evidence: printEvidence(evidence) }));
+      const { machines } = await api.ask(services.trust.attestation, {
+        limit,
+        ...(after && { after }),
+      });
+      const data = machines.map(
+        ({ level, freshUntil, evidence }): Machine => ({
+          level,
+          fresh_until: asTime(freshUntil),
+          evidence: printEvidence(evidence),
+        }),
+      );
       const next = data.length === limit ? data.at(-1)?.evidence.provider : undefined;
       return { object: LIST, data, ...(next && { next }) };
     },
   });
 
   api.route({
-    ...{ method: 'GET', url: '/v1/releases', group: 'Trust', who: 'anybody', summary: 'The code that machines may run' },
-    reply: listOf(Type.Object({ version: Type.String(), code_hash: Type.String(), active: Type.Boolean(), added_at: Type.String(), signature: Type.String() })),
+    method: 'GET',
+    url: '/v1/releases',
+    group: 'Trust',
+    who: 'anybody',
+    summary: 'The code that machines may run',
+    reply: listOf(
+      Type.Object({
+        version: Type.String(),
+        code_hash: Type.String(),
+        active: Type.Boolean(),
+        added_at: Type.String(),
+        signature: Type.String(),
+      }),
+    ),
     handle: async () => {
       const { releases } = await api.ask(services.releases.list, {});
       const data = releases.map(({ version, codeHash, addedAt, withdrawnAt, signature }) => ({
-        ...{ version, code_hash: hex(codeHash), active: withdrawnAt === undefined, added_at: asTime(addedAt), signature: hex(signature) },
+        version,
+        code_hash: hex(codeHash),
+        active: withdrawnAt === undefined,
+        added_at: asTime(addedAt),
+        signature: hex(signature),
       }));
       return { object: LIST, data };
     },
   });
 
   api.route({
-    ...{ method: 'GET', url: '/v1/transparency/head', group: 'Trust', who: 'anybody', summary: 'How far the log has come, signed' },
+    method: 'GET',
+    url: '/v1/transparency/head',
+    group: 'Trust',
+    who: 'anybody',
+    summary: 'How far the log has come, signed',
     reply: Type.Object({
       size: Type.Integer(),
       root: Type.String(),
@@ -59,19 +115,34 @@ export function addTrustRoutes(api: Api): void {
   });
 
   api.route({
-    ...{ method: 'GET', url: '/v1/transparency/inclusion', group: 'Trust', who: 'anybody', summary: 'That an entry is in the log' },
-    query: Type.Object({ leaf: Hex(HASH_BYTES, { description: 'SHA-256 of a zero byte and the entry.' }), size: count }, strict),
+    method: 'GET',
+    url: '/v1/transparency/inclusion',
+    group: 'Trust',
+    who: 'anybody',
+    summary: 'That an entry is in the log',
+    query: Type.Object(
+      {
+        leaf: Hex(HASH_BYTES, { description: 'SHA-256 of a zero byte and the entry.' }),
+        size: count,
+      },
+      strict,
+    ),
     reply: Type.Object({ index: Type.Integer(), proof: Proof }),
     example: { path: `/v1/transparency/inclusion?leaf=${'00'.repeat(32)}&size=1` },
     handle: async ({ query: { leaf, size } }) => {
       const found = await api.ask(inclusion, { leaf: fromHex(leaf), size });
-      if (!found.ok) throw new ApiError('not_found', 'There is no such entry in the log of that size.');
+      if (!found.ok)
+        throw new ApiError('not_found', 'There is no such entry in the log of that size.');
       return { index: found.index, proof: found.proof.map(hex) };
     },
   });
 
   api.route({
-    ...{ method: 'GET', url: '/v1/transparency/consistency', group: 'Trust', who: 'anybody', summary: 'That the log was only added to' },
+    method: 'GET',
+    url: '/v1/transparency/consistency',
+    group: 'Trust',
+    who: 'anybody',
+    summary: 'That the log was only added to',
     query: Type.Object({ earlier: count, later: count }, strict),
     reply: Type.Object({ proof: Proof }),
     example: { path: '/v1/transparency/consistency?earlier=1&later=1' },
@@ -83,12 +154,27 @@ export function addTrustRoutes(api: Api): void {
   });
 
   api.route({
-    ...{ method: 'GET', url: '/v1/transparency/entries', group: 'Trust', who: 'anybody', summary: 'What stands in the log' },
-    query: Type.Object({ from: optional(count), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) }, strict),
-    reply: listOf(Type.Object({ index: Type.Integer(), entry: Type.String({ description: 'Lines of text.' }) })),
+    method: 'GET',
+    url: '/v1/transparency/entries',
+    group: 'Trust',
+    who: 'anybody',
+    summary: 'What stands in the log',
+    query: Type.Object(
+      { from: optional(count), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) },
+      strict,
+    ),
+    reply: listOf(
+      Type.Object({ index: Type.Integer(), entry: Type.String({ description: 'Lines of text.' }) }),
+    ),
     handle: async ({ query: { from = 0, limit = 100 } }) => {
       const found = await api.ask(entries, { from, limit });
-      return { object: LIST, data: found.entries.map(({ index, entry }) => ({ index, entry: Buffer.from(entry).toString('utf8') })) };
+      return {
+        object: LIST,
+        data: found.entries.map(({ index, entry }) => ({
+          index,
+          entry: Buffer.from(entry).toString('utf8'),
+        })),
+      };
     },
   });
 }

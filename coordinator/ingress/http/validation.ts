@@ -5,7 +5,10 @@ import type { TLocalizedValidationError } from 'typebox/error';
 import { Value } from 'typebox/value';
 import { ApiError } from '../errors.ts';
 
-/** Checks what comes in against the route's schema. Only a query has its texts turned into numbers: there everything is text. */
+/**
+ * Checks what comes in against the route's schema. Only a query has its texts turned into numbers:
+ * there everything is text.
+ */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
   const noun = httpPart === 'body' ? 'field' : 'parameter';
@@ -16,7 +19,13 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
     if (validator.Check(value)) return { value };
     const [first] = validator.Errors(value);
     const param = nameOf(first);
-    return { error: new ApiError('invalid_request', explain(first, noun, param), param === '' ? {} : { param }) as Error };
+    return {
+      error: new ApiError(
+        'invalid_request',
+        explain(first, noun, param),
+        param === '' ? {} : { param },
+      ) as Error,
+    };
   };
 };
 
@@ -29,7 +38,11 @@ function nameOf(error: TLocalizedValidationError | undefined): string {
 }
 
 /** What is wrong, as a sentence for a person who knows the API and not JSON Schema. */
-function explain(error: TLocalizedValidationError | undefined, noun: 'field' | 'parameter', param: string): string {
+function explain(
+  error: TLocalizedValidationError | undefined,
+  noun: 'field' | 'parameter',
+  param: string,
+): string {
   const subject = param === '' ? 'The request' : `The ${noun} \`${param}\``;
   if (error === undefined) return `${subject} is not valid.`;
   switch (error.keyword) {
@@ -58,7 +71,8 @@ function explain(error: TLocalizedValidationError | undefined, noun: 'field' | '
       return `${subject} must have at most ${error.params.limit} entries.`;
     case 'pattern':
       return `${subject} must match the pattern ${error.params.pattern}.`;
-    // The remaining keywords are in no schema of the API today; the words of the library are better than none.
+    // The remaining keywords are in no schema of the API today; the words of the library are better
+    // than none.
     default:
       return `${subject} ${error.message}.`;
   }

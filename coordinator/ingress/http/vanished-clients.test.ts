@@ -25,42 +25,54 @@ function canMakeNamespaces(): boolean {
 
 const possible = canMakeNamespaces();
 
-describe.skipIf(!possible)(`a client whose cable is pulled${possible ? '' : ' (skipped: this user cannot make network namespaces)'}`, () => {
-  beforeAll(() => {
-    ip('link', 'add', OURS, 'type', 'veth', 'peer', 'name', THEIRS, 'netns', NAMESPACE);
-    ip('addr', 'add', `${SERVER}/30`, 'dev', OURS);
-    ip('link', 'set', OURS, 'up');
-    ip('-n', NAMESPACE, 'addr', 'add', `${CLIENT}/30`, 'dev', THEIRS);
-    ip('-n', NAMESPACE, 'link', 'set', THEIRS, 'up');
-  });
-  afterAll(() => ip('netns', 'delete', NAMESPACE));
-
-  test('is noticed by what it does not acknowledge; one that reads nothing for a while is not ended', { timeout: 60_000 }, async () => {
-    const responses = new Map<string | undefined, ServerResponse>();
-    const server = createServer(({ socket }, response) => {
-      responses.set(socket.remoteAddress, response);
-      const timer = setInterval(() => response.write(CHUNK), 50);
-      response.once('close', () => clearInterval(timer));
+describe.skipIf(!possible)(
+  `a client whose cable is pulled${possible ? '' : ' (skipped: this user cannot make network namespaces)'}`,
+  () => {
+    beforeAll(() => {
+      ip('link', 'add', OURS, 'type', 'veth', 'peer', 'name', THEIRS, 'netns', NAMESPACE);
+      ip('addr', 'add', `${SERVER}/30`, 'dev', OURS);
+      ip('link', 'set', OURS, 'up');
+      ip('-n', NAMESPACE, 'addr', 'add', `${CLIENT}/30`, 'dev', THEIRS);
+      ip('-n', NAMESPACE, 'link', 'set', THEIRS, 'up');
     });
-    server.listen(0, SERVER);
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    using _watch = endVanishedClients({ server, log: pino({ level: 'silent' }), lookEveryMs: 100, retransmissions: 4 });
-    // A process that reads nothing has nothing to wait for: the timer keeps it alive.
-    const ask = `setInterval(() => undefined, 1e6); require('node:http').get({ host: '${SERVER}', port: ${port} }, (r) => { r.once('data', () => { process.stdout.write('reading'); r.pause(); }); })`;
-    const far = spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, '-e', ask], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const near = spawn(process.execPath, ['-e', ask], { stdio: ['ignore', 'pipe', 'inherit'] });
-    try {
-      await Promise.all([once(far.stdout, 'data'), once(near.stdout, 'data')]);
-      const [vanishing, staying] = [responses.get(CLIENT), responses.get(SERVER)];
-      ip('link', 'set', OURS, 'down');
-      if (vanishing?.closed === false) await once(vanishing, 'close');
-      expect([vanishing?.destroyed, staying?.destroyed]).toEqual([true, false]);
-    } finally {
-      far.kill('SIGKILL');
-      near.kill('SIGKILL');
-      server.closeAllConnections();
-      server.close();
-    }
-  });
-});
+    afterAll(() => ip('netns', 'delete', NAMESPACE));
+
+    test('is noticed by what it does not acknowledge; one that reads nothing for a while is not ended', {
+      timeout: 60_000,
+    }, async () => {
+      const responses = new Map<string | undefined, ServerResponse>();
+      const server = createServer(({ socket }, response) => {
+        responses.set(socket.remoteAddress, response);
+        const timer = setInterval(() => response.write(CHUNK), 50);
+        response.once('close', () => clearInterval(timer));
+      });
+      server.listen(0, SERVER);
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      using _watch = endVanishedClients({
+        server,
+        log: pino({ level: 'silent' }),
+        lookEveryMs: 100,
+        retransmissions: 4,
+      });
+      // A process that reads nothing has nothing to wait for: the timer keeps it alive.
+      const ask = `setInterval(() => undefined, 1e6); require('node:http').get({ host: '${SERVER}', port: ${port} }, (r) => { r.once('data', () => { process.stdout.write('reading'); r.pause(); }); })`;
+      const far = spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, '-e', ask], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const near = spawn(process.execPath, ['-e', ask], { stdio: ['ignore', 'pipe', 'inherit'] });
+      try {
+        await Promise.all([once(far.stdout, 'data'), once(near.stdout, 'data')]);
+        const [vanishing, staying] = [responses.get(CLIENT), responses.get(SERVER)];
+        ip('link', 'set', OURS, 'down');
+        if (vanishing?.closed === false) await once(vanishing, 'close');
+        expect([vanishing?.destroyed, staying?.destroyed]).toEqual([true, false]);
+      } finally {
+        far.kill('SIGKILL');
+        near.kill('SIGKILL');
+        server.closeAllConnections();
+        server.close();
+      }
+    });
+  },
+);

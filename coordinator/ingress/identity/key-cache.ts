@@ -23,7 +23,10 @@ const UNKNOWN_MS = 2_000;
 const MAX_ENTRIES = 50_000;
 const MAX_KEY_LENGTH = 256;
 
-/** Who a key belongs to. A revocation reaches every ingress through an event; the lifetime only bounds what a lost event costs. */
+/**
+ * Who a key belongs to. A revocation reaches every ingress through an event; the lifetime only
+ * bounds what a lost event costs.
+ */
 export class KeyCache implements Disposable {
   readonly #bus: Bus;
   readonly #clock: () => number;
@@ -37,13 +40,19 @@ export class KeyCache implements Disposable {
     this.#bus = bus;
     this.#now = now;
     this.#clock = clock;
-    this.#subscription = bus.subscribe({ subject: events.accountsKeyChanged, kind: KeyChanged, handle: ({ key }) => this.#forget(key) });
+    this.#subscription = bus.subscribe({
+      subject: events.accountsKeyChanged,
+      kind: KeyChanged,
+      handle: ({ key }) => this.#forget(key),
+    });
   }
 
   /** Undefined when it must be asked for. */
   known(keyText: string): KeyCaller | undefined {
     const entry = this.#entries.get(keyText);
-    return entry !== undefined && this.#clock() < entry.goodUntil ? callerOf(entry.answer) : undefined;
+    return entry !== undefined && this.#clock() < entry.goodUntil
+      ? callerOf(entry.answer)
+      : undefined;
   }
 
   async caller(keyText: string): Promise<KeyCaller> {
@@ -61,8 +70,14 @@ export class KeyCache implements Disposable {
   async #lookUp(keyText: string): Promise<Authenticated> {
     if (keyText.length > MAX_KEY_LENGTH) throw new ApiError('invalid_key');
     const changes = this.#changes;
-    const answer = await answerOf(this.#bus, services.accounts.authenticate, { keyHash: hashOf(keyText) }, { eachMs: 1_000, totalMs: 3_000 });
-    // An answer that was on its way while a key changed may be older than the change: used once, not kept.
+    const answer = await answerOf(
+      this.#bus,
+      services.accounts.authenticate,
+      { keyHash: hashOf(keyText) },
+      { eachMs: 1_000, totalMs: 3_000 },
+    );
+    // An answer that was on its way while a key changed may be older than the change: used once,
+    // not kept.
     if (changes !== this.#changes) return answer;
     if (this.#entries.size >= MAX_ENTRIES) this.#entries.clear();
     this.#entries.set(keyText, { answer, goodUntil: this.#clock() + this.#lifetimeOf(answer) });
@@ -72,7 +87,9 @@ export class KeyCache implements Disposable {
   /** A key that expires is asked for again at that moment. */
   #lifetimeOf(answer: Authenticated): number {
     if (!answer.ok) return UNKNOWN_MS;
-    return answer.expiresAt === undefined ? KNOWN_MS : Math.max(0, Math.min(KNOWN_MS, answer.expiresAt - this.#now()));
+    return answer.expiresAt === undefined
+      ? KNOWN_MS
+      : Math.max(0, Math.min(KNOWN_MS, answer.expiresAt - this.#now()));
   }
 
   #forget(key: string): void {

@@ -14,7 +14,10 @@ const MAX_TOKEN_LENGTH = 8_192;
 const CLOCK_TOLERANCE_S = 5;
 const DISCOVERY_TIMEOUT_MS = 5_000;
 
-/** Reads the sign-in tokens of one OpenID issuer. Its keys are fetched when they are needed, and again when a token names one that is not known. */
+/**
+ * Reads the sign-in tokens of one OpenID issuer. Its keys are fetched when they are needed, and
+ * again when a token names one that is not known.
+ */
 export class TokenVerifier {
   readonly #config: OidcConfig;
   readonly #log: Logger;
@@ -30,23 +33,41 @@ export class TokenVerifier {
     const { issuer, audience, algorithms } = this.#config;
     let payload: JWTPayload;
     try {
-      // The algorithms are ours to choose: a token that names "none", or a shared secret, is refused whatever it is signed with.
+      // The algorithms are ours to choose: a token that names "none", or a shared secret, is
+      // refused whatever it is signed with.
       ({ payload } = await jwtVerify(token, await this.#keySet(), {
-        ...{ issuer, audience, algorithms: [...algorithms] },
-        ...{ requiredClaims: ['sub', 'exp'], clockTolerance: CLOCK_TOLERANCE_S },
+        issuer,
+        audience,
+        algorithms: [...algorithms],
+        requiredClaims: ['sub', 'exp'],
+        clockTolerance: CLOCK_TOLERANCE_S,
       }));
     } catch (cause) {
       if (cause instanceof ApiError) throw cause;
-      if (cause instanceof errors.JWKSTimeout || !(cause instanceof errors.JOSEError) || cause.code === 'ERR_JOSE_GENERIC') {
+      if (
+        cause instanceof errors.JWKSTimeout ||
+        !(cause instanceof errors.JOSEError) ||
+        cause.code === 'ERR_JOSE_GENERIC'
+      ) {
         this.#log.warn({ err: cause }, 'the keys of the sign-in issuer cannot be had');
-        throw new ApiError('service_unavailable', 'Sign-in tokens cannot be checked at the moment.', { cause });
+        throw new ApiError(
+          'service_unavailable',
+          'Sign-in tokens cannot be checked at the moment.',
+          { cause },
+        );
       }
       throw new ApiError('invalid_token', undefined, { cause });
     }
     const { sub = '', exp = 0, email } = payload;
     if (sub === '' || sub.length > 255) throw new ApiError('invalid_token');
-    const verified = payload['email_verified'] !== false && typeof email === 'string' && email.length <= 320;
-    return { issuer, subject: sub, email: verified ? (email as string) : undefined, expiresAt: exp * 1_000 };
+    const verified =
+      payload['email_verified'] !== false && typeof email === 'string' && email.length <= 320;
+    return {
+      issuer,
+      subject: sub,
+      email: verified ? (email as string) : undefined,
+      expiresAt: exp * 1_000,
+    };
   }
 
   async #keySet() {
@@ -55,15 +76,25 @@ export class TokenVerifier {
       return await this.#keys;
     } catch (cause) {
       this.#keys = undefined;
-      throw new ApiError('service_unavailable', 'The sign-in issuer is not reachable at the moment.', { cause });
+      throw new ApiError(
+        'service_unavailable',
+        'The sign-in issuer is not reachable at the moment.',
+        { cause },
+      );
     }
   }
 
   async #discover() {
     const { issuer } = this.#config;
-    const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, { signal: AbortSignal.timeout(DISCOVERY_TIMEOUT_MS) });
+    const response = await fetch(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, {
+      signal: AbortSignal.timeout(DISCOVERY_TIMEOUT_MS),
+    });
     const document = (await response.json()) as { issuer?: unknown; jwks_uri?: unknown };
-    if (document.issuer !== issuer || typeof document.jwks_uri !== 'string') throw new Error(`${issuer} does not describe itself as an OpenID issuer`);
-    return createRemoteJWKSet(new URL(document.jwks_uri), { timeoutDuration: DISCOVERY_TIMEOUT_MS, cooldownDuration: 1_000 });
+    if (document.issuer !== issuer || typeof document.jwks_uri !== 'string')
+      throw new Error(`${issuer} does not describe itself as an OpenID issuer`);
+    return createRemoteJWKSet(new URL(document.jwks_uri), {
+      timeoutDuration: DISCOVERY_TIMEOUT_MS,
+      cooldownDuration: 1_000,
+    });
   }
 }

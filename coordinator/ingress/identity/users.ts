@@ -13,7 +13,9 @@ export interface User {
 const KNOWN_MS = 60_000;
 const MAX_KNOWN = 10_000;
 
-/** Who a sign-in token belongs to. A token that was good is good for a minute without asking again. */
+/**
+ * Who a sign-in token belongs to. A token that was good is good for a minute without asking again.
+ */
 export class Users {
   readonly #bus: Bus;
   readonly #verifier: TokenVerifier | undefined;
@@ -27,13 +29,17 @@ export class Users {
   }
 
   async user(token: string): Promise<User> {
-    if (this.#verifier === undefined) throw new ApiError('not_configured', 'This network has no sign-in (DINF_OIDC_ISSUER).');
+    if (this.#verifier === undefined)
+      throw new ApiError('not_configured', 'This network has no sign-in (DINF_OIDC_ISSUER).');
     const digest = hashOf(token).toString('base64');
     const known = this.#known.get(digest);
     if (known !== undefined && this.#now() < known.goodUntil) return known;
     const { issuer, subject, email, expiresAt } = await this.#verifier.verify(token);
     const person = { issuer, subject, ...(email !== undefined && { email }) };
-    const user = await answerOf(this.#bus, services.accounts.signIn, person, { eachMs: 2_000, totalMs: 4_000 });
+    const user = await answerOf(this.#bus, services.accounts.signIn, person, {
+      eachMs: 2_000,
+      totalMs: 4_000,
+    });
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.set(digest, { ...user, goodUntil: Math.min(expiresAt, this.#now() + KNOWN_MS) });
     return user;

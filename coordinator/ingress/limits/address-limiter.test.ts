@@ -35,8 +35,12 @@ test('an address with too many wrong credentials may still show a good one, and 
   });
   await expect(wrong).rejects.toMatchObject({ code: 'rate_limit_exceeded' });
   const release = Promise.withResolvers<void>();
-  const running = Array.from({ length: 8 }, () => limiter.verify('192.0.2.1', () => release.promise));
-  await expect(limiter.verify('192.0.2.1', async () => 'good')).rejects.toMatchObject({ code: 'rate_limit_exceeded' });
+  const running = Array.from({ length: 8 }, () =>
+    limiter.verify('192.0.2.1', () => release.promise),
+  );
+  await expect(limiter.verify('192.0.2.1', async () => 'good')).rejects.toMatchObject({
+    code: 'rate_limit_exceeded',
+  });
   expect(await limiter.verify('192.0.2.2', async () => 'good')).toBe('good');
   release.resolve();
   await Promise.all(running);

@@ -6,7 +6,10 @@ const MAX_ADDRESSES = 100_000;
 /** Verifications at once for an address with too many wrong credentials. */
 const MAX_VERIFYING = 8;
 
-/** Counts what strangers do, by the address that they do it from: in this process only, because it guards this process. */
+/**
+ * Counts what strangers do, by the address that they do it from: in this process only, because it
+ * guards this process.
+ */
 export class AddressLimiter {
   readonly #limit: number;
   readonly #clock: () => number;
@@ -27,8 +30,10 @@ export class AddressLimiter {
   }
 
   /**
-   * Verifies a credential. The address never decides about a credential that is good: otherwise one caller with wrong keys would shut out everybody
-   * behind the same proxy. It decides about wrong ones, and bounds how many of them are verified at once when there were too many.
+   * Verifies a credential. The address never decides about a credential that is good: otherwise one
+   * caller with wrong keys would shut out everybody
+   * behind the same proxy. It decides about wrong ones, and bounds how many of them are verified at
+   * once when there were too many.
    */
   async verify<Result>(address: string, verify: () => Promise<Result>): Promise<Result> {
     const network = networkOf(address);
@@ -68,7 +73,9 @@ export class AddressLimiter {
   }
 
   #refusal(): ApiError {
-    return new ApiError('rate_limit_exceeded', 'Too many requests from this address.', { retryAfterMs: this.#windowEnds - this.#clock() });
+    return new ApiError('rate_limit_exceeded', 'Too many requests from this address.', {
+      retryAfterMs: this.#windowEnds - this.#clock(),
+    });
   }
 
   #verified(network: string): void {
@@ -93,7 +100,11 @@ function networkOf(address: string): string {
   const [head = '', tail] = address.split('::');
   const left = head.split(':').filter(Boolean);
   const right = tail?.split(':').filter(Boolean) ?? [];
-  return [...left, ...Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0'), ...right]
+  return [
+    ...left,
+    ...Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0'),
+    ...right,
+  ]
     .slice(0, 4)
     .map((group) => group.replace(/^0+(?=.)/, ''))
     .join(':');

@@ -15,7 +15,8 @@ interface Guesser {
 }
 
 /**
- * Limits the wrong codes that a signed-in person sends, by address and by account: one account may have many addresses, and one address many accounts.
+ * Limits the wrong codes that a signed-in person sends, by address and by account: one account may
+ * have many addresses, and one address many accounts.
  * It stops an attacker from finding the codes of machines and invites by trying them.
  */
 export class GuessLimiter {
@@ -29,11 +30,21 @@ export class GuessLimiter {
     this.#limit = limit;
   }
 
-  /** A guess counts as wrong until its answer comes: otherwise guesses that are sent at once would all pass before the first one is counted. */
-  async guess<Answer extends { readonly ok: boolean }>({ address, account }: Guesser, ask: () => Promise<Answer>): Promise<Answer> {
+  /**
+   * A guess counts as wrong until its answer comes: otherwise guesses that are sent at once would
+   * all pass before the first one is counted.
+   */
+  async guess<Answer extends { readonly ok: boolean }>(
+    { address, account }: Guesser,
+    ask: () => Promise<Answer>,
+  ): Promise<Answer> {
     this.#addresses.check(address);
     if (this.#accounts.of(account) >= this.#limit)
-      throw new ApiError('rate_limit_exceeded', 'This account sent too many wrong codes within a minute.', { retryAfterMs: this.#accounts.leftMs });
+      throw new ApiError(
+        'rate_limit_exceeded',
+        'This account sent too many wrong codes within a minute.',
+        { retryAfterMs: this.#accounts.leftMs },
+      );
     this.#addresses.count(address);
     this.#accounts.add(account);
     let isWrong = false;

@@ -13,7 +13,8 @@ interface Waiting {
 }
 
 /**
- * Asks what the limits leave, for all requests that came while the last question was under way at once. Nothing is counted here:
+ * Asks what the limits leave, for all requests that came while the last question was under way at
+ * once. Nothing is counted here:
  * ingresses share one count, so a limit is the same limit however many there are.
  */
 export class LimitTaker {
@@ -42,22 +43,33 @@ export class LimitTaker {
 
   async #ask(batch: readonly Waiting[]): Promise<void> {
     try {
-      // Asked once: an answer that was lost may have counted already, and counting twice is worse than asking the client to come again.
-      const answer = await answerOf(this.#bus, services.accounts.take, { takes: batch.map(({ take }) => take) }, { eachMs: 2_000, totalMs: 2_000 });
+      // Asked once: an answer that was lost may have counted already, and counting twice is worse
+      // than asking the client to come again.
+      const answer = await answerOf(
+        this.#bus,
+        services.accounts.take,
+        { takes: batch.map(({ take }) => take) },
+        { eachMs: 2_000, totalMs: 2_000 },
+      );
       for (const [index, { resolve, reject }] of batch.entries()) {
         const taken = answer.results[index];
         if (taken === undefined) reject(new ApiError('service_unavailable'));
         else resolve(taken);
       }
     } catch (error) {
-      if (!(error instanceof ApiError)) this.#log.error({ err: error }, 'limits could not be asked for');
-      for (const { reject } of batch) reject(new ApiError('service_unavailable', undefined, { cause: error }));
+      if (!(error instanceof ApiError))
+        this.#log.error({ err: error }, 'limits could not be asked for');
+      for (const { reject } of batch)
+        reject(new ApiError('service_unavailable', undefined, { cause: error }));
     }
   }
 }
 
 /** What a client may know of its limits: OpenAI's headers. */
-export function limitHeaders({ requests, inputTokens, outputTokens }: Taken, limits: RateLimits): Record<string, string> {
+export function limitHeaders(
+  { requests, inputTokens, outputTokens }: Taken,
+  limits: RateLimits,
+): Record<string, string> {
   return {
     ...headersOf('requests', limits.requests, requests),
     ...headersOf('input-tokens', limits.inputTokens, inputTokens),
@@ -65,7 +77,11 @@ export function limitHeaders({ requests, inputTokens, outputTokens }: Taken, lim
   };
 }
 
-function headersOf(what: string, limit: number | undefined, room: { remaining: number; resetMs: number } | undefined): Record<string, string> {
+function headersOf(
+  what: string,
+  limit: number | undefined,
+  room: { remaining: number; resetMs: number } | undefined,
+): Record<string, string> {
   if (limit === undefined || room === undefined) return {};
   return {
     [`x-ratelimit-limit-${what}`]: String(limit),

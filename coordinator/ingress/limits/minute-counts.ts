@@ -19,7 +19,8 @@ export class MinuteCounts {
 
   add(name: string): void {
     this.#turn();
-    // An attacker with more names than this is not stopped by counting them, and the counts must not fill the memory.
+    // An attacker with more names than this is not stopped by counting them, and the counts must
+    // not fill the memory.
     if (this.#counts.size >= MAX_NAMES) this.#counts.clear();
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }

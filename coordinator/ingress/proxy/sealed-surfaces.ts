@@ -18,7 +18,9 @@ import type { MemoryBudget } from '../memory-budget.ts';
 interface Deps {
   readonly client: SealedClient;
   readonly authorizationOf: (request: FastifyRequest) => string;
-  /** Never leaves this machine: what the coordinator is told of a conversation, it cannot guess at. */
+  /**
+   * Never leaves this machine: what the coordinator is told of a conversation, it cannot guess at.
+   */
   readonly secret: Uint8Array;
   /** For answers that are collected whole. */
   readonly memory: MemoryBudget;
@@ -30,12 +32,22 @@ const HEARTBEAT_MS = 15_000;
 const UNKNOWN_LIMIT = 1;
 const NOT_MEASURED = { parseUs: 0, routeUs: 0, holdUs: 0, firstContentUs: 0 };
 
-/** The same four ways to ask as at the ingress, read and raised here, where the words may be known. */
+/**
+ * The same four ways to ask as at the ingress, read and raised here, where the words may be known.
+ */
 export function addSealedSurfaces(server: FastifyInstance, deps: Deps): void {
-  for (const surface of surfaces) server.post(surface.path, { config: { surface } }, (request, reply) => infer(surface, request, reply, deps));
+  for (const surface of surfaces)
+    server.post(surface.path, { config: { surface } }, (request, reply) =>
+      infer(surface, request, reply, deps),
+    );
 }
 
-async function infer(surface: Surface, request: FastifyRequest, reply: FastifyReply, { client, authorizationOf, secret, memory }: Deps): Promise<FastifyReply> {
+async function infer(
+  surface: Surface,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { client, authorizationOf, secret, memory }: Deps,
+): Promise<FastifyReply> {
   const authorization = authorizationOf(request);
   const body = parseJson(request.body);
   const intent = introspectChat(surface.lower(body));
@@ -44,7 +56,11 @@ async function infer(surface: Surface, request: FastifyRequest, reply: FastifyRe
   reply.raw.once('close', () => gone.abort());
   const wish = { ...wishOf(intent, scope), route: request.headers['x-dinf-route']?.toString() };
   const place = await client.place(wish, authorization, gone.signal).catch(asApiError);
-  const sealed = { wish, place, request: forwardedRequest(intent, { maxOutputTokens: place.maxTokens, cacheScope: scope }) };
+  const sealed = {
+    wish,
+    place,
+    request: forwardedRequest(intent, { maxOutputTokens: place.maxTokens, cacheScope: scope }),
+  };
   const events = client.run(sealed, authorization, gone.signal);
   const first = await events.next().catch(asApiError);
   if (first.done || first.value.k !== 'serving') throw new ApiError('internal_error');
@@ -53,7 +69,10 @@ async function infer(surface: Surface, request: FastifyRequest, reply: FastifyRe
   return reply;
 }
 
-/** By which a provider knows that two requests are of the same key on the same day, and nobody else anything. */
+/**
+ * By which a provider knows that two requests are of the same key on the same day, and nobody else
+ * anything.
+ */
 function scopeOf(secret: Uint8Array, authorization: string): string {
   return createHmac('sha256', secret)
     .update(`dinf sealed scope ${new Date().toISOString().slice(0, 10)} ${authorization}`)
@@ -62,9 +81,18 @@ function scopeOf(secret: Uint8Array, authorization: string): string {
 
 function wishOf(intent: ChatIntent, scope: string) {
   const { model, maxOutputTokens, requires, body } = intent;
-  const longest = InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens: maxOutputTokens ?? UNKNOWN_LIMIT, cacheScope: scope }));
+  const longest = InferenceRequest.encode(
+    forwardedRequest(intent, {
+      maxOutputTokens: maxOutputTokens ?? UNKNOWN_LIMIT,
+      cacheScope: scope,
+    }),
+  );
   return {
-    ...{ model, requires, maxTokens: maxOutputTokens, provider: body['provider'], requestBytes: longest.length + LIMIT_ROOM_BYTES },
+    model,
+    requires,
+    maxTokens: maxOutputTokens,
+    provider: body['provider'],
+    requestBytes: longest.length + LIMIT_ROOM_BYTES,
     // The same for every turn of a conversation, and a riddle to everybody else.
     affinity: beginningsOf(body, scope).conversation.slice(0, 64),
   };
@@ -79,22 +107,45 @@ interface Exchange {
   readonly memory: MemoryBudget;
 }
 
-function answerFor(surface: Surface, { request, reply, serving, intent, body, memory }: Exchange): Answer {
+function answerFor(
+  surface: Surface,
+  { request, reply, serving, intent, body, memory }: Exchange,
+): Answer {
   const response = takeOver(reply, serving.job);
   const head = {
-    ...{ job: serving.job, model: intent.model, includeUsage: intent.includeUsage, maxOutputTokens: serving.maxTokens, request: body },
+    job: serving.job,
+    model: intent.model,
+    includeUsage: intent.includeUsage,
+    maxOutputTokens: serving.maxTokens,
+    request: body,
     createdSeconds: Math.floor(Date.now() / 1_000),
   };
   const options = { response, surface, head, requestId: request.id };
-  const answer = intent.streamed ? new StreamAnswer(options, HEARTBEAT_MS) : new WholeAnswer(options, memory);
+  const answer = intent.streamed
+    ? new StreamAnswer(options, HEARTBEAT_MS)
+    : new WholeAnswer(options, memory);
   const { provider, build, level, attempt, evidence } = serving.offer;
   const { receiptSalt } = serving;
-  answer.serving({ ...{ provider, build, level, attempt, receiptSalt, simulated: evidence.simulated, chip: undefined }, ...NOT_MEASURED });
+  answer.serving({
+    provider,
+    build,
+    level,
+    attempt,
+    receiptSalt,
+    simulated: evidence.simulated,
+    chip: undefined,
+    ...NOT_MEASURED,
+  });
   return answer;
 }
 
 /** Has the answer say what comes, no faster than the caller reads. */
-async function play(events: ReturnType<SealedClient['run']>, answer: Answer, { raw }: FastifyReply, signal: AbortSignal): Promise<void> {
+async function play(
+  events: ReturnType<SealedClient['run']>,
+  answer: Answer,
+  { raw }: FastifyReply,
+  signal: AbortSignal,
+): Promise<void> {
   let hasBegun = false;
   try {
     for (let next = await events.next(); ; next = await events.next()) {
@@ -109,7 +160,10 @@ async function play(events: ReturnType<SealedClient['run']>, answer: Answer, { r
           await once(raw, 'drain', { signal });
           continue;
         case 'full':
-          throw new ApiError('service_unavailable', 'This proxy collects as many whole answers as its memory allows. Ask for a stream.');
+          throw new ApiError(
+            'service_unavailable',
+            'This proxy collects as many whole answers as its memory allows. Ask for a stream.',
+          );
       }
     }
   } catch (error) {
@@ -127,10 +181,19 @@ function asApiError(error: unknown): never {
 /** The coordinator's own refusals keep their names; ours say what was wrong with it. */
 function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
-  if (!(error instanceof SealedError)) return new ApiError('internal_error', undefined, { cause: error });
+  if (!(error instanceof SealedError))
+    return new ApiError('internal_error', undefined, { cause: error });
   const retry = error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs };
-  if (isApiErrorCode(error.code)) return new ApiError(error.code, error.message, { cause: error, ...retry });
-  return new ApiError(OWN_ERRORS[error.code] ?? 'provider_error', `${error.message} (${error.code})`, { cause: error });
+  if (isApiErrorCode(error.code))
+    return new ApiError(error.code, error.message, { cause: error, ...retry });
+  return new ApiError(
+    OWN_ERRORS[error.code] ?? 'provider_error',
+    `${error.message} (${error.code})`,
+    { cause: error },
+  );
 }
 
-const OWN_ERRORS: Readonly<Record<string, ApiErrorCode>> = { unreachable: 'service_unavailable', request_too_long: 'payload_too_large' };
+const OWN_ERRORS: Readonly<Record<string, ApiErrorCode>> = {
+  unreachable: 'service_unavailable',
+  request_too_long: 'payload_too_large',
+};

@@ -1,12 +1,28 @@
-import { MAX_PART_BYTES, MAX_PARTS, type Outline, SEAL_OVERHEAD_BYTES, X25519_KEY_BYTES } from '#bus-schemas';
-import { type AttemptSealing, type Frame, ProtocolViolation, type Reading } from '../attempt-sealing.ts';
+import {
+  MAX_PART_BYTES,
+  MAX_PARTS,
+  type Outline,
+  SEAL_OVERHEAD_BYTES,
+  X25519_KEY_BYTES,
+} from '#bus-schemas';
+import {
+  type AttemptSealing,
+  type Frame,
+  ProtocolViolation,
+  type Reading,
+} from '../attempt-sealing.ts';
 import { SEALED_BOUNDS } from '../core/answer-bounds.ts';
 
 /** How long a request of so many bytes is at most when it is sealed. */
 export const sealedBytes = (bytes: number): number =>
-  X25519_KEY_BYTES + bytes + SEAL_OVERHEAD_BYTES * Math.ceil(bytes / (MAX_PART_BYTES - SEAL_OVERHEAD_BYTES));
+  X25519_KEY_BYTES +
+  bytes +
+  SEAL_OVERHEAD_BYTES * Math.ceil(bytes / (MAX_PART_BYTES - SEAL_OVERHEAD_BYTES));
 
-/** Blind mode: the client has sealed the request, and opens the answer. What we know of a frame is its length and what its provider says of it. */
+/**
+ * Blind mode: the client has sealed the request, and opens the answer. What we know of a frame is
+ * its length and what its provider says of it.
+ */
 export class ClientSealing implements AttemptSealing {
   readonly outlined = true;
   readonly receiptSalt = undefined;
@@ -19,12 +35,17 @@ export class ClientSealing implements AttemptSealing {
     this.parts = parts;
   }
 
-  /** `enc`, and then the sealed parts, all but the last of the greatest length. Undefined where it is not that. */
+  /**
+   * `enc`, and then the sealed parts, all but the last of the greatest length. Undefined where it
+   * is not that.
+   */
   static from(body: Uint8Array): ClientSealing | undefined {
     const sealed = body.subarray(X25519_KEY_BYTES);
     const count = Math.ceil(sealed.length / MAX_PART_BYTES);
     if (count < 1 || count > MAX_PARTS) return undefined;
-    const parts = Array.from({ length: count }, (_, part) => sealed.subarray(part * MAX_PART_BYTES, (part + 1) * MAX_PART_BYTES));
+    const parts = Array.from({ length: count }, (_, part) =>
+      sealed.subarray(part * MAX_PART_BYTES, (part + 1) * MAX_PART_BYTES),
+    );
     return new ClientSealing(body.subarray(0, X25519_KEY_BYTES), parts);
   }
 
@@ -33,12 +54,23 @@ export class ClientSealing implements AttemptSealing {
   }
 
   read({ seq, sealed, outline }: Frame): Reading {
-    if (outline === undefined) throw new ProtocolViolation('it was asked to say what is in its frames');
+    if (outline === undefined)
+      throw new ProtocolViolation('it was asked to say what is in its frames');
     const { tokens, end } = outline;
-    if (tokens === 0 && end === undefined) throw new ProtocolViolation('a frame with nothing in it');
-    return { pieces: isForClient(outline) ? [{ k: 'sealed', seq, sealed, tokens, end }] : [], tokens, bytes: sealed.length, size: sealed.length, end };
+    if (tokens === 0 && end === undefined)
+      throw new ProtocolViolation('a frame with nothing in it');
+    return {
+      pieces: isForClient(outline) ? [{ k: 'sealed', seq, sealed, tokens, end }] : [],
+      tokens,
+      bytes: sealed.length,
+      size: sealed.length,
+      end,
+    };
   }
 }
 
-/** The end of an attempt that gave nothing and failed is for us alone: another provider takes over. */
-const isForClient = ({ tokens, end }: Outline): boolean => tokens > 0 || (end !== undefined && end.finish !== 'error' && end.finish !== 'cancelled');
+/**
+ * The end of an attempt that gave nothing and failed is for us alone: another provider takes over.
+ */
+const isForClient = ({ tokens, end }: Outline): boolean =>
+  tokens > 0 || (end !== undefined && end.finish !== 'error' && end.finish !== 'cancelled');

@@ -27,7 +27,8 @@ export class EvidenceCache {
   /** Of this provider with this sealing key; undefined where it has shown none that holds. */
   async of(provider: string, sealingKey: Uint8Array): Promise<Known | undefined> {
     const known = this.#known.get(provider);
-    if (known !== undefined && this.#clock() - known.at < GOOD_MS && isFor(known, sealingKey)) return known;
+    if (known !== undefined && this.#clock() - known.at < GOOD_MS && isFor(known, sealingKey))
+      return known;
     const answer = await answerIfAny(this.#bus, services.trust.evidence, { provider }, CALL);
     if (!answer?.ok) return undefined;
     const fresh = { evidence: answer.evidence, level: answer.level, at: this.#clock() };
@@ -37,4 +38,5 @@ export class EvidenceCache {
   }
 }
 
-const isFor = ({ evidence }: Known, sealingKey: Uint8Array): boolean => isSame(evidence.sealingKey, sealingKey);
+const isFor = ({ evidence }: Known, sealingKey: Uint8Array): boolean =>
+  isSame(evidence.sealingKey, sealingKey);

@@ -4,7 +4,8 @@ import { OpenSessions, type SessionTurn } from './open-sessions.ts';
 const KEY = 'key_0000';
 const allOf = (sessions: OpenSessions): SessionTurn[] => {
   const turns: SessionTurn[] = [];
-  for (let turn = sessions.tryTake(KEY); turn !== undefined; turn = sessions.tryTake(KEY)) turns.push(turn);
+  for (let turn = sessions.tryTake(KEY); turn !== undefined; turn = sessions.tryTake(KEY))
+    turns.push(turn);
   return turns;
 };
 const wasteAll = (sessions: OpenSessions) => {
@@ -49,7 +50,9 @@ test('of many that open sessions and order none, four are let in, sixty-four wai
   const taken = await Promise.allSettled(Array.from({ length: 100 }, () => sessions.take(KEY)));
   const refused = taken.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
   expect(refused).toHaveLength(96);
-  expect(new Set(refused.map(({ reason }) => reason.code))).toEqual(new Set(['rate_limit_exceeded']));
+  expect(new Set(refused.map(({ reason }) => reason.code))).toEqual(
+    new Set(['rate_limit_exceeded']),
+  );
 });
 
 test('keys without an open session are forgotten when there are too many', () => {

@@ -1,6 +1,8 @@
 import { ApiError } from '../errors.ts';
 
-/** Sessions of one key that may wait for their client's order at once: to begin with, and at most. */
+/**
+ * Sessions of one key that may wait for their client's order at once: to begin with, and at most.
+ */
 const FIRST_ALLOWANCE = 4;
 const MAX_ALLOWANCE = 32;
 /** How long a key pays for a session that it never ordered, in milliseconds. */
@@ -28,13 +30,17 @@ export interface SessionTurn {
 }
 
 /**
- * Limits the sealed sessions of a key that wait for an order. Each keeps a place on a machine and sets money aside, for nothing if the
+ * Limits the sealed sessions of a key that wait for an order. Each keeps a place on a machine and
+ * sets money aside, for nothing if the
  * client never orders: one key with 64 such sessions kept other customers out of a model.
  *
- * A session beyond the allowance waits until another one of its key is ordered, so a client that orders at once loses milliseconds. Each
- * order raises the allowance by one; each session that is wasted halves it, and a minute later it is what it was at first.
+ * A session beyond the allowance waits until another one of its key is ordered, so a client that
+ * orders at once loses milliseconds. Each
+ * order raises the allowance by one; each session that is wasted halves it, and a minute later it
+ * is what it was at first.
  *
- * Each ingress counts for itself, because asking the limits that all ingresses share would cost a round trip for each session. What one
+ * Each ingress counts for itself, because asking the limits that all ingresses share would cost a
+ * round trip for each session. What one
  * account may hold through all of them is bounded by the router (`UNORDERED_SHARE`).
  */
 export class OpenSessions {
@@ -79,10 +85,16 @@ export class OpenSessions {
     let state = this.#keys.get(key);
     if (state === undefined) {
       this.#makeRoom();
-      state = { open: 0, allowance: FIRST_ALLOWANCE, wastedAt: Number.NEGATIVE_INFINITY, waiting: new Set() };
+      state = {
+        open: 0,
+        allowance: FIRST_ALLOWANCE,
+        wastedAt: Number.NEGATIVE_INFINITY,
+        waiting: new Set(),
+      };
       this.#keys.set(key, state);
     }
-    if (state.allowance < FIRST_ALLOWANCE && this.#clock() - state.wastedAt >= REMEMBER_MS) state.allowance = FIRST_ALLOWANCE;
+    if (state.allowance < FIRST_ALLOWANCE && this.#clock() - state.wastedAt >= REMEMBER_MS)
+      state.allowance = FIRST_ALLOWANCE;
     return state;
   }
 
@@ -115,11 +127,15 @@ export class OpenSessions {
       state.waiting.delete(retry);
       retry();
     }
-    const isBlank = state.allowance === FIRST_ALLOWANCE && state.open === 0 && state.waiting.size === 0;
+    const isBlank =
+      state.allowance === FIRST_ALLOWANCE && state.open === 0 && state.waiting.size === 0;
     if (isBlank) this.#keys.delete(key);
   }
 
-  /** Forgets the oldest key without an open session. Keys that have one are bounded by the places of machines. */
+  /**
+   * Forgets the oldest key without an open session. Keys that have one are bounded by the places of
+   * machines.
+   */
   #makeRoom(): void {
     if (this.#keys.size < MAX_KEYS) return;
     for (const [key, { open, waiting }] of this.#keys) {
@@ -131,4 +147,8 @@ export class OpenSessions {
 }
 
 const tooMany = ({ open }: KeyState) =>
-  new ApiError('rate_limit_exceeded', `${open} sealed sessions of this key wait for their orders. Order them, or let them end.`, { retryAfterMs: WAIT_MS });
+  new ApiError(
+    'rate_limit_exceeded',
+    `${open} sealed sessions of this key wait for their orders. Order them, or let them end.`,
+    { retryAfterMs: WAIT_MS },
+  );

@@ -1,5 +1,11 @@
 import type { ServerResponse } from 'node:http';
-import { hex, isSame, type Evidence as MachineEvidence, printEvidence, type TrustLevel } from '#bus-schemas';
+import {
+  hex,
+  isSame,
+  type Evidence as MachineEvidence,
+  printEvidence,
+  type TrustLevel,
+} from '#bus-schemas';
 import type { Answer, Evidence } from '../answer.ts';
 import type { AttemptSealing } from '../attempt-sealing.ts';
 import { SEAL_MS } from '../core/job-attempts.ts';
@@ -27,14 +33,19 @@ export interface Guess {
 
 export interface SealedExchangeOptions {
   /** What a machine has shown; undefined where it has shown nothing that holds. */
-  readonly evidenceFor: (attempt: Attempt) => Promise<{ evidence: MachineEvidence; level: TrustLevel } | undefined>;
+  readonly evidenceFor: (
+    attempt: Attempt,
+  ) => Promise<{ evidence: MachineEvidence; level: TrustLevel } | undefined>;
   /** Nothing more will be said to the client. */
   readonly onOver: () => void;
   /** The provider could not open what the client sealed. */
   readonly onBadlySealed: () => void;
   /** The right to wait for the client, where it has one already. */
   readonly turn?: SessionTurn;
-  /** The right to wait for the client after its guess has failed; undefined where its key waits with too many sessions. */
+  /**
+   * The right to wait for the client after its guess has failed; undefined where its key waits with
+   * too many sessions.
+   */
   readonly tryTurn: () => SessionTurn | undefined;
   /** The order came with the wish, sealed for a machine that the client knew. */
   readonly guess?: Guess;
@@ -44,8 +55,10 @@ export interface SealedExchangeOptions {
 const LAST_WORD_MS = 30_000;
 
 /**
- * One sealed job as its client sees it, over two or more requests: the session is answered with an offer; the client seals for it and
- * orders; where that provider cannot serve, the order is answered with another offer, and is made again. The first frame is the answer.
+ * One sealed job as its client sees it, over two or more requests: the session is answered with an
+ * offer; the client seals for it and
+ * orders; where that provider cannot serve, the order is answered with another offer, and is made
+ * again. The first frame is the answer.
  *
  *   offered → ordered → (offered → ordered …) → streaming → over
  *   guessed → streaming, where the machine that the client sealed for can serve; otherwise as above
@@ -55,7 +68,9 @@ const LAST_WORD_MS = 30_000;
 export class SealedExchange implements Answer {
   readonly #options: SealedExchangeOptions;
   readonly #firstOffer = Promise.withResolvers<Offer>();
-  #pending: { readonly offer: Offer; readonly seal: (sealing: AttemptSealing | undefined) => void } | undefined;
+  #pending:
+    | { readonly offer: Offer; readonly seal: (sealing: AttemptSealing | undefined) => void }
+    | undefined;
   #response: ServerResponse | undefined;
   #last: ApiError | undefined;
   #guess: Guess | undefined;
@@ -95,7 +110,13 @@ export class SealedExchange implements Answer {
       // Prevents a client from holding places with guesses that it knows to be wrong.
       this.#turn = this.#options.tryTurn();
       if (this.#turn === undefined) {
-        sendError(guess.response, new ApiError('rate_limit_exceeded', 'Too many sealed sessions of this key wait for their orders.'));
+        sendError(
+          guess.response,
+          new ApiError(
+            'rate_limit_exceeded',
+            'Too many sealed sessions of this key wait for their orders.',
+          ),
+        );
         return promise;
       }
     }
@@ -110,9 +131,17 @@ export class SealedExchange implements Answer {
       sendError(response, this.#last);
       return this.#options.onOver();
     }
-    if (this.#response !== undefined) return sendError(response, new ApiError('request_running', 'This job is being answered to another request.'));
+    if (this.#response !== undefined)
+      return sendError(
+        response,
+        new ApiError('request_running', 'This job is being answered to another request.'),
+      );
     const pending = this.#pending;
-    if (pending === undefined) return sendError(response, new ApiError('conflict', 'Nothing has to be sealed for this job.'));
+    if (pending === undefined)
+      return sendError(
+        response,
+        new ApiError('conflict', 'Nothing has to be sealed for this job.'),
+      );
     // It sealed for a provider that has been given up since.
     if (pending.offer.attempt.number !== attempt) return this.#offerAgain(response, pending.offer);
     this.#pending = undefined;
@@ -161,7 +190,8 @@ export class SealedExchange implements Answer {
   }
 
   cut(error: ApiError): void {
-    if (this.#response !== undefined) endWithin(this.#response, `event: error\ndata: ${JSON.stringify(error.toBody())}\n\n`);
+    if (this.#response !== undefined)
+      endWithin(this.#response, `event: error\ndata: ${JSON.stringify(error.toBody())}\n\n`);
     this.#options.onOver();
   }
 
@@ -174,7 +204,8 @@ export class SealedExchange implements Answer {
   }
 
   /**
-   * The client rejects the offer, and no order of it is being answered. The turn ends only when the offer would have expired: a key
+   * The client rejects the offer, and no order of it is being answered. The turn ends only when the
+   * offer would have expired: a key
    * that opens and cancels without end would otherwise send orders to the router at any rate.
    */
   cancel(): void {
@@ -186,7 +217,11 @@ export class SealedExchange implements Answer {
 
   #offerAgain(response: ServerResponse, offer: Offer): void {
     if (response === this.#response) this.#response = undefined;
-    sendJson(response, 409, JSON.stringify({ ...new ApiError('seal_again').toBody(), offer: printOffer(offer) }));
+    sendJson(
+      response,
+      409,
+      JSON.stringify({ ...new ApiError('seal_again').toBody(), offer: printOffer(offer) }),
+    );
   }
 }
 
@@ -196,12 +231,22 @@ function isFor({ provider, sealingKey }: Guess, { candidate }: Attempt): boolean
 
 export function printOffer({ attempt: { number, candidate }, evidence, level }: Offer) {
   const { provider, build, suite, sealingKey } = candidate;
-  return { ...{ attempt: number, provider, build, suite, level }, sealing_key: hex(sealingKey), evidence: printEvidence(evidence) };
+  return {
+    attempt: number,
+    provider,
+    build,
+    suite,
+    level,
+    sealing_key: hex(sealingKey),
+    evidence: printEvidence(evidence),
+  };
 }
 
 /** With what is said of it outside of the seal: the client holds it against what is inside. */
 function sseOf({ seq, tokens, sealed, end }: Extract<Piece, { k: 'sealed' }>): string {
-  const base64 = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString('base64');
+  const base64 = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString(
+    'base64',
+  );
   const ending = end === undefined ? '' : `,"end":${JSON.stringify(end)}`;
   return `data: {"seq":${seq},"tokens":${tokens}${ending},"sealed":"${base64}"}\n\n`;
 }

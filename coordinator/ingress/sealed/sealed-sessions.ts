@@ -16,7 +16,10 @@ interface Session {
 }
 
 const MAX_ISSUED = 100_000;
-/** Requests of one key in a minute that no provider could open. Each costs a provider a decryption and takes a place for nothing. */
+/**
+ * Requests of one key in a minute that no provider could open. Each costs a provider a decryption
+ * and takes a place for nothing.
+ */
 const MAX_BADLY_SEALED = 10;
 
 interface SealedSessionsOptions {
@@ -26,7 +29,10 @@ interface SealedSessionsOptions {
   readonly clock: () => number;
 }
 
-/** Sealed jobs that this ingress holds a place and money for. Each ends by itself: the job's own times bound how long it is kept. */
+/**
+ * Sealed jobs that this ingress holds a place and money for. Each ends by itself: the job's own
+ * times bound how long it is kept.
+ */
 export class SealedSessions {
   readonly #jobs: Jobs;
   readonly #evidence: EvidenceCache;
@@ -44,7 +50,10 @@ export class SealedSessions {
     this.#badlySealed = badlySealed;
   }
 
-  /** The right to open a session that waits for its client. Waits while too many of its key do, and rejects in the end. */
+  /**
+   * The right to open a session that waits for its client. Waits while too many of its key do, and
+   * rejects in the end.
+   */
   turn(key: string): Promise<SessionTurn> {
     this.#checkSeals(key);
     return this.#open.take(key);
@@ -54,14 +63,23 @@ export class SealedSessions {
     const bad = this.#badlySealed.of(key);
     if (bad < MAX_BADLY_SEALED) return;
     const options = { retryAfterMs: this.#badlySealed.leftMs };
-    throw new ApiError('rate_limit_exceeded', `Providers could not open ${bad} sealed requests of this key within a minute.`, options);
+    throw new ApiError(
+      'rate_limit_exceeded',
+      `Providers could not open ${bad} sealed requests of this key within a minute.`,
+      options,
+    );
   }
 
   /**
-   * A session that waits for its client, in its turn, or one whose order came with a guess of the machine. Throws where too many requests of
+   * A session that waits for its client, in its turn, or one whose order came with a guess of the
+   * machine. Throws where too many requests of
    * its key could not be opened.
    */
-  open(spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>, mostBytes: number, by: { turn: SessionTurn } | { guess: Guess }): Session {
+  open(
+    spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>,
+    mostBytes: number,
+    by: { turn: SessionTurn } | { guess: Guess },
+  ): Session {
     if ('guess' in by) this.#checkSeals(spec.key);
     const exchange = new SealedExchange({
       evidenceFor: ({ candidate }) => this.#evidence.of(candidate.provider, candidate.sealingKey),
@@ -70,7 +88,10 @@ export class SealedSessions {
       tryTurn: () => this.#open.tryTake(spec.key),
       ...by,
     });
-    const job = this.#jobs.start({ ...spec, clientSeals: true, streamed: true, seal: (attempt) => exchange.seal(attempt) }, exchange);
+    const job = this.#jobs.start(
+      { ...spec, clientSeals: true, streamed: true, seal: (attempt) => exchange.seal(attempt) },
+      exchange,
+    );
     const session = { key: spec.key, exchange, job, mostBytes };
     this.#sessions.set(spec.id, session);
     return session;

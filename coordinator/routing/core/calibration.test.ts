@@ -6,7 +6,8 @@ const known = () => true;
 function fleet(odd: number, answers = 40): Calibration {
   const calibration = new Calibration();
   for (let round = 0; round < answers; round += 1) {
-    for (let machine = 0; machine < 20; machine += 1) calibration.learn(`machine ${machine}`, { expectedMs: 1_000, tookMs: 2_000 });
+    for (let machine = 0; machine < 20; machine += 1)
+      calibration.learn(`machine ${machine}`, { expectedMs: 1_000, tookMs: 2_000 });
     calibration.learn('odd', { expectedMs: 1_000, tookMs: 2_000 * odd });
   }
   return calibration;
@@ -33,7 +34,8 @@ test('one answer that is late says nothing, and no machine counts as more than a
   const calibration = fleet(1, 10);
   calibration.learn('odd', { expectedMs: 1_000, tookMs: 60_000 });
   expect(calibration.of('odd').factor).toBe(1);
-  for (let answer = 0; answer < 40; answer += 1) calibration.learn('odd', { expectedMs: 1_000, tookMs: 1e9 });
+  for (let answer = 0; answer < 40; answer += 1)
+    calibration.learn('odd', { expectedMs: 1_000, tookMs: 1e9 });
   expect(calibration.of('odd').factor).toBe(1_000);
 });
 

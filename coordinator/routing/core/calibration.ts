@@ -4,7 +4,10 @@
  * only one that is far later than the others, by its own figures, counts as so much slower. What is
  * within the common error changes nothing; no machine counts as faster than it claims.
  */
-/** Weight of the newest answer, and of the second: the more it weighs, the sooner a false claim is found. */
+/**
+ * Weight of the newest answer, and of the second: the more it weighs, the sooner a false claim is
+ * found.
+ */
 const NEWEST = 0.2;
 const NEWEST_OF_FEW = 0.5;
 const NEWEST_OF_FLEET = 0.005;
@@ -27,7 +30,10 @@ interface Seen extends Pace {
   answers: number;
 }
 
-/** A provider's pace is always the same object, which changes with it: decisions read it without looking it up. */
+/**
+ * A provider's pace is always the same object, which changes with it: decisions read it without
+ * looking it up.
+ */
 export class Calibration {
   readonly #seen = new Map<string, Seen>();
   #fleetLate = 0;
@@ -49,7 +55,10 @@ export class Calibration {
     this.#judge(seen);
   }
 
-  /** Forgets whoever is not there, and little by little what was seen: whoever gets no work must be tried again some time. */
+  /**
+   * Forgets whoever is not there, and little by little what was seen: whoever gets no work must be
+   * tried again some time.
+   */
   sweep(now: number, isKnown: (provider: string) => boolean): void {
     const left = 2 ** (-(now - this.#sweptAt) / HALF_LIFE_MS);
     this.#sweptAt = now;

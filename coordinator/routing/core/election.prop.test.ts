@@ -18,7 +18,10 @@ const FAULTS_UNTIL_MS = 8_000;
 /** Long enough after the last fault: silence, two claims, and room. */
 const END_MS = FAULTS_UNTIL_MS + 6_000;
 
-/** One hub that gives every word to every candidate in one order, with delays; words to or from a cut connection are lost. */
+/**
+ * One hub that gives every word to every candidate in one order, with delays; words to or from a
+ * cut connection are lost.
+ */
 class World {
   now = 0;
   readonly members = Array.from({ length: CANDIDATES }, (_, index) => ({
@@ -36,7 +39,13 @@ class World {
   }
 
   is(kind: Fault['kind'], candidate: number): boolean {
-    return this.#faults.some((fault) => fault.kind === kind && fault.candidate === candidate && this.now >= fault.at && this.now < fault.at + fault.lasts);
+    return this.#faults.some(
+      (fault) =>
+        fault.kind === kind &&
+        fault.candidate === candidate &&
+        this.now >= fault.at &&
+        this.now < fault.at + fault.lasts,
+    );
   }
 
   step(): void {
@@ -44,14 +53,20 @@ class World {
     for (const [index, { election }] of this.members.entries()) {
       if (this.is('paused', index)) continue;
       this.#connection(index);
-      if (this.now % TICK_MS === 0 && !this.is('cut', index)) this.#act(index, election.tick(this.now));
+      if (this.now % TICK_MS === 0 && !this.is('cut', index))
+        this.#act(index, election.tick(this.now));
       this.#read(index);
     }
   }
 
-  /** Those that can act: a process that stands still does nothing, and to one that is cut off nobody sends a request. */
+  /**
+   * Those that can act: a process that stands still does nothing, and to one that is cut off nobody
+   * sends a request.
+   */
   holders(): number[] {
-    return this.members.flatMap(({ election }, index) => (this.#canAct(index) && election.isHeld(this.now) ? [index] : []));
+    return this.members.flatMap(({ election }, index) =>
+      this.#canAct(index) && election.isHeld(this.now) ? [index] : [],
+    );
   }
 
   #canAct(index: number): boolean {
@@ -74,7 +89,8 @@ class World {
 
   #read(index: number): void {
     const { inbox, answer, election } = this.#member(index);
-    while (inbox[0] !== undefined && inbox[0].at <= this.now) this.#act(index, election.hear((inbox.shift() as { word: LeaseWord }).word, this.now));
+    while (inbox[0] !== undefined && inbox[0].at <= this.now)
+      this.#act(index, election.hear((inbox.shift() as { word: LeaseWord }).word, this.now));
     if (answer === undefined || answer.at > this.now) return;
     this.#member(index).answer = undefined;
     this.#act(index, election.answered(answer.isAnotherHolding, this.now));
@@ -85,12 +101,18 @@ class World {
     // A holder that stands still listens all the same: its connection is there.
     if (ask)
       this.#member(index).answer = {
-        isAnotherHolding: this.members.some(({ election }, other) => other !== index && !this.is('cut', other) && election.isHolding),
+        isAnotherHolding: this.members.some(
+          ({ election }, other) => other !== index && !this.is('cut', other) && election.isHolding,
+        ),
         at: this.now + this.#delay(index),
       };
     if (say === undefined) return;
     for (const [other, { inbox }] of this.members.entries())
-      if (!this.is('cut', other)) inbox.push({ word: say, at: Math.max(inbox.at(-1)?.at ?? 0, this.now + this.#delay(other)) });
+      if (!this.is('cut', other))
+        inbox.push({
+          word: say,
+          at: Math.max(inbox.at(-1)?.at ?? 0, this.now + this.#delay(other)),
+        });
   }
 
   #delay(index: number): number {
@@ -107,20 +129,26 @@ const fault = fc.record<Fault>({
 
 test('whatever stands still or is cut off, no two candidates hold the lease at once, and in the end one of them does', () => {
   fc.assert(
-    fc.property(fc.array(fault, { maxLength: 8 }), fc.array(fc.nat({ max: 60 }), { minLength: 1, maxLength: 7 }), (faults, delays) => {
-      const world = new World(faults, delays);
-      while (world.now < END_MS) {
-        world.step();
-        expect(world.holders().length, `holders at ${world.now} ms`).toBeLessThanOrEqual(1);
-      }
-      expect(world.holders()).toHaveLength(1);
-    }),
+    fc.property(
+      fc.array(fault, { maxLength: 8 }),
+      fc.array(fc.nat({ max: 60 }), { minLength: 1, maxLength: 7 }),
+      (faults, delays) => {
+        const world = new World(faults, delays);
+        while (world.now < END_MS) {
+          world.step();
+          expect(world.holders().length, `holders at ${world.now} ms`).toBeLessThanOrEqual(1);
+        }
+        expect(world.holders()).toHaveLength(1);
+      },
+    ),
     { numRuns: 200 },
   );
 });
 
 test('two holders on two sides of a divided cluster become one when they hear each other, and it is the one with the greater epoch', () => {
-  const [one, two] = [1, 2].map((number) => new Election({ holder: `router_${number}`, epoch: number, now: 0 })) as [Election, Election];
+  const [one, two] = [1, 2].map(
+    (number) => new Election({ holder: `router_${number}`, epoch: number, now: 0 }),
+  ) as [Election, Election];
   const alone = (election: Election) => {
     election.connected(0);
     election.answered(false, 0);
@@ -144,7 +172,8 @@ test('a holder that was cut off and that nobody replaced goes on under the same 
   const run = (from: number, to: number) => {
     for (let now = from; now < to; now += 100) {
       const { say } = election.tick(now);
-      if (say !== undefined && election.hear(say, now).became === 'holder') gained.push(election.epoch);
+      if (say !== undefined && election.hear(say, now).became === 'holder')
+        gained.push(election.epoch);
     }
   };
   election.connected(0);

@@ -1,22 +1,37 @@
 import type { LeaseWord } from '#bus-schemas';
 
-/** How long a holder may act on one word of its own that the hub brought back, counted from when it was sent. */
+/**
+ * How long a holder may act on one word of its own that the hub brought back, counted from when it
+ * was sent.
+ */
 const LEASE_MS = 800;
-/** Silence after which another candidate claims the lease: longer than a lease, because clocks do not run at the same rate. */
+/**
+ * Silence after which another candidate claims the lease: longer than a lease, because clocks do
+ * not run at the same rate.
+ */
 const TAKE_OVER_MS = 1_000;
-/** How long a candidate repeats its claim without an objection before it holds the lease: time for another one to answer the first claim. */
+/**
+ * How long a candidate repeats its claim without an objection before it holds the lease: time for
+ * another one to answer the first claim.
+ */
 const CLAIM_MS = 100;
 
 export interface Outcome {
   /** To be sent now. */
   readonly say?: LeaseWord;
-  /** The hub is to be asked whether anybody listens where the holder does; the answer goes to `answered`. */
+  /**
+   * The hub is to be asked whether anybody listens where the holder does; the answer goes to
+   * `answered`.
+   */
   readonly ask?: true;
   readonly became?: 'holder' | 'other';
 }
 
 type Phase =
-  /** Just started, or a holder whose words no longer come back: waits for the answer whether there is another holder. */
+  /**
+   * Just started, or a holder whose words no longer come back: waits for the answer whether there
+   * is another holder.
+   */
   | 'asking'
   /** Another candidate holds the lease, or may. */
   | 'waiting'
@@ -24,14 +39,20 @@ type Phase =
   | 'holding';
 
 /**
- * One candidate for a lease among several that hear one another over the bus. Nothing is stored: the hub delivers words in one order
+ * One candidate for a lease among several that hear one another over the bus. Nothing is stored:
+ * the hub delivers words in one order
  * to everybody who is connected to it, and a candidate acts only while its own words come back.
  *
- * Invariant, with one hub and clocks that run at nearly the same rate: of the candidates that the hub can reach, no two are in `isHeld` at once. A holder's words came
- * back within the last 800 ms, so they were delivered to every other candidate as well, before that candidate's own claims came back; and
- * a candidate that has just started claims only if the hub says that no holder listens, or after the same silence as the others.
- * With several hubs that lose sight of one another there may be a holder on each side. When they hear one another again, the one with
- * the greater epoch stays, within one exchange of words; until then a provider may be promised twice, and it refuses what it has no
+ * Invariant, with one hub and clocks that run at nearly the same rate: of the candidates that the
+ * hub can reach, no two are in `isHeld` at once. A holder's words came
+ * back within the last 800 ms, so they were delivered to every other candidate as well, before that
+ * candidate's own claims came back; and
+ * a candidate that has just started claims only if the hub says that no holder listens, or after
+ * the same silence as the others.
+ * With several hubs that lose sight of one another there may be a holder on each side. When they
+ * hear one another again, the one with
+ * the greater epoch stays, within one exchange of words; until then a provider may be promised
+ * twice, and it refuses what it has no
  * room for.
  */
 export class Election {
@@ -45,7 +66,10 @@ export class Election {
   #claimedAt = 0;
   #heldUntil = Number.NEGATIVE_INFINITY;
 
-  /** `epoch` is where a candidate begins that hears nobody: greater than that of networks that ran before. */
+  /**
+   * `epoch` is where a candidate begins that hears nobody: greater than that of networks that ran
+   * before.
+   */
   constructor({ holder, epoch, now }: { holder: string; epoch: number; now: number }) {
     this.#holder = holder;
     this.#epoch = epoch;
@@ -70,12 +94,18 @@ export class Election {
     return this.#phase === 'holding' || this.#phase === 'waiting';
   }
 
-  /** The answer to `ask`. Only the hub's word that nobody listens counts as false: a holder that stands still for a moment listens all the same. */
+  /**
+   * The answer to `ask`. Only the hub's word that nobody listens counts as false: a holder that
+   * stands still for a moment listens all the same.
+   */
   answered(isAnotherHolding: boolean, now: number): Outcome {
     if (this.#phase !== 'asking') return {};
     if (isAnotherHolding) return this.#standDown(now);
     // A holder that nobody has replaced goes on under its epoch.
-    return this.#claim(now, this.#isHolder ? this.#epoch : Math.max(this.#epoch, this.#heardEpoch + 1));
+    return this.#claim(
+      now,
+      this.#isHolder ? this.#epoch : Math.max(this.#epoch, this.#heardEpoch + 1),
+    );
   }
 
   /** Called many times in the length of a lease, while there is a connection to the hub. */
@@ -84,7 +114,9 @@ export class Election {
       case 'asking':
         return {};
       case 'waiting':
-        return now - this.#heardAt < TAKE_OVER_MS ? {} : this.#claim(now, Math.max(this.#epoch, this.#heardEpoch + 1));
+        return now - this.#heardAt < TAKE_OVER_MS
+          ? {}
+          : this.#claim(now, Math.max(this.#epoch, this.#heardEpoch + 1));
       case 'claiming':
         return { say: this.#word(now) };
       case 'holding':
@@ -95,7 +127,8 @@ export class Election {
   }
 
   /**
-   * A connection to the hub begins: silence counts from now on. A holder asks too, because the hub told newcomers that nobody listens
+   * A connection to the hub begins: silence counts from now on. A holder asks too, because the hub
+   * told newcomers that nobody listens
    * while the connection was cut.
    */
   connected(now: number): Outcome {
@@ -114,9 +147,13 @@ export class Election {
         return this.#claim(now, Math.max(this.#epoch, this.#heardEpoch + 1));
       case 'claimed':
         if (this.isHeld(now)) return { say: this.#word(now) };
-        return this.#phase === 'claiming' && this.#outranks(word) ? { say: this.#word(now) } : this.#standDown(now);
+        return this.#phase === 'claiming' && this.#outranks(word)
+          ? { say: this.#word(now) }
+          : this.#standDown(now);
       case 'held':
-        return this.isHeld(now) && this.#outranks(word) ? { say: this.#word(now) } : this.#standDown(now);
+        return this.isHeld(now) && this.#outranks(word)
+          ? { say: this.#word(now) }
+          : this.#standDown(now);
     }
   }
 
@@ -124,12 +161,24 @@ export class Election {
   release(now: number): Outcome {
     const wasHolder = this.#isHolder;
     const outcome = this.#standDown(now);
-    return wasHolder ? { ...outcome, say: { holder: this.#holder, epoch: this.#epoch, state: 'released', sentAt: Math.floor(now) } } : outcome;
+    return wasHolder
+      ? {
+          ...outcome,
+          say: {
+            holder: this.#holder,
+            epoch: this.#epoch,
+            state: 'released',
+            sentAt: Math.floor(now),
+          },
+        }
+      : outcome;
   }
 
   #hearOwn({ state, sentAt }: LeaseWord, now: number): Outcome {
-    if (this.#phase === 'holding' && state === 'held') this.#heldUntil = Math.max(this.#heldUntil, sentAt + LEASE_MS);
-    if (this.#phase !== 'claiming' || state !== 'claimed' || sentAt < this.#claimedAt + CLAIM_MS) return {};
+    if (this.#phase === 'holding' && state === 'held')
+      this.#heldUntil = Math.max(this.#heldUntil, sentAt + LEASE_MS);
+    if (this.#phase !== 'claiming' || state !== 'claimed' || sentAt < this.#claimedAt + CLAIM_MS)
+      return {};
     // An old word: this process stood still, and what was said meanwhile is still to be read.
     if (now >= sentAt + LEASE_MS) return {};
     this.#phase = 'holding';
@@ -161,6 +210,11 @@ export class Election {
   }
 
   #word(now: number): LeaseWord {
-    return { holder: this.#holder, epoch: this.#epoch, state: this.#phase === 'holding' ? 'held' : 'claimed', sentAt: Math.floor(now) };
+    return {
+      holder: this.#holder,
+      epoch: this.#epoch,
+      state: this.#phase === 'holding' ? 'held' : 'claimed',
+      sentAt: Math.floor(now),
+    };
   }
 }

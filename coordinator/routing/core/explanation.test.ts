@@ -7,9 +7,23 @@ import { Router } from './router.ts';
 const ask = { job: '', builds: ['sim'], promptTokens: 100, maxOutputTokens: 100, exclude: [] };
 
 test('says of each slot what a decision would say, in words, and counts each once', () => {
-  const router = new Router({ suite: SUITE_ID, queueDepth: 1, graceMs: 0, startedAt: 0, random: () => 0 });
-  const announce = (letter: string, changes: Partial<Slot> = {}, word: Partial<Announcement> = {}) =>
-    router.fleet.announce(idOf(letter), announcement(word, [slot({ maxConcurrency: 2, ...changes })]), 0);
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: 1,
+    graceMs: 0,
+    startedAt: 0,
+    random: () => 0,
+  });
+  const announce = (
+    letter: string,
+    changes: Partial<Slot> = {},
+    word: Partial<Announcement> = {},
+  ) =>
+    router.fleet.announce(
+      idOf(letter),
+      announcement(word, [slot({ maxConcurrency: 2, ...changes })]),
+      0,
+    );
   announce('B');
   announce('C', { contextTokens: 150 });
   announce('D', {}, { draining: true });

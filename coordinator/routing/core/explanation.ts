@@ -12,14 +12,19 @@ const BECAUSE: Readonly<Record<GateName, string>> = {
   draining: 'It was told to take nothing new; it finishes what runs.',
   suite: 'It seals with a suite that the coordinator does not use. Update it.',
   slot_failed: 'The model could not be loaded there. Its own log says why.',
-  traits: 'It does not offer what the request needs of this model (tools, vision, reasoning). Update it.',
-  weights: 'The files of the model there are not the ones that the catalog names. Fetch the model anew.',
+  traits:
+    'It does not offer what the request needs of this model (tools, vision, reasoning). Update it.',
+  weights:
+    'The files of the model there are not the ones that the catalog names. Fetch the model anew.',
   level: 'It has not shown as much of itself as the request asks for (provider.trust_level).',
-  price: 'It asks for more than the catalog lists. It gets requests only from callers who accept its price (provider.max_price).',
+  price:
+    'It asks for more than the catalog lists. It gets requests only from callers who accept its price (provider.max_price).',
   context: 'The request is longer than the context that it offers.',
   slow: 'Alone with this request it would still begin its answer too late.',
-  breaker: 'It failed several requests in a short time. It is tried again by itself, one request first.',
-  cooling: 'It refused a request although it said that it had room. It is asked again after a moment.',
+  breaker:
+    'It failed several requests in a short time. It is tried again by itself, one request first.',
+  cooling:
+    'It refused a request although it said that it had room. It is asked again after a moment.',
   busy: 'It has as many requests as it takes at once.',
   unordered:
     'The account holds its share of the places of this model for sealed sessions that it has not ordered yet. One is free when it orders, or when a session ends.',
@@ -40,23 +45,27 @@ export interface SlotExplanation {
   readonly traits?: Trait[];
 }
 
-/** Why each slot would serve such a job, or not: the gates that decisions go through, and no others. */
-export function explain(servings: Iterable<Serving>, ask: Ask, now: number): { slots: SlotExplanation[]; tally: Record<string, number> } {
+/**
+ * Why each slot would serve such a job, or not: the gates that decisions go through, and no others.
+ */
+export function explain(
+  servings: Iterable<Serving>,
+  ask: Ask,
+  now: number,
+): { slots: SlotExplanation[]; tally: Record<string, number> } {
   const slots: SlotExplanation[] = [];
   const tally: Record<string, number> = {};
   for (const serving of servings) {
     const gate = failedGate(serving, ask, now);
     const { id, slot, provider, load, maxConcurrency } = serving;
     slots.push({
-      ...{
-        provider: id,
-        build: slot.build,
-        chip: provider.machine.chip,
-        load,
-        maxConcurrency,
-        expectedFirstContentMs: expectedMs(serving, ask.promptTokens, now),
-        contextTokens: serving.contextTokens,
-      },
+      provider: id,
+      build: slot.build,
+      chip: provider.machine.chip,
+      load,
+      maxConcurrency,
+      expectedFirstContentMs: expectedMs(serving, ask.promptTokens, now),
+      contextTokens: serving.contextTokens,
       ...(slot.traits && { traits: slot.traits }),
       ...(gate !== undefined && { gate }),
       because: gate === undefined ? SERVES : BECAUSE[gate],

@@ -10,12 +10,29 @@ const [HONEST, BOASTER] = [idOf('B'), idOf('C')];
 type Speeds = { readonly decodeTps: number; readonly prefillTps: number };
 const m4 = { chip: 'Apple M4', memoryGb: 32, bandwidthGbps: 120, simulated: true };
 
-function announce(router: Router, provider: string, { chip, ...speeds }: Speeds & { chip: string }, sequence = 1): void {
-  router.fleet.announce(provider, announcement({ sequence, machine: { ...m4, chip } }, [slot({ build: BUILD, maxConcurrency: 100, ...speeds })]), 0);
+function announce(
+  router: Router,
+  provider: string,
+  { chip, ...speeds }: Speeds & { chip: string },
+  sequence = 1,
+): void {
+  router.fleet.announce(
+    provider,
+    announcement({ sequence, machine: { ...m4, chip } }, [
+      slot({ build: BUILD, maxConcurrency: 100, ...speeds }),
+    ]),
+    0,
+  );
 }
 
 function routerWith(boast: Speeds & { chip: string }): Router {
-  const router = new Router({ suite: SUITE_ID, queueDepth: 4, graceMs: 0, startedAt: 0, random: () => 0 });
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: 4,
+    graceMs: 0,
+    startedAt: 0,
+    random: () => 0,
+  });
   announce(router, HONEST, { chip: 'Apple M4', decodeTps: 25, prefillTps: 400 });
   announce(router, BOASTER, boast);
   return router;
@@ -23,12 +40,24 @@ function routerWith(boast: Speeds & { chip: string }): Router {
 
 let jobs = 0;
 /** Asks for a place; `only` names the machine that is wanted. */
-function place(router: Router, now: number, only?: string): { job: string; candidates: readonly { provider: string; expectedFirstContentMs: number }[] } {
+function place(
+  router: Router,
+  now: number,
+  only?: string,
+): { job: string; candidates: readonly { provider: string; expectedFirstContentMs: number }[] } {
   jobs += 1;
   const job = `job_${String(jobs).padStart(22, '0')}`;
   let reply: Reserved | undefined;
   const sizes = { promptTokens: 100, maxOutputTokens: 100, patienceMs: 0 };
-  const request = { job, account: `acct_${jobs}`, model: 'sim', builds: [BUILD], exclude: [], ...sizes, ...(only && { only: [only] }) };
+  const request = {
+    job,
+    account: `acct_${jobs}`,
+    model: 'sim',
+    builds: [BUILD],
+    exclude: [],
+    ...sizes,
+    ...(only && { only: [only] }),
+  };
   const answer = (given: Reserved) => {
     reply = given;
   };
@@ -37,11 +66,23 @@ function place(router: Router, now: number, only?: string): { job: string; candi
 }
 
 /** One answer of the machine with these true speeds. */
-function serve(router: Router, provider: string, { now, tps, firstContentMs }: { now: number; tps: number; firstContentMs: number }): void {
+function serve(
+  router: Router,
+  provider: string,
+  { now, tps, firstContentMs }: { now: number; tps: number; firstContentMs: number },
+): void {
   const { job } = place(router, now, provider);
   const firstContentUs = firstContentMs * 1_000;
-  const timing = { routeUs: 0, holdUs: 0, firstContentUs, totalUs: firstContentUs + Math.round((100 / tps) * 1e6) };
-  router.jobEnded({ job, provider, result: 'completed', attempts: 1, timing, deliveredTokens: 100 }, now);
+  const timing = {
+    routeUs: 0,
+    holdUs: 0,
+    firstContentUs,
+    totalUs: firstContentUs + Math.round((100 / tps) * 1e6),
+  };
+  router.jobEnded(
+    { job, provider, result: 'completed', attempts: 1, timing, deliveredTokens: 100 },
+    now,
+  );
 }
 
 const expectedOf = (router: Router, provider: string): number => {
@@ -62,9 +103,11 @@ test('a claim of 5,000 tokens per second counts as what the chip can do', () => 
 test('a false claim is replaced by what was measured after two answers, and draws no more work', () => {
   const boast = { chip: 'Apple M3 Ultra', decodeTps: 5_000, prefillTps: 50_000 };
   const router = routerWith(boast);
-  for (let answer = 0; answer < 4; answer += 1) serve(router, HONEST, { now: 1_000 * answer, tps: 25, firstContentMs: 290 });
+  for (let answer = 0; answer < 4; answer += 1)
+    serve(router, HONEST, { now: 1_000 * answer, tps: 25, firstContentMs: 290 });
   expect(place(router, 5_000).candidates[0]?.provider).toBe(BOASTER);
-  for (let answer = 0; answer < 2; answer += 1) serve(router, BOASTER, { now: 6_000 + answer, tps: 2, firstContentMs: 4_000 });
+  for (let answer = 0; answer < 2; answer += 1)
+    serve(router, BOASTER, { now: 6_000 + answer, tps: 2, firstContentMs: 4_000 });
   announce(router, BOASTER, boast, 2);
   expect(expectedOf(router, BOASTER)).toBeGreaterThan(500);
   expect(place(router, 7_000).candidates[0]?.provider).toBe(HONEST);

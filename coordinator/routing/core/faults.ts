@@ -1,5 +1,6 @@
 /**
- * A breaker for each provider. Faults add up and fade; too many close the provider out for a while that doubles, and then one
+ * A breaker for each provider. Faults add up and fade; too many close the provider out for a while
+ * that doubles, and then one
  * job at a time tries it until one is served.
  */
 const OPENS_AT = 2.5;
@@ -10,7 +11,10 @@ const FIRST_PAUSE_MS = 5_000;
 const LONGEST_PAUSE_MS = 5 * 60_000;
 /** A trial that nobody ended (its client left) must not keep the provider out for ever. */
 const TRIAL_MS = 30_000;
-/** After a refusal by a machine that said it had room: its next word may be truer. Each one in a row counts double. */
+/**
+ * After a refusal by a machine that said it had room: its next word may be truer. Each one in a row
+ * counts double.
+ */
 const FIRST_COOLING_MS = 250;
 const LONGEST_COOLING_MS = 30_000;
 const FORGET_MS = 30 * 60_000;
@@ -30,10 +34,16 @@ export interface FaultRecord {
   coolUntil: number;
 }
 
-/** A provider's record is always the same object, which changes with it: decisions read it without looking it up. */
+/**
+ * A provider's record is always the same object, which changes with it: decisions read it without
+ * looking it up.
+ */
 export class Faults {
   readonly #records = new Map<string, FaultRecord>();
-  /** Accounts whose requests a provider blamed lately, with the time of the last one: at most `BLAMED_ACCOUNTS` for each provider. */
+  /**
+   * Accounts whose requests a provider blamed lately, with the time of the last one: at most
+   * `BLAMED_ACCOUNTS` for each provider.
+   */
   readonly #blamed = new Map<string, Map<string, number>>();
 
   /** Blank for whoever did nothing wrong. */
@@ -80,7 +90,8 @@ export class Faults {
   }
 
   /**
-   * It refused a job and says that the request is at fault. One account must not cool providers by sending bad requests, and a provider
+   * It refused a job and says that the request is at fault. One account must not cool providers by
+   * sending bad requests, and a provider
    * must not avoid work by calling good requests bad: only blame of several accounts counts.
    */
   blamed(provider: string, account: string | undefined, now: number): void {
@@ -121,14 +132,26 @@ export class Faults {
 }
 
 /** No job goes there: it waits out its pause, or its trial. */
-export function isClosedOut({ openUntil, trialUntil }: Readonly<FaultRecord>, now: number): boolean {
+export function isClosedOut(
+  { openUntil, trialUntil }: Readonly<FaultRecord>,
+  now: number,
+): boolean {
   return now < openUntil || now < trialUntil;
 }
 
-const BLANK: FaultRecord = { score: 0, lastAt: 0, openings: 0, openUntil: 0, trialUntil: 0, refusals: 0, coolUntil: 0 };
+const BLANK: FaultRecord = {
+  score: 0,
+  lastAt: 0,
+  openings: 0,
+  openUntil: 0,
+  trialUntil: 0,
+  refusals: 0,
+  coolUntil: 0,
+};
 
 function forgetBefore(times: Map<string, number>, limit: number): void {
   for (const [name, at] of times) if (at < limit) times.delete(name);
 }
 
-const fade = ({ score, lastAt }: FaultRecord, now: number) => score * 2 ** (-(now - lastAt) / HALF_LIFE_MS);
+const fade = ({ score, lastAt }: FaultRecord, now: number) =>
+  score * 2 ** (-(now - lastAt) / HALF_LIFE_MS);

@@ -16,7 +16,10 @@ export const slot = (changes: Partial<Slot> = {}): Slot => ({
   loadMs: 5_000,
   ...changes,
 });
-export const announcement = (changes: Partial<Announcement> = {}, slots: Slot[] = [slot()]): Announcement => ({
+export const announcement = (
+  changes: Partial<Announcement> = {},
+  slots: Slot[] = [slot()],
+): Announcement => ({
   session: 's_0123456789ab',
   sequence: 1,
   draining: false,

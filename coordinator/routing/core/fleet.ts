@@ -2,10 +2,12 @@ import type { Announcement, Capacity, Machine, Slot, TrustLevel } from '#bus-sch
 import { type Memory, Serving, ServingList } from './serving.ts';
 
 /**
- * Who is there, by their own words, clamped. Every beat says everything, so a router that has just started knows the fleet
+ * Who is there, by their own words, clamped. Every beat says everything, so a router that has just
+ * started knows the fleet
  * within one beat.
  *
- * Invariants: a word of an older session or sequence changes nothing; a provider is in the index of a build iff it has a slot for it.
+ * Invariants: a word of an older session or sequence changes nothing; a provider is in the index of
+ * a build iff it has a slot for it.
  */
 /** What a machine has proven, and not only said. */
 export interface Shown {
@@ -82,11 +84,17 @@ export class Fleet {
     return this.#byBuild.get(build)?.all ?? NOBODY;
   }
 
-  announce(id: string, word: Announcement, now: number, shown: Shown = NOTHING): FleetChange | undefined {
+  announce(
+    id: string,
+    word: Announcement,
+    now: number,
+    shown: Shown = NOTHING,
+  ): FleetChange | undefined {
     const before = this.#providers.get(id);
     if (before === undefined && this.#providers.size >= MAX_PROVIDERS) return undefined;
     if (before?.session === word.session && word.sequence < before.sequence) return undefined;
-    if (before?.formerSession === word.session || now < (this.#bannedUntil.get(id) ?? 0)) return undefined;
+    if (before?.formerSession === word.session || now < (this.#bannedUntil.get(id) ?? 0))
+      return undefined;
     const { session, sequence, machine, draining, sealing } = word;
     this.#put({
       id,
@@ -109,10 +117,22 @@ export class Fleet {
   }
 
   /** Between beats. Undefined when it changes nothing. */
-  report(id: string, { session, sequence, draining, slots }: Capacity, now: number): FleetChange | 'reported' | undefined {
+  report(
+    id: string,
+    { session, sequence, draining, slots }: Capacity,
+    now: number,
+  ): FleetChange | 'reported' | undefined {
     const before = this.#providers.get(id);
-    if (before === undefined || before.session !== session || sequence < before.sequence) return undefined;
-    this.#put({ ...before, sequence, draining, slots: viewsOf(slots, before.slots), heardAt: now, silent: false });
+    if (before === undefined || before.session !== session || sequence < before.sequence)
+      return undefined;
+    this.#put({
+      ...before,
+      sequence,
+      draining,
+      slots: viewsOf(slots, before.slots),
+      heardAt: now,
+      silent: false,
+    });
     if (before.silent) return 'returned';
     return draining && !before.draining ? 'draining' : 'reported';
   }

@@ -2,15 +2,22 @@ import { expect, test } from 'vitest';
 import { MeasuredSpeeds } from './measured-speeds.ts';
 
 const MINUTE = 60_000;
-const answer = (account: string, tokensPerSecond: number, tokens = 100) => ({ account, tokens, tookMs: (1_000 * tokens) / tokensPerSecond });
+const answer = (account: string, tokensPerSecond: number, tokens = 100) => ({
+  account,
+  tokens,
+  tookMs: (1_000 * tokens) / tokensPerSecond,
+});
 
-function speeds(...answers: [account: string, tokensPerSecond: number, tokens?: number][]): MeasuredSpeeds {
+function speeds(
+  ...answers: [account: string, tokensPerSecond: number, tokens?: number][]
+): MeasuredSpeeds {
   const measured = new MeasuredSpeeds();
   measured.of('machine', 'build');
   for (const one of answers) measured.learn('machine', 'build', answer(...one), 0);
   return measured;
 }
-const tokensPerSecond = (measured: MeasuredSpeeds) => Math.round(1_000 / measured.of('machine', 'build').tokenMs);
+const tokensPerSecond = (measured: MeasuredSpeeds) =>
+  Math.round(1_000 / measured.of('machine', 'build').tokenMs);
 
 test('two answers tell the speed, and one or short ones do not', () => {
   expect(speeds(['a', 20]).of('machine', 'build').tokenMs).toBe(0);

@@ -53,7 +53,12 @@ export class MeasuredSpeeds {
     return seen;
   }
 
-  learn(provider: string, build: string, { account, tokens, tookMs }: MeasuredAnswer, now: number): void {
+  learn(
+    provider: string,
+    build: string,
+    { account, tokens, tookMs }: MeasuredAnswer,
+    now: number,
+  ): void {
     const seen = this.#seen.get(provider)?.get(build);
     if (seen === undefined || tokens < MIN_TOKENS) return;
     const answer = { account, tokenMs: Math.max(1, tookMs) / tokens, at: now };
@@ -63,7 +68,10 @@ export class MeasuredSpeeds {
     judge(seen, kept.toSorted((one, other) => one.at - other.at).slice(-KEPT));
   }
 
-  /** Slots that are listed no more keep their record only while it has answers: a machine cannot drop a bad record by leaving the slot out once. */
+  /**
+   * Slots that are listed no more keep their record only while it has answers: a machine cannot
+   * drop a bad record by leaving the slot out once.
+   */
   unlist(provider: string, build: string): void {
     const builds = this.#seen.get(provider);
     if (builds?.get(build)?.answers.length === 0) builds.delete(build);

@@ -19,7 +19,10 @@ test('a machine that floods is told of once, gets jobs again a minute after it h
   const admissions = Array.from({ length: 1_000 }, () => rates.admit(PROVIDER, report, 0));
   expect(admissions.filter((admission) => admission === 'taken')).toHaveLength(60);
   expect(admissions.filter((admission) => admission === 'flood')).toHaveLength(1);
-  expect([rates.isFlooding(PROVIDER, 59_999), rates.isFlooding(PROVIDER, 60_000)]).toEqual([true, false]);
+  expect([rates.isFlooding(PROVIDER, 59_999), rates.isFlooding(PROVIDER, 60_000)]).toEqual([
+    true,
+    false,
+  ]);
   rates.sweep(59_999);
   expect(rates.size).toBe(1);
   rates.sweep(60_000);

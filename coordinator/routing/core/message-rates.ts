@@ -1,8 +1,11 @@
 /**
- * Limits what a machine may send about itself, for each kind of message a token bucket. A machine that floods the router with messages
- * would otherwise cost memory and processor time in proportion to what it sends, and delay the decisions for all others.
+ * Limits what a machine may send about itself, for each kind of message a token bucket. A machine
+ * that floods the router with messages
+ * would otherwise cost memory and processor time in proportion to what it sends, and delay the
+ * decisions for all others.
  *
- * An honest machine sends a beat every 5 s (and about nine in its first 10 s), and at most ten capacity reports a second.
+ * An honest machine sends a beat every 5 s (and about nine in its first 10 s), and at most ten
+ * capacity reports a second.
  */
 const LIMITS = {
   announcement: { perSecond: 2, burst: 40 },
@@ -41,10 +44,15 @@ export class MessageRates {
     return this.#senders.size;
   }
 
-  admit(provider: string, { kind, bytes }: { kind: LimitedMessage; bytes: number }, now: number): Admission {
+  admit(
+    provider: string,
+    { kind, bytes }: { kind: LimitedMessage; bytes: number },
+    now: number,
+  ): Admission {
     const sender = this.#sender(provider, now);
     if (bytes <= MAX_MESSAGE_BYTES && take(sender.buckets[kind], LIMITS[kind], now)) return 'taken';
-    if (now >= sender.windowEnds) Object.assign(sender, { rejected: 0, windowEnds: now + FLOOD_WINDOW_MS });
+    if (now >= sender.windowEnds)
+      Object.assign(sender, { rejected: 0, windowEnds: now + FLOOD_WINDOW_MS });
     sender.rejected += 1;
     if (sender.rejected < FLOOD_REJECTED) return 'rejected';
     const isNew = now >= sender.floodsUntil;
@@ -60,7 +68,9 @@ export class MessageRates {
   /** Forgets machines whose buckets are full again. */
   sweep(now: number): void {
     for (const [provider, { buckets, floodsUntil, windowEnds }] of this.#senders) {
-      const isFull = (Object.keys(LIMITS) as LimitedMessage[]).every((kind) => filled(buckets[kind], LIMITS[kind], now) === LIMITS[kind].burst);
+      const isFull = (Object.keys(LIMITS) as LimitedMessage[]).every(
+        (kind) => filled(buckets[kind], LIMITS[kind], now) === LIMITS[kind].burst,
+      );
       if (isFull && now >= floodsUntil && now >= windowEnds) this.#senders.delete(provider);
     }
   }
@@ -69,7 +79,12 @@ export class MessageRates {
     let sender = this.#senders.get(provider);
     if (sender === undefined) {
       const full = (kind: LimitedMessage): Bucket => ({ tokens: LIMITS[kind].burst, at: now });
-      sender = { buckets: { announcement: full('announcement'), capacity: full('capacity') }, rejected: 0, windowEnds: 0, floodsUntil: 0 };
+      sender = {
+        buckets: { announcement: full('announcement'), capacity: full('capacity') },
+        rejected: 0,
+        windowEnds: 0,
+        floodsUntil: 0,
+      };
       this.#senders.set(provider, sender);
     }
     return sender;
@@ -81,7 +96,8 @@ interface Limit {
   readonly burst: number;
 }
 
-const filled = ({ tokens, at }: Bucket, { perSecond, burst }: Limit, now: number) => Math.min(burst, tokens + ((now - at) / 1_000) * perSecond);
+const filled = ({ tokens, at }: Bucket, { perSecond, burst }: Limit, now: number) =>
+  Math.min(burst, tokens + ((now - at) / 1_000) * perSecond);
 
 function take(bucket: Bucket, limit: Limit, now: number): boolean {
   bucket.tokens = filled(bucket, limit, now);

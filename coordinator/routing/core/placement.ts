@@ -2,11 +2,23 @@ import { type Candidate, type Reserve, TRUST_LEVELS } from '#bus-schemas';
 import { isTooExpensive, type Pricing, priceMs } from './price-book.ts';
 import type { Closed, Serving } from './serving.ts';
 
-/** Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who serves soonest. */
+/**
+ * Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who
+ * serves soonest.
+ */
 
 export type Ask = Pick<
   Reserve,
-  'job' | 'builds' | 'promptTokens' | 'maxOutputTokens' | 'firstContentMs' | 'exclude' | 'only' | 'requires' | 'weights' | 'level'
+  | 'job'
+  | 'builds'
+  | 'promptTokens'
+  | 'maxOutputTokens'
+  | 'firstContentMs'
+  | 'exclude'
+  | 'only'
+  | 'requires'
+  | 'weights'
+  | 'level'
 > & {
   readonly pricing?: Pricing | undefined;
   /** Machines that cool may serve too: nothing else was found. */
@@ -15,7 +27,10 @@ export type Ask = Pick<
   readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
 };
 
-/** Why a slot may not serve. In this order; the first that does not hold is the reason, so each provider is counted once. */
+/**
+ * Why a slot may not serve. In this order; the first that does not hold is the reason, so each
+ * provider is counted once.
+ */
 export type GateName =
   | 'not_wanted'
   | 'excluded'
@@ -33,23 +48,38 @@ export type GateName =
   /** Of the account and not of the slot: the router checks it after the choice. */
   | 'unordered';
 
-/** The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of every decision: no table, no closure, no object. */
+/**
+ * The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of
+ * every decision: no table, no closure, no object.
+ */
 export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {
   if (ask.only !== undefined && !ask.only.includes(serving.id)) return 'not_wanted';
   if (ask.exclude.length > 0 && ask.exclude.includes(serving.id)) return 'excluded';
   if (serving.closed !== undefined) return serving.closed;
-  if (ask.requires !== undefined && !ask.requires.every((trait) => serving.slot.traits?.includes(trait))) return 'traits';
+  if (
+    ask.requires !== undefined &&
+    !ask.requires.every((trait) => serving.slot.traits?.includes(trait))
+  )
+    return 'traits';
   if (ask.weights !== undefined && !hasWeights(serving, ask.weights)) return 'weights';
-  if (ask.level !== undefined && TRUST_LEVELS.indexOf(serving.provider.level) < TRUST_LEVELS.indexOf(ask.level)) return 'level';
+  if (
+    ask.level !== undefined &&
+    TRUST_LEVELS.indexOf(serving.provider.level) < TRUST_LEVELS.indexOf(ask.level)
+  )
+    return 'level';
   if (ask.pricing !== undefined && isTooExpensive(serving.id, ask.pricing)) return 'price';
   if (ask.promptTokens + ask.maxOutputTokens > serving.contextTokens) return 'context';
-  if (ask.firstContentMs !== undefined && isTooSlow(serving, ask.promptTokens, ask.firstContentMs)) return 'slow';
+  if (ask.firstContentMs !== undefined && isTooSlow(serving, ask.promptTokens, ask.firstContentMs))
+    return 'slow';
   if (serving.isBroken(now)) return 'breaker';
   return noRoom(serving, ask, now);
 }
 
 /** What nobody has named may be anything; what is named must have been shown. */
-function hasWeights({ slot, provider }: Serving, weights: Readonly<Record<string, string>>): boolean {
+function hasWeights(
+  { slot, provider }: Serving,
+  weights: Readonly<Record<string, string>>,
+): boolean {
   const wanted = weights[slot.build];
   return wanted === undefined || provider.weights?.get(slot.build) === wanted;
 }
@@ -60,7 +90,11 @@ function isTooSlow(serving: Serving, promptTokens: number, firstContentMs: numbe
 }
 
 /** The gates behind the breaker. */
-function noRoom(serving: Serving, { promptTokens, maxOutputTokens, despiteCooling }: Ask, now: number): 'cooling' | 'busy' | 'tokens' | undefined {
+function noRoom(
+  serving: Serving,
+  { promptTokens, maxOutputTokens, despiteCooling }: Ask,
+  now: number,
+): 'cooling' | 'busy' | 'tokens' | undefined {
   if (despiteCooling !== true && serving.isCooling(now)) return 'cooling';
   if (serving.load >= serving.maxConcurrency) return 'busy';
   return promptTokens + maxOutputTokens > serving.tokensLeft ? 'tokens' : undefined;
@@ -85,7 +119,10 @@ export interface Choice {
 }
 
 export const MAX_CANDIDATES = 4;
-/** Places this close to the best are equals: among them chance decides, so that simultaneous requests do not all run to one. */
+/**
+ * Places this close to the best are equals: among them chance decides, so that simultaneous
+ * requests do not all run to one.
+ */
 const NEAR_MS = 10;
 const NEAR_SHARE = 0.1;
 const OVERLOAD_PENALTY = 1;
@@ -104,8 +141,10 @@ interface Choosing {
 
 export function choose(servedBy: ServedBy, ask: Ask, choosing: Choosing): Choice {
   let choice = survey(servedBy, ask, choosing);
-  // Providers that were only turned away for old faults are better than nobody; slow ones are, where no wait brings a quicker one.
-  if (choice.candidates.length === 0 && choice.rejected.breaker !== undefined) choice = survey(servedBy, ask, choosing, 'breaker');
+  // Providers that were only turned away for old faults are better than nobody; slow ones are,
+  // where no wait brings a quicker one.
+  if (choice.candidates.length === 0 && choice.rejected.breaker !== undefined)
+    choice = survey(servedBy, ask, choosing, 'breaker');
   if (choice.candidates.length > 0 || choice.rejected.slow === undefined) return choice;
   const { busy, tokens, cooling } = choice.rejected;
   return (busy ?? tokens ?? cooling) ? choice : survey(servedBy, ask, choosing, 'slow');
@@ -117,7 +156,12 @@ function isForgiven(gate: Forgivable, serving: Serving, ask: Ask, now: number): 
   return (gate === 'breaker' || !serving.isBroken(now)) && noRoom(serving, ask, now) === undefined;
 }
 
-function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs, nearShare = NEAR_SHARE }: Choosing, forgiven?: Forgivable): Choice {
+function survey(
+  servedBy: ServedBy,
+  ask: Ask,
+  { now, random, costOf = expectedMs, nearShare = NEAR_SHARE }: Choosing,
+  forgiven?: Forgivable,
+): Choice {
   const rejected: Partial<Record<GateName, number>> = {};
   for (const build of ask.builds) {
     const servings = servedBy(build);
@@ -127,7 +171,9 @@ function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs
       const serving = servings[place] as Serving;
       const gate = failedGate(serving, ask, now);
       if (gate === undefined || (gate === forgiven && isForgiven(gate, serving, ask, now))) {
-        const total = costOf(serving, unreadTokens(serving, ask), now) + (ask.pricing === undefined ? 0 : priceMs(serving.id, ask.pricing));
+        const total =
+          costOf(serving, unreadTokens(serving, ask), now) +
+          (ask.pricing === undefined ? 0 : priceMs(serving.id, ask.pricing));
         totals[place] = total;
         if (total < best) best = total;
       } else {
@@ -136,16 +182,22 @@ function survey(servedBy: ServedBy, ask: Ask, { now, random, costOf = expectedMs
       }
     }
     // A later build only serves when the wanted one has no place.
-    if (best < Number.POSITIVE_INFINITY) return { ...chosen({ servings, totals, best, nearShare, random }, ask, now), rejected };
+    if (best < Number.POSITIVE_INFINITY)
+      return { ...chosen({ servings, totals, best, nearShare, random }, ask, now), rejected };
   }
   return { candidates: [], cost: undefined, rejected };
 }
 
 function unreadTokens(serving: Serving, { promptTokens, warm }: Ask): number {
-  return warm !== undefined && warm.provider === serving.id ? Math.max(0, promptTokens - warm.tokens) : promptTokens;
+  return warm !== undefined && warm.provider === serving.id
+    ? Math.max(0, promptTokens - warm.tokens)
+    : promptTokens;
 }
 
-/** Kept between decisions, of which there is only one at a time: an array of thousands made for each would be the dearest part of it. */
+/**
+ * Kept between decisions, of which there is only one at a time: an array of thousands made for each
+ * would be the dearest part of it.
+ */
 let scratch = new Float64Array(1_024);
 
 function totalsFor(length: number): Float64Array {
@@ -169,17 +221,25 @@ function chosen(places: Places, ask: Ask, now: number): Pick<Choice, 'candidates
   const ordered = [winner, ...others].slice(0, MAX_CANDIDATES);
   return {
     candidates: ordered.map((place) => candidateOf(servings[place] as Serving, ask, now)),
-    cost: { ...costAt(servings[winner] as Serving, unreadTokens(servings[winner] as Serving, ask), now), ...priced(servings[winner] as Serving, ask) },
+    cost: {
+      ...costAt(servings[winner] as Serving, unreadTokens(servings[winner] as Serving, ask), now),
+      ...priced(servings[winner] as Serving, ask),
+    },
   };
 }
 
-const priced = ({ id }: Serving, { pricing }: Ask): Pick<Cost, 'price'> => (pricing === undefined ? {} : { price: priceMs(id, pricing) });
+const priced = ({ id }: Serving, { pricing }: Ask): Pick<Cost, 'price'> =>
+  pricing === undefined ? {} : { price: priceMs(id, pricing) };
 
-/** Two at random of those as good as the best, and the better of them: nearly as even as asking everyone, and nearly always cheap. */
+/**
+ * Two at random of those as good as the best, and the better of them: nearly as even as asking
+ * everyone, and nearly always cheap.
+ */
 function oneOfTheEquals({ totals, best, nearShare, random }: Places): number {
   const limit = best + Math.max(NEAR_MS, best * nearShare);
   let equals = 0;
-  for (let place = 0; place < totals.length; place += 1) if ((totals[place] as number) <= limit) equals += 1;
+  for (let place = 0; place < totals.length; place += 1)
+    if ((totals[place] as number) <= limit) equals += 1;
   const one = nthWithin(totals, limit, Math.floor(random() * equals));
   const other = nthWithin(totals, limit, Math.floor(random() * equals));
   return (totals[other] as number) < (totals[one] as number) ? other : one;

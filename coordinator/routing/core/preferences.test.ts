@@ -7,16 +7,38 @@ import { Router } from './router.ts';
 const NOW = 10_000;
 
 /** B begins soonest, C writes fastest, D is neither. */
-function chosen(prefers: Reserve['prefers'], changes: Partial<Record<'B' | 'C' | 'D', Partial<Slot>>> = {}, only?: string[]): string {
-  const router = new Router({ suite: SUITE_ID, queueDepth: 0, graceMs: 0, startedAt: 0, random: () => 0 });
+function chosen(
+  prefers: Reserve['prefers'],
+  changes: Partial<Record<'B' | 'C' | 'D', Partial<Slot>>> = {},
+  only?: string[],
+): string {
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: 0,
+    graceMs: 0,
+    startedAt: 0,
+    random: () => 0,
+  });
   const slots: Record<string, Partial<Slot>> = {
     B: { prefillTps: 5_000, decodeTps: 20 },
     C: { prefillTps: 500, decodeTps: 100 },
     D: { prefillTps: 400, decodeTps: 15 },
   };
   for (const [letter, about] of Object.entries(slots))
-    router.fleet.announce(idOf(letter), announcement({}, [slot({ ...about, ...changes[letter as 'B'] })]), NOW);
-  const ask = { job: 'job', builds: ['sim'], promptTokens: 500, maxOutputTokens: 100, exclude: [], ...(prefers && { prefers }), ...(only && { only }) };
+    router.fleet.announce(
+      idOf(letter),
+      announcement({}, [slot({ ...about, ...changes[letter as 'B'] })]),
+      NOW,
+    );
+  const ask = {
+    job: 'job',
+    builds: ['sim'],
+    promptTokens: 500,
+    maxOutputTokens: 100,
+    exclude: [],
+    ...(prefers && { prefers }),
+    ...(only && { only }),
+  };
   const { candidates } = choosePreferred(
     (build) => router.fleet.serving(build),
     ask,
@@ -32,11 +54,22 @@ test.each<[string, string, Reserve['prefers'], Parameters<typeof chosen>[1]?, st
   ['the fastest writer, when throughput is wished for', 'CBD', { sort: 'throughput' }],
   ['in the order asked for, then the others', 'DCB', { order: [idOf('D'), idOf('C')] }],
   ['of the order, those that have room', 'CB', { order: [idOf('D'), idOf('C')] }, { D: full }],
-  ['nobody in the order whom the request does not allow', 'CB', { order: [idOf('D'), idOf('C')] }, {}, [idOf('B'), idOf('C')]],
+  [
+    'nobody in the order whom the request does not allow',
+    'CB',
+    { order: [idOf('D'), idOf('C')] },
+    {},
+    [idOf('B'), idOf('C')],
+  ],
   ['only those that are fast enough', 'C', { minTokensPerSecond: 50 }],
   ['only those that begin soon enough', 'B', { maxFirstContentMs: 500 }],
   ['the others, when no one is', 'BCD', { minTokensPerSecond: 500 }],
-  ['whom it is sealed for, when nobody is much better', 'DBC', { sealedFor: idOf('D') }, { B: { prefillTps: 500 }, C: { prefillTps: 450 } }],
+  [
+    'whom it is sealed for, when nobody is much better',
+    'DBC',
+    { sealedFor: idOf('D') },
+    { B: { prefillTps: 500 }, C: { prefillTps: 450 } },
+  ],
   ['another than it is sealed for, when that is much slower', 'BCD', { sealedFor: idOf('D') }],
   ['another than it is sealed for, when that is full', 'BC', { sealedFor: idOf('D') }, { D: full }],
   ['the others, when the fast one is full', 'BD', { minTokensPerSecond: 50 }, { C: full }],

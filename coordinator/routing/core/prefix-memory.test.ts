@@ -16,7 +16,8 @@ test('the longest beginning that somebody has decides, as long as it can be expe
 
 test('it does not grow for ever', () => {
   const memory = new PrefixMemory();
-  for (let conversation = 0; conversation < 120_000; conversation += 1) memory.remember([prefix(`${conversation}`, 100)], 'one', conversation);
+  for (let conversation = 0; conversation < 120_000; conversation += 1)
+    memory.remember([prefix(`${conversation}`, 100)], 'one', conversation);
   expect(memory.size).toBe(100_000);
   expect(memory.find([prefix('0', 100)], 1)).toBeUndefined();
   expect(memory.find([prefix('119999', 100)], 120_000)).toBeDefined();

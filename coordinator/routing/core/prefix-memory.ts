@@ -4,7 +4,10 @@ import type { Prefix } from '#bus-schemas';
 const KEPT_MS = 10 * 60_000;
 const MOST = 100_000;
 
-/** Where the beginnings of conversations were last read. The oldest go first when there are too many. */
+/**
+ * Where the beginnings of conversations were last read. The oldest go first when there are too
+ * many.
+ */
 export class PrefixMemory {
   readonly #places = new Map<string, { provider: string; at: number }>();
 
@@ -16,7 +19,8 @@ export class PrefixMemory {
   find(prefixes: readonly Prefix[], now: number): { provider: string; tokens: number } | undefined {
     for (const { key, tokens } of prefixes) {
       const place = this.#places.get(key);
-      if (place !== undefined && now - place.at < KEPT_MS) return { provider: place.provider, tokens };
+      if (place !== undefined && now - place.at < KEPT_MS)
+        return { provider: place.provider, tokens };
     }
     return undefined;
   }

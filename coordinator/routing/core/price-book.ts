@@ -1,6 +1,9 @@
 import type { PricedProvider, PriceTerms, TokenPrice } from '#bus-schemas';
 
-/** The price of a request, as placement walks over it. Absent where every machine costs the same and may serve. */
+/**
+ * The price of a request, as placement walks over it. Absent where every machine costs the same and
+ * may serve.
+ */
 export interface Pricing {
   /** By provider; a provider that is not here asks the listed price. */
   readonly own: ReadonlyMap<string, TokenPrice>;
@@ -12,12 +15,17 @@ export interface Pricing {
 const NO_PRICES: ReadonlyMap<string, TokenPrice> = new Map();
 const PER_MILLION = 1_000_000;
 /**
- * The listed price of a request as a delay, in milliseconds: a machine that asks half of it is chosen before one that asks all of it
- * and would begin up to half of this earlier. Less than people notice, and more than the difference between two idle machines.
+ * The listed price of a request as a delay, in milliseconds: a machine that asks half of it is
+ * chosen before one that asks all of it
+ * and would begin up to half of this earlier. Less than people notice, and more than the difference
+ * between two idle machines.
  */
 const LISTED_PRICE_MS = 200;
 
-/** The prices that providers ask for a model other than the listed one. Replaced whole; settlement bounds how many a provider may have. */
+/**
+ * The prices that providers ask for a model other than the listed one. Replaced whole; settlement
+ * bounds how many a provider may have.
+ */
 export class PriceBook {
   #byModel: ReadonlyMap<string, ReadonlyMap<string, TokenPrice>> = new Map();
 
@@ -39,9 +47,17 @@ export class PriceBook {
   }
 
   /** The most that a request of these bounds can cost on this machine, in micro-dollars. */
-  costOf(model: string, { list }: PriceTerms, { provider, promptTokens, maxOutputTokens }: Bounds): number {
+  costOf(
+    model: string,
+    { list }: PriceTerms,
+    { provider, promptTokens, maxOutputTokens }: Bounds,
+  ): number {
     const price = this.#byModel.get(model)?.get(provider) ?? list;
-    return Math.ceil((promptTokens * price.inputMicroUsdPerMillion + maxOutputTokens * price.outputMicroUsdPerMillion) / PER_MILLION);
+    return Math.ceil(
+      (promptTokens * price.inputMicroUsdPerMillion +
+        maxOutputTokens * price.outputMicroUsdPerMillion) /
+        PER_MILLION,
+    );
   }
 }
 
@@ -56,14 +72,19 @@ export function isTooExpensive(provider: string, { own, list, max, exempt }: Pri
   return !isWithin(own.get(provider) ?? list, max) && !exempt.includes(provider);
 }
 
-/** The price of the machine relative to the listed one, as a term of the routing cost in milliseconds. */
+/**
+ * The price of the machine relative to the listed one, as a term of the routing cost in
+ * milliseconds.
+ */
 export function priceMs(provider: string, { own, list, exempt }: Pricing): number {
   if (exempt.includes(provider)) return 0;
   const listed = sumOf(list);
   return listed === 0 ? 0 : (LISTED_PRICE_MS * sumOf(own.get(provider) ?? list)) / listed;
 }
 
-const sumOf = ({ inputMicroUsdPerMillion, outputMicroUsdPerMillion }: TokenPrice): number => inputMicroUsdPerMillion + outputMicroUsdPerMillion;
+const sumOf = ({ inputMicroUsdPerMillion, outputMicroUsdPerMillion }: TokenPrice): number =>
+  inputMicroUsdPerMillion + outputMicroUsdPerMillion;
 
 const isWithin = (price: TokenPrice, max: TokenPrice): boolean =>
-  price.inputMicroUsdPerMillion <= max.inputMicroUsdPerMillion && price.outputMicroUsdPerMillion <= max.outputMicroUsdPerMillion;
+  price.inputMicroUsdPerMillion <= max.inputMicroUsdPerMillion &&
+  price.outputMicroUsdPerMillion <= max.outputMicroUsdPerMillion;

@@ -30,7 +30,13 @@ const LATER = 10_000;
 
 /** One slot, taken by `first`; what is asked after that waits. */
 function fullRouter() {
-  const router = new Router({ suite: SUITE_ID, queueDepth: 4, graceMs: 6_000, startedAt: 0, random: () => 0 });
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: 4,
+    graceMs: 6_000,
+    startedAt: 0,
+    random: () => 0,
+  });
   router.fleet.announce(PROVIDER, announcement, LATER);
   const answers: { name: string; reply: Reserved }[] = [];
   const ask = (name: string, account = 'acct_0000', now = LATER) => {
@@ -44,7 +50,10 @@ function fullRouter() {
       patienceMs: 5_000,
       exclude: [],
     };
-    router.reserve({ request, askedAt: now, answer: (reply) => void answers.push({ name, reply }) }, now);
+    router.reserve(
+      { request, askedAt: now, answer: (reply) => void answers.push({ name, reply }) },
+      now,
+    );
   };
   const end = (name: string, now = LATER) => {
     router.end(jobOf(name), now, true);
@@ -64,7 +73,11 @@ test('who came first is served first', () => {
 
 test('an account that holds slots lets one that holds none go first', () => {
   const { router, ask, end, placed } = fullRouter();
-  router.fleet.announce(PROVIDER, { ...announcement, sequence: 2, slots: [{ ...slot, maxConcurrency: 2 }] }, LATER);
+  router.fleet.announce(
+    PROVIDER,
+    { ...announcement, sequence: 2, slots: [{ ...slot, maxConcurrency: 2 }] },
+    LATER,
+  );
   ask('second');
   ask('1');
   ask('2', 'acct_1111');
@@ -76,7 +89,9 @@ test('a full queue makes room for an account that has less of it', () => {
   const { answers, ask } = fullRouter();
   for (const name of ['1', '2', '3', '4', '5']) ask(name);
   ask('6', 'acct_1111');
-  expect(answers.slice(1).map(({ name, reply }) => [name, reply.ok ? 'placed' : reply.code])).toEqual([
+  expect(
+    answers.slice(1).map(({ name, reply }) => [name, reply.ok ? 'placed' : reply.code]),
+  ).toEqual([
     ['5', 'queue_full'],
     ['4', 'queue_full'],
   ]);
@@ -100,7 +115,9 @@ test('a job that asks again keeps its turn and its patience, and every asking is
   expect(placed()).toEqual(['first', '1', '1']);
   ask('2', 'acct_0000', LATER + 4_000);
   ask('3', 'acct_0000', LATER + 5_000);
-  expect(answers.filter(({ name }) => name === '2').map(({ reply }) => !reply.ok && reply.code)).toEqual(['queue_timeout', 'queue_timeout']);
+  expect(
+    answers.filter(({ name }) => name === '2').map(({ reply }) => !reply.ok && reply.code),
+  ).toEqual(['queue_timeout', 'queue_timeout']);
 });
 
 test('a newcomer does not overtake those who wait for what has just become free', () => {
@@ -114,13 +131,25 @@ test('a newcomer does not overtake those who wait for what has just become free'
 test('an empty fleet is waited for after the start, not for as long as the patience lasts', () => {
   const { router, ask, answers } = fullRouter();
   router.fleet.remove(PROVIDER);
-  const early = new Router({ suite: SUITE_ID, queueDepth: 4, graceMs: 6_000, startedAt: LATER, random: () => 0 });
+  const early = new Router({
+    suite: SUITE_ID,
+    queueDepth: 4,
+    graceMs: 6_000,
+    startedAt: LATER,
+    random: () => 0,
+  });
   ask('1');
   expect(answers.at(-1)).toMatchObject({ reply: { ok: false, code: 'no_provider' } });
   const replies: Reserved[] = [];
   const request: Reserve = {
-    ...{ job: jobOf('2'), account: 'acct_0000', model: 'sim', builds: ['sim'] },
-    ...{ promptTokens: 1, maxOutputTokens: 1, patienceMs: 30_000, exclude: [] },
+    job: jobOf('2'),
+    account: 'acct_0000',
+    model: 'sim',
+    builds: ['sim'],
+    promptTokens: 1,
+    maxOutputTokens: 1,
+    patienceMs: 30_000,
+    exclude: [],
   };
   early.reserve({ request, askedAt: LATER, answer: (reply) => void replies.push(reply) }, LATER);
   expect(early.nextDeadline).toBe(LATER + 6_000);
@@ -131,7 +160,13 @@ test('an empty fleet is waited for after the start, not for as long as the patie
 });
 
 test('many that wait for the same thing cost one look at the fleet', () => {
-  const router = new Router({ suite: SUITE_ID, queueDepth: 1_000, graceMs: 0, startedAt: 0, random: () => 0 });
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: 1_000,
+    graceMs: 0,
+    startedAt: 0,
+    random: () => 0,
+  });
   router.fleet.announce(PROVIDER, { ...announcement, slots: [{ ...slot, running: 1 }] }, LATER);
   let looks = 0;
   const serving = router.fleet.serving.bind(router.fleet);
@@ -141,8 +176,14 @@ test('many that wait for the same thing cost one look at the fleet', () => {
   };
   for (let job = 0; job < 500; job += 1) {
     const request: Reserve = {
-      ...{ job: jobOf(String(job)), account: 'acct_0000', model: 'sim', builds: ['sim'] },
-      ...{ promptTokens: 10, maxOutputTokens: 10, patienceMs: 5_000, exclude: [] },
+      job: jobOf(String(job)),
+      account: 'acct_0000',
+      model: 'sim',
+      builds: ['sim'],
+      promptTokens: 10,
+      maxOutputTokens: 10,
+      patienceMs: 5_000,
+      exclude: [],
     };
     router.reserve({ request, askedAt: LATER, answer: () => undefined }, LATER);
   }

@@ -7,7 +7,8 @@ export interface Waiting extends Asked {
 }
 
 /**
- * Jobs that wait for a place, each once. Invariant: never more than `depth`; when it is full, room is taken from the account
+ * Jobs that wait for a place, each once. Invariant: never more than `depth`; when it is full, room
+ * is taken from the account
  * that has most of it, so that one account cannot shut the others out.
  */
 export class Queue {
@@ -41,7 +42,10 @@ export class Queue {
     return this.#waiting.values();
   }
 
-  /** Whom a newcomer of `account` displaces: nobody while there is room, undefined when it has to go itself. */
+  /**
+   * Whom a newcomer of `account` displaces: nobody while there is room, undefined when it has to go
+   * itself.
+   */
   displacedBy(account: string): Waiting | 'nobody' | undefined {
     if (this.#waiting.size < this.#depth) return 'nobody';
     const counts = new Map<string, number>();
@@ -52,10 +56,15 @@ export class Queue {
       most = Math.max(most, count);
     }
     if ((counts.get(account) ?? 0) + 1 >= most) return undefined;
-    return [...this.#waiting.values()].findLast(({ request }) => counts.get(request.account) === most);
+    return [...this.#waiting.values()].findLast(
+      ({ request }) => counts.get(request.account) === most,
+    );
   }
 
-  /** First the accounts that hold least, counting their jobs ahead of this one; among equals, who came first. */
+  /**
+   * First the accounts that hold least, counting their jobs ahead of this one; among equals, who
+   * came first.
+   */
   inTurn(heldBy: (account: string) => number): Waiting[] {
     const ahead = new Map<string, number>();
     const ranked = [...this.#waiting.values()].map((waiting) => {

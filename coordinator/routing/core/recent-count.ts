@@ -1,7 +1,8 @@
 const STEPS = 10;
 
 /**
- * How many events there were within a window of time, to a tenth of the window. Keeps one number for each tenth: memory does not grow
+ * How many events there were within a window of time, to a tenth of the window. Keeps one number
+ * for each tenth: memory does not grow
  * with the number of events.
  */
 export class RecentCount {
@@ -27,7 +28,9 @@ export class RecentCount {
   #turn(now: number): void {
     const step = Math.max(this.#step, Math.floor(now / this.#stepMs));
     if (step - this.#step >= STEPS) this.#counts.fill(0);
-    else for (let passed = this.#step + 1; passed <= step; passed += 1) this.#counts[passed % STEPS] = 0;
+    else
+      for (let passed = this.#step + 1; passed <= step; passed += 1)
+        this.#counts[passed % STEPS] = 0;
     this.#step = step;
   }
 }

@@ -4,7 +4,10 @@ export interface Reservation {
   readonly provider: string;
   readonly build: string;
   readonly tokens: number;
-  /** Until the first content, by the machine's own figures; nothing where that is not to be learned from. */
+  /**
+   * Until the first content, by the machine's own figures; nothing where that is not to be learned
+   * from.
+   */
   readonly expectedMs?: number;
   /** Reading the prompt takes the machine so long. */
   readonly promptMs: number;
@@ -14,9 +17,11 @@ export interface Reservation {
 }
 
 /**
- * What is promised of one slot, beside what its provider said last. Plain numbers: every decision reads them for every slot.
+ * What is promised of one slot, beside what its provider said last. Plain numbers: every decision
+ * reads them for every slot.
  *
- * Invariant: a promised job counts once, in the provider's word if that names it, among the unheard if not.
+ * Invariant: a promised job counts once, in the provider's word if that names it, among the unheard
+ * if not.
  */
 export class SlotPromises {
   readonly #jobs = new Map<string, Reservation>();
@@ -28,7 +33,10 @@ export class SlotPromises {
   finished = 0;
   /** Prompts are read one after another: when the last of them will be. */
   promptsReadAt = 0;
-  /** The machine's last message lists this slot. Promises of a slot that is not listed are dropped when their last job ends. */
+  /**
+   * The machine's last message lists this slot. Promises of a slot that is not listed are dropped
+   * when their last job ends.
+   */
   isListed = false;
 
   get count(): number {
@@ -80,12 +88,16 @@ export class SlotPromises {
 const NOBODY: ReadonlySet<string> = new Set();
 
 /**
- * Which slots are promised to which job. A slot is taken from the reservation to the job's end, whatever the provider reports
+ * Which slots are promised to which job. A slot is taken from the reservation to the job's end,
+ * whatever the provider reports
  * meanwhile; a job that nobody ends gives it back when it cannot run any more.
  */
 export class Reservations {
   readonly #byJob = new Map<string, Reservation>();
-  /** By provider, then build. The promises of a slot stay the same object while the machine lists the slot: decisions read them without a lookup. */
+  /**
+   * By provider, then build. The promises of a slot stay the same object while the machine lists
+   * the slot: decisions read them without a lookup.
+   */
   readonly #bySlot = new Map<string, Map<string, SlotPromises>>();
   readonly #byAccount = new Map<string, number>();
   /** Reservations that were unordered when they were taken, by account and job. */
@@ -108,7 +120,11 @@ export class Reservations {
     this.#byJob.set(job, reservation);
     this.promised(provider, build).take(reservation);
     this.#byAccount.set(account, this.heldBy(account) + 1);
-    if (reservation.isUnordered) this.#unordered.set(account, (this.#unordered.get(account) ?? new Map<string, Reservation>()).set(job, reservation));
+    if (reservation.isUnordered)
+      this.#unordered.set(
+        account,
+        (this.#unordered.get(account) ?? new Map<string, Reservation>()).set(job, reservation),
+      );
   }
 
   release(job: string, isFinished = false): Reservation | undefined {
@@ -141,7 +157,10 @@ export class Reservations {
     return promises;
   }
 
-  /** The machine lists this slot no more. Its name is forgotten: a machine that lists new names in every message must not fill the memory. */
+  /**
+   * The machine lists this slot no more. Its name is forgotten: a machine that lists new names in
+   * every message must not fill the memory.
+   */
   unlist(provider: string, build: string): void {
     const promises = this.#bySlot.get(provider)?.get(build);
     if (promises === undefined) return;
@@ -152,7 +171,8 @@ export class Reservations {
   #dropUnused(provider: string, build: string): void {
     const builds = this.#bySlot.get(provider);
     const promises = builds?.get(build);
-    if (builds === undefined || promises === undefined || promises.isListed || promises.count > 0) return;
+    if (builds === undefined || promises === undefined || promises.isListed || promises.count > 0)
+      return;
     builds.delete(build);
     if (builds.size === 0) this.#bySlot.delete(provider);
   }
@@ -174,7 +194,10 @@ export class Reservations {
     return this.#byAccount.get(account) ?? 0;
   }
 
-  /** Places of these builds that an account holds for jobs which no machine has been sent yet. A job that its machine names has been ordered. */
+  /**
+   * Places of these builds that an account holds for jobs which no machine has been sent yet. A job
+   * that its machine names has been ordered.
+   */
   unorderedBy(account: string, builds: readonly string[]): number {
     let places = 0;
     for (const reservation of [...(this.#unordered.get(account)?.values() ?? [])]) {

@@ -7,7 +7,10 @@ const PROVIDERS = ['A', 'B', 'C'].map((letter) => `A${letter.repeat(55)}`);
 const BUILD = 'sim';
 const CONCURRENCY = 2;
 
-const announcement = (sequence: number, changes: { running: number; draining: boolean; jobs?: string[] }): Announcement => ({
+const announcement = (
+  sequence: number,
+  changes: { running: number; draining: boolean; jobs?: string[] },
+): Announcement => ({
   session: 's_0123456789ab',
   sequence,
   draining: changes.draining,
@@ -45,11 +48,21 @@ const request = (job: number, patienceMs: number): Reserve => ({
 
 function moved(router: Router, job: string, next: string, now: number): void {
   const provider = router.reservations.of(job)?.provider;
-  if (provider !== undefined) router.attemptFailed({ job, provider, failure: 'refused', refusal: 'invalid_request', next }, now);
+  if (provider !== undefined)
+    router.attemptFailed(
+      { job, provider, failure: 'refused', refusal: 'invalid_request', next },
+      now,
+    );
 }
 
 type Happening =
-  | { what: 'beat'; provider: number; running: number; draining: boolean; names: 'nothing' | 'all' | 'half' }
+  | {
+      what: 'beat';
+      provider: number;
+      running: number;
+      draining: boolean;
+      names: 'nothing' | 'all' | 'half';
+    }
   | { what: 'ask'; patienceMs: number }
   | { what: 'end'; index: number; isFinished: boolean }
   | { what: 'move'; index: number; to: number }
@@ -67,7 +80,11 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
     names: fc.constantFrom('nothing', 'all', 'half'),
   }),
   fc.record({ what: fc.constant('ask' as const), patienceMs: fc.nat({ max: 5_000 }) }),
-  fc.record({ what: fc.constant('end' as const), index: fc.nat({ max: 30 }), isFinished: fc.boolean() }),
+  fc.record({
+    what: fc.constant('end' as const),
+    index: fc.nat({ max: 30 }),
+    isFinished: fc.boolean(),
+  }),
   fc.record({ what: fc.constant('move' as const), index: fc.nat({ max: 30 }), to: provider }),
   fc.record({ what: fc.constant('lose' as const), provider }),
   fc.record({ what: fc.constant('fault' as const), provider }),
@@ -89,7 +106,8 @@ test('every request is answered once and in time, no slot is promised beyond its
           return ((random >>> 8) % 1_000) / 1_000;
         },
       });
-      const asked: { request: Reserve; at: number; answers: { reply: Reserved; at: number }[] }[] = [];
+      const asked: { request: Reserve; at: number; answers: { reply: Reserved; at: number }[] }[] =
+        [];
       let sequence = 0;
       for (const next of happenings) {
         now += 10;
@@ -98,18 +116,30 @@ test('every request is answered once and in time, no slot is promised beyond its
             sequence += 1;
             {
               const id = PROVIDERS[next.provider] as string;
-              const has = asked.map(({ request: { job } }) => job).filter((job) => router.reservations.of(job)?.provider === id);
-              const jobs = next.names === 'nothing' ? {} : { jobs: has.filter((_, place) => next.names === 'all' || place % 2 === 0) };
+              const has = asked
+                .map(({ request: { job } }) => job)
+                .filter((job) => router.reservations.of(job)?.provider === id);
+              const jobs =
+                next.names === 'nothing'
+                  ? {}
+                  : { jobs: has.filter((_, place) => next.names === 'all' || place % 2 === 0) };
               router.fleet.announce(id, announcement(sequence, { ...next, ...jobs }), now);
             }
             break;
           case 'ask': {
-            const one = { request: request(asked.length, next.patienceMs), at: now, answers: [] as { reply: Reserved; at: number }[] };
+            const one = {
+              request: request(asked.length, next.patienceMs),
+              at: now,
+              answers: [] as { reply: Reserved; at: number }[],
+            };
             asked.push(one);
             const answer = (reply: Reserved) => {
               one.answers.push({ reply, at: now });
               // Whatever was moved there, a decision only promises what is free.
-              if (reply.ok) expect(router.reservations.count(reply.candidates[0]?.provider ?? '', BUILD)).toBeLessThanOrEqual(CONCURRENCY);
+              if (reply.ok)
+                expect(
+                  router.reservations.count(reply.candidates[0]?.provider ?? '', BUILD),
+                ).toBeLessThanOrEqual(CONCURRENCY);
             };
             router.reserve({ request: one.request, askedAt: now, answer }, now);
             break;

@@ -14,7 +14,8 @@ const ask = (changes: Partial<Reserve> = {}): Reserve => ({
   exclude: [],
   ...changes,
 });
-const newRouter = (random = () => 0) => new Router({ suite: SUITE_ID, queueDepth: 4, graceMs: 6_000, startedAt: 0, random });
+const newRouter = (random = () => 0) =>
+  new Router({ suite: SUITE_ID, queueDepth: 4, graceMs: 6_000, startedAt: 0, random });
 const LATER = 10_000;
 
 function reserve(router: Router, request: Reserve, now = LATER): Reserved | undefined {
@@ -25,30 +26,54 @@ function reserve(router: Router, request: Reserve, now = LATER): Reserved | unde
   router.reserve({ request, askedAt: now, answer }, now);
   return reply;
 }
-const winner = (reply: Reserved | undefined) => (reply?.ok ? reply.candidates[0]?.provider : reply?.code);
+const winner = (reply: Reserved | undefined) =>
+  reply?.ok ? reply.candidates[0]?.provider : reply?.code;
 
 describe('sealed sessions that are not ordered', () => {
-  const sealed = (job: number, changes: Partial<Reserve> = {}) => ask({ job: `job_${String(job).padStart(22, '0')}`, clientSeals: true, ...changes });
+  const sealed = (job: number, changes: Partial<Reserve> = {}) =>
+    ask({ job: `job_${String(job).padStart(22, '0')}`, clientSeals: true, ...changes });
   const places = { maxConcurrency: 8, freeTokens: 100_000 };
 
   test('of one account hold a quarter of the places of a model; one that its machine works on counts no more', () => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement({}, [slot(places)]), LATER);
-    expect([1, 2, 3].map((job) => winner(reserve(router, sealed(job))))).toEqual([idOf('B'), idOf('B'), 'saturated']);
+    expect([1, 2, 3].map((job) => winner(reserve(router, sealed(job))))).toEqual([
+      idOf('B'),
+      idOf('B'),
+      'saturated',
+    ]);
     expect(winner(reserve(router, sealed(4, { account: 'acct_of_another' })))).toBe(idOf('B'));
     expect(winner(reserve(router, ask()))).toBe(idOf('B'));
-    router.fleet.announce(idOf('B'), announcement({ sequence: 2 }, [slot({ ...places, running: 1, jobs: [sealed(1).job] })]), LATER);
-    expect([5, 6].map((job) => winner(reserve(router, sealed(job))))).toEqual([idOf('B'), 'saturated']);
+    router.fleet.announce(
+      idOf('B'),
+      announcement({ sequence: 2 }, [slot({ ...places, running: 1, jobs: [sealed(1).job] })]),
+      LATER,
+    );
+    expect([5, 6].map((job) => winner(reserve(router, sealed(job))))).toEqual([
+      idOf('B'),
+      'saturated',
+    ]);
     router.end(sealed(2).job, LATER);
     expect(winner(reserve(router, sealed(7)))).toBe(idOf('B'));
   });
 
   test('have one place where a model has fewer than four, and wait for it', () => {
     const router = newRouter();
-    router.fleet.announce(idOf('B'), announcement({}, [slot({ ...places, maxConcurrency: 2 })]), LATER);
+    router.fleet.announce(
+      idOf('B'),
+      announcement({}, [slot({ ...places, maxConcurrency: 2 })]),
+      LATER,
+    );
     expect(winner(reserve(router, sealed(1)))).toBe(idOf('B'));
     const replies: Reserved[] = [];
-    router.reserve({ request: sealed(2, { patienceMs: 5_000 }), askedAt: LATER, answer: (given) => void replies.push(given) }, LATER);
+    router.reserve(
+      {
+        request: sealed(2, { patienceMs: 5_000 }),
+        askedAt: LATER,
+        answer: (given) => void replies.push(given),
+      },
+      LATER,
+    );
     expect(replies).toEqual([]);
     router.end(sealed(1).job, LATER);
     router.drain(LATER);
@@ -58,7 +83,9 @@ describe('sealed sessions that are not ordered', () => {
   test('are none where the request was sealed for the machine that serves it', () => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement({}, [slot(places)]), LATER);
-    const ordered = Array.from({ length: 8 }, (_, job) => reserve(router, sealed(job, { prefers: { sealedFor: idOf('B') } })));
+    const ordered = Array.from({ length: 8 }, (_, job) =>
+      reserve(router, sealed(job, { prefers: { sealedFor: idOf('B') } })),
+    );
     expect(ordered.map(winner)).toEqual(Array.from({ length: 8 }, () => idOf('B')));
   });
 });
@@ -66,13 +93,37 @@ describe('sealed sessions that are not ordered', () => {
 describe('who may serve', () => {
   test.each<[string, Partial<Announcement>, Partial<Slot>, Partial<Reserve>, string]>([
     ['a draining provider does not', { draining: true }, {}, {}, 'saturated'],
-    ['one with another sealing suite does not', { sealing: { suite: 'rot13', publicKey: new Uint8Array(32) } }, {}, {}, 'no_provider'],
+    [
+      'one with another sealing suite does not',
+      { sealing: { suite: 'rot13', publicKey: new Uint8Array(32) } },
+      {},
+      {},
+      'no_provider',
+    ],
     ['a failed slot does not', {}, { state: 'failed' }, {}, 'no_provider'],
-    ['a context that is too small is the request’s fault', {}, { contextTokens: 150 }, {}, 'too_large'],
+    [
+      'a context that is too small is the request’s fault',
+      {},
+      { contextTokens: 150 },
+      {},
+      'too_large',
+    ],
     ['a full slot does not', {}, { running: 4 }, {}, 'saturated'],
-    ['one that lacks what is asked for does not', {}, { traits: ['tools'] }, { requires: ['tools', 'vision'] }, 'no_provider'],
+    [
+      'one that lacks what is asked for does not',
+      {},
+      { traits: ['tools'] },
+      { requires: ['tools', 'vision'] },
+      'no_provider',
+    ],
     ['one that nobody asked for does not', {}, {}, { only: [idOf('Z')] }, 'no_provider'],
-    ['a context that is too small on all that are wanted is the request’s fault', {}, { contextTokens: 150 }, { only: [idOf('B')] }, 'too_large'],
+    [
+      'a context that is too small on all that are wanted is the request’s fault',
+      {},
+      { contextTokens: 150 },
+      { only: [idOf('B')] },
+      'too_large',
+    ],
     ['one without tokens to spare does not', {}, { freeTokens: 199 }, {}, 'saturated'],
     ['one that failed this job already does not', {}, {}, { exclude: [idOf('B')] }, 'no_provider'],
   ])('%s', (_, about, slotChanges, request, code) => {
@@ -103,28 +154,52 @@ describe('who may serve', () => {
 describe('who serves', () => {
   test('the quickest to the first content: loaded before fast, idle before busy', () => {
     const router = newRouter();
-    router.fleet.announce(idOf('B'), announcement({}, [slot({ state: 'cold', decodeTps: 500, prefillTps: 9_000 })]), LATER);
+    router.fleet.announce(
+      idOf('B'),
+      announcement({}, [slot({ state: 'cold', decodeTps: 500, prefillTps: 9_000 })]),
+      LATER,
+    );
     router.fleet.announce(idOf('C'), announcement({}, [slot({ running: 3 })]), LATER);
     router.fleet.announce(idOf('D'), announcement(), LATER);
     const reply = reserve(router, ask());
-    expect(reply?.ok && reply.candidates.map(({ provider }) => provider)).toEqual([idOf('D'), idOf('C'), idOf('B')]);
+    expect(reply?.ok && reply.candidates.map(({ provider }) => provider)).toEqual([
+      idOf('D'),
+      idOf('C'),
+      idOf('B'),
+    ]);
   });
 
   test('a later build only when the wanted one has no place', () => {
     const router = newRouter();
-    router.fleet.announce(idOf('B'), announcement({}, [slot({ build: 'old', decodeTps: 900 })]), LATER);
+    router.fleet.announce(
+      idOf('B'),
+      announcement({}, [slot({ build: 'old', decodeTps: 900 })]),
+      LATER,
+    );
     router.fleet.announce(idOf('C'), announcement({}, [slot({ build: 'new' })]), LATER);
     expect(winner(reserve(router, ask({ builds: ['new', 'old'] })))).toBe(idOf('C'));
     router.fleet.remove(idOf('C'));
-    expect(winner(reserve(router, ask({ job: 'job_1000000000000000000000', builds: ['new', 'old'] })))).toBe(idOf('B'));
+    expect(
+      winner(reserve(router, ask({ job: 'job_1000000000000000000000', builds: ['new', 'old'] }))),
+    ).toBe(idOf('B'));
   });
 
   test('a claim beyond any machine draws no more work than the best machine would', () => {
     const router = newRouter();
-    router.fleet.announce(idOf('B'), announcement({}, [slot({ decodeTps: 100_000, prefillTps: 1_000_000 })]), LATER);
-    router.fleet.announce(idOf('C'), announcement({}, [slot({ decodeTps: 5_000, prefillTps: 50_000 })]), LATER);
+    router.fleet.announce(
+      idOf('B'),
+      announcement({}, [slot({ decodeTps: 100_000, prefillTps: 1_000_000 })]),
+      LATER,
+    );
+    router.fleet.announce(
+      idOf('C'),
+      announcement({}, [slot({ decodeTps: 5_000, prefillTps: 50_000 })]),
+      LATER,
+    );
     const reply = reserve(router, ask());
-    const costs = reply?.ok ? reply.candidates.map(({ expectedFirstContentMs }) => expectedFirstContentMs) : [];
+    const costs = reply?.ok
+      ? reply.candidates.map(({ expectedFirstContentMs }) => expectedFirstContentMs)
+      : [];
     expect(costs[0]).toBe(costs[1]);
   });
 
@@ -134,10 +209,13 @@ describe('who serves', () => {
       state = (state * 16_807) % 2_147_483_647;
       return state / 2_147_483_647;
     });
-    for (const letter of ['B', 'C', 'D', 'E']) router.fleet.announce(idOf(letter), announcement({}, [slot({ maxConcurrency: 100 })]), LATER);
+    for (const letter of ['B', 'C', 'D', 'E'])
+      router.fleet.announce(idOf(letter), announcement({}, [slot({ maxConcurrency: 100 })]), LATER);
     const counts = new Map<string, number>();
     for (let job = 0; job < 100; job += 1) {
-      const chosen = String(winner(reserve(router, ask({ job: `job_${String(job).padStart(22, '0')}` }))));
+      const chosen = String(
+        winner(reserve(router, ask({ job: `job_${String(job).padStart(22, '0')}` }))),
+      );
       counts.set(chosen, (counts.get(chosen) ?? 0) + 1);
     }
     for (const count of counts.values()) expect(count).toBeGreaterThan(10);
@@ -177,11 +255,19 @@ describe('a conversation', () => {
   const four = () => {
     const router = newRouter(Math.random);
     for (const letter of ['B', 'C', 'D', 'E'])
-      router.fleet.announce(idOf(letter), announcement({}, [slot({ contextTokens: 10_000, maxConcurrency: 2 })]), LATER);
+      router.fleet.announce(
+        idOf(letter),
+        announcement({}, [slot({ contextTokens: 10_000, maxConcurrency: 2 })]),
+        LATER,
+      );
     return router;
   };
   const turn = (digit: string, keys: readonly string[]) =>
-    ask({ job: `job_${digit.repeat(22)}`, promptTokens: 1_000, prefixes: keys.map((key, index) => ({ key, tokens: 900 - 100 * index })) });
+    ask({
+      job: `job_${digit.repeat(22)}`,
+      promptTokens: 1_000,
+      prefixes: keys.map((key, index) => ({ key, tokens: 900 - 100 * index })),
+    });
 
   test('goes on where it began, which has its beginning in the cache', () => {
     for (let round = 0; round < 20; round += 1) {
@@ -208,11 +294,25 @@ describe('a conversation', () => {
 describe('a prompt that a machine reads slowly', () => {
   const both = () => {
     const router = newRouter();
-    router.fleet.announce(idOf('B'), announcement({}, [slot({ prefillTps: 100, decodeTps: 200, contextTokens: 10_000 })]), LATER);
-    router.fleet.announce(idOf('C'), announcement({}, [slot({ prefillTps: 1_000, contextTokens: 10_000, maxConcurrency: 1 })]), LATER);
+    router.fleet.announce(
+      idOf('B'),
+      announcement({}, [slot({ prefillTps: 100, decodeTps: 200, contextTokens: 10_000 })]),
+      LATER,
+    );
+    router.fleet.announce(
+      idOf('C'),
+      announcement({}, [slot({ prefillTps: 1_000, contextTokens: 10_000, maxConcurrency: 1 })]),
+      LATER,
+    );
     return router;
   };
-  const long = (digit: string, patienceMs = 0) => ask({ job: `job_${digit.repeat(22)}`, promptTokens: 2_000, firstContentMs: 10_000, patienceMs });
+  const long = (digit: string, patienceMs = 0) =>
+    ask({
+      job: `job_${digit.repeat(22)}`,
+      promptTokens: 2_000,
+      firstContentMs: 10_000,
+      patienceMs,
+    });
 
   test('goes to one that is in time; when that is busy it waits for it', () => {
     const router = both();
@@ -229,7 +329,12 @@ describe('a prompt that a machine reads slowly', () => {
 
   test('counts for those after it: two at once go to two machines', () => {
     const router = newRouter();
-    for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement({}, [slot({ contextTokens: 10_000 })]), LATER);
+    for (const letter of ['B', 'C'])
+      router.fleet.announce(
+        idOf(letter),
+        announcement({}, [slot({ contextTokens: 10_000 })]),
+        LATER,
+      );
     const placed = ['1', '2'].map((digit) => winner(reserve(router, long(digit))));
     expect(placed.toSorted()).toEqual([idOf('B'), idOf('C')]);
   });
@@ -242,7 +347,13 @@ describe('another router', () => {
     let sequence = 0;
     const say = (...jobs: string[]) => {
       sequence += 1;
-      router.fleet.announce(idOf('B'), announcement({ sequence }, [slot({ running: jobs.length, jobs: jobs.map(job), maxConcurrency: 4 })]), LATER);
+      router.fleet.announce(
+        idOf('B'),
+        announcement({ sequence }, [
+          slot({ running: jobs.length, jobs: jobs.map(job), maxConcurrency: 4 }),
+        ]),
+        LATER,
+      );
     };
     const asked = (digit: string) => winner(reserve(router, ask({ job: job(digit) })));
     say('a', 'b', 'c');
@@ -260,10 +371,13 @@ describe('another router', () => {
 
   test('a job that its provider has finished gives its place back before the provider says so, a cancelled one does not', () => {
     const router = newRouter();
-    const [finished, cancelled, third, fourth] = ['1', '2', '3', '4'].map((digit) => `job_${digit.repeat(22)}`) as [string, string, string, string];
+    const [finished, cancelled, third, fourth] = ['1', '2', '3', '4'].map(
+      (digit) => `job_${digit.repeat(22)}`,
+    ) as [string, string, string, string];
     const full = [slot({ running: 2, jobs: [finished, cancelled], maxConcurrency: 2 })];
     router.fleet.announce(idOf('B'), announcement({}, [slot({ maxConcurrency: 2 })]), LATER);
-    for (const job of [finished, cancelled]) expect(winner(reserve(router, ask({ job })))).toBe(idOf('B'));
+    for (const job of [finished, cancelled])
+      expect(winner(reserve(router, ask({ job })))).toBe(idOf('B'));
     router.fleet.announce(idOf('B'), announcement({ sequence: 2 }, full), LATER);
     router.end(cancelled, LATER);
     expect(winner(reserve(router, ask({ job: third })))).toBe('saturated');
@@ -278,7 +392,11 @@ describe('another router', () => {
     router.fleet.announce(idOf('B'), announcement({}, [slot({ maxConcurrency: 2 })]), LATER);
     for (const job of jobs.slice(0, 2)) expect(winner(reserve(router, job))).toBe(idOf('B'));
     for (const running of [0, 1, 2]) {
-      router.fleet.announce(idOf('B'), announcement({ sequence: 2 + running }, [slot({ running, maxConcurrency: 2 })]), LATER);
+      router.fleet.announce(
+        idOf('B'),
+        announcement({ sequence: 2 + running }, [slot({ running, maxConcurrency: 2 })]),
+        LATER,
+      );
       expect(winner(reserve(router, jobs[2] as Reserve))).toBe('saturated');
     }
   });
@@ -289,7 +407,15 @@ describe('another router', () => {
     reserve(router, ask());
     const told: string[] = [];
     const request = ask({ job: `job_${'1'.repeat(22)}`, patienceMs: 5_000 });
-    router.reserve({ request, askedAt: LATER, answer: () => told.push('answer'), askAgain: () => told.push('ask again') }, LATER);
+    router.reserve(
+      {
+        request,
+        askedAt: LATER,
+        answer: () => told.push('answer'),
+        askAgain: () => told.push('ask again'),
+      },
+      LATER,
+    );
     router.standDown();
     expect([told, router.queued, router.reservations.size]).toEqual([['ask again'], 0, 0]);
   });
@@ -310,12 +436,21 @@ test('right after the start a request waits for the first words of the fleet', (
 
 test('a job that waits for one machine, or for what few can do, holds up nobody else', () => {
   const router = newRouter();
-  for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement({}, [slot({ maxConcurrency: 1, traits: [] })]), LATER);
+  for (const letter of ['B', 'C'])
+    router.fleet.announce(
+      idOf(letter),
+      announcement({}, [slot({ maxConcurrency: 1, traits: [] })]),
+      LATER,
+    );
   const jobs = ['1', '2', '3', '4'].map((digit) => `job_${digit.repeat(22)}`);
   const replies: (Reserved | undefined)[] = jobs.map(() => undefined);
   const wait = (index: number, changes: Partial<Reserve>) =>
     router.reserve(
-      { request: ask({ job: jobs[index] as string, patienceMs: 1_000, ...changes }), askedAt: LATER, answer: (reply) => void replies.splice(index, 1, reply) },
+      {
+        request: ask({ job: jobs[index] as string, patienceMs: 1_000, ...changes }),
+        askedAt: LATER,
+        answer: (reply) => void replies.splice(index, 1, reply),
+      },
       LATER,
     );
   wait(0, { only: [idOf('B')] });
@@ -346,31 +481,51 @@ test('a decision among five thousand providers takes less than what a request ma
   };
   const summary = (times: readonly number[]) => {
     const sorted = times.toSorted((a, b) => a - b);
-    return { p50: sorted[Math.floor(sorted.length / 2)] ?? 0, p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0 };
+    return {
+      p50: sorted[Math.floor(sorted.length / 2)] ?? 0,
+      p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
+    };
   };
-  // The first ones are compiled while they run: another thing than what a router that has run for a second takes.
+  // The first ones are compiled while they run: another thing than what a router that has run for a
+  // second takes.
   const phases = { first: [0, 200], later: [200, 1_200] } as const;
   for (const [phase, [from, to]] of Object.entries(phases)) {
-    const { p50, p99 } = summary(Array.from({ length: to - from }, (_, index) => decide(from + index)));
-    console.log(`a decision among 5000 providers, ${phase}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
+    const { p50, p99 } = summary(
+      Array.from({ length: to - from }, (_, index) => decide(from + index)),
+    );
+    console.log(
+      `a decision among 5000 providers, ${phase}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`,
+    );
     expect(p50).toBeLessThan(20);
   }
 });
 
 describe('who is at fault', () => {
-  const failed = (router: Router, what: Partial<Parameters<Router['attemptFailed']>[0]>, now = LATER) =>
-    router.attemptFailed({ job: 'job_0000000000000000000000', provider: idOf('B'), failure: 'refused', ...what }, now);
+  const failed = (
+    router: Router,
+    what: Partial<Parameters<Router['attemptFailed']>[0]>,
+    now = LATER,
+  ) =>
+    router.attemptFailed(
+      { job: 'job_0000000000000000000000', provider: idOf('B'), failure: 'refused', ...what },
+      now,
+    );
   const oneProvider = () => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement(), LATER);
     return router;
   };
-  const isCooling = (router: Router, now = LATER) => router.faults.record(idOf('B')).coolUntil > now;
-  const badlySealed = (account: string) => ({ refusal: 'unsealable', clientSealed: true, account }) as const;
+  const isCooling = (router: Router, now = LATER) =>
+    router.faults.record(idOf('B')).coolUntil > now;
+  const badlySealed = (account: string) =>
+    ({ refusal: 'unsealable', clientSealed: true, account }) as const;
 
   test.each<[string, Partial<Parameters<Router['attemptFailed']>[0]>]>([
     ['an order that its client sealed badly', badlySealed('acct_1')],
-    ['a schema that cannot be compiled', { refusal: 'invalid_request', about: 'schema', account: 'acct_1' }],
+    [
+      'a schema that cannot be compiled',
+      { refusal: 'invalid_request', about: 'schema', account: 'acct_1' },
+    ],
     ['a deadline that the provider cannot meet', { refusal: 'deadline_unreachable' }],
     ['an account that cannot pay the provider', { failure: 'unaffordable' }],
     ['trust that does not answer', { failure: 'no_answer' }],

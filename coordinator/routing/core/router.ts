@@ -24,8 +24,10 @@ import { type LoadOrder, WarmPool } from './warm-pool.ts';
 /**
  * Decides where jobs go. Pure: time and chance are handed in, answers come back through `Asked`.
  *
- * Invariants: every request is answered exactly once, by its deadline; no decision promises a slot beyond its
- * clamped concurrency (a job that its ingress moved there is a fact, and may); a job holds one slot at most.
+ * Invariants: every request is answered exactly once, by its deadline; no decision promises a slot
+ * beyond its
+ * clamped concurrency (a job that its ingress moved there is a fact, and may); a job holds one slot
+ * at most.
  */
 export interface Asked {
   readonly request: Reserve;
@@ -42,22 +44,50 @@ export interface RouterOptions {
   readonly graceMs: number;
   readonly startedAt: number;
   readonly random: () => number;
-  readonly onDecision?: (asked: Asked, choice: Choice, outcome: 'placed' | 'queued' | 'refused') => void;
+  readonly onDecision?: (
+    asked: Asked,
+    choice: Choice,
+    outcome: 'placed' | 'queued' | 'refused',
+  ) => void;
 }
 
-type Ended = Pick<JobEnded, 'job' | 'provider' | 'result' | 'attempts' | 'timing' | 'deliveredTokens'>;
-type FailedAttempt = Pick<JobAttempt, 'job' | 'provider' | 'failure' | 'refusal' | 'about' | 'clientSealed' | 'account' | 'next'>;
+type Ended = Pick<
+  JobEnded,
+  'job' | 'provider' | 'result' | 'attempts' | 'timing' | 'deliveredTokens'
+>;
+type FailedAttempt = Pick<
+  JobAttempt,
+  'job' | 'provider' | 'failure' | 'refusal' | 'about' | 'clientSealed' | 'account' | 'next'
+>;
 
 const RATE_WINDOW_MS = 10_000;
 const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
-/** How long a request waits, in milliseconds, before it is given to a machine that still cools because no other machine can take it. */
+/**
+ * How long a request waits, in milliseconds, before it is given to a machine that still cools
+ * because no other machine can take it.
+ */
 const COOLING_PATIENCE_MS = 1_000;
-/** Of the places of a model, the share that one account may hold for sealed jobs that are not ordered yet. One place is always allowed. */
+/**
+ * Of the places of a model, the share that one account may hold for sealed jobs that are not
+ * ordered yet. One place is always allowed.
+ */
 const UNORDERED_SHARE = 0.25;
 /** Gates that a wait cannot open. */
-const PERMANENT = new Set<GateName>(['not_wanted', 'excluded', 'flooding', 'suite', 'slot_failed', 'traits', 'weights', 'level', 'price', 'context', 'slow']);
+const PERMANENT = new Set<GateName>([
+  'not_wanted',
+  'excluded',
+  'flooding',
+  'suite',
+  'slot_failed',
+  'traits',
+  'weights',
+  'level',
+  'price',
+  'context',
+  'slow',
+]);
 
 export class Router {
   readonly fleet: Fleet;
@@ -96,18 +126,22 @@ export class Router {
   reserve(asked: Asked, now: number): void {
     const { request } = asked;
     // Nobody overtakes those who wait for what has just become free.
-    if (this.#queue.length > 0 && (this.#changes !== this.#drained || now >= this.nextDeadline)) this.drain(now);
+    if (this.#queue.length > 0 && (this.#changes !== this.#drained || now >= this.nextDeadline))
+      this.drain(now);
     const before = this.reservations.of(request.job);
-    if (before !== undefined && !request.exclude.includes(before.provider)) return this.#repeat(asked, before, now);
+    if (before !== undefined && !request.exclude.includes(before.provider))
+      return this.#repeat(asked, before, now);
     const choice = this.#choose(request, now, request.patienceMs === 0);
     const earlier = this.#queue.of(request.job);
     const [wanted] = request.builds;
-    if (earlier === undefined && request.exclude.length === 0 && wanted !== undefined) this.#warmPool.arrived(wanted, now);
+    if (earlier === undefined && request.exclude.length === 0 && wanted !== undefined)
+      this.#warmPool.arrived(wanted, now);
     if (earlier !== undefined) return this.#queue.put({ ...earlier, ...both(earlier, asked) });
     if (choice.candidates.length > 0) return this.#place(asked, choice, now);
     this.reservations.release(request.job);
     const refusal = this.#whyNot(request, choice, now);
-    if (refusal !== undefined || request.patienceMs === 0) return this.#refuse(asked, choice, refusal ?? 'saturated', now);
+    if (refusal !== undefined || request.patienceMs === 0)
+      return this.#refuse(asked, choice, refusal ?? 'saturated', now);
     const displaced = this.#queue.displacedBy(request.account);
     if (displaced === undefined) return this.#refuse(asked, choice, 'queue_full', now);
     if (displaced !== 'nobody') this.#refuseWaiting(displaced, choice, 'queue_full', now);
@@ -115,7 +149,10 @@ export class Router {
     this.#options.onDecision?.(asked, choice, 'queued');
   }
 
-  /** Another decides from now on: who waits here asks there, and what was promised is seen in what providers report. */
+  /**
+   * Another decides from now on: who waits here asks there, and what was promised is seen in what
+   * providers report.
+   */
   standDown(): void {
     for (const waiting of [...this.#queue.values()]) {
       this.#queue.remove(waiting.request.job);
@@ -124,7 +161,10 @@ export class Router {
     this.reservations.clear();
   }
 
-  /** An attempt of a job failed; the job went on to `next`, an alternate that it was given, or asks anew. */
+  /**
+   * An attempt of a job failed; the job went on to `next`, an alternate that it was given, or asks
+   * anew.
+   */
   attemptFailed(attempt: FailedAttempt, now: number): void {
     const { job, provider, failure, account, next } = attempt;
     switch (attemptOutcome(failure, attempt).record) {
@@ -146,12 +186,24 @@ export class Router {
   jobEnded({ job, provider, result, attempts, timing, deliveredTokens }: Ended, now: number): void {
     if (provider !== undefined && result === 'completed') this.faults.served(provider, now);
     const reservation = this.reservations.of(job);
-    if (result === 'completed' && reservation !== undefined) this.#warmPool.served(reservation.build, now - reservation.at);
-    if (result === 'completed' && provider !== undefined && reservation?.provider === provider && timing.firstContentUs !== undefined) {
+    if (result === 'completed' && reservation !== undefined)
+      this.#warmPool.served(reservation.build, now - reservation.at);
+    if (
+      result === 'completed' &&
+      provider !== undefined &&
+      reservation?.provider === provider &&
+      timing.firstContentUs !== undefined
+    ) {
       const tookMs = (timing.totalUs - timing.firstContentUs) / 1_000;
-      this.#speeds.learn(provider, reservation.build, { account: reservation.account, tokens: deliveredTokens, tookMs }, now);
+      this.#speeds.learn(
+        provider,
+        reservation.build,
+        { account: reservation.account, tokens: deliveredTokens, tookMs },
+        now,
+      );
     }
-    const isFirst = attempts === 1 && reservation !== undefined && reservation.provider === provider;
+    const isFirst =
+      attempts === 1 && reservation !== undefined && reservation.provider === provider;
     if (isFirst && reservation.expectedMs !== undefined && timing.firstContentUs !== undefined) {
       const tookMs = (timing.firstContentUs - timing.routeUs - timing.holdUs) / 1_000;
       this.#calibration.learn(reservation.provider, { expectedMs: reservation.expectedMs, tookMs });
@@ -166,7 +218,11 @@ export class Router {
     this.#release(job, now, { isFinished });
   }
 
-  #release(job: string, now: number, { isFinished, next }: { isFinished?: boolean; next?: string | undefined }): void {
+  #release(
+    job: string,
+    now: number,
+    { isFinished, next }: { isFinished?: boolean; next?: string | undefined },
+  ): void {
     const released = this.reservations.release(job, isFinished);
     if (released === undefined) return;
     this.#releases.add(now);
@@ -176,7 +232,8 @@ export class Router {
   }
 
   /**
-   * Gives waiting jobs what has become free, in turn. One that cannot be placed holds up nobody else but those that ask for
+   * Gives waiting jobs what has become free, in turn. One that cannot be placed holds up nobody
+   * else but those that ask for
    * the same and as much: for them the fleet is not looked through again.
    */
   drain(now: number): void {
@@ -205,7 +262,10 @@ export class Router {
     const isKnown = (provider: string) => this.fleet.provider(provider) !== undefined;
     this.faults.sweep(now, isKnown);
     this.#calibration.sweep(now, isKnown);
-    this.#speeds.sweep(now, (provider, build) => this.fleet.provider(provider)?.slots.has(build) === true);
+    this.#speeds.sweep(
+      now,
+      (provider, build) => this.fleet.provider(provider)?.slots.has(build) === true,
+    );
   }
 
   /** Machines that should load a model, because more is asked of it than is warm. */
@@ -216,7 +276,8 @@ export class Router {
   /** When a waiting job must be looked at, if nothing becomes free before. */
   get nextDeadline(): number {
     let first = Number.POSITIVE_INFINITY;
-    for (const { until, untilHeard } of this.#queue.values()) first = Math.min(first, until, untilHeard ? this.#heardBy : until);
+    for (const { until, untilHeard } of this.#queue.values())
+      first = Math.min(first, until, untilHeard ? this.#heardBy : until);
     return first;
   }
 
@@ -244,21 +305,28 @@ export class Router {
   #chooseMachine(request: Reserve, now: number, despiteCooling: boolean): Choice {
     const warm = request.prefixes && this.#prefixes.find(request.prefixes, now);
     const pricing = this.prices.pricingFor(request.model, request.price);
-    const among = (ask: Ask) => choosePreferred((build) => this.fleet.serving(build), ask, now, this.#options.random);
+    const among = (ask: Ask) =>
+      choosePreferred((build) => this.fleet.serving(build), ask, now, this.#options.random);
     const choice = among({ ...request, warm, pricing });
-    if (!despiteCooling || choice.candidates.length > 0 || choice.rejected.cooling === undefined) return choice;
+    if (!despiteCooling || choice.candidates.length > 0 || choice.rejected.cooling === undefined)
+      return choice;
     const cooled = among({ ...request, warm, pricing, despiteCooling });
     return cooled.candidates.length > 0 ? cooled : choice;
   }
 
-  /** Prevents an account from keeping a model from all others with sealed sessions that it never orders. */
+  /**
+   * Prevents an account from keeping a model from all others with sealed sessions that it never
+   * orders.
+   */
   #isOverShare(request: Reserve, { candidates: [winner] }: Choice): boolean {
     if (winner === undefined || !isUnordered(request, winner)) return false;
     const { account, builds } = request;
     const held = this.reservations.unorderedBy(account, builds);
     if (held === 0) return false;
     let places = 0;
-    for (const build of builds) for (const { closed, maxConcurrency } of this.fleet.serving(build)) if (closed === undefined) places += maxConcurrency;
+    for (const build of builds)
+      for (const { closed, maxConcurrency } of this.fleet.serving(build))
+        if (closed === undefined) places += maxConcurrency;
     return held >= Math.max(1, Math.floor(places * UNORDERED_SHARE));
   }
 
@@ -272,41 +340,82 @@ export class Router {
     const isLoaded = choice.cost?.load === 0;
     if (request.prefixes) this.#prefixes.remember(request.prefixes, provider, now);
     this.reservations.take({
-      ...{ job, account, provider, build, tokens, at: now, promptMs: choice.cost?.prefill ?? 0 },
+      job,
+      account,
+      provider,
+      build,
+      tokens,
+      at: now,
+      promptMs: choice.cost?.prefill ?? 0,
       isUnordered: isUnordered(request, winner),
       ...(isLoaded && { expectedMs: this.#byOwnFigures(winner, choice) }),
     });
     this.#options.onDecision?.(asked, choice, 'placed');
-    answer({ ok: true, candidates: this.#priced(choice.candidates, request), queuedMs: Math.max(0, Math.round(now - askedAt)) });
+    answer({
+      ok: true,
+      candidates: this.#priced(choice.candidates, request),
+      queuedMs: Math.max(0, Math.round(now - askedAt)),
+    });
   }
 
-  /** The expected delay without what was learned of the machine's pace: a measured decode speed has no part of it. */
+  /**
+   * The expected delay without what was learned of the machine's pace: a measured decode speed has
+   * no part of it.
+   */
   #byOwnFigures({ provider, build, expectedFirstContentMs }: Candidate, { cost }: Choice): number {
     const { factor } = this.#calibration.of(provider);
-    const decodeMs = cost === undefined || this.#speeds.of(provider, build).tokenMs === 0 ? 0 : cost.queue + cost.decode;
+    const decodeMs =
+      cost === undefined || this.#speeds.of(provider, build).tokenMs === 0
+        ? 0
+        : cost.queue + cost.decode;
     return Math.max(0, expectedFirstContentMs - decodeMs) / factor + decodeMs;
   }
 
   /** The same job asked again gets the same place: the first answer may be lost. */
-  #repeat(asked: Asked, { provider, build }: { provider: string; build: string }, now: number): void {
+  #repeat(
+    asked: Asked,
+    { provider, build }: { provider: string; build: string },
+    now: number,
+  ): void {
     const view = this.fleet.provider(provider);
     if (view === undefined) {
       this.reservations.release(asked.request.job);
       return this.reserve(asked, now);
     }
-    const same: Candidate = { provider, build, suite: view.suite, sealingKey: view.sealingKey, expectedFirstContentMs: 0, level: view.level };
-    const others = this.#choose(asked.request, now).candidates.filter((candidate) => candidate.provider !== provider);
-    asked.answer({ ok: true, candidates: this.#priced([same, ...others], asked.request), queuedMs: 0 });
+    const same: Candidate = {
+      provider,
+      build,
+      suite: view.suite,
+      sealingKey: view.sealingKey,
+      expectedFirstContentMs: 0,
+      level: view.level,
+    };
+    const others = this.#choose(asked.request, now).candidates.filter(
+      (candidate) => candidate.provider !== provider,
+    );
+    asked.answer({
+      ok: true,
+      candidates: this.#priced([same, ...others], asked.request),
+      queuedMs: 0,
+    });
   }
 
-  #priced(candidates: readonly Candidate[], { model, price, promptTokens, maxOutputTokens }: Reserve): Candidate[] {
+  #priced(
+    candidates: readonly Candidate[],
+    { model, price, promptTokens, maxOutputTokens }: Reserve,
+  ): Candidate[] {
     if (price === undefined) return [...candidates];
     const bounds = { promptTokens, maxOutputTokens };
-    return candidates.map((candidate) => ({ ...candidate, costMicroUsd: this.prices.costOf(model, price, { provider: candidate.provider, ...bounds }) }));
+    return candidates.map((candidate) => ({
+      ...candidate,
+      costMicroUsd: this.prices.costOf(model, price, { provider: candidate.provider, ...bounds }),
+    }));
   }
 
   #whyNot(request: Reserve, choice: Choice, now: number): RoutingRefusal | undefined {
-    const reasons = (Object.keys(choice.rejected) as GateName[]).filter((reason) => reason !== 'not_wanted');
+    const reasons = (Object.keys(choice.rejected) as GateName[]).filter(
+      (reason) => reason !== 'not_wanted',
+    );
     if (reasons.length > 0 && reasons.every((reason) => reason === 'context')) return 'too_large';
     if (couldOpen(choice)) return undefined;
     return now < this.#heardBy && request.exclude.length === 0 ? undefined : 'no_provider';
@@ -320,7 +429,12 @@ export class Router {
   #refuse(asked: Asked, choice: Choice, code: RoutingRefusal, now: number): void {
     this.#options.onDecision?.(asked, choice, 'refused');
     const gate = mostCommonGate(choice);
-    asked.answer({ ok: false, code, retryAfterMs: this.#retryAfter(now), ...(gate !== undefined && { gate }) });
+    asked.answer({
+      ok: false,
+      code,
+      retryAfterMs: this.#retryAfter(now),
+      ...(gate !== undefined && { gate }),
+    });
   }
 
   /** The time until the queue before it is gone, at the pace of the last seconds. */
@@ -329,36 +443,56 @@ export class Router {
     // A pace of one or two says nothing.
     if (released < ENOUGH_TO_TELL) return MIN_RETRY_MS;
     const perMs = released / RATE_WINDOW_MS;
-    return Math.round(Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (this.#queue.length + 1) / perMs)));
+    return Math.round(
+      Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (this.#queue.length + 1) / perMs)),
+    );
   }
 }
 
 function mostCommonGate({ rejected }: Choice): GateName | undefined {
-  const [first] = (Object.entries(rejected) as [GateName, number][]).toSorted(([, one], [, other]) => other - one);
+  const [first] = (Object.entries(rejected) as [GateName, number][]).toSorted(
+    ([, one], [, other]) => other - one,
+  );
   return first?.[0];
 }
 
 const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
 
-/** Whatever has no place for the other has none for this one: the time that it has grows with its prompt. */
+/**
+ * Whatever has no place for the other has none for this one: the time that it has grows with its
+ * prompt.
+ */
 const isAsHard = (one: Reserve, other: Reserve) =>
-  one.promptTokens >= other.promptTokens && one.promptTokens + one.maxOutputTokens >= other.promptTokens + other.maxOutputTokens;
+  one.promptTokens >= other.promptTokens &&
+  one.promptTokens + one.maxOutputTokens >= other.promptTokens + other.maxOutputTokens;
 
 /** What finds no place then has none for others either. */
 const isForAnybody = ({ exclude, only, requires, price, clientSeals }: Reserve) =>
-  exclude.length === 0 && only === undefined && requires === undefined && clientSeals !== true && (price === undefined || isListed(price));
+  exclude.length === 0 &&
+  only === undefined &&
+  requires === undefined &&
+  clientSeals !== true &&
+  (price === undefined || isListed(price));
 
 /** The client has to seal for this machine, and has not sealed for it already. */
-const isUnordered = ({ clientSeals, prefers }: Reserve, { provider }: Candidate) => clientSeals === true && prefers?.sealedFor !== provider;
+const isUnordered = ({ clientSeals, prefers }: Reserve, { provider }: Candidate) =>
+  clientSeals === true && prefers?.sealedFor !== provider;
 
 /** The caller accepts what everybody accepts. */
 const isListed = ({ list, max }: PriceTerms) =>
-  max.inputMicroUsdPerMillion === list.inputMicroUsdPerMillion && max.outputMicroUsdPerMillion === list.outputMicroUsdPerMillion;
+  max.inputMicroUsdPerMillion === list.inputMicroUsdPerMillion &&
+  max.outputMicroUsdPerMillion === list.outputMicroUsdPerMillion;
 
 /** Whether waiting may help: someone is there and only has no place now. */
-const couldOpen = ({ rejected }: Choice) => (Object.keys(rejected) as GateName[]).some((reason) => !PERMANENT.has(reason) && reason !== 'silent');
+const couldOpen = ({ rejected }: Choice) =>
+  (Object.keys(rejected) as GateName[]).some(
+    (reason) => !PERMANENT.has(reason) && reason !== 'silent',
+  );
 
-/** The same job asked again while it waits keeps its turn; whoever still listens gets the one answer. */
+/**
+ * The same job asked again while it waits keeps its turn; whoever still listens gets the one
+ * answer.
+ */
 const both = (one: Asked, other: Asked): Pick<Asked, 'answer' | 'askAgain'> => ({
   answer: (reply) => {
     one.answer(reply);

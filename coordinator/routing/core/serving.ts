@@ -6,7 +6,10 @@ import type { Measured } from './measured-speeds.ts';
 import type { SlotPromises } from './reservations.ts';
 import { speedBounds } from './speed-bounds.ts';
 
-/** What is known of a provider whether it is there or not: what was promised to it, and how it behaved. */
+/**
+ * What is known of a provider whether it is there or not: what was promised to it, and how it
+ * behaved.
+ */
 export interface Memory {
   promised(provider: string, build: string): SlotPromises;
   /** The provider lists this slot no more. */
@@ -24,8 +27,10 @@ export type Closed = 'silent' | 'flooding' | 'draining' | 'suite' | 'slot_failed
 const AS_MEASURED: Readonly<Pace> = { factor: 1 };
 
 /**
- * One slot of one provider, laid out for the walk that every decision makes over all of them: plain numbers in one object, nothing
- * to look up. Replaced whole with each word of the provider; what is promised to it changes underneath.
+ * One slot of one provider, laid out for the walk that every decision makes over all of them: plain
+ * numbers in one object, nothing
+ * to look up. Replaced whole with each word of the provider; what is promised to it changes
+ * underneath.
  */
 export class Serving {
   readonly provider: ProviderView;
@@ -38,7 +43,10 @@ export class Serving {
   /** Jobs that it says it has. */
   readonly busy: number;
   readonly loadMs: number;
-  /** A measured speed where there is one, or the claim: in both cases no faster than the chip can be. */
+  /**
+   * A measured speed where there is one, or the claim: in both cases no faster than the chip can
+   * be.
+   */
   readonly #tokenMs: number;
   readonly #promptTokenMs: number;
   /** What was measured needs no correction by the pace. */
@@ -47,7 +55,12 @@ export class Serving {
   readonly #promised: SlotPromises;
   readonly #fault: Readonly<FaultRecord>;
 
-  constructor({ provider, slot, suite, memory }: { provider: ProviderView; slot: Slot; suite: string; memory: Memory }) {
+  constructor({
+    provider,
+    slot,
+    suite,
+    memory,
+  }: { provider: ProviderView; slot: Slot; suite: string; memory: Memory }) {
     this.provider = provider;
     this.slot = slot;
     this.id = provider.id;
@@ -57,7 +70,9 @@ export class Serving {
     this.maxConcurrency = slot.maxConcurrency;
     this.loadMs = slot.state === 'resident' ? 0 : slot.loadMs;
     const seen = memory.measured(provider.id, slot.build);
-    const bounds = speedBounds(provider.machine.chip, slot.build)[seen.tokenMs > 0 ? 'measured' : 'unmeasured'];
+    const bounds = speedBounds(provider.machine.chip, slot.build)[
+      seen.tokenMs > 0 ? 'measured' : 'unmeasured'
+    ];
     this.#tokenMs = Math.max(1_000 / slot.decodeTps, bounds.tokenMs, seen.tokenMs);
     this.#promptTokenMs = Math.max(1_000 / slot.prefillTps, bounds.promptTokenMs);
     this.#pace = memory.pace(provider.id);
@@ -75,12 +90,17 @@ export class Serving {
     return this.#promptTokenMs * this.#pace.factor;
   }
 
-  /** Jobs there: those it says it has, whoever sent them, but for the finished; and those that it has yet to hear of. */
+  /**
+   * Jobs there: those it says it has, whoever sent them, but for the finished; and those that it
+   * has yet to hear of.
+   */
   get load(): number {
     return Math.max(0, this.busy - this.#promised.finished) + this.#promised.unheard;
   }
 
-  /** Tokens that may still be promised: what it said it has free, less what it has yet to hear of. */
+  /**
+   * Tokens that may still be promised: what it said it has free, less what it has yet to hear of.
+   */
   get tokensLeft(): number {
     return this.freeTokens - this.#promised.unheardTokens;
   }

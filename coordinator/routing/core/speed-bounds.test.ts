@@ -16,9 +16,15 @@ test.each([
   ['phi-4b-int8', 4],
   ['Mixtral-8x7B', 0.05],
   ['dinf-tiny-4bit', 0.05],
-])('the size of %s is read from its name: %d gigabytes for each token at least', (build, gigabytes) => {
-  expect(speedBounds('Apple M2', build).unmeasured.tokenMs).toBeCloseTo((1_000 * gigabytes) / 100, 6);
-});
+])(
+  'the size of %s is read from its name: %d gigabytes for each token at least',
+  (build, gigabytes) => {
+    expect(speedBounds('Apple M2', build).unmeasured.tokenMs).toBeCloseTo(
+      (1_000 * gigabytes) / 100,
+      6,
+    );
+  },
+);
 
 test('a chip that is not in the table counts as a plain Mac until it was measured, and then as the best chip at most', () => {
   for (const chip of ['Cray-1', 'constructor', '']) {

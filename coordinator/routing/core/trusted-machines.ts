@@ -2,8 +2,10 @@ import { type Announcement, hex, isSame, type Verdict } from '#bus-schemas';
 import type { Shown } from './fleet.ts';
 
 /**
- * Which machines may be in the fleet at all, by the verdicts of trust. Invariant: a machine is offered work only while its verdict is
- * `verified` and fresh, and only with the sealing key that it was verified with. Whoever is not known is not in.
+ * Which machines may be in the fleet at all, by the verdicts of trust. Invariant: a machine is
+ * offered work only while its verdict is
+ * `verified` and fresh, and only with the sealing key that it was verified with. Whoever is not
+ * known is not in.
  */
 export class TrustedMachines {
   readonly #known = new Map<string, { readonly verdict: Verdict; readonly shown: Shown }>();
@@ -12,14 +14,19 @@ export class TrustedMachines {
   take(verdict: Verdict): boolean {
     const known = this.#known.get(verdict.provider);
     if (known !== undefined && known.verdict.revision > verdict.revision) return false;
-    const weights = verdict.weights && new Map(verdict.weights.map(({ build, digest }) => [build, hex(digest)]));
+    const weights =
+      verdict.weights && new Map(verdict.weights.map(({ build, digest }) => [build, hex(digest)]));
     this.#known.set(verdict.provider, { verdict, shown: { level: verdict.level, weights } });
     return true;
   }
 
   admits(provider: string, { sealing }: Pick<Announcement, 'sealing'>, now: number): boolean {
     const verdict = this.#known.get(provider)?.verdict;
-    return isGood(verdict, now) && verdict.sealingKey !== undefined && isSame(verdict.sealingKey, sealing.publicKey);
+    return (
+      isGood(verdict, now) &&
+      verdict.sealingKey !== undefined &&
+      isSame(verdict.sealingKey, sealing.publicKey)
+    );
   }
 
   isGood(provider: string, now: number): boolean {

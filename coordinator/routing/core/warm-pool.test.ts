@@ -4,12 +4,25 @@ import { announcement, idOf, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 import { WarmPool } from './warm-pool.ts';
 
-/** Machines with four places each; so many requests a second, each two seconds of work, for a minute. */
+/**
+ * Machines with four places each; so many requests a second, each two seconds of work, for a
+ * minute.
+ */
 function setUp(states: readonly SlotState[], perSecond: number) {
-  const router = new Router({ suite: SUITE_ID, queueDepth: 0, graceMs: 0, startedAt: 0, random: () => 0 });
+  const router = new Router({
+    suite: SUITE_ID,
+    queueDepth: 0,
+    graceMs: 0,
+    startedAt: 0,
+    random: () => 0,
+  });
   const pool = new WarmPool();
   const say = (index: number, state: SlotState, loadMs = 5_000) =>
-    router.fleet.announce(idOf(String.fromCharCode(66 + index)), announcement({ sequence: Date.now() }, [slot({ state, loadMs })]), 0);
+    router.fleet.announce(
+      idOf(String.fromCharCode(66 + index)),
+      announcement({ sequence: Date.now() }, [slot({ state, loadMs })]),
+      0,
+    );
   for (const [index, state] of states.entries()) say(index, state, 5_000 + index);
   for (let at = 0; at < 60_000; at += 1_000 / perSecond) {
     pool.arrived('sim', at);
@@ -23,7 +36,9 @@ test('as many places are kept warm as run at once, and a half more', () => {
   // One a second, two seconds each: two at once, three wanted, four there.
   expect(setUp(['resident', 'cold'], 1).orders()).toEqual([]);
   // Three a second: nine wanted.
-  expect(setUp(['resident', 'cold', 'cold'], 3).orders()).toEqual([{ provider: idOf('C'), build: 'sim' }]);
+  expect(setUp(['resident', 'cold', 'cold'], 3).orders()).toEqual([
+    { provider: idOf('C'), build: 'sim' },
+  ]);
 });
 
 test('one machine at a time; what loads counts as warm; an order that nobody follows goes to another', () => {

@@ -24,8 +24,10 @@ interface Demand {
 }
 
 /**
- * Keeps as many places of each model in memory as are asked for: by Little's law arrivals a second times seconds of work are the jobs
- * that run at once. Where warm places are fewer, a machine that has the model on its disk is told to load it, one at a time.
+ * Keeps as many places of each model in memory as are asked for: by Little's law arrivals a second
+ * times seconds of work are the jobs
+ * that run at once. Where warm places are fewer, a machine that has the model on its disk is told
+ * to load it, one at a time.
  */
 export class WarmPool {
   readonly #demands = new Map<string, Demand>();
@@ -41,7 +43,8 @@ export class WarmPool {
   served(build: string, tookMs: number): void {
     const demand = this.#demands.get(build);
     if (demand === undefined) return;
-    demand.serviceMs = demand.serviceMs === 0 ? tookMs : demand.serviceMs + 0.1 * (tookMs - demand.serviceMs);
+    demand.serviceMs =
+      demand.serviceMs === 0 ? tookMs : demand.serviceMs + 0.1 * (tookMs - demand.serviceMs);
   }
 
   orders(servedBy: (build: string) => readonly Serving[], now: number): LoadOrder[] {
@@ -60,26 +63,40 @@ export class WarmPool {
     return orders;
   }
 
-  #orderFor(build: string, servings: readonly Serving[], { wanted, now }: { wanted: number; now: number }): LoadOrder | undefined {
+  #orderFor(
+    build: string,
+    servings: readonly Serving[],
+    { wanted, now }: { wanted: number; now: number },
+  ): LoadOrder | undefined {
     const open = servings.filter(({ closed }) => closed === undefined);
     const before = this.#ordered.get(build);
-    const isFollowed = before !== undefined && open.some(({ id, slot }) => id === before.provider && slot.state !== 'cold');
+    const isFollowed =
+      before !== undefined &&
+      open.some(({ id, slot }) => id === before.provider && slot.state !== 'cold');
     if (isFollowed) this.#ordered.delete(build);
     else if (before !== undefined && now < before.until) return undefined;
-    const warm = open.filter(({ slot }) => slot.state !== 'cold').reduce((sum, { maxConcurrency }) => sum + maxConcurrency, 0);
+    const warm = open
+      .filter(({ slot }) => slot.state !== 'cold')
+      .reduce((sum, { maxConcurrency }) => sum + maxConcurrency, 0);
     if (warm >= wanted) return undefined;
     const cold = open.filter((serving) => serving.slot.state === 'cold' && !serving.isBroken(now));
-    const best = cold.sort((one, other) => one.loadMs + one.tokenMs - (other.loadMs + other.tokenMs))[0];
+    const best = cold.sort(
+      (one, other) => one.loadMs + one.tokenMs - (other.loadMs + other.tokenMs),
+    )[0];
     if (best === undefined) return undefined;
     this.#ordered.set(build, { provider: best.id, until: now + PATIENCE_FACTOR * best.loadMs });
     return { provider: best.id, build };
   }
 }
 
-/** Of a model that is asked for since a moment ago, what was counted is a part of what would be counted in the long run. */
+/**
+ * Of a model that is asked for since a moment ago, what was counted is a part of what would be
+ * counted in the long run.
+ */
 function arrivalsPerMs(demand: Demand, now: number): number {
   const counted = 1 - 2 ** (-Math.max(LEAST_MS, now - demand.since) / HALF_LIFE_MS);
   return (left(demand, now) * Math.LN2) / HALF_LIFE_MS / counted;
 }
 
-const left = ({ arrivals, at }: Demand, now: number): number => arrivals * 2 ** (-(now - at) / HALF_LIFE_MS);
+const left = ({ arrivals, at }: Demand, now: number): number =>
+  arrivals * 2 ** (-(now - at) / HALF_LIFE_MS);

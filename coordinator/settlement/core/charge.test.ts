@@ -3,12 +3,27 @@ import { describe, expect, test } from 'vitest';
 import { JOB_RESULTS } from '#bus-schemas';
 import { chargeFor, costOf, type Held, holdFor, type Price, type Terms } from './charge.ts';
 
-const price: Price = { inputPerMillion: 150_000, cacheReadPerMillion: 75_000, outputPerMillion: 600_000 };
+const price: Price = {
+  inputPerMillion: 150_000,
+  cacheReadPerMillion: 75_000,
+  outputPerMillion: 600_000,
+};
 const amount = (max: number) => fc.integer({ min: 0, max });
 const prices = fc
-  .record({ inputPerMillion: amount(1e9), cacheReadPerMillion: amount(1e9), outputPerMillion: amount(1e9) })
-  .map((each) => ({ ...each, cacheReadPerMillion: Math.min(each.cacheReadPerMillion, each.inputPerMillion) }));
-const terms = (feeBps = 500, minimum = 0, referrer: string | null = null): Terms => ({ feeBps, minimum, referrer });
+  .record({
+    inputPerMillion: amount(1e9),
+    cacheReadPerMillion: amount(1e9),
+    outputPerMillion: amount(1e9),
+  })
+  .map((each) => ({
+    ...each,
+    cacheReadPerMillion: Math.min(each.cacheReadPerMillion, each.inputPerMillion),
+  }));
+const terms = (feeBps = 500, minimum = 0, referrer: string | null = null): Terms => ({
+  feeBps,
+  minimum,
+  referrer,
+});
 
 describe('a cost', () => {
   test('is rounded up to the next micro-dollar', () => {
@@ -21,32 +36,57 @@ describe('a cost', () => {
   });
 
   test('stays exact where tokens times price passes 2^53', () => {
-    expect(costOf({ inputPerMillion: 1_000_000_007, cacheReadPerMillion: 1, outputPerMillion: 1 }, { prompt: 10_000_001, completion: 0 })).toBe(10_000_001_071);
+    expect(
+      costOf(
+        { inputPerMillion: 1_000_000_007, cacheReadPerMillion: 1, outputPerMillion: 1 },
+        { prompt: 10_000_001, completion: 0 },
+      ),
+    ).toBe(10_000_001_071);
   });
 
   test('past all money there is stays a number that the ledger can read', () => {
     const most = Number.MAX_SAFE_INTEGER;
-    expect(costOf({ inputPerMillion: most, cacheReadPerMillion: most, outputPerMillion: most }, { prompt: most, completion: most })).toBe(most);
+    expect(
+      costOf(
+        { inputPerMillion: most, cacheReadPerMillion: most, outputPerMillion: most },
+        { prompt: most, completion: most },
+      ),
+    ).toBe(most);
   });
 });
 
 describe('a charge', () => {
   const job: Held = {
-    ...{ held: 1_000, promptBound: 100, terms: terms(), isOwnMachine: false },
-    price: { inputPerMillion: 1_000_000, cacheReadPerMillion: 500_000, outputPerMillion: 2_000_000 },
+    held: 1_000,
+    promptBound: 100,
+    terms: terms(),
+    isOwnMachine: false,
+    price: {
+      inputPerMillion: 1_000_000,
+      cacheReadPerMillion: 500_000,
+      outputPerMillion: 2_000_000,
+    },
   };
 
   test('is the lesser of what the provider says and what arrived', () => {
     const usage = { promptTokens: 40, cachedTokens: 0, completionTokens: 30 };
     expect(chargeFor(job, { result: 'completed', deliveredTokens: 30, usage }).charged).toBe(100);
     expect(chargeFor(job, { result: 'client_gone', deliveredTokens: 10, usage }).charged).toBe(60);
-    expect(chargeFor(job, { result: 'completed', deliveredTokens: 99, usage: { promptTokens: 4_000, cachedTokens: 0, completionTokens: 30 } }).charged).toBe(
-      160,
-    );
+    expect(
+      chargeFor(job, {
+        result: 'completed',
+        deliveredTokens: 99,
+        usage: { promptTokens: 4_000, cachedTokens: 0, completionTokens: 30 },
+      }).charged,
+    ).toBe(160);
   });
 
   test('takes a quarter of the prompt bound when nobody reported', () => {
-    expect(chargeFor(job, { result: 'cut_short', deliveredTokens: 10 })).toMatchObject({ promptTokens: 25, completionTokens: 10, charged: 45 });
+    expect(chargeFor(job, { result: 'cut_short', deliveredTokens: 10 })).toMatchObject({
+      promptTokens: 25,
+      completionTokens: 10,
+      charged: 45,
+    });
   });
 
   test('is nothing when the job failed or nothing was delivered', () => {
@@ -56,12 +96,19 @@ describe('a charge', () => {
   });
 
   test('gives the odd micro-dollar to the provider', () => {
-    const { charged, fee, providerShare } = chargeFor({ ...job, promptBound: 0, terms: terms(725) }, { result: 'completed', deliveredTokens: 10 });
+    const { charged, fee, providerShare } = chargeFor(
+      { ...job, promptBound: 0, terms: terms(725) },
+      { result: 'completed', deliveredTokens: 10 },
+    );
     expect([charged, fee, providerShare]).toEqual([20, 1, 19]);
   });
 
   test('is at least the minimum, unless the model is free; the hold covers it', () => {
-    const end = { result: 'completed', deliveredTokens: 1, usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 } } as const;
+    const end = {
+      result: 'completed',
+      deliveredTokens: 1,
+      usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 },
+    } as const;
     expect(chargeFor({ ...job, terms: terms(500, 100) }, end).charged).toBe(100);
     expect(holdFor(job.price, { prompt: 1, completion: 1 }, 100)).toBe(100);
     const free = { inputPerMillion: 0, cacheReadPerMillion: 0, outputPerMillion: 0 };
@@ -71,12 +118,20 @@ describe('a charge', () => {
 
   test('gives a fifth of the fee to the referrer, and what was rounded off to the platform', () => {
     const agreed = terms(500, 0, 'consumer:acct_r');
-    const { charged, providerShare, fee, referral } = chargeFor({ ...job, terms: agreed }, { result: 'completed', deliveredTokens: 99 });
+    const { charged, providerShare, fee, referral } = chargeFor(
+      { ...job, terms: agreed },
+      { result: 'completed', deliveredTokens: 99 },
+    );
     expect([charged, providerShare, fee, referral]).toEqual([223, 212, 9, 2]);
   });
 
   test('is nothing on one’s own machine, though the tokens are counted', () => {
-    expect(chargeFor({ ...job, isOwnMachine: true, terms: terms(500, 100) }, { result: 'completed', deliveredTokens: 9 })).toMatchObject({
+    expect(
+      chargeFor(
+        { ...job, isOwnMachine: true, terms: terms(500, 100) },
+        { result: 'completed', deliveredTokens: 9 },
+      ),
+    ).toMatchObject({
       charged: 0,
       completionTokens: 9,
     });
@@ -86,7 +141,14 @@ describe('a charge', () => {
     const end = fc.record({
       result: fc.constantFrom(...JOB_RESULTS),
       deliveredTokens: amount(1e7),
-      usage: fc.option(fc.record({ promptTokens: amount(1e7), cachedTokens: amount(1e7), completionTokens: amount(1e7) }), { nil: undefined }),
+      usage: fc.option(
+        fc.record({
+          promptTokens: amount(1e7),
+          cachedTokens: amount(1e7),
+          completionTokens: amount(1e7),
+        }),
+        { nil: undefined },
+      ),
     });
     fc.assert(
       fc.property(
@@ -96,10 +158,15 @@ describe('a charge', () => {
         end,
         fc.tuple(amount(10_000), amount(200), fc.constantFrom(null, 'consumer:acct_r')),
         (each, held, promptBound, told, agreed) => {
-          const charge = chargeFor({ held, price: each, promptBound, terms: terms(...agreed), isOwnMachine: false }, told);
+          const charge = chargeFor(
+            { held, price: each, promptBound, terms: terms(...agreed), isOwnMachine: false },
+            told,
+          );
           expect(charge.charged).toBeLessThanOrEqual(held);
           expect(charge.providerShare + charge.fee + charge.referral).toBe(charge.charged);
-          expect(Math.min(charge.fee, charge.providerShare, charge.referral)).toBeGreaterThanOrEqual(0);
+          expect(
+            Math.min(charge.fee, charge.providerShare, charge.referral),
+          ).toBeGreaterThanOrEqual(0);
           expect(charge.promptTokens).toBeLessThanOrEqual(promptBound);
         },
       ),

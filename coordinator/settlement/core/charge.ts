@@ -9,11 +9,17 @@ export interface Price {
 }
 
 /**
- * Routing compares input and output with the listed price, not cached tokens. Without this rule an owner could keep to both and ask
- * the full price of the prompt for cached tokens. A machine that asks more for the prompt serves only callers who accept that.
+ * Routing compares input and output with the listed price, not cached tokens. Without this rule an
+ * owner could keep to both and ask
+ * the full price of the prompt for cached tokens. A machine that asks more for the prompt serves
+ * only callers who accept that.
  */
 export function cachedWithinListed(own: Price, listed: Price): Price {
-  if (own.inputPerMillion > listed.inputPerMillion || own.cacheReadPerMillion <= listed.cacheReadPerMillion) return own;
+  if (
+    own.inputPerMillion > listed.inputPerMillion ||
+    own.cacheReadPerMillion <= listed.cacheReadPerMillion
+  )
+    return own;
   return { ...own, cacheReadPerMillion: Math.min(listed.cacheReadPerMillion, own.inputPerMillion) };
 }
 
@@ -30,7 +36,10 @@ const MILLION = 1_000_000n;
 const BASIS_POINTS = 10_000n;
 /** The referrer's part of the fee. */
 const REFERRAL_BPS = 2_000n;
-/** A prompt whose tokens nobody reported is taken at the usual four bytes each; the bound counts bytes. */
+/**
+ * A prompt whose tokens nobody reported is taken at the usual four bytes each; the bound counts
+ * bytes.
+ */
 const BYTES_PER_TOKEN = 4;
 
 export interface Tokens {
@@ -41,7 +50,8 @@ export interface Tokens {
 }
 
 /**
- * In whole micro-dollars, rounded up: what is used is never free. Exact, though tokens times price passes 2^53; a cost past
+ * In whole micro-dollars, rounded up: what is used is never free. Exact, though tokens times price
+ * passes 2^53; a cost past
  * 2^53 is more than any account can have and is left at that bound.
  */
 export function costOf(price: Price, { prompt, cached = 0, completion }: Tokens): number {
@@ -58,7 +68,11 @@ function atLeast(cost: number, minimum: number): number {
 }
 
 /** What is set aside: the price of both bounds. */
-export function holdFor(price: Price, bounds: { prompt: number; completion: number }, minimum: number): number {
+export function holdFor(
+  price: Price,
+  bounds: { prompt: number; completion: number },
+  minimum: number,
+): number {
   return atLeast(costOf(price, bounds), minimum);
 }
 
@@ -89,25 +103,51 @@ export interface Charge {
   readonly referral: number;
 }
 
-const NOTHING: Charge = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, charged: 0, providerShare: 0, fee: 0, referral: 0 };
+const NOTHING: Charge = {
+  promptTokens: 0,
+  cachedTokens: 0,
+  completionTokens: 0,
+  charged: 0,
+  providerShare: 0,
+  fee: 0,
+  referral: 0,
+};
 
 /**
- * What a job costs: the lesser of what the provider says and what arrived, never more than was held, nothing when nothing was
- * delivered or the machine is one's own. Shares are rounded down and the rest goes on to the next: of the charge the provider
+ * What a job costs: the lesser of what the provider says and what arrived, never more than was
+ * held, nothing when nothing was
+ * delivered or the machine is one's own. Shares are rounded down and the rest goes on to the next:
+ * of the charge the provider
  * gets the odd micro-dollar, of the fee the platform.
  */
 export function chargeFor(job: Held, end: End): Charge {
   if (end.result === 'failed' || end.deliveredTokens === 0) return NOTHING;
-  const promptTokens = Math.min(end.usage?.promptTokens ?? Math.ceil(job.promptBound / BYTES_PER_TOKEN), job.promptBound);
+  const promptTokens = Math.min(
+    end.usage?.promptTokens ?? Math.ceil(job.promptBound / BYTES_PER_TOKEN),
+    job.promptBound,
+  );
   const cachedTokens = Math.min(end.usage?.cachedTokens ?? 0, promptTokens);
-  const completionTokens = Math.min(end.usage?.completionTokens ?? end.deliveredTokens, end.deliveredTokens);
+  const completionTokens = Math.min(
+    end.usage?.completionTokens ?? end.deliveredTokens,
+    end.deliveredTokens,
+  );
   const tokens = { promptTokens, cachedTokens, completionTokens };
   if (job.isOwnMachine) return { ...NOTHING, ...tokens };
-  const cost = costOf(job.price, { prompt: promptTokens, cached: cachedTokens, completion: completionTokens });
+  const cost = costOf(job.price, {
+    prompt: promptTokens,
+    cached: cachedTokens,
+    completion: completionTokens,
+  });
   const charged = Math.min(job.held, atLeast(cost, job.terms.minimum));
   const wholeFee = share(charged, BigInt(job.terms.feeBps));
   const referral = job.terms.referrer === null ? 0 : share(wholeFee, REFERRAL_BPS);
-  return { ...tokens, charged, providerShare: charged - wholeFee, fee: wholeFee - referral, referral };
+  return {
+    ...tokens,
+    charged,
+    providerShare: charged - wholeFee,
+    fee: wholeFee - referral,
+    referral,
+  };
 }
 
 function share(amount: number, basisPoints: bigint): number {

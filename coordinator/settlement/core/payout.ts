@@ -6,7 +6,8 @@ import type { PayoutState } from '#bus-schemas';
  *   pending → transferred → paid
  *      ↘ failed ↙ (rejected, or reversed later: the money is on the account again)
  *
- * Invariants: what left the account is either on its way or back, never both; the principal comes back at most once, the fee at
+ * Invariants: what left the account is either on its way or back, never both; the principal comes
+ * back at most once, the fee at
  * most once; an answer that nobody got changes nothing.
  */
 export interface PayoutRecord {
@@ -46,7 +47,9 @@ export function stepPayout(payout: PayoutRecord, event: PayoutEvent): PayoutStep
   if (payout.returned) return stay;
   switch (event.type) {
     case 'transferred':
-      return payout.state === 'pending' ? { payout: { ...payout, state: 'transferred', transfer: event.transfer }, back: 'nothing' } : stay;
+      return payout.state === 'pending'
+        ? { payout: { ...payout, state: 'transferred', transfer: event.transfer }, back: 'nothing' }
+        : stay;
     case 'transfer_rejected':
       return payout.state === 'pending' ? failed(payout) : stay;
     case 'transfer_reversed':
@@ -55,10 +58,14 @@ export function stepPayout(payout: PayoutRecord, event: PayoutEvent): PayoutStep
       return { payout: { ...payout, stripePayout: event.stripePayout }, back: 'nothing' };
     case 'payout_rejected':
     case 'payout_failed':
-      // The transfer stands: Stripe pays it out with the next ordinary run, for which nobody pays a fee.
+      // The transfer stands: Stripe pays it out with the next ordinary run, for which nobody pays a
+      // fee.
       return payout.feeReturned || !payout.instant
         ? stay
-        : { payout: { ...payout, state: 'transferred', feeReturned: true }, back: payout.fee > 0 ? 'fee' : 'nothing' };
+        : {
+            payout: { ...payout, state: 'transferred', feeReturned: true },
+            back: payout.fee > 0 ? 'fee' : 'nothing',
+          };
     case 'payout_paid':
       // A failure outranks it, in whatever order they arrive.
       return payout.feeReturned ? stay : { payout: { ...payout, state: 'paid' }, back: 'nothing' };
@@ -76,10 +83,18 @@ const MINIMUM_CENTS = 100;
 const INSTANT_BPS = 150;
 const INSTANT_LEAST_CENTS = 50;
 
-/** In whole cents, rounded down: what is less than a cent stays on the account. Undefined when it is too little. */
-export function payoutTerms(amountMicroUsd: number, instant: boolean): { amount: number; fee: number } | undefined {
+/**
+ * In whole cents, rounded down: what is less than a cent stays on the account. Undefined when it is
+ * too little.
+ */
+export function payoutTerms(
+  amountMicroUsd: number,
+  instant: boolean,
+): { amount: number; fee: number } | undefined {
   const cents = Math.floor(amountMicroUsd / CENT);
   if (cents < MINIMUM_CENTS) return undefined;
-  const fee = instant ? Math.max(Math.ceil((cents * INSTANT_BPS) / 10_000), INSTANT_LEAST_CENTS) : 0;
+  const fee = instant
+    ? Math.max(Math.ceil((cents * INSTANT_BPS) / 10_000), INSTANT_LEAST_CENTS)
+    : 0;
   return { amount: cents * CENT, fee: fee * CENT };
 }

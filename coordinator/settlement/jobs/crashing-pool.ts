@@ -6,14 +6,18 @@ export type CrashPoint = 'before' | 'after';
 export class Crash extends Error {}
 
 /**
- * A pool over the real one that dies at statements that `next` names: the connection is cut, as when the process is killed
+ * A pool over the real one that dies at statements that `next` names: the connection is cut, as
+ * when the process is killed
  * there, and the caller sees a Crash.
  */
 export function crashingPool(pool: Pool, next: () => CrashPoint | undefined): Pool {
   const run = async (client: PoolClient, values: unknown[]): Promise<unknown> => {
     const point = next();
     if (point === 'before') return cut(client);
-    const result = await (client.query as (...all: unknown[]) => Promise<unknown>).apply(client, values);
+    const result = await (client.query as (...all: unknown[]) => Promise<unknown>).apply(
+      client,
+      values,
+    );
     return point === 'after' ? cut(client) : result;
   };
   const connect = async (): Promise<PoolClient> => {
@@ -55,7 +59,9 @@ export function crashingPool(pool: Pool, next: () => CrashPoint | undefined): Po
 
 async function cut(client: PoolClient): Promise<never> {
   // The socket closes as a killed process's would: without a word of the protocol.
-  const { connection } = client as unknown as { connection: { stream: { destroy(): void; closed: boolean } } };
+  const { connection } = client as unknown as {
+    connection: { stream: { destroy(): void; closed: boolean } };
+  };
   connection.stream.destroy();
   throw new Crash('killed here');
 }

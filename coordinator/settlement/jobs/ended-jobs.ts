@@ -8,7 +8,9 @@ import { isRowsFault } from '../database-work.ts';
 import { endOf, type Settler } from './settler.ts';
 
 const MAX_BATCH = 256;
-/** The money can move a moment later: fewer, larger transactions leave the machine to the requests. */
+/**
+ * The money can move a moment later: fewer, larger transactions leave the machine to the requests.
+ */
 const GATHER_MS = 25;
 const MAX_UNSETTLED = 1_024;
 const RETRY_MS = 1_000;
@@ -20,7 +22,10 @@ export interface EndedJobsOptions {
   readonly alerts: Alerts;
 }
 
-/** Reads every `evt.job.ended` to the last one: acknowledged only when the money has moved, so a crash reads it again. */
+/**
+ * Reads every `evt.job.ended` to the last one: acknowledged only when the money has moved, so a
+ * crash reads it again.
+ */
 export class EndedJobs implements AsyncDisposable {
   readonly #options: EndedJobsOptions;
   readonly #batcher: Batcher<JobEnded, undefined>;
@@ -31,7 +36,12 @@ export class EndedJobs implements AsyncDisposable {
 
   constructor(options: EndedJobsOptions) {
     this.#options = options;
-    this.#batcher = new Batcher({ run: (ended) => this.#settleAll(ended), maximum: MAX_BATCH, gatherMs: GATHER_MS, isItemsFault: isRowsFault });
+    this.#batcher = new Batcher({
+      run: (ended) => this.#settleAll(ended),
+      maximum: MAX_BATCH,
+      gatherMs: GATHER_MS,
+      isItemsFault: isRowsFault,
+    });
     this.#done = this.#read();
   }
 
@@ -42,8 +52,12 @@ export class EndedJobs implements AsyncDisposable {
     while (!this.#stopped) {
       try {
         const consumer = await bus.jetstream.consumers.get(stream, name);
-        // By callback: an iterator's queue would be forgotten at a stop, and each fact in it be late by the time to its redelivery.
-        this.#messages = await consumer.consume({ max_messages: MAX_UNSETTLED, callback: (message) => this.#take(message) });
+        // By callback: an iterator's queue would be forgotten at a stop, and each fact in it be
+        // late by the time to its redelivery.
+        this.#messages = await consumer.consume({
+          max_messages: MAX_UNSETTLED,
+          callback: (message) => this.#take(message),
+        });
         const failure = await this.#messages.closed();
         if (failure) throw failure;
       } catch (error) {
@@ -58,7 +72,10 @@ export class EndedJobs implements AsyncDisposable {
     try {
       await this.#options.settler.settle(ended.map(endOf));
     } catch (error) {
-      this.#options.log.error({ err: error, jobs: ended.length }, 'ended jobs could not be settled; they will be tried again');
+      this.#options.log.error(
+        { err: error, jobs: ended.length },
+        'ended jobs could not be settled; they will be tried again',
+      );
       throw error;
     }
     return ended.map(() => undefined);

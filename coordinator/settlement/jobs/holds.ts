@@ -14,7 +14,10 @@ import type { OpenJobs } from './open-jobs.ts';
 import { RecentHolds } from './recent-holds.ts';
 
 const MAX_BATCH = 256;
-/** A key at its limit is refused often: what it spent is read from the database once in this time, in milliseconds. */
+/**
+ * A key at its limit is refused often: what it spent is read from the database once in this time,
+ * in milliseconds.
+ */
 const SPENDING_GOOD_MS = 1_000;
 const MAX_SPENDINGS = 10_000;
 /** No job runs for longer, whatever the caller says. */
@@ -30,7 +33,10 @@ export interface HoldsOptions {
   readonly now: () => number;
 }
 
-/** Sets money aside for a job: the price of both its upper bounds. Asked again, it gives the first answer. */
+/**
+ * Sets money aside for a job: the price of both its upper bounds. Asked again, it gives the first
+ * answer.
+ */
 export class Holds implements AsyncDisposable {
   readonly #options: HoldsOptions;
   readonly #batcher: Batcher<NewHold, HoldResult>;
@@ -39,26 +45,60 @@ export class Holds implements AsyncDisposable {
 
   constructor(options: HoldsOptions) {
     this.#options = options;
-    this.#batcher = new Batcher({ run: (rows) => this.#run(rows), maximum: MAX_BATCH, isItemsFault: isRowsFault });
+    this.#batcher = new Batcher({
+      run: (rows) => this.#run(rows),
+      maximum: MAX_BATCH,
+      isItemsFault: isRowsFault,
+    });
     const load = async (key: string) => {
       const [account, id] = key.split(' ', 2) as [string, string];
       return (await options.ledger.keySpending(account, id))[0];
     };
-    this.#spending = new Remembered({ load, ttlMs: SPENDING_GOOD_MS, maximum: MAX_SPENDINGS, now: options.now });
-    this.#recent = new RecentHolds({ hold: (row) => this.#batcher.add(row), log: options.log, now: options.now });
+    this.#spending = new Remembered({
+      load,
+      ttlMs: SPENDING_GOOD_MS,
+      maximum: MAX_SPENDINGS,
+      now: options.now,
+    });
+    this.#recent = new RecentHolds({
+      hold: (row) => this.#batcher.add(row),
+      log: options.log,
+      now: options.now,
+    });
   }
 
-  async hold({ job, account, key, model, provider, promptBound, outputBound, maxPrice, expiresAt }: Hold): Promise<Held> {
+  async hold({
+    job,
+    account,
+    key,
+    model,
+    provider,
+    promptBound,
+    outputBound,
+    maxPrice,
+    expiresAt,
+  }: Hold): Promise<Held> {
     const { pricing, alerts, now } = this.#options;
     const quote = await pricing.quote({ account, model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
     const { price, listed, terms } = quote;
     const isFree = isOwn(quote.payee, account);
-    if (!isFree && isAbove(price, limitOf(listed, maxPrice))) return { ok: false, code: 'price_above_limit' };
+    if (!isFree && isAbove(price, limitOf(listed, maxPrice)))
+      return { ok: false, code: 'price_above_limit' };
     const { result, held } = await this.#batcher.add({
-      ...{ job, account, key, model, promptBound, outputBound, ...quote, revision: 1, isVoid: false },
+      job,
+      account,
+      key,
+      model,
+      promptBound,
+      outputBound,
+      ...quote,
+      revision: 1,
+      isVoid: false,
       providers: provider === undefined ? [] : [provider],
-      held: isFree ? 0 : holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum),
+      held: isFree
+        ? 0
+        : holdFor(price, { prompt: promptBound, completion: outputBound }, terms.minimum),
       digest: digestOf([account, key, model, promptBound, outputBound]),
       expiresAt: Math.min(expiresAt, now() + LONGEST_MS),
     });
@@ -71,7 +111,11 @@ export class Holds implements AsyncDisposable {
   }
 
   /** Only for the message to the caller: the refusal stands without it. */
-  async #shortage(account: string, key: string, neededMicroUsd: number): Promise<KeyShortage | undefined> {
+  async #shortage(
+    account: string,
+    key: string,
+    neededMicroUsd: number,
+  ): Promise<KeyShortage | undefined> {
     const spending = await this.#spending.get(`${account} ${key}`);
     return spending && shortageOf(spending, neededMicroUsd);
   }
@@ -85,12 +129,20 @@ export class Holds implements AsyncDisposable {
     const quote = await pricing.quote({ account: known.account, model: known.model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
     const isFree = isOwn(quote.payee, known.account);
-    if (!isFree && isAbove(quote.price, limitOf(quote.listed, maxPrice))) return { ok: false, code: 'price_above_limit' };
+    if (!isFree && isAbove(quote.price, limitOf(quote.listed, maxPrice)))
+      return { ok: false, code: 'price_above_limit' };
     const bounds = { prompt: known.promptBound, completion: known.outputBound };
-    // One's own machine needs no more money and has no price: the one before stays, in case that provider's end is under way.
-    const [held, priceVersion] = isFree ? [0, known.priceVersion] : [holdFor(quote.price, bounds, known.terms.minimum), quote.priceVersion];
-    const topped = await retried(() => store.topUp(job, { provider, payee: quote.payee as string, priceVersion, held }));
-    return topped.result === 'held' ? { ok: true, heldMicroUsd: topped.held } : { ok: false, code: topped.result };
+    // One's own machine needs no more money and has no price: the one before stays, in case that
+    // provider's end is under way.
+    const [held, priceVersion] = isFree
+      ? [0, known.priceVersion]
+      : [holdFor(quote.price, bounds, known.terms.minimum), quote.priceVersion];
+    const topped = await retried(() =>
+      store.topUp(job, { provider, payee: quote.payee as string, priceVersion, held }),
+    );
+    return topped.result === 'held'
+      ? { ok: true, heldMicroUsd: topped.held }
+      : { ok: false, code: topped.result };
   }
 
   /** A connection to the database was lost, perhaps the database with it. */
@@ -99,11 +151,14 @@ export class Holds implements AsyncDisposable {
   }
 
   async #run(rows: readonly NewHold[]): Promise<HoldResult[]> {
-    // The statement takes each job once: who asks again in the same moment is answered by the next batch.
+    // The statement takes each job once: who asks again in the same moment is answered by the next
+    // batch.
     const once = new Map(rows.map((row) => [row.job, row]));
     if (once.size < rows.length) return this.#oneAfterAnother(rows);
     const results = await retried(() => this.#options.store.hold(rows, false));
-    const held = rows.filter((row, index) => results[index]?.result === 'held' && results[index].held === row.held);
+    const held = rows.filter(
+      (row, index) => results[index]?.result === 'held' && results[index].held === row.held,
+    );
     this.#options.openJobs.add(held);
     this.#recent.remember(held);
     return results;
@@ -127,9 +182,19 @@ function isOwn(payee: string | null, account: string): boolean {
 
 type Limit = Pick<Price, 'inputPerMillion' | 'outputPerMillion'>;
 
-/** Prevents price gouging: a machine that asks for more than the catalog lists is paid only by callers who accept more. */
-function limitOf(listed: Price, { inputMicroUsdPerMillion, outputMicroUsdPerMillion }: MaxPrice = {}): Limit {
-  return { inputPerMillion: inputMicroUsdPerMillion ?? listed.inputPerMillion, outputPerMillion: outputMicroUsdPerMillion ?? listed.outputPerMillion };
+/**
+ * Prevents price gouging: a machine that asks for more than the catalog lists is paid only by
+ * callers who accept more.
+ */
+function limitOf(
+  listed: Price,
+  { inputMicroUsdPerMillion, outputMicroUsdPerMillion }: MaxPrice = {},
+): Limit {
+  return {
+    inputPerMillion: inputMicroUsdPerMillion ?? listed.inputPerMillion,
+    outputPerMillion: outputMicroUsdPerMillion ?? listed.outputPerMillion,
+  };
 }
 
-const isAbove = (price: Limit, limit: Limit): boolean => price.inputPerMillion > limit.inputPerMillion || price.outputPerMillion > limit.outputPerMillion;
+const isAbove = (price: Limit, limit: Limit): boolean =>
+  price.inputPerMillion > limit.inputPerMillion || price.outputPerMillion > limit.outputPerMillion;

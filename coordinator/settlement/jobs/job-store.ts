@@ -44,7 +44,13 @@ export interface NewHold extends HeldJob {
 }
 
 export interface HoldResult {
-  readonly result: 'held' | 'insufficient_funds' | 'key_limit' | 'unknown_account' | 'operation_conflict' | 'ended';
+  readonly result:
+    | 'held'
+    | 'insufficient_funds'
+    | 'key_limit'
+    | 'unknown_account'
+    | 'operation_conflict'
+    | 'ended';
   readonly held: number;
 }
 
@@ -103,7 +109,8 @@ export interface AwaitedReceipt {
   readonly isExpired: boolean;
 }
 
-const asBuffer = (bytes: Uint8Array | null) => bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const asBuffer = (bytes: Uint8Array | null) =>
+  bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** The statements of jobs: each does all there is to do for a whole batch. */
 export class JobStore {
@@ -118,28 +125,59 @@ export class JobStore {
     const accounts = numbered(pluck(rows, 'account'));
     const keys = numbered(pluck(rows, 'key'));
     const digests = packed(pluck(rows, 'digest'));
-    const of = (value: (row: NewHold) => string | number | boolean | null) => column(rows.map(value));
-    const [answer] = await query<{ results: HoldResult['result'][] | null; helds: string[] | null }>(this.#database, sql.hold, [
-      ...[column(accounts.distinct), column(keys.distinct), of(({ job }) => job), column(accounts.places), column(keys.places), of(({ model }) => model)],
-      ...[of(({ providers }) => providers.at(-1) ?? null), of(({ payee }) => payee), of(({ priceVersion }) => priceVersion)],
-      ...[of(({ promptBound }) => promptBound), of(({ outputBound }) => outputBound), of(({ held }) => held)],
-      ...[of(({ terms }) => terms.feeBps), of(({ terms }) => terms.minimum), of(({ terms }) => terms.referrer)],
-      ...[digests.bytes, digests.ends, of(({ isVoid }) => isVoid), of(({ expiresAt }) => new Date(expiresAt).toISOString()), durable],
+    const of = (value: (row: NewHold) => string | number | boolean | null) =>
+      column(rows.map(value));
+    const [answer] = await query<{
+      results: HoldResult['result'][] | null;
+      helds: string[] | null;
+    }>(this.#database, sql.hold, [
+      column(accounts.distinct),
+      column(keys.distinct),
+      of(({ job }) => job),
+      column(accounts.places),
+      column(keys.places),
+      of(({ model }) => model),
+      of(({ providers }) => providers.at(-1) ?? null),
+      of(({ payee }) => payee),
+      of(({ priceVersion }) => priceVersion),
+      of(({ promptBound }) => promptBound),
+      of(({ outputBound }) => outputBound),
+      of(({ held }) => held),
+      of(({ terms }) => terms.feeBps),
+      of(({ terms }) => terms.minimum),
+      of(({ terms }) => terms.referrer),
+      digests.bytes,
+      digests.ends,
+      of(({ isVoid }) => isVoid),
+      of(({ expiresAt }) => new Date(expiresAt).toISOString()),
+      durable,
     ]);
     const { results, helds } = answer ?? {};
     if (!results || !helds) return rows.map(({ held }) => ({ result: 'held', held }));
     return results.map((result, index) => ({ result, held: Number(helds[index]) }));
   }
 
-  async topUp(job: string, to: { provider: string; payee: string; priceVersion: string; held: number }): Promise<TopUpResult> {
+  async topUp(
+    job: string,
+    to: { provider: string; payee: string; priceVersion: string; held: number },
+  ): Promise<TopUpResult> {
     type Row = { result: TopUpResult['result']; held: string | null };
-    const [row] = await query<Row>(this.#database, sql['top-up'], [job, to.provider, to.payee, to.priceVersion, to.held]);
+    const [row] = await query<Row>(this.#database, sql['top-up'], [
+      job,
+      to.provider,
+      to.payee,
+      to.priceVersion,
+      to.held,
+    ]);
     return { result: row?.result as TopUpResult['result'], held: Number(row?.held ?? 0) };
   }
 
   async find(jobs: readonly string[]): Promise<{ held: HeldJob[]; ended: EndedJob[] }> {
     const rows = await query<FoundRow>(this.#database, sql['find-jobs'], [jobs]);
-    return { held: rows.filter(({ outcome }) => outcome === null).map(asHeld), ended: rows.filter(({ outcome }) => outcome !== null) };
+    return {
+      held: rows.filter(({ outcome }) => outcome === null).map(asHeld),
+      ended: rows.filter(({ outcome }) => outcome !== null),
+    };
   }
 
   /** Answers with the jobs that this call ended; the others had ended before. */
@@ -147,33 +185,70 @@ export class JobStore {
     const of = (value: (charge: JobCharge) => string | number | null) => column(charges.map(value));
     const [digests, facts] = [packed(pluck(charges, 'digest')), packed(pluck(charges, 'fact'))];
     const [row] = await query<{ ended: string[] }>(this.#database, sql.end, [
-      ...[of(({ job }) => job), of(({ revision }) => revision), of(({ outcome }) => outcome), of(({ provider }) => provider), of(({ payee }) => payee)],
-      ...[of(({ promptTokens }) => promptTokens), of(({ cachedTokens }) => cachedTokens), of(({ completionTokens }) => completionTokens)],
-      ...[of(({ charged }) => charged), of(({ providerShare }) => providerShare), of(({ fee }) => fee), of(({ referral }) => referral)],
-      ...[digests.bytes, digests.ends, facts.bytes, facts.ends],
+      of(({ job }) => job),
+      of(({ revision }) => revision),
+      of(({ outcome }) => outcome),
+      of(({ provider }) => provider),
+      of(({ payee }) => payee),
+      of(({ promptTokens }) => promptTokens),
+      of(({ cachedTokens }) => cachedTokens),
+      of(({ completionTokens }) => completionTokens),
+      of(({ charged }) => charged),
+      of(({ providerShare }) => providerShare),
+      of(({ fee }) => fee),
+      of(({ referral }) => referral),
+      digests.bytes,
+      digests.ends,
+      facts.bytes,
+      facts.ends,
     ]);
     return new Set(row?.ended);
   }
 
   /** Answers with those that need not be sent again. */
-  async recordReceipts(rows: readonly ReceiptRow[]): Promise<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>[]> {
-    return query<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>>(this.#database, sql['record-receipts'], [
-      ...[pluck(rows, 'job'), pluck(rows, 'attempt'), pluck(rows, 'provider'), pluck(rows, 'build')],
-      ...[pluck(rows, 'promptTokens'), pluck(rows, 'cachedTokens'), pluck(rows, 'completionTokens'), pluck(rows, 'finish')],
-      ...[rows.map(({ requestHash }) => asBuffer(requestHash)), rows.map(({ responseHash }) => asBuffer(responseHash))],
-      ...[rows.map(({ signature }) => signature && asBuffer(signature)), rows.map(({ signingKey }) => signingKey && asBuffer(signingKey))],
-      ...[pluck(rows, 'deliveredTokens'), rows.map(({ version = 1 }) => version)],
-    ]);
+  async recordReceipts(
+    rows: readonly ReceiptRow[],
+  ): Promise<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>[]> {
+    return query<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>>(
+      this.#database,
+      sql['record-receipts'],
+      [
+        pluck(rows, 'job'),
+        pluck(rows, 'attempt'),
+        pluck(rows, 'provider'),
+        pluck(rows, 'build'),
+        pluck(rows, 'promptTokens'),
+        pluck(rows, 'cachedTokens'),
+        pluck(rows, 'completionTokens'),
+        pluck(rows, 'finish'),
+        rows.map(({ requestHash }) => asBuffer(requestHash)),
+        rows.map(({ responseHash }) => asBuffer(responseHash)),
+        rows.map(({ signature }) => signature && asBuffer(signature)),
+        rows.map(({ signingKey }) => signingKey && asBuffer(signingKey)),
+        pluck(rows, 'deliveredTokens'),
+        rows.map(({ version = 1 }) => version),
+      ],
+    );
   }
 
   /** The newest of each provider. */
   async receiptsOf(jobs: readonly string[]): Promise<(Receipt & { readonly provider: string })[]> {
-    return (await query<StoredReceipt>(this.#database, sql['receipts-of-jobs'], [jobs])).map(asReceipt);
+    return (await query<StoredReceipt>(this.#database, sql['receipts-of-jobs'], [jobs])).map(
+      asReceipt,
+    );
   }
 
   /** Keeps the holds of jobs that ended without a receipt, for so long. */
-  async awaitReceipts(ends: readonly { job: string; provider: string; fact: Uint8Array }[], graceMs: number): Promise<void> {
-    await query(this.#database, sql['await-receipts'], [pluck(ends, 'job'), pluck(ends, 'provider'), ends.map(({ fact }) => asBuffer(fact)), graceMs]);
+  async awaitReceipts(
+    ends: readonly { job: string; provider: string; fact: Uint8Array }[],
+    graceMs: number,
+  ): Promise<void> {
+    await query(this.#database, sql['await-receipts'], [
+      pluck(ends, 'job'),
+      pluck(ends, 'provider'),
+      ends.map(({ fact }) => asBuffer(fact)),
+      graceMs,
+    ]);
   }
 
   async awaitedReceipts(limit: number): Promise<AwaitedReceipt[]> {
@@ -181,7 +256,10 @@ export class JobStore {
   }
 
   async overdue(receiptGraceMs: number, limit: number): Promise<OverdueJob[]> {
-    const rows = await query<Numeric<OverdueJob>>(this.#database, sql['overdue-jobs'], [receiptGraceMs, limit]);
+    const rows = await query<Numeric<OverdueJob>>(this.#database, sql['overdue-jobs'], [
+      receiptGraceMs,
+      limit,
+    ]);
     return rows.map((row) => ({ ...asUsage(row), deliveredTokens: Number(row.deliveredTokens) }));
   }
 }
@@ -197,7 +275,9 @@ type StoredReceipt = Numeric<Usage> &
     signature: Buffer | null;
     signingKey: Buffer | null;
   };
-type FoundRow = Numeric<Omit<HeldJob, 'price' | 'terms' | 'revision'> & Price & Pick<Terms, 'minimum'>> &
+type FoundRow = Numeric<
+  Omit<HeldJob, 'price' | 'terms' | 'revision'> & Price & Pick<Terms, 'minimum'>
+> &
   Omit<Terms, 'minimum'> & { revision: number; outcome: string | null; digest: Buffer | null };
 
 function asHeld(row: FoundRow): HeldJob {
@@ -216,11 +296,41 @@ function asHeld(row: FoundRow): HeldJob {
   };
 }
 
-function asReceipt({ version, promptTokens, cachedTokens, completionTokens, signature, signingKey, ...row }: StoredReceipt): Receipt & { provider: string } {
-  const usage = { promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) };
-  return { ...row, usage, ...(version === 2 && { version }), ...(signature && { signature }), ...(signingKey && { signingKey }) };
+function asReceipt({
+  version,
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+  signature,
+  signingKey,
+  ...row
+}: StoredReceipt): Receipt & { provider: string } {
+  const usage = {
+    promptTokens: Number(promptTokens),
+    cachedTokens: Number(cachedTokens),
+    completionTokens: Number(completionTokens),
+  };
+  return {
+    ...row,
+    usage,
+    ...(version === 2 && { version }),
+    ...(signature && { signature }),
+    ...(signingKey && { signingKey }),
+  };
 }
 
-function asUsage({ job, provider, promptTokens, cachedTokens, completionTokens }: UsageRow): ReportedUsage {
-  return { job, provider, promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) };
+function asUsage({
+  job,
+  provider,
+  promptTokens,
+  cachedTokens,
+  completionTokens,
+}: UsageRow): ReportedUsage {
+  return {
+    job,
+    provider,
+    promptTokens: Number(promptTokens),
+    cachedTokens: Number(cachedTokens),
+    completionTokens: Number(completionTokens),
+  };
 }

@@ -3,7 +3,8 @@ import type { HeldJob } from './job-store.ts';
 const MAX_KNOWN = 50_000;
 
 /**
- * The jobs whose holds this process answered and whose ends it has not seen: their ends need no look-up. Only a memory: the
+ * The jobs whose holds this process answered and whose ends it has not seen: their ends need no
+ * look-up. Only a memory: the
  * database refuses an end that was worked out from a state that has changed since.
  */
 export class OpenJobs {

@@ -1,8 +1,14 @@
-/** An honest machine ends some jobs in a second. One that was cut off for long sends what it has kept within a minute. */
+/**
+ * An honest machine ends some jobs in a second. One that was cut off for long sends what it has
+ * kept within a minute.
+ */
 const MOST_IN_A_SECOND = 200;
 const SECOND_MS = 1_000;
 
-/** How many receipts each machine may still send in this second. The rest is not acknowledged, and an honest machine sends it again. */
+/**
+ * How many receipts each machine may still send in this second. The rest is not acknowledged, and
+ * an honest machine sends it again.
+ */
 export class ReceiptQuota {
   readonly #now: () => number;
   readonly #sent = new Map<string, number>();
@@ -24,7 +30,10 @@ export class ReceiptQuota {
     return true;
   }
 
-  /** The names of a second are forgotten with it: the map holds machines that sent something in the last one. */
+  /**
+   * The names of a second are forgotten with it: the map holds machines that sent something in the
+   * last one.
+   */
   #begin(): void {
     if (this.#now() - this.#since < SECOND_MS) return;
     this.#since = this.#now();

@@ -1,5 +1,12 @@
 import type { Logger } from 'pino';
-import { Ack, core, type Delivered, providerOf, type Receipt, Receipts as ReceiptsMessage } from '#bus-schemas';
+import {
+  Ack,
+  core,
+  type Delivered,
+  providerOf,
+  type Receipt,
+  Receipts as ReceiptsMessage,
+} from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { Batcher } from '../batcher.ts';
@@ -8,14 +15,18 @@ import type { JobStore, ReceiptRow } from './job-store.ts';
 import { ReceiptQuota } from './receipt-quota.ts';
 
 const MAX_BATCH = 256;
-/** The money can move a moment later: fewer, larger transactions leave the machine to the requests. */
+/**
+ * The money can move a moment later: fewer, larger transactions leave the machine to the requests.
+ */
 const GATHER_MS = 25;
 /** Providers repeat what is not acknowledged: past this it is they who wait, not our memory. */
 const MAX_WAITING = 10_000;
 
 /**
- * Takes receipts in and acknowledges those that need not come again. The provider's name is the one that the hub wrote on the subject.
- * A hostile provider can send any number of receipts: each second's quota bounds the work, and only jobs that were ordered from it leave rows.
+ * Takes receipts in and acknowledges those that need not come again. The provider's name is the one
+ * that the hub wrote on the subject.
+ * A hostile provider can send any number of receipts: each second's quota bounds the work, and only
+ * jobs that were ordered from it leave rows.
  */
 export class Receipts implements Disposable {
   readonly #bus: Bus;
@@ -26,7 +37,13 @@ export class Receipts implements Disposable {
   readonly #subscription: { unsubscribe(): void };
   #waiting = 0;
 
-  constructor({ bus, store, proofs, log, now }: { bus: Bus; store: JobStore; proofs: DeliveryProofs; log: Logger; now: () => number }) {
+  constructor({
+    bus,
+    store,
+    proofs,
+    log,
+    now,
+  }: { bus: Bus; store: JobStore; proofs: DeliveryProofs; log: Logger; now: () => number }) {
     this.#quota = new ReceiptQuota(now);
     this.#bus = bus;
     this.#proofs = proofs;
@@ -35,7 +52,12 @@ export class Receipts implements Disposable {
       this.#acknowledge(await store.recordReceipts(rows));
       return rows.map(() => undefined);
     };
-    this.#batcher = new Batcher({ run, maximum: MAX_BATCH, gatherMs: GATHER_MS, isItemsFault: isRowsFault });
+    this.#batcher = new Batcher({
+      run,
+      maximum: MAX_BATCH,
+      gatherMs: GATHER_MS,
+      isItemsFault: isRowsFault,
+    });
     this.#subscription = bus.subscribe({
       subject: core.everyUp('receipt'),
       kind: ReceiptsMessage,
@@ -51,7 +73,12 @@ export class Receipts implements Disposable {
     if (this.#waiting >= MAX_WAITING || !this.#quota.take(provider)) return;
     this.#waiting += 1;
     try {
-      await this.#batcher.add({ ...receipt, ...usage, provider, deliveredTokens: this.#provenTokens(receipt, provider, delivered) });
+      await this.#batcher.add({
+        ...receipt,
+        ...usage,
+        provider,
+        deliveredTokens: this.#provenTokens(receipt, provider, delivered),
+      });
     } catch (error) {
       this.#log.warn({ err: error }, 'receipts could not be written; they will come again');
     } finally {
@@ -59,17 +86,32 @@ export class Receipts implements Disposable {
     }
   }
 
-  /** Without a valid proof nothing counts as delivered: the number alone is only the provider's claim. */
-  #provenTokens({ job, attempt }: Pick<Receipt, 'job' | 'attempt'>, provider: string, delivered: Delivered | undefined): number {
+  /**
+   * Without a valid proof nothing counts as delivered: the number alone is only the provider's
+   * claim.
+   */
+  #provenTokens(
+    { job, attempt }: Pick<Receipt, 'job' | 'attempt'>,
+    provider: string,
+    delivered: Delivered | undefined,
+  ): number {
     if (delivered === undefined) return 0;
-    if (this.#proofs.isProven({ provider, job, attempt, tokens: delivered.tokens }, delivered.proof)) return delivered.tokens;
-    this.#log.warn({ provider, job }, 'a receipt claims delivered tokens without a valid proof; they are not counted');
+    if (
+      this.#proofs.isProven({ provider, job, attempt, tokens: delivered.tokens }, delivered.proof)
+    )
+      return delivered.tokens;
+    this.#log.warn(
+      { provider, job },
+      'a receipt claims delivered tokens without a valid proof; they are not counted',
+    );
     return 0;
   }
 
   #acknowledge(rows: readonly Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>[]): void {
     for (const [provider, receipts] of Map.groupBy(rows, (row) => row.provider)) {
-      this.#bus.publish(core.down(provider, 'ack'), Ack, { receipts: receipts.map(({ job, attempt }) => ({ job, attempt })) });
+      this.#bus.publish(core.down(provider, 'ack'), Ack, {
+        receipts: receipts.map(({ job, attempt }) => ({ job, attempt })),
+      });
     }
   }
 

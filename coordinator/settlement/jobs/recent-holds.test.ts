@@ -32,7 +32,13 @@ function underTest() {
   const asked: Asked[] = [];
   const clock = { now: 0 };
   const hold = ({ job }: NewHold): Promise<HoldResult> =>
-    new Promise((resolve, reject) => asked.push({ job, answer: (result) => resolve({ result, held: 1 }), fail: () => reject(new Error('away')) }));
+    new Promise((resolve, reject) =>
+      asked.push({
+        job,
+        answer: (result) => resolve({ result, held: 1 }),
+        fail: () => reject(new Error('away')),
+      }),
+    );
   const recent = new RecentHolds({ hold, log: pino({ level: 'silent' }), now: () => clock.now });
   return { recent, asked, clock };
 }

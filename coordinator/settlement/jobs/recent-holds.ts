@@ -13,8 +13,10 @@ export interface RecentHoldsOptions {
 }
 
 /**
- * Invariant: a hold that was answered is either on the database's disk or remembered here. The answer does not wait for the
- * disk; when a connection is lost the database may have crashed and forgotten, so the last seconds' holds are asked once more.
+ * Invariant: a hold that was answered is either on the database's disk or remembered here. The
+ * answer does not wait for the
+ * disk; when a connection is lost the database may have crashed and forgotten, so the last seconds'
+ * holds are asked once more.
  * Asking again changes nothing where they were kept.
  */
 export class RecentHolds implements AsyncDisposable {
@@ -47,7 +49,10 @@ export class RecentHolds implements AsyncDisposable {
     });
   }
 
-  /** A database dies connection by connection and still answers on the others: only a round without a loss counts. */
+  /**
+   * A database dies connection by connection and still answers on the others: only a round without
+   * a loss counts.
+   */
   async #askUntilAnswered(): Promise<void> {
     while (!this.#stopped) {
       const losses = this.#losses;
@@ -60,10 +65,18 @@ export class RecentHolds implements AsyncDisposable {
   async #ask(): Promise<boolean> {
     const { hold, log } = this.#options;
     const since = this.#doubtfulSince ?? Number.POSITIVE_INFINITY;
-    const rows = new Map(this.#recent.flatMap(({ row, at }) => (at > since ? [[row.job, row]] : [])));
+    const rows = new Map(
+      this.#recent.flatMap(({ row, at }) => (at > since ? [[row.job, row]] : [])),
+    );
     const answers = await Promise.allSettled([...rows.values()].map(hold));
-    const gone = answers.filter((answer) => answer.status === 'fulfilled' && answer.value.result === 'insufficient_funds');
-    if (gone.length > 0) log.error({ holds: gone.length }, 'the database forgot holds, and their money has gone elsewhere since');
+    const gone = answers.filter(
+      (answer) => answer.status === 'fulfilled' && answer.value.result === 'insufficient_funds',
+    );
+    if (gone.length > 0)
+      log.error(
+        { holds: gone.length },
+        'the database forgot holds, and their money has gone elsewhere since',
+      );
     return answers.every(({ status }) => status === 'fulfilled');
   }
 

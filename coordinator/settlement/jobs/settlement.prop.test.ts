@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { Pool } from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Held, type JobEnded, newJobId, P256_KEY_BYTES, randomToken, type SettlementSettled } from '#bus-schemas';
+import {
+  type Held,
+  type JobEnded,
+  newJobId,
+  P256_KEY_BYTES,
+  randomToken,
+  type SettlementSettled,
+} from '#bus-schemas';
 import { migrate } from '#coordinator/migrate.ts';
 import { type PostgresNode, startPostgres } from '#testcontainers';
 import { chargeFor, type End, holdFor, type Price, type Terms } from '../core/charge.ts';
@@ -22,9 +29,17 @@ const RUNS = Number(process.env['DINF_PROPERTY_RUNS'] ?? 150);
 const FEE_BPS = 725;
 const BOUGHT = 400;
 const GIFT = 200;
-const PRICE: Price = { inputPerMillion: 1_000_000, cacheReadPerMillion: 500_000, outputPerMillion: 2_000_000 };
+const PRICE: Price = {
+  inputPerMillion: 1_000_000,
+  cacheReadPerMillion: 500_000,
+  outputPerMillion: 2_000_000,
+};
 /** What the second provider asks for; its owner is the third account. */
-const DEARER: Price = { inputPerMillion: 1_500_000, cacheReadPerMillion: 500_000, outputPerMillion: 3_000_000 };
+const DEARER: Price = {
+  inputPerMillion: 1_500_000,
+  cacheReadPerMillion: 500_000,
+  outputPerMillion: 3_000_000,
+};
 
 let postgres: PostgresNode;
 let pool: Pool;
@@ -49,18 +64,35 @@ const aJob = fc.record({
   signed: fc.boolean(),
   promptBound: tokens,
   outputBound: tokens,
-  result: fc.constantFrom('completed' as const, 'cut_short' as const, 'client_gone' as const, 'failed' as const),
+  result: fc.constantFrom(
+    'completed' as const,
+    'cut_short' as const,
+    'client_gone' as const,
+    'failed' as const,
+  ),
   deliveredTokens: tokens,
-  usage: fc.option(fc.record({ promptTokens: tokens, cachedTokens: tokens, completionTokens: tokens }), { nil: undefined }),
+  usage: fc.option(
+    fc.record({ promptTokens: tokens, cachedTokens: tokens, completionTokens: tokens }),
+    { nil: undefined },
+  ),
 });
 type Job = typeof aJob extends fc.Arbitrary<infer T> ? T : never;
-const aStep = fc.record({ job: fc.nat(), does: fc.constantFrom('hold', 'hold', 'contradict', 'end', 'end', 'top up', 'receipt', 'sweep') });
+const aStep = fc.record({
+  job: fc.nat(),
+  does: fc.constantFrom('hold', 'hold', 'contradict', 'end', 'end', 'top up', 'receipt', 'sweep'),
+});
 const aScript = fc.record({
   jobs: fc.array(aJob, { minLength: 1, maxLength: 8 }),
   /** What happens at the same moment, in turns. */
   turns: fc.array(fc.array(aStep, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 6 }),
   /** Statements until each crash. */
-  crashes: fc.array(fc.record({ after: fc.integer({ min: 0, max: 25 }), point: fc.constantFrom<CrashPoint>('before', 'after') }), { maxLength: 6 }),
+  crashes: fc.array(
+    fc.record({
+      after: fc.integer({ min: 0, max: 25 }),
+      point: fc.constantFrom<CrashPoint>('before', 'after'),
+    }),
+    { maxLength: 6 },
+  ),
 });
 type Script = typeof aScript extends fc.Arbitrary<infer T> ? T : never;
 
@@ -82,7 +114,10 @@ class Life {
   readonly #accounts = [0, 1, 2].map(() => `acct_${randomToken(12)}`);
   readonly #ids: readonly string[];
   readonly #facts: SettlementSettled[] = [];
-  /** The key that the job's hold was given to: asked for it again, the answer is the same; for another, a refusal. */
+  /**
+   * The key that the job's hold was given to: asked for it again, the answer is the same; for
+   * another, a refusal.
+   */
   readonly #winners = new Map<number, string>();
   readonly #ended = new Set<number>();
   readonly #receipts = new Set<number>();
@@ -102,29 +137,70 @@ class Life {
     };
     this.#copies = [1, 2].map(() => {
       const crashing = crashingPool(pool, next);
-      const [store, ledger, prices, openJobs] = [new JobStore(crashing), new LedgerStore(crashing, () => 1), new PricingStore(crashing), new OpenJobs()];
+      const [store, ledger, prices, openJobs] = [
+        new JobStore(crashing),
+        new LedgerStore(crashing, () => 1),
+        new PricingStore(crashing),
+        new OpenJobs(),
+      ];
       const alerts = { raise: () => undefined };
       const payeeOf = async (provider: string) => this.#payeeOf(provider);
-      const quote = async ({ account, provider }: { account: string; provider: string | undefined }): Promise<Quote> => {
+      const quote = async ({
+        account,
+        provider,
+      }: {
+        account: string;
+        provider: string | undefined;
+      }): Promise<Quote> => {
         const price = this.#priceOf(provider);
         const payee = provider === undefined ? null : this.#payeeOf(provider);
-        return { price, listed: price, payee, terms: this.#termsOf(account), priceVersion: await prices.priceVersion(MODEL.id, price) };
+        return {
+          price,
+          listed: price,
+          payee,
+          terms: this.#termsOf(account),
+          priceVersion: await prices.priceVersion(MODEL.id, price),
+        };
       };
       const pricing = { quote, payeeOf };
       const settler = new Settler({
-        ...{ store, pricing, openJobs, alerts, now: Date.now, receiptGraceMs: 0, onWaiting: () => undefined },
+        store,
+        pricing,
+        openJobs,
+        alerts,
+        now: Date.now,
+        receiptGraceMs: 0,
+        onWaiting: () => undefined,
         signingKeys: { proofOf: async (_, key) => (key === undefined ? 'unsigned' : 'signed') },
         onSettled: (facts) => void this.#facts.push(...facts),
       });
-      return { store, ledger, settler, holds: new Holds({ store, ledger, pricing, openJobs, alerts, log: pino({ level: 'silent' }), now: Date.now }) };
+      return {
+        store,
+        ledger,
+        settler,
+        holds: new Holds({
+          store,
+          ledger,
+          pricing,
+          openJobs,
+          alerts,
+          log: pino({ level: 'silent' }),
+          now: Date.now,
+        }),
+      };
     });
   }
 
   async run(): Promise<void> {
     for (const account of this.#accounts) await this.#credit(account);
-    for (const id of [this.#referrer, `provider:${this.#provider}`]) await new PricingStore(pool).openAccount(id, 'consumer');
+    for (const id of [this.#referrer, `provider:${this.#provider}`])
+      await new PricingStore(pool).openAccount(id, 'consumer');
     for (const turn of this.#script.turns) {
-      await Promise.all(turn.map(({ job, does }, order) => this.#untilDone(() => this.#step(job % this.#ids.length, does, order))));
+      await Promise.all(
+        turn.map(({ job, does }, order) =>
+          this.#untilDone(() => this.#step(job % this.#ids.length, does, order)),
+        ),
+      );
     }
     await this.#untilDone(() => this.#sweepAll());
   }
@@ -135,7 +211,8 @@ class Life {
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof Crash || (error instanceof Error && error.cause instanceof Crash))) throw error;
+        if (!(error instanceof Crash || (error instanceof Error && error.cause instanceof Crash)))
+          throw error;
       }
     }
   }
@@ -151,7 +228,12 @@ class Life {
         { account: `consumer:${account}`, kind: 'consumer', amount },
         { account: source, kind: 'external', amount: -amount },
       ] as const;
-      const posting = { operation: `${kind}:${account}`, kind, digest: digestOf([account, amount]), entries };
+      const posting = {
+        operation: `${kind}:${account}`,
+        kind,
+        digest: digestOf([account, amount]),
+        entries,
+      };
       await this.#untilDone(async () => expect(await ledger.post(posting)).toBe(true));
     }
   }
@@ -161,12 +243,18 @@ class Life {
   }
 
   #payeeOf(provider: string): string {
-    return provider === this.#dearProvider ? `consumer:${this.#accounts[2]}` : `provider:${provider}`;
+    return provider === this.#dearProvider
+      ? `consumer:${this.#accounts[2]}`
+      : `provider:${provider}`;
   }
 
   /** The first account was referred. */
   #termsOf(account: string): Terms {
-    return { feeBps: FEE_BPS, minimum: 0, referrer: account === this.#accounts[0] ? this.#referrer : null };
+    return {
+      feeBps: FEE_BPS,
+      minimum: 0,
+      referrer: account === this.#accounts[0] ? this.#referrer : null,
+    };
   }
 
   #copy(order: number): Copy {
@@ -182,27 +270,49 @@ class Life {
     return { ...job, id: this.#ids[index] as string, name: this.#accounts[job.account] as string };
   }
 
-  async #step(index: number, does: Script['turns'][number][number]['does'], order: number): Promise<void> {
+  async #step(
+    index: number,
+    does: Script['turns'][number][number]['does'],
+    order: number,
+  ): Promise<void> {
     const { store, settler, holds } = this.#copy(order);
     const { id, name, promptBound, outputBound, usage } = this.#job(index);
-    const ask = { job: id, account: name, key: KEY, model: MODEL.id, provider: this.#provider, promptBound, outputBound, expiresAt: Date.now() + 3_600_000 };
+    const ask = {
+      job: id,
+      account: name,
+      key: KEY,
+      model: MODEL.id,
+      provider: this.#provider,
+      promptBound,
+      outputBound,
+      expiresAt: Date.now() + 3_600_000,
+    };
     switch (does) {
       case 'hold':
         return this.#remember(index, KEY, await holds.hold(ask));
       case 'contradict':
-        // Asked for another key: the same amount, so that whichever comes first is held for the same.
+        // Asked for another key: the same amount, so that whichever comes first is held for the
+        // same.
         return this.#remember(index, 'key_other', await holds.hold({ ...ask, key: 'key_other' }));
       case 'end':
         await settler.settle([endOf(this.#endedFact(index))]);
         return void this.#ended.add(index);
       case 'top up':
-        if ((await holds.topUp({ job: id, provider: this.#dearProvider })).ok) this.#topped.add(index);
+        if ((await holds.topUp({ job: id, provider: this.#dearProvider })).ok)
+          this.#topped.add(index);
         return;
       case 'receipt': {
         const hash = new Uint8Array(32);
         const taken = await store.recordReceipts([
           {
-            ...{ job: id, attempt: 1, provider: this.#serving(index), build: 'b', ...(usage ?? SEVEN), finish: 'stop', requestHash: hash, responseHash: hash },
+            job: id,
+            attempt: 1,
+            provider: this.#serving(index),
+            build: 'b',
+            ...(usage ?? SEVEN),
+            finish: 'stop',
+            requestHash: hash,
+            responseHash: hash,
             deliveredTokens: (usage ?? SEVEN).completionTokens,
           },
         ]);
@@ -210,7 +320,9 @@ class Life {
         return;
       }
       case 'sweep': {
-        const mine = (await store.overdue(3_600_000, 1_000)).filter(({ job }) => this.#ids.includes(job));
+        const mine = (await store.overdue(3_600_000, 1_000)).filter(({ job }) =>
+          this.#ids.includes(job),
+        );
         expect(mine).toEqual([]);
       }
     }
@@ -232,19 +344,43 @@ class Life {
   #endedFact(index: number): JobEnded {
     const { id, name, promptBound, result, deliveredTokens, usage, signed } = this.#job(index);
     return {
-      ...{ job: id, account: name, key: KEY, ingress: 'in_000000000000', model: MODEL.id, build: 'b', provider: this.#serving(index), attempts: 1, at: 1 },
-      ...{ result, streamed: true, deliveredTokens, promptBound, timing: { routeUs: 0, holdUs: 0, totalUs: 0 } },
+      job: id,
+      account: name,
+      key: KEY,
+      ingress: 'in_000000000000',
+      model: MODEL.id,
+      build: 'b',
+      provider: this.#serving(index),
+      attempts: 1,
+      at: 1,
+      result,
+      streamed: true,
+      deliveredTokens,
+      promptBound,
+      timing: { routeUs: 0, holdUs: 0, totalUs: 0 },
       ...(usage && { usage }),
       ...(signed && { receiptKey: new Uint8Array(P256_KEY_BYTES) }),
     };
   }
 
-  /** Time passes: what has a receipt is settled by it, and the rest expires. Twice, as two copies would. */
+  /**
+   * Time passes: what has a receipt is settled by it, and the rest expires. Twice, as two copies
+   * would.
+   */
   async #sweepAll(): Promise<void> {
     for (const { store, settler } of this.#copies) {
       const overdue = (await store.overdue(0, 1_000)).filter(({ job }) => this.#ids.includes(job));
       await settler.settle(overdue.map(endByReceipt));
-      const left = this.#ids.map((job) => endByReceipt({ job, provider: null, promptTokens: 0, cachedTokens: 0, completionTokens: 0, deliveredTokens: 0 }));
+      const left = this.#ids.map((job) =>
+        endByReceipt({
+          job,
+          provider: null,
+          promptTokens: 0,
+          cachedTokens: 0,
+          completionTokens: 0,
+          deliveredTokens: 0,
+        }),
+      );
       await settler.settle(left);
     }
   }
@@ -256,44 +392,79 @@ class Life {
       [this.#ids],
     );
     const byJob = new Map(rows.map((row) => [row.job, row]));
-    for (const index of this.#ids.keys()) this.#checkJob(index, byJob.get(this.#ids[index] as string));
-    const sum = (amount: (row: ChargeRow) => number) => rows.reduce((total, row) => total + amount(row), 0);
-    for (const { charged, fromEarned, fromPromotional } of rows) expect(fromEarned + fromPromotional).toBeLessThanOrEqual(charged);
-    const received = (id: string) => sum((row) => (row.payee === id ? row.share : 0) + (row.referrer === id ? row.referral : 0));
-    const gifts = (id: string) => sum((row) => (row.payee === id ? partsOf(row).ofShare : 0) + (row.referrer === id ? partsOf(row).ofReferral : 0));
+    for (const index of this.#ids.keys())
+      this.#checkJob(index, byJob.get(this.#ids[index] as string));
+    const sum = (amount: (row: ChargeRow) => number) =>
+      rows.reduce((total, row) => total + amount(row), 0);
+    for (const { charged, fromEarned, fromPromotional } of rows)
+      expect(fromEarned + fromPromotional).toBeLessThanOrEqual(charged);
+    const received = (id: string) =>
+      sum((row) => (row.payee === id ? row.share : 0) + (row.referrer === id ? row.referral : 0));
+    const gifts = (id: string) =>
+      sum(
+        (row) =>
+          (row.payee === id ? partsOf(row).ofShare : 0) +
+          (row.referrer === id ? partsOf(row).ofReferral : 0),
+      );
     const earned = (id: string) => received(id) - gifts(id);
     for (const [which, account] of this.#accounts.entries()) {
       const isMine = ({ job }: ChargeRow) => this.#job(this.#ids.indexOf(job)).account === which;
       const id = `consumer:${account}`;
-      const spent = (part: 'charged' | 'fromEarned' | 'fromPromotional') => sum((row) => (isMine(row) ? row[part] : 0));
+      const spent = (part: 'charged' | 'fromEarned' | 'fromPromotional') =>
+        sum((row) => (isMine(row) ? row[part] : 0));
       expect(await this.#balance(id)).toEqual({
-        ...{ balance: BOUGHT + GIFT - spent('charged') + received(id), earned: earned(id) - spent('fromEarned') },
-        ...{ promotional: GIFT - spent('fromPromotional') + gifts(id), held: 0 },
+        balance: BOUGHT + GIFT - spent('charged') + received(id),
+        earned: earned(id) - spent('fromEarned'),
+        promotional: GIFT - spent('fromPromotional') + gifts(id),
+        held: 0,
       });
     }
     for (const id of [`provider:${this.#provider}`, this.#referrer]) {
-      expect(await this.#balance(id)).toEqual({ balance: received(id), earned: earned(id), promotional: gifts(id), held: 0 });
+      expect(await this.#balance(id)).toEqual({
+        balance: received(id),
+        earned: earned(id),
+        promotional: gifts(id),
+        held: 0,
+      });
     }
     // What can be withdrawn came from money that was paid in.
-    const all = [...this.#accounts.map((account) => `consumer:${account}`), `provider:${this.#provider}`, this.#referrer];
-    expect(all.reduce((total, id) => total + earned(id), 0)).toBeLessThanOrEqual(this.#accounts.length * BOUGHT + sum(({ fromEarned }) => fromEarned));
-    const told = await pool.query<{ id: string }>('SELECT unnest(message_ids) AS id FROM settlement_outbox WHERE message_ids && $1', [
-      this.#ids.map((id) => `settled:${id}`),
-    ]);
+    const all = [
+      ...this.#accounts.map((account) => `consumer:${account}`),
+      `provider:${this.#provider}`,
+      this.#referrer,
+    ];
+    expect(all.reduce((total, id) => total + earned(id), 0)).toBeLessThanOrEqual(
+      this.#accounts.length * BOUGHT + sum(({ fromEarned }) => fromEarned),
+    );
+    const told = await pool.query<{ id: string }>(
+      'SELECT unnest(message_ids) AS id FROM settlement_outbox WHERE message_ids && $1',
+      [this.#ids.map((id) => `settled:${id}`)],
+    );
     const mine = told.rows.filter(({ id }) => this.#ids.includes(id.slice('settled:'.length)));
     expect(mine).toHaveLength(rows.filter(({ outcome }) => outcome !== 'void').length);
   }
 
   #checkJob(index: number, row: ChargeRow | undefined): void {
     const isHeld = this.#winners.has(index);
-    const { promptBound, outputBound, deliveredTokens, result, usage, name, dear, account, signed } = this.#job(index);
+    const {
+      promptBound,
+      outputBound,
+      deliveredTokens,
+      result,
+      usage,
+      name,
+      dear,
+      account,
+      signed,
+    } = this.#job(index);
     if (row === undefined) {
       expect(isHeld || this.#ended.has(index)).toBe(false);
       return;
     }
     if (!isHeld) {
       // Only an end that brought tokens is charged without a hold.
-      if (row.charged > 0) expect(this.#ended.has(index) && deliveredTokens > 0 && result !== 'failed').toBe(true);
+      if (row.charged > 0)
+        expect(this.#ended.has(index) && deliveredTokens > 0 && result !== 'failed').toBe(true);
       return;
     }
     // A top-up that raced the end may or may not have been there before it.
@@ -303,7 +474,11 @@ class Life {
       const job = { promptBound, terms: this.#termsOf(name), isOwnMachine: dear && account === 2 };
       // An end that came before its hold was charged from a hold of its own.
       const own = { prompt: promptBound, completion: deliveredTokens };
-      return prices.flatMap((price) => [bounds, own].map((each) => chargeFor({ ...job, price, held: holdFor(price, each, 0) }, end).charged));
+      return prices.flatMap((price) =>
+        [bounds, own].map(
+          (each) => chargeFor({ ...job, price, held: holdFor(price, each, 0) }, end).charged,
+        ),
+      );
     };
     const reported = usage ?? SEVEN;
     if (this.#ended.has(index)) {
@@ -311,12 +486,24 @@ class Life {
     } else if (this.#receipts.has(index)) {
       // A provider that the job was never ordered from is not believed.
       const isBelieved = !dear || this.#topped.has(index);
-      expect(isBelieved ? charges({ result: 'completed', deliveredTokens: reported.completionTokens, usage: reported }) : [0]).toContain(row.charged);
+      expect(
+        isBelieved
+          ? charges({
+              result: 'completed',
+              deliveredTokens: reported.completionTokens,
+              usage: reported,
+            })
+          : [0],
+      ).toContain(row.charged);
     } else expect(row.charged).toBe(0);
   }
 
-  async #balance(id: string): Promise<Record<'balance' | 'earned' | 'promotional' | 'held', number> | undefined> {
-    const { rows } = await pool.query<Record<'balance' | 'earned' | 'promotional' | 'held', number>>(
+  async #balance(
+    id: string,
+  ): Promise<Record<'balance' | 'earned' | 'promotional' | 'held', number> | undefined> {
+    const { rows } = await pool.query<
+      Record<'balance' | 'earned' | 'promotional' | 'held', number>
+    >(
       'SELECT balance::int, earned::int, promotional::int, held::int FROM ledger_accounts WHERE id = $1',
       [id],
     );
@@ -339,7 +526,10 @@ interface ChargeRow {
 }
 
 /** Promotional credit pays the fee first, then the referrer, then the provider. */
-function partsOf({ fromPromotional, fee, referral }: ChargeRow): { ofReferral: number; ofShare: number } {
+function partsOf({ fromPromotional, fee, referral }: ChargeRow): {
+  ofReferral: number;
+  ofShare: number;
+} {
   const afterFee = Math.max(0, fromPromotional - fee);
   return { ofReferral: Math.min(referral, afterFee), ofShare: Math.max(0, afterFee - referral) };
 }

@@ -12,9 +12,15 @@ import type { OpenJobs } from './open-jobs.ts';
 export interface JobEnd extends End {
   readonly job: string;
   readonly provider: string | undefined;
-  /** Known when an ingress tells it: enough to charge for a hold that a crash of the database forgot. */
+  /**
+   * Known when an ingress tells it: enough to charge for a hold that a crash of the database
+   * forgot.
+   */
   readonly ended?: JobEnded;
-  /** The receipt was checked, or was waited for long enough: what is stated here is paid or refunded. */
+  /**
+   * The receipt was checked, or was waited for long enough: what is stated here is paid or
+   * refunded.
+   */
   readonly isDecided?: boolean;
 }
 
@@ -35,12 +41,21 @@ export interface SettlerOptions {
 const HOUR_MS = 3_600_000;
 
 export function endOf(ended: JobEnded): JobEnd {
-  return { job: ended.job, provider: ended.provider, result: ended.result, deliveredTokens: ended.deliveredTokens, usage: ended.usage, ended };
+  return {
+    job: ended.job,
+    provider: ended.provider,
+    result: ended.result,
+    deliveredTokens: ended.deliveredTokens,
+    usage: ended.usage,
+    ended,
+  };
 }
 
 /**
- * Ends jobs: charges or refunds, pays, takes the fee, and writes what to tell, in one statement. A job that has ended stays as it is.
- * Nothing is charged or paid without a receipt signed by the machine that served: its word in a frame can be denied later.
+ * Ends jobs: charges or refunds, pays, takes the fee, and writes what to tell, in one statement. A
+ * job that has ended stays as it is.
+ * Nothing is charged or paid without a receipt signed by the machine that served: its word in a
+ * frame can be denied later.
  */
 export class Settler {
   readonly #options: SettlerOptions;
@@ -52,7 +67,9 @@ export class Settler {
   async settle(ends: readonly JobEnd[]): Promise<void> {
     const { openJobs } = this.#options;
     const unique = new Map(ends.map((end) => [end.job, end]));
-    for (const end of ends) if (unique.get(end.job) !== end) this.#compare(end, digestOfEnd(unique.get(end.job) as JobEnd));
+    for (const end of ends)
+      if (unique.get(end.job) !== end)
+        this.#compare(end, digestOfEnd(unique.get(end.job) as JobEnd));
     await retried(async () => {
       try {
         await this.#settleOnce([...unique.values()]);
@@ -77,12 +94,17 @@ export class Settler {
     await this.#awaitReceipts(worked.filter(({ isPayable }) => !isPayable));
     if (settled.length === 0) return;
     const facts = settled.map((each) => factOf(each, now()));
-    const ended = await store.end(settled.map((each, index) => rowOf(each, facts[index] as SettlementSettled)));
+    const ended = await store.end(
+      settled.map((each, index) => rowOf(each, facts[index] as SettlementSettled)),
+    );
     openJobs.forget(settled.map(({ job }) => job.job));
     onSettled(facts.filter((fact, index) => ended.has(fact.job) && !settled[index]?.job.isVoid));
   }
 
-  /** What is held for each: as this process remembers it, as the database has it, or, of what nobody held, held now to be ended. */
+  /**
+   * What is held for each: as this process remembers it, as the database has it, or, of what nobody
+   * held, held now to be ended.
+   */
   async #heldJobs(ends: readonly JobEnd[]): Promise<Map<string, HeldJob>> {
     const { store, openJobs } = this.#options;
     const held = new Map(
@@ -102,21 +124,32 @@ export class Settler {
     for (const job of await this.#adopt(strangers)) held.set(job.job, job);
     // A hold may have come in between, and the end is the end of that one.
     const overtaken = pluck(strangers, 'job').filter((job) => !held.has(job));
-    for (const job of overtaken.length === 0 ? [] : (await store.find(overtaken)).held) held.set(job.job, job);
+    for (const job of overtaken.length === 0 ? [] : (await store.find(overtaken)).held)
+      held.set(job.job, job);
     return held;
   }
 
-  /** Jobs without a hold: one that delivered had a hold that was lost, and is charged all the same; one that did not never gets a hold any more. */
+  /**
+   * Jobs without a hold: one that delivered had a hold that was lost, and is charged all the same;
+   * one that did not never gets a hold any more.
+   */
   async #adopt(ends: readonly JobEnd[]): Promise<HeldJob[]> {
     const { store } = this.#options;
-    const holds = (await Promise.all(ends.map((end) => this.#lateHold(end)))).filter((hold) => hold !== undefined);
+    const holds = (await Promise.all(ends.map((end) => this.#lateHold(end)))).filter(
+      (hold) => hold !== undefined,
+    );
     if (holds.length === 0) return [];
     const answers = await store.hold(holds, true);
     const isHeld = (_: unknown, index: number) => answers[index]?.result === 'held';
     // The money has gone elsewhere since: the job is closed all the same, without a charge.
-    const emptied = holds.filter((hold, index) => !isHeld(hold, index)).map((hold) => ({ ...hold, held: 0, isVoid: true }));
+    const emptied = holds
+      .filter((hold, index) => !isHeld(hold, index))
+      .map((hold) => ({ ...hold, held: 0, isVoid: true }));
     const closed = emptied.length === 0 ? [] : await store.hold(emptied, true);
-    return [...holds.filter(isHeld), ...emptied.filter((_, index) => closed[index]?.result === 'held')];
+    return [
+      ...holds.filter(isHeld),
+      ...emptied.filter((_, index) => closed[index]?.result === 'held'),
+    ];
   }
 
   async #lateHold({ job, ended }: JobEnd): Promise<NewHold | undefined> {
@@ -127,20 +160,46 @@ export class Settler {
     const quote = await pricing.quote({ account, model, provider });
     if (quote === undefined) return undefined;
     return {
-      ...{ job, account, key, model, promptBound, outputBound: deliveredTokens, ...quote, revision: 1, isVoid: !hasDelivered },
+      job,
+      account,
+      key,
+      model,
+      promptBound,
+      outputBound: deliveredTokens,
+      ...quote,
+      revision: 1,
+      isVoid: !hasDelivered,
       providers: provider === undefined ? [] : [provider],
-      held: hasDelivered ? holdFor(quote.price, { prompt: promptBound, completion: deliveredTokens }, quote.terms.minimum) : 0,
+      held: hasDelivered
+        ? holdFor(
+            quote.price,
+            { prompt: promptBound, completion: deliveredTokens },
+            quote.terms.minimum,
+          )
+        : 0,
       digest: digestOf(['lost hold', job]),
       expiresAt: now() + HOUR_MS,
     };
   }
 
   async #work(job: HeldJob, end: JobEnd): Promise<Worked> {
-    const payee = end.provider === undefined || end.provider === job.providers.at(-1) ? job.payee : await this.#options.pricing.payeeOf(end.provider);
+    const payee =
+      end.provider === undefined || end.provider === job.providers.at(-1)
+        ? job.payee
+        : await this.#options.pricing.payeeOf(end.provider);
     // Nobody to pay, nothing to charge.
     const deliveredTokens = end.provider === undefined ? 0 : end.deliveredTokens;
-    const charge = chargeFor({ ...job, isOwnMachine: payee === `consumer:${job.account}` }, { ...end, deliveredTokens });
-    return { job, end, payee, charge, isPayable: charge.charged === 0 || (await this.#isProven(end)) };
+    const charge = chargeFor(
+      { ...job, isOwnMachine: payee === `consumer:${job.account}` },
+      { ...end, deliveredTokens },
+    );
+    return {
+      job,
+      end,
+      payee,
+      charge,
+      isPayable: charge.charged === 0 || (await this.#isProven(end)),
+    };
   }
 
   async #isProven({ provider, ended, isDecided }: JobEnd): Promise<boolean> {
@@ -153,7 +212,9 @@ export class Settler {
     if (waiting.length === 0) return;
     const { store, receiptGraceMs, onWaiting } = this.#options;
     const ends = waiting.flatMap(({ end: { job, provider, ended } }) =>
-      provider === undefined || ended === undefined ? [] : [{ job, provider, fact: JobEnded.encode(ended) }],
+      provider === undefined || ended === undefined
+        ? []
+        : [{ job, provider, fact: JobEnded.encode(ended) }],
     );
     await store.awaitReceipts(ends, receiptGraceMs);
     onWaiting();
@@ -162,7 +223,8 @@ export class Settler {
   /** The same job told of twice must have been told the same. */
   #compare(end: JobEnd, before: Buffer | null): void {
     const digest = digestOfEnd(end);
-    if (digest !== null && before !== null && !digest.equals(before)) this.#options.alerts.raise('operation_conflict', `end:${end.job}`);
+    if (digest !== null && before !== null && !digest.equals(before))
+      this.#options.alerts.raise('operation_conflict', `end:${end.job}`);
   }
 }
 
@@ -175,17 +237,30 @@ interface Worked {
   readonly isPayable: boolean;
 }
 
-/** Of what an ingress told; an end that only a receipt or a clock tells of has none to contradict. */
+/**
+ * Of what an ingress told; an end that only a receipt or a clock tells of has none to contradict.
+ */
 function digestOfEnd({ ended }: JobEnd): Buffer | null {
   if (ended === undefined) return null;
   const { job, provider = '', result, deliveredTokens, usage } = ended;
-  return digestOf([job, provider, result, deliveredTokens, usage?.promptTokens ?? -1, usage?.completionTokens ?? -1]);
+  return digestOf([
+    job,
+    provider,
+    result,
+    deliveredTokens,
+    usage?.promptTokens ?? -1,
+    usage?.completionTokens ?? -1,
+  ]);
 }
 
 function rowOf({ job, end, payee, charge }: Worked, fact: SettlementSettled): JobCharge {
   return {
     ...charge,
-    ...{ job: job.job, revision: job.revision, provider: end.provider ?? null, payee, digest: digestOfEnd(end) },
+    job: job.job,
+    revision: job.revision,
+    provider: end.provider ?? null,
+    payee,
+    digest: digestOfEnd(end),
     outcome: job.isVoid ? 'void' : fact.outcome,
     fact: job.isVoid ? null : SettlementSettled.encode(fact),
   };

@@ -20,7 +20,8 @@ export interface SweeperOptions {
 }
 
 /**
- * Ends the jobs that the fact of an ingress could not end: those whose ingress died before it stated one, by the provider's
+ * Ends the jobs that the fact of an ingress could not end: those whose ingress died before it
+ * stated one, by the provider's
  * receipt or with a refund, and those that wait for a signed receipt.
  */
 export class Sweeper implements AsyncDisposable {
@@ -54,7 +55,12 @@ export class Sweeper implements AsyncDisposable {
       const overdue = await store.overdue(receiptGraceMs, BATCH);
       const awaited = await store.awaitedReceipts(BATCH);
       if (overdue.length + awaited.length === 0) return;
-      const receipts = new Map((await store.receiptsOf([...overdue, ...awaited].map(({ job }) => job))).map((receipt) => [nameOf(receipt), receipt]));
+      const receipts = new Map(
+        (await store.receiptsOf([...overdue, ...awaited].map(({ job }) => job))).map((receipt) => [
+          nameOf(receipt),
+          receipt,
+        ]),
+      );
       const ends = await Promise.all([
         ...overdue.map((job) => this.#endOfOverdue(job, receipts.get(nameOf(job)))),
         ...awaited.map((job) => this.#endOfAwaited(job, receipts)),
@@ -67,7 +73,8 @@ export class Sweeper implements AsyncDisposable {
 
   /** Undefined while trust cannot say whose key it is: the job stays as it is. */
   async #endOfOverdue(job: OverdueJob, receipt: Receipt | undefined): Promise<JobEnd | undefined> {
-    if (job.provider === null || receipt === undefined) return endByReceipt({ ...job, provider: null });
+    if (job.provider === null || receipt === undefined)
+      return endByReceipt({ ...job, provider: null });
     const proof = await this.#options.signingKeys.proofOfReceipt(job.provider, receipt);
     if (proof === 'unknown') return undefined;
     if (proof === 'signed') return endByReceipt({ ...job, ...receipt.usage });
@@ -76,16 +83,21 @@ export class Sweeper implements AsyncDisposable {
   }
 
   /** Undefined while the provider still has time, or trust cannot say whose key it is. */
-  async #endOfAwaited({ job, ended: fact, isExpired }: AwaitedReceipt, receipts: ReadonlyMap<string, Receipt>): Promise<JobEnd | undefined> {
+  async #endOfAwaited(
+    { job, ended: fact, isExpired }: AwaitedReceipt,
+    receipts: ReadonlyMap<string, Receipt>,
+  ): Promise<JobEnd | undefined> {
     const ended = JobEnded.decode(fact);
     const { provider = '', receiptKey } = ended;
     const { signingKeys } = this.#options;
     const receipt = receipts.get(nameOf({ job, provider }));
     const told = await signingKeys.proofOf(provider, receiptKey);
-    const sent = receipt === undefined ? 'unsigned' : await signingKeys.proofOfReceipt(provider, receipt);
+    const sent =
+      receipt === undefined ? 'unsigned' : await signingKeys.proofOfReceipt(provider, receipt);
     if (told === 'signed') return { ...endOf(ended), isDecided: true };
     if (sent === 'signed') return { ...endOf(ended), usage: receipt?.usage, isDecided: true };
-    if (told === 'unknown' || sent === 'unknown' || !(isExpired || receipt !== undefined)) return undefined;
+    if (told === 'unknown' || sent === 'unknown' || !(isExpired || receipt !== undefined))
+      return undefined;
     this.#countUnsigned(job, provider);
     return { ...endOf(ended), result: 'failed', deliveredTokens: 0, isDecided: true };
   }
@@ -105,9 +117,13 @@ export class Sweeper implements AsyncDisposable {
   }
 }
 
-const nameOf = ({ job, provider }: { job: string; provider: string | null }) => `${job} ${provider}`;
+const nameOf = ({ job, provider }: { job: string; provider: string | null }) =>
+  `${job} ${provider}`;
 
-/** Charges no more than the receipt proves to be delivered: what else the provider made, the client never received. */
+/**
+ * Charges no more than the receipt proves to be delivered: what else the provider made, the client
+ * never received.
+ */
 export function endByReceipt({ job, provider, deliveredTokens, ...usage }: OverdueJob): JobEnd {
   if (provider === null) return { job, provider: undefined, result: 'failed', deliveredTokens: 0 };
   return { job, provider, result: 'completed', deliveredTokens, usage };

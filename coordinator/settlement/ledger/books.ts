@@ -24,22 +24,40 @@ export class Books {
   }
 
   async balance(account: string): Promise<MessageOf<Methods['balance']['reply']>> {
-    const { available, held, promotional, withdrawable, maturing } = await this.#options.ledger.balance(account);
+    const { available, held, promotional, withdrawable, maturing } =
+      await this.#options.ledger.balance(account);
     return {
-      ...{ availableMicroUsd: available, heldMicroUsd: held, promotionalMicroUsd: promotional },
-      ...{ withdrawableMicroUsd: withdrawable, maturing: [...maturing] },
+      availableMicroUsd: available,
+      heldMicroUsd: held,
+      promotionalMicroUsd: promotional,
+      withdrawableMicroUsd: withdrawable,
+      maturing: [...maturing],
     };
   }
 
-  /** Promotional credit: money that no customer paid in. Neither its account nor those it is spent on can withdraw it. */
-  async credit({ account, amountMicroUsd, operation }: MessageOf<Methods['credit']['request']>): Promise<Credited> {
+  /**
+   * Promotional credit: money that no customer paid in. Neither its account nor those it is spent
+   * on can withdraw it.
+   */
+  async credit({
+    account,
+    amountMicroUsd,
+    operation,
+  }: MessageOf<Methods['credit']['request']>): Promise<Credited> {
     const { ledger, alerts, outbox } = this.#options;
     const name = `credit:${operation}`;
     const entries = [
       { account: `consumer:${account}`, kind: 'consumer', amount: amountMicroUsd },
       { account: 'external:promotions', kind: 'external', amount: -amountMicroUsd },
     ] as const;
-    if (!(await ledger.post({ operation: name, kind: 'credit', digest: digestOf([account, amountMicroUsd]), entries }))) {
+    if (
+      !(await ledger.post({
+        operation: name,
+        kind: 'credit',
+        digest: digestOf([account, amountMicroUsd]),
+        entries,
+      }))
+    ) {
       alerts.raise('operation_conflict', name);
       return { ok: false, code: 'operation_conflict' };
     }

@@ -13,10 +13,14 @@ const timeoutMs = 20_000;
 const { ask, fundedAccount, tell } = jobsOf(() => settlement);
 const newKey = () => `key_${randomToken(12)}`;
 const cap = async (key: string, account: string, caps: KeyCaps) =>
-  (await settlement.bus.call(services.settlement.setKeyCaps, { key, account, caps }, { timeoutMs })).used;
+  (await settlement.bus.call(services.settlement.setKeyCaps, { key, account, caps }, { timeoutMs }))
+    .used;
 /** The window began before today, as it will have tomorrow. */
 const endWindow = (window: 'day' | 'week' | 'month', key: string) =>
-  settlement.database.query(`UPDATE key_limits SET ${window} = ${window} - interval '40 days' WHERE key = $1`, [key]);
+  settlement.database.query(
+    `UPDATE key_limits SET ${window} = ${window} - interval '40 days' WHERE key = $1`,
+    [key],
+  );
 
 test('a thousand at once on a key with room for a hundred: a hundred pass', async () => {
   const account = await fundedAccount(1_000_000);
@@ -36,9 +40,18 @@ test('what a job did not use of its hold can be used again; what it was charged 
   expect(await ask({ job, account, key })).toMatchObject({ ok: true });
   expect(await ask({ account, key })).toMatchObject({ ok: false, code: 'key_limit' });
   tell(ended(job, account, { key }));
-  await vi.waitFor(async () => expect(await cap(key, account, { total: 300, month: 1_000 })).toEqual({ day: 70, week: 70, month: 70, total: 70 }), {
-    timeout: timeoutMs,
-  });
+  await vi.waitFor(
+    async () =>
+      expect(await cap(key, account, { total: 300, month: 1_000 })).toEqual({
+        day: 70,
+        week: 70,
+        month: 70,
+        total: 70,
+      }),
+    {
+      timeout: timeoutMs,
+    },
+  );
   expect(await ask({ account, key })).toMatchObject({ ok: true });
   expect(await ask({ account, key, outputBound: 0 })).toMatchObject({ ok: false });
 });
@@ -53,10 +66,20 @@ test.each(['day', 'week', 'month'] as const)(
     await ask({ job, account, key });
     expect(await ask({ account, key })).toMatchObject({ ok: false, code: 'key_limit' });
     await endWindow(window, key);
-    await settlement.database.query("UPDATE holds SET held_at = held_at - interval '40 days' WHERE job = $1", [job]);
+    await settlement.database.query(
+      "UPDATE holds SET held_at = held_at - interval '40 days' WHERE job = $1",
+      [job],
+    );
     expect(await ask({ account, key })).toMatchObject({ ok: true });
     tell(ended(job, account, { key }));
-    await vi.waitFor(async () => expect(await cap(key, account, { [window]: 250 })).toMatchObject({ [window]: 200, total: 270 }), { timeout: timeoutMs });
+    await vi.waitFor(
+      async () =>
+        expect(await cap(key, account, { [window]: 250 })).toMatchObject({
+          [window]: 200,
+          total: 270,
+        }),
+      { timeout: timeoutMs },
+    );
   },
 );
 
@@ -66,7 +89,11 @@ test('a limit that is set later counts what the key spent before', async () => {
   const [done, running] = [newJobId(), newJobId()];
   await ask({ job: done, account, key });
   tell(ended(done, account, { key }));
-  await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM charges WHERE job = $1', [done])).rowCount).toBe(1));
+  await vi.waitFor(async () =>
+    expect(
+      (await settlement.database.query('SELECT 1 FROM charges WHERE job = $1', [done])).rowCount,
+    ).toBe(1),
+  );
   await ask({ job: running, account, key });
   expect(await cap(key, account, { total: 400 })).toMatchObject({ total: 270, day: 270 });
   expect(await ask({ account, key })).toMatchObject({ ok: false, code: 'key_limit' });
@@ -75,7 +102,8 @@ test('a limit that is set later counts what the key spent before', async () => {
 });
 
 const spendingOf = async (account: string, key: string) =>
-  (await settlement.bus.call(services.settlement.keySpending, { account, key }, { timeoutMs })).keys[0];
+  (await settlement.bus.call(services.settlement.keySpending, { account, key }, { timeoutMs }))
+    .keys[0];
 
 test('a key without a limit shows what it holds and what it spent', async () => {
   const account = await fundedAccount(10_000);
@@ -87,7 +115,10 @@ test('a key without a limit shows what it holds and what it spent', async () => 
   expect(await spendingOf(account, key)).toMatchObject({ caps: {}, used: held });
   tell(ended(job, account, { key }));
   const charged = { day: 70, week: 70, month: 70, total: 70 };
-  await vi.waitFor(async () => expect(await spendingOf(account, key)).toMatchObject({ used: charged }), { timeout: timeoutMs });
+  await vi.waitFor(
+    async () => expect(await spendingOf(account, key)).toMatchObject({ used: charged }),
+    { timeout: timeoutMs },
+  );
   // The end of a job that comes again is counted once.
   tell(ended(job, account, { key }));
   expect(await spendingOf(account, other)).toMatchObject({ caps: {}, used: held });
@@ -97,9 +128,15 @@ test('a key without a limit shows what it holds and what it spent', async () => 
 test('a hundred new keys at once are each counted, and none is refused', async () => {
   const account = await fundedAccount(1_000_000);
   const keys = Array.from({ length: 100 }, newKey);
-  const answers = await Promise.all(keys.flatMap((key) => [ask({ account, key }), ask({ account, key })]));
+  const answers = await Promise.all(
+    keys.flatMap((key) => [ask({ account, key }), ask({ account, key })]),
+  );
   expect(answers.every(({ ok }) => ok)).toBe(true);
-  const { keys: spent } = await settlement.bus.call(services.settlement.keySpending, { account }, { timeoutMs });
+  const { keys: spent } = await settlement.bus.call(
+    services.settlement.keySpending,
+    { account },
+    { timeoutMs },
+  );
   expect(spent.map(({ used }) => used.total)).toEqual(keys.map(() => 400));
 });
 
@@ -107,9 +144,14 @@ test('a full proof finds a key whose spending is not the sum of its jobs', async
   const account = await fundedAccount(10_000);
   const key = newKey();
   await ask({ account, key });
-  const verify = () => settlement.bus.call(services.settlement.verify, { full: true }, { timeoutMs });
+  const verify = () =>
+    settlement.bus.call(services.settlement.verify, { full: true }, { timeoutMs });
   expect(await verify()).toMatchObject({ driftedBalances: 0 });
-  const add = (amount: number) => settlement.database.query('UPDATE key_limits SET total_used = total_used + $2 WHERE key = $1', [key, amount]);
+  const add = (amount: number) =>
+    settlement.database.query('UPDATE key_limits SET total_used = total_used + $2 WHERE key = $1', [
+      key,
+      amount,
+    ]);
   await add(1);
   expect(await verify()).toMatchObject({ ok: false, driftedBalances: 1 });
   await add(-1);

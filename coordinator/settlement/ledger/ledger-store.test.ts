@@ -11,7 +11,8 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const timeoutMs = 20_000;
 const { ask, fundedAccount, shows, tell } = jobsOf(() => settlement);
-const verify = (full: boolean) => settlement.bus.call(services.settlement.verify, { full }, { timeoutMs });
+const verify = (full: boolean) =>
+  settlement.bus.call(services.settlement.verify, { full }, { timeoutMs });
 
 describe('a statement', () => {
   test('has every change of the balance, page by page, and sums to it', async () => {
@@ -23,7 +24,11 @@ describe('a statement', () => {
     const lines = [];
     let after: string | undefined;
     do {
-      const page = await settlement.bus.call(services.settlement.statement, { account, limit: 10, ...(after && { after }) }, { timeoutMs });
+      const page = await settlement.bus.call(
+        services.settlement.statement,
+        { account, limit: 10, ...(after && { after }) },
+        { timeoutMs },
+      );
       expect(page.lines.length).toBeLessThanOrEqual(10);
       lines.push(...page.lines);
       after = page.next;
@@ -31,9 +36,20 @@ describe('a statement', () => {
     expect(lines).toHaveLength(26);
     expect(lines[0]).toMatchObject({ kind: 'deposit', amountMicroUsd: 100_000 });
     expect(new Set(lines.map(({ reference }) => reference)).size).toBe(26);
-    expect(lines.reduce((sum, { amountMicroUsd }) => sum + amountMicroUsd, 0)).toBe(100_000 - 25 * 70);
-    expect(lines.at(-1)).toMatchObject({ kind: 'charge', amountMicroUsd: -70, promptTokens: 30, completionTokens: 20 });
-    const none = await settlement.bus.call(services.settlement.statement, { account, limit: 10, until: 1_000 }, { timeoutMs });
+    expect(lines.reduce((sum, { amountMicroUsd }) => sum + amountMicroUsd, 0)).toBe(
+      100_000 - 25 * 70,
+    );
+    expect(lines.at(-1)).toMatchObject({
+      kind: 'charge',
+      amountMicroUsd: -70,
+      promptTokens: 30,
+      completionTokens: 20,
+    });
+    const none = await settlement.bus.call(
+      services.settlement.statement,
+      { account, limit: 10, until: 1_000 },
+      { timeoutMs },
+    );
     expect(none.lines).toEqual([]);
   });
 });
@@ -54,16 +70,20 @@ describe('a proof', () => {
     const client = await settlement.database.connect();
     try {
       await client.query('BEGIN');
-      await client.query("INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('slow', 'credit', '')");
-      await client.query("INSERT INTO ledger_entries (operation, account, amount) VALUES ('slow', $1, 5), ('slow', 'external:promotions', -5)", [
-        `consumer:${account}`,
-      ]);
+      await client.query(
+        "INSERT INTO ledger_transactions (operation, kind, digest) VALUES ('slow', 'credit', '')",
+      );
+      await client.query(
+        "INSERT INTO ledger_entries (operation, account, amount) VALUES ('slow', $1, 5), ('slow', 'external:promotions', -5)",
+        [`consumer:${account}`],
+      );
       expect(await verify(false)).toMatchObject({ ok: true });
       await client.query('COMMIT');
       expect(await verify(false)).toMatchObject({ ok: false, driftedBalances: 2 });
-      await settlement.database.query("UPDATE ledger_accounts SET balance = balance + CASE kind WHEN 'external' THEN -5 ELSE 5 END WHERE id = ANY($1)", [
-        ['external:promotions', `consumer:${account}`],
-      ]);
+      await settlement.database.query(
+        "UPDATE ledger_accounts SET balance = balance + CASE kind WHEN 'external' THEN -5 ELSE 5 END WHERE id = ANY($1)",
+        [['external:promotions', `consumer:${account}`]],
+      );
       expect(await verify(false)).toMatchObject({ ok: true });
     } finally {
       client.release();
@@ -75,7 +95,11 @@ describe('a proof', () => {
     const job = newJobId();
     await ask({ job, account });
     tell(ended(job, account));
-    await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM charges WHERE job = $1', [job])).rowCount).toBe(1));
+    await vi.waitFor(async () =>
+      expect(
+        (await settlement.database.query('SELECT 1 FROM charges WHERE job = $1', [job])).rowCount,
+      ).toBe(1),
+    );
     await settlement.database.query(
       `INSERT INTO receipts (job, attempt, provider, build, prompt_tokens, cached_tokens, completion_tokens, finish, request_hash, response_hash)
        SELECT job, 1, provider, 'b', 30, 0, 19, 'stop', '', '' FROM charges WHERE job = $1`,

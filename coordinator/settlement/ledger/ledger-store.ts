@@ -1,6 +1,14 @@
 import { join } from 'node:path';
 import { DatabaseError, type Pool } from 'pg';
-import { type AccountStatement, type AccountUsage, type Earnings, events, type KeyCaps, type KeySpending, SettlementPosted } from '#bus-schemas';
+import {
+  type AccountStatement,
+  type AccountUsage,
+  type Earnings,
+  events,
+  type KeyCaps,
+  type KeySpending,
+  SettlementPosted,
+} from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { MATURITY } from '../core/maturity.ts';
 import { pluck, retried } from '../database-work.ts';
@@ -20,7 +28,13 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
 ]);
 
 type AccountKind = 'consumer' | 'provider' | 'platform' | 'external';
-export type PostingKind = 'credit' | 'deposit' | 'withdrawal' | 'withdrawal_fee' | 'withdrawal_returned' | 'withdrawal_fee_returned';
+export type PostingKind =
+  | 'credit'
+  | 'deposit'
+  | 'withdrawal'
+  | 'withdrawal_fee'
+  | 'withdrawal_returned'
+  | 'withdrawal_fee_returned';
 
 export interface Entry {
   readonly account: string;
@@ -66,7 +80,12 @@ const PROOFS = [
   'newEntries',
 ] as const;
 export type Proof = Record<(typeof PROOFS)[number], number>;
-const FUNDS_CONSTRAINTS = new Set(['never_negative', 'earned_is_there', 'held_is_there', 'promotional_is_there']);
+const FUNDS_CONSTRAINTS = new Set([
+  'never_negative',
+  'earned_is_there',
+  'held_is_there',
+  'promotional_is_there',
+]);
 const START = new Date(0);
 const FOREVER = new Date(8.64e15 / 4);
 
@@ -80,63 +99,131 @@ export class LedgerStore {
     this.#now = now;
   }
 
-  /** False when the operation was posted before with another digest: a contradiction. With a client, a part of its transaction. */
-  async post(posting: Posting, client: Parameters<typeof query>[0] = this.#database): Promise<boolean> {
+  /**
+   * False when the operation was posted before with another digest: a contradiction. With a client,
+   * a part of its transaction.
+   */
+  async post(
+    posting: Posting,
+    client: Parameters<typeof query>[0] = this.#database,
+  ): Promise<boolean> {
     const { operation, kind, digest } = posting;
     const entries = posting.entries.map(({ earned = 0, ...entry }) => ({ ...entry, earned }));
     const fact = SettlementPosted.encode({
-      ...{ operation, kind, at: this.#now() },
-      entries: entries.map(({ account, amount, earned }) => ({ account, amountMicroUsd: amount, earnedMicroUsd: earned })),
+      operation,
+      kind,
+      at: this.#now(),
+      entries: entries.map(({ account, amount, earned }) => ({
+        account,
+        amountMicroUsd: amount,
+        earnedMicroUsd: earned,
+      })),
     });
     const values = [
-      ...[operation, kind, digest, pluck(entries, 'account'), pluck(entries, 'kind'), pluck(entries, 'amount'), pluck(entries, 'earned')],
-      ...[events.settlementPosted, Buffer.from(fact)],
+      operation,
+      kind,
+      digest,
+      pluck(entries, 'account'),
+      pluck(entries, 'kind'),
+      pluck(entries, 'amount'),
+      pluck(entries, 'earned'),
+      events.settlementPosted,
+      Buffer.from(fact),
     ];
     const post = () => query<{ posted: boolean; digest: Buffer }>(client, sql.post, values);
     try {
       const [row] = await (client === this.#database ? retried(post) : post());
       return row?.digest.equals(digest) === true;
     } catch (error) {
-      if (error instanceof DatabaseError && FUNDS_CONSTRAINTS.has(error.constraint ?? '')) throw new NotEnough(operation, { cause: error });
+      if (error instanceof DatabaseError && FUNDS_CONSTRAINTS.has(error.constraint ?? ''))
+        throw new NotEnough(operation, { cause: error });
       throw error;
     }
   }
 
-  async balance(account: string, client: Parameters<typeof query>[0] = this.#database): Promise<Balance> {
-    type Row = Record<'available' | 'held' | 'promotional' | 'withdrawable', string> & Pick<Balance, 'maturing'>;
+  async balance(
+    account: string,
+    client: Parameters<typeof query>[0] = this.#database,
+  ): Promise<Balance> {
+    type Row = Record<'available' | 'held' | 'promotional' | 'withdrawable', string> &
+      Pick<Balance, 'maturing'>;
     const { newAccountMs, newAccountWaitMs, waitMs } = MATURITY;
-    const [row] = await query<Row>(client, sql.balance, [account, newAccountMs, newAccountWaitMs, waitMs]);
-    if (row === undefined) return { available: 0, held: 0, promotional: 0, withdrawable: 0, maturing: [] };
+    const [row] = await query<Row>(client, sql.balance, [
+      account,
+      newAccountMs,
+      newAccountWaitMs,
+      waitMs,
+    ]);
+    if (row === undefined)
+      return { available: 0, held: 0, promotional: 0, withdrawable: 0, maturing: [] };
     const { available, held, promotional, withdrawable, maturing } = row;
-    const amounts = { available: Number(available), held: Number(held), promotional: Number(promotional) };
+    const amounts = {
+      available: Number(available),
+      held: Number(held),
+      promotional: Number(promotional),
+    };
     return { ...amounts, withdrawable: Number(withdrawable), maturing };
   }
 
-  /** What may be withdrawn now. Locks the account until the end of the transaction, so that no two withdrawals count the same money. */
+  /**
+   * What may be withdrawn now. Locks the account until the end of the transaction, so that no two
+   * withdrawals count the same money.
+   */
   async lockWithdrawable(account: string, client: Parameters<typeof query>[0]): Promise<number> {
     await query(client, sql['lock-account'], [account]);
     return (await this.balance(account, client)).withdrawable;
   }
 
-  /** What each source brought in the window, and everything ever. `account` is a ledger account: a consumer's or a machine's. */
-  async earnings(account: string, from: number | undefined, until: number | undefined): Promise<Earnings> {
+  /**
+   * What each source brought in the window, and everything ever. `account` is a ledger account: a
+   * consumer's or a machine's.
+   */
+  async earnings(
+    account: string,
+    from: number | undefined,
+    until: number | undefined,
+  ): Promise<Earnings> {
     type Row = Record<'source' | 'jobs' | 'promptTokens' | 'completionTokens' | 'amount', string>;
-    const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
+    const window = [
+      from === undefined ? START : new Date(from),
+      until === undefined ? FOREVER : new Date(until),
+    ];
     const rows = await query<Row>(this.#database, sql.earnings, [account, ...window]);
-    const [lifetime] = await query<{ amount: string }>(this.#database, sql['lifetime-earnings'], [account]);
+    const [lifetime] = await query<{ amount: string }>(this.#database, sql['lifetime-earnings'], [
+      account,
+    ]);
     return {
       lifetimeMicroUsd: Number(lifetime?.amount ?? 0),
       sources: rows.map(({ source, jobs, promptTokens, completionTokens, amount }) => ({
-        ...{ source, jobs: Number(jobs), promptTokens: Number(promptTokens), completionTokens: Number(completionTokens), amountMicroUsd: Number(amount) },
+        source,
+        jobs: Number(jobs),
+        promptTokens: Number(promptTokens),
+        completionTokens: Number(completionTokens),
+        amountMicroUsd: Number(amount),
       })),
     };
   }
 
-  async statement(page: { account: string; from?: number; until?: number; after?: string; limit: number }): Promise<AccountStatement> {
+  async statement(page: {
+    account: string;
+    from?: number;
+    until?: number;
+    after?: string;
+    limit: number;
+  }): Promise<AccountStatement> {
     const { account, from, until, after, limit } = page;
     const [at, reference] = after === undefined ? [START.toISOString(), ''] : placeOf(after);
-    const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
-    const rows = await query<StatementRow>(this.#database, sql.statement, [account, ...window, at, reference, limit]);
+    const window = [
+      from === undefined ? START : new Date(from),
+      until === undefined ? FOREVER : new Date(until),
+    ];
+    const rows = await query<StatementRow>(this.#database, sql.statement, [
+      account,
+      ...window,
+      at,
+      reference,
+      limit,
+    ]);
     const last = rows.at(-1);
     return {
       lines: rows.map(asLine),
@@ -157,27 +244,63 @@ export class LedgerStore {
   }): Promise<AccountUsage> {
     const { account, job, key, model, from, until, after, limit } = page;
     const [at, reference] = after === undefined ? ['infinity', ''] : placeOf(after);
-    const window = [from === undefined ? START : new Date(from), until === undefined ? FOREVER : new Date(until)];
-    const rows = await query<UsageRow>(this.#database, sql.usage, [account, key ?? null, model ?? null, ...window, at, reference, job ?? null, limit]);
+    const window = [
+      from === undefined ? START : new Date(from),
+      until === undefined ? FOREVER : new Date(until),
+    ];
+    const rows = await query<UsageRow>(this.#database, sql.usage, [
+      account,
+      key ?? null,
+      model ?? null,
+      ...window,
+      at,
+      reference,
+      job ?? null,
+      limit,
+    ]);
     const last = rows.at(-1);
-    return { jobs: rows.map(asUsage), ...(rows.length === limit && last && { next: `${last.exactAt} ${last.job}` }) };
+    return {
+      jobs: rows.map(asUsage),
+      ...(rows.length === limit && last && { next: `${last.exactAt} ${last.job}` }),
+    };
   }
 
-  /** What keys may spend, and what they spent in each window, those used last first; without those that were never used. */
+  /**
+   * What keys may spend, and what they spent in each window, those used last first; without those
+   * that were never used.
+   */
   async keySpending(account: string, key: string | undefined): Promise<KeySpending[]> {
-    return (await query<KeySpendingRow>(this.#database, sql['key-spending'], [account, key ?? null])).map(asKeySpending);
+    return (
+      await query<KeySpendingRow>(this.#database, sql['key-spending'], [account, key ?? null])
+    ).map(asKeySpending);
   }
 
-  async putKeyCaps(key: string, account: string, caps: KeyCaps): Promise<{ day: number; week: number; month: number; total: number }> {
+  async putKeyCaps(
+    key: string,
+    account: string,
+    caps: KeyCaps,
+  ): Promise<{ day: number; week: number; month: number; total: number }> {
     type Row = Record<'day' | 'week' | 'month' | 'total', string>;
-    const values = [key, account, caps.day ?? null, caps.week ?? null, caps.month ?? null, caps.total ?? null];
+    const values = [
+      key,
+      account,
+      caps.day ?? null,
+      caps.week ?? null,
+      caps.month ?? null,
+      caps.total ?? null,
+    ];
     const [row] = await retried(() =>
       transaction(this.#database, async (client) => {
         await query(client, sql['lock-account'], [account]);
         return query<Row>(client, sql['put-key-caps'], values);
       }),
     );
-    return { day: Number(row?.day), week: Number(row?.week), month: Number(row?.month), total: Number(row?.total) };
+    return {
+      day: Number(row?.day),
+      week: Number(row?.week),
+      month: Number(row?.month),
+      total: Number(row?.total),
+    };
   }
 
   /** Looks at what came since the last proof; with `full`, at everything. */
@@ -205,9 +328,13 @@ interface StatementRow {
 }
 
 function asLine(row: StatementRow): AccountStatement['lines'][number] {
-  const { at, kind, reference, amount, promotional, model, key, promptTokens, completionTokens } = row;
+  const { at, kind, reference, amount, promotional, model, key, promptTokens, completionTokens } =
+    row;
   return {
-    ...{ at: at.getTime(), kind, reference, amountMicroUsd: Number(amount) },
+    at: at.getTime(),
+    kind,
+    reference,
+    amountMicroUsd: Number(amount),
     ...(Number(promotional) !== 0 && { promotionalMicroUsd: Number(promotional) }),
     ...(model !== null && { model }),
     ...(key !== null && { key }),
@@ -247,23 +374,45 @@ function asUsage({
   ingressLost,
 }: UsageRow): AccountUsage['jobs'][number] {
   return {
-    ...{ job, at: at.getTime(), key, model, outcome, heldMicroUsd: Number(held), chargedMicroUsd: Number(charged) },
-    ...{ promptTokens: Number(promptTokens), cachedTokens: Number(cachedTokens), completionTokens: Number(completionTokens) },
+    job,
+    at: at.getTime(),
+    key,
+    model,
+    outcome,
+    heldMicroUsd: Number(held),
+    chargedMicroUsd: Number(charged),
+    promptTokens: Number(promptTokens),
+    cachedTokens: Number(cachedTokens),
+    completionTokens: Number(completionTokens),
     ...(provider !== null && { provider }),
     ...(ingressLost && { ingressLost }),
   };
 }
 
 type Windows = 'day' | 'week' | 'month' | 'total';
-/** Time and name of the last row of a page. A name may have spaces: operators choose the names of their credits. */
+/**
+ * Time and name of the last row of a page. A name may have spaces: operators choose the names of
+ * their credits.
+ */
 function placeOf(after: string): [string, string] {
   const end = after.indexOf(' ');
   return [after.slice(0, end), after.slice(end + 1)];
 }
 
-type KeySpendingRow = { readonly key: string } & Readonly<Record<Windows, string>> & Readonly<Record<`${Windows}Cap`, string | null>>;
+type KeySpendingRow = { readonly key: string } & Readonly<Record<Windows, string>> &
+  Readonly<Record<`${Windows}Cap`, string | null>>;
 
-function asKeySpending({ key, day, week, month, total, dayCap, weekCap, monthCap, totalCap }: KeySpendingRow): KeySpending {
+function asKeySpending({
+  key,
+  day,
+  week,
+  month,
+  total,
+  dayCap,
+  weekCap,
+  monthCap,
+  totalCap,
+}: KeySpendingRow): KeySpending {
   return {
     key,
     caps: {

@@ -2,7 +2,13 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { newJobId, services } from '#bus-schemas';
 import { FakeStripe } from '#testcontainers';
 import { ended, jobsOf, newAccount } from '../jobs-under-test.ts';
-import { OWNED_PROVIDER, OWNER, PROVIDER, type Settlement, startSettlementUnderTest } from '../settlement-under-test.ts';
+import {
+  OWNED_PROVIDER,
+  OWNER,
+  PROVIDER,
+  type Settlement,
+  startSettlementUnderTest,
+} from '../settlement-under-test.ts';
 
 const DOLLAR = 1_000_000;
 /** What one job of these tests costs. */
@@ -13,7 +19,9 @@ let stripe: FakeStripe;
 let settlement: Settlement;
 beforeAll(async () => {
   stripe = await FakeStripe.start();
-  settlement = await startSettlementUnderTest({ stripe: { apiKey: stripe.apiKey, webhookSecret: stripe.webhookSecret, url: stripe.url } });
+  settlement = await startSettlementUnderTest({
+    stripe: { apiKey: stripe.apiKey, webhookSecret: stripe.webhookSecret, url: stripe.url },
+  });
 }, 60_000);
 afterAll(async () => {
   await settlement[Symbol.asyncDispose]();
@@ -34,14 +42,23 @@ async function work(account: string, provider: string): Promise<void> {
 
 async function partsOf(id: string) {
   type Row = Record<'balance' | 'earned' | 'promotional', number>;
-  const { rows } = await settlement.database.query<Row>('SELECT balance::int, earned::int, promotional::int FROM ledger_accounts WHERE id = $1', [id]);
+  const { rows } = await settlement.database.query<Row>(
+    'SELECT balance::int, earned::int, promotional::int FROM ledger_accounts WHERE id = $1',
+    [id],
+  );
   return rows[0];
 }
 
 async function mayWithdraw(account: string): Promise<void> {
-  await settlement.bus.call(services.settlement.onboard, { account, refreshUrl: 'https://example.com', returnUrl: 'https://example.com' }, { timeoutMs });
+  await settlement.bus.call(
+    services.settlement.onboard,
+    { account, refreshUrl: 'https://example.com', returnUrl: 'https://example.com' },
+    { timeoutMs },
+  );
   const id = [...stripe.bank.accounts.keys()].at(-1) as string;
-  await settlement.bus.call(services.settlement.webhook, stripe.sign(stripe.bank.onboard(id)), { timeoutMs });
+  await settlement.bus.call(services.settlement.webhook, stripe.sign(stripe.bank.onboard(id)), {
+    timeoutMs,
+  });
 }
 
 test('credit that an account spends on the machine of another account cannot be withdrawn there, however long ago it was earned', async () => {
@@ -49,7 +66,10 @@ test('credit that an account spends on the machine of another account cannot be 
   await give(account, 5 * DOLLAR);
   await mayWithdraw(OWNER);
   const job = newJobId();
-  const long = { promptBound: 2_000_000, usage: { promptTokens: 2_000_000, cachedTokens: 0, completionTokens: 20 } };
+  const long = {
+    promptBound: 2_000_000,
+    usage: { promptTokens: 2_000_000, cachedTokens: 0, completionTokens: 20 },
+  };
   await settlement.bus.call(
     services.settlement.hold,
     {
@@ -67,15 +87,38 @@ test('credit that an account spends on the machine of another account cannot be 
   tell(ended(job, account, { provider: OWNED_PROVIDER, ...long }));
   // Of a charge of 2,000,040 the platform's fee is 5 %.
   const share = 1_900_038;
-  await vi.waitFor(async () => expect(await partsOf(`consumer:${OWNER}`)).toEqual({ balance: share, earned: 0, promotional: share }), timeoutMs);
+  await vi.waitFor(
+    async () =>
+      expect(await partsOf(`consumer:${OWNER}`)).toEqual({
+        balance: share,
+        earned: 0,
+        promotional: share,
+      }),
+    timeoutMs,
+  );
   await settlement.database.query("UPDATE earnings SET hour = hour - interval '40 days'");
-  expect(await balanceOf(OWNER)).toMatchObject({ availableMicroUsd: share, promotionalMicroUsd: share, withdrawableMicroUsd: 0, maturing: [] });
+  expect(await balanceOf(OWNER)).toMatchObject({
+    availableMicroUsd: share,
+    promotionalMicroUsd: share,
+    withdrawableMicroUsd: 0,
+    maturing: [],
+  });
   const withdrawal = { account: OWNER, amountMicroUsd: DOLLAR, instant: false, operation: 'out' };
-  expect(await settlement.bus.call(services.settlement.withdraw, withdrawal, { timeoutMs })).toMatchObject({ ok: false, code: 'insufficient_funds' });
+  expect(
+    await settlement.bus.call(services.settlement.withdraw, withdrawal, { timeoutMs }),
+  ).toMatchObject({ ok: false, code: 'insufficient_funds' });
   // Its owner can spend it: it stays promotional credit of whoever earns it next.
   await work(OWNER, PROVIDER);
-  expect(await partsOf(`provider:${PROVIDER}`)).toEqual({ balance: CHARGE - FEE, earned: 0, promotional: CHARGE - FEE });
-  expect(await verify()).toMatchObject({ driftedBalances: 0, unbalancedTransactions: 0, negativeBalances: 0 });
+  expect(await partsOf(`provider:${PROVIDER}`)).toEqual({
+    balance: CHARGE - FEE,
+    earned: 0,
+    promotional: CHARGE - FEE,
+  });
+  expect(await verify()).toMatchObject({
+    driftedBalances: 0,
+    unbalancedTransactions: 0,
+    negativeBalances: 0,
+  });
 });
 
 test('credit is spent before bought money, and the charge that uses up the credit earns money for the rest', async () => {
@@ -83,23 +126,38 @@ test('credit is spent before bought money, and the charge that uses up the credi
   await give(account, 100);
   const before = await partsOf(`provider:${PROVIDER}`);
   await work(account, PROVIDER);
-  expect(await partsOf(`consumer:${account}`)).toEqual({ balance: 1_030, earned: 0, promotional: 30 });
+  expect(await partsOf(`consumer:${account}`)).toEqual({
+    balance: 1_030,
+    earned: 0,
+    promotional: 30,
+  });
   await work(account, PROVIDER);
   expect(await partsOf(`consumer:${account}`)).toEqual({ balance: 960, earned: 0, promotional: 0 });
   const after = await partsOf(`provider:${PROVIDER}`);
-  expect([(after?.promotional ?? 0) - (before?.promotional ?? 0), (after?.earned ?? 0) - (before?.earned ?? 0)]).toEqual([100 - 2 * FEE, 40]);
+  expect([
+    (after?.promotional ?? 0) - (before?.promotional ?? 0),
+    (after?.earned ?? 0) - (before?.earned ?? 0),
+  ]).toEqual([100 - 2 * FEE, 40]);
 });
 
 test('credit pays the fee first, then the referrer, then the provider', async () => {
   const [account, referrer] = [await fundedAccount(1_000), newAccount()];
   await give(account, 16);
-  await settlement.bus.call(services.settlement.setTerms, { account, service: false, feeBps: 2_000, referrer }, { timeoutMs });
+  await settlement.bus.call(
+    services.settlement.setTerms,
+    { account, service: false, feeBps: 2_000, referrer },
+    { timeoutMs },
+  );
   const fees = await partsOf('platform:fees');
   await work(account, PROVIDER);
   // Of a charge of 70 the fee is 14: 12 for the platform and 2 for the referrer.
   expect(((await partsOf('platform:fees'))?.promotional ?? 0) - (fees?.promotional ?? 0)).toBe(12);
   expect(await partsOf(`consumer:${referrer}`)).toEqual({ balance: 2, earned: 0, promotional: 2 });
-  const { lines } = await settlement.bus.call(services.settlement.statement, { account, limit: 10 }, { timeoutMs });
+  const { lines } = await settlement.bus.call(
+    services.settlement.statement,
+    { account, limit: 10 },
+    { timeoutMs },
+  );
   expect(lines.map(({ kind, promotionalMicroUsd }) => [kind, promotionalMicroUsd])).toEqual([
     ['deposit', undefined],
     ['credit', 16],
@@ -109,7 +167,11 @@ test('credit pays the fee first, then the referrer, then the provider', async ()
 
 test('a proof finds a balance whose promotional part is not what was booked', async () => {
   const account = await fundedAccount(1_000);
-  const set = (amount: number) => settlement.database.query('UPDATE ledger_accounts SET promotional = $2 WHERE id = $1', [`consumer:${account}`, amount]);
+  const set = (amount: number) =>
+    settlement.database.query('UPDATE ledger_accounts SET promotional = $2 WHERE id = $1', [
+      `consumer:${account}`,
+      amount,
+    ]);
   await set(1);
   expect(await verify()).toMatchObject({ ok: false, driftedBalances: 1 });
   await set(0);
@@ -120,8 +182,14 @@ test('a proof finds a balance whose promotional part is not what was booked', as
 test('a proof by the release before promotional credit is not gone on from', async () => {
   await verify();
   await give(newAccount(), 1_000);
-  await settlement.database.query('UPDATE ledger_proofs SET at = now(), seen = pg_current_snapshot()');
-  const { newEntries, ...proof } = await settlement.bus.call(services.settlement.verify, { full: false }, { timeoutMs });
+  await settlement.database.query(
+    'UPDATE ledger_proofs SET at = now(), seen = pg_current_snapshot()',
+  );
+  const { newEntries, ...proof } = await settlement.bus.call(
+    services.settlement.verify,
+    { full: false },
+    { timeoutMs },
+  );
   expect(proof).toMatchObject({ driftedBalances: 0 });
   expect(newEntries).toBeGreaterThan(2);
 });

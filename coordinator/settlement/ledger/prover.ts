@@ -5,14 +5,18 @@ import type { LedgerStore } from './ledger-store.ts';
 
 export interface ProverOptions {
   readonly ledger: Pick<LedgerStore, 'verify'>;
-  /** Micro-dollars that Stripe has more than the ledger says; undefined where there is no Stripe. */
+  /**
+   * Micro-dollars that Stripe has more than the ledger says; undefined where there is no Stripe.
+   */
   readonly payments: { drift(): Promise<number | undefined> };
   readonly alerts: Pick<Alerts, 'raise'>;
   readonly log: Logger;
   readonly everyMs: number;
 }
 
-/** Proves on a timer, and when asked, that the books balance, and raises an alert when they do not. */
+/**
+ * Proves on a timer, and when asked, that the books balance, and raises an alert when they do not.
+ */
 export class Prover implements AsyncDisposable {
   readonly #options: ProverOptions;
   readonly #timer: NodeJS.Timeout;
@@ -22,7 +26,9 @@ export class Prover implements AsyncDisposable {
     this.#options = options;
     this.#timer = setInterval(() => {
       this.#running ??= this.prove(false)
-        .catch((error: unknown) => options.log.warn({ err: error }, 'the books could not be looked at; they will be later'))
+        .catch((error: unknown) =>
+          options.log.warn({ err: error }, 'the books could not be looked at; they will be later'),
+        )
         .finally(() => {
           this.#running = undefined;
         });
@@ -37,9 +43,17 @@ export class Prover implements AsyncDisposable {
       log.warn({ err: error }, 'Stripe’s report could not be read');
       return undefined;
     });
-    const ok = Object.values(violations).every((count) => count === 0) && (stripeDriftMicroUsd ?? 0) === 0;
+    const ok =
+      Object.values(violations).every((count) => count === 0) && (stripeDriftMicroUsd ?? 0) === 0;
     if (!ok) alerts.raise('ledger_drift', JSON.stringify({ ...violations, stripeDriftMicroUsd }));
-    return { ok, openHolds, parked, newEntries, ...violations, ...(stripeDriftMicroUsd !== undefined && { stripeDriftMicroUsd }) };
+    return {
+      ok,
+      openHolds,
+      parked,
+      newEntries,
+      ...violations,
+      ...(stripeDriftMicroUsd !== undefined && { stripeDriftMicroUsd }),
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['clear', 'one-teller-at-a-time', 'park', 'parked', 'replay', 'waiting']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'clear',
+  'one-teller-at-a-time',
+  'park',
+  'parked',
+  'replay',
+  'waiting',
+]);
 
 /** Facts of one statement, in order. */
 export interface OutboxRow {
@@ -27,7 +34,10 @@ export class OutboxStore {
     this.#database = database;
   }
 
-  /** Runs the work unless another copy is telling at the moment: order holds only when one tells. False when another is. */
+  /**
+   * Runs the work unless another copy is telling at the moment: order holds only when one tells.
+   * False when another is.
+   */
   asOnlyTeller(work: (client: ClientBase) => Promise<void>): Promise<boolean> {
     return transaction(this.#database, async (client) => {
       const [lock] = await query<{ mine: boolean }>(client, sql['one-teller-at-a-time']);
@@ -45,12 +55,19 @@ export class OutboxStore {
     await query(client, sql.clear, [ids]);
   }
 
-  async park(client: ClientBase, { id, messageIds, payloads }: OutboxRow, reason: string): Promise<void> {
+  async park(
+    client: ClientBase,
+    { id, messageIds, payloads }: OutboxRow,
+    reason: string,
+  ): Promise<void> {
     await query(client, sql.park, [id, messageIds, payloads, reason.slice(0, 500)]);
   }
 
   async parked(): Promise<ParkedRow[]> {
-    const rows = await query<Omit<ParkedRow, 'parkedAt'> & { parkedAt: Date }>(this.#database, sql.parked);
+    const rows = await query<Omit<ParkedRow, 'parkedAt'> & { parkedAt: Date }>(
+      this.#database,
+      sql.parked,
+    );
     return rows.map((row) => ({ ...row, parkedAt: row.parkedAt.getTime() }));
   }
 

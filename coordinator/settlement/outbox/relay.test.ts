@@ -14,7 +14,9 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const timeoutMs = 20_000;
 const { ask, fundedAccount, tell } = jobsOf(() => settlement);
-const waiting = async () => (await settlement.database.query('SELECT 1 FROM settlement_outbox WHERE parked_at IS NULL')).rowCount;
+const waiting = async () =>
+  (await settlement.database.query('SELECT 1 FROM settlement_outbox WHERE parked_at IS NULL'))
+    .rowCount;
 
 async function everyFact<T>(subject: string, decode: (data: Uint8Array) => T): Promise<T[]> {
   await vi.waitFor(async () => expect(await waiting()).toBe(0), { timeout: timeoutMs });
@@ -35,36 +37,63 @@ test('what happened to one account is told in the order in which it happened, on
     await ask({ job, account });
     tell(ended(job, account));
   }
-  await vi.waitFor(async () => expect((await settlement.database.query('SELECT 1 FROM charges WHERE account = $1', [account])).rowCount).toBe(40), {
-    timeout: timeoutMs,
-  });
-  const told = (await everyFact(events.settlementSettled, SettlementSettled.decode)).filter((fact) => fact.account === account);
+  await vi.waitFor(
+    async () =>
+      expect(
+        (await settlement.database.query('SELECT 1 FROM charges WHERE account = $1', [account]))
+          .rowCount,
+      ).toBe(40),
+    {
+      timeout: timeoutMs,
+    },
+  );
+  const told = (await everyFact(events.settlementSettled, SettlementSettled.decode)).filter(
+    (fact) => fact.account === account,
+  );
   expect(told.map(({ job }) => job)).toEqual(jobs);
-  const credits = (await everyFact(events.settlementPosted, SettlementPosted.decode)).filter(({ operation }) => operation.includes(account));
-  expect(credits).toMatchObject([{ kind: 'credit', entries: [{ amountMicroUsd: 1_000_000 }, { amountMicroUsd: -1_000_000 }] }]);
+  const credits = (await everyFact(events.settlementPosted, SettlementPosted.decode)).filter(
+    ({ operation }) => operation.includes(account),
+  );
+  expect(credits).toMatchObject([
+    { kind: 'credit', entries: [{ amountMicroUsd: 1_000_000 }, { amountMicroUsd: -1_000_000 }] },
+  ]);
 });
 
 test('what the stream refuses for good is parked and shown, holds nobody up, and is told when a person says so', async () => {
   const manager = await settlement.bus.manager();
-  const limit = async (max_msg_size: number) => void (await manager.streams.update('SETTLEMENT', { max_msg_size }));
+  const limit = async (max_msg_size: number) =>
+    void (await manager.streams.update('SETTLEMENT', { max_msg_size }));
   const alerts: string[] = [];
   const store = new OutboxStore(settlement.database);
   await using relay = new OutboxRelay({
-    ...{ bus: settlement.bus, store, log: pino({ level: 'silent' }), firstPauseMs: 1 },
+    bus: settlement.bus,
+    store,
+    log: pino({ level: 'silent' }),
+    firstPauseMs: 1,
     alerts: { raise: (alert, subject) => void alerts.push(`${alert} ${subject}`) },
   });
-  const parked = async () => (await settlement.bus.call(services.settlement.parked, {}, { timeoutMs })).rows;
+  const parked = async () =>
+    (await settlement.bus.call(services.settlement.parked, {}, { timeoutMs })).rows;
   await limit(64);
   const account = await fundedAccount(77);
   relay.nudge();
-  await vi.waitFor(async () => expect(await parked()).toMatchObject([{ subject: events.settlementPosted, messages: 1 }]), { timeout: timeoutMs });
+  await vi.waitFor(
+    async () =>
+      expect(await parked()).toMatchObject([{ subject: events.settlementPosted, messages: 1 }]),
+    { timeout: timeoutMs },
+  );
   expect(alerts).toHaveLength(1);
   await limit(-1);
   const later = await fundedAccount(78);
-  const posted = async () => (await everyFact(events.settlementPosted, SettlementPosted.decode)).map(({ operation }) => operation);
+  const posted = async () =>
+    (await everyFact(events.settlementPosted, SettlementPosted.decode)).map(
+      ({ operation }) => operation,
+    );
   expect(await posted()).toContain(`credit:first ${later}`);
   expect(await posted()).not.toContain(`credit:first ${account}`);
-  expect(await settlement.bus.call(services.settlement.replay, {}, { timeoutMs })).toMatchObject({ rows: 1 });
+  expect(await settlement.bus.call(services.settlement.replay, {}, { timeoutMs })).toMatchObject({
+    rows: 1,
+  });
   expect(await posted()).toContain(`credit:first ${account}`);
   expect(await parked()).toEqual([]);
 }, 60_000);

@@ -6,7 +6,10 @@ import type { OutboxRow, OutboxStore } from './outbox-store.ts';
 
 const ROWS = 8;
 const POLL_MS = 2_000;
-/** What comes within this is told together: nobody waits for it, and one look at the table serves all. */
+/**
+ * What comes within this is told together: nobody waits for it, and one look at the table serves
+ * all.
+ */
 const GATHER_MS = 50;
 const MAX_REFUSALS = 10;
 const LONGEST_PAUSE_MS = 60_000;
@@ -23,8 +26,10 @@ export interface OutboxRelayOptions {
 type Told = 'all' | 'refused' | 'later';
 
 /**
- * Tells what the ledger wrote down to be told, in order, until the bus has it; the message id makes a repeat no second fact.
- * Facts leave over one connection, so what a lost connection leaves stored is the beginning of the row, never its middle.
+ * Tells what the ledger wrote down to be told, in order, until the bus has it; the message id makes
+ * a repeat no second fact.
+ * Facts leave over one connection, so what a lost connection leaves stored is the beginning of the
+ * row, never its middle.
  */
 export class OutboxRelay implements AsyncDisposable {
   readonly #options: OutboxRelayOptions;
@@ -61,7 +66,10 @@ export class OutboxRelay implements AsyncDisposable {
   }
 
   #pauseMs(): number {
-    return Math.min(LONGEST_PAUSE_MS, (this.#options.firstPauseMs ?? 250) * 2 ** Math.min(this.#failures, 10));
+    return Math.min(
+      LONGEST_PAUSE_MS,
+      (this.#options.firstPauseMs ?? 250) * 2 ** Math.min(this.#failures, 10),
+    );
   }
 
   async #relay(): Promise<void> {
@@ -92,20 +100,32 @@ export class OutboxRelay implements AsyncDisposable {
   async #tell(row: OutboxRow, client: Parameters<OutboxStore['park']>[0]): Promise<Told> {
     const { bus, store, alerts } = this.#options;
     const { id, subject, messageIds, payloads } = row;
-    const results = await Promise.allSettled(payloads.map((payload, index) => bus.store(subject, payload, messageIds[index] as string)));
-    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    const results = await Promise.allSettled(
+      payloads.map((payload, index) => bus.store(subject, payload, messageIds[index] as string)),
+    );
+    const failures = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
     if (failures.length === 0) {
       this.#refusals.delete(id);
       return 'all';
     }
     const isRefusal = (result: PromiseSettledResult<void> | undefined) =>
-      result?.status === 'rejected' && result.reason instanceof NotStoredError && result.reason.code === 'refused';
-    if (!results.every((result) => result.status === 'fulfilled' || isRefusal(result))) return 'later';
+      result?.status === 'rejected' &&
+      result.reason instanceof NotStoredError &&
+      result.reason.code === 'refused';
+    if (!results.every((result) => result.status === 'fulfilled' || isRefusal(result)))
+      return 'later';
     const refusals = (this.#refusals.get(id) ?? 0) + 1;
     this.#refusals.set(id, refusals);
     if (refusals < MAX_REFUSALS) return 'refused';
-    const refused = <T>(values: readonly T[]) => values.filter((_, index) => isRefusal(results[index]));
-    await store.park(client, { ...row, messageIds: refused(messageIds), payloads: refused(payloads) }, String(failures[0]));
+    const refused = <T>(values: readonly T[]) =>
+      values.filter((_, index) => isRefusal(results[index]));
+    await store.park(
+      client,
+      { ...row, messageIds: refused(messageIds), payloads: refused(payloads) },
+      String(failures[0]),
+    );
     this.#refusals.delete(id);
     alerts.raise('parked', `outbox ${id}`);
     return 'refused';

@@ -21,7 +21,10 @@ export interface DepositsOptions {
   readonly alerts: Pick<Alerts, 'raise'>;
 }
 
-/** Money bought with a card. Credited once for each checkout session, whoever tells of it first, the webhook or our own look. */
+/**
+ * Money bought with a card. Credited once for each checkout session, whoever tells of it first, the
+ * webhook or our own look.
+ */
 export class Deposits {
   readonly #options: DepositsOptions;
 
@@ -34,14 +37,29 @@ export class Deposits {
     const { account, operation, amountMicroUsd, successUrl, cancelUrl } = request;
     const cents = Math.floor(amountMicroUsd / CENT);
     if (cents < MINIMUM_CENTS) return { ok: false, code: 'too_small' };
-    const deposit = await store.openDeposit({ id: `dep_${randomToken(20)}`, account, operation, amount: cents * CENT });
+    const deposit = await store.openDeposit({
+      id: `dep_${randomToken(20)}`,
+      account,
+      operation,
+      amount: cents * CENT,
+    });
     if (deposit.amount !== cents * CENT) return { ok: false, code: 'operation_conflict' };
-    if (deposit.session !== null && deposit.url !== null) return { ok: true, session: deposit.session, url: deposit.url };
+    if (deposit.session !== null && deposit.url !== null)
+      return { ok: true, session: deposit.session, url: deposit.url };
     try {
       const session = await stripe.checkout.sessions.create(
         {
           mode: 'payment',
-          line_items: [{ quantity: 1, price_data: { currency: 'usd', unit_amount: cents, product_data: { name: 'Credit for inference' } } }],
+          line_items: [
+            {
+              quantity: 1,
+              price_data: {
+                currency: 'usd',
+                unit_amount: cents,
+                product_data: { name: 'Credit for inference' },
+              },
+            },
+          ],
           client_reference_id: account,
           metadata: { deposit: deposit.id, account },
           success_url: successUrl,
@@ -88,7 +106,15 @@ export class Deposits {
         { account: `consumer:${account}`, kind: 'consumer', amount },
         { account: 'external:stripe', kind: 'external', amount: -amount },
       ] as const;
-      await ledger.post({ operation: `deposit:${session.id}`, kind: 'deposit', digest: digestOf([account, amount]), entries }, client);
+      await ledger.post(
+        {
+          operation: `deposit:${session.id}`,
+          kind: 'deposit',
+          digest: digestOf([account, amount]),
+          entries,
+        },
+        client,
+      );
       await store.endDeposit(client, id, 'paid', session.id);
       return 'applied';
     });
@@ -106,7 +132,10 @@ export class Deposits {
   }
 }
 
-/** The session is for this deposit, whole and in dollars; another session for the same deposit is not. */
+/**
+ * The session is for this deposit, whole and in dollars; another session for the same deposit is
+ * not.
+ */
 function fits(deposit: DepositRow, session: Stripe.Checkout.Session): boolean {
   return (
     (deposit.session === null || deposit.session === session.id) &&

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { earn, newAccount, onboard, type PaymentsUnderTest, startPaymentsUnderTest } from './payments-under-test.ts';
+import {
+  earn,
+  newAccount,
+  onboard,
+  type PaymentsUnderTest,
+  startPaymentsUnderTest,
+} from './payments-under-test.ts';
 
 const DOLLAR = 1_000_000;
 const DAY_MS = 24 * 3_600_000;
@@ -35,10 +41,20 @@ test('a new account withdraws what it earned after seven days, and not before', 
   const inMs = (maturing[0]?.at ?? 0) - Date.now();
   expect(inMs).toBeGreaterThan(DAY_MS - HOUR_MS);
   expect(inMs).toBeLessThanOrEqual(DAY_MS + HOUR_MS);
-  expect(await withdraw(account, 4 * DOLLAR, 'too much')).toMatchObject({ ok: false, code: 'insufficient_funds' });
+  expect(await withdraw(account, 4 * DOLLAR, 'too much')).toMatchObject({
+    ok: false,
+    code: 'insufficient_funds',
+  });
   expect(await withdraw(account, 3 * DOLLAR, 'what matured')).toMatchObject({ ok: true });
-  expect(await withdraw(account, DOLLAR, 'too young')).toMatchObject({ ok: false, code: 'insufficient_funds' });
-  expect(await under.ledger.verify(true)).toMatchObject({ unbalancedTransactions: 0, driftedBalances: 0, negativeBalances: 0 });
+  expect(await withdraw(account, DOLLAR, 'too young')).toMatchObject({
+    ok: false,
+    code: 'insufficient_funds',
+  });
+  expect(await under.ledger.verify(true)).toMatchObject({
+    unbalancedTransactions: 0,
+    driftedBalances: 0,
+    negativeBalances: 0,
+  });
 });
 
 test('an account whose first earnings are 30 days old waits for two days', async () => {
@@ -47,7 +63,10 @@ test('an account whose first earnings are 30 days old waits for two days', async
   await earnedBy(account, 2 * DOLLAR, 31);
   await earnedBy(account, 3 * DOLLAR, 3);
   await earnedBy(account, 5 * DOLLAR, 1);
-  expect(await under.ledger.balance(account)).toMatchObject({ withdrawable: 5 * DOLLAR, maturing: [{ amountMicroUsd: 5 * DOLLAR }] });
+  expect(await under.ledger.balance(account)).toMatchObject({
+    withdrawable: 5 * DOLLAR,
+    maturing: [{ amountMicroUsd: 5 * DOLLAR }],
+  });
 });
 
 test('two withdrawals at once do not take the same money', async () => {
@@ -55,7 +74,12 @@ test('two withdrawals at once do not take the same money', async () => {
   await onboard(under, account);
   await earnedBy(account, 3 * DOLLAR, 8);
   await earnedBy(account, 3 * DOLLAR, 0);
-  const answers = await Promise.all(['one', 'two', 'three'].map((operation) => withdraw(account, 2 * DOLLAR, operation)));
+  const answers = await Promise.all(
+    ['one', 'two', 'three'].map((operation) => withdraw(account, 2 * DOLLAR, operation)),
+  );
   expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
-  expect(await under.ledger.balance(account)).toMatchObject({ withdrawable: DOLLAR, available: 4 * DOLLAR });
+  expect(await under.ledger.balance(account)).toMatchObject({
+    withdrawable: DOLLAR,
+    available: 4 * DOLLAR,
+  });
 });

@@ -5,7 +5,10 @@ import { failureOf } from './stripe-client.ts';
 
 type Methods = typeof services.settlement;
 
-/** Makes a provider's owner known to Stripe, which pays him out. One account at Stripe for each of ours, however often it is begun. */
+/**
+ * Makes a provider's owner known to Stripe, which pays him out. One account at Stripe for each of
+ * ours, however often it is begun.
+ */
 export class Onboarding {
   readonly #stripe: Stripe;
   readonly #store: PaymentStore;
@@ -15,7 +18,11 @@ export class Onboarding {
     this.#store = store;
   }
 
-  async begin({ account, refreshUrl, returnUrl }: MessageOf<Methods['onboard']['request']>): Promise<MessageOf<Methods['onboard']['reply']>> {
+  async begin({
+    account,
+    refreshUrl,
+    returnUrl,
+  }: MessageOf<Methods['onboard']['request']>): Promise<MessageOf<Methods['onboard']['reply']>> {
     try {
       const { url } = await this.#stripe.accountLinks.create({
         account: await this.#stripeAccount(account),

@@ -38,9 +38,16 @@ export interface PayoutRow extends PayoutRecord {
   readonly createdAt: Date;
 }
 
-type Stored<Row> = { [Field in keyof Row]: Row[Field] extends number ? string | number : Row[Field] };
+type Stored<Row> = {
+  [Field in keyof Row]: Row[Field] extends number ? string | number : Row[Field];
+};
 const asDeposit = (row: Stored<DepositRow>): DepositRow => ({ ...row, amount: Number(row.amount) });
-const asPayout = (row: Stored<PayoutRow>): PayoutRow => ({ ...row, amount: Number(row.amount), fee: Number(row.fee), generation: Number(row.generation) });
+const asPayout = (row: Stored<PayoutRow>): PayoutRow => ({
+  ...row,
+  amount: Number(row.amount),
+  fee: Number(row.fee),
+  generation: Number(row.generation),
+});
 
 /** What was asked of Stripe and what is known of it. */
 export class PaymentStore {
@@ -55,9 +62,22 @@ export class PaymentStore {
   }
 
   /** The deposit of that name: the one that was there, or this one. */
-  async openDeposit(deposit: { id: string; account: string; operation: string; amount: number }): Promise<DepositRow> {
-    await query(this.#database, sql['add-deposit'], [deposit.id, deposit.account, deposit.operation, deposit.amount]);
-    const [row] = await query<Stored<DepositRow>>(this.#database, sql['deposit-by-operation'], [deposit.account, deposit.operation]);
+  async openDeposit(deposit: {
+    id: string;
+    account: string;
+    operation: string;
+    amount: number;
+  }): Promise<DepositRow> {
+    await query(this.#database, sql['add-deposit'], [
+      deposit.id,
+      deposit.account,
+      deposit.operation,
+      deposit.amount,
+    ]);
+    const [row] = await query<Stored<DepositRow>>(this.#database, sql['deposit-by-operation'], [
+      deposit.account,
+      deposit.operation,
+    ]);
     if (row === undefined) throw new Error('a deposit was neither found nor made');
     return asDeposit(row);
   }
@@ -70,16 +90,31 @@ export class PaymentStore {
     return (await query<Stored<DepositRow>>(client, sql['lock-deposit'], [id])).map(asDeposit)[0];
   }
 
-  async endDeposit(client: ClientBase, id: string, status: 'paid' | 'expired', session: string): Promise<void> {
+  async endDeposit(
+    client: ClientBase,
+    id: string,
+    status: 'paid' | 'expired',
+    session: string,
+  ): Promise<void> {
     await query(client, sql['end-deposit'], [id, status, session]);
   }
 
   async pendingDeposits(olderThanMs: number, limit: number): Promise<DepositRow[]> {
-    return (await query<Stored<DepositRow>>(this.#database, sql['pending-deposits'], [olderThanMs, limit])).map(asDeposit);
+    return (
+      await query<Stored<DepositRow>>(this.#database, sql['pending-deposits'], [olderThanMs, limit])
+    ).map(asDeposit);
   }
 
-  async connectedAccount(account: string): Promise<{ stripeAccount: string; payouts: boolean } | undefined> {
-    return (await query<{ stripeAccount: string; payouts: boolean }>(this.#database, sql['connected-account'], [account]))[0];
+  async connectedAccount(
+    account: string,
+  ): Promise<{ stripeAccount: string; payouts: boolean } | undefined> {
+    return (
+      await query<{ stripeAccount: string; payouts: boolean }>(
+        this.#database,
+        sql['connected-account'],
+        [account],
+      )
+    )[0];
   }
 
   async addConnectedAccount(account: string, stripeAccount: string): Promise<void> {
@@ -88,33 +123,72 @@ export class PaymentStore {
 
   /** False when it is not ours, or a newer word is known. */
   async connectedAccountTold(stripeAccount: string, payouts: boolean, at: Date): Promise<boolean> {
-    return (await query(this.#database, sql['connected-account-told'], [stripeAccount, payouts, at])).length === 1;
+    return (
+      (await query(this.#database, sql['connected-account-told'], [stripeAccount, payouts, at]))
+        .length === 1
+    );
   }
 
   /** False when there is one of that name already. */
-  async addPayout(client: ClientBase, payout: Omit<PayoutRow, 'state' | 'createdAt'> & { operation: string }): Promise<boolean> {
+  async addPayout(
+    client: ClientBase,
+    payout: Omit<PayoutRow, 'state' | 'createdAt'> & { operation: string },
+  ): Promise<boolean> {
     const { id, account, operation, amount, fee, instant, stripeAccount } = payout;
-    return (await query(client, sql['add-payout'], [id, account, operation, amount, fee, instant, stripeAccount])).length === 1;
+    return (
+      (
+        await query(client, sql['add-payout'], [
+          id,
+          account,
+          operation,
+          amount,
+          fee,
+          instant,
+          stripeAccount,
+        ])
+      ).length === 1
+    );
   }
 
-  async payoutByOperation(client: ClientBase, account: string, operation: string): Promise<PayoutRow | undefined> {
-    return (await query<Stored<PayoutRow>>(client, sql['payout-by-operation'], [account, operation])).map(asPayout)[0];
+  async payoutByOperation(
+    client: ClientBase,
+    account: string,
+    operation: string,
+  ): Promise<PayoutRow | undefined> {
+    return (
+      await query<Stored<PayoutRow>>(client, sql['payout-by-operation'], [account, operation])
+    ).map(asPayout)[0];
   }
 
   async lockPayout(client: ClientBase, id: string): Promise<PayoutRow | undefined> {
     return (await query<Stored<PayoutRow>>(client, sql['lock-payout'], [id])).map(asPayout)[0];
   }
 
-  async savePayout(client: ClientBase, { id, state, returned, feeReturned, transfer, stripePayout, generation }: PayoutRecord): Promise<void> {
-    await query(client, sql['save-payout'], [id, state, returned, feeReturned, transfer, stripePayout, generation]);
+  async savePayout(
+    client: ClientBase,
+    { id, state, returned, feeReturned, transfer, stripePayout, generation }: PayoutRecord,
+  ): Promise<void> {
+    await query(client, sql['save-payout'], [
+      id,
+      state,
+      returned,
+      feeReturned,
+      transfer,
+      stripePayout,
+      generation,
+    ]);
   }
 
   async openPayouts(olderThanMs: number, limit: number): Promise<PayoutRow[]> {
-    return (await query<Stored<PayoutRow>>(this.#database, sql['open-payouts'], [olderThanMs, limit])).map(asPayout);
+    return (
+      await query<Stored<PayoutRow>>(this.#database, sql['open-payouts'], [olderThanMs, limit])
+    ).map(asPayout);
   }
 
   async listPayouts(account: string): Promise<PayoutRow[]> {
-    return (await query<Stored<PayoutRow>>(this.#database, sql['list-payouts'], [account])).map(asPayout);
+    return (await query<Stored<PayoutRow>>(this.#database, sql['list-payouts'], [account])).map(
+      asPayout,
+    );
   }
 
   /** What Stripe should have by our books, and what we debited and it has not moved yet. */

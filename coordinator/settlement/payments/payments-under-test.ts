@@ -8,7 +8,10 @@ import { digestOf } from '../core/digest.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';
 import { type Payments, startPayments } from './payments.ts';
 
-export const RETURN_URLS = { successUrl: 'https://example.com/done', cancelUrl: 'https://example.com/no' };
+export const RETURN_URLS = {
+  successUrl: 'https://example.com/done',
+  cancelUrl: 'https://example.com/no',
+};
 
 export interface PaymentsUnderTest extends AsyncDisposable {
   readonly stripe: FakeStripe;
@@ -47,27 +50,47 @@ export async function startPaymentsUnderTest(): Promise<PaymentsUnderTest> {
     );
   const payments = copy();
   const owned = stack.move();
-  return { stripe, database, ledger: new LedgerStore(database, Date.now), payments, alerts, copy, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    stripe,
+    database,
+    ledger: new LedgerStore(database, Date.now),
+    payments,
+    alerts,
+    copy,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 export const newAccount = () => `acct_${randomToken(12)}`;
 
 /** As if the account's machines had worked for it. */
-export async function earn({ ledger, stripe }: PaymentsUnderTest, account: string, amount: number): Promise<void> {
+export async function earn(
+  { ledger, stripe }: PaymentsUnderTest,
+  account: string,
+  amount: number,
+): Promise<void> {
   // Somebody paid for that work: the platform can only pass on what it has.
-  const form = { line_items: { 0: { quantity: '1', price_data: { currency: 'usd', unit_amount: String(amount / 10_000) } } } };
+  const form = {
+    line_items: {
+      0: { quantity: '1', price_data: { currency: 'usd', unit_amount: String(amount / 10_000) } },
+    },
+  };
   const payer = newAccount();
   stripe.bank.pay(stripe.bank.createSession(form).id);
   const paid = { account: `consumer:${payer}`, kind: 'consumer' } as const;
   await ledger.post({
-    ...{ operation: `deposit:${payer}`, kind: 'deposit', digest: digestOf([payer]) },
+    operation: `deposit:${payer}`,
+    kind: 'deposit',
+    digest: digestOf([payer]),
     entries: [
       { ...paid, amount },
       { account: 'external:stripe', kind: 'external', amount: -amount },
     ],
   });
   await ledger.post({
-    ...{ operation: `work:${payer}`, kind: 'credit', digest: digestOf([payer]) },
+    operation: `work:${payer}`,
+    kind: 'credit',
+    digest: digestOf([payer]),
     entries: [
       { ...paid, amount: -amount },
       { account: `consumer:${account}`, kind: 'consumer', amount, earned: amount },
@@ -75,9 +98,19 @@ export async function earn({ ledger, stripe }: PaymentsUnderTest, account: strin
   });
 }
 
-export async function onboard({ payments, stripe, database }: PaymentsUnderTest, account: string): Promise<string> {
-  await payments.onboard({ account, refreshUrl: 'https://example.com/again', returnUrl: 'https://example.com/back' });
-  const { rows } = await database.query<{ id: string }>('SELECT stripe_account AS id FROM connected_accounts WHERE account = $1', [account]);
+export async function onboard(
+  { payments, stripe, database }: PaymentsUnderTest,
+  account: string,
+): Promise<string> {
+  await payments.onboard({
+    account,
+    refreshUrl: 'https://example.com/again',
+    returnUrl: 'https://example.com/back',
+  });
+  const { rows } = await database.query<{ id: string }>(
+    'SELECT stripe_account AS id FROM connected_accounts WHERE account = $1',
+    [account],
+  );
   const id = rows[0]?.id as string;
   await payments.webhook(stripe.sign(stripe.bank.onboard(id)));
   return id;

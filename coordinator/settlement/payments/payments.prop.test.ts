@@ -3,7 +3,14 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { FaultKind } from '#testcontainers';
 import { Crash, type CrashPoint, crashingPool } from '../jobs/crashing-pool.ts';
 import type { Payments } from './payments.ts';
-import { earn, newAccount, onboard, type PaymentsUnderTest, RETURN_URLS, startPaymentsUnderTest } from './payments-under-test.ts';
+import {
+  earn,
+  newAccount,
+  onboard,
+  type PaymentsUnderTest,
+  RETURN_URLS,
+  startPaymentsUnderTest,
+} from './payments-under-test.ts';
 
 const RUNS = Number(process.env['DINF_PROPERTY_RUNS'] ?? 100);
 const DOLLAR = 1_000_000;
@@ -16,7 +23,18 @@ beforeAll(async () => {
 afterAll(() => under[Symbol.asyncDispose]());
 
 const aStep = fc.record({
-  does: fc.constantFrom('checkout', 'pay', 'withdraw', 'withdraw', 'reconcile', 'deliver', 'deliver', 'pay out', 'fail payout', 'reverse'),
+  does: fc.constantFrom(
+    'checkout',
+    'pay',
+    'withdraw',
+    'withdraw',
+    'reconcile',
+    'deliver',
+    'deliver',
+    'pay out',
+    'fail payout',
+    'reverse',
+  ),
   which: fc.nat({ max: 20 }),
   instant: fc.boolean(),
 });
@@ -24,8 +42,17 @@ const aScript = fc.record({
   /** What happens at the same moment, in turns. */
   turns: fc.array(fc.array(aStep, { minLength: 1, maxLength: 5 }), { minLength: 2, maxLength: 6 }),
   /** Statements until each crash. */
-  crashes: fc.array(fc.record({ after: fc.nat({ max: 20 }), point: fc.constantFrom<CrashPoint>('before', 'after') }), { maxLength: 4 }),
-  faults: fc.array(fc.constantFrom<FaultKind>('lost_answer', 'lost_request', 'error_500', 'error_429', 'rejected'), { maxLength: 4 }),
+  crashes: fc.array(
+    fc.record({
+      after: fc.nat({ max: 20 }),
+      point: fc.constantFrom<CrashPoint>('before', 'after'),
+    }),
+    { maxLength: 4 },
+  ),
+  faults: fc.array(
+    fc.constantFrom<FaultKind>('lost_answer', 'lost_request', 'error_500', 'error_429', 'rejected'),
+    { maxLength: 4 },
+  ),
 });
 type Script = typeof aScript extends fc.Arbitrary<infer T> ? T : never;
 
@@ -54,15 +81,22 @@ class Life {
   async run(): Promise<void> {
     await earn(under, this.#account, EARNED);
     await onboard(under, this.#account);
-    for (const kind of this.#script.faults) under.stripe.fault('POST', /./, kind, kind.startsWith('lost') ? 2 : 1);
+    for (const kind of this.#script.faults)
+      under.stripe.fault('POST', /./, kind, kind.startsWith('lost') ? 2 : 1);
     for (const turn of this.#script.turns) {
-      await Promise.all(turn.map((step, order) => this.#untilDone(() => this.#step(step, this.#copies[order % 2] as Payments))));
+      await Promise.all(
+        turn.map((step, order) =>
+          this.#untilDone(() => this.#step(step, this.#copies[order % 2] as Payments)),
+        ),
+      );
     }
     under.stripe.clearFaults();
     // In the end everything is told, in any order, and what nobody told is asked for.
     const last = this.#copies[0] as Payments;
-    for (const event of this.#events().toReversed()) await this.#untilDone(async () => void (await last.webhook(under.stripe.sign(event))));
-    // More than once: a failure that Stripe repeats takes a new request, and a crashed copy's locks are there until the database sees that it is gone.
+    for (const event of this.#events().toReversed())
+      await this.#untilDone(async () => void (await last.webhook(under.stripe.sign(event))));
+    // More than once: a failure that Stripe repeats takes a new request, and a crashed copy's locks
+    // are there until the database sees that it is gone.
     await vi.waitFor(
       async () => {
         await this.#untilDone(() => last.reconcile(0));
@@ -70,11 +104,16 @@ class Life {
       },
       { timeout: 20_000, interval: 5 },
     );
-    for (const event of this.#events()) await this.#untilDone(async () => void (await last.webhook(under.stripe.sign(event))));
+    for (const event of this.#events())
+      await this.#untilDone(async () => void (await last.webhook(under.stripe.sign(event))));
   }
 
   async #pending(): Promise<number | null> {
-    return (await under.database.query("SELECT 1 FROM payouts WHERE account = $1 AND state = 'pending'", [this.#account])).rowCount;
+    return (
+      await under.database.query("SELECT 1 FROM payouts WHERE account = $1 AND state = 'pending'", [
+        this.#account,
+      ])
+    ).rowCount;
   }
 
   #events() {
@@ -87,19 +126,28 @@ class Life {
       try {
         return await work();
       } catch (error) {
-        const isCrash = error instanceof Crash || (error instanceof Error && error.cause instanceof Crash);
+        const isCrash =
+          error instanceof Crash || (error instanceof Error && error.cause instanceof Crash);
         if (!isCrash) throw error;
       }
     }
   }
 
-  async #step({ does, which, instant }: Script['turns'][number][number], payments: Payments): Promise<void> {
+  async #step(
+    { does, which, instant }: Script['turns'][number][number],
+    payments: Payments,
+  ): Promise<void> {
     const account = this.#account;
     const { bank } = under.stripe;
     const amountMicroUsd = (1 + (which % 5)) * DOLLAR;
     switch (does) {
       case 'checkout': {
-        const answer = await payments.checkout({ account, amountMicroUsd, operation: `buy ${which}`, ...RETURN_URLS });
+        const answer = await payments.checkout({
+          account,
+          amountMicroUsd,
+          operation: `buy ${which}`,
+          ...RETURN_URLS,
+        });
         if (answer.ok) this.#sessions.add(answer.session);
         return;
       }
@@ -109,7 +157,12 @@ class Life {
         return;
       }
       case 'withdraw':
-        return void (await payments.withdraw({ account, amountMicroUsd, instant, operation: `out ${which} ${instant}` }));
+        return void (await payments.withdraw({
+          account,
+          amountMicroUsd,
+          instant,
+          operation: `out ${which} ${instant}`,
+        }));
       case 'reconcile':
         return payments.reconcile(0);
       case 'deliver': {
@@ -121,16 +174,23 @@ class Life {
       case 'pay out':
       case 'fail payout': {
         const mine = await this.#payoutIds();
-        const open = [...bank.payouts.values()].filter(({ status, metadata }) => status === 'pending' && mine.has(metadata['payout'] ?? ''));
+        const open = [...bank.payouts.values()].filter(
+          ({ status, metadata }) => status === 'pending' && mine.has(metadata['payout'] ?? ''),
+        );
         const payout = open[which % open.length];
         if (payout) bank.endPayout(payout.id, does === 'pay out' ? 'paid' : 'failed');
         return;
       }
       case 'reverse': {
         const mine = await this.#payoutIds();
-        const paidOut = new Set([...bank.payouts.values()].filter(({ status }) => status !== 'failed').map(({ metadata }) => metadata['payout']));
+        const paidOut = new Set(
+          [...bank.payouts.values()]
+            .filter(({ status }) => status !== 'failed')
+            .map(({ metadata }) => metadata['payout']),
+        );
         const standing = [...bank.transfers.values()].filter(
-          ({ reversed, transfer_group }) => !reversed && mine.has(transfer_group) && !paidOut.has(transfer_group),
+          ({ reversed, transfer_group }) =>
+            !reversed && mine.has(transfer_group) && !paidOut.has(transfer_group),
         );
         const transfer = standing[which % standing.length];
         if (transfer) bank.reverse(transfer.id);
@@ -139,19 +199,32 @@ class Life {
   }
 
   async #payoutIds(): Promise<Set<string>> {
-    const { rows } = await under.database.query<{ id: string }>('SELECT id FROM payouts WHERE account = $1', [this.#account]);
+    const { rows } = await under.database.query<{ id: string }>(
+      'SELECT id FROM payouts WHERE account = $1',
+      [this.#account],
+    );
     return new Set(rows.map(({ id }) => id));
   }
 
   async check(): Promise<void> {
     const { bank } = under.stripe;
-    type Row = { id: string; amount: string; fee: string; state: string; returned: boolean; feeReturned: boolean };
-    const { rows } = await under.database.query<Row>('SELECT id, amount, fee, state, returned, fee_returned AS "feeReturned" FROM payouts WHERE account = $1', [
-      this.#account,
-    ]);
+    type Row = {
+      id: string;
+      amount: string;
+      fee: string;
+      state: string;
+      returned: boolean;
+      feeReturned: boolean;
+    };
+    const { rows } = await under.database.query<Row>(
+      'SELECT id, amount, fee, state, returned, fee_returned AS "feeReturned" FROM payouts WHERE account = $1',
+      [this.#account],
+    );
     let expected = EARNED;
     for (const { id, amount, fee, state, returned, feeReturned } of rows) {
-      const transfers = [...bank.transfers.values()].filter(({ transfer_group }) => transfer_group === id);
+      const transfers = [...bank.transfers.values()].filter(
+        ({ transfer_group }) => transfer_group === id,
+      );
       expect(transfers.length).toBeLessThanOrEqual(1);
       expect(state).not.toBe('pending');
       expect(returned).toBe(transfers.length === 0 || transfers[0]?.reversed === true);
@@ -159,11 +232,19 @@ class Life {
       if (!returned) expected -= Number(amount) - (feeReturned ? Number(fee) : 0);
     }
     const bought = [...this.#sessions].reduce(
-      (sum, id) => sum + (bank.sessions.get(id)?.payment_status === 'paid' ? (bank.sessions.get(id)?.amount_total ?? 0) * 10_000 : 0),
+      (sum, id) =>
+        sum +
+        (bank.sessions.get(id)?.payment_status === 'paid'
+          ? (bank.sessions.get(id)?.amount_total ?? 0) * 10_000
+          : 0),
       0,
     );
     expect(await under.ledger.balance(this.#account)).toEqual({
-      ...{ available: expected + bought, held: 0, promotional: 0, withdrawable: expected, maturing: [] },
+      available: expected + bought,
+      held: 0,
+      promotional: 0,
+      withdrawable: expected,
+      maturing: [],
     });
     expect(await under.payments.drift()).toBe(0);
     for (const copy of this.#copies) await copy[Symbol.asyncDispose]();
@@ -179,5 +260,9 @@ test('no interleaving of payments, withdrawals, webhooks, repeats, faults and cr
     }),
     { numRuns: RUNS, endOnFailure: true },
   );
-  expect(await under.ledger.verify(true)).toMatchObject({ unbalancedTransactions: 0, driftedBalances: 0, negativeBalances: 0 });
+  expect(await under.ledger.verify(true)).toMatchObject({
+    unbalancedTransactions: 0,
+    driftedBalances: 0,
+    negativeBalances: 0,
+  });
 }, 3_600_000);

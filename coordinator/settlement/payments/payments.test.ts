@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FaultKind } from '#testcontainers';
-import { earn, newAccount, onboard, type PaymentsUnderTest, RETURN_URLS, startPaymentsUnderTest } from './payments-under-test.ts';
+import {
+  earn,
+  newAccount,
+  onboard,
+  type PaymentsUnderTest,
+  RETURN_URLS,
+  startPaymentsUnderTest,
+} from './payments-under-test.ts';
 
 const DOLLAR = 1_000_000;
 /** A connection that breaks is tried once more by Stripe's client itself. */
@@ -13,13 +20,31 @@ beforeAll(async () => {
 afterAll(() => under[Symbol.asyncDispose]());
 
 const balanceOf = (account: string) => under.ledger.balance(account);
-async function checkout(account: string, amountMicroUsd = 5 * DOLLAR, operation = 'first'): Promise<string> {
-  const answer = await under.payments.checkout({ account, amountMicroUsd, operation, ...RETURN_URLS });
+async function checkout(
+  account: string,
+  amountMicroUsd = 5 * DOLLAR,
+  operation = 'first',
+): Promise<string> {
+  const answer = await under.payments.checkout({
+    account,
+    amountMicroUsd,
+    operation,
+    ...RETURN_URLS,
+  });
   if (!answer.ok) throw new Error(answer.code);
   return answer.session;
 }
-const withdraw = (account: string, amountMicroUsd: number, options: { instant?: boolean; operation?: string } = {}) =>
-  under.payments.withdraw({ account, amountMicroUsd, instant: options.instant ?? false, operation: options.operation ?? 'first' });
+const withdraw = (
+  account: string,
+  amountMicroUsd: number,
+  options: { instant?: boolean; operation?: string } = {},
+) =>
+  under.payments.withdraw({
+    account,
+    amountMicroUsd,
+    instant: options.instant ?? false,
+    operation: options.operation ?? 'first',
+  });
 async function worker(amount: number): Promise<string> {
   const account = newAccount();
   await earn(under, account, amount);
@@ -29,7 +54,11 @@ async function worker(amount: number): Promise<string> {
 const lastPayout = async (account: string) => (await under.payments.payouts(account)).payouts[0];
 async function expectNoDrift(): Promise<void> {
   expect(await under.payments.drift()).toBe(0);
-  expect(await under.ledger.verify(false)).toMatchObject({ driftedBalances: 0, unbalancedTransactions: 0, negativeBalances: 0 });
+  expect(await under.ledger.verify(false)).toMatchObject({
+    driftedBalances: 0,
+    unbalancedTransactions: 0,
+    negativeBalances: 0,
+  });
 }
 
 describe('a deposit', () => {
@@ -40,7 +69,11 @@ describe('a deposit', () => {
     expect((await balanceOf(account)).available).toBe(0);
     const event = under.stripe.bank.pay(session);
     const copies = [under.payments, under.copy()];
-    const answers = await Promise.all(Array.from({ length: 1_000 }, (_, index) => copies[index % 2]?.webhook(under.stripe.sign(event))));
+    const answers = await Promise.all(
+      Array.from({ length: 1_000 }, (_, index) =>
+        copies[index % 2]?.webhook(under.stripe.sign(event)),
+      ),
+    );
     expect(answers.filter((answer) => answer?.ok && answer.result === 'applied')).toHaveLength(1);
     expect(answers.filter((answer) => answer?.ok && answer.result === 'known')).toHaveLength(999);
     expect(await balanceOf(account)).toMatchObject({ available: 5 * DOLLAR, withdrawable: 0 });
@@ -50,16 +83,36 @@ describe('a deposit', () => {
   test('of one name and another amount is a conflict; of less than a dollar it is refused', async () => {
     const account = newAccount();
     await checkout(account);
-    expect(await under.payments.checkout({ account, amountMicroUsd: 6 * DOLLAR, operation: 'first', ...RETURN_URLS })).toMatchObject({
+    expect(
+      await under.payments.checkout({
+        account,
+        amountMicroUsd: 6 * DOLLAR,
+        operation: 'first',
+        ...RETURN_URLS,
+      }),
+    ).toMatchObject({
       code: 'operation_conflict',
     });
-    expect(await under.payments.checkout({ account, amountMicroUsd: DOLLAR - 1, operation: 'other', ...RETURN_URLS })).toMatchObject({ code: 'too_small' });
+    expect(
+      await under.payments.checkout({
+        account,
+        amountMicroUsd: DOLLAR - 1,
+        operation: 'other',
+        ...RETURN_URLS,
+      }),
+    ).toMatchObject({ code: 'too_small' });
   });
 
   test('whose answer was lost is the same session when it is asked for again', async () => {
     const account = newAccount();
     under.stripe.fault('POST', /checkout/, 'lost_answer', BOTH_TRIES);
-    const ask = () => under.payments.checkout({ account, amountMicroUsd: DOLLAR, operation: 'first', ...RETURN_URLS });
+    const ask = () =>
+      under.payments.checkout({
+        account,
+        amountMicroUsd: DOLLAR,
+        operation: 'first',
+        ...RETURN_URLS,
+      });
     expect(await ask()).toMatchObject({ ok: false, code: 'unavailable' });
     const before = under.stripe.bank.sessions.size;
     expect(await ask()).toMatchObject({ ok: true });
@@ -79,15 +132,37 @@ describe('a deposit', () => {
     const session = await checkout(account);
     const event = under.stripe.bank.pay(session);
     const { stripe, payments } = under;
-    expect(await payments.webhook(stripe.sign(event, { secret: 'whsec_other' }))).toMatchObject({ ok: false, code: 'bad_signature' });
-    expect(await payments.webhook(stripe.sign(event, { at: Date.now() / 1_000 - 3_600 }))).toMatchObject({ ok: false, code: 'bad_signature' });
-    const changed = (fields: object) => ({ ...event, data: { object: { ...event.data.object, ...fields } } });
-    expect(await payments.webhook(stripe.sign(changed({ amount_total: 50_000 })))).toMatchObject({ ok: true, result: 'ignored' });
-    expect(await payments.webhook(stripe.sign(changed({ currency: 'jpy' })))).toMatchObject({ ok: true, result: 'ignored' });
-    expect(under.alerts.filter((alert) => alert === `operation_conflict deposit:${session}`)).toHaveLength(2);
+    expect(await payments.webhook(stripe.sign(event, { secret: 'whsec_other' }))).toMatchObject({
+      ok: false,
+      code: 'bad_signature',
+    });
+    expect(
+      await payments.webhook(stripe.sign(event, { at: Date.now() / 1_000 - 3_600 })),
+    ).toMatchObject({ ok: false, code: 'bad_signature' });
+    const changed = (fields: object) => ({
+      ...event,
+      data: { object: { ...event.data.object, ...fields } },
+    });
+    expect(await payments.webhook(stripe.sign(changed({ amount_total: 50_000 })))).toMatchObject({
+      ok: true,
+      result: 'ignored',
+    });
+    expect(await payments.webhook(stripe.sign(changed({ currency: 'jpy' })))).toMatchObject({
+      ok: true,
+      result: 'ignored',
+    });
+    expect(
+      under.alerts.filter((alert) => alert === `operation_conflict deposit:${session}`),
+    ).toHaveLength(2);
     const stranger = { metadata: { deposit: 'dep_nobody', account } };
-    expect(await payments.webhook(stripe.sign(changed(stranger)))).toMatchObject({ ok: false, code: 'later' });
-    expect(await payments.webhook(stripe.sign(changed({ metadata: {} })))).toMatchObject({ ok: true, result: 'ignored' });
+    expect(await payments.webhook(stripe.sign(changed(stranger)))).toMatchObject({
+      ok: false,
+      code: 'later',
+    });
+    expect(await payments.webhook(stripe.sign(changed({ metadata: {} })))).toMatchObject({
+      ok: true,
+      result: 'ignored',
+    });
     expect((await balanceOf(account)).available).toBe(0);
     await payments.webhook(stripe.sign(event));
     expect((await balanceOf(account)).available).toBe(5 * DOLLAR);
@@ -96,8 +171,14 @@ describe('a deposit', () => {
   test('that expired is over', async () => {
     const account = newAccount();
     const event = under.stripe.bank.expire(await checkout(account));
-    expect(await under.payments.webhook(under.stripe.sign(event))).toMatchObject({ ok: true, result: 'applied' });
-    expect(await under.payments.webhook(under.stripe.sign(event))).toMatchObject({ ok: true, result: 'known' });
+    expect(await under.payments.webhook(under.stripe.sign(event))).toMatchObject({
+      ok: true,
+      result: 'applied',
+    });
+    expect(await under.payments.webhook(under.stripe.sign(event))).toMatchObject({
+      ok: true,
+      result: 'known',
+    });
   });
 });
 
@@ -105,15 +186,33 @@ describe('a withdrawal', () => {
   test('takes earned money only, down to whole cents, once for each name', async () => {
     const account = await worker(7 * DOLLAR);
     await under.payments.webhook(under.stripe.sign(under.stripe.bank.pay(await checkout(account))));
-    expect(await balanceOf(account)).toMatchObject({ available: 12 * DOLLAR, withdrawable: 7 * DOLLAR });
-    expect(await withdraw(account, 8 * DOLLAR)).toMatchObject({ ok: false, code: 'insufficient_funds' });
+    expect(await balanceOf(account)).toMatchObject({
+      available: 12 * DOLLAR,
+      withdrawable: 7 * DOLLAR,
+    });
+    expect(await withdraw(account, 8 * DOLLAR)).toMatchObject({
+      ok: false,
+      code: 'insufficient_funds',
+    });
     const answers = await Promise.all([1, 2, 3].map(() => withdraw(account, 3 * DOLLAR + 4_321)));
-    expect(answers).toMatchObject(answers.map(() => ({ ok: true, payout: { amountMicroUsd: 3 * DOLLAR, feeMicroUsd: 0 } })));
+    expect(answers).toMatchObject(
+      answers.map(() => ({ ok: true, payout: { amountMicroUsd: 3 * DOLLAR, feeMicroUsd: 0 } })),
+    );
     expect(await lastPayout(account)).toMatchObject({ state: 'transferred', returned: false });
-    expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({ ok: false, code: 'operation_conflict' });
-    expect(await balanceOf(account)).toMatchObject({ available: 9 * DOLLAR, withdrawable: 4 * DOLLAR });
+    expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({
+      ok: false,
+      code: 'operation_conflict',
+    });
+    expect(await balanceOf(account)).toMatchObject({
+      available: 9 * DOLLAR,
+      withdrawable: 4 * DOLLAR,
+    });
     const payout = (await lastPayout(account))?.payout;
-    expect([...under.stripe.bank.transfers.values()].filter(({ transfer_group }) => transfer_group === payout)).toHaveLength(1);
+    expect(
+      [...under.stripe.bank.transfers.values()].filter(
+        ({ transfer_group }) => transfer_group === payout,
+      ),
+    ).toHaveLength(1);
     await expectNoDrift();
   });
 
@@ -123,7 +222,10 @@ describe('a withdrawal', () => {
     expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({ ok: false, code: 'not_onboarded' });
     const id = await onboard(under, account);
     const stale = under.stripe.bank.onboard(id, false, Math.floor(Date.now() / 1_000) - 60);
-    expect(await under.payments.webhook(under.stripe.sign(stale))).toMatchObject({ ok: true, result: 'known' });
+    expect(await under.payments.webhook(under.stripe.sign(stale))).toMatchObject({
+      ok: true,
+      result: 'known',
+    });
     expect(await withdraw(account, DOLLAR / 2)).toMatchObject({ ok: false, code: 'too_small' });
     expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({ ok: true });
   });
@@ -133,13 +235,20 @@ describe('a withdrawal', () => {
     async (kind) => {
       const account = await worker(5 * DOLLAR);
       under.stripe.fault('POST', /transfers/, kind, kind.startsWith('lost') ? BOTH_TRIES : 1);
-      expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({ ok: true, payout: { state: 'pending' } });
+      expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({
+        ok: true,
+        payout: { state: 'pending' },
+      });
       expect((await balanceOf(account)).available).toBe(3 * DOLLAR);
       // Stripe answers a failed request with the same failure until it is asked anew.
       for (let round = 0; round < 3; round += 1) await under.payments.reconcile(0);
       const payout = await lastPayout(account);
       expect(payout).toMatchObject({ state: 'transferred' });
-      expect([...under.stripe.bank.transfers.values()].filter(({ transfer_group }) => transfer_group === payout?.payout)).toHaveLength(1);
+      expect(
+        [...under.stripe.bank.transfers.values()].filter(
+          ({ transfer_group }) => transfer_group === payout?.payout,
+        ),
+      ).toHaveLength(1);
       await expectNoDrift();
     },
   );
@@ -147,15 +256,24 @@ describe('a withdrawal', () => {
   test('that Stripe rejects is on the account again, once', async () => {
     const account = await worker(5 * DOLLAR);
     under.stripe.fault('POST', /transfers/, 'rejected');
-    expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({ ok: true, payout: { state: 'failed', returned: true } });
+    expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({
+      ok: true,
+      payout: { state: 'failed', returned: true },
+    });
     await under.payments.reconcile(0);
-    expect(await balanceOf(account)).toMatchObject({ available: 5 * DOLLAR, withdrawable: 5 * DOLLAR });
+    expect(await balanceOf(account)).toMatchObject({
+      available: 5 * DOLLAR,
+      withdrawable: 5 * DOLLAR,
+    });
     await expectNoDrift();
   });
 
   test('at once costs a fee; it is paid, whatever order the words come in', async () => {
     const account = await worker(100 * DOLLAR);
-    expect(await withdraw(account, 100 * DOLLAR, { instant: true })).toMatchObject({ ok: true, payout: { feeMicroUsd: 1.5 * DOLLAR } });
+    expect(await withdraw(account, 100 * DOLLAR, { instant: true })).toMatchObject({
+      ok: true,
+      payout: { feeMicroUsd: 1.5 * DOLLAR },
+    });
     const { id } = [...under.stripe.bank.payouts.values()].at(-1) as { id: string };
     const paid = under.stripe.sign(under.stripe.bank.endPayout(id, 'paid'));
     expect(await under.payments.webhook(paid)).toMatchObject({ ok: true, result: 'applied' });
@@ -171,29 +289,50 @@ describe('a withdrawal', () => {
     const account = await worker(10 * DOLLAR);
     await withdraw(account, 10 * DOLLAR, { instant: true });
     const [payout] = [...under.stripe.bank.payouts.values()].toReversed();
-    await under.payments.webhook(under.stripe.sign(under.stripe.bank.endPayout(payout?.id as string, 'failed')));
+    await under.payments.webhook(
+      under.stripe.sign(under.stripe.bank.endPayout(payout?.id as string, 'failed')),
+    );
     const [transfer] = [...under.stripe.bank.transfers.values()].toReversed();
     const reversed = under.stripe.sign(under.stripe.bank.reverse(transfer?.id as string));
     await Promise.all([1, 2, 3].map(() => under.payments.webhook(reversed)));
-    expect(await balanceOf(account)).toMatchObject({ available: 10 * DOLLAR, withdrawable: 10 * DOLLAR });
+    expect(await balanceOf(account)).toMatchObject({
+      available: 10 * DOLLAR,
+      withdrawable: 10 * DOLLAR,
+    });
     expect(await lastPayout(account)).toMatchObject({ state: 'failed', returned: true });
     await expectNoDrift();
   });
 
   test('of money that a job holds waits for the job', async () => {
     const account = await worker(3 * DOLLAR);
-    await under.database.query('UPDATE ledger_accounts SET held = $2 WHERE id = $1', [`consumer:${account}`, 2 * DOLLAR]);
-    expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({ ok: false, code: 'insufficient_funds' });
-    await under.database.query('UPDATE ledger_accounts SET held = 0 WHERE id = $1', [`consumer:${account}`]);
+    await under.database.query('UPDATE ledger_accounts SET held = $2 WHERE id = $1', [
+      `consumer:${account}`,
+      2 * DOLLAR,
+    ]);
+    expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({
+      ok: false,
+      code: 'insufficient_funds',
+    });
+    await under.database.query('UPDATE ledger_accounts SET held = 0 WHERE id = $1', [
+      `consumer:${account}`,
+    ]);
     expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({ ok: true });
   });
 });
 
 test('money that Stripe has and the ledger does not is drift', async () => {
   const { stripe } = under;
-  const form = { line_items: { 0: { quantity: '1', price_data: { currency: 'usd', unit_amount: '123' } } } };
+  const form = {
+    line_items: { 0: { quantity: '1', price_data: { currency: 'usd', unit_amount: '123' } } },
+  };
   stripe.bank.pay(stripe.bank.createSession(form).id);
   expect(await under.payments.drift()).toBe(1_230_000);
-  stripe.bank.report.unshift({ id: 'txn_back', object: 'balance_transaction', type: 'transfer', amount: -123, source: 'by hand' });
+  stripe.bank.report.unshift({
+    id: 'txn_back',
+    object: 'balance_transaction',
+    type: 'transfer',
+    amount: -123,
+    source: 'by hand',
+  });
   await expectNoDrift();
 });

@@ -17,7 +17,10 @@ type Methods = typeof services.settlement;
 type Request<Name extends keyof Methods> = MessageOf<Methods[Name]['request']>;
 type Reply<Name extends keyof Methods> = MessageOf<Methods[Name]['reply']>;
 
-/** Money that comes in and goes out. Without Stripe every question is answered with `not_configured`. */
+/**
+ * Money that comes in and goes out. Without Stripe every question is answered with
+ * `not_configured`.
+ */
 export interface Payments extends AsyncDisposable {
   checkout(request: Request<'checkout'>): Promise<Reply<'checkout'>>;
   onboard(request: Request<'onboard'>): Promise<Reply<'onboard'>>;
@@ -50,7 +53,10 @@ export function startPayments(options: PaymentsOptions): Payments {
 function withoutStripe(): Payments {
   const refuse = async () => ({ ok: false as const, code: 'not_configured' as const });
   return {
-    ...{ checkout: refuse, onboard: refuse, withdraw: refuse, webhook: refuse },
+    checkout: refuse,
+    onboard: refuse,
+    withdraw: refuse,
+    webhook: refuse,
     payouts: async () => ({ payouts: [], onboarded: false }),
     drift: async () => undefined,
     reconcile: async () => undefined,
@@ -58,7 +64,10 @@ function withoutStripe(): Payments {
   };
 }
 
-function withStripe({ database, ledger, alerts, outbox, log, now }: PaymentsOptions, config: StripeConfig): Payments {
+function withStripe(
+  { database, ledger, alerts, outbox, log, now }: PaymentsOptions,
+  config: StripeConfig,
+): Payments {
   const stripe = connectStripe(config);
   const store = new PaymentStore(database);
   const deposits = new Deposits({ stripe, store, ledger, alerts });
@@ -75,7 +84,12 @@ function withStripe({ database, ledger, alerts, outbox, log, now }: PaymentsOpti
   let running: Promise<void> | undefined;
   const timer = setInterval(() => {
     running ??= reconcile(RECONCILE_EVERY_MS)
-      .catch((error: unknown) => log.warn({ err: error }, 'Stripe could not be asked what became of payments; it will be later'))
+      .catch((error: unknown) =>
+        log.warn(
+          { err: error },
+          'Stripe could not be asked what became of payments; it will be later',
+        ),
+      )
       .finally(() => {
         running = undefined;
       });
@@ -89,7 +103,10 @@ function withStripe({ database, ledger, alerts, outbox, log, now }: PaymentsOpti
     checkout: (request) => deposits.checkout(request),
     onboard: (request) => onboarding.begin(request),
     withdraw: (request) => told(payouts.withdraw(request)),
-    payouts: async (account) => ({ payouts: await payouts.list(account), onboarded: (await store.connectedAccount(account))?.payouts === true }),
+    payouts: async (account) => ({
+      payouts: await payouts.list(account),
+      onboarded: (await store.connectedAccount(account))?.payouts === true,
+    }),
     webhook: (request) => told(webhooks.take(request)),
     drift: async () => {
       let drift = await report.drift();

@@ -2,8 +2,19 @@ import type Stripe from 'stripe';
 import { type MessageOf, type Payout, randomToken, type services } from '#bus-schemas';
 import type { Alerts } from '../alerts.ts';
 import { digestOf } from '../core/digest.ts';
-import { CENT, type PayoutEvent, type PayoutRecord, payoutTerms, stepPayout } from '../core/payout.ts';
-import { type Entry, type LedgerStore, NotEnough, type PostingKind } from '../ledger/ledger-store.ts';
+import {
+  CENT,
+  type PayoutEvent,
+  type PayoutRecord,
+  payoutTerms,
+  stepPayout,
+} from '../core/payout.ts';
+import {
+  type Entry,
+  type LedgerStore,
+  NotEnough,
+  type PostingKind,
+} from '../ledger/ledger-store.ts';
 import type { Applied } from './deposits.ts';
 import type { PaymentStore, PayoutRow } from './payment-store.ts';
 import { failureOf } from './stripe-client.ts';
@@ -24,7 +35,8 @@ export interface PayoutsOptions {
 }
 
 /**
- * Earned money on its way out. Invariant: the account is debited before Stripe is asked, and gets it back only when Stripe said
+ * Earned money on its way out. Invariant: the account is debited before Stripe is asked, and gets
+ * it back only when Stripe said
  * that it did nothing, or that it took it back.
  */
 export class Payouts {
@@ -34,21 +46,39 @@ export class Payouts {
     this.#options = options;
   }
 
-  async withdraw({ account, amountMicroUsd, instant, operation }: MessageOf<Methods['withdraw']['request']>): Promise<Withdrawn> {
+  async withdraw({
+    account,
+    amountMicroUsd,
+    instant,
+    operation,
+  }: MessageOf<Methods['withdraw']['request']>): Promise<Withdrawn> {
     const { store, ledger } = this.#options;
     const terms = payoutTerms(amountMicroUsd, instant);
     if (terms === undefined) return { ok: false, code: 'too_small' };
     const connected = await store.connectedAccount(account);
     if (!connected?.payouts) return { ok: false, code: 'not_onboarded' };
-    const fresh = { ...NEW, ...terms, id: `wd_${randomToken(20)}`, account, operation, instant, stripeAccount: connected.stripeAccount };
+    const fresh = {
+      ...NEW,
+      ...terms,
+      id: `wd_${randomToken(20)}`,
+      account,
+      operation,
+      instant,
+      stripeAccount: connected.stripeAccount,
+    };
     try {
       const { payout, isNew } = await store.transaction(async (client) => {
         const isNew = await store.addPayout(client, fresh);
-        if (isNew && (await ledger.lockWithdrawable(account, client)) < fresh.amount) throw new NotEnough(fresh.id);
+        if (isNew && (await ledger.lockWithdrawable(account, client)) < fresh.amount)
+          throw new NotEnough(fresh.id);
         if (isNew) await ledger.post(postingOf(fresh, 'withdrawal', -1), client);
-        return { isNew, payout: (await store.payoutByOperation(client, account, operation)) as PayoutRow };
+        return {
+          isNew,
+          payout: (await store.payoutByOperation(client, account, operation)) as PayoutRow,
+        };
       });
-      if (payout.amount !== terms.amount || payout.instant !== instant) return { ok: false, code: 'operation_conflict' };
+      if (payout.amount !== terms.amount || payout.instant !== instant)
+        return { ok: false, code: 'operation_conflict' };
       return { ok: true, payout: asMessage(isNew ? await this.#advance(payout) : payout) };
     } catch (error) {
       if (error instanceof NotEnough) return { ok: false, code: 'insufficient_funds' };
@@ -73,22 +103,37 @@ export class Payouts {
     const { stripe, store, alerts, now } = this.#options;
     for (const payout of await store.openPayouts(olderThanMs, BATCH)) {
       if (now() - payout.createdAt.getTime() > STUCK_MS) alerts.raise('payout_stuck', payout.id);
-      const { data } = payout.state === 'pending' ? await stripe.transfers.list({ transfer_group: payout.id, limit: 1 }) : { data: [] };
+      const { data } =
+        payout.state === 'pending'
+          ? await stripe.transfers.list({ transfer_group: payout.id, limit: 1 })
+          : { data: [] };
       const [transfer] = data;
-      await this.#advance(transfer === undefined ? payout : await this.#to(payout, { type: 'transferred', transfer: transfer.id }));
+      await this.#advance(
+        transfer === undefined
+          ? payout
+          : await this.#to(payout, { type: 'transferred', transfer: transfer.id }),
+      );
     }
   }
 
   async #advance<P extends PayoutRecord>(payout: P): Promise<P> {
     const transferred = payout.state === 'pending' ? await this.#transfer(payout) : payout;
-    return transferred.state === 'transferred' && transferred.instant && !transferred.feeReturned ? this.#payOut(transferred) : transferred;
+    return transferred.state === 'transferred' && transferred.instant && !transferred.feeReturned
+      ? this.#payOut(transferred)
+      : transferred;
   }
 
   async #transfer<P extends PayoutRecord>(payout: P): Promise<P> {
     const { id, amount, fee, stripeAccount, generation } = payout;
     return this.#ask(payout, 'transfer_rejected', async () => {
       const { id: transfer } = await this.#options.stripe.transfers.create(
-        { amount: (amount - fee) / CENT, currency: 'usd', destination: stripeAccount, transfer_group: id, metadata: { payout: id } },
+        {
+          amount: (amount - fee) / CENT,
+          currency: 'usd',
+          destination: stripeAccount,
+          transfer_group: id,
+          metadata: { payout: id },
+        },
         { idempotencyKey: `wd-tr-${id}-${generation}` },
       );
       return { type: 'transferred', transfer };
@@ -101,10 +146,19 @@ export class Payouts {
     return this.#ask(payout, 'payout_rejected', async () => {
       if (stripePayout !== null) {
         const { status } = await stripe.payouts.retrieve(stripePayout, {}, { stripeAccount });
-        return status === 'paid' ? { type: 'payout_paid' } : status === 'failed' || status === 'canceled' ? { type: 'payout_failed' } : undefined;
+        return status === 'paid'
+          ? { type: 'payout_paid' }
+          : status === 'failed' || status === 'canceled'
+            ? { type: 'payout_failed' }
+            : undefined;
       }
       const made = await stripe.payouts.create(
-        { amount: (amount - fee) / CENT, currency: 'usd', method: 'instant', metadata: { payout: id } },
+        {
+          amount: (amount - fee) / CENT,
+          currency: 'usd',
+          method: 'instant',
+          metadata: { payout: id },
+        },
         { stripeAccount, idempotencyKey: `wd-po-${id}-${generation}` },
       );
       return { type: 'payout_made', stripePayout: made.id };
@@ -134,14 +188,18 @@ export class Payouts {
   }
 
   /** The state and the money change together. */
-  async #step(id: string, event: PayoutEvent): Promise<{ before: PayoutRecord | undefined; after: PayoutRecord | undefined }> {
+  async #step(
+    id: string,
+    event: PayoutEvent,
+  ): Promise<{ before: PayoutRecord | undefined; after: PayoutRecord | undefined }> {
     const { store, ledger } = this.#options;
     return store.transaction(async (client) => {
       const before = await store.lockPayout(client, id);
       if (before === undefined) return { before, after: undefined };
       const { payout: after, back } = stepPayout(before, event);
       if (after === before) return { before, after };
-      if (back === 'everything') await ledger.post(postingOf(before, 'withdrawal_returned', 1), client);
+      if (back === 'everything')
+        await ledger.post(postingOf(before, 'withdrawal_returned', 1), client);
       if (back === 'fee') await ledger.post(feeBack(before), client);
       await store.savePayout(client, after);
       return { before, after };
@@ -149,17 +207,34 @@ export class Payouts {
   }
 }
 
-const NEW = { returned: false, feeReturned: false, transfer: null, stripePayout: null, generation: 1 } as const;
+const NEW = {
+  returned: false,
+  feeReturned: false,
+  transfer: null,
+  stripePayout: null,
+  generation: 1,
+} as const;
 
 /** Out of the account with -1, back with +1; a fee that is back already does not come again. */
-function postingOf(payout: Pick<PayoutRecord, 'id' | 'account' | 'amount' | 'fee' | 'feeReturned'>, kind: PostingKind, sign: 1 | -1) {
+function postingOf(
+  payout: Pick<PayoutRecord, 'id' | 'account' | 'amount' | 'fee' | 'feeReturned'>,
+  kind: PostingKind,
+  sign: 1 | -1,
+) {
   const { id, account, amount } = payout;
   const fee = payout.feeReturned ? 0 : payout.fee;
   const gross = amount - payout.fee + fee;
   const entries: readonly Entry[] = [
-    { account: `consumer:${account}`, kind: 'consumer', amount: sign * gross, earned: sign * gross },
+    {
+      account: `consumer:${account}`,
+      kind: 'consumer',
+      amount: sign * gross,
+      earned: sign * gross,
+    },
     { account: 'external:stripe', kind: 'external', amount: -sign * (gross - fee) },
-    ...(fee > 0 ? [{ account: 'platform:fees', kind: 'platform', amount: -sign * fee } as const] : []),
+    ...(fee > 0
+      ? [{ account: 'platform:fees', kind: 'platform', amount: -sign * fee } as const]
+      : []),
   ];
   return { operation: `${kind}:${id}`, kind, digest: digestOf([account, gross, fee]), entries };
 }
@@ -169,9 +244,22 @@ function feeBack({ id, account, fee }: PayoutRecord) {
     { account: `consumer:${account}`, kind: 'consumer', amount: fee, earned: fee },
     { account: 'platform:fees', kind: 'platform', amount: -fee },
   ];
-  return { operation: `withdrawal_fee_returned:${id}`, kind: 'withdrawal_fee_returned' as const, digest: digestOf([account, fee]), entries };
+  return {
+    operation: `withdrawal_fee_returned:${id}`,
+    kind: 'withdrawal_fee_returned' as const,
+    digest: digestOf([account, fee]),
+    entries,
+  };
 }
 
 function asMessage({ id, amount, fee, instant, state, returned, createdAt }: PayoutRow): Payout {
-  return { payout: id, amountMicroUsd: amount, feeMicroUsd: fee, instant, state, returned, at: createdAt.getTime() };
+  return {
+    payout: id,
+    amountMicroUsd: amount,
+    feeMicroUsd: fee,
+    instant,
+    state,
+    returned,
+    at: createdAt.getTime(),
+  };
 }

@@ -4,7 +4,14 @@ import type { PaymentStore } from './payment-store.ts';
 
 const PAGE = 100;
 /** Stripe's own fees and what its bank pays out to us are not the users' money. */
-const OURS = new Set(['charge', 'payment', 'refund', 'payment_refund', 'transfer', 'transfer_refund']);
+const OURS = new Set([
+  'charge',
+  'payment',
+  'refund',
+  'payment_refund',
+  'transfer',
+  'transfer_refund',
+]);
 
 /** Stripe's own account of the money, against ours. */
 export class StripeReport {
@@ -29,7 +36,9 @@ export class StripeReport {
       const { lastId, cents } = await this.#store.lockReport(client);
       let sum = cents;
       let newest: string | undefined;
-      for await (const { id, type, amount } of this.#stripe.balanceTransactions.list({ limit: PAGE })) {
+      for await (const { id, type, amount } of this.#stripe.balanceTransactions.list({
+        limit: PAGE,
+      })) {
         if (id === lastId) break;
         newest ??= id;
         if (OURS.has(type)) sum += amount;

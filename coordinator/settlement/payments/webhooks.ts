@@ -13,7 +13,10 @@ export interface WebhooksOptions {
   readonly payouts: Payouts;
 }
 
-/** What Stripe tells by itself: any number of times, in any order, sometimes before we know what it is about. */
+/**
+ * What Stripe tells by itself: any number of times, in any order, sometimes before we know what it
+ * is about.
+ */
 export class Webhooks {
   readonly #options: WebhooksOptions;
 
@@ -24,9 +27,19 @@ export class Webhooks {
   async take({ body, signature }: { body: Uint8Array; signature: string }): Promise<Taken> {
     let event: Stripe.Event;
     try {
-      event = await Stripe.webhooks.constructEventAsync(Buffer.from(body), signature, this.#options.secret);
+      event = await Stripe.webhooks.constructEventAsync(
+        Buffer.from(body),
+        signature,
+        this.#options.secret,
+      );
     } catch (error) {
-      return { ok: false, code: error instanceof Stripe.errors.StripeSignatureVerificationError ? 'bad_signature' : 'bad_event' };
+      return {
+        ok: false,
+        code:
+          error instanceof Stripe.errors.StripeSignatureVerificationError
+            ? 'bad_signature'
+            : 'bad_event',
+      };
     }
     const result = await this.#apply(event);
     return result === 'later' ? { ok: false, code: 'later' } : { ok: true, result };
@@ -41,11 +54,19 @@ export class Webhooks {
         return deposits.apply(event.data.object);
       case 'account.updated': {
         const { id, payouts_enabled } = event.data.object;
-        return (await store.connectedAccountTold(id, payouts_enabled === true, new Date(event.created * 1_000))) ? 'applied' : 'known';
+        return (await store.connectedAccountTold(
+          id,
+          payouts_enabled === true,
+          new Date(event.created * 1_000),
+        ))
+          ? 'applied'
+          : 'known';
       }
       case 'transfer.reversed': {
         const { metadata, reversed } = event.data.object;
-        return reversed ? payouts.tell(metadata['payout'], { type: 'transfer_reversed' }) : 'ignored';
+        return reversed
+          ? payouts.tell(metadata['payout'], { type: 'transfer_reversed' })
+          : 'ignored';
       }
       case 'payout.paid':
         return payouts.tell(event.data.object.metadata?.['payout'], { type: 'payout_paid' });

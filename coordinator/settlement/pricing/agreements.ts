@@ -14,7 +14,10 @@ export interface AgreementsOptions {
   readonly now: () => number;
 }
 
-/** What is agreed with single accounts and providers. A change holds for the jobs that begin after it. */
+/**
+ * What is agreed with single accounts and providers. A change holds for the jobs that begin after
+ * it.
+ */
 export class Agreements {
   readonly #options: AgreementsOptions;
 
@@ -22,42 +25,85 @@ export class Agreements {
     this.#options = options;
   }
 
-  async setTerms({ account, feeBps, service, referrer }: MessageOf<Methods['setTerms']['request']>): Promise<MessageOf<Methods['setTerms']['reply']>> {
+  async setTerms({
+    account,
+    feeBps,
+    service,
+    referrer,
+  }: MessageOf<Methods['setTerms']['request']>): Promise<MessageOf<Methods['setTerms']['reply']>> {
     if (referrer === account) return { ok: false, code: 'own_referrer' };
-    await this.#options.store.putTerms(account, { feeBps: feeBps ?? null, service, referrer: referrer ?? null });
+    await this.#options.store.putTerms(account, {
+      feeBps: feeBps ?? null,
+      service,
+      referrer: referrer ?? null,
+    });
     this.#changed(`terms:${account}`);
     return { ok: true };
   }
 
-  async setReferrer({ account, referrer }: MessageOf<Methods['setReferrer']['request']>): Promise<MessageOf<Methods['setReferrer']['reply']>> {
+  async setReferrer({
+    account,
+    referrer,
+  }: MessageOf<Methods['setReferrer']['request']>): Promise<
+    MessageOf<Methods['setReferrer']['reply']>
+  > {
     if (referrer === account) return { ok: false, code: 'own_referrer' };
     await this.#options.store.putReferrer(account, referrer);
     this.#changed(`terms:${account}`);
     return { ok: true };
   }
 
-  /** A lower price holds at once, a higher one after the notice: a price cannot rise between the plan of a request and its charge. */
-  async setProviderPrice(request: MessageOf<Methods['setProviderPrice']['request']>): Promise<MessageOf<Methods['setProviderPrice']['reply']>> {
-    const { provider, model, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: output } = request;
+  /**
+   * A lower price holds at once, a higher one after the notice: a price cannot rise between the
+   * plan of a request and its charge.
+   */
+  async setProviderPrice(
+    request: MessageOf<Methods['setProviderPrice']['request']>,
+  ): Promise<MessageOf<Methods['setProviderPrice']['reply']>> {
+    const {
+      provider,
+      model,
+      inputMicroUsdPerMillion: input,
+      outputMicroUsdPerMillion: output,
+    } = request;
     const cacheRead = request.cacheReadMicroUsdPerMillion ?? Math.floor(input / 2);
     if (cacheRead > input) return { ok: false, code: 'cache_read_above_input' };
     const { store, now, listedPrice, noticeMs } = this.#options;
-    const price = { inputPerMillion: input, cacheReadPerMillion: cacheRead, outputPerMillion: output };
-    const before = (await store.providerPrice(provider, model, now())) ?? (await listedPrice(model));
-    const isHigher = before === undefined || (Object.keys(price) as (keyof Price)[]).some((part) => price[part] > before[part]);
+    const price = {
+      inputPerMillion: input,
+      cacheReadPerMillion: cacheRead,
+      outputPerMillion: output,
+    };
+    const before =
+      (await store.providerPrice(provider, model, now())) ?? (await listedPrice(model));
+    const isHigher =
+      before === undefined ||
+      (Object.keys(price) as (keyof Price)[]).some((part) => price[part] > before[part]);
     const effectiveAt = isHigher ? now() + noticeMs : now();
-    if (!(await store.putProviderPrice({ provider, model, price, effectiveAt, now: now() }))) return { ok: false, code: 'too_many_models' };
+    if (!(await store.putProviderPrice({ provider, model, price, effectiveAt, now: now() })))
+      return { ok: false, code: 'too_many_models' };
     this.#changed(`price:${provider}:${model}`);
     return { ok: true, effectiveAt };
   }
 
-  async providerPrices({ model }: MessageOf<Methods['providerPrices']['request']>): Promise<MessageOf<Methods['providerPrices']['reply']>> {
+  async providerPrices({
+    model,
+  }: MessageOf<Methods['providerPrices']['request']>): Promise<
+    MessageOf<Methods['providerPrices']['reply']>
+  > {
     return { prices: await this.#options.store.providerPrices(model, this.#options.now()) };
   }
 
-  async allProviderPrices({ after, limit }: MessageOf<Methods['allProviderPrices']['request']>): Promise<MessageOf<Methods['allProviderPrices']['reply']>> {
+  async allProviderPrices({
+    after,
+    limit,
+  }: MessageOf<Methods['allProviderPrices']['request']>): Promise<
+    MessageOf<Methods['allProviderPrices']['reply']>
+  > {
     const { store, now } = this.#options;
-    return { prices: await store.allProviderPrices(after ?? { provider: '', model: '' }, limit, now()) };
+    return {
+      prices: await store.allProviderPrices(after ?? { provider: '', model: '' }, limit, now()),
+    };
   }
 
   async announcedPrices(): Promise<MessageOf<Methods['announcedPrices']['reply']>> {
@@ -66,6 +112,11 @@ export class Agreements {
 
   #changed(what: string): void {
     const at = this.#options.now();
-    this.#options.bus.emit(events.settlementTermsChanged, SettlementTermsChanged, { at }, `${what}:${at}`);
+    this.#options.bus.emit(
+      events.settlementTermsChanged,
+      SettlementTermsChanged,
+      { at },
+      `${what}:${at}`,
+    );
   }
 }

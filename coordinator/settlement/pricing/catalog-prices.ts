@@ -24,14 +24,19 @@ export class CatalogPrices implements Disposable {
       this.#askedAt = Number.NEGATIVE_INFINITY;
       this.#isCurrent = false;
     };
-    this.#subscription = bus.subscribe({ subject: events.catalogChanged, kind: CatalogChanged, handle: forget });
+    this.#subscription = bus.subscribe({
+      subject: events.catalogChanged,
+      kind: CatalogChanged,
+      handle: forget,
+    });
   }
 
   /** Undefined when the catalog has no such model. */
   async priceOf(model: string): Promise<Price | undefined> {
     const age = this.#now() - this.#askedAt;
     const isKnown = this.#isCurrent && this.#prices.has(model);
-    if (age > (isKnown ? STALE_MS : ASK_AGAIN_MS) || this.#loading !== undefined) await this.#load();
+    if (age > (isKnown ? STALE_MS : ASK_AGAIN_MS) || this.#loading !== undefined)
+      await this.#load();
     return this.#prices.get(model);
   }
 

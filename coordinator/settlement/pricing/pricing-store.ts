@@ -38,7 +38,10 @@ interface PriceRow {
   readonly outputPerMillion: string;
 }
 
-/** Models for which one provider may have a price of its own: without a bound an owner could fill the table and every router. */
+/**
+ * Models for which one provider may have a price of its own: without a bound an owner could fill
+ * the table and every router.
+ */
 const MAX_PRICED_MODELS = 64;
 
 export class PricingStore {
@@ -49,7 +52,12 @@ export class PricingStore {
   }
 
   async priceVersion(model: string, price: Price): Promise<string> {
-    const values = [model, price.inputPerMillion, price.cacheReadPerMillion, price.outputPerMillion];
+    const values = [
+      model,
+      price.inputPerMillion,
+      price.cacheReadPerMillion,
+      price.outputPerMillion,
+    ];
     const [row] = await query<{ id: string }>(this.#database, sql['price-version'], values);
     if (row === undefined) throw new Error('a price version was neither found nor made');
     return row.id;
@@ -57,7 +65,11 @@ export class PricingStore {
 
   /** The price that is in force at this time. */
   async providerPrice(provider: string, model: string, now: number): Promise<Price | undefined> {
-    const [row] = await query<{ [Field in keyof Price]: string }>(this.#database, sql['provider-price'], [provider, model, new Date(now)]);
+    const [row] = await query<{ [Field in keyof Price]: string }>(
+      this.#database,
+      sql['provider-price'],
+      [provider, model, new Date(now)],
+    );
     if (row === undefined) return undefined;
     return {
       inputPerMillion: Number(row.inputPerMillion),
@@ -68,25 +80,65 @@ export class PricingStore {
 
   /** Prices in force and announced ones, the cheapest first. */
   async providerPrices(model: string, now: number): Promise<OwnPrice[]> {
-    const rows = await query<PriceRow & { effectiveFrom: Date | null }>(this.#database, sql['provider-prices'], [model, new Date(now)]);
-    return rows.map(({ effectiveFrom, ...row }) => ({ ...priceOf(row), ...(effectiveFrom && { effectiveAt: effectiveFrom.getTime() }) }));
+    const rows = await query<PriceRow & { effectiveFrom: Date | null }>(
+      this.#database,
+      sql['provider-prices'],
+      [model, new Date(now)],
+    );
+    return rows.map(({ effectiveFrom, ...row }) => ({
+      ...priceOf(row),
+      ...(effectiveFrom && { effectiveAt: effectiveFrom.getTime() }),
+    }));
   }
 
   /** One page of the prices in force, in the order of provider and model. */
-  async allProviderPrices(after: { provider: string; model: string }, limit: number, now: number): Promise<PricedProvider[]> {
-    const rows = await query<PriceRow & { model: string }>(this.#database, sql['all-provider-prices'], [new Date(now), after.provider, after.model, limit]);
+  async allProviderPrices(
+    after: { provider: string; model: string },
+    limit: number,
+    now: number,
+  ): Promise<PricedProvider[]> {
+    const rows = await query<PriceRow & { model: string }>(
+      this.#database,
+      sql['all-provider-prices'],
+      [new Date(now), after.provider, after.model, limit],
+    );
     return rows.map(({ model, ...row }) => ({ ...priceOf(row), model }));
   }
 
   async announcedPrices(now: number): Promise<(PricedProvider & { effectiveAt: number })[]> {
-    const rows = await query<PriceRow & { model: string; effectiveFrom: Date }>(this.#database, sql['announced-prices'], [new Date(now)]);
-    return rows.map(({ model, effectiveFrom, ...row }) => ({ ...priceOf(row), model, effectiveAt: effectiveFrom.getTime() }));
+    const rows = await query<PriceRow & { model: string; effectiveFrom: Date }>(
+      this.#database,
+      sql['announced-prices'],
+      [new Date(now)],
+    );
+    return rows.map(({ model, effectiveFrom, ...row }) => ({
+      ...priceOf(row),
+      model,
+      effectiveAt: effectiveFrom.getTime(),
+    }));
   }
 
   /** False where the provider has prices for as many models as it may. */
-  async putProviderPrice({ provider, model, price, effectiveAt, now }: NewProviderPrice): Promise<boolean> {
-    const values = [provider, model, price.inputPerMillion, price.cacheReadPerMillion, price.outputPerMillion, new Date(effectiveAt), new Date(now)];
-    return (await query(this.#database, sql['put-provider-price'], [...values, MAX_PRICED_MODELS])).length > 0;
+  async putProviderPrice({
+    provider,
+    model,
+    price,
+    effectiveAt,
+    now,
+  }: NewProviderPrice): Promise<boolean> {
+    const values = [
+      provider,
+      model,
+      price.inputPerMillion,
+      price.cacheReadPerMillion,
+      price.outputPerMillion,
+      new Date(effectiveAt),
+      new Date(now),
+    ];
+    return (
+      (await query(this.#database, sql['put-provider-price'], [...values, MAX_PRICED_MODELS]))
+        .length > 0
+    );
   }
 
   async terms(account: string): Promise<AgreedTerms | undefined> {

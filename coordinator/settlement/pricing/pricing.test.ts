@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { newJobId, services } from '#bus-schemas';
 import { ended, jobsOf, newAccount } from '../jobs-under-test.ts';
-import { MODEL, OTHER_PROVIDER, OWNED_PROVIDER, OWNER, PROVIDER, type Settlement, startSettlementUnderTest } from '../settlement-under-test.ts';
+import {
+  MODEL,
+  OTHER_PROVIDER,
+  OWNED_PROVIDER,
+  OWNER,
+  PROVIDER,
+  type Settlement,
+  startSettlementUnderTest,
+} from '../settlement-under-test.ts';
 
 let settlement: Settlement;
 beforeAll(async () => {
@@ -14,34 +22,66 @@ const { setProviderPrice, setTerms, topUp, earnings } = services.settlement;
 const timeoutMs = 20_000;
 const { ask, fundedAccount, shows, tell, ledgerBalance, balanceOf } = jobsOf(() => settlement);
 /** Twice the platform's price. */
-const DEARER = { provider: OTHER_PROVIDER, model: MODEL.id, inputMicroUsdPerMillion: 2_000_000, outputMicroUsdPerMillion: 4_000_000 };
+const DEARER = {
+  provider: OTHER_PROVIDER,
+  model: MODEL.id,
+  inputMicroUsdPerMillion: 2_000_000,
+  outputMicroUsdPerMillion: 4_000_000,
+};
 /** Callers who accept any price of these tests. */
 const maxPrice = { inputMicroUsdPerMillion: 10_000_000, outputMicroUsdPerMillion: 10_000_000 };
-const top = (job: string, provider = OTHER_PROVIDER) => settlement.bus.call(topUp, { job, provider, maxPrice }, { timeoutMs });
+const top = (job: string, provider = OTHER_PROVIDER) =>
+  settlement.bus.call(topUp, { job, provider, maxPrice }, { timeoutMs });
 const agree = (account: string, terms: { feeBps?: number; service?: boolean; referrer?: string }) =>
   settlement.bus.call(setTerms, { account, service: false, ...terms }, { timeoutMs });
 /** As if the owner had earned all of it long ago. */
-const letEarningsMature = () => settlement.database.query("UPDATE earnings SET hour = hour - interval '40 days' WHERE account = $1", [`consumer:${OWNER}`]);
+const letEarningsMature = () =>
+  settlement.database.query(
+    "UPDATE earnings SET hour = hour - interval '40 days' WHERE account = $1",
+    [`consumer:${OWNER}`],
+  );
 /** 30 of the prompt and 20 of the answer: 70 at the platform's price, 140 at the dearer one. */
-const served = (job: string, account: string, provider: string) => ended(job, account, { provider });
+const served = (job: string, account: string, provider: string) =>
+  ended(job, account, { provider });
 
 describe('a price', () => {
   test('is the provider’s own where it has one', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
-    expect(await ask({ job, account, provider: OTHER_PROVIDER, maxPrice })).toMatchObject({ ok: true, heldMicroUsd: 400 });
+    expect(await ask({ job, account, provider: OTHER_PROVIDER, maxPrice })).toMatchObject({
+      ok: true,
+      heldMicroUsd: 400,
+    });
     tell(served(job, account, OTHER_PROVIDER));
     await shows(account, 860, 0);
   });
 
   test('above what the caller would pay is not held, unless a service pays the platform’s', async () => {
     const account = await fundedAccount(1_000);
-    const dear = { account, provider: OTHER_PROVIDER, maxPrice: { inputMicroUsdPerMillion: 2_000_000, outputMicroUsdPerMillion: 3_000_000 } };
-    expect(await ask({ job: newJobId(), ...dear })).toMatchObject({ ok: false, code: 'price_above_limit' });
-    expect(await ask({ job: newJobId(), ...dear, maxPrice: { inputMicroUsdPerMillion: 1_999_999 } })).toMatchObject({ ok: false, code: 'price_above_limit' });
+    const dear = {
+      account,
+      provider: OTHER_PROVIDER,
+      maxPrice: { inputMicroUsdPerMillion: 2_000_000, outputMicroUsdPerMillion: 3_000_000 },
+    };
+    expect(await ask({ job: newJobId(), ...dear })).toMatchObject({
+      ok: false,
+      code: 'price_above_limit',
+    });
+    expect(
+      await ask({ job: newJobId(), ...dear, maxPrice: { inputMicroUsdPerMillion: 1_999_999 } }),
+    ).toMatchObject({ ok: false, code: 'price_above_limit' });
     const job = newJobId();
-    expect(await ask({ job, ...dear, provider: PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 200 });
-    expect(await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER, maxPrice: dear.maxPrice }, { timeoutMs })).toMatchObject({
+    expect(await ask({ job, ...dear, provider: PROVIDER })).toMatchObject({
+      ok: true,
+      heldMicroUsd: 200,
+    });
+    expect(
+      await settlement.bus.call(
+        topUp,
+        { job, provider: OTHER_PROVIDER, maxPrice: dear.maxPrice },
+        { timeoutMs },
+      ),
+    ).toMatchObject({
       ok: false,
       code: 'price_above_limit',
     });
@@ -58,7 +98,10 @@ describe('a price', () => {
     const account = await fundedAccount(1_000);
     await agree(account, { service: true });
     const job = newJobId();
-    expect(await ask({ job, account, provider: OTHER_PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 200 });
+    expect(await ask({ job, account, provider: OTHER_PROVIDER })).toMatchObject({
+      ok: true,
+      heldMicroUsd: 200,
+    });
     tell(served(job, account, OTHER_PROVIDER));
     await shows(account, 930, 0);
   });
@@ -75,32 +118,63 @@ describe('a price', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account, provider: OTHER_PROVIDER, maxPrice });
-    tell(ended(job, account, { provider: OTHER_PROVIDER, usage: { promptTokens: 30, cachedTokens: 30, completionTokens: 20 } }));
+    tell(
+      ended(job, account, {
+        provider: OTHER_PROVIDER,
+        usage: { promptTokens: 30, cachedTokens: 30, completionTokens: 20 },
+      }),
+    );
     await shows(account, 890, 0);
     const dear = { ...DEARER, cacheReadMicroUsdPerMillion: 2_000_001 };
-    expect(await settlement.bus.call(setProviderPrice, dear, { timeoutMs })).toMatchObject({ ok: false, code: 'cache_read_above_input' });
+    expect(await settlement.bus.call(setProviderPrice, dear, { timeoutMs })).toMatchObject({
+      ok: false,
+      code: 'cache_read_above_input',
+    });
   });
 
   test('of cached tokens is at most the listed one where the machine asks no more than listed for the prompt', async () => {
     const account = await fundedAccount(1_000);
     const provider = `A${'U'.repeat(55)}`;
-    const price = { inputMicroUsdPerMillion: 1_000_000, cacheReadMicroUsdPerMillion: 1_000_000, outputMicroUsdPerMillion: 2_000_000 };
-    await settlement.bus.call(setProviderPrice, { provider, model: MODEL.id, ...price }, { timeoutMs });
+    const price = {
+      inputMicroUsdPerMillion: 1_000_000,
+      cacheReadMicroUsdPerMillion: 1_000_000,
+      outputMicroUsdPerMillion: 2_000_000,
+    };
+    await settlement.bus.call(
+      setProviderPrice,
+      { provider, model: MODEL.id, ...price },
+      { timeoutMs },
+    );
     const job = newJobId();
     expect(await ask({ job, account, provider })).toMatchObject({ ok: true });
-    tell(ended(job, account, { provider, deliveredTokens: 50, usage: { promptTokens: 100, cachedTokens: 100, completionTokens: 50 } }));
+    tell(
+      ended(job, account, {
+        provider,
+        deliveredTokens: 50,
+        usage: { promptTokens: 100, cachedTokens: 100, completionTokens: 50 },
+      }),
+    );
     await shows(account, 850, 0);
   });
 
   test('that changes holds for later jobs; a job is charged by the version it was held at', async () => {
     const account = await fundedAccount(2_000);
     const provider = `A${'S'.repeat(55)}`;
-    const set = (input: number) => settlement.bus.call(setProviderPrice, { ...DEARER, provider, inputMicroUsdPerMillion: input }, { timeoutMs });
+    const set = (input: number) =>
+      settlement.bus.call(
+        setProviderPrice,
+        { ...DEARER, provider, inputMicroUsdPerMillion: input },
+        { timeoutMs },
+      );
     await set(2_000_000);
     const [before, after] = [newJobId(), newJobId()];
-    expect(await ask({ job: before, account, provider, maxPrice })).toMatchObject({ heldMicroUsd: 400 });
+    expect(await ask({ job: before, account, provider, maxPrice })).toMatchObject({
+      heldMicroUsd: 400,
+    });
     await set(4_000_000);
-    await vi.waitFor(async () => expect(await ask({ account, provider, maxPrice })).toMatchObject({ heldMicroUsd: 600 }));
+    await vi.waitFor(async () =>
+      expect(await ask({ account, provider, maxPrice })).toMatchObject({ heldMicroUsd: 600 }),
+    );
     await ask({ job: after, account, provider, maxPrice });
     for (const job of [before, after]) tell(served(job, account, provider));
     await vi.waitFor(async () => {
@@ -120,17 +194,24 @@ describe('a machine that asks for more than the catalog lists', () => {
   test('is not paid by a caller who named no price, neither first nor as the next one', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
-    expect(await ask({ account, provider: OTHER_PROVIDER })).toMatchObject({ ok: false, code: 'price_above_limit' });
+    expect(await ask({ account, provider: OTHER_PROVIDER })).toMatchObject({
+      ok: false,
+      code: 'price_above_limit',
+    });
     expect(await ask({ job, account })).toMatchObject({ ok: true, heldMicroUsd: 200 });
-    expect(await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs })).toMatchObject({ ok: false, code: 'price_above_limit' });
+    expect(
+      await settlement.bus.call(topUp, { job, provider: OTHER_PROVIDER }, { timeoutMs }),
+    ).toMatchObject({ ok: false, code: 'price_above_limit' });
     tell(served(job, account, PROVIDER));
     await shows(account, 900, 0);
   });
 
   test('has prices for a bounded number of models', async () => {
     const provider = `A${'T'.repeat(55)}`;
-    const set = (model: string) => settlement.bus.call(setProviderPrice, { ...DEARER, provider, model }, { timeoutMs });
-    for (let model = 0; model < 64; model += 1) expect(await set(`model-${model}`)).toMatchObject({ ok: true });
+    const set = (model: string) =>
+      settlement.bus.call(setProviderPrice, { ...DEARER, provider, model }, { timeoutMs });
+    for (let model = 0; model < 64; model += 1)
+      expect(await set(`model-${model}`)).toMatchObject({ ok: true });
     expect(await set('one-more')).toMatchObject({ ok: false, code: 'too_many_models' });
     expect(await set('model-0')).toMatchObject({ ok: true });
   });
@@ -140,22 +221,37 @@ describe('a higher price', () => {
   test('is announced and holds after the notice; a lower one holds at once', async () => {
     await using noticed = await startSettlementUnderTest({ priceNoticeMs: 3_600_000 });
     const call = { timeoutMs };
-    const set = (input: number) => noticed.bus.call(setProviderPrice, { ...DEARER, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: 2_000_000 }, call);
-    const prices = async () => (await noticed.bus.call(services.settlement.providerPrices, { model: MODEL.id }, call)).prices;
-    const inForce = async () => (await noticed.bus.call(services.settlement.allProviderPrices, { limit: 10 }, call)).prices;
+    const set = (input: number) =>
+      noticed.bus.call(
+        setProviderPrice,
+        { ...DEARER, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: 2_000_000 },
+        call,
+      );
+    const prices = async () =>
+      (await noticed.bus.call(services.settlement.providerPrices, { model: MODEL.id }, call))
+        .prices;
+    const inForce = async () =>
+      (await noticed.bus.call(services.settlement.allProviderPrices, { limit: 10 }, call)).prices;
     const now = Date.now();
     const lower = await set(500_000);
     const raised = await set(900_000);
     expect(lower.ok && lower.effectiveAt).toBeLessThan(now + 60_000);
     expect(raised.ok && raised.effectiveAt).toBeGreaterThan(now + 3_500_000);
-    expect(await inForce()).toMatchObject([{ provider: OTHER_PROVIDER, model: MODEL.id, inputMicroUsdPerMillion: 500_000 }]);
-    expect(await prices()).toMatchObject([{ inputMicroUsdPerMillion: 500_000 }, { inputMicroUsdPerMillion: 900_000, effectiveAt: expect.any(Number) }]);
-    expect((await noticed.bus.call(services.settlement.announcedPrices, {}, call)).prices).toMatchObject([
-      { model: MODEL.id, inputMicroUsdPerMillion: 900_000 },
+    expect(await inForce()).toMatchObject([
+      { provider: OTHER_PROVIDER, model: MODEL.id, inputMicroUsdPerMillion: 500_000 },
     ]);
+    expect(await prices()).toMatchObject([
+      { inputMicroUsdPerMillion: 500_000 },
+      { inputMicroUsdPerMillion: 900_000, effectiveAt: expect.any(Number) },
+    ]);
+    expect(
+      (await noticed.bus.call(services.settlement.announcedPrices, {}, call)).prices,
+    ).toMatchObject([{ model: MODEL.id, inputMicroUsdPerMillion: 900_000 }]);
     // An announcement replaces the one before it, and a lower price all of them.
     await set(800_000);
-    expect((await prices()).map((price) => price.inputMicroUsdPerMillion)).toEqual([500_000, 800_000]);
+    expect((await prices()).map((price) => price.inputMicroUsdPerMillion)).toEqual([
+      500_000, 800_000,
+    ]);
     await set(400_000);
     expect((await prices()).map((price) => price.inputMicroUsdPerMillion)).toEqual([400_000]);
   });
@@ -207,29 +303,51 @@ describe('what is charged', () => {
     expect((await balanceOf(OWNER)).maturing).toMatchObject([{ amountMicroUsd: 95 }]);
     await letEarningsMature();
     expect((await balanceOf(OWNER)).withdrawableMicroUsd).toBe(before.withdrawableMicroUsd + 95);
-    const { sources, lifetimeMicroUsd } = await settlement.bus.call(earnings, { account: OWNER }, { timeoutMs });
+    const { sources, lifetimeMicroUsd } = await settlement.bus.call(
+      earnings,
+      { account: OWNER },
+      { timeoutMs },
+    );
     expect(sources).toMatchObject([{ source: OWNED_PROVIDER, amountMicroUsd: lifetimeMicroUsd }]);
   });
 
   test('is nothing on one’s own machine', async () => {
-    await settlement.bus.call(services.settlement.credit, { account: OWNER, amountMicroUsd: 1_000, operation: 'own' }, { timeoutMs });
+    await settlement.bus.call(
+      services.settlement.credit,
+      { account: OWNER, amountMicroUsd: 1_000, operation: 'own' },
+      { timeoutMs },
+    );
     const before = await balanceOf(OWNER);
     const job = newJobId();
     await ask({ job, account: OWNER, provider: OWNED_PROVIDER });
     tell(served(job, OWNER, OWNED_PROVIDER));
     await vi.waitFor(async () => {
-      const { rows } = await settlement.database.query('SELECT charged::int, completion_tokens::int AS tokens, outcome FROM charges WHERE job = $1', [job]);
+      const { rows } = await settlement.database.query(
+        'SELECT charged::int, completion_tokens::int AS tokens, outcome FROM charges WHERE job = $1',
+        [job],
+      );
       expect(rows).toEqual([{ charged: 0, tokens: 20, outcome: 'settled' }]);
     });
     await shows(OWNER, before.availableMicroUsd, 0);
   });
 
   test('needs no money for one’s own machine, and enough for another’s when the job goes on to it', async () => {
-    await settlement.bus.call(services.settlement.credit, { account: OWNER, amountMicroUsd: 1_000, operation: 'own-top-up' }, { timeoutMs });
+    await settlement.bus.call(
+      services.settlement.credit,
+      { account: OWNER, amountMicroUsd: 1_000, operation: 'own-top-up' },
+      { timeoutMs },
+    );
     const { heldMicroUsd } = await balanceOf(OWNER);
     const job = newJobId();
-    expect(await ask({ job, account: OWNER, provider: OWNED_PROVIDER })).toMatchObject({ ok: true, heldMicroUsd: 0 });
-    const topped = await settlement.bus.call(services.settlement.topUp, { job, provider: PROVIDER }, { timeoutMs });
+    expect(await ask({ job, account: OWNER, provider: OWNED_PROVIDER })).toMatchObject({
+      ok: true,
+      heldMicroUsd: 0,
+    });
+    const topped = await settlement.bus.call(
+      services.settlement.topUp,
+      { job, provider: PROVIDER },
+      { timeoutMs },
+    );
     expect(topped).toMatchObject({ ok: true, heldMicroUsd: expect.any(Number) });
     expect((await balanceOf(OWNER)).heldMicroUsd).toBeGreaterThan(heldMicroUsd);
     tell(served(job, OWNER, PROVIDER));
@@ -238,7 +356,10 @@ describe('what is charged', () => {
 
   test('takes the fee that was agreed, a fifth of it to the referrer, who is never oneself', async () => {
     const [account, referrer] = [await fundedAccount(1_000), newAccount()];
-    expect(await agree(account, { referrer: account })).toMatchObject({ ok: false, code: 'own_referrer' });
+    expect(await agree(account, { referrer: account })).toMatchObject({
+      ok: false,
+      code: 'own_referrer',
+    });
     await agree(account, { feeBps: 2_000, referrer });
     const job = newJobId();
     const fees = await ledgerBalance('platform:fees');
@@ -262,6 +383,8 @@ describe('what is charged', () => {
     tell(ended(jobs[1], owner, { result: 'failed', deliveredTokens: 0 }));
     tell(served(jobs[0], owner, PROVIDER));
     await shows(owner, all - 100, 0);
-    expect((await balanceOf(owner)).withdrawableMicroUsd).toBe(Math.min(earned, earned + bought - 100));
+    expect((await balanceOf(owner)).withdrawableMicroUsd).toBe(
+      Math.min(earned, earned + bought - 100),
+    );
   });
 });

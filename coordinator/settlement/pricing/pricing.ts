@@ -43,16 +43,36 @@ export class Pricing implements Disposable {
     this.#options = options;
     const { bus, store, now } = options;
     this.#catalog = new CatalogPrices({ bus, now });
-    const remembered = <Value>(load: (key: string) => Promise<Value>) => new Remembered({ load, ttlMs: TTL_MS, maximum: MAX_REMEMBERED, now });
-    this.#versions = remembered((key) => store.priceVersion(...(JSON.parse(key) as [string, Price])));
-    this.#providerPrices = remembered((key) => store.providerPrice(...(key.split(' ', 2) as [string, string]), now()));
+    const remembered = <Value>(load: (key: string) => Promise<Value>) =>
+      new Remembered({ load, ttlMs: TTL_MS, maximum: MAX_REMEMBERED, now });
+    this.#versions = remembered((key) =>
+      store.priceVersion(...(JSON.parse(key) as [string, Price])),
+    );
+    this.#providerPrices = remembered((key) =>
+      store.providerPrice(...(key.split(' ', 2) as [string, string]), now()),
+    );
     this.#terms = remembered(async (account) => this.#termsFrom(await store.terms(account)));
     this.#payees = remembered((provider) => this.#findPayee(provider));
-    this.#subscription = bus.subscribe({ subject: events.settlementTermsChanged, kind: SettlementTermsChanged, handle: () => this.forget() });
+    this.#subscription = bus.subscribe({
+      subject: events.settlementTermsChanged,
+      kind: SettlementTermsChanged,
+      handle: () => this.forget(),
+    });
   }
 
-  /** Undefined when the catalog has no such model. An owner uses a build on their own machine free, with or without a catalog entry. */
-  async quote({ account, model, provider }: { account: string; model: string; provider: string | undefined }): Promise<Quote | undefined> {
+  /**
+   * Undefined when the catalog has no such model. An owner uses a build on their own machine free,
+   * with or without a catalog entry.
+   */
+  async quote({
+    account,
+    model,
+    provider,
+  }: {
+    account: string;
+    model: string;
+    provider: string | undefined;
+  }): Promise<Quote | undefined> {
     const [platform, own, { terms, service }, payee] = await Promise.all([
       this.#catalog.priceOf(model),
       provider === undefined ? undefined : this.#providerPrices.get(`${provider} ${model}`),
@@ -62,7 +82,13 @@ export class Pricing implements Disposable {
     const listed = platform ?? (payee === `consumer:${account}` ? FREE : undefined);
     if (listed === undefined) return undefined;
     const price = service || own === undefined ? listed : cachedWithinListed(own, listed);
-    return { price, listed, terms, payee, priceVersion: await this.#versions.get(JSON.stringify([model, price])) };
+    return {
+      price,
+      listed,
+      terms,
+      payee,
+      priceVersion: await this.#versions.get(JSON.stringify([model, price])),
+    };
   }
 
   /** Undefined when the catalog has no such model. */
@@ -86,7 +112,11 @@ export class Pricing implements Disposable {
     if (referrer !== null) await store.openAccount(`consumer:${referrer}`, 'consumer');
     return {
       service,
-      terms: { feeBps: agreed?.feeBps ?? feeBps, minimum: service ? 0 : minimumMicroUsd, referrer: referrer && `consumer:${referrer}` },
+      terms: {
+        feeBps: agreed?.feeBps ?? feeBps,
+        minimum: service ? 0 : minimumMicroUsd,
+        referrer: referrer && `consumer:${referrer}`,
+      },
     };
   }
 

@@ -5,7 +5,10 @@ import { kept } from '#coordinator/kept-file.ts';
 
 const FIRST = '0001.pem';
 
-/** The keys that receipts were ever signed with, in the operator's folder: the last by name signs. A new one is a new file and a restart. */
+/**
+ * The keys that receipts were ever signed with, in the operator's folder: the last by name signs. A
+ * new one is a new file and a restart.
+ */
 export class ReceiptKeys {
   readonly #signers: readonly [Signer, ...Signer[]];
 
@@ -16,8 +19,13 @@ export class ReceiptKeys {
   static async open(home: string): Promise<ReceiptKeys> {
     const folder = join(home, 'keys', 'receipts');
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    if ((await names(folder)).length === 0) await kept(join(folder, FIRST), async () => newEd25519Key());
-    const signers = await Promise.all((await names(folder)).map(async (name) => ed25519Signer(await readFile(join(folder, name), 'utf8'))));
+    if ((await names(folder)).length === 0)
+      await kept(join(folder, FIRST), async () => newEd25519Key());
+    const signers = await Promise.all(
+      (await names(folder)).map(async (name) =>
+        ed25519Signer(await readFile(join(folder, name), 'utf8')),
+      ),
+    );
     return new ReceiptKeys(signers as [Signer, ...Signer[]]);
   }
 

@@ -1,9 +1,26 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { core, faultOfReceipt, newEd25519Key, newJobId, newP256Key, p256Signer, type Receipt, Receipts, services } from '#bus-schemas';
+import {
+  core,
+  faultOfReceipt,
+  newEd25519Key,
+  newJobId,
+  newP256Key,
+  p256Signer,
+  type Receipt,
+  Receipts,
+  services,
+} from '#bus-schemas';
 import { ended, jobsOf, receiptOf } from '../jobs-under-test.ts';
-import { KEY, OTHER_PROVIDER, PROVIDER, type Settlement, signed, startSettlementUnderTest } from '../settlement-under-test.ts';
+import {
+  KEY,
+  OTHER_PROVIDER,
+  PROVIDER,
+  type Settlement,
+  signed,
+  startSettlementUnderTest,
+} from '../settlement-under-test.ts';
 
 let settlement: Settlement;
 beforeAll(async () => {
@@ -13,9 +30,14 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const timeoutMs = 20_000;
 const { ask, fundedAccount, shows, tell } = jobsOf(() => settlement);
-const say = (receipt: Receipt, provider = PROVIDER) => settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [receipt] });
+const say = (receipt: Receipt, provider = PROVIDER) =>
+  settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [receipt] });
 const receiptFor = (account: string, job: string, key?: string) =>
-  settlement.bus.call(services.settlement.receipt, { account, job, ...(key && { key }) }, { timeoutMs });
+  settlement.bus.call(
+    services.settlement.receipt,
+    { account, job, ...(key && { key }) },
+    { timeoutMs },
+  );
 
 /** A job of 70 micro-dollars that has ended, and what its provider said of it. */
 async function served(...receipts: ((job: string) => void)[]) {
@@ -30,23 +52,37 @@ async function served(...receipts: ((job: string) => void)[]) {
 
 test('what was paid for and signed is countersigned; with another key where the operator has put one beside the first', async () => {
   const { account, job } = await served((name) => say(signed(receiptOf(name))));
-  const [firstKey] = (await settlement.bus.call(services.settlement.receiptKeys, {}, { timeoutMs })).keys;
+  const [firstKey] = (await settlement.bus.call(services.settlement.receiptKeys, {}, { timeoutMs }))
+    .keys;
   const answer = () =>
-    vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), { timeout: timeoutMs }).then(() => receiptFor(account, job));
+    vi
+      .waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), {
+        timeout: timeoutMs,
+      })
+      .then(() => receiptFor(account, job));
   const first = await answer();
-  expect(first).toMatchObject({ receipt: { job, provider: PROVIDER, charged_micro_usd: 70, coordinator_key: firstKey } });
+  expect(first).toMatchObject({
+    receipt: { job, provider: PROVIDER, charged_micro_usd: 70, coordinator_key: firstKey },
+  });
   expect(first.ok && faultOfReceipt(first.receipt)).toBeUndefined();
-  await writeFile(join(settlement.home, 'keys', 'receipts', '0002.pem'), newEd25519Key(), { mode: 0o600 });
+  await writeFile(join(settlement.home, 'keys', 'receipts', '0002.pem'), newEd25519Key(), {
+    mode: 0o600,
+  });
   await settlement.restart();
   const { keys } = await settlement.bus.call(services.settlement.receiptKeys, {}, { timeoutMs });
   expect([keys.length, keys[1]]).toEqual([2, firstKey]);
   const second = await answer();
-  expect(second.ok && [second.receipt.coordinator_key, faultOfReceipt(second.receipt)]).toEqual([keys[0], undefined]);
+  expect(second.ok && [second.receipt.coordinator_key, faultOfReceipt(second.receipt)]).toEqual([
+    keys[0],
+    undefined,
+  ]);
 });
 
 test('receipts of both versions are countersigned as they were signed', async () => {
   for (const version of [undefined, 2] as const) {
-    const { account, job } = await served((name) => say(signed({ ...receiptOf(name), ...(version && { version }) })));
+    const { account, job } = await served((name) =>
+      say(signed({ ...receiptOf(name), ...(version && { version }) })),
+    );
     const told = await vi.waitFor(
       async () => {
         const answer = await receiptFor(account, job);
@@ -55,19 +91,29 @@ test('receipts of both versions are countersigned as they were signed', async ()
       },
       { timeout: timeoutMs },
     );
-    expect(told.ok && [told.receipt.version, faultOfReceipt(told.receipt)]).toEqual([version, undefined]);
+    expect(told.ok && [told.receipt.version, faultOfReceipt(told.receipt)]).toEqual([
+      version,
+      undefined,
+    ]);
   }
 });
 
 test('work that is not what was signed has none', async () => {
   const dearer = { promptTokens: 30, cachedTokens: 0, completionTokens: 1 };
-  const { account, job } = await served((name) => say({ ...signed(receiptOf(name)), usage: dearer }));
-  await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' }), { timeout: timeoutMs });
+  const { account, job } = await served((name) =>
+    say({ ...signed(receiptOf(name)), usage: dearer }),
+  );
+  await vi.waitFor(
+    async () => expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' }),
+    { timeout: timeoutMs },
+  );
 });
 
 test('nor has work that is signed with another key than the machine has shown', async () => {
   const { account, job } = await served((name) => say(signed(receiptOf(name))));
-  await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), { timeout: timeoutMs });
+  await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), {
+    timeout: timeoutMs,
+  });
   const { signingKey } = settlement.shown;
   settlement.shown.signingKey = p256Signer(newP256Key()).publicKey;
   expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' });
@@ -81,8 +127,14 @@ test('nor has work that was not signed, that somebody else signed, or that is an
   );
   expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'unsigned' });
   const whole = await served((name) => say(signed(receiptOf(name))));
-  await vi.waitFor(async () => expect(await receiptFor(whole.account, whole.job, KEY)).toMatchObject({ ok: true }), { timeout: timeoutMs });
-  expect(await receiptFor(whole.account, whole.job, 'key_other')).toMatchObject({ ok: false, code: 'unknown_job' });
+  await vi.waitFor(
+    async () => expect(await receiptFor(whole.account, whole.job, KEY)).toMatchObject({ ok: true }),
+    { timeout: timeoutMs },
+  );
+  expect(await receiptFor(whole.account, whole.job, 'key_other')).toMatchObject({
+    ok: false,
+    code: 'unknown_job',
+  });
   expect(await receiptFor(account, whole.job)).toMatchObject({ ok: false, code: 'unknown_job' });
   expect(await receiptFor(account, newJobId())).toMatchObject({ ok: false, code: 'unknown_job' });
 });

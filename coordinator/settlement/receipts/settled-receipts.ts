@@ -1,6 +1,15 @@
 import { join } from 'node:path';
 import type { Pool } from 'pg';
-import { type Finish, isSame, isSignedByP256, type MessageOf, printReceipt, type services, settledText, workText } from '#bus-schemas';
+import {
+  type Finish,
+  isSame,
+  isSignedByP256,
+  type MessageOf,
+  printReceipt,
+  type services,
+  settledText,
+  workText,
+} from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import type { ReceiptKeys } from './receipt-keys.ts';
 
@@ -36,31 +45,71 @@ export class SettledReceipts {
   readonly #keyOf: (provider: string) => Promise<Uint8Array | undefined>;
 
   /** `keyOf` says with which key a machine has shown itself; undefined where nobody can say. */
-  constructor(options: { database: Pool; keys: ReceiptKeys; keyOf: (provider: string) => Promise<Uint8Array | undefined> }) {
+  constructor(options: {
+    database: Pool;
+    keys: ReceiptKeys;
+    keyOf: (provider: string) => Promise<Uint8Array | undefined>;
+  }) {
     this.#database = options.database;
     this.#keys = options.keys;
     this.#keyOf = options.keyOf;
   }
 
-  async of({ account, key, job }: MessageOf<typeof services.settlement.receipt.request>): Promise<MessageOf<typeof services.settlement.receipt.reply>> {
-    const [row] = await query<Row>(this.#database, sql['settled-receipt'], [account, key ?? null, job]);
+  async of({
+    account,
+    key,
+    job,
+  }: MessageOf<typeof services.settlement.receipt.request>): Promise<
+    MessageOf<typeof services.settlement.receipt.reply>
+  > {
+    const [row] = await query<Row>(this.#database, sql['settled-receipt'], [
+      account,
+      key ?? null,
+      job,
+    ]);
     if (row === undefined) return { ok: false, code: 'unknown_job' };
     const { signature, signingKey } = row;
     if (signature === null || signingKey === null) return { ok: false, code: 'unsigned' };
     const work = {
       ...(row.version === 2 && { version: row.version }),
-      ...{ job: row.job, attempt: row.attempt, build: row.build, finish: row.finish, requestHash: row.requestHash, responseHash: row.responseHash },
-      usage: { promptTokens: Number(row.promptTokens), cachedTokens: Number(row.cachedTokens), completionTokens: Number(row.completionTokens) },
+      job: row.job,
+      attempt: row.attempt,
+      build: row.build,
+      finish: row.finish,
+      requestHash: row.requestHash,
+      responseHash: row.responseHash,
+      usage: {
+        promptTokens: Number(row.promptTokens),
+        cachedTokens: Number(row.cachedTokens),
+        completionTokens: Number(row.completionTokens),
+      },
     };
     const shown = await this.#keyOf(row.provider);
     const isAnothers = shown !== undefined && !isSame(shown, signingKey);
-    if (isAnothers || !isSignedByP256(signingKey, workText(work), signature)) return { ok: false, code: 'forged' };
+    if (isAnothers || !isSignedByP256(signingKey, workText(work), signature))
+      return { ok: false, code: 'forged' };
     const by = { signature, signingKey };
     const settled = {
-      ...{ provider: row.provider, model: row.model, chargedMicroUsd: Number(row.charged), settledAt: row.at.getTime() },
-      prices: { input: Number(row.input), cacheRead: Number(row.cacheRead), output: Number(row.output) },
+      provider: row.provider,
+      model: row.model,
+      chargedMicroUsd: Number(row.charged),
+      settledAt: row.at.getTime(),
+      prices: {
+        input: Number(row.input),
+        cacheRead: Number(row.cacheRead),
+        output: Number(row.output),
+      },
     };
     const { publicKey: coordinatorKey, sign } = this.#keys.current;
-    return { ok: true, receipt: printReceipt({ work, by, settled, coordinatorKey, countersignature: sign(settledText(work, by, settled)) }) };
+    return {
+      ok: true,
+      receipt: printReceipt({
+        work,
+        by,
+        settled,
+        coordinatorKey,
+        countersignature: sign(settledText(work, by, settled)),
+      }),
+    };
   }
 }

@@ -13,17 +13,28 @@ function keysOf(shown: { key: Uint8Array | undefined; isAway: boolean }) {
     if (shown.isAway) throw new BusError('unavailable', 'nobody answers');
     return shown.key;
   };
-  return { keys: new SigningKeys({ ask, log: pino({ level: 'silent' }), now: () => time.now }), asked, time };
+  return {
+    keys: new SigningKeys({ ask, log: pino({ level: 'silent' }), now: () => time.now }),
+    asked,
+    time,
+  };
 }
 
 test('a key that trust has seen is asked for once a minute, and a new one at once', async () => {
   const shown = { key: first as Uint8Array | undefined, isAway: false };
   const { keys, asked, time } = keysOf(shown);
-  expect([await keys.proofOf('P', first), await keys.proofOf('P', first), asked.length]).toEqual(['signed', 'signed', 1]);
+  expect([await keys.proofOf('P', first), await keys.proofOf('P', first), asked.length]).toEqual([
+    'signed',
+    'signed',
+    1,
+  ]);
   time.now = 60_000;
   expect([await keys.proofOf('P', first), asked.length]).toEqual(['signed', 2]);
   shown.key = second;
-  expect([await keys.proofOf('P', second), await keys.proofOf('P', first)]).toEqual(['signed', 'unsigned']);
+  expect([await keys.proofOf('P', second), await keys.proofOf('P', first)]).toEqual([
+    'signed',
+    'unsigned',
+  ]);
 });
 
 test('while trust is away a known key still holds, and no other is believed or refused', async () => {

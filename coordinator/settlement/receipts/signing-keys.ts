@@ -16,10 +16,16 @@ export interface SigningKeysOptions {
 /** `unknown`: trust could not be asked, so nobody may be paid and nobody refunded yet. */
 export type Proof = 'signed' | 'unsigned' | 'unknown';
 
-/** Which key each machine signs its receipts with. A receipt with any other key is worth nothing: anybody can make a key and sign. */
+/**
+ * Which key each machine signs its receipts with. A receipt with any other key is worth nothing:
+ * anybody can make a key and sign.
+ */
 export class SigningKeys {
   readonly #options: SigningKeysOptions;
-  readonly #known = new Map<string, { readonly key: Uint8Array | undefined; readonly askedAt: number }>();
+  readonly #known = new Map<
+    string,
+    { readonly key: Uint8Array | undefined; readonly askedAt: number }
+  >();
 
   constructor(options: SigningKeysOptions) {
     this.#options = options;
@@ -31,7 +37,8 @@ export class SigningKeys {
     const known = this.#known.get(provider);
     const isFresh = known !== undefined && now() - known.askedAt < FRESH_MS;
     if (isFresh && known.key !== undefined && isSame(known.key, key)) return 'signed';
-    // A key that does not match may be new: the machine was set up again since it was last asked for.
+    // A key that does not match may be new: the machine was set up again since it was last asked
+    // for.
     try {
       const shown = await ask(provider);
       this.#remember(provider, shown);
@@ -39,7 +46,10 @@ export class SigningKeys {
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
       if (known?.key !== undefined && isSame(known.key, key)) return 'signed';
-      log.warn({ err: error, provider }, 'trust cannot say with which key this machine signs: its jobs wait to be settled');
+      log.warn(
+        { err: error, provider },
+        'trust cannot say with which key this machine signs: its jobs wait to be settled',
+      );
       return 'unknown';
     }
   }

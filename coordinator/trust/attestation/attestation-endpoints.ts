@@ -3,7 +3,12 @@ import { type MessageOf, services } from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Overbilling } from '../billing/overbilling.ts';
 import type { Attestor } from './attestor.ts';
-import { readSigningKey, readVerdicts, readVerified, readVerifiedMachine } from './verdict-store.ts';
+import {
+  readSigningKey,
+  readVerdicts,
+  readVerified,
+  readVerifiedMachine,
+} from './verdict-store.ts';
 
 /** A page of evidence has to fit one message, with certificates of every machine. */
 const MAX_EVIDENCE = 20;
@@ -15,21 +20,37 @@ interface AttestationDeps {
   readonly now: () => number;
 }
 
-export function attestationEndpoints({ database, attestor, overbilling, now }: AttestationDeps): Endpoint[] {
+export function attestationEndpoints({
+  database,
+  attestor,
+  overbilling,
+  now,
+}: AttestationDeps): Endpoint[] {
   return [
-    endpoint(services.trust.verdicts, async ({ after = '', limit }) => ({ verdicts: await readVerdicts(database, { after, limit, now: now() }) })),
-    endpoint(services.trust.evidence, async ({ provider }): Promise<MessageOf<typeof services.trust.evidence.reply>> => {
-      const found = await readVerifiedMachine(database, provider, now());
-      return found === undefined ? { ok: false, code: 'none' } : { ok: true, ...found };
-    }),
+    endpoint(services.trust.verdicts, async ({ after = '', limit }) => ({
+      verdicts: await readVerdicts(database, { after, limit, now: now() }),
+    })),
+    endpoint(
+      services.trust.evidence,
+      async ({ provider }): Promise<MessageOf<typeof services.trust.evidence.reply>> => {
+        const found = await readVerifiedMachine(database, provider, now());
+        return found === undefined ? { ok: false, code: 'none' } : { ok: true, ...found };
+      },
+    ),
     endpoint(services.trust.signingKey, async ({ provider }) => {
       const signingKey = await readSigningKey(database, provider);
       return { ...(signingKey && { signingKey }) };
     }),
     endpoint(services.trust.attestation, async ({ after = '', limit }) => ({
-      machines: await readVerified(database, { after, limit: Math.min(limit, MAX_EVIDENCE), now: now() }),
+      machines: await readVerified(database, {
+        after,
+        limit: Math.min(limit, MAX_EVIDENCE),
+        now: now(),
+      }),
     })),
-    endpoint(services.trust.accuse, async ({ provider }) => ({ accused: await attestor.accuse(provider, 'wrong_model') })),
+    endpoint(services.trust.accuse, async ({ provider }) => ({
+      accused: await attestor.accuse(provider, 'wrong_model'),
+    })),
     endpoint(services.trust.pardon, async ({ provider }) => {
       await overbilling.forget(provider);
       return { pardoned: await attestor.pardon(provider) };

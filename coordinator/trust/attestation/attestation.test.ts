@@ -33,11 +33,27 @@ import { TestAppleCa } from '#testcontainers';
 import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 
 const CALL = { timeoutMs: 10_000 };
-const ON: Posture = { systemIntegrity: 'on', secureBoot: 'on', authenticatedRoot: 'on', debuggersDenied: 'on' };
-const UNKNOWN: Posture = { systemIntegrity: 'unknown', secureBoot: 'unknown', authenticatedRoot: 'unknown', debuggersDenied: 'unknown' };
+const ON: Posture = {
+  systemIntegrity: 'on',
+  secureBoot: 'on',
+  authenticatedRoot: 'on',
+  debuggersDenied: 'on',
+};
+const UNKNOWN: Posture = {
+  systemIntegrity: 'unknown',
+  secureBoot: 'unknown',
+  authenticatedRoot: 'unknown',
+  debuggersDenied: 'unknown',
+};
 
-const apple = new TestAppleCa({ from: new Date(Date.now() - 86_400_000), until: new Date(Date.now() + 86_400_000) });
-const elsewhere = new TestAppleCa({ from: new Date(Date.now() - 86_400_000), until: new Date(Date.now() + 86_400_000) });
+const apple = new TestAppleCa({
+  from: new Date(Date.now() - 86_400_000),
+  until: new Date(Date.now() + 86_400_000),
+});
+const elsewhere = new TestAppleCa({
+  from: new Date(Date.now() - 86_400_000),
+  until: new Date(Date.now() + 86_400_000),
+});
 let folder: string;
 let trust: Trust;
 const verdicts: Verdict[] = [];
@@ -45,9 +61,16 @@ const verdicts: Verdict[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dinf-apple-'));
   const root = join(folder, 'root.pem');
-  await writeFile(root, `-----BEGIN CERTIFICATE-----\n${Buffer.from(apple.root.der).toString('base64')}\n-----END CERTIFICATE-----\n`);
+  await writeFile(
+    root,
+    `-----BEGIN CERTIFICATE-----\n${Buffer.from(apple.root.der).toString('base64')}\n-----END CERTIFICATE-----\n`,
+  );
   trust = await startTrustUnderTest({ appleRootFiles: [root] });
-  trust.bus.subscribe({ subject: events.trustVerdict, kind: TrustVerdict, handle: (verdict) => void verdicts.push(verdict) });
+  trust.bus.subscribe({
+    subject: events.trustVerdict,
+    kind: TrustVerdict,
+    handle: (verdict) => void verdicts.push(verdict),
+  });
   await trust.bus.connection.flush();
 }, 60_000);
 afterAll(async () => {
@@ -69,14 +92,30 @@ class Machine {
   private constructor(provider: string, busKey: string) {
     this.provider = provider;
     this.busKey = busKey;
-    trust.bus.subscribe({ subject: core.down(provider, 'challenge'), kind: Challenge, handle: ({ nonce }) => void this.nonces.push(nonce) });
-    trust.bus.subscribe({ subject: core.down(provider, 'judgement'), kind: Judgement, handle: (judgement) => void this.judgements.push(judgement) });
+    trust.bus.subscribe({
+      subject: core.down(provider, 'challenge'),
+      kind: Challenge,
+      handle: ({ nonce }) => void this.nonces.push(nonce),
+    });
+    trust.bus.subscribe({
+      subject: core.down(provider, 'judgement'),
+      kind: Judgement,
+      handle: (judgement) => void this.judgements.push(judgement),
+    });
   }
 
   static async enrol(): Promise<Machine> {
-    const { token } = await trust.bus.call(services.trust.createToken, { lifetimeMs: 60_000 }, CALL);
+    const { token } = await trust.bus.call(
+      services.trust.createToken,
+      { lifetimeMs: 60_000 },
+      CALL,
+    );
     const key = Nkey.create('user').getPublicKey();
-    const enrolled = await trust.bus.call(services.trust.enrol, { token, userKey: key, name: 'a Mac' }, CALL);
+    const enrolled = await trust.bus.call(
+      services.trust.enrol,
+      { token, userKey: key, name: 'a Mac' },
+      CALL,
+    );
     if (!enrolled.ok) throw new Error(enrolled.code);
     const machine = new Machine(enrolled.provider, key);
     await trust.bus.connection.flush();
@@ -99,8 +138,17 @@ class Machine {
 
   evidence(nonce: Uint8Array, changes: Partial<Claims> = {}): Evidence {
     return signEvidence(this.signer, {
-      ...{ provider: this.provider, keyStore: 'software', suite: SUITE_ID, sealingKey: this.sealingKey, busKey: this.busKey, agentVersion: '0.1.0' },
-      ...{ codeHash: codeHash(), simulated: false, posture: UNKNOWN, at: Date.now(), nonce },
+      provider: this.provider,
+      keyStore: 'software',
+      suite: SUITE_ID,
+      sealingKey: this.sealingKey,
+      busKey: this.busKey,
+      agentVersion: '0.1.0',
+      codeHash: codeHash(),
+      simulated: false,
+      posture: UNKNOWN,
+      at: Date.now(),
+      nonce,
       ...changes,
     });
   }
@@ -132,7 +180,13 @@ class Machine {
   certificates(ca = apple, key: Uint8Array = this.signer.publicKey): Uint8Array[] {
     const freshness = createHash('sha256').update(key).digest();
     return ca
-      .attest({ serialNumber: 'C02TEST', udid: '00008103-000000000000001E', freshness, sip: 0, secureBoot: 'Full Security' })
+      .attest({
+        serialNumber: 'C02TEST',
+        udid: '00008103-000000000000001E',
+        freshness,
+        sip: 0,
+        secureBoot: 'Full Security',
+      })
       .map((der) => new Uint8Array(der));
   }
 }
@@ -146,23 +200,44 @@ describe('a machine that shows what it is', () => {
       if (heard === undefined) throw new Error('nobody was told');
       return heard;
     });
-    expect(verdict).toMatchObject({ standing: 'verified', level: 'self_signed', codeHash: codeHash() });
+    expect(verdict).toMatchObject({
+      standing: 'verified',
+      level: 'self_signed',
+      codeHash: codeHash(),
+    });
     expect(Buffer.from(verdict.sealingKey ?? [])).toEqual(Buffer.from(machine.sealingKey));
     expect(verdict.freshUntil - Date.now()).toBeGreaterThan(15 * 60_000);
-    expect(await trust.bus.call(services.trust.evidence, { provider: machine.provider }, CALL)).toMatchObject({ ok: true, level: 'self_signed' });
+    expect(
+      await trust.bus.call(services.trust.evidence, { provider: machine.provider }, CALL),
+    ).toMatchObject({ ok: true, level: 'self_signed' });
   });
 
   test('ranks as hardware with Apple’s word for its key, and the certificates of another device catch it', async () => {
     const hardware = { keyStore: 'secure_enclave', posture: ON } as const;
     const mac = await Machine.enrol();
     const evidence = mac.evidence(await mac.challenge(), hardware);
-    expect(await mac.judged({ ...evidence, certificates: mac.certificates() })).toMatchObject({ standing: 'verified', level: 'hardware' });
+    expect(await mac.judged({ ...evidence, certificates: mac.certificates() })).toMatchObject({
+      standing: 'verified',
+      level: 'hardware',
+    });
     const thief = await Machine.enrol();
-    const stolen = { ...thief.evidence(await thief.challenge(), hardware), certificates: mac.certificates() };
-    expect(await thief.judged(stolen)).toMatchObject({ standing: 'untrusted', fault: 'bad_certificates' });
+    const stolen = {
+      ...thief.evidence(await thief.challenge(), hardware),
+      certificates: mac.certificates(),
+    };
+    expect(await thief.judged(stolen)).toMatchObject({
+      standing: 'untrusted',
+      fault: 'bad_certificates',
+    });
     const fake = await Machine.enrol();
-    const other = { ...fake.evidence(await fake.challenge(), hardware), certificates: fake.certificates(elsewhere) };
-    expect(await fake.judged(other)).toMatchObject({ standing: 'untrusted', fault: 'bad_certificates' });
+    const other = {
+      ...fake.evidence(await fake.challenge(), hardware),
+      certificates: fake.certificates(elsewhere),
+    };
+    expect(await fake.judged(other)).toMatchObject({
+      standing: 'untrusted',
+      fault: 'bad_certificates',
+    });
   });
 
   test.each([
@@ -171,7 +246,9 @@ describe('a machine that shows what it is', () => {
   ] as const)('and %s never ranks as hardware, whatever Apple says', async (_, changes) => {
     const machine = await Machine.enrol();
     const evidence = machine.evidence(await machine.challenge(), changes);
-    expect(await machine.judged({ ...evidence, certificates: machine.certificates() })).toMatchObject({ standing: 'verified', level: 'self_signed' });
+    expect(
+      await machine.judged({ ...evidence, certificates: machine.certificates() }),
+    ).toMatchObject({ standing: 'verified', level: 'self_signed' });
   });
 
   test('renews its sealing key: it is told when it may serve with it', async () => {
@@ -195,7 +272,11 @@ describe('a machine that shows what it is', () => {
 
 describe('evidence that is', () => {
   test.each<[string, (machine: Machine, nonce: Uint8Array) => Evidence, object]>([
-    ['forged', (machine, nonce) => ({ ...machine.evidence(nonce), signature: randomBytes(64) }), { standing: 'untrusted', fault: 'bad_signature' }],
+    [
+      'forged',
+      (machine, nonce) => ({ ...machine.evidence(nonce), signature: randomBytes(64) }),
+      { standing: 'untrusted', fault: 'bad_signature' },
+    ],
     [
       'changed after it was signed',
       (machine, nonce) => ({ ...machine.evidence(nonce), sealingKey: randomBytes(32) }),
@@ -203,10 +284,17 @@ describe('evidence that is', () => {
     ],
     [
       'spliced out of two',
-      (machine, nonce) => ({ ...machine.evidence(nonce, { posture: ON }), signature: machine.evidence(nonce).signature }),
+      (machine, nonce) => ({
+        ...machine.evidence(nonce, { posture: ON }),
+        signature: machine.evidence(nonce).signature,
+      }),
       { standing: 'untrusted', fault: 'bad_signature' },
     ],
-    ['of another machine', (machine, nonce) => machine.evidence(nonce, { provider: `A${'Z'.repeat(55)}` }), { standing: 'untrusted', fault: 'wrong_provider' }],
+    [
+      'of another machine',
+      (machine, nonce) => machine.evidence(nonce, { provider: `A${'Z'.repeat(55)}` }),
+      { standing: 'untrusted', fault: 'wrong_provider' },
+    ],
     [
       'of another key on the bus',
       (machine, nonce) => machine.evidence(nonce, { busKey: Nkey.create('user').getPublicKey() }),
@@ -222,14 +310,35 @@ describe('evidence that is', () => {
       (machine, nonce) => machine.evidence(nonce, { keyStore: 'secure_enclave' }),
       { standing: 'pending', fault: 'posture_unknown' },
     ],
-    ['of other code', (machine, nonce) => machine.evidence(nonce, { codeHash: randomBytes(32) }), { standing: 'pending', fault: 'unknown_code' }],
-    ['for a weaker suite', (machine, nonce) => machine.evidence(nonce, { suite: 'x25519-sha256-none' }), { standing: 'pending', fault: 'unsupported_suite' }],
-    ['from tomorrow', (machine, nonce) => machine.evidence(nonce, { at: Date.now() + 86_400_000 }), { standing: 'pending', fault: 'clock_off' }],
-    ['from yesterday', (machine, nonce) => machine.evidence(nonce, { at: Date.now() - 86_400_000 }), { standing: 'pending', fault: 'clock_off' }],
+    [
+      'of other code',
+      (machine, nonce) => machine.evidence(nonce, { codeHash: randomBytes(32) }),
+      { standing: 'pending', fault: 'unknown_code' },
+    ],
+    [
+      'for a weaker suite',
+      (machine, nonce) => machine.evidence(nonce, { suite: 'x25519-sha256-none' }),
+      { standing: 'pending', fault: 'unsupported_suite' },
+    ],
+    [
+      'from tomorrow',
+      (machine, nonce) => machine.evidence(nonce, { at: Date.now() + 86_400_000 }),
+      { standing: 'pending', fault: 'clock_off' },
+    ],
+    [
+      'from yesterday',
+      (machine, nonce) => machine.evidence(nonce, { at: Date.now() - 86_400_000 }),
+      { standing: 'pending', fault: 'clock_off' },
+    ],
   ])('%s is refused by name', async (_, forge, judgement) => {
     const machine = await Machine.enrol();
-    expect(await machine.judged(forge(machine, await machine.challenge()))).toMatchObject({ ...judgement, level: 'none' });
-    expect(await trust.bus.call(services.trust.evidence, { provider: machine.provider }, CALL)).toMatchObject({ ok: false, code: 'none' });
+    expect(await machine.judged(forge(machine, await machine.challenge()))).toMatchObject({
+      ...judgement,
+      level: 'none',
+    });
+    expect(
+      await trust.bus.call(services.trust.evidence, { provider: machine.provider }, CALL),
+    ).toMatchObject({ ok: false, code: 'none' });
   });
 
   test('played again is not heard: a nonce is answered once', async () => {
@@ -252,8 +361,14 @@ describe('evidence that is', () => {
     const machine = await Machine.enrol();
     await machine.show();
     machine.sealingKey = randomBytes(32);
-    const evidence = signEvidence(p256Signer(newP256Key()), machine.evidence(await machine.challenge()));
-    expect(await machine.judged(evidence)).toMatchObject({ standing: 'untrusted', fault: 'other_signing_key' });
+    const evidence = signEvidence(
+      p256Signer(newP256Key()),
+      machine.evidence(await machine.challenge()),
+    );
+    expect(await machine.judged(evidence)).toMatchObject({
+      standing: 'untrusted',
+      fault: 'other_signing_key',
+    });
   });
 
   test('good does not help a machine that was caught, until an operator pardons it', async () => {
@@ -263,7 +378,9 @@ describe('evidence that is', () => {
     machine.say({ t: 'ask', sealingKey: machine.sealingKey });
     await vi.waitFor(() => expect(machine.judgements.length).toBeGreaterThan(before));
     expect(machine.judgements.at(-1)).toMatchObject({ standing: 'untrusted' });
-    expect(await trust.bus.call(services.trust.pardon, { provider: machine.provider }, CALL)).toMatchObject({ pardoned: true });
+    expect(
+      await trust.bus.call(services.trust.pardon, { provider: machine.provider }, CALL),
+    ).toMatchObject({ pardoned: true });
     expect(await machine.show()).toMatchObject({ standing: 'verified' });
   });
 
@@ -275,12 +392,15 @@ describe('evidence that is', () => {
     const other = await Machine.enrol();
     await other.show();
     expect(machine.judgements).toEqual([]);
-    expect(await trust.bus.call(services.trust.pardon, { provider: machine.provider }, CALL)).toMatchObject({ pardoned: false });
+    expect(
+      await trust.bus.call(services.trust.pardon, { provider: machine.provider }, CALL),
+    ).toMatchObject({ pardoned: false });
   });
 });
 
 describe('a release', () => {
-  const withdraw = (hash: Uint8Array, force: boolean) => trust.bus.call(services.releases.withdraw, { codeHash: hash, force }, CALL);
+  const withdraw = (hash: Uint8Array, force: boolean) =>
+    trust.bus.call(services.releases.withdraw, { codeHash: hash, force }, CALL);
 
   test('that is withdrawn takes its machines out at once, and lets them in again when it is restored', async () => {
     const [old, current] = [randomBytes(32), await Machine.enrol()];
@@ -289,17 +409,30 @@ describe('a release', () => {
     expect(await machine.show({ codeHash: old })).toMatchObject({ standing: 'verified' });
     await current.show();
     expect(await withdraw(old, true)).toMatchObject({ ok: true });
-    await vi.waitFor(() => expect(machine.judgements.at(-1)).toMatchObject({ standing: 'pending', fault: 'unknown_code' }));
+    await vi.waitFor(() =>
+      expect(machine.judgements.at(-1)).toMatchObject({
+        standing: 'pending',
+        fault: 'unknown_code',
+      }),
+    );
     expect(current.judgements.at(-1)).toMatchObject({ standing: 'verified' });
-    expect(await machine.show({ codeHash: old })).toMatchObject({ standing: 'pending', fault: 'unknown_code' });
-    expect(await trust.bus.call(services.releases.restore, { codeHash: old }, CALL)).toMatchObject({ ok: true });
+    expect(await machine.show({ codeHash: old })).toMatchObject({
+      standing: 'pending',
+      fault: 'unknown_code',
+    });
+    expect(await trust.bus.call(services.releases.restore, { codeHash: old }, CALL)).toMatchObject({
+      ok: true,
+    });
     expect(await machine.show({ codeHash: old })).toMatchObject({ standing: 'verified' });
   });
 
   test('that most of the fleet runs is not withdrawn by accident', async () => {
     const machine = await Machine.enrol();
     await machine.show();
-    expect(await withdraw(codeHash(), false)).toMatchObject({ ok: false, code: 'would_stop_fleet' });
+    expect(await withdraw(codeHash(), false)).toMatchObject({
+      ok: false,
+      code: 'would_stop_fleet',
+    });
     expect(await withdraw(randomBytes(32), false)).toMatchObject({ ok: false, code: 'unknown' });
   });
 });
@@ -312,28 +445,60 @@ describe('the log', () => {
     const machine = await Machine.enrol();
     await machine.show();
     const later = await trust.bus.call(head, {}, CALL);
-    expect([isHeadSigned(earlier), isHeadSigned(later), later.size > earlier.size]).toEqual([true, true, true]);
-    const grown = await trust.bus.call(consistency, { earlier: earlier.size, later: later.size }, CALL);
+    expect([isHeadSigned(earlier), isHeadSigned(later), later.size > earlier.size]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    const grown = await trust.bus.call(
+      consistency,
+      { earlier: earlier.size, later: later.size },
+      CALL,
+    );
     expect(grown.ok && isConsistent(earlier, later, grown.proof)).toBe(true);
-    const leaf = leafHash(verdictEntry({ provider: machine.provider, standing: 'verified', level: 'self_signed', signingKey: machine.signer.publicKey }));
+    const leaf = leafHash(
+      verdictEntry({
+        provider: machine.provider,
+        standing: 'verified',
+        level: 'self_signed',
+        signingKey: machine.signer.publicKey,
+      }),
+    );
     const included = await trust.bus.call(inclusion, { leaf, size: later.size }, CALL);
     if (!included.ok) throw new Error(included.code);
-    expect(Buffer.from(rootOfInclusion(leaf, { index: included.index, size: later.size }, included.proof) ?? [])).toEqual(Buffer.from(later.root));
-    expect(await trust.bus.call(inclusion, { leaf, size: earlier.size }, CALL)).toMatchObject({ ok: false, code: 'not_in_log' });
+    expect(
+      Buffer.from(
+        rootOfInclusion(leaf, { index: included.index, size: later.size }, included.proof) ?? [],
+      ),
+    ).toEqual(Buffer.from(later.root));
+    expect(await trust.bus.call(inclusion, { leaf, size: earlier.size }, CALL)).toMatchObject({
+      ok: false,
+      code: 'not_in_log',
+    });
   });
 
   test('tells everybody on the bus when it has grown', async () => {
     const heads: TreeHead[] = [];
-    trust.bus.subscribe({ subject: events.trustHead, kind: TrustHead, handle: (told) => void heads.push(told) });
+    trust.bus.subscribe({
+      subject: events.trustHead,
+      kind: TrustHead,
+      handle: (told) => void heads.push(told),
+    });
     const machine = await Machine.enrol();
     await machine.show();
     const { size } = await trust.bus.call(head, {}, CALL);
-    await vi.waitFor(() => expect(heads.at(-1)?.size).toBeGreaterThanOrEqual(size), { timeout: 10_000 });
+    await vi.waitFor(() => expect(heads.at(-1)?.size).toBeGreaterThanOrEqual(size), {
+      timeout: 10_000,
+    });
     expect(heads.every(isHeadSigned)).toBe(true);
   });
 
   test('cannot be changed, not even by us', async () => {
-    for (const statement of ["UPDATE log_entries SET entry = 'x'", 'DELETE FROM log_entries', 'DELETE FROM log_nodes'])
+    for (const statement of [
+      "UPDATE log_entries SET entry = 'x'",
+      'DELETE FROM log_entries',
+      'DELETE FROM log_nodes',
+    ])
       await expect(trust.database.query(statement)).rejects.toThrow(/permission denied/);
   });
 });
@@ -341,7 +506,12 @@ describe('the log', () => {
 test('a machine that is silent three times has lapsed, and is asked no more until it asks itself', async () => {
   const machine = await Machine.enrol();
   await machine.show();
-  const misses = async () => (await trust.database.query('SELECT misses FROM verdicts WHERE provider = $1', [machine.provider])).rows[0].misses;
+  const misses = async () =>
+    (
+      await trust.database.query('SELECT misses FROM verdicts WHERE provider = $1', [
+        machine.provider,
+      ])
+    ).rows[0].misses;
   for (let strike = 1; strike <= 3; strike += 1) {
     // Past the five minutes between challenges, or the minute after one that was missed.
     trust.advance(6 * 60_000);
@@ -350,7 +520,9 @@ test('a machine that is silent three times has lapsed, and is asked no more unti
     trust.advance(31_000);
     if (strike < 3) await vi.waitFor(async () => expect(await misses()).toBe(strike));
   }
-  await vi.waitFor(() => expect(machine.judgements.at(-1)).toMatchObject({ standing: 'lapsed', fault: 'no_answer' }));
+  await vi.waitFor(() =>
+    expect(machine.judgements.at(-1)).toMatchObject({ standing: 'lapsed', fault: 'no_answer' }),
+  );
   trust.advance(6 * 60_000);
   expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
   expect(machine.nonces).toHaveLength(5);
@@ -366,10 +538,17 @@ describe('a clock of trust that is wrong', () => {
     machine.sealingKey = randomBytes(32);
     expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
     const ofMachine = () =>
-      verdicts.findLast(({ provider, sealingKey }) => provider === machine.provider && sealingKey && isSame(sealingKey, machine.sealingKey));
+      verdicts.findLast(
+        ({ provider, sealingKey }) =>
+          provider === machine.provider && sealingKey && isSame(sealingKey, machine.sealingKey),
+      );
     await vi.waitFor(() => expect(ofMachine()).toBeDefined());
-    expect(Math.abs((ofMachine()?.freshUntil ?? 0) - trust.now() - 16 * 60_000)).toBeLessThan(60_000);
-    expect((await problems()).join()).toContain(`The clock of trust is ${Math.abs(minutes) * 60} s off, by hub, database`);
+    expect(Math.abs((ofMachine()?.freshUntil ?? 0) - trust.now() - 16 * 60_000)).toBeLessThan(
+      60_000,
+    );
+    expect((await problems()).join()).toContain(
+      `The clock of trust is ${Math.abs(minutes) * 60} s off, by hub, database`,
+    );
     trust.setClockOff(0);
     machine.sealingKey = randomBytes(32);
     expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });

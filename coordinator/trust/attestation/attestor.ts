@@ -2,22 +2,56 @@ import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
-import { Challenge, core, type Evidence, events, hex, isSame, Judgement, NONCE_BYTES, providerOf, TrustVerdict, TrustWord, verdictEntry } from '#bus-schemas';
+import {
+  Challenge,
+  core,
+  type Evidence,
+  events,
+  hex,
+  isSame,
+  Judgement,
+  NONCE_BYTES,
+  providerOf,
+  TrustVerdict,
+  TrustWord,
+  verdictEntry,
+} from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { transaction } from '#coordinator/sql.ts';
 import { examine, reexamine } from '../core/examine.ts';
-import { isAwaited, judgementOf, type TrustEvent, type TrustState, type TrustStep, trustStep } from '../core/standing.ts';
+import {
+  isAwaited,
+  judgementOf,
+  type TrustEvent,
+  type TrustState,
+  type TrustStep,
+  trustStep,
+} from '../core/standing.ts';
 import type { TransparencyLog } from '../log/transparency-log.ts';
 import type { NetworkClock } from '../network-clock.ts';
 import { isActiveCode } from '../releases/releases.ts';
-import { dueMachines, type KnownMachine, lockMachine, machinesWithCode, pardonRemoved, saveVerdict, verdictOf } from './verdict-store.ts';
+import {
+  dueMachines,
+  type KnownMachine,
+  lockMachine,
+  machinesWithCode,
+  pardonRemoved,
+  saveVerdict,
+  verdictOf,
+} from './verdict-store.ts';
 
 export interface AttestorOptions {
   readonly bus: Bus;
   readonly database: Pool;
   readonly transparency: TransparencyLog;
-  /** Whether Apple vouches for a key and the state of its device: in the evidence, or in the certificates that it gave us; undefined where in neither. */
-  readonly vouched: (evidence: Evidence, chain: readonly Uint8Array[] | undefined) => boolean | undefined;
+  /**
+   * Whether Apple vouches for a key and the state of its device: in the evidence, or in the
+   * certificates that it gave us; undefined where in neither.
+   */
+  readonly vouched: (
+    evidence: Evidence,
+    chain: readonly Uint8Array[] | undefined,
+  ) => boolean | undefined;
   readonly log: Logger;
   readonly metrics: Registry;
   readonly clock: NetworkClock;
@@ -30,11 +64,16 @@ const MAX_WOKEN = 200;
 const MAX_WORDS = 10;
 
 /** What the event has to know of what else is in the database. */
-type EventFor = (known: KnownMachine, isActive: (codeHash: Uint8Array) => Promise<boolean>) => Promise<TrustEvent | undefined> | TrustEvent | undefined;
+type EventFor = (
+  known: KnownMachine,
+  isActive: (codeHash: Uint8Array) => Promise<boolean>,
+) => Promise<TrustEvent | undefined> | TrustEvent | undefined;
 
 /**
- * Has machines show what they are, over and over. Any number of copies share the work: where a machine stands is in the database, and
- * changes under its lock; what is told of it is told after the commit, and told again whenever the machine asks.
+ * Has machines show what they are, over and over. Any number of copies share the work: where a
+ * machine stands is in the database, and
+ * changes under its lock; what is told of it is told after the commit, and told again whenever the
+ * machine asks.
  */
 export class Attestor implements AsyncDisposable {
   readonly #options: AttestorOptions;
@@ -47,7 +86,12 @@ export class Attestor implements AsyncDisposable {
 
   constructor(options: AttestorOptions) {
     this.#options = options;
-    this.#outcomes = new Counter({ name: 'dinf_trust_verdicts_total', help: 'Verdicts on machines', labelNames: ['standing'], registers: [options.metrics] });
+    this.#outcomes = new Counter({
+      name: 'dinf_trust_verdicts_total',
+      help: 'Verdicts on machines',
+      labelNames: ['standing'],
+      registers: [options.metrics],
+    });
     this.#subscription = options.bus.subscribe({
       subject: core.everyUp('trust'),
       kind: TrustWord,
@@ -80,7 +124,9 @@ export class Attestor implements AsyncDisposable {
   /** Apple says otherwise of the device with this key than it says itself. */
   refuted(provider: string, signingKey: Uint8Array): void {
     this.#run(provider, ({ state: { evidence } }) =>
-      evidence && isSame(evidence.signingKey, signingKey) ? { type: 'reviewed', finding: { is: 'caught', fault: 'posture_off' } } : undefined,
+      evidence && isSame(evidence.signingKey, signingKey)
+        ? { type: 'reviewed', finding: { is: 'caught', fault: 'posture_off' } }
+        : undefined,
     );
   }
 
@@ -90,19 +136,33 @@ export class Attestor implements AsyncDisposable {
       await this.#happen(provider, async ({ state: { evidence }, chain }, isActive) => {
         if (evidence === undefined) return undefined;
         const runsActiveCode = await isActive(evidence.codeHash);
-        return { type: 'reviewed', finding: reexamine(evidence, { runsActiveCode, vouched: (shown) => this.#options.vouched(shown, chain) }) };
+        return {
+          type: 'reviewed',
+          finding: reexamine(evidence, {
+            runsActiveCode,
+            vouched: (shown) => this.#options.vouched(shown, chain),
+          }),
+        };
       });
     }
   }
 
-  /** A clock that seems to be off may be ours: all clocks are read before anybody is blamed, outside of the transaction. */
+  /**
+   * A clock that seems to be off may be ours: all clocks are read before anybody is blamed, outside
+   * of the transaction.
+   */
   async #hear(word: TrustWord, provider: string): Promise<void> {
     const { clock } = this.#options;
     await clock.settle(word.t === 'evidence' ? word.evidence.at : undefined);
     this.#run(provider, (known, isActive) => this.#heard(word, known, provider, isActive));
   }
 
-  async #heard(word: TrustWord, known: KnownMachine, provider: string, isActive: (codeHash: Uint8Array) => Promise<boolean>): Promise<TrustEvent | undefined> {
+  async #heard(
+    word: TrustWord,
+    known: KnownMachine,
+    provider: string,
+    isActive: (codeHash: Uint8Array) => Promise<boolean>,
+  ): Promise<TrustEvent | undefined> {
     if (word.t === 'ask') return { type: 'asked', sealingKey: word.sealingKey };
     const { evidence } = word;
     const { clock } = this.#options;
@@ -112,7 +172,14 @@ export class Attestor implements AsyncDisposable {
     const signingKey = known.state.evidence?.signingKey;
     const vouched = (shown: Evidence) => this.#options.vouched(shown, known.chain);
     const now = clock.isCertain ? clock.now() : undefined;
-    const finding = examine(evidence, { provider, busKey: known.busKey, signingKey, now, runsActiveCode, vouched });
+    const finding = examine(evidence, {
+      provider,
+      busKey: known.busKey,
+      signingKey,
+      now,
+      runsActiveCode,
+      vouched,
+    });
     // Only what is signed with a key that is the machine's own counts as its clock.
     if (finding.is !== 'caught') clock.seen(provider, evidence.at);
     return { type: 'answered', evidence, finding };
@@ -131,7 +198,8 @@ export class Attestor implements AsyncDisposable {
     const { database, log, clock } = this.#options;
     try {
       await clock.settle();
-      for (const provider of await dueMachines(database, clock.now(), MAX_WOKEN)) await this.#happen(provider, () => ({ type: 'due' }));
+      for (const provider of await dueMachines(database, clock.now(), MAX_WOKEN))
+        await this.#happen(provider, () => ({ type: 'due' }));
     } catch (error) {
       log.warn({ err: error }, 'machines could not be challenged');
     } finally {
@@ -143,7 +211,8 @@ export class Attestor implements AsyncDisposable {
   #run(provider: string, eventFor: EventFor): void {
     const work = this.#happen(provider, eventFor).then(
       () => undefined,
-      (error: unknown) => this.#options.log.warn({ provider, err: error }, 'a machine could not be judged'),
+      (error: unknown) =>
+        this.#options.log.warn({ provider, err: error }, 'a machine could not be judged'),
     );
     this.#running.add(work);
     void work.finally(() => this.#running.delete(work));
@@ -157,13 +226,20 @@ export class Attestor implements AsyncDisposable {
       const event = known && (await eventFor(known, (codeHash) => isActiveCode(client, codeHash)));
       if (known === undefined || event === undefined) return { known };
       // Another copy was quicker.
-      if (event.type === 'due' && (known.state.wakeAt ?? Number.POSITIVE_INFINITY) > clock.now()) return { known };
-      const step = trustStep(known.state, event, clock.now(), { nonce: () => randomBytes(NONCE_BYTES), random: Math.random });
+      if (event.type === 'due' && (known.state.wakeAt ?? Number.POSITIVE_INFINITY) > clock.now())
+        return { known };
+      const step = trustStep(known.state, event, clock.now(), {
+        nonce: () => randomBytes(NONCE_BYTES),
+        random: Math.random,
+      });
       const changed = step.state !== known.state;
       const revision = changed ? await saveVerdict(client, provider, step.state) : known.revision;
       if (isNews(known.state, step.state)) {
         const { standing, level, evidence } = step.state;
-        await transparency.append(client, verdictEntry({ provider, standing, level, signingKey: evidence?.signingKey }));
+        await transparency.append(
+          client,
+          verdictEntry({ provider, standing, level, signingKey: evidence?.signingKey }),
+        );
       }
       return { known, step, revision };
     });
@@ -173,12 +249,22 @@ export class Attestor implements AsyncDisposable {
 
   #tell(provider: string, { state, challenge, tell }: TrustStep, revision: number): void {
     const { bus, log, clock } = this.#options;
-    if (challenge && state.nonce !== undefined) bus.publish(core.down(provider, 'challenge'), Challenge, { nonce: state.nonce });
+    if (challenge && state.nonce !== undefined)
+      bus.publish(core.down(provider, 'challenge'), Challenge, { nonce: state.nonce });
     if (!tell) return;
     this.#outcomes.inc({ standing: state.standing });
-    if (state.fault !== undefined) log.warn({ provider, standing: state.standing, fault: state.fault }, 'a machine is not trusted');
+    if (state.fault !== undefined)
+      log.warn(
+        { provider, standing: state.standing, fault: state.fault },
+        'a machine is not trusted',
+      );
     bus.publish(core.down(provider, 'judgement'), Judgement, judgementOf(state));
-    bus.emit(events.trustVerdict, TrustVerdict, verdictOf({ provider, revision, state, now: clock.now() }), `verdict:${provider}:${revision}`);
+    bus.emit(
+      events.trustVerdict,
+      TrustVerdict,
+      verdictOf({ provider, revision, state, now: clock.now() }),
+      `verdict:${provider}:${revision}`,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,5 +277,7 @@ export class Attestor implements AsyncDisposable {
 /** What the log is told: another standing, level or key; that it is still as it was is no news. */
 function isNews(before: TrustState, after: TrustState): boolean {
   const key = ({ evidence }: TrustState) => evidence && hex(evidence.signingKey);
-  return before.standing !== after.standing || before.level !== after.level || key(before) !== key(after);
+  return (
+    before.standing !== after.standing || before.level !== after.level || key(before) !== key(after)
+  );
 }

@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
-import { type Evidence, type Standing, type TrustFault, type TrustLevel, TrustWord, type Verdict } from '#bus-schemas';
+import {
+  type Evidence,
+  type Standing,
+  type TrustFault,
+  type TrustLevel,
+  TrustWord,
+  type Verdict,
+} from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import { STRANGER, type TrustState } from '../core/standing.ts';
 
@@ -45,15 +52,25 @@ export interface KnownMachine {
   readonly chain: readonly Uint8Array[] | undefined;
 }
 
-/** Nobody else changes it until the transaction ends. Undefined where there is no such machine, or none any more. */
-export async function lockMachine(client: ClientBase, provider: string): Promise<KnownMachine | undefined> {
+/**
+ * Nobody else changes it until the transaction ends. Undefined where there is no such machine, or
+ * none any more.
+ */
+export async function lockMachine(
+  client: ClientBase,
+  provider: string,
+): Promise<KnownMachine | undefined> {
   const [row] = await query<MachineRow>(client, sql['lock-machine'], [provider]);
   if (row === undefined) return undefined;
   const { busKey, revision, standing, level, freshUntil, misses, nonceAt } = row;
   const chain = row.chain ?? undefined;
   if (standing === null) return { busKey, revision, state: STRANGER, chain };
   const state: TrustState = {
-    ...{ standing, level, freshUntil, misses, nonceAt },
+    standing,
+    level,
+    freshUntil,
+    misses,
+    nonceAt,
     fault: row.fault ?? undefined,
     evidence: evidenceIn(row.evidence),
     nonce: row.nonce ?? undefined,
@@ -63,17 +80,37 @@ export async function lockMachine(client: ClientBase, provider: string): Promise
 }
 
 /** The revision that it has now. */
-export async function saveVerdict(client: ClientBase, provider: string, state: TrustState): Promise<number> {
+export async function saveVerdict(
+  client: ClientBase,
+  provider: string,
+  state: TrustState,
+): Promise<number> {
   const { standing, level, fault, evidence, freshUntil, misses, nonce, nonceAt, wakeAt } = state;
   const kept = evidence && TrustWord.encode({ t: 'evidence', evidence });
-  const values = [provider, standing, level, fault, kept, freshUntil, misses, nonce, nonceAt, wakeAt, evidence?.codeHash];
+  const values = [
+    provider,
+    standing,
+    level,
+    fault,
+    kept,
+    freshUntil,
+    misses,
+    nonce,
+    nonceAt,
+    wakeAt,
+    evidence?.codeHash,
+  ];
   const [saved] = await query<{ revision: number }>(client, sql['save-verdict'], values);
   return saved?.revision ?? 0;
 }
 
-const idsOf = (rows: readonly { provider: string }[]): string[] => rows.map(({ provider }) => provider);
+const idsOf = (rows: readonly { provider: string }[]): string[] =>
+  rows.map(({ provider }) => provider);
 
-/** A machine that was removed shows itself no more, but what it did counts against its owner. False where it was not caught. */
+/**
+ * A machine that was removed shows itself no more, but what it did counts against its owner. False
+ * where it was not caught.
+ */
 export const pardonRemoved = async (database: Pool, provider: string): Promise<boolean> =>
   (await query(database, sql['pardon-removed'], [provider])).length > 0;
 
@@ -83,10 +120,22 @@ export const dueMachines = async (database: Pool, now: number, limit: number): P
 export const machinesWithCode = async (database: Pool, codeHash: Uint8Array): Promise<string[]> =>
   idsOf(await query(database, sql['machines-with-code'], [codeHash]));
 
-export async function readVerdicts(database: Pool, { after, limit, now }: { after: string; limit: number; now: number }): Promise<Verdict[]> {
-  const rows = await query<VerdictColumns & { provider: string; revision: number }>(database, sql.verdicts, [after, limit]);
+export async function readVerdicts(
+  database: Pool,
+  { after, limit, now }: { after: string; limit: number; now: number },
+): Promise<Verdict[]> {
+  const rows = await query<VerdictColumns & { provider: string; revision: number }>(
+    database,
+    sql.verdicts,
+    [after, limit],
+  );
   return rows.map(({ provider, revision, ...row }) =>
-    verdictOf({ provider, revision, state: { ...row, fault: row.fault ?? undefined, evidence: evidenceIn(row.evidence) }, now }),
+    verdictOf({
+      provider,
+      revision,
+      state: { ...row, fault: row.fault ?? undefined, evidence: evidenceIn(row.evidence) },
+      now,
+    }),
   );
 }
 
@@ -108,7 +157,16 @@ export function verdictOf({
     codeHash: evidence.codeHash,
     ...(evidence.weights && { weights: evidence.weights }),
   };
-  return { provider, revision, standing, level, freshUntil, at: now, ...(fault && { fault }), ...keys };
+  return {
+    provider,
+    revision,
+    standing,
+    level,
+    freshUntil,
+    at: now,
+    ...(fault && { fault }),
+    ...keys,
+  };
 }
 
 export interface Attested {
@@ -118,16 +176,32 @@ export interface Attested {
 }
 type AttestedRow = Pick<VerdictColumns, 'level' | 'evidence' | 'freshUntil'>;
 
-export async function readVerified(database: Pool, { after, limit, now }: { after: string; limit: number; now: number }): Promise<Attested[]> {
-  return (await query<AttestedRow>(database, sql.verified, [now, after, limit])).flatMap(attestedIn);
+export async function readVerified(
+  database: Pool,
+  { after, limit, now }: { after: string; limit: number; now: number },
+): Promise<Attested[]> {
+  return (await query<AttestedRow>(database, sql.verified, [now, after, limit])).flatMap(
+    attestedIn,
+  );
 }
 
-export async function readVerifiedMachine(database: Pool, provider: string, now: number): Promise<Attested | undefined> {
-  return (await query<AttestedRow>(database, sql['verified-machine'], [now, provider])).flatMap(attestedIn)[0];
+export async function readVerifiedMachine(
+  database: Pool,
+  provider: string,
+  now: number,
+): Promise<Attested | undefined> {
+  return (await query<AttestedRow>(database, sql['verified-machine'], [now, provider])).flatMap(
+    attestedIn,
+  )[0];
 }
 
-export async function readSigningKey(database: Pool, provider: string): Promise<Uint8Array | undefined> {
-  const [row] = await query<Pick<VerdictColumns, 'evidence'>>(database, sql['shown-evidence'], [provider]);
+export async function readSigningKey(
+  database: Pool,
+  provider: string,
+): Promise<Uint8Array | undefined> {
+  const [row] = await query<Pick<VerdictColumns, 'evidence'>>(database, sql['shown-evidence'], [
+    provider,
+  ]);
   return row && evidenceIn(row.evidence)?.signingKey;
 }
 

@@ -22,7 +22,10 @@ interface OverbillingOptions {
   readonly now: () => number;
 }
 
-/** Counts the answers for which machines billed too many tokens, each job once, in the database that all copies of trust share. */
+/**
+ * Counts the answers for which machines billed too many tokens, each job once, in the database that
+ * all copies of trust share.
+ */
 export class Overbilling implements AsyncDisposable {
   readonly #options: OverbillingOptions;
   readonly #subscription: { unsubscribe(): void };
@@ -42,13 +45,18 @@ export class Overbilling implements AsyncDisposable {
 
   /** A pardoned machine begins anew. */
   async forget(provider: string): Promise<void> {
-    await query(this.#options.database, sql['drop-overbilled-jobs'], [provider, this.#options.now()]);
+    await query(this.#options.database, sql['drop-overbilled-jobs'], [
+      provider,
+      this.#options.now(),
+    ]);
   }
 
   #strike(provider: string, job: string): void {
     const { log } = this.#options;
     const work = this.#record(provider, job)
-      .catch((error: unknown) => log.warn({ provider, job, err: error }, 'an overbilled job could not be recorded'))
+      .catch((error: unknown) =>
+        log.warn({ provider, job, err: error }, 'an overbilled job could not be recorded'),
+      )
       .finally(() => this.#running.delete(work));
     this.#running.add(work);
   }
@@ -58,7 +66,10 @@ export class Overbilling implements AsyncDisposable {
     const at = now();
     await query(database, sql['drop-overbilled-jobs'], [provider, at - STRIKE_MS]);
     await query(database, sql['add-overbilled-job'], [provider, job, at]);
-    const [row] = await query<{ strikes: number }>(database, sql['count-overbilled-jobs'], [provider, at - STRIKE_MS]);
+    const [row] = await query<{ strikes: number }>(database, sql['count-overbilled-jobs'], [
+      provider,
+      at - STRIKE_MS,
+    ]);
     const strikes = row?.strikes ?? 0;
     log.warn({ provider, job, strikes }, 'a machine billed more tokens than its answer holds');
     if (strikes >= STRIKES) await attestor.accuse(provider, 'overbilled');

@@ -8,17 +8,37 @@ const machines = (offsetMs: number) => ({ source: 'machines', offsetMs }) as con
 
 describe('the clock that is off is', () => {
   test.each([
-    ['nobody’s, when all agree within seconds', [hub(900), database(-1_200), machines(15_000)], { is: 'agreed', suspects: [] }],
+    [
+      'nobody’s, when all agree within seconds',
+      [hub(900), database(-1_200), machines(15_000)],
+      { is: 'agreed', suspects: [] },
+    ],
     ['nobody’s, when no other clock can be read', [], { is: 'agreed', suspects: [] }],
-    ['trust’s, when hub and database agree against it', [hub(-10 * MINUTE), database(-10 * MINUTE - 200)], { is: 'corrected', offsetMs: -10 * MINUTE - 100 }],
+    [
+      'trust’s, when hub and database agree against it',
+      [hub(-10 * MINUTE), database(-10 * MINUTE - 200)],
+      { is: 'corrected', offsetMs: -10 * MINUTE - 100 },
+    ],
     [
       'trust’s, when the machines and one server agree against it',
       [hub(5), database(10 * MINUTE), machines(10 * MINUTE)],
       { is: 'corrected', offsetMs: 10 * MINUTE },
     ],
-    ['the hub’s, when it is alone', [hub(10 * MINUTE), database(3), machines(4)], { is: 'agreed', suspects: [hub(10 * MINUTE)] }],
-    ['unknown, when the machines are alone against all servers', [hub(1), database(2), machines(-10 * MINUTE)], { is: 'disputed', offsetMs: -10 * MINUTE }],
-    ['unknown, when nobody but the machines can be read', [machines(10 * MINUTE)], { is: 'disputed', offsetMs: 10 * MINUTE }],
+    [
+      'the hub’s, when it is alone',
+      [hub(10 * MINUTE), database(3), machines(4)],
+      { is: 'agreed', suspects: [hub(10 * MINUTE)] },
+    ],
+    [
+      'unknown, when the machines are alone against all servers',
+      [hub(1), database(2), machines(-10 * MINUTE)],
+      { is: 'disputed', offsetMs: -10 * MINUTE },
+    ],
+    [
+      'unknown, when nobody but the machines can be read',
+      [machines(10 * MINUTE)],
+      { is: 'disputed', offsetMs: 10 * MINUTE },
+    ],
     [
       'unknown, when three clocks differ three ways',
       [hub(10 * MINUTE), database(-10 * MINUTE), machines(20 * MINUTE)],

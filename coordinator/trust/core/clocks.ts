@@ -1,4 +1,7 @@
-/** Whose clock it is that trust compares its own with. All machines together have one vote: anybody may enrol a dozen of them. */
+/**
+ * Whose clock it is that trust compares its own with. All machines together have one vote: anybody
+ * may enrol a dozen of them.
+ */
 type ClockSource = 'hub' | 'database' | 'machines';
 
 export interface ClockReading {
@@ -12,7 +15,10 @@ export type ClockVerdict =
   | { readonly is: 'agreed'; readonly suspects: readonly ClockReading[] }
   /** Two others agree against trust's own clock: its time is corrected by `offsetMs`. */
   | { readonly is: 'corrected'; readonly offsetMs: number; readonly by: readonly ClockSource[] }
-  /** Most machines agree against all servers that could be asked, which may share one wrong clock: nobody is judged by their clock. */
+  /**
+   * Most machines agree against all servers that could be asked, which may share one wrong clock:
+   * nobody is judged by their clock.
+   */
   | { readonly is: 'disputed'; readonly offsetMs: number };
 
 /** Clocks that differ by no more than this agree. */
@@ -24,10 +30,17 @@ export function judgeClocks(readings: readonly ClockReading[]): ClockVerdict {
   const against = readings.filter(({ offsetMs }) => Math.abs(offsetMs) > AGREE_MS);
   for (const { offsetMs: candidate } of against) {
     const together = against.filter(({ offsetMs }) => Math.abs(offsetMs - candidate) <= AGREE_MS);
-    if (together.length >= 2) return { is: 'corrected', offsetMs: median(together.map(({ offsetMs }) => offsetMs)), by: together.map(({ source }) => source) };
+    if (together.length >= 2)
+      return {
+        is: 'corrected',
+        offsetMs: median(together.map(({ offsetMs }) => offsetMs)),
+        by: together.map(({ source }) => source),
+      };
   }
   const machines = against.find(({ source }) => source === 'machines');
-  return machines === undefined ? { is: 'agreed', suspects: against } : { is: 'disputed', offsetMs: machines.offsetMs };
+  return machines === undefined
+    ? { is: 'agreed', suspects: against }
+    : { is: 'disputed', offsetMs: machines.offsetMs };
 }
 
 /** What the machines say together: undefined unless most of them agree. */
@@ -41,5 +54,7 @@ export function machinesOffset(offsets: readonly number[]): number | undefined {
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }

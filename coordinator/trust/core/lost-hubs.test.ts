@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { type HubAnswer, hubRound, type KnownHub } from './lost-hubs.ts';
 
-const hub = (name: string, routes: string[], id = `id-${name}`): HubAnswer => ({ id, name, routes });
+const hub = (name: string, routes: string[], id = `id-${name}`): HubAnswer => ({
+  id,
+  name,
+  routes,
+});
 const ALL = [hub('a', ['b', 'c']), hub('b', ['a', 'c']), hub('c', ['a', 'b'])];
 const WITHOUT_C = [hub('a', ['b']), hub('b', ['a'])];
 
@@ -34,7 +38,14 @@ describe('a hub of a cluster', () => {
   });
 
   test('that was lost and answers again is known again', () => {
-    expect(play([ALL, WITHOUT_C, WITHOUT_C, ALL, WITHOUT_C, WITHOUT_C])).toEqual([[], [], ['id-c'], [], [], ['id-c']]);
+    expect(play([ALL, WITHOUT_C, WITHOUT_C, ALL, WITHOUT_C, WITHOUT_C])).toEqual([
+      [],
+      [],
+      ['id-c'],
+      [],
+      [],
+      ['id-c'],
+    ]);
   });
 
   test('is not lost by rounds in which no hub answers: trust itself is cut off then', () => {

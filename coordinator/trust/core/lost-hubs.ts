@@ -1,9 +1,13 @@
 /**
- * Which hubs of a cluster have ended without an announcement, as a function of (known hubs, one round of answers).
+ * Which hubs of a cluster have ended without an announcement, as a function of (known hubs, one
+ * round of answers).
  *
- * A hub is lost when it has been silent for SILENT_ROUNDS rounds and no hub that answers has a route to it, or when another
- * process answers under its name. A hub that is only slow keeps its routes, so it is not lost: its machines are still connected
- * to it, and other hubs must not forget them. A round without any answer says nothing: trust itself was cut off.
+ * A hub is lost when it has been silent for SILENT_ROUNDS rounds and no hub that answers has a
+ * route to it, or when another
+ * process answers under its name. A hub that is only slow keeps its routes, so it is not lost: its
+ * machines are still connected
+ * to it, and other hubs must not forget them. A round without any answer says nothing: trust itself
+ * was cut off.
  */
 export interface HubAnswer {
   /** New with each start of the hub. */
@@ -26,7 +30,9 @@ export interface HubRound {
 }
 
 const SILENT_ROUNDS = 2;
-/** Far more than a cluster has; only programs with the system account's credentials can add hubs. */
+/**
+ * Far more than a cluster has; only programs with the system account's credentials can add hubs.
+ */
 const MAX_HUBS = 256;
 
 export function hubRound(before: readonly KnownHub[], answers: readonly HubAnswer[]): HubRound {
@@ -34,8 +40,11 @@ export function hubRound(before: readonly KnownHub[], answers: readonly HubAnswe
   const answering = new Map(answers.map(({ id, name }) => [id, { id, name, silentRounds: 0 }]));
   const names = new Set(answers.map(({ name }) => name));
   const routed = new Set(answers.flatMap(({ routes }) => routes));
-  const silent = before.filter(({ id }) => !answering.has(id)).map((hub) => ({ ...hub, silentRounds: routed.has(hub.name) ? 0 : hub.silentRounds + 1 }));
-  const isLost = ({ name, silentRounds }: KnownHub): boolean => names.has(name) || silentRounds >= SILENT_ROUNDS;
+  const silent = before
+    .filter(({ id }) => !answering.has(id))
+    .map((hub) => ({ ...hub, silentRounds: routed.has(hub.name) ? 0 : hub.silentRounds + 1 }));
+  const isLost = ({ name, silentRounds }: KnownHub): boolean =>
+    names.has(name) || silentRounds >= SILENT_ROUNDS;
   const known = [...answering.values(), ...silent.filter((hub) => !isLost(hub))].slice(0, MAX_HUBS);
   return { known, lost: silent.filter(isLost) };
 }

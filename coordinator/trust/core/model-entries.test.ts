@@ -3,9 +3,19 @@ import { fromHex } from '#bus-schemas';
 import { changesBetween, modelsIn } from './model-entries.ts';
 
 const DIGEST = 'ab'.repeat(32);
-const price = { inputMicroUsdPerMillion: 1, cacheReadMicroUsdPerMillion: 1, outputMicroUsdPerMillion: 1 };
+const price = {
+  inputMicroUsdPerMillion: 1,
+  cacheReadMicroUsdPerMillion: 1,
+  outputMicroUsdPerMillion: 1,
+};
 const model = (id: string, builds: string[], weights?: Record<string, string>) => ({
-  ...{ id, builds, displayName: id, createdAt: 1, contextTokens: 1_000, maxOutputTokens: 100, ...price },
+  id,
+  builds,
+  displayName: id,
+  createdAt: 1,
+  contextTokens: 1_000,
+  maxOutputTokens: 100,
+  ...price,
   ...(weights && { weights }),
 });
 
@@ -39,5 +49,7 @@ test('a new digest withdraws the old entry before the new one is added', () => {
 
 test('a build that is taken out is withdrawn', () => {
   const before = modelsIn({ models: [model('qwen', ['qwen-q4', 'qwen-q8'])] });
-  expect(changesBetween(before, before.slice(0, 1))).toEqual([{ name: 'qwen', build: 'qwen-q8', weights: undefined, active: false }]);
+  expect(changesBetween(before, before.slice(0, 1))).toEqual([
+    { name: 'qwen', build: 'qwen-q8', weights: undefined, active: false },
+  ]);
 });

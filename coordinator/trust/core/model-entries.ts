@@ -1,6 +1,9 @@
 import { type CatalogSnapshot, fromHex, isSame } from '#bus-schemas';
 
-/** A public name, a build that may answer for it, and the digest of the build's weights; undefined where the operator pins none. */
+/**
+ * A public name, a build that may answer for it, and the digest of the build's weights; undefined
+ * where the operator pins none.
+ */
 export interface LoggedModel {
   readonly name: string;
   readonly build: string;
@@ -12,16 +15,37 @@ export interface ModelChange extends LoggedModel {
 }
 
 /** Every public name in the catalog, aliases included, with each of its builds. */
-export function modelsIn({ models, aliases = [] }: Pick<CatalogSnapshot, 'models' | 'aliases'>): LoggedModel[] {
+export function modelsIn({
+  models,
+  aliases = [],
+}: Pick<CatalogSnapshot, 'models' | 'aliases'>): LoggedModel[] {
   const buildsOf = new Map(
-    models.map(({ id, builds, weights }) => [id, builds.map((build) => ({ build, weights: weights?.[build] && fromHex(weights[build]) }))]),
+    models.map(({ id, builds, weights }) => [
+      id,
+      builds.map((build) => ({ build, weights: weights?.[build] && fromHex(weights[build]) })),
+    ]),
   );
-  const names = [...models.map(({ id }) => [id, id] as const), ...aliases.map(({ alias, model }) => [alias, model] as const)];
-  return names.flatMap(([name, model]) => (buildsOf.get(model) ?? []).map(({ build, weights }) => ({ name, build, weights: weights || undefined })));
+  const names = [
+    ...models.map(({ id }) => [id, id] as const),
+    ...aliases.map(({ alias, model }) => [alias, model] as const),
+  ];
+  return names.flatMap(([name, model]) =>
+    (buildsOf.get(model) ?? []).map(({ build, weights }) => ({
+      name,
+      build,
+      weights: weights || undefined,
+    })),
+  );
 }
 
-/** The entries that the log lacks: withdrawals first, so that a reader never sees two digests of one name and build active together. */
-export function changesBetween(logged: readonly LoggedModel[], wanted: readonly LoggedModel[]): ModelChange[] {
+/**
+ * The entries that the log lacks: withdrawals first, so that a reader never sees two digests of one
+ * name and build active together.
+ */
+export function changesBetween(
+  logged: readonly LoggedModel[],
+  wanted: readonly LoggedModel[],
+): ModelChange[] {
   const withdrawn = missingFrom(wanted, logged).map((model) => ({ ...model, active: false }));
   const added = missingFrom(logged, wanted).map((model) => ({ ...model, active: true }));
   return [...withdrawn, ...added];

@@ -1,7 +1,8 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /**
- * Nonces that need no memory: the time at which one expires, and a MAC over it and the machine that it is for. Every copy of trust
+ * Nonces that need no memory: the time at which one expires, and a MAC over it and the machine that
+ * it is for. Every copy of trust
  * accepts those of every other, and asking for nonces fills nothing.
  */
 const NONCE_MS = 60_000;
@@ -19,7 +20,10 @@ export function newRenewalNonce(secret: Uint8Array, provider: string, now: numbe
 }
 
 /** Whether this nonce was made for this machine, less than a minute ago. */
-export function isRenewalNonce(secret: Uint8Array, { provider, nonce, now }: { provider: string; nonce: string; now: number }): boolean {
+export function isRenewalNonce(
+  secret: Uint8Array,
+  { provider, nonce, now }: { provider: string; nonce: string; now: number },
+): boolean {
   const [time = '', given = ''] = nonce.split('.');
   const expiresAt = Number(time);
   if (!Number.isSafeInteger(expiresAt) || now >= expiresAt) return false;

@@ -1,10 +1,28 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isConsistent, leafHash, nodeHash, rootOfInclusion } from '#bus-schemas';
-import { completedBy, consistencyProof, inclusionProof, type ReadNode, rootAt } from './tree-proofs.ts';
+import {
+  completedBy,
+  consistencyProof,
+  inclusionProof,
+  type ReadNode,
+  rootAt,
+} from './tree-proofs.ts';
 
-/** The leaves and roots that the reference implementation of Certificate Transparency is tested with. */
-const LEAVES = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'].map((hex) => Buffer.from(hex, 'hex'));
+/**
+ * The leaves and roots that the reference implementation of Certificate Transparency is tested
+ * with.
+ */
+const LEAVES = [
+  '',
+  '00',
+  '10',
+  '2021',
+  '3031',
+  '40414243',
+  '5051525354555657',
+  '606162636465666768696a6b6c6d6e6f',
+].map((hex) => Buffer.from(hex, 'hex'));
 const ROOTS = [
   'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
   '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
@@ -27,19 +45,28 @@ function treeOf(leaves: readonly Uint8Array[]): ReadNode {
   };
   for (const [place, leaf] of leaves.entries()) {
     nodes.set(`0 ${place}`, leafHash(leaf));
-    for (const { level, index } of completedBy(place)) nodes.set(`${level} ${index}`, nodeHash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1)));
+    for (const { level, index } of completedBy(place))
+      nodes.set(
+        `${level} ${index}`,
+        nodeHash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1)),
+      );
   }
   return node;
 }
-const someLeaves = (size: number) => Array.from({ length: size }, (_, index) => Buffer.from(`entry ${index}`));
+const someLeaves = (size: number) =>
+  Array.from({ length: size }, (_, index) => Buffer.from(`entry ${index}`));
 const MAX = 70;
 const node = treeOf(someLeaves(MAX));
 const treeAt = (size: number) => ({ size, root: rootAt(size, node) });
-const flip = (hash: Uint8Array) => Buffer.from(hash).map((byte, at) => (at === 5 ? byte ^ 1 : byte));
+const flip = (hash: Uint8Array) =>
+  Buffer.from(hash).map((byte, at) => (at === 5 ? byte ^ 1 : byte));
 
-test.each(ROOTS.map((root, size) => [size, root] as const))('the tree of the first %i leaves has the root that Certificate Transparency has', (size, root) => {
-  expect(Buffer.from(rootAt(size, treeOf(LEAVES))).toString('hex')).toBe(root);
-});
+test.each(ROOTS.map((root, size) => [size, root] as const))(
+  'the tree of the first %i leaves has the root that Certificate Transparency has',
+  (size, root) => {
+    expect(Buffer.from(rootAt(size, treeOf(LEAVES))).toString('hex')).toBe(root);
+  },
+);
 
 describe('every leaf of every size', () => {
   test('is proven to be where it is, and nowhere else', () => {
@@ -49,8 +76,12 @@ describe('every leaf of every size', () => {
         const proof = inclusionProof(index, size, node);
         expect(rootOfInclusion(leaf, { index, size }, proof)).toEqual(rootAt(size, node));
         if (size === 1) continue;
-        expect(rootOfInclusion(leaf, { index: (index + 1) % size, size }, proof)).not.toEqual(rootAt(size, node));
-        expect(rootOfInclusion(leafHash(Buffer.from('forged')), { index, size }, proof)).not.toEqual(rootAt(size, node));
+        expect(rootOfInclusion(leaf, { index: (index + 1) % size, size }, proof)).not.toEqual(
+          rootAt(size, node),
+        );
+        expect(
+          rootOfInclusion(leafHash(Buffer.from('forged')), { index, size }, proof),
+        ).not.toEqual(rootAt(size, node));
       }
     }
   });
@@ -58,20 +89,34 @@ describe('every leaf of every size', () => {
   test('is proven to be there still in every later tree', () => {
     for (let earlier = 0; earlier <= MAX; earlier += 1)
       for (let later = earlier; later <= MAX; later += 1)
-        expect(isConsistent(treeAt(earlier), treeAt(later), consistencyProof(earlier, later, node))).toBe(true);
+        expect(
+          isConsistent(treeAt(earlier), treeAt(later), consistencyProof(earlier, later, node)),
+        ).toBe(true);
   });
 });
 
 describe('a log that forks', () => {
   test('cannot prove that what it said before is the beginning of what it says now', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: MAX - 1 }), fc.nat(), fc.nat(), (earlier, changedAt, more) => {
-        const later = earlier + 1 + (more % (MAX - earlier));
-        const forked = treeOf(someLeaves(later).map((leaf, index) => (index === changedAt % earlier ? Buffer.from('rewritten') : leaf)));
-        const other = { size: later, root: rootAt(later, forked) };
-        for (const proof of [consistencyProof(earlier, later, forked), consistencyProof(earlier, later, node)])
-          expect(isConsistent(treeAt(earlier), other, proof)).toBe(false);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: MAX - 1 }),
+        fc.nat(),
+        fc.nat(),
+        (earlier, changedAt, more) => {
+          const later = earlier + 1 + (more % (MAX - earlier));
+          const forked = treeOf(
+            someLeaves(later).map((leaf, index) =>
+              index === changedAt % earlier ? Buffer.from('rewritten') : leaf,
+            ),
+          );
+          const other = { size: later, root: rootAt(later, forked) };
+          for (const proof of [
+            consistencyProof(earlier, later, forked),
+            consistencyProof(earlier, later, node),
+          ])
+            expect(isConsistent(treeAt(earlier), other, proof)).toBe(false);
+        },
+      ),
     );
   });
 
@@ -80,12 +125,17 @@ describe('a log that forks', () => {
       fc.property(fc.integer({ min: 1, max: MAX - 1 }), fc.nat(), fc.nat(), (earlier, more, at) => {
         const later = earlier + 1 + (more % (MAX - earlier));
         const proof = consistencyProof(earlier, later, node);
-        const changed = proof.map((hash, index) => (index === at % proof.length ? flip(hash) : hash));
+        const changed = proof.map((hash, index) =>
+          index === at % proof.length ? flip(hash) : hash,
+        );
         for (const wrong of [changed, proof.slice(1), proof.slice(0, -1), [...proof, EMPTY]])
           expect(isConsistent(treeAt(earlier), treeAt(later), wrong)).toBe(false);
       }),
     );
-    for (const size of [-1, 0.5, Number.NaN, 2 ** 60]) expect(isConsistent({ ...treeAt(3), size }, treeAt(5), consistencyProof(3, 5, node))).toBe(false);
+    for (const size of [-1, 0.5, Number.NaN, 2 ** 60])
+      expect(isConsistent({ ...treeAt(3), size }, treeAt(5), consistencyProof(3, 5, node))).toBe(
+        false,
+      );
     expect(isConsistent(treeAt(5), treeAt(3), [])).toBe(false);
     expect(isConsistent(treeAt(3), { ...treeAt(3), root: EMPTY }, [])).toBe(false);
   });

@@ -1,22 +1,31 @@
 import { EMPTY_ROOT, nodeHash } from '#bus-schemas';
 
 /**
- * Roots and proofs of an RFC 6962 tree, from the hashes of its complete subtrees: `node(level, index)` is the one over the leaves
- * from `index * 2^level` on. A complete subtree never changes, so each is kept when it is complete and never again.
+ * Roots and proofs of an RFC 6962 tree, from the hashes of its complete subtrees: `node(level,
+ * index)` is the one over the leaves
+ * from `index * 2^level` on. A complete subtree never changes, so each is kept when it is complete
+ * and never again.
  */
 export type ReadNode = (level: number, index: number) => Uint8Array;
 
-export const rootAt = (size: number, node: ReadNode): Uint8Array => (size === 0 ? EMPTY_ROOT : over(0, size, node));
+export const rootAt = (size: number, node: ReadNode): Uint8Array =>
+  size === 0 ? EMPTY_ROOT : over(0, size, node);
 
 /** That a leaf is in the tree of this size. */
-export const inclusionProof = (index: number, size: number, node: ReadNode): Uint8Array[] => pathTo(index, { from: 0, until: size }, node);
+export const inclusionProof = (index: number, size: number, node: ReadNode): Uint8Array[] =>
+  pathTo(index, { from: 0, until: size }, node);
 
 /** That the tree of the first size is the beginning of the tree of the second. */
 export function consistencyProof(earlier: number, later: number, node: ReadNode): Uint8Array[] {
-  return earlier === 0 || earlier === later ? [] : beginning(earlier, { from: 0, until: later }, true, node);
+  return earlier === 0 || earlier === later
+    ? []
+    : beginning(earlier, { from: 0, until: later }, true, node);
 }
 
-/** What a leaf at this index completes, from the smallest: each needs its left half, which is known by then. */
+/**
+ * What a leaf at this index completes, from the smallest: each needs its left half, which is known
+ * by then.
+ */
 export function completedBy(index: number): { level: number; index: number }[] {
   const completed: { level: number; index: number }[] = [];
   for (let [level, place] = [0, index]; place % 2 === 1; ) {
@@ -28,7 +37,10 @@ export function completedBy(index: number): { level: number; index: number }[] {
 }
 
 /** Runs a reading twice: once to hear which nodes it takes, once with them. */
-export async function withNodes<T>(read: (node: ReadNode) => T, fetch: (wanted: { level: number; index: number }[]) => Promise<ReadNode>): Promise<T> {
+export async function withNodes<T>(
+  read: (node: ReadNode) => T,
+  fetch: (wanted: { level: number; index: number }[]) => Promise<ReadNode>,
+): Promise<T> {
   const wanted: { level: number; index: number }[] = [];
   read((level, index) => {
     wanted.push({ level, index });
@@ -59,7 +71,12 @@ function pathTo(index: number, { from, until }: Range, node: ReadNode): Uint8Arr
 }
 
 /** `known`: whoever checks has the root of this very range already. */
-function beginning(size: number, { from, until }: Range, known: boolean, node: ReadNode): Uint8Array[] {
+function beginning(
+  size: number,
+  { from, until }: Range,
+  known: boolean,
+  node: ReadNode,
+): Uint8Array[] {
   if (size === until - from) return known ? [] : [over(from, until, node)];
   const left = largestPowerBelow(until - from);
   const middle = from + left;

@@ -11,7 +11,10 @@ export interface HeadTellerOptions {
   readonly log: Logger;
 }
 
-/** Tells everybody on the bus when the log has grown: whoever listens has the same heads as whoever asks. */
+/**
+ * Tells everybody on the bus when the log has grown: whoever listens has the same heads as whoever
+ * asks.
+ */
 export class HeadTeller implements Disposable {
   readonly #options: HeadTellerOptions;
   readonly #timer: NodeJS.Timeout;

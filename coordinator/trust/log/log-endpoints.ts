@@ -10,10 +10,13 @@ export function logEndpoints(log: TransparencyLog): Endpoint[] {
       const found = await log.inclusion(leaf, size);
       return found === undefined ? { ok: false, code: 'not_in_log' } : { ok: true, ...found };
     }),
-    endpoint(consistency, async ({ earlier, later }): Promise<MessageOf<typeof consistency.reply>> => {
-      const proof = await log.consistency(earlier, later);
-      return proof === undefined ? { ok: false, code: 'no_such_size' } : { ok: true, proof };
-    }),
+    endpoint(
+      consistency,
+      async ({ earlier, later }): Promise<MessageOf<typeof consistency.reply>> => {
+        const proof = await log.consistency(earlier, later);
+        return proof === undefined ? { ok: false, code: 'no_such_size' } : { ok: true, proof };
+      },
+    ),
     endpoint(entries, async ({ from, limit }) => ({ entries: await log.entries(from, limit) })),
   ];
 }

@@ -17,10 +17,13 @@ export interface LoggedModelsOptions {
 }
 
 /**
- * Writes into the log which builds, with which weights, answer for each public name. A blind client checks the machine that it is offered
- * against these entries: without them, a coordinator could order a cheaper model than the client asked for.
+ * Writes into the log which builds, with which weights, answer for each public name. A blind client
+ * checks the machine that it is offered
+ * against these entries: without them, a coordinator could order a cheaper model than the client
+ * asked for.
  *
- * The catalog decides and trust logs: the entries follow a change by one round trip. Until then clients refuse the new build.
+ * The catalog decides and trust logs: the entries follow a change by one round trip. Until then
+ * clients refuse the new build.
  */
 export class LoggedModels implements AsyncDisposable {
   readonly #options: LoggedModelsOptions;
@@ -33,7 +36,11 @@ export class LoggedModels implements AsyncDisposable {
 
   constructor(options: LoggedModelsOptions) {
     this.#options = options;
-    this.#subscription = options.bus.subscribe({ subject: events.catalogChanged, kind: CatalogChanged, handle: () => this.#compare() });
+    this.#subscription = options.bus.subscribe({
+      subject: events.catalogChanged,
+      kind: CatalogChanged,
+      handle: () => this.#compare(),
+    });
     this.#timer = setInterval(() => this.#compare(), COMPARE_EVERY_MS);
     this.#compare();
   }
@@ -53,8 +60,14 @@ export class LoggedModels implements AsyncDisposable {
       const wanted = modelsIn(await bus.call(services.catalog.snapshot, {}, { timeoutMs: 5_000 }));
       await transaction(database, async (client) => {
         await query(client, sql['lock-log']);
-        const rows = await query<{ name: string; build: string; weights: Buffer | null }>(client, sql['logged-models']);
-        const logged: LoggedModel[] = rows.map(({ weights, ...row }) => ({ ...row, weights: weights ?? undefined }));
+        const rows = await query<{ name: string; build: string; weights: Buffer | null }>(
+          client,
+          sql['logged-models'],
+        );
+        const logged: LoggedModel[] = rows.map(({ weights, ...row }) => ({
+          ...row,
+          weights: weights ?? undefined,
+        }));
         for (const change of changesBetween(logged, wanted)) {
           const { name, build, weights, active } = change;
           await transparency.append(client, modelEntry(change));
@@ -63,7 +76,10 @@ export class LoggedModels implements AsyncDisposable {
         }
       });
     } catch (error) {
-      log.warn({ err: error }, 'trust could not compare the catalog with the transparency log; it tries again within 30 s');
+      log.warn(
+        { err: error },
+        'trust could not compare the catalog with the transparency log; it tries again within 30 s',
+      );
     }
   }
 

@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
 import { leafHash, nodeHash, type Signer, signHead, type TreeHead } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
-import { completedBy, consistencyProof, inclusionProof, type ReadNode, rootAt, withNodes } from '../core/tree-proofs.ts';
+import {
+  completedBy,
+  consistencyProof,
+  inclusionProof,
+  type ReadNode,
+  rootAt,
+  withNodes,
+} from '../core/tree-proofs.ts';
 
 export const logStatements = loadStatements(join(import.meta.dirname, 'store'), [
   'add-entry',
@@ -24,7 +31,8 @@ interface Coordinates {
 }
 
 /**
- * What was decided about code, machines and keys, for everybody to read: nothing in it changes, and whoever kept a head can prove it.
+ * What was decided about code, machines and keys, for everybody to read: nothing in it changes, and
+ * whoever kept a head can prove it.
  * Invariant: an entry is in the log iff the transaction that decided it was committed.
  */
 export class TransparencyLog {
@@ -38,7 +46,10 @@ export class TransparencyLog {
     this.#now = options.now;
   }
 
-  /** As a part of the transaction that decides what the entry says; whoever else appends waits for its end. */
+  /**
+   * As a part of the transaction that decides what the entry says; whoever else appends waits for
+   * its end.
+   */
   async append(client: ClientBase, entry: Uint8Array): Promise<void> {
     await query(client, sql['lock-log']);
     const index = await sizeOf(client);
@@ -72,14 +83,24 @@ export class TransparencyLog {
 
   async head(): Promise<TreeHead> {
     const size = await sizeOf(this.#database);
-    return signHead(this.#signer, { size, root: await this.#read((node) => rootAt(size, node)), at: this.#now() });
+    return signHead(this.#signer, {
+      size,
+      root: await this.#read((node) => rootAt(size, node)),
+      at: this.#now(),
+    });
   }
 
   /** The newest place of an entry in the tree of this size; undefined where it is not in it. */
-  async inclusion(leaf: Uint8Array, size: number): Promise<{ index: number; proof: Uint8Array[] } | undefined> {
+  async inclusion(
+    leaf: Uint8Array,
+    size: number,
+  ): Promise<{ index: number; proof: Uint8Array[] } | undefined> {
     const [found] = await query<{ index: number }>(this.#database, sql['index-of'], [leaf, size]);
     if (found === undefined || size > (await sizeOf(this.#database))) return undefined;
-    return { index: found.index, proof: await this.#read((node) => inclusionProof(found.index, size, node)) };
+    return {
+      index: found.index,
+      proof: await this.#read((node) => inclusionProof(found.index, size, node)),
+    };
   }
 
   async consistency(earlier: number, later: number): Promise<Uint8Array[] | undefined> {
@@ -101,11 +122,17 @@ async function sizeOf(database: Pool | ClientBase): Promise<number> {
   return row?.size ?? 0;
 }
 
-async function nodesOf(database: Pool | ClientBase, wanted: readonly Coordinates[]): Promise<ReadNode> {
+async function nodesOf(
+  database: Pool | ClientBase,
+  wanted: readonly Coordinates[],
+): Promise<ReadNode> {
   const rows =
     wanted.length === 0
       ? []
-      : await query<Coordinates & { hash: Buffer }>(database, sql.nodes, [wanted.map(({ level }) => level), wanted.map(({ index }) => index)]);
+      : await query<Coordinates & { hash: Buffer }>(database, sql.nodes, [
+          wanted.map(({ level }) => level),
+          wanted.map(({ index }) => index),
+        ]);
   const hashes = new Map(rows.map(({ level, index, hash }) => [`${level} ${index}`, hash]));
   return (level, index) => {
     const hash = hashes.get(`${level} ${index}`);

@@ -1,12 +1,20 @@
 import { timingSafeEqual } from 'node:crypto';
-import { type Certificate, type CertificateFault, extensionIds, readCertificate } from './certificate.ts';
+import {
+  type Certificate,
+  type CertificateFault,
+  extensionIds,
+  readCertificate,
+} from './certificate.ts';
 import { type AttestedDevice, claimIds, readDevice } from './device-claims.ts';
 
 /**
- * Managed Device Attestation: Apple signs what a machine is, together with a value that we chose for it.
+ * Managed Device Attestation: Apple signs what a machine is, together with a value that we chose
+ * for it.
  *
- * Invariant: nothing is told of a device but what is in the leaf of a chain that ends at a root that was handed in, all of
- * it valid at one time, and whose freshness is the one that was asked for. Apple may send one that it made earlier, so
+ * Invariant: nothing is told of a device but what is in the leaf of a chain that ends at a root
+ * that was handed in, all of
+ * it valid at one time, and whose freshness is the one that was asked for. Apple may send one that
+ * it made earlier, so
  * another freshness is no attack; it is no attestation of this key either.
  */
 export interface AppleChain {
@@ -16,7 +24,10 @@ export interface AppleChain {
   readonly roots: readonly Uint8Array[];
   readonly at: Date;
   readonly freshness: Uint8Array;
-  /** Asked for all of the chain, root included; in lower-case hex, without leading zeros but for one that makes it even. */
+  /**
+   * Asked for all of the chain, root included; in lower-case hex, without leading zeros but for one
+   * that makes it even.
+   */
   readonly revoked: (serialNumberHex: string) => boolean;
 }
 
@@ -49,13 +60,27 @@ export type AppleChainFault =
 const MAX_CERTIFICATES = 4;
 const MAX_CERTIFICATE_BYTES = 4096;
 
-const UNDERSTOOD: ReadonlySet<string> = new Set([extensionIds.basicConstraints, extensionIds.keyUsage]);
+const UNDERSTOOD: ReadonlySet<string> = new Set([
+  extensionIds.basicConstraints,
+  extensionIds.keyUsage,
+]);
 /** What a leaf's key may be used for is not our concern: we use no leaf's key. */
-const UNDERSTOOD_IN_LEAF: ReadonlySet<string> = new Set([...UNDERSTOOD, extensionIds.extendedKeyUsage, ...Object.values(claimIds)]);
+const UNDERSTOOD_IN_LEAF: ReadonlySet<string> = new Set([
+  ...UNDERSTOOD,
+  extensionIds.extendedKeyUsage,
+  ...Object.values(claimIds),
+]);
 
-export function verifyAppleChain({ chain, roots, at, freshness, revoked }: AppleChain): AppleAttestation {
+export function verifyAppleChain({
+  chain,
+  roots,
+  at,
+  freshness,
+  revoked,
+}: AppleChain): AppleAttestation {
   const fails = (fault: AppleChainFault): AppleAttestation => ({ ok: false, fault });
-  if (chain.length > MAX_CERTIFICATES || chain.some(({ length }) => length > MAX_CERTIFICATE_BYTES)) return fails('too_large');
+  if (chain.length > MAX_CERTIFICATES || chain.some(({ length }) => length > MAX_CERTIFICATE_BYTES))
+    return fails('too_large');
   const certificates: Certificate[] = [];
   for (const der of chain) {
     const read = readCertificate(der);
@@ -74,7 +99,8 @@ export function verifyAppleChain({ chain, roots, at, freshness, revoked }: Apple
   if (!isSame(fresh.value, freshness)) return fails('stale');
   const device = readDevice(leaf.extensions);
   if (device === undefined) return fails('missing_claim');
-  if (!device.sipEnabled || device.secureBoot !== 'full') return { ok: false, fault: 'posture', device };
+  if (!device.sipEnabled || device.secureBoot !== 'full')
+    return { ok: false, fault: 'posture', device };
   return { ok: true, device };
 }
 
@@ -85,20 +111,34 @@ function trusted(der: Uint8Array): Certificate {
   return read;
 }
 
-/** With the root at its end, whoever put it there: bytes that are a root's, or a root's signature, say which one it is; a name does not. */
-function pathToRoot(certificates: readonly Certificate[], roots: readonly Certificate[]): readonly Certificate[] | undefined {
+/**
+ * With the root at its end, whoever put it there: bytes that are a root's, or a root's signature,
+ * say which one it is; a name does not.
+ */
+function pathToRoot(
+  certificates: readonly Certificate[],
+  roots: readonly Certificate[],
+): readonly Certificate[] | undefined {
   const last = certificates.at(-1);
   if (last === undefined) return undefined;
   if (roots.some(({ x509 }) => x509.raw.equals(last.x509.raw))) return certificates;
-  const root = roots.find(({ x509 }) => last.x509.checkIssued(x509) && last.x509.verify(x509.publicKey));
+  const root = roots.find(
+    ({ x509 }) => last.x509.checkIssued(x509) && last.x509.verify(x509.publicKey),
+  );
   return root && [...certificates, root];
 }
 
 /** From the root down, so that each is judged by what is known to be trusted. */
-function faultOfPath(path: readonly Certificate[], at: Date, revoked: AppleChain['revoked']): AppleChainFault | undefined {
+function faultOfPath(
+  path: readonly Certificate[],
+  at: Date,
+  revoked: AppleChain['revoked'],
+): AppleChainFault | undefined {
   let issuer: Certificate | undefined;
   for (const [place, certificate] of [...path.entries()].reverse()) {
-    const fault = faultOfOne(certificate, { isLeaf: place === 0, at, revoked }) ?? faultOfLink(certificate, issuer, place);
+    const fault =
+      faultOfOne(certificate, { isLeaf: place === 0, at, revoked }) ??
+      faultOfLink(certificate, issuer, place);
     if (fault !== undefined) return fault;
     issuer = certificate;
   }
@@ -113,18 +153,27 @@ function faultOfOne(
   if (!(notBefore <= at)) return 'not_yet_valid';
   if (!(at <= notAfter)) return 'expired';
   const understood = isLeaf ? UNDERSTOOD_IN_LEAF : UNDERSTOOD;
-  for (const [id, { critical }] of extensions) if (critical && !understood.has(id)) return 'unknown_extension';
+  for (const [id, { critical }] of extensions)
+    if (critical && !understood.has(id)) return 'unknown_extension';
   if (isLeaf && authority !== undefined) return 'not_a_leaf';
   if (!isLeaf && authority === undefined) return 'not_a_ca';
   return revoked(x509.serialNumber.toLowerCase()) ? 'revoked' : undefined;
 }
 
-/** A path length counts the authorities below one, and of these the one at `place` is the first of `place`. */
-function faultOfLink({ x509 }: Certificate, issuer: Certificate | undefined, place: number): AppleChainFault | undefined {
+/**
+ * A path length counts the authorities below one, and of these the one at `place` is the first of
+ * `place`.
+ */
+function faultOfLink(
+  { x509 }: Certificate,
+  issuer: Certificate | undefined,
+  place: number,
+): AppleChainFault | undefined {
   if (issuer === undefined) return undefined;
   if (place > (issuer.authority?.pathLength ?? 0)) return 'too_long';
   if (!x509.checkIssued(issuer.x509)) return 'wrong_issuer';
   return x509.verify(issuer.x509.publicKey) ? undefined : 'bad_signature';
 }
 
-const isSame = (one: Uint8Array, other: Uint8Array): boolean => one.length === other.length && timingSafeEqual(one, other);
+const isSame = (one: Uint8Array, other: Uint8Array): boolean =>
+  one.length === other.length && timingSafeEqual(one, other);

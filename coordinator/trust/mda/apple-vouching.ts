@@ -16,8 +16,10 @@ export interface AppleVouching {
   /** What Apple says of the device with this signing key. */
   readonly verify: (chain: readonly Uint8Array[], signingKey: Uint8Array) => AppleAttestation;
   /**
-   * Whether Apple says that the signing key belongs to a device of its own, and that nothing which protects it is off: in the evidence, or
-   * in certificates that were kept. Those may have run out, which is nobody's lie: then it is as if there were none.
+   * Whether Apple says that the signing key belongs to a device of its own, and that nothing which
+   * protects it is off: in the evidence, or
+   * in certificates that were kept. Those may have run out, which is nobody's lie: then it is as if
+   * there were none.
    */
   readonly vouched: (evidence: Evidence, kept?: readonly Uint8Array[]) => boolean | undefined;
 }
@@ -25,12 +27,17 @@ export interface AppleVouching {
 const APPLE = join(import.meta.dirname, 'apple-enterprise-attestation-root.pem');
 
 export function appleVouching({ rootFiles, revoked, now }: AppleVouchingOptions): AppleVouching {
-  const roots = (rootFiles.length > 0 ? rootFiles : [APPLE]).map((file) => new X509Certificate(readFileSync(file)).raw);
+  const roots = (rootFiles.length > 0 ? rootFiles : [APPLE]).map(
+    (file) => new X509Certificate(readFileSync(file)).raw,
+  );
   const gone = new Set(revoked);
   const verify: AppleVouching['verify'] = (chain, signingKey) =>
     verifyAppleChain({
-      ...{ chain, roots, at: new Date(now()) },
-      // Apple signs what it was asked to: the key's digest, so that the certificates of one device are of no use to another.
+      chain,
+      roots,
+      at: new Date(now()),
+      // Apple signs what it was asked to: the key's digest, so that the certificates of one device
+      // are of no use to another.
       freshness: createHash('sha256').update(signingKey).digest(),
       revoked: (serial) => gone.has(serial),
     });

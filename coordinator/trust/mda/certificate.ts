@@ -1,6 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
-import { BasicConstraints, KeyUsage, KeyUsageFlags, Certificate as Parsed } from '@peculiar/asn1-x509';
+import {
+  BasicConstraints,
+  KeyUsage,
+  KeyUsageFlags,
+  Certificate as Parsed,
+} from '@peculiar/asn1-x509';
 
 /** What a certificate says of itself; that it is so, only whoever follows its chain knows. */
 export interface Certificate {
@@ -20,12 +25,19 @@ export interface Extension {
 
 export type CertificateFault = 'malformed' | 'unknown_algorithm';
 
-export const extensionIds = { keyUsage: '2.5.29.15', basicConstraints: '2.5.29.19', extendedKeyUsage: '2.5.29.37' } as const;
+export const extensionIds = {
+  keyUsage: '2.5.29.15',
+  basicConstraints: '2.5.29.19',
+  extendedKeyUsage: '2.5.29.37',
+} as const;
 
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
 const ECDSA_WITH_SHA384 = '1.2.840.10045.4.3.3';
 const ALGORITHMS: readonly string[] = [ECDSA_WITH_SHA256, ECDSA_WITH_SHA384];
-/** As OpenSSL names P-256 and P-384; a key with curve parameters of its own has no name, and so is none of them. */
+/**
+ * As OpenSSL names P-256 and P-384; a key with curve parameters of its own has no name, and so is
+ * none of them.
+ */
 const CURVES: readonly (string | undefined)[] = ['prime256v1', 'secp384r1'];
 const VERSION_3 = 2;
 
@@ -33,17 +45,30 @@ const VERSION_3 = 2;
 export function readCertificate(der: Uint8Array): Certificate | CertificateFault {
   try {
     const x509 = new X509Certificate(der);
-    // OpenSSL also takes PEM, and stops at the end of the first certificate: what came is more than what was read.
+    // OpenSSL also takes PEM, and stops at the end of the first certificate: what came is more than
+    // what was read.
     if (!x509.raw.equals(der)) return 'malformed';
     const { tbsCertificate: tbs, signatureAlgorithm } = AsnConvert.parse(der, Parsed);
     const { asymmetricKeyType, asymmetricKeyDetails } = x509.publicKey;
-    if (asymmetricKeyType !== 'ec' || !CURVES.includes(asymmetricKeyDetails?.namedCurve)) return 'unknown_algorithm';
+    if (asymmetricKeyType !== 'ec' || !CURVES.includes(asymmetricKeyDetails?.namedCurve))
+      return 'unknown_algorithm';
     if (!ALGORITHMS.includes(signatureAlgorithm.algorithm)) return 'unknown_algorithm';
     const listed = tbs.extensions ?? [];
-    const extensions = new Map(listed.map(({ extnID, critical, extnValue }) => [extnID, { critical, value: new Uint8Array(extnValue.buffer) }]));
+    const extensions = new Map(
+      listed.map(({ extnID, critical, extnValue }) => [
+        extnID,
+        { critical, value: new Uint8Array(extnValue.buffer) },
+      ]),
+    );
     // Said twice, an extension would mean whatever its reader likes.
     if (extensions.size !== listed.length || tbs.version !== VERSION_3) return 'malformed';
-    return { x509, notBefore: tbs.validity.notBefore.getTime(), notAfter: tbs.validity.notAfter.getTime(), authority: authorityIn(extensions), extensions };
+    return {
+      x509,
+      notBefore: tbs.validity.notBefore.getTime(),
+      notAfter: tbs.validity.notAfter.getTime(),
+      authority: authorityIn(extensions),
+      extensions,
+    };
   } catch {
     return 'malformed';
   }
@@ -52,8 +77,13 @@ export function readCertificate(der: Uint8Array): Certificate | CertificateFault
 function authorityIn(extensions: ReadonlyMap<string, Extension>): Certificate['authority'] {
   const constraints = extensions.get(extensionIds.basicConstraints);
   if (constraints === undefined) return undefined;
-  const { cA, pathLenConstraint = Number.POSITIVE_INFINITY } = AsnConvert.parse(constraints.value, BasicConstraints);
+  const { cA, pathLenConstraint = Number.POSITIVE_INFINITY } = AsnConvert.parse(
+    constraints.value,
+    BasicConstraints,
+  );
   const usage = extensions.get(extensionIds.keyUsage);
-  const mayNotSign = usage !== undefined && (AsnConvert.parse(usage.value, KeyUsage).toNumber() & KeyUsageFlags.keyCertSign) === 0;
+  const mayNotSign =
+    usage !== undefined &&
+    (AsnConvert.parse(usage.value, KeyUsage).toNumber() & KeyUsageFlags.keyCertSign) === 0;
   return cA && !mayNotSign ? { pathLength: pathLenConstraint } : undefined;
 }

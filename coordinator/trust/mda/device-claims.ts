@@ -13,13 +13,15 @@ export interface AttestedDevice {
 type SecureBoot = 'full' | 'reduced' | 'permissive';
 
 /**
- * Apple documents what these mean (DeviceInformationResponse.QueryResponses, DevicePropertiesAttestation), not how they
+ * Apple documents what these mean (DeviceInformationResponse.QueryResponses,
+ * DevicePropertiesAttestation), not how they
  * are written. What is known comes from others who have published what live certificates hold:
  * - freshness: the 32 bytes as they are, with no DER around them (step-ca compares them so, too);
  * - serial number, UDID, OS version: text as it is, with no DER around it;
  * - SIP: a DER INTEGER, 0 where it is on. Apple documents 1 for off; whatever is not 0 is off here;
  * - secure boot: one of three texts as they are, with no DER around them.
- * Only "on" and "Full Security" were seen live; the other values are as documented. All else reads as if it were not there:
+ * Only "on" and "Full Security" were seen live; the other values are as documented. All else reads
+ * as if it were not there:
  * an encoding that we do not know proves nothing.
  */
 export const claimIds = {
@@ -46,9 +48,22 @@ export function readDevice(extensions: ReadonlyMap<string, Extension>): Attested
   const sip = extensions.get(claimIds.sip)?.value;
   const boot = text(extensions.get(claimIds.secureBoot)) ?? '';
   const secureBoot = Object.hasOwn(SECURE_BOOT, boot) ? SECURE_BOOT[boot] : undefined;
-  if (serialNumber === undefined || udid === undefined || sip === undefined || !isInteger(sip) || secureBoot === undefined) return undefined;
+  if (
+    serialNumber === undefined ||
+    udid === undefined ||
+    sip === undefined ||
+    !isInteger(sip) ||
+    secureBoot === undefined
+  )
+    return undefined;
   const osVersion = text(extensions.get(claimIds.osVersion));
-  return { serialNumber, udid, sipEnabled: sip.length === 3 && sip[2] === 0, secureBoot, ...(osVersion !== undefined && { osVersion }) };
+  return {
+    serialNumber,
+    udid,
+    sipEnabled: sip.length === 3 && sip[2] === 0,
+    secureBoot,
+    ...(osVersion !== undefined && { osVersion }),
+  };
 }
 
 function text(extension: Extension | undefined): string | undefined {
@@ -56,4 +71,5 @@ function text(extension: Extension | undefined): string | undefined {
   return written !== undefined && TEXT.test(written) ? written : undefined;
 }
 
-const isInteger = (value: Uint8Array): boolean => value.length > 2 && value[0] === DER_INTEGER && value[1] === value.length - 2;
+const isInteger = (value: Uint8Array): boolean =>
+  value.length > 2 && value[0] === DER_INTEGER && value[1] === value.length - 2;

@@ -11,11 +11,17 @@ import { DeviceAttestations } from './device-attestations.ts';
 import { MacUnderTest } from './mac-under-test.ts';
 import { MicroMdm } from './micro-mdm.ts';
 
-/** When MDM is asked, by a clock that the test turns. The trust that runs here has no MDM: it only enrols and verifies. */
+/**
+ * When MDM is asked, by a clock that the test turns. The trust that runs here has no MDM: it only
+ * enrols and verifies.
+ */
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-const apple = new TestAppleCa({ from: new Date(Date.now() - DAY_MS), until: new Date(Date.now() + 3 * DAY_MS) });
+const apple = new TestAppleCa({
+  from: new Date(Date.now() - DAY_MS),
+  until: new Date(Date.now() + 3 * DAY_MS),
+});
 let folder: string;
 let root: string;
 let trust: Trust;
@@ -26,7 +32,10 @@ const vouched: string[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dinf-mdm-'));
   root = join(folder, 'root.pem');
-  await writeFile(root, `-----BEGIN CERTIFICATE-----\n${Buffer.from(apple.root.der).toString('base64')}\n-----END CERTIFICATE-----\n`);
+  await writeFile(
+    root,
+    `-----BEGIN CERTIFICATE-----\n${Buffer.from(apple.root.der).toString('base64')}\n-----END CERTIFICATE-----\n`,
+  );
   trust = await startTrustUnderTest();
 }, 60_000);
 afterAll(async () => {
@@ -49,7 +58,12 @@ const startMdm = async (): Promise<FakeMicroMdm> => {
 function attestations(mdm: Pick<MicroMdm, 'udidOf' | 'ask' | 'push'>): DeviceAttestations {
   const now = () => clock;
   return new DeviceAttestations({
-    ...{ database: trust.database, mdm, now, random: () => 0, log: pino({ level: 'silent' }), metrics: new Registry() },
+    database: trust.database,
+    mdm,
+    now,
+    random: () => 0,
+    log: pino({ level: 'silent' }),
+    metrics: new Registry(),
     verify: appleVouching({ rootFiles: [root], revoked: [], now }).verify,
     attestor: { vouched: (provider) => void vouched.push(provider), refuted: () => undefined },
   });
@@ -60,7 +74,10 @@ async function verifiedMac(serial: string): Promise<MacUnderTest> {
   const mac = await MacUnderTest.verified(trust, serial);
   // It is due since it was assigned, by the real clock.
   clock = Math.max(clock, Date.now());
-  await trust.database.query('UPDATE verdicts SET fresh_until = $2, wake_at = NULL WHERE provider = $1', [mac.provider, clock + 365 * DAY_MS]);
+  await trust.database.query(
+    'UPDATE verdicts SET fresh_until = $2, wake_at = NULL WHERE provider = $1',
+    [mac.provider, clock + 365 * DAY_MS],
+  );
   return mac;
 }
 
@@ -88,7 +105,10 @@ describe('MDM is asked for a device', () => {
     mdm.trouble = 'none';
     clock += 15 * MINUTE_MS;
     await devices.wake();
-    expect(mdm.asked.slice(-2)).toEqual(['POST /v1/devices', expect.stringMatching(/^POST \/v1\/commands\//)]);
+    expect(mdm.asked.slice(-2)).toEqual([
+      'POST /v1/devices',
+      expect.stringMatching(/^POST \/v1\/commands\//),
+    ]);
   });
 
   test('again when it is not there, knows no such device, or takes too long to answer', async () => {
@@ -99,9 +119,14 @@ describe('MDM is asked for a device', () => {
       mdm.trouble = trouble;
       if (trouble === 'slow') mdm.enrol('C02LATE').mood = 'asleep';
       await devices.wake();
-      const { rows } = await trust.database.query('SELECT command, due_at::float8 AS due FROM device_attestations WHERE provider = $1', [mac.provider]);
+      const { rows } = await trust.database.query(
+        'SELECT command, due_at::float8 AS due FROM device_attestations WHERE provider = $1',
+        [mac.provider],
+      );
       expect(rows[0].due).toBeGreaterThan(clock);
-      expect(rows[0].command === null).toBe(mdm.asked.every((asked) => !asked.startsWith('POST /v1/commands')));
+      expect(rows[0].command === null).toBe(
+        mdm.asked.every((asked) => !asked.startsWith('POST /v1/commands')),
+      );
       clock = rows[0].due;
     }
   });
@@ -132,9 +157,18 @@ describe('MDM is asked for a device', () => {
       return mdm.asked.length;
     };
     const [set, of] = ['UPDATE verdicts SET', 'WHERE provider = $1'];
-    expect(await when(`${set} standing = 'lapsed' ${of}`, `${set} standing = 'verified' ${of}`)).toBe(0);
-    expect(await when(`${set} level = 'hardware' ${of}`, `${set} level = 'self_signed' ${of}`)).toBe(0);
-    expect(await when('UPDATE providers SET revoked_at = now() WHERE id = $1', 'UPDATE providers SET revoked_at = NULL WHERE id = $1')).toBe(0);
+    expect(
+      await when(`${set} standing = 'lapsed' ${of}`, `${set} standing = 'verified' ${of}`),
+    ).toBe(0);
+    expect(
+      await when(`${set} level = 'hardware' ${of}`, `${set} level = 'self_signed' ${of}`),
+    ).toBe(0);
+    expect(
+      await when(
+        'UPDATE providers SET revoked_at = now() WHERE id = $1',
+        'UPDATE providers SET revoked_at = NULL WHERE id = $1',
+      ),
+    ).toBe(0);
     await devices.wake();
     expect(mdm.asked.length).toBeGreaterThan(0);
   });

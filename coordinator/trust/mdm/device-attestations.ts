@@ -12,10 +12,13 @@ import type { MicroMdm } from './micro-mdm.ts';
 import { retryTimes } from './retry-times.ts';
 
 /**
- * How the coordinator gets Apple's word for a machine: it has MDM ask the device for an attestation of the machine's signing key, and keeps the answer.
+ * How the coordinator gets Apple's word for a machine: it has MDM ask the device for an attestation
+ * of the machine's signing key, and keeps the answer.
  *
- * Invariants: an answer counts once, for the question that is open, from the device that was asked; nothing is kept but a chain that verifies for
- * the key and the serial number that were asked for. Any number of copies share the work: everything that has to be remembered is in the database.
+ * Invariants: an answer counts once, for the question that is open, from the device that was asked;
+ * nothing is kept but a chain that verifies for
+ * the key and the serial number that were asked for. Any number of copies share the work:
+ * everything that has to be remembered is in the database.
  */
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
@@ -40,11 +43,24 @@ export interface DeviceAttestationsOptions {
 }
 
 /** What came of an event; but for `kept` the machine is asked for again. */
-export type Heard = 'kept' | 'no_answer' | 'not_asked' | 'failed' | 'no_attestation' | 'bad_chain' | 'stale' | 'other_device' | 'posture_off' | 'malformed';
+export type Heard =
+  | 'kept'
+  | 'no_answer'
+  | 'not_asked'
+  | 'failed'
+  | 'no_attestation'
+  | 'bad_chain'
+  | 'stale'
+  | 'other_device'
+  | 'posture_off'
+  | 'malformed';
 
 const WAKE_MS = 2_000;
 const MAX_ASKING = 12;
-/** Until then a question stands in MDM's queue, and the device is only woken up; later it may have been lost. */
+/**
+ * Until then a question stands in MDM's queue, and the device is only woken up; later it may have
+ * been lost.
+ */
 const OPEN_MS = 24 * 3_600_000;
 
 interface Due {
@@ -74,7 +90,12 @@ export class DeviceAttestations implements AsyncDisposable {
   constructor(options: DeviceAttestationsOptions) {
     this.#options = options;
     const { metrics: registry, mdm } = options;
-    this.#outcomes = new Counter({ name: 'dinf_trust_mdm_total', help: 'What MDM said of devices', labelNames: ['outcome'], registers: [registry] });
+    this.#outcomes = new Counter({
+      name: 'dinf_trust_mdm_total',
+      help: 'What MDM said of devices',
+      labelNames: ['outcome'],
+      registers: [registry],
+    });
     this.#timer = mdm && setInterval(() => void this.wake(), WAKE_MS);
   }
 
@@ -124,27 +145,53 @@ export class DeviceAttestations implements AsyncDisposable {
     }
   }
 
-  /** It is due again at once, later each time: whoever asks for it may die, and MDM may never answer. */
+  /**
+   * It is due again at once, later each time: whoever asks for it may die, and MDM may never
+   * answer.
+   */
   async #claim(): Promise<Due | undefined> {
     const { database, now, random } = this.#options;
-    const [due] = await query<Due & { provider: string }>(database, sql['claim-due'], [now(), retryTimes(random)]);
+    const [due] = await query<Due & { provider: string }>(database, sql['claim-due'], [
+      now(),
+      retryTimes(random),
+    ]);
     return due;
   }
 
   async #ask(due: Due): Promise<void> {
     const { mdm, verify, attestor, now } = this.#options;
     const evidence = evidenceIn(due.evidence);
-    if (mdm === undefined || evidence === undefined || evidence.keyStore !== 'secure_enclave' || evidence.simulated) return;
+    if (
+      mdm === undefined ||
+      evidence === undefined ||
+      evidence.keyStore !== 'secure_enclave' ||
+      evidence.simulated
+    )
+      return;
     const { provider, serial, chain } = due;
     const { signingKey } = evidence;
     const isSameKey = due.signingKey?.equals(signingKey) === true;
     // Apple's word is here already: the challenge for it was lost.
-    if (isSameKey && chain !== null && verify(chain, signingKey).ok) return attestor.vouched(provider);
-    if (isSameKey && due.command !== null && due.udid !== null && now() - (due.askedAt ?? 0) < OPEN_MS) return mdm.push(due.udid);
+    if (isSameKey && chain !== null && verify(chain, signingKey).ok)
+      return attestor.vouched(provider);
+    if (
+      isSameKey &&
+      due.command !== null &&
+      due.udid !== null &&
+      now() - (due.askedAt ?? 0) < OPEN_MS
+    )
+      return mdm.push(due.udid);
     const udid = await mdm.udidOf(serial);
     const command = randomUUID();
     // Before it is asked: the answer may be quicker than MDM's own.
-    const [open] = await query(this.#options.database, sql['open-question'], [provider, serial, signingKey, command, udid, now()]);
+    const [open] = await query(this.#options.database, sql['open-question'], [
+      provider,
+      serial,
+      signingKey,
+      command,
+      udid,
+      now(),
+    ]);
     if (open === undefined) return;
     try {
       await mdm.ask({ udid, command, nonce: createHash('sha256').update(signingKey).digest() });
@@ -164,14 +211,18 @@ export class DeviceAttestations implements AsyncDisposable {
     if (asked === undefined) return 'not_asked';
     const { provider, serial, signingKey } = asked;
     const failed = (outcome: Heard, fault?: string): Heard => {
-      log.warn({ provider, outcome, ...(fault && { fault }) }, 'Apple does not vouch for a machine');
+      log.warn(
+        { provider, outcome, ...(fault && { fault }) },
+        'Apple does not vouch for a machine',
+      );
       return outcome;
     };
     if (answer.status !== 'Acknowledged') return failed('failed', answer.status);
     const chain = attestationIn(answer.payload);
     if (chain === undefined) return failed('no_attestation');
     const said = verify(chain, signingKey);
-    if (!said.ok && said.fault !== 'posture') return failed(said.fault === 'stale' ? 'stale' : 'bad_chain', said.fault);
+    if (!said.ok && said.fault !== 'posture')
+      return failed(said.fault === 'stale' ? 'stale' : 'bad_chain', said.fault);
     if (said.device.serialNumber !== serial) return failed('other_device');
     if (!said.ok) {
       attestor.refuted(provider, signingKey);
@@ -181,14 +232,27 @@ export class DeviceAttestations implements AsyncDisposable {
   }
 
   async #close(command: string, udid: string): Promise<Asked | undefined> {
-    const [asked] = await query<{ provider: string; serial: string; signingKey: Buffer }>(this.#options.database, sql['close-question'], [command, udid]);
+    const [asked] = await query<{ provider: string; serial: string; signingKey: Buffer }>(
+      this.#options.database,
+      sql['close-question'],
+      [command, udid],
+    );
     return asked;
   }
 
-  async #keep({ provider, serial, signingKey }: Asked, chain: readonly Uint8Array[]): Promise<boolean> {
+  async #keep(
+    { provider, serial, signingKey }: Asked,
+    chain: readonly Uint8Array[],
+  ): Promise<boolean> {
     const { database, attestor, now } = this.#options;
     const certificates = chain.map((certificate) => Buffer.from(certificate));
-    const [kept] = await query(database, sql['keep-chain'], [provider, serial, signingKey, certificates, now()]);
+    const [kept] = await query(database, sql['keep-chain'], [
+      provider,
+      serial,
+      signingKey,
+      certificates,
+      now(),
+    ]);
     if (kept !== undefined) attestor.vouched(provider);
     return kept !== undefined;
   }

@@ -1,10 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { vi } from 'vitest';
-import { Challenge, codeHash, core, Judgement, Nkey, newP256Key, type Posture, p256Signer, SUITE_ID, services, signEvidence, TrustWord } from '#bus-schemas';
+import {
+  Challenge,
+  codeHash,
+  core,
+  Judgement,
+  Nkey,
+  newP256Key,
+  type Posture,
+  p256Signer,
+  SUITE_ID,
+  services,
+  signEvidence,
+  TrustWord,
+} from '#bus-schemas';
 import type { Trust } from '../trust-under-test.ts';
 
 const CALL = { timeoutMs: 10_000 };
-const ON: Posture = { systemIntegrity: 'on', secureBoot: 'on', authenticatedRoot: 'on', debuggersDenied: 'on' };
+const ON: Posture = {
+  systemIntegrity: 'on',
+  secureBoot: 'on',
+  authenticatedRoot: 'on',
+  debuggersDenied: 'on',
+};
 const WAIT = { timeout: 15_000 };
 /** Once: the code that is being worked on changes. */
 const CODE = codeHash();
@@ -24,38 +42,73 @@ export class MacUnderTest {
   readonly #claims: MacClaims;
   readonly #sealingKey = randomBytes(32);
 
-  private constructor({ trust, provider, busKey, claims }: { trust: Trust; provider: string; busKey: string; claims: MacClaims }) {
+  private constructor({
+    trust,
+    provider,
+    busKey,
+    claims,
+  }: { trust: Trust; provider: string; busKey: string; claims: MacClaims }) {
     this.#trust = trust;
     this.provider = provider;
     this.#busKey = busKey;
     this.#claims = claims;
-    trust.bus.subscribe({ subject: core.down(provider, 'judgement'), kind: Judgement, handle: (judgement) => void this.judgements.push(judgement) });
-    trust.bus.subscribe({ subject: core.down(provider, 'challenge'), kind: Challenge, handle: ({ nonce }) => this.#show(nonce) });
+    trust.bus.subscribe({
+      subject: core.down(provider, 'judgement'),
+      kind: Judgement,
+      handle: (judgement) => void this.judgements.push(judgement),
+    });
+    trust.bus.subscribe({
+      subject: core.down(provider, 'challenge'),
+      kind: Challenge,
+      handle: ({ nonce }) => this.#show(nonce),
+    });
   }
 
-  /** Enrolled and verified by what it says itself, and, where a serial number is given, assigned to that device. */
-  static async verified(trust: Trust, serial?: string, claims: MacClaims = {}): Promise<MacUnderTest> {
-    const { token } = await trust.bus.call(services.trust.createToken, { lifetimeMs: 60_000 }, CALL);
+  /**
+   * Enrolled and verified by what it says itself, and, where a serial number is given, assigned to
+   * that device.
+   */
+  static async verified(
+    trust: Trust,
+    serial?: string,
+    claims: MacClaims = {},
+  ): Promise<MacUnderTest> {
+    const { token } = await trust.bus.call(
+      services.trust.createToken,
+      { lifetimeMs: 60_000 },
+      CALL,
+    );
     const busKey = Nkey.create('user').getPublicKey();
-    const enrolled = await trust.bus.call(services.trust.enrol, { token, userKey: busKey, name: 'a Mac' }, CALL);
+    const enrolled = await trust.bus.call(
+      services.trust.enrol,
+      { token, userKey: busKey, name: 'a Mac' },
+      CALL,
+    );
     if (!enrolled.ok) throw new Error(enrolled.code);
     const mac = new MacUnderTest({ trust, provider: enrolled.provider, busKey, claims });
     await trust.bus.connection.flush();
     mac.ask();
     await mac.becomes({ standing: 'verified', level: 'self_signed' });
-    if (serial !== undefined) await trust.bus.call(services.trust.assignDevice, { provider: mac.provider, serial }, CALL);
+    if (serial !== undefined)
+      await trust.bus.call(services.trust.assignDevice, { provider: mac.provider, serial }, CALL);
     return mac;
   }
 
   ask(): void {
-    this.#trust.bus.publish(core.up(this.provider, 'trust'), TrustWord, { t: 'ask', sealingKey: this.#sealingKey });
+    this.#trust.bus.publish(core.up(this.provider, 'trust'), TrustWord, {
+      t: 'ask',
+      sealingKey: this.#sealingKey,
+    });
   }
 
   /** Its last judgement is this. */
   async becomes(judgement: Partial<Judgement>): Promise<void> {
     await vi.waitFor(() => {
       const last = this.judgements.at(-1);
-      if (last === undefined || Object.entries(judgement).some(([name, value]) => last[name as keyof Judgement] !== value))
+      if (
+        last === undefined ||
+        Object.entries(judgement).some(([name, value]) => last[name as keyof Judgement] !== value)
+      )
         throw new Error(`${JSON.stringify(judgement)} is not ${JSON.stringify(last)}`);
     }, WAIT);
   }
@@ -63,7 +116,9 @@ export class MacUnderTest {
   /** It is challenged once more, and judged by that. */
   async shownAgain(): Promise<Judgement | undefined> {
     const before = this.judgements.length;
-    await this.#trust.database.query('UPDATE verdicts SET wake_at = 0 WHERE provider = $1', [this.provider]);
+    await this.#trust.database.query('UPDATE verdicts SET wake_at = 0 WHERE provider = $1', [
+      this.provider,
+    ]);
     await vi.waitFor(() => {
       if (this.judgements.length === before) throw new Error('not judged again');
     }, WAIT);
@@ -72,10 +127,22 @@ export class MacUnderTest {
 
   #show(nonce: Uint8Array): void {
     const evidence = signEvidence(this.signer, {
-      ...{ provider: this.provider, keyStore: 'secure_enclave', suite: SUITE_ID, sealingKey: this.#sealingKey, busKey: this.#busKey },
-      ...{ agentVersion: '0.1.0', codeHash: CODE, simulated: false, posture: ON, at: Date.now(), nonce },
+      provider: this.provider,
+      keyStore: 'secure_enclave',
+      suite: SUITE_ID,
+      sealingKey: this.#sealingKey,
+      busKey: this.#busKey,
+      agentVersion: '0.1.0',
+      codeHash: CODE,
+      simulated: false,
+      posture: ON,
+      at: Date.now(),
+      nonce,
       ...this.#claims,
     });
-    this.#trust.bus.publish(core.up(this.provider, 'trust'), TrustWord, { t: 'evidence', evidence });
+    this.#trust.bus.publish(core.up(this.provider, 'trust'), TrustWord, {
+      t: 'evidence',
+      evidence,
+    });
   }
 }

@@ -6,13 +6,22 @@ import type { DeviceAttestations } from './device-attestations.ts';
 
 type Answer = MessageOf<typeof services.trust.mdmEvent.reply>;
 
-export function mdmEndpoints({ devices, secret }: { devices: DeviceAttestations; secret: string | undefined }): Endpoint[] {
+export function mdmEndpoints({
+  devices,
+  secret,
+}: {
+  devices: DeviceAttestations;
+  secret: string | undefined;
+}): Endpoint[] {
   return [
-    endpoint(services.trust.assignDevice, async ({ provider, serial }) => ({ assigned: await devices.assign(provider, serial) })),
+    endpoint(services.trust.assignDevice, async ({ provider, serial }) => ({
+      assigned: await devices.assign(provider, serial),
+    })),
     endpoint(services.trust.mdmEvent, async (request): Promise<Answer> => {
       if (secret === undefined) return { ok: false, code: 'not_configured' };
       // Digests have one length, so that how long the comparison takes says nothing.
-      if (!timingSafeEqual(hashOf(request.secret), hashOf(secret))) return { ok: false, code: 'bad_secret' };
+      if (!timingSafeEqual(hashOf(request.secret), hashOf(secret)))
+        return { ok: false, code: 'bad_secret' };
       const outcome = await devices.heard(request.body);
       return outcome === 'malformed' ? { ok: false, code: 'bad_event' } : { ok: true, outcome };
     }),

@@ -12,13 +12,19 @@ import { type FakeDevice, FakeMicroMdm, TestAppleCa } from '#testcontainers';
 import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 import { MacUnderTest } from './mac-under-test.ts';
 
-/** The whole way: trust asks a MicroMDM over HTTP, its devices answer through the operators' listener and the bus. */
+/**
+ * The whole way: trust asks a MicroMDM over HTTP, its devices answer through the operators'
+ * listener and the bus.
+ */
 
 const CALL = { timeoutMs: 10_000 };
 const SECRET = 'a secret of the webhook';
 const WAIT = { timeout: 15_000 };
 const DAY_MS = 86_400_000;
-const apple = new TestAppleCa({ from: new Date(Date.now() - DAY_MS), until: new Date(Date.now() + DAY_MS) });
+const apple = new TestAppleCa({
+  from: new Date(Date.now() - DAY_MS),
+  until: new Date(Date.now() + DAY_MS),
+});
 
 let folder: string;
 let trust: Trust;
@@ -29,10 +35,21 @@ let address: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dinf-mdm-'));
   const root = join(folder, 'root.pem');
-  await writeFile(root, `-----BEGIN CERTIFICATE-----\n${Buffer.from(apple.root.der).toString('base64')}\n-----END CERTIFICATE-----\n`);
+  await writeFile(
+    root,
+    `-----BEGIN CERTIFICATE-----\n${Buffer.from(apple.root.der).toString('base64')}\n-----END CERTIFICATE-----\n`,
+  );
   fake = await FakeMicroMdm.start(apple);
-  trust = await startTrustUnderTest({ appleRootFiles: [root], mdm: { url: fake.url, apiKey: fake.apiKey, webhookSecret: SECRET } });
-  listener = await createServer({ log: pino({ level: 'silent' }), trustedProxies: [], headersTimeoutMs: 10_000, requestTimeoutMs: 10_000 });
+  trust = await startTrustUnderTest({
+    appleRootFiles: [root],
+    mdm: { url: fake.url, apiKey: fake.apiKey, webhookSecret: SECRET },
+  });
+  listener = await createServer({
+    log: pino({ level: 'silent' }),
+    trustedProxies: [],
+    headersTimeoutMs: 10_000,
+    requestTimeoutMs: 10_000,
+  });
   addMdmRoute(listener, trust.bus);
   address = await listener.listen({ host: '127.0.0.1', port: 0 });
 }, 60_000);
@@ -47,10 +64,14 @@ beforeEach(() => {
   fake.webhook = webhookWith(SECRET);
 });
 
-const webhookWith = (secret: string): string => `${address.replace('://', `://mdm:${encodeURIComponent(secret)}@`)}/admin/mdm/webhook`;
+const webhookWith = (secret: string): string =>
+  `${address.replace('://', `://mdm:${encodeURIComponent(secret)}@`)}/admin/mdm/webhook`;
 const serialNumber = (): string => `C02${randomUUID().slice(0, 8).toUpperCase()}`;
 const rowOf = async ({ provider }: MacUnderTest) => {
-  const { rows } = await trust.database.query('SELECT command, udid, chain FROM device_attestations WHERE provider = $1', [provider]);
+  const { rows } = await trust.database.query(
+    'SELECT command, udid, chain FROM device_attestations WHERE provider = $1',
+    [provider],
+  );
   return rows[0] as { command: string | null; udid: string | null; chain: Buffer[] | null };
 };
 const openQuestion = (mac: MacUnderTest): Promise<string> =>
@@ -64,14 +85,17 @@ const answered = (device: FakeDevice): Promise<void> =>
     const events = fake.sent.filter(({ body }) => body.includes(device.udid));
     if (!events.some(({ status }) => status === 200)) throw new Error('it did not answer yet');
   }, WAIT);
-const tell = async (body: string, secret = SECRET) => trust.bus.call(services.trust.mdmEvent, { body: Buffer.from(body), secret }, CALL);
+const tell = async (body: string, secret = SECRET) =>
+  trust.bus.call(services.trust.mdmEvent, { body: Buffer.from(body), secret }, CALL);
 
 describe('a machine whose device the operator named', () => {
   test('ranks as hardware once Apple has answered, without having sent a certificate, and its serial number stays with us', async () => {
     const device = fake.enrol(serialNumber());
     const mac = await MacUnderTest.verified(trust, device.serial);
     await mac.becomes({ standing: 'verified', level: 'hardware' });
-    expect(device.attested?.nonce).toEqual(createHash('sha256').update(mac.signer.publicKey).digest());
+    expect(device.attested?.nonce).toEqual(
+      createHash('sha256').update(mac.signer.publicKey).digest(),
+    );
     const told = await trust.bus.call(services.trust.evidence, { provider: mac.provider }, CALL);
     if (!told.ok) throw new Error(told.code);
     expect(told).toMatchObject({ level: 'hardware' });
@@ -107,12 +131,22 @@ describe('a machine whose device the operator named', () => {
     other.mood = 'asleep';
     const mac = await MacUnderTest.verified(trust, device.serial);
     await mac.becomes({ level: 'hardware' });
-    expect(await trust.bus.call(services.trust.assignDevice, { provider: mac.provider, serial: other.serial }, CALL)).toEqual({ v: 1, assigned: true });
+    expect(
+      await trust.bus.call(
+        services.trust.assignDevice,
+        { provider: mac.provider, serial: other.serial },
+        CALL,
+      ),
+    ).toEqual({ v: 1, assigned: true });
     expect(await mac.shownAgain()).toMatchObject({ standing: 'verified', level: 'self_signed' });
   }, 30_000);
 
   test('cannot be one that was never enrolled here', async () => {
-    const assigned = await trust.bus.call(services.trust.assignDevice, { provider: `A${'B'.repeat(55)}`, serial: 'C02NOBODY' }, CALL);
+    const assigned = await trust.bus.call(
+      services.trust.assignDevice,
+      { provider: `A${'B'.repeat(55)}`, serial: 'C02NOBODY' },
+      CALL,
+    );
     expect(assigned).toMatchObject({ assigned: false });
   });
 
@@ -132,8 +166,14 @@ describe('a machine whose device the operator named', () => {
 
 describe('a machine stays what it says itself when its device', () => {
   test.each<[string, (device: FakeDevice) => unknown]>([
-    ['sends what Apple said of another key', (device) => fake.attest(device, createHash('sha256').update('another key').digest())],
-    ['sends the certificates of another device', (device) => Object.assign(device, { says: { ...device.says, serialNumber: 'C02OTHER' } })],
+    [
+      'sends what Apple said of another key',
+      (device) => fake.attest(device, createHash('sha256').update('another key').digest()),
+    ],
+    [
+      'sends the certificates of another device',
+      (device) => Object.assign(device, { says: { ...device.says, serialNumber: 'C02OTHER' } }),
+    ],
     ['sends what is no certificate', (device) => Object.assign(device, { mood: 'forged' })],
     ['says that it failed', (device) => Object.assign(device, { mood: 'errs' })],
     ['may not be asked about itself', (device) => Object.assign(device, { mood: 'forbidden' })],
@@ -183,11 +223,18 @@ describe('a webhook', () => {
 
   test('without the right secret is not heard', async () => {
     const { mac, body } = await pending();
-    for (const webhook of [webhookWith('another secret of it'), `${address}/admin/mdm/webhook`, `${address}/admin/mdm/webhook?secret=wrong`]) {
+    for (const webhook of [
+      webhookWith('another secret of it'),
+      `${address}/admin/mdm/webhook`,
+      `${address}/admin/mdm/webhook?secret=wrong`,
+    ]) {
       fake.webhook = webhook;
       expect(await fake.send(body)).toBe(401);
     }
-    expect(await tell(body, 'another secret of it')).toMatchObject({ ok: false, code: 'bad_secret' });
+    expect(await tell(body, 'another secret of it')).toMatchObject({
+      ok: false,
+      code: 'bad_secret',
+    });
     expect(await mac.shownAgain()).toMatchObject({ level: 'self_signed' });
     fake.webhook = `${address}/admin/mdm/webhook?secret=${encodeURIComponent(SECRET)}`;
     expect(await fake.send(body)).toBe(200);
@@ -196,8 +243,14 @@ describe('a webhook', () => {
 
   test('for a command that nobody sent, or from a device that was not asked, says nothing', async () => {
     const { device, mac, command, body } = await pending();
-    expect(await tell(body.replaceAll(command, randomUUID()))).toMatchObject({ ok: true, outcome: 'not_asked' });
-    expect(await tell(body.replaceAll(device.udid, randomUUID()))).toMatchObject({ ok: true, outcome: 'not_asked' });
+    expect(await tell(body.replaceAll(command, randomUUID()))).toMatchObject({
+      ok: true,
+      outcome: 'not_asked',
+    });
+    expect(await tell(body.replaceAll(device.udid, randomUUID()))).toMatchObject({
+      ok: true,
+      outcome: 'not_asked',
+    });
     expect(await mac.shownAgain()).toMatchObject({ level: 'self_signed' });
     expect(await tell(body)).toMatchObject({ ok: true, outcome: 'kept' });
     await mac.becomes({ level: 'hardware' });
@@ -209,7 +262,9 @@ describe('a webhook', () => {
     await mac.becomes({ level: 'hardware' });
     const judged = mac.judgements.length;
     expect(await tell(body)).toMatchObject({ outcome: 'not_asked' });
-    await trust.database.query('UPDATE device_attestations SET chain = NULL WHERE provider = $1', [mac.provider]);
+    await trust.database.query('UPDATE device_attestations SET chain = NULL WHERE provider = $1', [
+      mac.provider,
+    ]);
     expect(await tell(body)).toMatchObject({ outcome: 'not_asked' });
     expect((await rowOf(mac)).chain).toBeNull();
     expect(mac.judgements).toHaveLength(judged);
@@ -218,15 +273,24 @@ describe('a webhook', () => {
   test.each([
     ['no JSON', '<plist/>'],
     ['JSON of something else', '{"hello":"world"}'],
-    ['a body of the wrong types', '{"topic":"mdm.Connect","acknowledge_event":{"status":1,"raw_payload":[]}}'],
+    [
+      'a body of the wrong types',
+      '{"topic":"mdm.Connect","acknowledge_event":{"status":1,"raw_payload":[]}}',
+    ],
   ])('with %s is refused', async (_, body) => {
     expect(await tell(body)).toMatchObject({ ok: false, code: 'bad_event' });
     expect(await fake.send(body)).toBe(400);
   });
 
   test('of anything but an answer is taken and forgotten, and one that is too large is not read', async () => {
-    expect(await tell('{"topic":"mdm.TokenUpdate","event_id":"1","checkin_event":{"udid":"1","raw_payload":""}}')).toMatchObject({ outcome: 'no_answer' });
-    expect(await fake.tell({ udid: randomUUID() }, randomUUID(), { status: 'Acknowledged' })).toBe(200);
+    expect(
+      await tell(
+        '{"topic":"mdm.TokenUpdate","event_id":"1","checkin_event":{"udid":"1","raw_payload":""}}',
+      ),
+    ).toMatchObject({ outcome: 'no_answer' });
+    expect(await fake.tell({ udid: randomUUID() }, randomUUID(), { status: 'Acknowledged' })).toBe(
+      200,
+    );
     expect(await fake.send(JSON.stringify({ topic: 'x'.repeat(300_000) }))).toBe(413);
   });
 });

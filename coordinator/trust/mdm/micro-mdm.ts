@@ -26,21 +26,30 @@ const MAX_ANSWER_BYTES = 256 * 1024;
 const devices = Compile(
   Type.Object({
     devices: Type.Union([
-      Type.Array(Type.Object({ serial_number: Type.String(), udid: Type.String({ maxLength: 64 }), enrollment_status: Type.Boolean() })),
+      Type.Array(
+        Type.Object({
+          serial_number: Type.String(),
+          udid: Type.String({ maxLength: 64 }),
+          enrollment_status: Type.Boolean(),
+        }),
+      ),
       Type.Null(),
     ]),
   }),
 );
 
 /**
- * MicroMDM, as far as it is needed: which device a serial number is, one question to it, and waking it up. No other command can be sent.
+ * MicroMDM, as far as it is needed: which device a serial number is, one question to it, and waking
+ * it up. No other command can be sent.
  *
  * From its documentation (docs/user-guide/api-and-webhooks.md) and source, v1.13.1:
  * - basic auth, of the user `micromdm`;
  * - `POST /v1/devices` {filter_serial} answers {devices: […]}, null where there is none;
- * - `POST /v1/commands/{udid}` queues a plist under the UUID that stands in it, answers 201, and pushes to the device;
+ * - - `POST /v1/commands/{udid}` queues a plist under the UUID that stands in it, answers 201, and
+ *   pushes to the device;
  * - `POST /v1/push/{udid}` pushes again; a failure is a 500.
- * `POST /v1/commands` with JSON makes a command too, but its DeviceInformation has queries and no nonce, and drops one without a word.
+ * `POST /v1/commands` with JSON makes a command too, but its DeviceInformation has queries and no
+ * nonce, and drops one without a word.
  */
 export class MicroMdm {
   readonly #config: Pick<MdmConfig, 'url' | 'apiKey'>;
@@ -52,16 +61,27 @@ export class MicroMdm {
   }
 
   async udidOf(serial: string): Promise<string> {
-    const answer = await this.#post('v1/devices', 'application/json', JSON.stringify({ filter_serial: [serial] }));
+    const answer = await this.#post(
+      'v1/devices',
+      'application/json',
+      JSON.stringify({ filter_serial: [serial] }),
+    );
     const found = jsonIn(answer);
     if (!devices.Check(found)) throw new MdmError('malformed_answer', 'this is no list of devices');
-    const device = found.devices?.find(({ serial_number, enrollment_status }) => serial_number === serial && enrollment_status);
-    if (device === undefined) throw new MdmError('unknown_device', 'no device that is enrolled has this serial number');
+    const device = found.devices?.find(
+      ({ serial_number, enrollment_status }) => serial_number === serial && enrollment_status,
+    );
+    if (device === undefined)
+      throw new MdmError('unknown_device', 'no device that is enrolled has this serial number');
     return device.udid;
   }
 
   async ask(question: Question): Promise<void> {
-    await this.#post(`v1/commands/${encodeURIComponent(question.udid)}`, 'application/xml', deviceInformation(question));
+    await this.#post(
+      `v1/commands/${encodeURIComponent(question.udid)}`,
+      'application/xml',
+      deviceInformation(question),
+    );
   }
 
   async push(udid: string): Promise<void> {
@@ -73,7 +93,10 @@ export class MicroMdm {
     const authorization = `Basic ${Buffer.from(`micromdm:${apiKey}`).toString('base64')}`;
     try {
       const response = await fetch(new URL(path, url.endsWith('/') ? url : `${url}/`), {
-        ...{ method: 'POST', headers: { authorization, 'content-type': type }, body, signal: AbortSignal.timeout(this.#timeoutMs) },
+        method: 'POST',
+        headers: { authorization, 'content-type': type },
+        body,
+        signal: AbortSignal.timeout(this.#timeoutMs),
         // Nobody else is told the key.
         redirect: 'error',
       });
@@ -87,7 +110,10 @@ export class MicroMdm {
   }
 }
 
-/** Apple's schema (information.device.yaml): the nonce is data, not text, and counts only together with this query. Nothing here comes from outside as text. */
+/**
+ * Apple's schema (information.device.yaml): the nonce is data, not text, and counts only together
+ * with this query. Nothing here comes from outside as text.
+ */
 function deviceInformation({ command, nonce }: Question): string {
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -118,7 +144,8 @@ async function bounded({ body }: Response): Promise<Uint8Array> {
   let size = 0;
   for await (const chunk of body ?? []) {
     size += chunk.length;
-    if (size > MAX_ANSWER_BYTES) throw new MdmError('malformed_answer', 'MDM answers more than is read');
+    if (size > MAX_ANSWER_BYTES)
+      throw new MdmError('malformed_answer', 'MDM answers more than is read');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -4,7 +4,8 @@ import { PlistError, readPlist } from './plist.ts';
 const HEAD = `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 `;
-const read = (body: string, head = HEAD) => readPlist(Buffer.from(`${head}<plist version="1.0">${body}</plist>\n`));
+const read = (body: string, head = HEAD) =>
+  readPlist(Buffer.from(`${head}<plist version="1.0">${body}</plist>\n`));
 
 describe('a property list', () => {
   test('is read as Apple writes it', () => {
@@ -41,19 +42,40 @@ describe('a property list', () => {
   });
 
   test('keeps a key of any name to itself', () => {
-    expect(read('<dict><key>__proto__</key><dict><key>x</key><string>1</string></dict></dict>')).toEqual(new Map([['__proto__', new Map([['x', '1']])]]));
+    expect(
+      read('<dict><key>__proto__</key><dict><key>x</key><string>1</string></dict></dict>'),
+    ).toEqual(new Map([['__proto__', new Map([['x', '1']])]]));
     expect(({} as { x?: unknown }).x).toBeUndefined();
   });
 
   test.each<[string, () => unknown]>([
-    ['declares entities', () => read('<string>&b;</string>', '<!DOCTYPE plist [<!ENTITY a "xx"><!ENTITY b "&a;&a;">]>')],
-    ['refers to a file', () => read('<string>&a;</string>', '<!DOCTYPE plist [<!ENTITY a SYSTEM "file:///etc/hostname">]>')],
+    [
+      'declares entities',
+      () => read('<string>&b;</string>', '<!DOCTYPE plist [<!ENTITY a "xx"><!ENTITY b "&a;&a;">]>'),
+    ],
+    [
+      'refers to a file',
+      () =>
+        read(
+          '<string>&a;</string>',
+          '<!DOCTYPE plist [<!ENTITY a SYSTEM "file:///etc/hostname">]>',
+        ),
+    ],
     ['has an entity that nobody declared', () => read('<string>&a;</string>')],
     ['has an ampersand by itself', () => read('<string>a & b</string>')],
     ['has a character that is none', () => read('<string>&#1114112;</string>')],
-    ['is nested deeper than anybody writes', () => read('<array>'.repeat(50_000) + '</array>'.repeat(50_000))],
-    ['ends in the middle', () => readPlist(Buffer.from(`${HEAD}<plist version="1.0"><dict><key>a</key><str`))],
-    ['goes on after its end', () => readPlist(Buffer.from('<plist><true/></plist><plist><false/></plist>'))],
+    [
+      'is nested deeper than anybody writes',
+      () => read('<array>'.repeat(50_000) + '</array>'.repeat(50_000)),
+    ],
+    [
+      'ends in the middle',
+      () => readPlist(Buffer.from(`${HEAD}<plist version="1.0"><dict><key>a</key><str`)),
+    ],
+    [
+      'goes on after its end',
+      () => readPlist(Buffer.from('<plist><true/></plist><plist><false/></plist>')),
+    ],
     ['has a key twice', () => read('<dict><key>a</key><true/><key>a</key><false/></dict>')],
     ['has a key without a value', () => read('<dict><key>a</key></dict>')],
     ['has a value without a key', () => read('<dict><true/></dict>')],

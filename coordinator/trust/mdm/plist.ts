@@ -1,6 +1,8 @@
 /**
- * Property lists in XML, as devices answer MDM with them. There is nothing to expand: of entities only XML's own five and characters by
- * their number are read, and a document that brings declarations of its own is refused, as is everything else that Apple does not write.
+ * Property lists in XML, as devices answer MDM with them. There is nothing to expand: of entities
+ * only XML's own five and characters by
+ * their number are read, and a document that brings declarations of its own is refused, as is
+ * everything else that Apple does not write.
  */
 export type Plist = string | boolean | Uint8Array | readonly Plist[] | ReadonlyMap<string, Plist>;
 
@@ -16,9 +18,16 @@ type Token = Tag | string;
 
 const MAX_DEPTH = 16;
 /** What stands before the first element is not ours to read, and comments are not either. */
-const TOKEN = /<\?[^<>]*\?>|<!DOCTYPE[^[\]<>]*>|<!--(?:(?!--)[\s\S])*-->|<(\/?)([a-z]+)(?: version="[^"<>]*")?[ \t\r\n]*(\/?)>|([^<]+)/gy;
+const TOKEN =
+  /<\?[^<>]*\?>|<!DOCTYPE[^[\]<>]*>|<!--(?:(?!--)[\s\S])*-->|<(\/?)([a-z]+)(?: version="[^"<>]*")?[ \t\r\n]*(\/?)>|([^<]+)/gy;
 const ENTITY = /&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9A-Fa-f]{1,6}));|&/g;
-const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+};
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const LAST_CHARACTER = 0x10ffff;
 
@@ -54,12 +63,14 @@ class Reader {
 
   value(depth: number): Plist {
     const token = this.next();
-    if (token === undefined || typeof token === 'string') throw new PlistError('a value is missing');
+    if (token === undefined || typeof token === 'string')
+      throw new PlistError('a value is missing');
     return this.#valueOf(token, depth);
   }
 
   #valueOf({ name, is }: Tag, depth: number): Plist {
-    if (is === 'end' || depth > MAX_DEPTH) throw new PlistError(is === 'end' ? 'a value is missing' : 'too deep');
+    if (is === 'end' || depth > MAX_DEPTH)
+      throw new PlistError(is === 'end' ? 'a value is missing' : 'too deep');
     const isEmpty = is === 'empty';
     switch (name) {
       case 'true':
@@ -87,7 +98,8 @@ class Reader {
     for (;;) {
       const token = this.next();
       if (isTag(token, 'array', 'end')) return items;
-      if (token === undefined || typeof token === 'string') throw new PlistError('an array does not end');
+      if (token === undefined || typeof token === 'string')
+        throw new PlistError('an array does not end');
       items.push(this.#valueOf(token, depth + 1));
     }
   }
@@ -110,7 +122,8 @@ class Reader {
     let text = '';
     for (;;) {
       const { value, done } = this.#tokens.next();
-      if (done || (typeof value !== 'string' && !isTag(value, name, 'end'))) throw new PlistError(`${name} does not end`);
+      if (done || (typeof value !== 'string' && !isTag(value, name, 'end')))
+        throw new PlistError(`${name} does not end`);
       if (typeof value !== 'string') return text;
       text += value;
     }

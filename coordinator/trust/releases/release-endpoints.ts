@@ -3,7 +3,13 @@ import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Attestor } from '../attestation/attestor.ts';
 import type { Releases } from './releases.ts';
 
-export function releaseEndpoints({ releases, attestor }: { releases: Releases; attestor: Attestor }): Endpoint[] {
+export function releaseEndpoints({
+  releases,
+  attestor,
+}: {
+  releases: Releases;
+  attestor: Attestor;
+}): Endpoint[] {
   return [
     endpoint(services.releases.list, async () => ({
       releases: (await releases.list()).map(({ addedAt, withdrawnAt, ...release }) => ({

@@ -4,7 +4,13 @@ import { releaseEntry, type Signer } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import type { TransparencyLog } from '../log/transparency-log.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['add-release', 'is-active', 'machines-by-code', 'releases', 'set-active']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'add-release',
+  'is-active',
+  'machines-by-code',
+  'releases',
+  'set-active',
+]);
 
 export interface ReleaseRow {
   readonly codeHash: Buffer;
@@ -16,7 +22,10 @@ export interface ReleaseRow {
 
 type Withdrawn = { ok: true } | { ok: false; code: 'unknown' | 'would_stop_fleet' };
 
-/** Which code machines may run: the union of what is active. Every change stands in the log, and is signed with the log's key. */
+/**
+ * Which code machines may run: the union of what is active. Every change stands in the log, and is
+ * signed with the log's key.
+ */
 export class Releases {
   readonly #database: Pool;
   readonly #transparency: TransparencyLog;
@@ -36,7 +45,11 @@ export class Releases {
   add(release: { version: string; codeHash: Uint8Array }): Promise<boolean> {
     return transaction(this.#database, async (client) => {
       const entry = releaseEntry({ ...release, active: true });
-      const added = await query(client, sql['add-release'], [release.codeHash, release.version, this.#signer.sign(entry)]);
+      const added = await query(client, sql['add-release'], [
+        release.codeHash,
+        release.version,
+        this.#signer.sign(entry),
+      ]);
       if (added.length === 0) return false;
       await this.#transparency.append(client, entry);
       return true;
@@ -46,8 +59,13 @@ export class Releases {
   /** Refused where most of the fleet would be gone, unless that is meant. */
   withdraw(codeHash: Uint8Array, { force }: { force: boolean }): Promise<Withdrawn> {
     return transaction(this.#database, async (client): Promise<Withdrawn> => {
-      const [count] = await query<{ losing: number; staying: number }>(client, sql['machines-by-code'], [codeHash]);
-      if (!force && (count?.losing ?? 0) > (count?.staying ?? 0)) return { ok: false, code: 'would_stop_fleet' };
+      const [count] = await query<{ losing: number; staying: number }>(
+        client,
+        sql['machines-by-code'],
+        [codeHash],
+      );
+      if (!force && (count?.losing ?? 0) > (count?.staying ?? 0))
+        return { ok: false, code: 'would_stop_fleet' };
       return this.#setActive(client, codeHash, false);
     });
   }
@@ -57,9 +75,15 @@ export class Releases {
   }
 
   async #setActive(client: ClientBase, codeHash: Uint8Array, active: boolean): Promise<Withdrawn> {
-    const [changed] = await query<{ version: string }>(client, sql['set-active'], [codeHash, active]);
+    const [changed] = await query<{ version: string }>(client, sql['set-active'], [
+      codeHash,
+      active,
+    ]);
     if (changed === undefined) return { ok: false, code: 'unknown' };
-    await this.#transparency.append(client, releaseEntry({ version: changed.version, codeHash, active }));
+    await this.#transparency.append(
+      client,
+      releaseEntry({ version: changed.version, codeHash, active }),
+    );
     return { ok: true };
   }
 }

@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
-import { isNkeySigned, type MessageOf, mintProviderUser, type Renewed, renewalText, services } from '#bus-schemas';
+import {
+  isNkeySigned,
+  type MessageOf,
+  mintProviderUser,
+  type Renewed,
+  renewalText,
+  services,
+} from '#bus-schemas';
 import { type Endpoint, endpoint } from '#coordinator/bus.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
 import { isRenewalNonce, newRenewalNonce } from '../core/renewal-nonce.ts';
@@ -26,8 +33,19 @@ export interface RenewalOptions {
 
 type Renewal = MessageOf<typeof services.trust.renew.request>;
 
-/** New tokens for machines that are enrolled and not revoked. The token is bound to the nkey that asks, so it is of no use to anyone else. */
-export function renewalEndpoints({ database, log, metrics, masterSecret, leafUrls, leafLifetimeMs, now }: RenewalOptions): Endpoint[] {
+/**
+ * New tokens for machines that are enrolled and not revoked. The token is bound to the nkey that
+ * asks, so it is of no use to anyone else.
+ */
+export function renewalEndpoints({
+  database,
+  log,
+  metrics,
+  masterSecret,
+  leafUrls,
+  leafLifetimeMs,
+  now,
+}: RenewalOptions): Endpoint[] {
   const renewals = new Counter({
     name: 'dinf_trust_renewals_total',
     help: 'Requests of machines for new leaf credentials',
@@ -37,20 +55,40 @@ export function renewalEndpoints({ database, log, metrics, masterSecret, leafUrl
   const limit = new HourlyCount(now);
 
   const renew = async ({ provider, nonce, signature }: Renewal): Promise<Renewed> => {
-    if (!isRenewalNonce(masterSecret, { provider, nonce, now: now() })) return { ok: false, code: 'stale_nonce' };
-    const [machine] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(database, sql['provider-key'], [provider]);
+    if (!isRenewalNonce(masterSecret, { provider, nonce, now: now() }))
+      return { ok: false, code: 'stale_nonce' };
+    const [machine] = await query<{ salt: Buffer; userKey: string; revokedAt: Date | null }>(
+      database,
+      sql['provider-key'],
+      [provider],
+    );
     if (machine === undefined) return { ok: false, code: 'unknown_machine' };
     const { userKey } = machine;
-    if (!isNkeySigned({ kind: 'user', publicKey: userKey, input: renewalText(provider, nonce), signature })) return { ok: false, code: 'bad_signature' };
+    if (
+      !isNkeySigned({
+        kind: 'user',
+        publicKey: userKey,
+        input: renewalText(provider, nonce),
+        signature,
+      })
+    )
+      return { ok: false, code: 'bad_signature' };
     if (machine.revokedAt !== null) return { ok: false, code: 'revoked' };
-    // Counted only after the signature: otherwise a stranger could use up the renewals of a machine.
+    // Counted only after the signature: otherwise a stranger could use up the renewals of a
+    // machine.
     if (limit.add(provider) > MAX_AN_HOUR) return { ok: false, code: 'too_often' };
-    const userJwt = await mintProviderUser(accountKey(masterSecret, machine.salt), userKey, now() + leafLifetimeMs);
+    const userJwt = await mintProviderUser(
+      accountKey(masterSecret, machine.salt),
+      userKey,
+      now() + leafLifetimeMs,
+    );
     return { ok: true, userJwt, leafUrls: [...leafUrls] };
   };
 
   return [
-    endpoint(services.trust.renewalNonce, ({ provider }) => ({ nonce: newRenewalNonce(masterSecret, provider, now()) })),
+    endpoint(services.trust.renewalNonce, ({ provider }) => ({
+      nonce: newRenewalNonce(masterSecret, provider, now()),
+    })),
     endpoint(services.trust.renew, async (request) => {
       const answer = await renew(request);
       const outcome = answer.ok ? 'renewed' : answer.code;

@@ -1,7 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { credentialsLifetime, Nkey, providerCredentials, type Renewed, renewalText, services } from '#bus-schemas';
+import {
+  credentialsLifetime,
+  Nkey,
+  providerCredentials,
+  type Renewed,
+  renewalText,
+  services,
+} from '#bus-schemas';
 import { RawLeaf } from '#testcontainers';
 import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 
@@ -22,14 +29,25 @@ interface Machine {
 }
 
 async function newMachine(account?: string): Promise<Machine> {
-  const { token } = await trust.bus.call(services.trust.createToken, { lifetimeMs: 3_600_000, ...(account && { account }) }, CALL);
+  const { token } = await trust.bus.call(
+    services.trust.createToken,
+    { lifetimeMs: 3_600_000, ...(account && { account }) },
+    CALL,
+  );
   const key = Nkey.create('user');
-  const enrolled = await trust.bus.call(services.trust.enrol, { token, userKey: key.getPublicKey(), name: 'a Mac' }, CALL);
+  const enrolled = await trust.bus.call(
+    services.trust.enrol,
+    { token, userKey: key.getPublicKey(), name: 'a Mac' },
+    CALL,
+  );
   if (!enrolled.ok) throw new Error(enrolled.code);
   return { provider: enrolled.provider, key, userJwt: enrolled.userJwt };
 }
 
-/** Enrolled by a clock of 31 days ago: the hub, whose clock is right, takes its credentials for expired. */
+/**
+ * Enrolled by a clock of 31 days ago: the hub, whose clock is right, takes its credentials for
+ * expired.
+ */
 async function sleptTooLong(account?: string): Promise<Machine> {
   trust.advance(-LIFETIME_MS - DAY_MS);
   const machine = await newMachine(account);
@@ -37,11 +55,17 @@ async function sleptTooLong(account?: string): Promise<Machine> {
   return machine;
 }
 
-const nonceFor = async (provider: string) => (await trust.bus.call(services.trust.renewalNonce, { provider }, CALL)).nonce;
+const nonceFor = async (provider: string) =>
+  (await trust.bus.call(services.trust.renewalNonce, { provider }, CALL)).nonce;
 function renewWith({ provider }: Machine, nonce: string, key: Nkey): Promise<Renewed> {
-  return trust.bus.call(services.trust.renew, { provider, nonce, signature: key.sign(renewalText(provider, nonce)) }, CALL);
+  return trust.bus.call(
+    services.trust.renew,
+    { provider, nonce, signature: key.sign(renewalText(provider, nonce)) },
+    CALL,
+  );
 }
-const renew = async (machine: Machine) => renewWith(machine, await nonceFor(machine.provider), machine.key);
+const renew = async (machine: Machine) =>
+  renewWith(machine, await nonceFor(machine.provider), machine.key);
 
 async function connect({ provider, key }: Machine, userJwt: string): Promise<RawLeaf> {
   const credentialsFile = join(trust.home, `${provider}.creds`);
@@ -50,7 +74,8 @@ async function connect({ provider, key }: Machine, userJwt: string): Promise<Raw
 }
 
 async function renewals(outcome: string): Promise<number> {
-  const { values = [] } = (await trust.metrics.getSingleMetric('dinf_trust_renewals_total')?.get()) ?? {};
+  const { values = [] } =
+    (await trust.metrics.getSingleMetric('dinf_trust_renewals_total')?.get()) ?? {};
   return values.find(({ labels }) => labels['outcome'] === outcome)?.value ?? 0;
 }
 
@@ -63,13 +88,19 @@ test('a machine that slept until its credentials expired cannot connect, renews 
   const before = await renewals('renewed');
   const renewed = await renew(machine);
   if (!renewed.ok) throw new Error(renewed.code);
-  expect(credentialsLifetime(providerCredentials(renewed.userJwt, machine.key)).expiresAt).toBeGreaterThan(Date.now() + LIFETIME_MS - DAY_MS);
+  expect(
+    credentialsLifetime(providerCredentials(renewed.userJwt, machine.key)).expiresAt,
+  ).toBeGreaterThan(Date.now() + LIFETIME_MS - DAY_MS);
   const heard = Promise.withResolvers<string>();
-  trust.bus.connection.subscribe('up.*.hello', { callback: (_error, { subject }) => heard.resolve(subject) });
+  trust.bus.connection.subscribe('up.*.hello', {
+    callback: (_error, { subject }) => heard.resolve(subject),
+  });
   using leaf = await connect(machine, renewed.userJwt);
   leaf.publish('up.hello', 'awake');
   expect(await heard.promise).toBe(`up.${machine.provider}.hello`);
-  expect(await trust.bus.call(services.trust.owner, { provider: machine.provider }, CALL)).toMatchObject({ account });
+  expect(
+    await trust.bus.call(services.trust.owner, { provider: machine.provider }, CALL),
+  ).toMatchObject({ account });
   expect(await renewals('renewed')).toBe(before + 1);
 });
 
@@ -83,30 +114,53 @@ test('a revoked machine cannot renew its credentials', async () => {
 
 test('the token of a machine without its key renews nothing', async () => {
   const machine = await newMachine();
-  expect(await renewWith(machine, await nonceFor(machine.provider), Nkey.create('user'))).toMatchObject({ ok: false, code: 'bad_signature' });
+  expect(
+    await renewWith(machine, await nonceFor(machine.provider), Nkey.create('user')),
+  ).toMatchObject({ ok: false, code: 'bad_signature' });
 });
 
 test('a machine that was never enrolled renews nothing', async () => {
-  const stranger = { provider: Nkey.create('account').getPublicKey(), key: Nkey.create('user'), userJwt: '' };
+  const stranger = {
+    provider: Nkey.create('account').getPublicKey(),
+    key: Nkey.create('user'),
+    userJwt: '',
+  };
   expect(await renew(stranger)).toMatchObject({ ok: false, code: 'unknown_machine' });
 });
 
 test('a nonce that is old, of another machine or made up is refused', async () => {
   const [machine, other] = [await newMachine(), await newMachine()];
   const nonce = await nonceFor(machine.provider);
-  expect(await renewWith(machine, await nonceFor(other.provider), machine.key)).toMatchObject({ ok: false, code: 'stale_nonce' });
+  expect(await renewWith(machine, await nonceFor(other.provider), machine.key)).toMatchObject({
+    ok: false,
+    code: 'stale_nonce',
+  });
   const [time = '', mac = ''] = nonce.split('.');
-  for (const forged of ['', '.', 'Infinity.', `${Number(time) + 1}.${mac}`, `${time}.`, `${time}.${mac.slice(1)}A`]) {
-    expect(await renewWith(machine, forged, machine.key), forged).toMatchObject({ ok: false, code: 'stale_nonce' });
+  for (const forged of [
+    '',
+    '.',
+    'Infinity.',
+    `${Number(time) + 1}.${mac}`,
+    `${time}.`,
+    `${time}.${mac.slice(1)}A`,
+  ]) {
+    expect(await renewWith(machine, forged, machine.key), forged).toMatchObject({
+      ok: false,
+      code: 'stale_nonce',
+    });
   }
   trust.advance(60_001);
-  expect(await renewWith(machine, nonce, machine.key)).toMatchObject({ ok: false, code: 'stale_nonce' });
+  expect(await renewWith(machine, nonce, machine.key)).toMatchObject({
+    ok: false,
+    code: 'stale_nonce',
+  });
 });
 
 test('a machine renews at most twenty times an hour, and those who have not its key do not use them up', async () => {
   const machine = await newMachine();
   const codes: string[] = [];
-  for (let time = 0; time < 5; time += 1) await renewWith(machine, await nonceFor(machine.provider), Nkey.create('user'));
+  for (let time = 0; time < 5; time += 1)
+    await renewWith(machine, await nonceFor(machine.provider), Nkey.create('user'));
   for (let time = 0; time < 21; time += 1) {
     const answer = await renew(machine);
     codes.push(answer.ok ? 'renewed' : answer.code);

@@ -4,10 +4,22 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const [modules = '', path = '', threads, promptTokens, tokens] = process.argv.slice(2);
-const { getLlama } = await import(pathToFileURL(join(modules, 'node-llama-cpp/dist/index.js')).href);
-const llama = await getLlama({ build: 'never', skipDownload: true, gpu: false, logLevel: 'error', maxThreads: Number(threads) });
+const { getLlama } = await import(
+  pathToFileURL(join(modules, 'node-llama-cpp/dist/index.js')).href
+);
+const llama = await getLlama({
+  build: 'never',
+  skipDownload: true,
+  gpu: false,
+  logLevel: 'error',
+  maxThreads: Number(threads),
+});
 const model = await llama.loadModel({ modelPath: path });
-const context = await model.createContext({ contextSize: 2048, threads: Number(threads), batchSize: 512 });
+const context = await model.createContext({
+  contextSize: 2048,
+  threads: Number(threads),
+  batchSize: 512,
+});
 const sequence = context.getSequence();
 const prompt = Array.from({ length: Number(promptTokens) }, (_, i) => (i * 37 + 11) % 4000);
 await sequence.evaluateWithoutGeneratingNewTokens(prompt);
@@ -22,5 +34,11 @@ for await (const token of sequence.evaluate(prompt.slice(0, 16), { temperature: 
   generated.push(token);
   if (generated.length > Number(tokens)) break;
 }
-console.log(JSON.stringify({ prefillTps, decodeTps: (1000 * Number(tokens)) / (performance.now() - began), said: generated.slice(0, 8) }));
+console.log(
+  JSON.stringify({
+    prefillTps,
+    decodeTps: (1000 * Number(tokens)) / (performance.now() - began),
+    said: generated.slice(0, 8),
+  }),
+);
 process.exit(0);

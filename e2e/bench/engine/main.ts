@@ -3,7 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Backend, type BackendOrReason, type Decoder, PAGE_TOKENS } from '#provider/engine/decoders/decoder.ts';
+import {
+  type Backend,
+  type BackendOrReason,
+  type Decoder,
+  PAGE_TOKENS,
+} from '#provider/engine/decoders/decoder.ts';
 import { createCpuBackend, createMlxBackend } from '#provider/engine/decoders/native-decoder.ts';
 import { type StepPart, stepOf } from '#provider/engine/decoders/step.ts';
 import { createWebGpuBackend } from '#provider/engine/decoders/webgpu/device.ts';
@@ -24,7 +29,10 @@ const runs = {
 } as const;
 const BATCHES = [1, 2, 4, 8, 16];
 const ROOM = 640;
-const SLOW_MODELS: Readonly<Record<string, readonly string[]>> = { mlx: ['m6', 'm10'], webgpu: ['m6', 'm100'] };
+const SLOW_MODELS: Readonly<Record<string, readonly string[]>> = {
+  mlx: ['m6', 'm10'],
+  webgpu: ['m6', 'm100'],
+};
 
 interface Contender {
   readonly name: string;
@@ -54,7 +62,9 @@ interface Figures {
 export async function benchEngine(name: keyof typeof runs): Promise<void> {
   const { models, rival, ...size } = runs[name];
   const [{ model: processor = 'unknown' } = {}] = cpus();
-  say(`${name} size; ${cpus().length} × ${processor}; node ${process.version}. Tokens/s; median of the rounds (least–most).`);
+  say(
+    `${name} size; ${cpus().length} × ${processor}; node ${process.version}. Tokens/s; median of the rounds (least–most).`,
+  );
   const folder = await mkdtemp(join(tmpdir(), 'dinf-bench-'));
   try {
     const llama = rival
@@ -62,7 +72,9 @@ export async function benchEngine(name: keyof typeof runs): Promise<void> {
           {
             name: 'node-llama-cpp',
             version: '3.22.1',
-            also: [`@node-llama-cpp/${process.platform === 'darwin' ? 'mac' : 'linux'}-${process.arch}`],
+            also: [
+              `@node-llama-cpp/${process.platform === 'darwin' ? 'mac' : 'linux'}-${process.arch}`,
+            ],
             flags: ['--omit=optional'],
           },
           say,
@@ -83,13 +95,22 @@ interface Comparison {
   readonly tokens: number;
 }
 
-async function compare({ model, folder, llama, rounds, prompt, tokens }: Comparison): Promise<void> {
+async function compare({
+  model,
+  folder,
+  llama,
+  rounds,
+  prompt,
+  tokens,
+}: Comparison): Promise<void> {
   const random = makeRandomModel(sizes[model]);
   const path = join(folder, model);
   await writeMlxFolder(random, path);
   if (llama) await writeGguf(random, `${path}.gguf`);
   const decoderModel = await openDecoderAlone(path);
-  say(`\n${model}: ${(decoderModel.weightBytes / 1e6).toFixed(0)} MB of weights; prompt of ${prompt}, then ${tokens} tokens`);
+  say(
+    `\n${model}: ${(decoderModel.weightBytes / 1e6).toFixed(0)} MB of weights; prompt of ${prompt}, then ${tokens} tokens`,
+  );
   const figures = new Map<string, Figures>();
   const rivals: { prefillTps: number; decodeTps: number }[] = [];
   for (let round = 0; round < rounds; round += 1) {
@@ -104,13 +125,22 @@ async function compare({ model, folder, llama, rounds, prompt, tokens }: Compari
       await measure(backend, decoderModel, { prompt, tokens, into: figures, name });
     }
     if (llama) {
-      const { stdout } = await run(process.execPath, [join(import.meta.dirname, 'llama-cpp.mjs'), llama, `${path}.gguf`, '1', String(prompt), String(tokens)]);
+      const { stdout } = await run(process.execPath, [
+        join(import.meta.dirname, 'llama-cpp.mjs'),
+        llama,
+        `${path}.gguf`,
+        '1',
+        String(prompt),
+        String(tokens),
+      ]);
       rivals.push(JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}'));
     }
   }
   for (const [name, { prefill, decode, loadMs, memoryMb }] of figures) {
     const alone = spread(decode.get(1) ?? []).median;
-    const batches = BATCHES.map((batch) => `${batch}: ${show(spread(decode.get(batch) ?? []), 0)}`).join('  ');
+    const batches = BATCHES.map(
+      (batch) => `${batch}: ${show(spread(decode.get(batch) ?? []), 0)}`,
+    ).join('  ');
     const eight = spread(decode.get(8) ?? []).median;
     say(
       `  ${name.padEnd(24)} load ${loadMs.toFixed(0)} ms, ${memoryMb.toFixed(0)} MB; prefill ${show(spread(prefill), 0)}; decode ${batches}; 8 at once ${(eight / alone).toFixed(2)}×`,
@@ -118,10 +148,15 @@ async function compare({ model, folder, llama, rounds, prompt, tokens }: Compari
   }
   if (rivals.length === 0) return;
   const [theirs, ours] = [
-    { prefill: spread(rivals.map(({ prefillTps }) => prefillTps)), decode: spread(rivals.map(({ decodeTps }) => decodeTps)) },
+    {
+      prefill: spread(rivals.map(({ prefillTps }) => prefillTps)),
+      decode: spread(rivals.map(({ decodeTps }) => decodeTps)),
+    },
     figures.get('cpu, 1 thread'),
   ];
-  say(`  ${'llama.cpp, 1 thread'.padEnd(24)} prefill ${show(theirs.prefill, 0)}; decode 1: ${show(theirs.decode, 0)}`);
+  say(
+    `  ${'llama.cpp, 1 thread'.padEnd(24)} prefill ${show(theirs.prefill, 0)}; decode 1: ${show(theirs.decode, 0)}`,
+  );
   if (ours)
     say(
       `  ours against it, 1 thread: prefill ${(spread(ours.prefill).median / theirs.prefill.median).toFixed(2)}×, decode ${(spread(ours.decode.get(1) ?? []).median / theirs.decode.median).toFixed(2)}×`,
@@ -131,17 +166,28 @@ async function compare({ model, folder, llama, rounds, prompt, tokens }: Compari
 async function measure(
   backend: Backend,
   model: DecoderModel,
-  { prompt, tokens, into, name }: { prompt: number; tokens: number; into: Map<string, Figures>; name: string },
+  {
+    prompt,
+    tokens,
+    into,
+    name,
+  }: { prompt: number; tokens: number; into: Map<string, Figures>; name: string },
 ): Promise<void> {
   const began = performance.now();
   const pagesOfOne = ROOM / PAGE_TOKENS;
-  await using decoder = await backend.load({ model, pages: pagesOfOne * (BATCHES.at(-1) ?? 1), maxTokens: 512 });
+  await using decoder = await backend.load({
+    model,
+    pages: pagesOfOne * (BATCHES.at(-1) ?? 1),
+    maxTokens: 512,
+  });
   const own: Figures = into.get(name) ?? { prefill: [], decode: new Map(), loadMs: 0, memoryMb: 0 };
   into.set(name, own);
   own.loadMs = performance.now() - began;
   const step = stepper(decoder, { vocabulary: model.shape.vocabulary, pagesOfOne });
   await step({ sequences: 1, count: prompt, from: 0 });
-  own.prefill.push((1_000 * prompt) / (await timed(() => step({ sequences: 1, count: prompt, from: 0 }))));
+  own.prefill.push(
+    (1_000 * prompt) / (await timed(() => step({ sequences: 1, count: prompt, from: 0 }))),
+  );
   for (const batch of BATCHES) {
     await step({ sequences: batch, count: 1, from: 16 });
     const took = await timed(async () => {
@@ -152,11 +198,17 @@ async function measure(
   own.memoryMb = (decoder.memoryBytes + decoder.cacheBytes) / 1e6;
 }
 
-function stepper(decoder: Decoder, { vocabulary, pagesOfOne }: { vocabulary: number; pagesOfOne: number }) {
+function stepper(
+  decoder: Decoder,
+  { vocabulary, pagesOfOne }: { vocabulary: number; pagesOfOne: number },
+) {
   return ({ sequences, count, from }: { sequences: number; count: number; from: number }) => {
     const part = (sequence: number): StepPart => ({
       from,
-      tokens: Int32Array.from({ length: count }, (_, i) => ((from + i) * 37 + sequence * 101 + 11) % vocabulary),
+      tokens: Int32Array.from(
+        { length: count },
+        (_, i) => ((from + i) * 37 + sequence * 101 + 11) % vocabulary,
+      ),
       pages: Int32Array.from({ length: pagesOfOne }, (_, page) => sequence * pagesOfOne + page),
       outputTokens: 'last',
     });

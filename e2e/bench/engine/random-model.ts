@@ -17,10 +17,46 @@ export interface Size {
 }
 
 export const sizes = {
-  m6: { name: 'm6', vocabulary: 4_096, hidden: 256, width: 704, layers: 6, heads: 4, kvHeads: 2, tied: true },
-  m10: { name: 'm10', vocabulary: 8_192, hidden: 256, width: 704, layers: 8, heads: 4, kvHeads: 2, tied: false },
-  m100: { name: 'm100', vocabulary: 32_000, hidden: 768, width: 2_048, layers: 12, heads: 12, kvHeads: 4, tied: true },
-  b1: { name: 'b1', vocabulary: 128_256, hidden: 2_048, width: 8_192, layers: 16, heads: 32, kvHeads: 8, tied: true },
+  m6: {
+    name: 'm6',
+    vocabulary: 4_096,
+    hidden: 256,
+    width: 704,
+    layers: 6,
+    heads: 4,
+    kvHeads: 2,
+    tied: true,
+  },
+  m10: {
+    name: 'm10',
+    vocabulary: 8_192,
+    hidden: 256,
+    width: 704,
+    layers: 8,
+    heads: 4,
+    kvHeads: 2,
+    tied: false,
+  },
+  m100: {
+    name: 'm100',
+    vocabulary: 32_000,
+    hidden: 768,
+    width: 2_048,
+    layers: 12,
+    heads: 12,
+    kvHeads: 4,
+    tied: true,
+  },
+  b1: {
+    name: 'b1',
+    vocabulary: 128_256,
+    hidden: 2_048,
+    width: 8_192,
+    layers: 16,
+    heads: 32,
+    kvHeads: 8,
+    tied: true,
+  },
 } as const satisfies Record<string, Size>;
 
 const GROUP = 64;
@@ -66,7 +102,9 @@ export function makeRandomModel(size: Size, seed = 1): RandomModel {
       const bits = word();
       for (let j = 0; j < 8; j += 1) numbers[i + j] = (bits >>> (4 * j)) & 15;
     }
-    const scales = Uint16Array.from({ length: (out * width) / GROUP }, () => toHalf((typical / 4.6) * (0.5 + word() / 2 ** 32)));
+    const scales = Uint16Array.from({ length: (out * width) / GROUP }, () =>
+      toHalf((typical / 4.6) * (0.5 + word() / 2 ** 32)),
+    );
     matrices.set(name, { out, in: width, numbers, scales });
   };
   const { hidden, width, heads, kvHeads, vocabulary, layers, tied } = size;
@@ -87,7 +125,10 @@ export function makeRandomModel(size: Size, seed = 1): RandomModel {
 }
 
 /** Writes the model as mlx-community publishes models: 4-bit weights in groups of 64. */
-export async function writeMlxFolder({ size, matrices }: RandomModel, folder: string): Promise<void> {
+export async function writeMlxFolder(
+  { size, matrices }: RandomModel,
+  folder: string,
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   const { vocabulary, hidden, width, layers, heads, kvHeads, tied } = size;
   const config = {
@@ -109,13 +150,30 @@ export async function writeMlxFolder({ size, matrices }: RandomModel, folder: st
   const bytes = (array: Uint16Array | Float32Array) => new Uint8Array(array.buffer);
   for (const [name, { out, in: inner, numbers, scales }] of matrices) {
     const packed = new Uint8Array(numbers.length / 2);
-    for (let i = 0; i < packed.length; i += 1) packed[i] = (numbers[2 * i] as number) | ((numbers[2 * i + 1] as number) << 4);
+    for (let i = 0; i < packed.length; i += 1)
+      packed[i] = (numbers[2 * i] as number) | ((numbers[2 * i + 1] as number) << 4);
     parts.push({ name: `${name}.weight`, type: 'U32', shape: [out, inner / 8], bytes: packed });
-    parts.push({ name: `${name}.scales`, type: 'F16', shape: [out, inner / GROUP], bytes: bytes(scales) });
+    parts.push({
+      name: `${name}.scales`,
+      type: 'F16',
+      shape: [out, inner / GROUP],
+      bytes: bytes(scales),
+    });
     // The bias is −8·scale: the exponent grows by three and the sign bit is set.
-    parts.push({ name: `${name}.biases`, type: 'F16', shape: [out, inner / GROUP], bytes: bytes(scales.map((scale) => (scale + (3 << 10)) | 0x8000)) });
+    parts.push({
+      name: `${name}.biases`,
+      type: 'F16',
+      shape: [out, inner / GROUP],
+      bytes: bytes(scales.map((scale) => (scale + (3 << 10)) | 0x8000)),
+    });
   }
-  for (const name of normNames(layers)) parts.push({ name, type: 'F32', shape: [hidden], bytes: bytes(new Float32Array(hidden).fill(1)) });
+  for (const name of normNames(layers))
+    parts.push({
+      name,
+      type: 'F32',
+      shape: [hidden],
+      bytes: bytes(new Float32Array(hidden).fill(1)),
+    });
   const header: Record<string, object> = {};
   let at = 0;
   for (const { name, type, shape, bytes: part } of parts) {
@@ -125,12 +183,19 @@ export async function writeMlxFolder({ size, matrices }: RandomModel, folder: st
   const text = Buffer.from(JSON.stringify(header));
   const start = Buffer.alloc(8);
   start.writeBigUInt64LE(BigInt(text.length));
-  await writeAll(join(folder, 'model.safetensors'), [start, text, ...parts.map((part) => part.bytes)]);
+  await writeAll(join(folder, 'model.safetensors'), [
+    start,
+    text,
+    ...parts.map((part) => part.bytes),
+  ]);
 }
 
 const normNames = (layers: number): string[] => [
   'model.norm.weight',
-  ...Array.from({ length: layers }, (_, i) => [`model.layers.${i}.input_layernorm.weight`, `model.layers.${i}.post_attention_layernorm.weight`]).flat(),
+  ...Array.from({ length: layers }, (_, i) => [
+    `model.layers.${i}.input_layernorm.weight`,
+    `model.layers.${i}.post_attention_layernorm.weight`,
+  ]).flat(),
 ];
 
 async function writeAll(path: string, pieces: Iterable<Uint8Array>): Promise<void> {
@@ -149,7 +214,8 @@ export async function writeGguf({ size, matrices }: RandomModel, path: string): 
   const u64 = (n: number) => Buffer.from(BigUint64Array.of(BigInt(n)).buffer);
   const text = (s: string) => Buffer.concat([u64(Buffer.byteLength(s)), Buffer.from(s)]);
   const number = (key: string, n: number) => Buffer.concat([text(key), u32(U32), u32(n)]);
-  const float = (key: string, n: number) => Buffer.concat([text(key), u32(F32), Buffer.from(Float32Array.of(n).buffer)]);
+  const float = (key: string, n: number) =>
+    Buffer.concat([text(key), u32(F32), Buffer.from(Float32Array.of(n).buffer)]);
   const word = (key: string, s: string) => Buffer.concat([text(key), u32(STRING), text(s)]);
   const words = Array.from({ length: vocabulary }, (_, i) => text(`t${i}`));
   const facts = [
@@ -165,14 +231,34 @@ export async function writeGguf({ size, matrices }: RandomModel, path: string): 
     float('llama.rope.freq_base', THETA),
     number('general.file_type', 2),
     word('tokenizer.ggml.model', 'gpt2'),
-    Buffer.concat([text('tokenizer.ggml.tokens'), u32(ARRAY), u32(STRING), u64(vocabulary), ...words]),
-    Buffer.concat([text('tokenizer.ggml.token_type'), u32(ARRAY), u32(I32), u64(vocabulary), Buffer.from(new Int32Array(vocabulary).fill(1).buffer)]),
+    Buffer.concat([
+      text('tokenizer.ggml.tokens'),
+      u32(ARRAY),
+      u32(STRING),
+      u64(vocabulary),
+      ...words,
+    ]),
+    Buffer.concat([
+      text('tokenizer.ggml.token_type'),
+      u32(ARRAY),
+      u32(I32),
+      u64(vocabulary),
+      Buffer.from(new Int32Array(vocabulary).fill(1).buffer),
+    ]),
     Buffer.concat([text('tokenizer.ggml.merges'), u32(ARRAY), u32(STRING), u64(1), text('t 1')]),
     number('tokenizer.ggml.eos_token_id', 0),
   ];
-  const tensors: { name: string; shape: number[]; type: number; bytes: () => Uint8Array; length: number }[] = [];
+  const tensors: {
+    name: string;
+    shape: number[];
+    type: number;
+    bytes: () => Uint8Array;
+    length: number;
+  }[] = [];
   for (const [name, matrix] of matrices) {
-    const turned = /[qk]_proj$/.test(name) ? { heads: name.endsWith('q_proj') ? heads : kvHeads } : undefined;
+    const turned = /[qk]_proj$/.test(name)
+      ? { heads: name.endsWith('q_proj') ? heads : kvHeads }
+      : undefined;
     tensors.push({
       name: ggufName(name),
       shape: [matrix.in, matrix.out],
@@ -223,26 +309,38 @@ function ggufName(name: string): string {
   };
   const [, layer, part] = /^model\.layers\.(\d+)\.(.*)$/.exec(name) ?? [];
   if (layer !== undefined && part !== undefined) return `blk.${layer}.${parts[part]}.weight`;
-  return { 'model.embed_tokens': 'token_embd.weight', 'model.norm': 'output_norm.weight', lm_head: 'output.weight' }[name] as string;
+  return {
+    'model.embed_tokens': 'token_embd.weight',
+    'model.norm': 'output_norm.weight',
+    lm_head: 'output.weight',
+  }[name] as string;
 }
 
 /**
  * Converts a matrix to Q4_0. llama.cpp rotates neighbouring elements, whereas MLX rotates the two
  * halves of a head, so the rows of queries and keys are reordered.
  */
-function toQ4({ out, in: width, numbers, scales }: Rounded, turned: { heads: number } | undefined): Uint8Array {
+function toQ4(
+  { out, in: width, numbers, scales }: Rounded,
+  turned: { heads: number } | undefined,
+): Uint8Array {
   const bytes = new Uint8Array((numbers.length / 32) * 18);
   const perHead = turned === undefined ? out : out / turned.heads;
   let at = 0;
   for (let row = 0; row < out; row += 1) {
     const inHead = row % perHead;
-    const from = turned === undefined ? row : row - inHead + (inHead % 2) * (perHead / 2) + Math.floor(inHead / 2);
+    const from =
+      turned === undefined
+        ? row
+        : row - inHead + (inHead % 2) * (perHead / 2) + Math.floor(inHead / 2);
     for (let block = 0; block < width / 32; block += 1, at += 18) {
       const first = from * width + block * 32;
       const scale = scales[Math.floor(first / GROUP)] as number;
       bytes[at] = scale & 255;
       bytes[at + 1] = scale >> 8;
-      for (let i = 0; i < 16; i += 1) bytes[at + 2 + i] = (numbers[first + i] as number) | ((numbers[first + 16 + i] as number) << 4);
+      for (let i = 0; i < 16; i += 1)
+        bytes[at + 2 + i] =
+          (numbers[first + i] as number) | ((numbers[first + 16 + i] as number) << 4);
     }
   }
   return bytes;

@@ -8,41 +8,71 @@ const TAGGED = toolStyleOf('<tool_call>');
 const BARE = toolStyleOf('"parameters" ipython');
 
 /** Reads a text that is cut at the given places. Joins adjacent parts of the same kind. */
-function read(text: string, cuts: readonly number[], options: Partial<ReaderOptions> = {}): AnswerPart[] {
+function read(
+  text: string,
+  cuts: readonly number[],
+  options: Partial<ReaderOptions> = {},
+): AnswerPart[] {
   const reader = new AnswerReader({ tools: TAGGED, thinks: true, thinksFirst: false, ...options });
   const parts: AnswerPart[] = [];
   const add = (more: readonly AnswerPart[]) => {
     for (const part of more) {
       const last = parts.at(-1);
-      if (last && last.k === part.k && 'text' in last && 'text' in part) parts[parts.length - 1] = { ...last, text: last.text + part.text };
+      if (last && last.k === part.k && 'text' in last && 'text' in part)
+        parts[parts.length - 1] = { ...last, text: last.text + part.text };
       else parts.push(part);
     }
   };
   const at = [...new Set(cuts.map((cut) => cut % (text.length + 1)))].sort((a, b) => a - b);
-  for (const [i, from] of [0, ...at].entries()) add(reader.push(text.slice(from, at[i] ?? text.length)));
+  for (const [i, from] of [0, ...at].entries())
+    add(reader.push(text.slice(from, at[i] ?? text.length)));
   add(reader.end());
   return parts;
 }
 
-const call = (name: string, args: unknown) => `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`;
+const call = (name: string, args: unknown) =>
+  `<tool_call>\n${JSON.stringify({ name, arguments: args })}\n</tool_call>`;
 
 test('the result does not depend on where the text is cut', () => {
   const part = fc.oneof(
     fc.string({ unit: 'grapheme', maxLength: 20 }),
-    fc.constantFrom('<think>', '</think>', '<tool_call>', '</tool_call>', '{"name": "f", "arguments": ', '}', '{"a": "}"}', '\n', '<', '"\\"'),
-    fc.tuple(fc.string({ minLength: 1, maxLength: 8 }), fc.jsonValue({ maxDepth: 2 })).map(([name, args]) => call(name, args)),
+    fc.constantFrom(
+      '<think>',
+      '</think>',
+      '<tool_call>',
+      '</tool_call>',
+      '{"name": "f", "arguments": ',
+      '}',
+      '{"a": "}"}',
+      '\n',
+      '<',
+      '"\\"',
+    ),
+    fc
+      .tuple(fc.string({ minLength: 1, maxLength: 8 }), fc.jsonValue({ maxDepth: 2 }))
+      .map(([name, args]) => call(name, args)),
   );
   fc.assert(
-    fc.property(fc.array(part, { maxLength: 8 }), fc.array(fc.nat(500), { maxLength: 30 }), fc.boolean(), (parts, cuts, thinksFirst) => {
-      const text = parts.join('');
-      expect(read(text, cuts, { thinksFirst })).toEqual(read(text, [...Array(text.length).keys()], { thinksFirst }));
-    }),
+    fc.property(
+      fc.array(part, { maxLength: 8 }),
+      fc.array(fc.nat(500), { maxLength: 30 }),
+      fc.boolean(),
+      (parts, cuts, thinksFirst) => {
+        const text = parts.join('');
+        expect(read(text, cuts, { thinksFirst })).toEqual(
+          read(text, [...Array(text.length).keys()], { thinksFirst }),
+        );
+      },
+    ),
     { numRuns: 1_000 },
   );
 });
 
 test('calls are returned with the arguments that the model wrote, for any arguments', () => {
-  const calls = fc.array(fc.tuple(fc.string({ minLength: 1, maxLength: 12 }), fc.object({ maxDepth: 2 })), { minLength: 1, maxLength: 3 });
+  const calls = fc.array(
+    fc.tuple(fc.string({ minLength: 1, maxLength: 12 }), fc.object({ maxDepth: 2 })),
+    { minLength: 1, maxLength: 3 },
+  );
   fc.assert(
     fc.property(calls, fc.array(fc.nat(500), { maxLength: 20 }), (wanted, cuts) => {
       // Arguments are JSON, so values that JSON cannot represent are removed first.
@@ -76,8 +106,16 @@ describe('reading', () => {
   });
 
   test('input that begins like a call but is not valid is text', () => {
-    expect(read('<tool_call>nonsense</tool_call>', [])).toEqual([{ k: 'text', text: '<tool_call>nonsense</tool_call>' }]);
-    for (const json of ['null', '[1]', '"f"', '{"name": 5, "arguments": {}}', '{"arguments": {}}']) {
+    expect(read('<tool_call>nonsense</tool_call>', [])).toEqual([
+      { k: 'text', text: '<tool_call>nonsense</tool_call>' },
+    ]);
+    for (const json of [
+      'null',
+      '[1]',
+      '"f"',
+      '{"name": 5, "arguments": {}}',
+      '{"arguments": {}}',
+    ]) {
       const text = `<tool_call>${json}</tool_call>`;
       expect(read(text, [])).toEqual([{ k: 'text', text }]);
     }
@@ -85,7 +123,9 @@ describe('reading', () => {
   });
 
   test('if no tools are offered, nothing is a call', () => {
-    expect(read(call('f', {}), [], { tools: undefined })).toEqual([{ k: 'text', text: call('f', {}) }]);
+    expect(read(call('f', {}), [], { tools: undefined })).toEqual([
+      { k: 'text', text: call('f', {}) },
+    ]);
   });
 
   test('a call with its fields in another order is recognised', () => {
@@ -100,19 +140,25 @@ describe('reading', () => {
       { k: 'call', name: 'f' },
       { k: 'arguments', text: '{"a": 1}' },
     ]);
-    expect(read('Here: {"name": "f", "parameters": {}}', [], { tools: BARE })).toEqual([{ k: 'text', text: 'Here: {"name": "f", "parameters": {}}' }]);
+    expect(read('Here: {"name": "f", "parameters": {}}', [], { tools: BARE })).toEqual([
+      { k: 'text', text: 'Here: {"name": "f", "parameters": {}}' },
+    ]);
   });
 });
 
 test('a stop string is found across any cuts, and neither it nor the text after it is shown', () => {
   const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 30 });
-  const stops = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 });
+  const stops = fc.array(
+    fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 }),
+    { minLength: 1, maxLength: 3 },
+  );
   fc.assert(
     fc.property(letters, stops, fc.array(fc.nat(30), { maxLength: 10 }), (text, wanted, cuts) => {
       const reader = new StopStrings(wanted);
       const at = [...new Set(cuts.map((cut) => cut % (text.length + 1)))].sort((a, b) => a - b);
       let shown = '';
-      for (const [i, from] of [0, ...at].entries()) shown += reader.push(text.slice(from, at[i] ?? text.length));
+      for (const [i, from] of [0, ...at].entries())
+        shown += reader.push(text.slice(from, at[i] ?? text.length));
       shown += reader.end();
       const firsts = wanted.map((stop) => text.indexOf(stop)).filter((index) => index !== -1);
       expect(reader.found !== undefined).toBe(firsts.length > 0);

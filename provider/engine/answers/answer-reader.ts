@@ -86,10 +86,15 @@ export class AnswerReader {
     const { tools, thinks } = this.#options;
     // White space before the first text belongs to the marks, not to the answer.
     if (!this.#begun && (thinks || tools)) this.#held = this.#held.trimStart();
-    const marks = [...(thinks && !this.#begun ? [OPEN] : []), ...(tools && (!tools.onlyFirst || !this.#begun) ? [tools.trigger] : [])];
+    const marks = [
+      ...(thinks && !this.#begun ? [OPEN] : []),
+      ...(tools && (!tools.onlyFirst || !this.#begun) ? [tools.trigger] : []),
+    ];
     const found = marks
       .map((mark) => ({ mark, at: this.#held.indexOf(mark) }))
-      .filter(({ mark, at }) => at === 0 || (at > 0 && mark === tools?.trigger && !tools.onlyFirst));
+      .filter(
+        ({ mark, at }) => at === 0 || (at > 0 && mark === tools?.trigger && !tools.onlyFirst),
+      );
     const first = found.sort((a, b) => a.at - b.at)[0];
     if (first === undefined) {
       const held = Math.max(0, ...marks.map((mark) => overlap(this.#held, mark)));
@@ -100,7 +105,9 @@ export class AnswerReader {
     this.#addText(parts, 'text', this.#held.slice(0, first.at));
     const isCall = first.mark === tools?.trigger;
     // The trigger of a bare call is part of the call itself, so it is not skipped.
-    this.#held = this.#held.slice(first.at + (isCall && tools?.begin === '' ? 0 : first.mark.length));
+    this.#held = this.#held.slice(
+      first.at + (isCall && tools?.begin === '' ? 0 : first.mark.length),
+    );
     this.#state = isCall ? 'call' : 'thinking';
   }
 
@@ -114,7 +121,10 @@ export class AnswerReader {
 
   #readCall(parts: AnswerPart[]): void {
     const { tools } = this.#options;
-    const begun = /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\S)/.exec(this.#held);
+    const begun =
+      /^\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*(?=\S)/.exec(
+        this.#held,
+      );
     const name = begun === null ? undefined : stringIn(begun[1] as string);
     if (begun !== null && name !== undefined && name !== '') {
       this.#held = this.#held.slice(begun[0].length);

@@ -45,6 +45,7 @@ export class StopStrings {
 
 /** Length of the longest suffix of `text` that is a proper prefix of `word`. */
 export function overlap(text: string, word: string): number {
-  for (let length = Math.min(text.length, word.length - 1); length > 0; length -= 1) if (text.endsWith(word.slice(0, length))) return length;
+  for (let length = Math.min(text.length, word.length - 1); length > 0; length -= 1)
+    if (text.endsWith(word.slice(0, length))) return length;
   return 0;
 }

@@ -28,7 +28,10 @@ export function checkStep(step: Step, { vocabulary, pages, maxTokens }: StepLimi
     [positions, places, rows].every(({ length }) => length === count),
     'the lists of the step differ in length',
   );
-  check(isIndex(tableWidth, pages + 1) && tableWidth > 0 && tables.length % tableWidth === 0, 'the length of the tables is not a multiple of their width');
+  check(
+    isIndex(tableWidth, pages + 1) && tableWidth > 0 && tables.length % tableWidth === 0,
+    'the length of the tables is not a multiple of their width',
+  );
   const all = (list: Int32Array, below: number) => list.every((value) => isIndex(value, below));
   check(all(tokens, vocabulary), 'a token is not in the vocabulary');
   check(all(places, pages * PAGE_TOKENS), 'a place is outside of the cache');
@@ -36,12 +39,15 @@ export function checkStep(step: Step, { vocabulary, pages, maxTokens }: StepLimi
   check(all(rows, tables.length / tableWidth), 'a row is not in the tables');
   check(all(positions, tableWidth * PAGE_TOKENS), 'a position is outside of its sequence’s pages');
   check(
-    outputs.every((token, i) => isIndex(token, count) && (i === 0 || token > (outputs[i - 1] as number))),
+    outputs.every(
+      (token, i) => isIndex(token, count) && (i === 0 || token > (outputs[i - 1] as number)),
+    ),
     'outputs must be tokens of the step, in rising order',
   );
 }
 
-const isIndex = (value: number, below: number): boolean => Number.isInteger(value) && value >= 0 && value < below;
+const isIndex = (value: number, below: number): boolean =>
+  Number.isInteger(value) && value >= 0 && value < below;
 
 function check(holds: boolean, wrong: string): void {
   if (!holds) throw new InvalidStep(wrong);

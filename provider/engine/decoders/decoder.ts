@@ -76,7 +76,10 @@ export interface Backend extends AsyncDisposable {
 export type BackendOrReason = { readonly backend: Backend } | { readonly reason: string };
 
 /** Size in bytes of one token's keys and values in a backend's cache, over all layers. */
-export function kvBytesPerToken(model: DecoderModel, backend: Pick<Backend, 'cacheNumberBytes'>): number {
+export function kvBytesPerToken(
+  model: DecoderModel,
+  backend: Pick<Backend, 'cacheNumberBytes'>,
+): number {
   const { layers, kvHeads, headDim } = model.shape;
   return layers.length * 2 * kvHeads * headDim * backend.cacheNumberBytes(model);
 }

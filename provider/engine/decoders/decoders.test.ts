@@ -1,6 +1,12 @@
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { kvBytesPerToken, PAGE_TOKENS, type Step } from './decoder.ts';
-import { backendsUnderTest, distance, fixtures, generateGreedily, withFixture } from './decoder-under-test.ts';
+import {
+  backendsUnderTest,
+  distance,
+  fixtures,
+  generateGreedily,
+  withFixture,
+} from './decoder-under-test.ts';
 import { stepOf } from './step.ts';
 
 /**
@@ -24,19 +30,25 @@ for (const { name: kind, create } of backendsUnderTest) {
     for (const name of fixtures) {
       test(`${name}: every logit of a prompt is close to that of mlx-lm`, () =>
         withFixture(backend, name, async (decoder, { prompt, logits }) => {
-          const result = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, outputTokens: 'every' }], true));
+          const result = await decoder.step(
+            stepOf([{ tokens: prompt, from: 0, pages: PAGES, outputTokens: 'every' }], true),
+          );
           expect(distance(result.logits as Float32Array, logits)).toBeLessThan(TOLERANCE);
         }));
 
       test(`${name}: greedy decoding generates the same tokens as mlx-lm`, () =>
         withFixture(backend, name, async (decoder, { prompt, greedy }) => {
-          expect(await generateGreedily(decoder, { prompt, count: greedy.length, pages: PAGES })).toEqual(greedy);
+          expect(
+            await generateGreedily(decoder, { prompt, count: greedy.length, pages: PAGES }),
+          ).toEqual(greedy);
         }));
     }
 
     test('a prompt in parts, beside other sequences and in scattered pages, has the same logits', () =>
       withFixture(backend, 'gemma3', async (decoder, { prompt }) => {
-        const whole = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [0], outputTokens: 'last' }], true));
+        const whole = await decoder.step(
+          stepOf([{ tokens: prompt, from: 0, pages: [0], outputTokens: 'last' }], true),
+        );
         const expected = Float32Array.from(whole.logits as Float32Array);
         const other = prompt.toReversed();
         await decoder.step(
@@ -57,13 +69,17 @@ for (const { name: kind, create } of backendsUnderTest) {
             true,
           ),
         );
-        const last = await decoder.step(stepOf([{ tokens: prompt.slice(23), from: 23, pages: [5], outputTokens: 'last' }], true));
+        const last = await decoder.step(
+          stepOf([{ tokens: prompt.slice(23), from: 23, pages: [5], outputTokens: 'last' }], true),
+        );
         expect(distance(last.logits as Float32Array, expected)).toBeLessThan(1e-5);
       }));
 
     test('the most likely token is the one with the largest logit', () =>
       withFixture(backend, 'llama', async (decoder, { prompt }) => {
-        const { best, logits } = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: PAGES, outputTokens: 'every' }], true));
+        const { best, logits } = await decoder.step(
+          stepOf([{ tokens: prompt, from: 0, pages: PAGES, outputTokens: 'every' }], true),
+        );
         const width = (logits as Float32Array).length / best.length;
         for (const [i, token] of best.entries()) {
           const row = (logits as Float32Array).subarray(i * width, (i + 1) * width);
@@ -75,9 +91,15 @@ for (const { name: kind, create } of backendsUnderTest) {
       withFixture(backend, 'llama', async (decoder, { prompt, greedy }) => {
         const many = Array.from({ length: 65 }, () => 1);
         await expect(
-          Promise.resolve().then(() => decoder.step(stepOf([{ tokens: many, from: 0, pages: [...PAGES, 0], outputTokens: 'last' }], true))),
+          Promise.resolve().then(() =>
+            decoder.step(
+              stepOf([{ tokens: many, from: 0, pages: [...PAGES, 0], outputTokens: 'last' }], true),
+            ),
+          ),
         ).rejects.toThrow('the step has too many tokens');
-        expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));
+        expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(
+          greedy.slice(0, 5),
+        );
       }));
 
     test('the cache allocates memory as pages are used and frees it, and the remaining pages keep their contents', () =>
@@ -87,32 +109,62 @@ for (const { name: kind, create } of backendsUnderTest) {
         async (decoder, { model, prompt, greedy }) => {
           const pageBytes = PAGE_TOKENS * kvBytesPerToken(model, backend);
           const whole = MANY_PAGES * pageBytes;
-          const fresh = await decoder.step(stepOf([{ tokens: prompt, from: 0, pages: [1, 0], outputTokens: 'last' }], false));
+          const fresh = await decoder.step(
+            stepOf([{ tokens: prompt, from: 0, pages: [1, 0], outputTokens: 'last' }], false),
+          );
           expect(decoder.cacheBytes).toBeGreaterThanOrEqual(2 * pageBytes);
           expect(decoder.cacheBytes).toBeLessThanOrEqual(whole / 50);
           const far = [MANY_PAGES - 1, MANY_PAGES - 2];
-          expect(await generateGreedily(decoder, { prompt, count: 3, pages: far })).toEqual(greedy.slice(0, 3));
+          expect(await generateGreedily(decoder, { prompt, count: 3, pages: far })).toEqual(
+            greedy.slice(0, 3),
+          );
           expect(decoder.cacheBytes).toBe(whole);
           await decoder.keep(2);
           expect(decoder.cacheBytes).toBeLessThanOrEqual(whole / 50);
-          const next = await decoder.step(stepOf([{ tokens: [fresh.best[0] as number], from: prompt.length, pages: [1, 0], outputTokens: 'last' }], false));
+          const next = await decoder.step(
+            stepOf(
+              [
+                {
+                  tokens: [fresh.best[0] as number],
+                  from: prompt.length,
+                  pages: [1, 0],
+                  outputTokens: 'last',
+                },
+              ],
+              false,
+            ),
+          );
           expect([fresh.best[0], next.best[0]]).toEqual(greedy.slice(0, 2));
-          expect(await generateGreedily(decoder, { prompt, count: 3, pages: far })).toEqual(greedy.slice(0, 3));
+          expect(await generateGreedily(decoder, { prompt, count: 3, pages: far })).toEqual(
+            greedy.slice(0, 3),
+          );
         },
         { pages: MANY_PAGES },
       ));
 
     test('a step that would access memory outside of the decoder is rejected, and the next step works', () =>
       withFixture(backend, 'llama', async (decoder, { model, prompt, greedy }) => {
-        const good = stepOf([{ tokens: prompt.slice(0, 4), from: 0, pages: PAGES, outputTokens: 'last' }], true);
+        const good = stepOf(
+          [{ tokens: prompt.slice(0, 4), from: 0, pages: PAGES, outputTokens: 'last' }],
+          true,
+        );
         const all = (value: number) => Int32Array.of(value, value, value, value);
         const hostile: Partial<Step>[] = [
-          ...[model.shape.vocabulary, 400_000_000, -1, -(2 ** 31)].map((token) => ({ tokens: all(token) })),
-          ...[16 * PAGE_TOKENS, 2 ** 31 - 1, -1].flatMap((value) => [{ places: all(value) }, { positions: all(value) }, { rows: all(value) }]),
+          ...[model.shape.vocabulary, 400_000_000, -1, -(2 ** 31)].map((token) => ({
+            tokens: all(token),
+          })),
+          ...[16 * PAGE_TOKENS, 2 ** 31 - 1, -1].flatMap((value) => [
+            { places: all(value) },
+            { positions: all(value) },
+            { rows: all(value) },
+          ]),
           ...[16, 2 ** 31 - 1, -1].map((page) => ({ tables: Int32Array.of(page) })),
           ...[[4], [-1], [1, 0], [0, 0]].map((outputs) => ({ outputs: Int32Array.from(outputs) })),
           ...[0, 2, -1, 2 ** 31 - 1].map((tableWidth) => ({ tableWidth })),
-          ...[{ rows: Int32Array.of(0) }, { positions: Int32Array.of(0) }, { places: Int32Array.of(0) }, { tokens: new Int32Array(0) }],
+          { rows: Int32Array.of(0) },
+          { positions: Int32Array.of(0) },
+          { places: Int32Array.of(0) },
+          { tokens: new Int32Array(0) },
         ];
         for (const fields of hostile)
           await expect(
@@ -121,7 +173,9 @@ for (const { name: kind, create } of backendsUnderTest) {
           ).rejects.toMatchObject({
             code: 'invalid_step',
           });
-        expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(greedy.slice(0, 5));
+        expect(await generateGreedily(decoder, { prompt, count: 5, pages: PAGES })).toEqual(
+          greedy.slice(0, 5),
+        );
       }));
   });
 }
@@ -131,19 +185,26 @@ for (const { name: kind, create } of backendsUnderTest) {
  * by default the fastest ones.
  */
 describe('slower instruction sets', async () => {
-  const made = await (backendsUnderTest.find(({ name }) => name === 'cpu') as (typeof backendsUnderTest)[number]).create();
+  const made = await (
+    backendsUnderTest.find(({ name }) => name === 'cpu') as (typeof backendsUnderTest)[number]
+  ).create();
   afterEach(() => vi.unstubAllEnvs());
 
   test
     .skipIf('reason' in made)
-    .for(['avx2', 'portable'].flatMap((kernels) => (['llama', 'llama-every-width', 'qwen3', 'gemma3'] as const).map((name) => [kernels, name] as const)))(
-    '%s generates for %s the same tokens as mlx-lm',
-    async ([kernels, name]) => {
-      if ('reason' in made) return;
-      vi.stubEnv('DINF_CPU_KERNELS', kernels);
-      await withFixture(made.backend, name, async (decoder, { prompt, greedy }) => {
-        expect(await generateGreedily(decoder, { prompt, count: greedy.length, pages: PAGES })).toEqual(greedy);
-      });
-    },
-  );
+    .for(
+      ['avx2', 'portable'].flatMap((kernels) =>
+        (['llama', 'llama-every-width', 'qwen3', 'gemma3'] as const).map(
+          (name) => [kernels, name] as const,
+        ),
+      ),
+    )('%s generates for %s the same tokens as mlx-lm', async ([kernels, name]) => {
+    if ('reason' in made) return;
+    vi.stubEnv('DINF_CPU_KERNELS', kernels);
+    await withFixture(made.backend, name, async (decoder, { prompt, greedy }) => {
+      expect(
+        await generateGreedily(decoder, { prompt, count: greedy.length, pages: PAGES }),
+      ).toEqual(greedy);
+    });
+  });
 });

@@ -3,7 +3,16 @@ import { loadCpuDecoders, loadMlxDecoders, type NativeDecoder, type NativeDecode
 import type { DecoderModel } from '../../models/model.ts';
 import { RopeTables } from '../../models/rope.ts';
 import { checkStep, type StepLimits } from './check-step.ts';
-import { type Backend, type BackendOrReason, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult, wholeNumbers } from './decoder.ts';
+import {
+  type Backend,
+  type BackendOrReason,
+  type Decoder,
+  type DecoderOptions,
+  PAGE_TOKENS,
+  type Step,
+  type StepResult,
+  wholeNumbers,
+} from './decoder.ts';
 
 interface CpuOptions {
   /** Number of threads of each decoder; by default, one for each core. */
@@ -49,7 +58,17 @@ export function createMlxBackend(): BackendOrReason {
   if (mismatch !== '') return { reason: mismatch };
   const isSoftware = device !== 'Metal';
   const cacheNumberBytes = isSoftware ? wholeNumbers : storedNumberBytes;
-  return { backend: nativeBackend({ name: 'mlx', device, Decoder: NativeMlxDecoder, threads: 1, fine: true, isSoftware, cacheNumberBytes }) };
+  return {
+    backend: nativeBackend({
+      name: 'mlx',
+      device,
+      Decoder: NativeMlxDecoder,
+      threads: 1,
+      fine: true,
+      isSoftware,
+      cacheNumberBytes,
+    }),
+  };
 }
 
 /**
@@ -61,12 +80,22 @@ function storedNumberBytes({ weights: { embedding } }: DecoderModel): number {
   return type === 'F16' || type === 'BF16' ? 2 : 4;
 }
 
-interface NativeParts extends NativeDecoders, Pick<Backend, 'name' | 'device' | 'isSoftware' | 'cacheNumberBytes'> {
+interface NativeParts
+  extends NativeDecoders,
+    Pick<Backend, 'name' | 'device' | 'isSoftware' | 'cacheNumberBytes'> {
   readonly threads: number;
   readonly fine: boolean;
 }
 
-function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftware, cacheNumberBytes }: NativeParts): Backend {
+function nativeBackend({
+  name,
+  device,
+  Decoder: Native,
+  threads,
+  fine,
+  isSoftware,
+  cacheNumberBytes,
+}: NativeParts): Backend {
   return {
     name,
     device,
@@ -76,11 +105,17 @@ function nativeBackend({ name, device, Decoder: Native, threads, fine, isSoftwar
     load: async ({ model, pages, maxTokens }: DecoderOptions) => {
       const native = new Native();
       const { shape, weights } = model;
-      const memoryBytes = await native.load({ shape, weights, pages, pageTokens: PAGE_TOKENS, maxTokens, threads, fine }).catch(async (error: unknown) => {
-        await native.close();
-        throw error;
+      const memoryBytes = await native
+        .load({ shape, weights, pages, pageTokens: PAGE_TOKENS, maxTokens, threads, fine })
+        .catch(async (error: unknown) => {
+          await native.close();
+          throw error;
+        });
+      return new NativelyDecoded(native, {
+        memoryBytes,
+        ropes: new RopeTables(shape),
+        limits: { vocabulary: shape.vocabulary, pages, maxTokens },
       });
-      return new NativelyDecoded(native, { memoryBytes, ropes: new RopeTables(shape), limits: { vocabulary: shape.vocabulary, pages, maxTokens } });
     },
     [Symbol.asyncDispose]: async () => {},
   };
@@ -93,7 +128,10 @@ class NativelyDecoded implements Decoder {
   readonly #ropes: RopeTables;
   readonly #limits: StepLimits;
 
-  constructor(native: NativeDecoder, { memoryBytes, ropes, limits }: { memoryBytes: number; ropes: RopeTables; limits: StepLimits }) {
+  constructor(
+    native: NativeDecoder,
+    { memoryBytes, ropes, limits }: { memoryBytes: number; ropes: RopeTables; limits: StepLimits },
+  ) {
     this.#native = native;
     this.memoryBytes = memoryBytes;
     this.#ropes = ropes;
@@ -104,7 +142,10 @@ class NativelyDecoded implements Decoder {
     // The addon checks the step too. It is checked here first, because the rope table grows up to
     // the highest position: one that is out of range would use up all memory.
     checkStep(step, this.#limits);
-    const { cacheBytes, ...result } = await this.#native.step({ ...step, ropeAngles: this.#ropes.angles(step.positions) });
+    const { cacheBytes, ...result } = await this.#native.step({
+      ...step,
+      ropeAngles: this.#ropes.angles(step.positions),
+    });
     this.cacheBytes = cacheBytes;
     return result;
   }

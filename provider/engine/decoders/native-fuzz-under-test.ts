@@ -6,7 +6,12 @@ import fc from 'fast-check';
 import { loadCpuDecoders, type NativeDecoder } from '#native';
 import { openDecoderAlone } from '../../models/model.ts';
 import { ModelError } from '../../models/model-error.ts';
-import { ModelFolderUnderTest, mutationsOf, promptsOf, withValueAt } from '../../models/model-folder-under-test.ts';
+import {
+  ModelFolderUnderTest,
+  mutationsOf,
+  promptsOf,
+  withValueAt,
+} from '../../models/model-folder-under-test.ts';
 import { RopeTables } from '../../models/rope.ts';
 import { type Decoder, PAGE_TOKENS } from './decoder.ts';
 import { fixtures, openFixture } from './decoder-under-test.ts';
@@ -20,7 +25,8 @@ const CODES = ['invalid_model', 'invalid_step', 'not_loaded', 'engine_failed'];
 
 const made = createCpuBackend({ addon: 'cpu-sanitized', threads: 2 });
 const addon = loadCpuDecoders('cpu-sanitized');
-if ('reason' in made || !addon.available) throw new Error('native/build/cpu-sanitized.node is not built');
+if ('reason' in made || !addon.available)
+  throw new Error('native/build/cpu-sanitized.node is not built');
 const { backend } = made;
 const { Decoder: Native } = addon.exports;
 const tried = { folders: 0, answers: 0, steps: 0, taken: 0, models: 0, loaded: 0 };
@@ -39,14 +45,22 @@ async function isTaken(call: Promise<unknown>): Promise<boolean> {
   }
 }
 
-const pagesFor = (tokens: number) => Array.from({ length: Math.ceil(tokens / PAGE_TOKENS) }, (_, i) => PAGES - 1 - i);
+const pagesFor = (tokens: number) =>
+  Array.from({ length: Math.ceil(tokens / PAGE_TOKENS) }, (_, i) => PAGES - 1 - i);
 
 async function answer(decoder: Decoder, prompt: readonly number[]): Promise<void> {
   const tokens = prompt.slice(0, MAX_TOKENS);
   if (tokens.length === 0) return;
   const pages = pagesFor(tokens.length + 1);
-  const { best } = await decoder.step(stepOf([{ tokens, from: 0, pages, outputTokens: 'last' }], true));
-  await decoder.step(stepOf([{ tokens: [best[0] as number], from: tokens.length, pages, outputTokens: 'last' }], false));
+  const { best } = await decoder.step(
+    stepOf([{ tokens, from: 0, pages, outputTokens: 'last' }], true),
+  );
+  await decoder.step(
+    stepOf(
+      [{ tokens: [best[0] as number], from: tokens.length, pages, outputTokens: 'last' }],
+      false,
+    ),
+  );
   tried.answers += 1;
 }
 
@@ -64,12 +78,30 @@ async function useFolder(folder: ModelFolderUnderTest): Promise<void> {
 }
 
 const whole = { vocabulary: 0, pages: PAGES, tokens: MAX_TOKENS };
-const index = fc.oneof(fc.nat(300), fc.integer({ min: -3, max: 80 }), fc.constantFrom(-(2 ** 31), 2 ** 31 - 1, 65_536, whole.pages * PAGE_TOKENS));
+const index = fc.oneof(
+  fc.nat(300),
+  fc.integer({ min: -3, max: 80 }),
+  fc.constantFrom(-(2 ** 31), 2 ** 31 - 1, 65_536, whole.pages * PAGE_TOKENS),
+);
 const list = fc.array(index, { maxLength: 80 }).map((values) => Int32Array.from(values));
 const junk = fc.oneof(
   list,
   fc.array(fc.float(), { maxLength: 40 }).map((values) => Float32Array.from(values)),
-  fc.constantFrom<unknown>(undefined, null, 1, -1, 1e300, Number.NaN, 'text', {}, [], new Uint8Array(3), new BigInt64Array(2), new Int32Array(0), true),
+  fc.constantFrom<unknown>(
+    undefined,
+    null,
+    1,
+    -1,
+    1e300,
+    Number.NaN,
+    'text',
+    {},
+    [],
+    new Uint8Array(3),
+    new BigInt64Array(2),
+    new Int32Array(0),
+    true,
+  ),
   fc.nat(2_000),
 );
 
@@ -78,25 +110,52 @@ const junk = fc.oneof(
  * lists.
  */
 function hostileStep(ropes: RopeTables) {
-  const parts = fc.array(fc.record({ tokens: fc.array(fc.nat(90), { minLength: 1, maxLength: 20 }), from: fc.nat(60) }), { minLength: 1, maxLength: 3 });
-  const names = fc.constantFrom('tokens', 'positions', 'places', 'rows', 'tables', 'outputs', 'ropeAngles', 'tableWidth', 'wantsLogits');
+  const parts = fc.array(
+    fc.record({ tokens: fc.array(fc.nat(90), { minLength: 1, maxLength: 20 }), from: fc.nat(60) }),
+    { minLength: 1, maxLength: 3 },
+  );
+  const names = fc.constantFrom(
+    'tokens',
+    'positions',
+    'places',
+    'rows',
+    'tables',
+    'outputs',
+    'ropeAngles',
+    'tableWidth',
+    'wantsLogits',
+  );
   const change = fc.oneof(
     fc.tuple(names, junk),
-    fc.tuple(names, fc.tuple(fc.nat(50), fc.oneof(index, fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, 1e38)))),
+    fc.tuple(
+      names,
+      fc.tuple(
+        fc.nat(50),
+        fc.oneof(index, fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, 1e38)),
+      ),
+    ),
   );
-  return fc.tuple(parts, fc.array(change, { maxLength: 2 }), fc.boolean()).map(([sequences, changes, wantsLogits]) => {
-    const plain = stepOf(
-      sequences.map(({ tokens, from }) => ({ tokens, from, pages: pagesFor(from + tokens.length), outputTokens: 'every' as const })),
-      wantsLogits,
-    );
-    const step: Record<string, unknown> = { ...plain, ropeAngles: ropes.angles(plain.positions) };
-    for (const [name, value] of changes) {
-      const before = step[name];
-      if (Array.isArray(value) && ArrayBuffer.isView(before)) (before as Int32Array)[value[0] as number] = value[1] as number;
-      else step[name] = value;
-    }
-    return step;
-  });
+  return fc
+    .tuple(parts, fc.array(change, { maxLength: 2 }), fc.boolean())
+    .map(([sequences, changes, wantsLogits]) => {
+      const plain = stepOf(
+        sequences.map(({ tokens, from }) => ({
+          tokens,
+          from,
+          pages: pagesFor(from + tokens.length),
+          outputTokens: 'every' as const,
+        })),
+        wantsLogits,
+      );
+      const step: Record<string, unknown> = { ...plain, ropeAngles: ropes.angles(plain.positions) };
+      for (const [name, value] of changes) {
+        const before = step[name];
+        if (Array.isArray(value) && ArrayBuffer.isView(before))
+          (before as Int32Array)[value[0] as number] = value[1] as number;
+        else step[name] = value;
+      }
+      return step;
+    });
 }
 
 async function callSteps(native: NativeDecoder, ropes: RopeTables, run: RunOptions): Promise<void> {
@@ -111,7 +170,10 @@ async function callSteps(native: NativeDecoder, ropes: RopeTables, run: RunOptio
 }
 
 async function callLoads(order: object, run: RunOptions): Promise<void> {
-  const changes = fc.array(fc.tuple(fc.array(fc.nat(10_000), { minLength: 1, maxLength: 7 }), junk), { maxLength: 3 });
+  const changes = fc.array(
+    fc.tuple(fc.array(fc.nat(10_000), { minLength: 1, maxLength: 7 }), junk),
+    { maxLength: 3 },
+  );
   await assertFor(
     fc.asyncProperty(changes, async (all) => {
       const model = structuredClone(order);
@@ -131,7 +193,12 @@ interface RunOptions {
 }
 
 async function assertFor<T>(property: fc.IAsyncProperty<T>, { ms }: RunOptions): Promise<void> {
-  await fc.assert(property, { seed: Number(seed), numRuns: 10_000_000, interruptAfterTimeLimit: ms, markInterruptAsFailure: false });
+  await fc.assert(property, {
+    seed: Number(seed),
+    numRuns: 10_000_000,
+    interruptAfterTimeLimit: ms,
+    markInterruptAsFailure: false,
+  });
 }
 
 const ms = 1_000 * Number(seconds);
@@ -148,7 +215,15 @@ await last;
 for (const name of fixtures) {
   const { model } = await openFixture(name);
   const { shape, weights } = model;
-  const order = { shape, weights, pages: PAGES, pageTokens: PAGE_TOKENS, maxTokens: MAX_TOKENS, threads: 2, fine: true };
+  const order = {
+    shape,
+    weights,
+    pages: PAGES,
+    pageTokens: PAGE_TOKENS,
+    maxTokens: MAX_TOKENS,
+    threads: 2,
+    fine: true,
+  };
   const native = new Native();
   await native.load(order);
   await callSteps(native, new RopeTables(shape), { ms: ms / 4 / fixtures.length });

@@ -4,7 +4,15 @@ import { RopeTables } from '../../models/rope.ts';
 import type { Tensor } from '../../models/safetensors.ts';
 import { TensorReader } from '../../models/tensor-reader.ts';
 import { checkStep, type StepLimits } from './check-step.ts';
-import { type Backend, type Decoder, type DecoderOptions, PAGE_TOKENS, type Step, type StepResult, wholeNumbers } from './decoder.ts';
+import {
+  type Backend,
+  type Decoder,
+  type DecoderOptions,
+  PAGE_TOKENS,
+  type Step,
+  type StepResult,
+  wholeNumbers,
+} from './decoder.ts';
 import { pagesOf } from './step.ts';
 
 /**
@@ -32,8 +40,15 @@ interface Dense {
 }
 
 type Layer = { readonly shape: LayerShape } & {
-  readonly [Name in keyof Omit<LayerWeights, 'mlp'>]: NonNullable<LayerWeights[Name]> extends Matrix ? Dense : Float32Array | undefined;
-} & { readonly gate: Dense; readonly up: Dense; readonly down: Dense; readonly router: Dense | undefined };
+  readonly [Name in keyof Omit<LayerWeights, 'mlp'>]: NonNullable<LayerWeights[Name]> extends Matrix
+    ? Dense
+    : Float32Array | undefined;
+} & {
+  readonly gate: Dense;
+  readonly up: Dense;
+  readonly down: Dense;
+  readonly router: Dense | undefined;
+};
 
 interface Parts {
   readonly shape: DecoderShape;
@@ -60,24 +75,31 @@ class ReferenceDecoder implements Decoder {
   }
 
   get cacheBytes(): number {
-    return this.#cache.reduce((sum, { keys, values }) => [...keys, ...values].reduce((bytes, page) => bytes + page.byteLength, sum), 0);
+    return this.#cache.reduce(
+      (sum, { keys, values }) =>
+        [...keys, ...values].reduce((bytes, page) => bytes + page.byteLength, sum),
+      0,
+    );
   }
 
   async keep(pages: number): Promise<void> {
-    for (const { keys, values } of this.#cache) for (const list of [keys, values]) list.length = Math.min(list.length, pages);
+    for (const { keys, values } of this.#cache)
+      for (const list of [keys, values]) list.length = Math.min(list.length, pages);
   }
 
   #growCache(pages: number): void {
     const { kvHeads, headDim } = this.#parts.shape;
     for (const { keys, values } of this.#cache)
-      for (const list of [keys, values]) while (list.length < pages) list.push(new Float32Array(PAGE_TOKENS * kvHeads * headDim));
+      for (const list of [keys, values])
+        while (list.length < pages) list.push(new Float32Array(PAGE_TOKENS * kvHeads * headDim));
   }
 
   static async load(options: DecoderOptions): Promise<ReferenceDecoder> {
     const { shape, weights } = options.model;
     await using reader = new TensorReader();
     const dense = (matrix: Matrix) => readDense(reader, matrix);
-    const vector = async (tensor: Tensor | undefined) => (tensor === undefined ? undefined : normOf(await reader.numbers(tensor), shape));
+    const vector = async (tensor: Tensor | undefined) =>
+      tensor === undefined ? undefined : normOf(await reader.numbers(tensor), shape);
     const embedding = await dense(weights.embedding);
     const layers: Layer[] = [];
     for (const [index, layer] of weights.layers.entries()) {
@@ -116,28 +138,59 @@ class ReferenceDecoder implements Decoder {
     const { hidden, normEps, embeddingScale, vocabulary } = shape;
     checkStep(step, this.#limits);
     this.#growCache(pagesOf(step));
-    const states = Array.from(step.tokens, (token) => embedding.values.slice(token * hidden, (token + 1) * hidden).map((value) => value * embeddingScale));
+    const states = Array.from(step.tokens, (token) =>
+      embedding.values
+        .slice(token * hidden, (token + 1) * hidden)
+        .map((value) => value * embeddingScale),
+    );
     const ropeAngles = ropes.angles(step.positions);
     const anglesPerRope = step.tokens.length * shape.headDim;
     for (const [index, layer] of layers.entries()) {
       const queries = states.map((state, token) => {
         const input = normalise(state, { weight: layer.inputNorm, eps: normEps });
-        return this.#projectAndCache(index, { layer, step, token, input, angles: ropeAngles.subarray(layer.shape.rope * anglesPerRope) });
+        return this.#projectAndCache(index, {
+          layer,
+          step,
+          token,
+          input,
+          angles: ropeAngles.subarray(layer.shape.rope * anglesPerRope),
+        });
       });
       for (const [token, state] of states.entries()) {
-        const attentionOut = multiply(layer.o, this.#attention(index, { layer, step, token, query: queries[token] as Float32Array }));
-        add(state, layer.attentionNorm ? normalise(attentionOut, { weight: layer.attentionNorm, eps: normEps }) : attentionOut);
+        const attentionOut = multiply(
+          layer.o,
+          this.#attention(index, { layer, step, token, query: queries[token] as Float32Array }),
+        );
+        add(
+          state,
+          layer.attentionNorm
+            ? normalise(attentionOut, { weight: layer.attentionNorm, eps: normEps })
+            : attentionOut,
+        );
         const mlpOut = mlp(layer, normalise(state, { weight: layer.mlpNorm, eps: normEps }), shape);
-        add(state, layer.mlpOutputNorm ? normalise(mlpOut, { weight: layer.mlpOutputNorm, eps: normEps }) : mlpOut);
+        add(
+          state,
+          layer.mlpOutputNorm
+            ? normalise(mlpOut, { weight: layer.mlpOutputNorm, eps: normEps })
+            : mlpOut,
+        );
       }
     }
     const logits = new Float32Array(step.outputs.length * vocabulary);
     const best = new Int32Array(step.outputs.length);
     for (const [index, token] of step.outputs.entries()) {
-      const row = multiply(lmHead, normalise(states[token] as Float32Array, { weight: norm, eps: normEps }));
-      if (shape.logitSoftcap > 0) for (let i = 0; i < row.length; i += 1) row[i] = Math.tanh((row[i] as number) / shape.logitSoftcap) * shape.logitSoftcap;
+      const row = multiply(
+        lmHead,
+        normalise(states[token] as Float32Array, { weight: norm, eps: normEps }),
+      );
+      if (shape.logitSoftcap > 0)
+        for (let i = 0; i < row.length; i += 1)
+          row[i] = Math.tanh((row[i] as number) / shape.logitSoftcap) * shape.logitSoftcap;
       logits.set(row, index * vocabulary);
-      best[index] = row.reduce((found, value, i) => (value > (row[found] as number) ? i : found), 0);
+      best[index] = row.reduce(
+        (found, value, i) => (value > (row[found] as number) ? i : found),
+        0,
+      );
     }
     return { best, logits };
   }
@@ -145,7 +198,13 @@ class ReferenceDecoder implements Decoder {
   /** Computes query, key and value of a token, caches key and value, and returns the query. */
   #projectAndCache(
     index: number,
-    { layer, step, token, input, angles }: { layer: Layer; step: Step; token: number; input: Float32Array; angles: Float32Array },
+    {
+      layer,
+      step,
+      token,
+      input,
+      angles,
+    }: { layer: Layer; step: Step; token: number; input: Float32Array; angles: Float32Array },
   ): Float32Array {
     const { headDim, kvHeads, normEps } = this.#parts.shape;
     const ready = (matrix: Dense, weight: Float32Array | undefined) => {
@@ -165,7 +224,10 @@ class ReferenceDecoder implements Decoder {
     return ready(layer.q, layer.qNorm);
   }
 
-  #attention(index: number, { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array }): Float32Array {
+  #attention(
+    index: number,
+    { layer, step, token, query }: { layer: Layer; step: Step; token: number; query: Float32Array },
+  ): Float32Array {
     const { heads, kvHeads, headDim, attentionScale } = this.#parts.shape;
     const { keys, values } = this.#cache[index] as { keys: Float32Array[]; values: Float32Array[] };
     const position = step.positions[token] as number;
@@ -173,20 +235,27 @@ class ReferenceDecoder implements Decoder {
     const table = (step.rows[token] as number) * step.tableWidth;
     const seen = Array.from({ length: position - first + 1 }, (_, i) => {
       const page = step.tables[table + Math.floor((first + i) / PAGE_TOKENS)] as number;
-      return { keys: keys[page] as Float32Array, values: values[page] as Float32Array, at: ((first + i) % PAGE_TOKENS) * kvHeads * headDim };
+      return {
+        keys: keys[page] as Float32Array,
+        values: values[page] as Float32Array,
+        at: ((first + i) % PAGE_TOKENS) * kvHeads * headDim,
+      };
     });
     const out = new Float32Array(heads * headDim);
     for (let head = 0; head < heads; head += 1) {
       const offset = Math.floor((head * kvHeads) / heads) * headDim;
       const scores = seen.map(({ keys: page, at }) => {
         let sum = 0;
-        for (let i = 0; i < headDim; i += 1) sum += (query[head * headDim + i] as number) * (page[at + offset + i] as number);
+        for (let i = 0; i < headDim; i += 1)
+          sum += (query[head * headDim + i] as number) * (page[at + offset + i] as number);
         return sum * attentionScale;
       });
       const shares = softmax(scores);
       for (const [n, { values: page, at }] of seen.entries()) {
         const share = shares[n] as number;
-        for (let i = 0; i < headDim; i += 1) out[head * headDim + i] = (out[head * headDim + i] as number) + share * (page[at + offset + i] as number);
+        for (let i = 0; i < headDim; i += 1)
+          out[head * headDim + i] =
+            (out[head * headDim + i] as number) + share * (page[at + offset + i] as number);
       }
     }
     return out;
@@ -218,10 +287,15 @@ export async function readDense(reader: TensorReader, matrix: Matrix): Promise<D
   return { out, in: width, values, bias };
 }
 
-const normOf = (weight: Float32Array, { normPlusOne }: DecoderShape): Float32Array => (normPlusOne ? weight.map((value) => value + 1) : weight);
+const normOf = (weight: Float32Array, { normPlusOne }: DecoderShape): Float32Array =>
+  normPlusOne ? weight.map((value) => value + 1) : weight;
 
 const countWeights = ({ embedding, lmHead, layers }: Parts): number =>
-  new Set([embedding, lmHead, ...layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down])])
+  new Set([
+    embedding,
+    lmHead,
+    ...layers.flatMap(({ q, k, v, o, gate, up, down }) => [q, k, v, o, gate, up, down]),
+  ])
     .values()
     .reduce((sum, { values }) => sum + values.length, 0);
 
@@ -238,8 +312,12 @@ function multiply(matrix: Dense, input: Float32Array, expert = 0): Float32Array 
   return result;
 }
 
-function normalise(input: Float32Array, { weight, eps }: { weight: Float32Array | undefined; eps: number }): Float32Array {
-  const factor = 1 / Math.sqrt(input.reduce((sum, value) => sum + value * value, 0) / input.length + eps);
+function normalise(
+  input: Float32Array,
+  { weight, eps }: { weight: Float32Array | undefined; eps: number },
+): Float32Array {
+  const factor =
+    1 / Math.sqrt(input.reduce((sum, value) => sum + value * value, 0) / input.length + eps);
   return input.map((value, i) => value * factor * (weight?.[i] ?? 1));
 }
 
@@ -255,7 +333,8 @@ function rotate(head: Float32Array, angles: Float32Array): void {
 
 function mlp(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Array {
   const { mlp: mlpShape } = layer.shape;
-  if (mlpShape.kind === 'dense' || layer.router === undefined) return denseMlp(layer, { input, activation: shape.activation, expert: 0 });
+  if (mlpShape.kind === 'dense' || layer.router === undefined)
+    return denseMlp(layer, { input, activation: shape.activation, expert: 0 });
   const shares = softmax(Array.from(multiply(layer.router, input)));
   const chosen = shares
     .map((share, expert) => ({ share, expert }))
@@ -265,12 +344,20 @@ function mlp(layer: Layer, input: Float32Array, shape: DecoderShape): Float32Arr
   const out = new Float32Array(input.length);
   for (const { share, expert } of chosen) {
     const expertOut = denseMlp(layer, { input, activation: shape.activation, expert });
-    for (let i = 0; i < out.length; i += 1) out[i] = (out[i] as number) + ((expertOut[i] as number) * share) / total;
+    for (let i = 0; i < out.length; i += 1)
+      out[i] = (out[i] as number) + ((expertOut[i] as number) * share) / total;
   }
   return out;
 }
 
-function denseMlp(layer: Layer, { input, activation, expert }: { input: Float32Array; activation: DecoderShape['activation']; expert: number }): Float32Array {
+function denseMlp(
+  layer: Layer,
+  {
+    input,
+    activation,
+    expert,
+  }: { input: Float32Array; activation: DecoderShape['activation']; expert: number },
+): Float32Array {
   const gate = multiply(layer.gate, input, expert);
   const up = multiply(layer.up, input, expert);
   const act = activation === 'silu' ? silu : geluTanh;
@@ -282,7 +369,8 @@ function denseMlp(layer: Layer, { input, activation, expert }: { input: Float32A
 }
 
 const silu = (x: number): number => x / (1 + Math.exp(-x));
-const geluTanh = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+const geluTanh = (x: number): number =>
+  0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 
 function softmax(scores: readonly number[]): number[] {
   const most = scores.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

@@ -15,24 +15,37 @@ export interface StepPart {
 const highest = (list: Int32Array): number => list.reduce((a, b) => Math.max(a, b), 0);
 
 /** Number of pages up to and including the highest one that a step names. */
-export const pagesOf = ({ places, tables }: Step): number => Math.max(Math.floor(highest(places) / PAGE_TOKENS), highest(tables)) + 1;
+export const pagesOf = ({ places, tables }: Step): number =>
+  Math.max(Math.floor(highest(places) / PAGE_TOKENS), highest(tables)) + 1;
 
 export function stepOf(parts: readonly StepPart[], wantsLogits: boolean): Step {
   const total = parts.reduce((sum, { tokens }) => sum + tokens.length, 0);
-  const tableWidth = Math.max(...parts.map(({ tokens, from }) => Math.ceil((from + tokens.length) / PAGE_TOKENS)));
+  const tableWidth = Math.max(
+    ...parts.map(({ tokens, from }) => Math.ceil((from + tokens.length) / PAGE_TOKENS)),
+  );
   const list = () => new Int32Array(total);
-  const step = { tokens: list(), positions: list(), places: list(), rows: list(), tables: new Int32Array(parts.length * tableWidth) };
+  const step = {
+    tokens: list(),
+    positions: list(),
+    places: list(),
+    rows: list(),
+    tables: new Int32Array(parts.length * tableWidth),
+  };
   const outputs: number[] = [];
   let at = 0;
   for (const [row, { tokens, from, pages, outputTokens }] of parts.entries()) {
-    for (let i = 0; i < Math.min(tableWidth, pages.length); i += 1) step.tables[row * tableWidth + i] = pages[i] as number;
+    for (let i = 0; i < Math.min(tableWidth, pages.length); i += 1)
+      step.tables[row * tableWidth + i] = pages[i] as number;
     for (let i = 0; i < tokens.length; i += 1, at += 1) {
       const position = from + i;
       step.tokens[at] = tokens[i] as number;
       step.positions[at] = position;
-      step.places[at] = (pages[Math.floor(position / PAGE_TOKENS)] as number) * PAGE_TOKENS + (position % PAGE_TOKENS);
+      step.places[at] =
+        (pages[Math.floor(position / PAGE_TOKENS)] as number) * PAGE_TOKENS +
+        (position % PAGE_TOKENS);
       step.rows[at] = row;
-      if (outputTokens === 'every' || (outputTokens === 'last' && i === tokens.length - 1)) outputs.push(at);
+      if (outputTokens === 'every' || (outputTokens === 'last' && i === tokens.length - 1))
+        outputs.push(at);
     }
   }
   return { ...step, tableWidth, outputs: Int32Array.from(outputs), wantsLogits };

@@ -8,9 +8,15 @@ const DECODE_STEPS = 4;
  * Runs a made-up prompt and measures its speed. Kernels are compiled before the first request
  * arrives, and the router gets measured speeds from the start.
  */
-export async function tryOut(decoder: Decoder, { vocabulary, clock }: { vocabulary: number; clock: () => number }): Promise<Speeds> {
+export async function tryOut(
+  decoder: Decoder,
+  { vocabulary, clock }: { vocabulary: number; clock: () => number },
+): Promise<Speeds> {
   const tokens = Int32Array.from({ length: PAGE_TOKENS }, (_, i) => (i * 31 + 7) % vocabulary);
-  const step = (from: number) => decoder.step(stepOf([{ tokens: tokens.subarray(from), from, pages: [0], outputTokens: 'last' }], false));
+  const step = (from: number) =>
+    decoder.step(
+      stepOf([{ tokens: tokens.subarray(from), from, pages: [0], outputTokens: 'last' }], false),
+    );
   const time = async (work: () => Promise<unknown>) => {
     const began = clock();
     await work();
@@ -23,5 +29,8 @@ export async function tryOut(decoder: Decoder, { vocabulary, clock }: { vocabula
   const decodeMs = await time(async () => {
     for (let i = 0; i < DECODE_STEPS; i += 1) await step(last);
   });
-  return { prefillTps: Math.round((1_000 * PAGE_TOKENS) / prefillMs), decodeTps: Math.round((1_000 * DECODE_STEPS) / decodeMs) };
+  return {
+    prefillTps: Math.round((1_000 * PAGE_TOKENS) / prefillMs),
+    decodeTps: Math.round((1_000 * DECODE_STEPS) / decodeMs),
+  };
 }

@@ -7,7 +7,12 @@ import { loadGrammarLibrary } from './grammar-library.ts';
  * A question to the grammar thread. A hostile schema can crash only this thread, not the provider.
  */
 export type GrammarQuestion =
-  | { readonly op: 'vocabulary'; readonly spelled: readonly string[]; readonly spelling: string; readonly endTokens: readonly number[] }
+  | {
+      readonly op: 'vocabulary';
+      readonly spelled: readonly string[];
+      readonly spelling: string;
+      readonly endTokens: readonly number[];
+    }
   | { readonly op: 'check'; readonly format: string }
   | { readonly op: 'open'; readonly id: number; readonly format: string }
   | { readonly op: 'next'; readonly id: number; readonly token: number }
@@ -39,7 +44,13 @@ async function answer(question: GrammarQuestion): Promise<GrammarAnswer> {
   switch (question.op) {
     case 'vocabulary': {
       const { spelled, spelling, endTokens } = question;
-      const info = await library.TokenizerInfo.createTokenizerInfo([...spelled], spelling, false, spelled.length, [...endTokens]);
+      const info = await library.TokenizerInfo.createTokenizerInfo(
+        [...spelled],
+        spelling,
+        false,
+        spelled.length,
+        [...endTokens],
+      );
       compiler = await library.GrammarCompiler.createGrammarCompiler(info, false);
       return { ok: true };
     }
@@ -48,13 +59,17 @@ async function answer(question: GrammarQuestion): Promise<GrammarAnswer> {
       return { ok: true };
     }
     case 'open': {
-      matchers.set(question.id, await library.GrammarMatcher.createGrammarMatcher(await compile(question.format)));
+      matchers.set(
+        question.id,
+        await library.GrammarMatcher.createGrammarMatcher(await compile(question.format)),
+      );
       return { ok: true, ...(await maskOf(question.id)) };
     }
     case 'next': {
       const matcher = matchers.get(question.id);
       if (matcher === undefined) return { ok: false, why: 'no grammar is open under this id' };
-      if (!matcher.acceptToken(question.token)) return { ok: false, why: 'the grammar does not allow this token' };
+      if (!matcher.acceptToken(question.token))
+        return { ok: false, why: 'the grammar does not allow this token' };
       return { ok: true, ...(await maskOf(question.id)) };
     }
     case 'close': {
@@ -91,7 +106,9 @@ function reasonIn(line: string): string | undefined {
 /** Returns no mask if the grammar has ended. */
 async function maskOf(id: number): Promise<{ mask?: Int32Array<ArrayBuffer> }> {
   const matcher = matchers.get(id);
-  return matcher === undefined || matcher.isTerminated() ? {} : { mask: Int32Array.from(await matcher.getNextTokenBitmask()) };
+  return matcher === undefined || matcher.isTerminated()
+    ? {}
+    : { mask: Int32Array.from(await matcher.getNextTokenBitmask()) };
 }
 
 let last: Promise<void> = Promise.resolve();
@@ -99,7 +116,12 @@ parentPort?.on('message', (question: GrammarQuestion) => {
   // Questions are answered one at a time, in order of arrival.
   last = last.then(async () => {
     printed = '';
-    const reply = await answer(question).catch((error: unknown): GrammarAnswer => ({ ok: false, why: reasonIn(printed) ?? messageOf(error) }));
+    const reply = await answer(question).catch(
+      (error: unknown): GrammarAnswer => ({
+        ok: false,
+        why: reasonIn(printed) ?? messageOf(error),
+      }),
+    );
     parentPort?.postMessage(reply, reply.ok && reply.mask ? [reply.mask.buffer] : []);
   });
 });

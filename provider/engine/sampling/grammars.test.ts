@@ -13,20 +13,31 @@ beforeAll(async () => {
 afterAll(() => grammars[Symbol.asyncDispose]());
 
 type Chat = Parameters<typeof formatOf>[0];
-const chat = (fields: Partial<Chat>): Chat => ({ messages: [{ role: 'user', content: 'x' }], max_tokens: 10, ...fields });
-const schema = (of: object): Partial<Chat> => ({ response_format: { type: 'json_schema', json_schema: { schema: of as Record<string, unknown> } } });
+const chat = (fields: Partial<Chat>): Chat => ({
+  messages: [{ role: 'user', content: 'x' }],
+  max_tokens: 10,
+  ...fields,
+});
+const schema = (of: object): Partial<Chat> => ({
+  response_format: { type: 'json_schema', json_schema: { schema: of as Record<string, unknown> } },
+});
 const open = (fields: Partial<Chat>): Promise<Constraint> =>
-  grammars.open(formatOf(chat(fields), model.toolStyle) as object as Readonly<Record<string, unknown>>);
+  grammars.open(
+    formatOf(chat(fields), model.toolStyle) as object as Readonly<Record<string, unknown>>,
+  );
 
 /** Returns true if the grammar allows the whole text and then the end of the answer. */
 async function allows(constraint: Constraint, text: string): Promise<boolean> {
-  const may = async (token: number) => (((await constraint.mask())?.[token >> 5] ?? -1) >>> (token & 31)) & 1;
+  const may = async (token: number) =>
+    (((await constraint.mask())?.[token >> 5] ?? -1) >>> (token & 31)) & 1;
   for (const token of model.tokenizer.encode(text)) {
     if (!(await may(token))) return false;
     constraint.accept(token);
   }
   const mask = await constraint.mask();
-  const ends = [...model.endTokens].some((token) => mask === undefined || ((mask[token >> 5] as number) >>> (token & 31)) & 1);
+  const ends = [...model.endTokens].some(
+    (token) => mask === undefined || ((mask[token >> 5] as number) >>> (token & 31)) & 1,
+  );
   constraint.close();
   return ends;
 }
@@ -44,27 +55,49 @@ describe('answers in JSON', () => {
     ['{"name": "Ada"}', false],
     ['{"name": 5, "age": 36}', false],
     ['Hello', false],
-  ])('%s fits the schema: %s', async (text, fits) => expect(await allows(await open(person), text)).toBe(fits));
+  ])('%s fits the schema: %s', async (text, fits) =>
+    expect(await allows(await open(person), text)).toBe(fits),
+  );
 
   test('`json_object` without a schema allows objects only', async () => {
-    expect(await allows(await open({ response_format: { type: 'json_object' } }), '{"a": [1, true]}')).toBe(true);
-    expect(await allows(await open({ response_format: { type: 'json_object' } }), '[1]')).toBe(false);
+    expect(
+      await allows(await open({ response_format: { type: 'json_object' } }), '{"a": [1, true]}'),
+    ).toBe(true);
+    expect(await allows(await open({ response_format: { type: 'json_object' } }), '[1]')).toBe(
+      false,
+    );
   });
 });
 
 describe('tool calls', () => {
   const tool = (name: string) => ({
     type: 'function' as const,
-    function: { name, parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } },
+    function: {
+      name,
+      parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+    },
   });
-  const call = (name: string, args: string) => `<tool_call>\n{"name": "${name}", "arguments": ${args}}\n</tool_call>`;
+  const call = (name: string, args: string) =>
+    `<tool_call>\n{"name": "${name}", "arguments": ${args}}\n</tool_call>`;
   const tools = [tool('weather'), tool('time')];
 
   test('`required`: a tool must be called, with arguments that fit its schema', async () => {
-    expect(await allows(await open({ tools, tool_choice: 'required' }), call('time', '{"city": "Oslo"}'))).toBe(true);
+    expect(
+      await allows(
+        await open({ tools, tool_choice: 'required' }),
+        call('time', '{"city": "Oslo"}'),
+      ),
+    ).toBe(true);
     expect(await allows(await open({ tools, tool_choice: 'required' }), 'Hello')).toBe(false);
-    expect(await allows(await open({ tools, tool_choice: 'required' }), call('time', '{"town": 1}'))).toBe(false);
-    expect(await allows(await open({ tools, tool_choice: 'required' }), call('other', '{"city": "Oslo"}'))).toBe(false);
+    expect(
+      await allows(await open({ tools, tool_choice: 'required' }), call('time', '{"town": 1}')),
+    ).toBe(false);
+    expect(
+      await allows(
+        await open({ tools, tool_choice: 'required' }),
+        call('other', '{"city": "Oslo"}'),
+      ),
+    ).toBe(false);
   });
 
   test('a named tool must be called', async () => {
@@ -87,7 +120,9 @@ describe('tool calls', () => {
 
 describe('a hostile schema', () => {
   test('that crashes the library is rejected, and other grammars continue', async () => {
-    const running = await open(schema({ type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] }));
+    const running = await open(
+      schema({ type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] }),
+    );
     await expect(open(schema({ $ref: '#/nowhere' }))).rejects.toThrow(GrammarError);
     await expect(open(schema({ type: 'string', pattern: '(' }))).rejects.toThrow(GrammarError);
     expect(await allows(running, '{"a": 1}')).toBe(true);
@@ -96,20 +131,31 @@ describe('a hostile schema', () => {
 
   test.each([
     ['a type that does not exist', { type: 'nonsense' }, 'Unsupported type "nonsense"'],
-    ['an invalid pattern', { type: 'string', pattern: '(' }, 'Regex parsing error at position 2: The parenthesis is not closed.'],
+    [
+      'an invalid pattern',
+      { type: 'string', pattern: '(' },
+      'Regex parsing error at position 2: The parenthesis is not closed.',
+    ],
     ['no possible answer', { $ref: '#' }, 'No answer fits the schema.'],
   ])('with %s is rejected with the reason of the compiler', async (_, json, reason) => {
     await expect(open(schema(json))).rejects.toThrow(reason);
   });
 
   test('that ends the thread does not fail other checks', async () => {
-    const hostile = Array.from({ length: 4 }, () => open(schema({ $ref: '#/nowhere' })).catch((error: unknown) => error));
+    const hostile = Array.from({ length: 4 }, () =>
+      open(schema({ $ref: '#/nowhere' })).catch((error: unknown) => error),
+    );
     const honest = open(schema({ type: 'boolean' }));
     expect(await allows(await honest, 'true')).toBe(true);
-    for (const refused of await Promise.all(hostile)) expect(refused).toMatchObject({ message: expect.stringContaining('Cannot find field nowhere') });
+    for (const refused of await Promise.all(hostile))
+      expect(refused).toMatchObject({
+        message: expect.stringContaining('Cannot find field nowhere'),
+      });
   });
 
   test('that is too large is rejected', async () => {
-    await expect(open(schema({ enum: Array.from({ length: 60_000 }, (_, i) => `value ${i}`) }))).rejects.toThrow('too large');
+    await expect(
+      open(schema({ enum: Array.from({ length: 60_000 }, (_, i) => `value ${i}`) })),
+    ).rejects.toThrow('too large');
   });
 });

@@ -16,11 +16,19 @@ const CHECK_MS = 2_000;
  * Returns the form that the request requires of the answer, or undefined if any text is allowed.
  */
 export function formatOf(
-  { response_format: wanted, tools = [], tool_choice: choice = 'auto', parallel_tool_calls: parallel = true }: Chat,
+  {
+    response_format: wanted,
+    tools = [],
+    tool_choice: choice = 'auto',
+    parallel_tool_calls: parallel = true,
+  }: Chat,
   style: ToolStyle | undefined,
 ): Format | undefined {
   if (tools.length > 0 && choice !== 'none' && style !== undefined) {
-    const named = typeof choice === 'object' ? tools.filter(({ function: { name } }) => name === choice.function.name) : tools;
+    const named =
+      typeof choice === 'object'
+        ? tools.filter(({ function: { name } }) => name === choice.function.name)
+        : tools;
     const tags = named.map(({ function: { name, parameters } }) => ({
       type: 'tag',
       begin: `${style.begin}{"name": ${JSON.stringify(name)}, "${style.argumentsName}": `,
@@ -36,7 +44,12 @@ export function formatOf(
     };
   }
   if (wanted === undefined || wanted.type === 'text') return undefined;
-  return { type: 'json_schema', json_schema: (wanted.type === 'json_schema' ? wanted.json_schema?.schema : undefined) ?? { type: 'object' } };
+  return {
+    type: 'json_schema',
+    json_schema: (wanted.type === 'json_schema' ? wanted.json_schema?.schema : undefined) ?? {
+      type: 'object',
+    },
+  };
 }
 
 /**
@@ -86,7 +99,10 @@ export class Grammars implements AsyncDisposable {
   /** Compiles a grammar. Throws GrammarError if it is invalid or allows no token. */
   async open(format: Format): Promise<Constraint> {
     const text = JSON.stringify({ type: 'structural_tag', format });
-    if (text.length > MAX_SCHEMA_CHARACTERS) throw new GrammarError(`The schema is too large: at most ${MAX_SCHEMA_CHARACTERS} characters are allowed.`);
+    if (text.length > MAX_SCHEMA_CHARACTERS)
+      throw new GrammarError(
+        `The schema is too large: at most ${MAX_SCHEMA_CHARACTERS} characters are allowed.`,
+      );
     // Checks run one at a time, so that a schema that ends the thread does not fail another
     // client's check.
     const check = this.#checks.then(() => this.#check(text));
@@ -94,7 +110,11 @@ export class Grammars implements AsyncDisposable {
     await check;
     const runner = this.#liveRunner();
     const id = this.#next++;
-    const constraint = new RunningConstraint(runner, id, runner.ask({ op: 'open', id, format: text }));
+    const constraint = new RunningConstraint(
+      runner,
+      id,
+      runner.ask({ op: 'open', id, format: text }),
+    );
     const mask = await constraint.mask();
     if (mask?.every((bits) => bits === 0)) {
       constraint.close();
@@ -109,7 +129,9 @@ export class Grammars implements AsyncDisposable {
     if (tried.ok) return;
     await this.#tester[Symbol.asyncDispose]();
     this.#tester = undefined;
-    throw new GrammarError(tried.isLost ? `The schema cannot be checked within ${CHECK_MS} ms.` : tried.why);
+    throw new GrammarError(
+      tried.isLost ? `The schema cannot be checked within ${CHECK_MS} ms.` : tried.why,
+    );
   }
 
   /** Replaces a thread that has ended, so that later requests can use grammars. */
@@ -122,7 +144,9 @@ export class Grammars implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#tester, this.#runner].map((thread) => thread?.[Symbol.asyncDispose]()));
+    await Promise.all(
+      [this.#tester, this.#runner].map((thread) => thread?.[Symbol.asyncDispose]()),
+    );
   }
 }
 
@@ -160,7 +184,10 @@ class GrammarThread implements AsyncDisposable {
 
   constructor() {
     // The library's output may quote the consumer's schema, which is private, so it is discarded.
-    this.#worker = new Worker(new URL('./grammar-thread.ts', import.meta.url), { stdout: true, stderr: true });
+    this.#worker = new Worker(new URL('./grammar-thread.ts', import.meta.url), {
+      stdout: true,
+      stderr: true,
+    });
     this.#worker.stdout.resume();
     this.#worker.stderr.resume();
     this.#worker.unref();
@@ -174,7 +201,8 @@ class GrammarThread implements AsyncDisposable {
   }
 
   ask(question: GrammarQuestion, timeoutMs?: number): Promise<GrammarAnswer> {
-    if (this.#over !== undefined) return Promise.resolve({ ok: false, isLost: true, why: this.#over });
+    if (this.#over !== undefined)
+      return Promise.resolve({ ok: false, isLost: true, why: this.#over });
     return new Promise((resolve) => {
       let isAnswered = false;
       // If the event loop was busy, an answer may already be queued. setImmediate delivers it

@@ -35,14 +35,22 @@ export class Sampler {
 
   /** False if the most likely token is always the choice. */
   get wantsLogits(): boolean {
-    const { temperature, repetitionPenalty, frequencyPenalty, presencePenalty, logitBias } = this.#options;
-    return temperature > 0 || repetitionPenalty !== 1 || frequencyPenalty !== 0 || presencePenalty !== 0 || logitBias.size > 0;
+    const { temperature, repetitionPenalty, frequencyPenalty, presencePenalty, logitBias } =
+      this.#options;
+    return (
+      temperature > 0 ||
+      repetitionPenalty !== 1 ||
+      frequencyPenalty !== 0 ||
+      presencePenalty !== 0 ||
+      logitBias.size > 0
+    );
   }
 
   /** Chooses a token. Applies penalties, biases and the mask to `row` in place. */
   choose(row: Float32Array, mask: TokenMask | undefined): number {
     this.#penalise(row);
-    for (const [token, bias] of this.#options.logitBias) if (token < row.length) row[token] = (row[token] as number) + bias;
+    for (const [token, bias] of this.#options.logitBias)
+      if (token < row.length) row[token] = (row[token] as number) + bias;
     if (mask) forbid(row, mask);
     return this.#options.temperature > 0 ? this.#draw(row) : mostLikelyToken(row);
   }
@@ -65,12 +73,16 @@ export class Sampler {
     const { temperature, topK, topP, minP } = this.#options;
     const most = row[mostLikelyToken(row)] as number;
     const number = this.#random.next();
-    if (topK === 0 && topP >= 1 && minP === 0) return drawFromAll(row, { most, temperature, number });
+    if (topK === 0 && topP >= 1 && minP === 0)
+      return drawFromAll(row, { most, temperature, number });
     const candidates = reduce(row, { most, temperature, minP, topK });
-    const parts = candidates.map((token) => Math.exp(((row[token] as number) - most) / temperature));
+    const parts = candidates.map((token) =>
+      Math.exp(((row[token] as number) - most) / temperature),
+    );
     const total = parts.reduce((sum, part) => sum + part, 0);
     let [candidateCount, sum] = [0, 0];
-    while (candidateCount < parts.length && (candidateCount === 0 || sum < topP * total)) sum += parts[candidateCount++] as number;
+    while (candidateCount < parts.length && (candidateCount === 0 || sum < topP * total))
+      sum += parts[candidateCount++] as number;
     let left = number * sum;
     for (let i = 0; i < candidateCount; i += 1) {
       left -= parts[i] as number;
@@ -98,13 +110,18 @@ function forbid(row: Float32Array, mask: TokenMask): void {
     const bits = mask[word] ?? 0;
     if (bits === -1) continue;
     const end = Math.min(row.length, word * 32 + 32);
-    for (let i = word * 32; i < end; i += 1) if (((bits >>> (i % 32)) & 1) === 0) row[i] = Number.NEGATIVE_INFINITY;
+    for (let i = word * 32; i < end; i += 1)
+      if (((bits >>> (i % 32)) & 1) === 0) row[i] = Number.NEGATIVE_INFINITY;
   }
 }
 
-function drawFromAll(row: Float32Array, { most, temperature, number }: { most: number; temperature: number; number: number }): number {
+function drawFromAll(
+  row: Float32Array,
+  { most, temperature, number }: { most: number; temperature: number; number: number },
+): number {
   let total = 0;
-  for (let i = 0; i < row.length; i += 1) total += Math.exp(((row[i] as number) - most) / temperature);
+  for (let i = 0; i < row.length; i += 1)
+    total += Math.exp(((row[i] as number) - most) / temperature);
   let left = number * total;
   for (let i = 0; i < row.length; i += 1) {
     left -= Math.exp(((row[i] as number) - most) / temperature);
@@ -120,7 +137,15 @@ function drawFromAll(row: Float32Array, { most, temperature, number }: { most: n
 const NEGLIGIBLE = 1e-8;
 
 /** Returns the tokens that may be drawn, the most likely first. */
-function reduce(row: Float32Array, { most, temperature, minP, topK }: { most: number; temperature: number; minP: number; topK: number }): number[] {
+function reduce(
+  row: Float32Array,
+  {
+    most,
+    temperature,
+    minP,
+    topK,
+  }: { most: number; temperature: number; minP: number; topK: number },
+): number[] {
   const least = most + temperature * Math.log(Math.max(minP, NEGLIGIBLE));
   const candidates: number[] = [];
   for (let i = 0; i < row.length; i += 1) if ((row[i] as number) >= least) candidates.push(i);

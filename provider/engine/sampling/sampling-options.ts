@@ -12,13 +12,16 @@ export function samplingOf(chat: InferenceRequest['chat']): SamplingOptions {
   const fields = chat as Readonly<Record<string, unknown>>;
   const number = (name: string, { or, min, max }: { or: number; min: number; max: number }) => {
     const value = fields[name];
-    return typeof value === 'number' && Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : or;
+    return typeof value === 'number' && Number.isFinite(value)
+      ? Math.min(max, Math.max(min, value))
+      : or;
   };
   const biases = fields['logit_bias'];
   const logitBias = new Map<number, number>();
   if (typeof biases === 'object' && biases !== null) {
     for (const [token, bias] of Object.entries(biases).slice(0, MAX_BIASES))
-      if (Number.isSafeInteger(Number(token)) && typeof bias === 'number') logitBias.set(Number(token), Math.min(100, Math.max(-100, bias)));
+      if (Number.isSafeInteger(Number(token)) && typeof bias === 'number')
+        logitBias.set(Number(token), Math.min(100, Math.max(-100, bias)));
   }
   return {
     temperature: number('temperature', { or: 1, min: 0, max: 2 }),

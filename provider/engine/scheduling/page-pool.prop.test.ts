@@ -21,7 +21,8 @@ const event = fc.oneof(
 );
 
 /** Prompts of the same family have the same beginning. */
-const promptOf = (family: number, length: number): number[] => Array.from({ length }, (_, i) => family * 1_000 + (i % 61));
+const promptOf = (family: number, length: number): number[] =>
+  Array.from({ length }, (_, i) => family * 1_000 + (i % 61));
 
 test('two sequences share a page only if they begin alike, no page is lost, and cached pages keep their contents', () => {
   fc.assert(
@@ -50,10 +51,16 @@ test('two sequences share a page only if they begin alike, no page is lost, and 
         }
         const tokens = [...prompt, ...Array.from({ length: happening.more }, (_, i) => i % 7)];
         expect(pages.named * PAGE_TOKENS).toBeLessThan(prompt.length);
-        for (let n = 0; n < pages.named; n += 1) expect(memory[pages.pages[n] as number]).toBe(`${happening.scope} ${tokens.slice(0, (n + 1) * PAGE_TOKENS)}`);
+        for (let n = 0; n < pages.named; n += 1)
+          expect(memory[pages.pages[n] as number]).toBe(
+            `${happening.scope} ${tokens.slice(0, (n + 1) * PAGE_TOKENS)}`,
+          );
         for (let n = pages.named; n < pages.pages.length; n += 1) {
-          expect(live.some((other) => other.pages.pages.includes(pages.pages[n] as number))).toBe(false);
-          memory[pages.pages[n] as number] = `${happening.scope} ${tokens.slice(0, (n + 1) * PAGE_TOKENS)}`;
+          expect(live.some((other) => other.pages.pages.includes(pages.pages[n] as number))).toBe(
+            false,
+          );
+          memory[pages.pages[n] as number] =
+            `${happening.scope} ${tokens.slice(0, (n + 1) * PAGE_TOKENS)}`;
         }
         pool.name(pages, tokens);
         live.push({ pages, tokens, scope: happening.scope });

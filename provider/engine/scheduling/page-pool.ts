@@ -43,7 +43,15 @@ export class PagePool {
    * The first pages may already hold the beginning of the prompt. The last token of a prompt is
    * always computed again, because its logits are needed.
    */
-  take({ prompt, scope, tokens }: { prompt: readonly number[]; scope: string; tokens: number }): SequencePages | undefined {
+  take({
+    prompt,
+    scope,
+    tokens,
+  }: {
+    prompt: readonly number[];
+    scope: string;
+    tokens: number;
+  }): SequencePages | undefined {
     const { shared, digest } = this.#shared(prompt, scope);
     const more = Math.ceil(tokens / PAGE_TOKENS) - shared.length;
     const unheld = shared.filter((page) => this.#holders[page] === 0).length;
@@ -101,7 +109,8 @@ export class PagePool {
    * plus one.
    */
   trim(before: number): number {
-    for (const [page, releasedAt] of this.#known) if (releasedAt < before) this.#setFree(this.#forget(page));
+    for (const [page, releasedAt] of this.#known)
+      if (releasedAt < before) this.#setFree(this.#forget(page));
     return this.#free.lastIndexOf(0) + 1;
   }
 

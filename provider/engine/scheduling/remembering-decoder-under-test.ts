@@ -4,7 +4,8 @@ import { pagesOf } from '../decoders/step.ts';
 const VOCABULARY = 97;
 
 /** Computes the next token of a text from all of its tokens and their positions. */
-export const nextOf = (tokens: readonly number[]): number => tokens.reduce((sum, token, i) => (sum * 31 + token * 7 + i) % 1_000_003, 5) % VOCABULARY;
+export const nextOf = (tokens: readonly number[]): number =>
+  tokens.reduce((sum, token, i) => (sum * 31 + token * 7 + i) % 1_000_003, 5) % VOCABULARY;
 
 /**
  * A decoder that stores only the tokens in its pages, and computes the next token from them. If the

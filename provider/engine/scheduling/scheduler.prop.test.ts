@@ -23,7 +23,8 @@ const plan = fc.record({
   cancelsAt: fc.option(fc.integer({ min: 1, max: 20 }), { nil: undefined }),
 });
 
-const promptOf = (family: number, length: number): number[] => Array.from({ length }, (_, i) => (family * 13 + (i % 53)) % 97);
+const promptOf = (family: number, length: number): number[] =>
+  Array.from({ length }, (_, i) => (family * 13 + (i % 53)) % 97);
 
 /** Returns the answer that a prompt gets if no other sequence runs. */
 function alone(prompt: readonly number[], count: number): number[] {
@@ -36,63 +37,76 @@ const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 test('each sequence generates the same tokens as alone, ends once and returns its pages, whether others join, leave, wait or share its beginning', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(plan, { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 5 }), async (plans, maxRunning) => {
-      const decoder = new RememberingDecoder(PAGES);
-      const failures: unknown[] = [];
-      const scheduler = new Scheduler({
-        decoder,
-        pages: PAGES,
-        maxTokens: MAX_TOKENS,
-        maxRunning,
-        prefillMs: 5,
-        speeds: { prefillTps: 2_000, decodeTps: 1 },
-        clock: () => decoder.steps,
-        onFailure: (error) => failures.push(error),
-      });
-      const free = scheduler.freeTokens;
-      const ends: TaskEnd[][] = plans.map(() => []);
-      const generated: number[][] = plans.map(() => []);
-      const begin = (index: number) => {
-        const { prompt: length, family, count, wantsLogits, chooses, pausesAt, cancelsAt } = plans[index] as (typeof plans)[number];
-        const prompt = promptOf(family, length);
-        let running: Running | undefined;
-        running = scheduler.submit({
-          prompt,
-          wantsLogits,
-          maxTokens: count,
-          scope: 'one',
-          choose: (best, row) => {
-            if (wantsLogits) expect(row?.[best]).toBe(5);
-            generated[index]?.push(best);
-            if (generated[index]?.length === pausesAt) {
-              running?.pause();
-              setTimeout(() => running?.resume(), 1);
-            }
-            if (generated[index]?.length === cancelsAt) running?.cancel();
-            return chooses === 'later' ? settled().then(() => best) : best;
-          },
-          end: (why) => ends[index]?.push(why),
+    fc.asyncProperty(
+      fc.array(plan, { minLength: 1, maxLength: 12 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (plans, maxRunning) => {
+        const decoder = new RememberingDecoder(PAGES);
+        const failures: unknown[] = [];
+        const scheduler = new Scheduler({
+          decoder,
+          pages: PAGES,
+          maxTokens: MAX_TOKENS,
+          maxRunning,
+          prefillMs: 5,
+          speeds: { prefillTps: 2_000, decodeTps: 1 },
+          clock: () => decoder.steps,
+          onFailure: (error) => failures.push(error),
         });
-      };
-      for (const index of plans.keys()) {
-        const { comesAfter, trimsBefore } = plans[index] as (typeof plans)[number];
-        for (let n = 0; n < comesAfter % 7; n += 1) await settled();
-        if (trimsBefore) void scheduler.trim(0);
-        begin(index);
-      }
-      for (let n = 0; ends.some((list) => list.length === 0) && n < 5_000; n += 1) await settled();
-      for (const [index, { prompt, family, count, cancelsAt }] of plans.entries()) {
-        const expected = alone(promptOf(family, prompt), count);
-        expect(generated[index]).toEqual(expected.slice(0, generated[index]?.length));
-        const isCancelled = cancelsAt !== undefined && cancelsAt < count;
-        expect(ends[index]).toEqual([isCancelled ? 'cancelled' : 'length']);
-        if (!isCancelled) expect(generated[index]).toHaveLength(count);
-      }
-      await scheduler.close();
-      expect(failures).toEqual([]);
-      expect(scheduler.freeTokens).toBe(free);
-      expect(decoder.largest).toBeLessThanOrEqual(MAX_TOKENS);
-    }),
+        const free = scheduler.freeTokens;
+        const ends: TaskEnd[][] = plans.map(() => []);
+        const generated: number[][] = plans.map(() => []);
+        const begin = (index: number) => {
+          const {
+            prompt: length,
+            family,
+            count,
+            wantsLogits,
+            chooses,
+            pausesAt,
+            cancelsAt,
+          } = plans[index] as (typeof plans)[number];
+          const prompt = promptOf(family, length);
+          let running: Running | undefined;
+          running = scheduler.submit({
+            prompt,
+            wantsLogits,
+            maxTokens: count,
+            scope: 'one',
+            choose: (best, row) => {
+              if (wantsLogits) expect(row?.[best]).toBe(5);
+              generated[index]?.push(best);
+              if (generated[index]?.length === pausesAt) {
+                running?.pause();
+                setTimeout(() => running?.resume(), 1);
+              }
+              if (generated[index]?.length === cancelsAt) running?.cancel();
+              return chooses === 'later' ? settled().then(() => best) : best;
+            },
+            end: (why) => ends[index]?.push(why),
+          });
+        };
+        for (const index of plans.keys()) {
+          const { comesAfter, trimsBefore } = plans[index] as (typeof plans)[number];
+          for (let n = 0; n < comesAfter % 7; n += 1) await settled();
+          if (trimsBefore) void scheduler.trim(0);
+          begin(index);
+        }
+        for (let n = 0; ends.some((list) => list.length === 0) && n < 5_000; n += 1)
+          await settled();
+        for (const [index, { prompt, family, count, cancelsAt }] of plans.entries()) {
+          const expected = alone(promptOf(family, prompt), count);
+          expect(generated[index]).toEqual(expected.slice(0, generated[index]?.length));
+          const isCancelled = cancelsAt !== undefined && cancelsAt < count;
+          expect(ends[index]).toEqual([isCancelled ? 'cancelled' : 'length']);
+          if (!isCancelled) expect(generated[index]).toHaveLength(count);
+        }
+        await scheduler.close();
+        expect(failures).toEqual([]);
+        expect(scheduler.freeTokens).toBe(free);
+        expect(decoder.largest).toBeLessThanOrEqual(MAX_TOKENS);
+      },
+    ),
     { numRuns: 60 },
   );
 }, 60_000);
@@ -111,7 +125,14 @@ test('if the decoder fails, each task ends once with `failed`, and so do later t
     onFailure: (error) => failures.push(error),
   });
   const ends: TaskEnd[] = [];
-  const task = { prompt: [1, 2, 3], maxTokens: 9, scope: 'one', wantsLogits: false, choose: (best: number) => best, end: (why: TaskEnd) => ends.push(why) };
+  const task = {
+    prompt: [1, 2, 3],
+    maxTokens: 9,
+    scope: 'one',
+    wantsLogits: false,
+    choose: (best: number) => best,
+    end: (why: TaskEnd) => ends.push(why),
+  };
   for (let i = 0; i < 3; i += 1) scheduler.submit(task);
   while (ends.length < 3) await settled();
   expect(failures).toHaveLength(1);
@@ -201,7 +222,17 @@ test('the least wait of a prompt covers the prompts before it; it is 0 on an idl
   const next = { prompt: promptOf(2, 100), scope: 'mine' };
   expect(scheduler.leastWaitMs(next)).toBe(0);
   const run = (prompt: number[]) =>
-    new Promise<void>((end) => void scheduler.submit({ ...next, prompt, maxTokens: 1, wantsLogits: false, choose: (best) => best, end: () => end() }));
+    new Promise<void>(
+      (end) =>
+        void scheduler.submit({
+          ...next,
+          prompt,
+          maxTokens: 1,
+          wantsLogits: false,
+          choose: (best) => best,
+          end: () => end(),
+        }),
+    );
   const first = run(promptOf(1, 200));
   expect(scheduler.leastWaitMs(next)).toBe(300);
   await first;

@@ -14,7 +14,10 @@ export interface Task {
    * Chooses the next token. `row` contains the logits if `wantsLogits` is true. Undefined or an
    * error ends the sequence.
    */
-  choose(best: number, row: Float32Array | undefined): number | undefined | Promise<number | undefined>;
+  choose(
+    best: number,
+    row: Float32Array | undefined,
+  ): number | undefined | Promise<number | undefined>;
   /**
    * Called once when the sequence ends. `cause` is the error of the decoder or of `choose`, if one
    * failed.
@@ -140,10 +143,16 @@ export class Scheduler {
    * never measure again.
    */
   leastWaitMs({ prompt, scope }: Pick<Task, 'prompt' | 'scope'>): number {
-    const unread = ({ task, worked }: ScheduledSequence) => Math.max(0, task.prompt.length - worked);
-    const before = [...this.#running, ...this.#waiting].reduce((sum, sequence) => sum + (sequence.isPaused ? 0 : unread(sequence)), 0);
+    const unread = ({ task, worked }: ScheduledSequence) =>
+      Math.max(0, task.prompt.length - worked);
+    const before = [...this.#running, ...this.#waiting].reduce(
+      (sum, sequence) => sum + (sequence.isPaused ? 0 : unread(sequence)),
+      0,
+    );
     if (before === 0) return 0;
-    return (1_000 * (before + prompt.length - this.#pool.knownTokens(prompt, scope))) / this.#prefillTps;
+    return (
+      (1_000 * (before + prompt.length - this.#pool.knownTokens(prompt, scope))) / this.#prefillTps
+    );
   }
 
   submit(task: Task): Running {
@@ -179,8 +188,12 @@ export class Scheduler {
   }
 
   #hasWork(): boolean {
-    if (this.#trimsBefore !== undefined || (this.#waiting.length > 0 && this.#running.length === 0)) return true;
-    return this.#running.some(({ isPaused, isCancelled }) => !isPaused || isCancelled) || this.#waiting.some(({ isCancelled }) => isCancelled);
+    if (this.#trimsBefore !== undefined || (this.#waiting.length > 0 && this.#running.length === 0))
+      return true;
+    return (
+      this.#running.some(({ isPaused, isCancelled }) => !isPaused || isCancelled) ||
+      this.#waiting.some(({ isCancelled }) => isCancelled)
+    );
   }
 
   async #run(): Promise<void> {
@@ -195,10 +208,16 @@ export class Scheduler {
       const began = this.#options.clock();
       let result: StepResult;
       try {
-        const wantsLogits = parts.some(({ sequence, outputTokens }) => outputTokens === 'last' && sequence.task.wantsLogits);
+        const wantsLogits = parts.some(
+          ({ sequence, outputTokens }) => outputTokens === 'last' && sequence.task.wantsLogits,
+        );
         result = await this.#options.decoder.step(
           stepOf(
-            parts.map(({ sequence, pages, ...part }) => ({ ...part, from: sequence.worked, pages: pages.pages })),
+            parts.map(({ sequence, pages, ...part }) => ({
+              ...part,
+              from: sequence.worked,
+              pages: pages.pages,
+            })),
             wantsLogits,
           ),
         );
@@ -239,7 +258,11 @@ export class Scheduler {
 
   /** Admits tasks in order of arrival. A small task does not overtake one that needs more pages. */
   #admit(): void {
-    for (let next = this.#waiting[0]; next !== undefined && this.#running.length < this.#options.maxRunning; next = this.#waiting[0]) {
+    for (
+      let next = this.#waiting[0];
+      next !== undefined && this.#running.length < this.#options.maxRunning;
+      next = this.#waiting[0]
+    ) {
       const { prompt, scope, maxTokens } = next.task;
       next.pages = this.#pool.take({ prompt, scope, tokens: prompt.length + maxTokens });
       if (next.pages === undefined) return;
@@ -252,9 +275,15 @@ export class Scheduler {
 
   #parts(): Part[] {
     const active = this.#running.filter(({ isPaused }) => !isPaused);
-    const parts = active.filter(({ isAnswering }) => isAnswering).map((sequence) => partOf(sequence, 1));
+    const parts = active
+      .filter(({ isAnswering }) => isAnswering)
+      .map((sequence) => partOf(sequence, 1));
     let remaining = this.#options.maxTokens - parts.length;
-    if (parts.length > 0) remaining = Math.min(remaining, Math.max(LEAST_CHUNK, Math.floor((this.#prefillTps * this.#options.prefillMs) / 1_000)));
+    if (parts.length > 0)
+      remaining = Math.min(
+        remaining,
+        Math.max(LEAST_CHUNK, Math.floor((this.#prefillTps * this.#options.prefillMs) / 1_000)),
+      );
     for (const sequence of active) {
       if (sequence.isAnswering || remaining <= 0) continue;
       const part = partOf(sequence, remaining);
@@ -274,7 +303,8 @@ export class Scheduler {
     const prompts = parts.filter(({ sequence }) => !sequence.isAnswering);
     const tokens = parts.reduce((sum, part) => sum + part.tokens.length, 0);
     if (prompts.length === 0) this.#decodeTps = smooth(this.#decodeTps, 1_000 / tookMs);
-    else if (prompts.length === parts.length && tokens >= LEAST_CHUNK) this.#prefillTps = smooth(this.#prefillTps, (1_000 * tokens) / tookMs);
+    else if (prompts.length === parts.length && tokens >= LEAST_CHUNK)
+      this.#prefillTps = smooth(this.#prefillTps, (1_000 * tokens) / tookMs);
   }
 
   async #take(parts: readonly Part[], { best, logits }: StepResult): Promise<void> {
@@ -283,9 +313,14 @@ export class Scheduler {
     const ended = new Set<ScheduledSequence>();
     for (const { sequence, tokens, pages, outputTokens } of parts) {
       sequence.worked += tokens.length;
-      this.#pool.name(pages, outputTokens === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked));
+      this.#pool.name(
+        pages,
+        outputTokens === 'last' ? sequence.tokens : sequence.tokens.slice(0, sequence.worked),
+      );
       if (outputTokens === 'none') continue;
-      const row = sequence.task.wantsLogits ? logits?.subarray(output * vocabulary, (output + 1) * vocabulary) : undefined;
+      const row = sequence.task.wantsLogits
+        ? logits?.subarray(output * vocabulary, (output + 1) * vocabulary)
+        : undefined;
       const choice = await this.#choose(sequence, best[output] as number, row);
       output += 1;
       if (choice === undefined) continue;
@@ -296,7 +331,11 @@ export class Scheduler {
   }
 
   /** Returns the reason if the sequence ends with this step. */
-  async #choose(sequence: ScheduledSequence, best: number, row: Float32Array | undefined): Promise<{ why: TaskEnd; cause?: unknown } | undefined> {
+  async #choose(
+    sequence: ScheduledSequence,
+    best: number,
+    row: Float32Array | undefined,
+  ): Promise<{ why: TaskEnd; cause?: unknown } | undefined> {
     let token: number | undefined;
     try {
       token = await sequence.task.choose(best, row);
@@ -332,5 +371,10 @@ interface Part {
 function partOf(sequence: ScheduledSequence, most: number): Part {
   const tokens = sequence.tokens.slice(sequence.worked, sequence.worked + most);
   const isWhole = sequence.worked + tokens.length === sequence.tokens.length;
-  return { sequence, pages: sequence.pages as SequencePages, tokens, outputTokens: isWhole ? 'last' : 'none' };
+  return {
+    sequence,
+    pages: sequence.pages as SequencePages,
+    tokens,
+    outputTokens: isWhole ? 'last' : 'none',
+  };
 }

@@ -2,7 +2,13 @@ import type { Delta } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../job-state.ts';
 import { DONE, finishReason, logprobsOf, usageOf } from './openai-shapes.ts';
-import { type AnswerHead, type StreamWriter, type Surface, sseData, type WholeAnswer } from './surface.ts';
+import {
+  type AnswerHead,
+  type StreamWriter,
+  type Surface,
+  sseData,
+  type WholeAnswer,
+} from './surface.ts';
 
 /** `POST /v1/chat/completions`: the contract itself. */
 export const chat: Surface = {
@@ -19,7 +25,12 @@ class ChatStream implements StreamWriter {
   #begun = false;
 
   constructor(head: AnswerHead) {
-    const fields = { id: `chatcmpl-${head.job}`, object: 'chat.completion.chunk', created: head.createdSeconds, model: head.model };
+    const fields = {
+      id: `chatcmpl-${head.job}`,
+      object: 'chat.completion.chunk',
+      created: head.createdSeconds,
+      model: head.model,
+    };
     this.#start = `data: ${JSON.stringify(fields).slice(0, -1)},`;
     this.#includeUsage = head.includeUsage;
   }
@@ -28,14 +39,20 @@ class ChatStream implements StreamWriter {
   delta(delta: Delta): string {
     switch (delta.k) {
       case 'text': {
-        const logprobs = delta.logprobs === undefined ? '' : `"logprobs":${JSON.stringify(logprobsOf(delta.logprobs))},`;
+        const logprobs =
+          delta.logprobs === undefined
+            ? ''
+            : `"logprobs":${JSON.stringify(logprobsOf(delta.logprobs))},`;
         return this.#chunk(`"content":${JSON.stringify(delta.text)}`, logprobs);
       }
       case 'reasoning':
         return this.#chunk(`"reasoning_content":${JSON.stringify(delta.text)}`);
       case 'tool': {
         const { index, id, name, text } = delta;
-        const call = id === undefined ? { index, function: { arguments: text } } : { index, id, type: 'function', function: { name, arguments: text } };
+        const call =
+          id === undefined
+            ? { index, function: { arguments: text } }
+            : { index, id, type: 'function', function: { name, arguments: text } };
         return this.#chunk(`"tool_calls":[${JSON.stringify(call)}]`);
       }
     }
@@ -59,14 +76,21 @@ class ChatStream implements StreamWriter {
   }
 }
 
-function chatCompletion(head: AnswerHead, { text, reasoning, calls, logprobs, end }: WholeAnswer): object {
+function chatCompletion(
+  head: AnswerHead,
+  { text, reasoning, calls, logprobs, end }: WholeAnswer,
+): object {
   const message = {
     role: 'assistant',
     content: text === '' && calls.length > 0 ? null : text,
     refusal: null,
     ...(reasoning !== '' && { reasoning_content: reasoning }),
     ...(calls.length > 0 && {
-      tool_calls: calls.map(({ id, name, arguments: args }) => ({ id, type: 'function', function: { name, arguments: args } })),
+      tool_calls: calls.map(({ id, name, arguments: args }) => ({
+        id,
+        type: 'function',
+        function: { name, arguments: args },
+      })),
     }),
   };
   return {
@@ -74,7 +98,14 @@ function chatCompletion(head: AnswerHead, { text, reasoning, calls, logprobs, en
     object: 'chat.completion',
     created: head.createdSeconds,
     model: head.model,
-    choices: [{ index: 0, message, logprobs: logprobs === undefined ? null : logprobsOf(logprobs), finish_reason: finishReason(end.finish) }],
+    choices: [
+      {
+        index: 0,
+        message,
+        logprobs: logprobs === undefined ? null : logprobsOf(logprobs),
+        finish_reason: finishReason(end.finish),
+      },
+    ],
     usage: usageOf(end.usage),
   };
 }

@@ -5,7 +5,10 @@ import { invalid, isGiven, type JsonObject } from '../json.ts';
 import { DONE, finishReason, usageOf } from './openai-shapes.ts';
 import { type AnswerHead, type StreamWriter, type Surface, sseData } from './surface.ts';
 
-/** `POST /v1/completions`: the oldest of them, a prompt in and text out. The prompt is a user's message: what is served are chat models. */
+/**
+ * `POST /v1/completions`: the oldest of them, a prompt in and text out. The prompt is a user's
+ * message: what is served are chat models.
+ */
 export const completions: Surface = {
   path: '/v1/completions',
   lower,
@@ -23,15 +26,25 @@ const UNSUPPORTED = ['suffix', 'echo', 'best_of', 'tools', 'messages'] as const;
 function lower(body: JsonObject): JsonObject {
   const { prompt, logprobs, ...rest } = body;
   for (const field of UNSUPPORTED) {
-    if (isGiven(rest[field]) && rest[field] !== false && rest[field] !== 1) throw invalid(field, `${field} is not supported by /v1/completions.`);
+    if (isGiven(rest[field]) && rest[field] !== false && rest[field] !== 1)
+      throw invalid(field, `${field} is not supported by /v1/completions.`);
     delete rest[field];
   }
   const only = Array.isArray(prompt) && prompt.length === 1 ? prompt[0] : prompt;
-  if (typeof only !== 'string') throw invalid('prompt', 'prompt must be a string; several prompts, and prompts of token ids, are not supported.');
+  if (typeof only !== 'string')
+    throw invalid(
+      'prompt',
+      'prompt must be a string; several prompts, and prompts of token ids, are not supported.',
+    );
   if (!isGiven(logprobs)) return { ...rest, messages: [{ role: 'user', content: only }] };
   if (!Number.isInteger(logprobs) || (logprobs as number) < 0 || (logprobs as number) > 5)
     throw invalid('logprobs', 'logprobs must be a whole number from 0 to 5.');
-  return { ...rest, messages: [{ role: 'user', content: only }], logprobs: true, top_logprobs: logprobs };
+  return {
+    ...rest,
+    messages: [{ role: 'user', content: only }],
+    logprobs: true,
+    top_logprobs: logprobs,
+  };
 }
 
 class CompletionStream implements StreamWriter {
@@ -42,12 +55,16 @@ class CompletionStream implements StreamWriter {
   }
 
   delta(delta: Delta): string {
-    return delta.k === 'text' ? this.#chunk({ choices: [choice(delta.text, delta.logprobs, null)] }) : '';
+    return delta.k === 'text'
+      ? this.#chunk({ choices: [choice(delta.text, delta.logprobs, null)] })
+      : '';
   }
 
   finish({ finish, usage }: AttemptEnd): string {
     const last = this.#chunk({ choices: [choice('', undefined, finishReason(finish))] });
-    return this.#head.includeUsage ? `${last}${this.#chunk({ choices: [], usage: usageOf(usage) })}${DONE}` : last + DONE;
+    return this.#head.includeUsage
+      ? `${last}${this.#chunk({ choices: [], usage: usageOf(usage) })}${DONE}`
+      : last + DONE;
   }
 
   cut(error: ApiError): string {
@@ -63,14 +80,25 @@ function fieldsOf({ job, createdSeconds, model }: AnswerHead) {
   return { id: `cmpl-${job}`, object: 'text_completion', created: createdSeconds, model };
 }
 
-function choice(text: string, logprobs: readonly TokenLogprob[] | undefined, finish: string | null) {
-  return { text, index: 0, logprobs: logprobs === undefined ? null : oldLogprobs(logprobs), finish_reason: finish };
+function choice(
+  text: string,
+  logprobs: readonly TokenLogprob[] | undefined,
+  finish: string | null,
+) {
+  return {
+    text,
+    index: 0,
+    logprobs: logprobs === undefined ? null : oldLogprobs(logprobs),
+    finish_reason: finish,
+  };
 }
 
 function oldLogprobs(logprobs: readonly TokenLogprob[]) {
   return {
     tokens: logprobs.map(({ token }) => token),
     token_logprobs: logprobs.map(({ logprob }) => logprob),
-    top_logprobs: logprobs.map(({ top }) => Object.fromEntries(top.map(({ token, logprob }) => [token, logprob]))),
+    top_logprobs: logprobs.map(({ top }) =>
+      Object.fromEntries(top.map(({ token, logprob }) => [token, logprob])),
+    ),
   };
 }

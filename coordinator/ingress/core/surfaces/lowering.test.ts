@@ -7,7 +7,8 @@ import { messages } from './messages.ts';
 import { responses } from './responses.ts';
 import type { Surface } from './surface.ts';
 
-const lowered = (surface: Surface, body: JsonObject) => introspectChat(surface.lower({ model: 'sim', ...body })).body;
+const lowered = (surface: Surface, body: JsonObject) =>
+  introspectChat(surface.lower({ model: 'sim', ...body })).body;
 const refusal = (surface: Surface, body: JsonObject) => {
   try {
     lowered(surface, body);
@@ -18,7 +19,10 @@ const refusal = (surface: Surface, body: JsonObject) => {
   return undefined;
 };
 const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
-const tool = { type: 'function', function: { name: 'f', description: '', parameters: { type: 'object' } } };
+const tool = {
+  type: 'function',
+  function: { name: 'f', description: '', parameters: { type: 'object' } },
+};
 
 describe('the Responses API', () => {
   test('is lowered to a conversation', () => {
@@ -45,7 +49,11 @@ describe('the Responses API', () => {
       text: { format: { type: 'json_schema', name: 'x', schema: {} } },
       reasoning: { effort: 'low' },
     });
-    const call = (id: string) => ({ id, type: 'function', function: { name: 'f', arguments: '{}' } });
+    const call = (id: string) => ({
+      id,
+      type: 'function',
+      function: { name: 'f', arguments: '{}' },
+    });
     expect(body['messages']).toEqual([
       { role: 'system', content: 'Be brief.' },
       { role: 'system', content: 'And kind.' },
@@ -67,7 +75,17 @@ describe('the Responses API', () => {
     [{ input: [] }, 'input'],
     [{ input: [{ type: 'file_search_call' }] }, 'input'],
     [{ input: [{ role: 'user', content: [{ type: 'input_file', file_id: 'x' }] }] }, 'input'],
-    [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'https://example.com/a.png' }] }] }, 'messages'],
+    [
+      {
+        input: [
+          {
+            role: 'user',
+            content: [{ type: 'input_image', image_url: 'https://example.com/a.png' }],
+          },
+        ],
+      },
+      'messages',
+    ],
     [{ input: 'x', instructions: 7 }, 'instructions'],
     [{ input: 'x', tools: [{ type: 'web_search' }] }, 'tools'],
     [{ input: 'x', background: true }, 'background'],
@@ -112,13 +130,24 @@ describe('the Messages API', () => {
     expect(body['messages']).toEqual([
       { role: 'system', content: 'a\nb' },
       { role: 'user', content: 'Hi' },
-      { role: 'assistant', content: 'Wait', tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":1}' } }] },
+      {
+        role: 'assistant',
+        content: 'Wait',
+        tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":1}' } }],
+      },
       { role: 'user', content: [{ type: 'text', text: 'before' }] },
       { role: 'tool', tool_call_id: 'a', content: 'one' },
       { role: 'user', content: [{ type: 'text', text: 'after' }] },
     ]);
-    expect(body).toMatchObject({ tools: [tool], tool_choice: 'required', parallel_tool_calls: false, stop: ['x'], reasoning_effort: 'medium' });
-    for (const field of ['system', 'stop_sequences', 'thinking']) expect(body).not.toHaveProperty(field);
+    expect(body).toMatchObject({
+      tools: [tool],
+      tool_choice: 'required',
+      parallel_tool_calls: false,
+      stop: ['x'],
+      reasoning_effort: 'medium',
+    });
+    for (const field of ['system', 'stop_sequences', 'thinking'])
+      expect(body).not.toHaveProperty(field);
   });
 
   test.each<[JsonObject, string]>([
@@ -126,9 +155,30 @@ describe('the Messages API', () => {
     [{ max_tokens: 5 }, 'messages'],
     [{ max_tokens: 5, messages: [{ role: 'system', content: 'x' }] }, 'messages'],
     [{ max_tokens: 5, messages: [{ role: 'user', content: [{ type: 'document' }] }] }, 'messages'],
-    [{ max_tokens: 5, messages: [{ role: 'user', content: [{ type: 'image', source: { type: 'url', url: 'https://example.com' } }] }] }, 'messages'],
-    [{ max_tokens: 5, messages: [{ role: 'user', content: 'x' }], tools: [{ type: 'bash_20250124', name: 'bash' }] }, 'tools'],
-    [{ max_tokens: 5, messages: [{ role: 'user', content: 'x' }], tool_choice: 'auto' }, 'tool_choice'],
+    [
+      {
+        max_tokens: 5,
+        messages: [
+          {
+            role: 'user',
+            content: [{ type: 'image', source: { type: 'url', url: 'https://example.com' } }],
+          },
+        ],
+      },
+      'messages',
+    ],
+    [
+      {
+        max_tokens: 5,
+        messages: [{ role: 'user', content: 'x' }],
+        tools: [{ type: 'bash_20250124', name: 'bash' }],
+      },
+      'tools',
+    ],
+    [
+      { max_tokens: 5, messages: [{ role: 'user', content: 'x' }], tool_choice: 'auto' },
+      'tool_choice',
+    ],
     [{ max_tokens: 5, messages: [{ role: 'user', content: 'x' }], thinking: true }, 'thinking'],
   ])('refuses %j by its field', (body, param) => {
     expect(refusal(messages, body)).toEqual(['invalid_request', param]);
@@ -137,7 +187,9 @@ describe('the Messages API', () => {
 
 describe('the legacy completions', () => {
   test('are a message of the user', () => {
-    expect(lowered(completions, { prompt: ['Hi'], echo: false, best_of: 1, logprobs: 2 })).toMatchObject({
+    expect(
+      lowered(completions, { prompt: ['Hi'], echo: false, best_of: 1, logprobs: 2 }),
+    ).toMatchObject({
       messages: [{ role: 'user', content: 'Hi' }],
       logprobs: true,
       top_logprobs: 2,
@@ -182,7 +234,17 @@ describe('the chat contract', () => {
     [{ frequency_penalty: 3 }, 'frequency_penalty'],
     [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages'],
     [{ messages: [{ role: 'assistant', tool_calls: [{}] }] }, 'messages'],
-    [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:image/svg+xml;base64,AAAA' } }] }] }, 'messages'],
+    [
+      {
+        messages: [
+          {
+            role: 'user',
+            content: [{ type: 'image_url', image_url: { url: 'data:image/svg+xml;base64,AAAA' } }],
+          },
+        ],
+      },
+      'messages',
+    ],
     [{ messages: [{ role: 'user', content: [{ type: 'video_url' }] }] }, 'messages'],
     [{ provider: { order: [] } }, 'provider'],
     [{ provider: { only: [] } }, 'provider'],
@@ -191,7 +253,10 @@ describe('the chat contract', () => {
   });
 
   test('says what model and machine must be able to do, and counts tools and images for what they are', () => {
-    const plain = introspectChat({ model: 'sim', messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }] });
+    const plain = introspectChat({
+      model: 'sim',
+      messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }],
+    });
     const seen = introspectChat({
       model: 'sim',
       tools: [tool],

@@ -3,9 +3,18 @@ import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../job-state.ts';
 import type { JsonObject } from '../json.ts';
 import { lowerMessages, wantsThinking } from './messages-request.ts';
-import { type AnswerHead, type StreamWriter, type Surface, sseEvent, type WholeAnswer } from './surface.ts';
+import {
+  type AnswerHead,
+  type StreamWriter,
+  type Surface,
+  sseEvent,
+  type WholeAnswer,
+} from './surface.ts';
 
-/** `POST /v1/messages`: Anthropic's API. An answer is a list of blocks; a stream opens and closes one after the other. */
+/**
+ * `POST /v1/messages`: Anthropic's API. An answer is a list of blocks; a stream opens and closes
+ * one after the other.
+ */
 export const messages: Surface = {
   path: '/v1/messages',
   lower: lowerMessages,
@@ -14,14 +23,19 @@ export const messages: Surface = {
   error: errorBody,
 };
 
-/** Thoughts are signed by Anthropic so that it knows them again; here they are not taken back, so nothing needs a signature. */
+/**
+ * Thoughts are signed by Anthropic so that it knows them again; here they are not taken back, so
+ * nothing needs a signature.
+ */
 const NO_SIGNATURE = '';
 
 function message(head: AnswerHead, { text, reasoning, calls, end }: WholeAnswer): object {
   const content: object[] = [];
-  if (reasoning !== '' && wantsThinking(head.request)) content.push({ type: 'thinking', thinking: reasoning, signature: NO_SIGNATURE });
+  if (reasoning !== '' && wantsThinking(head.request))
+    content.push({ type: 'thinking', thinking: reasoning, signature: NO_SIGNATURE });
   if (text !== '' || calls.length === 0) content.push({ type: 'text', text });
-  for (const { id, name, arguments: input } of calls) content.push({ type: 'tool_use', id, name, input: parsed(input) });
+  for (const { id, name, arguments: input } of calls)
+    content.push({ type: 'tool_use', id, name, input: parsed(input) });
   return {
     ...headOf(head),
     content,
@@ -44,14 +58,24 @@ function parsed(input: string): unknown {
   }
 }
 
-const headOf = ({ job, model }: AnswerHead) => ({ id: `msg_${job}`, type: 'message', role: 'assistant', model });
+const headOf = ({ job, model }: AnswerHead) => ({
+  id: `msg_${job}`,
+  type: 'message',
+  role: 'assistant',
+  model,
+});
 /** Anthropic counts what came from the cache apart. */
 const freshInput = ({ usage }: AttemptEnd) => usage.promptTokens - usage.cachedTokens;
 
-function stopOf({ finish, stopSequence }: AttemptEnd): { stop_reason: string; stop_sequence: string | null } {
+function stopOf({ finish, stopSequence }: AttemptEnd): {
+  stop_reason: string;
+  stop_sequence: string | null;
+} {
   if (finish === 'length') return { stop_reason: 'max_tokens', stop_sequence: null };
   if (finish === 'tool_calls') return { stop_reason: 'tool_use', stop_sequence: null };
-  return stopSequence === undefined ? { stop_reason: 'end_turn', stop_sequence: null } : { stop_reason: 'stop_sequence', stop_sequence: stopSequence };
+  return stopSequence === undefined
+    ? { stop_reason: 'end_turn', stop_sequence: null }
+    : { stop_reason: 'stop_sequence', stop_sequence: stopSequence };
 }
 
 class MessageStream implements StreamWriter {
@@ -76,8 +100,15 @@ class MessageStream implements StreamWriter {
   finish(end: AttemptEnd): string {
     const start = this.#begin();
     // A reader expects a block, even one that says nothing.
-    const empty = this.#blocks === 0 && this.#open === undefined ? this.#openBlock({ k: 'text', text: '', tokens: 1 }) : '';
-    const usage = { input_tokens: freshInput(end), cache_read_input_tokens: end.usage.cachedTokens, output_tokens: end.usage.completionTokens };
+    const empty =
+      this.#blocks === 0 && this.#open === undefined
+        ? this.#openBlock({ k: 'text', text: '', tokens: 1 })
+        : '';
+    const usage = {
+      input_tokens: freshInput(end),
+      cache_read_input_tokens: end.usage.cachedTokens,
+      output_tokens: end.usage.completionTokens,
+    };
     return `${start}${empty}${this.#close()}${sseEvent({ type: 'message_delta', delta: stopOf(end), usage } as { type: string })}${sseEvent({ type: 'message_stop' })}`;
   }
 
@@ -88,7 +119,13 @@ class MessageStream implements StreamWriter {
   #begin(): string {
     if (this.#begun) return '';
     this.#begun = true;
-    const empty = { ...headOf(this.#head), content: [], stop_reason: null, stop_sequence: null, usage: { input_tokens: 0, output_tokens: 0 } };
+    const empty = {
+      ...headOf(this.#head),
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage: { input_tokens: 0, output_tokens: 0 },
+    };
     return sseEvent({ type: 'message_start', message: empty } as { type: string });
   }
 
@@ -100,11 +137,22 @@ class MessageStream implements StreamWriter {
   #piece(delta: Delta): string {
     switch (delta.k) {
       case 'text':
-        return this.#event({ type: 'content_block_delta', delta: { type: 'text_delta', text: delta.text } });
+        return this.#event({
+          type: 'content_block_delta',
+          delta: { type: 'text_delta', text: delta.text },
+        });
       case 'reasoning':
-        return this.#event({ type: 'content_block_delta', delta: { type: 'thinking_delta', thinking: delta.text } });
+        return this.#event({
+          type: 'content_block_delta',
+          delta: { type: 'thinking_delta', thinking: delta.text },
+        });
       case 'tool':
-        return delta.text === '' ? '' : this.#event({ type: 'content_block_delta', delta: { type: 'input_json_delta', partial_json: delta.text } });
+        return delta.text === ''
+          ? ''
+          : this.#event({
+              type: 'content_block_delta',
+              delta: { type: 'input_json_delta', partial_json: delta.text },
+            });
     }
   }
 

@@ -19,6 +19,16 @@ export function finishReason(finish: Finish): string {
 }
 
 export function logprobsOf(logprobs: readonly TokenLogprob[]) {
-  const withBytes = ({ token, logprob }: { token: string; logprob: number }) => ({ token, logprob, bytes: [...Buffer.from(token)] });
-  return { content: logprobs.map((entry) => ({ ...withBytes(entry), top_logprobs: entry.top.map(withBytes) })), refusal: null };
+  const withBytes = ({ token, logprob }: { token: string; logprob: number }) => ({
+    token,
+    logprob,
+    bytes: [...Buffer.from(token)],
+  });
+  return {
+    content: logprobs.map((entry) => ({
+      ...withBytes(entry),
+      top_logprobs: entry.top.map(withBytes),
+    })),
+    refusal: null,
+  };
 }

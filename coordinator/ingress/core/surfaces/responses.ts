@@ -4,9 +4,19 @@ import type { AttemptEnd } from '../job-state.ts';
 import { isGiven, isObject } from '../json.ts';
 import { logprobsOf } from './openai-shapes.ts';
 import { lowerResponses } from './responses-request.ts';
-import { type AnswerHead, Gathering, type StreamWriter, type Surface, sseEvent, type WholeAnswer } from './surface.ts';
+import {
+  type AnswerHead,
+  Gathering,
+  type StreamWriter,
+  type Surface,
+  sseEvent,
+  type WholeAnswer,
+} from './surface.ts';
 
-/** `POST /v1/responses`: OpenAI's newer API. An answer is a list of items: a reasoning, messages, calls of functions. */
+/**
+ * `POST /v1/responses`: OpenAI's newer API. An answer is a list of items: a reasoning, messages,
+ * calls of functions.
+ */
 export const responses: Surface = {
   path: '/v1/responses',
   lower: lowerResponses,
@@ -19,7 +29,17 @@ type Item = { id: string; type: string } & Record<string, unknown>;
 
 /** Fields that say what the response is, with nothing answered yet. */
 function inProgress({ job, createdSeconds, model, request, maxOutputTokens }: AnswerHead) {
-  const { instructions, tools, tool_choice, parallel_tool_calls, temperature, top_p, text, reasoning, metadata } = request;
+  const {
+    instructions,
+    tools,
+    tool_choice,
+    parallel_tool_calls,
+    temperature,
+    top_p,
+    text,
+    reasoning,
+    metadata,
+  } = request;
   return {
     id: `resp_${job}`,
     object: 'response',
@@ -34,7 +54,10 @@ function inProgress({ job, createdSeconds, model, request, maxOutputTokens }: An
     output: [] as Item[],
     parallel_tool_calls: parallel_tool_calls ?? true,
     previous_response_id: null,
-    reasoning: { effort: isObject(reasoning) ? (reasoning['effort'] ?? null) : null, summary: null },
+    reasoning: {
+      effort: isObject(reasoning) ? (reasoning['effort'] ?? null) : null,
+      summary: null,
+    },
     store: false,
     temperature: temperature ?? 1,
     text: isObject(text) ? { format: { type: 'text' }, ...text } : { format: { type: 'text' } },
@@ -70,16 +93,47 @@ function itemsOf(head: AnswerHead, { text, reasoning, calls, logprobs, end }: Wh
   const status = end.finish === 'length' ? 'incomplete' : 'completed';
   const items: Item[] = [];
   if (reasoning !== '') items.push(reasoningItem(id('rs', 0), reasoning));
-  if (text !== '' || calls.length === 0) items.push(messageItem(id('msg', items.length), status, textPart(text, logprobs && logprobsOf(logprobs).content)));
+  if (text !== '' || calls.length === 0)
+    items.push(
+      messageItem(
+        id('msg', items.length),
+        status,
+        textPart(text, logprobs && logprobsOf(logprobs).content),
+      ),
+    );
   for (const call of calls) items.push(callItem(id('fc', items.length), call, 'completed'));
   return items;
 }
 
-const reasoningItem = (id: string, text: string): Item => ({ id, type: 'reasoning', summary: text === '' ? [] : [{ type: 'summary_text', text }] });
-const messageItem = (id: string, status: string, ...content: object[]): Item => ({ id, type: 'message', status, role: 'assistant', content });
-const textPart = (text: string, logprobs: readonly object[] = []) => ({ type: 'output_text', text, annotations: [], logprobs });
-const callItem = (id: string, call: { id: string; name: string; arguments: string }, status: string): Item => ({
-  ...{ id, type: 'function_call', status, call_id: call.id, name: call.name, arguments: call.arguments },
+const reasoningItem = (id: string, text: string): Item => ({
+  id,
+  type: 'reasoning',
+  summary: text === '' ? [] : [{ type: 'summary_text', text }],
+});
+const messageItem = (id: string, status: string, ...content: object[]): Item => ({
+  id,
+  type: 'message',
+  status,
+  role: 'assistant',
+  content,
+});
+const textPart = (text: string, logprobs: readonly object[] = []) => ({
+  type: 'output_text',
+  text,
+  annotations: [],
+  logprobs,
+});
+const callItem = (
+  id: string,
+  call: { id: string; name: string; arguments: string },
+  status: string,
+): Item => ({
+  id,
+  type: 'function_call',
+  status,
+  call_id: call.id,
+  name: call.name,
+  arguments: call.arguments,
 });
 
 /** The item that is being written. */
@@ -109,15 +163,28 @@ class ResponseStream implements StreamWriter {
   finish(end: AttemptEnd): string {
     const status = end.finish === 'length' ? 'incomplete' : 'completed';
     // A reader expects a message, even one that says nothing.
-    const empty = this.#begun ? '' : this.#begin() + this.#openItem({ k: 'text', text: '', tokens: 1 });
+    const empty = this.#begun
+      ? ''
+      : this.#begin() + this.#openItem({ k: 'text', text: '', tokens: 1 });
     const closed = empty + this.#close(status);
-    return closed + this.#event({ type: `response.${status}`, response: ended(this.#head, this.#output, end) });
+    return (
+      closed +
+      this.#event({ type: `response.${status}`, response: ended(this.#head, this.#output, end) })
+    );
   }
 
   cut(error: ApiError): string {
     const { message, code, param } = error.toBody().error;
-    const failed = { ...inProgress(this.#head), status: 'failed', error: { code: 'server_error', message }, output: this.#output };
-    return this.#event({ type: 'error', code, message, param }) + this.#event({ type: 'response.failed', response: failed });
+    const failed = {
+      ...inProgress(this.#head),
+      status: 'failed',
+      error: { code: 'server_error', message },
+      output: this.#output,
+    };
+    return (
+      this.#event({ type: 'error', code, message, param }) +
+      this.#event({ type: 'response.failed', response: failed })
+    );
   }
 
   #event(event: { type: string } & Record<string, unknown>): string {
@@ -130,7 +197,10 @@ class ResponseStream implements StreamWriter {
     if (this.#begun) return '';
     this.#begun = true;
     const response = inProgress(this.#head);
-    return this.#event({ type: 'response.created', response }) + this.#event({ type: 'response.in_progress', response });
+    return (
+      this.#event({ type: 'response.created', response }) +
+      this.#event({ type: 'response.in_progress', response })
+    );
   }
 
   /** Closes the item that is open if the piece does not belong to it, and opens its own. */
@@ -140,23 +210,53 @@ class ResponseStream implements StreamWriter {
   }
 
   #openItem(delta: Delta): string {
-    const item = { kind: delta.k, id: `${PREFIX[delta.k]}_${this.#head.job}_${this.#output.length}`, pieces: new Gathering() };
+    const item = {
+      kind: delta.k,
+      id: `${PREFIX[delta.k]}_${this.#head.job}_${this.#output.length}`,
+      pieces: new Gathering(),
+    };
     this.#open = item;
     const at = this.#at();
     switch (delta.k) {
       case 'text':
         return (
-          this.#event({ type: 'response.output_item.added', output_index: at.output_index, item: messageItem(item.id, 'in_progress') }) +
-          this.#event({ type: 'response.content_part.added', ...at, content_index: 0, part: textPart('') })
+          this.#event({
+            type: 'response.output_item.added',
+            output_index: at.output_index,
+            item: messageItem(item.id, 'in_progress'),
+          }) +
+          this.#event({
+            type: 'response.content_part.added',
+            ...at,
+            content_index: 0,
+            part: textPart(''),
+          })
         );
       case 'reasoning':
         return (
-          this.#event({ type: 'response.output_item.added', output_index: at.output_index, item: reasoningItem(item.id, '') }) +
-          this.#event({ type: 'response.reasoning_summary_part.added', ...at, summary_index: 0, part: { type: 'summary_text', text: '' } })
+          this.#event({
+            type: 'response.output_item.added',
+            output_index: at.output_index,
+            item: reasoningItem(item.id, ''),
+          }) +
+          this.#event({
+            type: 'response.reasoning_summary_part.added',
+            ...at,
+            summary_index: 0,
+            part: { type: 'summary_text', text: '' },
+          })
         );
       case 'tool': {
-        const call = callItem(item.id, { id: delta.id ?? '', name: delta.name ?? '', arguments: '' }, 'in_progress');
-        return this.#event({ type: 'response.output_item.added', output_index: at.output_index, item: call });
+        const call = callItem(
+          item.id,
+          { id: delta.id ?? '', name: delta.name ?? '', arguments: '' },
+          'in_progress',
+        );
+        return this.#event({
+          type: 'response.output_item.added',
+          output_index: at.output_index,
+          item: call,
+        });
       }
     }
   }
@@ -167,12 +267,29 @@ class ResponseStream implements StreamWriter {
     switch (delta.k) {
       case 'text': {
         const logprobs = delta.logprobs === undefined ? [] : logprobsOf(delta.logprobs).content;
-        return this.#event({ type: 'response.output_text.delta', ...at, content_index: 0, delta: delta.text, logprobs });
+        return this.#event({
+          type: 'response.output_text.delta',
+          ...at,
+          content_index: 0,
+          delta: delta.text,
+          logprobs,
+        });
       }
       case 'reasoning':
-        return this.#event({ type: 'response.reasoning_summary_text.delta', ...at, summary_index: 0, delta: delta.text });
+        return this.#event({
+          type: 'response.reasoning_summary_text.delta',
+          ...at,
+          summary_index: 0,
+          delta: delta.text,
+        });
       case 'tool':
-        return delta.text === '' ? '' : this.#event({ type: 'response.function_call_arguments.delta', ...at, delta: delta.text });
+        return delta.text === ''
+          ? ''
+          : this.#event({
+              type: 'response.function_call_arguments.delta',
+              ...at,
+              delta: delta.text,
+            });
     }
   }
 
@@ -184,29 +301,53 @@ class ResponseStream implements StreamWriter {
     const { text, reasoning, calls, logprobs: raw } = open.pieces.whole();
     const done = (item: Item) => {
       this.#output.push(item);
-      return this.#event({ type: 'response.output_item.done', output_index: at.output_index, item });
+      return this.#event({
+        type: 'response.output_item.done',
+        output_index: at.output_index,
+        item,
+      });
     };
     switch (open.kind) {
       case 'text': {
         const logprobs = raw === undefined ? [] : logprobsOf(raw).content;
         const part = textPart(text, logprobs);
         return (
-          this.#event({ type: 'response.output_text.done', ...at, content_index: 0, text, logprobs }) +
+          this.#event({
+            type: 'response.output_text.done',
+            ...at,
+            content_index: 0,
+            text,
+            logprobs,
+          }) +
           this.#event({ type: 'response.content_part.done', ...at, content_index: 0, part }) +
           done(messageItem(open.id, status, part))
         );
       }
       case 'reasoning':
         return (
-          this.#event({ type: 'response.reasoning_summary_text.done', ...at, summary_index: 0, text: reasoning }) +
-          this.#event({ type: 'response.reasoning_summary_part.done', ...at, summary_index: 0, part: { type: 'summary_text', text: reasoning } }) +
+          this.#event({
+            type: 'response.reasoning_summary_text.done',
+            ...at,
+            summary_index: 0,
+            text: reasoning,
+          }) +
+          this.#event({
+            type: 'response.reasoning_summary_part.done',
+            ...at,
+            summary_index: 0,
+            part: { type: 'summary_text', text: reasoning },
+          }) +
           done(reasoningItem(open.id, reasoning))
         );
       case 'tool': {
         const call = calls[0] ?? { id: '', name: '', arguments: '' };
         return (
-          this.#event({ type: 'response.function_call_arguments.done', ...at, name: call.name, arguments: call.arguments }) +
-          done(callItem(open.id, call, status))
+          this.#event({
+            type: 'response.function_call_arguments.done',
+            ...at,
+            name: call.name,
+            arguments: call.arguments,
+          }) + done(callItem(open.id, call, status))
         );
       }
     }

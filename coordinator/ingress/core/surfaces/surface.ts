@@ -4,8 +4,10 @@ import type { AttemptEnd } from '../job-state.ts';
 import type { JsonObject } from '../json.ts';
 
 /**
- * One way to ask for an answer and to read it: OpenAI's chat, Responses and completions, Anthropic's Messages. Each lowers its
- * request to the chat contract and raises the pieces of an answer to what its clients read. Nothing else differs between them.
+ * One way to ask for an answer and to read it: OpenAI's chat, Responses and completions,
+ * Anthropic's Messages. Each lowers its
+ * request to the chat contract and raises the pieces of an answer to what its clients read. Nothing
+ * else differs between them.
  */
 export interface Surface {
   readonly path: string;
@@ -29,7 +31,10 @@ export interface AnswerHead {
   readonly request: JsonObject;
 }
 
-/** The text of a stream, piece by piece: whole server-sent events each time. Nothing may follow `finish` and `cut`. */
+/**
+ * The text of a stream, piece by piece: whole server-sent events each time. Nothing may follow
+ * `finish` and `cut`.
+ */
 export interface StreamWriter {
   delta(delta: Delta): string;
   finish(end: AttemptEnd): string;
@@ -68,7 +73,8 @@ export class Gathering {
         this.#reasoning.push(delta.text);
         return;
       case 'tool': {
-        if (delta.id !== undefined && delta.name !== undefined) this.#calls.push({ id: delta.id, name: delta.name, arguments: '' });
+        if (delta.id !== undefined && delta.name !== undefined)
+          this.#calls.push({ id: delta.id, name: delta.name, arguments: '' });
         const call = this.#calls.at(-1);
         if (call !== undefined) call.arguments += delta.text;
         return;
@@ -89,4 +95,5 @@ export class Gathering {
 /** One server-sent event without a name, as OpenAI sends them. */
 export const sseData = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
 /** One with a name, which stands in its data too. */
-export const sseEvent = (data: { type: string }): string => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+export const sseEvent = (data: { type: string }): string =>
+  `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;

@@ -10,14 +10,24 @@ import { messages } from './messages.ts';
 import { responses } from './responses.ts';
 import { type AnswerHead, Gathering, type Surface } from './surface.ts';
 
-/** Whatever a model says, in whatever pieces, and however the network cuts it: a reader gets what was said. */
+/**
+ * Whatever a model says, in whatever pieces, and however the network cuts it: a reader gets what
+ * was said.
+ */
 
 interface Event {
   readonly event: string | undefined;
   readonly data: string;
 }
 
-const head = (request = {}): AnswerHead => ({ job: 'job_x', model: 'sim "quoted"', createdSeconds: 1, includeUsage: true, maxOutputTokens: 10, request });
+const head = (request = {}): AnswerHead => ({
+  job: 'job_x',
+  model: 'sim "quoted"',
+  createdSeconds: 1,
+  includeUsage: true,
+  maxOutputTokens: 10,
+  request,
+});
 const text = fc.string({ unit: 'binary', maxLength: 12 }).filter((value) => value.isWellFormed());
 
 /** An answer as providers have to give it: calls one after the other, each named at its start. */
@@ -45,7 +55,11 @@ const answers = fc
   });
 const ends: fc.Arbitrary<AttemptEnd> = fc.record({
   finish: fc.constantFrom('stop' as const, 'length' as const, 'tool_calls' as const),
-  usage: fc.record({ promptTokens: fc.nat(100), cachedTokens: fc.constant(0), completionTokens: fc.nat(100) }),
+  usage: fc.record({
+    promptTokens: fc.nat(100),
+    cachedTokens: fc.constant(0),
+    completionTokens: fc.nat(100),
+  }),
 });
 
 function parse(chunks: readonly Uint8Array[]): Event[] {
@@ -57,7 +71,11 @@ function parse(chunks: readonly Uint8Array[]): Event[] {
 }
 
 function cut(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
-  const borders = [0, ...places.map((place) => place % (bytes.length + 1)).toSorted((one, other) => one - other), bytes.length];
+  const borders = [
+    0,
+    ...places.map((place) => place % (bytes.length + 1)).toSorted((one, other) => one - other),
+    bytes.length,
+  ];
   return borders.slice(1).map((until, index) => bytes.subarray(borders[index], until));
 }
 
@@ -77,7 +95,8 @@ describe.each(surfaces)('$path', (surface, request) => {
         for (const write of writes) expect(Buffer.from(write).toString()).toBe(write);
         const bytes = Buffer.from(writes.join(''));
         expect(parse(cut(bytes, places))).toEqual(parse([bytes]));
-        for (const { data } of parse([bytes])) if (data !== '[DONE]') expect(() => JSON.parse(data)).not.toThrow();
+        for (const { data } of parse([bytes]))
+          if (data !== '[DONE]') expect(() => JSON.parse(data)).not.toThrow();
       }),
     );
   });
@@ -86,17 +105,22 @@ describe.each(surfaces)('$path', (surface, request) => {
     fc.assert(
       fc.property(answers, ends, (deltas, end) => {
         const stream = surface.stream(head(request));
-        const events = parse([Buffer.from([...deltas.map((delta) => stream.delta(delta)), stream.finish(end)].join(''))]);
+        const events = parse([
+          Buffer.from([...deltas.map((delta) => stream.delta(delta)), stream.finish(end)].join('')),
+        ]);
         const gathering = new Gathering();
         for (const delta of deltas) gathering.add(delta);
-        expect(readStream(surface, events)).toEqual(readWhole(surface, surface.whole(head(request), { ...gathering.whole(), end })));
+        expect(readStream(surface, events)).toEqual(
+          readWhole(surface, surface.whole(head(request), { ...gathering.whole(), end })),
+        );
       }),
     );
   });
 
   test('a stream that is cut short ends in one error and no end', () => {
     const stream = surface.stream(head(request));
-    const written = stream.delta({ k: 'text', text: 'half', tokens: 1 }) + stream.cut(new ApiError('stream_cut'));
+    const written =
+      stream.delta({ k: 'text', text: 'half', tokens: 1 }) + stream.cut(new ApiError('stream_cut'));
     expect(written).not.toContain('[DONE]');
     expect(written).not.toMatch(/message_stop|response\.completed/);
     expect(written.match(/^data: .*error.*$/gm)?.length).toBeGreaterThanOrEqual(1);
@@ -112,8 +136,11 @@ interface Said {
 type Any = any;
 
 function readStream(surface: Surface, events: readonly Event[]): Said {
-  const data: Any[] = events.filter((event) => event.data !== '[DONE]').map((event) => JSON.parse(event.data));
-  if (surface !== responses && surface !== messages) expect(events.filter((event) => event.data === '[DONE]')).toHaveLength(1);
+  const data: Any[] = events
+    .filter((event) => event.data !== '[DONE]')
+    .map((event) => JSON.parse(event.data));
+  if (surface !== responses && surface !== messages)
+    expect(events.filter((event) => event.data === '[DONE]')).toHaveLength(1);
   switch (surface) {
     case chat: {
       const deltas = data.flatMap((chunk) => chunk.choices.map((choice: Any) => choice.delta));
@@ -125,26 +152,43 @@ function readStream(surface: Surface, events: readonly Event[]): Said {
       return { text: deltas.map((delta) => delta.content ?? '').join(''), calls };
     }
     case completions:
-      return { text: data.flatMap((chunk) => chunk.choices.map((choice: Any) => choice.text)).join(''), calls: [] };
+      return {
+        text: data.flatMap((chunk) => chunk.choices.map((choice: Any) => choice.text)).join(''),
+        calls: [],
+      };
     case responses: {
       expect(data.map((event) => event.sequence_number)).toEqual(data.map((_, index) => index));
-      const items = data.filter(({ type }) => type === 'response.output_item.done').map(({ item }) => item);
+      const items = data
+        .filter(({ type }) => type === 'response.output_item.done')
+        .map(({ item }) => item);
       expect(data.at(-1).response.output).toEqual(items);
-      const said = data.filter(({ type }) => type === 'response.output_text.delta').map(({ delta }) => delta);
-      return { text: said.join(''), calls: items.filter(({ type }) => type === 'function_call').map((item) => [item.call_id, item.arguments]) };
+      const said = data
+        .filter(({ type }) => type === 'response.output_text.delta')
+        .map(({ delta }) => delta);
+      return {
+        text: said.join(''),
+        calls: items
+          .filter(({ type }) => type === 'function_call')
+          .map((item) => [item.call_id, item.arguments]),
+      };
     }
     default: {
       const calls = new Map<number, [string, string]>();
       let said = '';
       for (const event of data) {
-        if (event.content_block?.type === 'tool_use') calls.set(event.index, [event.content_block.id, '']);
+        if (event.content_block?.type === 'tool_use')
+          calls.set(event.index, [event.content_block.id, '']);
         if (event.delta?.type === 'text_delta') said += event.delta.text;
         const call = calls.get(event.index);
         if (event.delta?.type === 'input_json_delta' && call) call[1] += event.delta.partial_json;
       }
-      const starts = data.filter(({ type }) => type === 'content_block_start').map(({ index }) => index);
+      const starts = data
+        .filter(({ type }) => type === 'content_block_start')
+        .map(({ index }) => index);
       expect(starts).toEqual(starts.map((_, index) => index));
-      expect(data.filter(({ type }) => type === 'content_block_stop').map(({ index }) => index)).toEqual(starts);
+      expect(
+        data.filter(({ type }) => type === 'content_block_stop').map(({ index }) => index),
+      ).toEqual(starts);
       return { text: said, calls: [...calls.values()].map(([id, input]) => [id, normal(input)]) };
     }
   }
@@ -155,21 +199,30 @@ function readWhole(surface: Surface, whole: Any): Said {
     case chat:
       return {
         text: whole.choices[0].message.content ?? '',
-        calls: (whole.choices[0].message.tool_calls ?? []).map((call: Any) => [call.id, call.function.arguments]),
+        calls: (whole.choices[0].message.tool_calls ?? []).map((call: Any) => [
+          call.id,
+          call.function.arguments,
+        ]),
       };
     case completions:
       return { text: whole.choices[0].text, calls: [] };
     case responses: {
-      const parts = whole.output.flatMap((item: Any) => (item.type === 'message' ? item.content : []));
+      const parts = whole.output.flatMap((item: Any) =>
+        item.type === 'message' ? item.content : [],
+      );
       return {
         text: parts.map((part: Any) => part.text).join(''),
-        calls: whole.output.filter(({ type }: Any) => type === 'function_call').map((item: Any) => [item.call_id, item.arguments]),
+        calls: whole.output
+          .filter(({ type }: Any) => type === 'function_call')
+          .map((item: Any) => [item.call_id, item.arguments]),
       };
     }
     default:
       return {
         text: whole.content.map((block: Any) => (block.type === 'text' ? block.text : '')).join(''),
-        calls: whole.content.filter(({ type }: Any) => type === 'tool_use').map((block: Any) => [block.id, JSON.stringify(block.input)]),
+        calls: whole.content
+          .filter(({ type }: Any) => type === 'tool_use')
+          .map((block: Any) => [block.id, JSON.stringify(block.input)]),
       };
   }
 }

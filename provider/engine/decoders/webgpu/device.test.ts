@@ -12,7 +12,9 @@ test.skipIf('reason' in made)(
     const { backend } = made;
     const answers = () =>
       withFixture(backend, 'llama', async (decoder, { prompt, greedy }) =>
-        expect(await generateGreedily(decoder, { prompt, count: 3, pages: [0, 1] })).toEqual(greedy.slice(0, 3)),
+        expect(await generateGreedily(decoder, { prompt, count: 3, pages: [0, 1] })).toEqual(
+          greedy.slice(0, 3),
+        ),
       );
     await answers();
     // Disposing of the backend destroys the device, which counts as a loss.

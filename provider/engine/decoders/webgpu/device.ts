@@ -65,9 +65,12 @@ async function openGpu(): Promise<Gpu | { readonly reason: string }> {
     instance ??= create([]);
     adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
   } catch (error) {
-    return { reason: `the package "webgpu" does not run on this machine: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}` };
+    return {
+      reason: `the package "webgpu" does not run on this machine: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
+    };
   }
-  if (adapter === null) return { reason: 'no driver for Vulkan, Metal or Direct3D offers an adapter' };
+  if (adapter === null)
+    return { reason: 'no driver for Vulkan, Metal or Direct3D offers an adapter' };
   const { limits, info } = adapter;
   const device = await adapter.requestDevice({
     requiredLimits: {
@@ -77,5 +80,9 @@ async function openGpu(): Promise<Gpu | { readonly reason: string }> {
     },
   });
   const name = info.description || info.device || `${info.vendor} ${info.architecture}`;
-  return { device, name: name.split(' (')[0] ?? name, isSoftware: SOFTWARE.test(`${info.description} ${info.device} ${info.architecture}`) };
+  return {
+    device,
+    name: name.split(' (')[0] ?? name,
+    isSoftware: SOFTWARE.test(`${info.description} ${info.device} ${info.architecture}`),
+  };
 }

@@ -38,7 +38,10 @@ export class GpuCache {
     this.#device = device;
     this.#size = size;
     this.#pages = this.#wholeBlocks(1);
-    this.#buffers = Array.from({ length: 2 * size.layers }, () => new CacheBuffer(this, this.#create(this.#pages)));
+    this.#buffers = Array.from(
+      { length: 2 * size.layers },
+      () => new CacheBuffer(this, this.#create(this.#pages)),
+    );
   }
 
   get bytes(): number {
@@ -46,7 +49,10 @@ export class GpuCache {
   }
 
   layer(index: number): { keys: CacheBuffer; values: CacheBuffer } {
-    return { keys: this.#buffers[2 * index] as CacheBuffer, values: this.#buffers[2 * index + 1] as CacheBuffer };
+    return {
+      keys: this.#buffers[2 * index] as CacheBuffer,
+      values: this.#buffers[2 * index + 1] as CacheBuffer,
+    };
   }
 
   /**
@@ -54,7 +60,8 @@ export class GpuCache {
    * a few times.
    */
   async grow(pages: number): Promise<void> {
-    if (pages > this.#pages) await this.#resize(this.#wholeBlocks(Math.max(pages, Math.floor(1.5 * this.#pages))));
+    if (pages > this.#pages)
+      await this.#resize(this.#wholeBlocks(Math.max(pages, Math.floor(1.5 * this.#pages))));
   }
 
   /** Frees the memory beyond the first `pages` pages, in whole blocks. */
@@ -80,7 +87,8 @@ export class GpuCache {
     this.#pages = pages;
     this.version += 1;
     const failure = await this.#device.popErrorScope();
-    if (failure !== null) throw new Error(`the device has no memory for the cache: ${failure.message}`);
+    if (failure !== null)
+      throw new Error(`the device has no memory for the cache: ${failure.message}`);
   }
 
   #create(pages: number): GPUBuffer {

@@ -32,7 +32,8 @@ const formatOf = ({ quantized, weight }: Matrix): Format => ({
   type: quantized?.scales.type ?? weight.type,
 });
 
-const sameFormat = (a: Format, b: Format): boolean => a.bits === b.bits && a.group === b.group && a.type === b.type;
+const sameFormat = (a: Format, b: Format): boolean =>
+  a.bits === b.bits && a.group === b.group && a.type === b.type;
 
 /** Copies weights from their file into the device's memory, in parts. */
 export class Uploader {
@@ -84,7 +85,10 @@ export class Uploader {
 
   buffer(bytes: number, usage = 0): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
-    const buffer = this.#device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | usage });
+    const buffer = this.#device.createBuffer({
+      size,
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | usage,
+    });
     this.#buffers.push(buffer);
     this.bytes += size;
     return buffer;
@@ -102,8 +106,11 @@ export class Uploader {
     const parts: WeightRows[] = [];
     for (let from = 0; from < rows; from += most) {
       const take = { from, rows: Math.min(most, rows - from) };
-      const part = (of: (matrix: Matrix) => Tensor | undefined) => this.#part(matrices.map(of), { ...take, of: rows });
-      const biases = matrices.every(({ bias }) => bias !== undefined) ? await this.#numbers(matrices.map(({ bias }) => bias as Tensor)) : undefined;
+      const part = (of: (matrix: Matrix) => Tensor | undefined) =>
+        this.#part(matrices.map(of), { ...take, of: rows });
+      const biases = matrices.every(({ bias }) => bias !== undefined)
+        ? await this.#numbers(matrices.map(({ bias }) => bias as Tensor))
+        : undefined;
       parts.push({
         format: formatOf(first),
         in: first.in,
@@ -119,7 +126,9 @@ export class Uploader {
   }
 
   async #numbers(tensors: readonly Tensor[]): Promise<Float32Array<ArrayBuffer>> {
-    const all = new Float32Array(tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0));
+    const all = new Float32Array(
+      tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0),
+    );
     let at = 0;
     for (const tensor of tensors) {
       const numbers = await this.#reader.numbers(tensor);
@@ -133,7 +142,10 @@ export class Uploader {
    * Uploads `rows` rows from row `from` on of the given tensors, stacked; `of` is their total
    * number of rows.
    */
-  async #part(tensors: readonly (Tensor | undefined)[], { from, rows, of }: { from: number; rows: number; of: number }): Promise<GPUBuffer | undefined> {
+  async #part(
+    tensors: readonly (Tensor | undefined)[],
+    { from, rows, of }: { from: number; rows: number; of: number },
+  ): Promise<GPUBuffer | undefined> {
     if (tensors.some((tensor) => tensor === undefined)) return undefined;
     const whole = tensors as readonly Tensor[];
     const rowBytes = whole.reduce((sum, { bytes }) => sum + bytes, 0) / of;
@@ -149,7 +161,10 @@ export class Uploader {
     let start = 0;
     for (const tensor of whole) {
       for await (const { bytes, at } of this.#reader.pieces(tensor)) {
-        const inside = bytes.subarray(Math.max(0, begin - start - at), Math.max(0, Math.min(bytes.length, end - start - at)));
+        const inside = bytes.subarray(
+          Math.max(0, begin - start - at),
+          Math.max(0, Math.min(bytes.length, end - start - at)),
+        );
         const joined = new Uint8Array(rest.length + inside.length);
         joined.set(rest);
         joined.set(inside, rest.length);
@@ -169,4 +184,5 @@ export class Uploader {
   }
 }
 
-const rowsOf = (matrices: readonly Matrix[]): number => matrices.reduce((sum, { out, count }) => sum + out * count, 0);
+const rowsOf = (matrices: readonly Matrix[]): number =>
+  matrices.reduce((sum, { out, count }) => sum + out * count, 0);

@@ -22,11 +22,17 @@ export async function loadDecoder(gpu: Gpu, options: DecoderOptions): Promise<De
   gpu.device.pushErrorScope('validation');
   gpu.device.pushErrorScope('out-of-memory');
   const builder = new Builder(gpu, options);
-  const built = await builder.build().catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-  const failure = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()].find((error) => error !== null);
+  const built = await builder
+    .build()
+    .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+  const failure = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()].find(
+    (error) => error !== null,
+  );
   if (!(built instanceof Error) && failure === undefined) return built;
   builder.discard();
-  throw failure === undefined ? built : new Error(`the device rejected the model: ${failure.message}`);
+  throw failure === undefined
+    ? built
+    : new Error(`the device rejected the model: ${failure.message}`);
 }
 
 /** Creates a decoder's buffers and the list of dispatches of a step. */
@@ -47,9 +53,15 @@ class Builder {
     this.#options = options;
     this.#shape = options.model.shape;
     if (this.#shape.hidden % 4 !== 0 || this.#shape.headDim % 4 !== 0)
-      throw new ModelError('unsupported_architecture', 'the WebGPU kernels process four numbers at a time, but a size of the model is not a multiple of four');
+      throw new ModelError(
+        'unsupported_architecture',
+        'the WebGPU kernels process four numbers at a time, but a size of the model is not a multiple of four',
+      );
     this.#upload = new Uploader(gpu.device, this.#reader);
-    this.#uniform = gpu.device.createBuffer({ size: 32, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    this.#uniform = gpu.device.createBuffer({
+      size: 32,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
   }
 
   async build(): Promise<Decoder> {
@@ -57,8 +69,12 @@ class Builder {
     const { model, pages, maxTokens } = this.#options;
     const { shape, weights } = model;
     const { hidden, heads, kvHeads, headDim, vocabulary } = shape;
-    const widest = Math.max(...shape.layers.map(({ mlp }) => mlp.width * (mlp.kind === 'experts' ? mlp.perToken : 1)));
-    const slots = Math.max(...shape.layers.map(({ mlp }) => (mlp.kind === 'experts' ? mlp.perToken : 1)));
+    const widest = Math.max(
+      ...shape.layers.map(({ mlp }) => mlp.width * (mlp.kind === 'experts' ? mlp.perToken : 1)),
+    );
+    const slots = Math.max(
+      ...shape.layers.map(({ mlp }) => (mlp.kind === 'experts' ? mlp.perToken : 1)),
+    );
     const numbers = (count: number, usage = 0) => this.#upload.buffer(4 * count, usage);
     const scratch: Scratch = {
       tokens: numbers(maxTokens),
@@ -77,17 +93,34 @@ class Builder {
       gateUp: numbers(2 * maxTokens * widest),
       gated: numbers(maxTokens * widest),
     };
-    const rowsOfLogits = Math.min(maxTokens, Math.max(1, Math.floor(this.#gpu.device.limits.maxStorageBufferBindingSize / (4 * vocabulary))));
+    const rowsOfLogits = Math.min(
+      maxTokens,
+      Math.max(
+        1,
+        Math.floor(this.#gpu.device.limits.maxStorageBufferBindingSize / (4 * vocabulary)),
+      ),
+    );
     const logits = numbers(rowsOfLogits * vocabulary, GPUBufferUsage.COPY_SRC);
     const best = numbers(maxTokens, GPUBufferUsage.COPY_SRC);
     const embedding = await this.#upload.matrices([weights.embedding]);
-    const lmHead = weights.lmHead === weights.embedding ? embedding : await this.#upload.matrices([weights.lmHead]);
+    const lmHead =
+      weights.lmHead === weights.embedding
+        ? embedding
+        : await this.#upload.matrices([weights.lmHead]);
     this.#splits = await this.#isSplittingFaster(lmHead[0] as WeightRows);
     for (const part of embedding) await this.#embed(part, scratch);
-    const cache = new GpuCache(this.#gpu.device, { pages, layers: shape.layers.length, pageBytes: 4 * PAGE_TOKENS * kvHeads * headDim });
+    const cache = new GpuCache(this.#gpu.device, {
+      pages,
+      layers: shape.layers.length,
+      pageBytes: 4 * PAGE_TOKENS * kvHeads * headDim,
+    });
     this.#cache = cache;
     for (const [index, layer] of weights.layers.entries()) {
-      await this.#layer(layer, { shape: shape.layers[index] as LayerShape, scratch, ...cache.layer(index) });
+      await this.#layer(layer, {
+        shape: shape.layers[index] as LayerShape,
+        scratch,
+        ...cache.layer(index),
+      });
     }
     const norm = await this.#norm(weights.norm);
     await this.#run(
@@ -95,8 +128,17 @@ class Builder {
       [scratch.normed, scratch.state, norm, scratch.outputs],
       ({ outputs }) => [outputs, 1],
     );
-    await this.#multiply(lmHead, { from: scratch.normed, to: logits, stride: vocabulary, counted: 'outputs' });
-    await this.#run(pick({ vocabulary, softcap: shape.logitSoftcap }), [logits, best], ({ outputs }) => [outputs, 1]);
+    await this.#multiply(lmHead, {
+      from: scratch.normed,
+      to: logits,
+      stride: vocabulary,
+      counted: 'outputs',
+    });
+    await this.#run(
+      pick({ vocabulary, softcap: shape.logitSoftcap }),
+      [logits, best],
+      ({ outputs }) => [outputs, 1],
+    );
     return new WebGpuDecoder(this.#gpu.device, {
       operations: this.#operations,
       uniform: this.#uniform,
@@ -121,14 +163,31 @@ class Builder {
     this.#cache?.destroy();
   }
 
-  async #embed({ format, firstRow, rows, weight, scales, biases }: WeightRows, scratch: Scratch): Promise<void> {
+  async #embed(
+    { format, firstRow, rows, weight, scales, biases }: WeightRows,
+    scratch: Scratch,
+  ): Promise<void> {
     const { hidden, embeddingScale } = this.#shape;
     const code = embed({ format, width: hidden, firstRow, rows, scale: embeddingScale });
-    await this.#run(code, [scratch.state, scratch.tokens, weight, ...present(scales, biases)], ({ tokens }) => [Math.ceil(hidden / 4 / THREADS), tokens]);
+    await this.#run(
+      code,
+      [scratch.state, scratch.tokens, weight, ...present(scales, biases)],
+      ({ tokens }) => [Math.ceil(hidden / 4 / THREADS), tokens],
+    );
   }
 
   async #layer(layer: LayerWeights, { shape, scratch, keys, values }: LayerParts): Promise<void> {
-    const { hidden, heads, kvHeads, headDim, normEps, activation, attentionScale, outputNorms, qkNorm } = this.#shape;
+    const {
+      hidden,
+      heads,
+      kvHeads,
+      headDim,
+      normEps,
+      activation,
+      attentionScale,
+      outputNorms,
+      qkNorm,
+    } = this.#shape;
     const qkvHeads = heads + 2 * kvHeads;
     const eps = normEps;
     const write = normalise({ width: hidden, eps, picks: false, adds: false });
@@ -138,38 +197,87 @@ class Builder {
      * Adds the output of attention or MLP to the state, directly or after its norm if the model has
      * one.
      */
-    const addResult = async (matrices: readonly Matrix[], from: GPUBuffer, norm: Tensor | undefined) => {
+    const addResult = async (
+      matrices: readonly Matrix[],
+      from: GPUBuffer,
+      norm: Tensor | undefined,
+    ) => {
       const to = outputNorms ? scratch.partOut : scratch.state;
-      await this.#multiply(await this.#upload.matrices(matrices), { from, to, stride: hidden, counted: 'tokens', adds: !outputNorms });
-      if (norm) await this.#run(addNormed, [scratch.state, scratch.partOut, await this.#norm(norm)], perToken);
+      await this.#multiply(await this.#upload.matrices(matrices), {
+        from,
+        to,
+        stride: hidden,
+        counted: 'tokens',
+        adds: !outputNorms,
+      });
+      if (norm)
+        await this.#run(
+          addNormed,
+          [scratch.state, scratch.partOut, await this.#norm(norm)],
+          perToken,
+        );
     };
 
-    await this.#run(write, [scratch.normed, scratch.state, await this.#norm(layer.inputNorm)], perToken);
+    await this.#run(
+      write,
+      [scratch.normed, scratch.state, await this.#norm(layer.inputNorm)],
+      perToken,
+    );
     await this.#multiply(await this.#upload.matrices([layer.q, layer.k, layer.v]), {
       from: scratch.normed,
       to: scratch.qkv,
       stride: qkvHeads * headDim,
       counted: 'tokens',
     });
-    const norms = layer.qNorm && layer.kNorm ? [await this.#norm(layer.qNorm), await this.#norm(layer.kNorm)] : [];
+    const norms =
+      layer.qNorm && layer.kNorm
+        ? [await this.#norm(layer.qNorm), await this.#norm(layer.kNorm)]
+        : [];
     await this.#run(
       place({ heads, kvHeads, headDim, eps, qkNorm, rope: shape.rope }),
       [scratch.qkv, keys, values, scratch.places, scratch.ropeAngles, ...norms],
       ({ tokens }) => [Math.ceil((tokens * qkvHeads) / THREADS), 1],
     );
-    const attention = { heads, kvHeads, headDim, window: shape.window, scale: attentionScale, pageTokens: PAGE_TOKENS };
+    const attention = {
+      heads,
+      kvHeads,
+      headDim,
+      window: shape.window,
+      scale: attentionScale,
+      pageTokens: PAGE_TOKENS,
+    };
     await this.#run(
       attend(attention),
-      [scratch.attentionOut, scratch.qkv, keys, values, scratch.positions, scratch.decodeRows, scratch.tables],
+      [
+        scratch.attentionOut,
+        scratch.qkv,
+        keys,
+        values,
+        scratch.positions,
+        scratch.decodeRows,
+        scratch.tables,
+      ],
       ({ decodeRows }) => [heads, decodeRows],
     );
     await this.#run(
       attendRun(attention),
-      [scratch.attentionOut, scratch.qkv, keys, values, scratch.positions, scratch.prefillRuns, scratch.tables],
+      [
+        scratch.attentionOut,
+        scratch.qkv,
+        keys,
+        values,
+        scratch.positions,
+        scratch.prefillRuns,
+        scratch.tables,
+      ],
       ({ prefillRuns }) => [heads, prefillRuns],
     );
     await addResult([layer.o], scratch.attentionOut, layer.attentionNorm);
-    await this.#run(write, [scratch.normed, scratch.state, await this.#norm(layer.mlpNorm)], perToken);
+    await this.#run(
+      write,
+      [scratch.normed, scratch.state, await this.#norm(layer.mlpNorm)],
+      perToken,
+    );
     const { mlp } = shape;
     const gelu = activation === 'gelu_tanh';
     const { width } = mlp;
@@ -180,38 +288,96 @@ class Builder {
       stride: 2 * width,
       counted: 'tokens',
     });
-    await this.#run(activate({ width, gelu, counted: 'tokens' }), [scratch.gated, scratch.gateUp], ({ tokens }) => [Math.ceil(width / THREADS), tokens]);
+    await this.#run(
+      activate({ width, gelu, counted: 'tokens' }),
+      [scratch.gated, scratch.gateUp],
+      ({ tokens }) => [Math.ceil(width / THREADS), tokens],
+    );
     await addResult([layer.mlp.down], scratch.gated, layer.mlpOutputNorm);
   }
 
   async #experts(
     { mlp: { gate, up, down, router } }: LayerWeights,
-    { mlp, scratch, gelu }: { mlp: Extract<LayerShape['mlp'], { kind: 'experts' }>; scratch: Scratch; gelu: boolean },
+    {
+      mlp,
+      scratch,
+      gelu,
+    }: { mlp: Extract<LayerShape['mlp'], { kind: 'experts' }>; scratch: Scratch; gelu: boolean },
   ): Promise<void> {
     const { hidden } = this.#shape;
     const { experts, perToken, normalised, width } = mlp;
     const most = this.#options.maxTokens * perToken;
-    const [scores, chosen, shares] = [this.#upload.buffer(4 * this.#options.maxTokens * experts), this.#upload.buffer(4 * most), this.#upload.buffer(4 * most)];
-    await this.#multiply(await this.#upload.matrices([router as Matrix]), { from: scratch.normed, to: scores, stride: experts, counted: 'tokens' });
-    await this.#run(choose({ experts, perToken, normalised }), [scores, chosen, shares], ({ tokens }) => [Math.ceil(tokens / THREADS), 1]);
-    const stacked = async (matrix: Matrix, parts: { from: GPUBuffer; to: GPUBuffer; stride: number; firstRow: number; shared: number }) => {
+    const [scores, chosen, shares] = [
+      this.#upload.buffer(4 * this.#options.maxTokens * experts),
+      this.#upload.buffer(4 * most),
+      this.#upload.buffer(4 * most),
+    ];
+    await this.#multiply(await this.#upload.matrices([router as Matrix]), {
+      from: scratch.normed,
+      to: scores,
+      stride: experts,
+      counted: 'tokens',
+    });
+    await this.#run(
+      choose({ experts, perToken, normalised }),
+      [scores, chosen, shares],
+      ({ tokens }) => [Math.ceil(tokens / THREADS), 1],
+    );
+    const stacked = async (
+      matrix: Matrix,
+      parts: { from: GPUBuffer; to: GPUBuffer; stride: number; firstRow: number; shared: number },
+    ) => {
       const [part, more] = await this.#upload.matrices([matrix]);
       if (part === undefined || more !== undefined)
-        throw new ModelError('unsupported_architecture', `the experts of a layer do not fit into one buffer of this device`);
+        throw new ModelError(
+          'unsupported_architecture',
+          `the experts of a layer do not fit into one buffer of this device`,
+        );
       const { shared, ...rest } = parts;
-      await this.#multiply([part], { ...rest, counted: 'slots', experts: { rows: matrix.out, shared }, chosen });
+      await this.#multiply([part], {
+        ...rest,
+        counted: 'slots',
+        experts: { rows: matrix.out, shared },
+        chosen,
+      });
     };
-    await stacked(gate, { from: scratch.normed, to: scratch.gateUp, stride: 2 * width, firstRow: 0, shared: perToken });
-    await stacked(up, { from: scratch.normed, to: scratch.gateUp, stride: 2 * width, firstRow: width, shared: perToken });
-    await this.#run(activate({ width, gelu, counted: 'slots' }), [scratch.gated, scratch.gateUp], ({ tokens }) => [
-      Math.ceil(width / THREADS),
-      tokens * perToken,
-    ]);
-    await stacked(down, { from: scratch.gated, to: scratch.partOut, stride: hidden, firstRow: 0, shared: 1 });
-    await this.#run(combine({ hidden, perToken }), [scratch.state, scratch.partOut, shares], ({ tokens }) => [Math.ceil(hidden / THREADS), tokens]);
+    await stacked(gate, {
+      from: scratch.normed,
+      to: scratch.gateUp,
+      stride: 2 * width,
+      firstRow: 0,
+      shared: perToken,
+    });
+    await stacked(up, {
+      from: scratch.normed,
+      to: scratch.gateUp,
+      stride: 2 * width,
+      firstRow: width,
+      shared: perToken,
+    });
+    await this.#run(
+      activate({ width, gelu, counted: 'slots' }),
+      [scratch.gated, scratch.gateUp],
+      ({ tokens }) => [Math.ceil(width / THREADS), tokens * perToken],
+    );
+    await stacked(down, {
+      from: scratch.gated,
+      to: scratch.partOut,
+      stride: hidden,
+      firstRow: 0,
+      shared: 1,
+    });
+    await this.#run(
+      combine({ hidden, perToken }),
+      [scratch.state, scratch.partOut, shares],
+      ({ tokens }) => [Math.ceil(hidden / THREADS), tokens],
+    );
   }
 
-  async #multiply(parts: readonly WeightRows[], { from, to, stride, counted, adds = false, firstRow = 0, experts, chosen }: Product): Promise<void> {
+  async #multiply(
+    parts: readonly WeightRows[],
+    { from, to, stride, counted, adds = false, firstRow = 0, experts, chosen }: Product,
+  ): Promise<void> {
     for (const part of parts) {
       const { format, rows, bias, weight, scales, biases } = part;
       const common = {
@@ -230,7 +396,12 @@ class Builder {
         return {
           m: { ...m, rows: experts?.rows ?? rows },
           pipeline,
-          bindings: this.#bind(pipeline, [to, from, weight, ...present(scales, biases, bias, chosen)]),
+          bindings: this.#bind(pipeline, [
+            to,
+            from,
+            weight,
+            ...present(scales, biases, bias, chosen),
+          ]),
         };
       };
       const few = await kernelOf({ ...common, tile: 1, ...(experts && { experts }) });
@@ -242,7 +413,11 @@ class Builder {
     }
   }
 
-  async #run(code: string, buffers: readonly (GPUBuffer | CacheBuffer)[], groups: (counts: Counts) => [number, number]): Promise<void> {
+  async #run(
+    code: string,
+    buffers: readonly (GPUBuffer | CacheBuffer)[],
+    groups: (counts: Counts) => [number, number],
+  ): Promise<void> {
     const pipeline = await this.#pipeline(code);
     const bind = () =>
       this.#bind(
@@ -263,7 +438,10 @@ class Builder {
 
   /** Binds the step's uniform at 0, and the buffers in their order from 1 on. */
   #bind(pipeline: GPUComputePipeline, buffers: readonly GPUBuffer[]): GPUBindGroup {
-    const entries = [this.#uniform, ...buffers].map((buffer, binding) => ({ binding, resource: { buffer } }));
+    const entries = [this.#uniform, ...buffers].map((buffer, binding) => ({
+      binding,
+      resource: { buffer },
+    }));
     return this.#gpu.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
   }
 
@@ -271,10 +449,15 @@ class Builder {
     const known = this.#pipelines.get(code);
     if (known) return known;
     const module = this.#gpu.device.createShaderModule({ code });
-    const made = this.#gpu.device.createComputePipelineAsync({ layout: 'auto', compute: { module } }).catch(async (cause: unknown) => {
-      const { messages } = await module.getCompilationInfo();
-      throw new Error(`a kernel does not compile: ${messages.map(({ lineNum, message }) => `line ${lineNum}: ${message}`).join('; ')}`, { cause });
-    });
+    const made = this.#gpu.device
+      .createComputePipelineAsync({ layout: 'auto', compute: { module } })
+      .catch(async (cause: unknown) => {
+        const { messages } = await module.getCompilationInfo();
+        throw new Error(
+          `a kernel does not compile: ${messages.map(({ lineNum, message }) => `line ${lineNum}: ${message}`).join('; ')}`,
+          { cause },
+        );
+      });
     this.#pipelines.set(code, made);
     return made;
   }
@@ -310,7 +493,12 @@ class Builder {
         counted: 'tokens',
       };
       const pipeline = await this.#pipeline(multiply(m));
-      const bindings = this.#bind(pipeline, [to, from, part.weight, ...present(part.scales, part.biases)]);
+      const bindings = this.#bind(pipeline, [
+        to,
+        from,
+        part.weight,
+        ...present(part.scales, part.biases),
+      ]);
       const times: number[] = [];
       for (let i = 0; i < 4; i += 1) {
         const began = performance.now();
@@ -350,4 +538,5 @@ interface Product {
   readonly chosen?: GPUBuffer;
 }
 
-const present = (...buffers: (GPUBuffer | undefined)[]): GPUBuffer[] => buffers.filter((buffer) => buffer !== undefined);
+const present = (...buffers: (GPUBuffer | undefined)[]): GPUBuffer[] =>
+  buffers.filter((buffer) => buffer !== undefined);

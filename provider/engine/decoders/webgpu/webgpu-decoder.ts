@@ -85,7 +85,18 @@ export class WebGpuDecoder implements Decoder {
   }
 
   async step(step: Step): Promise<StepResult> {
-    const { operations, uniform, scratch, ropes, slots, logits, best, rowsOfLogits, vocabulary, cache } = this.#parts;
+    const {
+      operations,
+      uniform,
+      scratch,
+      ropes,
+      slots,
+      logits,
+      best,
+      rowsOfLogits,
+      vocabulary,
+      cache,
+    } = this.#parts;
     checkStep(step, this.#parts);
     await cache.grow(pagesOf(step));
     const { queue } = this.#device;
@@ -98,9 +109,34 @@ export class WebGpuDecoder implements Decoder {
       prefillRuns: prefillRuns.length / 3,
     };
     if (counts.outputs > rowsOfLogits) throw new InvalidStep('the step has too many outputs');
-    queue.writeBuffer(uniform, 0, Uint32Array.of(counts.tokens, counts.outputs, step.tableWidth, counts.slots, counts.decodeRows, counts.prefillRuns));
-    const lists = { ...step, decodeRows: Int32Array.from(decodeRows), prefillRuns: Int32Array.from(prefillRuns), ropeAngles: ropes.angles(step.positions) };
-    for (const name of ['tokens', 'positions', 'places', 'decodeRows', 'prefillRuns', 'tables', 'outputs', 'ropeAngles'] as const)
+    queue.writeBuffer(
+      uniform,
+      0,
+      Uint32Array.of(
+        counts.tokens,
+        counts.outputs,
+        step.tableWidth,
+        counts.slots,
+        counts.decodeRows,
+        counts.prefillRuns,
+      ),
+    );
+    const lists = {
+      ...step,
+      decodeRows: Int32Array.from(decodeRows),
+      prefillRuns: Int32Array.from(prefillRuns),
+      ropeAngles: ropes.angles(step.positions),
+    };
+    for (const name of [
+      'tokens',
+      'positions',
+      'places',
+      'decodeRows',
+      'prefillRuns',
+      'tables',
+      'outputs',
+      'ropeAngles',
+    ] as const)
       if (lists[name].length > 0) queue.writeBuffer(scratch[name], 0, lists[name]);
     const encoder = this.#device.createCommandEncoder();
     const pass = encoder.beginComputePass();
@@ -128,16 +164,28 @@ export class WebGpuDecoder implements Decoder {
     await this.#read.mapAsync(GPUMapMode.READ, 0, bestBytes + logitBytes);
     const bytes = this.#read.getMappedRange(0, bestBytes + logitBytes).slice(0);
     this.#read.unmap();
-    return { best: new Int32Array(bytes, 0, counts.outputs), ...(step.wantsLogits && { logits: new Float32Array(bytes, bestBytes) }) };
+    return {
+      best: new Int32Array(bytes, 0, counts.outputs),
+      ...(step.wantsLogits && { logits: new Float32Array(bytes, bestBytes) }),
+    };
   }
 
   #readable(bytes: number): GPUBuffer {
-    return this.#device.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    return this.#device.createBuffer({
+      size: bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#device.queue.onSubmittedWorkDone();
-    for (const buffer of [...this.#parts.buffers, this.#parts.uniform, this.#parts.cache, this.#read]) buffer.destroy();
+    for (const buffer of [
+      ...this.#parts.buffers,
+      this.#parts.uniform,
+      this.#parts.cache,
+      this.#read,
+    ])
+      buffer.destroy();
   }
 }
 
@@ -153,7 +201,8 @@ function divide({ rows }: Step): { decodeRows: number[]; prefillRuns: number[] }
     let end = first + 1;
     while (end < rows.length && rows[end] === row) end += 1;
     if (end - first < SHORT) for (; first < end; first += 1) decodeRows.push(first, row);
-    for (; first < end; first += RUN_TOKENS) prefillRuns.push(first, Math.min(RUN_TOKENS, end - first), row);
+    for (; first < end; first += RUN_TOKENS)
+      prefillRuns.push(first, Math.min(RUN_TOKENS, end - first), row);
     first = end;
   }
   return { decodeRows, prefillRuns };

@@ -79,7 +79,14 @@ export const RUN_TOKENS = 32;
  * thread for each token. All threads read the same keys and values at the same time. With a single
  * token, most threads would be idle.
  */
-export function attendRun({ heads, kvHeads, headDim, window, scale, pageTokens }: AttentionShape): string {
+export function attendRun({
+  heads,
+  kvHeads,
+  headDim,
+  window,
+  scale,
+  pageTokens,
+}: AttentionShape): string {
   const stride = (heads + 2 * kvHeads) * headDim;
   const quads = headDim / 4;
   const keys = Array.from({ length: 8 }, (_, j) => j);
@@ -138,10 +145,18 @@ export function attendRun({ heads, kvHeads, headDim, window, scale, pageTokens }
  * divide the positions and score them, then divide the numbers of the result and sum the values.
  * Earlier sums are scaled down when a larger score is found.
  */
-export function attend({ heads, kvHeads, headDim, window, scale, pageTokens }: AttentionShape): string {
+export function attend({
+  heads,
+  kvHeads,
+  headDim,
+  window,
+  scale,
+  pageTokens,
+}: AttentionShape): string {
   const stride = (heads + 2 * kvHeads) * headDim;
   const each = Math.ceil(headDim / THREADS);
-  const mine = (body: (j: number) => string) => Array.from({ length: each }, (_, j) => body(j)).join('\n');
+  const mine = (body: (j: number) => string) =>
+    Array.from({ length: each }, (_, j) => body(j)).join('\n');
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;

@@ -1,7 +1,15 @@
 import { STEP, THREADS } from './wgsl.ts';
 
 /** Chooses the experts of each token and their shares. Each thread handles one token. */
-export function choose({ experts, perToken, normalised }: { experts: number; perToken: number; normalised: boolean }): string {
+export function choose({
+  experts,
+  perToken,
+  normalised,
+}: {
+  experts: number;
+  perToken: number;
+  normalised: boolean;
+}): string {
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> scores: array<f32>;

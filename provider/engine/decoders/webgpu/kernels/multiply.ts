@@ -33,10 +33,10 @@ export interface Multiplication {
 /** Number of rows of one thread. They share one read of the input. */
 const ROWS = 8;
 
-export const multiplyGroups = ({ rows, split, tile }: Multiplication, inputs: number): [number, number] => [
-  Math.ceil(rows / ROWS / (split ? 1 : THREADS)),
-  Math.ceil(inputs / tile),
-];
+export const multiplyGroups = (
+  { rows, split, tile }: Multiplication,
+  inputs: number,
+): [number, number] => [Math.ceil(rows / ROWS / (split ? 1 : THREADS)), Math.ceil(inputs / tile)];
 
 /** Generates out = weights · input. Each thread computes ROWS rows of `tile` inputs. */
 export function multiply(m: Multiplication): string {
@@ -45,17 +45,23 @@ export function multiply(m: Multiplication): string {
   const isRounded = format.bits > 0;
   // Four inputs are processed at a time, or with 4-bit weights the eight that share a 32-bit word.
   const fast = format.bits === 4;
-  const each = (body: (r: number, t: number) => string) => Array.from({ length: ROWS * tile }, (_, i) => body(Math.floor(i / tile), i % tile)).join('\n');
-  const tiles = (body: (t: number) => string) => Array.from({ length: tile }, (_, t) => body(t)).join('\n');
-  const rowsEach = (body: (r: number) => string) => Array.from({ length: ROWS }, (_, r) => body(r)).join('\n');
-  const inputOf = (t: number) => (experts ? `(input + ${t}u) / ${experts.shared}u` : `(input + ${t}u)`);
+  const each = (body: (r: number, t: number) => string) =>
+    Array.from({ length: ROWS * tile }, (_, i) => body(Math.floor(i / tile), i % tile)).join('\n');
+  const tiles = (body: (t: number) => string) =>
+    Array.from({ length: tile }, (_, t) => body(t)).join('\n');
+  const rowsEach = (body: (r: number) => string) =>
+    Array.from({ length: ROWS }, (_, r) => body(r)).join('\n');
+  const inputOf = (t: number) =>
+    experts ? `(input + ${t}u) / ${experts.shared}u` : `(input + ${t}u)`;
   const step = split ? THREADS : 1;
   const from = split ? 'local' : '0u';
   const fastLoop = /* wgsl */ `
   let perGroup = ${format.group / 8}u;
   for (var word = ${from}; word < ${width / 8}u; word += ${step}u) {
     ${tiles(
-      (t) => `let low${t} = inputs[at${t} + word * 2u]; let high${t} = inputs[at${t} + word * 2u + 1u];
+      (
+        t,
+      ) => `let low${t} = inputs[at${t} + word * 2u]; let high${t} = inputs[at${t} + word * 2u + 1u];
     let sum${t} = dot(low${t} + high${t}, vec4f(1.0));
     let a${t} = low${t} * parts; let b${t} = high${t} * parts;`,
     )}
@@ -76,7 +82,9 @@ export function multiply(m: Multiplication): string {
     ${tiles((t) => `var sum${t} = vec4f(0.0);`)}
     for (var word = g * ${format.group / 8}u; word < (g + 1u) * ${format.group / 8}u; word++) {
       ${tiles(
-        (t) => `let low${t} = inputs[at${t} + word * 2u]; let high${t} = inputs[at${t} + word * 2u + 1u];
+        (
+          t,
+        ) => `let low${t} = inputs[at${t} + word * 2u]; let high${t} = inputs[at${t} + word * 2u + 1u];
       sum${t} += low${t} + high${t};
       let a${t} = low${t} * parts; let b${t} = high${t} * parts;`,
       )}
@@ -102,7 +110,11 @@ export function multiply(m: Multiplication): string {
     ${tiles((t) => `let x${t} = inputs[at${t} + i];`)}
     ${rowsEach((r) => `{ let w = quad(base + ${r}u, i * 4u); ${tiles((t) => `total${r}_${t} += dot(w, x${t});`)} }`)}
   }`;
-  const put = (r: number, t: number, value: string) => `if (row + ${r}u < ${experts?.rows ?? rows}u && input + ${t}u < count) {
+  const put = (
+    r: number,
+    t: number,
+    value: string,
+  ) => `if (row + ${r}u < ${experts?.rows ?? rows}u && input + ${t}u < count) {
     let at = (input + ${t}u) * ${m.stride}u + ${m.firstRow}u + row + ${r}u;
     out[at] = ${m.adds ? 'out[at] + ' : ''}${value}${m.hasBias ? ` + bias[base + ${r}u]` : ''};
   }`;

@@ -38,8 +38,18 @@ var<workgroup> squares: array<f32, ${THREADS}>;
 /**
  * Computes act(gate) · up with one thread for each number. Gate and up are adjacent in the input.
  */
-export function activate({ width, gelu, counted }: { width: number; gelu: boolean; counted: 'tokens' | 'slots' }): string {
-  const act = gelu ? '0.5 * g * (1.0 + tanh(clamp(0.7978845608 * (g + 0.044715 * g * g * g), -15.0, 15.0)))' : 'g / (1.0 + exp(-g))';
+export function activate({
+  width,
+  gelu,
+  counted,
+}: {
+  width: number;
+  gelu: boolean;
+  counted: 'tokens' | 'slots';
+}): string {
+  const act = gelu
+    ? '0.5 * g * (1.0 + tanh(clamp(0.7978845608 * (g + 0.044715 * g * g * g), -15.0, 15.0)))'
+    : 'g / (1.0 + exp(-g))';
   return /* wgsl */ `${STEP}
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;

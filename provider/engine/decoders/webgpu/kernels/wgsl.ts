@@ -8,7 +8,8 @@ struct Step { tokens: u32, outputs: u32, tableWidth: u32, slots: u32, decodeRows
 /** Number of threads in a workgroup. */
 export const THREADS = 32;
 
-export const literal = (value: number): string => (Number.isInteger(value) ? `${value}.0` : String(value));
+export const literal = (value: number): string =>
+  Number.isInteger(value) ? `${value}.0` : String(value);
 
 /**
  * Generates a function that reads a number from a buffer of 32-bit words; two 16-bit numbers share
@@ -16,7 +17,10 @@ export const literal = (value: number): string => (Number.isInteger(value) ? `${
  */
 export const numberAt = (name: string, type: Format['type']): string => {
   if (type === 'F32') return `fn ${name}At(i: u32) -> f32 { return bitcast<f32>(${name}[i]); }`;
-  const read = type === 'F16' ? 'unpack2x16float(word)[i % 2u]' : 'bitcast<f32>(select(word << 16u, word & 0xffff0000u, i % 2u == 1u))';
+  const read =
+    type === 'F16'
+      ? 'unpack2x16float(word)[i % 2u]'
+      : 'bitcast<f32>(select(word << 16u, word & 0xffff0000u, i % 2u == 1u))';
   return `fn ${name}At(i: u32) -> f32 { let word = ${name}[i / 2u]; return ${read}; }`;
 };
 
