@@ -24,6 +24,7 @@ const CHANGES: ReadonlySet<string> = new Set(
     services.trust.pardon,
     services.trust.assignDevice,
     services.trust.accuse,
+    services.trust.prove,
     services.releases.add,
     services.releases.withdraw,
     services.releases.restore,

@@ -26,10 +26,13 @@ interface CanaryOptions {
   readonly once?: boolean;
   readonly learn?: string;
   readonly accuse?: boolean;
+  readonly prove?: boolean;
 }
 
 /** One wrong answer may be chance, of the machine or of the question. */
 const WRONG_ANSWERS = 2;
+/** Fewer right answers do not end a probation: one may be chance too. */
+const RIGHT_ANSWERS = 2;
 const TIMEOUT_MS = 120_000;
 type WithBus = <T>(work: (bus: Bus) => Promise<T>) => Promise<T>;
 
@@ -54,8 +57,11 @@ export function addCanaryCommand(program: Command, withBus: WithBus): void {
       '--accuse',
       'have trust shut out whoever answers wrongly; it stays out until "dinf trust pardon"',
     )
+    .option('--prove', 'have trust end the probation of machines that answer rightly')
     .action((options: CanaryOptions) =>
-      options.accuse ? withBus((bus) => runCanary(options, bus)) : runCanary(options, undefined),
+      options.accuse || options.prove
+        ? withBus((bus) => runCanary(options, bus))
+        : runCanary(options, undefined),
     );
 }
 
@@ -69,7 +75,7 @@ async function runCanary(options: CanaryOptions, bus: Bus | undefined): Promise<
     const canaries = JSON.parse(await readFile(options.file, 'utf8')) as Canary[];
     if (options.learn !== undefined) return learn(options.file, canaries, options.learn, ask);
     for (const provider of await providersOf(options.coordinator))
-      await judge(provider, canaries, ask, bus);
+      await judge(provider, canaries, ask, { bus, ...options });
     if (options.once) return;
     await delay(options.every * 1_000);
   }
@@ -77,11 +83,15 @@ async function runCanary(options: CanaryOptions, bus: Bus | undefined): Promise<
 
 type Ask = (canary: Canary, provider: string) => Promise<string | undefined>;
 
+interface Consequences extends Pick<CanaryOptions, 'accuse' | 'prove'> {
+  readonly bus: Bus | undefined;
+}
+
 async function judge(
   provider: string,
   canaries: readonly Canary[],
   ask: Ask,
-  bus: Bus | undefined,
+  { bus, accuse, prove }: Consequences,
 ): Promise<void> {
   let [asked, wrong] = [0, 0];
   for (const canary of canaries) {
@@ -95,10 +105,15 @@ async function judge(
   console.log(
     `${provider}  ${asked - wrong} of ${asked} right${isCaught ? ': it serves another model' : ''}`,
   );
-  if (!isCaught || bus === undefined) return;
+  if (bus === undefined) return;
   const { services } = await import('#bus-schemas');
-  await bus.call(services.trust.accuse, { provider }, { timeoutMs: 5_000 });
-  console.log(`${provider}  is out`);
+  if (isCaught && accuse) {
+    await bus.call(services.trust.accuse, { provider }, { timeoutMs: 5_000 });
+    console.log(`${provider}  is out`);
+  } else if (prove && !isCaught && asked - wrong >= RIGHT_ANSWERS) {
+    const { proven } = await bus.call(services.trust.prove, { provider }, { timeoutMs: 5_000 });
+    if (proven) console.log(`${provider}  is proven`);
+  }
 }
 
 async function learn(

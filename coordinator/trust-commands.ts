@@ -75,13 +75,15 @@ async function list(bus: Bus, { json = false }: { json?: boolean }): Promise<voi
     after = verdicts.at(-1)?.provider;
     more = verdicts.length === PAGE;
   }
-  for (const { provider, standing, level, fault, freshUntil, codeHash } of all) {
+  for (const { provider, standing, level, fault, probation, freshUntil, codeHash } of all) {
     const code = codeHash && hex(codeHash);
     if (json)
-      console.log(JSON.stringify({ provider, standing, level, fault, freshUntil, codeHash: code }));
+      console.log(
+        JSON.stringify({ provider, standing, level, fault, probation, freshUntil, codeHash: code }),
+      );
     else
       console.log(
-        `${provider}  ${standing.padEnd(9)}  ${level.padEnd(11)}  ${fault ?? (freshUntil > Date.now() ? '' : 'not seen lately')}  ${code?.slice(0, 12) ?? ''}`,
+        `${provider}  ${standing.padEnd(9)}  ${level.padEnd(11)}  ${fault ?? (freshUntil > Date.now() ? (probation ? 'on probation' : '') : 'not seen lately')}  ${code?.slice(0, 12) ?? ''}`,
       );
   }
   if (!json && all.length === 0) console.log('No machine has shown itself yet.');

@@ -53,6 +53,8 @@ const Verdict = Type.Object({
   codeHash: optional(Hash),
   /** Of its builds; of one that is not here nothing is known. */
   weights: optional(Type.Array(WeightsDigest, { maxItems: 64 })),
+  /** Linked by a person, and no canary has passed yet: it gets a small share of the traffic. */
+  probation: optional(Type.Boolean()),
   /** Good until then, by the clock of trust. */
   freshUntil: At,
   at: At,
@@ -158,6 +160,7 @@ const attestation = Type.Object({
 });
 const pardoned = Type.Object({ pardoned: Type.Boolean() });
 const accused = Type.Object({ accused: Type.Boolean() });
+const proven = Type.Object({ proven: Type.Boolean() });
 
 // devices
 
@@ -227,4 +230,6 @@ export const trust = {
   pardon: define('pardon', ofProvider, pardoned),
   /** It was caught serving another model than it says. */
   accuse: define('accuse', ofProvider, accused),
+  /** Its canaries have passed: its probation is over. */
+  prove: define('prove', ofProvider, proven),
 } as const;

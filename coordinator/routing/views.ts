@@ -1,6 +1,7 @@
 import type { MessageOf, RoutingDecision, services } from '#bus-schemas';
 import { explain, type SlotExplanation } from './core/explanation.ts';
 import type { Choice } from './core/placement.ts';
+import { areNewcomersLimited } from './core/probation.ts';
 import type { Asked, Router } from './core/router.ts';
 import type { Serving } from './core/serving.ts';
 
@@ -86,13 +87,13 @@ export function explainFleet(
   const slots: SlotExplanation[] = [];
   const tally: Record<string, number> = {};
   for (const build of builds) {
-    const servings = router.fleet
-      .serving(build)
-      .filter(({ id }) => wanted === undefined || wanted.has(id));
+    const all = router.fleet.serving(build);
+    const servings = all.filter(({ id }) => wanted === undefined || wanted.has(id));
     const priced = request.priced?.find((model) => model.builds.includes(build));
     const pricing =
       priced && router.prices.pricingFor(priced.model, { list: priced.list, max: priced.list });
-    const explained = explain(servings, { ...ask, pricing }, now);
+    const newcomers = !areNewcomersLimited(all, { ...ask, pricing }, now);
+    const explained = explain(servings, { ...ask, pricing, newcomers }, now);
     slots.push(...explained.slots);
     for (const [gate, count] of Object.entries(explained.tally))
       tally[gate] = (tally[gate] ?? 0) + count;

@@ -182,7 +182,7 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
             slots: slots.map(({ build, load, gate, because }) => ({
               build,
               running: load,
-              serves: gate === undefined,
+              serves: gate === undefined || gate === 'probation',
               because,
             })),
           };

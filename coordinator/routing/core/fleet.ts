@@ -14,6 +14,8 @@ export interface Shown {
   readonly level: TrustLevel;
   /** What its builds' files amount to, in hexadecimal. */
   readonly weights: ReadonlyMap<string, string> | undefined;
+  /** No canary of it has passed yet. */
+  readonly isOnProbation: boolean;
 }
 
 export interface ProviderView extends Shown {
@@ -46,7 +48,7 @@ const NEWEST = 0.3;
 const BANNED_MS = 60_000;
 
 const NOBODY: readonly Serving[] = [];
-const NOTHING: Shown = { level: 'none', weights: undefined };
+const NOTHING: Shown = { level: 'none', weights: undefined, isOnProbation: false };
 
 export class Fleet {
   readonly #providers = new Map<string, ProviderView>();

@@ -23,6 +23,11 @@ export type Ask = Pick<
   readonly pricing?: Pricing | undefined;
   /** Machines that cool may serve too: nothing else was found. */
   readonly despiteCooling?: boolean;
+  /**
+   * Machines on probation may serve too: it is their turn, the caller named them, or no other
+   * could.
+   */
+  readonly newcomers?: boolean;
   /** One of the machines has read so much of the prompt already. */
   readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
 };
@@ -40,6 +45,7 @@ export type GateName =
   | 'level'
   | 'price'
   | 'context'
+  | 'probation'
   | 'slow'
   | 'breaker'
   | 'cooling'
@@ -69,6 +75,7 @@ export function failedGate(serving: Serving, ask: Ask, now: number): GateName | 
     return 'level';
   if (ask.pricing !== undefined && isTooExpensive(serving.id, ask.pricing)) return 'price';
   if (ask.promptTokens + ask.maxOutputTokens > serving.contextTokens) return 'context';
+  if (serving.isOnProbation && ask.newcomers !== true) return 'probation';
   if (ask.firstContentMs !== undefined && isTooSlow(serving, ask.promptTokens, ask.firstContentMs))
     return 'slow';
   if (serving.isBroken(now)) return 'breaker';

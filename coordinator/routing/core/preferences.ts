@@ -40,28 +40,26 @@ export function choosePreferred(
     ...(sort === 'throughput' && { costOf: tokenMs }),
     ...(sort === 'price' && pricing !== undefined && cheapestFirst(pricing)),
   };
-  const only = (wanted: (serving: Serving) => boolean) =>
-    choose((build) => servedBy(build).filter(wanted), ask, options);
+  const among = (wanted: (serving: Serving) => boolean, wish: Ask) =>
+    choose((build) => servedBy(build).filter(wanted), wish, options);
+  // A caller that names a machine may have it, on probation or not.
+  const only = (id: string) => among((serving) => serving.id === id, { ...ask, newcomers: true });
   const isLimited = minTokensPerSecond !== undefined || maxFirstContentMs !== undefined;
   const liked = isLimited
-    ? only(
+    ? among(
         (serving) =>
           1_000 / tokenMs(serving) >= (minTokensPerSecond ?? 0) &&
           expectedMs(serving, ask.promptTokens, now) <=
             (maxFirstContentMs ?? Number.POSITIVE_INFINITY),
+        ask,
       )
     : undefined;
   const choice =
     liked !== undefined && liked.candidates.length > 0 ? liked : choose(servedBy, ask, options);
-  const first = order.flatMap((id) => only((serving) => serving.id === id).candidates.slice(0, 1));
+  const first = order.flatMap((id) => only(id).candidates.slice(0, 1));
   const others = choice.candidates.filter(({ provider }) => !order.includes(provider));
   const preferred = { ...choice, candidates: [...first, ...others].slice(0, MAX_CANDIDATES) };
-  return sealedFor === undefined
-    ? preferred
-    : sparingTheWayBack(
-        preferred,
-        only((serving) => serving.id === sealedFor),
-      );
+  return sealedFor === undefined ? preferred : sparingTheWayBack(preferred, only(sealedFor));
 }
 
 /**

@@ -16,6 +16,7 @@ import type { Ask, Choice, GateName } from './placement.ts';
 import { choosePreferred } from './preferences.ts';
 import { PrefixMemory } from './prefix-memory.ts';
 import { PriceBook } from './price-book.ts';
+import { isLeftToNewcomers, ProbationTurns } from './probation.ts';
 import { Queue, type Waiting } from './queue.ts';
 import { RecentCount } from './recent-count.ts';
 import { Reservations } from './reservations.ts';
@@ -99,6 +100,7 @@ export class Router {
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
   readonly #warmPool = new WarmPool();
+  readonly #turns = new ProbationTurns();
   readonly prices = new PriceBook();
   readonly #releases = new RecentCount(RATE_WINDOW_MS);
   /** `#changes` when those who wait were looked at last. */
@@ -262,6 +264,7 @@ export class Router {
     const isKnown = (provider: string) => this.fleet.provider(provider) !== undefined;
     this.faults.sweep(now, isKnown);
     this.#calibration.sweep(now, isKnown);
+    this.#turns.sweep((build) => this.fleet.serving(build).length > 0);
     this.#speeds.sweep(
       now,
       (provider, build) => this.fleet.provider(provider)?.slots.has(build) === true,
@@ -305,12 +308,21 @@ export class Router {
   #chooseMachine(request: Reserve, now: number, despiteCooling: boolean): Choice {
     const warm = request.prefixes && this.#prefixes.find(request.prefixes, now);
     const pricing = this.prices.pricingFor(request.model, request.price);
-    const among = (ask: Ask) =>
-      choosePreferred((build) => this.fleet.serving(build), ask, now, this.#options.random);
-    const choice = among({ ...request, warm, pricing });
+    const newcomers = request.only !== undefined || this.#turns.isOpen(wantedBuild(request));
+    const ask = { ...request, warm, pricing, newcomers };
+    const choice = this.#chooseAmong(ask, now, despiteCooling);
+    return isLeftToNewcomers(choice)
+      ? this.#chooseAmong({ ...ask, newcomers: true }, now, despiteCooling)
+      : choice;
+  }
+
+  #chooseAmong(ask: Ask, now: number, despiteCooling: boolean): Choice {
+    const among = (wanted: Ask) =>
+      choosePreferred((build) => this.fleet.serving(build), wanted, now, this.#options.random);
+    const choice = among(ask);
     if (!despiteCooling || choice.candidates.length > 0 || choice.rejected.cooling === undefined)
       return choice;
-    const cooled = among({ ...request, warm, pricing, despiteCooling });
+    const cooled = among({ ...ask, despiteCooling });
     return cooled.candidates.length > 0 ? cooled : choice;
   }
 
@@ -334,6 +346,11 @@ export class Router {
     const { request, askedAt, answer } = asked;
     const [winner] = choice.candidates as readonly [Candidate, ...Candidate[]];
     this.faults.chosen(winner.provider, now);
+    if (request.only === undefined)
+      this.#turns.placed(
+        wantedBuild(request),
+        this.fleet.provider(winner.provider)?.isOnProbation === true,
+      );
     const tokens = request.promptTokens + request.maxOutputTokens;
     const { job, account } = request;
     const { provider, build } = winner;
@@ -455,6 +472,8 @@ function mostCommonGate({ rejected }: Choice): GateName | undefined {
   );
   return first?.[0];
 }
+
+const wantedBuild = ({ builds }: Reserve): string => builds[0] as string;
 
 const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
 

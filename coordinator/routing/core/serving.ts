@@ -37,6 +37,7 @@ export class Serving {
   readonly slot: Slot;
   readonly id: string;
   readonly closed: Closed | undefined;
+  readonly isOnProbation: boolean;
   readonly contextTokens: number;
   readonly freeTokens: number;
   readonly maxConcurrency: number;
@@ -65,6 +66,7 @@ export class Serving {
     this.slot = slot;
     this.id = provider.id;
     this.closed = closedBy(provider, slot, suite);
+    this.isOnProbation = provider.isOnProbation;
     this.contextTokens = slot.contextTokens;
     this.freeTokens = slot.freeTokens;
     this.maxConcurrency = slot.maxConcurrency;

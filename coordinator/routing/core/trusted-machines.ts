@@ -16,7 +16,10 @@ export class TrustedMachines {
     if (known !== undefined && known.verdict.revision > verdict.revision) return false;
     const weights =
       verdict.weights && new Map(verdict.weights.map(({ build, digest }) => [build, hex(digest)]));
-    this.#known.set(verdict.provider, { verdict, shown: { level: verdict.level, weights } });
+    this.#known.set(verdict.provider, {
+      verdict,
+      shown: { level: verdict.level, weights, isOnProbation: verdict.probation === true },
+    });
     return true;
   }
 
@@ -38,7 +41,7 @@ export class TrustedMachines {
   }
 }
 
-const NOTHING_SHOWN: Shown = { level: 'none', weights: undefined };
+const NOTHING_SHOWN: Shown = { level: 'none', weights: undefined, isOnProbation: false };
 
 const isGood = (verdict: Verdict | undefined, now: number): verdict is Verdict =>
   verdict !== undefined && verdict.standing === 'verified' && now < verdict.freshUntil;

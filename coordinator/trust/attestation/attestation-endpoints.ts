@@ -51,6 +51,9 @@ export function attestationEndpoints({
     endpoint(services.trust.accuse, async ({ provider }) => ({
       accused: await attestor.accuse(provider, 'wrong_model'),
     })),
+    endpoint(services.trust.prove, async ({ provider }) => ({
+      proven: await attestor.prove(provider),
+    })),
     endpoint(services.trust.pardon, async ({ provider }) => {
       await overbilling.forget(provider);
       return { pardoned: await attestor.pardon(provider) };

@@ -36,6 +36,7 @@ import {
   lockMachine,
   machinesWithCode,
   pardonRemoved,
+  saveProven,
   saveVerdict,
   verdictOf,
 } from './verdict-store.ts';
@@ -114,6 +115,16 @@ export class Attestor implements AsyncDisposable {
 
   async accuse(provider: string, fault: 'wrong_model' | 'overbilled'): Promise<boolean> {
     return this.#happen(provider, () => ({ type: 'accused', fault }));
+  }
+
+  /** False where there is no such machine, or where it was caught. */
+  async prove(provider: string): Promise<boolean> {
+    let isTrusted = false;
+    await this.#happen(provider, ({ state: { standing } }) => {
+      isTrusted = standing !== 'untrusted';
+      return { type: 'proved' };
+    });
+    return isTrusted;
   }
 
   /** Apple's word for it has come: it is asked to show itself at once. */
@@ -234,6 +245,8 @@ export class Attestor implements AsyncDisposable {
       });
       const changed = step.state !== known.state;
       const revision = changed ? await saveVerdict(client, provider, step.state) : known.revision;
+      if (step.state.proven !== known.state.proven)
+        await saveProven(client, provider, step.state.proven);
       if (isNews(known.state, step.state)) {
         const { standing, level, evidence } = step.state;
         await transparency.append(

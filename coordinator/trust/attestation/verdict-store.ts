@@ -19,6 +19,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'machines-with-code',
   'pardon-removed',
   'save-verdict',
+  'set-proven',
   'shown-evidence',
   'verdicts',
   'verified',
@@ -35,6 +36,7 @@ interface VerdictColumns {
 
 interface MachineRow extends Omit<VerdictColumns, 'standing'> {
   readonly busKey: string;
+  readonly proven: boolean;
   readonly revision: number;
   readonly standing: Standing | null;
   readonly misses: number;
@@ -62,12 +64,13 @@ export async function lockMachine(
 ): Promise<KnownMachine | undefined> {
   const [row] = await query<MachineRow>(client, sql['lock-machine'], [provider]);
   if (row === undefined) return undefined;
-  const { busKey, revision, standing, level, freshUntil, misses, nonceAt } = row;
+  const { busKey, proven, revision, standing, level, freshUntil, misses, nonceAt } = row;
   const chain = row.chain ?? undefined;
-  if (standing === null) return { busKey, revision, state: STRANGER, chain };
+  if (standing === null) return { busKey, revision, state: { ...STRANGER, proven }, chain };
   const state: TrustState = {
     standing,
     level,
+    proven,
     freshUntil,
     misses,
     nonceAt,
@@ -104,6 +107,12 @@ export async function saveVerdict(
   return saved?.revision ?? 0;
 }
 
+export const saveProven = async (
+  client: ClientBase,
+  provider: string,
+  proven: boolean,
+): Promise<void> => void (await query(client, sql['set-proven'], [provider, proven]));
+
 const idsOf = (rows: readonly { provider: string }[]): string[] =>
   rows.map(({ provider }) => provider);
 
@@ -124,11 +133,9 @@ export async function readVerdicts(
   database: Pool,
   { after, limit, now }: { after: string; limit: number; now: number },
 ): Promise<Verdict[]> {
-  const rows = await query<VerdictColumns & { provider: string; revision: number }>(
-    database,
-    sql.verdicts,
-    [after, limit],
-  );
+  const rows = await query<
+    VerdictColumns & { provider: string; revision: number; proven: boolean }
+  >(database, sql.verdicts, [after, limit]);
   return rows.map(({ provider, revision, ...row }) =>
     verdictOf({
       provider,
@@ -143,12 +150,12 @@ export async function readVerdicts(
 export function verdictOf({
   provider,
   revision,
-  state: { standing, level, fault, evidence, freshUntil },
+  state: { standing, level, proven, fault, evidence, freshUntil },
   now,
 }: {
   provider: string;
   revision: number;
-  state: Pick<TrustState, 'standing' | 'level' | 'fault' | 'evidence' | 'freshUntil'>;
+  state: Pick<TrustState, 'standing' | 'level' | 'proven' | 'fault' | 'evidence' | 'freshUntil'>;
   now: number;
 }): Verdict {
   const keys = evidence && {
@@ -165,6 +172,7 @@ export function verdictOf({
     freshUntil,
     at: now,
     ...(fault && { fault }),
+    ...(!proven && { probation: true }),
     ...keys,
   };
 }

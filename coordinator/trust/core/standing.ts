@@ -17,11 +17,16 @@ import {
  *
  * Invariants: a nonce is answered once, within ANSWER_MS of the challenge; only `verified` with a
  * time in `freshUntil` that has not
- * passed may be offered work; nothing but a pardon leaves `untrusted`.
+ * passed may be offered work; nothing but a pardon leaves `untrusted`; a machine that was pardoned
+ * is on probation.
  */
 export interface TrustState {
   readonly standing: Standing;
   readonly level: TrustLevel;
+  /**
+   * Its answers were checked, or the operator enrolled it. Without it the machine is on probation.
+   */
+  readonly proven: boolean;
   readonly fault: TrustFault | undefined;
   /** What it was verified with last; its keys stay known when it is not verified any more. */
   readonly evidence: Evidence | undefined;
@@ -52,6 +57,8 @@ export type TrustEvent =
   | { readonly type: 'reviewed'; readonly finding: Finding }
   /** What it served or billed was checked, and is wrong. */
   | { readonly type: 'accused'; readonly fault: 'wrong_model' | 'overbilled' }
+  /** Its answers to canaries were checked and match the model. */
+  | { readonly type: 'proved' }
   /** Somebody speaks for it who did not before: it may show itself as more than it did. */
   | { readonly type: 'vouched' }
   | { readonly type: 'pardoned' };
@@ -75,6 +82,7 @@ const FRESH_MS = 16 * 60_000;
 export const STRANGER: TrustState = {
   standing: 'pending',
   level: 'none',
+  proven: false,
   fault: undefined,
   evidence: undefined,
   freshUntil: 0,
@@ -114,7 +122,12 @@ export function trustStep(
     case 'accused':
       return state.standing === 'untrusted'
         ? stay(state)
-        : refused(state, { is: 'caught', fault: event.fault });
+        : refused({ ...state, proven: false }, { is: 'caught', fault: event.fault });
+    case 'proved':
+      // A right answer does not lift an accusation.
+      return state.proven || state.standing === 'untrusted'
+        ? stay(state)
+        : { state: { ...state, proven: true }, challenge: false, tell: true };
     case 'vouched':
       return isVerified(state, now) ? challenged(state, now, chances) : stay(state);
     case 'pardoned':

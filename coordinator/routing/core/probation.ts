@@ -1,0 +1,48 @@
+import { type Ask, type Choice, failedGate } from './placement.ts';
+import type { Serving } from './serving.ts';
+
+/**
+ * What machines on probation get: linked by a person, and no canary of them has passed yet.
+ *
+ * Prevents a machine that copied the digest of a model from answering most of its requests with
+ * another model: of so many placements of a build in a row, one at most is at such a machine.
+ */
+export const PLACEMENTS_PER_TURN = 20;
+
+export class ProbationTurns {
+  /** By build, placements at proven machines since the last one at a machine on probation. */
+  readonly #since = new Map<string, number>();
+
+  isOpen(build: string): boolean {
+    return (this.#since.get(build) ?? 0) >= PLACEMENTS_PER_TURN - 1;
+  }
+
+  placed(build: string, isOnProbation: boolean): void {
+    this.#since.set(
+      build,
+      isOnProbation ? 0 : Math.min(PLACEMENTS_PER_TURN, (this.#since.get(build) ?? 0) + 1),
+    );
+  }
+
+  sweep(isServed: (build: string) => boolean): void {
+    for (const build of this.#since.keys()) if (!isServed(build)) this.#since.delete(build);
+  }
+}
+
+/**
+ * A proven machine could serve the request, now or after a wait: machines on probation are limited.
+ */
+export const areNewcomersLimited = (servings: readonly Serving[], ask: Ask, now: number): boolean =>
+  servings.some((serving) => {
+    const gate = serving.isOnProbation ? 'probation' : failedGate(serving, ask, now);
+    return gate === undefined || gate === 'busy' || gate === 'tokens' || gate === 'cooling';
+  });
+
+/**
+ * No proven machine could serve the request, now or after a wait: the limit would only refuse it.
+ */
+export const isLeftToNewcomers = ({
+  candidates,
+  rejected: { probation, busy, tokens, cooling },
+}: Choice): boolean =>
+  candidates.length === 0 && probation !== undefined && (busy ?? tokens ?? cooling) === undefined;
