@@ -31,7 +31,7 @@ interface CanaryOptions {
 
 /** One wrong answer may be chance, of the machine or of the question. */
 const WRONG_ANSWERS = 2;
-/** Fewer right answers do not end a probation: one may be chance too. */
+/** Right answers that end a probation: a single one may be chance. */
 const RIGHT_ANSWERS = 2;
 const TIMEOUT_MS = 120_000;
 type WithBus = <T>(work: (bus: Bus) => Promise<T>) => Promise<T>;
@@ -57,7 +57,7 @@ export function addCanaryCommand(program: Command, withBus: WithBus): void {
       '--accuse',
       'have trust shut out whoever answers wrongly; it stays out until "dinf trust pardon"',
     )
-    .option('--prove', 'have trust end the probation of machines that answer rightly')
+    .option('--prove', 'end the probation of machines whose answers are right')
     .action((options: CanaryOptions) =>
       options.accuse || options.prove
         ? withBus((bus) => runCanary(options, bus))

@@ -130,7 +130,7 @@ describe('a device that wants to be linked to an account', () => {
       build: 'sim-llama-8b-q4',
       running: 0,
       serves: true,
-      because: 'It would serve.',
+      because: expect.stringMatching(/^It is new: /),
     });
     expect(
       (

@@ -21,7 +21,7 @@ const BECAUSE: Readonly<Record<GateName, string>> = {
     'It asks for more than the catalog lists. It gets requests only from callers who accept its price (provider.max_price).',
   context: 'The request is longer than the context that it offers.',
   probation:
-    'It is new: until its answers to questions of the network were checked, other machines get 19 of 20 requests. Its owner may use it without limit.',
+    "It is new: it gets 1 of 20 requests until its answers to the operator's canaries are right. Its owner can use it without limit.",
   slow: 'Alone with this request it would still begin its answer too late.',
   breaker:
     'It failed several requests in a short time. It is tried again by itself, one request first.',
