@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { JOB_RESULTS } from '#bus-schemas';
-import { chargeFor, costOf, type Held, holdFor, type Price, type Terms } from './charge.ts';
+import { chargeFor, costOf, type HeldJob, holdFor, type Price, type Terms } from './charge.ts';
 
 const price: Price = {
   inputPerMillion: 150_000,
@@ -56,7 +56,7 @@ describe('a cost', () => {
 });
 
 describe('a charge', () => {
-  const job: Held = {
+  const job: HeldJob = {
     held: 1_000,
     promptBound: 100,
     terms: terms(),

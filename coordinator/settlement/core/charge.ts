@@ -76,7 +76,7 @@ export function holdFor(
   return atLeast(costOf(price, bounds), minimum);
 }
 
-export interface Held {
+export interface HeldJob {
   readonly held: number;
   readonly price: Price;
   readonly promptBound: number;
@@ -120,7 +120,7 @@ const NOTHING: Charge = {
  * of the charge the provider
  * gets the odd micro-dollar, of the fee the platform.
  */
-export function chargeFor(job: Held, end: End): Charge {
+export function chargeFor(job: HeldJob, end: End): Charge {
   if (end.result === 'failed' || end.deliveredTokens === 0) return NOTHING;
   const promptTokens = Math.min(
     end.usage?.promptTokens ?? Math.ceil(job.promptBound / BYTES_PER_TOKEN),
