@@ -16,9 +16,22 @@ export interface Session {
   currency: string;
   client_reference_id: string;
   metadata: Metadata;
+  payment_intent: string | null;
   payment_status: 'unpaid' | 'paid';
   status: 'open' | 'complete' | 'expired';
   url: string;
+}
+
+export interface Dispute {
+  id: string;
+  object: 'dispute';
+  amount: number;
+  charge: string;
+  currency: string;
+  is_charge_refundable: boolean;
+  payment_intent: string;
+  reason: string;
+  status: 'needs_response' | 'won' | 'lost';
 }
 
 export interface ConnectedAccount {
@@ -99,6 +112,7 @@ export class Bank {
       currency: field(form, 'line_items', '0', 'price_data', 'currency'),
       client_reference_id: field(form, 'client_reference_id'),
       metadata: strings(form, 'metadata'),
+      payment_intent: null,
       ...{ payment_status: 'unpaid', status: 'open', url: `https://checkout.example/${id}` },
     };
     this.sessions.set(id, session);
@@ -108,9 +122,35 @@ export class Bank {
   pay(id: string): StripeEvent {
     const session = get(this.sessions, id, 'checkout.session');
     if (session.status !== 'open') throw new Error(`${id} is ${session.status}`);
-    Object.assign(session, { payment_status: 'paid', status: 'complete' });
+    Object.assign(session, {
+      payment_status: 'paid',
+      status: 'complete',
+      payment_intent: `pi_${randomToken(24)}`,
+    });
     this.#book('charge', session.amount_total, id);
     return this.#event('checkout.session.completed', session);
+  }
+
+  /** The bank of the card's owner disputes `amount` of a paid session. */
+  dispute(session: string, amount: number): { dispute: Dispute; event: StripeEvent } {
+    const { payment_intent } = get(this.sessions, session, 'checkout.session');
+    if (payment_intent === null) throw new Error(`${session} is not paid`);
+    const dispute: Dispute = {
+      id: `du_${randomToken(24)}`,
+      object: 'dispute',
+      amount,
+      charge: `ch_${randomToken(24)}`,
+      currency: 'usd',
+      is_charge_refundable: false,
+      payment_intent,
+      reason: 'fraudulent',
+      status: 'needs_response',
+    };
+    return { dispute, event: this.#event('charge.dispute.created', dispute) };
+  }
+
+  closeDispute(dispute: Dispute, status: 'won' | 'lost'): StripeEvent {
+    return this.#event('charge.dispute.closed', { ...dispute, status });
   }
 
   expire(id: string): StripeEvent {

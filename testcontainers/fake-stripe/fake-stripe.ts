@@ -170,6 +170,14 @@ export class FakeStripe implements AsyncDisposable {
     switch (what.replace(/\/(cs_test|po)_[a-z0-9]+$/, '/:id')) {
       case 'POST /v1/checkout/sessions':
         return bank.createSession(form);
+      case 'GET /v1/checkout/sessions':
+        return page(
+          [...bank.sessions.values()]
+            .filter((each) => each.payment_intent === search.get('payment_intent'))
+            .toReversed(),
+          search,
+          '/v1/checkout/sessions',
+        );
       case 'GET /v1/checkout/sessions/:id':
         return get(bank.sessions, id, 'checkout.session');
       case 'POST /v1/accounts':

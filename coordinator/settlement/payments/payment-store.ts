@@ -20,6 +20,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'open-payouts',
   'payout-by-operation',
   'pending-deposits',
+  'save-dispute',
   'save-payout',
   'save-report',
   'set-session',
@@ -32,6 +33,14 @@ export interface DepositRow {
   readonly status: 'pending' | 'paid' | 'expired';
   readonly session: string | null;
   readonly url: string | null;
+}
+
+export interface DisputeRow {
+  readonly id: string;
+  readonly deposit: string;
+  readonly account: string;
+  readonly amount: number;
+  readonly status: 'open' | 'won' | 'lost';
 }
 
 export interface PayoutRow extends PayoutRecord {
@@ -97,6 +106,15 @@ export class PaymentStore {
     session: string,
   ): Promise<void> {
     await query(client, sql['end-deposit'], [id, status, session]);
+  }
+
+  /** Returns false when the event is a repetition, or older than what is already stored. */
+  async saveDispute(client: ClientBase, dispute: DisputeRow): Promise<boolean> {
+    const { id, deposit, account, amount, status } = dispute;
+    return (
+      (await query(client, sql['save-dispute'], [id, deposit, account, amount, status])).length ===
+      1
+    );
   }
 
   async pendingDeposits(olderThanMs: number, limit: number): Promise<DepositRow[]> {

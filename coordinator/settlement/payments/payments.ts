@@ -6,6 +6,7 @@ import type { Alerts } from '../alerts.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { OutboxRelay } from '../outbox/relay.ts';
 import { Deposits } from './deposits.ts';
+import { Disputes } from './disputes.ts';
 import { Onboarding } from './onboarding.ts';
 import { PaymentStore } from './payment-store.ts';
 import { Payouts } from './payouts.ts';
@@ -73,7 +74,14 @@ function withStripe(
   const deposits = new Deposits({ stripe, store, ledger, alerts });
   const payouts = new Payouts({ stripe, store, ledger, alerts, now });
   const onboarding = new Onboarding(stripe, store);
-  const webhooks = new Webhooks({ secret: config.webhookSecret, store, deposits, payouts });
+  const disputes = new Disputes({ stripe, store, ledger, deposits });
+  const webhooks = new Webhooks({
+    secret: config.webhookSecret,
+    store,
+    deposits,
+    disputes,
+    payouts,
+  });
   const report = new StripeReport(stripe, store);
 
   const reconcile = async (olderThanMs: number): Promise<void> => {

@@ -1,6 +1,7 @@
 import Stripe from 'stripe';
 import type { MessageOf, services } from '#bus-schemas';
 import type { Applied, Deposits } from './deposits.ts';
+import type { Disputes } from './disputes.ts';
 import type { PaymentStore } from './payment-store.ts';
 import type { Payouts } from './payouts.ts';
 
@@ -10,6 +11,7 @@ export interface WebhooksOptions {
   readonly secret: string;
   readonly store: PaymentStore;
   readonly deposits: Deposits;
+  readonly disputes: Disputes;
   readonly payouts: Payouts;
 }
 
@@ -46,12 +48,17 @@ export class Webhooks {
   }
 
   async #apply(event: Stripe.Event): Promise<Applied> {
-    const { store, deposits, payouts } = this.#options;
+    const { store, deposits, disputes, payouts } = this.#options;
     switch (event.type) {
       case 'checkout.session.completed':
       case 'checkout.session.async_payment_succeeded':
       case 'checkout.session.expired':
         return deposits.apply(event.data.object);
+      case 'charge.dispute.created':
+      case 'charge.dispute.funds_withdrawn':
+      case 'charge.dispute.updated':
+      case 'charge.dispute.closed':
+        return disputes.apply(event.data.object);
       case 'account.updated': {
         const { id, payouts_enabled } = event.data.object;
         return (await store.connectedAccountTold(
