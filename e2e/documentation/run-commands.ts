@@ -24,6 +24,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
     'needs the code that a machine shows (e2e/provider-daemon.test.ts, e2e/api/machines.test.ts)',
   'canary --file canaries.json --accuse --prove --every 3600':
     'runs until it is stopped (e2e/model-squatting.test.ts)',
+  'trust pardon <provider>': 'needs a machine that was excluded (e2e/recounts.test.ts)',
   'models add Qwen3-4B-4bit': 'needs a machine that serves this build (e2e/own-models.test.ts)',
   'provider --link --model mlx-community/Qwen3-4B-4bit':
     'needs a model that is not in this repository (e2e/provider-daemon.test.ts)',
