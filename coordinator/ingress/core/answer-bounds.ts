@@ -1,26 +1,29 @@
 /**
- * How large an honest answer can be, in bytes of opened frames. Without these bounds one provider
- * could fill the memory of the whole coordinator
- * with a single answer: every field counts, not only the text.
+ * Largest size of an honest answer, in bytes of opened frames. Every field counts, not only the
+ * text. Without these bounds a hostile provider could fill the memory of the whole coordinator with
+ * one answer.
  */
 export interface AnswerBounds {
-  /** In a single frame, for each of its tokens. */
+  /** Most bytes for each token within one frame. */
   readonly mostPerToken: number;
-  /** Over the whole answer. */
+  /** Most bytes for each token, averaged over the whole answer. */
   readonly averagePerToken: number;
 }
 
-/** The names of fields, the end with its hashes, a tool call's name. */
+/**
+ * Bytes of a frame that do not depend on its tokens: field names, a tool call's name, the end with
+ * its hashes.
+ */
 const FRAME_ALLOWANCE = 4_096;
 const ANSWER_ALLOWANCE = 65_536;
-/** The longest tokens of real vocabularies are runs of spaces and rules of some hundred bytes. */
+/** The longest tokens of real vocabularies are runs of spaces or dashes of some hundred bytes. */
 const TEXT: AnswerBounds = { mostPerToken: 1_024, averagePerToken: 256 };
-/** One token with its log probability, among those that the caller asked for. */
+/** Bounds for one alternative token with its log probability. */
 const LOG_PROBABILITY: AnswerBounds = { mostPerToken: 512, averagePerToken: 64 };
 
 /**
- * `topLogprobs` is how many alternatives the caller asked for with each token; undefined without
- * log probabilities.
+ * `topLogprobs` is the number of alternatives that the caller asked for with each token; undefined
+ * without log probabilities.
  */
 export function boundsFor(topLogprobs: number | undefined): AnswerBounds {
   const entries = topLogprobs === undefined ? 0 : topLogprobs + 1;
@@ -30,13 +33,16 @@ export function boundsFor(topLogprobs: number | undefined): AnswerBounds {
   };
 }
 
-/** For frames that stay sealed here: only their length is known, and none of them is collected. */
+/**
+ * Bounds in blind mode, where only the length of a sealed frame is known. No such answer is
+ * collected in memory, so the average bound may be as high as the bound for a frame.
+ */
 export const SEALED_BOUNDS: AnswerBounds = {
   mostPerToken: TEXT.mostPerToken,
   averagePerToken: TEXT.mostPerToken,
 };
 
-/** Adds up one answer. */
+/** Adds up the frames of one answer and checks them against its bounds. */
 export class AnswerSize {
   readonly #bounds: AnswerBounds;
   #bytes = 0;
@@ -46,7 +52,7 @@ export class AnswerSize {
     this.#bounds = bounds;
   }
 
-  /** False for a frame that no honest provider sends. */
+  /** False if the frame makes the answer larger than an honest provider's can be. */
   admits(frame: { readonly bytes: number; readonly tokens: number }): boolean {
     this.#bytes += frame.bytes;
     this.#tokens += frame.tokens;

@@ -2,8 +2,8 @@ import { invalid, isGiven, isObject, type JsonObject, quoted } from './json.ts';
 import { checkSchema } from './schema-check.ts';
 
 /**
- * The rules of the chat contract that every surface is lowered to. What passes here a provider may
- * refuse, but never misread.
+ * The rules of the chat contract, to which every surface lowers its requests. A provider may still
+ * refuse a request that satisfies them, but cannot misread it.
  */
 
 const MAX_MESSAGES = 10_000;
@@ -22,10 +22,7 @@ export interface ChatShape {
   readonly hasTools: boolean;
 }
 
-/**
- * Throws the ApiError that names what is wrong. Fields that the contract does not know are not
- * looked at.
- */
+/** Throws an ApiError with the reason. Fields that are not part of the contract are ignored. */
 export function checkChat(body: JsonObject): ChatShape {
   const messages = checkMessages(body['messages']);
   if (isGiven(body['n']) && body['n'] !== 1) throw invalid('n', 'Only n = 1 is supported.');
@@ -50,7 +47,7 @@ export function checkChat(body: JsonObject): ChatShape {
   return { messages, images, hasTools: names.length > 0 };
 }
 
-/** A string stands for a list of one. */
+/** The stop strings as a list. A single string is a list of one. */
 export function checkStop(stop: unknown): string[] | undefined {
   if (!isGiven(stop)) return undefined;
   const list = typeof stop === 'string' ? [stop] : stop;
@@ -88,7 +85,7 @@ function checkMessage(message: unknown, at: string): void {
   if (role === 'tool' && typeof callId !== 'string')
     throw invalid('messages', `${at} answers a tool call and needs its tool_call_id.`);
   if (isGiven(calls)) checkCalls(calls, at);
-  // Only a turn of the model may be without content: one that is nothing but calls of tools.
+  // Only a message of the assistant may be without content, when it consists of tool calls.
   if (typeof content === 'string' || (!isGiven(content) && role === 'assistant')) return;
   if (!Array.isArray(content) || content.length > MAX_PARTS)
     throw invalid('messages', `${at}.content must be a string or an array of parts.`);
@@ -129,8 +126,9 @@ function checkPart(part: unknown, at: string): void {
 }
 
 /**
- * Nobody here fetches a stranger's address: that would tell the stranger who asks, and let him ask
- * in our name.
+ * Accepts inline images only. If the ingress fetched an address from a request, a caller could make
+ * it call internal services in its own name (server-side request forgery), and the server at that
+ * address would learn who asked.
  */
 function checkImage(url: unknown, at: string): void {
   if (typeof url !== 'string')

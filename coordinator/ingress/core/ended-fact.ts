@@ -1,7 +1,10 @@
 import { isSignedReceipt, type JobEnded, type Usage } from '#bus-schemas';
 import type { JobCommand, JobState } from './job-state.ts';
 
-/** When what happened, on a clock that only rises; what never happened is absent. */
+/**
+ * Times of the events of a job on a monotonic clock, in milliseconds; absent for events that did
+ * not happen.
+ */
 export interface JobMarks {
   readonly startedAt: number;
   routedAt?: number;
@@ -20,14 +23,17 @@ export interface EndedJob {
 
 const MICROSECONDS = 1_000;
 
-/** Nought when one of them never happened. */
+/** The time between two marks in microseconds; 0 if one of them is absent. */
 export function microsecondsBetween(from: number | undefined, until: number | undefined): number {
   return from === undefined || until === undefined
     ? 0
     : Math.max(0, Math.round((until - from) * MICROSECONDS));
 }
 
-/** What the rest of the system is told of a job's end: money, slots and counts follow from it. */
+/**
+ * The event that reports the end of a job. Settlement charges by it, routing releases the slot, and
+ * telemetry counts.
+ */
 export function endedFact(
   {
     job,
@@ -70,8 +76,9 @@ export function endedFact(
 }
 
 /**
- * The key of a receipt that covers exactly this attempt and what it reported: a signature over
- * anything else proves nothing.
+ * The key that signed the receipt, if the receipt covers exactly this attempt and its reported
+ * usage; otherwise undefined. A provider could attach the valid receipt of another job or attempt,
+ * which proves nothing about this one.
  */
 function receiptKeyOf(
   job: string,
@@ -96,8 +103,8 @@ const isSameUsage = (one: Usage, other: Usage): boolean =>
   one.completionTokens === other.completionTokens;
 
 /**
- * A provider's claim, held against what was sent and what arrived: nobody is shown more than he may
- * be charged for.
+ * Limits the usage that a provider reports to the size of the prompt and to the tokens that
+ * arrived: a provider that reports more must not make a client see more than settlement may charge.
  */
 export function billable(
   usage: Usage,

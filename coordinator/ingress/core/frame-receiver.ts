@@ -1,13 +1,11 @@
 /**
- * The receiving half of one attempt's stream. Frames are taken in order and once; a gap makes the
- * provider send again
- * from the first missing one (the sender keeps what is not acknowledged, so nothing is buffered
- * here).
+ * The receiving half of one attempt's stream. Frames are accepted in order and once. After a gap
+ * the provider sends again from the first missing frame: it keeps every frame that is not
+ * acknowledged, so nothing is buffered here.
  *
- * Invariants: `received` only rises; a frame is accepted iff it is exactly the next; the window
- * never passes what the
- * client has consumed by more than WINDOW_FRAMES, so a slow reader stops the engine and not this
- * process's memory.
+ * Invariants: `received` only rises; a frame is accepted if and only if it is the next one; the
+ * window is never more than WINDOW_FRAMES above what the client has consumed, so a slow client
+ * stops the engine instead of filling the memory of this process.
  */
 export const WINDOW_FRAMES = 64;
 const REPORT_EVERY = WINDOW_FRAMES / 4;
@@ -29,7 +27,7 @@ export class FrameReceiver {
     return this.#consumed + WINDOW_FRAMES;
   }
 
-  /** Frames that arrived and that the client has not taken yet. */
+  /** Frames that have arrived and that the client has not consumed yet. */
   get waiting(): number {
     return this.#received - this.#consumed;
   }
@@ -42,12 +40,12 @@ export class FrameReceiver {
     return 'accept';
   }
 
-  /** The client has taken `frames` more. */
+  /** Records that the client has consumed `frames` more frames. */
   consume(frames: number): void {
     this.#consumed = Math.min(this.#received, this.#consumed + frames);
   }
 
-  /** Whether enough has moved since the last report that the provider should hear of it. */
+  /** Whether the client has consumed so many frames since the last report that a new one is due. */
   get reportDue(): boolean {
     return this.#consumed - this.#reported >= REPORT_EVERY;
   }

@@ -5,20 +5,23 @@ import { invalid, isGiven, isObject, type JsonObject } from './json.ts';
 import { type ProviderPreferences, providerPreferences } from './provider-preferences.ts';
 
 /**
- * What is learned from a chat request before it is routed. Two prompt numbers that are never mixed:
- * an estimate for routing, a bound for money.
+ * The properties of a chat request that routing and settlement need. It has two numbers for the
+ * prompt, which must not replace each other: an estimate for routing, and an upper bound for money.
  */
 export interface ChatIntent extends ProviderPreferences {
   readonly model: string;
   readonly streamed: boolean;
   readonly includeUsage: boolean;
-  /** About four bytes a token and a little for each message. */
+  /**
+   * Estimated prompt tokens, for routing: four bytes of text for each, and a constant for each
+   * message and image.
+   */
   readonly promptEstimate: number;
-  /** No tokeniser makes more tokens than bytes. */
+  /** Most prompt tokens, for money: a tokenizer makes at most one token of each byte. */
   readonly promptBound: number;
-  /** Undefined where the request names no limit: the model's own is used. */
+  /** Undefined if the request has no limit; the limit of the model is used then. */
   readonly maxOutputTokens: number | undefined;
-  /** What model and machine must be able to do. */
+  /** Traits that model and machine must have. */
   readonly requires: readonly Trait[];
   readonly body: JsonObject;
 }
@@ -26,21 +29,20 @@ export interface ChatIntent extends ProviderPreferences {
 const MESSAGE_FRAMING_TOKENS = 4;
 export const BYTES_PER_TOKEN = 4;
 const TOKENS_PER_IMAGE = 300;
-/** What a model's template may say around a list of tools. */
+/** Most tokens that a model's template adds around a list of tools. */
 export const TOOLS_PREAMBLE_TOKENS = 512;
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
 const MAX_SHOWN_NAME = 64;
-/** Fields that hold the prompt: their size is part of the bound that money is held for. */
+/** Fields that hold the prompt: their size is part of the bound by which money is held. */
 const BILLED_FIELDS = ['messages', 'tools', 'response_format'];
 /**
- * Most bytes of JSON that all other fields may have together. The largest that the contract allows
- * are stop strings and biases, about 16 KiB each.
+ * Most bytes of JSON in all other fields together. The largest fields that the contract allows are
+ * stop strings and biases, of about 16 KiB each.
  */
 const MAX_UNBILLED_BYTES = 64 * 1024;
 /**
- * What a provider gets. Everything else stays here: fields that say who the caller is, and unknown
- * fields, which a customer could
- * use to send data to a machine without paying for it.
+ * Fields that a provider receives. All other fields stay here: fields that identify the caller, and
+ * unknown fields, which a customer could use to send data to a machine without paying for it.
  */
 const FORWARDED_FIELDS = [
   ...BILLED_FIELDS,
@@ -88,7 +90,10 @@ export function introspectChat(body: JsonObject): ChatIntent {
   };
 }
 
-/** The body as the provider gets it: the limit that money was held for is written into it. */
+/**
+ * The body that the provider receives. It contains the limit of output tokens by which money is
+ * held, so a provider cannot deliver more than is paid for.
+ */
 export function forwardedRequest(
   intent: ChatIntent,
   { maxOutputTokens, cacheScope }: { maxOutputTokens: number; cacheScope: string },

@@ -10,27 +10,30 @@ import {
   stay,
 } from './job-state.ts';
 
-/** The attempts of a job: which provider is tried next, until when, and when no further one is. */
+/**
+ * The attempts of a job: which provider is tried next, how long it has, and when no further
+ * provider is tried.
+ */
 
 export const MAX_ATTEMPTS = 4;
-/**
- * Routing's knowledge of the alternates is outdated after this, in milliseconds; a place is sought
- * anew.
- */
+/** After this time the alternates are outdated, and routing is asked again, in milliseconds. */
 const PLAN_MS = 500;
 /**
- * How long a client may take to seal its request, in milliseconds: its place is kept from others
- * meanwhile.
+ * Time that a client has to seal its request, in milliseconds. The provider's slot stays reserved
+ * during that time.
  */
 export const SEAL_MS = 10_000;
 /**
- * An answer that takes so many times as long as expected is sought elsewhere, within the budget for
- * late attempts.
+ * An attempt that is not the last is abandoned when its first content takes this many times as long
+ * as routing expected, if the budget for late attempts allows it. For example, 5 × 600 ms = 3 s.
  */
 const OVERDUE_FACTOR = 5;
 const LEAST_OVERDUE_MS = 2_000;
 
-/** An attempt that did not serve the job, in the words of bus-schemas/messages/outcomes.ts. */
+/**
+ * Handles an attempt that failed: another provider is tried before the client has received
+ * anything, the stream is cut after that.
+ */
 export function attemptFailed(
   state: JobState,
   attempt: Attempt,
@@ -109,7 +112,10 @@ export function dispatch(state: JobState, candidate: Candidate, now: number): St
   };
 }
 
-/** What the client took to seal is not the provider's time. */
+/**
+ * Moves the deadlines by the time that the client took to seal, which must not count against the
+ * provider.
+ */
 export function sealed(state: JobState, attempt: Attempt, now: number): Step {
   if (attempt.sealBy === undefined) return stay(state);
   const waited = now - (attempt.sealBy - SEAL_MS);
@@ -133,8 +139,8 @@ function deadlines(
   now: number,
 ): Pick<Attempt, 'contentBy' | 'startBy'> {
   const left = state.firstContentBy - now;
-  // The last try may use all that is left; an earlier one leaves half for the next, and more when
-  // it was expected much sooner.
+  // The last candidate may use all the time that is left. An earlier one leaves half of it for the
+  // next, or more if its content was expected much sooner.
   const hasNext = number < MAX_ATTEMPTS && state.alternates.length > 0;
   const overdue = Math.max(LEAST_OVERDUE_MS, OVERDUE_FACTOR * candidate.expectedFirstContentMs);
   if (!hasNext) return { contentBy: state.firstContentBy, startBy: state.lateUntil };

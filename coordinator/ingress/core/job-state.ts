@@ -15,23 +15,23 @@ import type {
 import type { ApiErrorCode } from '../errors.ts';
 import type { Piece } from './piece.ts';
 
-/** The state, events and commands of a job: the vocabulary of its state machine (job.ts). */
+/** The state, events and commands of the state machine of a job (job.ts). */
 
 type JobPhase = 'reserving' | 'holding' | 'serving' | 'draining' | 'leaving' | 'over';
 
 export interface Attempt {
   readonly number: number;
   readonly candidate: Candidate;
-  /** Ends a provider that took the job but gives nothing. */
+  /** The attempt fails without content by this time, even if the provider has accepted the job. */
   readonly contentBy: number;
   /**
-   * A provider that cannot begin by then refuses. Later than `contentBy` where no other candidate
-   * is left: late is better than never.
+   * A provider that cannot begin by this time refuses the job. It is later than `contentBy` for the
+   * last candidate, since a late answer is better than none.
    */
   readonly startBy: number;
   /**
-   * The client has to have sealed its request for this provider by then; undefined once it has, and
-   * where it need not.
+   * The client must seal its request for this provider by this time; undefined after it has, and
+   * where the ingress seals.
    */
   readonly sealBy: number | undefined;
 }
@@ -39,42 +39,51 @@ export interface Attempt {
 export interface JobState {
   readonly phase: JobPhase;
   readonly streamed: boolean;
-  /** We cannot read the request: its client seals it for each provider that is tried. */
+  /**
+   * The client seals the request for each provider that is tried, and the ingress cannot read it.
+   */
   readonly clientSeals: boolean;
-  /** Content must begin by then: absolute from receipt, never moved by retries. */
+  /**
+   * Content must begin by this time. It counts from receipt of the request; a retry does not extend
+   * it, the client's time to seal does.
+   */
   readonly firstContentBy: number;
-  /** And when so many are late that cutting them off would help nobody, by then. */
+  /**
+   * Latest time for the first content while so many attempts are late that failover would not help.
+   */
   readonly lateUntil: number;
   readonly endBy: number;
-  /** A slot was taken, so somebody must hear of the end. */
+  /** A slot may be reserved, so routing must receive the end of the job to release it. */
   readonly reserved: boolean;
   readonly attempt: Attempt | undefined;
   readonly attempts: number;
   readonly alternates: readonly Candidate[];
-  /** When routing named them. */
+  /** When routing returned `alternates`. */
   readonly plannedAt: number;
   readonly failed: readonly string[];
-  /** The client has its status line: failover is over. */
+  /** The client has received its status line, so another provider can no longer take over. */
   readonly committed: boolean;
   readonly deliveredTokens: number;
   readonly lastContentAt: number;
-  /** The client takes no more for now: silence is its fault, not the provider's. */
+  /** The client's socket is full, so silence on the stream is not the provider's fault. */
   readonly clientBlocked: boolean;
   /** When a draining job stops waiting for the provider's end. */
   readonly drainBy: number;
-  /** The API's error if nothing else is tried. */
+  /** The error that the client gets if no further provider is tried. */
   readonly lastError: ApiErrorCode;
   readonly retryAfterMs: number;
 }
 
-/** How the provider says that an attempt ended. */
+/** The end of an attempt, as its provider reports it. */
 export interface AttemptEnd {
   readonly finish: Finish;
   readonly usage: Usage;
   readonly stopSequence?: string | undefined;
-  /** The part of the request that made it fail, where the engine works. */
+  /**
+   * The part of the request that made the engine fail; undefined if the request was not the cause.
+   */
   readonly about?: RefusalAbout | undefined;
-  /** As the provider sent it, not checked yet. */
+  /** As the provider sent it, before any check. */
   readonly receipt?: Receipt | undefined;
 }
 
@@ -84,8 +93,8 @@ export interface Lost {
   readonly refusal?: Refusal | undefined;
   readonly about?: RefusalAbout | undefined;
   /**
-   * The reason that the provider gives to the client. It may quote the request, so it goes nowhere
-   * else.
+   * The provider's reason, for the client. It may quote the request, so it must not reach logs,
+   * metrics or events.
    */
   readonly detail?: string | undefined;
 }
@@ -113,12 +122,12 @@ export type JobEvent =
   | { type: 'attempt_failed'; attempt: number; failure: AttemptFailure }
   /** The client has sealed its request for the provider of this attempt. */
   | { type: 'sealed'; attempt: number }
-  /** All answers that are collected whole take as much memory as they may. */
+  /** The answers that are collected whole have used up the memory that they share. */
   | { type: 'answer_full' }
   | { type: 'client_blocked' }
   | { type: 'client_ready' }
   | { type: 'client_gone' }
-  /** Patient: too many were cut off for being late already. */
+  /** `isPatient` is true if the budget for late attempts does not allow one more cut. */
   | { type: 'timer'; isPatient?: boolean };
 
 export type JobCommand =
@@ -128,7 +137,7 @@ export type JobCommand =
   | { do: 'cancel'; attempt: Attempt; reason: CancelReason }
   | ({ do: 'report_attempt'; next?: string } & Omit<Lost, 'detail'>)
   | { do: 'write'; pieces: readonly Piece[]; tokens: number }
-  /** Forget what a failed attempt gave to a client that has seen none of it. */
+  /** Drops the collected output of a failed attempt, of which the client has received nothing. */
   | { do: 'discard' }
   | ({ do: 'finish' } & AttemptEnd)
   | { do: 'reject'; code: ApiErrorCode; retryAfterMs: number; message?: string | undefined }
@@ -147,7 +156,10 @@ export interface Step {
   readonly commands: readonly JobCommand[];
 }
 
-/** Where everybody is late: so many times the usual wait for the first content. */
+/**
+ * While many attempts are late, a job waits for its first content up to this multiple of the normal
+ * deadline, which is 1.
+ */
 const LATE_FACTOR = 4;
 
 export function newJob(options: {

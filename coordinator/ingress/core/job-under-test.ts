@@ -12,7 +12,7 @@ export const candidate = (letter: string): Candidate => ({
 });
 export const usage = { promptTokens: 5, cachedTokens: 0, completionTokens: 3 };
 
-/** Runs a machine and keeps what it commanded. */
+/** Runs the state machine of a job and collects its commands. */
 export class Machine {
   state: JobState;
   now = 0;

@@ -49,7 +49,7 @@ describe('whatever happens', () => {
           const job = new Machine(streamed);
           let over = false;
           for (const [next, after] of events) {
-            // Nobody answers what was not asked.
+            // No reply arrives without a request.
             if (
               (next.type === 'held' || next.type === 'hold_refused') &&
               job.all('hold').length === 0

@@ -22,16 +22,16 @@ import {
 import { holdError, routingError, shortageMessage, unservedBecause } from './refusal-errors.ts';
 
 /**
- * The life of one consumer request, as a function of (state, event) that returns commands.
+ * The life of one consumer request, as a function of (state, event, now) that returns the new state
+ * and commands.
  *
  *   reserving → holding → serving ⇄ reserving (no alternate left) → over
- *        ↘ ↘ ↘ draining: the client is gone, the provider's account is awaited → over
- *          leaving: the client is gone, an answer that may cost something is awaited → over
+ *        ↘ ↘ ↘ draining: the client is gone, the provider's end is awaited → over
+ *          leaving: the client is gone, the reply to a reservation or hold is awaited → over
  *
- * Invariants: every job that was reserved gives exactly one `ended` command, after all that it
- * asked for was answered;
- * nothing is written to the client before the first content; an attempt left behind is cancelled
- * and reported once.
+ * Invariants: every job that reserved a slot gives exactly one `ended` command, after the replies
+ * to all its requests have arrived; nothing is written to the client before the first content; an
+ * abandoned attempt is cancelled and reported once.
  */
 
 const PATIENT_MS = 1_000;
@@ -59,7 +59,10 @@ export function step(state: JobState, event: JobEvent, now: number): Step {
   }
 }
 
-/** When the machine wants a `timer` event at the latest. */
+/**
+ * Time of the next `timer` event that the state machine needs, in milliseconds; infinite if it
+ * needs none.
+ */
 export function wakeAt(state: JobState): number {
   switch (state.phase) {
     case 'serving':
@@ -87,7 +90,7 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Step {
       if (winner === undefined)
         return refuse(state, { code: 'no_provider', retryAfterMs: state.retryAfterMs });
       const reserved: JobState = { ...state, reserved: true, alternates, plannedAt: now };
-      // A reservation after a failed attempt: the money is held already.
+      // This reservation follows a failed attempt: the money is already held.
       if (state.attempts > 0) return dispatch(reserved, winner, now);
       return {
         state: { ...reserved, phase: 'holding', alternates: event.candidates },
@@ -120,10 +123,10 @@ function whileHolding(state: JobState, event: JobEvent, now: number): Step {
 }
 
 /**
- * The price of one machine must not keep a caller from the others: a machine above the caller's
- * limit, or one that the caller cannot afford while
- * another costs less, is left out and a place is sought anew. Its slot goes back with the new
- * reservation.
+ * The price of one machine must not keep a caller from the others. A machine is excluded, and
+ * routing is asked for another, if its price is above the caller's limit, or if the caller cannot
+ * afford it and another candidate costs less. The new reservation releases the slot of the excluded
+ * machine.
  */
 function holdRefused(
   state: JobState,
@@ -156,7 +159,10 @@ const isUnaffordable = (code: HoldRefusal | 'unavailable'): boolean =>
   code === 'insufficient_funds' || code === 'key_limit';
 const costOf = (candidate: Candidate | undefined): number => candidate?.costMicroUsd ?? 0;
 
-/** Ending before the answer came could leave a slot or a hold behind that nobody gives back. */
+/**
+ * Waits for the reply to the reservation or hold before the job ends. A job that ended earlier
+ * would leave its slot or its hold behind, because no later command releases them.
+ */
 function whileLeaving(state: JobState, event: JobEvent): Step {
   switch (event.type) {
     case 'reserved':
@@ -188,7 +194,7 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
     case 'end':
       return endOfAttempt(state, attempt, event, now);
     case 'refused':
-      // It took the job and began: a refusal now is a broken word.
+      // The provider has already delivered content, so a refusal violates the protocol.
       if (state.deliveredTokens > 0)
         return attemptFailed(state, attempt, 'protocol_violation', now);
       return nextAttempt(
@@ -233,14 +239,18 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
   }
 }
 
-/** The client is gone or was cut off; the provider's end says what the work was. */
+/**
+ * The client is gone. The provider's end states the work to be charged; wait for it until
+ * `drainBy`.
+ */
 function whileDraining(state: JobState, event: JobEvent, now: number): Step {
   const { attempt } = state;
   if (attempt === undefined) return over(state, [ended('client_gone', undefined)]);
   if ('attempt' in event && event.attempt !== attempt.number) return stay(state);
   switch (event.type) {
     case 'content':
-      // Made before the cancel arrived and never shown to anyone: not charged.
+      // The provider sent this before the cancel arrived. The client never receives it, so it is
+      // not charged.
       return stay(state);
     case 'end':
       return over(state, [ended('client_gone', attempt, event)]);
@@ -306,14 +316,17 @@ function serveTimer(
   return attemptFailed(state, attempt, 'first_content_late', now);
 }
 
-/** Routing that did not answer may have taken a slot all the same: it must hear of the end. */
+/**
+ * A call to routing without a reply may have reserved a slot all the same, so the job must still
+ * give `ended`, which releases it.
+ */
 function refuse(
   state: JobState,
   { code, retryAfterMs, gate }: Omit<Extract<JobEvent, { type: 'routing_refused' }>, 'type'>,
 ): Step {
   const reserved = state.reserved || code === 'unavailable';
-  // After a refused hold or a failed attempt, the caller is told of that: no further machine was
-  // found.
+  // After a refused hold or a failed attempt, the client gets that error: it is the reason why
+  // another machine was needed, and routing found none.
   const error =
     state.failed.length > 0
       ? { code: state.lastError }

@@ -5,9 +5,9 @@ export type JsonObject = Record<string, unknown>;
 
 const MAX_DEPTH = 64;
 /**
- * Most values in one body. Ten thousand messages of one part each have 60,000; a body of 16 MiB
- * could have eight million, and
- * parsing them would block every other request of this process for seconds.
+ * Most values in one body. For example, 10,000 messages of one part each have 60,000 values. A body
+ * of 16 MiB could have eight million, and parsing it would block all other requests of this process
+ * for seconds.
  */
 const MAX_VALUES = 100_000;
 
@@ -30,7 +30,10 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A field that is absent and one that is null say the same to every API that we speak. */
+/**
+ * Whether a field has a value. Null counts as absent, as it does in all APIs that this ingress
+ * offers.
+ */
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
@@ -39,7 +42,7 @@ export function invalid(param: string, message: string): ApiError {
   return new ApiError('invalid_request', message, { param });
 }
 
-/** What a caller wrote, short enough to be shown to him. */
+/** A value from a request, shortened for an error message. */
 export function quoted(value: unknown, limit = 64): string {
   return (
     JSON.stringify(typeof value === 'string' ? value.slice(0, limit) : value)?.slice(
@@ -54,10 +57,9 @@ const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 
 /**
- * Bounds what JSON.parse will build, before it is called: one pass over the bytes that allocates
- * nothing. In valid JSON every value
- * but the outermost follows a comma or opens its container, so commas and opening brackets outside
- * of strings count the values.
+ * Limits the number of values and the depth that JSON.parse would build, with one pass over the
+ * bytes that allocates no memory. In valid JSON every value but the outermost follows a comma or
+ * opens its container, so commas and opening brackets outside of strings count the values.
  */
 function checkSize(body: Buffer): void {
   let values = 1;

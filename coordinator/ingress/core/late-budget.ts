@@ -1,15 +1,16 @@
 /**
- * How many attempts may be cut off because they are late. A few late ones are their machines'
- * fault, and another machine is quicker;
- * many are the deadline's or the whole fleet's, and cutting them off only begins the same work anew
- * elsewhere. So a small share may be
- * cut, and the others are waited for; but what is late at one machine while the others are in time
- * is that machine's fault, however much it is.
+ * Limits how many attempts may be abandoned because their first content is late.
+ *
+ * If few attempts are late, their machines are slow and another machine is quicker. If many are
+ * late, the deadline is too short or the whole fleet is busy, and abandoning them only repeats the
+ * same work on another machine. So a small share of all attempts may be abandoned, and the job
+ * waits for the others. A provider that is late while the other providers are in time has no limit:
+ * the delay is its own fault.
  */
 const SHARE = 0.05;
-/** Where little is asked, a share of it is nothing. */
+/** Attempts that may always be abandoned: with little traffic, 5 % rounds to zero. */
 const LEAST = 3;
-/** Fewer attempts at the others tell nothing of them. */
+/** Fewest attempts at the other providers that show whether those are in time. */
 const ENOUGH_ELSEWHERE = 10;
 const WINDOW_MS = 30_000;
 

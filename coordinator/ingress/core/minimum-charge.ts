@@ -1,8 +1,8 @@
 import type { CatalogModel } from '#bus-schemas';
 
 /**
- * The least that a request for this model costs which delivered anything, in micro-dollars. A model
- * that costs nothing has no minimum either.
+ * The minimum charge of a request for this model that delivered a token, in micro-dollars. A model
+ * without a price has no minimum charge.
  */
 export function minimumChargeOf(
   { inputMicroUsdPerMillion, outputMicroUsdPerMillion }: CatalogModel,

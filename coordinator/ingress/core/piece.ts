@@ -1,14 +1,16 @@
 import type { Delta, Outline } from '#bus-schemas';
 
-/** A frame as it came, which only the client can open. */
+/** A frame as it arrived; only the client can open it. */
 interface SealedPiece {
   readonly k: 'sealed';
   readonly seq: number;
   readonly sealed: Uint8Array;
-  /** What the provider says is in it. */
+  /** The number of tokens that the provider reports for this frame. */
   readonly tokens: number;
   readonly end?: Outline['end'];
 }
 
-/** What an answer is made of: words where we could read them, frames where we could not. */
+/**
+ * A part of an answer: a delta where the ingress can read the answer, a sealed frame in blind mode.
+ */
 export type Piece = Delta | SealedPiece;

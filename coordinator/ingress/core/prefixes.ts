@@ -3,25 +3,28 @@ import type { Prefix } from '#bus-schemas';
 import { BYTES_PER_TOKEN } from './introspect.ts';
 import type { JsonObject } from './json.ts';
 
-/** A beginning shorter than this is read again before anybody could be found who has it. */
+/**
+ * Shortest prefix that routing is told of, in tokens. A machine reads a shorter one again sooner
+ * than another machine that has it cached can be found.
+ */
 const LEAST_TOKENS = 100;
 const MOST = 8;
 const KEY_CHARACTERS = 22;
 
 export interface Beginnings {
   /**
-   * What a conversation keeps as long as it goes on, and shares with no other: all up to its first
-   * question.
+   * Digest of everything up to the first message of the user: it is the same in every turn of a
+   * conversation, and different in other conversations.
    */
   readonly conversation: string;
-  /** The longest first: who has answered one of them has it in his cache. */
+  /** Longest first. A machine that has answered one of them has it in its cache. */
   readonly prefixes: Prefix[];
 }
 
 /**
- * The beginnings of a conversation. As digests under a scope that only this key has on this day, so
- * that routing learns neither what
- * was said nor that two customers said the same.
+ * Digests of the prefixes of a conversation. They are computed under a scope that belongs to one
+ * API key and one day: with plain hashes, routing could confirm a guessed prompt, and see that two
+ * customers sent the same one.
  */
 export function beginningsOf({ messages, tools }: JsonObject, scope: string): Beginnings {
   const hash = createHash('sha256')

@@ -13,21 +13,27 @@ import {
 import { ApiError } from '../errors.ts';
 import { invalid, isGiven, isObject, quoted } from './json.ts';
 
-/** What the caller says of who should serve him, by the names that OpenRouter gave them. */
+/**
+ * The `provider` field of a request: which machines the caller wants. Its names are those of
+ * OpenRouter.
+ */
 export interface ProviderPreferences {
-  /** Providers that the caller wants, or does not. */
+  /** Only these providers may serve the request; undefined for any. */
   readonly only: readonly string[] | undefined;
   readonly ignore: readonly string[];
   readonly prefers: Preferences | undefined;
   readonly quantizations: readonly Quantization[] | undefined;
-  /** The most that the caller pays; the catalog's price where a part is absent. */
+  /** Highest price that the caller accepts; the catalog's price where a part is absent. */
   readonly maxPrice: MaxPrice | undefined;
-  /** What a machine must have shown at least. */
+  /** Lowest trust level of the machine; undefined for any. */
   readonly level: TrustLevel | undefined;
 }
 
 const MAX_NAMED_PROVIDERS = 32;
-/** Tokens a second, or seconds: more of either is no wish. */
+/**
+ * Largest value of a preference, in tokens per second or in seconds; larger ones are rejected as
+ * mistakes.
+ */
 const MAX_WISH = 100_000;
 const MICRO_USD = 1_000_000;
 export const SORTS = ['latency', 'throughput', 'price'] as const;
@@ -38,8 +44,8 @@ const PRICES = {
 const providerId = Compile(ProviderId);
 
 /**
- * A preference that is not known is refused: somebody who asked for a highest price must not pay
- * more because we did not read it.
+ * Reads the preferences. An unknown one is refused: a caller who misspelled a price limit would
+ * otherwise pay more than they accepted.
  */
 export function providerPreferences(preferences: unknown): ProviderPreferences {
   if (!isGiven(preferences))
@@ -72,7 +78,8 @@ export function providerPreferences(preferences: unknown): ProviderPreferences {
   const [name] = Object.keys(unknown);
   if (name !== undefined)
     throw invalid('provider', `provider.${name.slice(0, 64)} is not supported.`);
-  // What a request needs is always required of a machine.
+  // `require_parameters` has no effect: a machine must always support everything that the request
+  // needs.
   if (isGiven(requires) && typeof requires !== 'boolean')
     throw invalid('provider', 'provider.require_parameters must be true or false.');
   if (isGiven(fallbacks) && typeof fallbacks !== 'boolean')
@@ -105,7 +112,7 @@ export function providerPreferences(preferences: unknown): ProviderPreferences {
   };
 }
 
-/** The model with those of its builds that are wanted. */
+/** The model with only those of its builds that have one of the wanted quantizations. */
 export function withQuantizations(
   model: CatalogModel,
   wanted: ProviderPreferences['quantizations'],
@@ -135,7 +142,7 @@ export function priceTerms(
   return { list, max: { ...list, ...max } };
 }
 
-/** Dollars for a million tokens. */
+/** Reads a price limit, which the caller gives in dollars per million tokens. */
 function priceLimit(limit: unknown): MaxPrice {
   if (!isObject(limit)) throw invalid('provider', 'provider.max_price must be an object.');
   const max: MaxPrice = {};

@@ -2,39 +2,44 @@ import { isGiven, isObject, type JsonObject } from './json.ts';
 
 /**
  * Compares the tokens that a machine bills with those that the model's tokenizer finds in the
- * answer.
+ * answer. It prevents a machine from billing more tokens than its answer holds.
  *
- * Both numbers differ for honest machines too: the model writes tokens that are no text (the end,
- * marks around thoughts and
- * calls, a stop string), and now and then it spells a word in smaller tokens than the tokenizer
- * would choose. So a claim is
- * wrong only above a factor and an allowance. The allowance alone never makes an answer suspicious.
+ * The two numbers differ for honest machines too. The model writes tokens that are not text, such
+ * as the end, marks around reasoning and tool calls, or a stop string; and it sometimes spells a
+ * word in smaller tokens than the tokenizer would choose. So a claim is overbilled only above a
+ * factor and an allowance. The allowance alone never makes an answer suspicious.
  */
 
-/** Sampling follows the model's own habits: it was trained on texts that this tokenizer has cut. */
+/**
+ * Most billed tokens for each recounted one with usual settings: the model was trained on texts
+ * that this tokenizer split, so it mostly writes the same tokens.
+ */
 const PLAIN_FACTOR = 1.25;
-/** A grammar or a high temperature makes unusual tokens more likely. */
+/**
+ * Most billed tokens for each recounted one with a grammar or a high temperature, which make
+ * unusual tokens more likely.
+ */
 const SHAPED_FACTOR = 2;
-/** The end of the answer, marks around thoughts, parts of characters. */
+/** Tokens of the end of the answer, the marks around reasoning, and parts of characters. */
 const ANSWER_TOKENS = 32;
-/** The markup around the name and arguments of a call. */
+/** Tokens of the markup around the name and arguments of a tool call. */
 const CALL_TOKENS = 48;
 /**
- * Above this many tokens a byte every answer is recounted. English has about 0.25, Chinese about
- * 0.4.
+ * Every answer with more tokens per byte of text than this is recounted. English has about 0.25,
+ * Chinese about 0.4.
  */
 const DENSE = 0.5;
 
 export interface RecountTerms {
   readonly factor: number;
-  /** Tokens that the answer may have on top, of which the client sees nothing. */
+  /** Tokens that may be billed although the client does not see them. */
   readonly hiddenTokens: number;
 }
 
 /**
  * How closely an answer to this request can be recounted; undefined where it cannot be. With biases
- * and penalties the caller
- * decides which tokens are written, and could make an honest machine look dishonest.
+ * and penalties the caller decides which tokens are written, and could make an honest machine
+ * appear to overbill.
  */
 export function recountTerms(body: JsonObject): RecountTerms | undefined {
   const differs = (field: string, usual: number) => isGiven(body[field]) && body[field] !== usual;
@@ -57,7 +62,7 @@ export function recountTerms(body: JsonObject): RecountTerms | undefined {
   };
 }
 
-/** A stop string is billed and not shown. It has at most one token for each byte. */
+/** Most tokens of a stop string, which is billed and not shown: one for each of its bytes. */
 function stopTokens(stop: unknown): number {
   const strings = Array.isArray(stop) ? stop : [stop];
   return Math.max(
@@ -67,9 +72,9 @@ function stopTokens(stop: unknown): number {
 }
 
 export interface Claim {
-  /** As the machine bills them. */
+  /** Completion tokens that the machine bills. */
   readonly tokens: number;
-  /** Calls of tools in the answer. */
+  /** Number of tool calls in the answer. */
   readonly calls: number;
 }
 
@@ -81,7 +86,7 @@ export function isOverbilled(
   return tokens > recounted * factor + hiddenTokens + calls * CALL_TOKENS;
 }
 
-/** Whether the claim is so high that the answer is recounted in any case. */
+/** Whether the claim is so high that the answer is recounted even outside the sample. */
 export function isDense({ tokens }: Claim, bytes: number): boolean {
   return tokens > ANSWER_TOKENS && tokens > bytes * DENSE;
 }

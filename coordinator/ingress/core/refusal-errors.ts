@@ -2,8 +2,8 @@ import type { HoldRefusal, KeyShortage, RoutingRefusal } from '#bus-schemas';
 import type { ApiErrorCode } from '../errors.ts';
 
 /**
- * Errors of the API for refusals by routing and settlement. Those by providers are in
- * bus-schemas/messages/outcomes.ts.
+ * Errors of the API for refusals by routing and settlement. bus-schemas/messages/outcomes.ts has
+ * those for refusals by providers.
  */
 
 export function routingError(code: RoutingRefusal | 'unavailable'): ApiErrorCode {
@@ -27,8 +27,8 @@ interface Unserved {
 }
 
 /**
- * Names the cause for the caller when machines are there and none may serve this request. Undefined
- * for causes that only the network can change.
+ * The error that tells the caller why none of the connected machines may serve the request;
+ * undefined for causes that a caller cannot change.
  */
 export function unservedBecause(
   code: RoutingRefusal | 'unavailable',
@@ -72,7 +72,7 @@ export function unservedBecause(
 
 const WINDOW_NAMES = { day: 'day', week: 'week', month: 'month', total: 'lifetime' } as const;
 
-/** Names the amounts, so that the caller knows what to raise or lower. */
+/** States the amounts, so that the caller can see what to raise or lower. */
 export function shortageMessage({
   window,
   capMicroUsd,
@@ -87,7 +87,8 @@ const dollars = (microUsd: number): string => `$${(microUsd / 1_000_000).toFixed
 
 export function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {
   switch (code) {
-    // The ledger knows an account from its first credit on: the key is good, there is no money.
+    // The ledger has no row of an account before its first credit. The API key is valid, but its
+    // account has no money.
     case 'unknown_account':
     case 'insufficient_funds':
       return 'insufficient_quota';

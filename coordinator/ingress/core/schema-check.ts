@@ -3,24 +3,21 @@ import { ApiError } from '../errors.ts';
 import { isObject, type JsonObject, quoted } from './json.ts';
 
 /**
- * Rejects JSON schemas that no provider can hold an answer to, before a machine is asked:
- * references that lead nowhere, types that do
- * not exist, and schemas that no finite value fits, such as one that only refers to itself. The
- * provider compiles the rest and has the
- * last word.
+ * Rejects JSON schemas that no answer can satisfy before a machine is asked: references that do not
+ * resolve, types that do not exist, and schemas that no finite value fits, such as one that only
+ * refers to itself. The provider compiles all other schemas, and may still refuse them.
  */
 
 const TYPES = new Set(['string', 'number', 'integer', 'boolean', 'null', 'array', 'object']);
 /**
- * A schema that takes more steps is left to the provider: hostile references can repeat work
- * without end.
+ * Most steps of one check. A schema that needs more is left to the provider, since hostile
+ * references can repeat work without end.
  */
 const MAX_STEPS = 20_000;
 const MAX_DEPTH = 200;
 
 /**
- * Throws the ApiError that names what is wrong. `param` is the field of the request that holds the
- * schema.
+ * Throws an ApiError with the reason. `param` is the field of the request that holds the schema.
  */
 export function checkSchema(schema: JsonObject, param: string): void {
   const length = JSON.stringify(schema).length;
@@ -97,7 +94,7 @@ class FiniteValues {
       );
   }
 
-  /** References to other documents are not followed: the provider takes them for any value. */
+  /** References to other documents are not resolved: the provider accepts any value for them. */
   #target(reference: unknown): unknown {
     if (typeof reference !== 'string')
       throw unusable(this.#param, `${this.#param}: $ref must be a string.`);

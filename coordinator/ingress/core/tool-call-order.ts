@@ -1,8 +1,8 @@
 import type { Delta } from '#bus-schemas';
 
 /**
- * Holds a provider to one tool call after the other, each named at its start: what every client of
- * ours relies on.
+ * Checks that a provider sends one tool call after the other, each with its id and name at its
+ * start: clients put the pieces of a call together by that order.
  */
 export class ToolCallOrder {
   #current = -1;

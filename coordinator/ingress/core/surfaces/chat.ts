@@ -35,7 +35,10 @@ class ChatStream implements StreamWriter {
     this.#includeUsage = head.includeUsage;
   }
 
-  /** Hot path: a token's chunk is put together from text, only the token itself is escaped. */
+  /**
+   * Hot path: the chunk of a token is concatenated from strings, and only the token itself is
+   * escaped as JSON.
+   */
   delta(delta: Delta): string {
     switch (delta.k) {
       case 'text': {

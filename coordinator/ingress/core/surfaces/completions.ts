@@ -6,8 +6,8 @@ import { DONE, finishReason, usageOf } from './openai-shapes.ts';
 import { type AnswerHead, type StreamWriter, type Surface, sseData } from './surface.ts';
 
 /**
- * `POST /v1/completions`: the oldest of them, a prompt in and text out. The prompt is a user's
- * message: what is served are chat models.
+ * `POST /v1/completions`: OpenAI's oldest API, with a prompt and a text. The prompt becomes a
+ * message of the user, because all models of the catalog are chat models.
  */
 export const completions: Surface = {
   path: '/v1/completions',

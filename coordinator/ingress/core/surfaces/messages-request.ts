@@ -78,7 +78,7 @@ function messagesOf(message: unknown, at: string): JsonObject[] {
   return role === 'user' ? userMessages(content, at) : [assistantMessage(content, at)];
 }
 
-/** Results of tools are messages of their own, in the order in which they stand. */
+/** The result of a tool becomes a message of its own, in the order of the blocks. */
 function userMessages(blocks: readonly unknown[], at: string): JsonObject[] {
   const messages: JsonObject[] = [];
   let parts: JsonObject[] = [];
@@ -125,7 +125,7 @@ function assistantMessage(blocks: readonly unknown[], at: string): JsonObject {
       case 'text':
         text.push(String((block as JsonObject)['text'] ?? ''));
         break;
-      // What it thought before is no part of what it said.
+      // Reasoning of earlier turns is not part of the conversation that the model reads.
       case 'thinking':
       case 'redacted_thinking':
         break;

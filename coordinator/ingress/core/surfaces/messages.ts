@@ -13,7 +13,7 @@ import {
 
 /**
  * `POST /v1/messages`: Anthropic's API. An answer is a list of blocks; a stream opens and closes
- * one after the other.
+ * them one after the other.
  */
 export const messages: Surface = {
   path: '/v1/messages',
@@ -24,8 +24,8 @@ export const messages: Surface = {
 };
 
 /**
- * Thoughts are signed by Anthropic so that it knows them again; here they are not taken back, so
- * nothing needs a signature.
+ * The signature of a thinking block. Anthropic signs these blocks to recognise them in later
+ * requests; this API ignores them in later requests, so it sends no signature.
  */
 const NO_SIGNATURE = '';
 
@@ -49,7 +49,10 @@ function message(head: AnswerHead, { text, reasoning, calls, end }: WholeAnswer)
   };
 }
 
-/** Arguments that a model left unfinished are still an answer. */
+/**
+ * The arguments of a tool call as JSON. If they do not parse because the model stopped early, they
+ * are returned as text in the field `unfinished`.
+ */
 function parsed(input: string): unknown {
   try {
     return JSON.parse(input === '' ? '{}' : input);
@@ -64,7 +67,7 @@ const headOf = ({ job, model }: AnswerHead) => ({
   role: 'assistant',
   model,
 });
-/** Anthropic counts what came from the cache apart. */
+/** Prompt tokens that were not in the cache: Anthropic's usage counts cached tokens separately. */
 const freshInput = ({ usage }: AttemptEnd) => usage.promptTokens - usage.cachedTokens;
 
 function stopOf({ finish, stopSequence }: AttemptEnd): {
@@ -99,7 +102,7 @@ class MessageStream implements StreamWriter {
 
   finish(end: AttemptEnd): string {
     const start = this.#begin();
-    // A reader expects a block, even one that says nothing.
+    // Clients expect at least one block, even if it is empty.
     const empty =
       this.#blocks === 0 && this.#open === undefined
         ? this.#openBlock({ k: 'text', text: '', tokens: 1 })
@@ -180,7 +183,7 @@ function emptyBlock(delta: Delta): object {
   }
 }
 
-/** Anthropic's clients choose the class of an error by its status, and show its type. */
+/** Anthropic's clients choose the class of an error by its HTTP status, and show its type. */
 const TYPES: Readonly<Record<number, string>> = {
   400: 'invalid_request_error',
   401: 'authentication_error',

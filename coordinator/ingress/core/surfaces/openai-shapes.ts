@@ -1,6 +1,6 @@
 import type { Finish, TokenLogprob, Usage } from '#bus-schemas';
 
-/** Shapes that OpenAI's older surfaces share. */
+/** Shapes that OpenAI's chat and completions APIs share. */
 
 export const DONE = 'data: [DONE]\n\n';
 

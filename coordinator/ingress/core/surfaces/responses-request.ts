@@ -1,12 +1,15 @@
 import { invalid, isGiven, isObject, type JsonObject, quoted } from '../json.ts';
 
 /**
- * Lowers the request of `POST /v1/responses`. Nothing is kept between requests, so what refers to
- * an earlier one is refused.
+ * Lowers the request of `POST /v1/responses`. The server stores no answers, so fields that refer to
+ * an earlier one are refused.
  */
 
 const STATEFUL = ['previous_response_id', 'conversation', 'background', 'prompt'] as const;
-/** Of the Responses API alone, and without meaning for an answer that is not kept. */
+/**
+ * Fields of the Responses API that are not forwarded: they are lowered separately, or have no
+ * meaning without stored answers.
+ */
 const DROPPED = [
   'input',
   'instructions',
@@ -73,7 +76,7 @@ function addItem(messages: JsonObject[], item: unknown, at: string): void {
         function: { name: item['name'], arguments: item['arguments'] },
       };
       const before = messages.at(-1);
-      // Calls of one turn are one message.
+      // All tool calls of one turn belong to one message.
       if (before?.['role'] === 'assistant' && Array.isArray(before['tool_calls']))
         before['tool_calls'].push(call);
       else messages.push({ role: 'assistant', content: null, tool_calls: [call] });

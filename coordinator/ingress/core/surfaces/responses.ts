@@ -14,8 +14,8 @@ import {
 } from './surface.ts';
 
 /**
- * `POST /v1/responses`: OpenAI's newer API. An answer is a list of items: a reasoning, messages,
- * calls of functions.
+ * `POST /v1/responses`: OpenAI's newer API. An answer is a list of items: reasoning, messages and
+ * function calls.
  */
 export const responses: Surface = {
   path: '/v1/responses',
@@ -27,7 +27,7 @@ export const responses: Surface = {
 
 type Item = { id: string; type: string } & Record<string, unknown>;
 
-/** Fields that say what the response is, with nothing answered yet. */
+/** The fields of a response before it has any output. */
 function inProgress({ job, createdSeconds, model, request, maxOutputTokens }: AnswerHead) {
   const {
     instructions,
@@ -162,7 +162,7 @@ class ResponseStream implements StreamWriter {
 
   finish(end: AttemptEnd): string {
     const status = end.finish === 'length' ? 'incomplete' : 'completed';
-    // A reader expects a message, even one that says nothing.
+    // Clients expect at least one message, even if it is empty.
     const empty = this.#begun
       ? ''
       : this.#begin() + this.#openItem({ k: 'text', text: '', tokens: 1 });
@@ -203,7 +203,9 @@ class ResponseStream implements StreamWriter {
     );
   }
 
-  /** Closes the item that is open if the piece does not belong to it, and opens its own. */
+  /**
+   * Closes the open item if the piece does not belong to it, and opens a new item for the piece.
+   */
   #turnTo(delta: Delta): string {
     const belongs = this.#open?.kind === delta.k && (delta.k !== 'tool' || delta.id === undefined);
     return belongs ? '' : this.#close('completed') + this.#openItem(delta);

@@ -4,36 +4,35 @@ import type { AttemptEnd } from '../job-state.ts';
 import type { JsonObject } from '../json.ts';
 
 /**
- * One way to ask for an answer and to read it: OpenAI's chat, Responses and completions,
- * Anthropic's Messages. Each lowers its
- * request to the chat contract and raises the pieces of an answer to what its clients read. Nothing
- * else differs between them.
+ * One API for asking: OpenAI's chat, Responses and completions, or Anthropic's Messages. Each
+ * surface lowers its request to the chat contract, and raises the pieces of an answer to the format
+ * of its clients. The rest of the ingress does not depend on the surface.
  */
 export interface Surface {
   readonly path: string;
-  /** A new body; throws the ApiError of what cannot be lowered. */
+  /** Returns a new body; throws an ApiError if the request cannot be lowered. */
   lower(body: JsonObject): JsonObject;
   stream(head: AnswerHead): StreamWriter;
   whole(head: AnswerHead, answer: WholeAnswer): object;
-  /** The envelope of an error that comes instead of an answer. */
+  /** The envelope of an error that is sent instead of an answer. */
   error(error: ApiError, requestId: string): object;
 }
 
-/** What is known of an answer before its first piece. */
+/** The properties of an answer that are known before its first piece. */
 export interface AnswerHead {
   readonly job: string;
-  /** As the caller wrote it, alias and all. */
+  /** The name that the caller used, which may be an alias. */
   readonly model: string;
   readonly createdSeconds: number;
   readonly includeUsage: boolean;
   readonly maxOutputTokens: number;
-  /** As it came, before it was lowered. */
+  /** The body of the request before it was lowered. */
   readonly request: JsonObject;
 }
 
 /**
- * The text of a stream, piece by piece: whole server-sent events each time. Nothing may follow
- * `finish` and `cut`.
+ * Writes a stream piece by piece. Each call returns zero or more whole server-sent events. No call
+ * may follow `finish` or `cut`.
  */
 export interface StreamWriter {
   delta(delta: Delta): string;
@@ -47,7 +46,6 @@ interface ToolCall {
   readonly arguments: string;
 }
 
-/** All pieces of an answer put together. */
 export interface WholeAnswer {
   readonly text: string;
   readonly reasoning: string;
@@ -56,7 +54,7 @@ export interface WholeAnswer {
   readonly end: AttemptEnd;
 }
 
-/** Puts the pieces of an answer together as they come. */
+/** Collects the pieces of an answer. */
 export class Gathering {
   #text: string[] = [];
   #reasoning: string[] = [];
@@ -92,8 +90,11 @@ export class Gathering {
   }
 }
 
-/** One server-sent event without a name, as OpenAI sends them. */
+/** One server-sent event without an event name, as OpenAI sends them. */
 export const sseData = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
-/** One with a name, which stands in its data too. */
+/**
+ * One server-sent event named by the `type` of its data, as Anthropic and the Responses API send
+ * them.
+ */
 export const sseEvent = (data: { type: string }): string =>
   `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;

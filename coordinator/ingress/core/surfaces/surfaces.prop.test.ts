@@ -11,8 +11,8 @@ import { responses } from './responses.ts';
 import { type AnswerHead, Gathering, type Surface } from './surface.ts';
 
 /**
- * Whatever a model says, in whatever pieces, and however the network cuts it: a reader gets what
- * was said.
+ * For any answer, any split of it into pieces and any split into network packets, the client reads
+ * the answer of the model.
  */
 
 interface Event {
@@ -30,7 +30,10 @@ const head = (request = {}): AnswerHead => ({
 });
 const text = fc.string({ unit: 'binary', maxLength: 12 }).filter((value) => value.isWellFormed());
 
-/** An answer as providers have to give it: calls one after the other, each named at its start. */
+/**
+ * Answers as a provider must send them: tool calls one after the other, each with its id and name
+ * at its start.
+ */
 const answers = fc
   .array(
     fc.oneof(
@@ -227,7 +230,7 @@ function readWhole(surface: Surface, whole: Any): Said {
   }
 }
 
-/** As a client that reads the JSON of a call's arguments sees it. */
+/** The arguments of a call as a client parses them. */
 function normal(input: string): string {
   try {
     return JSON.stringify(JSON.parse(input === '' ? '{}' : input));

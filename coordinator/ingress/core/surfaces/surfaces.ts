@@ -4,5 +4,5 @@ import { messages } from './messages.ts';
 import { responses } from './responses.ts';
 import type { Surface } from './surface.ts';
 
-/** Every way to ask, at the ingress and at a customer's proxy. */
+/** All surfaces, for the ingress and for the proxy on a customer's machine. */
 export const surfaces: readonly Surface[] = [chat, responses, completions, messages];
