@@ -12,7 +12,7 @@ export interface Call {
 
 const TIMEOUT_MS = 120_000;
 
-/** Requests to one coordinator, over connections that are kept. */
+/** HTTP requests to one coordinator, over connections that are reused. */
 export class Connection implements Disposable {
   readonly #base: URL;
   readonly #agent: HttpAgent;
@@ -27,7 +27,7 @@ export class Connection implements Disposable {
 
   send({ method, path, headers, body, signal }: Call): Promise<IncomingMessage> {
     const url = new URL(path, this.#base);
-    // A whole address would go there, with the key.
+    // Rejects an absolute URL: it would send the caller's API key to another server.
     if (url.origin !== this.#base.origin)
       return Promise.reject(
         new SealedError(
@@ -56,7 +56,10 @@ export class Connection implements Disposable {
     });
   }
 
-  /** The answer's JSON; throws the SealedError of an answer that is an error. */
+  /**
+   * Sends a request and returns the JSON of its answer; throws a SealedError if the status is not
+   * 200.
+   */
   async json(call: Call): Promise<Record<string, unknown>> {
     const response = await this.send(call);
     const answer = await readJson(response);

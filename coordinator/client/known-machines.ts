@@ -1,6 +1,9 @@
 import type { Offer } from './offer-check.ts';
 
-/** As long as what they have shown is young. */
+/**
+ * Time after which a machine is dropped, in milliseconds. A machine renews its evidence at the same
+ * interval.
+ */
 const KEPT_MS = 5 * 60_000;
 const MOST = 8;
 
@@ -10,15 +13,18 @@ interface Known {
 }
 
 /**
- * Machines that answered lately, by model: they can be sealed for at once. Several, so that not all
- * requests run to one.
+ * The machines that have answered lately, for each model. The client can seal for one of them
+ * without asking the coordinator first. Several are kept for each model, so that not all requests
+ * go to one machine.
  */
 export class KnownMachines {
   readonly #byModel = new Map<string, Map<string, Known>>();
-  /** The models' own limits, once a request without one was answered. */
+  /**
+   * Output limit of each model, in tokens, as learned from a request without a limit of its own.
+   */
   readonly #longest = new Map<string, number>();
 
-  /** One of them at random. */
+  /** One of the model's machines, chosen at random. */
   any(model: string, now: number): Offer | undefined {
     const known = this.#byModel.get(model);
     if (known === undefined) return undefined;
@@ -32,7 +38,8 @@ export class KnownMachines {
 
   answered(model: string, offer: Offer, now: number): void {
     const known = this.#byModel.get(model) ?? new Map<string, Known>();
-    // The newest last, so that the oldest goes first.
+    // A Map keeps the order of insertion: the newest machine is last, and the oldest is dropped
+    // first.
     known.delete(offer.provider);
     known.set(offer.provider, { offer: { ...offer, attempt: 1 }, at: now });
     const [oldest] = known.keys();

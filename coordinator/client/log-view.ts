@@ -16,8 +16,13 @@ import {
 import { SealedError } from './sealed-error.ts';
 
 /**
- * The log as one client has seen it grow: each head is held against the one before, and the key
- * against the first.
+ * The transparency log as one client has seen it grow. Each head must extend the head before it,
+ * and all must be signed with one key: the one that the user gave, or else the key of the first
+ * head.
+ *
+ * The attack: a coordinator that shows this client another log than everyone else (a fork), for
+ * example to hide a revoked machine or to add a release that only this client sees. The client
+ * keeps its last head across restarts, so the coordinator would have to maintain the fork forever.
  */
 
 const hash = Hex(HASH_BYTES);
@@ -38,16 +43,23 @@ const consistencyShape = Compile(Type.Object({ proof: Type.Array(hash, { maxItem
 
 export interface LogViewOptions {
   readonly get: (path: string) => Promise<unknown>;
-  /** In hexadecimal; the first that is seen where none is given. */
+  /**
+   * The key of the log, in hexadecimal. Without it, the key of the first head is trusted from then
+   * on.
+   */
   readonly key?: string | undefined;
-  /** The last head of an earlier run. */
+  /** The last head that an earlier run of this client accepted. */
   readonly kept?: PrintedHead | undefined;
   readonly onHead?: (head: PrintedHead) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** A head is signed when it is asked for; clocks differ. */
+/**
+ * Oldest head that is accepted, in milliseconds. The coordinator signs a head when it is asked for
+ * one, so an honest head is older only if clocks differ. An older head could hide later entries,
+ * such as a revoked machine.
+ */
 const OLDEST_HEAD_MS = 10 * 60_000;
 
 export class LogView {
@@ -63,8 +75,8 @@ export class LogView {
   }
 
   /**
-   * Fetches the newest head, and throws where it is not a continuation of the last. One after the
-   * other: each is held against the one before.
+   * Fetches the newest head, and throws if it does not extend the last one. Calls run one after the
+   * other, because each head is compared with the one before.
    */
   refresh(): Promise<TreeHead> {
     const next = this.#refreshing.then(() => this.#fetchHead());
@@ -94,8 +106,8 @@ export class LogView {
         'The log shows a head of long ago: what was decided since is kept from us.',
       );
     const before = this.#head;
-    // An older head than ours comes from a copy that lags behind: it must be a beginning of what we
-    // know.
+    // A smaller head comes from a replica that lags behind: it must be a prefix of the head that
+    // this client has.
     if (before !== undefined)
       await this.#prove(before.size <= head.size ? [before, head] : [head, before]);
     if (before === undefined || head.size >= before.size) {
@@ -108,7 +120,7 @@ export class LogView {
   /** Whether the entry is in the log. */
   async has(entry: Uint8Array): Promise<boolean> {
     if (this.#head !== undefined && (await this.#isIn(this.#head, entry))) return true;
-    // It may be newer than what we know.
+    // The entry may be newer than the last head.
     return this.#isIn(await this.refresh(), entry);
   }
 
@@ -138,7 +150,7 @@ export class LogView {
   }
 }
 
-/** Only that it is not there is an answer; that nobody answers is none. */
+/** A 404 means that the entry is not in the log. Any other error proves nothing, and is thrown. */
 function notThere(error: unknown): undefined {
   if (error instanceof SealedError && error.status === 404) return undefined;
   throw error;

@@ -1,4 +1,4 @@
-/** For programs that ask without the coordinator being able to read it. */
+/** For programs that send requests which the coordinator cannot read (blind mode). */
 export { LogView, type PrintedHead } from './log-view.ts';
 export { Offer } from './offer-check.ts';
 export {

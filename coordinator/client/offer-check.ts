@@ -21,8 +21,12 @@ import type { LogView } from './log-view.ts';
 import { SealedError } from './sealed-error.ts';
 
 /**
- * Whether what the coordinator offers to seal for is a machine that has shown what it is. The
- * coordinator is not believed in anything.
+ * Checks the machine that the coordinator offers, before a request is sealed for it. The
+ * coordinator is not trusted: every statement about the machine must be signed by the machine or
+ * stand in the transparency log.
+ *
+ * The attack: a coordinator that offers a key of its own, a machine that runs other code, or other
+ * weights, in order to read the request or to forge the answer.
  */
 
 export const Offer = Type.Object({
@@ -52,14 +56,20 @@ export interface OfferCheckOptions {
   readonly now: () => number;
 }
 
-/** A machine shows itself every five minutes, and may miss that three times; clocks differ. */
+/**
+ * Oldest evidence that is accepted, in milliseconds: a machine renews its evidence every five
+ * minutes, and may miss that three times.
+ */
 const FRESH_MS = 16 * 60_000;
 const CLOCK_MS = 2 * 60_000;
 const MAX_KNOWN = 10_000;
 
 export class OfferCheck {
   readonly #options: OfferCheckOptions;
-  /** Evidence whose signature held, and what was found in the log: neither changes. */
+  /**
+   * Evidence whose signature was valid, and statements that were found in the log. Neither can
+   * change, so they are checked once.
+   */
   readonly #signed = new Set<string>();
   readonly #logged = new Set<string>();
 
@@ -68,8 +78,8 @@ export class OfferCheck {
   }
 
   /**
-   * Throws the SealedError that says why nothing may be sealed for it. `model` is the name that the
-   * caller asked for.
+   * Throws a SealedError with the reason if no request may be sealed for this machine. `model` is
+   * the name that the caller asked for.
    */
   async check(offer: Offer, model: string): Promise<void> {
     const { minimumLevel, now } = this.#options;

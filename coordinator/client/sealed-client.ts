@@ -21,49 +21,61 @@ import { SealedError } from './sealed-error.ts';
 import { SealedStream } from './sealed-stream.ts';
 
 export interface SealedClientOptions {
-  /** Of the coordinator. */
+  /** The URL of the coordinator. */
   readonly url: string;
   readonly minimumLevel: TrustLevel;
-  /** The log's key, in hexadecimal; the first that is seen where none is given. */
+  /**
+   * The key of the transparency log, in hexadecimal. Without it, the key of the first head is
+   * trusted from then on.
+   */
   readonly logKey?: string | undefined;
   readonly keptHead?: PrintedHead | undefined;
   readonly onHead?: (head: PrintedHead) => void;
 }
 
-/** What the coordinator has to know of a request that it cannot read. */
+/**
+ * The properties of a request that the coordinator needs for routing and billing, because it cannot
+ * read the request.
+ */
 export interface SealedWish {
   readonly model: string;
   readonly maxTokens?: number | undefined;
   readonly requires?: readonly Trait[];
   readonly provider?: unknown;
   readonly affinity?: string;
-  /** `self` for machines of one's own alone, `prefer` for them first. */
+  /** `self` allows only the caller's own machines, `prefer` tries those first. */
   readonly route?: string | undefined;
-  /** The longest that the request may become, in bytes. */
+  /** Largest size of the request, in bytes. */
   readonly requestBytes: number;
 }
 
-/** Where a request goes: a machine that is held for it, or one that answered before. */
+/** The machine for which a request is sealed, and the job under which it is sent. */
 export interface Place {
   readonly job: string;
-  /** The longest answer that it may ask for. */
+  /** Largest number of output tokens that the request may ask for. */
   readonly maxTokens: number;
   readonly offer: Offer;
-  /** The coordinator holds it; otherwise it is asked for with the request. */
+  /**
+   * True if the coordinator has reserved the machine for this job. Otherwise it reserves the
+   * machine when the request arrives.
+   */
   readonly isHeld: boolean;
 }
 
-/** A request, what the coordinator has to know of it, and where it goes. */
+/** A request that is about to be sealed, its properties for the coordinator, and its place. */
 export interface Sealed {
   readonly wish: SealedWish;
   readonly place: Place;
   readonly request: InferenceRequest;
 }
 
-/** The machine that answers, and the key of the hashes in its receipt, which only the two have. */
+/**
+ * The machine that answers, and the key of the hashes in its receipt. Only this client and that
+ * machine have the key.
+ */
 export type SealedServing = { readonly k: 'serving'; readonly receiptSalt: Uint8Array } & Place;
 
-/** What a job says: whom it was sealed for, what that machine wrote, and how it ended. */
+/** An event of a job: the machine that serves it, or a piece of its answer. */
 export type SealedEvent = SealedServing | Delta;
 
 const sessionShape = Compile(
@@ -80,8 +92,8 @@ const JSON_TYPE = 'application/json';
 const SEALED_TYPE = 'application/octet-stream';
 const NEXT_JOB = 'x-dinf-next-job';
 /**
- * The offered build is named inside the sealed request: its field name, its length and at most 128
- * characters.
+ * Bytes that the name of the offered build adds to the sealed request: its field name, its length
+ * and at most 128 characters.
  */
 const BUILD_FIELD_BYTES = 160;
 const MAX_OFFERS = 4;
@@ -91,8 +103,8 @@ const MAX_NAMES = 256;
 const MAX_SEALED = 100_000;
 
 /**
- * Asks so that only the machine which answers can read it: what the coordinator offers is checked,
- * sealed for, and checked again as it comes.
+ * Sends requests that only the answering machine can read. The client checks each machine that the
+ * coordinator offers, seals the request for it, and checks every frame of the answer.
  */
 export class SealedClient implements Disposable {
   readonly log: LogView;
@@ -100,10 +112,15 @@ export class SealedClient implements Disposable {
   readonly #check: OfferCheck;
   readonly #minimumLevel: TrustLevel;
   #senders = new RelaySenders();
-  /** Jobs and attempts that were sealed for with the contexts of `#senders`. */
+  /**
+   * Job, attempt and machine key of every request that was sealed with the contexts of `#senders`.
+   */
   readonly #sealed = new Set<string>();
   readonly #machines = new KnownMachines();
-  /** Of jobs to come, by the credential that they were named to. */
+  /**
+   * Job ids that the coordinator has assigned to future requests, by the API key that they were
+   * sent to.
+   */
   readonly #names = new Map<string, string[]>();
 
   constructor({ url, minimumLevel, logKey, keptHead, onHead }: SealedClientOptions) {
@@ -120,12 +137,12 @@ export class SealedClient implements Disposable {
     this.#check = new OfferCheck({ log: this.log, get, minimumLevel, now: Date.now });
   }
 
-  /** Anything else that the coordinator has to say. */
+  /** Sends a request that is not sealed. */
   send(call: Call): Promise<IncomingMessage> {
     return this.#connection.send(call);
   }
 
-  /** Has a machine and the money held; whoever opens a place has ten seconds to use it. */
+  /** Reserves a machine and holds the money. The reservation expires after ten seconds. */
   async open(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
     const body = { type: JSON_TYPE, bytes: Buffer.from(JSON.stringify(this.#fieldsOf(wish))) };
     const answer = await this.#connection.json({
@@ -142,8 +159,8 @@ export class SealedClient implements Disposable {
   }
 
   /**
-   * A machine that answered lately, if the coordinator has named a job to come; otherwise one that
-   * it holds.
+   * Returns a machine that answered lately, if the coordinator has assigned a job id in advance.
+   * Otherwise it reserves a machine.
    */
   async place(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
     const offer = this.#machines.any(wish.model, Date.now());
@@ -157,8 +174,8 @@ export class SealedClient implements Disposable {
   }
 
   /**
-   * Seals the request for the machine of its place, or for another that is offered instead, and
-   * opens the answer.
+   * Seals the request for the machine of its place, or for another one that the coordinator offers
+   * instead, and opens the answer.
    */
   async *run(
     asked: Sealed,
@@ -210,7 +227,7 @@ export class SealedClient implements Disposable {
       this.#machines.failed(wish.model, offer);
       if (response.statusCode === 409 && againShape.Check(answer))
         place = { ...place, isHeld: true, offer: answer.offer };
-      // The name was good for another process of the coordinator, or is too old.
+      // The job id belongs to another ingress, or has expired.
       else if (response.statusCode === 410 && !place.isHeld)
         place = await this.open(wish, authorization, signal);
       else throw errorOf(response, answer);
@@ -219,8 +236,8 @@ export class SealedClient implements Disposable {
   }
 
   /**
-   * Frees what is held for a rejected offer. A session that cannot be cancelled expires by itself,
-   * so a failure changes nothing.
+   * Releases the reservation and the hold of a rejected offer. The coordinator also releases them
+   * when the session expires, so a failed call is ignored.
    */
   async #cancel(job: string, headers: Record<string, string>): Promise<void> {
     const call = {
@@ -233,8 +250,13 @@ export class SealedClient implements Disposable {
   }
 
   /**
-   * The coordinator names jobs. The same name twice would be one key and one number for two
-   * requests: whoever has both has their difference.
+   * Never seals twice for one job, attempt and machine key. The coordinator chooses the job id, and
+   * with the same sender context these three determine the key, while nonces count from 0. A
+   * hostile coordinator that assigned one id twice would get two requests under the same key and
+   * nonces, and their ciphertexts would reveal the XOR of the two requests.
+   *
+   * When the list of sealed names is full, it is dropped together with the sender contexts: new
+   * contexts give new keys.
    */
   async #sealsFor(job: string, { sealing_key: key, attempt }: Offer): Promise<JobSeals> {
     const name = `${job} ${attempt} ${key}`;
@@ -251,7 +273,10 @@ export class SealedClient implements Disposable {
     return this.#senders.sealFor({ recipient: fromHex(key), job, attempt });
   }
 
-  /** The coordinator is asked for what the client insists on: it is checked all the same. */
+  /**
+   * The fields that the coordinator needs. They include the trust level that the client requires;
+   * the client checks it again, because the coordinator is not trusted.
+   */
   #fieldsOf({
     model,
     maxTokens,

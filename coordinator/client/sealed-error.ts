@@ -1,18 +1,18 @@
 /**
- * Why a sealed request was not answered. What is not ours comes from the coordinator, by its own
- * code.
+ * Why a sealed request failed, as detected by this client. An error that the coordinator returned
+ * keeps the coordinator's own code instead.
  */
 export type RefusalReason =
   | 'unreadable_answer'
   | 'unreachable'
   | 'not_this_network'
-  /** What is offered does not show what it is. */
+  /** The offered machine did not prove what it is. */
   | 'untrusted_offer'
-  /** The log says two things. */
+  /** The log has two versions: the coordinator showed different entries at different times. */
   | 'log_forked'
   | 'log_key_changed'
   | 'log_stale'
-  /** What was said beside the frames is not what is in them. */
+  /** The outline beside a frame does not agree with the sealed content. */
   | 'false_outline'
   | 'false_hash'
   | 'unopenable_frame'
@@ -21,7 +21,7 @@ export type RefusalReason =
 
 export class SealedError extends Error {
   readonly code: string;
-  /** Of the coordinator's answer, where there was one. */
+  /** The HTTP status of the coordinator's answer, if there was one. */
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
 

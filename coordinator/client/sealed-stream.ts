@@ -34,9 +34,13 @@ export interface SealedStreamOptions {
 }
 
 /**
- * Opens an answer as it comes. Invariants: frames are taken in order, each once, none left out;
- * what was said beside a frame for the
- * bill is what is in it; the machine signs for the request that we sealed and the text that we got.
+ * Opens an answer while it arrives. Invariants: frames are accepted in order, each once, and none
+ * may be missing; the outline of a frame, by which the coordinator bills, agrees with the content
+ * of the frame; the machine confirms the hashes of the request that the client sealed and of the
+ * text that it received.
+ *
+ * The attacks: a coordinator that drops, repeats or swaps frames, and a coordinator that bills for
+ * more tokens than the machine sent.
  */
 export class SealedStream {
   readonly #options: SealedStreamOptions;
@@ -50,7 +54,7 @@ export class SealedStream {
   async *read(chunks: AsyncIterable<Buffer>): AsyncGenerator<Delta, InferenceEnd> {
     let end: InferenceEnd | undefined;
     try {
-      // Read out to its last byte: the connection is used again.
+      // The answer is read to its last byte so that the connection can be reused.
       for await (const event of eventsIn(chunks)) {
         for (const content of this.#open(frameIn(event))) {
           if (end !== undefined)
@@ -131,7 +135,7 @@ function frameIn(event: string): Frame {
   return data;
 }
 
-/** Server-sent events, whole. */
+/** Splits a stream into whole server-sent events. */
 async function* eventsIn(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
   let rest = '';
   const decoder = new TextDecoder();
