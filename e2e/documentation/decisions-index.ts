@@ -20,7 +20,7 @@ const SUBJECTS: readonly (readonly [first: number, subject: string])[] = [
 const INTRO = `# Decisions
 
 Choices that others would question, one record each: what was chosen, why, and what it costs. A record describes the
-time at which it was written; what holds today is in [ARCHITECTURE.md](../ARCHITECTURE.md). Written from the titles of the
+time at which it was written; what holds today is in [ARCHITECTURE.md](../ARCHITECTURE.md). Generated from the titles of the
 records (\`DINF_WRITE_API=1\` and the test \`decisions-index\`).`;
 
 export function decisionsIndex(): string {
