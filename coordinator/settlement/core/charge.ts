@@ -1,18 +1,17 @@
 import type { JobResult, Usage } from '#bus-schemas';
 
-/** Micro-dollars for a million tokens. */
+/** Each price is in micro-dollars per million tokens. */
 export interface Price {
   readonly inputPerMillion: number;
-  /** For prompt tokens that the provider had in its cache. */
+  /** This price applies to prompt tokens that the provider read from its cache. */
   readonly cacheReadPerMillion: number;
   readonly outputPerMillion: number;
 }
 
 /**
  * Routing compares input and output with the listed price, not cached tokens. Without this rule an
- * owner could keep to both and ask
- * the full price of the prompt for cached tokens. A machine that asks more for the prompt serves
- * only callers who accept that.
+ * owner could stay within both listed prices and charge the full prompt price for cached tokens. A
+ * machine whose prompt price is above the listed price serves only callers who accept that price.
  */
 export function cachedWithinListed(own: Price, listed: Price): Price {
   if (
@@ -23,36 +22,36 @@ export function cachedWithinListed(own: Price, listed: Price): Price {
   return { ...own, cacheReadPerMillion: Math.min(listed.cacheReadPerMillion, own.inputPerMillion) };
 }
 
-/** What the account had agreed to when the money was set aside. */
+/** These terms applied to the account when the money for the job was set aside. */
 export interface Terms {
   readonly feeBps: number;
-  /** Least that a job costs which delivered anything. */
+  /** The smallest charge, in micro-dollars, for a priced job that delivered a token. */
   readonly minimum: number;
-  /** The account that gets a part of the fees. */
+  /** The account that receives a part of the fee; null when the account has no referrer. */
   readonly referrer: string | null;
 }
 
 const MILLION = 1_000_000n;
 const BASIS_POINTS = 10_000n;
-/** The referrer's part of the fee. */
+/** The referrer receives this part of the fee: 2,000 basis points are 20 %. */
 const REFERRAL_BPS = 2_000n;
 /**
- * A prompt whose tokens nobody reported is taken at the usual four bytes each; the bound counts
- * bytes.
+ * When the provider reported no usage, the prompt's tokens are estimated at four bytes each. The
+ * prompt bound counts bytes.
  */
 const BYTES_PER_TOKEN = 4;
 
 export interface Tokens {
   readonly prompt: number;
-  /** Of the prompt. */
+  /** The number of prompt tokens that were read from the cache; `prompt` includes them. */
   readonly cached?: number;
   readonly completion: number;
 }
 
 /**
- * In whole micro-dollars, rounded up: what is used is never free. Exact, though tokens times price
- * passes 2^53; a cost past
- * 2^53 is more than any account can have and is left at that bound.
+ * Returns whole micro-dollars, rounded up, so that a priced token is never free. The arithmetic
+ * uses BigInt because tokens times price can exceed 2^53. A cost above 2^53 - 1 is reduced to that
+ * value.
  */
 export function costOf(price: Price, { prompt, cached = 0, completion }: Tokens): number {
   const exact =
@@ -67,7 +66,7 @@ function atLeast(cost: number, minimum: number): number {
   return cost === 0 ? 0 : Math.max(cost, minimum);
 }
 
-/** What is set aside: the price of both bounds. */
+/** Returns the micro-dollars to set aside: the cost if the job uses both bounds in full. */
 export function holdFor(
   price: Price,
   bounds: { prompt: number; completion: number },
@@ -81,15 +80,15 @@ export interface HeldJob {
   readonly price: Price;
   readonly promptBound: number;
   readonly terms: Terms;
-  /** The machine belongs to the account that used it. */
+  /** True when the machine belongs to the account that submitted the job. */
   readonly isOwnMachine: boolean;
 }
 
 export interface End {
   readonly result: JobResult;
-  /** Counted at the ingress. */
+  /** The ingress counted these tokens. */
   readonly deliveredTokens: number;
-  /** The provider's word; absent when it died before it gave one. */
+  /** The provider reported this usage; undefined when it sent no report. */
   readonly usage?: Usage | undefined;
 }
 
