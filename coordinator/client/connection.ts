@@ -32,7 +32,7 @@ export class Connection implements Disposable {
       return Promise.reject(
         new SealedError(
           'not_this_network',
-          `${path.slice(0, 100)} is no path of ${this.#base.origin}.`,
+          `${path.slice(0, 100)} is not a path of ${this.#base.origin}.`,
         ),
       );
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
@@ -51,7 +51,9 @@ export class Connection implements Disposable {
       request.once('error', (cause) =>
         fail(new SealedError('unreachable', `${this.#base.origin} does not answer.`, { cause })),
       );
-      request.once('timeout', () => request.destroy(new Error('it took too long')));
+      request.once('timeout', () =>
+        request.destroy(new Error(`the connection was idle for ${TIMEOUT_MS} ms`)),
+      );
       request.end(body?.bytes);
     });
   }
@@ -80,16 +82,19 @@ export async function readJson(response: IncomingMessage): Promise<Record<string
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > MAX_JSON_BYTES)
-      throw new SealedError('unreadable_answer', 'The answer is longer than any should be.');
+      throw new SealedError(
+        'unreadable_answer',
+        `The answer has more than ${MAX_JSON_BYTES} bytes.`,
+      );
     chunks.push(chunk);
   }
   try {
     const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch (cause) {
-    throw new SealedError('unreadable_answer', 'The answer is no JSON.', { cause });
+    throw new SealedError('unreadable_answer', 'The answer is not valid JSON.', { cause });
   }
-  throw new SealedError('unreadable_answer', 'The answer is no JSON object.');
+  throw new SealedError('unreadable_answer', 'The answer is not a JSON object.');
 }
 
 export function errorOf(response: IncomingMessage, answer: Record<string, unknown>): SealedError {

@@ -90,20 +90,20 @@ export class LogView {
   async #fetchHead(): Promise<TreeHead> {
     const printed = await this.#options.get('/v1/transparency/head');
     if (!headShape.Check(printed))
-      throw new SealedError('unreadable_answer', 'The log has no head that can be read.');
+      throw new SealedError('unreadable_answer', 'The head of the log has an unknown format.');
     const head = readHead(printed);
     this.#key ??= printed.key;
     if (printed.key !== this.#key)
       throw new SealedError(
         'log_key_changed',
-        `The log is signed with another key than ${this.#key}.`,
+        `The log is signed with the key ${printed.key}, and this client expects ${this.#key}. Ask the operator of the network whether they changed the key.`,
       );
     if (!isHeadSigned(head))
       throw new SealedError('log_forked', 'The head of the log is not signed with its key.');
     if (this.#options.now() - head.at > OLDEST_HEAD_MS)
       throw new SealedError(
         'log_stale',
-        'The log shows a head of long ago: what was decided since is kept from us.',
+        `The newest head of the log is older than ${OLDEST_HEAD_MS / 60_000} minutes. The coordinator may hide later entries.`,
       );
     const before = this.#head;
     // A smaller head comes from a replica that lags behind: it must be a prefix of the head that
@@ -145,7 +145,7 @@ export class LogView {
       return;
     throw new SealedError(
       'log_forked',
-      `The log says something else about its first ${earlier.size} entries than it did before.`,
+      `The first ${earlier.size} entries of the log differ from the ones that it had before.`,
     );
   }
 }

@@ -84,19 +84,21 @@ export class OfferCheck {
   async check(offer: Offer, model: string): Promise<void> {
     const { minimumLevel, now } = this.#options;
     const evidence = readPrintedEvidence(offer.evidence);
-    if (evidence === undefined) throw untrusted('what it has shown cannot be read');
+    if (evidence === undefined) throw untrusted('its evidence cannot be read');
     if (evidence.provider !== offer.provider)
-      throw untrusted('what it has shown is of another machine');
+      throw untrusted('its evidence belongs to another machine');
     if (offer.suite !== SUITE_ID || evidence.suite !== SUITE_ID)
-      throw untrusted('it seals in another way than we do');
+      throw untrusted(`it does not use the cipher suite ${SUITE_ID}`);
     if (hex(evidence.sealingKey) !== offer.sealing_key)
-      throw untrusted('the key is not the one that the machine has signed');
+      throw untrusted('its sealing key is not the one that it has signed');
     const age = now() - evidence.at;
     if (age > FRESH_MS + CLOCK_MS || age < -CLOCK_MS)
-      throw untrusted('it showed itself too long ago, or in the future');
+      throw untrusted('its evidence is too old, or dated in the future');
     if (rank(offer.level) < rank(minimumLevel))
-      throw untrusted(`it has shown no more than ${offer.level}, and ${minimumLevel} is asked for`);
-    if (!this.#isSigned(offer, evidence)) throw untrusted('what it has shown is not signed by it');
+      throw untrusted(
+        `its trust level is ${offer.level}, and at least ${minimumLevel} is required`,
+      );
+    if (!this.#isSigned(offer, evidence)) throw untrusted('its evidence is not signed by it');
     await this.#isLogged(evidence, offer.level);
     await this.#isModel(evidence, { model, build: offer.build });
   }
@@ -139,7 +141,7 @@ export class OfferCheck {
       digest !== undefined && (await log.has(modelEntry({ ...entry, weights: digest })));
     if (!isPinned && !(await log.has(modelEntry({ ...entry, weights: undefined }))))
       throw untrusted(
-        `the log does not say that its build ${build}, with the weights that it has, answers for ${model}`,
+        `the log has no entry that its build ${build}, with its weights, serves ${model}`,
       );
     remember(this.#logged, name);
   }
@@ -162,5 +164,5 @@ const rank = (level: TrustLevel): number => TRUST_LEVELS.indexOf(level);
 const untrusted = (why: string): SealedError =>
   new SealedError(
     'untrusted_offer',
-    `The coordinator offered a machine that is not to be trusted: ${why}.`,
+    `The coordinator offered a machine that this client does not trust: ${why}.`,
   );

@@ -153,7 +153,10 @@ export class SealedClient implements Disposable {
       signal,
     });
     if (!sessionShape.Check(answer))
-      throw new SealedError('unreadable_answer', 'The session cannot be read.');
+      throw new SealedError(
+        'unreadable_answer',
+        'The answer to the new session has an unknown format.',
+      );
     const { id, max_tokens: maxTokens, offer } = answer;
     return { job: id, maxTokens, offer, isHeld: true };
   }
@@ -185,7 +188,10 @@ export class SealedClient implements Disposable {
     const { wish, request } = asked;
     let { place } = asked;
     if (InferenceRequest.encode(request).length > wish.requestBytes)
-      throw new SealedError('request_too_long', 'The request is longer than was said.');
+      throw new SealedError(
+        'request_too_long',
+        `The request is longer than the ${wish.requestBytes} bytes that were announced.`,
+      );
     for (let offers = 0; offers < MAX_OFFERS; offers += 1) {
       try {
         await this.#check.check(place.offer, wish.model);
@@ -232,7 +238,7 @@ export class SealedClient implements Disposable {
         place = await this.open(wish, authorization, signal);
       else throw errorOf(response, answer);
     }
-    throw new SealedError('untrusted_offer', 'None of the machines that were offered could serve.');
+    throw new SealedError('untrusted_offer', 'None of the offered machines accepted the request.');
   }
 
   /**
@@ -263,7 +269,7 @@ export class SealedClient implements Disposable {
     if (this.#sealed.has(name))
       throw new SealedError(
         'untrusted_offer',
-        'The coordinator named a job that was sealed before.',
+        'The coordinator assigned the id of a job that was sealed before.',
       );
     if (this.#sealed.size >= MAX_SEALED) {
       this.#senders = new RelaySenders();

@@ -58,7 +58,7 @@ export class SealedStream {
       for await (const event of eventsIn(chunks)) {
         for (const content of this.#open(frameIn(event))) {
           if (end !== undefined)
-            throw new SealedError('unreadable_answer', 'Something follows the end.');
+            throw new SealedError('unreadable_answer', 'A frame follows the end of the answer.');
           if (content.k === 'end') {
             end = this.#ended(content);
             continue;
@@ -79,7 +79,10 @@ export class SealedStream {
 
   #open({ seq, tokens, end, sealed }: Frame): readonly InferenceEvent[] {
     if (seq !== this.#next)
-      throw new SealedError('unopenable_frame', `Frame ${this.#next} is missing: ${seq} came.`);
+      throw new SealedError(
+        'unopenable_frame',
+        `Frame ${this.#next} is missing: frame ${seq} arrived instead.`,
+      );
     this.#next += 1;
     let events: FrameContent['events'];
     try {
@@ -90,7 +93,7 @@ export class SealedStream {
       if (!(cause instanceof SealError) && !(cause instanceof CodecError)) throw cause;
       throw new SealedError(
         'unopenable_frame',
-        `Frame ${seq} does not open: it was changed on its way, or is of another answer.`,
+        `Frame ${seq} cannot be opened: it was changed in transit, or belongs to another answer.`,
         { cause },
       );
     }
@@ -98,7 +101,7 @@ export class SealedStream {
     if (inside !== tokens)
       throw new SealedError(
         'false_outline',
-        `Frame ${seq} is billed as ${tokens} tokens, and holds ${inside}.`,
+        `Frame ${seq} is billed as ${tokens} tokens, but contains ${inside}.`,
       );
     const ending = events.find((event) => event.k === 'end');
     if (
@@ -107,18 +110,21 @@ export class SealedStream {
     )
       throw new SealedError(
         'false_outline',
-        'The end that is billed is not the one that the machine gave.',
+        'The end that is billed differs from the one that the machine sent.',
       );
     return events;
   }
 
   #ended(end: InferenceEnd): InferenceEnd {
     if (!isSame(end.requestHash, this.#options.requestHash))
-      throw new SealedError('false_hash', 'The machine answered another request than ours.');
+      throw new SealedError(
+        'false_hash',
+        'The machine answered another request than the one that was sent.',
+      );
     if (!isSame(end.responseHash, this.#text.digest()))
       throw new SealedError(
         'false_hash',
-        'The machine signs for another answer than the one that came.',
+        'The machine signed another answer than the one that arrived.',
       );
     return end;
   }
@@ -131,7 +137,8 @@ function frameIn(event: string): Frame {
       (data as { error?: { code?: string; message?: string } }).error ?? {};
     throw new SealedError({ code, status: 502, retryAfterMs: undefined }, message);
   }
-  if (!frameShape.Check(data)) throw new SealedError('unreadable_answer', 'This is no frame.');
+  if (!frameShape.Check(data))
+    throw new SealedError('unreadable_answer', 'An event of the answer is not a valid frame.');
   return data;
 }
 
@@ -142,7 +149,10 @@ async function* eventsIn(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> 
   for await (const chunk of chunks) {
     rest += decoder.decode(chunk, { stream: true });
     if (rest.length > MAX_EVENT_CHARACTERS)
-      throw new SealedError('unreadable_answer', 'An event is longer than any should be.');
+      throw new SealedError(
+        'unreadable_answer',
+        `An event has more than ${MAX_EVENT_CHARACTERS} characters.`,
+      );
     for (let end = rest.indexOf('\n\n'); end >= 0; end = rest.indexOf('\n\n')) {
       yield rest.slice(0, end);
       rest = rest.slice(end + 2);

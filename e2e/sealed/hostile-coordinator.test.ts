@@ -93,7 +93,7 @@ describe('a client seals nothing for a key that', () => {
       ({ offer }) => {
         offer.sealing_key = attackerKey;
       },
-      /the key is not the one that the machine has signed/,
+      /its sealing key is not the one that it has signed/,
     ],
     [
       'the attacker put into the machine’s evidence too',
@@ -129,35 +129,35 @@ describe('a client seals nothing for a key that', () => {
       ({ offer }) => {
         offer.suite = 'x25519-sha256-none';
       },
-      /it seals in another way/,
+      /it does not use the cipher suite/,
     ],
     [
       'has evidence from an hour ago',
       ({ offer }) => {
         offer.evidence.at -= 3_600_000;
       },
-      /too long ago/,
+      /its evidence is too old/,
     ],
     [
       'has evidence from an hour in the future',
       ({ offer }) => {
         offer.evidence.at += 3_600_000;
       },
-      /too long ago, or in the future/,
+      /its evidence is too old, or dated in the future/,
     ],
     [
       'has truncated evidence',
       ({ offer }) => {
         offer.evidence.signature = offer.evidence.signature.slice(0, 100);
       },
-      /cannot be read/,
+      /the answer to the new session has an unknown format/i,
     ],
     [
       'has the evidence of another machine',
       ({ offer }) => {
         offer.provider = `A${'Q'.repeat(55)}`;
       },
-      /of another machine/,
+      /its evidence belongs to another machine/,
     ],
   ])('%s', async (_, change, why) => {
     const error = await askThrough(onSession(change)).catch((thrown: unknown) => thrown);
@@ -196,7 +196,9 @@ describe('a client seals nothing for a key that', () => {
     const ask = async () =>
       answerOf(customer.client.run(await openJob(customer, own, request), `Bearer ${own.apiKey}`));
     await ask();
-    await expect(ask()).rejects.toThrow(/named a job that was sealed before|no such session/);
+    await expect(ask()).rejects.toThrow(
+      /assigned the id of a job that was sealed before|no such session/,
+    );
   });
 
   test('belongs to a machine whose code is not an active release in the log', async () => {
@@ -217,7 +219,7 @@ describe('a client seals nothing for a key that', () => {
     await using less = await startCustomer(network.url);
     const job = await openJob(less, own, request);
     await expect(answerOf(customer.client.run(job, `Bearer ${own.apiKey}`))).rejects.toThrow(
-      /no more than self_signed/,
+      /its trust level is self_signed, and at least hardware is required/,
     );
   });
 });
@@ -245,7 +247,7 @@ describe('a coordinator that orders another model than the customer requested', 
 
   test('is detected by means of the log if it names the build that it orders', async () => {
     await expect(askFor('sim', ordering(ASKED))).rejects.toThrow(
-      /the log does not say that its build .* answers for sim/,
+      /the log has no entry that its build .* serves sim/,
     );
     await expect(askFor(ASKED, ordering(ASKED))).resolves.toMatchObject({ attempts: 1 });
   });
@@ -276,7 +278,7 @@ describe('a coordinator that orders another model than the customer requested', 
       { timeoutMs: 5_000 },
     );
     await expect(askFor('pinned', ordering(model.id))).rejects.toThrow(
-      /with the weights that it has, answers for pinned/,
+      /with its weights, serves pinned/,
     );
   });
 });
