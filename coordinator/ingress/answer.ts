@@ -3,7 +3,7 @@ import type { AttemptEnd } from './core/job-state.ts';
 import type { Piece } from './core/piece.ts';
 import type { ApiError } from './errors.ts';
 
-/** Who serves an answer, and what happened before its first content. */
+/** The machine that serves an answer, and the times before its first content in microseconds. */
 export interface Evidence {
   readonly provider: string;
   readonly build: string;
@@ -23,25 +23,25 @@ export interface Evidence {
 }
 
 /**
- * What a job says to its client. The job does not know how its client asked. Exactly one of finish,
- * reject and cut ends it.
+ * The side of a job that writes to its client. The job does not depend on how its client asked.
+ * Exactly one of `finish`, `reject` and `cut` ends an answer.
  */
 export interface Answer {
   /**
-   * Said before the first write, and before a finish without one; again when another provider takes
-   * over.
+   * Called before the first `write`, and before a `finish` without one; called again when another
+   * provider takes over.
    */
   serving(evidence: Evidence): void;
   /**
-   * `wait` when the client takes no more for now; the job hears of it when that changes. `full`
-   * when the answer cannot be collected any further.
+   * Returns `wait` if the client's socket is full; the job receives an event when it has drained.
+   * Returns `full` if the answer cannot be collected any further.
    */
   write(pieces: readonly Piece[]): 'more' | 'wait' | 'full';
-  /** Forget what was written: none of it has left. */
+  /** Discards all content; the client has not received any of it. */
   discard(): void;
   finish(end: AttemptEnd): void;
-  /** Nothing has been written yet: a true status code. */
+  /** Sends an error with its own status code, because nothing has been written yet. */
   reject(error: ApiError): void;
-  /** Something has been written: an error inside the stream. */
+  /** Sends an error inside the stream, because the status has already been sent. */
   cut(error: ApiError): void;
 }

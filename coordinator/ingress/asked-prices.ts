@@ -13,19 +13,19 @@ type Fleet = MessageOf<typeof services.routing.fleet.reply>['providers'];
 type Announced = MessageOf<typeof services.settlement.announcedPrices.reply>['prices'];
 
 /**
- * Anybody may ask for the price list: the answers of the components are used for this long, in
- * milliseconds.
+ * Lifetime of the prices, in milliseconds. The price list is public, so without it any number of
+ * callers would reach routing and settlement.
  */
 const GOOD_MS = 5_000;
 const PAGE = 1_000;
-/** With more own prices than this, the range of some models is that of the first ones. */
+/**
+ * Most pages of prices that are read. If providers have set more, the price ranges of some models
+ * are incomplete.
+ */
 const MAX_PAGES = 20;
 const CALL = { eachMs: 2_000, totalMs: 4_000 };
 
-/**
- * The prices that machines ask at the moment and that they have announced, for the public price
- * list.
- */
+/** The current and the announced prices of the machines, for the public price list. */
 export class AskedPrices {
   readonly #bus: Bus;
   readonly #log: Logger;
@@ -38,7 +38,10 @@ export class AskedPrices {
     this.#clock = clock;
   }
 
-  /** Undefined while routing or settlement does not answer: the listed prices hold all the same. */
+  /**
+   * The prices; undefined while routing or settlement does not reply. The price list then has only
+   * the listed prices.
+   */
   now(): Promise<Snapshot | undefined> {
     if (this.#known === undefined || this.#clock() - this.#known.at >= GOOD_MS)
       this.#known = { prices: this.#read(), at: this.#clock() };
@@ -95,7 +98,7 @@ class Snapshot {
     );
   }
 
-  /** The price of each machine that may serve the model now. */
+  /** The current price of each machine that may serve the model. */
   askedFor({
     id,
     builds,

@@ -3,29 +3,32 @@ import type { AnswerBounds } from './core/answer-bounds.ts';
 import type { Attempt, AttemptEnd } from './core/job-state.ts';
 import type { Piece } from './core/piece.ts';
 
-/** How the request of one attempt is sealed for its provider, and how what comes back is read. */
+/** The sealed request of one attempt, and the means to read the provider's messages about it. */
 export interface AttemptSealing {
   readonly enc: Uint8Array;
   readonly parts: readonly Uint8Array[];
   /** Key of the hashes in the receipt; undefined where only the client can derive it. */
   readonly receiptSalt: Uint8Array | undefined;
-  /** Whether the provider has to say beside its frames what we cannot read in them. */
+  /**
+   * Whether the provider must send an outline with each frame, because the ingress cannot read the
+   * frame.
+   */
   readonly outlined: boolean;
-  /** The bounds of an honest answer. */
+  /** Largest size of an honest answer. */
   readonly bounds: AnswerBounds;
   /**
-   * Frames come in order, each once. Throws what a provider can be blamed for: SealError,
-   * CodecError, ProtocolViolation.
+   * Reads a frame. The caller passes the frames in order, each once. Throws SealError, CodecError
+   * or ProtocolViolation if the provider is at fault.
    */
   read(frame: Frame): Reading;
   /**
-   * Opens the reason of a refusal; undefined where only the client can. Throws SealError and
+   * Opens the reason of a refusal; undefined if only the client can. Throws SealError and
    * CodecError.
    */
   readDetail(sealed: Uint8Array): string | undefined;
 }
 
-/** Undefined where it cannot be sealed for this provider. */
+/** Seals the request for the provider of an attempt; undefined if that is impossible. */
 export type SealAttempt = (attempt: Attempt) => Promise<AttemptSealing | undefined>;
 
 export interface Frame {
@@ -39,16 +42,16 @@ export interface Reading {
   readonly pieces: readonly Piece[];
   readonly tokens: number;
   /**
-   * UTF-8 bytes that hold the tokens: what the model wrote, or, where only the client can open it,
+   * Size of the text that contains the tokens, in bytes of UTF-8. In blind mode it is the size of
    * the sealed frame.
    */
   readonly bytes: number;
-  /** Of the opened frame, or of the sealed one where we cannot open it, in bytes. */
+  /** Size of the opened frame, or of the sealed one in blind mode, in bytes. */
   readonly size: number;
   readonly end: AttemptEnd | undefined;
 }
 
-/** A frame that opens and says what it may not. */
+/** A frame that can be opened, but whose content violates the protocol. */
 export class ProtocolViolation extends Error {
   readonly code = 'protocol_violation';
 }

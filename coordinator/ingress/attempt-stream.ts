@@ -19,26 +19,32 @@ import type { Attempt, JobEvent } from './core/job-state.ts';
 import type { FlowSender } from './flow-sender.ts';
 import type { Transcript } from './transcript.ts';
 
-/** An order without an answer is sent again after this long: core NATS may have lost it. */
+/**
+ * Time after which an order without an answer is sent again, in milliseconds: core NATS may have
+ * lost it.
+ */
 const RESEND_ORDER_MS = 300;
 /**
- * A provider pauses an engine whose ingress is silent for longer than two of these
- * (provider/agent/job-run.ts).
+ * Longest silence of the ingress, in milliseconds. A provider pauses its engine after twice that
+ * time (provider/agent/job-run.ts).
  */
 const KEEP_ALIVE_MS = 1_000;
-/** A provider that vanished after content may come back and go on. */
+/**
+ * Time that a lost provider has to return and continue after it has delivered content, in
+ * milliseconds.
+ */
 const RETURN_GRACE_MS = 5_000;
 
 /**
- * Tokens without text that an answer may have on top of one for each of its bytes: end marks, the
- * tags around thoughts.
+ * Tokens without text that an answer may have beyond one for each of its bytes, such as end marks
+ * and the tags around reasoning.
  */
 const TOKENS_WITHOUT_TEXT = 16;
 
 interface AttemptJob {
   readonly id: string;
   readonly ingress: string;
-  /** Otherwise the client takes nothing before the whole answer is there. */
+  /** If false, the client receives nothing before the whole answer is complete. */
   readonly streamed: boolean;
   readonly promptTokens: number;
   readonly maxOutputTokens: number;
@@ -50,14 +56,14 @@ export interface AttemptStreamOptions {
   readonly sealing: AttemptSealing;
   readonly flow: FlowSender;
   readonly publish: (subject: string, payload: Uint8Array) => void;
-  /** Undefined where the answer is not recounted. */
+  /** Undefined if the answer is not recounted. */
   readonly transcript: Transcript | undefined;
   readonly on: (event: JobEvent) => void;
 }
 
 /**
- * One provider's try at one job, as the bus sees it: the order goes out until it is answered,
- * frames come in, in order and once.
+ * One attempt on the bus: sends the order until the provider answers, then receives its frames in
+ * order and once.
  */
 export class AttemptStream {
   readonly attempt: Attempt;
@@ -70,10 +76,10 @@ export class AttemptStream {
   #reportedAt: number;
   #gapAskedFor = -1;
   #lostAt: number | undefined;
-  /** As the provider counts them. */
+  /** Tokens that the provider has reported. */
   #claimedTokens = 0;
   #bytes = 0;
-  /** Of those, what the answer can hold: never more than this is billed. */
+  /** The part of the reported tokens that the answer can contain; at most this many are billed. */
   #tokens = 0;
   #deliveredTokens = 0;
   readonly #size: AnswerSize;
@@ -119,14 +125,15 @@ export class AttemptStream {
     for (const order of this.#orders) this.#options.publish(subject, order);
   }
 
-  /** A message of this attempt's provider about this attempt. */
+  /** Handles a message of this attempt's provider. */
   take(out: Out, now: number): void {
     if (this.#ended) return this.#report(false);
     switch (out.t) {
       case 'accept':
         return this.#setAnswered();
       case 'refuse':
-        // It forgot a job that it had taken: it was started anew, and what it had is gone.
+        // The provider does not have a job that it accepted earlier: it was restarted, and the
+        // job's state is lost.
         if (out.reason === 'unknown_job') return this.#fail('disconnected');
         this.#setAnswered();
         return this.#options.on({
@@ -144,7 +151,8 @@ export class AttemptStream {
   }
 
   /**
-   * A reason that does not open or has the wrong form is left out: the refusal itself still counts.
+   * The provider's reason. One that cannot be opened or decoded is left out; the refusal itself
+   * still counts.
    */
   #detailIn({ detail }: Extract<Out, { t: 'refuse' }>): string | undefined {
     if (detail === undefined) return undefined;
@@ -198,7 +206,8 @@ export class AttemptStream {
       this.#size.admits({ bytes: size, tokens: claimed }) &&
       this.#claimedTokens <= this.#options.job.maxOutputTokens;
     if (!isHonest) return this.#fail('protocol_violation');
-    // A token is a byte of text at least: `Yes.` cannot be billed as 4,000 tokens.
+    // A token has at least one byte of text. This bound stops a provider from billing `Yes.` as
+    // 4,000 tokens.
     const tokens = Math.min(this.#claimedTokens, this.#bytes + TOKENS_WITHOUT_TEXT) - this.#tokens;
     this.#tokens += tokens;
     this.#options.transcript?.add(pieces, tokens);
@@ -210,7 +219,7 @@ export class AttemptStream {
     this.#options.on({ type: 'end', attempt: this.attempt.number, ...end, receipt: frame.receipt });
   }
 
-  /** The client has taken all that arrived. */
+  /** Records that the client has consumed everything that has arrived. */
   consumed(): void {
     if (this.#options.job.streamed) this.#deliveredTokens = this.#tokens;
     this.#receiver.consume(this.#receiver.waiting);
@@ -228,7 +237,7 @@ export class AttemptStream {
       this.#fail('disconnected');
   }
 
-  /** The bus was away: what was sent meanwhile is lost. */
+  /** Called after the bus has reconnected: messages of the time in between are lost. */
   reconnected(now: number): void {
     if (this.#ended) return;
     if (this.#answered) this.#report(true);
@@ -236,8 +245,8 @@ export class AttemptStream {
   }
 
   /**
-   * The hub says that the provider is gone. With nothing delivered another one is quicker than
-   * waiting.
+   * Called when the provider is lost. Before any content, another provider is tried at once,
+   * because that is quicker than waiting.
    */
   providerLost(now: number): void {
     if (this.#tokens === 0) this.#fail('disconnected');

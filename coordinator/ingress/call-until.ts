@@ -11,8 +11,8 @@ interface Limits {
 const PAUSE_MS = 100;
 
 /**
- * Asks again while there is no answer: a component may be restarting, and every method may be asked
- * twice. Throws the last BusError when time is up.
+ * Repeats a call until there is a reply: a component may be restarting, and all methods may safely
+ * be called twice. Throws the last BusError when the time is up.
  */
 export async function askUntil<Reply>(
   ask: (timeoutMs: number) => Promise<Reply>,
@@ -45,8 +45,8 @@ export function callUntil<Request, Reply>(
 }
 
 /**
- * For callers that can go on without the answer: undefined when time is up. The bus has counted the
- * failed calls.
+ * For callers that can continue without the reply: undefined when the time is up. The bus has
+ * counted the failed calls.
  */
 export async function answerIfAny<Request, Reply>(
   bus: Bus,
@@ -63,7 +63,7 @@ export async function answerIfAny<Request, Reply>(
 }
 
 /**
- * For routes that have nothing to say without the answer: a 503 when time is up, whose cause the
+ * For routes that cannot answer without the reply: a 503 when the time is up, whose cause the
  * server logs.
  */
 export async function answerOf<Request, Reply>(

@@ -14,13 +14,16 @@ const REFRESH_MS = 30_000;
 const FIRST_LOAD_MS = 3_000;
 const TICK_MS = 1_000;
 
-/** The models on offer. Changes come by event; the timer bounds what a lost event costs. */
+/**
+ * The models of the catalog. An event reports each change; a timer reloads them in case an event is
+ * lost.
+ */
 export class CatalogCache implements Disposable {
   readonly #bus: Bus;
   readonly #log: Logger;
   readonly #subscription: { unsubscribe(): void };
   readonly #timer: NodeJS.Timeout;
-  /** By every name that they have. */
+  /** The models by id and by alias. */
   #models: ReadonlyMap<string, CatalogModel> | undefined;
   #loading: Promise<void> | undefined;
   #changedMeanwhile = false;
@@ -42,12 +45,12 @@ export class CatalogCache implements Disposable {
     return this.#models !== undefined;
   }
 
-  /** Aliases too: name and what it stands for. */
+  /** All ids and aliases, each with its model. */
   async all(): Promise<readonly (readonly [string, CatalogModel])[]> {
     return [...(await this.#loaded())];
   }
 
-  /** Undefined where the catalog has no model or alias of this name. */
+  /** The model with this id or alias; undefined if the catalog has none. */
   async model(name: string): Promise<CatalogModel | undefined> {
     return (this.#models ?? (await this.#loaded())).get(name);
   }
@@ -63,7 +66,10 @@ export class CatalogCache implements Disposable {
       void this.#load();
   }
 
-  /** A snapshot that is on its way may be older than the change. */
+  /**
+   * Loads the catalog again after a load that is in flight, because its snapshot may be older than
+   * the change.
+   */
   #changed(): void {
     this.#changedMeanwhile = this.#loading !== undefined;
     void this.#load();

@@ -1,6 +1,6 @@
 /**
- * Every error a consumer can see: its HTTP status, its OpenAI type, whether the very same request
- * may succeed later, and what it says unless more is known.
+ * All errors that a caller can receive: HTTP status, OpenAI's type, whether the same request may
+ * succeed later, and the message that is used if the code has no better one.
  */
 const table = {
   invalid_json: {
@@ -239,7 +239,7 @@ const table = {
 >;
 
 export type ApiErrorCode = keyof typeof table;
-/** What each error says unless more is known. */
+/** Default message of each error. */
 export const apiErrors: Readonly<
   Record<ApiErrorCode, { readonly status: number; readonly message: string }>
 > = table;
@@ -266,13 +266,13 @@ export class ApiError extends Error {
     return table[this.code].status;
   }
 
-  /** Whole seconds for the Retry-After header; every error that may pass has one. */
+  /** Value of the Retry-After header in whole seconds. Every error that may pass has one. */
   get retryAfterSeconds(): number | undefined {
     if (!table[this.code].retryable) return undefined;
     return Math.min(60, Math.max(1, Math.ceil((this.retryAfterMs ?? 2_000) / 1_000)));
   }
 
-  /** The OpenAI envelope. */
+  /** The error in OpenAI's format. */
   toBody(): { error: { message: string; type: string; code: string; param: string | null } } {
     return {
       error: {

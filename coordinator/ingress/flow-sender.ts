@@ -1,9 +1,9 @@
 import { core, Flow } from '#bus-schemas';
 import type { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 
-/** How far one attempt's stream has come, as the ingress knows it. */
+/** The progress of one attempt's stream at this ingress. */
 export interface FlowReport extends Omit<Flow['jobs'][number], 'delivered'> {
-  /** Completion tokens that the client has taken. */
+  /** Completion tokens that the client has received. */
   readonly deliveredTokens: number;
 }
 
@@ -17,8 +17,8 @@ export interface FlowSenderOptions {
 }
 
 /**
- * Tells providers what arrived and how far they may send. One message serves all jobs of a provider
- * that moved within a few milliseconds.
+ * Reports to providers which frames have arrived and how many more they may send. One message
+ * covers all jobs of a provider that changed within `BATCH_MS`.
  */
 export class FlowSender implements Disposable {
   readonly #options: FlowSenderOptions;
@@ -30,7 +30,8 @@ export class FlowSender implements Disposable {
   }
 
   /**
-   * The newest report on a job replaces one that has not left yet; a request to send again is kept.
+   * Queues a report. It replaces an earlier one of the same attempt, but keeps its request to send
+   * frames again.
    */
   report(provider: string, entry: FlowReport): void {
     let jobs = this.#waiting.get(provider);
@@ -61,7 +62,10 @@ export class FlowSender implements Disposable {
     }
   }
 
-  /** The proof is made here, once for each report that leaves, and not for each frame. */
+  /**
+   * Makes the proof of delivery here, once for each report that is sent, because one for each frame
+   * would cost too much.
+   */
   #entry(
     provider: string,
     { deliveredTokens: tokens, ...report }: FlowReport,

@@ -17,11 +17,12 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const KEPT_MS = 3_600_000;
 /**
- * A claim that nobody renews was lost with its ingress: after this the request may be sent again.
+ * Lifetime of a claim without renewal, in milliseconds. A claim that expires was lost with its
+ * ingress, and its request may be sent again.
  */
 const LEASE_MS = 30_000;
 const RENEW_MS = 10_000;
-/** What one message of the bus may carry. */
+/** Largest sealed answer that fits into one message of the bus, in bytes. */
 const MAX_SEALED_BYTES = 480 * 1_024;
 const CALL = { eachMs: 3_000, totalMs: 6_000 };
 
@@ -37,10 +38,9 @@ export interface IdempotentRequest {
 
 export interface Claim {
   /**
-   * Stores the answer, or releases the claim if there is none. Wait for it before the client gets
-   * its last byte: a client that
-   * repeats its request at once would otherwise hear that the request is still running. Never
-   * rejects.
+   * Stores the answer, or releases the claim if there is none. Await it before the client gets its
+   * last byte: otherwise a client that repeats its request at once could get the error that the
+   * request is still running. Never rejects.
    */
   end(answer: string | undefined): Promise<void>;
 }
@@ -52,15 +52,13 @@ interface Deps {
 }
 
 /**
- * A request that is sent again under the same Idempotency-Key gets the first one's answer, from any
- * ingress.
+ * Returns the stored answer of a request that is sent again with the same Idempotency-Key, through
+ * any ingress.
  *
- * Invariant: an answer is stored only sealed under a key that is made from the caller's own API
- * key, which is stored nowhere:
- * nobody who reads the database can read an answer. The digest of a request is keyed with the same
- * secret: with a plain hash, a
- * reader of the bus or the database could confirm a guessed prompt, and see that two customers sent
- * the same one.
+ * Invariant: every stored answer is sealed with a key that is derived from the caller's API key,
+ * which is not stored. So a person who reads the database cannot read an answer. The digest of a
+ * request is keyed with the same secret: with a plain hash, a reader of the bus or the database
+ * could confirm a guessed prompt, and see that two customers sent the same one.
  */
 export class IdempotentAnswers {
   readonly #deps: Deps;
@@ -69,7 +67,7 @@ export class IdempotentAnswers {
     this.#deps = deps;
   }
 
-  /** A claim to work on, or the answer that was given before. */
+  /** Returns a claim on the request, or the answer that an earlier request stored. */
   async begin(
     request: IdempotentRequest,
   ): Promise<{ claim: Claim } | { job: string; answer: string }> {
@@ -95,7 +93,7 @@ export class IdempotentAnswers {
     }
   }
 
-  /** Renewed as long as the job runs, and ended once. */
+  /** A claim that is renewed until it is ended. */
   #held(request: IdempotentRequest, renew: () => Promise<unknown>): Claim {
     const renewal = setInterval(() => {
       renew().catch((error: unknown) =>
@@ -160,7 +158,8 @@ function open(request: IdempotentRequest, sealed: Buffer): string {
       decipher.final(),
     ]).toString('utf8');
   } catch (cause) {
-    // Another key of the same account, or the same one before it was rotated, asked first.
+    // The answer belongs to another API key of the same account, or to the same key before it was
+    // rotated.
     throw new ApiError(
       'idempotency_key_reused',
       'This Idempotency-Key was used with another API key. Take a new one.',
@@ -170,8 +169,8 @@ function open(request: IdempotentRequest, sealed: Buffer): string {
 }
 
 /**
- * Of the caller's own choice, and looked up for the whole account, so it cannot be keyed with the
- * secret of one API key.
+ * The name of the request in the database. The caller chose the idempotency key, and it is looked
+ * up for the whole account, so the hash cannot be keyed with the secret of one API key.
  */
 function nameOf({ idempotencyKey }: IdempotentRequest): Buffer {
   return createHash('sha256').update(idempotencyKey).digest();

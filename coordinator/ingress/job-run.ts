@@ -50,29 +50,29 @@ export interface JobSpec {
   readonly key: string;
   readonly model: CatalogModel;
   readonly streamed: boolean;
-  /** When its last byte had arrived, by the clock that only rises. */
+  /** Time at which the last byte of the request arrived, on the monotonic clock. */
   readonly receivedAt: number;
-  /** What model and machine must be able to do. */
+  /** Traits that model and machine must have. */
   readonly requires: readonly Trait[];
-  /** What a machine must have shown at least. */
+  /** Lowest trust level of the machine; undefined for any. */
   readonly level: TrustLevel | undefined;
   readonly machines: WantedMachines;
-  /** Providers that the caller does not want. */
+  /** Providers that the caller excludes. */
   readonly ignore: readonly string[];
   readonly prefers: Preferences | undefined;
-  /** More than this must not be charged. */
+  /** The price limit that the caller set, which settlement enforces; undefined without one. */
   readonly maxPrice: MaxPrice | undefined;
-  /** What routing holds machines' prices against; absent where price does not matter. */
+  /** Price limits by which routing selects machines; absent if the price does not matter. */
   readonly price: PriceTerms | undefined;
-  /** A digest that every turn of it has. */
+  /** A digest that all turns of a conversation have in common. */
   readonly conversation: string;
   readonly prefixes: readonly Prefix[];
   readonly seal: SealAttempt;
-  /** Its client seals, and we cannot read it. */
+  /** True in blind mode: the client seals the request, and the ingress cannot read it. */
   readonly clientSeals: boolean;
-  /** For routing. */
+  /** Estimated prompt tokens, for routing. */
   readonly promptEstimate: number;
-  /** For money. */
+  /** Most prompt tokens, for the hold. */
   readonly promptBound: number;
   readonly maxOutputTokens: number;
   /** How closely the answer can be recounted; undefined where it cannot be. */
@@ -96,7 +96,7 @@ export interface JobDeps {
   readonly times: JobTimes;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Milliseconds that only rise. */
+  /** Monotonic clock, in milliseconds. */
   readonly clock: () => number;
   readonly onOver: (job: JobRun) => void;
 }
@@ -104,18 +104,21 @@ export interface JobDeps {
 const HOLD_EACH_MS = 2_000;
 const HOLD_TOTAL_MS = 6_000;
 const RESERVE_EACH_MS = 5_000;
-/** A hold outlives the job that it pays for by this much, so that the end can still be charged. */
+/**
+ * Time by which a hold outlives the job's own limit, so that the end can still be charged, in
+ * milliseconds.
+ */
 const HOLD_MARGIN_MS = 120_000;
 /**
- * Only what a provider does against the protocol counts against it here; slowness and refusals are
- * routing's to judge.
+ * Failures that are reported as violations of the protocol. Routing judges slowness and refusals
+ * itself.
  */
 const VIOLATIONS: Partial<Record<AttemptFailure, Violation['violation']>> = {
   unopenable_frame: 'unopenable_frame',
   protocol_violation: 'malformed_message',
 };
 
-/** Runs one job: feeds what happens to its state machine and carries out what that commands. */
+/** Runs one job: passes events to its state machine and executes the resulting commands. */
 export class JobRun {
   readonly spec: JobSpec;
   readonly #deps: JobDeps;
@@ -123,12 +126,14 @@ export class JobRun {
   readonly #marks: JobMarks;
   #state: JobState;
   #stream: AttemptStream | undefined;
-  /** What the present attempt wrote, as far as it may be recounted. */
+  /** Text of the current attempt, if it may be recounted. */
   #transcript: Transcript | undefined;
-  /** Tokens that the client pays for at most, once a recount found more billed than there are. */
+  /**
+   * Most tokens that the client pays for, set after a recount that found fewer tokens than billed.
+   */
   #recounted = Number.POSITIVE_INFINITY;
   #recounting: Promise<void> | undefined;
-  /** The end is stated after the recount. */
+  /** Resolves after the recount, when the end of the job has been reported. */
   #stating: Promise<void> | undefined;
   #queue: JobEvent[] = [];
   #stepping = false;
@@ -139,8 +144,8 @@ export class JobRun {
     this.#answer = answer;
     const startedAt = deps.clock();
     this.#marks = { startedAt };
-    // A millisecond for each prompt token on top: a machine that reads its prompt more slowly is
-    // late.
+    // Allows one millisecond more for each prompt token: a machine that reads its prompt more
+    // slowly than that is late.
     const firstContentMs = deps.times.firstContentMs + spec.promptEstimate;
     const first = newJob({
       streamed: spec.streamed,
@@ -154,8 +159,8 @@ export class JobRun {
   }
 
   /**
-   * A message on this job's subject. False when it is of an attempt that is not, or no longer, the
-   * current one.
+   * Handles a message on this job's subject. Returns false if it does not belong to the current
+   * attempt.
    */
   take(provider: string, out: Out): boolean {
     const stream = this.#stream;
@@ -199,8 +204,8 @@ export class JobRun {
   }
 
   /**
-   * A command may make the next event happen while the last one is being carried out: each waits
-   * for its turn.
+   * Queues an event. Executing a command may produce the next event, which must wait until all
+   * commands of the current one are done.
    */
   #happen(event: JobEvent): void {
     this.#queue.push(event);
@@ -257,7 +262,7 @@ export class JobRun {
   async #reserve(exclude: readonly string[]): Promise<void> {
     const { clock, times } = this.#deps;
     const { only, first } = this.spec.machines;
-    // Whoever is preferred is asked without waiting: if they are busy, the others are there.
+    // Preferred machines are tried without waiting in a queue: if they are busy, the others follow.
     const preferred =
       first.length > 0 && exclude.length === 0
         ? await this.#askForPlace({ exclude, only: first, patienceMs: 0 })
@@ -283,8 +288,8 @@ export class JobRun {
   }
 
   /**
-   * A caller without a price limit is not told that machines above the listed price were left out:
-   * they cannot change it.
+   * Hides the reason `price` from a caller who set no price limit: machines above the listed price
+   * were excluded, and the caller cannot change that.
    */
   #causeOf(gate: string | undefined): string | undefined {
     return gate === 'price' && this.spec.maxPrice === undefined ? undefined : gate;
@@ -362,7 +367,9 @@ export class JobRun {
     else this.#happen({ type: 'hold_refused', code: reply.code, shortage: reply.shortage });
   }
 
-  /** An answer that we cannot use is as good as none; the job must still end. */
+  /**
+   * Returns undefined for a call that failed, or whose reply is invalid: the job must still end.
+   */
   async #ask<Reply>(call: () => Promise<Reply | undefined>): Promise<Reply | undefined> {
     try {
       return await call();
@@ -386,7 +393,7 @@ export class JobRun {
         attempt: number,
         failure: this.spec.clientSeals ? 'no_answer' : 'protocol_violation',
       });
-    // The client may have left meanwhile: then there is nothing to order.
+    // The client may have left in the meantime; no order is sent then.
     if (this.#state.phase !== 'serving' || this.#state.attempt?.number !== number) return;
     this.#happen({ type: 'sealed', attempt: number });
     lateBudget.begun(candidate.provider, clock());
@@ -411,8 +418,8 @@ export class JobRun {
   }
 
   /**
-   * An end that is in the sample waits for its recount, so that the client is shown the number that
-   * it pays for.
+   * Handles an event of the stream. An end whose answer is in the sample waits for its recount, so
+   * that the client sees the token count that it pays for.
    */
   #heard(event: JobEvent, attempt: Attempt): void {
     const recount = event.type === 'end' ? this.#recount(attempt) : undefined;
@@ -420,7 +427,7 @@ export class JobRun {
     else void recount.then(() => this.#happen(event));
   }
 
-  /** At most once for each attempt; undefined where there is nothing to wait for. */
+  /** Recounts an attempt at most once; undefined if there is no recount to wait for. */
   #recount({ number, candidate }: Attempt): Promise<void> | undefined {
     const transcript = this.#transcript;
     this.#transcript = undefined;
@@ -429,7 +436,7 @@ export class JobRun {
     transcript[Symbol.dispose]();
     this.#recounting = recount?.then((share) => {
       if (share >= 1) return;
-      // Another provider may have taken over meanwhile.
+      // Another provider may have taken over in the meantime.
       if (this.#state.attempts === number)
         this.#recounted = Math.ceil(this.#state.deliveredTokens * share);
       const { bus, now } = this.#deps;
@@ -450,8 +457,8 @@ export class JobRun {
   }
 
   /**
-   * The hold was made for the first provider: another may be dearer, and has to be named in it to
-   * be paid by its receipt.
+   * Raises the hold for a further provider, which may have a higher price. The hold must also name
+   * the provider so that settlement accepts its receipt.
    */
   async #notPaid(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
     const { id, maxPrice } = this.spec;
@@ -538,7 +545,7 @@ export class JobRun {
     return Math.min(this.#state.deliveredTokens, this.#recounted);
   }
 
-  /** The first thing that a provider says for the client to see. */
+  /** Records the time of the first content, and sends the client the details of the machine. */
   #answered(): void {
     if (this.#marks.contentAt !== undefined) return;
     this.#marks.contentAt = this.#deps.clock();
@@ -565,8 +572,8 @@ export class JobRun {
   }
 
   /**
-   * A machine that breaks off without an end is paid by its receipt: its answer is in the sample
-   * like any other.
+   * Ends the job. A machine that fails without an end is paid by its receipt, so its answer is in
+   * the sample like any other.
    */
   #end(end: Extract<JobCommand, { do: 'ended' }>): void {
     const recount = end.served && this.#recount(end.served);

@@ -20,13 +20,13 @@ import { type JobDeps, JobRun, type JobSpec } from './job-run.ts';
 
 const TICK_MS = 25;
 /**
- * One word in this time is enough for a provider that sends what nobody waits for, or what nobody
- * can read.
+ * Shortest time between two cancels for one attempt, or between two violations of one provider, in
+ * milliseconds: a provider may send any number of unexpected messages.
  */
 const REPEAT_MS = 1_000;
 const MAX_REMEMBERED = 10_000;
 
-/** The jobs of this ingress: brings what the bus says to the job that it is about. */
+/** The jobs of this ingress. It passes each message of the bus to the job that it concerns. */
 export class Jobs implements AsyncDisposable {
   readonly #deps: JobDeps;
   readonly #running = new Map<string, JobRun>();
@@ -74,7 +74,7 @@ export class Jobs implements AsyncDisposable {
     return job;
   }
 
-  /** Resolves when no job runs any more, or after `timeoutMs`. */
+  /** Resolves when no job is running, or after `timeoutMs`. */
   async whenIdle(timeoutMs: number): Promise<void> {
     if (this.#running.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -95,7 +95,10 @@ export class Jobs implements AsyncDisposable {
     if (out.t === 'frame') this.#dismiss(provider, job, out);
   }
 
-  /** Nobody waits for this frame: the provider may forget it, and should stop making more. */
+  /**
+   * Acknowledges a frame that no job expects, so that the provider can drop it, and cancels the
+   * attempt.
+   */
   #dismiss(provider: string, job: string, frame: { attempt: number; seq: number }): void {
     const { attempt, seq } = frame;
     this.#deps.flow.report(provider, {

@@ -12,19 +12,17 @@ interface Deps {
 }
 
 export interface WantedMachines {
-  /** No other may serve it; undefined for any. */
+  /** Only these machines may serve the job; undefined for any. */
   readonly only: readonly string[] | undefined;
-  /** Asked before the others. */
+  /** These machines are tried first. */
   readonly first: readonly string[];
-  /** `only` are the caller's, who pays nothing for them. */
+  /** True if `only` are machines of the caller, who pays nothing for them. */
   readonly areOwn?: boolean;
 }
 
 const MAX_MACHINES = 64;
 
-/**
- * What a key may ask for, checked in one order: the model, whose machines, how much in a minute.
- */
+/** The rules of an API key, checked in this order: models, machines, limits per minute. */
 export class KeyPolicy {
   readonly #deps: Deps;
 
@@ -43,8 +41,8 @@ export class KeyPolicy {
   }
 
   /**
-   * Which machines may serve it, and which are asked first. A key for one's own machines is held to
-   * them whatever the request says.
+   * The machines that may serve the job, and those that are tried first. A key for the owner's
+   * machines is limited to those, regardless of the request.
    */
   async machinesFor(
     { account, selfRouteOnly }: KeyCaller,
@@ -67,7 +65,7 @@ export class KeyPolicy {
     return { only: own, first: [], areOwn: true };
   }
 
-  /** Counts a request against the limits of its key and account; the headers say what is left. */
+  /** Counts a request against the limits of its key and account. The headers state what is left. */
   async take(
     key: KeyCaller,
     asked: { inputTokens: number; outputTokens: number },

@@ -1,6 +1,6 @@
 /**
  * Memory that all answers share which are collected whole before they are sent. Each answer is
- * bounded too, but many of them are not together.
+ * bounded too, but without this budget many answers together could use all memory.
  */
 export class MemoryBudget {
   #left: number;
@@ -9,7 +9,7 @@ export class MemoryBudget {
     this.#left = bytes;
   }
 
-  /** False where so much is not left; nothing is taken then. */
+  /** Takes `bytes` from the budget. Returns false, and takes nothing, if less is left. */
   take(bytes: number): boolean {
     if (bytes > this.#left) return false;
     this.#left -= bytes;

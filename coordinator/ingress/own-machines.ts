@@ -5,12 +5,15 @@ import { answerOf } from './call-until.ts';
 
 type Slot = MessageOf<typeof services.routing.explain.reply>['slots'][number];
 
-/** A machine that was linked or removed is noticed after this, in milliseconds. */
+/** Longest time after which a linked or removed machine takes effect, in milliseconds. */
 const GOOD_MS = 5_000;
 const MAX_ACCOUNTS = 10_000;
 const MAX_MACHINES = 64;
 const CALL = { eachMs: 2_000, totalMs: 4_000 };
-/** Routing explains a smallest request: only the build and the machine matter here. */
+/**
+ * The request that routing explains: it is the smallest one, because only build and machine matter
+ * here.
+ */
 const SMALLEST = { promptTokens: 1, maxOutputTokens: 1 };
 const FREE = {
   inputMicroUsdPerMillion: 0,
@@ -20,7 +23,7 @@ const FREE = {
 
 /**
  * The machines of an account, and the builds that they serve. Their owner may call such a build by
- * its own name, free, without a catalog entry.
+ * its own name, without charge and without a catalog entry.
  */
 export class OwnMachines {
   readonly #bus: Bus;
@@ -45,8 +48,8 @@ export class OwnMachines {
   }
 
   /**
-   * The build as a model; undefined where none of the account's machines serves it. A repository's
-   * name stands for its last part, which names the build.
+   * The build as a model; undefined if none of the account's machines serves it. The full name of a
+   * repository (`owner/build`) is accepted for its last part, which is the name of the build.
    */
   async model(account: string, name: string): Promise<CatalogModel | undefined> {
     const builds = [...new Set([name, name.slice(name.lastIndexOf('/') + 1)])].filter((build) =>
@@ -56,7 +59,7 @@ export class OwnMachines {
     return model;
   }
 
-  /** Every build that the account's machines serve, or those of them that are named. */
+  /** All builds that the account's machines serve, or only the named ones. */
   async models(account: string, builds?: string[]): Promise<CatalogModel[]> {
     const providers = (await this.of(account)).slice(0, MAX_MACHINES);
     if (providers.length === 0) return [];

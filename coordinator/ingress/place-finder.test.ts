@@ -36,7 +36,7 @@ const refused = (code: 'saturated' | 'no_provider' | 'queue_timeout'): Reserved 
 });
 type Saying = Reserved | 'nothing';
 
-/** Cells 0 and 1, in this order, each with what it answers in turn; the last answer stays. */
+/** Cells 0 and 1, each with its replies in order; the last reply repeats. */
 function networkOf(
   sayings: readonly [readonly Saying[], readonly Saying[]],
   queued: readonly [number, number] = [0, 0],

@@ -4,8 +4,8 @@ import type { Cells } from '#coordinator/cells/cells.ts';
 import { askUntil } from './call-until.ts';
 
 /**
- * Finds a job a place: asks the better of two cells, then the other, and waits where the queue is
- * shorter.
+ * Reserves a slot for a job: it asks the better of two cells, then the other one, and waits in the
+ * shorter queue.
  */
 export class PlaceFinder {
   readonly #bus: Pick<Bus, 'call'>;
@@ -17,7 +17,8 @@ export class PlaceFinder {
   }
 
   /**
-   * Asks again, and chooses anew, while nobody answers. Throws the last BusError when time is up.
+   * Reserves a slot. While no cell replies, it chooses again and repeats the call. Throws the last
+   * BusError when the time is up.
    */
   reserve(
     request: Reserve,
@@ -49,14 +50,14 @@ export class PlaceFinder {
     const [shortest] = full.toSorted((one, other) => this.#queued(one) - this.#queued(other));
     if (shortest !== undefined && request.patienceMs > 0)
       return this.#askCell(shortest, request, timeoutMs);
-    // Who has nobody for it says nothing of the cell that did not answer.
+    // A cell without a machine for the job proves nothing about the cell that did not reply.
     if (shortest === undefined && unanswered !== undefined) throw unanswered;
     return refusals.get(shortest ?? only) as Reserved;
   }
 
   /**
-   * Where the wanted machines are; or two for the conversation, so that it goes on where its
-   * beginning was read.
+   * The cells of the wanted machines; or two cells chosen by the conversation, so that it continues
+   * where its prefix is cached.
    */
   #cellsFor({ builds, only, prefers }: Reserve, conversation: string): number[] {
     const owners = only?.flatMap((provider) => this.#cells.ownersOf(provider)) ?? [];

@@ -3,14 +3,17 @@ import { type PrintedReceipt, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { answerIfAny } from './call-until.ts';
 
-/** The provider gathers receipts for a moment, and the ledger charges in batches. */
+/**
+ * Time between two tries, in milliseconds. Providers send receipts in batches, and the ledger
+ * charges in batches, so the receipt is not ready at once.
+ */
 const EVERY_MS = 50;
 const LONGEST_MS = 3_000;
 const CALL = { eachMs: 1_000, totalMs: 1_000 };
 
 /**
- * The signed receipt of a job that has just ended, as soon as there is one; undefined where that
- * takes too long.
+ * The signed receipt of a job that has just ended, as soon as it exists; undefined if that takes
+ * too long.
  */
 export async function receiptWhenSettled(
   bus: Bus,

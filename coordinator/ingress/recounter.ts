@@ -8,14 +8,17 @@ import { isDense, isOverbilled, type RecountTerms } from './core/recount.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { Transcript } from './transcript.ts';
 
-/** Memory for the texts of all answers that may be recounted. Answers beyond it are not. */
+/**
+ * Memory for the texts of all answers that may be recounted, in bytes. Answers that do not fit are
+ * not recounted.
+ */
 const TEXT_BYTES = 64 * 1024 * 1024;
-/** A tokenizer that failed is not tried again for this long, in milliseconds. */
+/** Time before a failed tokenizer is tried again, in milliseconds. */
 const AGAIN_MS = 60_000;
 
 export interface RecounterOptions {
   readonly counter: TokenCounter;
-  /** Where the tokenizers are. */
+  /** The folder that contains the tokenizers. */
   readonly home: string;
   readonly every: number;
   readonly waitMs: number;
@@ -24,13 +27,17 @@ export interface RecounterOptions {
   readonly clock: () => number;
 }
 
-/** Recounts a sample of the answers that can be read here. A machine cannot tell which ones. */
+/**
+ * Recounts a random sample of the answers that the ingress can read. A machine cannot predict which
+ * ones are chosen.
+ */
 export class Recounter {
   readonly #options: RecounterOptions;
   readonly #memory = new MemoryBudget(TEXT_BYTES);
   readonly #outcomes: Counter<'outcome'>;
   /**
-   * By digest: when a tokenizer that failed is tried again. The catalog bounds how many there are.
+   * Times after which failed tokenizers are tried again, by their digest. The catalog bounds their
+   * number.
    */
   readonly #failed = new Map<string, number>();
 
@@ -45,7 +52,7 @@ export class Recounter {
     });
   }
 
-  /** Undefined where answers are not recounted. */
+  /** A transcript for a new attempt; undefined if its answer will not be recounted. */
   transcriptFor(
     { tokenizer }: CatalogModel,
     terms: RecountTerms | undefined,
@@ -56,8 +63,8 @@ export class Recounter {
   }
 
   /**
-   * Undefined where this answer is not in the sample; otherwise the share of the billed tokens that
-   * its text holds, below 1 where it is overbilled.
+   * Recounts an answer. Undefined if it is not in the sample; otherwise the share of the billed
+   * tokens that its text contains, which is below 1 if it is overbilled.
    */
   recount(transcript: Transcript): Promise<number> | undefined {
     const { tokens, text } = transcript;

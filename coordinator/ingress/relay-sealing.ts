@@ -24,13 +24,13 @@ export type SealFor = (
 export interface RelayRequest {
   readonly encoded: Uint8Array;
   /**
-   * How many alternatives the caller asked for with each token; undefined without log
+   * Number of alternatives that the caller asked for with each token; undefined without log
    * probabilities.
    */
   readonly topLogprobs: number | undefined;
 }
 
-/** Relay mode: the request was read here, so it is sealed here, for whoever is tried. */
+/** Relay mode: the ingress reads the request, and seals it for each provider that is tried. */
 export function relaySealing(sealFor: SealFor, job: string, request: RelayRequest): SealAttempt {
   return async ({ candidate, number }) =>
     candidate.suite === SUITE_ID
@@ -42,11 +42,15 @@ export function relaySealing(sealFor: SealFor, job: string, request: RelayReques
 }
 
 /**
- * A tool call's name and the markup around it, which the model writes and the client does not see.
+ * Bytes of a tool call's name and the markup around it, which the model writes and the client does
+ * not see.
  */
 const TOOL_CALL_BYTES = 128;
 
-/** A provider must not write terminal escapes or line breaks into the errors that clients print. */
+/**
+ * Characters that are removed from a provider's reason. A hostile provider could otherwise write
+ * terminal escapes or line breaks into the errors that clients print.
+ */
 const CONTROL_CHARACTERS = /\p{C}/gu;
 
 class RelaySealing implements AttemptSealing {
@@ -68,7 +72,10 @@ class RelaySealing implements AttemptSealing {
     this.parts = seals.sealRequestParts(encoded);
   }
 
-  /** Sealed as frame 0: a provider that refuses sends no frames. */
+  /**
+   * Opens a reason. It is sealed as frame 0, which is unused because a provider that refuses sends
+   * no frames.
+   */
   readDetail(sealed: Uint8Array): string {
     return RefusalDetail.decode(this.#seals.openResponse(0, sealed)).message.replace(
       CONTROL_CHARACTERS,
@@ -100,8 +107,8 @@ class RelaySealing implements AttemptSealing {
   }
 
   /**
-   * Drops log probabilities that the caller did not ask for: a provider could fill the memory of
-   * the ingress with them.
+   * Removes log probabilities that the caller did not ask for: a hostile provider could fill the
+   * memory of the ingress with them.
    */
   #asked(delta: Delta): Delta {
     if (delta.k !== 'text' || delta.logprobs === undefined) return delta;

@@ -40,22 +40,19 @@ import { Recounter } from './recounter.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
 
-/** How long running answers may go on once the ingress was told to stop. */
+/** Time that running answers have to finish after the ingress was told to stop, in milliseconds. */
 const DRAIN_MS = 30_000;
-/** Memory that answers may take together which are collected whole before they are sent. */
+/** Memory for all answers that are collected whole before they are sent, in bytes. */
 const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
 
 export interface Ingress extends Component {
   readonly name: 'ingress';
   readonly url: string;
-  /** Where operators' routes listen. */
+  /** URL of the routes for operators; undefined without them. */
   readonly adminUrl: string | undefined;
 }
 
-/**
- * The OpenAI-compatible door: the only part of the coordinator that sees what is asked and
- * answered.
- */
+/** Starts the HTTP API: the only part of the coordinator that can read requests and answers. */
 export async function startIngress(context: Context): Promise<Ingress> {
   const { bus, config, log, metrics, now } = context;
   const clock = () => performance.now();

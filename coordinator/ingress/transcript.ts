@@ -3,7 +3,7 @@ import type { RecountTerms } from './core/recount.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
 /**
- * Longest beginning of an answer that is kept, in UTF-16 units: about 8,000 tokens, which take
+ * Longest part of an answer that is kept, in UTF-16 code units: about 8,000 tokens, which take
  * about 100 ms to count.
  */
 const MAX_CHARACTERS = 32_768;
@@ -16,9 +16,8 @@ export interface TranscriptOptions {
 }
 
 /**
- * The beginning of what one attempt wrote, until it may be recounted. It ends before the frame that
- * does not fit, and so do
- * the tokens that are compared with it.
+ * The beginning of an attempt's answer, kept for a recount. It ends before the first frame that
+ * does not fit, and the token counts that are compared with it end there too.
  */
 export class Transcript implements Disposable {
   readonly tokenizer: string;
@@ -27,7 +26,7 @@ export class Transcript implements Disposable {
   #taken = 0;
   #isFull = false;
   text = '';
-  /** As the machine claims them. */
+  /** Tokens that the machine reported. */
   tokens = 0;
   billed = 0;
   calls = 0;
@@ -39,7 +38,8 @@ export class Transcript implements Disposable {
   }
 
   /**
-   * The pieces of one frame, and the tokens that are billed for it: no more than its bytes allow.
+   * Adds the pieces of one frame, and the tokens that are billed for it, which are bounded by its
+   * bytes.
    */
   add(pieces: readonly Piece[], billed: number): void {
     const deltas = pieces.filter((piece) => piece.k !== 'sealed');

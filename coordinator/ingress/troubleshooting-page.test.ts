@@ -4,8 +4,8 @@ import { expect, test } from 'vitest';
 import { apiErrors, isApiErrorCode } from './errors.ts';
 
 /**
- * docs/troubleshooting.md is written by hand but for statuses and messages, which DINF_WRITE_API=1
- * writes.
+ * Statuses and messages in docs/troubleshooting.md are written by this test with DINF_WRITE_API=1;
+ * the rest of the page is written by hand.
  */
 const PAGE = join(import.meta.dirname, '../../docs/troubleshooting.md');
 const ROW = /^\| `(?<code>\w+)` \| \d* \| [^|]*\| (?<advice>.*)$/gm;

@@ -8,13 +8,13 @@ import { addPeopleRoutes } from './people-routes.ts';
 
 interface AdminDeps {
   readonly admin: AdminApi;
-  /** Stops, or goes on, taking requests on this ingress. */
+  /** Stops this ingress from accepting new requests, or resumes. */
   readonly setDraining: (draining: boolean) => void;
   readonly metrics: Registry;
   readonly now: () => number;
 }
 
-/** Every route that the listener of operators has. */
+/** Registers all routes of the listener for operators. */
 export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps): void {
   admin.read({
     url: '/admin/audit',

@@ -20,7 +20,7 @@ const Price = Type.Integer({
 });
 const Changed = Type.Object({ revision: Type.Integer() });
 
-/** What is on offer. */
+/** Routes for the models of the catalog. */
 export function addCatalogRoutes(admin: AdminApi): void {
   const Model = Type.Object(
     {

@@ -9,8 +9,8 @@ const MAX_SECRET = 256;
 const CALL = { eachMs: 5_000, totalMs: 10_000 };
 
 /**
- * MDM's webhook. It brings no operator's key but a secret of its own, which only trust knows, and
- * is told of answers to everybody's commands.
+ * The webhook of the MDM server. It authenticates with a secret of its own instead of an operator
+ * key; only trust has that secret. It receives the answers of all machines to MDM commands.
  */
 export function addMdmRoute(server: FastifyInstance, bus: Bus): void {
   server.post(
@@ -45,8 +45,8 @@ export function addMdmRoute(server: FastifyInstance, bus: Bus): void {
 }
 
 /**
- * The password in the webhook's URL, which MicroMDM, being a Go program, sends as basic auth; or,
- * where that is lost on its way, `?secret=`.
+ * The secret of the webhook. MicroMDM takes it from the password in the webhook's URL and sends it
+ * as basic auth, as Go programs do. Where a proxy removes that header, `?secret=` has it.
  */
 function secretOf({ headers: { authorization = '' }, query }: FastifyRequest): string | undefined {
   const [, basic] = /^Basic ([A-Za-z0-9+/=]{1,1024})$/.exec(authorization) ?? [];

@@ -14,8 +14,8 @@ declare module 'fastify' {
 }
 
 /**
- * Operators have keys of their own, asked for every time: there are few of them, and a revoked one
- * must be out at once.
+ * Admits operator keys. Every request asks accounts for its key, without a cache: there are few
+ * operators, and a revoked key must stop working at once.
  */
 export function operatorAuth(
   bus: Bus,

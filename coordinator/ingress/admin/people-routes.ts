@@ -9,14 +9,14 @@ const Provider = Type.Object({ id: ProviderId });
 const Done = Type.Object({ done: Type.Boolean() });
 const DONE = { done: true };
 /**
- * Characters of a new invite's code at least. A code is money for the first person who types it, so
- * short ones would be found by trying.
+ * Fewest characters of an invite's code. A code is worth money to the first person who enters it,
+ * so an attacker could find short codes by trying.
  */
 const LEAST_INVITE_LENGTH = 8;
-/** Characters of a code that is made here: 82 bits. */
+/** Characters of a generated code: 82 bits. */
 const MADE_INVITE_LENGTH = 16;
 
-/** Credit, terms and invites; keys and machines that have to go. */
+/** Routes for credit, terms and invites, and for removing keys and machines. */
 export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
   admin.change('credit', {
     method: 'POST',

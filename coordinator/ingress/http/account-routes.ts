@@ -27,10 +27,9 @@ import { callerOf } from './authenticate.ts';
 
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
 /**
- * $1,000 for a million tokens, in micro-dollars: more than any model costs, so that an amount typed
- * in the wrong unit is refused. It protects owners
- * from mistakes; callers are protected by the listed price, which is the limit unless they accept
- * more.
+ * $1,000 per million tokens, in micro-dollars. It is more than any model costs, so an amount in the
+ * wrong unit is refused. It protects owners from mistakes. Callers are protected by the listed
+ * price, which is their limit unless they accept more.
  */
 const HIGHEST_PRICE = 1_000_000_000;
 const Price = Type.Integer({
@@ -39,7 +38,7 @@ const Price = Type.Integer({
   description: 'Millionths of a US dollar for a million tokens.',
 });
 
-/** What almost everybody asks for: a machine that cannot serve this serves nothing. */
+/** A request of usual size: a machine that cannot serve this one cannot serve any. */
 const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
 
 interface AccountDeps {
@@ -47,7 +46,7 @@ interface AccountDeps {
   readonly guesses: GuessLimiter;
 }
 
-/** A person's account: machines, invites, and who brought whom. */
+/** Routes of a person: their account, machines, invites and referrals. */
 export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): void {
   api.route({
     method: 'GET',
@@ -295,8 +294,8 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
         api.ask(services.accounts.redeemInvite, { code: body.code, account }),
       );
       if (!redeemed.ok) throw refusedInvite(redeemed.code);
-      // Named by invite and account: what a crash cut off is finished by asking again, and never
-      // credited twice.
+      // The operation is named by invite and account. If the process ends before the credit, the
+      // person repeats the call; the ledger never credits one operation twice.
       const credit = {
         account,
         amountMicroUsd: redeemed.creditMicroUsd,

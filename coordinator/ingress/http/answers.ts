@@ -22,14 +22,14 @@ interface AnswerOptions {
 }
 
 /**
- * A comment, which every reader of events skips; said into a silence so that nobody between takes
- * the connection for dead.
+ * A comment of the event stream, which all clients skip. It is sent while there is no content, so
+ * that proxies do not close the connection as idle.
  */
 const HEARTBEAT = ': still working\n\n';
 
 /**
- * Server-sent events. No byte leaves before the first content, so that a status code is still
- * possible until then.
+ * Sends an answer as server-sent events. Nothing is sent before the first content, so that an error
+ * can still have its own status code until then.
  */
 export class StreamAnswer implements Answer {
   readonly #options: AnswerOptions;
@@ -40,7 +40,10 @@ export class StreamAnswer implements Answer {
 
   readonly #receipt: (() => Promise<PrintedReceipt | undefined>) | undefined;
 
-  /** No heartbeats when `heartbeatMs` is 0; a receipt before the end where it was asked for. */
+  /**
+   * `heartbeatMs` of 0 sends no heartbeats. `receipt`, if given, is called before the end of the
+   * stream.
+   */
   constructor(
     options: AnswerOptions,
     heartbeatMs: number,
@@ -65,7 +68,10 @@ export class StreamAnswer implements Answer {
     return this.#options.response.write(text) ? 'more' : 'wait';
   }
 
-  /** A stream commits with its first content, so there is never anything to forget. */
+  /**
+   * Does nothing: no provider can be replaced after the first content of a stream, so no written
+   * content is ever discarded.
+   */
   discard(): void {}
 
   finish(end: AttemptEnd): void {
@@ -96,7 +102,10 @@ export class StreamAnswer implements Answer {
     response.once('close', () => clearInterval(this.#heartbeat));
   }
 
-  /** A client that reads slowly is not silent: it has enough to read. */
+  /**
+   * Sends a heartbeat if the client has read everything that was written: unread bytes keep the
+   * connection busy.
+   */
   #beat(): void {
     const { response } = this.#options;
     if (response.writableLength === 0) response.write(HEARTBEAT);
@@ -108,20 +117,20 @@ export class StreamAnswer implements Answer {
   }
 }
 
-/** One JSON object at the end. */
+/** Collects an answer and sends it as one JSON object. */
 export class WholeAnswer implements Answer {
   readonly #options: AnswerOptions;
   readonly #onEnd: ((body: string | undefined) => Promise<void>) | undefined;
   readonly #memory: MemoryBudget;
   #gathered = new Gathering();
-  /** Bytes taken from the budget. */
+  /** Bytes that this answer has taken from the memory budget. */
   #bytes = 0;
   #evidence: Record<string, string> = {};
 
   /**
-   * `onEnd` is given what the client will get, or nothing if that is an error; the client gets it
-   * when the promise settles. An answer
-   * with it is collected to its end even when the client leaves.
+   * `onEnd` receives the body of the answer, or undefined for an error. The client receives the
+   * answer after the promise settles. With `onEnd`, the answer is collected to its end even if the
+   * client leaves.
    */
   constructor(
     options: AnswerOptions,
@@ -181,7 +190,9 @@ export class WholeAnswer implements Answer {
   }
 }
 
-/** About what a piece takes on the heap: two bytes a character, and an object for each part. */
+/**
+ * Estimated heap size of a piece, in bytes: two for each character, and an object for each part.
+ */
 function heapBytes(delta: Delta): number {
   const entries =
     delta.k === 'text'
@@ -192,7 +203,10 @@ function heapBytes(delta: Delta): number {
 
 const OBJECT_BYTES = 160;
 
-/** Only requests that were read here are answered in words. */
+/**
+ * The delta of a piece. Sealed pieces never come here: only their client can read them, and such
+ * answers are not converted.
+ */
 function readable(piece: Piece): Delta {
   if (piece.k === 'sealed') throw new TypeError('a sealed piece has no words');
   return piece;

@@ -1,6 +1,6 @@
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
 
-/** The frame of the OpenAPI document; what is in it comes from the routes. */
+/** The general part of the OpenAPI document; the routes add their own parts. */
 export function describeApi(): FastifyDynamicSwaggerOptions {
   return {
     openapi: {

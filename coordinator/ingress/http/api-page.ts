@@ -15,7 +15,7 @@ interface Example {
   /** Appended to the path of the route, such as `attempt=1`. */
   readonly query?: string;
   readonly body?: unknown;
-  /** Name of a file that is the body, where it is no JSON. */
+  /** Name of a file that holds the body, if the body is not JSON. */
   readonly file?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -33,7 +33,7 @@ const CREDENTIAL: Readonly<Record<string, string>> = {
   operatorKey: '$OPERATOR_KEY',
 };
 
-/** docs/api.md: every route with a call that works, from what the routes say of themselves. */
+/** docs/api.md: every route with a call that works, generated from the route's own description. */
 export function apiPage(documents: readonly Document[]): string {
   const lines = [
     '# The API',
@@ -77,7 +77,7 @@ function byGroup(documents: readonly Document[]): Map<string, Entry[]> {
   return groups;
 }
 
-/** Lines of at most `PROSE_WIDTH` characters. */
+/** Wraps a text into lines of at most `PROSE_WIDTH` characters. */
 function wrapped(text: string): string[] {
   const lines: string[] = [];
   for (const word of text.split(' ')) {

@@ -9,11 +9,11 @@ import { ApiError } from '../errors.ts';
 import type { Auth } from './authenticate.ts';
 
 /**
- * How a route of the API is written down once: it is checked by this, answered by this, and
- * documented by this.
+ * Registers the routes of the API. One description of a route serves to check requests, to
+ * serialise replies and to generate the documentation.
  */
 
-/** Who may call a route. */
+/** The callers that a route admits. */
 type Who = keyof Auth | 'operator' | 'anybody';
 type Hooks = Readonly<Partial<Record<Who, (request: FastifyRequest) => Promise<void>>>>;
 
@@ -32,9 +32,14 @@ export interface RouteDefinition<
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
-  /** Fields that it does not name are not sent, whatever the handler returns. */
+  /**
+   * Schema of the reply. Fields that are not in it are not sent, even if the handler returns them.
+   */
   readonly reply: Reply;
-  /** The name of a change: who made it, and how it ended, is written into the audit log. */
+  /**
+   * Name of the change in the audit log, which records who made it and how it ended; absent for
+   * routes without an audit entry.
+   */
   readonly audit?: string;
   /** The body is itself a secret, such as a code, and stays out of the audit log. */
   readonly isBodySecret?: true;
@@ -66,7 +71,7 @@ export class Api {
     this.#bus = bus;
   }
 
-  /** The answer of a component; a 503 where none comes. */
+  /** Calls a component, and answers 503 if it does not reply. */
   ask<Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request): Promise<Reply> {
     return answerOf(this.#bus, method, request, CALL);
   }
@@ -144,17 +149,20 @@ const SECURITY = {
   operator: [{ operatorKey: [] }],
 };
 
-/** Whole micro-dollars: a millionth of a dollar. */
+/** Whole micro-dollars (millionths of a US dollar). */
 export const MicroUsd = Type.Integer({ description: 'Millionths of a US dollar.' });
 export const When = Type.String({ description: 'RFC 3339.', minLength: 10, maxLength: 40 });
 export const optional = Type.Optional;
 export const orNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
-/** In a change: absent leaves it, null takes it away. */
+/** A field of a change: if it is absent, the value stays; null removes the value. */
 export const nullable = <Schema extends TSchema>(schema: Schema) => Type.Optional(orNull(schema));
 export const LIST = 'list' as const;
 export const listOf = <Row extends TSchema>(row: Row) =>
   Type.Object({ object: Type.Literal(LIST), data: Type.Array(row) });
-/** A name that is misspelt is refused, not ignored: somebody who sets a limit must get it. */
+/**
+ * Rejects unknown fields: a person who misspells the name of a limit must not get a key without
+ * that limit.
+ */
 export const strict = { additionalProperties: false } as const;
 
 export function timeOf(text: string | undefined, param: string): number | undefined {
@@ -167,7 +175,10 @@ export function timeOf(text: string | undefined, param: string): number | undefi
   return time;
 }
 
-/** For an expiry: one that is over already would make a key or invite that never works. */
+/**
+ * Parses the expiry of a key or an invite. A time in the past is refused, because the key or invite
+ * would never work.
+ */
 export function futureTimeOf(
   text: string | undefined,
   param: string,

@@ -5,8 +5,8 @@ import type { Users } from '../identity/users.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 
 /**
- * Whoever asks: with an API key, which stands for itself, or signed in, which stands for the whole
- * account.
+ * The caller of a route: an API key, with the rights of that key, or a signed-in person, with the
+ * rights of the whole account.
  */
 export interface Caller {
   readonly account: string;
@@ -23,20 +23,20 @@ declare module 'fastify' {
 interface AuthDeps {
   readonly keys: KeyCache;
   readonly users: Users;
-  /** Counts credentials that were wrong. */
+  /** Counts wrong credentials for each address. */
   readonly wrong: AddressLimiter;
 }
 
 type Hook = (request: FastifyRequest) => Promise<void>;
 
 /**
- * Who may call a route; each is a hook that runs before the body is read: a stranger cannot make us
- * take in 16 MiB.
+ * Hooks that check the caller of a route before its body is read: without them, a stranger could
+ * make the server receive bodies of 16 MiB.
  */
 export interface Auth {
-  /** An API key. */
+  /** Admits API keys. */
   readonly key: Hook;
-  /** A person: keys, machines and money are managed by people. */
+  /** Admits signed-in people, for routes that manage keys, machines and money. */
   readonly user: Hook;
   readonly keyOrUser: Hook;
 }
@@ -74,7 +74,10 @@ export function callerOf(request: FastifyRequest): Caller {
   return request.caller;
 }
 
-/** The credential itself: only its owner and this request have it. */
+/**
+ * The credential itself, from which keys are derived that only its owner and this request can have:
+ * the server stores at most a hash of it.
+ */
 export function secretOf(request: FastifyRequest): string {
   return credentialOf(request) ?? '';
 }
@@ -85,7 +88,10 @@ export function keyOf(request: FastifyRequest): KeyCaller {
   return key;
 }
 
-/** A JSON object in base64 begins so; no key of ours does. */
+/**
+ * Whether the credential is a sign-in token (JWT): base64 of a JSON object begins with `eyJ`, and
+ * no API key does.
+ */
 function looksLikeToken(credential: string): boolean {
   return credential.startsWith('eyJ');
 }
@@ -94,7 +100,7 @@ function credentialOf({ headers }: FastifyRequest): string | undefined {
   return bearerOf(headers.authorization) ?? apiKeyOf(headers['x-api-key']);
 }
 
-/** How Anthropic's clients send it. */
+/** The API key in the header `x-api-key`, which Anthropic's clients send. */
 function apiKeyOf(header: string | string[] | undefined): string | undefined {
   return typeof header === 'string' && header !== '' ? header : undefined;
 }

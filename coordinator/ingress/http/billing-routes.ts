@@ -16,7 +16,8 @@ const Withdrawal = Type.Object({
 });
 
 /**
- * Credit is bought, and earnings are paid out, through Stripe; where there is none, these say so.
+ * Routes that buy credit and pay out earnings through Stripe. Without Stripe they answer that there
+ * is none.
  */
 export function addBillingRoutes(api: Api): void {
   api.route({

@@ -3,17 +3,21 @@ import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
 
 /**
- * Descriptors that the process needs for all but clients: hub, database, files, pipes of children.
+ * File descriptors that the process needs for everything but clients: hub, database, files, pipes
+ * of child processes.
  */
 const OTHER_DESCRIPTORS = 64;
 const FEWEST_CONNECTIONS = 8;
-/** With room for fewer clients than this, a warning at the start says what to raise. */
+/**
+ * If there are descriptors for fewer clients than this, a warning at the start tells the operator
+ * what to raise.
+ */
 const USUAL_CONNECTIONS = 1_000;
 const SAY_EVERY_MS = 10_000;
 
 /**
- * Connections that clients may have at once, so that the process never runs out of descriptors;
- * undefined for any number.
+ * Number of connections that clients may have at once, so that the process never runs out of
+ * descriptors; undefined for any number.
  */
 export function connectionLimit(openFiles: number | undefined): number | undefined {
   return openFiles === undefined
@@ -22,9 +26,9 @@ export function connectionLimit(openFiles: number | undefined): number | undefin
 }
 
 /**
- * Closes a connection that is one too many, at once and with a line in the log. Without descriptors
- * the system would let it wait in a
- * queue where neither its client nor the operator can see why.
+ * Closes a connection above the limit at once, and logs it. Without free descriptors, the system
+ * would keep the connection in a queue where neither its client nor the operator could see the
+ * reason.
  */
 export function limitConnections(
   server: Server,
@@ -60,12 +64,12 @@ export function limitConnections(
 }
 
 /**
- * The soft limit, which Node has raised to the hard one already. Undefined where there is none, or
- * where it cannot be read (Windows).
+ * The soft limit of open files, which Node has already raised to the hard limit; undefined if there
+ * is none, or if it cannot be read (Windows).
  */
 function openFileLimit(): number | undefined {
   const report = process.report as typeof process.report & { excludeNetwork?: boolean };
-  // Otherwise the report looks up the name of every peer.
+  // Without this, the report resolves the host name of every peer.
   report.excludeNetwork = true;
   const { userLimits } = report.getReport() as unknown as {
     userLimits?: { open_files?: { soft: number | 'unlimited' } };

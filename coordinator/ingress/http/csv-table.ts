@@ -5,7 +5,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 export interface Page<Of extends Row> {
   readonly data: readonly Of[];
-  /** Where the next page begins; absent on the last one. */
+  /** The value of `after` for the next page; absent on the last page. */
   readonly next?: string | undefined;
 }
 
@@ -18,12 +18,12 @@ interface Table<Of extends Row> {
 }
 
 const ROWS_PER_PAGE = 1_000;
-/** Where the rows begin that `limit` left out: the value of `after` for them. */
+/** Header with the value of `after` for the rows that `limit` excluded. */
 const NEXT_HEADER = 'x-next';
 
 /**
- * Sends every row as CSV, page by page, so that one page at most is in memory. A failure before the
- * first row is an ordinary error; a later one cuts the response.
+ * Sends rows as CSV, page by page, so that at most one page is in memory. A failure before the
+ * first row is an ordinary error; a later failure closes the connection.
  */
 export async function sendCsv<Of extends Row>(
   reply: FastifyReply,

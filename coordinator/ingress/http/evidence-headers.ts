@@ -2,8 +2,8 @@ import { hex } from '#bus-schemas';
 import type { Evidence } from '../answer.ts';
 
 /**
- * Who answered, and where the time before the first content went. What a provider says of itself is
- * not proven by this.
+ * Headers that tell the client which machine answered, and how the time before the first content
+ * was spent. The provider's own statements in them are not proof.
  */
 export function evidenceHeaders({
   provider,
@@ -36,7 +36,10 @@ export function evidenceHeaders({
   };
 }
 
-/** A provider's words may hold what a header may not. */
+/**
+ * Replaces characters that a header may not contain. A hostile provider could otherwise insert line
+ * breaks, and with them headers of its own.
+ */
 function headerText(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?');
 }

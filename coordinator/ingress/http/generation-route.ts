@@ -6,7 +6,7 @@ import { callerOf } from './authenticate.ts';
 
 const MICRO = 1_000_000;
 const MS = 1_000;
-/** The ingress ended before it could state how the job ended: only the ledger knows of the job. */
+/** Result of a job whose ingress ended before it reported the end: only the ledger has the job. */
 const INGRESS_LOST = 'ingress_lost';
 
 const GenerationData = Type.Object({
@@ -38,7 +38,7 @@ type Description = Omit<
   `tokens_${string}` | 'total_cost' | 'cost_micro_usd'
 >;
 
-/** One request, afterwards: OpenRouter's shape, and what the ledger says. */
+/** Route for one past request, in OpenRouter's format, with the amounts of the ledger. */
 export function addGenerationRoute(api: Api): void {
   api.route({
     method: 'GET',

@@ -1,13 +1,15 @@
 import type { FastifyInstance } from 'fastify';
 
 export interface HealthDeps {
-  /** What is missing before requests can be served; empty when ready. */
+  /**
+   * Dependencies that are missing before requests can be served; empty when the ingress is ready.
+   */
   readonly missing: () => Promise<readonly string[]>;
-  /** What is broken although requests can be served, in words for an operator. */
+  /** Faults that do not stop requests, as texts for an operator. */
   readonly degraded: () => Promise<readonly string[]>;
 }
 
-/** For those who run it, not for those who call it. */
+/** Hides the routes from the API documentation: they are for operators. */
 const HIDDEN = { schema: { hide: true } };
 
 export function addHealthRoutes(server: FastifyInstance, { missing, degraded }: HealthDeps): void {

@@ -27,9 +27,9 @@ export interface InferenceDeps extends AdmissionDeps {
   readonly now: () => number;
   readonly clock: () => number;
   readonly sealFor: SealFor;
-  /** For answers that are collected whole. */
+  /** Memory for answers that are collected whole. */
   readonly memory: MemoryBudget;
-  /** Of a job that has just ended. */
+  /** Returns the receipt of a job that has just ended. */
   readonly receiptOf: (asked: {
     account: string;
     job: string;
@@ -39,17 +39,14 @@ export interface InferenceDeps extends AdmissionDeps {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Whose shape the errors of a route have; OpenAI's where there is none. */
+    /** The surface whose format the errors of the route have; OpenAI's if it is absent. */
     surface?: Surface;
   }
 }
 
 const MAX_IDEMPOTENCY_KEY = 255;
 
-/**
- * Everything that makes a model work. The surfaces differ in what is read and written, and in
- * nothing that is done.
- */
+/** The routes that run a model. They differ only in the format of requests and answers. */
 export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps): void {
   for (const surface of surfaces) {
     const options = {
@@ -108,15 +105,20 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
   return reply;
 }
 
-/** The chat contract has been checked: `top_logprobs` counts only with `logprobs`. */
+/**
+ * Number of alternatives per token, or undefined without log probabilities. The chat contract has
+ * been checked: `top_logprobs` is only valid with `logprobs`.
+ */
 function topLogprobsOf({ logprobs, top_logprobs: top }: JsonObject): number | undefined {
   return logprobs === true ? (typeof top === 'number' ? top : 0) : undefined;
 }
 
 /**
- * By which a provider knows that two prompts come from the same key, on the same day, and nothing
- * else: what one customer's prompt
- * has left in a cache must not answer another one faster.
+ * The cache scope: a digest that is the same for all prompts of one API key on one day. A provider
+ * reuses cached prompts only within one scope.
+ *
+ * The attack: a customer sends guesses of another customer's prompt, and learns from a faster
+ * answer that a guess is in the cache.
  */
 function cacheScopeOf(secret: string): string {
   return createHmac('sha256', secret)
@@ -124,7 +126,10 @@ function cacheScopeOf(secret: string): string {
     .digest('base64url');
 }
 
-/** Streams are not kept: who loses one has seen a part of it. */
+/**
+ * Claims the idempotency key of a request. Streams have no claim and are not stored: their client
+ * has already seen a part of the answer.
+ */
 function claimOf(spec: JobSpec, surface: Surface, { request, deps }: Exchange) {
   const idempotencyKey = request.headers['idempotency-key'];
   if (idempotencyKey === undefined || spec.streamed) return undefined;
@@ -181,8 +186,8 @@ function answerFor(
 }
 
 /**
- * A request that may be asked for again goes on without its client: the answer is paid for, and
- * will be fetched.
+ * Starts the job. With `outlivesClient`, the job goes on after its client has left: the answer is
+ * paid for, and the client can fetch it with the same idempotency key.
  */
 function start(
   spec: JobSpec,

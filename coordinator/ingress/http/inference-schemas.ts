@@ -3,8 +3,8 @@ import { QUANTIZATIONS, TRUST_LEVELS } from '#bus-schemas';
 import { SORTS } from '../core/provider-preferences.ts';
 
 /**
- * What the documents say of the four ways to ask. The rules themselves are in core/chat-request.ts
- * and core/surfaces/.
+ * Schemas that document the four surfaces. The rules themselves are in core/chat-request.ts and
+ * core/surfaces/.
  */
 
 const optional = Type.Optional;

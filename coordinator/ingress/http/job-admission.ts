@@ -16,7 +16,7 @@ export interface AdmissionDeps {
   readonly isDraining: () => boolean;
 }
 
-/** What is asked for, whoever can read the words of it. */
+/** The properties of a request that admission needs, in relay mode as in blind mode. */
 export type JobWish = Omit<ChatIntent, 'body' | 'streamed' | 'includeUsage'>;
 
 type AdmittedJob = Omit<
@@ -32,9 +32,9 @@ type AdmittedJob = Omit<
 >;
 
 export interface Admission {
-  /** What is left of the limits of key and account. */
+  /** Headers with what is left of the limits of key and account. */
   readonly headers: Readonly<Record<string, string>>;
-  /** It counts, and is too much. */
+  /** The error of a request above its limits; it has been counted all the same. */
   readonly refusal: ApiError | undefined;
   readonly job: AdmittedJob;
 }
@@ -44,8 +44,8 @@ export function checkOpen({ isDraining }: AdmissionDeps): void {
 }
 
 /**
- * The rules that every job passes, in one order: model, abilities, length, whose machines, how much
- * in a minute, at what price.
+ * Applies the rules for a new job, in a fixed order: model, traits, length, machines, limits per
+ * minute, price.
  */
 export async function admitJob(
   wish: JobWish,
@@ -85,12 +85,12 @@ export async function admitJob(
   return { headers, refusal, job };
 }
 
-/** Where each trait is asked for, to name the field that asks too much. */
+/** The field of a request that asks for each trait, for the error message. */
 const TRAIT_FIELDS = { tools: 'tools', vision: 'messages', reasoning: 'reasoning_effort' } as const;
 
 /**
- * Who may serve and who is asked first. Callers pay nothing for their own machines, so a price does
- * not matter there.
+ * Which machines may serve the job, and which are tried first. Callers do not pay for their own
+ * machines, so a price limit has no meaning there.
  */
 function whoServes(
   { ignore, prefers, maxPrice }: JobWish,
@@ -111,7 +111,7 @@ function checkCapable({ requires }: JobWish, { id, traits = [] }: CatalogModel):
     });
 }
 
-/** The smaller of what was asked for and what the model can give in one answer. */
+/** Output limit of the job: the smaller of the caller's limit and the model's. */
 function outputLimit(wish: JobWish, model: CatalogModel): number {
   const room = model.contextTokens - wish.promptEstimate;
   if (room < 1) throw new ApiError('context_length_exceeded', undefined, { param: 'messages' });

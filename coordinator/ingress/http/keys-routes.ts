@@ -32,7 +32,7 @@ const Cap = Type.Integer({
   description: 'Millionths of a US dollar.',
 });
 
-/** What is absent stays as it is; null takes it away. */
+/** A change of a key: absent fields stay as they are, null removes a value. */
 const Changes = Type.Object(
   {
     name: optional(Type.String({ maxLength: 120 })),
@@ -87,9 +87,9 @@ const WithSecret = Type.Object({
 const ById = Type.Object({ id: KeyId });
 
 type Spending = Pick<KeySpending, 'caps' | 'used'>;
-/** A key without a job and without a limit has no counters yet. */
+/** Spending of a key that has no job and no limit: settlement has no counters for it. */
 const UNUSED: Spending = { caps: {}, used: { day: 0, week: 0, month: 0, total: 0 } };
-/** Keys in one answer of settlement. An account with more has revoked keys among them. */
+/** Most keys in one reply of settlement. An account with more keys has revoked ones among them. */
 const MAX_COUNTED = 1_000;
 
 export function addKeysRoutes(api: Api, now: () => number): void {
@@ -155,7 +155,8 @@ export function addKeysRoutes(api: Api, now: () => number): void {
       const key = newKeyId();
       const { text, hash, hint } = makeApiKey();
       const { settings, caps } = changed({ before: NEW_KEY, caps: {}, changes: body, now: now() });
-      // Limits come first: there is no moment at which the key has none.
+      // The limits are set before the key exists: otherwise the key could spend without limits if
+      // the second call failed.
       if (caps !== undefined) await api.ask(services.settlement.setKeyCaps, { key, account, caps });
       const made = await api.ask(services.accounts.createKey, {
         key,
@@ -264,7 +265,7 @@ type Settings = Pick<
 
 const NEW_KEY: Settings = { name: '', disabled: false, limits: {}, selfRouteOnly: false };
 
-/** The settings after a change; the caps only where the change touches them. */
+/** The settings after a change. `caps` is undefined if the change does not concern them. */
 function changed({
   before,
   caps,

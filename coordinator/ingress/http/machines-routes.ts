@@ -12,7 +12,9 @@ import { callerOf } from './authenticate.ts';
 import { addRenewalRoutes } from './renewal-routes.ts';
 
 const DEVICE_CODE_BYTES = 32;
-/** None that is taken for another when it is read aloud or typed. */
+/**
+ * Letters of a code. None of them is mistaken for another one when the code is read aloud or typed.
+ */
 const USER_CODE_LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';
 const USER_CODE_LENGTH = 8;
 const LINK_LIFETIME_MS = 900_000;
@@ -24,7 +26,7 @@ const MAX_BYTES = 16_384;
 interface MachinesDeps {
   readonly api: Api;
   readonly server: FastifyInstance;
-  /** Counts what is asked without a credential. */
+  /** Counts requests without a credential, by address. */
   readonly strangers: AddressLimiter;
   readonly guesses: GuessLimiter;
   readonly linkUrl: string | undefined;
@@ -32,8 +34,8 @@ interface MachinesDeps {
 }
 
 /**
- * How a machine joins: it shows a code (RFC 8628), a person approves it, and the machine's one-time
- * token becomes the credentials of its leaf node.
+ * Routes by which a machine joins: it shows a code (RFC 8628), a person approves it, and the
+ * machine exchanges its one-time token for the credentials of its leaf node.
  */
 export function addMachinesRoutes({
   api,
@@ -131,7 +133,7 @@ export function addMachinesRoutes({
   });
 }
 
-/** What the owner of a machine can do about it; undefined where the token itself is no good. */
+/** Text that tells the owner of a machine what to do; undefined if the token itself is invalid. */
 function enrolmentRefusal(code: Extract<Enrolled, { ok: false }>['code']): string | undefined {
   switch (code) {
     case 'owner_caught':
@@ -150,8 +152,8 @@ type DeviceDeps = Pick<MachinesDeps, 'api' | 'server' | 'linkUrl' | 'now'> & {
 };
 
 /**
- * RFC 8628 has forms come in and errors go out in a shape of its own, so these two are no routes of
- * the API like the others.
+ * RFC 8628 demands form bodies and errors of its own format, so these two routes are not registered
+ * like the others.
  */
 function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): void {
   server.register(async (form) => {
@@ -178,8 +180,8 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
         };
         await api.ask(services.accounts.startLink, link);
         const shown = `${userCode.slice(0, 4)}-${userCode.slice(4)}`;
-        // Never the `Host` header: a caller could send a person to a page of its own, where that
-        // person would type the code.
+        // Never taken from the `Host` header: an attacker could otherwise send a person to a page
+        // of the attacker, where the person would type the code.
         const page = linkUrl ?? `${server.listeningOrigin}/link`;
         return reply.send({
           device_code: deviceCode,
@@ -229,8 +231,9 @@ function addDeviceRoutes({ api, server, limited, linkUrl, now }: DeviceDeps): vo
 }
 
 /**
- * Where a person is sent who has no page of the network's own: how to approve without one. The code
- * comes from a link, so it is not repeated unless it looks like one.
+ * The page for people whose network has no page of its own: it explains how to approve a machine
+ * with a command. The code comes from a link, so it is shown only if it has the form of a code;
+ * otherwise an attacker could put a text of their own on the page.
  */
 function linkPage(userCode: unknown): string {
   const code =
@@ -258,7 +261,8 @@ function deviceSchema(summary: string, body: object) {
 function newUserCode(): string {
   const bytes = randomBytes(USER_CODE_LENGTH * 4);
   let code = '';
-  // Unbiased: bytes past the last multiple of the letters are dropped.
+  // Bytes from 240 on are dropped, because 240 is the last multiple of the 20 letters: with them,
+  // some letters would be more probable.
   for (const byte of bytes)
     if (byte < 240 && code.length < USER_CODE_LENGTH)
       code += USER_CODE_LETTERS[byte % USER_CODE_LETTERS.length];

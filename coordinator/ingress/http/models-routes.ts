@@ -42,7 +42,10 @@ type Capacity = MessageOf<typeof services.routing.capacity.reply>;
 const CAPACITY_GOOD_MS = 2_000;
 const PER_MILLION = 1_000_000;
 
-/** What is on offer, to whom, and whether anybody can serve it now. */
+/**
+ * Routes that list the models, the callers that may use them, and whether a machine can serve them
+ * now.
+ */
 export function addModelsRoutes(
   api: Api,
   { catalog, ownMachines, minimumChargeMicroUsd, clock }: ModelsDeps,
@@ -181,7 +184,10 @@ export function addModelsRoutes(
   });
 }
 
-/** Decimal dollars for one token, without the noise of binary fractions. */
+/**
+ * The price of one token as a decimal number of dollars, without the rounding errors of binary
+ * fractions.
+ */
 const dollars = (microUsdPerMillion: number): string =>
   (microUsdPerMillion / PER_MILLION / PER_MILLION).toFixed(12).replace(/\.?0+$/, '');
 

@@ -44,18 +44,18 @@ const Maturing = Type.Object(
 );
 const pageOf = <Row extends TSchema>(row: Row) =>
   Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
-/** Rows of a page of JSON for which no `limit` was asked. */
+/** Rows of a page of JSON if the request has no `limit`. */
 const ROWS = 100;
 const listPage = <Row extends Record<string, unknown>>({ data, next }: Page<Row>) => ({
   object: LIST,
   data: [...data],
   next: next ?? null,
 });
-/** `format=csv`, in the description of a route. */
+/** Description of `format=csv` for the documentation. */
 const CSV =
   '`format=csv` gives a table of every row, or of at most `limit` rows: then the header `x-next` has the `after` of the rows that are left.';
 
-/** What somebody has, spent and earned. */
+/** Routes for the balance, the spending and the earnings of an account. */
 export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
   addPricingRoute(api, deps);
   api.route({
@@ -205,7 +205,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
   });
 }
 
-/** A key reads what it did itself; more would make a leaked key a window into the account. */
+/** An API key may read only its own usage: otherwise a leaked key would show the whole account. */
 function ownKey({ key }: Caller, wanted: string | undefined): string | undefined {
   if (key === undefined) return wanted;
   if (wanted !== undefined && wanted !== key.key) throw new ApiError('user_required');
@@ -220,7 +220,7 @@ function window(
   return { ...(start !== undefined && { from: start }), ...(end !== undefined && { until: end }) };
 }
 
-/** The place that a page ends at: a time of the database's and an id. */
+/** The cursor of a page: the time and id of its last row in the database. */
 function cursor(after: string): string {
   if (!/^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z .{1,150}$/.test(after))
     throw new ApiError('invalid_request', 'after must be the next of the page before.', {

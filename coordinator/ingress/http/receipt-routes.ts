@@ -5,8 +5,8 @@ import type { Api } from './api.ts';
 import { callerOf } from './authenticate.ts';
 
 /**
- * What was done and what it cost, signed by who did it and by us: for people to keep, and to check
- * without us.
+ * Routes for receipts: the work and its cost, signed by the provider and by this network. A person
+ * can keep them, and verify them without the network.
  */
 export function addReceiptRoutes(api: Api): void {
   api.route({

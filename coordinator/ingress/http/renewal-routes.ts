@@ -7,8 +7,8 @@ import { type Api, strict } from './api.ts';
 const SIGNATURE = '^[A-Za-z0-9_-]{86}$';
 
 /**
- * How a machine renews the credentials of its leaf, also after they expired: over HTTP, because the
- * bus does not let it in any more.
+ * Routes by which a machine renews the credentials of its leaf node, also after they have expired.
+ * They use HTTP, because the bus rejects expired credentials.
  */
 export function addRenewalRoutes({
   api,

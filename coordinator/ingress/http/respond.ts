@@ -10,18 +10,16 @@ export const EVENT_STREAM = {
   'x-accel-buffering': 'no',
 };
 
-/** How long a client may take to read what is left of an answer that is over. */
+/** Time that a client has to read the rest of an answer that has ended, in milliseconds. */
 const READ_OUT_MS = 120_000;
 
-/**
- * Takes the response away from Fastify: the caller writes the status, headers and body of a job
- * itself.
- */
+/** Takes the response over from Fastify, since a job writes its own status, headers and body. */
 export function takeOver(reply: FastifyReply, job: string): ServerResponse {
   reply.hijack();
   const response = reply.raw;
   response.setHeader('x-inference-job-id', job);
-  // Writing to a client that has just left is no event of its own: `close` tells of it.
+  // A write error to a client that has just left is ignored: `close` reports that the client is
+  // gone.
   response.on('error', () => undefined);
   return response;
 }
@@ -54,7 +52,7 @@ export function retryAfter(error: ApiError): Record<string, string> {
   return seconds === undefined ? {} : { 'retry-after': String(seconds) };
 }
 
-/** Ends a response, and the connection too if the client does not read it out. */
+/** Ends a response, and closes the connection if the client does not read it to the end in time. */
 export function endWithin(response: ServerResponse, last: string): void {
   response.end(last);
   if (response.writableLength === 0) return;

@@ -25,14 +25,14 @@ export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   readonly strangers: AddressLimiter;
   readonly guesses: GuessLimiter;
   readonly linkUrl: string | undefined;
-  /** The least that a request costs which delivered anything. */
+  /** Minimum charge of a request that delivered a token, in micro-dollars. */
   readonly askedPrices: AskedPrices;
   readonly minimumChargeMicroUsd: number;
   readonly missing: () => Promise<readonly string[]>;
   readonly degraded: () => Promise<readonly string[]>;
 }
 
-/** Every route that the public listener has. */
+/** Registers all routes of the public listener. */
 export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   const api = new Api(server, deps.auth, deps.bus);
   addHealthRoutes(server, deps);

@@ -35,7 +35,7 @@ export interface SealedRoutesDeps extends AdmissionDeps {
   readonly clock: () => number;
 }
 
-/** Of the length that a wish is preceded by. */
+/** Size of the length prefix of a wish, in bytes. */
 const LENGTH_BYTES = 4;
 const MAX_WISH_BYTES = 16 * 1024;
 
@@ -64,7 +64,10 @@ const wishFields = {
 const SessionRequest = Type.Object(wishFields, strict);
 type SessionRequest = Static<typeof SessionRequest>;
 
-/** A wish and its order in one: sealed for a machine that an earlier answer has named. */
+/**
+ * A wish that arrives together with its order, which the client has sealed for a machine that
+ * served it before.
+ */
 const guessShape = Compile(
   Type.Object(
     {
@@ -87,8 +90,8 @@ const Offer = Type.Object({
 });
 
 /**
- * Requests that we cannot read: a session reserves a machine and holds the money, its client seals
- * for that machine, and opens what comes back.
+ * Routes of blind mode, whose requests the ingress cannot read. A session reserves a machine and
+ * holds the money; the client seals its request for that machine, and opens the answer.
  */
 export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedRoutesDeps): void {
   api.route({
@@ -114,7 +117,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
       reply.headers(headers);
       const turn = await deps.sessions.turn(spec.key);
       if (request.socket.destroyed) {
-        // Its client left while it waited for its turn.
+        // The client left while it waited for its turn.
         turn.ended();
         throw new ApiError('gone');
       }
@@ -228,7 +231,10 @@ async function orderByGuess(
   return reply;
 }
 
-/** From here on the exchange speaks to the client, and hears when it leaves. */
+/**
+ * Connects the exchange to the HTTP response: from now on it writes to the client, and ends the job
+ * when the client leaves.
+ */
 function answerWith(
   { job, exchange }: ReturnType<SealedSessions['open']>,
   {
@@ -242,7 +248,7 @@ function answerWith(
   response.setHeader('x-dinf-next-job', deps.sessions.issue(keyOf(request).key));
   response.on('drain', () => job.clientReady());
   response.once('close', () => {
-    // One that got another offer comes back.
+    // After a 409 the client has another offer and will order again, so the job goes on.
     if (response.statusCode === 409) return;
     job.clientGone();
     exchange.abandoned();
@@ -280,14 +286,17 @@ function wishOf({
     model,
     maxOutputTokens,
     requires,
-    // What a prompt is made of we cannot see: it has no more tokens than bytes.
+    // The parts of the prompt cannot be read here. It has at most as many tokens as bytes.
     promptEstimate: Math.max(1, Math.floor(bytes / BYTES_PER_TOKEN)),
     promptBound: bytes + (requires.includes('tools') ? TOOLS_PREAMBLE_TOKENS : 0),
     ...providerPreferences(provider),
   };
 }
 
-/** A request without a body has no content type either, so no parser has made bytes of it. */
+/**
+ * The body of the request; empty if there is none. A request without a body has no content type, so
+ * no parser has run.
+ */
 function bytesOf({ body }: FastifyRequest): Buffer {
   return Buffer.isBuffer(body) ? body : Buffer.alloc(0);
 }
@@ -309,7 +318,7 @@ const sealedSchema = {
   security: [{ apiKey: [] }],
   consumes: ['application/octet-stream'],
 };
-/** The body is bytes, so the documented call reads it from a file. */
+/** The documented call reads the body from a file, because the body is binary. */
 const sealedExample = {
   headers: { 'Content-Type': 'application/octet-stream' },
   file: 'sealed-request.bin',

@@ -14,21 +14,21 @@ import { compileValidator } from './validation.ts';
 
 const KEEP_ALIVE_MS = 65_000;
 /**
- * The kernel asks a connection without traffic after this whether its client is still there (TCP
- * keep-alive).
+ * Time without traffic after which the kernel probes whether the client still exists (TCP
+ * keep-alive), in milliseconds.
  */
 const PROBE_AFTER_MS = 30_000;
 /**
- * How long clients may take, once it closes, to read what is theirs. A connection on which nothing
- * was ever asked would keep the server open for a minute.
+ * Time that clients have to read their answers after the server has begun to close, in
+ * milliseconds. Without it, a connection without any request would keep the server open for a
+ * minute.
  */
 const LINGER_MS = 2_000;
 const WARN_EVERY_MS = 3_600_000;
 /**
- * Headers of every response, unless its route sets others. Responses carry keys, codes, tokens,
- * prompts and answers: `no-store` stops a proxy or browser
- * from keeping them for its next user. `nosniff` stops a browser from running an answer of a model
- * as a page or script.
+ * Headers of every response, unless its route sets others. Responses contain keys, codes, tokens,
+ * prompts and answers: `no-store` stops a proxy or browser from storing them for its next user.
+ * `nosniff` stops a browser from running an answer of a model as a page or script.
  */
 const SAFE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
@@ -36,16 +36,16 @@ export interface ServerOptions {
   readonly log: Logger;
   readonly trustedProxies: readonly string[];
   /**
-   * How long a client may take to send its headers, and all of its request: slow senders hold no
-   * place for ever.
+   * Time that a client has to send its headers, and to send its whole request, in milliseconds. An
+   * attacker who sends slowly could otherwise occupy all connections.
    */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
 }
 
 /**
- * What every route shares: bodies as bytes, errors in the envelope of their surface, a request id.
- * Nothing here logs a body.
+ * Creates a server with the properties that all routes share: bodies as bytes, errors in the format
+ * of their surface, a request id. It never logs a body.
  */
 export async function createServer({
   log,
@@ -62,14 +62,14 @@ export async function createServer({
     requestIdHeader: false,
     genReqId: () => `req_${randomToken(16)}`,
     routerOptions: { maxParamLength: 256 },
-    // URLs that the router cannot read; no hook runs for them.
+    // Handles URLs that the router cannot parse; no hook runs for them.
     frameworkErrors: (error, request, reply) => {
       setCommonHeaders(request, reply);
       sendError(reply.raw, asApiError(error));
     },
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
-    // Some clients send an Expect or upgrade that nobody here answers; the rest of the defaults are
-    // Node's.
+    // Node checks at this interval which requests are late. Its default of 30 s would let a client
+    // exceed a shorter limit.
     http: {
       keepAlive: true,
       keepAliveInitialDelay: PROBE_AFTER_MS,
@@ -121,8 +121,8 @@ function setCommonHeaders(
 }
 
 /**
- * Behind a proxy that is not trusted, all callers share one address and its limits. The warning for
- * the operator is logged once an hour at most.
+ * Warns the operator, at most once an hour, if requests come through a proxy that is not trusted:
+ * all callers would share one address and its limits.
  */
 function warnOfProxies(log: Logger): (request: FastifyRequest) => Promise<void> {
   let warnedAt = Number.NEGATIVE_INFINITY;
@@ -139,7 +139,8 @@ function warnOfProxies(log: Logger): (request: FastifyRequest) => Promise<void> 
 
 function asApiError(error: FastifyError | ApiError | CodecError): ApiError {
   if (error instanceof ApiError) return error;
-  // Some JSON is smaller than what it says: numbers, above all.
+  // A JSON body within its limit can be larger as a message of the bus, above all through its
+  // numbers.
   if (error instanceof CodecError)
     return new ApiError(
       error.code === 'too_large' ? 'payload_too_large' : 'internal_error',

@@ -7,8 +7,8 @@ const MAX_BYTES = 256 * 1024;
 const CALL = { timeoutMs: 10_000 };
 
 /**
- * Stripe's webhook. The bytes go on as they came, because the signature is over them; whatever is
- * not a 2xx Stripe sends again.
+ * Stripe's webhook. The body is forwarded byte for byte, because Stripe's signature covers the
+ * bytes. Stripe sends an event again after any status but 2xx.
  */
 export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
   server.post(

@@ -14,8 +14,8 @@ import { ApiError } from '../errors.ts';
 import { type Api, asTime, LIST, listOf, optional, strict } from './api.ts';
 
 /**
- * What anybody may check for himself: which machines are trusted and why, which code they may run,
- * and the log of all that was decided.
+ * Public routes to check trust: which machines are trusted and why, which releases they may run,
+ * and the log of all decisions.
  */
 
 const Hash = Hex(HASH_BYTES);

@@ -6,14 +6,14 @@ import { Value } from 'typebox/value';
 import { ApiError } from '../errors.ts';
 
 /**
- * Checks what comes in against the route's schema. Only a query has its texts turned into numbers:
- * there everything is text.
+ * Checks requests against the schema of their route. Texts are converted to numbers only in the
+ * query, where every value is a text.
  */
 export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
   const noun = httpPart === 'body' ? 'field' : 'parameter';
   return (given: unknown) => {
-    // Bodies of inference are read by their surface, from the bytes.
+    // Bodies of inference routes are parsed from their bytes by their surface.
     if (Buffer.isBuffer(given)) return { value: given };
     const value = httpPart === 'querystring' ? Value.Convert(schema, given) : given;
     if (validator.Check(value)) return { value };
@@ -29,7 +29,7 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   };
 };
 
-/** The field at fault, as its sender knows it; empty for the whole request. */
+/** The path of the invalid field in the request; empty for the whole request. */
 function nameOf(error: TLocalizedValidationError | undefined): string {
   if (error === undefined) return '';
   const path = error.instancePath.split('/').filter(Boolean);
@@ -37,7 +37,7 @@ function nameOf(error: TLocalizedValidationError | undefined): string {
   return [...path, ...(inner === undefined ? [] : [inner])].join('.').slice(0, 64);
 }
 
-/** What is wrong, as a sentence for a person who knows the API and not JSON Schema. */
+/** The error as a sentence for a person who is not familiar with JSON Schema. */
 function explain(
   error: TLocalizedValidationError | undefined,
   noun: 'field' | 'parameter',
@@ -46,7 +46,7 @@ function explain(
   const subject = param === '' ? 'The request' : `The ${noun} \`${param}\``;
   if (error === undefined) return `${subject} is not valid.`;
   switch (error.keyword) {
-    // The schema of every field that is not named is `false`.
+    // The validator checks an unknown field against the schema `false`.
     case 'boolean':
       return `Unknown ${noun} \`${param}\`.`;
     case 'required':
@@ -71,8 +71,8 @@ function explain(
       return `${subject} must have at most ${error.params.limit} entries.`;
     case 'pattern':
       return `${subject} must match the pattern ${error.params.pattern}.`;
-    // The remaining keywords are in no schema of the API today; the words of the library are better
-    // than none.
+    // No schema of the API uses the remaining keywords today; for them, the library's own message
+    // is used.
     default:
       return `${subject} ${error.message}.`;
   }

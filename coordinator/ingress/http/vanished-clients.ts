@@ -4,18 +4,16 @@ import { type Socket, SocketAddress } from 'node:net';
 import type { Logger } from 'pino';
 
 /**
- * Ends the connections of clients that vanished without a word: their machine lost its power or its
- * network. The kernel goes on sending to them for
- * about fifteen minutes, and meanwhile an answer is made, held and counted as load that no client
- * reads. TCP's own setting for this
- * (TCP_USER_TIMEOUT) cannot be reached from Node, so the kernel's count of retransmissions is read
- * instead. Linux only; elsewhere the kernel's
- * patience applies.
+ * Closes the connections of clients that vanished without closing them, because their machine lost
+ * its power or network. The kernel goes on sending to them for about fifteen minutes. Until then an
+ * answer that no client reads would be generated, stored and counted as load. Node cannot set TCP's
+ * own limit for this (TCP_USER_TIMEOUT), so the kernel's count of retransmissions is read instead.
+ * On systems other than Linux, the kernel's fifteen minutes apply.
  */
 const LOOK_EVERY_MS = 5_000;
 /**
- * Seven retransmissions without an acknowledgement take the kernel about 25 s. A client that reads
- * slowly acknowledges, and is not touched.
+ * Retransmissions without an acknowledgement after which a client counts as gone. Seven take the
+ * kernel about 25 s. A client that reads slowly still acknowledges, so it keeps its connection.
  */
 const RETRANSMISSIONS = 7;
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const;
@@ -75,10 +73,12 @@ export function endVanishedClients({
   };
 }
 
-/** Empty where the kernel has no such table. */
+/** The kernel's table of connections; empty if the system has none. */
 const readTable = (path: string): Promise<string> => readFile(path, 'latin1').catch(() => '');
 
-/** The peers of established connections whose oldest bytes were sent again this often. */
+/**
+ * The peers of established connections whose oldest bytes were sent again at least this many times.
+ */
 function peersWith(table: string, retransmissions: number): string[] {
   return table.split('\n').flatMap((line) => {
     const [, , remote = '', state, , , retransmitted = ''] = line.trim().split(/\s+/);
@@ -90,7 +90,7 @@ function peersWith(table: string, retransmissions: number): string[] {
   });
 }
 
-/** The kernel writes an address as 32-bit words in the byte order of the machine. */
+/** Parses an address of the table, which has 32-bit words in the byte order of the machine. */
 function addressIn(hexadecimal: string): string {
   const bytes = Buffer.from(hexadecimal, 'hex');
   for (let word = 0; word < bytes.length; word += WORD_BYTES)
@@ -101,7 +101,7 @@ function addressIn(hexadecimal: string): string {
   ).join(':');
 }
 
-/** One spelling for each peer; an IPv4 peer of an IPv6 socket is the IPv4 one. */
+/** One spelling for each peer: an IPv4 peer of an IPv6 socket is written as IPv4. */
 function peerOf(address: string | undefined, port: number | undefined): string | undefined {
   if (address === undefined || address === '' || port === undefined) return undefined;
   const family = address.includes(':') ? 'ipv6' : 'ipv4';

@@ -18,14 +18,17 @@ interface Entry {
 }
 
 const KNOWN_MS = 60_000;
-/** Short: a key may be made right after a first, failed try with it. */
+/**
+ * Time for which an unknown key is remembered, in milliseconds. It is short, because the key may be
+ * created right after a first, failed request.
+ */
 const UNKNOWN_MS = 2_000;
 const MAX_ENTRIES = 50_000;
 const MAX_KEY_LENGTH = 256;
 
 /**
- * Who a key belongs to. A revocation reaches every ingress through an event; the lifetime only
- * bounds what a lost event costs.
+ * The owners of API keys. An event tells every ingress of a revoked key; the lifetime of an entry
+ * limits how long a revoked key works if that event is lost.
  */
 export class KeyCache implements Disposable {
   readonly #bus: Bus;
@@ -47,7 +50,7 @@ export class KeyCache implements Disposable {
     });
   }
 
-  /** Undefined when it must be asked for. */
+  /** The caller from the cache; undefined if accounts must be asked. */
   known(keyText: string): KeyCaller | undefined {
     const entry = this.#entries.get(keyText);
     return entry !== undefined && this.#clock() < entry.goodUntil
@@ -76,15 +79,15 @@ export class KeyCache implements Disposable {
       { keyHash: hashOf(keyText) },
       { eachMs: 1_000, totalMs: 3_000 },
     );
-    // An answer that was on its way while a key changed may be older than the change: used once,
-    // not kept.
+    // A key has changed while the answer was in flight, so the answer may be older than the change.
+    // It is used once, and not cached.
     if (changes !== this.#changes) return answer;
     if (this.#entries.size >= MAX_ENTRIES) this.#entries.clear();
     this.#entries.set(keyText, { answer, goodUntil: this.#clock() + this.#lifetimeOf(answer) });
     return answer;
   }
 
-  /** A key that expires is asked for again at that moment. */
+  /** Lifetime of an entry in milliseconds. It ends when the key expires. */
   #lifetimeOf(answer: Authenticated): number {
     if (!answer.ok) return UNKNOWN_MS;
     return answer.expiresAt === undefined

@@ -15,8 +15,8 @@ const CLOCK_TOLERANCE_S = 5;
 const DISCOVERY_TIMEOUT_MS = 5_000;
 
 /**
- * Reads the sign-in tokens of one OpenID issuer. Its keys are fetched when they are needed, and
- * again when a token names one that is not known.
+ * Verifies the sign-in tokens of one OpenID issuer. The issuer's keys are fetched at first use, and
+ * again when a token is signed with an unknown key.
  */
 export class TokenVerifier {
   readonly #config: OidcConfig;
@@ -33,8 +33,9 @@ export class TokenVerifier {
     const { issuer, audience, algorithms } = this.#config;
     let payload: JWTPayload;
     try {
-      // The algorithms are ours to choose: a token that names "none", or a shared secret, is
-      // refused whatever it is signed with.
+      // This server chooses the algorithms, not the token. Otherwise an attacker could send a token
+      // with the algorithm "none", or one signed with the issuer's public key as a shared secret
+      // (HMAC).
       ({ payload } = await jwtVerify(token, await this.#keySet(), {
         issuer,
         audience,

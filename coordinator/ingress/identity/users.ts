@@ -13,9 +13,7 @@ export interface User {
 const KNOWN_MS = 60_000;
 const MAX_KNOWN = 10_000;
 
-/**
- * Who a sign-in token belongs to. A token that was good is good for a minute without asking again.
- */
+/** The people behind sign-in tokens. A valid token is cached for a minute. */
 export class Users {
   readonly #bus: Bus;
   readonly #verifier: TokenVerifier | undefined;

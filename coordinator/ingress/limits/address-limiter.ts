@@ -3,18 +3,18 @@ import { ApiError } from '../errors.ts';
 
 const WINDOW_MS = 60_000;
 const MAX_ADDRESSES = 100_000;
-/** Verifications at once for an address with too many wrong credentials. */
+/** Verifications that may run at once for an address with too many wrong credentials. */
 const MAX_VERIFYING = 8;
 
 /**
- * Counts what strangers do, by the address that they do it from: in this process only, because it
- * guards this process.
+ * Counts requests without a valid credential, by address. Each process has its own counts, because
+ * the limit protects the process.
  */
 export class AddressLimiter {
   readonly #limit: number;
   readonly #clock: () => number;
   #counts = new Map<string, number>();
-  /** Credentials that are being verified: one entry for each address with a request that runs. */
+  /** Number of running verifications for each address that has any. */
   readonly #verifying = new Map<string, number>();
   #windowEnds: number;
 
@@ -24,16 +24,16 @@ export class AddressLimiter {
     this.#windowEnds = clock() + WINDOW_MS;
   }
 
-  /** Throws when the address has used up its minute. */
+  /** Throws if the address has reached its limit for this minute. */
   check(address: string): void {
     if (this.#isOver(networkOf(address))) throw this.#refusal();
   }
 
   /**
-   * Verifies a credential. The address never decides about a credential that is good: otherwise one
-   * caller with wrong keys would shut out everybody
-   * behind the same proxy. It decides about wrong ones, and bounds how many of them are verified at
-   * once when there were too many.
+   * Verifies a credential. A valid credential is accepted from any address: otherwise an attacker
+   * with wrong keys could lock out all callers behind the same proxy. The limit of an address
+   * applies to wrong credentials, and bounds how many verifications run at once after too many of
+   * them.
    */
   async verify<Result>(address: string, verify: () => Promise<Result>): Promise<Result> {
     const network = networkOf(address);
@@ -55,12 +55,13 @@ export class AddressLimiter {
   count(address: string): void {
     this.#turn();
     const network = networkOf(address);
-    // Whoever has this many addresses is not stopped by a list of them; the list must not stop us.
+    // An attacker with so many addresses is not stopped by counting them, and the counts must not
+    // fill the memory.
     if (this.#counts.size >= MAX_ADDRESSES) this.#counts.clear();
     this.#counts.set(network, (this.#counts.get(network) ?? 0) + 1);
   }
 
-  /** For what was counted too early: it was allowed after all. */
+  /** Removes one count of a request that proved to be allowed. */
   takeBack(address: string): void {
     const network = networkOf(address);
     const count = this.#counts.get(network);
@@ -92,7 +93,10 @@ export class AddressLimiter {
   }
 }
 
-/** One household has a /64 of the newer addresses, and one of the older. */
+/**
+ * The network of an address: a /64 for IPv6, which one household has to itself, and the single
+ * address for IPv4.
+ */
 function networkOf(address: string): string {
   if (!isIPv6(address)) return address;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];

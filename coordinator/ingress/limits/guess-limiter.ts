@@ -31,8 +31,8 @@ export class GuessLimiter {
   }
 
   /**
-   * A guess counts as wrong until its answer comes: otherwise guesses that are sent at once would
-   * all pass before the first one is counted.
+   * A guess counts as wrong until the answer arrives: otherwise an attacker could send many guesses
+   * at once, before the first one is counted.
    */
   async guess<Answer extends { readonly ok: boolean }>(
     { address, account }: Guesser,

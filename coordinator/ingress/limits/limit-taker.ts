@@ -13,9 +13,9 @@ interface Waiting {
 }
 
 /**
- * Asks what the limits leave, for all requests that came while the last question was under way at
- * once. Nothing is counted here:
- * ingresses share one count, so a limit is the same limit however many there are.
+ * Counts requests against their limits. All requests that arrive during one call to accounts are
+ * counted by the next call together. The counts are in accounts, which all ingresses share, so a
+ * limit does not depend on the number of ingresses.
  */
 export class LimitTaker {
   readonly #bus: Bus;
@@ -43,8 +43,8 @@ export class LimitTaker {
 
   async #ask(batch: readonly Waiting[]): Promise<void> {
     try {
-      // Asked once: an answer that was lost may have counted already, and counting twice is worse
-      // than asking the client to come again.
+      // Called once, without retries: a call whose reply was lost may have counted already, and
+      // counting a request twice is worse than a retry by the client.
       const answer = await answerOf(
         this.#bus,
         services.accounts.take,
@@ -65,7 +65,7 @@ export class LimitTaker {
   }
 }
 
-/** What a client may know of its limits: OpenAI's headers. */
+/** Headers that tell a client what is left of its limits, in OpenAI's format. */
 export function limitHeaders(
   { requests, inputTokens, outputTokens }: Taken,
   limits: RateLimits,

@@ -1,7 +1,7 @@
 const WINDOW_MS = 60_000;
 const MAX_NAMES = 100_000;
 
-/** Counts by name within the current minute of this process. */
+/** Counts for each name within the current minute, in this process. */
 export class MinuteCounts {
   readonly #clock: () => number;
   readonly #counts = new Map<string, number>();
@@ -30,7 +30,7 @@ export class MinuteCounts {
     if (count !== undefined && count > 0) this.#counts.set(name, count - 1);
   }
 
-  /** Milliseconds until all counts begin at 0 again. */
+  /** Time until all counts start at 0 again, in milliseconds. */
   get leftMs(): number {
     return Math.max(0, this.#endsAt - this.#clock());
   }

@@ -10,12 +10,15 @@ import { addSealedSurfaces } from './sealed-surfaces.ts';
 
 export interface ProxyOptions {
   readonly client: SealedClient;
-  /** Of callers that have none of their own. */
+  /** API key for callers that send none. */
   readonly apiKey: string | undefined;
-  /** Of this machine; another one at each start forgets what providers have cached. */
+  /**
+   * Secret of this machine. A new secret at a start makes the prompts that providers have cached
+   * unusable.
+   */
   readonly secret: Uint8Array;
   readonly host: string;
-  /** Names besides the address that callers may use for this machine. */
+  /** Host names, besides the addresses, by which callers may reach this proxy. */
   readonly allowedHosts?: readonly string[];
   readonly port: number;
   readonly log: Logger;
@@ -26,13 +29,13 @@ export interface Proxy extends AsyncDisposable {
 }
 
 const TIMES = { headersTimeoutMs: 10_000, requestTimeoutMs: 120_000 };
-/** Memory that answers may take together which are collected whole before they are sent. */
+/** Memory for all answers that are collected whole before they are sent, in bytes. */
 const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
 const PASSED_HEADERS = ['content-type', 'retry-after', 'x-request-id'] as const;
 
 /**
- * OpenAI's and Anthropic's API on this machine: what is asked leaves it sealed for the Mac that
- * answers, and nobody else can read it.
+ * Serves OpenAI's and Anthropic's API on the customer's machine. Requests leave it sealed for the
+ * provider that answers, so no other party can read them.
  */
 export async function startProxy({
   client,
@@ -63,7 +66,7 @@ export async function startProxy({
     memory: new MemoryBudget(WHOLE_ANSWERS_BYTES),
   });
   server.get('/health', async () => ({ status: 'ok' }));
-  // Models, balances, receipts: nothing of them is a prompt.
+  // The other routes are forwarded unsealed: models, balances and receipts contain no prompt.
   server.get('/v1/*', (request, reply) => pass(client, request, reply, authorizationOf));
   return {
     url: await server.listen({ host, port }),
@@ -72,14 +75,13 @@ export async function startProxy({
 }
 
 /**
- * Refuses requests that a foreign page made the browser of this machine send: without this a page
- * could spend the key of the proxy's owner.
- * `Host` stops a page whose name was pointed at this machine (DNS rebinding); `Origin` stops every
- * other page.
+ * Refuses requests that a web page of another origin made through a browser on this machine: the
+ * page could otherwise spend money with the owner's API key. The check of `Host` stops a page whose
+ * name resolves to this machine (DNS rebinding), the check of `Origin` stops all other pages.
  */
 function refuseForeign({ host = '', origin }: IncomingHttpHeaders, own: ReadonlySet<string>): void {
   const asked = hostnameOf(`http://${host}`);
-  // An address cannot be pointed at this machine by a foreign name server.
+  // An IP address as `Host` is safe: DNS rebinding needs a name.
   if (!own.has(asked) && isIP(asked.replace(/^\[|\]$/g, '')) === 0)
     throw new ApiError(
       'forbidden',

@@ -19,21 +19,26 @@ interface Deps {
   readonly client: SealedClient;
   readonly authorizationOf: (request: FastifyRequest) => string;
   /**
-   * Never leaves this machine: what the coordinator is told of a conversation, it cannot guess at.
+   * Secret for digests of conversations. It never leaves this machine: with it, the coordinator
+   * could confirm a guessed prompt by its digest.
    */
   readonly secret: Uint8Array;
-  /** For answers that are collected whole. */
+  /** Memory for answers that are collected whole. */
   readonly memory: MemoryBudget;
 }
 
-/** The limit of the answer is written into a request that was measured before it was known. */
+/**
+ * Bytes that the output limit may add to a request. The request is measured before the limit is
+ * known.
+ */
 const LIMIT_ROOM_BYTES = 32;
 const HEARTBEAT_MS = 15_000;
 const UNKNOWN_LIMIT = 1;
 const NOT_MEASURED = { parseUs: 0, routeUs: 0, holdUs: 0, firstContentUs: 0 };
 
 /**
- * The same four ways to ask as at the ingress, read and raised here, where the words may be known.
+ * The four surfaces of the ingress, on the customer's machine: requests are lowered here, where the
+ * plain text may be read.
  */
 export function addSealedSurfaces(server: FastifyInstance, deps: Deps): void {
   for (const surface of surfaces)
@@ -70,8 +75,8 @@ async function infer(
 }
 
 /**
- * By which a provider knows that two requests are of the same key on the same day, and nobody else
- * anything.
+ * The cache scope: a digest that is the same for all requests of one API key on one day. The
+ * coordinator and providers cannot derive anything else from it.
  */
 function scopeOf(secret: Uint8Array, authorization: string): string {
   return createHmac('sha256', secret)
@@ -93,7 +98,8 @@ function wishOf(intent: ChatIntent, scope: string) {
     maxTokens: maxOutputTokens,
     provider: body['provider'],
     requestBytes: longest.length + LIMIT_ROOM_BYTES,
-    // The same for every turn of a conversation, and a riddle to everybody else.
+    // A digest that is the same for every turn of a conversation. Without the secret it reveals
+    // nothing.
     affinity: beginningsOf(body, scope).conversation.slice(0, 64),
   };
 }
@@ -139,7 +145,7 @@ function answerFor(
   return answer;
 }
 
-/** Has the answer say what comes, no faster than the caller reads. */
+/** Writes events to the answer while they arrive, no faster than the caller reads them. */
 async function play(
   events: ReturnType<SealedClient['run']>,
   answer: Answer,
@@ -178,7 +184,10 @@ function asApiError(error: unknown): never {
   throw apiErrorOf(error);
 }
 
-/** The coordinator's own refusals keep their names; ours say what was wrong with it. */
+/**
+ * Errors of the coordinator keep their code. Errors that this client detected become `502`s whose
+ * message states what the coordinator did wrong.
+ */
 function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (!(error instanceof SealedError))

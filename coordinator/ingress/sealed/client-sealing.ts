@@ -13,15 +13,15 @@ import {
 } from '../attempt-sealing.ts';
 import { SEALED_BOUNDS } from '../core/answer-bounds.ts';
 
-/** How long a request of so many bytes is at most when it is sealed. */
+/** Largest size of a sealed request, in bytes, for a request of `bytes` bytes. */
 export const sealedBytes = (bytes: number): number =>
   X25519_KEY_BYTES +
   bytes +
   SEAL_OVERHEAD_BYTES * Math.ceil(bytes / (MAX_PART_BYTES - SEAL_OVERHEAD_BYTES));
 
 /**
- * Blind mode: the client has sealed the request, and opens the answer. What we know of a frame is
- * its length and what its provider says of it.
+ * The sealing of an attempt in blind mode: the client sealed the request and will open the answer.
+ * The ingress can see only the size of a frame and the outline that the provider sends with it.
  */
 export class ClientSealing implements AttemptSealing {
   readonly outlined = true;
@@ -36,8 +36,8 @@ export class ClientSealing implements AttemptSealing {
   }
 
   /**
-   * `enc`, and then the sealed parts, all but the last of the greatest length. Undefined where it
-   * is not that.
+   * Splits a body: `enc`, then the sealed parts, all but the last of the largest size. Undefined if
+   * the body has another form.
    */
   static from(body: Uint8Array): ClientSealing | undefined {
     const sealed = body.subarray(X25519_KEY_BYTES);
@@ -70,7 +70,8 @@ export class ClientSealing implements AttemptSealing {
 }
 
 /**
- * The end of an attempt that gave nothing and failed is for us alone: another provider takes over.
+ * Whether a frame is for the client. The end of an attempt that failed without content is not,
+ * because another provider takes over.
  */
 const isForClient = ({ tokens, end }: Outline): boolean =>
   tokens > 0 || (end !== undefined && end.finish !== 'error' && end.finish !== 'cancelled');

@@ -8,12 +8,15 @@ interface Known {
   readonly at: number;
 }
 
-/** Newer evidence is made every five minutes: what is given out stays young. */
+/**
+ * Lifetime of an entry, in milliseconds. Machines renew their evidence every five minutes, so
+ * offers have evidence that is at most a minute older than necessary.
+ */
 const GOOD_MS = 60_000;
 const MAX_KNOWN = 20_000;
 const CALL = { eachMs: 2_000, totalMs: 4_000 };
 
-/** What providers have shown, for clients that want to see it. */
+/** The evidence of providers, for clients that verify it. */
 export class EvidenceCache {
   readonly #bus: Bus;
   readonly #clock: () => number;
@@ -24,7 +27,9 @@ export class EvidenceCache {
     this.#clock = clock;
   }
 
-  /** Of this provider with this sealing key; undefined where it has shown none that holds. */
+  /**
+   * The evidence of this provider with this sealing key; undefined if it has none that is valid.
+   */
   async of(provider: string, sealingKey: Uint8Array): Promise<Known | undefined> {
     const known = this.#known.get(provider);
     if (known !== undefined && this.#clock() - known.at < GOOD_MS && isFor(known, sealingKey))

@@ -1,13 +1,16 @@
 import { ApiError } from '../errors.ts';
 
-/**
- * Sessions of one key that may wait for their client's order at once: to begin with, and at most.
- */
+/** Sessions of one key that may wait for an order at once: at first, and at most. */
 const FIRST_ALLOWANCE = 4;
 const MAX_ALLOWANCE = 32;
-/** How long a key pays for a session that it never ordered, in milliseconds. */
+/**
+ * Time after which a wasted session no longer reduces the allowance of its key, in milliseconds.
+ */
 const REMEMBER_MS = 60_000;
-/** How long a session waits for its turn, in milliseconds, and how many of a key may. */
+/**
+ * Longest wait of a session for its turn, in milliseconds, and the number of sessions of one key
+ * that may wait.
+ */
 const WAIT_MS = 2_000;
 const MAX_WAITING = 64;
 const MAX_KEYS = 10_000;
@@ -21,27 +24,26 @@ interface KeyState {
 
 /** One open session of a key. The first call of a method ends it; later ones change nothing. */
 export interface SessionTurn {
-  /** The client has ordered. */
+  /** The client has sent its order. */
   ordered(): void;
   /** The client was offered a machine and let the offer expire, or left. */
   wasted(): void;
-  /** It ended, and not by its client's doing. */
+  /** The session ended for a reason that is not the client's. */
   ended(): void;
 }
 
 /**
- * Limits the sealed sessions of a key that wait for an order. Each keeps a place on a machine and
- * sets money aside, for nothing if the
- * client never orders: one key with 64 such sessions kept other customers out of a model.
+ * Limits the sealed sessions of a key that wait for an order. Each of them occupies a slot on a
+ * machine and holds money, for nothing if the client never orders. The attack: one key that opened
+ * 64 such sessions without ordering kept other customers out of a model.
  *
  * A session beyond the allowance waits until another one of its key is ordered, so a client that
- * orders at once loses milliseconds. Each
- * order raises the allowance by one; each session that is wasted halves it, and a minute later it
- * is what it was at first.
+ * orders at once loses milliseconds. Each order raises the allowance by one. Each wasted session
+ * halves it; an allowance below the first value is restored a minute after the last waste.
  *
- * Each ingress counts for itself, because asking the limits that all ingresses share would cost a
- * round trip for each session. What one
- * account may hold through all of them is bounded by the router (`UNORDERED_SHARE`).
+ * Each ingress counts for itself, because limits that all ingresses share would cost a round trip
+ * for each session. The router bounds what one account may hold through all of them
+ * (`UNORDERED_SHARE`).
  */
 export class OpenSessions {
   readonly #keys = new Map<string, KeyState>();
@@ -55,7 +57,7 @@ export class OpenSessions {
     return this.#keys.size;
   }
 
-  /** Rejects with an ApiError where no session of the key is ordered or ends in time. */
+  /** Rejects with an ApiError if no session of the key is ordered or ends in time. */
   async take(key: string): Promise<SessionTurn> {
     const turn = this.tryTake(key);
     if (turn !== undefined) return turn;
@@ -69,11 +71,11 @@ export class OpenSessions {
     clearTimeout(timer);
     state.waiting.delete(retry);
     if (!isFree) throw tooMany(state);
-    // The place was counted for this session when the other one ended.
+    // `#release` has already counted this session when it freed the place.
     return this.#turnOf(key, state);
   }
 
-  /** Undefined where the key has as many as it may. */
+  /** Undefined if the key has reached its allowance. */
   tryTake(key: string): SessionTurn | undefined {
     const state = this.#stateOf(key);
     if (state.open >= state.allowance) return undefined;
@@ -118,7 +120,10 @@ export class OpenSessions {
     };
   }
 
-  /** Hands the freed place, and any that the allowance has gained, to those that wait longest. */
+  /**
+   * Gives the freed place, and any that a higher allowance adds, to the sessions that have waited
+   * longest.
+   */
   #release(key: string, state: KeyState): void {
     state.open -= 1;
     for (const retry of state.waiting) {
@@ -133,8 +138,8 @@ export class OpenSessions {
   }
 
   /**
-   * Forgets the oldest key without an open session. Keys that have one are bounded by the places of
-   * machines.
+   * Removes the oldest key without an open session. The slots of the machines bound the number of
+   * keys that have one.
    */
   #makeRoom(): void {
     if (this.#keys.size < MAX_KEYS) return;

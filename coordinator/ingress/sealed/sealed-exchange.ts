@@ -17,7 +17,7 @@ import { EVENT_STREAM, endWithin, sendError, sendJson } from '../http/respond.ts
 import type { ClientSealing } from './client-sealing.ts';
 import type { SessionTurn } from './open-sessions.ts';
 
-/** Whom the client has to seal for, and what that machine has shown of itself. */
+/** The machine for which the client must seal its request, with the machine's evidence. */
 export interface Offer {
   readonly attempt: Attempt;
   readonly evidence: MachineEvidence;
@@ -32,36 +32,42 @@ export interface Guess {
 }
 
 export interface SealedExchangeOptions {
-  /** What a machine has shown; undefined where it has shown nothing that holds. */
+  /** Returns the evidence of a machine; undefined if it has none that is valid. */
   readonly evidenceFor: (
     attempt: Attempt,
   ) => Promise<{ evidence: MachineEvidence; level: TrustLevel } | undefined>;
-  /** Nothing more will be said to the client. */
+  /** Called after the last answer to the client. */
   readonly onOver: () => void;
-  /** The provider could not open what the client sealed. */
+  /** Called if the provider could not open the sealed request. */
   readonly onBadlySealed: () => void;
-  /** The right to wait for the client, where it has one already. */
+  /** The turn in which this session waits for its client, if it already has one. */
   readonly turn?: SessionTurn;
   /**
-   * The right to wait for the client after its guess has failed; undefined where its key waits with
-   * too many sessions.
+   * Takes a turn after the client's guess has failed; undefined if too many sessions of its key are
+   * waiting.
    */
   readonly tryTurn: () => SessionTurn | undefined;
-  /** The order came with the wish, sealed for a machine that the client knew. */
+  /**
+   * Present if the order arrived together with the wish, sealed for a machine that served the
+   * client before.
+   */
   readonly guess?: Guess;
 }
 
-/** What was said when nobody listened waits for so long. */
+/**
+ * Time for which an error is kept for the client's next request, in milliseconds, if no request is
+ * open.
+ */
 const LAST_WORD_MS = 30_000;
 
 /**
- * One sealed job as its client sees it, over two or more requests: the session is answered with an
- * offer; the client seals for it and
- * orders; where that provider cannot serve, the order is answered with another offer, and is made
- * again. The first frame is the answer.
+ * One sealed job as its client sees it, over two or more requests. The ingress answers the session
+ * with an offer. The client seals for the offered machine and orders. If that provider cannot
+ * serve, the order is answered with another offer, and the client orders again. The first frame
+ * begins the answer.
  *
  *   offered → ordered → (offered → ordered …) → streaming → over
- *   guessed → streaming, where the machine that the client sealed for can serve; otherwise as above
+ *   guessed → streaming if the machine that the client sealed for can serve; otherwise as above
  *
  * Invariant: each request of the client gets exactly one answer: an offer, an error, or a stream.
  */
@@ -82,21 +88,22 @@ export class SealedExchange implements Answer {
     this.#guess = options.guess;
     this.#turn = options.turn;
     this.#response = options.guess?.response;
-    // A session whose client has left waits for nothing.
+    // If the client has left, no code awaits this promise, and its rejection must not end the
+    // process.
     this.#firstOffer.promise.catch(() => undefined);
   }
 
-  /** Rejects with the ApiError of a job that found no provider or no money. */
+  /** Rejects with the job's ApiError if it found no provider or no money. */
   get firstOffer(): Promise<Offer> {
     return this.#firstOffer.promise;
   }
 
-  /** An order of the client is being answered. */
+  /** Whether an order of the client is being answered. */
   get isAnswering(): boolean {
     return this.#response !== undefined;
   }
 
-  /** Asked by the job for each provider that it tries. */
+  /** The job calls this for each provider that it tries. */
   async seal(attempt: Attempt): Promise<AttemptSealing | undefined> {
     const guess = this.#guess;
     this.#guess = undefined;
@@ -107,7 +114,7 @@ export class SealedExchange implements Answer {
     const offer = { attempt, ...shown };
     this.#pending = { offer, seal: resolve };
     if (guess !== undefined) {
-      // Prevents a client from holding places with guesses that it knows to be wrong.
+      // Prevents a client from occupying slots with guesses that it knows to be wrong.
       this.#turn = this.#options.tryTurn();
       if (this.#turn === undefined) {
         sendError(
@@ -125,7 +132,7 @@ export class SealedExchange implements Answer {
     return promise;
   }
 
-  /** The client has sealed for an attempt. */
+  /** Handles an order: the client has sealed its request for an attempt. */
   order(attempt: number, sealing: ClientSealing, response: ServerResponse): void {
     if (this.#last !== undefined) {
       sendError(response, this.#last);
@@ -142,7 +149,7 @@ export class SealedExchange implements Answer {
         response,
         new ApiError('conflict', 'Nothing has to be sealed for this job.'),
       );
-    // It sealed for a provider that has been given up since.
+    // The client sealed for a provider that has been given up since.
     if (pending.offer.attempt.number !== attempt) return this.#offerAgain(response, pending.offer);
     this.#pending = undefined;
     this.#response = response;
@@ -165,7 +172,10 @@ export class SealedExchange implements Answer {
     return response.write(text) ? 'more' : 'wait';
   }
 
-  /** A stream commits with its first frame, so there is never anything to forget. */
+  /**
+   * Does nothing: no provider can be replaced after the first frame of a stream, so no written
+   * frame is ever discarded.
+   */
   discard(): void {}
 
   finish(): void {
@@ -176,7 +186,7 @@ export class SealedExchange implements Answer {
   reject(error: ApiError): void {
     this.#last = error;
     if (error.code === 'badly_sealed') this.#options.onBadlySealed();
-    // Its client has let the offer expire.
+    // The client let the offer expire.
     if (error.code === 'gone') this.#turn?.wasted();
     else this.#turn?.ended();
     this.#pending?.seal(undefined);
@@ -195,7 +205,7 @@ export class SealedExchange implements Answer {
     this.#options.onOver();
   }
 
-  /** Its client is not there any more: nobody will seal. */
+  /** The client has left, so it will not seal. */
   abandoned(): void {
     if (this.#pending === undefined) this.#turn?.ended();
     else this.#turn?.wasted();
@@ -204,9 +214,9 @@ export class SealedExchange implements Answer {
   }
 
   /**
-   * The client rejects the offer, and no order of it is being answered. The turn ends only when the
-   * offer would have expired: a key
-   * that opens and cancels without end would otherwise send orders to the router at any rate.
+   * Ends a session whose client rejects the offer while no order is being answered. The turn ends
+   * only when the offer would have expired: otherwise a client that opens and cancels sessions in a
+   * loop could send any number of reservations to the router.
    */
   cancel(): void {
     const turn = this.#turn;
@@ -242,7 +252,10 @@ export function printOffer({ attempt: { number, candidate }, evidence, level }: 
   };
 }
 
-/** With what is said of it outside of the seal: the client holds it against what is inside. */
+/**
+ * A frame as a server-sent event, with its outline. The client compares the outline with the sealed
+ * content.
+ */
 function sseOf({ seq, tokens, sealed, end }: Extract<Piece, { k: 'sealed' }>): string {
   const base64 = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString(
     'base64',

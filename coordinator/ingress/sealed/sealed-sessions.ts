@@ -8,7 +8,7 @@ import { OpenSessions, type SessionTurn } from './open-sessions.ts';
 import { type Guess, SealedExchange } from './sealed-exchange.ts';
 
 interface Session {
-  /** Whoever asked for it, and nobody else, may use it. */
+  /** The API key that opened the session; no other key may use it. */
   readonly key: string;
   readonly exchange: SealedExchange;
   readonly job: { clientGone(): void; clientReady(): void };
@@ -17,8 +17,8 @@ interface Session {
 
 const MAX_ISSUED = 100_000;
 /**
- * Requests of one key in a minute that no provider could open. Each costs a provider a decryption
- * and takes a place for nothing.
+ * Requests of one key within a minute that no provider could open. Each costs a provider a
+ * decryption and occupies a slot for nothing.
  */
 const MAX_BADLY_SEALED = 10;
 
@@ -30,8 +30,8 @@ interface SealedSessionsOptions {
 }
 
 /**
- * Sealed jobs that this ingress holds a place and money for. Each ends by itself: the job's own
- * times bound how long it is kept.
+ * The sealed jobs for which this ingress holds a slot and money. The time limits of a job end its
+ * session too.
  */
 export class SealedSessions {
   readonly #jobs: Jobs;
@@ -39,10 +39,10 @@ export class SealedSessions {
   readonly #badlySealed: MinuteCounts;
   readonly #open: OpenSessions;
   readonly #sessions = new Map<string, Session>();
-  /** Names for jobs to come, each good once and for its key alone. */
+  /** Job ids assigned in advance, with the API key that may use each of them once. */
   readonly #issued = new Map<string, string>();
 
-  /** `badlySealed` counts, by key, requests that no provider could open. */
+  /** `badlySealed` counts, for each key, requests that no provider could open. */
   constructor({ jobs, evidence, badlySealed, clock }: SealedSessionsOptions) {
     this.#jobs = jobs;
     this.#open = new OpenSessions(clock);
@@ -51,8 +51,8 @@ export class SealedSessions {
   }
 
   /**
-   * The right to open a session that waits for its client. Waits while too many of its key do, and
-   * rejects in the end.
+   * Takes a turn for a new session that will wait for its client. It waits while too many sessions
+   * of the key do, and rejects after two seconds.
    */
   turn(key: string): Promise<SessionTurn> {
     this.#checkSeals(key);
@@ -71,9 +71,8 @@ export class SealedSessions {
   }
 
   /**
-   * A session that waits for its client, in its turn, or one whose order came with a guess of the
-   * machine. Throws where too many requests of
-   * its key could not be opened.
+   * Opens a session that waits for its client in its turn, or one whose order came with a guess of
+   * the machine. Throws if too many requests of the key could not be opened.
    */
   open(
     spec: Omit<JobSpec, 'seal' | 'clientSeals' | 'streamed'>,
@@ -97,7 +96,10 @@ export class SealedSessions {
     return session;
   }
 
-  /** A name that a client may seal its next request under, without asking first. */
+  /**
+   * Assigns the id of a future job, under which the client may order without opening a session
+   * first.
+   */
   issue(key: string): string {
     const job = newJobId();
     if (this.#issued.size >= MAX_ISSUED) {
@@ -108,12 +110,15 @@ export class SealedSessions {
     return job;
   }
 
-  /** False where it was not issued to this key, or was used. */
+  /**
+   * Uses up an assigned id. False if it was not assigned to this key, or is used already: a client
+   * must not send two requests under one id.
+   */
   redeem(job: string, key: string): boolean {
     return this.#issued.get(job) === key && this.#issued.delete(job);
   }
 
-  /** Frees the place and the money of a session whose client rejects the offer. */
+  /** Releases the slot and the money of a session whose client rejects the offer. */
   cancel(job: string, key: string): 'cancelled' | 'running' | 'unknown' {
     const session = this.of(job, key);
     if (session === undefined) return 'unknown';
