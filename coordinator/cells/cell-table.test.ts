@@ -15,7 +15,7 @@ const digest = (cell: number, changes: Partial<CellDigest> = {}): CellDigest => 
   builds: [{ build: 'sim', freeSlots: 10 }],
   ...changes,
 });
-/** Settled: what is heard now changes something. */
+/** A time past the settling of the table: digests that arrive now cause a hand-over. */
 const LATER = 20_000;
 const OVER = LATER + 10_000;
 

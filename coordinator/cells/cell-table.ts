@@ -1,26 +1,38 @@
 import { type CellDigest, FIRST_CELL } from '#bus-schemas';
 
-/** A cell whose router says nothing for so long is gone: ten times as long as a standby needs. */
+/**
+ * Maximum silence before a cell counts as gone, in milliseconds. It is ten times as long as a
+ * standby router needs to take over, so a change of the leading router does not end the cell.
+ */
 const GONE_MS = 10_000;
-/** Said so lately, a digest is worth choosing by. */
+/**
+ * Maximum age of a digest for its cell to be preferred for requests, in milliseconds. A leading
+ * router publishes one every 500 ms.
+ */
 const FRESH_MS = 1_500;
 /**
- * After a change, machines belong to their old cell as well, until every one of them has spoken to
- * its new one.
+ * Time after a change in which a machine belongs to its old cell and its new one, in milliseconds.
+ * It is longer than the 5 s between two beats, so every machine reports to its new cell in it.
  */
 const HAND_OVER_MS = 6_000;
-/** What is heard in the first moment after the start was so before. */
+/**
+ * Time after the start in which a new digest is not a change, in milliseconds: the cell existed
+ * before, and this table only learns of it now. No machine is handed over for it.
+ */
 const SETTLING_MS = 1_000;
-/** A conversation stays where it began, unless the other cell has so many times the places. */
+/**
+ * A conversation stays in its first cell, which has its prompt in the caches of its machines. It
+ * leaves only if the other cell has more than this many times as many free slots.
+ */
 const MUCH_BETTER = 2;
 
 /**
- * Which cells there are, and which of them a machine belongs to: the one that its id and the cell's
- * number weigh most in, so a cell
- * that comes or goes moves no machine between two others. Whoever listens to the same digests comes
- * to the same answer.
+ * The cells that exist, and the cell that each machine belongs to: the one with the highest weight,
+ * a hash of the machine's id and the cell's number (rendezvous hashing). A cell that appears or
+ * disappears therefore moves no machine between two other cells. All processes that receive the
+ * same digests compute the same result, so there is no list of cells that could be out of date.
  *
- *   unheard → member ⇄ draining → gone
+ *   no digest yet → member ⇄ draining → gone (no digest for GONE_MS)
  */
 export class CellTable {
   readonly #startedAt: number;
@@ -38,7 +50,7 @@ export class CellTable {
     this.sweep(now);
   }
 
-  /** Notices who is not heard any more. */
+  /** Removes cells without a recent digest. Starts a hand-over if the set of members changed. */
   sweep(now: number): void {
     for (const [cell, { at }] of this.#heard) if (now - at >= GONE_MS) this.#heard.delete(cell);
     const members = this.digests().flatMap(({ cell, draining }) => (draining ? [] : [cell]));
@@ -48,7 +60,7 @@ export class CellTable {
     this.#changedAt = now;
   }
 
-  /** Of all that are there, in the order of their numbers. */
+  /** The latest digest of every cell, draining ones included, in the order of the cell numbers. */
   digests(): CellDigest[] {
     return [...this.#heard.values()]
       .map(({ digest }) => digest)
@@ -59,25 +71,31 @@ export class CellTable {
     return this.#heard.get(cell)?.digest;
   }
 
-  /** When no machine belongs to two cells any more. */
+  /** Time at which the last hand-over ends. From then on each machine belongs to one cell. */
   get settledAt(): number {
     return this.#changedAt + HAND_OVER_MS;
   }
 
-  /** Where there is nobody else, a machine is anybody's. */
+  /**
+   * True if the cell may use the machine. Without any member (all cells drain, or none is known)
+   * every cell may use every machine, so that requests are still served.
+   */
   isOf(cell: number, provider: string, now: number): boolean {
     if (this.#members.length === 0 || first(provider, this.#members) === cell) return true;
     return now < this.settledAt && first(provider, this.#before) === cell;
   }
 
-  /** The cell that a machine belongs to, and shortly after a change the one that it belonged to. */
+  /** The cell that a machine belongs to, then, during a hand-over, the cell it belonged to. */
   ownersOf(provider: string, now: number): number[] {
     const owners = new Set([first(provider, this.#members)]);
     if (now < this.settledAt) owners.add(first(provider, this.#before));
     return [...owners].filter((cell) => cell !== undefined);
   }
 
-  /** The cells to ask for a place, two at most, the better first. */
+  /**
+   * The cells to ask for a slot, at most two, the better one first. The key is a hash of the
+   * conversation, so a conversation gets the same two cells again.
+   */
   choiceFor(key: string, builds: readonly string[], now: number): number[] {
     const fresh = this.#members.filter((cell) => now - (this.#heard.get(cell)?.at ?? 0) < FRESH_MS);
     const known = [fresh, this.#members, [...this.#heard.keys()]].find(
@@ -99,7 +117,7 @@ export class CellTable {
   }
 }
 
-/** The first of `ranked`; asked for with every beat, so it makes nothing. */
+/** The same as `ranked(…)[0]`, without an allocation: it runs for each beat of each machine. */
 function first(key: string, cells: readonly number[]): number | undefined {
   if (cells.length < 2) return cells[0];
   const hash = hashOf(key);
@@ -109,13 +127,13 @@ function first(key: string, cells: readonly number[]): number | undefined {
   return cells[best];
 }
 
-/** Highest random weight: each cell draws a number for the key, and the highest comes first. */
+/** The cells in descending order of their weight for the key (highest random weight). */
 function ranked(key: string, cells: readonly number[]): number[] {
   const hash = hashOf(key);
   return cells.toSorted((one, other) => weight(hash, other) - weight(hash, one));
 }
 
-/** FNV-1a. */
+/** 32-bit FNV-1a hash of the UTF-16 code units. */
 function hashOf(key: string): number {
   let hash = 0x811c9dc5;
   for (let place = 0; place < key.length; place += 1)
@@ -123,7 +141,10 @@ function hashOf(key: string): number {
   return hash;
 }
 
-/** The last steps of MurmurHash3, which leave no bit where it was. */
+/**
+ * Mixes the hash of the key and the number of the cell with the finaliser of MurmurHash3. Without
+ * it, similar ids would all get the same cell.
+ */
 function weight(hash: number, cell: number): number {
   let mixed = hash ^ Math.imul(cell + 1, 0x9e3779b1);
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);

@@ -3,7 +3,7 @@ import { CellDigest, core } from '#bus-schemas';
 import type { Bus } from '../bus.ts';
 import { CellTable } from './cell-table.ts';
 
-/** The cells, as the bus tells of them. */
+/** The table of cells, kept up to date with the digests that arrive over the bus. */
 export class Cells implements Disposable {
   readonly #clock: () => number;
   readonly #table: CellTable;
