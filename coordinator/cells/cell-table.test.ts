@@ -28,7 +28,7 @@ const ownersAt = (table: CellTable, now: number) =>
   providers.map((provider) => table.ownersOf(provider, now));
 
 describe('a machine', () => {
-  test('belongs to one cell, and to each about as many', () => {
+  test('belongs to one cell, and all cells have about equally many machines', () => {
     const owners = ownersAt(tableOf(digest(0), digest(1), digest(2), digest(7)), 0);
     expect(owners.every(({ length }) => length === 1)).toBe(true);
     for (const cell of [0, 1, 2, 7]) {
@@ -38,7 +38,7 @@ describe('a machine', () => {
     }
   });
 
-  test('moves only to the cell that came, or from the one that went', () => {
+  test('moves only to a cell that appeared or from a cell that disappeared', () => {
     const cell = fc.integer({ min: 0, max: 99 });
     fc.assert(
       fc.property(fc.uniqueArray(cell, { minLength: 2, maxLength: 12 }), (cells) => {
@@ -54,7 +54,7 @@ describe('a machine', () => {
     );
   });
 
-  test('belongs to both while it is handed over, whichever way', () => {
+  test('belongs to both cells during a hand-over, when a cell drains and when it returns', () => {
     const table = tableOf(digest(0), digest(1));
     const before = ownersAt(table, 0);
     for (const draining of [true, false]) {
@@ -71,7 +71,7 @@ describe('a machine', () => {
     }
   });
 
-  test('of a cell that nobody hears of is another’s, and anybody’s where nobody is left', () => {
+  test('of a silent cell moves to another, and belongs to every cell if no member is left', () => {
     const table = tableOf(digest(0), digest(1));
     const lost = providers.find((provider) => table.ownersOf(provider, 0)[0] === 1) as string;
     table.hear(digest(0), LATER);
@@ -85,7 +85,7 @@ describe('a machine', () => {
     ]);
   });
 
-  test('is not handed over by what a listener only learns at its own start', () => {
+  test('is not handed over for cells that a new table only learns of after its start', () => {
     const table = new CellTable(0);
     table.hear(digest(1), 10);
     table.hear(digest(0), 200);
@@ -97,12 +97,12 @@ describe('a request', () => {
   const BUILDS = ['sim'];
   const keys = Array.from({ length: 300 }, (_, index) => `key ${index}`);
 
-  test('goes to the first cell where nobody has spoken, and to the only one where there is one', () => {
+  test('goes to the first cell if no digest has arrived, and to the only cell if one exists', () => {
     expect(new CellTable(0).choiceFor('key', BUILDS, 0)).toEqual([0]);
     expect(tableOf(digest(4)).choiceFor('key', BUILDS, 0)).toEqual([4]);
   });
 
-  test('has two of all cells to choose from, and a conversation the same two again', () => {
+  test('may use two of all cells, and a conversation gets the same two again', () => {
     const table = tableOf(digest(0), digest(1), digest(2));
     const homes = keys.map((key) => table.choiceFor(key, BUILDS, 0));
     expect(new Set(homes.map((cells) => cells.join()))).toEqual(
@@ -111,7 +111,7 @@ describe('a request', () => {
     expect(keys.map((key) => table.choiceFor(key, BUILDS, 100))).toEqual(homes);
   });
 
-  test('leaves a cell that has much less to give of what it wants', () => {
+  test('prefers the other cell if that has more than twice the free slots of its build', () => {
     const free = (freeSlots: number) => ({ builds: [{ build: 'sim', freeSlots }] });
     const firsts = (table: CellTable) =>
       new Set(keys.map((key) => table.choiceFor(key, BUILDS, 0)[0]));
@@ -122,7 +122,7 @@ describe('a request', () => {
     ).toEqual(new Set([0]));
   });
 
-  test('does not go where nothing was heard lately, nor where a cell drains, as long as there is another', () => {
+  test('avoids a silent or draining cell while another one exists', () => {
     const table = tableOf(digest(0), digest(1));
     table.hear(digest(0), 2_000);
     expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(
