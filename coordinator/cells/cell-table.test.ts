@@ -21,7 +21,7 @@ const OVER = LATER + 10_000;
 
 function tableOf(...digests: CellDigest[]): CellTable {
   const table = new CellTable(0);
-  for (const one of digests) table.hear(one, 0);
+  for (const one of digests) table.receive(one, 0);
   return table;
 }
 const ownersAt = (table: CellTable, now: number) =>
@@ -60,7 +60,7 @@ describe('a machine', () => {
     for (const draining of [true, false]) {
       const now = draining ? LATER : OVER;
       for (const cell of [0, 1])
-        table.hear(digest(cell, { draining: draining && cell === 1 }), now);
+        table.receive(digest(cell, { draining: draining && cell === 1 }), now);
       providers.forEach((provider, index) => {
         const wasOfOne = before[index]?.[0] === 1;
         const during = table.ownersOf(provider, now);
@@ -74,11 +74,11 @@ describe('a machine', () => {
   test('of a silent cell moves to another, and belongs to every cell if no member is left', () => {
     const table = tableOf(digest(0), digest(1));
     const lost = providers.find((provider) => table.ownersOf(provider, 0)[0] === 1) as string;
-    table.hear(digest(0), LATER);
+    table.receive(digest(0), LATER);
     expect(table.ownersOf(lost, LATER)).toContain(0);
-    expect(table.isOf(1, lost, LATER + 6_000)).toBe(false);
-    table.hear(digest(0, { draining: true }), LATER + 6_000);
-    expect([0, 1, 2].map((cell) => table.isOf(cell, lost, LATER + 6_000))).toEqual([
+    expect(table.owns(1, lost, LATER + 6_000)).toBe(false);
+    table.receive(digest(0, { draining: true }), LATER + 6_000);
+    expect([0, 1, 2].map((cell) => table.owns(cell, lost, LATER + 6_000))).toEqual([
       true,
       true,
       true,
@@ -87,8 +87,8 @@ describe('a machine', () => {
 
   test('is not handed over for cells that a new table only learns of after its start', () => {
     const table = new CellTable(0);
-    table.hear(digest(1), 10);
-    table.hear(digest(0), 200);
+    table.receive(digest(1), 10);
+    table.receive(digest(0), 200);
     expect(ownersAt(table, 300).every(({ length }) => length === 1)).toBe(true);
   });
 });
@@ -124,16 +124,16 @@ describe('a request', () => {
 
   test('avoids a silent or draining cell while another one exists', () => {
     const table = tableOf(digest(0), digest(1));
-    table.hear(digest(0), 2_000);
+    table.receive(digest(0), 2_000);
     expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(
       new Set(['0']),
     );
-    table.hear(digest(1), 2_000);
-    table.hear(digest(0, { draining: true }), 2_000);
+    table.receive(digest(1), 2_000);
+    table.receive(digest(0, { draining: true }), 2_000);
     expect(new Set(keys.map((key) => table.choiceFor(key, BUILDS, 2_000).join()))).toEqual(
       new Set(['1']),
     );
-    table.hear(digest(1, { draining: true }), 2_000);
+    table.receive(digest(1, { draining: true }), 2_000);
     expect(table.choiceFor('key', BUILDS, 2_000)).toHaveLength(2);
   });
 });

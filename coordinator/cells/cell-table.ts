@@ -36,39 +36,39 @@ const MUCH_BETTER = 2;
  */
 export class CellTable {
   readonly #startedAt: number;
-  readonly #heard = new Map<number, { readonly digest: CellDigest; readonly at: number }>();
+  readonly #latest = new Map<number, { readonly digest: CellDigest; readonly at: number }>();
   #members: readonly number[] = [];
-  #before: readonly number[] = [];
+  #previousMembers: readonly number[] = [];
   #changedAt = Number.NEGATIVE_INFINITY;
 
   constructor(startedAt: number) {
     this.#startedAt = startedAt;
   }
 
-  hear(digest: CellDigest, now: number): void {
-    this.#heard.set(digest.cell, { digest, at: now });
+  receive(digest: CellDigest, now: number): void {
+    this.#latest.set(digest.cell, { digest, at: now });
     this.sweep(now);
   }
 
   /** Removes cells without a recent digest. Starts a hand-over if the set of members changed. */
   sweep(now: number): void {
-    for (const [cell, { at }] of this.#heard) if (now - at >= GONE_MS) this.#heard.delete(cell);
+    for (const [cell, { at }] of this.#latest) if (now - at >= GONE_MS) this.#latest.delete(cell);
     const members = this.digests().flatMap(({ cell, draining }) => (draining ? [] : [cell]));
     if (members.join() === this.#members.join()) return;
-    this.#before = now - this.#startedAt < SETTLING_MS ? members : this.#members;
+    this.#previousMembers = now - this.#startedAt < SETTLING_MS ? members : this.#members;
     this.#members = members;
     this.#changedAt = now;
   }
 
   /** The latest digest of every cell, draining ones included, in the order of the cell numbers. */
   digests(): CellDigest[] {
-    return [...this.#heard.values()]
+    return [...this.#latest.values()]
       .map(({ digest }) => digest)
       .toSorted((one, other) => one.cell - other.cell);
   }
 
   digestOf(cell: number): CellDigest | undefined {
-    return this.#heard.get(cell)?.digest;
+    return this.#latest.get(cell)?.digest;
   }
 
   /** Time at which the last hand-over ends. From then on each machine belongs to one cell. */
@@ -80,25 +80,27 @@ export class CellTable {
    * True if the cell may use the machine. Without any member (all cells drain, or none is known)
    * every cell may use every machine, so that requests are still served.
    */
-  isOf(cell: number, provider: string, now: number): boolean {
-    if (this.#members.length === 0 || first(provider, this.#members) === cell) return true;
-    return now < this.settledAt && first(provider, this.#before) === cell;
+  owns(cell: number, provider: string, now: number): boolean {
+    if (this.#members.length === 0 || heaviestCell(provider, this.#members) === cell) return true;
+    return now < this.settledAt && heaviestCell(provider, this.#previousMembers) === cell;
   }
 
   /** The cell that a machine belongs to, then, during a hand-over, the cell it belonged to. */
   ownersOf(provider: string, now: number): number[] {
-    const owners = new Set([first(provider, this.#members)]);
-    if (now < this.settledAt) owners.add(first(provider, this.#before));
+    const owners = new Set([heaviestCell(provider, this.#members)]);
+    if (now < this.settledAt) owners.add(heaviestCell(provider, this.#previousMembers));
     return [...owners].filter((cell) => cell !== undefined);
   }
 
   /**
-   * The cells to ask for a slot, at most two, the better one first. The key is a hash of the
+   * The cells to ask for a slot, at most two, the better one first. The key stands for a
    * conversation, so a conversation gets the same two cells again.
    */
   choiceFor(key: string, builds: readonly string[], now: number): number[] {
-    const fresh = this.#members.filter((cell) => now - (this.#heard.get(cell)?.at ?? 0) < FRESH_MS);
-    const known = [fresh, this.#members, [...this.#heard.keys()]].find(
+    const fresh = this.#members.filter(
+      (cell) => now - (this.#latest.get(cell)?.at ?? 0) < FRESH_MS,
+    );
+    const known = [fresh, this.#members, [...this.#latest.keys()]].find(
       ({ length }) => length > 0,
     ) ?? [FIRST_CELL];
     const [home, other] = ranked(key, known) as [number, number?];
@@ -109,7 +111,7 @@ export class CellTable {
   }
 
   #free(cell: number, builds: readonly string[]): number {
-    const offered = this.#heard.get(cell)?.digest.builds ?? [];
+    const offered = this.#latest.get(cell)?.digest.builds ?? [];
     return offered.reduce(
       (sum, { build, freeSlots }) => sum + (builds.includes(build) ? freeSlots : 0),
       0,
@@ -118,7 +120,7 @@ export class CellTable {
 }
 
 /** The same as `ranked(…)[0]`, without an allocation: it runs for each beat of each machine. */
-function first(key: string, cells: readonly number[]): number | undefined {
+function heaviestCell(key: string, cells: readonly number[]): number | undefined {
   if (cells.length < 2) return cells[0];
   const hash = hashOf(key);
   let best = 0;
@@ -143,7 +145,7 @@ function hashOf(key: string): number {
 
 /**
  * Mixes the hash of the key and the number of the cell with the finaliser of MurmurHash3. Without
- * it, similar ids would all get the same cell.
+ * this step the ids would not be spread evenly over the cells.
  */
 function weight(hash: number, cell: number): number {
   let mixed = hash ^ Math.imul(cell + 1, 0x9e3779b1);

@@ -15,7 +15,7 @@ export class Cells implements Disposable {
     this.#subscription = bus.subscribe({
       subject: core.everyCell,
       kind: CellDigest,
-      handle: (digest) => this.#table.hear(digest, clock()),
+      handle: (digest) => this.#table.receive(digest, clock()),
     });
   }
 
@@ -32,8 +32,8 @@ export class Cells implements Disposable {
     return this.#table.settledAt;
   }
 
-  isOf(cell: number, provider: string): boolean {
-    return this.#table.isOf(cell, provider, this.#clock());
+  owns(cell: number, provider: string): boolean {
+    return this.#table.owns(cell, provider, this.#clock());
   }
 
   ownersOf(provider: string): number[] {

@@ -31,7 +31,7 @@ export class OwnCell implements Disposable {
   }
 
   has(provider: string): boolean {
-    return this.#options.cells.isOf(this.#options.cell, provider);
+    return this.#options.cells.owns(this.#options.cell, provider);
   }
 
   drain(isDraining: boolean): void {
