@@ -31,7 +31,7 @@ describe('a cost', () => {
     expect(costOf(price, { prompt: 20, completion: 0 })).toBe(3);
     expect(costOf(price, { prompt: 21, completion: 5 })).toBe(7);
     expect(costOf(price, { prompt: 0, completion: 0 })).toBe(0);
-    // Of 100, 60 were in the cache: 40 × 0.15 + 60 × 0.075.
+    // 60 of the 100 prompt tokens were in the cache: 40 × 0.15 + 60 × 0.075 = 10.5, rounded up.
     expect(costOf(price, { prompt: 100, cached: 60, completion: 0 })).toBe(11);
   });
 

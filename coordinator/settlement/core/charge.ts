@@ -61,7 +61,7 @@ export function costOf(price: Price, { prompt, cached = 0, completion }: Tokens)
   return Math.min(Number((exact + MILLION - 1n) / MILLION), Number.MAX_SAFE_INTEGER);
 }
 
-/** A model that costs nothing has no minimum either. */
+/** A cost of zero, such as that of a free model, has no minimum. */
 function atLeast(cost: number, minimum: number): number {
   return cost === 0 ? 0 : Math.max(cost, minimum);
 }
@@ -113,11 +113,11 @@ const NOTHING: Charge = {
 };
 
 /**
- * What a job costs: the lesser of what the provider says and what arrived, never more than was
- * held, nothing when nothing was
- * delivered or the machine is one's own. Shares are rounded down and the rest goes on to the next:
- * of the charge the provider
- * gets the odd micro-dollar, of the fee the platform.
+ * Computes the charge of a job. It counts at most the prompt bound and the delivered tokens: a
+ * provider that reports more usage is not paid for tokens that the client never received. The
+ * charge never exceeds the hold. It is zero when the job failed, when no token was delivered, or
+ * when the account uses its own machine. The fee and the referrer's part of it are rounded down;
+ * the provider and the platform receive the remainders.
  */
 export function chargeFor(job: HeldJob, end: End): Charge {
   if (end.result === 'failed' || end.deliveredTokens === 0) return NOTHING;

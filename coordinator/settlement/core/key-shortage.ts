@@ -2,7 +2,10 @@ import type { KeyShortage, KeySpending } from '#bus-schemas';
 
 const WINDOWS = ['day', 'week', 'month', 'total'] as const;
 
-/** The shortest window whose cap the amount does not fit into. Undefined where it fits by now. */
+/**
+ * Returns the shortest window whose cap the amount would exceed. Returns undefined when the amount
+ * fits into every cap by now, because the key's spending fell after the refusal.
+ */
 export function shortageOf(
   { caps, used }: KeySpending,
   neededMicroUsd: number,

@@ -1,14 +1,13 @@
 import type { PayoutState } from '#bus-schemas';
 
 /**
- * The life of a withdrawal, as a function of (payout, event).
+ * The states of a withdrawal. `stepPayout` is a function of (payout, event).
  *
  *   pending → transferred → paid
- *      ↘ failed ↙ (rejected, or reversed later: the money is on the account again)
+ *      ↘ failed ↙ (rejected, or reversed later: the money returns to the account)
  *
- * Invariants: what left the account is either on its way or back, never both; the principal comes
- * back at most once, the fee at
- * most once; an answer that nobody got changes nothing.
+ * Invariants: the withdrawn money is either on its way or back on the account, never both; the
+ * principal returns at most once, and so does the fee; a lost answer of Stripe changes nothing.
  */
 export interface PayoutRecord {
   readonly id: string;
@@ -33,12 +32,18 @@ export type PayoutEvent =
   | { readonly type: 'payout_rejected' }
   | { readonly type: 'payout_paid' }
   | { readonly type: 'payout_failed' }
-  /** Stripe answers this request for ever with its first failure, and has made nothing of it. */
+  /**
+   * Stripe repeats its first failure for this idempotency key and has created nothing. The next
+   * request uses a new key, which the generation is a part of.
+   */
   | { readonly type: 'request_burnt' };
 
 export interface PayoutStep {
   readonly payout: PayoutRecord;
-  /** What goes back to the account. */
+  /**
+   * The money that returns to the account: nothing, everything that has not returned yet, or only
+   * the fee.
+   */
   readonly back: 'nothing' | 'everything' | 'fee';
 }
 
@@ -58,8 +63,8 @@ export function stepPayout(payout: PayoutRecord, event: PayoutEvent): PayoutStep
       return { payout: { ...payout, stripePayout: event.stripePayout }, back: 'nothing' };
     case 'payout_rejected':
     case 'payout_failed':
-      // The transfer stands: Stripe pays it out with the next ordinary run, for which nobody pays a
-      // fee.
+      // The transfer remains valid. Stripe pays it out with the next standard payout, which has no
+      // fee, so the fee for the instant payout returns.
       return payout.feeReturned || !payout.instant
         ? stay
         : {
@@ -67,7 +72,7 @@ export function stepPayout(payout: PayoutRecord, event: PayoutEvent): PayoutStep
             back: payout.fee > 0 ? 'fee' : 'nothing',
           };
     case 'payout_paid':
-      // A failure outranks it, in whatever order they arrive.
+      // A failure takes precedence over this event, whichever of the two arrives first.
       return payout.feeReturned ? stay : { payout: { ...payout, state: 'paid' }, back: 'nothing' };
     case 'request_burnt':
       return { payout: { ...payout, generation: payout.generation + 1 }, back: 'nothing' };
@@ -84,8 +89,8 @@ const INSTANT_BPS = 150;
 const INSTANT_LEAST_CENTS = 50;
 
 /**
- * In whole cents, rounded down: what is less than a cent stays on the account. Undefined when it is
- * too little.
+ * Rounds the amount down to whole cents; the fraction of a cent stays on the account. Returns
+ * undefined when the amount is below the minimum for a withdrawal.
  */
 export function payoutTerms(
   amountMicroUsd: number,

@@ -1,14 +1,17 @@
 import type { Pool, PoolClient } from 'pg';
 
-/** Before the statement reached the database, or after it was done and before anybody heard. */
+/**
+ * `before`: the statement has not reached the database. `after`: the database has executed the
+ * statement, but the caller has not received the result.
+ */
 export type CrashPoint = 'before' | 'after';
 
 export class Crash extends Error {}
 
 /**
- * A pool over the real one that dies at statements that `next` names: the connection is cut, as
- * when the process is killed
- * there, and the caller sees a Crash.
+ * Returns a proxy of the real pool that calls `next` for each statement. When `next` returns a
+ * crash point, the proxy cuts the connection there, as if the process were killed, and throws a
+ * Crash.
  */
 export function crashingPool(pool: Pool, next: () => CrashPoint | undefined): Pool {
   const run = async (client: PoolClient, values: unknown[]): Promise<unknown> => {
@@ -58,7 +61,7 @@ export function crashingPool(pool: Pool, next: () => CrashPoint | undefined): Po
 }
 
 async function cut(client: PoolClient): Promise<never> {
-  // The socket closes as a killed process's would: without a word of the protocol.
+  // The socket closes without a Postgres Terminate message, like that of a killed process.
   const { connection } = client as unknown as {
     connection: { stream: { destroy(): void; closed: boolean } };
   };

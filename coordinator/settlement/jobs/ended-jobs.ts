@@ -9,7 +9,8 @@ import { endOf, type Settler } from './settler.ts';
 
 const MAX_BATCH = 256;
 /**
- * The money can move a moment later: fewer, larger transactions leave the machine to the requests.
+ * The first end of a batch waits this long for others, in milliseconds. No request waits for
+ * settlement, and fewer, larger transactions leave more processor time for requests.
  */
 const GATHER_MS = 25;
 const MAX_UNSETTLED = 1_024;
@@ -23,8 +24,8 @@ export interface EndedJobsOptions {
 }
 
 /**
- * Reads every `evt.job.ended` to the last one: acknowledged only when the money has moved, so a
- * crash reads it again.
+ * Reads every `evt.job.ended` message. It acknowledges a message only after the database has stored
+ * the result, so that the hub delivers the message again after a crash.
  */
 export class EndedJobs implements AsyncDisposable {
   readonly #options: EndedJobsOptions;
@@ -45,15 +46,15 @@ export class EndedJobs implements AsyncDisposable {
     this.#done = this.#read();
   }
 
-  /** A hub that restarts ends the reading, not the reader. */
+  /** Opens the consumer again whenever reading ends, for example because the hub restarted. */
   async #read(): Promise<void> {
     const { bus, log } = this.#options;
     const { stream, name } = consumers.settlementJobs;
     while (!this.#stopped) {
       try {
         const consumer = await bus.jetstream.consumers.get(stream, name);
-        // By callback: an iterator's queue would be forgotten at a stop, and each fact in it be
-        // late by the time to its redelivery.
+        // This uses a callback and no iterator. A stop would discard the iterator's queue, and the
+        // hub would deliver the discarded messages again only after its acknowledgement timeout.
         this.#messages = await consumer.consume({
           max_messages: MAX_UNSETTLED,
           callback: (message) => this.#take(message),
@@ -92,7 +93,8 @@ export class EndedJobs implements AsyncDisposable {
       await this.#batcher.add(JobEnded.decode(message.data));
       message.ack();
     } catch (error) {
-      // What can never succeed is taken out and shown; its hold ends by receipt or expiry.
+      // A message that can never be settled is not delivered again and raises an alert. The hold of
+      // its job ends by the provider's receipt or by expiry.
       if (error instanceof CodecError || isRowsFault(error)) {
         message.term('poison');
         alerts.raise('poison_event', `JOBS ${message.seq}`);

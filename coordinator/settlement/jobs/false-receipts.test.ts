@@ -26,7 +26,7 @@ test('75,000 false receipts of one machine leave no row, and the receipt of anot
   const job = newJobId();
   await ask({ job, account: await fundedAccount(1_000) });
   const acks = settlement.bus.connection.subscribe(core.down(PROVIDER, 'ack'), { max: 1 });
-  // The first ones name a job of the other machine.
+  // The first receipt of each message names a job that was ordered from the other machine.
   for (let sent = 0; sent < FALSE_RECEIPTS; sent += TOGETHER) {
     const receipts = Array.from({ length: TOGETHER }, (_, index) =>
       receiptOf(index === 0 ? job : newJobId()),

@@ -15,12 +15,12 @@ import { RecentHolds } from './recent-holds.ts';
 
 const MAX_BATCH = 256;
 /**
- * A key at its limit is refused often: what it spent is read from the database once in this time,
- * in milliseconds.
+ * A key at its limit is refused often, so its spending is read from the database at most once in
+ * this time, in milliseconds.
  */
 const SPENDING_GOOD_MS = 1_000;
 const MAX_SPENDINGS = 10_000;
-/** No job runs for longer, whatever the caller says. */
+/** A hold expires after at most this time, in milliseconds, even if the ingress asks for longer. */
 const LONGEST_MS = 24 * 3_600_000;
 
 export interface HoldsOptions {
@@ -34,8 +34,8 @@ export interface HoldsOptions {
 }
 
 /**
- * Sets money aside for a job: the price of both its upper bounds. Asked again, it gives the first
- * answer.
+ * Sets money aside for a job: the cost of its prompt bound and its output bound. A repeated request
+ * returns the hold that the first one made.
  */
 export class Holds implements AsyncDisposable {
   readonly #options: HoldsOptions;
@@ -103,14 +103,15 @@ export class Holds implements AsyncDisposable {
       expiresAt: Math.min(expiresAt, now() + LONGEST_MS),
     });
     if (result === 'held') return { ok: true, heldMicroUsd: held };
-    // A hold that its own job's end overtook is late, not contradictory.
+    // The end of the job arrived before this hold. Such a hold is late but no conflict, so it
+    // raises no alert.
     if (result === 'ended') return { ok: false, code: 'operation_conflict' };
     if (result === 'operation_conflict') alerts.raise('operation_conflict', `hold:${job}`);
     const shortage = result === 'key_limit' ? await this.#shortage(account, key, held) : undefined;
     return { ok: false, code: result, ...(shortage && { shortage }) };
   }
 
-  /** Only for the message to the caller: the refusal stands without it. */
+  /** Finds the cap that the message to the caller names. Without it the refusal stands. */
   async #shortage(
     account: string,
     key: string,
@@ -120,7 +121,7 @@ export class Holds implements AsyncDisposable {
     return spending && shortageOf(spending, neededMicroUsd);
   }
 
-  /** The job goes to another provider, whose price may be higher. */
+  /** Raises the hold when the job moves to another provider, whose price may be higher. */
   async topUp({ job, provider, maxPrice }: TopUp): Promise<Topped> {
     const { store, pricing, openJobs } = this.#options;
     openJobs.forget([job]);
@@ -132,8 +133,8 @@ export class Holds implements AsyncDisposable {
     if (!isFree && isAbove(quote.price, limitOf(quote.listed, maxPrice)))
       return { ok: false, code: 'price_above_limit' };
     const bounds = { prompt: known.promptBound, completion: known.outputBound };
-    // One's own machine needs no more money and has no price: the one before stays, in case that
-    // provider's end is under way.
+    // The account's own machine needs no money and has no price. The previous price version stays,
+    // because an end by the previous provider may still arrive.
     const [held, priceVersion] = isFree
       ? [0, known.priceVersion]
       : [holdFor(quote.price, bounds, known.terms.minimum), quote.priceVersion];
@@ -145,14 +146,17 @@ export class Holds implements AsyncDisposable {
       : { ok: false, code: topped.result };
   }
 
-  /** A connection to the database was lost, perhaps the database with it. */
+  /**
+   * Requests recent holds again after a lost database connection, because the database may have
+   * crashed.
+   */
   askAgain(): void {
     this.#recent.askAgain();
   }
 
   async #run(rows: readonly NewHold[]): Promise<HoldResult[]> {
-    // The statement takes each job once: who asks again in the same moment is answered by the next
-    // batch.
+    // The statement accepts each job once. If a batch names a job twice, its rows run one after
+    // another, so that the second request finds the hold of the first.
     const once = new Map(rows.map((row) => [row.job, row]));
     if (once.size < rows.length) return this.#oneAfterAnother(rows);
     const results = await retried(() => this.#options.store.hold(rows, false));
@@ -175,7 +179,10 @@ export class Holds implements AsyncDisposable {
   }
 }
 
-/** Nobody needs money to work on his own machine; a job that goes on to another's is topped up. */
+/**
+ * An account pays nothing on its own machine. A job that moves to another owner's machine is topped
+ * up.
+ */
 function isOwn(payee: string | null, account: string): boolean {
   return payee === `consumer:${account}`;
 }
@@ -183,8 +190,8 @@ function isOwn(payee: string | null, account: string): boolean {
 type Limit = Pick<Price, 'inputPerMillion' | 'outputPerMillion'>;
 
 /**
- * Prevents price gouging: a machine that asks for more than the catalog lists is paid only by
- * callers who accept more.
+ * Prevents price gouging: a machine whose price is above the catalog's serves only callers who
+ * accept a higher price.
  */
 function limitOf(
   listed: Price,

@@ -17,15 +17,15 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'top-up',
 ]);
 
-/** What a job's money was set aside for. */
+/** A job whose money is set aside, with the price and the terms that apply to it. */
 export interface HeldJob {
   readonly job: string;
   readonly account: string;
   readonly key: string;
   readonly model: string;
-  /** Whom it was ordered from, the last one last. */
+  /** The job was ordered from these providers, in this order. */
   readonly providers: readonly string[];
-  /** The ledger's account that earns for the last one. */
+  /** The ledger account that earns for the last provider; null while there is no provider. */
   readonly payee: string | null;
   readonly priceVersion: string;
   readonly price: Price;
@@ -34,7 +34,10 @@ export interface HeldJob {
   readonly outputBound: number;
   readonly held: number;
   readonly revision: number;
-  /** It ended before anybody asked for a hold. */
+  /**
+   * True when the row only records an end without a charge, so that a hold that arrives later is
+   * refused.
+   */
   readonly isVoid: boolean;
 }
 
@@ -59,7 +62,7 @@ export interface TopUpResult {
   readonly held: number;
 }
 
-/** A job that is over, with the digest of the fact that ended it. */
+/** A job that ended, with the digest of the end that an ingress reported; null for other ends. */
 export interface EndedJob {
   readonly job: string;
   readonly digest: Buffer | null;
@@ -72,7 +75,7 @@ export interface JobCharge extends Charge {
   readonly provider: string | null;
   readonly payee: string | null;
   readonly digest: Buffer | null;
-  /** What is told of it; nothing of a job that never was. */
+  /** The encoded SettlementSettled message for the outbox; null for a void job. */
   readonly fact: Uint8Array | null;
 }
 
@@ -85,7 +88,7 @@ export interface ReceiptRow extends Usage {
   readonly finish: string;
   readonly requestHash: Uint8Array;
   readonly responseHash: Uint8Array;
-  /** Proven by the ingress. */
+  /** A proof of the ingress confirms these tokens; 0 without a valid proof. */
   readonly deliveredTokens: number;
   readonly signature?: Uint8Array | undefined;
   readonly signingKey?: Uint8Array | undefined;
@@ -96,23 +99,26 @@ interface ReportedUsage extends Usage {
   readonly provider: string | null;
 }
 
-/** A job whose ingress did not state its end; without a provider where none gave a receipt. */
+/**
+ * A job whose ingress did not report its end. The provider is null when no single provider's
+ * receipt can settle the job.
+ */
 export interface OverdueJob extends ReportedUsage {
   readonly deliveredTokens: number;
 }
 
-/** A job that ended without a receipt, and the fact that ended it. */
+/** A job that ended without a signed receipt, with the encoded JobEnded message of its ingress. */
 export interface AwaitedReceipt {
   readonly job: string;
   readonly ended: Buffer;
-  /** The provider had its time. */
+  /** True when the provider's time to send a receipt is over. */
   readonly isExpired: boolean;
 }
 
 const asBuffer = (bytes: Uint8Array | null) =>
   bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** The statements of jobs: each does all there is to do for a whole batch. */
+/** Runs the SQL statements of jobs. Each statement processes a whole batch. */
 export class JobStore {
   readonly #database: Pool;
 
@@ -120,7 +126,10 @@ export class JobStore {
     this.#database = database;
   }
 
-  /** Each job once. Unless `durable`, it does not wait for the disk. */
+  /**
+   * Each job may occur once in the rows. Unless `durable` is true, the commit does not wait for the
+   * disk.
+   */
   async hold(rows: readonly NewHold[], durable: boolean): Promise<HoldResult[]> {
     const accounts = numbered(pluck(rows, 'account'));
     const keys = numbered(pluck(rows, 'key'));
@@ -180,7 +189,7 @@ export class JobStore {
     };
   }
 
-  /** Answers with the jobs that this call ended; the others had ended before. */
+  /** Returns the jobs that this call ended; the others had ended before. */
   async end(charges: readonly JobCharge[]): Promise<Set<string>> {
     const of = (value: (charge: JobCharge) => string | number | null) => column(charges.map(value));
     const [digests, facts] = [packed(pluck(charges, 'digest')), packed(pluck(charges, 'fact'))];
@@ -205,7 +214,7 @@ export class JobStore {
     return new Set(row?.ended);
   }
 
-  /** Answers with those that need not be sent again. */
+  /** Returns the receipts that providers need not send again. */
   async recordReceipts(
     rows: readonly ReceiptRow[],
   ): Promise<Pick<ReceiptRow, 'job' | 'attempt' | 'provider'>[]> {
@@ -231,14 +240,14 @@ export class JobStore {
     );
   }
 
-  /** The newest of each provider. */
+  /** Returns the newest receipt of each provider for each job. */
   async receiptsOf(jobs: readonly string[]): Promise<(Receipt & { readonly provider: string })[]> {
     return (await query<StoredReceipt>(this.#database, sql['receipts-of-jobs'], [jobs])).map(
       asReceipt,
     );
   }
 
-  /** Keeps the holds of jobs that ended without a receipt, for so long. */
+  /** Keeps the holds of jobs that ended without a signed receipt for `graceMs` milliseconds. */
   async awaitReceipts(
     ends: readonly { job: string; provider: string; fact: Uint8Array }[],
     graceMs: number,

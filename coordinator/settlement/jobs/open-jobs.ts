@@ -3,9 +3,9 @@ import type { HeldJob } from './job-store.ts';
 const MAX_KNOWN = 50_000;
 
 /**
- * The jobs whose holds this process answered and whose ends it has not seen: their ends need no
- * look-up. Only a memory: the
- * database refuses an end that was worked out from a state that has changed since.
+ * Caches the jobs whose holds this process made and whose ends it has not settled, so that their
+ * ends need no query. An outdated entry does no harm: the database refuses an end that was computed
+ * from an old revision of the hold.
  */
 export class OpenJobs {
   readonly #jobs = new Map<string, HeldJob>();

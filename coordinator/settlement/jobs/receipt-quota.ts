@@ -1,13 +1,14 @@
 /**
- * An honest machine ends some jobs in a second. One that was cut off for long sends what it has
- * kept within a minute.
+ * An honest machine ends only a few jobs per second. A machine that was disconnected for a long
+ * time sends its stored receipts within a minute at this rate.
  */
 const MOST_IN_A_SECOND = 200;
 const SECOND_MS = 1_000;
 
 /**
- * How many receipts each machine may still send in this second. The rest is not acknowledged, and
- * an honest machine sends it again.
+ * Counts the receipts of each machine in the current second. Without this quota, one hostile
+ * machine could occupy settlement and the database with false receipts. Receipts beyond the quota
+ * are not acknowledged, so an honest machine sends them again.
  */
 export class ReceiptQuota {
   readonly #now: () => number;
@@ -23,7 +24,7 @@ export class ReceiptQuota {
     return (this.#sent.get(provider) ?? 0) >= MOST_IN_A_SECOND;
   }
 
-  /** False when it is one too many. */
+  /** Returns false when the machine has used up its quota for this second. */
   take(provider: string): boolean {
     if (this.isSpent(provider)) return false;
     this.#sent.set(provider, (this.#sent.get(provider) ?? 0) + 1);
@@ -31,8 +32,8 @@ export class ReceiptQuota {
   }
 
   /**
-   * The names of a second are forgotten with it: the map holds machines that sent something in the
-   * last one.
+   * Clears the counts when a new second begins, so that the map holds only the machines that sent a
+   * receipt within one second.
    */
   #begin(): void {
     if (this.#now() - this.#since < SECOND_MS) return;

@@ -16,17 +16,21 @@ import { ReceiptQuota } from './receipt-quota.ts';
 
 const MAX_BATCH = 256;
 /**
- * The money can move a moment later: fewer, larger transactions leave the machine to the requests.
+ * The first receipt of a batch waits this long for others, in milliseconds. No request waits for
+ * receipts, and fewer, larger transactions leave more processor time for requests.
  */
 const GATHER_MS = 25;
-/** Providers repeat what is not acknowledged: past this it is they who wait, not our memory. */
+/**
+ * At most this many receipts wait in memory for the database. Further ones are dropped, and
+ * providers send them again because they were not acknowledged.
+ */
 const MAX_WAITING = 10_000;
 
 /**
- * Takes receipts in and acknowledges those that need not come again. The provider's name is the one
- * that the hub wrote on the subject.
- * A hostile provider can send any number of receipts: each second's quota bounds the work, and only
- * jobs that were ordered from it leave rows.
+ * Stores receipts and acknowledges those that need not be sent again. The provider's name comes
+ * from the subject, where the hub sets it, so that no machine can send a receipt in the name of
+ * another one. A hostile provider can send any number of receipts: a quota per second bounds the
+ * work, and only jobs that were ordered from it leave rows.
  */
 export class Receipts implements Disposable {
   readonly #bus: Bus;
@@ -87,8 +91,8 @@ export class Receipts implements Disposable {
   }
 
   /**
-   * Without a valid proof nothing counts as delivered: the number alone is only the provider's
-   * claim.
+   * Returns the number of delivered tokens that a proof of the ingress confirms, or 0 without a
+   * valid proof. Otherwise a provider could charge for tokens that the client never received.
    */
   #provenTokens(
     { job, attempt }: Pick<Receipt, 'job' | 'attempt'>,

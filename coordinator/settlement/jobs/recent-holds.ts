@@ -2,7 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { HoldResult, NewHold } from './job-store.ts';
 
-/** Many times what the database may take to bring a commit to the disk. */
+/**
+ * A hold is remembered for this long, in milliseconds: many times longer than the database takes to
+ * write a commit to its disk.
+ */
 const KEEP_MS = 5_000;
 const RETRY_MS = 200;
 
@@ -14,15 +17,16 @@ export interface RecentHoldsOptions {
 
 /**
  * Invariant: a hold that was answered is either on the database's disk or remembered here. The
- * answer does not wait for the
- * disk; when a connection is lost the database may have crashed and forgotten, so the last seconds'
- * holds are asked once more.
- * Asking again changes nothing where they were kept.
+ * answer does not wait for the disk. After a lost connection the database may have crashed and lost
+ * its last commits, so the holds of the last seconds are requested again. A repeated request
+ * changes nothing when the database still has the hold.
  */
 export class RecentHolds implements AsyncDisposable {
   readonly #options: RecentHoldsOptions;
   #recent: { row: NewHold; at: number }[] = [];
-  /** Holds answered since then may be forgotten; undefined while nothing is in doubt. */
+  /**
+   * The database may have lost holds answered after this time; undefined while no hold is in doubt.
+   */
   #doubtfulSince: number | undefined;
   #losses = 0;
   #asking: Promise<void> | undefined;
@@ -38,7 +42,7 @@ export class RecentHolds implements AsyncDisposable {
     if (this.#doubtfulSince === undefined) this.#forget(at - KEEP_MS);
   }
 
-  /** A connection was lost. */
+  /** Requests recent holds again after a lost connection. */
   askAgain(): void {
     this.#losses += 1;
     if (this.#stopped || this.#recent.length === 0) return;
@@ -50,8 +54,8 @@ export class RecentHolds implements AsyncDisposable {
   }
 
   /**
-   * A database dies connection by connection and still answers on the others: only a round without
-   * a loss counts.
+   * A crashing database closes its connections one by one and still answers on the others. So only
+   * a round in which no connection was lost counts.
    */
   async #askUntilAnswered(): Promise<void> {
     while (!this.#stopped) {
@@ -83,7 +87,7 @@ export class RecentHolds implements AsyncDisposable {
   #forget(before: number): void {
     const kept = this.#recent.findIndex(({ at }) => at > before);
     const forgotten = kept === -1 ? this.#recent.length : kept;
-    // Moving the whole array for each hold would cost more than holding it.
+    // Copying the whole array for each hold would cost more than making the hold.
     if (forgotten > this.#recent.length / 2) this.#recent = this.#recent.slice(forgotten);
   }
 

@@ -34,7 +34,7 @@ const PRICE: Price = {
   cacheReadPerMillion: 500_000,
   outputPerMillion: 2_000_000,
 };
-/** What the second provider asks for; its owner is the third account. */
+/** The second provider charges this price. Its owner is the third account. */
 const DEARER: Price = {
   inputPerMillion: 1_500_000,
   cacheReadPerMillion: 500_000,
@@ -58,9 +58,9 @@ afterAll(async () => {
 const tokens = fc.integer({ min: 0, max: 60 });
 const aJob = fc.record({
   account: fc.integer({ min: 0, max: 2 }),
-  /** It is the second provider that serves it. */
+  /** True when the second provider serves the job. */
   dear: fc.boolean(),
-  /** Its end comes with a receipt that the machine signed. */
+  /** True when the end of the job names the key of a signed receipt. */
   signed: fc.boolean(),
   promptBound: tokens,
   outputBound: tokens,
@@ -83,9 +83,9 @@ const aStep = fc.record({
 });
 const aScript = fc.record({
   jobs: fc.array(aJob, { minLength: 1, maxLength: 8 }),
-  /** What happens at the same moment, in turns. */
+  /** The steps of one turn run at the same time; the turns run one after another. */
   turns: fc.array(fc.array(aStep, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 6 }),
-  /** Statements until each crash. */
+  /** Each crash happens after this many statements. */
   crashes: fc.array(
     fc.record({
       after: fc.integer({ min: 0, max: 25 }),
@@ -96,7 +96,7 @@ const aScript = fc.record({
 });
 type Script = typeof aScript extends fc.Arbitrary<infer T> ? T : never;
 
-/** Settlement as one of two processes runs it. */
+/** The parts of settlement that one of two processes runs. */
 interface Copy {
   readonly store: JobStore;
   readonly ledger: LedgerStore;
@@ -104,7 +104,7 @@ interface Copy {
   readonly holds: Holds;
 }
 
-/** One life of a small ledger: what was answered, and what must follow from it. */
+/** Runs one script against the ledger, records the answers, and checks the books against them. */
 class Life {
   readonly #script: Script;
   readonly #copies: readonly Copy[];
@@ -115,8 +115,8 @@ class Life {
   readonly #ids: readonly string[];
   readonly #facts: SettlementSettled[] = [];
   /**
-   * The key that the job's hold was given to: asked for it again, the answer is the same; for
-   * another, a refusal.
+   * The key that got the hold of each job. A repeated request of this key gets the hold again, and
+   * a request of the other key is refused.
    */
   readonly #winners = new Map<number, string>();
   readonly #ended = new Set<number>();
@@ -205,7 +205,7 @@ class Life {
     await this.#untilDone(() => this.#sweepAll());
   }
 
-  /** What a crash interrupts is asked or delivered again. */
+  /** Repeats work that a crash interrupted, as callers and the hub do. */
   async #untilDone(work: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
@@ -248,7 +248,7 @@ class Life {
       : `provider:${provider}`;
   }
 
-  /** The first account was referred. */
+  /** Only the first account has a referrer. */
   #termsOf(account: string): Terms {
     return {
       feeBps: FEE_BPS,
@@ -291,8 +291,8 @@ class Life {
       case 'hold':
         return this.#remember(index, KEY, await holds.hold(ask));
       case 'contradict':
-        // Asked for another key: the same amount, so that whichever comes first is held for the
-        // same.
+        // The request of the other key has the same bounds, so that the amount does not depend on
+        // which request comes first.
         return this.#remember(index, 'key_other', await holds.hold({ ...ask, key: 'key_other' }));
       case 'end':
         await settler.settle([endOf(this.#endedFact(index))]);
@@ -334,7 +334,7 @@ class Life {
     if (!answer.ok) return;
     this.#winners.set(index, key);
     const { promptBound, outputBound, deliveredTokens } = this.#job(index);
-    // What was delivered is what its end was charged from, when that came before any hold.
+    // If the end came before any hold, the hold was computed from the delivered tokens.
     const possible = [outputBound, deliveredTokens].flatMap((completion) =>
       [PRICE, DEARER].map((price) => holdFor(price, { prompt: promptBound, completion }, 0)),
     );
@@ -364,8 +364,8 @@ class Life {
   }
 
   /**
-   * Time passes: what has a receipt is settled by it, and the rest expires. Twice, as two copies
-   * would.
+   * Settles every open job that has a receipt and refunds the others, as if their time were over.
+   * Both copies of settlement do it.
    */
   async #sweepAll(): Promise<void> {
     for (const { store, settler } of this.#copies) {
@@ -427,7 +427,7 @@ class Life {
         held: 0,
       });
     }
-    // What can be withdrawn came from money that was paid in.
+    // Only money that was paid in can become withdrawable; promotional credit cannot.
     const all = [
       ...this.#accounts.map((account) => `consumer:${account}`),
       `provider:${this.#provider}`,
@@ -462,17 +462,17 @@ class Life {
       return;
     }
     if (!isHeld) {
-      // Only an end that brought tokens is charged without a hold.
+      // Without an answered hold, only an end with delivered tokens is charged.
       if (row.charged > 0)
         expect(this.#ended.has(index) && deliveredTokens > 0 && result !== 'failed').toBe(true);
       return;
     }
-    // A top-up that raced the end may or may not have been there before it.
+    // A top-up that ran at the same time as the end may have taken effect before or after it.
     const prices = this.#topped.has(index) || dear ? [PRICE, DEARER] : [PRICE];
     const bounds = { prompt: promptBound, completion: outputBound };
     const charges = (end: End) => {
       const job = { promptBound, terms: this.#termsOf(name), isOwnMachine: dear && account === 2 };
-      // An end that came before its hold was charged from a hold of its own.
+      // An end that came before the hold was charged from a hold that settlement made for it.
       const own = { prompt: promptBound, completion: deliveredTokens };
       return prices.flatMap((price) =>
         [bounds, own].map(
@@ -484,7 +484,7 @@ class Life {
     if (this.#ended.has(index)) {
       expect(signed ? charges({ result, deliveredTokens, usage }) : [0]).toContain(row.charged);
     } else if (this.#receipts.has(index)) {
-      // A provider that the job was never ordered from is not believed.
+      // The receipt of a provider that the job was never ordered from does not count.
       const isBelieved = !dear || this.#topped.has(index);
       expect(
         isBelieved

@@ -8,18 +8,21 @@ import type { SigningKeys } from '../receipts/signing-keys.ts';
 import type { EndedJob, HeldJob, JobCharge, JobStore, NewHold } from './job-store.ts';
 import type { OpenJobs } from './open-jobs.ts';
 
-/** The end of a job, told by an ingress or, when that died, by the provider's receipt. */
+/**
+ * The end of a job: reported by its ingress or, when the ingress died, derived from the provider's
+ * receipt or from the expiry of the hold.
+ */
 export interface JobEnd extends End {
   readonly job: string;
   readonly provider: string | undefined;
   /**
-   * Known when an ingress tells it: enough to charge for a hold that a crash of the database
-   * forgot.
+   * The ingress's report, if there is one. It contains enough to charge a job whose hold was lost
+   * in a crash of the database.
    */
   readonly ended?: JobEnded;
   /**
-   * The receipt was checked, or was waited for long enough: what is stated here is paid or
-   * refunded.
+   * True when the receipt was checked or the time for it is over. The job is then paid or refunded
+   * as stated here.
    */
   readonly isDecided?: boolean;
 }
@@ -30,10 +33,10 @@ export interface SettlerOptions {
   readonly openJobs: OpenJobs;
   readonly alerts: Pick<Alerts, 'raise'>;
   readonly signingKeys: Pick<SigningKeys, 'proofOf'>;
-  /** How long a job that ended without a signed receipt waits for one. */
+  /** A job that ended without a signed receipt waits for one this long, in milliseconds. */
   readonly receiptGraceMs: number;
   readonly now: () => number;
-  /** Jobs wait for their receipts. */
+  /** Called when jobs begin to wait for their receipts. */
   readonly onWaiting: () => void;
   readonly onSettled: (facts: readonly SettlementSettled[]) => void;
 }
@@ -52,10 +55,10 @@ export function endOf(ended: JobEnded): JobEnd {
 }
 
 /**
- * Ends jobs: charges or refunds, pays, takes the fee, and writes what to tell, in one statement. A
- * job that has ended stays as it is.
- * Nothing is charged or paid without a receipt signed by the machine that served: its word in a
- * frame can be denied later.
+ * Ends jobs. One statement charges or refunds the account, pays the provider, takes the fee and
+ * writes the facts to the outbox. A job that has ended does not change again. A job is charged and
+ * paid only with a receipt that the serving machine signed: a machine could later deny usage that
+ * it reported in a frame.
  */
 export class Settler {
   readonly #options: SettlerOptions;
@@ -74,7 +77,7 @@ export class Settler {
       try {
         await this.#settleOnce([...unique.values()]);
       } catch (error) {
-        // The next try begins from what the database says.
+        // The cached jobs may be outdated, so the next try reads them from the database.
         openJobs.forget(unique.keys());
         throw error;
       }
@@ -102,8 +105,8 @@ export class Settler {
   }
 
   /**
-   * What is held for each: as this process remembers it, as the database has it, or, of what nobody
-   * held, held now to be ended.
+   * Returns the hold of each job: from the cache, from the database or, for a job without a hold, a
+   * hold that is made now so that the job can be ended.
    */
   async #heldJobs(ends: readonly JobEnd[]): Promise<Map<string, HeldJob>> {
     const { store, openJobs } = this.#options;
@@ -122,7 +125,7 @@ export class Settler {
     const strangers = unknown.filter(({ job }) => !held.has(job) && !over.has(job));
     if (strangers.length === 0) return held;
     for (const job of await this.#adopt(strangers)) held.set(job.job, job);
-    // A hold may have come in between, and the end is the end of that one.
+    // Another process may have made a hold since the first query. The end then ends that hold.
     const overtaken = pluck(strangers, 'job').filter((job) => !held.has(job));
     for (const job of overtaken.length === 0 ? [] : (await store.find(overtaken)).held)
       held.set(job.job, job);
@@ -130,8 +133,9 @@ export class Settler {
   }
 
   /**
-   * Jobs without a hold: one that delivered had a hold that was lost, and is charged all the same;
-   * one that did not never gets a hold any more.
+   * Makes holds for ended jobs that have none. A job that delivered tokens had a hold that was
+   * lost, and is still charged. For any other job, a void hold makes later requests for a hold
+   * fail.
    */
   async #adopt(ends: readonly JobEnd[]): Promise<HeldJob[]> {
     const { store } = this.#options;
@@ -141,7 +145,7 @@ export class Settler {
     if (holds.length === 0) return [];
     const answers = await store.hold(holds, true);
     const isHeld = (_: unknown, index: number) => answers[index]?.result === 'held';
-    // The money has gone elsewhere since: the job is closed all the same, without a charge.
+    // The account can no longer pay for these jobs, so they are ended without a charge.
     const emptied = holds
       .filter((hold, index) => !isHeld(hold, index))
       .map((hold) => ({ ...hold, held: 0, isVoid: true }));
@@ -187,7 +191,7 @@ export class Settler {
       end.provider === undefined || end.provider === job.providers.at(-1)
         ? job.payee
         : await this.#options.pricing.payeeOf(end.provider);
-    // Nobody to pay, nothing to charge.
+    // Without a provider to pay, the job costs nothing.
     const deliveredTokens = end.provider === undefined ? 0 : end.deliveredTokens;
     const charge = chargeFor(
       { ...job, isOwnMachine: payee === `consumer:${job.account}` },
@@ -207,7 +211,10 @@ export class Settler {
     return (await this.#options.signingKeys.proofOf(provider, ended.receiptKey)) === 'signed';
   }
 
-  /** The sweeper decides them when the receipt is there or the time is over. */
+  /**
+   * Stores ends that have no receipt yet. The sweeper settles them when the receipt has arrived or
+   * the time for it is over.
+   */
   async #awaitReceipts(waiting: readonly Worked[]): Promise<void> {
     if (waiting.length === 0) return;
     const { store, receiptGraceMs, onWaiting } = this.#options;
@@ -220,7 +227,7 @@ export class Settler {
     onWaiting();
   }
 
-  /** The same job told of twice must have been told the same. */
+  /** Raises an alert when two reports of one job's end differ. */
   #compare(end: JobEnd, before: Buffer | null): void {
     const digest = digestOfEnd(end);
     if (digest !== null && before !== null && !digest.equals(before))
@@ -233,13 +240,11 @@ interface Worked {
   readonly end: JobEnd;
   readonly payee: string | null;
   readonly charge: Charge;
-  /** It costs nothing, or the provider's receipt was seen. */
+  /** True when the job costs nothing, or when its receipt is proven or no longer awaited. */
   readonly isPayable: boolean;
 }
 
-/**
- * Of what an ingress told; an end that only a receipt or a clock tells of has none to contradict.
- */
+/** Digest of an end reported by an ingress; null for ends from a receipt or timeout. */
 function digestOfEnd({ ended }: JobEnd): Buffer | null {
   if (ended === undefined) return null;
   const { job, provider = '', result, deliveredTokens, usage } = ended;

@@ -5,7 +5,10 @@ import type { AwaitedReceipt, JobStore, OverdueJob } from './job-store.ts';
 import { endOf, type JobEnd, type Settler } from './settler.ts';
 
 const BATCH = 256;
-/** A provider gathers receipts for 50 ms: one that is on its way is there by then. */
+/**
+ * An early sweep begins after this time, in milliseconds. A provider gathers receipts for 50 ms
+ * before it sends them, so a receipt that is on its way has arrived by then.
+ */
 const SOON_MS = 500;
 
 export interface SweeperOptions {
@@ -15,14 +18,17 @@ export interface SweeperOptions {
   readonly log: Logger;
   readonly receiptGraceMs: number;
   readonly everyMs: number;
-  /** A job was served and no valid receipt of its provider came: nobody pays and nobody is paid. */
+  /**
+   * Called for a job that was served but whose provider sent no valid receipt: the account pays
+   * nothing and the provider receives nothing.
+   */
   readonly onUnsigned: () => void;
 }
 
 /**
- * Ends the jobs that the fact of an ingress could not end: those whose ingress died before it
- * stated one, by the provider's
- * receipt or with a refund, and those that wait for a signed receipt.
+ * Ends the jobs that no report of an ingress could end. A job whose ingress died is settled by the
+ * provider's receipt or refunded. A job that waits for a signed receipt is settled when the receipt
+ * arrives, or refunded when the time for it is over.
  */
 export class Sweeper implements AsyncDisposable {
   readonly #options: SweeperOptions;
@@ -35,7 +41,7 @@ export class Sweeper implements AsyncDisposable {
     this.#timer = setInterval(() => this.#run(), options.everyMs);
   }
 
-  /** Jobs wait for receipts that are probably on their way. */
+  /** Sweeps after `SOON_MS`, because the awaited receipts are probably on their way. */
   sweepSoon(): void {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
@@ -71,7 +77,10 @@ export class Sweeper implements AsyncDisposable {
     }
   }
 
-  /** Undefined while trust cannot say whose key it is: the job stays as it is. */
+  /**
+   * Returns undefined while trust does not answer which key the machine uses; the job then stays
+   * open.
+   */
   async #endOfOverdue(job: OverdueJob, receipt: Receipt | undefined): Promise<JobEnd | undefined> {
     if (job.provider === null || receipt === undefined)
       return endByReceipt({ ...job, provider: null });
@@ -82,7 +91,10 @@ export class Sweeper implements AsyncDisposable {
     return endByReceipt({ ...job, provider: null });
   }
 
-  /** Undefined while the provider still has time, or trust cannot say whose key it is. */
+  /**
+   * Returns undefined while the provider still has time to send a receipt, or while trust does not
+   * answer which key the machine uses.
+   */
   async #endOfAwaited(
     { job, ended: fact, isExpired }: AwaitedReceipt,
     receipts: ReadonlyMap<string, Receipt>,
@@ -121,8 +133,8 @@ const nameOf = ({ job, provider }: { job: string; provider: string | null }) =>
   `${job} ${provider}`;
 
 /**
- * Charges no more than the receipt proves to be delivered: what else the provider made, the client
- * never received.
+ * Charges no more than the proven delivered tokens. Otherwise a provider could charge for tokens
+ * that the client never received.
  */
 export function endByReceipt({ job, provider, deliveredTokens, ...usage }: OverdueJob): JobEnd {
   if (provider === null) return { job, provider: undefined, result: 'failed', deliveredTokens: 0 };

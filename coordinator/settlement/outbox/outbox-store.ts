@@ -11,7 +11,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'waiting',
 ]);
 
-/** Facts of one statement, in order. */
+/** The facts that one ledger statement wrote, in order. */
 export interface OutboxRow {
   readonly id: string;
   readonly subject: string;
@@ -35,8 +35,8 @@ export class OutboxStore {
   }
 
   /**
-   * Runs the work unless another copy is telling at the moment: order holds only when one tells.
-   * False when another is.
+   * Runs the work unless another process is publishing, because two publishers could change the
+   * order of facts. Returns false when another process is publishing.
    */
   asOnlyTeller(work: (client: ClientBase) => Promise<void>): Promise<boolean> {
     return transaction(this.#database, async (client) => {
@@ -71,7 +71,7 @@ export class OutboxStore {
     return rows.map((row) => ({ ...row, parkedAt: row.parkedAt.getTime() }));
   }
 
-  /** Answers with how many are told again. */
+  /** Returns the number of rows that will be published again. */
   async replay(ids: readonly string[] | undefined): Promise<number> {
     return (await query(this.#database, sql.replay, [ids ?? null])).length;
   }

@@ -7,8 +7,8 @@ import type { OutboxRow, OutboxStore } from './outbox-store.ts';
 const ROWS = 8;
 const POLL_MS = 2_000;
 /**
- * What comes within this is told together: nobody waits for it, and one look at the table serves
- * all.
+ * The relay gathers facts for this long, in milliseconds. No request waits for them, and one query
+ * finds them all.
  */
 const GATHER_MS = 50;
 const MAX_REFUSALS = 10;
@@ -19,22 +19,21 @@ export interface OutboxRelayOptions {
   readonly store: OutboxStore;
   readonly alerts: Pick<Alerts, 'raise'>;
   readonly log: Logger;
-  /** For tests, which do not wait minutes. */
+  /** Each failure doubles this pause, in milliseconds. Tests make it shorter. */
   readonly firstPauseMs?: number;
 }
 
 type Told = 'all' | 'refused' | 'later';
 
 /**
- * Tells what the ledger wrote down to be told, in order, until the bus has it; the message id makes
- * a repeat no second fact.
- * Facts leave over one connection, so what a lost connection leaves stored is the beginning of the
- * row, never its middle.
+ * Publishes the facts in the outbox, in order, until the bus has stored them. The stream drops
+ * repeated facts by their message ids. Facts leave over one connection, so that a lost connection
+ * can cut off the last facts of a row but leaves no gap in it.
  */
 export class OutboxRelay implements AsyncDisposable {
   readonly #options: OutboxRelayOptions;
   readonly #poll: NodeJS.Timeout;
-  /** How often the stream refused something of a row. */
+  /** Counts how often the stream refused a fact of each row. */
   readonly #refusals = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
@@ -46,7 +45,7 @@ export class OutboxRelay implements AsyncDisposable {
     this.#poll = setInterval(() => this.nudge(), POLL_MS);
   }
 
-  /** There may be something to tell. */
+  /** Schedules a run, because the outbox may have new facts. */
   nudge(): void {
     this.#schedule(GATHER_MS);
   }

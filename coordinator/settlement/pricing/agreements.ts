@@ -8,15 +8,15 @@ type Methods = typeof services.settlement;
 export interface AgreementsOptions {
   readonly bus: Pick<Bus, 'emit'>;
   readonly store: PricingStore;
-  /** How long before it holds a higher price is announced, in milliseconds. */
+  /** A higher price takes effect this long after it is set, in milliseconds. */
   readonly noticeMs: number;
   readonly listedPrice: (model: string) => Promise<Price | undefined>;
   readonly now: () => number;
 }
 
 /**
- * What is agreed with single accounts and providers. A change holds for the jobs that begin after
- * it.
+ * Sets the terms of single accounts and the prices of single providers. A change applies to jobs
+ * that begin after it.
  */
 export class Agreements {
   readonly #options: AgreementsOptions;
@@ -54,8 +54,8 @@ export class Agreements {
   }
 
   /**
-   * A lower price holds at once, a higher one after the notice: a price cannot rise between the
-   * plan of a request and its charge.
+   * A lower price takes effect at once and a higher one after the notice, so that a price cannot
+   * rise between the routing of a request and its charge.
    */
   async setProviderPrice(
     request: MessageOf<Methods['setProviderPrice']['request']>,

@@ -2,12 +2,14 @@ import { CatalogChanged, events, services } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
 import type { Price } from '../core/charge.ts';
 
-/** A change that was told while nobody heard is seen after this. */
+/** Upper bound on staleness if a change event is lost, in milliseconds. */
 const STALE_MS = 60_000;
-/** A catalog that does not answer, or lacks a model, is asked again after this. */
+/**
+ * After this time, in milliseconds, a catalog that did not answer or lacks a model is asked again.
+ */
 const ASK_AGAIN_MS = 1_000;
 
-/** Today's prices of the platform, from the catalog. */
+/** Caches the current prices of the catalog. */
 export class CatalogPrices implements Disposable {
   readonly #bus: Bus;
   readonly #now: () => number;
@@ -31,7 +33,7 @@ export class CatalogPrices implements Disposable {
     });
   }
 
-  /** Undefined when the catalog has no such model. */
+  /** Returns undefined when the catalog does not list the model. */
   async priceOf(model: string): Promise<Price | undefined> {
     const age = this.#now() - this.#askedAt;
     const isKnown = this.#isCurrent && this.#prices.has(model);
@@ -47,7 +49,7 @@ export class CatalogPrices implements Disposable {
     return this.#loading;
   }
 
-  /** While the catalog is away the last prices stay in force. */
+  /** While the catalog does not answer, the last prices stay in force. */
   async #fetch(): Promise<void> {
     this.#askedAt = this.#now();
     this.#isCurrent = true;

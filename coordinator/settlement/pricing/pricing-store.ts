@@ -17,7 +17,10 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'terms',
 ]);
 
-/** What was agreed with an account, other than what everybody gets. */
+/**
+ * The terms of one account that differ from the defaults. A null `feeBps` stands for the default
+ * fee.
+ */
 export interface AgreedTerms {
   readonly feeBps: number | null;
   readonly service: boolean;
@@ -39,8 +42,8 @@ interface PriceRow {
 }
 
 /**
- * Models for which one provider may have a price of its own: without a bound an owner could fill
- * the table and every router.
+ * One provider may set its own prices for at most this many models. Without a bound, an owner could
+ * fill the table and the memory of every router.
  */
 const MAX_PRICED_MODELS = 64;
 
@@ -63,7 +66,7 @@ export class PricingStore {
     return row.id;
   }
 
-  /** The price that is in force at this time. */
+  /** Returns the price that is in force at the time `now`. */
   async providerPrice(provider: string, model: string, now: number): Promise<Price | undefined> {
     const [row] = await query<{ [Field in keyof Price]: string }>(
       this.#database,
@@ -78,7 +81,7 @@ export class PricingStore {
     };
   }
 
-  /** Prices in force and announced ones, the cheapest first. */
+  /** Returns the prices in force and the announced ones, the cheapest first. */
   async providerPrices(model: string, now: number): Promise<OwnPrice[]> {
     const rows = await query<PriceRow & { effectiveFrom: Date | null }>(
       this.#database,
@@ -91,7 +94,7 @@ export class PricingStore {
     }));
   }
 
-  /** One page of the prices in force, in the order of provider and model. */
+  /** Returns one page of the prices in force, in the order of provider and model. */
   async allProviderPrices(
     after: { provider: string; model: string },
     limit: number,
@@ -118,7 +121,7 @@ export class PricingStore {
     }));
   }
 
-  /** False where the provider has prices for as many models as it may. */
+  /** Returns false when the provider already has prices for `MAX_PRICED_MODELS` other models. */
   async putProviderPrice({
     provider,
     model,
@@ -150,12 +153,14 @@ export class PricingStore {
     await query(this.#database, sql['put-terms'], [account, feeBps, service, referrer]);
   }
 
-  /** The other terms stay as they are. */
+  /** Sets the referrer and leaves the other terms unchanged. */
   async putReferrer(account: string, referrer: string): Promise<void> {
     await query(this.#database, sql['put-referrer'], [account, referrer]);
   }
 
-  /** An account that is to gain something must be there. */
+  /**
+   * Opens the account if it does not exist, because the ledger can only credit existing accounts.
+   */
   async openAccount(id: string, kind: 'consumer' | 'provider'): Promise<void> {
     await query(this.#database, sql['open-account'], [id, kind]);
   }

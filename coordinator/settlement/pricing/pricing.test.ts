@@ -21,26 +21,29 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 const { setProviderPrice, setTerms, topUp, earnings } = services.settlement;
 const timeoutMs = 20_000;
 const { ask, fundedAccount, shows, tell, ledgerBalance, balanceOf } = jobsOf(() => settlement);
-/** Twice the platform's price. */
+/** This price is twice the catalog's price. */
 const DEARER = {
   provider: OTHER_PROVIDER,
   model: MODEL.id,
   inputMicroUsdPerMillion: 2_000_000,
   outputMicroUsdPerMillion: 4_000_000,
 };
-/** Callers who accept any price of these tests. */
+/** This limit accepts every price in these tests. */
 const maxPrice = { inputMicroUsdPerMillion: 10_000_000, outputMicroUsdPerMillion: 10_000_000 };
 const top = (job: string, provider = OTHER_PROVIDER) =>
   settlement.bus.call(topUp, { job, provider, maxPrice }, { timeoutMs });
 const agree = (account: string, terms: { feeBps?: number; service?: boolean; referrer?: string }) =>
   settlement.bus.call(setTerms, { account, service: false, ...terms }, { timeoutMs });
-/** As if the owner had earned all of it long ago. */
+/** Moves the owner's earnings 40 days into the past, so that all of them can be withdrawn. */
 const letEarningsMature = () =>
   settlement.database.query(
     "UPDATE earnings SET hour = hour - interval '40 days' WHERE account = $1",
     [`consumer:${OWNER}`],
   );
-/** 30 of the prompt and 20 of the answer: 70 at the platform's price, 140 at the dearer one. */
+/**
+ * The end of a job with 30 prompt tokens and 20 completion tokens. It costs 70 micro-dollars at the
+ * catalog's price and 140 at twice that price.
+ */
 const served = (job: string, account: string, provider: string) =>
   ended(job, account, { provider });
 
@@ -247,7 +250,7 @@ describe('a higher price', () => {
     expect(
       (await noticed.bus.call(services.settlement.announcedPrices, {}, call)).prices,
     ).toMatchObject([{ model: MODEL.id, inputMicroUsdPerMillion: 900_000 }]);
-    // An announcement replaces the one before it, and a lower price all of them.
+    // An announcement replaces the previous one, and a lower price replaces every announcement.
     await set(800_000);
     expect((await prices()).map((price) => price.inputMicroUsdPerMillion)).toEqual([
       500_000, 800_000,
@@ -282,7 +285,7 @@ describe('a job that goes to a dearer provider', () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
-    // Behind the back of this process, as another copy would.
+    // This process does not notice the top-up, as if another process had made it.
     await settlement.database.query(
       `SELECT ledger_top_up($1, $2, $3, (SELECT id FROM price_versions WHERE input_per_million = 2000000 AND model = '${MODEL.id}' LIMIT 1), 400)`,
       [job, OTHER_PROVIDER, `provider:${OTHER_PROVIDER}`],
@@ -375,7 +378,7 @@ describe('what is charged', () => {
     const { withdrawableMicroUsd: earned, availableMicroUsd: all } = await balanceOf(owner);
     const bought = all - earned;
     const jobs = [newJobId(), newJobId()] as const;
-    // The whole balance is held, the earned part with it.
+    // The two holds need the earned part of the balance too.
     const outputBound = Math.floor((all - 300) / 2);
     await ask({ job: jobs[0], account: owner, outputBound: 50 });
     await ask({ job: jobs[1], account: owner, outputBound });

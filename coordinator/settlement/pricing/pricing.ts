@@ -5,19 +5,19 @@ import { cachedWithinListed, type Price, type Terms } from '../core/charge.ts';
 import { CatalogPrices } from './catalog-prices.ts';
 import type { AgreedTerms, PricingStore } from './pricing-store.ts';
 
-/** A change that was told while nobody heard is seen after this. */
+/** Upper bound on staleness if a change event is lost, in milliseconds. */
 const TTL_MS = 60_000;
 const MAX_REMEMBERED = 50_000;
 const FREE: Price = { inputPerMillion: 0, cacheReadPerMillion: 0, outputPerMillion: 0 };
 
-/** All that decides what a job costs and who earns by it. */
+/** The prices and terms that decide what a job costs and which account earns. */
 export interface Quote {
   readonly price: Price;
   /** The catalog's price: the most that the account pays unless it accepts more. */
   readonly listed: Price;
   readonly priceVersion: string;
   readonly terms: Terms;
-  /** The ledger's account of the provider, or of its owner. */
+  /** The ledger account of the provider or of its owner; null while the job has no provider. */
   readonly payee: string | null;
 }
 
@@ -29,7 +29,10 @@ export interface PricingOptions {
   readonly now: () => number;
 }
 
-/** The order of prices: the provider's own, unless the account is a service; then the catalog's. */
+/**
+ * Finds the price and the terms of a job. The provider's own price applies, if there is one, unless
+ * the account is a service. Otherwise the catalog's price applies.
+ */
 export class Pricing implements Disposable {
   readonly #options: PricingOptions;
   readonly #catalog: CatalogPrices;
@@ -61,8 +64,8 @@ export class Pricing implements Disposable {
   }
 
   /**
-   * Undefined when the catalog has no such model. An owner uses a build on their own machine free,
-   * with or without a catalog entry.
+   * Returns undefined when the catalog does not list the model. Owners use their own machines free
+   * of charge, even for builds that the catalog does not list.
    */
   async quote({
     account,
@@ -91,7 +94,7 @@ export class Pricing implements Disposable {
     };
   }
 
-  /** Undefined when the catalog has no such model. */
+  /** Returns undefined when the catalog does not list the model. */
   listedPrice(model: string): Promise<Price | undefined> {
     return this.#catalog.priceOf(model);
   }
@@ -100,7 +103,7 @@ export class Pricing implements Disposable {
     return this.#payees.get(provider);
   }
 
-  /** Something was changed. */
+  /** Discards cached prices and terms, because some of them changed. */
   forget(): void {
     this.#providerPrices.forget();
     this.#terms.forget();

@@ -6,8 +6,8 @@ import { kept } from '#coordinator/kept-file.ts';
 const FIRST = '0001.pem';
 
 /**
- * The keys that receipts were ever signed with, in the operator's folder: the last by name signs. A
- * new one is a new file and a restart.
+ * All keys that ever signed receipts, from the operator's folder. The key whose file name sorts
+ * last signs. An operator changes the key by adding a file and restarting the coordinator.
  */
 export class ReceiptKeys {
   readonly #signers: readonly [Signer, ...Signer[]];
@@ -33,7 +33,7 @@ export class ReceiptKeys {
     return this.#signers[0];
   }
 
-  /** The one that signs now comes first. */
+  /** Returns the public keys as hexadecimal text; the key that signs now comes first. */
   publicKeys(): string[] {
     return this.#signers.map(({ publicKey }) => hex(publicKey));
   }

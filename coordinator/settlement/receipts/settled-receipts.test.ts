@@ -39,7 +39,7 @@ const receiptFor = (account: string, job: string, key?: string) =>
     { timeoutMs },
   );
 
-/** A job of 70 micro-dollars that has ended, and what its provider said of it. */
+/** Settles a job of 70 micro-dollars after its providers sent the given receipts. */
 async function served(...receipts: ((job: string) => void)[]) {
   const account = await fundedAccount(1_000);
   const job = newJobId();

@@ -27,7 +27,10 @@ interface Row {
   readonly finish: Finish;
   readonly requestHash: Buffer;
   readonly responseHash: Buffer;
-  /** Null, with all above, where nobody who was paid has signed. */
+  /**
+   * Null when the paid provider sent no signed receipt. If it sent no receipt at all, the fields
+   * above that describe it are null too.
+   */
   readonly signature: Buffer | null;
   readonly signingKey: Buffer | null;
   readonly model: string;
@@ -38,13 +41,19 @@ interface Row {
   readonly output: string;
 }
 
-/** What a provider signed, with what it cost, signed by us: for jobs that the ledger has ended. */
+/**
+ * Countersigns the receipts of settled jobs: the coordinator signs the provider's signed work
+ * together with its price.
+ */
 export class SettledReceipts {
   readonly #database: Pool;
   readonly #keys: ReceiptKeys;
   readonly #keyOf: (provider: string) => Promise<Uint8Array | undefined>;
 
-  /** `keyOf` says with which key a machine has shown itself; undefined where nobody can say. */
+  /**
+   * `keyOf` returns the key that the machine showed to trust; undefined when trust has none or does
+   * not answer.
+   */
   constructor(options: {
     database: Pool;
     keys: ReceiptKeys;

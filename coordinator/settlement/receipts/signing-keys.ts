@@ -2,23 +2,26 @@ import type { Logger } from 'pino';
 import { isSame, isSignedReceipt, type Receipt } from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
 
-/** A key that a machine has shown is asked for again after this long. */
+/** A machine's key is requested from trust again after this time, in milliseconds. */
 const FRESH_MS = 60_000;
 const MAX_KNOWN = 20_000;
 
 export interface SigningKeysOptions {
-  /** The key that trust has seen the machine use; throws a BusError when trust cannot be asked. */
+  /**
+   * Returns the key that trust has seen the machine use; throws a BusError when trust does not
+   * answer.
+   */
   readonly ask: (provider: string) => Promise<Uint8Array | undefined>;
   readonly log: Logger;
   readonly now: () => number;
 }
 
-/** `unknown`: trust could not be asked, so nobody may be paid and nobody refunded yet. */
+/** `unknown` means that trust did not answer, so the job is neither paid nor refunded yet. */
 export type Proof = 'signed' | 'unsigned' | 'unknown';
 
 /**
- * Which key each machine signs its receipts with. A receipt with any other key is worth nothing:
- * anybody can make a key and sign.
+ * Checks receipts against the key that the machine showed to trust. Without this check, an attacker
+ * could make a key and sign receipts in a machine's name.
  */
 export class SigningKeys {
   readonly #options: SigningKeysOptions;
@@ -37,8 +40,7 @@ export class SigningKeys {
     const known = this.#known.get(provider);
     const isFresh = known !== undefined && now() - known.askedAt < FRESH_MS;
     if (isFresh && known.key !== undefined && isSame(known.key, key)) return 'signed';
-    // A key that does not match may be new: the machine was set up again since it was last asked
-    // for.
+    // A key that does not match may be new, because the machine was set up again.
     try {
       const shown = await ask(provider);
       this.#remember(provider, shown);

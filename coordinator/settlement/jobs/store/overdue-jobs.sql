@@ -1,7 +1,9 @@
--- Held jobs that nobody ended: past the grace they are settled by their receipt, past their expiry they are refunded. Only a
--- provider that the job was ordered from is believed; one that the job went on from only with proof that its tokens were delivered:
--- otherwise it could end the job while the next provider serves it. An answer that reached its end outranks one that was cut off; one that two
--- providers claim is paid to nobody.
+-- Selects held jobs whose ingress reported no end. After the grace period a receipt settles them;
+-- after their expiry they are refunded. A receipt counts only if the job was ordered from its
+-- provider. A provider that the job moved away from also needs a proof that its tokens were
+-- delivered: otherwise it could end the job while the next provider serves it. A complete answer
+-- takes precedence over one that was cut off. If two providers claim the same answer, neither is
+-- paid.
 SELECT h.job, r.provider, r.prompt_tokens AS "promptTokens", r.cached_tokens AS "cachedTokens", r.completion_tokens AS "completionTokens",
   r.delivered_tokens AS "deliveredTokens"
 FROM holds h

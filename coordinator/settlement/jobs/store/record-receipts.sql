@@ -1,6 +1,7 @@
--- Stores the receipts of machines that their job was ordered from, and answers with those that need not be sent again: these, and
--- those of jobs that are over. A provider can make up any number of other jobs, so their receipts leave no row. A receipt stays as it
--- first came, but for the proof of delivery: a provider sends a newer one when its ingress has died.
+-- Stores the receipts of machines that their job was ordered from, and returns those that need not
+-- be sent again: the stored ones and those of jobs that have ended. A hostile provider can invent
+-- any number of other jobs, so their receipts leave no row. A stored receipt does not change,
+-- except for the proof of delivery: a provider sends a newer proof after its ingress died.
 WITH sent AS (
   SELECT DISTINCT ON (job, attempt, provider) *
   FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::bytea[], $10::bytea[], $11::bytea[],

@@ -1,2 +1,3 @@
--- Lost in a crash, the commit is told again, which changes nothing: it need not wait for the disk.
+-- The commit need not wait for the disk. If a crash loses it, the facts are published again, which
+-- changes nothing.
 SELECT pg_try_advisory_xact_lock(4711003) AS mine, set_config('synchronous_commit', 'off', true)

@@ -1,5 +1,5 @@
 WITH outdated AS (
-  -- Of the rows in force the newest is kept; what was announced before is replaced.
+  -- Deletes prices that a newer price in force has replaced, and earlier announcements.
   DELETE FROM provider_prices p WHERE p.provider = $1 AND p.model = $2 AND (
     (p.effective_from > $7 AND p.effective_from <> $6)
     OR EXISTS (

@@ -1,4 +1,4 @@
--- Of the one who was paid; his last word where he said it more than once.
+-- Selects the receipt of the provider that was paid, of its last attempt if there are several.
 SELECT r.version, r.job, r.attempt, r.provider, r.build, r.prompt_tokens AS "promptTokens", r.cached_tokens AS "cachedTokens", r.completion_tokens AS "completionTokens",
   r.finish, r.request_hash AS "requestHash", r.response_hash AS "responseHash", r.signature, r.signing_key AS "signingKey",
   c.model, c.charged, c.at, p.input_per_million AS "input", p.cache_read_per_million AS "cacheRead", p.output_per_million AS "output"
