@@ -11,22 +11,22 @@ export interface FactReaderOptions {
   readonly bus: Bus;
   readonly consumer: DurableConsumer;
   readonly log: Logger;
-  /** So many facts were removed from the stream before they were read. */
+  /** Called with the number of facts that the stream removed before they were read. */
   readonly onLost: (facts: number) => void;
   /**
-   * Resolves when all of them are stored. The same fact may come twice, when another process was
-   * killed before it acknowledged.
+   * Resolves when all messages are stored. The same fact may arrive twice, if another process was
+   * killed before it acknowledged the fact.
    */
   readonly store: (messages: readonly JsMsg[]) => Promise<void>;
 }
 
 const CHECK_EVERY_MS = 60_000;
-/** More than JetStream delivers before it waits for acknowledgements. */
+/** This exceeds the number of messages that JetStream delivers without acknowledgement. */
 const MAX_REMEMBERED = 16_384;
 
 /**
- * Reads a durable consumer in batches and acknowledges each fact after it is stored. Counts may be
- * half a second late; that keeps them cheap.
+ * Reads a durable consumer in batches and acknowledges each fact after it is stored. Gathering a
+ * batch delays the counts by up to half a second and makes them cheap.
  */
 export class FactReader implements AsyncDisposable {
   readonly #options: FactReaderOptions;
@@ -36,7 +36,7 @@ export class FactReader implements AsyncDisposable {
   #timer: NodeJS.Timeout | undefined;
   #storing: Promise<void> = Promise.resolve();
   #stopped = false;
-  /** Facts that this process stored: their acknowledgement may get lost, and they come again. */
+  /** Facts that this process stored. If their acknowledgement is lost, they are delivered again. */
   readonly #stored = new Set<string>();
   #lostUntil = 0;
   readonly #checker: NodeJS.Timeout;
@@ -64,8 +64,8 @@ export class FactReader implements AsyncDisposable {
   }
 
   /**
-   * Retention removes facts by age and size, read or not: those between the last acknowledged and
-   * the first one left were never stored.
+   * Retention removes facts by age and size, even unread ones. Facts between the last acknowledged
+   * one and the first remaining one were never stored.
    */
   async #checkForGap(): Promise<void> {
     const { bus, consumer, log, onLost } = this.#options;
@@ -106,7 +106,7 @@ export class FactReader implements AsyncDisposable {
     if (batch.length > 0) this.#storing = this.#storing.then(() => this.#store(batch));
   }
 
-  /** Tried until it is stored. */
+  /** Tries again until the batch is stored or the reader stops. */
   async #store(batch: readonly JsMsg[]): Promise<void> {
     while (true) {
       try {
@@ -141,5 +141,8 @@ export class FactReader implements AsyncDisposable {
   }
 }
 
-/** With its time: a stream that was made anew gives the same numbers to other facts. */
+/**
+ * The name contains the time, because a stream that was deleted and created again gives the same
+ * numbers to other facts.
+ */
 const nameOf = ({ seq, info }: JsMsg) => `${seq} ${info.timestampNanos}`;

@@ -7,7 +7,8 @@ export type Fact =
   | { readonly kind: 'violation'; readonly value: Violation };
 
 /**
- * Undefined for a fact that telemetry does not count, or cannot read: it must not stop the others.
+ * Returns undefined for a fact that telemetry does not count or cannot decode, so that it does not
+ * block other facts.
  */
 export function factOf({ subject, data }: JsMsg): Fact | undefined {
   try {

@@ -10,8 +10,8 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
 ]);
 
 /**
- * Single jobs: kept for ninety days, for the account that paid. Answers with the jobs that were not
- * there before.
+ * Stores a row for each ended job, which the account of the job can read for 90 days. Returns the
+ * jobs that had no row before.
  */
 export async function addGenerations(
   database: Pool,

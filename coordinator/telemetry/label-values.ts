@@ -1,10 +1,10 @@
-/** Value of the label for everything past the limit. */
+/** All values past the limit share this label value. */
 const OTHER = 'other';
 
 /**
  * Limits how many values a metric's label has. The metrics library keeps a series for each value
- * until the process ends, and the owner
- * of a machine can call any number of builds by names of their own: each would be a new value.
+ * until the process ends. Without a limit, the owner of a machine could exhaust the coordinator's
+ * memory by naming any number of builds.
  */
 export class LabelValues {
   readonly #known = new Set<string>();

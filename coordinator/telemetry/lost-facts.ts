@@ -1,6 +1,6 @@
 import type { LostFacts } from '#bus-schemas';
 
-/** A loss is shown for this long after its stream lost facts for the last time. */
+/** A loss is shown for this long, in milliseconds, after its stream last lost facts. */
 const SHOWN_MS = 3_600_000;
 
 /**

@@ -36,9 +36,11 @@ beforeAll(async () => {
   const postgres = stack.use(await startPostgres());
   databaseUrl = await postgres.createDatabase(`telemetry_${randomToken(8)}`);
   await migrate(databaseUrl);
-  // As the owner of the tables: components may not lock them or end connections.
+  // This pool connects as the owner of the tables, because components may not lock tables or end
+  // connections.
   database = new Pool({ connectionString: databaseUrl, max: 4 });
-  // Postgres stops before the last socket is closed.
+  // Postgres stops before the last socket of the pool is closed, which the pool reports as an
+  // error.
   database.on('error', () => undefined);
   stack.defer(() => database.end());
   bus = new Bus(await connectionIn(stack));
@@ -48,8 +50,8 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync());
 
 /**
- * Facts that a killed process read come again after four seconds, not ten; newer ones are stored
- * before that.
+ * Shortens the wait after which the hub delivers the facts of a killed process again, from ten
+ * seconds to four. Newer facts are stored before that.
  */
 async function comeAgainSooner(): Promise<void> {
   await (await bus.manager()).consumers.update(stream, name, { ack_wait: 4_000_000_000 });
@@ -71,11 +73,11 @@ async function connectionIn(owner: AsyncDisposableStack): Promise<NatsConnection
 interface Process extends AsyncDisposable {
   readonly pool: Pool;
   readonly connection: NatsConnection;
-  /** By its own counter for Prometheus. */
+  /** Returns the number of jobs in this process's own Prometheus counter. */
   jobsCounted(): Promise<number>;
 }
 
-/** Telemetry with connections of its own, as a process has them. */
+/** Starts telemetry with connections of its own, like a separate process. */
 async function startProcess(): Promise<Process> {
   await using own = new AsyncDisposableStack();
   const pool = connectPool(own);
@@ -104,7 +106,7 @@ async function startProcess(): Promise<Process> {
   };
 }
 
-/** States the ends of so many jobs, and answers with their names. */
+/** Publishes the ends of `count` jobs and returns the ids of the jobs. */
 async function statedEnds(count: number): Promise<string[]> {
   const jobs = Array.from({ length: count }, () => newJobId());
   for (const job of jobs) {
@@ -139,7 +141,9 @@ const stored = async (jobs: readonly string[]) =>
     .map(({ job }) => job)
     .toSorted();
 
-/** A process that has read the ends of so many jobs and waits for the database to write them. */
+/**
+ * Starts a process that has read the ends of `count` jobs and waits for the database to write them.
+ */
 async function readButNotWritten(count: number) {
   const lock = await database.connect();
   await lock.query('BEGIN; LOCK TABLE generations IN SHARE MODE');

@@ -11,7 +11,7 @@ import { RecentLosses } from './lost-facts.ts';
 
 const FORGET_EVERY_MS = 6 * 3_600_000;
 const MICROSECONDS = 1_000_000;
-/** About 20 series each. */
+/** Each model adds about 20 time series to the metrics. */
 const MAX_MODEL_LABELS = 1_000;
 const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
@@ -98,7 +98,7 @@ export async function startTelemetry({
         const ended = facts.flatMap((fact) => (fact.kind === 'ended' ? [fact.value] : []));
         const added =
           ended.length === 0 ? new Set<string>() : await addGenerations(database, ended);
-        // A job whose row is there already was counted by the process that wrote it.
+        // A job whose row already exists was counted by the process that wrote the row.
         for (const fact of facts)
           if (fact.kind !== 'ended' || added.delete(fact.value.job)) count(fact);
       },
