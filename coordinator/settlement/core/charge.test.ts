@@ -35,7 +35,7 @@ describe('a cost', () => {
     expect(costOf(price, { prompt: 100, cached: 60, completion: 0 })).toBe(11);
   });
 
-  test('stays exact where tokens times price passes 2^53', () => {
+  test('is exact when tokens times price exceeds 2^53', () => {
     expect(
       costOf(
         { inputPerMillion: 1_000_000_007, cacheReadPerMillion: 1, outputPerMillion: 1 },
@@ -44,7 +44,7 @@ describe('a cost', () => {
     ).toBe(10_000_001_071);
   });
 
-  test('past all money there is stays a number that the ledger can read', () => {
+  test('is capped at 2^53 - 1, so that the ledger can read it', () => {
     const most = Number.MAX_SAFE_INTEGER;
     expect(
       costOf(
@@ -68,7 +68,7 @@ describe('a charge', () => {
     },
   };
 
-  test('is the lesser of what the provider says and what arrived', () => {
+  test('counts at most the delivered tokens and the prompt bound', () => {
     const usage = { promptTokens: 40, cachedTokens: 0, completionTokens: 30 };
     expect(chargeFor(job, { result: 'completed', deliveredTokens: 30, usage }).charged).toBe(100);
     expect(chargeFor(job, { result: 'client_gone', deliveredTokens: 10, usage }).charged).toBe(60);
@@ -81,7 +81,7 @@ describe('a charge', () => {
     ).toBe(160);
   });
 
-  test('takes a quarter of the prompt bound when nobody reported', () => {
+  test('counts a quarter of the prompt bound when the provider reported no usage', () => {
     expect(chargeFor(job, { result: 'cut_short', deliveredTokens: 10 })).toMatchObject({
       promptTokens: 25,
       completionTokens: 10,
@@ -89,13 +89,13 @@ describe('a charge', () => {
     });
   });
 
-  test('is nothing when the job failed or nothing was delivered', () => {
+  test('is zero when the job failed or no token was delivered', () => {
     const usage = { promptTokens: 40, cachedTokens: 0, completionTokens: 30 };
     expect(chargeFor(job, { result: 'failed', deliveredTokens: 30, usage }).charged).toBe(0);
     expect(chargeFor(job, { result: 'completed', deliveredTokens: 0, usage }).charged).toBe(0);
   });
 
-  test('gives the odd micro-dollar to the provider', () => {
+  test('rounds the fee down and gives the remainder to the provider', () => {
     const { charged, fee, providerShare } = chargeFor(
       { ...job, promptBound: 0, terms: terms(725) },
       { result: 'completed', deliveredTokens: 10 },
@@ -103,7 +103,7 @@ describe('a charge', () => {
     expect([charged, fee, providerShare]).toEqual([20, 1, 19]);
   });
 
-  test('is at least the minimum, unless the model is free; the hold covers it', () => {
+  test('is at least the minimum, unless the model is free; the hold covers the minimum', () => {
     const end = {
       result: 'completed',
       deliveredTokens: 1,
@@ -116,7 +116,7 @@ describe('a charge', () => {
     expect(holdFor(free, { prompt: 9, completion: 9 }, 100)).toBe(0);
   });
 
-  test('gives a fifth of the fee to the referrer, and what was rounded off to the platform', () => {
+  test('gives a fifth of the fee, rounded down, to the referrer and the rest to the platform', () => {
     const agreed = terms(500, 0, 'consumer:acct_r');
     const { charged, providerShare, fee, referral } = chargeFor(
       { ...job, terms: agreed },
@@ -125,7 +125,7 @@ describe('a charge', () => {
     expect([charged, providerShare, fee, referral]).toEqual([223, 212, 9, 2]);
   });
 
-  test('is nothing on one’s own machine, though the tokens are counted', () => {
+  test('is zero on the account’s own machine, although the tokens are counted', () => {
     expect(
       chargeFor(
         { ...job, isOwnMachine: true, terms: terms(500, 100) },
@@ -137,7 +137,7 @@ describe('a charge', () => {
     });
   });
 
-  test('never passes the hold, and its parts always sum to it', () => {
+  test('never exceeds the hold, and its parts always add up to the charge', () => {
     const end = fc.record({
       result: fc.constantFrom(...JOB_RESULTS),
       deliveredTokens: amount(1e7),

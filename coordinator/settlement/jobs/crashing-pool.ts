@@ -66,5 +66,5 @@ async function cut(client: PoolClient): Promise<never> {
     connection: { stream: { destroy(): void; closed: boolean } };
   };
   connection.stream.destroy();
-  throw new Crash('killed here');
+  throw new Crash('the connection was cut at a crash point');
 }

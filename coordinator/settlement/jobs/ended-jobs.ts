@@ -63,7 +63,7 @@ export class EndedJobs implements AsyncDisposable {
         if (failure) throw failure;
       } catch (error) {
         if (this.#stopped) return;
-        log.warn({ err: error }, 'ended jobs cannot be read; trying again');
+        log.warn({ err: error }, 'ended jobs cannot be read; settlement tries again in a second');
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
@@ -75,7 +75,7 @@ export class EndedJobs implements AsyncDisposable {
     } catch (error) {
       this.#options.log.error(
         { err: error, jobs: ended.length },
-        'ended jobs could not be settled; they will be tried again',
+        'ended jobs could not be settled; unless their data are invalid, settlement tries again in a second',
       );
       throw error;
     }

@@ -20,7 +20,7 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const { ask, fundedAccount } = jobsOf(() => settlement);
 
-test('75,000 false receipts of one machine leave no row, and the receipt of another is taken meanwhile', {
+test('75,000 false receipts of one machine leave no row, and the receipt of another machine is stored', {
   timeout: 120_000,
 }, async () => {
   const job = newJobId();

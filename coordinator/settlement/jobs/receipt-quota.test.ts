@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ReceiptQuota } from './receipt-quota.ts';
 
-test('a machine that used up its second takes nothing from another, and begins anew with the next', () => {
+test('each machine has a quota of its own, which is full again in the next second', () => {
   const time = { now: 5_000 };
   const quota = new ReceiptQuota(() => time.now);
   const taken = (provider: string) =>

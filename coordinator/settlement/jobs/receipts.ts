@@ -84,7 +84,10 @@ export class Receipts implements Disposable {
         deliveredTokens: this.#provenTokens(receipt, provider, delivered),
       });
     } catch (error) {
-      this.#log.warn({ err: error }, 'receipts could not be written; they will come again');
+      this.#log.warn(
+        { err: error },
+        'receipts could not be stored; providers will send them again',
+      );
     } finally {
       this.#waiting -= 1;
     }

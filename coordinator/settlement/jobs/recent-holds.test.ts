@@ -36,7 +36,7 @@ function underTest() {
       asked.push({
         job,
         answer: (result) => resolve({ result, held: 1 }),
-        fail: () => reject(new Error('away')),
+        fail: () => reject(new Error('the database does not answer')),
       }),
     );
   const recent = new RecentHolds({ hold, log: pino({ level: 'silent' }), now: () => clock.now });
@@ -44,7 +44,7 @@ function underTest() {
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('when a connection is lost, the last seconds’ holds are asked again and older ones are not', async () => {
+test('after a lost connection, holds of the last seconds are requested again and older ones are not', async () => {
   const { recent, asked, clock } = underTest();
   recent.remember([rowOf('old')]);
   clock.now = 6_000;
@@ -53,7 +53,7 @@ test('when a connection is lost, the last seconds’ holds are asked again and o
   expect(asked.map(({ job }) => job)).toEqual(['new']);
 });
 
-test('a hold answered by a dying database after the asking began is asked again too', async () => {
+test('a hold that a crashing database answered during the repetition is requested again too', async () => {
   const { recent, asked } = underTest();
   recent.remember([rowOf('first')]);
   recent.askAgain();
@@ -64,7 +64,7 @@ test('a hold answered by a dying database after the asking began is asked again 
   expect(asked.map(({ job }) => job)).toEqual(expect.arrayContaining(['first', 'second']));
 });
 
-test('an outage however long forgets no hold', async () => {
+test('even a long outage loses no hold', async () => {
   const { recent, asked, clock } = underTest();
   recent.remember([rowOf('held')]);
   recent.askAgain();

@@ -79,7 +79,7 @@ export class RecentHolds implements AsyncDisposable {
     if (gone.length > 0)
       log.error(
         { holds: gone.length },
-        'the database forgot holds, and their money has gone elsewhere since',
+        'the database lost holds, and their accounts have no money left for them',
       );
     return answers.every(({ status }) => status === 'fulfilled');
   }

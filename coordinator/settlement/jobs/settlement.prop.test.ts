@@ -536,7 +536,7 @@ function partsOf({ fromPromotional, fee, referral }: ChargeRow): {
 
 const SEVEN = { promptTokens: 7, cachedTokens: 0, completionTokens: 7 };
 
-test('no interleaving of holds, ends, receipts, repeats, contradictions and crashes moves a micro-dollar too many', async () => {
+test('no interleaving of holds, ends, receipts, repeats, contradictions and crashes makes a balance wrong', async () => {
   await fc.assert(
     fc.asyncProperty(aScript, async (script) => {
       const life = new Life(script);

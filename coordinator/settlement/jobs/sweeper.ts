@@ -73,7 +73,7 @@ export class Sweeper implements AsyncDisposable {
       ]);
       await settler.settle(ends.filter((end) => end !== undefined));
     } catch (error) {
-      log.warn({ err: error }, 'overdue jobs could not be ended; they will be tried again');
+      log.warn({ err: error }, 'overdue jobs could not be ended; the next sweep tries again');
     }
   }
 
@@ -118,7 +118,7 @@ export class Sweeper implements AsyncDisposable {
     this.#options.onUnsigned();
     this.#options.log.warn(
       { job, provider },
-      'no receipt with the key of this machine came for a job that it served: it is not paid, and the customer pays nothing',
+      'a machine sent no receipt signed with its key for a job that it served: it is not paid, and the account pays nothing',
     );
   }
 

@@ -30,7 +30,7 @@ async function everyFact<T>(subject: string, decode: (data: Uint8Array) => T): P
   return facts;
 }
 
-test('what happened to one account is told in the order in which it happened, once', async () => {
+test('the facts of one account are published once, in the order in which they happened', async () => {
   const account = await fundedAccount(1_000_000);
   const jobs = Array.from({ length: 40 }, () => newJobId());
   for (const job of jobs) {
@@ -59,7 +59,7 @@ test('what happened to one account is told in the order in which it happened, on
   ]);
 });
 
-test('what the stream refuses for good is parked and shown, holds nobody up, and is told when a person says so', async () => {
+test('a fact that the stream keeps refusing is parked and listed, delays no other, and is published on replay', async () => {
   const manager = await settlement.bus.manager();
   const limit = async (max_msg_size: number) =>
     void (await manager.streams.update('SETTLEMENT', { max_msg_size }));

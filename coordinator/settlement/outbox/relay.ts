@@ -92,7 +92,7 @@ export class OutboxRelay implements AsyncDisposable {
       }
     } catch (error) {
       this.#failures += 1;
-      log.warn({ err: error }, 'what the ledger did could not be told; it will be told later');
+      log.warn({ err: error }, 'facts of the ledger could not be published; the relay tries again');
     }
   }
 

@@ -62,7 +62,7 @@ export class PricingStore {
       price.outputPerMillion,
     ];
     const [row] = await query<{ id: string }>(this.#database, sql['price-version'], values);
-    if (row === undefined) throw new Error('a price version was neither found nor made');
+    if (row === undefined) throw new Error('the database returned no id for a price version');
     return row.id;
   }
 

@@ -48,7 +48,7 @@ const served = (job: string, account: string, provider: string) =>
   ended(job, account, { provider });
 
 describe('a price', () => {
-  test('is the provider’s own where it has one', async () => {
+  test('is the provider’s own if it has one', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     expect(await ask({ job, account, provider: OTHER_PROVIDER, maxPrice })).toMatchObject({
@@ -59,7 +59,7 @@ describe('a price', () => {
     await shows(account, 860, 0);
   });
 
-  test('above what the caller would pay is not held, unless a service pays the platform’s', async () => {
+  test('above the caller’s limit is refused, but a service pays the catalog’s price', async () => {
     const account = await fundedAccount(1_000);
     const dear = {
       account,
@@ -97,7 +97,7 @@ describe('a price', () => {
     await shows(account, 830, 0);
   });
 
-  test('is the platform’s for a service, which has no minimum either', async () => {
+  test('is the catalog’s for a service, which has no minimum either', async () => {
     const account = await fundedAccount(1_000);
     await agree(account, { service: true });
     const job = newJobId();
@@ -109,7 +109,7 @@ describe('a price', () => {
     await shows(account, 930, 0);
   });
 
-  test('has a minimum for everybody else', async () => {
+  test('has a minimum for every other account', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
@@ -117,7 +117,7 @@ describe('a price', () => {
     await shows(account, 900, 0);
   });
 
-  test('of cached tokens is lower, by default half, and never above the input’s', async () => {
+  test('of cached tokens is half the input price by default, and never above the input price', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account, provider: OTHER_PROVIDER, maxPrice });
@@ -135,7 +135,7 @@ describe('a price', () => {
     });
   });
 
-  test('of cached tokens is at most the listed one where the machine asks no more than listed for the prompt', async () => {
+  test('of cached tokens is at most the listed one if the machine’s prompt price is at most the listed one', async () => {
     const account = await fundedAccount(1_000);
     const provider = `A${'U'.repeat(55)}`;
     const price = {
@@ -160,7 +160,7 @@ describe('a price', () => {
     await shows(account, 850, 0);
   });
 
-  test('that changes holds for later jobs; a job is charged by the version it was held at', async () => {
+  test('that changes applies to later jobs; a job is charged at the price of its hold', async () => {
     const account = await fundedAccount(2_000);
     const provider = `A${'S'.repeat(55)}`;
     const set = (input: number) =>
@@ -193,8 +193,8 @@ describe('a price', () => {
   });
 });
 
-describe('a machine that asks for more than the catalog lists', () => {
-  test('is not paid by a caller who named no price, neither first nor as the next one', async () => {
+describe('a machine whose price is above the catalog’s', () => {
+  test('does not serve a caller without a price limit, neither as the first nor as the next provider', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     expect(await ask({ account, provider: OTHER_PROVIDER })).toMatchObject({
@@ -221,7 +221,7 @@ describe('a machine that asks for more than the catalog lists', () => {
 });
 
 describe('a higher price', () => {
-  test('is announced and holds after the notice; a lower one holds at once', async () => {
+  test('is announced and takes effect after the notice; a lower one takes effect at once', async () => {
     await using noticed = await startSettlementUnderTest({ priceNoticeMs: 3_600_000 });
     const call = { timeoutMs };
     const set = (input: number) =>
@@ -260,8 +260,8 @@ describe('a higher price', () => {
   });
 });
 
-describe('a job that goes to a dearer provider', () => {
-  test('has its hold raised, once however often it is asked, and is charged at the new price', async () => {
+describe('a job that moves to a more expensive provider', () => {
+  test('has its hold raised only once, even for repeated requests, and is charged at the new price', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
@@ -272,7 +272,7 @@ describe('a job that goes to a dearer provider', () => {
     await shows(account, 860, 0);
   });
 
-  test('is refused when the account lacks the difference, and stays as it was', async () => {
+  test('is refused when the account lacks the difference, and keeps its hold', async () => {
     const account = await fundedAccount(399);
     const job = newJobId();
     await ask({ job, account });
@@ -281,7 +281,7 @@ describe('a job that goes to a dearer provider', () => {
     expect(await top(newJobId())).toMatchObject({ ok: false, code: 'unknown_job' });
   });
 
-  test('ends by what it was held at last, whoever remembers an older state', async () => {
+  test('is charged at the price of its last top-up, even by a process that cached an older hold', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
@@ -295,8 +295,8 @@ describe('a job that goes to a dearer provider', () => {
   });
 });
 
-describe('what is charged', () => {
-  test('goes to the owner of the machine, who can spend it and take it out', async () => {
+describe('the charge', () => {
+  test('goes to the owner of the machine, who can spend and withdraw it', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     const before = await balanceOf(OWNER);
@@ -314,7 +314,7 @@ describe('what is charged', () => {
     expect(sources).toMatchObject([{ source: OWNED_PROVIDER, amountMicroUsd: lifetimeMicroUsd }]);
   });
 
-  test('is nothing on one’s own machine', async () => {
+  test('is zero on the owner’s own machine', async () => {
     await settlement.bus.call(
       services.settlement.credit,
       { account: OWNER, amountMicroUsd: 1_000, operation: 'own' },
@@ -334,7 +334,7 @@ describe('what is charged', () => {
     await shows(OWNER, before.availableMicroUsd, 0);
   });
 
-  test('needs no money for one’s own machine, and enough for another’s when the job goes on to it', async () => {
+  test('needs no hold on the owner’s own machine, and a hold when the job moves to another machine', async () => {
     await settlement.bus.call(
       services.settlement.credit,
       { account: OWNER, amountMicroUsd: 1_000, operation: 'own-top-up' },
@@ -357,7 +357,7 @@ describe('what is charged', () => {
     await vi.waitFor(async () => expect((await balanceOf(OWNER)).heldMicroUsd).toBe(heldMicroUsd));
   });
 
-  test('takes the fee that was agreed, a fifth of it to the referrer, who is never oneself', async () => {
+  test('includes the agreed fee, of which a fifth goes to the referrer, who is never the account itself', async () => {
     const [account, referrer] = [await fundedAccount(1_000), newAccount()];
     expect(await agree(account, { referrer: account })).toMatchObject({
       ok: false,
@@ -372,7 +372,7 @@ describe('what is charged', () => {
     expect(await ledgerBalance('platform:fees')).toBe(fees + 16);
   });
 
-  test('of earned money that comes back is earned again: bought money goes first, and only what is charged goes', async () => {
+  test('uses bought money first, and earned money that a hold released is earned money again', async () => {
     const owner = OWNER;
     await letEarningsMature();
     const { withdrawableMicroUsd: earned, availableMicroUsd: all } = await balanceOf(owner);

@@ -50,7 +50,7 @@ async function served(...receipts: ((job: string) => void)[]) {
   return { account, job };
 }
 
-test('what was paid for and signed is countersigned; with another key where the operator has put one beside the first', async () => {
+test('a signed and paid job is countersigned, with the newest key in the operator’s folder', async () => {
   const { account, job } = await served((name) => say(signed(receiptOf(name))));
   const [firstKey] = (await settlement.bus.call(services.settlement.receiptKeys, {}, { timeoutMs }))
     .keys;
@@ -98,7 +98,7 @@ test('receipts of both versions are countersigned as they were signed', async ()
   }
 });
 
-test('work that is not what was signed has none', async () => {
+test('a job whose receipt does not match its signature has no countersigned receipt', async () => {
   const dearer = { promptTokens: 30, cachedTokens: 0, completionTokens: 1 };
   const { account, job } = await served((name) =>
     say({ ...signed(receiptOf(name)), usage: dearer }),
@@ -109,7 +109,7 @@ test('work that is not what was signed has none', async () => {
   );
 });
 
-test('nor has work that is signed with another key than the machine has shown', async () => {
+test('a job signed with a key that the machine never showed has no countersigned receipt', async () => {
   const { account, job } = await served((name) => say(signed(receiptOf(name))));
   await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), {
     timeout: timeoutMs,
@@ -120,7 +120,7 @@ test('nor has work that is signed with another key than the machine has shown', 
   settlement.shown.signingKey = signingKey;
 });
 
-test('nor has work that was not signed, that somebody else signed, or that is another’s', async () => {
+test('a job that is unsigned, signed by another machine or of another account has no countersigned receipt', async () => {
   const { account, job } = await served(
     (name) => say(receiptOf(name)),
     (name) => say(signed(receiptOf(name)), OTHER_PROVIDER),

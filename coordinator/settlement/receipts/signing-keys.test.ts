@@ -10,7 +10,7 @@ function keysOf(shown: { key: Uint8Array | undefined; isAway: boolean }) {
   const asked: string[] = [];
   const ask = async (provider: string) => {
     asked.push(provider);
-    if (shown.isAway) throw new BusError('unavailable', 'nobody answers');
+    if (shown.isAway) throw new BusError('unavailable', 'trust does not answer');
     return shown.key;
   };
   return {
@@ -20,7 +20,7 @@ function keysOf(shown: { key: Uint8Array | undefined; isAway: boolean }) {
   };
 }
 
-test('a key that trust has seen is asked for once a minute, and a new one at once', async () => {
+test('a key that trust has seen is requested once a minute, and a new one at once', async () => {
   const shown = { key: first as Uint8Array | undefined, isAway: false };
   const { keys, asked, time } = keysOf(shown);
   expect([await keys.proofOf('P', first), await keys.proofOf('P', first), asked.length]).toEqual([
@@ -37,7 +37,7 @@ test('a key that trust has seen is asked for once a minute, and a new one at onc
   ]);
 });
 
-test('while trust is away a known key still holds, and no other is believed or refused', async () => {
+test('while trust does not answer, a cached key is accepted and any other key stays undecided', async () => {
   const shown = { key: first as Uint8Array | undefined, isAway: false };
   const { keys, time } = keysOf(shown);
   await keys.proofOf('P', first);

@@ -50,7 +50,7 @@ export class SigningKeys {
       if (known?.key !== undefined && isSame(known.key, key)) return 'signed';
       log.warn(
         { err: error, provider },
-        'trust cannot say with which key this machine signs: its jobs wait to be settled',
+        'trust does not answer which key this machine signs with; its jobs wait to be settled',
       );
       return 'unknown';
     }
