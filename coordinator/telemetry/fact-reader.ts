@@ -57,7 +57,10 @@ export class FactReader implements AsyncDisposable {
         for await (const message of this.#messages) this.#gather(message);
       } catch (error) {
         if (this.#stopped) return;
-        log.warn({ err: error, consumer: consumer.name }, 'facts cannot be read; trying again');
+        log.warn(
+          { err: error, consumer: consumer.name },
+          'facts cannot be read; telemetry tries again in two seconds',
+        );
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
@@ -86,7 +89,7 @@ export class FactReader implements AsyncDisposable {
       if (!this.#stopped)
         log.warn(
           { err: error, consumer: consumer.name },
-          'whether facts were lost cannot be checked; trying again',
+          'telemetry cannot check whether facts were lost; it tries again within a minute',
         );
     }
   }
@@ -117,7 +120,10 @@ export class FactReader implements AsyncDisposable {
         }
         return;
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'facts could not be stored; trying again');
+        this.#options.log.warn(
+          { err: error },
+          'facts could not be stored; telemetry tries again in two seconds',
+        );
         if (this.#stopped) return;
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }

@@ -2,7 +2,7 @@ import { Counter, Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { LabelValues } from './label-values.ts';
 
-test('a metric has no more series than its label may have values, and counts the others together', async () => {
+test('a metric has at most as many series as its label may have values, and counts all others together', async () => {
   const models = new LabelValues(3);
   const registry = new Registry();
   const jobs = new Counter({

@@ -165,7 +165,7 @@ async function readButNotWritten(count: number) {
   return { victim, jobs, unlock };
 }
 
-test('killed after it read facts and before it wrote them: they are written once, behind newer ones', async () => {
+test('facts that a process read and did not write before it was killed are written once, after newer ones', async () => {
   const { victim, jobs, unlock } = await readButNotWritten(3);
   await victim.connection.close();
   await database.query('SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted');
@@ -183,7 +183,7 @@ test('killed after it read facts and before it wrote them: they are written once
   await victim[Symbol.asyncDispose]();
 });
 
-test('killed after it wrote facts and before it acknowledged them: they are not written or counted again', async () => {
+test('facts that a process wrote and did not acknowledge before it was killed are not counted again', async () => {
   const { victim, jobs, unlock } = await readButNotWritten(3);
   await victim.connection.close();
   await unlock();
@@ -200,7 +200,7 @@ test('killed after it wrote facts and before it acknowledged them: they are not 
   await victim[Symbol.asyncDispose]();
 });
 
-test('a new JetStream store under an old database: every fact is written once', async () => {
+test('every fact is written once after JetStream’s store was replaced and the database was not', async () => {
   const first = await startProcess();
   const before = await statedEnds(8);
   await expect.poll(() => stored(before), poll).toEqual(before);
@@ -217,7 +217,7 @@ test('a new JetStream store under an old database: every fact is written once', 
   await expect.poll(() => second.jobsCounted(), poll).toBe(after.length);
 });
 
-test('facts that the stream dropped before telemetry read them are counted as lost, and answered when the ingress asks', async () => {
+test('facts that the stream removed before telemetry read them are counted as lost and reported to the ingress', async () => {
   const manager = await bus.manager();
   await statedEnds(5);
   await manager.streams.update(stream, { max_msgs: 2 });

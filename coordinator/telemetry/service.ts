@@ -39,19 +39,19 @@ export async function startTelemetry({
   });
   const attempts = new Counter({
     name: 'dinf_attempts_failed_total',
-    help: 'Attempts that did not serve',
+    help: 'Attempts that failed',
     labelNames: ['failure'],
     registers: [metrics],
   });
   const violations = new Counter({
     name: 'dinf_violations_total',
-    help: 'Broken protocol by providers',
+    help: 'Protocol violations by providers',
     labelNames: ['violation'],
     registers: [metrics],
   });
   const firstContent = new Histogram({
     name: 'dinf_first_content_seconds',
-    help: 'From receipt to the first content',
+    help: 'Seconds from the receipt of a request to its first content',
     labelNames: ['model'],
     buckets: LATENCY_BUCKETS,
     registers: [metrics],
@@ -113,7 +113,7 @@ export async function startTelemetry({
   ]);
   const forget = setInterval(() => {
     forgetOld(database).catch((error: unknown) =>
-      log.warn({ err: error }, 'old counts could not be deleted'),
+      log.warn({ err: error }, 'generations older than 90 days could not be deleted; telemetry tries again in six hours'),
     );
   }, FORGET_EVERY_MS);
   const stop = async (): Promise<void> => {
