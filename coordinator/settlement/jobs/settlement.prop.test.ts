@@ -18,7 +18,7 @@ import { LedgerStore } from '../ledger/ledger-store.ts';
 import type { Quote } from '../pricing/pricing.ts';
 import { PricingStore } from '../pricing/pricing-store.ts';
 import { KEY, MODEL } from '../settlement-under-test.ts';
-import { Crash, type CrashPoint, crashingPool } from './crashing-pool.ts';
+import { Crash, type CrashPoint, crashingPool } from './crashing-pool-under-test.ts';
 import { Holds } from './holds.ts';
 import { JobStore } from './job-store.ts';
 import { OpenJobs } from './open-jobs.ts';

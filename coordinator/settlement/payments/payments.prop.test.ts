@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { FaultKind } from '#testcontainers';
-import { Crash, type CrashPoint, crashingPool } from '../jobs/crashing-pool.ts';
+import { Crash, type CrashPoint, crashingPool } from '../jobs/crashing-pool-under-test.ts';
 import type { Payments } from './payments.ts';
 import {
   earn,
