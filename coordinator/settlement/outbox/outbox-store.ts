@@ -4,7 +4,7 @@ import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'clear',
-  'one-teller-at-a-time',
+  'one-publisher-at-a-time',
   'park',
   'parked',
   'replay',
@@ -38,9 +38,9 @@ export class OutboxStore {
    * Runs the work unless another process is publishing, because two publishers could change the
    * order of facts. Returns false when another process is publishing.
    */
-  asOnlyTeller(work: (client: ClientBase) => Promise<void>): Promise<boolean> {
+  asOnlyPublisher(work: (client: ClientBase) => Promise<void>): Promise<boolean> {
     return transaction(this.#database, async (client) => {
-      const [lock] = await query<{ mine: boolean }>(client, sql['one-teller-at-a-time']);
+      const [lock] = await query<{ mine: boolean }>(client, sql['one-publisher-at-a-time']);
       if (!lock?.mine) return false;
       await work(client);
       return true;

@@ -47,10 +47,10 @@ test('the facts of one account are published once, in the order in which they ha
       timeout: timeoutMs,
     },
   );
-  const told = (await everyFact(events.settlementSettled, SettlementSettled.decode)).filter(
+  const published = (await everyFact(events.settlementSettled, SettlementSettled.decode)).filter(
     (fact) => fact.account === account,
   );
-  expect(told.map(({ job }) => job)).toEqual(jobs);
+  expect(published.map(({ job }) => job)).toEqual(jobs);
   const credits = (await everyFact(events.settlementPosted, SettlementPosted.decode)).filter(
     ({ operation }) => operation.includes(account),
   );

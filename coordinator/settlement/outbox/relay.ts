@@ -23,7 +23,7 @@ export interface OutboxRelayOptions {
   readonly firstPauseMs?: number;
 }
 
-type Told = 'all' | 'refused' | 'later';
+type RowOutcome = 'published' | 'refused' | 'later';
 
 /**
  * Publishes the facts in the outbox, in order, until the bus has stored them. The stream drops
@@ -77,16 +77,18 @@ export class OutboxRelay implements AsyncDisposable {
       let more = true;
       while (more && !this.#stopped) {
         more = false;
-        await store.asOnlyTeller(async (client) => {
+        await store.asOnlyPublisher(async (client) => {
           const rows = await store.waiting(client, ROWS);
-          const told = await Promise.all(rows.map((row) => this.#tell(row, client)));
-          const done = rows.filter((_, index) => told[index] === 'all');
+          const outcomes = await Promise.all(rows.map((row) => this.#publish(row, client)));
+          const done = rows.filter((_, index) => outcomes[index] === 'published');
           if (done.length > 0)
             await store.clear(
               client,
               done.map(({ id }) => id),
             );
-          this.#failures = told.every((result) => result === 'all') ? 0 : this.#failures + 1;
+          this.#failures = outcomes.every((outcome) => outcome === 'published')
+            ? 0
+            : this.#failures + 1;
           more = rows.length === ROWS && this.#failures === 0;
         });
       }
@@ -96,7 +98,7 @@ export class OutboxRelay implements AsyncDisposable {
     }
   }
 
-  async #tell(row: OutboxRow, client: Parameters<OutboxStore['park']>[0]): Promise<Told> {
+  async #publish(row: OutboxRow, client: Parameters<OutboxStore['park']>[0]): Promise<RowOutcome> {
     const { bus, store, alerts } = this.#options;
     const { id, subject, messageIds, payloads } = row;
     const results = await Promise.allSettled(
@@ -107,7 +109,7 @@ export class OutboxRelay implements AsyncDisposable {
     );
     if (failures.length === 0) {
       this.#refusals.delete(id);
-      return 'all';
+      return 'published';
     }
     const isRefusal = (result: PromiseSettledResult<void> | undefined) =>
       result?.status === 'rejected' &&
