@@ -87,14 +87,14 @@ export class Settler {
   async #settleOnce(ends: readonly JobEnd[]): Promise<void> {
     const { store, openJobs, now, onSettled } = this.#options;
     const held = await this.#heldJobs(ends);
-    const worked = await Promise.all(
+    const pricedEnds = await Promise.all(
       ends.flatMap((end) => {
         const job = held.get(end.job);
-        return job === undefined ? [] : [this.#work(job, end)];
+        return job === undefined ? [] : [this.#priceEnd(job, end)];
       }),
     );
-    const settled = worked.filter(({ isPayable }) => isPayable);
-    await this.#awaitReceipts(worked.filter(({ isPayable }) => !isPayable));
+    const settled = pricedEnds.filter(({ isPayable }) => isPayable);
+    await this.#awaitReceipts(pricedEnds.filter(({ isPayable }) => !isPayable));
     if (settled.length === 0) return;
     const facts = settled.map((each) => factOf(each, now()));
     const ended = await store.end(
@@ -122,11 +122,11 @@ export class Settler {
     for (const job of found.held) held.set(job.job, job);
     const over = new Map(found.ended.map((job): [string, EndedJob] => [job.job, job]));
     for (const end of unknown) this.#compare(end, over.get(end.job)?.digest ?? null);
-    const strangers = unknown.filter(({ job }) => !held.has(job) && !over.has(job));
-    if (strangers.length === 0) return held;
-    for (const job of await this.#adopt(strangers)) held.set(job.job, job);
+    const unheld = unknown.filter(({ job }) => !held.has(job) && !over.has(job));
+    if (unheld.length === 0) return held;
+    for (const job of await this.#makeHolds(unheld)) held.set(job.job, job);
     // Another process may have made a hold since the first query. The end then ends that hold.
-    const overtaken = pluck(strangers, 'job').filter((job) => !held.has(job));
+    const overtaken = pluck(unheld, 'job').filter((job) => !held.has(job));
     for (const job of overtaken.length === 0 ? [] : (await store.find(overtaken)).held)
       held.set(job.job, job);
     return held;
@@ -137,7 +137,7 @@ export class Settler {
    * lost, and is still charged. For any other job, a void hold makes later requests for a hold
    * fail.
    */
-  async #adopt(ends: readonly JobEnd[]): Promise<HeldJob[]> {
+  async #makeHolds(ends: readonly JobEnd[]): Promise<HeldJob[]> {
     const { store } = this.#options;
     const holds = (await Promise.all(ends.map((end) => this.#lateHold(end)))).filter(
       (hold) => hold !== undefined,
@@ -146,13 +146,13 @@ export class Settler {
     const answers = await store.hold(holds, true);
     const isHeld = (_: unknown, index: number) => answers[index]?.result === 'held';
     // The account can no longer pay for these jobs, so they are ended without a charge.
-    const emptied = holds
+    const voided = holds
       .filter((hold, index) => !isHeld(hold, index))
       .map((hold) => ({ ...hold, held: 0, isVoid: true }));
-    const closed = emptied.length === 0 ? [] : await store.hold(emptied, true);
+    const closed = voided.length === 0 ? [] : await store.hold(voided, true);
     return [
       ...holds.filter(isHeld),
-      ...emptied.filter((_, index) => closed[index]?.result === 'held'),
+      ...voided.filter((_, index) => closed[index]?.result === 'held'),
     ];
   }
 
@@ -186,7 +186,7 @@ export class Settler {
     };
   }
 
-  async #work(job: HeldJob, end: JobEnd): Promise<Worked> {
+  async #priceEnd(job: HeldJob, end: JobEnd): Promise<PricedEnd> {
     const payee =
       end.provider === undefined || end.provider === job.providers.at(-1)
         ? job.payee
@@ -215,7 +215,7 @@ export class Settler {
    * Stores ends that have no receipt yet. The sweeper settles them when the receipt has arrived or
    * the time for it is over.
    */
-  async #awaitReceipts(waiting: readonly Worked[]): Promise<void> {
+  async #awaitReceipts(waiting: readonly PricedEnd[]): Promise<void> {
     if (waiting.length === 0) return;
     const { store, receiptGraceMs, onWaiting } = this.#options;
     const ends = waiting.flatMap(({ end: { job, provider, ended } }) =>
@@ -235,7 +235,7 @@ export class Settler {
   }
 }
 
-interface Worked {
+interface PricedEnd {
   readonly job: HeldJob;
   readonly end: JobEnd;
   readonly payee: string | null;
@@ -258,7 +258,7 @@ function digestOfEnd({ ended }: JobEnd): Buffer | null {
   ]);
 }
 
-function rowOf({ job, end, payee, charge }: Worked, fact: SettlementSettled): JobCharge {
+function rowOf({ job, end, payee, charge }: PricedEnd, fact: SettlementSettled): JobCharge {
   return {
     ...charge,
     job: job.job,
@@ -271,7 +271,7 @@ function rowOf({ job, end, payee, charge }: Worked, fact: SettlementSettled): Jo
   };
 }
 
-function factOf({ job, end, charge }: Worked, at: number): SettlementSettled {
+function factOf({ job, end, charge }: PricedEnd, at: number): SettlementSettled {
   return {
     job: job.job,
     account: job.account,

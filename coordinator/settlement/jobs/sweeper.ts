@@ -103,12 +103,17 @@ export class Sweeper implements AsyncDisposable {
     const { provider = '', receiptKey } = ended;
     const { signingKeys } = this.#options;
     const receipt = receipts.get(nameOf({ job, provider }));
-    const told = await signingKeys.proofOf(provider, receiptKey);
-    const sent =
+    const reportedProof = await signingKeys.proofOf(provider, receiptKey);
+    const receiptProof =
       receipt === undefined ? 'unsigned' : await signingKeys.proofOfReceipt(provider, receipt);
-    if (told === 'signed') return { ...endOf(ended), isDecided: true };
-    if (sent === 'signed') return { ...endOf(ended), usage: receipt?.usage, isDecided: true };
-    if (told === 'unknown' || sent === 'unknown' || !(isExpired || receipt !== undefined))
+    if (reportedProof === 'signed') return { ...endOf(ended), isDecided: true };
+    if (receiptProof === 'signed')
+      return { ...endOf(ended), usage: receipt?.usage, isDecided: true };
+    if (
+      reportedProof === 'unknown' ||
+      receiptProof === 'unknown' ||
+      !(isExpired || receipt !== undefined)
+    )
       return undefined;
     this.#countUnsigned(job, provider);
     return { ...endOf(ended), result: 'failed', deliveredTokens: 0, isDecided: true };

@@ -94,8 +94,8 @@ export class SettledReceipts {
       },
     };
     const shown = await this.#keyOf(row.provider);
-    const isAnothers = shown !== undefined && !isSame(shown, signingKey);
-    if (isAnothers || !isSignedByP256(signingKey, workText(work), signature))
+    const isOtherKey = shown !== undefined && !isSame(shown, signingKey);
+    if (isOtherKey || !isSignedByP256(signingKey, workText(work), signature))
       return { ok: false, code: 'forged' };
     const by = { signature, signingKey };
     const settled = {
