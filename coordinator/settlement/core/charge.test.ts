@@ -157,10 +157,10 @@ describe('a charge', () => {
         amount(1e7),
         end,
         fc.tuple(amount(10_000), amount(200), fc.constantFrom(null, 'consumer:acct_r')),
-        (each, held, promptBound, told, agreed) => {
+        (each, held, promptBound, jobEnd, agreed) => {
           const charge = chargeFor(
             { held, price: each, promptBound, terms: terms(...agreed), isOwnMachine: false },
-            told,
+            jobEnd,
           );
           expect(charge.charged).toBeLessThanOrEqual(held);
           expect(charge.providerShare + charge.fee + charge.referral).toBe(charge.charged);

@@ -22,55 +22,55 @@ const rowOf = (job: string): NewHold => ({
   expiresAt: 1,
 });
 
-interface Asked {
+interface RequestedHold {
   readonly job: string;
   readonly answer: (result: HoldResult['result']) => void;
   readonly fail: () => void;
 }
 
 function underTest() {
-  const asked: Asked[] = [];
+  const requested: RequestedHold[] = [];
   const clock = { now: 0 };
   const hold = ({ job }: NewHold): Promise<HoldResult> =>
     new Promise((resolve, reject) =>
-      asked.push({
+      requested.push({
         job,
         answer: (result) => resolve({ result, held: 1 }),
         fail: () => reject(new Error('the database does not answer')),
       }),
     );
   const recent = new RecentHolds({ hold, log: pino({ level: 'silent' }), now: () => clock.now });
-  return { recent, asked, clock };
+  return { recent, requested, clock };
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('after a lost connection, holds of the last seconds are requested again and older ones are not', async () => {
-  const { recent, asked, clock } = underTest();
+  const { recent, requested, clock } = underTest();
   recent.remember([rowOf('old')]);
   clock.now = 6_000;
   recent.remember([rowOf('new')]);
   recent.askAgain();
-  expect(asked.map(({ job }) => job)).toEqual(['new']);
+  expect(requested.map(({ job }) => job)).toEqual(['new']);
 });
 
 test('a hold that a crashing database answered during the repetition is requested again too', async () => {
-  const { recent, asked } = underTest();
+  const { recent, requested } = underTest();
   recent.remember([rowOf('first')]);
   recent.askAgain();
   recent.remember([rowOf('second')]);
   recent.askAgain();
-  for (const { answer } of asked.splice(0)) answer('held');
+  for (const { answer } of requested.splice(0)) answer('held');
   await turn();
-  expect(asked.map(({ job }) => job)).toEqual(expect.arrayContaining(['first', 'second']));
+  expect(requested.map(({ job }) => job)).toEqual(expect.arrayContaining(['first', 'second']));
 });
 
 test('even a long outage loses no hold', async () => {
-  const { recent, asked, clock } = underTest();
+  const { recent, requested, clock } = underTest();
   recent.remember([rowOf('held')]);
   recent.askAgain();
   clock.now = 60_000;
   recent.remember([]);
   recent.askAgain();
-  for (const { fail } of asked.splice(0)) fail();
-  await expect.poll(() => asked.map(({ job }) => job)).toEqual(['held']);
+  for (const { fail } of requested.splice(0)) fail();
+  await expect.poll(() => requested.map(({ job }) => job)).toEqual(['held']);
 });

@@ -35,7 +35,7 @@ const PRICE: Price = {
   outputPerMillion: 2_000_000,
 };
 /** The second provider charges this price. Its owner is the third account. */
-const DEARER: Price = {
+const SECOND_PRICE: Price = {
   inputPerMillion: 1_500_000,
   cacheReadPerMillion: 500_000,
   outputPerMillion: 3_000_000,
@@ -59,7 +59,7 @@ const tokens = fc.integer({ min: 0, max: 60 });
 const aJob = fc.record({
   account: fc.integer({ min: 0, max: 2 }),
   /** True when the second provider serves the job. */
-  dear: fc.boolean(),
+  usesSecond: fc.boolean(),
   /** True when the end of the job names the key of a signed receipt. */
   signed: fc.boolean(),
   promptBound: tokens,
@@ -109,7 +109,7 @@ class Life {
   readonly #script: Script;
   readonly #copies: readonly Copy[];
   readonly #provider = `A${randomToken(55)}`;
-  readonly #dearProvider = `A${randomToken(55)}`;
+  readonly #secondProvider = `A${randomToken(55)}`;
   readonly #referrer = `consumer:acct_${randomToken(12)}`;
   readonly #accounts = [0, 1, 2].map(() => `acct_${randomToken(12)}`);
   readonly #ids: readonly string[];
@@ -239,11 +239,11 @@ class Life {
   }
 
   #priceOf(provider: string | undefined): Price {
-    return provider === this.#dearProvider ? DEARER : PRICE;
+    return provider === this.#secondProvider ? SECOND_PRICE : PRICE;
   }
 
   #payeeOf(provider: string): string {
-    return provider === this.#dearProvider
+    return provider === this.#secondProvider
       ? `consumer:${this.#accounts[2]}`
       : `provider:${provider}`;
   }
@@ -262,7 +262,7 @@ class Life {
   }
 
   #serving(index: number): string {
-    return this.#script.jobs[index]?.dear ? this.#dearProvider : this.#provider;
+    return this.#script.jobs[index]?.usesSecond ? this.#secondProvider : this.#provider;
   }
 
   #job(index: number): Job & { id: string; name: string } {
@@ -298,7 +298,7 @@ class Life {
         await settler.settle([endOf(this.#endedFact(index))]);
         return void this.#ended.add(index);
       case 'top up':
-        if ((await holds.topUp({ job: id, provider: this.#dearProvider })).ok)
+        if ((await holds.topUp({ job: id, provider: this.#secondProvider })).ok)
           this.#topped.add(index);
         return;
       case 'receipt': {
@@ -336,7 +336,7 @@ class Life {
     const { promptBound, outputBound, deliveredTokens } = this.#job(index);
     // If the end came before any hold, the hold was computed from the delivered tokens.
     const possible = [outputBound, deliveredTokens].flatMap((completion) =>
-      [PRICE, DEARER].map((price) => holdFor(price, { prompt: promptBound, completion }, 0)),
+      [PRICE, SECOND_PRICE].map((price) => holdFor(price, { prompt: promptBound, completion }, 0)),
     );
     expect(possible).toContain(answer.heldMicroUsd);
   }
@@ -436,11 +436,11 @@ class Life {
     expect(all.reduce((total, id) => total + earned(id), 0)).toBeLessThanOrEqual(
       this.#accounts.length * BOUGHT + sum(({ fromEarned }) => fromEarned),
     );
-    const told = await pool.query<{ id: string }>(
+    const outbox = await pool.query<{ id: string }>(
       'SELECT unnest(message_ids) AS id FROM settlement_outbox WHERE message_ids && $1',
       [this.#ids.map((id) => `settled:${id}`)],
     );
-    const mine = told.rows.filter(({ id }) => this.#ids.includes(id.slice('settled:'.length)));
+    const mine = outbox.rows.filter(({ id }) => this.#ids.includes(id.slice('settled:'.length)));
     expect(mine).toHaveLength(rows.filter(({ outcome }) => outcome !== 'void').length);
   }
 
@@ -453,7 +453,7 @@ class Life {
       result,
       usage,
       name,
-      dear,
+      usesSecond,
       account,
       signed,
     } = this.#job(index);
@@ -468,10 +468,14 @@ class Life {
       return;
     }
     // A top-up that ran at the same time as the end may have taken effect before or after it.
-    const prices = this.#topped.has(index) || dear ? [PRICE, DEARER] : [PRICE];
+    const prices = this.#topped.has(index) || usesSecond ? [PRICE, SECOND_PRICE] : [PRICE];
     const bounds = { prompt: promptBound, completion: outputBound };
     const charges = (end: End) => {
-      const job = { promptBound, terms: this.#termsOf(name), isOwnMachine: dear && account === 2 };
+      const job = {
+        promptBound,
+        terms: this.#termsOf(name),
+        isOwnMachine: usesSecond && account === 2,
+      };
       // An end that came before the hold was charged from a hold that settlement made for it.
       const own = { prompt: promptBound, completion: deliveredTokens };
       return prices.flatMap((price) =>
@@ -485,9 +489,9 @@ class Life {
       expect(signed ? charges({ result, deliveredTokens, usage }) : [0]).toContain(row.charged);
     } else if (this.#receipts.has(index)) {
       // The receipt of a provider that the job was never ordered from does not count.
-      const isBelieved = !dear || this.#topped.has(index);
+      const isOrdered = !usesSecond || this.#topped.has(index);
       expect(
-        isBelieved
+        isOrdered
           ? charges({
               result: 'completed',
               deliveredTokens: reported.completionTokens,

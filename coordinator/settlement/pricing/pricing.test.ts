@@ -14,7 +14,7 @@ import {
 let settlement: Settlement;
 beforeAll(async () => {
   settlement = await startSettlementUnderTest({ minimumChargeMicroUsd: 100 });
-  await settlement.bus.call(setProviderPrice, DEARER, { timeoutMs });
+  await settlement.bus.call(setProviderPrice, DOUBLE_PRICE, { timeoutMs });
 }, 60_000);
 afterAll(() => settlement[Symbol.asyncDispose]());
 
@@ -22,7 +22,7 @@ const { setProviderPrice, setTerms, topUp, earnings } = services.settlement;
 const timeoutMs = 20_000;
 const { ask, fundedAccount, shows, tell, ledgerBalance, balanceOf } = jobsOf(() => settlement);
 /** This price is twice the catalog's price. */
-const DEARER = {
+const DOUBLE_PRICE = {
   provider: OTHER_PROVIDER,
   model: MODEL.id,
   inputMicroUsdPerMillion: 2_000_000,
@@ -61,27 +61,31 @@ describe('a price', () => {
 
   test('above the caller’s limit is refused, but a service pays the catalog’s price', async () => {
     const account = await fundedAccount(1_000);
-    const dear = {
+    const aboveLimit = {
       account,
       provider: OTHER_PROVIDER,
       maxPrice: { inputMicroUsdPerMillion: 2_000_000, outputMicroUsdPerMillion: 3_000_000 },
     };
-    expect(await ask({ job: newJobId(), ...dear })).toMatchObject({
+    expect(await ask({ job: newJobId(), ...aboveLimit })).toMatchObject({
       ok: false,
       code: 'price_above_limit',
     });
     expect(
-      await ask({ job: newJobId(), ...dear, maxPrice: { inputMicroUsdPerMillion: 1_999_999 } }),
+      await ask({
+        job: newJobId(),
+        ...aboveLimit,
+        maxPrice: { inputMicroUsdPerMillion: 1_999_999 },
+      }),
     ).toMatchObject({ ok: false, code: 'price_above_limit' });
     const job = newJobId();
-    expect(await ask({ job, ...dear, provider: PROVIDER })).toMatchObject({
+    expect(await ask({ job, ...aboveLimit, provider: PROVIDER })).toMatchObject({
       ok: true,
       heldMicroUsd: 200,
     });
     expect(
       await settlement.bus.call(
         topUp,
-        { job, provider: OTHER_PROVIDER, maxPrice: dear.maxPrice },
+        { job, provider: OTHER_PROVIDER, maxPrice: aboveLimit.maxPrice },
         { timeoutMs },
       ),
     ).toMatchObject({
@@ -92,7 +96,10 @@ describe('a price', () => {
     await shows(account, 900, 0);
     await agree(account, { service: true });
     const another = newJobId();
-    expect(await ask({ job: another, ...dear })).toMatchObject({ ok: true, heldMicroUsd: 200 });
+    expect(await ask({ job: another, ...aboveLimit })).toMatchObject({
+      ok: true,
+      heldMicroUsd: 200,
+    });
     tell(served(another, account, OTHER_PROVIDER));
     await shows(account, 830, 0);
   });
@@ -128,8 +135,10 @@ describe('a price', () => {
       }),
     );
     await shows(account, 890, 0);
-    const dear = { ...DEARER, cacheReadMicroUsdPerMillion: 2_000_001 };
-    expect(await settlement.bus.call(setProviderPrice, dear, { timeoutMs })).toMatchObject({
+    const cacheAboveInput = { ...DOUBLE_PRICE, cacheReadMicroUsdPerMillion: 2_000_001 };
+    expect(
+      await settlement.bus.call(setProviderPrice, cacheAboveInput, { timeoutMs }),
+    ).toMatchObject({
       ok: false,
       code: 'cache_read_above_input',
     });
@@ -166,7 +175,7 @@ describe('a price', () => {
     const set = (input: number) =>
       settlement.bus.call(
         setProviderPrice,
-        { ...DEARER, provider, inputMicroUsdPerMillion: input },
+        { ...DOUBLE_PRICE, provider, inputMicroUsdPerMillion: input },
         { timeoutMs },
       );
     await set(2_000_000);
@@ -212,7 +221,7 @@ describe('a machine whose price is above the catalog’s', () => {
   test('has prices for a bounded number of models', async () => {
     const provider = `A${'T'.repeat(55)}`;
     const set = (model: string) =>
-      settlement.bus.call(setProviderPrice, { ...DEARER, provider, model }, { timeoutMs });
+      settlement.bus.call(setProviderPrice, { ...DOUBLE_PRICE, provider, model }, { timeoutMs });
     for (let model = 0; model < 64; model += 1)
       expect(await set(`model-${model}`)).toMatchObject({ ok: true });
     expect(await set('one-more')).toMatchObject({ ok: false, code: 'too_many_models' });
@@ -227,7 +236,7 @@ describe('a higher price', () => {
     const set = (input: number) =>
       noticed.bus.call(
         setProviderPrice,
-        { ...DEARER, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: 2_000_000 },
+        { ...DOUBLE_PRICE, inputMicroUsdPerMillion: input, outputMicroUsdPerMillion: 2_000_000 },
         call,
       );
     const prices = async () =>

@@ -30,7 +30,7 @@ afterAll(() => settlement[Symbol.asyncDispose]());
 
 const timeoutMs = 20_000;
 const { ask, fundedAccount, shows, tell } = jobsOf(() => settlement);
-const say = (receipt: Receipt, provider = PROVIDER) =>
+const sendReceipt = (receipt: Receipt, provider = PROVIDER) =>
   settlement.bus.publish(core.up(provider, 'receipt'), Receipts, { receipts: [receipt] });
 const receiptFor = (account: string, job: string, key?: string) =>
   settlement.bus.call(
@@ -44,14 +44,14 @@ async function served(...receipts: ((job: string) => void)[]) {
   const account = await fundedAccount(1_000);
   const job = newJobId();
   await ask({ job, account });
-  for (const told of receipts) told(job);
+  for (const send of receipts) send(job);
   tell(ended(job, account));
   await shows(account, 930, 0);
   return { account, job };
 }
 
 test('a signed and paid job is countersigned, with the newest key in the operator’s folder', async () => {
-  const { account, job } = await served((name) => say(signed(receiptOf(name))));
+  const { account, job } = await served((name) => sendReceipt(signed(receiptOf(name))));
   const [firstKey] = (await settlement.bus.call(services.settlement.receiptKeys, {}, { timeoutMs }))
     .keys;
   const answer = () =>
@@ -81,9 +81,9 @@ test('a signed and paid job is countersigned, with the newest key in the operato
 test('receipts of both versions are countersigned as they were signed', async () => {
   for (const version of [undefined, 2] as const) {
     const { account, job } = await served((name) =>
-      say(signed({ ...receiptOf(name), ...(version && { version }) })),
+      sendReceipt(signed({ ...receiptOf(name), ...(version && { version }) })),
     );
-    const told = await vi.waitFor(
+    const reply = await vi.waitFor(
       async () => {
         const answer = await receiptFor(account, job);
         expect(answer).toMatchObject({ ok: true });
@@ -91,7 +91,7 @@ test('receipts of both versions are countersigned as they were signed', async ()
       },
       { timeout: timeoutMs },
     );
-    expect(told.ok && [told.receipt.version, faultOfReceipt(told.receipt)]).toEqual([
+    expect(reply.ok && [reply.receipt.version, faultOfReceipt(reply.receipt)]).toEqual([
       version,
       undefined,
     ]);
@@ -99,9 +99,9 @@ test('receipts of both versions are countersigned as they were signed', async ()
 });
 
 test('a job whose receipt does not match its signature has no countersigned receipt', async () => {
-  const dearer = { promptTokens: 30, cachedTokens: 0, completionTokens: 1 };
+  const otherUsage = { promptTokens: 30, cachedTokens: 0, completionTokens: 1 };
   const { account, job } = await served((name) =>
-    say({ ...signed(receiptOf(name)), usage: dearer }),
+    sendReceipt({ ...signed(receiptOf(name)), usage: otherUsage }),
   );
   await vi.waitFor(
     async () => expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' }),
@@ -110,7 +110,7 @@ test('a job whose receipt does not match its signature has no countersigned rece
 });
 
 test('a job signed with a key that the machine never showed has no countersigned receipt', async () => {
-  const { account, job } = await served((name) => say(signed(receiptOf(name))));
+  const { account, job } = await served((name) => sendReceipt(signed(receiptOf(name))));
   await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), {
     timeout: timeoutMs,
   });
@@ -122,11 +122,11 @@ test('a job signed with a key that the machine never showed has no countersigned
 
 test('a job that is unsigned, signed by another machine or of another account has no countersigned receipt', async () => {
   const { account, job } = await served(
-    (name) => say(receiptOf(name)),
-    (name) => say(signed(receiptOf(name)), OTHER_PROVIDER),
+    (name) => sendReceipt(receiptOf(name)),
+    (name) => sendReceipt(signed(receiptOf(name)), OTHER_PROVIDER),
   );
   expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'unsigned' });
-  const whole = await served((name) => say(signed(receiptOf(name))));
+  const whole = await served((name) => sendReceipt(signed(receiptOf(name))));
   await vi.waitFor(
     async () => expect(await receiptFor(whole.account, whole.job, KEY)).toMatchObject({ ok: true }),
     { timeout: timeoutMs },
