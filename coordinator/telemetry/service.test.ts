@@ -45,7 +45,7 @@ beforeAll(async () => {
   stack.defer(() => database.end());
   bus = new Bus(await connectionIn(stack));
   await ensureStreams(bus);
-  await comeAgainSooner();
+  await shortenAckWait();
 }, 60_000);
 afterAll(() => stack.disposeAsync());
 
@@ -53,7 +53,7 @@ afterAll(() => stack.disposeAsync());
  * Shortens the wait after which the hub delivers the facts of a killed process again, from ten
  * seconds to four. Newer facts are stored before that.
  */
-async function comeAgainSooner(): Promise<void> {
+async function shortenAckWait(): Promise<void> {
   await (await bus.manager()).consumers.update(stream, name, { ack_wait: 4_000_000_000 });
 }
 
@@ -107,7 +107,7 @@ async function startProcess(): Promise<Process> {
 }
 
 /** Publishes the ends of `count` jobs and returns the ids of the jobs. */
-async function statedEnds(count: number): Promise<string[]> {
+async function publishEnds(count: number): Promise<string[]> {
   const jobs = Array.from({ length: count }, () => newJobId());
   for (const job of jobs) {
     const fact: JobEnded = {
@@ -148,7 +148,7 @@ async function readButNotWritten(count: number) {
   const lock = await database.connect();
   await lock.query('BEGIN; LOCK TABLE generations IN SHARE MODE');
   const victim = await startProcess();
-  const jobs = await statedEnds(count);
+  const jobs = await publishEnds(count);
   const waiting = async () =>
     Number(
       (
@@ -174,7 +174,7 @@ test('facts that a process read and did not write before it was killed are writt
   await ended;
 
   await using next = await startProcess();
-  const newer = await statedEnds(3);
+  const newer = await publishEnds(3);
   await expect.poll(() => stored(newer), poll).toEqual(newer);
   await expect
     .poll(() => stored([...jobs, ...newer]), poll)
@@ -190,7 +190,7 @@ test('facts that a process wrote and did not acknowledge before it was killed ar
   await expect.poll(() => stored(jobs), poll).toEqual(jobs);
 
   await using next = await startProcess();
-  const newer = await statedEnds(2);
+  const newer = await publishEnds(2);
   const info = async () => (await bus.manager()).consumers.info(stream, name);
   await expect
     .poll(async () => (await info()).num_ack_pending + (await info()).num_pending, poll)
@@ -202,15 +202,15 @@ test('facts that a process wrote and did not acknowledge before it was killed ar
 
 test('every fact is written once after JetStream’s store was replaced and the database was not', async () => {
   const first = await startProcess();
-  const before = await statedEnds(8);
+  const before = await publishEnds(8);
   await expect.poll(() => stored(before), poll).toEqual(before);
   await first[Symbol.asyncDispose]();
   const manager = await bus.manager();
   await manager.streams.delete(stream);
   await ensureStreams(bus);
-  await comeAgainSooner();
+  await shortenAckWait();
   await using second = await startProcess();
-  const after = await statedEnds(4);
+  const after = await publishEnds(4);
   await expect
     .poll(() => stored([...before, ...after]), poll)
     .toEqual([...before, ...after].toSorted());
@@ -219,7 +219,7 @@ test('every fact is written once after JetStream’s store was replaced and the 
 
 test('facts that the stream removed before telemetry read them are counted as lost and reported to the ingress', async () => {
   const manager = await bus.manager();
-  await statedEnds(5);
+  await publishEnds(5);
   await manager.streams.update(stream, { max_msgs: 2 });
   await using own = new AsyncDisposableStack();
   const metrics = new Registry();

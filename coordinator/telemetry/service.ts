@@ -104,7 +104,7 @@ export async function startTelemetry({
       },
     });
   const readers = [reader(consumers.telemetryJobs), reader(consumers.telemetryViolations)];
-  const face = await bus.serve('telemetry', [
+  const endpoints = await bus.serve('telemetry', [
     endpoint(services.telemetry.generation, async (request) => {
       const generation = await generationOf(database, request);
       return { ...(generation && { generation }) };
@@ -113,12 +113,15 @@ export async function startTelemetry({
   ]);
   const forget = setInterval(() => {
     forgetOld(database).catch((error: unknown) =>
-      log.warn({ err: error }, 'generations older than 90 days could not be deleted; telemetry tries again in six hours'),
+      log.warn(
+        { err: error },
+        'generations older than 90 days could not be deleted; telemetry tries again in six hours',
+      ),
     );
   }, FORGET_EVERY_MS);
   const stop = async (): Promise<void> => {
     clearInterval(forget);
-    await face[Symbol.asyncDispose]();
+    await endpoints[Symbol.asyncDispose]();
     for (const running of readers) await running[Symbol.asyncDispose]();
   };
   return { name: 'telemetry', [Symbol.asyncDispose]: stop };
