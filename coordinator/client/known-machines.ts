@@ -22,7 +22,7 @@ export class KnownMachines {
   /**
    * Output limit of each model, in tokens, as learned from a request without a limit of its own.
    */
-  readonly #longest = new Map<string, number>();
+  readonly #outputLimits = new Map<string, number>();
 
   /** One of the model's machines, chosen at random. */
   any(model: string, now: number): Offer | undefined {
@@ -32,8 +32,8 @@ export class KnownMachines {
     return [...known.values()][Math.floor(Math.random() * known.size)]?.offer;
   }
 
-  longest(model: string): number | undefined {
-    return this.#longest.get(model);
+  outputLimit(model: string): number | undefined {
+    return this.#outputLimits.get(model);
   }
 
   answered(model: string, offer: Offer, now: number): void {
@@ -47,8 +47,8 @@ export class KnownMachines {
     this.#byModel.set(model, known);
   }
 
-  limited(model: string, maxTokens: number): void {
-    this.#longest.set(model, maxTokens);
+  setOutputLimit(model: string, maxTokens: number): void {
+    this.#outputLimits.set(model, maxTokens);
   }
 
   failed(model: string, { provider }: Offer): void {

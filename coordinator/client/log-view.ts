@@ -128,7 +128,7 @@ export class LogView {
     const leaf = leafHash(entry);
     const found = await this.#options
       .get(`/v1/transparency/inclusion?leaf=${hex(leaf)}&size=${size}`)
-      .catch(notThere);
+      .catch(undefinedIfNotFound);
     if (!inclusionShape.Check(found)) return false;
     const proven = rootOfInclusion(leaf, { index: found.index, size }, found.proof.map(fromHex));
     return proven !== undefined && isSame(proven, root);
@@ -151,7 +151,7 @@ export class LogView {
 }
 
 /** A 404 means that the entry is not in the log. Any other error proves nothing, and is thrown. */
-function notThere(error: unknown): undefined {
+function undefinedIfNotFound(error: unknown): undefined {
   if (error instanceof SealedError && error.status === 404) return undefined;
   throw error;
 }

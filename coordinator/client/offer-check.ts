@@ -99,19 +99,19 @@ export class OfferCheck {
         `its trust level is ${offer.level}, and at least ${minimumLevel} is required`,
       );
     if (!this.#isSigned(offer, evidence)) throw untrusted('its evidence is not signed by it');
-    await this.#isLogged(evidence, offer.level);
-    await this.#isModel(evidence, { model, build: offer.build });
+    await this.#checkLog(evidence, offer.level);
+    await this.#checkModel(evidence, { model, build: offer.build });
   }
 
   #isSigned(offer: Offer, evidence: Evidence): boolean {
     const name = createHash('sha256').update(JSON.stringify(offer.evidence)).digest('base64');
     if (this.#signed.has(name)) return true;
     if (!isEvidenceSigned(evidence)) return false;
-    remember(this.#signed, name);
+    addBounded(this.#signed, name);
     return true;
   }
 
-  async #isLogged({ provider, signingKey, codeHash }: Evidence, level: TrustLevel): Promise<void> {
+  async #checkLog({ provider, signingKey, codeHash }: Evidence, level: TrustLevel): Promise<void> {
     const { log } = this.#options;
     const name = `${provider} ${hex(signingKey)} ${level} ${hex(codeHash)}`;
     if (this.#logged.has(name)) return;
@@ -121,14 +121,14 @@ export class OfferCheck {
     if (version === undefined) throw untrusted('it runs no active release');
     if (!(await log.has(releaseEntry({ version, codeHash, active: true }))))
       throw untrusted('its release is not in the log');
-    remember(this.#logged, name);
+    addBounded(this.#logged, name);
   }
 
   /**
    * Prevents a coordinator from ordering another model than the caller asked for, and a machine
    * from serving other weights under the build's name.
    */
-  async #isModel(
+  async #checkModel(
     { weights = [] }: Evidence,
     { model, build }: { model: string; build: string },
   ): Promise<void> {
@@ -143,7 +143,7 @@ export class OfferCheck {
       throw untrusted(
         `the log has no entry that its build ${build}, with its weights, serves ${model}`,
       );
-    remember(this.#logged, name);
+    addBounded(this.#logged, name);
   }
 
   async #versionOf(codeHash: Uint8Array): Promise<string | undefined> {
@@ -155,7 +155,7 @@ export class OfferCheck {
   }
 }
 
-function remember(names: Set<string>, name: string): void {
+function addBounded(names: Set<string>, name: string): void {
   if (names.size >= MAX_KNOWN) names.clear();
   names.add(name);
 }

@@ -86,7 +86,7 @@ const sessionShape = Compile(
     offer: Offer,
   }),
 );
-const againShape = Compile(Type.Object({ offer: Offer }));
+const nextOfferShape = Compile(Type.Object({ offer: Offer }));
 
 const JSON_TYPE = 'application/json';
 const SEALED_TYPE = 'application/octet-stream';
@@ -99,7 +99,7 @@ const BUILD_FIELD_BYTES = 160;
 const MAX_OFFERS = 4;
 /** Longest wait for the answer to a cancel, in milliseconds. */
 const CANCEL_MS = 2_000;
-const MAX_NAMES = 256;
+const MAX_JOB_IDS = 256;
 const MAX_SEALED = 100_000;
 
 /**
@@ -121,7 +121,7 @@ export class SealedClient implements Disposable {
    * Job ids that the coordinator has assigned to future requests, by the API key that they were
    * sent to.
    */
-  readonly #names = new Map<string, string[]>();
+  readonly #jobIds = new Map<string, string[]>();
 
   constructor({ url, minimumLevel, logKey, keptHead, onHead }: SealedClientOptions) {
     this.#minimumLevel = minimumLevel;
@@ -167,10 +167,10 @@ export class SealedClient implements Disposable {
    */
   async place(wish: SealedWish, authorization: string, signal?: AbortSignal): Promise<Place> {
     const offer = this.#machines.any(wish.model, Date.now());
-    const maxTokens = wish.maxTokens ?? this.#machines.longest(wish.model);
+    const maxTokens = wish.maxTokens ?? this.#machines.outputLimit(wish.model);
     if (offer === undefined || maxTokens === undefined)
       return this.open(wish, authorization, signal);
-    const job = this.#names.get(authorization)?.pop();
+    const job = this.#jobIds.get(authorization)?.pop();
     return job === undefined
       ? this.open(wish, authorization, signal)
       : { job, maxTokens, offer, isHeld: false };
@@ -206,7 +206,7 @@ export class SealedClient implements Disposable {
       const body = {
         type: SEALED_TYPE,
         bytes: Buffer.concat(
-          place.isHeld ? sealed : [lengthened(this.#fieldsFor(place, wish)), ...sealed],
+          place.isHeld ? sealed : [withLengthPrefix(this.#fieldsFor(place, wish)), ...sealed],
         ),
       };
       const path = place.isHeld
@@ -219,10 +219,11 @@ export class SealedClient implements Disposable {
         body,
         signal,
       });
-      this.#keepName(authorization, response.headers[NEXT_JOB]);
+      this.#keepJobId(authorization, response.headers[NEXT_JOB]);
       if (response.statusCode === 200) {
         this.#machines.answered(wish.model, offer, Date.now());
-        if (wish.maxTokens === undefined) this.#machines.limited(wish.model, place.maxTokens);
+        if (wish.maxTokens === undefined)
+          this.#machines.setOutputLimit(wish.model, place.maxTokens);
         yield { k: 'serving', ...place, receiptSalt: seals.receiptSalt() };
         return yield* new SealedStream({
           seals,
@@ -231,7 +232,7 @@ export class SealedClient implements Disposable {
       }
       const answer = await readJson(response);
       this.#machines.failed(wish.model, offer);
-      if (response.statusCode === 409 && againShape.Check(answer))
+      if (response.statusCode === 409 && nextOfferShape.Check(answer))
         place = { ...place, isHeld: true, offer: answer.offer };
       // The job id belongs to another ingress, or has expired.
       else if (response.statusCode === 410 && !place.isHeld)
@@ -309,12 +310,12 @@ export class SealedClient implements Disposable {
     };
   }
 
-  #keepName(authorization: string, name: string | string[] | undefined): void {
+  #keepJobId(authorization: string, name: string | string[] | undefined): void {
     if (typeof name !== 'string') return;
-    const names = this.#names.get(authorization) ?? [];
-    if (names.length < MAX_NAMES) names.push(name);
-    if (this.#names.size >= MAX_NAMES) this.#names.clear();
-    this.#names.set(authorization, names);
+    const names = this.#jobIds.get(authorization) ?? [];
+    if (names.length < MAX_JOB_IDS) names.push(name);
+    if (this.#jobIds.size >= MAX_JOB_IDS) this.#jobIds.clear();
+    this.#jobIds.set(authorization, names);
   }
 
   [Symbol.dispose](): void {
@@ -327,7 +328,7 @@ const headersOf = ({ route }: SealedWish, authorization: string) => ({
   ...(route !== undefined && { 'x-dinf-route': route }),
 });
 
-function lengthened(json: Record<string, unknown>): Buffer {
+function withLengthPrefix(json: Record<string, unknown>): Buffer {
   const bytes = Buffer.from(JSON.stringify(json));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(bytes.length);

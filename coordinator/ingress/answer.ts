@@ -4,7 +4,7 @@ import type { Piece } from './core/piece.ts';
 import type { ApiError } from './errors.ts';
 
 /** The machine that serves an answer, and the times before its first content in microseconds. */
-export interface Evidence {
+export interface ServingDetails {
   readonly provider: string;
   readonly build: string;
   readonly chip: string | undefined;
@@ -31,7 +31,7 @@ export interface Answer {
    * Called before the first `write`, and before a `finish` without one; called again when another
    * provider takes over.
    */
-  serving(evidence: Evidence): void;
+  serving(evidence: ServingDetails): void;
   /**
    * Returns `wait` if the client's socket is full; the job receives an event when it has drained.
    * Returns `full` if the answer cannot be collected any further.

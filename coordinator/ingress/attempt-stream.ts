@@ -171,7 +171,7 @@ export class AttemptStream {
 
   #takeFrame(frame: Frame, now: number): void {
     this.#lostAt = undefined;
-    switch (this.#receiver.offer(frame.seq)) {
+    switch (this.#receiver.receive(frame.seq)) {
       case 'accept':
         return this.#read(frame);
       case 'duplicate':

@@ -15,12 +15,12 @@ import { ApiError } from './errors.ts';
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const KEPT_MS = 3_600_000;
+const ANSWER_LIFETIME_MS = 3_600_000;
 /**
  * Lifetime of a claim without renewal, in milliseconds. A claim that expires was lost with its
  * ingress, and its request may be sent again.
  */
-const LEASE_MS = 30_000;
+const CLAIM_MS = 30_000;
 const RENEW_MS = 10_000;
 /** Largest sealed answer that fits into one message of the bus, in bytes. */
 const MAX_SEALED_BYTES = 480 * 1_024;
@@ -78,7 +78,7 @@ export class IdempotentAnswers {
       answerOf(
         this.#deps.bus,
         services.accounts.claim,
-        { account, idempotencyKey, digest, job, expiresAt: this.#deps.now() + LEASE_MS },
+        { account, idempotencyKey, digest, job, expiresAt: this.#deps.now() + CLAIM_MS },
         CALL,
       );
     const answer = await claim();
@@ -115,12 +115,12 @@ export class IdempotentAnswers {
     const { bus, log, now } = this.#deps;
     const { account, job } = request;
     const sealed = text === undefined ? undefined : seal(request, text);
-    const kept = sealed !== undefined && sealed.length <= MAX_SEALED_BYTES;
+    const isStored = sealed !== undefined && sealed.length <= MAX_SEALED_BYTES;
     const ended = {
       account,
       job,
       idempotencyKey: nameOf(request),
-      ...(kept && { sealed, expiresAt: now() + KEPT_MS }),
+      ...(isStored && { sealed, expiresAt: now() + ANSWER_LIFETIME_MS }),
     };
     try {
       await callUntil(bus, services.accounts.endClaim, ended, CALL);

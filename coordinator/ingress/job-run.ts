@@ -20,7 +20,7 @@ import {
   Violation,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { Answer, Evidence } from './answer.ts';
+import type { Answer, ServingDetails } from './answer.ts';
 import type { SealAttempt } from './attempt-sealing.ts';
 import { AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
@@ -32,7 +32,7 @@ import {
   type JobEvent,
   type JobState,
   newJob,
-  type Step,
+  type Transition,
 } from './core/job-state.ts';
 import type { LateBudget } from './core/late-budget.ts';
 import type { Piece } from './core/piece.ts';
@@ -134,7 +134,7 @@ export class JobRun {
   #recounted = Number.POSITIVE_INFINITY;
   #recounting: Promise<void> | undefined;
   /** Resolves after the recount, when the end of the job has been reported. */
-  #stating: Promise<void> | undefined;
+  #reportingEnd: Promise<void> | undefined;
   #queue: JobEvent[] = [];
   #stepping = false;
 
@@ -220,13 +220,13 @@ export class JobRun {
     }
   }
 
-  #carryOut({ state, commands }: Step): void {
+  #carryOut({ state, commands }: Transition): void {
     const wasOver = this.#state.phase === 'over';
     this.#state = state;
     for (const command of commands) this.#do(command);
     if (state.phase !== 'over' || wasOver) return;
-    if (this.#stating === undefined) this.#deps.onOver(this);
-    else void this.#stating.then(() => this.#deps.onOver(this));
+    if (this.#reportingEnd === undefined) this.#deps.onOver(this);
+    else void this.#reportingEnd.then(() => this.#deps.onOver(this));
   }
 
   #do(command: JobCommand): void {
@@ -382,9 +382,9 @@ export class JobRun {
   async #dispatch(attempt: Attempt): Promise<void> {
     const { candidate, number } = attempt;
     const { bus, flow, clock, ingress, lateBudget } = this.#deps;
-    const unpaid = number > 1 ? await this.#notPaid(candidate.provider) : undefined;
-    if (unpaid !== undefined)
-      return this.#happen({ type: 'attempt_failed', attempt: number, failure: unpaid });
+    const topUpFailure = number > 1 ? await this.#topUpFailure(candidate.provider) : undefined;
+    if (topUpFailure !== undefined)
+      return this.#happen({ type: 'attempt_failed', attempt: number, failure: topUpFailure });
     const { id, seal, streamed, promptEstimate, maxOutputTokens } = this.spec;
     const sealing = await this.#ask(() => seal(attempt));
     if (sealing === undefined)
@@ -404,7 +404,7 @@ export class JobRun {
       flow,
       publish: (subject: string, payload: Uint8Array) => bus.connection.publish(subject, payload),
       transcript: this.#newTranscript(),
-      on: (event: JobEvent) => this.#heard(event, attempt),
+      on: (event: JobEvent) => this.#onStreamEvent(event, attempt),
     };
     this.#stream = new AttemptStream(options, clock());
   }
@@ -421,7 +421,7 @@ export class JobRun {
    * Handles an event of the stream. An end whose answer is in the sample waits for its recount, so
    * that the client sees the token count that it pays for.
    */
-  #heard(event: JobEvent, attempt: Attempt): void {
+  #onStreamEvent(event: JobEvent, attempt: Attempt): void {
     const recount = event.type === 'end' ? this.#recount(attempt) : undefined;
     if (recount === undefined) this.#happen(event);
     else void recount.then(() => this.#happen(event));
@@ -460,7 +460,7 @@ export class JobRun {
    * Raises the hold for a further provider, which may have a higher price. The hold must also name
    * the provider so that settlement accepts its receipt.
    */
-  async #notPaid(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
+  async #topUpFailure(provider: string): Promise<'unaffordable' | 'no_answer' | undefined> {
     const { id, maxPrice } = this.spec;
     const request = { job: id, provider, ...(maxPrice && { maxPrice }) };
     const reply = await this.#ask(() =>
@@ -520,7 +520,7 @@ export class JobRun {
   }
 
   #write(pieces: readonly Piece[]): void {
-    this.#answered();
+    this.#markFirstContent();
     switch (this.#answer.write(pieces)) {
       case 'more':
         return this.#stream?.consumed();
@@ -532,7 +532,7 @@ export class JobRun {
   }
 
   #finish({ finish, usage, stopSequence }: Extract<JobCommand, { do: 'finish' }>): void {
-    this.#answered();
+    this.#markFirstContent();
     const { promptBound } = this.spec;
     this.#answer.finish({
       finish,
@@ -546,14 +546,14 @@ export class JobRun {
   }
 
   /** Records the time of the first content, and sends the client the details of the machine. */
-  #answered(): void {
+  #markFirstContent(): void {
     if (this.#marks.contentAt !== undefined) return;
     this.#marks.contentAt = this.#deps.clock();
     const attempt = this.#state.attempt;
-    if (attempt !== undefined) this.#answer.serving(this.#evidence(attempt));
+    if (attempt !== undefined) this.#answer.serving(this.#servingDetails(attempt));
   }
 
-  #evidence({ number, candidate }: Attempt): Evidence {
+  #servingDetails({ number, candidate }: Attempt): ServingDetails {
     const { startedAt, routedAt, heldAt, contentAt } = this.#marks;
     const { provider, build, chip, simulated, level = 'none' } = candidate;
     return {
@@ -578,11 +578,11 @@ export class JobRun {
   #end(end: Extract<JobCommand, { do: 'ended' }>): void {
     const recount = end.served && this.#recount(end.served);
     this.#transcript?.[Symbol.dispose]();
-    if (recount === undefined) this.#stateEnd(end);
-    else this.#stating = recount.then(() => this.#stateEnd(end));
+    if (recount === undefined) this.#reportEnd(end);
+    else this.#reportingEnd = recount.then(() => this.#reportEnd(end));
   }
 
-  #stateEnd(end: Extract<JobCommand, { do: 'ended' }>): void {
+  #reportEnd(end: Extract<JobCommand, { do: 'ended' }>): void {
     const { bus, clock, now, ingress } = this.#deps;
     const state = { ...this.#state, deliveredTokens: this.#deliveredTokens };
     const fact = endedFact({ job: this.spec, ingress, state, marks: this.#marks }, end, {

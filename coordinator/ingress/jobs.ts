@@ -30,7 +30,7 @@ const MAX_REMEMBERED = 10_000;
 export class Jobs implements AsyncDisposable {
   readonly #deps: JobDeps;
   readonly #running = new Map<string, JobRun>();
-  readonly #saidAt = new Map<string, number>();
+  readonly #reportedAt = new Map<string, number>();
   readonly #subscriptions: { unsubscribe(): void }[];
   readonly #ticker: NodeJS.Timeout;
   #idle: (() => void)[] = [];
@@ -109,7 +109,7 @@ export class Jobs implements AsyncDisposable {
       resend: false,
       deliveredTokens: 0,
     });
-    if (this.#saidLately(`${job} ${attempt}`)) return;
+    if (this.#wasReportedLately(`${job} ${attempt}`)) return;
     this.#deps.bus.publish(core.down(provider, 'cancel'), Cancel, {
       job,
       attempt,
@@ -120,7 +120,7 @@ export class Jobs implements AsyncDisposable {
   #unreadable(error: CodecError, subject: string): void {
     const provider = providerOf(subject);
     this.#deps.log.warn({ provider, code: error.code }, 'unreadable message from a provider');
-    if (this.#saidLately(provider)) return;
+    if (this.#wasReportedLately(provider)) return;
     const at = this.#deps.now();
     this.#deps.bus.emit(
       events.telemetryViolation,
@@ -130,12 +130,12 @@ export class Jobs implements AsyncDisposable {
     );
   }
 
-  #saidLately(topic: string): boolean {
+  #wasReportedLately(topic: string): boolean {
     const now = this.#deps.clock();
-    const before = this.#saidAt.get(topic);
+    const before = this.#reportedAt.get(topic);
     if (before !== undefined && now - before < REPEAT_MS) return true;
-    if (this.#saidAt.size >= MAX_REMEMBERED) this.#saidAt.clear();
-    this.#saidAt.set(topic, now);
+    if (this.#reportedAt.size >= MAX_REMEMBERED) this.#reportedAt.clear();
+    this.#reportedAt.set(topic, now);
     return false;
   }
 

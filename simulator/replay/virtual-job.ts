@@ -6,7 +6,7 @@ import {
   type JobEvent,
   type JobState,
   newJob,
-  type Step,
+  type Transition,
 } from '#coordinator/ingress/core/job-state.ts';
 import type { VirtualMac, Work } from './virtual-mac.ts';
 import type { World } from './world.ts';
@@ -77,7 +77,7 @@ export class VirtualJob {
     });
   }
 
-  #carryOut({ state, commands }: Step): void {
+  #carryOut({ state, commands }: Transition): void {
     const wasOver = this.#state.phase === 'over';
     this.#state = state;
     for (const command of commands) this.#do(command);

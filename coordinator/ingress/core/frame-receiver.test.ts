@@ -6,7 +6,7 @@ test('takes each frame once and in order, whatever arrives', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 300 }), (arrivals) => {
       const receiver = new FrameReceiver();
-      const taken = arrivals.filter((seq) => receiver.offer(seq) === 'accept');
+      const taken = arrivals.filter((seq) => receiver.receive(seq) === 'accept');
       expect(taken).toEqual(taken.map((_, index) => index));
       expect(receiver.received).toBe(taken.length);
     }),
@@ -15,24 +15,24 @@ test('takes each frame once and in order, whatever arrives', () => {
 
 test('a client that reads nothing closes the window after WINDOW_FRAMES', () => {
   const receiver = new FrameReceiver();
-  for (let seq = 0; seq < WINDOW_FRAMES; seq += 1) expect(receiver.offer(seq)).toBe('accept');
-  expect(receiver.offer(WINDOW_FRAMES)).toBe('out_of_window');
+  for (let seq = 0; seq < WINDOW_FRAMES; seq += 1) expect(receiver.receive(seq)).toBe('accept');
+  expect(receiver.receive(WINDOW_FRAMES)).toBe('out_of_window');
   expect(receiver.reportDue).toBe(false);
   receiver.consume(WINDOW_FRAMES / 4);
   expect(receiver.reportDue).toBe(true);
-  expect(receiver.offer(WINDOW_FRAMES)).toBe('accept');
+  expect(receiver.receive(WINDOW_FRAMES)).toBe('accept');
 });
 
 test('what was consumed never passes what arrived', () => {
   const receiver = new FrameReceiver();
-  receiver.offer(0);
+  receiver.receive(0);
   receiver.consume(10);
   expect(receiver.window).toBe(1 + WINDOW_FRAMES);
 });
 
 test('says what is missing', () => {
   const receiver = new FrameReceiver();
-  expect(receiver.offer(1)).toBe('gap');
-  expect(receiver.offer(0)).toBe('accept');
-  expect(receiver.offer(0)).toBe('duplicate');
+  expect(receiver.receive(1)).toBe('gap');
+  expect(receiver.receive(0)).toBe('accept');
+  expect(receiver.receive(0)).toBe('duplicate');
 });

@@ -10,7 +10,7 @@
 export const WINDOW_FRAMES = 64;
 const REPORT_EVERY = WINDOW_FRAMES / 4;
 
-export type FrameVerdict = 'accept' | 'duplicate' | 'gap' | 'out_of_window';
+export type FrameResult = 'accept' | 'duplicate' | 'gap' | 'out_of_window';
 
 export class FrameReceiver {
   #received = 0;
@@ -32,7 +32,7 @@ export class FrameReceiver {
     return this.#received - this.#consumed;
   }
 
-  offer(seq: number): FrameVerdict {
+  receive(seq: number): FrameResult {
     if (seq >= this.window) return 'out_of_window';
     if (seq < this.#received) return 'duplicate';
     if (seq > this.#received) return 'gap';

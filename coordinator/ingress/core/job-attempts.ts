@@ -2,12 +2,12 @@ import { type AttemptFailure, attemptOutcome, type Candidate, type Outcome } fro
 import {
   type Attempt,
   ended,
+  type FailedAttempt,
   type JobCommand,
   type JobState,
-  type Lost,
   over,
-  type Step,
   stay,
+  type Transition,
 } from './job-state.ts';
 
 /**
@@ -39,7 +39,7 @@ export function attemptFailed(
   attempt: Attempt,
   failure: AttemptFailure,
   now: number,
-): Step {
+): Transition {
   if (!state.committed) return nextAttempt(state, { attempt, failure }, now);
   return over(state, [
     { do: 'cancel', attempt, reason: 'fault' },
@@ -49,7 +49,10 @@ export function attemptFailed(
   ]);
 }
 
-export function report({ attempt, failure, refusal, about }: Lost, next?: string): JobCommand {
+export function report(
+  { attempt, failure, refusal, about }: FailedAttempt,
+  next?: string,
+): JobCommand {
   return {
     do: 'report_attempt',
     attempt,
@@ -61,13 +64,13 @@ export function report({ attempt, failure, refusal, about }: Lost, next?: string
 }
 
 /** The client has received nothing yet: another provider may answer. */
-export function nextAttempt(state: JobState, lost: Lost, now: number): Step {
+export function nextAttempt(state: JobState, lost: FailedAttempt, now: number): Transition {
   const { attempt, failure } = lost;
   const outcome: Outcome = attemptOutcome(failure, { ...lost, clientSealed: state.clientSeals });
   const failed = [...state.failed, attempt.candidate.provider];
-  const forget: JobCommand[] =
+  const cleanup: JobCommand[] =
     failure === 'refused' ? [] : [{ do: 'cancel', attempt, reason: 'superseded' }];
-  if (state.deliveredTokens > 0) forget.push({ do: 'discard' });
+  if (state.deliveredTokens > 0) cleanup.push({ do: 'discard' });
   const lastError = now >= state.endBy ? 'timeout' : outcome.error;
   const fresh: JobState = { ...state, failed, lastError, deliveredTokens: 0, attempt: undefined };
   const exhausted = !outcome.retry || state.attempts >= MAX_ATTEMPTS || now >= state.firstContentBy;
@@ -78,7 +81,7 @@ export function nextAttempt(state: JobState, lost: Lost, now: number): Step {
       retryAfterMs: state.retryAfterMs,
       message: lost.detail && `The provider answers: ${lost.detail}`,
     };
-    return over(fresh, [...forget, report(lost), reject, ended('failed', undefined)]);
+    return over(fresh, [...cleanup, report(lost), reject, ended('failed', undefined)]);
   }
   const isFresh = now - state.plannedAt <= PLAN_MS;
   const [next, ...alternates] = isFresh
@@ -87,17 +90,17 @@ export function nextAttempt(state: JobState, lost: Lost, now: number): Step {
   if (next === undefined) {
     return {
       state: { ...fresh, phase: 'reserving' },
-      commands: [...forget, report(lost), { do: 'reserve', exclude: failed }],
+      commands: [...cleanup, report(lost), { do: 'reserve', exclude: failed }],
     };
   }
   const dispatched = dispatch({ ...fresh, alternates }, next, now);
   return {
     state: dispatched.state,
-    commands: [...forget, report(lost, next.provider), ...dispatched.commands],
+    commands: [...cleanup, report(lost, next.provider), ...dispatched.commands],
   };
 }
 
-export function dispatch(state: JobState, candidate: Candidate, now: number): Step {
+export function dispatch(state: JobState, candidate: Candidate, now: number): Transition {
   const number = state.attempts + 1;
   const sealBy = state.clientSeals ? now + SEAL_MS : undefined;
   const attempt: Attempt = {
@@ -116,7 +119,7 @@ export function dispatch(state: JobState, candidate: Candidate, now: number): St
  * Moves the deadlines by the time that the client took to seal, which must not count against the
  * provider.
  */
-export function sealed(state: JobState, attempt: Attempt, now: number): Step {
+export function sealed(state: JobState, attempt: Attempt, now: number): Transition {
   if (attempt.sealBy === undefined) return stay(state);
   const waited = now - (attempt.sealBy - SEAL_MS);
   const moved = {

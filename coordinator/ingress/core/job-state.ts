@@ -87,7 +87,7 @@ export interface AttemptEnd {
   readonly receipt?: Receipt | undefined;
 }
 
-export interface Lost {
+export interface FailedAttempt {
   readonly attempt: Attempt;
   readonly failure: AttemptFailure;
   readonly refusal?: Refusal | undefined;
@@ -135,7 +135,7 @@ export type JobCommand =
   | { do: 'hold'; provider: string }
   | { do: 'dispatch'; attempt: Attempt }
   | { do: 'cancel'; attempt: Attempt; reason: CancelReason }
-  | ({ do: 'report_attempt'; next?: string } & Omit<Lost, 'detail'>)
+  | ({ do: 'report_attempt'; next?: string } & Omit<FailedAttempt, 'detail'>)
   | { do: 'write'; pieces: readonly Piece[]; tokens: number }
   /** Drops the collected output of a failed attempt, of which the client has received nothing. */
   | { do: 'discard' }
@@ -151,7 +151,7 @@ export type JobCommand =
       receipt?: Receipt;
     };
 
-export interface Step {
+export interface Transition {
   readonly state: JobState;
   readonly commands: readonly JobCommand[];
 }
@@ -168,7 +168,7 @@ export function newJob(options: {
   now: number;
   firstContentMs: number;
   jobTimeoutMs: number;
-}): Step {
+}): Transition {
   return {
     state: {
       phase: 'reserving',
@@ -205,10 +205,10 @@ export function ended(
   return { do: 'ended', result, served, finish, usage, ...(receipt && { receipt }) };
 }
 
-export function over(state: JobState, commands: readonly JobCommand[]): Step {
+export function over(state: JobState, commands: readonly JobCommand[]): Transition {
   return { state: { ...state, phase: 'over' }, commands };
 }
 
-export function stay(state: JobState): Step {
+export function stay(state: JobState): Transition {
   return { state, commands: [] };
 }

@@ -11,13 +11,13 @@ import {
   type Attempt,
   type AttemptEnd,
   ended,
+  type FailedAttempt,
   type JobCommand,
   type JobEvent,
   type JobState,
-  type Lost,
   over,
-  type Step,
   stay,
+  type Transition,
 } from './job-state.ts';
 import { holdError, routingError, shortageMessage, unservedBecause } from './refusal-errors.ts';
 
@@ -42,7 +42,7 @@ const ANSWER_FULL =
 /** How long a cancelled job waits for the provider's end, in milliseconds. */
 export const DRAIN_MS = 2_000;
 
-export function step(state: JobState, event: JobEvent, now: number): Step {
+export function step(state: JobState, event: JobEvent, now: number): Transition {
   switch (state.phase) {
     case 'reserving':
       return whileReserving(state, event, now);
@@ -83,7 +83,7 @@ export function wakeAt(state: JobState): number {
   }
 }
 
-function whileReserving(state: JobState, event: JobEvent, now: number): Step {
+function whileReserving(state: JobState, event: JobEvent, now: number): Transition {
   switch (event.type) {
     case 'reserved': {
       const [winner, ...alternates] = event.candidates;
@@ -106,7 +106,7 @@ function whileReserving(state: JobState, event: JobEvent, now: number): Step {
   }
 }
 
-function whileHolding(state: JobState, event: JobEvent, now: number): Step {
+function whileHolding(state: JobState, event: JobEvent, now: number): Transition {
   switch (event.type) {
     case 'held': {
       const [winner, ...alternates] = state.alternates;
@@ -132,7 +132,7 @@ function holdRefused(
   state: JobState,
   { code, shortage }: Extract<JobEvent, { type: 'hold_refused' }>,
   now: number,
-): Step {
+): Transition {
   const [refused, ...others] = state.alternates;
   const lastError = holdError(code);
   const isWorthAnother =
@@ -163,7 +163,7 @@ const costOf = (candidate: Candidate | undefined): number => candidate?.costMicr
  * Waits for the reply to the reservation or hold before the job ends. A job that ended earlier
  * would leave its slot or its hold behind, because no later command releases them.
  */
-function whileLeaving(state: JobState, event: JobEvent): Step {
+function whileLeaving(state: JobState, event: JobEvent): Transition {
   switch (event.type) {
     case 'reserved':
     case 'held':
@@ -176,7 +176,7 @@ function whileLeaving(state: JobState, event: JobEvent): Step {
   }
 }
 
-function whileServing(state: JobState, event: JobEvent, now: number): Step {
+function whileServing(state: JobState, event: JobEvent, now: number): Transition {
   const { attempt } = state;
   if (attempt === undefined) return stay(state);
   if ('attempt' in event && event.attempt !== attempt.number) return stay(state);
@@ -243,7 +243,7 @@ function whileServing(state: JobState, event: JobEvent, now: number): Step {
  * The client is gone. The provider's end states the work to be charged; wait for it until
  * `drainBy`.
  */
-function whileDraining(state: JobState, event: JobEvent, now: number): Step {
+function whileDraining(state: JobState, event: JobEvent, now: number): Transition {
   const { attempt } = state;
   if (attempt === undefined) return over(state, [ended('client_gone', undefined)]);
   if ('attempt' in event && event.attempt !== attempt.number) return stay(state);
@@ -264,7 +264,7 @@ function whileDraining(state: JobState, event: JobEvent, now: number): Step {
   }
 }
 
-function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: number): Step {
+function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: number): Transition {
   const failure = FINISH_FAILURES[end.finish];
   if (failure === undefined) {
     return over(state, [
@@ -272,7 +272,7 @@ function endOfAttempt(state: JobState, attempt: Attempt, end: AttemptEnd, now: n
       ended('completed', attempt, end),
     ]);
   }
-  const lost: Lost =
+  const lost: FailedAttempt =
     end.about === undefined
       ? { attempt, failure }
       : { attempt, failure: 'refused', refusal: 'invalid_request', about: end.about };
@@ -288,7 +288,7 @@ function serveTimer(
   state: JobState,
   attempt: Attempt,
   { now, isPatient }: { now: number; isPatient: boolean },
-): Step {
+): Transition {
   if (attempt.sealBy !== undefined) {
     return now < attempt.sealBy
       ? stay(state)
@@ -323,7 +323,7 @@ function serveTimer(
 function refuse(
   state: JobState,
   { code, retryAfterMs, gate }: Omit<Extract<JobEvent, { type: 'routing_refused' }>, 'type'>,
-): Step {
+): Transition {
   const reserved = state.reserved || code === 'unavailable';
   // After a refused hold or a failed attempt, the client gets that error: it is the reason why
   // another machine was needed, and routing found none.

@@ -7,11 +7,11 @@
  * waits for the others. A provider that is late while the other providers are in time has no limit:
  * the delay is its own fault.
  */
-const SHARE = 0.05;
+const CUT_SHARE = 0.05;
 /** Attempts that may always be abandoned: with little traffic, 5 % rounds to zero. */
-const LEAST = 3;
+const MIN_CUTS = 3;
 /** Fewest attempts at the other providers that show whether those are in time. */
-const ENOUGH_ELSEWHERE = 10;
+const MIN_OTHERS_BEGUN = 10;
 const WINDOW_MS = 30_000;
 
 interface Counts {
@@ -45,7 +45,7 @@ export class LateBudget {
       add(own, byProvider.get(provider));
     }
     const others = { begun: all.begun - own.begun, cut: all.cut - own.cut };
-    return isFew(all) || (others.begun >= ENOUGH_ELSEWHERE && isFew(others));
+    return isFew(all) || (others.begun >= MIN_OTHERS_BEGUN && isFew(others));
   }
 
   #count(provider: string, what: keyof Counts, now: number): void {
@@ -68,7 +68,7 @@ export class LateBudget {
 
 const emptyCounts = (): Counts => ({ begun: 0, cut: 0 });
 const emptyWindow = (): Window => ({ all: emptyCounts(), byProvider: new Map() });
-const isFew = ({ begun, cut }: Counts) => cut < Math.max(LEAST, SHARE * begun);
+const isFew = ({ begun, cut }: Counts) => cut < Math.max(MIN_CUTS, CUT_SHARE * begun);
 
 function add(sum: Counts, { begun, cut }: Counts = emptyCounts()): void {
   sum.begun += begun;

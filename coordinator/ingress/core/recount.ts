@@ -71,7 +71,7 @@ function stopTokens(stop: unknown): number {
   );
 }
 
-export interface Claim {
+export interface BilledAnswer {
   /** Completion tokens that the machine bills. */
   readonly tokens: number;
   /** Number of tool calls in the answer. */
@@ -79,7 +79,7 @@ export interface Claim {
 }
 
 export function isOverbilled(
-  { tokens, calls }: Claim,
+  { tokens, calls }: BilledAnswer,
   recounted: number,
   { factor, hiddenTokens }: RecountTerms,
 ): boolean {
@@ -87,6 +87,6 @@ export function isOverbilled(
 }
 
 /** Whether the claim is so high that the answer is recounted even outside the sample. */
-export function isDense({ tokens }: Claim, bytes: number): boolean {
+export function isDense({ tokens }: BilledAnswer, bytes: number): boolean {
   return tokens > ANSWER_TOKENS && tokens > bytes * DENSE;
 }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Delta, PrintedReceipt } from '#bus-schemas';
-import type { Answer, Evidence } from '../answer.ts';
+import type { Answer, ServingDetails } from '../answer.ts';
 import type { AttemptEnd } from '../core/job-state.ts';
 import type { Piece } from '../core/piece.ts';
 import {
@@ -55,7 +55,7 @@ export class StreamAnswer implements Answer {
     this.#heartbeatMs = heartbeatMs;
   }
 
-  serving(evidence: Evidence): void {
+  serving(evidence: ServingDetails): void {
     this.#evidence = evidenceHeaders(evidence);
   }
 
@@ -143,7 +143,7 @@ export class WholeAnswer implements Answer {
     this.#onEnd = onEnd;
   }
 
-  serving(evidence: Evidence): void {
+  serving(evidence: ServingDetails): void {
     this.#evidence = evidenceHeaders(evidence);
   }
 

@@ -45,11 +45,11 @@ export interface RouteDefinition<
   readonly isBodySecret?: true;
   readonly example?: { readonly path?: string; readonly body?: Static<Body> };
   readonly handle: (
-    asked: Asked<Static<Params>, Static<Query>, Static<Body>>,
+    asked: RouteCall<Static<Params>, Static<Query>, Static<Body>>,
   ) => Promise<Static<Reply> | FastifyReply>;
 }
 
-export interface Asked<Params, Query, Body> {
+export interface RouteCall<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
@@ -124,7 +124,7 @@ export class Api {
     Reply extends TSchema,
   >(
     { audit: action, isBodySecret, handle }: RouteDefinition<Params, Query, Body, Reply>,
-    asked: Asked<Static<Params>, Static<Query>, Static<Body>>,
+    asked: RouteCall<Static<Params>, Static<Query>, Static<Body>>,
   ): Promise<Static<Reply> | FastifyReply> {
     if (action === undefined) return handle(asked);
     const { operator, caller } = asked.request;

@@ -1,5 +1,5 @@
 import { hex } from '#bus-schemas';
-import type { Evidence } from '../answer.ts';
+import type { ServingDetails } from '../answer.ts';
 
 /**
  * Headers that tell the client which machine answered, and how the time before the first content
@@ -17,7 +17,7 @@ export function evidenceHeaders({
   routeUs,
   holdUs,
   firstContentUs,
-}: Evidence): Record<string, string> {
+}: ServingDetails): Record<string, string> {
   return {
     'x-provider-id': provider,
     'x-provider-build': build,

@@ -154,7 +154,7 @@ function claimOf(spec: JobSpec, surface: Surface, { request, deps }: Exchange) {
   });
 }
 
-interface Asked {
+interface AnswerRequest {
   readonly spec: JobSpec;
   readonly intent: ChatIntent;
   readonly body: JsonObject;
@@ -164,7 +164,7 @@ interface Asked {
 function answerFor(
   surface: Surface,
   { request, reply, deps }: Exchange,
-  { spec, intent, body, claim }: Asked,
+  { spec, intent, body, claim }: AnswerRequest,
 ): Answer {
   const head = {
     job: spec.id,

@@ -70,7 +70,7 @@ async function infer(
   const first = await events.next().catch(asApiError);
   if (first.done || first.value.k !== 'serving') throw new ApiError('internal_error');
   const answer = answerFor(surface, { request, reply, serving: first.value, intent, body, memory });
-  await play(events, answer, reply, gone.signal);
+  await writeAnswer(events, answer, reply, gone.signal);
   return reply;
 }
 
@@ -146,7 +146,7 @@ function answerFor(
 }
 
 /** Writes events to the answer while they arrive, no faster than the caller reads them. */
-async function play(
+async function writeAnswer(
   events: ReturnType<SealedClient['run']>,
   answer: Answer,
   { raw }: FastifyReply,
@@ -174,9 +174,9 @@ async function play(
     }
   } catch (error) {
     if (signal.aborted) return;
-    const told = apiErrorOf(error);
-    if (hasBegun) answer.cut(told);
-    else answer.reject(told);
+    const apiError = apiErrorOf(error);
+    if (hasBegun) answer.cut(apiError);
+    else answer.reject(apiError);
   }
 }
 

@@ -1,12 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import {
-  hex,
-  isSame,
-  type Evidence as MachineEvidence,
-  printEvidence,
-  type TrustLevel,
-} from '#bus-schemas';
-import type { Answer, Evidence } from '../answer.ts';
+import { type Evidence, hex, isSame, printEvidence, type TrustLevel } from '#bus-schemas';
+import type { Answer, ServingDetails } from '../answer.ts';
 import type { AttemptSealing } from '../attempt-sealing.ts';
 import { SEAL_MS } from '../core/job-attempts.ts';
 import type { Attempt } from '../core/job-state.ts';
@@ -20,7 +14,7 @@ import type { SessionTurn } from './open-sessions.ts';
 /** The machine for which the client must seal its request, with the machine's evidence. */
 export interface Offer {
   readonly attempt: Attempt;
-  readonly evidence: MachineEvidence;
+  readonly evidence: Evidence;
   readonly level: TrustLevel;
 }
 
@@ -35,7 +29,7 @@ export interface SealedExchangeOptions {
   /** Returns the evidence of a machine; undefined if it has none that is valid. */
   readonly evidenceFor: (
     attempt: Attempt,
-  ) => Promise<{ evidence: MachineEvidence; level: TrustLevel } | undefined>;
+  ) => Promise<{ evidence: Evidence; level: TrustLevel } | undefined>;
   /** Called after the last answer to the client. */
   readonly onOver: () => void;
   /** Called if the provider could not open the sealed request. */
@@ -58,7 +52,7 @@ export interface SealedExchangeOptions {
  * Time for which an error is kept for the client's next request, in milliseconds, if no request is
  * open.
  */
-const LAST_WORD_MS = 30_000;
+const ERROR_LIFETIME_MS = 30_000;
 
 /**
  * One sealed job as its client sees it, over two or more requests. The ingress answers the session
@@ -78,7 +72,7 @@ export class SealedExchange implements Answer {
     | { readonly offer: Offer; readonly seal: (sealing: AttemptSealing | undefined) => void }
     | undefined;
   #response: ServerResponse | undefined;
-  #last: ApiError | undefined;
+  #error: ApiError | undefined;
   #guess: Guess | undefined;
   #turn: SessionTurn | undefined;
   #headers: Record<string, string> = {};
@@ -134,8 +128,8 @@ export class SealedExchange implements Answer {
 
   /** Handles an order: the client has sealed its request for an attempt. */
   order(attempt: number, sealing: ClientSealing, response: ServerResponse): void {
-    if (this.#last !== undefined) {
-      sendError(response, this.#last);
+    if (this.#error !== undefined) {
+      sendError(response, this.#error);
       return this.#options.onOver();
     }
     if (this.#response !== undefined)
@@ -157,8 +151,8 @@ export class SealedExchange implements Answer {
     pending.seal(sealing);
   }
 
-  serving(evidence: Evidence): void {
-    this.#headers = evidenceHeaders(evidence);
+  serving(details: ServingDetails): void {
+    this.#headers = evidenceHeaders(details);
   }
 
   write(pieces: readonly Piece[]): 'more' | 'wait' {
@@ -184,7 +178,7 @@ export class SealedExchange implements Answer {
   }
 
   reject(error: ApiError): void {
-    this.#last = error;
+    this.#error = error;
     if (error.code === 'badly_sealed') this.#options.onBadlySealed();
     // The client let the offer expire.
     if (error.code === 'gone') this.#turn?.wasted();
@@ -192,7 +186,7 @@ export class SealedExchange implements Answer {
     this.#pending?.seal(undefined);
     this.#firstOffer.reject(error);
     if (this.#response === undefined) {
-      setTimeout(this.#options.onOver, LAST_WORD_MS).unref();
+      setTimeout(this.#options.onOver, ERROR_LIFETIME_MS).unref();
       return;
     }
     sendError(this.#response, error);
