@@ -75,7 +75,7 @@ export interface JobSpec {
   /** Most prompt tokens, for the hold. */
   readonly promptBound: number;
   readonly maxOutputTokens: number;
-  /** How closely the answer can be recounted; undefined where it cannot be. */
+  /** Tolerances of a recount; undefined if the answer cannot be recounted. */
   readonly recount: RecountTerms | undefined;
 }
 

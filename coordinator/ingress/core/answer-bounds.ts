@@ -34,8 +34,8 @@ export function boundsFor(topLogprobs: number | undefined): AnswerBounds {
 }
 
 /**
- * Bounds in blind mode, where only the length of a sealed frame is known. No such answer is
- * collected in memory, so the average bound may be as high as the bound for a frame.
+ * Bounds in blind mode, where the ingress can see only the length of a sealed frame. No such answer
+ * is collected in memory, so the average bound may be as high as the bound for a frame.
  */
 export const SEALED_BOUNDS: AnswerBounds = {
   mostPerToken: TEXT.mostPerToken,

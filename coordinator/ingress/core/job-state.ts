@@ -58,7 +58,7 @@ export interface JobState {
   readonly attempt: Attempt | undefined;
   readonly attempts: number;
   readonly alternates: readonly Candidate[];
-  /** When routing returned `alternates`. */
+  /** Time at which routing returned `alternates`, in milliseconds. */
   readonly plannedAt: number;
   readonly failed: readonly string[];
   /** The client has received its status line, so another provider can no longer take over. */
@@ -67,7 +67,7 @@ export interface JobState {
   readonly lastContentAt: number;
   /** The client's socket is full, so silence on the stream is not the provider's fault. */
   readonly clientBlocked: boolean;
-  /** When a draining job stops waiting for the provider's end. */
+  /** Time at which a draining job stops waiting for the provider's end, in milliseconds. */
   readonly drainBy: number;
   /** The error that the client gets if no further provider is tried. */
   readonly lastError: ApiErrorCode;

@@ -39,7 +39,7 @@ const PATIENT_MS = 1_000;
 export const STALL_MS = 60_000;
 const ANSWER_FULL =
   'This server collects as many whole answers as its memory allows. Ask for a stream, or try again later.';
-/** How long a cancelled job waits for the provider's end, in milliseconds. */
+/** Longest wait of a cancelled job for the provider's end, in milliseconds. */
 export const DRAIN_MS = 2_000;
 
 export function step(state: JobState, event: JobEvent, now: number): Transition {

@@ -4,7 +4,7 @@ import { BYTES_PER_TOKEN } from './introspect.ts';
 import type { JsonObject } from './json.ts';
 
 /**
- * Shortest prefix that routing is told of, in tokens. A machine reads a shorter one again sooner
+ * Shortest prefix that is sent to routing, in tokens. A machine reads a shorter one again sooner
  * than another machine that has it cached can be found.
  */
 const LEAST_TOKENS = 100;

@@ -37,9 +37,9 @@ export interface RecountTerms {
 }
 
 /**
- * How closely an answer to this request can be recounted; undefined where it cannot be. With biases
- * and penalties the caller decides which tokens are written, and could make an honest machine
- * appear to overbill.
+ * The tolerances of a recount of an answer to this request; undefined if it cannot be recounted.
+ * With biases and penalties the caller decides which tokens are written, and could make an honest
+ * machine appear to overbill.
  */
 export function recountTerms(body: JsonObject): RecountTerms | undefined {
   const differs = (field: string, usual: number) => isGiven(body[field]) && body[field] !== usual;

@@ -10,7 +10,7 @@ import { apiPage } from './api-page.ts';
 import { addRoutes, type RoutesDeps } from './routes.ts';
 import { createServer } from './server.ts';
 
-/** DINF_WRITE_API=1 writes the documents anew. */
+/** With DINF_WRITE_API=1 this test writes the documents. */
 const DOCS = join(import.meta.dirname, '../../../docs');
 const pass = async () => undefined;
 
@@ -26,7 +26,7 @@ async function documentOf(add: (server: Awaited<ReturnType<typeof createServer>>
   return server.swagger();
 }
 
-// Nothing is asked of what is handed in: only what the routes say of themselves is read.
+// The routes are registered with empty dependencies, because only their descriptions are read.
 const everyone = await documentOf((server) =>
   addRoutes(server, { auth: { key: pass, user: pass, keyOrUser: pass } } as unknown as RoutesDeps),
 );

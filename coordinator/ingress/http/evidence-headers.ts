@@ -2,8 +2,8 @@ import { hex } from '#bus-schemas';
 import type { ServingDetails } from '../answer.ts';
 
 /**
- * Headers that tell the client which machine answered, and how the time before the first content
- * was spent. The provider's own statements in them are not proof.
+ * Headers with the machine that answered, and with the times before the first content. The
+ * provider's own statements in them are not proof.
  */
 export function evidenceHeaders({
   provider,

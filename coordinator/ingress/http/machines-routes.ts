@@ -133,7 +133,7 @@ export function addMachinesRoutes({
   });
 }
 
-/** Text that tells the owner of a machine what to do; undefined if the token itself is invalid. */
+/** Advice for the owner of the machine; undefined if the token itself is invalid. */
 function enrolmentRefusal(code: Extract<Enrolled, { ok: false }>['code']): string | undefined {
   switch (code) {
     case 'owner_caught':
