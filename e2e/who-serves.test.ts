@@ -84,7 +84,7 @@ test('a request that no machine may serve gets an error with the reason', async 
   expect(hardware).toMatchObject({
     status: 503,
     code: 'no_provider',
-    message: expect.stringContaining('has shown the trust level that the request asks for'),
+    message: expect.stringContaining('has the trust level that the request requires'),
   });
   const unnamed = await ask(question, { only: [`A${'B'.repeat(55)}`] }).catch(
     (error: unknown) => error,

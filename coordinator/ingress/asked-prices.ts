@@ -59,7 +59,7 @@ export class AskedPrices {
     } catch (error) {
       this.#log.warn(
         { err: error },
-        'the prices that machines ask could not be read; the price list shows the listed ones alone',
+        'the prices of the machines could not be read; the price list shows only the listed prices',
       );
       return undefined;
     }

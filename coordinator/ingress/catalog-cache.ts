@@ -94,7 +94,7 @@ export class CatalogCache implements Disposable {
         { eachMs: 1_000, totalMs: FIRST_LOAD_MS },
       );
     } catch (error) {
-      this.#log.warn({ err: error }, 'the catalog could not be read; the last one stays in use');
+      this.#log.warn({ err: error }, 'the catalog could not be read; the last copy stays in use');
       return;
     }
     const models = new Map(snapshot.models.map((model) => [model.id, model]));

@@ -125,7 +125,7 @@ export class IdempotentAnswers {
     try {
       await callUntil(bus, services.accounts.endClaim, ended, CALL);
     } catch (error) {
-      log.warn({ job, err: error }, 'the answer of an idempotent request could not be kept');
+      log.warn({ job, err: error }, 'the answer of an idempotent request could not be stored');
     }
   }
 }
@@ -162,7 +162,7 @@ function open(request: IdempotentRequest, sealed: Buffer): string {
     // rotated.
     throw new ApiError(
       'idempotency_key_reused',
-      'This Idempotency-Key was used with another API key. Take a new one.',
+      'This Idempotency-Key was used with another API key. Use a new one.',
       { cause },
     );
   }

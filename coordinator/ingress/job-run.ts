@@ -374,7 +374,7 @@ export class JobRun {
     try {
       return await call();
     } catch (error) {
-      this.#deps.log.error({ job: this.spec.id, err: error }, 'a job could not go on as it should');
+      this.#deps.log.error({ job: this.spec.id, err: error }, 'a call of a job failed');
       return undefined;
     }
   }

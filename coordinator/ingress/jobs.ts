@@ -119,7 +119,10 @@ export class Jobs implements AsyncDisposable {
 
   #unreadable(error: CodecError, subject: string): void {
     const provider = providerOf(subject);
-    this.#deps.log.warn({ provider, code: error.code }, 'unreadable message from a provider');
+    this.#deps.log.warn(
+      { provider, code: error.code },
+      'a message of a provider could not be decoded',
+    );
     if (this.#wasReportedLately(provider)) return;
     const at = this.#deps.now();
     this.#deps.bus.emit(

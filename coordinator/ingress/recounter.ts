@@ -90,7 +90,7 @@ export class Recounter {
       this.#failed.set(tokenizer, clock() + AGAIN_MS);
       log.warn(
         { tokenizer, code: counted.code, why: counted.why },
-        'the tokenizer of a model cannot be used: its answers are not recounted',
+        'the tokenizer of a model failed; answers of the model are not recounted for one minute',
       );
       return 1;
     }

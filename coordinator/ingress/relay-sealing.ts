@@ -96,7 +96,7 @@ class RelaySealing implements AttemptSealing {
         continue;
       }
       if (end !== undefined || !this.#toolCalls.admits(event))
-        throw new ProtocolViolation('something follows the end, or a call comes out of order');
+        throw new ProtocolViolation('an event follows the end, or a tool call is out of order');
       pieces.push(this.#asked(event));
       tokens += event.tokens;
       bytes +=

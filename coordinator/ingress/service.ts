@@ -162,7 +162,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     addMdmRoute(admin, bus);
   }
   const adminUrl = await admin?.listen(config.admin);
-  if (adminUrl !== undefined) log.info({ url: adminUrl }, "the operators' routes listen");
+  if (adminUrl !== undefined) log.info({ url: adminUrl }, 'the routes for operators are listening');
 
   const stop = async (): Promise<void> => {
     draining = true;

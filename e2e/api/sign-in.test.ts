@@ -174,5 +174,5 @@ test('a forwarding header from a proxy that is not trusted is reported in the lo
     token: network.apiKey,
     headers: { 'x-forwarded-for': '192.0.2.7' },
   });
-  expect(network.logs()).toContain('name the proxy in DINF_TRUSTED_PROXIES');
+  expect(network.logs()).toContain('set DINF_TRUSTED_PROXIES to the address of the proxy');
 });

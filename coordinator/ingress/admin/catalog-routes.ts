@@ -153,6 +153,6 @@ function revisionOf(
     case 'taken':
       throw new ApiError('conflict', 'A model has this name.');
     case 'in_use':
-      throw new ApiError('conflict', 'It still has aliases; take those back first.');
+      throw new ApiError('conflict', 'The model still has aliases. Remove them first.');
   }
 }

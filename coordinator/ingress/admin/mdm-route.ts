@@ -31,10 +31,7 @@ export function addMdmRoute(server: FastifyInstance, bus: Bus): void {
       if (answer.ok) return { received: true };
       switch (answer.code) {
         case 'bad_secret':
-          throw new ApiError(
-            'invalid_key',
-            'The secret of the webhook is not the one that was set.',
-          );
+          throw new ApiError('invalid_key', 'The secret of the webhook is wrong.');
         case 'bad_event':
           throw new ApiError('invalid_request', 'This is not an event of MicroMDM.');
         case 'not_configured':

@@ -40,7 +40,7 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
         operation: `admin:${body.operation}`,
       });
       if (!credited.ok)
-        throw new ApiError('conflict', 'This operation was used for something else.', {
+        throw new ApiError('conflict', 'This operation id was used with other values.', {
           param: 'operation',
         });
       return { available_micro_usd: credited.availableMicroUsd };
@@ -108,7 +108,9 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
         ...(expiresAt !== undefined && { expiresAt }),
       });
       if (!made.ok)
-        throw new ApiError('conflict', 'There is such an invite already.', { param: 'code' });
+        throw new ApiError('conflict', 'An invite with this code already exists.', {
+          param: 'code',
+        });
       return { ...DONE, code };
     },
   });

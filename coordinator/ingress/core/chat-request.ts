@@ -185,7 +185,7 @@ function checkToolChoice(choice: unknown, names: readonly string[]): void {
     );
   }
   if (names.length === 0)
-    throw invalid('tool_choice', 'tool_choice asks for a call, but there are no tools.');
+    throw invalid('tool_choice', 'tool_choice requires a call, but the request has no tools.');
   if (typeof named === 'string' && !names.includes(named))
     throw invalid(
       'tool_choice',

@@ -136,7 +136,7 @@ function checkModel(model: unknown): string {
   if (typeof model !== 'string' || model === '')
     throw invalid('model', 'model is required and must be a string.');
   if (model.length > 128)
-    throw new ApiError('model_not_found', 'No such model.', { param: 'model' });
+    throw new ApiError('model_not_found', 'There is no such model.', { param: 'model' });
   return model;
 }
 

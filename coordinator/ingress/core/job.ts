@@ -38,7 +38,7 @@ const PATIENT_MS = 1_000;
 /** A stream without content for this long is cut, in milliseconds. */
 export const STALL_MS = 60_000;
 const ANSWER_FULL =
-  'This server collects as many whole answers as its memory allows. Ask for a stream, or try again later.';
+  'The memory for answers that are not streamed is full. Set stream to true, or try again later.';
 /** Longest wait of a cancelled job for the provider's end, in milliseconds. */
 export const DRAIN_MS = 2_000;
 

@@ -46,7 +46,7 @@ export function unservedBecause(
       return {
         code,
         message:
-          'No machine that serves this model has shown the trust level that the request asks for (provider.trust_level).',
+          'No machine that serves this model has the trust level that the request requires (provider.trust_level).',
       };
     case 'traits':
       return {
@@ -58,7 +58,7 @@ export function unservedBecause(
       return {
         code,
         message:
-          'The machines that serve this model have other files than the ones that the catalog names.',
+          'The files of this model on the machines that serve it differ from the ones in the catalog.',
       };
     case 'not_wanted':
       return {

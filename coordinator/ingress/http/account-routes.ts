@@ -343,7 +343,7 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
         code: body.code,
       });
       if (!set.ok)
-        throw new ApiError('conflict', 'Somebody else has this code.', { param: 'code' });
+        throw new ApiError('conflict', 'Another account has this code.', { param: 'code' });
       return { code: body.code };
     },
   });
@@ -372,7 +372,7 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
           'conflict',
           applied.code === 'own'
             ? 'This is your own code.'
-            : 'You have said already who brought you.',
+            : 'This account already has a referrer.',
           { param: 'code' },
         );
       }

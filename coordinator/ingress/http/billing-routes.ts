@@ -166,23 +166,26 @@ type MoneyRefusal =
 function refuse(code: MoneyRefusal): never {
   switch (code) {
     case 'not_configured':
-      throw new ApiError('not_configured', 'No money is bought or paid out on this network.');
+      throw new ApiError('not_configured', 'This network has no payments.');
     case 'unavailable':
-      throw new ApiError('service_unavailable', 'Stripe does not answer at the moment.');
+      throw new ApiError('service_unavailable', 'Stripe is not reachable at the moment.');
     case 'too_small':
-      throw new ApiError('invalid_request', 'The amount is too small.', {
+      throw new ApiError('invalid_request', 'The amount is below the minimum.', {
         param: 'amount_micro_usd',
       });
     case 'operation_conflict':
-      throw new ApiError('conflict', 'This operation was used for something else.', {
+      throw new ApiError('conflict', 'This operation id was used with other values.', {
         param: 'operation',
       });
     case 'not_onboarded':
       throw new ApiError(
         'forbidden',
-        'Say where the money is to go first: POST /v1/billing/onboard.',
+        'Set the destination of payouts first: POST /v1/billing/onboard.',
       );
     case 'insufficient_funds':
-      throw new ApiError('insufficient_quota', 'Less than that was earned.');
+      throw new ApiError(
+        'insufficient_quota',
+        'The withdrawable balance is smaller than this amount.',
+      );
   }
 }

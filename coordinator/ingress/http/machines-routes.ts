@@ -119,7 +119,7 @@ export function addMachinesRoutes({
         case 'unknown':
           throw new ApiError('not_found', 'No machine shows this code.', { param: 'user_code' });
         case 'used':
-          throw new ApiError('conflict', 'This code was decided on already.', {
+          throw new ApiError('conflict', 'This code was already approved or denied.', {
             param: 'user_code',
           });
         case 'expired':

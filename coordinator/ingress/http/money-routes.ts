@@ -223,9 +223,13 @@ function window(
 /** The cursor of a page: the time and id of its last row in the database. */
 function cursor(after: string): string {
   if (!/^\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z .{1,150}$/.test(after))
-    throw new ApiError('invalid_request', 'after must be the next of the page before.', {
-      param: 'after',
-    });
+    throw new ApiError(
+      'invalid_request',
+      'after must be the value of `next` from the previous page.',
+      {
+        param: 'after',
+      },
+    );
   return after;
 }
 

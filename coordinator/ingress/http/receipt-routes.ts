@@ -34,7 +34,10 @@ export function addReceiptRoutes(api: Api): void {
         case 'unsigned':
           throw new ApiError('not_found', 'No provider has signed for this request yet.');
         case 'forged':
-          throw new ApiError('provider_error', 'The provider’s signature is not over this work.');
+          throw new ApiError(
+            'provider_error',
+            'The provider’s signature does not match the recorded work.',
+          );
       }
     },
   });

@@ -159,7 +159,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
             'This job is being answered. Close that request to cancel it.',
           );
         case 'unknown':
-          throw new ApiError('not_found', 'There is no such session here, or no more.');
+          throw new ApiError('not_found', 'There is no such session, or it has ended.');
       }
     },
   });
@@ -183,7 +183,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
         if (session === undefined)
           throw new ApiError(
             'not_found',
-            'There is no such session here, or no more. Open another one.',
+            'There is no such session, or it has ended. Open another one.',
           );
         const sealing = sealingIn(bytesOf(request), session.mostBytes);
         answerWith(session, { job, request, reply, deps });
@@ -211,13 +211,16 @@ async function orderByGuess(
   if (!guessShape.Check(wish))
     throw new ApiError(
       'invalid_request',
-      'This is no wish: its length in four bytes, then JSON, then the sealed request.',
+      'The body must be the length of the JSON in four bytes, then the JSON, then the sealed request.',
     );
   const { id, sealed_for: sealedFor, ...asked } = wish;
   const mostBytes = sealedBytes(asked.request_bytes);
   const sealing = sealingIn(body.subarray(LENGTH_BYTES + length), mostBytes);
   if (!deps.sessions.redeem(id, keyOf(request).key))
-    throw new ApiError('gone', 'This job was not named here, or was done. Open a session.');
+    throw new ApiError(
+      'gone',
+      'This job id was not assigned by this server, or was used already. Open a session.',
+    );
   const { spec, headers } = await admitted(id, asked, request, deps);
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   const { provider, sealing_key: sealingKey } = sealedFor;
@@ -306,7 +309,7 @@ function sealingIn(body: Buffer, mostBytes: number): ClientSealing {
   if (sealing === undefined)
     throw new ApiError(
       'invalid_request',
-      'This is no sealed request, or a longer one than was said.',
+      'The body is not a sealed request, or is longer than was announced.',
     );
   return sealing;
 }

@@ -132,7 +132,7 @@ function warnOfProxies(log: Logger): (request: FastifyRequest) => Promise<void> 
     warnedAt = performance.now();
     log.warn(
       { proxy: ip },
-      'requests come with X-Forwarded-For, and no proxy is trusted: all callers count as one address; name the proxy in DINF_TRUSTED_PROXIES',
+      'requests have X-Forwarded-For headers, but no proxy is trusted, so all callers count as one address; set DINF_TRUSTED_PROXIES to the address of the proxy',
     );
   };
 }

@@ -41,7 +41,7 @@ export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
       switch (answer.code) {
         case 'bad_signature':
         case 'bad_event':
-          throw new ApiError('invalid_request', 'This is not an event that Stripe signed for us.');
+          throw new ApiError('invalid_request', 'The event has no valid signature of Stripe.');
         case 'later':
         case 'not_configured':
           throw new ApiError('service_unavailable');

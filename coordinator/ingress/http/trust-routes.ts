@@ -132,7 +132,7 @@ export function addTrustRoutes(api: Api): void {
     handle: async ({ query: { leaf, size } }) => {
       const found = await api.ask(inclusion, { leaf: fromHex(leaf), size });
       if (!found.ok)
-        throw new ApiError('not_found', 'There is no such entry in the log of that size.');
+        throw new ApiError('not_found', 'The log of that size does not contain this entry.');
       return { index: found.index, proof: found.proof.map(hex) };
     },
   });
@@ -148,7 +148,7 @@ export function addTrustRoutes(api: Api): void {
     example: { path: '/v1/transparency/consistency?earlier=1&later=1' },
     handle: async ({ query }) => {
       const found = await api.ask(consistency, query);
-      if (!found.ok) throw new ApiError('not_found', 'The log has no such sizes.');
+      if (!found.ok) throw new ApiError('not_found', 'The log never had one of these sizes.');
       return { proof: found.proof.map(hex) };
     },
   });

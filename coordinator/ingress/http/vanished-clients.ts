@@ -52,7 +52,7 @@ export function endVanishedClients({
       if (peer === undefined || !vanished.has(peer)) continue;
       log.info(
         { peer },
-        'a client has acknowledged nothing for about half a minute; its connection is ended',
+        'a client has acknowledged nothing for about half a minute; its connection is closed',
       );
       socket.destroy();
     }
@@ -60,7 +60,7 @@ export function endVanishedClients({
   const timer = setInterval(
     () =>
       void look().catch((error: unknown) =>
-        log.warn({ err: error }, 'connections could not be looked through'),
+        log.warn({ err: error }, 'the table of connections could not be read'),
       ),
     lookEveryMs,
   );

@@ -50,7 +50,7 @@ export class TokenVerifier {
         !(cause instanceof errors.JOSEError) ||
         cause.code === 'ERR_JOSE_GENERIC'
       ) {
-        this.#log.warn({ err: cause }, 'the keys of the sign-in issuer cannot be had');
+        this.#log.warn({ err: cause }, 'the keys of the sign-in issuer could not be fetched');
         throw new ApiError(
           'service_unavailable',
           'Sign-in tokens cannot be checked at the moment.',

@@ -58,7 +58,10 @@ export class LimitTaker {
       }
     } catch (error) {
       if (!(error instanceof ApiError))
-        this.#log.error({ err: error }, 'limits could not be asked for');
+        this.#log.error(
+          { err: error },
+          'the call that counts requests against their limits failed',
+        );
       for (const { reject } of batch)
         reject(new ApiError('service_unavailable', undefined, { cause: error }));
     }

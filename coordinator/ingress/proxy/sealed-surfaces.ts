@@ -168,7 +168,7 @@ async function writeAnswer(
         case 'full':
           throw new ApiError(
             'service_unavailable',
-            'This proxy collects as many whole answers as its memory allows. Ask for a stream.',
+            'The memory of this proxy for answers that are not streamed is full. Set stream to true.',
           );
       }
     }

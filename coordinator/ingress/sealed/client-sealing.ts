@@ -55,10 +55,10 @@ export class ClientSealing implements AttemptSealing {
 
   read({ seq, sealed, outline }: Frame): Reading {
     if (outline === undefined)
-      throw new ProtocolViolation('it was asked to say what is in its frames');
+      throw new ProtocolViolation('a frame has no outline although the order demands outlines');
     const { tokens, end } = outline;
     if (tokens === 0 && end === undefined)
-      throw new ProtocolViolation('a frame with nothing in it');
+      throw new ProtocolViolation('a frame contains neither tokens nor an end');
     return {
       pieces: isForClient(outline) ? [{ k: 'sealed', seq, sealed, tokens, end }] : [],
       tokens,

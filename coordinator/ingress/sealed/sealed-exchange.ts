@@ -115,7 +115,7 @@ export class SealedExchange implements Answer {
           guess.response,
           new ApiError(
             'rate_limit_exceeded',
-            'Too many sealed sessions of this key wait for their orders.',
+            'Too many sealed sessions of this key are waiting for their orders.',
           ),
         );
         return promise;
@@ -135,14 +135,14 @@ export class SealedExchange implements Answer {
     if (this.#response !== undefined)
       return sendError(
         response,
-        new ApiError('request_running', 'This job is being answered to another request.'),
+        new ApiError(
+          'request_running',
+          'Another request is already receiving the answer of this job.',
+        ),
       );
     const pending = this.#pending;
     if (pending === undefined)
-      return sendError(
-        response,
-        new ApiError('conflict', 'Nothing has to be sealed for this job.'),
-      );
+      return sendError(response, new ApiError('conflict', 'This job has no offer to seal for.'));
     // The client sealed for a provider that has been given up since.
     if (pending.offer.attempt.number !== attempt) return this.#offerAgain(response, pending.offer);
     this.#pending = undefined;
