@@ -18,7 +18,7 @@ interface AdminDeps {
 export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps): void {
   admin.read({
     url: '/admin/audit',
-    summary: 'Who changed what, newest first',
+    summary: 'Changes by operators, newest first',
     query: Type.Object(
       { before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) },
       strict,
@@ -87,7 +87,7 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
     url: '/metrics',
     summary: 'Counters of this process, in the text format of Prometheus',
     description:
-      'They show load and money charged, so they need an operator key: Prometheus sends it as its bearer token.',
+      'The counters show load and charged amounts, so they need an operator key: Prometheus sends it as its bearer token.',
     reply: Type.String(),
     handle: async ({ reply }) =>
       reply
@@ -98,7 +98,7 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
   admin.change('drain', {
     method: 'POST',
     url: '/admin/drain',
-    summary: 'Have this ingress take no new requests, or take them again',
+    summary: 'Stop this ingress from accepting requests, or resume',
     body: Type.Object({ draining: Type.Boolean() }, strict),
     reply: Type.Object({ done: Type.Boolean() }),
     example: { body: { draining: true } },

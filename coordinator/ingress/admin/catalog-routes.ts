@@ -30,20 +30,22 @@ export function addCatalogRoutes(admin: AdminApi): void {
       builds: Type.Array(ModelName, {
         minItems: 1,
         maxItems: 8,
-        description: 'The wanted one first.',
+        description: 'The selected one comes first.',
       }),
       quantizations: optional(
-        Type.Record(ModelName, Type.Enum(QUANTIZATIONS), { description: 'By build.' }),
+        Type.Record(ModelName, Type.Enum(QUANTIZATIONS), {
+          description: 'The value for each build.',
+        }),
       ),
       weights: optional(
         Type.Record(ModelName, Hex(HASH_BYTES), {
-          description: 'By build: SHA-256 of its files, as `dinf weights` prints it.',
+          description: 'SHA-256 of the files of each build, as `dinf weights` prints it.',
         }),
       ),
       tokenizer: optional(
         Type.String({
           pattern: '^[0-9a-f]{64}$',
-          description: 'SHA-256 of tokenizer.json, as `dinf models set --tokenizer` keeps it.',
+          description: 'SHA-256 of tokenizer.json, as `dinf models set --tokenizer` stores it.',
         }),
       ),
       features: optional(Type.Array(Type.Enum(TRAITS), { maxItems: TRAITS.length })),
@@ -77,7 +79,7 @@ export function addCatalogRoutes(admin: AdminApi): void {
       admin.ask(services.catalog.putModel, { model: modelOf(params['*'], body) }),
   });
   admin.change('drop-model', {
-    ...{ method: 'DELETE', url: '/admin/models/*', summary: 'Offer a model no more' },
+    ...{ method: 'DELETE', url: '/admin/models/*', summary: 'Remove a model from the catalog' },
     params: ByName,
     reply: Changed,
     example: { path: '/admin/models/llama-8b' },
@@ -96,7 +98,7 @@ export function addCatalogRoutes(admin: AdminApi): void {
       ),
   });
   admin.change('drop-alias', {
-    ...{ method: 'DELETE', url: '/admin/aliases/*', summary: 'Take a name back' },
+    ...{ method: 'DELETE', url: '/admin/aliases/*', summary: 'Remove an alias' },
     params: ByName,
     reply: Changed,
     example: { path: '/admin/aliases/llama' },

@@ -22,7 +22,7 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
     method: 'POST',
     url: '/admin/accounts/:id/credit',
     summary: 'Give an account credit',
-    description: 'The same `operation` twice is one credit.',
+    description: 'Two calls with the same `operation` give one credit.',
     params: Account,
     body: Type.Object(
       {
@@ -49,7 +49,7 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
   admin.change('set-terms', {
     method: 'PUT',
     url: '/admin/accounts/:id/terms',
-    summary: 'Agree on a fee, or that the account is a service',
+    summary: 'Set the fee of an account, or mark it as a service',
     params: Account,
     body: Type.Object(
       {
@@ -80,7 +80,7 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
     method: 'POST',
     url: '/admin/invites',
     summary: 'Make an invite that brings credit',
-    description: 'Without `code`, one is made that cannot be guessed.',
+    description: 'Without `code`, a code is generated that cannot be guessed.',
     body: Type.Object(
       {
         code: optional(
@@ -117,7 +117,7 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
   admin.change('revoke-key', {
     method: 'DELETE',
     url: '/admin/keys/:id',
-    summary: 'Revoke an API key, whoever has it',
+    summary: 'Revoke any API key',
     params: Type.Object({ id: KeyId }),
     reply: Done,
     handle: async ({ params }) => {
@@ -129,7 +129,7 @@ export function addPeopleRoutes(admin: AdminApi, now: () => number): void {
   admin.change('revoke-provider', {
     method: 'DELETE',
     url: '/admin/providers/:id',
-    summary: 'Take a machine off the network, for ever',
+    summary: 'Remove a machine from the network permanently',
     params: Provider,
     reply: Done,
     handle: async ({ params }) => {

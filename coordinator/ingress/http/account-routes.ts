@@ -53,7 +53,7 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     url: '/v1/me',
     group: 'Account',
     who: 'user',
-    summary: 'Who you are here, and what you have',
+    summary: 'Your account and balance',
     reply: Type.Object({
       user: Type.String(),
       account: Type.String(),
@@ -84,9 +84,9 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     url: '/v1/me/changes',
     group: 'Account',
     who: 'user',
-    summary: 'What was changed on your account, newest first',
+    summary: 'Changes of your account, newest first',
     description:
-      'Keys, machines, prices, codes and withdrawals, with the outcome of each change. Changes by operators are not in it.',
+      'The list has changes of keys, machines, prices, codes and withdrawals, each with its outcome. It does not include changes by operators.',
     query: Type.Object(
       { before: optional(When), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) },
       strict,
@@ -115,15 +115,15 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
   const Slot = Type.Object({
     build: Type.String(),
     running: Type.Integer(),
-    serves: Type.Boolean({ description: 'A short request would be served at this moment.' }),
-    because: Type.String({ description: 'Why not, and what would change it.' }),
+    serves: Type.Boolean({ description: 'A short request would be served now.' }),
+    because: Type.String({ description: 'The reason, and what would change it.' }),
   });
   api.route({
     method: 'GET',
     url: '/v1/me/providers',
     group: 'Account',
     who: 'user',
-    summary: 'Your machines, and what they do now',
+    summary: 'Your machines and their current state',
     reply: Type.Object({
       object: Type.Literal(LIST),
       data: Type.Array(
@@ -138,7 +138,10 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
             standing: Standing,
             level: TrustLevel,
             because: orNull(
-              Type.String({ description: 'What keeps it from being trusted, and what helps.' }),
+              Type.String({
+                description:
+                  'The reason why the machine is not trusted, and what its owner can do.',
+              }),
             ),
           }),
           slots: Type.Array(Slot),
@@ -200,7 +203,7 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     url: '/v1/me/providers/:id',
     group: 'Account',
     who: 'user',
-    summary: 'Take a machine off the network, for ever',
+    summary: 'Remove a machine from the network permanently',
     audit: 'revoke-provider',
     params: Type.Object({ id: ProviderId }),
     reply: Type.Object({ id: Type.String(), revoked: Type.Boolean() }),
@@ -215,9 +218,9 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     url: '/v1/me/providers/:id/prices',
     group: 'Account',
     who: 'user',
-    summary: 'Ask a price of your own for a model on your machine',
+    summary: 'Set your own price for a model on your machine',
     description:
-      'A price above the listed one is paid only by callers who accept it (`provider.max_price`): others are served elsewhere.',
+      'Only callers who accept a price above the listed one (`provider.max_price`) pay it; other callers are served by other machines.',
     audit: 'set-provider-price',
     params: Type.Object({ id: ProviderId }),
     body: Type.Object(
@@ -232,7 +235,9 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     reply: Type.Object({
       model: Type.String(),
       effective_at: orNull(
-        Type.String({ description: 'A lower price holds at once, a higher one after its notice.' }),
+        Type.String({
+          description: 'A lower price is valid at once, a higher one after its notice period.',
+        }),
       ),
     }),
     example: { body: { model: 'sim-llama-8b', input: 15_000, output: 40_000 } },
@@ -281,7 +286,7 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
     url: '/v1/invites/redeem',
     group: 'Account',
     who: 'user',
-    summary: 'Turn an invite into credit, once',
+    summary: 'Redeem an invite for credit',
     audit: 'redeem-invite',
     isBodySecret: true,
     body: Type.Object({ code: Code }, strict),
@@ -314,7 +319,7 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
     url: '/v1/referral',
     group: 'Account',
     who: 'user',
-    summary: 'Your referral code, and whom it brought',
+    summary: 'Your referral code and the accounts that used it',
     reply: Type.Object({
       code: orNull(Type.String()),
       referred: Type.Integer(),
@@ -352,10 +357,10 @@ function addCodeRoutes(api: Api, guesses: GuessLimiter): void {
     url: '/v1/referral/apply',
     group: 'Account',
     who: 'user',
-    summary: 'Say who brought you',
+    summary: 'Name your referrer',
     audit: 'apply-referral',
     description:
-      'Once, and for ever. A part of the fee on what you spend is theirs; you pay no more.',
+      'This can be done once and cannot be changed. The referrer gets a part of the fee on your spending; you do not pay more.',
     body: Type.Object({ code: Code }, strict),
     reply: Type.Object({ applied: Type.Boolean() }),
     example: { body: { code: 'my-studio' } },

@@ -9,7 +9,7 @@ export function describeApi(): FastifyDynamicSwaggerOptions {
         title: 'd-inference',
         version: '1',
         description:
-          'Open models on idle Macs. Amounts are whole millionths of a US dollar. Errors are `{"error": {"message", "type", "code", "param"}}`; a 429 always says when to come back.',
+          'Open models on idle Macs. Amounts are whole millionths of a US dollar. Errors are `{"error": {"message", "type", "code", "param"}}`; a 429 always has a `Retry-After` header.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: 'http://127.0.0.1:8080', description: 'npm start' }],
@@ -27,7 +27,7 @@ export function describeApi(): FastifyDynamicSwaggerOptions {
             type: 'http',
             scheme: 'bearer',
             description:
-              "An operator's key, for the listener of operators alone: `Authorization: Bearer op-db-…`.",
+              'An operator key, which is valid only at the listener for operators: `Authorization: Bearer op-db-…`.',
           },
           signIn: {
             type: 'http',

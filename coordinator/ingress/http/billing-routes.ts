@@ -25,7 +25,7 @@ export function addBillingRoutes(api: Api): void {
     url: '/v1/billing/checkout',
     group: 'Money',
     who: 'user',
-    summary: 'Buy credit: a page of Stripe to pay on',
+    summary: 'Buy credit: returns a payment page of Stripe',
     audit: 'checkout',
     body: Type.Object(
       {
@@ -62,7 +62,7 @@ export function addBillingRoutes(api: Api): void {
     url: '/v1/billing/onboard',
     group: 'Money',
     who: 'user',
-    summary: 'Say where earnings are to go: a page of Stripe',
+    summary: 'Set the destination of earnings: returns a page of Stripe',
     audit: 'onboard',
     body: Type.Object({ return_url: Url, refresh_url: Url }, strict),
     reply: Type.Object({ url: Type.String() }),
@@ -83,9 +83,9 @@ export function addBillingRoutes(api: Api): void {
     url: '/v1/billing/withdrawals',
     group: 'Money',
     who: 'user',
-    summary: 'Take out what was earned',
+    summary: 'Withdraw earnings',
     audit: 'withdraw',
-    description: 'The same `operation` twice is one withdrawal.',
+    description: 'Two calls with the same `operation` make one withdrawal.',
     body: Type.Object(
       {
         amount_micro_usd: Type.Integer({ minimum: 1, maximum: 1_000_000_000_000 }),

@@ -45,9 +45,9 @@ export function addGenerationRoute(api: Api): void {
     url: '/v1/generation',
     group: 'Money',
     who: 'keyOrUser',
-    summary: 'One request: its tokens, cost and times',
+    summary: 'Tokens, cost and times of one request',
     description:
-      'By the `X-Inference-Job-ID` of the answer. It is there about a second after the answer has ended; the cost is null until the ledger has it. An answer that was lost with our server has the status `ingress_lost`: it is there about a minute later, and costs no more than the tokens that you received.',
+      'The id is the `X-Inference-Job-ID` of the answer. The record exists about a second after the end of the answer; the cost is null until the ledger has it. An answer that was lost with our server has the status `ingress_lost`: its record exists about a minute later, and its cost covers only the tokens that you received.',
     query: Type.Object({ id: JobId }, { additionalProperties: false }),
     reply: Type.Object({ data: GenerationData }),
     example: { path: '/v1/generation?id=job_0123456789abcdefghijkl' },

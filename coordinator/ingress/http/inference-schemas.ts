@@ -13,22 +13,37 @@ const Messages = Type.Array(Type.Object({ role: Type.String(), content: any }));
 export const providerWishes = Type.Object(
   {
     only: optional(
-      Type.Array(Type.String(), { description: 'Ids of providers; no other may serve it.' }),
+      Type.Array(Type.String(), {
+        description: 'Ids of the only providers that may serve the request.',
+      }),
     ),
-    ignore: optional(Type.Array(Type.String(), { description: 'These may not.' })),
+    ignore: optional(
+      Type.Array(Type.String(), {
+        description: 'Ids of providers that must not serve the request.',
+      }),
+    ),
     order: optional(
-      Type.Array(Type.String(), { description: 'Asked in this order before all others.' }),
+      Type.Array(Type.String(), {
+        description: 'Ids of providers that are tried first, in this order.',
+      }),
     ),
     allow_fallbacks: optional(
-      Type.Boolean({ description: 'Together with `order`: false has nobody else serve it.' }),
+      Type.Boolean({
+        description: 'Together with `order`: false lets only those providers serve the request.',
+      }),
     ),
-    sort: optional(Type.Enum(SORTS, { description: 'What counts most.' })),
+    sort: optional(
+      Type.Enum(SORTS, { description: 'The property by which providers are chosen.' }),
+    ),
     preferred_min_throughput: optional(
-      Type.Number({ description: 'Tokens a second; slower ones serve when there is no other.' }),
+      Type.Number({
+        description: 'Tokens per second; slower providers serve only if there is no other.',
+      }),
     ),
     preferred_max_latency: optional(
       Type.Number({
-        description: 'Seconds to the first content; slower ones serve when there is no other.',
+        description:
+          'Seconds to the first content; slower providers serve only if there is no other.',
       }),
     ),
     max_price: optional(
@@ -36,24 +51,31 @@ export const providerWishes = Type.Object(
         { prompt: optional(Type.Number()), completion: optional(Type.Number()) },
         {
           description:
-            'Dollars for a million tokens: nobody dearer serves it, and no more is charged.',
+            'Highest price in dollars per million tokens: no provider with a higher price serves the request, and no more is charged.',
         },
       ),
     ),
     quantizations: optional(
-      Type.Array(Type.Enum(QUANTIZATIONS), { description: 'In how many bits the weights may be.' }),
+      Type.Array(Type.Enum(QUANTIZATIONS), {
+        description: 'Allowed quantizations of the weights.',
+      }),
     ),
     trust_level: optional(
       Type.Enum(TRUST_LEVELS, {
-        description: 'What a machine must have shown of itself at least.',
+        description: 'Lowest trust level of the machine.',
       }),
     ),
-    require_parameters: optional(Type.Boolean({ description: 'Always so.' })),
+    require_parameters: optional(
+      Type.Boolean({
+        description:
+          'Accepted for compatibility; a machine always supports everything that the request needs.',
+      }),
+    ),
   },
-  { description: 'Who should serve it.' },
+  { description: 'Which providers may serve the request.' },
 );
 const shared = {
-  model: Type.String({ description: 'A model, or an alias.' }),
+  model: Type.String({ description: 'A model or an alias.' }),
   stream: optional(Type.Boolean()),
   temperature: optional(Type.Number({ minimum: 0, maximum: 2 })),
   top_p: optional(Type.Number({ minimum: 0, maximum: 1 })),
@@ -70,7 +92,7 @@ interface Described {
 
 const described: Readonly<Record<string, Described>> = {
   '/v1/chat/completions': {
-    summary: "An answer to a conversation: OpenAI's chat completions",
+    summary: "Answer a conversation (OpenAI's chat completions)",
     body: Type.Object({
       ...shared,
       messages: Messages,
@@ -88,7 +110,7 @@ const described: Readonly<Record<string, Described>> = {
     example: { model: 'sim', messages: [{ role: 'user', content: 'Hello' }], stream: true },
   },
   '/v1/responses': {
-    summary: "The same, as OpenAI's Responses API",
+    summary: "Answer a conversation (OpenAI's Responses API)",
     body: Type.Object({
       ...shared,
       input: any,
@@ -100,7 +122,7 @@ const described: Readonly<Record<string, Described>> = {
     example: { model: 'sim', input: 'Hello', max_output_tokens: 100 },
   },
   '/v1/completions': {
-    summary: "The same, as OpenAI's legacy completions",
+    summary: "Complete a prompt (OpenAI's legacy completions)",
     body: Type.Object({
       ...shared,
       prompt: any,
@@ -111,7 +133,7 @@ const described: Readonly<Record<string, Described>> = {
     example: { model: 'sim', prompt: 'Once upon a time', max_tokens: 50 },
   },
   '/v1/messages': {
-    summary: "The same, as Anthropic's Messages API",
+    summary: "Answer a conversation (Anthropic's Messages API)",
     body: Type.Object({
       ...shared,
       messages: Messages,
@@ -133,8 +155,8 @@ export function inferenceSchema(path: string) {
     security: [{ apiKey: [] }],
     'x-example': { body: example },
     description:
-      'Answered as one JSON object, or as server-sent events with `stream: true`. `Idempotency-Key` makes an answer that is not streamed safe to ask for twice. ' +
-      '`X-Dinf-Route: self` has only machines of your own serve it, `prefer` has them asked first. `X-Dinf-Heartbeat: off` leaves out the comments in a silent stream. `X-Dinf-Receipt: on` has a stream say its signed receipt, as an event of that name, before its end. ' +
+      'Returns one JSON object, or server-sent events with `stream: true`. With `Idempotency-Key`, a request that is not streamed can safely be sent twice. ' +
+      '`X-Dinf-Route: self` allows only your own machines, `prefer` tries them first. `X-Dinf-Heartbeat: off` omits the comments in a silent stream. `X-Dinf-Receipt: on` adds the signed receipt to a stream, as an event of that name before its end. ' +
       'The header `X-Receipt-Salt` of the answer is the key of the hashes in its receipt. ' +
       'It is stored nowhere else: keep it to verify the answer later.',
   };

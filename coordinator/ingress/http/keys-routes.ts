@@ -56,18 +56,18 @@ const Spent = Type.Object(
   { day: MicroUsd, week: MicroUsd, month: MicroUsd, total: MicroUsd },
   {
     description:
-      'Charged and held in the current UTC day, week from Monday, month, and ever, with a spending limit or without.',
+      'Amounts charged and held in the current UTC day, week (from Monday), month, and in total, with or without a spending limit.',
   },
 );
 const Key = Type.Object({
   id: Type.String(),
   name: Type.String(),
-  label: Type.String({ description: 'The secret, but for its middle.' }),
+  label: Type.String({ description: 'The secret without its middle part.' }),
   disabled: Type.Boolean(),
   created_at: Type.String(),
   expires_at: orNull(Type.String()),
   last_used_at: Type.Union([Type.String(), Type.Null()], {
-    description: 'To the minute; null for a key that was never used.',
+    description: 'Accurate to a minute; null for a key that was never used.',
   }),
   rpm_limit: orNull(Type.Integer()),
   itpm_limit: orNull(Type.Integer()),
@@ -81,7 +81,7 @@ const Key = Type.Object({
   spent_micro_usd: Spent,
 });
 const WithSecret = Type.Object({
-  key: Type.String({ description: 'The secret. It is shown this once.' }),
+  key: Type.String({ description: 'The secret. It is shown only once.' }),
   data: Key,
 });
 const ById = Type.Object({ id: KeyId });
@@ -107,7 +107,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     url: '/v1/key',
     group: 'Keys',
     who: 'key',
-    summary: 'The key that asks: what it may do, and what it spent',
+    summary: 'The calling key: its rights and its spending',
     reply: Key,
     handle: async ({ request }) => {
       const { key, account } = keyOf(request);
@@ -190,7 +190,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     who: 'user',
     summary: 'Change a key',
     audit: 'update-key',
-    description: 'A field that is absent stays as it is; null takes a limit away.',
+    description: 'An absent field stays as it is; null removes a limit.',
     params: ById,
     body: Changes,
     reply: Key,
@@ -222,7 +222,8 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     who: 'user',
     summary: 'Give a key a new secret',
     audit: 'rotate-key',
-    description: 'Id, settings and what was spent stay; the old secret stops working at once.',
+    description:
+      'The id, the settings and the spending of the key stay; the old secret stops working at once.',
     params: ById,
     reply: WithSecret,
     handle: async ({ request, params }) => {
@@ -243,7 +244,7 @@ export function addKeysRoutes(api: Api, now: () => number): void {
     url: '/v1/keys/:id',
     group: 'Keys',
     who: 'user',
-    summary: 'Revoke a key, for ever',
+    summary: 'Revoke a key permanently',
     audit: 'revoke-key',
     params: ById,
     reply: Type.Object({ id: Type.String(), deleted: Type.Boolean() }),

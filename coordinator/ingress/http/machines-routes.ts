@@ -54,7 +54,7 @@ export function addMachinesRoutes({
     url: '/v1/providers/enrol',
     group: 'Machines',
     who: 'anybody',
-    summary: 'Turn a one-time token into the credentials of a leaf node',
+    summary: 'Exchange a one-time token for the credentials of a leaf node',
     body: Type.Object({
       token: Type.String({ minLength: 16, maxLength: 128 }),
       user_key: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
@@ -95,7 +95,7 @@ export function addMachinesRoutes({
     url: '/v1/device/approve',
     group: 'Machines',
     who: 'user',
-    summary: 'Approve, or deny, the machine that shows a code',
+    summary: 'Approve or deny the machine that shows a code',
     audit: 'decide-link',
     isBodySecret: true,
     body: Type.Object(

@@ -21,12 +21,12 @@ const Model = Type.Object({
   input_modalities: Type.Array(Type.String()),
   output_modalities: Type.Array(Type.String()),
   pricing: Type.Object({
-    prompt: Type.String({ description: 'US dollars for a token.' }),
+    prompt: Type.String({ description: 'US dollars per token.' }),
     completion: Type.String(),
     input_cache_read: Type.String(),
     minimum_charge: Type.String({
       description:
-        'US dollars: the least that a request costs which delivered anything. A charge is rounded up, once, to a millionth of a dollar.',
+        'The minimum charge of a request that delivered a token, in US dollars. A charge is rounded up once, to a millionth of a dollar.',
     }),
   }),
 });
@@ -63,9 +63,9 @@ export function addModelsRoutes(
     url: '/v1/models',
     group: 'Models',
     who: 'key',
-    summary: 'The models that your key may use and a machine could serve now',
+    summary: 'The models that your key may use and that a machine could serve now',
     description:
-      'Builds that only your own machines serve are in it too: you may call them by their own name, free. `all=true` adds the models that no machine serves at the moment.',
+      'The list includes builds that only your own machines serve: you may call them by their own name without charge. `all=true` adds the models that no machine serves at the moment.',
     query: Type.Object({ all: optional(Type.Boolean()) }, strict),
     reply: listOf(Model),
     handle: async ({ request, query }) => {
@@ -95,7 +95,7 @@ export function addModelsRoutes(
       url: '/v1/models/*',
       group: 'Models',
       who: 'key',
-      summary: 'One model, by its name or an alias',
+      summary: 'One model, by its id or an alias',
     },
     params: Type.Object({ '*': Type.String() }),
     reply: Model,
@@ -112,7 +112,7 @@ export function addModelsRoutes(
     url: '/v1/models/catalog',
     group: 'Models',
     who: 'anybody',
-    summary: 'Everything on offer',
+    summary: 'All models of the catalog',
     reply: listOf(Model),
     handle: async () => ({
       object: LIST,
@@ -121,9 +121,9 @@ export function addModelsRoutes(
   });
   const Room = Type.Object({
     id: Type.String(),
-    ready: Type.Boolean({ description: 'A request would begin at once.' }),
+    ready: Type.Boolean({ description: 'A request would start at once.' }),
     can_accept: Type.Boolean({
-      description: 'It would begin at once, or find a place in the queue.',
+      description: 'The request would start at once, or be queued.',
     }),
     routable_providers: Type.Integer(),
     warm_providers: Type.Integer(),
@@ -131,7 +131,7 @@ export function addModelsRoutes(
     free_slots: Type.Integer(),
     token_budget_remaining: Type.Integer(),
     aggregate_tps: Type.Number(),
-    queued_requests: Type.Integer({ description: 'Of all models.' }),
+    queued_requests: Type.Integer({ description: 'The total of all models.' }),
     queue_limit: Type.Integer(),
   });
   api.route({
@@ -139,7 +139,7 @@ export function addModelsRoutes(
     url: '/v1/models/capacity',
     group: 'Models',
     who: 'anybody',
-    summary: 'What the fleet could take on now',
+    summary: 'Current capacity of the fleet',
     reply: listOf(Room),
     handle: async () => {
       const now = await capacity();
@@ -154,7 +154,7 @@ export function addModelsRoutes(
     url: '/v1/models/openrouter',
     group: 'Models',
     who: 'anybody',
-    summary: 'The list as a marketplace reads it',
+    summary: 'The models in the format of marketplaces',
     reply: Type.Object({
       data: Type.Array(
         Type.Object({

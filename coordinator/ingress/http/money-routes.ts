@@ -9,7 +9,9 @@ import { addPricingRoute, type PricingDeps } from './pricing-route.ts';
 const PageQuery = {
   from: optional(When),
   until: optional(When),
-  after: optional(Type.String({ maxLength: 200, description: 'The `next` of the page before.' })),
+  after: optional(
+    Type.String({ maxLength: 200, description: 'The value of `next` from the previous page.' }),
+  ),
   limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
   format: optional(Type.Enum(['json', 'csv'])),
 };
@@ -35,12 +37,12 @@ const StatementRow = Type.Object({
   prompt_tokens: orNull(Type.Integer()),
   completion_tokens: orNull(Type.Integer()),
   promotional_micro_usd: Type.Integer({
-    description: 'Of the amount, promotional credit, in millionths of a US dollar.',
+    description: 'The part of the amount that is promotional credit, in millionths of a US dollar.',
   }),
 });
 const Maturing = Type.Object(
   { at: Type.String(), amount_micro_usd: MicroUsd },
-  { description: 'Earned money, and when it can be withdrawn.' },
+  { description: 'Earned amounts, and the times at which they can be withdrawn.' },
 );
 const pageOf = <Row extends TSchema>(row: Row) =>
   Type.Object({ object: Type.Literal(LIST), data: Type.Array(row), next: orNull(Type.String()) });
@@ -53,7 +55,7 @@ const listPage = <Row extends Record<string, unknown>>({ data, next }: Page<Row>
 });
 /** Description of `format=csv` for the documentation. */
 const CSV =
-  '`format=csv` gives a table of every row, or of at most `limit` rows: then the header `x-next` has the `after` of the rows that are left.';
+  '`format=csv` returns a table of all rows, or of at most `limit` rows: the header `x-next` then has the value of `after` for the remaining rows.';
 
 /** Routes for the balance, the spending and the earnings of an account. */
 export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
@@ -63,9 +65,9 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     url: '/v1/balance',
     group: 'Money',
     who: 'keyOrUser',
-    summary: 'What the account has',
+    summary: 'The balance of the account',
     description:
-      '`promotional_micro_usd` is credit that was given: it is spent first and never withdrawn.',
+      '`promotional_micro_usd` is credit that was granted: it is spent first and can never be withdrawn.',
     reply: Type.Object({
       available_micro_usd: MicroUsd,
       held_micro_usd: MicroUsd,
@@ -94,8 +96,8 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     url: '/v1/usage',
     group: 'Money',
     who: 'keyOrUser',
-    summary: 'Requests and what they cost, newest first',
-    description: `A person sees the whole account; a key sees what it did itself. ${CSV}`,
+    summary: 'Requests and their cost, newest first',
+    description: `A person gets the whole account; an API key gets only its own requests. ${CSV}`,
     query: Type.Object(
       { ...PageQuery, key: optional(KeyId), model: optional(Type.String({ maxLength: 128 })) },
       strict,
@@ -170,7 +172,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     url: '/v1/earnings',
     group: 'Money',
     who: 'user',
-    summary: 'What your machines and referrals earned',
+    summary: 'Earnings of your machines and referrals',
     query: Type.Object({ from: optional(When), until: optional(When) }, strict),
     reply: Type.Object({
       lifetime_micro_usd: MicroUsd,

@@ -13,14 +13,14 @@ const Price = Type.Object({
   output_micro_usd_per_million: MicroUsd,
   minimum_charge_micro_usd: Type.Integer({
     description:
-      'The least that a request costs which delivered anything. A charge is rounded up, once, to a whole millionth of a dollar.',
+      'The minimum charge of a request that delivered a token. A charge is rounded up once, to a whole millionth of a dollar.',
   }),
   asked: orNull(
     Type.Object(
       { machines: Type.Integer(), input: Range, output: Range },
       {
         description:
-          'What the machines ask that may serve the model now; null where none may. One that asks for more than the listed price serves only callers who accept it (provider.max_price).',
+          'Prices of the machines that may serve the model now; null if there are none. A machine with a price above the listed one serves only callers who accept it (provider.max_price).',
       },
     ),
   ),
@@ -31,7 +31,7 @@ const Price = Type.Object({
       output_micro_usd_per_million: MicroUsd,
     }),
     {
-      description: 'Higher prices of single machines that do not hold yet.',
+      description: 'Higher prices of single machines that are not valid yet.',
     },
   ),
 });
@@ -51,9 +51,9 @@ export function addPricingRoute(
     url: '/v1/pricing',
     group: 'Money',
     who: 'anybody',
-    summary: 'What models cost',
+    summary: 'Prices of the models',
     description:
-      'The listed price is the most that a request costs which names no `provider.max_price`. A charge is what the tokens cost, rounded up, once, to a whole millionth of a dollar, and at least `minimum_charge_micro_usd`.',
+      'A request without `provider.max_price` costs at most the listed price. A charge is the price of the tokens, rounded up once to a whole millionth of a dollar, and at least `minimum_charge_micro_usd`.',
     reply: listOf(Price),
     handle: async () => {
       const [models, now] = await Promise.all([catalog.all(), askedPrices.now()]);

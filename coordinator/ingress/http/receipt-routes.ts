@@ -16,7 +16,7 @@ export function addReceiptRoutes(api: Api): void {
     who: 'keyOrUser',
     summary: 'The signed receipt of one request',
     description:
-      'By the `X-Inference-Job-ID` of the answer, about a second after its end. The provider signs what it did, streams too and those that were cut short as far as they came; the coordinator signs that and the price. `dinf verify receipt` checks both without asking anybody.',
+      'The id is the `X-Inference-Job-ID` of the answer. The receipt exists about a second after the end of the answer. The provider signs its work, also for streams that were cut short; the coordinator signs that and the price. `dinf verify receipt` verifies both offline.',
     params: Type.Object({ job: JobId }),
     reply: PrintedReceipt,
     example: { path: '/v1/receipts/job_0123456789abcdefghijkl' },
@@ -46,10 +46,10 @@ export function addReceiptRoutes(api: Api): void {
     url: '/v1/receipt-keys',
     group: 'Money',
     who: 'anybody',
-    summary: 'The keys that receipts are countersigned with',
+    summary: 'The keys that countersign receipts',
     reply: Type.Object({
       keys: Type.Array(Type.String(), {
-        description: 'Ed25519, in hexadecimal; the one that signs now comes first.',
+        description: 'Ed25519, in hexadecimal; the current key comes first.',
       }),
     }),
     handle: () => api.ask(services.settlement.receiptKeys, {}),

@@ -23,11 +23,11 @@ export function addRenewalRoutes({
     url: '/v1/providers/renewal-nonce',
     group: 'Machines',
     who: 'anybody',
-    summary: 'Ask for what a machine signs to renew its credentials',
+    summary: 'Get the nonce that a machine signs to renew its credentials',
     body: Type.Object({ provider: ProviderId }, strict),
     example: { body: { provider } },
     reply: Type.Object({
-      nonce: Type.String({ description: 'Good for a minute, for this machine.' }),
+      nonce: Type.String({ description: 'Valid for one minute, for this machine only.' }),
     }),
     handle: async ({ request, body }) => {
       strangers.check(request.ip);
@@ -41,7 +41,7 @@ export function addRenewalRoutes({
     who: 'anybody',
     summary: 'Renew the credentials of a leaf node',
     description:
-      'The signature is Ed25519, by the nkey that the machine enrolled with, over the lines "d-inference: renew the leaf credentials", the provider and the nonce, joined by line feeds. Credentials may have expired long ago.',
+      'The signature is Ed25519, made with the nkey with which the machine enrolled, over the lines "d-inference: renew the leaf credentials", the provider and the nonce, joined by line feeds. The credentials may have expired.',
     body: Type.Object(
       {
         provider: ProviderId,

@@ -40,24 +40,26 @@ const LENGTH_BYTES = 4;
 const MAX_WISH_BYTES = 16 * 1024;
 
 const wishFields = {
-  model: Type.String({ minLength: 1, maxLength: 128, description: 'A model, or an alias.' }),
+  model: Type.String({ minLength: 1, maxLength: 128, description: 'A model or an alias.' }),
   request_bytes: Type.Integer({
     minimum: 1,
     maximum: MAX_REQUEST_BYTES,
-    description: 'The most that the request has before it is sealed; no prompt has more tokens.',
+    description:
+      'Largest size of the request before it is sealed, in bytes; a prompt has at most as many tokens.',
   }),
   max_tokens: optional(Type.Integer({ minimum: 1, maximum: 10_000_000 })),
   requires: optional(
     Type.Array(Trait, {
       maxItems: TRAITS.length,
-      description: 'What model and machine must be able to do.',
+      description: 'Traits that model and machine must have.',
     }),
   ),
   provider: optional(providerWishes),
   affinity: optional(
     Type.String({
       maxLength: 64,
-      description: 'The same for requests that begin alike; nobody has to be able to tell why.',
+      description:
+        'The same text for requests with the same beginning. It should not reveal the beginning.',
     }),
   ),
 };
@@ -99,14 +101,16 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
     url: '/v1/sealed/sessions',
     group: 'Sealed',
     who: 'key',
-    summary: 'A place for a request that only its provider can read',
+    summary: 'Open a session for a request that only its provider can read',
     description:
-      'Reserves a provider, holds what the request may cost at most, and answers with the provider’s key and what it has shown of itself. Check both (docs/security/blind-mode.md; `dinf proxy` does), seal the request for that key, and send it to `/v1/sealed/jobs/{job}` within ten seconds.',
+      'Reserves a provider, holds the highest possible cost of the request, and returns the provider’s key and its evidence. Verify both (docs/security/blind-mode.md; `dinf proxy` does), seal the request for that key, and send it to `/v1/sealed/jobs/{job}` within ten seconds.',
     body: SessionRequest,
     reply: Type.Object({
       id: JobId,
       model: Type.String(),
-      max_tokens: Type.Integer({ description: 'Write it into the request: more is not answered.' }),
+      max_tokens: Type.Integer({
+        description: 'Write this limit into the request: more tokens are not delivered.',
+      }),
       expires_in_ms: Type.Integer(),
       offer: Offer,
     }),
@@ -146,7 +150,7 @@ export function addSealedRoutes(api: Api, server: FastifyInstance, deps: SealedR
     who: 'key',
     summary: 'Reject the offer of a session',
     description:
-      'Frees the provider and the money at once. Until it would have expired, the session still counts among those of the key that wait for an order.',
+      'Releases the provider and the money at once. The session counts towards the open sessions of the key until it would have expired.',
     params: Type.Object({ job: JobId }),
     reply: Type.Object({ id: JobId, deleted: Type.Boolean() }),
     handle: async ({ request, params: { job } }) => {
@@ -315,7 +319,7 @@ function sealingIn(body: Buffer, mostBytes: number): ClientSealing {
 }
 
 const ANSWER =
-  'Answered with server-sent events that hold sealed frames, or with 409 `seal_again` and another offer, as long as nothing has been answered. `X-Dinf-Next-Job` names a job that may be ordered without a session.';
+  'Returns server-sent events with sealed frames, or, before the first frame, 409 `seal_again` with another offer. `X-Dinf-Next-Job` is the id of a job that may be ordered without a session.';
 const sealedSchema = {
   tags: ['Sealed'],
   security: [{ apiKey: [] }],
@@ -328,15 +332,15 @@ const sealedExample = {
 };
 const orderSchema = {
   ...sealedSchema,
-  summary: 'The sealed request of a session, and its sealed answer',
-  description: `The body: the encapsulated key, then the sealed parts. ${ANSWER}`,
+  summary: 'Send the sealed request of a session and receive its sealed answer',
+  description: `The body has the encapsulated key, then the sealed parts. ${ANSWER}`,
   'x-example': { ...sealedExample, query: 'attempt=1' },
   params: Type.Object({ job: JobId }),
   querystring: Type.Object({ attempt: Type.Integer({ minimum: 1, maximum: 64 }) }),
 };
 const guessSchema = {
   ...sealedSchema,
-  summary: 'A sealed request without a session, for a machine that an earlier answer named',
-  description: `The body: four bytes of length, so much JSON (the fields of a session, \`id\` as \`X-Dinf-Next-Job\` named it, and \`sealed_for\` with \`provider\` and \`sealing_key\`), then as for a session. ${ANSWER}`,
+  summary: 'Send a sealed request without a session, for a machine that answered before',
+  description: `The body has four bytes with the length of the JSON, then the JSON (the fields of a session, \`id\` from \`X-Dinf-Next-Job\`, and \`sealed_for\` with \`provider\` and \`sealing_key\`), then the parts as for a session. ${ANSWER}`,
   'x-example': sealedExample,
 };

@@ -16,9 +16,9 @@ export function addStripeRoute(server: FastifyInstance, bus: Bus): void {
     {
       bodyLimit: MAX_BYTES,
       schema: {
-        summary: 'Where Stripe tells of payments',
+        summary: "Webhook for Stripe's payment events",
         tags: ['Money'],
-        description: 'Signed by Stripe; the signature is over the very bytes.',
+        description: 'Signed by Stripe; the signature covers the exact bytes of the body.',
         'x-example': {
           headers: { 'Content-Type': 'application/json', 'Stripe-Signature': '$SIGNATURE' },
           file: 'event.json',

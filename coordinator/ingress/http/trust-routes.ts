@@ -20,7 +20,7 @@ import { type Api, asTime, LIST, listOf, optional, strict } from './api.ts';
 
 const Hash = Hex(HASH_BYTES);
 const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const Proof = Type.Array(Hash, { description: 'As in RFC 6962.' });
+const Proof = Type.Array(Hash, { description: 'The format is that of RFC 6962.' });
 const MAX_PAGE = 20;
 
 const AttestationQuery = Type.Object(
@@ -42,13 +42,13 @@ export function addTrustRoutes(api: Api): void {
     url: '/v1/providers/attestation',
     group: 'Trust',
     who: 'anybody',
-    summary: 'What machines have shown of themselves',
+    summary: 'The evidence of the machines',
     description:
-      'All that are trusted now, by their ids: keys, code and posture, signed by each with its own key. Nothing in it names an owner or a serial number. How to check it: docs/security/blind-mode.md.',
+      "The evidence of all machines that are trusted now, by id: keys, code and posture, each signed with the machine's own key. It contains no owner and no serial number. docs/security/blind-mode.md describes how to verify it.",
     query: AttestationQuery,
     reply: Type.Object({
       ...listOf(Machine).properties,
-      next: optional(Type.String({ description: 'Give it as `after` for the next page.' })),
+      next: optional(Type.String({ description: 'The value of `after` for the next page.' })),
     }),
     handle: async ({ query: { after, limit = MAX_PAGE } }) => {
       const { machines } = await api.ask(services.trust.attestation, {
@@ -72,7 +72,7 @@ export function addTrustRoutes(api: Api): void {
     url: '/v1/releases',
     group: 'Trust',
     who: 'anybody',
-    summary: 'The code that machines may run',
+    summary: 'Releases that machines may run',
     reply: listOf(
       Type.Object({
         version: Type.String(),
@@ -100,7 +100,7 @@ export function addTrustRoutes(api: Api): void {
     url: '/v1/transparency/head',
     group: 'Trust',
     who: 'anybody',
-    summary: 'How far the log has come, signed',
+    summary: 'The signed head of the log',
     reply: Type.Object({
       size: Type.Integer(),
       root: Type.String(),
@@ -119,7 +119,7 @@ export function addTrustRoutes(api: Api): void {
     url: '/v1/transparency/inclusion',
     group: 'Trust',
     who: 'anybody',
-    summary: 'That an entry is in the log',
+    summary: 'Proof that an entry is in the log',
     query: Type.Object(
       {
         leaf: Hex(HASH_BYTES, { description: 'SHA-256 of a zero byte and the entry.' }),
@@ -142,7 +142,7 @@ export function addTrustRoutes(api: Api): void {
     url: '/v1/transparency/consistency',
     group: 'Trust',
     who: 'anybody',
-    summary: 'That the log was only added to',
+    summary: 'Proof that the log was only extended',
     query: Type.Object({ earlier: count, later: count }, strict),
     reply: Type.Object({ proof: Proof }),
     example: { path: '/v1/transparency/consistency?earlier=1&later=1' },
@@ -158,7 +158,7 @@ export function addTrustRoutes(api: Api): void {
     url: '/v1/transparency/entries',
     group: 'Trust',
     who: 'anybody',
-    summary: 'What stands in the log',
+    summary: 'The entries of the log',
     query: Type.Object(
       { from: optional(count), limit: optional(Type.Integer({ minimum: 1, maximum: 1_000 })) },
       strict,
