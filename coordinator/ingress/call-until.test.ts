@@ -20,14 +20,14 @@ afterAll(async () => {
   await hub[Symbol.asyncDispose]();
 });
 
-test('the 503 of a component that is away names its cause', async () => {
+test('a component that does not reply gives a 503 with its cause', async () => {
   await expect(answerOf(bus, services.catalog.snapshot, {}, LIMITS)).rejects.toMatchObject({
     code: 'service_unavailable',
     cause: { name: 'BusError', code: 'unavailable' },
   });
 });
 
-test('so does that of one that fails, which is asked once', async () => {
+test('a component that fails gives a 503 with its cause, after one call', async () => {
   let calls = 0;
   const failing = endpoint(services.catalog.snapshot, () => {
     calls += 1;
@@ -41,6 +41,6 @@ test('so does that of one that fails, which is asked once', async () => {
   expect(calls).toBe(1);
 });
 
-test('a caller that can go on without the answer gets none', async () => {
+test('a caller that can continue without the reply gets undefined', async () => {
   expect(await answerIfAny(bus, services.catalog.snapshot, {}, LIMITS)).toBeUndefined();
 });

@@ -73,13 +73,13 @@ function networkOf(
 }
 
 describe('a job', () => {
-  test('is placed by the first of two cells without a question to the other', async () => {
+  test('is placed by the first of two cells without a call to the other', async () => {
     const { asked, reserve } = networkOf([[placed], [placed]]);
     expect(await reserve()).toBe(placed);
     expect(asked).toEqual(['0 0']);
   });
 
-  test('goes to the other where the first is full or does not answer', async () => {
+  test('goes to the second cell if the first is full or does not reply', async () => {
     for (const first of [refused('saturated'), refused('no_provider'), 'nothing'] as const) {
       const { asked, reserve } = networkOf([[first], [placed]]);
       expect(await reserve()).toBe(placed);
@@ -87,14 +87,14 @@ describe('a job', () => {
     }
   });
 
-  test('waits where fewer wait, when both are full', async () => {
+  test('waits in the shorter queue if both cells are full', async () => {
     const full = refused('saturated');
     const { asked, reserve } = networkOf([[full], [full, placed]], [7, 3]);
     expect(await reserve()).toBe(placed);
     expect(asked).toEqual(['0 0', '1 0', '1 900']);
   });
 
-  test('that would not wait is told what it was told, and one that nobody serves too', async () => {
+  test('gets the refusal of its cell if it does not wait, or if no cell serves it', async () => {
     const full = refused('saturated');
     expect(await networkOf([[full], [full]]).reserve({ patienceMs: 0 })).toBe(full);
     const nobody = refused('no_provider');
@@ -103,7 +103,7 @@ describe('a job', () => {
     expect(await networkOf([[nobody], [full, waited]]).reserve()).toBe(waited);
   });
 
-  test('is not refused for want of machines as long as a cell that may have them does not answer', async () => {
+  test('is not refused as long as a cell that may have a machine for it does not reply', async () => {
     const nobody = refused('no_provider');
     expect(await networkOf([[nobody], ['nothing', placed]]).reserve()).toBe(placed);
     await expect(networkOf([[nobody], ['nothing']]).reserve()).rejects.toMatchObject({
@@ -111,7 +111,7 @@ describe('a job', () => {
     });
   });
 
-  test('for certain machines is asked of their cells alone, and for a preferred one there first', async () => {
+  test('is sent only to the cells of its allowed machines, and first to the cell of a preferred one', async () => {
     const own = networkOf([[placed], [placed]]);
     await own.reserve({ only: [C] });
     expect(own.asked).toEqual(['1 900']);

@@ -18,11 +18,11 @@ const current = page.replaceAll(ROW, (row, code: string, advice: string) => {
 });
 if (process.env['DINF_WRITE_API']) writeFileSync(PAGE, current);
 
-test('docs/troubleshooting.md has the status and the message of each error as they are (DINF_WRITE_API=1 writes them)', () => {
+test('docs/troubleshooting.md has the current status and message of each error (DINF_WRITE_API=1 writes them)', () => {
   expect(readFileSync(PAGE, 'utf8')).toBe(current);
 });
 
-test('docs/troubleshooting.md says for every error of the API why it comes and what to do', () => {
+test('docs/troubleshooting.md has a reason and an advice for every error of the API', () => {
   const explained = new Set(
     [...page.matchAll(ROW)].flatMap(({ groups }) => (groups?.['code'] ? [groups['code']] : [])),
   );

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { AnswerSize, boundsFor } from './answer-bounds.ts';
 
 describe('an answer without log probabilities', () => {
-  test('is admitted at the usual five bytes a token, however long it is', () => {
+  test('is accepted at the usual five bytes per token, at any length', () => {
     const size = new AnswerSize(boundsFor(undefined));
     for (let frame = 0; frame < 10_000; frame += 1)
       expect(size.admits({ bytes: 60 + 8 * 5, tokens: 8 })).toBe(true);
@@ -20,7 +20,7 @@ describe('an answer without log probabilities', () => {
   });
 });
 
-test('an answer with the log probabilities that were asked for has room for them', () => {
+test('an answer may be larger by the log probabilities that the caller asked for', () => {
   const frame = { bytes: 8 * (5 + 6 * 40), tokens: 8 };
   const admitted = (topLogprobs: number | undefined) => {
     const size = new AnswerSize(boundsFor(topLogprobs));

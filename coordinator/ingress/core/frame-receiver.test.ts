@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FrameReceiver, WINDOW_FRAMES } from './frame-receiver.ts';
 
-test('takes each frame once and in order, whatever arrives', () => {
+test('accepts each frame once and in order, in any order of arrival', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 300 }), (arrivals) => {
       const receiver = new FrameReceiver();
@@ -23,14 +23,14 @@ test('a client that reads nothing closes the window after WINDOW_FRAMES', () => 
   expect(receiver.receive(WINDOW_FRAMES)).toBe('accept');
 });
 
-test('what was consumed never passes what arrived', () => {
+test('never counts more frames as consumed than have arrived', () => {
   const receiver = new FrameReceiver();
   receiver.receive(0);
   receiver.consume(10);
   expect(receiver.window).toBe(1 + WINDOW_FRAMES);
 });
 
-test('says what is missing', () => {
+test('reports a gap', () => {
   const receiver = new FrameReceiver();
   expect(receiver.receive(1)).toBe('gap');
   expect(receiver.receive(0)).toBe('accept');

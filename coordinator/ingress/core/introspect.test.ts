@@ -25,7 +25,7 @@ describe('parsing', () => {
     expect(codeOf(() => parseJson(body))).toEqual(['invalid_json', null]);
   });
 
-  test('ten thousand levels are refused, not recursed into', () => {
+  test('ten thousand levels are refused without recursion', () => {
     const deep = Buffer.from(`{"a":${'['.repeat(10_000)}${']'.repeat(10_000)}}`);
     expect(codeOf(() => parseJson(deep))).toEqual(['invalid_request', null]);
   });
@@ -38,7 +38,7 @@ describe('parsing', () => {
     expect(codeOf(() => parseJson(Buffer.from(text)))).toEqual(['payload_too_large', null]);
   });
 
-  test('text is not counted as values, whatever it quotes', () => {
+  test('brackets and commas inside a text do not count as values', () => {
     const content = '[{"a": [1, 2, 3]}, "\\"] '.repeat(50_000);
     expect(parseJson(Buffer.from(JSON.stringify({ content, end: '\\' })))).toEqual({
       content,
@@ -78,13 +78,13 @@ describe('a chat request', () => {
     [{ top_p: 'x' }, 'top_p'],
     [{ seed: 0.5 }, 'seed'],
     [{ stop: [7] }, 'stop'],
-  ])('%j is refused before anybody is asked to serve it', (fields, param) => {
+  ])('%j is refused before a provider is asked', (fields, param) => {
     expect(
       codeOf(() => forwardedRequest(chat(fields), { maxOutputTokens: 10, cacheScope: 's' })),
     ).toEqual(['invalid_request', param]);
   });
 
-  test('what names the caller, is ours to do, or is unknown stays here', () => {
+  test('a field that identifies the caller, is for the coordinator, or is unknown stays here', () => {
     const intent = chat({
       user: 'me',
       metadata: { a: 'b' },
@@ -102,7 +102,7 @@ describe('a chat request', () => {
     });
   });
 
-  test('no tokeniser makes more tokens of a prompt than the bound', () => {
+  test('no tokenizer makes more tokens of a prompt than the bound', () => {
     const intent = chat({ messages: [{ role: 'user', content: '🦙'.repeat(10) }] });
     expect(intent.promptBound).toBeGreaterThanOrEqual(40);
     expect(intent.promptEstimate).toBeLessThan(intent.promptBound);

@@ -4,7 +4,7 @@ import { MAX_ATTEMPTS } from './job-attempts.ts';
 import type { JobEvent } from './job-state.ts';
 import { candidate, Machine, usage } from './job-under-test.ts';
 
-describe('whatever happens', () => {
+describe('after any sequence of events', () => {
   const attempt = fc.integer({ min: 1, max: MAX_ATTEMPTS });
   const event: fc.Arbitrary<JobEvent> = fc.oneof(
     fc
@@ -42,7 +42,7 @@ describe('whatever happens', () => {
   const history = fc.array(fc.tuple(event, fc.integer({ min: 0, max: 30_000 })), { maxLength: 40 });
 
   test.each([true, false])(
-    'a job ends once, answers once and leaves nothing behind (streamed: %s)',
+    'a job ends once, answers once and leaves no slot or hold behind (streamed: %s)',
     (streamed) => {
       fc.assert(
         fc.property(history, (events) => {

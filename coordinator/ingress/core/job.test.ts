@@ -6,7 +6,7 @@ import { candidate, Machine, provider, usage } from './job-under-test.ts';
 const kinds = (commands: readonly JobCommand[]) => commands.map((command) => command.do);
 
 describe('the life of a job', () => {
-  test('asks for a place, then for money, then for work', () => {
+  test('asks for a slot, then for a hold, then for an answer', () => {
     const job = new Machine();
     expect(kinds(job.commands)).toEqual(['reserve']);
     expect(kinds(job.happen({ type: 'reserved', candidates: [candidate('B')] }))).toEqual(['hold']);
@@ -21,7 +21,7 @@ describe('the life of a job', () => {
     expect(job.state.phase).toBe('over');
   });
 
-  test('a provider lost before content is replaced by the alternate, which is named in the report', () => {
+  test('a provider lost before content is replaced by the alternate, whose id is in the report', () => {
     const job = new Machine().serving('B', 'C');
     const commands = job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' });
     expect(kinds(commands)).toEqual(['cancel', 'report_attempt', 'dispatch']);
@@ -29,7 +29,7 @@ describe('the life of a job', () => {
     expect(job.state.attempt?.number).toBe(2);
   });
 
-  test('with no alternate left it asks for another place, without the failed ones, and holds no money twice', () => {
+  test('without an alternate left, the job reserves again without the failed providers, and holds no money twice', () => {
     const job = new Machine().serving('B');
     expect(
       job.happen({ type: 'refused', attempt: 1, reason: 'queue_full', retryAfterMs: 500 }).at(-1),
@@ -40,7 +40,7 @@ describe('the life of a job', () => {
     expect(job.all('hold')).toHaveLength(1);
   });
 
-  test('a provider lost after content cuts the stream and is charged for what was delivered', () => {
+  test('a provider lost after content cuts the stream, and the delivered tokens are charged', () => {
     const job = new Machine().serving('B', 'C');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
     const commands = job.happen({ type: 'attempt_failed', attempt: 1, failure: 'disconnected' });
@@ -49,7 +49,7 @@ describe('the life of a job', () => {
     expect(job.state.deliveredTokens).toBe(2);
   });
 
-  test('a whole answer lost half-way starts again elsewhere, and the half is forgotten', () => {
+  test('an answer that is not streamed starts again at another provider, and its first part is discarded', () => {
     const job = new Machine(false).serving('B', 'C');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
     expect(
@@ -58,7 +58,7 @@ describe('the life of a job', () => {
     expect(job.state.deliveredTokens).toBe(0);
   });
 
-  test('a machine above the price that the caller accepts is left out, and a place is sought anew', () => {
+  test('a machine above the price that the caller accepts is excluded, and the job reserves again', () => {
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [candidate('B'), candidate('C')] });
     expect(job.happen({ type: 'hold_refused', code: 'price_above_limit' })).toEqual([
@@ -71,7 +71,7 @@ describe('the life of a job', () => {
     expect(job.state.attempt?.number).toBe(1);
   });
 
-  test('a machine that the caller cannot afford is left out only where another costs less', () => {
+  test('a machine that the caller cannot afford is excluded only if another costs less', () => {
     const [dear, cheap] = [
       { ...candidate('B'), costMicroUsd: 900 },
       { ...candidate('C'), costMicroUsd: 400 },
@@ -89,7 +89,7 @@ describe('the life of a job', () => {
     expect(kinds(commands)).toEqual(['reject', 'ended']);
   });
 
-  test('a caller hears of the refused money when no other machine is there', () => {
+  test('a caller gets the error of the refused hold if there is no other machine', () => {
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [candidate('B')] });
     job.happen({ type: 'hold_refused', code: 'price_above_limit' });
@@ -104,7 +104,7 @@ describe('the life of a job', () => {
     expect(job.all('ended')).toHaveLength(1);
   });
 
-  test("the client's own mistake is tried once", () => {
+  test('an invalid request is tried once', () => {
     const job = new Machine().serving('B', 'C');
     const commands = job.happen({
       type: 'refused',
@@ -118,7 +118,7 @@ describe('the life of a job', () => {
     expect(job.state.phase).toBe('over');
   });
 
-  test('an order that its client sealed badly is the client’s mistake, and tried once; one that the ingress sealed is tried elsewhere', () => {
+  test('an order that its client sealed wrongly is tried once; one that the ingress sealed is tried at another provider', () => {
     const refused = { type: 'refused', attempt: 1, reason: 'unsealable', retryAfterMs: 0 } as const;
     const blind = new Machine(true, true).serving('B', 'C');
     expect(blind.happen(refused)).toContainEqual(
@@ -157,7 +157,7 @@ describe('the life of a job', () => {
     });
   });
 
-  test('an answer that fails for its schema is not tried again, unlike one whose engine fails', () => {
+  test('an answer that fails because of its schema is not tried again, unlike one whose engine fails', () => {
     const failed = { type: 'end', attempt: 1, finish: 'error', usage } as const;
     expect(kinds(new Machine().serving('B', 'C').happen(failed))).toContain('dispatch');
     const job = new Machine(false).serving('B', 'C');
@@ -167,7 +167,7 @@ describe('the life of a job', () => {
     );
   });
 
-  test('a whole answer that finds no memory ends with an error, and is not charged', () => {
+  test('an unstreamed answer that finds no memory ends with an error, and is not charged', () => {
     const job = new Machine(false).serving('B', 'C');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 2 });
     const commands = job.happen({ type: 'answer_full' });
@@ -175,7 +175,7 @@ describe('the life of a job', () => {
     expect(commands.at(-1)).toMatchObject({ result: 'failed', served: undefined });
   });
 
-  test('a client that leaves has the work stopped, and the provider is waited for only so long', () => {
+  test('a client that leaves stops the work, and the wait for the provider is bounded', () => {
     const job = new Machine().serving('B');
     job.happen({ type: 'content', attempt: 1, pieces: [], tokens: 1 });
     expect(kinds(job.happen({ type: 'client_gone' }))).toEqual(['cancel']);
@@ -185,14 +185,14 @@ describe('the life of a job', () => {
     ]);
   });
 
-  test('a client that leaves while money is being held still ends the job, after the answer', () => {
+  test('a client that leaves during a hold still ends the job, after the reply', () => {
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [candidate('B')] });
     expect(job.happen({ type: 'client_gone' })).toEqual([]);
     expect(kinds(job.happen({ type: 'held' }))).toEqual(['ended']);
   });
 
-  test('a slow first provider leaves half of the time to the next, whom routing names anew', () => {
+  test('a slow first provider leaves half of the time to the next one, for which routing is asked again', () => {
     const job = new Machine();
     const slow = { ...candidate('B'), expectedFirstContentMs: 3_000 };
     job.happen({ type: 'reserved', candidates: [slow, candidate('C')] });
@@ -211,7 +211,7 @@ describe('the life of a job', () => {
     expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'first_content_timeout' })]);
   });
 
-  test('one that was expected at once is looked for elsewhere sooner', () => {
+  test('a provider that was expected to answer at once is abandoned sooner', () => {
     const job = new Machine().serving('B', 'C');
     expect(wakeAt(job.state)).toBe(2_000);
     expect(kinds(job.happen({ type: 'timer', isPatient: true }, 2_000))).toEqual([]);
@@ -222,7 +222,7 @@ describe('the life of a job', () => {
     ]);
   });
 
-  test('a provider may refuse what it cannot begin in time; the last candidate is given as long as the job waits for late ones', () => {
+  test('a provider may refuse a job that it cannot begin in time; the last candidate has as long as the job waits for late answers', () => {
     const job = new Machine().serving('B', 'C');
     expect(job.state.attempt).toMatchObject({ contentBy: 2_000, startBy: 2_000 });
     job.happen({ type: 'refused', attempt: 1, reason: 'deadline_unreachable', retryAfterMs: 0 });
@@ -231,7 +231,7 @@ describe('the life of a job', () => {
     expect(job.all('reserve')).toHaveLength(2);
   });
 
-  test('where many are late it is waited for, four times as long at most', () => {
+  test('while many attempts are late, the job waits, at most four times as long', () => {
     const job = new Machine().serving('B', 'C');
     while (job.now + 1_000 < 4 * 9_000) {
       job.now = wakeAt(job.state);
@@ -243,7 +243,7 @@ describe('the life of a job', () => {
     expect(job.all('reject')).toEqual([expect.objectContaining({ code: 'first_content_timeout' })]);
   });
 
-  test('alternates are tried at once as long as what routing knew of them is fresh', () => {
+  test('alternates are tried at once while the plan of routing is fresh', () => {
     const job = new Machine().serving('B', 'C', 'D');
     const refused = (attempt: number) =>
       ({ type: 'refused', attempt, reason: 'queue_full', retryAfterMs: 0 }) as const;

@@ -10,7 +10,7 @@ const cutAll = (budget: LateBudget, provider: string, now: number, most = 1_000)
   return cuts;
 };
 
-test('three may always be cut, and one in twenty of many', () => {
+test('three attempts may always be abandoned, and one in twenty of many', () => {
   const budget = new LateBudget();
   expect(cutAll(budget, 'A', 0)).toBe(3);
   begin(budget, 'A', 1_000);
@@ -18,14 +18,14 @@ test('three may always be cut, and one in twenty of many', () => {
   expect(cutAll(budget, 'A', 29_000)).toBe(0);
 });
 
-test('what was long ago does not count', () => {
+test('attempts of earlier windows do not count', () => {
   const budget = new LateBudget();
   for (let cut = 0; cut < 3; cut += 1) budget.cut('A', 0);
   expect(budget.mayCut('A', 45_000)).toBe(false);
   expect(budget.mayCut('A', 61_000)).toBe(true);
 });
 
-test('one machine that is late while the others are in time may be cut off as often as it is late', () => {
+test('the attempts of a machine that is late while the others are in time may all be abandoned', () => {
   const budget = new LateBudget();
   begin(budget, 'B', 9);
   expect(cutAll(budget, 'A', 2)).toBe(3);
@@ -33,7 +33,7 @@ test('one machine that is late while the others are in time may be cut off as of
   expect(cutAll(budget, 'A', 2, 50)).toBe(50);
 });
 
-test('when several are late it is not their fault any more', () => {
+test('the attempts of several late machines are not all abandoned', () => {
   const budget = new LateBudget();
   for (const provider of ['A', 'B', 'C', 'D']) begin(budget, provider, 20);
   const cuts = [0, 1, 2, 3, 4, 5].flatMap(() =>

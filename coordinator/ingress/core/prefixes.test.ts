@@ -11,7 +11,7 @@ const prefixesOf = (body: Body, scope: string) => beginningsOf(body, scope).pref
 const conversationOf = (body: Body, scope: string) => beginningsOf(body, scope).conversation;
 const keys = (body: Body, scope = 'scope') => prefixesOf(body, scope).map(({ key }) => key);
 
-test('the next turn begins with what the last one was, the longest first', () => {
+test('the next turn has the prefixes of the last one, the longest first', () => {
   const [before, after] = [keys({ messages: turns.slice(0, 2) }), keys({ messages: turns })];
   expect(before).toHaveLength(2);
   expect(after).toHaveLength(4);
@@ -20,7 +20,7 @@ test('the next turn begins with what the last one was, the longest first', () =>
   expect(tokens).toEqual(tokens.toSorted((one, other) => other - one));
 });
 
-test('another key, other tools or other words have nothing in common, and no word is in it', () => {
+test('another key, other tools or other words have nothing in common, and no digest contains a word', () => {
   const messages = turns;
   const all = [
     keys({ messages }),
@@ -32,12 +32,12 @@ test('another key, other tools or other words have nothing in common, and no wor
   for (const key of all) expect(key).toMatch(/^[\w-]{22}$/);
 });
 
-test('short beginnings and more than eight are left out', () => {
+test('short prefixes, and those beyond eight, are left out', () => {
   expect(keys({ messages: [say('user', 5)] })).toEqual([]);
   expect(keys({ messages: Array.from({ length: 40 }, () => say('user', 200)) })).toHaveLength(8);
 });
 
-test('a conversation is the same one in every turn, and another with another first question', () => {
+test('the digest of a conversation is the same in every turn, and differs with the first question', () => {
   const [system, question, answer, next] = turns as [object, object, object, object];
   const [first, later, retold, other, stranger] = [
     conversationOf({ messages: [system, question] }, 'scope'),

@@ -17,8 +17,8 @@ const model: CatalogModel = {
 };
 const refusal = (code: string) => expect.objectContaining({ code, param: 'provider' });
 
-describe('whom the caller would rather have', () => {
-  test('is read by the names that OpenRouter gave it', () => {
+describe('the preferences of the caller', () => {
+  test("are read by OpenRouter's names", () => {
     const wishes = {
       order: [B, C],
       sort: 'throughput',
@@ -69,7 +69,7 @@ describe('whom the caller would rather have', () => {
   });
 });
 
-test('of a model those builds are left whose weights are wanted', () => {
+test('a model keeps only the builds with the wanted quantizations', () => {
   const buildsIn = (...wanted: ('int4' | 'int8' | 'fp16' | 'unknown')[]) =>
     withQuantizations(model, wanted).builds;
   expect(withQuantizations(model, undefined)).toBe(model);

@@ -6,7 +6,7 @@ const recounted = fc.integer({ min: 0, max: 10_000 });
 const PLAIN = { factor: 1.25, hiddenTokens: 32 };
 
 describe('a claim', () => {
-  test('of no more than the recounted tokens is never wrong, whatever the request asks for', () => {
+  test('of no more than the recounted tokens is never wrong, for any request', () => {
     const request = fc.record(
       {
         temperature: fc.double({ min: 0, max: 2, noNaN: true }),
@@ -34,7 +34,7 @@ describe('a claim', () => {
     );
   });
 
-  test('stays wrong when it grows, and right when more tokens are found', () => {
+  test('stays wrong if it grows, and right if more tokens are found', () => {
     fc.assert(
       fc.property(recounted, recounted, fc.nat(1_000), (tokens, found, more) => {
         if (isOverbilled({ tokens, calls: 0 }, found, PLAIN))
@@ -62,7 +62,7 @@ test.each([
   expect(recountTerms(body)?.factor).toBe(2);
 });
 
-test('a penalty or a format that changes nothing is as good as none', () => {
+test('a penalty or a format that changes nothing is treated as absent', () => {
   expect(
     recountTerms({
       frequency_penalty: 0,
@@ -77,7 +77,7 @@ test('a stop string may take as many tokens as it has bytes', () => {
   expect(recountTerms({ stop: ['a', 'ende', 'ü'] })?.hiddenTokens).toBe(36);
 });
 
-test('an answer with more than one token for two bytes is always recounted, a short one is not', () => {
+test('an answer with more than one token for two bytes is always recounted, unless it is short', () => {
   expect([
     isDense({ tokens: 51, calls: 0 }, 100),
     isDense({ tokens: 50, calls: 0 }, 100),

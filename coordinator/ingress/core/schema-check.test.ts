@@ -18,17 +18,17 @@ function refusalOf(
   }
 }
 
-describe('a schema that no answer can be held to is refused with its reason', () => {
+describe('a schema that no answer can satisfy is refused with its reason', () => {
   const a = (schema: JsonObject) => ({ $ref: '#/$defs/a', $defs: { a: schema } });
   test.each<[string, JsonObject, RegExp]>([
     ['a reference to itself', { $ref: '#' }, /refers back to itself/],
     ['a definition that is only itself', a({ $ref: '#/$defs/a' }), /refers back to itself/],
     [
-      'two definitions that are each other',
+      'two definitions that refer only to each other',
       { $ref: '#/$defs/a', $defs: { a: { $ref: '#/$defs/b' }, b: { $ref: '#/$defs/a' } } },
       /refers back/,
     ],
-    ['a choice of nothing but itself', { anyOf: [{ $ref: '#' }] }, /refers back/],
+    ['a choice that has only itself', { anyOf: [{ $ref: '#' }] }, /refers back/],
     ['all of itself', { allOf: [{ $ref: '#' }] }, /refers back/],
     [
       'an object that must contain itself',
@@ -41,15 +41,15 @@ describe('a schema that no answer can be held to is refused with its reason', ()
       /refers back/,
     ],
     ['a reference that leads nowhere', { $ref: '#/nowhere' }, /"#\/nowhere" leads nowhere/],
-    ['a reference that is no text', { $ref: 5 }, /must be a string/],
+    ['a reference that is not a text', { $ref: 5 }, /must be a string/],
     ['a type that does not exist', { type: 'nonsense' }, /"nonsense" is not a type/],
     [
-      'such a type in a part',
+      'an unknown type in a part',
       { type: 'object', properties: { x: { type: ['string', 'text'] } }, required: ['x'] },
       /"text" is not a type/,
     ],
     [
-      'more characters than a grammar is made of',
+      'more characters than a grammar may have',
       { enum: Array.from({ length: 60_000 }, (_, index) => `value ${index}`) },
       /the most is 262144/,
     ],
@@ -79,7 +79,7 @@ describe('a schema that a value fits passes', () => {
     ['a definition by its name', { $ref: '#/$defs/a~1b', $defs: { 'a/b': { type: 'string' } } }],
     ['a reference to a part of a list', { anyOf: [{ type: 'string' }, { $ref: '#/anyOf/0' }] }],
     [
-      'another document, which the provider takes for anything',
+      'another document, for which the provider accepts any value',
       { $ref: 'https://example.com/schema' },
     ],
     ['an array of itself that may be empty', { type: 'array', items: { $ref: '#' } }],

@@ -48,12 +48,12 @@ if (process.env['DINF_WRITE_API'])
   for (const [name, text] of files) writeFileSync(join(DOCS, name), text);
 
 describe('the documents of the API', () => {
-  test.each(files)('docs/%s is what the routes say (DINF_WRITE_API=1 writes it)', (name, text) => {
+  test.each(files)('docs/%s agrees with the routes (DINF_WRITE_API=1 writes it)', (name, text) => {
     const file = join(DOCS, name);
     expect(existsSync(file) && readFileSync(file, 'utf8') === text).toBe(true);
   });
 
-  test('name a summary, and who may call, for every route', () => {
+  test('have a summary and the admitted callers of every route', () => {
     for (const [path, operations] of [everyone, operators].flatMap(({ paths = {} }) =>
       Object.entries(paths),
     )) {

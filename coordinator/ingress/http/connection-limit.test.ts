@@ -13,7 +13,7 @@ test.each([
   expect(connectionLimit(openFiles)).toBe(connections);
 });
 
-test('with 128 descriptors, connection 65 is closed at once, and the log says why before and then', {
+test('with 128 descriptors, connection 65 is closed at once, and the log has the reason at the start and then', {
   timeout: 20_000,
 }, async () => {
   const script = `

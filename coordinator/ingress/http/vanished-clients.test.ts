@@ -37,7 +37,7 @@ describe.skipIf(!possible)(
     });
     afterAll(() => ip('netns', 'delete', NAMESPACE));
 
-    test('is noticed by what it does not acknowledge; one that reads nothing for a while is not ended', {
+    test('is noticed by what it does not acknowledge; a client that does not read for a while keeps its connection', {
       timeout: 60_000,
     }, async () => {
       const responses = new Map<string | undefined, ServerResponse>();

@@ -16,7 +16,7 @@ const newLimiter = () => {
   return { clock, limiter, isOut };
 };
 
-test('an address that has used up its minute waits for the next; others do not', () => {
+test('an address that has reached its limit waits for the next minute; other addresses do not', () => {
   const { clock, limiter, isOut } = newLimiter();
   for (let count = 0; count < 2; count += 1) limiter.count('192.0.2.1');
   expect([isOut('192.0.2.1'), isOut('192.0.2.2')]).toEqual([true, false]);
@@ -26,7 +26,7 @@ test('an address that has used up its minute waits for the next; others do not',
   expect(isOut('192.0.2.1')).toBe(false);
 });
 
-test('an address with too many wrong credentials may still show a good one, and has a bounded number of them verified at once', async () => {
+test('an address with too many wrong credentials may still show a good one, and has a bounded number of verifications at once', async () => {
   const { limiter } = newLimiter();
   for (let count = 0; count < 2; count += 1) limiter.count('192.0.2.1');
   expect(await limiter.verify('192.0.2.1', async () => 'good')).toBe('good');
@@ -52,7 +52,7 @@ test.each([
   ['2001:db8:0:1::1', '2001:0db8:0000:0001:9::', true],
   ['2001:db8::1', '2001:db8:0:1::1', false],
   ['::ffff:192.0.2.1', '192.0.2.1', true],
-])('%s and %s are one household: %s', (one, other, same) => {
+])('%s and %s count as one network: %s', (one, other, same) => {
   const { limiter, isOut } = newLimiter();
   for (let count = 0; count < 2; count += 1) limiter.count(one);
   expect(isOut(other)).toBe(same);

@@ -33,7 +33,7 @@ test('an address that guesses with many accounts is stopped, also when all guess
   expect(allowed(await codes(guesses))).toBe(LIMIT);
 });
 
-test('right codes and failures of the service use up nothing', async () => {
+test('correct codes and failures of the service are not counted', async () => {
   const limiter = newLimiter();
   const guesser = { address: '192.0.2.1', account: 'ann' };
   for (let guess = 0; guess < 10; guess += 1) {

@@ -30,7 +30,7 @@ test('a key has four unordered sessions, fewer with each that it wastes, and fou
   expect(allOf(sessions)).toHaveLength(4);
 });
 
-test('a client that orders at once opens hundreds side by side, and waits for its turn', async () => {
+test('a client that orders at once can open hundreds of sessions concurrently, each in its turn', async () => {
   const sessions = new OpenSessions(() => 0);
   let waiting = 0;
   const open = async () => {
@@ -45,7 +45,7 @@ test('a client that orders at once opens hundreds side by side, and waits for it
   expect(allOf(sessions)).toHaveLength(32);
 });
 
-test('of many that open sessions and order none, four are let in, sixty-four wait for a while, the others are refused at once', async () => {
+test('of many sessions without an order, four open, sixty-four wait, and all others are refused at once', async () => {
   const sessions = new OpenSessions(() => 0);
   const taken = await Promise.allSettled(Array.from({ length: 100 }, () => sessions.take(KEY)));
   const refused = taken.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
@@ -55,7 +55,7 @@ test('of many that open sessions and order none, four are let in, sixty-four wai
   );
 });
 
-test('keys without an open session are forgotten when there are too many', () => {
+test('keys without an open session are removed if there are too many', () => {
   const sessions = new OpenSessions(() => 0);
   for (let key = 0; key < 20_000; key += 1) sessions.tryTake(`key_${key}`)?.ordered();
   expect(sessions.keys).toBe(10_000);

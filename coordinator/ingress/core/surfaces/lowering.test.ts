@@ -96,7 +96,7 @@ describe('the Responses API', () => {
 });
 
 describe('the Messages API', () => {
-  test('is lowered to a conversation, results of tools in their place', () => {
+  test('is lowered to a conversation with the results of tools in order', () => {
     const body = lowered(messages, {
       max_tokens: 5,
       system: [
@@ -186,7 +186,7 @@ describe('the Messages API', () => {
 });
 
 describe('the legacy completions', () => {
-  test('are a message of the user', () => {
+  test('are lowered to a message of the user', () => {
     expect(
       lowered(completions, { prompt: ['Hi'], echo: false, best_of: 1, logprobs: 2 }),
     ).toMatchObject({
@@ -252,7 +252,7 @@ describe('the chat contract', () => {
     expect(chat(fields)).toBe(param);
   });
 
-  test('says what model and machine must be able to do, and counts tools and images for what they are', () => {
+  test('gives the required traits, and counts the tokens of tools and images', () => {
     const plain = introspectChat({
       model: 'sim',
       messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }] }],

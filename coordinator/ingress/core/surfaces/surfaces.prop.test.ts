@@ -90,7 +90,7 @@ const surfaces: readonly [Surface, object][] = [
 ];
 
 describe.each(surfaces)('$path', (surface, request) => {
-  test('a stream, cut anywhere, is the same events; no write splits a character', () => {
+  test('a stream gives the same events however it is split; no write splits a character', () => {
     fc.assert(
       fc.property(answers, ends, fc.array(fc.nat(), { maxLength: 40 }), (deltas, end, places) => {
         const stream = surface.stream(head(request));
@@ -104,7 +104,7 @@ describe.each(surfaces)('$path', (surface, request) => {
     );
   });
 
-  test('a stream says what the whole answer says', () => {
+  test('a stream has the same content as the whole answer', () => {
     fc.assert(
       fc.property(answers, ends, (deltas, end) => {
         const stream = surface.stream(head(request));
@@ -120,7 +120,7 @@ describe.each(surfaces)('$path', (surface, request) => {
     );
   });
 
-  test('a stream that is cut short ends in one error and no end', () => {
+  test('a stream that is cut short ends with one error and without an end', () => {
     const stream = surface.stream(head(request));
     const written =
       stream.delta({ k: 'text', text: 'half', tokens: 1 }) + stream.cut(new ApiError('stream_cut'));
