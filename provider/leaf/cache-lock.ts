@@ -4,10 +4,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { LaunchError } from '../launch-error.ts';
 
-// Invariant: the lock only saves a second download. What it guards is published by rename, so two
-// holders
-// (a stolen lock, process ids of another container) cost time and nothing else.
+// Invariant: the lock only prevents a second download. A program is put into the cache by a rename,
+// so two holders at once (a process that was taken for dead, or one in another container) only
+// waste time.
 
+/** Age from which a lock may be taken over although its process runs, in milliseconds. */
 const ABANDONED_AFTER_MS = 10 * 60_000;
 const POLL_MS = 100;
 
@@ -32,7 +33,8 @@ export async function acquireCacheLock(path: string, timeoutMs: number): Promise
 }
 
 /**
- * A link appears with its content or not at all, which a created and then written file does not.
+ * Takes the lock by a hard link, which appears together with its content. A file that is created
+ * and then written could be read empty by another process, which would take it for abandoned.
  */
 async function tryLink(from: string, to: string): Promise<boolean> {
   try {

@@ -11,20 +11,23 @@ const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 const APT_TIMEOUT_MS = 180_000;
 
 interface DebianOrder {
-  /** Emptied by nobody: a fresh one for each order. */
+  /** A new, empty folder for this call; the caller deletes it. */
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
   readonly packages: readonly string[];
-  /** Suites to take them from, the last one first; `{codename}` is the machine's own. */
+  /**
+   * Suites to take the packages from; apt prefers the last one. `{codename}` stands for the release
+   * of this machine, for example `trixie`.
+   */
   readonly suites: readonly string[];
-  /** Also what they need and this machine has not. */
+  /** True to unpack the dependencies that this machine lacks, too. */
   readonly withDependencies?: boolean;
 }
 
 /**
- * Unpacks packages of Debian into `folder`/unpacked, from the mirror that apt uses already, without
- * root and without telling the
- * system. apt checks the signatures.
+ * Unpacks Debian packages into `folder`/unpacked and returns that path. It uses the mirror that apt
+ * is configured for, needs no root and installs nothing. apt checks the signatures, so a hostile
+ * mirror cannot supply another program.
  */
 export async function unpackDebian({
   folder,
@@ -75,7 +78,7 @@ export async function unpackDebian({
   return at('unpacked');
 }
 
-/** What apt would install, by the file names that it would fetch. */
+/** The names of the packages that apt would install, read from the file names in its output. */
 async function missing(
   packages: readonly string[],
   apt: (...args: string[]) => Promise<{ stdout: string }>,
@@ -92,8 +95,8 @@ async function missing(
 }
 
 /**
- * Read from apt's own configuration: it knows the mirror, the proxy and the credentials; we need
- * not.
+ * The first Debian mirror in apt's configuration. apt adds the proxy and the credentials of that
+ * mirror by itself.
  */
 async function debianMirror(env: NodeJS.ProcessEnv): Promise<{ mirror: string; codename: string }> {
   await access(KEYRING);

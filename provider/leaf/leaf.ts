@@ -14,12 +14,12 @@ export interface LeafOptions {
   readonly log: Logger;
 }
 
-/** This machine's own NATS server: the only thing that speaks to the hub. */
+/** The NATS server of this machine. It is the only program here that connects to the hub. */
 export interface Leaf extends AsyncDisposable {
   readonly server: NatsServer;
-  /** Into the account of one enrolment. */
+  /** Connects to the leaf in the account of one enrolment. */
   connect(enrolment: Enrolment): Promise<NatsConnection>;
-  /** SIGKILL, and it stays down. */
+  /** Ends the server with SIGKILL; it is not started again. */
   kill(): Promise<void>;
 }
 
@@ -39,8 +39,8 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
     name: 'leaf',
     config: (place) => leafConfig(place, { hubs, remotes }),
   });
-  // Never given up: a machine in the field has nobody beside it. The agents connect again by
-  // themselves.
+  // The leaf is started again however often it fails, because no operator sits at the machine. The
+  // agents reconnect by themselves.
   const kept = keepRunning({ name: 'the leaf node', child: server, log });
   return {
     server,

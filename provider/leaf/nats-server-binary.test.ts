@@ -10,10 +10,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/**
- * A program that only says which version it is: what is looked at before it is ever run as a
- * server.
- */
+/** A program that prints a version and does nothing else. */
 function program(path: string, version: string): string {
   mkdirSync(join(path, '..'), { recursive: true });
   chmodSync(join(path, '..'), 0o755);

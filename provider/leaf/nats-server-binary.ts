@@ -13,7 +13,10 @@ import { unpackReleaseArchive } from './release-archive.ts';
 
 const run = promisify(execFile);
 
-/** Older servers let a leaf publish whatever its own, perhaps hostile, server passes on. */
+/**
+ * The oldest version that is safe as a hub. Older ones do not enforce the permissions of a leaf: a
+ * hostile provider could publish as any other provider.
+ */
 export const MINIMUM_NATS_SERVER = '2.14.0';
 
 const LOCK_TIMEOUT_MS = 8 * 60_000;
@@ -54,7 +57,7 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
 
   await mkdir(join(cacheDir, 'nats-server'), { recursive: true, mode: 0o700 });
   await using _lock = await acquireCacheLock(`${cached}.lock`, LOCK_TIMEOUT_MS);
-  // Another process may have fetched it while we waited.
+  // Another process may have downloaded the program while this one waited for the lock.
   const meanwhile = await attempt(() => inspectCached(cached));
   if (meanwhile) return meanwhile;
   await clearStaging(join(cacheDir, 'nats-server'));
@@ -109,7 +112,10 @@ async function inspect(path: string, source: NatsServerSource): Promise<NatsServ
   return { path, version, source };
 }
 
-/** Looked at before it is run: asking a program for its version runs it. */
+/**
+ * Checks the owner and the mode of the file before it is run with `--version`. Otherwise another
+ * user of this machine could put their own program on PATH and have it run as this user.
+ */
 async function inspectOnPath(path: string): Promise<NatsServerBinary> {
   const fault = await replaceableBy(path);
   if (fault !== undefined)
@@ -138,7 +144,7 @@ async function versionOf(path: string): Promise<string> {
   }
 }
 
-/** A preview of the minimum itself is older than the minimum. */
+/** True if the version is at least the minimum; `2.14.0-preview.1` is older than `2.14.0`. */
 export function isNewEnough(version: string, minimum: string = MINIMUM_NATS_SERVER): boolean {
   const [numbers = '', preview] = version.split('-', 2);
   const have = numbers.split('.').map(Number);
@@ -173,7 +179,8 @@ type Publication = {
 };
 
 /**
- * Checked first and renamed last: whoever finds the file in the cache finds a whole, working one.
+ * Unpacks the program, runs it once for its version, and only then renames it into the cache, so
+ * that a file in the cache is always complete and works.
  */
 async function publish({ source, unpack, cached, env }: Publication): Promise<NatsServerBinary> {
   const staging = await mkdtemp(`${cached}.fetch-`);
@@ -190,7 +197,10 @@ async function publish({ source, unpack, cached, env }: Publication): Promise<Na
   }
 }
 
-/** What a crash left behind; only the holder of the lock may tell. */
+/**
+ * Deletes the folders of downloads that a crash interrupted. Call it only while holding the lock:
+ * without it, a folder may belong to a download that still runs.
+ */
 async function clearStaging(folder: string): Promise<void> {
   const leftovers = (await readdir(folder)).filter((name) => name.startsWith('nats-server.fetch-'));
   await Promise.all(

@@ -5,22 +5,28 @@ import { startAgain } from '../start-again.ts';
 import type { Exit, SupervisedProcess } from '../supervised-process.ts';
 import { startSupervised } from '../supervised-process.ts';
 
-/** -1 lets the server choose a free one; a listener that the configuration leaves out stays -1. */
+/**
+ * The ports of a server; -1 lets the server choose a free one. The port of a listener that the
+ * configuration does not have stays -1.
+ */
 export type NatsPorts = { client: number; leaf: number; monitor: number };
 
-/** What a configuration is rendered for. */
+/** The address, folder and ports that a configuration is written for. */
 export type NatsPlace = { host: string; home: string; ports: NatsPorts };
 
 export type NatsServerOptions = {
   binary: string;
-  /** Its folder, 0700: configuration, JetStream, resolver, credentials. */
+  /**
+   * The folder of the server (mode 0700), with its configuration, streams, resolver and
+   * credentials.
+   */
   home: string;
   /**
-   * The whole configuration; called again with the chosen ports when the server restarts. No log
-   * file in it.
+   * Returns the whole configuration. It is called again with the chosen ports when the server
+   * restarts. It must not name a log file, because readiness and ports are read from the output.
    */
   config: (place: NatsPlace) => string;
-  /** Files beside the configuration, by name, 0600. */
+  /** Content of the files beside the configuration, by file name; they get the mode 0600. */
   files?: Readonly<Record<string, string>>;
   ports?: Partial<NatsPorts>;
   name?: string;
@@ -33,21 +39,21 @@ export type NatsServer = AsyncDisposable & {
   readonly clientUrl: string;
   readonly leafUrl: string;
   readonly monitorUrl: string;
-  /** Of the current run; settles when that is gone, whoever ended it. */
+  /** Resolves when the current run has ended, for any reason. */
   readonly exited: Promise<Exit>;
   logs(): readonly string[];
   whenLine(test: (line: string) => boolean, timeoutMs: number): Promise<string>;
   signal(name: NodeJS.Signals): void;
-  /** SIGKILL. */
+  /** Ends the server with SIGKILL. */
   kill(): Promise<void>;
-  /** Same ports, same state; ends the current run first when there is one. */
+  /** Ends the current run, if there is one, and starts a new one with the same ports and data. */
   restart(): Promise<void>;
   stop(): Promise<void>;
 };
 
 const HOST = '127.0.0.1';
 
-// The ports file would do, but it leaves out the leaf port.
+// The ports are read from the log because the server's ports file does not have the leaf port.
 const LISTENING: Readonly<Record<keyof NatsPorts, RegExp>> = {
   client: /Listening for client connections on \S+:(\d+)/,
   leaf: /Listening for leafnode connections on \S+:(\d+)/,

@@ -12,7 +12,10 @@ const RELEASES = 'https://github.com/nats-io/nats-server/releases/download';
 const MAX_BYTES = 64 * 1024 * 1024;
 const DOWNLOAD_TIMEOUT_MS = 120_000;
 
-/** SHA-256 of the archives of RELEASE; where they were compared is in docs/decisions/0011. */
+/**
+ * SHA-256 of the archives of RELEASE. docs/decisions/0011 lists the sources that they were compared
+ * with.
+ */
 const DIGESTS: Readonly<Record<string, string>> = {
   'linux-amd64': '5e3b603d47c447bda1f77f9ac16dbf91c90aac4ff3681f8fbbc7201e4ed99355',
   'linux-arm64': '673a98d3faa79dde3f9ebf16d6dfac36a5f694e7ad2015e4954dd7939c85cd4c',
@@ -20,7 +23,10 @@ const DIGESTS: Readonly<Record<string, string>> = {
   'darwin-arm64': 'ddd907854d9a2de834af133fa396915fe6442fe6d8909ae31390d1ea7a0fea50',
 };
 
-/** `DINF_NATS_RELEASES` names a mirror with the same layout; the digest holds for it too. */
+/**
+ * Downloads and unpacks the server from the project's releases. `DINF_NATS_RELEASES` names a mirror
+ * with the same layout; its archive must have the same digest.
+ */
 export async function unpackReleaseArchive(
   folder: string,
   env: NodeJS.ProcessEnv,
@@ -59,7 +65,10 @@ type Archive = {
   env: NodeJS.ProcessEnv;
 };
 
-/** No byte reaches tar before the digest is right. */
+/**
+ * Unpacks the archive after its digest was checked. An attacker who controls the mirror could
+ * otherwise supply another program, or attack tar with a crafted archive.
+ */
 export async function unpackVerified({
   archive,
   sha256,
