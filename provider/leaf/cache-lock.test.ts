@@ -12,23 +12,23 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('a second one waits for the first, and leaves nothing behind', async () => {
+test('a second holder waits for the first, and no file remains', async () => {
   const path = join(folder, 'lock');
   const first = await acquireCacheLock(path, 1_000);
   const order: string[] = [];
   const second = acquireCacheLock(path, 5_000).then((lock) => {
-    order.push('second has it');
+    order.push('second acquired');
     return lock;
   });
   await expect(acquireCacheLock(path, 0)).rejects.toMatchObject({ code: 'cache_busy' });
-  order.push('first lets go');
+  order.push('first releases');
   await first[Symbol.asyncDispose]();
   await (await second)[Symbol.asyncDispose]();
-  expect(order).toEqual(['first lets go', 'second has it']);
+  expect(order).toEqual(['first releases', 'second acquired']);
   expect(readdirSync(folder)).toEqual([]);
 });
 
-test('one whose process is gone is taken over', async () => {
+test('a lock whose process has ended is taken over', async () => {
   const path = join(folder, 'lock');
   writeFileSync(path, String(NO_PROCESS));
   {

@@ -72,7 +72,7 @@ export async function unpackDebian({
   if (files.length < needed.length)
     throw new LaunchError(
       'fetch_failed',
-      `apt-get left ${files.length} packages of ${needed.length}`,
+      `apt-get downloaded ${files.length} of ${needed.length} packages`,
     );
   for (const file of files) await run('dpkg', ['-x', at(file), at('unpacked')], { env });
   return at('unpacked');
@@ -113,6 +113,6 @@ async function debianMirror(env: NodeJS.ProcessEnv): Promise<{ mirror: string; c
   }
   throw new LaunchError(
     'fetch_failed',
-    `no mirror for Debian ${codename ?? '(unknown)'} in apt's sources`,
+    `apt's sources name no mirror for Debian ${codename ?? '(unknown release)'}`,
   );
 }

@@ -35,7 +35,7 @@ describe('versions', () => {
 describe('finding a nats-server', () => {
   const find = (env: NodeJS.ProcessEnv) => findNatsServer({ cacheDir: join(folder, 'cache'), env });
 
-  test('the one that is named goes first', async () => {
+  test('the program that DINF_NATS_SERVER names is preferred', async () => {
     const named = program(join(folder, 'named'), '2.14.2');
     program(join(folder, 'bin/nats-server'), '2.15.0');
     await expect(find({ DINF_NATS_SERVER: named, PATH: join(folder, 'bin') })).resolves.toEqual({
@@ -45,7 +45,7 @@ describe('finding a nats-server', () => {
     });
   });
 
-  test('then PATH, then the cache', async () => {
+  test('without it, PATH is searched first and then the cache', async () => {
     const onPath = program(join(folder, 'bin/nats-server'), '2.15.0');
     const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
     await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({
@@ -58,7 +58,7 @@ describe('finding a nats-server', () => {
     });
   });
 
-  test('one on PATH that is too old is passed over', async () => {
+  test('a program on PATH that is too old is passed over', async () => {
     program(join(folder, 'bin/nats-server'), '2.9.10');
     const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
     await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({ path: cached });
@@ -67,7 +67,7 @@ describe('finding a nats-server', () => {
   test.each([
     ['too old', '2.9.10', 'binary_too_old'],
     ['no nats-server at all', 'nonsense', 'binary_unusable'],
-  ])('a named one that is %s is an error that says so', async (_, version, code) => {
+  ])('a named program that is %s is an error that names it', async (_, version, code) => {
     const named = program(join(folder, 'named'), version);
     await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({
       code,
@@ -75,7 +75,7 @@ describe('finding a nats-server', () => {
     });
   });
 
-  test('a named one that may not be run is an error that says so', async () => {
+  test('a named program that is not executable is an error that names it', async () => {
     const named = program(join(folder, 'named'), '2.15.0');
     chmodSync(named, 0o644);
     await expect(find({ DINF_NATS_SERVER: named })).rejects.toMatchObject({
@@ -84,7 +84,7 @@ describe('finding a nats-server', () => {
     });
   });
 
-  test('one on PATH that may not be run is passed over', async () => {
+  test('a program on PATH that is not executable is passed over', async () => {
     chmodSync(program(join(folder, 'bin/nats-server'), '2.15.0'), 0o644);
     const cached = program(join(folder, 'cache/nats-server/nats-server'), '2.14.1');
     await expect(find({ PATH: join(folder, 'bin') })).resolves.toMatchObject({ path: cached });
@@ -113,7 +113,7 @@ describe('finding a nats-server', () => {
     expect(said.join()).toContain(`other users may write to ${join(folder, writable)}`);
   });
 
-  test('a name that is no absolute path is an error', async () => {
+  test('a DINF_NATS_SERVER that is not an absolute path is an error', async () => {
     await expect(find({ DINF_NATS_SERVER: 'nats-server' })).rejects.toMatchObject({
       code: 'binary_missing',
     });

@@ -51,7 +51,7 @@ async function download(url: string): Promise<Buffer> {
   for await (const chunk of response.body) {
     size += chunk.length;
     if (size > MAX_BYTES)
-      throw new LaunchError('fetch_failed', `${url}: larger than ${MAX_BYTES} bytes`);
+      throw new LaunchError('fetch_failed', `${url}: the archive exceeds ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -78,7 +78,10 @@ export async function unpackVerified({
 }: Archive): Promise<string> {
   const found = createHash('sha256').update(archive).digest('hex');
   if (found !== sha256) {
-    throw new LaunchError('digest_mismatch', `${name}: SHA-256 is ${found}, pinned is ${sha256}`);
+    throw new LaunchError(
+      'digest_mismatch',
+      `${name} was not unpacked: its SHA-256 is ${found}, but must be ${sha256}`,
+    );
   }
   const file = join(folder, 'release.tar.gz');
   await writeFile(file, archive);
