@@ -10,7 +10,7 @@ import type { OpenEngineOptions } from './engine/open-model-engine.ts';
 import type { EnrolErrorCode, FirstToken } from './identity.ts';
 import { messageOf } from './message-of.ts';
 
-/** What can run models on this machine, by the name that chooses it. */
+/** Functions that open an engine, by the value of `--engine` that chooses it. */
 export type Engines = Readonly<
   Record<string, (options: Omit<OpenEngineOptions, 'backend'>) => Promise<Engine>>
 >;
@@ -30,9 +30,9 @@ export const realEngines: Engines = Object.fromEntries(
 
 interface ProviderParts {
   readonly engines: Engines;
-  /** The folder of the model that is served when none is named. */
+  /** The folder of the model that is served without `--model`. */
   readonly ownModel: string;
-  /** Held while a provider runs out of its folder: two would use one identity. */
+  /** Locks the folder while a provider uses it; two at once would share one identity. */
   readonly lock: (folder: string) => AsyncDisposable;
 }
 
@@ -55,7 +55,10 @@ const EXIT_OF: { readonly [code in EnrolErrorCode]: ExitCode } = {
   enrolled_already: EXIT.usage,
 };
 
-/** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
+/**
+ * Adds the commands of the provider. This module is loaded for every `dinf` command, so each action
+ * imports what is slow to load by itself.
+ */
 export function addCommands(program: Command, parts: ProviderParts): void {
   const provider = program.command('provider');
   provider
@@ -206,8 +209,8 @@ interface FirstTokenOptions {
 }
 
 /**
- * How a machine that is not enrolled yet gets its one-time token. The environment is a default: an
- * enrolment that is there already is kept.
+ * Chooses how a machine that is not enrolled yet gets its one-time token. DINF_ENROL_TOKEN is only
+ * a default: an existing enrolment is used even if it was made with another token.
  */
 function firstToken({
   coordinator,
@@ -324,7 +327,7 @@ async function checkNative(): Promise<Finding> {
   };
 }
 
-/** In the order of preference; the first that runs is taken. */
+/** The engines in the order of preference; the first one that runs here is chosen. */
 async function checkEngines(): Promise<Finding[]> {
   const { chooseBackend } = await import('./engine/choose-backend.ts');
   const { backend, candidates } = await chooseBackend();

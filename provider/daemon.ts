@@ -21,13 +21,13 @@ export interface DaemonOptions {
 
 export interface Daemon extends AsyncDisposable {
   readonly provider: string;
-  /** Takes nothing new and finishes what runs. */
+  /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
   drain(timeoutMs: number): Promise<void>;
 }
 
 /**
- * One machine that serves: enrolled, behind a leaf node of its own, shut to debuggers where the
- * native part is built.
+ * Starts a provider: enrols the machine, starts its leaf node and its agent. Where the native part
+ * is built, it denies debuggers, which could read prompts from the memory of this process.
  */
 export async function startDaemon({
   home,
@@ -69,7 +69,7 @@ export async function startDaemon({
   };
 }
 
-/** Whether no debugger can look into this process. */
+/** Denies debuggers and core dumps. Returns true if no debugger can attach to this process. */
 function harden(log: Logger): boolean {
   const hardening = loadHardening();
   if (!hardening.available) {

@@ -1,7 +1,7 @@
 /**
- * Where an error was thrown, without its message: errors of tokenizers, templates and parsers quote
- * the text that they failed on, which
- * is the client's and must not reach a log.
+ * The class of an error and the first line of its stack, without its message. Errors of tokenizers,
+ * templates and parsers quote the text that they failed on. That text is a client's prompt, which
+ * an operator could otherwise read in the log.
  */
 export function errorPlace(error: unknown): {
   readonly name: string;

@@ -4,22 +4,20 @@ import { Nkey, providerCredentials } from '#bus-schemas';
 import { readIfThere, writePrivate } from './private-file.ts';
 
 /**
- * Where the one-time token of an enrolment came from: the operator made it, or an owner approved
- * the code that the machine showed.
+ * Origin of the one-time token of an enrolment. `operator`: `dinf enrol-token` made it. `link`: the
+ * owner of an account approved the code that the machine showed.
  */
 type TokenSource = 'operator' | 'link';
 
 /**
- * What a provider keeps in its folder: a key that never leaves the machine, and what the
- * coordinator gave for it.
+ * The content of `enrolment.json` in a provider's folder: the identity that the coordinator gave to
+ * the machine's bus key. The key itself is in `user.nk` and never leaves the machine.
  */
 export interface Enrolment {
   readonly provider: string;
-  /**
-   * The coordinator that enrolled this machine, and how; absent in enrolments that an older version
-   * made.
-   */
+  /** The coordinator that enrolled this machine; absent if an older version enrolled it. */
   readonly coordinatorUrl?: string;
+  /** Origin of the token; absent if an older version enrolled the machine. */
   readonly enrolledBy?: TokenSource;
   readonly leafUrls: readonly string[];
   readonly credentialsFile: string;
@@ -47,9 +45,7 @@ const TIMEOUT_MS = 15_000;
 
 export interface FirstToken {
   readonly source: TokenSource;
-  /**
-   * The caller insists on this way to enrol: an enrolment that was made in another way is an error.
-   */
+  /** True if an existing enrolment that was made in another way is an error. */
   readonly isDemanded: boolean;
   readonly get: () => Promise<string>;
 }
@@ -57,12 +53,12 @@ export interface FirstToken {
 export interface EnrolmentOptions {
   readonly home: string;
   readonly coordinatorUrl: string;
-  /** For the first start. */
+  /** The token for the first start; not used once the machine is enrolled. */
   readonly token?: FirstToken | undefined;
   readonly name: string;
 }
 
-/** The enrolment of this folder; made with the token when there is none yet. */
+/** Returns the enrolment in `home`. Enrols the machine with the token if there is none. */
 export async function enrolment({
   home,
   coordinatorUrl,
@@ -98,8 +94,8 @@ export async function enrolment({
 }
 
 /**
- * Refuses to serve under an enrolment that is not the one the caller asked for: the machine would
- * earn for another account, or on another network.
+ * Throws if the existing enrolment is not the one that the caller requested. Otherwise the machine
+ * would earn money for another account, or serve another network.
  */
 function checkedEnrolment(
   known: Enrolment,
@@ -132,7 +128,10 @@ function checkedEnrolment(
 const isSameOrigin = (one: string, other: string): boolean =>
   new URL(one).origin === new URL(other).origin;
 
-/** Written before the token is spent: an enrolment that was cut off goes on with the same key. */
+/**
+ * The bus key of this machine, made at the first call. It is saved before the token is sent, so
+ * that an enrolment that was interrupted can be repeated with the same token and key.
+ */
 async function ownKey(home: string): Promise<Nkey> {
   const file = join(home, 'user.nk');
   const seed = await readIfThere(file);

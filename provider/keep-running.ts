@@ -10,41 +10,36 @@ import {
   startSupervised,
 } from './supervised-process.ts';
 
-/** A child process that can be started again in its place: same ports, same data. */
+/** A child process that can be started again with the same ports and data. */
 export interface Restartable {
-  /** Settles when the current run has ended. */
+  /** Resolves when the current run has ended. */
   readonly exited: Promise<Exit>;
   restart(): Promise<void>;
 }
 
 export interface KeepRunningOptions {
-  /** For log lines: "the hub", "Postgres". */
+  /** Name for log lines, for example "the hub" or "Postgres". */
   readonly name: string;
   readonly child: Restartable;
   readonly log: Pick<Logger, 'error'>;
   /**
-   * Called once when every pause of `pausesMs` is used up by failures in a row; the child then
-   * stays down.
-   * Without it the last pause is repeated for ever.
+   * Called once when more failures in a row have occurred than `pausesMs` has entries; the child is
+   * then not started again. Without this callback the last pause is repeated without end.
    */
   readonly onGivingUp?: (error: LaunchError) => void;
-  /**
-   * Waiting time before each new start, in milliseconds; failures in a row go through it from the
-   * left.
-   */
+  /** Pauses before each new start, in milliseconds. The n-th failure in a row waits the n-th. */
   readonly pausesMs?: readonly number[];
 }
 
-/** Together about a minute: a disk that is full for half a minute does not end the network. */
+/** About 58 s in total, so that a disk that is full for half a minute does not end the network. */
 const PAUSES_MS = [100, 500, 2_000, 5_000, 10_000, 10_000, 10_000, 10_000, 10_000] as const;
-/** A run of this length or more was no failure to start: the pauses begin from the left again. */
+/** A run of at least this many milliseconds resets the count of failures in a row. */
 const STABLE_MS = 60_000;
 
 /**
  * Starts a child process again each time it ends, after a pause that grows with failures in a row.
- * Disposing ends the watch and
- * waits for a start that is under way, so that the caller can then stop the child for good. Dispose
- * before stopping the child.
+ * Disposing ends the watch and waits for a start that is in progress. Dispose it before stopping
+ * the child, which would otherwise be started again.
  */
 export function keepRunning(options: KeepRunningOptions): AsyncDisposable {
   const stopping = new AbortController();
@@ -105,7 +100,7 @@ export type RestartableProcess = Restartable &
   AsyncDisposable &
   Pick<SupervisedProcess, 'pid' | 'logs'>;
 
-/** A supervised process that can be started again with the same command line. */
+/** Starts a supervised process that can be started again with the same command line. */
 export async function startRestartable(options: SupervisedOptions): Promise<RestartableProcess> {
   let current = await startSupervised(options);
   return {

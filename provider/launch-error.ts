@@ -1,4 +1,4 @@
-/** Every way in which a program that the system stands on can fail to start. */
+/** The reasons why a program that the system needs (nats-server, Postgres) fails to start. */
 export const launchErrors = {
   binary_missing: { retryable: false, level: 'error' },
   binary_unusable: { retryable: false, level: 'error' },

@@ -7,8 +7,8 @@ import { readIfThere, writePrivate } from './private-file.ts';
 
 const TIMEOUT_MS = 15_000;
 /**
- * How long to wait after a renewal that failed, and the longest time between two looks at the clock
- * (a machine sleeps).
+ * Pause after a renewal that failed, in milliseconds. It is also the longest time between two
+ * checks, because a timer of a sleeping machine does not advance.
  */
 const RETRY_MS = 60_000;
 const SHORTEST_MS = 1_000;
@@ -30,17 +30,17 @@ export function renewalTime({
 export interface LeafCredentialsOptions {
   readonly home: string;
   readonly enrolment: Enrolment;
-  /** For enrolments of older versions, which do not name their coordinator. */
+  /** Used for enrolments of older versions, which do not name their coordinator. */
   readonly coordinatorUrl: string;
   readonly log: Logger;
-  /** Milliseconds since 1970. */
+  /** The time in milliseconds since 1970. */
   readonly now: () => number;
 }
 
 /**
- * Keeps the credentials of a leaf valid. The leaf reads their file at each connection: when the hub
- * ends the connection of the
- * expired ones, the leaf comes back with the new ones after 100 ms.
+ * Keeps the credentials of a leaf valid. The leaf reads the file at each connection: when the hub
+ * ends a connection because its credentials have expired, the leaf reconnects with the new ones
+ * after 100 ms.
  */
 export class LeafCredentials implements Disposable {
   readonly #options: LeafCredentialsOptions;
@@ -52,8 +52,9 @@ export class LeafCredentials implements Disposable {
   }
 
   /**
-   * Renews what is due before the leaf connects. Throws where the machine was removed; a
-   * coordinator that is away is asked again later.
+   * Renews the credentials before the leaf connects, if they are due, and again whenever they are.
+   * Throws if the machine was removed from the network. If the coordinator cannot be reached, the
+   * renewal is tried again every minute.
    */
   static async keep(options: LeafCredentialsOptions): Promise<LeafCredentials> {
     const credentials = new LeafCredentials(options);
@@ -87,7 +88,7 @@ export class LeafCredentials implements Disposable {
     this.#timer.unref();
   }
 
-  /** Milliseconds until the new credentials should be renewed in turn. */
+  /** Renews the credentials. Returns the milliseconds until the next renewal. */
   async #renewed(): Promise<number> {
     const { home, enrolment, log, now } = this.#options;
     const { provider, credentialsFile } = enrolment;
@@ -105,7 +106,8 @@ export class LeafCredentials implements Disposable {
     });
     const credentials = providerCredentials(renewed.user_jwt, key);
     const lifetime = credentialsLifetime(credentials);
-    // Never put an answer that is of no use in the place of credentials that may still be good.
+    // Never replace credentials that may still be valid by ones that are not: the machine would
+    // lose its connection and could not come back.
     if (lifetime.expiresAt === undefined || lifetime.expiresAt <= now())
       throw new Error('the coordinator gave credentials that have expired');
     await writePrivate(credentialsFile, credentials);
@@ -136,5 +138,5 @@ export class LeafCredentials implements Disposable {
   }
 }
 
-/** The coordinator's answer to a machine that was removed. */
+/** The HTTP status with which the coordinator answers a machine that was removed. */
 const GONE = 410;

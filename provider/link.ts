@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { EnrolError } from './identity.ts';
 
-/**
- * How a machine becomes somebody's: it shows a code and waits until he has approved it (RFC 8628).
- */
+// Links a machine to an account by the device flow of RFC 8628: the machine shows a code and polls
+// until the owner of the account has approved it.
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code';
 const TIMEOUT_MS = 15_000;
@@ -16,7 +15,7 @@ interface Codes {
   readonly interval: number;
 }
 
-/** The one-time token that the approval gives. */
+/** Shows a code, waits for its approval, and returns the one-time token for the enrolment. */
 export async function linkMachine(
   coordinatorUrl: string,
   show: (codes: { code: string; page: string }) => void,
@@ -68,7 +67,7 @@ async function post(
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     const answer = (await response.json()) as Record<string, unknown>;
-    // Too many at once is no answer to the question: ask again, more slowly.
+    // The coordinator is overloaded and did not evaluate the poll, so poll again, more slowly.
     return response.status === 429 || response.status === 503 ? { error: 'slow_down' } : answer;
   } catch (cause) {
     throw new EnrolError('unreachable', `${url.origin} does not answer.`, { cause });

@@ -1,11 +1,9 @@
 import { cpus, totalmem } from 'node:os';
 import { chipFigures, type Machine } from '#bus-schemas';
 
-/**
- * Reported for chips that are not in the table, in GB/s: an Apple chip that is newer than the
- * table, and any other.
- */
+/** Memory bandwidth that is reported for an Apple chip that is not in the table, in GB/s. */
 const UNKNOWN_APPLE = 100;
+/** Memory bandwidth that is reported for every other chip that is not in the table, in GB/s. */
 const UNKNOWN = 20;
 const GIB = 2 ** 30;
 
@@ -22,7 +20,7 @@ export function thisMachine(): Machine {
 const bandwidthOf = (chip: string): number =>
   chipFigures(chip)?.bandwidthGbps ?? (chip.startsWith('Apple ') ? UNKNOWN_APPLE : UNKNOWN);
 
-/** What models may take: nine tenths of the memory, and never the last two GiB. */
+/** Memory for models, in bytes: at most 90 % of the memory, and 2 GiB are always left free. */
 export function memoryForModels(total = totalmem()): number {
   return Math.max(0, Math.min(0.9 * total, total - 2 * GIB));
 }

@@ -1,6 +1,6 @@
 /**
- * The machine that serves: its agent, its engine's face, its leaf node, and how its processes are
- * looked after.
+ * The provider, which serves models on one machine: agent, interface of the engine, leaf node, and
+ * the supervision of processes.
  */
 export { type Agent, type AgentOptions, startAgent } from './agent/agent.ts';
 export type { Identity } from './agent/attester.ts';

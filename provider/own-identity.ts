@@ -9,16 +9,16 @@ import { readIfThere } from './private-file.ts';
 
 let hash: Uint8Array | undefined;
 
-/** A Mac that is only simulated has no enclave, and leaves alone that of the machine it runs on. */
+/** A simulated Mac must not use the Secure Enclave of the machine that it runs on. */
 const NO_ENCLAVE: EnclaveKeyOrReason = {
   available: false,
   reason: 'this machine says nothing of its protections',
 };
 
 /**
- * What is kept in a provider's folder that others know it by. Certificates are there where device
- * management has put them. A machine
- * that does not tell its posture is a simulated one.
+ * Reads the identity of a provider from its folder: bus key, signing key and certificates.
+ * `certificates.pem` exists only if device management has put it there. Simulated machines call it
+ * without `posture`.
  */
 export async function ownIdentity(
   home: string,

@@ -17,7 +17,7 @@ const none = (): EnclaveKeyOrReason => ({
   reason: 'A required entitlement isn’t present. (-34018)',
 });
 
-/** A key as an enclave holds one: P-256, whose private half nobody asks for. */
+/** A P-256 key with the interface of the enclave, which never returns the private key. */
 const enclaveKey = (signer: Signer = p256Signer(newP256Key())): EnclaveKey => ({
   available: true,
   ...signer,

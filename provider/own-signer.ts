@@ -8,17 +8,16 @@ import { readIfThere, writePrivate } from './private-file.ts';
 export interface OwnSigner {
   readonly signer: Signer;
   readonly keyStore: Identity['keyStore'];
-  /** Why a key that was made just now is in software. */
+  /** The reason why a key is in software; present only at the start that made the key. */
   readonly whySoftware?: string;
 }
 
 /**
- * The key that this provider signs its work with: made at its first start, in the Secure Enclave
- * where there is one that may be used, in
- * a file of its folder otherwise. It is for good. The network knows the machine by this key and
- * takes one with another key for an
- * impostor, so a machine that has a key in software keeps it on a Mac too, and one that has its key
- * in the enclave never gets another.
+ * The key that signs this provider's receipts and evidence. It is made at the first start: in the
+ * Secure Enclave if this program may use it, otherwise in a file of the provider's folder. The key
+ * never changes. The network identifies the machine by it and rejects one with another key as an
+ * impostor. A machine whose key is in software therefore keeps it on a Mac too, and a machine whose
+ * key is in the enclave never gets a second one.
  */
 export async function ownSigner(
   home: string,
@@ -45,7 +44,10 @@ export async function ownSigner(
 
 const TRIAL = Buffer.from('d-inference key trial 1\n');
 
-/** Before anybody is told of it: a key that does not sign is none. */
+/**
+ * Signs a test text with the key and checks the signature before the network learns the key. A key
+ * that cannot sign counts as unavailable.
+ */
 function tried(key: EnclaveKeyOrReason): EnclaveKeyOrReason {
   if (!key.available) return key;
   try {
@@ -58,8 +60,9 @@ function tried(key: EnclaveKeyOrReason): EnclaveKeyOrReason {
 }
 
 /**
- * A locked keychain is no reason to become another machine: the start fails, and the next one may
- * find the key.
+ * Throws if the enclave does not return the key that the network knows. A new key would turn this
+ * machine into another one, although the keychain may only be locked and the next start may
+ * succeed.
  */
 function sameKey(known: string, key: EnclaveKeyOrReason): Signer {
   if (key.available && hex(key.publicKey) === known) return key;

@@ -1,10 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 
 /**
- * How a child learns that its parent was killed. `kernel`: the child asks Linux for a signal
- * (setpriv),
- * which nothing can outrun. `watcher`: a shell that reads a pipe whose other end only the parent
- * holds.
+ * How a child is ended when its parent is killed. `kernel`: setpriv asks Linux to send the child a
+ * signal when its parent dies. `watcher`: a shell reads a pipe whose other end only the parent has
+ * open, and sends the signal when the pipe is closed.
  */
 export type ParentGuard = 'kernel' | 'watcher';
 
@@ -22,8 +21,8 @@ export function availableGuard(): ParentGuard {
 const shortName = (signal: DeathSignal): string => signal.slice('SIG'.length);
 
 /**
- * What to put before a command line. It must come after anything that changes credentials, which
- * clears the request.
+ * The arguments to put before a command line. A program that changes the user must stand before
+ * them, because Linux clears the request when the credentials of a process change.
  */
 export function kernelGuardPrefix(signal: DeathSignal): string[] {
   return ['setpriv', '--pdeathsig', shortName(signal), '--'];
@@ -39,7 +38,8 @@ kill -KILL "$pid" 2>/dev/null`;
 export type Watcher = { watch(pid: number): void; release(): void };
 
 /**
- * Started before the child, so that no moment is left unwatched but that between spawn and `watch`.
+ * Starts the watcher. Call it before the child is started, so that the child is unguarded only
+ * between its spawn and the call of `watch`.
  */
 export function startWatcher(signal: DeathSignal): Watcher {
   const shell = spawn('/bin/sh', ['-c', WATCH, 'dinf-watcher', shortName(signal)], {
@@ -47,8 +47,8 @@ export function startWatcher(signal: DeathSignal): Watcher {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   shell.unref();
-  // The shell may be gone already when we write or release; the child's own exit is what counts
-  // then.
+  // The shell may have ended before the write or the release. These errors are ignored, because the
+  // caller observes the exit of the child itself.
   shell.stdin.on('error', () => undefined);
   shell.on('error', () => undefined);
   return {

@@ -14,7 +14,10 @@ const UNKNOWN: Posture = {
 };
 const TIMEOUT_MS = 5_000;
 
-/** What the system says of its own protections. Only a Mac does; nothing is made up for others. */
+/**
+ * The state of the protections that macOS reports. On other systems all of them are `unknown`,
+ * except that debuggers may be denied.
+ */
 export async function postureOf(
   debuggersDenied: boolean,
   platform: NodeJS.Platform = process.platform,
@@ -54,7 +57,7 @@ async function said(command: string, args: readonly string[]): Promise<string | 
   try {
     return (await run(command, [...args], { timeout: TIMEOUT_MS })).stdout;
   } catch {
-    // A system that cannot say it is one of which it is not known.
+    // The command is missing or failed, so the state of this protection is unknown.
     return undefined;
   }
 }

@@ -9,7 +9,10 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Whole or not at all, and for nobody else to read. */
+/**
+ * Writes a file atomically with the mode 0600, so that a crash leaves no half-written key and other
+ * users of the machine cannot read it.
+ */
 export async function writePrivate(path: string, text: string): Promise<void> {
   const fresh = `${path}.new`;
   await writeFile(fresh, text, { mode: 0o600 });

@@ -5,9 +5,9 @@ const GROUP_OR_OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Says how another user of this machine could replace a file, or undefined if only root and this
- * user can. Every folder above it counts:
- * an attacker who may write into one puts a program of their own in the file's place.
+ * Returns how another user of this machine could replace a file, or undefined if only root and this
+ * user can. Every folder above the file is checked: an attacker who may write to one of them could
+ * put their own program in place of the file.
  */
 export async function replaceableBy(file: string): Promise<string | undefined> {
   for (let path = await realpath(file), isFile = true; ; path = dirname(path), isFile = false) {

@@ -6,10 +6,9 @@ const TIMEOUT_MS = 15_000;
 const RETRY_MS = 50;
 
 /**
- * Starts a process again where its predecessor was. While that was away, an outgoing connection of
- * anyone may
- * have been given its port for a moment, and orphans of a killed Postgres let go of its memory a
- * little later.
+ * Starts a process again with the ports and the data of its predecessor. It retries while they are
+ * in use: an outgoing connection of another program may have been given the port for a moment, and
+ * the children of a killed Postgres release its shared memory a little later.
  */
 export async function startAgain<T>(start: () => Promise<T>): Promise<T> {
   const deadline = Date.now() + TIMEOUT_MS;

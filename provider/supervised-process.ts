@@ -7,25 +7,25 @@ import { LaunchError } from './launch-error.ts';
 import type { DeathSignal, ParentGuard } from './parent-guard.ts';
 import { availableGuard, kernelGuardPrefix, startWatcher } from './parent-guard.ts';
 
-// Invariant: a process started here never outlives the one that started it, however that one ends.
+// Invariant: a process that is started here never outlives its parent, even if that is killed.
 
 export type Exit = { code: number | null; signal: NodeJS.Signals | null };
 
 export type SupervisedOptions = {
-  /** For messages: "nats-server", "postgres". */
+  /** Name for messages, for example "nats-server" or "postgres". */
   name: string;
   command: string;
   args: readonly string[];
-  /** A command line to go in front, for one that changes credentials. */
+  /** Arguments before the command, for a program that runs it as another user. */
   launcher?: readonly string[];
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  /** True for the line of output that says the process can be used. */
+  /** Returns true for the line of output that shows that the process is ready. */
   isReady: (line: string) => boolean;
   readyTimeoutMs?: number;
   onLine?: (line: string) => void;
   stopSignal?: 'SIGTERM' | 'SIGINT';
-  /** After this long the stop becomes a SIGKILL. */
+  /** Time from the stop signal to a SIGKILL, in milliseconds; 10 s if not given. */
   stopTimeoutMs?: number;
   deathSignal?: DeathSignal;
   guard?: ParentGuard;
@@ -33,11 +33,11 @@ export type SupervisedOptions = {
 
 export type SupervisedProcess = AsyncDisposable & {
   readonly pid: number;
-  /** Settles when the process is gone, whoever ended it; never rejects. */
+  /** Resolves when the process has ended, for any reason; never rejects. */
   readonly exited: Promise<Exit>;
-  /** The last lines it wrote. */
+  /** The last lines of its output, KEPT_LINES at most. */
   logs(): readonly string[];
-  /** The first line of this run, past or future, that passes the test. */
+  /** Resolves with the first line of this run, past or future, that passes the test. */
   whenLine(test: (line: string) => boolean, timeoutMs: number): Promise<string>;
   signal(name: NodeJS.Signals): void;
   stop(): Promise<Exit>;
@@ -82,7 +82,8 @@ function launch(options: SupervisedOptions): SupervisedProcess {
     options.command,
     ...options.args,
   ];
-  // Its own session: Ctrl-C reaches us alone, and we stop what depends on it first.
+  // The child gets its own session, so that Ctrl-C reaches only this process, which first stops the
+  // parts that depend on the child.
   const child = spawn(line[0] as string, line.slice(1), {
     cwd: options.cwd,
     env: options.env ?? process.env,
@@ -102,8 +103,8 @@ function launch(options: SupervisedOptions): SupervisedProcess {
     watcher?.release();
     return exit;
   });
-  // The last words can arrive after the exit; a grandchild that keeps the pipe open must not hold
-  // us up.
+  // The last lines of output can arrive after the exit. The wait for them is limited to 250 ms,
+  // because a grandchild may keep the pipe open.
   void exited.then(async (exit) => {
     await Promise.race([output.ended, new Promise((resolve) => setTimeout(resolve, 250).unref())]);
     output.close(
