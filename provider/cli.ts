@@ -63,7 +63,7 @@ export function addCommands(program: Command, parts: ProviderParts): void {
   const provider = program.command('provider');
   provider
     .description('serve models on this machine')
-    .option('--coordinator <url>', 'where the API is', coordinatorUrl(process.env))
+    .option('--coordinator <url>', 'URL of the API', coordinatorUrl(process.env))
     .option(
       '--token <token>',
       'a one-time token, for the first start (dinf enrol-token); other users can read it in the list of processes',
@@ -72,14 +72,14 @@ export function addCommands(program: Command, parts: ProviderParts): void {
       '--token-file <path>',
       'a file that holds the token; - reads it from standard input. DINF_ENROL_TOKEN holds it too',
     )
-    .option('--link', 'for the first start: show a code that its owner approves')
+    .option('--link', 'for the first start: show a code that the owner of the machine approves')
     .option(
       '--home <folder>',
-      'the identity, keys and credentials of this machine',
+      'folder of the identity, keys and credentials of this machine',
       join(homeFolder(process.env), 'provider'),
     )
     .addOption(
-      new Option('--engine <name>', 'what runs the models; auto is the best that runs here')
+      new Option('--engine <name>', 'engine that runs the models; auto is the best that runs here')
         .choices(Object.keys(parts.engines))
         .env('DINF_ENGINE')
         .default(AUTO),
@@ -92,13 +92,13 @@ export function addCommands(program: Command, parts: ProviderParts): void {
     )
     .option(
       '--concurrency <n>',
-      'answers at once',
+      'requests that are answered at the same time',
       wholeNumber,
       wholeNumber(process.env['DINF_CONCURRENCY'] || '16'),
     )
     .option(
       '--idle-minutes <n>',
-      'let go of a model that nobody asked for in this time; 0 keeps it',
+      'minutes without a request after which a model is unloaded; 0 keeps it loaded',
       wholeNumber,
       wholeNumber(process.env['DINF_IDLE_MINUTES'] || '0'),
     )
@@ -107,16 +107,16 @@ export function addCommands(program: Command, parts: ProviderParts): void {
     .command('weights')
     .argument('<model>', "a model folder, or a name in Hugging Face's cache")
     .description(
-      "what a model's files amount to, as the catalog names it: SHA-256 over their names and digests",
+      "print the digest of a model's files for the catalog: SHA-256 over their names and digests",
     )
     .action(printWeights);
   provider
     .command('doctor')
-    .description('which engine runs the models here, and why not a better one')
+    .description('show which engine runs the models here, and why a better one does not')
     .action(doctor);
   program
     .command('doctor')
-    .description('what this machine has, lacks, and how to get it')
+    .description('show what this machine has and lacks, and how to get what it lacks')
     .action(doctor);
 }
 
@@ -285,7 +285,7 @@ async function doctor(): Promise<void> {
   if (missing.length > 0)
     throw new CommandError(
       EXIT.unavailable,
-      `${missing.map(({ what }) => what).join(', ')}: needed and not there.`,
+      `This machine lacks what it needs: ${missing.map(({ what }) => what).join(', ')}. The lines above say why.`,
     );
 }
 

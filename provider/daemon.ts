@@ -51,7 +51,10 @@ export async function startDaemon({
   started.defer(() => connection.close());
   const identity = await ownIdentity(home, own.provider, () => postureOf(denied));
   if (identity.whySoftware !== undefined)
-    log.info({ because: identity.whySoftware }, 'the signing key is in a file');
+    log.info(
+      { because: identity.whySoftware },
+      'the signing key was made in a file, because the Secure Enclave cannot be used',
+    );
   const agent = started.use(
     await startAgent({
       connection,
@@ -78,6 +81,6 @@ function harden(log: Logger): boolean {
   }
   const outcomes = hardening.hardenProcess();
   for (const outcome of outcomes)
-    if (!outcome.done) log.warn(outcome, 'a protection could not be had');
+    if (!outcome.done) log.warn(outcome, 'a protection of this process could not be switched on');
   return outcomes.some(({ measure, done }) => measure === 'debugger_denied' && done);
 }

@@ -102,7 +102,7 @@ function checkedEnrolment(
   { home, coordinatorUrl, token }: Pick<EnrolmentOptions, 'home' | 'coordinatorUrl' | 'token'>,
 ): Enrolment {
   const another =
-    'Give this one a folder of its own with --home, or delete that folder to enrol anew.';
+    'Use another folder with --home, or delete that folder to enrol this machine again.';
   if (token?.isDemanded && known.enrolledBy !== token.source) {
     const how =
       known.enrolledBy === 'link'

@@ -20,7 +20,7 @@ async function killAndAwaitNext(child: RestartableProcess): Promise<void> {
   await vi.waitFor(() => expect(child.pid).not.toBe(pid), { timeout: 10_000, interval: 5 });
 }
 
-test('a child that is killed is started again, and one log line says what ended and that it runs again', async () => {
+test('a killed child is started again, and one log line names it and reports the new start', async () => {
   const { lines, log } = recorder();
   await using child = await startRestartable(sleeper);
   await using _kept = keepRunning({ name: 'the sleeper', child, log, pausesMs: [1] });
@@ -30,7 +30,7 @@ test('a child that is killed is started again, and one log line says what ended 
   await killAndAwaitNext(child);
 });
 
-test('a child that fails again and again is given up with its name and the number of failures', async () => {
+test('a child that fails again and again is given up with an error that names it and the failures', async () => {
   const { log } = recorder();
   const { promise, resolve } = Promise.withResolvers<LaunchError>();
   await using child = await startRestartable(sleeper);

@@ -81,7 +81,10 @@ export class LeafCredentials implements Disposable {
     this.#timer = setTimeout(
       () =>
         void this.#look().catch((error: unknown) =>
-          log.error({ err: error }, 'this machine may not connect any more'),
+          log.error(
+            { err: error },
+            'the coordinator has removed this machine, which can no longer connect to the hub',
+          ),
         ),
       waitMs,
     );
@@ -93,7 +96,8 @@ export class LeafCredentials implements Disposable {
     const { home, enrolment, log, now } = this.#options;
     const { provider, credentialsFile } = enrolment;
     const seed = await readIfThere(join(home, 'user.nk'));
-    if (seed === undefined) throw new Error(`${home} has no key for the bus`);
+    if (seed === undefined)
+      throw new Error(`${home} has no bus key (user.nk), which signs the request for a renewal`);
     const key = Nkey.fromSeed(seed);
     const { nonce } = await this.#post<{ nonce: string }>('/v1/providers/renewal-nonce', {
       provider,

@@ -39,11 +39,14 @@ export async function linkMachine(
         intervalMs += SLOWER_MS;
         break;
       case 'access_denied':
-        throw new EnrolError('refused', 'The machine was refused.');
+        throw new EnrolError(
+          'refused',
+          'The owner of the account refused to link this machine. Start again for a new code.',
+        );
       case 'expired_token':
         throw new EnrolError(
           'refused',
-          'Nobody approved the code in time. Start again for a new one.',
+          'The code was not approved in time. Start again for a new one.',
         );
       default:
         throw new EnrolError(

@@ -12,7 +12,7 @@ let hash: Uint8Array | undefined;
 /** A simulated Mac must not use the Secure Enclave of the machine that it runs on. */
 const NO_ENCLAVE: EnclaveKeyOrReason = {
   available: false,
-  reason: 'this machine says nothing of its protections',
+  reason: 'a simulated machine does not use the Secure Enclave',
 };
 
 /**
@@ -26,7 +26,8 @@ export async function ownIdentity(
   posture?: () => Promise<Posture>,
 ): Promise<Identity & Pick<OwnSigner, 'whySoftware'>> {
   const seed = await readIfThere(join(home, 'user.nk'));
-  if (seed === undefined) throw new Error(`${home} has no key for the bus`);
+  if (seed === undefined)
+    throw new Error(`${home} has no bus key (user.nk); delete the folder and enrol again`);
   const certificates = certificatesIn(await readIfThere(join(home, 'certificates.pem')));
   hash ??= codeHash();
   return {

@@ -32,7 +32,7 @@ afterEach(() => rmSync(join(home, '..'), { recursive: true }));
 const isPrivate = (name: string) => (statSync(join(home, name)).mode & 0o777) === 0o600;
 
 test.skipIf(process.platform === 'darwin')(
-  'where there is no Secure Enclave the key is a private file, and the same at every start',
+  'without a Secure Enclave the key is in a private file and the same at every start',
   async () => {
     const open = () => openEnclaveKey('d-inference test');
     const first = await ownSigner(home, open);
@@ -50,7 +50,7 @@ test.skipIf(process.platform === 'darwin')(
   },
 );
 
-test('a program that may not use the enclave has its key in software, and says why once', async () => {
+test('a program that may not use the enclave has its key in software, and gives the reason once', async () => {
   expect(await ownSigner(home, none)).toMatchObject({
     keyStore: 'software',
     whySoftware: expect.stringContaining('-34018'),
@@ -58,7 +58,7 @@ test('a program that may not use the enclave has its key in software, and says w
   expect(await ownSigner(home, none)).not.toHaveProperty('whySoftware');
 });
 
-test('a machine that is known by a key in software keeps it where there is an enclave', async () => {
+test('a machine with a key in software keeps it even if there is an enclave', async () => {
   const { signer } = await ownSigner(home, none);
   const asked = () => {
     throw new Error('the enclave was asked');
@@ -69,7 +69,7 @@ test('a machine that is known by a key in software keeps it where there is an en
   });
 });
 
-test('where there is an enclave the key is in it, and no private key is written', async () => {
+test('with an enclave the key is in it, and no private key is written to a file', async () => {
   const key = enclaveKey();
   for (let start = 0; start < 2; start++) {
     const { signer, keyStore } = await ownSigner(home, () => key);
@@ -84,7 +84,7 @@ test.each([
   ['a locked keychain', none],
   ['an enclave with another key', () => enclaveKey()],
 ])(
-  'a machine that is known by its key in the enclave does not start with %s, and gets no second key',
+  'a machine whose key is in the enclave does not start with %s, and gets no second key',
   async (_, open) => {
     const key = enclaveKey();
     await ownSigner(home, () => key);
@@ -98,7 +98,7 @@ test.each([
 );
 
 test.each([
-  ['that signs for another key', { sign: p256Signer(newP256Key()).sign }, 'does not hold'],
+  ['that signs for another key', { sign: p256Signer(newP256Key()).sign }, 'is not valid'],
   [
     'that refuses to sign',
     {
@@ -108,7 +108,7 @@ test.each([
     },
     '-25308',
   ],
-])('a key %s is told to nobody', async (_, broken, why) => {
+])('a key %s is never announced', async (_, broken, why) => {
   const found = await ownSigner(home, () => ({ ...enclaveKey(), ...broken }));
   expect(found).toMatchObject({ keyStore: 'software', whySoftware: expect.stringContaining(why) });
   expect(existsSync(join(home, 'signing.enclave'))).toBe(false);

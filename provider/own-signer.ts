@@ -52,7 +52,7 @@ function tried(key: EnclaveKeyOrReason): EnclaveKeyOrReason {
   if (!key.available) return key;
   try {
     if (isSignedByP256(key.publicKey, TRIAL, key.sign(TRIAL))) return key;
-    return { available: false, reason: 'the signature of its key does not hold' };
+    return { available: false, reason: 'the signature of its key is not valid' };
   } catch (error) {
     if (!(error instanceof SecureEnclaveError)) throw error;
     return { available: false, reason: error.message };
@@ -69,6 +69,6 @@ function sameKey(known: string, key: EnclaveKeyOrReason): Signer {
   const reason = key.available ? 'it has another key' : key.reason;
   throw new SecureEnclaveError(
     'key_gone',
-    `the network knows this machine by a key in its Secure Enclave, which does not give it: ${reason}. If it is lost, enrol the machine anew with another folder.`,
+    `the network identifies this machine by a key in its Secure Enclave, which does not return it: ${reason}. If the key is lost, enrol the machine again with another folder (--home).`,
   );
 }

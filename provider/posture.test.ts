@@ -10,7 +10,7 @@ test.each([
   ],
   ['csrutil: command not found', 'unknown'],
   [undefined, 'unknown'],
-] as const)('csrutil that says %j has integrity protection %s', (text, state) => {
+] as const)('the csrutil output %j means that integrity protection is %s', (text, state) => {
   expect(integrityIn(text)).toBe(state);
 });
 
@@ -18,7 +18,7 @@ test.each([
   ['Authenticated Root status: enabled\n', 'on'],
   ['Authenticated Root status: disabled\n', 'off'],
   ['', 'unknown'],
-] as const)('csrutil that says %j has the sealed volume %s', (text, state) => {
+] as const)('the csrutil output %j means that the sealed volume is %s', (text, state) => {
   expect(authenticatedRootIn(text)).toBe(state);
 });
 
@@ -30,11 +30,11 @@ test.each([
   ['      Secure Boot: Reduced Security\n', 'off'],
   ['      Secure Boot: Permissive Security\n', 'off'],
   ['nothing', 'unknown'],
-] as const)('a profile that says %j has secure boot %s', (text, state) => {
+] as const)('the profiler output %j means that secure boot is %s', (text, state) => {
   expect(secureBootIn(text)).toBe(state);
 });
 
-test('a machine that is no Mac claims nothing', async () => {
+test('a machine that is not a Mac reports its protections as unknown', async () => {
   expect(await postureOf(true, 'linux')).toEqual({
     systemIntegrity: 'unknown',
     secureBoot: 'unknown',

@@ -19,14 +19,14 @@ const isAlive = (pid: number) => {
   }
 };
 
-test('is ready when it says so, and gone when it is stopped', async () => {
+test('a process is ready when it prints its ready line, and has ended after it was stopped', async () => {
   const child = await startSupervised(sleeper);
   expect(isAlive(child.pid)).toBe(true);
   expect(await child.stop()).toEqual({ code: null, signal: 'SIGTERM' });
   expect(isAlive(child.pid)).toBe(false);
 });
 
-test('one that ends before it is ready says its last words', async () => {
+test('the error of a process that ends before it is ready has its last lines of output', async () => {
   await expect(
     startSupervised({ ...sleeper, args: ['-c', 'echo no licence >&2; exit 3'] }),
   ).rejects.toMatchObject({
@@ -35,14 +35,14 @@ test('one that ends before it is ready says its last words', async () => {
   });
 });
 
-test('one that never gets ready is ended', async () => {
+test('a process that does not get ready in time is ended', async () => {
   await expect(
     startSupervised({ ...sleeper, isReady: () => false, readyTimeoutMs: 200 }),
   ).rejects.toMatchObject({ code: 'not_ready_in_time' });
 });
 
 const guards: ParentGuard[] = availableGuard() === 'kernel' ? ['kernel', 'watcher'] : ['watcher'];
-test.each(guards)('a parent that is killed outright takes it along (%s)', async (guard) => {
+test.each(guards)('a process ends when its parent is killed by SIGKILL (%s)', async (guard) => {
   const script = `
     import { startSupervised } from ${JSON.stringify(join(import.meta.dirname, 'supervised-process.ts'))};
     const child = await startSupervised({ name: 's', command: 'sh', args: ['-c', 'echo ready; exec sleep 300'], isReady: (line) => line === 'ready', guard: ${JSON.stringify(guard)} });
