@@ -7,8 +7,8 @@ export type Admission =
 const BUSY_RETRY_MS = 500;
 
 /**
- * Whether this machine takes a job now. `admitted` counts what the engine's own numbers do not show
- * yet.
+ * Decides whether this machine accepts a job now. `admitted` is the number of accepted jobs of the
+ * build; the numbers of the slot may not include the newest of them yet.
  */
 export function admit(
   order: JobOrder,

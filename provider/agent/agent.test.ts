@@ -103,7 +103,7 @@ interface Job {
   text(): string;
 }
 
-/** What an ingress would send for a request. */
+/** Makes a job with the sealed order that an ingress would send for the request. */
 async function makeJob(changes: Partial<JobOrder> = {}, request: object = { chat }): Promise<Job> {
   const hello = await vi.waitFor(() => {
     const [first] = heard(Hello, 'up.hello');
@@ -253,7 +253,7 @@ describe('a job', () => {
     };
     tell(JobOrder, 'job', job.order);
     await vi.waitFor(() => expect(engine.running).toBe(1));
-    // No token in the time of sixty.
+    // No token is made for 300 ms, in which a running engine makes sixty.
     let made = 0;
     const grows = () => {
       const before = made;

@@ -25,30 +25,33 @@ import { ReceiptKeeper } from './receipts.ts';
 import { SealingKeys } from './sealing-keys.ts';
 
 export interface AgentOptions {
-  /** To this machine's own leaf node, in this provider's account. */
+  /** Connection to the leaf node of this machine, in the account of this provider. */
   readonly connection: NatsConnection;
   readonly engine: Engine;
   readonly identity: Identity;
   readonly log: Logger;
-  /** Where receipts that nobody acknowledged outlive a restart. */
+  /** The file in which receipts without an acknowledgement survive a restart. */
   readonly receiptsFile?: string;
   readonly random?: () => number;
 }
 
 export interface Agent extends AsyncDisposable {
-  /** Jobs that run, or whose last frames nobody acknowledged yet. */
+  /** Number of jobs that run or whose last frames are not acknowledged yet. */
   readonly running: number;
   setDraining(draining: boolean): void;
-  /** Serves with a new key as soon as it is trusted. */
+  /** Makes a new sealing key, which replaces the current one as soon as the network trusts it. */
   rotateKeys(): Promise<void>;
-  /** Finishes what runs, takes nothing new. */
+  /** Accepts no new jobs and waits until the running ones have ended, `timeoutMs` at most. */
   drain(timeoutMs: number): Promise<void>;
 }
 
 const AGENT_VERSION = '0.1.0';
 const TICK_MS = 50;
 
-/** A provider on the bus: announces itself, takes jobs, streams, reports. */
+/**
+ * Starts a provider on the bus: it announces itself, proves its identity, accepts jobs, streams
+ * their answers and sends receipts.
+ */
 export async function startAgent({
   connection,
   engine,
@@ -161,7 +164,7 @@ export async function startAgent({
   };
 }
 
-/** Settlement pays nothing for work whose receipt is not signed. */
+/** Signs a receipt. If the key fails, the receipt is sent unsigned: settlement does not pay it. */
 function signed(receipt: Receipt, signer: Signer, log: Logger): Receipt {
   try {
     return { ...receipt, signature: signer.sign(workText(receipt)), signingKey: signer.publicKey };
@@ -178,7 +181,10 @@ function reader<T>(kind: MessageKind<T>, handle: (value: T) => void): (data: Uin
   return (data) => handle(kind.decode(data));
 }
 
-/** A word that we do not know, from a newer coordinator, is no reason to fall over. */
+/**
+ * Passes a message to its handler. Messages of an unknown subject, which a newer coordinator may
+ * send, are ignored.
+ */
 function dispatch(
   handlers: Record<string, (data: Uint8Array) => void>,
   message: Msg,
@@ -189,7 +195,8 @@ function dispatch(
   } catch (error) {
     if (error instanceof CodecError)
       log.warn({ subject: message.subject, code: error.code }, 'an unreadable order was dropped');
-    // Thrown on, it would end the connection and with it every job of this machine.
+    // The exception must not leave this callback: it would end the connection, and one hostile
+    // message would thereby end all jobs of this machine.
     else
       log.error(
         { subject: message.subject, err: errorPlace(error) },

@@ -12,7 +12,7 @@ import type { Engine } from '../engine/engine.ts';
 
 export interface AnnouncerOptions {
   readonly engine: Engine;
-  /** Jobs that a build is busy with. */
+  /** The ids of the jobs that a build works on. */
   readonly jobsOf: (build: string) => string[];
   readonly sealingKey: () => Uint8Array;
   readonly agentVersion: string;
@@ -21,19 +21,23 @@ export interface AnnouncerOptions {
   readonly random: () => number;
 }
 
+/** Time between two beats, in milliseconds. */
 const BEAT_MS = 5_000;
 /**
- * The leaf may not have reached the hub when the first words are said, and nobody answers them: so
- * they are repeated, ever slower.
+ * Time between the hello and the first beat, in milliseconds. The leaf may not have reached the hub
+ * yet, and announcements are not acknowledged, so the first beats follow each other quickly. Each
+ * interval is SLOWER times as long as the one before, until BEAT_MS.
  */
 const FIRST_BEAT_MS = 100;
 const SLOWER = 1.6;
+/** Largest random deviation of an interval, as a share of it. */
 const JITTER = 0.1;
+/** Time for which changes of the capacity are gathered into one message, in milliseconds. */
 const GATHER_MS = 100;
 
 /**
- * Says who we are and how busy: a hello, a beat every few seconds that says everything, and changes
- * in between, gathered.
+ * Announces this machine and its load: a hello at the start, a beat every 5 s with the complete
+ * state, and messages about changes of the capacity in between.
  */
 export class Announcer implements Disposable {
   readonly #options: AnnouncerOptions;
@@ -64,7 +68,7 @@ export class Announcer implements Disposable {
     }, GATHER_MS);
   }
 
-  /** A fleet that started together must not speak together. */
+  /** The interval is random, so that machines that started together do not send together. */
   #scheduleBeat(): void {
     clearTimeout(this.#beat);
     const wait = this.#pauseMs * (1 - JITTER + 2 * JITTER * this.#options.random());

@@ -12,18 +12,18 @@ import {
   type WeightsDigest,
 } from '#bus-schemas';
 
-/** By what a machine is known. */
+/** The keys and facts by which the network identifies a machine. */
 export interface Identity {
   readonly provider: string;
-  /** Its own key on the bus. */
+  /** Public key with which the machine's leaf node connects to the hub. */
   readonly busKey: string;
-  /** Signs what was done, and what it says of itself. */
+  /** Signs the receipts and the evidence of this machine. */
   readonly signer: Signer;
   readonly keyStore: 'secure_enclave' | 'software';
   readonly codeHash: Uint8Array;
-  /** Asked at every challenge: somebody may have switched a protection off. */
+  /** Called at every challenge, because a protection may have been switched off since the last. */
   readonly posture: () => Promise<Posture>;
-  /** Apple's word for the signing key, where there is one. */
+  /** Certificate chain from Apple for the signing key, if the machine has one. */
   readonly certificates?: readonly Uint8Array[];
 }
 
@@ -31,27 +31,35 @@ export interface AttesterOptions {
   readonly identity: Identity;
   readonly agentVersion: string;
   readonly simulated: boolean;
-  /** Of the builds that it serves. */
+  /** Returns the digests of the weights of all builds that this machine serves. */
   readonly weights: () => readonly WeightsDigest[];
   readonly publish: (subject: string, payload: Uint8Array) => void;
-  /** The key that it wants to serve with, and the one that it may. */
+  /** `wanted` is the key to have trusted; `trusted` is called when the network trusts it. */
   readonly keys: { readonly wanted: Uint8Array; trusted(key: Uint8Array): void };
   readonly log: Logger;
-  /** Milliseconds that only rise, and those since 1970. */
+  /** Monotonic time in milliseconds. */
   readonly clock: () => number;
+  /** Time in milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** Words are lost, and so are answers: it asks until it is told what it is, ever more slowly. */
+/**
+ * Pause after the first request for a challenge, in milliseconds. Requests and answers can be lost,
+ * so the request is repeated until a judgement arrives. Each pause is SLOWER times as long as the
+ * one before, LONGEST_PAUSE_MS at most.
+ */
 const FIRST_PAUSE_MS = 100;
 const SLOWER = 1.6;
 const LONGEST_PAUSE_MS = 30_000;
-/** Nobody challenged it for so long: we may have been forgotten. */
+/**
+ * Time after a judgement without another one, in milliseconds, after which the machine requests a
+ * challenge: the coordinator may have lost its record of this machine.
+ */
 const FORGOTTEN_MS = 12 * 60_000;
 
 /**
- * Has the network trust this machine: asks to be challenged, answers with signed evidence, and says
- * in the log what came of it.
+ * Obtains the trust of the network for this machine: requests a challenge, answers it with signed
+ * evidence, and logs each judgement that differs from the one before.
  */
 export class Attester {
   readonly #options: AttesterOptions;
@@ -63,7 +71,7 @@ export class Attester {
     this.#options = options;
   }
 
-  /** From the beginning: there is a new key, or a new hub. */
+  /** Requests a challenge at once and starts again with the shortest pause, as for a new key. */
   ask(): void {
     this.#pauseMs = FIRST_PAUSE_MS;
     this.#askAt = Number.NEGATIVE_INFINITY;
@@ -103,7 +111,7 @@ export class Attester {
         evidence: { ...evidence, ...(certificates && { certificates: [...certificates] }) },
       }),
     );
-    // What comes of it may be lost too.
+    // The judgement may be lost too, so the request is repeated after a pause.
     this.#askAt = clock() + Math.max(this.#pauseMs, FIRST_PAUSE_MS);
   }
 
@@ -115,7 +123,7 @@ export class Attester {
       this.#pauseMs = FIRST_PAUSE_MS;
       keys.trusted(sealingKey);
     } else if (standing === 'untrusted') {
-      // Only an operator can change that, and he has it challenged.
+      // Only an operator can restore trust, and the coordinator then challenges the machine.
       this.#askAt = Number.POSITIVE_INFINITY;
     }
     const said = `${standing} ${level} ${fault}`;

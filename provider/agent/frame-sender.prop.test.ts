@@ -12,10 +12,7 @@ const END = {
   responseHash: new Uint8Array(32),
 } as const;
 
-/**
- * The other half, as the ingress keeps it: each frame once and in order, the window as far as was
- * consumed.
- */
+/** A receiver like the one of the ingress: it takes each frame once and in order. */
 class Receiver {
   received = 0;
   text = '';
@@ -25,7 +22,7 @@ class Receiver {
   take(seq: number, bytes: Uint8Array): 'gap' | 'other' {
     const seen = this.sealed.get(seq);
     const hex = Buffer.from(bytes).toString('hex');
-    // A number is sealed once: whatever comes again is the same bytes.
+    // Each number is sealed once, so a frame that arrives again has the same bytes.
     if (seen !== undefined) expect(hex).toBe(seen);
     this.sealed.set(seq, hex);
     if (seq > this.received) return 'gap';
@@ -120,7 +117,7 @@ test('over a link that loses, repeats and reorders, the text arrives once, in or
         { job: 'job_0123456789abcdefghijkl', attempt: 1, build: 'sim-q4', ...END },
         now,
       );
-      // From here on the link is well again: everything must come through by itself.
+      // From here on the link loses nothing: all frames must arrive without further actions.
       for (let round = 0; round < 500 && !sender.isDone; round += 1) {
         now += 600;
         fire();

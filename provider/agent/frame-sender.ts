@@ -8,23 +8,25 @@ import {
 } from '#bus-schemas';
 
 /**
- * The sending half of one attempt's stream; coordinator/ingress/core/frame-receiver.ts is the
- * other.
+ * The sender of one attempt's stream of frames. The receiver is
+ * coordinator/ingress/core/frame-receiver.ts.
  *
- * Invariants: a number is sealed once, and what is sent again is the same bytes; a frame is kept
- * until it is acknowledged;
- * no frame leaves that the window does not allow; text that waits for the window is one piece,
- * however many tokens it took.
+ * Invariants:
+ * - Each sequence number is sealed once, and a frame that is sent again has the same bytes. Two
+ *   plaintexts under one nonce would reveal their XOR to a hub that reads both.
+ * - A frame is kept until it is acknowledged.
+ * - No frame is sent beyond the window.
+ * - Tokens that wait for the window are joined into one piece of text.
  */
 export interface FrameSenderOptions {
   readonly window: number;
   readonly seal: (seq: number, plain: Uint8Array) => Uint8Array;
   readonly send: (frame: SealedFrame) => void;
-  /** Say beside each frame what is in it. */
+  /** True to add an unsealed outline (tokens, finish, usage) to each frame. */
   readonly outlined: boolean;
-  /** The window is full, or open again. */
+  /** Called with true when the window becomes full and with false when it opens again. */
   readonly onBlocked: (blocked: boolean) => void;
-  /** Calls back after so many milliseconds. */
+  /** Calls `run` after `delayMs` milliseconds. */
   readonly later: (delayMs: number, run: (now: number) => void) => void;
 }
 
@@ -32,25 +34,29 @@ export interface SealedFrame {
   readonly seq: number;
   readonly sealed: Uint8Array;
   readonly outline?: Outline;
-  /** Beside the frame that ends the attempt. */
+  /** Present only with the frame that ends the attempt. */
   readonly receipt?: Receipt;
 }
 
 /**
- * Tokens that come faster than this share a frame: no reader sees the difference, and every hop has
- * less to do.
+ * Tokens that the engine makes within this time after a frame share the next frame, in
+ * milliseconds: a reader sees no difference, and every hop has fewer messages to handle.
  */
 const SPACING_MS = 2;
 
 /**
- * After the last frame, or with a full window, nothing follows that would show a gap: send again
- * what nobody acknowledged.
+ * Time without an acknowledgement after which frames are sent again, in milliseconds, if the last
+ * frame was sent or the window is full. No later frame then shows the receiver that one is missing.
  */
 const TAIL_LOSS_MS = 500;
-/** In mid-stream the next frame shows the gap; this is for a stream that has fallen silent. */
+/**
+ * The same in the middle of a stream, in milliseconds. There the next frame shows a gap, so this is
+ * only for an engine that produces nothing for a while.
+ */
 const SILENCE_MS = 3_000;
+/** Most frames that are sent again at once after a silence. */
 const MAX_RESENT = 16;
-/** A frame stays well below the message size. */
+/** Longest joined text in UTF-16 units; it keeps a frame well below the limit of a message. */
 const MAX_TEXT_UNITS = 32 * 1024;
 
 export class FrameSender {
@@ -73,7 +79,7 @@ export class FrameSender {
     this.#movedAt = now;
   }
 
-  /** Everything was sent and has arrived. */
+  /** True if all frames, including the last one, were sent and acknowledged. */
   get isDone(): boolean {
     return this.#endSent && this.#received >= this.#next;
   }
@@ -188,8 +194,8 @@ function outlineOf(events: readonly InferenceEvent[]): Outline {
 }
 
 /**
- * Whether two pieces are one longer piece. Probabilities belong to single tokens, so their pieces
- * stay apart.
+ * True if two pieces can be joined into one. Pieces with log probabilities stay separate, because
+ * these belong to single tokens.
  */
 function isContinued(last: Delta, next: Delta): boolean {
   if (last.k === 'text')

@@ -24,10 +24,10 @@ import { RequestAssembly } from './request-assembly.ts';
 
 export interface JobDeskOptions {
   readonly engine: Engine;
-  /** Who may have been sealed to, the likeliest first. */
+  /** Keys that a request may be sealed for, the current one first. */
   readonly recipients: () => readonly RelayRecipient[];
   readonly send: (ingress: string, job: string, out: Out) => void;
-  /** With the key that this machine has shown. */
+  /** Signs a receipt with the key that the network identifies this machine by. */
   readonly sign: (receipt: Receipt) => Receipt;
   readonly onReceipt: (receipt: Receipt) => void;
   readonly log: Logger;
@@ -44,14 +44,14 @@ const ASSEMBLY_MS = 30_000;
 const MAX_TOMBSTONES = 20_000;
 
 /**
- * Takes orders in. A job is named by its id and attempt; each is done once, however often it is
+ * Receives orders. Job id and attempt identify a run, which happens once, however often it is
  * ordered.
  *
- *   parts come → whole → accepted → runs → every frame acknowledged → tombstone
- *        ↘ cancelled, refused or timed out → tombstone
+ *   parts arrive → complete → accepted → runs → every frame acknowledged → tombstone
+ *        ↘ cancelled or refused → tombstone   ↘ ingress silent → tombstone
  *
- * Invariant: what has a tombstone is never started; an order that comes again gets the answer it
- * got before.
+ * Invariant: a run with a tombstone is never started. A repeated order gets the same answer as
+ * before, so an attacker who repeats orders causes no second run.
  */
 export class JobDesk {
   readonly #options: JobDeskOptions;
@@ -68,7 +68,7 @@ export class JobDesk {
     return this.#runs.size;
   }
 
-  /** Jobs that a build still works on. */
+  /** The ids of the jobs for which a build still generates. */
   generating(build: string): string[] {
     return [...this.#runs.values()]
       .filter((run) => run.isGenerating && run.order.build === build)
@@ -90,8 +90,7 @@ export class JobDesk {
     if (!assembly.isWhole) return;
     this.#assemblies.delete(name);
     void this.#start(assembly).catch((error: unknown) => {
-      // An exception that is not caught ends the process and with it every job: one request must
-      // not do that.
+      // An uncaught exception would end the process: one hostile request could end all other jobs.
       this.#options.log.error(
         { job: order.job, err: errorPlace(error) },
         'a job could not be started',
@@ -109,8 +108,8 @@ export class JobDesk {
         if (run.isDone) this.#close(name);
         continue;
       }
-      // An earlier life of this provider took it, or its lease ran out: whoever waits should hear
-      // at once that it is lost.
+      // The job was accepted before this provider restarted, or it ended because its ingress was
+      // silent. Tell the ingress at once, so that it can try another provider.
       const verdict = this.#tombstones.get(name) ?? LOST;
       if (verdict.t === 'refuse') this.#answer({ ingress, ...flow }, verdict);
     }
@@ -167,7 +166,7 @@ export class JobDesk {
     const opened = await this.#open(assembly, recipients());
     if ('reason' in opened) return this.#refuse(order, opened);
     const name = nameOf(order);
-    // Cancelled, or started by a copy of the order, while the seal was opened.
+    // The job was cancelled, or a copy of the order started it, while the request was opened.
     if (this.#runs.has(name) || this.#tombstones.has(name)) return;
     const options = {
       ...opened,
@@ -208,7 +207,7 @@ export class JobDesk {
         request,
         requestHash: new ContentHash(seals.receiptSalt()).update(plain).digest(),
       };
-      // What is left of the prompt is what the engine works on.
+      // Erase this copy of the prompt; only the decoded request, which the engine uses, remains.
       plain.fill(0);
       return opened;
     } catch (error) {
@@ -231,7 +230,7 @@ export class JobDesk {
     this.#options.send(ingress, job, { ...verdict, attempt });
   }
 
-  /** Said only when no frame has said it by now. */
+  /** Tells the ingress that the job was accepted; not needed after a frame, which implies it. */
   #accept(run: JobRun): void {
     run.spoken();
     this.#answer(run.order, { t: 'accept' });
@@ -252,8 +251,8 @@ export class JobDesk {
 }
 
 /**
- * The reason is sealed as frame 0, which this attempt does not send: it may quote the request,
- * which no one on the way may read.
+ * A refusal by the engine. Its text may quote the request, which a hub must not be able to read, so
+ * it is sealed as frame 0. This attempt sends no other frame 0, so no nonce is used twice.
  */
 function refusedWith({ code, about, detail }: RequestRefused, seals: JobSeals): Refused {
   const message = detail?.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed();

@@ -22,24 +22,24 @@ export interface JobRunOptions {
   readonly sendFrame: (frame: SealedFrame) => void;
   readonly sign: (receipt: Receipt) => Receipt;
   readonly onEnd: (receipt: Receipt) => void;
-  /** Instead of an answer. */
+  /** Called instead of `onEnd` if the engine refuses the request after it was started. */
   readonly onRefused: (refusal: RequestRefused) => void;
 }
 
 /**
- * An ingress reports on every running job once a second. After this much silence it may be dead:
- * work would be unpaid, so the engine pauses.
+ * Silence of the ingress after which the engine pauses, in milliseconds. An ingress reports on
+ * every running job once a second; one that is silent may be dead, and further work would be unpaid.
  */
 const PAUSE_MS = 2_500;
 /**
- * After this much silence the ingress is taken for dead and the job ends. Longer than a hub takes
- * to restart.
+ * Silence of the ingress after which the job ends, in milliseconds. It is longer than the restart
+ * of a hub, during which no report can arrive.
  */
 const LEASE_MS = 15_000;
 
 /**
- * One job that this machine works on: from the engine's first token to the acknowledgement of the
- * last frame.
+ * One attempt that this machine works on, from the start of the engine to the acknowledgement of
+ * the last frame.
  *
  *   running ⇄ paused (window full, or the ingress is silent for PAUSE_MS) → ended (answer complete,
  *   cancelled, or silent for LEASE_MS)
@@ -103,12 +103,12 @@ export class JobRun implements Disposable {
     );
   }
 
-  /** The engine works on it. */
+  /** True until the engine has ended or refused the request. */
   get isGenerating(): boolean {
     return !this.#ended;
   }
 
-  /** Somebody has heard that it was taken: a first frame says so as well as an answer does. */
+  /** True if the ingress was told that the job was accepted, by an answer or by a frame. */
   get hasSpoken(): boolean {
     return this.#hasSpoken;
   }
@@ -117,7 +117,7 @@ export class JobRun implements Disposable {
     this.#hasSpoken = true;
   }
 
-  /** Nothing is left to do or to send. */
+  /** True if every frame was sent and acknowledged. */
   get isDone(): boolean {
     return this.#frames.isDone;
   }
@@ -125,7 +125,7 @@ export class JobRun implements Disposable {
   flow(flow: Flow['jobs'][number], now: number): void {
     this.#heardAt = now;
     const { tokens, proof } = flow.delivered ?? { tokens: 0, proof: undefined };
-    // A copy: the decoded one would keep the whole message in memory.
+    // Copy the proof, because the decoded one is a view that keeps the whole message in memory.
     if (proof !== undefined && tokens > (this.#delivered?.tokens ?? 0))
       this.#delivered = { tokens, proof: Uint8Array.from(proof) };
     this.#holdEngine({ silent: false });
@@ -136,7 +136,7 @@ export class JobRun implements Disposable {
     if (!this.#ended) this.#sequence.cancel();
   }
 
-  /** False when the lease is over. */
+  /** Returns false if the ingress has been silent for so long that the job must end. */
   tick(now: number): boolean {
     this.#frames.tick(now);
     const silentMs = now - this.#heardAt;
@@ -145,8 +145,8 @@ export class JobRun implements Disposable {
   }
 
   /**
-   * The ingress is dead. A receipt that was sent before the newest proof of delivery arrived is
-   * sent again with it.
+   * Ends the job because the ingress counts as dead. If a newer proof of delivery arrived after the
+   * receipt was sent, the receipt is sent again with that proof, which decides what is paid.
    */
   abandon(): void {
     if (!this.#ended) this.#sequence.cancel();
@@ -170,7 +170,7 @@ export class JobRun implements Disposable {
     else this.#sequence.resume();
   }
 
-  /** Everything was sent and has arrived: its keys are of no more use. */
+  /** Erases the keys of the stream. Call it when every frame has arrived. */
   [Symbol.dispose](): void {
     this.#options.seals[Symbol.dispose]();
   }

@@ -10,23 +10,29 @@ interface Outstanding {
 
 export interface ReceiptKeeperOptions {
   readonly send: (payload: Uint8Array) => void;
-  /** Where they outlive a restart. */
+  /** The file in which receipts survive a restart; without it they are only in memory. */
   readonly file?: string | undefined;
   readonly log: Logger;
 }
 
-/** Nobody waits for a receipt: those of a moment go together. */
+/** Time for which receipts are gathered into one message, in milliseconds. */
 const GATHER_MS = 50;
+/** Pause before a receipt is sent again, in milliseconds; it doubles up to LONGEST_PAUSE_MS. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
+/** Most receipts in one message. */
 const MAX_TOGETHER = 128;
-/** Money for work done: kept long, but not without end. The oldest goes first. */
+/**
+ * Most receipts that are kept, so that a coordinator that acknowledges none cannot fill the memory.
+ * The oldest is dropped first; its work is then not paid.
+ */
 const MAX_OUTSTANDING = 10_000;
+/** Time between two checks whether the file must be written, in milliseconds. */
 const SAVE_MS = 1_000;
 
 /**
- * Says what was done, again and again, until the ledger has it; a restart goes on where the last
- * run stopped.
+ * Sends each receipt again until settlement acknowledges it. After a restart it continues with the
+ * receipts in the file.
  */
 export class ReceiptKeeper implements AsyncDisposable {
   readonly #options: ReceiptKeeperOptions;

@@ -1,8 +1,8 @@
 import { type JobOrder, MAX_REQUEST_BYTES } from '#bus-schemas';
 
 /**
- * The sealed parts of one request, until the last has come. The same part may come again; a
- * different one of the same number may not replace it.
+ * Collects the sealed parts of one request until all have arrived. A part that arrives again is
+ * ignored, so that a later copy cannot replace the first one.
  */
 export class RequestAssembly {
   readonly #first: JobOrder;
@@ -20,7 +20,7 @@ export class RequestAssembly {
     return this.#first;
   }
 
-  /** False when the part cannot belong to this request. */
+  /** Returns false if the part cannot belong to this request or makes it too large. */
   add(order: JobOrder): boolean {
     if (order.parts !== this.#first.parts || order.part >= order.parts) return false;
     if (this.#parts[order.part] !== undefined) return true;
@@ -35,7 +35,7 @@ export class RequestAssembly {
     return this.#missing === 0;
   }
 
-  /** Opens every part and puts them together. */
+  /** Decrypts all parts and joins them. */
   open(openPart: (part: number, sealed: Uint8Array) => Uint8Array): Uint8Array {
     return Buffer.concat(
       this.#parts.map((sealed, part) => openPart(part, sealed ?? new Uint8Array())),

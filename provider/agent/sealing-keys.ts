@@ -1,16 +1,18 @@
 import { generateSealingKeyPair, isSame, RelayRecipient } from '#bus-schemas';
 
+/** Lifetime of a sealing key, in milliseconds. */
 const ROTATE_MS = 24 * 3_600_000;
 /**
- * What was sealed for the key before may still be under way, or wait with a client that has
- * reserved us.
+ * Time for which the previous key still opens requests, in milliseconds. A request for it may be in
+ * transit, or a client in blind mode may have reserved this machine with it.
  */
 const FORMER_MS = 10 * 60_000;
 
 /**
- * The keys that are sealed to: in memory only, and renewed every day. A new key is announced when
- * it is trusted, and the one before it
- * goes on opening for a while: there is no moment at which nothing opens.
+ * The keys that requests are sealed for. They are only in memory and replaced every day, so that an
+ * attacker who records traffic and later takes the machine cannot open it. A new key is announced
+ * once it is trusted, and the previous one still opens requests for FORMER_MS, so a rotation
+ * rejects no request.
  */
 export class SealingKeys {
   readonly #now: () => number;
@@ -30,17 +32,17 @@ export class SealingKeys {
     return new SealingKeys(new RelayRecipient(await generateSealingKeyPair()), now);
   }
 
-  /** What is announced. */
+  /** The public key that hellos and beats announce. */
   get announced(): Uint8Array {
     return this.#current.publicKey;
   }
 
-  /** What is to be announced once it is trusted. */
+  /** The public key to have trusted: the next one during a rotation, else the current one. */
   get wanted(): Uint8Array {
     return (this.#next ?? this.#current).publicKey;
   }
 
-  /** Whoever may have been sealed to, the likeliest first. */
+  /** All keys that a request may be sealed for, the current one first. */
   get recipients(): readonly RelayRecipient[] {
     return [
       this.#current,
@@ -56,7 +58,7 @@ export class SealingKeys {
     this.#next = undefined;
   }
 
-  /** Calls back when there is a new key to be trusted. */
+  /** Forgets an expired key and rotates when it is time; `onNew` is called after a new key. */
   tick(onNew: () => void): void {
     const now = this.#now();
     if (this.#former !== undefined && now >= this.#former.until) this.#former = undefined;
