@@ -170,7 +170,7 @@ const endOf = (job: Job) =>
   );
 
 describe('a job', () => {
-  test('is done and streamed, sealed, to the last byte; its receipt comes until it is acknowledged', async () => {
+  test('is answered by sealed frames to the last byte; its receipt comes until it is acknowledged', async () => {
     const job = await makeJob();
     tell(JobOrder, 'job', job.order);
     await endOf(job);
@@ -198,7 +198,7 @@ describe('a job', () => {
     expect(engine.tokensMade - before).toBe(chat.max_tokens);
   });
 
-  test('that comes in parts, in any order, is put together', async () => {
+  test('that comes in parts, in any order, is joined and answered', async () => {
     const long = { chat: { ...chat, messages: [{ role: 'user', content: 'x'.repeat(5_000) }] } };
     const job = await makeJob({ attempt: 2 }, long);
     const plain = InferenceRequest.encode(long);
@@ -222,7 +222,7 @@ describe('a job', () => {
     await endOf(job);
   });
 
-  test('is cancelled within the tokens of 250 ms, and still says what it was', async () => {
+  test('is cancelled within the tokens of 250 ms and still gets a receipt', async () => {
     const job = await makeJob({}, { chat: { ...chat, max_tokens: 1_000 } });
     tell(JobOrder, 'job', job.order);
     await vi.waitFor(() => expect(engine.running).toBe(1));
@@ -233,7 +233,7 @@ describe('a job', () => {
     await endOf(job);
   });
 
-  test('pauses its engine while its ingress is silent, goes on with the next report, and returns the newest proof of delivery', async () => {
+  test('pauses its engine while its ingress is silent, continues at the next report, and returns the newest proof of delivery', async () => {
     const job = await makeJob(
       { window: 100_000, maxOutputTokens: 100_000 },
       { chat: { ...chat, max_tokens: 100_000 } },
@@ -275,7 +275,7 @@ describe('a job', () => {
     });
   });
 
-  test('cancelled before it came is never begun', async () => {
+  test('that is cancelled before its order arrives is never started', async () => {
     const before = engine.tokensMade;
     const job = await makeJob();
     tell(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'superseded' });
@@ -285,13 +285,13 @@ describe('a job', () => {
   });
 });
 
-describe('an order that cannot be done is refused by a word', () => {
+describe('an order that cannot be fulfilled is refused with a reason', () => {
   test.each<[string, Partial<JobOrder>, string]>([
-    ['for a build that is not here', { build: 'gpt-99' }, 'model_not_loaded'],
+    ['for a build that is not loaded', { build: 'gpt-99' }, 'model_not_loaded'],
     ['larger than the context', { promptTokens: 9_000_000 }, 'request_exceeds_context'],
-    ['under another suite', { suite: 'rot13' }, 'unsupported_suite'],
-    ['sealed to somebody else', { enc: new Uint8Array(32).fill(7) }, 'unsealable'],
-    ['with bytes that do not open', { sealed: new Uint8Array(100) }, 'unsealable'],
+    ['with an unknown suite', { suite: 'rot13' }, 'unsupported_suite'],
+    ['sealed for another key', { enc: new Uint8Array(32).fill(7) }, 'unsealable'],
+    ['with bytes that cannot be decrypted', { sealed: new Uint8Array(100) }, 'unsealable'],
     ['with a part that does not exist', { part: 3, parts: 2 }, 'invalid_request'],
   ])('%s', async (_, changes, reason) => {
     const job = await makeJob(changes);
@@ -299,7 +299,7 @@ describe('an order that cannot be done is refused by a word', () => {
     expect(await refusal(job)).toBe(reason);
   });
 
-  test('that is no request at all', async () => {
+  test('with content that is not a request', async () => {
     const job = await makeJob();
     const seals = await new RelaySenders().sealFor({
       job: job.id,
@@ -343,7 +343,7 @@ describe('an order that cannot be done is refused by a word', () => {
   });
 });
 
-test('asked about a job that it does not know, it says so', async () => {
+test('a report on an unknown job is answered with unknown_job', async () => {
   const job = await makeJob();
   tell(Flow, 'flow', {
     ingress: job.ingress,
@@ -352,7 +352,7 @@ test('asked about a job that it does not know, it says so', async () => {
   expect(await refusal(job)).toBe('unknown_job');
 });
 
-test('words that it cannot read do no harm', async () => {
+test('messages that cannot be decoded or have an unknown subject do not stop the provider', async () => {
   for (const to of ['job', 'flow', 'cancel', 'ack', 'never-heard-of']) {
     for (const bytes of [
       new Uint8Array(),

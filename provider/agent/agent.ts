@@ -118,7 +118,10 @@ export async function startAgent({
         void attester
           .challenged(challenge)
           .catch((error: unknown) =>
-            log.error({ err: error }, 'this machine could not show itself'),
+            log.error(
+              { err: error },
+              'a challenge could not be answered; this machine gets no requests until one is',
+            ),
           ),
     ),
     [providerSubjects.down('judgement')]: reader(Judgement, (judgement) =>
@@ -171,7 +174,7 @@ function signed(receipt: Receipt, signer: Signer, log: Logger): Receipt {
   } catch (error) {
     log.error(
       { job: receipt.job, err: error },
-      'the key of this machine does not sign: this job will not be paid',
+      'the signing key of this machine failed: the job will not be paid',
     );
     return receipt;
   }
@@ -194,13 +197,16 @@ function dispatch(
     handlers[message.subject]?.(message.data);
   } catch (error) {
     if (error instanceof CodecError)
-      log.warn({ subject: message.subject, code: error.code }, 'an unreadable order was dropped');
+      log.warn(
+        { subject: message.subject, code: error.code },
+        'a message of the coordinator that cannot be decoded was dropped',
+      );
     // The exception must not leave this callback: it would end the connection, and one hostile
     // message would thereby end all jobs of this machine.
     else
       log.error(
         { subject: message.subject, err: errorPlace(error) },
-        'an order could not be handled',
+        'a message of the coordinator could not be handled',
       );
   }
 }

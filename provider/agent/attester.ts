@@ -129,7 +129,8 @@ export class Attester {
     const said = `${standing} ${level} ${fault}`;
     if (said === this.#said) return;
     this.#said = said;
-    if (fault === undefined) log.info({ standing, level }, 'what this machine is taken for');
+    if (fault === undefined)
+      log.info({ standing, level }, 'the network has judged how far it trusts this machine');
     else log.error({ standing, fault }, `this machine is not trusted: ${trustFaultTexts[fault]}`);
   }
 }

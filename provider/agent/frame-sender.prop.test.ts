@@ -134,7 +134,7 @@ test('over a link that loses, repeats and reorders, the text arrives once, in or
   );
 });
 
-test('a closed window stops the engine, and what waits is one text', () => {
+test('a full window blocks the engine, and the tokens that wait become one text', () => {
   const blocked: boolean[] = [];
   const frames: FrameContent[] = [];
   const sender = new FrameSender(

@@ -16,7 +16,7 @@ import { JobDesk } from './job-desk.ts';
 
 const BUILD = 'sim-llama-8b-q4';
 
-test('an exception in the engine refuses that one job, and its words reach no log', async () => {
+test('an exception in the engine refuses only its job, and its message reaches no log', async () => {
   const lines: string[] = [];
   const recipient = new RelayRecipient(await generateSealingKeyPair());
   await using engine = createSimulatedEngine({ chip: 'm4-max', tokenMs: 1 });

@@ -16,7 +16,7 @@ const receipt = (): Receipt => ({
   usage: { promptTokens: 1, cachedTokens: 0, completionTokens: 1 },
 });
 
-test('receipts that cannot be saved are told to the log, end no process, and are saved when the disk is there again', async () => {
+test('receipts that cannot be saved are logged, end no process, and are saved when the disk works again', async () => {
   const lines: string[] = [];
   const parent = await mkdtemp(join(tmpdir(), 'dinf-receipts-'));
   const folder = join(parent, 'state');
