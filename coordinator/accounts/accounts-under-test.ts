@@ -3,13 +3,13 @@ import { connectDatabase } from '#coordinator/database.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { chooseRuntime, startPostgres } from '#testcontainers';
 
-/** A database with the tables of accounts, as the component sees it. */
+/** Starts Postgres with the tables of accounts, as the component uses them. */
 export async function startAccountsDatabase(): Promise<{ database: Pool } & AsyncDisposable> {
   const postgres = await startPostgres({ runtime: await chooseRuntime() });
   const url = await postgres.createDatabase('accounts');
   await migrate(url);
   const database = connectDatabase(url, { max: 8 });
-  // The server goes before a connection of the pool has said goodbye.
+  // The server may stop before the pool has closed its connections; that error is expected.
   database.on('error', () => undefined);
   return {
     database,

@@ -17,8 +17,8 @@ const okOr = <Code extends string>(isOk: boolean, code: Code) =>
   isOk ? { ok: true as const } : { ok: false as const, code };
 
 /**
- * Who calls, and what he may: people, their keys, how often and how much; devices that ask to join;
- * invites; operators.
+ * Serves the questions about callers over the bus: people and accounts, API keys and their limits,
+ * idempotency keys, devices that ask to join, invites, operators and the audit log.
  */
 export async function startAccounts({ bus, database, log, now }: Context): Promise<Component> {
   const people = new People(database);

@@ -31,7 +31,7 @@ test('of many that claim at once one runs, and runs on', async () => {
   );
   expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
   const winner = jobs[answers.findIndex(({ ok }) => ok)] as string;
-  // Its renewal, or its own question whose answer was lost.
+  // The winner may claim again, to renew the claim or because the first answer was lost.
   expect(await claims.claim({ ...request, job: winner, expiresAt: soon() })).toEqual({ ok: true });
   expect(await claims.claim({ ...request, job: newJobId(), expiresAt: soon() })).toEqual({
     ok: false,

@@ -17,8 +17,8 @@ interface ClaimOf {
 }
 
 /**
- * Who asks twice under one idempotency key is served once: the first claim runs, later ones get its
- * answer, or hear that it runs.
+ * Runs requests with the same idempotency key once. The first claim runs; a later one gets the
+ * stored answer, `running` while there is none, or `conflict` if its request differs.
  */
 export class Claims {
   readonly #database: Pool;
@@ -43,7 +43,8 @@ export class Claims {
       new Date(expiresAt),
     ];
     const [row] = await query<Row>(this.#database, sql.claim, values);
-    // Neither taken nor there: it was given up between the two halves of the statement.
+    // No row: another job claimed after the snapshot of this statement was taken, so its row
+    // prevents the insert but is not visible to the second half of the statement.
     if (row === undefined) return { ok: false, code: 'running' };
     if (row.taken) return { ok: true };
     if (row.digest?.equals(Buffer.from(digest)) !== true) return { ok: false, code: 'conflict' };

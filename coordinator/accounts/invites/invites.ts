@@ -14,7 +14,8 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
 ]);
 
 /**
- * Codes that bring credit, and codes that say who brought somebody. Money itself is settlement's.
+ * Invites, whose codes give credit, and referral codes, which record the account that referred
+ * another. Settlement books the money; this component only records that a code was used.
  */
 export class Invites {
   readonly #database: Pool;
@@ -61,7 +62,7 @@ export class Invites {
     });
   }
 
-  /** False when somebody else has the code. */
+  /** Returns false if another account has the code. */
   async setReferralCode(account: string, code: string): Promise<boolean> {
     try {
       await query(this.#database, sql['put-code'], [account, code]);
@@ -77,7 +78,8 @@ export class Invites {
     if (owner === undefined) return { ok: false as const, code: 'unknown' as const };
     if (owner.account === account) return { ok: false as const, code: 'own' as const };
     await query(this.#database, sql.apply, [account, owner.account]);
-    // The same referrer again finishes what was cut off before settlement heard of it.
+    // The same referrer is accepted again: a crash after this insert may have happened before
+    // settlement received the referral, and the repeated call completes it.
     const { referrer } = await this.referral(account);
     return referrer === owner.account
       ? { ok: true as const, referrer: owner.account }

@@ -21,7 +21,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'rotate-key',
   'update-key',
 ]);
-/** A list of them has to fit into a message, and a person's memory. */
+/** Most keys of an account that are not revoked, so that a list of them fits into one message. */
 const MAX_KEYS = 500;
 
 interface KeysOptions {
@@ -40,8 +40,8 @@ interface NewKey
 }
 
 /**
- * API keys. Every change is told to all ingresses, after it is stored: who hears of it and asks
- * again gets the new state.
+ * API keys. Every change is published to all ingresses after it is stored, so that an ingress that
+ * then drops the key from its cache and asks again gets the new state.
  */
 export class Keys {
   readonly #options: KeysOptions;
@@ -194,7 +194,7 @@ interface KeyRow extends SettingsRow {
   readonly lastUsedAt: Date | null;
 }
 
-/** In the order in which every statement takes them. */
+/** The settings in the order of the parameters of `add-key.sql` and `update-key.sql`. */
 function valuesOf({
   disabled,
   expiresAt,

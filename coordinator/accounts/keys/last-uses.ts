@@ -3,7 +3,7 @@ import { query, type Statement } from '#coordinator/sql.ts';
 
 const PUT: Statement = {
   name: 'keys.put-last-uses',
-  // Rows are locked in one order, so that two processes of accounts never wait for each other.
+  // Rows are locked in the order of their ids, so that two coordinators cannot deadlock.
   text: `WITH used AS (
     SELECT k.id, u.at FROM api_keys k JOIN unnest($1::text[], $2::timestamptz[]) AS u(id, at) USING (id) ORDER BY k.id FOR UPDATE OF k
   )
@@ -11,9 +11,9 @@ const PUT: Statement = {
 };
 
 /**
- * When each key was last used. Uses are collected in memory and written together, so that no
- * request waits for a write. A crash loses the uses that were
- * not written yet. The map has one entry at most for each key that exists.
+ * The time of the last use of each key. Uses are collected in memory and written together, so that
+ * no request waits for a write. A crash loses the uses that were not written yet. The map has at
+ * most one entry for each key that exists.
  */
 export class LastUses {
   readonly #database: Pool;
@@ -27,7 +27,7 @@ export class LastUses {
     this.#unwritten.set(key, at);
   }
 
-  /** The last use, unless it is in the database already. */
+  /** The last use in milliseconds since 1970, if it is not yet in the database. */
   unwritten(key: string): number | undefined {
     return this.#unwritten.get(key);
   }

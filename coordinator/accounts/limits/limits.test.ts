@@ -17,7 +17,7 @@ const take = (subject: string, requests: number, fields: object = {}) => ({
   subjects: [{ subject, limits: { requests } }],
   ...fields,
 });
-/** As if what is there had been asked for so long ago. */
+/** Moves all recorded use into the past by this many seconds. */
 const age = (seconds: number) =>
   accounts.database.query('UPDATE rate_slots SET slot = slot - $1', [seconds / 5]);
 const passed = async (takes: Parameters<Limits['take']>[0]) =>

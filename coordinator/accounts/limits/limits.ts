@@ -15,8 +15,8 @@ interface Row {
 }
 
 /**
- * Limits by the minute, the same for all ingresses: Postgres counts, in one statement for all that
- * asked at once.
+ * Limits of requests and tokens in any 60 s, shared by all ingresses. Postgres counts; one statement
+ * serves all requests of a batch.
  */
 export class Limits {
   readonly #database: Pool;

@@ -12,9 +12,13 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
 type State = 'pending' | 'approved' | 'denied' | 'consumed';
 
 /**
- * Devices that ask to belong to an account, by RFC 8628: pending → approved → consumed, or pending
- * → denied.
- * Consumed is reached once, by one poll: whoever polls again has nothing to get.
+ * Devices that ask to join an account (RFC 8628).
+ *
+ *   pending → approved → consumed
+ *        ↘ denied
+ *
+ * Exactly one poll changes the state from approved to consumed and gets the account. An attacker who
+ * polls later with a stolen device code gets nothing.
  */
 export class Links {
   readonly #database: Pool;

@@ -34,7 +34,7 @@ export class Operators {
     return (await query(this.#database, sql.add, [name, Buffer.from(keyHash)])).length > 0;
   }
 
-  /** False where no operator of this name has a key that works. */
+  /** Returns false if no operator of this name has a key that is not revoked. */
   async revoke(name: string): Promise<boolean> {
     return (await query(this.#database, sql.revoke, [name])).length > 0;
   }

@@ -34,7 +34,7 @@ export class People {
     return (await query(this.#database, sql['account-exists'], [account])).length > 0;
   }
 
-  /** Whoever an issuer vouches for has an account from the first time on. */
+  /** Returns the user and account of a signed-in person; the first sign-in creates both. */
   async signIn(person: {
     issuer: string;
     subject: string;
@@ -76,7 +76,7 @@ export class People {
     } catch (error) {
       if (!isDuplicate(error)) throw error;
     }
-    // Another request of the same person was quicker.
+    // Another request of the same person has added the user in the meantime.
     const user = await this.#known(person);
     if (user === undefined) throw new Error('a user can be neither added nor found');
     return user;

@@ -1,4 +1,4 @@
--- Taken if nobody has it, or whoever had it is past its time; taken again, for longer, by the job that has it and has not answered yet.
+-- Takes the claim if no job has it or its time has passed. A job that has it without an answer yet renews it.
 WITH taken AS (
   INSERT INTO claimed_requests AS c (account, idempotency_key, digest, job, expires_at) VALUES ($1, $2, $3, $4, $5)
   ON CONFLICT (account, idempotency_key) DO UPDATE SET digest = excluded.digest, job = excluded.job, sealed = NULL, expires_at = excluded.expires_at

@@ -1,4 +1,4 @@
--- One statement, so that of two polls at the same time one gets the account. A poll that comes too soon makes the next one wait longer.
+-- One statement, so that only one of two simultaneous polls gets the account. A poll that comes too soon lengthens the interval.
 WITH before AS (SELECT state, account, polled_at, interval_ms, expires_at FROM device_links WHERE device_hash = $1 FOR UPDATE),
 after AS (
   UPDATE device_links d SET
