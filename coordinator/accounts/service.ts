@@ -113,7 +113,8 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
   const tend = setInterval(() => {
     void writeLastUses();
     Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch(
-      (error: unknown) => log.warn({ err: error }, 'what is old could not be deleted'),
+      (error: unknown) =>
+        log.warn({ err: error }, 'accounts: expired limits, claims and links could not be deleted'),
     );
   }, TEND_EVERY_MS);
   const stop = async (): Promise<void> => {

@@ -23,7 +23,7 @@ const aRequest = () => {
 const soon = () => Date.now() + 60_000;
 const past = () => Date.now() - 1;
 
-test('of many that claim at once one runs, and runs on', async () => {
+test('of many claims at once exactly one runs, and its job may claim again', async () => {
   const request = aRequest();
   const jobs = Array.from({ length: 20 }, () => newJobId());
   const answers = await Promise.all(
@@ -39,7 +39,7 @@ test('of many that claim at once one runs, and runs on', async () => {
   });
 });
 
-test('an answer is kept from the renewal that overtakes nothing', async () => {
+test('a stored answer is not removed by a later renewal of the claim', async () => {
   const [request, job] = [aRequest(), newJobId()];
   await claims.claim({ ...request, job, expiresAt: soon() });
   await claims.end({ ...request, job, sealed: Buffer.from('sealed'), expiresAt: soon() });
@@ -59,7 +59,7 @@ test('an answer is kept from the renewal that overtakes nothing', async () => {
   ).toEqual({ ok: false, code: 'conflict' });
 });
 
-test('a claim that was given up, or that nobody renewed, is free; what its old job still says changes nothing', async () => {
+test('a claim that was given up or has expired is free, and its old job can no longer change it', async () => {
   const [request, lost, next] = [aRequest(), newJobId(), newJobId()];
   await claims.claim({ ...request, job: lost, expiresAt: past() });
   expect(await claims.claim({ ...request, job: next, expiresAt: soon() })).toEqual({ ok: true });

@@ -24,7 +24,7 @@ const passed = async (takes: Parameters<Limits['take']>[0]) =>
   (await limits.take(takes)).map(({ ok }) => ok);
 
 describe('a limit by the minute', () => {
-  test('is the same for many that ask at once over many connections', async () => {
+  test('holds for many requests at once over many connections', async () => {
     const batches = await Promise.all(
       Array.from({ length: 40 }, () =>
         passed(Array.from({ length: 10 }, () => take('key_a', 100))),
@@ -33,7 +33,7 @@ describe('a limit by the minute', () => {
     expect(batches.flat().filter(Boolean)).toHaveLength(100);
   });
 
-  test('counts what is left, and says when something comes back', async () => {
+  test('reports the remaining use and the time until more is allowed', async () => {
     const [first, second, third] = await limits.take([
       take('key_a', 2),
       take('key_a', 2),
@@ -58,7 +58,7 @@ describe('a limit by the minute', () => {
     expect(await passed([take('key_a', 2)])).toEqual([true]);
   });
 
-  test('of tokens lets a small request through where a large one has no room', async () => {
+  test('of tokens admits a small request where a large one does not fit', async () => {
     const tokens = (inputTokens: number) => ({
       inputTokens,
       outputTokens: 0,
@@ -72,7 +72,7 @@ describe('a limit by the minute', () => {
     ]);
   });
 
-  test('that one of two subjects refuses takes nothing from the other', async () => {
+  test('that refuses for one of two subjects uses up nothing of the other', async () => {
     const both = {
       inputTokens: 0,
       outputTokens: 0,
@@ -86,7 +86,7 @@ describe('a limit by the minute', () => {
     expect(last?.requests?.remaining).toBe(3);
   });
 
-  test('of one does not bind another, and what is old is forgotten', async () => {
+  test('of one subject does not affect another, and old use is deleted', async () => {
     expect(await passed([take('key_c', 1), take('key_d', 1), take('key_c', 1)])).toEqual([
       true,
       true,
