@@ -15,8 +15,8 @@ interface Row {
 }
 
 /**
- * Limits of requests and tokens in any 60 s, shared by all ingresses. Postgres counts; one statement
- * serves all requests of a batch.
+ * Limits of requests and tokens in any 60 s, shared by all ingresses. Postgres counts; one
+ * statement serves all requests of a batch.
  */
 export class Limits {
   readonly #database: Pool;

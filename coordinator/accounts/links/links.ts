@@ -17,8 +17,8 @@ type State = 'pending' | 'approved' | 'denied' | 'consumed';
  *   pending → approved → consumed
  *        ↘ denied
  *
- * Exactly one poll changes the state from approved to consumed and gets the account. An attacker who
- * polls later with a stolen device code gets nothing.
+ * Exactly one poll changes the state from approved to consumed and gets the account. An attacker
+ * who polls later with a stolen device code gets nothing.
  */
 export class Links {
   readonly #database: Pool;
