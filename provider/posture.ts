@@ -25,9 +25,9 @@ export async function postureOf(
   const denied: Protection = debuggersDenied ? 'on' : 'unknown';
   if (platform !== 'darwin') return { ...UNKNOWN, debuggersDenied: denied };
   const [integrity, root, boot] = await Promise.all([
-    said('/usr/bin/csrutil', ['status']),
-    said('/usr/bin/csrutil', ['authenticated-root', 'status']),
-    said('/usr/sbin/system_profiler', ['SPiBridgeDataType']),
+    outputOf('/usr/bin/csrutil', ['status']),
+    outputOf('/usr/bin/csrutil', ['authenticated-root', 'status']),
+    outputOf('/usr/sbin/system_profiler', ['SPiBridgeDataType']),
   ]);
   return {
     systemIntegrity: integrityIn(integrity),
@@ -53,7 +53,7 @@ export function secureBootIn(text: string | undefined): Protection {
   return state === undefined ? 'unknown' : /^Full Security$/.test(state.trim()) ? 'on' : 'off';
 }
 
-async function said(command: string, args: readonly string[]): Promise<string | undefined> {
+async function outputOf(command: string, args: readonly string[]): Promise<string | undefined> {
   try {
     return (await run(command, [...args], { timeout: TIMEOUT_MS })).stdout;
   } catch {

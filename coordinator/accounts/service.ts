@@ -10,10 +10,10 @@ import { Links } from './links/links.ts';
 import { Operators } from './operators/operators.ts';
 import { People } from './people/people.ts';
 
-const TEND_EVERY_MS = 60_000;
+const DELETE_EVERY_MS = 60_000;
 
 const unknown = { ok: false as const, code: 'unknown' as const };
-const okOr = <Code extends string>(isOk: boolean, code: Code) =>
+const resultOf = <Code extends string>(isOk: boolean, code: Code) =>
   isOk ? { ok: true as const } : { ok: false as const, code };
 
 /**
@@ -33,7 +33,7 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
     return found === undefined ? unknown : { ok: true as const, record: found };
   };
 
-  const face = await bus.serve('accounts', [
+  const service = await bus.serve('accounts', [
     endpoint(services.accounts.signIn, (person) => people.signIn(person)),
     endpoint(services.accounts.createAccount, ({ name }) => people.createAccount(name)),
     endpoint(services.accounts.authenticate, ({ keyHash }) => keys.authenticate(keyHash)),
@@ -75,21 +75,21 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       links.decide(userCode, account, approve),
     ),
     endpoint(services.accounts.createInvite, async (invite) =>
-      okOr(await invites.create(invite), 'taken'),
+      resultOf(await invites.create(invite), 'taken'),
     ),
     endpoint(services.accounts.redeemInvite, ({ code, account }) => invites.redeem(code, account)),
     endpoint(services.accounts.setReferralCode, async ({ account, code }) =>
-      okOr(await invites.setReferralCode(account, code), 'taken'),
+      resultOf(await invites.setReferralCode(account, code), 'taken'),
     ),
     endpoint(services.accounts.applyReferral, ({ account, code }) =>
       invites.applyReferral(account, code),
     ),
     endpoint(services.accounts.referral, ({ account }) => invites.referral(account)),
     endpoint(services.accounts.createOperator, async ({ name, keyHash }) =>
-      okOr(await operators.create(name, keyHash), 'taken'),
+      resultOf(await operators.create(name, keyHash), 'taken'),
     ),
     endpoint(services.accounts.revokeOperator, async ({ name }) =>
-      okOr(await operators.revoke(name), 'unknown'),
+      resultOf(await operators.revoke(name), 'unknown'),
     ),
     endpoint(services.accounts.listOperators, async () => ({ operators: await operators.list() })),
     endpoint(services.accounts.authenticateOperator, async ({ keyHash }) => {
@@ -110,16 +110,16 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       .catch((error: unknown) =>
         log.warn({ err: error }, 'accounts: the last uses of keys could not be written'),
       );
-  const tend = setInterval(() => {
+  const timer = setInterval(() => {
     void writeLastUses();
     Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch(
       (error: unknown) =>
         log.warn({ err: error }, 'accounts: expired limits, claims and links could not be deleted'),
     );
-  }, TEND_EVERY_MS);
+  }, DELETE_EVERY_MS);
   const stop = async (): Promise<void> => {
-    clearInterval(tend);
-    await face[Symbol.asyncDispose]();
+    clearInterval(timer);
+    await service[Symbol.asyncDispose]();
     await writeLastUses();
   };
   return { name: 'accounts', [Symbol.asyncDispose]: stop };

@@ -53,7 +53,7 @@ let ingress: NatsConnection;
 let engine: SimulatedEngine;
 let agent: Agent;
 let agentConnection: NatsConnection;
-const said: { subject: string; data: Uint8Array }[] = [];
+const received: { subject: string; data: Uint8Array }[] = [];
 
 beforeAll(async () => {
   hub = await startNatsHub({
@@ -62,7 +62,7 @@ beforeAll(async () => {
   });
   ingress = await connectToServer({ servers: hub.clientUrl });
   ingress.subscribe('up.>', {
-    callback: (_error, { subject, data }) => void said.push({ subject, data }),
+    callback: (_error, { subject, data }) => void received.push({ subject, data }),
   });
   await ingress.flush();
   agentConnection = await connectToServer({ servers: hub.clientUrl });
@@ -89,10 +89,10 @@ beforeEach(() => {
   agent.setDraining(false);
 });
 
-const tell = <T>(kind: MessageKind<T>, to: 'job' | 'flow' | 'cancel' | 'ack', value: T) =>
+const sendDown = <T>(kind: MessageKind<T>, to: 'job' | 'flow' | 'cancel' | 'ack', value: T) =>
   ingress.publish(providerSubjects.down(to), kind.encode(value));
-const heard = <T>(kind: MessageKind<T>, subject: string): T[] =>
-  said.filter((message) => message.subject === subject).map(({ data }) => kind.decode(data));
+const receivedOn = <T>(kind: MessageKind<T>, subject: string): T[] =>
+  received.filter((message) => message.subject === subject).map(({ data }) => kind.decode(data));
 
 interface Job {
   readonly id: string;
@@ -106,7 +106,7 @@ interface Job {
 /** Makes a job with the sealed order that an ingress would send for the request. */
 async function makeJob(changes: Partial<JobOrder> = {}, request: object = { chat }): Promise<Job> {
   const hello = await vi.waitFor(() => {
-    const [first] = heard(Hello, 'up.hello');
+    const [first] = receivedOn(Hello, 'up.hello');
     if (first === undefined) throw new Error('no hello yet');
     return first as Announcement;
   });
@@ -134,7 +134,7 @@ async function makeJob(changes: Partial<JobOrder> = {}, request: object = { chat
     sealed: seals.sealRequest(0, plain),
     ...changes,
   };
-  const outs = () => heard(Out, providerSubjects.frames(own, id));
+  const outs = () => receivedOn(Out, providerSubjects.frames(own, id));
   const frames = () =>
     new Map(outs().flatMap((out) => (out.t === 'frame' ? [[out.seq, out.sealed] as const] : [])));
   return {
@@ -162,7 +162,7 @@ const endOf = (job: Job) =>
   vi.waitFor(
     () =>
       expect(
-        heard(Receipts, 'up.receipt')
+        receivedOn(Receipts, 'up.receipt')
           .flatMap(({ receipts }) => receipts)
           .find((receipt) => receipt.job === job.id),
       ).toBeDefined(),
@@ -172,26 +172,26 @@ const endOf = (job: Job) =>
 describe('a job', () => {
   test('is answered by sealed frames to the last byte; its receipt comes until it is acknowledged', async () => {
     const job = await makeJob();
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     await endOf(job);
     await vi.waitFor(() => expect(job.text()).toBe(simulatedAnswer(chat, { endless: true }).text));
     const count = () =>
-      heard(Receipts, 'up.receipt').filter(({ receipts }) =>
+      receivedOn(Receipts, 'up.receipt').filter(({ receipts }) =>
         receipts.some((receipt) => receipt.job === job.id),
       ).length;
     await vi.waitFor(() => expect(count()).toBeGreaterThan(1), { timeout: 5_000 });
-    tell(Ack, 'ack', { receipts: [{ job: job.id, attempt: 1 }] });
+    sendDown(Ack, 'ack', { receipts: [{ job: job.id, attempt: 1 }] });
     await agentConnection.flush();
   });
 
   test('ordered twice is done once', async () => {
     const before = engine.tokensMade;
     const job = await makeJob();
-    tell(JobOrder, 'job', job.order);
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     await endOf(job);
-    tell(JobOrder, 'job', job.order);
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     await vi.waitFor(() =>
       expect(job.outs().filter(({ t }) => t === 'accept').length).toBeGreaterThan(0),
     );
@@ -206,7 +206,7 @@ describe('a job', () => {
     const seals = await new RelaySenders().sealFor({
       job: job.id,
       attempt: 2,
-      recipient: (heard(Hello, 'up.hello')[0] as Announcement).sealing.publicKey,
+      recipient: (receivedOn(Hello, 'up.hello')[0] as Announcement).sealing.publicKey,
     });
     const pieces = [plain.subarray(0, cut), plain.subarray(cut)];
     const parts = pieces.map((piece, part) => ({
@@ -216,18 +216,18 @@ describe('a job', () => {
       part,
       sealed: seals.sealRequest(part, piece),
     }));
-    tell(JobOrder, 'job', parts[1] as JobOrder);
-    tell(JobOrder, 'job', parts[1] as JobOrder);
-    tell(JobOrder, 'job', parts[0] as JobOrder);
+    sendDown(JobOrder, 'job', parts[1] as JobOrder);
+    sendDown(JobOrder, 'job', parts[1] as JobOrder);
+    sendDown(JobOrder, 'job', parts[0] as JobOrder);
     await endOf(job);
   });
 
   test('is cancelled within the tokens of 250 ms and still gets a receipt', async () => {
     const job = await makeJob({}, { chat: { ...chat, max_tokens: 1_000 } });
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     await vi.waitFor(() => expect(engine.running).toBe(1));
     const made = engine.tokensMade;
-    tell(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'client_gone' });
+    sendDown(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'client_gone' });
     await vi.waitFor(() => expect(engine.running).toBe(0), { interval: 1 });
     expect(engine.tokensMade - made).toBeLessThan(250 / TOKEN_MS);
     await endOf(job);
@@ -248,10 +248,10 @@ describe('a job', () => {
         resend: false,
         delivered,
       };
-      tell(Flow, 'flow', { ingress: job.ingress, jobs: [progress] });
+      sendDown(Flow, 'flow', { ingress: job.ingress, jobs: [progress] });
       return tokens;
     };
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     await vi.waitFor(() => expect(engine.running).toBe(1));
     // No token is made for 300 ms, in which a running engine makes sixty.
     let made = 0;
@@ -266,9 +266,9 @@ describe('a job', () => {
     await vi.waitFor(() => expect(engine.tokensMade).toBeGreaterThan(made + 20), {
       timeout: 5_000,
     });
-    tell(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'client_gone' });
+    sendDown(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'client_gone' });
     await endOf(job);
-    const receipts = heard(Receipts, 'up.receipt').flatMap((message) => message.receipts);
+    const receipts = receivedOn(Receipts, 'up.receipt').flatMap((message) => message.receipts);
     expect(receipts.find((receipt) => receipt.job === job.id)).toMatchObject({
       finish: 'cancelled',
       delivered: { tokens: newest },
@@ -278,8 +278,8 @@ describe('a job', () => {
   test('that is cancelled before its order arrives is never started', async () => {
     const before = engine.tokensMade;
     const job = await makeJob();
-    tell(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'superseded' });
-    tell(JobOrder, 'job', job.order);
+    sendDown(Cancel, 'cancel', { job: job.id, attempt: 1, reason: 'superseded' });
+    sendDown(JobOrder, 'job', job.order);
     await vi.waitFor(() => expect(job.outs().length).toBeGreaterThan(0));
     expect(engine.tokensMade).toBe(before);
   });
@@ -295,7 +295,7 @@ describe('an order that cannot be fulfilled is refused with a reason', () => {
     ['with a part that does not exist', { part: 3, parts: 2 }, 'invalid_request'],
   ])('%s', async (_, changes, reason) => {
     const job = await makeJob(changes);
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     expect(await refusal(job)).toBe(reason);
   });
 
@@ -304,9 +304,9 @@ describe('an order that cannot be fulfilled is refused with a reason', () => {
     const seals = await new RelaySenders().sealFor({
       job: job.id,
       attempt: 2,
-      recipient: (heard(Hello, 'up.hello')[0] as Announcement).sealing.publicKey,
+      recipient: (receivedOn(Hello, 'up.hello')[0] as Announcement).sealing.publicKey,
     });
-    tell(JobOrder, 'job', {
+    sendDown(JobOrder, 'job', {
       ...job.order,
       attempt: 2,
       enc: seals.enc,
@@ -317,14 +317,14 @@ describe('an order that cannot be fulfilled is refused with a reason', () => {
 
   test('whose sealed request names another build', async () => {
     const job = await makeJob({}, { chat, build: 'another-build' });
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     expect(await refusal(job)).toBe('invalid_request');
   });
 
   test('while draining', async () => {
     agent.setDraining(true);
     const job = await makeJob();
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     expect(await refusal(job)).toBe('draining');
   });
 
@@ -332,20 +332,20 @@ describe('an order that cannot be fulfilled is refused with a reason', () => {
     const running = await Promise.all(
       [1, 2].map(() => makeJob({}, { chat: { ...chat, max_tokens: 1_000 } })),
     );
-    for (const job of running) tell(JobOrder, 'job', job.order);
+    for (const job of running) sendDown(JobOrder, 'job', job.order);
     await vi.waitFor(() => expect(engine.running).toBe(2));
     const job = await makeJob();
-    tell(JobOrder, 'job', job.order);
+    sendDown(JobOrder, 'job', job.order);
     expect(await refusal(job)).toBe('queue_full');
     for (const { id } of running)
-      tell(Cancel, 'cancel', { job: id, attempt: 1, reason: 'client_gone' });
+      sendDown(Cancel, 'cancel', { job: id, attempt: 1, reason: 'client_gone' });
     await vi.waitFor(() => expect(engine.running).toBe(0));
   });
 });
 
 test('a report on an unknown job is answered with unknown_job', async () => {
   const job = await makeJob();
-  tell(Flow, 'flow', {
+  sendDown(Flow, 'flow', {
     ingress: job.ingress,
     jobs: [{ job: job.id, attempt: 1, received: 5, window: 69, resend: false }],
   });
@@ -362,6 +362,6 @@ test('messages that cannot be decoded or have an unknown subject do not stop the
       ingress.publish(`down.${to}`, bytes);
   }
   const job = await makeJob();
-  tell(JobOrder, 'job', job.order);
+  sendDown(JobOrder, 'job', job.order);
   await endOf(job);
 });

@@ -65,7 +65,7 @@ export class Attester {
   readonly #options: AttesterOptions;
   #askAt = Number.NEGATIVE_INFINITY;
   #pauseMs = FIRST_PAUSE_MS;
-  #said = '';
+  #lastJudgement = '';
 
   constructor(options: AttesterOptions) {
     this.#options = options;
@@ -126,9 +126,9 @@ export class Attester {
       // Only an operator can restore trust, and the coordinator then challenges the machine.
       this.#askAt = Number.POSITIVE_INFINITY;
     }
-    const said = `${standing} ${level} ${fault}`;
-    if (said === this.#said) return;
-    this.#said = said;
+    const judgement = `${standing} ${level} ${fault}`;
+    if (judgement === this.#lastJudgement) return;
+    this.#lastJudgement = judgement;
     if (fault === undefined)
       log.info({ standing, level }, 'the network has judged how far it trusts this machine');
     else log.error({ standing, fault }, `this machine is not trusted: ${trustFaultTexts[fault]}`);

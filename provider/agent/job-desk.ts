@@ -36,9 +36,9 @@ export interface JobDeskOptions {
 
 type Opened = Pick<JobRunOptions, 'seals' | 'request' | 'requestHash'>;
 type Refused = Pick<Extract<Out, { t: 'refuse' }>, 'reason' | 'retryAfterMs' | 'about' | 'detail'>;
-type Verdict = { readonly t: 'accept' } | ({ readonly t: 'refuse' } & Refused);
+type OrderReply = { readonly t: 'accept' } | ({ readonly t: 'refuse' } & Refused);
 
-const LOST: Verdict = { t: 'refuse', reason: 'unknown_job' };
+const UNKNOWN_JOB: OrderReply = { t: 'refuse', reason: 'unknown_job' };
 const MAX_ASSEMBLIES = 64;
 const ASSEMBLY_MS = 30_000;
 const MAX_TOMBSTONES = 20_000;
@@ -57,7 +57,7 @@ export class JobDesk {
   readonly #options: JobDeskOptions;
   readonly #assemblies = new Map<string, { assembly: RequestAssembly; since: number }>();
   readonly #runs = new Map<string, JobRun>();
-  readonly #tombstones = new Map<string, Verdict>();
+  readonly #tombstones = new Map<string, OrderReply>();
   #draining = false;
 
   constructor(options: JobDeskOptions) {
@@ -110,8 +110,8 @@ export class JobDesk {
       }
       // The job was accepted before this provider restarted, or it ended because its ingress was
       // silent. Tell the ingress at once, so that it can try another provider.
-      const verdict = this.#tombstones.get(name) ?? LOST;
-      if (verdict.t === 'refuse') this.#answer({ ingress, ...flow }, verdict);
+      const reply = this.#tombstones.get(name) ?? UNKNOWN_JOB;
+      if (reply.t === 'refuse') this.#answer({ ingress, ...flow }, reply);
     }
   }
 
@@ -119,7 +119,7 @@ export class JobDesk {
     const name = nameOf(cancel);
     this.#assemblies.delete(name);
     const run = this.#runs.get(name);
-    if (run === undefined) this.#bury(name, { t: 'accept' });
+    if (run === undefined) this.#addTombstone(name, { t: 'accept' });
     else run.cancel();
   }
 
@@ -130,7 +130,7 @@ export class JobDesk {
   tick(): void {
     const now = this.#options.clock();
     for (const [name, run] of this.#runs) {
-      if (!run.hasSpoken) this.#accept(run);
+      if (!run.hasAnswered) this.#accept(run);
       if (run.tick(now)) continue;
       this.#options.log.warn(
         { job: run.order.job },
@@ -138,7 +138,7 @@ export class JobDesk {
       );
       run.abandon();
       this.#runs.delete(name);
-      this.#bury(name, LOST);
+      this.#addTombstone(name, UNKNOWN_JOB);
     }
     for (const [name, { since }] of this.#assemblies)
       if (now - since > ASSEMBLY_MS) this.#assemblies.delete(name);
@@ -218,32 +218,32 @@ export class JobDesk {
   }
 
   #refuse(order: JobOrder, refused: Refused): void {
-    const verdict: Verdict = { t: 'refuse', ...refused };
-    this.#bury(nameOf(order), verdict);
-    this.#answer(order, verdict);
+    const reply: OrderReply = { t: 'refuse', ...refused };
+    this.#addTombstone(nameOf(order), reply);
+    this.#answer(order, reply);
   }
 
   #answer(
     { ingress, job, attempt }: Pick<JobOrder, 'ingress' | 'job' | 'attempt'>,
-    verdict: Verdict,
+    reply: OrderReply,
   ): void {
-    this.#options.send(ingress, job, { ...verdict, attempt });
+    this.#options.send(ingress, job, { ...reply, attempt });
   }
 
   /** Tells the ingress that the job was accepted; not needed after a frame, which implies it. */
   #accept(run: JobRun): void {
-    run.spoken();
+    run.markAnswered();
     this.#answer(run.order, { t: 'accept' });
   }
 
   #close(name: string): void {
     this.#runs.get(name)?.[Symbol.dispose]();
     this.#runs.delete(name);
-    this.#bury(name, { t: 'accept' });
+    this.#addTombstone(name, { t: 'accept' });
   }
 
-  #bury(name: string, verdict: Verdict): void {
-    this.#tombstones.set(name, verdict);
+  #addTombstone(name: string, reply: OrderReply): void {
+    this.#tombstones.set(name, reply);
     if (this.#tombstones.size <= MAX_TOMBSTONES) return;
     const [oldest] = this.#tombstones.keys();
     if (oldest !== undefined) this.#tombstones.delete(oldest);

@@ -35,14 +35,14 @@ const PAUSE_MS = 2_500;
  * Silence of the ingress after which the job ends, in milliseconds. It is longer than the restart
  * of a hub, during which no report can arrive.
  */
-const LEASE_MS = 15_000;
+const INGRESS_SILENCE_MS = 15_000;
 
 /**
  * One attempt that this machine works on, from the start of the engine to the acknowledgement of
  * the last frame.
  *
  *   running ⇄ paused (window full, or the ingress is silent for PAUSE_MS) → ended (answer complete,
- *   cancelled, or silent for LEASE_MS)
+ *   cancelled, or silent for INGRESS_SILENCE_MS)
  *
  * A pause costs nothing: the next report of the ingress resumes the engine where it stopped.
  */
@@ -58,7 +58,7 @@ export class JobRun implements Disposable {
   #ended = false;
   #delivered: Delivered | undefined;
   #receipt: Receipt | undefined;
-  #hasSpoken = false;
+  #hasAnswered = false;
 
   constructor(options: JobRunOptions, now: () => number) {
     const { order, request, seals, engine, sendFrame } = options;
@@ -72,7 +72,7 @@ export class JobRun implements Disposable {
         seal: (seq, plain) => seals.sealResponse(seq, plain),
         outlined: order.outlined === true,
         send: (frame) => {
-          this.#hasSpoken = true;
+          this.#hasAnswered = true;
           sendFrame(frame);
         },
         later: (delayMs, run) => setTimeout(() => run(now()), delayMs),
@@ -109,12 +109,12 @@ export class JobRun implements Disposable {
   }
 
   /** True if the ingress was told that the job was accepted, by an answer or by a frame. */
-  get hasSpoken(): boolean {
-    return this.#hasSpoken;
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
   }
 
-  spoken(): void {
-    this.#hasSpoken = true;
+  markAnswered(): void {
+    this.#hasAnswered = true;
   }
 
   /** True if every frame was sent and acknowledged. */
@@ -141,7 +141,7 @@ export class JobRun implements Disposable {
     this.#frames.tick(now);
     const silentMs = now - this.#heardAt;
     this.#holdEngine({ silent: silentMs >= PAUSE_MS });
-    return silentMs < LEASE_MS;
+    return silentMs < INGRESS_SILENCE_MS;
   }
 
   /**
