@@ -58,17 +58,17 @@ export class LeafCredentials implements Disposable {
    */
   static async keep(options: LeafCredentialsOptions): Promise<LeafCredentials> {
     const credentials = new LeafCredentials(options);
-    await credentials.#look();
+    await credentials.#renewIfDue();
     return credentials;
   }
 
-  async #look(): Promise<void> {
+  async #renewIfDue(): Promise<void> {
     const { enrolment, log, now } = this.#options;
     let nextMs = RETRY_MS;
     try {
       const text = (await readIfThere(enrolment.credentialsFile)) ?? '';
       const due = renewalTime(credentialsLifetime(text));
-      nextMs = now() < due ? due - now() : await this.#renewed();
+      nextMs = now() < due ? due - now() : await this.#renew();
     } catch (error) {
       if (error instanceof EnrolError && error.code === 'refused') throw error;
       log.warn(
@@ -80,7 +80,7 @@ export class LeafCredentials implements Disposable {
     const waitMs = Math.min(RETRY_MS, Math.max(SHORTEST_MS, nextMs));
     this.#timer = setTimeout(
       () =>
-        void this.#look().catch((error: unknown) =>
+        void this.#renewIfDue().catch((error: unknown) =>
           log.error(
             { err: error },
             'the coordinator has removed this machine, which can no longer connect to the hub',
@@ -92,7 +92,7 @@ export class LeafCredentials implements Disposable {
   }
 
   /** Renews the credentials. Returns the milliseconds until the next renewal. */
-  async #renewed(): Promise<number> {
+  async #renew(): Promise<number> {
     const { home, enrolment, log, now } = this.#options;
     const { provider, credentialsFile } = enrolment;
     const seed = await readIfThere(join(home, 'user.nk'));

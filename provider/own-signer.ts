@@ -27,14 +27,14 @@ export async function ownSigner(
   const inSoftware = await readIfThere(file);
   if (inSoftware !== undefined) return { signer: p256Signer(inSoftware), keyStore: 'software' };
 
-  const note = join(home, 'signing.enclave');
-  const known = await readIfThere(note);
-  const key = tried(openEnclave());
+  const publicKeyFile = join(home, 'signing.enclave');
+  const known = await readIfThere(publicKeyFile);
+  const key = tested(openEnclave());
   if (known !== undefined) return { signer: sameKey(known, key), keyStore: 'secure_enclave' };
 
   await mkdir(home, { recursive: true, mode: 0o700 });
   if (key.available) {
-    await writePrivate(note, hex(key.publicKey));
+    await writePrivate(publicKeyFile, hex(key.publicKey));
     return { signer: key, keyStore: 'secure_enclave' };
   }
   const made = newP256Key();
@@ -48,7 +48,7 @@ const TRIAL = Buffer.from('d-inference key trial 1\n');
  * Signs a test text with the key and checks the signature before the network learns the key. A key
  * that cannot sign counts as unavailable.
  */
-function tried(key: EnclaveKeyOrReason): EnclaveKeyOrReason {
+function tested(key: EnclaveKeyOrReason): EnclaveKeyOrReason {
   if (!key.available) return key;
   try {
     if (isSignedByP256(key.publicKey, TRIAL, key.sign(TRIAL))) return key;

@@ -58,8 +58,8 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
   await mkdir(join(cacheDir, 'nats-server'), { recursive: true, mode: 0o700 });
   await using _lock = await acquireCacheLock(`${cached}.lock`, LOCK_TIMEOUT_MS);
   // Another process may have downloaded the program while this one waited for the lock.
-  const meanwhile = await attempt(() => inspectCached(cached));
-  if (meanwhile) return meanwhile;
+  const fetchedByAnother = await attempt(() => inspectCached(cached));
+  if (fetchedByAnother) return fetchedByAnother;
   await clearStaging(join(cacheDir, 'nats-server'));
 
   const brew = async (): Promise<NatsServerBinary | undefined> => {
