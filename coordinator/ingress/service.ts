@@ -40,7 +40,9 @@ import { Recounter } from './recounter.ts';
 import { EvidenceCache } from './sealed/evidence-cache.ts';
 import { SealedSessions } from './sealed/sealed-sessions.ts';
 
-/** Time that running answers have to finish after the ingress was told to stop, in milliseconds. */
+/**
+ * Time that running answers have to finish after the ingress received its stop, in milliseconds.
+ */
 const DRAIN_MS = 30_000;
 /** Memory for all answers that are collected whole before they are sent, in bytes. */
 const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;

@@ -185,8 +185,8 @@ function asApiError(error: unknown): never {
 }
 
 /**
- * Errors of the coordinator keep their code. Errors that this client detected become `502`s whose
- * message states what the coordinator did wrong.
+ * Errors of the coordinator keep their code. An error that this client detected becomes
+ * `provider_error`, or the code in `OWN_ERRORS`; its message ends with the client's own code.
  */
 function apiErrorOf(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
