@@ -49,7 +49,7 @@ function networkOf(
       asked.push(`${cell} ${patienceMs}`);
       const answers = left[cell] as Saying[];
       const answer = answers.length > 1 ? answers.shift() : answers[0];
-      if (answer === 'nothing') throw new BusError('unavailable', 'nobody there');
+      if (answer === 'nothing') throw new BusError('unavailable', 'no cell replies');
       return answer;
     },
   };
@@ -97,16 +97,16 @@ describe('a job', () => {
   test('gets the refusal of its cell if it does not wait, or if no cell serves it', async () => {
     const full = refused('saturated');
     expect(await networkOf([[full], [full]]).reserve({ patienceMs: 0 })).toBe(full);
-    const nobody = refused('no_provider');
-    expect(await networkOf([[nobody], [nobody]]).reserve()).toBe(nobody);
+    const noProvider = refused('no_provider');
+    expect(await networkOf([[noProvider], [noProvider]]).reserve()).toBe(noProvider);
     const waited = refused('queue_timeout');
-    expect(await networkOf([[nobody], [full, waited]]).reserve()).toBe(waited);
+    expect(await networkOf([[noProvider], [full, waited]]).reserve()).toBe(waited);
   });
 
   test('is not refused as long as a cell that may have a machine for it does not reply', async () => {
-    const nobody = refused('no_provider');
-    expect(await networkOf([[nobody], ['nothing', placed]]).reserve()).toBe(placed);
-    await expect(networkOf([[nobody], ['nothing']]).reserve()).rejects.toMatchObject({
+    const noProvider = refused('no_provider');
+    expect(await networkOf([[noProvider], ['nothing', placed]]).reserve()).toBe(placed);
+    await expect(networkOf([[noProvider], ['nothing']]).reserve()).rejects.toMatchObject({
       code: 'unavailable',
     });
   });

@@ -59,7 +59,7 @@ describe('the preferences of the caller', () => {
     ['a price that is none', { max_price: { prompt: 'cheap' } }],
     ['a price below nothing', { max_price: { prompt: -1 } }],
     ['a sort that is none', { sort: 'beauty' }],
-    ['weights in what nobody knows', { quantizations: ['int3'] }],
+    ['an unknown quantization', { quantizations: ['int3'] }],
     ['no weights at all', { quantizations: [] }],
     ['a throughput that is no number', { preferred_min_throughput: { p50: 30 } }],
     ['an id that is none', { order: ['deepinfra'] }],

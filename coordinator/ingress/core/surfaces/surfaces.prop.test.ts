@@ -130,7 +130,7 @@ describe.each(surfaces)('$path', (surface, request) => {
   });
 });
 
-interface Said {
+interface ReadAnswer {
   readonly text: string;
   readonly calls: readonly (readonly [string, string])[];
 }
@@ -138,7 +138,7 @@ interface Said {
 // biome-ignore lint/suspicious/noExplicitAny: shapes of four foreign APIs, read as their clients read them
 type Any = any;
 
-function readStream(surface: Surface, events: readonly Event[]): Said {
+function readStream(surface: Surface, events: readonly Event[]): ReadAnswer {
   const data: Any[] = events
     .filter((event) => event.data !== '[DONE]')
     .map((event) => JSON.parse(event.data));
@@ -165,11 +165,11 @@ function readStream(surface: Surface, events: readonly Event[]): Said {
         .filter(({ type }) => type === 'response.output_item.done')
         .map(({ item }) => item);
       expect(data.at(-1).response.output).toEqual(items);
-      const said = data
+      const answerText = data
         .filter(({ type }) => type === 'response.output_text.delta')
         .map(({ delta }) => delta);
       return {
-        text: said.join(''),
+        text: answerText.join(''),
         calls: items
           .filter(({ type }) => type === 'function_call')
           .map((item) => [item.call_id, item.arguments]),
@@ -177,11 +177,11 @@ function readStream(surface: Surface, events: readonly Event[]): Said {
     }
     default: {
       const calls = new Map<number, [string, string]>();
-      let said = '';
+      let answerText = '';
       for (const event of data) {
         if (event.content_block?.type === 'tool_use')
           calls.set(event.index, [event.content_block.id, '']);
-        if (event.delta?.type === 'text_delta') said += event.delta.text;
+        if (event.delta?.type === 'text_delta') answerText += event.delta.text;
         const call = calls.get(event.index);
         if (event.delta?.type === 'input_json_delta' && call) call[1] += event.delta.partial_json;
       }
@@ -192,12 +192,15 @@ function readStream(surface: Surface, events: readonly Event[]): Said {
       expect(
         data.filter(({ type }) => type === 'content_block_stop').map(({ index }) => index),
       ).toEqual(starts);
-      return { text: said, calls: [...calls.values()].map(([id, input]) => [id, normal(input)]) };
+      return {
+        text: answerText,
+        calls: [...calls.values()].map(([id, input]) => [id, normal(input)]),
+      };
     }
   }
 }
 
-function readWhole(surface: Surface, whole: Any): Said {
+function readWhole(surface: Surface, whole: Any): ReadAnswer {
   switch (surface) {
     case chat:
       return {
