@@ -1,4 +1,4 @@
-/** For programs that send requests which the coordinator cannot read (blind mode). */
+/** The client library for blind mode, in which the coordinator cannot read requests. */
 export { LogView, type PrintedHead } from './log-view.ts';
 export { Offer } from './offer-check.ts';
 export {

@@ -1,6 +1,6 @@
 /**
- * Why a sealed request failed, as detected by this client. An error that the coordinator returned
- * keeps the coordinator's own code instead.
+ * The reasons for which this client rejects an answer or an offer. An error that the coordinator
+ * returned keeps the coordinator's own code instead.
  */
 export type RefusalReason =
   | 'unreadable_answer'

@@ -45,8 +45,8 @@ export function callUntil<Request, Reply>(
 }
 
 /**
- * For callers that can continue without the reply: undefined when the time is up. The bus has
- * counted the failed calls.
+ * Calls a component for a caller that can continue without the reply: returns undefined when the
+ * time is up. The bus has counted the failed calls.
  */
 export async function answerIfAny<Request, Reply>(
   bus: Bus,
@@ -63,8 +63,8 @@ export async function answerIfAny<Request, Reply>(
 }
 
 /**
- * For routes that cannot answer without the reply: a 503 when the time is up, whose cause the
- * server logs.
+ * Calls a component for a route that cannot answer without the reply: throws a 503 when the time is
+ * up, whose cause the server logs.
  */
 export async function answerOf<Request, Reply>(
   bus: Bus,

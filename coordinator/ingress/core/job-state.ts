@@ -83,7 +83,7 @@ export interface AttemptEnd {
    * The part of the request that made the engine fail; undefined if the request was not the cause.
    */
   readonly about?: RefusalAbout | undefined;
-  /** As the provider sent it, before any check. */
+  /** The provider's receipt, which has not been checked yet. */
   readonly receipt?: Receipt | undefined;
 }
 
