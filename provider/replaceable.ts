@@ -13,7 +13,8 @@ export async function replaceableBy(file: string): Promise<string | undefined> {
   for (let path = await realpath(file), isFile = true; ; path = dirname(path), isFile = false) {
     const { uid, mode } = await stat(path);
     if (uid !== 0 && uid !== process.getuid?.()) return `${path} belongs to another user (${uid})`;
-    // In a sticky folder, like /tmp, others can add files but not replace or rename ours.
+    // In a sticky folder, like /tmp, other users can add files but not replace or rename
+    // this one.
     const isProtected = (mode & GROUP_OR_OTHERS_WRITE) === 0 || (!isFile && (mode & STICKY) !== 0);
     if (!isProtected) return `other users may write to ${path}`;
     if (path === dirname(path)) return undefined;

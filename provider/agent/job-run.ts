@@ -28,7 +28,8 @@ export interface JobRunOptions {
 
 /**
  * Silence of the ingress after which the engine pauses, in milliseconds. An ingress reports on
- * every running job once a second; one that is silent may be dead, and further work would be unpaid.
+ * every running job once a second; one that is silent may be dead, and further work would be
+ * unpaid.
  */
 const PAUSE_MS = 2_500;
 /**
