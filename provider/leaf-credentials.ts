@@ -113,7 +113,7 @@ export class LeafCredentials implements Disposable {
     // Never replace credentials that may still be valid by ones that are not: the machine would
     // lose its connection and could not come back.
     if (lifetime.expiresAt === undefined || lifetime.expiresAt <= now())
-      throw new Error('the coordinator gave credentials that have expired');
+      throw new Error('the coordinator sent credentials that have already expired');
     await writePrivate(credentialsFile, credentials);
     log.info(
       { provider, until: new Date(lifetime.expiresAt).toISOString() },

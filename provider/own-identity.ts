@@ -27,7 +27,9 @@ export async function ownIdentity(
 ): Promise<Identity & Pick<OwnSigner, 'whySoftware'>> {
   const seed = await readIfThere(join(home, 'user.nk'));
   if (seed === undefined)
-    throw new Error(`${home} has no bus key (user.nk); delete the folder and enrol again`);
+    throw new Error(
+      `${home} has no bus key (user.nk); enrol this machine again with another folder (--home)`,
+    );
   const certificates = certificatesIn(await readIfThere(join(home, 'certificates.pem')));
   hash ??= codeHash();
   return {

@@ -353,7 +353,7 @@ test('a report on an unknown job is answered with unknown_job', async () => {
 });
 
 test('messages that cannot be decoded or have an unknown subject do not stop the provider', async () => {
-  for (const to of ['job', 'flow', 'cancel', 'ack', 'never-heard-of']) {
+  for (const to of ['job', 'flow', 'cancel', 'ack', 'unknown-subject']) {
     for (const bytes of [
       new Uint8Array(),
       Uint8Array.of(0xc1),

@@ -120,7 +120,7 @@ export async function startAgent({
           .catch((error: unknown) =>
             log.error(
               { err: error },
-              'a challenge could not be answered; this machine gets no requests until one is',
+              'a challenge could not be answered; without answers the network ends its trust',
             ),
           ),
     ),

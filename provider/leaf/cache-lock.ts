@@ -22,7 +22,7 @@ export async function acquireCacheLock(path: string, timeoutMs: number): Promise
       else if (Date.now() > deadline) {
         throw new LaunchError(
           'cache_busy',
-          `another process has held the lock ${path} for ${timeoutMs} ms; delete the file if no other dinf runs`,
+          `the lock ${path} was not released within ${timeoutMs} ms; delete it if no other dinf runs`,
         );
       } else await delay(POLL_MS);
     }

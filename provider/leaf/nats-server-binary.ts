@@ -121,7 +121,7 @@ async function inspectOnPath(path: string): Promise<NatsServerBinary> {
   if (fault !== undefined)
     throw new LaunchError(
       'binary_unusable',
-      `${path} is not used: ${fault}. DINF_NATS_SERVER=${path} uses it all the same.`,
+      `${path} is not used: ${fault}. Set DINF_NATS_SERVER=${path} to use it nevertheless.`,
     );
   return inspect(path, 'path');
 }
@@ -134,7 +134,7 @@ async function versionOf(path: string): Promise<string> {
   try {
     const { stdout, stderr } = await run(path, ['--version'], { timeout: 10_000 });
     const version = /nats-server:\s*v?(\d+\.\d+\.\d+\S*)/.exec(stdout + stderr)?.[1];
-    if (version === undefined) throw new Error('it printed no version');
+    if (version === undefined) throw new Error('its output of --version names no version');
     return version;
   } catch (cause) {
     const why = messageOf(cause);

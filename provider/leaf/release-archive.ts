@@ -34,7 +34,10 @@ export async function unpackReleaseArchive(
   const target = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
   const sha256 = DIGESTS[target];
   if (sha256 === undefined)
-    throw new LaunchError('fetch_failed', `no nats-server archive is pinned for ${target}`);
+    throw new LaunchError(
+      'fetch_failed',
+      `no release of nats-server with a known digest exists for ${target}`,
+    );
   const name = `nats-server-v${RELEASE}-${target}`;
   const archive = await download(
     `${env['DINF_NATS_RELEASES'] || RELEASES}/v${RELEASE}/${name}.tar.gz`,
