@@ -55,7 +55,7 @@ const LONGEST_PAUSE_MS = 30_000;
  * Time after a judgement without another one, in milliseconds, after which the machine requests a
  * challenge: the coordinator may have lost its record of this machine.
  */
-const FORGOTTEN_MS = 12 * 60_000;
+const CHALLENGE_AGAIN_MS = 12 * 60_000;
 
 /**
  * Obtains the trust of the network for this machine: requests a challenge, answers it with signed
@@ -119,7 +119,7 @@ export class Attester {
     const { clock, keys, log } = this.#options;
     const isOurs = sealingKey !== undefined && isSame(sealingKey, keys.wanted);
     if (standing === 'verified' && isOurs) {
-      this.#askAt = clock() + FORGOTTEN_MS;
+      this.#askAt = clock() + CHALLENGE_AGAIN_MS;
       this.#pauseMs = FIRST_PAUSE_MS;
       keys.trusted(sealingKey);
     } else if (standing === 'untrusted') {

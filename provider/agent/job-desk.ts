@@ -19,7 +19,7 @@ import { type Engine, RequestRefused } from '../engine/engine.ts';
 import { errorPlace } from '../error-place.ts';
 import { admit } from './admission.ts';
 import type { SealedFrame } from './frame-sender.ts';
-import { JobRun, type JobRunOptions } from './job-run.ts';
+import { ProviderJob, type ProviderJobOptions } from './provider-job.ts';
 import { RequestAssembly } from './request-assembly.ts';
 
 export interface JobDeskOptions {
@@ -34,7 +34,7 @@ export interface JobDeskOptions {
   readonly clock: () => number;
 }
 
-type Opened = Pick<JobRunOptions, 'seals' | 'request' | 'requestHash'>;
+type Opened = Pick<ProviderJobOptions, 'seals' | 'request' | 'requestHash'>;
 type Refused = Pick<Extract<Out, { t: 'refuse' }>, 'reason' | 'retryAfterMs' | 'about' | 'detail'>;
 type OrderReply = { readonly t: 'accept' } | ({ readonly t: 'refuse' } & Refused);
 
@@ -56,7 +56,7 @@ const MAX_TOMBSTONES = 20_000;
 export class JobDesk {
   readonly #options: JobDeskOptions;
   readonly #assemblies = new Map<string, { assembly: RequestAssembly; since: number }>();
-  readonly #runs = new Map<string, JobRun>();
+  readonly #jobs = new Map<string, ProviderJob>();
   readonly #tombstones = new Map<string, OrderReply>();
   #draining = false;
 
@@ -65,12 +65,12 @@ export class JobDesk {
   }
 
   get running(): number {
-    return this.#runs.size;
+    return this.#jobs.size;
   }
 
   /** The ids of the jobs for which a build still generates. */
   generating(build: string): string[] {
-    return [...this.#runs.values()]
+    return [...this.#jobs.values()]
       .filter((run) => run.isGenerating && run.order.build === build)
       .map(({ order }) => order.job);
   }
@@ -81,7 +81,7 @@ export class JobDesk {
 
   order(order: JobOrder): void {
     const name = nameOf(order);
-    const before = this.#runs.has(name) ? ({ t: 'accept' } as const) : this.#tombstones.get(name);
+    const before = this.#jobs.has(name) ? ({ t: 'accept' } as const) : this.#tombstones.get(name);
     if (before !== undefined) return this.#answer(order, before);
     const assembly = this.#assemblyOf(order, name);
     if (assembly === undefined)
@@ -102,7 +102,7 @@ export class JobDesk {
   flow({ ingress, jobs }: Flow): void {
     for (const flow of jobs) {
       const name = nameOf(flow);
-      const run = this.#runs.get(name);
+      const run = this.#jobs.get(name);
       if (run !== undefined) {
         run.flow(flow, this.#options.clock());
         if (run.isDone) this.#close(name);
@@ -118,18 +118,18 @@ export class JobDesk {
   cancel(cancel: Cancel): void {
     const name = nameOf(cancel);
     this.#assemblies.delete(name);
-    const run = this.#runs.get(name);
+    const run = this.#jobs.get(name);
     if (run === undefined) this.#addTombstone(name, { t: 'accept' });
     else run.cancel();
   }
 
   cancelAll(): void {
-    for (const run of this.#runs.values()) run.cancel();
+    for (const run of this.#jobs.values()) run.cancel();
   }
 
   tick(): void {
     const now = this.#options.clock();
-    for (const [name, run] of this.#runs) {
+    for (const [name, run] of this.#jobs) {
       if (!run.hasAnswered) this.#accept(run);
       if (run.tick(now)) continue;
       this.#options.log.warn(
@@ -137,7 +137,7 @@ export class JobDesk {
         'the ingress of this job is silent; the job ends',
       );
       run.abandon();
-      this.#runs.delete(name);
+      this.#jobs.delete(name);
       this.#addTombstone(name, UNKNOWN_JOB);
     }
     for (const [name, { since }] of this.#assemblies)
@@ -167,7 +167,7 @@ export class JobDesk {
     if ('reason' in opened) return this.#refuse(order, opened);
     const name = nameOf(order);
     // The job was cancelled, or a copy of the order started it, while the request was opened.
-    if (this.#runs.has(name) || this.#tombstones.has(name)) return;
+    if (this.#jobs.has(name) || this.#tombstones.has(name)) return;
     const options = {
       ...opened,
       order,
@@ -175,14 +175,14 @@ export class JobDesk {
       sign,
       onEnd: onReceipt,
       onRefused: (refusal: RequestRefused) => {
-        this.#runs.delete(name);
+        this.#jobs.delete(name);
         this.#refuse(order, refusedWith(refusal, opened.seals));
       },
       sendFrame: (frame: SealedFrame) =>
         send(order.ingress, order.job, { t: 'frame', attempt: order.attempt, ...frame }),
     };
     try {
-      this.#runs.set(name, new JobRun(options, clock));
+      this.#jobs.set(name, new ProviderJob(options, clock));
     } catch (error) {
       if (!(error instanceof RequestRefused)) throw error;
       this.#refuse(order, refusedWith(error, opened.seals));
@@ -231,14 +231,14 @@ export class JobDesk {
   }
 
   /** Tells the ingress that the job was accepted; not needed after a frame, which implies it. */
-  #accept(run: JobRun): void {
+  #accept(run: ProviderJob): void {
     run.markAnswered();
     this.#answer(run.order, { t: 'accept' });
   }
 
   #close(name: string): void {
-    this.#runs.get(name)?.[Symbol.dispose]();
-    this.#runs.delete(name);
+    this.#jobs.get(name)?.[Symbol.dispose]();
+    this.#jobs.delete(name);
     this.#addTombstone(name, { t: 'accept' });
   }
 

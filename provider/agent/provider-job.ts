@@ -13,7 +13,7 @@ import {
 import type { EndFacts, Engine, RequestRefused, Sequence } from '../engine/engine.ts';
 import { FrameSender, type SealedFrame } from './frame-sender.ts';
 
-export interface JobRunOptions {
+export interface ProviderJobOptions {
   readonly order: JobOrder;
   readonly request: InferenceRequest;
   readonly requestHash: ContentDigest;
@@ -47,13 +47,13 @@ const INGRESS_SILENCE_MS = 15_000;
  *
  * A pause costs nothing: the next report of the ingress resumes the engine where it stopped.
  */
-export class JobRun implements Disposable {
+export class ProviderJob implements Disposable {
   readonly order: JobOrder;
-  readonly #options: JobRunOptions;
+  readonly #options: ProviderJobOptions;
   readonly #frames: FrameSender;
   readonly #responseHash: ContentHash;
   readonly #sequence: Sequence;
-  #heardAt: number;
+  #lastReportAt: number;
   #blocked = false;
   #silent = false;
   #ended = false;
@@ -61,11 +61,11 @@ export class JobRun implements Disposable {
   #receipt: Receipt | undefined;
   #hasAnswered = false;
 
-  constructor(options: JobRunOptions, now: () => number) {
+  constructor(options: ProviderJobOptions, now: () => number) {
     const { order, request, seals, engine, sendFrame } = options;
     this.order = order;
     this.#options = options;
-    this.#heardAt = now();
+    this.#lastReportAt = now();
     this.#responseHash = new ContentHash(seals.receiptSalt());
     this.#frames = new FrameSender(
       {
@@ -124,7 +124,7 @@ export class JobRun implements Disposable {
   }
 
   flow(flow: Flow['jobs'][number], now: number): void {
-    this.#heardAt = now;
+    this.#lastReportAt = now;
     const { tokens, proof } = flow.delivered ?? { tokens: 0, proof: undefined };
     // Copy the proof, because the decoded one is a view that keeps the whole message in memory.
     if (proof !== undefined && tokens > (this.#delivered?.tokens ?? 0))
@@ -140,7 +140,7 @@ export class JobRun implements Disposable {
   /** Returns false if the ingress has been silent for so long that the job must end. */
   tick(now: number): boolean {
     this.#frames.tick(now);
-    const silentMs = now - this.#heardAt;
+    const silentMs = now - this.#lastReportAt;
     this.#holdEngine({ silent: silentMs >= PAUSE_MS });
     return silentMs < INGRESS_SILENCE_MS;
   }
