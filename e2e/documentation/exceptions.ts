@@ -12,6 +12,6 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page decisions-index troubleshooting-page':
     'writes documents',
-  'docs/ARCHITECTURE.md: bus-schemas/     what travels: subjects, messages, codec, sealing, accounts and permissions, streams':
+  'docs/ARCHITECTURE.md: bus-schemas/     messages and their codec, subjects, sealing, receipts, accounts and permissions, streams':
     'a list of folders',
 };
