@@ -20,9 +20,9 @@ const AUTO = 'auto';
 export const realEngines: Engines = Object.fromEntries(
   [AUTO, ...BACKENDS].map((name) => [
     name,
-    async (wish) =>
+    async (options) =>
       (await import('./engine/open-model-engine.ts')).openModelEngine({
-        ...wish,
+        ...options,
         ...(name !== AUTO && { backend: name as BackendName }),
       }),
   ]),

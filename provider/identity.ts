@@ -101,8 +101,7 @@ function checkedEnrolment(
   known: Enrolment,
   { home, coordinatorUrl, token }: Pick<EnrolmentOptions, 'home' | 'coordinatorUrl' | 'token'>,
 ): Enrolment {
-  const another =
-    'Use another folder with --home, or delete that folder to enrol this machine again.';
+  const hint = 'Use another folder with --home, or delete that folder to enrol this machine again.';
   if (token?.isDemanded && known.enrolledBy !== token.source) {
     const how =
       known.enrolledBy === 'link'
@@ -110,7 +109,7 @@ function checkedEnrolment(
         : 'with a token of the operator';
     throw new EnrolError(
       'enrolled_already',
-      `${home} holds the machine ${known.provider}, which was enrolled ${how}. ${another}`,
+      `${home} holds the machine ${known.provider}, which was enrolled ${how}. ${hint}`,
     );
   }
   if (
@@ -120,7 +119,7 @@ function checkedEnrolment(
   )
     throw new EnrolError(
       'enrolled_already',
-      `${home} holds the machine ${known.provider} of the network at ${known.coordinatorUrl}, not of ${coordinatorUrl}. ${another}`,
+      `${home} holds the machine ${known.provider} of the network at ${known.coordinatorUrl}, not of ${coordinatorUrl}. ${hint}`,
     );
   return known;
 }

@@ -112,7 +112,7 @@ export async function startAccounts({ bus, database, log, now }: Context): Promi
       );
   const timer = setInterval(() => {
     void writeLastUses();
-    Promise.all([limits.forgetOld(), claims.forgetOld(), links.forgetOld()]).catch(
+    Promise.all([limits.deleteOld(), claims.deleteOld(), links.deleteOld()]).catch(
       (error: unknown) =>
         log.warn({ err: error }, 'accounts: expired limits, claims and links could not be deleted'),
     );

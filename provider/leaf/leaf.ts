@@ -41,7 +41,7 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
   });
   // The leaf is started again however often it fails, because no operator sits at the machine. The
   // agents reconnect by themselves.
-  const kept = keepRunning({ name: 'the leaf node', child: server, log });
+  const supervision = keepRunning({ name: 'the leaf node', child: server, log });
   return {
     server,
     connect: ({ provider }) => {
@@ -56,11 +56,11 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
       });
     },
     kill: async () => {
-      await kept[Symbol.asyncDispose]();
+      await supervision[Symbol.asyncDispose]();
       await server.kill();
     },
     [Symbol.asyncDispose]: async () => {
-      await kept[Symbol.asyncDispose]();
+      await supervision[Symbol.asyncDispose]();
       await server.stop();
     },
   };

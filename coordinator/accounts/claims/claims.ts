@@ -6,7 +6,7 @@ import { loadStatements, query } from '#coordinator/sql.ts';
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'claim',
   'complete',
-  'forget',
+  'delete-old',
   'give-up',
 ]);
 
@@ -71,7 +71,7 @@ export class Claims {
       ]);
   }
 
-  async forgetOld(): Promise<void> {
-    await query(this.#database, sql.forget);
+  async deleteOld(): Promise<void> {
+    await query(this.#database, sql['delete-old']);
   }
 }

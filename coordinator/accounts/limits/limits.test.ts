@@ -93,7 +93,7 @@ describe('a limit by the minute', () => {
       false,
     ]);
     await age(70);
-    await limits.forgetOld();
+    await limits.deleteOld();
     expect((await accounts.database.query('SELECT * FROM rate_slots')).rows).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import type { Take, Taken } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
 
-const sql = loadStatements(join(import.meta.dirname, 'store'), ['forget', 'take']);
+const sql = loadStatements(join(import.meta.dirname, 'store'), ['delete-old', 'take']);
 
 interface Row {
   readonly take: number;
@@ -49,8 +49,8 @@ export class Limits {
     return takes.map((_, take) => resultOf(byTake.get(take) ?? []));
   }
 
-  async forgetOld(): Promise<void> {
-    await query(this.#database, sql.forget);
+  async deleteOld(): Promise<void> {
+    await query(this.#database, sql['delete-old']);
   }
 }
 

@@ -4,7 +4,7 @@ import { loadStatements, query } from '#coordinator/sql.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'decide',
-  'forget',
+  'delete-old',
   'poll',
   'start',
 ]);
@@ -74,8 +74,8 @@ export class Links {
     return link.state === 'pending' ? { ok: true as const } : refusal('used');
   }
 
-  async forgetOld(): Promise<void> {
-    await query(this.#database, sql.forget);
+  async deleteOld(): Promise<void> {
+    await query(this.#database, sql['delete-old']);
   }
 }
 
