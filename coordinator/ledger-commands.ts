@@ -29,6 +29,7 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
         availableMicroUsd,
         heldMicroUsd,
         promotionalMicroUsd = 0,
+        owedMicroUsd = 0,
         withdrawableMicroUsd,
         maturing = [],
       } = balance;
@@ -38,6 +39,7 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
           ...parts,
           `${usd(promotionalMicroUsd)} promotional`,
           `${usd(withdrawableMicroUsd)} withdrawable`,
+          ...(owedMicroUsd > 0 ? [`${usd(owedMicroUsd)} owed`] : []),
         ].join(', '),
       );
       for (const { at, amountMicroUsd } of maturing)

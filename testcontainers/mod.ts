@@ -5,6 +5,7 @@
 
 export { findEngineDrivers } from './engine-drivers.ts';
 export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';
+export type { Dispute } from './fake-stripe/bank.ts';
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
 export type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 export { type Network, type NetworkOptions, startNetwork } from './network.ts';

@@ -66,6 +66,8 @@ export type KeyShortage = Static<typeof KeyShortage>;
 const holdRefused = Type.Object({
   ...refused(HOLD_REFUSALS).properties,
   shortage: optional(KeyShortage),
+  /** What the account owes: Stripe took a payment back that was spent already. */
+  owedMicroUsd: optional(count),
 });
 const held = Type.Union([ok({ heldMicroUsd: count }), holdRefused]);
 export type Held = Static<typeof held>;
@@ -94,6 +96,8 @@ const balance = Type.Object({
   heldMicroUsd: count,
   /** Of what is available, promotional credit: it can be spent and never withdrawn. */
   promotionalMicroUsd: optional(count),
+  /** What the account owes: Stripe took a payment back that was spent already. */
+  owedMicroUsd: optional(count),
   /** Of what is available, what the account earned and may take out. */
   withdrawableMicroUsd: count,
   /** What it earned and may take out only from `at` on, at most one entry a day. */

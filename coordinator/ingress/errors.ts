@@ -146,6 +146,13 @@ const table = {
     message:
       'The balance does not cover the highest possible cost of this request. Add credit, or lower max_tokens.',
   },
+  payment_owed: {
+    status: 402,
+    type: 'insufficient_funds',
+    retryable: false,
+    message:
+      'The account owes money, because a payment was refunded or disputed after its credit was spent. Buy credit: the debt is paid from it first.',
+  },
   key_limit_reached: {
     status: 402,
     type: 'insufficient_funds',

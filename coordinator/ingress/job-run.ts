@@ -364,7 +364,10 @@ export class JobRun {
     this.#marks.heldAt = clock();
     if (reply === undefined) this.#happen({ type: 'hold_refused', code: 'unavailable' });
     else if (reply.ok) this.#happen({ type: 'held' });
-    else this.#happen({ type: 'hold_refused', code: reply.code, shortage: reply.shortage });
+    else {
+      const { code, shortage, owedMicroUsd } = reply;
+      this.#happen({ type: 'hold_refused', code, shortage, owedMicroUsd });
+    }
   }
 
   /**

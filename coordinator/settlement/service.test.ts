@@ -47,6 +47,23 @@ describe('a hold', () => {
     await shows(account, 800, 200);
   });
 
+  test('is refused with the amount when the account owes', async () => {
+    const account = await fundedAccount(1_000);
+    const owes = (amount: number) =>
+      settlement.database.query('UPDATE ledger_accounts SET owed = $2 WHERE id = $1', [
+        `consumer:${account}`,
+        amount,
+      ]);
+    await owes(7);
+    expect(await ask({ account })).toMatchObject({
+      ok: false,
+      code: 'insufficient_funds',
+      owedMicroUsd: 7,
+    });
+    await owes(0);
+    expect(await ask({ account })).toMatchObject({ ok: true });
+  });
+
   test('is refused by name: no money, no account, no price', async () => {
     const account = await fundedAccount(199);
     expect(await ask({ account })).toMatchObject({ ok: false, code: 'insufficient_funds' });

@@ -211,7 +211,7 @@ function batchedBench(store: JobStore, priceVersion: string): Bench {
   };
   const holds = new Holds({
     store,
-    ledger: { keySpending: async () => [] },
+    ledger: { keySpending: async () => [], owed: async () => 0 },
     pricing,
     openJobs,
     alerts,

@@ -31,7 +31,18 @@ export interface Dispute {
   is_charge_refundable: boolean;
   payment_intent: string;
   reason: string;
-  status: 'needs_response' | 'won' | 'lost';
+  status: 'warning_needs_response' | 'warning_closed' | 'needs_response' | 'won' | 'lost';
+}
+
+export interface Charge {
+  readonly id: string;
+  readonly object: 'charge';
+  readonly amount: number;
+  /** The sum of all refunds of the charge. */
+  readonly amount_refunded: number;
+  readonly currency: string;
+  readonly payment_intent: string;
+  readonly refunded: boolean;
 }
 
 export interface ConnectedAccount {
@@ -75,7 +86,8 @@ export interface StripeEvent {
 interface BalanceTransaction {
   readonly id: string;
   readonly object: 'balance_transaction';
-  readonly type: 'charge' | 'transfer' | 'transfer_refund';
+  readonly type: 'charge' | 'refund' | 'adjustment' | 'transfer' | 'transfer_refund';
+  readonly reporting_category: string;
   readonly amount: number;
   readonly source: string;
 }
@@ -95,6 +107,8 @@ export class Bank {
   /** The transactions of the platform's balance, newest first, as Stripe lists them. */
   readonly report: BalanceTransaction[] = [];
   readonly events: StripeEvent[] = [];
+  /** Cents refunded of each session. */
+  readonly #refunded = new Map<string, number>();
 
   get balance(): number {
     return this.report.reduce((sum, { amount }) => sum + amount, 0);
@@ -132,9 +146,12 @@ export class Bank {
   }
 
   /** The bank of the card's owner disputes `amount` of a paid session. */
-  dispute(session: string, amount: number): { dispute: Dispute; event: StripeEvent } {
-    const { payment_intent } = get(this.sessions, session, 'checkout.session');
-    if (payment_intent === null) throw new Error(`${session} is not paid`);
+  dispute(
+    session: string,
+    amount: number,
+    status: 'warning_needs_response' | 'needs_response' = 'needs_response',
+  ): { dispute: Dispute; event: StripeEvent } {
+    const { payment_intent } = this.#paid(session);
     const dispute: Dispute = {
       id: `du_${randomToken(24)}`,
       object: 'dispute',
@@ -144,13 +161,41 @@ export class Bank {
       is_charge_refundable: false,
       payment_intent,
       reason: 'fraudulent',
-      status: 'needs_response',
+      status,
     };
+    if (status === 'needs_response') this.#book('adjustment', -amount, dispute.id, 'dispute');
     return { dispute, event: this.#event('charge.dispute.created', dispute) };
   }
 
-  closeDispute(dispute: Dispute, status: 'won' | 'lost'): StripeEvent {
+  closeDispute(dispute: Dispute, status: 'warning_closed' | 'won' | 'lost'): StripeEvent {
+    if (status === 'won') this.#book('adjustment', dispute.amount, dispute.id, 'dispute_reversal');
     return this.#event('charge.dispute.closed', { ...dispute, status });
+  }
+
+  /** Refunds `amount` of a paid session, beside what was refunded of it before. */
+  refund(session: string, amount: number): StripeEvent {
+    const { payment_intent, amount_total } = this.#paid(session);
+    const refunded = (this.#refunded.get(session) ?? 0) + amount;
+    if (refunded > amount_total) throw new Error('a refund is larger than its charge');
+    this.#refunded.set(session, refunded);
+    this.#book('refund', -amount, session);
+    const charge: Charge = {
+      id: `ch_${payment_intent.slice(3)}`,
+      object: 'charge',
+      amount: amount_total,
+      amount_refunded: refunded,
+      currency: 'usd',
+      payment_intent,
+      refunded: refunded === amount_total,
+    };
+    return this.#event('charge.refunded', charge);
+  }
+
+  #paid(id: string): Session & { readonly payment_intent: string } {
+    const session = get(this.sessions, id, 'checkout.session');
+    const { payment_intent } = session;
+    if (payment_intent === null) throw new Error(`${id} is not paid`);
+    return { ...session, payment_intent };
   }
 
   expire(id: string): StripeEvent {
@@ -256,11 +301,17 @@ export class Bank {
     return this.#event(`payout.${status}`, payout, { account: payout.account });
   }
 
-  #book(type: BalanceTransaction['type'], amount: number, source: string): void {
+  #book(
+    type: BalanceTransaction['type'],
+    amount: number,
+    source: string,
+    reporting_category: string = type,
+  ): void {
     this.report.unshift({
       id: `txn_${randomToken(24)}`,
       object: 'balance_transaction',
       type,
+      reporting_category,
       amount,
       source,
     });

@@ -108,7 +108,12 @@ export type JobEvent =
       gate?: string | undefined;
     }
   | { type: 'held' }
-  | { type: 'hold_refused'; code: HoldRefusal | 'unavailable'; shortage?: KeyShortage | undefined }
+  | {
+      type: 'hold_refused';
+      code: HoldRefusal | 'unavailable';
+      shortage?: KeyShortage | undefined;
+      owedMicroUsd?: number | undefined;
+    }
   | {
       type: 'refused';
       attempt: number;

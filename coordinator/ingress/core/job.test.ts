@@ -89,6 +89,23 @@ describe('the life of a job', () => {
     expect(kinds(commands)).toEqual(['reject', 'ended']);
   });
 
+  test('a caller whose account owes is told how much', () => {
+    const job = new Machine();
+    job.happen({ type: 'reserved', candidates: [candidate('B')] });
+    const commands = job.happen({
+      type: 'hold_refused',
+      code: 'insufficient_funds',
+      owedMicroUsd: 4_000_000,
+    });
+    expect(commands).toContainEqual(
+      expect.objectContaining({
+        do: 'reject',
+        code: 'payment_owed',
+        message: expect.stringContaining('owes $4.000000'),
+      }),
+    );
+  });
+
   test('a caller gets the error of the refused hold if there is no other machine', () => {
     const job = new Machine();
     job.happen({ type: 'reserved', candidates: [candidate('B')] });

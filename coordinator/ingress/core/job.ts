@@ -19,7 +19,13 @@ import {
   stay,
   type Transition,
 } from './job-state.ts';
-import { holdError, routingError, shortageMessage, unservedBecause } from './refusal-errors.ts';
+import {
+  debtMessage,
+  holdError,
+  routingError,
+  shortageMessage,
+  unservedBecause,
+} from './refusal-errors.ts';
 
 /**
  * The life of one consumer request, as a function of (state, event, now) that returns the new state
@@ -130,11 +136,11 @@ function whileHolding(state: JobState, event: JobEvent, now: number): Transition
  */
 function holdRefused(
   state: JobState,
-  { code, shortage }: Extract<JobEvent, { type: 'hold_refused' }>,
+  { code, shortage, owedMicroUsd }: Extract<JobEvent, { type: 'hold_refused' }>,
   now: number,
 ): Transition {
   const [refused, ...others] = state.alternates;
-  const lastError = holdError(code);
+  const lastError = owedMicroUsd === undefined ? holdError(code) : 'payment_owed';
   const isWorthAnother =
     code === 'price_above_limit' ||
     (isUnaffordable(code) && others.some((other) => costOf(other) < costOf(refused)));
@@ -144,7 +150,10 @@ function holdRefused(
       {
         do: 'reject',
         code: lastError,
-        message: shortage && shortageMessage(shortage),
+        message:
+          owedMicroUsd === undefined
+            ? shortage && shortageMessage(shortage)
+            : debtMessage(owedMicroUsd),
         retryAfterMs: 2_000,
       },
       ended('failed', undefined),

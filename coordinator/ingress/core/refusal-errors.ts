@@ -83,6 +83,10 @@ export function shortageMessage({
   return `This request may cost up to ${dollars(neededMicroUsd)}, and ${spent}. Raise the limit of the key, or lower max_tokens.`;
 }
 
+/** Names the debt, so that the owner of the account knows how much credit ends it. */
+export const debtMessage = (owedMicroUsd: number): string =>
+  `The account owes ${dollars(owedMicroUsd)}: a payment was refunded or disputed after its credit was spent. Buy credit for at least this amount; the debt is paid from it first.`;
+
 const dollars = (microUsd: number): string => `$${(microUsd / 1_000_000).toFixed(6)}`;
 
 export function holdError(code: HoldRefusal | 'unavailable'): ApiErrorCode {

@@ -185,7 +185,7 @@ function refuse(code: MoneyRefusal): never {
     case 'insufficient_funds':
       throw new ApiError(
         'insufficient_quota',
-        'The withdrawable balance is smaller than this amount.',
+        'The withdrawable balance is smaller than this amount: see withdrawable_micro_usd, maturing and owed_micro_usd of GET /v1/balance. Nothing can be withdrawn while a payment is disputed.',
       );
   }
 }

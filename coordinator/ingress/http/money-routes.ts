@@ -67,11 +67,12 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
     who: 'keyOrUser',
     summary: 'The balance of the account',
     description:
-      '`promotional_micro_usd` is credit that was granted: it is spent first and can never be withdrawn.',
+      '`promotional_micro_usd` is credit that was granted: it is spent first and can never be withdrawn. `owed_micro_usd` is a debt: a payment was refunded or disputed after its credit was spent. An account that owes gets 402 `payment_owed` and cannot withdraw until it has bought or earned as much.',
     reply: Type.Object({
       available_micro_usd: MicroUsd,
       held_micro_usd: MicroUsd,
       promotional_micro_usd: MicroUsd,
+      owed_micro_usd: MicroUsd,
       withdrawable_micro_usd: MicroUsd,
       maturing: Type.Array(Maturing),
     }),
@@ -83,6 +84,7 @@ export function addMoneyRoutes(api: Api, deps: PricingDeps): void {
         available_micro_usd: balance.availableMicroUsd,
         held_micro_usd: balance.heldMicroUsd,
         promotional_micro_usd: balance.promotionalMicroUsd ?? 0,
+        owed_micro_usd: balance.owedMicroUsd ?? 0,
         withdrawable_micro_usd: balance.withdrawableMicroUsd,
         maturing: (balance.maturing ?? []).map(({ at, amountMicroUsd }) => ({
           at: new Date(at).toISOString(),

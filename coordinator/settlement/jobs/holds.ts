@@ -25,7 +25,7 @@ const LONGEST_MS = 24 * 3_600_000;
 
 export interface HoldsOptions {
   readonly store: JobStore;
-  readonly ledger: Pick<LedgerStore, 'keySpending'>;
+  readonly ledger: Pick<LedgerStore, 'keySpending' | 'owed'>;
   readonly pricing: Pick<Pricing, 'quote'>;
   readonly openJobs: OpenJobs;
   readonly alerts: Pick<Alerts, 'raise'>;
@@ -42,6 +42,7 @@ export class Holds implements AsyncDisposable {
   readonly #batcher: Batcher<NewHold, HoldResult>;
   readonly #recent: RecentHolds;
   readonly #spending: Remembered<KeySpending | undefined>;
+  readonly #owedBy: Remembered<number>;
 
   constructor(options: HoldsOptions) {
     this.#options = options;
@@ -56,6 +57,12 @@ export class Holds implements AsyncDisposable {
     };
     this.#spending = new Remembered({
       load,
+      ttlMs: SPENDING_GOOD_MS,
+      maximum: MAX_SPENDINGS,
+      now: options.now,
+    });
+    this.#owedBy = new Remembered({
+      load: (account) => options.ledger.owed(account),
       ttlMs: SPENDING_GOOD_MS,
       maximum: MAX_SPENDINGS,
       now: options.now,
@@ -108,7 +115,14 @@ export class Holds implements AsyncDisposable {
     if (result === 'ended') return { ok: false, code: 'operation_conflict' };
     if (result === 'operation_conflict') alerts.raise('operation_conflict', `hold:${job}`);
     const shortage = result === 'key_limit' ? await this.#shortage(account, key, held) : undefined;
-    return { ok: false, code: result, ...(shortage && { shortage }) };
+    // An account that owes has no free money. Only for the message to the caller, as the shortage.
+    const owedMicroUsd = result === 'insufficient_funds' ? await this.#owedBy.get(account) : 0;
+    return {
+      ok: false,
+      code: result,
+      ...(shortage && { shortage }),
+      ...(owedMicroUsd > 0 && { owedMicroUsd }),
+    };
   }
 
   /** Finds the cap that the message to the caller names. Without it the refusal stands. */

@@ -24,12 +24,13 @@ export class Books {
   }
 
   async balance(account: string): Promise<MessageOf<Methods['balance']['reply']>> {
-    const { available, held, promotional, withdrawable, maturing } =
+    const { available, held, promotional, owed, withdrawable, maturing } =
       await this.#options.ledger.balance(account);
     return {
       availableMicroUsd: available,
       heldMicroUsd: held,
       promotionalMicroUsd: promotional,
+      owedMicroUsd: owed,
       withdrawableMicroUsd: withdrawable,
       maturing: [...maturing],
     };

@@ -11,14 +11,17 @@ import {
 } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { MATURITY } from '../core/maturity.ts';
+import type { FreeMoney } from '../core/reversal.ts';
 import { pluck, retried } from '../database-work.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'add-owed',
   'balance',
   'earnings',
   'key-spending',
   'lifetime-earnings',
   'lock-account',
+  'lock-free',
   'one-proof-at-a-time',
   'post',
   'put-key-caps',
@@ -34,7 +37,10 @@ export type PostingKind =
   | 'withdrawal'
   | 'withdrawal_fee'
   | 'withdrawal_returned'
-  | 'withdrawal_fee_returned';
+  | 'withdrawal_fee_returned'
+  | 'payment_reversed'
+  | 'payment_restored'
+  | 'debt_paid';
 
 export interface Entry {
   readonly account: string;
@@ -56,6 +62,8 @@ export interface Balance {
   readonly held: number;
   /** Of what is available, credit that was given. It can be spent and never withdrawn. */
   readonly promotional: number;
+  /** What the account owes, because Stripe took a payment back that was spent already. */
+  readonly owed: number;
   /** Of what is available, what was earned and has matured. */
   readonly withdrawable: number;
   /** What was earned and has not, by the day on which it will. */
@@ -145,7 +153,7 @@ export class LedgerStore {
     account: string,
     client: Parameters<typeof query>[0] = this.#database,
   ): Promise<Balance> {
-    type Row = Record<'available' | 'held' | 'promotional' | 'withdrawable', string> &
+    type Row = Record<'available' | 'held' | 'promotional' | 'owed' | 'withdrawable', string> &
       Pick<Balance, 'maturing'>;
     const { newAccountMs, newAccountWaitMs, waitMs } = MATURITY;
     const [row] = await query<Row>(client, sql.balance, [
@@ -155,12 +163,13 @@ export class LedgerStore {
       waitMs,
     ]);
     if (row === undefined)
-      return { available: 0, held: 0, promotional: 0, withdrawable: 0, maturing: [] };
-    const { available, held, promotional, withdrawable, maturing } = row;
+      return { available: 0, held: 0, promotional: 0, owed: 0, withdrawable: 0, maturing: [] };
+    const { available, held, promotional, owed, withdrawable, maturing } = row;
     const amounts = {
       available: Number(available),
       held: Number(held),
       promotional: Number(promotional),
+      owed: Number(owed),
     };
     return { ...amounts, withdrawable: Number(withdrawable), maturing };
   }
@@ -172,6 +181,25 @@ export class LedgerStore {
   async lockWithdrawable(account: string, client: Parameters<typeof query>[0]): Promise<number> {
     await query(client, sql['lock-account'], [account]);
     return (await this.balance(account, client)).withdrawable;
+  }
+
+  async owed(account: string): Promise<number> {
+    return (await this.balance(account)).owed;
+  }
+
+  /** What can be taken from the account. Locks it until the end of the transaction. */
+  async lockFree(account: string, client: Parameters<typeof query>[0]): Promise<FreeMoney> {
+    const [row] = await query<Record<keyof FreeMoney, string>>(client, sql['lock-free'], [account]);
+    return { free: Number(row?.free ?? 0), bought: Number(row?.bought ?? 0) };
+  }
+
+  /** Changes what the account owes; nothing is held for an account that owes. */
+  async addOwed(
+    account: string,
+    amount: number,
+    client: Parameters<typeof query>[0],
+  ): Promise<void> {
+    if (amount !== 0) await query(client, sql['add-owed'], [account, amount]);
   }
 
   /**

@@ -51,11 +51,11 @@ test('the facts of one account are published once, in the order in which they ha
     (fact) => fact.account === account,
   );
   expect(published.map(({ job }) => job)).toEqual(jobs);
-  const credits = (await everyFact(events.settlementPosted, SettlementPosted.decode)).filter(
+  const deposits = (await everyFact(events.settlementPosted, SettlementPosted.decode)).filter(
     ({ operation }) => operation.includes(account),
   );
-  expect(credits).toMatchObject([
-    { kind: 'credit', entries: [{ amountMicroUsd: 1_000_000 }, { amountMicroUsd: -1_000_000 }] },
+  expect(deposits).toMatchObject([
+    { kind: 'deposit', entries: [{ amountMicroUsd: 1_000_000 }, { amountMicroUsd: -1_000_000 }] },
   ]);
 });
 
@@ -89,11 +89,11 @@ test('a fact that the stream keeps refusing is parked and listed, delays no othe
     (await everyFact(events.settlementPosted, SettlementPosted.decode)).map(
       ({ operation }) => operation,
     );
-  expect(await posted()).toContain(`credit:first ${later}`);
-  expect(await posted()).not.toContain(`credit:first ${account}`);
+  expect(await posted()).toContain(`deposit:${later}`);
+  expect(await posted()).not.toContain(`deposit:${account}`);
   expect(await settlement.bus.call(services.settlement.replay, {}, { timeoutMs })).toMatchObject({
     rows: 1,
   });
-  expect(await posted()).toContain(`credit:first ${account}`);
+  expect(await posted()).toContain(`deposit:${account}`);
   expect(await parked()).toEqual([]);
 }, 60_000);

@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import type { ClientBase, Pool } from 'pg';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import type { PayoutRecord } from '../core/payout.ts';
+import type { Reversal } from '../core/reversal.ts';
 import { retried } from '../database-work.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
+  'accounts-that-can-pay',
   'add-connected-account',
   'add-deposit',
   'add-payout',
@@ -17,12 +19,16 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'lock-deposit',
   'lock-payout',
   'lock-report',
+  'lock-reversal',
   'open-payouts',
+  'owed-deposits',
   'payout-by-operation',
   'pending-deposits',
   'save-dispute',
   'save-payout',
+  'save-refund',
   'save-report',
+  'save-reversal',
   'set-session',
 ]);
 
@@ -41,6 +47,16 @@ export interface DisputeRow {
   readonly account: string;
   readonly amount: number;
   readonly status: 'open' | 'won' | 'lost';
+  /** The bank asks before it takes money. */
+  readonly isInquiry: boolean;
+}
+
+export interface ReversalRow extends Reversal {
+  readonly account: string;
+  /** Number of changes so far. */
+  readonly reversals: number;
+  /** What Stripe has taken back of the deposit by its events, at most the deposit. */
+  readonly takenBack: number;
 }
 
 export interface PayoutRow extends PayoutRecord {
@@ -110,11 +126,49 @@ export class PaymentStore {
 
   /** Returns false when the event is a repetition, or older than what is already stored. */
   async saveDispute(client: ClientBase, dispute: DisputeRow): Promise<boolean> {
-    const { id, deposit, account, amount, status } = dispute;
+    const { id, deposit, account, amount, status, isInquiry } = dispute;
+    const values = [id, deposit, account, amount, status, isInquiry];
+    return (await query(client, sql['save-dispute'], values)).length === 1;
+  }
+
+  /** Returns false when as much or more is already stored as refunded. */
+  async saveRefund(client: ClientBase, deposit: string, refunded: number): Promise<boolean> {
+    return (await query(client, sql['save-refund'], [deposit, refunded])).length === 1;
+  }
+
+  async lockReversal(client: ClientBase, deposit: string): Promise<ReversalRow | undefined> {
+    const [row] = await query<Stored<ReversalRow>>(client, sql['lock-reversal'], [deposit]);
     return (
-      (await query(client, sql['save-dispute'], [id, deposit, account, amount, status])).length ===
-      1
+      row && {
+        account: row.account,
+        reversed: Number(row.reversed),
+        reversedEarned: Number(row.reversedEarned),
+        owed: Number(row.owed),
+        reversals: Number(row.reversals),
+        takenBack: Number(row.takenBack),
+      }
     );
+  }
+
+  async saveReversal(
+    client: ClientBase,
+    deposit: string,
+    { reversed, reversedEarned, owed, reversals }: Reversal & Pick<ReversalRow, 'reversals'>,
+  ): Promise<void> {
+    const values = [deposit, reversed, reversedEarned, owed, reversals];
+    await query(client, sql['save-reversal'], values);
+  }
+
+  async owedDeposits(account: string): Promise<string[]> {
+    const rows = await query<{ id: string }>(this.#database, sql['owed-deposits'], [account]);
+    return rows.map(({ id }) => id);
+  }
+
+  async accountsThatCanPay(limit: number): Promise<string[]> {
+    const rows = await query<{ account: string }>(this.#database, sql['accounts-that-can-pay'], [
+      limit,
+    ]);
+    return rows.map(({ account }) => account);
   }
 
   async pendingDeposits(olderThanMs: number, limit: number): Promise<DepositRow[]> {

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import type { FaultKind } from '#testcontainers';
+import type { Dispute, FaultKind } from '#testcontainers';
+import { digestOf } from '../core/digest.ts';
 import { Crash, type CrashPoint, crashingPool } from '../jobs/crashing-pool-under-test.ts';
+import { NotEnough } from '../ledger/ledger-store.ts';
 import type { Payments } from './payments.ts';
 import {
   earn,
@@ -34,6 +36,10 @@ const aStep = fc.record({
     'pay out',
     'fail payout',
     'reverse',
+    'spend',
+    'dispute',
+    'end dispute',
+    'refund',
   ),
   which: fc.nat({ max: 20 }),
   instant: fc.boolean(),
@@ -63,6 +69,11 @@ class Life {
   readonly #copies: readonly Payments[];
   readonly #firstEvent = under.stripe.bank.events.length;
   readonly #sessions = new Set<string>();
+  readonly #disputes = new Map<string, { dispute: Dispute; status: 'open' | 'won' | 'lost' }>();
+  /** Cents that Stripe has taken back or may take back, by session: never more than was paid. */
+  readonly #contested = new Map<string, number>();
+  #refunded = 0;
+  #spent = 0;
 
   constructor(script: Script) {
     this.#script = script;
@@ -106,6 +117,7 @@ class Life {
     );
     for (const event of this.#events())
       await this.#untilDone(async () => void (await last.webhook(under.stripe.sign(event))));
+    await this.#untilDone(() => last.reconcile(0));
   }
 
   async #pending(): Promise<number | null> {
@@ -181,6 +193,39 @@ class Life {
         if (payout) bank.endPayout(payout.id, does === 'pay out' ? 'paid' : 'failed');
         return;
       }
+      case 'spend':
+        return this.#spend(amountMicroUsd);
+      case 'dispute':
+      case 'refund': {
+        const paid = [...this.#sessions].filter((id) => {
+          const session = bank.sessions.get(id);
+          return (
+            session?.payment_status === 'paid' &&
+            session.amount_total - (this.#contested.get(id) ?? 0) >= 100
+          );
+        });
+        const id = paid[which % paid.length];
+        if (id === undefined) return;
+        const left = (bank.sessions.get(id)?.amount_total ?? 0) - (this.#contested.get(id) ?? 0);
+        const cents = instant ? left : 100;
+        this.#contested.set(id, (this.#contested.get(id) ?? 0) + cents);
+        if (does === 'refund') {
+          bank.refund(id, cents);
+          this.#refunded += cents;
+        } else {
+          const { dispute } = bank.dispute(id, cents);
+          this.#disputes.set(dispute.id, { dispute, status: 'open' });
+        }
+        return;
+      }
+      case 'end dispute': {
+        const open = [...this.#disputes.values()].filter(({ status }) => status === 'open');
+        const one = open[which % open.length];
+        if (one === undefined) return;
+        one.status = instant ? 'won' : 'lost';
+        bank.closeDispute(one.dispute, one.status);
+        return;
+      }
       case 'reverse': {
         const mine = await this.#payoutIds();
         const paidOut = new Set(
@@ -195,6 +240,25 @@ class Life {
         const transfer = standing[which % standing.length];
         if (transfer) bank.reverse(transfer.id);
       }
+    }
+  }
+
+  /** Takes bought money, as jobs do; refused where there is less. */
+  async #spend(amount: number): Promise<void> {
+    const operation = `spend:${this.#account}:${this.#spent}`;
+    try {
+      await under.ledger.post({
+        operation,
+        kind: 'credit',
+        digest: digestOf([operation]),
+        entries: [
+          { account: `consumer:${this.#account}`, kind: 'consumer', amount: -amount },
+          { account: 'platform:fees', kind: 'platform', amount },
+        ],
+      });
+      this.#spent += amount;
+    } catch (error) {
+      if (!(error instanceof NotEnough)) throw error;
     }
   }
 
@@ -239,13 +303,25 @@ class Life {
           : 0),
       0,
     );
-    expect(await under.ledger.balance(this.#account)).toEqual({
-      available: expected + bought,
+    const disputes = [...this.#disputes.values()];
+    const disputed = disputes.reduce(
+      (sum, { dispute, status }) => sum + (status === 'won' ? 0 : dispute.amount),
+      0,
+    );
+    const net = expected + bought - this.#spent - (disputed + this.#refunded) * 10_000;
+    const balance = await under.ledger.balance(this.#account);
+    expect(balance).toMatchObject({
+      available: Math.max(0, net),
+      owed: Math.max(0, -net),
       held: 0,
       promotional: 0,
-      withdrawable: expected,
       maturing: [],
     });
+    const isBlocked = net < 0 || disputes.some(({ status }) => status === 'open');
+    if (isBlocked) expect(balance.withdrawable).toBe(0);
+    else if (this.#refunded === 0 && disputes.length === 0)
+      expect(balance.withdrawable).toBe(expected);
+    expect(balance.withdrawable).toBeLessThanOrEqual(Math.min(expected, balance.available));
     expect(await under.payments.drift()).toBe(0);
     for (const copy of this.#copies) await copy[Symbol.asyncDispose]();
   }

@@ -331,6 +331,7 @@ test('money that Stripe has and the ledger does not is drift', async () => {
     id: 'txn_back',
     object: 'balance_transaction',
     type: 'transfer',
+    reporting_category: 'transfer',
     amount: -123,
     source: 'by hand',
   });

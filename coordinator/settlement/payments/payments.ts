@@ -6,10 +6,10 @@ import type { Alerts } from '../alerts.ts';
 import type { LedgerStore } from '../ledger/ledger-store.ts';
 import type { OutboxRelay } from '../outbox/relay.ts';
 import { Deposits } from './deposits.ts';
-import { Disputes } from './disputes.ts';
 import { Onboarding } from './onboarding.ts';
 import { PaymentStore } from './payment-store.ts';
 import { Payouts } from './payouts.ts';
+import { Reversals } from './reversals.ts';
 import { connectStripe } from './stripe-client.ts';
 import { StripeReport } from './stripe-report.ts';
 import { Webhooks } from './webhooks.ts';
@@ -74,19 +74,20 @@ function withStripe(
   const deposits = new Deposits({ stripe, store, ledger, alerts });
   const payouts = new Payouts({ stripe, store, ledger, alerts, now });
   const onboarding = new Onboarding(stripe, store);
-  const disputes = new Disputes({ stripe, store, ledger, deposits });
+  const reversals = new Reversals({ stripe, store, ledger, deposits });
   const webhooks = new Webhooks({
     secret: config.webhookSecret,
     store,
     deposits,
-    disputes,
     payouts,
+    reversals,
   });
   const report = new StripeReport(stripe, store);
 
   const reconcile = async (olderThanMs: number): Promise<void> => {
     await deposits.reconcile(olderThanMs);
     await payouts.reconcile(olderThanMs);
+    await reversals.reconcile();
     outbox.nudge();
   };
   let running: Promise<void> | undefined;

@@ -13,6 +13,12 @@ const OURS = new Set([
   'transfer_refund',
 ]);
 
+/**
+ * A dispute is an `adjustment` among others. Stripe's fee for it is not in the amount: the operator
+ * bears it, and the books do not have it.
+ */
+const DISPUTED = new Set(['dispute', 'dispute_reversal']);
+
 /** Stripe's own account of the money, against ours. */
 export class StripeReport {
   readonly #stripe: Stripe;
@@ -36,12 +42,11 @@ export class StripeReport {
       const { lastId, cents } = await this.#store.lockReport(client);
       let sum = cents;
       let newest: string | undefined;
-      for await (const { id, type, amount } of this.#stripe.balanceTransactions.list({
-        limit: PAGE,
-      })) {
+      const transactions = this.#stripe.balanceTransactions.list({ limit: PAGE });
+      for await (const { id, type, amount, reporting_category } of transactions) {
         if (id === lastId) break;
         newest ??= id;
-        if (OURS.has(type)) sum += amount;
+        if (OURS.has(type) || DISPUTED.has(reporting_category)) sum += amount;
       }
       if (newest !== undefined) await this.#store.saveReport(client, newest, sum);
       return sum;

@@ -1,9 +1,9 @@
 import Stripe from 'stripe';
 import type { MessageOf, services } from '#bus-schemas';
 import type { Applied, Deposits } from './deposits.ts';
-import type { Disputes } from './disputes.ts';
 import type { PaymentStore } from './payment-store.ts';
 import type { Payouts } from './payouts.ts';
+import type { Reversals } from './reversals.ts';
 
 type Taken = MessageOf<typeof services.settlement.webhook.reply>;
 
@@ -11,8 +11,8 @@ export interface WebhooksOptions {
   readonly secret: string;
   readonly store: PaymentStore;
   readonly deposits: Deposits;
-  readonly disputes: Disputes;
   readonly payouts: Payouts;
+  readonly reversals: Reversals;
 }
 
 /**
@@ -48,17 +48,26 @@ export class Webhooks {
   }
 
   async #apply(event: Stripe.Event): Promise<Applied> {
-    const { store, deposits, disputes, payouts } = this.#options;
+    const { store, deposits, payouts, reversals } = this.#options;
     switch (event.type) {
       case 'checkout.session.completed':
       case 'checkout.session.async_payment_succeeded':
-      case 'checkout.session.expired':
-        return deposits.apply(event.data.object);
+      case 'checkout.session.expired': {
+        const session = event.data.object;
+        const applied = await deposits.apply(session);
+        // A crash before this leaves the debt to the reconciler; holds are refused meanwhile.
+        const account = session.metadata?.['account'];
+        if (applied === 'applied' && account !== undefined) await reversals.collect(account);
+        return applied;
+      }
       case 'charge.dispute.created':
+      case 'charge.dispute.funds_reinstated':
       case 'charge.dispute.funds_withdrawn':
       case 'charge.dispute.updated':
       case 'charge.dispute.closed':
-        return disputes.apply(event.data.object);
+        return reversals.dispute(event.data.object);
+      case 'charge.refunded':
+        return reversals.refund(event.data.object);
       case 'account.updated': {
         const { id, payouts_enabled } = event.data.object;
         return (await store.connectedAccountTold(

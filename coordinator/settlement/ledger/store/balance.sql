@@ -10,13 +10,12 @@ WITH wait AS (
   WHERE account = 'consumer:' || $1 AND hour > now() - length - interval '1 hour'
   GROUP BY (hour + interval '1 hour' + length)::date HAVING sum(amount - promotional) > 0
 ),
--- Nothing can be withdrawn while a deposit is disputed, nor the amount of a lost dispute (decision 0041).
+-- Nothing can be withdrawn while a deposit is disputed or the account owes (decision 0041).
 disputed AS (
-  SELECT coalesce(bool_or(status = 'open'), false) AS is_open, coalesce(sum(amount) FILTER (WHERE status = 'lost'), 0) AS lost
-  FROM disputes WHERE account = $1 AND status <> 'won'
+  SELECT EXISTS (SELECT 1 FROM disputes WHERE account = $1 AND status = 'open') AS is_open
 )
-SELECT balance - held AS available, held, greatest(0, promotional - held) AS promotional,
-  (SELECT CASE WHEN is_open THEN 0
-    ELSE greatest(0, least(earned, balance - held) - (SELECT coalesce(sum(amount), 0) FROM maturing) - lost) END::bigint FROM disputed) AS withdrawable,
+SELECT balance - held AS available, held, greatest(0, promotional - held) AS promotional, owed,
+  (SELECT CASE WHEN is_open OR owed > 0 THEN 0
+    ELSE greatest(0, least(earned, balance - held) - (SELECT coalesce(sum(amount), 0) FROM maturing)) END::bigint FROM disputed) AS withdrawable,
   (SELECT coalesce(json_agg(json_build_object('at', round(extract(epoch FROM at) * 1000), 'amountMicroUsd', amount) ORDER BY at), '[]') FROM maturing) AS maturing
 FROM ledger_accounts WHERE id = 'consumer:' || $1

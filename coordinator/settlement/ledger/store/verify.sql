@@ -22,6 +22,13 @@ WITH proof AS (
   UNION ALL
   SELECT s.account FROM sums s WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = s.account)
   UNION ALL
+  -- What an account owes is the sum of what its deposits owe, and `external:debts` is minus all of it.
+  SELECT a.id FROM ledger_accounts a LEFT JOIN (
+    SELECT 'consumer:' || account AS id, sum(owed) AS owed FROM deposits WHERE owed > 0 GROUP BY account
+    UNION ALL SELECT 'external:debts', sum(owed) FROM deposits WHERE owed > 0 HAVING sum(owed) > 0
+  ) o ON o.id = a.id
+  WHERE CASE WHEN a.id = 'external:debts' THEN -a.balance ELSE a.owed END <> coalesce(o.owed, 0)
+  UNION ALL
   -- What a key spent ever is the sum of its charges and holds. Only a full proof reads all charges.
   SELECT k.key FROM key_limits k FULL JOIN (
     SELECT key, sum(amount) AS spent FROM (

@@ -1,0 +1,1 @@
+UPDATE ledger_accounts SET owed = owed + $2 WHERE id = 'consumer:' || $1
