@@ -34,7 +34,7 @@ export interface Dispute {
   status: 'warning_needs_response' | 'warning_closed' | 'needs_response' | 'won' | 'lost';
 }
 
-export interface Charge {
+interface Charge {
   readonly id: string;
   readonly object: 'charge';
   readonly amount: number;
