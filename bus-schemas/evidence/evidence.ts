@@ -9,6 +9,7 @@ import {
   P256_SIGNATURE_BYTES,
   type Signer,
 } from '../receipts/signatures.ts';
+import { At, optional } from '../schema-parts.ts';
 
 /**
  * What a machine says of itself, signed with the key of its receipts: which keys are its own and
@@ -53,12 +54,12 @@ const claims = {
   simulated: Type.Boolean(),
   posture,
   /** Of the builds that it has in memory, or would load: what their files amount to. */
-  weights: Type.Optional(Type.Array(WeightsDigest, { maxItems: MAX_BUILDS })),
+  weights: optional(Type.Array(WeightsDigest, { maxItems: MAX_BUILDS })),
   /** Milliseconds since 1970, by its own clock. */
-  at: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  at: At,
   nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }),
   /** Apple's word for the device and its key: certificates, the device's own first. */
-  certificates: Type.Optional(
+  certificates: optional(
     Type.Array(Bytes({ min: 1, max: MAX_CERTIFICATE_BYTES }), { maxItems: MAX_CERTIFICATES }),
   ),
 };

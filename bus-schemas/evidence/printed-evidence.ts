@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile';
 import { fromHex, HASH_BYTES, Hex, hex, X25519_KEY_BYTES } from '../bytes.ts';
 import { BuildId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
+import { At } from '../schema-parts.ts';
 import { type Evidence, KEY_STORES, NONCE_BYTES, PROTECTIONS } from './evidence.ts';
 
 /** Evidence as people get it: JSON, bytes in hexadecimal. */
@@ -26,7 +27,7 @@ export const PrintedEvidence = Type.Object({
     debuggers_denied: Protection,
   }),
   weights: Type.Array(Type.Object({ build: BuildId, digest: Hex(HASH_BYTES) }), { maxItems: 64 }),
-  at: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  at: At,
   nonce: Hex(NONCE_BYTES),
   signature: Hex(P256_SIGNATURE_BYTES),
 });

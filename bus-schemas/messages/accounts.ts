@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
+import { At, count, nothing, optional, positive } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /**
@@ -9,10 +10,6 @@ import { methodsOf, ok, refused } from './service-method.ts';
  * SHA-256 only.
  */
 
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
-const At = count;
-const optional = Type.Optional;
 const Name = Type.String({ maxLength: 120 });
 const Code = Type.String({ minLength: 4, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' });
 
@@ -257,7 +254,6 @@ const listAudit = Type.Object({
 });
 const auditRow = Type.Object({ ...audit.properties, at: At });
 const audits = Type.Object({ rows: Type.Array(auditRow, { maxItems: 1_000 }) });
-const done = Type.Object({});
 
 const define = methodsOf('accounts');
 
@@ -273,8 +269,8 @@ export const accounts = {
   listKeys: define('list-keys', listKeys, keys),
   take: define('take', take, taken),
   claim: define('claim', claim, claimed),
-  endClaim: define('end-claim', endClaim, done),
-  startLink: define('start-link', startLink, done),
+  endClaim: define('end-claim', endClaim, nothing),
+  startLink: define('start-link', startLink, nothing),
   pollLink: define('poll-link', pollLink, linkPolled),
   decideLink: define('decide-link', decideLink, linkDecided),
   createInvite: define('create-invite', createInvite, inviteCreated),
@@ -284,12 +280,12 @@ export const accounts = {
   referral: define('referral', ofAccount, referral),
   createOperator: define('create-operator', createOperator, operatorCreated),
   revokeOperator: define('revoke-operator', revokeOperator, operatorRevoked),
-  listOperators: define('list-operators', Type.Object({}), operators),
+  listOperators: define('list-operators', nothing, operators),
   authenticateOperator: define(
     'authenticate-operator',
     authenticateOperator,
     operatorAuthenticated,
   ),
-  audit: define('audit', audit, done),
+  audit: define('audit', audit, nothing),
   listAudit: define('list-audit', listAudit, audits),
 } as const;

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
+import { count } from '../schema-parts.ts';
 
 /** A cell is a part of the fleet with a router of its own. */
 
@@ -8,8 +9,6 @@ export const MAX_CELLS = 100;
 /** The one that there is where nobody speaks of cells. */
 export const FIRST_CELL = 0;
 export const CellNumber = Type.Integer({ minimum: 0, maximum: MAX_CELLS - 1 });
-
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 /**
  * What the leading router of a cell says again and again: that it is there, and what it has to

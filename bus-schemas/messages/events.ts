@@ -11,6 +11,7 @@ import {
   ProviderId,
 } from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signatures.ts';
+import { At, count, optional } from '../schema-parts.ts';
 import { CellNumber } from './cells.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { AttemptFailure, Finish, JobResult, Refusal, TrustLevel, Usage } from './vocabulary.ts';
@@ -19,11 +20,6 @@ import { AttemptFailure, Finish, JobResult, Refusal, TrustLevel, Usage } from '.
  * Facts on `evt.>`: kept in JetStream, read by components and ops tools. None holds a word of a
  * prompt or an answer.
  */
-
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const optional = Type.Optional;
-/** Milliseconds since 1970, by the clock of the component that says so. */
-const At = count;
 
 const jobAttempt = Type.Object({
   job: JobId,
@@ -131,7 +127,7 @@ const routingLed = Type.Object({
   /** Grows with every one that takes over. */
   epoch: count,
   /** Of which cell; the first when left out. */
-  cell: Type.Optional(CellNumber),
+  cell: optional(CellNumber),
 });
 export type RoutingLed = Static<typeof routingLed>;
 export const RoutingLed = defineMessage('evt.routing.led', routingLed);

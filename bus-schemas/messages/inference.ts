@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
+import { optional } from '../schema-parts.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { Finish, Usage } from './vocabulary.ts';
 
@@ -10,7 +11,6 @@ import { Finish, Usage } from './vocabulary.ts';
  * an ingress and in a provider, nowhere between.
  */
 
-const optional = Type.Optional;
 const content = Type.Union([
   Type.String(),
   Type.Null(),

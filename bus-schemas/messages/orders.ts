@@ -2,11 +2,10 @@ import { type Static, Type } from 'typebox';
 import { X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, IngressId, JobId } from '../ids.ts';
+import { countUpTo, optional } from '../schema-parts.ts';
 import { CancelReason, Delivered } from './vocabulary.ts';
 
 /** What the coordinator tells a provider. */
-
-const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 
 /**
  * Sealed body bytes that one part may carry: a part with its envelope stays under the bus's message
@@ -25,17 +24,17 @@ const job = Type.Object({
   /** HPKE encapsulated key: names the context that this job's keys are exported from. */
   enc: X25519Key,
   /** Time left for the first content, from receipt: a duration, because clocks differ. */
-  firstContentMs: count(3_600_000),
-  promptTokens: count(10_000_000),
-  maxOutputTokens: count(10_000_000),
+  firstContentMs: countUpTo(3_600_000),
+  promptTokens: countUpTo(10_000_000),
+  maxOutputTokens: countUpTo(10_000_000),
   /** First frame number that may not be sent yet. */
-  window: count(0xffff_ffff),
+  window: countUpTo(0xffff_ffff),
   /**
    * Whoever ordered it cannot open the answer: say beside each frame what has to be known to pass
    * it on.
    */
-  outlined: Type.Optional(Type.Boolean()),
-  part: count(MAX_PARTS - 1),
+  outlined: optional(Type.Boolean()),
+  part: countUpTo(MAX_PARTS - 1),
   parts: Type.Integer({ minimum: 1, maximum: MAX_PARTS }),
   sealed: Bytes({ max: MAX_PART_BYTES }),
 });
@@ -53,16 +52,16 @@ const flow = Type.Object({
       job: JobId,
       attempt: AttemptNumber,
       /** Every frame below this number has arrived. */
-      received: count(0xffff_ffff),
+      received: countUpTo(0xffff_ffff),
       /** First frame number that may not be sent yet. */
-      window: count(0xffff_ffff),
+      window: countUpTo(0xffff_ffff),
       /** Frames from `received` on were lost: send them again. */
       resend: Type.Boolean(),
       /**
        * What the client has taken so far; absent when that is nothing. The provider returns the
        * newest one with its receipt.
        */
-      delivered: Type.Optional(Delivered),
+      delivered: optional(Delivered),
     }),
     { maxItems: 1024 },
   ),

@@ -3,13 +3,13 @@ import { Hash, X25519Key } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
 import { AttemptNumber, BuildId, JobId, SessionId } from '../ids.ts';
 import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts';
+import { count, countUpTo, optional } from '../schema-parts.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { Delivered, EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
 
 /** What a provider says about itself. Every number is a claim: receivers clamp it before use. */
 
 const rate = (maximum: number) => Type.Number({ minimum: 0, maximum });
-const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
 
 export const Machine = Type.Object({
   chip: Type.String({ minLength: 1, maxLength: 64 }),
@@ -26,21 +26,21 @@ export const MAX_JOBS_NAMED = 1_024;
 export const Slot = Type.Object({
   build: BuildId,
   state: SlotState,
-  contextTokens: count(10_000_000),
-  running: count(100_000),
-  waiting: count(100_000),
+  contextTokens: countUpTo(10_000_000),
+  running: countUpTo(100_000),
+  waiting: countUpTo(100_000),
   /**
    * Which they are: a router knows by it which of its orders have arrived, and which jobs another
    * router sent.
    */
-  jobs: Type.Optional(Type.Array(JobId, { maxItems: MAX_JOBS_NAMED })),
-  maxConcurrency: count(100_000),
+  jobs: optional(Type.Array(JobId, { maxItems: MAX_JOBS_NAMED })),
+  maxConcurrency: countUpTo(100_000),
   /** Tokens (prompt and output together) that may still be admitted. */
-  freeTokens: count(1_000_000_000),
+  freeTokens: countUpTo(1_000_000_000),
   decodeTps: rate(100_000),
   prefillTps: rate(1_000_000),
-  loadMs: count(3_600_000),
-  traits: Type.Optional(Traits),
+  loadMs: countUpTo(3_600_000),
+  traits: optional(Traits),
 });
 export type Slot = Static<typeof Slot>;
 
@@ -50,7 +50,7 @@ export type Slot = Static<typeof Slot>;
  */
 const capacityFields = {
   session: SessionId,
-  sequence: count(Number.MAX_SAFE_INTEGER),
+  sequence: count,
   draining: Type.Boolean(),
   slots: Type.Array(Slot, { maxItems: 64 }),
 };
@@ -80,7 +80,7 @@ export const Beat = defineMessage('beat', announcement);
 /** What the provider says the work was. */
 const receipt = Type.Object({
   /** Absent: the hashes are plain SHA-256. 2: they are HMAC-SHA-256 with the receipt's salt. */
-  version: Type.Optional(Type.Literal(2)),
+  version: optional(Type.Literal(2)),
   job: JobId,
   attempt: AttemptNumber,
   build: BuildId,
@@ -92,10 +92,10 @@ const receipt = Type.Object({
    * The newest that an ingress sent; settlement charges by it when that ingress has died. Not
    * signed: it has a proof of its own.
    */
-  delivered: Type.Optional(Delivered),
+  delivered: optional(Delivered),
   /** Of the rest, with the provider's own key (bus-schemas/receipts/). */
-  signature: Type.Optional(Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES })),
-  signingKey: Type.Optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
+  signature: optional(Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES })),
+  signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
 });
 export type Receipt = Static<typeof receipt>;
 /** Several at once; each is repeated until settlement acknowledges it. */
@@ -109,9 +109,9 @@ export const Receipts = defineMessage(
  * inside.
  */
 const outline = Type.Object({
-  tokens: count(10_000_000),
-  end: Type.Optional(
-    Type.Object({ finish: Finish, usage: Usage, about: Type.Optional(Type.Enum(REFUSAL_ABOUTS)) }),
+  tokens: countUpTo(10_000_000),
+  end: optional(
+    Type.Object({ finish: Finish, usage: Usage, about: optional(Type.Enum(REFUSAL_ABOUTS)) }),
   ),
 });
 export type Outline = Static<typeof outline>;
@@ -125,25 +125,25 @@ const out = Type.Union([
     t: Type.Literal('refuse'),
     attempt: AttemptNumber,
     reason: Refusal,
-    retryAfterMs: Type.Optional(count(600_000)),
+    retryAfterMs: optional(countUpTo(600_000)),
     /** The part of an invalid request that cannot be used. */
-    about: Type.Optional(Type.Enum(REFUSAL_ABOUTS)),
+    about: optional(Type.Enum(REFUSAL_ABOUTS)),
     /**
      * Why, for the client: `RefusalDetail`, sealed as frame 0, because it may quote the request.
      */
-    detail: Type.Optional(Bytes({ max: MAX_DETAIL_BYTES })),
+    detail: optional(Bytes({ max: MAX_DETAIL_BYTES })),
   }),
   Type.Object({
     t: Type.Literal('frame'),
     attempt: AttemptNumber,
-    seq: count(0xffff_ffff),
+    seq: countUpTo(0xffff_ffff),
     sealed: Bytes({ max: 256 * 1024 }),
-    outline: Type.Optional(outline),
+    outline: optional(outline),
     /**
      * Beside the frame that ends the attempt: the ingress checks the signature, and the provider is
      * paid without waiting.
      */
-    receipt: Type.Optional(receipt),
+    receipt: optional(receipt),
   }),
 ]);
 export type Out = Static<typeof out>;

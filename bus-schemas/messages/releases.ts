@@ -2,11 +2,11 @@ import { Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { ED25519_SIGNATURE_BYTES } from '../receipts/signatures.ts';
+import { At, nothing, optional } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** Which code machines may run. */
 
-const At = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const Version = Type.String({ minLength: 1, maxLength: 32, pattern: '^[0-9A-Za-z.+-]+$' });
 const ofCode = Type.Object({ codeHash: Hash });
 const changed = Type.Union([ok({}), refused(['unknown', 'would_stop_fleet'])]);
@@ -15,14 +15,14 @@ const define = methodsOf('trust');
 export const releases = {
   list: define(
     'releases',
-    Type.Object({}),
+    nothing,
     Type.Object({
       releases: Type.Array(
         Type.Object({
           version: Version,
           codeHash: Hash,
           addedAt: At,
-          withdrawnAt: Type.Optional(At),
+          withdrawnAt: optional(At),
           signature: Bytes({ min: ED25519_SIGNATURE_BYTES, max: ED25519_SIGNATURE_BYTES }),
         }),
         { maxItems: 1_000 },

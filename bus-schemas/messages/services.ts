@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { HASH_BYTES, Hex, X25519Key } from '../bytes.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
+import { At, count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf } from './service-method.ts';
 import { Quantization, Traits, TrustLevel } from './vocabulary.ts';
 
@@ -16,9 +17,6 @@ export { trust } from './trust.ts';
  * the answer's type.
  */
 
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const At = count;
-const optional = Type.Optional;
 const WeightsHex = Hex(HASH_BYTES);
 
 // routing
@@ -129,7 +127,6 @@ const reserved = Type.Union([
 export type Reserved = Static<typeof reserved>;
 export type RoutingRefusal = (typeof ROUTING_REFUSALS)[number];
 
-const fleetRequest = Type.Object({});
 const fleetReply = Type.Object({
   providers: Type.Array(
     Type.Object({
@@ -222,9 +219,9 @@ const defineRouting = methodsOf('routing');
 /** `reserve` and `drain` are asked of one cell; the others of the whole fleet or of one cell. */
 export const routing = {
   reserve: defineRouting('reserve', reserve, reserved),
-  capacity: defineRouting('capacity', fleetRequest, capacityReply),
+  capacity: defineRouting('capacity', nothing, capacityReply),
   explain: defineRouting('explain', explain, explained),
-  fleet: defineRouting('fleet', fleetRequest, fleetReply),
+  fleet: defineRouting('fleet', nothing, fleetReply),
   drain: defineRouting('drain', drain, drain),
 } as const;
 
@@ -258,7 +255,6 @@ export const CatalogModel = Type.Object({
   tokenizer: optional(WeightsHex),
 });
 export type CatalogModel = Static<typeof CatalogModel>;
-const snapshotRequest = Type.Object({});
 /** Another name of a model. */
 const Alias = Type.Object({ alias: ModelName, model: ModelName });
 const snapshot = Type.Object({
@@ -288,7 +284,7 @@ const maybeChanged = Type.Union([
 
 const defineCatalog = methodsOf('catalog');
 export const catalog = {
-  snapshot: defineCatalog('snapshot', snapshotRequest, snapshot),
+  snapshot: defineCatalog('snapshot', nothing, snapshot),
   putModel: defineCatalog('put-model', putModel, changed),
   /** Its aliases have to go first. */
   dropModel: defineCatalog('drop-model', named, maybeChanged),

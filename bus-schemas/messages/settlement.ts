@@ -2,18 +2,15 @@ import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
 import { PrintedReceipt } from '../receipts/printed-receipt.ts';
+import { At, count, nothing, optional, positive } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** What the other components ask of the money. Amounts are whole micro-dollars. */
 
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const signed = Type.Integer({
   minimum: -Number.MAX_SAFE_INTEGER,
   maximum: Number.MAX_SAFE_INTEGER,
 });
-const At = count;
-const optional = Type.Optional;
 const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' });
 
 // holds
@@ -372,7 +369,6 @@ const webhookTaken = Type.Union([
 
 // books
 
-const nothing = Type.Object({});
 const verifyRequest = Type.Object({ full: optional(Type.Boolean()) });
 /**
  * `driftedBalances` counts keys too, in a full proof: their spending has to be the sum of their
@@ -425,7 +421,7 @@ export const settlement = {
   credit: define('credit', credit, credited),
   setTerms: define('set-terms', setTerms, termsSet),
   setProviderPrice: define('set-provider-price', setProviderPrice, providerPriceSet),
-  announcedPrices: define('announced-prices', Type.Object({}), announcedPrices),
+  announcedPrices: define('announced-prices', nothing, announcedPrices),
   allProviderPrices: define('all-provider-prices', allProviderPrices, pricedProviders),
   providerPrices: define('provider-prices', providerPrices, pricesOfProviders),
   setKeyCaps: define('set-key-caps', setKeyCaps, keyCapsSet),

@@ -1,12 +1,10 @@
 import { type Static, Type } from 'typebox';
 import { AccountId, BuildId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf } from './service-method.ts';
 import { Finish, JobResult, TrustLevel } from './vocabulary.ts';
 
 /** What is remembered of single jobs, for those who paid for them. */
-
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const optional = Type.Optional;
 
 const generationRequest = Type.Object({ account: AccountId, job: JobId });
 const Generation = Type.Object({
@@ -48,5 +46,5 @@ const define = methodsOf('telemetry');
 export const telemetry = {
   generation: define('generation', generationRequest, generation),
   /** The losses of each stream whose last one is less than an hour old. */
-  losses: define('losses', Type.Object({}), losses),
+  losses: define('losses', nothing, losses),
 } as const;

@@ -1,15 +1,14 @@
 import { Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { Bytes, defineMessage } from '../codec.ts';
+import { count, nothing } from '../schema-parts.ts';
 import { TreeHead } from '../transparency/log-entries.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /** What the log of trust is asked. */
 
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 /** A tree of 2^64 leaves needs no longer one. */
 const Proof = Type.Array(Hash, { maxItems: 128 });
-const nothing = Type.Object({});
 const MAX_ENTRY_BYTES = 1_024;
 
 /** It has grown. */

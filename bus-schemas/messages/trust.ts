@@ -4,14 +4,11 @@ import { Bytes, defineMessage } from '../codec.ts';
 import { Evidence, NONCE_BYTES, WeightsDigest } from '../evidence/evidence.ts';
 import { AccountId, ProviderId } from '../ids.ts';
 import { P256_KEY_BYTES } from '../receipts/signatures.ts';
+import { At, count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import { Standing, TrustFault, TrustLevel } from './vocabulary.ts';
 
 /** Who belongs to the network, and what each machine has shown of itself. */
-
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-const At = count;
-const optional = Type.Optional;
 
 // between a machine and us
 
@@ -211,7 +208,7 @@ export const trust = {
   /** The problems with the clocks of the network; empty when they agree. */
   clocks: define(
     'clocks',
-    Type.Object({}),
+    nothing,
     Type.Object({ problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }) }),
   ),
   /** The verdicts on all machines, in the order of their ids. */

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
+import { countUpTo, optional } from '../schema-parts.ts';
 
 /**
  * Closed vocabularies that several messages share. A new word is added here, and every switch over
@@ -84,15 +85,13 @@ export const Trait = Type.Enum(TRAITS);
 export type Trait = Static<typeof Trait>;
 export const Traits = Type.Array(Trait, { maxItems: TRAITS.length });
 
-const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
-
 export const Usage = Type.Object({
-  promptTokens: count(10_000_000),
-  cachedTokens: count(10_000_000),
+  promptTokens: countUpTo(10_000_000),
+  cachedTokens: countUpTo(10_000_000),
   /** Reasoning and answer together. */
-  completionTokens: count(10_000_000),
+  completionTokens: countUpTo(10_000_000),
   /** Of these, what was reasoning. */
-  reasoningTokens: Type.Optional(count(10_000_000)),
+  reasoningTokens: optional(countUpTo(10_000_000)),
 });
 export type Usage = Static<typeof Usage>;
 
@@ -103,7 +102,7 @@ export const PROOF_BYTES = 16;
  * the coordinator can make and check.
  */
 export const Delivered = Type.Object({
-  tokens: count(10_000_000),
+  tokens: countUpTo(10_000_000),
   proof: Bytes({ min: PROOF_BYTES, max: PROOF_BYTES }),
 });
 export type Delivered = Static<typeof Delivered>;

@@ -9,6 +9,7 @@ import {
   isSignedByEd25519,
   type Signer,
 } from '../receipts/signatures.ts';
+import { count } from '../schema-parts.ts';
 
 /**
  * What stands in the log, as lines of plain text. A machine is named by its id on the bus and its
@@ -75,8 +76,6 @@ export const keyEntry = ({
   purpose: 'receipts';
   publicKey: Uint8Array;
 }): Uint8Array => textOf(['d-inference log 1', 'key', `${purpose} ${hex(publicKey)}`]);
-
-const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
 /** How far the log had come, and what all of it amounts to. */
 export const TreeHead = Type.Object({
