@@ -33,7 +33,7 @@ const leaseWord = Type.Object({
   holder: Type.String({ minLength: 1, maxLength: 64 }),
   /** Greater than that of every holder before. */
   epoch: count,
-  state: Type.Union([Type.Literal('claimed'), Type.Literal('held'), Type.Literal('released')]),
+  state: Type.Enum(['claimed', 'held', 'released']),
   /**
    * When it was sent, in milliseconds of the sender's own clock: only the sender reads it, when the
    * hub brings the message back.

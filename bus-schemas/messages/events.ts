@@ -84,7 +84,7 @@ const routingDecision = Type.Object({
   job: JobId,
   at: At,
   model: ModelName,
-  outcome: Type.Union([Type.Literal('placed'), Type.Literal('queued'), Type.Literal('refused')]),
+  outcome: Type.Enum(['placed', 'queued', 'refused']),
   provider: optional(ProviderId),
   build: optional(BuildId),
   candidates: count,
@@ -109,13 +109,7 @@ export const RoutingDecision = defineMessage('evt.routing.decision', routingDeci
 const routingFleet = Type.Object({
   provider: ProviderId,
   at: At,
-  change: Type.Union([
-    Type.Literal('joined'),
-    Type.Literal('returned'),
-    Type.Literal('silent'),
-    Type.Literal('left'),
-    Type.Literal('draining'),
-  ]),
+  change: Type.Enum(['joined', 'returned', 'silent', 'left', 'draining']),
 });
 export type RoutingFleet = Static<typeof routingFleet>;
 export const RoutingFleet = defineMessage('evt.routing.fleet', routingFleet);
@@ -136,7 +130,7 @@ const settlementSettled = Type.Object({
   job: JobId,
   account: AccountId,
   at: At,
-  outcome: Type.Union([Type.Literal('settled'), Type.Literal('refunded')]),
+  outcome: Type.Enum(['settled', 'refunded']),
   heldMicroUsd: count,
   chargedMicroUsd: count,
   providerMicroUsd: count,
@@ -208,13 +202,13 @@ export const CatalogChanged = defineMessage('evt.catalog.changed', catalogChange
 const violation = Type.Object({
   provider: ProviderId,
   at: At,
-  violation: Type.Union([
-    Type.Literal('unopenable_frame'),
-    Type.Literal('malformed_message'),
+  violation: Type.Enum([
+    'unopenable_frame',
+    'malformed_message',
     /** Far more messages about itself than a machine may send. */
-    Type.Literal('flood'),
+    'flood',
     /** More tokens billed than the model's tokenizer finds in the answer. */
-    Type.Literal('overbilled'),
+    'overbilled',
   ]),
   /** The job in which it was seen; always present with `overbilled`. */
   job: optional(JobId),

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { HASH_BYTES, Hex, X25519Key } from '../bytes.ts';
 import { AccountId, BuildId, JobId, ModelName, ProviderId } from '../ids.ts';
 import { At, count, nothing, optional } from '../schema-parts.ts';
-import { methodsOf } from './service-method.ts';
+import { methodsOf, ok, refused } from './service-method.ts';
 import { Quantization, Traits, TrustLevel } from './vocabulary.ts';
 
 export { accounts } from './accounts.ts';
@@ -111,14 +111,12 @@ export const ROUTING_REFUSALS = [
 ] as const;
 const reserved = Type.Union([
   /** The first is the winner and its slot is taken; the others are alternates in order. */
-  Type.Object({
-    ok: Type.Literal(true),
+  ok({
     candidates: Type.Array(Candidate, { minItems: 1, maxItems: 9 }),
     queuedMs: count,
   }),
   Type.Object({
-    ok: Type.Literal(false),
-    code: Type.Enum(ROUTING_REFUSALS),
+    ...refused(ROUTING_REFUSALS).properties,
     retryAfterMs: count,
     /** The gate that most machines failed; absent where no machine offers the build. */
     gate: optional(Type.String({ maxLength: 32 })),
@@ -277,10 +275,7 @@ export type NewModel = Static<typeof NewModel>;
 const putModel = Type.Object({ model: NewModel });
 const changed = Type.Object({ revision: count });
 const named = Type.Object({ id: ModelName });
-const maybeChanged = Type.Union([
-  Type.Object({ ok: Type.Literal(true), revision: count }),
-  Type.Object({ ok: Type.Literal(false), code: Type.Enum(['unknown', 'taken', 'in_use']) }),
-]);
+const maybeChanged = Type.Union([ok({ revision: count }), refused(['unknown', 'taken', 'in_use'])]);
 
 const defineCatalog = methodsOf('catalog');
 export const catalog = {
