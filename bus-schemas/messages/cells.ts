@@ -3,20 +3,17 @@ import { defineMessage } from '../codec.ts';
 import { BuildId } from '../ids.ts';
 import { count } from '../schema-parts.ts';
 
-/** A cell is a part of the fleet with a router of its own. */
+/** Messages of cells. A cell is a part of the fleet with a router of its own. */
 
 export const MAX_CELLS = 100;
-/** The one that there is where nobody speaks of cells. */
+/** Number of the only cell in a network that is not divided into cells. */
 export const FIRST_CELL = 0;
 export const CellNumber = Type.Integer({ minimum: 0, maximum: MAX_CELLS - 1 });
 
-/**
- * What the leading router of a cell says again and again: that it is there, and what it has to
- * give.
- */
+/** The leading router of a cell sends this twice a second: its presence and its free capacity. */
 const cellDigest = Type.Object({
   cell: CellNumber,
-  /** Takes nothing new; its machines belong to the others. */
+  /** The cell accepts no new jobs; other cells take over its machines. */
   draining: Type.Boolean(),
   providers: count,
   queued: count,
@@ -26,17 +23,18 @@ export type CellDigest = Static<typeof cellDigest>;
 export const CellDigest = defineMessage('cell.digest', cellDigest);
 
 /**
- * What candidates for one lease tell one another, many times a second and never through JetStream.
+ * Message between the candidates for one lease. They send it several times a second over core NATS,
+ * not through JetStream.
  */
 const leaseWord = Type.Object({
-  /** Different for every candidate and every start of its process. */
+  /** Id of the candidate; a process draws a new one each time it starts. */
   holder: Type.String({ minLength: 1, maxLength: 64 }),
-  /** Greater than that of every holder before. */
+  /** Number of this term; greater than that of every earlier holder. */
   epoch: count,
   state: Type.Enum(['claimed', 'held', 'released']),
   /**
-   * When it was sent, in milliseconds of the sender's own clock: only the sender reads it, when the
-   * hub brings the message back.
+   * Time of sending, in milliseconds of the sender's own clock. Only the sender uses it, when the
+   * hub delivers the message back to it.
    */
   sentAt: count,
 });

@@ -5,14 +5,14 @@ import { AttemptNumber, BuildId, IngressId, JobId } from '../ids.ts';
 import { countUpTo, optional } from '../schema-parts.ts';
 import { CancelReason, Delivered } from './vocabulary.ts';
 
-/** What the coordinator tells a provider. */
+/** Messages from the coordinator to a provider. */
 
 /**
- * Sealed body bytes that one part may carry: a part with its envelope stays under the bus's message
- * size.
+ * Maximum sealed body bytes in one part. A part and its other fields together stay below the size
+ * limit of a bus message (512 KiB).
  */
 export const MAX_PART_BYTES = 480 * 1024;
-/** 16 MiB of body in all. */
+/** Maximum parts of one request: enough for a sealed body of 16 MiB. */
 export const MAX_PARTS = 35;
 
 const job = Type.Object({
@@ -21,17 +21,20 @@ const job = Type.Object({
   ingress: IngressId,
   build: BuildId,
   suite: Type.String({ maxLength: 64 }),
-  /** HPKE encapsulated key: names the context that this job's keys are exported from. */
+  /** HPKE encapsulated key of the context that this job's keys are derived from. */
   enc: X25519Key,
-  /** Time left for the first content, from receipt: a duration, because clocks differ. */
+  /**
+   * Time until the first content is due, in milliseconds from the receipt of this message. It is a
+   * duration, because the clocks of two machines differ.
+   */
   firstContentMs: countUpTo(3_600_000),
   promptTokens: countUpTo(10_000_000),
   maxOutputTokens: countUpTo(10_000_000),
   /** First frame number that may not be sent yet. */
   window: countUpTo(0xffff_ffff),
   /**
-   * Whoever ordered it cannot open the answer: say beside each frame what has to be known to pass
-   * it on.
+   * The ingress cannot open the answer, because the client sealed the request. The provider then
+   * adds an `outline` to each frame.
    */
   outlined: optional(Type.Boolean()),
   part: countUpTo(MAX_PARTS - 1),
@@ -40,8 +43,8 @@ const job = Type.Object({
 });
 export type JobOrder = Static<typeof job>;
 /**
- * Do this. Sent again with the same job, attempt and bytes when no answer came; doing it twice is
- * the provider's to prevent.
+ * Orders a provider to serve a job. The ingress sends the same bytes again when no reply arrives;
+ * the provider must not run the same job and attempt twice.
  */
 export const JobOrder = defineMessage('job', job);
 
@@ -58,8 +61,8 @@ const flow = Type.Object({
       /** Frames from `received` on were lost: send them again. */
       resend: Type.Boolean(),
       /**
-       * What the client has taken so far; absent when that is nothing. The provider returns the
-       * newest one with its receipt.
+       * Tokens that the client has received so far; absent when it has received none. The provider
+       * returns the newest value with its receipt.
        */
       delivered: optional(Delivered),
     }),

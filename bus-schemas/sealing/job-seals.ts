@@ -24,19 +24,22 @@ export interface JobName {
 }
 
 const NONCE_BYTES = 12;
-/** What sealing adds to a message. */
+/** Size of the authentication tag that sealing adds to a message, in bytes. */
 export const SEAL_OVERHEAD_BYTES = 16;
-/** More would not fit the last four bytes of the nonce, and would use one again. */
+/**
+ * Highest message number. The number fills the last four bytes of the nonce; a higher one would
+ * wrap around and use a nonce twice.
+ */
 const MAX_NUMBER = 2 ** 32 - 1;
 const SALT_BYTES = 16;
 const NO_SALT = new Uint8Array();
 const LAST_BLOCK = Uint8Array.of(1);
 
 /**
- * One direction of one attempt. The number of a message is its nonce, so a number is sealed once
- * and never again; what is
- * sent twice is the same bytes. Job, attempt, direction and the recipient's key are bound by the
- * key and as associated data.
+ * Seals and opens the messages of one direction of one attempt. The number of a message is its
+ * nonce. Each number is sealed at most once: two ciphertexts under the same key and nonce would
+ * reveal the XOR of the plaintexts. A message that is sent again consists of the same bytes. Job,
+ * attempt, direction and the recipient's key determine the key and are the associated data.
  */
 class Channel {
   readonly #key: Uint8Array;
@@ -81,7 +84,7 @@ class Channel {
   }
 
   #nonceFor(seq: number): Uint8Array {
-    // The key is all zeros by now: everyone could open what it seals.
+    // Disposal overwrote the key with zeros: anyone could open a message that is sealed with it.
     if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt are gone');
     if (!Number.isInteger(seq) || seq < 0 || seq > MAX_NUMBER)
       throw new SealError('number_out_of_range', `${seq} is no number of a message`);
@@ -96,14 +99,13 @@ class Channel {
 }
 
 /**
- * The keys of one attempt at one job, in both directions. Those of the answer follow from a salt
- * too, which the recipient draws and the
- * first message of the answer begins with: an order that somebody sends a second time, when it is
- * long forgotten, is answered under
- * another key, and not a second time under the same one.
+ * The keys of one attempt at one job, in both directions. The key of the answer also depends on a
+ * random salt, which the recipient draws and puts in front of the first message of the answer. The
+ * salt prevents a replay attack: when an attacker sends an old order again after the provider has
+ * dropped its record, the second answer has another key, so no key and nonce are used twice.
  */
 export class JobSeals implements Disposable {
-  /** Names the context to the recipient. */
+  /** Encapsulated key, from which the recipient derives the same context. */
   readonly enc: Uint8Array;
   readonly #secret: KeyObject;
   readonly #bound: string;
@@ -124,7 +126,8 @@ export class JobSeals implements Disposable {
   }
 
   /**
-   * HKDF-Expand (RFC 5869) of one block. The secret is a key already: there is nothing to extract.
+   * One block of HKDF-Expand (RFC 5869). HKDF-Extract is not needed, because the secret is already
+   * a uniformly random key.
    */
   #keyFor(purpose: Direction | 'receipt', salt: Uint8Array): Uint8Array {
     return createHmac('sha256', this.#secret)
@@ -138,7 +141,7 @@ export class JobSeals implements Disposable {
     return this.#request.seal(seq, plain);
   }
 
-  /** A whole request, in pieces that fit a message each. */
+  /** Seals a whole request, split into parts that each fit into one message. */
   sealRequestParts(plain: Uint8Array): Uint8Array[] {
     const size = MAX_PART_BYTES - SEAL_OVERHEAD_BYTES;
     const parts = Math.max(1, Math.ceil(plain.length / size));
@@ -166,7 +169,7 @@ export class JobSeals implements Disposable {
     return seq === 0 ? Buffer.concat([this.#salt, sealed]) : sealed;
   }
 
-  /** The first message has to be opened before all others. */
+  /** Message 0 must be opened before all others, because it holds the salt. */
   openResponse(seq: number, sealed: Uint8Array): Uint8Array {
     if (seq !== 0) return this.#answering(this.#salt).open(seq, sealed);
     const salt = sealed.slice(0, SALT_BYTES);
@@ -178,8 +181,9 @@ export class JobSeals implements Disposable {
   }
 
   /**
-   * Kept only once the salt is known to be the one: a forged beginning must not decide about the
-   * true one.
+   * The channel of the answer is stored only for the salt of a message 0 that opened. The attack
+   * that this prevents: a forged message 0 would otherwise fix a wrong salt, and the real answer
+   * could not be opened.
    */
   #answering(salt: Uint8Array | undefined): Channel {
     if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt are gone');

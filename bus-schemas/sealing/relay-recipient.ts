@@ -2,12 +2,15 @@ import type { KeyObject } from 'node:crypto';
 import { type JobName, JobSeals } from './job-seals.ts';
 import { CONTEXT_INFO, contextSecret, keyIdOf, type SealingKeyPair, suite } from './suite.ts';
 
-/** More than an ingress fleet has alive at once; the oldest is set up again if it is asked for. */
+/**
+ * Maximum number of contexts that are kept; more than the ingresses of a fleet use at once. The
+ * oldest one is dropped first and derived again when an order names it.
+ */
 const MAX_CONTEXTS = 1_024;
 
 /**
- * The provider's side. The private key lives as long as the process: a number sealed before a
- * restart can never be sealed again.
+ * The provider's side of sealing. The private key exists only in this process, so that after a
+ * restart no message number can be sealed again under a key that was used before it.
  */
 export class RelayRecipient {
   readonly #keys: SealingKeyPair;
@@ -24,8 +27,8 @@ export class RelayRecipient {
   }
 
   /**
-   * Rejects when `enc` was not made for this key in a way that can be told; otherwise the first
-   * message will not open.
+   * Rejects when `enc` is not a valid encapsulated key, for example a point of low order. A valid
+   * `enc` that was made for another recipient gives keys that open no message.
    */
   async sealsFor(order: JobName & { enc: Uint8Array }): Promise<JobSeals> {
     return new JobSeals(

@@ -17,8 +17,8 @@ const ROTATE_MS = 5 * 60_000;
 const MAX_CONTEXTS = 10_000;
 
 /**
- * One HPKE context for each provider key, renewed every few minutes: a request costs no public-key
- * operation.
+ * The sender's side: one HPKE context for each provider key, replaced after five minutes. Most
+ * requests therefore cost no public-key operation.
  */
 export class RelaySenders {
   readonly #contexts = new Map<string, CachedContext>();

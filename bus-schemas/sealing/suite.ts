@@ -7,7 +7,7 @@ import {
 } from 'hpke';
 import sodium from 'libsodium-wrappers';
 
-/** On the wire, so that another suite can follow. */
+/** Name of the suite in messages, so that a later version can add another suite. */
 export const SUITE_ID = 'x25519-sha256-chacha20poly1305';
 export const suite = new CipherSuite(
   KEM_DHKEM_X25519_HKDF_SHA256,
@@ -15,13 +15,13 @@ export const suite = new CipherSuite(
   AEAD_ChaCha20Poly1305,
 );
 
-/** Both sides of a context must say the same. */
+/** Both sides of a context must use the same `info`; otherwise they derive different keys. */
 export const CONTEXT_INFO = new TextEncoder().encode('d-inference relay 2');
 const EXPORT_LABEL = new TextEncoder().encode('d-inference jobs');
 const SECRET_BYTES = 32;
 
 export interface SealingKeyPair {
-  /** As it is announced. */
+  /** The form that the provider announces: 32 raw bytes. */
   readonly publicKey: Uint8Array;
   readonly keys: Awaited<ReturnType<typeof suite.GenerateKeyPair>>;
 }
@@ -36,7 +36,7 @@ export function keyIdOf(publicKey: Uint8Array): string {
   return createHash('sha256').update(publicKey).digest('hex').slice(0, 16);
 }
 
-/** The one secret of a context, from which the keys of its jobs are derived without waiting. */
+/** The secret of a context. The keys of its jobs are derived from it synchronously. */
 export async function contextSecret(context: {
   Export(label: Uint8Array, length: number): Promise<Uint8Array>;
 }): Promise<KeyObject> {
