@@ -42,7 +42,6 @@ export class Holds implements AsyncDisposable {
   readonly #batcher: Batcher<NewHold, HoldResult>;
   readonly #recent: RecentHolds;
   readonly #spending: Remembered<KeySpending | undefined>;
-  readonly #owedBy: Remembered<number>;
 
   constructor(options: HoldsOptions) {
     this.#options = options;
@@ -57,12 +56,6 @@ export class Holds implements AsyncDisposable {
     };
     this.#spending = new Remembered({
       load,
-      ttlMs: SPENDING_GOOD_MS,
-      maximum: MAX_SPENDINGS,
-      now: options.now,
-    });
-    this.#owedBy = new Remembered({
-      load: (account) => options.ledger.owed(account),
       ttlMs: SPENDING_GOOD_MS,
       maximum: MAX_SPENDINGS,
       now: options.now,
@@ -85,7 +78,7 @@ export class Holds implements AsyncDisposable {
     maxPrice,
     expiresAt,
   }: Hold): Promise<Held> {
-    const { pricing, alerts, now } = this.#options;
+    const { ledger, pricing, alerts, now } = this.#options;
     const quote = await pricing.quote({ account, model, provider });
     if (quote === undefined) return { ok: false, code: 'unpriced_model' };
     const { price, listed, terms } = quote;
@@ -116,7 +109,7 @@ export class Holds implements AsyncDisposable {
     if (result === 'operation_conflict') alerts.raise('operation_conflict', `hold:${job}`);
     const shortage = result === 'key_limit' ? await this.#shortage(account, key, held) : undefined;
     // An account that owes has no free money. Only for the message to the caller, as the shortage.
-    const owedMicroUsd = result === 'insufficient_funds' ? await this.#owedBy.get(account) : 0;
+    const owedMicroUsd = result === 'insufficient_funds' ? await ledger.owed(account) : 0;
     return {
       ok: false,
       code: result,

@@ -23,6 +23,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'lock-account',
   'lock-free',
   'one-proof-at-a-time',
+  'owed',
   'post',
   'put-key-caps',
   'statement',
@@ -184,7 +185,8 @@ export class LedgerStore {
   }
 
   async owed(account: string): Promise<number> {
-    return (await this.balance(account)).owed;
+    const [row] = await query<{ owed: string }>(this.#database, sql.owed, [account]);
+    return Number(row?.owed ?? 0);
   }
 
   /** What can be taken from the account. Locks it until the end of the transaction. */

@@ -1,0 +1,1 @@
+SELECT owed FROM ledger_accounts WHERE id = 'consumer:' || $1
