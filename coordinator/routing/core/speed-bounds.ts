@@ -23,15 +23,11 @@ const PLAIN: ChipFigures = { bandwidthGbps: 100, teraflops: 8.2 };
 const UNKNOWN_BILLIONS = 0.1;
 /** A build whose name does not tell its quantization: the smallest in common use. */
 const UNKNOWN_BITS = 4;
-/** Builds whose size is kept; the names are the machines' own words. */
-const MAX_SIZES = 10_000;
 
 interface BuildSize {
   readonly billions: number;
   readonly bits: number;
 }
-
-const sizes = new Map<string, BuildSize>();
 
 export function speedBounds(
   chip: string,
@@ -55,15 +51,10 @@ function boundsOf(
 }
 
 function sizeOf(build: string): BuildSize {
-  const known = sizes.get(build);
-  if (known !== undefined) return known;
-  if (sizes.size >= MAX_SIZES) sizes.clear();
-  const size = {
+  return {
     billions: least(build.matchAll(PARAMETERS)) ?? UNKNOWN_BILLIONS,
     bits: least(build.matchAll(BITS)) ?? UNKNOWN_BITS,
   };
-  sizes.set(build, size);
-  return size;
 }
 
 /** `qwen3-30b-a3b-4bit` has 30 billion parameters, of which 3 billion are active for a token. */
