@@ -3,7 +3,7 @@ import { FIRST_CELL, MAX_CELLS, type RateLimits } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 
 /**
- * Every setting of the coordinator, from the environment. The table in docs/configuration.md lists
+ * All settings of the coordinator, read from environment variables. docs/configuration.md lists
  * them.
  */
 export interface Config {
@@ -15,77 +15,84 @@ export interface Config {
   readonly databaseUrl: string;
   readonly http: { readonly host: string; readonly port: number };
   readonly logLevel: string;
-  /** Longest that a job may run, from its receipt. */
+  /** Maximum duration of a job, from its receipt until its end, in milliseconds. */
   readonly jobTimeoutMs: number;
   /**
-   * Base of the time a provider has for the first content; a millisecond for each prompt token
-   * comes on top.
+   * Base of the deadline for a provider's first content, in milliseconds. One millisecond for each
+   * prompt token is added.
    */
   readonly firstContentMs: number;
-  /** The part of the fleet that the router of this process is for. */
+  /** Number of the cell for which the router of this process decides. */
   readonly cell: number;
   readonly queueDepth: number;
   readonly queuePatienceMs: number;
-  /** Silence after which a provider is no longer offered work. */
+  /** Maximum silence before a provider gets no more work, in milliseconds. */
   readonly beatTimeoutMs: number;
   /**
-   * How long settlement waits for an ingress to report before it charges by the provider's receipt
-   * alone.
+   * In milliseconds: how long settlement waits for the end that the ingress reports before a
+   * receipt settles the job, and after such an end for the provider's receipt before it refunds the
+   * job.
    */
   readonly receiptGraceMs: number;
-  /** Silence in a stream after which a comment is sent; 0 for none. */
+  /** Silence in a stream after which a comment is sent, in milliseconds; 0 = never. */
   readonly heartbeatMs: number;
-  /** The platform's share of a charge, in hundredths of a percent. */
+  /** Share of a charge that the platform keeps, in hundredths of a percent. */
   readonly feeBps: number;
-  /** Least that a job costs which delivered anything, in micro-dollars. */
+  /** Minimum charge for a job that delivered at least one token, in micro-dollars. */
   readonly minimumChargeMicroUsd: number;
-  /** How long before it holds a provider has to announce a higher price, in milliseconds. */
+  /**
+   * Time from the announcement of a higher price of a provider until it applies, in milliseconds.
+   */
   readonly priceNoticeMs: number;
-  /** Micro-dollars for a million tokens of a model that has no price of its own. */
+  /** Price of a model without a price of its own, in micro-dollars for a million tokens. */
   readonly defaultPrice: { readonly inputPerMillion: number; readonly outputPerMillion: number };
   /**
-   * One in so many answers, chosen at random, is recounted with the tokenizer of its model; 0 for
+   * One answer in this many, chosen at random, is recounted with the tokenizer of its model; 0 =
    * none.
    */
   readonly recountEvery: number;
-  /** How long the end of an answer waits for its recount, in milliseconds. */
+  /** Maximum delay of the end of an answer by its recount, in milliseconds. */
   readonly recountWaitMs: number;
-  /** How often the ledger is proven to balance. */
+  /** Interval at which settlement proves that the ledger balances, in milliseconds. */
   readonly verifyEveryMs: number;
-  /** Most that an account may ask for in a minute, over all of its keys; none where left out. */
+  /** Limits of an account in a minute, over all its keys; a missing field means no limit. */
   readonly accountLimits: RateLimits;
-  /** Wrong credentials, and calls that need none, that one address may make in a minute. */
+  /**
+   * Maximum number of wrong credentials, and of calls that need none, from one address in a minute.
+   */
   readonly addressLimit: number;
-  /** Machines that one account may link in 24 hours. */
+  /** Maximum number of machines that one account may link in 24 hours. */
   readonly linksPerDay: number;
-  /** How long the credentials of a leaf are valid, in milliseconds. */
+  /** Lifetime of the credentials of a leaf, in milliseconds. */
   readonly leafLifetimeMs: number;
-  /** How long a client may take to send its headers, and all of its request. */
+  /** Time in which a client must send its headers, and its whole request, in milliseconds. */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
-  /** Believe `X-Forwarded-For` of these proxies. */
+  /** Proxies whose `X-Forwarded-For` header is used: addresses or networks. */
   readonly trustedProxies: readonly string[];
-  /** Where people sign in; absent where nobody can. */
+  /** The issuer at which people sign in; undefined turns sign-in off. */
   readonly oidc: OidcConfig | undefined;
-  /** Where operators' routes listen; absent where they do not. */
+  /** Address of the operators' routes; undefined turns these routes off. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
-  /** The page on which a person types the code of a device. */
+  /** URL of the page on which a person enters the code that a machine shows. */
   readonly linkUrl: string | undefined;
-  /** What Apple's attestations have to end at, in PEM; Apple's own root where none is named. */
+  /**
+   * PEM files with the root certificates for Apple's attestations; empty means Apple's own root.
+   */
   readonly appleRootFiles: readonly string[];
-  /** Serial numbers of certificates that count no more. */
+  /** Serial numbers of certificates that are no longer accepted, in lower case. */
   readonly revokedCertificates: readonly string[];
-  /** Absent where no money is bought or paid out. */
+  /** Undefined if no credit can be bought and no earnings can be paid out. */
   readonly stripe: StripeConfig | undefined;
-  /** Absent where no device is asked through MDM for Apple's word. */
+  /** Undefined if trust requests no attestations of devices through MDM. */
   readonly mdm: MdmConfig | undefined;
 }
 
 export interface MdmConfig {
   readonly url: string;
-  /** What MicroMDM was started with as `-api-key`. */
+  /** The value of MicroMDM's option `-api-key`. */
   readonly apiKey: string;
-  /** What its webhook has to bring along. */
+  /** The secret that each call of MicroMDM's webhook must contain. */
   readonly webhookSecret: string;
 }
 
@@ -98,7 +105,7 @@ export interface OidcConfig {
 export interface StripeConfig {
   readonly apiKey: string;
   readonly webhookSecret: string;
-  /** Where Stripe answers; its own address when absent. */
+  /** Address of Stripe, for tests; undefined means Stripe's real address. */
   readonly url: string | undefined;
 }
 
@@ -168,7 +175,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   };
 }
 
-/** Nought is no limit. */
+/** The limit 0 means no limit. */
 function accountLimits(env: NodeJS.ProcessEnv): RateLimits {
   const requests = integer(env, 'DINF_ACCOUNT_RPM', 1_200, 0, 1_000_000_000);
   const inputTokens = integer(env, 'DINF_ACCOUNT_ITPM', 5_000_000, 0, Number.MAX_SAFE_INTEGER);

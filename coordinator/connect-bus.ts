@@ -16,7 +16,7 @@ const RECONNECT_JITTER_MS = 100;
 const PING_MS = 10_000;
 const DRAIN_MS = 2_000;
 
-/** A connection that never gives up: a hub that is away is waited for, at the start as later. */
+/** Opens a connection that retries without end while no hub answers, at the start and later. */
 export async function connectToHub({
   urls,
   credentialsFile,
@@ -39,8 +39,8 @@ export async function connectToHub({
 }
 
 /**
- * Leaves the hub in order: what was published arrives. A hub that is away cannot confirm it, and is
- * waited for no longer than this.
+ * Closes the connection after its last messages have been sent. While no hub answers, this cannot
+ * succeed, so it stops waiting after `DRAIN_MS`.
  */
 export async function leaveHub(connection: NatsConnection): Promise<void> {
   const late = new AbortController();

@@ -4,13 +4,13 @@ import { Nkey, providerCredentials } from '#bus-schemas';
 import { readIfThere, writePrivate } from './private-file.ts';
 
 /**
- * Origin of the one-time token of an enrolment. `operator`: `dinf enrol-token` made it. `link`: the
+ * Origin of an enrolment's one-time token. `operator`: `dinf enrol-token` printed it. `link`: the
  * owner of an account approved the code that the machine showed.
  */
 type TokenSource = 'operator' | 'link';
 
 /**
- * The content of `enrolment.json` in a provider's folder: the identity that the coordinator gave to
+ * Content of `enrolment.json` in a provider's folder: the identity that the coordinator assigned to
  * the machine's bus key. The key itself is in `user.nk` and never leaves the machine.
  */
 export interface Enrolment {
@@ -128,8 +128,8 @@ const isSameOrigin = (one: string, other: string): boolean =>
   new URL(one).origin === new URL(other).origin;
 
 /**
- * The bus key of this machine, made at the first call. It is saved before the token is sent, so
- * that an enrolment that was interrupted can be repeated with the same token and key.
+ * Returns the bus key of this machine, and creates it at the first call. The key is saved before
+ * the token is sent, so that an interrupted enrolment can be repeated with the same token and key.
  */
 async function ownKey(home: string): Promise<Nkey> {
   const file = join(home, 'user.nk');

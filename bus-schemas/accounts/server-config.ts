@@ -7,25 +7,25 @@ export interface ServerPlace {
   readonly ports: { readonly client: number; readonly leaf: number };
 }
 
-/** The place of a hub among others that share its accounts and subscriptions. */
+/** Address of a hub inside a cluster. The hubs of a cluster share accounts and subscriptions. */
 export interface ClusterPlace {
   /** Name of this hub; each hub of a cluster needs its own. */
   readonly server: string;
   readonly port: number;
-  /** Where the other hubs accept routes: `nats-route://host:port`. */
+  /** Addresses at which the other hubs accept connections of hubs: `nats-route://host:port`. */
   readonly routes: readonly string[];
 }
 
-/** A dead peer is noticed after two missed answers. */
+/** Settings that close a connection after two pings, 4 s apart, without an answer. */
 const PING = 'ping_interval: "4s"\nping_max: 2';
 const MAX_PAYLOAD_BYTES = 1024 * 1024;
 const quoted = (value: string) => JSON.stringify(value);
 
 /**
- * A hub: operator mode, accounts kept on disk so that providers enrolled at run time outlive a
- * restart. It has no monitoring port: that
- * would show every program of the machine who is connected; the system account shows the same to
- * those who hold its key.
+ * Configuration of a hub in operator mode. The accounts are stored on disk, so that providers which
+ * enrolled at run time stay enrolled after a restart. The hub has no monitoring port, because such
+ * a port shows all connections to every program on the machine. The system account offers the same
+ * information, but only to holders of its key.
  */
 export function hubConfig(
   place: ServerPlace,
@@ -58,14 +58,15 @@ function clusterBlock(host: string, { port, routes }: ClusterPlace): string {
 }
 
 export interface LeafRemote {
-  /** Of the local account: what the daemon signs in with on its own machine. */
+  /** User name in the local account, with which the provider's daemon signs in to its own leaf. */
   readonly user: string;
   readonly password: string;
   readonly credentialsFile: string;
 }
 
 /**
- * A leaf: each remote is one provider, in an account of its own, reachable from this machine only.
+ * Configuration of a leaf. Each remote connects one provider, which has an account of its own. The
+ * leaf accepts connections of clients on `host` only.
  */
 export function leafConfig(
   place: ServerPlace,
