@@ -204,7 +204,7 @@ function stripeConfig(env: NodeJS.ProcessEnv): StripeConfig | undefined {
   const webhookSecret = env['DINF_STRIPE_WEBHOOK_SECRET'] ?? '';
   if (apiKey === '' && webhookSecret === '') return undefined;
   if (apiKey === '' || webhookSecret === '')
-    throw new ConfigError('DINF_STRIPE_KEY and DINF_STRIPE_WEBHOOK_SECRET belong together');
+    throw new ConfigError('DINF_STRIPE_KEY and DINF_STRIPE_WEBHOOK_SECRET must be set together');
   return { apiKey, webhookSecret, url: env['DINF_STRIPE_URL'] };
 }
 
@@ -218,11 +218,13 @@ function mdmConfig(env: NodeJS.ProcessEnv): MdmConfig | undefined {
   ];
   if (url === '' && apiKey === '' && webhookSecret === '') return undefined;
   if (url === '' || apiKey === '')
-    throw new ConfigError('DINF_MDM_URL, DINF_MDM_KEY and DINF_MDM_WEBHOOK_SECRET belong together');
+    throw new ConfigError(
+      'DINF_MDM_URL, DINF_MDM_KEY and DINF_MDM_WEBHOOK_SECRET must be set together',
+    );
   if (webhookSecret.length < MIN_SECRET)
-    throw new ConfigError(`DINF_MDM_WEBHOOK_SECRET must have ${MIN_SECRET} characters or more`);
+    throw new ConfigError(`DINF_MDM_WEBHOOK_SECRET must have at least ${MIN_SECRET} characters`);
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
-    throw new ConfigError('DINF_MDM_URL must be an address that begins with https:// or http://');
+    throw new ConfigError('DINF_MDM_URL must be a URL that begins with https:// or http://');
   return { url, apiKey, webhookSecret };
 }
 

@@ -54,7 +54,7 @@ export async function leaveHub(connection: NatsConnection): Promise<void> {
 
 async function reportChanges(connection: NatsConnection, log: Logger): Promise<void> {
   for await (const status of connection.status()) {
-    if (status.type === 'disconnect') log.warn('the hub is away; trying to reach it again');
-    if (status.type === 'reconnect') log.info('the hub is back');
+    if (status.type === 'disconnect') log.warn('the connection to the hub is lost; reconnecting');
+    if (status.type === 'reconnect') log.info('the connection to the hub is restored');
   }
 }
