@@ -11,8 +11,8 @@ let stack: AsyncDisposableStack;
 afterEach(() => stack.disposeAsync());
 
 /**
- * Candidates on one hub. Time for each of them may run on, or stand still as in a machine that
- * sleeps.
+ * Starts candidates on one hub. A candidate's clock can run normally, or stand still as in a
+ * machine that sleeps.
  */
 async function startHub() {
   stack = new AsyncDisposableStack();
@@ -83,7 +83,7 @@ test('a holder that is cut off stops before the other begins, and the two never 
 test('a holder that slept finds another in its place, and says so once', async () => {
   const { candidate, happened } = await startHub();
   let asleep: number | undefined;
-  // Asleep, neither its clock nor its timers run; awake, what it asks the store comes first.
+  // While a machine sleeps, its clock and timers stand still.
   const one = await candidate('one', () => asleep ?? performance.now());
   const two = await candidate('two');
   asleep = performance.now() + 10_000;

@@ -4,27 +4,33 @@ import type { Bus } from '#coordinator/bus.ts';
 import { Election, type Outcome } from './core/election.ts';
 
 const TICK_MS = 100;
-/** Of the question whether there is a holder: no answer within this time counts as yes. */
+/**
+ * Timeout of the request whether there is another holder, in milliseconds. No answer within this
+ * time counts as yes.
+ */
 const ASK_MS = 500;
-/** How long a start waits to learn who holds the lease. */
+/** How long the start waits for the result of the election, in milliseconds. */
 const DECIDE_MS = 1_500;
 const SECOND_MS = 1_000;
 
 export interface LeaseOptions {
   readonly bus: Bus;
   readonly name: string;
-  /** Unlike any other's, and unlike this process's own before it was started anew. */
+  /**
+   * Must differ from every other candidate's, and from the one that this process had before a
+   * restart.
+   */
   readonly holder: string;
   readonly clock: () => number;
-  /** `epoch` grows with every holder. */
+  /** Every new holder has a greater `epoch`. */
   readonly onGained: (epoch: number) => void;
   readonly onLost: () => void;
 }
 
 /**
- * The right to be the one that acts, held by saying so on the bus again and again
- * (`core/election.ts`). It needs the hub and nothing
- * else: the holder keeps it while no stream can be written and while the database is away.
+ * The right to be the only active process. The holder keeps it by repeating a message on the bus
+ * (`core/election.ts`). It depends only on the hub: a holder keeps it while JetStream and the
+ * database are unavailable.
  */
 export class Lease implements AsyncDisposable {
   readonly #options: LeaseOptions;
@@ -57,8 +63,8 @@ export class Lease implements AsyncDisposable {
   }
 
   /**
-   * It is known who holds the lease, or nobody said so in time: a candidate that is alone has it
-   * now.
+   * Resolves when the election has a result, or after `DECIDE_MS` without one. A candidate that is
+   * alone holds the lease then.
    */
   get tried(): Promise<void> {
     return this.#decided.promise;
@@ -69,7 +75,8 @@ export class Lease implements AsyncDisposable {
   }
 
   #tick(): void {
-    // The library would keep the words and send them when they are no longer true.
+    // While disconnected, the library would store these messages and send them later, when they are
+    // no longer true.
     if (this.#isConnected) this.#act(this.#election.tick(this.#options.clock()));
   }
 
@@ -85,7 +92,7 @@ export class Lease implements AsyncDisposable {
   }
 
   /**
-   * Only that somebody listens there matters: without it the hub itself answers that nobody does.
+   * The subscription itself is the sign: without a subscriber, the hub answers that there is none.
    */
   #listenAsHolder(): void {
     const { bus, name } = this.#options;
@@ -124,7 +131,7 @@ export class Lease implements AsyncDisposable {
     clearInterval(this.#timer);
     this.#act(this.#election.release(clock()));
     this.#subscription.unsubscribe();
-    // The last word leaves before the process does; a hub that is away is not waited for.
+    // The release is sent before the process ends, unless the hub is not reachable.
     if (this.#isConnected && !bus.connection.isClosed()) await bus.connection.flush();
   }
 }

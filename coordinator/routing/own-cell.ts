@@ -11,13 +11,13 @@ export interface OwnCellOptions {
   readonly cells: Cells;
   readonly cell: number;
   readonly router: Router;
-  /** Only one router of a cell speaks for it. */
+  /** Only one router of a cell publishes for it. */
   readonly isLeading: () => boolean;
 }
 
 /**
- * The part of the fleet that this router decides for: which machines are in it, and what everybody
- * else hears of it.
+ * The part of the fleet that this router decides for: which machines belong to it, and what its
+ * cell publishes about itself.
  */
 export class OwnCell implements Disposable {
   readonly #options: OwnCellOptions;
@@ -42,7 +42,7 @@ export class OwnCell implements Disposable {
   tell(): void {
     const { bus, cells, cell, router, isLeading } = this.#options;
     if (!isLeading()) {
-      // Whoever takes over goes on as the one before it did.
+      // A router that takes over keeps the draining state of the one before.
       this.#isDraining = cells.digestOf(cell)?.draining ?? this.#isDraining;
       return;
     }
@@ -57,8 +57,9 @@ export class OwnCell implements Disposable {
   }
 
   /**
-   * Lets machines go that another cell has now. They are not lost, so nobody is told that they
-   * were. Who waits here when none is left waits elsewhere.
+   * Removes machines that now belong to another cell. They are still available, so no event reports
+   * them as lost. If a draining cell has no machine left, its waiting requests are sent to other
+   * cells.
    */
   sweep(now: number): void {
     const { cells, router } = this.#options;

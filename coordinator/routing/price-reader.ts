@@ -4,23 +4,23 @@ import { events, type PricedProvider, SettlementTermsChanged, services } from '#
 import type { Bus } from '#coordinator/bus.ts';
 
 /**
- * An announced price comes into force without an event; a lost event costs no more than this, in
- * milliseconds.
+ * Interval of reads, in milliseconds: an announced price comes into force without an event. It also
+ * limits how late a change is noticed if its event is lost.
  */
 const READ_EVERY_MS = 15_000;
 /**
- * However often owners change their prices, all prices are read once in this time at most, in
- * milliseconds.
+ * Minimum time between two reads of all prices, in milliseconds, however often owners change
+ * theirs.
  */
 const READ_APART_MS = 1_000;
 /**
- * A page stays far below the largest message of the bus (1 MiB), however long the names of models
- * are.
+ * Prices per page. With the longest model names, a page stays far below the largest message of the
+ * bus (1 MiB).
  */
 const PAGE = 1_000;
 /**
- * With more prices than this the rest is left to settlement, which refuses what is too expensive
- * when it holds the money.
+ * Prices beyond this number are not read. Settlement refuses the hold of a request that is too
+ * expensive.
  */
 const MAX_PRICES = 200_000;
 const CALL = { timeoutMs: 5_000 };
@@ -32,8 +32,7 @@ export interface PriceReaderOptions {
 }
 
 /**
- * Reads the prices of providers from settlement: at the start, after each change, and from time to
- * time.
+ * Reads the prices of providers from settlement: at the start, after each change, and at intervals.
  */
 export class PriceReader implements Disposable {
   readonly #options: PriceReaderOptions;
@@ -92,8 +91,8 @@ export class PriceReader implements Disposable {
       }
       on(all);
     } catch (error) {
-      // Without prices routing sends requests to machines whose hold is then refused: it does not
-      // wait for the timer.
+      // With old prices, routing may choose machines whose hold settlement then refuses. Therefore
+      // the next read does not wait for the timer.
       this.#isStale = true;
       log.info(
         { err: error },

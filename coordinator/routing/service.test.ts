@@ -35,10 +35,10 @@ import { startRouting } from './service.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
 const CALL = { timeoutMs: 8_000 };
-/** As the hub writes it when the provider says `up.<word>`. */
+/** The subject under which the hub delivers a provider's message on `up.<kind>`. */
 const upSubject = (word: 'hello' | 'beat') => core.everyUp(word).replace('*', PROVIDER);
 
-/** A hub and routing on it. The test speaks as the providers and the ingress do. */
+/** Starts a hub and routing on it. The test acts as the providers and the ingress. */
 async function startRoutingUnderTest() {
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-routing-'));
@@ -53,7 +53,7 @@ async function startRoutingUnderTest() {
   await ensureStreams(bus);
   const known = { verdicts: [verdict()] };
   stack.use(await bus.serve('trust', [endpoint(services.trust.verdicts, () => known)]));
-  // Routing keeps nothing in it and never connects.
+  // Routing stores nothing in Postgres and never connects to it.
   const database = new Pool({ max: 1 });
   stack.defer(() => database.end());
   const metrics = { last: new Registry() };
@@ -227,7 +227,7 @@ test('the prices of machines are read once a second at most, however often their
     await connection.rtt();
   }
   const before = reads;
-  // The last change is read too.
+  // The last change is read as well.
   await vi.waitFor(() => expect(reads).toBeGreaterThan(before), { timeout: 20_000 });
   expect(reads).toBeLessThanOrEqual(2 + (performance.now() - startedAt) / 1_000);
 });
@@ -261,14 +261,14 @@ describe('a machine that sends messages about itself without end', () => {
     const [slot] = announcement().slots as [Announcement['slots'][number]];
     const named = (round: number) =>
       Array.from({ length: 64 }, (_, index) => ({ ...slot, build: `made-up-${round}-${index}` }));
-    // As many as are read at once.
+    // As many messages as the router reads at once.
     for (let round = 0; round < 30; round += 1)
       bus.publish(upSubject('beat'), Beat, { ...announcement(), slots: named(round) });
     await vi.waitFor(async () =>
       expect((await network.fleet()).map(({ build }) => build)).toContain('made-up-29-63'),
     );
     expect(await gauge(network, 'dinf_routing_slots_kept')).toBe(64);
-    // A name whose slot holds a job stays until the job ends.
+    // The name of a slot that holds a job is kept until the job ends.
     const reserved = await bus.call(RESERVE, ask(1, { builds: ['made-up-29-0'] }), CALL);
     expect(reserved).toMatchObject({ ok: true });
     bus.publish(upSubject('beat'), Beat, announcement());

@@ -43,18 +43,18 @@ const TICK_MS = 100;
 const SWEEP_MS = 1_000;
 const FORGET_AFTER_TIMEOUTS = 20;
 /**
- * Decisions are for people to look at: this many a second are enough, and more would cost what they
- * describe.
+ * Decisions are published for people to read. This many per second are enough; more would cost more
+ * time than the decisions themselves.
  */
 const MAX_DECISIONS_PER_SECOND = 20;
 const RESERVATION_MARGIN_MS = 60_000;
 const NAME_LENGTH = 12;
 
 /**
- * Knows the live fleet of its cell and answers where a job should go. Every copy listens; the one
- * that holds the cell's lease answers and
- * speaks. What another one learns by listening is all that it needs to go on: who is there, what
- * runs, who failed.
+ * Keeps the live fleet of its cell and answers where a job should go. Every router of the cell
+ * receives all messages; only the holder of the cell's lease answers and publishes. A standby
+ * learns from the same messages which providers are there, which jobs run, and which attempts
+ * failed, so it can take over at any time.
  */
 export async function startRouting(context: Context): Promise<Component> {
   const { bus, config, log, metrics, now } = context;
@@ -110,7 +110,7 @@ export async function startRouting(context: Context): Promise<Component> {
     );
   };
 
-  // Many releases arrive together; one look at the queue serves them all.
+  // Many slots become free at the same time; one drain of the queue serves them all.
   let draining: NodeJS.Immediate | undefined;
   const drainSoon = () => {
     if (router.queued === 0) return;
@@ -130,7 +130,10 @@ export async function startRouting(context: Context): Promise<Component> {
     );
   };
   const rates = new MessageRates();
-  /** Of a machine of this cell, and no more than a machine may send: before anything is decoded. */
+  /**
+   * Checks before decoding that the machine belongs to this cell and has not exceeded its message
+   * limits.
+   */
   const isRead = (kind: LimitedMessage) => (subject: string, bytes: number) => {
     const provider = providerOf(subject);
     if (!own.has(provider)) return false;
@@ -330,8 +333,8 @@ export async function startRouting(context: Context): Promise<Component> {
   await lease.tried;
   await verdicts.tried;
   await face;
-  // Started means heard from now on: a hello before the hub knew of us would be missed until the
-  // next beat.
+  // The start is complete when the hub has received the subscriptions. A hello that arrived earlier
+  // would be missed until the next beat.
   await bus.connection.flush();
   const stop = async (): Promise<void> => {
     await lease[Symbol.asyncDispose]();

@@ -14,14 +14,14 @@ export interface TrustReaderOptions {
 }
 
 /**
- * Brings every verdict: each as it is spoken, and all that there are at the start, for which trust
- * may have to be waited.
+ * Passes on every verdict: new ones as they are published, and all existing ones at the start. If
+ * trust is not available at the start, the reader tries again until it is.
  */
 export class TrustReader implements Disposable {
   readonly #options: TrustReaderOptions;
   readonly #subscription: { unsubscribe(): void };
   readonly #stop = new AbortController();
-  /** All are known, or trust was not there to be asked. */
+  /** Resolves when all verdicts are read, or when trust was not available. */
   readonly tried: Promise<void>;
 
   constructor(options: TrustReaderOptions) {

@@ -5,12 +5,12 @@ import { areNewcomersLimited } from './core/probation.ts';
 import type { Asked, Router } from './core/router.ts';
 import type { Serving } from './core/serving.ts';
 
-/** What routing shows of itself: to ingresses, operators, and whoever listens to its decisions. */
+/** The state of routing as ingresses, operators and subscribers to its decisions see it. */
 
 export const MAX_EXPLAINED = 1_000;
 export const MAX_LISTED = 2_000;
 
-/** A decision, as people read it. */
+/** The description of a decision for people. */
 export function describe(
   { request }: Asked,
   { candidates, cost, rejected }: Choice,
@@ -34,7 +34,7 @@ export function describe(
   };
 }
 
-/** Only of slots that a job could be sent to: never more than a reservation would find. */
+/** Counts only slots that a job could go to: never more than a reservation would find. */
 export function capacityByBuild({ fleet }: Router) {
   const rows = [...fleet.builds()].map((build) => {
     const open = fleet.serving(build).filter(({ closed }) => closed === undefined);
@@ -53,7 +53,7 @@ export function capacityByBuild({ fleet }: Router) {
   return rows.filter(({ providers }) => providers > 0).slice(0, MAX_LISTED);
 }
 
-/** The one figure of it that is told twice a second. */
+/** The free slots of each build, which the cell publishes twice a second. */
 export function freeSlotsByBuild({ fleet }: Router): { build: string; freeSlots: number }[] {
   const rows: { build: string; freeSlots: number }[] = [];
   for (const build of fleet.builds()) {

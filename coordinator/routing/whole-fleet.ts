@@ -10,8 +10,8 @@ type Row = Capacity['builds'][number];
 const EACH_MS = 2_000;
 
 /**
- * What is asked of the whole fleet, whoever leads which part of it: every cell says its own, and
- * one of their routers puts it together.
+ * Endpoints for the whole fleet: the router that gets the request asks the leading router of every
+ * cell, and combines the answers.
  */
 export function wholeFleet(bus: Bus, cells: Cells): Endpoint[] {
   const every = <Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request) =>
@@ -28,7 +28,7 @@ export function wholeFleet(bus: Bus, cells: Cells): Endpoint[] {
   ];
 }
 
-/** A cell that does not answer is left out: it could not serve anybody either. */
+/** A cell that does not answer is left out: it could not serve a request either. */
 async function askEvery<Request, Reply>(
   bus: Bus,
   cells: Cells,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Calibration } from './calibration.ts';
 
 const known = () => true;
-/** A fleet whose answers all begin twice as late as expected, but for one machine. */
+/** A fleet whose answers all begin twice as late as predicted, except for one machine. */
 function fleet(odd: number, answers = 40): Calibration {
   const calibration = new Calibration();
   for (let round = 0; round < answers; round += 1) {

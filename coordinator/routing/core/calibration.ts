@@ -1,38 +1,50 @@
 /**
- * What machines claim of the time to their first content, against what was seen. The estimate of a
- * delay is rough, and rough in the same way for all: so a machine is compared with the fleet, and
- * only one that is far later than the others, by its own figures, counts as so much slower. What is
- * within the common error changes nothing; no machine counts as faster than it claims.
+ * Compares the measured time to the first content with the time predicted from each machine's own
+ * figures. The prediction is rough, and wrong by a similar factor for all machines. Therefore the
+ * ratio of the two for one machine is compared with the average ratio of the fleet, and the machine
+ * counts as slower only if its ratio is at least `COMMON_ERROR` times the average. A machine never
+ * counts as faster than predicted.
  */
 /**
- * Weight of the newest answer, and of the second: the more it weighs, the sooner a false claim is
- * found.
+ * Weights of the newest answer in a moving average: of one machine, of a machine with few answers
+ * (divided by their number), and of the whole fleet. A larger weight finds a false claim sooner.
  */
 const NEWEST = 0.2;
 const NEWEST_OF_FEW = 0.5;
 const NEWEST_OF_FLEET = 0.005;
-/** Beyond it a machine does not do what it says. */
+/**
+ * A ratio to the fleet's average below this is within the error of the prediction, and counts as 1.
+ */
 const COMMON_ERROR = 3;
-/** False claims are bounded by the chip (speed-bounds.ts); this bounds one absurd measurement. */
+/**
+ * Upper limit of the slowdown, so that one absurd measurement cannot shut a machine out. False
+ * claims of speed are limited by the chip instead (speed-bounds.ts).
+ */
 const MOST = 1_000;
-/** Of what the bus and the timers add: short answers are not measured by them. */
+/**
+ * Added to both sides of the ratio, in milliseconds, so that the fixed delay of bus and timers does
+ * not dominate short answers.
+ */
 const GIVEN_MS = 50;
 const HALF_LIFE_MS = 5 * 60_000;
 
 export interface Pace {
-  /** What it takes, of what its own figures promise. */
+  /**
+   * Measured time divided by the time predicted from the provider's own figures, relative to the
+   * fleet; 1 means as predicted.
+   */
   factor: number;
 }
 
 interface Seen extends Pace {
-  /** The logarithm of how much later than expected it is, on average. */
+  /** Moving average of the logarithm of measured time divided by predicted time. */
   late: number;
   answers: number;
 }
 
 /**
- * A provider's pace is always the same object, which changes with it: decisions read it without
- * looking it up.
+ * Each provider has one pace object for its whole life, and updates change it in place. Decisions
+ * keep a reference to it and need no lookup.
  */
 export class Calibration {
   readonly #seen = new Map<string, Seen>();
@@ -43,11 +55,13 @@ export class Calibration {
     return this.#of(provider);
   }
 
-  /** `expectedMs` is by its own figures, whatever was learned before. */
+  /**
+   * `expectedMs` is predicted from the provider's own figures only, without earlier corrections.
+   */
   learn(provider: string, { expectedMs, tookMs }: { expectedMs: number; tookMs: number }): void {
     const seen = this.#of(provider);
     const late = Math.log((Math.max(0, tookMs) + GIVEN_MS) / (expectedMs + GIVEN_MS));
-    // The first answer alone can be an accident: it weighs as little as any later one.
+    // The first answer may be an outlier: it gets the weight of any later one.
     const weight = seen.answers === 0 ? NEWEST : Math.max(NEWEST, NEWEST_OF_FEW / seen.answers);
     seen.answers += 1;
     seen.late += weight * (late - seen.late);
@@ -56,8 +70,9 @@ export class Calibration {
   }
 
   /**
-   * Forgets whoever is not there, and little by little what was seen: whoever gets no work must be
-   * tried again some time.
+   * Drops providers that have left, and moves the averages of all others towards the fleet's
+   * average. Without this, a provider that gets no work because it was slow would never be tried
+   * again.
    */
   sweep(now: number, isKnown: (provider: string) => boolean): void {
     const left = 2 ** (-(now - this.#sweptAt) / HALF_LIFE_MS);

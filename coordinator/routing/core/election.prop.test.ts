@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { LeaseWord } from '#bus-schemas';
 import { Election, type Outcome } from './election.ts';
 
-/** A fault of one candidate: its process stands still, or its connection to the hub is cut. */
+/** A fault of one candidate: its process is paused, or its connection to the hub is cut. */
 interface Fault {
   readonly candidate: number;
   readonly at: number;
@@ -15,12 +15,12 @@ const CANDIDATES = 3;
 const STEP_MS = 10;
 const TICK_MS = 100;
 const FAULTS_UNTIL_MS = 8_000;
-/** Long enough after the last fault: silence, two claims, and room. */
+/** Long enough after the last fault for the silence, two claims and some reserve. */
 const END_MS = FAULTS_UNTIL_MS + 6_000;
 
 /**
- * One hub that gives every word to every candidate in one order, with delays; words to or from a
- * cut connection are lost.
+ * One hub that delivers every message to every candidate in one order, with delays. Messages from
+ * or to a candidate whose connection is cut are lost.
  */
 class World {
   now = 0;
@@ -60,8 +60,8 @@ class World {
   }
 
   /**
-   * Those that can act: a process that stands still does nothing, and to one that is cut off nobody
-   * sends a request.
+   * The holders that can act: a paused process does nothing, and a disconnected one gets no
+   * requests.
    */
   holders(): number[] {
     return this.members.flatMap(({ election }, index) =>
@@ -98,7 +98,7 @@ class World {
 
   #act(index: number, { say, ask }: Outcome): void {
     if (this.is('cut', index)) return;
-    // A holder that stands still listens all the same: its connection is there.
+    // A paused holder is still subscribed, because its connection exists.
     if (ask)
       this.#member(index).answer = {
         isAnotherHolding: this.members.some(

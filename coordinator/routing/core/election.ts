@@ -1,26 +1,26 @@
 import type { LeaseWord } from '#bus-schemas';
 
 /**
- * How long a holder may act on one word of its own that the hub brought back, counted from when it
- * was sent.
+ * How long a holder may act after it sent a message that the hub delivered back to it, in
+ * milliseconds.
  */
 const LEASE_MS = 800;
 /**
- * Silence after which another candidate claims the lease: longer than a lease, because clocks do
- * not run at the same rate.
+ * Silence of the holder after which another candidate claims the lease, in milliseconds. It is
+ * longer than the lease because clocks run at slightly different rates.
  */
 const TAKE_OVER_MS = 1_000;
 /**
- * How long a candidate repeats its claim without an objection before it holds the lease: time for
- * another one to answer the first claim.
+ * How long a candidate repeats its claim without an objection before it holds the lease, in
+ * milliseconds. Other candidates have this time to answer the first claim.
  */
 const CLAIM_MS = 100;
 
 export interface Outcome {
-  /** To be sent now. */
+  /** The message to send now. */
   readonly say?: LeaseWord;
   /**
-   * The hub is to be asked whether anybody listens where the holder does; the answer goes to
+   * Ask the hub whether another process subscribes to the holder's subject, and pass the answer to
    * `answered`.
    */
   readonly ask?: true;
@@ -29,46 +29,44 @@ export interface Outcome {
 
 type Phase =
   /**
-   * Just started, or a holder whose words no longer come back: waits for the answer whether there
-   * is another holder.
+   * The candidate has just started, or holds the lease but no longer receives its own messages. It
+   * waits for the hub's answer whether another candidate holds the lease.
    */
   | 'asking'
-  /** Another candidate holds the lease, or may. */
+  /** Another candidate holds the lease, or may hold it. */
   | 'waiting'
   | 'claiming'
   | 'holding';
 
 /**
- * One candidate for a lease among several that hear one another over the bus. Nothing is stored:
- * the hub delivers words in one order
- * to everybody who is connected to it, and a candidate acts only while its own words come back.
+ * One candidate for a lease. The candidates exchange messages over the bus, and nothing is stored.
+ * The hub delivers these messages in one order to every connected candidate, and a candidate acts
+ * only while it receives its own messages back.
  *
  * Invariant, with one hub and clocks that run at nearly the same rate: of the candidates that the
- * hub can reach, no two are in `isHeld` at once. A holder's words came
- * back within the last 800 ms, so they were delivered to every other candidate as well, before that
- * candidate's own claims came back; and
- * a candidate that has just started claims only if the hub says that no holder listens, or after
- * the same silence as the others.
- * With several hubs that lose sight of one another there may be a holder on each side. When they
- * hear one another again, the one with
- * the greater epoch stays, within one exchange of words; until then a provider may be promised
- * twice, and it refuses what it has no
- * room for.
+ * hub can reach, at most one has `isHeld`. Reason: the holder received its own messages within the
+ * last 800 ms, so the hub delivered them to every other candidate as well, before that candidate's
+ * own claims came back. A candidate that has just started claims only after the hub has answered
+ * that no holder is subscribed, or after the same silence as the others.
+ *
+ * If a cluster of hubs splits, each side may have a holder. When the sides are connected again, the
+ * holder with the greater epoch stays, after one exchange of messages. Until then two routers may
+ * promise the same provider, which refuses the jobs that it has no capacity for.
  */
 export class Election {
   readonly #holder: string;
   #phase: Phase = 'asking';
   #isHolder = false;
   #epoch: number;
-  /** The greatest epoch of any candidate. */
+  /** The greatest epoch that another candidate has sent. */
   #heardEpoch = 0;
   #heardAt: number;
   #claimedAt = 0;
   #heldUntil = Number.NEGATIVE_INFINITY;
 
   /**
-   * `epoch` is where a candidate begins that hears nobody: greater than that of networks that ran
-   * before.
+   * `epoch` is the first epoch of a candidate that receives no other candidate's messages. It must
+   * be greater than the epochs of networks that ran before.
    */
   constructor({ holder, epoch, now }: { holder: string; epoch: number; now: number }) {
     this.#holder = holder;
@@ -80,7 +78,7 @@ export class Election {
     return this.isHolding && now < this.#heldUntil;
   }
 
-  /** While true, a candidate that asks the hub for a holder must be told that there is one. */
+  /** While true, the candidate must answer other candidates that ask the hub for a holder. */
   get isHolding(): boolean {
     return this.#phase === 'holding';
   }
@@ -89,26 +87,27 @@ export class Election {
     return this.#epoch;
   }
 
-  /** It is known whether there is a holder: this candidate or another one. */
+  /** Whether the election has a result: this candidate or another one holds the lease. */
   get isDecided(): boolean {
     return this.#phase === 'holding' || this.#phase === 'waiting';
   }
 
   /**
-   * The answer to `ask`. Only the hub's word that nobody listens counts as false: a holder that
-   * stands still for a moment listens all the same.
+   * Takes the answer to `ask`. `isAnotherHolding` is false only if the hub answered that the
+   * holder's subject has no subscriber: a holder whose process is paused for a moment is still
+   * subscribed.
    */
   answered(isAnotherHolding: boolean, now: number): Outcome {
     if (this.#phase !== 'asking') return {};
     if (isAnotherHolding) return this.#standDown(now);
-    // A holder that nobody has replaced goes on under its epoch.
+    // A holder keeps its epoch if no other candidate has replaced it.
     return this.#claim(
       now,
       this.#isHolder ? this.#epoch : Math.max(this.#epoch, this.#heardEpoch + 1),
     );
   }
 
-  /** Called many times in the length of a lease, while there is a connection to the hub. */
+  /** To be called several times per lease while the connection to the hub is up. */
   tick(now: number): Outcome {
     switch (this.#phase) {
       case 'asking':
@@ -127,9 +126,9 @@ export class Election {
   }
 
   /**
-   * A connection to the hub begins: silence counts from now on. A holder asks too, because the hub
-   * told newcomers that nobody listens
-   * while the connection was cut.
+   * To be called when a connection to the hub begins: the silence of other candidates counts from
+   * now. A holder asks for another holder as well, because while it was disconnected the hub
+   * answered new candidates that the holder's subject had no subscriber.
    */
   connected(now: number): Outcome {
     this.#heardAt = now;
@@ -157,7 +156,7 @@ export class Election {
     }
   }
 
-  /** Gives the lease up, so that another candidate need not wait. */
+  /** Gives the lease up, so that another candidate gets it without waiting for the silence. */
   release(now: number): Outcome {
     const wasHolder = this.#isHolder;
     const outcome = this.#standDown(now);
@@ -179,7 +178,8 @@ export class Election {
       this.#heldUntil = Math.max(this.#heldUntil, sentAt + LEASE_MS);
     if (this.#phase !== 'claiming' || state !== 'claimed' || sentAt < this.#claimedAt + CLAIM_MS)
       return {};
-    // An old word: this process stood still, and what was said meanwhile is still to be read.
+    // A claim older than the lease proves nothing: this process was paused, and messages that
+    // arrived during the pause are still unread.
     if (now >= sentAt + LEASE_MS) return {};
     this.#phase = 'holding';
     this.#heldUntil = sentAt + LEASE_MS;
@@ -204,7 +204,7 @@ export class Election {
     return { became: 'other' };
   }
 
-  /** The same for both sides, whichever hears the other first. */
+  /** Both candidates get the same result, in whichever order their messages arrive. */
   #outranks({ epoch, holder }: LeaseWord): boolean {
     return this.#epoch === epoch ? this.#holder > holder : this.#epoch > epoch;
   }

@@ -2,7 +2,10 @@ import type { Trait } from '#bus-schemas';
 import { type Ask, expectedMs, failedGate, type GateName } from './placement.ts';
 import type { Serving } from './serving.ts';
 
-/** What a gate means to the owner of a machine, and what he, or time, can do about it. */
+/**
+ * For each gate: its meaning for the owner of a machine, and whether the owner or time can change
+ * it.
+ */
 const BECAUSE: Readonly<Record<GateName, string>> = {
   not_wanted: 'The request names other providers.',
   excluded: 'It has failed this very request already.',
@@ -48,7 +51,8 @@ export interface SlotExplanation {
 }
 
 /**
- * Why each slot would serve such a job, or not: the gates that decisions go through, and no others.
+ * Explains for each slot whether it would serve such a job, and the reason if not. It uses the same
+ * gates as decisions do.
  */
 export function explain(
   servings: Iterable<Serving>,

@@ -3,10 +3,12 @@ import { type Reserved, SUITE_ID } from '#bus-schemas';
 import { announcement, idOf, slot } from './fleet-under-test.ts';
 import { Router } from './router.ts';
 
-/** A machine that claims a speed which it does not have, beside an honest one. */
+/**
+ * Two machines serve this build: an honest one, and one that claims a speed which it does not have.
+ */
 const BUILD = 'sim-llama-8b-q4';
 const [HONEST, BOASTER] = [idOf('B'), idOf('C')];
-/** As the machines announce themselves. */
+/** The true or claimed speeds of a machine, in tokens per second. */
 type Speeds = { readonly decodeTps: number; readonly prefillTps: number };
 const m4 = { chip: 'Apple M4', memoryGb: 32, bandwidthGbps: 120, simulated: true };
 
@@ -39,7 +41,7 @@ function routerWith(boast: Speeds & { chip: string }): Router {
 }
 
 let jobs = 0;
-/** Asks for a place; `only` names the machine that is wanted. */
+/** Requests a slot; `only` names the wanted machine. */
 function place(
   router: Router,
   now: number,
@@ -65,7 +67,7 @@ function place(
   return { job, candidates: reply?.ok ? reply.candidates : [] };
 }
 
-/** One answer of the machine with these true speeds. */
+/** Completes one answer of a machine with these true speeds. */
 function serve(
   router: Router,
   provider: string,
@@ -93,9 +95,9 @@ const expectedOf = (router: Router, provider: string): number => {
 
 test('a claim of 5,000 tokens per second counts as what the chip can do', () => {
   const boaster = routerWith({ chip: 'Apple M4', decodeTps: 5_000, prefillTps: 50_000 });
-  // 4 GB of weights at 120 GB/s, and 1.6 teraflop for 100 prompt tokens at 8.5 teraflops.
+  // Reading 4 GB of weights at 120 GB/s, and 1.6 teraflop for 100 prompt tokens at 8.5 teraflops.
   expect(expectedOf(boaster, BOASTER)).toBeCloseTo((1_000 * 4) / 120 + (1_000 * 1.6) / 8.5, 3);
-  // Without a bound it would be about 2 ms.
+  // Without a limit the result would be about 2 ms.
   const unknown = routerWith({ chip: 'Unheard-of 9', decodeTps: 5_000, prefillTps: 50_000 });
   expect(expectedOf(unknown, BOASTER)).toBeCloseTo((1_000 * 4) / 100 + (1_000 * 1.6) / 8.2, 3);
 });

@@ -1,7 +1,7 @@
 /**
- * A breaker for each provider. Faults add up and fade; too many close the provider out for a while
- * that doubles, and then one
- * job at a time tries it until one is served.
+ * A circuit breaker for each provider. Faults add up and fade with time. A provider with too many
+ * faults gets no jobs for a pause, which doubles each time. After the pause it gets one job at a
+ * time until it completes one.
  */
 const OPENS_AT = 2.5;
 const HALF_LIFE_MS = 60_000;
@@ -9,44 +9,47 @@ const SERVED_LEAVES = 0.5;
 const FORGIVEN_BELOW = 0.1;
 const FIRST_PAUSE_MS = 5_000;
 const LONGEST_PAUSE_MS = 5 * 60_000;
-/** A trial that nobody ended (its client left) must not keep the provider out for ever. */
+/**
+ * A trial job may never be reported as ended (its client left): after this time, in milliseconds,
+ * the provider may be tried again.
+ */
 const TRIAL_MS = 30_000;
 /**
- * After a refusal by a machine that said it had room: its next word may be truer. Each one in a row
- * counts double.
+ * First pause after a refusal by a provider that had reported free capacity, in milliseconds: its
+ * next report may be more accurate. Each further refusal in a row doubles the pause.
  */
 const FIRST_COOLING_MS = 250;
 const LONGEST_COOLING_MS = 30_000;
 const FORGET_MS = 30 * 60_000;
-/** A provider that blames the requests of this many accounts within `BLAME_MS` cools. */
+/** A provider that reports errors in the requests of this many accounts within `BLAME_MS` cools. */
 const BLAMED_ACCOUNTS = 3;
 const BLAME_MS = 10 * 60_000;
 
 export interface FaultRecord {
   score: number;
   lastAt: number;
-  /** How often it was closed out since it last served. */
+  /** Number of pauses since the provider last completed a trial. */
   openings: number;
   openUntil: number;
   trialUntil: number;
-  /** Refusals in a row. */
+  /** Number of refusals in a row. */
   refusals: number;
   coolUntil: number;
 }
 
 /**
- * A provider's record is always the same object, which changes with it: decisions read it without
- * looking it up.
+ * Each provider has one record object, and updates change it in place. Decisions keep a reference
+ * to it and need no lookup.
  */
 export class Faults {
   readonly #records = new Map<string, FaultRecord>();
   /**
-   * Accounts whose requests a provider blamed lately, with the time of the last one: at most
-   * `BLAMED_ACCOUNTS` for each provider.
+   * For each provider: the accounts in whose requests it has recently reported an error, with the
+   * time of the last report. At most `BLAMED_ACCOUNTS` per provider.
    */
   readonly #blamed = new Map<string, Map<string, number>>();
 
-  /** Blank for whoever did nothing wrong. */
+  /** The record of a provider without faults has only zeros. */
   record(provider: string): FaultRecord {
     let record = this.#records.get(provider);
     if (record === undefined) {
@@ -61,7 +64,7 @@ export class Faults {
     return record !== undefined && isClosedOut(record, now);
   }
 
-  /** A job goes there: after a pause it is the trial. */
+  /** Notes that a job goes to this provider. After a pause this job is the trial. */
   chosen(provider: string, now: number): void {
     const record = this.record(provider);
     if (record.openings > 0 && now >= record.openUntil) record.trialUntil = now + TRIAL_MS;
@@ -71,7 +74,7 @@ export class Faults {
     const record = this.record(provider);
     record.score = fade(record, now) + 1;
     record.lastAt = now;
-    // While it is closed out, more of the same news is of jobs from before.
+    // During a pause, further faults come from jobs that were placed before it.
     if (now < record.openUntil) return;
     const opens = record.openings > 0 || record.score >= OPENS_AT;
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** record.openings);
@@ -80,7 +83,7 @@ export class Faults {
     record.trialUntil = 0;
   }
 
-  /** It did not take a job although it said that it had room. */
+  /** Notes that the provider refused a job although it had reported free capacity. */
   refused(provider: string, now: number): void {
     const record = this.record(provider);
     record.coolUntil = now + Math.min(LONGEST_COOLING_MS, FIRST_COOLING_MS * 2 ** record.refusals);
@@ -90,9 +93,9 @@ export class Faults {
   }
 
   /**
-   * It refused a job and says that the request is at fault. One account must not cool providers by
-   * sending bad requests, and a provider
-   * must not avoid work by calling good requests bad: only blame of several accounts counts.
+   * Notes that the provider refused a job and reported an error in the request itself. Only reports
+   * about several accounts count. This prevents two attacks: one account cools providers by sending
+   * bad requests, and a provider avoids work by calling good requests bad.
    */
   blamed(provider: string, account: string | undefined, now: number): void {
     if (account === undefined) return;
@@ -117,7 +120,7 @@ export class Faults {
     if (proven) Object.assign(record, BLANK);
   }
 
-  /** Forgives what is long ago, and forgets whoever is not there. */
+  /** Resets records of faults that are old enough, and drops those of providers that have left. */
   sweep(now: number, isKnown: (provider: string) => boolean): void {
     for (const [provider, accounts] of this.#blamed) {
       forgetBefore(accounts, now - BLAME_MS);
@@ -131,7 +134,7 @@ export class Faults {
   }
 }
 
-/** No job goes there: it waits out its pause, or its trial. */
+/** Whether the provider gets no job now, because of a pause or a running trial. */
 export function isClosedOut(
   { openUntil, trialUntil }: Readonly<FaultRecord>,
   now: number,

@@ -1,6 +1,6 @@
 import { type Announcement, type Slot, SUITE_ID } from '#bus-schemas';
 
-/** What imagined providers say of themselves. */
+/** Announcements of providers for tests. */
 
 export const idOf = (letter: string) => `A${letter.repeat(55)}`;
 export const slot = (changes: Partial<Slot> = {}): Slot => ({

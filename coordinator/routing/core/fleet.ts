@@ -2,26 +2,26 @@ import type { Announcement, Capacity, Machine, Slot, TrustLevel } from '#bus-sch
 import { type Memory, Serving, ServingList } from './serving.ts';
 
 /**
- * Who is there, by their own words, clamped. Every beat says everything, so a router that has just
- * started knows the fleet
- * within one beat.
+ * The providers of this router, by their own reports. Numbers are limited to plausible values.
+ * Every beat is complete, so a router that has just started has the whole fleet after one interval
+ * of beats.
  *
- * Invariants: a word of an older session or sequence changes nothing; a provider is in the index of
- * a build iff it has a slot for it.
+ * Invariants: a message of an older session or with a lower sequence number changes nothing; the
+ * index of a build contains a provider if and only if the provider has a slot for that build.
  */
-/** What a machine has proven, and not only said. */
+/** Properties that trust has verified; all others are the machine's own claims. */
 export interface Shown {
   readonly level: TrustLevel;
-  /** What its builds' files amount to, in hexadecimal. */
+  /** Hash of the weight files by build, in hexadecimal. */
   readonly weights: ReadonlyMap<string, string> | undefined;
-  /** No canary of it has passed yet. */
+  /** The machine has not passed a canary yet. */
   readonly isOnProbation: boolean;
 }
 
 export interface ProviderView extends Shown {
   readonly id: string;
   readonly session: string;
-  /** The one before it: its late words are not news. */
+  /** The session before this one; late messages of it are ignored. */
   readonly formerSession: string | undefined;
   readonly sequence: number;
   readonly machine: Machine;
@@ -31,20 +31,30 @@ export interface ProviderView extends Shown {
   readonly slots: ReadonlyMap<string, Slot>;
   readonly heardAt: number;
   readonly silent: boolean;
-  /** It sends far more messages than are read. */
+  /** The provider sends far more messages than the router reads. */
   readonly flooding: boolean;
 }
 
 export type FleetChange = 'joined' | 'returned' | 'silent' | 'left' | 'draining';
 
-/** A fleet larger than this is split over routers; past it newcomers are not taken in. */
+/**
+ * Limit for one router; beyond it new providers are ignored. A larger fleet is divided into cells.
+ */
 const MAX_PROVIDERS = 50_000;
-/** No machine that we know of does more: a claim beyond it would only draw work. */
+/**
+ * Upper limits for claims. No known machine is faster, and a higher claim would only attract work.
+ */
 const LIMITS = { concurrency: 1_024, decodeTps: 5_000, prefillTps: 50_000 } as const;
 const MIN_RATE = 0.1;
-/** Weight of the newest claim of a speed: one odd measurement moves no fleet. */
+/**
+ * Weight of the newest claim in the moving average of a speed, so that one odd measurement changes
+ * it only a little.
+ */
 const NEWEST = 0.3;
-/** Longer than a word can be under way. */
+/**
+ * How long messages of a banned provider are ignored, in milliseconds; longer than any message can
+ * be in flight.
+ */
 const BANNED_MS = 60_000;
 
 const NOBODY: readonly Serving[] = [];
@@ -54,13 +64,13 @@ export class Fleet {
   readonly #providers = new Map<string, ProviderView>();
   readonly #byBuild = new Map<string, ServingList>();
   readonly #bannedUntil = new Map<string, number>();
-  /** How often somebody said something new. */
+  /** Incremented on every accepted report. */
   words = 0;
 
   readonly #suite: string;
   readonly #memory: Memory;
 
-  /** `suite` is the only one that we seal with. */
+  /** `suite` is the only sealing suite that the coordinator uses. */
   constructor(suite: string, memory: Memory) {
     this.#suite = suite;
     this.#memory = memory;
@@ -118,7 +128,7 @@ export class Fleet {
     return draining && !before.draining ? 'draining' : undefined;
   }
 
-  /** Between beats. Undefined when it changes nothing. */
+  /** Takes a report between beats. The result is undefined if it was ignored. */
   report(
     id: string,
     { session, sequence, draining, slots }: Capacity,
@@ -139,7 +149,10 @@ export class Fleet {
     return draining && !before.draining ? 'draining' : 'reported';
   }
 
-  /** The hub says that the connection is gone. It stays known, to return with its next word. */
+  /**
+   * Notes that the provider's connection to the hub has ended. The provider stays listed as silent,
+   * and returns with its next message.
+   */
   lost(id: string): FleetChange | undefined {
     const view = this.#providers.get(id);
     if (view === undefined || view.silent) return undefined;
@@ -152,7 +165,7 @@ export class Fleet {
     if (view !== undefined && view.flooding !== flooding) this.#put({ ...view, flooding });
   }
 
-  /** As `remove`; words that were still under way do not bring it back. */
+  /** Removes the provider, and ignores its messages that are still in flight. */
   ban(id: string, now: number): FleetChange | undefined {
     this.#bannedUntil.set(id, now + BANNED_MS);
     return this.remove(id);
@@ -166,7 +179,10 @@ export class Fleet {
     return 'left';
   }
 
-  /** Marks who was not heard for `silentMs` and forgets who was not heard for `forgetMs`. */
+  /**
+   * Marks providers as silent after `silentMs` without a message, and removes them after
+   * `forgetMs`. Returns those that have just become silent.
+   */
   sweep(now: number, { silentMs, forgetMs }: { silentMs: number; forgetMs: number }): string[] {
     for (const [id, until] of this.#bannedUntil) if (now >= until) this.#bannedUntil.delete(id);
     const fallen: string[] = [];

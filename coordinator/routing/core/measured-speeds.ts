@@ -1,19 +1,21 @@
 /**
- * How fast each slot was seen to decode. An answer counts by the time between its first content and
- * its end, so a client that reads slowly makes a machine look slow: the best of the last answers
- * counts, and no account has more than a part of them.
+ * Measures how fast each slot decodes, from the time between first content and end of its answers.
+ * A client that reads slowly makes an answer look slow. Therefore the fastest of the last answers
+ * counts, and each account contributes only a few of them.
  */
 const KEPT = 8;
 const KEPT_OF_ACCOUNT = 2;
-/** One answer can be an accident. */
+/** Number of answers from which on the measurement counts: a single one may be an outlier. */
 const ENOUGH = 2;
-/** A shorter answer measures the bus and the timers. */
+/** Shorter answers mostly measure the delay of bus and timers. */
 const MIN_TOKENS = 16;
-/** Older answers do not count: a machine that looked slow and gets no work must be tried again. */
+/**
+ * Older answers do not count, so that a machine that looked slow and gets no work is tried again.
+ */
 const FORGET_MS = 10 * 60_000;
 
 export interface Measured {
-  /** Milliseconds from one token to the next; 0 where too few answers were seen. */
+  /** Milliseconds from one token to the next; 0 if there are too few answers. */
   readonly tokenMs: number;
 }
 
@@ -31,12 +33,12 @@ interface Seen {
 export interface MeasuredAnswer {
   readonly account: string;
   readonly tokens: number;
-  /** From the first content to the end. */
+  /** Time from the first content to the end, in milliseconds. */
   readonly tookMs: number;
 }
 
 export class MeasuredSpeeds {
-  /** By provider, then build. */
+  /** Indexed by provider, then by build. */
   readonly #seen = new Map<string, Map<string, Seen>>();
 
   of(provider: string, build: string): Measured {
@@ -69,8 +71,8 @@ export class MeasuredSpeeds {
   }
 
   /**
-   * Slots that are listed no more keep their record only while it has answers: a machine cannot
-   * drop a bad record by leaving the slot out once.
+   * Notes that the machine no longer lists this slot. Its record is kept while it has answers, so
+   * that a machine cannot erase a bad record by leaving the slot out of one message.
    */
   unlist(provider: string, build: string): void {
     const builds = this.#seen.get(provider);

@@ -1,11 +1,10 @@
 /**
- * Limits what a machine may send about itself, for each kind of message a token bucket. A machine
- * that floods the router with messages
- * would otherwise cost memory and processor time in proportion to what it sends, and delay the
- * decisions for all others.
+ * Limits the messages that a machine sends about itself, with one token bucket for each kind of
+ * message. Without a limit, a machine that floods the router would cost memory and processor time
+ * in proportion to its messages, and would delay the decisions for all other machines.
  *
- * An honest machine sends a beat every 5 s (and about nine in its first 10 s), and at most ten
- * capacity reports a second.
+ * An honest machine sends a beat every 5 s (about nine in its first 10 s), and at most ten capacity
+ * reports per second.
  */
 const LIMITS = {
   announcement: { perSecond: 2, burst: 40 },
@@ -13,13 +12,16 @@ const LIMITS = {
 } as const;
 export type LimitedMessage = keyof typeof LIMITS;
 
-/** 64 slots and more than a thousand job ids fit. */
+/** Size limit of one message. A message with 64 slots and more than a thousand job ids fits. */
 export const MAX_MESSAGE_BYTES = 64 * 1_024;
 
-/** So many rejected messages within the window are no accident. */
+/**
+ * A machine floods if this many of its messages are rejected within `FLOOD_WINDOW_MS`; fewer may be
+ * an accident.
+ */
 const FLOOD_REJECTED = 200;
 const FLOOD_WINDOW_MS = 10_000;
-/** A machine that floods gets no jobs until it has been quiet for so long. */
+/** A machine gets no jobs for this long after it last exceeded that number, in milliseconds. */
 const FLOOD_PAUSE_MS = 60_000;
 
 interface Bucket {
@@ -34,7 +36,7 @@ interface Sender {
   floodsUntil: number;
 }
 
-/** What a message from outside comes to: `flood` is told once, when a machine begins to flood. */
+/** Result for one message. `flood` is returned once, when a machine begins to flood. */
 export type Admission = 'taken' | 'rejected' | 'flood';
 
 export class MessageRates {
@@ -65,7 +67,7 @@ export class MessageRates {
     return sender !== undefined && now < sender.floodsUntil;
   }
 
-  /** Forgets machines whose buckets are full again. */
+  /** Drops machines whose buckets are full again. */
   sweep(now: number): void {
     for (const [provider, { buckets, floodsUntil, windowEnds }] of this.#senders) {
       const isFull = (Object.keys(LIMITS) as LimitedMessage[]).every(

@@ -3,8 +3,8 @@ import { isTooExpensive, type Pricing, priceMs } from './price-book.ts';
 import type { Closed, Serving } from './serving.ts';
 
 /**
- * Where a job can go. Every reader of the fleet asks here: one rule for who may serve, one for who
- * serves soonest.
+ * Decides which slots may serve a job, and which of them serves it soonest. Every other part of
+ * routing uses these two rules.
  */
 
 export type Ask = Pick<
@@ -21,20 +21,20 @@ export type Ask = Pick<
   | 'level'
 > & {
   readonly pricing?: Pricing | undefined;
-  /** Machines that cool may serve too: nothing else was found. */
+  /** Machines that cool after a refusal may serve too, because no other machine can. */
   readonly despiteCooling?: boolean;
   /**
    * Machines on probation may serve too: it is their turn, the caller named them, or no other
-   * could.
+   * machine could serve.
    */
   readonly newcomers?: boolean;
-  /** One of the machines has read so much of the prompt already. */
+  /** This machine probably has the first `tokens` tokens of the prompt in its cache. */
   readonly warm?: { readonly provider: string; readonly tokens: number } | undefined;
 };
 
 /**
- * Why a slot may not serve. In this order; the first that does not hold is the reason, so each
- * provider is counted once.
+ * Why a slot may not serve. The gates are checked in this order, and only the first one that fails
+ * counts, so each provider is counted once.
  */
 export type GateName =
   | 'not_wanted'
@@ -51,12 +51,12 @@ export type GateName =
   | 'cooling'
   | 'busy'
   | 'tokens'
-  /** Of the account and not of the slot: the router checks it after the choice. */
+  /** A limit of the account, not of the slot: the router checks it after the choice. */
   | 'unordered';
 
 /**
- * The first gate that keeps a slot from serving; undefined when it may. Runs for every provider of
- * every decision: no table, no closure, no object.
+ * Returns the first gate that keeps a slot from serving, or undefined if it may serve. This runs
+ * for every provider in every decision, so it uses no table and creates no closure or object.
  */
 export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {
   if (ask.only !== undefined && !ask.only.includes(serving.id)) return 'not_wanted';
@@ -82,7 +82,11 @@ export function failedGate(serving: Serving, ask: Ask, now: number): GateName | 
   return noRoom(serving, ask, now);
 }
 
-/** What nobody has named may be anything; what is named must have been shown. */
+/**
+ * A build without a digest in the catalog is not checked; a build with a digest needs a slot whose
+ * weight files trust has verified to have it. Otherwise a machine could serve other weights under
+ * the name of the build.
+ */
 function hasWeights(
   { slot, provider }: Serving,
   weights: Readonly<Record<string, string>>,
@@ -91,12 +95,12 @@ function hasWeights(
   return wanted === undefined || provider.weights?.get(slot.build) === wanted;
 }
 
-/** Alone on the machine, it would come too late. */
+/** Whether the first content would come too late even if the machine had no other job. */
 function isTooSlow(serving: Serving, promptTokens: number, firstContentMs: number): boolean {
   return serving.loadMs + promptTokens * serving.promptTokenMs > firstContentMs;
 }
 
-/** The gates behind the breaker. */
+/** Checks the gates after the circuit breaker. */
 function noRoom(
   serving: Serving,
   { promptTokens, maxOutputTokens, despiteCooling }: Ask,
@@ -107,15 +111,15 @@ function noRoom(
   return promptTokens + maxOutputTokens > serving.tokensLeft ? 'tokens' : undefined;
 }
 
-/** Terms of the expected delay to the first content, in milliseconds. */
+/** Parts of the expected delay to the first content, in milliseconds. */
 interface Cost {
   readonly load: number;
   readonly queue: number;
-  /** Prompts that are read before. */
+  /** The time to read the prompts of jobs placed before this one. */
   readonly prompts: number;
   readonly prefill: number;
   readonly decode: number;
-  /** Not a delay: what the machine asks, beside the listed price. */
+  /** Not a delay, but a penalty for the machine's price (`priceMs`). */
   readonly price?: number;
 }
 
@@ -127,29 +131,30 @@ export interface Choice {
 
 export const MAX_CANDIDATES = 4;
 /**
- * Places this close to the best are equals: among them chance decides, so that simultaneous
- * requests do not all run to one.
+ * A slot counts as equal to the best one if its cost is higher by at most `NEAR_MS` milliseconds or
+ * by `NEAR_SHARE` of the best cost, whichever is more. A random choice among equals prevents
+ * simultaneous requests from all going to one slot.
  */
 const NEAR_MS = 10;
 const NEAR_SHARE = 0.1;
 const OVERLOAD_PENALTY = 1;
 
-/** Walks over those that serve a build. */
+/** Lists the slots that have a build. */
 export type ServedBy = (build: string) => readonly Serving[];
 
 interface Choosing {
   readonly now: number;
   readonly random: () => number;
-  /** What is best to have least of; the expected delay when left out. */
+  /** The cost to minimise; by default the expected delay. */
   readonly costOf?: typeof expectedMs;
-  /** Machines whose cost is above the best by this share of it are equals of the best. */
+  /** Slots whose cost exceeds the best by at most this share of it are equal to the best. */
   readonly nearShare?: number;
 }
 
 export function choose(servedBy: ServedBy, ask: Ask, choosing: Choosing): Choice {
   let choice = survey(servedBy, ask, choosing);
-  // Providers that were only turned away for old faults are better than nobody; slow ones are,
-  // where no wait brings a quicker one.
+  // If all providers were rejected, those with a running breaker pause may serve after all. Slow
+  // ones may too, unless a faster provider will become free.
   if (choice.candidates.length === 0 && choice.rejected.breaker !== undefined)
     choice = survey(servedBy, ask, choosing, 'breaker');
   if (choice.candidates.length > 0 || choice.rejected.slow === undefined) return choice;
@@ -188,7 +193,7 @@ function survey(
         rejected[gate] = (rejected[gate] ?? 0) + 1;
       }
     }
-    // A later build only serves when the wanted one has no place.
+    // A later build serves only if no slot of an earlier one can.
     if (best < Number.POSITIVE_INFINITY)
       return { ...chosen({ servings, totals, best, nearShare, random }, ask, now), rejected };
   }
@@ -202,8 +207,8 @@ function unreadTokens(serving: Serving, { promptTokens, warm }: Ask): number {
 }
 
 /**
- * Kept between decisions, of which there is only one at a time: an array of thousands made for each
- * would be the dearest part of it.
+ * Reused between decisions, which run one at a time: allocating an array of thousands for each
+ * would be the most expensive part of a decision.
  */
 let scratch = new Float64Array(1_024);
 
@@ -214,7 +219,7 @@ function totalsFor(length: number): Float64Array {
 
 interface Places {
   readonly servings: readonly Serving[];
-  /** The cost of each; infinite where it may not serve. */
+  /** The cost of each slot; infinite if it may not serve. */
   readonly totals: Float64Array;
   readonly best: number;
   readonly nearShare: number;
@@ -239,8 +244,8 @@ const priced = ({ id }: Serving, { pricing }: Ask): Pick<Cost, 'price'> =>
   pricing === undefined ? {} : { price: priceMs(id, pricing) };
 
 /**
- * Two at random of those as good as the best, and the better of them: nearly as even as asking
- * everyone, and nearly always cheap.
+ * Draws two of the equal slots at random and takes the better one. The load becomes nearly as even
+ * as if all were compared, and the cost stays close to the best.
  */
 function oneOfTheEquals({ totals, best, nearShare, random }: Places): number {
   const limit = best + Math.max(NEAR_MS, best * nearShare);
@@ -262,7 +267,7 @@ function nthWithin(totals: Float64Array, limit: number, n: number): number {
   throw new RangeError('fewer places than were counted');
 }
 
-/** The first few in order, without sorting thousands for the sake of four. */
+/** Returns the places of the `count` smallest totals, in order, without sorting the whole array. */
 function smallest(totals: Float64Array, count: number): number[] {
   const best: number[] = [];
   let worst = Number.POSITIVE_INFINITY;

@@ -6,7 +6,7 @@ import { Router } from './router.ts';
 
 const NOW = 10_000;
 
-/** B begins soonest, C writes fastest, D is neither. */
+/** B begins soonest, C decodes fastest, and D is neither. */
 function chosen(
   prefers: Reserve['prefers'],
   changes: Partial<Record<'B' | 'C' | 'D', Partial<Slot>>> = {},

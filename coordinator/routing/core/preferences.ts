@@ -13,17 +13,14 @@ import type { Serving } from './serving.ts';
 const MUCH_SLOWER = 2;
 const WAY_BACK_MS = 100;
 /**
- * With `sort: price`: a difference of a hundredth of the listed price outweighs a delay of ten
- * seconds.
+ * Weight of a price with `sort: price`: a difference of 1 % of the listed price outweighs a delay
+ * of 10 s.
  */
 const PRICE_FIRST = 5_000;
 
 type Wish = Ask & Pick<Reserve, 'prefers'>;
 
-/**
- * The choice that comes nearest to what the caller would rather have. Nobody waits, and nobody goes
- * without, for a preference.
- */
+/** Chooses by the caller's preferences. A preference never makes a request wait or fail. */
 export function choosePreferred(
   servedBy: ServedBy,
   ask: Wish,
@@ -42,7 +39,7 @@ export function choosePreferred(
   };
   const among = (wanted: (serving: Serving) => boolean, wish: Ask) =>
     choose((build) => servedBy(build).filter(wanted), wish, options);
-  // A caller that names a machine may have it, on probation or not.
+  // A machine that the caller names may serve even if it is on probation.
   const only = (id: string) => among((serving) => serving.id === id, { ...ask, newcomers: true });
   const isLimited = minTokensPerSecond !== undefined || maxFirstContentMs !== undefined;
   const liked = isLimited
@@ -63,8 +60,8 @@ export function choosePreferred(
 }
 
 /**
- * Sealing for another machine costs the client a way back and forth: worth it only where this one
- * is much slower.
+ * Prefers the machine for which the client has already sealed the request, unless it is much slower
+ * than the best one: sealing for another machine costs the client one more round trip.
  */
 function sparingTheWayBack(choice: Choice, sealed: Choice): Choice {
   const [[best], [own]] = [choice.candidates, sealed.candidates];
@@ -78,16 +75,13 @@ function sparingTheWayBack(choice: Choice, sealed: Choice): Choice {
   return { ...choice, cost: sealed.cost, candidates: [own, ...others].slice(0, MAX_CANDIDATES) };
 }
 
-/**
- * A small difference of price outweighs every delay; machines of one price are told apart by their
- * delay.
- */
+/** A small difference in price outweighs any delay; the delay decides between equal prices. */
 const cheapestFirst = (pricing: Pricing) => ({
   costOf: (serving: Serving, promptTokens: number, now: number) =>
     PRICE_FIRST * priceMs(serving.id, pricing) + expectedMs(serving, promptTokens, now),
   nearShare: 0,
 });
 
-/** Between two tokens of one more answer. */
+/** The time between two tokens of an additional answer, in milliseconds. */
 const tokenMs = ({ tokenMs: alone, load, maxConcurrency }: Serving): number =>
   alone * (1 + load / Math.max(1, maxConcurrency));

@@ -1,12 +1,12 @@
 import type { Prefix } from '#bus-schemas';
 
-/** For as long as a machine can be expected to have kept it. */
+/** How long a machine can be expected to keep a prefix in its cache, in milliseconds. */
 const KEPT_MS = 10 * 60_000;
 const MOST = 100_000;
 
 /**
- * Where the beginnings of conversations were last read. The oldest go first when there are too
- * many.
+ * Stores which machine last read each prefix of a conversation. If there are more than `MOST`, the
+ * oldest are dropped.
  */
 export class PrefixMemory {
   readonly #places = new Map<string, { provider: string; at: number }>();
@@ -15,7 +15,10 @@ export class PrefixMemory {
     return this.#places.size;
   }
 
-  /** The longest that somebody has, and who. */
+  /**
+   * Returns the longest of these prefixes that a machine has read recently. `prefixes` lists the
+   * longest first.
+   */
   find(prefixes: readonly Prefix[], now: number): { provider: string; tokens: number } | undefined {
     for (const { key, tokens } of prefixes) {
       const place = this.#places.get(key);

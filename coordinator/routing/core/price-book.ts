@@ -1,11 +1,11 @@
 import type { PricedProvider, PriceTerms, TokenPrice } from '#bus-schemas';
 
 /**
- * The price of a request, as placement walks over it. Absent where every machine costs the same and
- * may serve.
+ * The prices for one request, in the form that placement uses. Not needed if all machines have the
+ * same price and may serve.
  */
 export interface Pricing {
-  /** By provider; a provider that is not here asks the listed price. */
+  /** Indexed by provider. A provider that is missing here asks the listed price. */
   readonly own: ReadonlyMap<string, TokenPrice>;
   readonly list: TokenPrice;
   readonly max: TokenPrice;
@@ -15,16 +15,16 @@ export interface Pricing {
 const NO_PRICES: ReadonlyMap<string, TokenPrice> = new Map();
 const PER_MILLION = 1_000_000;
 /**
- * The listed price of a request as a delay, in milliseconds: a machine that asks half of it is
- * chosen before one that asks all of it
- * and would begin up to half of this earlier. Less than people notice, and more than the difference
- * between two idle machines.
+ * Weight of the listed price as a delay, in milliseconds. Example: a machine that asks half the
+ * price is chosen before one that asks the full price and would begin up to half of this time
+ * earlier. The value is less than people notice, and more than the difference between two idle
+ * machines.
  */
 const LISTED_PRICE_MS = 200;
 
 /**
- * The prices that providers ask for a model other than the listed one. Replaced whole; settlement
- * bounds how many a provider may have.
+ * The prices of providers that differ from the listed price of a model. All are replaced at once;
+ * settlement limits how many a provider may have.
  */
 export class PriceBook {
   #byModel: ReadonlyMap<string, ReadonlyMap<string, TokenPrice>> = new Map();
@@ -38,7 +38,7 @@ export class PriceBook {
     this.#byModel = byModel;
   }
 
-  /** Undefined where no machine could be told from another by its price. */
+  /** Undefined if the price makes no difference between machines. */
   pricingFor(model: string, terms: PriceTerms | undefined): Pricing | undefined {
     if (terms === undefined) return undefined;
     const { list, max, exempt = [] } = terms;
@@ -46,7 +46,7 @@ export class PriceBook {
     return own.size === 0 && isWithin(list, max) ? undefined : { own, list, max, exempt };
   }
 
-  /** The most that a request of these bounds can cost on this machine, in micro-dollars. */
+  /** The highest possible cost of a request on this machine, in micro-dollars. */
   costOf(
     model: string,
     { list }: PriceTerms,

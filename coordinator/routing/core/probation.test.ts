@@ -4,7 +4,7 @@ import { announcement, idOf, slot } from './fleet-under-test.ts';
 import { PLACEMENTS_PER_TURN } from './probation.ts';
 import { Router } from './router.ts';
 
-/** Machines that a person linked lately, beside machines whose answers were checked. */
+/** Machines that a person has linked recently, beside machines that have passed canaries. */
 const [PROVEN, NEWCOMER] = [idOf('B'), idOf('C')];
 const NOW = 10_000;
 const MANY = { maxConcurrency: 1_000, freeTokens: 1e8 };

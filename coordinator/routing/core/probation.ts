@@ -2,15 +2,19 @@ import { type Ask, type Choice, failedGate } from './placement.ts';
 import type { Serving } from './serving.ts';
 
 /**
- * What machines on probation get: linked by a person, and no canary of them has passed yet.
+ * Limits the placements at machines on probation: a person has linked them, and they have not
+ * passed a canary yet.
  *
  * Prevents a machine that copied the digest of a model from answering most of its requests with
- * another model: of so many placements of a build in a row, one at most is at such a machine.
+ * another model: of this many placements of a build in a row, at most one goes to such a machine.
  */
 export const PLACEMENTS_PER_TURN = 20;
 
 export class ProbationTurns {
-  /** By build, placements at proven machines since the last one at a machine on probation. */
+  /**
+   * For each build, the number of placements at other machines since the last one at a machine on
+   * probation.
+   */
   readonly #since = new Map<string, number>();
 
   isOpen(build: string): boolean {
@@ -30,7 +34,8 @@ export class ProbationTurns {
 }
 
 /**
- * A proven machine could serve the request, now or after a wait: machines on probation are limited.
+ * Whether a machine that is not on probation could serve the request, now or after a wait. If so,
+ * machines on probation are limited.
  */
 export const areNewcomersLimited = (servings: readonly Serving[], ask: Ask, now: number): boolean =>
   servings.some((serving) => {
@@ -39,7 +44,8 @@ export const areNewcomersLimited = (servings: readonly Serving[], ask: Ask, now:
   });
 
 /**
- * No proven machine could serve the request, now or after a wait: the limit would only refuse it.
+ * Whether no other machine could serve the request, now or after a wait. The limit would then only
+ * refuse the request.
  */
 export const isLeftToNewcomers = ({
   candidates,

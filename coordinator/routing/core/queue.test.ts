@@ -28,7 +28,7 @@ const announcement: Announcement = {
 const jobOf = (name: string) => `job_${name.padStart(22, '0')}`;
 const LATER = 10_000;
 
-/** One slot, taken by `first`; what is asked after that waits. */
+/** A router with one slot, which the job `first` holds; later requests wait. */
 function fullRouter() {
   const router = new Router({
     suite: SUITE_ID,

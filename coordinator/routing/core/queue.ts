@@ -2,14 +2,14 @@ import type { Asked } from './router.ts';
 
 export interface Waiting extends Asked {
   readonly until: number;
-  /** It waits only because the fleet may not have been heard yet. */
+  /** The job waits only because no beats may have arrived yet since the router started. */
   readonly untilHeard: boolean;
 }
 
 /**
- * Jobs that wait for a place, each once. Invariant: never more than `depth`; when it is full, room
- * is taken from the account
- * that has most of it, so that one account cannot shut the others out.
+ * Jobs that wait for a slot, each once. Invariant: never more than `depth`. A job that arrives when
+ * the queue is full displaces one of the account that has the most jobs in it, so that one account
+ * cannot shut the others out.
  */
 export class Queue {
   readonly #waiting = new Map<string, Waiting>();
@@ -27,7 +27,7 @@ export class Queue {
     return this.#waiting.get(job);
   }
 
-  /** A job that is there already keeps its turn. */
+  /** Adds a job; a job that is already in the queue keeps its turn. */
   put(waiting: Waiting): void {
     this.#waiting.set(waiting.request.job, waiting);
   }
@@ -43,8 +43,8 @@ export class Queue {
   }
 
   /**
-   * Whom a newcomer of `account` displaces: nobody while there is room, undefined when it has to go
-   * itself.
+   * Returns the job that a new job of `account` displaces: 'nobody' while the queue has space,
+   * undefined if the new job itself must be refused.
    */
   displacedBy(account: string): Waiting | 'nobody' | undefined {
     if (this.#waiting.size < this.#depth) return 'nobody';
@@ -62,8 +62,9 @@ export class Queue {
   }
 
   /**
-   * First the accounts that hold least, counting their jobs ahead of this one; among equals, who
-   * came first.
+   * Returns the jobs in the order in which they are served: first those of accounts that hold the
+   * fewest slots, where each earlier job of the account in the queue counts as one more; among
+   * equals, the earliest first.
    */
   inTurn(heldBy: (account: string) => number): Waiting[] {
     const ahead = new Map<string, number>();

@@ -1,9 +1,8 @@
 const STEPS = 10;
 
 /**
- * How many events there were within a window of time, to a tenth of the window. Keeps one number
- * for each tenth: memory does not grow
- * with the number of events.
+ * Counts the events in a sliding window of time, with a resolution of a tenth of the window. It
+ * keeps one number for each tenth, so its memory does not grow with the number of events.
  */
 export class RecentCount {
   readonly #stepMs: number;

@@ -5,33 +5,36 @@ export interface Reservation {
   readonly build: string;
   readonly tokens: number;
   /**
-   * Until the first content, by the machine's own figures; nothing where that is not to be learned
-   * from.
+   * Time to the first content predicted from the machine's own figures, in milliseconds. Absent if
+   * the answer must not be used for calibration.
    */
   readonly expectedMs?: number;
-  /** Reading the prompt takes the machine so long. */
+  /** How long the machine takes to read the prompt, in milliseconds. */
   readonly promptMs: number;
   readonly at: number;
-  /** Its client has yet to seal the request for this machine, and may never do so. */
+  /** The client has not sealed the request for this machine yet, and may never do so. */
   readonly isUnordered?: boolean;
 }
 
 /**
- * What is promised of one slot, beside what its provider said last. Plain numbers: every decision
- * reads them for every slot.
+ * The jobs that the router has promised to one slot, beside those that its provider reported last.
+ * These are plain numbers because every decision reads them for every slot.
  *
- * Invariant: a promised job counts once, in the provider's word if that names it, among the unheard
- * if not.
+ * Invariant: a promised job counts once, as part of the report if the provider's last report names
+ * it, and as unreported otherwise.
  */
 export class SlotPromises {
   readonly #jobs = new Map<string, Reservation>();
   #named: ReadonlySet<string> = NOBODY;
-  /** Promised, and not in the provider's last word. */
+  /** Jobs that are promised but missing in the provider's last report. */
   unheard = 0;
   unheardTokens = 0;
-  /** In the provider's last word, and over since. */
+  /** Jobs in the provider's last report that have ended since. */
   finished = 0;
-  /** Prompts are read one after another: when the last of them will be. */
+  /**
+   * When the machine will have read the last of the promised prompts. It reads them one after
+   * another.
+   */
   promptsReadAt = 0;
   /**
    * The machine's last message lists this slot. Promises of a slot that is not listed are dropped
@@ -43,12 +46,15 @@ export class SlotPromises {
     return this.#jobs.size;
   }
 
-  /** Jobs in the provider's last word. */
+  /** Number of jobs that the provider's last report names. */
   get named(): number {
     return this.#named.size;
   }
 
-  /** The provider says which jobs it has. One that does not say is taken to have all of ours. */
+  /**
+   * Takes a report of the jobs on this slot. A provider that does not list its jobs is assumed to
+   * have received all promised ones.
+   */
   heard(jobs?: readonly string[]): void {
     const named = jobs ?? [...this.#jobs.keys()];
     this.isListed = true;
@@ -69,12 +75,15 @@ export class SlotPromises {
     this.promptsReadAt = Math.max(this.promptsReadAt, reservation.at) + reservation.promptMs;
   }
 
-  /** `isFinished`: by the provider itself, so that its place is free before it says so. */
+  /**
+   * `isFinished` means that the provider itself has ended the job. Its slot is then free before the
+   * provider reports so.
+   */
   release(reservation: Reservation, isFinished: boolean): void {
     this.#jobs.delete(reservation.job);
     this.#countUnheard(reservation, -1);
     if (isFinished && this.#named.has(reservation.job)) this.finished += 1;
-    // Whose jobs are over has read their prompts, however long that should have taken.
+    // When all jobs have ended, all prompts have been read, whatever time was predicted for them.
     if (this.#jobs.size === 0) this.promptsReadAt = 0;
   }
 
@@ -88,21 +97,21 @@ export class SlotPromises {
 const NOBODY: ReadonlySet<string> = new Set();
 
 /**
- * Which slots are promised to which job. A slot is taken from the reservation to the job's end,
- * whatever the provider reports
- * meanwhile; a job that nobody ends gives it back when it cannot run any more.
+ * The slots that are promised to jobs. A job holds its slot from the reservation to its end,
+ * whatever the provider reports in between. If no end is ever reported, the slot is free again when
+ * the job's time limit has passed.
  */
 export class Reservations {
   readonly #byJob = new Map<string, Reservation>();
   /**
-   * By provider, then build. The promises of a slot stay the same object while the machine lists
-   * the slot: decisions read them without a lookup.
+   * Indexed by provider, then by build. The promises of a slot stay one object while the machine
+   * lists the slot, so decisions keep a reference and need no lookup.
    */
   readonly #bySlot = new Map<string, Map<string, SlotPromises>>();
   readonly #byAccount = new Map<string, number>();
   /** Reservations that were unordered when they were taken, by account and job. */
   readonly #unordered = new Map<string, Map<string, Reservation>>();
-  /** How often something was given back. */
+  /** Incremented whenever a slot is released. */
   releases = 0;
 
   get size(): number {
@@ -113,7 +122,7 @@ export class Reservations {
     return this.#byJob.get(job);
   }
 
-  /** One place a job: taking another one gives the first back. */
+  /** A job has at most one slot: taking another one releases the first. */
   take(reservation: Reservation): void {
     this.release(reservation.job);
     const { job, account, provider, build } = reservation;
@@ -142,7 +151,7 @@ export class Reservations {
     return reservation;
   }
 
-  /** What is promised of a slot: always the same object, which changes. */
+  /** Returns the promises of a slot; always the same object, which changes in place. */
   promised(provider: string, build: string): SlotPromises {
     let builds = this.#bySlot.get(provider);
     if (builds === undefined) {
@@ -158,8 +167,8 @@ export class Reservations {
   }
 
   /**
-   * The machine lists this slot no more. Its name is forgotten: a machine that lists new names in
-   * every message must not fill the memory.
+   * Notes that the machine no longer lists this slot, and drops its name. A machine that lists new
+   * names in every message must not fill the memory.
    */
   unlist(provider: string, build: string): void {
     const promises = this.#bySlot.get(provider)?.get(build);
@@ -177,26 +186,26 @@ export class Reservations {
     if (builds.size === 0) this.#bySlot.delete(provider);
   }
 
-  /** Slots of which something is kept: those that machines list, and those that hold jobs. */
+  /** Number of slots in memory: those that machines list, and those that hold jobs. */
   get slotsKept(): number {
     let slots = 0;
     for (const builds of this.#bySlot.values()) slots += builds.size;
     return slots;
   }
 
-  /** Jobs promised to a slot. */
+  /** Number of jobs that are promised to a slot. */
   count(provider: string, build: string): number {
     return this.#bySlot.get(provider)?.get(build)?.count ?? 0;
   }
 
-  /** Slots that an account's jobs hold. */
+  /** Number of slots that the jobs of an account hold. */
   heldBy(account: string): number {
     return this.#byAccount.get(account) ?? 0;
   }
 
   /**
-   * Places of these builds that an account holds for jobs which no machine has been sent yet. A job
-   * that its machine names has been ordered.
+   * Number of slots of these builds that an account holds for jobs that have not been ordered yet.
+   * A job that its machine has reported counts as ordered.
    */
   unorderedBy(account: string, builds: readonly string[]): number {
     let places = 0;
@@ -217,10 +226,10 @@ export class Reservations {
     for (const job of [...this.#byJob.keys()]) this.release(job);
   }
 
-  /** Gives back what was promised before `before`. */
+  /** Releases the slots that were reserved before the time `before`. */
   expire(before: number): number {
     let expired = 0;
-    // Oldest first: the map keeps the order of taking.
+    // The map keeps the order of insertion, so the oldest come first.
     for (const { job, at } of this.#byJob.values()) {
       if (at >= before) break;
       this.release(job);

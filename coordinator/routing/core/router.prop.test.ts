@@ -135,7 +135,7 @@ test('every request is answered once and in time, no slot is promised beyond its
             asked.push(one);
             const answer = (reply: Reserved) => {
               one.answers.push({ reply, at: now });
-              // Whatever was moved there, a decision only promises what is free.
+              // A decision promises only free capacity, whatever jobs an ingress has moved there.
               if (reply.ok)
                 expect(
                   router.reservations.count(reply.candidates[0]?.provider ?? '', BUILD),

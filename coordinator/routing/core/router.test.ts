@@ -359,7 +359,7 @@ describe('another router', () => {
     say('a', 'b', 'c');
     expect(asked('1')).toBe(idOf('B'));
     expect(asked('2')).toBe('saturated');
-    // Said before the order had come, heard after it was promised.
+    // A report that was sent before the order arrived, and is received after the promise.
     say('a', 'b', 'c');
     expect(asked('2')).toBe('saturated');
     say('a', 'b', 'c', '1');
@@ -486,8 +486,8 @@ test('a decision among five thousand providers takes less than what a request ma
       p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
     };
   };
-  // The first ones are compiled while they run: another thing than what a router that has run for a
-  // second takes.
+  // The code of the first decisions is compiled while they run; a router that has run for a second
+  // is faster.
   const phases = { first: [0, 200], later: [200, 1_200] } as const;
   for (const [phase, [from, to]] of Object.entries(phases)) {
     const { p50, p99 } = summary(

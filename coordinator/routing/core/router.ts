@@ -23,25 +23,28 @@ import { Reservations } from './reservations.ts';
 import { type LoadOrder, WarmPool } from './warm-pool.ts';
 
 /**
- * Decides where jobs go. Pure: time and chance are handed in, answers come back through `Asked`.
+ * Decides where jobs go. The class is pure: time and randomness are parameters, and answers are
+ * returned through `Asked`.
  *
- * Invariants: every request is answered exactly once, by its deadline; no decision promises a slot
- * beyond its
- * clamped concurrency (a job that its ingress moved there is a fact, and may); a job holds one slot
- * at most.
+ * Invariants: every request is answered exactly once, by its deadline. No decision promises more
+ * jobs to a slot than its limited concurrency; only an ingress that has already moved a job there
+ * may exceed it. A job holds at most one slot.
  */
 export interface Asked {
   readonly request: Reserve;
   readonly askedAt: number;
   readonly answer: (reply: Reserved) => void;
-  /** Instead of an answer, where another router may take over. */
+  /** Called instead of `answer` if another router may take over. */
   readonly askAgain?: () => void;
 }
 
 export interface RouterOptions {
   readonly suite: string;
   readonly queueDepth: number;
-  /** How long after the start an empty fleet means "not heard yet" instead of "nobody". */
+  /**
+   * How long after the start an empty fleet means "no beats yet" instead of "no providers", in
+   * milliseconds.
+   */
   readonly graceMs: number;
   readonly startedAt: number;
   readonly random: () => number;
@@ -66,16 +69,16 @@ const ENOUGH_TO_TELL = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /**
- * How long a request waits, in milliseconds, before it is given to a machine that still cools
- * because no other machine can take it.
+ * How long a request waits, in milliseconds, before it may go to a machine that still cools. It
+ * goes there only if no other machine can take it.
  */
 const COOLING_PATIENCE_MS = 1_000;
 /**
- * Of the places of a model, the share that one account may hold for sealed jobs that are not
- * ordered yet. One place is always allowed.
+ * The share of the concurrency of a model that one account may hold for sealed jobs that are not
+ * ordered yet. One slot is always allowed.
  */
 const UNORDERED_SHARE = 0.25;
-/** Gates that a wait cannot open. */
+/** Gates that do not open by waiting. */
 const PERMANENT = new Set<GateName>([
   'not_wanted',
   'excluded',
@@ -103,7 +106,7 @@ export class Router {
   readonly #turns = new ProbationTurns();
   readonly prices = new PriceBook();
   readonly #releases = new RecentCount(RATE_WINDOW_MS);
-  /** `#changes` when those who wait were looked at last. */
+  /** Value of `#changes` at the last drain of the queue. */
   #drained = 0;
 
   constructor(options: RouterOptions) {
@@ -127,7 +130,7 @@ export class Router {
 
   reserve(asked: Asked, now: number): void {
     const { request } = asked;
-    // Nobody overtakes those who wait for what has just become free.
+    // Jobs that wait for newly freed slots get them before a new request does.
     if (this.#queue.length > 0 && (this.#changes !== this.#drained || now >= this.nextDeadline))
       this.drain(now);
     const before = this.reservations.of(request.job);
@@ -152,8 +155,8 @@ export class Router {
   }
 
   /**
-   * Another decides from now on: who waits here asks there, and what was promised is seen in what
-   * providers report.
+   * Another router decides from now on. Waiting requests are sent to it, and it learns of earlier
+   * promises from the reports of providers.
    */
   standDown(): void {
     for (const waiting of [...this.#queue.values()]) {
@@ -164,8 +167,8 @@ export class Router {
   }
 
   /**
-   * An attempt of a job failed; the job went on to `next`, an alternate that it was given, or asks
-   * anew.
+   * An attempt of a job failed. `next` is the alternate that the ingress has moved the job to, if
+   * there is one; without it, the ingress asks for a new reservation.
    */
   attemptFailed(attempt: FailedAttempt, now: number): void {
     const { job, provider, failure, account, next } = attempt;
@@ -213,7 +216,10 @@ export class Router {
     this.end(job, now, result === 'completed');
   }
 
-  /** The job is over, wherever it was: a place that it waited for would never be given back. */
+  /**
+   * Notes the end of a job, in whatever state it is. If it still waited and got a slot later, that
+   * slot would never be released.
+   */
   end(job: string, now: number, isFinished = false): void {
     const waiting = this.#queue.of(job);
     if (waiting !== undefined) this.#refuseWaiting(waiting, NOTHING, 'queue_timeout', now);
@@ -234,9 +240,9 @@ export class Router {
   }
 
   /**
-   * Gives waiting jobs what has become free, in turn. One that cannot be placed holds up nobody
-   * else but those that ask for
-   * the same and as much: for them the fleet is not looked through again.
+   * Gives free slots to waiting jobs, in turn. A job that cannot be placed does not hold up other
+   * jobs. Only for jobs of the same kind and at least the same size the fleet is not searched
+   * again.
    */
   drain(now: number): void {
     this.#drained = this.#changes;
@@ -259,7 +265,7 @@ export class Router {
     }
   }
 
-  /** Forgives what is long ago, and forgets who is not there. */
+  /** Fades old faults and measurements, and drops those of providers that have left. */
   sweep(now: number): void {
     const isKnown = (provider: string) => this.fleet.provider(provider) !== undefined;
     this.faults.sweep(now, isKnown);
@@ -271,12 +277,15 @@ export class Router {
     );
   }
 
-  /** Machines that should load a model, because more is asked of it than is warm. */
+  /**
+   * Chooses machines that should load a model, because its demand exceeds the slots that have it in
+   * memory.
+   */
   loadOrders(now: number): LoadOrder[] {
     return this.#warmPool.orders((build) => this.fleet.serving(build), now);
   }
 
-  /** When a waiting job must be looked at, if nothing becomes free before. */
+  /** The next time at which a waiting job must be checked even if no slot becomes free. */
   get nextDeadline(): number {
     let first = Number.POSITIVE_INFINITY;
     for (const { until, untilHeard } of this.#queue.values())
@@ -284,7 +293,7 @@ export class Router {
     return first;
   }
 
-  /** Grows with all that may give a place to somebody who waits, but for time. */
+  /** Grows with every event, except the passing of time, that may free a slot for a waiting job. */
   get #changes(): number {
     return this.fleet.words + this.reservations.releases;
   }
@@ -293,7 +302,10 @@ export class Router {
     return this.#options.startedAt + this.#options.graceMs;
   }
 
-  /** Whoever is there has spoken by now: it waits on for someone, or for nobody. */
+  /**
+   * The grace after the start has ended, so all live providers are known: the job goes on waiting
+   * for one of them, or is refused because there is none.
+   */
   #heard(waiting: Waiting, choice: Choice, now: number): void {
     const refusal = this.#whyNot(waiting.request, choice, now);
     if (refusal !== undefined) this.#refuseWaiting(waiting, choice, refusal, now);
@@ -327,7 +339,7 @@ export class Router {
   }
 
   /**
-   * Prevents an account from keeping a model from all others with sealed sessions that it never
+   * Prevents one account from blocking a model for all others with sealed sessions that it never
    * orders.
    */
   #isOverShare(request: Reserve, { candidates: [winner] }: Choice): boolean {
@@ -376,8 +388,8 @@ export class Router {
   }
 
   /**
-   * The expected delay without what was learned of the machine's pace: a measured decode speed has
-   * no part of it.
+   * The expected delay without the correction by the machine's pace. A measured decoding speed is
+   * not part of that correction.
    */
   #byOwnFigures({ provider, build, expectedFirstContentMs }: Candidate, { cost }: Choice): number {
     const { factor } = this.#calibration.of(provider);
@@ -388,7 +400,10 @@ export class Router {
     return Math.max(0, expectedFirstContentMs - decodeMs) / factor + decodeMs;
   }
 
-  /** The same job asked again gets the same place: the first answer may be lost. */
+  /**
+   * A request for a job that already has a slot gets the same slot, because the first answer may
+   * have been lost.
+   */
   #repeat(
     asked: Asked,
     { provider, build }: { provider: string; build: string },
@@ -454,10 +469,12 @@ export class Router {
     });
   }
 
-  /** The time until the queue before it is gone, at the pace of the last seconds. */
+  /**
+   * The time in which the queue would be served at the rate of the last seconds, in milliseconds.
+   */
   #retryAfter(now: number): number {
     const released = this.#releases.at(now);
-    // A pace of one or two says nothing.
+    // A rate from one or two events is too uncertain.
     if (released < ENOUGH_TO_TELL) return MIN_RETRY_MS;
     const perMs = released / RATE_WINDOW_MS;
     return Math.round(
@@ -478,14 +495,18 @@ const wantedBuild = ({ builds }: Reserve): string => builds[0] as string;
 const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
 
 /**
- * Whatever has no place for the other has none for this one: the time that it has grows with its
- * prompt.
+ * Whether `one` needs at least as much as `other`, so that a slot which rejects `other` rejects
+ * `one` too. Only the sizes are compared, because the time limit for the first content grows with
+ * the prompt.
  */
 const isAsHard = (one: Reserve, other: Reserve) =>
   one.promptTokens >= other.promptTokens &&
   one.promptTokens + one.maxOutputTokens >= other.promptTokens + other.maxOutputTokens;
 
-/** What finds no place then has none for others either. */
+/**
+ * Whether the request has no special wishes. If it cannot be placed, similar requests cannot be
+ * placed either.
+ */
 const isForAnybody = ({ exclude, only, requires, price, clientSeals }: Reserve) =>
   exclude.length === 0 &&
   only === undefined &&
@@ -493,23 +514,23 @@ const isForAnybody = ({ exclude, only, requires, price, clientSeals }: Reserve) 
   clientSeals !== true &&
   (price === undefined || isListed(price));
 
-/** The client has to seal for this machine, and has not sealed for it already. */
+/** Whether the client has yet to seal the request for this machine. */
 const isUnordered = ({ clientSeals, prefers }: Reserve, { provider }: Candidate) =>
   clientSeals === true && prefers?.sealedFor !== provider;
 
-/** The caller accepts what everybody accepts. */
+/** Whether the caller accepts exactly the listed price. */
 const isListed = ({ list, max }: PriceTerms) =>
   max.inputMicroUsdPerMillion === list.inputMicroUsdPerMillion &&
   max.outputMicroUsdPerMillion === list.outputMicroUsdPerMillion;
 
-/** Whether waiting may help: someone is there and only has no place now. */
+/** Whether waiting may help: a provider is there, and is only out of capacity now. */
 const couldOpen = ({ rejected }: Choice) =>
   (Object.keys(rejected) as GateName[]).some(
     (reason) => !PERMANENT.has(reason) && reason !== 'silent',
   );
 
 /**
- * The same job asked again while it waits keeps its turn; whoever still listens gets the one
+ * A job that is requested again while it waits keeps its turn, and both requests get the one
  * answer.
  */
 const both = (one: Asked, other: Asked): Pick<Asked, 'answer' | 'askAgain'> => ({

@@ -7,30 +7,29 @@ import type { SlotPromises } from './reservations.ts';
 import { speedBounds } from './speed-bounds.ts';
 
 /**
- * What is known of a provider whether it is there or not: what was promised to it, and how it
- * behaved.
+ * State about a provider that outlasts its presence in the fleet: promised jobs, faults and
+ * measurements.
  */
 export interface Memory {
   promised(provider: string, build: string): SlotPromises;
-  /** The provider lists this slot no more. */
+  /** Notes that the provider no longer lists this slot. */
   unlist(provider: string, build: string): void;
   fault(provider: string): Readonly<FaultRecord>;
-  /** How much longer it takes to begin than its own figures promise. */
+  /** How much slower than its own figures the provider begins its answers. */
   pace(provider: string): Readonly<Pace>;
-  /** How fast the slot was seen to decode. */
+  /** The measured decoding speed of the slot. */
   measured(provider: string, build: string): Measured;
 }
 
-/** Why nobody is sent to a slot, whatever he asks for. */
+/** Why a slot gets no job at all, whatever the request is. */
 export type Closed = 'silent' | 'flooding' | 'draining' | 'suite' | 'slot_failed';
 
 const AS_MEASURED: Readonly<Pace> = { factor: 1 };
 
 /**
- * One slot of one provider, laid out for the walk that every decision makes over all of them: plain
- * numbers in one object, nothing
- * to look up. Replaced whole with each word of the provider; what is promised to it changes
- * underneath.
+ * One slot of one provider, in the form that every decision iterates over: plain numbers in one
+ * object, without lookups. Each message of the provider replaces the object; the promises that it
+ * refers to change in place.
  */
 export class Serving {
   readonly provider: ProviderView;
@@ -41,16 +40,13 @@ export class Serving {
   readonly contextTokens: number;
   readonly freeTokens: number;
   readonly maxConcurrency: number;
-  /** Jobs that it says it has. */
+  /** Jobs that the provider reported. */
   readonly busy: number;
   readonly loadMs: number;
-  /**
-   * A measured speed where there is one, or the claim: in both cases no faster than the chip can
-   * be.
-   */
+  /** The measured speed if there is one, or else the claim; never faster than the chip can be. */
   readonly #tokenMs: number;
   readonly #promptTokenMs: number;
-  /** What was measured needs no correction by the pace. */
+  /** A measured speed is not corrected by the pace. */
   readonly #tokenPace: Readonly<Pace>;
   readonly #pace: Readonly<Pace>;
   readonly #promised: SlotPromises;
@@ -93,32 +89,33 @@ export class Serving {
   }
 
   /**
-   * Jobs there: those it says it has, whoever sent them, but for the finished; and those that it
-   * has yet to hear of.
+   * The number of jobs on the slot: the reported ones, from whichever router, without those that
+   * have ended since; and the promised ones that are not reported yet.
    */
   get load(): number {
     return Math.max(0, this.busy - this.#promised.finished) + this.#promised.unheard;
   }
 
   /**
-   * Tokens that may still be promised: what it said it has free, less what it has yet to hear of.
+   * Tokens that may still be promised: those reported as free, less those of promised jobs that are
+   * not reported yet.
    */
   get tokensLeft(): number {
     return this.freeTokens - this.#promised.unheardTokens;
   }
 
-  /** Until the prompts that it was sent are read. */
+  /** The time until the machine has read the prompts that were sent to it, in milliseconds. */
   promptsMs(now: number): number {
     const left = this.#promised.promptsReadAt - now;
     return left > 0 && this.load > 0 ? left : 0;
   }
 
-  /** It refused lately what it said that it had room for. */
+  /** The provider recently refused a job although it had reported free capacity. */
   isCooling(now: number): boolean {
     return now < this.#fault.coolUntil;
   }
 
-  /** Closed out by its faults. */
+  /** The circuit breaker keeps jobs away. */
   isBroken(now: number): boolean {
     return isClosedOut(this.#fault, now);
   }
@@ -132,7 +129,7 @@ function closedBy(provider: ProviderView, slot: Slot, suite: string): Closed | u
   return slot.state === 'failed' ? 'slot_failed' : undefined;
 }
 
-/** All that serve one build, in no order. */
+/** All slots that have one build, in no order. */
 export class ServingList {
   readonly all: Serving[] = [];
   readonly #places = new Map<string, number>();
@@ -143,7 +140,7 @@ export class ServingList {
     this.#places.set(serving.id, place);
   }
 
-  /** The last one takes its place. */
+  /** Removes a slot; the last one of the list moves to its place. */
   remove(id: string): void {
     const place = this.#places.get(id);
     if (place === undefined) return;

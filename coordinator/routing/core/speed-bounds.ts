@@ -1,13 +1,12 @@
 import { BEST_CHIP, type ChipFigures, chipFigures } from '#bus-schemas';
 
 /**
- * How fast a build can run on a chip at most, in milliseconds per token. To decode a token, a
- * machine
- * reads all weights that are active once: memory bandwidth is the bound. To read a prompt token, it
- * does two operations per active parameter: arithmetic is the bound.
+ * Upper limits of the speed of a build on a chip, as milliseconds per token. To decode a token, a
+ * machine reads all active weights once, so memory bandwidth limits the speed. To read a prompt
+ * token, it does two operations per active parameter, so arithmetic limits the speed.
  *
- * Prevents a machine from drawing work by a claim that its own chip could not keep. The name of the
- * chip is the machine's own word, so the attacker is bounded by the best chip of the table.
+ * Prevents a machine from attracting work with a claim that its own chip cannot reach. The machine
+ * itself states the name of its chip, so an attacker is limited by the best chip of the table.
  */
 export interface SpeedBounds {
   readonly tokenMs: number;
@@ -15,13 +14,16 @@ export interface SpeedBounds {
 }
 
 /**
- * For a chip that is not in the table, until answers of the machine were measured: those of a plain
- * Mac.
+ * Used for a chip that is not in the table, until answers of the machine have been measured: the
+ * figures of a basic Mac.
  */
 const PLAIN: ChipFigures = { bandwidthGbps: 100, teraflops: 8.2 };
-/** A build whose name does not tell its size: smaller than the models that people pay for. */
+/**
+ * Used for a build whose name does not state its size; smaller than the models that customers pay
+ * for.
+ */
 const UNKNOWN_BILLIONS = 0.1;
-/** A build whose name does not tell its quantization: the smallest in common use. */
+/** Used for a build whose name does not state its quantization; the smallest in common use. */
 const UNKNOWN_BITS = 4;
 
 interface BuildSize {
@@ -62,7 +64,7 @@ const PARAMETERS = /(?<=^|[^a-z0-9.])a?(\d+(?:\.\d+)?)b(?![a-z0-9])/gi;
 /** `4bit`, `q4`, `int4`, `fp8`, `bf16`. */
 const BITS = /(?<=^|[^a-z0-9])(?:(?:q|int|fp|bf|f)(\d+)|(\d+)bit)(?![0-9])/gi;
 
-/** The smallest number that the name states: a bound may be too lenient, and never too strict. */
+/** The smallest number that the name states: a limit may be too lenient, but never too strict. */
 function least(found: Iterable<RegExpMatchArray>): number | undefined {
   const numbers = [...found]
     .map(([, one, other]) => Number(one ?? other))

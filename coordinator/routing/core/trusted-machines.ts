@@ -2,15 +2,19 @@ import { type Announcement, hex, isSame, type Verdict } from '#bus-schemas';
 import type { Shown } from './fleet.ts';
 
 /**
- * Which machines may be in the fleet at all, by the verdicts of trust. Invariant: a machine is
- * offered work only while its verdict is
- * `verified` and fresh, and only with the sealing key that it was verified with. Whoever is not
- * known is not in.
+ * Decides by the verdicts of trust which machines may be in the fleet.
+ *
+ * Invariant: a machine is offered work only while its verdict is `verified` and fresh, and only
+ * with the sealing key that trust has verified. A machine without a verdict is not admitted.
+ * Otherwise an unverified machine, or another sealing key, would receive prompts.
  */
 export class TrustedMachines {
   readonly #known = new Map<string, { readonly verdict: Verdict; readonly shown: Shown }>();
 
-  /** False where it is older than what is known: an old word comes late, and changes nothing. */
+  /**
+   * Stores a verdict. Returns false if the stored one has a higher revision: the older one arrived
+   * late and changes nothing.
+   */
   take(verdict: Verdict): boolean {
     const known = this.#known.get(verdict.provider);
     if (known !== undefined && known.verdict.revision > verdict.revision) return false;

@@ -5,8 +5,8 @@ import { Router } from './router.ts';
 import { WarmPool } from './warm-pool.ts';
 
 /**
- * Machines with four places each; so many requests a second, each two seconds of work, for a
- * minute.
+ * Simulates one minute: machines with four slots each, and a number of requests per second that
+ * take two seconds each.
  */
 function setUp(states: readonly SlotState[], perSecond: number) {
   const router = new Router({
@@ -33,9 +33,10 @@ function setUp(states: readonly SlotState[], perSecond: number) {
 }
 
 test('as many places are kept warm as run at once, and a half more', () => {
-  // One a second, two seconds each: two at once, three wanted, four there.
+  // One request per second of two seconds each: two run at once, three slots are wanted, four are
+  // there.
   expect(setUp(['resident', 'cold'], 1).orders()).toEqual([]);
-  // Three a second: nine wanted.
+  // Three requests per second: nine slots are wanted.
   expect(setUp(['resident', 'cold', 'cold'], 3).orders()).toEqual([
     { provider: idOf('C'), build: 'sim' },
   ]);

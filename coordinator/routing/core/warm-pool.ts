@@ -2,11 +2,14 @@ import type { Serving } from './serving.ts';
 
 const HALF_LIFE_MS = 30_000;
 const FORGOTTEN_BELOW = 0.01;
-/** Shorter than this says nothing of a rate. */
+/** A shorter time of observation is too short for a rate, in milliseconds. */
 const LEAST_MS = 5_000;
-/** Of what is busy on average: arrivals come in crowds. */
+/** Factor on the average number of running jobs, because requests arrive in bursts. */
 const MARGIN = 1.5;
-/** An order that was not followed by then is given again, to whoever suits best. */
+/**
+ * An order is repeated, to the machine that is then best, if it has had no effect after this many
+ * loading times.
+ */
 const PATIENCE_FACTOR = 2;
 
 export interface LoadOrder {
@@ -15,19 +18,19 @@ export interface LoadOrder {
 }
 
 interface Demand {
-  /** Arrivals, each counting less the longer ago it was. */
+  /** The number of arrivals, in which older ones count less. */
   arrivals: number;
   at: number;
   readonly since: number;
-  /** A job's time on a machine, on average. */
+  /** Average time of a job on a machine, in milliseconds. */
   serviceMs: number;
 }
 
 /**
- * Keeps as many places of each model in memory as are asked for: by Little's law arrivals a second
- * times seconds of work are the jobs
- * that run at once. Where warm places are fewer, a machine that has the model on its disk is told
- * to load it, one at a time.
+ * Keeps as many slots of each model in memory as its demand needs. By Little's law, arrivals per
+ * second times seconds of work give the number of jobs that run at once. If the slots in memory
+ * allow fewer, a machine that has the model on its disk is ordered to load it, one machine at a
+ * time.
  */
 export class WarmPool {
   readonly #demands = new Map<string, Demand>();
@@ -90,8 +93,8 @@ export class WarmPool {
 }
 
 /**
- * Of a model that is asked for since a moment ago, what was counted is a part of what would be
- * counted in the long run.
+ * Corrects the rate of a model whose demand began recently: the weighted sum has not reached its
+ * final value yet.
  */
 function arrivalsPerMs(demand: Demand, now: number): number {
   const counted = 1 - 2 ** (-Math.max(LEAST_MS, now - demand.since) / HALF_LIFE_MS);
