@@ -6,8 +6,8 @@ import { At, count, nothing, optional, positive } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
 /**
- * What the other components ask about people, their keys and what those may do. Secrets travel as
- * SHA-256 only.
+ * Requests of the other components about people, their keys, and the permissions of both. A secret
+ * is sent only as its SHA-256 digest.
  */
 
 const Name = Type.String({ maxLength: 120 });
@@ -20,14 +20,14 @@ const signIn = Type.Object({
   subject: Type.String({ minLength: 1, maxLength: 255 }),
   email: optional(Type.String({ maxLength: 320 })),
 });
-/** The first time makes the account. */
+/** The first sign-in of a person creates their account. */
 const signedIn = Type.Object({ user: Type.String({ maxLength: 64 }), account: AccountId });
 const createAccount = Type.Object({ name: Type.String({ minLength: 1, maxLength: 120 }) });
 const accountCreated = Type.Object({ account: AccountId });
 
 // keys
 
-/** Most that a key may ask for in any minute; none where left out. */
+/** Limits of a key in any 60 seconds; a missing field means no limit. */
 const RateLimits = Type.Object({
   requests: optional(positive),
   inputTokens: optional(positive),
@@ -40,7 +40,7 @@ const settings = {
   expiresAt: optional(At),
   limits: RateLimits,
   allowedModels: optional(Type.Array(ModelName, { maxItems: 256 })),
-  /** Only the account's own machines serve it. */
+  /** True if only the account's own machines may serve the key. */
   selfRouteOnly: Type.Boolean(),
 };
 const KeySettings = Type.Object(settings);
@@ -69,7 +69,7 @@ const authenticated = Type.Union([
   refused(['unknown', 'disabled', 'expired']),
 ]);
 export type Authenticated = Static<typeof authenticated>;
-/** What is left out is as it is for a key that may do everything. */
+/** A missing field has the value of a key without restrictions. */
 const createKey = Type.Object({
   account: AccountId,
   key: optional(KeyId),
@@ -87,7 +87,10 @@ const keyCreated = Type.Union([
 const ofKey = Type.Object({ key: KeyId, account: optional(AccountId) });
 const found = Type.Union([ok({ record: KeyRecord }), refused(['unknown'])]);
 const updateKey = Type.Object({ key: KeyId, account: AccountId, ...KeySettings.properties });
-/** The key keeps its id, its settings and what it spent; the old secret is dead at once. */
+/**
+ * Replaces the secret of a key. The old secret stops working at once; id, settings and spending
+ * remain.
+ */
 const rotateKey = Type.Object({
   key: KeyId,
   account: AccountId,
@@ -101,12 +104,18 @@ const keys = Type.Object({ keys: Type.Array(KeyRecord, { maxItems: 1000 }) });
 // limits
 
 const take = Type.Object({
-  /** Each is let through whole or not at all; in order. */
+  /**
+   * Requests for a part of the limits, handled in this order. Each is granted completely or
+   * refused.
+   */
   takes: Type.Array(
     Type.Object({
       inputTokens: count,
       outputTokens: count,
-      /** All of them must have room: a key's own limits, and its account's. */
+      /**
+       * The key, its account, or both. A request is granted only if the limits of all subjects
+       * allow it.
+       */
       subjects: Type.Array(
         Type.Object({ subject: Type.String({ maxLength: 64 }), limits: RateLimits }),
         { minItems: 1, maxItems: 2 },
@@ -121,7 +130,7 @@ const taken = Type.Object({
   results: Type.Array(
     Type.Object({
       ok: Type.Boolean(),
-      /** Of the first subject that has a limit. */
+      /** Remaining use of the first subject that has such a limit. */
       requests: optional(Room),
       inputTokens: optional(Room),
       outputTokens: optional(Room),
@@ -152,8 +161,8 @@ const claimed = Type.Union([
 ]);
 export type Claimed = Static<typeof claimed>;
 /**
- * Sealed under a secret that only the caller has; nothing where there is no answer to keep, and the
- * claim is given up.
+ * Ends a claim. `sealed` is the answer, sealed under a secret that only the caller has. Without it
+ * no answer is stored, and the next request may claim the key.
  */
 const endClaim = Type.Object({
   account: AccountId,
@@ -199,7 +208,8 @@ const createInvite = Type.Object({
 });
 const inviteCreated = Type.Union([ok({}), refused(['taken'])]);
 /**
- * The same account again gets the same answer, so that a credit that was cut off can be finished.
+ * Redeems an invite. A repeated call by the same account succeeds again, with `again`, so that a
+ * credit that was interrupted can be completed.
  */
 const redeemInvite = Type.Object({ code: Type.String({ maxLength: 64 }), account: AccountId });
 const inviteRedeemed = Type.Union([
@@ -208,7 +218,7 @@ const inviteRedeemed = Type.Union([
 ]);
 const setReferralCode = Type.Object({ account: AccountId, code: Code });
 const referralCodeSet = Type.Union([ok({}), refused(['taken'])]);
-/** An account has one referrer, for ever. */
+/** Sets the referrer of an account. It cannot be changed later. */
 const applyReferral = Type.Object({ account: AccountId, code: Type.String({ maxLength: 64 }) });
 const referralApplied = Type.Union([
   ok({ referrer: AccountId }),
@@ -237,7 +247,9 @@ const operators = Type.Object({
 });
 const authenticateOperator = Type.Object({ keyHash: Hash });
 const operatorAuthenticated = Type.Union([ok({ operator: Name }), refused(['unknown'])]);
-/** Written before the change; its outcome after it. */
+/**
+ * One row of the audit log. It is written before the change, and again with the outcome after it.
+ */
 const audit = Type.Object({
   id: Type.String({ minLength: 8, maxLength: 64 }),
   operator: Name,
@@ -248,7 +260,7 @@ const audit = Type.Object({
 });
 const listAudit = Type.Object({
   before: optional(At),
-  /** Changes of one actor alone: an operator, or the account of a person. */
+  /** Returns only the changes by this actor: an operator, or the account of a person. */
   operator: optional(Name),
   limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
 });

@@ -17,8 +17,8 @@ import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { AttemptFailure, Finish, JobResult, Refusal, TrustLevel, Usage } from './vocabulary.ts';
 
 /**
- * Facts on `evt.>`: kept in JetStream, read by components and ops tools. None holds a word of a
- * prompt or an answer.
+ * Facts on `evt.>`: stored in JetStream, read by components and operators' tools. No fact contains
+ * any text of a prompt or an answer.
  */
 
 const jobAttempt = Type.Object({
@@ -33,13 +33,15 @@ const jobAttempt = Type.Object({
   about: optional(Type.Enum(REFUSAL_ABOUTS)),
   /** The client sealed the request: the ingress cannot vouch for what the provider received. */
   clientSealed: optional(Type.Boolean()),
-  /** The account that asked. Routing counts by it how many customers a provider blames. */
+  /**
+   * Account that sent the request. Routing counts how many different accounts a provider blames.
+   */
   account: optional(AccountId),
-  /** The provider that the job goes to next, where there is one. */
+  /** The provider that gets the job next, if there is one. */
   next: optional(ProviderId),
 });
 export type JobAttempt = Static<typeof jobAttempt>;
-/** One provider's try ended without serving the job. */
+/** Published when a provider's attempt ended without serving the job. */
 export const JobAttempt = defineMessage('evt.job.attempt', jobAttempt);
 
 const jobEnded = Type.Object({
@@ -54,20 +56,20 @@ const jobEnded = Type.Object({
   attempts: Type.Integer({ minimum: 0, maximum: 64 }),
   result: JobResult,
   finish: optional(Finish),
-  /** What that provider had shown of itself. */
+  /** The trust level of that provider when it served. */
   trustLevel: optional(TrustLevel),
   at: At,
   streamed: Type.Boolean(),
-  /** Completion tokens that reached the ingress, counted there. */
+  /** Completion tokens that the ingress received, by its own count. */
   deliveredTokens: count,
-  /** What the provider reported at its end, sealed to the ingress; absent when no end came. */
+  /** Usage that the provider reported, sealed to the ingress; absent if the answer did not end. */
   usage: optional(Usage),
   /**
-   * The key that signed `usage` for this job and attempt; the ingress has checked the signature.
-   * Absent when it saw none.
+   * The key that signed `usage` for this job and attempt, after the ingress has checked the
+   * signature; absent if the ingress received no valid signature.
    */
   receiptKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
-  /** Upper bound of prompt tokens, counted at the ingress. */
+  /** Upper bound of the number of prompt tokens, computed by the ingress. */
   promptBound: count,
   timing: Type.Object({
     routeUs: count,
@@ -77,7 +79,10 @@ const jobEnded = Type.Object({
   }),
 });
 export type JobEnded = Static<typeof jobEnded>;
-/** A job is over. Settlement charges by it, routing frees the slot, telemetry counts. */
+/**
+ * Published when a job is over. Settlement charges the job, routing releases the slot, telemetry
+ * counts.
+ */
 export const JobEnded = defineMessage('evt.job.ended', jobEnded);
 
 const routingDecision = Type.Object({
@@ -89,7 +94,8 @@ const routingDecision = Type.Object({
   build: optional(BuildId),
   candidates: count,
   /**
-   * Who would have served instead, and how soon: the job goes there when the winner fails at once.
+   * The next best machines with their expected delay. If the first machine fails at once, the job
+   * goes to one of these.
    */
   alternates: optional(
     Type.Array(
@@ -97,9 +103,9 @@ const routingDecision = Type.Object({
       { maxItems: 8 },
     ),
   ),
-  /** Providers turned down, by the first gate that failed. */
+  /** Number of machines that cannot serve, by the first gate that each one failed. */
   rejected: Type.Record(Type.String({ maxLength: 32 }), count),
-  /** Terms of the winner's expected delay in ms; they sum to the total. */
+  /** Parts of the first machine's expected delay, in milliseconds; their sum is the delay. */
   cost: optional(Type.Record(Type.String({ maxLength: 32 }), Type.Number())),
   queuedMs: count,
 });
@@ -114,13 +120,13 @@ const routingFleet = Type.Object({
 export type RoutingFleet = Static<typeof routingFleet>;
 export const RoutingFleet = defineMessage('evt.routing.fleet', routingFleet);
 
-/** Another copy of routing answers from now on. */
+/** Published when another router becomes the leader of its cell. */
 const routingLed = Type.Object({
   router: Type.String({ maxLength: 64 }),
   at: At,
-  /** Grows with every one that takes over. */
+  /** Increases with each change of the leader. */
   epoch: count,
-  /** Of which cell; the first when left out. */
+  /** The cell of this router; absent means the first cell. */
   cell: optional(CellNumber),
 });
 export type RoutingLed = Static<typeof routingLed>;
@@ -135,7 +141,7 @@ const settlementSettled = Type.Object({
   chargedMicroUsd: count,
   providerMicroUsd: count,
   feeMicroUsd: count,
-  /** The referrer's part of the fee. */
+  /** The part of the fee that the referrer gets, in micro-dollars. */
   referralMicroUsd: count,
   provider: optional(ProviderId),
 });
@@ -143,11 +149,11 @@ export type SettlementSettled = Static<typeof settlementSettled>;
 export const SettlementSettled = defineMessage('evt.settlement.settled', settlementSettled);
 
 const settlementPosted = Type.Object({
-  /** Names what was done, for ever. */
+  /** Permanent unique name of the operation. */
   operation: Type.String({ maxLength: 200 }),
   kind: Type.String({ maxLength: 32 }),
   at: At,
-  /** They sum to zero. */
+  /** The amounts of all entries sum to zero. */
   entries: Type.Array(
     Type.Object({
       account: Type.String({ maxLength: 128 }),
@@ -160,11 +166,11 @@ const settlementPosted = Type.Object({
   ),
 });
 export type SettlementPosted = Static<typeof settlementPosted>;
-/** Money moved that no job moved: credits, deposits, withdrawals. */
+/** Published for movements of money that belong to no job: credits, deposits, withdrawals. */
 export const SettlementPosted = defineMessage('evt.settlement.posted', settlementPosted);
 
 const termsChanged = Type.Object({ at: At });
-/** Prices, fees or terms were changed: forget what you cached of them. */
+/** Published when prices, fees or terms changed: receivers must drop their cached copies. */
 export const SettlementTermsChanged = defineMessage('evt.settlement.terms-changed', termsChanged);
 
 export const SETTLEMENT_ALERTS = [
@@ -186,13 +192,18 @@ const trustChange = Type.Object({ provider: ProviderId, at: At });
 export type TrustChange = Static<typeof trustChange>;
 export const TrustEnrolled = defineMessage('evt.trust.enrolled', trustChange);
 export const TrustRevoked = defineMessage('evt.trust.revoked', trustChange);
-/** The hub saw the provider's leaf come or go: quicker than any missed beat. */
+/**
+ * Published when the hub sees a provider's leaf connect or disconnect. This is faster than a
+ * missing beat.
+ */
 export const TrustConnected = defineMessage('evt.trust.connected', trustChange);
 export const TrustDisconnected = defineMessage('evt.trust.disconnected', trustChange);
 
 const keyChanged = Type.Object({ key: KeyId, at: At });
 export type KeyChanged = Static<typeof keyChanged>;
-/** A key was made, changed or revoked: forget what you cached of it. */
+/**
+ * Published when a key was created, changed or revoked: receivers must drop their cached copies.
+ */
 export const KeyChanged = defineMessage('evt.accounts.key-changed', keyChanged);
 
 const catalogChanged = Type.Object({ revision: count, at: At });
@@ -205,14 +216,14 @@ const violation = Type.Object({
   violation: Type.Enum([
     'unopenable_frame',
     'malformed_message',
-    /** Far more messages about itself than a machine may send. */
+    /** The machine sent far more messages about itself than it may. */
     'flood',
-    /** More tokens billed than the model's tokenizer finds in the answer. */
+    /** The machine billed more tokens than the model's tokenizer counts in the answer. */
     'overbilled',
   ]),
-  /** The job in which it was seen; always present with `overbilled`. */
+  /** The job in which the violation occurred; always present with `overbilled`. */
   job: optional(JobId),
 });
 export type Violation = Static<typeof violation>;
-/** A provider broke the protocol; counted against it. */
+/** Published when a provider broke the protocol. Each violation counts against the provider. */
 export const Violation = defineMessage('evt.telemetry.violation', violation);

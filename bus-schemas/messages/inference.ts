@@ -7,8 +7,8 @@ import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { Finish, Usage } from './vocabulary.ts';
 
 /**
- * What stands inside the seals: the only messages that hold prompts and completions. They exist in
- * an ingress and in a provider, nowhere between.
+ * Content of sealed messages: the only messages with prompts and completions. They exist in clear
+ * text only at the two ends of the seal: provider, and ingress or client.
  */
 
 const content = Type.Union([
@@ -38,8 +38,8 @@ const responseFormat = Type.Object({
 
 const request = Type.Object({
   /**
-   * The chat contract: other surfaces are lowered to it at the ingress. Fields that we do not know
-   * pass through.
+   * The request as a chat request; the ingress translates other surfaces into it. Unknown fields
+   * are forwarded.
    */
   chat: Type.Object({
     messages: Type.Array(
@@ -65,14 +65,15 @@ const request = Type.Object({
    */
   build: optional(BuildId),
   /**
-   * Requests of the same scope may share what a provider has worked out for the beginning of a
-   * prompt; without one, nobody.
+   * Requests with the same scope may share a provider's cached results for a common beginning of
+   * their prompts. A request without a scope shares nothing. Sharing between customers would
+   * reveal, by the speed of an answer, which prompts others sent.
    */
   cacheScope: optional(Type.String({ minLength: 1, maxLength: 64 })),
 });
 export type InferenceRequest = Static<typeof request>;
 export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
-/** Characters of the longest JSON schema that answers can be held to, as JSON. */
+/** Maximum size of the JSON schema of an answer, in characters of its JSON text. */
 export const MAX_SCHEMA_CHARACTERS = 256 * 1024;
 
 const Token = { token: Type.String({ maxLength: 256 }), logprob: Type.Number({ maximum: 0 }) };
@@ -82,7 +83,7 @@ const TokenLogprob = Type.Object({
 });
 export type TokenLogprob = Static<typeof TokenLogprob>;
 
-/** Tokens that a piece took: coalesced tokens come as one. */
+/** Number of tokens in this delta; a delta may contain several tokens. */
 const tokens = Type.Integer({ minimum: 1, maximum: 100_000 });
 const textDelta = Type.Object({
   k: Type.Literal('text'),
@@ -92,8 +93,8 @@ const textDelta = Type.Object({
 });
 const reasoningDelta = Type.Object({ k: Type.Literal('reasoning'), text: Type.String(), tokens });
 /**
- * Calls come one after the other: `index` rises by one, and the first piece of each has its id and
- * name.
+ * Tool calls follow one another: `index` increases by one for each, and the first delta of a call
+ * has its id and name.
  */
 const toolDelta = Type.Object({
   k: Type.Literal('tool'),
@@ -104,8 +105,8 @@ const toolDelta = Type.Object({
   tokens,
 });
 /**
- * A piece of an answer. `text` is what the model wrote: words, thoughts, or the JSON of a call's
- * arguments.
+ * A part of an answer. `text` is output of the model: answer text, reasoning, or a part of the JSON
+ * arguments of a tool call.
  */
 export type Delta =
   | Static<typeof textDelta>
@@ -116,13 +117,13 @@ const end = Type.Object({
   k: Type.Literal('end'),
   finish: Finish,
   usage: Usage,
-  /** The one of the request's stop strings that ended it. */
+  /** The stop string of the request that ended the answer. */
   stopSequence: optional(Type.String({ maxLength: 1024 })),
   requestHash: Hash,
   responseHash: Hash,
   /**
-   * With the finish `error`: the part of the request that made it fail, where the engine itself
-   * works.
+   * Only with the finish `error`: the part of the request that caused the failure, if the engine
+   * itself works.
    */
   about: optional(Type.Enum(REFUSAL_ABOUTS)),
 });
@@ -136,9 +137,9 @@ const frame = Type.Object({
   }),
 });
 export type FrameContent = Static<typeof frame>;
-/** Characters of the longest reason that a provider may give to a client. */
+/** Maximum length of a provider's explanation for a client, in characters. */
 export const MAX_DETAIL_CHARACTERS = 300;
-/** Why a provider cannot use a request, in words for its client. */
+/** Explanation for the client why a provider cannot use its request. */
 export const RefusalDetail = defineMessage(
   'refusal-detail',
   Type.Object({ message: Type.String({ minLength: 1, maxLength: MAX_DETAIL_CHARACTERS }) }),

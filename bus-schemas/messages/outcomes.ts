@@ -1,11 +1,10 @@
 import type { AttemptFailure, Finish, Refusal } from './vocabulary.ts';
 
 /**
- * Who is at fault when a provider does not serve a job, and what follows from it. The router's
- * breakers and cooling, the ingress's
- * choice to try another provider and the API's error all read this table, so that they cannot
- * disagree. A new word in one of the
- * three vocabularies does not compile until it has a row here.
+ * Defines who is at fault when a provider does not serve a job, and the consequences. The router's
+ * breakers and cooling, the ingress's choice to try another provider and the error of the API all
+ * use this table, so that they cannot contradict one another. A new member of one of the three
+ * vocabularies does not compile until it has a row here.
  */
 
 /**
@@ -15,14 +14,15 @@ import type { AttemptFailure, Finish, Refusal } from './vocabulary.ts';
 type Party = 'client' | 'machine' | 'network' | 'nobody';
 
 /**
- * What an outcome does to the fault record of the provider (coordinator/routing/core/faults.ts).
+ * The effect of an outcome on the fault record of the provider
+ * (coordinator/routing/core/faults.ts):
  *
- *   none   nothing
- *   note The provider blames the client. Clients of one account cannot harm the provider this way;
- *   a provider that blames clients
- *          of several accounts in a short time cools, because it may be avoiding work.
- *   cool   It gets no work for a moment, which doubles with each refusal in a row.
- *   fault  It counts towards opening the provider's breaker.
+ * - `none`: no effect.
+ * - `note`: the provider blames the client. Clients of one account cannot harm a provider this
+ *   way, but a provider that blames clients of several accounts in a short time cools, because it
+ *   may be avoiding work.
+ * - `cool`: the provider gets no work for a short time, which doubles with each refusal in a row.
+ * - `fault`: the outcome counts towards opening the provider's breaker.
  */
 type RecordEffect = 'none' | 'note' | 'cool' | 'fault';
 
@@ -49,14 +49,12 @@ type OutcomeError =
   | 'service_unavailable'
   | 'insufficient_quota';
 
-/**
- * Words of `Refusal`, and two that are only known with the rest of the attempt: see
- * `refusalOutcome`.
- */
+/** Members of `Refusal`, and two that `refusalOutcome` derives from the rest of the attempt. */
 type RefusalRow = Refusal | 'unsealable_by_client' | 'invalid_schema';
 
 const REFUSAL_OUTCOMES = {
-  // A provider that refuses what it has just announced room for is asked again a moment later.
+  // A provider that refuses although it has just announced free capacity is tried again a moment
+  // later.
   queue_full: { party: 'nobody', retry: true, record: 'cool', error: 'saturated' },
   token_budget_exhausted: { party: 'nobody', retry: true, record: 'cool', error: 'saturated' },
   model_not_loaded: { party: 'machine', retry: true, record: 'cool', error: 'saturated' },
@@ -98,8 +96,8 @@ const FAILURE_OUTCOMES = {
 } as const satisfies Record<Exclude<AttemptFailure, 'refused'>, Outcome>;
 
 /**
- * The failure that a finish reason amounts to; undefined when the answer is complete. Nobody asked
- * for `cancelled` when this is read.
+ * The failure that each finish reason means; undefined if the answer is complete. This table
+ * applies only when the ingress did not cancel the job, so `cancelled` is an error of the engine.
  */
 export const FINISH_FAILURES = {
   stop: undefined,
@@ -109,7 +107,7 @@ export const FINISH_FAILURES = {
   error: 'engine_error',
 } as const satisfies Record<Finish, Exclude<AttemptFailure, 'refused'> | undefined>;
 
-/** What else is known of a refusal. */
+/** Further facts about a refusal. */
 export interface RefusalContext {
   readonly refusal?: Refusal | undefined;
   /** The client sealed the request, so the ingress cannot vouch for it. */
@@ -132,7 +130,7 @@ function refusalOutcome({
   return REFUSAL_OUTCOMES[refusal];
 }
 
-/** A refusal without a reason, from another version, counts as one by a full machine. */
+/** A refusal without a reason comes from another version and is treated like `queue_full`. */
 export function attemptOutcome(failure: AttemptFailure, context: RefusalContext = {}): Outcome {
   if (failure !== 'refused') return FAILURE_OUTCOMES[failure];
   return refusalOutcome({ ...context, refusal: context.refusal ?? 'queue_full' });

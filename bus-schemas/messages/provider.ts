@@ -7,7 +7,10 @@ import { count, countUpTo, optional } from '../schema-parts.ts';
 import { REFUSAL_ABOUTS } from './outcomes.ts';
 import { Delivered, EngineName, Finish, Refusal, SlotState, Traits, Usage } from './vocabulary.ts';
 
-/** What a provider says about itself. Every number is a claim: receivers clamp it before use. */
+/**
+ * Reports of a provider about itself. The provider may lie in each number, so receivers limit each
+ * to a plausible range before they use it.
+ */
 
 const rate = (maximum: number) => Type.Number({ minimum: 0, maximum });
 
@@ -19,10 +22,10 @@ export const Machine = Type.Object({
 });
 export type Machine = Static<typeof Machine>;
 
-/** More than any machine runs side by side. */
+/** Maximum number of job ids in a slot's report; more than any machine runs at the same time. */
 export const MAX_JOBS_NAMED = 1_024;
 
-/** One build on one machine: what it is, whether it is in memory, how busy it is and how fast. */
+/** One build on one machine: its state, load and speed. */
 export const Slot = Type.Object({
   build: BuildId,
   state: SlotState,
@@ -30,8 +33,8 @@ export const Slot = Type.Object({
   running: countUpTo(100_000),
   waiting: countUpTo(100_000),
   /**
-   * Which they are: a router knows by it which of its orders have arrived, and which jobs another
-   * router sent.
+   * Ids of the jobs that run or wait here. From them a router learns which of its orders have
+   * arrived, and which jobs come from another router.
    */
   jobs: optional(Type.Array(JobId, { maxItems: MAX_JOBS_NAMED })),
   maxConcurrency: countUpTo(100_000),
@@ -45,8 +48,8 @@ export const Slot = Type.Object({
 export type Slot = Static<typeof Slot>;
 
 /**
- * `sequence` rises with every capacity report of a session, so that a late one is recognised and
- * dropped.
+ * `sequence` increases with every capacity report of a session, so that receivers can drop reports
+ * that arrive late.
  */
 const capacityFields = {
   session: SessionId,
@@ -55,7 +58,7 @@ const capacityFields = {
   slots: Type.Array(Slot, { maxItems: 64 }),
 };
 
-/** Sent when a slot changes, between beats. */
+/** Sent between two beats when a slot changes. */
 const capacity = Type.Object(capacityFields);
 export type Capacity = Static<typeof capacity>;
 export const Capacity = defineMessage('capacity', capacity);
@@ -69,15 +72,15 @@ const announcement = Type.Object({
 });
 export type Announcement = Static<typeof announcement>;
 
-/** First words of a session. */
+/** First message of a session. */
 export const Hello = defineMessage('hello', announcement);
 /**
- * The same, every few seconds: complete in itself, so that a router that has just started rebuilds
- * the fleet from beats alone.
+ * Complete status, sent every few seconds. A router that has just started builds its whole picture
+ * of the fleet from beats.
  */
 export const Beat = defineMessage('beat', announcement);
 
-/** What the provider says the work was. */
+/** The provider's statement about the work for one attempt. */
 const receipt = Type.Object({
   /** Absent: the hashes are plain SHA-256. 2: they are HMAC-SHA-256 with the receipt's salt. */
   version: optional(Type.Literal(2)),
@@ -89,24 +92,24 @@ const receipt = Type.Object({
   requestHash: Hash,
   responseHash: Hash,
   /**
-   * The newest that an ingress sent; settlement charges by it when that ingress has died. Not
-   * signed: it has a proof of its own.
+   * The newest proof of delivery from the ingress. Settlement charges by it if that ingress has
+   * died. It is not covered by `signature`, because it contains a proof of its own.
    */
   delivered: optional(Delivered),
-  /** Of the rest, with the provider's own key (bus-schemas/receipts/). */
+  /** Signature of the other fields with the provider's own key (bus-schemas/receipts/). */
   signature: optional(Bytes({ min: P256_SIGNATURE_BYTES, max: P256_SIGNATURE_BYTES })),
   signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
 });
 export type Receipt = Static<typeof receipt>;
-/** Several at once; each is repeated until settlement acknowledges it. */
+/** Several receipts in one message. Each is repeated until settlement acknowledges it. */
 export const Receipts = defineMessage(
   'receipt',
   Type.Object({ receipts: Type.Array(receipt, { minItems: 1, maxItems: 256 }) }),
 );
 
 /**
- * What somebody who cannot open a frame has to know of it; whoever can, holds it against what is
- * inside.
+ * The facts about a frame that are needed by a component that cannot open the frame. The client
+ * opens the frame and compares them with its content, so that neither side can lie about them.
  */
 const outline = Type.Object({
   tokens: countUpTo(10_000_000),
@@ -118,7 +121,7 @@ export type Outline = Static<typeof outline>;
 
 const MAX_DETAIL_BYTES = 2_048;
 
-/** Everything a provider says about one job, on that job's own subject. */
+/** All messages of a provider about one job, published on the subject of that job. */
 const out = Type.Union([
   Type.Object({ t: Type.Literal('accept'), attempt: AttemptNumber }),
   Type.Object({
@@ -129,7 +132,8 @@ const out = Type.Union([
     /** The part of an invalid request that cannot be used. */
     about: optional(Type.Enum(REFUSAL_ABOUTS)),
     /**
-     * Why, for the client: `RefusalDetail`, sealed as frame 0, because it may quote the request.
+     * Explanation for the client: `RefusalDetail`, sealed as frame 0 because it may quote the
+     * request.
      */
     detail: optional(Bytes({ max: MAX_DETAIL_BYTES })),
   }),
@@ -140,8 +144,8 @@ const out = Type.Union([
     sealed: Bytes({ max: 256 * 1024 }),
     outline: optional(outline),
     /**
-     * Beside the frame that ends the attempt: the ingress checks the signature, and the provider is
-     * paid without waiting.
+     * Sent with the frame that ends the attempt. The ingress checks its signature, so that
+     * settlement can pay the provider at once.
      */
     receipt: optional(receipt),
   }),

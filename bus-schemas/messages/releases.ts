@@ -5,7 +5,7 @@ import { ED25519_SIGNATURE_BYTES } from '../receipts/signatures.ts';
 import { At, nothing, optional } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
-/** Which code machines may run. */
+/** Requests about the code that machines may run. */
 
 const Version = Type.String({ minLength: 1, maxLength: 32, pattern: '^[0-9A-Za-z.+-]+$' });
 const ofCode = Type.Object({ codeHash: Hash });
@@ -34,7 +34,10 @@ export const releases = {
     Type.Object({ version: Version, codeHash: Hash }),
     Type.Object({ added: Type.Boolean() }),
   ),
-  /** Whoever runs it is out at once. Refused, without `force`, where that is most of the fleet. */
+  /**
+   * Withdraws a release: machines that run it get no more work at once. Without `force` it is
+   * refused if most of the fleet runs this release.
+   */
   withdraw: define(
     'withdraw-release',
     Type.Object({ codeHash: Hash, force: Type.Boolean() }),

@@ -10,7 +10,7 @@ export interface ServiceMethod<Request, Reply> {
   readonly reply: MessageKind<Reply>;
 }
 
-/** How a component's methods are written down: `define(name, request, reply)`. */
+/** Returns a function that defines the methods of a component: `define(name, request, reply)`. */
 export function methodsOf(component: ComponentName) {
   return <Request extends TSchema, Reply extends TSchema>(
     name: string,
@@ -25,7 +25,7 @@ export function methodsOf(component: ComponentName) {
   });
 }
 
-/** The same, asked of one cell of the fleet. */
+/** Returns the same method, addressed to one cell of the fleet. */
 export function inCell<Request, Reply>(
   method: ServiceMethod<Request, Reply>,
   cell: number,
@@ -33,7 +33,10 @@ export function inCell<Request, Reply>(
   return { ...method, method: `${method.method}-${cell}`, subject: `${method.subject}.${cell}` };
 }
 
-/** An answer is one of these, and a refusal that a caller must handle is a part of its type. */
+/**
+ * Schemas of the two kinds of reply. A refusal that callers must handle is a part of the reply's
+ * type.
+ */
 export const ok = <Fields extends TProperties>(fields: Fields) =>
   Type.Object({ ok: Type.Literal(true), ...fields });
 export const refused = <const Codes extends string[]>(codes: readonly [...Codes]) =>

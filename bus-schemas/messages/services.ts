@@ -13,8 +13,8 @@ export { transparency } from './transparency.ts';
 export { trust } from './trust.ts';
 
 /**
- * Requests between components, and their answers. A refusal that a caller must handle is part of
- * the answer's type.
+ * Requests between components, and their replies. A refusal that callers must handle is a part of
+ * the reply's type.
  */
 
 const WeightsHex = Hex(HASH_BYTES);
@@ -27,42 +27,45 @@ export const Candidate = Type.Object({
   suite: Type.String({ maxLength: 64 }),
   sealingKey: X25519Key,
   expectedFirstContentMs: Type.Number({ minimum: 0 }),
-  /** What it says it is. */
+  /** Chip that the machine reports; not proven. */
   chip: optional(Type.String({ maxLength: 64 })),
   simulated: optional(Type.Boolean()),
-  /** What it has shown. */
+  /** Trust level of the machine. */
   level: optional(TrustLevel),
-  /** The most that the request can cost on this machine. */
+  /** Maximum cost of the request on this machine, in micro-dollars. */
   costMicroUsd: optional(count),
 });
 export type Candidate = Static<typeof Candidate>;
 
-/** What its caller would rather have. Nobody is turned away for it: who comes nearest serves. */
+/** Wishes of the caller. They never lead to a refusal: the machine that fits best serves. */
 const preferences = Type.Object({
-  /** Asked in this order before all others. */
+  /** Machines to try first, in this order. */
   order: optional(Type.Array(ProviderId, { maxItems: 32 })),
-  /** What counts most; the time to the first content when left out. */
+  /** The value to optimize; absent means the time to the first content. */
   sort: optional(Type.Enum(['latency', 'throughput', 'price'] as const)),
   minTokensPerSecond: optional(Type.Number({ minimum: 0, maximum: 1e6 })),
   maxFirstContentMs: optional(Type.Number({ minimum: 0, maximum: 1e9 })),
-  /** It is sealed for this one already: another has to be much better to be worth the way back. */
+  /**
+   * The machine for which the client has already sealed the request. Another machine is chosen only
+   * if it is much better, because the client would have to seal again.
+   */
   sealedFor: optional(ProviderId),
 });
 export type Preferences = Static<typeof preferences>;
 
-/** The beginning of a conversation, as a digest, and how long it is. */
+/** Digest of the beginning of a conversation, and its length in tokens. */
 const prefix = Type.Object({ key: Type.String({ maxLength: 32 }), tokens: count });
 export type Prefix = Static<typeof prefix>;
 
-/** Micro-dollars for a million tokens. */
+/** Price in micro-dollars for a million tokens. */
 const TokenPrice = Type.Object({ inputMicroUsdPerMillion: count, outputMicroUsdPerMillion: count });
 export type TokenPrice = Static<typeof TokenPrice>;
 const priceTerms = Type.Object({
-  /** The price in the catalog: it applies to every machine without a price of its own. */
+  /** The price in the catalog. It applies to every machine without a price of its own. */
   list: TokenPrice,
-  /** A machine that asks for more does not serve. */
+  /** The maximum that the caller accepts. A machine with a higher price does not serve. */
   max: TokenPrice,
-  /** Machines of the caller, whose price does not matter. */
+  /** Machines of the caller, which are free for the caller. */
   exempt: optional(Type.Array(ProviderId, { maxItems: 64 })),
 });
 export type PriceTerms = Static<typeof priceTerms>;
@@ -71,33 +74,36 @@ const reserve = Type.Object({
   job: JobId,
   account: AccountId,
   model: ModelName,
-  /** Builds that may serve the model, best first. */
+  /** Builds that may serve the model; the preferred build comes first. */
   builds: Type.Array(BuildId, { minItems: 1, maxItems: 8 }),
   promptTokens: count,
   maxOutputTokens: count,
-  /** How long the caller will wait in the queue. */
+  /** Longest time that the job may wait in the queue, in milliseconds. */
   patienceMs: count,
-  /** The first content is wanted within this time: a machine that would take longer is none. */
+  /** Time until the first content is due, in milliseconds. Slower machines are not candidates. */
   firstContentMs: optional(count),
-  /** Providers that already failed this job, or that its caller does not want. */
+  /** Providers that already failed this job or that the caller excludes. */
   exclude: Type.Array(ProviderId, { maxItems: 128 }),
-  /** No other may serve it. */
+  /** If present, only these providers may serve the job. */
   only: optional(Type.Array(ProviderId, { maxItems: 64 })),
-  /** What a machine must be able to do. */
+  /** Traits that a machine must have. */
   requires: optional(Traits),
   /**
-   * What the files of a build must amount to, in hexadecimal; of a build that is not named,
-   * anything.
+   * SHA-256 of the files of each build, in hexadecimal. A machine must have attested this digest;
+   * otherwise it could serve a cheaper model under the same name. A build that is not in this list
+   * is not checked.
    */
   weights: optional(Type.Record(BuildId, WeightsHex)),
-  /** What a machine must have shown at least. */
+  /** Minimum trust level of a machine. */
   level: optional(TrustLevel),
   prefers: optional(preferences),
-  /** The client has to seal the request for the machine that it is offered, and may never do so. */
+  /**
+   * The client must seal the request for the machine that it is offered, and it may never do so.
+   */
   clientSeals: optional(Type.Boolean()),
-  /** Absent where price does not matter: the caller's own machines are free. */
+  /** Absent if the price does not matter, for example on the caller's own machines. */
   price: optional(priceTerms),
-  /** Longest first: who has read one of them begins sooner. */
+  /** Longest first. A machine that has read one of these beginnings starts sooner. */
   prefixes: optional(Type.Array(prefix, { maxItems: 16 })),
 });
 export type Reserve = Static<typeof reserve>;
@@ -110,7 +116,10 @@ export const ROUTING_REFUSALS = [
   'too_large',
 ] as const;
 const reserved = Type.Union([
-  /** The first is the winner and its slot is taken; the others are alternates in order. */
+  /**
+   * The first candidate is the winner, and its slot is reserved. The others are alternates, best
+   * first.
+   */
   ok({
     candidates: Type.Array(Candidate, { minItems: 1, maxItems: 9 }),
     queuedMs: count,
@@ -118,7 +127,7 @@ const reserved = Type.Union([
   Type.Object({
     ...refused(ROUTING_REFUSALS).properties,
     retryAfterMs: count,
-    /** The gate that most machines failed; absent where no machine offers the build. */
+    /** The gate that most machines failed; absent if no machine offers the build. */
     gate: optional(Type.String({ maxLength: 32 })),
   }),
 ]);
@@ -140,19 +149,19 @@ const fleetReply = Type.Object({
   ),
 });
 
-/** What would keep slots from serving such a job at this moment. */
+/** Asks for each slot which gate keeps it from serving such a job at this moment. */
 const explain = Type.Object({
-  /** All that somebody serves when left out. */
+  /** Absent means all builds that any machine serves. */
   builds: optional(Type.Array(BuildId, { maxItems: 64 })),
-  /** Everybody when left out. */
+  /** Absent means all machines. */
   providers: optional(Type.Array(ProviderId, { maxItems: 1_000 })),
   promptTokens: count,
   maxOutputTokens: count,
   requires: optional(Traits),
   weights: optional(Type.Record(BuildId, WeightsHex)),
   /**
-   * The listed prices of the models that these builds serve: a machine that asks for more is shown
-   * with the gate `price`.
+   * The listed prices of the models that these builds serve. A machine with a higher price gets the
+   * gate `price`.
    */
   priced: optional(
     Type.Array(
@@ -171,35 +180,35 @@ const explained = Type.Object({
       provider: ProviderId,
       build: BuildId,
       chip: Type.String({ maxLength: 64 }),
-      /** The first gate that does not hold; absent where it would serve. */
+      /** The first gate that the slot fails; absent if it could serve. */
       gate: optional(Type.String({ maxLength: 32 })),
-      /** What that means, and what would change it. */
+      /** Explanation of the gate, and what would change the result. */
       because: Type.String({ maxLength: 256 }),
       load: count,
       maxConcurrency: count,
       expectedFirstContentMs: Type.Number({ minimum: 0 }),
-      /** Reported by the machine for this build. */
+      /** Context length that the machine reports for this build. */
       contextTokens: optional(count),
       traits: optional(Traits),
     }),
     { maxItems: 1_000 },
   ),
-  /** Slots by gate, of all that were asked about; `open` are those that would serve. */
+  /** Number of slots by gate, over all slots in question; `open` counts those that could serve. */
   tally: Type.Record(Type.String({ maxLength: 32 }), count),
   queued: count,
 });
 
-/** What the fleet could take on now, by build. */
+/** The free capacity of the fleet now, by build. */
 const capacityReply = Type.Object({
   builds: Type.Array(
     Type.Object({
       build: BuildId,
-      /** Heard from, not draining. */
+      /** Machines that are connected and not draining. */
       providers: count,
-      /** Of these, with the build in memory. */
+      /** Those of them that have the build in memory. */
       warm: count,
       running: count,
-      /** Sequences that could start at once. */
+      /** Number of sequences that could start at once. */
       freeSlots: count,
       freeTokens: count,
       decodeTps: Type.Number({ minimum: 0 }),
@@ -210,11 +219,11 @@ const capacityReply = Type.Object({
   queueDepth: count,
 });
 
-/** A cell that is to serve nobody any more, or to serve again. */
+/** Whether a cell stops accepting jobs, or accepts them again. */
 const drain = Type.Object({ draining: Type.Boolean() });
 
 const defineRouting = methodsOf('routing');
-/** `reserve` and `drain` are asked of one cell; the others of the whole fleet or of one cell. */
+/** `reserve` and `drain` are sent to one cell; the other requests go to all cells or to one. */
 export const routing = {
   reserve: defineRouting('reserve', reserve, reserved),
   capacity: defineRouting('capacity', nothing, capacityReply),
@@ -231,19 +240,21 @@ export const CatalogModel = Type.Object({
   displayName: Type.String({ maxLength: 120 }),
   contextTokens: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
   maxOutputTokens: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
-  /** Builds that may serve it, wanted one first. */
+  /** Builds that may serve the model; the preferred build comes first. */
   builds: Type.Array(BuildId, { minItems: 1, maxItems: 8 }),
   inputMicroUsdPerMillion: count,
-  /** For prompt tokens that a provider had in its cache; never more than the input's. */
+  /**
+   * Price of prompt tokens that a provider had in its cache; never higher than the price of input.
+   */
   cacheReadMicroUsdPerMillion: count,
   outputMicroUsdPerMillion: count,
   createdAt: At,
   traits: optional(Traits),
-  /** Of builds of which it is known. */
+  /** Absent for builds whose quantization is not recorded. */
   quantizations: optional(Type.Record(BuildId, Quantization)),
   /**
-   * SHA-256 of each build's files, in hexadecimal: a machine that has shown others does not serve
-   * it.
+   * SHA-256 of each build's files, in hexadecimal. A machine that attested another digest does not
+   * serve the build.
    */
   weights: optional(Type.Record(BuildId, WeightsHex)),
   /**
@@ -253,7 +264,7 @@ export const CatalogModel = Type.Object({
   tokenizer: optional(WeightsHex),
 });
 export type CatalogModel = Static<typeof CatalogModel>;
-/** Another name of a model. */
+/** Another public name of a model. */
 const Alias = Type.Object({ alias: ModelName, model: ModelName });
 const snapshot = Type.Object({
   revision: count,
@@ -263,7 +274,8 @@ const snapshot = Type.Object({
 export type CatalogSnapshot = Static<typeof snapshot>;
 
 /**
- * What is left out of the price is the platform's default; a cached token's is half of the input's.
+ * A price that is absent is the platform's default; for cached tokens it is half of the input's
+ * price.
  */
 const NewModel = Type.Object({
   ...CatalogModel.properties,
@@ -281,7 +293,7 @@ const defineCatalog = methodsOf('catalog');
 export const catalog = {
   snapshot: defineCatalog('snapshot', nothing, snapshot),
   putModel: defineCatalog('put-model', putModel, changed),
-  /** Its aliases have to go first. */
+  /** Refused while the model has aliases. */
   dropModel: defineCatalog('drop-model', named, maybeChanged),
   putAlias: defineCatalog('put-alias', Alias, maybeChanged),
   dropAlias: defineCatalog('drop-alias', named, maybeChanged),

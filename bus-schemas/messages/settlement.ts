@@ -5,7 +5,7 @@ import { PrintedReceipt } from '../receipts/printed-receipt.ts';
 import { At, count, nothing, optional, positive } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
-/** What the other components ask of the money. Amounts are whole micro-dollars. */
+/** Requests of the other components about money. All amounts are whole micro-dollars. */
 
 const signed = Type.Integer({
   minimum: -Number.MAX_SAFE_INTEGER,
@@ -16,8 +16,8 @@ const Url = Type.String({ minLength: 8, maxLength: 2_048, pattern: '^https?://' 
 // holds
 
 /**
- * The most that the caller would pay for a million tokens; the catalog's price where a part is
- * absent.
+ * Maximum price that the caller accepts for a million tokens. An absent part means the price in the
+ * catalog.
  */
 const maxPrice = Type.Object({
   inputMicroUsdPerMillion: optional(count),
@@ -30,13 +30,13 @@ const hold = Type.Object({
   account: AccountId,
   key: KeyId,
   model: ModelName,
-  /** Whom the job is ordered from first: it may have a price of its own. */
+  /** The provider that gets the job first; it may have a price of its own. */
   provider: optional(ProviderId),
-  /** Upper bounds: the hold is the price of both. */
+  /** Upper bounds of prompt and answer tokens. The hold is the price of both together. */
   promptBound: count,
   outputBound: count,
   maxPrice: optional(maxPrice),
-  /** The hold ends by itself after this; longer than any job may run. */
+  /** The hold ends by itself at this time, which is later than the end of any job. */
   expiresAt: At,
 });
 export type Hold = Static<typeof hold>;
@@ -50,8 +50,8 @@ const HOLD_REFUSALS = [
   'operation_conflict',
 ] as const;
 /**
- * The limit of a key that a hold does not fit into. `usedMicroUsd` is what the key was charged in
- * the window and what is held for it.
+ * The limit of a key that a hold would exceed. `usedMicroUsd` is the sum of the key's charges and
+ * open holds in the window.
  */
 const KeyShortage = Type.Object({
   window: Type.Enum(['day', 'week', 'month', 'total']),
@@ -63,14 +63,14 @@ export type KeyShortage = Static<typeof KeyShortage>;
 const holdRefused = Type.Object({
   ...refused(HOLD_REFUSALS).properties,
   shortage: optional(KeyShortage),
-  /** What the account owes: Stripe took a payment back that was spent already. */
+  /** Debt of the account: Stripe took back a payment that was already spent. */
   owedMicroUsd: optional(count),
 });
 const held = Type.Union([ok({ heldMicroUsd: count }), holdRefused]);
 export type Held = Static<typeof held>;
 export type HoldRefusal = (typeof HOLD_REFUSALS)[number];
 
-/** The job goes to another provider. */
+/** Sent before the job goes to another provider, which may have a higher price. */
 const topUp = Type.Object({ job: JobId, provider: ProviderId, maxPrice: optional(maxPrice) });
 export type TopUp = Static<typeof topUp>;
 const topped = Type.Union([
@@ -91,13 +91,16 @@ const ofAccount = Type.Object({ account: AccountId });
 const balance = Type.Object({
   availableMicroUsd: count,
   heldMicroUsd: count,
-  /** Of what is available, promotional credit: it can be spent and never withdrawn. */
+  /**
+   * The part of `availableMicroUsd` that is promotional credit: it can be spent but never
+   * withdrawn.
+   */
   promotionalMicroUsd: optional(count),
-  /** What the account owes: Stripe took a payment back that was spent already. */
+  /** Debt of the account: Stripe took back a payment that was already spent. */
   owedMicroUsd: optional(count),
-  /** Of what is available, what the account earned and may take out. */
+  /** The part of `availableMicroUsd` that the account earned and may withdraw. */
   withdrawableMicroUsd: count,
-  /** What it earned and may take out only from `at` on, at most one entry a day. */
+  /** Earnings that may be withdrawn only from `at` on; at most one entry for each day. */
   maturing: optional(
     Type.Array(Type.Object({ at: count, amountMicroUsd: count }), { maxItems: 64 }),
   ),
@@ -106,18 +109,18 @@ const balance = Type.Object({
 const credit = Type.Object({
   account: AccountId,
   amountMicroUsd: positive,
-  /** Names the credit: the same one twice is one credit. */
+  /** Unique name of the credit. A repeated call with the same name credits nothing more. */
   operation: Type.String({ minLength: 1, maxLength: 128 }),
 });
 const credited = Type.Union([ok({ availableMicroUsd: count }), refused(['operation_conflict'])]);
 
 const setTerms = Type.Object({
   account: AccountId,
-  /** The platform's part in hundredths of a percent; left out, everybody's. */
+  /** The platform's share, in hundredths of a percent; absent means the default share. */
   feeBps: optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
-  /** Pays the platform's prices, and no minimum. */
+  /** The account pays the platform's prices, and no minimum charge. */
   service: Type.Boolean(),
-  /** Gets a part of the fees. */
+  /** The account that gets a part of the fees. */
   referrer: optional(AccountId),
 });
 const termsSet = Type.Union([ok({}), refused(['own_referrer'])]);
@@ -129,26 +132,26 @@ const setProviderPrice = Type.Object({
   cacheReadMicroUsdPerMillion: optional(count),
   outputMicroUsdPerMillion: count,
 });
-/** A higher price holds from `effectiveAt` on; a lower one at once. */
+/** A higher price applies from `effectiveAt` on, a lower one at once. */
 const providerPriceSet = Type.Union([
   ok({ effectiveAt: optional(At) }),
   refused(['cache_read_above_input', 'too_many_models']),
 ]);
 
 /**
- * The providers that have a price of their own for a model, the cheapest first; prices that are
- * announced and not in force yet follow in it.
+ * The providers with a price of their own for a model, cheapest first. Announced prices that do not
+ * apply yet come after them.
  */
 const providerPrices = Type.Object({ model: ModelName });
 const ownPrice = Type.Object({
   provider: ProviderId,
   inputMicroUsdPerMillion: count,
   outputMicroUsdPerMillion: count,
-  /** Absent where the price was always in force. */
+  /** Absent for a price without a start time. */
   effectiveAt: optional(At),
 });
 export type OwnPrice = Static<typeof ownPrice>;
-/** Every price in force of every provider, by provider and model: what routing needs to know. */
+/** All prices that apply now, ordered by provider and model. Routing reads them. */
 const allProviderPrices = Type.Object({
   after: optional(Type.Object({ provider: ProviderId, model: ModelName })),
   limit: Type.Integer({ minimum: 1, maximum: 5_000 }),
@@ -161,7 +164,7 @@ const PricedProvider = Type.Object({
 });
 export type PricedProvider = Static<typeof PricedProvider>;
 const pricedProviders = Type.Object({ prices: Type.Array(PricedProvider, { maxItems: 5_000 }) });
-/** Prices that are announced and not in force yet, the next ones first. */
+/** Announced prices that do not apply yet; the earliest comes first. */
 const announcedPrices = Type.Object({
   prices: Type.Array(Type.Object({ ...PricedProvider.properties, effectiveAt: At }), {
     maxItems: 1_000,
@@ -170,8 +173,8 @@ const announcedPrices = Type.Object({
 const pricesOfProviders = Type.Object({ prices: Type.Array(ownPrice, { maxItems: 1_000 }) });
 
 /**
- * Most that a key may spend in a UTC day, a week from Monday, a month, and ever; none where left
- * out.
+ * Maximum spending of a key in a UTC day, in a week from Monday, in a month, and in total; an
+ * absent field means no limit.
  */
 const KeyCaps = Type.Object({
   day: optional(count),
@@ -185,7 +188,7 @@ const keyCapsSet = Type.Object({
   used: Type.Object({ day: count, week: count, month: count, total: count }),
 });
 
-/** Of one key, or of all that the account has. */
+/** Asks for one key, or for all keys of the account. */
 const keySpendingRequest = Type.Object({ account: AccountId, key: optional(KeyId) });
 const KeySpending = Type.Object({
   key: KeyId,
@@ -193,7 +196,7 @@ const KeySpending = Type.Object({
   used: Type.Object({ day: count, week: count, month: count, total: count }),
 });
 export type KeySpending = Static<typeof KeySpending>;
-/** A key that never had a job or a cap is not here. Those whose last job is newest come first. */
+/** Keys that never had a job or a cap are missing. The key with the newest job comes first. */
 const keySpending = Type.Object({ keys: Type.Array(KeySpending, { maxItems: 1_000 }) });
 
 const setReferrer = Type.Object({ account: AccountId, referrer: AccountId });
@@ -201,7 +204,7 @@ const setReferrer = Type.Object({ account: AccountId, referrer: AccountId });
 const Page = {
   from: optional(At),
   until: optional(At),
-  /** The `next` of the page before. */
+  /** The value `next` of the previous page. */
   after: optional(Type.String({ maxLength: 200 })),
   limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
 };
@@ -214,7 +217,7 @@ const usageRequest = Type.Object({
   ...Page,
 });
 const usage = Type.Object({
-  /** Newest first; jobs that ended, whatever they cost. */
+  /** Newest first: all jobs that ended, including free ones. */
   jobs: Type.Array(
     Type.Object({
       job: JobId,
@@ -229,8 +232,8 @@ const usage = Type.Object({
       heldMicroUsd: count,
       chargedMicroUsd: count,
       /**
-       * No ingress stated how the job ended: it was settled by the provider's receipt, or refunded
-       * when its hold expired.
+       * True if no ingress reported the end of the job: it was settled by the provider's receipt,
+       * or refunded when its hold expired.
        */
       ingressLost: optional(Type.Boolean()),
     }),
@@ -240,17 +243,17 @@ const usage = Type.Object({
 });
 export type AccountUsage = Static<typeof usage>;
 
-/** Of one key alone, where it is named. */
+/** With `key`, only a job of this key is found. */
 const ofJob = Type.Object({ account: AccountId, key: optional(KeyId), job: JobId });
 /**
- * `unsigned`: no provider has signed for it, or not yet; `forged`: the signature is not over this
- * work.
+ * `unsigned`: no provider has signed a receipt for the job yet. `forged`: the signature does not
+ * match the work.
  */
 const receipt = Type.Union([
   ok({ receipt: PrintedReceipt }),
   refused(['unknown_job', 'unsigned', 'forged']),
 ]);
-/** In hexadecimal; the one that signs now comes first. */
+/** Public keys in hexadecimal; the key that signs now comes first. */
 const receiptKeys = Type.Object({
   keys: Type.Array(PrintedReceipt.properties.coordinator_key, { maxItems: 1_000 }),
 });
@@ -261,7 +264,8 @@ const statementRequest = Type.Object({
 });
 const statement = Type.Object({
   /**
-   * Oldest first. Every change of the balance: a job's charge each, what was earned by the hour.
+   * All changes of the balance, oldest first. Each job's charge is one line; earnings are summed by
+   * the hour.
    */
   lines: Type.Array(
     Type.Object({
@@ -269,7 +273,7 @@ const statement = Type.Object({
       kind: Type.String({ maxLength: 32 }),
       reference: Type.String({ maxLength: 200 }),
       amountMicroUsd: signed,
-      /** Of the amount, what was paid from or earned as promotional credit. */
+      /** The part of the amount that was paid from promotional credit, or earned as such. */
       promotionalMicroUsd: optional(signed),
       model: optional(ModelName),
       key: optional(KeyId),
@@ -289,7 +293,7 @@ const earningsRequest = Type.Object({
 });
 const earnings = Type.Object({
   lifetimeMicroUsd: count,
-  /** Within the window; whole hours. */
+  /** Earnings in the requested time, in whole hours. */
   sources: Type.Array(
     Type.Object({
       source: Type.String({ maxLength: 64 }),
@@ -331,7 +335,7 @@ const Payout = Type.Object({
   feeMicroUsd: count,
   instant: Type.Boolean(),
   state: Type.Enum(PAYOUT_STATES),
-  /** The money is on the account again. */
+  /** True if the money is back in the account's balance. */
   returned: Type.Boolean(),
   at: At,
 });
@@ -356,12 +360,12 @@ const payouts = Type.Object({
   payouts: Type.Array(Payout, { maxItems: 1_000 }),
   onboarded: Type.Boolean(),
 });
-/** As Stripe sent it: the signature is over these very bytes. */
+/** The body must have the bytes that Stripe sent, because the signature covers exactly them. */
 const webhook = Type.Object({
   body: Bytes({ min: 1, max: 256 * 1_024 }),
   signature: Type.String({ maxLength: 2_048 }),
 });
-/** `later` asks Stripe to send it again. */
+/** After `later`, Stripe sends the event again. */
 const webhookTaken = Type.Union([
   ok({ result: Type.Enum(['applied', 'known', 'ignored']) }),
   refused([NOT_CONFIGURED, 'bad_signature', 'bad_event', 'later']),
@@ -371,11 +375,10 @@ const webhookTaken = Type.Union([
 
 const verifyRequest = Type.Object({ full: optional(Type.Boolean()) });
 /**
- * `driftedBalances` counts keys too, in a full proof: their spending has to be the sum of their
- * charges and holds.
- *
- * Every count but those of `openHolds`, `parked` and `newEntries` is a count of violations; `ok`
- * when those are nought.
+ * Results of a proof. Each count is a number of violations, except `openHolds`, `parked` and
+ * `newEntries`; `ok` is true if all violations are 0. A full proof also checks the keys: the
+ * spending of a key must be the sum of its charges and holds, otherwise `driftedBalances` counts
+ * it.
  */
 const verified = Type.Object({
   ok: Type.Boolean(),
@@ -389,7 +392,7 @@ const verified = Type.Object({
   doubleEnded: count,
   stripeDriftMicroUsd: optional(signed),
   parked: count,
-  /** Entries looked at: those since the last proof, or all. */
+  /** Number of checked entries: those since the last proof, or all. */
   newEntries: count,
 });
 export type Verified = Static<typeof verified>;

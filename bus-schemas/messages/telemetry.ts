@@ -4,7 +4,7 @@ import { count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf } from './service-method.ts';
 import { Finish, JobResult, TrustLevel } from './vocabulary.ts';
 
-/** What is remembered of single jobs, for those who paid for them. */
+/** Records of single jobs for the accounts that paid for them, and lost facts. */
 
 const generationRequest = Type.Object({ account: AccountId, job: JobId });
 const Generation = Type.Object({
@@ -21,7 +21,7 @@ const Generation = Type.Object({
   deliveredTokens: count,
   firstContentUs: optional(count),
   totalUs: count,
-  /** What the machine had shown when it served. */
+  /** The trust level of the machine when it served. */
   trustLevel: optional(TrustLevel),
 });
 export type Generation = Static<typeof Generation>;

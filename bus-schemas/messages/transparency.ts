@@ -5,19 +5,19 @@ import { count, nothing } from '../schema-parts.ts';
 import { TreeHead } from '../transparency/log-entries.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
-/** What the log of trust is asked. */
+/** Requests to the transparency log. */
 
-/** A tree of 2^64 leaves needs no longer one. */
+/** Longer than any valid proof: in a tree of 2^64 leaves a proof has at most 65 hashes. */
 const Proof = Type.Array(Hash, { maxItems: 128 });
 const MAX_ENTRY_BYTES = 1_024;
 
-/** It has grown. */
+/** Published when the log has grown. */
 export const TrustHead = defineMessage('evt.trust.head', TreeHead);
 
 const define = methodsOf('trust');
 export const transparency = {
   head: define('log-head', nothing, TreeHead),
-  /** The newest place of a leaf, by its hash, in the tree of a size. */
+  /** Finds the newest leaf with this hash in the tree of the given size. */
   inclusion: define(
     'log-inclusion',
     Type.Object({ leaf: Hash, size: count }),

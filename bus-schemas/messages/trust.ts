@@ -8,23 +8,23 @@ import { At, count, nothing, optional } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 import { Standing, TrustFault, TrustLevel } from './vocabulary.ts';
 
-/** Who belongs to the network, and what each machine has shown of itself. */
+/** Messages about membership in the network, and about the evidence and standing of machines. */
 
 // between a machine and us
 
-/** Show what you are, now. */
+/** Asks a machine for evidence that contains this nonce. */
 export const Challenge = defineMessage(
   'challenge',
   Type.Object({ nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }) }),
 );
 
 const trustWord = Type.Union([
-  /** It wants to serve with this key, and nobody has challenged it for it yet. */
+  /** The machine asks for a challenge, because it wants to serve with this sealing key. */
   Type.Object({ t: Type.Literal('ask'), sealingKey: X25519Key }),
   Type.Object({ t: Type.Literal('evidence'), evidence: Evidence }),
 ]);
 export type TrustWord = Static<typeof trustWord>;
-/** What a machine says to be trusted. */
+/** A machine's message to trust. */
 export const TrustWord = defineMessage('trust', trustWord);
 
 const judgement = Type.Object({
@@ -34,13 +34,15 @@ const judgement = Type.Object({
   sealingKey: optional(X25519Key),
 });
 export type Judgement = Static<typeof judgement>;
-/** What came of it, to the machine itself. */
+/** The result of a challenge, sent to the machine itself. */
 export const Judgement = defineMessage('judgement', judgement);
 
-/** What came of it, to everybody. */
+/** The state of a machine in trust, published for all components. */
 const Verdict = Type.Object({
   provider: ProviderId,
-  /** Grows with every change: an older one that comes late changes nothing. */
+  /**
+   * Increases with each change. Receivers ignore a verdict with a lower revision than the last one.
+   */
   revision: count,
   standing: Standing,
   level: TrustLevel,
@@ -48,11 +50,16 @@ const Verdict = Type.Object({
   sealingKey: optional(X25519Key),
   signingKey: optional(Bytes({ min: P256_KEY_BYTES, max: P256_KEY_BYTES })),
   codeHash: optional(Hash),
-  /** Of its builds; of one that is not here nothing is known. */
+  /**
+   * Attested digests of the machine's builds. Nothing is proven about a build that is missing here.
+   */
   weights: optional(Type.Array(WeightsDigest, { maxItems: 64 })),
-  /** Linked by a person, and no canary has passed yet: it gets a small share of the traffic. */
+  /**
+   * A person linked the machine and its canaries have not passed yet. It gets a small share of the
+   * requests.
+   */
   probation: optional(Type.Boolean()),
-  /** Good until then, by the clock of trust. */
+  /** The verdict is valid until this time, by the clock of trust. */
   freshUntil: At,
   at: At,
 });
@@ -77,8 +84,8 @@ const enrolled = Type.Union([
 ]);
 export type Enrolled = Static<typeof enrolled>;
 /**
- * Names the refusal: `stale_nonce` also for a nonce of another machine, or one that was not made
- * here.
+ * Reasons to refuse a renewal. `stale_nonce` also covers a nonce that was made for another machine
+ * or by another coordinator.
  */
 const RENEWAL_REFUSALS = [
   'unknown_machine',
@@ -91,7 +98,7 @@ const renewalNonce = Type.Object({ nonce: Type.String({ maxLength: 128 }) });
 const renew = Type.Object({
   provider: ProviderId,
   nonce: Type.String({ maxLength: 128 }),
-  /** Ed25519, with the machine's own nkey, over `renewalText`. */
+  /** Ed25519 signature over `renewalText`, made with the machine's own nkey. */
   signature: Bytes({ min: 64, max: 64 }),
 });
 const renewed = Type.Union([
@@ -121,13 +128,16 @@ const machines = Type.Object({
 });
 const createToken = Type.Object({ account: optional(AccountId), lifetimeMs: count });
 const tokenCreated = Type.Object({ token: Type.String(), expiresAt: At });
-/** What the machines of an account have done, for operators. */
+/** History of an account's machines, for operators. */
 const OwnerRecord = Type.Object({
   account: AccountId,
   machines: count,
   removed: count,
   linkedLastDay: count,
-  /** Caught, and not pardoned: while there is one, the account links no other machine. */
+  /**
+   * Machines that were caught and not pardoned. While there is one, the account cannot link another
+   * machine.
+   */
   caught: count,
 });
 const ownersRequest = Type.Object({ account: optional(AccountId) });
@@ -137,12 +147,12 @@ const providerRevoked = Type.Object({ revoked: Type.Boolean() });
 // verdicts
 
 const verdictsRequest = Type.Object({
-  /** The last one of the page before. */
+  /** The last provider of the previous page. */
   after: optional(ProviderId),
   limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
 });
 const verdicts = Type.Object({ verdicts: Type.Array(Verdict, { maxItems: 1_000 }) });
-/** `none`: nothing that holds now. */
+/** `none`: there is no evidence that is valid now. */
 const evidence = Type.Union([
   ok({ evidence: Evidence, level: TrustLevel, freshUntil: At }),
   refused(['none']),
@@ -166,12 +176,15 @@ const assignDevice = Type.Object({
   serial: Type.String({ minLength: 5, maxLength: 32 }),
 });
 const deviceAssigned = Type.Object({ assigned: Type.Boolean() });
-/** As MDM sent it, with the secret that it was told to send along. */
+/** An event as the MDM server sent it, with the secret that its webhook was configured with. */
 const mdmEvent = Type.Object({
   body: Bytes({ min: 1, max: 256 * 1_024 }),
   secret: Type.String({ maxLength: 256 }),
 });
-/** But for `kept` the device is asked again, or was not asked. */
+/**
+ * Results of an MDM event. `kept`: the attestation was stored. `not_asked`: the event answers no
+ * open request. After the other results trust asks the device again later.
+ */
 const MDM_OUTCOMES = [
   'kept',
   'no_answer',
@@ -193,40 +206,43 @@ export const trust = {
   enrol: define('enrol', enrol, enrolled),
   renewalNonce: define('renewal-nonce', ofProvider, renewalNonce),
   /**
-   * A new token for the leaf of a machine that proves its nkey, also long after the last token
-   * expired.
+   * Returns a new token for the leaf of a machine that proves its nkey, even long after the last
+   * token has expired.
    */
   renew: define('renew', renew, renewed),
   createToken: define('create-token', createToken, tokenCreated),
-  /** Whose machine it is; of a machine that nobody claimed, nobody's. */
+  /** Returns the account that owns the machine, if there is one. */
   owner: define('owner', ofProvider, owned),
-  /** The machines of an account. */
+  /** Returns the machines of an account. */
   machines: define('machines', ofAccount, machines),
-  /** The record of one owner, or of all. */
+  /** Returns the history of one owner, or of all owners. */
   owners: define('owners', ownersRequest, owners),
   revoke: define('revoke', ofProvider, providerRevoked),
-  /** The problems with the clocks of the network; empty when they agree. */
+  /** Returns the problems with the clocks of the network; an empty list if they agree. */
   clocks: define(
     'clocks',
     nothing,
     Type.Object({ problems: Type.Array(Type.String({ maxLength: 500 }), { maxItems: 8 }) }),
   ),
-  /** The verdicts on all machines, in the order of their ids. */
+  /** Returns the verdicts on all machines, ordered by their ids. */
   verdicts: define('verdicts', verdictsRequest, verdicts),
-  /** The newest of one machine. */
+  /** Returns the newest valid evidence of one machine. */
   evidence: define('evidence', ofProvider, evidence),
-  /** With which it showed itself last, whether it is trusted now or not. */
+  /** Returns the last signing key that the machine proved, even if it is no longer trusted. */
   signingKey: define('signing-key', ofProvider, signingKey),
-  /** Of all that are verified now, by their ids. */
+  /** Returns the evidence of all machines that are verified now, ordered by their ids. */
   attestation: define('attestation', verdictsRequest, attestation),
-  /** Which device a machine is, by the operator's word. */
+  /** Records which Apple device a machine is. The operator vouches for this. */
   assignDevice: define('assign-device', assignDevice, deviceAssigned),
-  /** The MDM server tells something of a device. */
+  /** Receives an event of the MDM server about a device. */
   mdmEvent: define('mdm-event', mdmEvent, mdmEventTaken),
-  /** It may show itself anew; one that was removed counts against its owner no longer. */
+  /**
+   * Pardons a machine, so that it can be verified again. If its owner removed it, it no longer
+   * counts against the owner.
+   */
   pardon: define('pardon', ofProvider, pardoned),
-  /** It was caught serving another model than it says. */
+  /** Reports that the machine served another model than it announced. */
   accuse: define('accuse', ofProvider, accused),
-  /** Its canaries have passed: its probation is over. */
+  /** Ends the probation of a machine, because its canaries have passed. */
   prove: define('prove', ofProvider, proven),
 } as const;

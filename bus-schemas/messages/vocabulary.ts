@@ -3,11 +3,11 @@ import { Bytes } from '../codec.ts';
 import { countUpTo, optional } from '../schema-parts.ts';
 
 /**
- * Closed vocabularies that several messages share. A new word is added here, and every switch over
- * it fails to compile.
+ * Closed vocabularies that several messages share. After a new member is added here, every `switch`
+ * over the vocabulary fails to compile until it handles the member.
  */
 
-/** Why a provider did not take a job. */
+/** Reasons of a provider for refusing a job. */
 export const REFUSALS = [
   'queue_full',
   'token_budget_exhausted',
@@ -18,18 +18,21 @@ export const REFUSALS = [
   'invalid_request',
   'unsupported_suite',
   'deadline_unreachable',
-  /** Asked about a job that this session does not know: it was lost with an earlier one. */
+  /**
+   * The message names a job that this session does not have: it was lost when the provider
+   * restarted.
+   */
   'unknown_job',
 ] as const;
 export const Refusal = Type.Enum(REFUSALS);
 export type Refusal = Static<typeof Refusal>;
 
-/** Why a generation ended. */
+/** Reasons for the end of a generation. */
 export const FINISHES = ['stop', 'length', 'cancelled', 'error', 'tool_calls'] as const;
 export const Finish = Type.Enum(FINISHES);
 export type Finish = Static<typeof Finish>;
 
-/** Why an attempt of a provider ended without serving the job to its end. */
+/** Reasons why an attempt did not serve its job completely. */
 export const ATTEMPT_FAILURES = [
   'refused',
   'no_answer',
@@ -39,13 +42,13 @@ export const ATTEMPT_FAILURES = [
   'unopenable_frame',
   'engine_error',
   'protocol_violation',
-  /** The provider asks for more than the account has. */
+  /** The price of the provider exceeds the money of the account. */
   'unaffordable',
 ] as const;
 export const AttemptFailure = Type.Enum(ATTEMPT_FAILURES);
 export type AttemptFailure = Static<typeof AttemptFailure>;
 
-/** In how many bits a build's weights are; by the names that OpenRouter gave them. */
+/** Number format of a build's weights, with the names that OpenRouter uses. */
 export const QUANTIZATIONS = [
   'int4',
   'int8',
@@ -60,12 +63,12 @@ export const QUANTIZATIONS = [
 export const Quantization = Type.Enum(QUANTIZATIONS);
 export type Quantization = Static<typeof Quantization>;
 
-/** How a job ended, as its consumer saw it. */
+/** Result of a job from the client's point of view. */
 export const JOB_RESULTS = ['completed', 'cut_short', 'client_gone', 'failed'] as const;
 export const JobResult = Type.Enum(JOB_RESULTS);
 export type JobResult = Static<typeof JobResult>;
 
-/** Why a coordinator takes a job back. */
+/** Reasons of the coordinator for cancelling a job. */
 export const CANCEL_REASONS = ['client_gone', 'superseded', 'fault'] as const;
 export const CancelReason = Type.Enum(CANCEL_REASONS);
 export type CancelReason = Static<typeof CancelReason>;
@@ -74,12 +77,12 @@ export const ENGINES = ['mlx', 'webgpu', 'cpu', 'simulated', 'reference'] as con
 export const EngineName = Type.Enum(ENGINES);
 export type EngineName = Static<typeof EngineName>;
 
-/** Readiness of one build on one machine. */
+/** State of one build on one machine. */
 export const SLOT_STATES = ['resident', 'loading', 'cold', 'failed'] as const;
 export const SlotState = Type.Enum(SLOT_STATES);
 export type SlotState = Static<typeof SlotState>;
 
-/** What a request may ask for that not every model, and not every machine, can do. */
+/** Abilities that a request may need and that not every model and machine has. */
 export const TRAITS = ['tools', 'vision', 'reasoning'] as const;
 export const Trait = Type.Enum(TRAITS);
 export type Trait = Static<typeof Trait>;
@@ -88,18 +91,21 @@ export const Traits = Type.Array(Trait, { maxItems: TRAITS.length });
 export const Usage = Type.Object({
   promptTokens: countUpTo(10_000_000),
   cachedTokens: countUpTo(10_000_000),
-  /** Reasoning and answer together. */
+  /** Answer tokens, including reasoning. */
   completionTokens: countUpTo(10_000_000),
-  /** Of these, what was reasoning. */
+  /** The part of `completionTokens` that was reasoning. */
   reasoningTokens: optional(countUpTo(10_000_000)),
 });
 export type Usage = Static<typeof Usage>;
 
-/** HMAC-SHA-256 cut to 128 bits. A provider can try a forgery only by sending it to settlement. */
+/**
+ * Size of an HMAC-SHA-256 that is cut to 128 bits. That is enough, because a provider can test a
+ * forged proof only by sending it to settlement.
+ */
 export const PROOF_BYTES = 16;
 /**
- * Completion tokens of an attempt that its client has taken, with a proof that only components of
- * the coordinator can make and check.
+ * Number of an attempt's completion tokens that its client has received, with a proof that only
+ * components of the coordinator can make and check.
  */
 export const Delivered = Type.Object({
   tokens: countUpTo(10_000_000),
@@ -107,21 +113,24 @@ export const Delivered = Type.Object({
 });
 export type Delivered = Static<typeof Delivered>;
 
-/** How well a machine has shown what it is; each is worth more than those before it. */
+/** Strength of a machine's proof of its identity and code; each level is stronger than the last. */
 export const TRUST_LEVELS = ['none', 'self_signed', 'hardware'] as const;
 export const TrustLevel = Type.Enum(TRUST_LEVELS);
 export type TrustLevel = Static<typeof TrustLevel>;
 
 /**
- * Where a machine stands. `pending`: not shown yet, or not any more; `verified`: may be offered
- * work; `lapsed`: it was asked three times
- * and was silent; `untrusted`: caught, until an operator pardons it.
+ * State of a machine in trust.
+ *
+ * - `pending`: the machine has not proved itself, or not again after its proof expired.
+ * - `verified`: it may get work.
+ * - `lapsed`: it left three challenges in a row unanswered.
+ * - `untrusted`: it was caught cheating; only an operator's pardon ends this.
  */
 export const STANDINGS = ['pending', 'verified', 'lapsed', 'untrusted'] as const;
 export const Standing = Type.Enum(STANDINGS);
 export type Standing = Static<typeof Standing>;
 
-/** Why a machine is not trusted. */
+/** Reasons for not trusting a machine. */
 export const TRUST_FAULTS = [
   'bad_signature',
   'wrong_provider',
