@@ -43,7 +43,7 @@ async function startHub() {
   return { candidate, happened };
 }
 
-test('one of two holds it; given up, the other has it at once', async () => {
+test('one of two candidates holds the lease, and the other gets it at once when it is released', async () => {
   const { candidate, happened } = await startHub();
   const one = await candidate('one');
   const two = await candidate('two');
@@ -63,7 +63,7 @@ test('one of two holds it; given up, the other has it at once', async () => {
   expect(second).toBeGreaterThan(first as number);
 });
 
-test('a holder that is cut off stops before the other begins, and the two never hold it at once', async () => {
+test('a disconnected holder stops before the other begins, and the two never hold the lease at once', async () => {
   const { candidate } = await startHub();
   const one = await candidate('one');
   const two = await candidate('two');
@@ -80,7 +80,7 @@ test('a holder that is cut off stops before the other begins, and the two never 
   expect(performance.now() - began).toBeLessThan(2_000);
 });
 
-test('a holder that slept finds another in its place, and says so once', async () => {
+test('while a holder sleeps its lease ends, and the other candidate gets it', async () => {
   const { candidate, happened } = await startHub();
   let asleep: number | undefined;
   // While a machine sleeps, its clock and timers stand still.

@@ -96,7 +96,7 @@ export class PriceReader implements Disposable {
       this.#isStale = true;
       log.info(
         { err: error },
-        'routing could not read the prices of providers; the last ones stay in use',
+        'the prices of providers could not be read from settlement; the last ones stay in use',
       );
     }
   }

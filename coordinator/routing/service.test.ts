@@ -158,7 +158,7 @@ const ended = (job: number) => ({
   timing: { routeUs: 1, holdUs: 1, totalUs: 1 },
 });
 
-test('a place is promised once, and again when the job has ended: a request that waits gets it at once', async () => {
+test('a slot is promised to one job, and at its end at once to the request that waits', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
   bus.publish(upSubject('hello'), Hello, announcement());
@@ -173,7 +173,7 @@ test('a place is promised once, and again when the job has ended: a request that
   expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
 });
 
-test('routing is ended and another one started: a request waits for the next beat, which is all that it needs', async () => {
+test('after a restart of routing, a request waits only for the next beat', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
   bus.publish(upSubject('hello'), Hello, announcement());
@@ -189,7 +189,7 @@ test('routing is ended and another one started: a request waits for the next bea
   expect(await waiting).toMatchObject({ ok: true, candidates: [{ provider: PROVIDER }] });
 });
 
-test('a connection that ended takes its provider out at once, a beat brings it back, a revocation does not let it return', async () => {
+test('a provider leaves when its connection ends, returns with a beat, and does not return once revoked', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
   const changes: string[] = [];
@@ -211,7 +211,7 @@ test('a connection that ended takes its provider out at once, a beat brings it b
   expect(await network.fleet()).toEqual([]);
 });
 
-test('the prices of machines are read once a second at most, however often their owners change them', async () => {
+test('the prices of machines are read at most once a second, however often their owners change them', async () => {
   await using network = await startRoutingUnderTest();
   const { bus, connection } = network;
   let reads = 0;
@@ -232,7 +232,7 @@ test('the prices of machines are read once a second at most, however often their
   expect(reads).toBeLessThanOrEqual(2 + (performance.now() - startedAt) / 1_000);
 });
 
-test('words that mean nothing are told of, with who said them, and change nothing', async () => {
+test('an undecodable message is reported with its sender, and changes nothing', async () => {
   await using network = await startRoutingUnderTest();
   const { bus, connection } = network;
   const told: { provider: string; violation: string }[] = [];
@@ -249,13 +249,13 @@ test('words that mean nothing are told of, with who said them, and change nothin
   expect(await network.fleet()).toEqual([]);
 });
 
-describe('a machine that sends messages about itself without end', () => {
+describe('a machine that floods the router with messages', () => {
   const gauge = async (
     { metrics }: Awaited<ReturnType<typeof startRoutingUnderTest>>,
     name: string,
   ) => Number((await metrics.last.metrics()).match(new RegExp(`^${name} (\\d+)$`, 'm'))?.[1]);
 
-  test('is remembered by the builds of its last message only, whatever names it listed before', async () => {
+  test('occupies memory for the builds of its last message only', async () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
     const [slot] = announcement().slots as [Announcement['slots'][number]];
@@ -277,7 +277,7 @@ describe('a machine that sends messages about itself without end', () => {
     await vi.waitFor(async () => expect(await gauge(network, 'dinf_routing_slots_kept')).toBe(1));
   });
 
-  test('is read at the pace of an honest one, gets no jobs while it floods, and the reason is shown', async () => {
+  test('is read at the rate of an honest one, gets no jobs while it floods, and the gate is shown', async () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
     const told: string[] = [];
@@ -301,7 +301,7 @@ describe('a machine that sends messages about itself without end', () => {
     await vi.waitFor(() => expect(told).toEqual(['flood']));
   });
 
-  test('is not read at all where a message is larger than any that an honest machine sends', async () => {
+  test('has messages rejected that are larger than any of an honest machine', async () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
     const [slot] = announcement().slots as [Announcement['slots'][number]];
@@ -320,7 +320,7 @@ describe('a machine that sends messages about itself without end', () => {
   });
 });
 
-test('a decision is told with terms and gates', async () => {
+test('a decision is published with its costs and gates', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
   const decisions: RoutingDecision[] = [];
@@ -340,7 +340,7 @@ test('a decision is told with terms and gates', async () => {
   expect(decisions[1]?.rejected).toEqual({ busy: 1 });
 });
 
-describe('a machine that has not shown what it is', () => {
+describe('a machine without a valid verdict', () => {
   const tryToJoin = async ({ bus, fleet }: Awaited<ReturnType<typeof startRoutingUnderTest>>) => {
     bus.publish(upSubject('hello'), Hello, announcement());
     await bus.connection.flush();
@@ -350,10 +350,10 @@ describe('a machine that has not shown what it is', () => {
   test.each<[string, Partial<Verdict>]>([
     ['is pending', { standing: 'pending', level: 'none' }],
     ['has lapsed', { standing: 'lapsed', level: 'none' }],
-    ['was caught', { standing: 'untrusted', level: 'none' }],
-    ['showed itself too long ago', { freshUntil: Date.now() - 1 }],
+    ['is untrusted', { standing: 'untrusted', level: 'none' }],
+    ['was verified too long ago', { freshUntil: Date.now() - 1 }],
     ['was verified with another sealing key', { sealingKey: new Uint8Array(32).fill(1) }],
-    ['never showed a sealing key', { sealingKey: undefined as never }],
+    ['has no verified sealing key', { sealingKey: undefined as never }],
   ])('%s: it is not in the fleet', async (_, changes) => {
     await using network = await startRoutingUnderTest();
     network.bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 3, ...changes }));
@@ -362,7 +362,7 @@ describe('a machine that has not shown what it is', () => {
     expect(await tryToJoin(network)).toHaveLength(1);
   });
 
-  test('of which trust has no word at all is not in it either', async () => {
+  test('has no verdict: it is not in the fleet', async () => {
     await using network = await startRoutingUnderTest();
     network.known.verdicts = [];
     await network.stop();
@@ -370,7 +370,7 @@ describe('a machine that has not shown what it is', () => {
     expect(await tryToJoin(network)).toEqual([]);
   });
 
-  test('any more leaves at once, and a word from before does not bring it back', async () => {
+  test('loses it: it leaves at once, and an older verdict does not bring it back', async () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
     expect(await tryToJoin(network)).toHaveLength(1);
@@ -389,7 +389,7 @@ describe('a machine that has not shown what it is', () => {
   });
 });
 
-test('a request that asks for hardware is not given less', async () => {
+test('a request that requires the level hardware gets no lower level', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
   bus.publish(upSubject('hello'), Hello, announcement());

@@ -72,7 +72,7 @@ export async function startRouting(context: Context): Promise<Component> {
 
   const rejectedMessages = new Counter({
     name: 'dinf_routing_rejected_messages_total',
-    help: 'Messages of machines about themselves that were not read: too many, or too large',
+    help: 'Messages of machines about themselves that were rejected: too many, or too large',
     labelNames: ['kind'],
     registers: [metrics],
   });
@@ -101,7 +101,7 @@ export async function startRouting(context: Context): Promise<Component> {
 
   const changed = (provider: string, change: FleetChange | undefined) => {
     if (change === undefined || !lease.isHeld) return;
-    log.info({ provider, change }, 'the fleet changed');
+    log.info({ provider, change }, 'a provider changed its state in the fleet');
     bus.emit(
       events.routingFleet,
       RoutingFleet,
@@ -143,7 +143,7 @@ export async function startRouting(context: Context): Promise<Component> {
     if (admission === 'flood') {
       log.warn(
         { provider, kind, bytes },
-        'a machine floods the router with messages; it gets no jobs until it has been quiet for a minute',
+        'a machine floods the router with messages; it gets no jobs until it has sent fewer for a minute',
       );
       const at = now();
       bus.emit(
@@ -263,7 +263,7 @@ export async function startRouting(context: Context): Promise<Component> {
   });
   new Gauge({
     name: 'dinf_routing_slots_kept',
-    help: 'Slots of machines of which something is kept in memory',
+    help: 'Slots that are kept in memory: listed by a machine, or holding a job',
     registers: [metrics],
     collect() {
       this.set(router.reservations.slotsKept);
@@ -271,7 +271,7 @@ export async function startRouting(context: Context): Promise<Component> {
   });
   new Gauge({
     name: 'dinf_routing_queue',
-    help: 'Jobs that wait for a place',
+    help: 'Jobs that wait for a slot',
     registers: [metrics],
     collect() {
       this.set(router.queued);
@@ -312,7 +312,10 @@ export async function startRouting(context: Context): Promise<Component> {
     holder: name,
     clock,
     onGained: (epoch) => {
-      log.info({ router: name, cell, epoch, providers: router.fleet.size }, 'this router leads');
+      log.info(
+        { router: name, cell, epoch, providers: router.fleet.size },
+        'this router has the lease and leads its cell',
+      );
       face = bus.serve('routing', endpoints);
       void face.then(() => {
         bus.emit(
@@ -325,7 +328,7 @@ export async function startRouting(context: Context): Promise<Component> {
       });
     },
     onLost: () => {
-      log.info({ router: name }, 'this router leads no more');
+      log.info({ router: name }, 'this router has lost the lease and no longer leads its cell');
       void face?.then((served) => served[Symbol.asyncDispose]());
       router.standDown();
     },

@@ -48,7 +48,10 @@ export class TrustReader implements Disposable {
       return verdicts.length < PAGE || this.#read(verdicts.at(-1)?.provider);
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
-      log.info({ code: error.code }, 'trust does not say yet who may serve');
+      log.info(
+        { code: error.code },
+        'the verdicts of trust could not be read; machines without a verdict get no jobs',
+      );
       return false;
     }
   }

@@ -132,7 +132,7 @@ test('a leading router that is stopped and continued makes no more decisions', {
   await expect.poll(() => led.length, { timeout: 5_000, interval: 10 }).toBe(2);
   process.kill(frozen.pid, 'SIGCONT');
   await expect
-    .poll(() => frozen.logs().some((line) => line.includes('this router leads no more')), {
+    .poll(() => frozen.logs().some((line) => line.includes('this router has lost the lease')), {
       timeout: 5_000,
     })
     .toBe(true);

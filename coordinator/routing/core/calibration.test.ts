@@ -13,14 +13,14 @@ function fleet(odd: number, answers = 40): Calibration {
   return calibration;
 }
 
-test('an error that all share changes nothing, nor does one that is small', () => {
+test('an error that all machines share changes nothing, nor does a small one', () => {
   for (const odd of [0.05, 1, 2.5]) {
     const calibration = fleet(odd);
     expect(['machine 0', 'odd'].map((name) => calibration.of(name).factor)).toEqual([1, 1]);
   }
 });
 
-test('who is ten times as late as the others counts as so much slower, and is tried again after a while', () => {
+test('a machine ten times as late as the others counts as that much slower, and is tried again later', () => {
   const calibration = fleet(10);
   expect(calibration.of('odd').factor).toBeGreaterThan(8);
   expect(calibration.of('odd').factor).toBeLessThan(12);
@@ -29,7 +29,7 @@ test('who is ten times as late as the others counts as so much slower, and is tr
   expect(calibration.of('odd').factor).toBe(1);
 });
 
-test('one answer that is late says nothing, and no machine counts as more than a thousand times slower', () => {
+test('a single late answer changes nothing, and no machine counts as over a thousand times slower', () => {
   expect(fleet(1, 10).of('odd').factor).toBe(1);
   const calibration = fleet(1, 10);
   calibration.learn('odd', { expectedMs: 1_000, tookMs: 60_000 });
@@ -39,7 +39,7 @@ test('one answer that is late says nothing, and no machine counts as more than a
   expect(calibration.of('odd').factor).toBe(1_000);
 });
 
-test('a claim that is false by a factor of two hundred is found within three answers, and most of it within six', () => {
+test('a claim that is false by a factor of 200 is noticed within three answers, and mostly corrected in six', () => {
   const calibration = fleet(1, 40);
   const factors = [];
   for (let answer = 0; answer < 6; answer += 1) {

@@ -127,7 +127,7 @@ const fault = fc.record<Fault>({
   kind: fc.constantFrom('paused', 'cut'),
 });
 
-test('whatever stands still or is cut off, no two candidates hold the lease at once, and in the end one of them does', () => {
+test('despite paused and disconnected candidates, at most one holds the lease, and finally exactly one does', () => {
   fc.assert(
     fc.property(
       fc.array(fault, { maxLength: 8 }),
@@ -145,7 +145,7 @@ test('whatever stands still or is cut off, no two candidates hold the lease at o
   );
 });
 
-test('two holders on two sides of a divided cluster become one when they hear each other, and it is the one with the greater epoch', () => {
+test('when a divided cluster is connected again, only the holder with the greater epoch stays', () => {
   const [one, two] = [1, 2].map(
     (number) => new Election({ holder: `router_${number}`, epoch: number, now: 0 }),
   ) as [Election, Election];
@@ -166,7 +166,7 @@ test('two holders on two sides of a divided cluster become one when they hear ea
   expect([one.isHeld(500), two.isHeld(500)]).toEqual([false, true]);
 });
 
-test('a holder that was cut off and that nobody replaced goes on under the same epoch', () => {
+test('a holder that was disconnected and not replaced keeps its epoch', () => {
   const election = new Election({ holder: 'router_1', epoch: 5, now: 0 });
   const gained: number[] = [];
   const run = (from: number, to: number) => {

@@ -6,7 +6,7 @@ import { Router } from './router.ts';
 
 const ask = { job: '', builds: ['sim'], promptTokens: 100, maxOutputTokens: 100, exclude: [] };
 
-test('says of each slot what a decision would say, in words, and counts each once', () => {
+test('explains each slot with the gate that a decision would use, and counts each slot once', () => {
   const router = new Router({
     suite: SUITE_ID,
     queueDepth: 1,

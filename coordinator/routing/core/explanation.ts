@@ -7,35 +7,34 @@ import type { Serving } from './serving.ts';
  * it.
  */
 const BECAUSE: Readonly<Record<GateName, string>> = {
-  not_wanted: 'The request names other providers.',
-  excluded: 'It has failed this very request already.',
-  silent: 'It was not heard of lately. Is it awake, and is its connection up?',
+  not_wanted: 'The request names other machines only.',
+  excluded: 'It has already failed this request.',
+  silent: 'No message from it arrived lately. Check that it is awake and connected.',
   flooding:
-    'It sends far more messages about itself than are read. It is asked again when it has been quiet for a minute; its log and its version may tell why.',
-  draining: 'It was told to take nothing new; it finishes what runs.',
-  suite: 'It seals with a suite that the coordinator does not use. Update it.',
-  slot_failed: 'The model could not be loaded there. Its own log says why.',
+    'It sends far more messages about itself than the router reads. It gets requests again when it has sent fewer for a minute. Check its log and its version.',
+  draining: 'It was drained: it finishes its requests and takes no new ones.',
+  suite: 'It uses a sealing suite that the coordinator does not support. Update it.',
+  slot_failed: 'It could not load the model. Its log has the reason.',
   traits:
-    'It does not offer what the request needs of this model (tools, vision, reasoning). Update it.',
-  weights:
-    'The files of the model there are not the ones that the catalog names. Fetch the model anew.',
-  level: 'It has not shown as much of itself as the request asks for (provider.trust_level).',
+    'It does not offer an ability of this model that the request needs (tools, vision, reasoning). Update it.',
+  weights: 'Its model files are not the ones that the catalog lists. Download the model again.',
+  level: 'Its trust level is lower than the request requires (provider.trust_level).',
   price:
-    'It asks for more than the catalog lists. It gets requests only from callers who accept its price (provider.max_price).',
-  context: 'The request is longer than the context that it offers.',
+    'Its price is higher than the listed one. It gets requests only from callers who accept its price (provider.max_price).',
+  context: 'The request is longer than the context length that it offers.',
   probation:
-    "It is new: it gets 1 of 20 requests until its answers to the operator's canaries are right. Its owner can use it without limit.",
-  slow: 'Alone with this request it would still begin its answer too late.',
+    "It is new: it gets 1 of 20 requests until it passes the operator's canaries. Its owner can use it without limit.",
+  slow: 'Its answer to this request would begin too late even if it had no other request.',
   breaker:
-    'It failed several requests in a short time. It is tried again by itself, one request first.',
+    'It failed several requests in a short time. After a pause it is tried automatically, with one request first.',
   cooling:
-    'It refused a request although it said that it had room. It is asked again after a moment.',
-  busy: 'It has as many requests as it takes at once.',
+    'It refused a request although it had reported free capacity. It gets requests again after a short pause.',
+  busy: 'It has as many requests as it can serve at once.',
   unordered:
-    'The account holds its share of the places of this model for sealed sessions that it has not ordered yet. One is free when it orders, or when a session ends.',
-  tokens: 'It has no memory left for a request of this length.',
+    'The account holds its share of the slots of this model for sealed sessions that it has not ordered yet. A slot becomes free when it orders, or when a session ends.',
+  tokens: 'It has too little memory left for a request of this length.',
 };
-const SERVES = 'It would serve.';
+const SERVES = 'It would serve this request.';
 
 export interface SlotExplanation {
   readonly provider: string;

@@ -93,7 +93,7 @@ const expectedOf = (router: Router, provider: string): number => {
   return candidates[0]?.expectedFirstContentMs ?? 0;
 };
 
-test('a claim of 5,000 tokens per second counts as what the chip can do', () => {
+test('a claim of 5,000 tokens per second is limited to the speed of the chip', () => {
   const boaster = routerWith({ chip: 'Apple M4', decodeTps: 5_000, prefillTps: 50_000 });
   // Reading 4 GB of weights at 120 GB/s, and 1.6 teraflop for 100 prompt tokens at 8.5 teraflops.
   expect(expectedOf(boaster, BOASTER)).toBeCloseTo((1_000 * 4) / 120 + (1_000 * 1.6) / 8.5, 3);
@@ -102,7 +102,7 @@ test('a claim of 5,000 tokens per second counts as what the chip can do', () => 
   expect(expectedOf(unknown, BOASTER)).toBeCloseTo((1_000 * 4) / 100 + (1_000 * 1.6) / 8.2, 3);
 });
 
-test('a false claim is replaced by what was measured after two answers, and draws no more work', () => {
+test('after two answers a measured speed replaces a false claim, which attracts no more work', () => {
   const boast = { chip: 'Apple M3 Ultra', decodeTps: 5_000, prefillTps: 50_000 };
   const router = routerWith(boast);
   for (let answer = 0; answer < 4; answer += 1)

@@ -8,20 +8,20 @@ const failing = (times: number, now = 0) => {
   return faults;
 };
 
-test('two faults are bad luck, three close it out for a while', () => {
+test('two faults change nothing, three keep jobs away for a pause', () => {
   expect(failing(2).isOpen(P, 0)).toBe(false);
   const faults = failing(3);
   expect(faults.isOpen(P, 4_999)).toBe(true);
   expect(faults.isOpen(P, 5_000)).toBe(false);
 });
 
-test('old faults fade', () => {
+test('faults fade with time', () => {
   const faults = failing(2);
   faults.failed(P, 10 * 60_000);
   expect(faults.isOpen(P, 10 * 60_000)).toBe(false);
 });
 
-test('after the pause one job tries it, and serving it clears the record', () => {
+test('after the pause one job tries the provider, and completing it clears the record', () => {
   const faults = failing(3);
   faults.chosen(P, 5_000);
   expect(faults.isOpen(P, 5_001)).toBe(true);
@@ -31,7 +31,7 @@ test('after the pause one job tries it, and serving it clears the record', () =>
   expect(faults.isOpen(P, 6_000)).toBe(false);
 });
 
-test('a failed trial closes it out for twice as long', () => {
+test('a failed trial doubles the pause', () => {
   const faults = failing(3);
   faults.chosen(P, 5_000);
   faults.failed(P, 6_000);
@@ -39,19 +39,19 @@ test('a failed trial closes it out for twice as long', () => {
   expect(faults.isOpen(P, 16_000)).toBe(false);
 });
 
-test('a trial that nobody ended does not keep it out for ever', () => {
+test('a trial whose end is never reported does not keep jobs away permanently', () => {
   const faults = failing(3);
   faults.chosen(P, 5_000);
   expect(faults.isOpen(P, 5_000 + 30_000)).toBe(false);
 });
 
-test('a job from before that is served during the pause opens nothing', () => {
+test('an older job that completes during the pause does not end the pause', () => {
   const faults = failing(3);
   faults.served(P, 1_000);
   expect(faults.isOpen(P, 1_001)).toBe(true);
 });
 
-test('a refusal by who said that it had room is a short pause, twice as long each time, until it serves', () => {
+test('a refusal despite reported capacity causes a short pause, which doubles until a job completes', () => {
   const faults = new Faults();
   const pauseAfter = (now: number) => {
     faults.refused(P, now);

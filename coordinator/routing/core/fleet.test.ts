@@ -39,7 +39,7 @@ const newFleet = () =>
     measured: () => ({ tokenMs: 0 }),
   });
 
-test('a late word of this session, or any of the one before, is not news', () => {
+test('a late message of this session, or any of the session before, is ignored', () => {
   const fleet = newFleet();
   fleet.announce(PROVIDER, word(FIRST, 9), 0);
   fleet.announce(PROVIDER, word(FIRST, 8), 10);
@@ -49,7 +49,7 @@ test('a late word of this session, or any of the one before, is not news', () =>
   expect(fleet.provider(PROVIDER)).toMatchObject({ session: SECOND, sequence: 1, heardAt: 20 });
 });
 
-test('a revoked provider is not brought back by a word that was under way', () => {
+test('a message that was in flight does not bring back a revoked provider', () => {
   const fleet = newFleet();
   fleet.announce(PROVIDER, word(FIRST, 1), 0);
   expect(fleet.ban(PROVIDER, 10)).toBe('left');
@@ -57,7 +57,7 @@ test('a revoked provider is not brought back by a word that was under way', () =
   expect(fleet.serving('sim').length).toBe(0);
 });
 
-test('whoever asks what serves a build sees what was said last', () => {
+test('the slots of a build are those of the last message', () => {
   const fleet = newFleet();
   fleet.announce(PROVIDER, word(FIRST, 1), 0);
   fleet.lost(PROVIDER);
@@ -66,7 +66,7 @@ test('whoever asks what serves a build sees what was said last', () => {
   expect(fleet.serving('sim').length).toBe(0);
 });
 
-test('one odd measurement moves a speed only a little, and a new session starts afresh', () => {
+test('one odd measurement changes a speed only a little, and a new session starts from its own claim', () => {
   const fleet = newFleet();
   const speed = () => fleet.provider(PROVIDER)?.slots.get('sim')?.decodeTps;
   fleet.announce(PROVIDER, word(FIRST, 1, 100), 0);

@@ -19,23 +19,23 @@ function speeds(
 const tokensPerSecond = (measured: MeasuredSpeeds) =>
   Math.round(1_000 / measured.of('machine', 'build').tokenMs);
 
-test('two answers tell the speed, and one or short ones do not', () => {
+test('two answers are enough to measure a speed; one answer, or short ones, are not', () => {
   expect(speeds(['a', 20]).of('machine', 'build').tokenMs).toBe(0);
   expect(speeds(['a', 20, 15], ['b', 20, 15]).of('machine', 'build').tokenMs).toBe(0);
   expect(tokensPerSecond(speeds(['a', 20], ['a', 20]))).toBe(20);
 });
 
-test('clients of one account that read slowly do not make a machine slow', () => {
+test('slow readers of one account do not make a machine look slow', () => {
   const slow = Array.from({ length: 20 }, (): [string, number] => ['slow reader', 1]);
   expect(tokensPerSecond(speeds(['a', 50], ['b', 48], ...slow))).toBe(50);
 });
 
-test('a machine whose speed falls is as slow as its last answers', () => {
+test('a machine that becomes slower is measured by its last answers', () => {
   const late = Array.from({ length: 8 }, (_, index): [string, number] => [`account ${index}`, 5]);
   expect(tokensPerSecond(speeds(['a', 50], ['b', 50], ...late))).toBe(5);
 });
 
-test('answers are forgotten after ten minutes, and a slot is then dropped when it is not listed', () => {
+test('answers are dropped after ten minutes, and with them a slot that is not listed', () => {
   const measured = speeds(['a', 20], ['b', 20]);
   const record = measured.of('machine', 'build');
   measured.unlist('machine', 'build');
@@ -48,7 +48,7 @@ test('answers are forgotten after ten minutes, and a slot is then dropped when i
   expect(measured.of('machine', 'build')).not.toBe(record);
 });
 
-test('a slot that served nobody is dropped at once when it is not listed any more', () => {
+test('a slot without answers is dropped at once when it is not listed any more', () => {
   const measured = new MeasuredSpeeds();
   const record = measured.of('machine', 'made-up name');
   measured.unlist('machine', 'made-up name');

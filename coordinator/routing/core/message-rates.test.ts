@@ -6,7 +6,7 @@ const PROVIDER = idOf('B');
 const beat = { kind: 'announcement', bytes: 500 } as const;
 const report = { kind: 'capacity', bytes: 500 } as const;
 
-test('an honest machine is always read: a beat every five seconds, and ten reports a second for an hour', () => {
+test('all messages of an honest machine are read: a beat every 5 s and ten reports per second, for an hour', () => {
   const rates = new MessageRates();
   for (let tick = 0; tick < 36_000; tick += 1) {
     expect(rates.admit(PROVIDER, report, tick * 100)).toBe('taken');
@@ -14,7 +14,7 @@ test('an honest machine is always read: a beat every five seconds, and ten repor
   }
 });
 
-test('a machine that floods is told of once, gets jobs again a minute after it has stopped, and is then forgotten', () => {
+test('a flood is reported once, jobs return a minute after its end, and the machine is then dropped', () => {
   const rates = new MessageRates();
   const admissions = Array.from({ length: 1_000 }, () => rates.admit(PROVIDER, report, 0));
   expect(admissions.filter((admission) => admission === 'taken')).toHaveLength(60);
@@ -29,7 +29,7 @@ test('a machine that floods is told of once, gets jobs again a minute after it h
   expect(rates.size).toBe(0);
 });
 
-test('a few messages too many, or one too large, are rejected and have no other consequence', () => {
+test('a few messages over the limit, or a too large one, are rejected without other consequences', () => {
   const rates = new MessageRates();
   expect(rates.admit(PROVIDER, { ...beat, bytes: MAX_MESSAGE_BYTES + 1 }, 0)).toBe('rejected');
   for (let message = 0; message < 100; message += 1) rates.admit(PROVIDER, beat, 0);

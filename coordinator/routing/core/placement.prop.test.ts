@@ -35,7 +35,7 @@ const ask = fc.record({
   requires: fc.option(fc.constant<Trait[]>(['tools']), { nil: undefined }),
 });
 
-test('a choice is the best, or as good as the best, of all that pass every gate, and every other is counted once', () => {
+test('a choice equals the best slot that passes every gate, and every other slot is counted once', () => {
   fc.assert(
     fc.property(
       fc.array(provider, { maxLength: 20 }),

@@ -50,29 +50,43 @@ function chosen(
 const full: Partial<Slot> = { running: 4 };
 
 test.each<[string, string, Reserve['prefers'], Parameters<typeof chosen>[1]?, string[]?]>([
-  ['without any, who begins soonest', 'BCD', undefined],
-  ['the fastest writer, when throughput is wished for', 'CBD', { sort: 'throughput' }],
-  ['in the order asked for, then the others', 'DCB', { order: [idOf('D'), idOf('C')] }],
-  ['of the order, those that have room', 'CB', { order: [idOf('D'), idOf('C')] }, { D: full }],
+  ['without a preference, the earliest start first', 'BCD', undefined],
+  ['with sort: throughput, the fastest first', 'CBD', { sort: 'throughput' }],
+  ['the given order, then the others', 'DCB', { order: [idOf('D'), idOf('C')] }],
   [
-    'nobody in the order whom the request does not allow',
+    'of the given order, only those with free capacity',
+    'CB',
+    { order: [idOf('D'), idOf('C')] },
+    { D: full },
+  ],
+  [
+    'of the given order, only those that the request allows',
     'CB',
     { order: [idOf('D'), idOf('C')] },
     {},
     [idOf('B'), idOf('C')],
   ],
-  ['only those that are fast enough', 'C', { minTokensPerSecond: 50 }],
-  ['only those that begin soon enough', 'B', { maxFirstContentMs: 500 }],
-  ['the others, when no one is', 'BCD', { minTokensPerSecond: 500 }],
+  ['only those that decode fast enough', 'C', { minTokensPerSecond: 50 }],
+  ['only those that begin early enough', 'B', { maxFirstContentMs: 500 }],
+  ['all of them, if none is fast enough', 'BCD', { minTokensPerSecond: 500 }],
   [
-    'whom it is sealed for, when nobody is much better',
+    'the machine that it is sealed for, if no other is much better',
     'DBC',
     { sealedFor: idOf('D') },
     { B: { prefillTps: 500 }, C: { prefillTps: 450 } },
   ],
-  ['another than it is sealed for, when that is much slower', 'BCD', { sealedFor: idOf('D') }],
-  ['another than it is sealed for, when that is full', 'BC', { sealedFor: idOf('D') }, { D: full }],
-  ['the others, when the fast one is full', 'BD', { minTokensPerSecond: 50 }, { C: full }],
+  [
+    'not the machine that it is sealed for, if that is much slower',
+    'BCD',
+    { sealedFor: idOf('D') },
+  ],
+  [
+    'not the machine that it is sealed for, if that is full',
+    'BC',
+    { sealedFor: idOf('D') },
+    { D: full },
+  ],
+  ['the others, if the fast one is full', 'BD', { minTokensPerSecond: 50 }, { C: full }],
 ])('%s', (_, expected, prefers, changes, only) => {
   expect(chosen(prefers, changes, only)).toBe(expected);
 });

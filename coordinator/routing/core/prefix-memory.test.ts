@@ -3,7 +3,7 @@ import { PrefixMemory } from './prefix-memory.ts';
 
 const prefix = (key: string, tokens: number) => ({ key, tokens });
 
-test('the longest beginning that somebody has decides, as long as it can be expected to be kept', () => {
+test('finds the longest prefix that a machine has read, for as long as the machine should keep it', () => {
   const memory = new PrefixMemory();
   memory.remember([prefix('long', 900), prefix('short', 300)], 'one', 0);
   memory.remember([prefix('short', 300)], 'two', 1_000);
@@ -14,7 +14,7 @@ test('the longest beginning that somebody has decides, as long as it can be expe
   expect(memory.find(turn, 700_000)).toBeUndefined();
 });
 
-test('it does not grow for ever', () => {
+test('drops the oldest prefixes when it is full', () => {
   const memory = new PrefixMemory();
   for (let conversation = 0; conversation < 120_000; conversation += 1)
     memory.remember([prefix(`${conversation}`, 100)], 'one', conversation);

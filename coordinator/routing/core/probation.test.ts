@@ -48,14 +48,14 @@ const shareOf = (router: Router, provider: string, requests: number, changes?: P
   ).length;
 
 describe('a machine on probation', () => {
-  test('gets one of twenty placements at most, however fast it claims to be', () => {
+  test('gets at most one of twenty placements, however fast it claims to be', () => {
     const router = newRouter();
     add(router, PROVEN);
     add(router, NEWCOMER, { isOnProbation: true, decodeTps: 2_000, prefillTps: 20_000 });
     expect(shareOf(router, NEWCOMER, 2 * PLACEMENTS_PER_TURN)).toBe(2);
   });
 
-  test('shares that one placement with all others on probation', () => {
+  test('shares this one placement with all other machines on probation', () => {
     const router = newRouter();
     add(router, PROVEN);
     for (const letter of ['C', 'D', 'E', 'F'])
@@ -64,16 +64,10 @@ describe('a machine on probation', () => {
   });
 
   test.each<[string, Partial<Reserve>]>([
-    [
-      'is fast enough for a wish of its caller that no proven machine meets',
-      { prefers: { minTokensPerSecond: 500 } },
-    ],
-    [
-      'begins early enough for a wish that no proven machine meets',
-      { prefers: { maxFirstContentMs: 50 } },
-    ],
-    ['is early enough for a deadline that no proven machine meets', { firstContentMs: 50 }],
-    ['is first by throughput', { prefers: { sort: 'throughput' } }],
+    ['meets a wished speed that no proven machine meets', { prefers: { minTokensPerSecond: 500 } }],
+    ['meets a wished delay that no proven machine meets', { prefers: { maxFirstContentMs: 50 } }],
+    ['meets a deadline that no proven machine meets', { firstContentMs: 50 }],
+    ['is the first with sort: throughput', { prefers: { sort: 'throughput' } }],
   ])('gets no more because it %s', (_, changes) => {
     const router = newRouter();
     add(router, PROVEN);
@@ -81,7 +75,7 @@ describe('a machine on probation', () => {
     expect(shareOf(router, NEWCOMER, 2 * PLACEMENTS_PER_TURN, changes)).toBeLessThanOrEqual(2);
   });
 
-  test('is not an alternate of a job either', () => {
+  test('is never an alternate of a job', () => {
     const router = newRouter();
     add(router, PROVEN);
     add(router, NEWCOMER, { isOnProbation: true });
@@ -113,7 +107,7 @@ describe('a machine on probation', () => {
   test.each<[string, (router: Router) => void, Partial<Reserve>]>([
     ['there is no proven machine', () => undefined, {}],
     [
-      'no proven machine has room for so long a request',
+      'no proven machine has a context long enough for the request',
       (router) => add(router, PROVEN, { contextTokens: 150 }),
       {},
     ],
@@ -124,16 +118,12 @@ describe('a machine on probation', () => {
       {},
     ],
     [
-      'its caller names it, as the owner of a machine does',
+      'the caller names it, as the owner of a machine does',
       (router) => add(router, PROVEN),
       { only: [NEWCOMER] },
     ],
-    [
-      'its caller wants it first',
-      (router) => add(router, PROVEN),
-      { prefers: { order: [NEWCOMER] } },
-    ],
-  ])('serves without limit where %s', (_, prepare, changes) => {
+    ['the caller prefers it', (router) => add(router, PROVEN), { prefers: { order: [NEWCOMER] } }],
+  ])('serves without limit if %s', (_, prepare, changes) => {
     const router = newRouter();
     add(router, NEWCOMER, { isOnProbation: true });
     prepare(router);

@@ -64,14 +64,14 @@ function fullRouter() {
   return { router, answers, ask, end, placed };
 }
 
-test('who came first is served first', () => {
+test('the earliest request is served first', () => {
   const { ask, end, placed } = fullRouter();
   for (const name of ['1', '2', '3']) ask(name);
   for (const name of ['first', '1', '2']) end(name);
   expect(placed()).toEqual(['first', '1', '2', '3']);
 });
 
-test('an account that holds slots lets one that holds none go first', () => {
+test('an account without slots is served before an account that holds some', () => {
   const { router, ask, end, placed } = fullRouter();
   router.fleet.announce(
     PROVIDER,
@@ -85,7 +85,7 @@ test('an account that holds slots lets one that holds none go first', () => {
   expect(placed()).toEqual(['first', 'second', '2']);
 });
 
-test('a full queue makes room for an account that has less of it', () => {
+test('a full queue drops a job of its largest account for one of a smaller account', () => {
   const { answers, ask } = fullRouter();
   for (const name of ['1', '2', '3', '4', '5']) ask(name);
   ask('6', 'acct_1111');
@@ -97,7 +97,7 @@ test('a full queue makes room for an account that has less of it', () => {
   ]);
 });
 
-test('a job that ends while it waits gets no slot that nobody would give back', () => {
+test('a job that ends while it waits gets no slot, which would never be released', () => {
   const { router, ask, end, answers } = fullRouter();
   ask('1');
   end('1');
@@ -106,7 +106,7 @@ test('a job that ends while it waits gets no slot that nobody would give back', 
   expect(router.reservations.size).toBe(0);
 });
 
-test('a job that asks again keeps its turn and its patience, and every asking is answered', () => {
+test('a job that is requested again keeps its turn and deadline, and every request is answered', () => {
   const { ask, end, answers, placed } = fullRouter();
   ask('1');
   ask('2');
@@ -120,7 +120,7 @@ test('a job that asks again keeps its turn and its patience, and every asking is
   ).toEqual(['queue_timeout', 'queue_timeout']);
 });
 
-test('a newcomer does not overtake those who wait for what has just become free', () => {
+test('a new job does not overtake jobs that wait for a slot that has just become free', () => {
   const { router, ask, placed } = fullRouter();
   ask('1');
   router.end(jobOf('first'), LATER);
@@ -128,7 +128,7 @@ test('a newcomer does not overtake those who wait for what has just become free'
   expect(placed()).toEqual(['first', '1']);
 });
 
-test('an empty fleet is waited for after the start, not for as long as the patience lasts', () => {
+test('with an empty fleet a job waits only for the grace after the start, not for its whole patience', () => {
   const { router, ask, answers } = fullRouter();
   router.fleet.remove(PROVIDER);
   const early = new Router({
@@ -159,7 +159,7 @@ test('an empty fleet is waited for after the start, not for as long as the patie
   expect(replies).toMatchObject([{ ok: false, code: 'no_provider' }]);
 });
 
-test('many that wait for the same thing cost one look at the fleet', () => {
+test('many jobs that wait for the same build cost one search of the fleet', () => {
   const router = new Router({
     suite: SUITE_ID,
     queueDepth: 1_000,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RecentCount } from './recent-count.ts';
 
-test('counts the events of the window, to a tenth of it', () => {
+test('counts the events of the window with a resolution of a tenth of it', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 3_000 }), { maxLength: 200 }), (pauses) => {
       const recent = new RecentCount(10_000);

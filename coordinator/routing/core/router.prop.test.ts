@@ -91,7 +91,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   fc.record({ what: fc.constant('wait' as const), ms: fc.nat({ max: 3_000 }) }),
 );
 
-test('every request is answered once and in time, no slot is promised beyond its size, and none stays promised', () => {
+test('every request is answered once and in time, no slot is promised too often, and none stays promised', () => {
   fc.assert(
     fc.property(fc.array(happening, { maxLength: 120 }), fc.integer(), (happenings, seed) => {
       let now = 0;

@@ -34,7 +34,7 @@ describe('sealed sessions that are not ordered', () => {
     ask({ job: `job_${String(job).padStart(22, '0')}`, clientSeals: true, ...changes });
   const places = { maxConcurrency: 8, freeTokens: 100_000 };
 
-  test('of one account hold a quarter of the places of a model; one that its machine works on counts no more', () => {
+  test('hold at most a quarter of the slots of a model per account, without jobs that machines report', () => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement({}, [slot(places)]), LATER);
     expect([1, 2, 3].map((job) => winner(reserve(router, sealed(job))))).toEqual([
@@ -57,7 +57,7 @@ describe('sealed sessions that are not ordered', () => {
     expect(winner(reserve(router, sealed(7)))).toBe(idOf('B'));
   });
 
-  test('have one place where a model has fewer than four, and wait for it', () => {
+  test('may hold one slot if a model has fewer than four, and wait for it', () => {
     const router = newRouter();
     router.fleet.announce(
       idOf('B'),
@@ -80,7 +80,7 @@ describe('sealed sessions that are not ordered', () => {
     expect(replies.map(winner)).toEqual([idOf('B')]);
   });
 
-  test('are none where the request was sealed for the machine that serves it', () => {
+  test('do not count if the request is sealed for the machine that serves it', () => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement({}, [slot(places)]), LATER);
     const ordered = Array.from({ length: 8 }, (_, job) =>
@@ -90,49 +90,49 @@ describe('sealed sessions that are not ordered', () => {
   });
 });
 
-describe('who may serve', () => {
+describe('a provider that may not serve', () => {
   test.each<[string, Partial<Announcement>, Partial<Slot>, Partial<Reserve>, string]>([
-    ['a draining provider does not', { draining: true }, {}, {}, 'saturated'],
+    ['is draining', { draining: true }, {}, {}, 'saturated'],
     [
-      'one with another sealing suite does not',
+      'uses another sealing suite',
       { sealing: { suite: 'rot13', publicKey: new Uint8Array(32) } },
       {},
       {},
       'no_provider',
     ],
-    ['a failed slot does not', {}, { state: 'failed' }, {}, 'no_provider'],
+    ['could not load the build', {}, { state: 'failed' }, {}, 'no_provider'],
     [
-      'a context that is too small is the request’s fault',
+      'has a context that is too small: the request is at fault',
       {},
       { contextTokens: 150 },
       {},
       'too_large',
     ],
-    ['a full slot does not', {}, { running: 4 }, {}, 'saturated'],
+    ['has a full slot', {}, { running: 4 }, {}, 'saturated'],
     [
-      'one that lacks what is asked for does not',
+      'lacks an ability that the request requires',
       {},
       { traits: ['tools'] },
       { requires: ['tools', 'vision'] },
       'no_provider',
     ],
-    ['one that nobody asked for does not', {}, {}, { only: [idOf('Z')] }, 'no_provider'],
+    ['is not one that the request names', {}, {}, { only: [idOf('Z')] }, 'no_provider'],
     [
-      'a context that is too small on all that are wanted is the request’s fault',
+      'has a context that is too small, as all named ones: the request is at fault',
       {},
       { contextTokens: 150 },
       { only: [idOf('B')] },
       'too_large',
     ],
-    ['one without tokens to spare does not', {}, { freeTokens: 199 }, {}, 'saturated'],
-    ['one that failed this job already does not', {}, {}, { exclude: [idOf('B')] }, 'no_provider'],
+    ['has too few free tokens', {}, { freeTokens: 199 }, {}, 'saturated'],
+    ['has already failed this job', {}, {}, { exclude: [idOf('B')] }, 'no_provider'],
   ])('%s', (_, about, slotChanges, request, code) => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement(about, [slot(slotChanges)]), LATER);
     expect(winner(reserve(router, ask(request)))).toBe(code);
   });
 
-  test('a silent provider does not, and does again with its next word', () => {
+  test('is silent, and may serve again after its next message', () => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement(), 0);
     expect(router.fleet.sweep(LATER, { silentMs: 5_000, forgetMs: 60_000 })).toEqual([idOf('B')]);
@@ -141,7 +141,7 @@ describe('who may serve', () => {
     expect(winner(reserve(router, ask()))).toBe(idOf('B'));
   });
 
-  test('one that keeps failing is left alone, unless there is nobody else', () => {
+  test('keeps failing, unless there is no other', () => {
     const router = newRouter();
     for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement(), LATER);
     for (let fault = 0; fault < 3; fault += 1) router.faults.failed(idOf('B'), LATER);
@@ -151,8 +151,8 @@ describe('who may serve', () => {
   });
 });
 
-describe('who serves', () => {
-  test('the quickest to the first content: loaded before fast, idle before busy', () => {
+describe('the provider that serves', () => {
+  test('has the shortest time to the first content: loaded before fast, idle before busy', () => {
     const router = newRouter();
     router.fleet.announce(
       idOf('B'),
@@ -169,7 +169,7 @@ describe('who serves', () => {
     ]);
   });
 
-  test('a later build only when the wanted one has no place', () => {
+  test('has a later build only if the wanted one has no free slot', () => {
     const router = newRouter();
     router.fleet.announce(
       idOf('B'),
@@ -184,7 +184,7 @@ describe('who serves', () => {
     ).toBe(idOf('B'));
   });
 
-  test('a claim beyond any machine draws no more work than the best machine would', () => {
+  test('gets no more work from an impossible claim than the best machine would', () => {
     const router = newRouter();
     router.fleet.announce(
       idOf('B'),
@@ -203,7 +203,7 @@ describe('who serves', () => {
     expect(costs[0]).toBe(costs[1]);
   });
 
-  test('equals share the work', () => {
+  test('shares the work with equal ones', () => {
     let state = 7;
     const router = newRouter(() => {
       state = (state * 16_807) % 2_147_483_647;
@@ -224,7 +224,7 @@ describe('who serves', () => {
 });
 
 describe('a reservation', () => {
-  test('asked for again is the same one', () => {
+  test('that is requested again is the same one', () => {
     const router = newRouter();
     for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement(), LATER);
     const first = winner(reserve(router, ask()));
@@ -232,7 +232,7 @@ describe('a reservation', () => {
     expect(router.reservations.size).toBe(1);
   });
 
-  test('moves to the alternate that the job went to, and goes with the job', () => {
+  test('moves with the job to an alternate, and ends with the job', () => {
     const router = newRouter();
     for (const letter of ['B', 'C']) router.fleet.announce(idOf(letter), announcement(), LATER);
     const first = String(winner(reserve(router, ask())));
@@ -243,7 +243,7 @@ describe('a reservation', () => {
     expect(router.reservations.size).toBe(0);
   });
 
-  test('of a job that nobody ended is given back when it cannot run any more', () => {
+  test('of a job whose end is never reported is released after the time limit of the job', () => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement(), LATER);
     reserve(router, ask());
@@ -269,7 +269,7 @@ describe('a conversation', () => {
       prefixes: keys.map((key, index) => ({ key, tokens: 900 - 100 * index })),
     });
 
-  test('goes on where it began, which has its beginning in the cache', () => {
+  test('continues on the machine that has its prefix in the cache', () => {
     for (let round = 0; round < 20; round += 1) {
       const router = four();
       const first = winner(reserve(router, turn('1', ['a'])));
@@ -280,7 +280,7 @@ describe('a conversation', () => {
     }
   });
 
-  test('goes elsewhere when that machine has no room, and then on from there', () => {
+  test('moves to another machine if that one has no free slot, and continues there', () => {
     const router = four();
     const first = winner(reserve(router, turn('1', ['a'])));
     reserve(router, turn('2', ['b', 'a']));
@@ -314,20 +314,20 @@ describe('a prompt that a machine reads slowly', () => {
       patienceMs,
     });
 
-  test('goes to one that is in time; when that is busy it waits for it', () => {
+  test('goes to a machine that is in time; if that is busy, the request waits for it', () => {
     const router = both();
     expect(winner(reserve(router, long('1')))).toBe(idOf('C'));
     expect(winner(reserve(router, long('2')))).toBe('saturated');
     expect(winner(reserve(router, { ...long('3'), promptTokens: 100 }))).toBe(idOf('B'));
   });
 
-  test('goes to a slow one where there is no other', () => {
+  test('goes to a slow machine if there is no other', () => {
     const router = both();
     router.fleet.remove(idOf('C'));
     expect(winner(reserve(router, long('1')))).toBe(idOf('B'));
   });
 
-  test('counts for those after it: two at once go to two machines', () => {
+  test('delays later requests: two at once go to two machines', () => {
     const router = newRouter();
     for (const letter of ['B', 'C'])
       router.fleet.announce(
@@ -341,7 +341,7 @@ describe('a prompt that a machine reads slowly', () => {
 });
 
 describe('another router', () => {
-  test('its jobs count as long as their provider names them, beside what is promised here', () => {
+  test('has jobs that count while their provider reports them, beside the jobs promised here', () => {
     const router = newRouter();
     const job = (digit: string) => `job_${digit.repeat(22)}`;
     let sequence = 0;
@@ -369,7 +369,7 @@ describe('another router', () => {
     expect(asked('3')).toBe('saturated');
   });
 
-  test('a job that its provider has finished gives its place back before the provider says so, a cancelled one does not', () => {
+  test('releases the slot of a completed job before the provider reports it, and not of a cancelled one', () => {
     const router = newRouter();
     const [finished, cancelled, third, fourth] = ['1', '2', '3', '4'].map(
       (digit) => `job_${digit.repeat(22)}`,
@@ -386,7 +386,7 @@ describe('another router', () => {
     expect(winner(reserve(router, ask({ job: fourth })))).toBe('saturated');
   });
 
-  test('one that does not name its jobs is taken to have all that were promised', () => {
+  test('assumes that a provider which does not list its jobs has all promised ones', () => {
     const router = newRouter();
     const jobs = ['1', '2', '3'].map((digit) => ask({ job: `job_${digit.repeat(22)}` }));
     router.fleet.announce(idOf('B'), announcement({}, [slot({ maxConcurrency: 2 })]), LATER);
@@ -401,7 +401,7 @@ describe('another router', () => {
     }
   });
 
-  test('takes over: who waits asks again, and nothing is promised here any more', () => {
+  test('takes over: waiting requests are sent to it, and nothing is promised here any more', () => {
     const router = newRouter();
     router.fleet.announce(idOf('B'), announcement({}, [slot({ maxConcurrency: 1 })]), LATER);
     reserve(router, ask());
@@ -421,7 +421,7 @@ describe('another router', () => {
   });
 });
 
-test('right after the start a request waits for the first words of the fleet', () => {
+test('right after the start a request waits for the first messages of the fleet', () => {
   const router = newRouter();
   let reply: Reserved | undefined;
   const answer = (given: Reserved) => {
@@ -434,7 +434,7 @@ test('right after the start a request waits for the first words of the fleet', (
   expect(reply).toMatchObject({ ok: true, queuedMs: 990 });
 });
 
-test('a job that waits for one machine, or for what few can do, holds up nobody else', () => {
+test('a job that waits for one machine, or for a rare ability, holds up no other job', () => {
   const router = newRouter();
   for (const letter of ['B', 'C'])
     router.fleet.announce(
@@ -463,7 +463,7 @@ test('a job that waits for one machine, or for what few can do, holds up nobody 
   expect([winner(replies[2]), winner(replies[3])]).toEqual([undefined, idOf('C')]);
 });
 
-test('a decision among five thousand providers takes less than what a request may cost', () => {
+test('a decision among 5,000 providers stays within the processor time of a request', () => {
   const router = newRouter(Math.random);
   for (let index = 0; index < 5_000; index += 1) {
     router.fleet.announce(
@@ -500,7 +500,7 @@ test('a decision among five thousand providers takes less than what a request ma
   }
 });
 
-describe('who is at fault', () => {
+describe('a failed attempt', () => {
   const failed = (
     router: Router,
     what: Partial<Parameters<Router['attemptFailed']>[0]>,
@@ -521,14 +521,14 @@ describe('who is at fault', () => {
     ({ refusal: 'unsealable', clientSealed: true, account }) as const;
 
   test.each<[string, Partial<Parameters<Router['attemptFailed']>[0]>]>([
-    ['an order that its client sealed badly', badlySealed('acct_1')],
+    ['an order that its client sealed wrongly', badlySealed('acct_1')],
     [
       'a schema that cannot be compiled',
       { refusal: 'invalid_request', about: 'schema', account: 'acct_1' },
     ],
     ['a deadline that the provider cannot meet', { refusal: 'deadline_unreachable' }],
     ['an account that cannot pay the provider', { failure: 'unaffordable' }],
-    ['trust that does not answer', { failure: 'no_answer' }],
+    ['no answer from trust', { failure: 'no_answer' }],
   ])('%s harms no provider, however often it comes', (_, what) => {
     const router = oneProvider();
     for (let time = 0; time < 100; time += 1) failed(router, what);
@@ -537,13 +537,13 @@ describe('who is at fault', () => {
     expect(winner(reserve(router, ask()))).toBe(idOf('B'));
   });
 
-  test('a provider that cannot open what the ingress sealed cools', () => {
+  test('a provider that cannot open an order sealed by the ingress cools', () => {
     const router = oneProvider();
     failed(router, { refusal: 'unsealable', clientSealed: false, account: 'acct_1' });
     expect(isCooling(router)).toBe(true);
   });
 
-  test('a provider that blames the clients of several accounts cools, but not for ever', () => {
+  test('a provider that blames the clients of several accounts cools, but not permanently', () => {
     const router = oneProvider();
     for (const account of ['acct_1', 'acct_2', 'acct_1']) failed(router, badlySealed(account));
     expect(isCooling(router)).toBe(false);
@@ -555,7 +555,7 @@ describe('who is at fault', () => {
     expect(isCooling(router, later)).toBe(false);
   });
 
-  test('when every machine that could serve cools, one of them is tried rather than none', () => {
+  test('if every machine that could serve cools, one of them is tried', () => {
     const router = oneProvider();
     for (let time = 0; time < 10; time += 1) failed(router, { refusal: 'queue_full' });
     expect(winner(reserve(router, ask()))).toBe(idOf('B'));
@@ -563,7 +563,7 @@ describe('who is at fault', () => {
     expect(winner(reserve(router, ask({ job: 'job_0000000000000000000001' })))).toBe(idOf('C'));
   });
 
-  test('a request that may wait gives the machine a moment to cool first', () => {
+  test('a request that may wait first waits for the machine to cool', () => {
     const router = oneProvider();
     for (let time = 0; time < 10; time += 1) failed(router, { refusal: 'queue_full' });
     let reply: Reserved | undefined;

@@ -3,7 +3,7 @@ import { speedBounds } from './speed-bounds.ts';
 
 const perSecond = (ms: number) => Math.round(1_000 / ms);
 
-test('a chip decodes no faster than its memory can be read, and reads prompts no faster than it computes', () => {
+test('memory bandwidth limits decoding, and arithmetic limits the reading of prompts', () => {
   const { unmeasured } = speedBounds('Apple M4 Max', 'sim-llama-8b-q4');
   expect(perSecond(unmeasured.tokenMs)).toBe(Math.round(546 / 4));
   expect(perSecond(unmeasured.promptTokenMs)).toBe(Math.round(34.1e12 / (2 * 8e9)));
@@ -16,17 +16,14 @@ test.each([
   ['phi-4b-int8', 4],
   ['Mixtral-8x7B', 0.05],
   ['dinf-tiny-4bit', 0.05],
-])(
-  'the size of %s is read from its name: %d gigabytes for each token at least',
-  (build, gigabytes) => {
-    expect(speedBounds('Apple M2', build).unmeasured.tokenMs).toBeCloseTo(
-      (1_000 * gigabytes) / 100,
-      6,
-    );
-  },
-);
+])('the name of %s states its size: at least %d GB are read for each token', (build, gigabytes) => {
+  expect(speedBounds('Apple M2', build).unmeasured.tokenMs).toBeCloseTo(
+    (1_000 * gigabytes) / 100,
+    6,
+  );
+});
 
-test('a chip that is not in the table counts as a plain Mac until it was measured, and then as the best chip at most', () => {
+test('an unknown chip counts as a basic Mac until it was measured, and then at most as the best chip', () => {
   for (const chip of ['Cray-1', 'constructor', '']) {
     const { unmeasured, measured } = speedBounds(chip, 'sim-llama-8b-q4');
     expect(perSecond(unmeasured.tokenMs)).toBe(25);

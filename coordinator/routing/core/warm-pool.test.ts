@@ -32,7 +32,7 @@ function setUp(states: readonly SlotState[], perSecond: number) {
   return { orders, say };
 }
 
-test('as many places are kept warm as run at once, and a half more', () => {
+test('the number of warm slots is one and a half times the number of requests that run at once', () => {
   // One request per second of two seconds each: two run at once, three slots are wanted, four are
   // there.
   expect(setUp(['resident', 'cold'], 1).orders()).toEqual([]);
@@ -42,7 +42,7 @@ test('as many places are kept warm as run at once, and a half more', () => {
   ]);
 });
 
-test('one machine at a time; what loads counts as warm; an order that nobody follows goes to another', () => {
+test('orders one machine at a time, counts a loading slot as warm, and repeats an ignored order elsewhere', () => {
   const { orders, say } = setUp(['resident', 'cold', 'cold'], 5);
   expect(orders()).toHaveLength(1);
   expect(orders(61_000)).toEqual([]);
@@ -52,7 +52,7 @@ test('one machine at a time; what loads counts as warm; an order that nobody fol
   expect(orders(73_000)).toEqual([{ provider: idOf('D'), build: 'sim' }]);
 });
 
-test('nothing is loaded for what nobody asks for any more, nor where nobody has it', () => {
+test('nothing is loaded without requests, or if no machine has the build', () => {
   const { orders } = setUp(['cold'], 3);
   expect(orders(60_000 + 30 * 60_000)).toEqual([]);
   expect(setUp(['resident'], 10).orders()).toEqual([]);
