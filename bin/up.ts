@@ -133,9 +133,11 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
 
 async function explain(error: unknown): Promise<never> {
   const { LaunchError } = await import('#provider');
-  const { ConfigError, DatabaseUnreachable } = await import('#coordinator');
+  const { ConfigError, DatabaseRefused, DatabaseUnreachable } = await import('#coordinator');
   if (error instanceof ConfigError)
     throw new CommandError(EXIT.usage, error.message, { cause: error });
+  if (error instanceof DatabaseRefused)
+    throw new CommandError(EXIT.usage, `DATABASE_URL: ${error.message}.`, { cause: error });
   if (error instanceof DatabaseUnreachable)
     throw new CommandError(EXIT.unavailable, error.message, { cause: error });
   if (!(error instanceof LaunchError)) throw error;

@@ -106,8 +106,17 @@ async function runCoordinator(wanted: readonly string[] | undefined): Promise<vo
   await using _coordinator = await startCoordinator({
     config,
     ...(wanted && { components: wanted as ComponentName[] }),
-  });
+  }).catch(explainDatabase);
   await stopSignal();
+}
+
+async function explainDatabase(cause: unknown): Promise<never> {
+  const { DatabaseRefused, DatabaseUnreachable } = await import('./database/errors.ts');
+  if (cause instanceof DatabaseRefused)
+    throw new CommandError(EXIT.usage, `DATABASE_URL: ${cause.message}.`, { cause });
+  if (cause instanceof DatabaseUnreachable)
+    throw new CommandError(EXIT.unavailable, cause.message, { cause });
+  throw cause;
 }
 
 async function runMigrations(): Promise<void> {
@@ -118,12 +127,7 @@ async function runMigrations(): Promise<void> {
       'DATABASE_URL is not set, and no network runs out of this home.',
     );
   const { migrate } = await import('./migrate.ts');
-  const { DatabaseUnreachable } = await import('./database.ts');
-  const applied = await migrate(config.databaseUrl).catch((cause: Error) => {
-    throw cause instanceof DatabaseUnreachable
-      ? new CommandError(EXIT.unavailable, cause.message, { cause })
-      : cause;
-  });
+  const applied = await migrate(config.databaseUrl).catch(explainDatabase);
   const { ensureStreams, StreamStorageError } = await import('./streams.ts');
   await withBus((bus) => ensureStreams(bus)).catch(async (cause: unknown) => {
     if (!(cause instanceof StreamStorageError)) throw cause;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { FIRST_CELL, MAX_CELLS, type RateLimits } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
+import { DatabaseUrlError, databaseAddresses } from './database/addresses.ts';
 
 /**
  * All settings of the coordinator, read from environment variables. docs/configuration.md lists
@@ -121,7 +122,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     coreCredentials: env['DINF_CORE_CREDS'] ?? join(home, 'keys', 'core.creds'),
     systemCredentials: env['DINF_SYS_CREDS'] ?? join(home, 'keys', 'sys.creds'),
     leafUrls: list(env['DINF_LEAF_URL'] ?? 'nats-leaf://127.0.0.1:7422'),
-    databaseUrl: env['DATABASE_URL'] ?? '',
+    databaseUrl: databaseUrl(env['DATABASE_URL'] ?? ''),
     http: {
       host: env['DINF_HTTP_HOST'] ?? '127.0.0.1',
       port: integer(env, 'DINF_HTTP_PORT', 8080, 0, 65_535),
@@ -173,6 +174,16 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     stripe: stripeConfig(env),
     mdm: mdmConfig(env),
   };
+}
+
+/** Reports a wrong URL at the start, and not with the first request. */
+function databaseUrl(url: string): string {
+  try {
+    databaseAddresses(url);
+    return url;
+  } catch (error) {
+    throw error instanceof DatabaseUrlError ? new ConfigError(error.message) : error;
+  }
 }
 
 /** The limit 0 means no limit. */

@@ -1,3 +1,4 @@
+import type { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import type { ComponentName } from '#bus-schemas';
@@ -6,6 +7,7 @@ import { reportBus } from './bus-report.ts';
 import type { Component, StartComponent } from './component.ts';
 import type { Config } from './config.ts';
 import { connectToHub, leaveHub } from './connect-bus.ts';
+import { DatabaseRefused } from './database/errors.ts';
 import { connectDatabase } from './database.ts';
 import { endAll } from './end-all.ts';
 import { measureFacts } from './fact-metrics.ts';
@@ -82,6 +84,7 @@ export async function startCoordinator({
     ]);
   };
   try {
+    if (config.databaseUrl !== '') await refuseMisconfigured(database);
     for (const name of componentNames.filter((candidate) => named.includes(candidate))) {
       const start = await components[name]();
       running.push(
@@ -110,4 +113,16 @@ export async function startCoordinator({
     adminUrl: door?.adminUrl,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/**
+ * Ends the start if a connection pooler would give the components wrong rights or mix up their
+ * statements. A database that is away, or still a standby, does not prevent the start.
+ */
+async function refuseMisconfigured(database: Pool): Promise<void> {
+  try {
+    await database.query('SELECT 1');
+  } catch (error) {
+    if (error instanceof DatabaseRefused && error.code !== 'read_only') throw error;
+  }
 }

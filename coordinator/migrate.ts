@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { DatabaseUnreachable } from './database.ts';
+import { isPooled } from './database/check-connection.ts';
+import { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
+import { Primary } from './database/primary.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 /**
@@ -18,11 +20,11 @@ const CREATE_TABLE = `
  * file that changed after it was applied is an error.
  */
 export async function migrate(databaseUrl: string): Promise<readonly string[]> {
-  const client = new Client({ connectionString: databaseUrl, application_name: 'dinf migrate' });
-  await client.connect().catch((cause: Error) => {
+  const client = await connectOwner(databaseUrl).catch((cause: Error) => {
     throw new DatabaseUnreachable(databaseUrl, cause);
   });
   try {
+    await refusePooler(client);
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
     await client.query(CREATE_TABLE);
     const { rows } = await client.query<{ name: string; sha256: string }>(
@@ -37,6 +39,23 @@ export async function migrate(databaseUrl: string): Promise<readonly string[]> {
   } finally {
     await client.end();
   }
+}
+
+async function connectOwner(databaseUrl: string): Promise<Client> {
+  const { url } = await new Primary(databaseUrl).find();
+  const client = new Client({ connectionString: url, application_name: 'dinf migrate' });
+  await client.connect();
+  return client;
+}
+
+/**
+ * The lock belongs to one server connection. In transaction mode a pooler would take the lock on
+ * one connection and run migrations on others, and two migrations at once would not wait.
+ */
+async function refusePooler(client: Client): Promise<void> {
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  if (rows[0] === undefined || isPooled(client, rows[0].pid))
+    throw new DatabaseRefused('pooler_in_between');
 }
 
 async function apply(

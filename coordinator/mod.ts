@@ -3,7 +3,8 @@
 export { Bus, BusError } from './bus.ts';
 export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
-export { connectDatabase, DatabaseUnreachable } from './database.ts';
+export { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
+export { connectDatabase } from './database.ts';
 export { startProxy } from './ingress/proxy/proxy-server.ts';
 export {
   type Coordinator,

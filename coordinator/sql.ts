@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type ClientBase, DatabaseError, type Pool, type QueryResultRow } from 'pg';
+import { isServerGone } from './database/errors.ts';
 
 export type Statement = { readonly name: string; readonly text: string };
 
@@ -50,6 +51,7 @@ export async function transaction<T>(
     await client.query('COMMIT');
     return result;
   } catch (error) {
+    if (isServerGone(error)) broken = error as Error;
     await client.query('ROLLBACK').catch((failure: unknown) => {
       broken = failure instanceof Error ? failure : new Error(String(failure));
     });
