@@ -37,7 +37,7 @@ async function startHub() {
       await lease[Symbol.asyncDispose]();
       await connection.close();
     });
-    await lease.tried;
+    await lease.decidedOrTimedOut;
     return { lease, connection };
   };
   return { candidate, happened };

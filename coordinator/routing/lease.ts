@@ -39,7 +39,7 @@ export class Lease implements AsyncDisposable {
   readonly #subscription: Subscription;
   readonly #timer: NodeJS.Timeout;
   readonly #decided = Promise.withResolvers<void>();
-  #asHolder: Subscription | undefined;
+  #holderSubscription: Subscription | undefined;
   #isConnected = true;
 
   constructor(options: LeaseOptions) {
@@ -54,7 +54,7 @@ export class Lease implements AsyncDisposable {
     this.#subscription = bus.subscribe({
       subject: this.#subject,
       kind: LeaseWord,
-      handle: (word) => this.#act(this.#election.hear(word, clock())),
+      handle: (message) => this.#act(this.#election.receive(message, clock())),
     });
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     setTimeout(() => this.#decided.resolve(), DECIDE_MS).unref();
@@ -66,7 +66,7 @@ export class Lease implements AsyncDisposable {
    * Resolves when the election has a result, or after `DECIDE_MS` without one. A candidate that is
    * alone holds the lease then.
    */
-  get tried(): Promise<void> {
+  get decidedOrTimedOut(): Promise<void> {
     return this.#decided.promise;
   }
 
@@ -80,12 +80,12 @@ export class Lease implements AsyncDisposable {
     if (this.#isConnected) this.#act(this.#election.tick(this.#options.clock()));
   }
 
-  #act({ say, ask, became }: Outcome): void {
+  #act({ send, askHub, became }: Outcome): void {
     const { bus, onGained, onLost } = this.#options;
     if (bus.connection.isClosed() || bus.connection.isDraining()) return;
     this.#listenAsHolder();
-    if (say !== undefined) bus.publish(this.#subject, LeaseWord, say);
-    if (ask) void this.#ask();
+    if (send !== undefined) bus.publish(this.#subject, LeaseWord, send);
+    if (askHub) void this.#askHub();
     if (became === 'holder') onGained(this.#election.epoch);
     if (became === 'other') onLost();
     if (this.#election.isDecided) this.#decided.resolve();
@@ -97,16 +97,16 @@ export class Lease implements AsyncDisposable {
   #listenAsHolder(): void {
     const { bus, name } = this.#options;
     if (this.#election.isHolding)
-      this.#asHolder ??= bus.connection.subscribe(core.leaseHolder(name), {
+      this.#holderSubscription ??= bus.connection.subscribe(core.leaseHolder(name), {
         callback: (_, message) => void message.respond(),
       });
     else {
-      this.#asHolder?.unsubscribe();
-      this.#asHolder = undefined;
+      this.#holderSubscription?.unsubscribe();
+      this.#holderSubscription = undefined;
     }
   }
 
-  async #ask(): Promise<void> {
+  async #askHub(): Promise<void> {
     const { bus, name, clock } = this.#options;
     const isAnotherHolding = await bus.connection
       .request(core.leaseHolder(name), '', { timeout: ASK_MS })

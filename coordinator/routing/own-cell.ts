@@ -4,7 +4,7 @@ import type { Cells } from '#coordinator/cells/cells.ts';
 import type { Router } from './core/router.ts';
 import { freeSlotsByBuild } from './views.ts';
 
-const TELL_MS = 500;
+const DIGEST_INTERVAL_MS = 500;
 
 export interface OwnCellOptions {
   readonly bus: Bus;
@@ -27,7 +27,7 @@ export class OwnCell implements Disposable {
 
   constructor(options: OwnCellOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.tell(), TELL_MS);
+    this.#timer = setInterval(() => this.publishDigest(), DIGEST_INTERVAL_MS);
   }
 
   has(provider: string): boolean {
@@ -36,10 +36,10 @@ export class OwnCell implements Disposable {
 
   drain(isDraining: boolean): void {
     this.#isDraining = isDraining;
-    this.tell();
+    this.publishDigest();
   }
 
-  tell(): void {
+  publishDigest(): void {
     const { bus, cells, cell, router, isLeading } = this.#options;
     if (!isLeading()) {
       // A router that takes over keeps the draining state of the one before.

@@ -7,12 +7,12 @@ import type { Bus } from '#coordinator/bus.ts';
  * Interval of reads, in milliseconds: an announced price comes into force without an event. It also
  * limits how late a change is noticed if its event is lost.
  */
-const READ_EVERY_MS = 15_000;
+const READ_INTERVAL_MS = 15_000;
 /**
  * Minimum time between two reads of all prices, in milliseconds, however often owners change
  * theirs.
  */
-const READ_APART_MS = 1_000;
+const MIN_READ_INTERVAL_MS = 1_000;
 /**
  * Prices per page. With the longest model names, a page stays far below the largest message of the
  * bus (1 MiB).
@@ -28,7 +28,7 @@ const CALL = { timeoutMs: 5_000 };
 export interface PriceReaderOptions {
   readonly bus: Bus;
   readonly log: Logger;
-  readonly on: (prices: readonly PricedProvider[]) => void;
+  readonly onPrices: (prices: readonly PricedProvider[]) => void;
 }
 
 /**
@@ -49,7 +49,7 @@ export class PriceReader implements Disposable {
       kind: SettlementTermsChanged,
       handle: () => this.#read(),
     });
-    this.#timer = setInterval(() => this.#read(), READ_EVERY_MS);
+    this.#timer = setInterval(() => this.#read(), READ_INTERVAL_MS);
     this.#read();
   }
 
@@ -64,13 +64,13 @@ export class PriceReader implements Disposable {
   }
 
   async #pause(): Promise<void> {
-    await delay(READ_APART_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(
+    await delay(MIN_READ_INTERVAL_MS, undefined, { signal: this.#stop.signal, ref: false }).catch(
       () => undefined,
     );
   }
 
   async #readAll(): Promise<void> {
-    const { bus, log, on } = this.#options;
+    const { bus, log, onPrices } = this.#options;
     try {
       const all: PricedProvider[] = [];
       for (
@@ -89,7 +89,7 @@ export class PriceReader implements Disposable {
         ).prices;
         if (all.length >= MAX_PRICES) break;
       }
-      on(all);
+      onPrices(all);
     } catch (error) {
       // With old prices, routing may choose machines whose hold settlement then refuses. Therefore
       // the next read does not wait for the timer.

@@ -35,7 +35,7 @@ import { Lease } from './lease.ts';
 import { OwnCell } from './own-cell.ts';
 import { PriceReader } from './price-reader.ts';
 import { TrustReader } from './trust-reader.ts';
-import { capacityByBuild, describe, explainFleet, listFleet } from './views.ts';
+import { capacityByBuild, describeDecision, explainFleet, listFleet } from './views.ts';
 import { wholeFleet } from './whole-fleet.ts';
 
 const GRACE_MS = 6_000;
@@ -83,15 +83,19 @@ export async function startRouting(context: Context): Promise<Component> {
     graceMs: GRACE_MS,
     startedAt: clock(),
     random: Math.random,
-    onDecision: (asked, choice, outcome) => {
+    onDecision: (pending, choice, outcome) => {
       decisions.inc({ outcome });
       if (decisionsLeft <= 0) return;
       decisionsLeft -= 1;
       bus.emit(
         events.routingDecision,
         RoutingDecision,
-        describe(asked, choice, { outcome, at: now(), queuedMs: clock() - asked.askedAt }),
-        `decision:${asked.request.job}:${asked.request.exclude.length}:${outcome}`,
+        describeDecision(pending, choice, {
+          outcome,
+          at: now(),
+          queuedMs: clock() - pending.requestedAt,
+        }),
+        `decision:${pending.request.job}:${pending.request.exclude.length}:${outcome}`,
       );
     },
   });
@@ -99,7 +103,7 @@ export async function startRouting(context: Context): Promise<Component> {
   const cells = new Cells(bus, clock);
   const own = new OwnCell({ bus, cells, cell, router, isLeading: () => lease.isHeld });
 
-  const changed = (provider: string, change: FleetChange | undefined) => {
+  const reportChange = (provider: string, change: FleetChange | undefined) => {
     if (change === undefined || !lease.isHeld) return;
     log.info({ provider, change }, 'a provider changed its state in the fleet');
     bus.emit(
@@ -155,34 +159,34 @@ export async function startRouting(context: Context): Promise<Component> {
     }
     return false;
   };
-  const announcements = (kind: MessageKind<Announcement>, word: 'hello' | 'beat') =>
+  const announcements = (kind: MessageKind<Announcement>, type: 'hello' | 'beat') =>
     bus.subscribe({
-      subject: core.everyUp(word),
+      subject: core.everyUp(type),
       kind,
       wants: isRead('announcement'),
       onInvalid,
       handle: (announcement, subject) => {
         const provider = providerOf(subject);
         if (!trusted.admits(provider, announcement, now())) return;
-        changed(
+        reportChange(
           provider,
-          router.fleet.announce(provider, announcement, clock(), trusted.shownBy(provider)),
+          router.fleet.announce(provider, announcement, clock(), trusted.verifiedOf(provider)),
         );
         drainSoon();
       },
     });
-  const gone = ({ provider }: { provider: string }) =>
-    changed(provider, router.fleet.lost(provider));
+  const onDisconnected = ({ provider }: { provider: string }) =>
+    reportChange(provider, router.fleet.lost(provider));
   const verdicts = new TrustReader({
     bus,
     log,
-    on: (verdict) => {
+    onVerdict: (verdict) => {
       const { provider } = verdict;
-      if (trusted.take(verdict) && !trusted.isGood(provider, now()))
-        changed(provider, router.fleet.remove(provider));
+      if (trusted.record(verdict) && !trusted.isGood(provider, now()))
+        reportChange(provider, router.fleet.remove(provider));
     },
   });
-  const prices = new PriceReader({ bus, log, on: (all) => router.prices.replace(all) });
+  const prices = new PriceReader({ bus, log, onPrices: (all) => router.prices.replace(all) });
   const subscriptions = [
     announcements(Hello, 'hello'),
     announcements(Beat, 'beat'),
@@ -193,15 +197,19 @@ export async function startRouting(context: Context): Promise<Component> {
       onInvalid,
       handle: (capacity, subject) => {
         const change = router.fleet.report(providerOf(subject), capacity, clock());
-        if (change !== 'reported') changed(providerOf(subject), change);
+        if (change !== 'reported') reportChange(providerOf(subject), change);
         drainSoon();
       },
     }),
-    bus.subscribe({ subject: events.trustDisconnected, kind: TrustDisconnected, handle: gone }),
+    bus.subscribe({
+      subject: events.trustDisconnected,
+      kind: TrustDisconnected,
+      handle: onDisconnected,
+    }),
     bus.subscribe({
       subject: events.trustRevoked,
       kind: TrustRevoked,
-      handle: ({ provider }) => changed(provider, router.fleet.ban(provider, clock())),
+      handle: ({ provider }) => reportChange(provider, router.fleet.ban(provider, clock())),
     }),
     bus.subscribe({
       subject: events.jobAttempt,
@@ -231,14 +239,14 @@ export async function startRouting(context: Context): Promise<Component> {
       silentMs,
       forgetMs: silentMs * FORGET_AFTER_TIMEOUTS,
     }))
-      changed(provider, 'silent');
+      reportChange(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
     router.sweep(clock());
     rates.sweep(clock());
     for (const { id } of router.fleet.all())
       router.fleet.setFlooding(id, rates.isFlooding(id, clock()));
     for (const { id } of router.fleet.all())
-      if (!trusted.isGood(id, now())) changed(id, router.fleet.remove(id));
+      if (!trusted.isGood(id, now())) reportChange(id, router.fleet.remove(id));
     own.sweep(clock());
     if (lease.isHeld)
       for (const { provider, build } of router.loadOrders(clock()))
@@ -285,7 +293,7 @@ export async function startRouting(context: Context): Promise<Component> {
         new Promise<Reserved>((answer, fail) => {
           const askAgain = () => fail(new AskAgain());
           if (lease.isHeld)
-            router.reserve({ request, askedAt: clock(), answer, askAgain }, clock());
+            router.reserve({ request, requestedAt: clock(), answer, askAgain }, clock());
           else askAgain();
         }),
     ),
@@ -305,7 +313,7 @@ export async function startRouting(context: Context): Promise<Component> {
     ...wholeFleet(bus, cells),
   ];
   const name = `router_${randomToken(NAME_LENGTH)}`;
-  let face: Promise<AsyncDisposable> | undefined;
+  let serving: Promise<AsyncDisposable> | undefined;
   const lease = new Lease({
     bus,
     name: `routing-${cell}`,
@@ -316,26 +324,26 @@ export async function startRouting(context: Context): Promise<Component> {
         { router: name, cell, epoch, providers: router.fleet.size },
         'this router has the lease and leads its cell',
       );
-      face = bus.serve('routing', endpoints);
-      void face.then(() => {
+      serving = bus.serve('routing', endpoints);
+      void serving.then(() => {
         bus.emit(
           events.routingLed,
           RoutingLed,
           { router: name, at: now(), epoch, cell },
           `led:${name}:${epoch}`,
         );
-        own.tell();
+        own.publishDigest();
       });
     },
     onLost: () => {
       log.info({ router: name }, 'this router has lost the lease and no longer leads its cell');
-      void face?.then((served) => served[Symbol.asyncDispose]());
+      void serving?.then((served) => served[Symbol.asyncDispose]());
       router.standDown();
     },
   });
-  await lease.tried;
-  await verdicts.tried;
-  await face;
+  await lease.decidedOrTimedOut;
+  await verdicts.firstRead;
+  await serving;
   // The start is complete when the hub has received the subscriptions. A hello that arrived earlier
   // would be missed until the next beat.
   await bus.connection.flush();

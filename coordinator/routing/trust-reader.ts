@@ -5,12 +5,12 @@ import { type Bus, BusError } from '#coordinator/bus.ts';
 
 const PAGE = 500;
 const CALL_MS = 5_000;
-const AGAIN_MS = 1_000;
+const RETRY_MS = 1_000;
 
 export interface TrustReaderOptions {
   readonly bus: Bus;
   readonly log: Logger;
-  readonly on: (verdict: Verdict) => void;
+  readonly onVerdict: (verdict: Verdict) => void;
 }
 
 /**
@@ -22,29 +22,29 @@ export class TrustReader implements Disposable {
   readonly #subscription: { unsubscribe(): void };
   readonly #stop = new AbortController();
   /** Resolves when all verdicts are read, or when trust was not available. */
-  readonly tried: Promise<void>;
+  readonly firstRead: Promise<void>;
 
   constructor(options: TrustReaderOptions) {
     this.#options = options;
     this.#subscription = options.bus.subscribe({
       subject: events.trustVerdict,
       kind: TrustVerdict,
-      handle: options.on,
+      handle: options.onVerdict,
     });
-    this.tried = this.#read(undefined).then((done) => {
+    this.firstRead = this.#read(undefined).then((done) => {
       if (!done) void this.#readWhenThere();
     });
   }
 
   async #read(after: string | undefined): Promise<boolean> {
-    const { bus, log, on } = this.#options;
+    const { bus, log, onVerdict } = this.#options;
     try {
       const { verdicts } = await bus.call(
         services.trust.verdicts,
         { limit: PAGE, ...(after && { after }) },
         { timeoutMs: CALL_MS },
       );
-      for (const verdict of verdicts) on(verdict);
+      for (const verdict of verdicts) onVerdict(verdict);
       return verdicts.length < PAGE || this.#read(verdicts.at(-1)?.provider);
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
@@ -57,7 +57,7 @@ export class TrustReader implements Disposable {
   }
 
   async #readWhenThere(): Promise<void> {
-    do await delay(AGAIN_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    do await delay(RETRY_MS, undefined, { signal: this.#stop.signal }).catch(() => undefined);
     while (!this.#stop.signal.aborted && !(await this.#read(undefined)));
   }
 

@@ -2,7 +2,7 @@ import type { MessageOf, RoutingDecision, services } from '#bus-schemas';
 import { explain, type SlotExplanation } from './core/explanation.ts';
 import type { Choice } from './core/placement.ts';
 import { areNewcomersLimited } from './core/probation.ts';
-import type { Asked, Router } from './core/router.ts';
+import type { PendingRequest, Router } from './core/router.ts';
 import type { Serving } from './core/serving.ts';
 
 /** The state of routing as ingresses, operators and subscribers to its decisions see it. */
@@ -11,8 +11,8 @@ export const MAX_EXPLAINED = 1_000;
 export const MAX_LISTED = 2_000;
 
 /** The description of a decision for people. */
-export function describe(
-  { request }: Asked,
+export function describeDecision(
+  { request }: PendingRequest,
   { candidates, cost, rejected }: Choice,
   about: { outcome: RoutingDecision['outcome']; at: number; queuedMs: number },
 ): RoutingDecision {

@@ -7,7 +7,7 @@ type Capacity = MessageOf<typeof services.routing.capacity.reply>;
 type Explained = MessageOf<typeof services.routing.explain.reply>;
 type Row = Capacity['builds'][number];
 
-const EACH_MS = 2_000;
+const CELL_TIMEOUT_MS = 2_000;
 
 /**
  * Endpoints for the whole fleet: the router that gets the request asks the leading router of every
@@ -35,15 +35,15 @@ async function askEvery<Request, Reply>(
   method: ServiceMethod<Request, Reply>,
   request: Request,
 ): Promise<Reply[]> {
-  const asked = cells.digests().map(async ({ cell }) => {
+  const replies = cells.digests().map(async ({ cell }) => {
     try {
-      return [await bus.call(inCell(method, cell), request, { timeoutMs: EACH_MS })];
+      return [await bus.call(inCell(method, cell), request, { timeoutMs: CELL_TIMEOUT_MS })];
     } catch (error) {
       if (error instanceof BusError) return [];
       throw error;
     }
   });
-  return (await Promise.all(asked)).flat();
+  return (await Promise.all(replies)).flat();
 }
 
 function capacityOf(parts: readonly Capacity[]): Capacity {

@@ -67,7 +67,7 @@ function decide(router: Router, decisions: number): number[] {
       exclude: [],
     };
     router.reserve(
-      { request, askedAt: now, answer: (reply) => void (reply.ok && running.push(job)) },
+      { request, requestedAt: now, answer: (reply) => void (reply.ok && running.push(job)) },
       now,
     );
     times.push(performance.now() - now);

@@ -190,7 +190,7 @@ export class VirtualJob {
           ? { type: 'reserved', candidates: reply.candidates }
           : { type: 'routing_refused', code: reply.code, retryAfterMs: reply.retryAfterMs },
       );
-    router.reserve({ request, askedAt: timeline.now, answer }, timeline.now);
+    router.reserve({ request, requestedAt: timeline.now, answer }, timeline.now);
     this.#world.watchQueue();
   }
 

@@ -9,9 +9,9 @@
  * Weights of the newest answer in a moving average: of one machine, of a machine with few answers
  * (divided by their number), and of the whole fleet. A larger weight finds a false claim sooner.
  */
-const NEWEST = 0.2;
-const NEWEST_OF_FEW = 0.5;
-const NEWEST_OF_FLEET = 0.005;
+const NEW_ANSWER_WEIGHT = 0.2;
+const EARLY_ANSWER_WEIGHT = 0.5;
+const FLEET_ANSWER_WEIGHT = 0.005;
 /**
  * A ratio to the fleet's average below this is within the error of the prediction, and counts as 1.
  */
@@ -20,12 +20,12 @@ const COMMON_ERROR = 3;
  * Upper limit of the slowdown, so that one absurd measurement cannot shut a machine out. False
  * claims of speed are limited by the chip instead (speed-bounds.ts).
  */
-const MOST = 1_000;
+const MAX_SLOWDOWN = 1_000;
 /**
  * Added to both sides of the ratio, in milliseconds, so that the fixed delay of bus and timers does
  * not dominate short answers.
  */
-const GIVEN_MS = 50;
+const OVERHEAD_MS = 50;
 const HALF_LIFE_MS = 5 * 60_000;
 
 export interface Pace {
@@ -33,12 +33,12 @@ export interface Pace {
    * Measured time divided by the time predicted from the provider's own figures, relative to the
    * fleet; 1 means as predicted.
    */
-  factor: number;
+  slowdown: number;
 }
 
-interface Seen extends Pace {
+interface DelayRecord extends Pace {
   /** Moving average of the logarithm of measured time divided by predicted time. */
-  late: number;
+  logDelay: number;
   answers: number;
 }
 
@@ -47,8 +47,8 @@ interface Seen extends Pace {
  * keep a reference to it and need no lookup.
  */
 export class Calibration {
-  readonly #seen = new Map<string, Seen>();
-  #fleetLate = 0;
+  readonly #records = new Map<string, DelayRecord>();
+  #fleetLogDelay = 0;
   #sweptAt = 0;
 
   of(provider: string): Readonly<Pace> {
@@ -59,14 +59,17 @@ export class Calibration {
    * `expectedMs` is predicted from the provider's own figures only, without earlier corrections.
    */
   learn(provider: string, { expectedMs, tookMs }: { expectedMs: number; tookMs: number }): void {
-    const seen = this.#of(provider);
-    const late = Math.log((Math.max(0, tookMs) + GIVEN_MS) / (expectedMs + GIVEN_MS));
+    const record = this.#of(provider);
+    const late = Math.log((Math.max(0, tookMs) + OVERHEAD_MS) / (expectedMs + OVERHEAD_MS));
     // The first answer may be an outlier: it gets the weight of any later one.
-    const weight = seen.answers === 0 ? NEWEST : Math.max(NEWEST, NEWEST_OF_FEW / seen.answers);
-    seen.answers += 1;
-    seen.late += weight * (late - seen.late);
-    this.#fleetLate += NEWEST_OF_FLEET * (late - this.#fleetLate);
-    this.#judge(seen);
+    const weight =
+      record.answers === 0
+        ? NEW_ANSWER_WEIGHT
+        : Math.max(NEW_ANSWER_WEIGHT, EARLY_ANSWER_WEIGHT / record.answers);
+    record.answers += 1;
+    record.logDelay += weight * (late - record.logDelay);
+    this.#fleetLogDelay += FLEET_ANSWER_WEIGHT * (late - this.#fleetLogDelay);
+    this.#updateSlowdown(record);
   }
 
   /**
@@ -77,24 +80,24 @@ export class Calibration {
   sweep(now: number, isKnown: (provider: string) => boolean): void {
     const left = 2 ** (-(now - this.#sweptAt) / HALF_LIFE_MS);
     this.#sweptAt = now;
-    for (const [provider, seen] of this.#seen) {
-      if (!isKnown(provider)) this.#seen.delete(provider);
-      seen.late = this.#fleetLate + (seen.late - this.#fleetLate) * left;
-      this.#judge(seen);
+    for (const [provider, record] of this.#records) {
+      if (!isKnown(provider)) this.#records.delete(provider);
+      record.logDelay = this.#fleetLogDelay + (record.logDelay - this.#fleetLogDelay) * left;
+      this.#updateSlowdown(record);
     }
   }
 
-  #judge(seen: Seen): void {
-    const factor = Math.exp(seen.late - this.#fleetLate);
-    seen.factor = factor < COMMON_ERROR ? 1 : Math.min(MOST, factor);
+  #updateSlowdown(record: DelayRecord): void {
+    const factor = Math.exp(record.logDelay - this.#fleetLogDelay);
+    record.slowdown = factor < COMMON_ERROR ? 1 : Math.min(MAX_SLOWDOWN, factor);
   }
 
-  #of(provider: string): Seen {
-    let seen = this.#seen.get(provider);
-    if (seen === undefined) {
-      seen = { factor: 1, late: this.#fleetLate, answers: 0 };
-      this.#seen.set(provider, seen);
+  #of(provider: string): DelayRecord {
+    let record = this.#records.get(provider);
+    if (record === undefined) {
+      record = { slowdown: 1, logDelay: this.#fleetLogDelay, answers: 0 };
+      this.#records.set(provider, record);
     }
-    return seen;
+    return record;
   }
 }

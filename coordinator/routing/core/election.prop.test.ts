@@ -26,7 +26,7 @@ class World {
   now = 0;
   readonly members = Array.from({ length: CANDIDATES }, (_, index) => ({
     election: new Election({ holder: `router_${index}`, epoch: 1, now: 0 }),
-    inbox: [] as { word: LeaseWord; at: number }[],
+    inbox: [] as { message: LeaseWord; at: number }[],
     answer: undefined as { isAnotherHolding: boolean; at: number } | undefined,
     isConnected: false,
   }));
@@ -90,27 +90,30 @@ class World {
   #read(index: number): void {
     const { inbox, answer, election } = this.#member(index);
     while (inbox[0] !== undefined && inbox[0].at <= this.now)
-      this.#act(index, election.hear((inbox.shift() as { word: LeaseWord }).word, this.now));
+      this.#act(
+        index,
+        election.receive((inbox.shift() as { message: LeaseWord }).message, this.now),
+      );
     if (answer === undefined || answer.at > this.now) return;
     this.#member(index).answer = undefined;
     this.#act(index, election.answered(answer.isAnotherHolding, this.now));
   }
 
-  #act(index: number, { say, ask }: Outcome): void {
+  #act(index: number, { send, askHub }: Outcome): void {
     if (this.is('cut', index)) return;
     // A paused holder is still subscribed, because its connection exists.
-    if (ask)
+    if (askHub)
       this.#member(index).answer = {
         isAnotherHolding: this.members.some(
           ({ election }, other) => other !== index && !this.is('cut', other) && election.isHolding,
         ),
         at: this.now + this.#delay(index),
       };
-    if (say === undefined) return;
+    if (send === undefined) return;
     for (const [other, { inbox }] of this.members.entries())
       if (!this.is('cut', other))
         inbox.push({
-          word: say,
+          message: send,
           at: Math.max(inbox.at(-1)?.at ?? 0, this.now + this.#delay(other)),
         });
   }
@@ -153,16 +156,16 @@ test('when a divided cluster is connected again, only the holder with the greate
     election.connected(0);
     election.answered(false, 0);
     for (let now = 0; now < 500; now += 100) {
-      const { say } = election.tick(now);
-      if (say !== undefined) election.hear(say, now);
+      const { send } = election.tick(now);
+      if (send !== undefined) election.receive(send, now);
     }
   };
   alone(one);
   alone(two);
   expect([one.isHeld(500), two.isHeld(500)]).toEqual([true, true]);
-  const objection = two.hear(one.tick(500).say as LeaseWord, 500).say;
+  const objection = two.receive(one.tick(500).send as LeaseWord, 500).send;
   expect(objection?.state).toBe('held');
-  expect(one.hear(objection as LeaseWord, 500).became).toBe('other');
+  expect(one.receive(objection as LeaseWord, 500).became).toBe('other');
   expect([one.isHeld(500), two.isHeld(500)]).toEqual([false, true]);
 });
 
@@ -171,8 +174,8 @@ test('a holder that was disconnected and not replaced keeps its epoch', () => {
   const gained: number[] = [];
   const run = (from: number, to: number) => {
     for (let now = from; now < to; now += 100) {
-      const { say } = election.tick(now);
-      if (say !== undefined && election.hear(say, now).became === 'holder')
+      const { send } = election.tick(now);
+      if (send !== undefined && election.receive(send, now).became === 'holder')
         gained.push(election.epoch);
     }
   };

@@ -18,12 +18,12 @@ const CLAIM_MS = 100;
 
 export interface Outcome {
   /** The message to send now. */
-  readonly say?: LeaseWord;
+  readonly send?: LeaseWord;
   /**
    * Ask the hub whether another process subscribes to the holder's subject, and pass the answer to
    * `answered`.
    */
-  readonly ask?: true;
+  readonly askHub?: true;
   readonly became?: 'holder' | 'other';
 }
 
@@ -59,8 +59,8 @@ export class Election {
   #isHolder = false;
   #epoch: number;
   /** The greatest epoch that another candidate has sent. */
-  #heardEpoch = 0;
-  #heardAt: number;
+  #othersEpoch = 0;
+  #lastMessageAt: number;
   #claimedAt = 0;
   #heldUntil = Number.NEGATIVE_INFINITY;
 
@@ -71,7 +71,7 @@ export class Election {
   constructor({ holder, epoch, now }: { holder: string; epoch: number; now: number }) {
     this.#holder = holder;
     this.#epoch = epoch;
-    this.#heardAt = now;
+    this.#lastMessageAt = now;
   }
 
   isHeld(now: number): boolean {
@@ -93,7 +93,7 @@ export class Election {
   }
 
   /**
-   * Takes the answer to `ask`. `isAnotherHolding` is false only if the hub answered that the
+   * Takes the answer to `askHub`. `isAnotherHolding` is false only if the hub answered that the
    * holder's subject has no subscriber: a holder whose process is paused for a moment is still
    * subscribed.
    */
@@ -103,7 +103,7 @@ export class Election {
     // A holder keeps its epoch if no other candidate has replaced it.
     return this.#claim(
       now,
-      this.#isHolder ? this.#epoch : Math.max(this.#epoch, this.#heardEpoch + 1),
+      this.#isHolder ? this.#epoch : Math.max(this.#epoch, this.#othersEpoch + 1),
     );
   }
 
@@ -113,15 +113,15 @@ export class Election {
       case 'asking':
         return {};
       case 'waiting':
-        return now - this.#heardAt < TAKE_OVER_MS
+        return now - this.#lastMessageAt < TAKE_OVER_MS
           ? {}
-          : this.#claim(now, Math.max(this.#epoch, this.#heardEpoch + 1));
+          : this.#claim(now, Math.max(this.#epoch, this.#othersEpoch + 1));
       case 'claiming':
-        return { say: this.#word(now) };
+        return { send: this.#message(now) };
       case 'holding':
-        if (now < this.#heldUntil) return { say: this.#word(now) };
+        if (now < this.#heldUntil) return { send: this.#message(now) };
         this.#phase = 'asking';
-        return { ask: true };
+        return { askHub: true };
     }
   }
 
@@ -131,27 +131,27 @@ export class Election {
    * answered new candidates that the holder's subject had no subscriber.
    */
   connected(now: number): Outcome {
-    this.#heardAt = now;
+    this.#lastMessageAt = now;
     if (this.#phase === 'waiting') return {};
     this.#phase = 'asking';
-    return { ask: true };
+    return { askHub: true };
   }
 
-  hear(word: LeaseWord, now: number): Outcome {
-    if (word.holder === this.#holder) return this.#hearOwn(word, now);
-    this.#heardEpoch = Math.max(this.#heardEpoch, word.epoch);
-    switch (word.state) {
+  receive(message: LeaseWord, now: number): Outcome {
+    if (message.holder === this.#holder) return this.#receiveOwn(message, now);
+    this.#othersEpoch = Math.max(this.#othersEpoch, message.epoch);
+    switch (message.state) {
       case 'released':
         if (this.#phase !== 'waiting') return {};
-        return this.#claim(now, Math.max(this.#epoch, this.#heardEpoch + 1));
+        return this.#claim(now, Math.max(this.#epoch, this.#othersEpoch + 1));
       case 'claimed':
-        if (this.isHeld(now)) return { say: this.#word(now) };
-        return this.#phase === 'claiming' && this.#outranks(word)
-          ? { say: this.#word(now) }
+        if (this.isHeld(now)) return { send: this.#message(now) };
+        return this.#phase === 'claiming' && this.#outranks(message)
+          ? { send: this.#message(now) }
           : this.#standDown(now);
       case 'held':
-        return this.isHeld(now) && this.#outranks(word)
-          ? { say: this.#word(now) }
+        return this.isHeld(now) && this.#outranks(message)
+          ? { send: this.#message(now) }
           : this.#standDown(now);
     }
   }
@@ -163,7 +163,7 @@ export class Election {
     return wasHolder
       ? {
           ...outcome,
-          say: {
+          send: {
             holder: this.#holder,
             epoch: this.#epoch,
             state: 'released',
@@ -173,7 +173,7 @@ export class Election {
       : outcome;
   }
 
-  #hearOwn({ state, sentAt }: LeaseWord, now: number): Outcome {
+  #receiveOwn({ state, sentAt }: LeaseWord, now: number): Outcome {
     if (this.#phase === 'holding' && state === 'held')
       this.#heldUntil = Math.max(this.#heldUntil, sentAt + LEASE_MS);
     if (this.#phase !== 'claiming' || state !== 'claimed' || sentAt < this.#claimedAt + CLAIM_MS)
@@ -183,22 +183,22 @@ export class Election {
     if (now >= sentAt + LEASE_MS) return {};
     this.#phase = 'holding';
     this.#heldUntil = sentAt + LEASE_MS;
-    const say = this.#word(now);
-    if (this.#isHolder) return { say };
+    const send = this.#message(now);
+    if (this.#isHolder) return { send };
     this.#isHolder = true;
-    return { say, became: 'holder' };
+    return { send, became: 'holder' };
   }
 
   #claim(now: number, epoch: number): Outcome {
     this.#phase = 'claiming';
     this.#epoch = epoch;
     this.#claimedAt = Math.floor(now);
-    return { say: this.#word(now) };
+    return { send: this.#message(now) };
   }
 
   #standDown(now: number): Outcome {
     this.#phase = 'waiting';
-    this.#heardAt = now;
+    this.#lastMessageAt = now;
     if (!this.#isHolder) return {};
     this.#isHolder = false;
     return { became: 'other' };
@@ -209,7 +209,7 @@ export class Election {
     return this.#epoch === epoch ? this.#holder > holder : this.#epoch > epoch;
   }
 
-  #word(now: number): LeaseWord {
+  #message(now: number): LeaseWord {
     return {
       holder: this.#holder,
       epoch: this.#epoch,

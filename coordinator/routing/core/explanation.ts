@@ -1,12 +1,12 @@
 import type { Trait } from '#bus-schemas';
-import { type Ask, expectedMs, failedGate, type GateName } from './placement.ts';
+import { expectedMs, failedGate, type GateName, type PlacementRequest } from './placement.ts';
 import type { Serving } from './serving.ts';
 
 /**
  * For each gate: its meaning for the owner of a machine, and whether the owner or time can change
  * it.
  */
-const BECAUSE: Readonly<Record<GateName, string>> = {
+const REASONS: Readonly<Record<GateName, string>> = {
   not_wanted: 'The request names other machines only.',
   excluded: 'It has already failed this request.',
   silent: 'No message from it arrived lately. Check that it is awake and connected.',
@@ -34,7 +34,7 @@ const BECAUSE: Readonly<Record<GateName, string>> = {
     'The account holds its share of the slots of this model for sealed sessions that it has not ordered yet. A slot becomes free when it orders, or when a session ends.',
   tokens: 'It has too little memory left for a request of this length.',
 };
-const SERVES = 'It would serve this request.';
+const OPEN_REASON = 'It would serve this request.';
 
 export interface SlotExplanation {
   readonly provider: string;
@@ -55,7 +55,7 @@ export interface SlotExplanation {
  */
 export function explain(
   servings: Iterable<Serving>,
-  ask: Ask,
+  ask: PlacementRequest,
   now: number,
 ): { slots: SlotExplanation[]; tally: Record<string, number> } {
   const slots: SlotExplanation[] = [];
@@ -73,7 +73,7 @@ export function explain(
       contextTokens: serving.contextTokens,
       ...(slot.traits && { traits: slot.traits }),
       ...(gate !== undefined && { gate }),
-      because: gate === undefined ? SERVES : BECAUSE[gate],
+      because: gate === undefined ? OPEN_REASON : REASONS[gate],
     });
     tally[gate ?? 'open'] = (tally[gate ?? 'open'] ?? 0) + 1;
   }

@@ -63,7 +63,7 @@ function place(
   const answer = (given: Reserved) => {
     reply = given;
   };
-  router.reserve({ request, askedAt: now, answer }, now);
+  router.reserve({ request, requestedAt: now, answer }, now);
   return { job, candidates: reply?.ok ? reply.candidates : [] };
 }
 

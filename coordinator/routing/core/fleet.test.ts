@@ -35,7 +35,7 @@ const newFleet = () =>
     promised: () => new SlotPromises(),
     unlist: () => undefined,
     fault: () => new Faults().record(PROVIDER),
-    pace: () => ({ factor: 1 }),
+    pace: () => ({ slowdown: 1 }),
     measured: () => ({ tokenMs: 0 }),
   });
 
@@ -43,7 +43,7 @@ test('a late message of this session, or any of the session before, is ignored',
   const fleet = newFleet();
   fleet.announce(PROVIDER, word(FIRST, 9), 0);
   fleet.announce(PROVIDER, word(FIRST, 8), 10);
-  expect(fleet.provider(PROVIDER)?.heardAt).toBe(0);
+  expect(fleet.provider(PROVIDER)?.lastMessageAt).toBe(0);
   fleet.announce(PROVIDER, word(SECOND, 1), 20);
   fleet.announce(PROVIDER, word(FIRST, 10), 30);
   expect(fleet.provider(PROVIDER)).toMatchObject({ session: SECOND, sequence: 1, heardAt: 20 });

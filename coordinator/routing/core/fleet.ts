@@ -1,5 +1,5 @@
 import type { Announcement, Capacity, Machine, Slot, TrustLevel } from '#bus-schemas';
-import { type Memory, Serving, ServingList } from './serving.ts';
+import { type ProviderRecords, Serving, ServingList } from './serving.ts';
 
 /**
  * The providers of this router, by their own reports. Numbers are limited to plausible values.
@@ -10,7 +10,7 @@ import { type Memory, Serving, ServingList } from './serving.ts';
  * index of a build contains a provider if and only if the provider has a slot for that build.
  */
 /** Properties that trust has verified; all others are the machine's own claims. */
-export interface Shown {
+export interface VerifiedProperties {
   readonly level: TrustLevel;
   /** Hash of the weight files by build, in hexadecimal. */
   readonly weights: ReadonlyMap<string, string> | undefined;
@@ -18,18 +18,18 @@ export interface Shown {
   readonly isOnProbation: boolean;
 }
 
-export interface ProviderView extends Shown {
+export interface ProviderView extends VerifiedProperties {
   readonly id: string;
   readonly session: string;
   /** The session before this one; late messages of it are ignored. */
-  readonly formerSession: string | undefined;
+  readonly previousSession: string | undefined;
   readonly sequence: number;
   readonly machine: Machine;
   readonly suite: string;
   readonly sealingKey: Uint8Array;
   readonly draining: boolean;
   readonly slots: ReadonlyMap<string, Slot>;
-  readonly heardAt: number;
+  readonly lastMessageAt: number;
   readonly silent: boolean;
   /** The provider sends far more messages than the router reads. */
   readonly flooding: boolean;
@@ -50,28 +50,32 @@ const MIN_RATE = 0.1;
  * Weight of the newest claim in the moving average of a speed, so that one odd measurement changes
  * it only a little.
  */
-const NEWEST = 0.3;
+const NEW_CLAIM_WEIGHT = 0.3;
 /**
  * How long messages of a banned provider are ignored, in milliseconds; longer than any message can
  * be in flight.
  */
 const BANNED_MS = 60_000;
 
-const NOBODY: readonly Serving[] = [];
-const NOTHING: Shown = { level: 'none', weights: undefined, isOnProbation: false };
+const NO_SERVINGS: readonly Serving[] = [];
+export const NOT_VERIFIED: VerifiedProperties = {
+  level: 'none',
+  weights: undefined,
+  isOnProbation: false,
+};
 
 export class Fleet {
   readonly #providers = new Map<string, ProviderView>();
   readonly #byBuild = new Map<string, ServingList>();
   readonly #bannedUntil = new Map<string, number>();
   /** Incremented on every accepted report. */
-  words = 0;
+  changeCount = 0;
 
   readonly #suite: string;
-  readonly #memory: Memory;
+  readonly #memory: ProviderRecords;
 
   /** `suite` is the only sealing suite that the coordinator uses. */
-  constructor(suite: string, memory: Memory) {
+  constructor(suite: string, memory: ProviderRecords) {
     this.#suite = suite;
     this.#memory = memory;
   }
@@ -93,33 +97,34 @@ export class Fleet {
   }
 
   serving(build: string): readonly Serving[] {
-    return this.#byBuild.get(build)?.all ?? NOBODY;
+    return this.#byBuild.get(build)?.all ?? NO_SERVINGS;
   }
 
   announce(
     id: string,
-    word: Announcement,
+    announcement: Announcement,
     now: number,
-    shown: Shown = NOTHING,
+    verified: VerifiedProperties = NOT_VERIFIED,
   ): FleetChange | undefined {
     const before = this.#providers.get(id);
     if (before === undefined && this.#providers.size >= MAX_PROVIDERS) return undefined;
-    if (before?.session === word.session && word.sequence < before.sequence) return undefined;
-    if (before?.formerSession === word.session || now < (this.#bannedUntil.get(id) ?? 0))
+    if (before?.session === announcement.session && announcement.sequence < before.sequence)
       return undefined;
-    const { session, sequence, machine, draining, sealing } = word;
+    if (before?.previousSession === announcement.session || now < (this.#bannedUntil.get(id) ?? 0))
+      return undefined;
+    const { session, sequence, machine, draining, sealing } = announcement;
     this.#put({
       id,
       session,
-      formerSession: before?.session === session ? before.formerSession : before?.session,
+      previousSession: before?.session === session ? before.previousSession : before?.session,
       sequence,
       machine,
       draining,
       suite: sealing.suite,
       sealingKey: sealing.publicKey,
-      ...shown,
-      slots: viewsOf(word.slots, before?.session === session ? before.slots : undefined),
-      heardAt: now,
+      ...verified,
+      slots: viewsOf(announcement.slots, before?.session === session ? before.slots : undefined),
+      lastMessageAt: now,
       silent: false,
       flooding: before?.flooding ?? false,
     });
@@ -142,7 +147,7 @@ export class Fleet {
       sequence,
       draining,
       slots: viewsOf(slots, before.slots),
-      heardAt: now,
+      lastMessageAt: now,
       silent: false,
     });
     if (before.silent) return 'returned';
@@ -185,20 +190,20 @@ export class Fleet {
    */
   sweep(now: number, { silentMs, forgetMs }: { silentMs: number; forgetMs: number }): string[] {
     for (const [id, until] of this.#bannedUntil) if (now >= until) this.#bannedUntil.delete(id);
-    const fallen: string[] = [];
+    const newlySilent: string[] = [];
     for (const view of this.#providers.values()) {
-      const quiet = now - view.heardAt;
+      const quiet = now - view.lastMessageAt;
       if (quiet >= forgetMs) this.remove(view.id);
       else if (quiet >= silentMs && !view.silent) {
         this.#put({ ...view, silent: true });
-        fallen.push(view.id);
+        newlySilent.push(view.id);
       }
     }
-    return fallen;
+    return newlySilent;
   }
 
   #put(view: ProviderView): void {
-    this.words += 1;
+    this.changeCount += 1;
     const before = this.#providers.get(view.id);
     if (before !== undefined) this.#unindex(before, view);
     this.#providers.set(view.id, view);
@@ -208,7 +213,7 @@ export class Fleet {
         serving = new ServingList();
         this.#byBuild.set(build, serving);
       }
-      this.#memory.promised(view.id, build).heard(slot.jobs);
+      this.#memory.promised(view.id, build).reported(slot.jobs);
       serving.put(new Serving({ provider: view, slot, suite: this.#suite, memory: this.#memory }));
     }
   }
@@ -242,4 +247,4 @@ function viewsOf(slots: readonly Slot[], before?: ReadonlyMap<string, Slot>): Ma
 }
 
 const clamped = (rate: number, limit: number) => Math.max(MIN_RATE, Math.min(rate, limit));
-const smoothed = (rate: number, before = rate) => before + NEWEST * (rate - before);
+const smoothed = (rate: number, before = rate) => before + NEW_CLAIM_WEIGHT * (rate - before);

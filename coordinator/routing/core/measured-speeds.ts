@@ -3,10 +3,10 @@
  * A client that reads slowly makes an answer look slow. Therefore the fastest of the last answers
  * counts, and each account contributes only a few of them.
  */
-const KEPT = 8;
-const KEPT_OF_ACCOUNT = 2;
+const MAX_ANSWERS = 8;
+const MAX_ANSWERS_OF_ACCOUNT = 2;
 /** Number of answers from which on the measurement counts: a single one may be an outlier. */
-const ENOUGH = 2;
+const MIN_ANSWERS = 2;
 /** Shorter answers mostly measure the delay of bus and timers. */
 const MIN_TOKENS = 16;
 /**
@@ -14,7 +14,7 @@ const MIN_TOKENS = 16;
  */
 const FORGET_MS = 10 * 60_000;
 
-export interface Measured {
+export interface MeasuredSpeed {
   /** Milliseconds from one token to the next; 0 if there are too few answers. */
   readonly tokenMs: number;
 }
@@ -25,7 +25,7 @@ interface Answer {
   readonly at: number;
 }
 
-interface Seen {
+interface SpeedRecord {
   tokenMs: number;
   answers: readonly Answer[];
 }
@@ -39,20 +39,20 @@ export interface MeasuredAnswer {
 
 export class MeasuredSpeeds {
   /** Indexed by provider, then by build. */
-  readonly #seen = new Map<string, Map<string, Seen>>();
+  readonly #records = new Map<string, Map<string, SpeedRecord>>();
 
-  of(provider: string, build: string): Measured {
-    let builds = this.#seen.get(provider);
+  of(provider: string, build: string): MeasuredSpeed {
+    let builds = this.#records.get(provider);
     if (builds === undefined) {
       builds = new Map();
-      this.#seen.set(provider, builds);
+      this.#records.set(provider, builds);
     }
-    let seen = builds.get(build);
-    if (seen === undefined) {
-      seen = { tokenMs: 0, answers: [] };
-      builds.set(build, seen);
+    let record = builds.get(build);
+    if (record === undefined) {
+      record = { tokenMs: 0, answers: [] };
+      builds.set(build, record);
     }
-    return seen;
+    return record;
   }
 
   learn(
@@ -61,13 +61,13 @@ export class MeasuredSpeeds {
     { account, tokens, tookMs }: MeasuredAnswer,
     now: number,
   ): void {
-    const seen = this.#seen.get(provider)?.get(build);
-    if (seen === undefined || tokens < MIN_TOKENS) return;
+    const record = this.#records.get(provider)?.get(build);
+    if (record === undefined || tokens < MIN_TOKENS) return;
     const answer = { account, tokenMs: Math.max(1, tookMs) / tokens, at: now };
-    const ofOthers = seen.answers.filter((other) => other.account !== account);
-    const ofAccount = seen.answers.filter((other) => other.account === account);
-    const kept = [...ofOthers, ...ofAccount.slice(-(KEPT_OF_ACCOUNT - 1)), answer];
-    judge(seen, kept.toSorted((one, other) => one.at - other.at).slice(-KEPT));
+    const ofOthers = record.answers.filter((other) => other.account !== account);
+    const ofAccount = record.answers.filter((other) => other.account === account);
+    const kept = [...ofOthers, ...ofAccount.slice(-(MAX_ANSWERS_OF_ACCOUNT - 1)), answer];
+    updateSpeed(record, kept.toSorted((one, other) => one.at - other.at).slice(-MAX_ANSWERS));
   }
 
   /**
@@ -75,26 +75,27 @@ export class MeasuredSpeeds {
    * that a machine cannot erase a bad record by leaving the slot out of one message.
    */
   unlist(provider: string, build: string): void {
-    const builds = this.#seen.get(provider);
+    const builds = this.#records.get(provider);
     if (builds?.get(build)?.answers.length === 0) builds.delete(build);
   }
 
   sweep(now: number, isListed: (provider: string, build: string) => boolean): void {
-    for (const [provider, builds] of this.#seen) {
-      for (const [build, seen] of builds) {
-        if (seen.answers.length === 0) {
+    for (const [provider, builds] of this.#records) {
+      for (const [build, record] of builds) {
+        if (record.answers.length === 0) {
           if (!isListed(provider, build)) builds.delete(build);
           continue;
         }
-        const fresh = seen.answers.filter(({ at }) => now - at < FORGET_MS);
-        if (fresh.length < seen.answers.length) judge(seen, fresh);
+        const fresh = record.answers.filter(({ at }) => now - at < FORGET_MS);
+        if (fresh.length < record.answers.length) updateSpeed(record, fresh);
       }
-      if (builds.size === 0) this.#seen.delete(provider);
+      if (builds.size === 0) this.#records.delete(provider);
     }
   }
 }
 
-function judge(seen: Seen, answers: readonly Answer[]): void {
-  seen.answers = answers;
-  seen.tokenMs = answers.length < ENOUGH ? 0 : Math.min(...answers.map(({ tokenMs }) => tokenMs));
+function updateSpeed(record: SpeedRecord, answers: readonly Answer[]): void {
+  record.answers = answers;
+  record.tokenMs =
+    answers.length < MIN_ANSWERS ? 0 : Math.min(...answers.map(({ tokenMs }) => tokenMs));
 }

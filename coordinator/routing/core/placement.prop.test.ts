@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SUITE_ID, type Trait } from '#bus-schemas';
 import { announcement, idOf, slot } from './fleet-under-test.ts';
-import { type Ask, choose, failedGate } from './placement.ts';
+import { choose, failedGate, type PlacementRequest } from './placement.ts';
 import { Router } from './router.ts';
 
 const BUILD = 'sim';
@@ -92,7 +92,7 @@ test('a choice equals the best slot that passes every gate, and every other slot
             router.faults.failed(providerAt(index), 1);
           if (silent) router.fleet.lost(providerAt(index));
         }
-        const request: Ask = {
+        const request: PlacementRequest = {
           ...asked,
           job: 'job',
           builds: [BUILD],
@@ -133,7 +133,7 @@ test('a choice equals the best slot that passes every gate, and every other slot
 
 function hasRoom(
   serving: { load: number; maxConcurrency: number; tokensLeft: number } | undefined,
-  { promptTokens, maxOutputTokens }: Ask,
+  { promptTokens, maxOutputTokens }: PlacementRequest,
 ): boolean {
   return (
     serving !== undefined &&

@@ -1,13 +1,13 @@
 import { type Candidate, type Reserve, TRUST_LEVELS } from '#bus-schemas';
 import { isTooExpensive, type Pricing, priceMs } from './price-book.ts';
-import type { Closed, Serving } from './serving.ts';
+import type { ClosedReason, Serving } from './serving.ts';
 
 /**
  * Decides which slots may serve a job, and which of them serves it soonest. Every other part of
  * routing uses these two rules.
  */
 
-export type Ask = Pick<
+export type PlacementRequest = Pick<
   Reserve,
   | 'job'
   | 'builds'
@@ -39,7 +39,7 @@ export type Ask = Pick<
 export type GateName =
   | 'not_wanted'
   | 'excluded'
-  | Closed
+  | ClosedReason
   | 'traits'
   | 'weights'
   | 'level'
@@ -58,7 +58,11 @@ export type GateName =
  * Returns the first gate that keeps a slot from serving, or undefined if it may serve. This runs
  * for every provider in every decision, so it uses no table and creates no closure or object.
  */
-export function failedGate(serving: Serving, ask: Ask, now: number): GateName | undefined {
+export function failedGate(
+  serving: Serving,
+  ask: PlacementRequest,
+  now: number,
+): GateName | undefined {
   if (ask.only !== undefined && !ask.only.includes(serving.id)) return 'not_wanted';
   if (ask.exclude.length > 0 && ask.exclude.includes(serving.id)) return 'excluded';
   if (serving.closed !== undefined) return serving.closed;
@@ -79,7 +83,7 @@ export function failedGate(serving: Serving, ask: Ask, now: number): GateName | 
   if (ask.firstContentMs !== undefined && isTooSlow(serving, ask.promptTokens, ask.firstContentMs))
     return 'slow';
   if (serving.isBroken(now)) return 'breaker';
-  return noRoom(serving, ask, now);
+  return capacityGate(serving, ask, now);
 }
 
 /**
@@ -101,9 +105,9 @@ function isTooSlow(serving: Serving, promptTokens: number, firstContentMs: numbe
 }
 
 /** Checks the gates after the circuit breaker. */
-function noRoom(
+function capacityGate(
   serving: Serving,
-  { promptTokens, maxOutputTokens, despiteCooling }: Ask,
+  { promptTokens, maxOutputTokens, despiteCooling }: PlacementRequest,
   now: number,
 ): 'cooling' | 'busy' | 'tokens' | undefined {
   if (despiteCooling !== true && serving.isCooling(now)) return 'cooling';
@@ -142,7 +146,7 @@ const OVERLOAD_PENALTY = 1;
 /** Lists the slots that have a build. */
 export type ServedBy = (build: string) => readonly Serving[];
 
-interface Choosing {
+interface ChoiceOptions {
   readonly now: number;
   readonly random: () => number;
   /** The cost to minimise; by default the expected delay. */
@@ -151,7 +155,7 @@ interface Choosing {
   readonly nearShare?: number;
 }
 
-export function choose(servedBy: ServedBy, ask: Ask, choosing: Choosing): Choice {
+export function choose(servedBy: ServedBy, ask: PlacementRequest, choosing: ChoiceOptions): Choice {
   let choice = survey(servedBy, ask, choosing);
   // If all providers were rejected, those with a running breaker pause may serve after all. Slow
   // ones may too, unless a faster provider will become free.
@@ -164,14 +168,21 @@ export function choose(servedBy: ServedBy, ask: Ask, choosing: Choosing): Choice
 
 type Forgivable = 'breaker' | 'slow';
 
-function isForgiven(gate: Forgivable, serving: Serving, ask: Ask, now: number): boolean {
-  return (gate === 'breaker' || !serving.isBroken(now)) && noRoom(serving, ask, now) === undefined;
+function isForgiven(
+  gate: Forgivable,
+  serving: Serving,
+  ask: PlacementRequest,
+  now: number,
+): boolean {
+  return (
+    (gate === 'breaker' || !serving.isBroken(now)) && capacityGate(serving, ask, now) === undefined
+  );
 }
 
 function survey(
   servedBy: ServedBy,
-  ask: Ask,
-  { now, random, costOf = expectedMs, nearShare = NEAR_SHARE }: Choosing,
+  ask: PlacementRequest,
+  { now, random, costOf = expectedMs, nearShare = NEAR_SHARE }: ChoiceOptions,
   forgiven?: Forgivable,
 ): Choice {
   const rejected: Partial<Record<GateName, number>> = {};
@@ -200,7 +211,7 @@ function survey(
   return { candidates: [], cost: undefined, rejected };
 }
 
-function unreadTokens(serving: Serving, { promptTokens, warm }: Ask): number {
+function unreadTokens(serving: Serving, { promptTokens, warm }: PlacementRequest): number {
   return warm !== undefined && warm.provider === serving.id
     ? Math.max(0, promptTokens - warm.tokens)
     : promptTokens;
@@ -226,7 +237,11 @@ interface Places {
   readonly random: () => number;
 }
 
-function chosen(places: Places, ask: Ask, now: number): Pick<Choice, 'candidates' | 'cost'> {
+function chosen(
+  places: Places,
+  ask: PlacementRequest,
+  now: number,
+): Pick<Choice, 'candidates' | 'cost'> {
   const { servings, totals } = places;
   const winner = oneOfTheEquals(places);
   const others = smallest(totals, MAX_CANDIDATES).filter((place) => place !== winner);
@@ -240,7 +255,7 @@ function chosen(places: Places, ask: Ask, now: number): Pick<Choice, 'candidates
   };
 }
 
-const priced = ({ id }: Serving, { pricing }: Ask): Pick<Cost, 'price'> =>
+const priced = ({ id }: Serving, { pricing }: PlacementRequest): Pick<Cost, 'price'> =>
   pricing === undefined ? {} : { price: priceMs(id, pricing) };
 
 /**
@@ -282,7 +297,7 @@ function smallest(totals: Float64Array, count: number): number[] {
   return best;
 }
 
-function candidateOf(serving: Serving, ask: Ask, now: number): Candidate {
+function candidateOf(serving: Serving, ask: PlacementRequest, now: number): Candidate {
   const { provider, slot } = serving;
   const { chip, simulated } = provider.machine;
   const expectedFirstContentMs = expectedMs(serving, unreadTokens(serving, ask), now);

@@ -1,29 +1,29 @@
 import type { Reserve } from '#bus-schemas';
 import {
-  type Ask,
   type Choice,
   choose,
   expectedMs,
   MAX_CANDIDATES,
+  type PlacementRequest,
   type ServedBy,
 } from './placement.ts';
 import { type Pricing, priceMs } from './price-book.ts';
 import type { Serving } from './serving.ts';
 
 const MUCH_SLOWER = 2;
-const WAY_BACK_MS = 100;
+const ROUND_TRIP_MS = 100;
 /**
  * Weight of a price with `sort: price`: a difference of 1 % of the listed price outweighs a delay
  * of 10 s.
  */
 const PRICE_FIRST = 5_000;
 
-type Wish = Ask & Pick<Reserve, 'prefers'>;
+type RequestWithPreferences = PlacementRequest & Pick<Reserve, 'prefers'>;
 
 /** Chooses by the caller's preferences. A preference never makes a request wait or fail. */
 export function choosePreferred(
   servedBy: ServedBy,
-  ask: Wish,
+  ask: RequestWithPreferences,
   now: number,
   random: () => number,
 ): Choice {
@@ -37,7 +37,7 @@ export function choosePreferred(
     ...(sort === 'throughput' && { costOf: tokenMs }),
     ...(sort === 'price' && pricing !== undefined && cheapestFirst(pricing)),
   };
-  const among = (wanted: (serving: Serving) => boolean, wish: Ask) =>
+  const among = (wanted: (serving: Serving) => boolean, wish: PlacementRequest) =>
     choose((build) => servedBy(build).filter(wanted), wish, options);
   // A machine that the caller names may serve even if it is on probation.
   const only = (id: string) => among((serving) => serving.id === id, { ...ask, newcomers: true });
@@ -56,19 +56,19 @@ export function choosePreferred(
   const first = order.flatMap((id) => only(id).candidates.slice(0, 1));
   const others = choice.candidates.filter(({ provider }) => !order.includes(provider));
   const preferred = { ...choice, candidates: [...first, ...others].slice(0, MAX_CANDIDATES) };
-  return sealedFor === undefined ? preferred : sparingTheWayBack(preferred, only(sealedFor));
+  return sealedFor === undefined ? preferred : preferSealedMachine(preferred, only(sealedFor));
 }
 
 /**
  * Prefers the machine for which the client has already sealed the request, unless it is much slower
  * than the best one: sealing for another machine costs the client one more round trip.
  */
-function sparingTheWayBack(choice: Choice, sealed: Choice): Choice {
+function preferSealedMachine(choice: Choice, sealed: Choice): Choice {
   const [[best], [own]] = [choice.candidates, sealed.candidates];
   if (
     best === undefined ||
     own === undefined ||
-    own.expectedFirstContentMs > MUCH_SLOWER * best.expectedFirstContentMs + WAY_BACK_MS
+    own.expectedFirstContentMs > MUCH_SLOWER * best.expectedFirstContentMs + ROUND_TRIP_MS
   )
     return choice;
   const others = choice.candidates.filter(({ provider }) => provider !== own.provider);

@@ -1,18 +1,18 @@
 import type { Prefix } from '#bus-schemas';
 
 /** How long a machine can be expected to keep a prefix in its cache, in milliseconds. */
-const KEPT_MS = 10 * 60_000;
-const MOST = 100_000;
+const CACHE_LIFETIME_MS = 10 * 60_000;
+const MAX_PREFIXES = 100_000;
 
 /**
  * Stores which machine last read each prefix of a conversation. If there are more than `MOST`, the
  * oldest are dropped.
  */
 export class PrefixMemory {
-  readonly #places = new Map<string, { provider: string; at: number }>();
+  readonly #lastReaders = new Map<string, { provider: string; at: number }>();
 
   get size(): number {
-    return this.#places.size;
+    return this.#lastReaders.size;
   }
 
   /**
@@ -21,8 +21,8 @@ export class PrefixMemory {
    */
   find(prefixes: readonly Prefix[], now: number): { provider: string; tokens: number } | undefined {
     for (const { key, tokens } of prefixes) {
-      const place = this.#places.get(key);
-      if (place !== undefined && now - place.at < KEPT_MS)
+      const place = this.#lastReaders.get(key);
+      if (place !== undefined && now - place.at < CACHE_LIFETIME_MS)
         return { provider: place.provider, tokens };
     }
     return undefined;
@@ -30,12 +30,12 @@ export class PrefixMemory {
 
   remember(prefixes: readonly Prefix[], provider: string, now: number): void {
     for (const { key } of prefixes) {
-      this.#places.delete(key);
-      this.#places.set(key, { provider, at: now });
+      this.#lastReaders.delete(key);
+      this.#lastReaders.set(key, { provider, at: now });
     }
-    for (const oldest of this.#places.keys()) {
-      if (this.#places.size <= MOST) return;
-      this.#places.delete(oldest);
+    for (const oldest of this.#lastReaders.keys()) {
+      if (this.#lastReaders.size <= MAX_PREFIXES) return;
+      this.#lastReaders.delete(oldest);
     }
   }
 }

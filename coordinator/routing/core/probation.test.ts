@@ -39,7 +39,7 @@ function place(router: Router, changes: Partial<Reserve> = {}): string | undefin
   const answer = (given: Reserved) => {
     reply = given;
   };
-  router.reserve({ request, askedAt: NOW, answer }, NOW);
+  router.reserve({ request, requestedAt: NOW, answer }, NOW);
   return reply?.ok ? reply.candidates[0]?.provider : reply?.code;
 }
 const shareOf = (router: Router, provider: string, requests: number, changes?: Partial<Reserve>) =>
@@ -91,7 +91,7 @@ describe('a machine on probation', () => {
       maxOutputTokens: 1,
       patienceMs: 0,
     };
-    router.reserve({ request, askedAt: NOW, answer: (given) => void replies.push(given) }, NOW);
+    router.reserve({ request, requestedAt: NOW, answer: (given) => void replies.push(given) }, NOW);
     expect(replies[0]?.ok && replies[0].candidates.map(({ provider }) => provider)).toEqual([
       PROVEN,
     ]);

@@ -1,4 +1,4 @@
-import { type Ask, type Choice, failedGate } from './placement.ts';
+import { type Choice, failedGate, type PlacementRequest } from './placement.ts';
 import type { Serving } from './serving.ts';
 
 /**
@@ -37,7 +37,11 @@ export class ProbationTurns {
  * Whether a machine that is not on probation could serve the request, now or after a wait. If so,
  * machines on probation are limited.
  */
-export const areNewcomersLimited = (servings: readonly Serving[], ask: Ask, now: number): boolean =>
+export const areNewcomersLimited = (
+  servings: readonly Serving[],
+  ask: PlacementRequest,
+  now: number,
+): boolean =>
   servings.some((serving) => {
     const gate = serving.isOnProbation ? 'probation' : failedGate(serving, ask, now);
     return gate === undefined || gate === 'busy' || gate === 'tokens' || gate === 'cooling';

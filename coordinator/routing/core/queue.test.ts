@@ -51,7 +51,7 @@ function fullRouter() {
       exclude: [],
     };
     router.reserve(
-      { request, askedAt: now, answer: (reply) => void answers.push({ name, reply }) },
+      { request, requestedAt: now, answer: (reply) => void answers.push({ name, reply }) },
       now,
     );
   };
@@ -151,7 +151,10 @@ test('with an empty fleet a job waits only for the grace after the start, not fo
     patienceMs: 30_000,
     exclude: [],
   };
-  early.reserve({ request, askedAt: LATER, answer: (reply) => void replies.push(reply) }, LATER);
+  early.reserve(
+    { request, requestedAt: LATER, answer: (reply) => void replies.push(reply) },
+    LATER,
+  );
   expect(early.nextDeadline).toBe(LATER + 6_000);
   early.drain(LATER + 5_999);
   expect(replies).toEqual([]);
@@ -185,7 +188,7 @@ test('many jobs that wait for the same build cost one search of the fleet', () =
       patienceMs: 5_000,
       exclude: [],
     };
-    router.reserve({ request, askedAt: LATER, answer: () => undefined }, LATER);
+    router.reserve({ request, requestedAt: LATER, answer: () => undefined }, LATER);
   }
   looks = 0;
   router.drain(LATER);

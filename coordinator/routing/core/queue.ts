@@ -1,9 +1,9 @@
-import type { Asked } from './router.ts';
+import type { PendingRequest } from './router.ts';
 
-export interface Waiting extends Asked {
-  readonly until: number;
+export interface QueuedRequest extends PendingRequest {
+  readonly deadline: number;
   /** The job waits only because no beats may have arrived yet since the router started. */
-  readonly untilHeard: boolean;
+  readonly onlyForGrace: boolean;
 }
 
 /**
@@ -12,7 +12,7 @@ export interface Waiting extends Asked {
  * cannot shut the others out.
  */
 export class Queue {
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<string, QueuedRequest>();
   readonly #depth: number;
 
   constructor(depth: number) {
@@ -23,31 +23,31 @@ export class Queue {
     return this.#waiting.size;
   }
 
-  of(job: string): Waiting | undefined {
+  of(job: string): QueuedRequest | undefined {
     return this.#waiting.get(job);
   }
 
   /** Adds a job; a job that is already in the queue keeps its turn. */
-  put(waiting: Waiting): void {
+  put(waiting: QueuedRequest): void {
     this.#waiting.set(waiting.request.job, waiting);
   }
 
-  remove(job: string): Waiting | undefined {
+  remove(job: string): QueuedRequest | undefined {
     const waiting = this.#waiting.get(job);
     this.#waiting.delete(job);
     return waiting;
   }
 
-  values(): IterableIterator<Waiting> {
+  values(): IterableIterator<QueuedRequest> {
     return this.#waiting.values();
   }
 
   /**
-   * Returns the job that a new job of `account` displaces: 'nobody' while the queue has space,
+   * Returns the job that a new job of `account` displaces: 'none' while the queue has space,
    * undefined if the new job itself must be refused.
    */
-  displacedBy(account: string): Waiting | 'nobody' | undefined {
-    if (this.#waiting.size < this.#depth) return 'nobody';
+  displacedBy(account: string): QueuedRequest | 'none' | undefined {
+    if (this.#waiting.size < this.#depth) return 'none';
     const counts = new Map<string, number>();
     let most = 0;
     for (const { request } of this.#waiting.values()) {
@@ -66,7 +66,7 @@ export class Queue {
    * fewest slots, where each earlier job of the account in the queue counts as one more; among
    * equals, the earliest first.
    */
-  inTurn(heldBy: (account: string) => number): Waiting[] {
+  inTurn(heldBy: (account: string) => number): QueuedRequest[] {
     const ahead = new Map<string, number>();
     const ranked = [...this.#waiting.values()].map((waiting) => {
       const { account } = waiting.request;

@@ -25,10 +25,10 @@ export interface Reservation {
  */
 export class SlotPromises {
   readonly #jobs = new Map<string, Reservation>();
-  #named: ReadonlySet<string> = NOBODY;
+  #reportedJobs: ReadonlySet<string> = NO_JOBS;
   /** Jobs that are promised but missing in the provider's last report. */
-  unheard = 0;
-  unheardTokens = 0;
+  unreported = 0;
+  unreportedTokens = 0;
   /** Jobs in the provider's last report that have ended since. */
   finished = 0;
   /**
@@ -47,31 +47,31 @@ export class SlotPromises {
   }
 
   /** Number of jobs that the provider's last report names. */
-  get named(): number {
-    return this.#named.size;
+  get reportedCount(): number {
+    return this.#reportedJobs.size;
   }
 
   /**
    * Takes a report of the jobs on this slot. A provider that does not list its jobs is assumed to
    * have received all promised ones.
    */
-  heard(jobs?: readonly string[]): void {
+  reported(jobs?: readonly string[]): void {
     const named = jobs ?? [...this.#jobs.keys()];
     this.isListed = true;
-    this.#named = named.length === 0 ? NOBODY : new Set(named);
+    this.#reportedJobs = named.length === 0 ? NO_JOBS : new Set(named);
     this.finished = 0;
-    this.unheard = 0;
-    this.unheardTokens = 0;
-    for (const reservation of this.#jobs.values()) this.#countUnheard(reservation, 1);
+    this.unreported = 0;
+    this.unreportedTokens = 0;
+    for (const reservation of this.#jobs.values()) this.#countUnreported(reservation, 1);
   }
 
-  isNamed(job: string): boolean {
-    return this.#named.has(job);
+  isReported(job: string): boolean {
+    return this.#reportedJobs.has(job);
   }
 
   take(reservation: Reservation): void {
     this.#jobs.set(reservation.job, reservation);
-    this.#countUnheard(reservation, 1);
+    this.#countUnreported(reservation, 1);
     this.promptsReadAt = Math.max(this.promptsReadAt, reservation.at) + reservation.promptMs;
   }
 
@@ -81,20 +81,20 @@ export class SlotPromises {
    */
   release(reservation: Reservation, isFinished: boolean): void {
     this.#jobs.delete(reservation.job);
-    this.#countUnheard(reservation, -1);
-    if (isFinished && this.#named.has(reservation.job)) this.finished += 1;
+    this.#countUnreported(reservation, -1);
+    if (isFinished && this.#reportedJobs.has(reservation.job)) this.finished += 1;
     // When all jobs have ended, all prompts have been read, whatever time was predicted for them.
     if (this.#jobs.size === 0) this.promptsReadAt = 0;
   }
 
-  #countUnheard({ job, tokens }: Reservation, change: 1 | -1): void {
-    if (this.#named.has(job)) return;
-    this.unheard += change;
-    this.unheardTokens += change * tokens;
+  #countUnreported({ job, tokens }: Reservation, change: 1 | -1): void {
+    if (this.#reportedJobs.has(job)) return;
+    this.unreported += change;
+    this.unreportedTokens += change * tokens;
   }
 }
 
-const NOBODY: ReadonlySet<string> = new Set();
+const NO_JOBS: ReadonlySet<string> = new Set();
 
 /**
  * The slots that are promised to jobs. A job holds its slot from the reservation to its end,
@@ -112,7 +112,7 @@ export class Reservations {
   /** Reservations that were unordered when they were taken, by account and job. */
   readonly #unordered = new Map<string, Map<string, Reservation>>();
   /** Incremented whenever a slot is released. */
-  releases = 0;
+  releaseCount = 0;
 
   get size(): number {
     return this.#byJob.size;
@@ -140,7 +140,7 @@ export class Reservations {
     const reservation = this.#byJob.get(job);
     if (reservation === undefined) return undefined;
     this.#byJob.delete(job);
-    this.releases += 1;
+    this.releaseCount += 1;
     const { account, provider, build } = reservation;
     this.#bySlot.get(provider)?.get(build)?.release(reservation, isFinished);
     this.#dropUnused(provider, build);
@@ -211,7 +211,8 @@ export class Reservations {
     let places = 0;
     for (const reservation of [...(this.#unordered.get(account)?.values() ?? [])]) {
       const { job, provider, build } = reservation;
-      if (this.#bySlot.get(provider)?.get(build)?.isNamed(job)) this.#forgetUnordered(reservation);
+      if (this.#bySlot.get(provider)?.get(build)?.isReported(job))
+        this.#forgetUnordered(reservation);
       else if (builds.includes(build)) places += 1;
     }
     return places;

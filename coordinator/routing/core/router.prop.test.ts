@@ -141,7 +141,7 @@ test('every request is answered once and in time, no slot is promised too often,
                   router.reservations.count(reply.candidates[0]?.provider ?? '', BUILD),
                 ).toBeLessThanOrEqual(CONCURRENCY);
             };
-            router.reserve({ request: one.request, askedAt: now, answer }, now);
+            router.reserve({ request: one.request, requestedAt: now, answer }, now);
             break;
           }
           case 'end':

@@ -23,7 +23,7 @@ function reserve(router: Router, request: Reserve, now = LATER): Reserved | unde
   const answer = (given: Reserved) => {
     reply = given;
   };
-  router.reserve({ request, askedAt: now, answer }, now);
+  router.reserve({ request, requestedAt: now, answer }, now);
   return reply;
 }
 const winner = (reply: Reserved | undefined) =>
@@ -69,7 +69,7 @@ describe('sealed sessions that are not ordered', () => {
     router.reserve(
       {
         request: sealed(2, { patienceMs: 5_000 }),
-        askedAt: LATER,
+        requestedAt: LATER,
         answer: (given) => void replies.push(given),
       },
       LATER,
@@ -410,7 +410,7 @@ describe('another router', () => {
     router.reserve(
       {
         request,
-        askedAt: LATER,
+        requestedAt: LATER,
         answer: () => told.push('answer'),
         askAgain: () => told.push('ask again'),
       },
@@ -427,7 +427,7 @@ test('right after the start a request waits for the first messages of the fleet'
   const answer = (given: Reserved) => {
     reply = given;
   };
-  router.reserve({ request: ask({ patienceMs: 5_000 }), askedAt: 10, answer }, 10);
+  router.reserve({ request: ask({ patienceMs: 5_000 }), requestedAt: 10, answer }, 10);
   expect(reply).toBeUndefined();
   router.fleet.announce(idOf('B'), announcement(), 1_000);
   router.drain(1_000);
@@ -448,7 +448,7 @@ test('a job that waits for one machine, or for a rare ability, holds up no other
     router.reserve(
       {
         request: ask({ job: jobs[index] as string, patienceMs: 1_000, ...changes }),
-        askedAt: LATER,
+        requestedAt: LATER,
         answer: (reply) => void replies.splice(index, 1, reply),
       },
       LATER,
@@ -570,7 +570,7 @@ describe('a failed attempt', () => {
     const answer = (given: Reserved) => {
       reply = given;
     };
-    router.reserve({ request: ask({ patienceMs: 9_000 }), askedAt: LATER, answer }, LATER);
+    router.reserve({ request: ask({ patienceMs: 9_000 }), requestedAt: LATER, answer }, LATER);
     router.drain(LATER + 999);
     expect(reply).toBeUndefined();
     router.drain(LATER + 1_000);

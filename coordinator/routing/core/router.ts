@@ -12,27 +12,27 @@ import { Calibration } from './calibration.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
 import { MeasuredSpeeds } from './measured-speeds.ts';
-import type { Ask, Choice, GateName } from './placement.ts';
+import type { Choice, GateName, PlacementRequest } from './placement.ts';
 import { choosePreferred } from './preferences.ts';
 import { PrefixMemory } from './prefix-memory.ts';
 import { PriceBook } from './price-book.ts';
 import { isLeftToNewcomers, ProbationTurns } from './probation.ts';
-import { Queue, type Waiting } from './queue.ts';
+import { Queue, type QueuedRequest } from './queue.ts';
 import { RecentCount } from './recent-count.ts';
 import { Reservations } from './reservations.ts';
 import { type LoadOrder, WarmPool } from './warm-pool.ts';
 
 /**
  * Decides where jobs go. The class is pure: time and randomness are parameters, and answers are
- * returned through `Asked`.
+ * returned through `PendingRequest`.
  *
  * Invariants: every request is answered exactly once, by its deadline. No decision promises more
  * jobs to a slot than its limited concurrency; only an ingress that has already moved a job there
  * may exceed it. A job holds at most one slot.
  */
-export interface Asked {
+export interface PendingRequest {
   readonly request: Reserve;
-  readonly askedAt: number;
+  readonly requestedAt: number;
   readonly answer: (reply: Reserved) => void;
   /** Called instead of `answer` if another router may take over. */
   readonly askAgain?: () => void;
@@ -49,7 +49,7 @@ export interface RouterOptions {
   readonly startedAt: number;
   readonly random: () => number;
   readonly onDecision?: (
-    asked: Asked,
+    pending: PendingRequest,
     choice: Choice,
     outcome: 'placed' | 'queued' | 'refused',
   ) => void;
@@ -65,7 +65,7 @@ type FailedAttempt = Pick<
 >;
 
 const RATE_WINDOW_MS = 10_000;
-const ENOUGH_TO_TELL = 3;
+const MIN_RELEASES = 3;
 const MIN_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 30_000;
 /**
@@ -103,7 +103,7 @@ export class Router {
   readonly #queue: Queue;
   readonly #prefixes = new PrefixMemory();
   readonly #warmPool = new WarmPool();
-  readonly #turns = new ProbationTurns();
+  readonly #probationTurns = new ProbationTurns();
   readonly prices = new PriceBook();
   readonly #releases = new RecentCount(RATE_WINDOW_MS);
   /** Value of `#changes` at the last drain of the queue. */
@@ -128,30 +128,35 @@ export class Router {
     return this.#queue.length;
   }
 
-  reserve(asked: Asked, now: number): void {
-    const { request } = asked;
+  reserve(pending: PendingRequest, now: number): void {
+    const { request } = pending;
     // Jobs that wait for newly freed slots get them before a new request does.
     if (this.#queue.length > 0 && (this.#changes !== this.#drained || now >= this.nextDeadline))
       this.drain(now);
     const before = this.reservations.of(request.job);
     if (before !== undefined && !request.exclude.includes(before.provider))
-      return this.#repeat(asked, before, now);
+      return this.#repeat(pending, before, now);
     const choice = this.#choose(request, now, request.patienceMs === 0);
     const earlier = this.#queue.of(request.job);
     const [wanted] = request.builds;
     if (earlier === undefined && request.exclude.length === 0 && wanted !== undefined)
       this.#warmPool.arrived(wanted, now);
-    if (earlier !== undefined) return this.#queue.put({ ...earlier, ...both(earlier, asked) });
-    if (choice.candidates.length > 0) return this.#place(asked, choice, now);
+    if (earlier !== undefined)
+      return this.#queue.put({ ...earlier, ...answeringBoth(earlier, pending) });
+    if (choice.candidates.length > 0) return this.#place(pending, choice, now);
     this.reservations.release(request.job);
-    const refusal = this.#whyNot(request, choice, now);
+    const refusal = this.#refusalFor(request, choice, now);
     if (refusal !== undefined || request.patienceMs === 0)
-      return this.#refuse(asked, choice, refusal ?? 'saturated', now);
+      return this.#refuse(pending, choice, refusal ?? 'saturated', now);
     const displaced = this.#queue.displacedBy(request.account);
-    if (displaced === undefined) return this.#refuse(asked, choice, 'queue_full', now);
-    if (displaced !== 'nobody') this.#refuseWaiting(displaced, choice, 'queue_full', now);
-    this.#queue.put({ ...asked, until: now + request.patienceMs, untilHeard: !couldOpen(choice) });
-    this.#options.onDecision?.(asked, choice, 'queued');
+    if (displaced === undefined) return this.#refuse(pending, choice, 'queue_full', now);
+    if (displaced !== 'none') this.#refuseWaiting(displaced, choice, 'queue_full', now);
+    this.#queue.put({
+      ...pending,
+      deadline: now + request.patienceMs,
+      onlyForGrace: !couldOpenByWaiting(choice),
+    });
+    this.#options.onDecision?.(pending, choice, 'queued');
   }
 
   /**
@@ -222,7 +227,7 @@ export class Router {
    */
   end(job: string, now: number, isFinished = false): void {
     const waiting = this.#queue.of(job);
-    if (waiting !== undefined) this.#refuseWaiting(waiting, NOTHING, 'queue_timeout', now);
+    if (waiting !== undefined) this.#refuseWaiting(waiting, NO_CHOICE, 'queue_timeout', now);
     this.#release(job, now, { isFinished });
   }
 
@@ -249,19 +254,20 @@ export class Router {
     const unplaceable = new Map<string, { request: Reserve; choice: Choice }>();
     for (const waiting of this.#queue.inTurn((account) => this.reservations.heldBy(account))) {
       const { request } = waiting;
-      const despiteCooling = now - waiting.askedAt >= COOLING_PATIENCE_MS;
+      const despiteCooling = now - waiting.requestedAt >= COOLING_PATIENCE_MS;
       const kind = `${request.builds.join(' ')} ${despiteCooling}`;
       const known = unplaceable.get(kind);
-      const isNoEasier = known !== undefined && isAsHard(request, known.request);
+      const isNoEasier = known !== undefined && needsAtLeast(request, known.request);
       const choice = isNoEasier ? known.choice : this.#choose(request, now, despiteCooling);
       if (choice.candidates.length > 0) {
         this.#queue.remove(request.job);
         this.#place(waiting, choice, now);
         continue;
       }
-      if (isForAnybody(request) && !isNoEasier) unplaceable.set(kind, { request, choice });
-      if (now >= waiting.until) this.#refuseWaiting(waiting, choice, 'queue_timeout', now);
-      else if (waiting.untilHeard && now >= this.#heardBy) this.#heard(waiting, choice, now);
+      if (hasNoWishes(request) && !isNoEasier) unplaceable.set(kind, { request, choice });
+      if (now >= waiting.deadline) this.#refuseWaiting(waiting, choice, 'queue_timeout', now);
+      else if (waiting.onlyForGrace && now >= this.#graceEndsAt)
+        this.#endGrace(waiting, choice, now);
     }
   }
 
@@ -270,7 +276,7 @@ export class Router {
     const isKnown = (provider: string) => this.fleet.provider(provider) !== undefined;
     this.faults.sweep(now, isKnown);
     this.#calibration.sweep(now, isKnown);
-    this.#turns.sweep((build) => this.fleet.serving(build).length > 0);
+    this.#probationTurns.sweep((build) => this.fleet.serving(build).length > 0);
     this.#speeds.sweep(
       now,
       (provider, build) => this.fleet.provider(provider)?.slots.has(build) === true,
@@ -288,17 +294,17 @@ export class Router {
   /** The next time at which a waiting job must be checked even if no slot becomes free. */
   get nextDeadline(): number {
     let first = Number.POSITIVE_INFINITY;
-    for (const { until, untilHeard } of this.#queue.values())
-      first = Math.min(first, until, untilHeard ? this.#heardBy : until);
+    for (const { deadline, onlyForGrace } of this.#queue.values())
+      first = Math.min(first, deadline, onlyForGrace ? this.#graceEndsAt : deadline);
     return first;
   }
 
   /** Grows with every event, except the passing of time, that may free a slot for a waiting job. */
   get #changes(): number {
-    return this.fleet.words + this.reservations.releases;
+    return this.fleet.changeCount + this.reservations.releaseCount;
   }
 
-  get #heardBy(): number {
+  get #graceEndsAt(): number {
     return this.#options.startedAt + this.#options.graceMs;
   }
 
@@ -306,21 +312,24 @@ export class Router {
    * The grace after the start has ended, so all live providers are known: the job goes on waiting
    * for one of them, or is refused because there is none.
    */
-  #heard(waiting: Waiting, choice: Choice, now: number): void {
-    const refusal = this.#whyNot(waiting.request, choice, now);
+  #endGrace(waiting: QueuedRequest, choice: Choice, now: number): void {
+    const refusal = this.#refusalFor(waiting.request, choice, now);
     if (refusal !== undefined) this.#refuseWaiting(waiting, choice, refusal, now);
-    else this.#queue.put({ ...waiting, untilHeard: false });
+    else this.#queue.put({ ...waiting, onlyForGrace: false });
   }
 
   #choose(request: Reserve, now: number, despiteCooling = false): Choice {
     const choice = this.#chooseMachine(request, now, despiteCooling);
-    return this.#isOverShare(request, choice) ? { ...NOTHING, rejected: { unordered: 1 } } : choice;
+    return this.#isOverShare(request, choice)
+      ? { ...NO_CHOICE, rejected: { unordered: 1 } }
+      : choice;
   }
 
   #chooseMachine(request: Reserve, now: number, despiteCooling: boolean): Choice {
     const warm = request.prefixes && this.#prefixes.find(request.prefixes, now);
     const pricing = this.prices.pricingFor(request.model, request.price);
-    const newcomers = request.only !== undefined || this.#turns.isOpen(wantedBuild(request));
+    const newcomers =
+      request.only !== undefined || this.#probationTurns.isOpen(wantedBuild(request));
     const ask = { ...request, warm, pricing, newcomers };
     const choice = this.#chooseAmong(ask, now, despiteCooling);
     return isLeftToNewcomers(choice)
@@ -328,8 +337,8 @@ export class Router {
       : choice;
   }
 
-  #chooseAmong(ask: Ask, now: number, despiteCooling: boolean): Choice {
-    const among = (wanted: Ask) =>
+  #chooseAmong(ask: PlacementRequest, now: number, despiteCooling: boolean): Choice {
+    const among = (wanted: PlacementRequest) =>
       choosePreferred((build) => this.fleet.serving(build), wanted, now, this.#options.random);
     const choice = among(ask);
     if (!despiteCooling || choice.candidates.length > 0 || choice.rejected.cooling === undefined)
@@ -354,12 +363,12 @@ export class Router {
     return held >= Math.max(1, Math.floor(places * UNORDERED_SHARE));
   }
 
-  #place(asked: Asked, choice: Choice, now: number): void {
-    const { request, askedAt, answer } = asked;
+  #place(pending: PendingRequest, choice: Choice, now: number): void {
+    const { request, requestedAt, answer } = pending;
     const [winner] = choice.candidates as readonly [Candidate, ...Candidate[]];
     this.faults.chosen(winner.provider, now);
     if (request.only === undefined)
-      this.#turns.placed(
+      this.#probationTurns.placed(
         wantedBuild(request),
         this.fleet.provider(winner.provider)?.isOnProbation === true,
       );
@@ -377,13 +386,13 @@ export class Router {
       at: now,
       promptMs: choice.cost?.prefill ?? 0,
       isUnordered: isUnordered(request, winner),
-      ...(isLoaded && { expectedMs: this.#byOwnFigures(winner, choice) }),
+      ...(isLoaded && { expectedMs: this.#predictedByOwnFigures(winner, choice) }),
     });
-    this.#options.onDecision?.(asked, choice, 'placed');
+    this.#options.onDecision?.(pending, choice, 'placed');
     answer({
       ok: true,
       candidates: this.#priced(choice.candidates, request),
-      queuedMs: Math.max(0, Math.round(now - askedAt)),
+      queuedMs: Math.max(0, Math.round(now - requestedAt)),
     });
   }
 
@@ -391,13 +400,16 @@ export class Router {
    * The expected delay without the correction by the machine's pace. A measured decoding speed is
    * not part of that correction.
    */
-  #byOwnFigures({ provider, build, expectedFirstContentMs }: Candidate, { cost }: Choice): number {
-    const { factor } = this.#calibration.of(provider);
+  #predictedByOwnFigures(
+    { provider, build, expectedFirstContentMs }: Candidate,
+    { cost }: Choice,
+  ): number {
+    const { slowdown } = this.#calibration.of(provider);
     const decodeMs =
       cost === undefined || this.#speeds.of(provider, build).tokenMs === 0
         ? 0
         : cost.queue + cost.decode;
-    return Math.max(0, expectedFirstContentMs - decodeMs) / factor + decodeMs;
+    return Math.max(0, expectedFirstContentMs - decodeMs) / slowdown + decodeMs;
   }
 
   /**
@@ -405,14 +417,14 @@ export class Router {
    * have been lost.
    */
   #repeat(
-    asked: Asked,
+    pending: PendingRequest,
     { provider, build }: { provider: string; build: string },
     now: number,
   ): void {
     const view = this.fleet.provider(provider);
     if (view === undefined) {
-      this.reservations.release(asked.request.job);
-      return this.reserve(asked, now);
+      this.reservations.release(pending.request.job);
+      return this.reserve(pending, now);
     }
     const same: Candidate = {
       provider,
@@ -422,12 +434,12 @@ export class Router {
       expectedFirstContentMs: 0,
       level: view.level,
     };
-    const others = this.#choose(asked.request, now).candidates.filter(
+    const others = this.#choose(pending.request, now).candidates.filter(
       (candidate) => candidate.provider !== provider,
     );
-    asked.answer({
+    pending.answer({
       ok: true,
-      candidates: this.#priced([same, ...others], asked.request),
+      candidates: this.#priced([same, ...others], pending.request),
       queuedMs: 0,
     });
   }
@@ -444,24 +456,24 @@ export class Router {
     }));
   }
 
-  #whyNot(request: Reserve, choice: Choice, now: number): RoutingRefusal | undefined {
+  #refusalFor(request: Reserve, choice: Choice, now: number): RoutingRefusal | undefined {
     const reasons = (Object.keys(choice.rejected) as GateName[]).filter(
       (reason) => reason !== 'not_wanted',
     );
     if (reasons.length > 0 && reasons.every((reason) => reason === 'context')) return 'too_large';
-    if (couldOpen(choice)) return undefined;
-    return now < this.#heardBy && request.exclude.length === 0 ? undefined : 'no_provider';
+    if (couldOpenByWaiting(choice)) return undefined;
+    return now < this.#graceEndsAt && request.exclude.length === 0 ? undefined : 'no_provider';
   }
 
-  #refuseWaiting(waiting: Waiting, choice: Choice, code: RoutingRefusal, now: number): void {
+  #refuseWaiting(waiting: QueuedRequest, choice: Choice, code: RoutingRefusal, now: number): void {
     this.#queue.remove(waiting.request.job);
     this.#refuse(waiting, choice, code, now);
   }
 
-  #refuse(asked: Asked, choice: Choice, code: RoutingRefusal, now: number): void {
-    this.#options.onDecision?.(asked, choice, 'refused');
+  #refuse(pending: PendingRequest, choice: Choice, code: RoutingRefusal, now: number): void {
+    this.#options.onDecision?.(pending, choice, 'refused');
     const gate = mostCommonGate(choice);
-    asked.answer({
+    pending.answer({
       ok: false,
       code,
       retryAfterMs: this.#retryAfter(now),
@@ -475,7 +487,7 @@ export class Router {
   #retryAfter(now: number): number {
     const released = this.#releases.at(now);
     // A rate from one or two events is too uncertain.
-    if (released < ENOUGH_TO_TELL) return MIN_RETRY_MS;
+    if (released < MIN_RELEASES) return MIN_RETRY_MS;
     const perMs = released / RATE_WINDOW_MS;
     return Math.round(
       Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (this.#queue.length + 1) / perMs)),
@@ -492,14 +504,14 @@ function mostCommonGate({ rejected }: Choice): GateName | undefined {
 
 const wantedBuild = ({ builds }: Reserve): string => builds[0] as string;
 
-const NOTHING: Choice = { candidates: [], cost: undefined, rejected: {} };
+const NO_CHOICE: Choice = { candidates: [], cost: undefined, rejected: {} };
 
 /**
  * Whether `one` needs at least as much as `other`, so that a slot which rejects `other` rejects
  * `one` too. Only the sizes are compared, because the time limit for the first content grows with
  * the prompt.
  */
-const isAsHard = (one: Reserve, other: Reserve) =>
+const needsAtLeast = (one: Reserve, other: Reserve) =>
   one.promptTokens >= other.promptTokens &&
   one.promptTokens + one.maxOutputTokens >= other.promptTokens + other.maxOutputTokens;
 
@@ -507,7 +519,7 @@ const isAsHard = (one: Reserve, other: Reserve) =>
  * Whether the request has no special wishes. If it cannot be placed, similar requests cannot be
  * placed either.
  */
-const isForAnybody = ({ exclude, only, requires, price, clientSeals }: Reserve) =>
+const hasNoWishes = ({ exclude, only, requires, price, clientSeals }: Reserve) =>
   exclude.length === 0 &&
   only === undefined &&
   requires === undefined &&
@@ -524,7 +536,7 @@ const isListed = ({ list, max }: PriceTerms) =>
   max.outputMicroUsdPerMillion === list.outputMicroUsdPerMillion;
 
 /** Whether waiting may help: a provider is there, and is only out of capacity now. */
-const couldOpen = ({ rejected }: Choice) =>
+const couldOpenByWaiting = ({ rejected }: Choice) =>
   (Object.keys(rejected) as GateName[]).some(
     (reason) => !PERMANENT.has(reason) && reason !== 'silent',
   );
@@ -533,7 +545,10 @@ const couldOpen = ({ rejected }: Choice) =>
  * A job that is requested again while it waits keeps its turn, and both requests get the one
  * answer.
  */
-const both = (one: Asked, other: Asked): Pick<Asked, 'answer' | 'askAgain'> => ({
+const answeringBoth = (
+  one: PendingRequest,
+  other: PendingRequest,
+): Pick<PendingRequest, 'answer' | 'askAgain'> => ({
   answer: (reply) => {
     one.answer(reply);
     other.answer(reply);

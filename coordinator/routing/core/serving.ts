@@ -2,7 +2,7 @@ import type { Slot } from '#bus-schemas';
 import type { Pace } from './calibration.ts';
 import { type FaultRecord, isClosedOut } from './faults.ts';
 import type { ProviderView } from './fleet.ts';
-import type { Measured } from './measured-speeds.ts';
+import type { MeasuredSpeed } from './measured-speeds.ts';
 import type { SlotPromises } from './reservations.ts';
 import { speedBounds } from './speed-bounds.ts';
 
@@ -10,7 +10,7 @@ import { speedBounds } from './speed-bounds.ts';
  * State about a provider that outlasts its presence in the fleet: promised jobs, faults and
  * measurements.
  */
-export interface Memory {
+export interface ProviderRecords {
   promised(provider: string, build: string): SlotPromises;
   /** Notes that the provider no longer lists this slot. */
   unlist(provider: string, build: string): void;
@@ -18,13 +18,13 @@ export interface Memory {
   /** How much slower than its own figures the provider begins its answers. */
   pace(provider: string): Readonly<Pace>;
   /** The measured decoding speed of the slot. */
-  measured(provider: string, build: string): Measured;
+  measured(provider: string, build: string): MeasuredSpeed;
 }
 
 /** Why a slot gets no job at all, whatever the request is. */
-export type Closed = 'silent' | 'flooding' | 'draining' | 'suite' | 'slot_failed';
+export type ClosedReason = 'silent' | 'flooding' | 'draining' | 'suite' | 'slot_failed';
 
-const AS_MEASURED: Readonly<Pace> = { factor: 1 };
+const AS_MEASURED: Readonly<Pace> = { slowdown: 1 };
 
 /**
  * One slot of one provider, in the form that every decision iterates over: plain numbers in one
@@ -35,13 +35,13 @@ export class Serving {
   readonly provider: ProviderView;
   readonly slot: Slot;
   readonly id: string;
-  readonly closed: Closed | undefined;
+  readonly closed: ClosedReason | undefined;
   readonly isOnProbation: boolean;
   readonly contextTokens: number;
   readonly freeTokens: number;
   readonly maxConcurrency: number;
   /** Jobs that the provider reported. */
-  readonly busy: number;
+  readonly reportedJobs: number;
   readonly loadMs: number;
   /** The measured speed if there is one, or else the claim; never faster than the chip can be. */
   readonly #tokenMs: number;
@@ -57,7 +57,7 @@ export class Serving {
     slot,
     suite,
     memory,
-  }: { provider: ProviderView; slot: Slot; suite: string; memory: Memory }) {
+  }: { provider: ProviderView; slot: Slot; suite: string; memory: ProviderRecords }) {
     this.provider = provider;
     this.slot = slot;
     this.id = provider.id;
@@ -76,16 +76,16 @@ export class Serving {
     this.#pace = memory.pace(provider.id);
     this.#tokenPace = seen.tokenMs > 0 ? AS_MEASURED : this.#pace;
     this.#promised = memory.promised(provider.id, slot.build);
-    this.busy = Math.max(slot.running + slot.waiting, this.#promised.named);
+    this.reportedJobs = Math.max(slot.running + slot.waiting, this.#promised.reportedCount);
     this.#fault = memory.fault(provider.id);
   }
 
   get tokenMs(): number {
-    return this.#tokenMs * this.#tokenPace.factor;
+    return this.#tokenMs * this.#tokenPace.slowdown;
   }
 
   get promptTokenMs(): number {
-    return this.#promptTokenMs * this.#pace.factor;
+    return this.#promptTokenMs * this.#pace.slowdown;
   }
 
   /**
@@ -93,7 +93,7 @@ export class Serving {
    * have ended since; and the promised ones that are not reported yet.
    */
   get load(): number {
-    return Math.max(0, this.busy - this.#promised.finished) + this.#promised.unheard;
+    return Math.max(0, this.reportedJobs - this.#promised.finished) + this.#promised.unreported;
   }
 
   /**
@@ -101,7 +101,7 @@ export class Serving {
    * not reported yet.
    */
   get tokensLeft(): number {
-    return this.freeTokens - this.#promised.unheardTokens;
+    return this.freeTokens - this.#promised.unreportedTokens;
   }
 
   /** The time until the machine has read the prompts that were sent to it, in milliseconds. */
@@ -121,7 +121,7 @@ export class Serving {
   }
 }
 
-function closedBy(provider: ProviderView, slot: Slot, suite: string): Closed | undefined {
+function closedBy(provider: ProviderView, slot: Slot, suite: string): ClosedReason | undefined {
   if (provider.silent) return 'silent';
   if (provider.flooding) return 'flooding';
   if (provider.draining) return 'draining';

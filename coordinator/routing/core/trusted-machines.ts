@@ -1,5 +1,5 @@
 import { type Announcement, hex, isSame, type Verdict } from '#bus-schemas';
-import type { Shown } from './fleet.ts';
+import { NOT_VERIFIED, type VerifiedProperties } from './fleet.ts';
 
 /**
  * Decides by the verdicts of trust which machines may be in the fleet.
@@ -9,20 +9,23 @@ import type { Shown } from './fleet.ts';
  * Otherwise an unverified machine, or another sealing key, would receive prompts.
  */
 export class TrustedMachines {
-  readonly #known = new Map<string, { readonly verdict: Verdict; readonly shown: Shown }>();
+  readonly #known = new Map<
+    string,
+    { readonly verdict: Verdict; readonly verified: VerifiedProperties }
+  >();
 
   /**
    * Stores a verdict. Returns false if the stored one has a higher revision: the older one arrived
    * late and changes nothing.
    */
-  take(verdict: Verdict): boolean {
+  record(verdict: Verdict): boolean {
     const known = this.#known.get(verdict.provider);
     if (known !== undefined && known.verdict.revision > verdict.revision) return false;
     const weights =
       verdict.weights && new Map(verdict.weights.map(({ build, digest }) => [build, hex(digest)]));
     this.#known.set(verdict.provider, {
       verdict,
-      shown: { level: verdict.level, weights, isOnProbation: verdict.probation === true },
+      verified: { level: verdict.level, weights, isOnProbation: verdict.probation === true },
     });
     return true;
   }
@@ -40,12 +43,10 @@ export class TrustedMachines {
     return isGood(this.#known.get(provider)?.verdict, now);
   }
 
-  shownBy(provider: string): Shown {
-    return this.#known.get(provider)?.shown ?? NOTHING_SHOWN;
+  verifiedOf(provider: string): VerifiedProperties {
+    return this.#known.get(provider)?.verified ?? NOT_VERIFIED;
   }
 }
-
-const NOTHING_SHOWN: Shown = { level: 'none', weights: undefined, isOnProbation: false };
 
 const isGood = (verdict: Verdict | undefined, now: number): verdict is Verdict =>
   verdict !== undefined && verdict.standing === 'verified' && now < verdict.freshUntil;

@@ -3,7 +3,7 @@ import type { Serving } from './serving.ts';
 const HALF_LIFE_MS = 30_000;
 const FORGOTTEN_BELOW = 0.01;
 /** A shorter time of observation is too short for a rate, in milliseconds. */
-const LEAST_MS = 5_000;
+const MIN_OBSERVED_MS = 5_000;
 /** Factor on the average number of running jobs, because requests arrive in bursts. */
 const MARGIN = 1.5;
 /**
@@ -38,7 +38,7 @@ export class WarmPool {
 
   arrived(build: string, now: number): void {
     const demand = this.#demands.get(build) ?? { arrivals: 0, at: now, since: now, serviceMs: 0 };
-    demand.arrivals = left(demand, now) + 1;
+    demand.arrivals = faded(demand, now) + 1;
     demand.at = now;
     this.#demands.set(build, demand);
   }
@@ -53,7 +53,7 @@ export class WarmPool {
   orders(servedBy: (build: string) => readonly Serving[], now: number): LoadOrder[] {
     const orders: LoadOrder[] = [];
     for (const [build, demand] of this.#demands) {
-      const arrivals = left(demand, now);
+      const arrivals = faded(demand, now);
       if (arrivals < FORGOTTEN_BELOW) {
         this.#demands.delete(build);
         this.#ordered.delete(build);
@@ -97,9 +97,9 @@ export class WarmPool {
  * final value yet.
  */
 function arrivalsPerMs(demand: Demand, now: number): number {
-  const counted = 1 - 2 ** (-Math.max(LEAST_MS, now - demand.since) / HALF_LIFE_MS);
-  return (left(demand, now) * Math.LN2) / HALF_LIFE_MS / counted;
+  const counted = 1 - 2 ** (-Math.max(MIN_OBSERVED_MS, now - demand.since) / HALF_LIFE_MS);
+  return (faded(demand, now) * Math.LN2) / HALF_LIFE_MS / counted;
 }
 
-const left = ({ arrivals, at }: Demand, now: number): number =>
+const faded = ({ arrivals, at }: Demand, now: number): number =>
   arrivals * 2 ** (-(now - at) / HALF_LIFE_MS);
