@@ -3,13 +3,13 @@ import { Bytes } from './codec.ts';
 
 /** Sizes of keys and digests, and their hexadecimal form in JSON. */
 
-/** Size of a SHA-256 digest. */
+/** Size of a SHA-256 digest, in bytes. */
 export const HASH_BYTES = 32;
 export const Hash = Bytes({ min: HASH_BYTES, max: HASH_BYTES });
 
 /**
- * Size of an X25519 public key: a machine's sealing key, or the encapsulated key in front of a
- * sealed message.
+ * Size of an X25519 public key, in bytes: a machine's sealing key, or the encapsulated key in front
+ * of a sealed message.
  */
 export const X25519_KEY_BYTES = 32;
 export const X25519Key = Bytes({ min: X25519_KEY_BYTES, max: X25519_KEY_BYTES });

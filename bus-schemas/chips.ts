@@ -1,6 +1,4 @@
-/**
- * What a chip can do at most: the physical bounds of every claim about the speed of a model on it.
- */
+/** Physical limits of a chip. No report about the speed of a model on this chip can exceed them. */
 export interface ChipFigures {
   /** Memory bandwidth, in gigabytes per second. */
   readonly bandwidthGbps: number;
@@ -9,10 +7,10 @@ export interface ChipFigures {
 }
 
 /**
- * Apple's chips by the name that macOS reports, each with its largest GPU. Sources: bandwidth from
- * Apple's technical specifications of the Macs; arithmetic is twice the single-precision figure
- * (GPU cores × 128 lanes × 2 operations × clock); for M5 four times the figure of M4, as Apple
- * states of its GPU with neural accelerators.
+ * Apple's chips by the name that macOS reports, each with its largest GPU. The bandwidth comes from
+ * Apple's technical specifications of the Macs. The arithmetic is twice the single-precision figure
+ * (GPU cores × 128 lanes × 2 operations × clock); for M5 it is four times the figure of M4, as
+ * Apple states for its GPU with neural accelerators.
  */
 const CHIPS: Readonly<Record<string, ChipFigures>> = {
   'Apple M1': { bandwidthGbps: 68, teraflops: 5.2 },
@@ -35,12 +33,15 @@ const CHIPS: Readonly<Record<string, ChipFigures>> = {
   'Apple M5 Max': { bandwidthGbps: 614, teraflops: 136.4 },
 };
 
-/** The figures of a chip by its name; undefined for a chip that is not in the table. */
+/** Returns the figures of a chip by its name; undefined for a chip that is not in the table. */
 export const chipFigures = (name: string): ChipFigures | undefined =>
   Object.hasOwn(CHIPS, name) ? CHIPS[name] : undefined;
 
 const all = Object.values(CHIPS);
-/** The best figure of each kind in the table: a machine may report any name, but no better chip. */
+/**
+ * The best figure of each kind in the table. A machine can report any name, but no better chip than
+ * this.
+ */
 export const BEST_CHIP: ChipFigures = {
   bandwidthGbps: Math.max(...all.map(({ bandwidthGbps }) => bandwidthGbps)),
   teraflops: Math.max(...all.map(({ teraflops }) => teraflops)),

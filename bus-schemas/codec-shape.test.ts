@@ -57,7 +57,7 @@ test('what the decoder reads is whole and what is not whole it does not read', (
   const decoder = new Decoder({ maxArrayLength: 100, maxMapLength: 100, maxExtLength: 0 });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-      // A time stamp of no length is the one extension that the decoder lets through.
+      // A timestamp of length 0 is the only extension that the decoder accepts.
       fc.pre(!bytes.includes(0xc7) && !bytes.includes(0xc8) && !bytes.includes(0xc9));
       let read = true;
       try {

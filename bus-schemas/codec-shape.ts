@@ -1,12 +1,13 @@
-/** An ingress takes bodies 64 deep; inside a message they are a few levels deeper. */
+/**
+ * Maximum nesting of a message. An ingress accepts bodies of 64 levels; a message adds a few more.
+ */
 const MAX_DEPTH = 80;
 
 /**
- * Whether the bytes are one whole MessagePack value without extension types. Asked before decoding,
- * because the decoder makes
- * room for what a header announces: a thousand bytes of nested array headers would take all memory.
- * Here nothing is made,
- * and what passes holds all that it announces.
+ * Returns true if the bytes are exactly one complete MessagePack value without extension types. It
+ * must be called before decoding, because the decoder allocates the memory that a header announces:
+ * 1,000 bytes of nested array headers would fill the whole memory. This function allocates nothing
+ * for announced sizes, and everything that passes it contains as many bytes as it announces.
  */
 export function isWholeValue(bytes: Uint8Array): boolean {
   const outer: number[] = [];
@@ -44,18 +45,18 @@ export function isWholeValue(bytes: Uint8Array): boolean {
   }
 }
 
-/** Bytes of the length that follows the heads 0xc0 to 0xdf. */
+/** Size of the length field after the heads 0xc0 to 0xdf, in bytes. */
 const SIZE_BYTES = [
   0, 0, 0, 0, 1, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4,
 ];
-/** Bytes of the numbers with the heads 0xc0 to 0xd3. */
+/** Size of the numbers with the heads 0xc0 to 0xd3, in bytes. */
 const FIXED_BYTES = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8];
 
 function heldBy(head: number): 'nothing' | 'bytes' | 'values' | 'pairs' | 'unknown' {
   if (head < 0x90 || head >= 0xde) return 'pairs';
   if (head < 0xa0 || head >= 0xdc) return 'values';
   if (head < 0xc0 || head >= 0xd9 || (head >= 0xc4 && head <= 0xc6)) return 'bytes';
-  // 0xc1 is never used; the others are extension types, which no message of ours has.
+  // 0xc1 is never used. The other heads are extension types, which no message contains.
   return head === 0xc1 || (head >= 0xc7 && head <= 0xc9) || head >= 0xd4 ? 'unknown' : 'nothing';
 }
 

@@ -103,7 +103,7 @@ describe('a message', () => {
     const greedy = Uint8Array.of(0x81, 0xa1, 0x76, 0xdd, 0xff, 0xff, 0xff, 0xff);
     expect(errorOf(deep)).toEqual(coded('malformed'));
     expect(errorOf(greedy)).toEqual(coded('malformed'));
-    // The decoder is as good as before.
+    // The decoder still works.
     expect(Note.decode(Note.encode(good))).toMatchObject(good);
   });
 
@@ -112,7 +112,7 @@ describe('a message', () => {
     const hostile = Buffer.concat(Array.from({ length: 20 }, () => header));
     const before = process.memoryUsage().heapUsed;
     expect(errorOf(hostile)).toEqual(coded('malformed'));
-    // The decoder alone takes 8 MB for each of the twenty headers.
+    // The decoder alone would allocate 8 MB for each of the twenty headers.
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(40_000_000);
   });
 

@@ -3,13 +3,14 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { isWholeValue } from './codec-shape.ts';
 
-/** Largest single message on the bus; a larger sealed body travels in parts. */
+/** Maximum size of a message on the bus. A larger sealed body is sent in several parts. */
 export const MAX_MESSAGE_BYTES = 512 * 1024;
 
 export type CodecErrorCode = 'too_large' | 'malformed' | 'unsupported_version' | 'schema_mismatch';
 
 /**
- * Says which message kind failed and where, never what it held: messages can carry sealed content.
+ * An invalid message. The error states the kind of message and the field, never the content,
+ * because messages can carry sealed content.
  */
 export class CodecError extends Error {
   readonly code: CodecErrorCode;
@@ -23,7 +24,7 @@ export class CodecError extends Error {
   }
 }
 
-/** One kind of message: its name, its schema, and how it becomes bytes and comes back. */
+/** One kind of message: its name, its schema, and its encoding. */
 export interface MessageKind<T> {
   readonly kind: string;
   readonly schema: TSchema;
@@ -34,7 +35,7 @@ export interface MessageKind<T> {
 
 export type MessageOf<K> = K extends MessageKind<infer T> ? T : never;
 
-/** Raw bytes between `min` and `max` long. */
+/** Schema of raw bytes with a length from `min` to `max`. */
 export function Bytes(options: { min?: number; max: number }) {
   const { min = 0, max } = options;
   return Type.Refine(
@@ -43,18 +44,18 @@ export function Bytes(options: { min?: number; max: number }) {
   );
 }
 
-// One encoder and one decoder serve the process: both are synchronous and keep no state between
-// calls.
+// One encoder and one decoder are enough for the process: both are synchronous and keep no state
+// between calls.
 const encoder = new Encoder({ ignoreUndefined: true, initialBufferSize: 4096 });
 const decoder = new Decoder({ maxExtLength: 0 });
 
 /**
- * Version of every message; it stands first in each map so that a reader in any language can refuse
- * early.
+ * Version of every message. It is the first field of each map, so that a reader in any language can
+ * reject other versions early.
  */
 const VERSION = 1;
 
-/** `maxBytes` is raised only for content that is sealed and travels in parts. */
+/** `maxBytes` is larger only for content that is sealed and sent in parts. */
 export function defineMessage<S extends TSchema>(
   kind: string,
   schema: S,

@@ -4,10 +4,9 @@ import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 
 /**
- * The library writes to its socket after every promise that published; under load that is several
- * system calls for each
- * request, and the largest single cost of ours. Everything published in one turn of the event loop
- * leaves in one write
+ * The library writes to its socket after each promise that published something. Under load these
+ * are several system calls for each request, the largest single cost of the coordinator. This
+ * transport sends everything that was published in one turn of the event loop with one write
  * (docs/decisions/0005-one-write-a-turn.md).
  */
 class OneWriteATurn extends NodeTransport {
@@ -27,9 +26,9 @@ class OneWriteATurn extends NodeTransport {
   }
 }
 
-/** Every connection of ours to a NATS server. */
+/** Connects to a NATS server. All parts of the system connect through this function. */
 export function connectToServer(options: NodeConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new OneWriteATurn(), dnsResolveFn: nodeResolveHost });
-  // A stack trace for each request in flight costs more than the request.
+  // A stack trace for each open request would cost more than the request.
   return NatsConnectionImpl.connect({ noAsyncTraces: true, ...options });
 }

@@ -1,19 +1,19 @@
-/** What the shell sees when `dinf` ends. The numbers 64, 69 and 74 are those of sysexits.h. */
+/** Exit codes of `dinf`. The numbers 64, 69 and 74 are those of sysexits.h. */
 export const EXIT = {
   ok: 0,
-  /** It started and then failed. */
+  /** The command started and then failed. */
   failure: 1,
   /** The command line or the configuration is wrong. */
   usage: 64,
-  /** Something from outside is missing: Node 24, npm, the network, nats-server, Postgres. */
+  /** Something outside the program is missing: Node 24, npm, the network, nats-server, Postgres. */
   unavailable: 69,
-  /** A disk is full, or a file may not be read or written. */
+  /** A disk is full, or a file cannot be read or written. */
   io: 74,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
-/** An expected end of a command: its message is printed as it stands, without a stack. */
+/** An expected failure of a command: its message is printed unchanged and without a stack. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
   readonly exitCode: ExitCode;

@@ -5,7 +5,10 @@ const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
 
 export type RandomSource = (size: number) => Uint8Array;
 
-/** Asked for in larger pieces: a system call for each id would cost more than the id. */
+/**
+ * Random bytes are requested in blocks of this size, because a system call for each id would cost
+ * more than the id.
+ */
 const POOL_BYTES = 4_096;
 let pool = randomBytes(POOL_BYTES);
 let taken = 0;
@@ -20,8 +23,8 @@ function pooledBytes(size: number): Uint8Array {
 }
 
 /**
- * `size` characters that may stand in a NATS subject, a URL and a file name. Unbiased: bytes past
- * the last multiple of 36 are dropped.
+ * Returns `size` characters that are allowed in a NATS subject, a URL and a file name. Bytes above
+ * the last multiple of 36 are dropped, so that all characters are equally probable.
  */
 export function randomToken(size: number, random: RandomSource = pooledBytes): string {
   let token = '';
@@ -42,16 +45,16 @@ export const JobId = Type.String({ pattern: '^job_[0-9a-z]{22}$' });
 export const IngressId = Type.String({ pattern: '^in_[0-9a-z]{12}$' });
 export const SessionId = Type.String({ pattern: '^s_[0-9a-z]{12}$' });
 /**
- * A provider is known by the public key of its NATS account: stable over reconnects, impossible to
- * forge on the bus.
+ * The id of a provider is the public key of its NATS account. It stays the same after a reconnect
+ * and cannot be forged on the bus.
  */
 export const ProviderId = Type.String({ pattern: '^A[A-Z2-7]{55}$' });
 export const AccountId = Type.String({ pattern: '^acct_[0-9a-z]{4,40}$' });
 export const KeyId = Type.String({ pattern: '^key_[0-9a-z]{4,40}$' });
-/** One exact set of weights. */
+/** Pattern of the name of a build: one exact set of weights. */
 const BUILD_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._:/-]*$';
 export const BuildId = Type.String({ minLength: 1, maxLength: 128, pattern: BUILD_PATTERN });
-/** What a consumer writes in `model`: an alias or a build. */
+/** Value of `model` in a request: an alias or a build. */
 export const ModelName = Type.String({ minLength: 1, maxLength: 128, pattern: BUILD_PATTERN });
-/** The n-th provider's try at a job, counted from 1. */
+/** Number of an attempt of a job, counted from 1. */
 export const AttemptNumber = Type.Integer({ minimum: 1, maximum: 64 });

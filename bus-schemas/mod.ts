@@ -1,6 +1,6 @@
 /**
- * What travels between the parts of the system. Every other folder may import this one; it imports
- * none.
+ * Messages between the parts of the system, and their encoding. Every other folder may import this
+ * one; this one imports no other.
  */
 export {
   credentialsLifetime,

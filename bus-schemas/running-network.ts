@@ -11,18 +11,18 @@ export interface RunningNetwork {
   readonly leafUrl: string;
   readonly httpUrl: string;
   readonly databaseUrl: string;
-  /** The sign-in issuer, when it is a part of this network. */
+  /** The sign-in issuer, if it is a part of this network. */
   readonly issuer?: { readonly url: string; readonly secret: string };
 }
 
 const DEFAULT_COORDINATOR = 'http://127.0.0.1:8080';
 
-/** The folder with the keys and data of the network or machine that a command works for. */
+/** Returns the folder with the keys and data of the network or machine that a command works on. */
 export const homeFolder = (env: NodeJS.ProcessEnv): string => resolve(env['DINF_HOME'] ?? '.dinf');
 
 const fileIn = (home: string) => join(home, 'network.json');
 
-/** Undefined when no network runs out of this home. */
+/** Returns undefined if no network runs out of this home. */
 export function runningNetwork(home: string): RunningNetwork | undefined {
   try {
     return JSON.parse(readFileSync(fileIn(home), 'utf8')) as RunningNetwork;
@@ -32,8 +32,8 @@ export function runningNetwork(home: string): RunningNetwork | undefined {
 }
 
 /**
- * The coordinator that a command talks to unless it is told another: the network of its home goes
- * before the default port.
+ * Returns the URL of the coordinator for a command: `DINF_COORDINATOR`, or else the network that
+ * runs out of the home, or else the default port on this machine.
  */
 export function coordinatorUrl(env: NodeJS.ProcessEnv): string {
   return (
@@ -41,7 +41,7 @@ export function coordinatorUrl(env: NodeJS.ProcessEnv): string {
   );
 }
 
-/** Settings that the environment leaves out. Empty when no network runs out of this home. */
+/** Returns the settings of the network that runs out of this home; empty if none runs. */
 export function runningSettings(home: string): NodeJS.ProcessEnv {
   const network = runningNetwork(home);
   if (network === undefined) return {};
@@ -55,8 +55,8 @@ export function runningSettings(home: string): NodeJS.ProcessEnv {
 }
 
 /**
- * Mode 0600: the database's address holds a password, and with the issuer's secret a reader could
- * sign in as any person.
+ * Writes the addresses of the network. The file has mode 0600, because the database's URL contains
+ * a password, and because a reader of the issuer's secret could sign in as any person.
  */
 export async function announceNetwork(
   home: string,

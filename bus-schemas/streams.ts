@@ -1,7 +1,7 @@
 /**
- * What JetStream keeps. Each domain has a stream of its own, so that a flood of decisions cannot
- * push out the endings of
- * jobs, which money waits for. No stream may ever match a subject that carries sealed content.
+ * A stream of JetStream. Each domain has a stream of its own, so that many routing decisions cannot
+ * push out the ends of jobs, which settlement needs for charging. No stream may match a subject
+ * that carries sealed content.
  */
 export interface EventStream {
   readonly name: string;
@@ -25,7 +25,7 @@ export const eventStreams: readonly EventStream[] = [
   { name: 'TELEMETRY', subjects: ['evt.telemetry.>'], maxAgeHours: 24, maxBytes: 128 * MiB },
 ];
 
-/** The stream that keeps facts of this subject. */
+/** Returns the name of the stream that stores facts of this subject. */
 export function streamOf(subject: string): string | undefined {
   return eventStreams.find(({ subjects }) =>
     subjects.some((pattern) => subject.startsWith(pattern.slice(0, -'>'.length))),
@@ -33,10 +33,9 @@ export function streamOf(subject: string): string | undefined {
 }
 
 /**
- * Durable consumers: who reads which facts to the last one. Each fact is acknowledged by itself:
- * after a crash older facts come again
- * behind newer ones, so that "this one and all before it" would acknowledge facts that were never
- * stored.
+ * Durable consumers: each reads all facts of its filter. Each fact is acknowledged individually.
+ * After a crash older facts arrive again behind newer ones, so the acknowledgement "this fact and
+ * all before it" would drop facts that were never stored.
  */
 export const consumers = {
   settlementJobs: { stream: 'JOBS', name: 'settlement', filter: 'evt.job.ended' },
@@ -45,8 +44,8 @@ export const consumers = {
 } as const;
 
 /**
- * Consumers of earlier versions, which `dinf migrate` removes: how a consumer acknowledges cannot
- * be changed.
+ * Consumers of earlier versions. `dinf migrate` removes them, because the way in which a consumer
+ * acknowledges cannot be changed.
  */
 export const retiredConsumers = [
   { stream: 'JOBS', name: 'telemetry' },
@@ -56,7 +55,7 @@ export const retiredConsumers = [
 export type DurableConsumer = (typeof consumers)[keyof typeof consumers];
 
 /**
- * How long JetStream remembers a message id to drop repeats: longer than any outage that a
- * publisher bridges.
+ * Time in which JetStream drops a repeated message id, in milliseconds. It is longer than any
+ * outage of the hub that a publisher bridges.
  */
 export const DUPLICATE_WINDOW_MS = 10 * 60_000;

@@ -21,7 +21,7 @@ test('ids are made of what may stand in a subject, and every character comes as 
   expect(counts.size).toBe(36);
   for (const [character, count] of counts) {
     expect(character).toMatch(/[0-9a-z]/);
-    // 2000 are expected; seven standard deviations either way.
+    // The expected number is 2,000; the limits are seven standard deviations away.
     expect(Math.abs(count - 2_000)).toBeLessThan(320);
   }
 });

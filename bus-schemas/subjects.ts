@@ -1,10 +1,9 @@
 /**
- * Every subject of the bus is built and parsed here and nowhere else.
+ * All subjects of the bus are built and parsed in this file.
  *
- * As CORE sees them, a provider's subjects carry its id in second place: `up.<P>.…` from it,
- * `down.<P>.…` to it. The
- * provider's own account imports that pair as plain `up.…` and `down.…`, so it cannot name another
- * provider at all.
+ * In the account CORE, a provider's subjects have its id in the second place: `up.<P>.…` from the
+ * provider, `down.<P>.…` to it. The provider's own account imports the two as plain `up.…` and
+ * `down.…`, so that it cannot name another provider.
  */
 
 export type UpKind = 'hello' | 'beat' | 'capacity' | 'trust' | 'receipt';
@@ -18,7 +17,7 @@ export type ComponentName =
   | 'trust'
   | 'telemetry';
 
-/** What the coordinator uses. */
+/** Subjects as the coordinator uses them, in the account CORE. */
 export const core = {
   up: (provider: string, kind: UpKind) => `up.${provider}.${kind}`,
   everyUp: (kind: UpKind) => `up.*.${kind}`,
@@ -33,7 +32,7 @@ export const core = {
   service: (component: ComponentName, method: string) => `svc.${component}.${method}`,
 } as const;
 
-/** What a provider uses, inside its own account. */
+/** Subjects as a provider uses them, in its own account. */
 export const provider = {
   up: (kind: UpKind) => `up.${kind}`,
   frames: (ingress: string, job: string) => `up.out.${ingress}.${job}`,
@@ -43,7 +42,7 @@ export const provider = {
 
 export type EventSubject = (typeof events)[keyof typeof events];
 
-/** Facts. Kept in JetStream, readable by ops tools. */
+/** Subjects of facts, which JetStream stores and operators' tools can read. */
 export const events = {
   jobAttempt: 'evt.job.attempt',
   jobEnded: 'evt.job.ended',
@@ -68,13 +67,16 @@ export const events = {
 export const everyEvent = 'evt.>';
 
 /**
- * The provider that an `up.<P>.…` subject came from. The hub wrote that token, not the provider.
+ * Returns the provider that sent a message on an `up.<P>.…` subject. The provider cannot forge it,
+ * because the hub writes this token.
  */
 export function providerOf(subject: string): string {
   return subject.split('.', 2)[1] ?? '';
 }
 
-/** The parts of `up.<P>.out.<ingress>.<job>`. Hot path: no array is made. */
+/**
+ * Returns parts of `up.<P>.out.<ingress>.<job>`. Every frame passes here, so no array is allocated.
+ */
 export function parseFrameSubject(subject: string): { provider: string; job: string } {
   const start = subject.indexOf('.') + 1;
   return {

@@ -4,18 +4,15 @@ import { AccountId, ModelName } from './ids.ts';
 
 const tokens = Type.Integer({ minimum: 0, maximum: 10_000_000 });
 
-/**
- * One request, as a trace has it, one line of JSON each: when it came, of whom, what for, and how
- * long it was and what was answered.
- */
+/** One request of a trace. A trace file has one request on each line, as JSON. */
 const arrival = Type.Object({
-  /** Milliseconds from the beginning. */
+  /** Time of the request since the beginning of the trace, in milliseconds. */
   at: Type.Number({ minimum: 0 }),
   account: AccountId,
   model: ModelName,
   promptTokens: tokens,
   maxTokens: tokens,
-  /** What the model would say. */
+  /** Number of tokens that the model would generate. */
   outputTokens: tokens,
 });
 const checked = Compile(arrival);

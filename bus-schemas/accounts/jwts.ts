@@ -9,15 +9,14 @@ import {
 import { Nkey } from './nkey.ts';
 
 /**
- * Who may say what to whom, as data. CORE offers `up.<P>.…` and takes `down.<P>.…` for every
- * account P, and the server
- * itself puts the importing account's key into that place: an account cannot name another one. Only
- * the operator's key signs
- * accounts, so nobody can give himself an import.
+ * Permissions on the bus, as data. CORE exports `up.<P>.…` and `down.<P>.…` for every account P,
+ * and the server itself writes the key of the importing account into that place, so an account
+ * cannot use the name of another one. Only the operator's key signs accounts, so no account can
+ * give itself an import.
  */
 const UNLIMITED = -1;
 const MAX_LEAVES = 1;
-/** The leaf itself counts; a provider has no business with more. */
+/** Maximum number of connections of a provider's account. The leaf is one of them. */
 const MAX_CONNECTIONS = 4;
 const MAX_SUBSCRIPTIONS = 256;
 const ACCOUNT_POSITION = 2;
@@ -126,9 +125,9 @@ export function mintProviderAccount(keys: OperatorKeys, provider: string): Promi
 }
 
 /**
- * For the provider's own key: the credential is of no use to whoever has only the token. Its
- * account holds nothing else to speak to
- * but what the server offers every account about itself, which is closed here too.
+ * Mints a token for the provider's own key: without that key the token is useless. The account has
+ * no other subjects than these, except those that the server offers every account; the token denies
+ * those too.
  */
 export function mintProviderUser(
   account: Nkey,
@@ -143,7 +142,7 @@ export function mintProviderUser(
   return encodeUser('provider', userKey, account, rights, { exp: Math.floor(expiresAt / 1_000) });
 }
 
-/** A credentials file for one of our own programs. */
+/** Makes a credentials file for a program of the coordinator or the operator. */
 export async function mintCredentials(
   name: string,
   account: Nkey,
@@ -159,8 +158,8 @@ export async function mintCredentials(
 }
 
 /**
- * When the token in a credentials file was issued and when it expires, in milliseconds since 1970;
- * tokens of older versions never expire.
+ * Returns when the token in a credentials file was issued and when it expires, in milliseconds
+ * since 1970. Tokens of older versions never expire.
  */
 export function credentialsLifetime(credentials: string): {
   issuedAt: number;
@@ -173,8 +172,8 @@ export function credentialsLifetime(credentials: string): {
 }
 
 /**
- * What a machine signs with its own nkey to get a new token. The server's nonce makes a recorded
- * signature useless after a minute.
+ * The text that a machine signs with its own nkey to get a new token. It contains a nonce of the
+ * coordinator; an attacker could otherwise send a recorded signature again.
  */
 export function renewalText(provider: string, nonce: string): Uint8Array {
   return Buffer.from(`d-inference: renew the leaf credentials\n${provider}\n${nonce}`);

@@ -1,6 +1,6 @@
 /**
- * How nkeys are written: prefix, key and CRC-16 in base32. The library keeps its own codec to
- * itself, and deriving a key from 32 given bytes needs one.
+ * Text form of nkeys: prefix, key and CRC-16 in base32. The library does not export its own codec,
+ * and one is needed to derive a key from 32 given bytes.
  */
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -15,8 +15,8 @@ export function publicText(kind: NkeyKind, raw: Uint8Array): string {
 }
 
 /**
- * The kind's five bits are split over two bytes, so that every seed begins with S and its kind's
- * letter.
+ * The five bits of the kind are split over two bytes, so that every seed begins with S and the
+ * letter of its kind.
  */
 export function seedText(kind: NkeyKind, raw: Uint8Array): string {
   const prefix = KIND_PREFIX[kind];
@@ -25,7 +25,7 @@ export function seedText(kind: NkeyKind, raw: Uint8Array): string {
   );
 }
 
-/** The raw key that a public text stands for. */
+/** Returns the raw key of a public nkey. */
 export function parsePublic(kind: NkeyKind, text: string): Uint8Array {
   const bytes = fromBase32(text);
   const body = bytes.subarray(0, -2);
@@ -64,7 +64,7 @@ function withChecksum(body: Buffer): string {
   return toBase32(Buffer.concat([body, crc]));
 }
 
-/** CRC-16/XMODEM. */
+/** Computes CRC-16/XMODEM. */
 function checksum(bytes: Uint8Array): number {
   let crc = 0;
   for (const byte of bytes) {
@@ -101,7 +101,7 @@ function fromBase32(text: string): Buffer {
       bytes.push((buffer >> bits) & 0xff);
     }
   }
-  // One key, one spelling: the bits that fill the last letter are zero.
+  // The unused bits of the last letter must be zero, so that each key has exactly one text.
   if ((buffer & ((1 << bits) - 1)) !== 0) throw new Error('not an nkey: bits are left over');
   if (bytes.length < 3) throw new Error('not an nkey: too short');
   return Buffer.from(bytes);

@@ -9,13 +9,16 @@ import {
 import type { KeyPair } from '@nats-io/nkeys';
 import { type NkeyKind, parsePublic, parseSeed, publicText, seedText } from './nkey-text.ts';
 
-/** DER wrapping of a raw Ed25519 private key. */
+/** DER prefix of a raw Ed25519 private key. */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
-/** DER wrapping of a raw Ed25519 public key. */
+/** DER prefix of a raw Ed25519 public key. */
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 const RAW_BYTES = 32;
 
-/** Whether the owner of this public nkey signed the input; false for a text that is no such key. */
+/**
+ * Returns true if the owner of this public nkey signed the input; false if the text is not such a
+ * key.
+ */
 export function isNkeySigned({ kind, publicKey, input, signature }: NkeySigned): boolean {
   try {
     const der = Buffer.concat([SPKI, parsePublic(kind, publicKey)]);
@@ -26,8 +29,7 @@ export function isNkeySigned({ kind, publicKey, input, signature }: NkeySigned):
       signature,
     );
   } catch {
-    // Both the text of the key and the signature come from outside; what cannot be read is not
-    // signed.
+    // Key and signature come from outside. What cannot be parsed is not signed.
     return false;
   }
 }
@@ -40,9 +42,8 @@ export interface NkeySigned {
 }
 
 /**
- * An nkey that signs with node:crypto: the library's own signatures take a hundred times as long,
- * and a fleet enrols by
- * the thousand. Keys and signatures are the same.
+ * An nkey that signs with node:crypto. The library's own signatures take a hundred times as long,
+ * and thousands of machines enrol. Keys and signatures are the same.
  */
 export class Nkey implements KeyPair {
   readonly #seed: string;
@@ -50,7 +51,7 @@ export class Nkey implements KeyPair {
   readonly #private: KeyObject;
   readonly #public: KeyObject;
 
-  /** The same 32 bytes make the same key. */
+  /** The same 32 bytes give the same key. */
   constructor(kind: NkeyKind, raw: Uint8Array) {
     this.#private = createPrivateKey({
       key: Buffer.concat([PKCS8, raw]),

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 
 /**
- * All that a provider runs of this program. Tests, fixtures and what is built on the machine are no
- * part of it.
+ * Folders of this program that a provider runs. Tests, fixtures and files that are built on the
+ * machine do not belong to them.
  */
 const FOLDERS = ['bin', 'bus-schemas', 'native', 'provider'];
 const FILES = ['package-lock.json', 'package.json'];
@@ -12,8 +12,8 @@ const CODE = /\.(ts|mjs|json|c|cc|cpp|h|hpp|m|mm|metal|gyp|gypi)$/;
 const NOT_CODE = /(\.test\.ts|-under-test\.ts)$|(^|\/)(build|fixtures|vectors)\//;
 
 /**
- * SHA-256 over the names and digests of its files, in order: the same on every machine that has the
- * same release.
+ * Returns the SHA-256 digest over the names and digests of the files, in order. It is the same on
+ * all machines with the same release.
  */
 export function codeHash(root = resolve(import.meta.dirname, '../..')): Uint8Array {
   const names = FOLDERS.flatMap((folder) =>

@@ -12,13 +12,13 @@ import {
 import { At, optional } from '../schema-parts.ts';
 
 /**
- * What a machine says of itself, signed with the key of its receipts: which keys are its own and
- * which code it runs. Made anew for
- * every challenge, whose nonce is a part of it. Lines of plain text, as receipts are: anybody can
- * write them down again and check them.
+ * The report of a machine about itself, signed with the key of its receipts: its keys, the code
+ * that it runs, and its protections. It is made for one challenge and contains the nonce of that
+ * challenge. The signed text consists of plain lines, like receipts, so that everyone can rebuild
+ * and check it.
  */
 
-/** On a Mac as its system says; elsewhere nobody can tell. */
+/** State of a protection as macOS reports it; `unknown` on other systems. */
 export const PROTECTIONS = ['on', 'off', 'unknown'] as const;
 const Protection = Type.Enum(PROTECTIONS);
 const posture = Type.Object({
@@ -29,7 +29,7 @@ const posture = Type.Object({
 });
 export type Posture = Static<typeof posture>;
 
-/** Where the signing key is. */
+/** Place of the signing key. */
 export const KEY_STORES = ['secure_enclave', 'software'] as const;
 
 export const NONCE_BYTES = 32;
@@ -46,19 +46,21 @@ const claims = {
   keyStore: Type.Enum(KEY_STORES),
   suite: Type.String({ maxLength: 64, pattern: '^[a-z0-9-]+$' }),
   sealingKey: X25519Key,
-  /** Its own key on the bus. */
+  /** Key of the machine on the bus. */
   busKey: Type.String({ pattern: '^U[A-Z2-7]{55}$' }),
   agentVersion: Type.String({ maxLength: 32, pattern: '^[0-9A-Za-z.+-]+$' }),
-  /** Of the code that it runs. */
+  /** Digest of the code that the machine runs. */
   codeHash: Hash,
   simulated: Type.Boolean(),
   posture,
-  /** Of the builds that it has in memory, or would load: what their files amount to. */
+  /** Digests of the files of all builds that the machine has loaded or can load. */
   weights: optional(Type.Array(WeightsDigest, { maxItems: MAX_BUILDS })),
-  /** Milliseconds since 1970, by its own clock. */
+  /** Time of the machine's own clock, in milliseconds since 1970. */
   at: At,
   nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }),
-  /** Apple's word for the device and its key: certificates, the device's own first. */
+  /**
+   * Apple's certificate chain for the device and its key; the device's own certificate comes first.
+   */
   certificates: optional(
     Type.Array(Bytes({ min: 1, max: MAX_CERTIFICATE_BYTES }), { maxItems: MAX_CERTIFICATES }),
   ),
@@ -72,7 +74,10 @@ export const Evidence = Type.Object({
 });
 export type Evidence = Static<typeof Evidence>;
 
-/** The certificates are not in it: they speak for the key by themselves. */
+/**
+ * Returns the text that is signed. It does not include the certificates, because Apple has signed
+ * them.
+ */
 function evidenceText(claimed: EvidenceClaims): Uint8Array {
   const {
     provider,

@@ -1,6 +1,6 @@
 import type { TrustFault } from '../messages/vocabulary.ts';
 
-/** What the owner of a machine is told, and what he can do about it. */
+/** Explanations for the owner of a machine, with the next step. */
 export const trustFaultTexts: Readonly<Record<TrustFault, string>> = {
   bad_signature:
     'What it says of itself is not signed with its key. Enrol it again; if that does not help, somebody changed its program.',

@@ -6,7 +6,7 @@ import { P256_KEY_BYTES, P256_SIGNATURE_BYTES } from '../receipts/signatures.ts'
 import { At } from '../schema-parts.ts';
 import { type Evidence, KEY_STORES, NONCE_BYTES, PROTECTIONS } from './evidence.ts';
 
-/** Evidence as people get it: JSON, bytes in hexadecimal. */
+/** Evidence as JSON for people, with bytes in hexadecimal. */
 
 const Protection = Type.Enum(PROTECTIONS);
 
@@ -35,8 +35,8 @@ export type PrintedEvidence = Static<typeof PrintedEvidence>;
 const shape = Compile(PrintedEvidence);
 
 /**
- * Without the certificates: they hold the serial number of the machine, which is its owner's own
- * business.
+ * Prints evidence without its certificates, because they contain the serial number of the machine,
+ * which is private.
  */
 export function printEvidence(evidence: Evidence): PrintedEvidence {
   const { systemIntegrity, secureBoot, authenticatedRoot, debuggersDenied } = evidence.posture;
@@ -63,7 +63,7 @@ export function printEvidence(evidence: Evidence): PrintedEvidence {
   };
 }
 
-/** Undefined where it is none. */
+/** Returns undefined if the value is not printed evidence. */
 export function readPrintedEvidence(printed: unknown): Evidence | undefined {
   if (!shape.Check(printed)) return undefined;
   const { posture } = printed;

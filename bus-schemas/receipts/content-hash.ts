@@ -9,7 +9,7 @@ export const RECEIPT_SALT_BYTES = 32;
 export interface ContentDigest {
   /** SHA-256. It stays inside the seals, because it confirms a guess of a short text. */
   readonly plain: Uint8Array;
-  /** HMAC-SHA-256 with the receipt's salt: what the receipt contains. */
+  /** HMAC-SHA-256 with the receipt's salt. The receipt contains this hash. */
   readonly keyed: Uint8Array;
 }
 

@@ -20,7 +20,7 @@ import {
   P256_SIGNATURE_BYTES,
 } from './signatures.ts';
 
-/** A receipt as people get it and keep it: JSON, bytes in hexadecimal. */
+/** A receipt as JSON for people, with bytes in hexadecimal. */
 
 const count = (description: string) =>
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description });
@@ -108,8 +108,8 @@ export function printReceipt({
 }
 
 /**
- * What is wrong with a receipt; nothing where both signatures hold. Whether the coordinator's key
- * is the coordinator's is for the reader to know.
+ * Returns the fault of a receipt, or undefined if both signatures are valid. The caller must check
+ * separately that `coordinator_key` is the key of the coordinator.
  */
 export function faultOfReceipt(printed: unknown): string | undefined {
   if (!shape.Check(printed)) return 'this is no receipt';
@@ -121,7 +121,10 @@ export function faultOfReceipt(printed: unknown): string | undefined {
   return undefined;
 }
 
-/** Whether the receipt is for this answer. From version 2 on, it needs the salt of the answer. */
+/**
+ * Returns true if the receipt is for this answer. From version 2 on, this needs the salt of the
+ * answer.
+ */
 export function isReceiptFor(
   printed: PrintedReceipt,
   answer: Uint8Array,

@@ -3,15 +3,14 @@ import type { Receipt } from '../messages/provider.ts';
 import { isSignedByP256 } from './signatures.ts';
 
 /**
- * What is signed. Lines of plain text, each a name and its values, in this order and no other:
- * anybody can write them down again from
- * what a receipt says, in any language, and hold the signatures against them.
+ * Texts that are signed. They consist of plain lines, each with a name and its values, in exactly
+ * this order. Everyone can rebuild them from a receipt, in any language, and check the signatures.
  */
 
-/** What the provider says the work was. */
+/** The provider's statement about its work. */
 export type WorkDone = Omit<Receipt, 'delivered' | 'signature' | 'signingKey'>;
 
-/** What the coordinator says beside it: whose work it was, and what it cost. */
+/** The coordinator's additions: the provider, the model, and the price of the work. */
 export interface Settled {
   readonly provider: string;
   readonly model: string;
@@ -22,7 +21,7 @@ export interface Settled {
 }
 
 export interface ProviderSignature {
-  /** Uncompressed P-256. */
+  /** Uncompressed public key on the curve P-256. */
   readonly signingKey: Uint8Array;
   readonly signature: Uint8Array;
 }
@@ -51,8 +50,8 @@ export function workText({
 }
 
 /**
- * Whether the receipt is signed with the key that it names. Whose key that is, the caller has to
- * know.
+ * Returns true if the receipt is signed with the key that it names. The caller must check
+ * separately to which provider this key belongs.
  */
 export function isSignedReceipt({ signature, signingKey, ...work }: Receipt): boolean {
   return (
@@ -62,7 +61,7 @@ export function isSignedReceipt({ signature, signingKey, ...work }: Receipt): bo
   );
 }
 
-/** The provider's lines and signature are a part of it. */
+/** Returns the text that the coordinator signs. It includes the provider's text and signature. */
 export function settledText(
   work: WorkDone,
   by: ProviderSignature,

@@ -8,15 +8,15 @@ import {
   verify,
 } from 'node:crypto';
 
-/** Says that something was said with a key that only one machine has. */
+/** Signs with a private key that only one machine has. */
 export interface Signer {
   readonly publicKey: Uint8Array;
   sign(text: Uint8Array): Uint8Array;
 }
 
 /**
- * A provider's: P-256, since that is what a Secure Enclave has; public keys are uncompressed
- * points, signatures r and s.
+ * Sizes of a provider's keys and signatures, in bytes. The curve is P-256, because a Secure Enclave
+ * has no other. Public keys are uncompressed points; a signature is r followed by s.
  */
 export const P256_KEY_BYTES = 65;
 export const P256_SIGNATURE_BYTES = 64;
@@ -30,7 +30,7 @@ export const newP256Key = (): string =>
     format: 'pem',
   }) as string;
 
-/** Of a key in PEM. */
+/** Returns the signer of a private key in PEM. */
 export function p256Signer(pem: string): Signer {
   const key = createPrivateKey(pem);
   const { x = '', y = '', crv } = createPublicKey(key).export({ format: 'jwk' });
@@ -62,8 +62,8 @@ export function isSignedByP256(
 }
 
 /**
- * Reading a key takes a third as long as verifying with it, and each machine signs every job with
- * the same one.
+ * Maximum number of cached keys. Reading a key takes a third of the time of a verification, and
+ * each machine signs all its jobs with one key.
  */
 const MAX_KEYS_READ = 1_024;
 const keysRead = new Map<string, KeyObject>();
@@ -87,7 +87,7 @@ function p256KeyOf(publicKey: Uint8Array): KeyObject {
   return key;
 }
 
-/** The coordinator's: Ed25519. */
+/** Sizes of the coordinator's keys and signatures (Ed25519), in bytes. */
 export const ED25519_KEY_BYTES = 32;
 export const ED25519_SIGNATURE_BYTES = 64;
 
@@ -113,7 +113,7 @@ export function isSignedByEd25519(
 
 const publicKeyOf = (jwk: JsonWebKey): KeyObject => createPublicKey({ key: jwk, format: 'jwk' });
 
-/** A point that is not on the curve has signed nothing. */
+/** Returns false if the check throws, for example for a point that is not on the curve. */
 function holds(check: () => boolean): boolean {
   try {
     return check();

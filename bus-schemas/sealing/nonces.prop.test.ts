@@ -6,11 +6,10 @@ import { RelaySenders } from './relay-senders.ts';
 import { generateSealingKeyPair } from './suite.ts';
 
 /**
- * A key that meets one nonce twice gives away both texts. Zeros, sealed, are the keystream itself:
- * two that are equal would be
- * one used again. Kept here is what our programs keep: an ingress counts the attempts of a job up,
- * a provider runs each once, as long as it
- * remembers it.
+ * Two messages under the same key and nonce would reveal both texts. All messages here are zeros,
+ * so a sealed message is the keystream itself, and two equal ones show that key and nonce were used
+ * twice. The test stores what the programs store: an ingress counts the attempts of a job, and a
+ * provider runs each attempt once while it has a record of it.
  */
 const INGRESSES = 2;
 const PROVIDERS = 2;
@@ -19,7 +18,7 @@ const TAG_BYTES = 16;
 const OTHER = new Uint8Array(32).fill(1);
 
 type Happening =
-  /** Jobs that come at one moment, so that they share a context which is being made. */
+  /** Jobs that arrive at the same moment and share a context that is still being created. */
   | { what: 'order'; ingress: number; provider: number; jobs: number[] }
   | { what: 'say'; line: number; skip: number }
   | { what: 'say again'; line: number; back: number }
@@ -66,7 +65,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ what: fc.constant('forget' as const), line }) },
 );
 
-/** One direction of one attempt, with all that was ever sealed in it. */
+/** One direction of one attempt, with all messages that were sealed in it. */
 interface Line {
   readonly name: string;
   readonly seal: (seq: number, plain: Uint8Array) => Uint8Array;
@@ -79,7 +78,9 @@ interface Line {
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 const chosen = <T>(list: readonly T[], index: number): T | undefined => list[index % list.length];
 
-/** What was handed out in spite of a rule would be bytes, and equal to no code. */
+/**
+ * Returns the code of the error. If no error is thrown, the returned bytes differ from every code.
+ */
 function refusalOf(seal: () => Uint8Array): unknown {
   try {
     return seal();
@@ -167,7 +168,7 @@ class Network {
     switch (event.what) {
       case 'say': {
         const last = on.said.at(-1);
-        // An answer is read from its beginning.
+        // The receiver must open message 0 of an answer first.
         const seq = last === undefined ? 0 : last.seq + 1 + event.skip;
         if (isForgotten) expect(refusalOf(() => on.seal(seq, ZEROS))).toBe('forgotten');
         else this.#say(on, seq);
@@ -197,7 +198,7 @@ class Network {
         const first = on.said[0];
         if (first && on.name.endsWith('request'))
           expect(copy.openRequest(first.seq, first.bytes)).toEqual(ZEROS);
-        // Run a second time, it is answered under another key.
+        // When an attempt runs a second time, its answer has another key.
         else this.#keepNew(copy.sealResponse(0, ZEROS), `${on.name} again`);
         return;
       }

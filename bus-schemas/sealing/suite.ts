@@ -31,12 +31,12 @@ export async function generateSealingKeyPair(): Promise<SealingKeyPair> {
   return { publicKey: await suite.SerializePublicKey(keys.publicKey), keys };
 }
 
-/** A short name for a public key. */
+/** Short name of a public key: the first 64 bits of its SHA-256 digest. */
 export function keyIdOf(publicKey: Uint8Array): string {
   return createHash('sha256').update(publicKey).digest('hex').slice(0, 16);
 }
 
-/** The secret of a context. The keys of its jobs are derived from it synchronously. */
+/** Returns the secret of a context. The keys of its jobs are derived from it synchronously. */
 export async function contextSecret(context: {
   Export(label: Uint8Array, length: number): Promise<Uint8Array>;
 }): Promise<KeyObject> {

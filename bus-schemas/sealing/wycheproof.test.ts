@@ -57,8 +57,8 @@ async function keyPairOf(privateKey: string) {
 }
 
 /**
- * Sections 4, 4.1 and 5.1 of RFC 9180, with no X25519 of their own: what the suite has to make of a
- * shared secret.
+ * Sections 4, 4.1 and 5.1 of RFC 9180 without X25519: derives from a shared secret what the suite
+ * must derive.
  */
 function exportedFrom(
   agreed: { shared: string; enc: string; publicKey: Uint8Array },

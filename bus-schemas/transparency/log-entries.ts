@@ -12,11 +12,11 @@ import {
 import { count } from '../schema-parts.ts';
 
 /**
- * What stands in the log, as lines of plain text. A machine is named by its id on the bus and its
- * key, and by nothing that names its owner.
+ * Entries of the log, as lines of plain text. An entry names a machine by its id on the bus and its
+ * key, and contains nothing that identifies its owner.
  */
 
-/** Code that machines may run. */
+/** Entry for code that machines may run, or may no longer run. */
 export const releaseEntry = ({
   version,
   codeHash,
@@ -35,8 +35,8 @@ export const releaseEntry = ({
   ]);
 
 /**
- * One build that may answer for one public name (a model or an alias), and the digest of its
- * weights. `any` where the operator pins no digest.
+ * Entry for one build that may answer under one public name (a model or an alias), with the digest
+ * of its weights. The digest is `any` if the operator did not set one.
  */
 export const modelEntry = (model: {
   name: string;
@@ -53,7 +53,7 @@ export const modelEntry = (model: {
     model.active ? 'active' : 'withdrawn',
   ]);
 
-/** What a machine is taken for from then on. */
+/** Entry for the state of a machine from this time on. */
 export const verdictEntry = (verdict: {
   provider: string;
   standing: Standing;
@@ -68,7 +68,7 @@ export const verdictEntry = (verdict: {
     `${verdict.standing} ${verdict.level}`,
   ]);
 
-/** A key that the coordinator signs with. */
+/** Entry for a key with which the coordinator signs. */
 export const keyEntry = ({
   purpose,
   publicKey,
@@ -77,7 +77,7 @@ export const keyEntry = ({
   publicKey: Uint8Array;
 }): Uint8Array => textOf(['d-inference log 1', 'key', `${purpose} ${hex(publicKey)}`]);
 
-/** How far the log had come, and what all of it amounts to. */
+/** Signed size and root hash of the log at one time. */
 export const TreeHead = Type.Object({
   size: count,
   root: Hash,

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import { isSame } from '../bytes.ts';
 
-/** The tree of RFC 6962 and how its proofs are checked (RFC 9162, 2.1.3.2 and 2.1.4.2). */
+/** The tree of RFC 6962, and the verification of its proofs (RFC 9162, 2.1.3.2 and 2.1.4.2). */
 
-/** A leaf can never be taken for a node, nor a node for a leaf. */
+/**
+ * Prefixes of hashed data. They prevent an attack in which a node is presented as a leaf, or a leaf
+ * as a node.
+ */
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
 
@@ -15,13 +18,13 @@ export const EMPTY_ROOT: Uint8Array = createHash('sha256').digest();
 
 export interface Place {
   readonly index: number;
-  /** Of the tree. */
+  /** Number of leaves in the tree. */
   readonly size: number;
 }
 
 /**
- * The root of the only tree of this size in which the leaf is at this place, by what the proof
- * says; undefined where it says nothing.
+ * Returns the root of the tree that has this size, this leaf at this place, and the hashes of the
+ * proof; undefined if the proof does not fit the size.
  */
 export function rootOfInclusion(
   leaf: Uint8Array,
@@ -49,7 +52,8 @@ export interface Tree {
 }
 
 /**
- * Whether the later tree begins with the whole earlier one: nothing was changed, nothing taken out.
+ * Returns true if the later tree begins with the whole earlier tree: no entry was changed or
+ * removed.
  */
 export function isConsistent(earlier: Tree, later: Tree, proof: readonly Uint8Array[]): boolean {
   if (!isCount(earlier.size) || !isCount(later.size) || earlier.size > later.size) return false;
@@ -75,7 +79,8 @@ export function isConsistent(earlier: Tree, later: Tree, proof: readonly Uint8Ar
   return last === 0 && isSame(before, earlier.root) && isSame(after, later.root);
 }
 
-// Sizes may pass what fits the 32 bits of JavaScript's own shifts.
+// Arithmetic is used instead of shifts, because a size may exceed the 32 bits of JavaScript's
+// shifts.
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 const half = (value: number): number => Math.floor(value / 2);
 const isOdd = (value: number): boolean => value % 2 === 1;

@@ -1,6 +1,6 @@
 import type { TSchema } from 'typebox';
 
-/** Values that fit a schema, always the same ones: what golden vectors are first made from. */
+/** Values that fit a schema, always the same ones. Golden vectors are made from them. */
 
 interface Loose {
   readonly type?: string;
@@ -17,7 +17,7 @@ interface Loose {
   readonly 'x-bytes'?: { readonly min: number; readonly max: number };
 }
 
-/** By the beginning of the pattern that an id must match. */
+/** Sample ids, by the beginning of the pattern that the id must match. */
 const IDS: readonly [string, string][] = [
   ['^job_', 'job_0123456789abcdefghijkl'],
   ['^in_', 'in_0123456789ab'],
@@ -38,8 +38,7 @@ const IDS: readonly [string, string][] = [
 const HEXADECIMAL = /^\^\[0-9a-f\]\{(\d+)\}\$$/;
 
 /**
- * The first takes the first branch of every choice, the second the second, until each branch was
- * taken once.
+ * Returns as many values as the widest union has branches. Value n takes branch n of every union.
  */
 export function samplesOf(schema: TSchema): readonly unknown[] {
   return Array.from({ length: branchesOf(schema as Loose) }, (_, branch) => sample(schema as Loose, branch));

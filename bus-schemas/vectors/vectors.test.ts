@@ -6,11 +6,10 @@ import { type MessageKind, services } from '../mod.ts';
 import { samplesOf } from './sample.ts';
 
 /**
- * What every message looks like on the wire. A change here breaks programs that already run: they
- * get a new version instead.
- * The first vector of a kind bears its name; `name 2` and so on hold the other branches of its
- * choices.
- * DINF_WRITE_VECTORS=1 adds what has no vector yet; it never rewrites one.
+ * Golden vectors: the bytes of every message. If a vector changes, running programs can no longer
+ * read the message; it needs a new version instead.
+ * The first vector of a kind has the name of the kind; `name 2` and so on cover the other branches
+ * of its unions. DINF_WRITE_VECTORS=1 adds the missing vectors; it never changes an existing one.
  */
 const FILE = join(import.meta.dirname, 'messages.json');
 
