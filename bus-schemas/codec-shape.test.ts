@@ -22,7 +22,7 @@ const value = fc.letrec<{ node: unknown }>((tie) => ({
   ),
 })).node;
 
-test('whatever is encoded is whole, and no piece of it is', () => {
+test('every encoded value is complete, and no part of it is', () => {
   fc.assert(
     fc.property(value, fc.nat(), (whatever, cut) => {
       const bytes = encoder.encode(whatever);
@@ -35,25 +35,25 @@ test('whatever is encoded is whole, and no piece of it is', () => {
 });
 
 test.each([
-  ['text of 16 bits', 'a'.repeat(40_000)],
-  ['text of 32 bits', 'a'.repeat(70_000)],
-  ['bytes of 16 bits', new Uint8Array(40_000)],
-  ['bytes of 32 bits', new Uint8Array(70_000)],
-  ['a list of 16 bits', Array.from({ length: 40_000 }, () => 1)],
-  ['a list of 32 bits', Array.from({ length: 70_000 }, () => 1)],
+  ['text with a length of 16 bits', 'a'.repeat(40_000)],
+  ['text with a length of 32 bits', 'a'.repeat(70_000)],
+  ['bytes with a length of 16 bits', new Uint8Array(40_000)],
+  ['bytes with a length of 32 bits', new Uint8Array(70_000)],
+  ['a list with a length of 16 bits', Array.from({ length: 40_000 }, () => 1)],
+  ['a list with a length of 32 bits', Array.from({ length: 70_000 }, () => 1)],
   [
-    'a map of 16 bits',
+    'a map with a length of 16 bits',
     Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`k${index}`, index])),
   ],
   [
-    'a map of 32 bits',
+    'a map with a length of 32 bits',
     Object.fromEntries(Array.from({ length: 70_000 }, (_, index) => [`k${index}`, index])),
   ],
-])('%s is whole', (_, whatever) => {
+])('%s is complete', (_, whatever) => {
   expect(isWholeValue(encoder.encode(whatever))).toBe(true);
 });
 
-test('what the decoder reads is whole and what is not whole it does not read', () => {
+test('bytes that the decoder accepts are a complete value', () => {
   const decoder = new Decoder({ maxArrayLength: 100, maxMapLength: 100, maxExtLength: 0 });
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
@@ -71,7 +71,7 @@ test('what the decoder reads is whole and what is not whole it does not read', (
   );
 });
 
-test('it may be 80 levels deep and no deeper', () => {
+test('a value has at most 80 levels', () => {
   const nested = (levels: number) => Buffer.concat([Buffer.alloc(levels, 0x91), Uint8Array.of(1)]);
   expect(isWholeValue(nested(80))).toBe(true);
   expect(isWholeValue(nested(81))).toBe(false);

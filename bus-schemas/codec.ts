@@ -83,7 +83,8 @@ export function defineMessage<S extends TSchema>(
 }
 
 function decodeMap(kind: string, bytes: Uint8Array): Record<string, unknown> {
-  if (!isWholeValue(bytes)) throw new CodecError('malformed', kind, 'not whole MessagePack');
+  if (!isWholeValue(bytes))
+    throw new CodecError('malformed', kind, 'not exactly one complete MessagePack value');
   let value: unknown;
   try {
     value = decoder.decode(bytes);

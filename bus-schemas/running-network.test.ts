@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { announceNetwork, coordinatorUrl } from './running-network.ts';
 
-test('a command talks to the network of its home before the default port, and to the one it is told before both', async () => {
+test('a command prefers the coordinator in the environment, then the network of its home, then the default port', async () => {
   const home = await mkdtemp(join(tmpdir(), 'dinf-home-'));
   try {
     expect(coordinatorUrl({ DINF_HOME: home })).toBe('http://127.0.0.1:8080');

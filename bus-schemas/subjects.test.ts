@@ -4,7 +4,7 @@ import { core, parseFrameSubject, provider, providerOf } from './subjects.ts';
 
 const P = `A${'B'.repeat(55)}`;
 
-test('what a provider says in its own account is what CORE hears, with its name in second place', () => {
+test('a subject in the account of a provider appears in CORE with the id of the provider in second place', () => {
   const job = newJobId();
   const ingress = newIngressId();
   const heard = provider.frames(ingress, job).replace(/^up\./, `up.${P}.`);
@@ -14,7 +14,7 @@ test('what a provider says in its own account is what CORE hears, with its name 
   expect(core.down(P, 'job').replace(`.${P}`, '')).toBe(provider.down('job'));
 });
 
-test('ids are made of what may stand in a subject, and every character comes as often as the others', () => {
+test('ids contain only characters that are allowed in subjects, all with the same probability', () => {
   const counts = new Map<string, number>();
   for (const character of randomToken(72_000))
     counts.set(character, (counts.get(character) ?? 0) + 1);

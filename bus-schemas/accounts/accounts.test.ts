@@ -13,7 +13,7 @@ describe.each([
   ['account', createAccount],
   ['user', createUser],
 ] as const)("an %s's nkey", (kind, createByLibrary) => {
-  test("made by the library is read as the same key, and signs the library's signature", () => {
+  test('that the library made is parsed as the same key and makes the same signatures', () => {
     const theirs = createByLibrary();
     const ours = Nkey.fromSeed(text(theirs.getSeed()));
     expect(ours.seed).toBe(text(theirs.getSeed()));
@@ -23,7 +23,7 @@ describe.each([
     expect(ours.verify(message, theirs.sign(message))).toBe(true);
   });
 
-  test('made here is one that the library reads, and verifies by its public half', () => {
+  test('that is made here is parsed by the library, which verifies its signatures', () => {
     const ours = Nkey.create(kind);
     const theirs = fromSeed(bytes(ours.seed));
     expect(theirs.getPublicKey()).toBe(ours.getPublicKey());
@@ -34,7 +34,7 @@ describe.each([
     expect(ours.verify(bytes('another'), signature)).toBe(false);
   });
 
-  test('survives its seed, and is the same from the same 32 bytes', () => {
+  test('is restored from its seed and derived from 32 bytes', () => {
     const raw = Uint8Array.from({ length: 32 }, (_, index) => index * 7);
     const key = new Nkey(kind, raw);
     expect(Nkey.fromSeed(key.seed).getPublicKey()).toBe(key.getPublicKey());
@@ -42,7 +42,7 @@ describe.each([
     expect(new Nkey(kind, raw.with(0, 1)).getPublicKey()).not.toBe(key.getPublicKey());
   });
 
-  test('with any one letter of its seed changed is refused', () => {
+  test('with one changed letter in its seed is refused', () => {
     const { seed } = Nkey.create(kind);
     for (let at = 0; at < seed.length; at += 1) {
       for (const letter of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.replace(seed.charAt(at), '')) {
@@ -62,9 +62,11 @@ test.each([
   Nkey.create('user').getPublicKey(),
   Nkey.create('user').seed.slice(0, -4),
   Nkey.create('user').seed.toLowerCase(),
-])('what is no seed is refused: %j', (seed) => expect(() => Nkey.fromSeed(seed)).toThrow(/nkey/));
+])('a text that is not a seed is refused: %j', (seed) =>
+  expect(() => Nkey.fromSeed(seed)).toThrow(/nkey/),
+);
 
-describe('a signature of a machine', () => {
+describe('the signature of a machine', () => {
   const key = Nkey.create('user');
   const input = bytes('a text');
   const signed = {
@@ -74,7 +76,7 @@ describe('a signature of a machine', () => {
     signature: key.sign(input),
   } as const;
 
-  test('is verified with the public text of its key alone', () => {
+  test('is verified only with its own public key', () => {
     expect(isNkeySigned(signed)).toBe(true);
     expect(isNkeySigned({ ...signed, input: bytes('another text') })).toBe(false);
     expect(isNkeySigned({ ...signed, publicKey: Nkey.create('user').getPublicKey() })).toBe(false);
@@ -88,12 +90,12 @@ describe('a signature of a machine', () => {
     Nkey.create('account').getPublicKey(),
     `${key.getPublicKey().slice(0, -1)}${key.getPublicKey().endsWith('A') ? 'B' : 'A'}`,
     `U${'A'.repeat(55)}`,
-  ])('is not verified with a text that is no key of a machine: %s', (publicKey) =>
+  ])('is not verified with a text that is not the key of a machine: %s', (publicKey) =>
     expect(isNkeySigned({ ...signed, publicKey })).toBe(false),
   );
 });
 
-describe('what the operator signs', () => {
+describe('the operator', () => {
   const keys: OperatorKeys = {
     operator: Nkey.create('operator'),
     system: Nkey.create('account'),
@@ -120,7 +122,7 @@ describe('what the operator signs', () => {
       expect(claims.nats.limits?.[limit] ?? 0).toBe(0);
   });
 
-  test("gives a provider's user nothing but up and down, and only as a leaf", async () => {
+  test("allows a provider's user only up and down, and only as a leaf", async () => {
     const user = Nkey.create('user').getPublicKey();
     const claims = decode<Record<string, unknown>>(
       await mintProviderUser(account, user, 1_800_000_000_999),
@@ -133,7 +135,7 @@ describe('what the operator signs', () => {
     });
   });
 
-  test("offers nothing of CORE under a provider's name without pinning that name to who asks", async () => {
+  test("exports no subject with a provider's name that another account could use", async () => {
     const { core } = await mintOperator(keys);
     const { exports } = decode<{ exports: { subject: string; account_token_position?: number }[] }>(
       core,
@@ -143,7 +145,7 @@ describe('what the operator signs', () => {
     for (const { account_token_position } of named) expect(account_token_position).toBe(2);
   });
 
-  test('configures a hub without a monitoring port, which would show to every program of its machine who is connected', async () => {
+  test('configures a hub without a monitoring port, which would show all connections to every program on the machine', async () => {
     const place = { host: '127.0.0.1', home: '/hub', ports: { client: 4222, leaf: 7422 } };
     expect(hubConfig(place, { keys, jwts: await mintOperator(keys) })).not.toMatch(
       /^\s*(https?|monitor_port|https?_port)\s*:/m,

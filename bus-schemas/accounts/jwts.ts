@@ -166,7 +166,7 @@ export function credentialsLifetime(credentials: string): {
   expiresAt: number | undefined;
 } {
   const jwt = /-----BEGIN NATS USER JWT-----\s+(\S+)/.exec(credentials)?.[1];
-  if (jwt === undefined) throw new Error('a credentials file without a token');
+  if (jwt === undefined) throw new Error('the credentials file contains no token');
   const { iat, exp } = decode(jwt);
   return { issuedAt: iat * 1_000, expiresAt: exp ? exp * 1_000 : undefined };
 }

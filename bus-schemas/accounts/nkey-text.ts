@@ -102,7 +102,8 @@ function fromBase32(text: string): Buffer {
     }
   }
   // The unused bits of the last letter must be zero, so that each key has exactly one text.
-  if ((buffer & ((1 << bits) - 1)) !== 0) throw new Error('not an nkey: bits are left over');
+  if ((buffer & ((1 << bits) - 1)) !== 0)
+    throw new Error('not an nkey: the unused bits of its last letter are not zero');
   if (bytes.length < 3) throw new Error('not an nkey: too short');
   return Buffer.from(bytes);
 }

@@ -100,14 +100,14 @@ export class Nkey implements KeyPair {
   }
 
   clear(): void {
-    throw new Error('an nkey lives as long as its process');
+    throw new Error('an nkey cannot be cleared before its process ends');
   }
 
   seal(): Uint8Array {
-    throw new Error('a signing key does not seal');
+    throw new Error('an nkey signs and cannot seal');
   }
 
   open(): Uint8Array | null {
-    throw new Error('a signing key does not open');
+    throw new Error('an nkey signs and cannot open sealed messages');
   }
 }

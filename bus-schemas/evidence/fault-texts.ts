@@ -3,24 +3,26 @@ import type { TrustFault } from '../messages/vocabulary.ts';
 /** Explanations for the owner of a machine, with the next step. */
 export const trustFaultTexts: Readonly<Record<TrustFault, string>> = {
   bad_signature:
-    'What it says of itself is not signed with its key. Enrol it again; if that does not help, somebody changed its program.',
+    'Its evidence is not signed with its key. Enrol it again; if that does not help, its program was changed.',
   wrong_provider:
-    'It showed what another machine had said. Each machine needs a folder (DINF_HOME) of its own.',
+    'It sent the evidence of another machine. Each machine needs a folder (DINF_HOME) of its own.',
   wrong_bus_key: 'Its key on the bus is not the one that it was enrolled with. Enrol it again.',
   other_signing_key:
-    'Its signing key is another one than before. Enrol it again: work that was signed with the old one stays paid.',
+    'Its signing key differs from its earlier one. Enrol it again; work that was signed with the old key stays paid.',
   posture_off:
     'System Integrity Protection, Secure Boot or the sealed system volume is switched off. Switch it on in macOS Recovery and ask the operator to pardon the machine.',
   posture_unknown:
-    'Its system does not say whether System Integrity Protection and Secure Boot are on.',
+    'Its system does not report whether System Integrity Protection and Secure Boot are on. Update macOS, or ask the operator.',
   bad_certificates:
-    "Apple's certificates are not for this key, have expired, or say that a protection is off.",
-  clock_off: 'Its clock is more than two minutes off. Let it follow a time server.',
-  unknown_code: 'It runs a release that is not, or no longer, an active one. Update it.',
-  unsupported_suite: 'It seals in a way that this network does not know. Update it.',
+    "Apple's certificates are for another key, have expired, or report that a protection is off. Ask the operator to request new ones.",
+  clock_off:
+    'Its clock is wrong by more than two minutes. Set the time automatically from a time server.',
+  unknown_code: 'It runs a release that is not active, or not any more. Update the program.',
+  unsupported_suite: 'Its sealing suite is not supported by this network. Update the program.',
   wrong_model:
-    'It answered questions whose answers are known as another model would. Fetch the model anew and ask the operator to pardon the machine.',
+    'Its answers to test questions are those of another model. Download the model again and ask the operator to pardon the machine.',
   overbilled:
-    'It billed more tokens than its answers hold, in several samples of one day. Install the published program and model and ask the operator to pardon the machine.',
-  no_answer: 'It was asked three times to show itself and did not answer.',
+    'It billed more tokens than its answers contain, in several samples of one day. Install the published program and model and ask the operator to pardon the machine.',
+  no_answer:
+    'It did not answer three requests for its evidence. Check that the provider runs and is connected.',
 };

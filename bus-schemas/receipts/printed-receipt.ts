@@ -28,7 +28,7 @@ const count = (description: string) =>
 export const PrintedReceipt = Type.Object({
   object: Type.Literal('receipt'),
   version: Type.Optional(
-    Type.Literal(2, { description: 'Absent where the hashes are plain SHA-256.' }),
+    Type.Literal(2, { description: 'Absent if the hashes are plain SHA-256.' }),
   ),
   job: JobId,
   attempt: AttemptNumber,
@@ -36,29 +36,32 @@ export const PrintedReceipt = Type.Object({
   model: ModelName,
   build: BuildId,
   usage: Type.Object({
-    prompt_tokens: count('All of the prompt.'),
-    cached_tokens: count('Of these, those that were not read again.'),
-    completion_tokens: count('Of the answer.'),
+    prompt_tokens: count('Tokens of the whole prompt.'),
+    cached_tokens: count('Prompt tokens that the provider had in its cache.'),
+    completion_tokens: count('Tokens of the answer.'),
   }),
   finish: Finish,
   request_hash: Hex(HASH_BYTES, {
-    description: 'HMAC-SHA-256, with the salt, of the request as the provider got it.',
+    description: 'HMAC-SHA-256, with the salt, of the request that the provider received.',
   }),
   response_hash: Hex(HASH_BYTES, {
-    description: 'HMAC-SHA-256, with the salt, of the text that it made, as far as it came.',
+    description:
+      'HMAC-SHA-256, with the salt, of the text that the provider generated until the answer ended.',
   }),
-  signing_key: Hex(P256_KEY_BYTES, { description: "The provider's, of P-256." }),
-  signature: Hex(P256_SIGNATURE_BYTES, { description: 'Of the provider, over the work.' }),
+  signing_key: Hex(P256_KEY_BYTES, { description: 'Public key of the provider (P-256).' }),
+  signature: Hex(P256_SIGNATURE_BYTES, { description: 'Signature of the provider over the work.' }),
   prices: Type.Object({
-    input: count('Micro-dollars for a million tokens.'),
-    cache_read: count('The same.'),
-    output: count('The same.'),
+    input: count('Micro-dollars for a million prompt tokens.'),
+    cache_read: count('Micro-dollars for a million cached prompt tokens.'),
+    output: count('Micro-dollars for a million answer tokens.'),
   }),
-  charged_micro_usd: count('What it cost.'),
-  settled_at: count('Milliseconds since 1970.'),
-  coordinator_key: Hex(ED25519_KEY_BYTES, { description: 'Of Ed25519.' }),
+  charged_micro_usd: count('Charge for the job, in micro-dollars.'),
+  settled_at: count('Time of the charge, in milliseconds since 1970.'),
+  coordinator_key: Hex(ED25519_KEY_BYTES, {
+    description: 'Public key of the coordinator (Ed25519).',
+  }),
   countersignature: Hex(ED25519_SIGNATURE_BYTES, {
-    description: 'Of the coordinator, over the work, its signature and the price.',
+    description: 'Signature of the coordinator over the work, its signature and the price.',
   }),
 });
 export type PrintedReceipt = Static<typeof PrintedReceipt>;
@@ -112,12 +115,12 @@ export function printReceipt({
  * separately that `coordinator_key` is the key of the coordinator.
  */
 export function faultOfReceipt(printed: unknown): string | undefined {
-  if (!shape.Check(printed)) return 'this is no receipt';
+  if (!shape.Check(printed)) return 'the file is not a receipt';
   const { work, by, settled, coordinatorKey, countersignature } = read(printed);
   if (!isSignedByP256(by.signingKey, workText(work), by.signature))
-    return 'the provider did not sign this';
+    return 'the signature of the provider does not match the receipt';
   if (!isSignedByEd25519(coordinatorKey, settledText(work, by, settled), countersignature))
-    return 'the coordinator did not sign this';
+    return 'the signature of the coordinator does not match the receipt';
   return undefined;
 }
 

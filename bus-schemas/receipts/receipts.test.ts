@@ -54,7 +54,7 @@ function receiptOf({
   });
 }
 
-test('what is signed is text that anybody can write down again', () => {
+test('the signed text can be rebuilt from the fields of a receipt', () => {
   const by = { signingKey: new Uint8Array(65).fill(3), signature: new Uint8Array(64).fill(4) };
   expect(Buffer.from(settledText(work, by, settled)).toString()).toBe(
     [
@@ -80,17 +80,21 @@ test('what is signed is text that anybody can write down again', () => {
 });
 
 describe('a receipt', () => {
-  test('holds as it was signed, read from its own JSON', () => {
+  test('is valid after it was printed as JSON and parsed again', () => {
     expect(faultOfReceipt(JSON.parse(JSON.stringify(receiptOf())))).toBeUndefined();
   });
 
-  test('of the first version holds, and with another version it does not', () => {
+  test('of the first version is valid, and with a changed version it is not', () => {
     const first = receiptOf({ work: firstVersion });
     expect(first).not.toHaveProperty('version');
     expect(faultOfReceipt(first)).toBeUndefined();
-    expect(faultOfReceipt({ ...first, version: 2 })).toMatch(/did not sign this/);
+    expect(faultOfReceipt({ ...first, version: 2 })).toMatch(
+      /signature of the (provider|coordinator) does not match/,
+    );
     const { version: __, ...stripped } = receiptOf();
-    expect(faultOfReceipt(stripped)).toMatch(/did not sign this/);
+    expect(faultOfReceipt(stripped)).toMatch(
+      /signature of the (provider|coordinator) does not match/,
+    );
   });
 
   test('is for an answer only with the salt of that answer', () => {
@@ -113,7 +117,7 @@ describe('a receipt', () => {
     expect([isReceiptFor(first, answer), isReceiptFor(first, guess)]).toEqual([true, false]);
   });
 
-  test('does not hold with one bit changed anywhere in a hash, a key or a signature', () => {
+  test('is invalid with one bit changed in a hash, a key or a signature', () => {
     const receipt = receiptOf();
     const fields = [
       'request_hash',
@@ -129,7 +133,7 @@ describe('a receipt', () => {
         const place = bit % (8 * bytes.length);
         bytes[place >> 3] = (bytes[place >> 3] as number) ^ (1 << (place & 7));
         expect(faultOfReceipt({ ...receipt, [field]: bytes.toString('hex') })).toMatch(
-          /did not sign this/,
+          /signature of the (provider|coordinator) does not match/,
         );
       }),
       { numRuns: 300 },
@@ -158,12 +162,14 @@ describe('a receipt', () => {
           .coordinator_key,
       }),
     ],
-  ])('with %s does not hold', (_, change) => {
+  ])('with %s is invalid', (_, change) => {
     const receipt = receiptOf();
-    expect(faultOfReceipt({ ...receipt, ...change(receipt) })).toMatch(/did not sign this/);
+    expect(faultOfReceipt({ ...receipt, ...change(receipt) })).toMatch(
+      /signature of the (provider|coordinator) does not match/,
+    );
   });
 
-  test('that is none is said to be none', () => {
+  test('in another shape is reported as not a receipt', () => {
     const { signature: _, ...cut } = receiptOf();
     for (const none of [
       undefined,
@@ -173,11 +179,11 @@ describe('a receipt', () => {
       cut,
       { ...receiptOf(), signature: 'AB'.repeat(64) },
     ])
-      expect(faultOfReceipt(none)).toBe('this is no receipt');
+      expect(faultOfReceipt(none)).toBe('the file is not a receipt');
   });
 });
 
-test('keys of another kind or length, and points that are none, have signed nothing', () => {
+test('keys of another kind or length, and invalid points, verify no signature', () => {
   const text = Buffer.from('text');
   const signature = provider.sign(text);
   expect(isSignedByP256(provider.publicKey, text, signature)).toBe(true);

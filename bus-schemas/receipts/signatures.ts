@@ -34,7 +34,7 @@ export const newP256Key = (): string =>
 export function p256Signer(pem: string): Signer {
   const key = createPrivateKey(pem);
   const { x = '', y = '', crv } = createPublicKey(key).export({ format: 'jwk' });
-  if (crv !== 'P-256') throw new TypeError('this is no key of P-256');
+  if (crv !== 'P-256') throw new TypeError('the key is not a P-256 key');
   return {
     publicKey: Buffer.concat([
       Uint8Array.of(UNCOMPRESSED),
@@ -97,7 +97,7 @@ export const newEd25519Key = (): string =>
 export function ed25519Signer(pem: string): Signer {
   const key = createPrivateKey(pem);
   const { x = '', crv } = createPublicKey(key).export({ format: 'jwk' });
-  if (crv !== 'Ed25519') throw new TypeError('this is no key of Ed25519');
+  if (crv !== 'Ed25519') throw new TypeError('the key is not an Ed25519 key');
   return { publicKey: Buffer.from(x, 'base64url'), sign: (text) => sign(null, text, key) };
 }
 

@@ -32,15 +32,15 @@ describe.each([
   const accepted = ({ key, msg, sig }: Signed) =>
     isSignedBy(bytesOf(key), bytesOf(msg), bytesOf(sig));
 
-  test.each(tableOf('valid'))('holds in every valid case of $named', ({ cases }) => {
+  test.each(tableOf('valid'))('is valid in every valid case of $named', ({ cases }) => {
     expect(cases.filter((signed) => !accepted(signed)).map(({ id }) => id)).toEqual([]);
   });
 
-  test.each(tableOf('invalid'))('does not hold in any invalid case of $named', ({ cases }) => {
+  test.each(tableOf('invalid'))('is invalid in every invalid case of $named', ({ cases }) => {
     expect(cases.filter(accepted).map(({ id }) => id)).toEqual([]);
   });
 
-  test('does not hold for another message, nor when a part of it is zero, short or long', () => {
+  test('is invalid for another message, and when a part of it is zero, short or long', () => {
     for (const { result, cases } of groups) {
       if (result !== 'valid') continue;
       for (const { key, msg, sig } of cases) {

@@ -79,15 +79,15 @@ class Channel {
         this.#key,
       );
     } catch {
-      throw new SealError('unopenable', `message ${seq} does not open`);
+      throw new SealError('unopenable', `message ${seq} cannot be opened`);
     }
   }
 
   #nonceFor(seq: number): Uint8Array {
     // Disposal overwrote the key with zeros: anyone could open a message that is sealed with it.
-    if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt are gone');
+    if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt were deleted');
     if (!Number.isInteger(seq) || seq < 0 || seq > MAX_NUMBER)
-      throw new SealError('number_out_of_range', `${seq} is no number of a message`);
+      throw new SealError('number_out_of_range', `${seq} is not a valid message number`);
     this.#nonceNumber.setUint32(8, seq);
     return this.#nonce;
   }
@@ -174,7 +174,7 @@ export class JobSeals implements Disposable {
     if (seq !== 0) return this.#answering(this.#salt).open(seq, sealed);
     const salt = sealed.slice(0, SALT_BYTES);
     if (this.#salt !== undefined && !isSame(this.#salt, salt))
-      throw new SealError('unopenable', 'this is the beginning of another answer');
+      throw new SealError('unopenable', 'message 0 belongs to another answer');
     const plain = this.#answering(salt).open(seq, sealed.subarray(SALT_BYTES));
     this.#salt = salt;
     return plain;
@@ -186,8 +186,9 @@ export class JobSeals implements Disposable {
    * could not be opened.
    */
   #answering(salt: Uint8Array | undefined): Channel {
-    if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt are gone');
-    if (salt === undefined) throw new SealError('unopenable', 'the answer has not begun');
+    if (this.#forgotten) throw new SealError('forgotten', 'the keys of this attempt were deleted');
+    if (salt === undefined)
+      throw new SealError('unopenable', 'message 0 of the answer has not been opened yet');
     if (salt !== this.#salt) return this.#channel(salt, 'response');
     this.#response ??= this.#channel(salt, 'response');
     return this.#response;

@@ -221,7 +221,7 @@ class Network {
   }
 }
 
-test('no key meets a nonce twice, whatever is ordered, tried again, rotated, sealed twice, sent again, forgotten or restarted', async () => {
+test('no key is used twice with one nonce: in any order of orders, retries, rotations, repeated seals, resends, deletions and restarts', async () => {
   const keystreams = new Map<string, string>();
   await fc.assert(
     fc.asyncProperty(fc.array(happening, { maxLength: 150, size: 'max' }), async (happenings) => {

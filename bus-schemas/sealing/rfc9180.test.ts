@@ -35,12 +35,12 @@ async function recipientContext() {
   return suite.SetupRecipient(keys, bytesOf(vector.enc), { info: bytesOf(vector.info) });
 }
 
-test('our suite derives the key pair of RFC 9180 A.2.1', async () => {
+test('the suite derives the key pair of RFC 9180 A.2.1', async () => {
   const { publicKey } = await suite.DeriveKeyPair(bytesOf(vector.ikmR));
   expect(hexOf(await suite.SerializePublicKey(publicKey))).toBe(vector.pkR);
 });
 
-test('its exporter, from which every key of a job comes, gives what A.2.1.2 says', async () => {
+test('its exporter, from which all keys of a job are derived, gives the values of A.2.1.2', async () => {
   const context = await recipientContext();
   for (const { context: label, bytes } of vector.exported)
     expect(hexOf(await context.Export(bytesOf(label), 32))).toBe(bytes);
@@ -54,7 +54,7 @@ test('it opens the first messages of A.2.1.1 in order', async () => {
 });
 
 test.each(vector.sealed)(
-  'the AEAD of our frames seals and opens message $seq of A.2.1.1',
+  'the AEAD of the frames seals and opens message $seq of A.2.1.1',
   ({ seq, aad, bytes }) => {
     const nonce = bytesOf(vector.baseNonce);
     const numbers = new DataView(nonce.buffer);

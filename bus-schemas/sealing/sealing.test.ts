@@ -29,7 +29,7 @@ const failing = (run: () => unknown) => {
 };
 
 describe('a job sealed to a provider', () => {
-  test('what one side seals the other opens, in both directions, whatever it is', async () => {
+  test('is opened by the other side, in both directions and for all contents', async () => {
     let attempt = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -47,7 +47,7 @@ describe('a job sealed to a provider', () => {
     );
   });
 
-  test('any changed bit, any cut, any other number, direction, job or attempt does not open', async () => {
+  test('cannot be opened with a changed bit, a cut, or another number, direction, job or attempt', async () => {
     const { sender, receiver } = await pair();
     const sealed = sender.sealRequest(3, new TextEncoder().encode('prompt'));
     for (let bit = 0; bit < sealed.length * 8; bit += 1) {
@@ -76,7 +76,7 @@ describe('a job sealed to a provider', () => {
     expect(new TextDecoder().decode(receiver.openRequest(3, sealed))).toBe('prompt');
   });
 
-  test('both sides derive the same salt for its receipt, and another one for each job, attempt and key', async () => {
+  test('has the same receipt salt on both sides, and another one for each job, attempt and key', async () => {
     const { sender, receiver } = await pair();
     expect(sender.receiptSalt()).toEqual(receiver.receiptSalt());
     expect(sender.receiptSalt()).toHaveLength(RECEIPT_SALT_BYTES);
@@ -96,13 +96,13 @@ describe('a job sealed to a provider', () => {
     expect(new Set(salts).size).toBe(salts.length);
   });
 
-  test('a number is sealed once: its nonce is never used again', async () => {
+  test('has each message number sealed only once, so that no nonce is used twice', async () => {
     const { sender } = await pair();
     sender.sealRequest(0, Uint8Array.of(1));
     expect(() => sender.sealRequest(0, Uint8Array.of(2))).toThrow(SealError);
   });
 
-  test('an order that comes again is never answered under the same key twice', async () => {
+  test('is never answered under the same key twice when its order arrives again', async () => {
     const { sender } = await pair();
     const answers = await Promise.all(
       [1, 2].map(async () =>
@@ -117,7 +117,7 @@ describe('a job sealed to a provider', () => {
     expect(failing(() => sender.openResponse(0, answers[1] as Uint8Array))).toEqual(unopenable);
   });
 
-  test('an answer that is opened from its middle does not open', async () => {
+  test('has an answer that cannot be opened from its middle', async () => {
     const { sender, receiver } = await pair();
     receiver.sealResponse(0, Uint8Array.of(1));
     expect(
@@ -125,7 +125,7 @@ describe('a job sealed to a provider', () => {
     ).toEqual(unopenable);
   });
 
-  test('a number that does not fit the nonce seals and opens nothing', async () => {
+  test('refuses message numbers that do not fit the nonce', async () => {
     const { sender, receiver } = await pair();
     const sealed = sender.sealRequest(0, Uint8Array.of(1));
     for (const seq of [-1, 0.5, 2 ** 32, Number.NaN]) {
@@ -141,7 +141,7 @@ describe('a job sealed to a provider', () => {
     ).toEqual(Uint8Array.of(7));
   });
 
-  test('after disposal nothing is opened, and nothing sealed with a key of zeros', async () => {
+  test('opens nothing after disposal, and has nothing sealed with a key of zeros', async () => {
     const { sender, receiver } = await pair();
     const sealed = sender.sealRequest(0, Uint8Array.of(1));
     receiver[Symbol.dispose]();
@@ -151,7 +151,7 @@ describe('a job sealed to a provider', () => {
     });
   });
 
-  test('a context that one side names and the other never made opens nothing', async () => {
+  test('cannot be opened with a context that the sender did not make', async () => {
     const { sender } = await pair();
     const enc = (
       await senders.sealFor({ ...name, recipient: (await generateSealingKeyPair()).publicKey })
@@ -164,14 +164,14 @@ describe('a job sealed to a provider', () => {
     await expect(provider.sealsFor({ ...name, enc: new Uint8Array(32) })).rejects.toThrow();
   });
 
-  test('a key that is none is refused, and asked for again it is refused again', async () => {
+  test('is refused for an invalid key, also at the second attempt', async () => {
     const aimless = new RelaySenders();
     for (const recipient of [new Uint8Array(31), new Uint8Array(32), new Uint8Array(31)]) {
       await expect(aimless.sealFor({ ...name, recipient })).rejects.toThrow();
     }
   });
 
-  test('one context serves many jobs, until it is too old', async () => {
+  test('shares a context with other jobs until the context is too old', async () => {
     let now = 0;
     const aging = new RelaySenders(() => now);
     const at = (job: string) => aging.sealFor({ job, attempt: 1, recipient: provider.publicKey });

@@ -92,7 +92,7 @@ function exportedFrom(
 
 beforeAll(() => sodium.ready);
 
-describe('X25519, as our suite has it', () => {
+describe('X25519 in the suite', () => {
   const groups = groupsOf<Agreement>('x25519').map((group) => ({
     ...group,
     named: `${group.result} ${group.flags.join(' ')}`,
@@ -100,7 +100,7 @@ describe('X25519, as our suite has it', () => {
   const isNothing = ({ flags }: { flags: readonly string[] }) => flags.includes('ZeroSharedSecret');
 
   test.each(groups.filter((group) => !isNothing(group)))(
-    'agrees on the secret of every case of $named',
+    'derives the secret of every case of $named',
     async ({ cases }) => {
       const wrong: number[] = [];
       for (const { id, public: enc, private: privateKey, shared } of cases) {
@@ -122,7 +122,7 @@ describe('X25519, as our suite has it', () => {
     ).values(),
   ];
 
-  test('of the secrets that are all zeros, every one comes with a point of low order, and the platform refuses it', () => {
+  test('every secret of zeros belongs to a point of low order, which the platform refuses', () => {
     for (const { cases } of nothing) {
       for (const { public: point, private: privateKey, shared } of cases) {
         expect(shared).toBe('00'.repeat(32));
@@ -150,7 +150,7 @@ describe('X25519, as our suite has it', () => {
     },
   );
 
-  test('a recipient makes no keys from any of them, whatever its own key', async () => {
+  test('a recipient derives no keys from such points, for any key of its own', async () => {
     for (const { cases } of nothing) {
       for (const { public: point, private: privateKey } of cases) {
         const recipient = new RelayRecipient(await keyPairOf(privateKey));
@@ -167,7 +167,7 @@ describe('X25519, as our suite has it', () => {
   });
 });
 
-describe('ChaCha20-Poly1305, as our frames have it', () => {
+describe('ChaCha20-Poly1305 in frames', () => {
   const groups = groupsOf<Sealed>('chacha20-poly1305').map((group) => ({
     ...group,
     named: `${group.result} ${group.flags.join(' ')}`,

@@ -75,7 +75,7 @@ function sample(schema: Loose, branch: number): unknown {
     case undefined:
       return 'anything';
     default:
-      throw new Error(`no sample for ${JSON.stringify(schema)}`);
+      throw new Error(`there is no sample value for the schema ${JSON.stringify(schema)}`);
   }
 }
 
@@ -84,6 +84,6 @@ function textFor({ pattern, minLength = 0 }: Loose): string {
   const digits = HEXADECIMAL.exec(pattern)?.[1];
   if (digits !== undefined) return 'a1'.repeat(Number(digits) / 2);
   const known = IDS.find(([start]) => pattern.startsWith(start));
-  if (known === undefined) throw new Error(`no sample for the pattern ${pattern}`);
+  if (known === undefined) throw new Error(`there is no sample id for the pattern ${pattern}`);
   return known[1];
 }

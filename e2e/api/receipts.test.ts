@@ -82,7 +82,7 @@ test('a request has a receipt for its answer and its charge, which can be verifi
   );
   expect(await verify(receipt)).toContain(`The coordinator’s key is ${keys[0]}`);
   await expect(verify({ ...receipt, charged_micro_usd: 1 })).rejects.toThrow(
-    /the coordinator did not sign this/,
+    /the signature of the coordinator does not match the receipt/,
   );
   await expect(verify(receipt, '--key', '00'.repeat(32))).rejects.toThrow(
     /another coordinator’s key/,
