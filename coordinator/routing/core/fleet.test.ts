@@ -46,7 +46,11 @@ test('a late message of this session, or any of the session before, is ignored',
   expect(fleet.provider(PROVIDER)?.lastMessageAt).toBe(0);
   fleet.announce(PROVIDER, word(SECOND, 1), 20);
   fleet.announce(PROVIDER, word(FIRST, 10), 30);
-  expect(fleet.provider(PROVIDER)).toMatchObject({ session: SECOND, sequence: 1, heardAt: 20 });
+  expect(fleet.provider(PROVIDER)).toMatchObject({
+    session: SECOND,
+    sequence: 1,
+    lastMessageAt: 20,
+  });
 });
 
 test('a message that was in flight does not bring back a revoked provider', () => {
