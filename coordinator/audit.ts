@@ -1,6 +1,6 @@
 import { randomToken, type ServiceMethod, services } from '#bus-schemas';
 
-/** Asks a component and returns its reply. */
+/** Calls a method of a component and returns its reply. */
 type Ask = <Request, Reply>(
   method: ServiceMethod<Request, Reply>,
   request: Request,
@@ -8,13 +8,13 @@ type Ask = <Request, Reply>(
 
 export interface Change {
   /**
-   * The operator's name, a person's account, or `cli:` with the user and host that ran a command.
+   * Name of an operator, account of a person, or `cli:` with the user and host that ran a command.
    */
   readonly actor: string;
   readonly action: string;
-  /** The thing that is changed, for example a key or a machine. */
+  /** The changed thing, for example a key or a machine. */
   readonly subject: string;
-  /** Never a secret: operators read it. */
+  /** Details for operators. It must not contain a secret, because all operators can read it. */
   readonly detail: object;
 }
 
@@ -24,9 +24,9 @@ const MAX_SUBJECT = 256;
 const MAX_DETAIL = 16_000;
 
 /**
- * Writes a change into the audit log before it is made, with the outcome `begun`, and its outcome
- * afterwards. A change that cannot be written
- * down is not made. `outcomeOf` reads the outcome of a reply, or of what the work threw.
+ * Makes a change and writes it to the audit log: before the change with the outcome `begun`, and
+ * afterwards with its real outcome. If the first row cannot be written, the change is not made.
+ * `outcomeOf` returns the outcome for a reply or for an error that the change threw.
  */
 export async function audited<Reply>(
   ask: Ask,
@@ -41,8 +41,8 @@ export async function audited<Reply>(
     detail: JSON.stringify(detail).slice(0, MAX_DETAIL),
   };
   await ask(services.accounts.audit, { ...row, outcome: 'begun' });
-  // The change may be made although its outcome cannot be written: the row then keeps `begun`, and
-  // the caller still gets the reply.
+  // If the outcome cannot be written after the change, the row keeps `begun` and the caller still
+  // gets the reply.
   const record = (outcome: string) =>
     ask(services.accounts.audit, { ...row, outcome }).catch(() => undefined);
   try {

@@ -3,7 +3,7 @@ import { type ServiceMethod, services } from '#bus-schemas';
 import { audited } from './audit.ts';
 import { Bus } from './bus.ts';
 
-/** Every method by which a command changes something that people, machines or money depend on. */
+/** Methods with which commands change something that people, machines or money depend on. */
 const CHANGES: ReadonlySet<string> = new Set(
   [
     services.accounts.createKey,
@@ -31,7 +31,7 @@ const CHANGES: ReadonlySet<string> = new Set(
     services.routing.drain,
   ].map(({ subject }) => subject),
 );
-/** Fields that name the thing that is changed, the most exact first. */
+/** Fields that can name the changed thing, most specific first. */
 const SUBJECT_FIELDS = [
   'key',
   'provider',
@@ -44,8 +44,8 @@ const SUBJECT_FIELDS = [
 ] as const;
 
 /**
- * The bus of the command line: each change that a command makes stands in the audit log, with the
- * user and host that ran it.
+ * The bus of the command line. It writes each change that a command makes to the audit log, with
+ * the user and host that ran the command.
  */
 export class AuditedBus extends Bus {
   override call<Request, Reply>(
@@ -80,7 +80,7 @@ function subjectOf(request: unknown): string {
   return model?.id ?? '';
 }
 
-/** Hashes of keys and signatures stay out of the log. */
+/** Removes hashes of keys and signatures, so that the log does not contain them. */
 const withoutBytes = (request: unknown): object =>
   Object.fromEntries(
     Object.entries(request as object).filter(([, value]) => !(value instanceof Uint8Array)),

@@ -4,14 +4,14 @@ import { CodecError } from '#bus-schemas';
 import type { BusErrorCode, BusReport } from './bus.ts';
 
 /**
- * One log line for each place in this time: with the database away every request fails, and the
- * lines would fill the disk.
+ * Minimum time between two log lines for one method, in milliseconds. While the database is
+ * unreachable every request fails, and a line for each would fill the disk.
  */
 const QUIET_MS = 1_000;
 
 /**
- * Logs and counts what goes wrong behind the bus, by method or subject: a closed set, because both
- * come from our own code.
+ * Logs and counts failures of handlers and calls, by method or subject. The number of both is
+ * limited, because all of them are constants of the program.
  */
 export function reportBus({
   log,

@@ -131,7 +131,7 @@ describe('a fact', () => {
   });
 
   test('that no stream can store are heard at once by those who listen, however many wait', async () => {
-    // No streams were made: as with a full disk, nothing is confirmed.
+    // Without streams no fact is acknowledged, as with a full disk.
     const heard = new Set<number>();
     bus.subscribe({
       subject: events.trustEnrolled,

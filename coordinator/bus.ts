@@ -19,8 +19,8 @@ import { RequestError, RequestMux } from './request-mux.ts';
 export type BusErrorCode = 'unavailable' | 'timeout' | 'failed' | 'closed';
 
 /**
- * A call to a component that got no answer. `unavailable` and `timeout` may be tried again: every
- * method is idempotent.
+ * A call to a component that got no reply. After `unavailable` and `timeout` it may be repeated,
+ * because every method is idempotent.
  */
 export class BusError extends Error {
   readonly code: BusErrorCode;
@@ -32,14 +32,17 @@ export class BusError extends Error {
   }
 }
 
-/** Thrown by a handler that must not answer any more: the caller asks again, and finds who may. */
+/**
+ * Thrown by a handler that may no longer answer. The caller sends its request again and reaches the
+ * process that may answer it.
+ */
 export class AskAgain extends Error {}
 
 const ASK_AGAIN = 503;
 
-/** Told of failures that nobody else sees. */
+/** Receives failures that no caller can see. */
 export interface BusReport {
-  /** A handler threw. Its caller gets the message of the error and no more. */
+  /** Called when a handler threw. The caller of the method gets only the message of the error. */
   handlerFailed(method: string, error: unknown): void;
   callFailed(method: string, code: BusErrorCode): void;
 }
@@ -52,7 +55,7 @@ export interface Endpoint {
   readonly handle: Handler<unknown, unknown>;
 }
 
-/** Pairs a method with what answers it, keeping their types together. */
+/** Pairs a method with its handler and keeps their types together. */
 export function endpoint<Request, Reply>(
   method: ServiceMethod<Request, Reply>,
   handle: Handler<Request, Reply>,
@@ -67,15 +70,15 @@ export interface SubscribeOptions<T> {
   readonly subject: string;
   readonly kind: MessageKind<T>;
   readonly handle: (value: T, subject: string) => void;
-  /** A message that is not wanted is not decoded. `bytes` is its size. */
+  /** Returns false for a message that must not be decoded. `bytes` is its size. */
   readonly wants?: (subject: string, bytes: number) => boolean;
-  /** Copies of a component share the work under one queue name. */
+  /** Name of a queue: copies of a component share the messages of one queue. */
   readonly queue?: string;
-  /** Told of messages that do not decode: they are dropped, never fatal. */
+  /** Called for messages that cannot be decoded. They are dropped. */
   readonly onInvalid?: (error: CodecError, subject: string) => void;
 }
 
-/** The bus as a component sees it: typed calls, typed facts, typed subscriptions. */
+/** The bus for components: typed calls, facts and subscriptions. */
 export class Bus {
   readonly connection: NatsConnection;
   readonly #jetstream: JetStreamClient;
@@ -139,14 +142,16 @@ export class Bus {
   }
 
   /**
-   * Whoever waits for an answer of this method is told to ask again: the one he asked may be gone.
+   * Rejects all open calls of this method with `unavailable`, so that they are repeated: the
+   * process that received them may no longer answer.
    */
   abandon({ subject }: { readonly subject: string }): void {
     this.#requests.abandon(subject);
   }
 
   /**
-   * Answers methods of one component; any number of copies share them. Visible to `nats micro ls`.
+   * Serves methods of one component. Several copies of a component share the calls. `nats micro ls`
+   * lists them.
    */
   async serve(component: ComponentName, endpoints: readonly Endpoint[]): Promise<AsyncDisposable> {
     const service = await new Svcm(this.connection).add({
@@ -178,7 +183,7 @@ export class Bus {
     try {
       message.respond(method.reply.encode(await handle(method.request.decode(message.data))));
     } catch (error) {
-      // Whoever asked will ask another copy: this one is going.
+      // This copy is stopping, and the caller will repeat its call to another copy.
       if (this.connection.isClosed()) return;
       if (!(error instanceof AskAgain)) this.#report.handlerFailed(method.subject, error);
       message.respondError(
@@ -209,7 +214,7 @@ export class Bus {
         try {
           handle(value, message.subject);
         } catch (failure) {
-          // Thrown on, it would end the connection of every component in this process.
+          // An exception here would end the connection of all components in this process.
           this.#report.handlerFailed(subject, failure);
         }
       },
@@ -217,18 +222,21 @@ export class Bus {
   }
 
   /**
-   * States a fact. Kept by JetStream: repeated until acknowledged, and stored once for one `id`.
+   * Publishes a fact. It is repeated until JetStream has acknowledged it, and stored once for each
+   * `id`.
    */
   emit<T>(subject: EventSubject, kind: MessageKind<T>, value: T, id: string): void {
     this.#events.publish({ subject, payload: kind.encode(value), id });
   }
 
-  /** States a fact that is encoded already, once: rejects when the stream did not take it. */
+  /** Publishes an encoded fact once. Rejects if the stream did not store it. */
   store(subject: string, payload: Uint8Array, id: string): Promise<void> {
     return this.#events.publishOnce({ subject, payload, id });
   }
 
-  /** Resolves when every fact stated so far is stored, or after `timeoutMs`. */
+  /**
+   * Resolves with true when all facts published so far are stored, or with false after `timeoutMs`.
+   */
   flushEvents(timeoutMs: number): Promise<boolean> {
     return this.#events.flush(timeoutMs);
   }
@@ -241,7 +249,10 @@ export class Bus {
     return this.#events.waiting;
   }
 
-  /** Streams that have not stored a fact for some seconds although the hub is there, and why. */
+  /**
+   * Streams that have stored no fact for some seconds although the hub is connected, with the
+   * reason.
+   */
   failingStreams(): FailingStream[] {
     return this.#events.failing();
   }

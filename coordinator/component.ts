@@ -2,12 +2,12 @@ import type { ComponentName } from '#bus-schemas';
 import type { Context } from './context.ts';
 
 /**
- * A part of the coordinator with a bus face. Components know one another only by what they say on
- * the bus.
+ * A part of the coordinator. Components do not import one another: they exchange messages over the
+ * bus.
  */
 export interface Component extends AsyncDisposable {
   readonly name: ComponentName;
-  /** Where it listens for HTTP, if it does, and for operators. */
+  /** Addresses of its HTTP routes, for customers and for operators, if it has any. */
   readonly url?: string;
   readonly adminUrl?: string | undefined;
 }

@@ -44,7 +44,10 @@ async function onServer(url: string, ...statements: string[]): Promise<void> {
   }
 }
 
-/** What fencing tools do with an old primary; a standby refuses writes with the same error. */
+/**
+ * Makes a server read-only or writable, like tools that fence an old primary. A standby refuses
+ * writes with the same error.
+ */
 const setWritable = (server: PostgresNode, isWritable: boolean) =>
   onServer(
     urlOf(server.port),
@@ -102,7 +105,7 @@ test('with one host, a server that is read-only is refused by name', async () =>
 
 test('a connection without the role of the components is refused', async () => {
   const database = connect(first.port);
-  // A pooler that drops the setting does the same to a connection.
+  // A pooler that drops the setting has the same effect on a connection.
   Object.assign(database.options, { options: '' });
   await expect(database.query(write)).rejects.toThrow('does not have the role dinf_service');
 });

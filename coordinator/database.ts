@@ -6,8 +6,8 @@ import { Primary } from './database/primary.ts';
 import { clientOf } from './database/primary-client.ts';
 
 /**
- * A request gets 503 after this time without a connection, in milliseconds. A search for the
- * primary that takes longer goes on, and later requests use its result.
+ * Maximum time in which a request waits for a connection, in milliseconds; then it gets a 503. A
+ * search for the primary that takes longer continues, and later requests use its result.
  */
 const CONNECT_MS = 3_000;
 const STATEMENT_MS = 10_000;
@@ -36,10 +36,11 @@ export function connectDatabase(url: string, options: { max: number }): Pool {
         throw error;
       }),
   });
-  // An idle connection was lost. A monitor is no handler: the owner of the pool still needs one.
+  // Called when an idle connection was lost. `errorMonitor` does not count as a handler of the
+  // error, so the owner of the pool still needs one.
   (pool as EventEmitter).on(errorMonitor, () => primary.doubt());
   pool.on('release', (error: unknown) => {
-    // An error that is no answer of a server comes from the socket, or from waiting in vain.
+    // An error that is not an answer of the server comes from the socket, or from a timeout.
     const isLost = error instanceof Error && !(error instanceof DatabaseError);
     if (isLost || isServerGone(error)) primary.doubt();
   });

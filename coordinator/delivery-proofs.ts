@@ -2,7 +2,7 @@ import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { PROOF_BYTES } from '#bus-schemas';
 
-/** Tokens of one attempt that its client has taken. */
+/** Number of tokens of one attempt that its client has received. */
 export interface DeliveredTokens {
   readonly provider: string;
   readonly job: string;
@@ -14,14 +14,13 @@ const PURPOSE = 'dinf delivery proofs 1';
 const KEY_BYTES = 32;
 
 /**
- * Proofs of how many tokens a client has taken. The ingress sends the newest one to the provider
- * with each flow report, and the
- * provider returns it with its receipt. When the ingress has died, settlement charges for the
- * proven tokens and no others.
+ * Proofs of the number of tokens that a client has received. The ingress sends the newest proof to
+ * the provider with each flow report, and the provider returns it with its receipt. If the ingress
+ * has died, settlement charges for the proven tokens only.
  *
  * The attack that a proof prevents: a provider that states in its receipt more tokens than the
- * client received. Job, attempt and
- * provider are part of the proof, so that a proof of one job is worth nothing for another.
+ * client received. Job, attempt and provider are part of the proof, so that the proof of one job is
+ * invalid for another.
  */
 export class DeliveryProofs {
   readonly #key: Uint8Array;
@@ -30,7 +29,7 @@ export class DeliveryProofs {
     this.#key = new Uint8Array(hkdfSync('sha256', secret, '', PURPOSE, KEY_BYTES));
   }
 
-  /** With a key derived from the credentials that all components have, and no provider. */
+  /** Derives the key from credentials that all components have and no provider has. */
   static async open(coreCredentials: string): Promise<DeliveryProofs> {
     const text = await readFile(coreCredentials, 'utf8');
     const seed = /NKEY SEED-+\s+(\S+)/.exec(text)?.[1];

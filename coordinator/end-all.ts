@@ -4,7 +4,7 @@ interface Ending {
 }
 
 /**
- * Ends one after the other, all of them even where one fails, and then throws all failures as one
+ * Ends everything in this order, even after a failure, and then throws all failures as one
  * AggregateError.
  */
 export async function endAll(endings: readonly Ending[]): Promise<void> {

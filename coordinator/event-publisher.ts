@@ -9,8 +9,8 @@ interface PendingEvent {
 }
 
 /**
- * Facts that wait for a hub that is away or cannot write; past this the newest are dropped and
- * counted. Money does not depend on them alone: receipts repeat.
+ * Limits of the facts that wait because the hub is unreachable or cannot write. Beyond them new
+ * facts are dropped and counted. No money is lost, because providers repeat their receipts.
  */
 const MAX_WAITING = 100_000;
 const MAX_WAITING_BYTES = 64 * 1024 * 1024;
@@ -18,14 +18,18 @@ const MAX_IN_FLIGHT = 256;
 const ACK_TIMEOUT_MS = 1_500;
 const RETRY_MS = [50, 100, 250, 500, 1_000] as const;
 /**
- * A stream that is being recovered after a restart of the hub stores nothing for a moment either.
+ * Time after which a stream that stores nothing is reported, in milliseconds. After a restart of
+ * the hub a stream also stores nothing for a moment.
  */
 const FAILING_AFTER_MS = 5_000;
 const MAX_ERROR_BYTES = 300;
 
 type StoreOutcome = 'stored' | 'refused' | 'failed' | 'closed';
 
-/** `refused` is the stream's own word against this very fact; the others may pass by themselves. */
+/**
+ * A fact that was not stored. `refused`: the stream rejected this fact. The other codes may
+ * disappear when the fact is published again.
+ */
 export class NotStoredError extends Error {
   readonly code: Exclude<StoreOutcome, 'stored'>;
 
@@ -38,22 +42,24 @@ export class NotStoredError extends Error {
 
 export interface FailingStream {
   readonly stream: string;
-  /** The last failure, in words for an operator. */
+  /** The last failure, as text for an operator. */
   readonly error: string;
   readonly forMs: number;
 }
 
 /**
- * Publishes facts to JetStream in the background. Invariant: an event leaves only when the stream
- * has acknowledged it, and
- * the message id makes a repeated publish one stored event. Whether it can be stored or not, those
- * who listen at the moment hear
- * of it at once: routing must not keep a place for a job that has ended because a disk is full.
+ * Publishes facts to JetStream in the background. Invariant: a fact is removed from memory only
+ * after the stream has acknowledged it, and its message id makes repeated publishing store it once.
+ * Subscribers get each fact at once, even if it cannot be stored: otherwise routing would keep a
+ * slot reserved for a job that has ended, because a disk is full.
  */
 export class EventPublisher {
   readonly #requests: RequestMux;
   readonly #waiting: PendingEvent[] = [];
-  /** By stream, of which there are a few: since when it has stored nothing, and why. */
+  /**
+   * For each stream that stores nothing: since when, and the reason. The number of streams is
+   * fixed.
+   */
   readonly #failing = new Map<string, { since: number; error: string }>();
   #waitingBytes = 0;
   #inFlight = 0;
@@ -91,12 +97,15 @@ export class EventPublisher {
     this.#waiting.push(event);
     this.#waitingBytes += event.payload.length;
     this.#pump();
-    // It waits behind others that are not stored: its turn may be minutes away.
+    // The fact waits behind others that are not stored yet. That may take minutes.
     if (this.#waiting.at(-1) === event)
       this.#requests.say(event.subject, event.payload, headersOf(event));
   }
 
-  /** Resolves when the stream has it; for a fact that somebody else repeats. */
+  /**
+   * Publishes a fact once and resolves when the stream has stored it. The caller repeats it if it
+   * fails.
+   */
   async publishOnce(event: PendingEvent): Promise<void> {
     const outcome = await this.#store(event);
     if (outcome !== 'stored') throw new NotStoredError(outcome, event.subject);
@@ -152,7 +161,8 @@ export class EventPublisher {
         timeoutMs: ACK_TIMEOUT_MS,
         headers: headersOf(event),
       });
-      // {"stream":…,"seq":…} or {"error":…}: the stream's answer is short, and its first key tells.
+      // The reply is `{"stream":…,"seq":…}` or `{"error":…}`. Searching the short text is cheaper
+      // than parsing it.
       const answer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
       if (!answer.includes('"error"')) {
         this.#failing.delete(stream);

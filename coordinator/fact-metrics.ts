@@ -2,8 +2,8 @@ import { Gauge, type Registry } from 'prom-client';
 import type { Bus } from './bus.ts';
 
 /**
- * Facts that JetStream has not taken yet: an operator sees here that a disk is full before facts
- * are lost.
+ * Measures the facts that JetStream has not stored yet, so that an operator notices a full disk
+ * before facts are lost.
  */
 export function measureFacts(bus: Bus, metrics: Registry): void {
   const gauge = (name: string, help: string, value: () => number) =>

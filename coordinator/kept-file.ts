@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 
-/** The file's content; a new file appears whole or not at all. */
+/**
+ * Returns the content of a file. If there is no file, it is written with the result of `make`,
+ * completely or not at all.
+ */
 export async function kept(path: string, make: () => Promise<string>): Promise<string> {
   const known = await readIfThere(path);
   if (known !== undefined) return known;

@@ -5,7 +5,9 @@ import type { PrintedHead } from '#client';
 import { readIfThere, replace } from './kept-file.ts';
 
 /**
- * What was seen last of a network's log, on this machine: whoever forks it has to do so for good.
+ * The newest log head of a network that this machine has seen. The attack that it prevents: a
+ * coordinator that shows this machine another log for one request would have to continue that log
+ * forever, because every later head must be consistent with this one.
  */
 export class KeptHead {
   readonly #file: string;
@@ -28,7 +30,7 @@ export class KeptHead {
     return text === undefined ? undefined : (JSON.parse(text) as PrintedHead);
   }
 
-  /** In the order in which they were seen. */
+  /** Stores heads in the order of the calls. */
   keep(head: PrintedHead): Promise<void> {
     this.#writing = this.#writing.then(() => replace(this.#file, JSON.stringify(head)));
     return this.#writing;

@@ -1,6 +1,9 @@
 import { type Logger, pino } from 'pino';
 
-/** Structured lines on stderr. No prompt, completion, key or token is ever handed to it. */
+/**
+ * Creates a logger that writes structured lines to stderr. Callers never pass a prompt, an answer,
+ * a key or a token to it.
+ */
 export function createLogger(options: { name: string; level: string }): Logger {
   return pino(
     { name: options.name, level: options.level, base: { name: options.name } },

@@ -14,8 +14,8 @@ import { measureFacts } from './fact-metrics.ts';
 import { createLogger } from './logger.ts';
 
 /**
- * Loaded only where they run: a process with one component is as small as that component. Started
- * in this order, stopped in reverse.
+ * A component is imported only in the process that runs it, so that a process with one component
+ * stays small. Components start in this order and stop in reverse order.
  */
 const components: Record<ComponentName, () => Promise<StartComponent>> = {
   accounts: async () => (await import('./accounts/service.ts')).startAccounts,
@@ -31,7 +31,7 @@ export const componentNames = Object.keys(components) as ComponentName[];
 
 export interface CoordinatorOptions {
   readonly config: Config;
-  /** All when not named. */
+  /** Components of this process; absent means all. */
   readonly components?: readonly ComponentName[];
   readonly log?: Logger;
 }
@@ -39,9 +39,9 @@ export interface CoordinatorOptions {
 export interface Coordinator extends AsyncDisposable {
   readonly bus: Bus;
   readonly metrics: Registry;
-  /** Where the API listens, when this process has the ingress. */
+  /** URL of the API, if this process has the ingress. */
   readonly httpUrl: string | undefined;
-  /** Where operators' routes listen, when this process has them. */
+  /** URL of the operators' routes, if this process has them. */
   readonly adminUrl: string | undefined;
 }
 
@@ -62,8 +62,8 @@ export async function startCoordinator({
   const metrics = new Registry();
   const bus = new Bus(connection, reportBus({ log, metrics, clock: () => performance.now() }));
   const database = connectDatabase(config.databaseUrl, { max: POOL_SIZE });
-  // A database that restarts ends idle connections: the pool makes new ones, and this is not the
-  // end of the process.
+  // A database that restarts ends idle connections. The pool opens new ones; without this handler
+  // the process would end.
   let isStopping = false;
   database.on(
     'error',
@@ -116,8 +116,8 @@ export async function startCoordinator({
 }
 
 /**
- * Ends the start if a connection pooler would give the components wrong rights or mix up their
- * statements. A database that is away, or still a standby, does not prevent the start.
+ * Ends the start if a connection pooler would give the components wrong permissions or mix up their
+ * statements. A database that is unreachable, or still a standby, does not prevent the start.
  */
 async function refuseMisconfigured(database: Pool): Promise<void> {
   try {

@@ -30,7 +30,7 @@ test('a migration that changed after it was applied is refused by name', async (
 });
 
 test('an owner who is no superuser can migrate, and the components can add to the ledger and change nothing in it', async () => {
-  // Roles are the whole server's: one where nobody else has migrated.
+  // Roles belong to the whole server, so this test needs a server without migrations.
   await using fresh = await startPostgres();
   const client = new Client({ connectionString: await fresh.createDatabase('owned') });
   await client.connect();

@@ -8,7 +8,8 @@ import { Primary } from './database/primary.ts';
 
 const FOLDER = join(import.meta.dirname, 'migrations');
 /**
- * Any number, as long as every copy takes the same one: two migrations at once wait for each other.
+ * Key of the advisory lock with which two migrations at the same time wait for each other. The
+ * number is arbitrary.
  */
 const LOCK = 4_711_001;
 
@@ -16,8 +17,8 @@ const CREATE_TABLE = `
   CREATE TABLE IF NOT EXISTS migrations (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`;
 
 /**
- * Brings a database to what this version needs, and answers with the names of what was applied. A
- * file that changed after it was applied is an error.
+ * Applies all migrations that this database lacks, and returns their names. Throws if a migration
+ * was changed after it had been applied.
  */
 export async function migrate(databaseUrl: string): Promise<readonly string[]> {
   const client = await connectOwner(databaseUrl).catch((cause: Error) => {
@@ -49,8 +50,9 @@ async function connectOwner(databaseUrl: string): Promise<Client> {
 }
 
 /**
- * The lock belongs to one server connection. In transaction mode a pooler would take the lock on
- * one connection and run migrations on others, and two migrations at once would not wait.
+ * The advisory lock belongs to one connection of the server. In transaction mode a pooler would
+ * take the lock on one connection and run migrations on others, and two migrations at once would
+ * not wait.
  */
 async function refusePooler(client: Client): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');

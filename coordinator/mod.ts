@@ -1,4 +1,4 @@
-/** The coordinator as other parts start it. */
+/** Exports of the coordinator for the other folders. */
 
 export { Bus, BusError } from './bus.ts';
 export { type Config, ConfigError, readConfig } from './config.ts';

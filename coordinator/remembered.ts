@@ -1,14 +1,14 @@
 export interface RememberedOptions<Value> {
   readonly load: (key: string) => Promise<Value>;
-  /** How long an answer is good when nobody says that it changed. */
+  /** Lifetime of a value, in milliseconds. */
   readonly ttlMs: number;
   readonly maximum: number;
   readonly now: () => number;
 }
 
 /**
- * Answers that were looked up once: each asked for once at a time, the oldest forgotten first,
- * failures not remembered.
+ * Caches values that are loaded by key. Callers of the same key share one loading; failures are not
+ * cached; the oldest value is dropped first.
  */
 export class Remembered<Value> {
   readonly #options: RememberedOptions<Value>;

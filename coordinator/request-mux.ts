@@ -2,8 +2,8 @@ import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { randomToken } from '#bus-schemas';
 
 /**
- * `no_responders` is the hub's word that nobody listens; `unavailable` that the connection broke,
- * or that the answer will not come.
+ * `no_responders`: the hub reports that no process listens on the subject. `unavailable`: the
+ * connection broke, or the answer will not come.
  */
 export type RequestFailure = 'no_responders' | 'unavailable' | 'timeout' | 'closed';
 
@@ -29,10 +29,9 @@ const NO_RESPONDERS = 503;
 const TOKEN_LENGTH = 16;
 
 /**
- * Requests over one inbox. The library's own make an error with a stack for every request, answered
- * or not, which costs more
- * than the request; and they wait out their time when the connection is lost, where asking again at
- * once is what helps.
+ * Requests over one shared inbox. The library's own requests create an error with a stack for each
+ * call, which costs more than the request. Its requests also wait for their whole timeout when the
+ * connection is lost, although it helps to repeat them at once.
  */
 export class RequestMux {
   readonly #connection: NatsConnection;
@@ -54,8 +53,8 @@ export class RequestMux {
     payload: Uint8Array,
     { timeoutMs, headers }: { timeoutMs: number; headers?: MsgHdrs },
   ): Promise<Msg> {
-    // While it drains, the inbox is gone already: an answer could not arrive, and the library
-    // throws instead of sending.
+    // The inbox is already unsubscribed while the connection drains. An answer could not arrive,
+    // and the library throws instead of sending.
     if (this.#connection.isClosed() || this.#connection.isDraining())
       return Promise.reject(new RequestError('closed', subject));
     this.#last += 1;
@@ -71,15 +70,15 @@ export class RequestMux {
   }
 
   /**
-   * Says something to those who listen now, and nothing when the hub is away: the library would
-   * keep it and send it later.
+   * Publishes a message to the current subscribers. While the hub is unreachable it does nothing,
+   * because the library would store the message and send it later.
    */
   say(subject: string, payload: Uint8Array, headers: MsgHdrs): void {
     if (this.#isConnected && !this.#connection.isClosed() && !this.#connection.isDraining())
       this.#connection.publish(subject, payload, { headers });
   }
 
-  /** Requests of this subject that are under way get no answer any more. */
+  /** Rejects all open requests of this subject with `unavailable`. */
   abandon(subject: string): void {
     for (const [token, pending] of [...this.#pending])
       if (pending.subject === subject) this.#fail(token, 'unavailable');
@@ -104,7 +103,10 @@ export class RequestMux {
     pending.reject(new RequestError(code, pending.subject));
   }
 
-  /** What was under way when the connection broke may be lost: nobody waits for it any longer. */
+  /**
+   * Rejects the open requests when the connection breaks, because they or their answers may be
+   * lost.
+   */
   async #watchConnection(): Promise<void> {
     for await (const { type } of this.#connection.status()) {
       if (type === 'reconnect') this.#isConnected = true;

@@ -1,12 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-/** Secrets that we give out. We keep their hashes only, and only those travel on the bus. */
+/**
+ * Secrets that the coordinator creates for customers and operators. It stores only their hashes,
+ * and sends only hashes over the bus.
+ */
 
 const SECRET_BYTES = 24;
 const HINT_LENGTH = 4;
 
 export interface NewSecret {
-  /** Shown once, to its owner. */
+  /** The secret itself. It is shown once, to its owner. */
   readonly text: string;
   readonly hash: Uint8Array;
   readonly hint: string;
@@ -20,7 +23,7 @@ function makeSecret(prefix: string): NewSecret {
   return { text, hash: hashOf(text), hint: `${prefix}…${text.slice(-HINT_LENGTH)}` };
 }
 
-/** What a secret is known by. */
+/** Returns the hash by which a secret is stored and found. */
 export function hashOf(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }

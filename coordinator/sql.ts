@@ -5,7 +5,10 @@ import { isServerGone } from './database/errors.ts';
 
 export type Statement = { readonly name: string; readonly text: string };
 
-/** One statement a file; prepared under its file's name on each connection. */
+/**
+ * Loads the named files of a folder, with one statement in each. Each connection prepares a
+ * statement once, under the name of its file.
+ */
 export function loadStatements<Name extends string>(
   folder: string,
   names: readonly Name[],
@@ -33,14 +36,15 @@ export async function query<Row extends QueryResultRow>(
   return rows;
 }
 
-/** Everything in one transaction, or nothing. */
+/** Runs the work in one transaction. */
 export async function transaction<T>(
   database: Pool,
   work: (client: ClientBase) => Promise<T>,
 ): Promise<T> {
   const client = await database.connect();
   let broken: Error | undefined;
-  // A connection that dies also says so outside of any query; unheard, that would end the process.
+  // A connection that dies also emits an error outside of any query. Without a handler, this would
+  // end the process.
   const onError = (error: Error): void => {
     broken = error;
   };
@@ -62,7 +66,7 @@ export async function transaction<T>(
   }
 }
 
-/** Whether a statement failed because there is such a row already. */
+/** Returns true if a statement failed because the row already exists. */
 export function isDuplicate(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === '23505';
 }

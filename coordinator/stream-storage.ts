@@ -16,8 +16,9 @@ interface ServerStorage {
 }
 
 /**
- * What an operator can do about it: which server keeps the streams where, and how much it offers.
- * Without the system account, what to look for.
+ * Extends the message of the error with what an operator can do: the server and folder of the
+ * streams, and their free space. If the system account cannot connect, it contains only general
+ * advice.
  */
 export async function explainStorage(
   { message }: StreamStorageError,

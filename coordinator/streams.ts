@@ -18,11 +18,17 @@ import type { Bus } from './bus.ts';
 
 const NANOSECONDS = 1_000_000;
 const HOUR_MS = 3_600_000;
-/** A fact that a process took with it when it was killed waits this long for the next one. */
+/**
+ * Time after which the hub delivers a fact again, because the process that read it was killed, in
+ * milliseconds.
+ */
 const ACK_WAIT_MS = 10_000;
 const MAX_ACK_PENDING = 8_192;
 
-/** Makes the streams and durable consumers what `bus-schemas/streams.ts` says; safe to repeat. */
+/**
+ * Creates or updates the streams and durable consumers that `bus-schemas/streams.ts` defines. It
+ * may be repeated.
+ */
 export async function ensureStreams(bus: Bus): Promise<void> {
   const manager = await bus.manager();
   for (const stream of eventStreams)
@@ -35,7 +41,10 @@ export async function ensureStreams(bus: Bus): Promise<void> {
       await manager.consumers.delete(stream, name);
 }
 
-/** The hub has no room for a stream, which asks for its largest size when it is made. */
+/**
+ * The hub has too little storage for a stream. JetStream reserves the maximum size of a stream when
+ * it is created.
+ */
 export class StreamStorageError extends Error {
   override readonly name = 'StreamStorageError';
   readonly code = 'no_stream_storage';

@@ -13,7 +13,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'snapshot',
 ]);
 
-/** Models and aliases. Every change raises the revision, in the same statement. */
+/** Models and aliases. Every change also increases the revision, in the same statement. */
 export class CatalogStore {
   readonly #database: Pool;
   readonly #defaultPrice: Config['defaultPrice'];
@@ -56,7 +56,9 @@ export class CatalogStore {
     return (await this.#change(sql['put-model'], values)) ?? 0;
   }
 
-  /** The new revision; undefined when there was nothing to change. So do the others. */
+  /**
+   * This and the following methods return the new revision, or undefined if nothing was changed.
+   */
   dropModel(id: string): Promise<number | undefined> {
     return this.#change(sql['drop-model'], [id]);
   }

@@ -4,7 +4,7 @@ import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { CatalogStore } from './catalog-store.ts';
 
-/** What is on offer: models, their other names, the builds that serve them, and prices. */
+/** Starts the catalog: models, their aliases, their builds and prices. */
 export async function startCatalog({ bus, database, config, now }: Context): Promise<Component> {
   const store = new CatalogStore(database, config.defaultPrice);
   const changed = (revision: number) =>

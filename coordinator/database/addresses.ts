@@ -47,7 +47,7 @@ export function databaseAddresses(url: string): DatabaseAddresses {
   return { database, addresses: names.map((name) => ({ url: `${start}${name}${rest}`, name })) };
 }
 
-/** The coordinator writes, so that a server which only reads is of no use to it. */
+/** The coordinator writes, so a server that only reads is useless to it. */
 function requireWritable(wanted: string | null): void {
   if (wanted !== null && wanted !== 'read-write' && wanted !== 'primary')
     throw new DatabaseUrlError(

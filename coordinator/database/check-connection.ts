@@ -27,7 +27,7 @@ export async function checkConnection(client: ClientBase): Promise<void> {
   if (isPooled(client, checked.pid)) await checkPreparedStatements(client);
 }
 
-/** A direct connection states the process id of its own server process; a pooler invents one. */
+/** A direct connection reports the process id of its own server process; a pooler invents one. */
 export function isPooled(client: ClientBase, pid: number): boolean {
   return (client as ClientBase & { readonly processID: number | null }).processID !== pid;
 }

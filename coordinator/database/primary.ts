@@ -4,7 +4,10 @@ import { DatabaseRefused, namesOf } from './errors.ts';
 
 /** A server that does not answer within this time is skipped, in milliseconds. */
 const PROBE_MS = 2_000;
-/** When no server is a primary, for example during a promotion, the next search waits this long. */
+/**
+ * Pause before the next search after no server was a primary, in milliseconds, for example during a
+ * promotion.
+ */
 const NEXT_SEARCH_MS = 250;
 
 export interface PrimaryOptions {

@@ -4,7 +4,9 @@ import type { FailingStream } from '#coordinator/event-publisher.ts';
 
 const CALL = { timeoutMs: 1_000 };
 
-/** What is broken although requests can be served, in words for an operator. */
+/**
+ * Returns the faults of the network while requests can still be served, as texts for an operator.
+ */
 export async function degradations(bus: Bus): Promise<string[]> {
   const streams = bus.failingStreams().map(failingText);
   return [...streams, ...(await Promise.all([clocksOf(bus), lossesOf(bus)])).flat()];
