@@ -38,7 +38,7 @@ const COMPOSERS = [
   'coordinator/mod.ts',
   'coordinator/cli.ts',
   'coordinator/customer-commands.ts',
-  'coordinator/trust/mdm/mdm.test.ts',
+  'coordinator/trust/device-management/mdm.test.ts',
   'e2e/bench/ledger.ts',
   'e2e/bench/routing.ts',
   'simulator/replay/virtual-job.ts',

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FakeMicroMdm, TestAppleCa } from '#testcontainers';
-import { appleVouching } from '../mda/apple-vouching.ts';
+import { appleVouching } from '../apple-attestation/apple-vouching.ts';
 import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 import { DeviceAttestations } from './device-attestations.ts';
 import { MacUnderTest } from './mac-under-test.ts';
