@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 const BESIDE =
-  '{bin,bus-schemas,coordinator,native,provider,simulator,testcontainers}/**/*.test.ts';
+  '{bin,bus-schemas,cli,client,coordinator,http-api,native,network,provider,simulator,testcontainers,tiny-model}/**/*.test.ts';
 /** Functions that start hubs, databases and other processes. */
 const STARTS =
   /\b(startNatsHub|startNatsLeaf|startNatsServer|startPostgres|startLocalPostgres|startNetwork|startSupervised|startLeaf|spawn|spawnSync|execFile|execFileSync)\b/;

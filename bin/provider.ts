@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { addCommands as addProviderCommands, type Engines, realEngines } from '#provider/cli.ts';
-import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { lockFolder } from './folder-lock.ts';
 
 /**

@@ -106,8 +106,8 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     databaseUrl: network.databaseUrl,
     ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
   });
-  const { simulatedAliases, simulatedModels, TINY_MODEL_FOLDER, tinyAlias, tinyModel } =
-    await import('#simulator');
+  const { simulatedAliases, simulatedModels } = await import('#simulator');
+  const { TINY_MODEL_FOLDER, tinyAlias, tinyModel } = await import('#tiny-model');
   const { keepTokenizer } = await import('#coordinator');
   const tiny = { ...tinyModel, tokenizer: await keepTokenizer(home, TINY_MODEL_FOLDER) };
   await network.putModels([...simulatedModels, tiny], [...simulatedAliases, tinyAlias]);

@@ -3,7 +3,8 @@ import { expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import { cacheFolder, findNatsServer } from '#provider';
 import { openModelEngine } from '#provider/engine/open-model-engine.ts';
-import { startFleet, TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#simulator';
+import { startFleet } from '#simulator';
+import { TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#tiny-model';
 import { startTestNetwork } from './test-network.ts';
 
 /** Opens WebGPU if there is a driver (CI has one in software), and the default engine otherwise. */

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import type { SupervisedProcess } from '#provider';
-import { tinyModel } from '#simulator';
-import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { TINY_MODEL_FOLDER, tinyModel } from '#tiny-model';
 import { startProviderProcess } from './provider-process.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 

@@ -5,29 +5,45 @@ import { describe, expect, test } from 'vitest';
 const ROOT = resolve(import.meta.dirname, '..');
 const TOP = [
   'bus-schemas',
+  'http-api',
+  'client',
   'coordinator',
   'native',
   'provider',
+  'tiny-model',
   'simulator',
+  'network',
   'testcontainers',
   'e2e',
+  'cli',
   'bin',
 ] as const;
 type Top = (typeof TOP)[number];
 
-/** The folders that each folder may import, only as `#name`. `bin` assembles the program. */
+/** The folders that each folder may import, only as `#name`. `cli` assembles the program. */
 const allowed: Record<Top, readonly Top[]> = {
   'bus-schemas': [],
   native: [],
-  coordinator: ['bus-schemas'],
+  'http-api': ['bus-schemas'],
+  client: ['bus-schemas', 'http-api'],
+  coordinator: ['bus-schemas', 'http-api'],
   provider: ['bus-schemas', 'native'],
-  simulator: ['bus-schemas', 'coordinator', 'provider'],
-  testcontainers: ['bus-schemas', 'coordinator', 'provider', 'simulator'],
-  e2e: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'testcontainers', 'native'],
-  bin: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'testcontainers', 'native', 'e2e'],
+  'tiny-model': ['bus-schemas'],
+  simulator: ['bus-schemas', 'coordinator', 'provider', 'tiny-model'],
+  network: ['bus-schemas', 'coordinator', 'provider'],
+  testcontainers: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'network'],
+  e2e: TOP,
+  cli: TOP,
+  bin: ['native', 'cli'],
 };
 /** Folders that every test may import, for example to start a hub or a database. */
-const forTests: readonly Top[] = ['testcontainers', 'provider', 'simulator'];
+const forTests: readonly Top[] = [
+  'testcontainers',
+  'network',
+  'provider',
+  'simulator',
+  'tiny-model',
+];
 const isTest = (file: string) => /(\.test|-under-test)\.ts$/.test(file);
 /**
  * Files that may import the inside of components: those that assemble them, a test that does so,

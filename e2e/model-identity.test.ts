@@ -5,7 +5,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import { openModelEngine } from '#provider/engine/open-model-engine.ts';
-import { type Fleet, startFleet, TINY_MODEL_FOLDER, tinyModel } from '#simulator';
+import { type Fleet, startFleet } from '#simulator';
+import { TINY_MODEL_FOLDER, tinyModel } from '#tiny-model';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 

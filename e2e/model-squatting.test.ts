@@ -6,13 +6,8 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { fromHex, services } from '#bus-schemas';
 import type { Engine } from '#provider';
 import { openModelEngine } from '#provider/engine/open-model-engine.ts';
-import {
-  createSimulatedEngine,
-  type Fleet,
-  startFleet,
-  TINY_MODEL_FOLDER,
-  tinyModel,
-} from '#simulator';
+import { createSimulatedEngine, type Fleet, startFleet } from '#simulator';
+import { TINY_MODEL_FOLDER, tinyModel } from '#tiny-model';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
-import { type Fleet, startFleet, TINY_MODEL_FOLDER } from '#simulator';
+import { type Fleet, startFleet } from '#simulator';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { type Person, startTestNetwork, type TestNetwork } from './test-network.ts';
 

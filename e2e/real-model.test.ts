@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import type { SupervisedProcess } from '#provider';
-import { tinyAlias, tinyModel } from '#simulator';
+import { tinyAlias, tinyModel } from '#tiny-model';
 import { startProviderProcess } from './provider-process.ts';
 import { startTestNetwork, type TestNetwork } from './test-network.ts';
 

@@ -5,7 +5,8 @@ import { services } from '#bus-schemas';
 import { keepTokenizer } from '#coordinator';
 import { cacheFolder, findNatsServer } from '#provider';
 import { openModelEngine } from '#provider/engine/open-model-engine.ts';
-import { type Fleet, startFleet, TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#simulator';
+import { type Fleet, startFleet } from '#simulator';
+import { TINY_MODEL_FOLDER, tinyAlias, tinyModel } from '#tiny-model';
 import { type ApiResponse, startTestNetwork, type TestNetwork } from './test-network.ts';
 
 /**

@@ -154,7 +154,7 @@ async function openTiny({
   log: Logger;
 }): Promise<Engine> {
   const { openModelEngine } = await import('#provider/engine/open-model-engine.ts');
-  const { TINY_MODEL_FOLDER } = await import('./tiny-model.ts');
+  const { TINY_MODEL_FOLDER } = await import('#tiny-model');
   return openModelEngine({
     backend,
     models: [TINY_MODEL_FOLDER],

@@ -16,4 +16,3 @@ export {
   type EngineProfile,
   type SimulatedEngine,
 } from './simulated-engine.ts';
-export { TINY_MODEL_FOLDER, tinyAlias, tinyModel } from './tiny-model.ts';

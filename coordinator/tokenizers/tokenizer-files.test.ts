@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { TINY_MODEL_FOLDER } from '#simulator';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { TokenCounter } from './token-counter.ts';
 import { keepTokenizer, tokenizerPath } from './tokenizer-files.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { InferenceRequest } from '#bus-schemas';
-import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { thisMachine } from '../machine.ts';
 import { type Model, openModel } from '../models/model.ts';
 import {

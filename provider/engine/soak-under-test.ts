@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import type { BackendName } from './backend-names.ts';
 import { begin } from './engine-under-test.ts';
 import { openModelEngine } from './open-model-engine.ts';

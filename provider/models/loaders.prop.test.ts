@@ -3,7 +3,7 @@ import { rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { openModel } from './model.ts';
 import { ModelFolderUnderTest, mutationsOf, promptsOf } from './model-folder-under-test.ts';
 

@@ -2,7 +2,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { openModel } from './model.ts';
 import { ModelError } from './model-error.ts';
 import { TextStream } from './tokenizer.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TINY_MODEL_FOLDER } from '#simulator/tiny-model.ts';
+import { TINY_MODEL_FOLDER } from '#tiny-model';
 import { type Model, openModel } from '../../models/model.ts';
 import { type Constraint, formatOf, GrammarError, Grammars } from './grammars.ts';
 

@@ -13,7 +13,7 @@ import { type Answer, begin } from '#provider/engine/engine-under-test.ts';
 import { ModelEngine } from '#provider/engine/model-engine.ts';
 import { thisMachine } from '#provider/machine.ts';
 import { type Model, openModel } from '#provider/models/model.ts';
-import { TINY_MODEL_FOLDER, tinyModel } from './tiny-model.ts';
+import { TINY_MODEL_FOLDER, tinyModel } from './mod.ts';
 
 interface Question {
   readonly kind: string;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { NewModel } from '#bus-schemas';
 
 /**
- * A real model of two million weights, trained for this repository (model/training). Unlike
+ * A real model of two million weights, trained for this repository (training/). Unlike
  * simulated text, its answers can be checked for correctness.
  */
 export const tinyModel: Omit<NewModel, 'createdAt'> = {
@@ -21,4 +21,4 @@ export const tinyModel: Omit<NewModel, 'createdAt'> = {
 
 export const tinyAlias = { alias: 'tiny', model: tinyModel.id };
 
-export const TINY_MODEL_FOLDER = join(import.meta.dirname, 'model', 'dinf-tiny-4bit');
+export const TINY_MODEL_FOLDER = join(import.meta.dirname, 'dinf-tiny-4bit');
