@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
-import type { Network } from '#testcontainers';
+import type { Network } from '#network';
 import { lockFolder } from './folder-lock.ts';
 import { greet } from './up/greeting.ts';
 
@@ -71,7 +71,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     remedy: 'name another folder with DINF_HOME',
   });
   const say = (line: string) => process.stderr.write(`dinf: ${line}\n`);
-  const { startNetwork } = await import('#testcontainers');
+  const { startNetwork } = await import('#network');
   const { createLogger } = await import('#coordinator/logger.ts');
   const { keepRunning } = await import('#provider');
   const { careForHub } = await import('./up/hub-care.ts');

@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PostgresNode, startPostgres } from '#testcontainers';
+import type { PostgresNode } from '#network';
+import { startPostgres } from '#testcontainers';
 import { connectDatabase } from './database.ts';
 import { migrate } from './migrate.ts';
 

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import type { Network } from '#testcontainers';
+import type { Network } from '#network';
 
 /** Path of the program without its bootstrap: tests run it under the Node that runs them. */
 export const DINF = join(resolve(import.meta.dirname, '..'), 'bin', 'dinf.ts');

@@ -5,6 +5,7 @@ import { type Logger, pino } from 'pino';
 import { expect, vi } from 'vitest';
 import { CodecError, type ComponentName, services, Violation } from '#bus-schemas';
 import { type Config, type Coordinator, componentNames, startCoordinator } from '#coordinator';
+import { type Network, startNetwork } from '#network';
 import {
   type Fault,
   type Fleet,
@@ -15,7 +16,7 @@ import {
   simulatedModels,
   startFleet,
 } from '#simulator';
-import { chooseRuntime, type Network, startNetwork } from '#testcontainers';
+import { chooseRuntime, nodeStarters } from '#testcontainers';
 
 export interface TestNetworkOptions {
   readonly providers: number;
@@ -360,7 +361,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   const cluster = options.clusterOf === undefined ? {} : { clusterOf: options.clusterOf };
   const network = await startNetwork({
     log,
-    runtime: await chooseRuntime(),
+    ...nodeStarters(await chooseRuntime()),
     config: { http, receiptGraceMs, ...config },
     components,
     ...cluster,

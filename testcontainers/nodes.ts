@@ -1,18 +1,31 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import {
+  type NatsNode,
+  type NatsNodeOptions,
+  type NetworkOptions,
+  type PostgresNode,
+  type PostgresOptions,
+  startLocalPostgres,
+} from '#network';
 import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
 import { startContainerNats } from './containers/nats.ts';
 import { startContainerPostgres } from './containers/postgres.ts';
-import { startLocalPostgres } from './local/postgres.ts';
-import type { NatsNode, NatsNodeOptions } from './nats-node.ts';
-import type { PostgresNode, PostgresOptions } from './postgres-server.ts';
 import { chooseRuntime, type Runtime } from './runtime.ts';
 
 /** How a node is started; if absent, `chooseRuntime` decides by DINF_TEST_RUNTIME. */
 interface RuntimeChoice {
   readonly runtime?: Runtime;
 }
+
+/** The options with which `startNetwork` starts its hub and its database in the chosen runtime. */
+export const nodeStarters = (
+  runtime: Runtime,
+): Pick<NetworkOptions, 'startHub' | 'startPostgres'> =>
+  runtime === 'containers'
+    ? { startHub: startContainerNats, startPostgres: startContainerPostgres }
+    : {};
 
 export async function startPostgres({
   runtime,

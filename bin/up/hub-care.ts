@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { Network } from '#testcontainers';
+import type { Network } from '#network';
 
 /** Time between two checks of the streams, in milliseconds. */
 const LOOK_MS = 1_000;

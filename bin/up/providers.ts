@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
+import type { Network } from '#network';
 import { keepRunning, startRestartable } from '#provider';
-import type { Network } from '#testcontainers';
 
 const DINF = join(resolve(import.meta.dirname, '..'), 'dinf.ts');
 const READY_MS = 30_000;

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectToServer, services } from '#bus-schemas';
 import { Bus, endpoint } from '#coordinator/bus.ts';
-import { type NatsNode, startNatsHub } from '#testcontainers';
+import type { NatsNode } from '#network';
+import { startNatsHub } from '#testcontainers';
 import { answerIfAny, answerOf } from './call-until.ts';
 
 const LIMITS = { eachMs: 200, totalMs: 250 };

@@ -23,8 +23,9 @@ import { connectDatabase } from '#coordinator/database.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
+import type { PostgresNode } from '#network';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
-import { type PostgresNode, startPostgres } from '#testcontainers';
+import { startPostgres } from '#testcontainers';
 import { startSettlement } from './service.ts';
 
 export const PROVIDER = `A${'P'.repeat(55)}`;

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type OidcIssuer, startOidcIssuer } from '#testcontainers';
+import { type OidcIssuer, startOidcIssuer } from '#network';
 import { startTestNetwork, type TestNetwork } from '../test-network.ts';
 
 let network: TestNetwork;

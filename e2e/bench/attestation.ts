@@ -16,8 +16,8 @@ import {
   TrustWord,
 } from '#bus-schemas';
 import { type Bus, componentNames } from '#coordinator';
+import { startNetwork } from '#network';
 import { startSupervised } from '#provider';
-import { startNetwork } from '#testcontainers';
 import { DINF, operatorSettings } from '../dinf-program.ts';
 import { cpuSeconds, memoryOf } from './process-figures.ts';
 import { show, spread } from './statistics.ts';

@@ -13,9 +13,9 @@ import {
   type Verdict,
 } from '#bus-schemas';
 import { type Bus, componentNames } from '#coordinator';
+import { startNetwork } from '#network';
 import { type SupervisedProcess, startSupervised } from '#provider';
 import { imaginaryId, simulatedModels } from '#simulator';
-import { startNetwork } from '#testcontainers';
 import { DINF, operatorSettings } from '../dinf-program.ts';
 import type { Target } from './http-stream-client.ts';
 import { run } from './load.ts';

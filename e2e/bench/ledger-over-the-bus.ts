@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { events, JobEnded, newJobId, services } from '#bus-schemas';
-import { startNetwork } from '#testcontainers';
+import { startNetwork } from '#network';
 import { percentile } from './statistics.ts';
 
 const CALL = { timeoutMs: 10_000 };

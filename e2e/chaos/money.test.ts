@@ -15,8 +15,8 @@ import {
 import { type Bus, connectDatabase } from '#coordinator';
 import { endpoint } from '#coordinator/bus.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
+import { type Network, startNetwork } from '#network';
 import { type SupervisedProcess, startSupervised } from '#provider';
-import { type Network, startNetwork } from '#testcontainers';
 import { DINF, operatorSettings } from '../dinf-program.ts';
 
 /** Number of kills; even ones kill settlement, odd ones Postgres. */

@@ -24,8 +24,9 @@ import {
   RelaySenders,
   SUITE_ID,
 } from '#bus-schemas';
+import type { NatsNode } from '#network';
 import { createSimulatedEngine, type SimulatedEngine, simulatedAnswer } from '#simulator';
-import { type NatsNode, startNatsHub } from '#testcontainers';
+import { startNatsHub } from '#testcontainers';
 import { type Agent, startAgent } from './agent.ts';
 import type { Identity } from './attester.ts';
 

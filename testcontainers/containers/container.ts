@@ -1,5 +1,5 @@
 import type { StartedTestContainer } from 'testcontainers';
-import { freePort } from '../free-port.ts';
+import { freePort } from '#network';
 
 export interface ContainerOptions {
   readonly image: string;

@@ -1,4 +1,4 @@
-import type { NatsNode, NatsNodeOptions } from '../nats-node.ts';
+import type { NatsNode, NatsNodeOptions } from '#network';
 import { startContainer } from './container.ts';
 
 const INSIDE = { client: 4222, leaf: 7422, monitor: 8222 } as const;

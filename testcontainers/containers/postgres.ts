@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { createDatabase } from '../create-database.ts';
 import {
+  createDatabase,
   POSTGRES_SETTINGS,
   POSTGRES_USER,
   type PostgresNode,
   type PostgresOptions,
-} from '../postgres-server.ts';
+} from '#network';
 import { startContainer } from './container.ts';
 
 const INSIDE = 5432;

@@ -11,7 +11,8 @@ import {
   type SettlementSettled,
 } from '#bus-schemas';
 import { migrate } from '#coordinator/migrate.ts';
-import { type PostgresNode, startPostgres } from '#testcontainers';
+import type { PostgresNode } from '#network';
+import { startPostgres } from '#testcontainers';
 import { chargeFor, type End, holdFor, type Price, type Terms } from '../core/charge.ts';
 import { digestOf } from '../core/digest.ts';
 import { LedgerStore } from '../ledger/ledger-store.ts';

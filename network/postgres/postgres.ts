@@ -6,12 +6,11 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { SupervisedProcess } from '#provider';
 import { LaunchError, startAgain, startSupervised } from '#provider';
-
-import { createDatabase } from '../create-database.ts';
 import { freePort } from '../free-port.ts';
-import type { PostgresOptions, PostgresServer } from '../postgres-server.ts';
-import { POSTGRES_SETTINGS, POSTGRES_USER } from '../postgres-server.ts';
+import { createDatabase } from './create-database.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
+import type { PostgresOptions, PostgresServer } from './postgres-server.ts';
+import { POSTGRES_SETTINGS, POSTGRES_USER } from './postgres-server.ts';
 import type { Unprivileged } from './unprivileged.ts';
 import { unprivileged } from './unprivileged.ts';
 

@@ -12,7 +12,6 @@ import {
   explainStorage,
   makeApiKey,
   migrate,
-  type OperatorHome,
   prepareOperatorHome,
   readConfig,
   StreamStorageError,
@@ -22,18 +21,15 @@ import {
   cacheFolder,
   findNatsServer,
   LaunchError,
-  type NatsPlace,
   type NatsPorts,
   type Restartable,
   startNatsServer,
 } from '#provider';
-import { startContainerNats } from './containers/nats.ts';
 import { startHubCluster } from './hub-cluster.ts';
-import type { NatsNode } from './nats-node.ts';
-import { startPostgres } from './nodes.ts';
+import type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 import { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
-import type { PostgresNode } from './postgres-server.ts';
-import type { Runtime } from './runtime.ts';
+import { startLocalPostgres } from './postgres/postgres.ts';
+import type { PostgresNode, PostgresOptions } from './postgres/postgres-server.ts';
 
 export interface NetworkOptions {
   /** Folder for keys and data. If absent, a temporary one is used and deleted at the end. */
@@ -46,8 +42,10 @@ export interface NetworkOptions {
   readonly hubPorts?: Partial<NatsPorts>;
   /** Number of hubs of a cluster of local processes; by default there is a single hub. */
   readonly clusterOf?: number;
-  /** How hub and Postgres are started; `local` by default. */
-  readonly runtime?: Runtime;
+  /** Starts the hub, for example in a container; by default it is a process of this machine. */
+  readonly startHub?: (options: NatsNodeOptions) => Promise<NatsNode>;
+  /** Starts Postgres, for example in a container; by default it is a process of this machine. */
+  readonly startPostgres?: (options: PostgresOptions) => Promise<PostgresNode>;
   /** Port of the sign-in service; a free one by default. */
   readonly issuerPort?: number;
   /** Components of the coordinator to start; all by default. The ingress must be one of them. */
@@ -107,12 +105,16 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
 
   say('nats-server');
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(env), env, log: say });
-  const { runtime = 'local' } = options;
+  const { startHub = localHubStarter({ natsServer, home }), startPostgres = startLocalPostgres } =
+    options;
   const hubs =
     options.clusterOf === undefined
       ? [
           started.use(
-            await startHub({ natsServer, home, operator, runtime, ports: options.hubPorts ?? {} }),
+            await startHub({
+              config: (place) => hubConfig(place, operator),
+              ports: options.hubPorts ?? {},
+            }),
           ),
         ]
       : started.use(await startHubCluster({ natsServer, home, operator, count: options.clusterOf }))
@@ -122,9 +124,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   if (options.databaseUrl === undefined) say('Postgres');
   const dataFolder = options.home === undefined ? {} : { dataDir: join(home, 'postgres') };
   const postgres =
-    options.databaseUrl === undefined
-      ? started.use(await startPostgres({ runtime, ...dataFolder }))
-      : undefined;
+    options.databaseUrl === undefined ? started.use(await startPostgres(dataFolder)) : undefined;
   const databaseUrl = options.databaseUrl ?? (await postgres?.createDatabase(DATABASE)) ?? '';
 
   say('database schema');
@@ -217,25 +217,10 @@ async function temporaryHome(started: AsyncDisposableStack): Promise<string> {
   return home;
 }
 
-interface HubOptions {
-  readonly natsServer: string;
-  readonly home: string;
-  readonly operator: OperatorHome;
-  readonly ports: Partial<NatsPorts>;
-  readonly runtime: Runtime;
-}
-
-function startHub({ natsServer, home, operator, ports, runtime }: HubOptions): Promise<NatsNode> {
-  const config = (place: NatsPlace) => hubConfig(place, operator);
-  if (runtime === 'containers') return startContainerNats({ config });
-  return startNatsServer({
-    binary: natsServer,
-    home: join(home, 'hub'),
-    name: 'hub',
-    config,
-    ports,
-  });
-}
+const localHubStarter =
+  ({ natsServer, home }: { natsServer: string; home: string }) =>
+  (options: NatsNodeOptions): Promise<NatsNode> =>
+    startNatsServer({ ...options, binary: natsServer, home: join(home, 'hub'), name: 'hub' });
 
 async function prepareStreams(config: Config, log: Logger): Promise<void> {
   const connection = await connectToHub({

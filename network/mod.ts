@@ -1,0 +1,13 @@
+/** The network that `dinf up` runs on one machine: hub, database, coordinator and sign-in service. */
+export { freePort } from './free-port.ts';
+export type { NatsNode, NatsNodeOptions } from './nats-node.ts';
+export { type Network, type NetworkOptions, startNetwork } from './network.ts';
+export { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
+export { createDatabase } from './postgres/create-database.ts';
+export { startLocalPostgres } from './postgres/postgres.ts';
+export {
+  POSTGRES_SETTINGS,
+  POSTGRES_USER,
+  type PostgresNode,
+  type PostgresOptions,
+} from './postgres/postgres-server.ts';
