@@ -77,9 +77,9 @@ async function runProxy({
     await Promise.all([
       import('#bus-schemas'),
       import('#client'),
-      import('./ingress/proxy/proxy-server.ts'),
+      import('#client/proxy/proxy-server.ts'),
       import('./logger.ts'),
-      import('./kept-head.ts'),
+      import('#client/kept-head.ts'),
     ]);
   const log = createLogger({ name: 'proxy', level: process.env['DINF_LOG'] ?? 'warn' });
   const kept = await KeptHead.of(coordinator);
@@ -117,7 +117,7 @@ ${hex(key)}`);
 
 async function proxySecret(): Promise<string> {
   const [{ kept }, { randomBytes }] = await Promise.all([
-    import('./kept-file.ts'),
+    import('#bus-schemas/kept-file.ts'),
     import('node:crypto'),
   ]);
   return kept(join(homeFolder(process.env), 'proxy.secret'), async () =>
@@ -129,7 +129,7 @@ async function runWitness({ coordinator, logKey, every, once }: WitnessOptions):
   const [{ hex }, { SealedClient }, { KeptHead }] = await Promise.all([
     import('#bus-schemas'),
     import('#client'),
-    import('./kept-head.ts'),
+    import('#client/kept-head.ts'),
   ]);
   const kept = await KeptHead.of(coordinator);
   const writes: Promise<void>[] = [];

@@ -5,7 +5,6 @@ export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
 export { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
 export { connectDatabase } from './database.ts';
-export { startProxy } from './ingress/proxy/proxy-server.ts';
 export {
   type Coordinator,
   type CoordinatorOptions,

@@ -33,7 +33,7 @@ export interface Outcome {
   readonly record: RecordEffect;
   /**
    * Error code of the API when nothing else is tried; its HTTP status is in
-   * coordinator/ingress/errors.ts.
+   * http-api/errors.ts.
    */
   readonly error: OutcomeError;
 }

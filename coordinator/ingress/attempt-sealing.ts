@@ -1,7 +1,8 @@
 import type { Outline, Receipt } from '#bus-schemas';
+import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
+import type { Piece } from '#http-api/core/piece.ts';
 import type { AnswerBounds } from './core/answer-bounds.ts';
-import type { Attempt, AttemptEnd } from './core/job-state.ts';
-import type { Piece } from './core/piece.ts';
+import type { Attempt } from './core/job-state.ts';
 
 /** The sealed request of one attempt, and the means to read the provider's messages about it. */
 export interface AttemptSealing {

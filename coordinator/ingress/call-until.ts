@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceMethod } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
-import { ApiError } from './errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 
 interface Limits {
   readonly eachMs: number;

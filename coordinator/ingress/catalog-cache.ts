@@ -7,8 +7,8 @@ import {
   services,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { callUntil } from './call-until.ts';
-import { ApiError } from './errors.ts';
 
 const REFRESH_MS = 30_000;
 const FIRST_LOAD_MS = 3_000;

@@ -9,8 +9,8 @@ import {
 import type { Logger } from 'pino';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { answerOf, callUntil } from './call-until.ts';
-import { ApiError } from './errors.ts';
 
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;

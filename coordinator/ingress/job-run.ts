@@ -20,7 +20,9 @@ import {
   Violation,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import type { Answer, ServingDetails } from './answer.ts';
+import type { Answer, ServingDetails } from '#http-api/answer.ts';
+import type { Piece } from '#http-api/core/piece.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { SealAttempt } from './attempt-sealing.ts';
 import { AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
@@ -35,9 +37,7 @@ import {
   type Transition,
 } from './core/job-state.ts';
 import type { LateBudget } from './core/late-budget.ts';
-import type { Piece } from './core/piece.ts';
 import type { RecountTerms } from './core/recount.ts';
-import { ApiError } from './errors.ts';
 import type { FlowSender } from './flow-sender.ts';
 import type { WantedMachines } from './key-policy.ts';
 import type { PlaceFinder } from './place-finder.ts';

@@ -15,7 +15,7 @@ import {
   TrustRevoked,
   Violation,
 } from '#bus-schemas';
-import type { Answer } from './answer.ts';
+import type { Answer } from '#http-api/answer.ts';
 import { type JobDeps, JobRun, type JobSpec } from './job-run.ts';
 
 const TICK_MS = 25;

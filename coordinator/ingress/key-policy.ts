@@ -1,6 +1,6 @@
 import type { CatalogModel, RateLimits } from '#bus-schemas';
-import type { ChatIntent } from './core/introspect.ts';
-import { ApiError } from './errors.ts';
+import type { ChatIntent } from '#http-api/core/introspect.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { KeyCaller } from './identity/key-cache.ts';
 import { type LimitTaker, limitHeaders } from './limits/limit-taker.ts';
 import type { OwnMachines } from './own-machines.ts';

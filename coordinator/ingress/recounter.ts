@@ -4,8 +4,8 @@ import { Counter, type Registry } from 'prom-client';
 import type { CatalogModel } from '#bus-schemas';
 import type { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { tokenizerPath } from '#coordinator/tokenizers/tokenizer-files.ts';
+import { MemoryBudget } from '#http-api/memory-budget.ts';
 import { isDense, isOverbilled, type RecountTerms } from './core/recount.ts';
-import { MemoryBudget } from './memory-budget.ts';
 import { Transcript } from './transcript.ts';
 
 /**

@@ -7,6 +7,8 @@ import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
+import { MemoryBudget } from '#http-api/memory-budget.ts';
+import { closeServer, createServer } from '#http-api/server.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
@@ -17,10 +19,10 @@ import { LateBudget } from './core/late-budget.ts';
 import { degradations } from './degradations.ts';
 import { FlowSender } from './flow-sender.ts';
 import { Api } from './http/api.ts';
+import { documentApi } from './http/api-document.ts';
 import { createAuth } from './http/authenticate.ts';
 import { limitConnections } from './http/connection-limit.ts';
 import { addRoutes } from './http/routes.ts';
-import { closeServer, createServer } from './http/server.ts';
 import { endVanishedClients } from './http/vanished-clients.ts';
 import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
@@ -32,7 +34,6 @@ import { AddressLimiter } from './limits/address-limiter.ts';
 import { GuessLimiter } from './limits/guess-limiter.ts';
 import { LimitTaker } from './limits/limit-taker.ts';
 import { MinuteCounts } from './limits/minute-counts.ts';
-import { MemoryBudget } from './memory-budget.ts';
 import { OwnMachines } from './own-machines.ts';
 import { PlaceFinder } from './place-finder.ts';
 import { receiptWhenSettled } from './receipt-wait.ts';
@@ -113,7 +114,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ...(catalog.isLoaded ? [] : ['catalog']),
   ];
   const degraded = () => degradations(bus);
-  const server = await createServer({ log, ...config });
+  const server = createServer({ log, ...config });
+  await documentApi(server);
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   const strangers = addressLimiter();
   addRoutes(server, {
@@ -157,8 +159,9 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const vanished = endVanishedClients({ server: server.server, log });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
-  const admin = config.admin && (await createServer({ log, ...config }));
+  const admin = config.admin && createServer({ log, ...config });
   if (admin !== undefined) {
+    await documentApi(admin);
     const operators = new Api(admin, { operator: operatorAuth(bus, addressLimiter()) }, bus);
     addAdminRoutes({ admin: new AdminApi(operators), setDraining, metrics, now });
     addMdmRoute(admin, bus);

@@ -1,6 +1,6 @@
-import type { Piece } from './core/piece.ts';
+import type { Piece } from '#http-api/core/piece.ts';
+import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import type { RecountTerms } from './core/recount.ts';
-import type { MemoryBudget } from './memory-budget.ts';
 
 /**
  * Longest part of an answer that is kept, in UTF-16 code units: about 8,000 tokens, which take

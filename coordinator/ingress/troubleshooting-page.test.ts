@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { apiErrors, isApiErrorCode } from './errors.ts';
+import { apiErrors, isApiErrorCode } from '#http-api/errors.ts';
 
 /**
  * Statuses and messages in docs/troubleshooting.md are written by this test with DINF_WRITE_API=1;

@@ -8,7 +8,7 @@ import {
   type OperatorJwts,
   type OperatorKeys,
 } from '#bus-schemas';
-import { kept } from '#coordinator/kept-file.ts';
+import { kept } from '#bus-schemas/kept-file.ts';
 
 /**
  * What the operator of a network holds: its keys, and the secret from which each provider's account

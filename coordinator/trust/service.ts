@@ -10,11 +10,11 @@ import {
   TrustConnected,
   TrustDisconnected,
 } from '#bus-schemas';
+import { kept } from '#bus-schemas/kept-file.ts';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
-import { kept } from '#coordinator/kept-file.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { AccountResolver } from './account-resolver.ts';
 import { appleVouching } from './apple-attestation/apple-vouching.ts';

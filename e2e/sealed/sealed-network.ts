@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { InferenceRequest, type TrustLevel } from '#bus-schemas';
 import { type Sealed, SealedClient, type SealedEvent } from '#client';
-import { startProxy } from '#coordinator';
+import { startProxy } from '#client/proxy/proxy-server.ts';
 import type { TestNetwork } from '../test-network.ts';
 
 // The customer's side of a network, and a lying coordinator between customer and network.

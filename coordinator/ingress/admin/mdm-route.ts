@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { answerOf } from '../call-until.ts';
-import { ApiError } from '../errors.ts';
 
 const MAX_BYTES = 256 * 1024;
 const MAX_SECRET = 256;

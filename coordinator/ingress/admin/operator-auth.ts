@@ -2,8 +2,8 @@ import type { FastifyRequest } from 'fastify';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { hashOf } from '#coordinator/secrets.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { answerOf } from '../call-until.ts';
-import { ApiError } from '../errors.ts';
 import { bearerOf } from '../http/authenticate.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { AccountId, KeyId, ProviderId, randomToken, services } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { futureTimeOf, MicroUsd, optional, strict, When } from '../http/api.ts';
 import type { AdminApi } from './admin-api.ts';
 

@@ -12,8 +12,9 @@ import type {
   RoutingRefusal,
   Usage,
 } from '#bus-schemas';
-import type { ApiErrorCode } from '../errors.ts';
-import type { Piece } from './piece.ts';
+import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
+import type { Piece } from '#http-api/core/piece.ts';
+import type { ApiErrorCode } from '#http-api/errors.ts';
 
 /** The state, events and commands of the state machine of a job (job.ts). */
 
@@ -72,19 +73,6 @@ export interface JobState {
   /** The error that the client gets if no further provider is tried. */
   readonly lastError: ApiErrorCode;
   readonly retryAfterMs: number;
-}
-
-/** The end of an attempt, as its provider reports it. */
-export interface AttemptEnd {
-  readonly finish: Finish;
-  readonly usage: Usage;
-  readonly stopSequence?: string | undefined;
-  /**
-   * The part of the request that made the engine fail; undefined if the request was not the cause.
-   */
-  readonly about?: RefusalAbout | undefined;
-  /** The provider's receipt, which has not been checked yet. */
-  readonly receipt?: Receipt | undefined;
 }
 
 export interface FailedAttempt {

@@ -1,4 +1,5 @@
 import { type Candidate, FINISH_FAILURES, type HoldRefusal } from '#bus-schemas';
+import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import {
   attemptFailed,
   dispatch,
@@ -9,7 +10,6 @@ import {
 } from './job-attempts.ts';
 import {
   type Attempt,
-  type AttemptEnd,
   ended,
   type FailedAttempt,
   type JobCommand,

@@ -1,4 +1,4 @@
-import { isGiven, isObject, type JsonObject } from './json.ts';
+import { isGiven, isObject, type JsonObject } from '#http-api/core/json.ts';
 
 /**
  * Compares the tokens that a machine bills with those that the model's tokenizer finds in the

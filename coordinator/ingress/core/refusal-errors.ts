@@ -1,5 +1,5 @@
 import type { HoldRefusal, KeyShortage, RoutingRefusal } from '#bus-schemas';
-import type { ApiErrorCode } from '../errors.ts';
+import type { ApiErrorCode } from '#http-api/errors.ts';
 
 /**
  * Errors of the API for refusals by routing and settlement. bus-schemas/messages/outcomes.ts has

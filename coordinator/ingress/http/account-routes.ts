@@ -8,8 +8,8 @@ import {
   trustFaultTexts,
 } from '#bus-schemas';
 import { requirementsOf } from '#coordinator/model-requirements.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
-import { ApiError } from '../errors.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
 import {
   type Api,

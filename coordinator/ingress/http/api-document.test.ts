@@ -3,24 +3,26 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
+import { createServer } from '#http-api/server.ts';
 import { AdminApi } from '../admin/admin-api.ts';
 import { addAdminRoutes } from '../admin/admin-routes.ts';
 import { Api } from './api.ts';
+import { documentApi } from './api-document.ts';
 import { apiPage } from './api-page.ts';
 import { addRoutes, type RoutesDeps } from './routes.ts';
-import { createServer } from './server.ts';
 
 /** With DINF_WRITE_API=1 this test writes the documents. */
 const DOCS = join(import.meta.dirname, '../../../docs');
 const pass = async () => undefined;
 
-async function documentOf(add: (server: Awaited<ReturnType<typeof createServer>>) => void) {
-  const server = await createServer({
+async function documentOf(add: (server: ReturnType<typeof createServer>) => void) {
+  const server = createServer({
     log: pino({ level: 'silent' }),
     trustedProxies: [],
     headersTimeoutMs: 1_000,
     requestTimeoutMs: 1_000,
   });
+  await documentApi(server);
   add(server);
   await server.ready();
   return server.swagger();

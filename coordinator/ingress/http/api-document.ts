@@ -1,8 +1,12 @@
-import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
+import fastifySwagger from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
 
-/** The general part of the OpenAPI document; the routes add their own parts. */
-export function describeApi(): FastifyDynamicSwaggerOptions {
-  return {
+/**
+ * Adds the general part of the OpenAPI document to a server that has no route yet; the routes add
+ * their own parts.
+ */
+export async function documentApi(server: FastifyInstance): Promise<void> {
+  await server.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
@@ -38,5 +42,5 @@ export function describeApi(): FastifyDynamicSwaggerOptions {
         },
       },
     },
-  };
+  });
 }

@@ -3,9 +3,9 @@ import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import type { ServiceMethod } from '#bus-schemas';
 import { audited } from '#coordinator/audit.ts';
 import type { Bus } from '#coordinator/bus.ts';
+import { parseJson } from '#http-api/core/json.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { answerOf } from '../call-until.ts';
-import { parseJson } from '../core/json.ts';
-import { ApiError } from '../errors.ts';
 import type { Auth } from './authenticate.ts';
 
 /**

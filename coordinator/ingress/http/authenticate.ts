@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { KeyCache, KeyCaller } from '../identity/key-cache.ts';
 import type { Users } from '../identity/users.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';

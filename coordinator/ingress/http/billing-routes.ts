@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { randomToken, services } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, strict } from './api.ts';
 import { callerOf } from './authenticate.ts';
 

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { type AccountUsage, type Generation, JOB_RESULTS, JobId, services } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, MicroUsd, orNull } from './api.ts';
 import { callerOf } from './authenticate.ts';
 

@@ -1,24 +1,24 @@
 import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { InferenceRequest, newJobId, type PrintedReceipt } from '#bus-schemas';
-import type { Answer } from '../answer.ts';
-import { type ChatIntent, forwardedRequest, introspectChat } from '../core/introspect.ts';
-import { type JsonObject, parseJson } from '../core/json.ts';
-import { beginningsOf } from '../core/prefixes.ts';
+import type { Answer } from '#http-api/answer.ts';
+import { StreamAnswer, WholeAnswer } from '#http-api/answer-writers.ts';
+import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
+import { type JsonObject, parseJson } from '#http-api/core/json.ts';
+import { beginningsOf } from '#http-api/core/prefixes.ts';
+import type { Surface } from '#http-api/core/surfaces/surface.ts';
+import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
+import { ApiError } from '#http-api/errors.ts';
+import type { MemoryBudget } from '#http-api/memory-budget.ts';
+import { takeOver } from '#http-api/respond.ts';
 import { recountTerms } from '../core/recount.ts';
-import type { Surface } from '../core/surfaces/surface.ts';
-import { surfaces } from '../core/surfaces/surfaces.ts';
-import { ApiError } from '../errors.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
-import type { MemoryBudget } from '../memory-budget.ts';
 import { relaySealing, type SealFor } from '../relay-sealing.ts';
-import { StreamAnswer, WholeAnswer } from './answers.ts';
 import { type Auth, secretOf } from './authenticate.ts';
 import { inferenceSchema } from './inference-schemas.ts';
 import { type AdmissionDeps, admitJob, checkOpen } from './job-admission.ts';
-import { takeOver } from './respond.ts';
 
 export interface InferenceDeps extends AdmissionDeps {
   readonly auth: Auth;
@@ -35,13 +35,6 @@ export interface InferenceDeps extends AdmissionDeps {
     job: string;
   }) => Promise<PrintedReceipt | undefined>;
   readonly heartbeatMs: number;
-}
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** The surface whose format the errors of the route have; OpenAI's if it is absent. */
-    surface?: Surface;
-  }
 }
 
 const MAX_IDEMPOTENCY_KEY = 255;

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { QUANTIZATIONS, TRUST_LEVELS } from '#bus-schemas';
-import { SORTS } from '../core/provider-preferences.ts';
+import { SORTS } from '#http-api/core/provider-preferences.ts';
 
 /**
  * Schemas that document the four surfaces. The rules themselves are in core/chat-request.ts and

@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify';
 import type { CatalogModel } from '#bus-schemas';
+import type { ChatIntent } from '#http-api/core/introspect.ts';
+import { priceTerms, withQuantizations } from '#http-api/core/provider-preferences.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
-import type { ChatIntent } from '../core/introspect.ts';
-import { priceTerms, withQuantizations } from '../core/provider-preferences.ts';
-import { ApiError } from '../errors.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { KeyPolicy, WantedMachines } from '../key-policy.ts';
 import type { OwnMachines } from '../own-machines.ts';

@@ -9,7 +9,7 @@ import {
   services,
 } from '#bus-schemas';
 import { makeApiKey } from '#coordinator/secrets.ts';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import {
   type Api,
   asTime,

@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
 import { type CatalogModel, type MessageOf, services, TRAITS } from '#bus-schemas';
+import { ApiError } from '#http-api/errors.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import { minimumChargeOf } from '../core/minimum-charge.ts';
-import { ApiError } from '../errors.ts';
 import type { OwnMachines } from '../own-machines.ts';
 import { type Api, LIST, listOf, optional, strict } from './api.ts';
 import { keyOf } from './authenticate.ts';

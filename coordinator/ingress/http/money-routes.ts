@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { type AccountStatement, type AccountUsage, KeyId, services } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, LIST, MicroUsd, optional, orNull, strict, timeOf, When } from './api.ts';
 import { type Caller, callerOf } from './authenticate.ts';
 import { type Page, sendCsv } from './csv-table.ts';

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { JobId, PrintedReceipt, services } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { Api } from './api.ts';
 import { callerOf } from './authenticate.ts';
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { ProviderId, services } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import { type Api, strict } from './api.ts';
 

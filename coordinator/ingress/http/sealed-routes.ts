@@ -14,11 +14,12 @@ import {
   TrustLevel,
   X25519_KEY_BYTES,
 } from '#bus-schemas';
-import { BYTES_PER_TOKEN, TOOLS_PREAMBLE_TOKENS } from '../core/introspect.ts';
+import { BYTES_PER_TOKEN, TOOLS_PREAMBLE_TOKENS } from '#http-api/core/introspect.ts';
+import { parseJson } from '#http-api/core/json.ts';
+import { providerPreferences } from '#http-api/core/provider-preferences.ts';
+import { ApiError } from '#http-api/errors.ts';
+import { takeOver } from '#http-api/respond.ts';
 import { SEAL_MS } from '../core/job-attempts.ts';
-import { parseJson } from '../core/json.ts';
-import { providerPreferences } from '../core/provider-preferences.ts';
-import { ApiError } from '../errors.ts';
 import type { JobSpec } from '../job-run.ts';
 import { ClientSealing, sealedBytes } from '../sealed/client-sealing.ts';
 import { printOffer } from '../sealed/sealed-exchange.ts';
@@ -27,7 +28,6 @@ import { type Api, optional, strict } from './api.ts';
 import { type Auth, keyOf } from './authenticate.ts';
 import { providerWishes } from './inference-schemas.ts';
 import { type AdmissionDeps, admitJob, checkOpen, type JobWish } from './job-admission.ts';
-import { takeOver } from './respond.ts';
 
 export interface SealedRoutesDeps extends AdmissionDeps {
   readonly sessions: SealedSessions;

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { services } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 
 const MAX_BYTES = 256 * 1024;
 const CALL = { timeoutMs: 10_000 };

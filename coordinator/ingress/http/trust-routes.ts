@@ -10,7 +10,7 @@ import {
   services,
   TrustLevel,
 } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { type Api, asTime, LIST, listOf, optional, strict } from './api.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { type Authenticated, events, KeyChanged, type RateLimits, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { hashOf } from '#coordinator/secrets.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { answerOf } from '../call-until.ts';
-import { ApiError } from '../errors.ts';
 
 export interface KeyCaller {
   readonly account: string;

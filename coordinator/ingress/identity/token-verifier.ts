@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import type { Logger } from 'pino';
 import type { OidcConfig } from '#coordinator/config.ts';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 
 export interface Person {
   readonly issuer: string;

@@ -1,8 +1,8 @@
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { hashOf } from '#coordinator/secrets.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { answerOf } from '../call-until.ts';
-import { ApiError } from '../errors.ts';
 import type { TokenVerifier } from './token-verifier.ts';
 
 export interface User {

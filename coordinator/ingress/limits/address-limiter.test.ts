@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { AddressLimiter } from './address-limiter.ts';
 
 const newLimiter = () => {

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 
 const WINDOW_MS = 60_000;
 const MAX_ADDRESSES = 100_000;

@@ -1,4 +1,4 @@
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { AddressLimiter } from './address-limiter.ts';
 import { MinuteCounts } from './minute-counts.ts';
 

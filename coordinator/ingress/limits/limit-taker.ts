@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { type RateLimits, services, type Take, type Taken } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
+import { ApiError } from '#http-api/errors.ts';
 import { answerOf } from '../call-until.ts';
-import { ApiError } from '../errors.ts';
 
 const MAX_TAKES = 256;
 

@@ -1,4 +1,4 @@
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 
 /** Sessions of one key that may wait for an order at once: at first, and at most. */
 const FIRST_ALLOWANCE = 4;

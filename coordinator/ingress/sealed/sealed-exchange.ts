@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { type Evidence, hex, isSame, printEvidence, type TrustLevel } from '#bus-schemas';
-import type { Answer, ServingDetails } from '../answer.ts';
+import type { Answer, ServingDetails } from '#http-api/answer.ts';
+import type { Piece } from '#http-api/core/piece.ts';
+import { ApiError } from '#http-api/errors.ts';
+import { evidenceHeaders } from '#http-api/evidence-headers.ts';
+import { EVENT_STREAM, endWithin, sendError, sendJson } from '#http-api/respond.ts';
 import type { AttemptSealing } from '../attempt-sealing.ts';
 import { SEAL_MS } from '../core/job-attempts.ts';
 import type { Attempt } from '../core/job-state.ts';
-import type { Piece } from '../core/piece.ts';
-import { ApiError } from '../errors.ts';
-import { evidenceHeaders } from '../http/evidence-headers.ts';
-import { EVENT_STREAM, endWithin, sendError, sendJson } from '../http/respond.ts';
 import type { ClientSealing } from './client-sealing.ts';
 import type { SessionTurn } from './open-sessions.ts';
 

@@ -1,5 +1,5 @@
 import { newJobId } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
+import { ApiError } from '#http-api/errors.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
 import type { MinuteCounts } from '../limits/minute-counts.ts';

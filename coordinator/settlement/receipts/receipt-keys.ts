@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ed25519Signer, hex, newEd25519Key, type Signer } from '#bus-schemas';
-import { kept } from '#coordinator/kept-file.ts';
+import { kept } from '#bus-schemas/kept-file.ts';
 
 const FIRST = '0001.pem';
 

@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { services } from '#bus-schemas';
 import { addMdmRoute } from '#coordinator/ingress/admin/mdm-route.ts';
-import { createServer } from '#coordinator/ingress/http/server.ts';
+import { createServer } from '#http-api/server.ts';
 import { type FakeDevice, FakeMicroMdm, TestAppleCa } from '#testcontainers';
 import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 import { MacUnderTest } from './mac-under-test.ts';
@@ -44,7 +44,7 @@ beforeAll(async () => {
     appleRootFiles: [root],
     mdm: { url: fake.url, apiKey: fake.apiKey, webhookSecret: SECRET },
   });
-  listener = await createServer({
+  listener = createServer({
     log: pino({ level: 'silent' }),
     trustedProxies: [],
     headersTimeoutMs: 10_000,

@@ -1,17 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import type { Delta, PrintedReceipt } from '#bus-schemas';
-import type { Answer, ServingDetails } from '../answer.ts';
-import type { AttemptEnd } from '../core/job-state.ts';
-import type { Piece } from '../core/piece.ts';
+import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
+import type { Answer, ServingDetails } from './answer.ts';
+import type { Piece } from './core/piece.ts';
 import {
   type AnswerHead,
   Gathering,
   type StreamWriter,
   type Surface,
-} from '../core/surfaces/surface.ts';
-import type { ApiError } from '../errors.ts';
-import type { MemoryBudget } from '../memory-budget.ts';
+} from './core/surfaces/surface.ts';
+import type { ApiError } from './errors.ts';
 import { evidenceHeaders } from './evidence-headers.ts';
+import type { MemoryBudget } from './memory-budget.ts';
 import { EVENT_STREAM, endWithin, sendError, sendJson } from './respond.ts';
 
 interface AnswerOptions {

@@ -2,10 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { SealedClient } from '#client';
-import { ApiError } from '../errors.ts';
-import { closeServer, createServer } from '../http/server.ts';
-import { MemoryBudget } from '../memory-budget.ts';
+import { ApiError } from '#http-api/errors.ts';
+import { MemoryBudget } from '#http-api/memory-budget.ts';
+import { closeServer, createServer } from '#http-api/server.ts';
+import type { SealedClient } from '../mod.ts';
 import { addSealedSurfaces } from './sealed-surfaces.ts';
 
 export interface ProxyOptions {
@@ -46,7 +46,7 @@ export async function startProxy({
   port,
   log,
 }: ProxyOptions): Promise<Proxy> {
-  const server = await createServer({ log, trustedProxies: [], ...TIMES });
+  const server = createServer({ log, trustedProxies: [], ...TIMES });
   server.addHook('onRequest', async ({ headers }) =>
     refuseForeign(headers, new Set([...LOOPBACK, host, ...allowedHosts])),
   );

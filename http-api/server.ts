@@ -1,4 +1,3 @@
-import fastifySwagger from '@fastify/swagger';
 import fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -7,8 +6,8 @@ import fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
-import { ApiError } from '../errors.ts';
-import { describeApi } from './api-document.ts';
+import type { Surface } from './core/surfaces/surface.ts';
+import { ApiError } from './errors.ts';
 import { retryAfter, sendError } from './respond.ts';
 import { compileValidator } from './validation.ts';
 
@@ -32,6 +31,13 @@ const WARN_EVERY_MS = 3_600_000;
  */
 const SAFE_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The surface whose format the errors of the route have; OpenAI's if it is absent. */
+    surface?: Surface;
+  }
+}
+
 export interface ServerOptions {
   readonly log: Logger;
   readonly trustedProxies: readonly string[];
@@ -47,12 +53,12 @@ export interface ServerOptions {
  * Creates a server with the properties that all routes share: bodies as bytes, errors in the format
  * of their surface, a request id. It never logs a body.
  */
-export async function createServer({
+export function createServer({
   log,
   trustedProxies,
   headersTimeoutMs,
   requestTimeoutMs,
-}: ServerOptions): Promise<FastifyInstance> {
+}: ServerOptions): FastifyInstance {
   const server = fastify({
     logger: false,
     bodyLimit: MAX_REQUEST_BYTES,
@@ -108,7 +114,6 @@ export async function createServer({
       .type('application/json; charset=utf-8')
       .send(body);
   });
-  await server.register(fastifySwagger, describeApi());
   return server;
 }
 

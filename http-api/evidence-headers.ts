@@ -1,5 +1,5 @@
 import { hex } from '#bus-schemas';
-import type { ServingDetails } from '../answer.ts';
+import type { ServingDetails } from './answer.ts';
 
 /**
  * Headers with the machine that answered, and with the times before the first content. The

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readIfThere, replace } from '#bus-schemas/kept-file.ts';
 import { homeFolder } from '#bus-schemas/running-network.ts';
-import type { PrintedHead } from '#client';
-import { readIfThere, replace } from './kept-file.ts';
+import type { PrintedHead } from './mod.ts';
 
 /**
  * The newest log head of a network that this machine has seen. The attack that it prevents: a

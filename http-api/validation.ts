@@ -3,7 +3,7 @@ import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { Value } from 'typebox/value';
-import { ApiError } from '../errors.ts';
+import { ApiError } from './errors.ts';
 
 /**
  * Checks requests against the schema of their route. Texts are converted to numbers only in the

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
-import type { ApiError } from '../errors.ts';
+import type { ApiError } from './errors.ts';
 
 /**
  * `x-accel-buffering: no` stops proxies from collecting the whole response before they forward it.
