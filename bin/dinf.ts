@@ -37,6 +37,6 @@ async function setUp(): Promise<boolean> {
 
 stopWithParent();
 if (await setUp()) {
-  const { run } = await import('./program.ts');
+  const { run } = await import('#cli/program.ts');
   await run(args);
 }

@@ -34,7 +34,7 @@ const allowed: Record<Top, readonly Top[]> = {
   testcontainers: ['bus-schemas', 'coordinator', 'provider', 'simulator', 'network'],
   e2e: TOP,
   cli: TOP,
-  bin: ['native', 'cli'],
+  bin: ['bus-schemas', 'native', 'cli'],
 };
 /** Folders that every test may import, for example to start a hub or a database. */
 const forTests: readonly Top[] = [
@@ -103,11 +103,7 @@ function faultOf(file: string, imported: string): string | undefined {
   const target = imported.startsWith('.')
     ? relative(ROOT, resolve(ROOT, dirname(file), imported))
     : imported.replace(/^#/, '');
-  if (
-    imported.startsWith('.') &&
-    topOf(target) !== topOf(file) &&
-    target !== 'package.json'
-  )
+  if (imported.startsWith('.') && topOf(target) !== topOf(file) && target !== 'package.json')
     return `${file} leaves its folder with ${imported}`;
   const [own, other] = [componentOf(file), componentOf(target)];
   if (other !== undefined && own !== other && !COMPOSERS.includes(file))

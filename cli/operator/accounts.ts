@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder, runningNetwork } from '#bus-schemas/running-network.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from '#coordinator/bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 
@@ -112,7 +112,7 @@ async function revokeOperator(bus: Bus, name: string): Promise<void> {
 
 async function createOperator(bus: Bus, name: string): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { makeOperatorKey } = await import('./secrets.ts');
+  const { makeOperatorKey } = await import('#coordinator/secrets.ts');
   const { text, hash } = makeOperatorKey();
   const made = await bus.call(services.accounts.createOperator, { name, keyHash: hash }, CALL);
   if (!made.ok)

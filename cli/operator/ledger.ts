@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { AccountStatement } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from '#coordinator/bus.ts';
 
 type WithBus = <T>(work: (bus: Bus) => Promise<T>) => Promise<T>;
 

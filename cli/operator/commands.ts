@@ -1,19 +1,19 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { addAccountCommands } from './account-commands.ts';
-import type { Bus } from './bus.ts';
-import { addCanaryCommand } from './canary-command.ts';
-import { positiveNumber } from './command-arguments.ts';
-import type { Config } from './config.ts';
-import { addCustomerCommands } from './customer-commands.ts';
-import { addLedgerCommands } from './ledger-commands.ts';
-import { addModelCommands } from './model-commands.ts';
-import { addRoutingCommands } from './routing-commands.ts';
-import { stopSignal } from './stop-signal.ts';
-import { addTopCommand } from './top-command.ts';
-import { addTrustCommands } from './trust-commands.ts';
-import { addVerifyCommand } from './verify-command.ts';
+import type { Bus } from '#coordinator/bus.ts';
+import type { Config } from '#coordinator/config.ts';
+import { addCustomerCommands } from '../customer/commands.ts';
+import { addVerifyCommand } from '../customer/verify.ts';
+import { positiveNumber } from '../option-parsers.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { addAccountCommands } from './accounts.ts';
+import { addCanaryCommand } from './canary.ts';
+import { addLedgerCommands } from './ledger.ts';
+import { addModelCommands } from './models.ts';
+import { addRoutingCommands } from './routing.ts';
+import { addTopCommand } from './top.ts';
+import { addTrustCommands } from './trust.ts';
 
 /** Loaded for every `dinf`, so what weighs something is imported by the action that needs it. */
 export function addCommands(program: Command): void {
@@ -85,7 +85,7 @@ function dollars(text: string): number {
 
 /** The environment goes before what a running `dinf up` says. */
 async function settings(): Promise<Config> {
-  const { ConfigError, readConfig } = await import('./config.ts');
+  const { ConfigError, readConfig } = await import('#coordinator/config.ts');
   const { homeFolder, runningSettings } = await import('#bus-schemas/running-network.ts');
   try {
     return readConfig({ ...runningSettings(homeFolder(process.env)), ...process.env });
@@ -95,7 +95,7 @@ async function settings(): Promise<Config> {
 }
 
 async function runCoordinator(wanted: readonly string[] | undefined): Promise<void> {
-  const { componentNames, startCoordinator } = await import('./main.ts');
+  const { componentNames, startCoordinator } = await import('#coordinator/main.ts');
   const unknown = wanted?.filter((name) => !componentNames.includes(name as ComponentName)) ?? [];
   if (unknown.length > 0)
     throw new CommandError(
@@ -111,7 +111,7 @@ async function runCoordinator(wanted: readonly string[] | undefined): Promise<vo
 }
 
 async function explainDatabase(cause: unknown): Promise<never> {
-  const { DatabaseRefused, DatabaseUnreachable } = await import('./database/errors.ts');
+  const { DatabaseRefused, DatabaseUnreachable } = await import('#coordinator/database/errors.ts');
   if (cause instanceof DatabaseRefused)
     throw new CommandError(EXIT.usage, `DATABASE_URL: ${cause.message}.`, { cause });
   if (cause instanceof DatabaseUnreachable)
@@ -126,12 +126,12 @@ async function runMigrations(): Promise<void> {
       EXIT.usage,
       'DATABASE_URL is not set, and no network runs out of this home.',
     );
-  const { migrate } = await import('./migrate.ts');
+  const { migrate } = await import('#coordinator/migrate.ts');
   const applied = await migrate(config.databaseUrl).catch(explainDatabase);
-  const { ensureStreams, StreamStorageError } = await import('./streams.ts');
+  const { ensureStreams, StreamStorageError } = await import('#coordinator/streams.ts');
   await withBus((bus) => ensureStreams(bus)).catch(async (cause: unknown) => {
     if (!(cause instanceof StreamStorageError)) throw cause;
-    const { explainStorage } = await import('./stream-storage.ts');
+    const { explainStorage } = await import('#coordinator/stream-storage.ts');
     throw new CommandError(EXIT.unavailable, await explainStorage(cause, config), { cause });
   });
   console.log(applied.length === 0 ? 'nothing to apply' : `applied ${applied.join(', ')}`);
@@ -143,7 +143,7 @@ async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
   const { credsAuthenticator } = await import('@nats-io/transport-node');
   const { connectToServer } = await import('#bus-schemas');
   const { readFile } = await import('node:fs/promises');
-  const { AuditedBus } = await import('./audited-bus.ts');
+  const { AuditedBus } = await import('#coordinator/audited-bus.ts');
   const away = (cause: unknown) =>
     new CommandError(
       EXIT.unavailable,
@@ -189,7 +189,7 @@ async function createKey({
   credit: number;
 }): Promise<void> {
   const { services } = await import('#bus-schemas');
-  const { makeApiKey } = await import('./secrets.ts');
+  const { makeApiKey } = await import('#coordinator/secrets.ts');
   await withBus(async (bus) => {
     const owner =
       account ?? (await bus.call(services.accounts.createAccount, { name }, CALL)).account;

@@ -4,11 +4,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Logger } from 'pino';
 import { CommandError, EXIT, type ExitCode } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
-import { BACKENDS, type BackendName } from './engine/backend-names.ts';
-import type { Engine } from './engine/engine.ts';
-import type { OpenEngineOptions } from './engine/open-model-engine.ts';
-import type { EnrolErrorCode, FirstToken } from './identity.ts';
-import { messageOf } from './message-of.ts';
+import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
+import type { Engine } from '#provider/engine/engine.ts';
+import type { OpenEngineOptions } from '#provider/engine/open-model-engine.ts';
+import type { EnrolErrorCode, FirstToken } from '#provider/identity.ts';
+import { messageOf } from '#provider/message-of.ts';
 
 /** Functions that open an engine, by the value of `--engine` that chooses it. */
 export type Engines = Readonly<
@@ -21,7 +21,7 @@ export const realEngines: Engines = Object.fromEntries(
   [AUTO, ...BACKENDS].map((name) => [
     name,
     async (options) =>
-      (await import('./engine/open-model-engine.ts')).openModelEngine({
+      (await import('#provider/engine/open-model-engine.ts')).openModelEngine({
         ...options,
         ...(name !== AUTO && { backend: name as BackendName }),
       }),
@@ -123,9 +123,9 @@ export function addCommands(program: Command, parts: ProviderParts): void {
 async function printWeights(name: string): Promise<void> {
   const [{ hex }, { findModel }, { ModelFolder }, { weightsDigest }] = await Promise.all([
     import('#bus-schemas'),
-    import('./models/find-model.ts'),
-    import('./models/model-folder.ts'),
-    import('./models/weights-digest.ts'),
+    import('#provider/models/find-model.ts'),
+    import('#provider/models/model-folder.ts'),
+    import('#provider/models/weights-digest.ts'),
   ]);
   const { path, build } = await findModel(name);
   console.log(`${hex(await weightsDigest(await ModelFolder.open(path)))}  ${build}`);
@@ -156,10 +156,10 @@ async function provide(
   { engines, ownModel, lock }: ProviderParts,
 ): Promise<void> {
   await using _lock = lock(resolve(home));
-  const { startDaemon } = await import('./daemon.ts');
-  const { EnrolError } = await import('./identity.ts');
-  const { cacheFolder } = await import('./leaf/cache-folder.ts');
-  const { findNatsServer } = await import('./leaf/nats-server-binary.ts');
+  const { startDaemon } = await import('#provider/daemon.ts');
+  const { EnrolError } = await import('#provider/identity.ts');
+  const { cacheFolder } = await import('#provider/leaf/cache-folder.ts');
+  const { findNatsServer } = await import('#provider/leaf/nats-server-binary.ts');
   const { pino, destination } = await import('pino');
   const log = pino(
     { name: 'provider', level: process.env['DINF_LOG'] ?? 'info', base: { name: 'provider' } },
@@ -236,7 +236,7 @@ function firstToken({
     source: 'link',
     isDemanded: true,
     get: async () => {
-      const { linkMachine } = await import('./link.ts');
+      const { linkMachine } = await import('#provider/link.ts');
       return linkMachine(coordinator, ({ code, page }) =>
         console.log(
           `To make this machine yours, sign in, go to ${page}\nand enter ${code}   (on a network of your own: dinf approve ${code})`,
@@ -299,8 +299,8 @@ async function checkNode(): Promise<Finding> {
 }
 
 async function checkNatsServer(): Promise<Finding> {
-  const { cacheFolder } = await import('./leaf/cache-folder.ts');
-  const { findNatsServer } = await import('./leaf/nats-server-binary.ts');
+  const { cacheFolder } = await import('#provider/leaf/cache-folder.ts');
+  const { findNatsServer } = await import('#provider/leaf/nats-server-binary.ts');
   try {
     const { path, version, source } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
     return {
@@ -329,7 +329,7 @@ async function checkNative(): Promise<Finding> {
 
 /** The engines in the order of preference; the first one that runs here is chosen. */
 async function checkEngines(): Promise<Finding[]> {
-  const { chooseBackend } = await import('./engine/choose-backend.ts');
+  const { chooseBackend } = await import('#provider/engine/choose-backend.ts');
   const { backend, candidates } = await chooseBackend();
   await backend[Symbol.asyncDispose]();
   return candidates.map(({ name, detail, runs }) => ({

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { documentedCommands } from '../e2e/documentation/commands.ts';
+import { documentedCommands } from '#e2e/documentation/commands.ts';
 import { assemble, parts } from './program.ts';
 
 /**

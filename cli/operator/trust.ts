@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Verdict } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import type { Bus } from './bus.ts';
+import type { Bus } from '#coordinator/bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const PAGE = 500;

@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
+import { closeHome } from '#bin/private-home.ts';
+import { ownSignals } from '#bin/signals.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { closeHome } from './private-home.ts';
-import { ownSignals } from './signals.ts';
 
 interface Part {
   readonly name: string;
@@ -16,9 +16,9 @@ interface Part {
  */
 export const parts: readonly Part[] = [
   { name: 'up', load: () => import('./up.ts') },
-  { name: 'coordinator', load: () => import('#coordinator/cli.ts') },
-  { name: 'provider', load: () => import('./provider.ts') },
-  { name: 'simulator', load: () => import('#simulator/cli.ts') },
+  { name: 'coordinator', load: () => import('#cli/operator/commands.ts') },
+  { name: 'provider', load: () => import('./provider/engines.ts') },
+  { name: 'simulator', load: () => import('#cli/simulate.ts') },
   { name: 'test', load: () => import('./test.ts') },
   { name: 'bench', load: () => import('./bench.ts') },
 ];

@@ -8,14 +8,14 @@ export function addCommands(program: Command): void {
     )
     .option('--smoke', 'the small size, which shows that it works')
     .action(async ({ smoke }: { smoke?: boolean }) =>
-      (await import('../e2e/bench/main.ts')).bench(smoke ? 'smoke' : 'full'),
+      (await import('#e2e/bench/main.ts')).bench(smoke ? 'smoke' : 'full'),
     );
   bench
     .command('routing')
     .description('measure the time of a routing decision by the size of the fleet')
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/routing.ts')).benchRouting(
+      (await import('#e2e/bench/routing.ts')).benchRouting(
         command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
       ),
     );
@@ -26,7 +26,7 @@ export function addCommands(program: Command): void {
     )
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/fleet.ts')).benchFleet(
+      (await import('#e2e/bench/fleet.ts')).benchFleet(
         command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
       ),
     );
@@ -37,7 +37,7 @@ export function addCommands(program: Command): void {
     )
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/engine/main.ts')).benchEngine(
+      (await import('#e2e/bench/engine/main.ts')).benchEngine(
         command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
       ),
     );
@@ -48,7 +48,7 @@ export function addCommands(program: Command): void {
     )
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/sealed.ts')).benchSealed(
+      (await import('#e2e/bench/sealed.ts')).benchSealed(
         command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
       ),
     );
@@ -57,7 +57,7 @@ export function addCommands(program: Command): void {
     .description('measure the cost of attesting a whole fleet every five minutes')
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/attestation.ts')).benchAttestation(
+      (await import('#e2e/bench/attestation.ts')).benchAttestation(
         command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
       ),
     );
@@ -68,7 +68,7 @@ export function addCommands(program: Command): void {
     )
     .option('--smoke', 'the small size, which shows that it works')
     .action(async (_: object, command: Command) =>
-      (await import('../e2e/bench/ledger.ts')).benchLedger(
+      (await import('#e2e/bench/ledger.ts')).benchLedger(
         command.optsWithGlobals()['smoke'] ? 'smoke' : 'full',
       ),
     );

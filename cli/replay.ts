@@ -2,8 +2,8 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import type { Report } from './replay.ts';
-import { type ScenarioName, scenarioNames } from './scenarios.ts';
+import type { Report } from '#simulator/replay/replay.ts';
+import { type ScenarioName, scenarioNames } from '#simulator/replay/scenarios.ts';
 
 interface ReplayCommand {
   readonly scenario?: ScenarioName;
@@ -84,10 +84,10 @@ async function reportOf({
   concurrency,
   seed,
 }: ReplayCommand): Promise<Report> {
-  const { QUEUE_DEPTH, replay, runScenario, TIMES } = await import('./replay.ts');
+  const { QUEUE_DEPTH, replay, runScenario, TIMES } = await import('#simulator/replay/replay.ts');
   if (scenario !== undefined)
-    return runScenario((await import('./scenarios.ts')).scenarios[scenario], seed);
-  const { madeUpArrivals } = await import('./made-up-arrivals.ts');
+    return runScenario((await import('#simulator/replay/scenarios.ts')).scenarios[scenario], seed);
+  const { madeUpArrivals } = await import('#simulator/replay/made-up-arrivals.ts');
   const { SeededRandom } = await import('#provider/engine/sampling/random.ts');
   const demand = { hours, perSecond, swing: DAY_SWING, accounts: ACCOUNTS, model: 'sim-llama-8b' };
   const arrivals =

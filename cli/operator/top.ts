@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { JobEnded } from '#bus-schemas';
-import { type Bus, BusError } from './bus.ts';
+import { type Bus, BusError } from '#coordinator/bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const EVERY_MS = 1_000;

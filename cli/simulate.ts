@@ -5,10 +5,10 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
 import type { Engine } from '#provider';
 import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
-import { type AilmentName, ailmentNames, ailments } from './ailment.ts';
-import { type ChipName, chipNames } from './chips.ts';
-import type { Mac } from './mix.ts';
-import { addReplayCommand } from './replay/cli.ts';
+import { type AilmentName, ailmentNames, ailments } from '#simulator/ailment.ts';
+import { type ChipName, chipNames } from '#simulator/chips.ts';
+import type { Mac } from '#simulator/mix.ts';
+import { addReplayCommand } from './replay.ts';
 
 interface SimulateOptions {
   readonly providers: number;
@@ -84,10 +84,10 @@ function number(text: string): number {
 
 async function simulate(options: SimulateOptions): Promise<void> {
   const { cacheFolder, EnrolError, findNatsServer } = await import('#provider');
-  const { startFleet } = await import('./fleet.ts');
+  const { startFleet } = await import('#simulator/fleet.ts');
   const { pino, destination } = await import('pino');
   const { tokenMs, concurrency, endless } = options;
-  const { drawMacs } = await import('./mix.ts');
+  const { drawMacs } = await import('#simulator/mix.ts');
   const { chip, ailment } = options;
   const macs = drawMacs({
     ...options,

@@ -1,7 +1,11 @@
 import type { Command } from 'commander';
-import { addCommands as addProviderCommands, type Engines, realEngines } from '#provider/cli.ts';
+import { lockFolder } from '#bin/folder-lock.ts';
+import {
+  addCommands as addProviderCommands,
+  type Engines,
+  realEngines,
+} from '#cli/provider/commands.ts';
 import { TINY_MODEL_FOLDER } from '#tiny-model';
-import { lockFolder } from './folder-lock.ts';
 
 /**
  * The engines that `dinf provider` offers. The simulated one is added here, because provider/ must

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { CatalogModel, NewModel, Trait } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import type { Bus } from './bus.ts';
-import { positiveNumber } from './command-arguments.ts';
+import type { Bus } from '#coordinator/bus.ts';
+import { positiveNumber } from '../option-parsers.ts';
 
 type WithBus = <T>(work: (bus: Bus) => Promise<T>) => Promise<T>;
 
@@ -254,7 +254,9 @@ async function changesOf(options: ModelOptions): Promise<Partial<NewModel>> {
 
 async function digestOf(tokenizer: string): Promise<string> {
   const { homeFolder } = await import('#bus-schemas/running-network.ts');
-  const { keepTokenizer, RefusedTokenizer } = await import('./tokenizers/tokenizer-files.ts');
+  const { keepTokenizer, RefusedTokenizer } = await import(
+    '#coordinator/tokenizers/tokenizer-files.ts'
+  );
   return keepTokenizer(homeFolder(process.env), tokenizer).catch((cause: unknown) => {
     throw cause instanceof RefusedTokenizer
       ? new CommandError(EXIT.failure, cause.message, { cause })

@@ -3,8 +3,8 @@ import { type Command, Option } from 'commander';
 import type { TrustLevel } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
-import { wholeNumber } from './command-arguments.ts';
-import { stopSignal } from './stop-signal.ts';
+import { wholeNumber } from '../option-parsers.ts';
+import { stopSignal } from '../stop-signal.ts';
 
 interface NetworkOptions {
   readonly coordinator: string;
@@ -78,7 +78,7 @@ async function runProxy({
       import('#bus-schemas'),
       import('#client'),
       import('#client/proxy/proxy-server.ts'),
-      import('./logger.ts'),
+      import('#coordinator/logger.ts'),
       import('#client/kept-head.ts'),
     ]);
   const log = createLogger({ name: 'proxy', level: process.env['DINF_LOG'] ?? 'warn' });

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Network } from '#network';
 import { keepRunning, startRestartable } from '#provider';
 
-const DINF = join(resolve(import.meta.dirname, '..'), 'dinf.ts');
+const DINF = join(resolve(import.meta.dirname, '../..'), 'bin', 'dinf.ts');
 const READY_MS = 30_000;
 /**
  * Log level of the providers. Only errors are shown; `dinf doctor` reports what a machine lacks.

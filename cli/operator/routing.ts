@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { Arrival, CatalogSnapshot, Trait } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import type { Bus } from './bus.ts';
-import { wholeNumber } from './command-arguments.ts';
-import { requirementsOf } from './model-requirements.ts';
+import type { Bus } from '#coordinator/bus.ts';
+import { requirementsOf } from '#coordinator/model-requirements.ts';
+import { wholeNumber } from '../option-parsers.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const SHOWN = 40;
@@ -65,7 +65,7 @@ export function addRoutingCommands(
 const LISTEN_MS = 1_100;
 
 async function showCells(bus: Bus, { json = false }: { json?: boolean }): Promise<void> {
-  const { Cells } = await import('./cells/cells.ts');
+  const { Cells } = await import('#coordinator/cells/cells.ts');
   using cells = new Cells(bus, () => performance.now());
   await new Promise((resolve) => setTimeout(resolve, LISTEN_MS));
   const digests = cells.digests();
@@ -82,7 +82,7 @@ async function showCells(bus: Bus, { json = false }: { json?: boolean }): Promis
 
 async function drain(bus: Bus, cell: number, draining: boolean): Promise<void> {
   const { inCell, services } = await import('#bus-schemas');
-  const { BusError } = await import('./bus.ts');
+  const { BusError } = await import('#coordinator/bus.ts');
   await bus
     .call(inCell(services.routing.drain, cell), { draining }, CALL)
     .catch((error: unknown) => {

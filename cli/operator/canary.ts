@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl } from '#bus-schemas/running-network.ts';
-import type { Bus } from './bus.ts';
-import { positiveNumber } from './command-arguments.ts';
+import type { Bus } from '#coordinator/bus.ts';
+import { positiveNumber } from '../option-parsers.ts';
 
 /**
  * Questions whose answers are known, asked like any other: a machine that answers them as another

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
 import type { Network } from '#network';
-import { lockFolder } from './folder-lock.ts';
 import { greet } from './up/greeting.ts';
 
 interface UpOptions {
