@@ -1,13 +1,43 @@
 import { InvalidArgumentError } from 'commander';
 
-/** Parsers for command-line arguments that several commands share. */
+/** Parsers for the values of options. The message of an error completes the name of the option. */
 
-export const wholeNumber = (text: string): number => numberFrom(0, text, 'must be a whole number');
+const MICRO_USD = 1_000_000;
+
+export const wholeNumber = (text: string): number => integerFrom(0, text, 'must be a whole number');
+
+export const positiveWholeNumber = (text: string): number =>
+  integerFrom(1, text, 'must be a whole number from 1 on');
+
+export const nonNegativeNumber = (text: string): number =>
+  numberThat((value) => value >= 0, text, 'must be a number that is not negative');
+
 export const positiveNumber = (text: string): number =>
-  numberFrom(1, text, 'must be a whole number from 1 on');
+  numberThat((value) => value > 0, text, 'must be a number above 0');
 
-function numberFrom(least: number, text: string, otherwise: string): number {
+/** Parses an amount in dollars; returns millionths of a dollar. */
+export function microUsd(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Math.round(Number(text) * MICRO_USD);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('must be an amount in dollars, as in 0.05');
+  return value;
+}
+
+/** Parses a date; returns milliseconds since 1970. */
+export function date(text: string): number {
+  const at = Date.parse(text);
+  if (Number.isNaN(at)) throw new InvalidArgumentError('must be a date, such as 2026-11-01');
+  return at;
+}
+
+/** Parses names that are separated by commas. */
+export const names = (text: string): string[] => text.split(',').filter((name) => name !== '');
+
+const integerFrom = (least: number, text: string, otherwise: string): number =>
+  numberThat((value) => Number.isSafeInteger(value) && value >= least, text, otherwise);
+
+function numberThat(isRight: (value: number) => boolean, text: string, otherwise: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(otherwise);
+  if (!isRight(value)) throw new InvalidArgumentError(otherwise);
   return value;
 }

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Report } from '#simulator/replay/replay.ts';
 import { type ScenarioName, scenarioNames } from '#simulator/replay/scenarios.ts';
+import { positiveNumber } from './option-parsers.ts';
 
 interface ReplayCommand {
   readonly scenario?: ScenarioName;
@@ -30,26 +31,20 @@ export function addReplayCommand(program: Command): void {
     .option(
       '--hours <n>',
       'hours of generated requests; there are more by day than by night',
-      positive,
+      positiveNumber,
       24,
     )
-    .option('--per-second <n>', 'average number of requests per second', positive, 10)
-    .option('--macs <n>', 'number of Macs, with mixed chips', positive, 1_260)
-    .option('--concurrency <n>', 'answers that each Mac generates at once', positive, 8)
+    .option('--per-second <n>', 'average number of requests per second', positiveNumber, 10)
+    .option('--macs <n>', 'number of Macs, with mixed chips', positiveNumber, 1_260)
+    .option('--concurrency <n>', 'answers that each Mac generates at once', positiveNumber, 8)
     .option(
       '--seed <n>',
       'seed of the random numbers; the same seed gives the same run',
-      positive,
+      positiveNumber,
       1,
     )
     .option('--json', 'print the report as JSON')
     .action((options: ReplayCommand) => run(options));
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('must be a number above 0');
-  return value;
 }
 
 async function run(options: ReplayCommand): Promise<void> {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder } from '#bus-schemas/running-network.ts';
@@ -8,7 +8,9 @@ import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
 import { type AilmentName, ailmentNames, ailments } from '#simulator/ailment.ts';
 import { type ChipName, chipNames } from '#simulator/chips.ts';
 import type { Mac } from '#simulator/mix.ts';
+import { nonNegativeNumber } from './option-parsers.ts';
 import { addReplayCommand } from './replay.ts';
+import { stopSignal } from './stop-signal.ts';
 
 interface SimulateOptions {
   readonly providers: number;
@@ -32,20 +34,25 @@ export function addCommands(program: Command): void {
   program
     .command('simulate')
     .description('run simulated providers, which behave like Macs and answer with generated text')
-    .option('--providers <n>', 'number of providers to run', number, 1)
+    .option('--providers <n>', 'number of providers to run', nonNegativeNumber, 1)
     .addOption(
       new Option('--chip <name>', 'the chip of every Mac, or "mixed" for a typical fleet')
         .choices([...chipNames, MIXED])
         .default('m4-max'),
     )
-    .option('--seed <n>', 'seed of the random fleet; the same seed gives the same fleet', number, 1)
+    .option(
+      '--seed <n>',
+      'seed of the random fleet; the same seed gives the same fleet',
+      nonNegativeNumber,
+      1,
+    )
     .option('--coordinator <url>', 'URL of the API', coordinatorUrl(process.env))
     .option(
       '--token-ms <ms>',
       'milliseconds between two tokens (default: computed from chip and model)',
-      number,
+      nonNegativeNumber,
     )
-    .option('--concurrency <n>', 'sequences that each provider runs at once', number)
+    .option('--concurrency <n>', 'sequences that each provider runs at once', nonNegativeNumber)
     .option('--endless', 'every answer goes on until max_tokens')
     .addOption(
       new Option('--engine <name>', 'generated text, or the tiny model on a real engine')
@@ -65,7 +72,7 @@ export function addCommands(program: Command): void {
     .option(
       '--ailing <share>',
       'share of the providers that have the defect, from 0 to 1',
-      number,
+      nonNegativeNumber,
       1,
     )
     .addHelpText(
@@ -74,12 +81,6 @@ export function addCommands(program: Command): void {
     )
     .action((options: SimulateOptions) => simulate(options));
   addReplayCommand(program);
-}
-
-function number(text: string): number {
-  const value = Number(text);
-  if (!(value >= 0)) throw new InvalidArgumentError('must be a number that is not negative');
-  return value;
 }
 
 async function simulate(options: SimulateOptions): Promise<void> {
@@ -138,9 +139,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     throw error;
   });
   console.log(`${fleet.providers.length} simulated providers are ready`);
-  await new Promise<void>((stop) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop());
-  });
+  await stopSignal();
   await fleet.drain(DRAIN_MS);
 }
 

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { lockFolder } from '#bin/folder-lock.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
 import type { Network } from '#network';
+import { wholeNumber } from './option-parsers.ts';
 import { greet } from './up/greeting.ts';
 
 interface UpOptions {
@@ -40,13 +41,6 @@ export function addCommands(program: Command): void {
       '\nDINF_HOME names the folder for the state (default .dinf), DATABASE_URL an existing Postgres, and DINF_HTTP_PORT the port of the API.',
     )
     .action((options: UpOptions) => up(options));
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0)
-    throw new InvalidArgumentError('must be a whole number');
-  return value;
 }
 
 async function up(options: UpOptions): Promise<void> {

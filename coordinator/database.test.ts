@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { Client, type Pool } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type PostgresNode, startPostgres } from '#testcontainers';
+import type { PostgresNode } from '#network';
+import { startPostgres } from '#testcontainers';
 import { connectDatabase } from './database.ts';
 import { transaction } from './sql.ts';
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl, homeFolder, runningNetwork } from '#bus-schemas/running-network.ts';
 import type { Bus } from '#coordinator/bus.ts';
+import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 
@@ -14,10 +15,7 @@ interface OperatorKeyOptions {
  * Commands for people: signing in on a network of one's own, approving a machine, becoming an
  * operator.
  */
-export function addAccountCommands(
-  program: Command,
-  withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>,
-): void {
+export function addAccountCommands(program: Command): void {
   program
     .command('sign-in')
     .description('a token for what only people may do, on a network that "dinf up" runs')

@@ -4,7 +4,8 @@ import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { coordinatorUrl } from '#bus-schemas/running-network.ts';
 import type { Bus } from '#coordinator/bus.ts';
-import { positiveNumber } from '../option-parsers.ts';
+import { positiveWholeNumber } from '../option-parsers.ts';
+import { withBus } from './with-bus.ts';
 
 /**
  * Questions whose answers are known, asked like any other: a machine that answers them as another
@@ -34,9 +35,8 @@ const WRONG_ANSWERS = 2;
 /** Right answers that end a probation: a single one may be chance. */
 const RIGHT_ANSWERS = 2;
 const TIMEOUT_MS = 120_000;
-type WithBus = <T>(work: (bus: Bus) => Promise<T>) => Promise<T>;
 
-export function addCanaryCommand(program: Command, withBus: WithBus): void {
+export function addCanaryCommand(program: Command): void {
   program
     .command('canary')
     .description(
@@ -47,7 +47,7 @@ export function addCanaryCommand(program: Command, withBus: WithBus): void {
       'the questions: [{"model", "messages", "max_tokens", "answers"}]',
     )
     .option('--coordinator <url>', 'the network', coordinatorUrl(process.env))
-    .option('--every <seconds>', 'how often', positiveNumber, 3_600)
+    .option('--every <seconds>', 'how often', positiveWholeNumber, 3_600)
     .option('--once', 'ask once')
     .option(
       '--learn <provider>',

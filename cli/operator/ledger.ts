@@ -1,16 +1,15 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { AccountStatement } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import type { Bus } from '#coordinator/bus.ts';
-
-type WithBus = <T>(work: (bus: Bus) => Promise<T>) => Promise<T>;
+import { date, microUsd } from '../option-parsers.ts';
+import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 30_000 };
 const MICRO_USD = 1_000_000;
 const PAGE = 1_000;
 
 /** `dinf ledger …`: the money, for the person who answers for it. */
-export function addLedgerCommands(program: Command, withBus: WithBus): void {
+export function addLedgerCommands(program: Command): void {
   const services = async () => (await import('#bus-schemas')).services.settlement;
   const ledger = program.command('ledger').description('the money');
 
@@ -18,7 +17,7 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .command('verify')
     .description('prove that the books balance, from the last proof on')
     .option('--full', 'from the first entry on')
-    .action(async ({ full = false }: { full?: boolean }) => verify(withBus, full));
+    .action(async ({ full = false }: { full?: boolean }) => verify(full));
   ledger
     .command('balance <account>')
     .description('what an account has, holds and may withdraw')
@@ -54,21 +53,21 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
     .option('--until <date>', 'before', date)
     .option('--csv', 'for spreadsheets')
     .option('--json', 'for programs')
-    .action((account: string, options: StatementOptions) => statement(withBus, account, options));
+    .action((account: string, options: StatementOptions) => statement(account, options));
   ledger
     .command('earnings <account>')
     .description('what an account’s machines and referrals brought')
     .option('--from <date>', 'from this hour on', date)
     .option('--until <date>', 'before this hour', date)
     .action((account: string, options: { from?: number; until?: number }) =>
-      earnings(withBus, account, options),
+      earnings(account, options),
     );
   ledger
     .command('credit <account> <usd>')
     .description('give an account promotional credit: it can be spent and never withdrawn')
     .requiredOption('--operation <name>', 'names the gift: the same name twice is one gift')
     .action((account: string, amount: string, { operation }: { operation: string }) =>
-      credit(withBus, account, microUsd(amount), operation),
+      credit(account, microUsd(amount), operation),
     );
   ledger
     .command('limit <key> <account>')
@@ -149,7 +148,7 @@ export function addLedgerCommands(program: Command, withBus: WithBus): void {
   ledger
     .command('payouts <account>')
     .description('what an account has withdrawn, newest first')
-    .action((account: string) => payouts(withBus, account));
+    .action((account: string) => payouts(account));
   ledger
     .command('parked')
     .description('facts that the bus refused for good')
@@ -178,20 +177,7 @@ const usd = (amount: number) =>
   `${amount < 0 ? '-' : ''}$${(Math.abs(amount) / MICRO_USD).toFixed(6)}`;
 const iso = (at: number) => new Date(at).toISOString();
 
-function microUsd(text: string): number {
-  const value = Math.round(Number(text) * MICRO_USD);
-  if (!(value >= 0) || text.trim() === '')
-    throw new InvalidArgumentError('must be an amount in dollars');
-  return value;
-}
-
-function date(text: string): number {
-  const at = Date.parse(text);
-  if (Number.isNaN(at)) throw new InvalidArgumentError('must be a date, such as 2026-11-01');
-  return at;
-}
-
-async function verify(withBus: WithBus, full: boolean): Promise<void> {
+async function verify(full: boolean): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { ok, ...verified } = await withBus((bus) =>
     bus.call(services.settlement.verify, { full }, CALL),
@@ -213,7 +199,6 @@ type Line = AccountStatement['lines'][number];
 
 /** Page by page, so that any number of lines goes through. */
 async function statement(
-  withBus: WithBus,
   account: string,
   { from, until, csv, json }: StatementOptions,
 ): Promise<void> {
@@ -274,11 +259,7 @@ function plainLine({
   return `${iso(at)}  ${usd(amountMicroUsd).padStart(14)}  ${kind.padEnd(10)}  ${reference}  ${model}${promotional}`;
 }
 
-async function earnings(
-  withBus: WithBus,
-  account: string,
-  window: { from?: number; until?: number },
-): Promise<void> {
+async function earnings(account: string, window: { from?: number; until?: number }): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { lifetimeMicroUsd, sources } = await withBus((bus) =>
     bus.call(services.settlement.earnings, { account, ...window }, CALL),
@@ -288,12 +269,7 @@ async function earnings(
   console.log(`${usd(lifetimeMicroUsd).padStart(14)}  ever`);
 }
 
-async function credit(
-  withBus: WithBus,
-  account: string,
-  amountMicroUsd: number,
-  operation: string,
-): Promise<void> {
+async function credit(account: string, amountMicroUsd: number, operation: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const answer = await withBus((bus) =>
     bus.call(services.settlement.credit, { account, amountMicroUsd, operation }, CALL),
@@ -302,7 +278,7 @@ async function credit(
   console.log(`${usd(answer.availableMicroUsd)} available`);
 }
 
-async function payouts(withBus: WithBus, account: string): Promise<void> {
+async function payouts(account: string): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { payouts: all, onboarded } = await withBus((bus) =>
     bus.call(services.settlement.payouts, { account }, CALL),

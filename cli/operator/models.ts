@@ -2,9 +2,8 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { CatalogModel, NewModel, Trait } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from '#coordinator/bus.ts';
-import { positiveNumber } from '../option-parsers.ts';
-
-type WithBus = <T>(work: (bus: Bus) => Promise<T>) => Promise<T>;
+import { microUsd, names, positiveWholeNumber } from '../option-parsers.ts';
+import { withBus } from './with-bus.ts';
 
 interface ModelOptions {
   readonly build?: string[];
@@ -25,7 +24,7 @@ const SMALLEST = { promptTokens: 1, maxOutputTokens: 1 };
 const HASH = /^[0-9a-f]{64}$/;
 
 /** `dinf models …`: which models the network offers, for its operator. */
-export function addModelCommands(program: Command, withBus: WithBus): void {
+export function addModelCommands(program: Command): void {
   const models = program
     .command('models')
     .description('the models that this network offers to everybody');
@@ -62,20 +61,20 @@ function withModelOptions(command: Command): Command {
       'the builds that may serve it, the wanted one first; the name itself when left out',
     )
     .option('--title <text>', 'its name for people')
-    .option('--context <tokens>', 'the longest prompt and answer together', positiveNumber)
-    .option('--max-output <tokens>', 'the longest answer', positiveNumber)
+    .option('--context <tokens>', 'the longest prompt and answer together', positiveWholeNumber)
+    .option('--max-output <tokens>', 'the longest answer', positiveWholeNumber)
     .option(
       '--traits <traits>',
       'what it can do: tools, vision, reasoning',
-      (text: string) => text.split(',').filter((trait) => trait !== '') as Trait[],
+      (text: string) => names(text) as Trait[],
     )
-    .option('--input-price <usd>', 'dollars for a million prompt tokens', dollarsPerMillion)
+    .option('--input-price <usd>', 'dollars for a million prompt tokens', microUsd)
     .option(
       '--cache-price <usd>',
       'dollars for a million prompt tokens that the machine had in its cache',
-      dollarsPerMillion,
+      microUsd,
     )
-    .option('--output-price <usd>', 'dollars for a million tokens of the answer', dollarsPerMillion)
+    .option('--output-price <usd>', 'dollars for a million tokens of the answer', microUsd)
     .option(
       '--weights <build=hash...>',
       'the digest of a build as "dinf weights" prints it: machines with other files do not serve it',
@@ -86,13 +85,6 @@ function withModelOptions(command: Command): Command {
       '--tokenizer <path>',
       "the model's tokenizer.json, or its folder: samples of the answers are recounted with it. It is copied into DINF_HOME, where each ingress needs it",
     );
-}
-
-function dollarsPerMillion(text: string): number {
-  const microUsd = Math.round(Number(text) * MICRO_USD);
-  if (!(microUsd >= 0 && microUsd <= Number.MAX_SAFE_INTEGER))
-    throw new InvalidArgumentError('must be an amount in dollars, as in 0.05');
-  return microUsd;
 }
 
 function pinned(text: string, before: Record<string, string>): Record<string, string> {

@@ -4,6 +4,7 @@ import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { requirementsOf } from '#coordinator/model-requirements.ts';
 import { wholeNumber } from '../option-parsers.ts';
+import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const SHOWN = 40;
@@ -17,10 +18,7 @@ interface ExplainOptions {
 }
 
 /** What routing would do, and why. */
-export function addRoutingCommands(
-  program: Command,
-  withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>,
-): void {
+export function addRoutingCommands(program: Command): void {
   const routing = program.command('routing').description('where requests go, and why');
   routing
     .command('explain')

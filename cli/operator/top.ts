@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { JobEnded } from '#bus-schemas';
 import { type Bus, BusError } from '#coordinator/bus.ts';
+import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const EVERY_MS = 1_000;
@@ -11,10 +12,7 @@ const MAX_KEPT = 50_000;
 const MAX_ROWS = 30;
 const CLEAR = '\x1b[H\x1b[2J';
 
-export function addTopCommand(
-  program: Command,
-  withBus: <T>(work: (bus: Bus) => Promise<T>) => Promise<T>,
-): void {
+export function addTopCommand(program: Command): void {
   program
     .command('top')
     .description('what the network does now, every second: models, machines, requests')

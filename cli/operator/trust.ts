@@ -2,13 +2,13 @@ import type { Command } from 'commander';
 import type { Verdict } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from '#coordinator/bus.ts';
+import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 const PAGE = 500;
-type WithBus = <T>(work: (bus: Bus) => Promise<T>) => Promise<T>;
 
 /** Which machines are believed, and which code they may run. */
-export function addTrustCommands(program: Command, withBus: WithBus): void {
+export function addTrustCommands(program: Command): void {
   const trust = program.command('trust').description('what machines have shown of themselves');
   trust
     .command('list')

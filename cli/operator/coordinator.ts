@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import type { ComponentName } from '#bus-schemas';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { settings, withBus } from './with-bus.ts';
+
+export function addCoordinatorCommands(program: Command): void {
+  program
+    .command('coordinator')
+    .description('run the coordinator, or some of its components')
+    .option('--components <names>', 'comma-separated; all when left out', (names: string) =>
+      names.split(','),
+    )
+    .action(({ components }: { components?: string[] }) => runCoordinator(components));
+  program
+    .command('migrate')
+    .description('bring the database and the streams to this version')
+    .action(runMigrations);
+}
+
+async function runCoordinator(wanted: readonly string[] | undefined): Promise<void> {
+  const { componentNames, startCoordinator } = await import('#coordinator/main.ts');
+  const unknown = wanted?.filter((name) => !componentNames.includes(name as ComponentName)) ?? [];
+  if (unknown.length > 0)
+    throw new CommandError(
+      EXIT.usage,
+      `no such component: ${unknown.join(', ')}. There are ${componentNames.join(', ')}.`,
+    );
+  const config = await settings();
+  await using _coordinator = await startCoordinator({
+    config,
+    ...(wanted && { components: wanted as ComponentName[] }),
+  }).catch(explainDatabase);
+  await stopSignal();
+}
+
+async function explainDatabase(cause: unknown): Promise<never> {
+  const { DatabaseRefused, DatabaseUnreachable } = await import('#coordinator/database/errors.ts');
+  if (cause instanceof DatabaseRefused)
+    throw new CommandError(EXIT.usage, `DATABASE_URL: ${cause.message}.`, { cause });
+  if (cause instanceof DatabaseUnreachable)
+    throw new CommandError(EXIT.unavailable, cause.message, { cause });
+  throw cause;
+}
+
+async function runMigrations(): Promise<void> {
+  const config = await settings();
+  if (config.databaseUrl === '')
+    throw new CommandError(
+      EXIT.usage,
+      'DATABASE_URL is not set, and no network runs out of this home.',
+    );
+  const { migrate } = await import('#coordinator/migrate.ts');
+  const applied = await migrate(config.databaseUrl).catch(explainDatabase);
+  const { ensureStreams, StreamStorageError } = await import('#coordinator/streams.ts');
+  await withBus((bus) => ensureStreams(bus)).catch(async (cause: unknown) => {
+    if (!(cause instanceof StreamStorageError)) throw cause;
+    const { explainStorage } = await import('#coordinator/stream-storage.ts');
+    throw new CommandError(EXIT.unavailable, await explainStorage(cause, config), { cause });
+  });
+  console.log(applied.length === 0 ? 'nothing to apply' : `applied ${applied.join(', ')}`);
+}
