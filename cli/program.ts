@@ -16,9 +16,10 @@ interface Part {
  */
 export const parts: readonly Part[] = [
   { name: 'up', load: () => import('./up.ts') },
-  { name: 'coordinator', load: () => import('#cli/operator/commands.ts') },
-  { name: 'provider', load: () => import('./provider/engines.ts') },
-  { name: 'simulator', load: () => import('#cli/simulate.ts') },
+  { name: 'operators', load: () => import('./operator/commands.ts') },
+  { name: 'customers', load: () => import('./customer/commands.ts') },
+  { name: 'providers', load: () => import('./provider/commands.ts') },
+  { name: 'simulator', load: () => import('./simulate.ts') },
   { name: 'test', load: () => import('./test.ts') },
   { name: 'bench', load: () => import('./bench.ts') },
 ];

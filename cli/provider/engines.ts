@@ -1,23 +1,25 @@
-import type { Command } from 'commander';
-import { lockFolder } from '#bin/folder-lock.ts';
-import {
-  addCommands as addProviderCommands,
-  type Engines,
-  realEngines,
-} from '#cli/provider/commands.ts';
-import { TINY_MODEL_FOLDER } from '#tiny-model';
+import { BACKENDS, type BackendName } from '#provider/engine/backend-names.ts';
+import type { Engine } from '#provider/engine/engine.ts';
+import type { OpenEngineOptions } from '#provider/engine/open-model-engine.ts';
 
-/**
- * The engines that `dinf provider` offers. The simulated one is added here, because provider/ must
- * not import simulator/.
- */
-const engines: Engines = {
-  ...realEngines,
+/** Functions that open an engine, by the value of `--engine` that chooses it. */
+export type Engines = Readonly<
+  Record<string, (options: Omit<OpenEngineOptions, 'backend'>) => Promise<Engine>>
+>;
+
+export const AUTO = 'auto';
+
+/** The engines of `dinf provider`. */
+export const engines: Engines = {
+  ...Object.fromEntries(
+    [AUTO, ...BACKENDS].map((name) => [
+      name,
+      async (options) =>
+        (await import('#provider/engine/open-model-engine.ts')).openModelEngine({
+          ...options,
+          ...(name !== AUTO && { backend: name as BackendName }),
+        }),
+    ]),
+  ),
   simulated: async () => (await import('#simulator')).createSimulatedEngine({ chip: 'm4-max' }),
 };
-
-export function addCommands(program: Command): void {
-  const lock = (folder: string) =>
-    lockFolder({ folder, command: 'provider', remedy: 'give this one another folder with --home' });
-  addProviderCommands(program, { engines, ownModel: TINY_MODEL_FOLDER, lock });
-}

@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { TrustLevel } from '#bus-schemas';
+import { homeFolder } from '#bus-schemas/running-network.ts';
+import { wholeNumber } from '../option-parsers.ts';
+import { stopSignal } from '../stop-signal.ts';
+import { COORDINATOR, explain, LOG_KEY, type LogOptions } from './log-options.ts';
+
+interface ProxyOptions extends LogOptions {
+  readonly host: string;
+  readonly allowHost: string[];
+  readonly port: number;
+  readonly level: TrustLevel;
+}
+
+const SECRET_BYTES = 32;
+
+export function addProxyCommand(program: Command): void {
+  program
+    .command('proxy')
+    .description('an OpenAI-compatible API on this machine that nobody on the way can read')
+    .option(...COORDINATOR)
+    .option('--host <address>', 'where it listens', '127.0.0.1')
+    .option('--port <number>', 'where it listens', wholeNumber, 8081)
+    .option(
+      '--allow-host <name...>',
+      'names of this machine that callers may use, besides its addresses and localhost',
+      [],
+    )
+    .addOption(
+      new Option('--level <level>', 'what a machine must have shown at least')
+        .choices(['self_signed', 'hardware'])
+        .default('self_signed'),
+    )
+    .option(...LOG_KEY)
+    .addHelpText(
+      'after',
+      '\nCallers send their own API key; DINF_API_KEY is used for those that send none. What is known of the log is kept in DINF_HOME.',
+    )
+    .action((options: ProxyOptions) => runProxy(options));
+}
+
+async function runProxy({
+  coordinator,
+  host,
+  allowHost,
+  port,
+  level,
+  logKey,
+}: ProxyOptions): Promise<void> {
+  const [{ hex }, { SealedClient }, { startProxy }, { createLogger }, { KeptHead }] =
+    await Promise.all([
+      import('#bus-schemas'),
+      import('#client'),
+      import('#client/proxy/proxy-server.ts'),
+      import('#coordinator/logger.ts'),
+      import('#client/kept-head.ts'),
+    ]);
+  const log = createLogger({ name: 'proxy', level: process.env['DINF_LOG'] ?? 'warn' });
+  const kept = await KeptHead.of(coordinator);
+  const onHead = (head: Parameters<typeof kept.keep>[0]) =>
+    void kept
+      .keep(head)
+      .catch((error: unknown) => log.warn({ err: error }, 'the log could not be kept'));
+  using client = new SealedClient({
+    url: coordinator,
+    minimumLevel: level,
+    logKey,
+    keptHead: await kept.read(),
+    onHead,
+  });
+  const { key, size } = await client.log.refresh().catch(explain);
+  const secret = Buffer.from(await proxySecret(), 'base64url');
+  await using proxy = await startProxy({
+    client,
+    log,
+    secret,
+    host,
+    allowedHosts: allowHost,
+    port,
+    apiKey: process.env['DINF_API_KEY'],
+  });
+  console.log(`dinf proxy is up.
+
+  base URL   ${proxy.url}/v1
+
+What is asked here is sealed on this machine for the Mac that answers. ${coordinator} sees models, lengths and money.
+Machines must have shown: ${level}. The network's log has ${size} entries, signed with
+${hex(key)}`);
+  await stopSignal();
+}
+
+async function proxySecret(): Promise<string> {
+  const [{ kept }, { randomBytes }] = await Promise.all([
+    import('#bus-schemas/kept-file.ts'),
+    import('node:crypto'),
+  ]);
+  return kept(join(homeFolder(process.env), 'proxy.secret'), async () =>
+    randomBytes(SECRET_BYTES).toString('base64url'),
+  );
+}
