@@ -3,7 +3,10 @@ import type { Context } from '#coordinator/context.ts';
 
 type Alert = SettlementAlert['alert'];
 
-/** Tells what a person must look at: on the bus, once for each subject, and in the log. */
+/**
+ * Reports conditions that need an operator: in the log each time, and on the bus once for each
+ * subject.
+ */
 export class Alerts {
   readonly #context: Pick<Context, 'bus' | 'log' | 'now'>;
 

@@ -7,21 +7,26 @@ interface Waiting<Item, Result> {
 }
 
 export interface BatcherOptions<Item, Result> {
-  /** Answers in the order of the items. */
+  /** Returns the results in the order of the items. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   readonly maximum: number;
-  /** How long the first item waits for others, where nobody waits for it. */
+  /**
+   * How long the first item waits for others, in milliseconds. For work that no request waits for.
+   */
   readonly gatherMs?: number;
-  /** Whether this failure is the fault of an item, so that the others may succeed without it. */
+  /**
+   * Whether an item of the batch caused this failure, so that the others may succeed without it.
+   */
   readonly isItemsFault?: (error: unknown) => boolean;
 }
 
-/** While the database works on one full batch, the next is being written. */
+/** While the database works on one full batch, the next one is sent. */
 const MAX_LANES = 2;
 
 /**
- * Runs one batch at a time, two when they are full: the first item goes at once, what comes
- * meanwhile goes together. Idle costs no wait, load fills batches.
+ * Runs one batch at a time, or two when batches are full. The first item runs at once; items that
+ * arrive while it runs form the next batch. Without load an item does not wait, and under load
+ * batches fill up.
  */
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>;
@@ -50,7 +55,7 @@ export class Batcher<Item, Result> {
     this.#lanes -= 1;
   }
 
-  /** A batch that one item spoils is halved until that item fails alone. */
+  /** If one item makes a batch fail, the batch is halved until that item fails alone. */
   async #runBatch(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
       const results = await this.#options.run(batch.map(({ item }) => item));

@@ -2,23 +2,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseError } from 'pg';
 
 /**
- * Serialisation failures, deadlocks, and two copies that write the same operation at the same
- * moment.
+ * Postgres error codes of serialisation failures, of deadlocks, and of two processes that write the
+ * same operation at the same moment.
  */
 const PASSING = new Set(['40001', '40P01', '23505']);
 const MAX_TRIES = 6;
 
 /**
- * The values of one row do not fit: data exceptions and broken constraints. Anything else may pass
- * by itself.
+ * Whether the database rejected the values of a row: data exceptions and violated constraints. Any
+ * other error may be gone at the next try.
  */
 export function isRowsFault(error: unknown): boolean {
   return error instanceof DatabaseError && /^2[23]/.test(error.code ?? '');
 }
 
-/**
- * Tries again what only failed because somebody else did something at the same time; nothing else.
- */
+/** Repeats work that failed only because of concurrent work. All other errors are thrown. */
 export async function retried<T>(
   work: () => Promise<T>,
   random: () => number = Math.random,
@@ -35,14 +33,14 @@ export async function retried<T>(
 }
 
 /**
- * An array as Postgres reads it. The client's own way, value by value, costs more than all the rest
- * of a batch.
+ * Writes an array in the text format of Postgres. The client's own conversion, value by value,
+ * takes more time than all other work of a batch.
  */
 export function column(values: readonly (string | number | boolean | null)[]): string {
   const text = values
     .map((value) => (value === null ? 'NULL' : typeof value === 'string' ? `"${value}"` : value))
     .join(',');
-  // Names and numbers have neither quotes nor backslashes; anything else is written with care.
+  // Names and numbers contain neither quotes nor backslashes; other texts are escaped.
   if (
     !text.includes('\\') &&
     !values.some((value) => typeof value === 'string' && value.includes('"'))
@@ -55,8 +53,8 @@ export function column(values: readonly (string | number | boolean | null)[]): s
 }
 
 /**
- * Bytes of many rows as one value, and where each row's end; an empty one stands for none. As an
- * array each byte would be written as two.
+ * Joins the bytes of many rows into one value, with the end position of each row; null becomes an
+ * empty range. In an array, each byte would be sent as two characters.
  */
 export function packed(values: readonly (Uint8Array | null)[]): {
   readonly bytes: Buffer;
@@ -76,8 +74,8 @@ export const pluck = <Row, Field extends keyof Row>(
 ): Row[Field][] => rows.map((row) => row[field]);
 
 /**
- * Distinct values in order, and where each of the given ones stands among them, counted from 1 as
- * SQL does.
+ * Returns the distinct values in order, and for each given value its position among them, counted
+ * from 1 as in SQL.
  */
 export function numbered(values: readonly string[]): {
   distinct: readonly string[];

@@ -71,13 +71,13 @@ export function receiptOf(job: string, changes: Partial<Receipt> = {}): Receipt 
   };
 }
 
-/** What an ingress says of jobs, and what became of the money. */
+/** Sends the messages of an ingress about jobs, and reads how their money has moved. */
 export function jobsOf(settlement: () => Settlement) {
   const balanceOf = (account: string) =>
     settlement().bus.call(services.settlement.balance, { account }, { timeoutMs });
   return {
     balanceOf,
-    /** An account that bought so much. */
+    /** Creates an account that has bought this much, in micro-dollars. */
     async fundedAccount(amountMicroUsd: number): Promise<string> {
       const account = newAccount();
       const entries = [
@@ -100,7 +100,7 @@ export function jobsOf(settlement: () => Settlement) {
         { timeoutMs },
       );
     },
-    /** 100 prompt tokens and 50 of output: 200 micro-dollars. */
+    /** The default bounds of 100 prompt tokens and 50 output tokens cost 200 micro-dollars. */
     ask({
       job = newJobId(),
       account,
@@ -128,8 +128,8 @@ export function jobsOf(settlement: () => Settlement) {
       );
     },
     /**
-     * A receipt of a provider that returns the ingress's proof of 20 delivered tokens, or of as
-     * many as are named.
+     * A receipt of a provider, with the ingress's proof of 20 delivered tokens or of the given
+     * number.
      */
     provenReceipt(
       job: string,
@@ -148,7 +148,9 @@ export function jobsOf(settlement: () => Settlement) {
         },
       });
     },
-    /** `copy` makes it another message of the stream, as an ingress that forgot would send it. */
+    /**
+     * `copy` makes it another message of the stream, like one from an ingress that has restarted.
+     */
     tell(fact: JobEnded, copy = ''): void {
       settlement().bus.emit(events.jobEnded, JobEndedMessage, fact, `ended:${fact.job}${copy}`);
     },

@@ -2,7 +2,7 @@ import { Counter, type Registry } from 'prom-client';
 import type { Held, SettlementSettled } from '#bus-schemas';
 
 export interface SettlementMetrics {
-  /** Answers with what it was given. */
+  /** Counts the answer to a hold, and returns it. */
   countHold(held: Held): Held;
   countSettled(facts: readonly SettlementSettled[]): void;
   countUnsigned(): void;

@@ -38,7 +38,7 @@ beforeEach(async () => {
 }, 60_000);
 afterEach(() => settlement[Symbol.asyncDispose]());
 
-/** As an ingress does it: asked again, with the same words, until there is an answer. */
+/** Repeats the same request until it is answered, as an ingress does. */
 async function held(job: string): Promise<void> {
   for (;;) {
     try {
@@ -97,7 +97,7 @@ function sendReceipt(job: string): void {
   });
 }
 
-/** Runs the jobs, some at a time, and calls `interrupt` when a third of them is through. */
+/** Runs the jobs, several at a time, and calls `interrupt` after a third of them. */
 async function runJobs(end: (job: string) => void, interrupt: () => Promise<void>): Promise<void> {
   const jobs = Array.from({ length: JOBS }, newJobId);
   let interruption: Promise<void> | undefined;
@@ -115,7 +115,7 @@ async function runJobs(end: (job: string) => void, interrupt: () => Promise<void
   await interruption;
 }
 
-/** 70 for each job, and not a micro-dollar more or less, anywhere. */
+/** Checks that each job moved exactly 70 micro-dollars, in every table. */
 async function everythingSettledOnce(): Promise<void> {
   const timeoutMs = 5_000;
   await vi.waitFor(

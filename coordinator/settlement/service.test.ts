@@ -245,8 +245,8 @@ describe('a receipt', () => {
     settlement.bus.publish(core.up(PROVIDER, 'receipt'), Receipts, {
       receipts: [signed(receiptOf(job))],
     });
-    // Receipts are looked through together: when the later one has settled its job, the earlier one
-    // has been passed over.
+    // Receipts are checked together: when the later one has settled its job, the earlier one has
+    // been skipped.
     await vi.waitFor(async () =>
       expect(
         (await settlement.database.query('SELECT 1 FROM receipts WHERE job = $1', [job])).rowCount,
@@ -302,7 +302,7 @@ describe('a receipt', () => {
   test('settles for the tokens that the ingress proved to be delivered, and for none on the word of the provider alone', async () => {
     const proofOf = (job: string, changes: object) =>
       settlement.proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens: 20, ...changes });
-    // 30 prompt tokens at 1 and the delivered ones at 2 micro-dollars.
+    // 30 prompt tokens at 1 micro-dollar, and the delivered tokens at 2.
     const cases: readonly [string, number, (job: string) => readonly Receipt[]][] = [
       ['a proof of five of the twenty', 40, (job) => [provenReceipt(job, { tokens: 5 })]],
       ['a proof of more than the provider made', 70, (job) => [provenReceipt(job, { tokens: 30 })]],
@@ -495,7 +495,7 @@ describe('the ledger', () => {
   });
 });
 
-/** Until every fact is not only delivered but acknowledged. */
+/** Waits until every fact is acknowledged, not only delivered. */
 async function everythingRead(): Promise<void> {
   const manager = await settlement.bus.manager();
   const { stream, name } = consumers.settlementJobs;

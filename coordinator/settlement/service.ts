@@ -29,8 +29,8 @@ const SWEEP_MS = 5_000;
 const TRUST_MS = 2_000;
 
 /**
- * Money: held before the work, charged or given back after it, once; bought and paid out through
- * Stripe.
+ * The money of the network: held before a job, and charged or released after it, exactly once;
+ * bought and paid out through Stripe.
  */
 export async function startSettlement(context: Context): Promise<Component> {
   const { bus, database, config, log, now } = context;
@@ -164,7 +164,10 @@ export async function startSettlement(context: Context): Promise<Component> {
   return { name: 'settlement', [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** Trust may not be there to be asked; then a receipt is what its own signature makes it. */
+/**
+ * Returns undefined if trust does not answer. The receipt is then checked only against the key that
+ * it contains.
+ */
 async function signingKeyOf(bus: Bus, provider: string): Promise<Uint8Array | undefined> {
   try {
     return (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS }))

@@ -30,9 +30,9 @@ import { startSettlement } from './service.ts';
 
 export const PROVIDER = `A${'P'.repeat(55)}`;
 export const OTHER_PROVIDER = `A${'Q'.repeat(55)}`;
-/** The machine of OWNER. */
+/** The machine of the account OWNER. */
 export const OWNED_PROVIDER = `A${'R'.repeat(55)}`;
-/** The key that every machine here has shown to trust. */
+/** The signing key that trust has verified for every machine in these tests. */
 const signer = p256Signer(newP256Key());
 export const RECEIPT_KEY = signer.publicKey;
 export const signed = (receipt: Receipt): Receipt => ({
@@ -42,7 +42,7 @@ export const signed = (receipt: Receipt): Receipt => ({
 });
 export const OWNER = 'acct_owner';
 export const KEY = 'key_test';
-/** One micro-dollar for a prompt token, two for an answer's. */
+/** One micro-dollar per prompt token and two per completion token. */
 export const MODEL: CatalogModel = {
   id: 'sim-model',
   displayName: 'A model',
@@ -60,28 +60,28 @@ export interface Settlement extends AsyncDisposable {
   readonly database: Pool;
   readonly hub: NatsServer;
   readonly postgres: PostgresNode;
-  /** The key that trust says every machine has shown. */
+  /** The signing key that trust returns for every machine. */
   readonly shown: { signingKey: Uint8Array };
   /** The operator's folder. */
   readonly home: string;
-  /** As an ingress of this network makes them. */
+  /** Makes proofs of delivered tokens, as an ingress of this network does. */
   readonly proofs: DeliveryProofs;
-  /** Ends the component and starts another over the same ledger. */
+  /** Stops settlement and starts another one on the same ledger. */
   restart(): Promise<void>;
 }
 
 export interface SettlementSettings {
   readonly receiptGraceMs?: number;
   readonly poolSize?: number;
-  /** Nobody's in most tests: charges are then what tokens cost. */
+  /** No minimum in most tests: a charge is then exactly the cost of the tokens. */
   readonly minimumChargeMicroUsd?: number;
-  /** None in most tests: a price that is set holds at once. */
+  /** No notice in most tests: a higher price then takes effect at once. */
   readonly priceNoticeMs?: number;
   readonly stripe?: StripeConfig;
 }
 
 /**
- * A hub, a database, a catalog of one model and settlement between them; no other part of the
+ * Starts a hub, a database, a catalog of one model, and settlement; no other part of the
  * coordinator.
  */
 export async function startSettlementUnderTest({
@@ -122,8 +122,8 @@ export async function startSettlementUnderTest({
   );
 
   const database = connectDatabase(databaseUrl, { max: poolSize });
-  // As the coordinator does: a database that dies, or stops before the last socket is closed, is
-  // not the end of the process.
+  // As in the coordinator, a database that crashes or closes its connections must not end the
+  // process.
   database.on('error', () => undefined);
   stack.defer(() => database.end());
   const coreCredentials = join(home, 'core.creds');

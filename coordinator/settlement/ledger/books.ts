@@ -15,7 +15,7 @@ export interface BooksOptions {
   readonly alerts: Pick<Alerts, 'raise'>;
 }
 
-/** What a person or another component asks of the books. */
+/** The balance, credits and replays that operators and other components request. */
 export class Books {
   readonly #options: BooksOptions;
 
@@ -37,8 +37,8 @@ export class Books {
   }
 
   /**
-   * Promotional credit: money that no customer paid in. Neither its account nor those it is spent
-   * on can withdraw it.
+   * Adds promotional credit: money that no customer has paid in. Neither this account nor an
+   * account that earns it can withdraw it.
    */
   async credit({
     account,

@@ -15,7 +15,7 @@ const newKey = () => `key_${randomToken(12)}`;
 const cap = async (key: string, account: string, caps: KeyCaps) =>
   (await settlement.bus.call(services.settlement.setKeyCaps, { key, account, caps }, { timeoutMs }))
     .used;
-/** The window began before today, as it will have tomorrow. */
+/** Moves the window of the key to the past, as if its day, week or month had ended. */
 const endWindow = (window: 'day' | 'week' | 'month', key: string) =>
   settlement.database.query(
     `UPDATE key_limits SET ${window} = ${window} - interval '40 days' WHERE key = $1`,
@@ -119,7 +119,7 @@ test('a key without a limit shows what it holds and what it spent', async () => 
     async () => expect(await spendingOf(account, key)).toMatchObject({ used: charged }),
     { timeout: timeoutMs },
   );
-  // The end of a job that comes again is counted once.
+  // The end of a job that is delivered again is counted once.
   tell(ended(job, account, { key }));
   expect(await spendingOf(account, other)).toMatchObject({ caps: {}, used: held });
   expect(await spendingOf(account, key)).toMatchObject({ used: charged });

@@ -47,7 +47,7 @@ export interface Entry {
   readonly account: string;
   readonly kind: AccountKind;
   readonly amount: number;
-  /** What of it comes from, or goes to, the part that was earned. */
+  /** The part of the amount that comes from, or goes to, the earned part of the balance. */
   readonly earned?: number;
 }
 
@@ -61,17 +61,17 @@ export interface Posting {
 export interface Balance {
   readonly available: number;
   readonly held: number;
-  /** Of what is available, credit that was given. It can be spent and never withdrawn. */
+  /** The part of `available` that was given as credit; it can be spent but never withdrawn. */
   readonly promotional: number;
-  /** What the account owes, because Stripe took a payment back that was spent already. */
+  /** What the account owes because Stripe has taken back a payment that was already spent. */
   readonly owed: number;
-  /** Of what is available, what was earned and has matured. */
+  /** The part of `available` that was earned and has matured. */
   readonly withdrawable: number;
-  /** What was earned and has not, by the day on which it will. */
+  /** What was earned and has not matured, by the day on which it matures. */
   readonly maturing: readonly { readonly at: number; readonly amountMicroUsd: number }[];
 }
 
-/** The account has less, or less that it earned, than the posting takes. */
+/** The account, or its earned part, has less than the posting takes. */
 export class NotEnough extends Error {
   readonly code = 'insufficient_funds';
 }
@@ -98,7 +98,7 @@ const FUNDS_CONSTRAINTS = new Set([
 const START = new Date(0);
 const FOREVER = new Date(8.64e15 / 4);
 
-/** The books: what was posted, what is there, and the proof that both agree. */
+/** Stores postings, reads balances and statements, and proves that both agree. */
 export class LedgerStore {
   readonly #database: Pool;
   readonly #now: () => number;
@@ -109,8 +109,8 @@ export class LedgerStore {
   }
 
   /**
-   * False when the operation was posted before with another digest: a contradiction. With a client,
-   * a part of its transaction.
+   * Returns false if the operation was posted before with another digest, which is a conflict. With
+   * a client, the posting is part of the client's transaction.
    */
   async post(
     posting: Posting,
@@ -176,8 +176,8 @@ export class LedgerStore {
   }
 
   /**
-   * What may be withdrawn now. Locks the account until the end of the transaction, so that no two
-   * withdrawals count the same money.
+   * Returns what may be withdrawn now. Locks the account until the end of the transaction, so that
+   * two withdrawals do not both count the same money.
    */
   async lockWithdrawable(account: string, client: Parameters<typeof query>[0]): Promise<number> {
     await query(client, sql['lock-account'], [account]);
@@ -189,13 +189,13 @@ export class LedgerStore {
     return Number(row?.owed ?? 0);
   }
 
-  /** What can be taken from the account. Locks it until the end of the transaction. */
+  /** Returns what can be taken from the account. Locks it until the end of the transaction. */
   async lockFree(account: string, client: Parameters<typeof query>[0]): Promise<FreeMoney> {
     const [row] = await query<Record<keyof FreeMoney, string>>(client, sql['lock-free'], [account]);
     return { free: Number(row?.free ?? 0), bought: Number(row?.bought ?? 0) };
   }
 
-  /** Changes what the account owes; nothing is held for an account that owes. */
+  /** Changes what the account owes. Settlement refuses holds for an account that owes. */
   async addOwed(
     account: string,
     amount: number,
@@ -205,8 +205,8 @@ export class LedgerStore {
   }
 
   /**
-   * What each source brought in the window, and everything ever. `account` is a ledger account: a
-   * consumer's or a machine's.
+   * Returns the earnings by source within the window, and the total of all time. `account` is a
+   * ledger account: a consumer's or a machine's.
    */
   async earnings(
     account: string,
@@ -257,7 +257,8 @@ export class LedgerStore {
     const last = rows.at(-1);
     return {
       lines: rows.map(asLine),
-      // Microseconds, which a Date would lose: the database wrote this text and reads it again.
+      // The text has microseconds, which a Date would lose. The database has written it and reads
+      // it again.
       ...(rows.length === limit && last && { next: `${last.exactAt} ${last.reference}` }),
     };
   }
@@ -296,8 +297,8 @@ export class LedgerStore {
   }
 
   /**
-   * What keys may spend, and what they spent in each window, those used last first; without those
-   * that were never used.
+   * Returns the caps of keys and their spending in each window, the last used keys first. Keys that
+   * were never used are left out.
    */
   async keySpending(account: string, key: string | undefined): Promise<KeySpending[]> {
     return (
@@ -333,10 +334,10 @@ export class LedgerStore {
     };
   }
 
-  /** Looks at what came since the last proof; with `full`, at everything. */
+  /** Checks what was written since the last proof; with `full`, everything. */
   async verify(full: boolean): Promise<Proof> {
     const [row] = await transaction(this.#database, async (client) => {
-      // A proof goes on from the one before it, so it must not begin before that is written.
+      // A proof continues from the one before it, so it must not begin before that one is written.
       await query(client, sql['one-proof-at-a-time']);
       return query<Record<keyof Proof, string>>(client, sql.verify, [full]);
     });
@@ -421,8 +422,8 @@ function asUsage({
 
 type Windows = 'day' | 'week' | 'month' | 'total';
 /**
- * Time and name of the last row of a page. A name may have spaces: operators choose the names of
- * their credits.
+ * Time and name of the last row of a page. A name may contain spaces, because operators choose the
+ * names of their credits.
  */
 function placeOf(after: string): [string, string] {
   const end = after.indexOf(' ');

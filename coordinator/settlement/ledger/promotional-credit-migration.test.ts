@@ -9,7 +9,7 @@ import { LedgerStore } from './ledger-store.ts';
 
 const FOLDER = join(import.meta.dirname, '../../migrations');
 
-/** A database as the release before promotional credit left it. */
+/** Creates a database in the state of the release before promotional credit. */
 async function migrateToTheReleaseBefore(database: Pool): Promise<void> {
   await database.query(
     'CREATE TABLE migrations (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
@@ -56,7 +56,7 @@ test('what is left of credit that was given before the migration becomes promoti
     await database.query("SELECT ledger_post($1, $2, $3, $4, $5, $6, $7, 'subject', '')", values);
   };
   await post('credit', 'given', 5_000);
-  // It was given 5,000, paid in 10,000 and spent 7,000: all that was given is spent.
+  // The account was given 5,000, paid in 10,000 and spent 7,000, so all that was given is spent.
   await post('credit', 'spent', 5_000);
   await post('deposit', 'spent', 10_000);
   await post('withdrawal', 'spent', -7_000);

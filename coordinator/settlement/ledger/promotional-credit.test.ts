@@ -11,7 +11,7 @@ import {
 } from '../settlement-under-test.ts';
 
 const DOLLAR = 1_000_000;
-/** What one job of these tests costs. */
+/** The cost of one job in these tests, in micro-dollars. */
 const CHARGE = 70;
 const FEE = 3;
 
@@ -32,7 +32,7 @@ const timeoutMs = 20_000;
 const { ask, balanceOf, fundedAccount, give, shows, tell } = jobsOf(() => settlement);
 const verify = () => settlement.bus.call(services.settlement.verify, { full: true }, { timeoutMs });
 
-/** One job that the account pays for, on a machine of OWNER or on one that has no owner. */
+/** Runs one job that the account pays for, on a machine of OWNER or on one without an owner. */
 async function work(account: string, provider: string): Promise<void> {
   const [job, { availableMicroUsd }] = [newJobId(), await balanceOf(account)];
   await ask({ job, account, provider });
@@ -85,7 +85,7 @@ test('credit that an account spends on the machine of another account cannot be 
     { timeoutMs },
   );
   tell(ended(job, account, { provider: OWNED_PROVIDER, ...long }));
-  // Of a charge of 2,000,040 the platform's fee is 5 %.
+  // The platform's fee is 5 % of a charge of 2,000,040.
   const share = 1_900_038;
   await vi.waitFor(
     async () =>
@@ -107,7 +107,8 @@ test('credit that an account spends on the machine of another account cannot be 
   expect(
     await settlement.bus.call(services.settlement.withdraw, withdrawal, { timeoutMs }),
   ).toMatchObject({ ok: false, code: 'insufficient_funds' });
-  // Its owner can spend it: it stays promotional credit of whoever earns it next.
+  // The owner can spend the credit, and it stays promotional credit for the account that earns it
+  // next.
   await work(OWNER, PROVIDER);
   expect(await partsOf(`provider:${PROVIDER}`)).toEqual({
     balance: CHARGE - FEE,
@@ -150,7 +151,7 @@ test('credit pays the fee first, then the referrer, then the provider', async ()
   );
   const fees = await partsOf('platform:fees');
   await work(account, PROVIDER);
-  // Of a charge of 70 the fee is 14: 12 for the platform and 2 for the referrer.
+  // The fee on a charge of 70 is 14: 12 for the platform and 2 for the referrer.
   expect(((await partsOf('platform:fees'))?.promotional ?? 0) - (fees?.promotional ?? 0)).toBe(12);
   expect(await partsOf(`consumer:${referrer}`)).toEqual({ balance: 2, earned: 0, promotional: 2 });
   const { lines } = await settlement.bus.call(

@@ -5,9 +5,7 @@ import type { LedgerStore } from './ledger-store.ts';
 
 export interface ProverOptions {
   readonly ledger: Pick<LedgerStore, 'verify'>;
-  /**
-   * Micro-dollars that Stripe has more than the ledger says; undefined where there is no Stripe.
-   */
+  /** Micro-dollars that Stripe has in excess of the ledger; undefined without Stripe. */
   readonly payments: { drift(): Promise<number | undefined> };
   readonly alerts: Pick<Alerts, 'raise'>;
   readonly log: Logger;
@@ -15,7 +13,7 @@ export interface ProverOptions {
 }
 
 /**
- * Proves on a timer, and when asked, that the books balance, and raises an alert when they do not.
+ * Proves at intervals and on request that the books balance, and raises an alert if they do not.
  */
 export class Prover implements AsyncDisposable {
   readonly #options: ProverOptions;
@@ -38,7 +36,7 @@ export class Prover implements AsyncDisposable {
   async prove(full: boolean): Promise<Verified> {
     const { ledger, payments, alerts, log } = this.#options;
     const { openHolds, parked, newEntries, ...violations } = await ledger.verify(full);
-    // Stripe that does not answer is no reason not to look at our own books.
+    // If Stripe does not answer, the ledger is checked all the same.
     const stripeDriftMicroUsd = await payments.drift().catch((error: unknown) => {
       log.warn({ err: error }, 'Stripe’s report could not be read');
       return undefined;

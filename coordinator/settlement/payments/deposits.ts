@@ -22,8 +22,8 @@ export interface DepositsOptions {
 }
 
 /**
- * Money bought with a card. Credited once for each checkout session, whoever tells of it first, the
- * webhook or our own look.
+ * Money that accounts buy with a card. Each checkout session is credited once, whether its webhook
+ * or the reconciliation reports it first.
  */
 export class Deposits {
   readonly #options: DepositsOptions;
@@ -75,7 +75,7 @@ export class Deposits {
     }
   }
 
-  /** What Stripe says of a session, by webhook or asked. */
+  /** Applies the state of a session, which came by webhook or by request. */
   async apply(session: Stripe.Checkout.Session): Promise<Applied> {
     const deposit = session.metadata?.['deposit'];
     if (deposit === undefined) return 'ignored';
@@ -83,7 +83,7 @@ export class Deposits {
     return session.status === 'expired' ? this.#expired(deposit, session.id) : 'ignored';
   }
 
-  /** Sessions whose webhook was lost. */
+  /** Requests the state of sessions whose webhook may have been lost. */
   async reconcile(olderThanMs: number): Promise<void> {
     const { stripe, store } = this.#options;
     for (const { session } of await store.pendingDeposits(olderThanMs, BATCH)) {
@@ -133,8 +133,8 @@ export class Deposits {
 }
 
 /**
- * The session is for this deposit, whole and in dollars; another session for the same deposit is
- * not.
+ * Whether the session is for this deposit, with the same account, currency and amount. Otherwise a
+ * signed event of another session could credit this deposit.
  */
 function fits(deposit: DepositRow, session: Stripe.Checkout.Session): boolean {
   return (

@@ -17,7 +17,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => under[Symbol.asyncDispose]());
 
-/** An account that may withdraw and earned so much, so many days ago. */
+/** Creates an account that may withdraw and has earned this amount this many days ago. */
 async function earnedBy(account: string, amount: number, daysAgo: number): Promise<void> {
   await earn(under, account, amount);
   await under.database.query(

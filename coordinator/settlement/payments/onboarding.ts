@@ -6,8 +6,8 @@ import { failureOf } from './stripe-client.ts';
 type Methods = typeof services.settlement;
 
 /**
- * Makes a provider's owner known to Stripe, which pays him out. One account at Stripe for each of
- * ours, however often it is begun.
+ * Registers a person who owns machines with Stripe, so that Stripe can pay them. Each of our
+ * accounts gets one account at Stripe, however often the registration is begun.
  */
 export class Onboarding {
   readonly #stripe: Stripe;

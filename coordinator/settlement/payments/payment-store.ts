@@ -47,7 +47,7 @@ export interface DisputeRow {
   readonly account: string;
   readonly amount: number;
   readonly status: 'open' | 'won' | 'lost';
-  /** The bank asks before it takes money. */
+  /** The bank has only asked for information, and has not taken money back. */
   readonly isInquiry: boolean;
 }
 
@@ -55,7 +55,7 @@ export interface ReversalRow extends Reversal {
   readonly account: string;
   /** Number of changes so far. */
   readonly reversals: number;
-  /** What Stripe has taken back of the deposit by its events, at most the deposit. */
+  /** What Stripe has taken back of the deposit according to its events; at most the deposit. */
   readonly takenBack: number;
 }
 
@@ -74,7 +74,7 @@ const asPayout = (row: Stored<PayoutRow>): PayoutRow => ({
   generation: Number(row.generation),
 });
 
-/** What was asked of Stripe and what is known of it. */
+/** Stores the requests to Stripe, and the state that Stripe has reported for each. */
 export class PaymentStore {
   readonly #database: Pool;
 
@@ -86,7 +86,7 @@ export class PaymentStore {
     return retried(() => transaction(this.#database, work));
   }
 
-  /** The deposit of that name: the one that was there, or this one. */
+  /** Returns the deposit of this operation: the stored one if there is one, or else this one. */
   async openDeposit(deposit: {
     id: string;
     account: string;
@@ -193,7 +193,7 @@ export class PaymentStore {
     await query(this.#database, sql['add-connected-account'], [account, stripeAccount]);
   }
 
-  /** False when it is not ours, or a newer word is known. */
+  /** Returns false when the Stripe account is not one of ours, or when a newer event is stored. */
   async connectedAccountTold(stripeAccount: string, payouts: boolean, at: Date): Promise<boolean> {
     return (
       (await query(this.#database, sql['connected-account-told'], [stripeAccount, payouts, at]))
@@ -201,7 +201,7 @@ export class PaymentStore {
     );
   }
 
-  /** False when there is one of that name already. */
+  /** Returns false when the account already has a withdrawal of this operation. */
   async addPayout(
     client: ClientBase,
     payout: Omit<PayoutRow, 'state' | 'createdAt'> & { operation: string },
@@ -263,7 +263,10 @@ export class PaymentStore {
     );
   }
 
-  /** What Stripe should have by our books, and what we debited and it has not moved yet. */
+  /**
+   * What Stripe should have according to the ledger, and what was debited from accounts but not yet
+   * transferred by Stripe.
+   */
   async clearing(): Promise<{ ledger: number; onTheWay: number }> {
     const [row] = await query<Record<'ledger' | 'onTheWay', string>>(this.#database, sql.clearing);
     return { ledger: Number(row?.ledger), onTheWay: Number(row?.onTheWay) };

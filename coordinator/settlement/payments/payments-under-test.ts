@@ -19,11 +19,11 @@ export interface PaymentsUnderTest extends AsyncDisposable {
   readonly ledger: LedgerStore;
   readonly payments: Payments;
   readonly alerts: string[];
-  /** Another copy over the same ledger; with `database`, through that. */
+  /** Starts another copy of payments on the same ledger, through `database` if given. */
   copy(database?: Pool): Payments;
 }
 
-/** A database, a Stripe that can fail, and what stands between them. */
+/** Starts a database, a Stripe that can fail, and payments between them. */
 export async function startPaymentsUnderTest(): Promise<PaymentsUnderTest> {
   await using stack = new AsyncDisposableStack();
   const stripe = stack.use(await FakeStripe.start());
@@ -63,13 +63,13 @@ export async function startPaymentsUnderTest(): Promise<PaymentsUnderTest> {
 
 export const newAccount = () => `acct_${randomToken(12)}`;
 
-/** As if the account's machines had worked for it. */
+/** Credits the account with earnings, as if its machines had served jobs. */
 export async function earn(
   { ledger, stripe }: PaymentsUnderTest,
   account: string,
   amount: number,
 ): Promise<void> {
-  // Somebody paid for that work: the platform can only pass on what it has.
+  // Another account pays for that work, because the platform can pass on only money that it has.
   const form = {
     line_items: {
       0: { quantity: '1', price_data: { currency: 'usd', unit_amount: String(amount / 10_000) } },

@@ -45,9 +45,9 @@ const aStep = fc.record({
   instant: fc.boolean(),
 });
 const aScript = fc.record({
-  /** What happens at the same moment, in turns. */
+  /** The steps of one turn run at the same time; the turns run one after another. */
   turns: fc.array(fc.array(aStep, { minLength: 1, maxLength: 5 }), { minLength: 2, maxLength: 6 }),
-  /** Statements until each crash. */
+  /** Each crash happens after this many statements. */
   crashes: fc.array(
     fc.record({
       after: fc.nat({ max: 20 }),
@@ -62,7 +62,7 @@ const aScript = fc.record({
 });
 type Script = typeof aScript extends fc.Arbitrary<infer T> ? T : never;
 
-/** One life of one account that buys, earns and withdraws. */
+/** Runs one script with one account that buys, earns and withdraws. */
 class Life {
   readonly #account = newAccount();
   readonly #script: Script;
@@ -70,7 +70,7 @@ class Life {
   readonly #firstEvent = under.stripe.bank.events.length;
   readonly #sessions = new Set<string>();
   readonly #disputes = new Map<string, { dispute: Dispute; status: 'open' | 'won' | 'lost' }>();
-  /** Cents that Stripe has taken back or may take back, by session: never more than was paid. */
+  /** Cents that Stripe has taken back or may take back, by session; never more than was paid. */
   readonly #contested = new Map<string, number>();
   #refunded = 0;
   #spent = 0;
@@ -102,12 +102,13 @@ class Life {
       );
     }
     under.stripe.clearFaults();
-    // In the end everything is told, in any order, and what nobody told is asked for.
+    // At the end all events are delivered in any order, and the reconciliation requests those that
+    // were lost.
     const last = this.#copies[0] as Payments;
     for (const event of this.#events().toReversed())
       await this.#untilDone(async () => void (await last.webhook(under.stripe.sign(event))));
-    // More than once: a failure that Stripe repeats takes a new request, and a crashed copy's locks
-    // are there until the database sees that it is gone.
+    // The reconciliation runs several times. A failure that Stripe repeats needs a new request, and
+    // the locks of a crashed copy stay until the database notices that its connection is gone.
     await vi.waitFor(
       async () => {
         await this.#untilDone(() => last.reconcile(0));
@@ -132,7 +133,7 @@ class Life {
     return under.stripe.bank.events.slice(this.#firstEvent);
   }
 
-  /** Whom a crash or a broken line interrupts, he asks again. */
+  /** Repeats a call after a crash or a lost connection. */
   async #untilDone(work: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
@@ -243,7 +244,7 @@ class Life {
     }
   }
 
-  /** Takes bought money, as jobs do; refused where there is less. */
+  /** Takes bought money, as jobs do; refused if the account has less. */
   async #spend(amount: number): Promise<void> {
     const operation = `spend:${this.#account}:${this.#spent}`;
     try {

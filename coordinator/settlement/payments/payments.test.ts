@@ -10,7 +10,10 @@ import {
 } from './payments-under-test.ts';
 
 const DOLLAR = 1_000_000;
-/** A connection that breaks is tried once more by Stripe's client itself. */
+/**
+ * The number of requests for one call: Stripe's client itself repeats it once after a broken
+ * connection.
+ */
 const BOTH_TRIES = 2;
 
 let under: PaymentsUnderTest;
@@ -240,7 +243,7 @@ describe('a withdrawal', () => {
         payout: { state: 'pending' },
       });
       expect((await balanceOf(account)).available).toBe(3 * DOLLAR);
-      // Stripe answers a failed request with the same failure until it is asked anew.
+      // Stripe repeats its failure for the same idempotency key until a new key is used.
       for (let round = 0; round < 3; round += 1) await under.payments.reconcile(0);
       const payout = await lastPayout(account);
       expect(payout).toMatchObject({ state: 'transferred' });

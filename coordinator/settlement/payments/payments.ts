@@ -19,7 +19,7 @@ type Request<Name extends keyof Methods> = MessageOf<Methods[Name]['request']>;
 type Reply<Name extends keyof Methods> = MessageOf<Methods[Name]['reply']>;
 
 /**
- * Money that comes in and goes out. Without Stripe every question is answered with
+ * Deposits, withdrawals and registration with Stripe. Without Stripe, every request gets the answer
  * `not_configured`.
  */
 export interface Payments extends AsyncDisposable {
@@ -28,9 +28,12 @@ export interface Payments extends AsyncDisposable {
   withdraw(request: Request<'withdraw'>): Promise<Reply<'withdraw'>>;
   payouts(account: string): Promise<Reply<'payouts'>>;
   webhook(request: Request<'webhook'>): Promise<Reply<'webhook'>>;
-  /** Micro-dollars that Stripe has more than the ledger says; undefined without Stripe. */
+  /** Micro-dollars that Stripe has in excess of the ledger; undefined without Stripe. */
   drift(): Promise<number | undefined>;
-  /** Ends what nobody told of: sessions without a webhook, withdrawals without an answer. */
+  /**
+   * Completes what no event has reported: sessions without a webhook, withdrawals without an
+   * answer.
+   */
   reconcile(olderThanMs: number): Promise<void>;
 }
 
@@ -119,7 +122,7 @@ function withStripe(
     webhook: (request) => told(webhooks.take(request)),
     drift: async () => {
       let drift = await report.drift();
-      // A payment may land between the two looks: only what stays is drift.
+      // A payment may be booked between the two readings. Only a difference that stays is drift.
       for (let tries = 1; drift !== 0 && tries < DRIFT_TRIES; tries += 1) {
         await reconcile(0);
         drift = await report.drift();

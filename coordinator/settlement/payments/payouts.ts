@@ -23,7 +23,7 @@ type Methods = typeof services.settlement;
 type Withdrawn = MessageOf<Methods['withdraw']['reply']>;
 
 const BATCH = 200;
-/** A withdrawal that is still open then needs a person. */
+/** A withdrawal that is still open after this time, in milliseconds, raises an alert. */
 const STUCK_MS = 48 * 3_600_000;
 
 export interface PayoutsOptions {
@@ -35,9 +35,9 @@ export interface PayoutsOptions {
 }
 
 /**
- * Earned money on its way out. Invariant: the account is debited before Stripe is asked, and gets
- * it back only when Stripe said
- * that it did nothing, or that it took it back.
+ * Pays earned money out. Invariant: the account is debited before the request to Stripe. It gets
+ * the money back only if Stripe reports that it did nothing, or that it has taken the money back.
+ * Otherwise a lost answer would pay the same money twice.
  */
 export class Payouts {
   readonly #options: PayoutsOptions;
@@ -90,7 +90,10 @@ export class Payouts {
     return (await this.#options.store.listPayouts(account)).map(asMessage);
   }
 
-  /** Stripe's word on one of ours; `later` when it is not known here yet. */
+  /**
+   * Applies an event of Stripe to a withdrawal. The result is `later` if the withdrawal is not
+   * stored yet.
+   */
   async tell(id: string | undefined, event: PayoutEvent): Promise<Applied> {
     if (id === undefined) return 'ignored';
     const { before, after } = await this.#step(id, event);
@@ -98,7 +101,10 @@ export class Payouts {
     return before === after ? 'known' : 'applied';
   }
 
-  /** Withdrawals whose answer nobody got. Stripe is asked what it has before it is asked again. */
+  /**
+   * Completes withdrawals whose answer was lost. Before a transfer is requested again, Stripe is
+   * asked whether it exists.
+   */
   async reconcile(olderThanMs: number): Promise<void> {
     const { stripe, store, alerts, now } = this.#options;
     for (const payout of await store.openPayouts(olderThanMs, BATCH)) {
@@ -165,7 +171,7 @@ export class Payouts {
     });
   }
 
-  /** An answer that did not come changes nothing: the reconciler asks again. */
+  /** A lost answer changes nothing: the reconciliation sends the request again. */
   async #ask<P extends PayoutRecord>(
     payout: P,
     rejection: 'transfer_rejected' | 'payout_rejected',
@@ -187,7 +193,7 @@ export class Payouts {
     return { ...payout, ...after };
   }
 
-  /** The state and the money change together. */
+  /** Changes the state of the withdrawal and the ledger in one transaction. */
   async #step(
     id: string,
     event: PayoutEvent,
@@ -215,7 +221,10 @@ const NEW = {
   generation: 1,
 } as const;
 
-/** Out of the account with -1, back with +1; a fee that is back already does not come again. */
+/**
+ * `sign` -1 debits the account, +1 credits it again. A fee that has already been returned is left
+ * out.
+ */
 function postingOf(
   payout: Pick<PayoutRecord, 'id' | 'account' | 'amount' | 'fee' | 'feeReturned'>,
   kind: PostingKind,

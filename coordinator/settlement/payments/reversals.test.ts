@@ -18,7 +18,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => under[Symbol.asyncDispose]());
 
-/** An account that earned 10 dollars, all matured, and bought 5 more with a card. */
+/** Creates an account that has earned 10 dollars, all matured, and bought 5 dollars with a card. */
 async function newBuyer() {
   const account = newAccount();
   await earn(under, account, 10 * DOLLAR);
@@ -45,7 +45,7 @@ async function bought() {
 }
 const tell = (event: Parameters<typeof under.stripe.sign>[0]) =>
   under.payments.webhook(under.stripe.sign(event));
-/** The books balance, and Stripe has what they say. */
+/** Checks that the books balance and that Stripe has the money that they state. */
 async function expectBooks({ openHolds = 0 } = {}) {
   expect(await under.payments.drift()).toBe(0);
   expect(await under.ledger.verify(true)).toMatchObject({
@@ -55,7 +55,7 @@ async function expectBooks({ openHolds = 0 } = {}) {
     openHolds,
   });
 }
-/** Asks for a hold of one dollar as settlement does. */
+/** Requests a hold of one dollar as settlement does. */
 async function hold(account: string): Promise<string> {
   const { rows } = await under.database.query<{ results: string[] | null }>(
     `SELECT results FROM ledger_hold(ARRAY[$1], ARRAY['key'], ARRAY[$2], ARRAY[1], ARRAY[1], ARRAY['m'], ARRAY[NULL], ARRAY[NULL],
@@ -82,7 +82,7 @@ test('an account withdraws nothing while a deposit is disputed, and again once i
 
 test('a lost dispute takes the payment back, in whatever order its events come', async () => {
   const { account, dispute, event } = await buyer();
-  // The end of the dispute arrives first, and the event of the deposit never.
+  // The end of the dispute arrives first, and the event of the deposit never arrives.
   expect(await tell(under.stripe.bank.closeDispute(dispute, 'lost'))).toMatchObject({ ok: true });
   expect(await tell(event)).toEqual({ ok: true, result: 'known' });
   expect(await under.ledger.balance(account)).toMatchObject({
@@ -120,7 +120,8 @@ test('refunds are taken back as far as they go, each cent once', async () => {
   const { account, session } = await bought();
   const first = under.stripe.bank.refund(session, 100);
   const second = under.stripe.bank.refund(session, 250);
-  // The second event has the sum of both, so the first one comes too late to change anything.
+  // The second event has the sum of both refunds, so the first one arrives too late to change
+  // anything.
   expect(await tell(second)).toEqual({ ok: true, result: 'applied' });
   expect(await tell(first)).toEqual({ ok: true, result: 'known' });
   expect((await under.ledger.balance(account)).available).toBe(11.5 * DOLLAR);
@@ -155,7 +156,7 @@ test('a disputed payment that was spent is a debt: no holds and no withdrawals u
   await under.ledger.post(spend);
   await tell(under.stripe.bank.dispute(session, 500).event);
   expect(await under.ledger.balance(account)).toMatchObject({ available: 0, owed: 4 * DOLLAR });
-  // Promotional credit does not pay the debt, and it cannot be spent past it.
+  // Promotional credit neither pays the debt nor can be spent while the account owes.
   await under.ledger.post({
     operation: `gift:${account}`,
     kind: 'credit',

@@ -63,7 +63,7 @@ export class Reversals {
     }
   }
 
-  /** Accounts that earned, were given or were paid something since they owe. */
+  /** Collects from accounts that owe and have got money since then. */
   async reconcile(): Promise<void> {
     for (const account of await this.#options.store.accountsThatCanPay(BATCH))
       await this.collect(account);
@@ -104,7 +104,8 @@ export class Reversals {
     const { store, ledger } = this.#options;
     const row = await store.lockReversal(client, deposit);
     if (row === undefined) return;
-    // A withdrawal locks the account too: none can read the balance before this and debit it after.
+    // A withdrawal locks the account as well. Without the lock it could read the balance before
+    // this reversal and debit it after.
     const step = reverseTo(row.takenBack, row, await ledger.lockFree(row.account, client));
     if (step === undefined) return;
     const kind = row.takenBack > row.reversed ? 'payment_reversed' : 'payment_restored';

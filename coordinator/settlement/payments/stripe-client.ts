@@ -4,8 +4,9 @@ import type { StripeConfig } from '#coordinator/config.ts';
 const TIMEOUT_MS = 10_000;
 
 /**
- * Repeats nothing by itself but what a broken connection lost, under the same key: whether to ask
- * again is decided where the money is known.
+ * Creates a client without automatic retries, because the callers decide with the ledger whether to
+ * send a request again. The library itself repeats a request only after a broken connection, with
+ * the same idempotency key.
  */
 export function connectStripe(
   { apiKey, url }: StripeConfig,
@@ -25,9 +26,9 @@ export function connectStripe(
 }
 
 /**
- * What a failed request means. `rejected`: Stripe looked at it and did nothing. `burnt`: Stripe
- * repeats the failure of an earlier
- * one under the same key. `unknown`: it may have been done.
+ * Meaning of a failed request. `rejected`: Stripe has checked it and done nothing. `burnt`: Stripe
+ * repeats the failure of an earlier request with the same idempotency key. `unknown`: the request
+ * may have been executed.
  */
 export type StripeFailure = 'rejected' | 'burnt' | 'unknown';
 

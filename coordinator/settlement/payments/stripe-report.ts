@@ -3,7 +3,10 @@ import { CENT } from '../core/payout.ts';
 import type { PaymentStore } from './payment-store.ts';
 
 const PAGE = 100;
-/** Stripe's own fees and what its bank pays out to us are not the users' money. */
+/**
+ * Transaction types that move the users' money. Stripe's own fees, and payouts to the bank of the
+ * operator, do not.
+ */
 const OURS = new Set([
   'charge',
   'payment',
@@ -14,12 +17,12 @@ const OURS = new Set([
 ]);
 
 /**
- * A dispute is an `adjustment` among others. Stripe's fee for it is not in the amount: the operator
- * bears it, and the books do not have it.
+ * Disputes are reported among other adjustments. The amount excludes Stripe's fee for the dispute:
+ * the operator pays it, and it is not in the ledger.
  */
 const DISPUTED = new Set(['dispute', 'dispute_reversal']);
 
-/** Stripe's own account of the money, against ours. */
+/** Compares the balance transactions at Stripe with the ledger. */
 export class StripeReport {
   readonly #stripe: Stripe;
   readonly #store: PaymentStore;
@@ -29,14 +32,17 @@ export class StripeReport {
     this.#store = store;
   }
 
-  /** Micro-dollars that Stripe has more than our books and what is on its way account for. */
+  /**
+   * Micro-dollars that Stripe has in excess of the ledger and of the transfers that are still
+   * pending.
+   */
   async drift(): Promise<number> {
     const cents = await this.#read();
     const { ledger, onTheWay } = await this.#store.clearing();
     return cents * CENT - ledger - onTheWay;
   }
 
-  /** Only what is new since the last time is read. */
+  /** Reads only the transactions since the last reading. */
   #read(): Promise<number> {
     return this.#store.transaction(async (client) => {
       const { lastId, cents } = await this.#store.lockReport(client);

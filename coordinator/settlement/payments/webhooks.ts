@@ -16,8 +16,8 @@ export interface WebhooksOptions {
 }
 
 /**
- * What Stripe tells by itself: any number of times, in any order, sometimes before we know what it
- * is about.
+ * Processes Stripe's events. Each may arrive several times, in any order, and before the row that
+ * it concerns is stored.
  */
 export class Webhooks {
   readonly #options: WebhooksOptions;
@@ -55,7 +55,8 @@ export class Webhooks {
       case 'checkout.session.expired': {
         const session = event.data.object;
         const applied = await deposits.apply(session);
-        // A crash before this leaves the debt to the reconciler; holds are refused meanwhile.
+        // If the process crashes before this, the reconciliation collects the debt; until then
+        // holds are refused.
         const account = session.metadata?.['account'];
         if (applied === 'applied' && account !== undefined) await reversals.collect(account);
         return applied;

@@ -1,6 +1,7 @@
--- Earnings are kept by the hour, so an hour matures as a whole, when its last job has waited long enough. An account that spent
--- earned money spent the oldest: what is too young is taken off what is left. What was earned as promotional credit never matures.
--- Jobs under way are paid from promotional credit first. All times are in milliseconds.
+-- Earnings are stored by the hour, so an hour matures as a whole, when its last job has waited long
+-- enough. An account that spends earned money spends the oldest first: earnings that are too young
+-- are subtracted from the rest. Money that was earned as promotional credit never matures. Running
+-- jobs are paid from promotional credit first. All times are in milliseconds.
 WITH wait AS (
   SELECT CASE WHEN min(hour) < now() - $2::float8 * interval '1 millisecond' THEN $4::float8 ELSE $3::float8 END * interval '1 millisecond' AS length
   FROM earnings WHERE account = 'consumer:' || $1

@@ -1,5 +1,5 @@
--- A key that was not watched until now: what it spent in each window is counted once, from its charges and its holds. The account
--- is locked before, so that no hold comes between.
+-- If the key had no row until now, its spending in each window is counted once, from its charges
+-- and its holds. The account is locked before, so that no hold is made at the same time.
 WITH spent AS (
   SELECT held_at, charged AS amount FROM charges WHERE account = $2 AND key = $1
   UNION ALL SELECT held_at, held FROM holds WHERE key = $1

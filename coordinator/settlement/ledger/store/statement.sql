@@ -1,4 +1,5 @@
--- Lines of one account, oldest first, after ($4, $5). Earnings are in hours that are over, so that a line never changes.
+-- Selects the lines of one account after ($4, $5), oldest first. Earnings appear only for hours
+-- that are over, so that a line never changes.
 SELECT lines.*, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "exactAt" FROM (
   (SELECT at, 'charge' AS kind, job AS reference, -charged AS amount, model, key, prompt_tokens AS "promptTokens", completion_tokens AS "completionTokens",
       -from_promotional AS promotional

@@ -1,4 +1,4 @@
--- Jobs of one account that ended, newest first, before ($6, $7).
+-- Selects the ended jobs of one account before ($6, $7), newest first.
 SELECT job, at, key, model, provider, outcome, prompt_tokens AS "promptTokens", cached_tokens AS "cachedTokens", completion_tokens AS "completionTokens", held, charged,
   digest IS NULL AS "ingressLost",
   to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "exactAt"

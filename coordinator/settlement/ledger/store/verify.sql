@@ -1,6 +1,8 @@
--- Everything in one snapshot. What the last proof had seen need not be looked at again, because it cannot change.
+-- Reads everything in one snapshot. Rows that the last proof has read cannot change and are not
+-- read again.
 WITH proof AS (
-  -- A proof by the release before promotional credit has no sums of it and is not gone on from.
+  -- A proof by a release without promotional credit has no sums of it, so the next proof does not
+  -- continue from it.
   SELECT seen FROM ledger_proofs WHERE NOT $1::boolean AND seen::text = promotional_seen::text
 ), new_moves AS MATERIALIZED (
   SELECT operation, account, amount, earned, promotional FROM ledger_movements
@@ -22,14 +24,16 @@ WITH proof AS (
   UNION ALL
   SELECT s.account FROM sums s WHERE NOT EXISTS (SELECT 1 FROM ledger_accounts a WHERE a.id = s.account)
   UNION ALL
-  -- What an account owes is the sum of what its deposits owe, and `external:debts` is minus all of it.
+  -- An account owes the sum of what its deposits owe, and the balance of `external:debts` is minus
+  -- the sum over all accounts.
   SELECT a.id FROM ledger_accounts a LEFT JOIN (
     SELECT 'consumer:' || account AS id, sum(owed) AS owed FROM deposits WHERE owed > 0 GROUP BY account
     UNION ALL SELECT 'external:debts', sum(owed) FROM deposits WHERE owed > 0 HAVING sum(owed) > 0
   ) o ON o.id = a.id
   WHERE CASE WHEN a.id = 'external:debts' THEN -a.balance ELSE a.owed END <> coalesce(o.owed, 0)
   UNION ALL
-  -- What a key spent ever is the sum of its charges and holds. Only a full proof reads all charges.
+  -- The total spending of a key is the sum of its charges and holds. Only a full proof reads all
+  -- charges.
   SELECT k.key FROM key_limits k FULL JOIN (
     SELECT key, sum(amount) AS spent FROM (
       SELECT key, charged AS amount FROM charges WHERE $1::boolean UNION ALL SELECT key, held FROM holds WHERE $1::boolean
@@ -51,7 +55,7 @@ WITH proof AS (
     (SELECT count(*) FROM settlement_outbox WHERE parked_at IS NOT NULL) AS parked,
     (SELECT count(*) FROM new_moves) AS "newEntries"
 ), proven AS (
-  -- Only books that balance are a point to go on from.
+  -- The next proof may continue only from books that balance.
   INSERT INTO ledger_proofs (at, seen, promotional_seen) SELECT now(), pg_current_snapshot(), pg_current_snapshot() FROM counts
   WHERE "unbalancedTransactions" + "driftedBalances" + "negativeBalances" = 0
   ON CONFLICT (only_row) DO UPDATE SET at = excluded.at, seen = excluded.seen, promotional_seen = excluded.promotional_seen

@@ -1,4 +1,5 @@
--- Whose last request went unanswered, or whose instant part is not known to be paid.
+-- Selects withdrawals whose last request has no answer, or whose instant payout is not reported as
+-- paid.
 UPDATE payouts SET asked_at = now()
 WHERE id IN (SELECT id FROM payouts WHERE (state = 'pending' OR (state = 'transferred' AND instant AND NOT fee_returned))
   AND asked_at <= now() - $1 * interval '1 millisecond' ORDER BY asked_at LIMIT $2 FOR UPDATE SKIP LOCKED)
