@@ -9,7 +9,7 @@ interface ResolverReply {
   readonly data?: unknown;
 }
 
-/** The hub's list of accounts, changed while it runs. */
+/** Changes the accounts of the hub while it runs. */
 export class AccountResolver {
   readonly #system: NatsConnection;
   readonly #keys: OperatorKeys;
@@ -23,7 +23,7 @@ export class AccountResolver {
     await this.#ask('$SYS.REQ.CLAIMS.UPDATE', await mintProviderAccount(this.#keys, provider));
   }
 
-  /** Ends the account's connections too. */
+  /** Also ends the connections of these accounts. */
   async expel(providers: readonly string[]): Promise<void> {
     const { operator } = this.#keys;
     await this.#ask(

@@ -4,7 +4,7 @@ export interface ConnectionEvent {
   readonly provider: string;
   /** `refused`: a second connection with the credentials of a machine that is connected. */
   readonly change: 'connected' | 'disconnected' | 'refused';
-  /** The hub's own name for this event: every copy of trust that receives it uses the same. */
+  /** The hub's id of this event; every copy of trust that receives the event uses the same id. */
   readonly id: string;
 }
 
@@ -14,14 +14,13 @@ const SUBJECTS = {
 } as const;
 
 /**
- * A hub reports a connection that it refuses as disconnected, although it was never reported as
- * connected. Taken for the end of the
- * machine's connection, one attempt by a clone would take the machine out of the fleet and end its
- * jobs.
+ * A hub reports a connection that it refuses as disconnected, although it never reported it as
+ * connected. If this counted as the end of the machine's connection, a clone with copied
+ * credentials could take the machine out of the fleet and end its jobs by trying to connect once.
  */
 const OVER_THE_LIMIT = 'Maximum Account Connections Exceeded';
 
-/** Tells when a provider's leaf comes and goes, as the hub saw it. */
+/** Calls `on` when the hub reports that a provider's leaf has connected or disconnected. */
 export function watchConnections(
   system: NatsConnection,
   isProvider: (account: string) => boolean,

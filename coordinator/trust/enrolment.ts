@@ -43,7 +43,7 @@ export interface EnrolmentOptions {
   readonly transparency: TransparencyLog;
   readonly masterSecret: Uint8Array;
   readonly leafUrls: readonly string[];
-  /** Machines that an account may link in 24 hours. */
+  /** Number of machines that an account may link in 24 hours. */
   readonly linksPerDay: number;
   readonly leafLifetimeMs: number;
   readonly now: () => number;
@@ -59,7 +59,7 @@ interface MachineRow {
   readonly fault: TrustFault | null;
 }
 
-/** Who may connect: one-time tokens become credentials, and credentials are taken back. */
+/** Turns one-time tokens into credentials, and revokes credentials. */
 export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
   const {
     bus,
@@ -85,7 +85,8 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
     endpoint(services.trust.enrol, async (request): Promise<Enrolled> => {
       const admitted = await admit(database, { ...request, masterSecret, linksPerDay });
       if (!admitted.ok) return admitted;
-      // Only after the row is written: what the hub knows, the database knows too.
+      // The hub is updated after the commit, so that every machine that the hub knows is in the
+      // database.
       const provider = admitted.account.getPublicKey();
       await resolver.admit(provider);
       bus.emit(
@@ -147,8 +148,8 @@ type Admitted =
   | Extract<Enrolled, { ok: false }>;
 
 /**
- * A token serves one key. The same key asking again gets the same provider: its first answer may be
- * lost.
+ * Consumes a token for one key. If the same key sends the token again, it gets the same provider,
+ * because the first answer may have been lost.
  */
 function admit(
   database: Pool,
@@ -212,8 +213,8 @@ const recordsOf = (
 ): Promise<OwnerRecord[]> => query(database, sql['owner-record'], [account ?? null]);
 
 /**
- * Prevents the owner of a machine that was caught from linking it again under a new name, and one
- * account from linking a fleet of them in a minute.
+ * Prevents the owner of an untrusted machine from linking it again under a new name, and one
+ * account from linking many machines within a minute.
  */
 async function ownerRefusal(
   client: ClientBase,
@@ -228,7 +229,8 @@ async function ownerRefusal(
 }
 
 /**
- * After a hub lost its folder, or a crash between the database and the hub: the database is right.
+ * Corrects the accounts of the hub by those of the database, after a hub has lost its folder or a
+ * crash between database and hub.
  */
 export async function reconcileAccounts(database: Pool, resolver: AccountResolver): Promise<void> {
   const known = await resolver.known();

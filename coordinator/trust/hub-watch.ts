@@ -10,18 +10,18 @@ export interface HubWatchOptions {
 }
 
 /**
- * With two silent rounds, machines of a killed hub are let in elsewhere 0.5 to 1 s after its end.
+ * Interval of the rounds, in milliseconds. With two silent rounds, other hubs accept the machines
+ * of a killed hub 0.5 to 1 s after its end.
  */
 const ROUND_MS = 500;
 const ASK_ALL = '$SYS.REQ.SERVER.PING';
 
 /**
  * Announces the end of a hub that could not announce it itself. The hubs of a cluster count the
- * leaf connections of each account
- * together and allow one. They drop the counts of a hub when it says `SHUTDOWN`; of a hub that was
- * killed they keep the counts for
- * up to 4 minutes, and refuse its machines for as long. Several copies of trust may announce the
- * same end: the second has no effect.
+ * leaf connections of each account together and allow one. They drop the counts of a hub when it
+ * sends `SHUTDOWN`. If a hub is killed, they keep its counts for up to 4 minutes and refuse its
+ * machines for as long. Several copies of trust may announce the same end: the second announcement
+ * has no effect.
  */
 export class HubWatch implements Disposable {
   readonly #options: HubWatchOptions;

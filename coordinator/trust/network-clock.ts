@@ -11,20 +11,27 @@ import {
 
 const CHECK_MS = 10_000;
 const ASK_MS = 2_000;
-/** Nobody can make trust read the clocks more often than this by what they say. */
+/**
+ * Minimum time between two readings that messages of machines cause, in milliseconds. Without it,
+ * machines with wrong clocks could make trust read all clocks again and again.
+ */
 const AGAIN_MS = 1_000;
-/** More than a clock that follows a time server is ever set by. */
+/** A larger jump, in milliseconds, is no correction by a time server. */
 const STEP_MS = 5_000;
-/** Machines are challenged every five minutes: older readings are of machines that are gone. */
+/**
+ * Machines are challenged every five minutes, so an older reading is of a machine that has left.
+ */
 const READING_LIFETIME_MS = 15 * 60_000;
-/** The newest readings are kept. That many say what all of them would. */
+/**
+ * Only this many readings are kept, the newest ones. Their median is close to that of all of them.
+ */
 const MAX_MACHINES = 256;
 
-/** The clocks that trust's own is compared with, in milliseconds. */
+/** The clocks that trust compares with its own, in milliseconds. */
 export interface OtherClocks {
   readonly hub: () => Promise<number>;
   readonly database: () => Promise<number>;
-  /** One that is never set; where it begins does not matter. */
+  /** A clock that is never set; its start is arbitrary. */
   readonly steady: () => number;
 }
 
@@ -45,16 +52,18 @@ export interface NetworkClockOptions {
 }
 
 /**
- * The time as most clocks of the network have it. A clock of trust that is ten minutes off would
- * otherwise shut out every machine,
- * because each of them seems to be ten minutes off.
+ * The time according to most clocks of the network. Otherwise a trust process whose clock is ten
+ * minutes off would shut out every machine, because the clock of each of them seems to be ten
+ * minutes off.
  */
 export class NetworkClock implements Disposable {
   readonly #options: NetworkClockOptions;
   readonly #timer: NodeJS.Timeout;
-  /** Newest last. What a machine's clock said, and when that was on a clock that is never set. */
+  /**
+   * The times that machines signed, the newest last, with the time of receipt on the steady clock.
+   */
   readonly #machines = new Map<string, { readonly said: number; readonly heardAt: number }>();
-  /** Of the last reading: trust's own clock, and the one that is never set. */
+  /** Trust's own clock and the steady clock at the last reading. */
   #readAt = { own: 0, steady: 0 };
   #verdict: ClockVerdict = { is: 'agreed', suspects: [] };
   #checking: Promise<void> | undefined;
@@ -75,12 +84,12 @@ export class NetworkClock implements Disposable {
 
   readonly now = (): number => this.#options.own() + this.#correction();
 
-  /** Whether a machine whose clock differs can be blamed for it. */
+  /** Whether the clocks agree well enough to blame a machine whose clock differs. */
   get isCertain(): boolean {
     return this.#verdict.is !== 'disputed';
   }
 
-  /** What is wrong, in words for an operator; empty when the clocks agree. */
+  /** Describes for operators which clocks are wrong; empty if the clocks agree. */
   problems(): string[] {
     const advice = 'Let its machine follow a time server.';
     switch (this.#verdict.is) {
@@ -100,7 +109,7 @@ export class NetworkClock implements Disposable {
     }
   }
 
-  /** A machine has signed what its clock says. */
+  /** Stores the time that a machine has signed. */
   seen(provider: string, said: number): void {
     this.#machines.delete(provider);
     this.#machines.set(provider, { said, heardAt: this.#options.others.steady() });
@@ -115,8 +124,8 @@ export class NetworkClock implements Disposable {
   }
 
   /**
-   * To be awaited before a time is compared or stored: reads all clocks if trust's own was set, or
-   * if `said` is far from it. Never rejects.
+   * To be awaited before a time is compared or stored. Reads all clocks if trust's own clock was
+   * set, or if `said` is far from the current time. Never rejects.
    */
   async settle(said = this.now()): Promise<void> {
     const { own, steady } = this.#readAt;
@@ -125,7 +134,7 @@ export class NetworkClock implements Disposable {
     if (stepped > STEP_MS || (mayRead && Math.abs(said - this.now()) > STEP_MS)) await this.check();
   }
 
-  /** Reads all clocks now; calls at the same time share one reading. Never rejects. */
+  /** Reads all clocks now; simultaneous calls share one reading. Never rejects. */
   check(): Promise<void> {
     this.#checking ??= this.#read().finally(() => {
       this.#checking = undefined;

@@ -11,8 +11,7 @@ import {
 import { kept } from '#bus-schemas/kept-file.ts';
 
 /**
- * What the operator of a network holds: its keys, and the secret from which each provider's account
- * key is derived.
+ * The keys of the operator, and the secret from which the account key of each provider is derived.
  */
 export interface OperatorHome {
   readonly keys: OperatorKeys;
@@ -23,8 +22,8 @@ export interface OperatorHome {
 const MASTER_BYTES = 32;
 
 /**
- * Makes what is missing, so that it may be called at every start and be cut off anywhere. Files
- * 0600 in a folder 0700.
+ * Creates the missing files, so that it can run at every start, also after a crash in the middle.
+ * Files have mode 0600 in a folder of mode 0700.
  */
 export async function prepareOperatorHome({ home }: { home: string }): Promise<OperatorHome> {
   const folder = join(home, 'keys');

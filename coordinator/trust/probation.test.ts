@@ -24,7 +24,7 @@ async function enrol(account?: string): Promise<string> {
   return enrolled.provider;
 }
 
-/** The verdict that routers read; undefined where trust has not judged the machine yet. */
+/** The verdict that routers read; undefined if trust has not judged the machine yet. */
 async function verdictOf(provider: string) {
   const { verdicts } = await trust.bus.call(services.trust.verdicts, { limit: 1_000 }, CALL);
   return verdicts.find((verdict) => verdict.provider === provider);
@@ -45,7 +45,7 @@ test('only canaries end the probation of a linked machine, and no canary undoes 
   const { revision = 0 } = (await verdictOf(provider)) ?? {};
   await trust.bus.call(prove, { provider }, CALL);
   expect(await isOnProbation(provider)).toBe(false);
-  // Routers ignore a verdict that is not newer than the one that they have.
+  // Routers ignore a verdict with a revision that is not newer than the stored one.
   expect((await verdictOf(provider))?.revision).toBeGreaterThan(revision);
 });
 

@@ -8,8 +8,8 @@ const PURPOSE = 'd-inference provider account';
 export const newSalt = (): Buffer => randomBytes(SALT_BYTES);
 
 /**
- * A provider's account key is kept nowhere: it follows from the operator's secret and the
- * provider's salt, and half of that gives nothing.
+ * Derives a provider's account key, which is stored nowhere, from the operator's secret and the
+ * provider's salt. A thief of the database has only salts, and a thief of the secret has no salt.
  */
 export function accountKey(masterSecret: Uint8Array, salt: Uint8Array): Nkey {
   return new Nkey(

@@ -4,14 +4,14 @@ import { Counter, type Registry } from 'prom-client';
 const FORGET_MS = 60_000;
 
 /**
- * Counts connections that the hubs refused because their machine is connected already, and logs
- * each machine at most once a minute.
+ * Counts connections that hubs refused because their machine is already connected, and logs each
+ * machine at most once a minute.
  */
 export class SecondConnections implements Disposable {
   readonly #log: Logger;
   readonly #refused: Counter;
   readonly #timer: NodeJS.Timeout;
-  /** Machines logged since the last minute began: no more than are enrolled. */
+  /** Machines that were logged since the last minute began; at most all enrolled ones. */
   readonly #logged = new Set<string>();
 
   constructor({ log, metrics }: { log: Logger; metrics: Registry }) {

@@ -45,7 +45,7 @@ async function newMachine(): Promise<Machine> {
 const connectAs = ({ credentialsFile }: Machine) =>
   RawLeaf.connect({ url: trust.hub.leafUrl, credentialsFile });
 
-/** It is heard, under the name that it was given. */
+/** Waits until the hub delivers the message under the name that the machine was given. */
 async function expectWelcome(machine: Machine, word: string): Promise<void> {
   await vi.waitFor(
     async () => {

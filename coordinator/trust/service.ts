@@ -41,8 +41,8 @@ import { SecondConnections } from './second-connections.ts';
 const KEYS_EVERY_MS = 60_000;
 
 /**
- * Who may connect, and who is what he says: enrolment, attestation, releases, and the log of all
- * that was decided.
+ * Decides which machines may connect and which level each has: enrolment, attestation, releases,
+ * and the transparency log of these decisions.
  */
 export async function startTrust(context: Context, otherClocks = realClocks): Promise<Component> {
   const { bus, database, config, log, metrics } = context;
@@ -67,8 +67,8 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   const resolver = new AccountResolver(system, keys);
   const transparency = new TransparencyLog({ database, signer, now });
   const releases = new Releases({ database, transparency, signer });
-  // Whoever runs this coordinator trusts the code that it was started from, and machines run the
-  // same.
+  // The operator trusts the code that this coordinator was started from, and machines run the same
+  // code.
   await releases.add({ version: packageJson.version, codeHash: codeHash() });
   const { verify, vouched } = appleVouching({
     rootFiles: config.appleRootFiles,
@@ -144,8 +144,8 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   ]);
 
   /**
-   * The keys that receipts are signed with stand in the log too: a receipt of another key is
-   * nobody's.
+   * Logs the keys that sign receipts as well: clients reject a receipt that is signed with any
+   * other key.
    */
   const logKeys = async (): Promise<void> => {
     try {

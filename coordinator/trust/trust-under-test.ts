@@ -24,10 +24,10 @@ export interface Trust extends AsyncDisposable {
   readonly hub: NatsServer;
   readonly home: string;
   readonly metrics: Registry;
-  /** The clock of trust: the machine's own, and what it was put forward. */
+  /** The clock of trust: the real time plus the time that the test has advanced it. */
   now(): number;
   advance(ms: number): void;
-  /** Kills the hub, takes what it knew of accounts from it, and starts it again. */
+  /** Kills the hub, deletes its accounts, and starts it again. */
   loseAccounts(): Promise<void>;
   stop(): Promise<void>;
   start(): Promise<void>;
@@ -38,9 +38,7 @@ export interface Trust extends AsyncDisposable {
   setClockOff(ms: number): void;
 }
 
-/**
- * A hub as production has it, a database, and trust between them; no other part of the coordinator.
- */
+/** Starts a hub as in production, a database, and trust; no other part of the coordinator. */
 export async function startTrustUnderTest(settings: Partial<Config> = {}): Promise<Trust> {
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-trust-'));
@@ -80,7 +78,7 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   let ahead = 0;
   let offMs = 0;
   const now = () => Date.now() + ahead;
-  /** Time that passes does so on every clock; one that is wrong is trust's alone. */
+  /** Time that passes does so on every clock; a wrong setting affects only trust's own. */
   const otherClocks = (...places: Parameters<typeof realClocks>): OtherClocks => {
     const { hub: hubTime, database: databaseTime, steady } = realClocks(...places);
     return {

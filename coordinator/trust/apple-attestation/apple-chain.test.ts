@@ -53,7 +53,7 @@ const faultOf = (given: Partial<AppleChain>): AppleChainFault | 'posture' | unde
 const faultOfLeaf = (said: TestDevice) => faultOf({ chain: ca.attest(said) });
 const leafOf = (issuer: TestCertificate) =>
   ca.issue({ name: 'a machine', issuer, extensions: deviceExtensions(device) }).der;
-/** A chain through an intermediate that is made in this way. */
+/** Builds a chain through an intermediate with these properties. */
 const through = (options: Partial<Parameters<typeof issueCertificate>[0]>) => {
   const made = ca.issue({
     name: 'another intermediate',

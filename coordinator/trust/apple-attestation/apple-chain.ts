@@ -8,38 +8,38 @@ import {
 import { type AttestedDevice, claimIds, readDevice } from './device-claims.ts';
 
 /**
- * Managed Device Attestation: Apple signs what a machine is, together with a value that we chose
- * for it.
+ * Managed Device Attestation: Apple signs the properties of a machine, together with a value that
+ * we chose for it.
  *
- * Invariant: nothing is told of a device but what is in the leaf of a chain that ends at a root
- * that was handed in, all of
- * it valid at one time, and whose freshness is the one that was asked for. Apple may send one that
- * it made earlier, so
- * another freshness is no attack; it is no attestation of this key either.
+ * Invariant: only facts in the leaf of a valid chain are used. The chain must end at one of the
+ * given roots, all of it must be valid at one time, and its freshness must be the requested one.
+ * Apple may send a chain that it made earlier, so another freshness is no attack, but no
+ * attestation of this key either.
  */
 export interface AppleChain {
-  /** DER, the leaf first; the root may be there or not. Nobody has looked at it before. */
+  /** DER, the leaf first; the root may be included or not. Nothing in it has been checked. */
   readonly chain: readonly Uint8Array[];
   /** DER of the roots that the operator trusts. */
   readonly roots: readonly Uint8Array[];
   readonly at: Date;
   readonly freshness: Uint8Array;
   /**
-   * Asked for all of the chain, root included; in lower-case hex, without leading zeros but for one
-   * that makes it even.
+   * Checked for every certificate of the chain, including the root. Serial numbers are in
+   * lower-case hexadecimal, without leading zeros except for one that makes the number of digits
+   * even.
    */
   readonly revoked: (serialNumberHex: string) => boolean;
 }
 
 export type AppleAttestation =
   | { readonly ok: true; readonly device: AttestedDevice }
-  /** Apple says it, and it is not what may serve. */
+  /** The chain is valid, but the state of the device does not allow it to serve. */
   | { readonly ok: false; readonly fault: 'posture'; readonly device: AttestedDevice }
   | { readonly ok: false; readonly fault: AppleChainFault };
 
 export type AppleChainFault =
   | CertificateFault
-  /** More, or larger, certificates than we read at all. */
+  /** More certificates, or larger ones, than are read at all. */
   | 'too_large'
   | 'unknown_extension'
   | 'unknown_root'
@@ -47,16 +47,16 @@ export type AppleChainFault =
   | 'expired'
   | 'revoked'
   | 'not_a_ca'
-  /** The first is an authority itself. */
+  /** The first certificate is itself an authority. */
   | 'not_a_leaf'
-  /** More stands below an authority than it may have below it. */
+  /** More authorities stand below an authority than its path length allows. */
   | 'too_long'
   | 'wrong_issuer'
   | 'bad_signature'
   | 'stale'
   | 'missing_claim';
 
-/** Apple sends two, of less than a kilobyte each. */
+/** Apple sends two certificates of less than a kilobyte each. */
 const MAX_CERTIFICATES = 4;
 const MAX_CERTIFICATE_BYTES = 4096;
 
@@ -64,7 +64,7 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
   extensionIds.basicConstraints,
   extensionIds.keyUsage,
 ]);
-/** What a leaf's key may be used for is not our concern: we use no leaf's key. */
+/** The purposes of a leaf's key are not checked, because no leaf's key is used. */
 const UNDERSTOOD_IN_LEAF: ReadonlySet<string> = new Set([
   ...UNDERSTOOD,
   extensionIds.extendedKeyUsage,
@@ -104,7 +104,7 @@ export function verifyAppleChain({
   return { ok: true, device };
 }
 
-/** A root that cannot be read is the operator's fault, not the sender's. */
+/** An unreadable root is an error of the operator, not of the sender. */
 function trusted(der: Uint8Array): Certificate {
   const read = readCertificate(der);
   if (typeof read === 'string') throw new TypeError(`a trusted root is ${read}`);
@@ -112,8 +112,8 @@ function trusted(der: Uint8Array): Certificate {
 }
 
 /**
- * With the root at its end, whoever put it there: bytes that are a root's, or a root's signature,
- * say which one it is; a name does not.
+ * Completes the path with its root, whether the sender included it or not. A root is identified by
+ * its bytes or by its signature, never by its name, which an attacker can copy.
  */
 function pathToRoot(
   certificates: readonly Certificate[],
@@ -128,7 +128,10 @@ function pathToRoot(
   return root && [...certificates, root];
 }
 
-/** From the root down, so that each is judged by what is known to be trusted. */
+/**
+ * Checks from the root down, so that each certificate is judged by an issuer that is already
+ * trusted.
+ */
 function faultOfPath(
   path: readonly Certificate[],
   at: Date,
@@ -149,7 +152,7 @@ function faultOfOne(
   { x509, notBefore, notAfter, authority, extensions }: Certificate,
   { isLeaf, at, revoked }: Pick<AppleChain, 'at' | 'revoked'> & { isLeaf: boolean },
 ): AppleChainFault | undefined {
-  // Asked so that a date which is none is never within.
+  // Written so that an invalid date counts as outside the period.
   if (!(notBefore <= at)) return 'not_yet_valid';
   if (!(at <= notAfter)) return 'expired';
   const understood = isLeaf ? UNDERSTOOD_IN_LEAF : UNDERSTOOD;
@@ -161,8 +164,8 @@ function faultOfOne(
 }
 
 /**
- * A path length counts the authorities below one, and of these the one at `place` is the first of
- * `place`.
+ * A path length limits the number of authorities below an issuer. Below the issuer of the
+ * certificate at `place` there are `place` of them.
  */
 function faultOfLink(
   { x509 }: Certificate,

@@ -5,8 +5,8 @@ import { expect, test } from 'vitest';
 import { verifyAppleChain } from './apple-chain.ts';
 
 /**
- * As step-ca and Fleet have it in their sources; step-ca says that it is from
- * https://www.apple.com/certificateauthority/private/.
+ * The root as the sources of step-ca and Fleet contain it; step-ca names
+ * https://www.apple.com/certificateauthority/private/ as its origin.
  */
 const SHA256 =
   'CC:F5:9E:F8:FC:B3:01:7D:97:F8:B5:FA:6F:A9:0E:7A:3F:92:83:F7:6B:55:AC:6C:F6:ED:A8:B8:B9:49:F0:5B';

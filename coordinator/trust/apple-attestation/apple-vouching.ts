@@ -5,21 +5,20 @@ import type { Evidence } from '#bus-schemas';
 import { type AppleAttestation, verifyAppleChain } from './apple-chain.ts';
 
 export interface AppleVouchingOptions {
-  /** Files in PEM; Apple's own where none is named. */
+  /** PEM files; without any, Apple's own root is used. */
   readonly rootFiles: readonly string[];
-  /** Serial numbers of certificates that we do not take any more, in lower-case hexadecimal. */
+  /** Serial numbers of certificates that are no longer accepted, in lower-case hexadecimal. */
   readonly revoked: readonly string[];
   readonly now: () => number;
 }
 
 export interface AppleVouching {
-  /** What Apple says of the device with this signing key. */
+  /** Apple's statement about the device with this signing key. */
   readonly verify: (chain: readonly Uint8Array[], signingKey: Uint8Array) => AppleAttestation;
   /**
-   * Whether Apple says that the signing key belongs to a device of its own, and that nothing which
-   * protects it is off: in the evidence, or
-   * in certificates that were kept. Those may have run out, which is nobody's lie: then it is as if
-   * there were none.
+   * Whether Apple confirms that the signing key belongs to one of its devices with all protections
+   * on: by certificates in the evidence, or by stored ones. Stored certificates may have expired,
+   * which is not the machine's fault: they then count as absent.
    */
   readonly vouched: (evidence: Evidence, kept?: readonly Uint8Array[]) => boolean | undefined;
 }
@@ -36,8 +35,8 @@ export function appleVouching({ rootFiles, revoked, now }: AppleVouchingOptions)
       chain,
       roots,
       at: new Date(now()),
-      // Apple signs what it was asked to: the key's digest, so that the certificates of one device
-      // are of no use to another.
+      // Apple signs the value that it was sent, here the digest of the key. The certificates of one
+      // device are therefore useless to another device.
       freshness: createHash('sha256').update(signingKey).digest(),
       revoked: (serial) => gone.has(serial),
     });

@@ -7,13 +7,13 @@ import {
   Certificate as Parsed,
 } from '@peculiar/asn1-x509';
 
-/** What a certificate says of itself; that it is so, only whoever follows its chain knows. */
+/** The contents of one certificate. They are trustworthy only after its chain has been verified. */
 export interface Certificate {
-  /** OpenSSL's view of it: names and signatures are compared there, and nowhere else. */
+  /** OpenSSL's view. Names and signatures are compared only here. */
   readonly x509: X509Certificate;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** Undefined for one that may not sign others. */
+  /** Undefined if the certificate may not sign others. */
   readonly authority: { readonly pathLength: number } | undefined;
   readonly extensions: ReadonlyMap<string, Extension>;
 }
@@ -35,18 +35,21 @@ const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
 const ECDSA_WITH_SHA384 = '1.2.840.10045.4.3.3';
 const ALGORITHMS: readonly string[] = [ECDSA_WITH_SHA256, ECDSA_WITH_SHA384];
 /**
- * As OpenSSL names P-256 and P-384; a key with curve parameters of its own has no name, and so is
- * none of them.
+ * OpenSSL's names of P-256 and P-384. A key with explicit curve parameters has no name and is
+ * rejected; an attacker could choose parameters that let them forge signatures.
  */
 const CURVES: readonly (string | undefined)[] = ['prime256v1', 'secp384r1'];
 const VERSION_3 = 2;
 
-/** One that no library can read, or that two libraries read from other bytes, is malformed. */
+/**
+ * Returns 'malformed' for a certificate that one of the two libraries cannot read, or that they
+ * read from different bytes.
+ */
 export function readCertificate(der: Uint8Array): Certificate | CertificateFault {
   try {
     const x509 = new X509Certificate(der);
-    // OpenSSL also takes PEM, and stops at the end of the first certificate: what came is more than
-    // what was read.
+    // OpenSSL also reads PEM, and stops at the end of the first certificate. Extra bytes would be
+    // read by only one of the libraries.
     if (!x509.raw.equals(der)) return 'malformed';
     const { tbsCertificate: tbs, signatureAlgorithm } = AsnConvert.parse(der, Parsed);
     const { asymmetricKeyType, asymmetricKeyDetails } = x509.publicKey;
@@ -60,7 +63,7 @@ export function readCertificate(der: Uint8Array): Certificate | CertificateFault
         { critical, value: new Uint8Array(extnValue.buffer) },
       ]),
     );
-    // Said twice, an extension would mean whatever its reader likes.
+    // If an extension occurs twice, two readers could use different values.
     if (extensions.size !== listed.length || tbs.version !== VERSION_3) return 'malformed';
     return {
       x509,

@@ -1,9 +1,9 @@
 import type { Extension } from './certificate.ts';
 
-/** What Apple says of the machine whose attestation it signed. */
+/** The properties of a machine that Apple has attested. */
 export interface AttestedDevice {
   readonly serialNumber: string;
-  /** The provisioning UDID, which on a Mac is not the one that MDM commands go by. */
+  /** The provisioning UDID; on a Mac it differs from the UDID of MDM commands. */
   readonly udid: string;
   readonly sipEnabled: boolean;
   readonly secureBoot: SecureBoot;
@@ -13,16 +13,17 @@ export interface AttestedDevice {
 type SecureBoot = 'full' | 'reduced' | 'permissive';
 
 /**
- * Apple documents what these mean (DeviceInformationResponse.QueryResponses,
- * DevicePropertiesAttestation), not how they
- * are written. What is known comes from others who have published what live certificates hold:
- * - freshness: the 32 bytes as they are, with no DER around them (step-ca compares them so, too);
- * - serial number, UDID, OS version: text as it is, with no DER around it;
- * - SIP: a DER INTEGER, 0 where it is on. Apple documents 1 for off; whatever is not 0 is off here;
- * - secure boot: one of three texts as they are, with no DER around them.
- * Only "on" and "Full Security" were seen live; the other values are as documented. All else reads
- * as if it were not there:
- * an encoding that we do not know proves nothing.
+ * Apple documents the meaning of these values (DeviceInformationResponse.QueryResponses,
+ * DevicePropertiesAttestation), but not their encoding. The encodings below are published by others
+ * who have read live certificates:
+ * - freshness: the 32 bytes themselves, without DER around them (step-ca compares them in the same
+ *   way);
+ * - serial number, UDID, OS version: plain text without DER around it;
+ * - SIP: a DER INTEGER, 0 if it is on. Apple documents 1 for off; here, every value but 0 is off;
+ * - secure boot: one of three plain texts without DER around them.
+ *
+ * Only "on" and "Full Security" have been seen live; the other values are as documented. Every
+ * other encoding counts as absent, because an unknown encoding proves nothing.
  */
 export const claimIds = {
   serialNumber: '1.2.840.113635.100.8.9.1',
@@ -41,7 +42,7 @@ const SECURE_BOOT: Readonly<Record<string, SecureBoot>> = {
 const TEXT = /^[\x21-\x7e](?:[\x20-\x7e]{0,62}[\x21-\x7e])?$/;
 const DER_INTEGER = 2;
 
-/** Undefined where one of them is missing, but for the OS version, which is only told. */
+/** Undefined if a property is missing, except for the OS version, which is only displayed. */
 export function readDevice(extensions: ReadonlyMap<string, Extension>): AttestedDevice | undefined {
   const serialNumber = text(extensions.get(claimIds.serialNumber));
   const udid = text(extensions.get(claimIds.udid));

@@ -10,7 +10,7 @@ import {
   readVerifiedMachine,
 } from './verdict-store.ts';
 
-/** A page of evidence has to fit one message, with certificates of every machine. */
+/** A page of evidence must fit into one message, even with certificates of every machine. */
 const MAX_EVIDENCE = 20;
 
 interface AttestationDeps {

@@ -80,7 +80,9 @@ afterAll(async () => {
 
 type Claims = Parameters<typeof signEvidence>[1];
 
-/** A machine as the hub presents it: what it says arrives under its own name, whatever it says. */
+/**
+ * A machine as the hub presents it: its messages arrive under its own name, whatever they contain.
+ */
 class Machine {
   readonly signer = p256Signer(newP256Key());
   sealingKey: Uint8Array = randomBytes(32);
@@ -153,7 +155,7 @@ class Machine {
     });
   }
 
-  /** What it is told after it has said this. */
+  /** Sends this message and returns the judgement that follows. */
   async judged(evidence: Evidence): Promise<Judgement> {
     const before = this.judgements.length;
     this.say({ t: 'evidence', evidence });
@@ -168,7 +170,7 @@ class Machine {
     return this.judged(this.evidence(await this.challenge(), changes));
   }
 
-  /** It says this, and nothing comes of it: what is said after it is answered first. */
+  /** Sends evidence that must have no effect: a message that is sent after it is answered first. */
   async unheard(evidence: Evidence): Promise<void> {
     const before = this.judgements.length;
     this.say({ t: 'evidence', evidence });
@@ -176,7 +178,7 @@ class Machine {
     expect(this.judgements).toHaveLength(before);
   }
 
-  /** As Apple would vouch for its key. */
+  /** Certificates with which Apple vouches for its key. */
   certificates(ca = apple, key: Uint8Array = this.signer.publicKey): Uint8Array[] {
     const freshness = createHash('sha256').update(key).digest();
     return ca
@@ -513,10 +515,10 @@ test('a machine that is silent three times has lapsed, and is asked no more unti
       ])
     ).rows[0].misses;
   for (let strike = 1; strike <= 3; strike += 1) {
-    // Past the five minutes between challenges, or the minute after one that was missed.
+    // After the five minutes between challenges, or the minute after a missed one.
     trust.advance(6 * 60_000);
     await vi.waitFor(() => expect(machine.nonces).toHaveLength(1 + strike));
-    // Past the half minute in which an answer counts.
+    // After the 30 s in which an answer counts.
     trust.advance(31_000);
     if (strike < 3) await vi.waitFor(async () => expect(await misses()).toBe(strike));
   }

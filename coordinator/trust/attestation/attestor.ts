@@ -46,8 +46,8 @@ export interface AttestorOptions {
   readonly database: Pool;
   readonly transparency: TransparencyLog;
   /**
-   * Whether Apple vouches for a key and the state of its device: in the evidence, or in the
-   * certificates that it gave us; undefined where in neither.
+   * Whether Apple vouches for a key and the state of its device, by certificates in the evidence or
+   * by those that Apple has sent for the machine; undefined without either.
    */
   readonly vouched: (
     evidence: Evidence,
@@ -59,22 +59,24 @@ export interface AttestorOptions {
 }
 
 const WAKE_MS = 1_000;
-/** More are taken up the next second: a fleet that comes back together is spread out by it. */
+/**
+ * Number of machines that are challenged per second. The others follow in the next second, so that
+ * a fleet which reconnects together is spread out.
+ */
 const MAX_WOKEN = 200;
-/** No honest machine has more to say in a second. */
+/** Messages per second that are read from one machine; an honest machine sends fewer. */
 const MAX_WORDS = 10;
 
-/** What the event has to know of what else is in the database. */
+/** Builds the event from the locked state of the machine. */
 type EventFor = (
   known: KnownMachine,
   isActive: (codeHash: Uint8Array) => Promise<boolean>,
 ) => Promise<TrustEvent | undefined> | TrustEvent | undefined;
 
 /**
- * Has machines show what they are, over and over. Any number of copies share the work: where a
- * machine stands is in the database, and
- * changes under its lock; what is told of it is told after the commit, and told again whenever the
- * machine asks.
+ * Challenges machines again and again. Any number of copies share the work: the state of a machine
+ * is in the database and changes under its lock. Messages about it are sent after the commit, and
+ * sent again whenever the machine asks.
  */
 export class Attestor implements AsyncDisposable {
   readonly #options: AttestorOptions;
@@ -103,7 +105,7 @@ export class Attestor implements AsyncDisposable {
     this.#timer = setInterval(() => void this.#wake(), WAKE_MS);
   }
 
-  /** The hub says that it is there. */
+  /** The hub has reported that the machine is connected. */
   connected(provider: string): void {
     this.#run(provider, () => ({ type: 'connected' }));
   }
@@ -117,7 +119,7 @@ export class Attestor implements AsyncDisposable {
     return this.#happen(provider, () => ({ type: 'accused', fault }));
   }
 
-  /** False where there is no such machine, or where it was caught. */
+  /** Returns false if there is no such machine, or if it is untrusted. */
   async prove(provider: string): Promise<boolean> {
     let isTrusted = false;
     await this.#happen(provider, ({ state: { standing } }) => {
@@ -127,12 +129,12 @@ export class Attestor implements AsyncDisposable {
     return isTrusted;
   }
 
-  /** Apple's word for it has come: it is asked to show itself at once. */
+  /** A statement of Apple about the machine has arrived: the machine is challenged at once. */
   vouched(provider: string): void {
     this.#run(provider, () => ({ type: 'vouched' }));
   }
 
-  /** Apple says otherwise of the device with this key than it says itself. */
+  /** Apple contradicts the machine's own statement about the device with this key. */
   refuted(provider: string, signingKey: Uint8Array): void {
     this.#run(provider, ({ state: { evidence } }) =>
       evidence && isSame(evidence.signingKey, signingKey)
@@ -141,7 +143,7 @@ export class Attestor implements AsyncDisposable {
     );
   }
 
-  /** Looks again at whoever runs this code. */
+  /** Judges again all machines that run this code. */
   async review(codeHash: Uint8Array): Promise<void> {
     for (const provider of await machinesWithCode(this.#options.database, codeHash)) {
       await this.#happen(provider, async ({ state: { evidence }, chain }, isActive) => {
@@ -159,8 +161,8 @@ export class Attestor implements AsyncDisposable {
   }
 
   /**
-   * A clock that seems to be off may be ours: all clocks are read before anybody is blamed, outside
-   * of the transaction.
+   * A clock that seems to be wrong may be trust's own. Therefore all clocks are read before a
+   * machine is blamed, outside of the transaction.
    */
   async #hear(word: TrustWord, provider: string): Promise<void> {
     const { clock } = this.#options;
@@ -177,7 +179,7 @@ export class Attestor implements AsyncDisposable {
     if (word.t === 'ask') return { type: 'asked', sealingKey: word.sealingKey };
     const { evidence } = word;
     const { clock } = this.#options;
-    // An old answer, or one that was recorded: not worth a look.
+    // An old or replayed answer does not match the open nonce and is ignored.
     if (!isAwaited(known.state, evidence.nonce, clock.now())) return undefined;
     const runsActiveCode = await isActive(evidence.codeHash);
     const signingKey = known.state.evidence?.signingKey;
@@ -191,7 +193,7 @@ export class Attestor implements AsyncDisposable {
       runsActiveCode,
       vouched,
     });
-    // Only what is signed with a key that is the machine's own counts as its clock.
+    // Only a time that is signed with the machine's own key counts as its clock.
     if (finding.is !== 'caught') clock.seen(provider, evidence.at);
     return { type: 'answered', evidence, finding };
   }
@@ -218,7 +220,7 @@ export class Attestor implements AsyncDisposable {
     }
   }
 
-  /** Nobody waits for what comes of it. */
+  /** Runs in the background and logs a failure. */
   #run(provider: string, eventFor: EventFor): void {
     const work = this.#happen(provider, eventFor).then(
       () => undefined,
@@ -229,14 +231,14 @@ export class Attestor implements AsyncDisposable {
     void work.finally(() => this.#running.delete(work));
   }
 
-  /** False where there is no such machine. */
+  /** Returns false if there is no such machine. */
   async #happen(provider: string, eventFor: EventFor): Promise<boolean> {
     const { database, clock, transparency } = this.#options;
     const happened = await transaction(database, async (client) => {
       const known = await lockMachine(client, provider);
       const event = known && (await eventFor(known, (codeHash) => isActiveCode(client, codeHash)));
       if (known === undefined || event === undefined) return { known };
-      // Another copy was quicker.
+      // Another copy of trust was faster.
       if (event.type === 'due' && (known.state.wakeAt ?? Number.POSITIVE_INFINITY) > clock.now())
         return { known };
       const step = trustStep(known.state, event, clock.now(), {
@@ -287,7 +289,7 @@ export class Attestor implements AsyncDisposable {
   }
 }
 
-/** What the log is told: another standing, level or key; that it is still as it was is no news. */
+/** The log records a change of standing, level or key, not every confirmation. */
 function isNews(before: TrustState, after: TrustState): boolean {
   const key = ({ evidence }: TrustState) => evidence && hex(evidence.signingKey);
   return (

@@ -11,7 +11,7 @@ import {
 import { loadStatements, query } from '#coordinator/sql.ts';
 import { STRANGER, type TrustState } from '../core/standing.ts';
 
-/** How verdicts are kept. Evidence is kept as the message that it came in. */
+/** Stores verdicts. Evidence is stored as the message in which it arrived. */
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'due-machines',
@@ -50,13 +50,13 @@ export interface KnownMachine {
   readonly busKey: string;
   readonly revision: number;
   readonly state: TrustState;
-  /** Apple's certificates for it that did not come from itself. */
+  /** Apple's certificates for the machine that MDM delivered, not the machine itself. */
   readonly chain: readonly Uint8Array[] | undefined;
 }
 
 /**
- * Nobody else changes it until the transaction ends. Undefined where there is no such machine, or
- * none any more.
+ * Locks the machine's state until the transaction ends. Undefined if there is no such machine, or
+ * if it was removed.
  */
 export async function lockMachine(
   client: ClientBase,
@@ -82,7 +82,7 @@ export async function lockMachine(
   return { busKey, revision, state, chain };
 }
 
-/** The revision that it has now. */
+/** Returns the new revision. */
 export async function saveVerdict(
   client: ClientBase,
   provider: string,
@@ -117,8 +117,8 @@ const idsOf = (rows: readonly { provider: string }[]): string[] =>
   rows.map(({ provider }) => provider);
 
 /**
- * A machine that was removed shows itself no more, but what it did counts against its owner. False
- * where it was not caught.
+ * Pardons a machine that was removed. It can send no evidence, but its faults count against its
+ * owner. Returns false if it was not untrusted.
  */
 export const pardonRemoved = async (database: Pool, provider: string): Promise<boolean> =>
   (await query(database, sql['pardon-removed'], [provider])).length > 0;
@@ -146,7 +146,7 @@ export async function readVerdicts(
   );
 }
 
-/** What everybody is told of a machine. */
+/** The verdict that is published about a machine. */
 export function verdictOf({
   provider,
   revision,

@@ -9,7 +9,10 @@ import type { Attestor } from '../attestation/attestor.ts';
 const names = ['add-overbilled-job', 'count-overbilled-jobs', 'drop-overbilled-jobs'] as const;
 const sql = loadStatements(join(import.meta.dirname, 'store'), names);
 
-/** One answer may be unusual. This many overbilled ones within STRIKE_MS shut a machine out. */
+/**
+ * A single answer may be unusual. This many overbilled answers within `STRIKE_MS` make a machine
+ * untrusted.
+ */
 const STRIKES = 5;
 /** In milliseconds. */
 const STRIKE_MS = 24 * 3_600_000;
@@ -23,8 +26,8 @@ interface OverbillingOptions {
 }
 
 /**
- * Counts the answers for which machines billed too many tokens, each job once, in the database that
- * all copies of trust share.
+ * Counts the answers for which machines billed too many tokens, each job once. The counts are in
+ * the database that all copies of trust share.
  */
 export class Overbilling implements AsyncDisposable {
   readonly #options: OverbillingOptions;
@@ -43,7 +46,7 @@ export class Overbilling implements AsyncDisposable {
     });
   }
 
-  /** A pardoned machine begins anew. */
+  /** Clears the strikes of a machine that was pardoned. */
   async forget(provider: string): Promise<void> {
     await query(this.#options.database, sql['drop-overbilled-jobs'], [
       provider,

@@ -1,6 +1,6 @@
 /**
- * Whose clock it is that trust compares its own with. All machines together have one vote: anybody
- * may enrol a dozen of them.
+ * The clocks that trust compares its own with. All machines together have one vote, because one
+ * person may enrol a dozen of them.
  */
 type ClockSource = 'hub' | 'database' | 'machines';
 
@@ -11,19 +11,19 @@ export interface ClockReading {
 }
 
 export type ClockVerdict =
-  /** Trust's own clock is right; `suspects` are those that are off. */
+  /** Trust's own clock is right; `suspects` are the clocks that are wrong. */
   | { readonly is: 'agreed'; readonly suspects: readonly ClockReading[] }
   /** Two others agree against trust's own clock: its time is corrected by `offsetMs`. */
   | { readonly is: 'corrected'; readonly offsetMs: number; readonly by: readonly ClockSource[] }
   /**
-   * Most machines agree against all servers that could be asked, which may share one wrong clock:
-   * nobody is judged by their clock.
+   * Most machines agree against all servers that could be read. The servers may share one wrong
+   * clock, so no machine is judged by its clock.
    */
   | { readonly is: 'disputed'; readonly offsetMs: number };
 
-/** Clocks that differ by no more than this agree. */
+/** Clocks that differ by at most this agree. */
 const AGREE_MS = 30_000;
-/** With fewer machines than this, one owner's wrong clock would be a majority. */
+/** With fewer machines than this, the wrong clock of one owner would be a majority. */
 const FEWEST_MACHINES = 3;
 
 export function judgeClocks(readings: readonly ClockReading[]): ClockVerdict {
@@ -43,7 +43,7 @@ export function judgeClocks(readings: readonly ClockReading[]): ClockVerdict {
     : { is: 'disputed', offsetMs: machines.offsetMs };
 }
 
-/** What the machines say together: undefined unless most of them agree. */
+/** The common offset of the machines; undefined unless most of them agree. */
 export function machinesOffset(offsets: readonly number[]): number | undefined {
   if (offsets.length < FEWEST_MACHINES) return undefined;
   const middle = median(offsets);

@@ -1,30 +1,30 @@
 import { type Evidence, isEvidenceSigned, isSame, SUITE_ID } from '#bus-schemas';
 import type { Finding } from './standing.ts';
 
-/** What is known of the machine that the evidence is of, and what counts as good. */
+/** The known facts about the machine that sent the evidence, and the rules for valid evidence. */
 export interface Known {
   readonly provider: string;
   /** Its key on the bus, from its enrolment. */
   readonly busKey: string;
-  /** The key that it showed before, if it did. */
+  /** The signing key that it was verified with before; undefined the first time. */
   readonly signingKey: Uint8Array | undefined;
   /**
-   * Undefined while it is not known whose clock is right: the nonce alone shows then that the
+   * Undefined while it is uncertain whose clock is right. Then only the nonce proves that the
    * evidence is new.
    */
   readonly now: number | undefined;
   readonly runsActiveCode: boolean;
   /**
-   * Whether Apple vouches for this key and the state of its device; undefined where there is no
-   * word of Apple's.
+   * Whether Apple vouches for this key and the state of its device; undefined without a statement
+   * of Apple.
    */
   readonly vouched: (evidence: Evidence) => boolean | undefined;
 }
 
-/** A machine's clock may be off by so much. */
+/** Tolerance for the clock of a machine, in milliseconds. */
 const CLOCK_MS = 2 * 60_000;
 
-/** What evidence comes to that answers its challenge. What is missing counts against it. */
+/** Judges evidence that answers a challenge. Missing facts count against the machine. */
 export function examine(evidence: Evidence, known: Known): Finding {
   if (!isEvidenceSigned(evidence)) return caught('bad_signature');
   if (evidence.provider !== known.provider) return caught('wrong_provider');
@@ -34,7 +34,10 @@ export function examine(evidence: Evidence, known: Known): Finding {
   return review(evidence, known) ?? shownBy(evidence, known);
 }
 
-/** The part that may change without the machine: what was good code yesterday may be none today. */
+/**
+ * Judges again the parts that change without the machine, for example code that was active
+ * yesterday and has been withdrawn since.
+ */
 export function reexamine(
   evidence: Evidence,
   known: Pick<Known, 'runsActiveCode' | 'vouched'>,
@@ -46,7 +49,7 @@ function review(evidence: Evidence, known: Known): Finding | undefined {
   const { systemIntegrity, secureBoot, authenticatedRoot } = evidence.posture;
   const protections = [systemIntegrity, secureBoot, authenticatedRoot];
   if (protections.includes('off')) return caught('posture_off');
-  // A key that claims to be in a Secure Enclave is on a Mac, and a Mac can say how it was started.
+  // A Secure Enclave exists only in a Mac, and a Mac can report how it was started.
   if (evidence.keyStore === 'secure_enclave' && protections.includes('unknown'))
     return barred('posture_unknown');
   if (known.now !== undefined && Math.abs(evidence.at - known.now) > CLOCK_MS)
@@ -59,8 +62,8 @@ const standingCode = ({ runsActiveCode }: Pick<Known, 'runsActiveCode'>): Findin
   runsActiveCode ? undefined : barred('unknown_code');
 
 function shownBy(evidence: Evidence, { vouched }: Pick<Known, 'vouched'>): Finding {
-  // A simulated Mac, and a key that can be copied, never rank above what anybody can say of
-  // himself.
+  // A simulated Mac, or a key that can be copied, never ranks above the machine's own claims.
+  // Otherwise an owner could copy the key of an attested Mac to any other machine.
   const word =
     evidence.simulated || evidence.keyStore === 'software' ? undefined : vouched(evidence);
   if (word === undefined) return { is: 'shown', level: 'self_signed' };

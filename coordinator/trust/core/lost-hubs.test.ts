@@ -9,7 +9,7 @@ const hub = (name: string, routes: string[], id = `id-${name}`): HubAnswer => ({
 const ALL = [hub('a', ['b', 'c']), hub('b', ['a', 'c']), hub('c', ['a', 'b'])];
 const WITHOUT_C = [hub('a', ['b']), hub('b', ['a'])];
 
-/** Plays rounds of answers one after another; the names of the lost hubs, by round. */
+/** Plays rounds of answers one after another, and returns the names of the lost hubs by round. */
 function play(rounds: readonly (readonly HubAnswer[])[]): string[][] {
   let known: readonly KnownHub[] = [];
   return rounds.map((answers) => {

@@ -1,18 +1,16 @@
 /**
- * Which hubs of a cluster have ended without an announcement, as a function of (known hubs, one
- * round of answers).
+ * Decides which hubs of a cluster have ended without an announcement, as a function of (known hubs,
+ * one round of answers).
  *
- * A hub is lost when it has been silent for SILENT_ROUNDS rounds and no hub that answers has a
- * route to it, or when another
- * process answers under its name. A hub that is only slow keeps its routes, so it is not lost: its
- * machines are still connected
- * to it, and other hubs must not forget them. A round without any answer says nothing: trust itself
- * was cut off.
+ * A hub is lost if it has been silent for `SILENT_ROUNDS` rounds and no answering hub has a route
+ * to it, or if another process answers under its name. A hub that is only slow keeps its routes and
+ * is not lost: its machines are still connected to it, and other hubs must not drop them. A round
+ * without any answer proves nothing, because trust itself may be disconnected.
  */
 export interface HubAnswer {
-  /** New with each start of the hub. */
+  /** Changes with each start of the hub. */
   readonly id: string;
-  /** The same after a restart, and unique in a cluster. */
+  /** Stays the same after a restart, and is unique in a cluster. */
   readonly name: string;
   /** Names of the hubs that it has routes to. */
   readonly routes: readonly string[];

@@ -1,8 +1,8 @@
 import { type CatalogSnapshot, fromHex, isSame } from '#bus-schemas';
 
 /**
- * A public name, a build that may answer for it, and the digest of the build's weights; undefined
- * where the operator pins none.
+ * A public name, a build that may serve it, and the digest of the build's weights; undefined if the
+ * operator has pinned none.
  */
 export interface LoggedModel {
   readonly name: string;
@@ -14,7 +14,7 @@ export interface ModelChange extends LoggedModel {
   readonly active: boolean;
 }
 
-/** Every public name in the catalog, aliases included, with each of its builds. */
+/** Lists every public name in the catalog, including aliases, with each of its builds. */
 export function modelsIn({
   models,
   aliases = [],
@@ -39,8 +39,8 @@ export function modelsIn({
 }
 
 /**
- * The entries that the log lacks: withdrawals first, so that a reader never sees two digests of one
- * name and build active together.
+ * Lists the entries that the log lacks. Withdrawals come first, so that a reader never sees two
+ * active digests of one name and build.
  */
 export function changesBetween(
   logged: readonly LoggedModel[],

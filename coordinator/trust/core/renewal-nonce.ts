@@ -1,9 +1,9 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 
 /**
- * Nonces that need no memory: the time at which one expires, and a MAC over it and the machine that
- * it is for. Every copy of trust
- * accepts those of every other, and asking for nonces fills nothing.
+ * Nonces that need no memory: each contains its time of expiry, and a MAC over this time and the
+ * machine's id. Every copy of trust accepts the nonces of every other copy, and requests for nonces
+ * cannot fill the memory.
  */
 const NONCE_MS = 60_000;
 const KEY_BYTES = 32;
@@ -19,7 +19,7 @@ export function newRenewalNonce(secret: Uint8Array, provider: string, now: numbe
   return `${expiresAt}.${mac(secret, provider, expiresAt).toString('base64url')}`;
 }
 
-/** Whether this nonce was made for this machine, less than a minute ago. */
+/** Whether this nonce was made for this machine less than a minute ago. */
 export function isRenewalNonce(
   secret: Uint8Array,
   { provider, nonce, now }: { provider: string; nonce: string; now: number },

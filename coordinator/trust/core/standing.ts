@@ -8,40 +8,41 @@ import {
 } from '#bus-schemas';
 
 /**
- * Where one machine stands, as a function of (state, event, now).
+ * The standing of one machine, as a function of (state, event, now).
  *
- *   pending ──shown──→ verified ──three times silent──→ lapsed ──asks, comes back──→ challenged
- *   again
+ *   pending ──shown──→ verified ──3 challenges missed──→ lapsed ──asks, reconnects──→ challenged
  *      ↑   ←──barred──    │
- *   pardoned              └──caught──→ untrusted: until an operator pardons it, whatever it says
+ *   pardoned              └──caught──→ untrusted, until an operator pardons the machine
  *
- * Invariants: a nonce is answered once, within ANSWER_MS of the challenge; only `verified` with a
- * time in `freshUntil` that has not
- * passed may be offered work; nothing but a pardon leaves `untrusted`; a machine that was pardoned
- * is on probation.
+ * Invariants: a nonce is accepted once, within `ANSWER_MS` of its challenge. Only a machine that is
+ * `verified`, with a `freshUntil` in the future, may be offered work. Only a pardon ends
+ * `untrusted`. A machine that was pardoned is on probation.
  */
 export interface TrustState {
   readonly standing: Standing;
   readonly level: TrustLevel;
   /**
-   * Its answers were checked, or the operator enrolled it. Without it the machine is on probation.
+   * The machine has passed canaries, or the operator enrolled it. Until then it is on probation.
    */
   readonly proven: boolean;
   readonly fault: TrustFault | undefined;
-  /** What it was verified with last; its keys stay known when it is not verified any more. */
+  /**
+   * The evidence of the last verification. Its keys stay known when the machine is no longer
+   * verified.
+   */
   readonly evidence: Evidence | undefined;
   readonly freshUntil: number;
   readonly misses: number;
-  /** A challenge that is not answered yet. */
+  /** The nonce of a challenge that is not answered yet. */
   readonly nonce: Uint8Array | undefined;
   readonly nonceAt: number;
-  /** When something has to happen at the latest; never, for a machine that is not there. */
+  /** The time of the next scheduled event `due`; undefined if none is scheduled. */
   readonly wakeAt: number | undefined;
 }
 
 /**
- * What the evidence of a machine comes to. `caught` is a lie; `barred` may be put right by the
- * machine or by us.
+ * The result of examining a machine's evidence. `caught` means that the machine lied; `barred`
+ * means a fault that the machine or the operator can correct.
  */
 export type Finding =
   | { readonly is: 'shown'; readonly level: Exclude<TrustLevel, 'none'> }
@@ -53,30 +54,33 @@ export type TrustEvent =
   | { readonly type: 'connected' }
   | { readonly type: 'due' }
   | { readonly type: 'answered'; readonly evidence: Evidence; readonly finding: Finding }
-  /** What was good enough may not be any more: what it showed last was looked at again. */
+  /** Stored evidence was judged again, because the rules or the active code have changed. */
   | { readonly type: 'reviewed'; readonly finding: Finding }
-  /** What it served or billed was checked, and is wrong. */
+  /** The machine's answers or bills were checked and are wrong. */
   | { readonly type: 'accused'; readonly fault: 'wrong_model' | 'overbilled' }
-  /** Its answers to canaries were checked and match the model. */
+  /** The machine's answers to canaries were checked and match the model. */
   | { readonly type: 'proved' }
-  /** Somebody speaks for it who did not before: it may show itself as more than it did. */
+  /** Apple has vouched for the machine since its last evidence, so it may reach a higher level. */
   | { readonly type: 'vouched' }
   | { readonly type: 'pardoned' };
 
 export interface TrustStep {
   readonly state: TrustState;
   readonly challenge: boolean;
-  /** Tell the machine, and everybody. */
+  /** Send the judgement to the machine, and publish the verdict. */
   readonly tell: boolean;
 }
 
 const CHALLENGE_EVERY_MS = 5 * 60_000;
-/** A fleet that was verified together is not challenged together. */
+/**
+ * Share of the interval that is random, so that machines that were verified together are not
+ * challenged together.
+ */
 const JITTER = 0.1;
 const ANSWER_MS = 30_000;
 const RETRY_MS = 60_000;
 const STRIKES = 3;
-/** Three challenges may be missed, and a minute. */
+/** Time for three missed challenges and one minute, in milliseconds. */
 const FRESH_MS = 16 * 60_000;
 
 export const STRANGER: TrustState = {
@@ -124,7 +128,7 @@ export function trustStep(
         ? stay(state)
         : refused({ ...state, proven: false }, { is: 'caught', fault: event.fault });
     case 'proved':
-      // A right answer does not lift an accusation.
+      // A right answer does not cancel an accusation.
       return state.proven || state.standing === 'untrusted'
         ? stay(state)
         : { state: { ...state, proven: true }, challenge: false, tell: true };
@@ -140,7 +144,7 @@ const isVerified = (
   now: number,
 ): boolean => standing === 'verified' && now < freshUntil;
 
-/** Whether this answers the challenge that is under way. */
+/** Whether this answers the open challenge. */
 export const isAwaited = (
   { nonce, nonceAt }: TrustState,
   answer: Uint8Array,
@@ -156,7 +160,9 @@ export function judgementOf({ standing, level, fault, evidence }: TrustState): J
   };
 }
 
-/** The same nonce as long as it may be answered: the challenge may have been lost on its way. */
+/**
+ * Sends the same nonce again while it can be answered, because the challenge may have been lost.
+ */
 function challenged(state: TrustState, now: number, { nonce }: Chances): TrustStep {
   if (state.nonce !== undefined && now - state.nonceAt < ANSWER_MS / 2)
     return { state, challenge: true, tell: false };
@@ -210,7 +216,7 @@ function answered(
   return { state: verified, challenge: false, tell: true };
 }
 
-/** Whoever is not verified asks to be, again and again: it needs no help. */
+/** A machine that is not verified requests verification again and again, so it needs no review. */
 function reviewed(state: TrustState, finding: Finding): TrustStep {
   return state.standing === 'verified' && finding.is !== 'shown'
     ? refused(state, finding)
@@ -236,7 +242,8 @@ function refused(state: TrustState, { is, fault }: Exclude<Finding, { is: 'shown
 const stay = (state: TrustState): TrustStep => ({ state, challenge: false, tell: false });
 
 /**
- * Neither side of it is a secret: a nonce that arrives late is worth nothing, and keys are public.
+ * A comparison in variable time is safe here: a nonce is worthless after its answer, and keys are
+ * public.
  */
 const same = (one: Uint8Array | undefined, other: Uint8Array): boolean =>
   one !== undefined && isSame(one, other);

@@ -9,10 +9,7 @@ import {
   rootAt,
 } from './tree-proofs.ts';
 
-/**
- * The leaves and roots that the reference implementation of Certificate Transparency is tested
- * with.
- */
+/** The leaves and roots of the tests of Certificate Transparency's reference implementation. */
 const LEAVES = [
   '',
   '00',
@@ -35,7 +32,7 @@ const ROOTS = [
   '5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328',
 ];
 
-/** Kept as the log keeps them. */
+/** Stores the nodes as the log does. */
 function treeOf(leaves: readonly Uint8Array[]): ReadNode {
   const nodes = new Map<string, Uint8Array>();
   const node: ReadNode = (level, index) => {

@@ -1,21 +1,20 @@
 import { EMPTY_ROOT, nodeHash } from '#bus-schemas';
 
 /**
- * Roots and proofs of an RFC 6962 tree, from the hashes of its complete subtrees: `node(level,
- * index)` is the one over the leaves
- * from `index * 2^level` on. A complete subtree never changes, so each is kept when it is complete
- * and never again.
+ * Roots and proofs of an RFC 6962 tree, from the hashes of its complete subtrees. `node(level,
+ * index)` is the hash over the `2^level` leaves from `index * 2^level` on. A complete subtree never
+ * changes, so its hash is stored once, when it is complete.
  */
 export type ReadNode = (level: number, index: number) => Uint8Array;
 
 export const rootAt = (size: number, node: ReadNode): Uint8Array =>
   size === 0 ? EMPTY_ROOT : over(0, size, node);
 
-/** That a leaf is in the tree of this size. */
+/** Proves that a leaf is in the tree of this size. */
 export const inclusionProof = (index: number, size: number, node: ReadNode): Uint8Array[] =>
   pathTo(index, { from: 0, until: size }, node);
 
-/** That the tree of the first size is the beginning of the tree of the second. */
+/** Proves that the tree of the first size is the beginning of the tree of the second. */
 export function consistencyProof(earlier: number, later: number, node: ReadNode): Uint8Array[] {
   return earlier === 0 || earlier === later
     ? []
@@ -23,8 +22,8 @@ export function consistencyProof(earlier: number, later: number, node: ReadNode)
 }
 
 /**
- * What a leaf at this index completes, from the smallest: each needs its left half, which is known
- * by then.
+ * Lists the subtrees that the leaf at this index completes, the smallest first. Each needs its left
+ * half, which is stored by then.
  */
 export function completedBy(index: number): { level: number; index: number }[] {
   const completed: { level: number; index: number }[] = [];
@@ -36,7 +35,7 @@ export function completedBy(index: number): { level: number; index: number }[] {
   return completed;
 }
 
-/** Runs a reading twice: once to hear which nodes it takes, once with them. */
+/** Runs `read` twice: first to collect the nodes that it needs, then with these nodes. */
 export async function withNodes<T>(
   read: (node: ReadNode) => T,
   fetch: (wanted: { level: number; index: number }[]) => Promise<ReadNode>,
@@ -70,7 +69,7 @@ function pathTo(index: number, { from, until }: Range, node: ReadNode): Uint8Arr
     : [...pathTo(index, { from: middle, until }, node), over(from, middle, node)];
 }
 
-/** `known`: whoever checks has the root of this very range already. */
+/** `known`: the reader already has the root of exactly this range. */
 function beginning(
   size: number,
   { from, until }: Range,

@@ -3,19 +3,18 @@ import { Compile } from 'typebox/compile';
 import { type Plist, PlistError, readPlist } from './plist.ts';
 
 /**
- * What MicroMDM tells of a device's answer. Its webhook is told of everything that devices say to
- * it, and most of that is none of our concern.
- * From its documentation (docs/user-guide/api-and-webhooks.md) and source, v1.13.1: the names of
- * the fields, and that `raw_payload` is the
- * device's own plist in base64. From Apple's schema (information.device.yaml): that
+ * A device's answer, as the webhook of MicroMDM reports it. The webhook reports every message of
+ * every device, and most of them do not concern attestation. Sources: MicroMDM's documentation
+ * (docs/user-guide/api-and-webhooks.md) and source, v1.13.1, for the names of the fields, and that
+ * `raw_payload` is the device's own plist in base64; Apple's schema (information.device.yaml), that
  * `DevicePropertiesAttestation` is an array of DER, the leaf first.
  */
 export interface Acknowledgement {
   readonly command: string;
-  /** The device as MDM calls it; its certificates call it otherwise. */
+  /** The UDID of the device in MDM; its certificates contain another one. */
   readonly udid: string;
   readonly status: string;
-  /** The device's own words. */
+  /** The unverified plist that the device sent. */
   readonly payload: Uint8Array;
 }
 
@@ -49,8 +48,8 @@ export function readAcknowledgement(body: Uint8Array): Acknowledgement | 'other'
 }
 
 /**
- * The certificates in the answer to DeviceInformation; undefined where there are none. A device
- * that may not be asked leaves them out.
+ * Returns the certificates in the answer to DeviceInformation; undefined if there are none. A
+ * device that cannot or may not attest leaves them out.
  */
 export function attestationIn(payload: Uint8Array): Uint8Array[] | undefined {
   const chain = field(field(listIn(payload), 'QueryResponses'), 'DevicePropertiesAttestation');

@@ -12,8 +12,8 @@ import { MacUnderTest } from './mac-under-test.ts';
 import { MicroMdm } from './micro-mdm.ts';
 
 /**
- * When MDM is asked, by a clock that the test turns. The trust that runs here has no MDM: it only
- * enrols and verifies.
+ * Tests when MDM is asked, with a clock that the test controls. The trust in these tests has no
+ * MDM; it only enrols and verifies machines.
  */
 
 const MINUTE_MS = 60_000;
@@ -69,10 +69,10 @@ function attestations(mdm: Pick<MicroMdm, 'udidOf' | 'ask' | 'push'>): DeviceAtt
   });
 }
 
-/** By the clock of the test it never lapses. */
+/** By the clock of the test the machine never lapses. */
 async function verifiedMac(serial: string): Promise<MacUnderTest> {
   const mac = await MacUnderTest.verified(trust, serial);
-  // It is due since it was assigned, by the real clock.
+  // By the real clock it is due since it was assigned.
   clock = Math.max(clock, Date.now());
   await trust.database.query(
     'UPDATE verdicts SET fresh_until = $2, wake_at = NULL WHERE provider = $1',
@@ -81,7 +81,7 @@ async function verifiedMac(serial: string): Promise<MacUnderTest> {
   return mac;
 }
 
-/** How many minutes after the first attempt the others were, by what MDM is asked. */
+/** The minutes from the first attempt to each of the others, by the requests to MDM. */
 async function minutesOfAttempts(devices: DeviceAttestations, minutes: number): Promise<number[]> {
   const attempts: number[] = [];
   for (let minute = 0; minute <= minutes; minute += 1) {
@@ -190,7 +190,8 @@ describe('MDM is asked for a device', () => {
     expect(heard).toEqual(['kept']);
     expect(vouched).toEqual([mac.provider]);
     const asked = mdm.asked.length;
-    // The challenge for it was lost: nobody made hardware of the machine.
+    // The challenge after Apple's statement was lost, so the machine has not reached the level
+    // hardware.
     clock += 30 * MINUTE_MS;
     await devices.wake();
     expect(vouched).toEqual([mac.provider, mac.provider]);

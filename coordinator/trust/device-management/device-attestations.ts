@@ -12,13 +12,12 @@ import type { MicroMdm } from './micro-mdm.ts';
 import { retryTimes } from './retry-times.ts';
 
 /**
- * How the coordinator gets Apple's word for a machine: it has MDM ask the device for an attestation
- * of the machine's signing key, and keeps the answer.
+ * Gets Apple's statement about a machine: MDM asks the device for an attestation of the machine's
+ * signing key, and the answer is stored.
  *
- * Invariants: an answer counts once, for the question that is open, from the device that was asked;
- * nothing is kept but a chain that verifies for
- * the key and the serial number that were asked for. Any number of copies share the work:
- * everything that has to be remembered is in the database.
+ * Invariants: an answer counts once, for the open question, from the device that was asked. Only a
+ * chain is stored that verifies for the requested key and serial number. Any number of copies share
+ * the work: all state is in the database.
  */
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
@@ -32,7 +31,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
 
 export interface DeviceAttestationsOptions {
   readonly database: Pool;
-  /** Absent where nobody can be asked. */
+  /** Absent if no MDM is configured. */
   readonly mdm: Pick<MicroMdm, 'udidOf' | 'ask' | 'push'> | undefined;
   readonly verify: (chain: readonly Uint8Array[], signingKey: Uint8Array) => AppleAttestation;
   readonly attestor: Pick<Attestor, 'vouched' | 'refuted'>;
@@ -42,7 +41,7 @@ export interface DeviceAttestationsOptions {
   readonly random: () => number;
 }
 
-/** What came of an event; but for `kept` the machine is asked for again. */
+/** The outcome of an event. After every outcome but `kept` the question is asked again later. */
 export type Heard =
   | 'kept'
   | 'no_answer'
@@ -58,8 +57,8 @@ export type Heard =
 const WAKE_MS = 2_000;
 const MAX_ASKING = 12;
 /**
- * Until then a question stands in MDM's queue, and the device is only woken up; later it may have
- * been lost.
+ * Until this age, in milliseconds, a question is assumed to be in MDM's queue, and the device is
+ * only woken up. Later the question may have been lost, and is asked again.
  */
 const OPEN_MS = 24 * 3_600_000;
 
@@ -99,7 +98,7 @@ export class DeviceAttestations implements AsyncDisposable {
     this.#timer = mdm && setInterval(() => void this.wake(), WAKE_MS);
   }
 
-  /** The operator says which device a provider is. False where there is no such provider. */
+  /** The operator assigns a device to a provider. Returns false if there is no such provider. */
   async assign(provider: string, serial: string): Promise<boolean> {
     const { database, now, mdm } = this.#options;
     const assigned = await transaction(database, async (client) => {
@@ -111,7 +110,7 @@ export class DeviceAttestations implements AsyncDisposable {
     return assigned;
   }
 
-  /** Asks for whoever is due; resolves when the questions of this turn were put. */
+  /** Asks the questions that are due. Resolves when MDM has received those of this turn. */
   wake(): Promise<void> {
     this.#waking ??= this.#wake().finally(() => {
       this.#waking = undefined;
@@ -119,7 +118,7 @@ export class DeviceAttestations implements AsyncDisposable {
     return this.#waking;
   }
 
-  /** What MDM tells of a device. */
+  /** Processes an event that MDM reports about a device. */
   async heard(body: Uint8Array): Promise<Heard> {
     const outcome = await this.#heard(body);
     this.#outcomes.inc({ outcome });
@@ -146,8 +145,8 @@ export class DeviceAttestations implements AsyncDisposable {
   }
 
   /**
-   * It is due again at once, later each time: whoever asks for it may die, and MDM may never
-   * answer.
+   * Claims one machine and schedules its next question at once, at growing intervals: the process
+   * that asks may crash, and MDM may never answer.
    */
   async #claim(): Promise<Due | undefined> {
     const { database, now, random } = this.#options;
@@ -171,7 +170,7 @@ export class DeviceAttestations implements AsyncDisposable {
     const { provider, serial, chain } = due;
     const { signingKey } = evidence;
     const isSameKey = due.signingKey?.equals(signingKey) === true;
-    // Apple's word is here already: the challenge for it was lost.
+    // Apple's statement is already stored, and only the challenge after it was lost.
     if (isSameKey && chain !== null && verify(chain, signingKey).ok)
       return attestor.vouched(provider);
     if (
@@ -183,7 +182,7 @@ export class DeviceAttestations implements AsyncDisposable {
       return mdm.push(due.udid);
     const udid = await mdm.udidOf(serial);
     const command = randomUUID();
-    // Before it is asked: the answer may be quicker than MDM's own.
+    // Stored before MDM is asked, because the device may answer before MDM does.
     const [open] = await query(this.#options.database, sql['open-question'], [
       provider,
       serial,
@@ -205,7 +204,7 @@ export class DeviceAttestations implements AsyncDisposable {
     const { log, attestor, verify } = this.#options;
     const answer = readAcknowledgement(body);
     if (answer === 'malformed') return 'malformed';
-    // "Not now" is no answer: MDM asks the device again by itself.
+    // After the status NotNow, MDM itself asks the device again.
     if (answer === 'other' || answer.status === 'NotNow') return 'no_answer';
     const asked = await this.#close(answer.command, answer.udid);
     if (asked === undefined) return 'not_asked';

@@ -24,7 +24,7 @@ const ON: Posture = {
   debuggersDenied: 'on',
 };
 const WAIT = { timeout: 15_000 };
-/** Once: the code that is being worked on changes. */
+/** Computed once, because the source code may change during a test run. */
 const CODE = codeHash();
 
 export interface MacClaims {
@@ -32,7 +32,7 @@ export interface MacClaims {
   readonly simulated?: boolean;
 }
 
-/** A Mac as the hub presents it, which answers every challenge as a good one does. */
+/** A Mac as the hub presents it, which answers every challenge correctly. */
 export class MacUnderTest {
   readonly signer = p256Signer(newP256Key());
   readonly provider: string;
@@ -65,8 +65,8 @@ export class MacUnderTest {
   }
 
   /**
-   * Enrolled and verified by what it says itself, and, where a serial number is given, assigned to
-   * that device.
+   * Enrols the Mac and waits until it is verified by its own evidence. With a serial number, the
+   * operator also assigns it to that device.
    */
   static async verified(
     trust: Trust,
@@ -101,7 +101,7 @@ export class MacUnderTest {
     });
   }
 
-  /** Its last judgement is this. */
+  /** Waits until the last judgement has these properties. */
   async becomes(judgement: Partial<Judgement>): Promise<void> {
     await vi.waitFor(() => {
       const last = this.judgements.at(-1);
@@ -113,7 +113,7 @@ export class MacUnderTest {
     }, WAIT);
   }
 
-  /** It is challenged once more, and judged by that. */
+  /** Triggers one more challenge and returns the judgement that follows. */
   async shownAgain(): Promise<Judgement | undefined> {
     const before = this.judgements.length;
     await this.#trust.database.query('UPDATE verdicts SET wake_at = 0 WHERE provider = $1', [

@@ -19,7 +19,8 @@ export function mdmEndpoints({
     })),
     endpoint(services.trust.mdmEvent, async (request): Promise<Answer> => {
       if (secret === undefined) return { ok: false, code: 'not_configured' };
-      // Digests have one length, so that how long the comparison takes says nothing.
+      // Both digests have the same length, so the time of the comparison reveals nothing about the
+      // secret.
       if (!timingSafeEqual(hashOf(request.secret), hashOf(secret)))
         return { ok: false, code: 'bad_secret' };
       const outcome = await devices.heard(request.body);

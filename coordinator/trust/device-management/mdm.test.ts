@@ -13,8 +13,8 @@ import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 import { MacUnderTest } from './mac-under-test.ts';
 
 /**
- * The whole way: trust asks a MicroMDM over HTTP, its devices answer through the operators'
- * listener and the bus.
+ * Tests the whole path: trust sends requests to a MicroMDM over HTTP, and its devices answer
+ * through the operators' listener and the bus.
  */
 
 const CALL = { timeoutMs: 10_000 };
@@ -203,7 +203,7 @@ describe('a machine stays what it says itself when its device', () => {
 });
 
 describe('a webhook', () => {
-  /** An answer as a good device gives it, which MDM did not send yet. */
+  /** The answer of a good device, which MDM has not sent yet. */
   async function pending() {
     const device = fake.enrol(serialNumber());
     device.mood = 'asleep';

@@ -15,7 +15,7 @@ class MdmError extends Error {
 
 export interface Question {
   readonly udid: string;
-  /** A UUID: the answer comes under it. */
+  /** A UUID; the answer refers to it. */
   readonly command: string;
   /** At most 32 bytes, which Apple writes into the certificate. */
   readonly nonce: Uint8Array;
@@ -39,17 +39,18 @@ const devices = Compile(
 );
 
 /**
- * MicroMDM, as far as it is needed: which device a serial number is, one question to it, and waking
- * it up. No other command can be sent.
+ * A client for the few functions of MicroMDM that attestation needs: the UDID of a serial number,
+ * one question to the device, and waking it up. It can send no other command.
  *
  * From its documentation (docs/user-guide/api-and-webhooks.md) and source, v1.13.1:
- * - basic auth, of the user `micromdm`;
- * - `POST /v1/devices` {filter_serial} answers {devices: […]}, null where there is none;
- * - - `POST /v1/commands/{udid}` queues a plist under the UUID that stands in it, answers 201, and
+ * - basic auth, as the user `micromdm`;
+ * - `POST /v1/devices` {filter_serial} answers {devices: […]}, or null if there is none;
+ * - `POST /v1/commands/{udid}` queues a plist under the UUID that it contains, answers 201, and
  *   pushes to the device;
  * - `POST /v1/push/{udid}` pushes again; a failure is a 500.
- * `POST /v1/commands` with JSON makes a command too, but its DeviceInformation has queries and no
- * nonce, and drops one without a word.
+ *
+ * `POST /v1/commands` with JSON queues a command as well, but its DeviceInformation has no nonce:
+ * MicroMDM drops a given nonce without an error.
  */
 export class MicroMdm {
   readonly #config: Pick<MdmConfig, 'url' | 'apiKey'>;
@@ -97,7 +98,7 @@ export class MicroMdm {
         headers: { authorization, 'content-type': type },
         body,
         signal: AbortSignal.timeout(this.#timeoutMs),
-        // Nobody else is told the key.
+        // A redirect could send the API key to another server.
         redirect: 'error',
       });
       const answer = await bounded(response);
@@ -111,8 +112,8 @@ export class MicroMdm {
 }
 
 /**
- * Apple's schema (information.device.yaml): the nonce is data, not text, and counts only together
- * with this query. Nothing here comes from outside as text.
+ * By Apple's schema (information.device.yaml), the nonce has the type data and counts only together
+ * with this query. No text from outside is inserted, so nothing needs to be escaped.
  */
 function deviceInformation({ command, nonce }: Question): string {
   return `<?xml version="1.0" encoding="UTF-8"?>

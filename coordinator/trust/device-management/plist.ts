@@ -1,8 +1,8 @@
 /**
- * Property lists in XML, as devices answer MDM with them. There is nothing to expand: of entities
- * only XML's own five and characters by
- * their number are read, and a document that brings declarations of its own is refused, as is
- * everything else that Apple does not write.
+ * Reads property lists in XML, as devices send them to MDM. Nothing is expanded: only the five
+ * entities of XML and numeric characters are read. A document with its own declarations is refused,
+ * like everything else that Apple does not write, because entities could make a small document huge
+ * or read files.
  */
 export type Plist = string | boolean | Uint8Array | readonly Plist[] | ReadonlyMap<string, Plist>;
 
@@ -17,7 +17,7 @@ interface Tag {
 type Token = Tag | string;
 
 const MAX_DEPTH = 16;
-/** What stands before the first element is not ours to read, and comments are not either. */
+/** The XML declaration, the document type and comments are skipped. */
 const TOKEN =
   /<\?[^<>]*\?>|<!DOCTYPE[^[\]<>]*>|<!--(?:(?!--)[\s\S])*-->|<(\/?)([a-z]+)(?: version="[^"<>]*")?[ \t\r\n]*(\/?)>|([^<]+)/gy;
 const ENTITY = /&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([0-9A-Fa-f]{1,6}));|&/g;
@@ -31,7 +31,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const LAST_CHARACTER = 0x10ffff;
 
-/** Throws PlistError. Numbers and dates are their text. */
+/** Throws PlistError. Numbers and dates are returned as text. */
 export function readPlist(bytes: Uint8Array): Plist {
   const reader = new Reader(textIn(bytes));
   reader.expect('plist', 'start');
@@ -48,7 +48,7 @@ class Reader {
     this.#tokens = tokensOf(text);
   }
 
-  /** White space between elements says nothing. */
+  /** Returns the next token; skips white space between elements. */
   next(): Token | undefined {
     for (;;) {
       const { value, done } = this.#tokens.next();
@@ -111,13 +111,13 @@ class Reader {
       if (isTag(token, 'dict', 'end')) return fields;
       if (!isTag(token, 'key', 'start')) throw new PlistError('a key is missing');
       const key = this.#text('key');
-      // Two readers of one list must not see two things.
+      // If a key occurs twice, two readers could use different values.
       if (fields.has(key)) throw new PlistError('a key stands twice');
       fields.set(key, this.value(depth + 1));
     }
   }
 
-  /** Up to the end of the element; comments may stand in between. */
+  /** Reads the text up to the end of the element, without comments. */
   #text(name: string): string {
     let text = '';
     for (;;) {

@@ -12,8 +12,9 @@ export interface HeadTellerOptions {
 }
 
 /**
- * Tells everybody on the bus when the log has grown: whoever listens has the same heads as whoever
- * asks.
+ * Publishes the signed head on the bus whenever the log has grown. Subscribers get the same heads
+ * as programs that request them, so a log that shows different heads to different readers can be
+ * detected.
  */
 export class HeadTeller implements Disposable {
   readonly #options: HeadTellerOptions;

@@ -6,7 +6,10 @@ import { query, transaction } from '#coordinator/sql.ts';
 import { changesBetween, type LoggedModel, modelsIn } from '../core/model-entries.ts';
 import { logStatements as sql, type TransparencyLog } from './transparency-log.ts';
 
-/** A catalog change whose event was lost is logged after this, in milliseconds. */
+/**
+ * Interval of comparisons, in milliseconds. It limits how late a catalog change is logged if its
+ * event is lost.
+ */
 const COMPARE_EVERY_MS = 30_000;
 
 export interface LoggedModelsOptions {
@@ -17,13 +20,12 @@ export interface LoggedModelsOptions {
 }
 
 /**
- * Writes into the log which builds, with which weights, answer for each public name. A blind client
- * checks the machine that it is offered
- * against these entries: without them, a coordinator could order a cheaper model than the client
- * asked for.
+ * Writes into the log which builds, with which weights, serve each public name. A blind client
+ * checks the offered machine against these entries. Without them, a coordinator could order a
+ * cheaper model than the client asked for.
  *
- * The catalog decides and trust logs: the entries follow a change by one round trip. Until then
- * clients refuse the new build.
+ * The catalog decides and trust logs, so the entries follow a change after one round trip. Until
+ * then clients refuse the new build.
  */
 export class LoggedModels implements AsyncDisposable {
   readonly #options: LoggedModelsOptions;

@@ -31,9 +31,10 @@ interface Coordinates {
 }
 
 /**
- * What was decided about code, machines and keys, for everybody to read: nothing in it changes, and
- * whoever kept a head can prove it.
- * Invariant: an entry is in the log iff the transaction that decided it was committed.
+ * The public record of decisions about code, machines and keys. Entries never change, and a reader
+ * who has stored a head can verify that.
+ *
+ * Invariant: an entry is in the log if and only if the transaction of its decision was committed.
  */
 export class TransparencyLog {
   readonly #database: Pool;
@@ -47,8 +48,8 @@ export class TransparencyLog {
   }
 
   /**
-   * As a part of the transaction that decides what the entry says; whoever else appends waits for
-   * its end.
+   * Appends the entry within the transaction of its decision. Other appends wait until that
+   * transaction ends.
    */
   async append(client: ClientBase, entry: Uint8Array): Promise<void> {
     await query(client, sql['lock-log']);
@@ -68,7 +69,7 @@ export class TransparencyLog {
     }
   }
 
-  /** For what may be said at every start. */
+  /** Appends an entry that repeats at every start, unless the log already has it. */
   async appendOnce(entry: Uint8Array): Promise<void> {
     await transaction(this.#database, async (client) => {
       await query(client, sql['lock-log']);
@@ -90,7 +91,9 @@ export class TransparencyLog {
     });
   }
 
-  /** The newest place of an entry in the tree of this size; undefined where it is not in it. */
+  /**
+   * Returns the newest place of an entry in the tree of this size; undefined if it is not in it.
+   */
   async inclusion(
     leaf: Uint8Array,
     size: number,

@@ -23,8 +23,8 @@ export interface ReleaseRow {
 type Withdrawn = { ok: true } | { ok: false; code: 'unknown' | 'would_stop_fleet' };
 
 /**
- * Which code machines may run: the union of what is active. Every change stands in the log, and is
- * signed with the log's key.
+ * The releases that machines may run: all active ones. Every change is in the log, signed with the
+ * log's key.
  */
 export class Releases {
   readonly #database: Pool;
@@ -41,7 +41,7 @@ export class Releases {
     return query(this.#database, sql.releases);
   }
 
-  /** False where it was known; one that was withdrawn stays withdrawn. */
+  /** Returns false if the release is already known; a withdrawn release stays withdrawn. */
   add(release: { version: string; codeHash: Uint8Array }): Promise<boolean> {
     return transaction(this.#database, async (client) => {
       const entry = releaseEntry({ ...release, active: true });
@@ -56,7 +56,10 @@ export class Releases {
     });
   }
 
-  /** Refused where most of the fleet would be gone, unless that is meant. */
+  /**
+   * Refuses without `force` if more machines run this release than all others, because a mistake
+   * would stop most of the fleet.
+   */
   withdraw(codeHash: Uint8Array, { force }: { force: boolean }): Promise<Withdrawn> {
     return transaction(this.#database, async (client): Promise<Withdrawn> => {
       const [count] = await query<{ losing: number; staying: number }>(

@@ -18,7 +18,7 @@ import { accountKey } from '../provider-account.ts';
 const sql = loadStatements(join(import.meta.dirname, 'store'), ['provider-key']);
 
 const HOUR_MS = 3_600_000;
-/** A machine needs one in half of the lifetime; more are answers that were lost. */
+/** A machine renews once in half of the lifetime; further requests follow lost answers. */
 const MAX_AN_HOUR = 20;
 
 export interface RenewalOptions {
@@ -34,8 +34,8 @@ export interface RenewalOptions {
 type Renewal = MessageOf<typeof services.trust.renew.request>;
 
 /**
- * New tokens for machines that are enrolled and not revoked. The token is bound to the nkey that
- * asks, so it is of no use to anyone else.
+ * Issues new tokens to enrolled machines that are not revoked. A token is bound to the nkey of the
+ * machine, so it is useless to anyone else.
  */
 export function renewalEndpoints({
   database,
@@ -74,8 +74,7 @@ export function renewalEndpoints({
     )
       return { ok: false, code: 'bad_signature' };
     if (machine.revokedAt !== null) return { ok: false, code: 'revoked' };
-    // Counted only after the signature: otherwise a stranger could use up the renewals of a
-    // machine.
+    // Counts only signed requests: otherwise a stranger could use up the renewals of a machine.
     if (limit.add(provider) > MAX_AN_HOUR) return { ok: false, code: 'too_often' };
     const userJwt = await mintProviderUser(
       accountKey(masterSecret, machine.salt),
@@ -99,7 +98,7 @@ export function renewalEndpoints({
   ];
 }
 
-/** Counts by machine in the hour that runs; no more entries than machines are enrolled. */
+/** Counts per machine in the running hour; at most one entry per enrolled machine. */
 class HourlyCount {
   readonly #now: () => number;
   readonly #counts = new Map<string, number>();

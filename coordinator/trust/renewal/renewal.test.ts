@@ -45,8 +45,8 @@ async function newMachine(account?: string): Promise<Machine> {
 }
 
 /**
- * Enrolled by a clock of 31 days ago: the hub, whose clock is right, takes its credentials for
- * expired.
+ * Enrols a machine with a clock of 31 days ago: the hub, whose clock is right, takes its
+ * credentials for expired.
  */
 async function sleptTooLong(account?: string): Promise<Machine> {
   trust.advance(-LIFETIME_MS - DAY_MS);
