@@ -4,7 +4,13 @@ import { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { expect, vi } from 'vitest';
 import { CodecError, type ComponentName, services, Violation } from '#bus-schemas';
-import { type Config, type Coordinator, componentNames, startCoordinator } from '#coordinator';
+import {
+  type Config,
+  type Coordinator,
+  componentNames,
+  connectDatabase,
+  startCoordinator,
+} from '#coordinator';
 import { type Network, startNetwork } from '#network';
 import {
   type Fault,
@@ -30,6 +36,8 @@ export interface TestNetworkOptions {
   readonly clusterOf?: number;
   /** Models begin on disk, and are loaded into memory at the first request for them. */
   readonly startsCold?: boolean;
+  /** An existing Postgres, possibly of several hosts; one is started when left out. */
+  readonly databaseUrl?: string;
   readonly config?: Partial<Config>;
   readonly faults?: Readonly<Record<number, Fault>>;
   /** Components that each run on their own connection, as in separate processes. */
@@ -365,6 +373,7 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
     config: { http, receiptGraceMs, ...config },
     components,
     ...cluster,
+    ...(options.databaseUrl !== undefined && { databaseUrl: options.databaseUrl }),
   });
   const apart = new SeparateComponents(network, log);
   for (const name of alone) await apart.start(name);
@@ -402,7 +411,12 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
     name: 'test',
     creditMicroUsd: CREDIT_MICRO_USD,
   });
-  const database = new Pool({ connectionString: network.databaseUrl, max: 2 });
+  // The owner reads every table; only the coordinator's own pool can connect to several hosts.
+  const database =
+    options.databaseUrl === undefined
+      ? new Pool({ connectionString: network.databaseUrl, max: 2 })
+      : connectDatabase(network.databaseUrl, { max: 2 });
+  database.on('error', () => undefined);
   const testNetwork = new TestNetwork({
     network,
     apart,

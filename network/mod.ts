@@ -10,4 +10,5 @@ export {
   POSTGRES_USER,
   type PostgresNode,
   type PostgresOptions,
+  type PostgresServer,
 } from './postgres/postgres-server.ts';

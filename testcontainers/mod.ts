@@ -8,6 +8,10 @@ export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';
 export type { Dispute } from './fake-stripe/bank.ts';
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
 export { nodeStarters, startNatsHub, startNatsLeaf, startPostgres } from './nodes.ts';
+export {
+  type ReplicatedPostgres,
+  startReplicatedPostgres,
+} from './postgres/replicated-postgres.ts';
 export { pythonPackages } from './python-packages.ts';
 export { RawLeaf, type RawMessage } from './raw-leaf.ts';
 export { chooseRuntime, type Runtime, whyNoContainers } from './runtime.ts';

@@ -13,6 +13,7 @@ const SUBJECTS: readonly (readonly [first: number, subject: string])[] = [
   [50, 'Routing'],
   [60, 'The API and accounts'],
   [70, 'Engines and models'],
+  [77, 'The database in operation'],
   [80, 'Trust and blind mode'],
   [90, 'Faults'],
 ];

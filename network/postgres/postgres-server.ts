@@ -25,7 +25,11 @@ export type PostgresNode = AsyncDisposable & {
 };
 
 /** A Postgres that is a child process of this one. */
-export type PostgresServer = PostgresNode & { readonly exited: Promise<Exit> };
+export type PostgresServer = PostgresNode & {
+  readonly exited: Promise<Exit>;
+  /** Folder of the data, as `postgres -D` names it. */
+  readonly cluster: string;
+};
 
 export const POSTGRES_USER = 'dinf';
 

@@ -44,6 +44,7 @@ export async function startLocalPostgres(options: PostgresOptions = {}): Promise
   return {
     port,
     url,
+    cluster: join(place.dataDir, 'cluster'),
     get exited() {
       return current.exited;
     },
@@ -124,7 +125,8 @@ async function startServer(
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
     env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' },
-    isReady: (line) => line.includes('database system is ready to accept connections'),
+    // A standby is ready for read-only connections.
+    isReady: (line) => /database system is ready to accept (read-only )?connections/.test(line),
     // SIGINT is Postgres' fast shutdown: it disconnects the clients and loses no committed data.
     stopSignal: 'SIGINT',
     deathSignal: 'SIGINT',
