@@ -25,13 +25,13 @@ export function reportBus({
   const registers = [metrics];
   const handlers = new Counter({
     name: 'dinf_bus_handler_failures_total',
-    help: 'Messages whose handler threw, by method or subject',
+    help: 'Messages whose handler threw an error, by method or subject',
     labelNames: ['method'],
     registers,
   });
   const calls = new Counter({
     name: 'dinf_bus_failed_calls_total',
-    help: 'Calls to other components without an answer',
+    help: 'Calls to other components that got no reply',
     labelNames: ['method', 'code'],
     registers,
   });
@@ -46,8 +46,8 @@ export function reportBus({
       }
       quiet.set(method, { until: clock() + QUIET_MS, unlogged: 0 });
       const facts = { method, err: error, unlogged: last?.unlogged ?? 0 };
-      if (error instanceof CodecError) log.warn(facts, 'a message on the bus cannot be read');
-      else log.error(facts, 'a handler on the bus failed');
+      if (error instanceof CodecError) log.warn(facts, 'a message on the bus could not be decoded');
+      else log.error(facts, 'a handler of a message on the bus failed');
     },
     callFailed(method: string, code: BusErrorCode) {
       calls.inc({ method, code });

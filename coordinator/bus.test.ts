@@ -53,7 +53,7 @@ describe('a call', () => {
     });
   });
 
-  test('to nobody says so at once, not after its time', async () => {
+  test('to a component that does not run fails at once, not after its timeout', async () => {
     const startedAt = performance.now();
     await expect(bus.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
       name: 'BusError',
@@ -62,7 +62,7 @@ describe('a call', () => {
     expect(performance.now() - startedAt).toBeLessThan(1_000);
   });
 
-  test('that takes too long is a timeout', async () => {
+  test('that takes too long fails with a timeout', async () => {
     await using _face = await bus.serve('catalog', [
       endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),
     ]);
@@ -71,7 +71,7 @@ describe('a call', () => {
     );
   });
 
-  test('that fails there fails here', async () => {
+  test('fails with the error of its handler', async () => {
     await using _face = await bus.serve('catalog', [
       endpoint(services.catalog.snapshot, () => {
         throw new Error('the shelf is empty');
@@ -83,7 +83,7 @@ describe('a call', () => {
     });
   });
 
-  test('under way when the hub dies is given up at once, so that it can be asked again', async () => {
+  test('that is open when the hub dies fails at once, so that it can be repeated', async () => {
     await using _face = await bus.serve('catalog', [
       endpoint(services.catalog.snapshot, () => new Promise(() => undefined)),
     ]);
@@ -94,7 +94,7 @@ describe('a call', () => {
     await hub.restart();
   });
 
-  test('whose words do not fit is refused before anything is done', async () => {
+  test('that does not fit its schema is refused before the handler runs', async () => {
     const handle = vi.fn(() => ({ revoked: true }));
     await using _face = await bus.serve('accounts', [
       endpoint(services.accounts.revokeKey, handle),
@@ -111,7 +111,7 @@ describe('a fact', () => {
   const state = (at: number) =>
     bus.emit(events.trustEnrolled, TrustEnrolled, { provider: PROVIDER, at }, `enrolled:${at}`);
 
-  test('stated twice under one name is stored once', async () => {
+  test('published twice with one id is stored once', async () => {
     await ensureStreams(bus);
     state(1);
     state(1);
@@ -120,7 +120,7 @@ describe('a fact', () => {
     expect(await stored()).toBe(2);
   });
 
-  test('stated while the hub is away is stored when it is back, once', async () => {
+  test('published while the hub is unreachable is stored once when it is back', async () => {
     await ensureStreams(bus);
     for (let at = 0; at < 50; at += 1) state(at);
     await hub.kill();
@@ -131,16 +131,16 @@ describe('a fact', () => {
     expect(bus.droppedEvents).toBe(0);
   });
 
-  test('that no stream can store are heard at once by those who listen, however many wait', async () => {
+  test('that no stream can store reaches subscribers at once, however many wait', async () => {
     // Without streams no fact is acknowledged, as with a full disk.
-    const heard = new Set<number>();
+    const received = new Set<number>();
     bus.subscribe({
       subject: events.trustEnrolled,
       kind: TrustEnrolled,
-      handle: ({ at }) => void heard.add(at),
+      handle: ({ at }) => void received.add(at),
     });
     for (let at = 0; at < 1_000; at += 1) state(at);
-    await vi.waitFor(() => expect(heard.size).toBe(1_000), { timeout: 5_000 });
+    await vi.waitFor(() => expect(received.size).toBe(1_000), { timeout: 5_000 });
     expect(bus.waitingEvents).toBe(1_000);
     await ensureStreams(bus);
     expect(await bus.flushEvents(20_000)).toBe(true);
@@ -148,7 +148,7 @@ describe('a fact', () => {
   });
 });
 
-test('a message that cannot be read is told of, and the next one is read', async () => {
+test('a message that cannot be decoded is reported, and the next one is handled', async () => {
   const read: unknown[] = [];
   const unreadable: string[] = [];
   bus.subscribe({
@@ -163,7 +163,7 @@ test('a message that cannot be read is told of, and the next one is read', async
   expect(unreadable).toEqual(['malformed']);
 });
 
-describe('a handler that throws', () => {
+describe('a failure', () => {
   const lines: { method: string; err: { message: string }; msg: string }[] = [];
   const metrics = new Registry();
   const failures = async () =>
@@ -181,7 +181,7 @@ describe('a handler that throws', () => {
   });
   afterEach(() => reported.connection.close());
 
-  test('is logged with method and cause, and counted; a flood of them is one line', async () => {
+  test('of a handler is logged with method and cause, and counted; many failures give one line', async () => {
     const broken = endpoint(services.catalog.snapshot, () => {
       throw new Error('the shelf is empty');
     });
@@ -202,7 +202,7 @@ describe('a handler that throws', () => {
     ]);
   });
 
-  test('in a subscription ends neither the subscription nor the connection', async () => {
+  test('of a handler in a subscription ends neither the subscription nor the connection', async () => {
     const seen: string[] = [];
     reported.subscribe({
       subject: events.trustEnrolled,
@@ -222,7 +222,7 @@ describe('a handler that throws', () => {
     expect(reported.connection.isClosed()).toBe(false);
   });
 
-  test('and a call that gets no answer is counted', async () => {
+  test('of a call to a component that does not run is counted', async () => {
     await expect(reported.call(services.catalog.snapshot, {}, CALL)).rejects.toMatchObject({
       code: 'unavailable',
     });

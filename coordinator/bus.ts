@@ -135,7 +135,10 @@ export class Bus {
       throw cause;
     }
     if (message.headers?.get('Nats-Service-Error-Code') === String(ASK_AGAIN))
-      throw new BusError('unavailable', `${method.subject}: ask again`);
+      throw new BusError(
+        'unavailable',
+        `${method.subject}: another process answers now; repeat the call`,
+      );
     const failure = message.headers?.get('Nats-Service-Error');
     if (failure) throw new BusError('failed', `${method.subject}: ${failure}`);
     return method.reply.decode(message.data);

@@ -69,7 +69,7 @@ async function portOf(pool: Pool): Promise<number> {
 
 const write = 'INSERT INTO writes VALUES (1)';
 
-test('a pool passes a server that refuses, one that does not answer and one that is read-only', async () => {
+test('a pool skips a server that refuses, one that does not answer and one that is read-only', async () => {
   const silent = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const refusing = createServer().listen(0, '127.0.0.1');
@@ -99,7 +99,7 @@ test.each(['a statement', 'a transaction'])(
   },
 );
 
-test('with one host, a server that is read-only is refused by name', async () => {
+test('with one host, a read-only server is refused with its reason', async () => {
   await setWritable(first, false);
   await expect(connect(first.port).query(write)).rejects.toThrow('the server is read-only');
 });

@@ -34,7 +34,9 @@ export class DeliveryProofs {
     const text = await readFile(coreCredentials, 'utf8');
     const seed = /NKEY SEED-+\s+(\S+)/.exec(text)?.[1];
     if (seed === undefined)
-      throw new Error(`${coreCredentials} holds no seed: these are no credentials of components`);
+      throw new Error(
+        `${coreCredentials} contains no seed, so these are not the credentials of components`,
+      );
     return new DeliveryProofs(seed);
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { endAll } from './end-all.ts';
 
-test('everything is ended although one fails, and every failure is told with its cause', async () => {
+test('everything is ended even if one end fails, and each failure is thrown with its cause', async () => {
   const ended: string[] = [];
   const failing = (what: string) => ({
     what,

@@ -13,7 +13,7 @@ export async function endAll(endings: readonly Ending[]): Promise<void> {
     try {
       await end();
     } catch (cause) {
-      failures.push(new Error(`${what} did not end as it should`, { cause }));
+      failures.push(new Error(`${what} could not be ended`, { cause }));
     }
   }
   if (failures.length > 0)

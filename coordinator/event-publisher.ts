@@ -34,7 +34,7 @@ export class NotStoredError extends Error {
   readonly code: Exclude<StoreOutcome, 'stored'>;
 
   constructor(code: Exclude<StoreOutcome, 'stored'>, subject: string) {
-    super(`${subject}: not stored (${code})`);
+    super(`${subject}: the fact was not stored (${code})`);
     this.name = 'NotStoredError';
     this.code = code;
   }
@@ -178,11 +178,14 @@ export class EventPublisher {
         case 'timeout':
           this.#failed(
             stream,
-            'no confirmation: the disk of the hub is full, or the hub keeps a write error (its log has it)',
+            'no confirmation: the disk of the hub is full, or the hub still has an earlier write error (see its log; restart it when the disk has space)',
           );
           return 'failed';
         case 'no_responders':
-          this.#failed(stream, 'the stream is missing, or JetStream is off');
+          this.#failed(
+            stream,
+            'the stream is missing (dinf migrate creates it), or JetStream is off',
+          );
           return 'failed';
         case 'unavailable':
           return 'failed';

@@ -18,12 +18,12 @@ export function measureFacts(bus: Bus, metrics: Registry): void {
   gauge('dinf_facts_waiting', 'Facts that no stream has stored yet', () => bus.waitingEvents);
   gauge(
     'dinf_facts_dropped',
-    'Facts lost since the start, because too many waited',
+    'Facts that were dropped since the start, because too many waited',
     () => bus.droppedEvents,
   );
   gauge(
     'dinf_streams_failing',
-    'Streams that store nothing although the hub is there',
+    'Streams that store nothing although the hub is connected',
     () => bus.failingStreams().length,
   );
 }

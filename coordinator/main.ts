@@ -100,7 +100,7 @@ export async function startCoordinator({
     }
   } catch (error) {
     await stop().catch((failure: unknown) =>
-      log.error({ err: failure }, 'what had started could not be stopped'),
+      log.error({ err: failure }, 'components that had started could not be stopped'),
     );
     throw error;
   }

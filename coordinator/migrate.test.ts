@@ -11,7 +11,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => postgres.stop());
 
-test('migrations are applied in order, once, however many start at the same time', async () => {
+test('migrations are applied once and in order, also when several start at the same time', async () => {
   const url = await postgres.createDatabase('together');
   const all = await Promise.all([migrate(url), migrate(url), migrate(url)]);
   const [applied = [], ...others] = all.toSorted((a, b) => b.length - a.length);
@@ -20,7 +20,7 @@ test('migrations are applied in order, once, however many start at the same time
   expect(others).toEqual([[], []]);
 });
 
-test('a migration that changed after it was applied is refused by name', async () => {
+test('a migration that was changed after it was applied is refused with its name', async () => {
   const url = await postgres.createDatabase('changed');
   const [first] = await migrate(url);
   const client = new Client({ connectionString: url });
@@ -30,7 +30,7 @@ test('a migration that changed after it was applied is refused by name', async (
   await expect(migrate(url)).rejects.toThrow(`${first} was changed`);
 });
 
-test('an owner who is no superuser can migrate, and the components can add to the ledger and change nothing in it', async () => {
+test('an owner without superuser rights can migrate, and the components can only add to the ledger', async () => {
   // Roles belong to the whole server, so this test needs a server without migrations.
   await using fresh = await startPostgres();
   const client = new Client({ connectionString: await fresh.createDatabase('owned') });

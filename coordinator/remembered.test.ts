@@ -21,7 +21,7 @@ function counting(options: { maximum?: number; fails?: () => boolean } = {}) {
   };
 }
 
-test('those who ask at once share one look-up, and it is good until its time is over', async () => {
+test('callers at the same time share one loading, and its value lives until its time is over', async () => {
   const { asked, at, remembered } = counting();
   expect(await Promise.all([remembered.get('a'), remembered.get('a')])).toEqual(['a!', 'a!']);
   at(99);
@@ -34,7 +34,7 @@ test('those who ask at once share one look-up, and it is good until its time is 
   expect(asked).toEqual(['a', 'a', 'a']);
 });
 
-test('a failure is not remembered', async () => {
+test('a failure is not cached', async () => {
   let fails = true;
   const { remembered } = counting({ fails: () => fails });
   await expect(remembered.get('a')).rejects.toThrow('no');
@@ -42,7 +42,7 @@ test('a failure is not remembered', async () => {
   expect(await remembered.get('a')).toBe('a!');
 });
 
-test('no more than the maximum is kept', async () => {
+test('at most the maximum number of values is cached', async () => {
   const { asked, remembered } = counting({ maximum: 2 });
   for (const key of ['a', 'b', 'c', 'b', 'a']) await remembered.get(key);
   expect(asked).toEqual(['a', 'b', 'c', 'a']);

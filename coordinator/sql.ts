@@ -23,7 +23,7 @@ export function loadStatements<Name extends string>(
       { name: `${prefix}.${name}`, text: readFileSync(join(folder, file), 'utf8') },
     ] as const;
   });
-  if (files.size > 0) throw new Error(`${folder}: nobody uses ${[...files].join(', ')}`);
+  if (files.size > 0) throw new Error(`${folder}: no code uses ${[...files].join(', ')}`);
   return Object.fromEntries(entries) as Record<Name, Statement>;
 }
 

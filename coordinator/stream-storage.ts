@@ -28,9 +28,9 @@ export async function explainStorage(
   const { max_storage: most, store_dir: folder } = server?.data?.config ?? {};
   const offer =
     most === undefined || folder === undefined
-      ? 'The hub could not be asked where it keeps them.'
-      : `The server ${server?.server.name} keeps them at ${folder} and offers ${megabytes(most)}, of which ${megabytes(server?.data?.reserved_storage ?? 0)} are taken.`;
-  return `${message}. ${offer} A nats-server offers three quarters of what was free when it started: free space there and start it again, or set max_file_store in its configuration.`;
+      ? 'The hub did not report where it stores them.'
+      : `The server ${server?.server.name} stores them in ${folder} and offers ${megabytes(most)}, of which ${megabytes(server?.data?.reserved_storage ?? 0)} are reserved.`;
+  return `${message}. ${offer} A nats-server offers three quarters of the space that was free when it started. Free space there and restart it, or set max_file_store in its configuration.`;
 }
 
 const megabytes = (bytes: number) => `${Math.floor(bytes / MB)} MB`;

@@ -8,7 +8,7 @@ import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
 import { Bus } from './bus.ts';
 import { ensureStreams } from './streams.ts';
 
-test('streams and durable consumers are made once and repaired when somebody changed them', async () => {
+test('streams and durable consumers are created once, and repaired after they were changed', async () => {
   const home = await mkdtemp(join(tmpdir(), 'dinf-streams-'));
   await using stack = new AsyncDisposableStack();
   stack.defer(() => rm(home, { recursive: true, force: true }));

@@ -19,7 +19,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => stack.disposeAsync());
 
-test('the facts that a stream lost and the clocks that are off are both named', async () => {
+test('lost facts of a stream and wrong clocks are both named', async () => {
   const loss = { stream: 'JOBS', facts: 3, firstAt: 0, lastAt: 60_000 };
   await using _trust = await bus.serve('trust', [
     endpoint(services.trust.clocks, () => ({ problems: ['the clock of the hub is off'] })),
@@ -33,9 +33,9 @@ test('the facts that a stream lost and the clocks that are off are both named', 
   ]);
 });
 
-test('components that cannot be asked are named instead', async () => {
+test('components that do not answer are named instead', async () => {
   expect(await degradations(bus)).toEqual([
-    'trust cannot be asked about the clocks of the network: unavailable',
-    'telemetry cannot be asked whether facts were lost: unavailable',
+    'trust did not report whether the clocks of the network agree: unavailable',
+    'telemetry did not report whether facts were lost: unavailable',
   ]);
 });

@@ -17,7 +17,7 @@ async function clocksOf(bus: Bus): Promise<readonly string[]> {
     return (await bus.call(services.trust.clocks, {}, CALL)).problems;
   } catch (error) {
     if (!(error instanceof BusError)) throw error;
-    return [`trust cannot be asked about the clocks of the network: ${error.code}`];
+    return [`trust did not report whether the clocks of the network agree: ${error.code}`];
   }
 }
 
@@ -26,7 +26,7 @@ async function lossesOf(bus: Bus): Promise<readonly string[]> {
     return (await bus.call(services.telemetry.losses, {}, CALL)).streams.map(lossText);
   } catch (error) {
     if (!(error instanceof BusError)) throw error;
-    return [`telemetry cannot be asked whether facts were lost: ${error.code}`];
+    return [`telemetry did not report whether facts were lost: ${error.code}`];
   }
 }
 

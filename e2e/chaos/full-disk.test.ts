@@ -81,7 +81,7 @@ test.skipIf(!canMount())(
   async () => {
     await using stack = new AsyncDisposableStack();
     await expect(startOnDisk(stack, SMALL)).rejects.toThrow(
-      /JetStream has no room for the stream JOBS, which needs 1\.1 GB; all streams together need 2\.4 GB\. The server hub keeps them at \S+\/hub\/jetstream\S* and offers 37 MB/,
+      /JetStream has no room for the stream JOBS, which needs 1\.1 GB; all streams together need 2\.4 GB\. The server hub stores them in \S+\/hub\/jetstream\S* and offers 37 MB/,
     );
   },
 );
