@@ -17,12 +17,12 @@ export type CountAnswer =
     };
 
 /**
- * Files of the tokenizers that stay loaded, in bytes together. A loaded one takes about ten times
- * its file.
+ * Maximum size of the loaded tokenizer files together, in bytes. A loaded tokenizer takes about ten
+ * times the size of its file.
  */
 const MAX_LOADED_BYTES = 64 * 1024 * 1024;
 
-/** By their paths, the one that was used last at the end. */
+/** Loaded tokenizers by path; the most recently used one is the last. */
 const loaded = new Map<string, CountingTokenizer>();
 
 parentPort?.on('message', (question: CountQuestion) => parentPort?.postMessage(answerTo(question)));

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { Tokenizer } from '@huggingface/tokenizers';
 
-/** The largest published `tokenizer.json` (Gemma 3) has 33 MB. */
+/** Maximum size of a file. The largest published `tokenizer.json` (Gemma 3) has 33 MB. */
 const MAX_TOKENIZER_BYTES = 48 * 1024 * 1024;
-/** No published vocabulary has more than 300,000 tokens. */
+/** Maximum token id. No published vocabulary has more than 300,000 tokens. */
 const MAX_TOKEN_ID = 1 << 22;
 
 type JsonObject = Record<string, unknown>;
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A file that no model can have as its tokenizer. The message is for the operator. */
+/** A file that cannot be the tokenizer of any model. The message is for the operator. */
 export class TokenizerError extends Error {
   readonly code: 'missing' | 'too_large' | 'malformed';
 
@@ -26,14 +26,13 @@ export interface CountingTokenizer {
   readonly bytes: number;
   /** SHA-256 of its file, in hexadecimal. */
   readonly digest: string;
-  /** Tokens of a text, without those that begin and end it. */
+  /** Returns the number of tokens of a text, without tokens for its beginning and end. */
   count(text: string): number;
 }
 
 /**
- * Reads a `tokenizer.json`. The file is hostile: a pattern in it may run for minutes, so this runs
- * in a thread that can be
- * ended. Throws TokenizerError.
+ * Reads a `tokenizer.json`. The file may come from an attacker: one of its patterns could run for
+ * minutes. Therefore this runs in a thread that can be ended. Throws TokenizerError.
  */
 export function openTokenizer(path: string): CountingTokenizer {
   const content = readBounded(path);
@@ -100,10 +99,9 @@ function check({ model, added_tokens: added = [] }: JsonObject): void {
 }
 
 /**
- * Added tokens are left out. A model that writes `<|im_end|>` as text uses several ordinary tokens
- * for it; counted as the one
- * added token, a customer who asks for this text many times would make an honest machine look
- * dishonest.
+ * Removes the added tokens. A model that writes `<|im_end|>` as text uses several ordinary tokens
+ * for it. If that text were counted as one added token, a customer who requests it many times could
+ * make an honest machine look dishonest.
  */
 function construct(json: JsonObject): Tokenizer {
   try {

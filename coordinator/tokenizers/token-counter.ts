@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads';
 import type { CountAnswer, CountQuestion } from './count-thread.ts';
 
-/** Texts that may wait for the thread. */
+/** Maximum number of texts that wait for the thread. */
 const MAX_WAITING = 64;
 /**
- * Longest time for one question, in milliseconds, reading the file included. The thread is ended
- * after it.
+ * Maximum time for one text, including the reading of the file, in milliseconds. After it the
+ * thread is ended.
  */
 const STUCK_MS = 10_000;
 const THREAD_MEMORY_MB = 1_024;
@@ -25,8 +25,8 @@ interface Asked {
 }
 
 /**
- * Counts tokens in a thread: neither a large file nor a slow pattern in it stops the event loop.
- * One text at a time.
+ * Counts tokens in a separate thread, one text at a time, so that a large file or a slow pattern
+ * does not block the event loop.
  */
 export class TokenCounter implements AsyncDisposable {
   readonly #waiting: Asked[] = [];
@@ -69,7 +69,7 @@ export class TokenCounter implements AsyncDisposable {
     if (this.#current !== undefined) return;
     const asked = this.#waiting.shift();
     if (asked === undefined) return;
-    // Its caller does not wait any more.
+    // The caller no longer waits for this text.
     if (asked.isSettled) return this.#next();
     this.#thread ??= this.#newThread();
     const thread = this.#thread;

@@ -29,7 +29,7 @@ describe('a tokenizer', () => {
     const count = (text: string) =>
       counter.count({ path: tokenizerPath(home, digest), digest, text });
     expect(await count('1, 2, 3, 4, 5')).toMatchObject({ ok: true, tokens: 13 });
-    // As the model writes them: a special token in the text is no single token.
+    // The model writes special tokens as text, so each of them counts as several tokens.
     expect(await count('<|im_end|><|im_end|>')).toMatchObject({ ok: true, tokens: 16 });
   });
 

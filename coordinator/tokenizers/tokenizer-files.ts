@@ -6,8 +6,7 @@ import { TokenCounter } from './token-counter.ts';
 const SAMPLE = 'Hello, wörld!\n  def f(x): return x ** 1234  # 日本語 🦙';
 
 /**
- * Where the coordinator keeps the tokenizer of this digest. Every ingress needs the file in its own
- * home.
+ * Returns the path of the tokenizer with this digest. Every ingress needs the file in its own home.
  */
 export const tokenizerPath = (home: string, digest: string): string =>
   join(home, 'tokenizers', `${digest}.json`);
@@ -18,9 +17,9 @@ export class RefusedTokenizer extends Error {
 }
 
 /**
- * Tries the tokenizer of a file, or of the folder of a model, and copies it into the home. Returns
- * its digest. What is copied
- * is tried and not what was given, which might change meanwhile. Throws RefusedTokenizer.
+ * Checks the tokenizer of a file, or of the folder of a model, and copies it into the home. Returns
+ * its digest. The copy is checked too, because the original might change in between. Throws
+ * RefusedTokenizer.
  */
 export async function keepTokenizer(home: string, given: string): Promise<string> {
   const isFolder = await stat(given).then(
