@@ -208,7 +208,7 @@ const OBJECT_BYTES = 160;
  * answers are not converted.
  */
 function readable(piece: Piece): Delta {
-  if (piece.k === 'sealed') throw new TypeError('a sealed piece has no words');
+  if (piece.k === 'sealed') throw new TypeError('a sealed part of an answer has no readable text');
   return piece;
 }
 

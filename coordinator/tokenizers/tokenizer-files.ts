@@ -33,7 +33,7 @@ export async function keepTokenizer(home: string, given: string): Promise<string
   const fresh = `${tokenizerPath(home, digest)}.${process.pid}`;
   await copyFile(file, fresh);
   if ((await tried(counter, fresh)).digest !== digest)
-    throw new RefusedTokenizer(`${file} was changed meanwhile.`);
+    throw new RefusedTokenizer(`${file} was changed while it was copied. Repeat the command.`);
   await rename(fresh, tokenizerPath(home, digest));
   return digest;
 }

@@ -20,7 +20,7 @@ test('the next turn has the prefixes of the last one, the longest first', () => 
   expect(tokens).toEqual(tokens.toSorted((one, other) => other - one));
 });
 
-test('another key, other tools or other words have nothing in common, and no digest contains a word', () => {
+test('another key, other tools or another text have nothing in common, and no digest contains text', () => {
   const messages = turns;
   const all = [
     keys({ messages }),

@@ -45,7 +45,7 @@ export function addAdminRoutes({ admin, setDraining, metrics, now }: AdminDeps):
   });
   admin.read({
     url: '/admin/fleet',
-    summary: 'Every provider that routing knows',
+    summary: 'All providers in the fleet of routing',
     reply: listOf(
       Type.Object({
         provider: Type.String(),

@@ -38,15 +38,26 @@ export function apiPage(documents: readonly Document[]): string {
   const lines = [
     '# The API',
     '',
-    'Written from the routes (`DINF_WRITE_API=1` and the test `api-document`); the same as OpenAPI 3.1 in [openapi.json](openapi.json) and',
-    '[openapi-operators.json](openapi-operators.json), and from a running network at `/openapi.json`.',
+    'This page is generated from the routes (the test `api-document` with `DINF_WRITE_API=1` writes it). The',
+    'same content as OpenAPI 3.1 is in [openapi.json](openapi.json) and',
+    '[openapi-operators.json](openapi-operators.json); a running network serves it at `/openapi.json`.',
     '',
-    '`$URL` is what `npm start` prints without `/v1`; `$API_KEY` the key that it prints; `$TOKEN` comes from `npx dinf sign-in`; `$ADMIN_URL` is the',
-    'listener of `DINF_ADMIN_PORT`, `$OPERATOR_KEY` comes from `npx dinf operator-key NAME`. `$ID` is the id of the key, machine or account that the',
-    'call is about, `$JOB` the `id` of a sealed session. Every call on this page is run by `e2e/documentation/documentation.test.ts`.',
+    'The examples use these variables:',
     '',
-    'Amounts are whole millionths of a US dollar. An error is `{"error": {"message", "type", "code", "param"}}` with a true status, in Anthropic\'s',
-    'shape under `/v1/messages`; a 429 always says in `Retry-After` when to come back. `x-ratelimit-*` tell what a key has left of its minute.',
+    '- `$URL`: the URL that `npm start` prints, without `/v1`;',
+    '- `$API_KEY`: the key that `npm start` prints;',
+    '- `$TOKEN`: the sign-in token that `npx dinf sign-in` prints;',
+    "- `$ADMIN_URL`: the address of the operators' routes (`DINF_ADMIN_PORT`);",
+    '- `$OPERATOR_KEY`: an operator key, made with `npx dinf operator-key NAME`;',
+    '- `$ID`: the id of the key, machine or account that the call changes or reads;',
+    '- `$JOB`: the `id` of a sealed session.',
+    '',
+    '`e2e/documentation/documentation.test.ts` runs every call on this page.',
+    '',
+    'Amounts are whole millionths of a US dollar. An error has the body',
+    '`{"error": {"message", "type", "code", "param"}}` and the matching HTTP status; under `/v1/messages` it has',
+    "Anthropic's form. A 429 always has the header `Retry-After`. The headers `x-ratelimit-*` contain what is left",
+    'of the limits of a key.',
   ];
   for (const [group, operations] of byGroup(documents))
     lines.push('', `## ${group}`, ...operations.flatMap(section));
@@ -99,7 +110,7 @@ function section({ method, path, operation }: Entry): string[] {
   const schemes = (operation.security ?? []).flatMap(Object.keys);
   const who =
     schemes.length === 0
-      ? 'Anybody.'
+      ? 'No key is needed.'
       : `With ${schemes.map((scheme) => WHO[scheme]).join(', or ')}.`;
   const example = operation['x-example'];
   const base = schemes.includes('operatorKey') ? '$ADMIN_URL' : '$URL';

@@ -83,7 +83,7 @@ export class Api {
       definition;
     const hook = this.#hooks[who];
     if (hook === undefined && who !== 'anybody')
-      throw new Error(`${url} is for ${who}, whom this listener cannot tell from others`);
+      throw new Error(`${url} needs the access "${who}", which this listener cannot check`);
     const schema: FastifySchema = {
       summary,
       tags: [group],
