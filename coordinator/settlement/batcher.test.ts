@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Batcher } from './batcher.ts';
 
-test('the first item goes at once, those that come meanwhile go together, never more than the maximum', async () => {
+test('the first item runs at once, items that arrive while it runs form batches up to the maximum', async () => {
   const batches: number[][] = [];
   const gates: (() => void)[] = [];
   const run = async (items: readonly number[]): Promise<number[]> => {
@@ -22,7 +22,7 @@ test('the first item goes at once, those that come meanwhile go together, never 
   expect(batches).toEqual([[1], [2, 3, 4], [5]]);
 });
 
-test('one item that spoils its batch fails alone', async () => {
+test('an item that makes its batch fail fails alone', async () => {
   class Spoilt extends Error {}
   const run = async (items: readonly number[]): Promise<number[]> => {
     if (items.includes(13)) throw new Spoilt();
@@ -41,7 +41,7 @@ test('one item that spoils its batch fails alone', async () => {
   ]);
 });
 
-test('a failure that is nobody in particular fails the batch and not the next one', async () => {
+test('a failure that no item caused fails its batch, and not the next one', async () => {
   let isAway = true;
   const run = async (items: readonly number[]): Promise<number[]> => {
     if (isAway) throw new Error('away');

@@ -12,24 +12,24 @@ export function settlementMetrics(registry: Registry): SettlementMetrics {
   const registers = [registry];
   const holds = new Counter({
     name: 'dinf_settlement_holds_total',
-    help: 'Holds asked for, by answer',
+    help: 'Requests for holds, by answer',
     labelNames: ['answer'],
     registers,
   });
   const ends = new Counter({
     name: 'dinf_settlement_ended_total',
-    help: 'Jobs whose money has moved for the last time',
+    help: 'Settled and refunded jobs',
     labelNames: ['outcome'],
     registers,
   });
   const charged = new Counter({
     name: 'dinf_settlement_charged_micro_usd_total',
-    help: 'Charged to consumers',
+    help: 'Micro-dollars charged to consumers',
     registers,
   });
   const unsigned = new Counter({
     name: 'dinf_settlement_unsigned_total',
-    help: 'Jobs that were served, without a signed receipt: not charged, not paid',
+    help: 'Served jobs without a signed receipt: neither charged nor paid',
     registers,
   });
   return {

@@ -148,7 +148,7 @@ async function everythingSettledOnce(): Promise<void> {
   }, WAIT);
 }
 
-test('Postgres killed and restarted in the middle: every job is settled once and told once', async () => {
+test('Postgres killed and restarted in the middle: every job is settled once and published once', async () => {
   await runJobs(finish, async () => {
     await settlement.postgres.kill();
     await settlement.postgres.restart();
@@ -156,7 +156,7 @@ test('Postgres killed and restarted in the middle: every job is settled once and
   await everythingSettledOnce();
 }, 120_000);
 
-test('the hub killed and restarted in the middle: every job is settled once and told once', async () => {
+test('the hub killed and restarted in the middle: every job is settled once and published once', async () => {
   await runJobs(finish, async () => {
     await settlement.hub.kill();
     await settlement.hub.restart();
@@ -164,12 +164,12 @@ test('the hub killed and restarted in the middle: every job is settled once and 
   await everythingSettledOnce();
 }, 120_000);
 
-test('settlement restarted in the middle: every job is settled once and told once', async () => {
+test('settlement restarted in the middle: every job is settled once and published once', async () => {
   await runJobs(finish, () => settlement.restart());
   await everythingSettledOnce();
 }, 120_000);
 
-test('no ingress says how jobs ended while Postgres dies: receipts, repeated until acknowledged, settle each once', async () => {
+test('without reports of an ingress, and while Postgres is killed, repeated receipts settle each job once', async () => {
   const unacknowledged = new Set<string>();
   settlement.bus.subscribe({
     subject: core.down(PROVIDER, 'ack'),

@@ -39,7 +39,7 @@ const { ask, balanceOf, fundedAccount, provenReceipt, shows, tell, ledgerBalance
 );
 
 describe('a hold', () => {
-  test('sets the price of both bounds aside, and is given once however often it is asked', async () => {
+  test('sets the price of both bounds aside, once however often it is requested', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     const answers = await Promise.all([1, 2, 3].map(() => ask({ job, account })));
@@ -64,7 +64,7 @@ describe('a hold', () => {
     expect(await ask({ account })).toMatchObject({ ok: true });
   });
 
-  test('is refused by name: no money, no account, no price', async () => {
+  test('is refused with its reason: no money, no account, no price', async () => {
     const account = await fundedAccount(199);
     expect(await ask({ account })).toMatchObject({ ok: false, code: 'insufficient_funds' });
     expect(await ask({ account: newAccount() })).toMatchObject({
@@ -87,7 +87,7 @@ describe('a hold', () => {
     expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 199, heldMicroUsd: 0 });
   });
 
-  test('asked again with other figures is a conflict that somebody hears of; the first stands', async () => {
+  test('requested again with other values is a conflict that raises an alert; the first one stands', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     const alerts = settlement.bus.connection.subscribe(events.settlementAlert, { max: 1 });
@@ -107,7 +107,7 @@ describe('a hold', () => {
     await shows(account, 800, 200);
   });
 
-  test('absurd bounds are more than any account has, and spoil nobody else’s hold', async () => {
+  test('with absurd bounds is refused, and other holds of its batch succeed', async () => {
     const account = await fundedAccount(1_000);
     const answers = await Promise.all([
       ask({ account }),
@@ -117,7 +117,7 @@ describe('a hold', () => {
     expect(answers.map((answer) => answer.ok)).toEqual([true, false, true]);
   });
 
-  test('ten thousand at once on one account spend what it has and nothing more', async () => {
+  test('is granted as often as the account can pay, also for ten thousand requests at once', async () => {
     const account = await fundedAccount(200 * 1_234);
     const answers = await Promise.all(Array.from({ length: 10_000 }, () => ask({ account })));
     expect(answers.filter(({ ok }) => ok)).toHaveLength(1_234);
@@ -129,7 +129,7 @@ describe('a hold', () => {
 });
 
 describe('the end of a job', () => {
-  test('charges once, pays the provider, takes the fee and tells it', async () => {
+  test('charges once, pays the provider, takes the fee and publishes a fact', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     const [paid, fees] = await Promise.all([
@@ -163,7 +163,7 @@ describe('the end of a job', () => {
     );
   });
 
-  test('gives everything back when the job failed', async () => {
+  test('releases the whole hold when the job failed', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
@@ -177,7 +177,7 @@ describe('the end of a job', () => {
     await shows(account, 1_000, 0);
   });
 
-  test('that overtakes the hold leaves nothing held', async () => {
+  test('that arrives before the hold leaves nothing held', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     tell(ended(job, account, { result: 'failed', deliveredTokens: 0 }));
@@ -190,13 +190,13 @@ describe('the end of a job', () => {
     expect(await balanceOf(account)).toMatchObject({ availableMicroUsd: 1_000, heldMicroUsd: 0 });
   });
 
-  test('that delivered is charged though the database forgot its hold', async () => {
+  test('with delivered tokens is charged even if the database lost its hold', async () => {
     const account = await fundedAccount(1_000);
     tell(ended(newJobId(), account));
     await shows(account, 930, 0);
   });
 
-  test('that cannot be read is taken out and somebody hears of it; the next is settled', async () => {
+  test('that cannot be read is removed and raises an alert; the next one is settled', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
@@ -211,7 +211,7 @@ describe('the end of a job', () => {
 });
 
 describe('a receipt', () => {
-  test('is acknowledged to the provider that sent it, when it is written', async () => {
+  test('is acknowledged to its provider after it is stored', async () => {
     const acks = settlement.bus.connection.subscribe(core.down(PROVIDER, 'ack'), { max: 1 });
     const job = newJobId();
     await ask({ job, account: await fundedAccount(1_000) });
@@ -227,7 +227,7 @@ describe('a receipt', () => {
     }
   });
 
-  test('settles a job whose ingress never said how it ended', async () => {
+  test('settles a job whose ingress never reported its end', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
@@ -237,7 +237,7 @@ describe('a receipt', () => {
     await shows(account, 930, 0);
   });
 
-  test('of a provider that the job went on from ends nothing while the next one serves', async () => {
+  test('of a provider that the job moved away from ends nothing while the next one serves', async () => {
     const account = await fundedAccount(1_000);
     const [job, witness] = [newJobId(), newJobId()];
     await Promise.all([ask({ job, account }), ask({ job: witness, account })]);
@@ -260,7 +260,7 @@ describe('a receipt', () => {
     await shows(account, 860, 0);
   });
 
-  test('that two providers give for one job pays neither; the hold comes back when it expires', async () => {
+  test('from each of two providers for one job pays neither; the hold is released at its expiry', async () => {
     const account = await fundedAccount(1_000);
     const [job, witness] = [newJobId(), newJobId()];
     await Promise.all([ask({ job, account, lifeMs: 2_000 }), ask({ job: witness, account })]);
@@ -277,7 +277,7 @@ describe('a receipt', () => {
     expect(await ledgerBalance(`provider:${OTHER_PROVIDER}`)).toBe(paid);
   });
 
-  test('that was cut off gives way to one that reached the end', async () => {
+  test('of an answer that was cut off yields to one of a complete answer', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
@@ -299,13 +299,17 @@ describe('a receipt', () => {
     await shows(account, 930, 0);
   });
 
-  test('settles for the tokens that the ingress proved to be delivered, and for none on the word of the provider alone', async () => {
+  test('settles for the tokens with a proof of the ingress, and for none without a proof', async () => {
     const proofOf = (job: string, changes: object) =>
       settlement.proofs.prove({ provider: PROVIDER, job, attempt: 1, tokens: 20, ...changes });
     // 30 prompt tokens at 1 micro-dollar, and the delivered tokens at 2.
     const cases: readonly [string, number, (job: string) => readonly Receipt[]][] = [
       ['a proof of five of the twenty', 40, (job) => [provenReceipt(job, { tokens: 5 })]],
-      ['a proof of more than the provider made', 70, (job) => [provenReceipt(job, { tokens: 30 })]],
+      [
+        'a proof of more tokens than the provider generated',
+        70,
+        (job) => [provenReceipt(job, { tokens: 30 })],
+      ],
       [
         'a newer proof after the first receipt',
         60,
@@ -367,7 +371,7 @@ describe('a receipt', () => {
     );
   });
 
-  test('that is not signed, or signed with another key than the machine has shown, pays nobody', async () => {
+  test('that is unsigned, or signed with a key that trust has not verified, pays no provider', async () => {
     const account = await fundedAccount(1_000);
     const [unsigned, foreign, forged] = [newJobId(), newJobId(), newJobId()];
     await Promise.all([unsigned, foreign, forged].map((job) => ask({ job, account })));
@@ -397,7 +401,7 @@ describe('the end of a job without a signed receipt', () => {
     return fact;
   };
 
-  test('is charged once the provider’s signed receipt is there, for no more than it covers', async () => {
+  test('is charged after the provider’s signed receipt arrives, for no more than it covers', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });
@@ -412,7 +416,7 @@ describe('the end of a job without a signed receipt', () => {
     await shows(account, 950, 0);
   });
 
-  test('costs nothing and pays nobody when no receipt comes in time, or one of another machine', async () => {
+  test('costs nothing and pays no provider without its own receipt in time', async () => {
     const account = await fundedAccount(1_000);
     const [silent, foreign] = [newJobId(), newJobId()];
     await Promise.all([silent, foreign].map((job) => ask({ job, account })));
@@ -429,7 +433,7 @@ describe('the end of a job without a signed receipt', () => {
 });
 
 describe('a credit', () => {
-  test('of one name is one credit; of one name and another amount it is a conflict', async () => {
+  test('is given once for each name; the same name with another amount is a conflict', async () => {
     const account = newAccount();
     const operation = `gift ${account}`;
     const give = (amountMicroUsd: number) =>
@@ -443,7 +447,7 @@ describe('a credit', () => {
 });
 
 describe('the ledger', () => {
-  test('lets nobody change what was written', async () => {
+  test('refuses every change of stored rows', async () => {
     await fundedAccount(1_000);
     for (const statement of [
       'UPDATE ledger_entries SET amount = 1',
@@ -458,7 +462,7 @@ describe('the ledger', () => {
     }
   });
 
-  test('verifies, and finds a drift made by hand, a transaction that does not sum and a debt', async () => {
+  test('verifies, and detects a changed balance, an unbalanced transaction and a wrong debt', async () => {
     const account = await fundedAccount(1_000);
     expect(await settlement.bus.call(verify, {}, { timeoutMs })).toMatchObject({
       ok: true,

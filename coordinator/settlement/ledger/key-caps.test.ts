@@ -22,7 +22,7 @@ const endWindow = (window: 'day' | 'week' | 'month', key: string) =>
     [key],
   );
 
-test('a thousand at once on a key with room for a hundred: a hundred pass', async () => {
+test('of a thousand holds at once on a key with money for a hundred, a hundred pass', async () => {
   const account = await fundedAccount(1_000_000);
   const key = newKey();
   await cap(key, account, { day: 200 * 100 });
@@ -32,7 +32,7 @@ test('a thousand at once on a key with room for a hundred: a hundred pass', asyn
   expect(await ask({ account, key: newKey() })).toMatchObject({ ok: true });
 }, 60_000);
 
-test('what a job did not use of its hold can be used again; what it was charged cannot', async () => {
+test('the unused part of a hold can be spent again, the charged part cannot', async () => {
   const account = await fundedAccount(10_000);
   const key = newKey();
   await cap(key, account, { total: 300, month: 1_000 });
@@ -57,7 +57,7 @@ test('what a job did not use of its hold can be used again; what it was charged 
 });
 
 test.each(['day', 'week', 'month'] as const)(
-  'a %s that is over counts for nothing, and a job that ends after it takes nothing off the new one',
+  'spending of a past %s does not count, and a job that ends later does not reduce the new one',
   async (window) => {
     const account = await fundedAccount(10_000);
     const key = newKey();
@@ -83,7 +83,7 @@ test.each(['day', 'week', 'month'] as const)(
   },
 );
 
-test('a limit that is set later counts what the key spent before', async () => {
+test('a limit that is set later counts earlier spending of the key', async () => {
   const account = await fundedAccount(10_000);
   const key = newKey();
   const [done, running] = [newJobId(), newJobId()];
@@ -105,7 +105,7 @@ const spendingOf = async (account: string, key: string) =>
   (await settlement.bus.call(services.settlement.keySpending, { account, key }, { timeoutMs }))
     .keys[0];
 
-test('a key without a limit shows what it holds and what it spent', async () => {
+test('a key without a limit shows its holds and its spending', async () => {
   const account = await fundedAccount(10_000);
   const [key, other] = [newKey(), newKey()];
   const job = newJobId();
@@ -125,7 +125,7 @@ test('a key without a limit shows what it holds and what it spent', async () => 
   expect(await spendingOf(account, key)).toMatchObject({ used: charged });
 });
 
-test('a hundred new keys at once are each counted, and none is refused', async () => {
+test('a hundred new keys at once are all counted, and none is refused', async () => {
   const account = await fundedAccount(1_000_000);
   const keys = Array.from({ length: 100 }, newKey);
   const answers = await Promise.all(

@@ -15,7 +15,7 @@ const verify = (full: boolean) =>
   settlement.bus.call(services.settlement.verify, { full }, { timeoutMs });
 
 describe('a statement', () => {
-  test('has every change of the balance, page by page, and sums to it', async () => {
+  test('lists every change of the balance, in pages, and sums to the balance', async () => {
     const account = await fundedAccount(100_000);
     const jobs = Array.from({ length: 25 }, () => newJobId());
     await Promise.all(jobs.map((job) => ask({ job, account })));
@@ -55,7 +55,7 @@ describe('a statement', () => {
 });
 
 describe('a proof', () => {
-  test('looks only at what came since the last one, and comes to the same as one of everything', async () => {
+  test('reads only rows since the last one, and has the same result as a full one', async () => {
     await fundedAccount(1_000);
     expect(await verify(false)).toMatchObject({ ok: true });
     expect(await verify(false)).toMatchObject({ ok: true, newEntries: 0 });
@@ -65,7 +65,7 @@ describe('a proof', () => {
     expect(await verify(true)).toMatchObject({ ok: true });
   });
 
-  test('sees what was not committed yet when the last one looked', async () => {
+  test('reads rows that were not committed yet during the last one', async () => {
     const account = await fundedAccount(1_000);
     const client = await settlement.database.connect();
     try {
@@ -90,7 +90,7 @@ describe('a proof', () => {
     }
   });
 
-  test('finds a charge that the receipt does not cover', async () => {
+  test('detects a charge that its receipt does not cover', async () => {
     const account = await fundedAccount(1_000);
     const job = newJobId();
     await ask({ job, account });

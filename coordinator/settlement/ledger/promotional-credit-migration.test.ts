@@ -27,7 +27,7 @@ async function migrateToTheReleaseBefore(database: Pool): Promise<void> {
   }
 }
 
-test('what is left of credit that was given before the migration becomes promotional, and nothing that was paid in', async () => {
+test('the migration makes the unspent rest of given credit promotional, and no money that was paid in', async () => {
   await using postgres = await startPostgres();
   const url = await postgres.createDatabase('before');
   const database = new Pool({ connectionString: url });

@@ -61,7 +61,7 @@ async function mayWithdraw(account: string): Promise<void> {
   });
 }
 
-test('credit that an account spends on the machine of another account cannot be withdrawn there, however long ago it was earned', async () => {
+test('credit spent on another account’s machine can never be withdrawn there, however old it is', async () => {
   const account = newAccount();
   await give(account, 5 * DOLLAR);
   await mayWithdraw(OWNER);
@@ -166,7 +166,7 @@ test('credit pays the fee first, then the referrer, then the provider', async ()
   ]);
 });
 
-test('a proof finds a balance whose promotional part is not what was booked', async () => {
+test('a proof detects a balance whose promotional part differs from its postings', async () => {
   const account = await fundedAccount(1_000);
   const set = (amount: number) =>
     settlement.database.query('UPDATE ledger_accounts SET promotional = $2 WHERE id = $1', [
@@ -180,7 +180,7 @@ test('a proof finds a balance whose promotional part is not what was booked', as
   await expect(set(1_001)).rejects.toThrow('promotional_is_there');
 });
 
-test('a proof by the release before promotional credit is not gone on from', async () => {
+test('a proof does not continue from one of a release without promotional credit', async () => {
   await verify();
   await give(newAccount(), 1_000);
   await settlement.database.query(

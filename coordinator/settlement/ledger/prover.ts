@@ -25,7 +25,10 @@ export class Prover implements AsyncDisposable {
     this.#timer = setInterval(() => {
       this.#running ??= this.prove(false)
         .catch((error: unknown) =>
-          options.log.warn({ err: error }, 'the books could not be looked at; they will be later'),
+          options.log.warn(
+            { err: error },
+            'the books could not be verified; the next interval tries again',
+          ),
         )
         .finally(() => {
           this.#running = undefined;
@@ -38,7 +41,10 @@ export class Prover implements AsyncDisposable {
     const { openHolds, parked, newEntries, ...violations } = await ledger.verify(full);
     // If Stripe does not answer, the ledger is checked all the same.
     const stripeDriftMicroUsd = await payments.drift().catch((error: unknown) => {
-      log.warn({ err: error }, 'Stripe’s report could not be read');
+      log.warn(
+        { err: error },
+        'the balance transactions of Stripe could not be read; only the ledger is verified',
+      );
       return undefined;
     });
     const ok =

@@ -103,7 +103,7 @@ export class PaymentStore {
       deposit.account,
       deposit.operation,
     ]);
-    if (row === undefined) throw new Error('a deposit was neither found nor made');
+    if (row === undefined) throw new Error('the database returned no row for a new deposit');
     return asDeposit(row);
   }
 

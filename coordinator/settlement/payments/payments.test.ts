@@ -65,7 +65,7 @@ async function expectNoDrift(): Promise<void> {
 }
 
 describe('a deposit', () => {
-  test('is credited once for a thousand deliveries of its event, through two copies, and can be spent, not withdrawn', async () => {
+  test('is credited once for a thousand deliveries of its event through two copies, and cannot be withdrawn', async () => {
     const account = newAccount();
     const session = await checkout(account);
     expect(await checkout(account)).toBe(session);
@@ -83,7 +83,7 @@ describe('a deposit', () => {
     await expectNoDrift();
   }, 60_000);
 
-  test('of one name and another amount is a conflict; of less than a dollar it is refused', async () => {
+  test('with the same name and another amount is a conflict; less than a dollar is refused', async () => {
     const account = newAccount();
     await checkout(account);
     expect(
@@ -106,7 +106,7 @@ describe('a deposit', () => {
     ).toMatchObject({ code: 'too_small' });
   });
 
-  test('whose answer was lost is the same session when it is asked for again', async () => {
+  test('whose answer was lost gets the same session when it is requested again', async () => {
     const account = newAccount();
     under.stripe.fault('POST', /checkout/, 'lost_answer', BOTH_TRIES);
     const ask = () =>
@@ -122,7 +122,7 @@ describe('a deposit', () => {
     expect(under.stripe.bank.sessions.size).toBe(before);
   });
 
-  test('whose event never came is found', async () => {
+  test('whose event was lost is found by the reconciliation', async () => {
     const account = newAccount();
     under.stripe.bank.pay(await checkout(account));
     await under.payments.reconcile(0);
@@ -130,7 +130,7 @@ describe('a deposit', () => {
     await expectNoDrift();
   });
 
-  test('is believed only with a fresh signature of ours, whole, in dollars and for a deposit that is known', async () => {
+  test('is accepted only with a fresh signature, in full, in dollars and for a known deposit', async () => {
     const account = newAccount();
     const session = await checkout(account);
     const event = under.stripe.bank.pay(session);
@@ -171,7 +171,7 @@ describe('a deposit', () => {
     expect((await balanceOf(account)).available).toBe(5 * DOLLAR);
   });
 
-  test('that expired is over', async () => {
+  test('that has expired is closed', async () => {
     const account = newAccount();
     const event = under.stripe.bank.expire(await checkout(account));
     expect(await under.payments.webhook(under.stripe.sign(event))).toMatchObject({
@@ -186,7 +186,7 @@ describe('a deposit', () => {
 });
 
 describe('a withdrawal', () => {
-  test('takes earned money only, down to whole cents, once for each name', async () => {
+  test('takes only earned money, rounded down to whole cents, once for each name', async () => {
     const account = await worker(7 * DOLLAR);
     await under.payments.webhook(under.stripe.sign(under.stripe.bank.pay(await checkout(account))));
     expect(await balanceOf(account)).toMatchObject({
@@ -219,7 +219,7 @@ describe('a withdrawal', () => {
     await expectNoDrift();
   });
 
-  test('needs a person whom Stripe knows, by its newest word', async () => {
+  test('needs a person who is registered with Stripe, by its newest event', async () => {
     const account = newAccount();
     await earn(under, account, 5 * DOLLAR);
     expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({ ok: false, code: 'not_onboarded' });
@@ -256,7 +256,7 @@ describe('a withdrawal', () => {
     },
   );
 
-  test('that Stripe rejects is on the account again, once', async () => {
+  test('that Stripe rejects returns to the account, once', async () => {
     const account = await worker(5 * DOLLAR);
     under.stripe.fault('POST', /transfers/, 'rejected');
     expect(await withdraw(account, 2 * DOLLAR)).toMatchObject({
@@ -271,7 +271,7 @@ describe('a withdrawal', () => {
     await expectNoDrift();
   });
 
-  test('at once costs a fee; it is paid, whatever order the words come in', async () => {
+  test('as an instant payout costs a fee, and is paid in whatever order its events arrive', async () => {
     const account = await worker(100 * DOLLAR);
     expect(await withdraw(account, 100 * DOLLAR, { instant: true })).toMatchObject({
       ok: true,
@@ -288,7 +288,7 @@ describe('a withdrawal', () => {
     await expectNoDrift();
   });
 
-  test('that is reversed later comes back whole, once, also after its fee came back', async () => {
+  test('that is reversed later returns in full, once, also after its fee has returned', async () => {
     const account = await worker(10 * DOLLAR);
     await withdraw(account, 10 * DOLLAR, { instant: true });
     const [payout] = [...under.stripe.bank.payouts.values()].toReversed();
@@ -323,7 +323,7 @@ describe('a withdrawal', () => {
   });
 });
 
-test('money that Stripe has and the ledger does not is drift', async () => {
+test('money that Stripe has in excess of the ledger is drift', async () => {
   const { stripe } = under;
   const form = {
     line_items: { 0: { quantity: '1', price_data: { currency: 'usd', unit_amount: '123' } } },

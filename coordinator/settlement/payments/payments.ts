@@ -99,7 +99,7 @@ function withStripe(
       .catch((error: unknown) =>
         log.warn(
           { err: error },
-          'Stripe could not be asked what became of payments; it will be later',
+          'open payments could not be reconciled with Stripe; the next interval tries again',
         ),
       )
       .finally(() => {

@@ -103,7 +103,7 @@ test('an open dispute takes the payment back, and a won one gives it back once',
   await expectBooks();
 });
 
-test('an inquiry of the bank stops withdrawals and takes nothing', async () => {
+test('an inquiry of the bank stops withdrawals and takes no money', async () => {
   const { account, session } = await bought();
   const { dispute, event } = under.stripe.bank.dispute(session, 500, 'warning_needs_response');
   await tell(event);
@@ -116,7 +116,7 @@ test('an inquiry of the bank stops withdrawals and takes nothing', async () => {
   await expectBooks();
 });
 
-test('refunds are taken back as far as they go, each cent once', async () => {
+test('refunds are taken back once for each cent, up to the refunded sum', async () => {
   const { account, session } = await bought();
   const first = under.stripe.bank.refund(session, 100);
   const second = under.stripe.bank.refund(session, 250);
@@ -180,7 +180,7 @@ test('a disputed payment that was spent is a debt: no holds and no withdrawals u
   await expectBooks({ openHolds: 1 });
 });
 
-test('what an account that owes earns pays its debt with the next look', async () => {
+test('earnings of an account that owes pay its debt at the next reconciliation', async () => {
   const { account, session } = await bought();
   await under.ledger.post({
     operation: `spend:${account}`,
@@ -207,7 +207,7 @@ test('what an account that owes earns pays its debt with the next look', async (
   });
 });
 
-test('a dispute is delivered again when Stripe cannot be asked for its session', async () => {
+test('a dispute is delivered again if Stripe does not answer the request for its session', async () => {
   const { account, event } = await buyer();
   under.stripe.fault('GET', /checkout\/sessions$/, 'error_500');
   expect(await tell(event)).toEqual({ ok: false, code: 'later' });
