@@ -3,6 +3,20 @@ import type { Context } from '#coordinator/context.ts';
 
 type Alert = SettlementAlert['alert'];
 
+/** The log line of each alert: what happened, and what an operator does next. */
+const MESSAGES: Readonly<Record<Alert, string>> = {
+  operation_conflict:
+    'settlement: an operation contradicts the stored one and changed nothing; compare the two',
+  ledger_drift:
+    'settlement: the books do not balance, or Stripe has another sum; run `dinf ledger verify --full`',
+  poison_event:
+    'settlement: the end of a job is invalid and was not settled; its hold ends by receipt or expiry',
+  parked:
+    'settlement: the bus refused facts, which are parked; run `dinf ledger parked`, then `dinf ledger replay`',
+  payout_stuck:
+    'settlement: a withdrawal is open for more than 48 h; compare it with the transfers at Stripe',
+};
+
 /**
  * Reports conditions that need an operator: in the log each time, and on the bus once for each
  * subject.
@@ -16,7 +30,7 @@ export class Alerts {
 
   raise(alert: Alert, subject: string): void {
     const { bus, log, now } = this.#context;
-    log.error({ alert, subject }, 'settlement needs a look');
+    log.error({ alert, subject }, MESSAGES[alert]);
     bus.emit(
       events.settlementAlert,
       SettlementAlert,
