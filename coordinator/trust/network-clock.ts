@@ -74,7 +74,7 @@ export class NetworkClock implements Disposable {
     const correction = () => this.#correction();
     new Gauge({
       name: 'dinf_trust_clock_correction_ms',
-      help: 'What trust adds to its own clock, because two others agree against it',
+      help: 'Milliseconds that trust adds to its own clock, because two others agree against it',
       registers: [options.metrics],
       collect() {
         this.set(correction());
@@ -91,16 +91,16 @@ export class NetworkClock implements Disposable {
 
   /** Describes for operators which clocks are wrong; empty if the clocks agree. */
   problems(): string[] {
-    const advice = 'Let its machine follow a time server.';
+    const advice = 'Let its machine synchronise with a time server.';
     switch (this.#verdict.is) {
       case 'agreed':
         return this.#verdict.suspects.map(
           ({ source, offsetMs }) =>
-            `The clock of the ${source} is ${seconds(offsetMs)} off. ${advice}`,
+            `The clock of the ${source} is wrong by ${seconds(offsetMs)}. ${advice}`,
         );
       case 'corrected':
         return [
-          `The clock of trust is ${seconds(this.#verdict.offsetMs)} off, by ${this.#verdict.by.join(', ')}, and is corrected. ${advice}`,
+          `The clock of trust is wrong by ${seconds(this.#verdict.offsetMs)} according to ${this.#verdict.by.join(', ')}, and is corrected. ${advice}`,
         ];
       case 'disputed':
         return [
@@ -197,7 +197,7 @@ const seconds = (ms: number) => `${Math.round(Math.abs(ms) / 1_000)} s`;
 async function hubTime(system: NatsConnection): Promise<number> {
   const reply = await system.request('$SYS.REQ.SERVER.PING.STATSZ', '', { timeout: ASK_MS });
   const time = Date.parse(reply.json<{ server: { time: string } }>().server.time);
-  if (Number.isNaN(time)) throw new Error('the hub does not say the time');
+  if (Number.isNaN(time)) throw new Error('the answer of the hub contains no valid time');
   return time;
 }
 

@@ -30,7 +30,7 @@ export class SecondConnections implements Disposable {
     this.#logged.add(provider);
     this.#log.warn(
       { provider },
-      'a hub refused a second connection of this machine: its hub has just ended, or its credentials were copied',
+      'a hub refused a second connection of this machine: its previous hub has just ended, or its credentials were copied',
     );
   }
 

@@ -66,16 +66,16 @@ async function expectRefused(machine: Machine): Promise<void> {
 }
 
 describe('a token', () => {
-  test('makes one provider, whose credentials the hub takes', async () => {
+  test('creates one provider, whose credentials the hub accepts', async () => {
     await expectWelcome(await newMachine(), 'first');
   });
 
-  test('asked again with the same key gives the same provider: the first answer may be lost', async () => {
+  test('that the same key sends again gives the same provider, because the first answer may be lost', async () => {
     const { token, key, provider } = await newMachine();
     expect(await enrol(token, key)).toMatchObject({ ok: true, provider });
   });
 
-  test('is of no use to another key', async () => {
+  test('is useless to another key', async () => {
     const { token } = await newMachine();
     expect(await enrol(token, Nkey.create('user'))).toMatchObject({
       ok: false,
@@ -83,7 +83,7 @@ describe('a token', () => {
     });
   });
 
-  test('asked for by two keys at once serves one of them', async () => {
+  test('that two keys send at once serves one of them', async () => {
     const token = await newToken();
     const answers = await Promise.all(
       Array.from({ length: 6 }, () => enrol(token, Nkey.create('user'))),
@@ -92,7 +92,7 @@ describe('a token', () => {
     expect(answers.filter((answer) => !answer.ok && answer.code === 'used_token')).toHaveLength(5);
   });
 
-  test('that has expired, or that nobody made, is refused by its name', async () => {
+  test('that has expired or never existed is refused with its reason', async () => {
     expect(await enrol(await newToken(0), Nkey.create('user'))).toMatchObject({
       ok: false,
       code: 'expired_token',
@@ -103,7 +103,7 @@ describe('a token', () => {
     });
   });
 
-  test('stands in the database only as a hash', async () => {
+  test('is stored in the database only as a hash', async () => {
     const { token } = await newMachine();
     const { rows } = await trust.database.query<{ line: string }>(
       'SELECT t::text AS line FROM enrolment_tokens t UNION ALL SELECT p::text FROM providers p',
@@ -131,7 +131,7 @@ describe('the owner of machines', () => {
   const recordOf = async (account: string) =>
     (await trust.bus.call(services.trust.owners, { account }, CALL)).owners[0];
 
-  test('links ten machines in a day and no more, also when all of them come at once', async () => {
+  test('links at most ten machines in a day, also when all of them arrive at once', async () => {
     const account = 'acct_manymachines';
     const answers = await Promise.all(Array.from({ length: 14 }, () => linked(account)));
     expect(answers.filter(({ ok }) => ok)).toHaveLength(10);
@@ -153,7 +153,7 @@ describe('the owner of machines', () => {
     expect(await linked(account)).toMatchObject({ ok: true });
   });
 
-  test('of a machine that was caught links no other until it is pardoned, whether it was removed or not', async () => {
+  test('of an untrusted machine links no other until it is pardoned, whether it was removed or not', async () => {
     const account = 'acct_liar';
     const caught = async () => {
       const machine = await linked(account);
@@ -195,14 +195,14 @@ describe('a revocation', () => {
     await expectRefused(machine);
   });
 
-  test('may be said twice, and of somebody unknown says so', async () => {
+  test('may be repeated, and reports that a machine is unknown', async () => {
     const { provider } = await newMachine();
     expect(await revoke(provider)).toMatchObject({ revoked: true });
     expect(await revoke(provider)).toMatchObject({ revoked: true });
     expect(await revoke(Nkey.create('account').getPublicKey())).toMatchObject({ revoked: false });
   });
 
-  test('of one leaves the others in peace', async () => {
+  test('of one machine does not affect the others', async () => {
     const [gone, stays] = [await newMachine(), await newMachine()];
     await expectWelcome(stays, 'stays before');
     await vi.waitFor(async () => {
@@ -219,8 +219,8 @@ describe('a revocation', () => {
   });
 });
 
-describe('the database is right about who belongs', () => {
-  test('a hub that lost its accounts learns them again, and not the revoked ones', async () => {
+describe('the accounts of the hub follow the database', () => {
+  test('a hub that has lost its accounts gets them again, without the revoked ones', async () => {
     const [stays, gone] = [await newMachine(), await newMachine()];
     await revoke(gone.provider);
     await trust.loseAccounts();
@@ -228,7 +228,7 @@ describe('the database is right about who belongs', () => {
     await expectRefused(gone);
   });
 
-  test('one revoked while trust was cut off from the hub is off when trust is back', async () => {
+  test('a machine that was revoked while trust was disconnected is expelled when trust is back', async () => {
     const machine = await newMachine();
     await expectWelcome(machine, 'before the cut');
     await trust.stop();

@@ -157,7 +157,10 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
       for (const key of known)
         await transparency.appendOnce(keyEntry({ purpose: 'receipts', publicKey: fromHex(key) }));
     } catch (error) {
-      log.info({ err: error }, 'settlement does not name its keys yet');
+      log.info(
+        { err: error },
+        'the keys of settlement for receipts could not be logged; trust tries again in a minute',
+      );
     }
   };
   const keysTimer = setInterval(() => void logKeys(), KEYS_EVERY_MS);

@@ -64,7 +64,7 @@ const through = (options: Partial<Parameters<typeof issueCertificate>[0]>) => {
   return [leafOf(made), made.der];
 };
 
-test('tells what Apple has signed of a machine, whether or not the root is sent along', () => {
+test('returns the attested properties, whether or not the chain includes the root', () => {
   expect(verified({})).toEqual({ ok: true, device: attested });
   expect(verified({ chain: [...chain, ca.root.der] })).toEqual({ ok: true, device: attested });
   expect(verified({ roots: [new TestAppleCa(WHILE).root.der, ca.root.der] })).toEqual({
@@ -78,7 +78,7 @@ test('tells what Apple has signed of a machine, whether or not the root is sent 
   ).toMatchObject({ ok: true });
 });
 
-test('an OS version that is not told is not made up', () => {
+test('a missing OS version stays undefined', () => {
   const { osVersion: _, ...others } = device;
   expect(verified({ chain: ca.attest(others) })).toEqual({
     ok: true,
@@ -86,7 +86,7 @@ test('an OS version that is not told is not made up', () => {
   });
 });
 
-test('nothing that another root has signed is known, though it has the same names', () => {
+test('a chain of another root is refused, even if it has the same names', () => {
   const self = new TestAppleCa(WHILE);
   const made = self.attest(device);
   expect(faultOf({ chain: made })).toBe('unknown_root');
@@ -96,7 +96,7 @@ test('nothing that another root has signed is known, though it has the same name
   expect(faultOf({ chain: [made[0], self.intermediate.der, ca.root.der] })).toBe('bad_signature');
 });
 
-test('each of them is valid now: leaf, intermediate and root', () => {
+test('leaf, intermediate and root must all be valid at the time', () => {
   expect(faultOf({ chain: ca.attest(device, PAST) })).toBe('expired');
   expect(faultOf({ chain: ca.attest(device, FUTURE) })).toBe('not_yet_valid');
   expect(faultOf({ chain: through(PAST) })).toBe('expired');
@@ -116,7 +116,7 @@ test('each of them is valid now: leaf, intermediate and root', () => {
   expect(faultOf({ at: new Date(Number.NaN) })).toBe('not_yet_valid');
 });
 
-test('only an authority signs, no deeper than it may', () => {
+test('only an authority may sign, within its path length', () => {
   const DIGITAL_SIGNATURE = 1;
   const signsByMistake = ca.issue({ name: 'a machine that signs' });
   expect(faultOf({ chain: [leafOf(signsByMistake), signsByMistake.der, intermediate] })).toBe(
@@ -143,7 +143,7 @@ test('only an authority signs, no deeper than it may', () => {
   expect(faultOf({ chain: [ca.root.der] })).toBe('not_a_leaf');
 });
 
-test('a leaf stands under whoever signed it', () => {
+test('a leaf must be signed by the next certificate of the chain', () => {
   const other = ca.issue({ name: 'another intermediate', issuer: ca.root, authority: {} });
   const sameName = ca.issue({
     name: TestAppleCa.INTERMEDIATE_NAME,
@@ -158,7 +158,7 @@ test('a leaf stands under whoever signed it', () => {
   expect(faultOf({ chain: [intermediate, leaf] })).toBe('unknown_root');
 });
 
-test('another machine’s, an earlier, a shortened and a lengthened freshness are stale', () => {
+test('the freshness of another machine, an earlier, a shortened and a lengthened one are stale', () => {
   const others = createHash('sha256').update('another machine').digest();
   expect(faultOf({ freshness: others })).toBe('stale');
   expect(faultOfLeaf({ ...device, freshness: others })).toBe('stale');
@@ -172,7 +172,7 @@ test('another machine’s, an earlier, a shortened and a lengthened freshness ar
   );
 });
 
-test('nothing is guessed of what Apple does not say, or says in a way that is not known', () => {
+test('a missing property, or one in an unknown encoding, is never guessed', () => {
   for (const claim of ['serialNumber', 'udid', 'freshness', 'sip', 'secureBoot'] as const) {
     const { [claim]: _, ...others } = device;
     expect([claim, faultOfLeaf(others)]).toEqual([claim, 'missing_claim']);
@@ -209,7 +209,7 @@ test('nothing is guessed of what Apple does not say, or says in a way that is no
   );
 });
 
-test('a machine that Apple knows, and that may not serve, is told with what is wrong with it', () => {
+test('an attested machine that may not serve is returned with its fault', () => {
   expect(verified({ chain: ca.attest({ ...device, sip: 1 }) })).toEqual({
     ok: false,
     fault: 'posture',
@@ -230,7 +230,7 @@ test('a machine that Apple knows, and that may not serve, is told with what is w
   });
 });
 
-test('a serial number that was revoked is, in a leaf and above it', () => {
+test('a revoked serial number is refused, in a leaf and above it', () => {
   const asked: string[] = [];
   const serial = Buffer.from('70c1ab00', 'hex');
   const given = { chain: ca.attest(device, { serial }) };
@@ -242,7 +242,7 @@ test('a serial number that was revoked is, in a leaf and above it', () => {
   );
 });
 
-test('more or larger certificates than Apple would send are not even read', () => {
+test('more or larger certificates than Apple sends are not parsed', () => {
   expect(faultOf({ chain: [...chain, intermediate, intermediate, ca.root.der] })).toBe('too_large');
   expect(faultOf({ chain: Array.from({ length: 100_000 }, () => new Uint8Array()) })).toBe(
     'too_large',
@@ -254,7 +254,7 @@ test('more or larger certificates than Apple would send are not even read', () =
   ).toBe('too_large');
 });
 
-test('what is no certificate, less than one, or more than one is malformed', () => {
+test('bytes that are no certificate, a part of one, or more than one are malformed', () => {
   expect(faultOf({ chain: [] })).toBe('malformed');
   expect(faultOf({ chain: [new Uint8Array(), intermediate] })).toBe('malformed');
   expect(faultOf({ chain: [Buffer.concat([leaf, Buffer.alloc(1)]), intermediate] })).toBe(
@@ -286,7 +286,7 @@ test('what is no certificate, less than one, or more than one is malformed', () 
   expect(() => verified({ roots: [new Uint8Array(3)] })).toThrow(TypeError);
 });
 
-test('a bit that was changed anywhere in the leaf or the intermediate never makes another machine of it', () => {
+test('a changed bit in the leaf or the intermediate never yields another machine', () => {
   const changed = (der: Uint8Array, bit: number) =>
     der.map((byte, place) => (place === bit >> 3 ? byte ^ (1 << (bit & 7)) : byte));
   const holds = (given: Uint8Array[]) => {
@@ -306,7 +306,7 @@ test('a bit that was changed anywhere in the leaf or the intermediate never make
   );
 });
 
-test('what is critical and not understood, or said twice, is refused', () => {
+test('a critical extension that is unknown, or one that occurs twice, is refused', () => {
   const critical = { id: '1.2.3.4', value: Buffer.of(5, 0), critical: true };
   const extensions = deviceExtensions(device);
   expect(faultOf({ chain: ca.attest(device, { extensions: [...extensions, critical] }) })).toBe(
@@ -331,7 +331,7 @@ test('what is critical and not understood, or said twice, is refused', () => {
   ).toBe('malformed');
 });
 
-test('only ECDSA with SHA-256 or SHA-384, on P-256 or P-384, is a signature', () => {
+test('only ECDSA with SHA-256 or SHA-384, on P-256 or P-384, is accepted', () => {
   expect(faultOf({ chain: ca.attest(device, { hash: 'sha1' }) })).toBe('unknown_algorithm');
   expect(faultOf({ chain: ca.attest(device, { keys: 'RSA' }) })).toBe('unknown_algorithm');
   expect(faultOf({ chain: through({ keys: 'RSA' }) })).toBe('unknown_algorithm');

@@ -107,7 +107,8 @@ export function verifyAppleChain({
 /** An unreadable root is an error of the operator, not of the sender. */
 function trusted(der: Uint8Array): Certificate {
   const read = readCertificate(der);
-  if (typeof read === 'string') throw new TypeError(`a trusted root is ${read}`);
+  if (typeof read === 'string')
+    throw new TypeError(`a trusted Apple root certificate is not usable: ${read}`);
   return read;
 }
 

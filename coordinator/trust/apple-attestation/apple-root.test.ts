@@ -15,7 +15,7 @@ const root = new X509Certificate(
   await readFile(join(import.meta.dirname, 'apple-enterprise-attestation-root.pem')),
 );
 
-test('the root that is kept here is the one that Apple’s attestations end at', () => {
+test('the stored root is the one at which Apple’s attestations end', () => {
   expect(root.fingerprint256).toBe(SHA256);
   expect(root.subject).toBe('CN=Apple Enterprise Attestation Root CA\nO=Apple Inc.\nC=US');
   expect(root.checkIssued(root) && root.verify(root.publicKey)).toBe(true);
@@ -27,7 +27,7 @@ test('the root that is kept here is the one that Apple’s attestations end at',
   ]);
 });
 
-test('it is read as a root, and is no machine itself', () => {
+test('the root is accepted as a root, and not as the leaf of a machine', () => {
   const given = {
     chain: [root.raw],
     roots: [root.raw],

@@ -193,13 +193,13 @@ class Machine {
   }
 }
 
-describe('a machine that shows what it is', () => {
-  test('is verified, and everybody is told with which keys', async () => {
+describe('a machine that answers its challenge', () => {
+  test('is verified, and its verdict is published with its keys', async () => {
     const machine = await Machine.enrol();
     expect(await machine.show()).toMatchObject({ standing: 'verified', level: 'self_signed' });
     const verdict = await vi.waitFor(() => {
       const heard = verdicts.findLast(({ provider }) => provider === machine.provider);
-      if (heard === undefined) throw new Error('nobody was told');
+      if (heard === undefined) throw new Error('no verdict was published');
       return heard;
     });
     expect(verdict).toMatchObject({
@@ -214,7 +214,7 @@ describe('a machine that shows what it is', () => {
     ).toMatchObject({ ok: true, level: 'self_signed' });
   });
 
-  test('ranks as hardware with Apple’s word for its key, and the certificates of another device catch it', async () => {
+  test('reaches the level hardware by Apple’s certificates, and is untrusted with those of another device', async () => {
     const hardware = { keyStore: 'secure_enclave', posture: ON } as const;
     const mac = await Machine.enrol();
     const evidence = mac.evidence(await mac.challenge(), hardware);
@@ -245,15 +245,18 @@ describe('a machine that shows what it is', () => {
   test.each([
     ['is simulated', { keyStore: 'secure_enclave', posture: ON, simulated: true }],
     ['keeps its key in software', { keyStore: 'software', posture: ON, simulated: false }],
-  ] as const)('and %s never ranks as hardware, whatever Apple says', async (_, changes) => {
-    const machine = await Machine.enrol();
-    const evidence = machine.evidence(await machine.challenge(), changes);
-    expect(
-      await machine.judged({ ...evidence, certificates: machine.certificates() }),
-    ).toMatchObject({ standing: 'verified', level: 'self_signed' });
-  });
+  ] as const)(
+    'and %s never reaches the level hardware, whatever certificates it has',
+    async (_, changes) => {
+      const machine = await Machine.enrol();
+      const evidence = machine.evidence(await machine.challenge(), changes);
+      expect(
+        await machine.judged({ ...evidence, certificates: machine.certificates() }),
+      ).toMatchObject({ standing: 'verified', level: 'self_signed' });
+    },
+  );
 
-  test('renews its sealing key: it is told when it may serve with it', async () => {
+  test('may serve with a renewed sealing key after the next judgement', async () => {
     const machine = await Machine.enrol();
     await machine.show();
     machine.sealingKey = randomBytes(32);
@@ -261,7 +264,7 @@ describe('a machine that shows what it is', () => {
     expect(Buffer.from(judgement.sealingKey ?? [])).toEqual(machine.sealingKey);
   });
 
-  test('hears it again when it asks again: the first word may be lost', async () => {
+  test('gets its judgement again when it asks again, because the first may be lost', async () => {
     const machine = await Machine.enrol();
     await machine.show();
     const [before, challenges] = [machine.judgements.length, machine.nonces.length];
@@ -285,7 +288,7 @@ describe('evidence that is', () => {
       { standing: 'untrusted', fault: 'bad_signature' },
     ],
     [
-      'spliced out of two',
+      'combined from two',
       (machine, nonce) => ({
         ...machine.evidence(nonce, { posture: ON }),
         signature: machine.evidence(nonce).signature,
@@ -308,7 +311,7 @@ describe('evidence that is', () => {
       { standing: 'untrusted', fault: 'posture_off' },
     ],
     [
-      'of a Mac that does not say how it was started',
+      'of a Mac that does not report how it was started',
       (machine, nonce) => machine.evidence(nonce, { keyStore: 'secure_enclave' }),
       { standing: 'pending', fault: 'posture_unknown' },
     ],
@@ -332,7 +335,7 @@ describe('evidence that is', () => {
       (machine, nonce) => machine.evidence(nonce, { at: Date.now() - 86_400_000 }),
       { standing: 'pending', fault: 'clock_off' },
     ],
-  ])('%s is refused by name', async (_, forge, judgement) => {
+  ])('%s is refused with its reason', async (_, forge, judgement) => {
     const machine = await Machine.enrol();
     expect(await machine.judged(forge(machine, await machine.challenge()))).toMatchObject({
       ...judgement,
@@ -343,7 +346,7 @@ describe('evidence that is', () => {
     ).toMatchObject({ ok: false, code: 'none' });
   });
 
-  test('played again is not heard: a nonce is answered once', async () => {
+  test('that is replayed has no effect: a nonce is accepted once', async () => {
     const machine = await Machine.enrol();
     const evidence = machine.evidence(await machine.challenge());
     await machine.judged(evidence);
@@ -351,7 +354,7 @@ describe('evidence that is', () => {
     await machine.unheard(evidence);
   });
 
-  test('of a nonce that nobody drew, or that was drawn for another machine, is not heard', async () => {
+  test('with an invented nonce, or one drawn for another machine, has no effect', async () => {
     const [machine, other] = [await Machine.enrol(), await Machine.enrol()];
     const foreign = await other.challenge();
     await machine.challenge();
@@ -359,7 +362,7 @@ describe('evidence that is', () => {
     await machine.unheard(machine.evidence(foreign));
   });
 
-  test('signed with another key than before catches the machine', async () => {
+  test('signed with another key than before makes the machine untrusted', async () => {
     const machine = await Machine.enrol();
     await machine.show();
     machine.sealingKey = randomBytes(32);
@@ -373,7 +376,7 @@ describe('evidence that is', () => {
     });
   });
 
-  test('good does not help a machine that was caught, until an operator pardons it', async () => {
+  test('valid again does not help an untrusted machine until an operator pardons it', async () => {
     const machine = await Machine.enrol();
     await machine.show({ posture: { ...ON, secureBoot: 'off' } });
     const before = machine.judgements.length;
@@ -386,7 +389,7 @@ describe('evidence that is', () => {
     expect(await machine.show()).toMatchObject({ standing: 'verified' });
   });
 
-  test('of a revoked machine is not even looked at', async () => {
+  test('of a revoked machine is not examined', async () => {
     const machine = await Machine.enrol();
     const nonce = await machine.challenge();
     await trust.bus.call(services.trust.revoke, { provider: machine.provider }, CALL);
@@ -404,7 +407,7 @@ describe('a release', () => {
   const withdraw = (hash: Uint8Array, force: boolean) =>
     trust.bus.call(services.releases.withdraw, { codeHash: hash, force }, CALL);
 
-  test('that is withdrawn takes its machines out at once, and lets them in again when it is restored', async () => {
+  test('that is withdrawn takes its machines out at once, and readmits them when it is restored', async () => {
     const [old, current] = [randomBytes(32), await Machine.enrol()];
     await trust.bus.call(services.releases.add, { version: '0.0.9', codeHash: old }, CALL);
     const machine = await Machine.enrol();
@@ -428,7 +431,7 @@ describe('a release', () => {
     expect(await machine.show({ codeHash: old })).toMatchObject({ standing: 'verified' });
   });
 
-  test('that most of the fleet runs is not withdrawn by accident', async () => {
+  test('that most of the fleet runs is withdrawn only with force', async () => {
     const machine = await Machine.enrol();
     await machine.show();
     expect(await withdraw(codeHash(), false)).toMatchObject({
@@ -442,7 +445,7 @@ describe('a release', () => {
 describe('the log', () => {
   const { head, inclusion, consistency } = services.transparency;
 
-  test('has every change of a verdict, and proves it to whoever kept an earlier head', async () => {
+  test('has every change of a verdict, with a proof for a reader who stored an earlier head', async () => {
     const earlier = await trust.bus.call(head, {}, CALL);
     const machine = await Machine.enrol();
     await machine.show();
@@ -479,7 +482,7 @@ describe('the log', () => {
     });
   });
 
-  test('tells everybody on the bus when it has grown', async () => {
+  test('publishes its head on the bus when it has grown', async () => {
     const heads: TreeHead[] = [];
     trust.bus.subscribe({
       subject: events.trustHead,
@@ -495,7 +498,7 @@ describe('the log', () => {
     expect(heads.every(isHeadSigned)).toBe(true);
   });
 
-  test('cannot be changed, not even by us', async () => {
+  test('cannot be changed, not even by the coordinator', async () => {
     for (const statement of [
       "UPDATE log_entries SET entry = 'x'",
       'DELETE FROM log_entries',
@@ -505,7 +508,7 @@ describe('the log', () => {
   });
 });
 
-test('a machine that is silent three times has lapsed, and is asked no more until it asks itself', async () => {
+test('a machine that misses three challenges lapses, and is not challenged again until it asks', async () => {
   const machine = await Machine.enrol();
   await machine.show();
   const misses = async () =>
@@ -533,27 +536,30 @@ test('a machine that is silent three times has lapsed, and is asked no more unti
 describe('a clock of trust that is wrong', () => {
   const problems = async () => (await trust.bus.call(services.trust.clocks, {}, CALL)).problems;
 
-  test.each([10, -10, -30])('by %s minutes shuts out no machine, and is named', async (minutes) => {
-    const machine = await Machine.enrol();
-    expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
-    trust.setClockOff(minutes * 60_000);
-    machine.sealingKey = randomBytes(32);
-    expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
-    const ofMachine = () =>
-      verdicts.findLast(
-        ({ provider, sealingKey }) =>
-          provider === machine.provider && sealingKey && isSame(sealingKey, machine.sealingKey),
+  test.each([10, -10, -30])(
+    'by %s minutes shuts out no machine, and is reported',
+    async (minutes) => {
+      const machine = await Machine.enrol();
+      expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
+      trust.setClockOff(minutes * 60_000);
+      machine.sealingKey = randomBytes(32);
+      expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
+      const ofMachine = () =>
+        verdicts.findLast(
+          ({ provider, sealingKey }) =>
+            provider === machine.provider && sealingKey && isSame(sealingKey, machine.sealingKey),
+        );
+      await vi.waitFor(() => expect(ofMachine()).toBeDefined());
+      expect(Math.abs((ofMachine()?.freshUntil ?? 0) - trust.now() - 16 * 60_000)).toBeLessThan(
+        60_000,
       );
-    await vi.waitFor(() => expect(ofMachine()).toBeDefined());
-    expect(Math.abs((ofMachine()?.freshUntil ?? 0) - trust.now() - 16 * 60_000)).toBeLessThan(
-      60_000,
-    );
-    expect((await problems()).join()).toContain(
-      `The clock of trust is ${Math.abs(minutes) * 60} s off, by hub, database`,
-    );
-    trust.setClockOff(0);
-    machine.sealingKey = randomBytes(32);
-    expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
-    expect(await problems()).toEqual([]);
-  });
+      expect((await problems()).join()).toContain(
+        `The clock of trust is wrong by ${Math.abs(minutes) * 60} s according to hub, database`,
+      );
+      trust.setClockOff(0);
+      machine.sealingKey = randomBytes(32);
+      expect(await machine.show({ at: trust.now() })).toMatchObject({ standing: 'verified' });
+      expect(await problems()).toEqual([]);
+    },
+  );
 });

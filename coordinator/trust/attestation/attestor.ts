@@ -214,7 +214,10 @@ export class Attestor implements AsyncDisposable {
       for (const provider of await dueMachines(database, clock.now(), MAX_WOKEN))
         await this.#happen(provider, () => ({ type: 'due' }));
     } catch (error) {
-      log.warn({ err: error }, 'machines could not be challenged');
+      log.warn(
+        { err: error },
+        'machines that are due could not be challenged; trust tries again in a second',
+      );
     } finally {
       this.#waking = false;
     }
@@ -225,7 +228,10 @@ export class Attestor implements AsyncDisposable {
     const work = this.#happen(provider, eventFor).then(
       () => undefined,
       (error: unknown) =>
-        this.#options.log.warn({ provider, err: error }, 'a machine could not be judged'),
+        this.#options.log.warn(
+          { provider, err: error },
+          'an event of a machine could not be processed, so its standing is unchanged',
+        ),
     );
     this.#running.add(work);
     void work.finally(() => this.#running.delete(work));

@@ -33,11 +33,11 @@ describe('a hub of a cluster', () => {
     expect(play([ALL, WITHOUT_C, ALL, WITHOUT_C, ALL])).toEqual([[], [], [], [], []]);
   });
 
-  test('that was started again under its name is lost at once as the process that it was', () => {
+  test('that was restarted under its name is lost at once as its old process', () => {
     expect(play([ALL, [...WITHOUT_C, hub('c', ['a', 'b'], 'id-c-2')]])).toEqual([[], ['id-c']]);
   });
 
-  test('that was lost and answers again is known again', () => {
+  test('that was lost and answers again is listed again', () => {
     expect(play([ALL, WITHOUT_C, WITHOUT_C, ALL, WITHOUT_C, WITHOUT_C])).toEqual([
       [],
       [],
@@ -48,11 +48,11 @@ describe('a hub of a cluster', () => {
     ]);
   });
 
-  test('is not lost by rounds in which no hub answers: trust itself is cut off then', () => {
+  test('is not lost by rounds in which no hub answers, because trust itself is disconnected', () => {
     expect(play([ALL, [], [], [], ALL])).toEqual([[], [], [], [], []]);
   });
 
-  test('is one of at most 256 that are remembered', () => {
+  test('is one of at most 256 that are stored', () => {
     const many = Array.from({ length: 1_000 }, (_, index) => hub(`hub-${index}`, []));
     expect(hubRound([], many).known).toHaveLength(256);
   });

@@ -19,7 +19,7 @@ const model = (id: string, builds: string[], weights?: Record<string, string>) =
   ...(weights && { weights }),
 });
 
-test('an alias answers with the builds of its model, and a build keeps the digest that the operator pinned', () => {
+test('an alias has the builds of its model, and a build has the digest that the operator pinned', () => {
   const models = [model('qwen', ['qwen-q4', 'qwen-q8'], { 'qwen-q4': DIGEST })];
   expect(modelsIn({ models, aliases: [{ alias: 'best', model: 'qwen' }] })).toEqual([
     { name: 'qwen', build: 'qwen-q4', weights: fromHex(DIGEST) },
@@ -29,11 +29,11 @@ test('an alias answers with the builds of its model, and a build keeps the diges
   ]);
 });
 
-test('an alias of a model that is gone answers with nothing', () => {
+test('an alias of a removed model has no builds', () => {
   expect(modelsIn({ models: [], aliases: [{ alias: 'best', model: 'qwen' }] })).toEqual([]);
 });
 
-test('nothing is logged while the catalog stays as it is', () => {
+test('nothing is logged while the catalog is unchanged', () => {
   const known = modelsIn({ models: [model('qwen', ['qwen-q4'], { 'qwen-q4': DIGEST })] });
   expect(changesBetween(known, structuredClone(known))).toEqual([]);
 });
@@ -47,7 +47,7 @@ test('a new digest withdraws the old entry before the new one is added', () => {
   ]);
 });
 
-test('a build that is taken out is withdrawn', () => {
+test('a removed build is withdrawn', () => {
   const before = modelsIn({ models: [model('qwen', ['qwen-q4', 'qwen-q8'])] });
   expect(changesBetween(before, before.slice(0, 1))).toEqual([
     { name: 'qwen', build: 'qwen-q8', weights: undefined, active: false },

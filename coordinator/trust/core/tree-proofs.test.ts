@@ -59,14 +59,14 @@ const flip = (hash: Uint8Array) =>
   Buffer.from(hash).map((byte, at) => (at === 5 ? byte ^ 1 : byte));
 
 test.each(ROOTS.map((root, size) => [size, root] as const))(
-  'the tree of the first %i leaves has the root that Certificate Transparency has',
+  'the tree of the first %i leaves has the same root as in Certificate Transparency',
   (size, root) => {
     expect(Buffer.from(rootAt(size, treeOf(LEAVES))).toString('hex')).toBe(root);
   },
 );
 
 describe('every leaf of every size', () => {
-  test('is proven to be where it is, and nowhere else', () => {
+  test('has a proof for its own place, and for no other', () => {
     for (let size = 1; size <= MAX; size += 1) {
       for (let index = 0; index < size; index += 1) {
         const leaf = leafHash(Buffer.from(`entry ${index}`));
@@ -83,7 +83,7 @@ describe('every leaf of every size', () => {
     }
   });
 
-  test('is proven to be there still in every later tree', () => {
+  test('has a proof in every later tree', () => {
     for (let earlier = 0; earlier <= MAX; earlier += 1)
       for (let later = earlier; later <= MAX; later += 1)
         expect(
@@ -93,7 +93,7 @@ describe('every leaf of every size', () => {
 });
 
 describe('a log that forks', () => {
-  test('cannot prove that what it said before is the beginning of what it says now', () => {
+  test('cannot prove that its earlier tree is the beginning of its later one', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: MAX - 1 }),
@@ -117,7 +117,7 @@ describe('a log that forks', () => {
     );
   });
 
-  test('nor with a proof that is changed, cut or longer, nor of a size that is none', () => {
+  test('cannot prove it with a changed, cut or longer proof, or an impossible size either', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: MAX - 1 }), fc.nat(), fc.nat(), (earlier, more, at) => {
         const later = earlier + 1 + (more % (MAX - earlier));

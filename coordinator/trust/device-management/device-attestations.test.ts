@@ -94,7 +94,7 @@ async function minutesOfAttempts(devices: DeviceAttestations, minutes: number): 
 }
 
 describe('MDM is asked for a device', () => {
-  test('again and again while it fails, later each time, and the machine stays what it says itself', async () => {
+  test('repeatedly while it fails, at growing intervals, and the machine stays self_signed', async () => {
     await using mdm = await startMdm();
     mdm.enrol('C02FAILING');
     mdm.trouble = 'failing';
@@ -111,7 +111,7 @@ describe('MDM is asked for a device', () => {
     ]);
   });
 
-  test('again when it is not there, knows no such device, or takes too long to answer', async () => {
+  test('again if it is unreachable, has no such device, or takes too long to answer', async () => {
     await using mdm = await startMdm();
     const mac = await verifiedMac('C02LATE');
     await using devices = attestations(new MicroMdm(mdm, 200));
@@ -131,7 +131,7 @@ describe('MDM is asked for a device', () => {
     }
   });
 
-  test('once while the question is open: then the device is only woken up, until a day has passed', async () => {
+  test('once while the question is open; then the device is only woken up, until a day has passed', async () => {
     await using mdm = await startMdm();
     const device = mdm.enrol('C02ASLEEP');
     device.mood = 'asleep';
@@ -145,7 +145,7 @@ describe('MDM is asked for a device', () => {
     expect(device.queue).toHaveLength(2);
   });
 
-  test('only while its machine is verified, is not hardware yet, and belongs to the network', async () => {
+  test('only while its machine is verified, below the level hardware, and not revoked', async () => {
     await using mdm = await startMdm();
     mdm.enrol('C02GONE');
     const { provider } = await verifiedMac('C02GONE');
@@ -173,7 +173,7 @@ describe('MDM is asked for a device', () => {
     expect(mdm.asked.length).toBeGreaterThan(0);
   });
 
-  test('not while the chain that it gave verifies, and again when that has run out', async () => {
+  test('not while the stored chain is valid, and again after its expiry', async () => {
     await using mdm = await startMdm();
     const device = mdm.enrol('C02KEPT');
     device.mood = 'asleep';
@@ -201,7 +201,7 @@ describe('MDM is asked for a device', () => {
     expect(mdm.asked.length).toBeGreaterThan(asked);
   });
 
-  test('with no more than twelve questions at a time', async () => {
+  test('with at most twelve questions at a time', async () => {
     await using stack = new AsyncDisposableStack();
     const open: (() => void)[] = [];
     let most = 0;

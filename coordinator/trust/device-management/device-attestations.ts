@@ -91,7 +91,7 @@ export class DeviceAttestations implements AsyncDisposable {
     const { metrics: registry, mdm } = options;
     this.#outcomes = new Counter({
       name: 'dinf_trust_mdm_total',
-      help: 'What MDM said of devices',
+      help: 'Outcomes of the requests for attestations through MDM',
       labelNames: ['outcome'],
       registers: [registry],
     });
@@ -133,14 +133,20 @@ export class DeviceAttestations implements AsyncDisposable {
         if (due === undefined) break;
         const asking = this.#ask(due).catch((error: unknown) => {
           this.#outcomes.inc({ outcome: 'not_reached' });
-          log.warn({ provider: due.provider, err: error }, 'MDM could not be asked for a device');
+          log.warn(
+            { provider: due.provider, err: error },
+            'the attestation of a device could not be requested through MDM; trust tries again later',
+          );
         });
         this.#asking.add(asking);
         void asking.finally(() => this.#asking.delete(asking));
       }
       await Promise.all(this.#asking);
     } catch (error) {
-      log.warn({ err: error }, 'nobody could be asked for devices');
+      log.warn(
+        { err: error },
+        'attestations of devices could not be requested through MDM; trust tries again later',
+      );
     }
   }
 
@@ -212,7 +218,7 @@ export class DeviceAttestations implements AsyncDisposable {
     const failed = (outcome: Heard, fault?: string): Heard => {
       log.warn(
         { provider, outcome, ...(fault && { fault }) },
-        'Apple does not vouch for a machine',
+        'Apple’s answer does not confirm a machine',
       );
       return outcome;
     };

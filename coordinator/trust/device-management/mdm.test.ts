@@ -77,19 +77,20 @@ const rowOf = async ({ provider }: MacUnderTest) => {
 const openQuestion = (mac: MacUnderTest): Promise<string> =>
   vi.waitFor(async () => {
     const { command } = await rowOf(mac);
-    if (command === null) throw new Error('it was not asked for');
+    if (command === null) throw new Error('the device was not asked');
     return command;
   }, WAIT);
 const answered = (device: FakeDevice): Promise<void> =>
   vi.waitFor(() => {
     const events = fake.sent.filter(({ body }) => body.includes(device.udid));
-    if (!events.some(({ status }) => status === 200)) throw new Error('it did not answer yet');
+    if (!events.some(({ status }) => status === 200))
+      throw new Error('the device has not answered yet');
   }, WAIT);
 const tell = async (body: string, secret = SECRET) =>
   trust.bus.call(services.trust.mdmEvent, { body: Buffer.from(body), secret }, CALL);
 
-describe('a machine whose device the operator named', () => {
-  test('ranks as hardware once Apple has answered, without having sent a certificate, and its serial number stays with us', async () => {
+describe('a machine that the operator assigned to a device', () => {
+  test('reaches the level hardware by Apple’s answer alone, and its serial number is not published', async () => {
     const device = fake.enrol(serialNumber());
     const mac = await MacUnderTest.verified(trust, device.serial);
     await mac.becomes({ standing: 'verified', level: 'hardware' });
@@ -103,7 +104,7 @@ describe('a machine whose device the operator named', () => {
     expect(JSON.stringify(told)).not.toContain(device.serial);
   });
 
-  test('keeps its rank when MDM is gone and trust starts anew: Apple need not be asked again', async () => {
+  test('keeps its level without MDM after a restart of trust, because the answer is stored', async () => {
     const device = fake.enrol(serialNumber());
     const mac = await MacUnderTest.verified(trust, device.serial);
     await mac.becomes({ level: 'hardware' });
@@ -115,7 +116,7 @@ describe('a machine whose device the operator named', () => {
     expect(fake.asked).toHaveLength(asked);
   }, 30_000);
 
-  test('is not asked for when its key is not in a Secure Enclave, or the Mac is simulated', async () => {
+  test('is not asked for an attestation without a Secure Enclave key, or if it is simulated', async () => {
     const [soft, made] = [fake.enrol(serialNumber()), fake.enrol(serialNumber())];
     const macs = [
       await MacUnderTest.verified(trust, soft.serial, { keyStore: 'software' }),
@@ -126,7 +127,7 @@ describe('a machine whose device the operator named', () => {
     for (const mac of macs) expect(await rowOf(mac)).toMatchObject({ command: null, udid: null });
   }, 30_000);
 
-  test('loses its rank when the operator names another device', async () => {
+  test('loses its level when the operator assigns another device', async () => {
     const [device, other] = [fake.enrol(serialNumber()), fake.enrol(serialNumber())];
     other.mood = 'asleep';
     const mac = await MacUnderTest.verified(trust, device.serial);
@@ -141,7 +142,7 @@ describe('a machine whose device the operator named', () => {
     expect(await mac.shownAgain()).toMatchObject({ standing: 'verified', level: 'self_signed' });
   }, 30_000);
 
-  test('cannot be one that was never enrolled here', async () => {
+  test('cannot be one that was never enrolled', async () => {
     const assigned = await trust.bus.call(
       services.trust.assignDevice,
       { provider: `A${'B'.repeat(55)}`, serial: 'C02NOBODY' },
@@ -150,33 +151,33 @@ describe('a machine whose device the operator named', () => {
     expect(assigned).toMatchObject({ assigned: false });
   });
 
-  test('is caught when Apple says that its protections are off', async () => {
+  test('becomes untrusted when Apple reports that its protections are off', async () => {
     const device = fake.enrol(serialNumber(), { sip: 1 });
     const mac = await MacUnderTest.verified(trust, device.serial);
     await mac.becomes({ standing: 'untrusted', level: 'none', fault: 'posture_off' });
     expect((await rowOf(mac)).chain).toBeNull();
   });
 
-  test('is caught when it was started with reduced security', async () => {
+  test('becomes untrusted when it was started with reduced security', async () => {
     const device = fake.enrol(serialNumber(), { secureBoot: 'Reduced Security' });
     const mac = await MacUnderTest.verified(trust, device.serial);
     await mac.becomes({ standing: 'untrusted', fault: 'posture_off' });
   });
 });
 
-describe('a machine stays what it says itself when its device', () => {
+describe('a machine stays self_signed when its device', () => {
   test.each<[string, (device: FakeDevice) => unknown]>([
     [
-      'sends what Apple said of another key',
+      'sends an attestation of another key',
       (device) => fake.attest(device, createHash('sha256').update('another key').digest()),
     ],
     [
       'sends the certificates of another device',
       (device) => Object.assign(device, { says: { ...device.says, serialNumber: 'C02OTHER' } }),
     ],
-    ['sends what is no certificate', (device) => Object.assign(device, { mood: 'forged' })],
-    ['says that it failed', (device) => Object.assign(device, { mood: 'errs' })],
-    ['may not be asked about itself', (device) => Object.assign(device, { mood: 'forbidden' })],
+    ['sends bytes that are no certificate', (device) => Object.assign(device, { mood: 'forged' })],
+    ['reports a failure', (device) => Object.assign(device, { mood: 'errs' })],
+    ['leaves out the attestation', (device) => Object.assign(device, { mood: 'forbidden' })],
     ['cannot answer now', (device) => Object.assign(device, { mood: 'busy' })],
   ])(
     '%s',
@@ -191,7 +192,7 @@ describe('a machine stays what it says itself when its device', () => {
     30_000,
   );
 
-  test('could not answer then, and ranks as hardware when it does', async () => {
+  test('answers later, and then it reaches the level hardware', async () => {
     const device = fake.enrol(serialNumber());
     device.mood = 'busy';
     const mac = await MacUnderTest.verified(trust, device.serial);
@@ -221,7 +222,7 @@ describe('a webhook', () => {
     return { device, mac, command, body: sent[0] as string };
   }
 
-  test('without the right secret is not heard', async () => {
+  test('without the right secret is refused', async () => {
     const { mac, body } = await pending();
     for (const webhook of [
       webhookWith('another secret of it'),
@@ -241,7 +242,7 @@ describe('a webhook', () => {
     await mac.becomes({ level: 'hardware' });
   }, 30_000);
 
-  test('for a command that nobody sent, or from a device that was not asked, says nothing', async () => {
+  test('for an unknown command, or from a device that was not asked, has no effect', async () => {
     const { device, mac, command, body } = await pending();
     expect(await tell(body.replaceAll(command, randomUUID()))).toMatchObject({
       ok: true,
@@ -256,7 +257,7 @@ describe('a webhook', () => {
     await mac.becomes({ level: 'hardware' });
   }, 30_000);
 
-  test('played again says nothing more, not even of a machine that was caught since', async () => {
+  test('that is replayed has no effect, not even on a machine that became untrusted since', async () => {
     const { mac, body } = await pending();
     expect(await tell(body)).toMatchObject({ outcome: 'kept' });
     await mac.becomes({ level: 'hardware' });
@@ -282,7 +283,7 @@ describe('a webhook', () => {
     expect(await fake.send(body)).toBe(400);
   });
 
-  test('of anything but an answer is taken and forgotten, and one that is too large is not read', async () => {
+  test('of another topic is accepted without effect, and a too large one is not read', async () => {
     expect(
       await tell(
         '{"topic":"mdm.TokenUpdate","event_id":"1","checkin_event":{"udid":"1","raw_payload":""}}',

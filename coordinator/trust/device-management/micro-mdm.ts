@@ -68,12 +68,13 @@ export class MicroMdm {
       JSON.stringify({ filter_serial: [serial] }),
     );
     const found = jsonIn(answer);
-    if (!devices.Check(found)) throw new MdmError('malformed_answer', 'this is no list of devices');
+    if (!devices.Check(found))
+      throw new MdmError('malformed_answer', 'the answer of MDM is not a list of devices');
     const device = found.devices?.find(
       ({ serial_number, enrollment_status }) => serial_number === serial && enrollment_status,
     );
     if (device === undefined)
-      throw new MdmError('unknown_device', 'no device that is enrolled has this serial number');
+      throw new MdmError('unknown_device', 'MDM has no enrolled device with this serial number');
     return device.udid;
   }
 
@@ -102,7 +103,8 @@ export class MicroMdm {
         redirect: 'error',
       });
       const answer = await bounded(response);
-      if (!response.ok) throw new MdmError('refused', `MDM answers ${response.status}`);
+      if (!response.ok)
+        throw new MdmError('refused', `MDM answered with the HTTP status ${response.status}`);
       return answer;
     } catch (cause) {
       if (cause instanceof MdmError) throw cause;
@@ -146,7 +148,7 @@ async function bounded({ body }: Response): Promise<Uint8Array> {
   for await (const chunk of body ?? []) {
     size += chunk.length;
     if (size > MAX_ANSWER_BYTES)
-      throw new MdmError('malformed_answer', 'MDM answers more than is read');
+      throw new MdmError('malformed_answer', 'the answer of MDM is larger than 256 KiB');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -156,6 +158,6 @@ function jsonIn(body: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(body).toString('utf8'));
   } catch (cause) {
-    throw new MdmError('malformed_answer', 'MDM answers no JSON', cause);
+    throw new MdmError('malformed_answer', 'the answer of MDM is not JSON', cause);
   }
 }

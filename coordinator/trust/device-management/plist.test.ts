@@ -41,7 +41,7 @@ describe('a property list', () => {
     );
   });
 
-  test('keeps a key of any name to itself', () => {
+  test('stores a key of any name as plain data', () => {
     expect(
       read('<dict><key>__proto__</key><dict><key>x</key><string>1</string></dict></dict>'),
     ).toEqual(new Map([['__proto__', new Map([['x', '1']])]]));
@@ -61,27 +61,24 @@ describe('a property list', () => {
           '<!DOCTYPE plist [<!ENTITY a SYSTEM "file:///etc/hostname">]>',
         ),
     ],
-    ['has an entity that nobody declared', () => read('<string>&a;</string>')],
-    ['has an ampersand by itself', () => read('<string>a & b</string>')],
-    ['has a character that is none', () => read('<string>&#1114112;</string>')],
-    [
-      'is nested deeper than anybody writes',
-      () => read('<array>'.repeat(50_000) + '</array>'.repeat(50_000)),
-    ],
+    ['has an undeclared entity', () => read('<string>&a;</string>')],
+    ['has a single ampersand', () => read('<string>a & b</string>')],
+    ['has an invalid character number', () => read('<string>&#1114112;</string>')],
+    ['is nested too deeply', () => read('<array>'.repeat(50_000) + '</array>'.repeat(50_000))],
     [
       'ends in the middle',
       () => readPlist(Buffer.from(`${HEAD}<plist version="1.0"><dict><key>a</key><str`)),
     ],
     [
-      'goes on after its end',
+      'continues after its end',
       () => readPlist(Buffer.from('<plist><true/></plist><plist><false/></plist>')),
     ],
     ['has a key twice', () => read('<dict><key>a</key><true/><key>a</key><false/></dict>')],
     ['has a key without a value', () => read('<dict><key>a</key></dict>')],
     ['has a value without a key', () => read('<dict><true/></dict>')],
     ['has data that is not base64', () => read('<data>!!!</data>')],
-    ['closes what it did not open', () => read('<array></dict>')],
-    ['has an element that Apple does not have', () => read('<set/>')],
+    ['closes another element than it opened', () => read('<array></dict>')],
+    ['has an element that Apple does not define', () => read('<set/>')],
     ['has attributes', () => read('<string xmlns="x">a</string>')],
     ['has sections of raw text', () => read('<string><![CDATA[a]]></string>')],
     ['is not UTF-8', () => readPlist(new Uint8Array([0xff, 0xfe, 0x3c]))],

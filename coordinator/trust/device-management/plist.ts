@@ -37,7 +37,7 @@ export function readPlist(bytes: Uint8Array): Plist {
   reader.expect('plist', 'start');
   const value = reader.value(0);
   reader.expect('plist', 'end');
-  if (reader.next() !== undefined) throw new PlistError('something stands after the list');
+  if (reader.next() !== undefined) throw new PlistError('the document continues after the list');
   return value;
 }
 
@@ -70,7 +70,7 @@ class Reader {
 
   #valueOf({ name, is }: Tag, depth: number): Plist {
     if (is === 'end' || depth > MAX_DEPTH)
-      throw new PlistError(is === 'end' ? 'a value is missing' : 'too deep');
+      throw new PlistError(is === 'end' ? 'a value is missing' : 'the list is nested too deeply');
     const isEmpty = is === 'empty';
     switch (name) {
       case 'true':
@@ -89,7 +89,7 @@ class Reader {
       case 'dict':
         return isEmpty ? new Map() : this.#dict(depth);
       default:
-        throw new PlistError('an unknown element');
+        throw new PlistError('an element is unknown');
     }
   }
 
@@ -112,7 +112,7 @@ class Reader {
       if (!isTag(token, 'key', 'start')) throw new PlistError('a key is missing');
       const key = this.#text('key');
       // If a key occurs twice, two readers could use different values.
-      if (fields.has(key)) throw new PlistError('a key stands twice');
+      if (fields.has(key)) throw new PlistError('a key occurs twice');
       fields.set(key, this.value(depth + 1));
     }
   }
@@ -134,11 +134,11 @@ function* tokensOf(text: string): Generator<Token> {
   const pattern = new RegExp(TOKEN);
   while (pattern.lastIndex < text.length) {
     const found = pattern.exec(text);
-    if (found === null) throw new PlistError('not XML that a property list is written in');
+    if (found === null) throw new PlistError('the text is not the XML of a property list');
     const [, slash, name, empty, characters] = found;
     if (characters !== undefined) yield characters.replace(ENTITY, characterOf);
     else if (name !== undefined) {
-      if (slash && empty) throw new PlistError('a tag that starts and ends');
+      if (slash && empty) throw new PlistError('a tag has a slash at both ends');
       yield { name, is: slash ? 'end' : empty ? 'empty' : 'start' };
     }
   }
@@ -147,13 +147,13 @@ function* tokensOf(text: string): Generator<Token> {
 function characterOf(_: string, name?: string, decimal?: string, hexadecimal?: string): string {
   if (name !== undefined) return ENTITIES[name] ?? '';
   const code = decimal === undefined ? Number.parseInt(hexadecimal ?? '', 16) : Number(decimal);
-  if (!(code > 0 && code <= LAST_CHARACTER)) throw new PlistError('an unknown entity');
+  if (!(code > 0 && code <= LAST_CHARACTER)) throw new PlistError('an entity is unknown');
   return String.fromCodePoint(code);
 }
 
 function dataIn(text: string): Uint8Array {
   const packed = text.replaceAll(/[ \t\r\n]+/g, '');
-  if (!BASE64.test(packed)) throw new PlistError('data that is not base64');
+  if (!BASE64.test(packed)) throw new PlistError('the data is not base64');
   return new Uint8Array(Buffer.from(packed, 'base64'));
 }
 
@@ -161,7 +161,7 @@ function textIn(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new PlistError('not UTF-8', { cause });
+    throw new PlistError('the document is not UTF-8', { cause });
   }
 }
 

@@ -34,7 +34,10 @@ export class HeadTeller implements Disposable {
       this.#told = head.size;
       bus.emit(events.trustHead, TrustHead, head, `head:${head.size}`);
     } catch (error) {
-      log.warn({ err: error }, 'the head of the log could not be told');
+      log.warn(
+        { err: error },
+        'the head of the transparency log could not be published; trust tries again in 2 s',
+      );
     }
   }
 

@@ -139,7 +139,8 @@ async function nodesOf(
   const hashes = new Map(rows.map(({ level, index, hash }) => [`${level} ${index}`, hash]));
   return (level, index) => {
     const hash = hashes.get(`${level} ${index}`);
-    if (hash === undefined) throw new Error(`the log has lost the node ${index} of level ${level}`);
+    if (hash === undefined)
+      throw new Error(`the transparency log lacks node ${index} of level ${level}`);
     return hash;
   };
 }

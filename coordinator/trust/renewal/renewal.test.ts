@@ -79,7 +79,7 @@ async function renewals(outcome: string): Promise<number> {
   return values.find(({ labels }) => labels['outcome'] === outcome)?.value ?? 0;
 }
 
-test('a machine that slept until its credentials expired cannot connect, renews them with its own key, and connects as who it was', async () => {
+test('a machine that slept until its credentials expired renews them with its key, and connects again', async () => {
   const account = 'acct_owner';
   const machine = await sleptTooLong(account);
   using expired = await connect(machine, machine.userJwt);
@@ -112,14 +112,14 @@ test('a revoked machine cannot renew its credentials', async () => {
   expect(await renewals('revoked')).toBe(before + 1);
 });
 
-test('the token of a machine without its key renews nothing', async () => {
+test('the token of a machine without its key cannot renew', async () => {
   const machine = await newMachine();
   expect(
     await renewWith(machine, await nonceFor(machine.provider), Nkey.create('user')),
   ).toMatchObject({ ok: false, code: 'bad_signature' });
 });
 
-test('a machine that was never enrolled renews nothing', async () => {
+test('a machine that was never enrolled cannot renew', async () => {
   const stranger = {
     provider: Nkey.create('account').getPublicKey(),
     key: Nkey.create('user'),
@@ -128,7 +128,7 @@ test('a machine that was never enrolled renews nothing', async () => {
   expect(await renew(stranger)).toMatchObject({ ok: false, code: 'unknown_machine' });
 });
 
-test('a nonce that is old, of another machine or made up is refused', async () => {
+test('an old or invented nonce, or one of another machine, is refused', async () => {
   const [machine, other] = [await newMachine(), await newMachine()];
   const nonce = await nonceFor(machine.provider);
   expect(await renewWith(machine, await nonceFor(other.provider), machine.key)).toMatchObject({
@@ -156,7 +156,7 @@ test('a nonce that is old, of another machine or made up is refused', async () =
   });
 });
 
-test('a machine renews at most twenty times an hour, and those who have not its key do not use them up', async () => {
+test('a machine renews at most twenty times an hour, and requests without its key do not count', async () => {
   const machine = await newMachine();
   const codes: string[] = [];
   for (let time = 0; time < 5; time += 1)
