@@ -8,7 +8,16 @@ import { ROOT, textOf } from './blocks.ts';
  * source.
  */
 
-const FOLDERS = ['bin', 'bus-schemas', 'coordinator', 'provider'];
+const FOLDERS = [
+  'bin',
+  'bus-schemas',
+  'cli',
+  'client',
+  'coordinator',
+  'http-api',
+  'network',
+  'provider',
+];
 const HEADING = /^### `(?<message>.*)`$/gm;
 const ROW = /^\| `\w+` \| (?<message>\D[^|]*?) \| [^|]* \|$/gm;
 
