@@ -222,6 +222,51 @@ const capacityReply = Type.Object({
 /** Whether a cell stops accepting jobs, or accepts them again. */
 const drain = Type.Object({ draining: Type.Boolean() });
 
+/** Machines in one request for records: the reply stays below the largest message of the bus. */
+export const MAX_RECORDS = 500;
+const recordsOf = Type.Object({
+  providers: Type.Array(ProviderId, { minItems: 1, maxItems: MAX_RECORDS }),
+});
+/** The stored record of a machine, and what its router knows now. */
+const machineRecord = Type.Object({
+  provider: ProviderId,
+  /** Absent if nothing is stored. */
+  lifetime: optional(
+    Type.Object({
+      firstSeenAt: At,
+      seenAt: At,
+      /** Jobs that it completed. */
+      served: count,
+      /** Attempts that failed through its fault. */
+      failed: count,
+      /** Attempts that it refused although it had reported free room. */
+      refused: count,
+      /** Attempts that it refused with the statement that the request is at fault. */
+      blamed: count,
+      /** Tokens of its answers that reached an ingress. */
+      tokens: count,
+    }),
+  ),
+  /** Absent if the machine is in no fleet. */
+  now: optional(
+    Type.Object({
+      /** Rest of the pause after faults, in milliseconds. */
+      pauseMs: Type.Number({ minimum: 0 }),
+      /** Rest of the cooling after a refusal, in milliseconds. */
+      coolingMs: Type.Number({ minimum: 0 }),
+      /** Measured delay of first contents, relative to the fleet; absent if not measured. */
+      slowdown: optional(Type.Number({ minimum: 0 })),
+      speeds: Type.Array(
+        Type.Object({ build: BuildId, tokensPerSecond: Type.Number({ minimum: 0 }) }),
+        { maxItems: 8 },
+      ),
+      /** Age of the stored record when this router restored it; absent if it restored none. */
+      restoredAgeMs: optional(Type.Number({ minimum: 0 })),
+    }),
+  ),
+});
+const recordsReply = Type.Object({ records: Type.Array(machineRecord, { maxItems: MAX_RECORDS }) });
+
 const defineRouting = methodsOf('routing');
 /** `reserve` and `drain` are sent to one cell; the other requests go to all cells or to one. */
 export const routing = {
@@ -230,6 +275,7 @@ export const routing = {
   explain: defineRouting('explain', explain, explained),
   fleet: defineRouting('fleet', nothing, fleetReply),
   drain: defineRouting('drain', drain, drain),
+  records: defineRouting('records', recordsOf, recordsReply),
 } as const;
 
 // catalog

@@ -34,6 +34,12 @@ export class OwnCell implements Disposable {
     return this.#options.cells.owns(this.#options.cell, provider);
   }
 
+  /** During a hand-over a machine is in two cells; one of them, its new one, is the first. */
+  isFirst(provider: string): boolean {
+    const [first = this.#options.cell] = this.#options.cells.ownersOf(provider);
+    return first === this.#options.cell;
+  }
+
   drain(isDraining: boolean): void {
     this.#isDraining = isDraining;
     this.publishDigest();

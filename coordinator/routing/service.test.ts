@@ -51,9 +51,9 @@ async function startRoutingUnderTest() {
   stack.defer(() => connection.close());
   const bus = new Bus(connection);
   await ensureStreams(bus);
-  const known = { verdicts: [verdict()] };
+  const known = { verdicts: [verdict(), verdict({ provider: WITNESS })] };
   stack.use(await bus.serve('trust', [endpoint(services.trust.verdicts, () => known)]));
-  // Routing stores nothing in Postgres and never connects to it.
+  // There is no Postgres: routing works without the records of machines.
   const database = new Pool({ max: 1 });
   stack.defer(() => database.end());
   const metrics = { last: new Registry() };
@@ -340,13 +340,23 @@ test('a decision is published with its costs and gates', async () => {
   expect(decisions[1]?.rejected).toEqual({ busy: 1 });
 });
 
-describe('a machine without a valid verdict', () => {
-  const tryToJoin = async ({ bus, fleet }: Awaited<ReturnType<typeof startRoutingUnderTest>>) => {
-    bus.publish(upSubject('hello'), Hello, announcement());
-    await bus.connection.flush();
-    return fleet();
-  };
+/** A second machine, which is always verified. */
+const WITNESS = `A${'W'.repeat(55)}`;
 
+/**
+ * Announces both machines and returns the slots of the first one. A machine joins only after its
+ * record was read; the second one joins no sooner than the first one.
+ */
+async function tryToJoin({ bus, fleet }: Awaited<ReturnType<typeof startRoutingUnderTest>>) {
+  bus.publish(upSubject('hello'), Hello, announcement());
+  bus.publish(core.everyUp('hello').replace('*', WITNESS), Hello, announcement());
+  await vi.waitFor(async () =>
+    expect((await fleet()).map(({ provider }) => provider)).toContain(WITNESS),
+  );
+  return (await fleet()).filter(({ provider }) => provider === PROVIDER);
+}
+
+describe('a machine without a valid verdict', () => {
   test.each<[string, Partial<Verdict>]>([
     ['is pending', { standing: 'pending', level: 'none' }],
     ['has lapsed', { standing: 'lapsed', level: 'none' }],
@@ -364,7 +374,7 @@ describe('a machine without a valid verdict', () => {
 
   test('has no verdict: it is not in the fleet', async () => {
     await using network = await startRoutingUnderTest();
-    network.known.verdicts = [];
+    network.known.verdicts = [verdict({ provider: WITNESS })];
     await network.stop();
     await network.start();
     expect(await tryToJoin(network)).toEqual([]);
@@ -374,7 +384,7 @@ describe('a machine without a valid verdict', () => {
     await using network = await startRoutingUnderTest();
     const { bus } = network;
     expect(await tryToJoin(network)).toHaveLength(1);
-    expect(await bus.call(RESERVE, ask(1), CALL)).toMatchObject({
+    expect(await bus.call(RESERVE, ask(1, { only: [PROVIDER] }), CALL)).toMatchObject({
       ok: true,
       candidates: [{ level: 'self_signed' }],
     });
@@ -384,7 +394,9 @@ describe('a machine without a valid verdict', () => {
       verdict({ revision: 5, standing: 'untrusted', level: 'none', fault: 'posture_off' }),
     );
     bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 4 }));
-    await vi.waitFor(async () => expect(await network.fleet()).toEqual([]));
+    await vi.waitFor(async () =>
+      expect((await network.fleet()).map(({ provider }) => provider)).toEqual([WITNESS]),
+    );
     expect(await tryToJoin(network)).toEqual([]);
   });
 });
@@ -392,7 +404,7 @@ describe('a machine without a valid verdict', () => {
 test('a request that requires the level hardware gets no lower level', async () => {
   await using network = await startRoutingUnderTest();
   const { bus } = network;
-  bus.publish(upSubject('hello'), Hello, announcement());
+  expect(await tryToJoin(network)).toHaveLength(1);
   expect(await bus.call(RESERVE, ask(1, { level: 'hardware' }), CALL)).toMatchObject({ ok: false });
   bus.publish(events.trustVerdict, TrustVerdict, verdict({ revision: 3, level: 'hardware' }));
   bus.publish(upSubject('beat'), Beat, announcement());

@@ -34,8 +34,9 @@ import { TrustedMachines } from './core/trusted-machines.ts';
 import { Lease } from './lease.ts';
 import { OwnCell } from './own-cell.ts';
 import { PriceReader } from './price-reader.ts';
+import { MachineRecords } from './records/machine-records.ts';
 import { TrustReader } from './trust-reader.ts';
-import { capacityByBuild, describeDecision, explainFleet, listFleet } from './views.ts';
+import { capacityByBuild, describeDecision, explainFleet, listFleet, recordsNow } from './views.ts';
 import { wholeFleet } from './whole-fleet.ts';
 
 const GRACE_MS = 6_000;
@@ -57,8 +58,9 @@ const NAME_LENGTH = 12;
  * failed, so it can take over at any time.
  */
 export async function startRouting(context: Context): Promise<Component> {
-  const { bus, config, log, metrics, now } = context;
+  const { bus, config, database, log, metrics, now } = context;
   const { cell } = config;
+  const name = `router_${randomToken(NAME_LENGTH)}`;
   const clock = () => performance.now();
   const trusted = new TrustedMachines();
   let decisionsLeft = MAX_DECISIONS_PER_SECOND;
@@ -83,6 +85,9 @@ export async function startRouting(context: Context): Promise<Component> {
     graceMs: GRACE_MS,
     startedAt: clock(),
     random: Math.random,
+    onObserved: (provider, counts) => {
+      if (router.fleet.provider(provider) !== undefined) records.observe(provider, counts);
+    },
     onDecision: (pending, choice, outcome) => {
       decisions.inc({ outcome });
       if (decisionsLeft <= 0) return;
@@ -102,6 +107,16 @@ export async function startRouting(context: Context): Promise<Component> {
 
   const cells = new Cells(bus, clock);
   const own = new OwnCell({ bus, cells, cell, router, isLeading: () => lease.isHeld });
+  const records = new MachineRecords({
+    database,
+    log,
+    metrics,
+    clock,
+    writer: name,
+    isServed: (provider) => lease.isHeld && own.isFirst(provider),
+    memoryOf: (provider) => router.memoryOf(provider, clock()),
+    restore: (provider, memory, stored) => router.restore(provider, memory, stored),
+  });
 
   const reportChange = (provider: string, change: FleetChange | undefined) => {
     if (change === undefined || !lease.isHeld) return;
@@ -168,15 +183,20 @@ export async function startRouting(context: Context): Promise<Component> {
       handle: (announcement, subject) => {
         const provider = providerOf(subject);
         if (!trusted.admits(provider, announcement, now())) return;
-        reportChange(
-          provider,
-          router.fleet.announce(provider, announcement, clock(), trusted.verifiedOf(provider)),
-        );
-        drainSoon();
+        records.whenRead(provider, () => join(provider, announcement));
       },
     });
-  const onDisconnected = ({ provider }: { provider: string }) =>
+  const join = (provider: string, announcement: Announcement) => {
+    // The verdict may have changed while the record was read.
+    if (!trusted.admits(provider, announcement, now())) return;
+    const verified = trusted.verifiedOf(provider);
+    reportChange(provider, router.fleet.announce(provider, announcement, clock(), verified));
+    drainSoon();
+  };
+  const onDisconnected = ({ provider }: { provider: string }) => {
+    records.left(provider);
     reportChange(provider, router.fleet.lost(provider));
+  };
   const verdicts = new TrustReader({
     bus,
     log,
@@ -241,7 +261,8 @@ export async function startRouting(context: Context): Promise<Component> {
     }))
       reportChange(provider, 'silent');
     router.reservations.expire(clock() - config.jobTimeoutMs - RESERVATION_MARGIN_MS);
-    router.sweep(clock());
+    router.sweep(clock(), (provider) => records.isUnwritten(provider));
+    records.sweep((provider) => router.fleet.provider(provider) !== undefined);
     rates.sweep(clock());
     for (const { id } of router.fleet.all())
       router.fleet.setFlooding(id, rates.isFlooding(id, clock()));
@@ -310,9 +331,14 @@ export async function startRouting(context: Context): Promise<Component> {
       own.drain(draining);
       return { draining };
     }),
-    ...wholeFleet(bus, cells),
+    endpoint(inCell(services.routing.records, cell), ({ providers }) => ({
+      records: recordsNow(router, providers, {
+        now: clock(),
+        restoredAgeMs: (provider) => records.restoredAgeMs(provider),
+      }),
+    })),
+    ...wholeFleet({ bus, cells, database }),
   ];
-  const name = `router_${randomToken(NAME_LENGTH)}`;
   let serving: Promise<AsyncDisposable> | undefined;
   const lease = new Lease({
     bus,
@@ -324,6 +350,7 @@ export async function startRouting(context: Context): Promise<Component> {
         { router: name, cell, epoch, providers: router.fleet.size },
         'this router has the lease and leads its cell',
       );
+      records.readAgain();
       serving = bus.serve('routing', endpoints);
       void serving.then(() => {
         bus.emit(
@@ -339,6 +366,7 @@ export async function startRouting(context: Context): Promise<Component> {
       log.info({ router: name }, 'this router has lost the lease and no longer leads its cell');
       void serving?.then((served) => served[Symbol.asyncDispose]());
       router.standDown();
+      void records.flush();
     },
   });
   await lease.decidedOrTimedOut;
@@ -348,7 +376,10 @@ export async function startRouting(context: Context): Promise<Component> {
   // would be missed until the next beat.
   await bus.connection.flush();
   const stop = async (): Promise<void> => {
+    // The router that takes over reads the records as soon as the lease is free.
+    await records.flush();
     await lease[Symbol.asyncDispose]();
+    await records[Symbol.asyncDispose]();
     verdicts[Symbol.dispose]();
     prices[Symbol.dispose]();
     for (const subscription of subscriptions) subscription.unsubscribe();

@@ -7,7 +7,11 @@ import type { Serving } from './core/serving.ts';
 
 /** The state of routing as ingresses, operators and subscribers to its decisions see it. */
 
+type MachineRecord = MessageOf<typeof services.routing.records.reply>['records'][number];
+
 export const MAX_EXPLAINED = 1_000;
+/** Measured speeds in the record of one machine. */
+const MAX_SPEEDS = 8;
 export const MAX_LISTED = 2_000;
 
 /** The description of a decision for people. */
@@ -114,4 +118,31 @@ export function listFleet({ fleet, reservations }: Router) {
     })),
   );
   return rows.slice(0, MAX_LISTED);
+}
+
+/** What is known of machines of this cell now; machines of other cells are left out. */
+export function recordsNow(
+  router: Router,
+  providers: readonly string[],
+  { now, restoredAgeMs }: { now: number; restoredAgeMs: (provider: string) => number | undefined },
+): MachineRecord[] {
+  return providers
+    .filter((provider) => router.fleet.provider(provider) !== undefined)
+    .map((provider) => {
+      const { faults, pace, speeds = [] } = router.memoryOf(provider, now);
+      const restored = restoredAgeMs(provider);
+      return {
+        provider,
+        now: {
+          pauseMs: faults?.openMs ?? 0,
+          coolingMs: faults?.coolMs ?? 0,
+          ...(pace && { slowdown: Math.exp(pace.logExcess) }),
+          speeds: speeds.slice(0, MAX_SPEEDS).map(({ build, answers }) => ({
+            build,
+            tokensPerSecond: 1_000 / Math.min(...answers.map(({ tokenMs }) => tokenMs)),
+          })),
+          ...(restored !== undefined && { restoredAgeMs: restored }),
+        },
+      };
+    });
 }

@@ -1,22 +1,31 @@
+import type { Pool } from 'pg';
 import { inCell, type MessageOf, type ServiceMethod, services } from '#bus-schemas';
 import { type Bus, BusError, type Endpoint, endpoint } from '#coordinator/bus.ts';
 import type { Cells } from '#coordinator/cells/cells.ts';
+import { type Lifetime, readLifetimes } from './records/record-store.ts';
 import { MAX_EXPLAINED, MAX_LISTED } from './views.ts';
 
 type Capacity = MessageOf<typeof services.routing.capacity.reply>;
 type Explained = MessageOf<typeof services.routing.explain.reply>;
+type Records = MessageOf<typeof services.routing.records.reply>;
 type Row = Capacity['builds'][number];
 
 const CELL_TIMEOUT_MS = 2_000;
+
+export interface WholeFleetOptions {
+  readonly bus: Bus;
+  readonly cells: Cells;
+  readonly database: Pool;
+}
 
 /**
  * Endpoints for the whole fleet: the router that gets the request asks the leading router of every
  * cell, and combines the answers.
  */
-export function wholeFleet(bus: Bus, cells: Cells): Endpoint[] {
+export function wholeFleet({ bus, cells, database }: WholeFleetOptions): Endpoint[] {
   const every = <Request, Reply>(method: ServiceMethod<Request, Reply>, request: Request) =>
     askEvery(bus, cells, method, request);
-  const { capacity, explain, fleet } = services.routing;
+  const { capacity, explain, fleet, records } = services.routing;
   return [
     endpoint(capacity, async (request) => capacityOf(await every(capacity, request))),
     endpoint(explain, async (request) => explanationOf(await every(explain, request))),
@@ -25,6 +34,13 @@ export function wholeFleet(bus: Bus, cells: Cells): Endpoint[] {
         .flatMap(({ providers }) => providers)
         .slice(0, MAX_LISTED),
     })),
+    endpoint(records, async (request) => {
+      const [lifetimes, parts] = await Promise.all([
+        readLifetimes(database, request.providers),
+        every(records, request),
+      ]);
+      return { records: recordsFrom(request.providers, lifetimes, parts) };
+    }),
   ];
 }
 
@@ -78,6 +94,22 @@ function explanationOf(parts: readonly Explained[]): Explained {
     tally,
     queued: sum(parts, 'queued'),
   };
+}
+
+/** One entry for each machine of which anything is known, in the order of the request. */
+function recordsFrom(
+  providers: readonly string[],
+  lifetimes: readonly Lifetime[],
+  parts: readonly Records[],
+): Records['records'] {
+  const stored = new Map(lifetimes.map(({ provider, ...lifetime }) => [provider, lifetime]));
+  const known = new Map(parts.flatMap(({ records }) => records.map((row) => [row.provider, row])));
+  return providers
+    .filter((provider) => stored.has(provider) || known.has(provider))
+    .map((provider) => {
+      const lifetime = stored.get(provider);
+      return { provider, ...known.get(provider), ...(lifetime && { lifetime }) };
+    });
 }
 
 function sum<Key extends string>(

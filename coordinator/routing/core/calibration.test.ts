@@ -7,8 +7,8 @@ function fleet(odd: number, answers = 40): Calibration {
   const calibration = new Calibration();
   for (let round = 0; round < answers; round += 1) {
     for (let machine = 0; machine < 20; machine += 1)
-      calibration.learn(`machine ${machine}`, { expectedMs: 1_000, tookMs: 2_000 });
-    calibration.learn('odd', { expectedMs: 1_000, tookMs: 2_000 * odd });
+      calibration.learn(`machine ${machine}`, { expectedMs: 1_000, tookMs: 2_000 }, 0);
+    calibration.learn('odd', { expectedMs: 1_000, tookMs: 2_000 * odd }, 0);
   }
   return calibration;
 }
@@ -32,10 +32,10 @@ test('a machine ten times as late as the others counts as that much slower, and 
 test('a single late answer changes nothing, and no machine counts as over a thousand times slower', () => {
   expect(fleet(1, 10).of('odd').slowdown).toBe(1);
   const calibration = fleet(1, 10);
-  calibration.learn('odd', { expectedMs: 1_000, tookMs: 60_000 });
+  calibration.learn('odd', { expectedMs: 1_000, tookMs: 60_000 }, 0);
   expect(calibration.of('odd').slowdown).toBe(1);
   for (let answer = 0; answer < 40; answer += 1)
-    calibration.learn('odd', { expectedMs: 1_000, tookMs: 1e9 });
+    calibration.learn('odd', { expectedMs: 1_000, tookMs: 1e9 }, 0);
   expect(calibration.of('odd').slowdown).toBe(1_000);
 });
 
@@ -43,7 +43,7 @@ test('a claim that is false by a factor of 200 is noticed within three answers, 
   const calibration = fleet(1, 40);
   const factors = [];
   for (let answer = 0; answer < 6; answer += 1) {
-    calibration.learn('newcomer', { expectedMs: 100, tookMs: 200 * 200 });
+    calibration.learn('newcomer', { expectedMs: 100, tookMs: 200 * 200 }, 0);
     factors.push(calibration.of('newcomer').slowdown);
   }
   expect(factors[0]).toBeLessThan(4);

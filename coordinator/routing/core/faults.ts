@@ -1,3 +1,5 @@
+import type { StoredAt, StoredFaults } from './machine-memory.ts';
+
 /**
  * A circuit breaker for each provider. Faults add up and fade with time. A provider with too many
  * faults gets no jobs for a pause, which doubles each time. After the pause it gets one job at a
@@ -120,6 +122,47 @@ export class Faults {
     if (proven) Object.assign(record, BLANK);
   }
 
+  /** The record in the form that a later router reads; undefined if it has no faults. */
+  stored(provider: string, now: number): StoredFaults | undefined {
+    const record = this.#records.get(provider);
+    if (record === undefined || isForgotten(record, now)) return undefined;
+    const { score, lastAt, openings, openUntil, trialUntil, refusals, coolUntil } = record;
+    return {
+      score,
+      quietMs: Math.max(0, now - lastAt),
+      openings,
+      openMs: Math.max(0, openUntil - now),
+      trialMs: Math.max(0, trialUntil - now),
+      refusals,
+      coolMs: Math.max(0, coolUntil - now),
+    };
+  }
+
+  /**
+   * Merges a record that was stored at the time `at`. Of the two records the worse one counts in
+   * each part, so that a provider cannot lose faults because a router restarted or it moved to
+   * another cell. If that is too strict, one served job corrects it. An expired record is ignored.
+   */
+  restore(provider: string, stored: StoredFaults, { at, now }: StoredAt): void {
+    const other: FaultRecord = {
+      score: stored.score,
+      lastAt: at - stored.quietMs,
+      openings: stored.openings,
+      openUntil: at + Math.min(stored.openMs, LONGEST_PAUSE_MS),
+      trialUntil: at + Math.min(stored.trialMs, TRIAL_MS),
+      refusals: stored.refusals,
+      coolUntil: at + Math.min(stored.coolMs, LONGEST_COOLING_MS),
+    };
+    if (isForgotten(other, now)) return;
+    const record = this.record(provider);
+    if (fade(other, now) > fade(record, now) || record.lastAt === 0) {
+      record.score = other.score;
+      record.lastAt = other.lastAt;
+    }
+    for (const part of ['openings', 'openUntil', 'trialUntil', 'refusals', 'coolUntil'] as const)
+      record[part] = Math.max(record[part], other[part]);
+  }
+
   /** Resets records of faults that are old enough, and drops those of providers that have left. */
   sweep(now: number, isKnown: (provider: string) => boolean): void {
     for (const [provider, accounts] of this.#blamed) {
@@ -127,7 +170,7 @@ export class Faults {
       if (accounts.size === 0) this.#blamed.delete(provider);
     }
     for (const [provider, record] of this.#records) {
-      if ((record.score > 0 || record.refusals > 0) && now - record.lastAt <= FORGET_MS) continue;
+      if (!isForgotten(record, now)) continue;
       if (isKnown(provider)) Object.assign(record, BLANK);
       else this.#records.delete(provider);
     }
@@ -151,6 +194,9 @@ const BLANK: FaultRecord = {
   refusals: 0,
   coolUntil: 0,
 };
+
+const isForgotten = ({ score, refusals, lastAt }: FaultRecord, now: number) =>
+  (score === 0 && refusals === 0) || now - lastAt > FORGET_MS;
 
 function forgetBefore(times: Map<string, number>, limit: number): void {
   for (const [name, at] of times) if (at < limit) times.delete(name);

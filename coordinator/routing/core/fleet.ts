@@ -40,7 +40,7 @@ export type FleetChange = 'joined' | 'returned' | 'silent' | 'left' | 'draining'
 /**
  * Limit for one router; beyond it new providers are ignored. A larger fleet is divided into cells.
  */
-const MAX_PROVIDERS = 50_000;
+export const MAX_PROVIDERS = 50_000;
 /**
  * Upper limits for claims. No known machine is faster, and a higher claim would only attract work.
  */
@@ -165,6 +165,14 @@ export class Fleet {
     return 'left';
   }
 
+  /** Applies what was restored of a machine to its slots. */
+  refresh(id: string): void {
+    const view = this.#providers.get(id);
+    if (view === undefined) return;
+    this.changeCount += 1;
+    for (const slot of view.slots.values()) this.#serve(view, slot);
+  }
+
   setFlooding(id: string, flooding: boolean): void {
     const view = this.#providers.get(id);
     if (view !== undefined && view.flooding !== flooding) this.#put({ ...view, flooding });
@@ -207,15 +215,19 @@ export class Fleet {
     const before = this.#providers.get(view.id);
     if (before !== undefined) this.#unindex(before, view);
     this.#providers.set(view.id, view);
-    for (const [build, slot] of view.slots) {
-      let serving = this.#byBuild.get(build);
-      if (serving === undefined) {
-        serving = new ServingList();
-        this.#byBuild.set(build, serving);
-      }
-      this.#memory.promised(view.id, build).reported(slot.jobs);
-      serving.put(new Serving({ provider: view, slot, suite: this.#suite, memory: this.#memory }));
+    for (const slot of view.slots.values()) {
+      this.#memory.promised(view.id, slot.build).reported(slot.jobs);
+      this.#serve(view, slot);
     }
+  }
+
+  #serve(provider: ProviderView, slot: Slot): void {
+    let serving = this.#byBuild.get(slot.build);
+    if (serving === undefined) {
+      serving = new ServingList();
+      this.#byBuild.set(slot.build, serving);
+    }
+    serving.put(new Serving({ provider, slot, suite: this.#suite, memory: this.#memory }));
   }
 
   #unindex(view: ProviderView, successor?: ProviderView): void {

@@ -1,3 +1,5 @@
+import { MAX_STORED_BUILDS, type StoredAt, type StoredSpeed } from './machine-memory.ts';
+
 /**
  * Measures how fast each slot decodes, from the time between first content and end of its answers.
  * A client that reads slowly makes an answer look slow. Therefore the fastest of the last answers
@@ -71,6 +73,52 @@ export class MeasuredSpeeds {
   }
 
   /**
+   * The measured answers of the provider's slots in the form that a later router reads. Accounts are
+   * replaced by numbers, because only the question which answers belong to one account matters.
+   */
+  stored(provider: string, now: number): StoredSpeed[] {
+    return [...(this.#records.get(provider) ?? [])]
+      .filter(([, { answers }]) => answers.length > 0)
+      .toSorted(([, one], [, other]) => lastOf(other.answers) - lastOf(one.answers))
+      .slice(0, MAX_STORED_BUILDS)
+      .map(([build, { answers }]) => {
+        const accounts = [...new Set(answers.map(({ account }) => account))];
+        return {
+          build,
+          answers: answers.map(({ account, tokenMs, at }) => ({
+            by: accounts.indexOf(account),
+            tokenMs,
+            quietMs: Math.max(0, now - at),
+          })),
+        };
+      });
+  }
+
+  /**
+   * Takes over answers that were stored at the time `at` and still count, for each slot of which
+   * this router has not measured a later answer itself.
+   */
+  restore(
+    provider: string,
+    { build, answers }: StoredSpeed,
+    { at: storedAt, now, isOwn }: StoredAt,
+  ): void {
+    const fresh = answers
+      .map(({ by, tokenMs, quietMs }) => ({
+        account: `stored ${by}`,
+        tokenMs,
+        at: storedAt - quietMs,
+      }))
+      .filter(({ at }) => now - at < FORGET_MS)
+      .toSorted((one, other) => one.at - other.at);
+    if (fresh.length === 0) return;
+    const known = this.#records.get(provider)?.get(build)?.answers ?? [];
+    if (known.length > 0 && (isOwn || lastOf(known) >= lastOf(fresh))) return;
+    this.of(provider, build);
+    updateSpeed(this.#records.get(provider)?.get(build) as SpeedRecord, fresh);
+  }
+
+  /**
    * Notes that the machine no longer lists this slot. Its record is kept while it has answers, so
    * that a machine cannot erase a bad record by leaving the slot out of one message.
    */
@@ -99,3 +147,5 @@ function updateSpeed(record: SpeedRecord, answers: readonly Answer[]): void {
   record.tokenMs =
     answers.length < MIN_ANSWERS ? 0 : Math.min(...answers.map(({ tokenMs }) => tokenMs));
 }
+
+const lastOf = (answers: readonly Answer[]) => answers.at(-1)?.at ?? 0;

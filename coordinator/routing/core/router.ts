@@ -11,6 +11,7 @@ import {
 import { Calibration } from './calibration.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
+import type { MachineMemory, StoredAt } from './machine-memory.ts';
 import { MeasuredSpeeds } from './measured-speeds.ts';
 import type { Choice, GateName, PlacementRequest } from './placement.ts';
 import { choosePreferred } from './preferences.ts';
@@ -20,6 +21,7 @@ import { isLeftToNewcomers, ProbationTurns } from './probation.ts';
 import { Queue, type QueuedRequest } from './queue.ts';
 import { RecentCount } from './recent-count.ts';
 import { Reservations } from './reservations.ts';
+import type { MachineCounts } from './unwritten-records.ts';
 import { type LoadOrder, WarmPool } from './warm-pool.ts';
 
 /**
@@ -53,6 +55,8 @@ export interface RouterOptions {
     choice: Choice,
     outcome: 'placed' | 'queued' | 'refused',
   ) => void;
+  /** Called when a machine served, failed or refused a job, for its record. */
+  readonly onObserved?: (provider: string, counts: Partial<MachineCounts>) => void;
 }
 
 type Ended = Pick<
@@ -182,12 +186,15 @@ export class Router {
         break;
       case 'note':
         this.faults.blamed(provider, account, now);
+        this.#options.onObserved?.(provider, { blamed: 1 });
         break;
       case 'cool':
         this.faults.refused(provider, now);
+        this.#options.onObserved?.(provider, { refused: 1 });
         break;
       case 'fault':
         this.faults.failed(provider, now);
+        this.#options.onObserved?.(provider, { failed: 1 });
         break;
     }
     if (this.reservations.of(job)?.provider === provider) this.#release(job, now, { next });
@@ -216,8 +223,14 @@ export class Router {
       attempts === 1 && reservation !== undefined && reservation.provider === provider;
     if (isFirst && reservation.expectedMs !== undefined && timing.firstContentUs !== undefined) {
       const tookMs = (timing.firstContentUs - timing.routeUs - timing.holdUs) / 1_000;
-      this.#calibration.learn(reservation.provider, { expectedMs: reservation.expectedMs, tookMs });
+      const { expectedMs } = reservation;
+      this.#calibration.learn(reservation.provider, { expectedMs, tookMs }, now);
     }
+    if (provider !== undefined)
+      this.#options.onObserved?.(provider, {
+        served: result === 'completed' ? 1 : 0,
+        tokens: deliveredTokens,
+      });
     this.end(job, now, result === 'completed');
   }
 
@@ -271,9 +284,33 @@ export class Router {
     }
   }
 
-  /** Fades old faults and measurements, and drops those of providers that have left. */
-  sweep(now: number): void {
-    const isKnown = (provider: string) => this.fleet.provider(provider) !== undefined;
+  /** What was measured of a machine, in the form that a later router reads. */
+  memoryOf(provider: string, now: number): MachineMemory {
+    const faults = this.faults.stored(provider, now);
+    const pace = this.#calibration.stored(provider, now);
+    const speeds = this.#speeds.stored(provider, now);
+    return {
+      ...(faults && { faults }),
+      ...(pace && { pace }),
+      ...(speeds.length > 0 && { speeds }),
+    };
+  }
+
+  /** Takes over what an earlier router, or the router of another cell, stored of a machine. */
+  restore(provider: string, { faults, pace, speeds = [] }: MachineMemory, stored: StoredAt): void {
+    if (faults !== undefined) this.faults.restore(provider, faults, stored);
+    if (pace !== undefined) this.#calibration.restore(provider, pace, stored);
+    for (const speed of speeds) this.#speeds.restore(provider, speed, stored);
+    this.fleet.refresh(provider);
+  }
+
+  /**
+   * Fades old faults and measurements, and drops those of providers that have left, except where
+   * `isKept` is true.
+   */
+  sweep(now: number, isKept: (provider: string) => boolean = () => false): void {
+    const isKnown = (provider: string) =>
+      this.fleet.provider(provider) !== undefined || isKept(provider);
     this.faults.sweep(now, isKnown);
     this.#calibration.sweep(now, isKnown);
     this.#probationTurns.sweep((build) => this.fleet.serving(build).length > 0);
