@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { parseArrival } from '#bus-schemas';
 import { DINF, operatorSettings } from './dinf-program.ts';
 import { readStream } from './read-stream.ts';
@@ -56,5 +56,26 @@ test('the requests of a network can be exported and replayed, and the export con
   await writeFile(file, '{"at": "soon"}\n');
   await expect(dinf('replay', '--trace', file)).rejects.toThrow(
     /line 1: this is not a request as dinf routing trace writes it/,
+  );
+});
+
+test('the record of a machine shows the jobs of its life, and an unknown machine is an error', async () => {
+  const machines = network.providers.map(({ id }) => id);
+  // Records are written together every five seconds.
+  await vi.waitFor(async () => {
+    const records = JSON.parse(await dinf('routing', 'record', ...machines, '--json'));
+    const served = records.map(
+      (record: { lifetime?: { served: number } }) => record.lifetime?.served,
+    );
+    expect(served).toHaveLength(2);
+    expect(served[0] + served[1]).toBeGreaterThanOrEqual(REQUESTS);
+  });
+  const text = await dinf('routing', 'record', ...machines);
+  expect(text).toMatch(
+    / \d+ jobs completed, 0 failed, 0 refused, 0 blamed on the client, \d+ tokens/,
+  );
+  expect(text).toContain('its router restored nothing');
+  await expect(dinf('routing', 'record', `A${'B'.repeat(55)}`)).rejects.toThrow(
+    /There is no record of the machine/,
   );
 });

@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
-import type { Arrival, CatalogSnapshot, Trait } from '#bus-schemas';
+import type {
+  Arrival,
+  services as allServices,
+  CatalogSnapshot,
+  MessageOf,
+  Trait,
+} from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { requirementsOf } from '#coordinator/model-requirements.ts';
@@ -34,6 +40,14 @@ export function addRoutingCommands(program: Command): void {
     )
     .option('--json', 'for programs')
     .action((options: ExplainOptions) => withBus((bus) => explain(bus, options)));
+  routing
+    .command('record')
+    .argument('<machines...>', 'the ids of machines')
+    .description('the stored record of machines: jobs, faults and measured speeds')
+    .option('--json', 'for programs')
+    .action((machines: string[], options: { json?: boolean }) =>
+      withBus((bus) => showRecords(bus, machines, options)),
+    );
   routing
     .command('trace')
     .description(
@@ -181,3 +195,46 @@ function buildsOf(name: string, { models, aliases = [] }: CatalogSnapshot): stri
   if (model === undefined) throw new CommandError(EXIT.failure, `There is no model ${name}.`);
   return model.builds;
 }
+
+type MachineRecord = MessageOf<typeof allServices.routing.records.reply>['records'][number];
+
+async function showRecords(
+  bus: Bus,
+  machines: string[],
+  { json = false }: { json?: boolean },
+): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const { records } = await bus.call(services.routing.records, { providers: machines }, CALL);
+  if (json) return console.log(JSON.stringify(records));
+  const missing = machines.find((id) => !records.some(({ provider }) => provider === id));
+  for (const record of records) console.log(linesOf(record).join('\n  '));
+  if (missing !== undefined)
+    throw new CommandError(EXIT.failure, `There is no record of the machine ${missing}.`);
+}
+
+function linesOf({ provider, lifetime, now }: MachineRecord): string[] {
+  const lines = [provider];
+  if (lifetime !== undefined) {
+    const { firstSeenAt, seenAt, served, failed, refused, blamed, tokens } = lifetime;
+    lines.push(
+      `first seen ${new Date(firstSeenAt).toISOString()}, last written ${new Date(seenAt).toISOString()}`,
+      `${served} jobs completed, ${failed} failed, ${refused} refused, ${blamed} blamed on the client, ${tokens} tokens delivered`,
+    );
+  }
+  if (now === undefined) return [...lines, 'not in the fleet'];
+  const { pauseMs, coolingMs, slowdown, speeds, restoredAgeMs } = now;
+  if (pauseMs > 0) lines.push(`gets no jobs for ${seconds(pauseMs)} because of its faults`);
+  if (coolingMs > 0) lines.push(`gets no jobs for ${seconds(coolingMs)} after a refusal`);
+  if (slowdown !== undefined)
+    lines.push(`its answers begin ${slowdown.toFixed(1)} times as late as those of the fleet`);
+  for (const { build, tokensPerSecond } of speeds)
+    lines.push(`${build}: ${tokensPerSecond.toFixed(1)} tokens per second, measured`);
+  lines.push(
+    restoredAgeMs === undefined
+      ? 'its router restored nothing'
+      : `its router restored a record that was ${seconds(restoredAgeMs)} old`,
+  );
+  return lines;
+}
+
+const seconds = (ms: number) => `${Math.ceil(ms / 1_000)} s`;

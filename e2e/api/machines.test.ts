@@ -132,6 +132,13 @@ describe('a device that wants to be linked to an account', () => {
       serves: true,
       because: expect.stringMatching(/^It is new: /),
     });
+    await vi.waitFor(async () =>
+      expect((await ann.ask('GET', '/v1/me/providers')).json.data[0].record).toMatchObject({
+        completed: 4,
+        failed: 0,
+        tokens: 20,
+      }),
+    );
     expect(
       (
         await ann.ask('PUT', `/v1/me/providers/${own?.id}/prices`, {

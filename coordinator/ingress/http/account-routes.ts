@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import {
   ModelName,
   ProviderId,
@@ -40,6 +40,23 @@ const Price = Type.Integer({
 
 /** A request of usual size: a machine that cannot serve this one cannot serve any. */
 const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
+
+const Count = Type.Integer({ minimum: 0 });
+/** What the network has counted since the machine came; none of it changes what the machine gets. */
+const MachineRecord = Type.Object({
+  first_seen_at: When,
+  completed: Count,
+  failed: Type.Integer({ minimum: 0, description: 'Attempts that failed through its fault.' }),
+  refused: Type.Integer({
+    minimum: 0,
+    description: 'Attempts that it refused although it had reported free room.',
+  }),
+  blamed_on_client: Type.Integer({
+    minimum: 0,
+    description: 'Attempts that it refused with the statement that the request is at fault.',
+  }),
+  tokens: Count,
+});
 
 interface AccountDeps {
   readonly catalog: CatalogCache;
@@ -118,6 +135,23 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     serves: Type.Boolean({ description: 'A short request would be served now.' }),
     because: Type.String({ description: 'The reason, and what would change it.' }),
   });
+  const lifetimesOf = async (providers: string[]) => {
+    const lifetimes = new Map<string, Static<typeof MachineRecord>>();
+    const asked = providers.slice(0, services.MAX_RECORDS);
+    if (asked.length === 0) return lifetimes;
+    const { records } = await api.ask(services.routing.records, { providers: asked });
+    for (const { provider, lifetime } of records)
+      if (lifetime !== undefined)
+        lifetimes.set(provider, {
+          first_seen_at: asTime(lifetime.firstSeenAt),
+          completed: lifetime.served,
+          failed: lifetime.failed,
+          refused: lifetime.refused,
+          blamed_on_client: lifetime.blamed,
+          tokens: lifetime.tokens,
+        });
+    return lifetimes;
+  };
   api.route({
     method: 'GET',
     url: '/v1/me/providers',
@@ -144,6 +178,7 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
               }),
             ),
           }),
+          record: orNull(MachineRecord),
           slots: Type.Array(Slot),
         }),
       ),
@@ -151,6 +186,7 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
     handle: async ({ request }) => {
       const { account } = callerOf(request);
       const { machines } = await api.ask(services.trust.machines, { account });
+      const lifetimes = await lifetimesOf(machines.map(({ provider }) => provider));
       const explained = await api.ask(services.routing.explain, {
         ...SHORT_REQUEST,
         providers: machines.map(({ provider }) => provider),
@@ -181,6 +217,7 @@ export function addAccountRoutes(api: Api, { catalog, guesses }: AccountDeps): v
               level,
               because: fault === undefined ? null : trustFaultTexts[fault],
             },
+            record: lifetimes.get(provider) ?? null,
             slots: slots.map(({ build, load, gate, because }) => ({
               build,
               running: load,

@@ -31,7 +31,7 @@ import { startPostgres, startTcpProxy } from '#testcontainers';
 import { announcement, slot } from '../core/fleet-under-test.ts';
 import { startRouting } from '../service.ts';
 
-export const BUILD = 'sim-llama-8b-q4';
+const BUILD = 'sim-llama-8b-q4';
 const CALL = { timeoutMs: 20_000 };
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
