@@ -57,7 +57,7 @@ export type {
   Take,
   Taken,
 } from './messages/accounts.ts';
-export { CellDigest, FIRST_CELL, LeaseWord, MAX_CELLS } from './messages/cells.ts';
+export { CellDigest, FIRST_CELL, LeaseMessage, MAX_CELLS } from './messages/cells.ts';
 export * from './messages/events.ts';
 export * from './messages/inference.ts';
 export * from './messages/orders.ts';
@@ -111,8 +111,8 @@ export {
   type Enrolled,
   Judgement,
   type Renewed,
+  TrustMessage,
   TrustVerdict,
-  TrustWord,
   type Verdict,
 } from './messages/trust.ts';
 export * from './messages/vocabulary.ts';

@@ -26,7 +26,7 @@ export const CellDigest = defineMessage('cell.digest', cellDigest);
  * Message between the candidates for one lease. They send it several times a second over core NATS,
  * not through JetStream.
  */
-const leaseWord = Type.Object({
+const leaseMessage = Type.Object({
   /** Id of the candidate; a process draws a new one each time it starts. */
   holder: Type.String({ minLength: 1, maxLength: 64 }),
   /** Number of this term; greater than that of every earlier holder. */
@@ -38,5 +38,5 @@ const leaseWord = Type.Object({
    */
   sentAt: count,
 });
-export type LeaseWord = Static<typeof leaseWord>;
-export const LeaseWord = defineMessage('lease.word', leaseWord);
+export type LeaseMessage = Static<typeof leaseMessage>;
+export const LeaseMessage = defineMessage('lease.word', leaseMessage);

@@ -18,14 +18,14 @@ export const Challenge = defineMessage(
   Type.Object({ nonce: Bytes({ min: NONCE_BYTES, max: NONCE_BYTES }) }),
 );
 
-const trustWord = Type.Union([
+const trustMessage = Type.Union([
   /** The machine asks for a challenge, because it wants to serve with this sealing key. */
   Type.Object({ t: Type.Literal('ask'), sealingKey: X25519Key }),
   Type.Object({ t: Type.Literal('evidence'), evidence: Evidence }),
 ]);
-export type TrustWord = Static<typeof trustWord>;
+export type TrustMessage = Static<typeof trustMessage>;
 /** A machine's message to trust. */
-export const TrustWord = defineMessage('trust', trustWord);
+export const TrustMessage = defineMessage('trust', trustMessage);
 
 const judgement = Type.Object({
   standing: Standing,

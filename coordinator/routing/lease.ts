@@ -1,5 +1,5 @@
 import { RequestError, type Subscription } from '@nats-io/nats-core';
-import { core, LeaseWord } from '#bus-schemas';
+import { core, LeaseMessage } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { Election, type Outcome } from './core/election.ts';
 
@@ -53,7 +53,7 @@ export class Lease implements AsyncDisposable {
     this.#subject = core.lease(name);
     this.#subscription = bus.subscribe({
       subject: this.#subject,
-      kind: LeaseWord,
+      kind: LeaseMessage,
       handle: (message) => this.#act(this.#election.receive(message, clock())),
     });
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
@@ -84,7 +84,7 @@ export class Lease implements AsyncDisposable {
     const { bus, onGained, onLost } = this.#options;
     if (bus.connection.isClosed() || bus.connection.isDraining()) return;
     this.#listenAsHolder();
-    if (send !== undefined) bus.publish(this.#subject, LeaseWord, send);
+    if (send !== undefined) bus.publish(this.#subject, LeaseMessage, send);
     if (askHub) void this.#askHub();
     if (became === 'holder') onGained(this.#election.epoch);
     if (became === 'other') onLost();

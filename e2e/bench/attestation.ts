@@ -13,7 +13,7 @@ import {
   SUITE_ID,
   services,
   signEvidence,
-  TrustWord,
+  TrustMessage,
 } from '#bus-schemas';
 import { type Bus, componentNames } from '#coordinator';
 import { startNetwork } from '#network';
@@ -150,11 +150,11 @@ async function enrolMachine(bus: Bus): Promise<void> {
     subject: core.down(provider, 'challenge'),
     kind: Challenge,
     handle: ({ nonce }) =>
-      bus.publish(core.up(provider, 'trust'), TrustWord, {
+      bus.publish(core.up(provider, 'trust'), TrustMessage, {
         t: 'evidence',
         evidence: signEvidence(signer, { ...claims, at: Date.now(), nonce }),
       }),
   });
   await bus.connection.flush();
-  bus.publish(core.up(provider, 'trust'), TrustWord, { t: 'ask', sealingKey });
+  bus.publish(core.up(provider, 'trust'), TrustMessage, { t: 'ask', sealingKey });
 }

@@ -7,7 +7,7 @@ import {
   type Signer,
   SUITE_ID,
   signEvidence,
-  TrustWord,
+  TrustMessage,
   trustFaultTexts,
   type WeightsDigest,
 } from '#bus-schemas';
@@ -83,7 +83,10 @@ export class Attester {
     if (clock() < this.#askAt) return;
     this.#askAt = clock() + this.#pauseMs;
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, this.#pauseMs * SLOWER);
-    publish(providerSubjects.up('trust'), TrustWord.encode({ t: 'ask', sealingKey: keys.wanted }));
+    publish(
+      providerSubjects.up('trust'),
+      TrustMessage.encode({ t: 'ask', sealingKey: keys.wanted }),
+    );
   }
 
   async challenged({ nonce }: { nonce: Uint8Array }): Promise<void> {
@@ -106,7 +109,7 @@ export class Attester {
     });
     publish(
       providerSubjects.up('trust'),
-      TrustWord.encode({
+      TrustMessage.encode({
         t: 'evidence',
         evidence: { ...evidence, ...(certificates && { certificates: [...certificates] }) },
       }),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { LeaseWord } from '#bus-schemas';
+import type { LeaseMessage } from '#bus-schemas';
 import { Election, type Outcome } from './election.ts';
 
 /** A fault of one candidate: its process is paused, or its connection to the hub is cut. */
@@ -26,7 +26,7 @@ class World {
   now = 0;
   readonly members = Array.from({ length: CANDIDATES }, (_, index) => ({
     election: new Election({ holder: `router_${index}`, epoch: 1, now: 0 }),
-    inbox: [] as { message: LeaseWord; at: number }[],
+    inbox: [] as { message: LeaseMessage; at: number }[],
     answer: undefined as { isAnotherHolding: boolean; at: number } | undefined,
     isConnected: false,
   }));
@@ -92,7 +92,7 @@ class World {
     while (inbox[0] !== undefined && inbox[0].at <= this.now)
       this.#act(
         index,
-        election.receive((inbox.shift() as { message: LeaseWord }).message, this.now),
+        election.receive((inbox.shift() as { message: LeaseMessage }).message, this.now),
       );
     if (answer === undefined || answer.at > this.now) return;
     this.#member(index).answer = undefined;
@@ -163,9 +163,9 @@ test('when a divided cluster is connected again, only the holder with the greate
   alone(one);
   alone(two);
   expect([one.isHeld(500), two.isHeld(500)]).toEqual([true, true]);
-  const objection = two.receive(one.tick(500).send as LeaseWord, 500).send;
+  const objection = two.receive(one.tick(500).send as LeaseMessage, 500).send;
   expect(objection?.state).toBe('held');
-  expect(one.receive(objection as LeaseWord, 500).became).toBe('other');
+  expect(one.receive(objection as LeaseMessage, 500).became).toBe('other');
   expect([one.isHeld(500), two.isHeld(500)]).toEqual([false, true]);
 });
 

@@ -1,4 +1,4 @@
-import type { LeaseWord } from '#bus-schemas';
+import type { LeaseMessage } from '#bus-schemas';
 
 /**
  * How long a holder may act after it sent a message that the hub delivered back to it, in
@@ -18,7 +18,7 @@ const CLAIM_MS = 100;
 
 export interface Outcome {
   /** The message to send now. */
-  readonly send?: LeaseWord;
+  readonly send?: LeaseMessage;
   /**
    * Ask the hub whether another process subscribes to the holder's subject, and pass the answer to
    * `answered`.
@@ -137,7 +137,7 @@ export class Election {
     return { askHub: true };
   }
 
-  receive(message: LeaseWord, now: number): Outcome {
+  receive(message: LeaseMessage, now: number): Outcome {
     if (message.holder === this.#holder) return this.#receiveOwn(message, now);
     this.#othersEpoch = Math.max(this.#othersEpoch, message.epoch);
     switch (message.state) {
@@ -173,7 +173,7 @@ export class Election {
       : outcome;
   }
 
-  #receiveOwn({ state, sentAt }: LeaseWord, now: number): Outcome {
+  #receiveOwn({ state, sentAt }: LeaseMessage, now: number): Outcome {
     if (this.#phase === 'holding' && state === 'held')
       this.#heldUntil = Math.max(this.#heldUntil, sentAt + LEASE_MS);
     if (this.#phase !== 'claiming' || state !== 'claimed' || sentAt < this.#claimedAt + CLAIM_MS)
@@ -205,11 +205,11 @@ export class Election {
   }
 
   /** Both candidates get the same result, in whichever order their messages arrive. */
-  #outranks({ epoch, holder }: LeaseWord): boolean {
+  #outranks({ epoch, holder }: LeaseMessage): boolean {
     return this.#epoch === epoch ? this.#holder > holder : this.#epoch > epoch;
   }
 
-  #message(now: number): LeaseWord {
+  #message(now: number): LeaseMessage {
     return {
       holder: this.#holder,
       epoch: this.#epoch,

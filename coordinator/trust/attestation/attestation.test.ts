@@ -24,8 +24,8 @@ import {
   signEvidence,
   type TreeHead,
   TrustHead,
+  TrustMessage,
   TrustVerdict,
-  TrustWord,
   type Verdict,
   verdictEntry,
 } from '#bus-schemas';
@@ -124,8 +124,8 @@ class Machine {
     return machine;
   }
 
-  say(word: TrustWord): void {
-    trust.bus.publish(core.up(this.provider, 'trust'), TrustWord, word);
+  say(message: TrustMessage): void {
+    trust.bus.publish(core.up(this.provider, 'trust'), TrustMessage, message);
   }
 
   async challenge(): Promise<Uint8Array> {

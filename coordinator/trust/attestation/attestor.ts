@@ -12,8 +12,8 @@ import {
   Judgement,
   NONCE_BYTES,
   providerOf,
+  TrustMessage,
   TrustVerdict,
-  TrustWord,
   verdictEntry,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
@@ -97,10 +97,10 @@ export class Attestor implements AsyncDisposable {
     });
     this.#subscription = options.bus.subscribe({
       subject: core.everyUp('trust'),
-      kind: TrustWord,
+      kind: TrustMessage,
       queue: 'trust',
       wants: (subject) => this.#maySpeak(providerOf(subject)),
-      handle: (word, subject) => void this.#hear(word, providerOf(subject)),
+      handle: (message, subject) => void this.#receive(message, providerOf(subject)),
     });
     this.#timer = setInterval(() => void this.#wake(), WAKE_MS);
   }
@@ -164,20 +164,22 @@ export class Attestor implements AsyncDisposable {
    * A clock that seems to be wrong may be trust's own. Therefore all clocks are read before a
    * machine is blamed, outside of the transaction.
    */
-  async #hear(word: TrustWord, provider: string): Promise<void> {
+  async #receive(message: TrustMessage, provider: string): Promise<void> {
     const { clock } = this.#options;
-    await clock.settle(word.t === 'evidence' ? word.evidence.at : undefined);
-    this.#run(provider, (known, isActive) => this.#heard(word, known, provider, isActive));
+    await clock.settle(message.t === 'evidence' ? message.evidence.at : undefined);
+    this.#run(provider, (known, isActive) =>
+      this.#receivedEvent(message, known, provider, isActive),
+    );
   }
 
-  async #heard(
-    word: TrustWord,
+  async #receivedEvent(
+    message: TrustMessage,
     known: KnownMachine,
     provider: string,
     isActive: (codeHash: Uint8Array) => Promise<boolean>,
   ): Promise<TrustEvent | undefined> {
-    if (word.t === 'ask') return { type: 'asked', sealingKey: word.sealingKey };
-    const { evidence } = word;
+    if (message.t === 'ask') return { type: 'asked', sealingKey: message.sealingKey };
+    const { evidence } = message;
     const { clock } = this.#options;
     // An old or replayed answer does not match the open nonce and is ignored.
     if (!isAwaited(known.state, evidence.nonce, clock.now())) return undefined;

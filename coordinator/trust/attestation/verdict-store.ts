@@ -5,7 +5,7 @@ import {
   type Standing,
   type TrustFault,
   type TrustLevel,
-  TrustWord,
+  TrustMessage,
   type Verdict,
 } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
@@ -89,7 +89,7 @@ export async function saveVerdict(
   state: TrustState,
 ): Promise<number> {
   const { standing, level, fault, evidence, freshUntil, misses, nonce, nonceAt, wakeAt } = state;
-  const kept = evidence && TrustWord.encode({ t: 'evidence', evidence });
+  const kept = evidence && TrustMessage.encode({ t: 'evidence', evidence });
   const values = [
     provider,
     standing,
@@ -220,6 +220,6 @@ function attestedIn({ level, freshUntil, evidence: kept }: AttestedRow): Atteste
 
 export function evidenceIn(kept: Uint8Array | null): Evidence | undefined {
   if (kept === null) return undefined;
-  const word = TrustWord.decode(kept);
-  return word.t === 'evidence' ? word.evidence : undefined;
+  const message = TrustMessage.decode(kept);
+  return message.t === 'evidence' ? message.evidence : undefined;
 }

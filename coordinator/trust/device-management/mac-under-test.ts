@@ -12,7 +12,7 @@ import {
   SUITE_ID,
   services,
   signEvidence,
-  TrustWord,
+  TrustMessage,
 } from '#bus-schemas';
 import type { Trust } from '../trust-under-test.ts';
 
@@ -95,7 +95,7 @@ export class MacUnderTest {
   }
 
   ask(): void {
-    this.#trust.bus.publish(core.up(this.provider, 'trust'), TrustWord, {
+    this.#trust.bus.publish(core.up(this.provider, 'trust'), TrustMessage, {
       t: 'ask',
       sealingKey: this.#sealingKey,
     });
@@ -140,7 +140,7 @@ export class MacUnderTest {
       nonce,
       ...this.#claims,
     });
-    this.#trust.bus.publish(core.up(this.provider, 'trust'), TrustWord, {
+    this.#trust.bus.publish(core.up(this.provider, 'trust'), TrustMessage, {
       t: 'evidence',
       evidence,
     });
