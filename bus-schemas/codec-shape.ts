@@ -28,13 +28,13 @@ export function isWholeValue(bytes: Uint8Array): boolean {
     if (at + sizeBytes > bytes.length) return false;
     const size = head < 0xc0 ? head & (head < 0xa0 ? 0x0f : 0x1f) : unsigned(bytes, at, sizeBytes);
     at += sizeBytes;
-    const held = heldBy(head);
-    if (held === 'nothing') {
+    const content = contentKindOf(head);
+    if (content === 'nothing') {
       at += FIXED_BYTES[head - 0xc0] ?? 0;
-    } else if (held === 'bytes') {
+    } else if (content === 'bytes') {
       at += size;
-    } else if (held === 'values' || held === 'pairs') {
-      const values = held === 'pairs' ? size * 2 : size;
+    } else if (content === 'values' || content === 'pairs') {
+      const values = content === 'pairs' ? size * 2 : size;
       if (values > bytes.length - at || outer.length === MAX_DEPTH) return false;
       outer.push(due);
       due = values;
@@ -52,7 +52,7 @@ const SIZE_BYTES = [
 /** Size of the numbers with the heads 0xc0 to 0xd3, in bytes. */
 const FIXED_BYTES = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8];
 
-function heldBy(head: number): 'nothing' | 'bytes' | 'values' | 'pairs' | 'unknown' {
+function contentKindOf(head: number): 'nothing' | 'bytes' | 'values' | 'pairs' | 'unknown' {
   if (head < 0x90 || head >= 0xde) return 'pairs';
   if (head < 0xa0 || head >= 0xdc) return 'values';
   if (head < 0xc0 || head >= 0xd9 || (head >= 0xc4 && head <= 0xc6)) return 'bytes';

@@ -36,9 +36,9 @@ export class BusError extends Error {
  * Thrown by a handler that may no longer answer. The caller sends its request again and reaches the
  * process that may answer it.
  */
-export class AskAgain extends Error {}
+export class NotResponsible extends Error {}
 
-const ASK_AGAIN = 503;
+const NOT_RESPONSIBLE = 503;
 
 /** Receives failures that no caller can see. */
 export interface BusReport {
@@ -134,7 +134,7 @@ export class Bus {
         );
       throw cause;
     }
-    if (message.headers?.get('Nats-Service-Error-Code') === String(ASK_AGAIN))
+    if (message.headers?.get('Nats-Service-Error-Code') === String(NOT_RESPONSIBLE))
       throw new BusError(
         'unavailable',
         `${method.subject}: another process answers now; repeat the call`,
@@ -148,8 +148,8 @@ export class Bus {
    * Rejects all open calls of this method with `unavailable`, so that they are repeated: the
    * process that received them may no longer answer.
    */
-  abandon({ subject }: { readonly subject: string }): void {
-    this.#requests.abandon(subject);
+  rejectOpenCalls({ subject }: { readonly subject: string }): void {
+    this.#requests.rejectOpen(subject);
   }
 
   /**
@@ -188,9 +188,9 @@ export class Bus {
     } catch (error) {
       // This copy is stopping, and the caller will repeat its call to another copy.
       if (this.connection.isClosed()) return;
-      if (!(error instanceof AskAgain)) this.#report.handlerFailed(method.subject, error);
+      if (!(error instanceof NotResponsible)) this.#report.handlerFailed(method.subject, error);
       message.respondError(
-        error instanceof AskAgain ? ASK_AGAIN : error instanceof CodecError ? 400 : 500,
+        error instanceof NotResponsible ? NOT_RESPONSIBLE : error instanceof CodecError ? 400 : 500,
         error instanceof Error ? error.message : 'failed',
       );
     }

@@ -91,7 +91,7 @@ export class EventPublisher {
       this.#waitingBytes + event.payload.length > MAX_WAITING_BYTES
     ) {
       this.#dropped += 1;
-      this.#requests.say(event.subject, event.payload, headersOf(event));
+      this.#requests.publishNow(event.subject, event.payload, headersOf(event));
       return;
     }
     this.#waiting.push(event);
@@ -99,7 +99,7 @@ export class EventPublisher {
     this.#pump();
     // The fact waits behind others that are not stored yet. That may take minutes.
     if (this.#waiting.at(-1) === event)
-      this.#requests.say(event.subject, event.payload, headersOf(event));
+      this.#requests.publishNow(event.subject, event.payload, headersOf(event));
   }
 
   /**

@@ -73,13 +73,13 @@ export class RequestMux {
    * Publishes a message to the current subscribers. While the hub is unreachable it does nothing,
    * because the library would store the message and send it later.
    */
-  say(subject: string, payload: Uint8Array, headers: MsgHdrs): void {
+  publishNow(subject: string, payload: Uint8Array, headers: MsgHdrs): void {
     if (this.#isConnected && !this.#connection.isClosed() && !this.#connection.isDraining())
       this.#connection.publish(subject, payload, { headers });
   }
 
   /** Rejects all open requests of this subject with `unavailable`. */
-  abandon(subject: string): void {
+  rejectOpen(subject: string): void {
     for (const [token, pending] of [...this.#pending])
       if (pending.subject === subject) this.#fail(token, 'unavailable');
   }

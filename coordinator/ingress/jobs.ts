@@ -57,7 +57,8 @@ export class Jobs implements AsyncDisposable {
       bus.subscribe({
         subject: events.routingLed,
         kind: RoutingLed,
-        handle: ({ cell = FIRST_CELL }) => bus.abandon(inCell(services.routing.reserve, cell)),
+        handle: ({ cell = FIRST_CELL }) =>
+          bus.rejectOpenCalls(inCell(services.routing.reserve, cell)),
       }),
     ];
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);

@@ -23,7 +23,7 @@ import {
   TrustRevoked,
   Violation,
 } from '#bus-schemas';
-import { AskAgain, endpoint } from '#coordinator/bus.ts';
+import { endpoint, NotResponsible } from '#coordinator/bus.ts';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Context } from '#coordinator/context.ts';
@@ -312,7 +312,7 @@ export async function startRouting(context: Context): Promise<Component> {
       inCell(services.routing.reserve, cell),
       (request) =>
         new Promise<Reserved>((answer, fail) => {
-          const askAgain = () => fail(new AskAgain());
+          const askAgain = () => fail(new NotResponsible());
           if (lease.isHeld)
             router.reserve({ request, requestedAt: clock(), answer, askAgain }, clock());
           else askAgain();
