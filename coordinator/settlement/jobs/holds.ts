@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Held, Hold, KeyShortage, KeySpending, MaxPrice, Topped, TopUp } from '#bus-schemas';
-import { Remembered } from '#coordinator/remembered.ts';
+import { LoadingCache } from '#coordinator/loading-cache.ts';
 import type { Alerts } from '../alerts.ts';
 import { Batcher } from '../batcher.ts';
 import { holdFor, type Price } from '../core/charge.ts';
@@ -41,7 +41,7 @@ export class Holds implements AsyncDisposable {
   readonly #options: HoldsOptions;
   readonly #batcher: Batcher<NewHold, HoldResult>;
   readonly #recent: RecentHolds;
-  readonly #spending: Remembered<KeySpending | undefined>;
+  readonly #spending: LoadingCache<KeySpending | undefined>;
 
   constructor(options: HoldsOptions) {
     this.#options = options;
@@ -54,7 +54,7 @@ export class Holds implements AsyncDisposable {
       const [account, id] = key.split(' ', 2) as [string, string];
       return (await options.ledger.keySpending(account, id))[0];
     };
-    this.#spending = new Remembered({
+    this.#spending = new LoadingCache({
       load,
       ttlMs: SPENDING_GOOD_MS,
       maximum: MAX_SPENDINGS,

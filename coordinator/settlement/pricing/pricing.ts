@@ -1,6 +1,6 @@
 import { events, SettlementTermsChanged, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
-import { Remembered } from '#coordinator/remembered.ts';
+import { LoadingCache } from '#coordinator/loading-cache.ts';
 import { cachedWithinListed, type Price, type Terms } from '../core/charge.ts';
 import { CatalogPrices } from './catalog-prices.ts';
 import type { AgreedTerms, PricingStore } from './pricing-store.ts';
@@ -36,26 +36,24 @@ export interface PricingOptions {
 export class Pricing implements Disposable {
   readonly #options: PricingOptions;
   readonly #catalog: CatalogPrices;
-  readonly #versions: Remembered<string>;
-  readonly #providerPrices: Remembered<Price | undefined>;
-  readonly #terms: Remembered<{ terms: Terms; service: boolean }>;
-  readonly #payees: Remembered<string>;
+  readonly #versions: LoadingCache<string>;
+  readonly #providerPrices: LoadingCache<Price | undefined>;
+  readonly #terms: LoadingCache<{ terms: Terms; service: boolean }>;
+  readonly #payees: LoadingCache<string>;
   readonly #subscription: { unsubscribe(): void };
 
   constructor(options: PricingOptions) {
     this.#options = options;
     const { bus, store, now } = options;
     this.#catalog = new CatalogPrices({ bus, now });
-    const remembered = <Value>(load: (key: string) => Promise<Value>) =>
-      new Remembered({ load, ttlMs: TTL_MS, maximum: MAX_REMEMBERED, now });
-    this.#versions = remembered((key) =>
-      store.priceVersion(...(JSON.parse(key) as [string, Price])),
-    );
-    this.#providerPrices = remembered((key) =>
+    const cached = <Value>(load: (key: string) => Promise<Value>) =>
+      new LoadingCache({ load, ttlMs: TTL_MS, maximum: MAX_REMEMBERED, now });
+    this.#versions = cached((key) => store.priceVersion(...(JSON.parse(key) as [string, Price])));
+    this.#providerPrices = cached((key) =>
       store.providerPrice(...(key.split(' ', 2) as [string, string]), now()),
     );
-    this.#terms = remembered(async (account) => this.#termsFrom(await store.terms(account)));
-    this.#payees = remembered((provider) => this.#findPayee(provider));
+    this.#terms = cached(async (account) => this.#termsFrom(await store.terms(account)));
+    this.#payees = cached((provider) => this.#findPayee(provider));
     this.#subscription = bus.subscribe({
       subject: events.settlementTermsChanged,
       kind: SettlementTermsChanged,
@@ -105,8 +103,8 @@ export class Pricing implements Disposable {
 
   /** Discards cached prices and terms, because some of them changed. */
   forget(): void {
-    this.#providerPrices.forget();
-    this.#terms.forget();
+    this.#providerPrices.clear();
+    this.#terms.clear();
   }
 
   async #termsFrom(agreed: AgreedTerms | undefined): Promise<{ terms: Terms; service: boolean }> {

@@ -1,4 +1,4 @@
-export interface RememberedOptions<Value> {
+export interface LoadingCacheOptions<Value> {
   readonly load: (key: string) => Promise<Value>;
   /** Lifetime of a value, in milliseconds. */
   readonly ttlMs: number;
@@ -10,11 +10,11 @@ export interface RememberedOptions<Value> {
  * Caches values that are loaded by key. Callers of the same key share one loading; failures are not
  * cached; the oldest value is dropped first.
  */
-export class Remembered<Value> {
-  readonly #options: RememberedOptions<Value>;
+export class LoadingCache<Value> {
+  readonly #options: LoadingCacheOptions<Value>;
   readonly #known = new Map<string, { readonly value: Promise<Value>; readonly until: number }>();
 
-  constructor(options: RememberedOptions<Value>) {
+  constructor(options: LoadingCacheOptions<Value>) {
     this.#options = options;
   }
 
@@ -32,7 +32,7 @@ export class Remembered<Value> {
     return value;
   }
 
-  forget(): void {
+  clear(): void {
     this.#known.clear();
   }
 }
