@@ -49,7 +49,7 @@ export interface LogViewOptions {
    */
   readonly key?: string | undefined;
   /** The last head that an earlier run of this client accepted. */
-  readonly kept?: PrintedHead | undefined;
+  readonly savedHead?: PrintedHead | undefined;
   readonly onHead?: (head: PrintedHead) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -70,8 +70,8 @@ export class LogView {
 
   constructor(options: LogViewOptions) {
     this.#options = options;
-    this.#key = options.key ?? options.kept?.key;
-    this.#head = options.kept && readHead(options.kept);
+    this.#key = options.key ?? options.savedHead?.key;
+    this.#head = options.savedHead && readHead(options.savedHead);
   }
 
   /**

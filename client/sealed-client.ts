@@ -29,7 +29,7 @@ export interface SealedClientOptions {
    * trusted from then on.
    */
   readonly logKey?: string | undefined;
-  readonly keptHead?: PrintedHead | undefined;
+  readonly savedHead?: PrintedHead | undefined;
   readonly onHead?: (head: PrintedHead) => void;
 }
 
@@ -123,7 +123,7 @@ export class SealedClient implements Disposable {
    */
   readonly #jobIds = new Map<string, string[]>();
 
-  constructor({ url, minimumLevel, logKey, keptHead, onHead }: SealedClientOptions) {
+  constructor({ url, minimumLevel, logKey, savedHead, onHead }: SealedClientOptions) {
     this.#minimumLevel = minimumLevel;
     this.#connection = new Connection(url);
     const get = (path: string) => this.#connection.json({ method: 'GET', path });
@@ -131,7 +131,7 @@ export class SealedClient implements Disposable {
       get,
       now: Date.now,
       key: logKey,
-      kept: keptHead,
+      savedHead,
       ...(onHead && { onHead }),
     });
     this.#check = new OfferCheck({ log: this.log, get, minimumLevel, now: Date.now });

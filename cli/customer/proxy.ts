@@ -48,25 +48,25 @@ async function runProxy({
   level,
   logKey,
 }: ProxyOptions): Promise<void> {
-  const [{ hex }, { SealedClient }, { startProxy }, { createLogger }, { KeptHead }] =
+  const [{ hex }, { SealedClient }, { startProxy }, { createLogger }, { SavedLogHead }] =
     await Promise.all([
       import('#bus-schemas'),
       import('#client'),
       import('#client/proxy/proxy-server.ts'),
       import('#coordinator/logger.ts'),
-      import('#client/kept-head.ts'),
+      import('#client/saved-log-head.ts'),
     ]);
   const log = createLogger({ name: 'proxy', level: process.env['DINF_LOG'] ?? 'warn' });
-  const kept = await KeptHead.of(coordinator);
-  const onHead = (head: Parameters<typeof kept.keep>[0]) =>
-    void kept
-      .keep(head)
+  const savedHead = await SavedLogHead.of(coordinator);
+  const onHead = (head: Parameters<typeof savedHead.save>[0]) =>
+    void savedHead
+      .save(head)
       .catch((error: unknown) => log.warn({ err: error }, 'the log could not be kept'));
   using client = new SealedClient({
     url: coordinator,
     minimumLevel: level,
     logKey,
-    keptHead: await kept.read(),
+    savedHead: await savedHead.read(),
     onHead,
   });
   const { key, size } = await client.log.refresh().catch(explain);
@@ -91,11 +91,11 @@ ${hex(key)}`);
 }
 
 async function proxySecret(): Promise<string> {
-  const [{ kept }, { randomBytes }] = await Promise.all([
-    import('#bus-schemas/kept-file.ts'),
+  const [{ readOrCreate }, { randomBytes }] = await Promise.all([
+    import('#bus-schemas/saved-file.ts'),
     import('node:crypto'),
   ]);
-  return kept(join(homeFolder(process.env), 'proxy.secret'), async () =>
+  return readOrCreate(join(homeFolder(process.env), 'proxy.secret'), async () =>
     randomBytes(SECRET_BYTES).toString('base64url'),
   );
 }

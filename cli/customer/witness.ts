@@ -20,20 +20,20 @@ export function addWitnessCommand(program: Command): void {
 }
 
 async function runWitness({ coordinator, logKey, every, once }: WitnessOptions): Promise<void> {
-  const [{ hex }, { SealedClient }, { KeptHead }] = await Promise.all([
+  const [{ hex }, { SealedClient }, { SavedLogHead }] = await Promise.all([
     import('#bus-schemas'),
     import('#client'),
-    import('#client/kept-head.ts'),
+    import('#client/saved-log-head.ts'),
   ]);
-  const kept = await KeptHead.of(coordinator);
+  const savedHead = await SavedLogHead.of(coordinator);
   const writes: Promise<void>[] = [];
-  const onHead = (head: Parameters<typeof kept.keep>[0]) =>
-    void writes.splice(0, writes.length, kept.keep(head));
+  const onHead = (head: Parameters<typeof savedHead.save>[0]) =>
+    void writes.splice(0, writes.length, savedHead.save(head));
   using client = new SealedClient({
     url: coordinator,
     minimumLevel: 'none',
     logKey,
-    keptHead: await kept.read(),
+    savedHead: await savedHead.read(),
     onHead,
   });
   const stopped = stopSignal().then(() => true);

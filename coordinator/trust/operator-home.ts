@@ -8,7 +8,7 @@ import {
   type OperatorJwts,
   type OperatorKeys,
 } from '#bus-schemas';
-import { kept } from '#bus-schemas/kept-file.ts';
+import { readOrCreate } from '#bus-schemas/saved-file.ts';
 
 /**
  * The keys of the operator, and the secret from which the account key of each provider is derived.
@@ -29,17 +29,23 @@ export async function prepareOperatorHome({ home }: { home: string }): Promise<O
   const folder = join(home, 'keys');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const key = async (name: string, kind: 'operator' | 'account') =>
-    Nkey.fromSeed(await kept(join(folder, `${name}.nk`), async () => Nkey.create(kind).seed));
+    Nkey.fromSeed(
+      await readOrCreate(join(folder, `${name}.nk`), async () => Nkey.create(kind).seed),
+    );
   const keys: OperatorKeys = {
     operator: await key('operator', 'operator'),
     system: await key('system', 'account'),
     core: await key('core', 'account'),
     ops: await key('ops', 'account'),
   };
-  await kept(join(folder, 'core.creds'), () => mintCredentials('core', keys.core, 'all'));
-  await kept(join(folder, 'sys.creds'), () => mintCredentials('system', keys.system, 'all'));
-  await kept(join(folder, 'ops.creds'), () => mintCredentials('ops', keys.ops, 'read-only'));
-  const master = await kept(join(folder, 'provider-accounts.secret'), async () =>
+  await readOrCreate(join(folder, 'core.creds'), () => mintCredentials('core', keys.core, 'all'));
+  await readOrCreate(join(folder, 'sys.creds'), () =>
+    mintCredentials('system', keys.system, 'all'),
+  );
+  await readOrCreate(join(folder, 'ops.creds'), () =>
+    mintCredentials('ops', keys.ops, 'read-only'),
+  );
+  const master = await readOrCreate(join(folder, 'provider-accounts.secret'), async () =>
     randomBytes(MASTER_BYTES).toString('base64url'),
   );
   return { keys, jwts: await mintOperator(keys), masterSecret: Buffer.from(master, 'base64url') };

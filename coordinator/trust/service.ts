@@ -10,7 +10,7 @@ import {
   TrustConnected,
   TrustDisconnected,
 } from '#bus-schemas';
-import { kept } from '#bus-schemas/kept-file.ts';
+import { readOrCreate } from '#bus-schemas/saved-file.ts';
 import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
@@ -48,7 +48,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   const { bus, database, config, log, metrics } = context;
   const { keys, masterSecret } = await prepareOperatorHome({ home: config.home });
   const signer = ed25519Signer(
-    await kept(resolve(config.home, 'keys', 'log.pem'), async () => newEd25519Key()),
+    await readOrCreate(resolve(config.home, 'keys', 'log.pem'), async () => newEd25519Key()),
   );
   const system = await connectToHub({
     urls: config.natsUrls,

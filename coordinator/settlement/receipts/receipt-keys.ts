@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ed25519Signer, hex, newEd25519Key, type Signer } from '#bus-schemas';
-import { kept } from '#bus-schemas/kept-file.ts';
+import { readOrCreate } from '#bus-schemas/saved-file.ts';
 
 const FIRST = '0001.pem';
 
@@ -20,7 +20,7 @@ export class ReceiptKeys {
     const folder = join(home, 'keys', 'receipts');
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if ((await names(folder)).length === 0)
-      await kept(join(folder, FIRST), async () => newEd25519Key());
+      await readOrCreate(join(folder, FIRST), async () => newEd25519Key());
     const signers = await Promise.all(
       (await names(folder)).map(async (name) =>
         ed25519Signer(await readFile(join(folder, name), 'utf8')),

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readIfThere, replace } from '#bus-schemas/kept-file.ts';
 import { homeFolder } from '#bus-schemas/running-network.ts';
+import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import type { PrintedHead } from './mod.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { PrintedHead } from './mod.ts';
  * coordinator that shows this machine another log for one request would have to continue that log
  * forever, because every later head must be consistent with this one.
  */
-export class KeptHead {
+export class SavedLogHead {
   readonly #file: string;
   #writing: Promise<void> = Promise.resolve();
 
@@ -17,10 +17,10 @@ export class KeptHead {
     this.#file = file;
   }
 
-  static async of(coordinatorUrl: string): Promise<KeptHead> {
+  static async of(coordinatorUrl: string): Promise<SavedLogHead> {
     const home = homeFolder(process.env);
     await mkdir(home, { recursive: true, mode: 0o700 });
-    return new KeptHead(
+    return new SavedLogHead(
       join(home, `log-${new URL(coordinatorUrl).host.replace(/[^a-z0-9.]/gi, '-')}.json`),
     );
   }
@@ -31,7 +31,7 @@ export class KeptHead {
   }
 
   /** Stores heads in the order of the calls. */
-  keep(head: PrintedHead): Promise<void> {
+  save(head: PrintedHead): Promise<void> {
     this.#writing = this.#writing.then(() => replace(this.#file, JSON.stringify(head)));
     return this.#writing;
   }

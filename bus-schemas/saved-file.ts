@@ -5,7 +5,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
  * Returns the content of a file. If there is no file, it is written with the result of `make`,
  * completely or not at all.
  */
-export async function kept(path: string, make: () => Promise<string>): Promise<string> {
+export async function readOrCreate(path: string, make: () => Promise<string>): Promise<string> {
   const known = await readIfThere(path);
   if (known !== undefined) return known;
   const text = await make();
