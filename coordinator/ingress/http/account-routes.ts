@@ -42,7 +42,7 @@ const Price = Type.Integer({
 const SHORT_REQUEST = { promptTokens: 500, maxOutputTokens: 500 };
 
 const Count = Type.Integer({ minimum: 0 });
-/** What the network has counted since the machine came; none of it changes what the machine gets. */
+/** Counts since the machine joined the network. They do not change the work that it gets. */
 const MachineRecord = Type.Object({
   first_seen_at: When,
   completed: Count,
