@@ -6,12 +6,17 @@ const ROOT = resolve(import.meta.dirname, '..');
 const FOLDERS = [
   'bin',
   'bus-schemas',
+  'cli',
+  'client',
   'coordinator',
   'e2e',
+  'http-api',
   'native',
+  'network',
   'provider',
   'simulator',
   'testcontainers',
+  'tiny-model',
 ];
 /** Variables that a process sets for its own child processes; users never set them. */
 const INTERNAL = ['DINF_PARENT'];
