@@ -4,8 +4,10 @@
  */
 export {
   credentialsLifetime,
+  isSigningKey,
   mintCredentials,
   mintOperator,
+  mintOwnAccounts,
   mintProviderAccount,
   mintProviderUser,
   type OperatorJwts,
@@ -14,12 +16,6 @@ export {
   renewalText,
 } from './accounts/jwts.ts';
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
-export {
-  type ClusterPlace,
-  hubConfig,
-  type LeafRemote,
-  leafConfig,
-} from './accounts/server-config.ts';
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
 export { BEST_CHIP, type ChipFigures, chipFigures } from './chips.ts';
 export {
@@ -47,6 +43,7 @@ export {
   printEvidence,
   readPrintedEvidence,
 } from './evidence/printed-evidence.ts';
+export { isSafeHub, MINIMUM_NATS_SERVER } from './hub-version.ts';
 export * from './ids.ts';
 export type {
   Authenticated,

@@ -6,8 +6,9 @@ import { announceNetwork, homeFolder } from '#bus-schemas/running-network.ts';
 import type { Network } from '#network';
 import { wholeNumber } from './option-parsers.ts';
 import { greet } from './up/greeting.ts';
+import { type PublicOptions, publicAccess } from './up/public-access.ts';
 
-interface UpOptions {
+interface UpOptions extends PublicOptions {
   readonly providers: number;
   readonly chip: string;
   readonly tokenMs?: string;
@@ -36,6 +37,14 @@ export function addCommands(program: Command): void {
       'engine of one more provider, which serves the tiny model; none for no such provider',
       process.env['DINF_ENGINE'] || 'auto',
     )
+    .option(
+      '--public <name>',
+      'let other machines join: the host name or address at which they reach this one',
+    )
+    .option('--tls-cert <file>', 'with --public: certificate of the API, in PEM')
+    .option('--tls-key <file>', 'with --public: private key of the certificate')
+    .option('--behind-proxy', 'with --public: a proxy on this machine has the certificate')
+    .option('--insecure', 'with --public: no TLS for the API, on a network that you trust')
     .addHelpText(
       'after',
       '\nDINF_HOME names the folder for the state (default .dinf), DATABASE_URL an existing Postgres, and DINF_HTTP_PORT the port of the API.',
@@ -74,13 +83,15 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   const log = createLogger({ name: 'dinf', level: process.env['DINF_LOG'] ?? 'warn' });
 
   const http = { host: process.env['DINF_HTTP_HOST'] ?? '127.0.0.1', port: await apiPort(say) };
+  const access = publicAccess(options, http);
   const databaseUrl = process.env['DATABASE_URL'];
   const { issuer: issuerPort, ...hubPorts } = await savedPorts(home);
   await using network = await startNetwork({
     home,
     log,
     say: (line) => say(`starting ${line}`),
-    config: { http },
+    config: { http, ...access?.config },
+    ...(access && { publicHost: access.host }),
     hubPorts,
     issuerPort,
     ...(databaseUrl && { databaseUrl }),
@@ -95,7 +106,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   });
   await using _announced = await announceNetwork(home, {
     natsUrl: network.hub.clientUrl,
-    leafUrl: network.hub.leafUrl,
+    leafUrl: network.localLeafUrl,
     httpUrl: network.url,
     databaseUrl: network.databaseUrl,
     ...(network.issuer && { issuer: { url: network.issuer.url, secret: network.issuer.secret } }),
@@ -115,6 +126,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
   await untilKnown(network, providers + (real ? 1 : 0));
   greet({
     url: network.url,
+    publicUrl: access?.url,
     apiKey,
     providers,
     engine: real?.engine,

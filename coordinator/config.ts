@@ -1,7 +1,9 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { FIRST_CELL, MAX_CELLS, type RateLimits } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import { DatabaseUrlError, databaseAddresses } from './database/addresses.ts';
+import { HUB_CA_FILE } from './founding/hub-certificates.ts';
+import { isLoopback } from './founding/hub-config.ts';
 
 /**
  * All settings of the coordinator, read from environment variables. docs/configuration.md lists
@@ -9,12 +11,20 @@ import { DatabaseUrlError, databaseAddresses } from './database/addresses.ts';
  */
 export interface Config {
   readonly home: string;
+  /** Folder of the network's keys. */
+  readonly keysFolder: string;
+  /** Addresses of the hubs for components. Those that begin with `tls://` demand TLS. */
   readonly natsUrls: readonly string[];
+  /** Certificate of the authority that signs the certificates of the hubs. */
+  readonly hubCaFile: string;
   readonly coreCredentials: string;
   readonly systemCredentials: string;
+  /** Addresses of the hubs for the leaves of machines. */
   readonly leafUrls: readonly string[];
   readonly databaseUrl: string;
   readonly http: { readonly host: string; readonly port: number };
+  /** The TLS listener of the API; undefined if a proxy terminates TLS, or none is needed. */
+  readonly https: HttpsConfig | undefined;
   readonly logLevel: string;
   /** Maximum duration of a job, from its receipt until its end, in milliseconds. */
   readonly jobTimeoutMs: number;
@@ -89,6 +99,13 @@ export interface Config {
   readonly mdm: MdmConfig | undefined;
 }
 
+export interface HttpsConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+}
+
 export interface MdmConfig {
   readonly url: string;
   /** The value of MicroMDM's option `-api-key`. */
@@ -116,17 +133,22 @@ export class ConfigError extends Error {
 
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const home = homeFolder(env);
+  const keysFolder = resolve(env['DINF_KEYS'] || join(home, 'keys'));
+  const publicUrl = publicUrlOf(env);
   return {
     home,
+    keysFolder,
     natsUrls: list(env['DINF_NATS_URL'] ?? 'nats://127.0.0.1:4222'),
-    coreCredentials: env['DINF_CORE_CREDS'] ?? join(home, 'keys', 'core.creds'),
-    systemCredentials: env['DINF_SYS_CREDS'] ?? join(home, 'keys', 'sys.creds'),
+    hubCaFile: env['DINF_HUB_CA'] || join(keysFolder, HUB_CA_FILE),
+    coreCredentials: env['DINF_CORE_CREDS'] ?? join(keysFolder, 'core.creds'),
+    systemCredentials: env['DINF_SYS_CREDS'] ?? join(keysFolder, 'sys.creds'),
     leafUrls: list(env['DINF_LEAF_URL'] ?? 'nats-leaf://127.0.0.1:7422'),
     databaseUrl: databaseUrl(env['DATABASE_URL'] ?? ''),
     http: {
-      host: env['DINF_HTTP_HOST'] ?? '127.0.0.1',
+      host: loopbackOrInsecure(env, 'DINF_HTTP_HOST'),
       port: integer(env, 'DINF_HTTP_PORT', 8080, 0, 65_535),
     },
+    https: httpsConfig(env),
     logLevel: env['DINF_LOG'] ?? 'info',
     jobTimeoutMs: integer(env, 'DINF_JOB_TIMEOUT_MS', 600_000, 1_000, 3_600_000),
     firstContentMs: integer(env, 'DINF_FIRST_CONTENT_MS', 9_000, 100, 600_000),
@@ -162,11 +184,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     oidc: oidcConfig(env),
     admin: env['DINF_ADMIN_PORT']
       ? {
-          host: env['DINF_ADMIN_HOST'] ?? '127.0.0.1',
+          host: loopbackOrInsecure(env, 'DINF_ADMIN_HOST'),
           port: integer(env, 'DINF_ADMIN_PORT', 0, 0, 65_535),
         }
       : undefined,
-    linkUrl: env['DINF_LINK_URL'] || undefined,
+    linkUrl: env['DINF_LINK_URL'] || (publicUrl && new URL('/link', publicUrl).href),
     appleRootFiles: list(env['DINF_APPLE_ROOTS'] ?? ''),
     revokedCertificates: list(env['DINF_REVOKED_CERTIFICATES'] ?? '').map((serial) =>
       serial.toLowerCase(),
@@ -195,6 +217,41 @@ function accountLimits(env: NodeJS.ProcessEnv): RateLimits {
     ...(requests > 0 && { requests }),
     ...(inputTokens > 0 && { inputTokens }),
     ...(outputTokens > 0 && { outputTokens }),
+  };
+}
+
+/**
+ * The address of a listener without TLS. Prompts and API keys would be readable on the network, so
+ * an address that other machines can reach needs `DINF_INSECURE=1`. That is for listeners behind a
+ * proxy that terminates TLS, for example in a container.
+ */
+function loopbackOrInsecure(env: NodeJS.ProcessEnv, name: string): string {
+  const host = env[name] || '127.0.0.1';
+  if (isLoopback(host) || env['DINF_INSECURE'] === '1') return host;
+  throw new ConfigError(
+    `${name}=${host} would accept connections of other machines without TLS. Give a certificate (DINF_TLS_CERT and DINF_TLS_KEY), or set DINF_INSECURE=1 if a proxy in front terminates TLS.`,
+  );
+}
+
+function publicUrlOf(env: NodeJS.ProcessEnv): string | undefined {
+  const url = env['DINF_PUBLIC_URL'] ?? '';
+  if (url === '') return undefined;
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw new ConfigError('DINF_PUBLIC_URL must be an address that begins with https://');
+  return url;
+}
+
+function httpsConfig(env: NodeJS.ProcessEnv): HttpsConfig | undefined {
+  const certificateFile = env['DINF_TLS_CERT'] ?? '';
+  const keyFile = env['DINF_TLS_KEY'] ?? '';
+  if (certificateFile === '' && keyFile === '') return undefined;
+  if (certificateFile === '' || keyFile === '')
+    throw new ConfigError('DINF_TLS_CERT and DINF_TLS_KEY belong together');
+  return {
+    host: env['DINF_HTTPS_HOST'] || '0.0.0.0',
+    port: integer(env, 'DINF_HTTPS_PORT', 443, 0, 65_535),
+    certificateFile: resolve(certificateFile),
+    keyFile: resolve(keyFile),
   };
 }
 

@@ -1,11 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { credsAuthenticator, type NatsConnection } from '@nats-io/transport-node';
+import {
+  credsAuthenticator,
+  type NatsConnection,
+  type NodeConnectionOptions,
+} from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { connectToServer } from '#bus-schemas';
 
-export interface BusPlace {
-  readonly urls: readonly string[];
+export interface HubAddress {
+  readonly natsUrls: readonly string[];
+  /** Certificate of the only authority that may vouch for a hub with a `tls://` address. */
+  readonly hubCaFile: string;
+}
+
+export interface BusPlace extends HubAddress {
   readonly credentialsFile: string;
   readonly name: string;
   readonly log: Logger;
@@ -16,16 +25,30 @@ const RECONNECT_JITTER_MS = 100;
 const PING_MS = 10_000;
 const DRAIN_MS = 2_000;
 
+/**
+ * The options with which a component reaches the hubs. If one address demands TLS, all connections
+ * do: otherwise an attacker on the path could answer for the other addresses without a certificate.
+ */
+export async function hubConnection(
+  { natsUrls, hubCaFile }: HubAddress,
+  credentialsFile: string,
+): Promise<NodeConnectionOptions> {
+  return {
+    servers: [...natsUrls],
+    authenticator: credsAuthenticator(await readFile(credentialsFile)),
+    ...(natsUrls.some((url) => url.startsWith('tls://')) && { tls: { caFile: hubCaFile } }),
+  };
+}
+
 /** Opens a connection that retries without end while no hub answers, at the start and later. */
 export async function connectToHub({
-  urls,
   credentialsFile,
   name,
   log,
+  ...address
 }: BusPlace): Promise<NatsConnection> {
   const connection = await connectToServer({
-    servers: [...urls],
-    authenticator: credsAuthenticator(await readFile(credentialsFile)),
+    ...(await hubConnection(address, credentialsFile)),
     name,
     waitOnFirstConnect: true,
     maxReconnectAttempts: -1,

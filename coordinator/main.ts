@@ -54,7 +54,7 @@ export async function startCoordinator({
   log = createLogger({ name: 'coordinator', level: config.logLevel }),
 }: CoordinatorOptions): Promise<Coordinator> {
   const connection = await connectToHub({
-    urls: config.natsUrls,
+    ...config,
     credentialsFile: config.coreCredentials,
     name: `coordinator ${named.join(' ')}`,
     log,

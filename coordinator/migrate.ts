@@ -33,7 +33,7 @@ export async function migrate(databaseUrl: string): Promise<readonly string[]> {
     );
     const done = new Map(rows.map(({ name, sha256 }) => [name, sha256]));
     const applied: string[] = [];
-    for (const name of (await readdir(FOLDER)).filter((file) => file.endsWith('.sql')).toSorted()) {
+    for (const name of await migrationFiles()) {
       if (await apply(client, name, done.get(name))) applied.push(name);
     }
     return applied;
@@ -41,6 +41,26 @@ export async function migrate(databaseUrl: string): Promise<readonly string[]> {
     await client.end();
   }
 }
+
+/** Names of the migrations of this version that the database lacks. */
+export async function pendingMigrations(databaseUrl: string): Promise<readonly string[]> {
+  const client = await connectOwner(databaseUrl);
+  try {
+    const { rows: tables } = await client.query<{ known: boolean }>(
+      "SELECT to_regclass('migrations') IS NOT NULL AS known",
+    );
+    const { rows } = tables[0]?.known
+      ? await client.query<{ name: string }>('SELECT name FROM migrations')
+      : { rows: [] };
+    const done = new Set(rows.map(({ name }) => name));
+    return (await migrationFiles()).filter((name) => !done.has(name));
+  } finally {
+    await client.end();
+  }
+}
+
+const migrationFiles = async (): Promise<string[]> =>
+  (await readdir(FOLDER)).filter((file) => file.endsWith('.sql')).toSorted();
 
 async function connectOwner(databaseUrl: string): Promise<Client> {
   const { url } = await new Primary(databaseUrl).find();

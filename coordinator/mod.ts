@@ -5,6 +5,16 @@ export { type Config, ConfigError, readConfig } from './config.ts';
 export { connectToHub } from './connect-bus.ts';
 export { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
 export { connectDatabase } from './database.ts';
+export { prepareAuthority, prepareHubCertificate } from './founding/hub-certificates.ts';
+export { type HubTls, hubConfig } from './founding/hub-config.ts';
+export {
+  type CertificateExtension,
+  type CertificateOptions,
+  type IssuedCertificate,
+  issueCertificate,
+} from './founding/issue-certificate.ts';
+export { leafUrlOf } from './founding/network-plan.ts';
+export { type OperatorHome, prepareOperatorHome } from './founding/operator-home.ts';
 export {
   type Coordinator,
   type CoordinatorOptions,
@@ -16,4 +26,3 @@ export { makeApiKey, type NewSecret } from './secrets.ts';
 export { explainStorage } from './stream-storage.ts';
 export { ensureStreams, StreamStorageError } from './streams.ts';
 export { keepTokenizer } from './tokenizers/tokenizer-files.ts';
-export { type OperatorHome, prepareOperatorHome } from './trust/operator-home.ts';

@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { credsAuthenticator } from '@nats-io/transport-node';
 import { connectToServer } from '#bus-schemas';
 import type { Config } from './config.ts';
+import { type HubAddress, hubConnection } from './connect-bus.ts';
 import type { StreamStorageError } from './streams.ts';
+
+type StorageConfig = HubAddress & Pick<Config, 'systemCredentials'>;
 
 const TIMEOUT_MS = 3_000;
 const MB = 1_000_000;
@@ -22,7 +23,7 @@ interface ServerStorage {
  */
 export async function explainStorage(
   { message }: StreamStorageError,
-  config: Pick<Config, 'natsUrls' | 'systemCredentials'>,
+  config: StorageConfig,
 ): Promise<string> {
   const server = await askServer(config).catch(() => undefined);
   const { max_storage: most, store_dir: folder } = server?.data?.config ?? {};
@@ -35,14 +36,9 @@ export async function explainStorage(
 
 const megabytes = (bytes: number) => `${Math.floor(bytes / MB)} MB`;
 
-async function askServer({
-  natsUrls,
-  systemCredentials,
-}: Pick<Config, 'natsUrls' | 'systemCredentials'>): Promise<ServerStorage> {
-  const authenticator = credsAuthenticator(await readFile(systemCredentials));
+async function askServer(config: StorageConfig): Promise<ServerStorage> {
   const connection = await connectToServer({
-    servers: [...natsUrls],
-    authenticator,
+    ...(await hubConnection(config, config.systemCredentials)),
     name: 'storage',
     timeout: TIMEOUT_MS,
   });

@@ -22,7 +22,7 @@ const PROBE_AFTER_MS = 30_000;
  * milliseconds. Without it, a connection without any request would keep the server open for a
  * minute.
  */
-const LINGER_MS = 2_000;
+export const LINGER_MS = 2_000;
 const WARN_EVERY_MS = 3_600_000;
 /**
  * Headers of every response, unless its route sets others. Responses contain keys, codes, tokens,
@@ -47,6 +47,23 @@ export interface ServerOptions {
    */
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
+}
+
+/** Limits for the connections of one client, in the form of Node's servers. */
+export function limitsOfNode({
+  headersTimeoutMs,
+  requestTimeoutMs,
+}: Pick<ServerOptions, 'headersTimeoutMs' | 'requestTimeoutMs'>) {
+  return {
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAlive: true,
+    keepAliveInitialDelay: PROBE_AFTER_MS,
+    headersTimeout: headersTimeoutMs,
+    // Node checks at this interval which requests are late. Its default of 30 s would let a client
+    // exceed a shorter limit.
+    connectionsCheckingInterval: Math.min(headersTimeoutMs, requestTimeoutMs, 5_000),
+  };
 }
 
 /**
@@ -74,14 +91,7 @@ export function createServer({
       sendError(reply.raw, asApiError(error));
     },
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
-    // Node checks at this interval which requests are late. Its default of 30 s would let a client
-    // exceed a shorter limit.
-    http: {
-      keepAlive: true,
-      keepAliveInitialDelay: PROBE_AFTER_MS,
-      headersTimeout: headersTimeoutMs,
-      connectionsCheckingInterval: Math.min(headersTimeoutMs, requestTimeoutMs, 5_000),
-    },
+    http: limitsOfNode({ headersTimeoutMs, requestTimeoutMs }),
   });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>

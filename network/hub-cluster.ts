@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { hubConfig } from '#bus-schemas';
-import type { OperatorHome } from '#coordinator';
+import { hubConfig, type OperatorHome } from '#coordinator';
 import { LaunchError, type NatsServer, startNatsServer } from '#provider';
 import { freePort } from './free-port.ts';
 
@@ -50,7 +49,7 @@ async function startOnFreePorts({
     ports.map(async (port, index) => {
       const server = `hub-${index}`;
       const config = (place: Parameters<typeof hubConfig>[0]) =>
-        hubConfig(place, operator, { server, port, routes });
+        hubConfig(place, { operator, cluster: { server, port, routes } });
       return started.use(
         await startNatsServer({
           binary: natsServer,

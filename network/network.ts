@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
-import { type ComponentName, hubConfig, type NewModel, services } from '#bus-schemas';
+import { type ComponentName, type NewModel, services } from '#bus-schemas';
 import {
   Bus,
   type Config,
@@ -10,8 +10,13 @@ import {
   connectToHub,
   ensureStreams,
   explainStorage,
+  type HubTls,
+  hubConfig,
+  leafUrlOf,
   makeApiKey,
   migrate,
+  prepareAuthority,
+  prepareHubCertificate,
   prepareOperatorHome,
   readConfig,
   StreamStorageError,
@@ -48,6 +53,11 @@ export interface NetworkOptions {
   readonly startPostgres?: (options: PostgresOptions) => Promise<PostgresNode>;
   /** Port of the sign-in service; a free one by default. */
   readonly issuerPort?: number;
+  /**
+   * Host name or address of this machine for the leaves of other machines. With it the hub accepts
+   * leaves on every address, by TLS. Without it only this machine reaches the hub.
+   */
+  readonly publicHost?: string;
   /** Components of the coordinator to start; all by default. The ingress must be one of them. */
   readonly components?: readonly ComponentName[];
   readonly log: Logger;
@@ -61,6 +71,8 @@ export interface Network extends AsyncDisposable {
   readonly home: string;
   readonly natsServer: string;
   readonly hub: NatsNode;
+  /** Address of the hub for leaves on this machine. */
+  readonly localLeafUrl: string;
   /** All hubs: one, or as many as `clusterOf` demands. */
   readonly hubs: readonly NatsNode[];
   readonly postgres: PostgresNode | undefined;
@@ -94,6 +106,7 @@ export interface Network extends AsyncDisposable {
 const CALL = { timeoutMs: 10_000 };
 const TOKEN_LIFETIME_MS = 3_600_000;
 const DATABASE = 'dinf';
+const EVERY_ADDRESS = '0.0.0.0';
 
 export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const { env = process.env, log, say = () => undefined } = options;
@@ -101,18 +114,26 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
   const home = options.home === undefined ? await temporaryHome(started) : resolve(options.home);
   // Read the settings first, so that a wrong one is reported before any part of the network starts.
   const settings = readConfig({ ...env, DINF_HOME: home });
-  const operator = await prepareOperatorHome({ home });
+  const operator = await prepareOperatorHome(settings.keysFolder);
 
   say('nats-server');
   const { path: natsServer } = await findNatsServer({ cacheDir: cacheFolder(env), env, log: say });
   const { startHub = localHubStarter({ natsServer, home }), startPostgres = startLocalPostgres } =
     options;
+  const tls =
+    options.publicHost === undefined
+      ? undefined
+      : await hubTls(options.publicHost, { home, keysFolder: settings.keysFolder });
   const hubs =
     options.clusterOf === undefined
       ? [
           started.use(
             await startHub({
-              config: (place) => hubConfig(place, operator),
+              config: (place) =>
+                hubConfig(
+                  { ...place, ...(tls && { leafHost: EVERY_ADDRESS }) },
+                  { operator, ...(tls && { tls }) },
+                ),
               ports: options.hubPorts ?? {},
             }),
           ),
@@ -139,7 +160,10 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     ...settings,
     databaseUrl,
     natsUrls: hubs.map(({ clientUrl }) => clientUrl),
-    leafUrls: hubs.map(({ leafUrl }) => leafUrl),
+    leafUrls:
+      options.publicHost === undefined
+        ? hubs.map(({ leafUrl }) => leafUrl)
+        : [leafUrlOf({ host: options.publicHost, ports: hub.ports })],
     ...(issuer && {
       oidc: { issuer: issuer.url, audience: issuer.audience, algorithms: ['ES256'] },
     }),
@@ -168,6 +192,7 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
     home,
     natsServer,
     hub,
+    localLeafUrl: tls ? leafUrlOf({ host: '127.0.0.1', ports: hub.ports }) : hub.leafUrl,
     hubs,
     postgres,
     databaseUrl,
@@ -217,6 +242,20 @@ async function temporaryHome(started: AsyncDisposableStack): Promise<string> {
   return home;
 }
 
+/** A certificate with which the hub proves its public name, and loopback to leaves on this machine. */
+async function hubTls(
+  publicHost: string,
+  { home, keysFolder }: { home: string; keysFolder: string },
+): Promise<HubTls> {
+  const now = Date.now();
+  return prepareHubCertificate({
+    authority: await prepareAuthority(keysFolder, now),
+    folder: join(home, 'hub', 'tls'),
+    names: [...new Set([publicHost, 'localhost', '127.0.0.1'])],
+    now,
+  });
+}
+
 const localHubStarter =
   ({ natsServer, home }: { natsServer: string; home: string }) =>
   (options: NatsNodeOptions): Promise<NatsNode> =>
@@ -224,7 +263,7 @@ const localHubStarter =
 
 async function prepareStreams(config: Config, log: Logger): Promise<void> {
   const connection = await connectToHub({
-    urls: config.natsUrls,
+    ...config,
     credentialsFile: config.coreCredentials,
     name: 'migrate',
     log,

@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
+import { CoordinatorError, callCoordinator, isReadableOnTheWay } from './coordinator-call.ts';
+import { withCurrentHubs } from './hub-addresses.ts';
 import { readIfThere, writePrivate } from './private-file.ts';
 
 /**
@@ -20,6 +22,8 @@ export interface Enrolment {
   /** Origin of the token; absent if an older version enrolled the machine. */
   readonly enrolledBy?: TokenSource;
   readonly leafUrls: readonly string[];
+  /** Certificate of the authority of the hubs; absent if the network has no TLS. */
+  readonly hubCaFile?: string;
   readonly credentialsFile: string;
 }
 
@@ -29,7 +33,7 @@ interface EnrolAnswer {
   readonly leaf_urls: string[];
 }
 
-export type EnrolErrorCode = 'refused' | 'unreachable' | 'enrolled_already';
+export type EnrolErrorCode = 'refused' | 'unreachable' | 'enrolled_already' | 'insecure';
 
 export class EnrolError extends Error {
   readonly code: EnrolErrorCode;
@@ -40,8 +44,6 @@ export class EnrolError extends Error {
     this.code = code;
   }
 }
-
-const TIMEOUT_MS = 15_000;
 
 export interface FirstToken {
   readonly source: TokenSource;
@@ -58,16 +60,35 @@ export interface EnrolmentOptions {
   readonly name: string;
 }
 
-/** Returns the enrolment in `home`. Enrols the machine with the token if there is none. */
-export async function enrolment({
+/**
+ * Returns the enrolment in `home`, with the present addresses of the hubs. Enrols the machine with
+ * the token if there is none.
+ */
+export async function enrolment(options: EnrolmentOptions): Promise<Enrolment> {
+  const { home, coordinatorUrl } = options;
+  if (process.env['DINF_INSECURE'] !== '1' && isReadableOnTheWay(coordinatorUrl))
+    throw new EnrolError(
+      'insecure',
+      `${coordinatorUrl} is not an https:// address, so the machine's token and credentials would be readable on the network. Use https://, or set DINF_INSECURE=1 on a network that you trust.`,
+    );
+  const file = join(home, 'enrolment.json');
+  const text = await readIfThere(file);
+  const known =
+    text === undefined
+      ? await firstEnrolment(options)
+      : checkedEnrolment(JSON.parse(text) as Enrolment, options);
+  const current = await withCurrentHubs(home, known, coordinatorUrl);
+  const currentText = JSON.stringify(current);
+  if (currentText !== text) await writePrivate(file, currentText);
+  return current;
+}
+
+async function firstEnrolment({
   home,
   coordinatorUrl,
   token,
   name,
 }: EnrolmentOptions): Promise<Enrolment> {
-  const known = await readIfThere(join(home, 'enrolment.json'));
-  if (known !== undefined)
-    return checkedEnrolment(JSON.parse(known) as Enrolment, { home, coordinatorUrl, token });
   if (token === undefined)
     throw new EnrolError(
       'refused',
@@ -89,6 +110,7 @@ export async function enrolment({
     leafUrls: answer.leaf_urls,
     credentialsFile,
   };
+  // Saved before the addresses of the hubs are requested: the token works only once.
   await writePrivate(join(home, 'enrolment.json'), JSON.stringify(made));
   return made;
 }
@@ -144,25 +166,12 @@ async function enrol(
   coordinatorUrl: string,
   request: { token: string; user_key: string; name: string },
 ): Promise<EnrolAnswer> {
-  const url = new URL('/v1/providers/enrol', coordinatorUrl);
-  let response: Response;
   try {
-    response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(request),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-  } catch (cause) {
-    throw new EnrolError('unreachable', `The coordinator at ${coordinatorUrl} cannot be reached.`, {
-      cause,
+    return await callCoordinator<EnrolAnswer>(coordinatorUrl, '/v1/providers/enrol', request);
+  } catch (error) {
+    if (!(error instanceof CoordinatorError)) throw error;
+    throw new EnrolError((error.status ?? 500) >= 500 ? 'unreachable' : 'refused', error.message, {
+      cause: error,
     });
   }
-  const body = (await response.json()) as EnrolAnswer & { error?: { message: string } };
-  if (!response.ok)
-    throw new EnrolError(
-      response.status >= 500 ? 'unreachable' : 'refused',
-      body.error?.message ?? `The coordinator answered ${response.status}.`,
-    );
-  return body;
 }

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { credentialsLifetime, Nkey, providerCredentials, renewalText } from '#bus-schemas';
+import { CoordinatorError, callCoordinator } from './coordinator-call.ts';
 import { EnrolError, type Enrolment } from './identity.ts';
 import { messageOf } from './message-of.ts';
 import { readIfThere, writePrivate } from './private-file.ts';
 
-const TIMEOUT_MS = 15_000;
 /**
  * Pause after a renewal that failed, in milliseconds. It is also the longest time between two
  * checks, because a timer of a sleeping machine does not advance.
@@ -124,16 +124,13 @@ export class LeafCredentials implements Disposable {
 
   async #post<Answer>(path: string, request: object): Promise<Answer> {
     const { coordinatorUrl, enrolment } = this.#options;
-    const response = await fetch(new URL(path, enrolment.coordinatorUrl ?? coordinatorUrl), {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(request),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    const answer = (await response.json()) as Answer & { error?: { message: string } };
-    if (response.ok) return answer;
-    const message = answer.error?.message ?? `The coordinator answered ${response.status}.`;
-    throw response.status === GONE ? new EnrolError('refused', message) : new Error(message);
+    try {
+      return await callCoordinator(enrolment.coordinatorUrl ?? coordinatorUrl, path, request);
+    } catch (error) {
+      throw error instanceof CoordinatorError && error.status === GONE
+        ? new EnrolError('refused', error.message, { cause: error })
+        : error;
+    }
   }
 
   [Symbol.dispose](): void {

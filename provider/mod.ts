@@ -26,7 +26,7 @@ export { type Leaf, startLeaf } from './leaf/leaf.ts';
 export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf/nats-server.ts';
 export { startNatsServer } from './leaf/nats-server.ts';
 export type { NatsServerBinary, NatsServerSource } from './leaf/nats-server-binary.ts';
-export { findNatsServer, MINIMUM_NATS_SERVER } from './leaf/nats-server-binary.ts';
+export { findNatsServer } from './leaf/nats-server-binary.ts';
 export { LeafCredentials } from './leaf-credentials.ts';
 export { ownIdentity } from './own-identity.ts';
 export { readIfThere, writePrivate } from './private-file.ts';

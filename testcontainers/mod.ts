@@ -23,8 +23,6 @@ export {
 } from './tcp-proxy.ts';
 export {
   deviceExtensions,
-  issueCertificate,
   TestAppleCa,
-  type TestCertificate,
   type TestDevice,
 } from './test-apple-ca.ts';

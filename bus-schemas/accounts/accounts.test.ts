@@ -1,9 +1,15 @@
 import { decode } from '@nats-io/jwt';
 import { createAccount, createOperator, createUser, fromPublic, fromSeed } from '@nats-io/nkeys';
 import { describe, expect, test } from 'vitest';
-import { mintOperator, mintProviderAccount, mintProviderUser, type OperatorKeys } from './jwts.ts';
+import {
+  isSigningKey,
+  mintOperator,
+  mintOwnAccounts,
+  mintProviderAccount,
+  mintProviderUser,
+  type OperatorKeys,
+} from './jwts.ts';
 import { isNkeySigned, Nkey } from './nkey.ts';
-import { hubConfig } from './server-config.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (seed: Uint8Array) => new TextDecoder().decode(seed);
@@ -97,7 +103,7 @@ describe('the signature of a machine', () => {
 
 describe('the operator', () => {
   const keys: OperatorKeys = {
-    operator: Nkey.create('operator'),
+    signing: Nkey.create('operator'),
     system: Nkey.create('account'),
     core: Nkey.create('account'),
     ops: Nkey.create('account'),
@@ -111,7 +117,7 @@ describe('the operator', () => {
       exports?: unknown[];
       limits: Record<string, unknown>;
     }>(await mintProviderAccount(keys, provider));
-    expect(claims).toMatchObject({ sub: provider, iss: keys.operator.getPublicKey() });
+    expect(claims).toMatchObject({ sub: provider, iss: keys.signing.getPublicKey() });
     expect(claims.nats.imports?.map(({ subject }) => subject)).toEqual([
       `up.${provider}.>`,
       `down.${provider}.>`,
@@ -136,7 +142,7 @@ describe('the operator', () => {
   });
 
   test("exports no subject with a provider's name that another account could use", async () => {
-    const { core } = await mintOperator(keys);
+    const { core } = await mintOwnAccounts(keys);
     const { exports } = decode<{ exports: { subject: string; account_token_position?: number }[] }>(
       core,
     ).nats;
@@ -145,10 +151,11 @@ describe('the operator', () => {
     for (const { account_token_position } of named) expect(account_token_position).toBe(2);
   });
 
-  test('configures a hub without a monitoring port, which would show all connections to every program on the machine', async () => {
-    const place = { host: '127.0.0.1', home: '/hub', ports: { client: 4222, leaf: 7422 } };
-    expect(hubConfig(place, { keys, jwts: await mintOperator(keys) })).not.toMatch(
-      /^\s*(https?|monitor_port|https?_port)\s*:/m,
-    );
+  test('lets the identity key of the operator name one signing key', async () => {
+    const identity = Nkey.create('operator');
+    const jwt = await mintOperator(identity, keys);
+    expect(isSigningKey(jwt, keys.signing)).toBe(true);
+    expect(isSigningKey(jwt, identity)).toBe(true);
+    expect(isSigningKey(jwt, Nkey.create('operator'))).toBe(false);
   });
 });

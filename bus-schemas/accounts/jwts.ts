@@ -91,8 +91,13 @@ const providerAccount = (core: string, provider: string): Partial<Account> => ({
   ],
 });
 
+/** The keys with which a running network signs accounts and credentials. */
 export interface OperatorKeys {
-  readonly operator: Nkey;
+  /**
+   * Signs accounts in the name of the operator. The operator's identity key signs this key once, so
+   * that the identity key can be stored offline.
+   */
+  readonly signing: Nkey;
   readonly system: Nkey;
   readonly core: Nkey;
   readonly ops: Nkey;
@@ -105,22 +110,41 @@ export interface OperatorJwts {
   readonly ops: string;
 }
 
-export async function mintOperator(keys: OperatorKeys): Promise<OperatorJwts> {
-  const signer = { signer: keys.operator };
-  const core = keys.core.getPublicKey();
+/** Makes the operator's own token, which names the keys that may sign accounts. */
+export function mintOperator(
+  identity: Nkey,
+  { signing, system }: Pick<OperatorKeys, 'signing' | 'system'>,
+): Promise<string> {
+  return encodeOperator('d-inference', identity, {
+    system_account: system.getPublicKey(),
+    signing_keys: [signing.getPublicKey()],
+  });
+}
+
+/** Whether the operator's token allows this key to sign accounts. */
+export function isSigningKey(operatorJwt: string, key: Nkey): boolean {
+  const { sub, nats } = decode<{ signing_keys?: string[] }>(operatorJwt);
+  const publicKey = key.getPublicKey();
+  return sub === publicKey || (nats.signing_keys?.includes(publicKey) ?? false);
+}
+
+/** Makes the tokens of the accounts that belong to the operator. */
+export async function mintOwnAccounts(keys: OperatorKeys): Promise<Omit<OperatorJwts, 'operator'>> {
+  const { signing, system, core, ops } = keys;
+  const signer = { signer: signing };
   return {
-    operator: await encodeOperator('d-inference', keys.operator, {
-      system_account: keys.system.getPublicKey(),
-    }),
-    system: await encodeAccount('SYS', keys.system, systemAccount, signer),
-    core: await encodeAccount('CORE', keys.core, coreAccount, signer),
-    ops: await encodeAccount('OPS', keys.ops, opsAccount(core), signer),
+    system: await encodeAccount('SYS', system, systemAccount, signer),
+    core: await encodeAccount('CORE', core, coreAccount, signer),
+    ops: await encodeAccount('OPS', ops, opsAccount(core.getPublicKey()), signer),
   };
 }
 
-export function mintProviderAccount(keys: OperatorKeys, provider: string): Promise<string> {
-  return encodeAccount('provider', provider, providerAccount(keys.core.getPublicKey(), provider), {
-    signer: keys.operator,
+export function mintProviderAccount(
+  { signing, core }: Pick<OperatorKeys, 'signing' | 'core'>,
+  provider: string,
+): Promise<string> {
+  return encodeAccount('provider', provider, providerAccount(core.getPublicKey(), provider), {
+    signer: signing,
   });
 }
 

@@ -6,6 +6,12 @@ import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
 
+interface ApproveOptions {
+  readonly name: string;
+  readonly account?: string;
+  readonly deny?: boolean;
+}
+
 interface OperatorKeyOptions {
   readonly revoke?: boolean;
   readonly list?: boolean;
@@ -25,8 +31,12 @@ export function addAccountCommands(program: Command): void {
     .command('approve <code>')
     .description('approve the machine that shows this code: it becomes yours')
     .option('--name <name>', 'who to be', 'you')
+    .option(
+      '--account <id>',
+      'as operator, approve it for this account; works on every network whose keys are here',
+    )
     .option('--deny', 'refuse it instead')
-    .action((code: string, options: { name: string; deny?: boolean }) => approve(code, options));
+    .action((code: string, options: ApproveOptions) => approve(code, options));
   program
     .command('operator-key')
     .argument('[name]', 'who the key is for')
@@ -61,8 +71,10 @@ async function signIn(name: string): Promise<string> {
 
 async function approve(
   code: string,
-  { name, deny = false }: { name: string; deny?: boolean },
+  { name, account, deny = false }: ApproveOptions,
 ): Promise<void> {
+  if (account !== undefined)
+    return withBus((bus) => approveFor(bus, { code, account, approve: !deny }));
   const url = new URL('/v1/device/approve', coordinatorUrl(process.env));
   const response = await fetch(url, {
     method: 'POST',
@@ -76,6 +88,27 @@ async function approve(
       answer.error?.message ?? `${url} answered ${response.status}.`,
     );
   console.log(deny ? 'refused' : 'approved: the machine is yours');
+}
+
+const REFUSALS = {
+  unknown: 'No machine shows this code.',
+  used: 'This code was already approved or denied.',
+  expired: 'This code has expired; the machine shows a new one when it asks again.',
+} as const;
+
+async function approveFor(
+  bus: Bus,
+  { code, account, approve }: { code: string; account: string; approve: boolean },
+): Promise<void> {
+  const { services } = await import('#bus-schemas');
+  const userCode = code.toUpperCase().replace(/[^A-Z]/g, '');
+  const decided = await bus.call(
+    services.accounts.decideLink,
+    { userCode, account, approve },
+    CALL,
+  );
+  if (!decided.ok) throw new CommandError(EXIT.failure, REFUSALS[decided.code]);
+  console.log(approve ? `approved: the machine belongs to ${account}` : 'refused');
 }
 
 async function operatorKey(

@@ -5,6 +5,7 @@ import { addCoordinatorCommands } from './coordinator.ts';
 import { addKeyCommands } from './keys.ts';
 import { addLedgerCommands } from './ledger.ts';
 import { addModelCommands } from './models.ts';
+import { addNetworkCommands } from './network.ts';
 import { addProviderCommands } from './providers.ts';
 import { addRoutingCommands } from './routing.ts';
 import { addTopCommand } from './top.ts';
@@ -16,6 +17,7 @@ import { addTrustCommands } from './trust.ts';
  */
 export function addCommands(program: Command): void {
   addCoordinatorCommands(program);
+  addNetworkCommands(program);
   addKeyCommands(program);
   addProviderCommands(program);
   addAccountCommands(program);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { stopSignal } from '../stop-signal.ts';
-import { settings, withBus } from './with-bus.ts';
+import { refuseWithoutNetwork, settings, withBus } from './with-bus.ts';
 
 export function addCoordinatorCommands(program: Command): void {
   program
@@ -27,6 +27,7 @@ async function runCoordinator(wanted: readonly string[] | undefined): Promise<vo
       `no such component: ${unknown.join(', ')}. There are ${componentNames.join(', ')}.`,
     );
   const config = await settings();
+  refuseWithoutNetwork(config);
   await using _coordinator = await startCoordinator({
     config,
     ...(wanted && { components: wanted as ComponentName[] }),

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import type { Config } from '#coordinator/config.ts';
@@ -5,23 +6,36 @@ import type { Config } from '#coordinator/config.ts';
 /** Time that the hub has to accept the connection, in milliseconds. */
 const HUB_TIMEOUT_MS = 5_000;
 
-/** The environment goes before what a running `dinf up` says. */
+/**
+ * Reads the settings. The environment has precedence over a running `dinf up`, and that over the
+ * plan of a network that was founded in this home.
+ */
 export async function settings(): Promise<Config> {
   const { ConfigError, readConfig } = await import('#coordinator/config.ts');
+  const { planSettings } = await import('#coordinator/founding/network-plan.ts');
   const { homeFolder, runningSettings } = await import('#bus-schemas/running-network.ts');
   try {
-    return readConfig({ ...runningSettings(homeFolder(process.env)), ...process.env });
+    const home = homeFolder(process.env);
+    return readConfig({ ...planSettings(home), ...runningSettings(home), ...process.env });
   } catch (error) {
     throw error instanceof ConfigError ? new CommandError(EXIT.usage, error.message) : error;
   }
 }
 
+/** Ends the command with advice if the home has no network, instead of making new keys in it. */
+export function refuseWithoutNetwork({ coreCredentials, home }: Config): void {
+  if (existsSync(coreCredentials)) return;
+  throw new CommandError(
+    EXIT.usage,
+    `There is no network in ${home}: ${coreCredentials} is missing. "dinf up" runs a network on this machine, "dinf network init" founds one for several machines, and DINF_HOME names the home of an existing one.`,
+  );
+}
+
 /** A hub that does not answer soon is an error here: nobody wants to wait at a prompt for ever. */
 export async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
   const config = await settings();
-  const { credsAuthenticator } = await import('@nats-io/transport-node');
   const { connectToServer } = await import('#bus-schemas');
-  const { readFile } = await import('node:fs/promises');
+  const { hubConnection } = await import('#coordinator/connect-bus.ts');
   const { AuditedBus } = await import('#coordinator/audited-bus.ts');
   const away = (cause: unknown) =>
     new CommandError(
@@ -31,12 +45,9 @@ export async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
         cause,
       },
     );
-  const credentials = await readFile(config.coreCredentials).catch((cause: unknown) => {
-    throw away(cause);
-  });
+  refuseWithoutNetwork(config);
   const connection = await connectToServer({
-    servers: [...config.natsUrls],
-    authenticator: credsAuthenticator(credentials),
+    ...(await hubConnection(config, config.coreCredentials)),
     name: 'dinf',
     timeout: HUB_TIMEOUT_MS,
   }).catch((cause: unknown) => {

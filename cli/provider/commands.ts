@@ -30,6 +30,7 @@ const EXIT_OF: { readonly [code in EnrolErrorCode]: ExitCode } = {
   unreachable: EXIT.unavailable,
   refused: EXIT.failure,
   enrolled_already: EXIT.usage,
+  insecure: EXIT.usage,
 };
 
 /**

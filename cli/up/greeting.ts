@@ -1,5 +1,7 @@
 export interface Greeting {
   readonly url: string;
+  /** URL of the API for other machines; undefined if only this machine reaches it. */
+  readonly publicUrl: string | undefined;
   readonly apiKey: string;
   readonly providers: number;
   /** Engine that runs the tiny model; undefined if no provider serves it. */
@@ -7,7 +9,15 @@ export interface Greeting {
   readonly seconds: number;
 }
 
-export function greet({ url, apiKey, providers, engine, seconds }: Greeting): void {
+export function greet({
+  url: localUrl,
+  publicUrl,
+  apiKey,
+  providers,
+  engine,
+  seconds,
+}: Greeting): void {
+  const url = publicUrl ?? localUrl;
   const models = [
     ...(engine === undefined
       ? []
@@ -34,6 +44,13 @@ d-inference is up (${seconds.toFixed(1)} s). ${models.length === 0 ? 'No provide
 For Anthropic's SDK the base URL is ${url} and the key is the same. The key belongs to your account: "npx dinf sign-in"
 prints a token for ${url}/v1/me, /v1/keys, /v1/usage and the other routes in docs/api.md.
 
-Ctrl-C stops the network. Its keys and its ledger stay in ${process.env['DINF_HOME'] ?? '.dinf'}.
+${publicUrl === undefined ? '' : joining(publicUrl)}Ctrl-C stops the network. Its keys and its ledger stay in ${process.env['DINF_HOME'] ?? '.dinf'}.
 `);
 }
+
+const joining = (
+  publicUrl: string,
+): string => `Another machine serves models with   npx dinf provider --link --coordinator ${publicUrl}
+It shows a code; approve it here with   npx dinf approve CODE
+
+`;

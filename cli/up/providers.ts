@@ -58,7 +58,7 @@ export async function startFleet({
       ...(concurrency === undefined ? [] : ['--concurrency', concurrency]),
       ...(endless ? ['--endless'] : []),
     ],
-    env: { DINF_HOME: home, DINF_LOG: childLog, DINF_ENROL_TOKENS: tokens.join(',') },
+    env: { ...childEnv({ home, network }), DINF_ENROL_TOKENS: tokens.join(',') },
     isReady: (line) => line.includes('simulated providers are ready'),
     log,
   });
@@ -90,7 +90,7 @@ export async function startRealProvider({
       '--home',
       join(home, 'bundled-provider'),
     ],
-    env: { DINF_HOME: home, DINF_LOG: childLog, DINF_ENROL_TOKEN: await network.enrolToken() },
+    env: { ...childEnv({ home, network }), DINF_ENROL_TOKEN: await network.enrolToken() },
     isReady: (line) => {
       if (!/^provider \S+ serves/.test(line)) return false;
       readyLine = line;
@@ -108,6 +108,13 @@ export async function startRealProvider({
     [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
   };
 }
+
+/** The public name of the network may not lead back to this machine, so its own leaves use loopback. */
+const childEnv = ({ home, network }: Pick<ProviderOptions, 'home' | 'network'>) => ({
+  DINF_HOME: home,
+  DINF_LOG: childLog,
+  DINF_LEAF_URL: network.localLeafUrl,
+});
 
 interface ProcessOptions {
   readonly name: string;

@@ -1,14 +1,16 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { Gauge } from 'prom-client';
 import { newIngressId, RelaySenders } from '#bus-schemas';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
+import type { Config } from '#coordinator/config.ts';
 import type { Context } from '#coordinator/context.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { TokenCounter } from '#coordinator/tokenizers/token-counter.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
-import { closeServer, createServer } from '#http-api/server.ts';
+import { closeServer, createServer, limitsOfNode } from '#http-api/server.ts';
 import { AdminApi } from './admin/admin-api.ts';
 import { addAdminRoutes } from './admin/admin-routes.ts';
 import { addMdmRoute } from './admin/mdm-route.ts';
@@ -23,6 +25,7 @@ import { documentApi } from './http/api-document.ts';
 import { createAuth } from './http/authenticate.ts';
 import { limitConnections } from './http/connection-limit.ts';
 import { addRoutes } from './http/routes.ts';
+import { startTlsListener } from './http/tls-listener.ts';
 import { endVanishedClients } from './http/vanished-clients.ts';
 import { IdempotentAnswers } from './idempotent-answers.ts';
 import { KeyCache } from './identity/key-cache.ts';
@@ -137,6 +140,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     askedPrices: new AskedPrices({ bus, log, clock }),
     heartbeatMs: config.heartbeatMs,
     linkUrl: config.linkUrl,
+    hubs: { leafUrls: config.leafUrls, hubCa: await hubCaOf(config) },
     minimumChargeMicroUsd: config.minimumChargeMicroUsd,
     strangers,
     guesses: new GuessLimiter({ addresses: strangers, limit: config.addressLimit, clock }),
@@ -155,10 +159,21 @@ export async function startIngress(context: Context): Promise<Ingress> {
     }),
     isDraining: () => draining,
   });
-  limitConnections(server.server, { log, metrics });
-  const vanished = endVanishedClients({ server: server.server, log });
   const url = await server.listen({ host: config.http.host, port: config.http.port });
   log.info({ url, ingress }, 'the API listens');
+  const tls =
+    config.https &&
+    (await startTlsListener({
+      server,
+      https: config.https,
+      limits: limitsOfNode(config),
+      log,
+      metrics,
+    }));
+  if (tls !== undefined) log.info({ url: tls.url, ingress }, 'the API listens with TLS');
+  const listeners = [server.server, ...(tls ? [tls.server] : [])];
+  limitConnections(listeners, { log, metrics });
+  const vanished = listeners.map((listener) => endVanishedClients({ server: listener, log }));
   const admin = config.admin && createServer({ log, ...config });
   if (admin !== undefined) {
     await documentApi(admin);
@@ -173,8 +188,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
     draining = true;
     await jobs.whenIdle(DRAIN_MS);
     await jobs[Symbol.asyncDispose]();
-    vanished[Symbol.dispose]();
-    await closeServer(server);
+    for (const watch of vanished) watch[Symbol.dispose]();
+    await Promise.all([closeServer(server), tls?.[Symbol.asyncDispose]()]);
     if (admin !== undefined) await closeServer(admin);
     flow[Symbol.dispose]();
     catalog[Symbol.dispose]();
@@ -192,3 +207,10 @@ async function answersWithin(connection: NatsConnection, timeoutMs: number): Pro
   );
   return Promise.race([answered, delay(timeoutMs, false, { ref: false })]);
 }
+
+/** The certificate of the hubs' authority, if machines reach a hub by TLS. */
+const hubCaOf = async ({
+  leafUrls,
+  hubCaFile,
+}: Pick<Config, 'leafUrls' | 'hubCaFile'>): Promise<string | undefined> =>
+  leafUrls.some((url) => url.startsWith('tls://')) ? readFile(hubCaFile, 'utf8') : undefined;

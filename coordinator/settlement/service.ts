@@ -105,7 +105,7 @@ export async function startSettlement(context: Context): Promise<Component> {
     new Prover({ ledger, payments, alerts, log, everyMs: config.verifyEveryMs }),
   );
   const books = new Books({ ledger, outboxStore, outbox, alerts });
-  const receiptKeys = await ReceiptKeys.open(config.home);
+  const receiptKeys = await ReceiptKeys.open(config.keysFolder);
   const settledReceipts = new SettledReceipts({
     database,
     keys: receiptKeys,

@@ -25,15 +25,15 @@ export class AccountResolver {
 
   /** Also ends the connections of these accounts. */
   async expel(providers: readonly string[]): Promise<void> {
-    const { operator } = this.#keys;
+    const { signing } = this.#keys;
     await this.#ask(
       '$SYS.REQ.CLAIMS.DELETE',
       await encodeGeneric(
         'expel',
-        operator,
+        signing,
         'claims',
         { accounts: [...providers] },
-        { signer: operator },
+        { signer: signing },
       ),
     );
   }

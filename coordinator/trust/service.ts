@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join } from 'node:path';
 import {
   codeHash,
   ed25519Signer,
@@ -15,6 +15,7 @@ import { endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import type { Context } from '#coordinator/context.ts';
+import { openOperatorHome } from '#coordinator/founding/operator-home.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { AccountResolver } from './account-resolver.ts';
 import { appleVouching } from './apple-attestation/apple-vouching.ts';
@@ -32,7 +33,6 @@ import { logEndpoints } from './log/log-endpoints.ts';
 import { LoggedModels } from './log/logged-models.ts';
 import { TransparencyLog } from './log/transparency-log.ts';
 import { NetworkClock, realClocks } from './network-clock.ts';
-import { prepareOperatorHome } from './operator-home.ts';
 import { releaseEndpoints } from './releases/release-endpoints.ts';
 import { Releases } from './releases/releases.ts';
 import { renewalEndpoints } from './renewal/renewal-endpoints.ts';
@@ -46,12 +46,12 @@ const KEYS_EVERY_MS = 60_000;
  */
 export async function startTrust(context: Context, otherClocks = realClocks): Promise<Component> {
   const { bus, database, config, log, metrics } = context;
-  const { keys, masterSecret } = await prepareOperatorHome({ home: config.home });
+  const { keys, masterSecret } = await openOperatorHome(config.keysFolder);
   const signer = ed25519Signer(
-    await readOrCreate(resolve(config.home, 'keys', 'log.pem'), async () => newEd25519Key()),
+    await readOrCreate(join(config.keysFolder, 'log.pem'), async () => newEd25519Key()),
   );
   const system = await connectToHub({
-    urls: config.natsUrls,
+    ...config,
     credentialsFile: config.systemCredentials,
     name: 'trust',
     log,

@@ -4,18 +4,18 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
-import { hubConfig } from '#bus-schemas';
 import { Bus } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { type Config, readConfig } from '#coordinator/config.ts';
 import { connectToHub } from '#coordinator/connect-bus.ts';
 import { connectDatabase } from '#coordinator/database.ts';
+import { hubConfig } from '#coordinator/founding/hub-config.ts';
+import { prepareOperatorHome } from '#coordinator/founding/operator-home.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
 import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
 import { startPostgres } from '#testcontainers';
 import { type OtherClocks, realClocks } from './network-clock.ts';
-import { prepareOperatorHome } from './operator-home.ts';
 import { startTrust } from './service.ts';
 
 export interface Trust extends AsyncDisposable {
@@ -43,11 +43,15 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-trust-'));
   stack.defer(() => rm(home, { recursive: true, force: true, maxRetries: 3 }));
-  const operator = await prepareOperatorHome({ home });
+  const operator = await prepareOperatorHome(join(home, 'keys'));
   const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
   const hubHome = join(home, 'hub');
   const hub = stack.use(
-    await startNatsServer({ binary, home: hubHome, config: (place) => hubConfig(place, operator) }),
+    await startNatsServer({
+      binary,
+      home: hubHome,
+      config: (place) => hubConfig(place, { operator }),
+    }),
   );
   const postgres = stack.use(await startPostgres());
   const databaseUrl = await postgres.createDatabase('trust');
@@ -62,7 +66,7 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
     ...settings,
   };
   const connection = await connectToHub({
-    urls: config.natsUrls,
+    ...config,
     credentialsFile: config.coreCredentials,
     name: 'test',
     log,

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Logger } from 'pino';
-import { connectToServer, leafConfig } from '#bus-schemas';
+import { connectToServer } from '#bus-schemas';
 import type { Enrolment } from '../identity.ts';
 import { keepRunning } from '../keep-running.ts';
+import { leafConfig } from './leaf-config.ts';
 import { type NatsServer, startNatsServer } from './nats-server.ts';
 
 export interface LeafOptions {
@@ -33,11 +34,12 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
     credentialsFile,
   }));
   const hubs = [...new Set(enrolments.flatMap(({ leafUrls }) => leafUrls))];
+  const [caFile] = enrolments.flatMap(({ hubCaFile }) => hubCaFile ?? []);
   const server = await startNatsServer({
     binary,
     home,
     name: 'leaf',
-    config: (place) => leafConfig(place, { hubs, remotes }),
+    config: (place) => leafConfig(place, { hubs, remotes, ...(caFile && { caFile }) }),
   });
   // The leaf is started again however often it fails, because no operator sits at the machine. The
   // agents reconnect by themselves.

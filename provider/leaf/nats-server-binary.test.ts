@@ -2,7 +2,8 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { findNatsServer, isNewEnough } from './nats-server-binary.ts';
+import { isSafeHub } from '#bus-schemas';
+import { findNatsServer } from './nats-server-binary.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -28,7 +29,7 @@ describe('versions', () => {
     ['2.13.9', false],
     ['2.9.10', false],
   ])('%s is new enough: %s', (version, enough) => {
-    expect(isNewEnough(version)).toBe(enough);
+    expect(isSafeHub(version)).toBe(enough);
   });
 });
 

@@ -4,6 +4,7 @@ import { access, chmod, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:f
 import { delimiter, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 
+import { isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
 import { LaunchError } from '../launch-error.ts';
 import { messageOf } from '../message-of.ts';
 import { replaceableBy } from '../replaceable.ts';
@@ -12,12 +13,6 @@ import { unpackDebian } from './debian-package.ts';
 import { unpackReleaseArchive } from './release-archive.ts';
 
 const run = promisify(execFile);
-
-/**
- * The oldest version that is safe as a hub. Older ones do not enforce the permissions of a leaf: a
- * hostile provider could publish as any other provider.
- */
-export const MINIMUM_NATS_SERVER = '2.14.0';
 
 const LOCK_TIMEOUT_MS = 8 * 60_000;
 
@@ -102,7 +97,7 @@ async function inspect(path: string, source: NatsServerSource): Promise<NatsServ
     throw new LaunchError('binary_missing', `DINF_NATS_SERVER=${path} must be an absolute path`);
   }
   const version = await versionOf(path);
-  if (!isNewEnough(version)) {
+  if (!isSafeHub(version)) {
     throw new LaunchError(
       'binary_too_old',
       `${path} is nats-server ${version}; ${MINIMUM_NATS_SERVER} or later is needed, because older ones let a leaf ` +
@@ -142,18 +137,6 @@ async function versionOf(path: string): Promise<string> {
       cause,
     });
   }
-}
-
-/** True if the version is at least the minimum; `2.14.0-preview.1` is older than `2.14.0`. */
-export function isNewEnough(version: string, minimum: string = MINIMUM_NATS_SERVER): boolean {
-  const [numbers = '', preview] = version.split('-', 2);
-  const have = numbers.split('.').map(Number);
-  const want = minimum.split('.').map(Number);
-  for (const [place, wanted] of want.entries()) {
-    const found = have[place] ?? 0;
-    if (found !== wanted) return found > wanted;
-  }
-  return preview === undefined;
 }
 
 async function findOnPath(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {

@@ -21,7 +21,7 @@ test('with 128 descriptors, connection 65 is closed at once, and the log has the
     import { Registry } from 'prom-client';
     import { limitConnections } from ${JSON.stringify(join(import.meta.dirname, 'connection-limit.ts'))};
     const server = createServer();
-    limitConnections(server, { log: { warn: (_, line) => console.log(line) }, metrics: new Registry() });
+    limitConnections([server], { log: { warn: (_, line) => console.log(line) }, metrics: new Registry() });
     server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port));`;
   await using server = await startSupervised({
     name: 'a server',

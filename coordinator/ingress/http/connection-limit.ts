@@ -31,13 +31,13 @@ export function connectionLimit(openFiles: number | undefined): number | undefin
  * reason.
  */
 export function limitConnections(
-  server: Server,
+  servers: readonly Server[],
   { log, metrics }: { log: Pick<Logger, 'warn'>; metrics: Registry },
 ): void {
   const openFiles = openFileLimit();
   const limit = connectionLimit(openFiles);
   if (limit === undefined) return;
-  server.maxConnections = limit;
+  for (const server of servers) server.maxConnections = limit;
   if (limit < USUAL_CONNECTIONS)
     log.warn(
       { openFiles, connections: limit },
@@ -50,7 +50,7 @@ export function limitConnections(
   });
   let saidAt = Number.NEGATIVE_INFINITY;
   let unsaid = 0;
-  server.on('drop', () => {
+  const dropped = () => {
     refused.inc();
     unsaid += 1;
     if (performance.now() - saidAt < SAY_EVERY_MS) return;
@@ -60,7 +60,8 @@ export function limitConnections(
     );
     saidAt = performance.now();
     unsaid = 0;
-  });
+  };
+  for (const server of servers) server.on('drop', dropped);
 }
 
 /**

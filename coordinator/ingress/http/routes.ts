@@ -9,6 +9,7 @@ import { Api } from './api.ts';
 import { addBillingRoutes } from './billing-routes.ts';
 import { addGenerationRoute } from './generation-route.ts';
 import { addHealthRoutes } from './health-routes.ts';
+import { addHubsRoute, type HubAddresses } from './hubs-route.ts';
 import { addInferenceRoutes, type InferenceDeps } from './inference-routes.ts';
 import { addKeysRoutes } from './keys-routes.ts';
 import { addMachinesRoutes } from './machines-routes.ts';
@@ -25,6 +26,7 @@ export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
   readonly strangers: AddressLimiter;
   readonly guesses: GuessLimiter;
   readonly linkUrl: string | undefined;
+  readonly hubs: HubAddresses;
   /** Minimum charge of a request that delivered a token, in micro-dollars. */
   readonly askedPrices: AskedPrices;
   readonly minimumChargeMicroUsd: number;
@@ -47,6 +49,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addTrustRoutes(api);
   addAccountRoutes(api, deps);
   addMachinesRoutes({ ...deps, api, server });
+  addHubsRoute(api, deps.hubs);
   addStripeRoute(server, deps.bus);
   server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(JSON.stringify(server.swagger())),

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Server } from 'node:http';
-import { type Socket, SocketAddress } from 'node:net';
+import { type Server, type Socket, SocketAddress } from 'node:net';
 import type { Logger } from 'pino';
 
 /**

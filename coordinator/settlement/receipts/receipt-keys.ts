@@ -16,8 +16,8 @@ export class ReceiptKeys {
     this.#signers = signers;
   }
 
-  static async open(home: string): Promise<ReceiptKeys> {
-    const folder = join(home, 'keys', 'receipts');
+  static async open(keysFolder: string): Promise<ReceiptKeys> {
+    const folder = join(keysFolder, 'receipts');
     await mkdir(folder, { recursive: true, mode: 0o700 });
     if ((await names(folder)).length === 0)
       await readOrCreate(join(folder, FIRST), async () => newEd25519Key());

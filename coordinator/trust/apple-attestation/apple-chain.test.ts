@@ -1,13 +1,11 @@
 import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  deviceExtensions,
-  type issueCertificate,
-  TestAppleCa,
-  type TestCertificate,
-  type TestDevice,
-} from '#testcontainers';
+import type {
+  CertificateOptions,
+  IssuedCertificate,
+} from '#coordinator/founding/issue-certificate.ts';
+import { deviceExtensions, TestAppleCa, type TestDevice } from '#testcontainers';
 import { type AppleChain, type AppleChainFault, verifyAppleChain } from './apple-chain.ts';
 
 const HOUR = 3_600_000;
@@ -51,10 +49,10 @@ const faultOf = (given: Partial<AppleChain>): AppleChainFault | 'posture' | unde
   return attestation.ok ? undefined : attestation.fault;
 };
 const faultOfLeaf = (said: TestDevice) => faultOf({ chain: ca.attest(said) });
-const leafOf = (issuer: TestCertificate) =>
+const leafOf = (issuer: IssuedCertificate) =>
   ca.issue({ name: 'a machine', issuer, extensions: deviceExtensions(device) }).der;
 /** Builds a chain through an intermediate with these properties. */
-const through = (options: Partial<Parameters<typeof issueCertificate>[0]>) => {
+const through = (options: Partial<CertificateOptions>) => {
   const made = ca.issue({
     name: 'another intermediate',
     issuer: ca.root,

@@ -1,0 +1,141 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import type { FoundedFile } from '#coordinator/founding/found-network.ts';
+import { settings } from './with-bus.ts';
+
+interface InitOptions {
+  readonly hub: readonly string[];
+  readonly clientPort: number;
+  readonly leafPort: number;
+  readonly clusterPort: number;
+}
+
+export function addNetworkCommands(program: Command): void {
+  const network = program.command('network').description('found a network and check it');
+  network
+    .command('init')
+    .description(
+      'make the keys of a network, and the configuration and certificate of each hub; repeat it to add hubs',
+    )
+    .option(
+      '--hub <host[@private]>',
+      'a hub: the name at which machines reach it, and the address for the other parts of the network; may be given again',
+      (one: string, all: string[]) => [...all, one],
+      [],
+    )
+    .option('--client-port <port>', 'port of these hubs for the coordinator', port, 4222)
+    .option('--leaf-port <port>', 'port of these hubs for machines', port, 7422)
+    .option('--cluster-port <port>', 'port of these hubs for the other hubs', port, 6222)
+    .addHelpText(
+      'after',
+      '\nDINF_HOME names the folder of the network (default .dinf), DINF_KEYS another folder for its keys.',
+    )
+    .action((options: InitOptions) => init(options));
+  network
+    .command('hub <name>')
+    .description('run a hub of this network in the foreground, or the hub of a copied folder')
+    .action((name: string) => runHub(name));
+  network
+    .command('check')
+    .description('check hubs, certificates, clocks, accounts, database and API, each by name')
+    .option('--json', 'for programs')
+    .action((options: { json?: boolean }) => check(options));
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 65_535)
+    throw new InvalidArgumentError('must be a port, from 1 to 65535');
+  return value;
+}
+
+async function init({ hub, clientPort, leafPort, clusterPort }: InitOptions): Promise<void> {
+  const [{ foundNetwork, hubFolder }, { PlanError, planWith, readPlan }, { NotFoundedError }] =
+    await Promise.all([
+      import('#coordinator/founding/found-network.ts'),
+      import('#coordinator/founding/network-plan.ts'),
+      import('#coordinator/founding/operator-home.ts'),
+    ]);
+  const { home, keysFolder } = await settings();
+  const ports = { client: clientPort, leaf: leafPort, cluster: clusterPort };
+  try {
+    const plan = planWith(readPlan(home), { hubs: hub, ports });
+    if (plan.hubs.length === 0)
+      throw new PlanError('Name at least one hub, for example --hub hub1.example.org@10.0.0.1');
+    report(await foundNetwork({ home, keysFolder, plan, now: Date.now() }));
+    const [first] = plan.hubs;
+    if (first === undefined) return;
+    console.log(`
+The keys are in ${keysFolder}. Store operator.nk offline: the network does not need it to run.
+
+Next:
+  1. Copy each folder of ${home}/hubs to the machine of its hub, and start the hub there:
+       dinf network hub ${hubFolder(home, first)}
+  2. On the machine of the coordinator, with DATABASE_URL set:
+       dinf migrate && dinf coordinator
+  3. dinf network check`);
+  } catch (error) {
+    if (error instanceof PlanError) throw new CommandError(EXIT.usage, error.message);
+    if (error instanceof NotFoundedError) throw new CommandError(EXIT.failure, error.message);
+    throw error;
+  }
+}
+
+const CHANGES: Readonly<Record<FoundedFile['change'], string>> = {
+  made: 'made   ',
+  kept: 'kept   ',
+  differs: 'kept   ',
+};
+
+function report(files: readonly FoundedFile[]): void {
+  for (const { path, change } of files) {
+    console.log(`${CHANGES[change]}${path}`);
+    if (change === 'differs')
+      console.log(`       This version would write other settings: compare it with ${path}.new`);
+  }
+}
+
+/** Runs nats-server in the folder of a hub. It gets the signals of this process, SIGHUP to reload. */
+async function runHub(name: string): Promise<void> {
+  const { spawn } = await import('node:child_process');
+  const { existsSync } = await import('node:fs');
+  const { join, resolve } = await import('node:path');
+  const { hubFolder } = await import('#coordinator/founding/found-network.ts');
+  const { cacheFolder, findNatsServer } = await import('#provider');
+  const { home } = await settings();
+  const folder = name.includes('/') ? resolve(name) : hubFolder(home, { name });
+  if (!existsSync(join(folder, 'nats-server.conf')))
+    throw new CommandError(
+      EXIT.usage,
+      `${folder} has no nats-server.conf. "dinf network init" makes the folders of hubs.`,
+    );
+  const { path } = await findNatsServer({
+    cacheDir: cacheFolder(process.env),
+    log: (line) => process.stderr.write(`dinf: ${line}\n`),
+  });
+  const child = spawn(path, ['-c', 'nats-server.conf'], { cwd: folder, stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => child.kill(signal));
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>(
+    (resolveExit, reject) => {
+      child.once('error', reject);
+      child.once('exit', (...exit) => resolveExit(exit));
+    },
+  );
+  if (code !== 0 && signal === null)
+    throw new CommandError(EXIT.failure, `The hub ended with exit code ${code}.`);
+}
+
+async function check({ json }: { json?: boolean }): Promise<void> {
+  const { checkNetwork } = await import('#coordinator/founding/check/network-check.ts');
+  const findings = await checkNetwork(await settings(), Date.now());
+  if (json) console.log(JSON.stringify(findings));
+  else
+    for (const { check: name, state, detail, remedy } of findings) {
+      console.log(`${state.padEnd(8)} ${name}: ${detail}`);
+      if (remedy !== undefined) console.log(`         ${remedy}`);
+    }
+  const broken = findings.filter(({ state }) => state === 'failed').length;
+  if (broken > 0)
+    throw new CommandError(EXIT.unavailable, `${broken} of ${findings.length} checks failed.`);
+}

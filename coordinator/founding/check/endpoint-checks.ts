@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises';
+import type { Config } from '#coordinator/config.ts';
+import { pendingMigrations } from '#coordinator/migrate.ts';
+import { expiryOf } from '../hub-certificates.ts';
+import { type Finding, failed, messageOf, ok, warning } from './finding.ts';
+
+const TIMEOUT_MS = 3_000;
+const DAY_MS = 86_400_000;
+const SOON_DAYS = 14;
+
+export async function checkDatabase(url: string): Promise<Finding[]> {
+  const check = 'database';
+  if (url === '')
+    return [failed(check, 'DATABASE_URL is not set', 'set it to a Postgres, version 15 or later')];
+  try {
+    const pending = await pendingMigrations(url);
+    return [
+      pending.length === 0
+        ? ok(check, 'answers and has the schema of this version')
+        : failed(check, `lacks ${pending.length} migrations`, 'run "dinf migrate"'),
+    ];
+  } catch (error) {
+    return [
+      failed(check, `cannot be used: ${messageOf(error)}`, 'check DATABASE_URL and the database'),
+    ];
+  }
+}
+
+/** The API of this machine, if it has one: whether it is ready, and how long its certificate lasts. */
+export async function checkApi({
+  http,
+  https,
+}: Pick<Config, 'http' | 'https'>): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const url = `http://${http.host}:${http.port}/readyz`;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    findings.push(
+      response.ok
+        ? ok('API', `${url} is ready`)
+        : failed('API', `${url} is not ready: ${await response.text()}`, 'see the named parts'),
+    );
+  } catch (error) {
+    findings.push(
+      warning(
+        'API',
+        `${url} does not answer: ${messageOf(error)}`,
+        'start "dinf coordinator" here, unless the API runs on another machine',
+      ),
+    );
+  }
+  if (https !== undefined) {
+    const until = expiryOf(await readFile(https.certificateFile, 'utf8'));
+    const days = Math.floor((until - Date.now()) / DAY_MS);
+    const detail = `is valid for ${days} more days`;
+    findings.push(
+      days >= SOON_DAYS
+        ? ok('certificate of the API', detail)
+        : warning('certificate of the API', detail, 'renew the file of DINF_TLS_CERT'),
+    );
+  }
+  return findings;
+}

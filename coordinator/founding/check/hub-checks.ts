@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises';
+import { isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
+import type { Config } from '#coordinator/config.ts';
+import { type Finding, failed, messageOf, ok, warning } from './finding.ts';
+import { probeHub } from './hub-probe.ts';
+
+const DAY_MS = 86_400_000;
+const SOON_DAYS = 30;
+
+/** Checks that need no credentials: whether each hub answers, with which version and certificate. */
+export async function checkHubs(
+  { natsUrls, hubCaFile }: Pick<Config, 'natsUrls' | 'hubCaFile'>,
+  now: number,
+): Promise<Finding[]> {
+  const needsTls = natsUrls.some((url) => url.startsWith('tls://'));
+  const ca = needsTls ? await readFile(hubCaFile, 'utf8').catch(() => undefined) : undefined;
+  if (needsTls && ca === undefined)
+    return [
+      failed(
+        'certificate authority',
+        `${hubCaFile} cannot be read`,
+        'copy hub-ca.pem from the machine on which "dinf network init" ran, or name it with DINF_HUB_CA',
+      ),
+    ];
+  return (await Promise.all(natsUrls.map((url) => checkHub(url, ca, now)))).flat();
+}
+
+async function checkHub(url: string, ca: string | undefined, now: number): Promise<Finding[]> {
+  const check = `hub ${url}`;
+  try {
+    const greeting = await probeHub(url, ca);
+    const findings = [
+      isSafeHub(greeting.version)
+        ? ok(check, `answers as ${greeting.serverName}, nats-server ${greeting.version}`)
+        : failed(
+            check,
+            `runs nats-server ${greeting.version}, which lets a machine publish as any other machine`,
+            `update it to ${MINIMUM_NATS_SERVER} or later`,
+          ),
+    ];
+    if (!greeting.jetstream)
+      findings.push(
+        failed(
+          `JetStream of ${url}`,
+          'is off, so facts about jobs would be lost',
+          'use the configuration that "dinf network init" wrote, or add a jetstream block',
+        ),
+      );
+    if (greeting.certificateUntil !== undefined)
+      findings.push(certificate(url, greeting.certificateUntil, now));
+    return findings;
+  } catch (error) {
+    return [
+      failed(
+        check,
+        `does not answer: ${messageOf(error)}`,
+        'start it with "dinf network hub NAME" on its machine, and see that the port is open to this one',
+      ),
+    ];
+  }
+}
+
+function certificate(url: string, until: number, now: number): Finding {
+  const days = Math.floor((until - now) / DAY_MS);
+  const check = `certificate of ${url}`;
+  return days >= SOON_DAYS
+    ? ok(check, `is valid for ${days} more days`)
+    : warning(
+        check,
+        `is valid for ${days} more days`,
+        'run "dinf network init" again, copy the folder hubs/NAME/tls to the hub, and send the hub SIGHUP',
+      );
+}

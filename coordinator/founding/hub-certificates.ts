@@ -1,0 +1,145 @@
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { AsnConvert } from '@peculiar/asn1-schema';
+import {
+  ExtendedKeyUsage,
+  GeneralName,
+  id_ce_extKeyUsage,
+  id_ce_subjectAltName,
+  id_kp_clientAuth,
+  id_kp_serverAuth,
+  SubjectAlternativeName,
+} from '@peculiar/asn1-x509';
+import { readOrCreate, readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import type { HubTls } from './hub-config.ts';
+import { type IssuedCertificate, issueCertificate } from './issue-certificate.ts';
+
+/**
+ * A network has a certificate authority of its own for its hubs. Machines get its certificate when
+ * they enrol and then trust no other authority for the bus. So a public authority that is tricked
+ * into a certificate for the hub's name cannot pose as the hub.
+ */
+
+const DAY_MS = 86_400_000;
+const AUTHORITY_DAYS = 3_650;
+const CERTIFICATE_DAYS = 397;
+/** A certificate with less time left than this is replaced at the next start, in days. */
+const RENEW_DAYS = 60;
+/** Certificates are valid from an hour ago, because the clocks of other machines may be behind. */
+const CLOCK_ERROR_MS = 3_600_000;
+const NAME = 'd-inference hubs';
+/** Name of the file with the certificate of the authority. It is not secret. */
+export const HUB_CA_FILE = 'hub-ca.pem';
+
+export interface HubAuthority {
+  readonly certificateFile: string;
+  readonly pem: string;
+  readonly key: IssuedCertificate['key'];
+}
+
+/** Reads the authority in `folder`, or makes it. The folder must be private. */
+export async function prepareAuthority(folder: string, now: number): Promise<HubAuthority> {
+  const certificateFile = join(folder, HUB_CA_FILE);
+  const newKey = async () => pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
+  const key = createPrivateKey(await readOrCreate(join(folder, 'hub-ca.key'), newKey));
+  const pem = await readOrCreate(certificateFile, async () => {
+    const { der } = issueCertificate({
+      name: NAME,
+      ...validity(now, AUTHORITY_DAYS),
+      key,
+      hash: 'sha256',
+      authority: { pathLength: 0 },
+    });
+    return certificatePem(der);
+  });
+  return { certificateFile, pem, key };
+}
+
+/**
+ * Makes sure that `folder` has a certificate for a hub with these names and addresses. A
+ * certificate that is valid for two more months and has all of them is kept.
+ */
+export async function prepareHubCertificate({
+  authority,
+  folder,
+  names,
+  now,
+}: {
+  authority: HubAuthority;
+  folder: string;
+  names: readonly string[];
+  now: number;
+}): Promise<HubTls & { readonly isNew: boolean }> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const files = {
+    certificateFile: join(folder, 'hub.pem'),
+    keyFile: join(folder, 'hub.key'),
+    caFile: join(folder, HUB_CA_FILE),
+  };
+  await writeIfChanged(files.caFile, authority.pem);
+  const known = await readIfThere(files.certificateFile);
+  if (known !== undefined && isUsable(known, { authority, names, now }))
+    return { ...files, isNew: false };
+  const { der, key } = issueCertificate({
+    name: names[0] ?? NAME,
+    ...validity(now, CERTIFICATE_DAYS),
+    issuer: { name: NAME, key: authority.key },
+    keys: 'P-256',
+    hash: 'sha256',
+    extensions: [subjectNames(names), usage()],
+  });
+  await replace(files.keyFile, pemOf(key));
+  await replace(files.certificateFile, certificatePem(der));
+  return { ...files, isNew: true };
+}
+
+/** Milliseconds since 1970 at which a certificate in PEM expires. */
+export const expiryOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
+
+function isUsable(
+  pem: string,
+  { authority, names, now }: { authority: HubAuthority; names: readonly string[]; now: number },
+): boolean {
+  const certificate = new X509Certificate(pem);
+  return (
+    expiryOf(pem) - now > RENEW_DAYS * DAY_MS &&
+    certificate.verify(new X509Certificate(authority.pem).publicKey) &&
+    names.every((name) =>
+      isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name),
+    )
+  );
+}
+
+const subjectNames = (names: readonly string[]) => ({
+  id: id_ce_subjectAltName,
+  value: encoded(
+    new SubjectAlternativeName(
+      names.map(
+        (name) => new GeneralName(isIP(name) === 0 ? { dNSName: name } : { iPAddress: name }),
+      ),
+    ),
+  ),
+});
+
+/** A hub is the server of its leaves, and the client of other hubs. */
+const usage = () => ({
+  id: id_ce_extKeyUsage,
+  value: encoded(new ExtendedKeyUsage([id_kp_serverAuth, id_kp_clientAuth])),
+});
+
+const encoded = (value: unknown) => new Uint8Array(AsnConvert.serialize(value));
+const validity = (now: number, days: number) => ({
+  from: new Date(now - CLOCK_ERROR_MS),
+  until: new Date(now + days * DAY_MS),
+});
+const pemOf = (key: IssuedCertificate['key']) =>
+  key.export({ type: 'pkcs8', format: 'pem' }) as string;
+const certificatePem = (der: Uint8Array) => new X509Certificate(der).toString();
+
+async function writeIfChanged(path: string, text: string): Promise<void> {
+  if ((await readIfThere(path)) === text) return;
+  await writeFile(`${path}.new`, text, { mode: 0o644 });
+  await rename(`${path}.new`, path);
+}

@@ -1,0 +1,107 @@
+import type { OperatorHome } from './operator-home.ts';
+
+/** The addresses, ports and folder of a hub. */
+export interface HubPlace {
+  /** Address on which the hub accepts clients and, unless `leafHost` names another, leaves. */
+  readonly host: string;
+  readonly leafHost?: string;
+  /** Folder of the hub's state. */
+  readonly home: string;
+  readonly ports: { readonly client: number; readonly leaf: number };
+}
+
+/** Address of a hub inside a cluster. The hubs of a cluster share accounts and subscriptions. */
+interface ClusterPlace {
+  /** Name of this hub; each hub of a cluster needs its own. */
+  readonly server: string;
+  readonly port: number;
+  /** Addresses at which the other hubs accept connections of hubs: `nats-route://host:port`. */
+  readonly routes: readonly string[];
+}
+
+/** Files of the certificate of a hub, in PEM. */
+export interface HubTls {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** Certificates of the authority that signed the certificates of all hubs. */
+  readonly caFile: string;
+}
+
+export interface HubOptions {
+  readonly operator: Pick<OperatorHome, 'keys' | 'jwts'>;
+  readonly cluster?: ClusterPlace;
+  readonly tls?: HubTls;
+}
+
+const MAX_PAYLOAD_BYTES = 1024 * 1024;
+/** Most provider accounts that a hub stores. The default of nats-server is 1,000. */
+const MAX_ACCOUNTS = 1_000_000;
+const TLS_TIMEOUT_S = 5;
+const LOOPBACK = /^(127\.|::1$|localhost$)/;
+const quoted = (value: string) => JSON.stringify(value);
+
+/** Whether connections to this address cannot leave the machine. */
+export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
+
+/**
+ * Configuration of a hub in operator mode. The accounts are stored on disk, so that providers which
+ * enrolled at run time stay enrolled after a restart. The hub has no monitoring port, because such
+ * a port shows all connections to every program on the machine. The system account offers the same
+ * information, but only to holders of its key. With certificates, every listener that other
+ * machines can reach requires TLS; between hubs both sides show their certificates. A dead peer is
+ * noticed after two pings, 4 s apart, without an answer.
+ */
+export function hubConfig(
+  { host, leafHost = host, home, ports }: HubPlace,
+  { operator: { keys, jwts }, cluster, tls }: HubOptions,
+): string {
+  return `
+server_name: ${cluster === undefined ? 'hub' : quoted(cluster.server)}
+host: ${quoted(host)}
+port: ${ports.client}
+max_payload: ${MAX_PAYLOAD_BYTES}
+write_deadline: "10s"
+ping_interval: "4s"
+ping_max: 2
+${listenerTls(host, tls)}
+operator: ${jwts.operator}
+system_account: ${keys.system.getPublicKey()}
+resolver: {
+  type: full, dir: ${quoted(`${home}/accounts`)}, allow_delete: true, interval: "2m"
+  limit: ${MAX_ACCOUNTS}
+}
+resolver_preload: {
+  ${keys.system.getPublicKey()}: ${jwts.system}
+  ${keys.core.getPublicKey()}: ${jwts.core}
+  ${keys.ops.getPublicKey()}: ${jwts.ops}
+}
+jetstream { store_dir: ${quoted(`${home}/jetstream`)} }
+leafnodes {
+  host: ${quoted(leafHost)}, port: ${ports.leaf}, no_advertise: true
+  ${listenerTls(leafHost, tls)}
+}
+${cluster === undefined ? '' : clusterBlock(host, cluster, tls)}`;
+}
+
+const listenerTls = (host: string, tls: HubTls | undefined): string =>
+  tls === undefined || isLoopback(host) ? '' : `tls { ${certificateSettings(tls)} }`;
+
+const certificateSettings = ({ certificateFile, keyFile }: HubTls): string =>
+  `cert_file: ${quoted(certificateFile)}, key_file: ${quoted(keyFile)}, timeout: ${TLS_TIMEOUT_S}`;
+
+function clusterBlock(
+  host: string,
+  { port, routes }: ClusterPlace,
+  tls: HubTls | undefined,
+): string {
+  const mutual =
+    tls === undefined || isLoopback(host)
+      ? ''
+      : `tls { ${certificateSettings(tls)}, ca_file: ${quoted(tls.caFile)}, verify: true }`;
+  return `cluster {
+  name: hubs, host: ${quoted(host)}, port: ${port}
+  routes: ${JSON.stringify(routes)}
+  ${mutual}
+}
+`;
+}

@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { isLoopback } from './hub-config.ts';
+
+/** Ports of a hub: for components, for the leaves of machines, and for the other hubs. */
+export interface HubPorts {
+  readonly client: number;
+  readonly leaf: number;
+  readonly cluster: number;
+}
+
+/** A hub of a network that an operator has founded. */
+export interface HubPlan {
+  readonly name: string;
+  /** Host name or address at which machines of other people reach the hub. */
+  readonly host: string;
+  /** Host name or address at which components and the other hubs reach it. */
+  readonly privateHost: string;
+  readonly ports: HubPorts;
+}
+
+/** What `dinf network init` decided once, and every part of the network needs. */
+export interface NetworkPlan {
+  readonly version: 1;
+  readonly hubs: readonly HubPlan[];
+}
+
+export const DEFAULT_HUB_PORTS: HubPorts = { client: 4222, leaf: 7422, cluster: 6222 };
+export const PLAN_FILE = 'network-plan.json';
+const MAX_HUBS = 16;
+
+const Port = Type.Integer({ minimum: 1, maximum: 65_535 });
+const Host = Type.String({ minLength: 1, maxLength: 253 });
+const Plan = Type.Object({
+  version: Type.Literal(1),
+  hubs: Type.Array(
+    Type.Object({
+      name: Type.String({ pattern: '^hub-[1-9][0-9]?$' }),
+      host: Host,
+      privateHost: Host,
+      ports: Type.Object({ client: Port, leaf: Port, cluster: Port }),
+    }),
+    { minItems: 1, maxItems: MAX_HUBS },
+  ),
+});
+
+export class PlanError extends Error {
+  override readonly name = 'PlanError';
+  readonly code = 'invalid_plan';
+}
+
+/** Reads the plan of the network in `home`; undefined if no network was founded there. */
+export function readPlan(home: string): NetworkPlan | undefined {
+  const file = join(home, PLAN_FILE);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const plan: unknown = JSON.parse(text);
+  if (!Value.Check(Plan, plan))
+    throw new PlanError(`${file} is not the plan of a network; restore it from a backup.`);
+  return plan;
+}
+
+/**
+ * Adds hubs to a plan. Each hub is given as `HOST` or `HOST@PRIVATE`, for example
+ * `hub1.example.org@10.0.0.1`. Hubs that the plan has already are not added again.
+ */
+export function planWith(
+  plan: NetworkPlan | undefined,
+  { hubs, ports }: { hubs: readonly string[]; ports: HubPorts },
+): NetworkPlan {
+  const planned = [...(plan?.hubs ?? [])];
+  for (const spec of hubs) {
+    const [host = '', privateHost = host, ...rest] = spec.split('@');
+    if (rest.length > 0 || !isHost(host) || !isHost(privateHost))
+      throw new PlanError(
+        `--hub ${spec}: give HOST or HOST@PRIVATE, for example hub1.example.org@10.0.0.1`,
+      );
+    const isSame = (hub: HubPlan) =>
+      hub.host === host && hub.privateHost === privateHost && hub.ports.client === ports.client;
+    if (planned.some(isSame)) continue;
+    planned.push({ name: `hub-${planned.length + 1}`, host, privateHost, ports });
+  }
+  if (planned.length > MAX_HUBS) throw new PlanError(`A network has at most ${MAX_HUBS} hubs.`);
+  return { version: 1, hubs: planned };
+}
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+/** Whether the text is a host name or an IP address. */
+const isHost = (text: string): boolean => isIP(text) !== 0 || HOST_NAME.test(text);
+
+/** An address as a URL writes it: IPv6 addresses need brackets. */
+const inUrl = (host: string) => (isIP(host) === 6 ? `[${host}]` : host);
+
+const clientUrlOf = ({ privateHost, ports }: HubPlan): string =>
+  `${isLoopback(privateHost) ? 'nats' : 'tls'}://${inUrl(privateHost)}:${ports.client}`;
+export const leafUrlOf = ({
+  host,
+  ports,
+}: {
+  readonly host: string;
+  readonly ports: Pick<HubPorts, 'leaf'>;
+}): string =>
+  `tls://${inUrl(host)}:${ports.leaf}`;
+export const routeUrlOf = ({ privateHost, ports }: HubPlan): string =>
+  `nats-route://${inUrl(privateHost)}:${ports.cluster}`;
+
+/** The settings that follow from the plan of the network in `home`; none without a plan. */
+export function planSettings(home: string): NodeJS.ProcessEnv {
+  const plan = readPlan(home);
+  if (plan === undefined) return {};
+  return {
+    DINF_NATS_URL: plan.hubs.map(clientUrlOf).join(','),
+    DINF_LEAF_URL: plan.hubs.map(leafUrlOf).join(','),
+  };
+}

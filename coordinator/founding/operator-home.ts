@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  isSigningKey,
+  mintCredentials,
+  mintOperator,
+  mintOwnAccounts,
+  Nkey,
+  type OperatorJwts,
+  type OperatorKeys,
+} from '#bus-schemas';
+import { readOrCreate, readIfThere } from '#bus-schemas/saved-file.ts';
+
+/** The keys of a network and the tokens that they sign. */
+export interface OperatorHome {
+  readonly keys: OperatorKeys;
+  readonly jwts: OperatorJwts;
+  /** The account key of each provider is derived from this secret and a salt. */
+  readonly masterSecret: Uint8Array;
+}
+
+export class NotFoundedError extends Error {
+  override readonly name = 'NotFoundedError';
+  readonly code = 'not_founded';
+}
+
+const MASTER_BYTES = 32;
+const IDENTITY = 'operator.nk';
+const SIGNING = 'operator-signing.nk';
+const OPERATOR_JWT = 'operator.jwt';
+const MASTER = 'provider-accounts.secret';
+
+/**
+ * Makes the keys of a network in `folder`. Existing files are kept, so the call can be repeated at
+ * every start, and after a crash between two files. The files have the mode 0600, the folder 0700.
+ * Once `operator.jwt` exists, the identity key (`operator.nk`) is not needed and can be stored
+ * offline.
+ */
+export async function prepareOperatorHome(folder: string): Promise<OperatorHome> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const make = async (file: string, kind: 'operator' | 'account') =>
+    Nkey.fromSeed(await readOrCreate(join(folder, file), async () => Nkey.create(kind).seed));
+  const signing = await make(SIGNING, 'operator');
+  const system = await make('system.nk', 'account');
+  await readOrCreate(join(folder, OPERATOR_JWT), async () =>
+    mintOperator(await make(IDENTITY, 'operator'), { signing, system }),
+  );
+  const core = await make('core.nk', 'account');
+  const ops = await make('ops.nk', 'account');
+  await readOrCreate(join(folder, 'core.creds'), () => mintCredentials('core', core, 'all'));
+  await readOrCreate(join(folder, 'sys.creds'), () => mintCredentials('system', system, 'all'));
+  await readOrCreate(join(folder, 'ops.creds'), () => mintCredentials('ops', ops, 'read-only'));
+  await readOrCreate(join(folder, MASTER), async () => randomBytes(MASTER_BYTES).toString('base64url'));
+  return openOperatorHome(folder);
+}
+
+/**
+ * Reads the keys of a network that exists. A missing file is an error: a coordinator that made new
+ * keys would sign accounts that no hub of the network accepts.
+ */
+export async function openOperatorHome(folder: string): Promise<OperatorHome> {
+  const read = async (file: string): Promise<string> => {
+    const text = await readIfThere(join(folder, file));
+    if (text !== undefined) return text;
+    throw new NotFoundedError(
+      `There is no network in ${folder}: ${file} is missing. Found one with "dinf network init", or copy its keys to this folder.`,
+    );
+  };
+  const key = async (file: string) => Nkey.fromSeed(await read(file));
+  const keys: OperatorKeys = {
+    signing: await key(SIGNING),
+    system: await key('system.nk'),
+    core: await key('core.nk'),
+    ops: await key('ops.nk'),
+  };
+  const operator = await read(OPERATOR_JWT);
+  if (!isSigningKey(operator, keys.signing))
+    throw new Error(
+      `${join(folder, OPERATOR_JWT)} does not name the key in ${SIGNING}, so hubs would refuse the accounts that it signs. Restore the two files from the same backup.`,
+    );
+  return {
+    keys,
+    jwts: { operator, ...(await mintOwnAccounts(keys)) },
+    masterSecret: Buffer.from(await read(MASTER), 'base64url'),
+  };
+}

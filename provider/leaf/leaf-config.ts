@@ -1,0 +1,60 @@
+interface LeafRemote {
+  /** User name in the local account, with which the provider's daemon signs in to its own leaf. */
+  readonly user: string;
+  readonly password: string;
+  readonly credentialsFile: string;
+}
+
+export interface LeafPlace {
+  readonly host: string;
+  readonly ports: { readonly client: number };
+}
+
+export interface LeafLinks {
+  /** Addresses of the hubs, for example `tls://hub.example.org:7422`. */
+  readonly hubs: readonly string[];
+  /**
+   * File with the certificates of the authority that signs the certificates of the hubs. With it the
+   * leaf connects only by TLS, and only to hubs of that authority. Without it an attacker on the
+   * path could pose as the hub.
+   */
+  readonly caFile?: string;
+  readonly remotes: readonly LeafRemote[];
+}
+
+const MAX_PAYLOAD_BYTES = 1024 * 1024;
+const quoted = (value: string) => JSON.stringify(value);
+
+/**
+ * Configuration of a leaf. Each remote connects one provider, which has an account of its own. The
+ * leaf accepts connections of clients on `host` only. A dead hub is noticed after two pings, 4 s
+ * apart, without an answer.
+ */
+export function leafConfig(place: LeafPlace, { hubs, caFile, remotes }: LeafLinks): string {
+  const { host, ports } = place;
+  const tls = caFile === undefined ? '' : `, tls: { ca_file: ${quoted(caFile)} }`;
+  const accounts = remotes.map(
+    ({ user, password }, index) =>
+      `  L${index} { users: [{ user: ${quoted(user)}, password: ${quoted(password)} }] }`,
+  );
+  const links = remotes.map(
+    ({ credentialsFile }, index) =>
+      `    { urls: ${JSON.stringify(hubs)}, account: L${index}, credentials: ${quoted(credentialsFile)}${tls} }`,
+  );
+  return `
+host: ${quoted(host)}
+port: ${ports.client}
+max_payload: ${MAX_PAYLOAD_BYTES}
+ping_interval: "4s"
+ping_max: 2
+accounts {
+${accounts.join('\n')}
+}
+leafnodes {
+  reconnect: "100ms"
+  remotes: [
+${links.join('\n')}
+  ]
+}
+`;
+}
