@@ -12,7 +12,7 @@ import {
   id_kp_serverAuth,
   SubjectAlternativeName,
 } from '@peculiar/asn1-x509';
-import { readOrCreate, readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { readIfThere, readOrCreate, replace } from '#bus-schemas/saved-file.ts';
 import type { HubTls } from './hub-config.ts';
 import { type IssuedCertificate, issueCertificate } from './issue-certificate.ts';
 

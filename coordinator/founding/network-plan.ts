@@ -107,8 +107,7 @@ export const leafUrlOf = ({
 }: {
   readonly host: string;
   readonly ports: Pick<HubPorts, 'leaf'>;
-}): string =>
-  `tls://${inUrl(host)}:${ports.leaf}`;
+}): string => `tls://${inUrl(host)}:${ports.leaf}`;
 export const routeUrlOf = ({ privateHost, ports }: HubPlan): string =>
   `nats-route://${inUrl(privateHost)}:${ports.cluster}`;
 

@@ -10,7 +10,7 @@ import {
   type OperatorJwts,
   type OperatorKeys,
 } from '#bus-schemas';
-import { readOrCreate, readIfThere } from '#bus-schemas/saved-file.ts';
+import { readIfThere, readOrCreate } from '#bus-schemas/saved-file.ts';
 
 /** The keys of a network and the tokens that they sign. */
 export interface OperatorHome {
@@ -51,7 +51,9 @@ export async function prepareOperatorHome(folder: string): Promise<OperatorHome>
   await readOrCreate(join(folder, 'core.creds'), () => mintCredentials('core', core, 'all'));
   await readOrCreate(join(folder, 'sys.creds'), () => mintCredentials('system', system, 'all'));
   await readOrCreate(join(folder, 'ops.creds'), () => mintCredentials('ops', ops, 'read-only'));
-  await readOrCreate(join(folder, MASTER), async () => randomBytes(MASTER_BYTES).toString('base64url'));
+  await readOrCreate(join(folder, MASTER), async () =>
+    randomBytes(MASTER_BYTES).toString('base64url'),
+  );
   return openOperatorHome(folder);
 }
 

@@ -23,7 +23,10 @@ const skipped = whyNoNamespaces();
 
 /** A certificate for the addresses of both coordinators, as an operator gets it from an authority. */
 async function writeCertificate(folder: string, addresses: readonly string[]): Promise<void> {
-  const validity = { from: new Date(Date.now() - DAY_MS), until: new Date(Date.now() + 9 * DAY_MS) };
+  const validity = {
+    from: new Date(Date.now() - DAY_MS),
+    until: new Date(Date.now() + 9 * DAY_MS),
+  };
   const common = { ...validity, keys: 'P-256', hash: 'sha256' } as const;
   const authority = issueCertificate({ ...common, name: 'a public authority', authority: {} });
   const { SubjectAlternativeName, GeneralName, id_ce_subjectAltName } = await import(
@@ -192,10 +195,7 @@ describe.skipIf(skipped !== undefined)(
       const code = /and enter (\S+)/.exec(provider.logs().join('\n'))?.[1] ?? '';
       await dinf(FIRST, ['approve', code, '--account', account]);
       await provider.whenLine((line) => / serves /.test(line), 60_000);
-      await vi.waitFor(
-        () => dinf(FIRST, ['models', 'add', 'tiny', '--build', TINY_BUILD]),
-        WAIT,
-      );
+      await vi.waitFor(() => dinf(FIRST, ['models', 'add', 'tiny', '--build', TINY_BUILD]), WAIT);
       for (const machine of [FIRST, SECOND])
         await vi.waitFor(async () => expect(await ask(machine)).toBe('42'), WAIT);
       expect((await dinf(FIRST, ['ledger', 'verify'])).stdout).toContain('the books balance');
