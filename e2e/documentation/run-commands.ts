@@ -22,6 +22,21 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   ),
   'approve WDJB-MJHT':
     'needs the code that a machine shows (e2e/provider-daemon.test.ts, e2e/api/machines.test.ts)',
+  ...Object.fromEntries(
+    [
+      'approve CODE',
+      'approve CODE --account ACCOUNT',
+      'coordinator',
+      'coordinator --components ingress',
+      'network hub ./hub-2',
+      'provider --link --coordinator https://api.example.org',
+      'up --public',
+      'up --public api.example.org --tls-cert api.pem --tls-key api.key',
+    ].map((line) => [
+      line,
+      'needs several machines (e2e/machines/founded-network.test.ts, cli/up/public-access.test.ts)',
+    ]),
+  ),
   'canary --file canaries.json --accuse --prove --every 3600':
     'runs until it is stopped (e2e/model-squatting.test.ts)',
   'trust pardon <provider>': 'needs a machine that was excluded (e2e/recounts.test.ts)',

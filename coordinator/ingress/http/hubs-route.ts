@@ -12,7 +12,7 @@ export interface HubAddresses {
  * Machines read this route at each start, so that they find hubs that were added since they
  * enrolled. It comes over HTTPS, so that an attacker on the path cannot name a hub of their own.
  */
-export function addHubsRoute(api: Api, { leafUrls, hubCa }: HubAddresses): void {
+export function addHubsRoute(api: Api, deps: { readonly hubs: HubAddresses }): void {
   api.route({
     method: 'GET',
     url: '/v1/providers/hubs',
@@ -28,6 +28,9 @@ export function addHubsRoute(api: Api, { leafUrls, hubCa }: HubAddresses): void 
         }),
       ),
     }),
-    handle: async () => ({ leaf_urls: [...leafUrls], hub_ca: hubCa ?? null }),
+    handle: async () => {
+      const { leafUrls, hubCa } = deps.hubs;
+      return { leaf_urls: [...leafUrls], hub_ca: hubCa ?? null };
+    },
   });
 }

@@ -49,7 +49,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   addTrustRoutes(api);
   addAccountRoutes(api, deps);
   addMachinesRoutes({ ...deps, api, server });
-  addHubsRoute(api, deps.hubs);
+  addHubsRoute(api, deps);
   addStripeRoute(server, deps.bus);
   server.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(JSON.stringify(server.swagger())),
