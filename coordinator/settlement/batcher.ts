@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-interface Waiting<Item, Result> {
+interface QueuedItem<Item, Result> {
   readonly item: Item;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
@@ -30,7 +30,7 @@ const MAX_LANES = 2;
  */
 export class Batcher<Item, Result> {
   readonly #options: BatcherOptions<Item, Result>;
-  #waiting: Waiting<Item, Result>[] = [];
+  #waiting: QueuedItem<Item, Result>[] = [];
   #lanes = 0;
 
   constructor(options: BatcherOptions<Item, Result>) {
@@ -56,7 +56,7 @@ export class Batcher<Item, Result> {
   }
 
   /** If one item makes a batch fail, the batch is halved until that item fails alone. */
-  async #runBatch(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+  async #runBatch(batch: readonly QueuedItem<Item, Result>[]): Promise<void> {
     try {
       const results = await this.#options.run(batch.map(({ item }) => item));
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);

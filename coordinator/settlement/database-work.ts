@@ -5,7 +5,7 @@ import { DatabaseError } from 'pg';
  * Postgres error codes of serialisation failures, of deadlocks, and of two processes that write the
  * same operation at the same moment.
  */
-const PASSING = new Set(['40001', '40P01', '23505']);
+const RETRYABLE_CODES = new Set(['40001', '40P01', '23505']);
 const MAX_TRIES = 6;
 
 /**
@@ -25,7 +25,10 @@ export async function retried<T>(
     try {
       return await work();
     } catch (error) {
-      if (!(error instanceof DatabaseError && PASSING.has(error.code ?? '')) || tries === MAX_TRIES)
+      if (
+        !(error instanceof DatabaseError && RETRYABLE_CODES.has(error.code ?? '')) ||
+        tries === MAX_TRIES
+      )
         throw error;
       await delay(random() * 5 * 2 ** tries);
     }

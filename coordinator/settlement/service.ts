@@ -54,7 +54,7 @@ export async function startSettlement(context: Context): Promise<Component> {
     }),
   );
   const signingKeys = new SigningKeys({
-    ask: async (provider) =>
+    requestKey: async (provider) =>
       (await bus.call(services.trust.signingKey, { provider }, { timeoutMs: TRUST_MS })).signingKey,
     log,
     now,
@@ -85,9 +85,9 @@ export async function startSettlement(context: Context): Promise<Component> {
     }),
   );
   const holds = stack.use(new Holds({ store: jobs, ledger, pricing, openJobs, alerts, log, now }));
-  const onConnectionGone = (): void => holds.askAgain();
-  database.on('remove', onConnectionGone);
-  stack.defer(() => void database.off('remove', onConnectionGone));
+  const onConnectionLost = (): void => holds.requestAgain();
+  database.on('remove', onConnectionLost);
+  stack.defer(() => void database.off('remove', onConnectionLost));
   stack.use(new EndedJobs({ bus, settler, log, alerts }));
   stack.use(
     new Receipts({

@@ -61,7 +61,7 @@ export interface Settlement extends AsyncDisposable {
   readonly hub: NatsServer;
   readonly postgres: PostgresNode;
   /** The signing key that trust returns for every machine. */
-  readonly shown: { signingKey: Uint8Array };
+  readonly trustedKey: { signingKey: Uint8Array };
   /** The operator's folder. */
   readonly home: string;
   /** Makes proofs of delivered tokens, as an ingress of this network does. */
@@ -111,13 +111,13 @@ export async function startSettlementUnderTest({
       endpoint(services.catalog.snapshot, () => ({ revision: 1, models: [MODEL] })),
     ]),
   );
-  const shown = { signingKey: RECEIPT_KEY };
+  const trustedKey = { signingKey: RECEIPT_KEY };
   stack.use(
     await bus.serve('trust', [
       endpoint(services.trust.owner, ({ provider }) =>
         provider === OWNED_PROVIDER ? { account: OWNER } : {},
       ),
-      endpoint(services.trust.signingKey, () => shown),
+      endpoint(services.trust.signingKey, () => trustedKey),
     ]),
   );
 
@@ -149,7 +149,7 @@ export async function startSettlementUnderTest({
     hub,
     postgres,
     home,
-    shown,
+    trustedKey,
     proofs: await DeliveryProofs.open(coreCredentials),
     restart: async () => {
       await component[Symbol.asyncDispose]();

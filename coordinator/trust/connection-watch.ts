@@ -24,18 +24,18 @@ const OVER_THE_LIMIT = 'Maximum Account Connections Exceeded';
 export function watchConnections(
   system: NatsConnection,
   isProvider: (account: string) => boolean,
-  on: (event: ConnectionEvent) => void,
+  onChange: (event: ConnectionEvent) => void,
 ): Disposable {
-  const take = (message: Msg, change: keyof typeof SUBJECTS) => {
+  const receive = (message: Msg, change: keyof typeof SUBJECTS) => {
     const provider = message.subject.split('.')[2] ?? '';
     if (!isProvider(provider)) return;
     const { id, reason } = message.json<{ id?: unknown; reason?: unknown }>();
     if (typeof id === 'string')
-      on({ provider, change: reason === OVER_THE_LIMIT ? 'refused' : change, id });
+      onChange({ provider, change: reason === OVER_THE_LIMIT ? 'refused' : change, id });
   };
   const subscriptions = (Object.keys(SUBJECTS) as (keyof typeof SUBJECTS)[]).map((change) =>
     system.subscribe(SUBJECTS[change], {
-      callback: (error, message) => (error ? undefined : take(message, change)),
+      callback: (error, message) => (error ? undefined : receive(message, change)),
     }),
   );
   return {

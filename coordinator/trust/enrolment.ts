@@ -83,7 +83,7 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
       return { token, expiresAt: row?.expiresAt.getTime() ?? 0 };
     }),
     endpoint(services.trust.enrol, async (request): Promise<Enrolled> => {
-      const admitted = await admit(database, { ...request, masterSecret, linksPerDay });
+      const admitted = await consumeToken(database, { ...request, masterSecret, linksPerDay });
       if (!admitted.ok) return admitted;
       // The hub is updated after the commit, so that every machine that the hub knows is in the
       // database.
@@ -143,7 +143,7 @@ export function enrolmentEndpoints(options: EnrolmentOptions): Endpoint[] {
   ];
 }
 
-type Admitted =
+type TokenResult =
   | { ok: true; account: ReturnType<typeof accountKey> }
   | Extract<Enrolled, { ok: false }>;
 
@@ -151,7 +151,7 @@ type Admitted =
  * Consumes a token for one key. If the same key sends the token again, it gets the same provider,
  * because the first answer may have been lost.
  */
-function admit(
+function consumeToken(
   database: Pool,
   request: {
     token: string;
@@ -160,9 +160,9 @@ function admit(
     masterSecret: Uint8Array;
     linksPerDay: number;
   },
-): Promise<Admitted> {
+): Promise<TokenResult> {
   const { token, userKey, name, masterSecret, linksPerDay } = request;
-  return transaction(database, async (client): Promise<Admitted> => {
+  return transaction(database, async (client): Promise<TokenResult> => {
     const hash = hashOf(token);
     const [known] = await query<{ expired: boolean; account: string | null }>(
       client,

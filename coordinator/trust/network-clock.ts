@@ -15,7 +15,7 @@ const ASK_MS = 2_000;
  * Minimum time between two readings that messages of machines cause, in milliseconds. Without it,
  * machines with wrong clocks could make trust read all clocks again and again.
  */
-const AGAIN_MS = 1_000;
+const MIN_READ_INTERVAL_MS = 1_000;
 /** A larger jump, in milliseconds, is no correction by a time server. */
 const STEP_MS = 5_000;
 /**
@@ -62,7 +62,7 @@ export class NetworkClock implements Disposable {
   /**
    * The times that machines signed, the newest last, with the time of receipt on the steady clock.
    */
-  readonly #machines = new Map<string, { readonly said: number; readonly heardAt: number }>();
+  readonly #machines = new Map<string, { readonly said: number; readonly receivedAt: number }>();
   /** Trust's own clock and the steady clock at the last reading. */
   #readAt = { own: 0, steady: 0 };
   #verdict: ClockVerdict = { is: 'agreed', suspects: [] };
@@ -110,10 +110,10 @@ export class NetworkClock implements Disposable {
   }
 
   /** Stores the time that a machine has signed. */
-  seen(provider: string, said: number): void {
+  recordReading(provider: string, said: number): void {
     this.#machines.delete(provider);
-    this.#machines.set(provider, { said, heardAt: this.#options.others.steady() });
-    for (const [oldest, { heardAt }] of this.#machines) {
+    this.#machines.set(provider, { said, receivedAt: this.#options.others.steady() });
+    for (const [oldest, { receivedAt: heardAt }] of this.#machines) {
       if (
         this.#machines.size <= MAX_MACHINES &&
         this.#options.others.steady() - heardAt < READING_LIFETIME_MS
@@ -130,7 +130,7 @@ export class NetworkClock implements Disposable {
   async settle(said = this.now()): Promise<void> {
     const { own, steady } = this.#readAt;
     const stepped = Math.abs(this.#options.own() - own - (this.#options.others.steady() - steady));
-    const mayRead = this.#options.others.steady() - steady > AGAIN_MS;
+    const mayRead = this.#options.others.steady() - steady > MIN_READ_INTERVAL_MS;
     if (stepped > STEP_MS || (mayRead && Math.abs(said - this.now()) > STEP_MS)) await this.check();
   }
 
@@ -152,7 +152,7 @@ export class NetworkClock implements Disposable {
     this.#readAt = { own, steady: this.#options.others.steady() };
     const machines = machinesOffset(
       [...this.#machines.values()].map(
-        ({ said, heardAt }) => said + this.#options.others.steady() - heardAt - own,
+        ({ said, receivedAt: heardAt }) => said + this.#options.others.steady() - heardAt - own,
       ),
     );
     const all: ClockReading[] = [

@@ -28,7 +28,7 @@ import { mdmEndpoints } from './device-management/mdm-endpoints.ts';
 import { MicroMdm } from './device-management/micro-mdm.ts';
 import { enrolmentEndpoints, reconcileAccounts } from './enrolment.ts';
 import { HubWatch } from './hub-watch.ts';
-import { HeadTeller } from './log/head-teller.ts';
+import { HeadPublisher } from './log/head-teller.ts';
 import { logEndpoints } from './log/log-endpoints.ts';
 import { LoggedModels } from './log/logged-models.ts';
 import { TransparencyLog } from './log/transparency-log.ts';
@@ -126,7 +126,7 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
     leafLifetimeMs: config.leafLifetimeMs,
     now,
   };
-  const face = await bus.serve('trust', [
+  const serving = await bus.serve('trust', [
     ...enrolmentEndpoints({
       bus,
       database,
@@ -167,13 +167,13 @@ export async function startTrust(context: Context, otherClocks = realClocks): Pr
   void logKeys();
 
   const models = new LoggedModels({ bus, database, transparency, log });
-  const teller = new HeadTeller({ bus, transparency, log });
+  const heads = new HeadPublisher({ bus, transparency, log });
 
   const stop = async (): Promise<void> => {
-    teller[Symbol.dispose]();
+    heads[Symbol.dispose]();
     await models[Symbol.asyncDispose]();
     clearInterval(keysTimer);
-    await face[Symbol.asyncDispose]();
+    await serving[Symbol.asyncDispose]();
     watch[Symbol.dispose]();
     hubs[Symbol.dispose]();
     second[Symbol.dispose]();

@@ -30,7 +30,7 @@ export interface EndedJobsOptions {
 export class EndedJobs implements AsyncDisposable {
   readonly #options: EndedJobsOptions;
   readonly #batcher: Batcher<JobEnded, undefined>;
-  readonly #inHand = new Set<Promise<void>>();
+  readonly #settling = new Set<Promise<void>>();
   readonly #done: Promise<void>;
   #messages: ConsumerMessages | undefined;
   #stopped = false;
@@ -83,8 +83,8 @@ export class EndedJobs implements AsyncDisposable {
   }
 
   #take(message: JsMsg): void {
-    const work = this.#settle(message).finally(() => this.#inHand.delete(work));
-    this.#inHand.add(work);
+    const work = this.#settle(message).finally(() => this.#settling.delete(work));
+    this.#settling.add(work);
   }
 
   async #settle(message: JsMsg): Promise<void> {
@@ -107,7 +107,7 @@ export class EndedJobs implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
     await this.#messages?.close();
-    await Promise.all(this.#inHand);
+    await Promise.all(this.#settling);
     await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, RETRY_MS))]);
   }
 }

@@ -157,8 +157,8 @@ export class Holds implements AsyncDisposable {
    * Requests recent holds again after a lost database connection, because the database may have
    * crashed.
    */
-  askAgain(): void {
-    this.#recent.askAgain();
+  requestAgain(): void {
+    this.#recent.requestAgain();
   }
 
   async #run(rows: readonly NewHold[]): Promise<HoldResult[]> {

@@ -2,7 +2,7 @@
  * An honest machine ends only a few jobs per second. A machine that was disconnected for a long
  * time sends its stored receipts within a minute at this rate.
  */
-const MOST_IN_A_SECOND = 200;
+const MAX_PER_SECOND = 200;
 const SECOND_MS = 1_000;
 
 /**
@@ -21,7 +21,7 @@ export class ReceiptQuota {
 
   isSpent(provider: string): boolean {
     this.#begin();
-    return (this.#sent.get(provider) ?? 0) >= MOST_IN_A_SECOND;
+    return (this.#sent.get(provider) ?? 0) >= MAX_PER_SECOND;
   }
 
   /** Returns false when the machine has used up its quota for this second. */

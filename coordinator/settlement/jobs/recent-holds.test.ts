@@ -49,16 +49,16 @@ test('after a lost connection, holds of the last seconds are requested again and
   recent.remember([rowOf('old')]);
   clock.now = 6_000;
   recent.remember([rowOf('new')]);
-  recent.askAgain();
+  recent.requestAgain();
   expect(requested.map(({ job }) => job)).toEqual(['new']);
 });
 
 test('a hold that a crashing database answered during the repetition is requested again too', async () => {
   const { recent, requested } = underTest();
   recent.remember([rowOf('first')]);
-  recent.askAgain();
+  recent.requestAgain();
   recent.remember([rowOf('second')]);
-  recent.askAgain();
+  recent.requestAgain();
   for (const { answer } of requested.splice(0)) answer('held');
   await turn();
   expect(requested.map(({ job }) => job)).toEqual(expect.arrayContaining(['first', 'second']));
@@ -67,10 +67,10 @@ test('a hold that a crashing database answered during the repetition is requeste
 test('even a long outage loses no hold', async () => {
   const { recent, requested, clock } = underTest();
   recent.remember([rowOf('held')]);
-  recent.askAgain();
+  recent.requestAgain();
   clock.now = 60_000;
   recent.remember([]);
-  recent.askAgain();
+  recent.requestAgain();
   for (const { fail } of requested.splice(0)) fail();
   await expect.poll(() => requested.map(({ job }) => job)).toEqual(['held']);
 });

@@ -29,7 +29,7 @@ export class RecentHolds implements AsyncDisposable {
    */
   #doubtfulSince: number | undefined;
   #losses = 0;
-  #asking: Promise<void> | undefined;
+  #requesting: Promise<void> | undefined;
   #stopped = false;
 
   constructor(options: RecentHoldsOptions) {
@@ -43,13 +43,13 @@ export class RecentHolds implements AsyncDisposable {
   }
 
   /** Requests recent holds again after a lost connection. */
-  askAgain(): void {
+  requestAgain(): void {
     this.#losses += 1;
     if (this.#stopped || this.#recent.length === 0) return;
     this.#doubtfulSince ??= this.#options.now() - KEEP_MS;
-    this.#asking ??= this.#askUntilAnswered().finally(() => {
+    this.#requesting ??= this.#requestUntilAnswered().finally(() => {
       this.#doubtfulSince = undefined;
-      this.#asking = undefined;
+      this.#requesting = undefined;
     });
   }
 
@@ -57,28 +57,28 @@ export class RecentHolds implements AsyncDisposable {
    * A crashing database closes its connections one by one and still answers on the others. So only
    * a round in which no connection was lost counts.
    */
-  async #askUntilAnswered(): Promise<void> {
+  async #requestUntilAnswered(): Promise<void> {
     while (!this.#stopped) {
       const losses = this.#losses;
-      const isAnswered = await this.#ask();
+      const isAnswered = await this.#requestAll();
       if (isAnswered && losses === this.#losses) return;
       if (!isAnswered) await delay(RETRY_MS);
     }
   }
 
-  async #ask(): Promise<boolean> {
+  async #requestAll(): Promise<boolean> {
     const { hold, log } = this.#options;
     const since = this.#doubtfulSince ?? Number.POSITIVE_INFINITY;
     const rows = new Map(
       this.#recent.flatMap(({ row, at }) => (at > since ? [[row.job, row]] : [])),
     );
     const answers = await Promise.allSettled([...rows.values()].map(hold));
-    const gone = answers.filter(
+    const lost = answers.filter(
       (answer) => answer.status === 'fulfilled' && answer.value.result === 'insufficient_funds',
     );
-    if (gone.length > 0)
+    if (lost.length > 0)
       log.error(
-        { holds: gone.length },
+        { holds: lost.length },
         'the database lost holds, and their accounts have no money left for them',
       );
     return answers.every(({ status }) => status === 'fulfilled');
@@ -93,6 +93,6 @@ export class RecentHolds implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
-    await this.#asking;
+    await this.#requesting;
   }
 }

@@ -72,7 +72,7 @@ export interface Balance {
 }
 
 /** The account, or its earned part, has less than the posting takes. */
-export class NotEnough extends Error {
+export class InsufficientFundsError extends Error {
   readonly code = 'insufficient_funds';
 }
 
@@ -145,7 +145,7 @@ export class LedgerStore {
       return row?.digest.equals(digest) === true;
     } catch (error) {
       if (error instanceof DatabaseError && FUNDS_CONSTRAINTS.has(error.constraint ?? ''))
-        throw new NotEnough(operation, { cause: error });
+        throw new InsufficientFundsError(operation, { cause: error });
       throw error;
     }
   }
@@ -242,7 +242,7 @@ export class LedgerStore {
     limit: number;
   }): Promise<AccountStatement> {
     const { account, from, until, after, limit } = page;
-    const [at, reference] = after === undefined ? [START.toISOString(), ''] : placeOf(after);
+    const [at, reference] = after === undefined ? [START.toISOString(), ''] : parseCursor(after);
     const window = [
       from === undefined ? START : new Date(from),
       until === undefined ? FOREVER : new Date(until),
@@ -274,7 +274,7 @@ export class LedgerStore {
     limit: number;
   }): Promise<AccountUsage> {
     const { account, job, key, model, from, until, after, limit } = page;
-    const [at, reference] = after === undefined ? ['infinity', ''] : placeOf(after);
+    const [at, reference] = after === undefined ? ['infinity', ''] : parseCursor(after);
     const window = [
       from === undefined ? START : new Date(from),
       until === undefined ? FOREVER : new Date(until),
@@ -425,7 +425,7 @@ type Windows = 'day' | 'week' | 'month' | 'total';
  * Time and name of the last row of a page. A name may contain spaces, because operators choose the
  * names of their credits.
  */
-function placeOf(after: string): [string, string] {
+function parseCursor(after: string): [string, string] {
   const end = after.indexOf(' ');
   return [after.slice(0, end), after.slice(end + 1)];
 }

@@ -9,7 +9,7 @@ import { failureOf } from './stripe-client.ts';
 
 type Methods = typeof services.settlement;
 type CheckedOut = MessageOf<Methods['checkout']['reply']>;
-export type Applied = 'applied' | 'known' | 'ignored' | 'later';
+export type EventOutcome = 'applied' | 'known' | 'ignored' | 'later';
 
 const MINIMUM_CENTS = 100;
 const BATCH = 100;
@@ -76,7 +76,7 @@ export class Deposits {
   }
 
   /** Applies the state of a session, which came by webhook or by request. */
-  async apply(session: Stripe.Checkout.Session): Promise<Applied> {
+  async apply(session: Stripe.Checkout.Session): Promise<EventOutcome> {
     const deposit = session.metadata?.['deposit'];
     if (deposit === undefined) return 'ignored';
     if (session.payment_status === 'paid') return this.#paid(deposit, session);
@@ -91,13 +91,13 @@ export class Deposits {
     }
   }
 
-  async #paid(id: string, session: Stripe.Checkout.Session): Promise<Applied> {
+  async #paid(id: string, session: Stripe.Checkout.Session): Promise<EventOutcome> {
     const { store, ledger, alerts } = this.#options;
     return store.transaction(async (client) => {
       const deposit = await store.lockDeposit(client, id);
       if (deposit === undefined) return 'later';
       if (deposit.status === 'paid') return 'known';
-      if (!fits(deposit, session)) {
+      if (!matchesDeposit(deposit, session)) {
         alerts.raise('operation_conflict', `deposit:${session.id}`);
         return 'ignored';
       }
@@ -120,7 +120,7 @@ export class Deposits {
     });
   }
 
-  async #expired(id: string, session: string): Promise<Applied> {
+  async #expired(id: string, session: string): Promise<EventOutcome> {
     const { store } = this.#options;
     return store.transaction(async (client) => {
       const deposit = await store.lockDeposit(client, id);
@@ -136,7 +136,7 @@ export class Deposits {
  * Whether the session is for this deposit, with the same account, currency and amount. Otherwise a
  * signed event of another session could credit this deposit.
  */
-function fits(deposit: DepositRow, session: Stripe.Checkout.Session): boolean {
+function matchesDeposit(deposit: DepositRow, session: Stripe.Checkout.Session): boolean {
   return (
     (deposit.session === null || deposit.session === session.id) &&
     session.metadata?.['account'] === deposit.account &&

@@ -194,7 +194,11 @@ export class PaymentStore {
   }
 
   /** Returns false when the Stripe account is not one of ours, or when a newer event is stored. */
-  async connectedAccountTold(stripeAccount: string, payouts: boolean, at: Date): Promise<boolean> {
+  async saveConnectedAccountState(
+    stripeAccount: string,
+    payouts: boolean,
+    at: Date,
+  ): Promise<boolean> {
     return (
       (await query(this.#database, sql['connected-account-told'], [stripeAccount, payouts, at]))
         .length === 1

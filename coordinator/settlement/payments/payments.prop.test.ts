@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Dispute, FaultKind } from '#testcontainers';
 import { digestOf } from '../core/digest.ts';
 import { Crash, type CrashPoint, crashingPool } from '../jobs/crashing-pool-under-test.ts';
-import { NotEnough } from '../ledger/ledger-store.ts';
+import { InsufficientFundsError } from '../ledger/ledger-store.ts';
 import type { Payments } from './payments.ts';
 import {
   earn,
@@ -259,7 +259,7 @@ class Life {
       });
       this.#spent += amount;
     } catch (error) {
-      if (!(error instanceof NotEnough)) throw error;
+      if (!(error instanceof InsufficientFundsError)) throw error;
     }
   }
 

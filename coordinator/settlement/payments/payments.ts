@@ -106,7 +106,7 @@ function withStripe(
         running = undefined;
       });
   }, RECONCILE_EVERY_MS);
-  const told = async <Answer>(work: Promise<Answer>): Promise<Answer> => {
+  const nudgingAfter = async <Answer>(work: Promise<Answer>): Promise<Answer> => {
     const answer = await work;
     outbox.nudge();
     return answer;
@@ -114,12 +114,12 @@ function withStripe(
   return {
     checkout: (request) => deposits.checkout(request),
     onboard: (request) => onboarding.begin(request),
-    withdraw: (request) => told(payouts.withdraw(request)),
+    withdraw: (request) => nudgingAfter(payouts.withdraw(request)),
     payouts: async (account) => ({
       payouts: await payouts.list(account),
       onboarded: (await store.connectedAccount(account))?.payouts === true,
     }),
-    webhook: (request) => told(webhooks.take(request)),
+    webhook: (request) => nudgingAfter(webhooks.receive(request)),
     drift: async () => {
       let drift = await report.drift();
       // A payment may be booked between the two readings. Only a difference that stays is drift.

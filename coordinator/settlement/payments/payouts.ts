@@ -11,11 +11,11 @@ import {
 } from '../core/payout.ts';
 import {
   type Entry,
+  InsufficientFundsError,
   type LedgerStore,
-  NotEnough,
   type PostingKind,
 } from '../ledger/ledger-store.ts';
-import type { Applied } from './deposits.ts';
+import type { EventOutcome } from './deposits.ts';
 import type { PaymentStore, PayoutRow } from './payment-store.ts';
 import { failureOf } from './stripe-client.ts';
 
@@ -58,7 +58,7 @@ export class Payouts {
     const connected = await store.connectedAccount(account);
     if (!connected?.payouts) return { ok: false, code: 'not_onboarded' };
     const fresh = {
-      ...NEW,
+      ...NEW_PAYOUT,
       ...terms,
       id: `wd_${randomToken(20)}`,
       account,
@@ -70,7 +70,7 @@ export class Payouts {
       const { payout, isNew } = await store.transaction(async (client) => {
         const isNew = await store.addPayout(client, fresh);
         if (isNew && (await ledger.lockWithdrawable(account, client)) < fresh.amount)
-          throw new NotEnough(fresh.id);
+          throw new InsufficientFundsError(fresh.id);
         if (isNew) await ledger.post(postingOf(fresh, 'withdrawal', -1), client);
         return {
           isNew,
@@ -81,7 +81,7 @@ export class Payouts {
         return { ok: false, code: 'operation_conflict' };
       return { ok: true, payout: asMessage(isNew ? await this.#advance(payout) : payout) };
     } catch (error) {
-      if (error instanceof NotEnough) return { ok: false, code: 'insufficient_funds' };
+      if (error instanceof InsufficientFundsError) return { ok: false, code: 'insufficient_funds' };
       throw error;
     }
   }
@@ -94,7 +94,7 @@ export class Payouts {
    * Applies an event of Stripe to a withdrawal. The result is `later` if the withdrawal is not
    * stored yet.
    */
-  async tell(id: string | undefined, event: PayoutEvent): Promise<Applied> {
+  async apply(id: string | undefined, event: PayoutEvent): Promise<EventOutcome> {
     if (id === undefined) return 'ignored';
     const { before, after } = await this.#step(id, event);
     if (before === undefined) return 'later';
@@ -117,7 +117,7 @@ export class Payouts {
       await this.#advance(
         transfer === undefined
           ? payout
-          : await this.#to(payout, { type: 'transferred', transfer: transfer.id }),
+          : await this.#stepTo(payout, { type: 'transferred', transfer: transfer.id }),
       );
     }
   }
@@ -131,7 +131,7 @@ export class Payouts {
 
   async #transfer<P extends PayoutRecord>(payout: P): Promise<P> {
     const { id, amount, fee, stripeAccount, generation } = payout;
-    return this.#ask(payout, 'transfer_rejected', async () => {
+    return this.#request(payout, 'transfer_rejected', async () => {
       const { id: transfer } = await this.#options.stripe.transfers.create(
         {
           amount: (amount - fee) / CENT,
@@ -149,7 +149,7 @@ export class Payouts {
   async #payOut<P extends PayoutRecord>(payout: P): Promise<P> {
     const { id, amount, fee, stripeAccount, stripePayout, generation } = payout;
     const { stripe } = this.#options;
-    return this.#ask(payout, 'payout_rejected', async () => {
+    return this.#request(payout, 'payout_rejected', async () => {
       if (stripePayout !== null) {
         const { status } = await stripe.payouts.retrieve(stripePayout, {}, { stripeAccount });
         return status === 'paid'
@@ -172,7 +172,7 @@ export class Payouts {
   }
 
   /** A lost answer changes nothing: the reconciliation sends the request again. */
-  async #ask<P extends PayoutRecord>(
+  async #request<P extends PayoutRecord>(
     payout: P,
     rejection: 'transfer_rejected' | 'payout_rejected',
     request: () => Promise<PayoutEvent | undefined>,
@@ -185,10 +185,10 @@ export class Payouts {
       if (failure === 'unknown') return payout;
       event = { type: failure === 'rejected' ? rejection : 'request_burnt' };
     }
-    return event === undefined ? payout : this.#to(payout, event);
+    return event === undefined ? payout : this.#stepTo(payout, event);
   }
 
-  async #to<P extends PayoutRecord>(payout: P, event: PayoutEvent): Promise<P> {
+  async #stepTo<P extends PayoutRecord>(payout: P, event: PayoutEvent): Promise<P> {
     const { after } = await this.#step(payout.id, event);
     return { ...payout, ...after };
   }
@@ -213,7 +213,7 @@ export class Payouts {
   }
 }
 
-const NEW = {
+const NEW_PAYOUT = {
   returned: false,
   feeReturned: false,
   transfer: null,

@@ -4,7 +4,7 @@ import { digestOf } from '../core/digest.ts';
 import { CENT } from '../core/payout.ts';
 import { payDebt, type ReversalStep, reverseTo } from '../core/reversal.ts';
 import type { Entry, LedgerStore, PostingKind } from '../ledger/ledger-store.ts';
-import type { Applied, Deposits } from './deposits.ts';
+import type { Deposits, EventOutcome } from './deposits.ts';
 import type { DisputeRow, PaymentStore, ReversalRow } from './payment-store.ts';
 import { failureOf } from './stripe-client.ts';
 
@@ -31,7 +31,7 @@ export class Reversals {
   }
 
   /** Each event of a dispute has its whole state. */
-  dispute({ id, amount, payment_intent, status }: Stripe.Dispute): Promise<Applied> {
+  dispute({ id, amount, payment_intent, status }: Stripe.Dispute): Promise<EventOutcome> {
     return this.#apply(payment_intent, amount, (client, deposit) =>
       this.#options.store.saveDispute(client, {
         id,
@@ -44,7 +44,7 @@ export class Reversals {
   }
 
   /** The event of a refund has the sum of all refunds of the payment. */
-  refund({ amount_refunded, payment_intent }: Stripe.Charge): Promise<Applied> {
+  refund({ amount_refunded, payment_intent }: Stripe.Charge): Promise<EventOutcome> {
     return this.#apply(payment_intent, amount_refunded, (client, { deposit }) =>
       this.#options.store.saveRefund(client, deposit, amount_refunded * CENT),
     );
@@ -73,7 +73,7 @@ export class Reversals {
     intent: string | Stripe.PaymentIntent | null,
     cents: number,
     save: (client: ClientBase, deposit: { deposit: string; account: string }) => Promise<boolean>,
-  ): Promise<Applied> {
+  ): Promise<EventOutcome> {
     const { stripe, store, deposits } = this.#options;
     if (intent === null || cents < 1) return 'ignored';
     let session: Stripe.Checkout.Session | undefined;

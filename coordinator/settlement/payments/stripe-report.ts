@@ -7,7 +7,7 @@ const PAGE = 100;
  * Transaction types that move the users' money. Stripe's own fees, and payouts to the bank of the
  * operator, do not.
  */
-const OURS = new Set([
+const USER_MONEY_TYPES = new Set([
   'charge',
   'payment',
   'refund',
@@ -20,7 +20,7 @@ const OURS = new Set([
  * Disputes are reported among other adjustments. The amount excludes Stripe's fee for the dispute:
  * the operator pays it, and it is not in the ledger.
  */
-const DISPUTED = new Set(['dispute', 'dispute_reversal']);
+const DISPUTE_CATEGORIES = new Set(['dispute', 'dispute_reversal']);
 
 /** Compares the balance transactions at Stripe with the ledger. */
 export class StripeReport {
@@ -52,7 +52,7 @@ export class StripeReport {
       for await (const { id, type, amount, reporting_category } of transactions) {
         if (id === lastId) break;
         newest ??= id;
-        if (OURS.has(type) || DISPUTED.has(reporting_category)) sum += amount;
+        if (USER_MONEY_TYPES.has(type) || DISPUTE_CATEGORIES.has(reporting_category)) sum += amount;
       }
       if (newest !== undefined) await this.#store.saveReport(client, newest, sum);
       return sum;

@@ -1,11 +1,11 @@
 import Stripe from 'stripe';
 import type { MessageOf, services } from '#bus-schemas';
-import type { Applied, Deposits } from './deposits.ts';
+import type { Deposits, EventOutcome } from './deposits.ts';
 import type { PaymentStore } from './payment-store.ts';
 import type { Payouts } from './payouts.ts';
 import type { Reversals } from './reversals.ts';
 
-type Taken = MessageOf<typeof services.settlement.webhook.reply>;
+type WebhookReply = MessageOf<typeof services.settlement.webhook.reply>;
 
 export interface WebhooksOptions {
   readonly secret: string;
@@ -26,7 +26,13 @@ export class Webhooks {
     this.#options = options;
   }
 
-  async take({ body, signature }: { body: Uint8Array; signature: string }): Promise<Taken> {
+  async receive({
+    body,
+    signature,
+  }: {
+    body: Uint8Array;
+    signature: string;
+  }): Promise<WebhookReply> {
     let event: Stripe.Event;
     try {
       event = await Stripe.webhooks.constructEventAsync(
@@ -47,7 +53,7 @@ export class Webhooks {
     return result === 'later' ? { ok: false, code: 'later' } : { ok: true, result };
   }
 
-  async #apply(event: Stripe.Event): Promise<Applied> {
+  async #apply(event: Stripe.Event): Promise<EventOutcome> {
     const { store, deposits, payouts, reversals } = this.#options;
     switch (event.type) {
       case 'checkout.session.completed':
@@ -71,7 +77,7 @@ export class Webhooks {
         return reversals.refund(event.data.object);
       case 'account.updated': {
         const { id, payouts_enabled } = event.data.object;
-        return (await store.connectedAccountTold(
+        return (await store.saveConnectedAccountState(
           id,
           payouts_enabled === true,
           new Date(event.created * 1_000),
@@ -82,14 +88,14 @@ export class Webhooks {
       case 'transfer.reversed': {
         const { metadata, reversed } = event.data.object;
         return reversed
-          ? payouts.tell(metadata['payout'], { type: 'transfer_reversed' })
+          ? payouts.apply(metadata['payout'], { type: 'transfer_reversed' })
           : 'ignored';
       }
       case 'payout.paid':
-        return payouts.tell(event.data.object.metadata?.['payout'], { type: 'payout_paid' });
+        return payouts.apply(event.data.object.metadata?.['payout'], { type: 'payout_paid' });
       case 'payout.failed':
       case 'payout.canceled':
-        return payouts.tell(event.data.object.metadata?.['payout'], { type: 'payout_failed' });
+        return payouts.apply(event.data.object.metadata?.['payout'], { type: 'payout_failed' });
       default:
         return 'ignored';
     }

@@ -114,10 +114,10 @@ test('a job signed with a key that the machine never showed has no countersigned
   await vi.waitFor(async () => expect(await receiptFor(account, job)).toMatchObject({ ok: true }), {
     timeout: timeoutMs,
   });
-  const { signingKey } = settlement.shown;
-  settlement.shown.signingKey = p256Signer(newP256Key()).publicKey;
+  const { signingKey } = settlement.trustedKey;
+  settlement.trustedKey.signingKey = p256Signer(newP256Key()).publicKey;
   expect(await receiptFor(account, job)).toMatchObject({ ok: false, code: 'forged' });
-  settlement.shown.signingKey = signingKey;
+  settlement.trustedKey.signingKey = signingKey;
 });
 
 test('a job that is unsigned, signed by another machine or of another account has no countersigned receipt', async () => {

@@ -93,8 +93,8 @@ export class SettledReceipts {
         completionTokens: Number(row.completionTokens),
       },
     };
-    const shown = await this.#keyOf(row.provider);
-    const isOtherKey = shown !== undefined && !isSame(shown, signingKey);
+    const verifiedKey = await this.#keyOf(row.provider);
+    const isOtherKey = verifiedKey !== undefined && !isSame(verifiedKey, signingKey);
     if (isOtherKey || !isSignedByP256(signingKey, workText(work), signature))
       return { ok: false, code: 'forged' };
     const by = { signature, signingKey };

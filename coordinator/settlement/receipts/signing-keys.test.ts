@@ -14,7 +14,7 @@ function keysOf(shown: { key: Uint8Array | undefined; isAway: boolean }) {
     return shown.key;
   };
   return {
-    keys: new SigningKeys({ ask, log: pino({ level: 'silent' }), now: () => time.now }),
+    keys: new SigningKeys({ requestKey: ask, log: pino({ level: 'silent' }), now: () => time.now }),
     asked,
     time,
   };

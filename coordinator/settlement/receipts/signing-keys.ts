@@ -11,7 +11,7 @@ export interface SigningKeysOptions {
    * Returns the key that trust has seen the machine use; throws a BusError when trust does not
    * answer.
    */
-  readonly ask: (provider: string) => Promise<Uint8Array | undefined>;
+  readonly requestKey: (provider: string) => Promise<Uint8Array | undefined>;
   readonly log: Logger;
   readonly now: () => number;
 }
@@ -36,13 +36,13 @@ export class SigningKeys {
 
   async proofOf(provider: string, key: Uint8Array | undefined): Promise<Proof> {
     if (key === undefined) return 'unsigned';
-    const { now, ask, log } = this.#options;
+    const { now, requestKey, log } = this.#options;
     const known = this.#known.get(provider);
     const isFresh = known !== undefined && now() - known.askedAt < FRESH_MS;
     if (isFresh && known.key !== undefined && isSame(known.key, key)) return 'signed';
     // A key that does not match may be new, because the machine was set up again.
     try {
-      const shown = await ask(provider);
+      const shown = await requestKey(provider);
       this.#remember(provider, shown);
       return shown !== undefined && isSame(shown, key) ? 'signed' : 'unsigned';
     } catch (error) {

@@ -60,13 +60,13 @@ export type AppleChainFault =
 const MAX_CERTIFICATES = 4;
 const MAX_CERTIFICATE_BYTES = 4096;
 
-const UNDERSTOOD: ReadonlySet<string> = new Set([
+const SUPPORTED: ReadonlySet<string> = new Set([
   extensionIds.basicConstraints,
   extensionIds.keyUsage,
 ]);
 /** The purposes of a leaf's key are not checked, because no leaf's key is used. */
-const UNDERSTOOD_IN_LEAF: ReadonlySet<string> = new Set([
-  ...UNDERSTOOD,
+const SUPPORTED_IN_LEAF: ReadonlySet<string> = new Set([
+  ...SUPPORTED,
   extensionIds.extendedKeyUsage,
   ...Object.values(claimIds),
 ]);
@@ -89,7 +89,7 @@ export function verifyAppleChain({
   }
   const [leaf] = certificates;
   if (leaf === undefined) return fails('malformed');
-  const path = pathToRoot(certificates, roots.map(trusted));
+  const path = pathToRoot(certificates, roots.map(readRoot));
   if (path === undefined) return fails('unknown_root');
   const fault = faultOfPath(path, at, revoked);
   if (fault !== undefined) return fails(fault);
@@ -105,7 +105,7 @@ export function verifyAppleChain({
 }
 
 /** An unreadable root is an error of the operator, not of the sender. */
-function trusted(der: Uint8Array): Certificate {
+function readRoot(der: Uint8Array): Certificate {
   const read = readCertificate(der);
   if (typeof read === 'string')
     throw new TypeError(`a trusted Apple root certificate is not usable: ${read}`);
@@ -156,7 +156,7 @@ function faultOfOne(
   // Written so that an invalid date counts as outside the period.
   if (!(notBefore <= at)) return 'not_yet_valid';
   if (!(at <= notAfter)) return 'expired';
-  const understood = isLeaf ? UNDERSTOOD_IN_LEAF : UNDERSTOOD;
+  const understood = isLeaf ? SUPPORTED_IN_LEAF : SUPPORTED;
   for (const [id, { critical }] of extensions)
     if (critical && !understood.has(id)) return 'unknown_extension';
   if (isLeaf && authority !== undefined) return 'not_a_leaf';

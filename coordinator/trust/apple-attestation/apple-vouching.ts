@@ -29,7 +29,7 @@ export function appleVouching({ rootFiles, revoked, now }: AppleVouchingOptions)
   const roots = (rootFiles.length > 0 ? rootFiles : [APPLE]).map(
     (file) => new X509Certificate(readFileSync(file)).raw,
   );
-  const gone = new Set(revoked);
+  const revokedSerials = new Set(revoked);
   const verify: AppleVouching['verify'] = (chain, signingKey) =>
     verifyAppleChain({
       chain,
@@ -38,7 +38,7 @@ export function appleVouching({ rootFiles, revoked, now }: AppleVouchingOptions)
       // Apple signs the value that it was sent, here the digest of the key. The certificates of one
       // device are therefore useless to another device.
       freshness: createHash('sha256').update(signingKey).digest(),
-      revoked: (serial) => gone.has(serial),
+      revoked: (serial) => revokedSerials.has(serial),
     });
   return {
     verify,

@@ -65,7 +65,7 @@ const WAKE_MS = 1_000;
  */
 const MAX_WOKEN = 200;
 /** Messages per second that are read from one machine; an honest machine sends fewer. */
-const MAX_WORDS = 10;
+const MAX_MESSAGES_PER_SECOND = 10;
 
 /** Builds the event from the locked state of the machine. */
 type EventFor = (
@@ -83,7 +83,7 @@ export class Attestor implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   readonly #subscription: { unsubscribe(): void };
   readonly #outcomes: Counter<'standing'>;
-  readonly #words = new Map<string, number>();
+  readonly #messageCounts = new Map<string, number>();
   readonly #running = new Set<Promise<void>>();
   #waking = false;
 
@@ -99,7 +99,7 @@ export class Attestor implements AsyncDisposable {
       subject: core.everyUp('trust'),
       kind: TrustMessage,
       queue: 'trust',
-      wants: (subject) => this.#maySpeak(providerOf(subject)),
+      wants: (subject) => this.#isWithinRate(providerOf(subject)),
       handle: (message, subject) => void this.#receive(message, providerOf(subject)),
     });
     this.#timer = setInterval(() => void this.#wake(), WAKE_MS);
@@ -111,18 +111,18 @@ export class Attestor implements AsyncDisposable {
   }
 
   async pardon(provider: string): Promise<boolean> {
-    if (await this.#happen(provider, () => ({ type: 'pardoned' }))) return true;
+    if (await this.#applyEvent(provider, () => ({ type: 'pardoned' }))) return true;
     return pardonRemoved(this.#options.database, provider);
   }
 
   async accuse(provider: string, fault: 'wrong_model' | 'overbilled'): Promise<boolean> {
-    return this.#happen(provider, () => ({ type: 'accused', fault }));
+    return this.#applyEvent(provider, () => ({ type: 'accused', fault }));
   }
 
   /** Returns false if there is no such machine, or if it is untrusted. */
   async prove(provider: string): Promise<boolean> {
     let isTrusted = false;
-    await this.#happen(provider, ({ state: { standing } }) => {
+    await this.#applyEvent(provider, ({ state: { standing } }) => {
       isTrusted = standing !== 'untrusted';
       return { type: 'proved' };
     });
@@ -146,7 +146,7 @@ export class Attestor implements AsyncDisposable {
   /** Judges again all machines that run this code. */
   async review(codeHash: Uint8Array): Promise<void> {
     for (const provider of await machinesWithCode(this.#options.database, codeHash)) {
-      await this.#happen(provider, async ({ state: { evidence }, chain }, isActive) => {
+      await this.#applyEvent(provider, async ({ state: { evidence }, chain }, isActive) => {
         if (evidence === undefined) return undefined;
         const runsActiveCode = await isActive(evidence.codeHash);
         return {
@@ -167,19 +167,17 @@ export class Attestor implements AsyncDisposable {
   async #receive(message: TrustMessage, provider: string): Promise<void> {
     const { clock } = this.#options;
     await clock.settle(message.t === 'evidence' ? message.evidence.at : undefined);
-    this.#run(provider, (known, isActive) =>
-      this.#receivedEvent(message, known, provider, isActive),
-    );
+    this.#run(provider, (known, isActive) => this.#eventOf(message, known, provider, isActive));
   }
 
-  async #receivedEvent(
+  async #eventOf(
     message: TrustMessage,
     known: KnownMachine,
     provider: string,
     isActive: (codeHash: Uint8Array) => Promise<boolean>,
   ): Promise<TrustEvent | undefined> {
     if (message.t === 'ask') return { type: 'asked', sealingKey: message.sealingKey };
-    const { evidence } = message;
+    const { evidence } = word;
     const { clock } = this.#options;
     // An old or replayed answer does not match the open nonce and is ignored.
     if (!isAwaited(known.state, evidence.nonce, clock.now())) return undefined;
@@ -196,25 +194,25 @@ export class Attestor implements AsyncDisposable {
       vouched,
     });
     // Only a time that is signed with the machine's own key counts as its clock.
-    if (finding.is !== 'caught') clock.seen(provider, evidence.at);
+    if (finding.is !== 'caught') clock.recordReading(provider, evidence.at);
     return { type: 'answered', evidence, finding };
   }
 
-  #maySpeak(provider: string): boolean {
-    const words = (this.#words.get(provider) ?? 0) + 1;
-    this.#words.set(provider, words);
-    return words <= MAX_WORDS;
+  #isWithinRate(provider: string): boolean {
+    const count = (this.#messageCounts.get(provider) ?? 0) + 1;
+    this.#messageCounts.set(provider, count);
+    return count <= MAX_MESSAGES_PER_SECOND;
   }
 
   async #wake(): Promise<void> {
-    this.#words.clear();
+    this.#messageCounts.clear();
     if (this.#waking) return;
     this.#waking = true;
     const { database, log, clock } = this.#options;
     try {
       await clock.settle();
       for (const provider of await dueMachines(database, clock.now(), MAX_WOKEN))
-        await this.#happen(provider, () => ({ type: 'due' }));
+        await this.#applyEvent(provider, () => ({ type: 'due' }));
     } catch (error) {
       log.warn(
         { err: error },
@@ -227,7 +225,7 @@ export class Attestor implements AsyncDisposable {
 
   /** Runs in the background and logs a failure. */
   #run(provider: string, eventFor: EventFor): void {
-    const work = this.#happen(provider, eventFor).then(
+    const work = this.#applyEvent(provider, eventFor).then(
       () => undefined,
       (error: unknown) =>
         this.#options.log.warn(
@@ -240,9 +238,9 @@ export class Attestor implements AsyncDisposable {
   }
 
   /** Returns false if there is no such machine. */
-  async #happen(provider: string, eventFor: EventFor): Promise<boolean> {
+  async #applyEvent(provider: string, eventFor: EventFor): Promise<boolean> {
     const { database, clock, transparency } = this.#options;
-    const happened = await transaction(database, async (client) => {
+    const applied = await transaction(database, async (client) => {
       const known = await lockMachine(client, provider);
       const event = known && (await eventFor(known, (codeHash) => isActiveCode(client, codeHash)));
       if (known === undefined || event === undefined) return { known };
@@ -257,7 +255,7 @@ export class Attestor implements AsyncDisposable {
       const revision = changed ? await saveVerdict(client, provider, step.state) : known.revision;
       if (step.state.proven !== known.state.proven)
         await saveProven(client, provider, step.state.proven);
-      if (isNews(known.state, step.state)) {
+      if (isLogged(known.state, step.state)) {
         const { standing, level, evidence } = step.state;
         await transparency.append(
           client,
@@ -266,15 +264,15 @@ export class Attestor implements AsyncDisposable {
       }
       return { known, step, revision };
     });
-    if (happened.step !== undefined) this.#tell(provider, happened.step, happened.revision);
-    return happened.known !== undefined;
+    if (applied.step !== undefined) this.#publish(provider, applied.step, applied.revision);
+    return applied.known !== undefined;
   }
 
-  #tell(provider: string, { state, challenge, tell }: TrustStep, revision: number): void {
+  #publish(provider: string, { state, challenge, publish }: TrustStep, revision: number): void {
     const { bus, log, clock } = this.#options;
     if (challenge && state.nonce !== undefined)
       bus.publish(core.down(provider, 'challenge'), Challenge, { nonce: state.nonce });
-    if (!tell) return;
+    if (!publish) return;
     this.#outcomes.inc({ standing: state.standing });
     if (state.fault !== undefined)
       log.warn(
@@ -298,7 +296,7 @@ export class Attestor implements AsyncDisposable {
 }
 
 /** The log records a change of standing, level or key, not every confirmation. */
-function isNews(before: TrustState, after: TrustState): boolean {
+function isLogged(before: TrustState, after: TrustState): boolean {
   const key = ({ evidence }: TrustState) => evidence && hex(evidence.signingKey);
   return (
     before.standing !== after.standing || before.level !== after.level || key(before) !== key(after)

@@ -9,7 +9,7 @@ import {
   type Verdict,
 } from '#bus-schemas';
 import { loadStatements, query } from '#coordinator/sql.ts';
-import { STRANGER, type TrustState } from '../core/standing.ts';
+import { NEW_MACHINE, type TrustState } from '../core/standing.ts';
 
 /** Stores verdicts. Evidence is stored as the message in which it arrived. */
 
@@ -66,7 +66,7 @@ export async function lockMachine(
   if (row === undefined) return undefined;
   const { busKey, proven, revision, standing, level, freshUntil, misses, nonceAt } = row;
   const chain = row.chain ?? undefined;
-  if (standing === null) return { busKey, revision, state: { ...STRANGER, proven }, chain };
+  if (standing === null) return { busKey, revision, state: { ...NEW_MACHINE, proven }, chain };
   const state: TrustState = {
     standing,
     level,
@@ -75,7 +75,7 @@ export async function lockMachine(
     misses,
     nonceAt,
     fault: row.fault ?? undefined,
-    evidence: evidenceIn(row.evidence),
+    evidence: decodeEvidence(row.evidence),
     nonce: row.nonce ?? undefined,
     wakeAt: row.wakeAt ?? undefined,
   };
@@ -140,7 +140,7 @@ export async function readVerdicts(
     verdictOf({
       provider,
       revision,
-      state: { ...row, fault: row.fault ?? undefined, evidence: evidenceIn(row.evidence) },
+      state: { ...row, fault: row.fault ?? undefined, evidence: decodeEvidence(row.evidence) },
       now,
     }),
   );
@@ -210,15 +210,15 @@ export async function readSigningKey(
   const [row] = await query<Pick<VerdictColumns, 'evidence'>>(database, sql['shown-evidence'], [
     provider,
   ]);
-  return row && evidenceIn(row.evidence)?.signingKey;
+  return row && decodeEvidence(row.evidence)?.signingKey;
 }
 
 function attestedIn({ level, freshUntil, evidence: kept }: AttestedRow): Attested[] {
-  const evidence = evidenceIn(kept);
+  const evidence = decodeEvidence(kept);
   return evidence === undefined ? [] : [{ level, freshUntil, evidence }];
 }
 
-export function evidenceIn(kept: Uint8Array | null): Evidence | undefined {
+export function decodeEvidence(kept: Uint8Array | null): Evidence | undefined {
   if (kept === null) return undefined;
   const message = TrustMessage.decode(kept);
   return message.t === 'evidence' ? message.evidence : undefined;

@@ -2,7 +2,7 @@ import { type Evidence, isEvidenceSigned, isSame, SUITE_ID } from '#bus-schemas'
 import type { Finding } from './standing.ts';
 
 /** The known facts about the machine that sent the evidence, and the rules for valid evidence. */
-export interface Known {
+export interface MachineFacts {
   readonly provider: string;
   /** Its key on the bus, from its enrolment. */
   readonly busKey: string;
@@ -25,13 +25,13 @@ export interface Known {
 const CLOCK_MS = 2 * 60_000;
 
 /** Judges evidence that answers a challenge. Missing facts count against the machine. */
-export function examine(evidence: Evidence, known: Known): Finding {
+export function examine(evidence: Evidence, known: MachineFacts): Finding {
   if (!isEvidenceSigned(evidence)) return caught('bad_signature');
   if (evidence.provider !== known.provider) return caught('wrong_provider');
   if (evidence.busKey !== known.busKey) return caught('wrong_bus_key');
   if (known.signingKey !== undefined && !isSame(known.signingKey, evidence.signingKey))
     return caught('other_signing_key');
-  return review(evidence, known) ?? shownBy(evidence, known);
+  return review(evidence, known) ?? levelOf(evidence, known);
 }
 
 /**
@@ -40,12 +40,12 @@ export function examine(evidence: Evidence, known: Known): Finding {
  */
 export function reexamine(
   evidence: Evidence,
-  known: Pick<Known, 'runsActiveCode' | 'vouched'>,
+  known: Pick<MachineFacts, 'runsActiveCode' | 'vouched'>,
 ): Finding {
-  return standingCode(known) ?? shownBy(evidence, known);
+  return standingCode(known) ?? levelOf(evidence, known);
 }
 
-function review(evidence: Evidence, known: Known): Finding | undefined {
+function review(evidence: Evidence, known: MachineFacts): Finding | undefined {
   const { systemIntegrity, secureBoot, authenticatedRoot } = evidence.posture;
   const protections = [systemIntegrity, secureBoot, authenticatedRoot];
   if (protections.includes('off')) return caught('posture_off');
@@ -58,16 +58,18 @@ function review(evidence: Evidence, known: Known): Finding | undefined {
   return standingCode(known);
 }
 
-const standingCode = ({ runsActiveCode }: Pick<Known, 'runsActiveCode'>): Finding | undefined =>
+const standingCode = ({
+  runsActiveCode,
+}: Pick<MachineFacts, 'runsActiveCode'>): Finding | undefined =>
   runsActiveCode ? undefined : barred('unknown_code');
 
-function shownBy(evidence: Evidence, { vouched }: Pick<Known, 'vouched'>): Finding {
+function levelOf(evidence: Evidence, { vouched }: Pick<MachineFacts, 'vouched'>): Finding {
   // A simulated Mac, or a key that can be copied, never ranks above the machine's own claims.
   // Otherwise an owner could copy the key of an attested Mac to any other machine.
-  const word =
+  const isVouched =
     evidence.simulated || evidence.keyStore === 'software' ? undefined : vouched(evidence);
-  if (word === undefined) return { is: 'shown', level: 'self_signed' };
-  return word ? { is: 'shown', level: 'hardware' } : caught('bad_certificates');
+  if (isVouched === undefined) return { is: 'shown', level: 'self_signed' };
+  return isVouched ? { is: 'shown', level: 'hardware' } : caught('bad_certificates');
 }
 
 const caught = (fault: Extract<Finding, { is: 'caught' }>['fault']): Finding => ({

@@ -68,7 +68,7 @@ export interface TrustStep {
   readonly state: TrustState;
   readonly challenge: boolean;
   /** Send the judgement to the machine, and publish the verdict. */
-  readonly tell: boolean;
+  readonly publish: boolean;
 }
 
 const CHALLENGE_EVERY_MS = 5 * 60_000;
@@ -83,7 +83,7 @@ const STRIKES = 3;
 /** Time for three missed challenges and one minute, in milliseconds. */
 const FRESH_MS = 16 * 60_000;
 
-export const STRANGER: TrustState = {
+export const NEW_MACHINE: TrustState = {
   standing: 'pending',
   level: 'none',
   proven: false,
@@ -96,7 +96,7 @@ export const STRANGER: TrustState = {
   wakeAt: undefined,
 };
 
-export interface Chances {
+export interface Randomness {
   readonly nonce: () => Uint8Array;
   readonly random: () => number;
 }
@@ -105,13 +105,13 @@ export function trustStep(
   state: TrustState,
   event: TrustEvent,
   now: number,
-  chances: Chances,
+  chances: Randomness,
 ): TrustStep {
   switch (event.type) {
     case 'asked':
-      if (state.standing === 'untrusted') return { state, challenge: false, tell: true };
-      if (isVerified(state, now) && same(state.evidence?.sealingKey, event.sealingKey))
-        return { state, challenge: false, tell: true };
+      if (state.standing === 'untrusted') return { state, challenge: false, publish: true };
+      if (isVerified(state, now) && isEqual(state.evidence?.sealingKey, event.sealingKey))
+        return { state, challenge: false, publish: true };
       return challenged(state, now, chances);
     case 'connected':
       return state.standing === 'untrusted' || isVerified(state, now)
@@ -131,11 +131,11 @@ export function trustStep(
       // A right answer does not cancel an accusation.
       return state.proven || state.standing === 'untrusted'
         ? stay(state)
-        : { state: { ...state, proven: true }, challenge: false, tell: true };
+        : { state: { ...state, proven: true }, challenge: false, publish: true };
     case 'vouched':
       return isVerified(state, now) ? challenged(state, now, chances) : stay(state);
     case 'pardoned':
-      return { state: { ...STRANGER, wakeAt: now }, challenge: false, tell: true };
+      return { state: { ...NEW_MACHINE, wakeAt: now }, challenge: false, publish: true };
   }
 }
 
@@ -149,7 +149,7 @@ export const isAwaited = (
   { nonce, nonceAt }: TrustState,
   answer: Uint8Array,
   now: number,
-): boolean => nonce !== undefined && same(nonce, answer) && now - nonceAt <= ANSWER_MS;
+): boolean => nonce !== undefined && isEqual(nonce, answer) && now - nonceAt <= ANSWER_MS;
 
 export function judgementOf({ standing, level, fault, evidence }: TrustState): Judgement {
   return {
@@ -163,17 +163,17 @@ export function judgementOf({ standing, level, fault, evidence }: TrustState): J
 /**
  * Sends the same nonce again while it can be answered, because the challenge may have been lost.
  */
-function challenged(state: TrustState, now: number, { nonce }: Chances): TrustStep {
+function challenged(state: TrustState, now: number, { nonce }: Randomness): TrustStep {
   if (state.nonce !== undefined && now - state.nonceAt < ANSWER_MS / 2)
-    return { state, challenge: true, tell: false };
+    return { state, challenge: true, publish: false };
   return {
     state: { ...state, nonce: nonce(), nonceAt: now, wakeAt: now + ANSWER_MS },
     challenge: true,
-    tell: false,
+    publish: false,
   };
 }
 
-function due(state: TrustState, now: number, chances: Chances): TrustStep {
+function due(state: TrustState, now: number, chances: Randomness): TrustStep {
   if (state.standing === 'untrusted') return stay({ ...state, wakeAt: undefined });
   if (state.nonce === undefined) return challenged(state, now, chances);
   const missed: TrustState = {
@@ -192,16 +192,16 @@ function due(state: TrustState, now: number, chances: Chances): TrustStep {
     freshUntil: 0,
     wakeAt: undefined,
   };
-  return { state: lapsed, challenge: false, tell: true };
+  return { state: lapsed, challenge: false, publish: true };
 }
 
 function answered(
   state: TrustState,
   { evidence, finding }: Extract<TrustEvent, { type: 'answered' }>,
   now: number,
-  { random }: Chances,
+  { random }: Randomness,
 ): TrustStep {
-  if (state.standing === 'untrusted') return { state, challenge: false, tell: true };
+  if (state.standing === 'untrusted') return { state, challenge: false, publish: true };
   const wakeAt = now + Math.round(CHALLENGE_EVERY_MS * (1 - JITTER + 2 * JITTER * random()));
   if (finding.is !== 'shown') return refused({ ...state, wakeAt }, finding);
   const verified: TrustState = {
@@ -213,7 +213,7 @@ function answered(
     freshUntil: now + FRESH_MS,
     wakeAt,
   };
-  return { state: verified, challenge: false, tell: true };
+  return { state: verified, challenge: false, publish: true };
 }
 
 /** A machine that is not verified requests verification again and again, so it needs no review. */
@@ -235,15 +235,15 @@ function refused(state: TrustState, { is, fault }: Exclude<Finding, { is: 'shown
   return {
     state: { ...refusal, wakeAt: caught ? undefined : state.wakeAt },
     challenge: false,
-    tell: true,
+    publish: true,
   };
 }
 
-const stay = (state: TrustState): TrustStep => ({ state, challenge: false, tell: false });
+const stay = (state: TrustState): TrustStep => ({ state, challenge: false, publish: false });
 
 /**
  * A comparison in variable time is safe here: a nonce is worthless after its answer, and keys are
  * public.
  */
-const same = (one: Uint8Array | undefined, other: Uint8Array): boolean =>
+const isEqual = (one: Uint8Array | undefined, other: Uint8Array): boolean =>
   one !== undefined && isSame(one, other);

@@ -8,7 +8,7 @@ import { EMPTY_ROOT, nodeHash } from '#bus-schemas';
 export type ReadNode = (level: number, index: number) => Uint8Array;
 
 export const rootAt = (size: number, node: ReadNode): Uint8Array =>
-  size === 0 ? EMPTY_ROOT : over(0, size, node);
+  size === 0 ? EMPTY_ROOT : rootOver(0, size, node);
 
 /** Proves that a leaf is in the tree of this size. */
 export const inclusionProof = (index: number, size: number, node: ReadNode): Uint8Array[] =>
@@ -18,7 +18,7 @@ export const inclusionProof = (index: number, size: number, node: ReadNode): Uin
 export function consistencyProof(earlier: number, later: number, node: ReadNode): Uint8Array[] {
   return earlier === 0 || earlier === later
     ? []
-    : beginning(earlier, { from: 0, until: later }, true, node);
+    : prefixProof(earlier, { from: 0, until: later }, true, node);
 }
 
 /**
@@ -53,35 +53,38 @@ interface Range {
   readonly until: number;
 }
 
-function over(from: number, until: number, node: ReadNode): Uint8Array {
+function rootOver(from: number, until: number, node: ReadNode): Uint8Array {
   const size = until - from;
   const level = Math.log2(size);
   if (Number.isInteger(level) && from % size === 0) return node(level, from / size);
   const middle = from + largestPowerBelow(size);
-  return nodeHash(over(from, middle, node), over(middle, until, node));
+  return nodeHash(rootOver(from, middle, node), rootOver(middle, until, node));
 }
 
 function pathTo(index: number, { from, until }: Range, node: ReadNode): Uint8Array[] {
   if (until - from === 1) return [];
   const middle = from + largestPowerBelow(until - from);
   return index < middle
-    ? [...pathTo(index, { from, until: middle }, node), over(middle, until, node)]
-    : [...pathTo(index, { from: middle, until }, node), over(from, middle, node)];
+    ? [...pathTo(index, { from, until: middle }, node), rootOver(middle, until, node)]
+    : [...pathTo(index, { from: middle, until }, node), rootOver(from, middle, node)];
 }
 
 /** `known`: the reader already has the root of exactly this range. */
-function beginning(
+function prefixProof(
   size: number,
   { from, until }: Range,
   known: boolean,
   node: ReadNode,
 ): Uint8Array[] {
-  if (size === until - from) return known ? [] : [over(from, until, node)];
+  if (size === until - from) return known ? [] : [rootOver(from, until, node)];
   const left = largestPowerBelow(until - from);
   const middle = from + left;
   return size <= left
-    ? [...beginning(size, { from, until: middle }, known, node), over(middle, until, node)]
-    : [...beginning(size - left, { from: middle, until }, false, node), over(from, middle, node)];
+    ? [...prefixProof(size, { from, until: middle }, known, node), rootOver(middle, until, node)]
+    : [
+        ...prefixProof(size - left, { from: middle, until }, false, node),
+        rootOver(from, middle, node),
+      ];
 }
 
 function largestPowerBelow(size: number): number {

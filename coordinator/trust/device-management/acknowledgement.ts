@@ -35,9 +35,9 @@ const event = Compile(
 
 /** `other` is an event that answers no command. */
 export function readAcknowledgement(body: Uint8Array): Acknowledgement | 'other' | 'malformed' {
-  const told = jsonIn(body);
-  if (!event.Check(told)) return 'malformed';
-  const { topic, acknowledge_event: answer } = told;
+  const parsed = jsonIn(body);
+  if (!event.Check(parsed)) return 'malformed';
+  const { topic, acknowledge_event: answer } = parsed;
   if (topic !== 'mdm.Connect' || !answer?.command_uuid || !answer.udid) return 'other';
   return {
     command: answer.command_uuid,

@@ -183,7 +183,7 @@ describe('MDM is asked for a device', () => {
     device.mood = 'answers';
     const heard: string[] = [];
     using _ = vi.spyOn(mdm, 'send').mockImplementation(async (body) => {
-      heard.push(await devices.heard(Buffer.from(body)));
+      heard.push(await devices.receive(Buffer.from(body)));
       return 200;
     });
     await mdm.wake(device);

@@ -6,7 +6,7 @@ import { Counter, type Registry } from 'prom-client';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import type { AppleAttestation } from '../apple-attestation/apple-chain.ts';
 import type { Attestor } from '../attestation/attestor.ts';
-import { evidenceIn } from '../attestation/verdict-store.ts';
+import { decodeEvidence } from '../attestation/verdict-store.ts';
 import { attestationIn, readAcknowledgement } from './acknowledgement.ts';
 import type { MicroMdm } from './micro-mdm.ts';
 import { retryTimes } from './retry-times.ts';
@@ -42,7 +42,7 @@ export interface DeviceAttestationsOptions {
 }
 
 /** The outcome of an event. After every outcome but `kept` the question is asked again later. */
-export type Heard =
+export type AnswerOutcome =
   | 'kept'
   | 'no_answer'
   | 'not_asked'
@@ -73,7 +73,7 @@ interface Due {
   readonly evidence: Buffer | null;
 }
 
-interface Asked {
+interface OpenQuestion {
   readonly provider: string;
   readonly serial: string;
   readonly signingKey: Buffer;
@@ -119,8 +119,8 @@ export class DeviceAttestations implements AsyncDisposable {
   }
 
   /** Processes an event that MDM reports about a device. */
-  async heard(body: Uint8Array): Promise<Heard> {
-    const outcome = await this.#heard(body);
+  async receive(body: Uint8Array): Promise<AnswerOutcome> {
+    const outcome = await this.#process(body);
     this.#outcomes.inc({ outcome });
     return outcome;
   }
@@ -165,7 +165,7 @@ export class DeviceAttestations implements AsyncDisposable {
 
   async #ask(due: Due): Promise<void> {
     const { mdm, verify, attestor, now } = this.#options;
-    const evidence = evidenceIn(due.evidence);
+    const evidence = decodeEvidence(due.evidence);
     if (
       mdm === undefined ||
       evidence === undefined ||
@@ -206,7 +206,7 @@ export class DeviceAttestations implements AsyncDisposable {
     }
   }
 
-  async #heard(body: Uint8Array): Promise<Heard> {
+  async #process(body: Uint8Array): Promise<AnswerOutcome> {
     const { log, attestor, verify } = this.#options;
     const answer = readAcknowledgement(body);
     if (answer === 'malformed') return 'malformed';
@@ -215,7 +215,7 @@ export class DeviceAttestations implements AsyncDisposable {
     const asked = await this.#close(answer.command, answer.udid);
     if (asked === undefined) return 'not_asked';
     const { provider, serial, signingKey } = asked;
-    const failed = (outcome: Heard, fault?: string): Heard => {
+    const failed = (outcome: AnswerOutcome, fault?: string): AnswerOutcome => {
       log.warn(
         { provider, outcome, ...(fault && { fault }) },
         'Apple’s answer does not confirm a machine',
@@ -225,18 +225,18 @@ export class DeviceAttestations implements AsyncDisposable {
     if (answer.status !== 'Acknowledged') return failed('failed', answer.status);
     const chain = attestationIn(answer.payload);
     if (chain === undefined) return failed('no_attestation');
-    const said = verify(chain, signingKey);
-    if (!said.ok && said.fault !== 'posture')
-      return failed(said.fault === 'stale' ? 'stale' : 'bad_chain', said.fault);
-    if (said.device.serialNumber !== serial) return failed('other_device');
-    if (!said.ok) {
+    const attestation = verify(chain, signingKey);
+    if (!attestation.ok && attestation.fault !== 'posture')
+      return failed(attestation.fault === 'stale' ? 'stale' : 'bad_chain', attestation.fault);
+    if (attestation.device.serialNumber !== serial) return failed('other_device');
+    if (!attestation.ok) {
       attestor.refuted(provider, signingKey);
       return failed('posture_off');
     }
-    return (await this.#keep(asked, chain)) ? 'kept' : 'not_asked';
+    return (await this.#store(asked, chain)) ? 'kept' : 'not_asked';
   }
 
-  async #close(command: string, udid: string): Promise<Asked | undefined> {
+  async #close(command: string, udid: string): Promise<OpenQuestion | undefined> {
     const [asked] = await query<{ provider: string; serial: string; signingKey: Buffer }>(
       this.#options.database,
       sql['close-question'],
@@ -245,8 +245,8 @@ export class DeviceAttestations implements AsyncDisposable {
     return asked;
   }
 
-  async #keep(
-    { provider, serial, signingKey }: Asked,
+  async #store(
+    { provider, serial, signingKey }: OpenQuestion,
     chain: readonly Uint8Array[],
   ): Promise<boolean> {
     const { database, attestor, now } = this.#options;

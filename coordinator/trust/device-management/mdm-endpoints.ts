@@ -23,7 +23,7 @@ export function mdmEndpoints({
       // secret.
       if (!timingSafeEqual(hashOf(request.secret), hashOf(secret)))
         return { ok: false, code: 'bad_secret' };
-      const outcome = await devices.heard(request.body);
+      const outcome = await devices.receive(request.body);
       return outcome === 'malformed' ? { ok: false, code: 'bad_event' } : { ok: true, outcome };
     }),
   ];

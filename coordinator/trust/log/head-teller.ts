@@ -3,9 +3,9 @@ import { events, TrustHead } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import type { TransparencyLog } from './transparency-log.ts';
 
-const LOOK_MS = 2_000;
+const CHECK_MS = 2_000;
 
-export interface HeadTellerOptions {
+export interface HeadPublisherOptions {
   readonly bus: Bus;
   readonly transparency: TransparencyLog;
   readonly log: Logger;
@@ -16,22 +16,22 @@ export interface HeadTellerOptions {
  * as programs that request them, so a log that shows different heads to different readers can be
  * detected.
  */
-export class HeadTeller implements Disposable {
-  readonly #options: HeadTellerOptions;
+export class HeadPublisher implements Disposable {
+  readonly #options: HeadPublisherOptions;
   readonly #timer: NodeJS.Timeout;
-  #told = 0;
+  #publishedSize = 0;
 
-  constructor(options: HeadTellerOptions) {
+  constructor(options: HeadPublisherOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => void this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => void this.#publishIfGrown(), CHECK_MS);
   }
 
-  async #look(): Promise<void> {
+  async #publishIfGrown(): Promise<void> {
     const { bus, transparency, log } = this.#options;
     try {
-      if ((await transparency.size()) === this.#told) return;
+      if ((await transparency.size()) === this.#publishedSize) return;
       const head = await transparency.head();
-      this.#told = head.size;
+      this.#publishedSize = head.size;
       bus.emit(events.trustHead, TrustHead, head, `head:${head.size}`);
     } catch (error) {
       log.warn(
