@@ -28,7 +28,7 @@ import { mdmEndpoints } from './device-management/mdm-endpoints.ts';
 import { MicroMdm } from './device-management/micro-mdm.ts';
 import { enrolmentEndpoints, reconcileAccounts } from './enrolment.ts';
 import { HubWatch } from './hub-watch.ts';
-import { HeadPublisher } from './log/head-teller.ts';
+import { HeadPublisher } from './log/head-publisher.ts';
 import { logEndpoints } from './log/log-endpoints.ts';
 import { LoggedModels } from './log/logged-models.ts';
 import { TransparencyLog } from './log/transparency-log.ts';

@@ -12,7 +12,7 @@ const sql = loadStatements(join(import.meta.dirname, 'store'), [
   'add-payout',
   'clearing',
   'connected-account',
-  'connected-account-told',
+  'save-connected-account',
   'deposit-by-operation',
   'end-deposit',
   'list-payouts',
@@ -200,7 +200,7 @@ export class PaymentStore {
     at: Date,
   ): Promise<boolean> {
     return (
-      (await query(this.#database, sql['connected-account-told'], [stripeAccount, payouts, at]))
+      (await query(this.#database, sql['save-connected-account'], [stripeAccount, payouts, at]))
         .length === 1
     );
   }
