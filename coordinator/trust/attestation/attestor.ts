@@ -177,7 +177,7 @@ export class Attestor implements AsyncDisposable {
     isActive: (codeHash: Uint8Array) => Promise<boolean>,
   ): Promise<TrustEvent | undefined> {
     if (message.t === 'ask') return { type: 'asked', sealingKey: message.sealingKey };
-    const { evidence } = word;
+    const { evidence } = message;
     const { clock } = this.#options;
     // An old or replayed answer does not match the open nonce and is ignored.
     if (!isAwaited(known.state, evidence.nonce, clock.now())) return undefined;
