@@ -2,8 +2,21 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-const BESIDE =
-  '{bin,bus-schemas,cli,client,coordinator,http-api,native,network,provider,simulator,testcontainers,tiny-model}/**/*.test.ts';
+const PARTS = [
+  'bin',
+  'bus-schemas',
+  'cli',
+  'client',
+  'coordinator',
+  'http-api',
+  'native',
+  'network',
+  'provider',
+  'simulator',
+  'testcontainers',
+  'tiny-model',
+];
+const BESIDE = `{${PARTS.join(',')}}/**/*.test.ts`;
 /** Functions that start hubs, databases and other processes. */
 const STARTS =
   /\b(startNatsHub|startNatsLeaf|startNatsServer|startPostgres|startLocalPostgres|startNetwork|startSupervised|startLeaf|spawn|spawnSync|execFile|execFileSync)\b/;

@@ -30,8 +30,8 @@ export function date(text: string): number {
   return at;
 }
 
-/** Parses names that are separated by commas. */
-export const names = (text: string): string[] => text.split(',').filter((name) => name !== '');
+/** Parses names that are separated by commas; an empty name stays, so that it can be refused. */
+export const names = (text: string): string[] => text.split(',');
 
 const integerFrom = (least: number, text: string, otherwise: string): number =>
   numberThat((value) => Number.isSafeInteger(value) && value >= least, text, otherwise);

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Delta, PrintedReceipt } from '#bus-schemas';
-import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { Answer, ServingDetails } from './answer.ts';
+import type { AttemptEnd } from './core/attempt-end.ts';
 import type { Piece } from './core/piece.ts';
 import {
   type AnswerHead,

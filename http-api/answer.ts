@@ -1,5 +1,5 @@
 import type { TrustLevel } from '#bus-schemas';
-import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
+import type { AttemptEnd } from './core/attempt-end.ts';
 import type { Piece } from './core/piece.ts';
 import type { ApiError } from './errors.ts';
 

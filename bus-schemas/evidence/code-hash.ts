@@ -6,7 +6,7 @@ import { join, relative, resolve, sep } from 'node:path';
  * Folders of this program that a provider runs. Tests, fixtures and files that are built on the
  * machine do not belong to them.
  */
-const FOLDERS = ['bin', 'bus-schemas', 'cli', 'native', 'provider'];
+const FOLDERS = ['bin', 'bus-schemas', 'cli', 'native', 'provider', 'tiny-model'];
 const FILES = ['package-lock.json', 'package.json'];
 const CODE = /\.(ts|mjs|json|c|cc|cpp|h|hpp|m|mm|metal|gyp|gypi)$/;
 const NOT_CODE = /(\.test\.ts|-under-test\.ts)$|(^|\/)(build|fixtures|vectors)\//;

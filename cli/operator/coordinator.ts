@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ComponentName } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { names } from '../option-parsers.ts';
 import { stopSignal } from '../stop-signal.ts';
 import { refuseWithoutNetwork, settings, withBus } from './with-bus.ts';
 
@@ -8,9 +9,7 @@ export function addCoordinatorCommands(program: Command): void {
   program
     .command('coordinator')
     .description('run the coordinator, or some of its components')
-    .option('--components <names>', 'comma-separated; all when left out', (names: string) =>
-      names.split(','),
-    )
+    .option('--components <names>', 'comma-separated; all when left out', names)
     .action(({ components }: { components?: string[] }) => runCoordinator(components));
   program
     .command('migrate')

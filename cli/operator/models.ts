@@ -66,7 +66,7 @@ function withModelOptions(command: Command): Command {
     .option(
       '--traits <traits>',
       'what it can do: tools, vision, reasoning',
-      (text: string) => names(text) as Trait[],
+      (text: string) => names(text).filter((trait) => trait !== '') as Trait[],
     )
     .option('--input-price <usd>', 'dollars for a million prompt tokens', microUsd)
     .option(

@@ -9,7 +9,7 @@ import type {
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { requirementsOf } from '#coordinator/model-requirements.ts';
-import { wholeNumber } from '../option-parsers.ts';
+import { names, wholeNumber } from '../option-parsers.ts';
 import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 5_000 };
@@ -35,7 +35,7 @@ export function addRoutingCommands(program: Command): void {
     .option(
       '--requires <traits>',
       'what a machine must be able to do: tools, vision, reasoning',
-      (text: string) => text.split(','),
+      names,
       [],
     )
     .option('--json', 'for programs')

@@ -31,7 +31,10 @@ export function refuseWithoutNetwork({ coreCredentials, home }: Config): void {
   );
 }
 
-/** A hub that does not answer soon is an error here: nobody wants to wait at a prompt for ever. */
+/**
+ * Calls `work` with a connection to the hub. A hub that does not answer within five seconds is an
+ * error, because a user waits at the prompt.
+ */
 export async function withBus<T>(work: (bus: Bus) => Promise<T>): Promise<T> {
   const config = await settings();
   const { connectToServer } = await import('#bus-schemas');

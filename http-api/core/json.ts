@@ -31,8 +31,8 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Whether a field has a value. Null counts as absent, as it does in all APIs that this ingress
- * offers.
+ * Whether a field has a value. Null counts as absent, as it does in the APIs whose format the
+ * surfaces have.
  */
 export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;

@@ -1,6 +1,6 @@
 import type { Delta } from '#bus-schemas';
-import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { ApiError } from '../../errors.ts';
+import type { AttemptEnd } from '../attempt-end.ts';
 import { DONE, finishReason, logprobsOf, usageOf } from './openai-shapes.ts';
 import {
   type AnswerHead,

@@ -1,6 +1,6 @@
 import type { Delta, TokenLogprob } from '#bus-schemas';
-import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { ApiError } from '../../errors.ts';
+import type { AttemptEnd } from '../attempt-end.ts';
 import { invalid, isGiven, type JsonObject } from '../json.ts';
 import { DONE, finishReason, usageOf } from './openai-shapes.ts';
 import { type AnswerHead, type StreamWriter, type Surface, sseData } from './surface.ts';

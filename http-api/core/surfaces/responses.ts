@@ -1,6 +1,6 @@
 import type { Delta } from '#bus-schemas';
-import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { ApiError } from '../../errors.ts';
+import type { AttemptEnd } from '../attempt-end.ts';
 import { isGiven, isObject } from '../json.ts';
 import { logprobsOf } from './openai-shapes.ts';
 import { lowerResponses } from './responses-request.ts';

@@ -1,12 +1,12 @@
 import type { Delta, TokenLogprob } from '#bus-schemas';
-import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { ApiError } from '../../errors.ts';
+import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
 
 /**
  * One API for asking: OpenAI's chat, Responses and completions, or Anthropic's Messages. Each
  * surface lowers its request to the chat contract, and raises the pieces of an answer to the format
- * of its clients. The rest of the ingress does not depend on the surface.
+ * of its clients. Other code does not depend on the surface.
  */
 export interface Surface {
   readonly path: string;
