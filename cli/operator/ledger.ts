@@ -1,12 +1,11 @@
 import type { Command } from 'commander';
-import type { AccountStatement } from '#bus-schemas';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { date, microUsd } from '../option-parsers.ts';
+import { iso, usd } from '../printed-values.ts';
+import { type StatementOptions, statement } from './ledger-statement.ts';
 import { withBus } from './with-bus.ts';
 
 const CALL = { timeoutMs: 30_000 };
-const MICRO_USD = 1_000_000;
-const PAGE = 1_000;
 
 /** `dinf ledger …`: the money, for the person who answers for it. */
 export function addLedgerCommands(program: Command): void {
@@ -173,10 +172,6 @@ export function addLedgerCommands(program: Command): void {
     });
 }
 
-const usd = (amount: number) =>
-  `${amount < 0 ? '-' : ''}$${(Math.abs(amount) / MICRO_USD).toFixed(6)}`;
-const iso = (at: number) => new Date(at).toISOString();
-
 async function verify(full: boolean): Promise<void> {
   const { services } = await import('#bus-schemas');
   const { ok, ...verified } = await withBus((bus) =>
@@ -186,77 +181,6 @@ async function verify(full: boolean): Promise<void> {
   for (const [name, count] of counts) console.log(`${String(count).padStart(8)}  ${name}`);
   if (!ok) throw new CommandError(EXIT.failure, 'The books do not balance.');
   console.log('the books balance');
-}
-
-interface StatementOptions {
-  readonly from?: number;
-  readonly until?: number;
-  readonly csv?: boolean;
-  readonly json?: boolean;
-}
-
-type Line = AccountStatement['lines'][number];
-
-/** Page by page, so that any number of lines goes through. */
-async function statement(
-  account: string,
-  { from, until, csv, json }: StatementOptions,
-): Promise<void> {
-  const { services } = await import('#bus-schemas');
-  const asText = csv ? csvLine : json ? (line: Line) => JSON.stringify(line) : plainLine;
-  if (csv) console.log(CSV_COLUMNS.join(','));
-  await withBus(async (bus) => {
-    let after: string | undefined;
-    do {
-      const request = {
-        account,
-        limit: PAGE,
-        ...(from !== undefined && { from }),
-        ...(until !== undefined && { until }),
-        ...(after !== undefined && { after }),
-      };
-      const { lines, next } = await bus.call(services.settlement.statement, request, CALL);
-      for (const line of lines) console.log(asText(line));
-      after = next;
-    } while (after !== undefined);
-  });
-}
-
-const CSV_COLUMNS = [
-  'at',
-  'kind',
-  'reference',
-  'amountMicroUsd',
-  'model',
-  'key',
-  'promptTokens',
-  'completionTokens',
-  'promotionalMicroUsd',
-] as const;
-
-function csvLine(line: Line): string {
-  return CSV_COLUMNS.map((column) =>
-    csvField(column === 'at' ? iso(line.at) : String(line[column] ?? '')),
-  ).join(',');
-}
-
-/** Quoted where it must be; a field that a spreadsheet would run as a formula is text. */
-function csvField(value: string): string {
-  const text = /^[=+@\t\r]|^-(?!\d)/.test(value) ? `'${value}` : value;
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-function plainLine({
-  at,
-  kind,
-  reference,
-  amountMicroUsd,
-  promotionalMicroUsd = 0,
-  model = '',
-}: Line): string {
-  const promotional =
-    promotionalMicroUsd === 0 ? '' : `  ${usd(promotionalMicroUsd)} of it promotional`;
-  return `${iso(at)}  ${usd(amountMicroUsd).padStart(14)}  ${kind.padEnd(10)}  ${reference}  ${model}${promotional}`;
 }
 
 async function earnings(account: string, window: { from?: number; until?: number }): Promise<void> {
