@@ -11,6 +11,7 @@ const PARTS = [
   'http-api',
   'native',
   'network',
+  'packaging',
   'provider',
   'simulator',
   'testcontainers',

@@ -1,6 +1,6 @@
-// Node >= 24 runs the project's TypeScript. It is searched for in this order: the running Node,
-// PATH, Homebrew's versioned folders, the project's cache. On Linux the last resort is to download
-// one into the cache (docs/decisions/0001-node-24-in-the-cache.md).
+// Node >= 24 runs the program. It is searched for in this order: the running Node, PATH, Homebrew's
+// versioned folders, the cache. On Linux the last resort is to download one into the cache
+// (docs/decisions/0001-node-24-in-the-cache.md).
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { cacheFolder } from '#bus-schemas/program-folders.mjs';
 import { runNpm, SetupError } from './npm.mjs';
 
 const NEEDED = 24;
@@ -95,8 +96,8 @@ function firstEnough(candidates) {
   return undefined;
 }
 
-/** @param {{ root: string, say: (line: string) => void }} order */
-export async function chooseNode({ root, say }) {
+/** @param {{ say: (line: string) => void }} order */
+export async function chooseNode({ say }) {
   const { version, platform, arch, env, execPath } = process;
   if (isEnough(version)) return execPath;
   if (isTooOldToLaunch(version)) {
@@ -116,7 +117,7 @@ export async function chooseNode({ root, say }) {
       `Node ${NEEDED} or later is needed, but this is ${version}. ${howToInstall(platform)}`,
     );
   }
-  const cache = env['DINF_CACHE'] || join(root, '.cache');
+  const cache = cacheFolder(env);
   const home = join(cache, `node-${PINNED}-${arch}`);
   const node = join(home, 'node_modules', wanted.name, 'bin', 'node');
   if (existsSync(node)) return node;

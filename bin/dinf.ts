@@ -8,8 +8,13 @@ import { startedByNpm, watchParent } from './run-under.mjs';
 import { ensurePackages } from './setup/packages.ts';
 
 const GRACE_MS = 10_000;
+/** Commands that need the packages for development. */
+const DEVELOPMENT = new Set(['test', 'bench', 'package']);
+const HELP = new Set(['--help', '-h', '--version', '-V', 'help']);
 const root = dirname(import.meta.dirname);
 const args = process.argv.slice(2);
+/** Help is printed without the native addons, whose first build takes about a minute. */
+const onlyPrintsHelp = args.length === 0 || args.some((arg) => HELP.has(arg));
 const say = (line: string) => process.stderr.write(`dinf: ${line}\n`);
 
 function stopWithParent(): void {
@@ -24,8 +29,8 @@ function stopWithParent(): void {
 
 async function setUp(): Promise<boolean> {
   try {
-    await ensurePackages({ root, dev: args[0] === 'test' || args[0] === 'bench', say });
-    await buildNative({ root, print: say });
+    await ensurePackages({ root, dev: DEVELOPMENT.has(args[0] ?? ''), say });
+    if (!onlyPrintsHelp) await buildNative({ root, print: say });
     return true;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;

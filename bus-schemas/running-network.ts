@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { homeFolder } from './program-folders.mjs';
+
+export { homeFolder };
 
 /**
  * The addresses of the network that `dinf up` runs out of this home. `dinf up` writes them, every
@@ -16,9 +19,6 @@ export interface RunningNetwork {
 }
 
 const DEFAULT_COORDINATOR = 'http://127.0.0.1:8080';
-
-/** Returns the folder with the keys and data of the network or machine that a command works on. */
-export const homeFolder = (env: NodeJS.ProcessEnv): string => resolve(env['DINF_HOME'] ?? '.dinf');
 
 const fileIn = (home: string) => join(home, 'network.json');
 

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { closeHome } from '#bin/private-home.ts';
 import { ownSignals } from '#bin/signals.ts';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { isCheckout } from '#bus-schemas/program-folders.mjs';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import packageJson from '../package.json' with { type: 'json' };
 
@@ -12,7 +13,8 @@ interface Part {
 
 /**
  * The parts of the program in the order of `--help`. A part only declares its commands when it is
- * loaded; the actions import the rest, so that `--help` stays fast.
+ * loaded; the actions import the rest, so that `--help` stays fast. The commands that change or
+ * check this repository exist only in a checkout of it.
  */
 export const parts: readonly Part[] = [
   { name: 'up', load: () => import('./up.ts') },
@@ -20,8 +22,13 @@ export const parts: readonly Part[] = [
   { name: 'customers', load: () => import('./customer/commands.ts') },
   { name: 'providers', load: () => import('./provider/commands.ts') },
   { name: 'simulator', load: () => import('./simulate.ts') },
-  { name: 'test', load: () => import('./test.ts') },
-  { name: 'bench', load: () => import('./bench.ts') },
+  ...(isCheckout()
+    ? [
+        { name: 'test', load: () => import('./test.ts') },
+        { name: 'bench', load: () => import('./bench.ts') },
+        { name: 'package', load: () => import('./package.ts') },
+      ]
+    : []),
 ];
 
 const EXIT_CODES = `

@@ -47,7 +47,7 @@ export function addCommands(program: Command): void {
     .option('--insecure', 'with --public: no TLS for the API, on a network that you trust')
     .addHelpText(
       'after',
-      '\nDINF_HOME names the folder for the state (default .dinf), DATABASE_URL an existing Postgres, and DINF_HTTP_PORT the port of the API.',
+      '\nDINF_HOME names the folder for the state (default .dinf, or ~/.dinf if the program is installed as a package), DATABASE_URL an existing Postgres, and DINF_HTTP_PORT the port of the API.',
     )
     .action((options: UpOptions) => up(options));
 }
@@ -130,6 +130,7 @@ async function runNetwork(options: UpOptions): Promise<Error | undefined> {
     apiKey,
     providers,
     engine: real?.engine,
+    home,
     seconds: (performance.now() - startedAt) / 1_000,
   });
   const broken = await ended;

@@ -13,6 +13,7 @@ const FOLDERS = [
   'http-api',
   'native',
   'network',
+  'packaging',
   'provider',
   'simulator',
   'testcontainers',

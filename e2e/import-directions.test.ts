@@ -17,13 +17,14 @@ const TOP = [
   'e2e',
   'cli',
   'bin',
+  'packaging',
 ] as const;
 type Top = (typeof TOP)[number];
 
 /** The folders that each folder may import, only as `#name`. `cli` assembles the program. */
 const allowed: Record<Top, readonly Top[]> = {
   'bus-schemas': [],
-  native: [],
+  native: ['bus-schemas'],
   'http-api': ['bus-schemas'],
   client: ['bus-schemas', 'http-api'],
   coordinator: ['bus-schemas', 'http-api'],
@@ -35,6 +36,7 @@ const allowed: Record<Top, readonly Top[]> = {
   e2e: TOP,
   cli: TOP,
   bin: ['bus-schemas', 'native', 'cli'],
+  packaging: ['bin'],
 };
 /** Folders that every test may import, for example to start a hub or a database. */
 const forTests: readonly Top[] = [

@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -24,10 +25,18 @@ const UNPRIVILEGED_UID = 65_534;
 
 /** Creates a checkout with the sources and the headers, in which nothing is built. */
 function freshCheckout(): string {
+  const root = freshPackage();
+  writeFileSync(join(root, 'package-lock.json'), '{}');
+  return root;
+}
+
+/** Creates an installed package, which differs from a checkout by having no package-lock.json. */
+function freshPackage(): string {
   const root = mkdtempSync(join(tmpdir(), 'dinf-native-'));
   mkdirSync(join(root, 'native'));
   cpSync(join(ROOT, 'native/hardening'), join(root, 'native/hardening'), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'));
+  writeFileSync(join(root, 'package.json'), '{ "version": "1.2.3" }');
   chmodSync(root, 0o755);
   return root;
 }
@@ -88,6 +97,23 @@ describe.skipIf(findCompiler() === undefined)('with a compiler', () => {
       gid: UNPRIVILEGED_UID,
       cwd: root,
     }).status === 0;
+
+  test('an installed package builds into the cache of the user, because its own folder may be read-only', async () => {
+    const installed = freshPackage();
+    const cache = join(root, 'cache of the user');
+    vi.stubEnv('DINF_CACHE', cache);
+    expect(
+      await buildNative({
+        root: installed,
+        only: ['hardening'],
+        print: (line) => lines.push(line),
+      }),
+    ).toEqual({ state: 'built' });
+    expect(addonPath(installed, 'hardening')).toBe(join(cache, 'native-1.2.3', 'hardening.node'));
+    expect(existsSync(addonPath(installed, 'hardening'))).toBe(true);
+    expect(existsSync(join(installed, 'native/build'))).toBe(false);
+    rmSync(installed, { recursive: true });
+  });
 
   test('an addon that is current is not built again, and nothing is printed', async () => {
     lines.length = 0;

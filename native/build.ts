@@ -14,7 +14,9 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
+import { cacheFolder, isCheckout } from '#bus-schemas/program-folders.mjs';
 import { type Addon, addons, type Needs } from './addons.ts';
 
 const COMMON = [
@@ -40,8 +42,19 @@ type NativeBuild =
   | { readonly state: 'no_compiler' }
   | { readonly state: 'failed'; readonly addon: string; readonly log: string };
 
-export const addonPath = (root: string, name: string) =>
-  join(root, 'native', 'build', `${name}.node`);
+/**
+ * Returns the folder for the built addons. An installed package may be read-only, so its addons are
+ * in the cache, by its version: two installed versions must not replace each other's addons.
+ */
+function buildFolder(root: string): string {
+  if (isCheckout(root)) return join(root, 'native', 'build');
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return join(cacheFolder(process.env, root), `native-${version}`);
+}
+
+export const addonPath = (root: string, name: string) => join(buildFolder(root), `${name}.node`);
 
 /**
  * Finds the C++ compiler. On a Mac without the command line tools, `c++` is a shim that opens a
@@ -122,7 +135,11 @@ export async function buildNative({ root, print, only }: BuildOrder): Promise<Na
   return result;
 }
 
-const stampPath = ({ root, addon }: Job) => join(root, 'native', 'build', `${addon.name}.stamp`);
+const stampPath = ({ root, addon }: Job) => join(buildFolder(root), `${addon.name}.stamp`);
+
+/** Returns the folder of a package, which the package manager may have put above `root`. */
+const packageFolder = (root: string, name: string) =>
+  dirname(createRequire(join(root, 'package.json')).resolve(`${name}/package.json`));
 
 function isCurrent(job: Job): boolean {
   const stamp = stampPath(job);
@@ -157,7 +174,7 @@ function fingerprint(job: Job): string {
   );
   for (const source of files) hash.update(readFileSync(source));
   for (const name of ['node-addon-api', 'node-api-headers'])
-    hash.update(readFileSync(join(job.root, 'node_modules', name, 'package.json')));
+    hash.update(readFileSync(join(packageFolder(job.root, name), 'package.json')));
   return hash.digest('hex');
 }
 
@@ -173,10 +190,10 @@ async function build(job: Job, compiler: string): Promise<string | undefined> {
   const aside = `${out}.${process.pid}`;
   try {
     mkdirSync(aside, { recursive: true });
-    const headers = ['node-addon-api', 'node-api-headers/include'].flatMap((path) => [
-      '-isystem',
-      join(root, 'node_modules', path),
-    ]);
+    const headers = [
+      packageFolder(root, 'node-addon-api'),
+      join(packageFolder(root, 'node-api-headers'), 'include'),
+    ].flatMap((folder) => ['-isystem', folder]);
     const objects = filesOf(job)
       .filter((file) => file.endsWith('.cc'))
       .map((source, i) => ({ source, object: join(aside, `${i}.o`) }));
@@ -206,7 +223,7 @@ async function build(job: Job, compiler: string): Promise<string | undefined> {
         made,
       ]));
     if (output !== undefined) {
-      const log = join(root, 'native', 'build', `${addon.name}.log`);
+      const log = join(buildFolder(root), `${addon.name}.log`);
       writeFileSync(log, output);
       return `The compiler reported: ${output.split('\n').find((line) => line.includes('error')) ?? output.slice(0, 200)} (full output: ${log})`;
     }

@@ -15,8 +15,7 @@ export function loadAddon<Exports>(name: string): LoadedAddon<Exports> {
   if (!existsSync(path))
     return {
       available: false,
-      reason:
-        'the addon is not built: a C++ compiler or a library is missing, or the build failed (see native/build)',
+      reason: `the addon is not built: a C++ compiler or a library is missing, or the build failed (see ${dirname(path)})`,
     };
   try {
     return { available: true, exports: createRequire(import.meta.url)(path) as Exports };

@@ -2,6 +2,7 @@
  * The provider, which serves models on one machine: agent, interface of the engine, leaf node, and
  * the supervision of processes.
  */
+export { cacheFolder } from '#bus-schemas/program-folders.mjs';
 export { type Agent, type AgentOptions, startAgent } from './agent/agent.ts';
 export type { Identity } from './agent/attester.ts';
 export {
@@ -20,7 +21,6 @@ export {
 } from './keep-running.ts';
 export type { LaunchErrorCode } from './launch-error.ts';
 export { LaunchError, launchErrors } from './launch-error.ts';
-export { cacheFolder } from './leaf/cache-folder.ts';
 export { unpackDebian } from './leaf/debian-package.ts';
 export { type Leaf, startLeaf } from './leaf/leaf.ts';
 export type { NatsPlace, NatsPorts, NatsServer, NatsServerOptions } from './leaf/nats-server.ts';

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cacheFolder, isCheckout } from '#bus-schemas/program-folders.mjs';
 import { runNpm, SetupError } from '../npm.mjs';
 import { acquireLock } from './lock.ts';
 
@@ -50,23 +51,22 @@ interface PackagesOptions {
   say: (line: string) => void;
 }
 
-/** Runs `npm ci` unless node_modules already matches package-lock.json. */
+/**
+ * Runs `npm ci` in a checkout unless node_modules already matches package-lock.json. The packages
+ * of an installed package were installed with it.
+ */
 export async function ensurePackages({ root, dev, say }: PackagesOptions): Promise<void> {
+  if (!isCheckout(root)) return;
   const missing = () => {
-    const wanted = readPackages(join(root, 'package-lock.json'));
-    if (!wanted)
-      throw new SetupError(
-        1,
-        `${join(root, 'package-lock.json')} is missing: this copy of the project is incomplete.`,
-      );
+    const wanted = readPackages(join(root, 'package-lock.json')) ?? {};
     const installed = readPackages(join(root, 'node_modules', '.package-lock.json'));
     return missingPackages(wanted, installed ?? {}, { dev });
   };
   if (missing().length === 0) return;
 
-  const cache = process.env['DINF_CACHE'] || join(root, '.cache');
-  await using lock = await acquireLock(join(cache, 'installing.lock'), (pids) =>
-    say(`another dinf (pid ${pids.join(', ')}) is installing packages here; waiting`),
+  await using lock = await acquireLock(
+    join(cacheFolder(process.env, root), 'installing.lock'),
+    (pids) => say(`another dinf (pid ${pids.join(', ')}) is installing packages here; waiting`),
   );
   const lacking = missing();
   if (lacking.length === 0) return;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative, resolve, sep } from 'node:path';
 
 /**
@@ -7,13 +7,15 @@ import { join, relative, resolve, sep } from 'node:path';
  * machine do not belong to them.
  */
 const FOLDERS = ['bin', 'bus-schemas', 'cli', 'native', 'provider', 'tiny-model'];
-const FILES = ['package-lock.json', 'package.json'];
-const CODE = /\.(ts|mjs|json|c|cc|cpp|h|hpp|m|mm|metal|gyp|gypi)$/;
+/** The exact packages: npm puts npm-shrinkwrap.json into a package, and package-lock.json never. */
+const LOCKS = ['package-lock.json', 'npm-shrinkwrap.json'];
+const CODE = /\.(ts|js|mjs|json|c|cc|cpp|h|hpp|m|mm|metal|gyp|gypi)$/;
 const NOT_CODE = /(\.test\.ts|-under-test\.ts)$|(^|\/)(build|fixtures|vectors)\//;
 
 /**
  * Returns the SHA-256 digest over the names and digests of the files, in order. It is the same on
- * all machines with the same release.
+ * all machines with the same release in the same form: a checkout runs TypeScript and an installed
+ * package JavaScript, so the coordinator must know both as releases.
  */
 export function codeHash(root = resolve(import.meta.dirname, '../..')): Uint8Array {
   const names = FOLDERS.flatMap((folder) =>
@@ -24,7 +26,8 @@ export function codeHash(root = resolve(import.meta.dirname, '../..')): Uint8Arr
   const hash = createHash('sha256').update('d-inference code 1\n');
   for (const name of [
     ...names.filter((each) => CODE.test(each) && !NOT_CODE.test(each)),
-    ...FILES,
+    ...LOCKS.filter((name) => existsSync(join(root, name))),
+    'package.json',
   ].toSorted()) {
     const digest = createHash('sha256')
       .update(readFileSync(join(root, name)))

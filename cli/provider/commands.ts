@@ -131,7 +131,7 @@ async function provide({
   });
   const { startDaemon } = await import('#provider/daemon.ts');
   const { EnrolError } = await import('#provider/identity.ts');
-  const { cacheFolder } = await import('#provider/leaf/cache-folder.ts');
+  const { cacheFolder } = await import('#bus-schemas/program-folders.mjs');
   const { findNatsServer } = await import('#provider/leaf/nats-server-binary.ts');
   const { pino, destination } = await import('pino');
   const log = pino(

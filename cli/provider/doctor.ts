@@ -43,7 +43,7 @@ async function checkNode(): Promise<Finding> {
 }
 
 async function checkNatsServer(): Promise<Finding> {
-  const { cacheFolder } = await import('#provider/leaf/cache-folder.ts');
+  const { cacheFolder } = await import('#bus-schemas/program-folders.mjs');
   const { findNatsServer } = await import('#provider/leaf/nats-server-binary.ts');
   try {
     const { path, version, source } = await findNatsServer({ cacheDir: cacheFolder(process.env) });

@@ -1,3 +1,5 @@
+import { isCheckout } from '#bus-schemas/program-folders.mjs';
+
 export interface Greeting {
   readonly url: string;
   /** URL of the API for other machines; undefined if only this machine reaches it. */
@@ -6,8 +8,13 @@ export interface Greeting {
   readonly providers: number;
   /** Engine that runs the tiny model; undefined if no provider serves it. */
   readonly engine: string | undefined;
+  /** Folder with the keys and the ledger. */
+  readonly home: string;
   readonly seconds: number;
 }
+
+/** How users of this copy type the name of the program. */
+const DINF = isCheckout() ? 'npx dinf' : 'dinf';
 
 export function greet({
   url: localUrl,
@@ -15,6 +22,7 @@ export function greet({
   apiKey,
   providers,
   engine,
+  home,
   seconds,
 }: Greeting): void {
   const url = publicUrl ?? localUrl;
@@ -41,16 +49,16 @@ d-inference is up (${seconds.toFixed(1)} s). ${models.length === 0 ? 'No provide
     -H "Authorization: Bearer ${apiKey}" -H "Content-Type: application/json" \\
     -d '{"model": "${model}", "stream": true, "messages": [{"role": "user", "content": "${question}"}]}'
 
-For Anthropic's SDK the base URL is ${url} and the key is the same. The key belongs to your account: "npx dinf sign-in"
+For Anthropic's SDK the base URL is ${url} and the key is the same. The key belongs to your account: "${DINF} sign-in"
 prints a token for ${url}/v1/me, /v1/keys, /v1/usage and the other routes in docs/api.md.
 
-${publicUrl === undefined ? '' : joining(publicUrl)}Ctrl-C stops the network. Its keys and its ledger stay in ${process.env['DINF_HOME'] ?? '.dinf'}.
+${publicUrl === undefined ? '' : joining(publicUrl)}Ctrl-C stops the network. Its keys and its ledger stay in ${home}.
 `);
 }
 
 const joining = (
   publicUrl: string,
-): string => `Another machine serves models with   npx dinf provider --link --coordinator ${publicUrl}
-It shows a code; approve it here with   npx dinf approve CODE
+): string => `Another machine serves models with   ${DINF} provider --link --coordinator ${publicUrl}
+It shows a code; approve it here with   ${DINF} approve CODE
 
 `;

@@ -1,9 +1,10 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { Network } from '#network';
 import { keepRunning, startRestartable } from '#provider';
 
-const DINF = join(resolve(import.meta.dirname, '../..'), 'bin', 'dinf.ts');
+const DINF = fileURLToPath(new URL('../../bin/dinf.ts', import.meta.url));
 const READY_MS = 30_000;
 /**
  * Log level of the providers. Only errors are shown; `dinf doctor` reports what a machine lacks.

@@ -8,6 +8,9 @@ export const NOT_RUN: Readonly<Record<string, string>> = {
   "README.md: OpenAI SDK                    operator's tools": 'a drawing',
   'CONTRIBUTING.md: npm test': 'runs all tests, this one too',
   'CONTRIBUTING.md: npm test -- e2e/money.test.ts': 'runs a test that runs anyway',
+  'docs/operating.md: npm run package': 'e2e/installed-package.test.ts builds the package',
+  'docs/operating.md: npm install --global --ignore-scripts dist/d-inference-*.tgz':
+    'e2e/installed-package.test.ts installs the package',
   'CONTRIBUTING.md: npm run bench': 'measures for minutes (cli/test.ts runs its small size)',
   'CONTRIBUTING.md: npm run fuzz': 'runs for ten minutes; the tests run it for seconds',
   'CONTRIBUTING.md: DINF_WRITE_API=1 npm test -- api-document commands-page decisions-index troubleshooting-page':

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { expect, test } from 'vitest';
 import { startLocalPostgres } from './postgres.ts';
-import { linkLibraries, postgresBinaries } from './postgres-binaries.ts';
+import { linkedCopy, linkLibraries, postgresBinaries } from './postgres-binaries.ts';
 
 async function ask(url: string, text: string): Promise<unknown[]> {
   const client = new Client({ connectionString: url });
@@ -52,4 +53,30 @@ test('a wrong password is refused', async () => {
 test('library links that exist already are kept', async () => {
   const bin = await postgresBinaries();
   await expect(linkLibraries(bin)).resolves.toBeUndefined();
+});
+
+test('if the package is read-only, Postgres runs from a copy in the cache, which is made once', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dinf-read-only-'));
+  try {
+    // npm leaves out all links, so the original has none.
+    const original = join(folder, 'package');
+    const native = await postgresBinaries();
+    cpSync(join(dirname(native), 'package.json'), join(original, 'package.json'));
+    cpSync(native, join(original, 'native'), {
+      recursive: true,
+      filter: (path) => !lstatSync(path).isSymbolicLink(),
+    });
+    const cache = join(folder, 'cache');
+    mkdirSync(cache);
+    const copies = await Promise.all([
+      linkedCopy(join(original, 'native'), cache),
+      linkedCopy(join(original, 'native'), cache),
+    ]);
+    expect(new Set(copies).size).toBe(1);
+    expect(readdirSync(cache)).toHaveLength(1);
+    const postgres = join(copies[0] as string, 'bin', 'postgres');
+    expect(execFileSync(postgres, ['--version'], { encoding: 'utf8' })).toContain('PostgreSQL');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -1,0 +1,29 @@
+/** What the package contains, by its place in the repository. */
+
+/** The module for customers, as `d-inference/client`. */
+export const CLIENT = 'client/mod.ts';
+
+/** Modules that users start or import. The package also contains every module that these import. */
+export const ENTRIES = ['bin/dinf.mjs', 'bin/dinf.ts', CLIENT];
+
+/**
+ * Commands for the people who change the code. `parts` in program.ts does not load them outside a
+ * checkout.
+ */
+export const DEVELOPMENT_COMMANDS = ['cli/test.ts', 'cli/bench.ts', 'cli/package.ts'];
+
+interface Assets {
+  readonly folder: string;
+  readonly files: RegExp;
+}
+
+/** Files beside the modules that the program reads. */
+export const ASSETS: readonly Assets[] = [
+  { folder: 'coordinator', files: /\.(sql|pem)$/ },
+  // The addons are compiled on the user's machine at the first start.
+  { folder: 'native', files: /\.(cc|h)$/ },
+  { folder: 'tiny-model/dinf-tiny-4bit', files: /\.(json|jinja|safetensors)$/ },
+  { folder: 'docs', files: /\.(md|json)$/ },
+];
+/** Files at the top of the repository. */
+export const TOP_FILES = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md'];
