@@ -31,11 +31,11 @@ test('a module is packed if an entry imports it, statically, dynamically, as a w
   });
   expect([...modules.keys()].toSorted()).toEqual([
     'a.ts',
-    'child.ts',
-    'main.ts',
     'bin/b.ts',
     'bin/c.ts',
     'bin/mod.ts',
+    'child.ts',
+    'main.ts',
     'thread.ts',
   ]);
 });
