@@ -11,8 +11,10 @@ import type { Logger } from 'pino';
  */
 const LOOK_EVERY_MS = 5_000;
 /**
- * Retransmissions without an acknowledgement after which a client counts as gone. Seven take the
- * kernel about 25 s. A client that reads slowly still acknowledges, so it keeps its connection.
+ * Retransmissions or window probes without an acknowledgement after which a client counts as gone.
+ * Seven take the kernel about 25 s. It sends probes while the client's window is closed, because
+ * the client had not read what it had received. A client that reads slowly still acknowledges both,
+ * so it keeps its connection.
  */
 const RETRANSMISSIONS = 7;
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'] as const;
@@ -75,14 +77,14 @@ export function endVanishedClients({
 /** The kernel's table of connections; empty if the system has none. */
 const readTable = (path: string): Promise<string> => readFile(path, 'latin1').catch(() => '');
 
-/**
- * The peers of established connections whose oldest bytes were sent again at least this many times.
- */
-function peersWith(table: string, retransmissions: number): string[] {
+/** The peers of established connections that have not answered at least this many times. */
+function peersWith(table: string, unanswered: number): string[] {
   return table.split('\n').flatMap((line) => {
-    const [, , remote = '', state, , , retransmitted = ''] = line.trim().split(/\s+/);
-    if (state !== ESTABLISHED || !(Number.parseInt(retransmitted, 16) >= retransmissions))
-      return [];
+    const [, , remote = '', state, , , retransmitted = '', , probes = ''] = line
+      .trim()
+      .split(/\s+/);
+    const times = Math.max(Number.parseInt(retransmitted, 16), Number(probes));
+    if (state !== ESTABLISHED || !(times >= unanswered)) return [];
     const [address = '', port = ''] = remote.split(':');
     const peer = peerOf(addressIn(address), Number.parseInt(port, 16));
     return peer === undefined ? [] : [peer];
