@@ -81,7 +81,7 @@ describe('a machine that asks a dollar per token', () => {
   });
 
   test('is told why it gets no request, and the price list shows its price', async () => {
-    expect((await slotOf(gouger)).because).toContain('It asks for more than the catalog lists');
+    expect((await slotOf(gouger)).because).toContain('Its price is higher than the listed one');
     await vi.waitFor(
       async () => {
         const { data } = (await network.ask('GET', '/v1/pricing')).json;
