@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { homeFolder } from './program-folders.mjs';
+import { replace } from './saved-file.ts';
 
 export { homeFolder };
 
@@ -62,8 +63,6 @@ export async function announceNetwork(
   home: string,
   network: RunningNetwork,
 ): Promise<AsyncDisposable> {
-  const fresh = `${fileIn(home)}.new`;
-  await writeFile(fresh, JSON.stringify(network), { mode: 0o600 });
-  await rename(fresh, fileIn(home));
+  await replace(fileIn(home), JSON.stringify(network));
   return { [Symbol.asyncDispose]: () => rm(fileIn(home), { force: true }) };
 }

@@ -22,8 +22,12 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-export async function replace(path: string, text: string): Promise<void> {
+/**
+ * Writes a file completely or not at all, so that a crash leaves no half-written key. By default
+ * other users of the machine cannot read it.
+ */
+export async function replace(path: string, text: string, mode = 0o600): Promise<void> {
   const fresh = `${path}.${randomBytes(6).toString('hex')}`;
-  await writeFile(fresh, text, { mode: 0o600, flag: 'wx' });
+  await writeFile(fresh, text, { mode, flag: 'wx' });
   await rename(fresh, path);
 }

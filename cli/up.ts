@@ -160,7 +160,7 @@ async function explain(error: unknown): Promise<never> {
  * one.
  */
 async function firstKey(home: string, network: Network): Promise<string> {
-  const { readIfThere, writePrivate } = await import('#provider');
+  const { readIfThere, replace } = await import('#bus-schemas/saved-file.ts');
   const file = join(home, 'api-key');
   const savedKey = await readIfThere(file);
   if (savedKey !== undefined) return savedKey;
@@ -171,7 +171,7 @@ async function firstKey(home: string, network: Network): Promise<string> {
     creditMicroUsd: FIRST_CREDIT_MICRO_USD,
     ...owner,
   });
-  await writePrivate(file, apiKey);
+  await replace(file, apiKey);
   return apiKey;
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { CoordinatorError, callCoordinator } from './coordinator-call.ts';
 import { EnrolError, type Enrolment } from './identity.ts';
-import { readIfThere, writePrivate } from './private-file.ts';
 
 interface HubsAnswer {
   readonly leaf_urls: readonly string[];
@@ -41,7 +41,7 @@ export async function withCurrentHubs(
     );
   const hubCaFile = needsTls ? join(home, 'hub-ca.pem') : undefined;
   if (hubCaFile !== undefined && ca !== null && (await readIfThere(hubCaFile)) !== ca)
-    await writePrivate(hubCaFile, ca);
+    await replace(hubCaFile, ca);
   return { ...enrolment, leafUrls, ...(hubCaFile && { hubCaFile }) };
 }
 

@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Nkey, providerCredentials } from '#bus-schemas';
+import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { CoordinatorError, callCoordinator, isReadableOnTheWay } from './coordinator-call.ts';
 import { withCurrentHubs } from './hub-addresses.ts';
-import { readIfThere, writePrivate } from './private-file.ts';
 
 /**
  * Origin of an enrolment's one-time token. `operator`: `dinf enrol-token` printed it. `link`: the
@@ -79,7 +79,7 @@ export async function enrolment(options: EnrolmentOptions): Promise<Enrolment> {
       : checkedEnrolment(JSON.parse(text) as Enrolment, options);
   const current = await withCurrentHubs(home, known, coordinatorUrl);
   const currentText = JSON.stringify(current);
-  if (currentText !== text) await writePrivate(file, currentText);
+  if (currentText !== text) await replace(file, currentText);
   return current;
 }
 
@@ -102,7 +102,7 @@ async function firstEnrolment({
     name,
   });
   const credentialsFile = join(home, 'leaf.creds');
-  await writePrivate(credentialsFile, providerCredentials(answer.user_jwt, key));
+  await replace(credentialsFile, providerCredentials(answer.user_jwt, key));
   const made: Enrolment = {
     provider: answer.provider,
     coordinatorUrl,
@@ -111,7 +111,7 @@ async function firstEnrolment({
     credentialsFile,
   };
   // Saved before the addresses of the hubs are requested: the token works only once.
-  await writePrivate(join(home, 'enrolment.json'), JSON.stringify(made));
+  await replace(join(home, 'enrolment.json'), JSON.stringify(made));
   return made;
 }
 
@@ -158,7 +158,7 @@ async function ownKey(home: string): Promise<Nkey> {
   const seed = await readIfThere(file);
   if (seed !== undefined) return Nkey.fromSeed(seed);
   const key = Nkey.create('user');
-  await writePrivate(file, key.seed);
+  await replace(file, key.seed);
   return key;
 }
 

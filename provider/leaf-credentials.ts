@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { credentialsLifetime, Nkey, providerCredentials, renewalText } from '#bus-schemas';
+import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { CoordinatorError, callCoordinator } from './coordinator-call.ts';
 import { EnrolError, type Enrolment } from './identity.ts';
 import { messageOf } from './message-of.ts';
-import { readIfThere, writePrivate } from './private-file.ts';
 
 /**
  * Pause after a renewal that failed, in milliseconds. It is also the longest time between two
@@ -114,7 +114,7 @@ export class LeafCredentials implements Disposable {
     // lose its connection and could not come back.
     if (lifetime.expiresAt === undefined || lifetime.expiresAt <= now())
       throw new Error('the coordinator sent credentials that have already expired');
-    await writePrivate(credentialsFile, credentials);
+    await replace(credentialsFile, credentials);
     log.info(
       { provider, until: new Date(lifetime.expiresAt).toISOString() },
       'the credentials of the leaf were renewed',

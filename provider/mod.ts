@@ -29,7 +29,6 @@ export type { NatsServerBinary, NatsServerSource } from './leaf/nats-server-bina
 export { findNatsServer } from './leaf/nats-server-binary.ts';
 export { LeafCredentials } from './leaf-credentials.ts';
 export { ownIdentity } from './own-identity.ts';
-export { readIfThere, writePrivate } from './private-file.ts';
 export { startAgain } from './start-again.ts';
 export type { Exit, SupervisedOptions, SupervisedProcess } from './supervised-process.ts';
 export { startSupervised } from './supervised-process.ts';

@@ -1,11 +1,11 @@
 import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { codeHash, Nkey, type Posture } from '#bus-schemas';
+import { readIfThere } from '#bus-schemas/saved-file.ts';
 import { type EnclaveKeyOrReason, openEnclaveKey } from '#native';
 import type { Identity } from './agent/attester.ts';
 import { type OwnSigner, ownSigner } from './own-signer.ts';
 import { postureOf } from './posture.ts';
-import { readIfThere } from './private-file.ts';
 
 let hash: Uint8Array | undefined;
 

@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hex, isSignedByP256, newP256Key, p256Signer, type Signer } from '#bus-schemas';
+import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { type EnclaveKeyOrReason, SecureEnclaveError } from '#native';
 import type { Identity } from './agent/attester.ts';
-import { readIfThere, writePrivate } from './private-file.ts';
 
 export interface OwnSigner {
   readonly signer: Signer;
@@ -34,11 +34,11 @@ export async function ownSigner(
 
   await mkdir(home, { recursive: true, mode: 0o700 });
   if (key.available) {
-    await writePrivate(publicKeyFile, hex(key.publicKey));
+    await replace(publicKeyFile, hex(key.publicKey));
     return { signer: key, keyStore: 'secure_enclave' };
   }
   const made = newP256Key();
-  await writePrivate(file, made);
+  await replace(file, made);
   return { signer: p256Signer(made), keyStore: 'software', whySoftware: key.reason };
 }
 

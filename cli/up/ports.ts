@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { readIfThere, writePrivate } from '#provider';
+import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 
 const DEFAULT_PORTS = { client: 4222, leaf: 7422, issuer: 8090 };
 
@@ -39,4 +39,4 @@ export async function savedPorts(home: string): Promise<typeof DEFAULT_PORTS> {
 }
 
 export const savePorts = (home: string, ports: object) =>
-  writePrivate(join(home, 'ports.json'), JSON.stringify(ports));
+  replace(join(home, 'ports.json'), JSON.stringify(ports));

@@ -1,5 +1,5 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { AsnConvert } from '@peculiar/asn1-schema';
@@ -30,6 +30,8 @@ const RENEW_DAYS = 60;
 /** Certificates are valid from an hour ago, because the clocks of other machines may be behind. */
 const CLOCK_ERROR_MS = 3_600_000;
 const NAME = 'd-inference hubs';
+/** File mode of the authority's certificate, which is not secret. */
+const EVERY_USER_READS = 0o644;
 /** Name of the file with the certificate of the authority. It is not secret. */
 export const HUB_CA_FILE = 'hub-ca.pem';
 
@@ -78,7 +80,8 @@ export async function prepareHubCertificate({
     keyFile: join(folder, 'hub.key'),
     caFile: join(folder, HUB_CA_FILE),
   };
-  await writeIfChanged(files.caFile, authority.pem);
+  if ((await readIfThere(files.caFile)) !== authority.pem)
+    await replace(files.caFile, authority.pem, EVERY_USER_READS);
   const known = await readIfThere(files.certificateFile);
   if (known !== undefined && isUsable(known, { authority, names, now }))
     return { ...files, isNew: false };
@@ -137,9 +140,3 @@ const validity = (now: number, days: number) => ({
 const pemOf = (key: IssuedCertificate['key']) =>
   key.export({ type: 'pkcs8', format: 'pem' }) as string;
 const certificatePem = (der: Uint8Array) => new X509Certificate(der).toString();
-
-async function writeIfChanged(path: string, text: string): Promise<void> {
-  if ((await readIfThere(path)) === text) return;
-  await writeFile(`${path}.new`, text, { mode: 0o644 });
-  await rename(`${path}.new`, path);
-}

@@ -1,6 +1,7 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { replace } from '#bus-schemas/saved-file.ts';
 import { startAgain } from '../start-again.ts';
 import type { Exit, SupervisedProcess } from '../supervised-process.ts';
 import { startSupervised } from '../supervised-process.ts';
@@ -64,12 +65,12 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   const { home, name = 'nats-server' } = options;
   await mkdir(home, { recursive: true, mode: 0o700 });
   for (const [file, text] of Object.entries(options.files ?? {}))
-    await writePrivate(join(home, file), text);
+    await replace(join(home, file), text);
 
   let ports: NatsPorts = { client: -1, leaf: -1, monitor: -1, ...options.ports };
   const begin = async (): Promise<SupervisedProcess> => {
     const config = join(home, 'nats-server.conf');
-    await writePrivate(config, options.config({ host: HOST, home, ports }));
+    await replace(config, options.config({ host: HOST, home, ports }));
     const server = await startSupervised({
       name,
       command: options.binary,
@@ -122,9 +123,4 @@ function chosenPorts(lines: readonly string[], before: NatsPorts): NatsPorts {
     return line === undefined ? before[listener] : Number(LISTENING[listener].exec(line)?.[1]);
   };
   return { client: found('client'), leaf: found('leaf'), monitor: found('monitor') };
-}
-
-async function writePrivate(path: string, text: string): Promise<void> {
-  await writeFile(path, text, { mode: 0o600 });
-  await chmod(path, 0o600);
 }
