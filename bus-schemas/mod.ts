@@ -16,6 +16,7 @@ export {
   renewalText,
 } from './accounts/jwts.ts';
 export { isNkeySigned, Nkey } from './accounts/nkey.ts';
+export { demandTls, isLoopback } from './addresses.ts';
 export { fromHex, HASH_BYTES, Hex, hex, isSame, X25519_KEY_BYTES } from './bytes.ts';
 export { BEST_CHIP, type ChipFigures, chipFigures } from './chips.ts';
 export {

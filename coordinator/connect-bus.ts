@@ -6,7 +6,7 @@ import {
   type NodeConnectionOptions,
 } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
-import { connectToServer } from '#bus-schemas';
+import { connectToServer, demandTls } from '#bus-schemas';
 
 export interface HubAddress {
   readonly natsUrls: readonly string[];
@@ -36,7 +36,7 @@ export async function hubConnection(
   return {
     servers: [...natsUrls],
     authenticator: credsAuthenticator(await readFile(credentialsFile)),
-    ...(natsUrls.some((url) => url.startsWith('tls://')) && { tls: { caFile: hubCaFile } }),
+    ...(demandTls(natsUrls) && { tls: { caFile: hubCaFile } }),
   };
 }
 

@@ -1,7 +1,7 @@
+import { isLoopback } from '#bus-schemas';
 import { messageOf } from './message-of.ts';
 
 const TIMEOUT_MS = 15_000;
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 
 /** The coordinator did not answer, or refused a request of this machine. */
 export class CoordinatorError extends Error {
@@ -54,7 +54,7 @@ export async function callCoordinator<Answer>(
 /** Whether an attacker on the path could read or change what this machine sends to the address. */
 export function isReadableOnTheWay(coordinatorUrl: string): boolean {
   const { protocol, hostname } = new URL(coordinatorUrl);
-  return protocol !== 'https:' && !LOOPBACK.test(hostname);
+  return protocol !== 'https:' && !isLoopback(hostname);
 }
 
 /** The cause of a failed fetch, for example a certificate of an unknown authority. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { demandTls } from '#bus-schemas';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { CoordinatorError, callCoordinator } from './coordinator-call.ts';
 import { EnrolError, type Enrolment } from './identity.ts';
@@ -28,7 +29,7 @@ export async function withCurrentHubs(
   const { leaf_urls: named, hub_ca: ca } = answer;
   // A machine inside the network may reach the hubs at other addresses than machines outside.
   const leafUrls = own ? own.split(',') : named;
-  const needsTls = leafUrls.some((url) => url.startsWith('tls://'));
+  const needsTls = demandTls(leafUrls);
   if (!needsTls && enrolment.hubCaFile !== undefined)
     throw new EnrolError(
       'refused',

@@ -2,9 +2,10 @@ import { mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { decode } from '@nats-io/jwt';
+import { isLoopback } from '#bus-schemas';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { type HubAuthority, prepareAuthority, prepareHubCertificate } from './hub-certificates.ts';
-import { type HubTls, hubConfig, isLoopback } from './hub-config.ts';
+import { type HubTls, hubConfig } from './hub-config.ts';
 import { type HubPlan, type NetworkPlan, PLAN_FILE, readPlan, routeUrlOf } from './network-plan.ts';
 import { type OperatorHome, openOperatorHome, prepareOperatorHome } from './operator-home.ts';
 

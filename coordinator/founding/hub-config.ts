@@ -1,3 +1,4 @@
+import { isLoopback } from '#bus-schemas';
 import type { OperatorHome } from './operator-home.ts';
 
 /** The addresses, ports and folder of a hub. */
@@ -37,11 +38,7 @@ const MAX_PAYLOAD_BYTES = 1024 * 1024;
 /** Most provider accounts that a hub stores. The default of nats-server is 1,000. */
 const MAX_ACCOUNTS = 1_000_000;
 const TLS_TIMEOUT_S = 5;
-const LOOPBACK = /^(127\.|::1$|localhost$)/;
 const quoted = (value: string) => JSON.stringify(value);
-
-/** Whether connections to this address cannot leave the machine. */
-export const isLoopback = (host: string): boolean => LOOPBACK.test(host);
 
 /**
  * Configuration of a hub in operator mode. The accounts are stored on disk, so that providers which

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { isLoopback } from './hub-config.ts';
+import { isLoopback } from '#bus-schemas';
 
 /** Ports of a hub: for components, for the leaves of machines, and for the other hubs. */
 export interface HubPorts {

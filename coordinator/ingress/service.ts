@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { Gauge } from 'prom-client';
-import { newIngressId, RelaySenders } from '#bus-schemas';
+import { demandTls, newIngressId, RelaySenders } from '#bus-schemas';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Config } from '#coordinator/config.ts';
@@ -213,4 +213,4 @@ const hubCaOf = async ({
   leafUrls,
   hubCaFile,
 }: Pick<Config, 'leafUrls' | 'hubCaFile'>): Promise<string | undefined> =>
-  leafUrls.some((url) => url.startsWith('tls://')) ? readFile(hubCaFile, 'utf8') : undefined;
+  demandTls(leafUrls) ? readFile(hubCaFile, 'utf8') : undefined;

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
+import { demandTls, isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
 import type { Config } from '#coordinator/config.ts';
 import { type Finding, failed, messageOf, ok, warning } from './finding.ts';
 import { probeHub } from './hub-probe.ts';
@@ -12,7 +12,7 @@ export async function checkHubs(
   { natsUrls, hubCaFile }: Pick<Config, 'natsUrls' | 'hubCaFile'>,
   now: number,
 ): Promise<Finding[]> {
-  const needsTls = natsUrls.some((url) => url.startsWith('tls://'));
+  const needsTls = demandTls(natsUrls);
   const ca = needsTls ? await readFile(hubCaFile, 'utf8').catch(() => undefined) : undefined;
   if (needsTls && ca === undefined)
     return [
