@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import { FIRST_CELL, isLoopback, MAX_CELLS, type RateLimits } from '#bus-schemas';
 import { homeFolder } from '#bus-schemas/running-network.ts';
 import { DatabaseUrlError, databaseAddresses } from './database/addresses.ts';
-import { HUB_CA_FILE } from './founding/hub-certificates.ts';
+import { HUB_CA_FILE } from './founding/hub-config.ts';
 
 /**
  * All settings of the coordinator, read from environment variables. docs/configuration.md lists

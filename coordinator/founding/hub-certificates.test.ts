@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, connect as tlsConnect } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { expiryOf, prepareAuthority, prepareHubCertificate } from './hub-certificates.ts';
+import { expiryOf } from './certificate-expiry.ts';
+import { prepareAuthority, prepareHubCertificate } from './hub-certificates.ts';
 
 const NOW = Date.now();
 const DAY_MS = 86_400_000;

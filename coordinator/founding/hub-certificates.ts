@@ -13,7 +13,8 @@ import {
   SubjectAlternativeName,
 } from '@peculiar/asn1-x509';
 import { readIfThere, readOrCreate, replace } from '#bus-schemas/saved-file.ts';
-import type { HubTls } from './hub-config.ts';
+import { expiryOf } from './certificate-expiry.ts';
+import { HUB_CA_FILE, type HubTls } from './hub-config.ts';
 import { type IssuedCertificate, issueCertificate } from './issue-certificate.ts';
 
 /**
@@ -32,8 +33,6 @@ const CLOCK_ERROR_MS = 3_600_000;
 const NAME = 'd-inference hubs';
 /** File mode of the authority's certificate, which is not secret. */
 const EVERY_USER_READS = 0o644;
-/** Name of the file with the certificate of the authority. It is not secret. */
-export const HUB_CA_FILE = 'hub-ca.pem';
 
 export interface HubAuthority {
   readonly certificateFile: string;
@@ -97,9 +96,6 @@ export async function prepareHubCertificate({
   await replace(files.certificateFile, certificatePem(der));
   return { ...files, isNew: true };
 }
-
-/** Milliseconds since 1970 at which a certificate in PEM expires. */
-export const expiryOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
 
 function isUsable(
   pem: string,

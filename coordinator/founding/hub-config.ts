@@ -34,6 +34,8 @@ export interface HubOptions {
   readonly tls?: HubTls;
 }
 
+/** Name of the file with the certificate of the hubs' authority. It is not secret. */
+export const HUB_CA_FILE = 'hub-ca.pem';
 const MAX_PAYLOAD_BYTES = 1024 * 1024;
 /** Most provider accounts that a hub stores. The default of nats-server is 1,000. */
 const MAX_ACCOUNTS = 1_000_000;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Config } from '#coordinator/config.ts';
 import { pendingMigrations } from '#coordinator/migrate.ts';
-import { expiryOf } from '../hub-certificates.ts';
+import { expiryOf } from '../certificate-expiry.ts';
 import { type Finding, failed, messageOf, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 3_000;

@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import type { HttpsConfig } from '#coordinator/config.ts';
-import { expiryOf } from '#coordinator/founding/hub-certificates.ts';
+import { expiryOf } from '#coordinator/founding/certificate-expiry.ts';
 import { LINGER_MS } from '#http-api/server.ts';
 
 /** Time between two checks whether the files of the certificate have changed, in milliseconds. */
