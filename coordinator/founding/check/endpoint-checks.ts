@@ -2,10 +2,9 @@ import { readFile } from 'node:fs/promises';
 import type { Config } from '#coordinator/config.ts';
 import { pendingMigrations } from '#coordinator/migrate.ts';
 import { expiryOf } from '../certificate-expiry.ts';
-import { type Finding, failed, messageOf, ok, warning } from './finding.ts';
+import { certificateFinding, type Finding, failed, messageOf, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 3_000;
-const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;
 
 export async function checkDatabase(url: string): Promise<Finding[]> {
@@ -27,10 +26,10 @@ export async function checkDatabase(url: string): Promise<Finding[]> {
 }
 
 /** The API of this machine, if it has one: whether it is ready, and how long its certificate lasts. */
-export async function checkApi({
-  http,
-  https,
-}: Pick<Config, 'http' | 'https'>): Promise<Finding[]> {
+export async function checkApi(
+  { http, https }: Pick<Config, 'http' | 'https'>,
+  now: number,
+): Promise<Finding[]> {
   const findings: Finding[] = [];
   const url = `http://${http.host}:${http.port}/readyz`;
   try {
@@ -49,15 +48,15 @@ export async function checkApi({
       ),
     );
   }
-  if (https !== undefined) {
-    const until = expiryOf(await readFile(https.certificateFile, 'utf8'));
-    const days = Math.floor((until - Date.now()) / DAY_MS);
-    const detail = `is valid for ${days} more days`;
+  if (https !== undefined)
     findings.push(
-      days >= SOON_DAYS
-        ? ok('certificate of the API', detail)
-        : warning('certificate of the API', detail, 'renew the file of DINF_TLS_CERT'),
+      certificateFinding({
+        check: 'certificate of the API',
+        until: expiryOf(await readFile(https.certificateFile, 'utf8')),
+        now,
+        soonDays: SOON_DAYS,
+        remedy: 'renew the file of DINF_TLS_CERT',
+      }),
     );
-  }
   return findings;
 }

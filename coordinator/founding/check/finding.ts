@@ -2,9 +2,9 @@
 export interface Finding {
   readonly check: string;
   readonly state: 'ok' | 'warning' | 'failed';
-  /** What was found. */
+  /** The result in words. It continues the name of the check. */
   readonly detail: string;
-  /** What the operator can do; absent if nothing is wrong. */
+  /** Advice for the operator; absent if nothing is wrong. */
   readonly remedy?: string;
 }
 
@@ -21,6 +21,28 @@ export const failed = (check: string, detail: string, remedy: string): Finding =
   detail,
   remedy,
 });
+
+const DAY_MS = 86_400_000;
+
+/** Reports how long a certificate is valid; less than `soonDays` is a warning. */
+export function certificateFinding({
+  check,
+  until,
+  now,
+  soonDays,
+  remedy,
+}: {
+  check: string;
+  /** Milliseconds since 1970 at which the certificate expires. */
+  until: number;
+  now: number;
+  soonDays: number;
+  remedy: string;
+}): Finding {
+  const days = Math.floor((until - now) / DAY_MS);
+  const detail = `is valid for ${days} more days`;
+  return days >= soonDays ? ok(check, detail) : warning(check, detail, remedy);
+}
 
 export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message || error.name : String(error);

@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { demandTls, isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
 import type { Config } from '#coordinator/config.ts';
-import { type Finding, failed, messageOf, ok, warning } from './finding.ts';
+import { certificateFinding, type Finding, failed, messageOf, ok } from './finding.ts';
 import { probeHub } from './hub-probe.ts';
 
-const DAY_MS = 86_400_000;
 const SOON_DAYS = 30;
 
 /** Checks that need no credentials: whether each hub answers, with which version and certificate. */
@@ -47,7 +46,16 @@ async function checkHub(url: string, ca: string | undefined, now: number): Promi
         ),
       );
     if (greeting.certificateUntil !== undefined)
-      findings.push(certificate(url, greeting.certificateUntil, now));
+      findings.push(
+        certificateFinding({
+          check: `certificate of ${url}`,
+          until: greeting.certificateUntil,
+          now,
+          soonDays: SOON_DAYS,
+          remedy:
+            'run "dinf network init" again, copy the folder hubs/NAME/tls to the hub, and send the hub SIGHUP',
+        }),
+      );
     return findings;
   } catch (error) {
     return [
@@ -58,16 +66,4 @@ async function checkHub(url: string, ca: string | undefined, now: number): Promi
       ),
     ];
   }
-}
-
-function certificate(url: string, until: number, now: number): Finding {
-  const days = Math.floor((until - now) / DAY_MS);
-  const check = `certificate of ${url}`;
-  return days >= SOON_DAYS
-    ? ok(check, `is valid for ${days} more days`)
-    : warning(
-        check,
-        `is valid for ${days} more days`,
-        'run "dinf network init" again, copy the folder hubs/NAME/tls to the hub, and send the hub SIGHUP',
-      );
 }

@@ -31,7 +31,7 @@ export async function checkNetwork(config: Config, now: number): Promise<Finding
     ...hubs,
     ...(anyHub ? await checkAsSystem(config, operator) : []),
     ...(await checkDatabase(config.databaseUrl)),
-    ...(await checkApi(config)),
+    ...(await checkApi(config, now)),
   ];
 }
 
