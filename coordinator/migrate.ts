@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { isPooled } from './database/check-connection.ts';
 import { DatabaseRefused, DatabaseUnreachable } from './database/errors.ts';
 import { Primary } from './database/primary.ts';
@@ -97,7 +98,7 @@ async function apply(
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK');
-    throw new Error(`migration ${name}: ${error instanceof Error ? error.message : error}`, {
+    throw new Error(`migration ${name}: ${messageOf(error)}`, {
       cause: error,
     });
   }

@@ -1,5 +1,5 @@
 import { isLoopback } from '#bus-schemas';
-import { messageOf } from './message-of.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 
 const TIMEOUT_MS = 15_000;
 

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { LaunchError } from './launch-error.ts';
-import { messageOf } from './message-of.ts';
 import {
   type Exit,
   type SupervisedOptions,

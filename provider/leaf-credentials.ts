@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { credentialsLifetime, Nkey, providerCredentials, renewalText } from '#bus-schemas';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 import { CoordinatorError, callCoordinator } from './coordinator-call.ts';
 import { EnrolError, type Enrolment } from './identity.ts';
-import { messageOf } from './message-of.ts';
 
 /**
  * Pause after a renewal that failed, in milliseconds. It is also the longest time between two

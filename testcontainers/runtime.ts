@@ -1,3 +1,4 @@
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { LaunchError } from '#provider';
 
 export type Runtime = 'containers' | 'local';
@@ -58,6 +59,6 @@ async function reachEngine(): Promise<string | undefined> {
     await getContainerRuntimeClient();
     return undefined;
   } catch (error) {
-    return `no container engine answers (${error instanceof Error ? error.message : error})`;
+    return `no container engine answers (${messageOf(error)})`;
   }
 }

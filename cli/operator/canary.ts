@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { coordinatorUrl } from '#bus-schemas/running-network.ts';
 import type { Bus } from '#coordinator/bus.ts';
 import { positiveWholeNumber } from '../option-parsers.ts';
@@ -168,7 +169,7 @@ async function answerOf({
       );
   } catch (error) {
     if (error instanceof CommandError) throw error;
-    console.log(`${provider}  does not answer: ${error instanceof Error ? error.message : error}`);
+    console.log(`${provider}  does not answer: ${messageOf(error)}`);
   }
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { coordinatorUrl } from '#bus-schemas/running-network.ts';
-import { messageOf } from '#provider/message-of.ts';
 
 interface Finding {
   readonly what: string;

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { FirstToken } from '#provider/identity.ts';
-import { messageOf } from '#provider/message-of.ts';
 
 interface FirstTokenOptions {
   readonly coordinator: string;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Network } from '#network';
 import { keepRunning, startRestartable } from '#provider';
 
@@ -99,9 +100,7 @@ export async function startRealProvider({
     },
     log,
   }).catch((error: unknown) =>
-    say(
-      `the provider with a real model did not start: ${error instanceof Error ? error.message : error}`,
-    ),
+    say(`the provider with a real model did not start: ${messageOf(error)}`),
   );
   if (provider === undefined) return undefined;
   return {

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { type DatabaseAddress, type DatabaseAddresses, databaseAddresses } from './addresses.ts';
 import { DatabaseRefused, namesOf } from './errors.ts';
 
@@ -78,7 +79,7 @@ export class Primary {
         this.#failure = undefined;
         return address;
       } catch (error) {
-        failures.push(`${address.name}: ${error instanceof Error ? error.message : error}`);
+        failures.push(`${address.name}: ${messageOf(error)}`);
       }
     }
     const error = new Error(

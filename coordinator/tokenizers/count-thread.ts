@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { type CountingTokenizer, openTokenizer, TokenizerError } from './token-count.ts';
 
 export interface CountQuestion {
@@ -37,7 +38,7 @@ function answerTo({ path, digest, text }: CountQuestion): CountAnswer {
     makeRoom();
     return { ok: true, tokens: tokenizer.count(text), digest: tokenizer.digest };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return { ok: false, code: error instanceof TokenizerError ? error.code : 'failed', why };
   }
 }

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { cpus } from 'node:os';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { type Load, run } from './load.ts';
 import { memoryOf } from './process-figures.ts';
 import { type Measured, startDirect, startOurs, startRival } from './processes.ts';
@@ -69,7 +70,7 @@ async function answeringOf(measured: readonly Measured[], load: Load): Promise<M
       await run(one.target, load);
       answering.push(one);
     } catch (error) {
-      say(`\n${one.target.name} is left out: ${error instanceof Error ? error.message : error}`);
+      say(`\n${one.target.name} is left out: ${messageOf(error)}`);
     }
   }
   return answering;

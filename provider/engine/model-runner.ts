@@ -1,6 +1,6 @@
 import type { Finish, InferenceRequest, Slot, SlotState } from '#bus-schemas';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { errorPlace } from '../error-place.ts';
-import { messageOf } from '../message-of.ts';
 import type { Model } from '../models/model.ts';
 import { type Backend, type Decoder, kvBytesPerToken, PAGE_TOKENS } from './decoders/decoder.ts';
 import { tryOut } from './decoders/try-out.ts';

@@ -5,8 +5,8 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { LaunchError } from '../launch-error.ts';
-import { messageOf } from '../message-of.ts';
 import { replaceableBy } from '../replaceable.ts';
 import { acquireCacheLock } from './cache-lock.ts';
 import { unpackDebian } from './debian-package.ts';

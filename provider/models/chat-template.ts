@@ -1,6 +1,6 @@
 import { Template } from '@huggingface/jinja';
 import type { InferenceRequest } from '#bus-schemas';
-import { messageOf } from '../message-of.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { isObject, type JsonObject, parseObject } from './json.ts';
 import { ModelError } from './model-error.ts';
 

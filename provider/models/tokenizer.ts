@@ -1,5 +1,5 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { messageOf } from '../message-of.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { FieldReader } from './field-reader.ts';
 import { isObject, type JsonObject } from './json.ts';
 import { ModelError } from './model-error.ts';

@@ -1,7 +1,8 @@
 import { decode } from '@nats-io/jwt';
 import type { NatsConnection } from '@nats-io/nats-core';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { OperatorHome } from '../operator-home.ts';
-import { type Finding, failed, messageOf, ok, warning } from './finding.ts';
+import { type Finding, failed, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 3_000;
 /** A clock that is further off makes hubs and machines refuse new tokens, in milliseconds. */

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Config } from '#coordinator/config.ts';
 import { pendingMigrations } from '#coordinator/migrate.ts';
 import { expiryOf } from '../certificate-expiry.ts';
-import { certificateFinding, type Finding, failed, messageOf, ok, warning } from './finding.ts';
+import { certificateFinding, type Finding, failed, ok, warning } from './finding.ts';
 
 const TIMEOUT_MS = 3_000;
 const SOON_DAYS = 14;

@@ -43,6 +43,3 @@ export function certificateFinding({
   const detail = `is valid for ${days} more days`;
   return days >= soonDays ? ok(check, detail) : warning(check, detail, remedy);
 }
-
-export const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message || error.name : String(error);

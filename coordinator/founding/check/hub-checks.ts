@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { demandTls, isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Config } from '#coordinator/config.ts';
-import { certificateFinding, type Finding, failed, messageOf, ok } from './finding.ts';
+import { certificateFinding, type Finding, failed, ok } from './finding.ts';
 import { probeHub } from './hub-probe.ts';
 
 const SOON_DAYS = 30;

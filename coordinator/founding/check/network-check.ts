@@ -1,10 +1,11 @@
 import { connectToServer } from '#bus-schemas';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Config } from '#coordinator/config.ts';
 import { hubConnection } from '#coordinator/connect-bus.ts';
 import { NotFoundedError, type OperatorHome, openOperatorHome } from '../operator-home.ts';
 import { checkAccounts } from './account-checks.ts';
 import { checkApi, checkDatabase } from './endpoint-checks.ts';
-import { type Finding, failed, messageOf, ok } from './finding.ts';
+import { type Finding, failed, ok } from './finding.ts';
 import { checkHubs } from './hub-checks.ts';
 
 const TIMEOUT_MS = 3_000;

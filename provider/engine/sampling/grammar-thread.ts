@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
-import { messageOf } from '../../message-of.ts';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
 
 /**
