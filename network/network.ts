@@ -251,7 +251,7 @@ async function hubTls(
   return prepareHubCertificate({
     authority: await prepareAuthority(keysFolder, now),
     folder: join(home, 'hub', 'tls'),
-    names: [...new Set([publicHost, 'localhost', '127.0.0.1'])],
+    names: [publicHost],
     now,
   });
 }

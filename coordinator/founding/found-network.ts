@@ -82,7 +82,7 @@ async function prepareHub({
   const certificate = await prepareHubCertificate({
     authority,
     folder: join(folder, TLS_FOLDER),
-    names: [...new Set([hub.host, hub.privateHost, 'localhost', '127.0.0.1'])],
+    names: [hub.host, hub.privateHost],
     now,
   });
   const tls: HubTls = {

@@ -2,20 +2,22 @@ import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:cry
 import { mkdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { AsnConvert } from '@peculiar/asn1-schema';
 import {
   ExtendedKeyUsage,
-  GeneralName,
   id_ce_extKeyUsage,
-  id_ce_subjectAltName,
   id_kp_clientAuth,
   id_kp_serverAuth,
-  SubjectAlternativeName,
 } from '@peculiar/asn1-x509';
 import { readIfThere, readOrCreate, replace } from '#bus-schemas/saved-file.ts';
 import { expiryOf } from './certificate-expiry.ts';
 import { HUB_CA_FILE, type HubTls } from './hub-config.ts';
-import { type IssuedCertificate, issueCertificate } from './issue-certificate.ts';
+import {
+  derOf,
+  type IssuedCertificate,
+  issueCertificate,
+  pemOf,
+  subjectNames,
+} from './issue-certificate.ts';
 
 /**
  * A network has a certificate authority of its own for its hubs. Machines get its certificate when
@@ -43,7 +45,7 @@ export interface HubAuthority {
 /** Reads the authority in `folder`, or makes it. The folder must be private. */
 export async function prepareAuthority(folder: string, now: number): Promise<HubAuthority> {
   const certificateFile = join(folder, HUB_CA_FILE);
-  const newKey = async () => pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
+  const newKey = async () => keyPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
   const key = createPrivateKey(await readOrCreate(join(folder, 'hub-ca.key'), newKey));
   const pem = await readOrCreate(certificateFile, async () => {
     const { der } = issueCertificate({
@@ -53,10 +55,13 @@ export async function prepareAuthority(folder: string, now: number): Promise<Hub
       hash: 'sha256',
       authority: { pathLength: 0 },
     });
-    return certificatePem(der);
+    return pemOf(der);
   });
   return { certificateFile, pem, key };
 }
+
+/** Names at which leaves and components on the machine of a hub reach it. */
+const OWN_MACHINE = ['localhost', '127.0.0.1'];
 
 /**
  * Makes sure that `folder` has a certificate for a hub with these names and addresses. A
@@ -74,6 +79,7 @@ export async function prepareHubCertificate({
   now: number;
 }): Promise<HubTls & { readonly isNew: boolean }> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  const all = [...new Set([...names, ...OWN_MACHINE])];
   const files = {
     certificateFile: join(folder, 'hub.pem'),
     keyFile: join(folder, 'hub.key'),
@@ -82,7 +88,7 @@ export async function prepareHubCertificate({
   if ((await readIfThere(files.caFile)) !== authority.pem)
     await replace(files.caFile, authority.pem, EVERY_USER_READS);
   const known = await readIfThere(files.certificateFile);
-  if (known !== undefined && isUsable(known, { authority, names, now }))
+  if (known !== undefined && isUsable(known, { authority, names: all, now }))
     return { ...files, isNew: false };
   const { der, key } = issueCertificate({
     name: names[0] ?? NAME,
@@ -90,10 +96,10 @@ export async function prepareHubCertificate({
     issuer: { name: NAME, key: authority.key },
     keys: 'P-256',
     hash: 'sha256',
-    extensions: [subjectNames(names), usage()],
+    extensions: [subjectNames(all), usage()],
   });
-  await replace(files.keyFile, pemOf(key));
-  await replace(files.certificateFile, certificatePem(der));
+  await replace(files.keyFile, keyPem(key));
+  await replace(files.certificateFile, pemOf(der));
   return { ...files, isNew: true };
 }
 
@@ -111,28 +117,15 @@ function isUsable(
   );
 }
 
-const subjectNames = (names: readonly string[]) => ({
-  id: id_ce_subjectAltName,
-  value: encoded(
-    new SubjectAlternativeName(
-      names.map(
-        (name) => new GeneralName(isIP(name) === 0 ? { dNSName: name } : { iPAddress: name }),
-      ),
-    ),
-  ),
-});
-
 /** A hub is the server of its leaves, and the client of other hubs. */
 const usage = () => ({
   id: id_ce_extKeyUsage,
-  value: encoded(new ExtendedKeyUsage([id_kp_serverAuth, id_kp_clientAuth])),
+  value: derOf(new ExtendedKeyUsage([id_kp_serverAuth, id_kp_clientAuth])),
 });
 
-const encoded = (value: unknown) => new Uint8Array(AsnConvert.serialize(value));
 const validity = (now: number, days: number) => ({
   from: new Date(now - CLOCK_ERROR_MS),
   until: new Date(now + days * DAY_MS),
 });
-const pemOf = (key: IssuedCertificate['key']) =>
+const keyPem = (key: IssuedCertificate['key']) =>
   key.export({ type: 'pkcs8', format: 'pem' }) as string;
-const certificatePem = (der: Uint8Array) => new X509Certificate(der).toString();

@@ -4,7 +4,9 @@ import {
   type KeyObject,
   randomBytes,
   sign,
+  X509Certificate,
 } from 'node:crypto';
+import { isIP } from 'node:net';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
   AlgorithmIdentifier,
@@ -14,10 +16,13 @@ import {
   Certificate,
   Extension,
   Extensions,
+  GeneralName,
+  id_ce_subjectAltName,
   KeyUsage,
   KeyUsageFlags,
   Name,
   RelativeDistinguishedName,
+  SubjectAlternativeName,
   SubjectPublicKeyInfo,
   TBSCertificate,
   Validity,
@@ -94,12 +99,8 @@ export function issueCertificate(options: CertificateOptions): IssuedCertificate
       [...authorityExtensions(options), ...(options.extensions ?? [])].map(extensionOf),
     ),
   });
-  const signatureValue = arrayBuffer(
-    sign(hash, new Uint8Array(AsnConvert.serialize(tbsCertificate)), signer.key),
-  );
-  const der = new Uint8Array(
-    AsnConvert.serialize(new Certificate({ tbsCertificate, signatureAlgorithm, signatureValue })),
-  );
+  const signatureValue = arrayBuffer(sign(hash, derOf(tbsCertificate), signer.key));
+  const der = derOf(new Certificate({ tbsCertificate, signatureAlgorithm, signatureValue }));
   return { ...own, der };
 }
 
@@ -128,11 +129,28 @@ function authorityExtensions({
   const usage =
     keyUsage === null
       ? []
-      : [{ id: '2.5.29.15', critical: true, value: encoded(new KeyUsage(keyUsage)) }];
-  return [{ id: '2.5.29.19', critical: true, value: encoded(constraints) }, ...usage];
+      : [{ id: '2.5.29.15', critical: true, value: derOf(new KeyUsage(keyUsage)) }];
+  return [{ id: '2.5.29.19', critical: true, value: derOf(constraints) }, ...usage];
 }
 
-const encoded = (value: unknown) => new Uint8Array(AsnConvert.serialize(value));
+/** Encodes a value of X.509 in DER. */
+export const derOf = (value: unknown) => new Uint8Array(AsnConvert.serialize(value));
+
+/** A certificate in PEM. */
+export const pemOf = (certificate: Uint8Array): string =>
+  new X509Certificate(certificate).toString();
+
+/** The extension with the host names and addresses that a certificate is for. */
+export const subjectNames = (names: readonly string[]): CertificateExtension => ({
+  id: id_ce_subjectAltName,
+  value: derOf(
+    new SubjectAlternativeName(
+      names.map(
+        (name) => new GeneralName(isIP(name) === 0 ? { dNSName: name } : { iPAddress: name }),
+      ),
+    ),
+  ),
+});
 
 const ALGORITHMS = {
   ec: { sha1: '1.2.840.10045.4.1', sha256: '1.2.840.10045.4.3.2', sha384: '1.2.840.10045.4.3.3' },

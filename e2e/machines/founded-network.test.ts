@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { issueCertificate } from '#coordinator';
+import { issueCertificate, pemOf, subjectNames } from '#coordinator/founding/issue-certificate.ts';
 import { type SupervisedProcess, startSupervised } from '#provider';
 import { tinyModel } from '#tiny-model';
 import { DINF } from '../dinf-program.ts';
@@ -29,22 +28,14 @@ async function writeCertificate(folder: string, addresses: readonly string[]): P
   };
   const common = { ...validity, keys: 'P-256', hash: 'sha256' } as const;
   const authority = issueCertificate({ ...common, name: 'a public authority', authority: {} });
-  const { SubjectAlternativeName, GeneralName, id_ce_subjectAltName } = await import(
-    '@peculiar/asn1-x509'
-  );
-  const { AsnConvert } = await import('@peculiar/asn1-schema');
-  const names = new SubjectAlternativeName(
-    addresses.map((iPAddress) => new GeneralName({ iPAddress })),
-  );
   const { der, key } = issueCertificate({
     ...common,
     name: 'api',
     issuer: authority,
-    extensions: [{ id: id_ce_subjectAltName, value: new Uint8Array(AsnConvert.serialize(names)) }],
+    extensions: [subjectNames(addresses)],
   });
-  const pem = (certificate: Uint8Array) => new X509Certificate(certificate).toString();
-  await writeFile(join(folder, 'authority.pem'), pem(authority.der));
-  await writeFile(join(folder, 'api.pem'), pem(der));
+  await writeFile(join(folder, 'authority.pem'), pemOf(authority.der));
+  await writeFile(join(folder, 'api.pem'), pemOf(der));
   await writeFile(join(folder, 'api.key'), key.export({ type: 'pkcs8', format: 'pem' }));
 }
 

@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -6,7 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { issueCertificate } from '#coordinator/founding/issue-certificate.ts';
+import { issueCertificate, pemOf } from '#coordinator/founding/issue-certificate.ts';
 import { createServer, limitsOfNode } from '#http-api/server.ts';
 import { startTlsListener } from './tls-listener.ts';
 
@@ -33,7 +32,7 @@ function newPair(name: string) {
     hash: 'sha256',
   });
   return {
-    cert: new X509Certificate(der).toString(),
+    cert: pemOf(der),
     key: key.export({ type: 'pkcs8', format: 'pem' }) as string,
   };
 }
