@@ -3,11 +3,19 @@ import { InvalidArgumentError } from 'commander';
 /** Parsers for the values of options. The message of an error completes the name of the option. */
 
 const MICRO_USD = 1_000_000;
+const MAX_PORT = 65_535;
 
 export const wholeNumber = (text: string): number => integerFrom(0, text, 'must be a whole number');
 
 export const positiveWholeNumber = (text: string): number =>
   integerFrom(1, text, 'must be a whole number from 1 on');
+
+export const port = (text: string): number =>
+  numberThat(
+    (value) => Number.isInteger(value) && value >= 1 && value <= MAX_PORT,
+    text,
+    'must be a port, from 1 to 65535',
+  );
 
 export const nonNegativeNumber = (text: string): number =>
   numberThat((value) => value >= 0, text, 'must be a number that is not negative');

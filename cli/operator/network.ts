@@ -1,6 +1,8 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import type { FoundedFile } from '#coordinator/founding/found-network.ts';
+import { DEFAULT_HUB_PORTS } from '#coordinator/founding/hub-ports.ts';
+import { port } from '../option-parsers.ts';
 import { settings } from './with-bus.ts';
 
 interface InitOptions {
@@ -23,9 +25,19 @@ export function addNetworkCommands(program: Command): void {
       (one: string, all: string[]) => [...all, one],
       [],
     )
-    .option('--client-port <port>', 'port of these hubs for the coordinator', port, 4222)
-    .option('--leaf-port <port>', 'port of these hubs for machines', port, 7422)
-    .option('--cluster-port <port>', 'port of these hubs for the other hubs', port, 6222)
+    .option(
+      '--client-port <port>',
+      'port of these hubs for the coordinator',
+      port,
+      DEFAULT_HUB_PORTS.client,
+    )
+    .option('--leaf-port <port>', 'port of these hubs for machines', port, DEFAULT_HUB_PORTS.leaf)
+    .option(
+      '--cluster-port <port>',
+      'port of these hubs for the other hubs',
+      port,
+      DEFAULT_HUB_PORTS.cluster,
+    )
     .addHelpText(
       'after',
       '\nDINF_HOME names the folder of the network (default .dinf), DINF_KEYS another folder for its keys.',
@@ -40,13 +52,6 @@ export function addNetworkCommands(program: Command): void {
     .description('check hubs, certificates, clocks, accounts, database and API, each by name')
     .option('--json', 'for programs')
     .action((options: { json?: boolean }) => check(options));
-}
-
-function port(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 65_535)
-    throw new InvalidArgumentError('must be a port, from 1 to 65535');
-  return value;
 }
 
 async function init({ hub, clientPort, leafPort, clusterPort }: InitOptions): Promise<void> {
@@ -81,15 +86,9 @@ Next:
   }
 }
 
-const CHANGES: Readonly<Record<FoundedFile['change'], string>> = {
-  made: 'made   ',
-  kept: 'kept   ',
-  differs: 'kept   ',
-};
-
 function report(files: readonly FoundedFile[]): void {
   for (const { path, change } of files) {
-    console.log(`${CHANGES[change]}${path}`);
+    console.log(`${change === 'made' ? 'made' : 'kept'}   ${path}`);
     if (change === 'differs')
       console.log(`       This version would write other settings: compare it with ${path}.new`);
   }

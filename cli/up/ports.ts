@@ -2,8 +2,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
 import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
+import { DEFAULT_HUB_PORTS } from '#coordinator/founding/hub-ports.ts';
 
-const DEFAULT_PORTS = { client: 4222, leaf: 7422, issuer: 8090 };
+const { client, leaf } = DEFAULT_HUB_PORTS;
+const DEFAULT_PORTS = { client, leaf, issuer: 8090 };
 
 /**
  * Returns the port of the API: DINF_HTTP_PORT, or 8080, or 0 for any free port if 8080 is in use.

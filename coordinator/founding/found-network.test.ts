@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { cacheFolder, findNatsServer } from '#provider';
 import { foundNetwork, hubFolder } from './found-network.ts';
-import { DEFAULT_HUB_PORTS, planSettings, planWith, readPlan } from './network-plan.ts';
+import { DEFAULT_HUB_PORTS } from './hub-ports.ts';
+import { planSettings, planWith, readPlan } from './network-plan.ts';
 import { openOperatorHome } from './operator-home.ts';
 
 const NOW = Date.now();

@@ -4,13 +4,7 @@ import { join } from 'node:path';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { isLoopback } from '#bus-schemas';
-
-/** Ports of a hub: for components, for the leaves of machines, and for the other hubs. */
-export interface HubPorts {
-  readonly client: number;
-  readonly leaf: number;
-  readonly cluster: number;
-}
+import type { HubPorts } from './hub-ports.ts';
 
 /** A hub of a network that an operator has founded. */
 export interface HubPlan {
@@ -22,13 +16,12 @@ export interface HubPlan {
   readonly ports: HubPorts;
 }
 
-/** What `dinf network init` decided once, and every part of the network needs. */
+/** The hubs that `dinf network init` has founded. Every part of the network reads the plan. */
 export interface NetworkPlan {
   readonly version: 1;
   readonly hubs: readonly HubPlan[];
 }
 
-export const DEFAULT_HUB_PORTS: HubPorts = { client: 4222, leaf: 7422, cluster: 6222 };
 export const PLAN_FILE = 'network-plan.json';
 const MAX_HUBS = 16;
 
