@@ -36,9 +36,9 @@ vi.mock('#bus-schemas/saved-file.ts', async (original) => {
         write();
         return make();
       }),
-    replace: async (path: string, text: string) => {
+    replace: async (...file: Parameters<typeof real.replace>) => {
       write();
-      await real.replace(path, text);
+      await real.replace(...file);
     },
   };
 });
