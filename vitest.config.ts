@@ -1,23 +1,9 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { SOURCE_FOLDERS } from './e2e/source-folders.ts';
 
-const PARTS = [
-  'bin',
-  'bus-schemas',
-  'cli',
-  'client',
-  'coordinator',
-  'http-api',
-  'native',
-  'network',
-  'packaging',
-  'provider',
-  'simulator',
-  'testcontainers',
-  'tiny-model',
-];
-const BESIDE = `{${PARTS.join(',')}}/**/*.test.ts`;
+const BESIDE = `{${SOURCE_FOLDERS.join(',')}}/**/*.test.ts`;
 /** Functions that start hubs, databases and other processes. */
 const STARTS =
   /\b(startNatsHub|startNatsLeaf|startNatsServer|startPostgres|startLocalPostgres|startNetwork|startSupervised|startLeaf|spawn|spawnSync|execFile|execFileSync)\b/;

@@ -1,24 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { SOURCE_FOLDERS } from './source-folders.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const FOLDERS = [
-  'bin',
-  'bus-schemas',
-  'cli',
-  'client',
-  'coordinator',
-  'e2e',
-  'http-api',
-  'native',
-  'network',
-  'packaging',
-  'provider',
-  'simulator',
-  'testcontainers',
-  'tiny-model',
-];
+const FOLDERS = [...SOURCE_FOLDERS, 'e2e'];
 /** Variables that a process sets for its own child processes; users never set them. */
 const INTERNAL = ['DINF_PARENT'];
 

@@ -1,24 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { SOURCE_FOLDERS } from './source-folders.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
-const TOP = [
-  'bus-schemas',
-  'http-api',
-  'client',
-  'coordinator',
-  'native',
-  'provider',
-  'tiny-model',
-  'simulator',
-  'network',
-  'testcontainers',
-  'e2e',
-  'cli',
-  'bin',
-  'packaging',
-] as const;
+const TOP = [...SOURCE_FOLDERS, 'e2e'] as const;
 type Top = (typeof TOP)[number];
 
 /** The folders that each folder may import, only as `#name`. `cli` assembles the program. */

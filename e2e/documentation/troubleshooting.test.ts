@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { SOURCE_FOLDERS } from '../source-folders.ts';
 import { ROOT, textOf } from './blocks.ts';
 
 /**
@@ -8,16 +9,15 @@ import { ROOT, textOf } from './blocks.ts';
  * source.
  */
 
-const FOLDERS = [
-  'bin',
-  'bus-schemas',
-  'cli',
-  'client',
-  'coordinator',
-  'http-api',
-  'network',
-  'provider',
+/** These print no message of the program. */
+const SILENT: readonly string[] = [
+  'native',
+  'packaging',
+  'simulator',
+  'testcontainers',
+  'tiny-model',
 ];
+const FOLDERS = SOURCE_FOLDERS.filter((folder) => !SILENT.includes(folder));
 const HEADING = /^### `(?<message>.*)`$/gm;
 const ROW = /^\| `\w+` \| (?<message>\D[^|]*?) \| [^|]* \|$/gm;
 
