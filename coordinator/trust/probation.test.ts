@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Nkey, services } from '#bus-schemas';
-import { startTrustUnderTest, type Trust } from './trust-under-test.ts';
+import { services } from '#bus-schemas';
+import { enrolMachine, startTrustUnderTest, type Trust } from './trust-under-test.ts';
 
 const CALL = { timeoutMs: 10_000 };
 const { accuse, pardon, prove } = services.trust;
@@ -11,18 +11,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => trust[Symbol.asyncDispose]());
 
-async function enrol(account?: string): Promise<string> {
-  const asked = { lifetimeMs: 60_000, ...(account && { account }) };
-  const { token } = await trust.bus.call(services.trust.createToken, asked, CALL);
-  const userKey = Nkey.create('user').getPublicKey();
-  const enrolled = await trust.bus.call(
-    services.trust.enrol,
-    { token, userKey, name: 'a Mac' },
-    CALL,
-  );
-  if (!enrolled.ok) throw new Error(enrolled.code);
-  return enrolled.provider;
-}
+const enrol = async (account?: string): Promise<string> =>
+  (await enrolMachine(trust, account)).provider;
 
 /** The verdict that routers read; undefined if trust has not judged the machine yet. */
 async function verdictOf(provider: string) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
+import { Nkey, services } from '#bus-schemas';
 import { Bus } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { type Config, readConfig } from '#coordinator/config.ts';
@@ -128,4 +129,30 @@ export async function startTrustUnderTest(settings: Partial<Config> = {}): Promi
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+export interface EnrolledMachine {
+  readonly provider: string;
+  readonly key: Nkey;
+  readonly userJwt: string;
+}
+
+const CALL = { timeoutMs: 10_000 };
+const TOKEN_LIFETIME_MS = 3_600_000;
+
+/** Enrols a machine with a new key; with an account, as a machine that its owner has linked. */
+export async function enrolMachine({ bus }: Trust, account?: string): Promise<EnrolledMachine> {
+  const { token } = await bus.call(
+    services.trust.createToken,
+    { lifetimeMs: TOKEN_LIFETIME_MS, ...(account && { account }) },
+    CALL,
+  );
+  const key = Nkey.create('user');
+  const enrolled = await bus.call(
+    services.trust.enrol,
+    { token, userKey: key.getPublicKey(), name: 'a Mac' },
+    CALL,
+  );
+  if (!enrolled.ok) throw new Error(enrolled.code);
+  return { provider: enrolled.provider, key, userJwt: enrolled.userJwt };
 }

@@ -30,7 +30,7 @@ import {
   verdictEntry,
 } from '#bus-schemas';
 import { TestAppleCa } from '#testcontainers';
-import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
+import { enrolMachine, startTrustUnderTest, type Trust } from '../trust-under-test.ts';
 
 const CALL = { timeoutMs: 10_000 };
 const ON: Posture = {
@@ -107,19 +107,8 @@ class Machine {
   }
 
   static async enrol(): Promise<Machine> {
-    const { token } = await trust.bus.call(
-      services.trust.createToken,
-      { lifetimeMs: 60_000 },
-      CALL,
-    );
-    const key = Nkey.create('user').getPublicKey();
-    const enrolled = await trust.bus.call(
-      services.trust.enrol,
-      { token, userKey: key, name: 'a Mac' },
-      CALL,
-    );
-    if (!enrolled.ok) throw new Error(enrolled.code);
-    const machine = new Machine(enrolled.provider, key);
+    const { provider, key } = await enrolMachine(trust);
+    const machine = new Machine(provider, key.getPublicKey());
     await trust.bus.connection.flush();
     return machine;
   }

@@ -5,7 +5,6 @@ import {
   codeHash,
   core,
   Judgement,
-  Nkey,
   newP256Key,
   type Posture,
   p256Signer,
@@ -14,7 +13,7 @@ import {
   signEvidence,
   TrustMessage,
 } from '#bus-schemas';
-import type { Trust } from '../trust-under-test.ts';
+import { enrolMachine, type Trust } from '../trust-under-test.ts';
 
 const CALL = { timeoutMs: 10_000 };
 const ON: Posture = {
@@ -73,19 +72,8 @@ export class MacUnderTest {
     serial?: string,
     claims: MacClaims = {},
   ): Promise<MacUnderTest> {
-    const { token } = await trust.bus.call(
-      services.trust.createToken,
-      { lifetimeMs: 60_000 },
-      CALL,
-    );
-    const busKey = Nkey.create('user').getPublicKey();
-    const enrolled = await trust.bus.call(
-      services.trust.enrol,
-      { token, userKey: busKey, name: 'a Mac' },
-      CALL,
-    );
-    if (!enrolled.ok) throw new Error(enrolled.code);
-    const mac = new MacUnderTest({ trust, provider: enrolled.provider, busKey, claims });
+    const { provider, key } = await enrolMachine(trust);
+    const mac = new MacUnderTest({ trust, provider, busKey: key.getPublicKey(), claims });
     await trust.bus.connection.flush();
     mac.ask();
     await mac.becomes({ standing: 'verified', level: 'self_signed' });

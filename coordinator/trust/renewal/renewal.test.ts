@@ -10,7 +10,12 @@ import {
   services,
 } from '#bus-schemas';
 import { RawLeaf } from '#testcontainers';
-import { startTrustUnderTest, type Trust } from '../trust-under-test.ts';
+import {
+  type EnrolledMachine,
+  enrolMachine,
+  startTrustUnderTest,
+  type Trust,
+} from '../trust-under-test.ts';
 
 const CALL = { timeoutMs: 10_000 };
 const DAY_MS = 86_400_000;
@@ -22,33 +27,13 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => trust[Symbol.asyncDispose]());
 
-interface Machine {
-  readonly provider: string;
-  readonly key: Nkey;
-  readonly userJwt: string;
-}
-
-async function newMachine(account?: string): Promise<Machine> {
-  const { token } = await trust.bus.call(
-    services.trust.createToken,
-    { lifetimeMs: 3_600_000, ...(account && { account }) },
-    CALL,
-  );
-  const key = Nkey.create('user');
-  const enrolled = await trust.bus.call(
-    services.trust.enrol,
-    { token, userKey: key.getPublicKey(), name: 'a Mac' },
-    CALL,
-  );
-  if (!enrolled.ok) throw new Error(enrolled.code);
-  return { provider: enrolled.provider, key, userJwt: enrolled.userJwt };
-}
+const newMachine = (account?: string) => enrolMachine(trust, account);
 
 /**
  * Enrols a machine with a clock of 31 days ago: the hub, whose clock is right, takes its
  * credentials for expired.
  */
-async function sleptTooLong(account?: string): Promise<Machine> {
+async function sleptTooLong(account?: string): Promise<EnrolledMachine> {
   trust.advance(-LIFETIME_MS - DAY_MS);
   const machine = await newMachine(account);
   trust.advance(LIFETIME_MS + DAY_MS);
@@ -57,17 +42,17 @@ async function sleptTooLong(account?: string): Promise<Machine> {
 
 const nonceFor = async (provider: string) =>
   (await trust.bus.call(services.trust.renewalNonce, { provider }, CALL)).nonce;
-function renewWith({ provider }: Machine, nonce: string, key: Nkey): Promise<Renewed> {
+function renewWith({ provider }: EnrolledMachine, nonce: string, key: Nkey): Promise<Renewed> {
   return trust.bus.call(
     services.trust.renew,
     { provider, nonce, signature: key.sign(renewalText(provider, nonce)) },
     CALL,
   );
 }
-const renew = async (machine: Machine) =>
+const renew = async (machine: EnrolledMachine) =>
   renewWith(machine, await nonceFor(machine.provider), machine.key);
 
-async function connect({ provider, key }: Machine, userJwt: string): Promise<RawLeaf> {
+async function connect({ provider, key }: EnrolledMachine, userJwt: string): Promise<RawLeaf> {
   const credentialsFile = join(trust.home, `${provider}.creds`);
   await writeFile(credentialsFile, providerCredentials(userJwt, key));
   return RawLeaf.connect({ url: trust.hub.leafUrl, credentialsFile });
