@@ -22,7 +22,7 @@ const PROBE_AFTER_MS = 30_000;
  * milliseconds. Without it, a connection without any request would keep the server open for a
  * minute.
  */
-export const LINGER_MS = 2_000;
+const LINGER_MS = 2_000;
 const WARN_EVERY_MS = 3_600_000;
 /**
  * Headers of every response, unless its route sets others. Responses contain keys, codes, tokens,
@@ -174,8 +174,15 @@ function asApiError(error: FastifyError | ApiError | CodecError): ApiError {
   }
 }
 
-export async function closeServer(server: FastifyInstance): Promise<void> {
-  const timer = setTimeout(() => server.server.closeAllConnections(), LINGER_MS);
-  await server.close();
+export const closeServer = (server: FastifyInstance): Promise<void> =>
+  closeWithin(server.server, () => server.close());
+
+/** Waits for `close`, and ends the connections that are still open after `LINGER_MS`. */
+export async function closeWithin(
+  connections: { closeAllConnections(): void },
+  close: () => Promise<unknown>,
+): Promise<void> {
+  const timer = setTimeout(() => connections.closeAllConnections(), LINGER_MS);
+  await close();
   clearTimeout(timer);
 }

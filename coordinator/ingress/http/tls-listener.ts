@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import { Gauge, type Registry } from 'prom-client';
 import type { HttpsConfig } from '#coordinator/config.ts';
 import { expiryOf } from '#coordinator/founding/certificate-expiry.ts';
-import { LINGER_MS } from '#http-api/server.ts';
+import { closeWithin } from '#http-api/server.ts';
 
 /** Time between two checks whether the files of the certificate have changed, in milliseconds. */
 const CHECK_MS = 5_000;
@@ -83,11 +83,11 @@ export async function startTlsListener({
     url: `https://${host}:${chosen}`,
     [Symbol.asyncDispose]: async () => {
       for (const file of files) unwatchFile(file, changed);
-      const timer = setTimeout(() => server.closeAllConnections(), LINGER_MS);
-      server.close();
-      server.closeIdleConnections();
-      await once(server, 'close');
-      clearTimeout(timer);
+      await closeWithin(server, () => {
+        server.close();
+        server.closeIdleConnections();
+        return once(server, 'close');
+      });
     },
   };
 }
