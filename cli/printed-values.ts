@@ -1,4 +1,4 @@
-/** How the commands print values that several of them show. */
+/** Texts of values that several commands print. */
 
 const MICRO_USD = 1_000_000;
 

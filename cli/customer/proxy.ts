@@ -18,7 +18,9 @@ const SECRET_BYTES = 32;
 export function addProxyCommand(program: Command): void {
   program
     .command('proxy')
-    .description('an OpenAI-compatible API on this machine that nobody on the way can read')
+    .description(
+      'an OpenAI-compatible API on this machine; only the provider can read its prompts and answers',
+    )
     .option(...COORDINATOR)
     .option('--host <address>', 'where it listens', '127.0.0.1')
     .option('--port <number>', 'where it listens', wholeNumber, 8081)

@@ -13,7 +13,7 @@ export interface Greeting {
   readonly seconds: number;
 }
 
-/** How users of this copy type the name of the program. */
+/** The name of the program as users of this copy type it: a checkout needs `npx`. */
 const DINF = isCheckout() ? 'npx dinf' : 'dinf';
 
 export function greet({

@@ -10,7 +10,7 @@ export interface PublicOptions {
   readonly insecure?: boolean;
 }
 
-/** How other machines reach this network. */
+/** The addresses of this network for other machines, and the settings that they need. */
 export interface PublicAccess {
   readonly host: string;
   /** URL of the API for other machines. */

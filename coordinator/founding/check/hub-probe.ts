@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 
-/** What a hub shows to everyone who connects, before any credentials. */
+/** The properties that a hub states to every client that connects, before any credentials. */
 export interface HubGreeting {
   readonly serverName: string;
   readonly version: string;

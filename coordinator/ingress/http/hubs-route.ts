@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { type Api, orNull } from './api.ts';
 
-/** What the leaf of a machine needs to reach the hubs. None of it is secret. */
+/** The data with which the leaf of a machine reaches the hubs. None of it is secret. */
 export interface HubAddresses {
   readonly leafUrls: readonly string[];
   /** Certificate of the authority of the hubs, in PEM; undefined if the hubs have no TLS. */

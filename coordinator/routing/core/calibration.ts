@@ -88,7 +88,7 @@ export class Calibration {
     this.#updateSlowdown(record);
   }
 
-  /** What a later router needs of the provider's pace; undefined if no answer was measured. */
+  /** The provider's pace in the form that is stored; undefined if no answer was measured. */
   stored(provider: string, now: number): StoredPace | undefined {
     const record = this.#records.get(provider);
     if (record === undefined || record.answers === 0) return undefined;

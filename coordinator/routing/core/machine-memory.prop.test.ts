@@ -11,7 +11,7 @@ const MACHINES = [idOf('B'), idOf('C'), idOf('D')];
 const ASK = { job: '', builds: [BUILD], promptTokens: 100, maxOutputTokens: 100, exclude: [] };
 const MINUTE = 60_000;
 
-/** What happens to one machine, or to none. */
+/** An event of one machine, or only the passing of time. */
 const happening = fc.oneof(
   fc.record({
     what: fc.constant('serves' as const),
@@ -115,7 +115,7 @@ class RouterAt {
     this.router.jobEnded({ ...end, deliveredTokens: 100 }, now);
   }
 
-  /** What every decision depends on: the gate and the expected delay of each machine. */
+  /** Gate and expected delay of each machine: every decision follows from them. */
   view(at: number) {
     const { slots } = explain(this.router.fleet.serving(BUILD), ASK, at + this.offset);
     return slots.toSorted((one, other) => one.provider.localeCompare(other.provider));

@@ -35,9 +35,9 @@ const storedFaults = Type.Object({
 export type StoredFaults = Static<typeof storedFaults>;
 
 const storedPace = Type.Object({
-  /** How much later the machine begins than the fleet, as a logarithm. */
+  /** Logarithm of the machine's measured delay divided by that of the fleet. */
   logExcess: logarithm,
-  /** How much later the fleet begins than machines claim, as a logarithm. */
+  /** Logarithm of the fleet's measured delay divided by the delay that its machines claim. */
   fleetLogDelay: logarithm,
   answers: count,
   /** Since the last answer. */
@@ -73,7 +73,7 @@ const isMachineMemory = Compile(machineMemory);
 export const readMemory = (stored: unknown): MachineMemory | undefined =>
   isMachineMemory.Check(stored) ? stored : undefined;
 
-/** When a memory was stored, and by whom. */
+/** Time and origin of a stored memory. */
 export interface StoredAt {
   /** Time of storing, on the clock of this router. */
   readonly at: number;
