@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CommandError, EXIT } from '#bus-schemas/exit-codes.ts';
-import { type Lock, tryLock } from './setup/lock.ts';
+import { type Lock, tryLock } from '#bus-schemas/file-lock.ts';
 
 export interface FolderLockOptions {
   readonly folder: string;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { acquireLock } from '#bus-schemas/file-lock.ts';
 import { cacheFolder, isCheckout } from '#bus-schemas/program-folders.mjs';
 import { runNpm, SetupError } from '../npm.mjs';
-import { acquireLock } from './lock.ts';
 
 interface LockedPackage {
   version?: string;

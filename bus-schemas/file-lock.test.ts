@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { acquireLock, tryLock } from './lock.ts';
+import { acquireLock, tryLock } from './file-lock.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -59,7 +59,7 @@ test('six processes that find a dead lock hold it one after the other, and leave
   writeFileSync(join(folder, 'lock', String(dead.pid)), '');
   const log = join(folder, 'log');
   const script = `import { appendFileSync } from 'node:fs';
-    import { acquireLock } from ${JSON.stringify(join(import.meta.dirname, 'lock.ts'))};
+    import { acquireLock } from ${JSON.stringify(join(import.meta.dirname, 'file-lock.ts'))};
     await using lock = await acquireLock(${JSON.stringify(join(folder, 'lock'))}, () => undefined);
     appendFileSync(${JSON.stringify(log)}, 'in ');
     await new Promise((resolve) => setTimeout(resolve, 20));
