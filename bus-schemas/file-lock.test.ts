@@ -26,7 +26,7 @@ test('five callers at once hold the lock one after the other', async () => {
   let maximum = 0;
   await Promise.all(
     Array.from({ length: 5 }, async () => {
-      await using _lock = await acquireLock(path, () => undefined);
+      await using _lock = await acquireLock(path, {});
       inside += 1;
       maximum = Math.max(maximum, inside);
       await nextTurn();
@@ -44,9 +44,11 @@ test('a lock whose holder was killed is taken over', async () => {
   mkdirSync(path);
   writeFileSync(join(path, String(pid)), '');
   const holders: number[] = [];
-  const taking = acquireLock(path, (pids) => {
-    holders.push(...pids);
-    child.kill('SIGKILL');
+  const taking = acquireLock(path, {
+    onWait: (pids) => {
+      holders.push(...pids);
+      child.kill('SIGKILL');
+    },
   });
   await using _lock = await taking;
   expect(holders).toEqual([pid]);
@@ -60,7 +62,7 @@ test('six processes that find a dead lock hold it one after the other, and leave
   const log = join(folder, 'log');
   const script = `import { appendFileSync } from 'node:fs';
     import { acquireLock } from ${JSON.stringify(join(import.meta.dirname, 'file-lock.ts'))};
-    await using lock = await acquireLock(${JSON.stringify(join(folder, 'lock'))}, () => undefined);
+    await using lock = await acquireLock(${JSON.stringify(join(folder, 'lock'))}, {});
     appendFileSync(${JSON.stringify(log)}, 'in ');
     await new Promise((resolve) => setTimeout(resolve, 20));
     appendFileSync(${JSON.stringify(log)}, 'out ');`;
@@ -77,9 +79,19 @@ test('six processes that find a dead lock hold it one after the other, and leave
   expect(readdirSync(folder)).toEqual(['log']);
 });
 
+test('a caller that has waited for the maximum time gets its error, with the holders', async () => {
+  const path = join(folder, 'lock');
+  const timeout = { ms: 0, error: (pids: readonly number[]) => new Error(`held by ${pids}`) };
+  {
+    await using _lock = await acquireLock(path, {});
+    await expect(acquireLock(path, { timeout })).rejects.toThrow(`held by ${process.pid}`);
+  }
+  await using _lock = await acquireLock(path, { timeout });
+});
+
 test('tryLock returns the holders of a held lock at once and changes nothing', async () => {
   const path = join(folder, 'lock');
-  await using _lock = await acquireLock(path, () => undefined);
+  await using _lock = await acquireLock(path, {});
   expect(tryLock(path)).toEqual({ holders: [process.pid] });
   expect(readdirSync(folder)).toEqual(['lock']);
 });

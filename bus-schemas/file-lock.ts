@@ -25,16 +25,23 @@ export interface Lock extends AsyncDisposable {
   add(pid: number): void;
 }
 
-/** Waits until the lock is free and takes it. `onWait` is called at most once, with the holders. */
-export async function acquireLock(
-  path: string,
-  onWait: (pids: readonly number[]) => void,
-): Promise<Lock> {
+export interface Waiting {
+  /** Is called at most once, with the process ids of the holders. */
+  readonly onWait?: (pids: readonly number[]) => void;
+  /** Maximum wait, in milliseconds, and the error that is thrown after it. */
+  readonly timeout?: { readonly ms: number; error(pids: readonly number[]): Error };
+}
+
+/** Waits until the lock is free and takes it. */
+export async function acquireLock(path: string, { onWait, timeout }: Waiting): Promise<Lock> {
+  const started = performance.now();
   let notified = false;
   for (;;) {
     const taken = tryLock(path);
     if ('lock' in taken) return taken.lock;
-    if (!notified) onWait(taken.holders);
+    if (timeout !== undefined && performance.now() - started > timeout.ms)
+      throw timeout.error(taken.holders);
+    if (!notified) onWait?.(taken.holders);
     notified = true;
     await delay(POLL_MS);
   }

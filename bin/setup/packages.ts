@@ -64,10 +64,10 @@ export async function ensurePackages({ root, dev, say }: PackagesOptions): Promi
   };
   if (missing().length === 0) return;
 
-  await using lock = await acquireLock(
-    join(cacheFolder(process.env, root), 'installing.lock'),
-    (pids) => say(`another dinf (pid ${pids.join(', ')}) is installing packages here; waiting`),
-  );
+  await using lock = await acquireLock(join(cacheFolder(process.env, root), 'installing.lock'), {
+    onWait: (pids) =>
+      say(`another dinf (pid ${pids.join(', ')}) is installing packages here; waiting`),
+  });
   const lacking = missing();
   if (lacking.length === 0) return;
   say(`installing ${lacking.length} packages (npm ci)`);

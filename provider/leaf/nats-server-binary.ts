@@ -1,19 +1,20 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, chmod, mkdir, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
+import { access, chmod, mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
+import { acquireLock } from '#bus-schemas/file-lock.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { LaunchError } from '../launch-error.ts';
 import { replaceableBy } from '../replaceable.ts';
-import { acquireCacheLock } from './cache-lock.ts';
 import { unpackDebian } from './debian-package.ts';
 import { unpackReleaseArchive } from './release-archive.ts';
 
 const run = promisify(execFile);
 
+/** Maximum wait for another process that downloads nats-server, in milliseconds. */
 const LOCK_TIMEOUT_MS = 8 * 60_000;
 
 export type NatsServerSource = 'environment' | 'path' | 'cache' | 'homebrew' | 'debian' | 'release';
@@ -50,8 +51,20 @@ export async function findNatsServer(options: FindOptions): Promise<NatsServerBi
     (await attempt(() => inspectCached(cached)));
   if (present) return present;
 
-  await mkdir(join(cacheDir, 'nats-server'), { recursive: true, mode: 0o700 });
-  await using _lock = await acquireCacheLock(`${cached}.lock`, LOCK_TIMEOUT_MS);
+  // The lock only prevents a second download: a program is renamed into the cache when it is
+  // complete, so two holders (for example in two containers) only waste time.
+  const lock = join(cacheDir, 'nats-server', 'download.lock');
+  await using _lock = await acquireLock(lock, {
+    timeout: {
+      ms: LOCK_TIMEOUT_MS,
+      error: (pids) =>
+        new LaunchError(
+          'cache_busy',
+          `the lock ${lock} was not released within ${LOCK_TIMEOUT_MS} ms by process ` +
+            `${pids.join(', ')}; end that process, or delete the lock if that process is not dinf`,
+        ),
+    },
+  });
   // Another process may have downloaded the program while this one waited for the lock.
   const fetchedByAnother = await attempt(() => inspectCached(cached));
   if (fetchedByAnother) return fetchedByAnother;
