@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 
 /**
  * Returns the content of a file. If there is no file, it is written with the result of `make`,
@@ -27,7 +27,23 @@ export async function readIfThere(path: string): Promise<string | undefined> {
  * other users of the machine cannot read it.
  */
 export async function replace(path: string, text: string, mode = 0o600): Promise<void> {
+  await replaceWith(path, (fresh) => writeFile(fresh, text, { mode, flag: 'wx' }));
+}
+
+/**
+ * Lets `write` create a file beside `path` and then renames it to `path`. If `write` fails, `path`
+ * is unchanged and the new file is deleted.
+ */
+export async function replaceWith(
+  path: string,
+  write: (fresh: string) => Promise<void>,
+): Promise<void> {
   const fresh = `${path}.${randomBytes(6).toString('hex')}`;
-  await writeFile(fresh, text, { mode, flag: 'wx' });
-  await rename(fresh, path);
+  try {
+    await write(fresh);
+    await rename(fresh, path);
+  } catch (error) {
+    await rm(fresh, { force: true });
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
-import { copyFile, mkdir, rename, stat } from 'node:fs/promises';
+import { copyFile, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceWith } from '#bus-schemas/saved-file.ts';
 import { TokenCounter } from './token-counter.ts';
 
 /** Text with letters, digits, white space and characters of one to four bytes. */
@@ -30,11 +31,11 @@ export async function keepTokenizer(home: string, given: string): Promise<string
   await using counter = new TokenCounter();
   const { digest } = await tried(counter, file);
   await mkdir(join(home, 'tokenizers'), { recursive: true, mode: 0o700 });
-  const fresh = `${tokenizerPath(home, digest)}.${process.pid}`;
-  await copyFile(file, fresh);
-  if ((await tried(counter, fresh)).digest !== digest)
-    throw new RefusedTokenizer(`${file} was changed while it was copied. Repeat the command.`);
-  await rename(fresh, tokenizerPath(home, digest));
+  await replaceWith(tokenizerPath(home, digest), async (fresh) => {
+    await copyFile(file, fresh);
+    if ((await tried(counter, fresh)).digest !== digest)
+      throw new RefusedTokenizer(`${file} was changed while it was copied. Repeat the command.`);
+  });
   return digest;
 }
 

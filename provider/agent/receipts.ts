@@ -1,6 +1,6 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { type Receipt, Receipts } from '#bus-schemas';
+import { readIfThere, replace } from '#bus-schemas/saved-file.ts';
 
 interface Outstanding {
   readonly receipt: Receipt;
@@ -107,9 +107,7 @@ export class ReceiptKeeper implements AsyncDisposable {
     );
     if (text === this.#saved) return;
     this.#saved = text;
-    const fresh = `${file}.new`;
-    await writeFile(fresh, text, { mode: 0o600 });
-    await rename(fresh, file);
+    await replace(file, text);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -119,13 +117,9 @@ export class ReceiptKeeper implements AsyncDisposable {
 }
 
 async function readSaved(file: string | undefined): Promise<Receipt[]> {
-  if (file === undefined) return [];
-  try {
-    return (JSON.parse(await readFile(file, 'utf8')) as string[]).flatMap(
-      (text) => Receipts.decode(Buffer.from(text, 'base64')).receipts,
-    );
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-    throw error;
-  }
+  const text = file === undefined ? undefined : await readIfThere(file);
+  if (text === undefined) return [];
+  return (JSON.parse(text) as string[]).flatMap(
+    (line) => Receipts.decode(Buffer.from(line, 'base64')).receipts,
+  );
 }
