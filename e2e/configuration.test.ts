@@ -1,9 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { SOURCE_FOLDERS } from './source-folders.ts';
+import { ROOT, SOURCE_FOLDERS, sourceFiles } from './source-folders.ts';
 
-const ROOT = resolve(import.meta.dirname, '..');
 const FOLDERS = [...SOURCE_FOLDERS, 'e2e'];
 /** Variables that a process sets for its own child processes; users never set them. */
 const INTERNAL = ['DINF_PARENT'];
@@ -13,14 +12,11 @@ test('docs/configuration.md lists exactly the settings that the code reads', () 
     readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8').match(/(?<=^\| `)[A-Z_]+/gm),
   );
   const read = new Set<string>();
-  for (const folder of FOLDERS) {
-    for (const file of readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })) {
-      if (!/\.(ts|mjs)$/.test(file) || file.includes('node_modules')) continue;
-      for (const [name] of readFileSync(join(ROOT, folder, file), 'utf8').matchAll(
-        /(?<=['"])(DINF_[A-Z_]+|DATABASE_URL)(?=['"])/g,
-      ))
-        read.add(name);
-    }
+  for (const file of FOLDERS.flatMap(sourceFiles)) {
+    for (const [name] of readFileSync(join(ROOT, file), 'utf8').matchAll(
+      /(?<=['"])(DINF_[A-Z_]+|DATABASE_URL)(?=['"])/g,
+    ))
+      read.add(name);
   }
   for (const name of INTERNAL) read.delete(name);
   expect([...documented].toSorted()).toEqual([...read].toSorted());

@@ -1,9 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { SOURCE_FOLDERS } from './source-folders.ts';
+import { ROOT, SOURCE_FOLDERS, sourceFiles } from './source-folders.ts';
 
-const ROOT = resolve(import.meta.dirname, '..');
 const TOP = [...SOURCE_FOLDERS, 'e2e'] as const;
 type Top = (typeof TOP)[number];
 
@@ -97,15 +96,6 @@ function faultOf(file: string, imported: string): string | undefined {
   if (other !== undefined && own !== other && !COMPOSERS.includes(file))
     return `${file} reaches into the component ${other}`;
   return undefined;
-}
-
-function sourceFiles(folder: string): string[] {
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter(
-      (name) =>
-        /\.(ts|mjs)$/.test(name) && !name.includes('node_modules') && !name.startsWith('build/'),
-    )
-    .map((name) => join(folder, name));
 }
 
 describe('import directions', () => {

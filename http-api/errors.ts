@@ -260,6 +260,7 @@ export const isApiErrorCode = (code: string): code is ApiErrorCode => Object.has
 export class ApiError extends Error {
   readonly code: ApiErrorCode;
   readonly param: string | null;
+  /** Time after which a repetition makes sense; undefined if no component measured one. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -278,10 +279,9 @@ export class ApiError extends Error {
     return table[this.code].status;
   }
 
-  /** Value of the Retry-After header in whole seconds. Every error that may pass has one. */
-  get retryAfterSeconds(): number | undefined {
-    if (!table[this.code].retryable) return undefined;
-    return Math.min(60, Math.max(1, Math.ceil((this.retryAfterMs ?? 2_000) / 1_000)));
+  /** True if the same request may succeed later. */
+  get isRetryable(): boolean {
+    return table[this.code].retryable;
   }
 
   /** The error in OpenAI's format. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import type { ApiError } from './errors.ts';
+import { retryAfterHeader } from './retry-after.ts';
 
 /**
  * `x-accel-buffering: no` stops proxies from collecting the whole response before they forward it.
@@ -44,12 +45,7 @@ export function sendError(
   error: ApiError,
   body: object = error.toBody(),
 ): void {
-  sendJson(response, error.status, JSON.stringify(body), retryAfter(error));
-}
-
-export function retryAfter(error: ApiError): Record<string, string> {
-  const seconds = error.retryAfterSeconds;
-  return seconds === undefined ? {} : { 'retry-after': String(seconds) };
+  sendJson(response, error.status, JSON.stringify(body), retryAfterHeader(error));
 }
 
 /** Ends a response, and closes the connection if the client does not read it to the end in time. */

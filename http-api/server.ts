@@ -8,7 +8,8 @@ import type { Logger } from 'pino';
 import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import type { Surface } from './core/surfaces/surface.ts';
 import { ApiError } from './errors.ts';
-import { retryAfter, sendError } from './respond.ts';
+import { sendError } from './respond.ts';
+import { retryAfterHeader } from './retry-after.ts';
 import { compileValidator } from './validation.ts';
 
 const KEEP_ALIVE_MS = 65_000;
@@ -119,7 +120,7 @@ export function createServer({
     const body = surface === undefined ? known.toBody() : surface.error(known, request.id);
     return reply
       .code(known.status)
-      .headers(retryAfter(known))
+      .headers(retryAfterHeader(known))
       .serializer(JSON.stringify)
       .type('application/json; charset=utf-8')
       .send(body);

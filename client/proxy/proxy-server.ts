@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { ApiError } from '#http-api/errors.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
+import { RETRY_AFTER_HEADER } from '#http-api/retry-after.ts';
 import { closeServer, createServer } from '#http-api/server.ts';
 import type { SealedClient } from '../mod.ts';
 import { addSealedSurfaces } from './sealed-surfaces.ts';
@@ -31,7 +32,7 @@ export interface Proxy extends AsyncDisposable {
 const TIMES = { headersTimeoutMs: 10_000, requestTimeoutMs: 120_000 };
 /** Memory for all answers that are collected whole before they are sent, in bytes. */
 const WHOLE_ANSWERS_BYTES = 256 * 1024 * 1024;
-const PASSED_HEADERS = ['content-type', 'retry-after', 'x-request-id'] as const;
+const PASSED_HEADERS = ['content-type', RETRY_AFTER_HEADER, 'x-request-id'] as const;
 
 /**
  * Serves OpenAI's and Anthropic's API on the customer's machine. Requests leave it sealed for the

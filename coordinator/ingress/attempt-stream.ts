@@ -7,6 +7,7 @@ import {
   SealError,
   SUITE_ID,
 } from '#bus-schemas';
+import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import {
   type AttemptSealing,
   type Frame,
@@ -141,7 +142,7 @@ export class AttemptStream {
           attempt: this.attempt.number,
           reason: out.reason,
           about: out.about,
-          retryAfterMs: out.retryAfterMs ?? RESEND_ORDER_MS,
+          retryAfterMs: out.retryAfterMs ?? RETRY_AFTER_MS.provider_refused,
           detail: this.#detailIn(out),
         });
       case 'frame':

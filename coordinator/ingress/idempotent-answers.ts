@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
+import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import { answerOf, callUntil } from './call-until.ts';
 
 const CIPHER = 'aes-256-gcm';
@@ -85,7 +86,9 @@ export class IdempotentAnswers {
     if (answer.ok) return { claim: this.#held(request, claim) };
     switch (answer.code) {
       case 'running':
-        throw new ApiError('request_running', undefined, { retryAfterMs: 1_000 });
+        throw new ApiError('request_running', undefined, {
+          retryAfterMs: RETRY_AFTER_MS.request_running,
+        });
       case 'conflict':
         throw new ApiError('idempotency_key_reused');
       case 'answered':

@@ -23,6 +23,7 @@ import type { Bus } from '#coordinator/bus.ts';
 import type { Answer, ServingDetails } from '#http-api/answer.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import { ApiError } from '#http-api/errors.ts';
+import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import type { SealAttempt } from './attempt-sealing.ts';
 import { AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
@@ -276,7 +277,11 @@ export class JobRun {
       : await this.#askForPlace({ exclude, only, patienceMs });
     this.#marks.routedAt ??= clock();
     if (reply === undefined)
-      this.#happen({ type: 'routing_refused', code: 'unavailable', retryAfterMs: 2_000 });
+      this.#happen({
+        type: 'routing_refused',
+        code: 'unavailable',
+        retryAfterMs: RETRY_AFTER_MS.unstated,
+      });
     else if (reply.ok) this.#happen({ type: 'reserved', candidates: reply.candidates });
     else
       this.#happen({

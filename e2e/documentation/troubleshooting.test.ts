@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { SOURCE_FOLDERS } from '../source-folders.ts';
+import { SOURCE_FOLDERS, sourceFiles } from '../source-folders.ts';
 import { ROOT, textOf } from './blocks.ts';
 
 /**
@@ -23,14 +23,9 @@ const ROW = /^\| `\w+` \| (?<message>\D[^|]*?) \| [^|]* \|$/gm;
 
 /** Source of the product, with texts that are written in two pieces joined. */
 function sourceText(): string {
-  const files = FOLDERS.flatMap((folder) =>
-    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-      .filter(
-        (name) =>
-          /\.(ts|mjs)$/.test(name) && !name.endsWith('.test.ts') && !name.includes('node_modules'),
-      )
-      .map((name) => readFileSync(join(ROOT, folder, name), 'utf8')),
-  );
+  const files = FOLDERS.flatMap(sourceFiles)
+    .filter((file) => !file.endsWith('.test.ts'))
+    .map((file) => readFileSync(join(ROOT, file), 'utf8'));
   return files.join('\n').replaceAll(/['`]\s*\+\s*['`]/g, '');
 }
 

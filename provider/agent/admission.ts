@@ -4,7 +4,8 @@ export type Admission =
   | { readonly ok: true }
   | { readonly ok: false; readonly reason: Refusal; readonly retryAfterMs?: number };
 
-const BUSY_RETRY_MS = 500;
+/** Wait after which a provider that is busy may accept an order, in milliseconds. */
+export const BUSY_RETRY_MS = 500;
 
 /**
  * Decides whether this machine accepts a job now. `admitted` is the number of accepted jobs of the

@@ -17,7 +17,7 @@ import {
 } from '#bus-schemas';
 import { type Engine, RequestRefused } from '../engine/engine.ts';
 import { errorPlace } from '../error-place.ts';
-import { admit } from './admission.ts';
+import { admit, BUSY_RETRY_MS } from './admission.ts';
 import type { SealedFrame } from './frame-sender.ts';
 import { ProviderJob, type ProviderJobOptions } from './provider-job.ts';
 import { RequestAssembly } from './request-assembly.ts';
@@ -85,7 +85,7 @@ export class JobDesk {
     if (before !== undefined) return this.#answer(order, before);
     const assembly = this.#assemblyOf(order, name);
     if (assembly === undefined)
-      return this.#refuse(order, { reason: 'queue_full', retryAfterMs: 1_000 });
+      return this.#refuse(order, { reason: 'queue_full', retryAfterMs: BUSY_RETRY_MS });
     if (!assembly.add(order)) return this.#refuse(order, { reason: 'invalid_request' });
     if (!assembly.isWhole) return;
     this.#assemblies.delete(name);

@@ -15,6 +15,7 @@ import type {
 import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import type { ApiErrorCode } from '#http-api/errors.ts';
+import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 
 /** The state, events and commands of the state machine of a job (job.ts). */
 
@@ -72,6 +73,7 @@ export interface JobState {
   readonly drainBy: number;
   /** The error that the client gets if no further provider is tried. */
   readonly lastError: ApiErrorCode;
+  /** Wait that an error demands before a repetition: the newest that a provider stated. */
   readonly retryAfterMs: number;
 }
 
@@ -182,7 +184,7 @@ export function newJob(options: {
       clientBlocked: false,
       drainBy: 0,
       lastError: 'no_provider',
-      retryAfterMs: 2_000,
+      retryAfterMs: RETRY_AFTER_MS.unstated,
     },
     commands: [{ do: 'reserve', exclude: [] }],
   };

@@ -1,5 +1,6 @@
 import { type Candidate, FINISH_FAILURES, type HoldRefusal } from '#bus-schemas';
 import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
+import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import {
   attemptFailed,
   dispatch,
@@ -154,7 +155,7 @@ function holdRefused(
           owedMicroUsd === undefined
             ? shortage && shortageMessage(shortage)
             : debtMessage(owedMicroUsd),
-        retryAfterMs: 2_000,
+        retryAfterMs: RETRY_AFTER_MS.unstated,
       },
       ended('failed', undefined),
     ]);

@@ -8,6 +8,7 @@ import {
   type Reserved,
   type RoutingRefusal,
 } from '#bus-schemas';
+import { queueWaitMs } from '#http-api/retry-after.ts';
 import { Calibration } from './calibration.ts';
 import { Faults } from './faults.ts';
 import { Fleet } from './fleet.ts';
@@ -70,8 +71,6 @@ type FailedAttempt = Pick<
 
 const RATE_WINDOW_MS = 10_000;
 const MIN_RELEASES = 3;
-const MIN_RETRY_MS = 2_000;
-const MAX_RETRY_MS = 30_000;
 /**
  * How long a request waits, in milliseconds, before it may go to a machine that still cools. It
  * goes there only if no other machine can take it.
@@ -524,11 +523,8 @@ export class Router {
   #retryAfter(now: number): number {
     const released = this.#releases.at(now);
     // A rate from one or two events is too uncertain.
-    if (released < MIN_RELEASES) return MIN_RETRY_MS;
-    const perMs = released / RATE_WINDOW_MS;
-    return Math.round(
-      Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, (this.#queue.length + 1) / perMs)),
-    );
+    if (released < MIN_RELEASES) return queueWaitMs(undefined);
+    return queueWaitMs((this.#queue.length + 1) / (released / RATE_WINDOW_MS));
   }
 }
 
