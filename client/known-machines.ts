@@ -1,3 +1,4 @@
+import { LruMap } from '#bus-schemas';
 import type { Offer } from './offer-check.ts';
 
 /**
@@ -18,7 +19,7 @@ interface Known {
  * go to one machine.
  */
 export class KnownMachines {
-  readonly #byModel = new Map<string, Map<string, Known>>();
+  readonly #byModel = new Map<string, LruMap<string, Known>>();
   /**
    * Output limit of each model, in tokens, as learned from a request without a limit of its own.
    */
@@ -37,13 +38,8 @@ export class KnownMachines {
   }
 
   answered(model: string, offer: Offer, now: number): void {
-    const known = this.#byModel.get(model) ?? new Map<string, Known>();
-    // A Map keeps the order of insertion: the newest machine is last, and the oldest is dropped
-    // first.
-    known.delete(offer.provider);
+    const known = this.#byModel.get(model) ?? new LruMap<string, Known>(MOST);
     known.set(offer.provider, { offer: { ...offer, attempt: 1 }, at: now });
-    const [oldest] = known.keys();
-    if (known.size > MOST && oldest !== undefined) known.delete(oldest);
     this.#byModel.set(model, known);
   }
 

@@ -7,6 +7,7 @@ import {
   Hex,
   hex,
   isEvidenceSigned,
+  LruMap,
   modelEntry,
   PrintedEvidence,
   readPrintedEvidence,
@@ -70,8 +71,8 @@ export class OfferCheck {
    * Evidence whose signature was valid, and statements that were found in the log. Neither can
    * change, so they are checked once.
    */
-  readonly #signed = new Set<string>();
-  readonly #logged = new Set<string>();
+  readonly #signed = new LruMap<string, true>(MAX_KNOWN);
+  readonly #logged = new LruMap<string, true>(MAX_KNOWN);
 
   constructor(options: OfferCheckOptions) {
     this.#options = options;
@@ -105,23 +106,23 @@ export class OfferCheck {
 
   #isSigned(offer: Offer, evidence: Evidence): boolean {
     const name = createHash('sha256').update(JSON.stringify(offer.evidence)).digest('base64');
-    if (this.#signed.has(name)) return true;
+    if (this.#signed.get(name)) return true;
     if (!isEvidenceSigned(evidence)) return false;
-    addBounded(this.#signed, name);
+    this.#signed.set(name, true);
     return true;
   }
 
   async #checkLog({ provider, signingKey, codeHash }: Evidence, level: TrustLevel): Promise<void> {
     const { log } = this.#options;
     const name = `${provider} ${hex(signingKey)} ${level} ${hex(codeHash)}`;
-    if (this.#logged.has(name)) return;
+    if (this.#logged.get(name)) return;
     if (!(await log.has(verdictEntry({ provider, standing: 'verified', level, signingKey }))))
       throw untrusted('its key is not in the log');
     const version = await this.#versionOf(codeHash);
     if (version === undefined) throw untrusted('it runs no active release');
     if (!(await log.has(releaseEntry({ version, codeHash, active: true }))))
       throw untrusted('its release is not in the log');
-    addBounded(this.#logged, name);
+    this.#logged.set(name, true);
   }
 
   /**
@@ -135,7 +136,7 @@ export class OfferCheck {
     const { log } = this.#options;
     const digest = weights.find((shown) => shown.build === build)?.digest;
     const name = JSON.stringify([model, build, digest && hex(digest)]);
-    if (this.#logged.has(name)) return;
+    if (this.#logged.get(name)) return;
     const entry = { name: model, build, active: true };
     const isPinned =
       digest !== undefined && (await log.has(modelEntry({ ...entry, weights: digest })));
@@ -143,7 +144,7 @@ export class OfferCheck {
       throw untrusted(
         `the log has no entry that its build ${build}, with its weights, serves ${model}`,
       );
-    addBounded(this.#logged, name);
+    this.#logged.set(name, true);
   }
 
   async #versionOf(codeHash: Uint8Array): Promise<string | undefined> {
@@ -153,11 +154,6 @@ export class OfferCheck {
     return releases.data.find((release) => release.active && release.code_hash === hex(codeHash))
       ?.version;
   }
-}
-
-function addBounded(names: Set<string>, name: string): void {
-  if (names.size >= MAX_KNOWN) names.clear();
-  names.add(name);
 }
 
 const rank = (level: TrustLevel): number => TRUST_LEVELS.indexOf(level);

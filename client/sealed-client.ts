@@ -9,6 +9,7 @@ import {
   InferenceRequest,
   JobId,
   type JobSeals,
+  LruMap,
   RelaySenders,
   type Trait,
   type TrustLevel,
@@ -100,6 +101,10 @@ const MAX_OFFERS = 4;
 /** Longest wait for the answer to a cancel, in milliseconds. */
 const CANCEL_MS = 2_000;
 const MAX_JOB_IDS = 256;
+/**
+ * Maximum number of names of sealed requests. None is dropped alone, because that request could then
+ * be sealed a second time under the same key and nonces (see `#sealsFor`).
+ */
 const MAX_SEALED = 100_000;
 
 /**
@@ -121,7 +126,7 @@ export class SealedClient implements Disposable {
    * Job ids that the coordinator has assigned to future requests, by the API key that they were
    * sent to.
    */
-  readonly #jobIds = new Map<string, string[]>();
+  readonly #jobIds = new LruMap<string, string[]>(MAX_JOB_IDS);
 
   constructor({ url, minimumLevel, logKey, savedHead, onHead }: SealedClientOptions) {
     this.#minimumLevel = minimumLevel;
@@ -314,7 +319,6 @@ export class SealedClient implements Disposable {
     if (typeof name !== 'string') return;
     const names = this.#jobIds.get(authorization) ?? [];
     if (names.length < MAX_JOB_IDS) names.push(name);
-    if (this.#jobIds.size >= MAX_JOB_IDS) this.#jobIds.clear();
     this.#jobIds.set(authorization, names);
   }
 

@@ -7,6 +7,7 @@ import {
   sign,
   verify,
 } from 'node:crypto';
+import { LruMap } from '../lru-map.ts';
 
 /** Signs with a private key that only one machine has. */
 export interface Signer {
@@ -66,7 +67,7 @@ export function isSignedByP256(
  * each machine signs all its jobs with one key.
  */
 const MAX_KEYS_READ = 1_024;
-const keysRead = new Map<string, KeyObject>();
+const keysRead = new LruMap<string, KeyObject>(MAX_KEYS_READ);
 
 function p256KeyOf(publicKey: Uint8Array): KeyObject {
   const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString(
@@ -82,7 +83,6 @@ function p256KeyOf(publicKey: Uint8Array): KeyObject {
     x: coordinate(1),
     y: coordinate(1 + COORDINATE_BYTES),
   });
-  if (keysRead.size >= MAX_KEYS_READ) keysRead.clear();
   keysRead.set(name, key);
   return key;
 }

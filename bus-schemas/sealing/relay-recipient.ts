@@ -1,10 +1,11 @@
 import type { KeyObject } from 'node:crypto';
+import { LruMap } from '../lru-map.ts';
 import { type JobName, JobSeals } from './job-seals.ts';
 import { CONTEXT_INFO, contextSecret, keyIdOf, type SealingKeyPair, suite } from './suite.ts';
 
 /**
- * Maximum number of contexts that are kept; more than the ingresses of a fleet use at once. The
- * oldest one is dropped first and derived again when an order names it.
+ * Maximum number of contexts that are kept; more than the ingresses of a fleet use at once. One
+ * that was dropped is derived again when an order names it.
  */
 const MAX_CONTEXTS = 1_024;
 
@@ -15,7 +16,7 @@ const MAX_CONTEXTS = 1_024;
 export class RelayRecipient {
   readonly #keys: SealingKeyPair;
   readonly #keyId: string;
-  readonly #secrets = new Map<string, Promise<KeyObject>>();
+  readonly #secrets = new LruMap<string, Promise<KeyObject>>(MAX_CONTEXTS);
 
   constructor(keys: SealingKeyPair) {
     this.#keys = keys;
@@ -46,10 +47,6 @@ export class RelayRecipient {
       .then(contextSecret);
     this.#secrets.set(name, secret);
     secret.catch(() => this.#secrets.delete(name));
-    if (this.#secrets.size > MAX_CONTEXTS) {
-      const [oldest] = this.#secrets.keys();
-      if (oldest !== undefined) this.#secrets.delete(oldest);
-    }
     return secret;
   }
 }

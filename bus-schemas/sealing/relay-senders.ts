@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { LruMap } from '../lru-map.ts';
 import { type JobName, JobSeals } from './job-seals.ts';
 import { CONTEXT_INFO, contextSecret, keyIdOf, suite } from './suite.ts';
 
@@ -14,6 +15,7 @@ interface CachedContext {
 }
 
 const ROTATE_MS = 5 * 60_000;
+/** A context that was dropped is replaced by a new one, with another key. */
 const MAX_CONTEXTS = 10_000;
 
 /**
@@ -21,7 +23,7 @@ const MAX_CONTEXTS = 10_000;
  * requests therefore cost no public-key operation.
  */
 export class RelaySenders {
-  readonly #contexts = new Map<string, CachedContext>();
+  readonly #contexts = new LruMap<string, CachedContext>(MAX_CONTEXTS);
   readonly #clock: () => number;
 
   constructor(clock: () => number = () => performance.now()) {
@@ -37,20 +39,11 @@ export class RelaySenders {
     const cached = this.#contexts.get(keyId);
     if (cached !== undefined && this.#clock() - cached.madeAt < ROTATE_MS) return cached.context;
     const context = setUp(recipient, keyId);
-    this.#contexts.delete(keyId);
     this.#contexts.set(keyId, { context, madeAt: this.#clock() });
-    if (this.#contexts.size > MAX_CONTEXTS) this.#dropOldest();
     context.catch(() => {
       if (this.#contexts.get(keyId)?.context === context) this.#contexts.delete(keyId);
     });
     return context;
-  }
-
-  #dropOldest(): void {
-    for (const keyId of this.#contexts.keys()) {
-      this.#contexts.delete(keyId);
-      return;
-    }
   }
 }
 

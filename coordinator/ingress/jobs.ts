@@ -5,6 +5,7 @@ import {
   events,
   FIRST_CELL,
   inCell,
+  LruMap,
   Out,
   parseFrameSubject,
   providerOf,
@@ -30,7 +31,7 @@ const MAX_REMEMBERED = 10_000;
 export class Jobs implements AsyncDisposable {
   readonly #deps: JobDeps;
   readonly #running = new Map<string, JobRun>();
-  readonly #reportedAt = new Map<string, number>();
+  readonly #reportedAt = new LruMap<string, number>(MAX_REMEMBERED);
   readonly #subscriptions: { unsubscribe(): void }[];
   readonly #ticker: NodeJS.Timeout;
   #idle: (() => void)[] = [];
@@ -138,7 +139,6 @@ export class Jobs implements AsyncDisposable {
     const now = this.#deps.clock();
     const before = this.#reportedAt.get(topic);
     if (before !== undefined && now - before < REPEAT_MS) return true;
-    if (this.#reportedAt.size >= MAX_REMEMBERED) this.#reportedAt.clear();
     this.#reportedAt.set(topic, now);
     return false;
   }

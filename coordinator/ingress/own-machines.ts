@@ -1,5 +1,5 @@
 import { Compile } from 'typebox/compile';
-import { BuildId, type CatalogModel, type MessageOf, services } from '#bus-schemas';
+import { BuildId, type CatalogModel, LruMap, type MessageOf, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { answerOf } from './call-until.ts';
 
@@ -28,7 +28,7 @@ const FREE = {
 export class OwnMachines {
   readonly #bus: Bus;
   readonly #clock: () => number;
-  readonly #machines = new Map<string, { ids: readonly string[]; at: number }>();
+  readonly #machines = new LruMap<string, { ids: readonly string[]; at: number }>(MAX_ACCOUNTS);
 
   constructor(bus: Bus, clock: () => number) {
     this.#bus = bus;
@@ -42,7 +42,6 @@ export class OwnMachines {
     const ids = answer.machines.flatMap(({ provider, revokedAt }) =>
       revokedAt === undefined ? [provider] : [],
     );
-    if (this.#machines.size >= MAX_ACCOUNTS) this.#machines.clear();
     this.#machines.set(account, { ids, at: this.#clock() });
     return ids;
   }

@@ -21,7 +21,11 @@ export interface FactReaderOptions {
 }
 
 const CHECK_EVERY_MS = 60_000;
-/** This exceeds the number of messages that JetStream delivers without acknowledgement. */
+/**
+ * Maximum number of remembered facts. It exceeds the number of messages that JetStream delivers
+ * without acknowledgement. The oldest is dropped first: a fact that is forgotten too early would be
+ * counted twice.
+ */
 const MAX_REMEMBERED = 16_384;
 
 /**

@@ -41,6 +41,11 @@ type OrderReply = { readonly t: 'accept' } | ({ readonly t: 'refuse' } & Refused
 const UNKNOWN_JOB: OrderReply = { t: 'refuse', reason: 'unknown_job' };
 const MAX_ASSEMBLIES = 64;
 const ASSEMBLY_MS = 30_000;
+/**
+ * Maximum number of tombstones. The oldest is dropped first, so that each lasts for the next 20,000
+ * jobs. If the least recently used one were dropped, an attacker who repeats some orders could
+ * shorten that time for all others, and have them run a second time.
+ */
 const MAX_TOMBSTONES = 20_000;
 
 /**

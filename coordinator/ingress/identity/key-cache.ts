@@ -1,4 +1,11 @@
-import { type Authenticated, events, KeyChanged, type RateLimits, services } from '#bus-schemas';
+import {
+  type Authenticated,
+  events,
+  KeyChanged,
+  LruMap,
+  type RateLimits,
+  services,
+} from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { hashOf } from '#coordinator/secrets.ts';
 import { ApiError } from '#http-api/errors.ts';
@@ -34,7 +41,7 @@ export class KeyCache implements Disposable {
   readonly #bus: Bus;
   readonly #clock: () => number;
   readonly #now: () => number;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new LruMap<string, Entry>(MAX_ENTRIES);
   readonly #asking = new Map<string, Promise<Authenticated>>();
   readonly #subscription: { unsubscribe(): void };
   #changes = 0;
@@ -82,7 +89,6 @@ export class KeyCache implements Disposable {
     // A key has changed while the answer was in flight, so the answer may be older than the change.
     // It is used once, and not cached.
     if (changes !== this.#changes) return answer;
-    if (this.#entries.size >= MAX_ENTRIES) this.#entries.clear();
     this.#entries.set(keyText, { answer, goodUntil: this.#clock() + this.#lifetimeOf(answer) });
     return answer;
   }

@@ -1,4 +1,4 @@
-import { services } from '#bus-schemas';
+import { LruMap, services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { hashOf } from '#coordinator/secrets.ts';
 import { ApiError } from '#http-api/errors.ts';
@@ -18,7 +18,7 @@ export class Users {
   readonly #bus: Bus;
   readonly #verifier: TokenVerifier | undefined;
   readonly #now: () => number;
-  readonly #known = new Map<string, User & { goodUntil: number }>();
+  readonly #known = new LruMap<string, User & { goodUntil: number }>(MAX_KNOWN);
 
   constructor(bus: Bus, verifier: TokenVerifier | undefined, now: () => number) {
     this.#bus = bus;
@@ -38,7 +38,6 @@ export class Users {
       eachMs: 2_000,
       totalMs: 4_000,
     });
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.set(digest, { ...user, goodUntil: Math.min(expiresAt, this.#now() + KNOWN_MS) });
     return user;
   }

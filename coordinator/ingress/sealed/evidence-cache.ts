@@ -1,4 +1,4 @@
-import { type Evidence, isSame, services, type TrustLevel } from '#bus-schemas';
+import { type Evidence, isSame, LruMap, services, type TrustLevel } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { answerIfAny } from '../call-until.ts';
 
@@ -20,7 +20,7 @@ const CALL = { eachMs: 2_000, totalMs: 4_000 };
 export class EvidenceCache {
   readonly #bus: Bus;
   readonly #clock: () => number;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new LruMap<string, Known>(MAX_KNOWN);
 
   constructor(bus: Bus, clock: () => number) {
     this.#bus = bus;
@@ -37,7 +37,6 @@ export class EvidenceCache {
     const answer = await answerIfAny(this.#bus, services.trust.evidence, { provider }, CALL);
     if (!answer?.ok) return undefined;
     const fresh = { evidence: answer.evidence, level: answer.level, at: this.#clock() };
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     this.#known.set(provider, fresh);
     return isFor(fresh, sealingKey) ? fresh : undefined;
   }

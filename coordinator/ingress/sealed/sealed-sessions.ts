@@ -1,4 +1,4 @@
-import { newJobId } from '#bus-schemas';
+import { LruMap, newJobId } from '#bus-schemas';
 import { ApiError } from '#http-api/errors.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
@@ -39,8 +39,11 @@ export class SealedSessions {
   readonly #badlySealed: MinuteCounts;
   readonly #open: OpenSessions;
   readonly #sessions = new Map<string, Session>();
-  /** Job ids assigned in advance, with the API key that may use each of them once. */
-  readonly #issued = new Map<string, string>();
+  /**
+   * Job ids assigned in advance, with the API key that may use each of them once. An id that was
+   * dropped cannot be used: its client opens a session.
+   */
+  readonly #issued = new LruMap<string, string>(MAX_ISSUED);
 
   /** `badlySealed` counts, for each key, requests that no provider could open. */
   constructor({ jobs, evidence, badlySealed, clock }: SealedSessionsOptions) {
@@ -102,10 +105,6 @@ export class SealedSessions {
    */
   issue(key: string): string {
     const job = newJobId();
-    if (this.#issued.size >= MAX_ISSUED) {
-      const [oldest] = this.#issued.keys();
-      if (oldest !== undefined) this.#issued.delete(oldest);
-    }
     this.#issued.set(job, key);
     return job;
   }

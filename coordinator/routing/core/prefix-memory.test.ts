@@ -14,11 +14,14 @@ test('finds the longest prefix that a machine has read, for as long as the machi
   expect(memory.find(turn, 700_000)).toBeUndefined();
 });
 
-test('drops the oldest prefixes when it is full', () => {
+test('drops the least recently used prefixes when it is full', () => {
   const memory = new PrefixMemory();
-  for (let conversation = 0; conversation < 120_000; conversation += 1)
+  for (let conversation = 0; conversation < 120_000; conversation += 1) {
     memory.remember([prefix(`${conversation}`, 100)], 'one', conversation);
+    memory.find([prefix('1', 100)], conversation);
+  }
   expect(memory.size).toBe(100_000);
   expect(memory.find([prefix('0', 100)], 1)).toBeUndefined();
+  expect(memory.find([prefix('1', 100)], 120_000)).toBeDefined();
   expect(memory.find([prefix('119999', 100)], 120_000)).toBeDefined();
 });

@@ -1,15 +1,15 @@
-import type { Prefix } from '#bus-schemas';
+import { LruMap, type Prefix } from '#bus-schemas';
 
 /** How long a machine can be expected to keep a prefix in its cache, in milliseconds. */
 const CACHE_LIFETIME_MS = 10 * 60_000;
 const MAX_PREFIXES = 100_000;
 
 /**
- * Stores which machine last read each prefix of a conversation. If there are more than `MOST`, the
- * oldest are dropped.
+ * Stores which machine last read each prefix of a conversation. If there are more than
+ * MAX_PREFIXES, the least recently used are dropped.
  */
 export class PrefixMemory {
-  readonly #lastReaders = new Map<string, { provider: string; at: number }>();
+  readonly #lastReaders = new LruMap<string, { provider: string; at: number }>(MAX_PREFIXES);
 
   get size(): number {
     return this.#lastReaders.size;
@@ -29,13 +29,6 @@ export class PrefixMemory {
   }
 
   remember(prefixes: readonly Prefix[], provider: string, now: number): void {
-    for (const { key } of prefixes) {
-      this.#lastReaders.delete(key);
-      this.#lastReaders.set(key, { provider, at: now });
-    }
-    for (const oldest of this.#lastReaders.keys()) {
-      if (this.#lastReaders.size <= MAX_PREFIXES) return;
-      this.#lastReaders.delete(oldest);
-    }
+    for (const { key } of prefixes) this.#lastReaders.set(key, { provider, at: now });
   }
 }

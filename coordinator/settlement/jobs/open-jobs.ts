@@ -1,3 +1,4 @@
+import { LruMap } from '#bus-schemas';
 import type { HeldJob } from './job-store.ts';
 
 const MAX_KNOWN = 50_000;
@@ -8,14 +9,10 @@ const MAX_KNOWN = 50_000;
  * from an old revision of the hold.
  */
 export class OpenJobs {
-  readonly #jobs = new Map<string, HeldJob>();
+  readonly #jobs = new LruMap<string, HeldJob>(MAX_KNOWN);
 
   add(jobs: readonly HeldJob[]): void {
     for (const job of jobs) this.#jobs.set(job.job, job);
-    for (const oldest of this.#jobs.keys()) {
-      if (this.#jobs.size <= MAX_KNOWN) break;
-      this.#jobs.delete(oldest);
-    }
   }
 
   get(job: string): HeldJob | undefined {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { isSame, isSignedReceipt, type Receipt } from '#bus-schemas';
+import { isSame, isSignedReceipt, LruMap, type Receipt } from '#bus-schemas';
 import { BusError } from '#coordinator/bus.ts';
 
 /** A machine's key is requested from trust again after this time, in milliseconds. */
@@ -25,10 +25,10 @@ export type Proof = 'signed' | 'unsigned' | 'unknown';
  */
 export class SigningKeys {
   readonly #options: SigningKeysOptions;
-  readonly #known = new Map<
+  readonly #known = new LruMap<
     string,
     { readonly key: Uint8Array | undefined; readonly askedAt: number }
-  >();
+  >(MAX_KNOWN);
 
   constructor(options: SigningKeysOptions) {
     this.#options = options;
@@ -43,7 +43,7 @@ export class SigningKeys {
     // A key that does not match may be new, because the machine was set up again.
     try {
       const shown = await requestKey(provider);
-      this.#remember(provider, shown);
+      this.#known.set(provider, { key: shown, askedAt: now() });
       return shown !== undefined && isSame(shown, key) ? 'signed' : 'unsigned';
     } catch (error) {
       if (!(error instanceof BusError)) throw error;
@@ -58,12 +58,5 @@ export class SigningKeys {
 
   async proofOfReceipt(provider: string, receipt: Receipt): Promise<Proof> {
     return isSignedReceipt(receipt) ? this.proofOf(provider, receipt.signingKey) : 'unsigned';
-  }
-
-  #remember(provider: string, key: Uint8Array | undefined): void {
-    this.#known.delete(provider);
-    this.#known.set(provider, { key, askedAt: this.#options.now() });
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
   }
 }

@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { CompiledGrammar, GrammarCompiler, GrammarMatcher } from '@mlc-ai/web-xgrammar';
+import { LruMap } from '#bus-schemas/lru-map.ts';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import { loadGrammarLibrary } from './grammar-library.ts';
 
@@ -37,7 +38,8 @@ console.error = (...words: unknown[]) => {
 
 const library = loadGrammarLibrary();
 const matchers = new Map<number, GrammarMatcher>();
-const compiled = new Map<string, CompiledGrammar>();
+/** A matcher has its own reference to its grammar, so a dropped grammar can be disposed. */
+const compiled = new LruMap<string, CompiledGrammar>(MAX_COMPILED, (grammar) => grammar.dispose());
 let compiler: GrammarCompiler | undefined;
 
 async function answer(question: GrammarQuestion): Promise<GrammarAnswer> {
@@ -86,12 +88,6 @@ async function compile(format: string): Promise<CompiledGrammar> {
   if (compiler === undefined) throw new Error('the vocabulary was not sent yet');
   const made = await compiler.compileStructuralTag(format);
   compiled.set(format, made);
-  // A matcher has its own reference to the grammar, so the oldest grammars can be disposed.
-  for (const [oldest, grammar] of compiled) {
-    if (compiled.size <= MAX_COMPILED) break;
-    compiled.delete(oldest);
-    grammar.dispose();
-  }
   return made;
 }
 
