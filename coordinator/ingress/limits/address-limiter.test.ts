@@ -47,6 +47,17 @@ test('an address with too many wrong credentials may still show a good one, and 
   expect(await limiter.verify('192.0.2.1', async () => 'good')).toBe('good');
 });
 
+test('an address that goes on trying stays limited while more addresses than fit are counted', () => {
+  const { limiter, isOut } = newLimiter();
+  for (let count = 0; count < 2; count += 1) limiter.count('192.0.2.1');
+  const stayedOut = new Set<boolean>();
+  for (let other = 0; other < 150_000; other += 1) {
+    limiter.count(`10.${other >> 16}.${(other >> 8) & 255}.${other & 255}`);
+    if (other % 1_000 === 0) stayedOut.add(isOut('192.0.2.1'));
+  }
+  expect([...stayedOut]).toEqual([true]);
+});
+
 test.each([
   ['2001:db8::1', '2001:db8:0:0:ffff::2', true],
   ['2001:db8:0:1::1', '2001:0db8:0000:0001:9::', true],

@@ -1,8 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { ApiError } from '#http-api/errors.ts';
+import { MinuteCounts } from './minute-counts.ts';
 
-const WINDOW_MS = 60_000;
-const MAX_ADDRESSES = 100_000;
 /** Verifications that may run at once for an address with too many wrong credentials. */
 const MAX_VERIFYING = 8;
 
@@ -12,16 +11,13 @@ const MAX_VERIFYING = 8;
  */
 export class AddressLimiter {
   readonly #limit: number;
-  readonly #clock: () => number;
-  #counts = new Map<string, number>();
+  readonly #counts: MinuteCounts;
   /** Number of running verifications for each address that has any. */
   readonly #verifying = new Map<string, number>();
-  #windowEnds: number;
 
   constructor(limit: number, clock: () => number) {
     this.#limit = limit;
-    this.#clock = clock;
-    this.#windowEnds = clock() + WINDOW_MS;
+    this.#counts = new MinuteCounts(clock);
   }
 
   /** Throws if the address has reached its limit for this minute. */
@@ -53,29 +49,21 @@ export class AddressLimiter {
   }
 
   count(address: string): void {
-    this.#turn();
-    const network = networkOf(address);
-    // An attacker with so many addresses is not stopped by counting them, and the counts must not
-    // fill the memory.
-    if (this.#counts.size >= MAX_ADDRESSES) this.#counts.clear();
-    this.#counts.set(network, (this.#counts.get(network) ?? 0) + 1);
+    this.#counts.add(networkOf(address));
   }
 
   /** Removes one count of a request that proved to be allowed. */
   takeBack(address: string): void {
-    const network = networkOf(address);
-    const count = this.#counts.get(network);
-    if (count !== undefined && count > 0) this.#counts.set(network, count - 1);
+    this.#counts.takeBack(networkOf(address));
   }
 
   #isOver(network: string): boolean {
-    this.#turn();
-    return (this.#counts.get(network) ?? 0) >= this.#limit;
+    return this.#counts.of(network) >= this.#limit;
   }
 
   #refusal(): ApiError {
     return new ApiError('rate_limit_exceeded', 'Too many requests from this address.', {
-      retryAfterMs: this.#windowEnds - this.#clock(),
+      retryAfterMs: this.#counts.leftMs,
     });
   }
 
@@ -83,13 +71,6 @@ export class AddressLimiter {
     const left = (this.#verifying.get(network) ?? 1) - 1;
     if (left > 0) this.#verifying.set(network, left);
     else this.#verifying.delete(network);
-  }
-
-  #turn(): void {
-    const now = this.#clock();
-    if (now < this.#windowEnds) return;
-    this.#windowEnds = now + WINDOW_MS;
-    this.#counts.clear();
   }
 }
 

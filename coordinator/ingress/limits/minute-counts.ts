@@ -1,10 +1,15 @@
+import { LruMap } from '#bus-schemas';
+
 const WINDOW_MS = 60_000;
 const MAX_NAMES = 100_000;
 
-/** Counts for each name within the current minute, in this process. */
+/**
+ * Counts for each name within the current minute, in this process. An attacker with more than
+ * MAX_NAMES names is not stopped by counting them; the names that are used most stay counted.
+ */
 export class MinuteCounts {
   readonly #clock: () => number;
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new LruMap<string, number>(MAX_NAMES);
   #endsAt: number;
 
   constructor(clock: () => number) {
@@ -19,9 +24,6 @@ export class MinuteCounts {
 
   add(name: string): void {
     this.#turn();
-    // An attacker with more names than this is not stopped by counting them, and the counts must
-    // not fill the memory.
-    if (this.#counts.size >= MAX_NAMES) this.#counts.clear();
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }
 
