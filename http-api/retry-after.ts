@@ -1,7 +1,7 @@
 import type { ApiError } from './errors.ts';
 
 /**
- * The header `Retry-After`. Every other module passes a number of milliseconds; only this one knows
+ * The header `Retry-After`. Every other module passes a number of milliseconds; only this one has
  * the waits that no component measured, the limits of a wait, and the form of the header.
  */
 
@@ -10,7 +10,7 @@ export const RETRY_AFTER_HEADER = 'retry-after';
 
 /** Wait for each reason for which no component measured a time, in milliseconds. */
 export const RETRY_AFTER_MS = {
-  /** The error has a cause that may pass, and nothing is known about its duration. */
+  /** The cause may pass, and nothing is known about its duration. */
   unstated: 2_000,
   /** A provider refused the order without a time. */
   provider_refused: 1_000,

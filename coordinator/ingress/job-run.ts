@@ -27,6 +27,7 @@ import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import type { SealAttempt } from './attempt-sealing.ts';
 import { AttemptStream } from './attempt-stream.ts';
 import { callUntil } from './call-until.ts';
+import { type JobTimes, timesLeft } from './core/deadlines.ts';
 import { billable, endedFact, type JobMarks, microsecondsBetween } from './core/ended-fact.ts';
 import { step, wakeAt } from './core/job.ts';
 import {
@@ -78,12 +79,6 @@ export interface JobSpec {
   readonly maxOutputTokens: number;
   /** Tolerances of a recount; undefined if the answer cannot be recounted. */
   readonly recount: RecountTerms | undefined;
-}
-
-interface JobTimes {
-  readonly firstContentMs: number;
-  readonly jobTimeoutMs: number;
-  readonly queuePatienceMs: number;
 }
 
 export interface JobDeps {
@@ -145,15 +140,12 @@ export class JobRun {
     this.#answer = answer;
     const startedAt = deps.clock();
     this.#marks = { startedAt };
-    // Allows one millisecond more for each prompt token: a machine that reads its prompt more
-    // slowly than that is late.
-    const firstContentMs = deps.times.firstContentMs + spec.promptEstimate;
     const first = newJob({
       streamed: spec.streamed,
       clientSeals: spec.clientSeals,
       now: startedAt,
-      firstContentMs,
-      jobTimeoutMs: deps.times.jobTimeoutMs,
+      promptTokens: spec.promptEstimate,
+      times: deps.times,
     });
     this.#state = first.state;
     this.#carryOut(first);
@@ -261,21 +253,16 @@ export class JobRun {
   }
 
   async #reserve(exclude: readonly string[]): Promise<void> {
-    const { clock, times } = this.#deps;
     const { only, first } = this.spec.machines;
     // Preferred machines are tried without waiting in a queue: if they are busy, the others follow.
     const preferred =
       first.length > 0 && exclude.length === 0
-        ? await this.#askForPlace({ exclude, only: first, patienceMs: 0 })
+        ? await this.#askForPlace({ exclude, only: first, waits: false })
         : undefined;
-    const patienceMs = Math.max(
-      0,
-      Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - clock())),
-    );
     const reply = preferred?.ok
       ? preferred
-      : await this.#askForPlace({ exclude, only, patienceMs });
-    this.#marks.routedAt ??= clock();
+      : await this.#askForPlace({ exclude, only, waits: true });
+    this.#marks.routedAt ??= this.#deps.clock();
     if (reply === undefined)
       this.#happen({
         type: 'routing_refused',
@@ -303,12 +290,15 @@ export class JobRun {
   #askForPlace({
     exclude,
     only,
-    patienceMs,
+    waits,
   }: {
     exclude: readonly string[];
     only: readonly string[] | undefined;
-    patienceMs: number;
+    waits: boolean;
   }): Promise<Reserved | undefined> {
+    const { clock, times } = this.#deps;
+    const left = timesLeft(this.#state, times, clock());
+    const patienceMs = waits ? left.patienceMs : 0;
     const {
       id,
       account,
@@ -331,7 +321,7 @@ export class JobRun {
       promptTokens: promptEstimate,
       maxOutputTokens,
       patienceMs,
-      firstContentMs: Math.max(0, Math.round(this.#state.firstContentBy - this.#deps.clock())),
+      firstContentMs: left.firstContentMs,
       exclude: [...ignore, ...exclude],
       ...(only && { only: [...only] }),
       ...(requires.length > 0 && { requires: [...requires] }),
@@ -342,8 +332,8 @@ export class JobRun {
       ...(clientSeals && { clientSeals }),
       ...(prefixes.length > 0 && { prefixes: [...prefixes] }),
     };
-    const times = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };
-    return this.#ask(() => this.#deps.places.reserve(request, this.spec.conversation, times));
+    const limits = { eachMs: RESERVE_EACH_MS, totalMs: patienceMs + RESERVE_EACH_MS };
+    return this.#ask(() => this.#deps.places.reserve(request, this.spec.conversation, limits));
   }
 
   async #hold(provider: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { type Ailment, ailments } from '../ailment.ts';
-import type { Times, WorldOptions } from './world.ts';
+import type { WorldOptions } from './world.ts';
 
 /** An event that affects a random share of the fleet, beginning at `minute`. */
 export interface Incident {
@@ -29,7 +29,7 @@ export interface Scenario {
   /** Requests per second as a share of the number that the fleet can serve. */
   readonly load: number;
   readonly clients: Clients;
-  readonly times?: Partial<Times>;
+  readonly times?: Partial<WorldOptions['times']>;
   readonly incidents: readonly Incident[];
   readonly queueDepth?: WorldOptions['queueDepth'];
 }

@@ -1,4 +1,5 @@
 import type { Arrival, Reserved } from '#bus-schemas';
+import { timesLeft } from '#coordinator/ingress/core/deadlines.ts';
 import { step, wakeAt } from '#coordinator/ingress/core/job.ts';
 import {
   type Attempt,
@@ -50,12 +51,11 @@ export class VirtualJob {
   constructor(world: World, id: string, arrival: Arrival, onOver: (outcome: Outcome) => void) {
     [this.#world, this.#id, this.#arrival, this.#onOver] = [world, id, arrival, onOver];
     this.#startedAt = world.timeline.now;
-    const { firstContentMs, jobTimeoutMs } = world.times;
     const first = newJob({
       streamed: true,
       now: this.#startedAt,
-      firstContentMs: firstContentMs + arrival.promptTokens,
-      jobTimeoutMs,
+      promptTokens: arrival.promptTokens,
+      times: world.times,
     });
     this.#state = first.state;
     this.#carryOut(first);
@@ -169,10 +169,6 @@ export class VirtualJob {
   #reserve(exclude: readonly string[]): void {
     const { router, timeline, times, build } = this.#world;
     const { account, model, promptTokens, maxTokens } = this.#arrival;
-    const patienceMs = Math.max(
-      0,
-      Math.round(Math.min(times.queuePatienceMs, this.#state.firstContentBy - timeline.now)),
-    );
     const request = {
       job: this.#id,
       account,
@@ -180,8 +176,7 @@ export class VirtualJob {
       builds: [build.build],
       promptTokens,
       maxOutputTokens: maxTokens,
-      patienceMs,
-      firstContentMs: Math.max(0, this.#state.firstContentBy - timeline.now),
+      ...timesLeft(this.#state, times, timeline.now),
       exclude: [...exclude],
     };
     const answer = (reply: Reserved) =>

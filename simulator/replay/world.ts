@@ -1,4 +1,5 @@
 import { type Refusal, SUITE_ID } from '#bus-schemas';
+import type { JobTimes } from '#coordinator/ingress/core/deadlines.ts';
 import { LateBudget } from '#coordinator/ingress/core/late-budget.ts';
 import { Router } from '#coordinator/routing/core/router.ts';
 import { SeededRandom } from '#provider/engine/sampling/random.ts';
@@ -9,17 +10,11 @@ import { type SimulatedBuild, simulatedBuilds } from '../models.ts';
 import { Timeline } from './timeline.ts';
 import { VirtualMac } from './virtual-mac.ts';
 
-export interface Times {
-  readonly firstContentMs: number;
-  readonly queuePatienceMs: number;
-  readonly jobTimeoutMs: number;
-}
-
 export interface WorldOptions {
   readonly macs: number;
   readonly concurrency: number;
   readonly queueDepth: number;
-  readonly times: Times;
+  readonly times: JobTimes;
   readonly seed: number;
 }
 
@@ -35,7 +30,7 @@ const GATHER_MS = 100;
  */
 export class World {
   readonly timeline = new Timeline();
-  readonly times: Times;
+  readonly times: JobTimes;
   readonly build: SimulatedBuild;
   readonly macs: readonly VirtualMac[];
   readonly router: Router;

@@ -16,6 +16,7 @@ import type { AttemptEnd } from '#http-api/core/attempt-end.ts';
 import type { Piece } from '#http-api/core/piece.ts';
 import type { ApiErrorCode } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
+import { type Deadlines, deadlinesOf, type JobTimes } from './deadlines.ts';
 
 /** The state, events and commands of the state machine of a job (job.ts). */
 
@@ -38,23 +39,13 @@ export interface Attempt {
   readonly sealBy: number | undefined;
 }
 
-export interface JobState {
+export interface JobState extends Deadlines {
   readonly phase: JobPhase;
   readonly streamed: boolean;
   /**
    * The client seals the request for each provider that is tried, and the ingress cannot read it.
    */
   readonly clientSeals: boolean;
-  /**
-   * Content must begin by this time. It counts from receipt of the request; a retry does not extend
-   * it, the client's time to seal does.
-   */
-  readonly firstContentBy: number;
-  /**
-   * Latest time for the first content while so many attempts are late that failover would not help.
-   */
-  readonly lateUntil: number;
-  readonly endBy: number;
   /** A slot may be reserved, so routing must receive the end of the job to release it. */
   readonly reserved: boolean;
   readonly attempt: Attempt | undefined;
@@ -151,27 +142,19 @@ export interface Transition {
   readonly commands: readonly JobCommand[];
 }
 
-/**
- * While many attempts are late, a job waits for its first content up to this multiple of the normal
- * deadline, which is 1.
- */
-const LATE_FACTOR = 4;
-
 export function newJob(options: {
   streamed: boolean;
   clientSeals?: boolean;
   now: number;
-  firstContentMs: number;
-  jobTimeoutMs: number;
+  promptTokens: number;
+  times: JobTimes;
 }): Transition {
   return {
     state: {
       phase: 'reserving',
       streamed: options.streamed,
       clientSeals: options.clientSeals === true,
-      firstContentBy: options.now + options.firstContentMs,
-      lateUntil: options.now + Math.min(LATE_FACTOR * options.firstContentMs, options.jobTimeoutMs),
-      endBy: options.now + options.jobTimeoutMs,
+      ...deadlinesOf(options),
       reserved: false,
       attempt: undefined,
       attempts: 0,

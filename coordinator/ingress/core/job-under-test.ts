@@ -23,8 +23,8 @@ export class Machine {
       streamed,
       clientSeals,
       now: 0,
-      firstContentMs: 9_000,
-      jobTimeoutMs: 600_000,
+      promptTokens: 0,
+      times: { firstContentMs: 9_000, jobTimeoutMs: 600_000, queuePatienceMs: 30_000 },
     });
     this.state = first.state;
     this.commands.push(...first.commands);

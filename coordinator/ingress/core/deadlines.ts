@@ -1,0 +1,60 @@
+/** Configured limits of every job, in milliseconds. */
+export interface JobTimes {
+  /** Time for the first content of a job with an empty prompt. */
+  readonly firstContentMs: number;
+  readonly jobTimeoutMs: number;
+  /** Longest wait in the queue of a router. */
+  readonly queuePatienceMs: number;
+}
+
+/**
+ * Additional time for the first content for each token of the prompt, in milliseconds: a machine
+ * that reads its prompt more slowly than that is late.
+ */
+const READ_TOKEN_MS = 1;
+/**
+ * While many attempts are late, a job waits for its first content up to this multiple of the normal
+ * deadline, which is 1.
+ */
+const LATE_FACTOR = 4;
+
+export interface Deadlines {
+  /**
+   * Content must begin by this time. It counts from receipt of the request; a retry does not extend
+   * it, the client's time to seal does.
+   */
+  readonly firstContentBy: number;
+  /**
+   * Latest time for the first content while so many attempts are late that failover would not help.
+   */
+  readonly lateUntil: number;
+  readonly endBy: number;
+}
+
+/** The deadlines of a job that was received at `now`. */
+export function deadlinesOf({
+  promptTokens,
+  times: { firstContentMs, jobTimeoutMs },
+  now,
+}: {
+  promptTokens: number;
+  times: JobTimes;
+  now: number;
+}): Deadlines {
+  const contentMs = firstContentMs + promptTokens * READ_TOKEN_MS;
+  return {
+    firstContentBy: now + contentMs,
+    lateUntil: now + Math.min(LATE_FACTOR * contentMs, jobTimeoutMs),
+    endBy: now + jobTimeoutMs,
+  };
+}
+
+/** What is left at `now` for a reservation, in whole milliseconds: its time in a queue included. */
+export function timesLeft(
+  { firstContentBy }: Pick<Deadlines, 'firstContentBy'>,
+  { queuePatienceMs }: Pick<JobTimes, 'queuePatienceMs'>,
+  now: number,
+): { patienceMs: number; firstContentMs: number } {
+  const firstContentMs = Math.max(0, Math.round(firstContentBy - now));
+  return { patienceMs: Math.min(Math.round(queuePatienceMs), firstContentMs), firstContentMs };
+}
