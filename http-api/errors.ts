@@ -46,7 +46,7 @@ const table = {
     retryable: false,
     message: 'Send your API key as "Authorization: Bearer sk-db-…".',
   },
-  invalid_key: {
+  invalid_api_key: {
     status: 401,
     type: 'authentication_error',
     retryable: false,
@@ -172,11 +172,18 @@ const table = {
     retryable: false,
     message: 'There is no such path.',
   },
+  method_not_allowed: {
+    status: 405,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'This path does not have this method. The header Allow lists its methods.',
+  },
   context_length_exceeded: {
     status: 400,
     type: 'invalid_request_error',
     retryable: false,
-    message: 'The prompt and max_tokens do not fit into the context of this model.',
+    message:
+      "The prompt is too long: with max_tokens it is longer than the model's context length. Shorten the prompt, or lower max_tokens.",
   },
   saturated: {
     status: 429,
@@ -262,17 +269,25 @@ export class ApiError extends Error {
   readonly param: string | null;
   /** Time after which a repetition makes sense; undefined if no component measured one. */
   readonly retryAfterMs: number | undefined;
+  /** Fields that Anthropic's clients read from `error.details`. */
+  readonly details: Readonly<Record<string, unknown>> | undefined;
 
   constructor(
     code: ApiErrorCode,
     message?: string,
-    options: { param?: string; retryAfterMs?: number; cause?: unknown } = {},
+    options: {
+      param?: string;
+      retryAfterMs?: number;
+      details?: Readonly<Record<string, unknown>>;
+      cause?: unknown;
+    } = {},
   ) {
     super(message ?? table[code].message, { cause: options.cause });
     this.name = 'ApiError';
     this.code = code;
     this.param = options.param ?? null;
     this.retryAfterMs = options.retryAfterMs;
+    this.details = options.details;
   }
 
   get status(): number {

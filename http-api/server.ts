@@ -7,9 +7,11 @@ import fastify, {
 import type { Logger } from 'pino';
 import { CodecError, MAX_REQUEST_BYTES, randomToken } from '#bus-schemas';
 import type { Surface } from './core/surfaces/surface.ts';
+import { allowReading } from './cross-origin.ts';
 import { ApiError } from './errors.ts';
 import { sendError } from './respond.ts';
 import { retryAfterHeader } from './retry-after.ts';
+import { answerUnknownRoutes, surfaceOfPath } from './unknown-routes.ts';
 import { compileValidator } from './validation.ts';
 
 const KEEP_ALIVE_MS = 65_000;
@@ -102,11 +104,10 @@ export function createServer({
   if (trustedProxies.length === 0) server.addHook('onRequest', warnOfProxies(log));
   server.addHook('onRequest', (request, reply, done) => {
     setCommonHeaders(request, reply);
-    done();
+    if (request.routeOptions.config.isForBrowsers === true) allowReading(reply.raw);
+    done(encodingError(request));
   });
-  server.setNotFoundHandler(() => {
-    throw new ApiError('not_found');
-  });
+  answerUnknownRoutes(server);
   server.setErrorHandler<FastifyError | ApiError | CodecError>((error, request, reply) => {
     const known = asApiError(error);
     if (known.code === 'internal_error')
@@ -116,7 +117,7 @@ export function createServer({
         { request: request.id, code: known.code, err: known.cause },
         'a request could not be served',
       );
-    const { surface } = request.routeOptions.config;
+    const surface = request.routeOptions.config.surface ?? surfaceOfPath(request.url);
     const body = surface === undefined ? known.toBody() : surface.error(known, request.id);
     return reply
       .code(known.status)
@@ -134,6 +135,16 @@ function setCommonHeaders(
 ): void {
   for (const [name, value] of Object.entries(SAFE_HEADERS)) raw.setHeader(name, value);
   raw.setHeader('x-request-id', id);
+}
+
+/** Bodies are read as they are: a compressed one is refused before it is received. */
+function encodingError({ headers }: FastifyRequest): ApiError | undefined {
+  const encoding = headers['content-encoding']?.toLowerCase() ?? 'identity';
+  if (encoding === 'identity') return undefined;
+  return new ApiError(
+    'unsupported_media_type',
+    'Send the body without compression: no Content-Encoding is supported.',
+  );
 }
 
 /**

@@ -56,6 +56,8 @@ const request = Type.Object({
     parallel_tool_calls: optional(Type.Boolean()),
     response_format: optional(responseFormat),
     reasoning_effort: optional(Type.String({ maxLength: 16 })),
+    /** The model continues the last message, a text of the assistant. */
+    continue_final_message: optional(Type.Boolean()),
     logprobs: optional(Type.Boolean()),
     top_logprobs: optional(Type.Integer({ minimum: 0, maximum: 20 })),
   }),

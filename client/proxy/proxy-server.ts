@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
+import { addCountRoutes } from '#http-api/count-routes.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { MemoryBudget } from '#http-api/memory-budget.ts';
 import { RETRY_AFTER_HEADER } from '#http-api/retry-after.ts';
@@ -66,6 +67,8 @@ export async function startProxy({
     secret,
     memory: new MemoryBudget(WHOLE_ANSWERS_BYTES),
   });
+  // A count at the coordinator would show it the prompt, so it is estimated here.
+  addCountRoutes(server, { count: async ({ promptEstimate }) => promptEstimate });
   server.get('/health', async () => ({ status: 'ok' }));
   // The other routes are forwarded unsealed: models, balances and receipts contain no prompt.
   server.get('/v1/*', (request, reply) => pass(client, request, reply, authorizationOf));

@@ -125,6 +125,8 @@ export async function startIngress(context: Context): Promise<Ingress> {
     bus,
     catalog,
     ownMachines,
+    counter,
+    home: config.home,
     jobs,
     missing,
     degraded,

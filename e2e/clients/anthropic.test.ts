@@ -1,4 +1,5 @@
 import Anthropic from '@anthropic-ai/sdk';
+import { jsonSchemaOutputFormat } from '@anthropic-ai/sdk/helpers/json-schema';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { expectedText, startTestNetwork, type TestNetwork } from '../test-network.ts';
 
@@ -97,7 +98,122 @@ test('gets thinking blocks if it asks for them', async () => {
   const final = await anthropic.messages
     .stream({ model: 'sim', max_tokens: 2_000, messages, thinking })
     .finalMessage();
-  expect(final.content.map(({ type }) => type)).toEqual(['thinking', 'text']);
+  expect(final.content).toMatchObject([
+    {
+      type: 'thinking',
+      thinking: expect.stringMatching(/./),
+      signature: expect.stringMatching(/./),
+    },
+    { type: 'text' },
+  ]);
+  // The blocks go back with the next request, as agents send them.
+  const next = await anthropic.messages.create({
+    model: 'sim',
+    max_tokens: 5,
+    messages: [
+      ...messages,
+      { role: 'assistant', content: final.content },
+      { role: 'user', content: 'And at night?' },
+    ],
+  });
+  expect(next.usage.output_tokens).toBe(5);
+});
+
+test('does not get the text of its thinking if it asks to omit it', async () => {
+  const body = {
+    model: 'sim',
+    max_tokens: 2_000,
+    messages,
+    thinking: { type: 'adaptive' as const, display: 'omitted' as const },
+  };
+  const omitted = [{ type: 'thinking', thinking: '' }, { type: 'text' }];
+  expect((await anthropic.messages.create(body)).content).toMatchObject(omitted);
+  expect((await anthropic.messages.stream(body).finalMessage()).content).toMatchObject(omitted);
+});
+
+test('sends instructions inside the conversation, as Claude Code does', async () => {
+  const later = { role: 'system' as const, content: 'Answer in one word.' };
+  const message = await anthropic.beta.messages.create({
+    model: 'sim',
+    max_tokens: 9,
+    messages: [...messages, later],
+  });
+  expect(message.content).toEqual([
+    expect.objectContaining({ text: expectedText([...messages, later], 9) }),
+  ]);
+});
+
+test('runs tools with the runner of the SDK, which first tries a stored thread', async () => {
+  const calls: unknown[] = [];
+  const runner = anthropic.beta.messages.toolRunner({
+    model: 'sim',
+    max_tokens: 200,
+    messages,
+    tools: [
+      {
+        ...tools[0],
+        name: 'weather',
+        input_schema: { type: 'object', properties: { city: { type: 'string' } } },
+        run: (input: unknown) => {
+          calls.push(input);
+          return 'rain';
+        },
+        parse: (input: unknown) => input,
+      },
+    ],
+    max_iterations: 3,
+  });
+  const last = await runner.runUntilDone();
+  expect(calls).toEqual([{ city: 'river' }]);
+  expect(last.content).toMatchObject([{ type: 'text' }]);
+});
+
+test('parses an answer of a JSON schema', async () => {
+  const message = await anthropic.messages.parse({
+    model: 'sim',
+    max_tokens: 500,
+    messages,
+    output_config: {
+      format: jsonSchemaOutputFormat({
+        type: 'object',
+        properties: { colour: { type: 'string' } },
+        required: ['colour'],
+        additionalProperties: false,
+      }),
+    },
+  });
+  expect(message.parsed_output).toEqual({ colour: expect.any(String) });
+});
+
+test('counts the tokens of a prompt', async () => {
+  const count = (content: string) =>
+    anthropic.messages.countTokens({ model: 'sim', messages: [{ role: 'user', content }] });
+  const [short, long] = [await count('word '), await count('word '.repeat(400))];
+  expect(long.input_tokens - short.input_tokens).toBeGreaterThan(300);
+  await expect(anthropic.messages.countTokens({ model: 'none', messages })).rejects.toBeInstanceOf(
+    Anthropic.NotFoundError,
+  );
+});
+
+test('lists the models', async () => {
+  const { data: models } = await anthropic.models.list();
+  expect(models).toContainEqual(
+    expect.objectContaining({
+      type: 'model',
+      id: 'sim',
+      created_at: expect.stringMatching(/^\d{4}-/),
+      max_input_tokens: expect.any(Number),
+    }),
+  );
+});
+
+test('gets an error that it understands on a path without a route', async () => {
+  const error = await anthropic.messages.batches.list().then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(Anthropic.NotFoundError);
+  expect(error).toMatchObject({ error: { type: 'error', error: { type: 'not_found_error' } } });
 });
 
 test('gets the stop sequence that ended the answer', async () => {

@@ -128,7 +128,7 @@ describe('through the proxy', () => {
     });
     await expect(
       stranger.chat.completions.create({ model: 'sim', messages: ask('Hello') }),
-    ).rejects.toMatchObject({ status: 401, code: 'invalid_key' });
+    ).rejects.toMatchObject({ status: 401, code: 'invalid_api_key' });
   });
 
   test('a full URL in the request line is not followed: the key is sent only to its own network', async () => {

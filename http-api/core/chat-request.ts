@@ -29,6 +29,7 @@ export function checkChat(body: JsonObject): ChatShape {
   const names = checkTools(body['tools']);
   checkToolChoice(body['tool_choice'], names);
   checkFlag(body, 'parallel_tool_calls');
+  checkContinuation(body, messages);
   checkResponseFormat(body['response_format']);
   checkLogprobs(body);
   checkNumber(body, 'temperature', { minimum: 0, maximum: 2 });
@@ -66,6 +67,20 @@ export function checkFlag(body: JsonObject, field: string): boolean {
   if (!isGiven(value)) return false;
   if (typeof value !== 'boolean') throw invalid(field, `${field} must be true or false.`);
   return value;
+}
+
+/**
+ * With `continue_final_message`, the model continues the last message instead of writing a new one.
+ */
+function checkContinuation(body: JsonObject, messages: readonly JsonObject[]): void {
+  if (!checkFlag(body, 'continue_final_message')) return;
+  const last = messages.at(-1);
+  const isText = typeof last?.['content'] === 'string' && last['content'].trim() !== '';
+  if (last?.['role'] !== 'assistant' || !isText || isGiven(last['tool_calls']))
+    throw invalid(
+      'messages',
+      'An answer can be continued only if the last message is a text of the assistant without tool calls.',
+    );
 }
 
 function checkMessages(messages: unknown): JsonObject[] {

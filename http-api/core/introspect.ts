@@ -26,9 +26,9 @@ export interface ChatIntent extends ProviderPreferences {
   readonly body: JsonObject;
 }
 
-const MESSAGE_FRAMING_TOKENS = 4;
+export const MESSAGE_FRAMING_TOKENS = 4;
 export const BYTES_PER_TOKEN = 4;
-const TOKENS_PER_IMAGE = 300;
+export const TOKENS_PER_IMAGE = 300;
 /** Most tokens that a model's template adds around a list of tools. */
 export const TOOLS_PREAMBLE_TOKENS = 512;
 const LIMIT_FIELDS = ['max_tokens', 'max_completion_tokens', 'max_output_tokens'] as const;
@@ -49,6 +49,7 @@ const FORWARDED_FIELDS = [
   'tool_choice',
   'parallel_tool_calls',
   'reasoning_effort',
+  'continue_final_message',
   'stop',
   'seed',
   'logprobs',
@@ -83,7 +84,9 @@ export function introspectChat(body: JsonObject): ChatIntent {
     requires: [
       ...(hasTools ? (['tools'] as const) : []),
       ...(images > 0 ? (['vision'] as const) : []),
-      ...(isGiven(effort) && effort !== 'none' ? (['reasoning'] as const) : []),
+      ...(isGiven(effort) && effort !== 'none' && !checkFlag(body, 'reasoning_optional')
+        ? (['reasoning'] as const)
+        : []),
     ],
     ...providerPreferences(body['provider']),
     body,

@@ -11,6 +11,7 @@ export class ChatTemplate {
   readonly #template: Template;
   readonly #signs: Record<string, string>;
   readonly rendersThinking: boolean;
+  readonly #placesLaterSystem: boolean;
 
   constructor({ text, config }: { text: string; config: JsonObject }) {
     try {
@@ -22,22 +23,77 @@ export class ChatTemplate {
       ['bos_token', 'eos_token'].map((name) => [name, signOf(config[name])]),
     );
     this.rendersThinking = text.includes('<think>');
+    this.#placesLaterSystem = this.#rendersLaterSystem();
   }
 
-  render({ messages, tools, tool_choice, reasoning_effort }: Chat): string {
+  render({ messages, tools, tool_choice, reasoning_effort, continue_final_message }: Chat): string {
     const offered = tool_choice === 'none' ? undefined : tools;
+    const list = messages.map(forTemplate);
+    const text = this.#render({
+      messages: this.#placesLaterSystem ? list : withoutLaterSystem(list),
+      tools: offered !== undefined && offered.length > 0 ? offered : null,
+      add_generation_prompt: continue_final_message !== true,
+      enable_thinking: reasoning_effort !== undefined && reasoning_effort !== 'none',
+    });
+    return continue_final_message === true ? cutAfter(text, list.at(-1)?.['content']) : text;
+  }
+
+  #render(variables: JsonObject): string {
     try {
-      return this.#template.render({
-        ...this.#signs,
-        messages: messages.map(forTemplate),
-        tools: offered !== undefined && offered.length > 0 ? offered : null,
-        add_generation_prompt: true,
-        enable_thinking: reasoning_effort !== undefined && reasoning_effort !== 'none',
-      });
+      return this.#template.render({ ...this.#signs, ...variables });
     } catch (cause) {
       throw new ModelError('malformed_template', messageOf(cause), { cause });
     }
   }
+
+  /**
+   * Whether the template renders a system message in the middle of a conversation. Some templates
+   * refuse it, and some leave it out without an error.
+   */
+  #rendersLaterSystem(): boolean {
+    const mark = 'later-system-message';
+    const messages = ['Hello', 'Hello', mark, 'Hello'].map((content, index) => ({
+      role: ['user', 'assistant', 'system', 'user'][index],
+      content,
+    }));
+    try {
+      return this.#render({ messages, tools: null, add_generation_prompt: true }).includes(mark);
+    } catch {
+      return false;
+    }
+  }
+}
+
+/**
+ * Turns each system message after the first other message into text of the user, and joins adjacent
+ * messages of the user, because many templates require that user and assistant alternate.
+ */
+function withoutLaterSystem(messages: readonly JsonObject[]): readonly JsonObject[] {
+  const firstOther = messages.findIndex(({ role }) => role !== 'system');
+  const isLater = ({ role }: JsonObject, index: number) =>
+    role === 'system' && firstOther !== -1 && index > firstOther;
+  if (!messages.some(isLater)) return messages;
+  const list: JsonObject[] = [];
+  for (const [index, message] of messages.entries()) {
+    const next = isLater(message, index) ? { ...message, role: 'user' } : message;
+    const last = list.at(-1);
+    if (last?.['role'] === 'user' && next['role'] === 'user')
+      list[list.length - 1] = { ...last, content: `${last['content']}\n\n${next['content']}` };
+    else list.push(next);
+  }
+  return list;
+}
+
+/**
+ * The prompt up to the end of the last message, without the marks that would end it. Templates may
+ * trim white space around a message.
+ */
+function cutAfter(prompt: string, content: unknown): string {
+  const text = String(content).trim();
+  const at = prompt.lastIndexOf(text);
+  if (at === -1)
+    throw new ModelError('malformed_template', 'the template does not render the last message');
+  return prompt.slice(0, at + text.length);
 }
 
 /**

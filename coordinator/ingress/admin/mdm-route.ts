@@ -19,7 +19,7 @@ export function addMdmRoute(server: FastifyInstance, bus: Bus): void {
     async (request) => {
       const secret = secretOf(request);
       if (secret === undefined || secret.length > MAX_SECRET)
-        throw new ApiError('invalid_key', 'The secret of the webhook is missing.');
+        throw new ApiError('invalid_api_key', 'The secret of the webhook is missing.');
       if (!(request.body instanceof Buffer) || request.body.length === 0)
         throw new ApiError('invalid_request');
       const answer = await answerOf(
@@ -31,7 +31,7 @@ export function addMdmRoute(server: FastifyInstance, bus: Bus): void {
       if (answer.ok) return { received: true };
       switch (answer.code) {
         case 'bad_secret':
-          throw new ApiError('invalid_key', 'The secret of the webhook is wrong.');
+          throw new ApiError('invalid_api_key', 'The secret of the webhook is wrong.');
         case 'bad_event':
           throw new ApiError('invalid_request', 'This is not an event of MicroMDM.');
         case 'not_configured':

@@ -35,7 +35,7 @@ export function operatorAuth(
         { keyHash: hashOf(key) },
         { eachMs: 2_000, totalMs: 4_000 },
       );
-      if (!answer.ok) throw new ApiError('invalid_key', 'The operator key is unknown.');
+      if (!answer.ok) throw new ApiError('invalid_api_key', 'The operator key is unknown.');
       return answer.operator;
     });
   };

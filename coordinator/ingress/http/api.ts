@@ -100,6 +100,7 @@ export class Api {
       url,
       bodyLimit: MAX_BODY_BYTES,
       ...(hook && { onRequest: hook }),
+      config: { isForBrowsers: who === 'key' },
       ...(body !== undefined && {
         preValidation: async (request: FastifyRequest) => {
           request.body = parseJson(request.body);

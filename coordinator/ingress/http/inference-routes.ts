@@ -43,7 +43,7 @@ const MAX_IDEMPOTENCY_KEY = 255;
 export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps): void {
   for (const surface of surfaces) {
     const options = {
-      config: { surface },
+      config: { surface, isForBrowsers: true },
       onRequest: deps.auth.key,
       schema: inferenceSchema(surface.path),
     };

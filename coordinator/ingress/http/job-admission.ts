@@ -114,6 +114,15 @@ function checkCapable({ requires }: JobWish, { id, traits = [] }: CatalogModel):
 /** Output limit of the job: the smaller of the caller's limit and the model's. */
 function outputLimit(wish: JobWish, model: CatalogModel): number {
   const room = model.contextTokens - wish.promptEstimate;
-  if (room < 1) throw new ApiError('context_length_exceeded', undefined, { param: 'messages' });
+  if (room < 1) {
+    const { contextTokens } = model;
+    // Clients recognise this error by its text: Claude Code by Anthropic's first sentence, LiteLLM by
+    // OpenAI's second one. They then shorten the conversation, or choose another model.
+    throw new ApiError(
+      'context_length_exceeded',
+      `prompt is too long: ${wish.promptEstimate} tokens > ${contextTokens} maximum. This model's maximum context length is ${contextTokens} tokens.`,
+      { param: 'messages' },
+    );
+  }
   return Math.min(wish.maxOutputTokens ?? model.maxOutputTokens, model.maxOutputTokens, room);
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Bus } from '#coordinator/bus.ts';
+import { addCountRoutes } from '#http-api/count-routes.ts';
 import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
@@ -18,9 +19,10 @@ import { addMoneyRoutes } from './money-routes.ts';
 import { addReceiptRoutes } from './receipt-routes.ts';
 import { addSealedRoutes, type SealedRoutesDeps } from './sealed-routes.ts';
 import { addStripeRoute } from './stripe-route.ts';
+import { type CountDeps, countTokens } from './token-counts.ts';
 import { addTrustRoutes } from './trust-routes.ts';
 
-export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps {
+export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps, CountDeps {
   readonly bus: Bus;
   readonly catalog: CatalogCache;
   readonly strangers: AddressLimiter;
@@ -39,6 +41,10 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   const api = new Api(server, deps.auth, deps.bus);
   addHealthRoutes(server, deps);
   addInferenceRoutes(server, deps);
+  addCountRoutes(server, {
+    onRequest: deps.auth.key,
+    count: (intent, request) => countTokens(intent, request, deps),
+  });
   addSealedRoutes(api, server, deps);
   addModelsRoutes(api, deps);
   addKeysRoutes(api, deps.now);

@@ -78,7 +78,7 @@ export class KeyCache implements Disposable {
   }
 
   async #lookUp(keyText: string): Promise<Authenticated> {
-    if (keyText.length > MAX_KEY_LENGTH) throw new ApiError('invalid_key');
+    if (keyText.length > MAX_KEY_LENGTH) throw new ApiError('invalid_api_key');
     const changes = this.#changes;
     const answer = await answerOf(
       this.#bus,
@@ -115,5 +115,5 @@ export class KeyCache implements Disposable {
 
 function callerOf(answer: Authenticated): KeyCaller {
   if (answer.ok) return answer;
-  throw new ApiError('invalid_key');
+  throw new ApiError('invalid_api_key');
 }

@@ -31,7 +31,7 @@ test('an address with too many wrong credentials may still show a good one, and 
   for (let count = 0; count < 2; count += 1) limiter.count('192.0.2.1');
   expect(await limiter.verify('192.0.2.1', async () => 'good')).toBe('good');
   const wrong = limiter.verify('192.0.2.1', async () => {
-    throw new ApiError('invalid_key');
+    throw new ApiError('invalid_api_key');
   });
   await expect(wrong).rejects.toMatchObject({ code: 'rate_limit_exceeded' });
   const release = Promise.withResolvers<void>();

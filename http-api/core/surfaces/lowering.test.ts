@@ -133,6 +133,7 @@ describe('the Messages API', () => {
       {
         role: 'assistant',
         content: 'Wait',
+        reasoning_content: '…',
         tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{"x":1}' } }],
       },
       { role: 'user', content: [{ type: 'text', text: 'before' }] },
@@ -153,7 +154,7 @@ describe('the Messages API', () => {
   test.each<[JsonObject, string]>([
     [{ messages: [{ role: 'user', content: 'x' }] }, 'max_tokens'],
     [{ max_tokens: 5 }, 'messages'],
-    [{ max_tokens: 5, messages: [{ role: 'system', content: 'x' }] }, 'messages'],
+    [{ max_tokens: 5, messages: [{ role: 'developer', content: 'x' }] }, 'messages'],
     [{ max_tokens: 5, messages: [{ role: 'user', content: [{ type: 'document' }] }] }, 'messages'],
     [
       {
@@ -182,6 +183,158 @@ describe('the Messages API', () => {
     [{ max_tokens: 5, messages: [{ role: 'user', content: 'x' }], thinking: true }, 'thinking'],
   ])('refuses %j by its field', (body, param) => {
     expect(refusal(messages, body)).toEqual(['invalid_request', param]);
+  });
+});
+
+describe('a later system message of the Messages API', () => {
+  const conversation = (...list: JsonObject[]) =>
+    lowered(messages, { max_tokens: 5, messages: list })['messages'];
+  const user = (content: string) => ({ role: 'user', content });
+
+  test('stays at its place', () => {
+    const later = { role: 'system', content: [{ type: 'text', text: 'Be brief.' }] };
+    expect(conversation(user('a'), later, user('b'))).toEqual([
+      user('a'),
+      { role: 'system', content: 'Be brief.' },
+      user('b'),
+    ]);
+  });
+
+  test('for one turn is left out once a message of the user follows', () => {
+    const later = { role: 'system', content: 'Now.', clear_at: 'next_user_message' };
+    expect(conversation(user('a'), later)).toContainEqual({ role: 'system', content: 'Now.' });
+    expect(conversation(user('a'), later, user('b'))).toEqual([user('a'), user('b')]);
+  });
+
+  test('changes the effort of the reasoning', () => {
+    const body = lowered(messages, {
+      max_tokens: 5,
+      thinking: { type: 'enabled', budget_tokens: 1_024 },
+      output_config: { effort: 'low' },
+      messages: [user('a'), { role: 'system', output_config: { effort: 'max' } }],
+    });
+    expect(body).toMatchObject({ reasoning_effort: 'xhigh', messages: [user('a')] });
+  });
+});
+
+describe('tools of the Messages API', () => {
+  const named = (name: string, fields: JsonObject = {}) => ({
+    name,
+    input_schema: { type: 'object' },
+    ...fields,
+  });
+  const namesOf = (tools: JsonObject[], list: JsonObject[]) => {
+    const body = lowered(messages, { max_tokens: 5, tools, messages: list });
+    return ((body['tools'] ?? []) as { function: { name: string } }[]).map(
+      ({ function: { name } }) => name,
+    );
+  };
+  const user = { role: 'user', content: 'x' };
+  const deferred = [named('search'), named('weather', { defer_loading: true })];
+
+  test('with defer_loading are hidden until the result of a search refers to them', () => {
+    const found = {
+      type: 'tool_result',
+      tool_use_id: 'a',
+      content: [{ type: 'tool_reference', tool_name: 'weather' }],
+    };
+    expect(namesOf(deferred, [user])).toEqual(['search']);
+    expect(namesOf(deferred, [{ role: 'user', content: [found] }])).toEqual(['search', 'weather']);
+  });
+
+  test('are added and removed by later system messages', () => {
+    const change = (type: string, tool: JsonObject) => ({
+      role: 'system',
+      content: [{ type, tool }],
+    });
+    const reference = (name: string) => ({ type: 'tool_reference', name });
+    const definition = { type: 'tool_definition', definition: named('tides') };
+    expect(
+      namesOf(deferred, [
+        user,
+        change('tool_addition', reference('weather')),
+        change('tool_removal', reference('search')),
+        change('tool_addition', definition),
+      ]),
+    ).toEqual(['weather', 'tides']);
+  });
+
+  test('must exist to be added', () => {
+    const addition = { type: 'tool_addition', tool: { type: 'tool_reference', name: 'none' } };
+    const body = { max_tokens: 5, messages: [user, { role: 'system', content: [addition] }] };
+    expect(refusal(messages, body)).toEqual(['invalid_request', 'messages']);
+  });
+
+  test('return errors and images', () => {
+    const source = { type: 'base64', media_type: 'image/png', data: 'AAAA' };
+    const result = {
+      type: 'tool_result',
+      tool_use_id: 'a',
+      is_error: true,
+      content: [
+        { type: 'text', text: 'broken' },
+        { type: 'image', source },
+      ],
+    };
+    const body = lowered(messages, {
+      max_tokens: 5,
+      messages: [{ role: 'user', content: [result] }],
+    });
+    expect(body['messages']).toEqual([
+      { role: 'tool', tool_call_id: 'a', content: 'Error: broken' },
+      { role: 'user', content: [image] },
+    ]);
+  });
+});
+
+describe('a request of the Messages API', () => {
+  const body = (fields: JsonObject) => ({
+    model: 'sim',
+    max_tokens: 5,
+    messages: [{ role: 'user', content: 'x' }],
+    ...fields,
+  });
+  const format = { type: 'json_schema', schema: { type: 'object' } };
+
+  test.each([
+    ['output_config', { output_config: { format } }],
+    ['output_format', { output_format: format }],
+  ])('gets an answer of its schema through %s', (_field, fields) => {
+    expect(lowered(messages, body(fields))).toMatchObject({
+      response_format: { type: 'json_schema', json_schema: { schema: { type: 'object' } } },
+    });
+  });
+
+  test('with adaptive thinking can be answered by a model without reasoning', () => {
+    const requires = (type: string) =>
+      introspectChat(messages.lower(body({ thinking: { type } }))).requires;
+    expect(requires('adaptive')).toEqual([]);
+    expect(requires('enabled')).toEqual(['reasoning']);
+  });
+
+  test('that ends with a message of the assistant is continued', () => {
+    const prefilled = (content: unknown) =>
+      body({
+        messages: [
+          { role: 'user', content: 'x' },
+          { role: 'assistant', content },
+        ],
+      });
+    expect(lowered(messages, prefilled('The answer is'))).toMatchObject({
+      continue_final_message: true,
+    });
+    const call = { type: 'tool_use', id: 'a', name: 'f', input: {} };
+    expect(refusal(messages, prefilled([call]))).toEqual(['invalid_request', 'messages']);
+  });
+
+  test('with a thread is refused in the way that makes SDKs send the whole conversation', () => {
+    const request = body({ thread: { type: 'continue', previous_message_id: 'msg_1' } });
+    expect(() => messages.lower(request)).toThrow(
+      expect.objectContaining({
+        status: 400,
+        details: { error_code: 'thread_unsupported_request', unsupported: ['thread'] },
+      }),
+    );
   });
 });
 

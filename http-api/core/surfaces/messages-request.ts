@@ -1,7 +1,11 @@
-import { invalid, isGiven, isObject, type JsonObject, quoted } from '../json.ts';
+import { ApiError } from '../../errors.ts';
+import { invalid, isGiven, isObject, type JsonObject } from '../json.ts';
+import { conversationOf } from './messages-conversation.ts';
+import { toolChoiceOf, toolsOf } from './messages-tools.ts';
 
 /** Lowers the request of Anthropic's `POST /v1/messages`. */
 
+/** Fields of the Messages API that the chat contract has under another name, or not at all. */
 const LOWERED = [
   'system',
   'messages',
@@ -10,199 +14,129 @@ const LOWERED = [
   'stop_sequences',
   'thinking',
   'metadata',
-  'top_k',
   'output_config',
+  'output_format',
 ];
-const SHOWN_REFERENCE = 200;
+/** Anthropic's efforts, and those of the chat contract. */
+const EFFORTS: Readonly<Record<string, string>> = {
+  low: 'low',
+  medium: 'medium',
+  high: 'high',
+  xhigh: 'xhigh',
+  max: 'xhigh',
+};
 
 export function lowerMessages(body: JsonObject): JsonObject {
   if (!isGiven(body['max_tokens'])) throw invalid('max_tokens', 'max_tokens is required.');
-  if (!Array.isArray(body['messages']) || body['messages'].length === 0)
+  const { messages } = body;
+  if (!Array.isArray(messages) || messages.length === 0)
     throw invalid('messages', 'messages is required and must be a non-empty array.');
+  refuseThread(body['thread']);
   const rest = Object.fromEntries(
     Object.entries(body).filter(([field]) => !LOWERED.includes(field)),
   );
+  const tools = toolsOf(body['tools'], messages);
+  const format = formatOf(body);
   return {
     ...rest,
-    messages: [
-      ...systemOf(body['system']),
-      ...body['messages'].flatMap((message, index) => messagesOf(message, `messages[${index}]`)),
-    ],
-    ...(isGiven(body['top_k']) && { top_k: body['top_k'] }),
-    ...(isGiven(body['tools']) && { tools: toolsOf(body['tools']) }),
+    messages: conversationOf(body['system'], messages),
+    ...(tools.length > 0 && { tools }),
     ...(isGiven(body['tool_choice']) && toolChoiceOf(body['tool_choice'])),
     ...(isGiven(body['stop_sequences']) && { stop: stopsOf(body['stop_sequences']) }),
-    ...(wantsThinking(body) && { reasoning_effort: 'medium' }),
+    ...(format !== undefined && { response_format: format }),
+    ...reasoningOf(body),
+    ...(isPrefilled(messages) && { continue_final_message: true }),
   };
+}
+
+/**
+ * A thread is a conversation that Anthropic stores, so that a request has only its new messages.
+ * This API stores no conversations. Anthropic's clients recognise this error, and send the whole
+ * conversation instead.
+ */
+function refuseThread(thread: unknown): void {
+  if (!isGiven(thread)) return;
+  throw new ApiError(
+    'invalid_request',
+    'thread is not supported: this API stores no conversations. Send all messages.',
+    {
+      param: 'thread',
+      details: { error_code: 'thread_unsupported_request', unsupported: ['thread'] },
+    },
+  );
 }
 
 export function wantsThinking(body: JsonObject): boolean {
-  const { thinking } = body;
-  if (!isGiven(thinking)) return false;
-  if (
-    !isObject(thinking) ||
-    !['enabled', 'disabled', 'adaptive'].includes(thinking['type'] as string)
-  ) {
+  return thinkingType(body) !== 'disabled';
+}
+
+/** Whether the text of the reasoning is left out of the answer. */
+export function omitsThinking({ thinking }: JsonObject): boolean {
+  return isObject(thinking) && thinking['display'] === 'omitted';
+}
+
+function thinkingType({ thinking }: JsonObject): 'enabled' | 'adaptive' | 'disabled' {
+  if (!isGiven(thinking)) return 'disabled';
+  const type = isObject(thinking) ? thinking['type'] : undefined;
+  if (type !== 'enabled' && type !== 'adaptive' && type !== 'disabled')
     throw invalid('thinking', 'thinking.type must be "enabled", "adaptive" or "disabled".');
-  }
-  return thinking['type'] !== 'disabled';
+  return type;
 }
 
-function systemOf(system: unknown): JsonObject[] {
-  if (!isGiven(system) || system === '') return [];
-  if (typeof system === 'string') return [{ role: 'system', content: system }];
-  return [{ role: 'system', content: textOf(system, 'system', 'system') }];
-}
-
-function textOf(blocks: unknown, param: string, at: string): string {
-  if (typeof blocks === 'string') return blocks;
-  if (!Array.isArray(blocks))
-    throw invalid(param, `${at} must be a string or an array of text blocks.`);
-  return blocks
-    .map((block) => {
-      if (!isObject(block) || block['type'] !== 'text' || typeof block['text'] !== 'string')
-        throw invalid(param, `${at}: only text blocks are supported here.`);
-      return block['text'];
-    })
-    .join('\n');
-}
-
-function messagesOf(message: unknown, at: string): JsonObject[] {
-  if (!isObject(message)) throw invalid('messages', `${at} must be an object.`);
-  const { role, content } = message;
-  if (role !== 'user' && role !== 'assistant')
-    throw invalid('messages', `${at}.role must be "user" or "assistant".`);
-  if (typeof content === 'string') return [{ role, content }];
-  if (!Array.isArray(content))
-    throw invalid('messages', `${at}.content must be a string or an array of blocks.`);
-  return role === 'user' ? userMessages(content, at) : [assistantMessage(content, at)];
-}
-
-/** The result of a tool becomes a message of its own, in the order of the blocks. */
-function userMessages(blocks: readonly unknown[], at: string): JsonObject[] {
-  const messages: JsonObject[] = [];
-  let parts: JsonObject[] = [];
-  const flush = () => {
-    if (parts.length > 0) messages.push({ role: 'user', content: parts });
-    parts = [];
-  };
-  for (const block of blocks) {
-    switch (isObject(block) ? block['type'] : undefined) {
-      case 'text':
-        parts.push({ type: 'text', text: (block as JsonObject)['text'] });
-        break;
-      case 'image':
-        parts.push({
-          type: 'image_url',
-          image_url: { url: imageOf((block as JsonObject)['source'], at) },
-        });
-        break;
-      case 'tool_result': {
-        flush();
-        const { tool_use_id: id, content } = block as JsonObject;
-        messages.push({
-          role: 'tool',
-          tool_call_id: id,
-          content: isGiven(content)
-            ? textOf(content, 'messages', `${at}.content: tool_result`)
-            : '',
-        });
-        break;
-      }
-      default:
-        throw unsupported(block, at);
-    }
-  }
-  flush();
-  return messages;
-}
-
-function assistantMessage(blocks: readonly unknown[], at: string): JsonObject {
-  const text: string[] = [];
-  const calls: JsonObject[] = [];
-  for (const block of blocks) {
-    switch (isObject(block) ? block['type'] : undefined) {
-      case 'text':
-        text.push(String((block as JsonObject)['text'] ?? ''));
-        break;
-      // Reasoning of earlier turns is not part of the conversation that the model reads.
-      case 'thinking':
-      case 'redacted_thinking':
-        break;
-      case 'tool_use': {
-        const { id, name, input } = block as JsonObject;
-        calls.push({
-          id,
-          type: 'function',
-          function: { name, arguments: JSON.stringify(input ?? {}) },
-        });
-        break;
-      }
-      default:
-        throw unsupported(block, at);
-    }
-  }
+/**
+ * With `adaptive`, the model decides whether it reasons, so a model without reasoning may answer as
+ * well.
+ */
+function reasoningOf(body: JsonObject): JsonObject {
+  const type = thinkingType(body);
+  const effort = effortOf(body);
+  if (type === 'disabled') return {};
   return {
-    role: 'assistant',
-    content: text.length === 0 ? null : text.join(''),
-    ...(calls.length > 0 && { tool_calls: calls }),
+    reasoning_effort: effort ?? 'medium',
+    ...(type === 'adaptive' && { reasoning_optional: true }),
   };
 }
 
-function imageOf(source: unknown, at: string): string {
-  if (isObject(source) && source['type'] === 'base64')
-    return `data:${String(source['media_type'])};base64,${String(source['data'])}`;
-  const reference = isObject(source) ? (source['url'] ?? source['file_id']) : undefined;
-  throw invalid(
-    'messages',
-    `${at}.content: images must be inline base64; ${quoted(reference, SHOWN_REFERENCE)} is not fetched.`,
-  );
-}
-
-function unsupported(block: unknown, at: string): Error {
-  return invalid(
-    'messages',
-    `${at}.content: blocks of type ${quoted(isObject(block) ? block['type'] : block)} are not supported.`,
-  );
-}
-
-function toolsOf(tools: unknown): unknown {
-  if (!Array.isArray(tools)) throw invalid('tools', 'tools must be an array.');
-  return tools.map((tool, index) => {
-    if (!isObject(tool) || (isGiven(tool['type']) && tool['type'] !== 'custom'))
-      throw invalid('tools', `tools[${index}]: only tools of your own are supported.`);
-    const { name, description, input_schema: parameters } = tool;
-    return {
-      type: 'function',
-      function: {
-        name,
-        description: description ?? '',
-        parameters: parameters ?? { type: 'object' },
-      },
-    };
-  });
-}
-
-function toolChoiceOf(choice: unknown): JsonObject {
-  const type = isObject(choice) ? choice['type'] : undefined;
-  const parallel =
-    isObject(choice) && choice['disable_parallel_tool_use'] === true
-      ? { parallel_tool_calls: false }
-      : {};
-  switch (type) {
-    case 'auto':
-    case 'none':
-      return { tool_choice: type, ...parallel };
-    case 'any':
-      return { tool_choice: 'required', ...parallel };
-    case 'tool':
-      return {
-        tool_choice: { type: 'function', function: { name: (choice as JsonObject)['name'] } },
-        ...parallel,
-      };
-    default:
-      throw invalid('tool_choice', 'tool_choice.type must be "auto", "any", "tool" or "none".');
+/** The effort of the request. The last system message that has one replaces it. */
+function effortOf({ output_config: config, messages }: JsonObject): string | undefined {
+  const configs = [
+    config,
+    ...(messages as unknown[]).map((message) =>
+      isObject(message) && message['role'] === 'system' ? message['output_config'] : undefined,
+    ),
+  ];
+  let effort: string | undefined;
+  for (const given of configs) {
+    if (!isGiven(given)) continue;
+    if (!isObject(given)) throw invalid('output_config', 'output_config must be an object.');
+    if (!isGiven(given['effort'])) continue;
+    effort = EFFORTS[String(given['effort'])];
+    if (effort === undefined)
+      throw invalid(
+        'output_config',
+        `output_config.effort must be one of ${Object.keys(EFFORTS).join(', ')}.`,
+      );
   }
+  return effort;
+}
+
+/** `output_config.format`, or its older name `output_format`, as a `response_format`. */
+function formatOf({ output_config: config, output_format: older }: JsonObject): unknown {
+  const newer = isObject(config) ? config['format'] : undefined;
+  const [param, format] = isGiven(newer) ? ['output_config', newer] : ['output_format', older];
+  if (!isGiven(format)) return undefined;
+  if (!isObject(format) || format['type'] !== 'json_schema' || !isObject(format['schema']))
+    throw invalid(
+      param as string,
+      'The format of the output must be {"type": "json_schema", "schema": …}.',
+    );
+  return { type: 'json_schema', json_schema: { name: 'output', schema: format['schema'] } };
+}
+
+/** Whether the last message is the beginning of the answer, which the model continues. */
+function isPrefilled(messages: readonly unknown[]): boolean {
+  const last = messages.at(-1);
+  return isObject(last) && last['role'] === 'assistant';
 }
 
 function stopsOf(stops: unknown): unknown {

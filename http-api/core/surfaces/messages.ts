@@ -2,7 +2,7 @@ import type { Delta } from '#bus-schemas';
 import type { ApiError } from '../../errors.ts';
 import type { AttemptEnd } from '../attempt-end.ts';
 import type { JsonObject } from '../json.ts';
-import { lowerMessages, wantsThinking } from './messages-request.ts';
+import { lowerMessages, omitsThinking, wantsThinking } from './messages-request.ts';
 import {
   type AnswerHead,
   type StreamWriter,
@@ -24,15 +24,20 @@ export const messages: Surface = {
 };
 
 /**
- * The signature of a thinking block. Anthropic signs these blocks to recognise them in later
- * requests; this API ignores them in later requests, so it sends no signature.
+ * The signature of a thinking block. Clients send it back with the block in later requests, and
+ * drop blocks without one. It proves nothing: the text of a block is a part of the conversation like
+ * any other, so it may be changed or invented.
  */
-const NO_SIGNATURE = '';
+const signatureOf = ({ job }: AnswerHead): string => Buffer.from(`dinf ${job}`).toString('base64');
 
 function message(head: AnswerHead, { text, reasoning, calls, end }: WholeAnswer): object {
   const content: object[] = [];
   if (reasoning !== '' && wantsThinking(head.request))
-    content.push({ type: 'thinking', thinking: reasoning, signature: NO_SIGNATURE });
+    content.push({
+      type: 'thinking',
+      thinking: omitsThinking(head.request) ? '' : reasoning,
+      signature: signatureOf(head),
+    });
   if (text !== '' || calls.length === 0) content.push({ type: 'text', text });
   for (const { id, name, arguments: input } of calls)
     content.push({ type: 'tool_use', id, name, input: parsed(input) });
@@ -40,14 +45,17 @@ function message(head: AnswerHead, { text, reasoning, calls, end }: WholeAnswer)
     ...headOf(head),
     content,
     ...stopOf(end),
-    usage: {
-      input_tokens: freshInput(end),
-      cache_creation_input_tokens: 0,
-      cache_read_input_tokens: end.usage.cachedTokens,
-      output_tokens: end.usage.completionTokens,
-    },
+    usage: usageOf(end),
   };
 }
+
+/** Anthropic's usage counts the prompt tokens that were in a cache separately. */
+const usageOf = ({ usage: { promptTokens, cachedTokens, completionTokens } }: AttemptEnd) => ({
+  input_tokens: promptTokens - cachedTokens,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: cachedTokens,
+  output_tokens: completionTokens,
+});
 
 /**
  * The arguments of a tool call as JSON. If they do not parse because the model stopped early, they
@@ -67,8 +75,6 @@ const headOf = ({ job, model }: AnswerHead) => ({
   role: 'assistant',
   model,
 });
-/** Prompt tokens that were not in the cache: Anthropic's usage counts cached tokens separately. */
-const freshInput = ({ usage }: AttemptEnd) => usage.promptTokens - usage.cachedTokens;
 
 function stopOf({ finish, stopSequence }: AttemptEnd): {
   stop_reason: string;
@@ -84,6 +90,7 @@ function stopOf({ finish, stopSequence }: AttemptEnd): {
 class MessageStream implements StreamWriter {
   readonly #head: AnswerHead;
   readonly #thinks: boolean;
+  readonly #omitsThinking: boolean;
   #begun = false;
   #open: Delta['k'] | undefined;
   #blocks = 0;
@@ -91,6 +98,7 @@ class MessageStream implements StreamWriter {
   constructor(head: AnswerHead) {
     this.#head = head;
     this.#thinks = wantsThinking(head.request);
+    this.#omitsThinking = omitsThinking(head.request);
   }
 
   delta(delta: Delta): string {
@@ -107,11 +115,7 @@ class MessageStream implements StreamWriter {
       this.#blocks === 0 && this.#open === undefined
         ? this.#openBlock({ k: 'text', text: '', tokens: 1 })
         : '';
-    const usage = {
-      input_tokens: freshInput(end),
-      cache_read_input_tokens: end.usage.cachedTokens,
-      output_tokens: end.usage.completionTokens,
-    };
+    const usage = usageOf(end);
     return `${start}${empty}${this.#close()}${sseEvent({ type: 'message_delta', delta: stopOf(end), usage } as { type: string })}${sseEvent({ type: 'message_stop' })}`;
   }
 
@@ -145,10 +149,12 @@ class MessageStream implements StreamWriter {
           delta: { type: 'text_delta', text: delta.text },
         });
       case 'reasoning':
-        return this.#event({
-          type: 'content_block_delta',
-          delta: { type: 'thinking_delta', thinking: delta.text },
-        });
+        return this.#omitsThinking
+          ? ''
+          : this.#event({
+              type: 'content_block_delta',
+              delta: { type: 'thinking_delta', thinking: delta.text },
+            });
       case 'tool':
         return delta.text === ''
           ? ''
@@ -161,7 +167,14 @@ class MessageStream implements StreamWriter {
 
   #close(): string {
     if (this.#open === undefined) return '';
-    const closed = this.#event({ type: 'content_block_stop' });
+    const signature =
+      this.#open === 'reasoning'
+        ? this.#event({
+            type: 'content_block_delta',
+            delta: { type: 'signature_delta', signature: signatureOf(this.#head) },
+          })
+        : '';
+    const closed = signature + this.#event({ type: 'content_block_stop' });
     this.#open = undefined;
     this.#blocks += 1;
     return closed;
@@ -177,7 +190,7 @@ function emptyBlock(delta: Delta): object {
     case 'text':
       return { type: 'text', text: '' };
     case 'reasoning':
-      return { type: 'thinking', thinking: '', signature: NO_SIGNATURE };
+      return { type: 'thinking', thinking: '', signature: '' };
     case 'tool':
       return { type: 'tool_use', id: delta.id, name: delta.name, input: {} };
   }
@@ -190,7 +203,11 @@ const TYPES: Readonly<Record<number, string>> = {
   402: 'billing_error',
   403: 'permission_error',
   404: 'not_found_error',
+  405: 'invalid_request_error',
+  409: 'invalid_request_error',
   413: 'request_too_large',
+  415: 'invalid_request_error',
+  422: 'invalid_request_error',
   429: 'rate_limit_error',
   502: 'api_error',
   503: 'overloaded_error',
@@ -200,7 +217,11 @@ const TYPES: Readonly<Record<number, string>> = {
 function errorBody(error: ApiError, requestId?: string): object {
   return {
     type: 'error',
-    error: { type: TYPES[error.status] ?? 'api_error', message: error.message },
+    error: {
+      type: TYPES[error.status] ?? 'api_error',
+      message: error.message,
+      ...(error.details !== undefined && { details: error.details }),
+    },
     ...(requestId !== undefined && { request_id: requestId }),
   };
 }

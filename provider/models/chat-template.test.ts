@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { ChatTemplate } from './chat-template.ts';
+
+const GENERAL = `{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}`;
+/** Like Gemma's template: refuses roles that do not alternate. */
+const STRICT = `{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate') }}{% endif %}<{{ m.role }}>{{ m.content }}</>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}`;
+/** Like templates that read only the first system message. */
+const SILENT = `{% for m in messages %}{% if m.role != 'system' %}<{{ m.role }}>{{ m.content }}</>{% endif %}{% endfor %}`;
+
+const render = (text: string, messages: { role: string; content: string }[], more = {}) =>
+  new ChatTemplate({ text, config: {} }).render({ messages, max_tokens: 1, ...more });
+const later = [
+  { role: 'user', content: 'a' },
+  { role: 'system', content: 'Be brief.' },
+  { role: 'assistant', content: 'b' },
+  { role: 'user', content: 'c' },
+];
+
+describe('a system message inside the conversation', () => {
+  test('is rendered in its place where the template can do it', () => {
+    expect(render(GENERAL, later)).toBe(
+      '<user>a</><system>Be brief.</><assistant>b</><user>c</><assistant>',
+    );
+  });
+
+  test.each([
+    ['refuses it', STRICT],
+    ['leaves it out', SILENT],
+  ])('becomes a part of the message of the user where the template %s', (_what, text) => {
+    expect(render(text, later)).toContain('<user>a\n\nBe brief.</><assistant>b</><user>c</>');
+  });
+});
+
+test('an answer continues the last message, without the mark of its end', () => {
+  const messages = [
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'The answer is ' },
+  ];
+  expect(render(GENERAL, messages, { continue_final_message: true })).toBe(
+    '<user>a</><assistant>The answer is',
+  );
+});
