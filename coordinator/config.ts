@@ -20,6 +20,8 @@ export interface Config {
   readonly systemCredentials: string;
   /** Addresses of the hubs for the leaves of machines. */
   readonly leafUrls: readonly string[];
+  /** Copies of each stream on different hubs; undefined means by the size of the cluster. */
+  readonly streamReplicas: number | undefined;
   readonly databaseUrl: string;
   readonly http: { readonly host: string; readonly port: number };
   /** The TLS listener of the API; undefined if a proxy terminates TLS, or none is needed. */
@@ -126,6 +128,9 @@ export interface StripeConfig {
   readonly url: string | undefined;
 }
 
+/** JetStream stores at most this many copies of a stream. */
+const MAX_REPLICAS = 5;
+
 export class ConfigError extends Error {
   readonly code = 'invalid_config';
 }
@@ -142,6 +147,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     coreCredentials: env['DINF_CORE_CREDS'] ?? join(keysFolder, 'core.creds'),
     systemCredentials: env['DINF_SYS_CREDS'] ?? join(keysFolder, 'sys.creds'),
     leafUrls: list(env['DINF_LEAF_URL'] ?? 'nats-leaf://127.0.0.1:7422'),
+    streamReplicas: env['DINF_STREAM_REPLICAS']
+      ? integer(env, 'DINF_STREAM_REPLICAS', 1, 1, MAX_REPLICAS)
+      : undefined,
     databaseUrl: databaseUrl(env['DATABASE_URL'] ?? ''),
     http: {
       host: loopbackOrInsecure(env, 'DINF_HTTP_HOST'),

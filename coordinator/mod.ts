@@ -23,6 +23,7 @@ export {
 } from './main.ts';
 export { migrate } from './migrate.ts';
 export { makeApiKey, type NewSecret } from './secrets.ts';
+export { wantedReplicas } from './stream-replicas.ts';
 export { explainStorage } from './stream-storage.ts';
 export { ensureStreams, StreamStorageError } from './streams.ts';
 export { keepTokenizer } from './tokenizers/tokenizer-files.ts';

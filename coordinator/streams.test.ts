@@ -30,6 +30,10 @@ test('streams and durable consumers are created once, and repaired after they we
   const { stream, name, filter } = consumers.settlementJobs;
   await manager.streams.update(stream, { max_age: 3_600e9 });
   await ensureStreams(bus);
+  await expect(ensureStreams(bus, { count: 3, mayLower: true })).rejects.toMatchObject({
+    code: 'too_few_hubs',
+    message: expect.stringMatching(/^JetStream cannot keep 3 replicas of the stream JOBS: .*hub/),
+  });
   const wanted = eventStreams.find((each) => each.name === stream);
   expect((await manager.streams.info(stream)).config).toMatchObject({
     subjects: wanted?.subjects,

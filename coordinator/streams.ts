@@ -14,7 +14,9 @@ import {
   eventStreams,
   retiredConsumers,
 } from '#bus-schemas';
+import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Bus } from './bus.ts';
+import type { StreamReplicas } from './stream-replicas.ts';
 
 const NANOSECONDS = 1_000_000;
 const HOUR_MS = 3_600_000;
@@ -25,19 +27,25 @@ const HOUR_MS = 3_600_000;
 const ACK_WAIT_MS = 10_000;
 const MAX_ACK_PENDING = 8_192;
 
+const ONE_REPLICA: StreamReplicas = { count: 1, mayLower: false };
+
 /**
  * Creates or updates the streams and durable consumers that `bus-schemas/streams.ts` defines. It
- * may be repeated.
+ * may be repeated. Streams get more replicas in place; consumers have as many as their stream.
  */
-export async function ensureStreams(bus: Bus): Promise<void> {
+export async function ensureStreams(
+  bus: Bus,
+  replicas: StreamReplicas = ONE_REPLICA,
+): Promise<void> {
   const manager = await bus.manager();
   for (const stream of eventStreams)
-    await ensureStream(manager, stream).catch((cause: unknown) => {
-      throw isNoRoom(cause) ? new StreamStorageError(stream, cause) : cause;
+    await ensureStream(manager, stream, replicas).catch((cause: unknown) => {
+      if (isNoRoom(cause)) throw new StreamStorageError(stream, cause);
+      throw isTooFewHubs(cause) ? new StreamReplicasError(stream, replicas.count, cause) : cause;
     });
   for (const consumer of Object.values(consumers)) await ensureConsumer(manager, consumer);
   for (const { stream, name } of retiredConsumers)
-    if (await exists(manager.consumers.info(stream, name)))
+    if ((await infoOrUndefined(manager.consumers.info(stream, name))) !== undefined)
       await manager.consumers.delete(stream, name);
 }
 
@@ -60,14 +68,36 @@ export class StreamStorageError extends Error {
 
 const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 
+/** The cluster has fewer hubs than the stream is to have replicas, or some of them are away. */
+export class StreamReplicasError extends Error {
+  override readonly name = 'StreamReplicasError';
+  readonly code = 'too_few_hubs';
+
+  constructor({ name }: EventStream, count: number, cause: unknown) {
+    super(
+      `JetStream cannot keep ${count} replicas of the stream ${name}: ${messageOf(cause)}. Each replica needs a hub of its own that runs.`,
+      { cause },
+    );
+  }
+}
+
 const NO_STORAGE = 10_047;
+const NO_PLACE = 10_005;
+const NO_CLUSTER = 10_074;
+/** In a cluster the reason is only in the text. */
 const isNoRoom = (error: unknown) =>
-  error instanceof JetStreamApiError && error.code === NO_STORAGE;
+  error instanceof JetStreamApiError &&
+  (error.code === NO_STORAGE ||
+    (error.code === NO_PLACE && error.message.includes('insufficient storage')));
+const isTooFewHubs = (error: unknown) =>
+  error instanceof JetStreamApiError && (error.code === NO_PLACE || error.code === NO_CLUSTER);
 
 async function ensureStream(
   manager: JetStreamManager,
   { name, subjects, maxAgeHours, maxBytes }: EventStream,
+  { count, mayLower }: StreamReplicas,
 ): Promise<void> {
+  const known = await infoOrUndefined(manager.streams.info(name));
   const config = {
     name,
     subjects: [...subjects],
@@ -77,9 +107,10 @@ async function ensureStream(
     storage: StorageType.File,
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.Old,
+    num_replicas: mayLower ? count : Math.max(count, known?.config.num_replicas ?? 1),
   };
-  if (await exists(manager.streams.info(name))) await manager.streams.update(name, config);
-  else await manager.streams.add(config);
+  if (known === undefined) await manager.streams.add(config);
+  else await manager.streams.update(name, config);
 }
 
 async function ensureConsumer(
@@ -91,7 +122,7 @@ async function ensureConsumer(
     max_ack_pending: MAX_ACK_PENDING,
     filter_subject: filter,
   };
-  if (await exists(manager.consumers.info(stream, name)))
+  if ((await infoOrUndefined(manager.consumers.info(stream, name))) !== undefined)
     await manager.consumers.update(stream, name, config);
   else
     await manager.consumers.add(stream, {
@@ -101,12 +132,12 @@ async function ensureConsumer(
     });
 }
 
-async function exists(lookup: Promise<unknown>): Promise<boolean> {
+/** The result of a lookup; undefined if the stream or consumer does not exist. */
+async function infoOrUndefined<Info>(lookup: Promise<Info>): Promise<Info | undefined> {
   try {
-    await lookup;
-    return true;
+    return await lookup;
   } catch (error) {
-    if (error instanceof Error && /not found/.test(error.message)) return false;
+    if (error instanceof Error && /not found/.test(error.message)) return undefined;
     throw error;
   }
 }

@@ -21,6 +21,7 @@ import {
   readConfig,
   StreamStorageError,
   startCoordinator,
+  wantedReplicas,
 } from '#coordinator';
 import {
   cacheFolder,
@@ -269,7 +270,7 @@ async function prepareStreams(config: Config, log: Logger): Promise<void> {
     log,
   });
   try {
-    await ensureStreams(new Bus(connection));
+    await ensureStreams(new Bus(connection), await wantedReplicas(config));
   } catch (cause) {
     throw cause instanceof StreamStorageError
       ? new LaunchError('no_stream_storage', await explainStorage(cause, config), { cause })

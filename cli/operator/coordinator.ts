@@ -52,8 +52,19 @@ async function runMigrations(): Promise<void> {
     );
   const { migrate } = await import('#coordinator/migrate.ts');
   const applied = await migrate(config.databaseUrl).catch(explainDatabase);
-  const { ensureStreams, StreamStorageError } = await import('#coordinator/streams.ts');
-  await withBus((bus) => ensureStreams(bus)).catch(async (cause: unknown) => {
+  const { ensureStreams, StreamReplicasError, StreamStorageError } = await import(
+    '#coordinator/streams.ts'
+  );
+  const { wantedReplicas } = await import('#coordinator/stream-replicas.ts');
+  refuseWithoutNetwork(config);
+  const replicas = await wantedReplicas(config);
+  if (replicas.sizeUnknown !== undefined)
+    process.stderr.write(
+      `dinf: the number of hubs cannot be read with the system account (${replicas.sizeUnknown}), so streams keep the replicas that they have; set DINF_STREAM_REPLICAS, or run this where the keys are\n`,
+    );
+  await withBus((bus) => ensureStreams(bus, replicas)).catch(async (cause: unknown) => {
+    if (cause instanceof StreamReplicasError)
+      throw new CommandError(EXIT.unavailable, cause.message, { cause });
     if (!(cause instanceof StreamStorageError)) throw cause;
     const { explainStorage } = await import('#coordinator/stream-storage.ts');
     throw new CommandError(EXIT.unavailable, await explainStorage(cause, config), { cause });

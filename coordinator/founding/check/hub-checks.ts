@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { demandTls, isSafeHub, MINIMUM_NATS_SERVER } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Config } from '#coordinator/config.ts';
-import { certificateFinding, type Finding, failed, ok } from './finding.ts';
+import { certificateFinding, type Finding, failed, ok, warning } from './finding.ts';
 import { probeHub } from './hub-probe.ts';
 
 const SOON_DAYS = 30;
@@ -22,8 +22,17 @@ export async function checkHubs(
         'copy hub-ca.pem from the machine on which "dinf network init" ran, or name it with DINF_HUB_CA',
       ),
     ];
-  return (await Promise.all(natsUrls.map((url) => checkHub(url, ca, now)))).flat();
+  const hubs = (await Promise.all(natsUrls.map((url) => checkHub(url, ca, now)))).flat();
+  return natsUrls.length === UNSAFE_CLUSTER ? [...hubs, twoHubs] : hubs;
 }
+
+/** JetStream needs more than half of the hubs: of two, both. */
+const UNSAFE_CLUSTER = 2;
+const twoHubs = warning(
+  'number of hubs',
+  'is two, and facts are stored only while both run',
+  'add a third with "dinf network init --hub HOST"',
+);
 
 async function checkHub(url: string, ca: string | undefined, now: number): Promise<Finding[]> {
   const check = `hub ${url}`;

@@ -1,12 +1,15 @@
+import type { NatsConnection } from '@nats-io/nats-core';
 import { connectToServer } from '#bus-schemas';
 import { messageOf } from '#bus-schemas/message-of.ts';
 import type { Config } from '#coordinator/config.ts';
 import { hubConnection } from '#coordinator/connect-bus.ts';
+import { wantedReplicas } from '#coordinator/stream-replicas.ts';
 import { NotFoundedError, type OperatorHome, openOperatorHome } from '../operator-home.ts';
 import { checkAccounts } from './account-checks.ts';
 import { checkApi, checkDatabase } from './endpoint-checks.ts';
 import { type Finding, failed, ok } from './finding.ts';
 import { checkHubs } from './hub-checks.ts';
+import { checkStreams } from './stream-checks.ts';
 
 const TIMEOUT_MS = 3_000;
 
@@ -30,29 +33,39 @@ export async function checkNetwork(config: Config, now: number): Promise<Finding
   return [
     ok('keys', `are in ${config.keysFolder}`),
     ...hubs,
-    ...(anyHub ? await checkAsSystem(config, operator) : []),
+    ...(anyHub ? await checkAs('system', config, (system) => checkAccounts(system, operator)) : []),
+    ...(anyHub
+      ? await checkAs('coordinator', config, async (core) =>
+          checkStreams(core, await wantedReplicas(config)),
+        )
+      : []),
     ...(await checkDatabase(config.databaseUrl)),
     ...(await checkApi(config, now)),
   ];
 }
 
-async function checkAsSystem(config: Config, operator: OperatorHome): Promise<Finding[]> {
+async function checkAs(
+  account: 'system' | 'coordinator',
+  config: Config,
+  check: (connection: NatsConnection) => Promise<Finding[]>,
+): Promise<Finding[]> {
+  const file = account === 'system' ? config.systemCredentials : config.coreCredentials;
   try {
-    const system = await connectToServer({
-      ...(await hubConnection(config, config.systemCredentials)),
+    const connection = await connectToServer({
+      ...(await hubConnection(config, file)),
       name: 'network check',
       timeout: TIMEOUT_MS,
     });
     try {
-      return await checkAccounts(system, operator);
+      return await check(connection);
     } finally {
-      await system.close();
+      await connection.close();
     }
   } catch (error) {
     return [
       failed(
-        'credentials',
-        `the hubs refuse the credentials of the system account: ${messageOf(error)}`,
+        `credentials of the ${account} account`,
+        `cannot be used: ${messageOf(error)}`,
         'the hubs must run with the configuration that "dinf network init" wrote for these keys',
       ),
     ];
