@@ -1,7 +1,11 @@
-interface LeafRemote {
-  /** User name in the local account, with which the provider's daemon signs in to its own leaf. */
+/** A user of the leaf itself. Passwords are new at each start of the provider's daemon. */
+interface LeafUser {
   readonly user: string;
   readonly password: string;
+}
+
+/** A provider: the user with which its daemon signs in to its own leaf, and its credentials. */
+interface LeafRemote extends LeafUser {
   readonly credentialsFile: string;
 }
 
@@ -20,23 +24,27 @@ export interface LeafLinks {
    */
   readonly caFile?: string;
   readonly remotes: readonly LeafRemote[];
+  /** Reads the state of the leaf's links. */
+  readonly watcher: LeafUser;
 }
 
 const MAX_PAYLOAD_BYTES = 1024 * 1024;
 const quoted = (value: string) => JSON.stringify(value);
+const userOf = ({ user, password }: LeafUser) =>
+  `{ user: ${quoted(user)}, password: ${quoted(password)} }`;
 
 /**
  * Configuration of a leaf. Each remote connects one provider, which has an account of its own. The
  * leaf accepts connections of clients on `host` only. A dead hub is noticed after two pings, 4 s
  * apart, without an answer.
  */
-export function leafConfig(place: LeafPlace, { hubs, caFile, remotes }: LeafLinks): string {
+export function leafConfig(
+  place: LeafPlace,
+  { hubs, caFile, remotes, watcher }: LeafLinks,
+): string {
   const { host, ports } = place;
   const tls = caFile === undefined ? '' : `, tls: { ca_file: ${quoted(caFile)} }`;
-  const accounts = remotes.map(
-    ({ user, password }, index) =>
-      `  L${index} { users: [{ user: ${quoted(user)}, password: ${quoted(password)} }] }`,
-  );
+  const accounts = remotes.map((remote, index) => `  L${index} { users: [${userOf(remote)}] }`);
   const links = remotes.map(
     ({ credentialsFile }, index) =>
       `    { urls: ${JSON.stringify(hubs)}, account: L${index}, credentials: ${quoted(credentialsFile)}${tls} }`,
@@ -47,7 +55,9 @@ port: ${ports.client}
 max_payload: ${MAX_PAYLOAD_BYTES}
 ping_interval: "4s"
 ping_max: 2
+system_account: SYS
 accounts {
+  SYS { users: [${userOf(watcher)}] }
 ${accounts.join('\n')}
 }
 leafnodes {

@@ -5,6 +5,8 @@ import { connectToServer } from '#bus-schemas';
 import type { Enrolment } from '../identity.ts';
 import { keepRunning } from '../keep-running.ts';
 import { leafConfig } from './leaf-config.ts';
+import type { LinkHealth } from './link-health.ts';
+import { LinkWatch, WITHOUT_LINK_MS } from './link-watch.ts';
 import { type NatsServer, startNatsServer } from './nats-server.ts';
 
 export interface LeafOptions {
@@ -13,39 +15,59 @@ export interface LeafOptions {
   /** One provider, or a fleet that shares this leaf. */
   readonly enrolments: readonly Enrolment[];
   readonly log: Logger;
+  /** Time without a link after which the leaf is started again, in milliseconds. */
+  readonly withoutLinkMs?: number;
 }
 
 /** The NATS server of this machine. It is the only program here that connects to the hub. */
 export interface Leaf extends AsyncDisposable {
   readonly server: NatsServer;
+  /** Whether the leaf has a link to a hub, and if not, since when and why. */
+  readonly link: LinkHealth;
   /** Connects to the leaf in the account of one enrolment. */
   connect(enrolment: Enrolment): Promise<NatsConnection>;
   /** Ends the server with SIGKILL; it is not started again. */
   kill(): Promise<void>;
 }
 
+const WATCHER = 'link-watch';
 const RECONNECT_MS = 100;
 const PASSWORD_BYTES = 24;
 
-export async function startLeaf({ binary, home, enrolments, log }: LeafOptions): Promise<Leaf> {
+export async function startLeaf({
+  binary,
+  home,
+  enrolments,
+  log,
+  withoutLinkMs = WITHOUT_LINK_MS,
+}: LeafOptions): Promise<Leaf> {
   const remotes = enrolments.map(({ provider, credentialsFile }) => ({
     user: provider,
-    password: randomBytes(PASSWORD_BYTES).toString('base64url'),
+    password: newPassword(),
     credentialsFile,
   }));
+  const watcher = { user: WATCHER, password: newPassword() };
   const hubs = [...new Set(enrolments.flatMap(({ leafUrls }) => leafUrls))];
   const [caFile] = enrolments.flatMap(({ hubCaFile }) => hubCaFile ?? []);
   const server = await startNatsServer({
     binary,
     home,
     name: 'leaf',
-    config: (place) => leafConfig(place, { hubs, remotes, ...(caFile && { caFile }) }),
+    config: (place) => leafConfig(place, { hubs, remotes, watcher, ...(caFile && { caFile }) }),
   });
   // The leaf is started again however often it fails, because no operator sits at the machine. The
   // agents reconnect by themselves.
   const supervision = keepRunning({ name: 'the leaf node', child: server, log });
+  const watch = await LinkWatch.start({ ...watcher, server, hubs, limitMs: withoutLinkMs, log });
+  const endWatches = async (): Promise<void> => {
+    await watch[Symbol.asyncDispose]();
+    await supervision[Symbol.asyncDispose]();
+  };
   return {
     server,
+    get link() {
+      return watch.health;
+    },
     connect: ({ provider }) => {
       const remote = remotes.find(({ user }) => user === provider);
       return connectToServer({
@@ -58,12 +80,14 @@ export async function startLeaf({ binary, home, enrolments, log }: LeafOptions):
       });
     },
     kill: async () => {
-      await supervision[Symbol.asyncDispose]();
+      await endWatches();
       await server.kill();
     },
     [Symbol.asyncDispose]: async () => {
-      await supervision[Symbol.asyncDispose]();
+      await endWatches();
       await server.stop();
     },
   };
 }
+
+const newPassword = () => randomBytes(PASSWORD_BYTES).toString('base64url');
