@@ -11,7 +11,7 @@ import {
   connectDatabase,
   startCoordinator,
 } from '#coordinator';
-import { type Network, startNetwork } from '#network';
+import { type Network, type RouteUrl, startNetwork } from '#network';
 import {
   type Fault,
   type Fleet,
@@ -34,6 +34,8 @@ export interface TestNetworkOptions {
   readonly leaves?: 'own' | 'shared';
   /** Hubs of a cluster; one hub alone when left out. */
   readonly clusterOf?: number;
+  /** Addresses of the routes between the hubs of a cluster. */
+  readonly routeUrl?: RouteUrl;
   /** Models begin on disk, and are loaded into memory at the first request for them. */
   readonly startsCold?: boolean;
   /** An existing Postgres, possibly of several hosts; one is started when left out. */
@@ -366,7 +368,10 @@ export async function startTestNetwork(options: TestNetworkOptions): Promise<Tes
   } = options.config ?? {};
   const { contextTokens, maxOutputTokens, apart: alone = [] } = options;
   const components = componentNames.filter((name) => !alone.includes(name));
-  const cluster = options.clusterOf === undefined ? {} : { clusterOf: options.clusterOf };
+  const cluster = {
+    ...(options.clusterOf !== undefined && { clusterOf: options.clusterOf }),
+    ...(options.routeUrl && { routeUrl: options.routeUrl }),
+  };
   const network = await startNetwork({
     log,
     ...nodeStarters(await chooseRuntime()),

@@ -12,7 +12,16 @@ export interface HubClusterOptions {
   readonly home: string;
   readonly operator: OperatorHome;
   readonly count: number;
+  /** Addresses of the routes, for a test that breaks some of them; by default those of the hubs. */
+  readonly routeUrl?: RouteUrl;
 }
+
+/** Returns the address at which one hub reaches the other, which listens on `port`. */
+export type RouteUrl = (route: { from: number; to: number; port: number }) => Promise<string>;
+
+const directRoute: RouteUrl = async ({ port }) => `nats-route://127.0.0.1:${port}`;
+/** Hubs tell one another this address, at which nothing listens, so that all use `routeUrl`. */
+const NO_ADDRESS = '127.0.0.1:1';
 
 const ATTEMPTS = 5;
 const LEADER_MS = 60_000;
@@ -39,17 +48,21 @@ async function startOnFreePorts({
   home,
   operator,
   count,
+  routeUrl,
 }: HubClusterOptions): Promise<HubCluster> {
   await using started = new AsyncDisposableStack();
   const ports: number[] = [];
   while (ports.length < count) ports.push(await freePort());
-  const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`);
+  const routesFrom = (from: number) =>
+    Promise.all(ports.map((port, to) => (routeUrl ?? directRoute)({ from, to, port })));
   // Together: JetStream of a hub is ready when most of the cluster is there.
   const starts = await Promise.allSettled(
     ports.map(async (port, index) => {
       const server = `hub-${index}`;
+      const routes = await routesFrom(index);
+      const cluster = { server, port, routes, ...(routeUrl && { advertise: NO_ADDRESS }) };
       const config = (place: Parameters<typeof hubConfig>[0]) =>
-        hubConfig(place, { operator, cluster: { server, port, routes } });
+        hubConfig(place, { operator, cluster });
       return started.use(
         await startNatsServer({
           binary: natsServer,

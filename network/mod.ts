@@ -1,5 +1,6 @@
 /** The network that `dinf up` runs on one machine: hub, database, coordinator and sign-in service. */
 export { freePort } from './free-port.ts';
+export type { RouteUrl } from './hub-cluster.ts';
 export type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 export { type Network, type NetworkOptions, startNetwork } from './network.ts';
 export { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';

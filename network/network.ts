@@ -31,7 +31,7 @@ import {
   type Restartable,
   startNatsServer,
 } from '#provider';
-import { startHubCluster } from './hub-cluster.ts';
+import { type RouteUrl, startHubCluster } from './hub-cluster.ts';
 import type { NatsNode, NatsNodeOptions } from './nats-node.ts';
 import { type OidcIssuer, startOidcIssuer } from './oidc-issuer.ts';
 import { startLocalPostgres } from './postgres/postgres.ts';
@@ -48,6 +48,8 @@ export interface NetworkOptions {
   readonly hubPorts?: Partial<NatsPorts>;
   /** Number of hubs of a cluster of local processes; by default there is a single hub. */
   readonly clusterOf?: number;
+  /** Addresses of the routes between the hubs of a cluster. */
+  readonly routeUrl?: RouteUrl;
   /** Starts the hub, for example in a container; by default it is a process of this machine. */
   readonly startHub?: (options: NatsNodeOptions) => Promise<NatsNode>;
   /** Starts Postgres, for example in a container; by default it is a process of this machine. */
@@ -139,8 +141,15 @@ export async function startNetwork(options: NetworkOptions): Promise<Network> {
             }),
           ),
         ]
-      : started.use(await startHubCluster({ natsServer, home, operator, count: options.clusterOf }))
-          .hubs;
+      : started.use(
+          await startHubCluster({
+            natsServer,
+            home,
+            operator,
+            count: options.clusterOf,
+            ...(options.routeUrl && { routeUrl: options.routeUrl }),
+          }),
+        ).hubs;
   const [hub] = hubs;
   if (hub === undefined) throw new Error('a network needs at least one hub');
   if (options.databaseUrl === undefined) say('Postgres');

@@ -7,6 +7,7 @@ export { findEngineDrivers } from './engine-drivers.ts';
 export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';
 export type { Dispute } from './fake-stripe/bank.ts';
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
+export { HubRoutes } from './hub-routes.ts';
 export { nodeStarters, startNatsHub, startNatsLeaf, startPostgres } from './nodes.ts';
 export {
   type ReplicatedPostgres,

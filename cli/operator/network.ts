@@ -94,7 +94,10 @@ function report(files: readonly FoundedFile[]): void {
   }
 }
 
-/** Runs nats-server in the folder of a hub. It gets the signals of this process, SIGHUP to reload. */
+/**
+ * Runs nats-server in the folder of a hub. It gets the signals of this process: SIGHUP to reload,
+ * SIGUSR2 to hand over its work and end.
+ */
 async function runHub(name: string): Promise<void> {
   const { spawn } = await import('node:child_process');
   const { existsSync } = await import('node:fs');
@@ -113,7 +116,7 @@ async function runHub(name: string): Promise<void> {
     log: (line) => process.stderr.write(`dinf: ${line}\n`),
   });
   const child = spawn(path, ['-c', 'nats-server.conf'], { cwd: folder, stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const)
     process.on(signal, () => child.kill(signal));
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>(
     (resolveExit, reject) => {

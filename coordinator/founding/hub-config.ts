@@ -18,6 +18,8 @@ interface ClusterPlace {
   readonly port: number;
   /** Addresses at which the other hubs accept connections of hubs: `nats-route://host:port`. */
   readonly routes: readonly string[];
+  /** `host:port` that the other hubs learn for this hub; by default the one it listens on. */
+  readonly advertise?: string;
 }
 
 /** Files of the certificate of a hub, in PEM. */
@@ -48,7 +50,8 @@ const quoted = (value: string) => JSON.stringify(value);
  * a port shows all connections to every program on the machine. The system account offers the same
  * information, but only to holders of its key. With certificates, every listener that other
  * machines can reach requires TLS; between hubs both sides show their certificates. A dead peer is
- * noticed after two pings, 4 s apart, without an answer.
+ * noticed after two pings, 4 s apart, without an answer. A hub that is asked to end by SIGUSR2 first
+ * hands over its streams and then closes its clients one by one, within 30 s.
  */
 export function hubConfig(
   { host, leafHost = host, home, ports }: HubPlace,
@@ -62,6 +65,8 @@ max_payload: ${MAX_PAYLOAD_BYTES}
 write_deadline: "10s"
 ping_interval: "4s"
 ping_max: 2
+lame_duck_grace_period: "1s"
+lame_duck_duration: "30s"
 ${listenerTls(host, tls)}
 operator: ${jwts.operator}
 system_account: ${keys.system.getPublicKey()}
@@ -90,7 +95,7 @@ const certificateSettings = ({ certificateFile, keyFile }: HubTls): string =>
 
 function clusterBlock(
   host: string,
-  { port, routes }: ClusterPlace,
+  { port, routes, advertise }: ClusterPlace,
   tls: HubTls | undefined,
 ): string {
   const mutual =
@@ -100,6 +105,7 @@ function clusterBlock(
   return `cluster {
   name: hubs, host: ${quoted(host)}, port: ${port}
   routes: ${JSON.stringify(routes)}
+  ${advertise === undefined ? '' : `advertise: ${quoted(advertise)}`}
   ${mutual}
 }
 `;
