@@ -73,7 +73,7 @@ const CALL = { timeoutMs: 10_000 };
 
 interface Message {
   readonly role: string;
-  readonly content: string;
+  readonly content: string | { readonly type: string; readonly text: string }[];
 }
 
 /**

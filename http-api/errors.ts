@@ -172,6 +172,12 @@ const table = {
     retryable: false,
     message: 'There is no such path.',
   },
+  previous_response_not_found: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The previous response is not stored. Send the whole conversation.',
+  },
   method_not_allowed: {
     status: 405,
     type: 'invalid_request_error',

@@ -113,6 +113,8 @@ interface Exchange {
   readonly memory: MemoryBudget;
 }
 
+const nowSeconds = () => Math.floor(Date.now() / 1_000);
+
 function answerFor(
   surface: Surface,
   { request, reply, serving, intent, body, memory }: Exchange,
@@ -124,7 +126,8 @@ function answerFor(
     includeUsage: intent.includeUsage,
     maxOutputTokens: serving.maxTokens,
     request: body,
-    createdSeconds: Math.floor(Date.now() / 1_000),
+    createdSeconds: nowSeconds(),
+    nowSeconds,
   };
   const options = { response, surface, head, requestId: request.id };
   const answer = intent.streamed

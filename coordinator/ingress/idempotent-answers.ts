@@ -1,21 +1,12 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createHmac,
-  hkdfSync,
-  randomBytes,
-} from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import type { Logger } from 'pino';
 import { services } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { RETRY_AFTER_MS } from '#http-api/retry-after.ts';
 import { answerOf, callUntil } from './call-until.ts';
+import { type ContentOwner, callerKey, openForCaller, sealForCaller } from './caller-cipher.ts';
 
-const CIPHER = 'aes-256-gcm';
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const ANSWER_LIFETIME_MS = 3_600_000;
 /**
  * Lifetime of a claim without renewal, in milliseconds. A claim that expires was lost with its
@@ -117,7 +108,10 @@ export class IdempotentAnswers {
   async #end(request: IdempotentRequest, text: string | undefined): Promise<void> {
     const { bus, log, now } = this.#deps;
     const { account, job } = request;
-    const sealed = text === undefined ? undefined : seal(request, text);
+    const sealed =
+      text === undefined
+        ? undefined
+        : sealForCaller(ownerOf('dinf idempotent answer', request), text);
     const isStored = sealed !== undefined && sealed.length <= MAX_SEALED_BYTES;
     const ended = {
       account,
@@ -133,33 +127,16 @@ export class IdempotentAnswers {
   }
 }
 
-function keyFor(
-  purpose: 'dinf idempotent answer' | 'dinf idempotent request',
+function ownerOf(
+  kind: 'dinf idempotent answer' | 'dinf idempotent request',
   { account, secret, idempotencyKey, path }: IdempotentRequest,
-): Buffer {
-  return Buffer.from(
-    hkdfSync('sha256', secret, account, `${purpose} ${path} ${idempotencyKey}`, 32),
-  );
-}
-
-function seal(request: IdempotentRequest, text: string): Buffer {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, keyFor('dinf idempotent answer', request), nonce);
-  return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+): ContentOwner {
+  return { account, secret, purpose: `${kind} ${path} ${idempotencyKey}` };
 }
 
 function open(request: IdempotentRequest, sealed: Buffer): string {
-  const decipher = createDecipheriv(
-    CIPHER,
-    keyFor('dinf idempotent answer', request),
-    sealed.subarray(0, NONCE_BYTES),
-  );
-  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
   try {
-    return Buffer.concat([
-      decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)),
-      decipher.final(),
-    ]).toString('utf8');
+    return openForCaller(ownerOf('dinf idempotent answer', request), sealed);
   } catch (cause) {
     // The answer belongs to another API key of the same account, or to the same key before it was
     // rotated.
@@ -180,7 +157,7 @@ function nameOf({ idempotencyKey }: IdempotentRequest): Buffer {
 }
 
 function digestOf(request: IdempotentRequest): Buffer {
-  return createHmac('sha256', keyFor('dinf idempotent request', request))
+  return createHmac('sha256', callerKey(ownerOf('dinf idempotent request', request)))
     .update(request.body)
     .digest();
 }

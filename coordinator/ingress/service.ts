@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import websocket from '@fastify/websocket';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { Gauge } from 'prom-client';
-import { demandTls, newIngressId, RelaySenders } from '#bus-schemas';
+import { demandTls, MAX_REQUEST_BYTES, newIngressId, RelaySenders } from '#bus-schemas';
 import { Cells } from '#coordinator/cells/cells.ts';
 import type { Component } from '#coordinator/component.ts';
 import type { Config } from '#coordinator/config.ts';
@@ -119,6 +120,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
   const degraded = () => degradations(bus);
   const server = createServer({ log, ...config });
   await documentApi(server);
+  await server.register(websocket, { options: { maxPayload: MAX_REQUEST_BYTES } });
   const addressLimiter = () => new AddressLimiter(config.addressLimit, clock);
   const strangers = addressLimiter();
   addRoutes(server, {
@@ -127,6 +129,7 @@ export async function startIngress(context: Context): Promise<Ingress> {
     ownMachines,
     counter,
     home: config.home,
+    log,
     jobs,
     missing,
     degraded,

@@ -1,32 +1,27 @@
-import { createHmac } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { InferenceRequest, newJobId, type PrintedReceipt } from '#bus-schemas';
+import type { PrintedReceipt } from '#bus-schemas';
 import type { Answer } from '#http-api/answer.ts';
 import { StreamAnswer, WholeAnswer } from '#http-api/answer-writers.ts';
-import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
-import { type JsonObject, parseJson } from '#http-api/core/json.ts';
-import { beginningsOf } from '#http-api/core/prefixes.ts';
+import { parseJson } from '#http-api/core/json.ts';
+import { responses } from '#http-api/core/surfaces/responses.ts';
 import type { Surface } from '#http-api/core/surfaces/surface.ts';
 import { surfaces } from '#http-api/core/surfaces/surfaces.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { MemoryBudget } from '#http-api/memory-budget.ts';
 import { takeOver } from '#http-api/respond.ts';
-import { recountTerms } from '../core/recount.ts';
 import type { Claim, IdempotentAnswers } from '../idempotent-answers.ts';
 import type { JobSpec } from '../job-run.ts';
 import type { Jobs } from '../jobs.ts';
-import { relaySealing, type SealFor } from '../relay-sealing.ts';
-import { type Auth, secretOf } from './authenticate.ts';
+import { type Auth, keyOf, secretOf } from './authenticate.ts';
+import { compactionFor } from './compaction.ts';
 import { inferenceSchema } from './inference-schemas.ts';
-import { type AdmissionDeps, admitJob, checkOpen } from './job-admission.ts';
+import { checkOpen } from './job-admission.ts';
+import { type PrepareDeps, type PreparedJob, prepareJob } from './prepare-job.ts';
 
-export interface InferenceDeps extends AdmissionDeps {
+export interface InferenceDeps extends PrepareDeps {
   readonly auth: Auth;
   readonly idempotent: IdempotentAnswers;
   readonly jobs: Jobs;
-  readonly now: () => number;
-  readonly clock: () => number;
-  readonly sealFor: SealFor;
   /** Memory for answers that are collected whole. */
   readonly memory: MemoryBudget;
   /** Returns the receipt of a job that has just ended. */
@@ -51,6 +46,18 @@ export function addInferenceRoutes(server: FastifyInstance, deps: InferenceDeps)
       infer(surface, { request, reply, deps }),
     );
   }
+  server.post(
+    '/v1/responses/compact',
+    {
+      config: { surface: responses, isForBrowsers: true },
+      onRequest: deps.auth.key,
+      schema: inferenceSchema('/v1/responses/compact'),
+    },
+    (request, reply) => {
+      const owner = { account: keyOf(request).account, secret: secretOf(request) };
+      return infer(compactionFor(owner), { request, reply, deps });
+    },
+  );
 }
 
 interface Exchange {
@@ -61,30 +68,12 @@ interface Exchange {
 
 async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply> {
   const { request, reply, deps } = exchange;
-  const receivedAt = deps.clock();
   checkOpen(deps);
   const body = parseJson(request.body);
-  const intent = introspectChat(surface.lower(body));
-  const { headers, refusal, job } = await admitJob(intent, request, deps);
+  const { headers, refusal, ...job } = await prepareJob({ surface, body, request }, deps);
   for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value);
   if (refusal !== undefined) throw refusal;
-  const cacheScope = cacheScopeOf(secretOf(request));
-  const id = newJobId();
-  const { maxOutputTokens } = job;
-  const spec: JobSpec = {
-    ...job,
-    id,
-    receivedAt,
-    streamed: intent.streamed,
-    clientSeals: false,
-    recount: recountTerms(intent.body),
-    ...beginningsOf(intent.body, `${cacheScope} ${job.model.id}`),
-    seal: relaySealing(deps.sealFor, id, {
-      encoded: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
-      topLogprobs: topLogprobsOf(intent.body),
-    }),
-  };
-  const claim = await claimOf(spec, surface, exchange);
+  const claim = await claimOf(job.spec, surface, exchange);
   if (claim !== undefined && 'answer' in claim) {
     return reply
       .header('x-inference-job-id', claim.job)
@@ -93,30 +82,9 @@ async function infer(surface: Surface, exchange: Exchange): Promise<FastifyReply
       .serializer(String)
       .send(claim.answer);
   }
-  const answer = answerFor(surface, exchange, { spec, intent, body, claim: claim?.claim });
-  start(spec, answer, { ...exchange, outlivesClient: claim !== undefined });
+  const answer = answerFor(surface, exchange, { ...job, claim: claim?.claim });
+  start(job.spec, answer, { ...exchange, outlivesClient: claim !== undefined });
   return reply;
-}
-
-/**
- * Number of alternatives per token, or undefined without log probabilities. The chat contract has
- * been checked: `top_logprobs` is only valid with `logprobs`.
- */
-function topLogprobsOf({ logprobs, top_logprobs: top }: JsonObject): number | undefined {
-  return logprobs === true ? (typeof top === 'number' ? top : 0) : undefined;
-}
-
-/**
- * The cache scope: a digest that is the same for all prompts of one API key on one day. A provider
- * reuses cached prompts only within one scope.
- *
- * The attack: a customer sends guesses of another customer's prompt, and learns from a faster
- * answer that a guess is in the cache.
- */
-function cacheScopeOf(secret: string): string {
-  return createHmac('sha256', secret)
-    .update(`dinf cache scope ${new Date().toISOString().slice(0, 10)}`)
-    .digest('base64url');
 }
 
 /**
@@ -147,26 +115,15 @@ function claimOf(spec: JobSpec, surface: Surface, { request, deps }: Exchange) {
   });
 }
 
-interface AnswerRequest {
-  readonly spec: JobSpec;
-  readonly intent: ChatIntent;
-  readonly body: JsonObject;
+interface AnsweredJob extends Pick<PreparedJob, 'spec' | 'intent' | 'head'> {
   readonly claim: Claim | undefined;
 }
 
 function answerFor(
   surface: Surface,
   { request, reply, deps }: Exchange,
-  { spec, intent, body, claim }: AnswerRequest,
+  { spec, intent, head, claim }: AnsweredJob,
 ): Answer {
-  const head = {
-    job: spec.id,
-    model: intent.model,
-    createdSeconds: Math.floor(deps.now() / 1_000),
-    includeUsage: intent.includeUsage,
-    maxOutputTokens: spec.maxOutputTokens,
-    request: body,
-  };
   const options = { response: reply.raw, surface, head, requestId: request.id };
   if (!intent.streamed)
     return new WholeAnswer(options, deps.memory, claim && ((text) => claim.end(text)));

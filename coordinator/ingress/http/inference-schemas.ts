@@ -121,6 +121,15 @@ const described: Readonly<Record<string, Described>> = {
     }),
     example: { model: 'sim', input: 'Hello', max_output_tokens: 100 },
   },
+  '/v1/responses/compact': {
+    summary: 'Summarise a conversation into one item that replaces it (OpenAI)',
+    body: Type.Object({
+      model: shared.model,
+      input: any,
+      instructions: optional(Type.String()),
+    }),
+    example: { model: 'sim', input: 'Hello' },
+  },
   '/v1/completions': {
     summary: "Complete a prompt (OpenAI's legacy completions)",
     body: Type.Object({

@@ -5,6 +5,7 @@ import type { AskedPrices } from '../asked-prices.ts';
 import type { CatalogCache } from '../catalog-cache.ts';
 import type { AddressLimiter } from '../limits/address-limiter.ts';
 import type { GuessLimiter } from '../limits/guess-limiter.ts';
+import { addResponseSocket, type ResponseSocketDeps } from '../websocket/response-socket.ts';
 import { addAccountRoutes } from './account-routes.ts';
 import { Api } from './api.ts';
 import { addBillingRoutes } from './billing-routes.ts';
@@ -22,7 +23,7 @@ import { addStripeRoute } from './stripe-route.ts';
 import { type CountDeps, countTokens } from './token-counts.ts';
 import { addTrustRoutes } from './trust-routes.ts';
 
-export interface RoutesDeps extends InferenceDeps, SealedRoutesDeps, CountDeps {
+export interface RoutesDeps extends InferenceDeps, ResponseSocketDeps, SealedRoutesDeps, CountDeps {
   readonly bus: Bus;
   readonly catalog: CatalogCache;
   readonly strangers: AddressLimiter;
@@ -41,6 +42,7 @@ export function addRoutes(server: FastifyInstance, deps: RoutesDeps): void {
   const api = new Api(server, deps.auth, deps.bus);
   addHealthRoutes(server, deps);
   addInferenceRoutes(server, deps);
+  addResponseSocket(server, deps);
   addCountRoutes(server, {
     onRequest: deps.auth.key,
     count: (intent, request) => countTokens(intent, request, deps),

@@ -38,7 +38,7 @@ export interface TlsListener extends AsyncDisposable {
  * new one; open connections are not interrupted.
  */
 export async function startTlsListener({
-  server: { routing },
+  server: plain,
   https: { host, port, certificateFile, keyFile },
   limits,
   log,
@@ -46,7 +46,9 @@ export async function startTlsListener({
   checkMs = CHECK_MS,
 }: TlsListenerOptions): Promise<TlsListener> {
   let pair = await readPair(certificateFile, keyFile);
-  const server = createServer({ ...limits, ...pair, minVersion: 'TLSv1.2' }, routing);
+  const server = createServer({ ...limits, ...pair, minVersion: 'TLSv1.2' }, plain.routing);
+  // WebSockets are opened by the listener without TLS, which has the handler for it.
+  server.on('upgrade', (...upgrade) => plain.server.emit('upgrade', ...upgrade));
   new Gauge({
     name: 'dinf_https_certificate_expires_seconds',
     help: 'Time at which the certificate of the API expires, in seconds since 1970',

@@ -23,7 +23,10 @@ export interface AnswerHead {
   readonly job: string;
   /** The name that the caller used, which may be an alias. */
   readonly model: string;
+  /** Time of the request, as Unix time in seconds. */
   readonly createdSeconds: number;
+  /** The present time, as Unix time in seconds. */
+  readonly nowSeconds: () => number;
   readonly includeUsage: boolean;
   readonly maxOutputTokens: number;
   /** The body of the request before it was lowered. */
@@ -98,3 +101,9 @@ export const sseData = (data: object): string => `data: ${JSON.stringify(data)}\
  */
 export const sseEvent = (data: { type: string }): string =>
   `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`;
+/** The data of each event in a text that `sseEvent` has made. JSON has no line breaks of its own. */
+export const eventData = (events: string): string[] =>
+  events
+    .split('\n')
+    .filter((line) => line.startsWith('data: '))
+    .map((line) => line.slice('data: '.length));

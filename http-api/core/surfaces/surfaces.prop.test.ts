@@ -24,6 +24,7 @@ const head = (request = {}): AnswerHead => ({
   job: 'job_x',
   model: 'sim "quoted"',
   createdSeconds: 1,
+  nowSeconds: () => 2,
   includeUsage: true,
   maxOutputTokens: 10,
   request,

@@ -1,0 +1,41 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+
+const CIPHER = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const KEY_BYTES = 32;
+
+/** Whose content it is, and the use of the key that is derived for it. */
+export interface ContentOwner {
+  readonly account: string;
+  /** The caller's API key. */
+  readonly secret: string;
+  /** Different for each kind of content, so that one kind cannot stand in for another. */
+  readonly purpose: string;
+}
+
+/**
+ * A key that only a request with this API key can derive. The database has only a hash of the API
+ * key, so a person who reads the database cannot decrypt what is stored under this key.
+ */
+export function callerKey({ account, secret, purpose }: ContentOwner): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, account, purpose, KEY_BYTES));
+}
+
+/** Encrypts a text for its caller. The nonce is random, so a key may encrypt any number of texts. */
+export function sealForCaller(owner: ContentOwner, text: string): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv(CIPHER, callerKey(owner), nonce);
+  return Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** Throws if the text was encrypted with another API key, or was changed. */
+export function openForCaller(owner: ContentOwner, sealed: Buffer): string {
+  const nonce = sealed.subarray(0, NONCE_BYTES);
+  const decipher = createDecipheriv(CIPHER, callerKey(owner), nonce);
+  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+  return Buffer.concat([
+    decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES)),
+    decipher.final(),
+  ]).toString('utf8');
+}

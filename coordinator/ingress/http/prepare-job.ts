@@ -1,0 +1,96 @@
+import { createHmac } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { InferenceRequest, newJobId } from '#bus-schemas';
+import { type ChatIntent, forwardedRequest, introspectChat } from '#http-api/core/introspect.ts';
+import type { JsonObject } from '#http-api/core/json.ts';
+import { beginningsOf } from '#http-api/core/prefixes.ts';
+import type { AnswerHead, Surface } from '#http-api/core/surfaces/surface.ts';
+import type { ApiError } from '#http-api/errors.ts';
+import { recountTerms } from '../core/recount.ts';
+import type { JobSpec } from '../job-run.ts';
+import { relaySealing, type SealFor } from '../relay-sealing.ts';
+import { keyOf, secretOf } from './authenticate.ts';
+import { openCompactions } from './compaction.ts';
+import { type AdmissionDeps, admitJob } from './job-admission.ts';
+
+export interface PrepareDeps extends AdmissionDeps {
+  readonly now: () => number;
+  readonly clock: () => number;
+  readonly sealFor: SealFor;
+}
+
+export interface InferenceCall {
+  readonly surface: Surface;
+  readonly body: JsonObject;
+  readonly request: FastifyRequest;
+}
+
+export interface PreparedJob {
+  readonly spec: JobSpec;
+  readonly intent: ChatIntent;
+  readonly head: AnswerHead;
+  /** Headers with what is left of the limits of key and account. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The error of a request above its limits; it has been counted all the same. */
+  readonly refusal: ApiError | undefined;
+}
+
+/** Checks a request, applies the rules for new jobs, and makes the job that answers it. */
+export async function prepareJob(
+  { surface, body, request }: InferenceCall,
+  deps: PrepareDeps,
+): Promise<PreparedJob> {
+  const receivedAt = deps.clock();
+  const secret = secretOf(request);
+  const { account } = keyOf(request);
+  const intent = introspectChat(surface.lower(openCompactions(body, { account, secret })));
+  const { headers, refusal, job } = await admitJob(intent, request, deps);
+  const cacheScope = cacheScopeOf(secret);
+  const id = newJobId();
+  const { maxOutputTokens } = job;
+  const spec: JobSpec = {
+    ...job,
+    id,
+    receivedAt,
+    streamed: intent.streamed,
+    clientSeals: false,
+    recount: recountTerms(intent.body),
+    ...beginningsOf(intent.body, `${cacheScope} ${job.model.id}`),
+    seal: relaySealing(deps.sealFor, id, {
+      encoded: InferenceRequest.encode(forwardedRequest(intent, { maxOutputTokens, cacheScope })),
+      topLogprobs: topLogprobsOf(intent.body),
+    }),
+  };
+  const nowSeconds = () => Math.floor(deps.now() / 1_000);
+  const head = {
+    job: id,
+    model: intent.model,
+    createdSeconds: nowSeconds(),
+    nowSeconds,
+    includeUsage: intent.includeUsage,
+    maxOutputTokens,
+    request: body,
+  };
+  return { spec, intent, head, headers, refusal };
+}
+
+/**
+ * Number of alternatives per token, or undefined without log probabilities. The chat contract has
+ * been checked: `top_logprobs` is only valid with `logprobs`.
+ */
+function topLogprobsOf({ logprobs, top_logprobs: top }: JsonObject): number | undefined {
+  return logprobs === true ? (typeof top === 'number' ? top : 0) : undefined;
+}
+
+/**
+ * The cache scope: a digest that is the same for all prompts of one API key on one day. A provider
+ * reuses cached prompts only within one scope.
+ *
+ * The attack: a customer sends guesses of another customer's prompt, and learns from a faster
+ * answer that a guess is in the cache.
+ */
+function cacheScopeOf(secret: string): string {
+  return createHmac('sha256', secret)
+    .update(`dinf cache scope ${new Date().toISOString().slice(0, 10)}`)
+    .digest('base64url');
+}
