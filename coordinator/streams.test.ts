@@ -1,26 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { consumers, eventStreams } from '#bus-schemas';
-import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
+import { startTestHub } from '#testcontainers';
 import { Bus } from './bus.ts';
 import { ensureStreams } from './streams.ts';
 
 test('streams and durable consumers are created once, and repaired after they were changed', async () => {
-  const home = await mkdtemp(join(tmpdir(), 'dinf-streams-'));
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => rm(home, { recursive: true, force: true }));
-  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const hub = stack.use(
-    await startNatsServer({
-      binary,
-      home,
-      config: ({ host, ports }) =>
-        `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`,
-    }),
-  );
+  const hub = stack.use(await startTestHub());
   const connection = await connect({ servers: hub.clientUrl });
   stack.defer(() => connection.close());
   const bus = new Bus(connection);

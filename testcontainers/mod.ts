@@ -8,7 +8,7 @@ export { type FakeDevice, FakeMicroMdm, type Mood } from './fake-micro-mdm.ts';
 export type { Dispute } from './fake-stripe/bank.ts';
 export { FakeStripe, type FaultKind } from './fake-stripe/fake-stripe.ts';
 export { HubRoutes } from './hub-routes.ts';
-export { nodeStarters, startNatsHub, startNatsLeaf, startPostgres } from './nodes.ts';
+export { nodeStarters, startNatsHub, startNatsLeaf, startPostgres, startTestHub } from './nodes.ts';
 export {
   type ReplicatedPostgres,
   startReplicatedPostgres,

@@ -38,6 +38,21 @@ export async function startPostgres({
 
 export const startNatsHub = (options: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> =>
   startNats('hub', options);
+
+/**
+ * A hub without accounts, with JetStream, for tests of one component. `DINF_TEST_HUB_CONFIG` is
+ * added to its configuration, for example `feature_flags { js_ack_fc_v2: true }`.
+ */
+export const startTestHub = (): Promise<NatsNode> =>
+  startNatsHub({
+    config: ({ host, home, ports }) => `
+host: ${host}
+port: ${ports.client}
+jetstream { store_dir: "${home}/jetstream" }
+${process.env['DINF_TEST_HUB_CONFIG'] ?? ''}
+`,
+  });
+
 export const startNatsLeaf = (options: NatsNodeOptions & RuntimeChoice): Promise<NatsNode> =>
   startNats('leaf', options);
 

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { Pool } from 'pg';
 import { pino } from 'pino';
@@ -30,7 +27,7 @@ import { Bus, endpoint } from '#coordinator/bus.ts';
 import type { Component } from '#coordinator/component.ts';
 import { readConfig } from '#coordinator/config.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
-import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
+import { startTestHub } from '#testcontainers';
 import { startRouting } from './service.ts';
 
 const PROVIDER = `A${'B'.repeat(55)}`;
@@ -41,12 +38,7 @@ const upSubject = (word: 'hello' | 'beat') => core.everyUp(word).replace('*', PR
 /** Starts a hub and routing on it. The test acts as the providers and the ingress. */
 async function startRoutingUnderTest() {
   await using stack = new AsyncDisposableStack();
-  const home = await mkdtemp(join(tmpdir(), 'dinf-routing-'));
-  stack.defer(() => rm(home, { recursive: true, force: true }));
-  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
-    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
-  const hub = stack.use(await startNatsServer({ binary, home, config }));
+  const hub = stack.use(await startTestHub());
   const connection = await connect({ servers: hub.clientUrl });
   stack.defer(() => connection.close());
   const bus = new Bus(connection);

@@ -23,9 +23,8 @@ import { connectDatabase } from '#coordinator/database.ts';
 import { DeliveryProofs } from '#coordinator/delivery-proofs.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
-import type { PostgresNode } from '#network';
-import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
-import { startPostgres } from '#testcontainers';
+import type { NatsNode, PostgresNode } from '#network';
+import { startPostgres, startTestHub } from '#testcontainers';
 import { startSettlement } from './service.ts';
 
 export const PROVIDER = `A${'P'.repeat(55)}`;
@@ -58,7 +57,7 @@ export const MODEL: CatalogModel = {
 export interface Settlement extends AsyncDisposable {
   readonly bus: Bus;
   readonly database: Pool;
-  readonly hub: NatsServer;
+  readonly hub: NatsNode;
   readonly postgres: PostgresNode;
   /** The signing key that trust returns for every machine. */
   readonly trustedKey: { signingKey: Uint8Array };
@@ -94,7 +93,8 @@ export async function startSettlementUnderTest({
   await using stack = new AsyncDisposableStack();
   const home = await mkdtemp(join(tmpdir(), 'dinf-settlement-'));
   stack.defer(() => rm(home, { recursive: true, force: true }));
-  const [hub, postgres] = await Promise.all([startHub(stack, home), startPostgres()]);
+  const [hub, postgres] = await Promise.all([startTestHub(), startPostgres()]);
+  stack.use(hub);
   stack.use(postgres);
   const databaseUrl = await postgres.createDatabase(`ledger_${randomToken(8)}`);
   await migrate(databaseUrl);
@@ -157,11 +157,4 @@ export async function startSettlementUnderTest({
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-async function startHub(stack: AsyncDisposableStack, home: string): Promise<NatsServer> {
-  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const config = ({ host, ports }: { host: string; ports: { client: number } }): string =>
-    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
-  return stack.use(await startNatsServer({ binary, home, config }));
 }

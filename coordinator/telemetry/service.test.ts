@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { Pool } from 'pg';
 import { pino } from 'pino';
@@ -13,26 +10,21 @@ import { readConfig } from '#coordinator/config.ts';
 import { connectDatabase } from '#coordinator/database.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
-import { cacheFolder, findNatsServer, type NatsServer, startNatsServer } from '#provider';
-import { startPostgres } from '#testcontainers';
+import type { NatsNode } from '#network';
+import { startPostgres, startTestHub } from '#testcontainers';
 import { startTelemetry } from './service.ts';
 
 const stack = new AsyncDisposableStack();
 const { stream, name } = consumers.telemetryJobs;
 const poll = { timeout: 20_000, interval: 50 };
 
-let hub: NatsServer;
+let hub: NatsNode;
 let databaseUrl: string;
 let database: Pool;
 let bus: Bus;
 
 beforeAll(async () => {
-  const home = await mkdtemp(join(tmpdir(), 'dinf-telemetry-'));
-  stack.defer(() => rm(home, { recursive: true, force: true }));
-  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
-    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
-  hub = stack.use(await startNatsServer({ binary, home, config }));
+  hub = stack.use(await startTestHub());
   const postgres = stack.use(await startPostgres());
   databaseUrl = await postgres.createDatabase(`telemetry_${randomToken(8)}`);
   await migrate(databaseUrl);

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { Pool } from 'pg';
 import { pino } from 'pino';
@@ -26,8 +23,7 @@ import { readConfig } from '#coordinator/config.ts';
 import { connectDatabase } from '#coordinator/database.ts';
 import { migrate } from '#coordinator/migrate.ts';
 import { ensureStreams } from '#coordinator/streams.ts';
-import { cacheFolder, findNatsServer, startNatsServer } from '#provider';
-import { startPostgres, startTcpProxy } from '#testcontainers';
+import { startPostgres, startTcpProxy, startTestHub } from '#testcontainers';
 import { announcement, slot } from '../core/fleet-under-test.ts';
 import { startRouting } from '../service.ts';
 
@@ -51,12 +47,7 @@ export type RoutersUnderTest = Awaited<ReturnType<typeof startRoutersUnderTest>>
 /** A hub and a Postgres, on which routers start and end. The test speaks as machines and ingress. */
 export async function startRoutersUnderTest(machines: number) {
   await using stack = new AsyncDisposableStack();
-  const home = await mkdtemp(join(tmpdir(), 'dinf-records-'));
-  stack.defer(() => rm(home, { recursive: true, force: true }));
-  const { path: binary } = await findNatsServer({ cacheDir: cacheFolder(process.env) });
-  const config = ({ host, ports }: { host: string; ports: { client: number } }) =>
-    `host: ${host}\nport: ${ports.client}\njetstream { store_dir: "${join(home, 'js')}" }\n`;
-  const hub = stack.use(await startNatsServer({ binary, home, config }));
+  const hub = stack.use(await startTestHub());
   const postgres = stack.use(await startPostgres({ settings: { log_statement: 'mod' } }));
   const directUrl = await postgres.createDatabase(`records_${randomToken(8)}`);
   await migrate(directUrl);
