@@ -46,6 +46,7 @@ export {
 } from './evidence/printed-evidence.ts';
 export { isSafeHub, MINIMUM_NATS_SERVER } from './hub-version.ts';
 export * from './ids.ts';
+export * from './key-limits.ts';
 export { LruMap } from './lru-map.ts';
 export type {
   Authenticated,

@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Hash } from '../bytes.ts';
 import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName } from '../ids.ts';
+import { byName, COUNTED_AMOUNTS, RATE_LIMIT_NAMES } from '../key-limits.ts';
 import { At, count, nothing, optional, positive } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
 
@@ -27,12 +28,8 @@ const accountCreated = Type.Object({ account: AccountId });
 
 // keys
 
-/** Limits of a key in any 60 seconds; a missing field means no limit. */
-const RateLimits = Type.Object({
-  requests: optional(positive),
-  inputTokens: optional(positive),
-  outputTokens: optional(positive),
-});
+/** Limits of a key or an account; a missing field means no limit. */
+const RateLimits = Type.Object(byName(RATE_LIMIT_NAMES, () => optional(positive)));
 export type RateLimits = Static<typeof RateLimits>;
 const settings = {
   name: Name,
@@ -110,8 +107,7 @@ const take = Type.Object({
    */
   takes: Type.Array(
     Type.Object({
-      inputTokens: count,
-      outputTokens: count,
+      ...byName(COUNTED_AMOUNTS, () => optional(count)),
       /**
        * The key, its account, or both. A request is granted only if the limits of all subjects
        * allow it.
@@ -131,9 +127,7 @@ const taken = Type.Object({
     Type.Object({
       ok: Type.Boolean(),
       /** Remaining use of the first subject that has such a limit. */
-      requests: optional(Room),
-      inputTokens: optional(Room),
-      outputTokens: optional(Room),
+      ...byName(RATE_LIMIT_NAMES, () => optional(Room)),
       retryAfterMs: count,
     }),
   ),

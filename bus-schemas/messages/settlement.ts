@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Bytes } from '../codec.ts';
 import { AccountId, JobId, KeyId, ModelName, ProviderId } from '../ids.ts';
+import { byName, SPENDING_WINDOWS } from '../key-limits.ts';
 import { PrintedReceipt } from '../receipts/printed-receipt.ts';
 import { At, count, nothing, optional, positive } from '../schema-parts.ts';
 import { methodsOf, ok, refused } from './service-method.ts';
@@ -54,7 +55,7 @@ const HOLD_REFUSALS = [
  * open holds in the window.
  */
 const KeyShortage = Type.Object({
-  window: Type.Enum(['day', 'week', 'month', 'total']),
+  window: Type.Enum(SPENDING_WINDOWS),
   capMicroUsd: count,
   usedMicroUsd: count,
   neededMicroUsd: count,
@@ -176,24 +177,18 @@ const pricesOfProviders = Type.Object({ prices: Type.Array(ownPrice, { maxItems:
  * Maximum spending of a key in a UTC day, in a week from Monday, in a month, and in total; an
  * absent field means no limit.
  */
-const KeyCaps = Type.Object({
-  day: optional(count),
-  week: optional(count),
-  month: optional(count),
-  total: optional(count),
-});
+const KeyCaps = Type.Object(byName(SPENDING_WINDOWS, () => optional(count)));
 export type KeyCaps = Static<typeof KeyCaps>;
+const Used = Type.Object(byName(SPENDING_WINDOWS, () => count));
 const setKeyCaps = Type.Object({ key: KeyId, account: AccountId, caps: KeyCaps });
-const keyCapsSet = Type.Object({
-  used: Type.Object({ day: count, week: count, month: count, total: count }),
-});
+const keyCapsSet = Type.Object({ used: Used });
 
 /** Asks for one key, or for all keys of the account. */
 const keySpendingRequest = Type.Object({ account: AccountId, key: optional(KeyId) });
 const KeySpending = Type.Object({
   key: KeyId,
   caps: KeyCaps,
-  used: Type.Object({ day: count, week: count, month: count, total: count }),
+  used: Used,
 });
 export type KeySpending = Static<typeof KeySpending>;
 /** Keys that never had a job or a cap are missing. The key with the newest job comes first. */

@@ -1,4 +1,4 @@
-import type { CatalogModel, RateLimits } from '#bus-schemas';
+import type { CatalogModel, KeyAmounts, RateLimits } from '#bus-schemas';
 import type { ChatIntent } from '#http-api/core/introspect.ts';
 import { ApiError } from '#http-api/errors.ts';
 import type { KeyCaller } from './identity/key-cache.ts';
@@ -22,7 +22,7 @@ export interface WantedMachines {
 
 const MAX_MACHINES = 64;
 
-/** The rules of an API key, checked in this order: models, machines, limits per minute. */
+/** The rules of an API key, checked in this order: models, machines, rate limits. */
 export class KeyPolicy {
   readonly #deps: Deps;
 
@@ -68,7 +68,7 @@ export class KeyPolicy {
   /** Counts a request against the limits of its key and account. The headers state what is left. */
   async take(
     key: KeyCaller,
-    asked: { inputTokens: number; outputTokens: number },
+    amounts: KeyAmounts,
   ): Promise<{ headers: Record<string, string>; refusal: ApiError | undefined }> {
     const { accountLimits, limits } = this.#deps;
     const subjects = [
@@ -78,7 +78,7 @@ export class KeyPolicy {
         : [{ subject: key.account, limits: accountLimits }]),
     ];
     if (subjects.length === 0) return { headers: {}, refusal: undefined };
-    const taken = await limits.take({ ...asked, subjects });
+    const taken = await limits.take({ ...amounts, subjects });
     const headers = limitHeaders(taken, { ...accountLimits, ...key.limits });
     return {
       headers,

@@ -1,4 +1,4 @@
-import type { InferenceRequest, Trait } from '#bus-schemas';
+import type { InferenceRequest, KeyAmounts, Trait } from '#bus-schemas';
 import { ApiError } from '../errors.ts';
 import { checkChat, checkFlag, checkStop } from './chat-request.ts';
 import { invalid, isGiven, isObject, type JsonObject } from './json.ts';
@@ -19,6 +19,8 @@ export interface ChatIntent extends ProviderPreferences {
   readonly promptEstimate: number;
   /** Most prompt tokens, for money: a tokenizer makes at most one token of each byte. */
   readonly promptBound: number;
+  /** Counted against the limits of the key, besides the output tokens, which the model limits. */
+  readonly amounts: KeyAmounts;
   /** Undefined if the request has no limit; the limit of the model is used then. */
   readonly maxOutputTokens: number | undefined;
   /** Traits that model and machine must have. */
@@ -71,14 +73,16 @@ export function introspectChat(body: JsonObject): ChatIntent {
   const schemaBytes = sizeOf(body['tools']) + sizeOf(body['response_format']);
   const textBytes = images === 0 ? promptBytes : promptBytes - imageBytes(messages);
   const effort = body['reasoning_effort'];
+  const promptEstimate =
+    Math.max(1, Math.floor((textBytes + schemaBytes) / BYTES_PER_TOKEN)) +
+    MESSAGE_FRAMING_TOKENS * messages.length +
+    TOKENS_PER_IMAGE * images;
   return {
     model: checkModel(body['model']),
     streamed: checkFlag(body, 'stream'),
     includeUsage: wantsUsage(body['stream_options']),
-    promptEstimate:
-      Math.max(1, Math.floor((textBytes + schemaBytes) / BYTES_PER_TOKEN)) +
-      MESSAGE_FRAMING_TOKENS * messages.length +
-      TOKENS_PER_IMAGE * images,
+    promptEstimate,
+    amounts: { inputTokens: promptEstimate },
     promptBound: promptBytes + schemaBytes + (hasTools ? TOOLS_PREAMBLE_TOKENS : 0),
     maxOutputTokens: outputLimit(body),
     requires: [

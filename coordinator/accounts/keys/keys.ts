@@ -7,19 +7,17 @@ import {
   type KeyRecord,
   type KeySettings,
   newKeyId,
+  type RateLimits,
 } from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { loadStatements, query } from '#coordinator/sql.ts';
+import { ADD_KEY, KEY_BY_HASH, LIST_KEYS, UPDATE_KEY } from './key-statements.ts';
 import { LastUses } from './last-uses.ts';
 
 const sql = loadStatements(join(import.meta.dirname, 'store'), [
-  'add-key',
   'count-keys',
-  'key-by-hash',
-  'list-keys',
   'revoke-key',
   'rotate-key',
-  'update-key',
 ]);
 /** Most keys of an account that are not revoked, so that a list of them fits into one message. */
 const MAX_KEYS = 500;
@@ -60,7 +58,7 @@ export class Keys {
   async authenticate(keyHash: Uint8Array): Promise<Authenticated> {
     const [row] = await query<
       SettingsRow & { id: string; account: string; revokedAt: Date | null }
-    >(this.#options.database, sql['key-by-hash'], [Buffer.from(keyHash)]);
+    >(this.#options.database, KEY_BY_HASH, [Buffer.from(keyHash)]);
     if (row === undefined) return { ok: false, code: 'unknown' };
     if (row.revokedAt !== null || row.disabled) return { ok: false, code: 'disabled' };
     const { limits, allowedModels, selfRouteOnly, expiresAt } = settingsOf(row);
@@ -92,7 +90,7 @@ export class Keys {
     const { database } = this.#options;
     const [count] = await query<{ keys: string }>(database, sql['count-keys'], [account]);
     if (Number(count?.keys) >= MAX_KEYS) return { ok: false as const, code: 'too_many' as const };
-    const added = await query(database, sql['add-key'], [
+    const added = await query(database, ADD_KEY, [
       key,
       account,
       name,
@@ -116,7 +114,7 @@ export class Keys {
     key?: string;
     account?: string | undefined;
   }): Promise<KeyRecord[]> {
-    const rows = await query<KeyRow>(this.#options.database, sql['list-keys'], [
+    const rows = await query<KeyRow>(this.#options.database, LIST_KEYS, [
       account ?? null,
       key ?? null,
     ]);
@@ -126,12 +124,7 @@ export class Keys {
   async update(key: string, account: string, { name, ...settings }: KeySettings): Promise<boolean> {
     return this.#change(
       key,
-      await query(this.#options.database, sql['update-key'], [
-        key,
-        account,
-        name,
-        ...valuesOf(settings),
-      ]),
+      await query(this.#options.database, UPDATE_KEY, [key, account, name, ...valuesOf(settings)]),
     );
   }
 
@@ -177,9 +170,7 @@ export class Keys {
 interface SettingsRow {
   readonly disabled: boolean;
   readonly expiresAt: Date | null;
-  readonly requests: string | null;
-  readonly inputTokens: string | null;
-  readonly outputTokens: string | null;
+  readonly limits: RateLimits;
   readonly allowedModels: string[] | null;
   readonly selfRouteOnly: boolean;
 }
@@ -194,7 +185,7 @@ interface KeyRow extends SettingsRow {
   readonly lastUsedAt: Date | null;
 }
 
-/** The settings in the order of the parameters of `add-key.sql` and `update-key.sql`. */
+/** The settings in the order of the last parameters of `ADD_KEY` and `UPDATE_KEY`. */
 function valuesOf({
   disabled,
   expiresAt,
@@ -203,34 +194,14 @@ function valuesOf({
   selfRouteOnly,
 }: Omit<KeySettings, 'name'>): unknown[] {
   const expiry = expiresAt === undefined ? null : new Date(expiresAt);
-  return [
-    disabled,
-    expiry,
-    limits.requests ?? null,
-    limits.inputTokens ?? null,
-    limits.outputTokens ?? null,
-    allowedModels ?? null,
-    selfRouteOnly,
-  ];
+  return [disabled, expiry, allowedModels ?? null, selfRouteOnly, limits];
 }
 
-function settingsOf({
-  disabled,
-  expiresAt,
-  requests,
-  inputTokens,
-  outputTokens,
-  allowedModels,
-  selfRouteOnly,
-}: SettingsRow) {
+function settingsOf({ disabled, expiresAt, limits, allowedModels, selfRouteOnly }: SettingsRow) {
   return {
     disabled,
     selfRouteOnly,
-    limits: {
-      ...(requests !== null && { requests: Number(requests) }),
-      ...(inputTokens !== null && { inputTokens: Number(inputTokens) }),
-      ...(outputTokens !== null && { outputTokens: Number(outputTokens) }),
-    },
+    limits,
     ...(expiresAt !== null && { expiresAt: expiresAt.getTime() }),
     ...(allowedModels !== null && { allowedModels }),
   };

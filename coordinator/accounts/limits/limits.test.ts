@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { byName, RATE_LIMIT_NAMES } from '#bus-schemas';
 import { startAccountsDatabase } from '../accounts-under-test.ts';
 import { Limits } from './limits.ts';
 
@@ -84,6 +85,16 @@ describe('a limit by the minute', () => {
     expect(await passed([both, both, both])).toEqual([true, false, false]);
     const [last] = await limits.take([take('key_b', 5)]);
     expect(last?.requests?.remaining).toBe(3);
+  });
+
+  test.each(RATE_LIMIT_NAMES)('of %s refuses a request above it', async (name) => {
+    const one = {
+      ...byName(RATE_LIMIT_NAMES, () => 1),
+      subjects: [{ subject: 'key_e', limits: { [name]: 1 } }],
+    };
+    const [first, second] = await limits.take([one, one]);
+    expect([first?.ok, second?.ok]).toEqual([true, false]);
+    expect(first?.[name]?.remaining).toBe(0);
   });
 
   test('of one subject does not affect another, and old use is deleted', async () => {

@@ -44,8 +44,8 @@ export function checkOpen({ isDraining }: AdmissionDeps): void {
 }
 
 /**
- * Applies the rules for a new job, in a fixed order: model, traits, length, machines, limits per
- * minute, price.
+ * Applies the rules for a new job, in a fixed order: model, traits, length, machines, rate limits,
+ * price.
  */
 export async function admitJob(
   wish: JobWish,
@@ -66,9 +66,9 @@ export async function admitJob(
     wish,
     inCatalog === undefined ? 'self' : request.headers['x-dinf-route'],
   );
-  const { promptEstimate, promptBound, requires, level } = wish;
+  const { promptEstimate, promptBound, requires, level, amounts } = wish;
   const { headers, refusal } = await policy.take(caller, {
-    inputTokens: promptEstimate,
+    ...amounts,
     outputTokens: maxOutputTokens,
   });
   const job = {

@@ -289,12 +289,14 @@ function wishOf({
   requires = [],
   provider,
 }: SessionRequest): JobWish {
+  const promptEstimate = Math.max(1, Math.floor(bytes / BYTES_PER_TOKEN));
   return {
     model,
     maxOutputTokens,
     requires,
+    amounts: { inputTokens: promptEstimate },
+    promptEstimate,
     // The parts of the prompt cannot be read here. It has at most as many tokens as bytes.
-    promptEstimate: Math.max(1, Math.floor(bytes / BYTES_PER_TOKEN)),
     promptBound: bytes + (requires.includes('tools') ? TOOLS_PREAMBLE_TOKENS : 0),
     ...providerPreferences(provider),
   };

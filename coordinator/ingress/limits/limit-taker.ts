@@ -1,5 +1,13 @@
 import type { Logger } from 'pino';
-import { type RateLimits, services, type Take, type Taken } from '#bus-schemas';
+import {
+  RATE_LIMIT_NAMES,
+  RATE_LIMITS,
+  type RateLimitName,
+  type RateLimits,
+  services,
+  type Take,
+  type Taken,
+} from '#bus-schemas';
 import type { Bus } from '#coordinator/bus.ts';
 import { ApiError } from '#http-api/errors.ts';
 import { answerOf } from '../call-until.ts';
@@ -69,26 +77,17 @@ export class LimitTaker {
 }
 
 /** Headers that tell a client what is left of its limits, in OpenAI's format. */
-export function limitHeaders(
-  { requests, inputTokens, outputTokens }: Taken,
-  limits: RateLimits,
-): Record<string, string> {
-  return {
-    ...headersOf('requests', limits.requests, requests),
-    ...headersOf('input-tokens', limits.inputTokens, inputTokens),
-    ...headersOf('output-tokens', limits.outputTokens, outputTokens),
-  };
+export function limitHeaders(taken: Taken, limits: RateLimits): Record<string, string> {
+  return Object.assign({}, ...RATE_LIMIT_NAMES.map((name) => headersOf(name, taken, limits)));
 }
 
-function headersOf(
-  what: string,
-  limit: number | undefined,
-  room: { remaining: number; resetMs: number } | undefined,
-): Record<string, string> {
+function headersOf(name: RateLimitName, taken: Taken, limits: RateLimits): Record<string, string> {
+  const [limit, room] = [limits[name], taken[name]];
   if (limit === undefined || room === undefined) return {};
+  const { header } = RATE_LIMITS[name];
   return {
-    [`x-ratelimit-limit-${what}`]: String(limit),
-    [`x-ratelimit-remaining-${what}`]: String(room.remaining),
-    [`x-ratelimit-reset-${what}`]: `${Math.ceil(room.resetMs / 1_000)}s`,
+    [`x-ratelimit-limit-${header}`]: String(limit),
+    [`x-ratelimit-remaining-${header}`]: String(room.remaining),
+    [`x-ratelimit-reset-${header}`]: `${Math.ceil(room.resetMs / 1_000)}s`,
   };
 }

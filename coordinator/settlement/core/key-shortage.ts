@@ -1,6 +1,4 @@
-import type { KeyShortage, KeySpending } from '#bus-schemas';
-
-const WINDOWS = ['day', 'week', 'month', 'total'] as const;
+import { type KeyShortage, type KeySpending, SPENDING_WINDOWS } from '#bus-schemas';
 
 /**
  * Returns the shortest window whose cap the amount would exceed. Returns undefined when the amount
@@ -10,7 +8,7 @@ export function shortageOf(
   { caps, used }: KeySpending,
   neededMicroUsd: number,
 ): KeyShortage | undefined {
-  for (const window of WINDOWS) {
+  for (const window of SPENDING_WINDOWS) {
     const capMicroUsd = caps[window];
     if (capMicroUsd !== undefined && used[window] + neededMicroUsd > capMicroUsd)
       return { window, capMicroUsd, usedMicroUsd: used[window], neededMicroUsd };

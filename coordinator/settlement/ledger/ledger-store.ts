@@ -3,11 +3,15 @@ import { DatabaseError, type Pool } from 'pg';
 import {
   type AccountStatement,
   type AccountUsage,
+  byName,
+  definedByName,
   type Earnings,
   events,
   type KeyCaps,
   type KeySpending,
   SettlementPosted,
+  SPENDING_WINDOWS,
+  type SpendingWindow,
 } from '#bus-schemas';
 import { loadStatements, query, transaction } from '#coordinator/sql.ts';
 import { MATURITY } from '../core/maturity.ts';
@@ -310,28 +314,16 @@ export class LedgerStore {
     key: string,
     account: string,
     caps: KeyCaps,
-  ): Promise<{ day: number; week: number; month: number; total: number }> {
-    type Row = Record<'day' | 'week' | 'month' | 'total', string>;
-    const values = [
-      key,
-      account,
-      caps.day ?? null,
-      caps.week ?? null,
-      caps.month ?? null,
-      caps.total ?? null,
-    ];
+  ): Promise<Record<SpendingWindow, number>> {
+    type Row = Record<SpendingWindow, string>;
+    const values = [key, account, ...SPENDING_WINDOWS.map((window) => caps[window] ?? null)];
     const [row] = await retried(() =>
       transaction(this.#database, async (client) => {
         await query(client, sql['lock-account'], [account]);
         return query<Row>(client, sql['put-key-caps'], values);
       }),
     );
-    return {
-      day: Number(row?.day),
-      week: Number(row?.week),
-      month: Number(row?.month),
-      total: Number(row?.total),
-    };
+    return byName(SPENDING_WINDOWS, (window) => Number(row?.[window]));
   }
 
   /** Checks what was written since the last proof; with `full`, everything. */
@@ -420,7 +412,6 @@ function asUsage({
   };
 }
 
-type Windows = 'day' | 'week' | 'month' | 'total';
 /**
  * Time and name of the last row of a page. A name may contain spaces, because operators choose the
  * names of their credits.
@@ -430,28 +421,16 @@ function parseCursor(after: string): [string, string] {
   return [after.slice(0, end), after.slice(end + 1)];
 }
 
-type KeySpendingRow = { readonly key: string } & Readonly<Record<Windows, string>> &
-  Readonly<Record<`${Windows}Cap`, string | null>>;
+type KeySpendingRow = { readonly key: string } & Readonly<Record<SpendingWindow, string>> &
+  Readonly<Record<`${SpendingWindow}Cap`, string | null>>;
 
-function asKeySpending({
-  key,
-  day,
-  week,
-  month,
-  total,
-  dayCap,
-  weekCap,
-  monthCap,
-  totalCap,
-}: KeySpendingRow): KeySpending {
+function asKeySpending(row: KeySpendingRow): KeySpending {
   return {
-    key,
-    caps: {
-      ...(dayCap !== null && { day: Number(dayCap) }),
-      ...(weekCap !== null && { week: Number(weekCap) }),
-      ...(monthCap !== null && { month: Number(monthCap) }),
-      ...(totalCap !== null && { total: Number(totalCap) }),
-    },
-    used: { day: Number(day), week: Number(week), month: Number(month), total: Number(total) },
+    key: row.key,
+    caps: definedByName(SPENDING_WINDOWS, (window) => {
+      const cap = row[`${window}Cap`];
+      return cap === null ? undefined : Number(cap);
+    }),
+    used: byName(SPENDING_WINDOWS, (window) => Number(row[window])),
   };
 }
